@@ -1,0 +1,49 @@
+//! Events that were taken and then dropped, for whoever wants to route them.
+
+use crate::reject::RejectReason;
+
+/// An event that a stage, or the engine itself, has dropped. It is counted in [`crate::Stats`] as well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dropped {
+    /// The event's place in the stream.
+    pub ordinal: u64,
+    /// Why.
+    pub reason: RejectReason,
+    /// The stage that dropped it; `None`: it never reached one.
+    pub stage: Option<u32>,
+    /// The watermark that it met, microseconds.
+    pub watermark: i64,
+    /// The end of the window that it came too late for, microseconds.
+    pub window_end: Option<i64>,
+}
+
+/// Collects dropped events, if anyone asked for them.
+pub(crate) struct Drops {
+    reported: bool,
+    waiting: Vec<Dropped>,
+}
+
+impl Drops {
+    pub(crate) fn new(reported: bool) -> Self {
+        Self { reported, waiting: Vec::new() }
+    }
+
+    pub(crate) fn push(&mut self, dropped: Dropped) {
+        if self.reported {
+            self.waiting.push(dropped);
+        }
+    }
+
+    pub(crate) fn waiting(&self) -> &[Dropped] {
+        &self.waiting
+    }
+
+    /// Hands out the oldest `max`.
+    pub(crate) fn take(&mut self, max: usize) -> Vec<Dropped> {
+        self.waiting.drain(..max.min(self.waiting.len())).collect()
+    }
+
+    pub(crate) fn restore(&mut self, waiting: Vec<Dropped>) {
+        self.waiting = waiting;
+    }
+}

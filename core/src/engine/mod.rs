@@ -1,0 +1,321 @@
+//! The engine: a state machine that takes batches and hands out rows, and does nothing by itself.
+
+mod flow;
+mod source;
+mod state;
+
+pub use state::{Restore, SnapshotCursor};
+
+use crate::batch::Batch;
+use crate::drops::{Dropped, Drops};
+use crate::error::Error;
+use crate::frame::Frame;
+use crate::keys::Keys;
+use crate::plan::Plan;
+use crate::rows::Rows;
+use crate::spec::PipelineSpec;
+use crate::stages::{self, Stage};
+use crate::stats::{ReasonCount, Stats};
+use crate::watermark::{END_OF_TIME, NO_WATERMARK};
+use source::Source;
+
+/// Rows that wait between two stages before the later one takes them.
+const LINK_ROWS: usize = 4096;
+
+/// What the caller decides at open; nothing of it changes results.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Options {
+    /// The seed of the key table. Give a random one where keys come from strangers: a known one invites flooding.
+    pub table_seed: u64,
+    /// Whether dropped events are kept for [`Engine::drops`].
+    pub report_drops: bool,
+}
+
+/// Key ids of the caller's own choice, for [`Engine::define_keys`].
+#[derive(Debug, Clone, Copy)]
+pub struct KeyDefinitions<'a> {
+    /// Whether all ids that were defined before are forgotten first.
+    pub reset: bool,
+    /// The ids; dense ones are best, they index a table.
+    pub ids: &'a [u32],
+    /// Where the encoded key ([`crate::key`]) of each id starts in `bytes`, and the end of the last one.
+    pub offsets: &'a [u32],
+    /// The encoded keys, end to end.
+    pub bytes: &'a [u8],
+}
+
+/// What became of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pushed {
+    /// Events that were taken, from the front of the batch.
+    pub consumed: usize,
+    /// Whether the result buffer is full: poll, then push the rest (or an empty batch, if there is none).
+    pub full: bool,
+}
+
+/// Whether something was done completely.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// All of it.
+    Done,
+    /// The result buffer is full: poll, then call again.
+    Full,
+}
+
+/// Runs one pipeline over one stream of events.
+///
+/// Results are a function of the pipeline and of the events in their order alone: how they are cut into batches, when the
+/// engine is polled, and whether it was restored from a snapshot in between change nothing.
+/// ```
+/// use stream_processor_core::{Batch, Column, Engine, KeyColumn, Options, PipelineSpec, Progress};
+///
+/// let spec = PipelineSpec::from_json(r#"{"source": {"value": "latency"}, "stages":
+///     [{"type": "window", "window": "tumbling", "size": "1s", "aggregations": ["count", "avg"]}]}"#)?;
+/// let mut engine = Engine::open(&spec, Options::default())?;
+/// let batch = Batch {
+///     timestamps: &[100_000, 900_000, 1_500_000],
+///     keys: KeyColumn::Unkeyed,
+///     columns: &[Column::F64(&[1.0, 2.0, 5.0])],
+///     ordinals: None,
+///     watermarks: None,
+/// };
+/// assert_eq!(engine.push(&batch)?.consumed, 3);
+/// assert_eq!(engine.poll(100).map(|rows| rows.len()), Some(1)); // the first second is over
+/// assert_eq!(engine.finish()?, Progress::Done);
+/// assert_eq!(engine.poll(100).map(|rows| rows.len()), Some(1));
+/// # Ok::<(), stream_processor_core::Error>(())
+/// ```
+pub struct Engine {
+    plan: Plan,
+    options: Options,
+    keys: Keys,
+    source: Source,
+    stages: Vec<Box<dyn Stage>>,
+    /// What each stage has made and the next has not taken; the last one waits for the caller.
+    links: Vec<Frame>,
+    /// Events, or a watermark, that were taken when the result buffer filled up.
+    pending: Option<Frame>,
+    drops: Drops,
+    finished: bool,
+    /// Goes up with every change, so that a snapshot in progress notices.
+    revision: u64,
+    /// The keys of the rows that were last handed out.
+    polled: PolledKeys,
+}
+
+#[derive(Default)]
+struct PolledKeys {
+    offsets: Vec<u32>,
+    bytes: Vec<u8>,
+}
+
+impl Engine {
+    /// An engine at the beginning of a stream.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] where the pipeline does not fit together; see [`Plan::new`].
+    pub fn open(spec: &PipelineSpec, options: Options) -> Result<Self, Error> {
+        let plan = Plan::new(spec)?;
+        let mut keys = Keys::new(options.table_seed);
+        let source = Source::new(&plan, &mut keys);
+        let stages =
+            (0..).zip(&plan.stages).map(|(index, plan)| stages::build(index, plan)).collect();
+        let result_rows = plan.limits.max_result_rows as usize;
+        let last = plan.stages.len().saturating_sub(1);
+        let capacity = |place| if place == last { result_rows } else { LINK_ROWS };
+        let links = plan.stages.iter().enumerate();
+        let links =
+            links.map(|(place, stage)| Frame::new(stage.columns(), capacity(place))).collect();
+        Ok(Self {
+            plan,
+            options,
+            keys,
+            source,
+            stages,
+            links,
+            pending: None,
+            drops: Drops::new(options.report_drops),
+            finished: false,
+            revision: 0,
+            polled: PolledKeys::default(),
+        })
+    }
+
+    /// What this engine runs.
+    #[must_use]
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// What the caller decided at open.
+    #[must_use]
+    pub fn options(&self) -> Options {
+        self.options
+    }
+
+    /// The stream's watermark, microseconds; [`NO_WATERMARK`] before the first event, [`END_OF_TIME`] at the end.
+    #[must_use]
+    pub fn watermark(&self) -> i64 {
+        self.source.watermark()
+    }
+
+    /// The host time from which [`Engine::tick`] has something to do; `None`: nothing waits for host time.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<i64> {
+        None
+    }
+
+    /// Rows that wait to be polled.
+    #[must_use]
+    pub fn waiting_rows(&self) -> usize {
+        self.links.last().map_or(0, |rows| rows.len() - rows.cursor)
+    }
+
+    /// What the engine has seen and done.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let stages: Vec<_> = self.stages.iter().map(|stage| stage.stats()).collect();
+        let sum = |count: fn(&crate::StageStats) -> u64| stages.iter().map(count).sum();
+        let struck = [
+            ("key_limit", stages.iter().any(|stage| stage.key_limit > 0)),
+            ("window_limit", stages.iter().any(|stage| stage.window_limit > 0)),
+        ];
+        let reasons = self.source.rejected();
+        Stats {
+            events: self.source.accepted(),
+            rejected: reasons.iter().map(|ReasonCount { count, .. }| count).sum(),
+            late_dropped: sum(|stage| stage.late_dropped),
+            limit_dropped: sum(|stage| stage.key_limit + stage.window_limit),
+            rows: stages.last().map_or(0, |stage| stage.rows),
+            rejected_by_reason: reasons,
+            limits_struck: struck
+                .into_iter()
+                .filter(|(_, yes)| *yes)
+                .map(|(name, _)| name)
+                .collect(),
+            watermark: Some(self.watermark())
+                .filter(|watermark| *watermark != NO_WATERMARK && *watermark != END_OF_TIME),
+            stages,
+        }
+    }
+
+    /// Gives keys ids of the caller's choice, for [`crate::KeyColumn::Ids`].
+    ///
+    /// # Errors
+    /// [`Error::MalformedBlock`] and [`Error::InvalidKey`]; then nothing is defined.
+    pub fn define_keys(&mut self, definitions: &KeyDefinitions<'_>) -> Result<(), Error> {
+        let fields = self.plan.input.key.len();
+        if fields == 0 {
+            return Err(Error::KeysMismatch("the pipeline has no key: there is nothing to define"));
+        }
+        let KeyDefinitions { ids, offsets, bytes, .. } = *definitions;
+        source::check_keys(
+            offsets,
+            bytes,
+            ids.len(),
+            |key| crate::key::validate(key, fields),
+            fields,
+        )?;
+        if definitions.ids.iter().any(|id| *id > MAX_KEY_ID) {
+            return Err(Error::MalformedBlock("a key id is beyond 2^28: ids index a table"));
+        }
+        self.revision += 1;
+        if definitions.reset {
+            self.keys.undefine_all();
+        }
+        let keys = source::encoded_keys(definitions.offsets, definitions.bytes);
+        for (id, key) in definitions.ids.iter().zip(keys) {
+            self.keys.define(*id, key);
+        }
+        Ok(())
+    }
+
+    /// Takes events, in the order of the stream, until the result buffer is full.
+    ///
+    /// Events with a time out of range or a missing required value are refused and counted, not an error.
+    ///
+    /// # Errors
+    /// A batch of the wrong shape, a key id that is not defined, events after [`Engine::finish`].
+    pub fn push(&mut self, batch: &Batch<'_>) -> Result<Pushed, Error> {
+        if self.finished {
+            return Err(Error::Finished);
+        }
+        self.source.check(&self.plan, batch, &self.keys)?;
+        self.revision += 1;
+        Ok(self.push_checked(batch))
+    }
+
+    /// Moves the stream's watermark to `watermark`, microseconds, if that is forward: what a source without events knows.
+    ///
+    /// # Errors
+    /// None so far; the result leaves room for stages that refuse.
+    pub fn advance_watermark(&mut self, watermark: i64) -> Result<Progress, Error> {
+        self.revision += 1;
+        let watermark = watermark.min(END_OF_TIME - 1);
+        Ok(self.move_to(watermark))
+    }
+
+    /// Tells the engine the host's time, microseconds; it never goes back.
+    ///
+    /// # Errors
+    /// None so far; the result leaves room for stages that refuse.
+    pub fn tick(&mut self, now: i64) -> Result<Progress, Error> {
+        self.revision += 1;
+        self.source.tick(now);
+        Ok(self.resume())
+    }
+
+    /// Ends the stream: everything that is open fires. Calling it again goes on with it.
+    ///
+    /// # Errors
+    /// None so far; the result leaves room for stages that refuse.
+    pub fn finish(&mut self) -> Result<Progress, Error> {
+        self.revision += 1;
+        self.finished = true;
+        Ok(self.move_to(END_OF_TIME))
+    }
+
+    /// Hands out at most `max_rows` of the rows that wait, the oldest first; `None` if there are none.
+    pub fn poll(&mut self, max_rows: usize) -> Option<Rows<'_>> {
+        self.forget_polled();
+        let waiting = self.waiting_rows().min(max_rows);
+        if waiting == 0 {
+            return None;
+        }
+        self.revision += 1;
+        let Self { links, keys, polled, .. } = self;
+        let frame = links.last_mut()?;
+        let range = frame.cursor..frame.cursor + waiting;
+        frame.cursor = range.end;
+        polled.offsets.push(0);
+        for key in frame.keys.get(range.clone()).unwrap_or_default() {
+            polled.bytes.extend_from_slice(keys.bytes(*key));
+            polled.offsets.push(u32::try_from(polled.bytes.len()).unwrap_or(u32::MAX));
+        }
+        Some(Rows {
+            firing: frame.firing.get(range.clone()).unwrap_or_default(),
+            key_offsets: &polled.offsets,
+            key_bytes: &polled.bytes,
+            columns: frame.columns.iter().map(|column| column.rows(range.clone())).collect(),
+        })
+    }
+
+    /// Hands out at most `max` dropped events, the oldest first, where [`Options::report_drops`] asked for them.
+    pub fn drops(&mut self, max: usize) -> Vec<Dropped> {
+        self.revision += 1;
+        self.drops.take(max)
+    }
+
+    /// Lets go of the rows that were handed out.
+    fn forget_polled(&mut self) {
+        self.polled.offsets.clear();
+        self.polled.bytes.clear();
+        if let Some(rows) = self.links.last_mut().filter(|rows| rows.cursor > 0) {
+            rows.drop_done(&mut self.keys);
+        }
+    }
+}
+
+/// The greatest key id that a caller may choose.
+const MAX_KEY_ID: u32 = 1 << 28;

@@ -1,0 +1,391 @@
+//! The front of the engine: checks batches, refuses bad events, maps keys, and gives each event the watermark it meets.
+
+use core::ops::Range;
+
+use super::{Engine, Progress, Pushed};
+use crate::batch::{Batch, Column, KeyColumn};
+use crate::drops::Dropped;
+use crate::error::Error;
+use crate::frame::{ColumnView, Events, Ordinals};
+use crate::keys::{Keys, NONE};
+use crate::plan::Plan;
+use crate::reject::RejectReason;
+use crate::stats::ReasonCount;
+use crate::time::{MAX_TIME, MIN_TIME};
+use crate::watermark::{END_OF_TIME, Generator, NO_WATERMARK};
+
+/// Events that go through the stages at once: their columns stay in the first cache.
+const CHUNK_EVENTS: usize = 4096;
+
+/// State of the source, and columns that are used again for every chunk.
+pub(super) struct Source {
+    pub(super) generator: Generator,
+    pub(super) next_ordinal: u64,
+    /// The host's time as of the last tick, microseconds.
+    pub(super) now: i64,
+    pub(super) accepted: u64,
+    /// Refused events by [`RejectReason::ALL`].
+    pub(super) rejected: Vec<u64>,
+    /// The only key where the pipeline names none.
+    unkeyed: Option<u32>,
+    required: Vec<bool>,
+    scratch: Scratch,
+}
+
+#[derive(Default)]
+struct Scratch {
+    keys: Vec<u32>,
+    watermarks: Vec<i64>,
+    kept: Kept,
+}
+
+/// The accepted events of a chunk in which some are refused.
+#[derive(Default)]
+struct Kept {
+    timestamps: Vec<i64>,
+    keys: Vec<u32>,
+    watermarks: Vec<i64>,
+    ordinals: Vec<u64>,
+    columns: Vec<Vec<f64>>,
+}
+
+impl Source {
+    pub(super) fn new(plan: &Plan, keys: &mut Keys) -> Self {
+        let unkeyed = plan.input.key.is_empty().then(|| keys.intern(&[]));
+        if let Some(id) = unkeyed {
+            keys.define(0, &[]);
+            debug_assert_eq!(id, 0, "the first key has the first id");
+        }
+        Self {
+            generator: Generator::with_bound(plan.out_of_orderness),
+            next_ordinal: 0,
+            now: NO_WATERMARK,
+            accepted: 0,
+            rejected: vec![0; RejectReason::ALL.len()],
+            unkeyed,
+            required: plan.input.columns.iter().map(|column| column.required).collect(),
+            scratch: Scratch::default(),
+        }
+    }
+
+    pub(super) fn watermark(&self) -> i64 {
+        self.generator.watermark()
+    }
+
+    pub(super) fn advance(&mut self, watermark: i64) {
+        self.generator.advance(watermark);
+    }
+
+    pub(super) fn tick(&mut self, now: i64) {
+        self.now = self.now.max(now);
+    }
+
+    pub(super) fn accepted(&self) -> u64 {
+        self.accepted
+    }
+
+    pub(super) fn rejected(&self) -> Vec<ReasonCount> {
+        let counts = RejectReason::ALL.iter().zip(&self.rejected);
+        counts
+            .filter(|(_, count)| **count > 0)
+            .map(|(reason, count)| ReasonCount { reason: *reason, count: *count })
+            .collect()
+    }
+
+    /// That `batch` has the shape that `plan` needs. Nothing has changed when this refuses.
+    pub(super) fn check(&self, plan: &Plan, batch: &Batch<'_>, keys: &Keys) -> Result<(), Error> {
+        let expected = batch.timestamps.len();
+        if expected > plan.limits.max_batch_events as usize {
+            return Err(Error::BatchTooLarge {
+                found: expected,
+                limit: plan.limits.max_batch_events,
+            });
+        }
+        let columns = &plan.input.columns;
+        if batch.columns.len() != columns.len() {
+            return Err(Error::ColumnCount { expected: columns.len(), found: batch.columns.len() });
+        }
+        let named = columns.iter().map(|column| column.name.as_str());
+        let lengths = named.zip(batch.columns.iter().map(Column::len));
+        let extra = [
+            ("ordinals", batch.ordinals.map(<[u64]>::len)),
+            ("watermarks", batch.watermarks.map(<[i64]>::len)),
+        ];
+        let extra =
+            extra.into_iter().filter_map(|(name, length)| length.map(|length| (name, length)));
+        if let Some((column, found)) = lengths.chain(extra).find(|(_, found)| *found != expected) {
+            return Err(Error::ColumnLength { column: column.to_owned(), expected, found });
+        }
+        self.check_key_column(plan, batch, keys)
+    }
+
+    fn check_key_column(&self, plan: &Plan, batch: &Batch<'_>, keys: &Keys) -> Result<(), Error> {
+        let expected = batch.timestamps.len();
+        match (batch.keys, self.unkeyed) {
+            (KeyColumn::Unkeyed, Some(_)) => Ok(()),
+            (KeyColumn::Unkeyed, None) if expected == 0 => Ok(()),
+            (KeyColumn::Unkeyed, None) => {
+                Err(Error::KeysMismatch("the pipeline has a key, but the batch has none"))
+            }
+            (_, Some(_)) => {
+                Err(Error::KeysMismatch("the batch has keys, but the pipeline has no key"))
+            }
+            (KeyColumn::Ids(ids), None) => {
+                if ids.len() != expected {
+                    let column = "keys".to_owned();
+                    return Err(Error::ColumnLength { column, expected, found: ids.len() });
+                }
+                let defined = keys.defined();
+                let unknown =
+                    |id: &u32| defined.get(*id as usize).is_none_or(|known| *known == NONE);
+                match ids.iter().position(unknown) {
+                    Some(event) => {
+                        let id = ids.get(event).copied().unwrap_or(NONE);
+                        Err(Error::UnknownKeyId { id, event })
+                    }
+                    None => Ok(()),
+                }
+            }
+            (KeyColumn::Encoded { offsets, bytes }, None) => {
+                let fields = plan.input.key.len();
+                check_keys(
+                    offsets,
+                    bytes,
+                    expected,
+                    |key| crate::key::validate(key, fields),
+                    fields,
+                )
+            }
+        }
+    }
+
+    /// Writes the engine's ids of the keys of events `range`.
+    fn map_keys(&mut self, batch: &Batch<'_>, range: Range<usize>, keys: &mut Keys) {
+        let mapped = &mut self.scratch.keys;
+        mapped.clear();
+        match batch.keys {
+            KeyColumn::Unkeyed => mapped.resize(range.len(), self.unkeyed.unwrap_or(NONE)),
+            KeyColumn::Ids(ids) => {
+                let defined = keys.defined();
+                let ids = ids.get(range).unwrap_or_default();
+                mapped.extend(
+                    ids.iter().map(|id| defined.get(*id as usize).copied().unwrap_or(NONE)),
+                );
+            }
+            KeyColumn::Encoded { offsets, bytes } => {
+                let offsets = offsets.get(range.start..=range.end).unwrap_or_default();
+                mapped.extend(encoded_keys(offsets, bytes).map(|key| keys.intern(key)));
+            }
+        }
+    }
+
+    /// Writes the watermark that each of `timestamps` meets.
+    fn judge(&mut self, timestamps: &[i64], given: Option<&[i64]>) {
+        let met = &mut self.scratch.watermarks;
+        met.clear();
+        match given {
+            None => self.generator.observe_all(timestamps, met),
+            Some(given) => {
+                for watermark in given {
+                    self.generator.advance((*watermark).min(END_OF_TIME - 1));
+                    met.push(self.generator.watermark());
+                }
+            }
+        }
+    }
+
+    /// Why an event is refused, if it is.
+    fn refusal(&self, batch: &Batch<'_>, event: usize) -> Option<RejectReason> {
+        let timestamp = batch.timestamps.get(event).copied().unwrap_or(i64::MIN);
+        if !(MIN_TIME..=MAX_TIME).contains(&timestamp) {
+            return Some(RejectReason::TimestampOutOfRange);
+        }
+        batch.columns.iter().zip(&self.required).find_map(|(Column::F64(values), required)| {
+            match values.get(event).copied().unwrap_or(f64::NAN) {
+                value if value.is_nan() => required.then_some(RejectReason::MissingField),
+                value if value.is_infinite() => Some(RejectReason::NonFinite),
+                _ => None,
+            }
+        })
+    }
+
+    /// Whether no event of `range` is refused; quick, and the usual case.
+    fn all_accepted(&self, batch: &Batch<'_>, range: Range<usize>) -> bool {
+        let timestamps = batch.timestamps.get(range.clone()).unwrap_or_default();
+        let in_time = timestamps
+            .iter()
+            .fold(true, |all, timestamp| all & (*timestamp >= MIN_TIME) & (*timestamp <= MAX_TIME));
+        in_time
+            && batch.columns.iter().zip(&self.required).all(|(Column::F64(values), required)| {
+                let values = values.get(range.clone()).unwrap_or_default();
+                let allowed = |value: &f64| value.is_finite() | (value.is_nan() & !required);
+                values.iter().fold(true, |all, value| all & allowed(value))
+            })
+    }
+}
+
+impl Engine {
+    /// Takes a batch that has been checked, chunk by chunk.
+    pub(super) fn push_checked(&mut self, batch: &Batch<'_>) -> Pushed {
+        if self.resume() == Progress::Full {
+            return Pushed { consumed: 0, full: true };
+        }
+        let events = batch.timestamps.len();
+        let mut at = 0;
+        while at < events {
+            let end = events.min(at + CHUNK_EVENTS);
+            let progress = if self.source.all_accepted(batch, at..end) {
+                self.push_whole(batch, at..end)
+            } else {
+                self.push_kept(batch, at..end)
+            };
+            at = end;
+            if progress == Progress::Full {
+                return Pushed { consumed: at, full: true };
+            }
+        }
+        Pushed { consumed: events, full: false }
+    }
+
+    /// A chunk of which nothing is refused: its columns are used where they are.
+    fn push_whole(&mut self, batch: &Batch<'_>, range: Range<usize>) -> Progress {
+        let timestamps = batch.timestamps.get(range.clone()).unwrap_or_default();
+        let given = batch.watermarks.and_then(|watermarks| watermarks.get(range.clone()));
+        self.source.map_keys(batch, range.clone(), &mut self.keys);
+        self.source.judge(timestamps, given);
+        let listed = batch.ordinals.and_then(|ordinals| ordinals.get(range.clone()));
+        let ordinals = listed.map_or(Ordinals::From(self.source.next_ordinal), Ordinals::Listed);
+        self.source.count_accepted(listed, range.len());
+        let columns = batch.columns.iter().map(|Column::F64(values)| {
+            ColumnView::Number(values.get(range.clone()).unwrap_or_default())
+        });
+        let columns: Vec<_> = columns.collect();
+        let scratch = core::mem::take(&mut self.source.scratch);
+        let progress = self.flow(&Events {
+            timestamps,
+            keys: &scratch.keys,
+            watermarks: &scratch.watermarks,
+            ordinals,
+            columns: &columns,
+            watermark: self.source.watermark(),
+        });
+        self.source.scratch = scratch;
+        progress
+    }
+
+    /// A chunk of which some events are refused: the others are copied together.
+    #[cold]
+    fn push_kept(&mut self, batch: &Batch<'_>, range: Range<usize>) -> Progress {
+        self.source.map_keys(batch, range.clone(), &mut self.keys);
+        let keys = core::mem::take(&mut self.source.scratch.keys);
+        let mut kept = core::mem::take(&mut self.source.scratch.kept);
+        kept.clear(batch.columns.len());
+        for (event, key) in range.zip(&keys) {
+            let ordinal = batch.ordinals.and_then(|ordinals| ordinals.get(event)).copied();
+            let ordinal = ordinal.unwrap_or(self.source.next_ordinal);
+            self.source.next_ordinal = ordinal.saturating_add(1);
+            if let Some(watermark) = batch.watermarks.and_then(|watermarks| watermarks.get(event)) {
+                self.source.advance((*watermark).min(END_OF_TIME - 1));
+            }
+            let watermark = self.source.watermark();
+            if let Some(reason) = self.source.refusal(batch, event) {
+                self.refuse(ordinal, reason, watermark);
+                continue;
+            }
+            let timestamp = batch.timestamps.get(event).copied().unwrap_or_default();
+            if batch.watermarks.is_none() {
+                self.source.generator.observe(timestamp);
+            }
+            self.source.accepted += 1;
+            kept.push(timestamp, *key, watermark, ordinal);
+            for (column, Column::F64(values)) in kept.columns.iter_mut().zip(batch.columns) {
+                column.push(values.get(event).copied().unwrap_or(f64::NAN));
+            }
+        }
+        let columns: Vec<_> =
+            kept.columns.iter().map(|values| ColumnView::Number(values)).collect();
+        let progress = self.flow(&Events {
+            timestamps: &kept.timestamps,
+            keys: &kept.keys,
+            watermarks: &kept.watermarks,
+            ordinals: Ordinals::Listed(&kept.ordinals),
+            columns: &columns,
+            watermark: self.source.watermark(),
+        });
+        drop(columns);
+        self.source.scratch.keys = keys;
+        self.source.scratch.kept = kept;
+        progress
+    }
+
+    fn refuse(&mut self, ordinal: u64, reason: RejectReason, watermark: i64) {
+        if let Some(count) = self.source.rejected.get_mut(reason.number()) {
+            *count += 1;
+        }
+        self.drops.push(Dropped { ordinal, reason, stage: None, watermark, window_end: None });
+    }
+}
+
+impl Source {
+    fn count_accepted(&mut self, listed: Option<&[u64]>, events: usize) {
+        self.accepted += events as u64;
+        self.next_ordinal = match listed.and_then(<[u64]>::last) {
+            Some(last) => last.saturating_add(1),
+            None => self.next_ordinal + events as u64,
+        };
+    }
+}
+
+impl Kept {
+    fn clear(&mut self, columns: usize) {
+        self.timestamps.clear();
+        self.keys.clear();
+        self.watermarks.clear();
+        self.ordinals.clear();
+        self.columns.resize_with(columns, Vec::new);
+        self.columns.iter_mut().for_each(Vec::clear);
+    }
+
+    fn push(&mut self, timestamp: i64, key: u32, watermark: i64, ordinal: u64) {
+        self.timestamps.push(timestamp);
+        self.keys.push(key);
+        self.watermarks.push(watermark);
+        self.ordinals.push(ordinal);
+    }
+}
+
+/// That `offsets` cut `bytes` into `count` keys that all pass `valid`.
+pub(super) fn check_keys(
+    offsets: &[u32],
+    bytes: &[u8],
+    count: usize,
+    valid: impl Fn(&[u8]) -> bool,
+    fields: usize,
+) -> Result<(), Error> {
+    if offsets.len() != count + 1 {
+        return Err(Error::MalformedBlock("key offsets need one entry more than there are keys"));
+    }
+    if offsets.first() != Some(&0) || offsets.last().map(|end| *end as usize) != Some(bytes.len()) {
+        return Err(Error::MalformedBlock(
+            "key offsets must begin at 0 and end at the length of the bytes",
+        ));
+    }
+    if !offsets.is_sorted() {
+        return Err(Error::MalformedBlock("key offsets must not decrease"));
+    }
+    match encoded_keys(offsets, bytes).position(|key| !valid(key)) {
+        Some(index) => Err(Error::InvalidKey { index, fields }),
+        None => Ok(()),
+    }
+}
+
+/// The keys that `offsets` cut out of `bytes`.
+pub(super) fn encoded_keys<'a>(
+    offsets: &'a [u32],
+    bytes: &'a [u8],
+) -> impl Iterator<Item = &'a [u8]> {
+    offsets.windows(2).map(|pair| match pair {
+        [start, end] => bytes.get(*start as usize..*end as usize).unwrap_or_default(),
+        _ => &[],
+    })
+}

@@ -1,0 +1,419 @@
+//! Snapshot and restore: the whole state of an engine, section by section.
+
+use super::{Engine, Options};
+use crate::drops::Dropped;
+use crate::error::{Error, SnapshotError};
+use crate::frame::{Frame, FrameColumn};
+use crate::reject::RejectReason;
+use crate::snapshot::{Kind, MAGIC, SectionReader, SectionWriter, Sections, write_section};
+use crate::spec::PipelineSpec;
+use crate::watermark::NO_WATERMARK;
+
+/// The frame that holds what was taken and could not go on.
+const PENDING: u32 = u32::MAX;
+/// No stage, no window.
+const NONE: u32 = u32::MAX;
+
+/// How far a snapshot has been read. It is good as long as the engine does not change.
+#[derive(Debug)]
+pub struct SnapshotCursor {
+    next: Step,
+    revision: u64,
+    /// The place of each key by id, and the ids by place.
+    positions: Vec<u32>,
+    order: Vec<u32>,
+    sections: u64,
+    bytes: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Step {
+    Pipeline,
+    Source,
+    Keys,
+    Stage(usize, Option<i64>),
+    Link(usize),
+    Pending,
+    Drops,
+    End,
+    Done,
+}
+
+impl Engine {
+    /// Begins a snapshot. Read it with [`Engine::write_section`] before the engine is used again.
+    pub fn begin_snapshot(&mut self) -> SnapshotCursor {
+        self.forget_polled();
+        let (positions, order) = self.keys.canonical();
+        let revision = self.revision;
+        SnapshotCursor { next: Step::Pipeline, revision, positions, order, sections: 0, bytes: 0 }
+    }
+
+    /// Appends the next section of a snapshot to `bytes`; false: there is none.
+    ///
+    /// # Errors
+    /// [`SnapshotError::Outdated`] where the engine has changed, [`SnapshotError::TooLarge`] beyond the limit.
+    pub fn write_section(
+        &self,
+        cursor: &mut SnapshotCursor,
+        bytes: &mut Vec<u8>,
+    ) -> Result<bool, Error> {
+        if cursor.revision != self.revision {
+            return Err(SnapshotError::Outdated.into());
+        }
+        if cursor.next == Step::Done {
+            return Ok(false);
+        }
+        let before = bytes.len();
+        cursor.next = self.write_step(cursor, bytes);
+        cursor.sections += 1;
+        cursor.bytes += (bytes.len() - before) as u64;
+        let limit = self.plan.limits.max_snapshot_bytes;
+        if cursor.bytes > limit {
+            return Err(SnapshotError::TooLarge { limit }.into());
+        }
+        Ok(true)
+    }
+
+    /// The whole snapshot at once.
+    ///
+    /// # Errors
+    /// [`SnapshotError::TooLarge`] beyond `limits.max_snapshot_bytes`.
+    pub fn snapshot(&mut self) -> Result<Vec<u8>, Error> {
+        let mut cursor = self.begin_snapshot();
+        let mut bytes = Vec::new();
+        while self.write_section(&mut cursor, &mut bytes)? {}
+        Ok(bytes)
+    }
+
+    /// An engine that goes on where the one that wrote `snapshot` was. Its caller defines its key ids anew.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] for the pipeline, [`Error::Snapshot`] for bytes that are no snapshot of it.
+    pub fn restore(spec: &PipelineSpec, options: Options, snapshot: &[u8]) -> Result<Self, Error> {
+        let mut restore = Restore::new(spec, options)?;
+        restore.push(snapshot)?;
+        restore.finish()
+    }
+
+    /// Writes one section and returns which is next.
+    fn write_step(&self, cursor: &SnapshotCursor, bytes: &mut Vec<u8>) -> Step {
+        match cursor.next {
+            Step::Pipeline => {
+                write_section(bytes, Kind::Pipeline, |writer| {
+                    writer.raw(&MAGIC);
+                    writer.raw(self.plan.identity.as_bytes());
+                });
+                Step::Source
+            }
+            Step::Source => {
+                write_section(bytes, Kind::Source, |writer| self.save_source(writer));
+                Step::Keys
+            }
+            Step::Keys => {
+                write_section(bytes, Kind::Keys, |writer| self.save_keys(&cursor.order, writer));
+                Step::Stage(0, None)
+            }
+            Step::Stage(index, from) => self.save_stage(index, from, cursor, bytes),
+            Step::Link(index) => {
+                write_section(bytes, Kind::Frame, |writer| {
+                    writer.u32(u32::try_from(index).unwrap_or(NONE));
+                    if let Some(link) = self.links.get(index) {
+                        save_frame(link, &cursor.positions, writer);
+                    }
+                });
+                if index + 1 < self.links.len() { Step::Link(index + 1) } else { Step::Pending }
+            }
+            Step::Pending => {
+                write_section(bytes, Kind::Frame, |writer| {
+                    writer.u32(PENDING);
+                    writer.u32(u32::from(self.pending.is_some()));
+                    if let Some(pending) = &self.pending {
+                        save_frame(pending, &cursor.positions, writer);
+                    }
+                });
+                Step::Drops
+            }
+            Step::Drops => {
+                write_section(bytes, Kind::Drops, |writer| {
+                    save_drops(self.drops.waiting(), writer)
+                });
+                Step::End
+            }
+            Step::End | Step::Done => {
+                write_section(bytes, Kind::End, |writer| writer.u64(cursor.sections));
+                Step::Done
+            }
+        }
+    }
+
+    fn save_source(&self, writer: &mut SectionWriter<'_>) {
+        writer.i64(self.source.watermark());
+        writer.u64(self.source.next_ordinal);
+        writer.i64(self.source.now);
+        writer.u64(self.source.accepted);
+        writer.u32(u32::from(self.finished));
+        writer.length(self.source.rejected.len());
+        writer.u64s(self.source.rejected.iter().copied());
+    }
+
+    fn save_keys(&self, order: &[u32], writer: &mut SectionWriter<'_>) {
+        writer.length(order.len());
+        for id in order {
+            let bytes = self.keys.bytes(*id);
+            writer.length(bytes.len());
+            writer.raw(bytes);
+        }
+    }
+
+    fn save_stage(
+        &self,
+        index: usize,
+        from: Option<i64>,
+        cursor: &SnapshotCursor,
+        bytes: &mut Vec<u8>,
+    ) -> Step {
+        let next = write_section(bytes, Kind::Stage, |writer| {
+            writer.u32(u32::try_from(index).unwrap_or(NONE));
+            self.stages.get(index).and_then(|stage| stage.save(from, &cursor.positions, writer))
+        });
+        match next {
+            Some(from) => Step::Stage(index, Some(from)),
+            None if index + 1 < self.stages.len() => Step::Stage(index + 1, None),
+            None => Step::Link(0),
+        }
+    }
+}
+
+/// Makes an engine of a snapshot that comes in pieces.
+pub struct Restore {
+    engine: Engine,
+    sections: Sections,
+    /// The engine's id of each key of the snapshot.
+    ids: Vec<u32>,
+    read: u64,
+    ended: bool,
+}
+
+impl Restore {
+    /// For a snapshot of the pipeline `spec`.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] where the pipeline does not fit together.
+    pub fn new(spec: &PipelineSpec, options: Options) -> Result<Self, Error> {
+        let engine = Engine::open(spec, options)?;
+        let sections = Sections::new(engine.plan.limits.max_snapshot_bytes);
+        Ok(Self { engine, sections, ids: Vec::new(), read: 0, ended: false })
+    }
+
+    /// Takes the next piece, of any length.
+    ///
+    /// # Errors
+    /// [`Error::Snapshot`]; then this is of no more use.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.sections.push(bytes);
+        while let Some((kind, payload)) = self.sections.next()? {
+            if self.ended || (self.read == 0) != (kind == Kind::Pipeline) {
+                return Err(SnapshotError::Damaged("sections are out of order").into());
+            }
+            let mut reader = SectionReader::new(&payload);
+            self.load(kind, &mut reader)?;
+            reader.end()?;
+            self.read += 1;
+        }
+        Ok(())
+    }
+
+    /// The engine, once the snapshot is complete.
+    ///
+    /// # Errors
+    /// [`Error::Snapshot`] where something is missing.
+    pub fn finish(self) -> Result<Engine, Error> {
+        if self.read == 0 && !self.sections.is_empty() {
+            return Err(SnapshotError::NotASnapshot.into());
+        }
+        if !self.ended || !self.sections.is_empty() {
+            return Err(SnapshotError::Damaged("it ends early").into());
+        }
+        Ok(self.engine)
+    }
+
+    fn load(&mut self, kind: Kind, reader: &mut SectionReader<'_>) -> Result<(), SnapshotError> {
+        let engine = &mut self.engine;
+        match kind {
+            Kind::Pipeline => {
+                if reader.raw(MAGIC.len())? != MAGIC {
+                    return Err(SnapshotError::NotASnapshot);
+                }
+                if reader.rest() != engine.plan.identity.as_bytes() {
+                    return Err(SnapshotError::OtherPipeline);
+                }
+                Ok(())
+            }
+            Kind::Source => load_source(engine, reader),
+            Kind::Keys => load_keys(engine, reader, &mut self.ids),
+            Kind::Stage => {
+                let index = reader.u32()? as usize;
+                let stage = engine.stages.get_mut(index);
+                let stage = stage.ok_or(SnapshotError::Damaged("a stage that is not there"))?;
+                stage.load(reader, &self.ids, &mut engine.keys)
+            }
+            Kind::Frame => load_frame(engine, reader, &self.ids),
+            Kind::Drops => {
+                engine.drops.restore(load_drops(reader)?);
+                Ok(())
+            }
+            Kind::End => {
+                self.ended = reader.u64()? == self.read;
+                if self.ended {
+                    Ok(())
+                } else {
+                    Err(SnapshotError::Damaged("sections are missing"))
+                }
+            }
+        }
+    }
+}
+
+fn load_source(engine: &mut Engine, reader: &mut SectionReader<'_>) -> Result<(), SnapshotError> {
+    engine.source.advance(reader.i64()?);
+    engine.source.next_ordinal = reader.u64()?;
+    engine.source.now = reader.i64()?;
+    engine.source.accepted = reader.u64()?;
+    engine.finished = reader.u32()? != 0;
+    let reasons = reader.length()?;
+    // A snapshot of an older version knows fewer reasons.
+    for (count, saved) in engine.source.rejected.iter_mut().zip(reader.u64s(reasons)?) {
+        *count = saved;
+    }
+    Ok(())
+}
+
+fn load_keys(
+    engine: &mut Engine,
+    reader: &mut SectionReader<'_>,
+    ids: &mut Vec<u32>,
+) -> Result<(), SnapshotError> {
+    let fields = engine.plan.input.key.len();
+    let count = reader.length()?;
+    let mut before: Option<&[u8]> = None;
+    for _ in 0..count {
+        let length = reader.length()?;
+        let key = reader.raw(length)?;
+        if before.is_some_and(|before| before >= key) {
+            return Err(SnapshotError::Damaged("keys are out of order"));
+        }
+        let valid = if fields == 0 { key.is_empty() } else { crate::key::validate(key, fields) };
+        if !valid {
+            return Err(SnapshotError::Damaged("a key is no key of this pipeline"));
+        }
+        ids.push(engine.keys.intern(key));
+        before = Some(key);
+    }
+    Ok(())
+}
+
+/// What is behind the cursor.
+fn save_frame(frame: &Frame, positions: &[u32], writer: &mut SectionWriter<'_>) {
+    let from = frame.cursor;
+    writer.i64(frame.watermark);
+    writer.length(frame.len() - from);
+    let position = |key: &u32| positions.get(*key as usize).copied().unwrap_or(NONE);
+    writer.i64s(frame.timestamps.iter().skip(from).copied());
+    writer.u32s(frame.keys.iter().skip(from).map(position));
+    writer.i64s(frame.watermarks.iter().skip(from).copied());
+    writer.u64s(frame.ordinals.iter().skip(from).copied());
+    writer.length(frame.firing.len().saturating_sub(from));
+    writer.i64s(frame.firing.iter().skip(from).copied());
+    writer.length(frame.columns.len());
+    for column in &frame.columns {
+        match column {
+            FrameColumn::Time(times) => {
+                writer.u32(0);
+                writer.i64s(times.iter().skip(from).copied());
+            }
+            FrameColumn::Number(numbers) => {
+                writer.u32(1);
+                writer.f64s(numbers.iter().skip(from).copied());
+            }
+        }
+    }
+}
+
+fn load_frame(
+    engine: &mut Engine,
+    reader: &mut SectionReader<'_>,
+    ids: &[u32],
+) -> Result<(), SnapshotError> {
+    const NOT_THERE: SnapshotError =
+        SnapshotError::Damaged("rows between stages that are not there");
+    let place = reader.u32()?;
+    if place == PENDING && reader.u32()? == 0 {
+        return Ok(());
+    }
+    let mut frame = Frame::new(&[], 0);
+    frame.watermark = reader.i64()?;
+    let rows = reader.length()?;
+    frame.timestamps = reader.i64s(rows)?.collect();
+    for position in reader.u32s(rows)? {
+        let id = ids.get(position as usize).copied();
+        let id = id.ok_or(SnapshotError::Damaged("a row of a key that is not there"))?;
+        engine.keys.retain(id);
+        frame.keys.push(id);
+    }
+    frame.watermarks = reader.i64s(rows)?.collect();
+    frame.ordinals = reader.u64s(rows)?.collect();
+    let firing = reader.length()?;
+    frame.firing = reader.i64s(firing)?.collect();
+    for _ in 0..reader.length()? {
+        frame.columns.push(match reader.u32()? {
+            0 => FrameColumn::Time(reader.i64s(rows)?.collect()),
+            1 => FrameColumn::Number(reader.f64s(rows)?.collect()),
+            _ => return Err(SnapshotError::Damaged("a column of an unknown kind")),
+        });
+    }
+    if place == PENDING {
+        let columns = engine.plan.input.columns.len();
+        if firing != 0 || (rows > 0 && frame.columns.len() != columns) {
+            return Err(NOT_THERE);
+        }
+        engine.pending = Some(frame);
+        return Ok(());
+    }
+    let link = engine.links.get_mut(place as usize).ok_or(NOT_THERE)?;
+    let kinds =
+        |frame: &Frame| frame.columns.iter().map(core::mem::discriminant).collect::<Vec<_>>();
+    if firing != rows || kinds(&frame) != kinds(link) {
+        return Err(NOT_THERE);
+    }
+    frame.capacity = link.capacity;
+    *link = frame;
+    Ok(())
+}
+
+fn save_drops(drops: &[Dropped], writer: &mut SectionWriter<'_>) {
+    writer.length(drops.len());
+    for dropped in drops {
+        writer.u64(dropped.ordinal);
+        writer.length(dropped.reason.number());
+        writer.u32(dropped.stage.unwrap_or(NONE));
+        writer.i64(dropped.watermark);
+        writer.i64(dropped.window_end.unwrap_or(NO_WATERMARK));
+    }
+}
+
+fn load_drops(reader: &mut SectionReader<'_>) -> Result<Vec<Dropped>, SnapshotError> {
+    let count = reader.length()?;
+    let mut drops = Vec::new();
+    for _ in 0..count {
+        let ordinal = reader.u64()?;
+        let reason = usize::try_from(reader.u64()?).ok();
+        let reason = reason.and_then(|number| RejectReason::ALL.get(number)).copied();
+        let reason =
+            reason.ok_or(SnapshotError::Damaged("an event dropped for an unknown reason"))?;
+        let stage = Some(reader.u32()?).filter(|stage| *stage != NONE);
+        let watermark = reader.i64()?;
+        let window_end = Some(reader.i64()?).filter(|end| *end != NO_WATERMARK);
+        drops.push(Dropped { ordinal, reason, stage, watermark, window_end });
+    }
+    Ok(drops)
+}

@@ -1,0 +1,136 @@
+//! What can go wrong, each with a code that never changes.
+
+use crate::spec::SpecError;
+
+/// An error of the engine. After any of them the engine is as it was before the call.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The pipeline description is wrong.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+    /// A column of a batch has another length than its timestamps.
+    #[error("column `{column}` has {found} entries, but the batch has {expected} events")]
+    ColumnLength {
+        /// The column.
+        column: String,
+        /// Events in the batch.
+        expected: usize,
+        /// Entries in the column.
+        found: usize,
+    },
+    /// A batch has more or fewer columns than the pipeline reads.
+    #[error("the batch has {found} columns, but the pipeline reads {expected}")]
+    ColumnCount {
+        /// Columns that the pipeline reads.
+        expected: usize,
+        /// Columns in the batch.
+        found: usize,
+    },
+    /// A batch has more events than `limits.max_batch_events`.
+    #[error(
+        "the batch has {found} events, more than limits.max_batch_events = {limit}: push it in parts"
+    )]
+    BatchTooLarge {
+        /// Events in the batch.
+        found: usize,
+        /// The limit.
+        limit: u32,
+    },
+    /// The pipeline has a key and the batch none, or the other way round.
+    #[error("{0}")]
+    KeysMismatch(&'static str),
+    /// A batch uses a key id that was never defined.
+    #[error(
+        "key id {id} of event {event} is not defined: define it with define_keys before it is used"
+    )]
+    UnknownKeyId {
+        /// The id.
+        id: u32,
+        /// The event's place in the batch.
+        event: usize,
+    },
+    /// A key is not a valid encoding of the pipeline's key fields.
+    #[error("key {index} is not a valid encoding of {fields} key field(s)")]
+    InvalidKey {
+        /// The key's place in the block.
+        index: usize,
+        /// Key fields of the pipeline.
+        fields: usize,
+    },
+    /// Events were pushed after `finish`.
+    #[error("the stream is finished: restore a snapshot or open a new engine to go on")]
+    Finished,
+    /// A snapshot cannot be written or read.
+    #[error("snapshot: {0}")]
+    Snapshot(SnapshotError),
+    /// A block does not have the layout that docs/abi.md describes.
+    #[error("malformed block: {0}")]
+    MalformedBlock(&'static str),
+}
+
+/// What is wrong with a snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SnapshotError {
+    /// It does not begin as a snapshot does.
+    #[error("not a snapshot of stream-processor")]
+    NotASnapshot,
+    /// It was written by a newer version.
+    #[error("section {section} has version {found}; this program reads up to {known}")]
+    NewerVersion {
+        /// The section.
+        section: u32,
+        /// Its version.
+        found: u32,
+        /// The newest version known here.
+        known: u32,
+    },
+    /// It belongs to another pipeline.
+    #[error("it was taken of another pipeline (keys, fields, time, stages or limits differ)")]
+    OtherPipeline,
+    /// Bytes are missing, changed or contradict each other.
+    #[error("it is damaged: {0}")]
+    Damaged(&'static str),
+    /// It would exceed `limits.max_snapshot_bytes`.
+    #[error("it exceeds limits.max_snapshot_bytes = {limit}")]
+    TooLarge {
+        /// The limit.
+        limit: u64,
+    },
+    /// The engine changed while it was being read.
+    #[error("the engine has moved on since it was begun: begin again")]
+    Outdated,
+}
+
+impl From<SnapshotError> for Error {
+    fn from(error: SnapshotError) -> Self {
+        Self::Snapshot(error)
+    }
+}
+
+impl Error {
+    /// A short name that never changes, the same in Rust, JavaScript, logs and docs.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Spec(_) => "invalid_pipeline",
+            Self::ColumnLength { .. } => "column_length",
+            Self::ColumnCount { .. } => "column_count",
+            Self::BatchTooLarge { .. } => "batch_too_large",
+            Self::KeysMismatch(_) => "keys_mismatch",
+            Self::UnknownKeyId { .. } => "unknown_key_id",
+            Self::InvalidKey { .. } => "invalid_key",
+            Self::Finished => "finished",
+            Self::Snapshot(error) => match error {
+                SnapshotError::NotASnapshot => "snapshot_not_a_snapshot",
+                SnapshotError::NewerVersion { .. } => "snapshot_newer_version",
+                SnapshotError::OtherPipeline => "snapshot_other_pipeline",
+                SnapshotError::Damaged(_) => "snapshot_damaged",
+                SnapshotError::TooLarge { .. } => "snapshot_too_large",
+                SnapshotError::Outdated => "snapshot_outdated",
+            },
+            Self::MalformedBlock(_) => "malformed_block",
+        }
+    }
+}

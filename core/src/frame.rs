@@ -1,0 +1,209 @@
+//! What travels between stages: events in columns, each with the watermark it is judged by.
+
+use core::ops::Range;
+
+use crate::keys::Keys;
+use crate::rows::RowColumn;
+use crate::schema::{OutputColumn, OutputKind};
+use crate::watermark::NO_WATERMARK;
+
+/// A run of events on its way into a stage, borrowed from a batch or from a [`Frame`].
+#[derive(Clone, Copy)]
+pub(crate) struct Events<'a> {
+    pub(crate) timestamps: &'a [i64],
+    /// Ids of [`Keys`].
+    pub(crate) keys: &'a [u32],
+    /// The watermark that each event meets.
+    pub(crate) watermarks: &'a [i64],
+    pub(crate) ordinals: Ordinals<'a>,
+    pub(crate) columns: &'a [ColumnView<'a>],
+    /// The watermark after the last of them.
+    pub(crate) watermark: i64,
+}
+
+impl<'a> Events<'a> {
+    /// No events, only a watermark.
+    pub(crate) fn none(watermark: i64) -> Self {
+        Self {
+            timestamps: &[],
+            keys: &[],
+            watermarks: &[],
+            ordinals: Ordinals::From(0),
+            columns: &[],
+            watermark,
+        }
+    }
+
+    /// The numbers of column `column`; empty where it is none.
+    pub(crate) fn numbers(&self, column: usize) -> &'a [f64] {
+        match self.columns.get(column) {
+            Some(ColumnView::Number(values)) => values,
+            _ => &[],
+        }
+    }
+}
+
+/// The places of events in the stream.
+#[derive(Clone, Copy)]
+pub(crate) enum Ordinals<'a> {
+    From(u64),
+    Listed(&'a [u64]),
+}
+
+impl Ordinals<'_> {
+    pub(crate) fn at(&self, event: usize) -> u64 {
+        match self {
+            Self::From(first) => first + event as u64,
+            Self::Listed(ordinals) => ordinals.get(event).copied().unwrap_or(u64::MAX),
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+pub(crate) enum ColumnView<'a> {
+    Time(&'a [i64]),
+    Number(&'a [f64]),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum FrameColumn {
+    Time(Vec<i64>),
+    Number(Vec<f64>),
+}
+
+impl FrameColumn {
+    pub(crate) fn of(kind: OutputKind) -> Self {
+        match kind {
+            OutputKind::Time => Self::Time(Vec::new()),
+            OutputKind::Number => Self::Number(Vec::new()),
+        }
+    }
+
+    /// The entries of `range`, as the caller sees them.
+    pub(crate) fn rows(&self, range: Range<usize>) -> RowColumn<'_> {
+        match self {
+            Self::Time(times) => RowColumn::Time(times.get(range).unwrap_or_default()),
+            Self::Number(numbers) => RowColumn::Number(numbers.get(range).unwrap_or_default()),
+        }
+    }
+
+    pub(crate) fn view(&self) -> ColumnView<'_> {
+        match self {
+            Self::Time(times) => ColumnView::Time(times),
+            Self::Number(numbers) => ColumnView::Number(numbers),
+        }
+    }
+}
+
+/// Events or rows that wait: what one stage gives the next, what the last one gives the caller, what a full engine holds.
+///
+/// Each of them retains its key.
+pub(crate) struct Frame {
+    pub(crate) timestamps: Vec<i64>,
+    pub(crate) keys: Vec<u32>,
+    pub(crate) watermarks: Vec<i64>,
+    pub(crate) ordinals: Vec<u64>,
+    /// The watermark that each row waited for: the first part of the order of rows.
+    pub(crate) firing: Vec<i64>,
+    pub(crate) columns: Vec<FrameColumn>,
+    /// The watermark after the last of them.
+    pub(crate) watermark: i64,
+    /// Those before are done.
+    pub(crate) cursor: usize,
+    /// Rows that it takes; then the stage that fills it pauses.
+    pub(crate) capacity: usize,
+}
+
+impl Frame {
+    pub(crate) fn new(columns: &[OutputColumn], capacity: usize) -> Self {
+        Self {
+            timestamps: Vec::new(),
+            keys: Vec::new(),
+            watermarks: Vec::new(),
+            ordinals: Vec::new(),
+            firing: Vec::new(),
+            columns: columns.iter().map(|column| FrameColumn::of(column.kind)).collect(),
+            watermark: NO_WATERMARK,
+            cursor: 0,
+            capacity,
+        }
+    }
+
+    /// Copies what is left of `events` from `from` on, to go on with it later.
+    pub(crate) fn rest_of(events: &Events<'_>, from: usize, keys: &mut Keys) -> Self {
+        let range = from.min(events.timestamps.len())..events.timestamps.len();
+        let copy = |column: &ColumnView<'_>| match column {
+            ColumnView::Time(times) => {
+                FrameColumn::Time(times.get(range.clone()).unwrap_or_default().to_vec())
+            }
+            ColumnView::Number(numbers) => {
+                FrameColumn::Number(numbers.get(range.clone()).unwrap_or_default().to_vec())
+            }
+        };
+        let kept = events.keys.get(range.clone()).unwrap_or_default().to_vec();
+        for key in &kept {
+            keys.retain(*key);
+        }
+        Self {
+            timestamps: events.timestamps.get(range.clone()).unwrap_or_default().to_vec(),
+            keys: kept,
+            watermarks: events.watermarks.get(range.clone()).unwrap_or_default().to_vec(),
+            ordinals: range.clone().map(|event| events.ordinals.at(event)).collect(),
+            firing: Vec::new(),
+            columns: events.columns.iter().map(copy).collect(),
+            watermark: events.watermark,
+            cursor: 0,
+            capacity: 0,
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.timestamps.len()
+    }
+
+    /// Rows that it still takes.
+    pub(crate) fn room(&self) -> usize {
+        self.capacity.saturating_sub(self.len() - self.cursor)
+    }
+
+    pub(crate) fn views(&self) -> Vec<ColumnView<'_>> {
+        self.columns.iter().map(FrameColumn::view).collect()
+    }
+
+    /// The events in it, as input of the next stage; `columns` are its [`Frame::views`].
+    pub(crate) fn events<'a>(&'a self, columns: &'a [ColumnView<'a>]) -> Events<'a> {
+        Events {
+            timestamps: &self.timestamps,
+            keys: &self.keys,
+            watermarks: &self.watermarks,
+            ordinals: Ordinals::Listed(&self.ordinals),
+            columns,
+            watermark: self.watermark,
+        }
+    }
+
+    /// Lets go of everything.
+    pub(crate) fn clear(&mut self, keys: &mut Keys) {
+        self.cursor = self.len();
+        self.drop_done(keys);
+    }
+
+    /// Lets go of the rows before the cursor.
+    pub(crate) fn drop_done(&mut self, keys: &mut Keys) {
+        let done = self.cursor;
+        self.cursor = 0;
+        for key in self.keys.drain(..done) {
+            keys.release(key);
+        }
+        self.timestamps.drain(..done);
+        self.watermarks.drain(..done);
+        self.ordinals.drain(..done);
+        self.firing.drain(..done.min(self.firing.len()));
+        for column in &mut self.columns {
+            match column {
+                FrameColumn::Time(times) => drop(times.drain(..done)),
+                FrameColumn::Number(numbers) => drop(numbers.drain(..done)),
+            }
+        }
+    }
+}

@@ -1,0 +1,51 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        clippy::cast_sign_loss,
+        clippy::cast_possible_wrap
+    )
+)]
+
+mod batch;
+mod drops;
+mod engine;
+mod error;
+mod frame;
+pub mod interner;
+pub mod json;
+pub mod key;
+pub mod key_json;
+mod keys;
+pub mod number;
+mod plan;
+mod reject;
+mod rows;
+mod schema;
+mod snapshot;
+pub mod spec;
+mod stages;
+mod stats;
+#[cfg(feature = "text")]
+pub mod text;
+pub mod time;
+pub mod watermark;
+pub mod wire;
+
+pub use batch::{Batch, Column, KeyColumn};
+pub use drops::Dropped;
+pub use engine::{Engine, KeyDefinitions, Options, Progress, Pushed, Restore, SnapshotCursor};
+pub use error::{Error, SnapshotError};
+pub use plan::Plan;
+pub use reject::RejectReason;
+pub use rows::{RowColumn, Rows};
+pub use schema::{InputColumn, InputKind, InputSchema, OutputColumn, OutputKind, OutputSchema};
+pub use spec::{PipelineSpec, SpecError};
+pub use stats::{ReasonCount, StageStats, Stats};

@@ -1,0 +1,157 @@
+//! Reading sections, whatever the bytes may be.
+
+use super::{HEADER_BYTES, Kind};
+use crate::error::SnapshotError;
+
+const CUT_SHORT: SnapshotError = SnapshotError::Damaged("a section ends early");
+
+/// Cuts a stream of bytes, in whatever pieces it comes, into checked sections.
+pub(crate) struct Sections {
+    bytes: Vec<u8>,
+    /// Bytes in front that are done.
+    done: usize,
+    limit: u64,
+}
+
+impl Sections {
+    /// Sections of at most `limit` bytes each.
+    pub(crate) fn new(limit: u64) -> Self {
+        Self { bytes: Vec::new(), done: 0, limit }
+    }
+
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
+        self.bytes.drain(..self.done);
+        self.done = 0;
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Whether no bytes of an unfinished section wait.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.done == self.bytes.len()
+    }
+
+    /// The next whole section, if it is there already: its kind and payload.
+    pub(crate) fn next(&mut self) -> Result<Option<(Kind, Vec<u8>)>, SnapshotError> {
+        let waiting = self.bytes.get(self.done..).unwrap_or_default();
+        let Some(header) = waiting.get(..HEADER_BYTES) else { return Ok(None) };
+        let mut reader = SectionReader::new(header);
+        let (number, version) = (reader.u32()?, reader.u32()?);
+        let (length, checksum) = (reader.u64()?, reader.u32()?);
+        let known = Kind::ALL.iter().find(|(_, known, _)| *known == number);
+        let Some((kind, _, newest)) = known else { return Err(SnapshotError::NotASnapshot) };
+        if version > *newest {
+            return Err(SnapshotError::NewerVersion {
+                section: number,
+                found: version,
+                known: *newest,
+            });
+        }
+        if length > self.limit {
+            return Err(SnapshotError::TooLarge { limit: self.limit });
+        }
+        let length = usize::try_from(length).map_err(|_| CUT_SHORT)?;
+        let end = HEADER_BYTES.checked_add(length).ok_or(CUT_SHORT)?;
+        let padded = end.checked_next_multiple_of(8).ok_or(CUT_SHORT)?;
+        if waiting.len() < padded {
+            return Ok(None);
+        }
+        let payload = waiting.get(HEADER_BYTES..end).unwrap_or_default().to_vec();
+        self.done += padded;
+        if crc32fast::hash(&payload) != checksum {
+            return Err(SnapshotError::Damaged("the checksum of a section does not fit"));
+        }
+        Ok(Some((*kind, payload)))
+    }
+}
+
+/// Reads the payload of one section.
+pub(crate) struct SectionReader<'a> {
+    bytes: &'a [u8],
+}
+
+impl<'a> SectionReader<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes }
+    }
+
+    pub(crate) fn raw(&mut self, length: usize) -> Result<&'a [u8], SnapshotError> {
+        let (taken, rest) = self.bytes.split_at_checked(length).ok_or(CUT_SHORT)?;
+        self.bytes = rest;
+        Ok(taken)
+    }
+
+    /// All that is left.
+    pub(crate) fn rest(&mut self) -> &'a [u8] {
+        core::mem::take(&mut self.bytes)
+    }
+
+    pub(crate) fn u32(&mut self) -> Result<u32, SnapshotError> {
+        self.array().map(u32::from_le_bytes)
+    }
+
+    pub(crate) fn u64(&mut self) -> Result<u64, SnapshotError> {
+        self.array().map(u64::from_le_bytes)
+    }
+
+    pub(crate) fn i64(&mut self) -> Result<i64, SnapshotError> {
+        self.array().map(i64::from_le_bytes)
+    }
+
+    /// A number of entries that follow; each takes at least a byte.
+    pub(crate) fn length(&mut self) -> Result<usize, SnapshotError> {
+        let length = usize::try_from(self.u64()?).map_err(|_| CUT_SHORT)?;
+        if length > self.bytes.len() { Err(CUT_SHORT) } else { Ok(length) }
+    }
+
+    pub(crate) fn u32s(
+        &mut self,
+        count: usize,
+    ) -> Result<impl Iterator<Item = u32> + 'a, SnapshotError> {
+        Ok(self.arrays(count)?.map(u32::from_le_bytes))
+    }
+
+    pub(crate) fn u64s(
+        &mut self,
+        count: usize,
+    ) -> Result<impl Iterator<Item = u64> + 'a, SnapshotError> {
+        Ok(self.arrays(count)?.map(u64::from_le_bytes))
+    }
+
+    pub(crate) fn i64s(
+        &mut self,
+        count: usize,
+    ) -> Result<impl Iterator<Item = i64> + 'a, SnapshotError> {
+        Ok(self.arrays(count)?.map(i64::from_le_bytes))
+    }
+
+    pub(crate) fn f64s(
+        &mut self,
+        count: usize,
+    ) -> Result<impl Iterator<Item = f64> + 'a, SnapshotError> {
+        Ok(self.arrays(count)?.map(f64::from_le_bytes))
+    }
+
+    /// That nothing is left.
+    pub(crate) fn end(self) -> Result<(), SnapshotError> {
+        if self.bytes.is_empty() {
+            Ok(())
+        } else {
+            Err(SnapshotError::Damaged("a section is longer than what is in it"))
+        }
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], SnapshotError> {
+        let (taken, rest) = self.bytes.split_first_chunk().ok_or(CUT_SHORT)?;
+        self.bytes = rest;
+        Ok(*taken)
+    }
+
+    fn arrays<const N: usize>(
+        &mut self,
+        count: usize,
+    ) -> Result<impl Iterator<Item = [u8; N]> + 'a, SnapshotError> {
+        let length = count.checked_mul(N).ok_or(CUT_SHORT)?;
+        let (chunks, _) = self.raw(length)?.as_chunks::<N>();
+        Ok(chunks.iter().copied())
+    }
+}

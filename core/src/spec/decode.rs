@@ -1,0 +1,174 @@
+//! From JSON values to a [`PipelineSpec`], with errors that name the path and what would be right.
+
+use core::fmt;
+
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::{PipelineSpec, Stage};
+
+/// What is wrong with a pipeline description, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SpecError {
+    path: String,
+    line: Option<usize>,
+    message: String,
+}
+
+impl SpecError {
+    pub(crate) fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { path: path.into(), line: None, message: message.into() }
+    }
+
+    pub(crate) fn at_line(mut self, line: usize) -> Self {
+        self.line = Some(line);
+        self
+    }
+
+    /// The field, as in `stages[0].size`; empty where the text as a whole is meant.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The line in the text, from 1, where it is known.
+    #[must_use]
+    pub fn line(&self) -> Option<usize> {
+        self.line
+    }
+
+    /// What is wrong and what would be right.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+}
+
+impl fmt::Display for SpecError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(line) = self.line {
+            write!(f, "line {line}: ")?;
+        }
+        if !self.path.is_empty() {
+            write!(f, "{}: ", self.path)?;
+        }
+        f.write_str(&self.message)
+    }
+}
+
+impl core::error::Error for SpecError {}
+
+const SECTIONS: [&str; 7] = ["source", "time", "stages", "sink", "late", "dead_letter", "limits"];
+const STAGES: [&str; 1] = ["window"];
+
+/// Reads the sections one by one, so that each error knows its path.
+pub(super) fn pipeline(value: Value) -> Result<PipelineSpec, SpecError> {
+    let Value::Object(mut sections) = value else {
+        return Err(SpecError::new("", "a pipeline is a table of sections, such as [source]"));
+    };
+    if let Some(name) = sections.keys().find(|name| !SECTIONS.contains(&name.as_str())) {
+        let message = format!("unknown section `{name}`, {}", expected(name, &SECTIONS));
+        return Err(SpecError::new(name, message));
+    }
+    Ok(PipelineSpec {
+        source: section(&mut sections, "source")?.unwrap_or_default(),
+        time: section(&mut sections, "time")?.unwrap_or_default(),
+        stages: stages(sections.remove("stages"))?,
+        sink: section(&mut sections, "sink")?.unwrap_or_default(),
+        late: section(&mut sections, "late")?,
+        dead_letter: section(&mut sections, "dead_letter")?,
+        limits: section(&mut sections, "limits")?.unwrap_or_default(),
+    })
+}
+
+fn section<T: DeserializeOwned>(
+    sections: &mut Map<String, Value>,
+    name: &str,
+) -> Result<Option<T>, SpecError> {
+    sections.remove(name).map(|value| table(name, value)).transpose()
+}
+
+fn stages(value: Option<Value>) -> Result<Vec<Stage>, SpecError> {
+    match value {
+        None => Ok(Vec::new()),
+        Some(Value::Array(stages)) => {
+            stages.into_iter().enumerate().map(|(index, value)| stage(index, value)).collect()
+        }
+        Some(_) => Err(SpecError::new("stages", "expected a list of stages: [[stages]]")),
+    }
+}
+
+fn stage(index: usize, value: Value) -> Result<Stage, SpecError> {
+    let path = format!("stages[{index}]");
+    let Value::Object(mut fields) = value else {
+        return Err(SpecError::new(path, "expected a table: a stage with its `type`"));
+    };
+    let kind = match fields.remove("type") {
+        Some(Value::String(kind)) => kind,
+        Some(_) => return Err(SpecError::new(path + ".type", "expected the type's name")),
+        None => {
+            let message = format!("missing: {}", expected("", &STAGES));
+            return Err(SpecError::new(path + ".type", message));
+        }
+    };
+    match kind.as_str() {
+        "window" => table(&path, Value::Object(fields)).map(Stage::Window),
+        _ => {
+            let message = format!("unknown stage type `{kind}`, {}", expected(&kind, &STAGES));
+            Err(SpecError::new(path + ".type", message))
+        }
+    }
+}
+
+/// Reads one table; `path` is where it stands.
+fn table<T: DeserializeOwned>(path: &str, value: Value) -> Result<T, SpecError> {
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let inner = error.path().to_string();
+        let full = match inner.as_str() {
+            "." => path.to_owned(),
+            inner => format!("{path}.{inner}"),
+        };
+        explain(&full, &error.into_inner().to_string())
+    })
+}
+
+/// Turns serde's wording into ours: the path ends in the field that is meant, and the nearest right name is offered.
+fn explain(path: &str, message: &str) -> SpecError {
+    let quoted = || message.split('`').skip(1).step_by(2);
+    let ending_in = |field: &str| match path.strip_suffix(field) {
+        Some(rest) if rest.ends_with('.') => path.to_owned(),
+        _ => format!("{path}.{field}"),
+    };
+    let mut names = quoted();
+    let Some(first) = names.next() else { return SpecError::new(path, message) };
+    if message.starts_with("unknown field ") {
+        let known: Vec<&str> = names.collect();
+        let text = format!("unknown field `{first}`, {}", expected(first, &known));
+        return SpecError::new(ending_in(first), text);
+    }
+    if message.starts_with("unknown variant ") {
+        let known: Vec<&str> = names.collect();
+        return SpecError::new(
+            path,
+            format!("unknown name `{first}`, {}", expected(first, &known)),
+        );
+    }
+    if message.starts_with("missing field ") {
+        return SpecError::new(ending_in(first), "missing");
+    }
+    SpecError::new(path, message)
+}
+
+/// `did you mean ...?` where one of `known` is near, and then all of them.
+pub(crate) fn expected(found: &str, known: &[&str]) -> String {
+    let near = known
+        .iter()
+        .map(|name| (strsim::osa_distance(found, name), *name))
+        .min()
+        .filter(|(distance, name)| *distance <= 1 + name.len().min(found.len()) / 3);
+    let list = known.join(", ");
+    match near {
+        Some((_, name)) => format!("did you mean `{name}`? (expected one of: {list})"),
+        None => format!("expected one of: {list}"),
+    }
+}

@@ -1,0 +1,38 @@
+//! How far things may grow: every limit has a name and a default here.
+
+use serde::{Deserialize, Serialize};
+
+/// `[limits]`: the bounds of one engine instance. What happens at each is counted in [`crate::Stats`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Keys with open state in one stage; an event of one key more is dropped with the reason `key_limit`.
+    pub max_keys: u32,
+    /// Open windows of one key in one stage; an event that would open one more is dropped with the reason `window_limit`.
+    pub max_windows_per_key: u32,
+    /// Rows that wait to be polled; then the engine says `full` and takes no more until it is polled.
+    pub max_result_rows: u32,
+    /// Bytes of a snapshot; a larger one is an error and leaves the engine as it was.
+    pub max_snapshot_bytes: u64,
+    /// Bytes of an input line; a longer one is rejected with the reason `line_too_long`.
+    pub max_line_bytes: u32,
+    /// Keys that a reader of text remembers before it starts its dictionary anew; results do not depend on it.
+    pub max_dictionary_keys: u32,
+    /// Events in one batch; a larger batch is refused.
+    pub max_batch_events: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_keys: 1_000_000,
+            max_windows_per_key: 20_000,
+            max_result_rows: 65_536,
+            max_snapshot_bytes: 4 << 30,
+            max_line_bytes: 1 << 20,
+            max_dictionary_keys: 65_536,
+            max_batch_events: 1 << 24,
+        }
+    }
+}

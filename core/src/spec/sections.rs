@@ -1,0 +1,177 @@
+//! The sections of a pipeline beside its stages: source, time, sink and the side outputs.
+
+use serde::{Deserialize, Serialize};
+
+use super::duration::OutOfOrderness;
+use crate::time::TimeUnit;
+
+/// `[source]`: where events come from and which of their fields matter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct Source {
+    /// What is read.
+    pub r#type: SourceType,
+    /// The file or files to read one after another, for `type = "file"`; .gz and .zst are read as they are.
+    #[serde(skip_serializing_if = "Names::is_empty")]
+    pub path: Names,
+    /// How events are written.
+    pub format: TextFormat,
+    /// The field that holds the event time: RFC 3339 text, or a number in `timestamp_unit`.
+    pub timestamp: String,
+    /// The unit of event times that are numbers.
+    pub timestamp_unit: TimeUnit,
+    /// The field or fields by which events are kept apart; none: one stream.
+    #[serde(skip_serializing_if = "Names::is_empty")]
+    pub key: Names,
+    /// The numeric field or fields that every event must have; the first is the default of the stages.
+    #[serde(skip_serializing_if = "Names::is_empty")]
+    pub value: Names,
+}
+
+impl Default for Source {
+    fn default() -> Self {
+        Self {
+            r#type: SourceType::default(),
+            path: Names::default(),
+            format: TextFormat::default(),
+            timestamp: "ts".to_owned(),
+            timestamp_unit: TimeUnit::default(),
+            key: Names::default(),
+            value: Names::default(),
+        }
+    }
+}
+
+/// What a source reads.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum SourceType {
+    /// Standard input.
+    #[default]
+    Stdin,
+    /// The files of `path`.
+    File,
+}
+
+/// How events and rows are written as text.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum TextFormat {
+    /// One JSON object a line.
+    #[default]
+    Ndjson,
+    /// RFC 4180, with a header line.
+    Csv,
+}
+
+/// `[time]`: how event time moves.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct Time {
+    /// How far behind the greatest event time an event may come; `unbounded` for finite sources in any order.
+    pub max_out_of_orderness: OutOfOrderness,
+}
+
+/// `[sink]`: where rows go.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct Sink {
+    /// What is written to.
+    pub r#type: SinkType,
+    /// The file to write, for `type = "file"`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// How rows are written.
+    pub format: TextFormat,
+}
+
+/// What a sink writes to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum SinkType {
+    /// Standard output.
+    #[default]
+    Stdout,
+    /// The file of `path`.
+    File,
+}
+
+/// `[late]` and `[dead_letter]`: a file of NDJSON.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct OutputPath {
+    /// The file to write.
+    pub path: String,
+}
+
+/// No, one or several names: in a file, a text or a list of texts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Names(pub Vec<String>);
+
+impl Names {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Serialize for Names {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0.as_slice() {
+            [name] => name.serialize(serializer),
+            names => names.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Names {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = Names;
+
+            fn expecting(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                f.write_str("a name or a list of names")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Names, E> {
+                Ok(Names(vec![name.to_owned()]))
+            }
+
+            fn visit_seq<A: serde::de::SeqAccess<'de>>(
+                self,
+                mut seq: A,
+            ) -> Result<Names, A::Error> {
+                let mut names = Vec::new();
+                while let Some(name) = seq.next_element()? {
+                    names.push(name);
+                }
+                Ok(Names(names))
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Names {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Names".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "description": "A name or a list of names.",
+            "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }],
+        })
+    }
+}

@@ -1,0 +1,60 @@
+//! The stages of a pipeline as the engine runs them: one folder each, all behind one trait.
+
+mod window;
+
+use crate::drops::Drops;
+use crate::error::SnapshotError;
+use crate::frame::{Events, Frame};
+use crate::keys::Keys;
+use crate::plan::StagePlan;
+use crate::snapshot::{SectionReader, SectionWriter};
+use crate::stats::StageStats;
+
+/// What a stage may use beside its own state.
+pub(crate) struct Context<'a> {
+    pub(crate) keys: &'a mut Keys,
+    pub(crate) drops: &'a mut Drops,
+}
+
+/// One step of a pipeline: takes events in batches, judges each by the watermark that stands beside it.
+pub(crate) trait Stage {
+    /// Takes `events` from `cursor` on, moves `cursor` behind those that are taken, and puts what it makes into `out`.
+    ///
+    /// Returns whether all are taken and their last watermark is reached. It stops before that only when `out` is full, and
+    /// goes on from where it stopped when it is called again with the same events and more room.
+    fn process(
+        &mut self,
+        events: &Events<'_>,
+        cursor: &mut usize,
+        context: &mut Context<'_>,
+        out: &mut Frame,
+    ) -> bool;
+
+    /// What it has seen and done.
+    fn stats(&self) -> StageStats;
+
+    /// Writes one part of its snapshot, the first one for `from` = `None`, and returns the `from` of the next, if any.
+    ///
+    /// Parts are written one by one so that no two have to fit in memory at once. Keys are written as `positions[id]`.
+    fn save(
+        &self,
+        from: Option<i64>,
+        positions: &[u32],
+        writer: &mut SectionWriter<'_>,
+    ) -> Option<i64>;
+
+    /// Reads a part, in the order in which they were written; `ids` gives the key at each position.
+    fn load(
+        &mut self,
+        reader: &mut SectionReader<'_>,
+        ids: &[u32],
+        keys: &mut Keys,
+    ) -> Result<(), SnapshotError>;
+}
+
+/// The stage that `plan` describes, the `index`th of its pipeline.
+pub(crate) fn build(index: u32, plan: &StagePlan) -> Box<dyn Stage> {
+    match plan {
+        StagePlan::Window(plan) => Box::new(window::WindowStage::new(index, plan.clone())),
+    }
+}

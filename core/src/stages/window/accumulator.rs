@@ -1,0 +1,209 @@
+//! What is kept of the events of a window: one summary per window, key and field, by dense slot.
+
+use crate::error::SnapshotError;
+use crate::plan::{WindowOutput, WindowPlan};
+use crate::snapshot::{SectionReader, SectionWriter};
+use crate::spec::Operation;
+
+/// Count, compensated sum and extremes of the values that are not missing.
+#[derive(Debug, Clone, Copy)]
+struct Summary {
+    count: u64,
+    sum: f64,
+    /// What rounding has taken from `sum` (Neumaier 1974, by Knuth's branch-free two-sum).
+    compensation: f64,
+    min: f64,
+    max: f64,
+}
+
+impl Summary {
+    const EMPTY: Self =
+        Self { count: 0, sum: 0.0, compensation: 0.0, min: f64::INFINITY, max: f64::NEG_INFINITY };
+
+    #[inline(always)]
+    fn add(&mut self, value: f64) {
+        let sum = self.sum + value;
+        let shifted = sum - self.sum;
+        self.compensation += (self.sum - (sum - shifted)) + (value - shifted);
+        self.sum = sum;
+        self.count += 1;
+        if value < self.min {
+            self.min = value;
+        }
+        if value > self.max {
+            self.max = value;
+        }
+    }
+
+    fn total(&self) -> f64 {
+        self.sum + self.compensation
+    }
+
+    /// The result of `op`; NaN where it is undefined or not finite.
+    fn result(&self, op: Operation) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "counts beyond 2^53 are out of reach")]
+        let count = self.count as f64;
+        if op == Operation::Count {
+            return count;
+        }
+        if self.count == 0 {
+            return f64::NAN;
+        }
+        let result = match op {
+            Operation::Count => count,
+            Operation::Sum => self.total(),
+            Operation::Avg => self.total() / count,
+            Operation::Min => self.min,
+            Operation::Max => self.max,
+        };
+        if result.is_finite() { result } else { f64::NAN }
+    }
+}
+
+/// The summaries of all open windows.
+pub(super) struct Accumulators {
+    outputs: Vec<WindowOutput>,
+    /// Events per slot, where an output counts them.
+    events: Option<Vec<u64>>,
+    /// One list by slot for each of the plan's fields.
+    fields: Vec<Vec<Summary>>,
+}
+
+impl Accumulators {
+    pub(super) fn new(plan: &WindowPlan) -> Self {
+        let counts_events = plan.outputs.iter().any(|output| output.field.is_none());
+        Self {
+            outputs: plan.outputs.clone(),
+            events: counts_events.then(Vec::new),
+            fields: plan.fields.iter().map(|_| Vec::new()).collect(),
+        }
+    }
+
+    /// Makes `slot` empty, adding it if it is the next one.
+    pub(super) fn reset(&mut self, slot: u32) {
+        let slot = slot as usize;
+        if let Some(events) = &mut self.events {
+            put(events, slot, 0);
+        }
+        for summaries in &mut self.fields {
+            put(summaries, slot, Summary::EMPTY);
+        }
+    }
+
+    /// Counts an event in each of `slots`.
+    pub(super) fn count(&mut self, slots: &[u32]) {
+        let Some(events) = &mut self.events else { return };
+        for slot in slots {
+            if let Some(count) = events.get_mut(*slot as usize) {
+                *count += 1;
+            }
+        }
+    }
+
+    /// Adds `values` of field `field`, each to its slot.
+    pub(super) fn add(&mut self, field: usize, slots: &[u32], values: &[f64]) {
+        let Some(summaries) = self.fields.get_mut(field) else { return };
+        let summaries = summaries.as_mut_slice();
+        for (slot, value) in slots.iter().zip(values) {
+            if value.is_nan() {
+                continue;
+            }
+            if let Some(summary) = summaries.get_mut(*slot as usize) {
+                summary.add(*value);
+            }
+        }
+    }
+
+    /// The value of output `output` for `slot`.
+    pub(super) fn result(&self, output: usize, slot: u32) -> f64 {
+        let slot = slot as usize;
+        let Some(WindowOutput { op, field }) = self.outputs.get(output) else { return f64::NAN };
+        match field {
+            #[expect(clippy::cast_precision_loss, reason = "counts beyond 2^53 are out of reach")]
+            None => {
+                self.events.as_ref().and_then(|events| events.get(slot)).map_or(0.0, |n| *n as f64)
+            }
+            Some(field) => {
+                let summary = self.fields.get(*field).and_then(|summaries| summaries.get(slot));
+                summary.map_or(f64::NAN, |summary| summary.result(*op))
+            }
+        }
+    }
+
+    /// Writes `slots` column by column.
+    pub(super) fn save(&self, slots: &[u32], writer: &mut SectionWriter<'_>) {
+        if let Some(events) = &self.events {
+            writer.u64s(slots.iter().map(|slot| events.get(*slot as usize).copied().unwrap_or(0)));
+        }
+        for summaries in &self.fields {
+            let picked = || {
+                slots.iter().map(|slot| summaries.get(*slot as usize).unwrap_or(&Summary::EMPTY))
+            };
+            writer.u64s(picked().map(|summary| summary.count));
+            writer.f64s(picked().map(|summary| summary.sum));
+            writer.f64s(picked().map(|summary| summary.compensation));
+            writer.f64s(picked().map(|summary| summary.min));
+            writer.f64s(picked().map(|summary| summary.max));
+        }
+    }
+
+    /// Reads what [`Accumulators::save`] wrote, into `slots`.
+    pub(super) fn load(
+        &mut self,
+        slots: &[u32],
+        reader: &mut SectionReader<'_>,
+    ) -> Result<(), SnapshotError> {
+        if let Some(events) = &mut self.events {
+            for (slot, count) in slots.iter().zip(reader.u64s(slots.len())?) {
+                put(events, *slot as usize, count);
+            }
+        }
+        for summaries in &mut self.fields {
+            let counts = reader.u64s(slots.len())?;
+            let sums = reader.f64s(slots.len())?;
+            let compensations = reader.f64s(slots.len())?;
+            let minima = reader.f64s(slots.len())?;
+            let maxima = reader.f64s(slots.len())?;
+            let rest = sums.zip(compensations).zip(minima.zip(maxima));
+            for ((slot, count), ((sum, compensation), (min, max))) in
+                slots.iter().zip(counts).zip(rest)
+            {
+                put(summaries, *slot as usize, Summary { count, sum, compensation, min, max });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Sets entry `place`, which is at most one behind the last.
+fn put<T>(list: &mut Vec<T>, place: usize, value: T) {
+    match list.get_mut(place) {
+        Some(entry) => *entry = value,
+        None => list.push(value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn summary(values: &[f64]) -> Summary {
+        let mut summary = Summary::EMPTY;
+        values.iter().for_each(|value| summary.add(*value));
+        summary
+    }
+
+    #[test]
+    fn sums_keep_what_rounding_takes() {
+        assert_eq!(summary(&[1.0, 1e100, 1.0, -1e100]).result(Operation::Sum), 2.0);
+        assert_eq!(summary(&[0.1; 10]).result(Operation::Sum), 1.0);
+    }
+
+    #[test]
+    fn results_without_a_finite_value_are_null() {
+        assert!(summary(&[1e308, 1e308]).result(Operation::Sum).is_nan());
+        assert!(summary(&[]).result(Operation::Min).is_nan());
+        assert_eq!(summary(&[]).result(Operation::Count), 0.0);
+        assert_eq!(summary(&[1e308, 1e308]).result(Operation::Max), 1e308);
+    }
+}

@@ -1,0 +1,190 @@
+//! Windows by event time: tumbling windows, each key for itself.
+
+mod accumulator;
+mod assign;
+mod fire;
+mod slice;
+mod state;
+
+use std::collections::BTreeMap;
+
+use self::accumulator::Accumulators;
+use self::assign::Stop;
+use self::fire::Firing;
+use self::slice::Slice;
+use super::{Context, Stage};
+use crate::drops::Dropped;
+use crate::error::SnapshotError;
+use crate::frame::{Events, Frame};
+use crate::keys::{Keys, NONE};
+use crate::plan::WindowPlan;
+use crate::reject::RejectReason;
+use crate::snapshot::{SectionReader, SectionWriter};
+use crate::stats::StageStats;
+use crate::watermark::NO_WATERMARK;
+
+/// A keyed window aggregation.
+///
+/// Every open window has a slot; the accumulators are lists by slot. A batch is cut into runs between the events at which
+/// a window fires or an event is dropped: within a run each event first gets its slot, then each field is added in one loop.
+pub(super) struct WindowStage {
+    index: u32,
+    plan: WindowPlan,
+    accumulators: Accumulators,
+    /// The open slices by their start.
+    slices: BTreeMap<i64, Slice>,
+    /// The watermark from which the earliest open slice fires.
+    next_fire: i64,
+    /// A slice that is being emitted.
+    firing: Option<Firing>,
+    /// The key of each slot.
+    slot_keys: Vec<u32>,
+    free_slots: Vec<u32>,
+    /// Open windows of each key.
+    open_by_key: Vec<u32>,
+    open_keys: u32,
+    /// The watermark that the event before the next one met.
+    met: i64,
+    /// The slot of each event of the run.
+    run: Vec<u32>,
+    stats: StageStats,
+}
+
+impl WindowStage {
+    pub(super) fn new(index: u32, plan: WindowPlan) -> Self {
+        Self {
+            index,
+            accumulators: Accumulators::new(&plan),
+            plan,
+            slices: BTreeMap::new(),
+            next_fire: i64::MAX,
+            firing: None,
+            slot_keys: Vec::new(),
+            free_slots: Vec::new(),
+            open_by_key: Vec::new(),
+            open_keys: 0,
+            met: NO_WATERMARK,
+            run: Vec::new(),
+            stats: StageStats { r#type: "window", ..StageStats::default() },
+        }
+    }
+
+    /// The watermark at which the window that starts at `start` fires: its last microsecond.
+    fn fires_at(&self, start: i64) -> i64 {
+        start.saturating_add(self.plan.size_us - 1)
+    }
+
+    /// The start of the window that `timestamp` falls into.
+    fn start_of(&self, timestamp: i64) -> i64 {
+        let since = timestamp.saturating_sub(self.plan.offset_us);
+        timestamp.saturating_sub(since.rem_euclid(self.plan.size_us))
+    }
+
+    fn next_fire(&self) -> i64 {
+        self.slices.first_key_value().map_or(i64::MAX, |(start, _)| self.fires_at(*start))
+    }
+
+    /// Adds events `from..from + self.run.len()` to the slots that the run gives them.
+    fn apply_run(&mut self, events: &Events<'_>, from: usize) {
+        if self.run.is_empty() {
+            return;
+        }
+        self.accumulators.count(&self.run);
+        for (field, column) in self.plan.fields.iter().enumerate() {
+            let values = events.numbers(*column).get(from..).unwrap_or_default();
+            self.accumulators.add(field, &self.run, values);
+        }
+    }
+
+    #[cold]
+    fn drop_event(
+        &mut self,
+        events: &Events<'_>,
+        at: usize,
+        reason: RejectReason,
+        context: &mut Context<'_>,
+    ) {
+        match reason {
+            RejectReason::KeyLimit => self.stats.key_limit += 1,
+            RejectReason::WindowLimit => self.stats.window_limit += 1,
+            _ => self.stats.late_dropped += 1,
+        }
+        let start = events.timestamps.get(at).map(|timestamp| self.start_of(*timestamp));
+        context.drops.push(Dropped {
+            ordinal: events.ordinals.at(at),
+            reason,
+            stage: Some(self.index),
+            watermark: events.watermarks.get(at).copied().unwrap_or(NO_WATERMARK),
+            window_end: start.map(|start| start.saturating_add(self.plan.size_us)),
+        });
+    }
+}
+
+impl Stage for WindowStage {
+    fn process(
+        &mut self,
+        events: &Events<'_>,
+        cursor: &mut usize,
+        context: &mut Context<'_>,
+        out: &mut Frame,
+    ) -> bool {
+        loop {
+            let from = *cursor;
+            let stop = self.assign(events, from, context.keys);
+            self.apply_run(events, from);
+            let taken = self.run.len();
+            self.run.clear();
+            self.stats.events += taken as u64;
+            *cursor = from + taken;
+            if let Some(before) = cursor.checked_sub(1).filter(|_| taken > 0) {
+                self.met = events.watermarks.get(before).copied().unwrap_or(self.met);
+            }
+            match stop {
+                Stop::Advance(watermark) => {
+                    if !self.advance(watermark, context, out) {
+                        return false;
+                    }
+                }
+                Stop::Drop(reason) => {
+                    self.drop_event(events, *cursor, reason, context);
+                    self.stats.events += 1;
+                    self.met = events.watermarks.get(*cursor).copied().unwrap_or(self.met);
+                    *cursor += 1;
+                }
+                Stop::End => break,
+            }
+        }
+        let done = self.advance(events.watermark, context, out);
+        if done {
+            self.met = self.met.max(events.watermark);
+            out.watermark = self.met;
+        }
+        done
+    }
+
+    fn stats(&self) -> StageStats {
+        StageStats {
+            keys: u64::from(self.open_keys),
+            open_windows: (self.slot_keys.len() - self.free_slots.len()) as u64,
+            ..self.stats.clone()
+        }
+    }
+
+    fn save(
+        &self,
+        from: Option<i64>,
+        positions: &[u32],
+        writer: &mut SectionWriter<'_>,
+    ) -> Option<i64> {
+        self.save_part(from, positions, writer)
+    }
+
+    fn load(
+        &mut self,
+        reader: &mut SectionReader<'_>,
+        ids: &[u32],
+        keys: &mut Keys,
+    ) -> Result<(), SnapshotError> {
+        self.load_part(reader, ids, keys)
+    }
+}

@@ -1,0 +1,104 @@
+//! The open windows of one time slice: which key has which slot.
+
+use hashbrown::HashTable;
+
+use crate::keys::NONE;
+
+/// One slice of time and the slots of the keys that have events in it.
+#[derive(Default)]
+pub(super) struct Slice {
+    index: Index,
+    /// Its slots, in the order in which they were opened.
+    slots: Vec<u32>,
+}
+
+/// From key id to slot: a table by id where at least a quarter of the keys are present, a hash table where fewer are.
+enum Index {
+    Sparse(HashTable<(u32, u32)>),
+    Dense(Vec<u32>),
+}
+
+impl Default for Index {
+    fn default() -> Self {
+        Self::Sparse(HashTable::new())
+    }
+}
+
+impl Slice {
+    pub(super) fn slots(&self) -> &[u32] {
+        &self.slots
+    }
+
+    /// The slots by key id, [`NONE`] where a key has none; empty while the slice is sparse.
+    pub(super) fn dense(&self) -> &[u32] {
+        match &self.index {
+            Index::Dense(slots) => slots,
+            Index::Sparse(_) => &[],
+        }
+    }
+
+    /// The slot of `key`, or [`NONE`].
+    pub(super) fn slot(&self, key: u32) -> u32 {
+        match &self.index {
+            Index::Dense(slots) => slots.get(key as usize).copied().unwrap_or(NONE),
+            Index::Sparse(table) => {
+                table.find(hash(key), |(known, _)| *known == key).map_or(NONE, |(_, slot)| *slot)
+            }
+        }
+    }
+
+    /// Gives `slot` to `key`, which has none here; key ids are below `id_bound`.
+    pub(super) fn insert(&mut self, key: u32, slot: u32, id_bound: usize) {
+        self.slots.push(slot);
+        if let Index::Sparse(table) = &mut self.index {
+            if self.slots.len() * 4 < id_bound {
+                table.insert_unique(hash(key), (key, slot), |(known, _)| hash(*known));
+                return;
+            }
+            let mut dense = vec![NONE; id_bound];
+            for (known, slot) in table.drain() {
+                if let Some(entry) = dense.get_mut(known as usize) {
+                    *entry = slot;
+                }
+            }
+            self.index = Index::Dense(dense);
+        }
+        if let Index::Dense(dense) = &mut self.index {
+            if dense.len() <= key as usize {
+                dense.resize(id_bound.max(key as usize + 1), NONE);
+            }
+            if let Some(entry) = dense.get_mut(key as usize) {
+                *entry = slot;
+            }
+        }
+    }
+
+    pub(super) fn into_slots(self) -> Vec<u32> {
+        self.slots
+    }
+}
+
+/// Key ids are dense: Fibonacci hashing spreads them over the high and the low bits.
+fn hash(key: u32) -> u64 {
+    let spread = u64::from(key).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    spread ^ (spread >> 32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_slots_before_and_after_it_turns_dense() {
+        let mut slice = Slice::default();
+        for key in 0..1000 {
+            assert_eq!(slice.slot(key), NONE);
+            slice.insert(key, key + 7, 1000);
+            assert!((0..=key).all(|known| slice.slot(known) == known + 7));
+        }
+        assert_eq!(slice.dense().len(), 1000);
+        slice.insert(5000, 1, 5001);
+        assert_eq!(slice.slot(5000), 1);
+        assert_eq!(slice.slot(5001), NONE);
+    }
+}

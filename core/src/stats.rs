@@ -1,0 +1,60 @@
+//! What an engine has seen and done, in numbers.
+
+use serde::Serialize;
+
+use crate::reject::RejectReason;
+
+/// Counters of one engine since it was opened (kept over snapshot and restore). All are numbers of events or rows.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Events that the source accepted.
+    pub events: u64,
+    /// Events that were refused before any stage.
+    pub rejected: u64,
+    /// Events that came too late for every window of theirs.
+    pub late_dropped: u64,
+    /// Events that a limit kept out.
+    pub limit_dropped: u64,
+    /// Rows that the last stage has made.
+    pub rows: u64,
+    /// Why events were refused, each reason with its number.
+    pub rejected_by_reason: Vec<ReasonCount>,
+    /// The limits that have struck, by the name of the reason.
+    pub limits_struck: Vec<&'static str>,
+    /// The stages in order.
+    pub stages: Vec<StageStats>,
+    /// The stream's watermark, microseconds; `None` before the first event and after the end.
+    pub watermark: Option<i64>,
+}
+
+/// A reason and how often it applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct ReasonCount {
+    /// The reason.
+    pub reason: RejectReason,
+    /// Events.
+    pub count: u64,
+}
+
+/// Counters of one stage.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct StageStats {
+    /// The stage's type.
+    pub r#type: &'static str,
+    /// Events that reached it.
+    pub events: u64,
+    /// Rows or events that it passed on.
+    pub rows: u64,
+    /// Events that came too late for every window of theirs.
+    pub late_dropped: u64,
+    /// Events that found `limits.max_keys` keys with open windows.
+    pub key_limit: u64,
+    /// Events that found `limits.max_windows_per_key` open windows of their key.
+    pub window_limit: u64,
+    /// Keys with open windows now.
+    pub keys: u64,
+    /// Open windows now, each key for itself.
+    pub open_windows: u64,
+}

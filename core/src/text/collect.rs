@@ -1,0 +1,248 @@
+//! From the values of a line to an event: checks them in their order and appends to the columns.
+
+use super::ReaderOptions;
+use super::events::{EventBuffer, Span};
+use super::rejection::{FieldRole, Found, Rejection};
+use super::value::Value;
+use crate::interner::Interner;
+use crate::time::TimeUnit;
+use crate::{InputSchema, RejectReason};
+
+/// Bytes of keys that the dictionary holds before it is emptied.
+const MAX_DICTIONARY_BYTES: usize = 64 << 20;
+
+/// Makes events and rejections out of values.
+pub(super) struct Collector {
+    /// The distinct names of the needed fields; their places are the slots.
+    needed: Vec<Box<str>>,
+    /// The values of the current line.
+    pub(super) slots: Vec<Value>,
+    /// Lines of the input before the current one.
+    pub(super) lines_before: u64,
+    timestamp_slot: usize,
+    timestamp_unit: TimeUnit,
+    key_slots: Vec<usize>,
+    columns: Vec<Column>,
+    dictionary: Interner,
+    max_dictionary_keys: usize,
+    /// The key of the current line.
+    key: Vec<u8>,
+}
+
+struct Column {
+    slot: usize,
+    required: bool,
+}
+
+impl Collector {
+    pub(super) fn new(schema: &InputSchema, options: &ReaderOptions) -> Self {
+        let mut needed: Vec<Box<str>> = Vec::new();
+        let mut slot_of = |name: &str| {
+            let place = needed.iter().position(|needed| **needed == *name);
+            place.unwrap_or_else(|| {
+                needed.push(name.into());
+                needed.len() - 1
+            })
+        };
+        let timestamp_slot = slot_of(&schema.timestamp);
+        let key_slots = schema.key.iter().map(|name| slot_of(name)).collect();
+        let columns = schema.columns.iter();
+        let columns = columns
+            .map(|column| Column { slot: slot_of(&column.name), required: column.required })
+            .collect();
+        Self {
+            slots: vec![Value::MISSING; needed.len()],
+            needed,
+            lines_before: 0,
+            timestamp_slot,
+            timestamp_unit: options.timestamp_unit,
+            key_slots,
+            columns,
+            dictionary: Interner::new(options.table_seed),
+            max_dictionary_keys: options.max_dictionary_keys.max(1),
+            key: Vec::new(),
+        }
+    }
+
+    /// The names of the needed fields, in the order of their slots.
+    pub(super) fn needed(&self) -> &[Box<str>] {
+        &self.needed
+    }
+
+    /// A read begins.
+    pub(super) fn start(&self, events: &mut EventBuffer) {
+        events.start(self.columns.len(), self.dictionary.len());
+    }
+
+    /// A read ends.
+    pub(super) fn finish(&self, events: &mut EventBuffer) {
+        events.take_new_keys(&self.dictionary);
+    }
+
+    /// Makes an event, or a rejection, of the values in the slots, whose texts stand in `text`. False, and nothing taken,
+    /// if the dictionary is full of keys that other events of the buffer have.
+    ///
+    /// `in_place` says that `text` is what was read, `span` is where the record stands in that, on `lines` lines.
+    #[inline]
+    pub(super) fn take(
+        &mut self,
+        text: &[u8],
+        in_place: bool,
+        span: Span,
+        lines: u64,
+        events: &mut EventBuffer,
+    ) -> bool {
+        let accepted = self.append(text, events);
+        match accepted {
+            Ok(true) => {
+                events.lines.push(self.lines_before + 1);
+                events.spans.push(span);
+                self.lines_before += lines;
+                true
+            }
+            Ok(false) => false,
+            Err((reason, role)) => {
+                self.reject_field(reason, role, in_place, span, lines, events);
+                true
+            }
+        }
+    }
+
+    /// Appends the values to the columns.
+    #[inline]
+    fn append(
+        &mut self,
+        text: &[u8],
+        events: &mut EventBuffer,
+    ) -> Result<bool, (RejectReason, FieldRole)> {
+        let timestamp = self
+            .slot(self.timestamp_slot)
+            .timestamp(text, self.timestamp_unit)
+            .map_err(|reason| (reason, FieldRole::Timestamp))?;
+
+        self.key.clear();
+        for (index, &slot) in self.key_slots.iter().enumerate() {
+            let value = self.slots.get(slot).unwrap_or(&Value::MISSING);
+            value
+                .push_key(text, &mut self.key)
+                .map_err(|reason| (reason, FieldRole::Key(index)))?;
+        }
+
+        let row = events.timestamps.len();
+        for (index, (column, numbers)) in self.columns.iter().zip(&mut events.columns).enumerate() {
+            match self.slot(column.slot).number(text, column.required) {
+                Ok(number) => numbers.push(number),
+                Err(reason) => {
+                    cut_columns(events, row);
+                    return Err((reason, FieldRole::Column(index)));
+                }
+            }
+        }
+
+        if !self.key_slots.is_empty() {
+            let Some(id) = self.key_id(events) else {
+                cut_columns(events, row);
+                return Ok(false);
+            };
+            events.keys.push(id);
+        }
+        events.timestamps.push(timestamp);
+        Ok(true)
+    }
+
+    #[inline]
+    fn slot(&self, slot: usize) -> &Value {
+        self.slots.get(slot).unwrap_or(&Value::MISSING)
+    }
+
+    /// The id of the current key; `None` if it has none and the dictionary is full.
+    #[inline]
+    fn key_id(&mut self, events: &mut EventBuffer) -> Option<u32> {
+        let has_room = self.dictionary.len() < self.max_dictionary_keys
+            && self.dictionary.total_bytes() < MAX_DICTIONARY_BYTES;
+        if has_room { Some(self.dictionary.intern(&self.key)) } else { self.key_id_if_full(events) }
+    }
+
+    #[cold]
+    fn key_id_if_full(&mut self, events: &mut EventBuffer) -> Option<u32> {
+        if let Some(id) = self.dictionary.find(&self.key) {
+            return Some(id);
+        }
+        if !events.timestamps.is_empty() {
+            return None;
+        }
+        self.dictionary.clear();
+        events.reset = true;
+        events.first_new_key = 0;
+        Some(self.dictionary.intern(&self.key))
+    }
+
+    #[cold]
+    fn reject_field(
+        &mut self,
+        reason: RejectReason,
+        role: FieldRole,
+        in_place: bool,
+        span: Span,
+        lines: u64,
+        events: &mut EventBuffer,
+    ) {
+        let slot = match role {
+            FieldRole::Timestamp => Some(self.timestamp_slot),
+            FieldRole::Key(index) => self.key_slots.get(index).copied(),
+            FieldRole::Column(index) => self.columns.get(index).map(|column| column.slot),
+        };
+        let value = slot.map_or(&Value::MISSING, |slot| self.slot(slot));
+        let text = in_place.then(|| Span::new(value.start, value.end));
+        let found = Found::Value { kind: value.kind, text };
+        self.reject(reason, found, span, lines, events);
+        if let Some(rejection) = events.rejections.last_mut() {
+            rejection.field = Some(role);
+        }
+    }
+
+    /// Refuses the record at `span`, which stands on `lines` lines.
+    #[cold]
+    pub(super) fn reject(
+        &mut self,
+        reason: RejectReason,
+        found: Found,
+        span: Span,
+        lines: u64,
+        events: &mut EventBuffer,
+    ) {
+        events.rejections.push(Rejection {
+            line: self.lines_before + 1,
+            reason,
+            field: None,
+            span,
+            continuation: false,
+            continues: false,
+            found,
+        });
+        self.lines_before += lines;
+    }
+
+    /// Refuses a part of a line that is too long; counts no lines.
+    pub(super) fn reject_part(
+        &mut self,
+        span: Span,
+        max_line_bytes: usize,
+        continuation: bool,
+        continues: bool,
+        events: &mut EventBuffer,
+    ) {
+        let found = Found::Longer { max_line_bytes };
+        self.reject(RejectReason::LineTooLong, found, span, 0, events);
+        if let Some(rejection) = events.rejections.last_mut() {
+            rejection.continuation = continuation;
+            rejection.continues = continues;
+        }
+    }
+}
+
+/// Takes back what an event that is not taken after all has put into the columns.
+#[cold]
+fn cut_columns(events: &mut EventBuffer, rows: usize) {
+    events.columns.iter_mut().for_each(|numbers| numbers.truncate(rows));
+}

@@ -1,0 +1,256 @@
+//! CSV: records by RFC 4180, the first of which names the columns.
+
+use super::names::UNNEEDED;
+use super::value::{Kind, Value};
+use csv_core::{ReadRecordResult, Reader, ReaderBuilder, Terminator};
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
+
+/// Why the header of a CSV input cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum HeaderError {
+    /// A column that the pipeline needs is not there.
+    #[error("the CSV header has no column {name:?}; its columns are {}", columns.join(", "))]
+    MissingColumn {
+        /// The column.
+        name: String,
+        /// The columns that are there.
+        columns: Vec<String>,
+    },
+    /// A column that the pipeline needs is there more than once.
+    #[error("the CSV header has the column {name:?} more than once")]
+    RepeatedColumn {
+        /// The column.
+        name: String,
+    },
+    /// The header is longer than a line may be.
+    #[error("the CSV header is longer than {max_line_bytes} bytes")]
+    TooLong {
+        /// The limit.
+        max_line_bytes: usize,
+    },
+    /// The header is not UTF-8.
+    #[error("the CSV header is not UTF-8")]
+    InvalidUtf8,
+}
+
+/// A record that was read.
+pub(super) struct Record {
+    /// The end of its text, before its line end.
+    pub(super) end: usize,
+    /// Where the next one starts.
+    pub(super) next: usize,
+    pub(super) fields: usize,
+    /// Whether the values stand in [`Csv::unquoted`], not in the bytes that were read.
+    pub(super) quoted: bool,
+    pub(super) check_utf8: bool,
+}
+
+/// Reads records.
+pub(super) struct Csv {
+    /// The columns of the header: the slot of each one. `None`: the header is still to come.
+    header: Option<Vec<usize>>,
+    /// The fields of a record with quotes, without them, end to end.
+    unquoted: Vec<u8>,
+    /// Where each of them ends.
+    ends: Vec<usize>,
+    /// For records with quotes. In one that is too long to be seen at once it remembers whether a quote is open.
+    parser: Reader,
+}
+
+impl Csv {
+    pub(super) fn new() -> Self {
+        // RFC 4180, but for the optional carriage return at the line's end: `before_return` takes it away.
+        let parser = ReaderBuilder::new().terminator(Terminator::Any(b'\n')).build();
+        Self { header: None, unquoted: vec![0; 256], ends: vec![0; 16], parser }
+    }
+
+    /// The number of columns; `None`: the header is still to come.
+    pub(super) fn columns(&self) -> Option<usize> {
+        self.header.as_ref().map(Vec::len)
+    }
+
+    /// A new input begins, with a header.
+    pub(super) fn restart(&mut self) {
+        self.header = None;
+    }
+
+    /// The bytes that the values of `record` stand in.
+    #[inline]
+    pub(super) fn text<'a>(&'a self, record: &Record, bytes: &'a [u8]) -> &'a [u8] {
+        if record.quoted { &self.unquoted } else { bytes }
+    }
+
+    /// Takes `record` for the header, where `needed` are the names of the slots.
+    pub(super) fn set_header(
+        &mut self,
+        record: &Record,
+        bytes: &[u8],
+        start: usize,
+        needed: &[Box<str>],
+    ) -> Result<(), HeaderError> {
+        let row = bytes.get(start..record.end).unwrap_or(&[]);
+        core::str::from_utf8(row).map_err(|_| HeaderError::InvalidUtf8)?;
+        let columns: Vec<String> = if record.quoted {
+            let mut from = 0;
+            let fields = self.ends.iter().take(record.fields).map(|&end| {
+                let field = self.unquoted.get(from..end).unwrap_or(&[]);
+                from = end;
+                field
+            });
+            fields.map(|field| String::from_utf8_lossy(field).into_owned()).collect()
+        } else {
+            row.split(|&byte| byte == b',')
+                .map(|field| String::from_utf8_lossy(field).into_owned())
+                .collect()
+        };
+        let mut slots = vec![UNNEEDED; columns.len()];
+        for (slot, name) in needed.iter().enumerate() {
+            let mut places =
+                columns.iter().zip(&mut slots).filter(|(column, _)| **column == **name);
+            let Some((_, place)) = places.next() else {
+                let name = name.to_string();
+                return Err(HeaderError::MissingColumn { name, columns });
+            };
+            if places.next().is_some() {
+                return Err(HeaderError::RepeatedColumn { name: name.to_string() });
+            }
+            *place = slot;
+        }
+        self.header = Some(slots);
+        Ok(())
+    }
+
+    /// Reads the record at `start`, putting the needed fields into `slots`; `None` if its end is not in sight.
+    #[inline]
+    pub(super) fn read(
+        &mut self,
+        bytes: &[u8],
+        start: usize,
+        end: bool,
+        slots: &mut [Value],
+    ) -> Option<Record> {
+        let header = self.header.as_deref().unwrap_or(&[]);
+        let mut fields = 0;
+        let mut field_start = start;
+        let mut seen = 0;
+        loop {
+            let at = skip_plain(bytes, field_start, &mut seen);
+            let byte = bytes.get(at);
+            let (field_end, next) = match byte {
+                Some(b',') => (at, at + 1),
+                Some(b'\n') => (before_return(bytes, field_start, at), at + 1),
+                None if end => (before_return(bytes, field_start, at), at),
+                None => return None,
+                Some(_) => return self.read_quoted(bytes, start, end, slots),
+            };
+            if let Some(slot) = header.get(fields).and_then(|&slot| slots.get_mut(slot)) {
+                *slot = Value::new(Kind::Text, field_start, field_end);
+            }
+            fields += 1;
+            if byte != Some(&b',') {
+                let check_utf8 = seen & HIGH_BITS != 0;
+                return Some(Record { end: field_end, next, fields, quoted: false, check_utf8 });
+            }
+            field_start = next;
+        }
+    }
+
+    /// Reads a record with quotes.
+    #[cold]
+    fn read_quoted(
+        &mut self,
+        bytes: &[u8],
+        start: usize,
+        end: bool,
+        slots: &mut [Value],
+    ) -> Option<Record> {
+        self.parser.reset();
+        let (mut at, mut written, mut fields) = (start, 0, 0);
+        loop {
+            let input = bytes.get(at..).unwrap_or(&[]);
+            let output = self.unquoted.get_mut(written..).unwrap_or(&mut []);
+            let ends = self.ends.get_mut(fields..).unwrap_or(&mut []);
+            let (result, read, wrote, ended) = self.parser.read_record(input, output, ends);
+            at += read;
+            written += wrote;
+            fields += ended;
+            match result {
+                ReadRecordResult::OutputFull => self.unquoted.resize(2 * self.unquoted.len(), 0),
+                ReadRecordResult::OutputEndsFull => self.ends.resize(2 * self.ends.len(), 0),
+                // At the end of the input an empty one tells the parser so.
+                ReadRecordResult::InputEmpty if end => {}
+                ReadRecordResult::InputEmpty => return None,
+                ReadRecordResult::Record | ReadRecordResult::End => break,
+            }
+        }
+        let line_end = if bytes.get(at - 1) == Some(&b'\n') { at - 1 } else { at };
+        let record_end = before_return(bytes, start, line_end);
+        if record_end < line_end {
+            // A return before the line's end is outside of quotes, so it is the last byte of the last field.
+            let last = fields.checked_sub(1).and_then(|last| self.ends.get_mut(last));
+            last.into_iter().for_each(|end| *end -= 1);
+        }
+        let mut from = 0;
+        for (column, &to) in self.ends.iter().take(fields).enumerate() {
+            let slot = self.header.as_ref().and_then(|header| header.get(column));
+            if let Some(slot) = slot.and_then(|&slot| slots.get_mut(slot)) {
+                *slot = Value::new(Kind::Text, from, to);
+            }
+            from = to;
+        }
+        Some(Record { end: record_end, next: at, fields, quoted: true, check_utf8: true })
+    }
+
+    /// Starts to follow the quotes of a record that is too long.
+    pub(super) fn start_following(&mut self) {
+        self.parser.reset();
+    }
+
+    /// Goes on in a record that is too long: where it ends, after its line feed; `None` if not in `bytes`.
+    pub(super) fn follow(&mut self, bytes: &[u8]) -> Option<usize> {
+        let mut at = 0;
+        loop {
+            let input = bytes.get(at..).filter(|input| !input.is_empty())?;
+            let (result, read, ..) = self.parser.read_record(input, &mut [0; 512], &mut [0; 64]);
+            at += read;
+            if result == ReadRecordResult::Record {
+                return Some(at);
+            }
+        }
+    }
+}
+
+/// `line_end`, or the place of the carriage return before it, but not before `start`.
+#[inline]
+fn before_return(bytes: &[u8], start: usize, line_end: usize) -> usize {
+    let returns = line_end > start && bytes.get(line_end - 1) == Some(&b'\r');
+    line_end - usize::from(returns)
+}
+
+/// The place of the next comma, quote or line feed from `at` on, or the end of `bytes`.
+#[inline]
+fn skip_plain(bytes: &[u8], mut at: usize, seen: &mut u64) -> usize {
+    while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
+        let word = u64::from_le_bytes(*chunk);
+        *seen |= word;
+        // As in the scanner of JSON: of the bytes found, the first one is right.
+        let commas = (word ^ (ONES * 0x2c)).wrapping_sub(ONES);
+        let quotes = (word ^ (ONES * 0x22)).wrapping_sub(ONES);
+        let line_feeds = (word ^ (ONES * 0x0a)).wrapping_sub(ONES);
+        let found = (commas | quotes | line_feeds) & !word & HIGH_BITS;
+        if found != 0 {
+            return at + (found.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    while let Some(&byte) = bytes.get(at)
+        && !matches!(byte, b',' | b'"' | b'\n')
+    {
+        *seen |= u64::from(byte);
+        at += 1;
+    }
+    at
+}

@@ -1,0 +1,59 @@
+//! Text on both ends: lines of NDJSON or CSV into columns of events, and rows into lines.
+//!
+//! This is the one reader and the one writer of the project: pure functions from bytes to bytes beside the engine, used
+//! by the host, by JavaScript and by Rust programs alike.
+//!
+//! # What is read
+//!
+//! A line is what stands between line feeds; a carriage return before one belongs to it. A UTF-8 byte order mark at the
+//! very start is skipped. Nothing after the last line feed is no line; any other line, a blank one too, is an event or a
+//! [`Rejection`]. Checks come in this order, and the first that fails names the reason:
+//!
+//! 1. length (`line_too_long`) and UTF-8 (`invalid_utf8`);
+//! 2. NDJSON: strict JSON of RFC 8259, one value, nested 128 levels at most, escaped surrogates in pairs
+//!    (`invalid_json`), that is an object (`not_an_object`); CSV: as many fields as the header (`wrong_column_count`);
+//! 3. the timestamp, the fields of the key, and the columns, each in the order of the [`crate::InputSchema`].
+//!
+//! | field | JSON | CSV |
+//! |---|---|---|
+//! | timestamp | a string is RFC 3339 ([`crate::time::parse_rfc3339`]), a number is in the reader's unit | likewise, decided by whether it is a number |
+//! | key | a string, number or boolean; null is missing | text as it stands; empty is missing |
+//! | column | a number; null is missing | a number, spaces around it allowed; empty is missing |
+//!
+//! What is missing is rejected as `missing_field`, but for columns that are not required, where it becomes NaN. A value
+//! of another type is rejected as `wrong_type` everywhere. In an object that repeats a name the last one counts, as in
+//! `JSON.parse`. Numbers that overflow a double, and `NaN` and `inf` in CSV, are rejected as `non_finite`.
+//!
+//! CSV is that of RFC 4180 (quotes, line feeds in quotes); its first record is the header. A quote that is open when the
+//! input ends is closed there.
+
+mod collect;
+mod csv;
+mod events;
+mod names;
+mod ndjson;
+mod reader;
+mod rejection;
+mod scan;
+mod value;
+mod writer;
+
+pub use csv::HeaderError;
+pub use events::{EventBuffer, NewKeys, Span};
+pub use reader::{Reader, ReaderOptions};
+pub use rejection::{FieldRole, Rejection};
+pub use writer::{write_csv_header, write_rows};
+
+/// The text formats of events and rows.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize,
+)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// One JSON object a line.
+    #[default]
+    Ndjson,
+    /// Comma-separated values with a header.
+    Csv,
+}

@@ -1,0 +1,160 @@
+//! Which fields of a line the pipeline needs: looked up by guessing that the line is laid out as the one before.
+
+use super::scan::{Scanner, SyntaxError, unescape};
+use super::value::Kind;
+
+/// No slot: a field that nobody needs.
+pub(super) const UNNEEDED: usize = usize::MAX;
+
+/// Members of a line that are guessed; later ones are looked up.
+const MAX_GUESSES: usize = 64;
+
+/// The names of the needed fields, and the layout of the line before.
+pub(super) struct Names {
+    /// A name's place here is its slot.
+    needed: Box<[Box<str>]>,
+    guesses: Vec<Guess>,
+}
+
+impl Names {
+    pub(super) fn new(needed: &[Box<str>]) -> Self {
+        Self { needed: needed.into(), guesses: Vec::new() }
+    }
+
+    /// Goes behind the name of the line's member number `member`, its colon and white space: the slot of its value.
+    #[inline]
+    pub(super) fn read(
+        &mut self,
+        scanner: &mut Scanner<'_>,
+        member: usize,
+    ) -> Result<usize, SyntaxError> {
+        if let Some(guess) = self.guesses.get(member)
+            && guess.is_at(scanner.bytes, scanner.at)
+        {
+            scanner.at += guess.length;
+            scanner.skip_space();
+            return Ok(guess.slot);
+        }
+        self.look_up(scanner, member)
+    }
+
+    #[cold]
+    fn look_up(&mut self, scanner: &mut Scanner<'_>, member: usize) -> Result<usize, SyntaxError> {
+        let start = scanner.at;
+        let name = scanner.name()?;
+        let text = name.text(scanner.bytes);
+        let slot = if name.kind == Kind::EscapedString {
+            let mut unescaped = Vec::with_capacity(text.len());
+            unescape(text, &mut unescaped);
+            self.slot(&unescaped)
+        } else {
+            self.slot(text)
+        };
+        let guess = Guess::new(scanner.bytes.get(start..name.end + 2).unwrap_or(&[]), slot);
+        match self.guesses.get_mut(member) {
+            Some(old) => *old = guess,
+            // Members come in order, so this one is next.
+            None if member < MAX_GUESSES => self.guesses.push(guess),
+            None => {}
+        }
+        Ok(slot)
+    }
+
+    fn slot(&self, name: &[u8]) -> usize {
+        self.needed.iter().position(|needed| needed.as_bytes() == name).unwrap_or(UNNEEDED)
+    }
+}
+
+/// What stands at a member's place: its name in quotes and the colon.
+#[derive(Debug, Clone, Copy)]
+struct Guess {
+    /// The bytes, padded with zeros.
+    words: [u64; 4],
+    /// Ones where `words` has bytes.
+    masks: [u64; 4],
+    length: usize,
+    slot: usize,
+}
+
+impl Guess {
+    /// Names that are too long, or not followed by their colon at once, make a guess that never comes true. So do those
+    /// beyond ASCII: a guess that comes true skips the scan, and with it the note that UTF-8 has to be checked.
+    fn new(member: &[u8], slot: usize) -> Self {
+        let mut bytes = [0; 32];
+        let mut mask = [0; 32];
+        let fits = member.len() <= bytes.len() && member.ends_with(b":") && member.is_ascii();
+        if fits {
+            bytes.iter_mut().zip(member).for_each(|(byte, member)| *byte = *member);
+            mask.iter_mut().zip(member).for_each(|(mask, _)| *mask = 0xff);
+        } else {
+            // No byte is 1 where every bit is masked out.
+            bytes = [1; 32];
+        }
+        Self { words: words_of(&bytes), masks: words_of(&mask), length: member.len(), slot }
+    }
+
+    /// Whether these bytes stand at `at`; false near the end of `bytes`, where there is no room to look.
+    #[inline]
+    fn is_at(&self, bytes: &[u8], at: usize) -> bool {
+        let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<32>()) else {
+            return false;
+        };
+        let pairs = words_of(chunk).into_iter().zip(self.words).zip(self.masks);
+        pairs.fold(0, |differences, ((found, word), mask)| differences | ((found & mask) ^ word))
+            == 0
+    }
+}
+
+#[inline]
+fn words_of(bytes: &[u8; 32]) -> [u64; 4] {
+    let mut words = [0; 4];
+    let (chunks, _) = bytes.as_chunks::<8>();
+    for (word, chunk) in words.iter_mut().zip(chunks) {
+        *word = u64::from_le_bytes(*chunk);
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn slots(names: &mut Names, members: &[&str]) -> Vec<usize> {
+        let mut slots = Vec::new();
+        for (member, text) in members.iter().enumerate() {
+            let text = format!("{text}1,{}", " ".repeat(40));
+            slots.push(names.read(&mut Scanner::new(text.as_bytes(), 0), member).unwrap());
+        }
+        slots
+    }
+
+    #[test]
+    fn names_are_found_in_any_order_and_spelling() {
+        let long = "a_name_of_more_than_thirty_two_bytes";
+        let mut names = Names::new(&["ts", "svc", long].map(Box::from));
+        let long = format!("\"{long}\":");
+        let orders: [[&str; 4]; 4] = [
+            ["\"ts\":", "\"svc\":", &long, "\"other\":"],
+            ["\"svc\":", "\"ts\":", "\"other\":", &long],
+            ["\"\\u0074s\":", "\"svc\" :", "\"tss\":", "\"\":"],
+            ["\"ts\": ", "\"t\":", "\"s\":", "\"svc\":"],
+        ];
+        let expected = [
+            [0, 1, 2, UNNEEDED],
+            [1, 0, UNNEEDED, 2],
+            [0, 1, UNNEEDED, UNNEEDED],
+            [0, UNNEEDED, UNNEEDED, 1],
+        ];
+        for (order, expected) in orders.iter().zip(expected).cycle().take(12) {
+            assert_eq!(slots(&mut names, order), expected);
+            assert_eq!(slots(&mut names, order), expected);
+        }
+    }
+
+    #[test]
+    fn guesses_are_bounded() {
+        let mut names = Names::new(&["ts".into()]);
+        assert_eq!(slots(&mut names, &["\"ts\":"; 1000]), [0; 1000]);
+        assert_eq!(names.guesses.len(), MAX_GUESSES);
+    }
+}

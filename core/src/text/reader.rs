@@ -1,0 +1,368 @@
+//! The reader: bytes of lines in, columns of events out.
+
+use super::Format;
+use super::collect::Collector;
+use super::csv::{Csv, HeaderError};
+use super::events::{EventBuffer, Span};
+use super::names::Names;
+use super::ndjson::{Line, line_end, scan_line};
+use super::rejection::Found;
+use super::scan::SyntaxError;
+use crate::time::TimeUnit;
+use crate::{InputSchema, RejectReason};
+use memchr::memchr_iter;
+
+/// Bytes that one call looks at: places in them fit a `u32`, and so do those of the keys that they can hold.
+const MAX_READ_BYTES: usize = 1 << 30;
+
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// How a reader reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReaderOptions {
+    /// What the lines are.
+    pub format: Format,
+    /// The unit of timestamps that are numbers.
+    pub timestamp_unit: TimeUnit,
+    /// Bytes of a line, without its line end; a longer one is rejected. 1 MiB by default, 512 MiB at most.
+    pub max_line_bytes: usize,
+    /// Keys that the dictionary holds before it is emptied; 65,536 by default.
+    pub max_dictionary_keys: usize,
+    /// Seed of the dictionary's table: unpredictable where input is not trusted. Never shows in results.
+    pub table_seed: u64,
+}
+
+impl Default for ReaderOptions {
+    fn default() -> Self {
+        Self {
+            format: Format::Ndjson,
+            timestamp_unit: TimeUnit::Ms,
+            max_line_bytes: 1 << 20,
+            max_dictionary_keys: 65_536,
+            table_seed: 0,
+        }
+    }
+}
+
+/// Reads NDJSON or CSV into events. How the input is cut into calls never changes what is read.
+///
+/// ```
+/// # use stream_processor_core::{InputColumn, InputKind, InputSchema};
+/// # use stream_processor_core::text::{EventBuffer, Reader, ReaderOptions};
+/// let value = InputColumn { name: "v".into(), kind: InputKind::F64, required: true };
+/// let schema = InputSchema { timestamp: "ts".into(), key: vec!["k".into()], columns: vec![value] };
+/// let mut reader = Reader::new(&schema, ReaderOptions::default());
+/// let mut events = EventBuffer::new();
+/// let bytes = b"{\"ts\":5,\"k\":\"a\",\"v\":1.5}\n{\"ts\":6,\"k\":\"a\"}\n{\"ts\":";
+/// let taken = reader.read(bytes, false, 4096, &mut events)?;
+/// assert_eq!(taken, bytes.len() - 6); // the rest is not a whole line yet
+/// assert_eq!(events.timestamps(), [5_000]);
+/// assert_eq!(events.columns(), [[1.5]]);
+/// let rejection = events.rejections()[0];
+/// assert_eq!(rejection.line, 2);
+/// assert_eq!(
+///     rejection.detail(&schema, bytes).to_string(),
+///     r#"field "v": expected a number, found no such field"#
+/// );
+/// # Ok::<(), stream_processor_core::text::HeaderError>(())
+/// ```
+pub struct Reader {
+    syntax: Syntax,
+    collector: Collector,
+    max_line_bytes: usize,
+    /// Whether nothing was taken of this input yet.
+    at_start: bool,
+    /// In a line that is too long, and of which a part was taken: the line feeds of that part.
+    long_line_feeds: Option<u64>,
+}
+
+enum Syntax {
+    Ndjson(Names),
+    Csv(Box<Csv>),
+}
+
+impl Reader {
+    /// A reader of events as `schema` needs them.
+    #[must_use]
+    pub fn new(schema: &InputSchema, options: ReaderOptions) -> Self {
+        let collector = Collector::new(schema, &options);
+        let syntax = match options.format {
+            Format::Ndjson => Syntax::Ndjson(Names::new(collector.needed())),
+            Format::Csv => Syntax::Csv(Box::new(Csv::new())),
+        };
+        let max_line_bytes = options.max_line_bytes.min(MAX_READ_BYTES / 2);
+        Self { syntax, collector, max_line_bytes, at_start: true, long_line_feeds: None }
+    }
+
+    /// A new input begins (the next file, say): its lines count from 1, and it may have a byte order mark and has a
+    /// header of its own. Keys keep their ids.
+    pub fn next_input(&mut self) {
+        self.collector.lines_before = 0;
+        self.at_start = true;
+        self.long_line_feeds = None;
+        if let Syntax::Csv(csv) = &mut self.syntax {
+            csv.restart();
+        }
+    }
+
+    /// Takes whole lines from the front of `bytes` until they end or `events`, which is cleared before, holds
+    /// `max_events` events or rejections. Gives the number of bytes taken; the caller presents the rest again, with more
+    /// behind it. `end` says that nothing follows `bytes`, so that a last line without its line feed counts.
+    ///
+    /// A read stops early where a key would be one more than the dictionary holds; the next one empties it and says so
+    /// ([`EventBuffer::reset`]). So all ids of one buffer are from one dictionary. Of a line that is too long, parts are
+    /// taken as they come. To be sure of progress, present [`ReaderOptions::max_line_bytes`] + 6 bytes, or the `end`.
+    ///
+    /// # Errors
+    ///
+    /// Only for the header of CSV: it lacks a column that the schema names (an optional one too: here a misspelt name
+    /// can be told from a value that is missing), repeats one, is too long or not UTF-8. The reader is of no use then.
+    pub fn read(
+        &mut self,
+        bytes: &[u8],
+        end: bool,
+        max_events: usize,
+        events: &mut EventBuffer,
+    ) -> Result<usize, HeaderError> {
+        let (bytes, end) = match bytes.split_at_checked(MAX_READ_BYTES) {
+            Some((front, back)) if !back.is_empty() => (front, false),
+            _ => (bytes, end),
+        };
+        self.collector.start(events);
+        let mut at = 0;
+        if self.at_start {
+            if bytes.starts_with(BYTE_ORDER_MARK) {
+                at = BYTE_ORDER_MARK.len();
+            } else if !end && BYTE_ORDER_MARK.starts_with(bytes) {
+                return Ok(0);
+            }
+            self.at_start = false;
+        }
+        while events.has_room(max_events) {
+            let next = if self.long_line_feeds.is_some() {
+                self.go_on_in_long_line(bytes, at, end, events)
+            } else if at == bytes.len() {
+                None
+            } else {
+                match &mut self.syntax {
+                    Syntax::Ndjson(_) => self.ndjson_line(bytes, at, end, events),
+                    Syntax::Csv(_) => self.csv_record(bytes, at, end, events)?,
+                }
+            };
+            let Some(next) = next else { break };
+            at = next;
+        }
+        self.collector.finish(events);
+        Ok(at)
+    }
+
+    /// Reads the line at `start`: where the next one starts; `None` if this one is not to be taken yet.
+    #[inline]
+    fn ndjson_line(
+        &mut self,
+        bytes: &[u8],
+        start: usize,
+        end: bool,
+        events: &mut EventBuffer,
+    ) -> Option<usize> {
+        let Syntax::Ndjson(names) = &mut self.syntax else { return None };
+        let line = scan_line(bytes, start, names, &mut self.collector.slots);
+        match line {
+            Line::Object { end, check_utf8: false }
+                if end < bytes.len() && end - start <= self.max_line_bytes =>
+            {
+                let span = without_return(bytes, start, end);
+                self.collector.take(bytes, true, span, 1, events).then_some(end + 1)
+            }
+            _ => self.unusual_line(bytes, start, end, line, events),
+        }
+    }
+
+    /// What [`Reader::ndjson_line`] does after its scan, for lines that need more checks.
+    #[cold]
+    fn unusual_line(
+        &mut self,
+        bytes: &[u8],
+        start: usize,
+        end: bool,
+        line: Line,
+        events: &mut EventBuffer,
+    ) -> Option<usize> {
+        let (line_end, next) = match line_end(bytes, start) {
+            Some(feed) => (feed, feed + 1),
+            None if end => (bytes.len(), bytes.len()),
+            None => return self.begin_long_line(bytes, start, events),
+        };
+        let span = without_return(bytes, start, line_end);
+        let refusal = check_text(span.of(bytes), self.max_line_bytes).or(match line {
+            Line::Object { .. } => None,
+            Line::Other => Some((RejectReason::NotAnObject, Found::Nothing)),
+            Line::Broken(SyntaxError { at, expected }) => {
+                Some((RejectReason::InvalidJson, Found::Syntax { at, expected }))
+            }
+        });
+        let Some((reason, found)) = refusal else {
+            return self.collector.take(bytes, true, span, 1, events).then_some(next);
+        };
+        self.collector.reject(reason, found, span, 1, events);
+        Some(next)
+    }
+
+    /// Reads the record at `start`: where the next one starts; `None` if this one is not to be taken yet.
+    #[inline]
+    fn csv_record(
+        &mut self,
+        bytes: &[u8],
+        start: usize,
+        end: bool,
+        events: &mut EventBuffer,
+    ) -> Result<Option<usize>, HeaderError> {
+        let Syntax::Csv(csv) = &mut self.syntax else { return Ok(None) };
+        let Some(record) = csv.read(bytes, start, end, &mut self.collector.slots) else {
+            return match csv.columns() {
+                Some(_) => Ok(self.begin_long_line(bytes, start, events)),
+                None if self.may_grow(bytes, start) => Ok(None),
+                None => Err(HeaderError::TooLong { max_line_bytes: self.max_line_bytes }),
+            };
+        };
+        let span = Span::new(start, record.end);
+        let lines = if record.quoted { lines_of(bytes, start, record.next) } else { 1 };
+        let Some(expected) = csv.columns() else {
+            if record.end - start > self.max_line_bytes {
+                return Err(HeaderError::TooLong { max_line_bytes: self.max_line_bytes });
+            }
+            csv.set_header(&record, bytes, start, self.collector.needed())?;
+            self.collector.lines_before += lines;
+            return Ok(Some(record.next));
+        };
+        let fits = record.fields == expected && record.end - start <= self.max_line_bytes;
+        if fits && !record.check_utf8 {
+            let taken = self.collector.take(bytes, true, span, 1, events);
+            return Ok(taken.then_some(record.next));
+        }
+        let found = Found::Fields { found: record.fields, expected };
+        let wrong_count = record.fields != expected;
+        let refusal = check_text(span.of(bytes), self.max_line_bytes)
+            .or(wrong_count.then_some((RejectReason::WrongColumnCount, found)));
+        if let Some((reason, found)) = refusal {
+            self.collector.reject(reason, found, span, lines, events);
+            return Ok(Some(record.next));
+        }
+        let text = csv.text(&record, bytes);
+        let taken = self.collector.take(text, !record.quoted, span, lines, events);
+        Ok(taken.then_some(record.next))
+    }
+
+    /// Whether the line at `start`, whose end is not in sight, may still turn out not to be too long. (Its last byte may
+    /// be the carriage return of its end.)
+    fn may_grow(&self, bytes: &[u8], start: usize) -> bool {
+        bytes.len() - start <= self.max_line_bytes + 1
+    }
+
+    /// Takes the first part of the line at `start`, if it is too long for certain, though its end is not in sight.
+    fn begin_long_line(
+        &mut self,
+        bytes: &[u8],
+        start: usize,
+        events: &mut EventBuffer,
+    ) -> Option<usize> {
+        if self.may_grow(bytes, start) {
+            return None;
+        }
+        if let Syntax::Csv(csv) = &mut self.syntax {
+            csv.start_following();
+        }
+        self.long_line_part(bytes, start, false, false, events)
+    }
+
+    /// Takes the next part of a line that is too long; `None` if there is too little of it.
+    #[cold]
+    fn go_on_in_long_line(
+        &mut self,
+        bytes: &[u8],
+        at: usize,
+        end: bool,
+        events: &mut EventBuffer,
+    ) -> Option<usize> {
+        self.long_line_part(bytes, at, true, end, events)
+    }
+
+    /// Takes a part of a line that is too long, from `at` to the line's end or else to the last whole character.
+    fn long_line_part(
+        &mut self,
+        bytes: &[u8],
+        at: usize,
+        continuation: bool,
+        end: bool,
+        events: &mut EventBuffer,
+    ) -> Option<usize> {
+        let part_end = if end { bytes.len() } else { last_character_end(bytes, at) };
+        let part = bytes.get(at..part_end)?;
+        let length = match &mut self.syntax {
+            Syntax::Ndjson(_) => line_end(part, 0).map(|feed| feed + 1),
+            Syntax::Csv(csv) => csv.follow(part),
+        };
+        let next = at + length.unwrap_or(part.len());
+        let continues = length.is_none() && !end;
+        if continues && part.is_empty() {
+            return None;
+        }
+        let text_end = next - usize::from(length.is_some());
+        let span =
+            if continues { Span::new(at, next) } else { without_return(bytes, at, text_end) };
+        let feeds = self.long_line_feeds.unwrap_or(0) + count_feeds(bytes, at, next);
+        let unended = u64::from(length.is_none());
+        self.collector.reject_part(span, self.max_line_bytes, continuation, continues, events);
+        self.long_line_feeds = continues.then_some(feeds);
+        if !continues {
+            self.collector.lines_before += feeds + unended;
+        }
+        Some(next)
+    }
+}
+
+/// Why `text` is no line to look into, if it is none.
+fn check_text(text: &[u8], max_line_bytes: usize) -> Option<(RejectReason, Found)> {
+    if text.len() > max_line_bytes {
+        return Some((RejectReason::LineTooLong, Found::Longer { max_line_bytes }));
+    }
+    let invalid = core::str::from_utf8(text).is_err();
+    invalid.then_some((RejectReason::InvalidUtf8, Found::Nothing))
+}
+
+/// The line from `start` to `end`, without a carriage return at its end.
+#[inline]
+fn without_return(bytes: &[u8], start: usize, end: usize) -> Span {
+    let returns = end > start && bytes.get(end - 1) == Some(&b'\r');
+    Span::new(start, end - usize::from(returns))
+}
+
+/// The end of the last whole character from `start` on; a carriage return at the end, too, waits for what follows it.
+fn last_character_end(bytes: &[u8], start: usize) -> usize {
+    let tail = bytes.get(start..).unwrap_or(&[]);
+    let (tail, len) = match tail {
+        [rest @ .., b'\r'] => (rest, bytes.len() - 1),
+        _ => (tail, bytes.len()),
+    };
+    for (behind, &byte) in (1..=3).zip(tail.iter().rev()) {
+        let width = match byte {
+            0xc0..=0xdf => 2,
+            0xe0..=0xef => 3,
+            0xf0..=0xf7 => 4,
+            0x80..=0xbf => continue,
+            _ => break,
+        };
+        return if behind < width { len - behind } else { len };
+    }
+    len
+}
+
+fn count_feeds(bytes: &[u8], start: usize, end: usize) -> u64 {
+    memchr_iter(b'\n', bytes.get(start..end).unwrap_or(&[])).fold(0, |feeds, _| feeds + 1)
+}
+
+/// Lines that a record stands on.
+fn lines_of(bytes: &[u8], start: usize, next: usize) -> u64 {
+    let unended = bytes.get(next - 1) != Some(&b'\n');
+    count_feeds(bytes, start, next) + u64::from(unended)
+}

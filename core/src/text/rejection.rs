@@ -1,0 +1,167 @@
+//! Lines that a reader refused, and what it can say about them.
+
+use super::events::Span;
+use super::value::Kind;
+use crate::{InputSchema, RejectReason};
+use core::fmt;
+
+/// Text of a value that a message shows, in characters.
+const SHOWN_CHARACTERS: usize = 40;
+
+/// A line that gave no event, or one part of a line that was too long to be seen at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rejection {
+    /// The line, 1 for the first of the input; a record of CSV has that of its first byte.
+    pub line: u64,
+    /// Why.
+    pub reason: RejectReason,
+    /// The field that is to blame, if it is one.
+    pub field: Option<FieldRole>,
+    /// Where the line, or this part of it, stands in the bytes that were read.
+    pub span: Span,
+    /// Whether an entry before this one holds the part before: not to be counted again.
+    pub continuation: bool,
+    /// Whether a further entry, of a later read perhaps, goes on with the same line.
+    pub continues: bool,
+    pub(super) found: Found,
+}
+
+/// What a field is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FieldRole {
+    /// The event time.
+    Timestamp,
+    /// The key's field with this index in [`InputSchema::key`].
+    Key(usize),
+    /// The column with this index in [`InputSchema::columns`].
+    Column(usize),
+}
+
+impl FieldRole {
+    /// The field's name in the events.
+    #[must_use]
+    pub fn name(self, schema: &InputSchema) -> &str {
+        match self {
+            Self::Timestamp => &schema.timestamp,
+            Self::Key(index) => schema.key.get(index).map_or("", |name| name),
+            Self::Column(index) => schema.columns.get(index).map_or("", |column| &column.name),
+        }
+    }
+}
+
+/// What stands where something else should.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Found {
+    /// The reason says it all.
+    Nothing,
+    /// A line longer than this.
+    Longer { max_line_bytes: usize },
+    /// Bytes that are no JSON, at this place.
+    Syntax { at: usize, expected: &'static str },
+    /// So many fields of CSV.
+    Fields { found: usize, expected: usize },
+    /// A value; where its text stands, if it stands in the bytes that were read.
+    Value { kind: Kind, text: Option<Span> },
+}
+
+impl Rejection {
+    /// The rejection in words: the field, what was found, and what would be right.
+    ///
+    /// `schema` is the reader's, `bytes` are those that were read. Nothing is computed until it is printed.
+    #[must_use]
+    pub fn detail<'a>(
+        &'a self,
+        schema: &'a InputSchema,
+        bytes: &'a [u8],
+    ) -> impl fmt::Display + 'a {
+        fmt::from_fn(move |f| self.describe(schema, bytes, f))
+    }
+
+    fn describe(
+        &self,
+        schema: &InputSchema,
+        bytes: &[u8],
+        f: &mut fmt::Formatter<'_>,
+    ) -> fmt::Result {
+        match self.found {
+            Found::Longer { max_line_bytes } => {
+                write!(f, "the line is longer than {max_line_bytes} bytes")
+            }
+            Found::Syntax { at, expected } => self.describe_syntax(bytes, at, expected, f),
+            Found::Fields { found, expected } => {
+                write!(f, "the record has {found} fields, the header has {expected}")
+            }
+            Found::Value { kind, text } => {
+                let role = self.field.unwrap_or(FieldRole::Timestamp);
+                write!(f, "field {:?}: ", role.name(schema))?;
+                write_problem(self.reason, role, f)?;
+                f.write_str(", found ")?;
+                write_value(kind, text.map(|span| span.of(bytes)), f)
+            }
+            Found::Nothing => f.write_str(match self.reason {
+                RejectReason::InvalidUtf8 => "the line is not UTF-8",
+                RejectReason::NotAnObject => "the line is JSON, but not an object",
+                reason => reason.name(),
+            }),
+        }
+    }
+
+    fn describe_syntax(
+        &self,
+        bytes: &[u8],
+        at: usize,
+        expected: &str,
+        f: &mut fmt::Formatter<'_>,
+    ) -> fmt::Result {
+        let line = self.span.of(bytes);
+        if line.iter().all(u8::is_ascii_whitespace) {
+            return f.write_str("the line is blank");
+        }
+        let column = at.saturating_sub(self.span.start as usize);
+        write!(f, "byte {}: expected {expected}, found ", column + 1)?;
+        let rest = String::from_utf8_lossy(line.get(column..).unwrap_or(&[]));
+        match rest.chars().next() {
+            Some(character) => write!(f, "{character:?}"),
+            None => f.write_str("the end of the line"),
+        }
+    }
+}
+
+/// What the pipeline wants of the field.
+fn write_problem(reason: RejectReason, role: FieldRole, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    f.write_str(match (reason, role) {
+        (RejectReason::InvalidTimestamp, _) => {
+            "expected an RFC 3339 time such as 2024-01-31T12:00:00Z"
+        }
+        (RejectReason::TimestampOutOfRange, _) => {
+            "expected a time in the years -271821 to 275760 (is timestamp_unit right?)"
+        }
+        (RejectReason::NonFinite, _) => "expected a finite number",
+        (_, FieldRole::Timestamp) => "expected a time: RFC 3339 text or a number",
+        (_, FieldRole::Key(_)) => "expected a key: a string, a number or a boolean",
+        (_, FieldRole::Column(_)) => "expected a number",
+    })
+}
+
+fn write_value(kind: Kind, text: Option<&[u8]>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let name = match kind {
+        Kind::Missing => return f.write_str("no such field"),
+        Kind::Null => return f.write_str("null"),
+        Kind::True => return f.write_str("true"),
+        Kind::False => return f.write_str("false"),
+        Kind::Array => return f.write_str("an array"),
+        Kind::Object => return f.write_str("an object"),
+        Kind::Number => "the number",
+        Kind::String | Kind::EscapedString => "the string",
+        Kind::Text => "the text",
+    };
+    f.write_str(name)?;
+    let Some(text) = text else { return Ok(()) };
+    let text = String::from_utf8_lossy(text);
+    let shown: String = text.chars().take(SHOWN_CHARACTERS).collect();
+    let more = if shown.len() < text.len() { "…" } else { "" };
+    match kind {
+        Kind::Number => write!(f, " {shown}{more}"),
+        _ => write!(f, " {shown:?}{more}"),
+    }
+}

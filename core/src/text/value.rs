@@ -1,0 +1,197 @@
+//! One field's value as a reader found it, and what the pipeline makes of it.
+
+use super::scan::unescape;
+use crate::RejectReason;
+use crate::key::{push_bool, push_number_text, push_plain_str, push_str};
+use crate::number::{Decimal, ScannedNumber, parse_f64};
+use crate::time::{TimeError, TimeUnit, parse_decimal_time, parse_rfc3339, scanned_time};
+
+/// What stands in a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// The field is not there.
+    Missing,
+    Null,
+    False,
+    True,
+    Number,
+    /// A JSON string without escapes.
+    String,
+    EscapedString,
+    Array,
+    Object,
+    /// A field of CSV.
+    Text,
+}
+
+/// A value: its kind, and where its text stands in the bytes of the record (a string's without its quotes).
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Value {
+    pub(super) kind: Kind,
+    pub(super) start: usize,
+    pub(super) end: usize,
+    /// Meaningful for [`Kind::Number`].
+    pub(super) number: ScannedNumber,
+}
+
+impl Value {
+    pub(super) const MISSING: Self = Self::new(Kind::Missing, 0, 0);
+
+    pub(super) const fn new(kind: Kind, start: usize, end: usize) -> Self {
+        let number = ScannedNumber { negative: false, exact: false, mantissa: 0, exponent: 0 };
+        Self { kind, start, end, number }
+    }
+
+    #[inline]
+    pub(super) fn text<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        bytes.get(self.start..self.end).unwrap_or(&[])
+    }
+
+    /// The value as an event time, microseconds.
+    #[inline]
+    pub(super) fn timestamp(&self, bytes: &[u8], unit: TimeUnit) -> Result<i64, RejectReason> {
+        let text = self.text(bytes);
+        let time = match self.kind {
+            Kind::Number => scanned_time(self.number, text, unit),
+            Kind::String => parse_rfc3339(text),
+            _ => return self.unusual_timestamp(text, unit),
+        };
+        time.map_err(timestamp_reason)
+    }
+
+    fn unusual_timestamp(&self, text: &[u8], unit: TimeUnit) -> Result<i64, RejectReason> {
+        let time = match self.kind {
+            Kind::Missing | Kind::Null => return Err(RejectReason::MissingField),
+            Kind::EscapedString => {
+                let mut unescaped = Vec::with_capacity(text.len());
+                unescape(text, &mut unescaped);
+                parse_rfc3339(&unescaped)
+            }
+            Kind::Text => match trim(text) {
+                [] => return Err(RejectReason::MissingField),
+                text if Decimal::parse(text).is_some() => parse_decimal_time(text, unit),
+                text => parse_rfc3339(text),
+            },
+            _ => return Err(RejectReason::WrongType),
+        };
+        time.map_err(timestamp_reason)
+    }
+
+    /// The value as a number of a column; NaN where it is missing.
+    #[inline]
+    pub(super) fn number(&self, bytes: &[u8], required: bool) -> Result<f64, RejectReason> {
+        let text = self.text(bytes);
+        match self.kind {
+            Kind::Number => self.number.to_f64(text).ok_or(RejectReason::NonFinite),
+            Kind::Text if !trim(text).is_empty() => csv_number(trim(text)),
+            Kind::Missing | Kind::Null | Kind::Text if required => Err(RejectReason::MissingField),
+            Kind::Missing | Kind::Null | Kind::Text => Ok(f64::NAN),
+            _ => Err(RejectReason::WrongType),
+        }
+    }
+
+    /// Appends the value as a field of a key.
+    #[inline]
+    pub(super) fn push_key(&self, bytes: &[u8], key: &mut Vec<u8>) -> Result<(), RejectReason> {
+        let text = self.text(bytes);
+        match self.kind {
+            Kind::String => push_plain_str(key, text),
+            Kind::Number => {
+                push_number_text(key, text);
+            }
+            Kind::True | Kind::False => push_bool(key, self.kind == Kind::True),
+            Kind::EscapedString => {
+                let mut unescaped = Vec::with_capacity(text.len());
+                unescape(text, &mut unescaped);
+                push_text(&unescaped, key)?;
+            }
+            Kind::Text if !text.is_empty() => push_text(text, key)?,
+            Kind::Missing | Kind::Null | Kind::Text => return Err(RejectReason::MissingField),
+            Kind::Array | Kind::Object => return Err(RejectReason::WrongType),
+        }
+        Ok(())
+    }
+}
+
+fn push_text(text: &[u8], key: &mut Vec<u8>) -> Result<(), RejectReason> {
+    let text = core::str::from_utf8(text).map_err(|_| RejectReason::InvalidUtf8)?;
+    push_str(key, text);
+    Ok(())
+}
+
+fn timestamp_reason(error: TimeError) -> RejectReason {
+    match error {
+        TimeError::Invalid => RejectReason::InvalidTimestamp,
+        TimeError::OutOfRange => RejectReason::TimestampOutOfRange,
+    }
+}
+
+#[inline]
+fn csv_number(text: &[u8]) -> Result<f64, RejectReason> {
+    parse_f64(text).ok_or_else(|| no_number(text))
+}
+
+/// Why `text` is no finite number.
+#[cold]
+fn no_number(text: &[u8]) -> RejectReason {
+    let unsigned = text.strip_prefix(b"-").or(text.strip_prefix(b"+")).unwrap_or(text);
+    let words = [&b"nan"[..], b"inf", b"infinity"];
+    if Decimal::parse(text).is_some()
+        || words.iter().any(|word| unsigned.eq_ignore_ascii_case(word))
+    {
+        RejectReason::NonFinite
+    } else {
+        RejectReason::WrongType
+    }
+}
+
+/// Without the spaces and tabs around it.
+#[inline]
+fn trim(mut text: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = text {
+        text = rest;
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn csv(text: &str) -> Value {
+        Value::new(Kind::Text, 0, text.len())
+    }
+
+    #[test]
+    fn csv_numbers_may_have_spaces_around_and_say_what_is_wrong() {
+        let number = |text: &str, required| csv(text).number(text.as_bytes(), required);
+        assert_eq!(number(" 12.5\t", true), Ok(12.5));
+        assert_eq!(number("+.5", true), Ok(0.5));
+        assert!(number("  ", false).unwrap().is_nan());
+        assert_eq!(number("", true), Err(RejectReason::MissingField));
+        for text in ["NaN", "-inf", "Infinity", "1e999"] {
+            assert_eq!(number(text, false), Err(RejectReason::NonFinite));
+        }
+        for text in ["abc", "1 2", "1,5", "0x10", "-"] {
+            assert_eq!(number(text, false), Err(RejectReason::WrongType));
+        }
+    }
+
+    #[test]
+    fn csv_timestamps_are_numbers_or_rfc_3339() {
+        let time = |text: &str| csv(text).timestamp(text.as_bytes(), TimeUnit::S);
+        assert_eq!(time("1.5"), Ok(1_500_000));
+        assert_eq!(time(" 1970-01-01T00:00:01Z "), Ok(1_000_000));
+        assert_eq!(time(""), Err(RejectReason::MissingField));
+        assert_eq!(time("soon"), Err(RejectReason::InvalidTimestamp));
+        assert_eq!(time("1e40"), Err(RejectReason::TimestampOutOfRange));
+    }
+
+    #[test]
+    fn csv_keys_are_strings_as_they_stand() {
+        let mut key = Vec::new();
+        assert_eq!(csv(" 1 ").push_key(b" 1 ", &mut key), Ok(()));
+        assert_eq!(key, b"\x04 1 \0");
+        assert_eq!(csv("").push_key(b"", &mut key), Err(RejectReason::MissingField));
+    }
+}

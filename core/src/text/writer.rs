@@ -1,0 +1,176 @@
+//! Rows as lines of NDJSON or CSV.
+
+use super::Format;
+use crate::json::write_string;
+use crate::key::{KeyField, fields};
+use crate::number::write_f64;
+use crate::time::{NULL_TIME, write_rfc3339};
+use crate::{OutputSchema, RowColumn, Rows};
+
+/// Appends `rows` as lines: the fields of the key first, by their names, then the columns in their order.
+///
+/// NDJSON has one flat object a line, without spaces. CSV has one record a line, quoted only where it has to be, and no
+/// header ([`write_csv_header`]). Times are RFC 3339 text, numbers are printed as ECMAScript does; a missing one is
+/// `null`, or an empty field. Lines end with a line feed.
+pub fn write_rows(format: Format, schema: &OutputSchema, rows: &Rows<'_>, out: &mut Vec<u8>) {
+    let mut columns: Vec<Cells<'_>> =
+        rows.columns.iter().map(|&column| Cells::new(column)).collect();
+    match format {
+        Format::Ndjson => write_ndjson(&member_names(schema), rows, &mut columns, out),
+        Format::Csv => write_csv(schema.key.len(), rows, &mut columns, out),
+    }
+}
+
+/// Appends the header that goes before rows in CSV.
+pub fn write_csv_header(schema: &OutputSchema, out: &mut Vec<u8>) {
+    let columns = schema.columns.iter().map(|column| &column.name);
+    for (index, name) in schema.key.iter().chain(columns).enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        write_csv_text(name.as_bytes(), out);
+    }
+    out.push(b'\n');
+}
+
+/// What stands before each value of an object: `{"key":`, then `,"column":` for the others.
+fn member_names(schema: &OutputSchema) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
+    let mut first = true;
+    let mut member = |name: &String| {
+        let mut member = vec![if first { b'{' } else { b',' }];
+        first = false;
+        write_string(name, &mut member);
+        member.push(b':');
+        member
+    };
+    let keys = schema.key.iter().map(&mut member).collect();
+    (keys, schema.columns.iter().map(|column| member(&column.name)).collect())
+}
+
+fn write_ndjson(
+    (key_names, column_names): &(Vec<Vec<u8>>, Vec<Vec<u8>>),
+    rows: &Rows<'_>,
+    columns: &mut [Cells<'_>],
+    out: &mut Vec<u8>,
+) {
+    let is_empty = key_names.is_empty() && column_names.is_empty();
+    for row in 0..rows.len() {
+        let mut key = fields(rows.key(row));
+        for name in key_names {
+            out.extend_from_slice(name);
+            match key.next() {
+                Some(field) => field.write_json(out),
+                None => out.extend_from_slice(b"null"),
+            }
+        }
+        for (name, column) in column_names.iter().zip(columns.iter_mut()) {
+            out.extend_from_slice(name);
+            column.write_json(row, out);
+        }
+        out.extend_from_slice(if is_empty { b"{}\n" } else { b"}\n" });
+    }
+}
+
+fn write_csv(key_fields: usize, rows: &Rows<'_>, columns: &mut [Cells<'_>], out: &mut Vec<u8>) {
+    for row in 0..rows.len() {
+        let start = out.len();
+        let mut key = fields(rows.key(row));
+        for _ in 0..key_fields {
+            match key.next() {
+                Some(KeyField::String(text)) => write_csv_text(text.as_bytes(), out),
+                Some(field) => field.write_text(out),
+                None => {}
+            }
+            out.push(b',');
+        }
+        for column in columns.iter_mut() {
+            column.write_csv(row, out);
+            out.push(b',');
+        }
+        // The last comma makes place for the line's end.
+        if out.len() > start {
+            out.pop();
+        }
+        out.push(b'\n');
+    }
+}
+
+/// Appends a field of CSV, in quotes if it has a comma, a quote, or a line's end in it.
+fn write_csv_text(text: &[u8], out: &mut Vec<u8>) {
+    if !text.iter().any(|byte| matches!(byte, b',' | b'"' | b'\n' | b'\r')) {
+        out.extend_from_slice(text);
+        return;
+    }
+    out.push(b'"');
+    for &byte in text {
+        if byte == b'"' {
+            out.push(b'"');
+        }
+        out.push(byte);
+    }
+    out.push(b'"');
+}
+
+/// A column and what it remembers.
+enum Cells<'a> {
+    Time {
+        times: &'a [i64],
+        /// The last time that was written, and its text in quotes: rows of one window follow each other.
+        last: i64,
+        text: Vec<u8>,
+    },
+    Number(&'a [f64]),
+}
+
+impl<'a> Cells<'a> {
+    fn new(column: RowColumn<'a>) -> Self {
+        match column {
+            RowColumn::Time(times) => Self::Time { times, last: NULL_TIME, text: Vec::new() },
+            RowColumn::Number(numbers) => Self::Number(numbers),
+        }
+    }
+
+    fn write_json(&mut self, row: usize, out: &mut Vec<u8>) {
+        match self {
+            Self::Time { times, last, text } => match text_of_time(times, row, last, text) {
+                Some(text) => out.extend_from_slice(text),
+                None => out.extend_from_slice(b"null"),
+            },
+            Self::Number(numbers) => write_f64(numbers.get(row).copied().unwrap_or(f64::NAN), out),
+        }
+    }
+
+    fn write_csv(&mut self, row: usize, out: &mut Vec<u8>) {
+        match self {
+            Self::Time { times, last, text } => {
+                if let Some([b'"', text @ .., b'"']) = text_of_time(times, row, last, text) {
+                    out.extend_from_slice(text);
+                }
+            }
+            Self::Number(numbers) => {
+                let number = numbers.get(row).copied().unwrap_or(f64::NAN);
+                if number.is_finite() {
+                    write_f64(number, out);
+                }
+            }
+        }
+    }
+}
+
+/// The text of a time in quotes, made anew only if it is not the last one.
+fn text_of_time<'t>(
+    times: &[i64],
+    row: usize,
+    last: &mut i64,
+    text: &'t mut Vec<u8>,
+) -> Option<&'t [u8]> {
+    let time = times.get(row).copied().filter(|&time| time != NULL_TIME)?;
+    if time != *last {
+        *last = time;
+        text.clear();
+        text.push(b'"');
+        write_rfc3339(time, text);
+        text.push(b'"');
+    }
+    Some(text)
+}

@@ -1,0 +1,518 @@
+//! Event times: microseconds since the epoch, read from and written as text.
+
+use crate::number::{Decimal, ScannedNumber, scan_json_number};
+
+/// Stands for "no time" in a column of times.
+pub const NULL_TIME: i64 = i64::MIN;
+
+/// The earliest event time, microseconds since the epoch: where the Date of JavaScript begins.
+pub const MIN_TIME: i64 = -MAX_TIME;
+
+/// The latest event time, microseconds since the epoch: where the Date of JavaScript ends.
+pub const MAX_TIME: i64 = 8_640_000_000_000_000_000;
+
+const MICROS_PER_SECOND: i64 = 1_000_000;
+const SECONDS_PER_DAY: i64 = 86_400;
+
+/// The unit of a time that is written as a plain number.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize,
+)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum TimeUnit {
+    /// Seconds.
+    S,
+    /// Milliseconds.
+    #[default]
+    Ms,
+    /// Microseconds.
+    Us,
+    /// Nanoseconds.
+    Ns,
+}
+
+impl TimeUnit {
+    /// The power of ten that makes microseconds of this unit.
+    fn exponent(self) -> i32 {
+        match self {
+            Self::S => 6,
+            Self::Ms => 3,
+            Self::Us => 0,
+            Self::Ns => -3,
+        }
+    }
+}
+
+/// Why something is no event time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TimeError {
+    /// The text is not a time.
+    #[error("not a time")]
+    Invalid,
+    /// A time before [`MIN_TIME`] or after [`MAX_TIME`].
+    #[error("a time outside the years -271821 to 275760")]
+    OutOfRange,
+}
+
+/// Reads an RFC 3339 time: microseconds since the epoch, any further digits cut off (rounded towards the past).
+///
+/// More than RFC 3339 is accepted: a space or a small `t` before the time of day, `z`, no offset (taken for UTC), no
+/// seconds, a date alone (its midnight), and years beyond 9999 or before 0 as `±YYYYYY`.
+///
+/// ```
+/// # use stream_processor_core::time::{TimeError, parse_rfc3339};
+/// assert_eq!(parse_rfc3339(b"1970-01-01T01:00:00.25+01:00"), Ok(250_000));
+/// assert_eq!(parse_rfc3339(b"yesterday"), Err(TimeError::Invalid));
+/// ```
+///
+/// # Errors
+///
+/// [`TimeError::Invalid`] for text of another form and for dates and times of day that do not exist (leap seconds
+/// among them), [`TimeError::OutOfRange`] for times beyond [`MIN_TIME`] and [`MAX_TIME`].
+#[inline]
+pub fn parse_rfc3339(text: &[u8]) -> Result<i64, TimeError> {
+    if let Some((date, rest)) = text.split_first_chunk::<10>()
+        && let [y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1] = *date
+        && let Some((high, low)) = two_digits(y0, y1).zip(two_digits(y2, y3))
+    {
+        let days = days_of(high * 100 + low, two_digits(m0, m1), two_digits(d0, d1))?;
+        return in_day(days, rest);
+    }
+    parse_expanded(text)
+}
+
+/// Reads a time with a year of six digits and a sign.
+#[cold]
+fn parse_expanded(text: &[u8]) -> Result<i64, TimeError> {
+    let (date, rest) = text.split_first_chunk::<13>().ok_or(TimeError::Invalid)?;
+    let [sign, y0, y1, y2, y3, y4, y5, b'-', m0, m1, b'-', d0, d1] = *date else {
+        return Err(TimeError::Invalid);
+    };
+    let pairs = [two_digits(y0, y1), two_digits(y2, y3), two_digits(y4, y5)];
+    let [Some(high), Some(middle), Some(low)] = pairs else { return Err(TimeError::Invalid) };
+    let magnitude = (high * 100 + middle) * 100 + low;
+    let year = match sign {
+        b'+' => magnitude,
+        // As in ECMAScript, there is no year -0.
+        b'-' if magnitude != 0 => -magnitude,
+        _ => return Err(TimeError::Invalid),
+    };
+    in_day(days_of(year, two_digits(m0, m1), two_digits(d0, d1))?, rest)
+}
+
+/// Reads the time of day and the offset that follow a date, `days` after the epoch.
+#[inline]
+fn in_day(days: i64, text: &[u8]) -> Result<i64, TimeError> {
+    let (second, micros, offset) = match *text {
+        [] => (0, 0, 0),
+        [b'T' | b't' | b' ', h0, h1, b':', m0, m1, ref rest @ ..] => {
+            let minute = minute_of(two_digits(h0, h1), two_digits(m0, m1))?;
+            let (second, micros, rest) = seconds(rest)?;
+            (minute * 60 + second, micros, offset_seconds(rest)?)
+        }
+        _ => return Err(TimeError::Invalid),
+    };
+    let seconds = days * SECONDS_PER_DAY + second - offset;
+    // Years have six digits at most, so only the step to microseconds can overflow.
+    let time = seconds.checked_mul(MICROS_PER_SECOND).and_then(|time| time.checked_add(micros));
+    time.ok_or(TimeError::OutOfRange).and_then(in_range)
+}
+
+/// Reads `:ss` and a fraction, if they are there: seconds, microseconds, and what follows.
+#[inline]
+fn seconds(text: &[u8]) -> Result<(i64, i64, &[u8]), TimeError> {
+    let [b':', s0, s1, rest @ ..] = text else { return Ok((0, 0, text)) };
+    let second = two_digits(*s0, *s1).filter(|&second| second < 60).ok_or(TimeError::Invalid)?;
+    let [b'.', fraction @ ..] = rest else { return Ok((second, 0, rest)) };
+    let mut rest = fraction;
+    let mut micros = 0;
+    let mut scale = MICROS_PER_SECOND;
+    let mut any = false;
+    while let [digit @ b'0'..=b'9', after @ ..] = rest {
+        // Beyond the sixth digit the scale is 0: cut off, which rounds towards the past.
+        scale /= 10;
+        micros += i64::from(digit - b'0') * scale;
+        any = true;
+        rest = after;
+    }
+    if any { Ok((second, micros, rest)) } else { Err(TimeError::Invalid) }
+}
+
+/// Reads an offset to the end of the text: seconds east of UTC.
+#[inline]
+fn offset_seconds(text: &[u8]) -> Result<i64, TimeError> {
+    match *text {
+        [] | [b'Z' | b'z'] => Ok(0),
+        [sign @ (b'+' | b'-'), h0, h1, b':', m0, m1] => {
+            let minutes = minute_of(two_digits(h0, h1), two_digits(m0, m1))?;
+            Ok(if sign == b'-' { -minutes * 60 } else { minutes * 60 })
+        }
+        _ => Err(TimeError::Invalid),
+    }
+}
+
+#[inline]
+fn minute_of(hour: Option<i64>, minute: Option<i64>) -> Result<i64, TimeError> {
+    match (hour, minute) {
+        (Some(hour @ 0..=23), Some(minute @ 0..=59)) => Ok(hour * 60 + minute),
+        _ => Err(TimeError::Invalid),
+    }
+}
+
+#[inline]
+fn two_digits(high: u8, low: u8) -> Option<i64> {
+    let (high, low) = (high.wrapping_sub(b'0'), low.wrapping_sub(b'0'));
+    (high <= 9 && low <= 9).then(|| i64::from(high * 10 + low))
+}
+
+/// Days from the epoch to a date of the proleptic Gregorian calendar.
+///
+/// After Hinnant, "chrono-Compatible Low-Level Date Algorithms": years begin in March, eras have 400 years.
+#[inline]
+fn days_of(year: i64, month: Option<i64>, day: Option<i64>) -> Result<i64, TimeError> {
+    let (Some(month @ 1..=12), Some(day)) = (month, day) else { return Err(TimeError::Invalid) };
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let last = match month {
+        2 => 28 + i64::from(leap),
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    };
+    if !(1..=last).contains(&day) {
+        return Err(TimeError::Invalid);
+    }
+    let year = year - i64::from(month <= 2);
+    let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
+    let month_from_march = (month + 9) % 12;
+    let day_of_year = (153 * month_from_march + 2) / 5 + day - 1;
+    Ok(era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year
+        - 719_468)
+}
+
+/// Reads a decimal number of `unit` since the epoch, exactly: microseconds, rounded towards the past.
+///
+/// The text is what [`Decimal::parse`] takes: a JSON number in any spelling.
+///
+/// ```
+/// # use stream_processor_core::time::{TimeUnit, parse_decimal_time};
+/// assert_eq!(parse_decimal_time(b"1700000000.1234567", TimeUnit::S), Ok(1_700_000_000_123_456));
+/// ```
+///
+/// # Errors
+///
+/// [`TimeError::Invalid`] for text that is no decimal number, [`TimeError::OutOfRange`] for times beyond [`MIN_TIME`]
+/// and [`MAX_TIME`].
+#[inline]
+pub fn parse_decimal_time(text: &[u8], unit: TimeUnit) -> Result<i64, TimeError> {
+    match scan_json_number(text, 0) {
+        Ok((number, end)) if end == text.len() => scanned_time(number, text, unit),
+        _ => exact_time(text, unit),
+    }
+}
+
+/// The time that a scanned number stands for; `text` is its text.
+#[inline]
+pub(crate) fn scanned_time(
+    number: ScannedNumber,
+    text: &[u8],
+    unit: TimeUnit,
+) -> Result<i64, TimeError> {
+    let scaled = number.to_i64().and_then(|integer| match unit {
+        TimeUnit::S => integer.checked_mul(1_000_000),
+        TimeUnit::Ms => integer.checked_mul(1_000),
+        TimeUnit::Us => Some(integer),
+        TimeUnit::Ns => Some(integer.div_euclid(1_000)),
+    });
+    match scaled {
+        Some(time) => in_range(time),
+        None => exact_time(text, unit),
+    }
+}
+
+/// Digit by digit: any spelling of any length.
+#[cold]
+fn exact_time(text: &[u8], unit: TimeUnit) -> Result<i64, TimeError> {
+    let number = Decimal::parse(text).ok_or(TimeError::Invalid)?;
+    if number.is_zero() {
+        return Ok(0);
+    }
+    // The microseconds are 0.DIGITS · 10^point.
+    let point = number.point().saturating_add(unit.exponent());
+    let whole_digits = match usize::try_from(point) {
+        Ok(whole @ 0..=19) => whole,
+        Ok(_) => return Err(TimeError::OutOfRange),
+        Err(_) => 0,
+    };
+    let digits = number.digits().chain(core::iter::repeat(0));
+    let magnitude =
+        digits.take(whole_digits).fold(0_i128, |sum, digit| sum * 10 + i128::from(digit));
+    let has_fraction = number.digit_count() > whole_digits;
+    let time = if number.is_negative() { -magnitude - i128::from(has_fraction) } else { magnitude };
+    i64::try_from(time).map_err(|_| TimeError::OutOfRange).and_then(in_range)
+}
+
+/// The nearest microsecond to a Number of JavaScript's milliseconds; halves round up, as `Math.round` does.
+///
+/// ```
+/// # use stream_processor_core::time::{TimeError, from_ms_f64};
+/// assert_eq!(from_ms_f64(1.5), Ok(1_500));
+/// assert_eq!(from_ms_f64(f64::NAN), Err(TimeError::Invalid));
+/// ```
+///
+/// # Errors
+///
+/// [`TimeError::Invalid`] for NaN, [`TimeError::OutOfRange`] for the infinities and for times beyond [`MIN_TIME`] and
+/// [`MAX_TIME`].
+#[inline]
+pub fn from_ms_f64(milliseconds: f64) -> Result<i64, TimeError> {
+    if milliseconds.is_nan() {
+        return Err(TimeError::Invalid);
+    }
+    if milliseconds.abs() > 8.64e15 {
+        return Err(TimeError::OutOfRange);
+    }
+    // Whole milliseconds are exact in both types; only the fraction is rounded.
+    let whole = milliseconds.floor();
+    let micros = (milliseconds - whole) * 1_000.0;
+    let floor = micros.floor();
+    let up = i64::from(micros - floor >= 0.5);
+    in_range(in_i64(whole) * 1_000 + in_i64(floor) + up)
+}
+
+/// A time as JavaScript's milliseconds, the nearest Number to it.
+///
+/// ```
+/// # use stream_processor_core::time::to_ms_f64;
+/// assert_eq!(to_ms_f64(-1_500), -1.5);
+/// ```
+#[inline]
+#[must_use]
+#[allow(
+    clippy::cast_precision_loss,
+    reason = "whole milliseconds of an i64 are below 2^54; what is lost is beyond f64"
+)]
+pub fn to_ms_f64(time: i64) -> f64 {
+    // Divided first: beyond 2^53 microseconds the conversion alone would cost whole milliseconds.
+    time.div_euclid(1_000) as f64 + time.rem_euclid(1_000) as f64 / 1_000.0
+}
+
+#[allow(clippy::cast_possible_truncation, reason = "the callers pass whole numbers below 2^53")]
+fn in_i64(whole: f64) -> i64 {
+    whole as i64
+}
+
+#[inline]
+fn in_range(time: i64) -> Result<i64, TimeError> {
+    if (MIN_TIME..=MAX_TIME).contains(&time) { Ok(time) } else { Err(TimeError::OutOfRange) }
+}
+
+/// Appends a time in microseconds since the epoch as RFC 3339 in UTC, with as many fraction digits as it needs.
+///
+/// Years outside 0 to 9999 are written as `±YYYYYY`. [`NULL_TIME`] is the caller's to catch: here it is a time.
+pub fn write_rfc3339(time: i64, out: &mut Vec<u8>) {
+    let (seconds, micros) =
+        (time.div_euclid(MICROS_PER_SECOND), time.rem_euclid(MICROS_PER_SECOND));
+    let (days, second) = (seconds.div_euclid(SECONDS_PER_DAY), seconds.rem_euclid(SECONDS_PER_DAY));
+    let (year, month, day) = date_of(days);
+    if (0..=9999).contains(&year) {
+        write_digits::<4>(year, out);
+    } else {
+        out.push(if year < 0 { b'-' } else { b'+' });
+        write_digits::<6>(year.abs(), out);
+    }
+    out.push(b'-');
+    write_digits::<2>(month, out);
+    out.push(b'-');
+    write_digits::<2>(day, out);
+    out.push(b'T');
+    write_digits::<2>(second / 3_600, out);
+    out.push(b':');
+    write_digits::<2>(second / 60 % 60, out);
+    out.push(b':');
+    write_digits::<2>(second % 60, out);
+    if micros != 0 {
+        out.push(b'.');
+        write_digits::<6>(micros, out);
+        while out.last() == Some(&b'0') {
+            out.pop();
+        }
+    }
+    out.push(b'Z');
+}
+
+/// The date `days` after the epoch: year, month, day. The way back of [`days_of`].
+fn date_of(days: i64) -> (i64, i64, i64) {
+    let days = days + 719_468;
+    let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = (month_from_march + 2) % 12 + 1;
+    (era * 400 + year_of_era + i64::from(month <= 2), month, day)
+}
+
+/// Appends the last `N` digits of `value`, which is not negative.
+fn write_digits<const N: usize>(mut value: i64, out: &mut Vec<u8>) {
+    let mut digits = [b'0'; N];
+    for digit in digits.iter_mut().rev() {
+        *digit += u8::try_from(value % 10).unwrap_or(0);
+        value /= 10;
+    }
+    out.extend_from_slice(&digits);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn printed(time: i64) -> String {
+        let mut out = Vec::new();
+        write_rfc3339(time, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn rfc_3339_is_read_to_the_microsecond() {
+        const T: i64 = 1_700_000_000_000_000;
+        for (text, time) in [
+            ("1970-01-01T00:00:00Z", 0),
+            ("2023-11-14T22:13:20Z", T),
+            ("2023-11-14t22:13:20z", T),
+            ("2023-11-14 22:13:20", T),
+            ("2023-11-14T22:13:20.5Z", T + 500_000),
+            ("2023-11-14T22:13:20.123456Z", T + 123_456),
+            ("2023-11-14T22:13:20.123456999999999Z", T + 123_456),
+            ("2023-11-15T00:13:20+02:00", T),
+            ("2023-11-14T16:43:20-05:30", T),
+            ("2023-11-14T22:13Z", T - 20_000_000),
+            ("2023-11-14", 1_699_920_000_000_000),
+            ("1969-12-31T23:59:59.9999999Z", -1),
+            ("1969-12-31T23:59:59Z", -1_000_000),
+            ("2000-02-29T00:00:00Z", 951_782_400_000_000),
+            ("0000-01-01T00:00:00Z", -62_167_219_200_000_000),
+            ("+002023-11-14T22:13:20Z", T),
+            ("-000001-12-31T00:00:00Z", -62_167_305_600_000_000),
+            ("+275760-09-13T00:00:00Z", MAX_TIME),
+            ("-271821-04-20T00:00:00Z", MIN_TIME),
+        ] {
+            assert_eq!(parse_rfc3339(text.as_bytes()), Ok(time), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_time_is_refused() {
+        for text in [
+            "",
+            "2023",
+            "2023-11-1",
+            "2023-13-01",
+            "2023-00-01",
+            "2023-11-31",
+            "2023-11-00",
+            "1900-02-29",
+            "2023-02-29T00:00:00Z",
+            "2023-11-14T",
+            "2023-11-14T24:00:00Z",
+            "2023-11-14T22:60:00Z",
+            "2016-12-31T23:59:60Z",
+            "2023-11-14T22:13:20.Z",
+            "2023-11-14T22:13:20,5Z",
+            "2023-11-14T22:13:2Z",
+            "2023-11-14T22:13:20+2:00",
+            "2023-11-14T22:13:20+24:00",
+            "2023-11-14T22:13:20+0200",
+            "2023-11-14T22:13:20Zx",
+            "2023-11-14T22Z",
+            "2023/11/14",
+            "-000000-01-01",
+            "+02023-11-14",
+            "２０２３-11-14",
+        ] {
+            assert_eq!(parse_rfc3339(text.as_bytes()), Err(TimeError::Invalid), "{text}");
+        }
+        for text in ["+275760-09-13T00:00:00.000001Z", "-271821-04-19T23:59:59Z", "+999999-01-01"] {
+            assert_eq!(parse_rfc3339(text.as_bytes()), Err(TimeError::OutOfRange), "{text}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_read_exactly_and_floored() {
+        use TimeUnit::{Ms, Ns, S, Us};
+        for (text, unit, time) in [
+            ("1700000000123", Ms, 1_700_000_000_123_000),
+            ("1700000000", S, 1_700_000_000_000_000),
+            ("1700000000.9999999", S, 1_700_000_000_999_999),
+            ("1.7000000001234567e9", S, 1_700_000_000_123_456),
+            ("1700000000123456789", Ns, 1_700_000_000_123_456),
+            ("-1", Ns, -1),
+            ("-1000", Ns, -1),
+            ("-1001", Ns, -2),
+            ("-0.0000001", S, -1),
+            ("0.0000001", S, 0),
+            ("-1.5", Us, -2),
+            ("0.1", Ms, 100),
+            ("0e99999999999", S, 0),
+            ("17e11", Ms, 1_700_000_000_000_000),
+            ("1e-99999999999", S, 0),
+            ("-1e-99999999999", S, -1),
+            ("8640000000000000", Ms, MAX_TIME),
+            ("+5", Us, 5),
+        ] {
+            assert_eq!(parse_decimal_time(text.as_bytes(), unit), Ok(time), "{text}");
+        }
+        for (text, unit) in [
+            ("8640000000000000.001", Ms),
+            ("-8640000000000000.0001", Ms),
+            ("9223372036854775807", Us),
+            ("99999999999999999999999", Us),
+            ("1e99999999999", S),
+            ("18446744073709551615", S),
+        ] {
+            assert_eq!(parse_decimal_time(text.as_bytes(), unit), Err(TimeError::OutOfRange));
+        }
+        assert_eq!(parse_decimal_time(b"2023-11-14", Ms), Err(TimeError::Invalid));
+        assert_eq!(parse_decimal_time(b"", Ms), Err(TimeError::Invalid));
+    }
+
+    #[test]
+    fn javascript_numbers_are_rounded() {
+        for (milliseconds, time) in [
+            (0.0, 0),
+            (1_700_000_000_123.0, 1_700_000_000_123_000),
+            (1.5, 1_500),
+            (0.0005, 1),
+            (0.0004, 0),
+            (-0.0005, 0),
+            (-0.0006, -1),
+            (-1.25, -1_250),
+            (1_700_000_000_123.456, 1_700_000_000_123_456),
+            (8.64e15, MAX_TIME),
+            (-8.64e15, MIN_TIME),
+        ] {
+            assert_eq!(from_ms_f64(milliseconds), Ok(time), "{milliseconds}");
+        }
+        assert_eq!(from_ms_f64(f64::NAN), Err(TimeError::Invalid));
+        for milliseconds in [f64::INFINITY, f64::NEG_INFINITY, 8.640_000_000_000_001e15, 1e300] {
+            assert_eq!(from_ms_f64(milliseconds), Err(TimeError::OutOfRange));
+        }
+    }
+
+    #[test]
+    fn times_print_with_the_digits_they_need() {
+        for (time, text) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (1_700_000_000_123_000, "2023-11-14T22:13:20.123Z"),
+            (1_700_000_000_000_001, "2023-11-14T22:13:20.000001Z"),
+            (-1, "1969-12-31T23:59:59.999999Z"),
+            (951_782_400_000_000, "2000-02-29T00:00:00Z"),
+            (MAX_TIME, "+275760-09-13T00:00:00Z"),
+            (MIN_TIME, "-271821-04-20T00:00:00Z"),
+            (i64::MAX, "+294247-01-10T04:00:54.775807Z"),
+            (i64::MIN, "-290308-12-21T19:59:05.224192Z"),
+        ] {
+            assert_eq!(printed(time), text);
+        }
+    }
+}

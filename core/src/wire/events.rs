@@ -1,0 +1,124 @@
+//! Blocks of events.
+
+use super::{BlockReader, BlockWriter, padded};
+use crate::batch::{Batch, Column, KeyColumn};
+use crate::error::Error;
+
+const MAGIC: [u8; 4] = *b"SPB1";
+const HEADER_BYTES: usize = 32;
+const RESERVED_BYTES: usize = 12;
+
+const KEY_IDS: u32 = 1;
+const KEYS_ENCODED: u32 = 2;
+const ORDINALS: u32 = 4;
+const WATERMARKS: u32 = 8;
+
+/// A batch that borrows from a block.
+#[derive(Debug, Clone)]
+pub struct DecodedBatch<'a> {
+    timestamps: &'a [i64],
+    keys: KeyColumn<'a>,
+    columns: Vec<Column<'a>>,
+    ordinals: Option<&'a [u64]>,
+    watermarks: Option<&'a [i64]>,
+}
+
+impl DecodedBatch<'_> {
+    /// The batch.
+    #[must_use]
+    pub fn batch(&self) -> Batch<'_> {
+        Batch {
+            timestamps: self.timestamps,
+            keys: self.keys,
+            columns: &self.columns,
+            ordinals: self.ordinals,
+            watermarks: self.watermarks,
+        }
+    }
+}
+
+/// The length of the block of `batch`, bytes.
+#[must_use]
+pub fn batch_len(batch: &Batch<'_>) -> usize {
+    let events = batch.timestamps.len();
+    let wide = 1
+        + batch.columns.len()
+        + usize::from(batch.ordinals.is_some())
+        + usize::from(batch.watermarks.is_some());
+    let keys = match batch.keys {
+        KeyColumn::Unkeyed => 0,
+        KeyColumn::Ids(ids) => padded(size_of_val(ids)),
+        KeyColumn::Encoded { offsets, bytes } => padded(size_of_val(offsets)) + padded(bytes.len()),
+    };
+    HEADER_BYTES + events * 8 * wide + keys
+}
+
+/// Writes the block of `batch` into `block`, which is [`batch_len`] bytes long.
+pub fn encode_batch(batch: &Batch<'_>, block: &mut [u8]) {
+    let (key_flag, key_bytes) = match batch.keys {
+        KeyColumn::Unkeyed => (0, 0),
+        KeyColumn::Ids(_) => (KEY_IDS, 0),
+        KeyColumn::Encoded { bytes, .. } => (KEYS_ENCODED, bytes.len()),
+    };
+    let ordinals = if batch.ordinals.is_some() { ORDINALS } else { 0 };
+    let watermarks = if batch.watermarks.is_some() { WATERMARKS } else { 0 };
+    let mut writer = BlockWriter::new(block);
+    writer.put(&MAGIC);
+    writer.length(batch.timestamps.len());
+    writer.length(batch.columns.len());
+    writer.u32(key_flag | ordinals | watermarks);
+    writer.length(key_bytes);
+    writer.put(&[0; RESERVED_BYTES]);
+    writer.section(batch.timestamps);
+    writer.section(batch.ordinals.unwrap_or_default());
+    writer.section(batch.watermarks.unwrap_or_default());
+    for Column::F64(values) in batch.columns {
+        writer.section(values);
+    }
+    match batch.keys {
+        KeyColumn::Unkeyed => {}
+        KeyColumn::Ids(ids) => writer.section(ids),
+        KeyColumn::Encoded { offsets, bytes } => {
+            writer.section(offsets);
+            writer.section(bytes);
+        }
+    }
+}
+
+/// Reads a block of events.
+///
+/// # Errors
+/// [`Error::MalformedBlock`] for anything that [`encode_batch`] would not write.
+pub fn decode_batch(block: &[u8]) -> Result<DecodedBatch<'_>, Error> {
+    let mut reader = BlockReader::new(block, MAGIC, "a block of events begins with SPB1")?;
+    let (events, columns) = (reader.length()?, reader.length()?);
+    let flags = reader.u32()?;
+    let key_bytes = reader.length()?;
+    reader.skip(RESERVED_BYTES)?;
+    if flags > (KEY_IDS | KEYS_ENCODED | ORDINALS | WATERMARKS) || flags & 3 == 3 {
+        return Err(Error::MalformedBlock("a block of events has unknown flags"));
+    }
+    let timestamps = reader.section(events)?;
+    let ordinals = (flags & ORDINALS != 0).then(|| reader.section(events)).transpose()?;
+    let watermarks = (flags & WATERMARKS != 0).then(|| reader.section(events)).transpose()?;
+    let mut list = Vec::new();
+    for _ in 0..columns {
+        list.push(Column::F64(reader.section(events)?));
+        if events == 0 && list.len() > MAX_EMPTY_COLUMNS {
+            return Err(Error::MalformedBlock("a block of events has too many columns"));
+        }
+    }
+    let keys = match flags & (KEY_IDS | KEYS_ENCODED) {
+        KEY_IDS => KeyColumn::Ids(reader.section(events)?),
+        KEYS_ENCODED => KeyColumn::Encoded {
+            offsets: reader.section(events.saturating_add(1))?,
+            bytes: reader.section(key_bytes)?,
+        },
+        _ => KeyColumn::Unkeyed,
+    };
+    reader.end()?;
+    Ok(DecodedBatch { timestamps, keys, columns: list, ordinals, watermarks })
+}
+
+/// Columns that take no bytes are bounded by nothing else.
+const MAX_EMPTY_COLUMNS: usize = 1 << 16;

@@ -1,0 +1,133 @@
+//! The blocks of the module's C ABI (docs/abi.md): batches, key definitions, rows and dropped events as bytes.
+//!
+//! Writer and reader stand side by side, so that a host and the module cannot disagree. Reading borrows: a block is used
+//! where it lies, which needs it aligned to 8 bytes and a little-endian machine.
+
+mod drops;
+mod events;
+mod keys;
+mod rows;
+
+pub use drops::{decode_drops, encode_drops};
+pub use events::{DecodedBatch, batch_len, decode_batch, encode_batch};
+pub use keys::{decode_key_definitions, encode_key_definitions, key_definitions_len};
+pub use rows::{decode_rows, encode_rows};
+
+use crate::error::Error;
+
+const _: () = assert!(cfg!(target_endian = "little"), "blocks are used where they lie");
+
+/// A block that the module hands out: bytes aligned to 8.
+#[derive(Debug, Default)]
+pub struct Block {
+    words: Vec<u64>,
+    len: usize,
+}
+
+impl Block {
+    /// Makes the block `len` bytes long, all zero.
+    pub fn clear_to(&mut self, len: usize) {
+        self.words.clear();
+        self.words.resize(len.div_ceil(8), 0);
+        self.len = len;
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        bytemuck::cast_slice(&self.words).get(..self.len).unwrap_or_default()
+    }
+
+    fn as_bytes_mut(&mut self) -> &mut [u8] {
+        bytemuck::cast_slice_mut(&mut self.words).get_mut(..self.len).unwrap_or_default()
+    }
+}
+
+fn padded(len: usize) -> usize {
+    len.saturating_add(7) / 8 * 8
+}
+
+/// Writes a header and sections into a block that has exactly their length.
+struct BlockWriter<'a> {
+    bytes: &'a mut [u8],
+}
+
+impl<'a> BlockWriter<'a> {
+    fn new(bytes: &'a mut [u8]) -> Self {
+        Self { bytes }
+    }
+
+    fn put(&mut self, bytes: &[u8]) {
+        let all = core::mem::take(&mut self.bytes);
+        match all.split_at_mut_checked(bytes.len()) {
+            Some((place, rest)) => {
+                place.copy_from_slice(bytes);
+                self.bytes = rest;
+            }
+            None => debug_assert!(false, "a block is longer than its length says"),
+        }
+    }
+
+    fn u32(&mut self, value: u32) {
+        self.put(&value.to_le_bytes());
+    }
+
+    fn length(&mut self, value: usize) {
+        self.u32(u32::try_from(value).unwrap_or(u32::MAX));
+    }
+
+    /// A section: the bytes of `values`, padded.
+    fn section<T: bytemuck::NoUninit>(&mut self, values: &[T]) {
+        let bytes: &[u8] = bytemuck::cast_slice(values);
+        self.put(bytes);
+        self.put([0; 8].get(..padded(bytes.len()) - bytes.len()).unwrap_or_default());
+    }
+}
+
+/// Reads a block and checks every length on the way.
+struct BlockReader<'a> {
+    bytes: &'a [u8],
+}
+
+impl<'a> BlockReader<'a> {
+    fn new(bytes: &'a [u8], magic: [u8; 4], wrong: &'static str) -> Result<Self, Error> {
+        match bytes.split_first_chunk() {
+            Some((found, rest)) if *found == magic => Ok(Self { bytes: rest }),
+            _ => Err(Error::MalformedBlock(wrong)),
+        }
+    }
+
+    fn u32(&mut self) -> Result<u32, Error> {
+        let (value, rest) = self.bytes.split_first_chunk().ok_or(ENDS_EARLY)?;
+        self.bytes = rest;
+        Ok(u32::from_le_bytes(*value))
+    }
+
+    fn length(&mut self) -> Result<usize, Error> {
+        Ok(self.u32()? as usize)
+    }
+
+    fn skip(&mut self, len: usize) -> Result<(), Error> {
+        self.bytes = self.bytes.get(len..).ok_or(ENDS_EARLY)?;
+        Ok(())
+    }
+
+    /// A section of `count` values.
+    fn section<T: bytemuck::AnyBitPattern>(&mut self, count: usize) -> Result<&'a [T], Error> {
+        let len = count.checked_mul(size_of::<T>()).ok_or(ENDS_EARLY)?;
+        let (section, rest) = self.bytes.split_at_checked(padded(len)).ok_or(ENDS_EARLY)?;
+        self.bytes = rest;
+        bytemuck::try_cast_slice(section.get(..len).unwrap_or_default())
+            .map_err(|_| Error::MalformedBlock("a block is not aligned to 8 bytes"))
+    }
+
+    fn end(self) -> Result<(), Error> {
+        if self.bytes.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::MalformedBlock("bytes follow the end of a block"))
+        }
+    }
+}
+
+const ENDS_EARLY: Error = Error::MalformedBlock("a block ends before its sections do");

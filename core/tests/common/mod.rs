@@ -1,0 +1,265 @@
+//! Streams, the slow and obvious oracle, and ways to run an engine over a stream, for the tests of behaviours.
+#![allow(dead_code, unreachable_pub, reason = "each test uses its own part")]
+
+use proptest::prelude::*;
+use stream_processor_core::{
+    Batch, Column, Engine, KeyColumn, KeyDefinitions, Options, PipelineSpec, Progress, RowColumn,
+    Rows, key,
+};
+
+/// An event of the key `k<key>`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Event {
+    pub ts: i64,
+    pub key: u32,
+    pub value: f64,
+}
+
+/// A row with everything in it, comparable to the last bit.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    pub firing: i64,
+    pub end: i64,
+    pub start: i64,
+    pub key: Vec<u8>,
+    /// Bits, one canonical NaN.
+    pub values: Vec<u64>,
+}
+
+pub fn bits(value: f64) -> u64 {
+    if value.is_nan() { f64::NAN.to_bits() } else { value.to_bits() }
+}
+
+pub fn encoded(id: u32) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    key::push_str(&mut bytes, &format!("k{id}"));
+    bytes
+}
+
+pub fn spec(json: &str) -> PipelineSpec {
+    PipelineSpec::from_json(json).unwrap()
+}
+
+/// A keyed tumbling window with every aggregation; small buffers, so that they fill up.
+pub fn tumbling(size: &str, offset: &str, bound: &str, result_rows: u32) -> PipelineSpec {
+    spec(&format!(
+        r#"{{"source": {{"key": "k", "value": "v"}}, "time": {{"max_out_of_orderness": "{bound}"}},
+            "limits": {{"max_result_rows": {result_rows}}},
+            "stages": [{{"type": "window", "window": "tumbling", "size": "{size}", "offset": "{offset}",
+            "aggregations": ["count", "sum", "avg", "min", "max"]}}]}}"#
+    ))
+}
+
+/// The rows that are due, computed event by event in the plainest way.
+pub struct Oracle {
+    pub rows: Vec<Row>,
+    pub late: usize,
+}
+
+pub fn oracle(events: &[Event], size: i64, offset: i64, bound: Option<i64>) -> Oracle {
+    let mut windows: Vec<(i64, Vec<u8>, Vec<f64>)> = Vec::new();
+    let mut greatest: Option<i64> = None;
+    let mut late = 0;
+    for event in events {
+        let start = (event.ts - offset).div_euclid(size) * size + offset;
+        let watermark =
+            greatest.zip(bound).map_or(i64::MIN, |(greatest, bound)| greatest - bound - 1);
+        if start + size - 1 <= watermark {
+            late += 1;
+        } else {
+            let key = encoded(event.key);
+            match windows.iter_mut().find(|(at, of, _)| *at == start && *of == key) {
+                Some((_, _, values)) => values.push(event.value),
+                None => windows.push((start, key, vec![event.value])),
+            }
+        }
+        greatest = Some(greatest.map_or(event.ts, |greatest| greatest.max(event.ts)));
+    }
+    windows.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
+    let rows = windows.into_iter().map(|(start, key, values)| Row {
+        firing: start + size - 1,
+        end: start + size,
+        start,
+        key,
+        values: results(&values).into_iter().map(bits).collect(),
+    });
+    Oracle { rows: rows.collect(), late }
+}
+
+/// count, sum, avg, min, max of `values`, Neumaier's way.
+fn results(values: &[f64]) -> [f64; 5] {
+    let (mut sum, mut lost) = (0.0_f64, 0.0_f64);
+    for &value in values {
+        let next = sum + value;
+        if sum.abs() >= value.abs() {
+            lost += (sum - next) + value;
+        } else {
+            lost += (value - next) + sum;
+        }
+        sum = next;
+    }
+    let finite = |x: f64| if x.is_finite() { x } else { f64::NAN };
+    let total = finite(sum + lost);
+    let count = values.len() as f64;
+    let min = values.iter().copied().fold(f64::INFINITY, f64::min);
+    let max = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    [count, total, finite(total / count), min, max]
+}
+
+/// An engine with everything that its caller keeps beside it.
+pub struct Run {
+    pub spec: PipelineSpec,
+    pub engine: Engine,
+    pub rows: Vec<Row>,
+}
+
+/// How keys are handed over.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum KeysAs {
+    Ids,
+    Encoded,
+}
+
+impl Run {
+    pub fn new(spec: PipelineSpec) -> Self {
+        let options = Options { report_drops: true, ..Options::default() };
+        let engine = Engine::open(&spec, options).unwrap();
+        Self { spec, engine, rows: Vec::new() }
+    }
+
+    /// Pushes `events` as one batch, polling whenever the engine is full.
+    pub fn push(&mut self, events: &[Event], keys: KeysAs) {
+        self.push_judged(events, None, None, keys);
+    }
+
+    pub fn push_judged(
+        &mut self,
+        events: &[Event],
+        ordinals: Option<&[u64]>,
+        watermarks: Option<&[i64]>,
+        keys: KeysAs,
+    ) {
+        let mut at = 0;
+        loop {
+            let rest = &events[at..];
+            let ids: Vec<u32> = rest.iter().map(|event| event.key).collect();
+            let (offsets, bytes) = concat(ids.iter().map(|id| encoded(*id)));
+            if keys == KeysAs::Ids {
+                self.engine
+                    .define_keys(&KeyDefinitions {
+                        reset: false,
+                        ids: &ids,
+                        offsets: &offsets,
+                        bytes: &bytes,
+                    })
+                    .unwrap();
+            }
+            let timestamps: Vec<i64> = rest.iter().map(|event| event.ts).collect();
+            let values: Vec<f64> = rest.iter().map(|event| event.value).collect();
+            let columns = [Column::F64(&values)];
+            let pushed = self
+                .engine
+                .push(&Batch {
+                    timestamps: &timestamps,
+                    keys: match keys {
+                        KeysAs::Ids => KeyColumn::Ids(&ids),
+                        KeysAs::Encoded => KeyColumn::Encoded { offsets: &offsets, bytes: &bytes },
+                    },
+                    columns: &columns[..self.engine.plan().input.columns.len()],
+                    ordinals: ordinals.map(|list| &list[at..]),
+                    watermarks: watermarks.map(|list| &list[at..]),
+                })
+                .unwrap();
+            at += pushed.consumed;
+            if !pushed.full {
+                assert_eq!(at, events.len());
+                return;
+            }
+            assert!(self.poll(2) > 0, "full, but nothing to poll");
+        }
+    }
+
+    pub fn advance(&mut self, watermark: i64) {
+        while self.engine.advance_watermark(watermark).unwrap() == Progress::Full {
+            self.poll(3);
+        }
+    }
+
+    /// Takes at most `max` rows.
+    pub fn poll(&mut self, max: usize) -> usize {
+        let Some(rows) = self.engine.poll(max) else { return 0 };
+        let taken = rows.len();
+        self.rows.extend((0..taken).map(|at| row(&rows, at)));
+        taken
+    }
+
+    pub fn finish(mut self) -> (Vec<Row>, stream_processor_core::Stats) {
+        while self.engine.finish().unwrap() == Progress::Full {
+            self.poll(4);
+        }
+        while self.poll(5) > 0 {}
+        (self.rows, self.engine.stats())
+    }
+
+    /// Goes on in a new engine that was restored from a snapshot of this one, handed over in pieces.
+    pub fn restore(&mut self) {
+        let snapshot = self.engine.snapshot().unwrap();
+        let mut restored = Engine::restore(&self.spec, self.engine.options(), &snapshot).unwrap();
+        assert_eq!(restored.snapshot().unwrap(), snapshot, "equal state, equal bytes");
+        assert_eq!(restored.stats(), self.engine.stats());
+        self.engine = restored;
+    }
+}
+
+fn row(rows: &Rows<'_>, at: usize) -> Row {
+    let times: Vec<i64> = rows
+        .columns
+        .iter()
+        .filter_map(|column| match column {
+            RowColumn::Time(times) => Some(times[at]),
+            _ => None,
+        })
+        .collect();
+    let values = rows.columns.iter().filter_map(|column| match column {
+        RowColumn::Number(numbers) => Some(bits(numbers[at])),
+        _ => None,
+    });
+    Row {
+        firing: rows.firing[at],
+        end: times[1],
+        start: times[0],
+        key: rows.key(at).to_vec(),
+        values: values.collect(),
+    }
+}
+
+/// Lays keys end to end.
+pub fn concat(keys: impl Iterator<Item = Vec<u8>>) -> (Vec<u32>, Vec<u8>) {
+    let (mut offsets, mut bytes) = (vec![0], Vec::new());
+    for key in keys {
+        bytes.extend(key);
+        offsets.push(u32::try_from(bytes.len()).unwrap());
+    }
+    (offsets, bytes)
+}
+
+/// Streams with ties, disorder, jumps, negative times and values of every magnitude.
+pub fn events() -> impl Strategy<Value = Vec<Event>> {
+    let value = prop_oneof![
+        4 => -1000.0..1000.0,
+        1 => prop::sample::select(vec![0.0, -0.0, 0.1, 1e16, -1e16, 1e308, -1e308, 5e-324]),
+    ];
+    let step = prop_oneof![
+        8 => -2_000_000_i64..3_000_000,
+        1 => Just(0),
+        1 => -50_000_000_i64..50_000_000,
+    ];
+    prop::collection::vec((step, 0_u32..8, value), 0..200).prop_map(|steps| {
+        let mut ts = -20_000_000;
+        let events = steps.into_iter().map(|(step, key, value)| {
+            ts += step;
+            Event { ts, key, value }
+        });
+        events.collect()
+    })
+}

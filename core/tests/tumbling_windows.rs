@@ -1,0 +1,213 @@
+//! Tumbling windows give what the oracle gives, however the stream is cut, polled, handed over and interrupted.
+
+mod common;
+
+use common::{Event, KeysAs, Row, Run, events, oracle, spec, tumbling};
+use proptest::prelude::*;
+use stream_processor_core::{RejectReason, watermark::Generator};
+
+/// A way to run a stream: where batches end, what happens between them.
+#[derive(Debug, Clone)]
+struct Cut {
+    length: usize,
+    poll: usize,
+    restore: bool,
+    keys: KeysAs,
+}
+
+fn cuts() -> impl Strategy<Value = Vec<Cut>> {
+    let keys = prop::sample::select(vec![KeysAs::Ids, KeysAs::Encoded]);
+    let cut = (0_usize..40, 0_usize..6, any::<bool>(), keys)
+        .prop_map(|(length, poll, restore, keys)| Cut { length, poll, restore, keys });
+    prop::collection::vec(cut, 1..30)
+}
+
+fn run_cut(
+    mut run: Run,
+    events: &[Event],
+    cuts: &[Cut],
+) -> (Vec<Row>, stream_processor_core::Stats) {
+    let mut rest = events;
+    for cut in cuts {
+        let (batch, later) = rest.split_at(cut.length.min(rest.len()));
+        rest = later;
+        run.push(batch, cut.keys);
+        run.poll(cut.poll);
+        if cut.restore {
+            run.restore();
+        }
+    }
+    run.push(rest, KeysAs::Encoded);
+    run.finish()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(192))]
+
+    #[test]
+    fn rows_are_those_of_the_oracle(
+        events in events(),
+        cuts in cuts(),
+        size in prop::sample::select(vec![1_i64, 700_000, 1_000_000, 7_000_003]),
+        offset in prop::sample::select(vec![0_i64, 300_000, -900_001]),
+        bound in prop::sample::select(vec![Some(0_i64), Some(2_000_000), None]),
+        buffer in prop::sample::select(vec![1_u32, 3, 1000]),
+    ) {
+        let text = |us: i64| format!("{us}us");
+        let bound_text = bound.map_or("unbounded".to_owned(), text);
+        let pipeline = tumbling(&text(size), &text(offset), &bound_text, buffer);
+        let due = oracle(&events, size, offset, bound);
+        let (rows, stats) = run_cut(Run::new(pipeline), &events, &cuts);
+        prop_assert_eq!(rows, due.rows);
+        prop_assert_eq!(stats.late_dropped, due.late as u64);
+        prop_assert_eq!(stats.events, events.len() as u64);
+    }
+
+    #[test]
+    fn a_roll_up_of_windows_does_not_depend_on_cuts(events in events(), cuts in cuts()) {
+        let pipeline = spec(
+            r#"{"source": {"key": "k", "value": "v"}, "time": {"max_out_of_orderness": "1s"},
+                "limits": {"max_result_rows": 2},
+                "stages": [
+                  {"type": "window", "window": "tumbling", "size": "1s", "aggregations": ["sum", "count"]},
+                  {"type": "window", "window": "tumbling", "size": "5s", "field": "sum",
+                   "aggregations": ["count", "max", {"op": "sum", "field": "count", "name": "events"}]}]}"#,
+        );
+        let mut whole = Run::new(pipeline.clone());
+        whole.push(&events, KeysAs::Encoded);
+        let (due, due_stats) = whole.finish();
+        let (rows, stats) = run_cut(Run::new(pipeline), &events, &cuts);
+        prop_assert_eq!(&rows, &due);
+        prop_assert_eq!(stats, due_stats);
+        // The roll-up is what windows over the first stage's rows give.
+        let first = oracle(&events, 1_000_000, 0, Some(1_000_000));
+        let counted: f64 = rows.iter().map(|row| f64::from_bits(row.values[2])).sum();
+        prop_assert_eq!(counted as usize, events.len() - first.late);
+    }
+
+    #[test]
+    fn shards_give_the_rows_of_one_instance(events in events(), batch in 1_usize..50, shards in 2_u32..5) {
+        let pipeline = tumbling("1s", "0s", "1s", 1000);
+        let mut generator = Generator::new(&pipeline);
+        let mut runs: Vec<Run> = (0..shards).map(|_| Run::new(pipeline.clone())).collect();
+        let mut merged = Vec::new();
+        let mut ordinal = 0;
+        for batch in events.chunks(batch) {
+            let timestamps: Vec<i64> = batch.iter().map(|event| event.ts).collect();
+            let mut watermarks = Vec::new();
+            generator.observe_all(&timestamps, &mut watermarks);
+            for (shard, run) in (0..).zip(&mut runs) {
+                let mine = |at: &usize| batch[*at].key % shards == shard;
+                let picked: Vec<usize> = (0..batch.len()).filter(mine).collect();
+                let part: Vec<Event> = picked.iter().map(|at| batch[*at]).collect();
+                let ordinals: Vec<u64> = picked.iter().map(|at| ordinal + *at as u64).collect();
+                let met: Vec<i64> = picked.iter().map(|at| watermarks[*at]).collect();
+                run.push_judged(&part, Some(&ordinals), Some(&met), KeysAs::Ids);
+                run.advance(generator.watermark());
+                while run.poll(100) > 0 {}
+            }
+            ordinal += batch.len() as u64;
+            let mut round: Vec<Row> = runs.iter_mut().flat_map(|run| std::mem::take(&mut run.rows)).collect();
+            round.sort_by(|a, b| (a.firing, a.end, a.start, &a.key).cmp(&(b.firing, b.end, b.start, &b.key)));
+            merged.extend(round);
+        }
+        let mut last: Vec<Row> = runs.into_iter().flat_map(|run| run.finish().0).collect();
+        last.sort_by(|a, b| (a.firing, a.end, a.start, &a.key).cmp(&(b.firing, b.end, b.start, &b.key)));
+        merged.extend(last);
+        prop_assert_eq!(merged, oracle(&events, 1_000_000, 0, Some(1_000_000)).rows);
+    }
+}
+
+#[test]
+fn a_window_fires_at_its_last_microsecond_and_not_before() {
+    let mut run = Run::new(tumbling("10s", "0s", "0s", 100));
+    let at = |ts| Event { ts, key: 1, value: 1.0 };
+    run.push(&[at(0), at(9_999_999), at(9_999_999)], KeysAs::Ids);
+    assert_eq!(run.poll(10), 0, "the watermark is 9.999998 s");
+    run.push(&[at(10_000_000)], KeysAs::Ids);
+    assert_eq!(run.poll(10), 1, "the watermark is 9.999999 s");
+    assert_eq!((run.rows[0].start, run.rows[0].end), (0, 10_000_000));
+    assert_eq!(f64::from_bits(run.rows[0].values[0]), 3.0);
+}
+
+#[test]
+fn a_late_event_is_reported_with_the_numbers_that_made_it_late() {
+    let mut run = Run::new(tumbling("10s", "0s", "0s", 100));
+    let at = |ts| Event { ts, key: 1, value: 1.0 };
+    run.push(&[at(25_000_000), at(19_999_999), at(20_000_000)], KeysAs::Ids);
+    let drops = run.engine.drops(10);
+    assert_eq!(drops.len(), 1);
+    assert_eq!(drops[0].ordinal, 1);
+    assert_eq!(drops[0].reason, RejectReason::Late);
+    assert_eq!(drops[0].stage, Some(0));
+    assert_eq!(drops[0].watermark, 24_999_999);
+    assert_eq!(drops[0].window_end, Some(20_000_000));
+    assert!(run.engine.drops(10).is_empty());
+}
+
+#[test]
+fn rows_of_one_firing_are_in_the_order_of_their_keys() {
+    let mut run = Run::new(tumbling("10s", "0s", "0s", 1000));
+    let keys = [5, 3, 11, 2, 30, 1];
+    let events: Vec<Event> =
+        keys.iter().map(|key| Event { ts: 0, key: *key, value: 1.0 }).collect();
+    run.push(&events, KeysAs::Ids);
+    let (rows, _) = run.finish();
+    assert!(rows.is_sorted_by(|a, b| a.key < b.key));
+    assert_eq!(rows.len(), keys.len());
+}
+
+#[test]
+fn times_at_the_ends_of_the_range_have_windows() {
+    let end = 8_640_000_000_000_000_000;
+    let mut run = Run::new(tumbling("10000d", "0s", "0s", 10));
+    run.push(
+        &[Event { ts: -end, key: 1, value: 1.0 }, Event { ts: end, key: 1, value: 2.0 }],
+        KeysAs::Ids,
+    );
+    let (rows, stats) = run.finish();
+    assert_eq!(rows.len(), 2);
+    assert!(rows.iter().all(|row| row.end - row.start == 864_000_000_000_000));
+    assert_eq!(stats.rejected, 0);
+}
+
+#[test]
+fn limits_keep_events_out_and_say_so() {
+    let mut pipeline = tumbling("1s", "0s", "unbounded", 100);
+    pipeline.limits.max_keys = 2;
+    pipeline.limits.max_windows_per_key = 3;
+    let mut run = Run::new(pipeline);
+    let of = |ts: i64, key| Event { ts: ts * 1_000_000, key, value: 1.0 };
+    run.push(&[of(0, 1), of(0, 2), of(0, 3), of(1, 1), of(2, 1), of(3, 1), of(0, 1)], KeysAs::Ids);
+    let reasons: Vec<_> =
+        run.engine.drops(10).iter().map(|drop| (drop.ordinal, drop.reason)).collect();
+    assert_eq!(reasons, [(2, RejectReason::KeyLimit), (5, RejectReason::WindowLimit)]);
+    run.restore();
+    let (rows, stats) = run.finish();
+    assert_eq!(rows.len(), 4);
+    assert_eq!(stats.limit_dropped, 2);
+    assert_eq!(stats.limits_struck, ["key_limit", "window_limit"]);
+}
+
+#[test]
+fn ten_times_as_many_keys_as_are_kept_come_and_go() {
+    let mut run = Run::new(tumbling("1s", "0s", "0s", 10_000));
+    for round in 0..200 {
+        let events: Vec<Event> = (0..5_000)
+            .map(|key| Event {
+                ts: round * 1_000_000,
+                key: u32::try_from(round).unwrap() * 5_000 + key,
+                value: 1.0,
+            })
+            .collect();
+        run.push(&events, KeysAs::Encoded);
+        while run.poll(10_000) > 0 {}
+        if round % 50 == 0 {
+            run.restore();
+        }
+    }
+    let (rows, stats) = run.finish();
+    assert_eq!(rows.len(), 1_000_000);
+    assert_eq!(stats.limit_dropped, 0);
+    assert!(rows.chunks(5_000).all(|window| window.is_sorted_by(|a, b| a.key < b.key)));
+}

@@ -1,0 +1,191 @@
+//! The command line as clap reads it.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use processor::spec::{Duration, Operation, OutOfOrderness};
+
+/// Shards beyond this bring nothing on any machine.
+const MAX_SHARDS: i64 = 1024;
+
+/// Deduplicate, normalize and aggregate live event streams.
+#[derive(Debug, Parser)]
+#[command(name = "stream-processor", version, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a pipeline file
+    Run(RunArgs),
+    /// Aggregate events in event-time windows, without a pipeline file
+    Window(WindowArgs),
+    /// Say what a pipeline file means, or what is wrong with it
+    Check(PipelineFile),
+    /// Describe a pipeline in words: what it reads, does, writes, and its limits
+    Explain(PipelineFile),
+    /// Print the JSON Schema of pipeline files
+    Schema,
+    /// Write a commented pipeline file to start from
+    Init {
+        /// Where to write it; an existing file is left alone
+        #[arg(default_value = "pipeline.toml")]
+        path: PathBuf,
+    },
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PipelineFile {
+    /// The pipeline: TOML, or JSON if its name ends in .json
+    pub(crate) pipeline: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) file: PipelineFile,
+    #[command(flatten)]
+    pub(crate) io: IoArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WindowArgs {
+    /// Windows of this size, one after another (500ms, 10s, 1m, 1h, 1d)
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) tumbling: Duration,
+    /// Where windows start, relative to the epoch
+    #[arg(long, value_name = "DURATION", default_value = "0s", allow_hyphen_values = true)]
+    pub(crate) offset: Duration,
+    /// The field or fields by which events are kept apart (a,b); none: one stream
+    #[arg(long, value_name = "FIELD", value_delimiter = ',')]
+    pub(crate) key: Vec<String>,
+    /// The numeric field to aggregate; none: events are only counted
+    #[arg(long, value_name = "FIELD")]
+    pub(crate) value: Option<String>,
+    /// What to compute, separated by commas: count, sum, avg, min, max
+    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "count")]
+    pub(crate) agg: Vec<Operation>,
+    /// The field with the event time: RFC 3339 text, or a number
+    #[arg(long, value_name = "FIELD", default_value = "ts")]
+    pub(crate) timestamp: String,
+    /// The unit of event times that are numbers
+    #[arg(long, value_name = "UNIT", default_value = "ms")]
+    pub(crate) timestamp_unit: Unit,
+    /// How events are written
+    #[arg(long, default_value = "ndjson")]
+    pub(crate) format: Format,
+    /// How rows are written [default: as the events]
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) output_format: Option<Format>,
+    /// How far behind the greatest event time an event may come: a duration, or `unbounded` for files in any order
+    #[arg(long, value_name = "DURATION", default_value = "0s")]
+    pub(crate) out_of_orderness: OutOfOrderness,
+    #[command(flatten)]
+    pub(crate) io: IoArgs,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Format {
+    /// One JSON object a line
+    Ndjson,
+    /// RFC 4180, with a header line
+    Csv,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Unit {
+    /// Seconds
+    S,
+    /// Milliseconds
+    Ms,
+    /// Microseconds
+    Us,
+    /// Nanoseconds
+    Ns,
+}
+
+/// Inputs, outputs and how to run; each flag overrides what the pipeline file says.
+#[derive(Debug, Args)]
+pub(crate) struct IoArgs {
+    /// Read events from this file (.gz and .zst as they are; again for more files; - for stdin)
+    #[arg(short, long, value_name = "FILE", help_heading = "Input and output")]
+    pub(crate) input: Vec<PathBuf>,
+    /// Write rows to this file (- for stdout)
+    #[arg(short, long, value_name = "FILE", help_heading = "Input and output")]
+    pub(crate) output: Option<PathBuf>,
+    /// Write refused events to this file, as NDJSON with the reason
+    #[arg(long, value_name = "FILE", help_heading = "Input and output")]
+    pub(crate) dead_letter: Option<PathBuf>,
+    /// Write late events to this file, as NDJSON [default: the dead letters]
+    #[arg(long, value_name = "FILE", help_heading = "Input and output")]
+    pub(crate) late: Option<PathBuf>,
+    /// Write counters to this file when the run ends, as JSON
+    #[arg(long, value_name = "FILE", help_heading = "Input and output")]
+    pub(crate) summary_json: Option<PathBuf>,
+    /// Stop at the first bad line
+    #[arg(long, help_heading = "Running")]
+    pub(crate) strict: bool,
+    /// Say nothing on stderr but errors
+    #[arg(short, long, help_heading = "Running")]
+    pub(crate) quiet: bool,
+    /// Split the keys over this many threads, each with an instance of the module; rows are the same
+    #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Running",
+        value_parser = clap::value_parser!(u16).range(1..=MAX_SHARDS))]
+    pub(crate) shards: u16,
+    /// Memory that each instance of the module may have (bytes, or with KiB, MiB, GiB)
+    #[arg(long, value_name = "SIZE", default_value = "1GiB", help_heading = "Running",
+        value_parser = parse_bytes)]
+    pub(crate) memory_limit: usize,
+    /// Run the module, or for comparison the engine compiled into this program
+    #[arg(long, value_enum, default_value = "module", help_heading = "Running")]
+    pub(crate) engine: Engine,
+    /// Events that are handed to the module at once
+    #[arg(long, value_name = "N", hide = true, default_value_t = processor::DEFAULT_BATCH_EVENTS)]
+    pub(crate) batch_events: NonZeroUsize,
+}
+
+/// What runs the pipeline.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Engine {
+    /// The WebAssembly module
+    Module,
+    /// The engine compiled into this program
+    Native,
+}
+
+/// Reads a number of bytes: `1073741824`, `512MiB`, `2GiB`.
+fn parse_bytes(text: &str) -> Result<usize, String> {
+    let units = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("", 1_usize)];
+    let found = units.iter().find_map(|(unit, scale)| Some((text.strip_suffix(unit)?, scale)));
+    let bytes = found.and_then(|(number, scale)| number.trim().parse::<usize>().ok()?.checked_mul(*scale));
+    bytes.ok_or_else(|| "expected a number of bytes, such as 1073741824, 512MiB or 2GiB".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_units() {
+        assert_eq!(parse_bytes("1024"), Ok(1024));
+        assert_eq!(parse_bytes("64MiB"), Ok(64 << 20));
+        assert_eq!(parse_bytes("2 GiB"), Ok(2 << 30));
+        assert!(parse_bytes("64MB").is_err());
+        assert!(parse_bytes("").is_err());
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+}

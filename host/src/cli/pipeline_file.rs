@@ -1,0 +1,36 @@
+//! Reads pipeline files, with errors that name file, line and field.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::anyhow;
+use processor::spec::{PipelineSpec, SpecError};
+use processor::{Error, Pipeline};
+
+use super::Exit;
+
+/// Reads and checks the pipeline at `path`: JSON if its name ends so, otherwise TOML.
+pub(crate) fn load(path: &Path) -> Result<Pipeline, Exit> {
+    let text = fs::read_to_string(path)
+        .map_err(|error| Exit::Invalid(anyhow!("cannot read {}: {error}", path.display())))?;
+    let invalid = |error: SpecError| Exit::Invalid(anyhow!("{}", at(path, &error)));
+    let is_json = path.extension().is_some_and(|ending| ending == "json");
+    let spec = if is_json { PipelineSpec::from_json(&text) } else { PipelineSpec::from_toml(&text) };
+    Pipeline::new(spec.map_err(invalid)?).map_err(|error| match error {
+        Error::Spec(error) if is_json => invalid(error),
+        Error::Spec(error) => invalid(error.locate(&text)),
+        error => Exit::Invalid(error.into()),
+    })
+}
+
+/// `pipeline.toml:7: stages[0].size: ...`, as compilers write it.
+fn at(path: &Path, error: &SpecError) -> String {
+    let mut place = path.display().to_string();
+    if let Some(line) = error.line() {
+        place.push_str(&format!(":{line}"));
+    }
+    match error.path() {
+        "" => format!("{place}: {}", error.message()),
+        field => format!("{place}: {field}: {}", error.message()),
+    }
+}

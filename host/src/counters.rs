@@ -1,0 +1,136 @@
+//! The engine's counters, read from its own JSON and added up over shards.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Error;
+
+/// What an engine, or all shards of a run together, have counted. See [`stream_processor_core::Stats`].
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct Counters {
+    /// Events that the source accepted.
+    pub events: u64,
+    /// Events that were refused before any stage.
+    pub rejected: u64,
+    /// Events that came too late for every window of theirs.
+    pub late_dropped: u64,
+    /// Events that a limit kept out.
+    pub limit_dropped: u64,
+    /// Events that were seen before.
+    pub duplicates: u64,
+    /// Events too far ahead of the clock.
+    pub future: u64,
+    /// Events that no window covers.
+    pub unassigned: u64,
+    /// Rows that the last stage has made.
+    pub rows: u64,
+    /// Why events were refused, each reason with its number.
+    pub rejected_by_reason: Vec<ReasonCount>,
+    /// The limits that have struck.
+    pub limits_struck: Vec<String>,
+    /// The stages in order.
+    pub stages: Vec<StageCounters>,
+}
+
+/// A reason and how often it applied.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReasonCount {
+    /// The reason's name.
+    pub reason: String,
+    /// Events.
+    pub count: u64,
+}
+
+/// Counters of one stage.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct StageCounters {
+    /// The stage's type.
+    pub r#type: String,
+    /// Events that reached it.
+    pub events: u64,
+    /// Rows or events that it passed on.
+    pub rows: u64,
+    /// Events that came too late for every window of theirs.
+    pub late_dropped: u64,
+    /// Events that found `limits.max_keys` keys with open windows.
+    pub key_limit: u64,
+    /// Events that found `limits.max_windows_per_key` open windows of their key.
+    pub window_limit: u64,
+    /// Keys with open windows now.
+    pub keys: u64,
+    /// Open windows now, each key for itself.
+    pub open_windows: u64,
+}
+
+impl Counters {
+    /// Reads what the engine reports.
+    pub(crate) fn from_json(json: &[u8]) -> Result<Self, Error> {
+        serde_json::from_slice(json)
+            .map_err(|error| Error::Module(format!("it reports its counters badly: {error}")))
+    }
+
+    /// Adds the counters of another shard of the same pipeline.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.events += other.events;
+        self.rejected += other.rejected;
+        self.late_dropped += other.late_dropped;
+        self.limit_dropped += other.limit_dropped;
+        self.duplicates += other.duplicates;
+        self.future += other.future;
+        self.unassigned += other.unassigned;
+        self.rows += other.rows;
+        for counted in &other.rejected_by_reason {
+            self.add_rejected(&counted.reason, counted.count);
+        }
+        for limit in &other.limits_struck {
+            if !self.limits_struck.contains(limit) {
+                self.limits_struck.push(limit.clone());
+            }
+        }
+        self.stages.resize_with(self.stages.len().max(other.stages.len()), Default::default);
+        for (stage, other) in self.stages.iter_mut().zip(&other.stages) {
+            stage.add(other);
+        }
+    }
+
+    fn add_rejected(&mut self, reason: &str, count: u64) {
+        match self.rejected_by_reason.iter_mut().find(|known| known.reason == reason) {
+            Some(known) => known.count += count,
+            None => self.rejected_by_reason.push(ReasonCount { reason: reason.into(), count }),
+        }
+    }
+}
+
+impl StageCounters {
+    fn add(&mut self, other: &Self) {
+        self.r#type.clone_from(&other.r#type);
+        self.events += other.events;
+        self.rows += other.rows;
+        self.late_dropped += other.late_dropped;
+        self.key_limit += other.key_limit;
+        self.window_limit += other.window_limit;
+        self.keys += other.keys;
+        self.open_windows += other.open_windows;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shards_add_up() {
+        let json = br#"{"events": 3, "rows": 1, "rejected_by_reason": [{"reason": "future", "count": 1}],
+            "limits_struck": ["key_limit"], "stages": [{"type": "window", "events": 3, "keys": 2}], "more": 0}"#;
+        let shard = Counters::from_json(json).unwrap();
+        let mut sum = shard.clone();
+        sum.add(&shard);
+        assert_eq!((sum.events, sum.rows, sum.stages[0].keys), (6, 2, 4));
+        assert_eq!(sum.rejected_by_reason, [ReasonCount { reason: "future".into(), count: 2 }]);
+        assert_eq!(sum.limits_struck, ["key_limit"]);
+        assert_eq!(sum.stages[0].r#type, "window");
+    }
+}

@@ -1,0 +1,138 @@
+//! What can go wrong in the host, each with a code that never changes.
+
+use std::io;
+
+use stream_processor_core::RejectReason;
+use stream_processor_core::spec::SpecError;
+use stream_processor_core::text::HeaderError;
+use stream_processor_module::wasmtime;
+
+/// An error of a run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The pipeline description is wrong.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+    /// An input cannot be opened or read.
+    #[error("cannot read {name}: {source}")]
+    Read {
+        /// The path, or `stdin`.
+        name: String,
+        /// The operating system's reason.
+        source: io::Error,
+    },
+    /// An output cannot be created or written.
+    #[error("cannot write {name}: {source}")]
+    Write {
+        /// The path, or `stdout`.
+        name: String,
+        /// The operating system's reason.
+        source: io::Error,
+    },
+    /// A bad line ended a strict run.
+    #[error("{input}:{line}: {reason}: {detail} (the run is strict and ends here)")]
+    BadLine {
+        /// The path, or `stdin`.
+        input: String,
+        /// The line in it, from 1.
+        line: u64,
+        /// The reason, as counted in the summary.
+        reason: RejectReason,
+        /// The reason in words.
+        detail: String,
+    },
+    /// The header of a CSV input does not fit the pipeline.
+    #[error("{input}: {message}")]
+    Header {
+        /// The path, or `stdin`.
+        input: String,
+        /// What the reader says.
+        message: String,
+    },
+    /// The engine refused a call.
+    #[error("{message}")]
+    Engine {
+        /// The engine's own code.
+        code: String,
+        /// What it says.
+        message: String,
+    },
+    /// The module needed more memory than an instance may have.
+    #[error(
+        "the module needs more than its {limit_bytes} bytes of memory: raise --memory-limit, use more --shards, or bound \
+         the state under [limits]"
+    )]
+    MemoryLimit {
+        /// The limit of one instance.
+        limit_bytes: usize,
+    },
+    /// A call into the module took too long.
+    #[error("the module did not answer `{call}` within {seconds} s and was stopped")]
+    Deadline {
+        /// The function that was called.
+        call: &'static str,
+        /// The deadline of one call.
+        seconds: u64,
+    },
+    /// The module trapped, which is a defect of this program; its instance is lost.
+    #[error("the module failed in `{call}` and its state is lost: {reason}")]
+    Trap {
+        /// The function that was called.
+        call: &'static str,
+        /// The trap, as wasmtime names it.
+        reason: String,
+    },
+    /// An instance was used after a trap.
+    #[error("this instance of the module failed before and cannot go on")]
+    Poisoned,
+    /// The module cannot be compiled or instantiated, or does not speak this program's ABI.
+    #[error("the module cannot be used: {0}")]
+    Module(String),
+    /// A thread of the run ended by a panic, which is a defect of this program.
+    #[error("a thread of the run failed: {0}")]
+    Thread(&'static str),
+}
+
+impl Error {
+    /// A short name that never changes, the same in logs and docs.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        match self {
+            Self::Spec(_) => "invalid_pipeline",
+            Self::Read { .. } => "read_failed",
+            Self::Write { .. } => "write_failed",
+            Self::BadLine { .. } => "bad_line",
+            Self::Header { .. } => "invalid_header",
+            Self::Engine { code, .. } => code,
+            Self::MemoryLimit { .. } => "memory_limit",
+            Self::Deadline { .. } => "deadline",
+            Self::Trap { .. } => "trap",
+            Self::Poisoned => "poisoned",
+            Self::Module(_) => "module_unusable",
+            Self::Thread(_) => "thread_failed",
+        }
+    }
+
+    pub(crate) fn module(error: wasmtime::Error) -> Self {
+        Self::Module(format!("{error:#}"))
+    }
+
+    pub(crate) fn header(input: impl Into<String>, error: &HeaderError) -> Self {
+        Self::Header { input: input.into(), message: error.to_string() }
+    }
+
+    pub(crate) fn read(name: impl Into<String>, source: io::Error) -> Self {
+        Self::Read { name: name.into(), source }
+    }
+
+    pub(crate) fn write(name: impl Into<String>, source: io::Error) -> Self {
+        Self::Write { name: name.into(), source }
+    }
+}
+
+impl From<stream_processor_core::Error> for Error {
+    fn from(error: stream_processor_core::Error) -> Self {
+        Self::Engine { code: error.code().to_owned(), message: error.to_string() }
+    }
+}

@@ -1,0 +1,122 @@
+//! Rows that have left an instance: copied once, merged in their defined order.
+
+use std::cmp::Ordering;
+
+use stream_processor_core::{OutputSchema, RowColumn, Rows};
+use stream_processor_core::schema::OutputKind;
+
+/// Owned rows, laid out as [`Rows`].
+#[derive(Debug, Clone)]
+pub(super) struct Chunk {
+    firing: Vec<i64>,
+    key_offsets: Vec<u32>,
+    key_bytes: Vec<u8>,
+    columns: Vec<Values>,
+}
+
+#[derive(Debug, Clone)]
+enum Values {
+    Time(Vec<i64>),
+    Number(Vec<f64>),
+}
+
+impl Chunk {
+    /// No rows yet.
+    pub(super) fn new(schema: &OutputSchema) -> Self {
+        let columns = schema.columns.iter().map(|column| match column.kind {
+            OutputKind::Time => Values::Time(Vec::new()),
+            _ => Values::Number(Vec::new()),
+        });
+        Self {
+            firing: Vec::new(),
+            key_offsets: vec![0],
+            key_bytes: Vec::new(),
+            columns: columns.collect(),
+        }
+    }
+
+    /// A copy of `rows`.
+    pub(super) fn copy_of(rows: &Rows<'_>) -> Self {
+        let columns = rows.columns.iter().map(|column| match column {
+            RowColumn::Time(times) => Values::Time(times.to_vec()),
+            RowColumn::Number(numbers) => Values::Number(numbers.to_vec()),
+            _ => Values::Number(vec![f64::NAN; rows.len()]),
+        });
+        Self {
+            firing: rows.firing.to_vec(),
+            key_offsets: rows.key_offsets.to_vec(),
+            key_bytes: rows.key_bytes.to_vec(),
+            columns: columns.collect(),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.firing.len()
+    }
+
+    /// The rows, to be written.
+    pub(super) fn rows(&self) -> Rows<'_> {
+        Rows {
+            firing: &self.firing,
+            key_offsets: &self.key_offsets,
+            key_bytes: &self.key_bytes,
+            columns: self
+                .columns
+                .iter()
+                .map(|column| match column {
+                    Values::Time(times) => RowColumn::Time(times),
+                    Values::Number(numbers) => RowColumn::Number(numbers),
+                })
+                .collect(),
+        }
+    }
+
+    /// Appends row `row` of `from`, which has the same columns.
+    pub(super) fn push(&mut self, from: &Self, row: usize) {
+        self.firing.extend(from.firing.get(row));
+        self.key_bytes.extend_from_slice(from.key(row));
+        self.key_offsets.push(u32::try_from(self.key_bytes.len()).unwrap_or(u32::MAX));
+        for (column, source) in self.columns.iter_mut().zip(&from.columns) {
+            match (column, source) {
+                (Values::Time(times), Values::Time(source)) => times.extend(source.get(row)),
+                (Values::Number(numbers), Values::Number(source)) => numbers.extend(source.get(row)),
+                _ => {}
+            }
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.firing.clear();
+        self.key_offsets.truncate(1);
+        self.key_bytes.clear();
+        for column in &mut self.columns {
+            match column {
+                Values::Time(times) => times.clear(),
+                Values::Number(numbers) => numbers.clear(),
+            }
+        }
+    }
+
+    /// The defined order of rows: the watermark that each waited for, then the window's end, its start, the key.
+    pub(super) fn compare(&self, row: usize, other: &Self, other_row: usize) -> Ordering {
+        self.firing
+            .get(row)
+            .cmp(&other.firing.get(other_row))
+            .then_with(|| self.time(1, row).cmp(&other.time(1, other_row)))
+            .then_with(|| self.time(0, row).cmp(&other.time(0, other_row)))
+            .then_with(|| self.key(row).cmp(other.key(other_row)))
+    }
+
+    fn key(&self, row: usize) -> &[u8] {
+        let bounds = (self.key_offsets.get(row), self.key_offsets.get(row + 1));
+        let (Some(&start), Some(&end)) = bounds else { return &[] };
+        self.key_bytes.get(start as usize..end as usize).unwrap_or_default()
+    }
+
+    fn time(&self, column: usize, row: usize) -> Option<i64> {
+        match self.columns.get(column) {
+            Some(Values::Time(times)) => times.get(row).copied(),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! The thread at the far end: merges the rows of all shards, writes them, and writes the letters.
+
+use std::io;
+use std::sync::mpsc::{Receiver, TryRecvError};
+
+use stream_processor_core::spec::TextFormat;
+use stream_processor_core::text::{write_csv_header, write_rows};
+use stream_processor_core::{OutputSchema, Rows};
+
+use super::letters::Letters;
+use super::merge::{Merger, Stop};
+use super::notes::Notes;
+use super::output::TextSink;
+use crate::error::Error;
+
+/// Everything that writes.
+pub(super) struct Collector {
+    pub(super) notes: Receiver<Notes>,
+    pub(super) merger: Merger,
+    pub(super) rows: RowSink,
+    pub(super) letters: Letters,
+}
+
+/// How the far end came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Collected {
+    /// The run is over and everything is written.
+    All,
+    /// Whoever read the rows has gone, as `head` does.
+    ReaderGone,
+    /// A shard has failed; it says why itself.
+    ShardGone,
+}
+
+impl Collector {
+    /// Takes batch after batch, until the parser has no more.
+    pub(super) fn run(mut self) -> Result<Collected, Error> {
+        let collected = self.collect();
+        match collected {
+            Err(Error::Write { name, source }) if self.rows.is_closed(&name, &source) => {
+                self.letters.flush()?;
+                Ok(Collected::ReaderGone)
+            }
+            other => other,
+        }
+    }
+
+    fn collect(&mut self) -> Result<Collected, Error> {
+        self.rows.begin()?;
+        while let Some(notes) = self.next_batch()? {
+            match self.merger.batch(|rows| self.rows.write(rows)) {
+                Ok(dropped) => self.letters.write(&notes, &dropped)?,
+                Err(Stop::Failed(error)) => return Err(error),
+                Err(Stop::ShardGone) => {
+                    self.flush()?;
+                    return Ok(Collected::ShardGone);
+                }
+            }
+        }
+        self.letters.end()?;
+        self.flush()?;
+        Ok(Collected::All)
+    }
+
+    /// The next batch; what is written so far goes out first where that has to be waited for.
+    fn next_batch(&mut self) -> Result<Option<Notes>, Error> {
+        match self.notes.try_recv() {
+            Ok(notes) => Ok(Some(notes)),
+            Err(TryRecvError::Disconnected) => Ok(None),
+            Err(TryRecvError::Empty) => {
+                self.flush()?;
+                Ok(self.notes.recv().ok())
+            }
+        }
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        self.rows.sink.flush()?;
+        self.letters.flush()
+    }
+}
+
+/// Where rows are written, and how.
+pub(super) struct RowSink {
+    pub(super) sink: TextSink,
+    pub(super) format: TextFormat,
+    pub(super) schema: OutputSchema,
+}
+
+impl RowSink {
+    fn begin(&mut self) -> Result<(), Error> {
+        match self.format {
+            TextFormat::Csv => self.sink.append(|out| write_csv_header(&self.schema, out)),
+            _ => Ok(()),
+        }
+    }
+
+    fn write(&mut self, rows: &Rows<'_>) -> Result<(), Error> {
+        self.sink.append(|out| write_rows(self.format, &self.schema, rows, out))
+    }
+
+    fn is_closed(&self, name: &str, error: &io::Error) -> bool {
+        error.kind() == io::ErrorKind::BrokenPipe && self.sink.name() == name
+    }
+}

@@ -1,0 +1,26 @@
+//! A pipeline run in this process: from lines of input through the module to lines of output.
+
+mod block;
+mod chunk;
+mod collect;
+mod feed;
+mod fetch;
+mod input;
+mod letters;
+mod merge;
+mod notes;
+mod observe;
+mod output;
+mod pipeline;
+mod shard;
+mod split;
+mod summary;
+mod tally;
+mod threads;
+
+pub use input::Input;
+pub use observe::{Observer, RefusedLine};
+pub use output::Output;
+pub use pipeline::{DEFAULT_BATCH_EVENTS, EngineKind, Failure, Io, Pipeline, Settings};
+pub use summary::Summary;
+pub use tally::Tally;

@@ -1,0 +1,211 @@
+//! One shard at work: a thread with an engine of its own.
+
+use std::sync::mpsc::{Receiver, Sender, SyncSender};
+
+use stream_processor_core::{Batch, Column, Dropped, KeyColumn, KeyDefinitions, Progress};
+
+use super::chunk::Chunk;
+use super::merge::FromShard;
+use crate::counters::Counters;
+use crate::error::Error;
+use crate::runtime::Worker;
+
+/// Rows that leave an engine at once.
+const POLL_ROWS: u32 = 4096;
+
+/// Dropped events that leave an engine at once.
+const POLL_DROPS: u32 = 4096;
+
+/// The part of a batch that belongs to one shard, and the keys that it needs.
+#[derive(Debug, Default)]
+pub(super) struct ShardBatch {
+    pub(super) timestamps: Vec<i64>,
+    pub(super) ordinals: Vec<u64>,
+    /// The stream's watermark before each event; empty where the shard has the whole stream and judges by itself.
+    pub(super) watermarks: Vec<i64>,
+    pub(super) columns: Vec<Vec<f64>>,
+    /// Empty where the pipeline has no key.
+    pub(super) key_ids: Vec<u32>,
+    pub(super) new_keys: NewKeys,
+    /// The stream's watermark after the whole batch, for a shard that has not all of it.
+    pub(super) advance_to: Option<i64>,
+}
+
+/// Keys that an engine must know before the batch.
+#[derive(Debug, Default)]
+pub(super) struct NewKeys {
+    pub(super) reset: bool,
+    pub(super) ids: Vec<u32>,
+    pub(super) offsets: Vec<u32>,
+    pub(super) bytes: Vec<u8>,
+}
+
+/// What a shard receives.
+pub(super) enum ToShard {
+    Batch(ShardBatch),
+    Finish,
+}
+
+/// A shard and its connections.
+pub(super) struct Shard {
+    pub(super) worker: Box<dyn Worker>,
+    pub(super) receive: Receiver<ToShard>,
+    pub(super) send: SyncSender<FromShard>,
+    /// Where batches go that are used up.
+    pub(super) used: Sender<ShardBatch>,
+    pub(super) report_drops: bool,
+}
+
+/// Why a shard stops before its time.
+enum Stop {
+    /// The far end is gone, so nobody wants the rows.
+    Unwanted,
+    Failed(Error),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl Shard {
+    /// Works until the parser or the far end is gone, and returns what the engine has counted.
+    pub(super) fn run(mut self) -> Result<Counters, Error> {
+        while let Ok(message) = self.receive.recv() {
+            let done = match message {
+                ToShard::Batch(batch) => self.batch(batch),
+                ToShard::Finish => self.finish(),
+            };
+            match done.and_then(|()| self.done()) {
+                Ok(()) => {}
+                Err(Stop::Unwanted) => break,
+                Err(Stop::Failed(error)) => return Err(error),
+            }
+        }
+        self.worker.counters()
+    }
+
+    fn batch(&mut self, batch: ShardBatch) -> Result<(), Stop> {
+        if let Some(keys) = batch.new_keys.definitions() {
+            self.worker.define_keys(&keys)?;
+        }
+        let mut taken = 0;
+        let mut full = false;
+        while taken < batch.timestamps.len() {
+            let pushed = batch.with_rest(taken, |rest| self.worker.push(rest))?;
+            taken += pushed.consumed;
+            full = pushed.full;
+            if full {
+                self.poll()?;
+            }
+        }
+        let resume = full.then_some(i64::MIN);
+        if let Some(watermark) = batch.advance_to.or(resume) {
+            while self.worker.advance(watermark)? == Progress::Full {
+                self.poll()?;
+            }
+        }
+        self.poll()?;
+        // The parser may be gone; then the batch is just dropped.
+        let _ = self.used.send(batch);
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), Stop> {
+        while self.worker.finish()? == Progress::Full {
+            self.poll()?;
+        }
+        self.poll()
+    }
+
+    /// Sends on all rows that wait.
+    fn poll(&mut self) -> Result<(), Stop> {
+        while let Some(rows) = self.worker.poll(POLL_ROWS)? {
+            let chunk = FromShard::Rows(Chunk::copy_of(&rows));
+            self.send.send(chunk).map_err(|_| Stop::Unwanted)?;
+        }
+        Ok(())
+    }
+
+    fn done(&mut self) -> Result<(), Stop> {
+        let dropped = self.dropped()?;
+        self.send.send(FromShard::Done(dropped)).map_err(|_| Stop::Unwanted)
+    }
+
+    fn dropped(&mut self) -> Result<Vec<Dropped>, Error> {
+        let mut dropped = Vec::new();
+        while self.report_drops {
+            let more = self.worker.drops(POLL_DROPS)?;
+            if more.is_empty() {
+                break;
+            }
+            dropped.extend(more);
+        }
+        Ok(dropped)
+    }
+}
+
+impl ShardBatch {
+    /// Empties the batch, keeping its memory.
+    pub(super) fn clear(&mut self) {
+        self.timestamps.clear();
+        self.ordinals.clear();
+        self.watermarks.clear();
+        self.columns.iter_mut().for_each(Vec::clear);
+        self.key_ids.clear();
+        self.new_keys.clear();
+        self.advance_to = None;
+    }
+
+    /// Shows `see` the batch without its first `taken` events.
+    fn with_rest<T>(&self, taken: usize, see: impl FnOnce(&Batch<'_>) -> T) -> T {
+        let columns: Vec<Column<'_>> =
+            self.columns.iter().map(|column| Column::F64(rest(column, taken))).collect();
+        see(&Batch {
+            timestamps: rest(&self.timestamps, taken),
+            keys: match self.key_ids.as_slice() {
+                [] => KeyColumn::Unkeyed,
+                ids => KeyColumn::Ids(rest(ids, taken)),
+            },
+            columns: &columns,
+            ordinals: Some(rest(&self.ordinals, taken)),
+            watermarks: match self.watermarks.as_slice() {
+                [] => None,
+                watermarks => Some(rest(watermarks, taken)),
+            },
+        })
+    }
+}
+
+impl NewKeys {
+    fn clear(&mut self) {
+        self.reset = false;
+        self.ids.clear();
+        self.offsets.clear();
+        self.bytes.clear();
+    }
+
+    /// Adds one key.
+    pub(super) fn push(&mut self, id: u32, key: &[u8]) {
+        if self.offsets.is_empty() {
+            self.offsets.push(0);
+        }
+        self.ids.push(id);
+        self.bytes.extend_from_slice(key);
+        self.offsets.push(u32::try_from(self.bytes.len()).unwrap_or(u32::MAX));
+    }
+
+    /// What the engine is to be told; `None`: nothing.
+    fn definitions(&self) -> Option<KeyDefinitions<'_>> {
+        if self.ids.is_empty() && !self.reset {
+            return None;
+        }
+        let offsets: &[u32] = if self.offsets.is_empty() { &[0] } else { &self.offsets };
+        Some(KeyDefinitions { reset: self.reset, ids: &self.ids, offsets, bytes: &self.bytes })
+    }
+}
+
+fn rest<T>(column: &[T], taken: usize) -> &[T] {
+    column.get(taken..).unwrap_or_default()
+}

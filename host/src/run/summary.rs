@@ -1,0 +1,82 @@
+//! The counters of a whole run, as `--summary-json` writes them.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::tally::Tally;
+use crate::counters::{Counters, StageCounters};
+use crate::module;
+
+/// What a run has seen and done.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Summary {
+    /// Lines of input that are events or should be: `events` and `rejected` together.
+    pub lines: u64,
+    /// Events that the source accepted.
+    pub events: u64,
+    /// Lines and events that were refused.
+    pub rejected: u64,
+    /// Events that came too late for every window of theirs.
+    pub late_dropped: u64,
+    /// Events that a limit kept out.
+    pub limit_dropped: u64,
+    /// Events that were seen before.
+    pub duplicates: u64,
+    /// Events too far ahead of the clock.
+    pub future: u64,
+    /// Events that no window covers.
+    pub unassigned: u64,
+    /// Rows that were made.
+    pub rows: u64,
+    /// Why lines and events were refused; only reasons that occurred.
+    pub rejected_by_reason: BTreeMap<String, u64>,
+    /// The limits that have struck.
+    pub limits_struck: Vec<String>,
+    /// The stages in order.
+    pub stages: Vec<StageCounters>,
+    /// Whether all input was read and every window has fired.
+    pub complete: bool,
+    /// Bytes of input, as stored.
+    pub input_bytes: u64,
+    /// Shards that the keys were split over.
+    pub shards: usize,
+    /// Wall-clock time, seconds.
+    pub elapsed_seconds: f64,
+    /// The module that did it.
+    pub module_sha256: &'static str,
+}
+
+impl Summary {
+    pub(super) fn new(tally: &Tally, counters: Counters) -> Self {
+        let mut rejected_by_reason: BTreeMap<String, u64> =
+            tally.refused_by_reason().map(|(reason, count)| (reason.name().into(), count)).collect();
+        for counted in counters.rejected_by_reason {
+            *rejected_by_reason.entry(counted.reason).or_default() += counted.count;
+        }
+        Self {
+            lines: tally.accepted() + tally.refused(),
+            events: tally.accepted().saturating_sub(counters.rejected),
+            rejected: tally.refused() + counters.rejected,
+            late_dropped: counters.late_dropped,
+            limit_dropped: counters.limit_dropped,
+            duplicates: counters.duplicates,
+            future: counters.future,
+            unassigned: counters.unassigned,
+            rows: counters.rows,
+            rejected_by_reason,
+            limits_struck: counters.limits_struck,
+            stages: counters.stages,
+            input_bytes: tally.bytes(),
+            module_sha256: module::SHA256,
+            ..Self::default()
+        }
+    }
+
+    /// Events for each second of wall-clock time.
+    #[must_use]
+    pub fn events_per_second(&self) -> f64 {
+        self.events as f64 / self.elapsed_seconds.max(f64::MIN_POSITIVE)
+    }
+}

@@ -1,0 +1,280 @@
+//! One instance of the module: its own memory, its own limits, one open pipeline.
+
+use serde::Deserialize;
+use stream_processor_core::{
+    Batch, Dropped, KeyDefinitions, Options, PipelineSpec, Progress, Pushed, Rows, wire,
+};
+use stream_processor_module::wasmtime::{self, Store, Trap, WasmParams, WasmResults};
+
+use super::exports::{Exports, Function};
+use super::limits::{CALL_DEADLINE, DEADLINE_EPOCHS, MemoryLimit};
+use super::{Runtime, Worker};
+use crate::counters::Counters;
+use crate::error::Error;
+
+/// The least size of the block in which batches are handed over.
+const MIN_BLOCK_BYTES: u32 = 256 << 10;
+
+/// An instance of the module with a pipeline open in it.
+///
+/// A call that traps, runs out of memory or takes longer than [`CALL_DEADLINE`] ends the instance: every later call is
+/// [`Error::Poisoned`].
+pub struct Instance {
+    store: Store<MemoryLimit>,
+    exports: Exports,
+    handle: i32,
+    /// A block of the module's memory, kept and grown, through which everything is handed over.
+    block: u32,
+    block_bytes: u32,
+    poisoned: bool,
+}
+
+impl Instance {
+    /// Instantiates the module and opens `spec` in it.
+    ///
+    /// # Errors
+    /// A pipeline that the engine refuses, or a module that does not start.
+    pub fn open(
+        runtime: &Runtime,
+        spec: &PipelineSpec,
+        options: Options,
+        memory_limit_bytes: usize,
+    ) -> Result<Self, Error> {
+        let engine = runtime.instances.module().engine();
+        let limit = MemoryLimit { limit_bytes: memory_limit_bytes, struck: false };
+        let mut store = Store::new(engine, limit);
+        store.limiter(|limit| limit);
+        store.set_epoch_deadline(DEADLINE_EPOCHS);
+        let instance = runtime.instances.instantiate(&mut store);
+        let instance = match instance {
+            Ok(instance) => instance,
+            Err(_) if store.data().struck => {
+                return Err(Error::MemoryLimit { limit_bytes: memory_limit_bytes });
+            }
+            Err(error) => return Err(Error::module(error)),
+        };
+        let exports = Exports::new(&mut store, &instance)?;
+        let mut opened =
+            Self { store, exports, handle: 0, block: 0, block_bytes: 0, poisoned: false };
+        let spec = spec.to_json();
+        let options = serde_json::to_string(&options).unwrap_or_default();
+        let (spec_len, options_len) = (length(spec.len())?, length(options.len())?);
+        let block = opened.write(spec_len + options_len, |bytes| {
+            let (first, second) = bytes.split_at_mut(spec.len());
+            first.copy_from_slice(spec.as_bytes());
+            second.copy_from_slice(options.as_bytes());
+        })?;
+        let arguments = (block, spec_len, block + spec_len, options_len);
+        opened.handle = opened.checked(|exports| &exports.open, arguments)?;
+        Ok(opened)
+    }
+
+    /// Tells the engine the time of day.
+    ///
+    /// # Errors
+    /// A failure of the engine.
+    pub fn tick(&mut self, now: i64) -> Result<Progress, Error> {
+        self.checked(|exports| &exports.tick, (self.handle, now)).map(progress)
+    }
+
+    /// The time of day from which [`Instance::tick`] has work; the greatest `i64`: none.
+    ///
+    /// # Errors
+    /// A failure of the engine.
+    pub fn next_deadline(&mut self) -> Result<i64, Error> {
+        self.call(|exports| &exports.next_deadline, self.handle)
+    }
+
+    /// The stream's watermark; the smallest `i64` before the first event.
+    ///
+    /// # Errors
+    /// A failure of the engine.
+    pub fn watermark(&mut self) -> Result<i64, Error> {
+        self.call(|exports| &exports.watermark, self.handle)
+    }
+
+    /// The whole state, to be restored into another instance of the same pipeline.
+    ///
+    /// # Errors
+    /// A state larger than the pipeline's limit, or a failure of the engine.
+    pub fn snapshot(&mut self, max_part_bytes: u32) -> Result<Vec<u8>, Error> {
+        self.checked(|exports| &exports.snapshot, self.handle)?;
+        let mut snapshot = Vec::new();
+        loop {
+            let arguments = (self.handle, max_part_bytes);
+            match self.fetch(|exports| &exports.snapshot_read, arguments)? {
+                Some(part) => snapshot.extend_from_slice(part),
+                None => return Ok(snapshot),
+            }
+        }
+    }
+
+    /// Replaces the state by a snapshot, which is handed over in parts of at most `max_part_bytes`.
+    ///
+    /// # Errors
+    /// A snapshot that is damaged or of another pipeline, which changes nothing; or a failure of the engine.
+    pub fn restore(&mut self, snapshot: &[u8], max_part_bytes: u32) -> Result<(), Error> {
+        let mut parts = snapshot.chunks(max_part_bytes.max(1) as usize).peekable();
+        if parts.peek().is_none() {
+            self.checked(|exports| &exports.restore, (self.handle, 0, 0, 1))?;
+        }
+        while let Some(part) = parts.next() {
+            let part_len = length(part.len())?;
+            let block = self.write(part_len, |bytes| bytes.copy_from_slice(part))?;
+            let last = u32::from(parts.peek().is_none());
+            self.checked(|exports| &exports.restore, (self.handle, block, part_len, last))?;
+        }
+        Ok(())
+    }
+
+    /// Calls a function of the module under the deadline.
+    fn call<P: WasmParams, R: WasmResults>(
+        &mut self,
+        function: impl Fn(&Exports) -> &Function<P, R>,
+        arguments: P,
+    ) -> Result<R, Error> {
+        if self.poisoned {
+            return Err(Error::Poisoned);
+        }
+        self.store.set_epoch_deadline(DEADLINE_EPOCHS);
+        let function = function(&self.exports);
+        function.function.call(&mut self.store, arguments).map_err(|error| {
+            self.poisoned = true;
+            failure(function.name, &error, self.store.data())
+        })
+    }
+
+    /// Calls a function whose negative result is an error, and fetches that.
+    fn checked<P: WasmParams, R: WasmResults + Copy + Into<i64>>(
+        &mut self,
+        function: impl Fn(&Exports) -> &Function<P, R>,
+        arguments: P,
+    ) -> Result<R, Error> {
+        let result = self.call(function, arguments)?;
+        if result.into() < 0 { Err(self.last_error()) } else { Ok(result) }
+    }
+
+    /// Calls a function that answers with a block; `None`: there is nothing.
+    fn fetch<P: WasmParams>(
+        &mut self,
+        function: impl Fn(&Exports) -> &Function<P, u64>,
+        arguments: P,
+    ) -> Result<Option<&[u8]>, Error> {
+        let place = self.call(function, arguments)?;
+        if place == 0 {
+            return Ok(None);
+        }
+        let (start, len) = (place as u32 as usize, (place >> 32) as usize);
+        let memory = self.exports.memory.data(&self.store);
+        match memory.get(start..start.saturating_add(len)) {
+            Some(block) => Ok(Some(block)),
+            None => Err(Error::Module("it names a block outside its memory".into())),
+        }
+    }
+
+    fn last_error(&mut self) -> Error {
+        #[derive(Deserialize)]
+        struct Reported {
+            code: String,
+            message: String,
+        }
+        let struck = self.store.data().struck;
+        let limit_bytes = self.store.data().limit_bytes;
+        match self.fetch(|exports| &exports.error, ()) {
+            Ok(block) => match serde_json::from_slice(block.unwrap_or_default()) {
+                Ok(Reported { code, .. }) if struck && code == "out_of_memory" => {
+                    Error::MemoryLimit { limit_bytes }
+                }
+                Ok(Reported { code, message }) => Error::Engine { code, message },
+                Err(error) => Error::Module(format!("it reports an error badly: {error}")),
+            },
+            Err(error) => error,
+        }
+    }
+
+    /// Has `fill` write `len` bytes into the block, which grows where it is too small; returns where the block is.
+    fn write(&mut self, len: u32, fill: impl FnOnce(&mut [u8])) -> Result<u32, Error> {
+        if len > self.block_bytes {
+            let grown = len.checked_next_power_of_two().unwrap_or(len).max(MIN_BLOCK_BYTES);
+            self.call(|exports| &exports.free, self.block)?;
+            self.block_bytes = 0;
+            self.block = self.call(|exports| &exports.alloc, grown)?;
+            if self.block == 0 {
+                return Err(Error::MemoryLimit { limit_bytes: self.store.data().limit_bytes });
+            }
+            self.block_bytes = grown;
+        }
+        let start = self.block as usize;
+        let memory = self.exports.memory.data_mut(&mut self.store);
+        match memory.get_mut(start..start + len as usize) {
+            Some(bytes) => fill(bytes),
+            None => return Err(Error::Module("it gave a block outside its memory".into())),
+        }
+        Ok(self.block)
+    }
+}
+
+impl Worker for Instance {
+    fn define_keys(&mut self, keys: &KeyDefinitions<'_>) -> Result<(), Error> {
+        let len = length(wire::key_definitions_len(keys))?;
+        let block = self.write(len, |bytes| wire::encode_key_definitions(keys, bytes))?;
+        self.checked(|exports| &exports.define_keys, (self.handle, block, len))?;
+        Ok(())
+    }
+
+    fn push(&mut self, batch: &Batch<'_>) -> Result<Pushed, Error> {
+        let len = length(wire::batch_len(batch))?;
+        let block = self.write(len, |bytes| wire::encode_batch(batch, bytes))?;
+        let pushed = self.checked(|exports| &exports.push, (self.handle, block, len))?;
+        Ok(Pushed { consumed: pushed as u32 as usize, full: pushed >> 32 == 1 })
+    }
+
+    fn advance(&mut self, watermark: i64) -> Result<Progress, Error> {
+        self.checked(|exports| &exports.advance, (self.handle, watermark)).map(progress)
+    }
+
+    fn finish(&mut self) -> Result<Progress, Error> {
+        self.checked(|exports| &exports.finish, self.handle).map(progress)
+    }
+
+    fn poll(&mut self, max_rows: u32) -> Result<Option<Rows<'_>>, Error> {
+        match self.fetch(|exports| &exports.poll, (self.handle, max_rows))? {
+            Some(block) => Ok(Some(wire::decode_rows(block)?)),
+            None => Ok(None),
+        }
+    }
+
+    fn drops(&mut self, max: u32) -> Result<Vec<Dropped>, Error> {
+        match self.fetch(|exports| &exports.drops, (self.handle, max))? {
+            Some(block) => Ok(wire::decode_drops(block)?),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    fn counters(&mut self) -> Result<Counters, Error> {
+        let block = self.fetch(|exports| &exports.stats, self.handle)?;
+        Counters::from_json(block.unwrap_or_default())
+    }
+}
+
+fn progress(result: i32) -> Progress {
+    if result == 1 { Progress::Full } else { Progress::Done }
+}
+
+/// Says why a call ended in a trap.
+fn failure(call: &'static str, error: &wasmtime::Error, limit: &MemoryLimit) -> Error {
+    match error.downcast_ref::<Trap>() {
+        Some(Trap::Interrupt) => Error::Deadline { call, seconds: CALL_DEADLINE.as_secs() },
+        _ if limit.struck => Error::MemoryLimit { limit_bytes: limit.limit_bytes },
+        Some(trap) => Error::Trap { call, reason: trap.to_string() },
+        None => Error::Trap { call, reason: format!("{error:#}") },
+    }
+}
+
+/// A length as the module's ABI has it.
+fn length(bytes: usize) -> Result<u32, Error> {
+    u32::try_from(bytes).map_err(|_| Error::Engine {
+        code: "batch_too_large".into(),
+        message: format!("a block of {bytes} bytes is more than the module can address"),
+    })
+}

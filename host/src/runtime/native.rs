@@ -1,0 +1,54 @@
+//! The engine compiled into this program, for comparison with the module: `--engine native`.
+
+use stream_processor_core::{
+    Batch, Dropped, Engine, KeyDefinitions, Options, PipelineSpec, Progress, Pushed, Rows,
+};
+
+use super::Worker;
+use crate::counters::Counters;
+use crate::error::Error;
+
+/// An engine without the module around it. It has no memory limit and no deadline.
+pub struct NativeEngine {
+    engine: Engine,
+}
+
+impl NativeEngine {
+    /// Opens `spec`.
+    ///
+    /// # Errors
+    /// A pipeline that does not fit together.
+    pub fn open(spec: &PipelineSpec, options: Options) -> Result<Self, Error> {
+        Ok(Self { engine: Engine::open(spec, options)? })
+    }
+}
+
+impl Worker for NativeEngine {
+    fn define_keys(&mut self, keys: &KeyDefinitions<'_>) -> Result<(), Error> {
+        Ok(self.engine.define_keys(keys)?)
+    }
+
+    fn push(&mut self, batch: &Batch<'_>) -> Result<Pushed, Error> {
+        Ok(self.engine.push(batch)?)
+    }
+
+    fn advance(&mut self, watermark: i64) -> Result<Progress, Error> {
+        Ok(self.engine.advance_watermark(watermark)?)
+    }
+
+    fn finish(&mut self) -> Result<Progress, Error> {
+        Ok(self.engine.finish()?)
+    }
+
+    fn poll(&mut self, max_rows: u32) -> Result<Option<Rows<'_>>, Error> {
+        Ok(self.engine.poll(max_rows as usize))
+    }
+
+    fn drops(&mut self, max: u32) -> Result<Vec<Dropped>, Error> {
+        Ok(self.engine.drops(max as usize))
+    }
+
+    fn counters(&mut self) -> Result<Counters, Error> {
+        Counters::from_json(&serde_json::to_vec(&self.engine.stats()).unwrap_or_default())
+    }
+}

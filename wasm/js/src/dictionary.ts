@@ -1,0 +1,97 @@
+/** Keys as small numbers: each is spelled out to the module once. */
+import { describe, StreamProcessorError } from "./error.js";
+import type { Key, KeyIds } from "./types.js";
+
+/** Tells the module what ids mean: `keys` as JSON, numbered from `first` on. */
+type Define = (keys: string, first: number, reset: boolean) => void;
+
+/** Gives each key an id, and starts over once it knows `max` keys: results do not depend on it. */
+export class KeyDictionary {
+  readonly #fields: readonly string[];
+  readonly #several: boolean;
+  readonly #max: number;
+  readonly #ids = new Map<unknown, number>();
+  /** Keys as JSON that the module does not know yet. */
+  #fresh: string[] = [];
+  #reset = true;
+  #mapped: { dictionary: readonly Key[]; ids: number[] } | undefined;
+
+  constructor(fields: readonly string[], max: number) {
+    this.#fields = fields;
+    this.#several = fields.length > 1;
+    this.#max = max;
+  }
+
+  /** To be called between batches, when no id is in use. */
+  makeRoom(): void {
+    if (this.#ids.size < this.#max) return;
+    this.#ids.clear();
+    this.#fresh = [];
+    this.#reset = true;
+    this.#mapped = undefined;
+  }
+
+  /** The id of the key of event `index`, given by its fields. */
+  idOfFields(event: Readonly<Record<string, unknown>>, index: number): number {
+    if (this.#several) return this.idOf(this.#fields.map((name) => event[name]), index);
+    return this.idOf(event[this.#fields[0] as string], index);
+  }
+
+  /** The id of the key of event `index`. */
+  idOf(key: unknown, index: number): number {
+    const several = this.#several;
+    if (several) this.#checkSeveral(key, index);
+    const identity = several ? JSON.stringify(key) : key;
+    const known = this.#ids.get(identity);
+    if (known !== undefined) return known;
+    if (!several) this.#check(key, this.#fields[0] as string, index);
+    const id = this.#ids.size;
+    this.#ids.set(identity, id);
+    this.#fresh.push(several ? (identity as string) : JSON.stringify(key));
+    return id;
+  }
+
+  /** The ids here of keys that the caller has numbered by its own dictionary. */
+  idsOf({ ids, dictionary }: KeyIds): Uint32Array {
+    if (this.#mapped?.dictionary !== dictionary) this.#mapped = { dictionary, ids: [] };
+    const mapped = this.#mapped.ids;
+    for (let place = mapped.length; place < dictionary.length; place += 1) {
+      mapped.push(this.idOf(dictionary[place], place));
+    }
+    const own = new Uint32Array(ids.length);
+    for (let index = 0; index < ids.length; index += 1) {
+      const id = mapped[ids[index] as number];
+      if (id === undefined) {
+        const message = `key ${ids[index]} of event ${index} is beyond the dictionary, which has ${mapped.length} keys`;
+        throw new StreamProcessorError("unknown_key_id", message, { index });
+      }
+      own[index] = id;
+    }
+    return own;
+  }
+
+  /** Tells the module about the keys that are new. */
+  flush(define: Define): void {
+    if (this.#fresh.length === 0) return;
+    define(`[${this.#fresh.join()}]`, this.#ids.size - this.#fresh.length, this.#reset);
+    this.#fresh = [];
+    this.#reset = false;
+  }
+
+  #checkSeveral(key: unknown, index: number): void {
+    if (!Array.isArray(key) || key.length !== this.#fields.length) {
+      const fields = this.#fields.join(", ");
+      const message = `the key of event ${index} must be an array of ${fields}, but is ${describe(key)}`;
+      throw new StreamProcessorError("invalid_event", message, { index });
+    }
+    this.#fields.forEach((field, place) => this.#check(key[place], field, index));
+  }
+
+  #check(value: unknown, field: string, index: number): void {
+    const fits = typeof value === "string" || typeof value === "boolean" || Number.isFinite(value);
+    if (fits && !(typeof value === "string" && /\p{Surrogate}/u.test(value))) return;
+    const what = fits ? "text with half a surrogate pair" : describe(value);
+    const message = `event ${index}: the key field "${field}" must be a text, a finite number or a boolean, but is ${what}`;
+    throw new StreamProcessorError("invalid_event", message, { field, index });
+  }
+}

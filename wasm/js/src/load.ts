@@ -1,0 +1,98 @@
+/** Loads the module, once for all processors, and starts it afresh after a trap. */
+import { StreamProcessorError } from "./error.js";
+import * as glue from "./glue.js";
+
+/** Where the module comes from: its address, a response, its bytes, or what was compiled from them. */
+export type ModuleSource = string | URL | Response | ArrayBuffer | ArrayBufferView | WebAssembly.Module;
+
+/** Loads the module unless that has happened; without a source, from where the package keeps it. */
+export type Init = (source?: ModuleSource | Promise<ModuleSource>) => Promise<void>;
+
+let loaded = false;
+let loading: Promise<void> | undefined;
+/** Goes up when a trap has cost all processors their memory. */
+let generation = 0;
+
+/** An `init` that finds the module by `locate` where it is told nothing else. */
+export function initWith(locate: () => ModuleSource | Promise<ModuleSource>): Init {
+  return (source) => {
+    if (loaded) return Promise.resolve();
+    loading ??= load(source ?? locate()).finally(() => {
+      loading = undefined;
+    });
+    return loading;
+  };
+}
+
+/** Loads the module at once, from what an edge worker imports or from bytes. */
+export function initSync(source: WebAssembly.Module | ArrayBuffer | ArrayBufferView): void {
+  if (loaded) return;
+  try {
+    glue.initSync({ module: source as WebAssembly.Module });
+  } catch (cause) {
+    throw cannotLoad(cause);
+  }
+  loaded = true;
+}
+
+async function load(source: ModuleSource | Promise<ModuleSource>): Promise<void> {
+  let module: WebAssembly.Module;
+  try {
+    module = await compile(await source);
+  } catch (cause) {
+    throw cannotLoad(cause);
+  }
+  initSync(module);
+}
+
+async function compile(source: ModuleSource): Promise<WebAssembly.Module> {
+  if (typeof source === "string" || source instanceof URL) return compile(await fetch(source));
+  if (source instanceof WebAssembly.Module) return source;
+  if (source instanceof ArrayBuffer || ArrayBuffer.isView(source)) {
+    return WebAssembly.compile(source as BufferSource);
+  }
+  if (!source.ok) throw new Error(`${source.url || "the response"}: HTTP status ${source.status}`);
+  // Only this type may be compiled while it arrives; servers that do not know it are served all the same.
+  if (source.headers.get("content-type") === "application/wasm") return WebAssembly.compileStreaming(source);
+  return WebAssembly.compile(await source.arrayBuffer());
+}
+
+function cannotLoad(cause: unknown): StreamProcessorError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new StreamProcessorError("module_not_loaded", `cannot load stream_processor.wasm: ${why}`, { cause });
+}
+
+/** The module's present life, which a processor notes when it is made. */
+export function currentGeneration(): number {
+  if (!loaded) {
+    throw new StreamProcessorError("not_initialized", "the module is not loaded yet: `await init()` first");
+  }
+  return generation;
+}
+
+/** Calls into the module; what it throws becomes a {@link StreamProcessorError}. */
+export function guarded<T>(born: number, call: () => T): T {
+  if (born !== generation) throw trapped();
+  try {
+    return call();
+  } catch (error) {
+    throw translated(error);
+  }
+}
+
+function translated(error: unknown): unknown {
+  if (error instanceof StreamProcessorError) return error;
+  // An overflow of the module's stack is a RangeError.
+  if (error instanceof WebAssembly.RuntimeError || error instanceof RangeError) {
+    generation += 1;
+    glue.__wbg_reset_state();
+    return trapped(error);
+  }
+  const code = error instanceof Error && "code" in error ? String(error.code) : "internal";
+  return new StreamProcessorError(code, error instanceof Error ? error.message : String(error), { cause: error });
+}
+
+function trapped(cause?: unknown): StreamProcessorError {
+  const message = "the module has trapped and lost its memory: go on with StreamProcessor.restore and the last snapshot";
+  return new StreamProcessorError("trapped", message, cause === undefined ? {} : { cause });
+}

@@ -1,0 +1,211 @@
+/** The processor: a pipeline over one stream of events. */
+/// <reference lib="esnext.disposable" preserve="true" />
+import { KeyDictionary } from "./dictionary.js";
+import { StreamProcessorError } from "./error.js";
+import { type Batch, fromColumns, fromObjects } from "./events.js";
+import { Processor } from "./glue.js";
+import { currentGeneration, guarded } from "./load.js";
+import type { PipelineSpec } from "./pipeline.js";
+import { appendRows, type RowColumns } from "./rows.js";
+import type { Schema } from "./schema.js";
+import { concatenated, pieces } from "./text.js";
+import type { EventColumns, ProcessorOptions, Row, Stats } from "./types.js";
+
+/** Events that cross into the module at once: what fits the processor's caches. */
+const BATCH_EVENTS = 16_384;
+/** Rows that cross out of the module at once. */
+const POLL_ROWS = 16_384;
+const DEFAULT_MAX_PENDING_ROWS = 1_000_000;
+
+/**
+ * Runs one pipeline over one stream of events.
+ *
+ * Push events in, drain rows out. Nothing happens by itself and nothing is asynchronous: results are a function of the
+ * pipeline and of the events in their order. A processor holds memory of the module until {@link dispose}.
+ */
+export class StreamProcessor {
+  readonly #raw: Processor;
+  readonly #generation: number;
+  readonly #schema: Schema;
+  readonly #keys: KeyDictionary;
+  readonly #maxPendingRows: number;
+
+  /** Throws `invalid_pipeline`, with the path of the field and what would be right. */
+  constructor(pipeline: PipelineSpec, options: ProcessorOptions = {}) {
+    this.#generation = currentGeneration();
+    this.#raw = this.#call(() => new Processor(JSON.stringify(pipeline), tableSeed()));
+    this.#schema = JSON.parse(this.#call(() => this.#raw.schema())) as Schema;
+    this.#keys = new KeyDictionary(this.#schema.input.key, this.#schema.max_dictionary_keys);
+    this.#maxPendingRows = options.maxPendingRows ?? DEFAULT_MAX_PENDING_ROWS;
+  }
+
+  /** A processor that goes on from a snapshot of the same pipeline, wherever that was taken. */
+  static restore(pipeline: PipelineSpec, snapshot: Uint8Array, options: ProcessorOptions = {}): StreamProcessor {
+    const processor = new StreamProcessor(pipeline, options);
+    try {
+      processor.#call(() => processor.#raw.restore(snapshot));
+    } catch (error) {
+      processor.dispose();
+      throw error;
+    }
+    return processor;
+  }
+
+  /**
+   * Takes an event, or several in their order, by the field names of the pipeline's `source`. The time may be a Number in
+   * `timestamp_unit`, RFC 3339 text or a Date. An event that does not fit is the error `invalid_event`, and then none of
+   * the call is taken. Many events in one call are much cheaper than a call for each.
+   */
+  push(events: object | Iterable<object>): void {
+    const list = Array.isArray(events) ? events : isIterable(events) ? [...events] : [events];
+    this.#pushBatch((keys) =>
+      fromObjects(list, this.#schema.input, keys, (lines) => this.#call(() => this.#raw.parse_times(lines))),
+    );
+  }
+
+  /** Takes events as columns, the fastest way. Events that the pipeline refuses are counted in {@link stats}. */
+  pushColumns(batch: EventColumns): void {
+    this.#pushBatch((keys) => fromColumns(batch, this.#schema.input, keys));
+  }
+
+  /**
+   * Takes text of one JSON object a line, in pieces that may end anywhere; {@link finish} ends the last line. Lines that
+   * cannot be read are skipped and counted in {@link stats}.
+   */
+  pushNdjson(text: string | Uint8Array | ArrayBuffer): void {
+    let consumed = 0;
+    for (const piece of pieces(text)) {
+      this.#call(() => this.#raw.push_ndjson(piece));
+      consumed += piece.length;
+      while (this.#raw.is_full()) {
+        this.#spill(consumed);
+        this.#call(() => this.#raw.resume());
+      }
+    }
+  }
+
+  /** Says that no event before `time` (milliseconds or a Date) is still to come. */
+  advanceWatermark(time: number | Date): void {
+    this.#untilDone(() => this.#raw.advance_watermark(milliseconds(time, "advanceWatermark")));
+  }
+
+  /** Tells the time of day (milliseconds or a Date) to pipelines that wait for it; see {@link nextDeadline}. */
+  tick(now: number | Date): void {
+    this.#untilDone(() => this.#raw.tick(milliseconds(now, "tick")));
+  }
+
+  /** Ends the stream: all that is open gives its rows. */
+  finish(): void {
+    this.#untilDone(() => this.#raw.finish());
+  }
+
+  /** Hands out all rows that are done, as objects. */
+  drain<R extends object = Row>(): R[] {
+    const rows: Row[] = [];
+    for (const chunk of this.#polled(() => this.#raw.poll(POLL_ROWS) as RowColumns | undefined)) {
+      appendRows(chunk, this.#schema.output, rows);
+    }
+    return rows as R[];
+  }
+
+  /** Hands out all rows that are done, as NDJSON: the very bytes that the command line prints. */
+  drainNdjson(): Uint8Array {
+    return concatenated([...this.#polled(() => this.#raw.poll_ndjson(POLL_ROWS))]);
+  }
+
+  /** The stream's watermark in milliseconds; null before the first event and after the end. */
+  get watermark(): number | null {
+    return this.#call(() => this.#raw.watermark()) ?? null;
+  }
+
+  /** The time in milliseconds from which {@link tick} has something to do; null if nothing waits for it. */
+  get nextDeadline(): number | null {
+    return this.#call(() => this.#raw.next_deadline()) ?? null;
+  }
+
+  /** What the processor has seen and done. */
+  stats(): Stats {
+    const stats = JSON.parse(this.#call(() => this.#raw.stats())) as Stats;
+    return { ...stats, watermark: this.watermark };
+  }
+
+  /** The whole state, for {@link restore}. Rows that are done and not drained are in it. */
+  snapshot(): Uint8Array {
+    const spilled = this.#call(() => this.#raw.spilled_rows());
+    if (spilled > 0) {
+      const message = `drain() first: ${spilled} rows have left the result buffer and would not be in the snapshot`;
+      throw new StreamProcessorError("rows_pending", message);
+    }
+    return this.#call(() => this.#raw.snapshot());
+  }
+
+  /** Gives the processor's memory back; it cannot be used any more. */
+  dispose(): void {
+    if (this.#generation === currentGeneration()) this.#raw.free();
+  }
+
+  #call<T>(run: () => T): T {
+    return guarded(this.#generation, run);
+  }
+
+  #pushBatch(collect: (keys: KeyDictionary) => Batch): void {
+    this.#keys.makeRoom();
+    const { timestamps, ids, columns } = collect(this.#keys);
+    this.#keys.flush((keys, first, reset) => this.#call(() => this.#raw.define_keys(keys, first, reset)));
+    let from = 0;
+    do {
+      const to = Math.min(from + BATCH_EVENTS, timestamps.length);
+      const part = columns.map((column) => column.subarray(from, to));
+      from += this.#call(() => this.#raw.push_columns(timestamps.subarray(from, to), ids.subarray(from, to), part));
+      if (this.#raw.is_full()) this.#spill(from);
+    } while (from < timestamps.length || this.#raw.is_full());
+  }
+
+  /** Repeats what stops where the module's result buffer is full. */
+  #untilDone(step: () => void): void {
+    this.#call(step);
+    while (this.#raw.is_full()) {
+      this.#spill(0);
+      this.#call(step);
+    }
+  }
+
+  /** Moves rows out of the full result buffer, so that the module can go on. */
+  #spill(consumed: number): void {
+    const spilled = this.#call(() => this.#raw.spilled_rows());
+    if (spilled >= this.#maxPendingRows) {
+      const message = `${spilled} rows wait: drain() them, then push what was not taken, or call again`;
+      throw new StreamProcessorError("results_full", message, { consumed });
+    }
+    this.#call(() => this.#raw.spill());
+  }
+
+  /** All that `poll` gives until there is no more. */
+  *#polled<T>(poll: () => T | undefined): Generator<T> {
+    for (let chunk = this.#call(poll); chunk !== undefined; chunk = this.#call(poll)) yield chunk;
+  }
+}
+
+export interface StreamProcessor {
+  /** As {@link StreamProcessor.dispose}, for `using`. */
+  [Symbol.dispose](): void;
+}
+
+// Older browsers have no Symbol.dispose.
+if (Symbol.dispose !== undefined) StreamProcessor.prototype[Symbol.dispose] = StreamProcessor.prototype.dispose;
+
+/** Keys may come from strangers, and a known seed would let them crowd one place of the table. */
+function tableSeed(): number {
+  const [high, low] = crypto.getRandomValues(new Uint32Array(2)) as unknown as [number, number];
+  return (high >>> 11) * 2 ** 32 + low;
+}
+
+function isIterable(value: object): value is Iterable<object> {
+  return Symbol.iterator in value;
+}
+
+function milliseconds(time: number | Date, name: string): number {
+  const ms = typeof time === "number" ? time : time.getTime();
+  if (Math.abs(ms) <= 8.64e15) return ms;
+  throw new StreamProcessorError("invalid_time", `${name} needs a time in milliseconds, but got ${ms}`);
+}

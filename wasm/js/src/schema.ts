@@ -1,0 +1,22 @@
+/** What the module says of its pipeline: the columns that it reads and those that it writes. */
+
+/** The columns that a pipeline reads. */
+export interface InputSchema {
+  timestamp: string;
+  timestamp_unit: "s" | "ms" | "us" | "ns";
+  key: string[];
+  columns: { name: string; required: boolean }[];
+}
+
+/** The columns that a pipeline writes, the key fields first. */
+export interface OutputSchema {
+  key: string[];
+  columns: string[];
+}
+
+/** Both, and the bounds that concern a caller. */
+export interface Schema {
+  input: InputSchema;
+  output: OutputSchema;
+  max_dictionary_keys: number;
+}

@@ -1,0 +1,75 @@
+/** What goes in and comes out, beside the pipeline itself. */
+
+/** A key field of an event. */
+export type KeyValue = string | number | boolean;
+
+/** A key: a value, or one for each field where the pipeline names several. */
+export type Key = KeyValue | readonly KeyValue[];
+
+/** The keys of a batch of events: one each, or their places in a dictionary. */
+export type KeyColumn = readonly Key[] | KeyIds;
+
+/** Keys by their places in a dictionary. Keep one array for all batches, appending new keys: it is then read once. */
+export interface KeyIds {
+  readonly ids: Uint32Array;
+  readonly dictionary: readonly Key[];
+}
+
+/** Numbers, one an event. */
+export type NumberColumn = Float64Array | readonly number[];
+
+/** A batch of events, column by column. */
+export interface EventColumns {
+  /** Milliseconds since the epoch; fractions count down to the microsecond. */
+  readonly timestamps: NumberColumn;
+  /** Absent where the pipeline names no key. */
+  readonly keys?: KeyColumn;
+  /** Each column by the name of its field; NaN is a missing value. */
+  readonly columns?: Readonly<Record<string, NumberColumn>>;
+}
+
+/** A row: the key fields, then the columns, by the names that the output has everywhere. Times are milliseconds. */
+export type Row = Record<string, KeyValue | null>;
+
+/** What a processor may do beyond its pipeline. */
+export interface ProcessorOptions {
+  /**
+   * Rows beyond `limits.max_result_rows` that may wait to be drained, 1,000,000 unless set. Once there are so many, calls
+   * stop with the error `results_full`, which says in `consumed` how much they have taken; nothing is lost.
+   */
+  readonly maxPendingRows?: number;
+}
+
+/** What a processor has seen and done, in numbers of events and rows. */
+export interface Stats {
+  /** Events that the source accepted. */
+  events: number;
+  /** Events that were refused before any stage. */
+  rejected: number;
+  /** Events that came too late for every window of theirs. */
+  late_dropped: number;
+  /** Events that a limit kept out. */
+  limit_dropped: number;
+  /** Rows that the last stage has made. */
+  rows: number;
+  /** Why events were refused. */
+  rejected_by_reason: { reason: string; count: number }[];
+  /** The limits that have struck. */
+  limits_struck: string[];
+  /** The stages in order. */
+  stages: StageStats[];
+  /** The stream's watermark in milliseconds; null before the first event and after the end. */
+  watermark: number | null;
+}
+
+/** What one stage has seen and done. */
+export interface StageStats {
+  type: string;
+  events: number;
+  rows: number;
+  late_dropped: number;
+  key_limit: number;
+  window_limit: number;
+  keys: number;
+  open_windows: number;
+}

@@ -1,0 +1,355 @@
+//! The C ABI over linear memory (docs/abi.md): every function checks what it is given and calls nothing outside the module.
+//!
+//! Blocks that a host allocates are kept in a table, so that reading one is a look-up and no pointer is ever followed.
+
+use std::cell::RefCell;
+
+use stream_processor_core::{
+    Engine, Error, Options, PipelineSpec, Progress, Restore, SnapshotCursor, SnapshotError, wire,
+};
+
+/// The version of docs/abi.md.
+pub const ABI_VERSION: u32 = 1;
+
+const FAILED: i32 = -1;
+const FULL_BIT: i64 = 1 << 32;
+
+thread_local! {
+    static STATE: RefCell<State> = RefCell::default();
+}
+
+/// Everything behind the ABI.
+#[derive(Default)]
+struct State {
+    /// Blocks that the host has allocated.
+    blocks: Vec<Box<[u64]>>,
+    /// Open engines; handle 1 is the first.
+    instances: Vec<Option<Instance>>,
+    /// What the last failed call has to say, as JSON.
+    error: Vec<u8>,
+}
+
+struct Instance {
+    spec: PipelineSpec,
+    engine: Engine,
+    /// What the last call handed out.
+    out: wire::Block,
+    bytes: Vec<u8>,
+    snapshot: Option<SnapshotRead>,
+    restore: Option<Restore>,
+}
+
+/// A snapshot that is being read.
+struct SnapshotRead {
+    cursor: SnapshotCursor,
+    /// The section that is being handed out, and how much of it has been.
+    section: Vec<u8>,
+    read: usize,
+}
+
+impl State {
+    /// The block that the host means by `ptr` and `len`.
+    fn block(&self, ptr: u32, len: u32) -> Result<&[u8], Error> {
+        if len == 0 {
+            return Ok(&[]);
+        }
+        let block = self.blocks.iter().find(|block| address(block.as_ptr()) == ptr);
+        let bytes = block.and_then(|block| as_bytes(block).get(..len as usize));
+        bytes.ok_or(Error::MalformedBlock("pointer and length are no block of sp_alloc"))
+    }
+
+    fn instance(&mut self, handle: i32) -> Result<&mut Instance, Error> {
+        let place = usize::try_from(handle).ok().and_then(|handle| handle.checked_sub(1));
+        let instance = place.and_then(|place| self.instances.get_mut(place)).and_then(Option::as_mut);
+        instance.ok_or(Error::MalformedBlock("the handle is no open engine"))
+    }
+
+    /// The instance and a block, together.
+    fn with_block<T>(
+        &mut self,
+        handle: i32,
+        (ptr, len): (u32, u32),
+        run: impl FnOnce(&mut Instance, &[u8]) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let mut instances = std::mem::take(&mut self.instances);
+        let place = usize::try_from(handle).ok().and_then(|handle| handle.checked_sub(1));
+        let result = match place.and_then(|place| instances.get_mut(place)).and_then(Option::as_mut) {
+            Some(instance) => self.block(ptr, len).and_then(|block| run(instance, block)),
+            None => Err(Error::MalformedBlock("the handle is no open engine")),
+        };
+        self.instances = instances;
+        result
+    }
+
+    fn fail(&mut self, error: &Error) {
+        let text = serde_json::json!({ "code": error.code(), "message": error.to_string() });
+        self.error = text.to_string().into_bytes();
+    }
+}
+
+/// Runs `call`; what it fails with is kept for `sp_error`, and `failed` is returned.
+fn guarded<T>(failed: T, call: impl FnOnce(&mut State) -> Result<T, Error>) -> T {
+    STATE.with_borrow_mut(|state| match call(state) {
+        Ok(value) => value,
+        Err(error) => {
+            state.fail(&error);
+            failed
+        }
+    })
+}
+
+/// A pointer in linear memory, which has 32 bits.
+fn address<T>(pointer: *const T) -> u32 {
+    u32::try_from(pointer.addr()).unwrap_or(0)
+}
+
+/// Pointer and length of a block that the module owns, as one result.
+fn handed_out(bytes: &[u8]) -> u64 {
+    if bytes.is_empty() {
+        return 0;
+    }
+    u64::from(address(bytes.as_ptr())) | (bytes.len() as u64) << 32
+}
+
+fn as_bytes(words: &[u64]) -> &[u8] {
+    bytemuck::cast_slice(words)
+}
+
+fn progress(progress: Progress) -> i32 {
+    match progress {
+        Progress::Done => 0,
+        Progress::Full => 1,
+    }
+}
+
+/// The version of this ABI.
+#[unsafe(no_mangle)]
+pub extern "C" fn sp_abi_version() -> u32 {
+    ABI_VERSION
+}
+
+/// A block of `len` bytes, aligned to 8; 0 where there is no room.
+#[unsafe(no_mangle)]
+pub extern "C" fn sp_alloc(len: u32) -> u32 {
+    let words = (len as usize).div_ceil(8).max(1);
+    let mut block = Vec::<u64>::new();
+    if block.try_reserve_exact(words).is_err() {
+        return 0;
+    }
+    block.resize(words, 0);
+    STATE.with_borrow_mut(|state| {
+        state.blocks.push(block.into_boxed_slice());
+        state.blocks.last().map_or(0, |block| address(block.as_ptr()))
+    })
+}
+
+/// Gives a block back.
+#[unsafe(no_mangle)]
+pub extern "C" fn sp_free(ptr: u32) {
+    STATE.with_borrow_mut(|state| state.blocks.retain(|block| address(block.as_ptr()) != ptr));
+}
+
+/// Opens an engine; returns its handle.
+#[unsafe(no_mangle)]
+pub extern "C" fn sp_open(spec_ptr: u32, spec_len: u32, options_ptr: u32, options_len: u32) -> i32 {
+    guarded(FAILED, |state| {
+        let spec = PipelineSpec::from_json(text(state.block(spec_ptr, spec_len)?)?)?;
+        let options = options(state.block(options_ptr, options_len)?)?;
+        let engine = Engine::open(&spec, options)?;
+        let instance = Instance {
+            spec,
+            engine,
+            out: wire::Block::default(),
+            bytes: Vec::new(),
+            snapshot: None,
+            restore: None,
+        };
+        let free = state.instances.iter().position(Option::is_none);
+        let place = free.unwrap_or_else(|| {
+            state.instances.push(None);
+            state.instances.len() - 1
+        });
+        if let Some(slot) = state.instances.get_mut(place) {
+            *slot = Some(instance);
+        }
+        i32::try_from(place + 1).map_err(|_| Error::MalformedBlock("too many open engines"))
+    })
+}
+
+fn text(bytes: &[u8]) -> Result<&str, Error> {
+    std::str::from_utf8(bytes).map_err(|_| Error::MalformedBlock("the text is not UTF-8"))
+}
+
+fn options(bytes: &[u8]) -> Result<Options, Error> {
+    if bytes.is_empty() {
+        return Ok(Options::default());
+    }
+    serde_json::from_slice(bytes)
+        .map_err(|_| Error::MalformedBlock("options are {\"table_seed\": number, \"report_drops\": bool}"))
+}
+
+/// Closes an engine.
+#[unsafe(no_mangle)]
+pub extern "C" fn sp_close(handle: i32) -> i32 {
+    guarded(FAILED, |state| {
+        state.instance(handle)?;
+        let place = usize::try_from(handle - 1).unwrap_or(usize::MAX);
+        if let Some(slot) = state.instances.get_mut(place) {
+            *slot = None;
+        }
+        Ok(0)
+    })
+}
+
+/// Takes a block of key definitions.
+#[unsafe(no_mangle)]
+pub extern "C" fn sp_define_keys(handle: i32, ptr: u32, len: u32) -> i32 {
+    guarded(FAILED, |state| {
+        state.with_block(handle, (ptr, len), |instance, block| {
+            instance.engine.define_keys(&wire::decode_key_definitions(block)?)?;
+            Ok(0)
+        })
+    })
+}
+
+/// Takes a block of events.
+#[unsafe(no_mangle)]
+pub extern "C" fn sp_push(handle: i32, ptr: u32, len: u32) -> i64 {
+    guarded(i64::from(FAILED), |state| {
+        state.with_block(handle, (ptr, len), |instance, block| {
+            let pushed = instance.engine.push(&wire::decode_batch(block)?.batch())?;
+            let consumed = i64::try_from(pushed.consumed).unwrap_or(i64::MAX);
+            Ok(consumed | if pushed.full { FULL_BIT } else { 0 })
+        })
+    })
+}
+
+/// Moves the stream's watermark.
+#[unsafe(no_mangle)]
+pub extern "C" fn sp_advance(handle: i32, watermark: i64) -> i32 {
+    guarded(FAILED, |state| Ok(progress(state.instance(handle)?.engine.advance_watermark(watermark)?)))
+}
+
+/// Tells the host's time.
+#[unsafe(no_mangle)]
+pub extern "C" fn sp_tick(handle: i32, now: i64) -> i32 {
+    guarded(FAILED, |state| Ok(progress(state.instance(handle)?.engine.tick(now)?)))
+}
+
+/// Ends the stream.
+#[unsafe(no_mangle)]
+pub extern "C" fn sp_finish(handle: i32) -> i32 {
+    guarded(FAILED, |state| Ok(progress(state.instance(handle)?.engine.finish()?)))
+}
+
+/// Hands out rows.
+#[unsafe(no_mangle)]
+pub extern "C" fn sp_poll(handle: i32, max_rows: u32) -> u64 {
+    guarded(0, |state| {
+        let Instance { engine, out, .. } = state.instance(handle)?;
+        match engine.poll(max_rows as usize) {
+            Some(rows) => {
+                wire::encode_rows(&rows, out);
+                Ok(handed_out(out.as_bytes()))
+            }
+            None => Ok(0),
+        }
+    })
+}
+
+/// Hands out dropped events.
+#[unsafe(no_mangle)]
+pub extern "C" fn sp_drops(handle: i32, max: u32) -> u64 {
+    guarded(0, |state| {
+        let Instance { engine, out, .. } = state.instance(handle)?;
+        let drops = engine.drops(max as usize);
+        if drops.is_empty() {
+            return Ok(0);
+        }
+        wire::encode_drops(&drops, out);
+        Ok(handed_out(out.as_bytes()))
+    })
+}
+
+/// The stream's watermark.
+#[unsafe(no_mangle)]
+pub extern "C" fn sp_watermark(handle: i32) -> i64 {
+    guarded(i64::MIN, |state| Ok(state.instance(handle)?.engine.watermark()))
+}
+
+/// The host time from which a tick has work.
+#[unsafe(no_mangle)]
+pub extern "C" fn sp_next_deadline(handle: i32) -> i64 {
+    guarded(i64::MAX, |state| Ok(state.instance(handle)?.engine.next_deadline().unwrap_or(i64::MAX)))
+}
+
+/// Hands out the counters, as JSON.
+#[unsafe(no_mangle)]
+pub extern "C" fn sp_stats(handle: i32) -> u64 {
+    guarded(0, |state| {
+        let Instance { engine, bytes, .. } = state.instance(handle)?;
+        *bytes = serde_json::to_vec(&engine.stats()).unwrap_or_default();
+        Ok(handed_out(bytes))
+    })
+}
+
+/// Begins a snapshot.
+#[unsafe(no_mangle)]
+pub extern "C" fn sp_snapshot(handle: i32) -> i32 {
+    guarded(FAILED, |state| {
+        let instance = state.instance(handle)?;
+        let cursor = instance.engine.begin_snapshot();
+        instance.snapshot = Some(SnapshotRead { cursor, section: Vec::new(), read: 0 });
+        Ok(0)
+    })
+}
+
+/// Hands out the next bytes of a snapshot; 0 at its end or where it fails (then `sp_error` has something new to say).
+#[unsafe(no_mangle)]
+pub extern "C" fn sp_snapshot_read(handle: i32, max_len: u32) -> u64 {
+    guarded(0, |state| {
+        state.error.clear();
+        let Instance { engine, snapshot, .. } = state.instance(handle)?;
+        let Some(SnapshotRead { cursor, section, read }) = snapshot else {
+            return Err(SnapshotError::Outdated.into());
+        };
+        if *read == section.len() {
+            section.clear();
+            *read = 0;
+            if !engine.write_section(cursor, section)? {
+                return Ok(0);
+            }
+        }
+        let rest = section.get(*read..).unwrap_or_default();
+        let piece = rest.get(..max_len as usize).unwrap_or(rest);
+        *read += piece.len();
+        Ok(handed_out(piece))
+    })
+}
+
+/// Takes a snapshot piece by piece.
+#[unsafe(no_mangle)]
+pub extern "C" fn sp_restore(handle: i32, ptr: u32, len: u32, last: u32) -> i32 {
+    guarded(FAILED, |state| {
+        state.with_block(handle, (ptr, len), |instance, block| {
+            let mut restore = match instance.restore.take() {
+                Some(restore) => restore,
+                None => Restore::new(&instance.spec, instance.engine.options())?,
+            };
+            restore.push(block)?;
+            if last == 0 {
+                instance.restore = Some(restore);
+            } else {
+                instance.engine = restore.finish()?;
+                instance.snapshot = None;
+            }
+            Ok(0)
+        })
+    })
+}
+
+/// Hands out what the last call that failed has to say, as JSON.
+#[unsafe(no_mangle)]
+pub extern "C" fn sp_error() -> u64 {
+    STATE.with_borrow(|state| handed_out(&state.error))
+}

@@ -1,0 +1,250 @@
+//! The class for JavaScript: the engine as it is, which the TypeScript wrapper makes comfortable.
+
+use std::collections::VecDeque;
+
+use js_sys::{Array, Error as JsError, Float64Array, Reflect};
+use serde_json::json;
+use stream_processor_core::key_json::{OwnedKeyDefinitions, write_keys};
+use stream_processor_core::time::{MAX_TIME, NULL_TIME, from_ms_f64, parse_rfc3339, to_ms_f64};
+use stream_processor_core::watermark::{END_OF_TIME, NO_WATERMARK};
+use stream_processor_core::wire::{Block, decode_rows, encode_rows};
+use stream_processor_core::{
+    Batch, Column, Engine, Error, KeyColumn, Options, PipelineSpec, Progress, RowColumn, Rows,
+};
+use wasm_bindgen::prelude::*;
+
+/// Stands for every time that is none; the engine refuses it as out of range and counts it.
+const NO_TIME: i64 = MAX_TIME + 1;
+
+/// An engine, its reader of text, and rows that had to leave its result buffer.
+#[wasm_bindgen]
+pub struct Processor {
+    spec: PipelineSpec,
+    engine: Engine,
+    /// Whether the last call stopped because the result buffer is full.
+    full: bool,
+    spilled: VecDeque<Block>,
+    spilled_rows: usize,
+    /// Scratch space of `push_columns`.
+    timestamps: Vec<i64>,
+    columns: Vec<Vec<f64>>,
+}
+
+#[wasm_bindgen]
+impl Processor {
+    /// Opens the pipeline that `spec` describes in JSON; `table_seed` is any number.
+    #[wasm_bindgen(constructor)]
+    pub fn new(spec: &str, table_seed: f64) -> Result<Processor, JsValue> {
+        let spec = PipelineSpec::from_json(spec).map_err(|error| thrown(&error.into()))?;
+        let options = Options { table_seed: table_seed.to_bits(), report_drops: false };
+        let engine = Engine::open(&spec, options).map_err(|error| thrown(&error))?;
+        Ok(Self {
+            spec,
+            engine,
+            full: false,
+            spilled: VecDeque::new(),
+            spilled_rows: 0,
+            timestamps: Vec::new(),
+            columns: Vec::new(),
+        })
+    }
+
+    /// The columns that the pipeline reads and writes, as JSON.
+    pub fn schema(&self) -> String {
+        let plan = self.engine.plan();
+        let input = plan.input.columns.iter();
+        let input = input.map(|column| json!({ "name": column.name, "required": column.required }));
+        let output = plan.output.columns.iter().map(|column| column.name.as_str());
+        json!({
+            "input": {
+                "timestamp": plan.input.timestamp,
+                "timestamp_unit": self.spec.source.timestamp_unit,
+                "key": plan.input.key,
+                "columns": input.collect::<Vec<_>>(),
+            },
+            "output": { "key": plan.output.key, "columns": output.collect::<Vec<_>>() },
+            "max_dictionary_keys": plan.limits.max_dictionary_keys,
+        })
+        .to_string()
+    }
+
+    /// Numbers keys, a JSON array, from `first_id` on; `reset` forgets all numbers before.
+    pub fn define_keys(&mut self, keys: &str, first_id: u32, reset: bool) -> Result<(), JsValue> {
+        let fields = self.engine.plan().input.key.len();
+        OwnedKeyDefinitions::from_json(keys, first_id, fields)
+            .and_then(|keys| self.engine.define_keys(&keys.as_definitions(reset)))
+            .map_err(|error| thrown(&error))
+    }
+
+    /// Takes events: times in milliseconds, numbers of keys (none where the pipeline has no key), a column for each field.
+    /// Returns how many it has taken.
+    pub fn push_columns(
+        &mut self,
+        timestamps_ms: &[f64],
+        key_ids: &[u32],
+        columns: Vec<Float64Array>,
+    ) -> Result<usize, JsValue> {
+        self.timestamps.clear();
+        self.timestamps.extend(timestamps_ms.iter().map(|ms| from_ms_f64(*ms).unwrap_or(NO_TIME)));
+        self.columns.resize_with(columns.len(), Vec::new);
+        for (column, from) in self.columns.iter_mut().zip(&columns) {
+            column.resize(from.length() as usize, 0.0);
+            from.copy_to(column);
+        }
+        let columns: Vec<_> = self.columns.iter().map(|column| Column::F64(column)).collect();
+        let keyed = !self.engine.plan().input.key.is_empty();
+        let pushed = self.engine.push(&Batch {
+            timestamps: &self.timestamps,
+            keys: if keyed { KeyColumn::Ids(key_ids) } else { KeyColumn::Unkeyed },
+            columns: &columns,
+            ordinals: None,
+            watermarks: None,
+        });
+        let pushed = pushed.map_err(|error| thrown(&error))?;
+        self.full = pushed.full;
+        Ok(pushed.consumed)
+    }
+
+    /// The times that `lines` of RFC 3339 text name, in milliseconds; NaN for a line that is no time.
+    pub fn parse_times(&self, lines: &str) -> Vec<f64> {
+        let times = lines.split('\n').map(|line| parse_rfc3339(line.as_bytes()));
+        times.map(|time| time.map_or(f64::NAN, to_ms_f64)).collect()
+    }
+
+    /// Moves the watermark.
+    pub fn advance_watermark(&mut self, ms: f64) -> Result<(), JsValue> {
+        let progress = self.engine.advance_watermark(time(ms)?);
+        self.note(progress)
+    }
+
+    /// Tells the time of day.
+    pub fn tick(&mut self, ms: f64) -> Result<(), JsValue> {
+        let progress = self.engine.tick(time(ms)?);
+        self.note(progress)
+    }
+
+    /// Ends the stream.
+    pub fn finish(&mut self) -> Result<(), JsValue> {
+        let progress = self.engine.finish();
+        self.note(progress)
+    }
+
+    /// Whether the last call stopped because the result buffer is full: poll or spill, then call again.
+    pub fn is_full(&self) -> bool {
+        self.full
+    }
+
+    /// Moves the rows that wait out of the result buffer, to be polled before any later ones.
+    pub fn spill(&mut self) {
+        let waiting = self.engine.waiting_rows();
+        if let Some(rows) = self.engine.poll(waiting) {
+            let mut block = Block::default();
+            encode_rows(&rows, &mut block);
+            self.spilled.push_back(block);
+            self.spilled_rows += waiting;
+        }
+    }
+
+    /// Rows that have been spilled and not yet polled.
+    pub fn spilled_rows(&self) -> usize {
+        self.spilled_rows
+    }
+
+    /// The next rows, about `max_rows`: their keys as one JSON text, then their columns; nothing if there are none.
+    pub fn poll(&mut self, max_rows: usize) -> Result<Option<Array>, JsValue> {
+        let fields = self.engine.plan().output.key.len();
+        self.next_rows(max_rows, |rows| columns_of(rows, fields))
+    }
+
+    /// The watermark in milliseconds; nothing before the first event and after the end.
+    pub fn watermark(&self) -> Option<f64> {
+        let watermark = self.engine.watermark();
+        (watermark != NO_WATERMARK && watermark != END_OF_TIME).then(|| to_ms_f64(watermark))
+    }
+
+    /// The time of day in milliseconds from which `tick` has something to do.
+    pub fn next_deadline(&self) -> Option<f64> {
+        self.engine.next_deadline().map(to_ms_f64)
+    }
+
+    /// What the engine has seen and done, as JSON.
+    pub fn stats(&self) -> String {
+        serde_json::to_string(&self.engine.stats()).unwrap_or_default()
+    }
+
+    /// The whole state, save rows that have been spilled.
+    pub fn snapshot(&mut self) -> Result<Vec<u8>, JsValue> {
+        self.engine.snapshot().map_err(|error| thrown(&error))
+    }
+
+    /// Goes on from a snapshot of the same pipeline; if that fails, nothing has changed.
+    pub fn restore(&mut self, snapshot: &[u8]) -> Result<(), JsValue> {
+        let restored = Engine::restore(&self.spec, self.engine.options(), snapshot);
+        self.engine = restored.map_err(|error| thrown(&error))?;
+        Ok(())
+    }
+}
+
+impl Processor {
+    fn note(&mut self, progress: Result<Progress, Error>) -> Result<(), JsValue> {
+        self.full = progress.map_err(|error| thrown(&error))? == Progress::Full;
+        Ok(())
+    }
+
+    /// Hands the next rows to `take`: those that have been spilled come first.
+    fn next_rows<T>(
+        &mut self,
+        max_rows: usize,
+        take: impl FnOnce(&Rows<'_>) -> T,
+    ) -> Result<Option<T>, JsValue> {
+        let Some(block) = self.spilled.pop_front() else {
+            return Ok(self.engine.poll(max_rows).map(|rows| take(&rows)));
+        };
+        let rows = decode_rows(block.as_bytes()).map_err(|error| thrown(&error))?;
+        self.spilled_rows -= rows.len();
+        Ok(Some(take(&rows)))
+    }
+}
+
+/// Keys and columns as JavaScript reads them fastest: one text and typed arrays.
+fn columns_of(rows: &Rows<'_>, fields: usize) -> Array {
+    let mut keys = Vec::new();
+    write_keys(rows, fields, &mut keys);
+    let array = Array::of1(&JsValue::from_str(&String::from_utf8_lossy(&keys)));
+    for column in &rows.columns {
+        let numbers = match column {
+            RowColumn::Time(times) => {
+                let ms = |time: &i64| if *time == NULL_TIME { f64::NAN } else { to_ms_f64(*time) };
+                Float64Array::from(times.iter().map(ms).collect::<Vec<_>>().as_slice())
+            }
+            RowColumn::Number(numbers) => Float64Array::from(*numbers),
+            _ => Float64Array::new_with_length(0),
+        };
+        array.push(&numbers);
+    }
+    array
+}
+
+fn time(ms: f64) -> Result<i64, JsValue> {
+    from_ms_f64(ms).map_err(|error| thrown_as("invalid_time", &error.to_string()))
+}
+
+/// The error as JavaScript throws it: an `Error` with a `code`, and with the `field` that a pipeline has wrong.
+fn thrown(error: &Error) -> JsValue {
+    let value = thrown_as(error.code(), &error.to_string());
+    if let Error::Spec(spec) = error {
+        set(&value, "field", spec.path());
+    }
+    value
+}
+
+fn thrown_as(code: &str, message: &str) -> JsValue {
+    let error = JsValue::from(JsError::new(message));
+    set(&error, "code", code);
+    error
+}
+
+fn set(object: &JsValue, name: &str, value: &str) {
+    // Only a frozen object refuses, and this one is new.
+    let _ = Reflect::set(object, &JsValue::from_str(name), &JsValue::from_str(value));
+}

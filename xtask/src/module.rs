@@ -1,0 +1,79 @@
+//! The module: compiled for wasm32, given its JavaScript glue, and compiled ahead of time for the host.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::Result;
+use wasm_bindgen_cli_support::Bindgen;
+
+use crate::run::{Stamp, cargo, read, run, run_quietly, target, write_if_changed};
+use crate::setup::{self, WASM_TARGET};
+
+/// The module that the npm package ships and the host runs.
+pub(crate) fn wasm() -> PathBuf {
+    target().join("module/stream_processor.wasm")
+}
+
+/// The same module, compiled ahead of time by wasmtime for this machine's kind.
+pub(crate) fn precompiled() -> PathBuf {
+    target().join("module/stream_processor.cwasm")
+}
+
+/// The generated JavaScript and its types.
+pub(crate) fn glue() -> [PathBuf; 2] {
+    ["glue.js", "glue.d.ts"].map(|name| target().join("module").join(name))
+}
+
+/// Builds the module and its glue.
+pub(crate) fn build() -> Result<()> {
+    setup::wasm_target()?;
+    let package = "stream-processor-wasm";
+    let build = ["build", "--quiet", "--package", package, "--profile", "module"];
+    run(cargo(&build).args(["--target", WASM_TARGET]))?;
+    let compiled = target().join(WASM_TARGET).join("module/stream_processor_wasm.wasm");
+    let stamp = Stamp::new("glue", include_str!("module.rs"), std::slice::from_ref(&compiled))?;
+    let [js, types] = glue();
+    if stamp.is_fresh(&[wasm(), js.clone(), types.clone()])? {
+        return Ok(());
+    }
+    let scratch = target().join("module/scratch");
+    bindgen(compiled)?.generate(&scratch)?;
+    write_if_changed(&wasm(), &read(&scratch.join("stream_processor_bg.wasm"))?)?;
+    write_if_changed(&js, &read(&scratch.join("stream_processor.js"))?)?;
+    write_if_changed(&types, &read(&scratch.join("stream_processor.d.ts"))?)?;
+    fs::remove_dir_all(&scratch)?;
+    stamp.set()
+}
+
+fn bindgen(compiled: PathBuf) -> Result<Bindgen> {
+    let mut bindgen = Bindgen::new();
+    bindgen.input_path(compiled).out_name("stream_processor").web(true)?.typescript(true);
+    // Where the module is found differs by platform: the wrapper's entry points know.
+    bindgen.omit_default_module_path(true);
+    // After a trap the wrapper starts a fresh instance.
+    bindgen.reset_state_function(true);
+    bindgen.remove_name_section(true).remove_producers_section(true);
+    Ok(bindgen)
+}
+
+/// Compiles the module ahead of time, with the very compiler and settings that the host starts it with.
+pub(crate) fn precompile() -> Result<()> {
+    let build = ["build", "--quiet", "--release", "--package", "stream-processor-module"];
+    run(&mut cargo(&build))?;
+    let compiler = target().join("release/stream-processor-module");
+    let stamp = Stamp::new("precompile", "1", &[wasm(), compiler.clone()])?;
+    if stamp.is_fresh(&[precompiled()])? {
+        return Ok(());
+    }
+    let scratch = target().join("module/stream_processor.cwasm.new");
+    run_quietly(std::process::Command::new(compiler).arg(wasm()).arg(&scratch))?;
+    write_if_changed(&precompiled(), &read(&scratch)?)?;
+    fs::remove_file(&scratch)?;
+    stamp.set()
+}
+
+/// What a module imports, as `module.name`.
+pub(crate) fn imports(wasm: &[u8]) -> Result<Vec<String>> {
+    let module = walrus::Module::from_buffer(wasm)?;
+    Ok(module.imports.iter().map(|import| format!("{}.{}", import.module, import.name)).collect())
+}

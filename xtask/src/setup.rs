@@ -1,0 +1,101 @@
+//! Installs what a fresh machine lacks, saying so in one line each.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::run::{Stamp, read, root, run_quietly};
+
+/// What the module is compiled for.
+pub(crate) const WASM_TARGET: &str = "wasm32-unknown-unknown";
+/// Where Debian puts the browser.
+pub(crate) const CHROMIUM: &str = "/usr/bin/chromium";
+
+/// The Rust target of the module; `rust-toolchain.toml` names it, but rustup may be told not to install by itself.
+pub(crate) fn wasm_target() -> Result<()> {
+    let sysroot = run_quietly(Command::new("rustc").args(["--print", "sysroot"]).current_dir(root()))?;
+    if Path::new(sysroot.trim()).join("lib/rustlib").join(WASM_TARGET).exists() {
+        return Ok(());
+    }
+    eprintln!("  setup   rustup target add {WASM_TARGET}");
+    let mut command = Command::new("rustup");
+    run_quietly(command.args(["target", "add", WASM_TARGET]).current_dir(root())).map(drop)
+}
+
+/// clippy and rustfmt, where the toolchain came without them.
+pub(crate) fn rust_components() -> Result<()> {
+    for component in ["clippy", "rustfmt"] {
+        let program = if component == "clippy" { "cargo-clippy" } else { "rustfmt" };
+        let mut probe = Command::new(program);
+        if run_quietly(probe.arg("--version").current_dir(root())).is_ok() {
+            continue;
+        }
+        eprintln!("  setup   rustup component add {component}");
+        let mut command = Command::new("rustup");
+        run_quietly(command.args(["component", "add", component]).current_dir(root()))?;
+    }
+    Ok(())
+}
+
+/// The npm packages that a folder's lock file lists.
+pub(crate) fn npm_packages(folder: &Path) -> Result<()> {
+    let lock = folder.join("package-lock.json");
+    let installed = folder.join("node_modules");
+    let name = folder.strip_prefix(root()).unwrap_or(folder).display().to_string();
+    let stamp = Stamp::new(&format!("npm-ci-{}", name.replace('/', "-")), "1", &[lock])?;
+    if stamp.is_fresh(&[installed])? {
+        return Ok(());
+    }
+    require_node()?;
+    eprintln!("  setup   npm ci in {name}");
+    let mut command = Command::new("npm");
+    command.args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(folder);
+    run_quietly(&mut command)?;
+    stamp.set()
+}
+
+/// Chromium, from Debian's packages.
+pub(crate) fn chromium() -> Result<PathBuf> {
+    if let Some(path) = std::env::var_os("CHROMIUM") {
+        return Ok(PathBuf::from(path));
+    }
+    if !Path::new(CHROMIUM).exists() {
+        eprintln!("  setup   apt-get install chromium (some 100 MB)");
+        apt_get(&["update"])?;
+        apt_get(&["install", "--yes", "--no-install-recommends", "chromium"])?;
+    }
+    if !Path::new(CHROMIUM).exists() {
+        bail!("there is no {CHROMIUM}: install Chromium and name its program in CHROMIUM");
+    }
+    Ok(PathBuf::from(CHROMIUM))
+}
+
+fn apt_get(arguments: &[&str]) -> Result<()> {
+    let is_root = run_quietly(Command::new("id").arg("-u"))?.trim() == "0";
+    let mut command = Command::new(if is_root { "apt-get" } else { "sudo" });
+    if !is_root {
+        command.args(["--non-interactive", "apt-get"]);
+    }
+    command.arg("--quiet").args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
+    run_quietly(&mut command)
+        .context("Chromium is missing and apt-get cannot install it: install it by hand and name its program in CHROMIUM")
+        .map(drop)
+}
+
+fn require_node() -> Result<()> {
+    let version = run_quietly(Command::new("node").arg("--version"))
+        .context("Node.js is missing: install version 20 or later")?;
+    let major = version.trim().trim_start_matches('v').split('.').next().unwrap_or_default();
+    if major.parse::<u32>().unwrap_or(0) < 20 {
+        bail!("Node.js is {}, but version 20 or later is needed", version.trim());
+    }
+    Ok(())
+}
+
+/// The version that the workspace gives all its parts.
+pub(crate) fn version() -> Result<String> {
+    let manifest = String::from_utf8(read(&root().join("Cargo.toml"))?)?;
+    let line = manifest.lines().find_map(|line| line.strip_prefix("version = "));
+    Ok(line.context("Cargo.toml names no version")?.trim_matches('"').to_string())
+}

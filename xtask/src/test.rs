@@ -1,0 +1,252 @@
+//! `cargo xtask test`: every check there is, counted over all languages.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use crate::run::{cargo, root, run_quietly, target, text};
+use crate::setup::{self, WASM_TARGET};
+use crate::{build, module, npm};
+
+/// One part of the whole: its name, and what it runs.
+struct Part {
+    name: &'static str,
+    run: fn() -> Result<Outcome>,
+}
+
+const PARTS: [Part; 10] = [
+    Part { name: "format", run: format },
+    Part { name: "core", run: core },
+    Part { name: "core-imports", run: core_imports },
+    Part { name: "bindings", run: bindings },
+    Part { name: "build", run: whole_build },
+    Part { name: "lint", run: lint },
+    Part { name: "host", run: host },
+    Part { name: "types", run: types },
+    Part { name: "node", run: node },
+    Part { name: "browser", run: browser },
+];
+
+/// What a part found.
+#[derive(Default)]
+struct Outcome {
+    passed: u64,
+    failed: u64,
+    /// What was printed, shown where something failed.
+    output: String,
+}
+
+impl Outcome {
+    fn add(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.output.push_str(&other.output);
+    }
+}
+
+/// Runs the parts whose names contain one of `filters`, all without one.
+pub(crate) fn test(filters: &[String]) -> Result<ExitCode> {
+    let is_wanted =
+        |part: &&Part| filters.is_empty() || filters.iter().any(|word| part.name.contains(word));
+    let parts: Vec<&Part> = PARTS.iter().filter(is_wanted).collect();
+    if parts.is_empty() {
+        let names = PARTS.map(|part| part.name).join(", ");
+        anyhow::bail!("no part is called {}; there are: {names}", filters.join(" or "));
+    }
+    let (mut passed, mut failed) = (0, 0);
+    for part in parts {
+        let start = Instant::now();
+        let outcome = (part.run)().unwrap_or_else(|error| could_not_run(&format!("{error:#}")));
+        report(part.name, &outcome, start.elapsed());
+        passed += outcome.passed;
+        failed += outcome.failed;
+    }
+    println!("{passed} passed, {failed} failed");
+    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn report(name: &str, outcome: &Outcome, took: Duration) {
+    let Outcome { passed, failed, output } = outcome;
+    if *failed > 0 {
+        println!("{}", output.trim_end());
+    }
+    let verdict = if *failed > 0 { format!("{failed} FAILED") } else { "ok".to_string() };
+    println!("  {name:<13} {passed:>5} passed  {:>6.1} s  {verdict}", took.as_secs_f64());
+}
+
+fn could_not_run(why: &str) -> Outcome {
+    Outcome { passed: 0, failed: 1, output: format!("could not run: {why}\n") }
+}
+
+fn format() -> Result<Outcome> {
+    setup::rust_components()?;
+    check(&mut cargo(&["fmt", "--all", "--check"]))
+}
+
+/// The engine, without anything else: in the profile of the dev loop.
+fn core() -> Result<Outcome> {
+    let package = ["--package", "stream-processor-core"];
+    let mut outcome = count(cargo(&["test", "--quiet", "--no-fail-fast"]).args(package))?;
+    outcome.add(check(cargo(&["check", "--quiet", "--no-default-features"]).args(package))?);
+    Ok(outcome)
+}
+
+/// The engine compiled alone to wasm imports nothing: no clock, no randomness, no files.
+fn core_imports() -> Result<Outcome> {
+    setup::wasm_target()?;
+    let package = ["--package", "stream-processor-core", "--crate-type", "cdylib"];
+    let mut command = cargo(&["rustc", "--quiet", "--lib", "--target", WASM_TARGET]);
+    run_quietly(command.args(package))?;
+    let path = target().join(WASM_TARGET).join("debug/stream_processor_core.wasm");
+    let wasm = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let found = module::imports(&wasm)?;
+    if found.is_empty() {
+        return Ok(Outcome { passed: 1, ..Outcome::default() });
+    }
+    let output = format!("the engine alone imports {}\n", found.join(", "));
+    Ok(Outcome { passed: 0, failed: 1, output })
+}
+
+/// The bindings as an ordinary library, and this build tool.
+fn bindings() -> Result<Outcome> {
+    let test = ["test", "--quiet", "--no-fail-fast", "--package"];
+    let mut outcome = count(cargo(&test).arg("stream-processor-wasm"))?;
+    outcome.add(count(cargo(&test).args(["xtask", "--profile", "xtask"]))?);
+    Ok(outcome)
+}
+
+fn whole_build() -> Result<Outcome> {
+    build::build()?;
+    Ok(Outcome { passed: 1, ..Outcome::default() })
+}
+
+/// After the build, since the host embeds what the build makes.
+fn lint() -> Result<Outcome> {
+    setup::rust_components()?;
+    let clippy = ["clippy", "--quiet", "--workspace", "--all-targets"];
+    let mut outcome = check(cargo(&clippy).args(["--release", "--", "-D", "warnings"]))?;
+    // The bindings' classes exist only there.
+    let wasm = ["clippy", "--quiet", "--package", "stream-processor-wasm", "--target", WASM_TARGET];
+    outcome.add(check(cargo(&wasm).args(["--", "-D", "warnings"]))?);
+    Ok(outcome)
+}
+
+/// All that needs wasmtime, in the one profile in which it is compiled anyway.
+fn host() -> Result<Outcome> {
+    build::build()?;
+    let mut command = cargo(&["test", "--quiet", "--no-fail-fast", "--release", "--workspace"]);
+    for package in ["stream-processor-core", "stream-processor-wasm", "xtask"] {
+        command.args(["--exclude", package]);
+    }
+    count(&mut command)
+}
+
+/// Programs that use the package, checked against the types that it ships.
+fn types() -> Result<Outcome> {
+    let project = consumer()?;
+    let mut outcome = Outcome::default();
+    for name in ["web", "node", "bare"] {
+        let config = project.join(format!("types/tsconfig.{name}.json"));
+        outcome.add(check(npm::tool("tsc").arg("--project").arg(config))?);
+    }
+    Ok(outcome)
+}
+
+fn node() -> Result<Outcome> {
+    let project = consumer()?;
+    let mut command = Command::new("node");
+    command.args(["--test", "--test-reporter=tap", "node/"]).current_dir(project);
+    count(command.env("VECTORS", vectors()))
+}
+
+fn browser() -> Result<Outcome> {
+    let chromium = setup::chromium()?;
+    let project = consumer()?;
+    let mut command = Command::new("node");
+    command.arg(npm::sources().join("tests/browser/run.mjs")).arg(project);
+    count(command.env("CHROMIUM", chromium).env("VECTORS", vectors()))
+}
+
+/// Inputs and the rows that every runtime must make of them.
+fn vectors() -> PathBuf {
+    root().join("tests/vectors")
+}
+
+/// An empty project into which the packed package is installed, as a user would.
+fn consumer() -> Result<PathBuf> {
+    module::build()?;
+    npm::build()?;
+    let project = target().join("npm/consumer");
+    if project.exists() {
+        fs::remove_dir_all(&project)?;
+    }
+    let tests = npm::sources().join("tests");
+    run_quietly(Command::new("cp").arg("-R").arg(tests).arg(&project))?;
+    let mut command = Command::new("npm");
+    command.args(["install", "--offline", "--no-audit", "--no-fund", "--loglevel=error"]);
+    run_quietly(command.arg(npm::tarball()).current_dir(&project))?;
+    Ok(project)
+}
+
+/// A command that only succeeds or fails: one check.
+fn check(command: &mut Command) -> Result<Outcome> {
+    let (success, output) = captured(command)?;
+    Ok(Outcome { passed: u64::from(success), failed: u64::from(!success), output })
+}
+
+/// A command that counts by itself; failing without a failed test counts as one.
+fn count(command: &mut Command) -> Result<Outcome> {
+    let (success, output) = captured(command)?;
+    let (passed, failed) = tally(&output);
+    let failed = if success { failed } else { failed.max(1) };
+    Ok(Outcome { passed, failed, output })
+}
+
+fn captured(command: &mut Command) -> Result<(bool, String)> {
+    let shown = text(command);
+    let output = command.stdin(Stdio::null()).output();
+    let output = output.with_context(|| format!("cannot start {shown}"))?;
+    let printed = [output.stdout, output.stderr].map(|b| String::from_utf8_lossy(&b).into_owned());
+    Ok((output.status.success(), format!("$ {shown}\n{}", printed.concat())))
+}
+
+/// Passed and failed tests by the summaries of `cargo test` and of node's test runner.
+fn tally(output: &str) -> (u64, u64) {
+    let (mut passed, mut failed) = (0, 0);
+    for line in output.lines() {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let number = |place: usize| words.get(place).and_then(|word| word.parse().ok()).unwrap_or(0);
+        match words.as_slice() {
+            ["test", "result:", _, _, "passed;", _, "failed;", ..] => {
+                passed += number(3);
+                failed += number(5);
+            }
+            ["#", "pass", _] => passed += number(2),
+            ["#", "fail" | "cancelled", _] => failed += number(2),
+            _ => {}
+        }
+    }
+    (passed, failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn summaries_of_both_runners_are_added_up() {
+        let cargo = "test result: FAILED. 3 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out";
+        let node = "# tests 9\n# pass 7\n# fail 2\n# cancelled 1\n# skipped 0";
+        assert_eq!(tally(&format!("{cargo}\n{node}\n{cargo}")), (13, 5));
+    }
+
+    #[test]
+    fn every_part_has_its_own_name() {
+        let mut names = PARTS.map(|part| part.name);
+        names.sort_unstable();
+        assert!(names.windows(2).all(|pair| pair[0] != pair[1]));
+    }
+}
