@@ -59,12 +59,20 @@ pub fn push_str(key: &mut Vec<u8>, value: &str) {
     key.push(END);
 }
 
-/// Appends a string field from UTF-8 text without U+0000 and U+0001.
+/// Appends a string field: `text[start..end]`, which is UTF-8 without U+0000 and U+0001.
 #[cfg(feature = "text")]
 #[inline]
-pub(crate) fn push_plain_str(key: &mut Vec<u8>, utf8: &[u8]) {
+pub(crate) fn push_plain_str(key: &mut Vec<u8>, text: &[u8], start: usize, end: usize) {
     key.push(STRING);
-    key.extend_from_slice(utf8);
+    // A copy of 16 bytes, cut afterwards, is a move or two; a copy of any length is a call.
+    match text.get(start..).and_then(|text| text.first_chunk::<16>()) {
+        Some(chunk) if end - start <= chunk.len() => {
+            let before = key.len();
+            key.extend_from_slice(chunk);
+            key.truncate(before + end - start);
+        }
+        _ => key.extend_from_slice(text.get(start..end).unwrap_or(&[])),
+    }
     key.push(END);
 }
 

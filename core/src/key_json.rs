@@ -16,20 +16,25 @@ pub struct OwnedKeyDefinitions {
 }
 
 impl OwnedKeyDefinitions {
-    /// Reads a JSON array of keys, numbered from `first_id` on. A key is a string, a number or a boolean, or an array of
+    /// Reads a JSON array of keys and gives them `ids` in turn. A key is a string, a number or a boolean, or an array of
     /// such where the pipeline has several key fields.
     /// ```
     /// use stream_processor_core::key_json::OwnedKeyDefinitions;
-    /// assert!(OwnedKeyDefinitions::from_json(r#"[["eu", 7], ["us", 7]]"#, 0, 2).is_ok());
-    /// assert!(OwnedKeyDefinitions::from_json(r#"["eu", null]"#, 0, 1).is_err());
+    /// assert!(OwnedKeyDefinitions::from_json(r#"[["eu", 7], ["us", 7]]"#, 0.., 2).is_ok());
+    /// assert!(OwnedKeyDefinitions::from_json(r#"["eu", null]"#, 0.., 1).is_err());
     /// ```
     ///
     /// # Errors
     /// [`Error::InvalidKey`] for a key of another form, [`Error::MalformedBlock`] for text that is no array of keys.
-    pub fn from_json(text: &str, first_id: u32, fields: usize) -> Result<Self, Error> {
+    pub fn from_json(
+        text: &str,
+        ids: impl IntoIterator<Item = u32>,
+        fields: usize,
+    ) -> Result<Self, Error> {
         const TOO_LONG: Error = Error::MalformedBlock("the keys are too many or too long");
         let keys: Vec<Value> = serde_json::from_str(text)
             .map_err(|_| Error::MalformedBlock("the keys are no JSON array"))?;
+        let mut ids = ids.into_iter();
         let mut definitions = Self { offsets: vec![0], ..Self::default() };
         for (index, key) in keys.iter().enumerate() {
             let values = match key {
@@ -41,8 +46,7 @@ impl OwnedKeyDefinitions {
             if !valid {
                 return Err(Error::InvalidKey { index, fields });
             }
-            let id = u32::try_from(index).ok().and_then(|index| first_id.checked_add(index));
-            definitions.ids.push(id.ok_or(TOO_LONG)?);
+            definitions.ids.push(ids.next().ok_or(TOO_LONG)?);
             let end = u32::try_from(definitions.bytes.len()).map_err(|_| TOO_LONG)?;
             definitions.offsets.push(end);
         }
@@ -100,7 +104,7 @@ mod tests {
 
     fn there_and_back(text: &str, fields: usize) -> String {
         let OwnedKeyDefinitions { ids, offsets, bytes } =
-            OwnedKeyDefinitions::from_json(text, 5, fields).unwrap();
+            OwnedKeyDefinitions::from_json(text, 5.., fields).unwrap();
         assert!(ids.iter().zip(5..).all(|(id, expected)| *id == expected));
         let firing = vec![0; ids.len()];
         let rows =
@@ -123,11 +127,11 @@ mod tests {
         for (text, fields) in
             [("[null]", 1), ("[[1]]", 1), ("[1]", 2), ("[[1,2,3]]", 2), ("[1]", 0)]
         {
-            let error = OwnedKeyDefinitions::from_json(text, 0, fields).unwrap_err();
+            let error = OwnedKeyDefinitions::from_json(text, 0.., fields).unwrap_err();
             assert_eq!(error, Error::InvalidKey { index: 0, fields }, "{text}");
         }
         assert_eq!(
-            OwnedKeyDefinitions::from_json("{}", 0, 1).unwrap_err().code(),
+            OwnedKeyDefinitions::from_json("{}", 0.., 1).unwrap_err().code(),
             "malformed_block"
         );
     }

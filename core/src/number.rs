@@ -59,9 +59,8 @@ fn small_integer(value: f64) -> Option<i64> {
 /// and for a number too large for a finite double.
 #[must_use]
 pub fn parse_f64(text: &[u8]) -> Option<f64> {
-    if let Ok((number, end)) = scan_json_number(text, 0)
-        && end == text.len()
-    {
+    let mut number = ScannedNumber::default();
+    if scan_json_number(text, 0, &mut number) == Ok(text.len()) {
         return number.to_f64(text);
     }
     Decimal::parse(text)?;
@@ -76,7 +75,7 @@ fn parse_by_std(text: &[u8]) -> Option<f64> {
 }
 
 /// A JSON number as its scan found it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct ScannedNumber {
     /// Whether a minus sign stands before it.
     pub(crate) negative: bool,
@@ -92,7 +91,7 @@ impl ScannedNumber {
     /// The nearest double of the number whose text is `text`; `None` beyond the finite ones.
     #[inline]
     #[allow(clippy::cast_precision_loss, reason = "the mantissa is compared with 2^53 before")]
-    pub(crate) fn to_f64(self, text: &[u8]) -> Option<f64> {
+    pub(crate) fn to_f64(&self, text: &[u8]) -> Option<f64> {
         // Clinger's fast path: both operands are exact, so the one rounding of the result is the right one.
         if self.exact && self.mantissa <= MAX_EXACT_MANTISSA {
             let power = usize::try_from(self.exponent.unsigned_abs()).ok();
@@ -107,7 +106,7 @@ impl ScannedNumber {
 
     /// The number, if it was written as a plain integer that fits.
     #[inline]
-    pub(crate) fn to_i64(self) -> Option<i64> {
+    pub(crate) fn to_i64(&self) -> Option<i64> {
         if !self.exact || self.exponent != 0 {
             return None;
         }
@@ -116,16 +115,19 @@ impl ScannedNumber {
     }
 }
 
-/// Scans the number of strict JSON that starts at `start` of `bytes`; gives it and where it ends.
+/// Scans the number of strict JSON that starts at `start` of `bytes` into `number`; gives its end.
+///
+/// (Writing each part where it is to stay avoids copies of the whole, which stall on the parts' stores.)
 ///
 /// # Errors
 ///
 /// Where the text stops being a number.
-#[inline]
+#[inline(always)]
 pub(crate) fn scan_json_number(
     bytes: &[u8],
     start: usize,
-) -> Result<(ScannedNumber, usize), usize> {
+    number: &mut ScannedNumber,
+) -> Result<usize, usize> {
     let mut at = start;
     let negative = bytes.get(at) == Some(&b'-');
     at += usize::from(negative);
@@ -157,8 +159,12 @@ pub(crate) fn scan_json_number(
         exponent = exponent.saturating_add(written);
         at = end;
     }
+    number.negative = negative;
     // 19 digits always fit a u64; leading zeros count too, which only costs such numbers the fast path.
-    Ok((ScannedNumber { negative, exact: digits <= 19, mantissa, exponent }, at))
+    number.exact = digits <= 19;
+    number.mantissa = mantissa;
+    number.exponent = exponent;
+    Ok(at)
 }
 
 /// Scans digits from `at`, shifting them into `mantissa` (which wraps when they are too many); gives their end.
@@ -498,7 +504,7 @@ mod tests {
 
     #[test]
     fn a_strict_scan_stops_where_json_ends() {
-        let scan = |text: &str| scan_json_number(text.as_bytes(), 0).map(|(_, end)| end);
+        let scan = |text: &str| scan_json_number(text.as_bytes(), 0, &mut ScannedNumber::default());
         assert_eq!(scan("12.34,"), Ok(5));
         assert_eq!(scan("-1e-5]"), Ok(5));
         assert_eq!(scan("0123"), Err(1));

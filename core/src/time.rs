@@ -204,16 +204,18 @@ fn days_of(year: i64, month: Option<i64>, day: Option<i64>) -> Result<i64, TimeE
 /// and [`MAX_TIME`].
 #[inline]
 pub fn parse_decimal_time(text: &[u8], unit: TimeUnit) -> Result<i64, TimeError> {
-    match scan_json_number(text, 0) {
-        Ok((number, end)) if end == text.len() => scanned_time(number, text, unit),
-        _ => exact_time(text, unit),
+    let mut number = ScannedNumber::default();
+    if scan_json_number(text, 0, &mut number) == Ok(text.len()) {
+        scanned_time(&number, text, unit)
+    } else {
+        exact_time(text, unit)
     }
 }
 
 /// The time that a scanned number stands for; `text` is its text.
 #[inline]
 pub(crate) fn scanned_time(
-    number: ScannedNumber,
+    number: &ScannedNumber,
     text: &[u8],
     unit: TimeUnit,
 ) -> Result<i64, TimeError> {

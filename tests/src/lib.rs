@@ -1,1 +1,76 @@
-//! .
+//! What the tests across crates share: the conformance vectors and where the built pieces lie.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+/// One conformance vector of `tests/vectors`.
+pub struct Vector {
+    /// The vector's name.
+    pub name: String,
+    /// The pipeline, as JSON.
+    pub spec: Value,
+    /// The text that goes in.
+    pub input: Vec<u8>,
+    /// What is due: `rows` as text, and counters.
+    pub expected: Value,
+}
+
+/// Every vector, by name.
+///
+/// # Panics
+/// Where a vector cannot be read: the tests have nothing to test then.
+#[must_use]
+pub fn vectors() -> Vec<Vector> {
+    let folder = root().join("tests/vectors");
+    let files = std::fs::read_dir(&folder).expect("tests/vectors").flatten().map(|file| file.path());
+    let mut files: Vec<PathBuf> =
+        files.filter(|path| path.extension().is_some_and(|end| end == "json")).collect();
+    files.sort();
+    assert!(files.len() >= 10, "{} has its vectors", folder.display());
+    files.iter().map(|path| vector(path)).collect()
+}
+
+fn vector(path: &Path) -> Vector {
+    let text = std::fs::read(path).expect("a vector");
+    let mut vector: Value = serde_json::from_slice(&text).expect("a vector is JSON");
+    let input = match vector["input"]["file"].as_str() {
+        Some(file) => std::fs::read(root().join("tests").join(file)).expect("the vector's input"),
+        None => vector["input"]["text"].as_str().unwrap_or_default().into(),
+    };
+    Vector {
+        name: vector["name"].as_str().unwrap_or_default().to_owned(),
+        spec: vector["spec"].take(),
+        input,
+        expected: vector["expected"].take(),
+    }
+}
+
+/// The workspace's folder.
+#[must_use]
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new(".")).to_owned()
+}
+
+/// The module, as `cargo xtask build` leaves it.
+///
+/// # Panics
+/// Where it is not built.
+#[must_use]
+pub fn module() -> Vec<u8> {
+    let path = root().join("target/module/stream_processor.wasm");
+    std::fs::read(&path).unwrap_or_else(|error| {
+        panic!("{}: {error}; `cargo xtask build` makes it", path.display())
+    })
+}
+
+/// The program, as `cargo xtask build` leaves it.
+///
+/// # Panics
+/// Where it is not built.
+#[must_use]
+pub fn program() -> PathBuf {
+    let path = root().join("target/release/stream-processor");
+    assert!(path.exists(), "{} is missing; `cargo xtask build` makes it", path.display());
+    path
+}

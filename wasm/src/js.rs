@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use js_sys::{Array, Error as JsError, Float64Array, Reflect};
 use serde_json::json;
 use stream_processor_core::key_json::{OwnedKeyDefinitions, write_keys};
+use stream_processor_core::text::{Feed, Format, write_rows};
 use stream_processor_core::time::{MAX_TIME, NULL_TIME, from_ms_f64, parse_rfc3339, to_ms_f64};
 use stream_processor_core::watermark::{END_OF_TIME, NO_WATERMARK};
 use stream_processor_core::wire::{Block, decode_rows, encode_rows};
@@ -16,11 +17,12 @@ use wasm_bindgen::prelude::*;
 /// Stands for every time that is none; the engine refuses it as out of range and counts it.
 const NO_TIME: i64 = MAX_TIME + 1;
 
-/// An engine, its reader of text, and rows that had to leave its result buffer.
+/// An engine, what feeds it with text, and rows that had to leave its result buffer.
 #[wasm_bindgen]
 pub struct Processor {
     spec: PipelineSpec,
     engine: Engine,
+    feed: Feed,
     /// Whether the last call stopped because the result buffer is full.
     full: bool,
     spilled: VecDeque<Block>,
@@ -36,9 +38,11 @@ impl Processor {
     #[wasm_bindgen(constructor)]
     pub fn new(spec: &str, table_seed: f64) -> Result<Processor, JsValue> {
         let spec = PipelineSpec::from_json(spec).map_err(|error| thrown(&error.into()))?;
-        let options = Options { table_seed: table_seed.to_bits(), report_drops: false };
+        let table_seed = table_seed.to_bits();
+        let options = Options { table_seed, report_drops: false };
         let engine = Engine::open(&spec, options).map_err(|error| thrown(&error))?;
         Ok(Self {
+            feed: Feed::new(&spec, engine.plan(), table_seed),
             spec,
             engine,
             full: false,
@@ -68,15 +72,16 @@ impl Processor {
         .to_string()
     }
 
-    /// Numbers keys, a JSON array, from `first_id` on; `reset` forgets all numbers before.
-    pub fn define_keys(&mut self, keys: &str, first_id: u32, reset: bool) -> Result<(), JsValue> {
+    /// Gives the keys of a JSON array the ids `first_id`, `first_id` + 2 and so on, which must be even: the odd ones are
+    /// those of [`Feed`].
+    pub fn define_keys(&mut self, keys: &str, first_id: u32) -> Result<(), JsValue> {
         let fields = self.engine.plan().input.key.len();
-        OwnedKeyDefinitions::from_json(keys, first_id, fields)
-            .and_then(|keys| self.engine.define_keys(&keys.as_definitions(reset)))
+        OwnedKeyDefinitions::from_json(keys, (first_id..).step_by(2), fields)
+            .and_then(|keys| self.engine.define_keys(&keys.as_definitions(false)))
             .map_err(|error| thrown(&error))
     }
 
-    /// Takes events: times in milliseconds, numbers of keys (none where the pipeline has no key), a column for each field.
+    /// Takes events: times in milliseconds, ids of keys (none where the pipeline has no key), a column for each field.
     /// Returns how many it has taken.
     pub fn push_columns(
         &mut self,
@@ -111,22 +116,43 @@ impl Processor {
         times.map(|time| time.map_or(f64::NAN, to_ms_f64)).collect()
     }
 
+    /// Takes a piece of NDJSON, always whole.
+    pub fn push_ndjson(&mut self, piece: &[u8]) -> Result<(), JsValue> {
+        let progress = self.feed.push(&mut self.engine, piece);
+        self.note(progress).map(drop)
+    }
+
+    /// Goes on with text that was taken before the result buffer was full.
+    pub fn resume_ndjson(&mut self) -> Result<(), JsValue> {
+        let progress = self.feed.resume(&mut self.engine);
+        self.note(progress).map(drop)
+    }
+
+    /// Whether text waits for the rest of its line.
+    pub fn has_partial_line(&self) -> bool {
+        !self.feed.is_empty()
+    }
+
     /// Moves the watermark.
     pub fn advance_watermark(&mut self, ms: f64) -> Result<(), JsValue> {
         let progress = self.engine.advance_watermark(time(ms)?);
-        self.note(progress)
+        self.note(progress).map(drop)
     }
 
     /// Tells the time of day.
     pub fn tick(&mut self, ms: f64) -> Result<(), JsValue> {
         let progress = self.engine.tick(time(ms)?);
-        self.note(progress)
+        self.note(progress).map(drop)
     }
 
-    /// Ends the stream.
+    /// Ends the text and the stream.
     pub fn finish(&mut self) -> Result<(), JsValue> {
-        let progress = self.engine.finish();
-        self.note(progress)
+        let progress = self.feed.end(&mut self.engine);
+        if self.note(progress)? == Progress::Done {
+            let progress = self.engine.finish();
+            self.note(progress)?;
+        }
+        Ok(())
     }
 
     /// Whether the last call stopped because the result buffer is full: poll or spill, then call again.
@@ -156,6 +182,16 @@ impl Processor {
         self.next_rows(max_rows, |rows| columns_of(rows, fields))
     }
 
+    /// The next rows, about `max_rows`, as NDJSON; nothing if there are none.
+    pub fn poll_ndjson(&mut self, max_rows: usize) -> Result<Option<Vec<u8>>, JsValue> {
+        let schema = self.engine.plan().output.clone();
+        self.next_rows(max_rows, |rows| {
+            let mut text = Vec::new();
+            write_rows(Format::Ndjson, &schema, rows, &mut text);
+            text
+        })
+    }
+
     /// The watermark in milliseconds; nothing before the first event and after the end.
     pub fn watermark(&self) -> Option<f64> {
         let watermark = self.engine.watermark();
@@ -172,7 +208,7 @@ impl Processor {
         serde_json::to_string(&self.engine.stats()).unwrap_or_default()
     }
 
-    /// The whole state, save rows that have been spilled.
+    /// The whole state, save rows that have been spilled and a line that is not whole.
     pub fn snapshot(&mut self) -> Result<Vec<u8>, JsValue> {
         self.engine.snapshot().map_err(|error| thrown(&error))
     }
@@ -186,9 +222,10 @@ impl Processor {
 }
 
 impl Processor {
-    fn note(&mut self, progress: Result<Progress, Error>) -> Result<(), JsValue> {
-        self.full = progress.map_err(|error| thrown(&error))? == Progress::Full;
-        Ok(())
+    fn note(&mut self, progress: Result<Progress, Error>) -> Result<Progress, JsValue> {
+        let progress = progress.map_err(|error| thrown(&error))?;
+        self.full = progress == Progress::Full;
+        Ok(progress)
     }
 
     /// Hands the next rows to `take`: those that have been spilled come first.

@@ -12,6 +12,7 @@ use crate::error::Error;
 use crate::frame::Frame;
 use crate::keys::Keys;
 use crate::plan::Plan;
+use crate::reject::RejectReason;
 use crate::rows::Rows;
 use crate::spec::PipelineSpec;
 use crate::stages::{self, Stage};
@@ -305,6 +306,12 @@ impl Engine {
     pub fn drops(&mut self, max: usize) -> Vec<Dropped> {
         self.revision += 1;
         self.drops.take(max)
+    }
+
+    /// Counts an event that a reader refused before it could be pushed.
+    pub fn count_rejected(&mut self, reason: RejectReason) {
+        self.revision += 1;
+        self.source.count_rejected(reason);
     }
 
     /// Lets go of the rows that were handed out.

@@ -319,14 +319,18 @@ impl Engine {
     }
 
     fn refuse(&mut self, ordinal: u64, reason: RejectReason, watermark: i64) {
-        if let Some(count) = self.source.rejected.get_mut(reason.number()) {
-            *count += 1;
-        }
+        self.source.count_rejected(reason);
         self.drops.push(Dropped { ordinal, reason, stage: None, watermark, window_end: None });
     }
 }
 
 impl Source {
+    pub(super) fn count_rejected(&mut self, reason: RejectReason) {
+        if let Some(count) = self.rejected.get_mut(reason.number()) {
+            *count += 1;
+        }
+    }
+
     fn count_accepted(&mut self, listed: Option<&[u64]>, events: usize) {
         self.accepted += events as u64;
         self.next_ordinal = match listed.and_then(<[u64]>::last) {

@@ -21,8 +21,16 @@ pub(super) fn print(spec: &PipelineSpec) -> String {
     toml::to_string(spec).unwrap_or_default()
 }
 
+impl SpecError {
+    /// The same error with the line of its field, or of the nearest table around it, in the TOML text it came from.
+    #[must_use]
+    pub fn located_in(self, text: &str) -> Self {
+        locate(text, self)
+    }
+}
+
 /// Adds the line of the field that `error` names, or of the nearest table around it.
-pub(crate) fn locate(text: &str, error: SpecError) -> SpecError {
+fn locate(text: &str, error: SpecError) -> SpecError {
     let Ok(document) = DeTable::parse(text) else { return error };
     match offset(document.get_ref(), document.span().start, error.path()) {
         Some(at) => error.at_line(line_of(text, at)),

@@ -147,7 +147,7 @@ impl Csv {
                 Some(_) => return self.read_quoted(bytes, start, end, slots),
             };
             if let Some(slot) = header.get(fields).and_then(|&slot| slots.get_mut(slot)) {
-                *slot = Value::new(Kind::Text, field_start, field_end);
+                slot.set(Kind::Text, field_start, field_end);
             }
             fields += 1;
             if byte != Some(&b',') {
@@ -197,7 +197,7 @@ impl Csv {
         for (column, &to) in self.ends.iter().take(fields).enumerate() {
             let slot = self.header.as_ref().and_then(|header| header.get(column));
             if let Some(slot) = slot.and_then(|&slot| slots.get_mut(slot)) {
-                *slot = Value::new(Kind::Text, from, to);
+                slot.set(Kind::Text, from, to);
             }
             from = to;
         }

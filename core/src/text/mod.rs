@@ -30,6 +30,7 @@
 mod collect;
 mod csv;
 mod events;
+mod feed;
 mod names;
 mod ndjson;
 mod reader;
@@ -40,6 +41,7 @@ mod writer;
 
 pub use csv::HeaderError;
 pub use events::{EventBuffer, NewKeys, Span};
+pub use feed::Feed;
 pub use reader::{Reader, ReaderOptions};
 pub use rejection::{FieldRole, Rejection};
 pub use writer::{write_csv_header, write_rows};

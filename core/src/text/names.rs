@@ -1,6 +1,6 @@
 //! Which fields of a line the pipeline needs: looked up by guessing that the line is laid out as the one before.
 
-use super::scan::{Scanner, SyntaxError, unescape};
+use super::scan::{Scanner, unescape};
 use super::value::Kind;
 
 /// No slot: a field that nobody needs.
@@ -23,41 +23,37 @@ impl Names {
 
     /// Goes behind the name of the line's member number `member`, its colon and white space: the slot of its value.
     #[inline]
-    pub(super) fn read(
-        &mut self,
-        scanner: &mut Scanner<'_>,
-        member: usize,
-    ) -> Result<usize, SyntaxError> {
+    pub(super) fn read(&mut self, scanner: &mut Scanner<'_>, member: usize) -> Option<usize> {
         if let Some(guess) = self.guesses.get(member)
             && guess.is_at(scanner.bytes, scanner.at)
         {
             scanner.at += guess.length;
             scanner.skip_space();
-            return Ok(guess.slot);
+            return Some(guess.slot);
         }
         self.look_up(scanner, member)
     }
 
     #[cold]
-    fn look_up(&mut self, scanner: &mut Scanner<'_>, member: usize) -> Result<usize, SyntaxError> {
+    fn look_up(&mut self, scanner: &mut Scanner<'_>, member: usize) -> Option<usize> {
         let start = scanner.at;
-        let name = scanner.name()?;
-        let text = name.text(scanner.bytes);
-        let slot = if name.kind == Kind::EscapedString {
+        let (kind, end) = scanner.name()?;
+        let text = scanner.bytes.get(start + 1..end).unwrap_or(&[]);
+        let slot = if kind == Kind::EscapedString {
             let mut unescaped = Vec::with_capacity(text.len());
             unescape(text, &mut unescaped);
             self.slot(&unescaped)
         } else {
             self.slot(text)
         };
-        let guess = Guess::new(scanner.bytes.get(start..name.end + 2).unwrap_or(&[]), slot);
+        let guess = Guess::new(scanner.bytes.get(start..end + 2).unwrap_or(&[]), slot);
         match self.guesses.get_mut(member) {
             Some(old) => *old = guess,
             // Members come in order, so this one is next.
             None if member < MAX_GUESSES => self.guesses.push(guess),
             None => {}
         }
-        Ok(slot)
+        Some(slot)
     }
 
     fn slot(&self, name: &[u8]) -> usize {

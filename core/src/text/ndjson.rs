@@ -2,7 +2,7 @@
 
 use super::names::Names;
 use super::scan::{MAX_DEPTH, Scanner, SyntaxError};
-use super::value::Value;
+use super::value::{Kind, Value};
 use memchr::memchr;
 
 /// What a line turned out to be.
@@ -23,56 +23,53 @@ pub(super) fn scan_line(
     names: &mut Names,
     slots: &mut [Value],
 ) -> Line {
-    slots.fill(Value::MISSING);
+    slots.iter_mut().for_each(|slot| slot.kind = Kind::Missing);
     let mut scanner = Scanner::new(bytes, start);
     scanner.skip_space();
-    let scanned = if scanner.peek() == Some(b'{') {
-        object(&mut scanner, names, slots).map(|()| true)
+    let is_object = scanner.peek() == Some(b'{');
+    let scanned = if is_object {
+        object(&mut scanner, names, slots)
     } else {
-        scanner.value(MAX_DEPTH).map(|_| false)
+        scanner.value(MAX_DEPTH, &mut { Value::MISSING })
     };
-    let scanned = scanned.and_then(|is_object| {
+    let ended = scanned.and_then(|()| {
         scanner.skip_space();
         match scanner.peek() {
-            Some(b'\n') | None => Ok(is_object),
-            Some(_) => scanner.error("the end of the line"),
+            Some(b'\n') | None => Some(()),
+            Some(_) => scanner.fail("the end of the line"),
         }
     });
-    match scanned {
-        Ok(true) => Line::Object { end: scanner.at, check_utf8: scanner.may_be_beyond_ascii() },
-        Ok(false) => Line::Other,
-        Err(error) => Line::Broken(error),
+    match ended {
+        None => Line::Broken(scanner.into_error()),
+        Some(()) if is_object => {
+            Line::Object { end: scanner.at, check_utf8: scanner.may_be_beyond_ascii() }
+        }
+        Some(()) => Line::Other,
     }
 }
 
 /// Scans the object at the scanner's place.
 #[inline]
-fn object(
-    scanner: &mut Scanner<'_>,
-    names: &mut Names,
-    slots: &mut [Value],
-) -> Result<(), SyntaxError> {
+fn object(scanner: &mut Scanner<'_>, names: &mut Names, slots: &mut [Value]) -> Option<()> {
+    let mut unneeded = Value::MISSING;
     scanner.at += 1;
     scanner.skip_space();
     if scanner.peek() == Some(b'}') {
         scanner.at += 1;
-        return Ok(());
+        return Some(());
     }
     let mut member = 0;
     loop {
         let slot = names.read(scanner, member)?;
-        let value = scanner.value(MAX_DEPTH - 1)?;
-        if let Some(slot) = slots.get_mut(slot) {
-            *slot = value;
-        }
+        scanner.value(MAX_DEPTH - 1, slots.get_mut(slot).unwrap_or(&mut unneeded))?;
         scanner.skip_space();
         match scanner.peek() {
             Some(b',') => scanner.at += 1,
             Some(b'}') => {
                 scanner.at += 1;
-                return Ok(());
+                return Some(());
             }
-            _ => return scanner.error("',' or '}'"),
+            _ => return scanner.fail("',' or '}'"),
         }
         scanner.skip_space();
         member += 1;

@@ -18,17 +18,21 @@ pub(super) struct SyntaxError {
     pub(super) expected: &'static str,
 }
 
-/// A scanner's place in its bytes.
+/// A scanner's place in its bytes. Where a scan fails it gives `None` and stays at the place of the error.
+///
+/// Results are small, and values are written where they are to stay: what fits registers is not copied through memory.
 pub(super) struct Scanner<'a> {
     pub(super) bytes: &'a [u8],
     pub(super) at: usize,
     /// The bytes of strings seen so far, or'ed: tells whether any was beyond ASCII.
     seen: u64,
+    /// After a failure, what would have been right.
+    expected: &'static str,
 }
 
 impl<'a> Scanner<'a> {
     pub(super) fn new(bytes: &'a [u8], at: usize) -> Self {
-        Self { bytes, at, seen: 0 }
+        Self { bytes, at, seen: 0, expected: "" }
     }
 
     /// Whether strings hold bytes beyond ASCII. May say so for the sake of bytes shortly after a string.
@@ -36,13 +40,21 @@ impl<'a> Scanner<'a> {
         self.seen & HIGH_BITS != 0
     }
 
+    /// The error after a failure.
+    pub(super) fn into_error(self) -> SyntaxError {
+        SyntaxError { at: self.at, expected: self.expected }
+    }
+
+    /// Fails for want of what was `expected` here.
+    #[cold]
+    pub(super) fn fail<T>(&mut self, expected: &'static str) -> Option<T> {
+        self.expected = expected;
+        None
+    }
+
     #[inline]
     pub(super) fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
-    }
-
-    pub(super) fn error<T>(&self, expected: &'static str) -> Result<T, SyntaxError> {
-        Err(SyntaxError { at: self.at, expected })
     }
 
     #[inline]
@@ -52,30 +64,29 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Goes behind a string whose opening quote has been taken: its text between the quotes, and whether it has escapes.
-    #[inline]
-    pub(super) fn string(&mut self) -> Result<Value, SyntaxError> {
-        let start = self.at;
+    /// Goes behind a string whose opening quote has been taken: tells whether it has escapes.
+    #[inline(always)]
+    fn string(&mut self) -> Option<Kind> {
         let mut kind = Kind::String;
         loop {
             self.skip_plain();
             match self.peek() {
                 Some(b'"') => {
                     self.at += 1;
-                    return Ok(Value::new(kind, start, self.at - 1));
+                    return Some(kind);
                 }
                 Some(b'\\') => {
                     kind = Kind::EscapedString;
                     self.escape()?;
                 }
                 Some(0..=0x1f) => {
-                    return self.error("an escape such as \\n for a control character");
+                    return self.fail("an escape such as \\n for a control character");
                 }
                 Some(byte) => {
                     self.seen |= u64::from(byte);
                     self.at += 1;
                 }
-                None => return self.error("the string's closing quote"),
+                None => return self.fail("the string's closing quote"),
             }
         }
     }
@@ -102,96 +113,108 @@ impl<'a> Scanner<'a> {
 
     /// Goes behind the escape at the backslash. Escaped surrogates must stand in pairs.
     #[cold]
-    fn escape(&mut self) -> Result<(), SyntaxError> {
+    fn escape(&mut self) -> Option<()> {
         self.at += 1;
         match self.peek() {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 1,
-            Some(b'u') => match self.unicode_escape()? {
-                0xdc00..=0xdfff => {
-                    return self.error("no low surrogate without a high one before it");
-                }
-                0xd800..=0xdbff => {
-                    let at = self.at;
-                    let low = self.bytes.get(at..at + 2) == Some(b"\\u") && {
-                        self.at += 1;
-                        (0xdc00..=0xdfff).contains(&self.unicode_escape()?)
-                    };
-                    if !low {
-                        self.at = at;
-                        return self.error("the low surrogate that belongs to the high one");
+            Some(b'u') => {
+                let start = self.at;
+                match self.unicode_escape()? {
+                    0xdc00..=0xdfff => {
+                        self.at = start;
+                        return self.fail("a high surrogate before this low one");
                     }
+                    0xd800..=0xdbff => self.low_surrogate()?,
+                    _ => {}
                 }
-                _ => {}
-            },
-            _ => return self.error("an escape: one of \" \\ / b f n r t u"),
+            }
+            _ => return self.fail("an escape: one of \" \\ / b f n r t u"),
         }
-        Ok(())
+        Some(())
+    }
+
+    /// Goes behind the escape that has to follow a high surrogate.
+    fn low_surrogate(&mut self) -> Option<()> {
+        let start = self.at;
+        if self.bytes.get(start..start + 2) == Some(b"\\u") {
+            self.at += 1;
+            if let 0xdc00..=0xdfff = self.unicode_escape()? {
+                return Some(());
+            }
+            self.at = start;
+        }
+        self.fail("the low surrogate that belongs to the high one")
     }
 
     /// Goes behind `uXXXX`: the code unit.
-    fn unicode_escape(&mut self) -> Result<u16, SyntaxError> {
+    fn unicode_escape(&mut self) -> Option<u16> {
         let mut unit = 0;
         for _ in 0..4 {
             self.at += 1;
             let digit = self.peek().and_then(|byte| char::from(byte).to_digit(16));
             let Some(digit) = digit.and_then(|digit| u16::try_from(digit).ok()) else {
-                return self.error("four hexadecimal digits");
+                return self.fail("four hexadecimal digits");
             };
             unit = unit << 4 | digit;
         }
         self.at += 1;
-        Ok(unit)
+        Some(unit)
     }
 
-    /// Goes behind the value at this place. Arrays and objects in it may be `depth` deep.
-    #[inline]
-    pub(super) fn value(&mut self, depth: u32) -> Result<Value, SyntaxError> {
+    /// Goes behind the value at this place and puts it into `value`. Arrays and objects in it may be `depth` deep.
+    #[inline(always)]
+    pub(super) fn value(&mut self, depth: u32, value: &mut Value) -> Option<()> {
+        let start = self.at;
         match self.peek() {
             Some(b'"') => {
                 self.at += 1;
-                self.string()
+                let kind = self.string()?;
+                value.set(kind, start + 1, self.at - 1);
             }
-            Some(b'-' | b'0'..=b'9') => self.number(),
-            Some(b'{' | b'[') => self.compound(depth),
-            _ => self.word(),
+            Some(b'-' | b'0'..=b'9') => {
+                match scan_json_number(self.bytes, start, &mut value.number) {
+                    Ok(end) => self.at = end,
+                    Err(at) => {
+                        self.at = at;
+                        return self.fail("a digit (and no leading zero)");
+                    }
+                }
+                value.set(Kind::Number, start, self.at);
+            }
+            _ => {
+                let kind = self.other_value(depth)?;
+                value.set(kind, start, self.at);
+            }
         }
+        Some(())
     }
 
-    #[inline]
-    fn number(&mut self) -> Result<Value, SyntaxError> {
-        let start = self.at;
-        match scan_json_number(self.bytes, start) {
-            Ok((number, end)) => {
-                self.at = end;
-                Ok(Value { number, ..Value::new(Kind::Number, start, end) })
-            }
-            Err(at) => Err(SyntaxError { at, expected: "a digit (and no leading zero)" }),
+    /// Goes behind a value that is neither string nor number.
+    #[cold]
+    fn other_value(&mut self, depth: u32) -> Option<Kind> {
+        if let Some(bracket @ (b'{' | b'[')) = self.peek() {
+            self.compound(depth)?;
+            return Some(if bracket == b'{' { Kind::Object } else { Kind::Array });
         }
-    }
-
-    fn word(&mut self) -> Result<Value, SyntaxError> {
         let rest = self.bytes.get(self.at..).unwrap_or(&[]);
         let words = [(&b"true"[..], Kind::True), (b"false", Kind::False), (b"null", Kind::Null)];
         let Some(&(word, kind)) = words.iter().find(|(word, _)| rest.starts_with(word)) else {
-            return self.error("a value");
+            return self.fail("a value");
         };
-        let start = self.at;
         self.at += word.len();
-        Ok(Value::new(kind, start, self.at))
+        Some(kind)
     }
 
     /// Goes behind an array or object, at most `max_depth` deep. No recursion: one bit a level remembers its bracket.
-    #[cold]
-    fn compound(&mut self, max_depth: u32) -> Result<Value, SyntaxError> {
-        let start = self.at;
-        let kind = if self.peek() == Some(b'{') { Kind::Object } else { Kind::Array };
+    fn compound(&mut self, max_depth: u32) -> Option<()> {
+        let mut unneeded = Value::MISSING;
         let mut objects: u128 = 0;
         let mut depth = 0;
         loop {
-            let mut closed = true;
+            let mut closed;
             if let Some(bracket @ (b'{' | b'[')) = self.peek() {
                 if depth == max_depth {
-                    return self.error("no deeper nesting: 128 levels at most");
+                    return self.fail("no deeper nesting: 128 levels at most");
                 }
                 depth += 1;
                 let is_object = bracket == b'{';
@@ -204,51 +227,56 @@ impl<'a> Scanner<'a> {
                     self.name()?;
                 }
             } else {
-                self.value(0)?;
+                // Any bracket was taken above, so this goes no deeper.
+                self.value(0, &mut unneeded)?;
+                closed = self.after_value(objects & 1 == 1)?;
             }
             while closed {
+                self.at += 1;
+                depth -= 1;
+                objects >>= 1;
                 if depth == 0 {
-                    return Ok(Value::new(kind, start, self.at));
+                    return Some(());
                 }
-                self.skip_space();
-                let in_object = objects & 1 == 1;
-                match self.peek() {
-                    Some(b',') => {
-                        self.at += 1;
-                        self.skip_space();
-                        if in_object {
-                            self.name()?;
-                        }
-                        closed = false;
-                    }
-                    Some(b'}') if in_object => {}
-                    Some(b']') if !in_object => {}
-                    _ if in_object => return self.error("',' or '}'"),
-                    _ => return self.error("',' or ']'"),
-                }
-                if closed {
-                    self.at += 1;
-                    depth -= 1;
-                    objects >>= 1;
-                }
+                closed = self.after_value(objects & 1 == 1)?;
             }
         }
     }
 
-    /// Goes behind a name, its colon and white space, to the value.
-    pub(super) fn name(&mut self) -> Result<Value, SyntaxError> {
+    /// In an array or object after a value: at a closing bracket (true), or behind a comma and, in an object, a name.
+    fn after_value(&mut self, in_object: bool) -> Option<bool> {
+        self.skip_space();
+        match self.peek() {
+            Some(b',') => {
+                self.at += 1;
+                self.skip_space();
+                if in_object {
+                    self.name()?;
+                }
+                Some(false)
+            }
+            Some(b'}') if in_object => Some(true),
+            Some(b']') if !in_object => Some(true),
+            _ if in_object => self.fail("',' or '}'"),
+            _ => self.fail("',' or ']'"),
+        }
+    }
+
+    /// Goes behind a name, its colon and white space, to the value: whether it has escapes, and where its text ends.
+    pub(super) fn name(&mut self) -> Option<(Kind, usize)> {
         if self.peek() != Some(b'"') {
-            return self.error("a field name in quotes");
+            return self.fail("a field name in quotes");
         }
         self.at += 1;
-        let name = self.string()?;
+        let kind = self.string()?;
+        let end = self.at - 1;
         self.skip_space();
         if self.peek() != Some(b':') {
-            return self.error("':'");
+            return self.fail("':'");
         }
         self.at += 1;
         self.skip_space();
-        Ok(name)
+        Some((kind, end))
     }
 }
 
@@ -304,8 +332,9 @@ mod tests {
     /// How a whole text scans: its kind, or where the error is.
     fn scan(text: &str) -> Result<Kind, usize> {
         let mut scanner = Scanner::new(text.as_bytes(), 0);
-        let value = scanner.value(MAX_DEPTH).map_err(|error| error.at)?;
-        if scanner.at == text.len() { Ok(value.kind) } else { Err(scanner.at) }
+        let mut value = Value::MISSING;
+        let scanned = scanner.value(MAX_DEPTH, &mut value);
+        if scanned.is_some() && scanner.at == text.len() { Ok(value.kind) } else { Err(scanner.at) }
     }
 
     #[test]
@@ -342,7 +371,7 @@ mod tests {
             (r#""\ud800""#, 7),
             (r#""\ud800\n""#, 7),
             (r#""\ud800A""#, 7),
-            (r#""\udc00""#, 7),
+            (r#""\udc00""#, 2),
             ("[1,]", 3),
             ("[1 2]", 3),
             ("[1}", 2),

@@ -35,11 +35,19 @@ pub(super) struct Value {
 }
 
 impl Value {
-    pub(super) const MISSING: Self = Self::new(Kind::Missing, 0, 0);
+    pub(super) const MISSING: Self = Self {
+        kind: Kind::Missing,
+        start: 0,
+        end: 0,
+        number: ScannedNumber { negative: false, exact: false, mantissa: 0, exponent: 0 },
+    };
 
-    pub(super) const fn new(kind: Kind, start: usize, end: usize) -> Self {
-        let number = ScannedNumber { negative: false, exact: false, mantissa: 0, exponent: 0 };
-        Self { kind, start, end, number }
+    /// Makes it a value of a kind other than [`Kind::Number`].
+    #[inline]
+    pub(super) fn set(&mut self, kind: Kind, start: usize, end: usize) {
+        self.kind = kind;
+        self.start = start;
+        self.end = end;
     }
 
     #[inline]
@@ -52,7 +60,7 @@ impl Value {
     pub(super) fn timestamp(&self, bytes: &[u8], unit: TimeUnit) -> Result<i64, RejectReason> {
         let text = self.text(bytes);
         let time = match self.kind {
-            Kind::Number => scanned_time(self.number, text, unit),
+            Kind::Number => scanned_time(&self.number, text, unit),
             Kind::String => parse_rfc3339(text),
             _ => return self.unusual_timestamp(text, unit),
         };
@@ -95,7 +103,7 @@ impl Value {
     pub(super) fn push_key(&self, bytes: &[u8], key: &mut Vec<u8>) -> Result<(), RejectReason> {
         let text = self.text(bytes);
         match self.kind {
-            Kind::String => push_plain_str(key, text),
+            Kind::String => push_plain_str(key, bytes, self.start, self.end),
             Kind::Number => {
                 push_number_text(key, text);
             }
@@ -159,7 +167,7 @@ mod tests {
     use super::*;
 
     fn csv(text: &str) -> Value {
-        Value::new(Kind::Text, 0, text.len())
+        Value { kind: Kind::Text, end: text.len(), ..Value::MISSING }
     }
 
     #[test]

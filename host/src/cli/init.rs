@@ -4,8 +4,6 @@ use std::fs::File;
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 
-use anyhow::anyhow;
-
 use super::Exit;
 
 /// What is written. A test runs it.
@@ -50,8 +48,8 @@ pub(crate) fn write(path: &Path) -> Result<(), Exit> {
             Ok(())
         }
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            Err(Exit::Failed(anyhow!("{} exists already and is left as it is", path.display())))
+            Err(Exit::Failed(format!("{} exists already and is left as it is", path.display())))
         }
-        Err(error) => Err(Exit::Failed(anyhow!("cannot write {}: {error}", path.display()))),
+        Err(error) => Err(Exit::Failed(format!("cannot write {}: {error}", path.display()))),
     }
 }

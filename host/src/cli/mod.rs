@@ -20,21 +20,21 @@ use args::{Cli, Command};
 /// Why a command ends without success.
 pub(crate) enum Exit {
     /// The run failed: 1.
-    Failed(anyhow::Error),
+    Failed(String),
     /// The pipeline or the command line is wrong: 2.
-    Invalid(anyhow::Error),
+    Invalid(String),
 }
 
 /// Runs the command that the arguments name.
 pub(crate) fn main() -> ExitCode {
     let matches = command().get_matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-    let (code, error) = match dispatch(cli.command) {
+    let (code, message) = match dispatch(cli.command) {
         Ok(()) => return ExitCode::SUCCESS,
-        Err(Exit::Failed(error)) => (1, error),
-        Err(Exit::Invalid(error)) => (2, error),
+        Err(Exit::Failed(message)) => (1, message),
+        Err(Exit::Invalid(message)) => (2, message),
     };
-    eprintln!("error: {error:#}");
+    report::say(&format!("error: {message}"));
     ExitCode::from(code)
 }
 
@@ -76,7 +76,7 @@ fn command() -> clap::Command {
 fn print(text: &str) -> Result<(), Exit> {
     match io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Exit::Failed(anyhow::Error::new(error).context("cannot write stdout")))
+            Err(Exit::Failed(format!("cannot write stdout: {error}")))
         }
         _ => Ok(()),
     }

@@ -3,7 +3,6 @@
 use std::fs;
 use std::path::Path;
 
-use anyhow::anyhow;
 use processor::spec::{PipelineSpec, SpecError};
 use processor::{Error, Pipeline};
 
@@ -12,14 +11,14 @@ use super::Exit;
 /// Reads and checks the pipeline at `path`: JSON if its name ends so, otherwise TOML.
 pub(crate) fn load(path: &Path) -> Result<Pipeline, Exit> {
     let text = fs::read_to_string(path)
-        .map_err(|error| Exit::Invalid(anyhow!("cannot read {}: {error}", path.display())))?;
-    let invalid = |error: SpecError| Exit::Invalid(anyhow!("{}", at(path, &error)));
+        .map_err(|error| Exit::Invalid(format!("cannot read {}: {error}", path.display())))?;
+    let invalid = |error: SpecError| Exit::Invalid(at(path, &error));
     let is_json = path.extension().is_some_and(|ending| ending == "json");
     let spec = if is_json { PipelineSpec::from_json(&text) } else { PipelineSpec::from_toml(&text) };
     Pipeline::new(spec.map_err(invalid)?).map_err(|error| match error {
         Error::Spec(error) if is_json => invalid(error),
-        Error::Spec(error) => invalid(error.locate(&text)),
-        error => Exit::Invalid(error.into()),
+        Error::Spec(error) => invalid(error.located_in(&text)),
+        error => Exit::Invalid(error.to_string()),
     })
 }
 

@@ -1,6 +1,5 @@
 //! `stream-processor window`: a pipeline of one window, made of flags.
 
-use anyhow::anyhow;
 use processor::spec::{
     Aggregation, Names, PipelineSpec, Sink, Source, SpecError, Stage, TextFormat, Time, TimeUnit,
     Window, WindowKind,
@@ -13,8 +12,8 @@ use super::args::{Format, Unit, WindowArgs};
 /// The pipeline that the flags describe.
 pub(crate) fn pipeline(arguments: &WindowArgs) -> Result<Pipeline, Exit> {
     Pipeline::new(spec(arguments)).map_err(|error| match error {
-        Error::Spec(error) => Exit::Invalid(anyhow!("{}", in_flags(&error))),
-        error => Exit::Invalid(error.into()),
+        Error::Spec(error) => Exit::Invalid(in_flags(&error)),
+        error => Exit::Invalid(error.to_string()),
     })
 }
 

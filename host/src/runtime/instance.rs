@@ -59,13 +59,14 @@ impl Instance {
         let spec = spec.to_json();
         let options = serde_json::to_string(&options).unwrap_or_default();
         let (spec_len, options_len) = (length(spec.len())?, length(options.len())?);
-        let block = opened.write(spec_len + options_len, |bytes| {
-            let (first, second) = bytes.split_at_mut(spec.len());
-            first.copy_from_slice(spec.as_bytes());
-            second.copy_from_slice(options.as_bytes());
+        let spec_block = opened.write(spec_len, |bytes| bytes.copy_from_slice(spec.as_bytes()))?;
+        let options_block = opened.allocate(options_len)?;
+        opened.copy_in(options_block, options_len, |bytes| {
+            bytes.copy_from_slice(options.as_bytes());
         })?;
-        let arguments = (block, spec_len, block + spec_len, options_len);
+        let arguments = (spec_block, spec_len, options_block, options_len);
         opened.handle = opened.checked(|exports| &exports.open, arguments)?;
+        opened.call(|exports| &exports.free, options_block)?;
         Ok(opened)
     }
 
@@ -198,19 +199,27 @@ impl Instance {
             let grown = len.checked_next_power_of_two().unwrap_or(len).max(MIN_BLOCK_BYTES);
             self.call(|exports| &exports.free, self.block)?;
             self.block_bytes = 0;
-            self.block = self.call(|exports| &exports.alloc, grown)?;
-            if self.block == 0 {
-                return Err(Error::MemoryLimit { limit_bytes: self.store.data().limit_bytes });
-            }
+            self.block = self.allocate(grown)?;
             self.block_bytes = grown;
         }
-        let start = self.block as usize;
-        let memory = self.exports.memory.data_mut(&mut self.store);
-        match memory.get_mut(start..start + len as usize) {
+        self.copy_in(self.block, len, fill)?;
+        Ok(self.block)
+    }
+
+    fn allocate(&mut self, len: u32) -> Result<u32, Error> {
+        match self.call(|exports| &exports.alloc, len)? {
+            0 => Err(Error::MemoryLimit { limit_bytes: self.store.data().limit_bytes }),
+            block => Ok(block),
+        }
+    }
+
+    fn copy_in(&mut self, block: u32, len: u32, fill: impl FnOnce(&mut [u8])) -> Result<(), Error> {
+        let (start, len) = (block as usize, len as usize);
+        match self.exports.memory.data_mut(&mut self.store).get_mut(start..start + len) {
             Some(bytes) => fill(bytes),
             None => return Err(Error::Module("it gave a block outside its memory".into())),
         }
-        Ok(self.block)
+        Ok(())
     }
 }
 

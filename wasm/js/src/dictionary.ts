@@ -2,10 +2,13 @@
 import { describe, StreamProcessorError } from "./error.js";
 import type { Key, KeyIds } from "./types.js";
 
-/** Tells the module what ids mean: `keys` as JSON, numbered from `first` on. */
-type Define = (keys: string, first: number, reset: boolean) => void;
+/** Tells the module what ids mean: those of `keys`, a JSON array, are `first`, `first` + 2 and so on. */
+type Define = (keys: string, first: number) => void;
 
-/** Gives each key an id, and starts over once it knows `max` keys: results do not depend on it. */
+/**
+ * Gives each key an id, and starts over once it knows `max` keys: results do not depend on it. Ids are even; odd ones
+ * belong to keys that the module itself reads from text.
+ */
 export class KeyDictionary {
   readonly #fields: readonly string[];
   readonly #several: boolean;
@@ -13,7 +16,6 @@ export class KeyDictionary {
   readonly #ids = new Map<unknown, number>();
   /** Keys as JSON that the module does not know yet. */
   #fresh: string[] = [];
-  #reset = true;
   #mapped: { dictionary: readonly Key[]; ids: number[] } | undefined;
 
   constructor(fields: readonly string[], max: number) {
@@ -27,7 +29,6 @@ export class KeyDictionary {
     if (this.#ids.size < this.#max) return;
     this.#ids.clear();
     this.#fresh = [];
-    this.#reset = true;
     this.#mapped = undefined;
   }
 
@@ -45,7 +46,7 @@ export class KeyDictionary {
     const known = this.#ids.get(identity);
     if (known !== undefined) return known;
     if (!several) this.#check(key, this.#fields[0] as string, index);
-    const id = this.#ids.size;
+    const id = 2 * this.#ids.size;
     this.#ids.set(identity, id);
     this.#fresh.push(several ? (identity as string) : JSON.stringify(key));
     return id;
@@ -73,9 +74,8 @@ export class KeyDictionary {
   /** Tells the module about the keys that are new. */
   flush(define: Define): void {
     if (this.#fresh.length === 0) return;
-    define(`[${this.#fresh.join()}]`, this.#ids.size - this.#fresh.length, this.#reset);
+    define(`[${this.#fresh.join()}]`, 2 * (this.#ids.size - this.#fresh.length));
     this.#fresh = [];
-    this.#reset = false;
   }
 
   #checkSeveral(key: unknown, index: number): void {

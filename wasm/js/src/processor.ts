@@ -79,7 +79,7 @@ export class StreamProcessor {
       consumed += piece.length;
       while (this.#raw.is_full()) {
         this.#spill(consumed);
-        this.#call(() => this.#raw.resume());
+        this.#call(() => this.#raw.resume_ndjson());
       }
     }
   }
@@ -136,6 +136,10 @@ export class StreamProcessor {
       const message = `drain() first: ${spilled} rows have left the result buffer and would not be in the snapshot`;
       throw new StreamProcessorError("rows_pending", message);
     }
+    if (this.#call(() => this.#raw.has_partial_line())) {
+      const message = "push the rest of the last line first: a part of a line would not be in the snapshot";
+      throw new StreamProcessorError("line_pending", message);
+    }
     return this.#call(() => this.#raw.snapshot());
   }
 
@@ -151,7 +155,7 @@ export class StreamProcessor {
   #pushBatch(collect: (keys: KeyDictionary) => Batch): void {
     this.#keys.makeRoom();
     const { timestamps, ids, columns } = collect(this.#keys);
-    this.#keys.flush((keys, first, reset) => this.#call(() => this.#raw.define_keys(keys, first, reset)));
+    this.#keys.flush((keys, first) => this.#call(() => this.#raw.define_keys(keys, first)));
     let from = 0;
     do {
       const to = Math.min(from + BATCH_EVENTS, timestamps.length);

@@ -1,0 +1,89 @@
+//! The vectors of tests/vectors, natively: text in, text out, byte for byte what they expect.
+#![cfg(feature = "text")]
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use stream_processor_core::text::{EventBuffer, Reader, ReaderOptions, write_rows};
+use stream_processor_core::{
+    Batch, Column, Engine, KeyColumn, KeyDefinitions, Options, PipelineSpec, Progress,
+};
+
+fn vectors() -> Vec<(PathBuf, Value)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/vectors");
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<PathBuf> = files.filter(|path| path.extension().is_some_and(|end| end == "json")).collect();
+    files.sort();
+    assert!(files.len() >= 10, "the vectors are there");
+    files.into_iter().map(|path| (path.clone(), serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap())).collect()
+}
+
+fn input(vector: &Value) -> Vec<u8> {
+    match &vector["input"]["file"] {
+        Value::String(file) => {
+            std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests").join(file)).unwrap()
+        }
+        _ => vector["input"]["text"].as_str().unwrap().into(),
+    }
+}
+
+/// Reads, runs and writes, in pieces of `batch` events.
+fn run(spec: &PipelineSpec, bytes: &[u8], batch: usize) -> (String, Engine, Vec<String>) {
+    let mut engine = Engine::open(spec, Options::default()).unwrap();
+    let plan = engine.plan().clone();
+    let mut reader = Reader::new(&plan.input, ReaderOptions::of(spec));
+    let mut events = EventBuffer::new();
+    let (mut at, mut out, mut rejected) = (0, Vec::new(), Vec::new());
+    loop {
+        events.clear();
+        let taken = reader.read(&bytes[at..], true, batch, &mut events).unwrap();
+        at += taken;
+        rejected.extend(events.rejections().iter().map(|rejection| rejection.reason.name().to_owned()));
+        let keys = events.new_keys();
+        if !keys.ids.is_empty() || events.reset() {
+            engine
+                .define_keys(&KeyDefinitions { reset: events.reset(), ids: keys.ids, offsets: keys.offsets, bytes: keys.bytes })
+                .unwrap();
+        }
+        let columns: Vec<Column<'_>> = events.columns().iter().map(|values| Column::F64(values)).collect();
+        let unkeyed = plan.input.key.is_empty();
+        let pushed = engine
+            .push(&Batch {
+                timestamps: events.timestamps(),
+                keys: if unkeyed { KeyColumn::Unkeyed } else { KeyColumn::Ids(events.keys()) },
+                columns: &columns,
+                ordinals: Some(events.lines()),
+                watermarks: None,
+            })
+            .unwrap();
+        assert!(!pushed.full);
+        if taken == 0 {
+            break;
+        }
+    }
+    assert_eq!(at, bytes.len());
+    assert_eq!(engine.finish().unwrap(), Progress::Done);
+    while let Some(rows) = engine.poll(100) {
+        write_rows(spec.sink.format.into(), &plan.output, &rows, &mut out);
+    }
+    (String::from_utf8(out).unwrap(), engine, rejected)
+}
+
+#[test]
+fn every_vector_gives_its_bytes() {
+    for (path, vector) in vectors() {
+        let spec = PipelineSpec::from_value(vector["spec"].clone()).unwrap();
+        let expected = &vector["expected"];
+        for batch in [1, 7, 8192] {
+            let (rows, engine, rejected) = run(&spec, &input(&vector), batch);
+            assert_eq!(rows, expected["rows"].as_str().unwrap(), "{} in batches of {batch}", path.display());
+            let stats = engine.stats();
+            assert_eq!(stats.events, expected["events"], "{}", path.display());
+            assert_eq!(stats.late_dropped, expected["late_dropped"], "{}", path.display());
+            let due = expected["rejected"].as_object().unwrap();
+            let counted = |reason: &str| rejected.iter().filter(|found| *found == reason).count();
+            assert!(due.iter().all(|(reason, count)| counted(reason) == *count), "{rejected:?}");
+            assert_eq!(due.values().filter_map(Value::as_u64).sum::<u64>(), rejected.len() as u64);
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Pipelines in words, for `check` and `explain`.
+
+use std::fmt::Write;
+
+use processor::Pipeline;
+use processor::schema::OutputKind;
+use processor::spec::{Aggregation, PipelineSpec, SinkType, SourceType, Stage, Window};
+
+/// What was understood, a line for each part.
+pub(crate) fn short(pipeline: &Pipeline) -> String {
+    let spec = pipeline.spec();
+    let mut lines = vec![
+        ("source".to_owned(), format!("{}, {}", source(spec), columns_read(pipeline))),
+        ("time".to_owned(), time(spec)),
+    ];
+    for (index, stage) in spec.stages.iter().enumerate() {
+        lines.push((format!("stage {}", index + 1), describe_stage(stage, spec)));
+    }
+    lines.push(("sink".to_owned(), sink(spec)));
+    lines.extend(side_outputs(spec));
+    lines.iter().fold(String::new(), |mut text, (name, line)| {
+        let _ = writeln!(text, "  {name:<12} {line}");
+        text
+    })
+}
+
+/// The same, with the columns of a row, the way rows are split over shards, and the limits.
+pub(crate) fn long(pipeline: &Pipeline) -> String {
+    let mut text = short(pipeline);
+    let plan = pipeline.plan();
+    text.push_str("\nEach row has\n");
+    for key in &plan.output.key {
+        let _ = writeln!(text, "  {key:<24} the key, as it came");
+    }
+    for column in &plan.output.columns {
+        let kind = match column.kind {
+            OutputKind::Time => "time, RFC 3339",
+            _ => "number or null",
+        };
+        let _ = writeln!(text, "  {:<24} {kind}", column.name);
+    }
+    text.push_str(if plan.partitioned_by_key {
+        "\nKeys are independent of each other: --shards splits them over threads.\n"
+    } else {
+        "\nAll events are one stream: --shards has no effect.\n"
+    });
+    text.push_str("\nLimits of each instance\n");
+    if let Ok(serde_json::Value::Object(limits)) = serde_json::to_value(&plan.limits) {
+        for (name, value) in limits {
+            let _ = writeln!(text, "  {name:<24} {value}");
+        }
+    }
+    text
+}
+
+fn source(spec: &PipelineSpec) -> String {
+    let from = match spec.source.r#type {
+        SourceType::File => spec.source.path.0.join(", "),
+        _ => "stdin".into(),
+    };
+    format!("{from} as {}", name(&spec.source.format))
+}
+
+fn columns_read(pipeline: &Pipeline) -> String {
+    let source = &pipeline.spec().source;
+    let mut text = format!(
+        "time in `{}` (RFC 3339, or a number of {})",
+        source.timestamp,
+        name(&source.timestamp_unit)
+    );
+    match source.key.0.as_slice() {
+        [] => text.push_str(", no key"),
+        keys => {
+            let _ = write!(text, ", key {}", quoted(keys));
+        }
+    }
+    let columns = &pipeline.plan().input.columns;
+    if !columns.is_empty() {
+        let columns: Vec<_> = columns.iter().map(|column| column.name.clone()).collect();
+        let _ = write!(text, ", numbers {}", quoted(&columns));
+    }
+    text
+}
+
+fn time(spec: &PipelineSpec) -> String {
+    match spec.time.max_out_of_orderness.to_string().as_str() {
+        "unbounded" => "events come in any order: every window fires at the end of input".into(),
+        "0s" => "events come in order: whatever is behind a closed window is late".into(),
+        bound => format!("events come up to {bound} out of order"),
+    }
+}
+
+fn describe_stage(stage: &Stage, spec: &PipelineSpec) -> String {
+    match stage {
+        Stage::Window(window) => describe_window(window, spec),
+        other => name(other),
+    }
+}
+
+fn describe_window(window: &Window, spec: &PipelineSpec) -> String {
+    let mut text = format!("{} windows of {}", name(&window.window), window.size);
+    if window.offset.as_micros() != 0 {
+        let _ = write!(text, " from {} after the epoch", window.offset);
+    }
+    if !spec.source.key.0.is_empty() {
+        let _ = write!(text, " for each {}", quoted(&spec.source.key.0));
+    }
+    let field = window.field.as_ref().or(spec.source.value.0.first());
+    let aggregations: Vec<_> =
+        window.aggregations.iter().map(|aggregation| describe_aggregation(aggregation, field)).collect();
+    let _ = write!(text, ": {}", aggregations.join(", "));
+    text
+}
+
+fn describe_aggregation(aggregation: &Aggregation, field: Option<&String>) -> String {
+    let mut text = aggregation.op.to_string();
+    if let Some(field) = aggregation.field.as_ref().or(field) {
+        let _ = write!(text, "({field})");
+    }
+    if let Some(name) = &aggregation.name {
+        let _ = write!(text, " as {name}");
+    }
+    text
+}
+
+fn sink(spec: &PipelineSpec) -> String {
+    let to = match (spec.sink.r#type, &spec.sink.path) {
+        (SinkType::File, Some(path)) => path,
+        _ => "stdout",
+    };
+    format!("{to} as {}", name(&spec.sink.format))
+}
+
+fn side_outputs(spec: &PipelineSpec) -> Vec<(String, String)> {
+    let outputs = [("late", &spec.late), ("dead letters", &spec.dead_letter)];
+    outputs
+        .into_iter()
+        .filter_map(|(name, output)| Some((name.into(), output.as_ref()?.path.clone())))
+        .collect()
+}
+
+fn quoted(names: &[String]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// The name that a pipeline file has for a value.
+fn name(value: &impl serde::Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(name)) => name,
+        _ => String::new(),
+    }
+}

@@ -1,0 +1,130 @@
+//! What a run says on stderr: the first bad lines, progress, and a sentence at the end.
+
+use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
+
+use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
+use processor::{Observer, RefusedLine, Summary, Tally};
+
+/// Bad lines that are shown; all are counted.
+const BAD_LINES_SHOWN: u64 = 5;
+
+/// How often the spinner turns while nothing comes in.
+const SPINNER_PERIOD: Duration = Duration::from_millis(250);
+
+/// Tells a person how a run goes.
+pub(crate) struct Report {
+    quiet: bool,
+    bar: Option<ProgressBar>,
+    bad_lines: u64,
+}
+
+impl Report {
+    /// `len_bytes` is the length of the input, where it is known. There is no progress bar where rows appear on the
+    /// same terminal.
+    pub(crate) fn new(quiet: bool, len_bytes: Option<u64>, rows_on_terminal: bool) -> Self {
+        let wanted = !quiet && !rows_on_terminal && io::stderr().is_terminal();
+        Self { quiet, bar: wanted.then(|| bar(len_bytes)), bad_lines: 0 }
+    }
+
+    /// Takes the bar away and says how many bad lines were not shown.
+    pub(crate) fn finish(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+        let more = self.bad_lines.saturating_sub(BAD_LINES_SHOWN);
+        if more > 0 && !self.quiet {
+            let lines = if more == 1 { "line" } else { "lines" };
+            say(&format!("... and {} more bad {lines}", HumanCount(more)));
+        }
+    }
+}
+
+impl Observer for Report {
+    fn refused(&mut self, line: &RefusedLine<'_>) {
+        self.bad_lines += 1;
+        if self.quiet || self.bad_lines > BAD_LINES_SHOWN {
+            return;
+        }
+        let text = format!("{}:{}: {}: {}", line.input, line.line, line.reason, line.detail);
+        match &self.bar {
+            Some(bar) => bar.suspend(|| say(&text)),
+            None => say(&text),
+        }
+    }
+
+    fn progress(&mut self, tally: &Tally) {
+        if let Some(bar) = &self.bar {
+            bar.set_position(tally.bytes());
+            let events = tally.accepted();
+            let rate = events as f64 / bar.elapsed().as_secs_f64().max(f64::MIN_POSITIVE);
+            bar.set_message(format!("{} events, {}", HumanCount(events), per_second(rate)));
+        }
+    }
+}
+
+fn bar(len_bytes: Option<u64>) -> ProgressBar {
+    let (bar, template) = match len_bytes {
+        Some(len) => (
+            ProgressBar::new(len),
+            "{bar:30} {percent:>3} %  {bytes} of {total_bytes}  {msg}  {eta} left",
+        ),
+        None => {
+            let spinner = ProgressBar::new_spinner();
+            spinner.enable_steady_tick(SPINNER_PERIOD);
+            (spinner, "{spinner} {elapsed}  {bytes}  {msg}")
+        }
+    };
+    match ProgressStyle::with_template(template) {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+/// The run in one sentence.
+pub(crate) fn sentence(summary: &Summary) -> String {
+    let mut parts = vec![counted(summary.events, "event", "events")];
+    if summary.rejected > 0 {
+        let reasons = summary.rejected_by_reason.iter();
+        let reasons: Vec<_> =
+            reasons.map(|(reason, count)| format!("{reason} {}", HumanCount(*count))).collect();
+        parts.push(format!("{} rejected ({})", HumanCount(summary.rejected), reasons.join(", ")));
+    }
+    let others = [
+        (summary.late_dropped, "late"),
+        (summary.duplicates, "duplicates"),
+        (summary.future, "in the future"),
+        (summary.unassigned, "in no window"),
+        (summary.limit_dropped, "kept out by a limit"),
+    ];
+    let others = others.iter().filter(|(count, _)| *count > 0);
+    parts.extend(others.map(|(count, what)| format!("{} {what}", HumanCount(*count))));
+    if !summary.limits_struck.is_empty() {
+        parts.push(format!("limits struck: {}", summary.limits_struck.join(", ")));
+    }
+    parts.push(counted(summary.rows, "row", "rows"));
+    format!(
+        "{} from {} in {:.2} s ({})",
+        parts.join(", "),
+        HumanBytes(summary.input_bytes),
+        summary.elapsed_seconds,
+        per_second(summary.events_per_second())
+    )
+}
+
+fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{} {}", HumanCount(count), if count == 1 { one } else { many })
+}
+
+fn per_second(rate: f64) -> String {
+    match rate {
+        rate if rate >= 1e6 => format!("{:.1} M events/s", rate / 1e6),
+        rate if rate >= 1e3 => format!("{:.0} k events/s", rate / 1e3),
+        rate => format!("{rate:.0} events/s"),
+    }
+}
+
+/// Writes a line to stderr; if nobody reads that, there is nobody to tell.
+pub(crate) fn say(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
+}

@@ -1,0 +1,113 @@
+//! Runs a pipeline for `run` and `window`: flags over the file, then the run, then what is to be said of it.
+
+use std::fs;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use processor::spec::{PipelineSpec, SinkType, SourceType};
+use processor::{EngineKind, Input, Io, Output, Pipeline, Settings, Summary};
+
+use super::Exit;
+use super::args::{Engine, IoArgs};
+use super::report::{self, Report};
+
+/// Runs `pipeline` with what the flags say.
+pub(crate) fn run(pipeline: Pipeline, arguments: &IoArgs) -> Result<(), Exit> {
+    let spec = pipeline.spec();
+    let io = Io {
+        input: input(spec, arguments)?,
+        output: output(spec, arguments)?,
+        dead_letter: side_output(&arguments.dead_letter, spec.dead_letter.as_ref().map(|d| &*d.path)),
+        late: side_output(&arguments.late, spec.late.as_ref().map(|late| &*late.path)),
+    };
+    let settings = settings(arguments);
+    if pipeline.shards(&settings) != settings.shards && !arguments.quiet {
+        report::say("note: without a key all events are one stream, so --shards has no effect");
+    }
+    let mut report = Report::new(arguments.quiet, io.input.len_bytes(), writes_to_terminal(&io));
+    let ended = pipeline.run(io, &settings, &mut report);
+    report.finish();
+    let (summary, error) = match ended {
+        Ok(summary) => (summary, None),
+        Err(failure) => (failure.summary, Some(failure.error)),
+    };
+    if let Some(path) = &arguments.summary_json {
+        write_summary(path, &summary)?;
+    }
+    match error {
+        Some(error) => Err(Exit::Failed(error.to_string())),
+        None => {
+            if !arguments.quiet && summary.complete {
+                report::say(&report::sentence(&summary));
+            }
+            Ok(())
+        }
+    }
+}
+
+fn settings(arguments: &IoArgs) -> Settings {
+    let mut settings = Settings::default();
+    settings.shards = NonZeroUsize::new(usize::from(arguments.shards)).unwrap_or(NonZeroUsize::MIN);
+    settings.batch_events = arguments.batch_events;
+    settings.memory_limit_bytes = arguments.memory_limit;
+    settings.strict = arguments.strict;
+    settings.engine = match arguments.engine {
+        Engine::Module => EngineKind::Module,
+        Engine::Native => EngineKind::Native,
+    };
+    settings
+}
+
+fn input(spec: &PipelineSpec, arguments: &IoArgs) -> Result<Input, Exit> {
+    if !arguments.input.is_empty() {
+        return inputs(&arguments.input);
+    }
+    match spec.source.r#type {
+        SourceType::Stdin => Ok(Input::Stdin),
+        SourceType::File => inputs(&spec.source.path.0.iter().map(PathBuf::from).collect::<Vec<_>>()),
+        _ => Err(Exit::Invalid("source.type: this program cannot read from there yet".into())),
+    }
+}
+
+fn inputs(paths: &[PathBuf]) -> Result<Input, Exit> {
+    let stdin = Path::new("-");
+    match paths {
+        [path] if path == stdin => Ok(Input::Stdin),
+        paths if paths.iter().any(|path| path == stdin) => {
+            Err(Exit::Invalid("--input: - (stdin) cannot be one of several inputs".into()))
+        }
+        paths => Ok(Input::Files(paths.to_vec())),
+    }
+}
+
+fn output(spec: &PipelineSpec, arguments: &IoArgs) -> Result<Output, Exit> {
+    match (&arguments.output, spec.sink.r#type, &spec.sink.path) {
+        (Some(path), ..) => Ok(to_path(path)),
+        (None, SinkType::Stdout, _) => Ok(Output::Stdout),
+        (None, SinkType::File, Some(path)) => Ok(to_path(Path::new(path))),
+        _ => Err(Exit::Invalid("sink: this program cannot write there".into())),
+    }
+}
+
+fn side_output(flag: &Option<PathBuf>, in_file: Option<&str>) -> Option<Output> {
+    flag.as_deref().or(in_file.map(Path::new)).map(to_path)
+}
+
+fn to_path(path: &Path) -> Output {
+    if path == Path::new("-") { Output::Stdout } else { Output::File(path.to_owned()) }
+}
+
+/// Whether rows appear on a terminal, where a progress bar would get between them.
+fn writes_to_terminal(io: &Io) -> bool {
+    let is_stdout = |output: &Output| matches!(output, Output::Stdout);
+    let outputs = [Some(&io.output), io.dead_letter.as_ref(), io.late.as_ref()];
+    outputs.into_iter().flatten().any(is_stdout) && std::io::IsTerminal::is_terminal(&std::io::stdout())
+}
+
+fn write_summary(path: &Path, summary: &Summary) -> Result<(), Exit> {
+    let mut json = serde_json::to_string_pretty(summary)
+        .map_err(|error| Exit::Failed(format!("cannot write {}: {error}", path.display())))?;
+    json.push('\n');
+    fs::write(path, json)
+        .map_err(|error| Exit::Failed(format!("cannot write {}: {error}", path.display())))
+}

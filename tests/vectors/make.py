@@ -1,0 +1,334 @@
+#!/usr/bin/env python3
+"""Makes the conformance vectors of this folder: input, pipeline, and the rows that are due.
+
+The rows are computed here, by plain Python over plain lists, and share no code with the engine. Run it again after a change:
+python3 tests/vectors/make.py. Every runtime must then give exactly these bytes: the engine natively, the module in
+wasmtime, in Node.js and in Chromium.
+"""
+
+import csv
+import io
+import json
+import math
+import pathlib
+import re
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+
+HERE = pathlib.Path(__file__).parent
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+
+def number(value):
+    """A float as ECMAScript prints it; None as null."""
+    if value is None or math.isnan(value) or math.isinf(value):
+        return "null"
+    if value == 0:
+        return "0"
+    sign = "-" if value < 0 else ""
+    digits, exponent = Decimal(repr(abs(value))).normalize().as_tuple()[1:]
+    digits = "".join(map(str, digits))
+    point = len(digits) + exponent
+    if 0 < point <= 21:
+        if len(digits) <= point:
+            return sign + digits + "0" * (point - len(digits))
+        return sign + digits[:point] + "." + digits[point:]
+    if -6 < point <= 0:
+        return sign + "0." + "0" * -point + digits
+    mantissa = digits[0] + ("." + digits[1:] if len(digits) > 1 else "")
+    return f"{sign}{mantissa}e{'+' if point > 0 else '-'}{abs(point - 1)}"
+
+
+def rfc3339(us):
+    moment = EPOCH + timedelta(microseconds=us)
+    fraction = f".{us % 1_000_000:06d}".rstrip("0") if us % 1_000_000 else ""
+    return moment.strftime("%Y-%m-%dT%H:%M:%S").rjust(19, "0") + fraction + "Z"
+
+
+def parse_time(value, unit):
+    """Microseconds, floored."""
+    if isinstance(value, str):
+        match = re.fullmatch(r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)?)?", value)
+        day, clock, fraction, zone = match.groups()
+        zone = "+00:00" if zone in (None, "Z") else zone
+        moment = datetime.fromisoformat(f"{day}T{clock or '00:00:00'}{zone}")
+        whole = (moment - EPOCH) // timedelta(microseconds=1)
+        return whole + math.floor(Decimal(fraction or 0) * 1_000_000)
+    return math.floor(Decimal(str(value)) * {"s": 10**6, "ms": 1000, "us": 1, "ns": Decimal("0.001")}[unit])
+
+
+DURATION = {"us": 1, "ms": 1000, "s": 10**6, "m": 60 * 10**6, "h": 3600 * 10**6, "d": 86400 * 10**6}
+
+
+def duration(text):
+    count, unit = re.fullmatch(r"(-?\d+)([a-z]+)", text).groups()
+    return int(count) * DURATION[unit]
+
+
+def neumaier(values):
+    total = lost = 0.0
+    for value in values:
+        next_total = total + value
+        if abs(total) >= abs(value):
+            lost += (total - next_total) + value
+        else:
+            lost += (value - next_total) + total
+        total = next_total
+    return total + lost
+
+
+def aggregate(op, values):
+    if op == "count":
+        return float(len(values))
+    if not values:
+        return None
+    if op == "sum":
+        return neumaier(values)
+    if op == "avg":
+        return neumaier(values) / len(values)
+    return {"min": min, "max": max}[op](values)
+
+
+def key_order(key):
+    """false < true < numbers < strings by UTF-8 bytes, field by field."""
+    def rank(field):
+        if isinstance(field, bool):
+            return (0, int(field), b"")
+        if isinstance(field, str):
+            return (2, 0, field.encode())
+        return (1, Decimal(str(field)), b"")
+    return [rank(field) for field in key]
+
+
+class Window:
+    """A tumbling window stage, event by event."""
+
+    def __init__(self, stage, default, keys):
+        self.size = duration(stage["size"])
+        self.offset = duration(stage.get("offset", "0s"))
+        self.aggregations = []
+        for entry in stage["aggregations"]:
+            entry = {"op": entry} if isinstance(entry, str) else entry
+            field = entry.get("field", stage.get("field", default))
+            own = entry.get("field") not in (None, default, stage.get("field"))
+            name = entry.get("name", f"{entry['op']}_{field}" if own else entry["op"])
+            self.aggregations.append((name, entry["op"], field))
+        self.open = {}
+        self.late = 0
+        self.rows = []
+
+    def fire(self, watermark):
+        due = [slot for slot in self.open if slot[0] + self.size - 1 <= watermark]
+        for slot in sorted(due, key=lambda slot: (slot[0], key_order(slot[1]))):
+            start, key = slot
+            events = self.open.pop(slot)
+            row = {"window_start": start, "window_end": start + self.size}
+            for name, op, field in self.aggregations:
+                picked = [event[field] if field else 1.0 for event in events]
+                row[name] = aggregate(op, [value for value in picked if value is not None])
+            self.rows.append((start + self.size - 1, key, row))
+
+    def take(self, ts, key, event, watermark):
+        self.fire(watermark)
+        start = (ts - self.offset) // self.size * self.size + self.offset
+        if start + self.size - 1 <= watermark:
+            self.late += 1
+        else:
+            self.open.setdefault((start, key), []).append(event)
+
+
+def as_list(value):
+    return [] if value is None else value if isinstance(value, list) else [value]
+
+
+def run(spec, events):
+    """The rows of `spec` over `events`: dicts with every field, in order; the watermark moves event by event."""
+    source = spec.get("source", {})
+    bound = spec.get("time", {}).get("max_out_of_orderness", "0s")
+    lag = None if bound == "unbounded" else duration(bound) + 1
+    keys = as_list(source.get("key"))
+    default = (as_list(source.get("value")) + [None])[0]
+    watermark = -math.inf
+    stream = []
+    for event in events:
+        ts = parse_time(event[source.get("timestamp", "ts")], source.get("timestamp_unit", "ms"))
+        stream.append((ts, tuple(event[name] for name in keys), event, watermark))
+        if lag is not None:
+            watermark = max(watermark, ts - lag)
+    late = 0
+    for stage in spec["stages"]:
+        window = Window(stage, default, keys)
+        for ts, key, event, met in stream:
+            event = {name: event.get(name) for _, _, name in window.aggregations if name}
+            window.take(ts, key, event, met)
+        window.fire(math.inf)
+        late += window.late
+        # Rows are never late for a later stage, and all is over at the end: any watermark below them will do.
+        stream = [(ts, key, row, -math.inf) for ts, key, row in window.rows]
+        names = [name for name, _, _ in window.aggregations]
+        default = names[0] if len(names) == 1 else None
+    lines = []
+    for _, key, row in window.rows:
+        fields = [(name, json.dumps(value, ensure_ascii=False) if isinstance(value, (str, bool)) else number(float(value)))
+                  for name, value in zip(keys, key)]
+        fields += [(name, json.dumps(rfc3339(value)) if name in ("window_start", "window_end") else number(value))
+                   for name, value in row.items()]
+        lines.append("{" + ",".join(f"{json.dumps(name)}:{text}" for name, text in fields) + "}\n")
+    return "".join(lines), late
+
+
+def ndjson(events):
+    return "".join(json.dumps(event, ensure_ascii=False) + "\n" for event in events)
+
+
+def window(size, aggregations, **more):
+    return {"type": "window", "window": "tumbling", "size": size, "aggregations": aggregations, **more}
+
+
+ALL = ["count", "sum", "avg", "min", "max"]
+
+
+def write(name, about, spec, events, text=None, file=None, format="ndjson", rejected=None):
+    """`events` are what a reader accepts of the input; `rejected` counts the rest by reason."""
+    rows, late = run(spec, events)
+    spec = {**spec, "source": {**spec.get("source", {}), "format": format}}
+    vector = {
+        "name": name,
+        "about": about,
+        "spec": spec,
+        "input": {"file": file} if file else {"text": ndjson(events) if text is None else text},
+        "expected": {
+            "rows": rows,
+            "events": len(events),
+            "late_dropped": late,
+            "rejected": rejected or {},
+        },
+    }
+    path = HERE / f"{name}.json"
+    path.write_text(json.dumps(vector, ensure_ascii=False, indent=1) + "\n")
+    print(f"{path.name}: {len(events)} events, {rows.count(chr(10))} rows, {late} late")
+
+
+def stream(count, keys=3, step=700, jitter=0, start=1_700_000_000_000):
+    """A made-up stream: no random numbers, so that it never changes."""
+    events = []
+    state = 12345
+    for at in range(count):
+        state = (state * 1103515245 + 12345) % 2**31
+        events.append({
+            "ts": start + at * step - (state >> 8) % (jitter + 1),
+            "service": "svc-" + "abcdefgh"[(state >> 4) % keys],
+            "latency": (state >> 6) % 100000 / 100,
+        })
+    return events
+
+
+def main():
+    base = {"key": "service", "value": "latency"}
+    write("tumbling", "Two keys in order, every aggregation",
+          {"source": base, "stages": [window("10s", ALL)]}, stream(60, keys=2))
+    write("disorder", "Up to 5 s late, of which 2 s are allowed: some events are late",
+          {"source": base, "time": {"max_out_of_orderness": "2s"}, "stages": [window("5s", ALL)]},
+          stream(300, keys=5, step=400, jitter=5000))
+    write("unbounded", "Newest first, nothing is late",
+          {"source": base, "time": {"max_out_of_orderness": "unbounded"}, "stages": [window("1m", ["count", "avg"])]},
+          list(reversed(stream(200, keys=4))))
+    write("offset", "Windows that start 15 minutes past, around the epoch and before",
+          {"source": {"value": "v"}, "time": {"max_out_of_orderness": "unbounded"},
+           "stages": [window("1h", ["count", "sum"], offset="15m")]},
+          [{"ts": (at - 40) * 450_000 - 1, "v": at / 4} for at in range(80)])
+    write("no_value", "No key and no value: events are counted",
+          {"stages": [window("1s", ["count"])]},
+          [{"ts": at * 300} for at in range(20)])
+    mixed = [True, False, 3, 10, -2, 0.1, "10", "a", "ä", "a\u0000b", "a b", "", "\ud7ff", "😀", 1e21, "é\"\\\n"]
+    write("keys", "Keys of several fields and types, in their order",
+          {"source": {"key": ["kind", "id"], "value": "v"}, "stages": [window("1d", ["count", "max"])]},
+          [{"ts": at * 10, "kind": mixed[(at * 7 + at // 16) % 16], "id": mixed[at * 11 % 16], "v": at} for at in range(200)])
+    fields = stream(120, keys=2)
+    for at, event in enumerate(fields):
+        event["bytes"] = [None, 10, 2.5, -7][at % 4]
+        if at % 5 == 0:
+            del event["bytes"]
+        event["nested"] = {"latency": [1, {"ts": "no"}], "text": "}],\"{"}
+    write("fields", "Several fields, some missing or null, beside fields that do not matter",
+          {"source": base, "stages": [window("30s", ["count", "avg", {"op": "max", "field": "bytes", "name": "peak"},
+                                                     {"op": "count", "field": "bytes"}, {"op": "sum", "field": "bytes"}])]}, fields)
+    write("roll_up", "Windows over windows",
+          {"source": base, "time": {"max_out_of_orderness": "1s"},
+           "stages": [window("5s", ["sum", "count"]),
+                      window("1m", ["max", {"op": "sum", "field": "count", "name": "events"}, "count"], field="sum")]},
+          stream(600, keys=3, step=300, jitter=1500))
+    values = [0.1, 0.2, -0.3, 1e16, 1.0, -1e16, 1e308, 1e308, -1e308, 5e-324, -0.0, 123456789012345680000.0, 1e21, 1e-7,
+              1.7976931348623157e308, 2.5e-8, 0.000001, 9007199254740993.0]
+    write("numbers", "Values of every magnitude: compensation, overflow to null, the shortest text",
+          {"source": {"value": "v"}, "stages": [window("3s", ALL)]},
+          [{"ts": at * 1000, "v": value} for at, value in enumerate(values * 3)])
+    times = ["2024-02-29T23:59:59.999999Z", "2024-03-01T00:00:00.0000009Z", "2024-03-01 00:00:01+00:00",
+             "2024-03-01T01:30:00.25+01:30", "2024-03-01", "2024-03-01T00:00:02", 1709251203.5, 1709251203.999999,
+             "2024-02-29T22:00:03.75-02:00", 1709251204]
+    write("times", "Times as text with and without a zone and as numbers of seconds",
+          {"source": {"timestamp": "at", "timestamp_unit": "s"}, "time": {"max_out_of_orderness": "unbounded"},
+           "stages": [window("250ms", ["count"])]},
+          [{"at": time} for time in times])
+    bad_lines()
+    csv_text()
+    real_data()
+
+
+def bad_lines():
+    good = stream(12, keys=2, step=2500)
+    bad = [
+        ("not json", "invalid_json"), ("{\"ts\":1,\"service\":\"a\",\"latency\":1", "invalid_json"), ("", "invalid_json"),
+        ("  ", "invalid_json"), ("[1,2]", "not_an_object"), ("null", "not_an_object"),
+        ("{\"ts\":1,\"service\":\"a\",\"latency\":1} x", "invalid_json"), ("{\"ts\":01,\"service\":\"a\",\"latency\":1}", "invalid_json"),
+        ("{\"service\":\"a\",\"latency\":1}", "missing_field"), ("{\"ts\":1,\"latency\":1}", "missing_field"),
+        ("{\"ts\":1,\"service\":null,\"latency\":1}", "missing_field"), ("{\"ts\":1,\"service\":\"a\",\"latency\":null}", "missing_field"),
+        ("{\"ts\":1,\"service\":\"a\"}", "missing_field"), ("{\"ts\":1,\"service\":\"a\",\"latency\":\"1\"}", "wrong_type"),
+        ("{\"ts\":1,\"service\":[\"a\"],\"latency\":1}", "wrong_type"), ("{\"ts\":true,\"service\":\"a\",\"latency\":1}", "wrong_type"),
+        ("{\"ts\":\"yesterday\",\"service\":\"a\",\"latency\":1}", "invalid_timestamp"),
+        ("{\"ts\":\"2024-02-30T00:00:00Z\",\"service\":\"a\",\"latency\":1}", "invalid_timestamp"),
+        ("{\"ts\":8640000000000001,\"service\":\"a\",\"latency\":1}", "timestamp_out_of_range"),
+        ("{\"ts\":1,\"service\":\"a\",\"latency\":1e999}", "non_finite"), ("{\"ts\":1,\"service\":\"a\",\"latency\":NaN}", "invalid_json"),
+    ]
+    lines = []
+    for at, event in enumerate(good):
+        lines += [line for line, _ in bad[at * 2:at * 2 + 2]] + [json.dumps(event)]
+    counts = {}
+    for _, reason in bad:
+        counts[reason] = counts.get(reason, 0) + 1
+    write("bad_lines", "Lines that are refused, between good ones; the last line has no newline",
+          {"source": {"key": "service", "value": "latency"}, "stages": [window("10s", ["count", "sum"])]},
+          good, text="\n".join(lines), rejected=counts)
+
+
+def csv_text():
+    events = stream(40, keys=3)
+    for at, event in enumerate(events):
+        event["note"] = ["plain", "with, comma", "with \"quotes\"", "two\nlines"][at % 4]
+        event["bytes"] = None if at % 3 == 0 else at * 1.5
+    out = io.StringIO()
+    writer = csv.DictWriter(out, ["note", "latency", "ts", "bytes", "service"])
+    writer.writeheader()
+    writer.writerows(events)
+    write("csv", "Quoted fields, line breaks within them, empty numbers",
+          {"source": {"key": "service", "value": "latency"},
+           "stages": [window("10s", ["count", "avg", {"op": "sum", "field": "bytes"}])]},
+          events, text=out.getvalue(), format="csv")
+
+
+def real_data():
+    data = HERE.parent / "data"
+    quakes = [json.loads(line) for line in (data / "usgs/earthquakes_week.ndjson").read_text().splitlines()]
+    write("earthquakes", "A week of earthquakes, newest first, by seismic network",
+          {"source": {"key": "key", "value": "value"}, "time": {"max_out_of_orderness": "unbounded"},
+           "stages": [window("1d", ["count", "avg", "max"])]}, quakes, file="data/usgs/earthquakes_week.ndjson")
+    for name, size in [("ec2_cpu_utilization_5f5533", "1h"), ("occupancy_6005", "1h")]:
+        rows = csv.DictReader(io.StringIO((data / f"nab/{name}.csv").read_text()))
+        events = [{"timestamp": row["timestamp"], "value": float(row["value"])} for row in rows]
+        write(name, "A real series, read as CSV, without a key",
+              {"source": {"timestamp": "timestamp", "value": "value"}, "stages": [window(size, ALL)]},
+              events, file=f"data/nab/{name}.csv", format="csv")
+
+
+if __name__ == "__main__":
+    main()
