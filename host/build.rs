@@ -45,7 +45,14 @@ fn embed(wasm: &[u8], precompiled: Option<Vec<u8>>, out: &Path) -> String {
         .filter(|file| file.get(..DIGEST_BYTES) == Some(digest.as_slice()))
         .map(|file| file[DIGEST_BYTES..].to_vec());
     fs::write(out.join("module.wasm"), wasm).expect("OUT_DIR is writable");
-    fs::write(out.join("module.code"), code.as_deref().unwrap_or_default()).expect("OUT_DIR is writable");
+    fs::write(out.join("module.code"), code.as_deref().unwrap_or_default())
+        .expect("OUT_DIR is writable");
+    if code.is_none() {
+        println!(
+            "cargo::warning=no precompiled code belongs to this module, so the program compiles it at each start \
+             (half a second): `cargo xtask build` makes it"
+        );
+    }
     let precompiled = match code {
         Some(_) => "Some(include_bytes!(concat!(env!(\"OUT_DIR\"), \"/module.code\")))",
         None => "None",

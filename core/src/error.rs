@@ -64,6 +64,10 @@ pub enum Error {
     /// A snapshot cannot be written or read.
     #[error("snapshot: {0}")]
     Snapshot(SnapshotError),
+    /// The header of CSV is not what the pipeline needs.
+    #[cfg(feature = "text")]
+    #[error(transparent)]
+    Header(#[from] crate::text::HeaderError),
     /// A block does not have the layout that docs/abi.md describes.
     #[error("malformed block: {0}")]
     MalformedBlock(&'static str),
@@ -130,6 +134,8 @@ impl Error {
                 SnapshotError::TooLarge { .. } => "snapshot_too_large",
                 SnapshotError::Outdated => "snapshot_outdated",
             },
+            #[cfg(feature = "text")]
+            Self::Header(_) => "invalid_header",
             Self::MalformedBlock(_) => "malformed_block",
         }
     }

@@ -96,6 +96,38 @@ pub fn push_number_text(key: &mut Vec<u8>, text: &[u8]) -> bool {
     decimal.is_some()
 }
 
+/// Appends the number mantissa · 10^exponent, negated if `negative`, for exponents of a few digits.
+#[cfg(feature = "text")]
+pub(crate) fn push_scaled(key: &mut Vec<u8>, negative: bool, mantissa: u64, exponent: i32) {
+    if mantissa == 0 {
+        key.extend_from_slice(&[NUMBER, ZERO]);
+        return;
+    }
+    let (mut mantissa, mut exponent) = (mantissa, exponent);
+    while mantissa % 10 == 0 {
+        mantissa /= 10;
+        exponent += 1;
+    }
+    let digits = mantissa.ilog10() + 1;
+    push_head(key, negative, exponent + digits.cast_signed());
+    // From the last pair to the first; an odd last digit makes a pair with a 0.
+    let mut pairs = [0; 10];
+    let mut unused = pairs.len();
+    let mut odd = digits % 2 == 1;
+    for pair in pairs.iter_mut().rev() {
+        let value = if odd { (mantissa % 10) as u8 * 10 } else { (mantissa % 100) as u8 };
+        mantissa /= if odd { 10 } else { 100 };
+        odd = false;
+        *pair = (value + 1) ^ flip_of(negative);
+        unused -= 1;
+        if mantissa == 0 {
+            break;
+        }
+    }
+    key.extend_from_slice(pairs.get(unused..).unwrap_or(&[]));
+    key.push(END ^ flip_of(negative));
+}
+
 /// Appends a number field: the decimal value that ECMAScript prints for `value`.
 ///
 /// False, and nothing appended, for NaN and the infinities, which JSON cannot say.
@@ -115,6 +147,19 @@ fn push_digits(
         key.extend_from_slice(&[NUMBER, ZERO]);
         return;
     };
+    push_head(key, negative, point);
+    let flip = flip_of(negative);
+    let mut high = Some(first);
+    while let Some(digit) = high {
+        let pair = digit * 10 + digits.next().unwrap_or(0);
+        key.push((pair + 1) ^ flip);
+        high = digits.next();
+    }
+    key.push(END ^ flip);
+}
+
+/// Appends what stands before the digits of a number.
+fn push_head(key: &mut Vec<u8>, negative: bool, point: i32) {
     let flip = flip_of(negative);
     key.extend_from_slice(&[NUMBER, if negative { NEGATIVE } else { POSITIVE }]);
     match u8::try_from(point + POINT_BIAS) {
@@ -125,13 +170,6 @@ fn push_digits(
             key.extend(biased.to_be_bytes().map(|byte| byte ^ flip));
         }
     }
-    let mut high = Some(first);
-    while let Some(digit) = high {
-        let pair = digit * 10 + digits.next().unwrap_or(0);
-        key.push((pair + 1) ^ flip);
-        high = digits.next();
-    }
-    key.push(END ^ flip);
 }
 
 fn flip_of(negative: bool) -> u8 {
@@ -419,6 +457,23 @@ mod tests {
             &[4, 1, 1],
         ] {
             assert!(!validate(bytes, 1), "{bytes:?}");
+        }
+    }
+
+    #[cfg(feature = "text")]
+    #[test]
+    fn scanned_numbers_are_encoded_as_their_text_is() {
+        let mantissas =
+            [0, 1, 9, 10, 99, 100, 101, 12_345, 1_700_000_000_123, u64::MAX, u64::MAX - 5];
+        let exponents = [-400, -200, -130, -20, -3, -1, 0, 1, 2, 19, 107, 126, 127, 400];
+        for (mantissa, exponent) in
+            mantissas.iter().flat_map(|m| exponents.iter().map(move |e| (*m, *e)))
+        {
+            for (negative, sign) in [(false, ""), (true, "-")] {
+                let mut key = Vec::new();
+                push_scaled(&mut key, negative, mantissa, exponent);
+                assert_eq!(key, number(&format!("{sign}{mantissa}e{exponent}")));
+            }
         }
     }
 }

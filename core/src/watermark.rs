@@ -61,12 +61,19 @@ impl Generator {
             before.resize(before.len() + timestamps.len(), self.watermark);
             return;
         };
+        let start = before.len();
+        before.resize(start + timestamps.len(), 0);
         let mut watermark = self.watermark;
-        before.extend(timestamps.iter().map(|timestamp| {
-            let met = watermark;
+        let mut meet = |timestamp: &i64, met: &mut i64| {
+            *met = watermark;
             watermark = watermark.max(timestamp.saturating_sub(lag_us));
-            met
-        }));
+        };
+        let (timestamps, timestamps_rest) = timestamps.as_chunks::<4>();
+        let (met, met_rest) = before.get_mut(start..).unwrap_or_default().as_chunks_mut::<4>();
+        for (timestamps, met) in timestamps.iter().zip(met) {
+            timestamps.iter().zip(met).for_each(|(timestamp, met)| meet(timestamp, met));
+        }
+        timestamps_rest.iter().zip(met_rest).for_each(|(timestamp, met)| meet(timestamp, met));
         self.watermark = watermark;
     }
 

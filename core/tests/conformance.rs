@@ -12,16 +12,21 @@ use stream_processor_core::{
 fn vectors() -> Vec<(PathBuf, Value)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/vectors");
     let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let mut files: Vec<PathBuf> = files.filter(|path| path.extension().is_some_and(|end| end == "json")).collect();
+    let mut files: Vec<PathBuf> =
+        files.filter(|path| path.extension().is_some_and(|end| end == "json")).collect();
     files.sort();
     assert!(files.len() >= 10, "the vectors are there");
-    files.into_iter().map(|path| (path.clone(), serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap())).collect()
+    files
+        .into_iter()
+        .map(|path| (path.clone(), serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()))
+        .collect()
 }
 
 fn input(vector: &Value) -> Vec<u8> {
     match &vector["input"]["file"] {
         Value::String(file) => {
-            std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests").join(file)).unwrap()
+            std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests").join(file))
+                .unwrap()
         }
         _ => vector["input"]["text"].as_str().unwrap().into(),
     }
@@ -38,14 +43,21 @@ fn run(spec: &PipelineSpec, bytes: &[u8], batch: usize) -> (String, Engine, Vec<
         events.clear();
         let taken = reader.read(&bytes[at..], true, batch, &mut events).unwrap();
         at += taken;
-        rejected.extend(events.rejections().iter().map(|rejection| rejection.reason.name().to_owned()));
+        rejected
+            .extend(events.rejections().iter().map(|rejection| rejection.reason.name().to_owned()));
         let keys = events.new_keys();
         if !keys.ids.is_empty() || events.reset() {
             engine
-                .define_keys(&KeyDefinitions { reset: events.reset(), ids: keys.ids, offsets: keys.offsets, bytes: keys.bytes })
+                .define_keys(&KeyDefinitions {
+                    reset: events.reset(),
+                    ids: keys.ids,
+                    offsets: keys.offsets,
+                    bytes: keys.bytes,
+                })
                 .unwrap();
         }
-        let columns: Vec<Column<'_>> = events.columns().iter().map(|values| Column::F64(values)).collect();
+        let columns: Vec<Column<'_>> =
+            events.columns().iter().map(|values| Column::F64(values)).collect();
         let unkeyed = plan.input.key.is_empty();
         let pushed = engine
             .push(&Batch {
@@ -64,7 +76,7 @@ fn run(spec: &PipelineSpec, bytes: &[u8], batch: usize) -> (String, Engine, Vec<
     assert_eq!(at, bytes.len());
     assert_eq!(engine.finish().unwrap(), Progress::Done);
     while let Some(rows) = engine.poll(100) {
-        write_rows(spec.sink.format.into(), &plan.output, &rows, &mut out);
+        write_rows(spec.sink.format, &plan.output, &rows, &mut out);
     }
     (String::from_utf8(out).unwrap(), engine, rejected)
 }
@@ -76,7 +88,12 @@ fn every_vector_gives_its_bytes() {
         let expected = &vector["expected"];
         for batch in [1, 7, 8192] {
             let (rows, engine, rejected) = run(&spec, &input(&vector), batch);
-            assert_eq!(rows, expected["rows"].as_str().unwrap(), "{} in batches of {batch}", path.display());
+            assert_eq!(
+                rows,
+                expected["rows"].as_str().unwrap(),
+                "{} in batches of {batch}",
+                path.display()
+            );
             let stats = engine.stats();
             assert_eq!(stats.events, expected["events"], "{}", path.display());
             assert_eq!(stats.late_dropped, expected["late_dropped"], "{}", path.display());

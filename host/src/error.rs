@@ -5,7 +5,6 @@ use std::io;
 use stream_processor_core::RejectReason;
 use stream_processor_core::spec::SpecError;
 use stream_processor_core::text::HeaderError;
-use stream_processor_module::wasmtime;
 
 /// An error of a run.
 #[derive(Debug, thiserror::Error)]

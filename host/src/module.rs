@@ -1,6 +1,6 @@
 //! The WebAssembly module that this program carries: its bytes, its digest, and how it gets ready to run.
 
-use stream_processor_module::wasmtime::{Engine, Module};
+use wasmtime::{Engine, Module};
 
 use crate::error::Error;
 
@@ -32,4 +32,24 @@ fn deserialize(engine: &Engine, code: &'static [u8]) -> Option<Module> {
     // SAFETY: `code` is the unchanged output of `Engine::precompile_module`: stream-processor-module wrote it, build.rs
     // embedded it only where the digest in its header is that of the embedded wasm file.
     unsafe { Module::deserialize(engine, code) }.ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn code_for_another_engine_is_refused_not_run() {
+        // An engine that is set up otherwise stands for another processor or another wasmtime.
+        let other = Engine::default();
+        assert!(PRECOMPILED.is_none_or(|code| deserialize(&other, code).is_none()));
+    }
+
+    #[test]
+    fn the_module_needs_no_precompiled_code() {
+        let engine = stream_processor_module::engine().unwrap();
+        let module = stream_processor_module::compile(&engine, WASM).unwrap();
+        assert!(module.exports().any(|export| export.name() == "sp_abi_version"));
+        assert_eq!(stream_processor_module::sha256_hex(WASM), SHA256);
+    }
 }

@@ -23,7 +23,8 @@ pub struct Vector {
 #[must_use]
 pub fn vectors() -> Vec<Vector> {
     let folder = root().join("tests/vectors");
-    let files = std::fs::read_dir(&folder).expect("tests/vectors").flatten().map(|file| file.path());
+    let files =
+        std::fs::read_dir(&folder).expect("tests/vectors").flatten().map(|file| file.path());
     let mut files: Vec<PathBuf> =
         files.filter(|path| path.extension().is_some_and(|end| end == "json")).collect();
     files.sort();
@@ -59,9 +60,8 @@ pub fn root() -> PathBuf {
 #[must_use]
 pub fn module() -> Vec<u8> {
     let path = root().join("target/module/stream_processor.wasm");
-    std::fs::read(&path).unwrap_or_else(|error| {
-        panic!("{}: {error}; `cargo xtask build` makes it", path.display())
-    })
+    std::fs::read(&path)
+        .unwrap_or_else(|error| panic!("{}: {error}; `cargo xtask build` makes it", path.display()))
 }
 
 /// The program, as `cargo xtask build` leaves it.

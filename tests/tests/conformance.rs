@@ -43,8 +43,16 @@ fn every_vector_gives_its_bytes() {
             let (rows, summary) = run(&vector, folder.path(), flags);
             assert_eq!(rows, expected["rows"].as_str().unwrap(), "{} with {flags:?}", vector.name);
             assert_eq!(summary["events"], expected["events"], "{} with {flags:?}", vector.name);
-            assert_eq!(summary["late_dropped"], expected["late_dropped"], "{} with {flags:?}", vector.name);
-            assert_eq!(summary["rejected_by_reason"], expected["rejected"], "{} with {flags:?}", vector.name);
+            assert_eq!(
+                summary["late_dropped"], expected["late_dropped"],
+                "{} with {flags:?}",
+                vector.name
+            );
+            assert_eq!(
+                summary["rejected_by_reason"], expected["rejected"],
+                "{} with {flags:?}",
+                vector.name
+            );
         }
     }
 }

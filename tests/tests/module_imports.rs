@@ -78,13 +78,15 @@ impl CallGraph {
     }
 
     fn add_body(&mut self, function: u32, body: &wasmparser::FunctionBody<'_>) {
-        let (calls, indirect) = (self.calls.entry(function).or_default(), self.indirect.entry(function).or_default());
+        let (calls, indirect) =
+            (self.calls.entry(function).or_default(), self.indirect.entry(function).or_default());
         for operator in body.get_operators_reader().unwrap() {
             match operator.unwrap() {
                 Operator::Call { function_index } | Operator::ReturnCall { function_index } => {
                     calls.insert(function_index);
                 }
-                Operator::CallIndirect { type_index, .. } | Operator::ReturnCallIndirect { type_index, .. } => {
+                Operator::CallIndirect { type_index, .. }
+                | Operator::ReturnCallIndirect { type_index, .. } => {
                     indirect.insert(type_index);
                 }
                 Operator::RefFunc { function_index } => {
@@ -102,7 +104,9 @@ impl CallGraph {
         while let Some(function) = open.pop() {
             if (function as usize) < self.imports.len() {
                 let mut way = vec![function];
-                while let Some(before) = came_from.get(way.last()?).filter(|_| way.last() != Some(&from)) {
+                while let Some(before) =
+                    came_from.get(way.last()?).filter(|_| way.last() != Some(&from))
+                {
                     way.push(*before);
                 }
                 way.reverse();
@@ -110,7 +114,9 @@ impl CallGraph {
             }
             let direct = self.calls.get(&function).into_iter().flatten().copied();
             let types = self.indirect.get(&function);
-            let fits = |target: &u32| types.is_some_and(|types| types.contains(&self.types[*target as usize]));
+            let fits = |target: &u32| {
+                types.is_some_and(|types| types.contains(&self.types[*target as usize]))
+            };
             let indirect = self.in_tables.iter().copied().filter(fits);
             for next in direct.chain(indirect) {
                 if next != from && !came_from.contains_key(&next) {
@@ -136,9 +142,15 @@ fn no_path_of_the_c_abi_reaches_an_import() {
             panic!("{name} reaches the import {import} by way of functions {way:?}");
         }
     }
-    let class = graph.exports.iter().find(|(name, _)| name.contains("_pushNdjson") || name.contains("_push_ndjson"));
+    let class = graph
+        .exports
+        .iter()
+        .find(|(name, _)| name.contains("_pushNdjson") || name.contains("_push_ndjson"));
     let (_, class) = class.expect("a method for JavaScript");
-    assert!(graph.way_to_an_import(*class).is_some(), "the search finds imports where they are called");
+    assert!(
+        graph.way_to_an_import(*class).is_some(),
+        "the search finds imports where they are called"
+    );
 }
 
 #[test]

@@ -13,7 +13,8 @@ fn sha256(bytes: &[u8]) -> String {
 /// The module in the packed npm package.
 fn packed(folder: &Path) -> Vec<u8> {
     let package = root().join("target/npm/stream-processor.tgz");
-    let status = Command::new("tar").arg("-xzf").arg(&package).arg("-C").arg(folder).status().unwrap();
+    let status =
+        Command::new("tar").arg("-xzf").arg(&package).arg("-C").arg(folder).status().unwrap();
     assert!(status.success(), "{}", package.display());
     std::fs::read(folder.join("package/dist/stream_processor.wasm")).unwrap()
 }
@@ -26,5 +27,8 @@ fn program_and_package_have_the_same_module() {
     let version = Command::new(program()).arg("--version").output().unwrap();
     let version = String::from_utf8(version.stdout).unwrap();
     assert!(version.contains(&sha256(&packed)), "{version}");
-    assert!(version.starts_with(concat!("stream-processor ", env!("CARGO_PKG_VERSION"))), "{version}");
+    assert!(
+        version.starts_with(concat!("stream-processor ", env!("CARGO_PKG_VERSION"))),
+        "{version}"
+    );
 }

@@ -60,7 +60,8 @@ impl State {
 
     fn instance(&mut self, handle: i32) -> Result<&mut Instance, Error> {
         let place = usize::try_from(handle).ok().and_then(|handle| handle.checked_sub(1));
-        let instance = place.and_then(|place| self.instances.get_mut(place)).and_then(Option::as_mut);
+        let instance =
+            place.and_then(|place| self.instances.get_mut(place)).and_then(Option::as_mut);
         instance.ok_or(Error::MalformedBlock("the handle is no open engine"))
     }
 
@@ -73,7 +74,8 @@ impl State {
     ) -> Result<T, Error> {
         let mut instances = std::mem::take(&mut self.instances);
         let place = usize::try_from(handle).ok().and_then(|handle| handle.checked_sub(1));
-        let result = match place.and_then(|place| instances.get_mut(place)).and_then(Option::as_mut) {
+        let result = match place.and_then(|place| instances.get_mut(place)).and_then(Option::as_mut)
+        {
             Some(instance) => self.block(ptr, len).and_then(|block| run(instance, block)),
             None => Err(Error::MalformedBlock("the handle is no open engine")),
         };
@@ -184,8 +186,9 @@ fn options(bytes: &[u8]) -> Result<Options, Error> {
     if bytes.is_empty() {
         return Ok(Options::default());
     }
-    serde_json::from_slice(bytes)
-        .map_err(|_| Error::MalformedBlock("options are {\"table_seed\": number, \"report_drops\": bool}"))
+    serde_json::from_slice(bytes).map_err(|_| {
+        Error::MalformedBlock("options are {\"table_seed\": number, \"report_drops\": bool}")
+    })
 }
 
 /// Closes an engine.
@@ -227,7 +230,9 @@ pub extern "C" fn sp_push(handle: i32, ptr: u32, len: u32) -> i64 {
 /// Moves the stream's watermark.
 #[unsafe(no_mangle)]
 pub extern "C" fn sp_advance(handle: i32, watermark: i64) -> i32 {
-    guarded(FAILED, |state| Ok(progress(state.instance(handle)?.engine.advance_watermark(watermark)?)))
+    guarded(FAILED, |state| {
+        Ok(progress(state.instance(handle)?.engine.advance_watermark(watermark)?))
+    })
 }
 
 /// Tells the host's time.
@@ -280,7 +285,9 @@ pub extern "C" fn sp_watermark(handle: i32) -> i64 {
 /// The host time from which a tick has work.
 #[unsafe(no_mangle)]
 pub extern "C" fn sp_next_deadline(handle: i32) -> i64 {
-    guarded(i64::MAX, |state| Ok(state.instance(handle)?.engine.next_deadline().unwrap_or(i64::MAX)))
+    guarded(i64::MAX, |state| {
+        Ok(state.instance(handle)?.engine.next_deadline().unwrap_or(i64::MAX))
+    })
 }
 
 /// Hands out the counters, as JSON.

@@ -29,6 +29,7 @@ pub struct Processor {
     spilled_rows: usize,
     /// Scratch space of `push_columns`.
     timestamps: Vec<i64>,
+    key_ids: Vec<u32>,
     columns: Vec<Vec<f64>>,
 }
 
@@ -49,6 +50,7 @@ impl Processor {
             spilled: VecDeque::new(),
             spilled_rows: 0,
             timestamps: Vec::new(),
+            key_ids: Vec::new(),
             columns: Vec::new(),
         })
     }
@@ -61,6 +63,7 @@ impl Processor {
         let output = plan.output.columns.iter().map(|column| column.name.as_str());
         json!({
             "input": {
+                "format": self.spec.source.format,
                 "timestamp": plan.input.timestamp,
                 "timestamp_unit": self.spec.source.timestamp_unit,
                 "key": plan.input.key,
@@ -72,11 +75,10 @@ impl Processor {
         .to_string()
     }
 
-    /// Gives the keys of a JSON array the ids `first_id`, `first_id` + 2 and so on, which must be even: the odd ones are
-    /// those of [`Feed`].
+    /// Gives the keys of a JSON array ids from `first_id` on.
     pub fn define_keys(&mut self, keys: &str, first_id: u32) -> Result<(), JsValue> {
         let fields = self.engine.plan().input.key.len();
-        OwnedKeyDefinitions::from_json(keys, (first_id..).step_by(2), fields)
+        OwnedKeyDefinitions::from_json(keys, (first_id..).map(even), fields)
             .and_then(|keys| self.engine.define_keys(&keys.as_definitions(false)))
             .map_err(|error| thrown(&error))
     }
@@ -91,6 +93,8 @@ impl Processor {
     ) -> Result<usize, JsValue> {
         self.timestamps.clear();
         self.timestamps.extend(timestamps_ms.iter().map(|ms| from_ms_f64(*ms).unwrap_or(NO_TIME)));
+        self.key_ids.clear();
+        self.key_ids.extend(key_ids.iter().copied().map(even));
         self.columns.resize_with(columns.len(), Vec::new);
         for (column, from) in self.columns.iter_mut().zip(&columns) {
             column.resize(from.length() as usize, 0.0);
@@ -100,7 +104,7 @@ impl Processor {
         let keyed = !self.engine.plan().input.key.is_empty();
         let pushed = self.engine.push(&Batch {
             timestamps: &self.timestamps,
-            keys: if keyed { KeyColumn::Ids(key_ids) } else { KeyColumn::Unkeyed },
+            keys: if keyed { KeyColumn::Ids(&self.key_ids) } else { KeyColumn::Unkeyed },
             columns: &columns,
             ordinals: None,
             watermarks: None,
@@ -116,14 +120,14 @@ impl Processor {
         times.map(|time| time.map_or(f64::NAN, to_ms_f64)).collect()
     }
 
-    /// Takes a piece of NDJSON, always whole.
-    pub fn push_ndjson(&mut self, piece: &[u8]) -> Result<(), JsValue> {
+    /// Takes a piece of text in the format of the pipeline's source, always whole.
+    pub fn push_text(&mut self, piece: &[u8]) -> Result<(), JsValue> {
         let progress = self.feed.push(&mut self.engine, piece);
         self.note(progress).map(drop)
     }
 
     /// Goes on with text that was taken before the result buffer was full.
-    pub fn resume_ndjson(&mut self) -> Result<(), JsValue> {
+    pub fn resume_text(&mut self) -> Result<(), JsValue> {
         let progress = self.feed.resume(&mut self.engine);
         self.note(progress).map(drop)
     }
@@ -260,6 +264,11 @@ fn columns_of(rows: &Rows<'_>, fields: usize) -> Array {
         array.push(&numbers);
     }
     array
+}
+
+/// The engine's even ids are for columns, the odd ones for text ([`Feed`]).
+fn even(id: u32) -> u32 {
+    id.wrapping_mul(2)
 }
 
 fn time(ms: f64) -> Result<i64, JsValue> {

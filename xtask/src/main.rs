@@ -1,11 +1,13 @@
 //! `cargo xtask …`: the only build tool.
 
+mod bench;
 mod build;
 mod demo;
 mod module;
 mod npm;
 mod run;
 mod setup;
+mod table;
 mod test;
 
 use std::process::ExitCode;
@@ -15,7 +17,8 @@ use anyhow::{Result, bail};
 const USAGE: &str = "\
 cargo xtask build            the module, the npm package and the program
 cargo xtask test [FILTER…]   everything that is checked, or the parts whose names contain a filter
-cargo xtask demo             builds, then runs real data through the program and the npm package";
+cargo xtask demo             builds, then runs real data through the program and the npm package
+cargo xtask bench            builds, then measures every way to run the engine beside other systems";
 
 fn main() -> ExitCode {
     match command() {
@@ -37,6 +40,7 @@ fn command() -> Result<ExitCode> {
         ("build", []) => build::build().map(|()| ExitCode::SUCCESS),
         ("test", filters) => test::test(filters),
         ("demo", []) => demo::demo().map(|()| ExitCode::SUCCESS),
+        ("bench", []) => bench::bench().map(|()| ExitCode::SUCCESS),
         ("help" | "--help" | "-h", _) => {
             println!("{USAGE}");
             Ok(ExitCode::SUCCESS)

@@ -6,9 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::run::{
-    Stamp, cargo, read, root, run_quietly, sha256, target, write_if_changed,
-};
+use crate::run::{Stamp, cargo, read, root, run_quietly, sha256, target, write_if_changed};
 use crate::{module, setup};
 
 /// Where the wrapper's sources live.
@@ -58,7 +56,21 @@ pub(crate) fn build() -> Result<()> {
     stamp.set()
 }
 
-/// Runs a program that the wrapper's npm packages bring.
+/// A fresh project in `folder`, with the packed package installed as a user would and `files` (or folders) copied into it.
+pub(crate) fn install(folder: &Path, files: &[PathBuf]) -> Result<PathBuf> {
+    if folder.exists() {
+        fs::remove_dir_all(folder)?;
+    }
+    fs::create_dir_all(folder)?;
+    fs::write(folder.join("package.json"), r#"{ "private": true, "type": "module" }"#)?;
+    run_quietly(Command::new("cp").arg("-R").args(files).arg(folder))?;
+    let mut command = Command::new("npm");
+    command.args(["install", "--offline", "--no-audit", "--no-fund", "--loglevel=error"]);
+    run_quietly(command.arg(tarball()).current_dir(folder))?;
+    Ok(folder.to_path_buf())
+}
+
+/// A program that the wrapper's npm packages bring.
 pub(crate) fn tool(name: &str) -> Command {
     let mut command = Command::new(sources().join("node_modules/.bin").join(name));
     command.current_dir(sources());

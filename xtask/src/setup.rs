@@ -14,7 +14,8 @@ pub(crate) const CHROMIUM: &str = "/usr/bin/chromium";
 
 /// The Rust target of the module; `rust-toolchain.toml` names it, but rustup may be told not to install by itself.
 pub(crate) fn wasm_target() -> Result<()> {
-    let sysroot = run_quietly(Command::new("rustc").args(["--print", "sysroot"]).current_dir(root()))?;
+    let sysroot =
+        run_quietly(Command::new("rustc").args(["--print", "sysroot"]).current_dir(root()))?;
     if Path::new(sysroot.trim()).join("lib/rustlib").join(WASM_TARGET).exists() {
         return Ok(());
     }

@@ -148,7 +148,7 @@ fn host() -> Result<Outcome> {
 fn types() -> Result<Outcome> {
     let project = consumer()?;
     let mut outcome = Outcome::default();
-    for name in ["web", "node", "bare"] {
+    for name in ["web", "node", "bundler"] {
         let config = project.join(format!("types/tsconfig.{name}.json"));
         outcome.add(check(npm::tool("tsc").arg("--project").arg(config))?);
     }
@@ -159,7 +159,7 @@ fn node() -> Result<Outcome> {
     let project = consumer()?;
     let mut command = Command::new("node");
     command.args(["--test", "--test-reporter=tap", "node/"]).current_dir(project);
-    count(command.env("VECTORS", vectors()))
+    count(command.env("VECTORS", vectors()).env("MODULE", module::wasm()))
 }
 
 fn browser() -> Result<Outcome> {
@@ -175,20 +175,13 @@ fn vectors() -> PathBuf {
     root().join("tests/vectors")
 }
 
-/// An empty project into which the packed package is installed, as a user would.
+/// A project that has the package installed and the tests copied into it.
 fn consumer() -> Result<PathBuf> {
     module::build()?;
     npm::build()?;
-    let project = target().join("npm/consumer");
-    if project.exists() {
-        fs::remove_dir_all(&project)?;
-    }
-    let tests = npm::sources().join("tests");
-    run_quietly(Command::new("cp").arg("-R").arg(tests).arg(&project))?;
-    let mut command = Command::new("npm");
-    command.args(["install", "--offline", "--no-audit", "--no-fund", "--loglevel=error"]);
-    run_quietly(command.arg(npm::tarball()).current_dir(&project))?;
-    Ok(project)
+    let tests = ["node", "browser", "types", "vectors.mjs"]
+        .map(|name| npm::sources().join("tests").join(name));
+    npm::install(&target().join("npm/consumer"), &tests)
 }
 
 /// A command that only succeeds or fails: one check.
@@ -218,7 +211,8 @@ fn tally(output: &str) -> (u64, u64) {
     let (mut passed, mut failed) = (0, 0);
     for line in output.lines() {
         let words: Vec<&str> = line.split_whitespace().collect();
-        let number = |place: usize| words.get(place).and_then(|word| word.parse().ok()).unwrap_or(0);
+        let number =
+            |place: usize| words.get(place).and_then(|word| word.parse().ok()).unwrap_or(0);
         match words.as_slice() {
             ["test", "result:", _, _, "passed;", _, "failed;", ..] => {
                 passed += number(3);
@@ -238,7 +232,8 @@ mod tests {
 
     #[test]
     fn summaries_of_both_runners_are_added_up() {
-        let cargo = "test result: FAILED. 3 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out";
+        let cargo =
+            "test result: FAILED. 3 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out";
         let node = "# tests 9\n# pass 7\n# fail 2\n# cancelled 1\n# skipped 0";
         assert_eq!(tally(&format!("{cargo}\n{node}\n{cargo}")), (13, 5));
     }

@@ -10,7 +10,6 @@ impl Engine {
         let mut cursor = 0;
         let mut context = Context { keys: &mut self.keys, drops: &mut self.drops };
         if drive(&mut self.stages, &mut self.links, events, &mut cursor, &mut context) {
-            self.keys.reclaim();
             return Progress::Done;
         }
         self.pending = Some(Frame::rest_of(events, cursor, &mut self.keys));

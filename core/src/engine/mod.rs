@@ -242,9 +242,11 @@ impl Engine {
         if self.finished {
             return Err(Error::Finished);
         }
-        self.source.check(&self.plan, batch, &self.keys)?;
+        self.source.admit(&self.plan, batch, &mut self.keys)?;
         self.revision += 1;
-        Ok(self.push_checked(batch))
+        let pushed = self.push_admitted(batch);
+        self.keys.reclaim();
+        Ok(pushed)
     }
 
     /// Moves the stream's watermark to `watermark`, microseconds, if that is forward: what a source without events knows.

@@ -92,8 +92,13 @@ impl Source {
             .collect()
     }
 
-    /// That `batch` has the shape that `plan` needs. Nothing has changed when this refuses.
-    pub(super) fn check(&self, plan: &Plan, batch: &Batch<'_>, keys: &Keys) -> Result<(), Error> {
+    /// Checks that `batch` has the shape that `plan` needs, and maps its keys.
+    pub(super) fn admit(
+        &mut self,
+        plan: &Plan,
+        batch: &Batch<'_>,
+        keys: &mut Keys,
+    ) -> Result<(), Error> {
         let expected = batch.timestamps.len();
         if expected > plan.limits.max_batch_events as usize {
             return Err(Error::BatchTooLarge {
@@ -116,19 +121,22 @@ impl Source {
         if let Some((column, found)) = lengths.chain(extra).find(|(_, found)| *found != expected) {
             return Err(Error::ColumnLength { column: column.to_owned(), expected, found });
         }
-        self.check_key_column(plan, batch, keys)
+        self.map_keys(plan, batch, keys)
     }
 
-    fn check_key_column(&self, plan: &Plan, batch: &Batch<'_>, keys: &Keys) -> Result<(), Error> {
+    /// Writes the engine's ids of the batch's keys. The dictionary grows at most by keys; no state has changed when this refuses.
+    fn map_keys(&mut self, plan: &Plan, batch: &Batch<'_>, keys: &mut Keys) -> Result<(), Error> {
         let expected = batch.timestamps.len();
+        let mapped = &mut self.scratch.keys;
+        mapped.clear();
         match (batch.keys, self.unkeyed) {
-            (KeyColumn::Unkeyed, Some(_)) => Ok(()),
-            (KeyColumn::Unkeyed, None) if expected == 0 => Ok(()),
+            (KeyColumn::Unkeyed, Some(id)) => mapped.resize(expected, id),
+            (KeyColumn::Unkeyed, None) if expected == 0 => {}
             (KeyColumn::Unkeyed, None) => {
-                Err(Error::KeysMismatch("the pipeline has a key, but the batch has none"))
+                return Err(Error::KeysMismatch("the pipeline has a key, but the batch has none"));
             }
             (_, Some(_)) => {
-                Err(Error::KeysMismatch("the batch has keys, but the pipeline has no key"))
+                return Err(Error::KeysMismatch("the batch has keys, but the pipeline has no key"));
             }
             (KeyColumn::Ids(ids), None) => {
                 if ids.len() != expected {
@@ -136,47 +144,22 @@ impl Source {
                     return Err(Error::ColumnLength { column, expected, found: ids.len() });
                 }
                 let defined = keys.defined();
-                let unknown =
-                    |id: &u32| defined.get(*id as usize).is_none_or(|known| *known == NONE);
-                match ids.iter().position(unknown) {
-                    Some(event) => {
-                        let id = ids.get(event).copied().unwrap_or(NONE);
-                        Err(Error::UnknownKeyId { id, event })
-                    }
-                    None => Ok(()),
+                let of = |id: &u32| defined.get(*id as usize).copied().unwrap_or(NONE);
+                mapped.extend(ids.iter().map(of));
+                if mapped.contains(&NONE) {
+                    let event = mapped.iter().position(|id| *id == NONE).unwrap_or(0);
+                    let id = ids.get(event).copied().unwrap_or(NONE);
+                    return Err(Error::UnknownKeyId { id, event });
                 }
             }
             (KeyColumn::Encoded { offsets, bytes }, None) => {
                 let fields = plan.input.key.len();
-                check_keys(
-                    offsets,
-                    bytes,
-                    expected,
-                    |key| crate::key::validate(key, fields),
-                    fields,
-                )
-            }
-        }
-    }
-
-    /// Writes the engine's ids of the keys of events `range`.
-    fn map_keys(&mut self, batch: &Batch<'_>, range: Range<usize>, keys: &mut Keys) {
-        let mapped = &mut self.scratch.keys;
-        mapped.clear();
-        match batch.keys {
-            KeyColumn::Unkeyed => mapped.resize(range.len(), self.unkeyed.unwrap_or(NONE)),
-            KeyColumn::Ids(ids) => {
-                let defined = keys.defined();
-                let ids = ids.get(range).unwrap_or_default();
-                mapped.extend(
-                    ids.iter().map(|id| defined.get(*id as usize).copied().unwrap_or(NONE)),
-                );
-            }
-            KeyColumn::Encoded { offsets, bytes } => {
-                let offsets = offsets.get(range.start..=range.end).unwrap_or_default();
+                let valid = |key: &[u8]| crate::key::validate(key, fields);
+                check_keys(offsets, bytes, expected, valid, fields)?;
                 mapped.extend(encoded_keys(offsets, bytes).map(|key| keys.intern(key)));
             }
         }
+        Ok(())
     }
 
     /// Writes the watermark that each of `timestamps` meets.
@@ -209,24 +192,39 @@ impl Source {
         })
     }
 
-    /// Whether no event of `range` is refused; quick, and the usual case.
+    /// Whether no event of `range` is refused.
+    ///
+    /// First a quick look that is certain of the usual case, and then, if need be, an exact one.
     fn all_accepted(&self, batch: &Batch<'_>, range: Range<usize>) -> bool {
         let timestamps = batch.timestamps.get(range.clone()).unwrap_or_default();
-        let in_time = timestamps
-            .iter()
-            .fold(true, |all, timestamp| all & (*timestamp >= MIN_TIME) & (*timestamp <= MAX_TIME));
-        in_time
-            && batch.columns.iter().zip(&self.required).all(|(Column::F64(values), required)| {
-                let values = values.get(range.clone()).unwrap_or_default();
-                let allowed = |value: &f64| value.is_finite() | (value.is_nan() & !required);
-                values.iter().fold(true, |all, value| all & allowed(value))
-            })
+        let quick = all_within_half_of_i64(timestamps)
+            && batch.columns.iter().all(|Column::F64(values)| {
+                all_finite(values.get(range.clone()).unwrap_or_default())
+            });
+        quick || range.into_iter().all(|event| self.refusal(batch, event).is_none())
     }
 }
 
+/// Whether all are within ±2^62, about half of what is allowed: an addition and an `or` each, which vectors do.
+fn all_within_half_of_i64(timestamps: &[i64]) -> bool {
+    const HALF: i64 = 1 << 62;
+    const { assert!(MAX_TIME > HALF && MIN_TIME < -HALF) };
+    let outside = timestamps.iter().fold(0, |all, time| all | time.wrapping_add(HALF));
+    outside >= 0
+}
+
+/// Whether all are finite: adding one to the exponent reaches the sign bit of those that are not.
+fn all_finite(values: &[f64]) -> bool {
+    const MAGNITUDE: u64 = !(1 << 63);
+    const EXPONENT_ONE: u64 = 1 << 52;
+    let infinite =
+        values.iter().fold(0, |all, value| all | ((value.to_bits() & MAGNITUDE) + EXPONENT_ONE));
+    infinite >> 63 == 0
+}
+
 impl Engine {
-    /// Takes a batch that has been checked, chunk by chunk.
-    pub(super) fn push_checked(&mut self, batch: &Batch<'_>) -> Pushed {
+    /// Takes a batch that has been admitted, chunk by chunk.
+    pub(super) fn push_admitted(&mut self, batch: &Batch<'_>) -> Pushed {
         if self.resume() == Progress::Full {
             return Pushed { consumed: 0, full: true };
         }
@@ -251,7 +249,6 @@ impl Engine {
     fn push_whole(&mut self, batch: &Batch<'_>, range: Range<usize>) -> Progress {
         let timestamps = batch.timestamps.get(range.clone()).unwrap_or_default();
         let given = batch.watermarks.and_then(|watermarks| watermarks.get(range.clone()));
-        self.source.map_keys(batch, range.clone(), &mut self.keys);
         self.source.judge(timestamps, given);
         let listed = batch.ordinals.and_then(|ordinals| ordinals.get(range.clone()));
         let ordinals = listed.map_or(Ordinals::From(self.source.next_ordinal), Ordinals::Listed);
@@ -263,7 +260,7 @@ impl Engine {
         let scratch = core::mem::take(&mut self.source.scratch);
         let progress = self.flow(&Events {
             timestamps,
-            keys: &scratch.keys,
+            keys: scratch.keys.get(range.clone()).unwrap_or_default(),
             watermarks: &scratch.watermarks,
             ordinals,
             columns: &columns,
@@ -276,11 +273,10 @@ impl Engine {
     /// A chunk of which some events are refused: the others are copied together.
     #[cold]
     fn push_kept(&mut self, batch: &Batch<'_>, range: Range<usize>) -> Progress {
-        self.source.map_keys(batch, range.clone(), &mut self.keys);
         let keys = core::mem::take(&mut self.source.scratch.keys);
         let mut kept = core::mem::take(&mut self.source.scratch.kept);
         kept.clear(batch.columns.len());
-        for (event, key) in range.zip(&keys) {
+        for (event, key) in range.clone().zip(keys.get(range).unwrap_or_default()) {
             let ordinal = batch.ordinals.and_then(|ordinals| ordinals.get(event)).copied();
             let ordinal = ordinal.unwrap_or(self.source.next_ordinal);
             self.source.next_ordinal = ordinal.saturating_add(1);
@@ -392,4 +388,25 @@ pub(super) fn encoded_keys<'a>(
         [start, end] => bytes.get(*start as usize..*end as usize).unwrap_or_default(),
         _ => &[],
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_quick_look_is_never_wrong_about_bad_events() {
+        for value in [0.0, -0.0, 1.0, f64::MAX, f64::MIN, f64::MIN_POSITIVE, 5e-324] {
+            assert!(all_finite(&[1.0, value, -value]), "{value}");
+        }
+        for value in [f64::NAN, -f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            assert!(!all_finite(&[1.0, value, 2.0]), "{value}");
+        }
+        for time in [0, 1 << 61, -(1 << 62)] {
+            assert!(all_within_half_of_i64(&[5, time]), "{time}");
+        }
+        for time in [1 << 62, i64::MAX, i64::MIN, -(1 << 62) - 1] {
+            assert!(!all_within_half_of_i64(&[5, time]), "{time}");
+        }
+    }
 }

@@ -15,7 +15,7 @@ pub use decode::SpecError;
 pub(crate) use decode::expected;
 pub use duration::{Duration, DurationError, MAX_DURATION_US, OutOfOrderness};
 pub use limits::Limits;
-pub use sections::{Names, OutputPath, Sink, SinkType, Source, SourceType, TextFormat, Time};
+pub use sections::{Format, Names, OutputPath, Sink, SinkType, Source, SourceType, Time};
 pub use stages::{Aggregation, AggregationOptions, Operation, Stage, Window, WindowKind};
 
 /// A pipeline: where events come from, what happens to them, where rows go.

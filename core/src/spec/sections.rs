@@ -16,7 +16,7 @@ pub struct Source {
     #[serde(skip_serializing_if = "Names::is_empty")]
     pub path: Names,
     /// How events are written.
-    pub format: TextFormat,
+    pub format: Format,
     /// The field that holds the event time: RFC 3339 text, or a number in `timestamp_unit`.
     pub timestamp: String,
     /// The unit of event times that are numbers.
@@ -34,7 +34,7 @@ impl Default for Source {
         Self {
             r#type: SourceType::default(),
             path: Names::default(),
-            format: TextFormat::default(),
+            format: Format::default(),
             timestamp: "ts".to_owned(),
             timestamp_unit: TimeUnit::default(),
             key: Names::default(),
@@ -57,11 +57,10 @@ pub enum SourceType {
 }
 
 /// How events and rows are written as text.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum TextFormat {
+pub enum Format {
     /// One JSON object a line.
     #[default]
     Ndjson,
@@ -89,7 +88,7 @@ pub struct Sink {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
     /// How rows are written.
-    pub format: TextFormat,
+    pub format: Format,
 }
 
 /// What a sink writes to.

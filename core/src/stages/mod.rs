@@ -17,7 +17,7 @@ pub(crate) struct Context<'a> {
 }
 
 /// One step of a pipeline: takes events in batches, judges each by the watermark that stands beside it.
-pub(crate) trait Stage {
+pub(crate) trait Stage: Send {
     /// Takes `events` from `cursor` on, moves `cursor` behind those that are taken, and puts what it makes into `out`.
     ///
     /// Returns whether all are taken and their last watermark is reached. It stops before that only when `out` is full, and

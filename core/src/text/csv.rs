@@ -1,5 +1,6 @@
 //! CSV: records by RFC 4180, the first of which names the columns.
 
+use super::lines::before_return;
 use super::names::UNNEEDED;
 use super::value::{Kind, Value};
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder, Terminator};
@@ -43,8 +44,8 @@ pub(super) struct Record {
     /// Where the next one starts.
     pub(super) next: usize,
     pub(super) fields: usize,
-    /// Whether the values stand in [`Csv::unquoted`], not in the bytes that were read.
-    pub(super) quoted: bool,
+    /// Whether the values stand in the bytes that were read, all on one line; otherwise they are in [`Csv::unquoted`].
+    pub(super) in_place: bool,
     pub(super) check_utf8: bool,
 }
 
@@ -58,13 +59,14 @@ pub(super) struct Csv {
     ends: Vec<usize>,
     /// For records with quotes. In one that is too long to be seen at once it remembers whether a quote is open.
     parser: Reader,
+    max_line_bytes: usize,
 }
 
 impl Csv {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(max_line_bytes: usize) -> Self {
         // RFC 4180, but for the optional carriage return at the line's end: `before_return` takes it away.
         let parser = ReaderBuilder::new().terminator(Terminator::Any(b'\n')).build();
-        Self { header: None, unquoted: vec![0; 256], ends: vec![0; 16], parser }
+        Self { header: None, unquoted: vec![0; 256], ends: vec![0; 16], parser, max_line_bytes }
     }
 
     /// The number of columns; `None`: the header is still to come.
@@ -80,32 +82,38 @@ impl Csv {
     /// The bytes that the values of `record` stand in.
     #[inline]
     pub(super) fn text<'a>(&'a self, record: &Record, bytes: &'a [u8]) -> &'a [u8] {
-        if record.quoted { &self.unquoted } else { bytes }
+        if record.in_place { bytes } else { &self.unquoted }
     }
 
-    /// Takes `record` for the header, where `needed` are the names of the slots.
-    pub(super) fn set_header(
+    /// Reads the header at `start`, where `needed` are the names of the slots; `None` if its end is not in sight.
+    pub(super) fn read_header(
         &mut self,
-        record: &Record,
         bytes: &[u8],
         start: usize,
+        end: bool,
         needed: &[Box<str>],
-    ) -> Result<(), HeaderError> {
+    ) -> Option<Result<Record, HeaderError>> {
+        let record = self.parse(bytes, start, end, &mut [])?;
         let row = bytes.get(start..record.end).unwrap_or(&[]);
-        core::str::from_utf8(row).map_err(|_| HeaderError::InvalidUtf8)?;
-        let columns: Vec<String> = if record.quoted {
-            let mut from = 0;
-            let fields = self.ends.iter().take(record.fields).map(|&end| {
-                let field = self.unquoted.get(from..end).unwrap_or(&[]);
-                from = end;
-                field
-            });
-            fields.map(|field| String::from_utf8_lossy(field).into_owned()).collect()
-        } else {
-            row.split(|&byte| byte == b',')
-                .map(|field| String::from_utf8_lossy(field).into_owned())
-                .collect()
+        let slots = match core::str::from_utf8(row) {
+            Ok(_) => self.slots_of(record.fields, needed),
+            Err(_) => Err(HeaderError::InvalidUtf8),
         };
+        Some(slots.map(|slots| {
+            self.header = Some(slots);
+            record
+        }))
+    }
+
+    /// The slot of each column of the header that was parsed.
+    fn slots_of(&self, fields: usize, needed: &[Box<str>]) -> Result<Vec<usize>, HeaderError> {
+        let mut from = 0;
+        let columns = self.ends.iter().take(fields).map(|&to| {
+            let name = String::from_utf8_lossy(self.unquoted.get(from..to).unwrap_or(&[]));
+            from = to;
+            name.into_owned()
+        });
+        let columns: Vec<String> = columns.collect();
         let mut slots = vec![UNNEEDED; columns.len()];
         for (slot, name) in needed.iter().enumerate() {
             let mut places =
@@ -119,8 +127,7 @@ impl Csv {
             }
             *place = slot;
         }
-        self.header = Some(slots);
-        Ok(())
+        Ok(slots)
     }
 
     /// Reads the record at `start`, putting the needed fields into `slots`; `None` if its end is not in sight.
@@ -134,43 +141,63 @@ impl Csv {
     ) -> Option<Record> {
         let header = self.header.as_deref().unwrap_or(&[]);
         let mut fields = 0;
-        let mut field_start = start;
+        let mut at = start;
         let mut seen = 0;
         loop {
-            let at = skip_plain(bytes, field_start, &mut seen);
-            let byte = bytes.get(at);
-            let (field_end, next) = match byte {
-                Some(b',') => (at, at + 1),
-                Some(b'\n') => (before_return(bytes, field_start, at), at + 1),
-                None if end => (before_return(bytes, field_start, at), at),
+            let quoted = bytes.get(at) == Some(&b'"');
+            let field_start = at + usize::from(quoted);
+            let mut field_end = skip_plain(bytes, field_start, quoted, &mut seen);
+            at = field_end;
+            if quoted {
+                // A quote that is not the field's last byte, or a line feed before it, is for the parser.
+                if bytes.get(at) != Some(&b'"') {
+                    return self.parse(bytes, start, end, slots);
+                }
+                at += 1;
+                if let Some([b'\r', b'\n']) = bytes.get(at..at + 2) {
+                    at += 1;
+                }
+            }
+            let delimiter = bytes.get(at).copied();
+            match delimiter {
+                Some(b',' | b'\n') => {}
+                None if end => {}
                 None => return None,
-                Some(_) => return self.read_quoted(bytes, start, end, slots),
-            };
+                Some(_) => return self.parse(bytes, start, end, slots),
+            }
+            if !quoted && delimiter != Some(b',') {
+                field_end = before_return(bytes, field_start, at);
+            }
             if let Some(slot) = header.get(fields).and_then(|&slot| slots.get_mut(slot)) {
                 slot.set(Kind::Text, field_start, field_end);
             }
             fields += 1;
-            if byte != Some(&b',') {
+            if delimiter != Some(b',') {
+                let record_end = before_return(bytes, start, at);
+                let next = (at + 1).min(bytes.len());
                 let check_utf8 = seen & HIGH_BITS != 0;
-                return Some(Record { end: field_end, next, fields, quoted: false, check_utf8 });
+                return Some(Record { end: record_end, next, fields, in_place: true, check_utf8 });
             }
-            field_start = next;
+            at += 1;
         }
     }
 
-    /// Reads a record with quotes.
+    /// Reads the record at `start` by the rules of RFC 4180, undoing its quotes.
     #[cold]
-    fn read_quoted(
+    fn parse(
         &mut self,
         bytes: &[u8],
         start: usize,
         end: bool,
         slots: &mut [Value],
     ) -> Option<Record> {
+        // A record without its line end in this much is too long, and need not be kept.
+        let limit = bytes.len().min(start + self.max_line_bytes + 2);
+        let end = end && limit == bytes.len();
         self.parser.reset();
         let (mut at, mut written, mut fields) = (start, 0, 0);
-        loop {
-            let input = bytes.get(at..).unwrap_or(&[]);
+        let line_end = loop {
+            let input = bytes.get(at..limit).unwrap_or(&[]);
             let output = self.unquoted.get_mut(written..).unwrap_or(&mut []);
             let ends = self.ends.get_mut(fields..).unwrap_or(&mut []);
             let (result, read, wrote, ended) = self.parser.read_record(input, output, ends);
@@ -183,13 +210,13 @@ impl Csv {
                 // At the end of the input an empty one tells the parser so.
                 ReadRecordResult::InputEmpty if end => {}
                 ReadRecordResult::InputEmpty => return None,
-                ReadRecordResult::Record | ReadRecordResult::End => break,
+                // The line feed is what was read last, unless there was nothing left to read.
+                ReadRecordResult::Record | ReadRecordResult::End => break at - read.min(1),
             }
-        }
-        let line_end = if bytes.get(at - 1) == Some(&b'\n') { at - 1 } else { at };
+        };
         let record_end = before_return(bytes, start, line_end);
         if record_end < line_end {
-            // A return before the line's end is outside of quotes, so it is the last byte of the last field.
+            // A return before the line's end is the last byte of the last field.
             let last = fields.checked_sub(1).and_then(|last| self.ends.get_mut(last));
             last.into_iter().for_each(|end| *end -= 1);
         }
@@ -201,7 +228,7 @@ impl Csv {
             }
             from = to;
         }
-        Some(Record { end: record_end, next: at, fields, quoted: true, check_utf8: true })
+        Some(Record { end: record_end, next: at, fields, in_place: false, check_utf8: true })
     }
 
     /// Starts to follow the quotes of a record that is too long.
@@ -223,21 +250,17 @@ impl Csv {
     }
 }
 
-/// `line_end`, or the place of the carriage return before it, but not before `start`.
+/// The place of the next quote or line feed from `at` on, or comma where there is no `quoted` text; or the end of `bytes`.
 #[inline]
-fn before_return(bytes: &[u8], start: usize, line_end: usize) -> usize {
-    let returns = line_end > start && bytes.get(line_end - 1) == Some(&b'\r');
-    line_end - usize::from(returns)
-}
-
-/// The place of the next comma, quote or line feed from `at` on, or the end of `bytes`.
-#[inline]
-fn skip_plain(bytes: &[u8], mut at: usize, seen: &mut u64) -> usize {
+fn skip_plain(bytes: &[u8], mut at: usize, quoted: bool, seen: &mut u64) -> usize {
+    // In quotes a second look for quotes stands for the one for commas.
+    let delimiter = if quoted { b'"' } else { b',' };
+    let delimiters = ONES * u64::from(delimiter);
     while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
         let word = u64::from_le_bytes(*chunk);
         *seen |= word;
         // As in the scanner of JSON: of the bytes found, the first one is right.
-        let commas = (word ^ (ONES * 0x2c)).wrapping_sub(ONES);
+        let commas = (word ^ delimiters).wrapping_sub(ONES);
         let quotes = (word ^ (ONES * 0x22)).wrapping_sub(ONES);
         let line_feeds = (word ^ (ONES * 0x0a)).wrapping_sub(ONES);
         let found = (commas | quotes | line_feeds) & !word & HIGH_BITS;
@@ -247,7 +270,8 @@ fn skip_plain(bytes: &[u8], mut at: usize, seen: &mut u64) -> usize {
         at += 8;
     }
     while let Some(&byte) = bytes.get(at)
-        && !matches!(byte, b',' | b'"' | b'\n')
+        && byte != delimiter
+        && !matches!(byte, b'"' | b'\n')
     {
         *seen |= u64::from(byte);
         at += 1;

@@ -1,6 +1,6 @@
 //! Text straight into an engine, in pieces that may end anywhere.
 
-use super::{EventBuffer, Format, Reader, ReaderOptions};
+use super::{EventBuffer, Reader, ReaderOptions};
 use crate::{
     Batch, Column, Engine, Error, KeyColumn, KeyDefinitions, PipelineSpec, Plan, Progress,
 };
@@ -8,7 +8,7 @@ use crate::{
 /// Events that are read before they are pushed: their columns stay in the processor's caches.
 const BATCH_EVENTS: usize = 8_192;
 
-/// Reads NDJSON and pushes what it reads, keeping all that has to wait: a line that is not whole yet, and events for
+/// Reads text in the format of the pipeline's source and pushes what it reads, keeping all that has to wait: a line that is not whole yet, and events for
 /// which the engine had no room. Lines that are refused are counted in the engine's [`crate::Stats`].
 ///
 /// The engine's key ids are shared: a feed uses odd ones, its caller may use even ones.
@@ -41,13 +41,7 @@ impl Feed {
     /// A feed at the beginning of a text. `table_seed` is as in [`crate::Options`].
     #[must_use]
     pub fn new(spec: &PipelineSpec, plan: &Plan, table_seed: u64) -> Self {
-        let options = ReaderOptions {
-            format: Format::Ndjson,
-            timestamp_unit: spec.source.timestamp_unit,
-            max_line_bytes: plan.limits.max_line_bytes as usize,
-            max_dictionary_keys: plan.limits.max_dictionary_keys as usize,
-            table_seed,
-        };
+        let options = ReaderOptions { table_seed, ..ReaderOptions::of(spec) };
         Self {
             reader: Reader::new(&plan.input, options),
             keyed: !plan.input.key.is_empty(),
@@ -67,7 +61,7 @@ impl Feed {
     /// Takes the next piece of text, always whole. [`Progress::Full`]: poll, then call [`Feed::resume`].
     ///
     /// # Errors
-    /// Those of [`Engine::push`], such as text after the end.
+    /// Those of [`Engine::push`], such as text after the end, and a header of CSV that lacks a column.
     pub fn push(&mut self, engine: &mut Engine, piece: &[u8]) -> Result<Progress, Error> {
         self.text.extend_from_slice(piece);
         self.go_on(engine, false)
@@ -96,8 +90,7 @@ impl Feed {
                 break Progress::Full;
             }
             let rest = self.text.get(read..).unwrap_or_default();
-            // Only the header of CSV can be wrong as a whole.
-            let taken = self.reader.read(rest, end, BATCH_EVENTS, &mut self.events).unwrap_or(0);
+            let taken = self.reader.read(rest, end, BATCH_EVENTS, &mut self.events)?;
             read += taken;
             self.next = 0;
             self.note(engine)?;
@@ -154,6 +147,7 @@ impl Feed {
 mod tests {
     use super::*;
     use crate::Options;
+    use crate::text::Format;
     use crate::text::write_rows;
 
     const SPEC: &str = r#"{"source": {"key": "k", "value": "v"}, "limits": {"max_result_rows": 2,

@@ -31,11 +31,13 @@ mod collect;
 mod csv;
 mod events;
 mod feed;
+mod lines;
 mod names;
 mod ndjson;
 mod reader;
 mod rejection;
 mod scan;
+mod unescape;
 mod value;
 mod writer;
 
@@ -46,16 +48,4 @@ pub use reader::{Reader, ReaderOptions};
 pub use rejection::{FieldRole, Rejection};
 pub use writer::{write_csv_header, write_rows};
 
-/// The text formats of events and rows.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize,
-)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
-pub enum Format {
-    /// One JSON object a line.
-    #[default]
-    Ndjson,
-    /// Comma-separated values with a header.
-    Csv,
-}
+pub use crate::spec::Format;

@@ -1,6 +1,7 @@
 //! Which fields of a line the pipeline needs: looked up by guessing that the line is laid out as the one before.
 
-use super::scan::{Scanner, unescape};
+use super::scan::Scanner;
+use super::unescape::unescape;
 use super::value::Kind;
 
 /// No slot: a field that nobody needs.

@@ -3,7 +3,6 @@
 use super::names::Names;
 use super::scan::{MAX_DEPTH, Scanner, SyntaxError};
 use super::value::{Kind, Value};
-use memchr::memchr;
 
 /// What a line turned out to be.
 pub(super) enum Line {
@@ -74,9 +73,4 @@ fn object(scanner: &mut Scanner<'_>, names: &mut Names, slots: &mut [Value]) -> 
         scanner.skip_space();
         member += 1;
     }
-}
-
-/// Where the line at `start` ends, if that is in `bytes`.
-pub(super) fn line_end(bytes: &[u8], start: usize) -> Option<usize> {
-    Some(start + memchr(b'\n', bytes.get(start..)?)?)
 }

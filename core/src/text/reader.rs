@@ -4,13 +4,13 @@ use super::Format;
 use super::collect::Collector;
 use super::csv::{Csv, HeaderError};
 use super::events::{EventBuffer, Span};
+use super::lines::{before_return, count_feeds, last_character_end, lines_of, next_feed};
 use super::names::Names;
-use super::ndjson::{Line, line_end, scan_line};
+use super::ndjson::{Line, scan_line};
 use super::rejection::Found;
 use super::scan::SyntaxError;
 use crate::time::TimeUnit;
-use crate::{InputSchema, RejectReason};
-use memchr::memchr_iter;
+use crate::{InputSchema, PipelineSpec, RejectReason};
 
 /// Bytes that one call looks at: places in them fit a `u32`, and so do those of the keys that they can hold.
 const MAX_READ_BYTES: usize = 1 << 30;
@@ -30,6 +30,20 @@ pub struct ReaderOptions {
     pub max_dictionary_keys: usize,
     /// Seed of the dictionary's table: unpredictable where input is not trusted. Never shows in results.
     pub table_seed: u64,
+}
+
+impl ReaderOptions {
+    /// What `spec` says of its source and its limits; the seed is 0.
+    #[must_use]
+    pub fn of(spec: &PipelineSpec) -> Self {
+        Self {
+            format: spec.source.format,
+            timestamp_unit: spec.source.timestamp_unit,
+            max_line_bytes: spec.limits.max_line_bytes as usize,
+            max_dictionary_keys: spec.limits.max_dictionary_keys as usize,
+            table_seed: 0,
+        }
+    }
 }
 
 impl Default for ReaderOptions {
@@ -85,12 +99,12 @@ impl Reader {
     /// A reader of events as `schema` needs them.
     #[must_use]
     pub fn new(schema: &InputSchema, options: ReaderOptions) -> Self {
+        let max_line_bytes = options.max_line_bytes.min(MAX_READ_BYTES / 2);
         let collector = Collector::new(schema, &options);
         let syntax = match options.format {
             Format::Ndjson => Syntax::Ndjson(Names::new(collector.needed())),
-            Format::Csv => Syntax::Csv(Box::new(Csv::new())),
+            Format::Csv => Syntax::Csv(Box::new(Csv::new(max_line_bytes))),
         };
-        let max_line_bytes = options.max_line_bytes.min(MAX_READ_BYTES / 2);
         Self { syntax, collector, max_line_bytes, at_start: true, long_line_feeds: None }
     }
 
@@ -140,7 +154,7 @@ impl Reader {
         }
         while events.has_room(max_events) {
             let next = if self.long_line_feeds.is_some() {
-                self.go_on_in_long_line(bytes, at, end, events)
+                self.long_line_part(bytes, at, true, end, events)
             } else if at == bytes.len() {
                 None
             } else {
@@ -167,18 +181,19 @@ impl Reader {
     ) -> Option<usize> {
         let Syntax::Ndjson(names) = &mut self.syntax else { return None };
         let line = scan_line(bytes, start, names, &mut self.collector.slots);
-        match line {
-            Line::Object { end, check_utf8: false }
-                if end < bytes.len() && end - start <= self.max_line_bytes =>
-            {
-                let span = without_return(bytes, start, end);
-                self.collector.take(bytes, true, span, 1, events).then_some(end + 1)
+        if let Line::Object { end, check_utf8 } = line
+            && end < bytes.len()
+            && end - start <= self.max_line_bytes
+        {
+            let span = Span::new(start, before_return(bytes, start, end));
+            if !check_utf8 || core::str::from_utf8(span.of(bytes)).is_ok() {
+                return self.collector.take(bytes, true, span, 1, events).then_some(end + 1);
             }
-            _ => self.unusual_line(bytes, start, end, line, events),
         }
+        self.unusual_line(bytes, start, end, line, events)
     }
 
-    /// What [`Reader::ndjson_line`] does after its scan, for lines that need more checks.
+    /// What [`Reader::ndjson_line`] does after its scan, for lines that need a closer look.
     #[cold]
     fn unusual_line(
         &mut self,
@@ -188,12 +203,12 @@ impl Reader {
         line: Line,
         events: &mut EventBuffer,
     ) -> Option<usize> {
-        let (line_end, next) = match line_end(bytes, start) {
+        let (line_end, next) = match next_feed(bytes, start) {
             Some(feed) => (feed, feed + 1),
             None if end => (bytes.len(), bytes.len()),
-            None => return self.begin_long_line(bytes, start, events),
+            None => return self.begin_long_line(bytes, start, end, events),
         };
-        let span = without_return(bytes, start, line_end);
+        let span = Span::new(start, before_return(bytes, start, line_end));
         let refusal = check_text(span.of(bytes), self.max_line_bytes).or(match line {
             Line::Object { .. } => None,
             Line::Other => Some((RejectReason::NotAnObject, Found::Nothing)),
@@ -218,39 +233,51 @@ impl Reader {
         events: &mut EventBuffer,
     ) -> Result<Option<usize>, HeaderError> {
         let Syntax::Csv(csv) = &mut self.syntax else { return Ok(None) };
+        let Some(expected) = csv.columns() else { return self.csv_header(bytes, start, end) };
         let Some(record) = csv.read(bytes, start, end, &mut self.collector.slots) else {
-            return match csv.columns() {
-                Some(_) => Ok(self.begin_long_line(bytes, start, events)),
-                None if self.may_grow(bytes, start) => Ok(None),
-                None => Err(HeaderError::TooLong { max_line_bytes: self.max_line_bytes }),
-            };
+            return Ok(self.begin_long_line(bytes, start, end, events));
         };
         let span = Span::new(start, record.end);
-        let lines = if record.quoted { lines_of(bytes, start, record.next) } else { 1 };
-        let Some(expected) = csv.columns() else {
-            if record.end - start > self.max_line_bytes {
-                return Err(HeaderError::TooLong { max_line_bytes: self.max_line_bytes });
-            }
-            csv.set_header(&record, bytes, start, self.collector.needed())?;
-            self.collector.lines_before += lines;
-            return Ok(Some(record.next));
-        };
         let fits = record.fields == expected && record.end - start <= self.max_line_bytes;
         if fits && !record.check_utf8 {
             let taken = self.collector.take(bytes, true, span, 1, events);
             return Ok(taken.then_some(record.next));
         }
-        let found = Found::Fields { found: record.fields, expected };
-        let wrong_count = record.fields != expected;
+        let lines = if record.in_place { 1 } else { lines_of(bytes, start, record.next) };
+        let wrong_count = Found::Fields { found: record.fields, expected };
+        let wrong_count = (RejectReason::WrongColumnCount, wrong_count);
         let refusal = check_text(span.of(bytes), self.max_line_bytes)
-            .or(wrong_count.then_some((RejectReason::WrongColumnCount, found)));
+            .or((record.fields != expected).then_some(wrong_count));
         if let Some((reason, found)) = refusal {
             self.collector.reject(reason, found, span, lines, events);
             return Ok(Some(record.next));
         }
         let text = csv.text(&record, bytes);
-        let taken = self.collector.take(text, !record.quoted, span, lines, events);
+        let taken = self.collector.take(text, record.in_place, span, lines, events);
         Ok(taken.then_some(record.next))
+    }
+
+    /// Reads the header of CSV at `start`: where the first record starts; `None` if its end is not in sight.
+    #[cold]
+    fn csv_header(
+        &mut self,
+        bytes: &[u8],
+        start: usize,
+        end: bool,
+    ) -> Result<Option<usize>, HeaderError> {
+        let Syntax::Csv(csv) = &mut self.syntax else { return Ok(None) };
+        let header = csv.read_header(bytes, start, end, self.collector.needed());
+        let length = match &header {
+            Some(Ok(record)) => record.end - start,
+            Some(Err(_)) => 0,
+            None => (bytes.len() - start).saturating_sub(1),
+        };
+        if length > self.max_line_bytes {
+            return Err(HeaderError::TooLong { max_line_bytes: self.max_line_bytes });
+        }
+        let Some(record) = header.transpose()? else { return Ok(None) };
+        self.collector.lines_before += lines_of(bytes, start, record.next);
+        Ok(Some(record.next))
     }
 
     /// Whether the line at `start`, whose end is not in sight, may still turn out not to be too long. (Its last byte may
@@ -264,6 +291,7 @@ impl Reader {
         &mut self,
         bytes: &[u8],
         start: usize,
+        end: bool,
         events: &mut EventBuffer,
     ) -> Option<usize> {
         if self.may_grow(bytes, start) {
@@ -272,22 +300,12 @@ impl Reader {
         if let Syntax::Csv(csv) = &mut self.syntax {
             csv.start_following();
         }
-        self.long_line_part(bytes, start, false, false, events)
+        self.long_line_part(bytes, start, false, end, events)
     }
 
-    /// Takes the next part of a line that is too long; `None` if there is too little of it.
+    /// Takes a part of a line that is too long, from `at` to the line's end or else to the last whole
+    /// character; `None` if that is too little.
     #[cold]
-    fn go_on_in_long_line(
-        &mut self,
-        bytes: &[u8],
-        at: usize,
-        end: bool,
-        events: &mut EventBuffer,
-    ) -> Option<usize> {
-        self.long_line_part(bytes, at, true, end, events)
-    }
-
-    /// Takes a part of a line that is too long, from `at` to the line's end or else to the last whole character.
     fn long_line_part(
         &mut self,
         bytes: &[u8],
@@ -299,7 +317,7 @@ impl Reader {
         let part_end = if end { bytes.len() } else { last_character_end(bytes, at) };
         let part = bytes.get(at..part_end)?;
         let length = match &mut self.syntax {
-            Syntax::Ndjson(_) => line_end(part, 0).map(|feed| feed + 1),
+            Syntax::Ndjson(_) => next_feed(part, 0).map(|feed| feed + 1),
             Syntax::Csv(csv) => csv.follow(part),
         };
         let next = at + length.unwrap_or(part.len());
@@ -308,11 +326,16 @@ impl Reader {
             return None;
         }
         let text_end = next - usize::from(length.is_some());
-        let span =
-            if continues { Span::new(at, next) } else { without_return(bytes, at, text_end) };
+        let text_end = if continues { next } else { before_return(bytes, at, text_end) };
         let feeds = self.long_line_feeds.unwrap_or(0) + count_feeds(bytes, at, next);
         let unended = u64::from(length.is_none());
-        self.collector.reject_part(span, self.max_line_bytes, continuation, continues, events);
+        self.collector.reject_part(
+            Span::new(at, text_end),
+            self.max_line_bytes,
+            continuation,
+            continues,
+            events,
+        );
         self.long_line_feeds = continues.then_some(feeds);
         if !continues {
             self.collector.lines_before += feeds + unended;
@@ -328,41 +351,4 @@ fn check_text(text: &[u8], max_line_bytes: usize) -> Option<(RejectReason, Found
     }
     let invalid = core::str::from_utf8(text).is_err();
     invalid.then_some((RejectReason::InvalidUtf8, Found::Nothing))
-}
-
-/// The line from `start` to `end`, without a carriage return at its end.
-#[inline]
-fn without_return(bytes: &[u8], start: usize, end: usize) -> Span {
-    let returns = end > start && bytes.get(end - 1) == Some(&b'\r');
-    Span::new(start, end - usize::from(returns))
-}
-
-/// The end of the last whole character from `start` on; a carriage return at the end, too, waits for what follows it.
-fn last_character_end(bytes: &[u8], start: usize) -> usize {
-    let tail = bytes.get(start..).unwrap_or(&[]);
-    let (tail, len) = match tail {
-        [rest @ .., b'\r'] => (rest, bytes.len() - 1),
-        _ => (tail, bytes.len()),
-    };
-    for (behind, &byte) in (1..=3).zip(tail.iter().rev()) {
-        let width = match byte {
-            0xc0..=0xdf => 2,
-            0xe0..=0xef => 3,
-            0xf0..=0xf7 => 4,
-            0x80..=0xbf => continue,
-            _ => break,
-        };
-        return if behind < width { len - behind } else { len };
-    }
-    len
-}
-
-fn count_feeds(bytes: &[u8], start: usize, end: usize) -> u64 {
-    memchr_iter(b'\n', bytes.get(start..end).unwrap_or(&[])).fold(0, |feeds, _| feeds + 1)
-}
-
-/// Lines that a record stands on.
-fn lines_of(bytes: &[u8], start: usize, next: usize) -> u64 {
-    let unended = bytes.get(next - 1) != Some(&b'\n');
-    count_feeds(bytes, start, next) + u64::from(unended)
 }

@@ -165,3 +165,82 @@ fn write_value(kind: Kind, text: Option<&[u8]>, f: &mut fmt::Formatter<'_>) -> f
         _ => write!(f, " {shown:?}{more}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::text::{EventBuffer, Format, Reader, ReaderOptions};
+    use crate::{InputColumn, InputKind, InputSchema};
+
+    fn detail(format: Format, text: &str) -> String {
+        let column = |name: &str, required| InputColumn {
+            name: name.into(),
+            kind: InputKind::F64,
+            required,
+        };
+        let schema = InputSchema {
+            timestamp: "ts".into(),
+            key: vec!["svc".into()],
+            columns: vec![column("v", true), column("w", false)],
+        };
+        let options = ReaderOptions { format, max_line_bytes: 100, ..ReaderOptions::default() };
+        let mut events = EventBuffer::new();
+        let mut reader = Reader::new(&schema, options);
+        reader.read(text.as_bytes(), true, 100, &mut events).unwrap();
+        let rejection = events.rejections().first().unwrap();
+        format!("{}: {}", rejection.reason, rejection.detail(&schema, text.as_bytes()))
+    }
+
+    #[test]
+    fn details_name_the_field_what_was_found_and_what_would_be_right() {
+        for (line, expected) in [
+            ("  ", "invalid_json: the line is blank"),
+            ("{\"ts\":1,}", "invalid_json: byte 9: expected a field name in quotes, found '}'"),
+            ("{\"ts\":1", "invalid_json: byte 8: expected ',' or '}', found the end of the line"),
+            ("[1]", "not_an_object: the line is JSON, but not an object"),
+            (
+                "{}",
+                "missing_field: field \"ts\": expected a time: RFC 3339 text or a number, found no such field",
+            ),
+            (
+                "{\"ts\":\"soon\"}",
+                "invalid_timestamp: field \"ts\": expected an RFC 3339 time such as 2024-01-31T12:00:00Z, found the string \"soon\"",
+            ),
+            (
+                "{\"ts\":1e30}",
+                "timestamp_out_of_range: field \"ts\": expected a time in the years -271821 to 275760 (is timestamp_unit \
+                 right?), found the number 1e30",
+            ),
+            (
+                "{\"ts\":1,\"svc\":[]}",
+                "wrong_type: field \"svc\": expected a key: a string, a number or a boolean, found an array",
+            ),
+            (
+                "{\"ts\":1,\"svc\":\"a\",\"v\":\"a text that is longer than what a message shows of it\"}",
+                "wrong_type: field \"v\": expected a number, found the string \"a text that is longer than what a messag\"…",
+            ),
+            (
+                "{\"ts\":1,\"svc\":\"a\",\"v\":1,\"w\":-1e999}",
+                "non_finite: field \"w\": expected a finite number, found the number -1e999",
+            ),
+        ] {
+            assert_eq!(detail(Format::Ndjson, line), expected);
+        }
+        assert_eq!(
+            detail(Format::Ndjson, &"x".repeat(101)),
+            "line_too_long: the line is longer than 100 bytes"
+        );
+        for (record, expected) in [
+            ("1,2", "wrong_column_count: the record has 2 fields, the header has 4"),
+            (
+                "1,,3,4",
+                "missing_field: field \"svc\": expected a key: a string, a number or a boolean, found the text \"\"",
+            ),
+            (
+                "1,a,nan,4",
+                "non_finite: field \"v\": expected a finite number, found the text \"nan\"",
+            ),
+        ] {
+            assert_eq!(detail(Format::Csv, &format!("ts,svc,v,w\n{record}")), expected);
+        }
+    }
+}

@@ -11,6 +11,16 @@ pub(super) const MAX_DEPTH: u32 = 128;
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
 
+/// Marks quotes, backslashes and control characters among eight bytes by their high bits. Only the first mark is sure.
+#[inline]
+fn special(word: u64) -> u64 {
+    // Subtracting borrows into a byte's high bit where the byte was too small, and may borrow from the next one too.
+    let quotes = (word ^ (ONES * 0x22)).wrapping_sub(ONES);
+    let backslashes = (word ^ (ONES * 0x5c)).wrapping_sub(ONES);
+    let controls = word.wrapping_sub(ONES * 0x20);
+    (quotes | backslashes | controls) & !word & HIGH_BITS
+}
+
 /// Where a line stops being JSON, and what would have been right there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct SyntaxError {
@@ -94,20 +104,23 @@ impl<'a> Scanner<'a> {
     /// Goes on to the next quote, backslash or control character, or near the end of the bytes.
     #[inline]
     fn skip_plain(&mut self) {
-        while let Some(chunk) = self.bytes.get(self.at..).and_then(|rest| rest.first_chunk::<8>()) {
-            let word = u64::from_le_bytes(*chunk);
-            self.seen |= word;
-            // Subtracting borrows into a byte's high bit where the byte was too small. What follows the first such byte
-            // may be wrong, so only the first one counts.
-            let quotes = (word ^ (ONES * 0x22)).wrapping_sub(ONES);
-            let backslashes = (word ^ (ONES * 0x5c)).wrapping_sub(ONES);
-            let controls = word.wrapping_sub(ONES * 0x20);
-            let found = (quotes | backslashes | controls) & !word & HIGH_BITS;
-            if found != 0 {
-                self.at += (found.trailing_zeros() / 8) as usize;
+        while let Some((low, rest)) =
+            self.bytes.get(self.at..).and_then(|rest| rest.split_first_chunk::<8>())
+            && let Some(high) = rest.first_chunk::<8>()
+        {
+            let (low, high) = (u64::from_le_bytes(*low), u64::from_le_bytes(*high));
+            self.seen |= low | high;
+            let (in_low, in_high) = (special(low), special(high));
+            if in_low | in_high != 0 {
+                let bits = if in_low != 0 {
+                    in_low.trailing_zeros()
+                } else {
+                    64 + in_high.trailing_zeros()
+                };
+                self.at += (bits / 8) as usize;
                 return;
             }
-            self.at += 8;
+            self.at += 16;
         }
     }
 
@@ -165,26 +178,23 @@ impl<'a> Scanner<'a> {
     #[inline(always)]
     pub(super) fn value(&mut self, depth: u32, value: &mut Value) -> Option<()> {
         let start = self.at;
-        match self.peek() {
-            Some(b'"') => {
-                self.at += 1;
-                let kind = self.string()?;
-                value.set(kind, start + 1, self.at - 1);
-            }
-            Some(b'-' | b'0'..=b'9') => {
-                match scan_json_number(self.bytes, start, &mut value.number) {
-                    Ok(end) => self.at = end,
-                    Err(at) => {
-                        self.at = at;
-                        return self.fail("a digit (and no leading zero)");
-                    }
+        let first = self.peek().unwrap_or(0);
+        if first == b'"' {
+            self.at += 1;
+            let kind = self.string()?;
+            value.set(kind, start + 1, self.at - 1);
+        } else if first.is_ascii_digit() || first == b'-' {
+            match scan_json_number(self.bytes, start, &mut value.number) {
+                Ok(end) => self.at = end,
+                Err(at) => {
+                    self.at = at;
+                    return self.fail("a digit (and no leading zero)");
                 }
-                value.set(Kind::Number, start, self.at);
             }
-            _ => {
-                let kind = self.other_value(depth)?;
-                value.set(kind, start, self.at);
-            }
+            value.set(Kind::Number, start, self.at);
+        } else {
+            let kind = self.other_value(depth)?;
+            value.set(kind, start, self.at);
         }
         Some(())
     }
@@ -280,51 +290,6 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// Appends the text that a scanned string with escapes stands for.
-pub(super) fn unescape(string: &[u8], out: &mut Vec<u8>) {
-    let mut rest = string;
-    while let [byte, after @ ..] = rest {
-        rest = after;
-        if *byte != b'\\' {
-            out.push(*byte);
-            continue;
-        }
-        let [escape, after @ ..] = rest else { return };
-        rest = after;
-        match escape {
-            b'b' => out.push(0x08),
-            b'f' => out.push(0x0c),
-            b'n' => out.push(b'\n'),
-            b'r' => out.push(b'\r'),
-            b't' => out.push(b'\t'),
-            b'u' => {
-                let (character, after) = escaped_character(rest);
-                out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
-                rest = after;
-            }
-            plain => out.push(*plain),
-        }
-    }
-}
-
-/// The character of the `XXXX` at the front, or of `XXXX\uXXXX`, and what follows.
-fn escaped_character(text: &[u8]) -> (char, &[u8]) {
-    let unit = |digits: &[u8; 4]| {
-        digits
-            .iter()
-            .fold(0, |unit, &digit| unit << 4 | char::from(digit).to_digit(16).unwrap_or(0))
-    };
-    let Some((high, rest)) = text.split_first_chunk::<4>() else { return ('\u{fffd}', &[]) };
-    let high = unit(high);
-    if let (0xd800..=0xdbff, Some(([b'\\', b'u', low @ ..], rest))) =
-        (high, rest.split_first_chunk::<6>())
-    {
-        let code = 0x10000 + ((high & 0x3ff) << 10 | unit(low) & 0x3ff);
-        return (char::from_u32(code).unwrap_or('\u{fffd}'), rest);
-    }
-    (char::from_u32(high).unwrap_or('\u{fffd}'), rest)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -395,12 +360,5 @@ mod tests {
         assert_eq!(scan(&nested(128)), Ok(Kind::Array));
         assert_eq!(scan(&nested(130)), Err(64 * 6));
         assert_eq!(scan(&"[".repeat(1_000_000)), Err(128));
-    }
-
-    #[test]
-    fn escapes_are_undone() {
-        let mut out = Vec::new();
-        unescape(br#"a\"\\\/\b\f\n\r\t\u00e9\ud83d\ude00\u0000z"#, &mut out);
-        assert_eq!(out, "a\"\\/\u{8}\u{c}\n\r\té😀\0z".as_bytes());
     }
 }

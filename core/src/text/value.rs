@@ -1,8 +1,8 @@
 //! One field's value as a reader found it, and what the pipeline makes of it.
 
-use super::scan::unescape;
+use super::unescape::unescape;
 use crate::RejectReason;
-use crate::key::{push_bool, push_number_text, push_plain_str, push_str};
+use crate::key::{push_bool, push_number_text, push_plain_str, push_scaled, push_str};
 use crate::number::{Decimal, ScannedNumber, parse_f64};
 use crate::time::{TimeError, TimeUnit, parse_decimal_time, parse_rfc3339, scanned_time};
 
@@ -62,12 +62,19 @@ impl Value {
         let time = match self.kind {
             Kind::Number => scanned_time(&self.number, text, unit),
             Kind::String => parse_rfc3339(text),
-            _ => return self.unusual_timestamp(text, unit),
+            Kind::Text => match trim(text) {
+                [] => return Err(RejectReason::MissingField),
+                text => match parse_decimal_time(text, unit) {
+                    Err(TimeError::Invalid) => parse_rfc3339(text),
+                    time => time,
+                },
+            },
+            _ => return self.unusual_timestamp(text),
         };
         time.map_err(timestamp_reason)
     }
 
-    fn unusual_timestamp(&self, text: &[u8], unit: TimeUnit) -> Result<i64, RejectReason> {
+    fn unusual_timestamp(&self, text: &[u8]) -> Result<i64, RejectReason> {
         let time = match self.kind {
             Kind::Missing | Kind::Null => return Err(RejectReason::MissingField),
             Kind::EscapedString => {
@@ -75,11 +82,6 @@ impl Value {
                 unescape(text, &mut unescaped);
                 parse_rfc3339(&unescaped)
             }
-            Kind::Text => match trim(text) {
-                [] => return Err(RejectReason::MissingField),
-                text if Decimal::parse(text).is_some() => parse_decimal_time(text, unit),
-                text => parse_rfc3339(text),
-            },
             _ => return Err(RejectReason::WrongType),
         };
         time.map_err(timestamp_reason)
@@ -90,11 +92,21 @@ impl Value {
     pub(super) fn number(&self, bytes: &[u8], required: bool) -> Result<f64, RejectReason> {
         let text = self.text(bytes);
         match self.kind {
-            Kind::Number => self.number.to_f64(text).ok_or(RejectReason::NonFinite),
+            Kind::Number => self.number.nearest_f64(text).ok_or(RejectReason::NonFinite),
             Kind::Text if !trim(text).is_empty() => csv_number(trim(text)),
             Kind::Missing | Kind::Null | Kind::Text if required => Err(RejectReason::MissingField),
             Kind::Missing | Kind::Null | Kind::Text => Ok(f64::NAN),
             _ => Err(RejectReason::WrongType),
+        }
+    }
+
+    #[inline]
+    fn push_number_key(&self, text: &[u8], key: &mut Vec<u8>) {
+        let ScannedNumber { negative, exact, mantissa, exponent } = self.number;
+        if exact && (-1000..=1000).contains(&exponent) {
+            push_scaled(key, negative, mantissa, exponent);
+        } else {
+            push_number_text(key, text);
         }
     }
 
@@ -104,9 +116,7 @@ impl Value {
         let text = self.text(bytes);
         match self.kind {
             Kind::String => push_plain_str(key, bytes, self.start, self.end),
-            Kind::Number => {
-                push_number_text(key, text);
-            }
+            Kind::Number => self.push_number_key(text, key),
             Kind::True | Kind::False => push_bool(key, self.kind == Kind::True),
             Kind::EscapedString => {
                 let mut unescaped = Vec::with_capacity(text.len());

@@ -174,3 +174,85 @@ fn text_of_time<'t>(
     }
     Some(text)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::{push_bool, push_number_text, push_str};
+    use crate::{OutputColumn, OutputKind};
+
+    fn schema(key: &[&str], columns: &[(&str, OutputKind)]) -> OutputSchema {
+        OutputSchema {
+            key: key.iter().map(|&name| name.into()).collect(),
+            columns: columns
+                .iter()
+                .map(|&(name, kind)| OutputColumn { name: name.into(), kind })
+                .collect(),
+        }
+    }
+
+    fn written(format: Format, schema: &OutputSchema, rows: &Rows<'_>) -> String {
+        let mut out = Vec::new();
+        if format == Format::Csv {
+            write_csv_header(schema, &mut out);
+        }
+        write_rows(format, schema, rows, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn rows_are_flat_objects_and_records() {
+        let schema = schema(
+            &["svc", "the \"zone\", or so"],
+            &[("window_start", OutputKind::Time), ("count", OutputKind::Number)],
+        );
+        let mut key_bytes = Vec::new();
+        let mut key_offsets = vec![0];
+        for (name, number) in [("a", "1.0"), ("b,\"\n", "-2e30"), ("", "0")] {
+            push_str(&mut key_bytes, name);
+            assert!(push_number_text(&mut key_bytes, number.as_bytes()));
+            key_offsets.push(u32::try_from(key_bytes.len()).unwrap());
+        }
+        let rows = Rows {
+            firing: &[0, 0, 0],
+            key_offsets: &key_offsets,
+            key_bytes: &key_bytes,
+            columns: vec![
+                RowColumn::Time(&[1_500_000, 1_500_000, NULL_TIME]),
+                RowColumn::Number(&[3.0, f64::NAN, 0.1]),
+            ],
+        };
+        let expected = r#"{"svc":"a","the \"zone\", or so":1,"window_start":"1970-01-01T00:00:01.5Z","count":3}
+{"svc":"b,\"\n","the \"zone\", or so":-2e+30,"window_start":"1970-01-01T00:00:01.5Z","count":null}
+{"svc":"","the \"zone\", or so":0,"window_start":null,"count":0.1}
+"#;
+        assert_eq!(written(Format::Ndjson, &schema, &rows), expected);
+        let expected = r#"svc,"the ""zone"", or so",window_start,count
+a,1,1970-01-01T00:00:01.5Z,3
+"b,""
+",-2e+30,1970-01-01T00:00:01.5Z,
+,0,,0.1
+"#;
+        assert_eq!(written(Format::Csv, &schema, &rows), expected);
+    }
+
+    #[test]
+    fn rows_without_key_have_no_key_fields_and_bad_keys_are_null() {
+        let mut key_bytes = Vec::new();
+        push_bool(&mut key_bytes, true);
+        key_bytes.push(0xee);
+        let mut rows = Rows {
+            firing: &[0],
+            key_offsets: &[0, 2],
+            key_bytes: &key_bytes,
+            columns: vec![RowColumn::Number(&[f64::INFINITY])],
+        };
+        let keyed = schema(&["a", "b"], &[("n", OutputKind::Number)]);
+        assert_eq!(written(Format::Ndjson, &keyed, &rows), "{\"a\":true,\"b\":null,\"n\":null}\n");
+        assert_eq!(written(Format::Csv, &keyed, &rows), "a,b,n\ntrue,,\n");
+        rows.key_offsets = &[0, 0];
+        let unkeyed = schema(&[], &[("n", OutputKind::Number)]);
+        assert_eq!(written(Format::Ndjson, &unkeyed, &rows), "{\"n\":null}\n");
+        assert_eq!(written(Format::Csv, &unkeyed, &rows), "n\n\n");
+    }
+}

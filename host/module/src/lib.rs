@@ -5,7 +5,6 @@
 use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256};
-pub use wasmtime;
 use wasmtime::{Config, Engine, Module};
 
 /// Bytes of the digest that head a precompiled module: the SHA-256 of the wasm file it was made from.

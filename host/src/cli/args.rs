@@ -80,15 +80,15 @@ pub(crate) struct WindowArgs {
     /// The unit of event times that are numbers
     #[arg(long, value_name = "UNIT", default_value = "ms")]
     pub(crate) timestamp_unit: Unit,
-    /// How events are written
-    #[arg(long, default_value = "ndjson")]
-    pub(crate) format: Format,
-    /// How rows are written [default: as the events]
-    #[arg(long, value_name = "FORMAT")]
-    pub(crate) output_format: Option<Format>,
+    /// How events are written [default: csv for an input named so, otherwise ndjson]
+    #[arg(long)]
+    pub(crate) format: Option<Format>,
+    /// How rows are written
+    #[arg(long, value_name = "FORMAT", default_value = "ndjson")]
+    pub(crate) output_format: Format,
     /// How far behind the greatest event time an event may come: a duration, or `unbounded` for files in any order
     #[arg(long, value_name = "DURATION", default_value = "0s")]
-    pub(crate) out_of_orderness: OutOfOrderness,
+    pub(crate) max_out_of_orderness: OutOfOrderness,
     #[command(flatten)]
     pub(crate) io: IoArgs,
 }
@@ -128,7 +128,7 @@ pub(crate) struct IoArgs {
     /// Write late events to this file, as NDJSON [default: the dead letters]
     #[arg(long, value_name = "FILE", help_heading = "Input and output")]
     pub(crate) late: Option<PathBuf>,
-    /// Write counters to this file when the run ends, as JSON
+    /// Write counters to this file when the run ends, as JSON (- for stdout)
     #[arg(long, value_name = "FILE", help_heading = "Input and output")]
     pub(crate) summary_json: Option<PathBuf>,
     /// Stop at the first bad line
@@ -166,7 +166,8 @@ pub(crate) enum Engine {
 fn parse_bytes(text: &str) -> Result<usize, String> {
     let units = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("", 1_usize)];
     let found = units.iter().find_map(|(unit, scale)| Some((text.strip_suffix(unit)?, scale)));
-    let bytes = found.and_then(|(number, scale)| number.trim().parse::<usize>().ok()?.checked_mul(*scale));
+    let bytes =
+        found.and_then(|(number, scale)| number.trim().parse::<usize>().ok()?.checked_mul(*scale));
     bytes.ok_or_else(|| "expected a number of bytes, such as 1073741824, 512MiB or 2GiB".into())
 }
 

@@ -106,8 +106,11 @@ fn describe_window(window: &Window, spec: &PipelineSpec) -> String {
         let _ = write!(text, " for each {}", quoted(&spec.source.key.0));
     }
     let field = window.field.as_ref().or(spec.source.value.0.first());
-    let aggregations: Vec<_> =
-        window.aggregations.iter().map(|aggregation| describe_aggregation(aggregation, field)).collect();
+    let aggregations: Vec<_> = window
+        .aggregations
+        .iter()
+        .map(|aggregation| describe_aggregation(aggregation, field))
+        .collect();
     let _ = write!(text, ": {}", aggregations.join(", "));
     text
 }

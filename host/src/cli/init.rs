@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 
-use super::Exit;
+use super::{Exit, report};
 
 /// What is written. A test runs it.
 pub(crate) const TEMPLATE: &str = r#"# A pipeline of stream-processor: `stream-processor check pipeline.toml` says what it means,
@@ -44,7 +44,10 @@ pub(crate) fn write(path: &Path) -> Result<(), Exit> {
     let written = File::create_new(path).and_then(|mut file| file.write_all(TEMPLATE.as_bytes()));
     match written {
         Ok(()) => {
-            eprintln!("wrote {0}: edit it, then try `stream-processor check {0}`", path.display());
+            let path = path.display();
+            report::say(&format!(
+                "wrote {path}: edit it, then try `stream-processor check {path}`"
+            ));
             Ok(())
         }
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {

@@ -14,7 +14,8 @@ pub(crate) fn load(path: &Path) -> Result<Pipeline, Exit> {
         .map_err(|error| Exit::Invalid(format!("cannot read {}: {error}", path.display())))?;
     let invalid = |error: SpecError| Exit::Invalid(at(path, &error));
     let is_json = path.extension().is_some_and(|ending| ending == "json");
-    let spec = if is_json { PipelineSpec::from_json(&text) } else { PipelineSpec::from_toml(&text) };
+    let spec =
+        if is_json { PipelineSpec::from_json(&text) } else { PipelineSpec::from_toml(&text) };
     Pipeline::new(spec.map_err(invalid)?).map_err(|error| match error {
         Error::Spec(error) if is_json => invalid(error),
         Error::Spec(error) => invalid(error.located_in(&text)),

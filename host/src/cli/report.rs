@@ -65,10 +65,7 @@ impl Observer for Report {
 
 fn bar(len_bytes: Option<u64>) -> ProgressBar {
     let (bar, template) = match len_bytes {
-        Some(len) => (
-            ProgressBar::new(len),
-            "{bar:30} {percent:>3} %  {bytes} of {total_bytes}  {msg}  {eta} left",
-        ),
+        Some(len) => (ProgressBar::new(len), "{percent:>3} % {wide_bar} {msg}, {eta} left"),
         None => {
             let spinner = ProgressBar::new_spinner();
             spinner.enable_steady_tick(SPINNER_PERIOD);

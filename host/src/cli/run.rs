@@ -17,7 +17,10 @@ pub(crate) fn run(pipeline: Pipeline, arguments: &IoArgs) -> Result<(), Exit> {
     let io = Io {
         input: input(spec, arguments)?,
         output: output(spec, arguments)?,
-        dead_letter: side_output(&arguments.dead_letter, spec.dead_letter.as_ref().map(|d| &*d.path)),
+        dead_letter: side_output(
+            &arguments.dead_letter,
+            spec.dead_letter.as_ref().map(|d| &*d.path),
+        ),
         late: side_output(&arguments.late, spec.late.as_ref().map(|late| &*late.path)),
     };
     let settings = settings(arguments);
@@ -64,8 +67,10 @@ fn input(spec: &PipelineSpec, arguments: &IoArgs) -> Result<Input, Exit> {
     }
     match spec.source.r#type {
         SourceType::Stdin => Ok(Input::Stdin),
-        SourceType::File => inputs(&spec.source.path.0.iter().map(PathBuf::from).collect::<Vec<_>>()),
-        _ => Err(Exit::Invalid("source.type: this program cannot read from there yet".into())),
+        SourceType::File => {
+            inputs(&spec.source.path.0.iter().map(PathBuf::from).collect::<Vec<_>>())
+        }
+        _ => Err(Exit::Invalid("source.type: this program cannot read from there".into())),
     }
 }
 
@@ -101,13 +106,18 @@ fn to_path(path: &Path) -> Output {
 fn writes_to_terminal(io: &Io) -> bool {
     let is_stdout = |output: &Output| matches!(output, Output::Stdout);
     let outputs = [Some(&io.output), io.dead_letter.as_ref(), io.late.as_ref()];
-    outputs.into_iter().flatten().any(is_stdout) && std::io::IsTerminal::is_terminal(&std::io::stdout())
+    outputs.into_iter().flatten().any(is_stdout)
+        && std::io::IsTerminal::is_terminal(&std::io::stdout())
 }
 
 fn write_summary(path: &Path, summary: &Summary) -> Result<(), Exit> {
-    let mut json = serde_json::to_string_pretty(summary)
-        .map_err(|error| Exit::Failed(format!("cannot write {}: {error}", path.display())))?;
-    json.push('\n');
+    let json = match serde_json::to_string_pretty(summary) {
+        Ok(json) => json + "\n",
+        Err(error) => return Err(Exit::Failed(format!("cannot write the summary: {error}"))),
+    };
+    if path == Path::new("-") {
+        return super::print(&json);
+    }
     fs::write(path, json)
         .map_err(|error| Exit::Failed(format!("cannot write {}: {error}", path.display())))
 }

@@ -1,8 +1,10 @@
 //! `stream-processor window`: a pipeline of one window, made of flags.
 
+use std::path::PathBuf;
+
 use processor::spec::{
-    Aggregation, Names, PipelineSpec, Sink, Source, SpecError, Stage, TextFormat, Time, TimeUnit,
-    Window, WindowKind,
+    self, Aggregation, Names, PipelineSpec, Sink, Source, SpecError, Stage, Time, TimeUnit, Window,
+    WindowKind,
 };
 use processor::{Error, Pipeline};
 
@@ -18,7 +20,7 @@ pub(crate) fn pipeline(arguments: &WindowArgs) -> Result<Pipeline, Exit> {
 }
 
 fn spec(arguments: &WindowArgs) -> PipelineSpec {
-    let format = text_format(arguments.format);
+    let format = arguments.format.unwrap_or_else(|| format_of(&arguments.io.input));
     let window = Window {
         window: WindowKind::Tumbling,
         size: arguments.tumbling,
@@ -32,7 +34,7 @@ fn spec(arguments: &WindowArgs) -> PipelineSpec {
     };
     PipelineSpec {
         source: Source {
-            format,
+            format: text_format(format),
             timestamp: arguments.timestamp.clone(),
             timestamp_unit: match arguments.timestamp_unit {
                 Unit::S => TimeUnit::S,
@@ -44,21 +46,26 @@ fn spec(arguments: &WindowArgs) -> PipelineSpec {
             value: Names(arguments.value.iter().cloned().collect()),
             ..Source::default()
         },
-        time: Time { max_out_of_orderness: arguments.out_of_orderness },
+        time: Time { max_out_of_orderness: arguments.max_out_of_orderness },
         stages: vec![Stage::Window(window)],
-        sink: Sink {
-            format: arguments.output_format.map_or(format, text_format),
-            ..Sink::default()
-        },
+        sink: Sink { format: text_format(arguments.output_format), ..Sink::default() },
         ..PipelineSpec::default()
     }
 }
 
-fn text_format(format: Format) -> TextFormat {
+fn text_format(format: Format) -> spec::Format {
     match format {
-        Format::Ndjson => TextFormat::Ndjson,
-        Format::Csv => TextFormat::Csv,
+        Format::Ndjson => spec::Format::Ndjson,
+        Format::Csv => spec::Format::Csv,
     }
+}
+
+/// The format that the name of the first input tells, compressed or not.
+fn format_of(inputs: &[PathBuf]) -> Format {
+    let name = inputs.first().and_then(|path| path.file_name()).map(|name| name.to_string_lossy());
+    let name = name.unwrap_or_default();
+    let name = name.strip_suffix(".gz").or(name.strip_suffix(".zst")).unwrap_or(&name);
+    if name.ends_with(".csv") { Format::Csv } else { Format::Ndjson }
 }
 
 /// The error with the flag in the place of the field of a pipeline file.
@@ -70,7 +77,7 @@ fn in_flags(error: &SpecError) -> String {
         ("stages[0].size", "--tumbling"),
         ("stages[0].offset", "--offset"),
         ("stages[0].aggregations", "--agg"),
-        ("time.max_out_of_orderness", "--out-of-orderness"),
+        ("time.max_out_of_orderness", "--max-out-of-orderness"),
     ];
     match flags.iter().find(|(field, _)| error.path().starts_with(field)) {
         Some((_, flag)) => format!("{flag}: {}", error.message()),

@@ -2,8 +2,7 @@
 
 use std::cmp::Ordering;
 
-use stream_processor_core::{OutputSchema, RowColumn, Rows};
-use stream_processor_core::schema::OutputKind;
+use stream_processor_core::{OutputKind, OutputSchema, RowColumn, Rows};
 
 /// Owned rows, laid out as [`Rows`].
 #[derive(Debug, Clone)]
@@ -54,6 +53,10 @@ impl Chunk {
         self.firing.len()
     }
 
+    pub(super) fn key_len_bytes(&self) -> usize {
+        self.key_bytes.len()
+    }
+
     /// The rows, to be written.
     pub(super) fn rows(&self) -> Rows<'_> {
         Rows {
@@ -79,7 +82,9 @@ impl Chunk {
         for (column, source) in self.columns.iter_mut().zip(&from.columns) {
             match (column, source) {
                 (Values::Time(times), Values::Time(source)) => times.extend(source.get(row)),
-                (Values::Number(numbers), Values::Number(source)) => numbers.extend(source.get(row)),
+                (Values::Number(numbers), Values::Number(source)) => {
+                    numbers.extend(source.get(row))
+                }
                 _ => {}
             }
         }

@@ -3,8 +3,7 @@
 use std::io;
 use std::sync::mpsc::{Receiver, TryRecvError};
 
-use stream_processor_core::spec::TextFormat;
-use stream_processor_core::text::{write_csv_header, write_rows};
+use stream_processor_core::text::{Format, write_csv_header, write_rows};
 use stream_processor_core::{OutputSchema, Rows};
 
 use super::letters::Letters;
@@ -83,15 +82,15 @@ impl Collector {
 /// Where rows are written, and how.
 pub(super) struct RowSink {
     pub(super) sink: TextSink,
-    pub(super) format: TextFormat,
+    pub(super) format: Format,
     pub(super) schema: OutputSchema,
 }
 
 impl RowSink {
     fn begin(&mut self) -> Result<(), Error> {
         match self.format {
-            TextFormat::Csv => self.sink.append(|out| write_csv_header(&self.schema, out)),
-            _ => Ok(()),
+            Format::Csv => self.sink.append(|out| write_csv_header(&self.schema, out)),
+            Format::Ndjson => Ok(()),
         }
     }
 

@@ -10,7 +10,7 @@ use super::block::Block;
 use super::fetch::{Fetched, Fetcher};
 use super::notes::Notes;
 use super::observe::{Observer, RefusedLine};
-use super::shard::{ShardBatch, ToShard};
+use super::shard::ShardBatch;
 use super::split::Splitter;
 use super::tally::Tally;
 use crate::error::Error;
@@ -38,7 +38,7 @@ pub(super) struct Texts {
 
 /// Where batches and notes go.
 pub(super) struct Outlets {
-    pub(super) shards: Vec<SyncSender<ToShard>>,
+    pub(super) shards: Vec<SyncSender<ShardBatch>>,
     pub(super) notes: SyncSender<Notes>,
     /// Batches that are used up.
     pub(super) used: Receiver<ShardBatch>,
@@ -137,12 +137,7 @@ impl Feeder<'_> {
     }
 
     /// Takes as many lines from `block` as are whole.
-    fn parse(
-        &mut self,
-        block: &mut Block,
-        end: bool,
-        progress: &mut Progress,
-    ) -> Result<(), Stop> {
+    fn parse(&mut self, block: &mut Block, end: bool, progress: &mut Progress) -> Result<(), Stop> {
         // A reader that has to empty its dictionary first takes nothing once.
         let mut fruitless = 0;
         while fruitless < 2 {
@@ -239,16 +234,14 @@ impl Outlets {
     fn send(&self, notes: Notes, batches: impl Iterator<Item = ShardBatch>) -> Result<(), Stop> {
         self.notes.send(notes).map_err(|_| Stop::Unwanted)?;
         for (shard, batch) in self.shards.iter().zip(batches) {
-            shard.send(ToShard::Batch(batch)).map_err(|_| Stop::Unwanted)?;
+            shard.send(batch).map_err(|_| Stop::Unwanted)?;
         }
         Ok(())
     }
 
+    /// Tells everyone that the stream has ended.
     fn finish(&self) -> Result<(), Stop> {
-        self.notes.send(Notes::default()).map_err(|_| Stop::Unwanted)?;
-        for shard in &self.shards {
-            shard.send(ToShard::Finish).map_err(|_| Stop::Unwanted)?;
-        }
-        Ok(())
+        let last = || ShardBatch { is_last: true, ..self.empty_batch() };
+        self.send(Notes::default(), std::iter::repeat_with(last))
     }
 }

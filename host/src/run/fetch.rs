@@ -1,6 +1,7 @@
 //! The thread that reads the input in blocks, ahead of the parser.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
@@ -42,10 +43,13 @@ impl Fetcher {
         let (used, reusable) = channel();
         let stopper = send.clone();
         let thread = move || {
-            let last = match fetch_all(parts, &taken, &send, &reusable) {
-                Ok(()) => Fetched::End,
-                Err(Some(error)) => Fetched::Failed(error),
-                Err(None) => return,
+            let fetching = || fetch_all(parts, &taken, &send, &reusable);
+            let last = match catch_unwind(AssertUnwindSafe(fetching)) {
+                Ok(Ok(())) => Fetched::End,
+                Ok(Err(Some(error))) => Fetched::Failed(error),
+                Ok(Err(None)) => return,
+                // The parser waits and must hear of it.
+                Err(_) => Fetched::Failed(Error::Thread("source")),
             };
             // Where nobody listens any more, nobody needs to know.
             let _ = send.send(last);

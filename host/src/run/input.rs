@@ -29,10 +29,10 @@ impl Input {
     #[must_use]
     pub fn len_bytes(&self) -> Option<u64> {
         let Self::Files(paths) = self else { return None };
-        paths.iter().map(|path| fs::metadata(path).ok().filter(fs::Metadata::is_file)).try_fold(
-            0,
-            |total, metadata| Some(total + metadata?.len()),
-        )
+        paths
+            .iter()
+            .map(|path| fs::metadata(path).ok().filter(fs::Metadata::is_file))
+            .try_fold(0, |total, metadata| Some(total + metadata?.len()))
     }
 
     /// The parts of the input in order. Every file is looked at now, so that a missing one is known before any is read.
@@ -78,15 +78,17 @@ impl Part {
 
     /// Opens the part; `taken` counts the bytes that it reads.
     pub(super) fn open(self, taken: &Arc<AtomicU64>) -> Result<Stream, Error> {
-        let counted = |reader| Counted { reader, taken: Arc::clone(taken) };
+        let taken = Arc::clone(taken);
         let reader: Box<dyn Read + Send> = match self.kind {
-            Kind::Stdin(stdin) => Box::new(counted(stdin)),
-            Kind::Reader(reader) => Box::new(counted(reader)),
+            Kind::Stdin(stdin) => Box::new(Counted { reader: stdin, taken }),
+            Kind::Reader(reader) => Box::new(Counted { reader, taken }),
             Kind::File(path) => {
-                let opened = File::open(&path).map(counted);
-                let opened = opened.and_then(|file| decompressed(&path, file));
+                let opened = File::open(&path)
+                    .and_then(|file| decompressed(&path, Counted { reader: file, taken }));
                 return match opened {
-                    Ok((reader, whole_blocks)) => Ok(Stream { name: self.name, reader, whole_blocks }),
+                    Ok((reader, whole_blocks)) => {
+                        Ok(Stream { name: self.name, reader, whole_blocks })
+                    }
                     Err(error) => Err(Error::read(self.name, error)),
                 };
             }
@@ -104,10 +106,7 @@ pub(super) struct Stream {
 }
 
 /// Chooses the decompressor by the name of the file.
-fn decompressed(
-    path: &Path,
-    file: Counted<File>,
-) -> io::Result<(Box<dyn Read + Send>, bool)> {
+fn decompressed(path: &Path, file: Counted<File>) -> io::Result<(Box<dyn Read + Send>, bool)> {
     let whole_blocks = file.reader.metadata()?.is_file();
     let buffered = |file| BufReader::with_capacity(COMPRESSED_BUFFER_BYTES, file);
     let reader: Box<dyn Read + Send> = match path.extension().and_then(|ending| ending.to_str()) {

@@ -145,7 +145,8 @@ mod tests {
     #[test]
     fn a_character_cut_in_two_is_kept_whole() {
         let text = "aé😀".as_bytes();
-        let whole: Vec<usize> = (0..=text.len()).map(|end| whole_characters(&text[..end])).collect();
+        let whole: Vec<usize> =
+            (0..=text.len()).map(|end| whole_characters(&text[..end])).collect();
         assert_eq!(whole, [0, 1, 1, 3, 3, 3, 3, 7]);
         assert_eq!(whole_characters(b"\x80\x80\x80\x80"), 4);
         assert_eq!(whole_characters(b"\xff"), 1);

@@ -10,6 +10,9 @@ use crate::error::Error;
 /// Merged rows that are handed on at once.
 const MERGED_ROWS: usize = 4096;
 
+/// Bytes of keys that are handed on at once, with one key more.
+const MERGED_KEY_BYTES: usize = 1 << 20;
+
 /// What a shard sends: for each batch any number of `Rows`, then `Done`.
 pub(super) enum FromShard {
     /// Rows that the batch has made.
@@ -58,10 +61,12 @@ impl Merger {
             for shard in &mut self.shards {
                 shard.refill(&mut dropped)?;
             }
-            let waiting = self.shards.iter().filter(|shard| shard.next < shard.chunk.len()).count();
-            match waiting {
-                0 => break,
-                1 if self.shards.len() == 1 => self.hand_on_whole(&mut emit)?,
+            if self.shards.iter().all(Shard::is_used_up) {
+                break;
+            }
+            match self.shards.as_mut_slice() {
+                // One shard alone: its rows are in order already.
+                [shard] => shard.hand_on(&mut emit)?,
                 _ => self.merge(&mut emit)?,
             }
         }
@@ -69,33 +74,18 @@ impl Merger {
         Ok(dropped)
     }
 
-    /// One shard alone: its rows are in order already.
-    fn hand_on_whole(
-        &mut self,
-        emit: &mut impl FnMut(&Rows<'_>) -> Result<(), Error>,
-    ) -> Result<(), Stop> {
-        for shard in &mut self.shards {
-            emit(&shard.chunk.rows()).map_err(Stop::Failed)?;
-            shard.next = shard.chunk.len();
-        }
-        Ok(())
-    }
-
     /// Merges until a shard's chunk is used up.
-    fn merge(
-        &mut self,
-        emit: &mut impl FnMut(&Rows<'_>) -> Result<(), Error>,
-    ) -> Result<(), Stop> {
+    fn merge(&mut self, emit: &mut impl FnMut(&Rows<'_>) -> Result<(), Error>) -> Result<(), Stop> {
         let Self { shards, merged } = self;
         merged.clear();
-        while merged.len() < MERGED_ROWS {
-            let heads = shards.iter_mut().filter(|shard| shard.next < shard.chunk.len());
+        while merged.len() < MERGED_ROWS && merged.key_len_bytes() < MERGED_KEY_BYTES {
+            let heads = shards.iter_mut().filter(|shard| !shard.is_used_up());
             let Some(least) = heads.min_by(|a, b| a.chunk.compare(a.next, &b.chunk, b.next)) else {
                 break;
             };
             merged.push(&least.chunk, least.next);
             least.next += 1;
-            if least.next == least.chunk.len() && !least.done {
+            if least.is_used_up() && !least.done {
                 break;
             }
         }
@@ -104,9 +94,22 @@ impl Merger {
 }
 
 impl Shard {
+    fn is_used_up(&self) -> bool {
+        self.next >= self.chunk.len()
+    }
+
+    /// Hands on all rows as they are.
+    fn hand_on(
+        &mut self,
+        emit: &mut impl FnMut(&Rows<'_>) -> Result<(), Error>,
+    ) -> Result<(), Stop> {
+        self.next = self.chunk.len();
+        emit(&self.chunk.rows()).map_err(Stop::Failed)
+    }
+
     /// Waits until there is a row to compare, or the batch is done.
     fn refill(&mut self, dropped: &mut Vec<Dropped>) -> Result<(), Stop> {
-        while self.next >= self.chunk.len() && !self.done {
+        while self.is_used_up() && !self.done {
             match self.receiver.recv() {
                 Ok(FromShard::Rows(chunk)) => {
                     self.chunk = chunk;

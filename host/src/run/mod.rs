@@ -12,6 +12,7 @@ mod notes;
 mod observe;
 mod output;
 mod pipeline;
+mod setup;
 mod shard;
 mod split;
 mod summary;

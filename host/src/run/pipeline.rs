@@ -4,7 +4,8 @@ use std::hash::{BuildHasher, RandomState};
 use std::num::NonZeroUsize;
 use std::time::Instant;
 
-use stream_processor_core::{PipelineSpec, Plan};
+use stream_processor_core::spec::{SinkType, SourceType};
+use stream_processor_core::{PipelineSpec, Plan, SpecError};
 
 use super::input::Input;
 use super::observe::Observer;
@@ -90,13 +91,35 @@ impl Default for Settings {
     }
 }
 
+/// Paths stand where the types say that there are files, and nowhere else.
+fn check_paths(spec: &PipelineSpec) -> Result<(), SpecError> {
+    let paths = [
+        ("source.path", spec.source.r#type == SourceType::File, !spec.source.path.0.is_empty()),
+        ("sink.path", spec.sink.r#type == SinkType::File, spec.sink.path.is_some()),
+    ];
+    for (field, is_needed, is_there) in paths {
+        match (is_needed, is_there) {
+            (true, false) => {
+                return Err(SpecError::new(field, "missing: `type = \"file\"` needs it"));
+            }
+            (false, true) => {
+                let unused = "it would not be used: `type = \"file\"` is missing";
+                return Err(SpecError::new(field, unused));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 impl Pipeline {
     /// Checks a description as a whole.
     ///
     /// # Errors
-    /// [`Error::Spec`] for what does not fit together.
+    /// [`Error::Spec`] for what does not fit together, and for paths that are missing or would not be used.
     pub fn new(spec: PipelineSpec) -> Result<Self, Error> {
         let plan = Plan::new(&spec)?;
+        check_paths(&spec)?;
         Ok(Self { spec, plan })
     }
 

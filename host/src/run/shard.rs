@@ -29,6 +29,8 @@ pub(super) struct ShardBatch {
     pub(super) new_keys: NewKeys,
     /// The stream's watermark after the whole batch, for a shard that has not all of it.
     pub(super) advance_to: Option<i64>,
+    /// Whether the stream ends with this batch.
+    pub(super) is_last: bool,
 }
 
 /// Keys that an engine must know before the batch.
@@ -40,16 +42,10 @@ pub(super) struct NewKeys {
     pub(super) bytes: Vec<u8>,
 }
 
-/// What a shard receives.
-pub(super) enum ToShard {
-    Batch(ShardBatch),
-    Finish,
-}
-
 /// A shard and its connections.
 pub(super) struct Shard {
     pub(super) worker: Box<dyn Worker>,
-    pub(super) receive: Receiver<ToShard>,
+    pub(super) receive: Receiver<ShardBatch>,
     pub(super) send: SyncSender<FromShard>,
     /// Where batches go that are used up.
     pub(super) used: Sender<ShardBatch>,
@@ -72,13 +68,10 @@ impl From<Error> for Stop {
 impl Shard {
     /// Works until the parser or the far end is gone, and returns what the engine has counted.
     pub(super) fn run(mut self) -> Result<Counters, Error> {
-        while let Ok(message) = self.receive.recv() {
-            let done = match message {
-                ToShard::Batch(batch) => self.batch(batch),
-                ToShard::Finish => self.finish(),
-            };
-            match done.and_then(|()| self.done()) {
-                Ok(()) => {}
+        while let Ok(batch) = self.receive.recv() {
+            match self.batch(&batch) {
+                // The parser may be gone; then the batch is just dropped.
+                Ok(()) => drop(self.used.send(batch)),
                 Err(Stop::Unwanted) => break,
                 Err(Stop::Failed(error)) => return Err(error),
             }
@@ -86,7 +79,7 @@ impl Shard {
         self.worker.counters()
     }
 
-    fn batch(&mut self, batch: ShardBatch) -> Result<(), Stop> {
+    fn batch(&mut self, batch: &ShardBatch) -> Result<(), Stop> {
         if let Some(keys) = batch.new_keys.definitions() {
             self.worker.define_keys(&keys)?;
         }
@@ -106,17 +99,12 @@ impl Shard {
                 self.poll()?;
             }
         }
-        self.poll()?;
-        // The parser may be gone; then the batch is just dropped.
-        let _ = self.used.send(batch);
-        Ok(())
-    }
-
-    fn finish(&mut self) -> Result<(), Stop> {
-        while self.worker.finish()? == Progress::Full {
+        while batch.is_last && self.worker.finish()? == Progress::Full {
             self.poll()?;
         }
-        self.poll()
+        self.poll()?;
+        let dropped = self.dropped()?;
+        self.send.send(FromShard::Done(dropped)).map_err(|_| Stop::Unwanted)
     }
 
     /// Sends on all rows that wait.
@@ -126,11 +114,6 @@ impl Shard {
             self.send.send(chunk).map_err(|_| Stop::Unwanted)?;
         }
         Ok(())
-    }
-
-    fn done(&mut self) -> Result<(), Stop> {
-        let dropped = self.dropped()?;
-        self.send.send(FromShard::Done(dropped)).map_err(|_| Stop::Unwanted)
     }
 
     fn dropped(&mut self) -> Result<Vec<Dropped>, Error> {
@@ -156,6 +139,7 @@ impl ShardBatch {
         self.key_ids.clear();
         self.new_keys.clear();
         self.advance_to = None;
+        self.is_last = false;
     }
 
     /// Shows `see` the batch without its first `taken` events.

@@ -107,7 +107,7 @@ fn append_all(events: &EventBuffer, count: usize, line_base: u64, whole: &mut Sh
 fn new_keys(events: &EventBuffer) -> impl Iterator<Item = (u32, &[u8])> {
     let keys = events.new_keys();
     let bounds = keys.offsets.windows(2);
-    (keys.first_id..).zip(bounds.map(move |bounds| match *bounds {
+    keys.ids.iter().copied().zip(bounds.map(move |bounds| match *bounds {
         [start, end] => keys.bytes.get(start as usize..end as usize).unwrap_or_default(),
         _ => &[],
     }))

@@ -50,8 +50,10 @@ pub struct Summary {
 
 impl Summary {
     pub(super) fn new(tally: &Tally, counters: Counters) -> Self {
-        let mut rejected_by_reason: BTreeMap<String, u64> =
-            tally.refused_by_reason().map(|(reason, count)| (reason.name().into(), count)).collect();
+        let mut rejected_by_reason: BTreeMap<String, u64> = tally
+            .refused_by_reason()
+            .map(|(reason, count)| (reason.name().into(), count))
+            .collect();
         for counted in counters.rejected_by_reason {
             *rejected_by_reason.entry(counted.reason).or_default() += counted.count;
         }

@@ -1,30 +1,26 @@
 //! The threads of a run, and how they begin and end together.
 
-use std::collections::BTreeSet;
-use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{channel, sync_channel};
 use std::thread::{self, JoinHandle};
 
 use stream_processor_core::text::{Reader, ReaderOptions};
 use stream_processor_core::watermark::Generator;
-use stream_processor_core::Options;
 
 use super::collect::{Collected, Collector, RowSink};
 use super::feed::{Feeder, Outlets, Stop, Texts};
 use super::fetch::Fetcher;
-use super::input::Part;
 use super::letters::Letters;
 use super::merge::Merger;
 use super::observe::Observer;
-use super::output::{Output, TextSink};
-use super::pipeline::{EngineKind, Io, Pipeline, Settings};
+use super::pipeline::{Io, Pipeline, Settings};
+use super::setup;
 use super::shard::Shard;
 use super::split::Splitter;
 use super::tally::Tally;
 use crate::counters::Counters;
 use crate::error::Error;
-use crate::runtime::{Instance, NativeEngine, Runtime, Worker};
+use crate::runtime::Runtime;
 
 /// Batches that may wait for a shard.
 const BATCHES_AHEAD: usize = 3;
@@ -77,14 +73,14 @@ fn start(
         refused: io.dead_letter.is_some(),
         events: io.dead_letter.is_some() || io.late.is_some(),
     };
-    let (inputs, sinks) = open(io)?;
-    let (runtime, workers) = workers(pipeline, settings, shards, texts.events)?;
+    let (inputs, sinks) = setup::open(io)?;
+    let engines = setup::engines(pipeline, settings, shards, texts.events)?;
     let fetcher = Fetcher::start(inputs, Arc::clone(&tally.bytes))?;
     let (notes, noted) = sync_channel(BATCHES_AHEAD);
     let (give_back, used) = channel();
     let mut outlets = Outlets { shards: Vec::new(), notes, used };
     let (mut threads, mut receivers) = (Vec::new(), Vec::new());
-    for worker in workers {
+    for worker in engines.workers {
         let (to_shard, receive) = sync_channel(BATCHES_AHEAD);
         let (send, from_shard) = sync_channel(CHUNKS_AHEAD);
         let used = give_back.clone();
@@ -109,7 +105,7 @@ fn start(
         wake_parser();
         collected
     })?;
-    Ok(Started { texts, fetcher, outlets, shards: threads, far_end, _runtime: runtime })
+    Ok(Started { texts, fetcher, outlets, shards: threads, far_end, _runtime: engines.runtime })
 }
 
 impl Started {
@@ -120,24 +116,18 @@ impl Started {
         observer: &mut dyn Observer,
         tally: &mut Tally,
     ) -> Ended {
-        let source = &pipeline.spec().source;
-        let limits = &pipeline.spec().limits;
-        let reader_options = ReaderOptions {
-            format: source.format,
-            timestamp_unit: source.timestamp_unit,
-            max_line_bytes: limits.max_line_bytes as usize,
-            max_dictionary_keys: limits.max_dictionary_keys as usize,
-            table_seed: settings.table_seed,
-        };
+        let spec = pipeline.spec();
+        let reader_options =
+            ReaderOptions { table_seed: settings.table_seed, ..ReaderOptions::of(spec) };
         let schema = &pipeline.plan().input;
         let feeder = Feeder {
             schema,
             reader: Reader::new(schema, reader_options),
-            batch_events: settings.batch_events.get().min(limits.max_batch_events as usize),
+            batch_events: settings.batch_events.get().min(spec.limits.max_batch_events as usize),
             strict: settings.strict,
             texts: self.texts,
             fetcher: self.fetcher,
-            splitter: Splitter::new(Generator::new(pipeline.spec())),
+            splitter: Splitter::new(Generator::new(spec)),
             outlets: self.outlets,
             observer,
             tally,
@@ -170,59 +160,6 @@ fn end(
         (None, Ok(collected), fed) => Ok(fed.is_ok() && collected == Collected::All),
     };
     Ended { counters, result }
-}
-
-/// The outputs of a run, open.
-struct Sinks {
-    rows: TextSink,
-    dead_letter: Option<TextSink>,
-    late: Option<TextSink>,
-}
-
-/// Opens everything that is written, once everything that is read is known to be there.
-fn open(io: Io) -> Result<(Vec<Part>, Sinks), Error> {
-    let inputs = io.input.into_parts()?;
-    let mut taken: BTreeSet<_> = inputs.iter().filter_map(Part::identity).collect();
-    // Late events that go where the dead letters go are dead letters.
-    let late = io.late.filter(|late| {
-        late.identity().is_none() || late.identity() != io.dead_letter.as_ref().and_then(Output::identity)
-    });
-    for output in [Some(&io.output), io.dead_letter.as_ref(), late.as_ref()].into_iter().flatten() {
-        if output.identity().is_some_and(|identity| !taken.insert(identity)) {
-            let twice = io::Error::other("this run reads it, or writes something else to it");
-            return Err(Error::write(output.name(), twice));
-        }
-    }
-    let sinks = Sinks {
-        rows: io.output.open()?,
-        dead_letter: io.dead_letter.map(Output::open).transpose()?,
-        late: late.map(Output::open).transpose()?,
-    };
-    Ok((inputs, sinks))
-}
-
-/// An engine for each shard.
-fn workers(
-    pipeline: &Pipeline,
-    settings: &Settings,
-    shards: usize,
-    report_drops: bool,
-) -> Result<(Option<Runtime>, Vec<Box<dyn Worker>>), Error> {
-    let options = Options { table_seed: settings.table_seed, report_drops };
-    let spec = pipeline.spec();
-    let mut workers: Vec<Box<dyn Worker>> = Vec::with_capacity(shards);
-    if settings.engine == EngineKind::Native {
-        for _ in 0..shards {
-            workers.push(Box::new(NativeEngine::open(spec, options)?));
-        }
-        return Ok((None, workers));
-    }
-    let runtime = Runtime::new()?;
-    for _ in 0..shards {
-        let instance = Instance::open(&runtime, spec, options, settings.memory_limit_bytes)?;
-        workers.push(Box::new(instance));
-    }
-    Ok((Some(runtime), workers))
 }
 
 fn spawn<T: Send + 'static>(

@@ -1,8 +1,6 @@
 //! The functions of the module's C ABI (docs/abi.md), looked up and typed.
 
-use stream_processor_module::wasmtime::{
-    Instance, Memory, Store, TypedFunc, WasmParams, WasmResults,
-};
+use wasmtime::{Instance, Memory, Store, TypedFunc, WasmParams, WasmResults};
 
 use super::limits::MemoryLimit;
 use crate::error::Error;
@@ -45,7 +43,8 @@ impl Exports {
         let version: Function<(), u32> = function(store, instance, "sp_abi_version")?;
         let version = version.function.call(&mut *store, ()).map_err(Error::module)?;
         if version != ABI_VERSION {
-            let message = format!("its ABI has version {version}, this program speaks {ABI_VERSION}");
+            let message =
+                format!("its ABI has version {version}, this program speaks {ABI_VERSION}");
             return Err(Error::Module(message));
         }
         Ok(Self {

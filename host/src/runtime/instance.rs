@@ -4,7 +4,7 @@ use serde::Deserialize;
 use stream_processor_core::{
     Batch, Dropped, KeyDefinitions, Options, PipelineSpec, Progress, Pushed, Rows, wire,
 };
-use stream_processor_module::wasmtime::{self, Store, Trap, WasmParams, WasmResults};
+use wasmtime::{Store, Trap, WasmParams, WasmResults};
 
 use super::exports::{Exports, Function};
 use super::limits::{CALL_DEADLINE, DEADLINE_EPOCHS, MemoryLimit};

@@ -4,7 +4,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use stream_processor_module::wasmtime::{self, Engine, ResourceLimiter};
+use wasmtime::{Engine, ResourceLimiter};
 
 /// Bytes of linear memory that one instance may have, unless set otherwise.
 pub const DEFAULT_MEMORY_LIMIT_BYTES: usize = 1 << 30;
@@ -81,5 +81,30 @@ impl Drop for Ticker {
             // A thread that only counts cannot have failed in a way that matters here.
             let _ = thread.join();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wasmtime::{Instance, Module, Store, Trap};
+
+    use super::*;
+
+    /// `(module (func (export "f") (loop (br 0))))`
+    const ENDLESS: &[u8] =
+        b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x03\x02\x01\0\x07\x05\x01\x01f\0\0\
+        \x0a\x09\x01\x07\0\x03\x40\x0c\0\x0b\x0b";
+
+    #[test]
+    fn a_call_without_end_is_interrupted() {
+        let engine = stream_processor_module::engine().unwrap();
+        let _ticker = Ticker::start(&engine).unwrap();
+        let mut store = Store::new(&engine, ());
+        store.set_epoch_deadline(1);
+        let module = Module::new(&engine, ENDLESS).unwrap();
+        let instance = Instance::new(&mut store, &module, &[]).unwrap();
+        let endless = instance.get_typed_func::<(), ()>(&mut store, "f").unwrap();
+        let error = endless.call(&mut store, ()).unwrap_err();
+        assert_eq!(error.downcast_ref::<Trap>(), Some(&Trap::Interrupt));
     }
 }

@@ -6,7 +6,7 @@ mod limits;
 mod native;
 mod worker;
 
-use stream_processor_module::wasmtime::{InstancePre, Linker};
+use wasmtime::{InstancePre, Linker};
 
 pub use instance::Instance;
 pub use limits::{CALL_DEADLINE, DEFAULT_MEMORY_LIMIT_BYTES};

@@ -2,13 +2,10 @@
 import { describe, StreamProcessorError } from "./error.js";
 import type { Key, KeyIds } from "./types.js";
 
-/** Tells the module what ids mean: those of `keys`, a JSON array, are `first`, `first` + 2 and so on. */
+/** Tells the module what ids mean: those of `keys`, a JSON array, count on from `first`. */
 type Define = (keys: string, first: number) => void;
 
-/**
- * Gives each key an id, and starts over once it knows `max` keys: results do not depend on it. Ids are even; odd ones
- * belong to keys that the module itself reads from text.
- */
+/** Gives each key an id, and starts over once it knows `max` keys: results do not depend on it. */
 export class KeyDictionary {
   readonly #fields: readonly string[];
   readonly #several: boolean;
@@ -16,7 +13,8 @@ export class KeyDictionary {
   readonly #ids = new Map<unknown, number>();
   /** Keys as JSON that the module does not know yet. */
   #fresh: string[] = [];
-  #mapped: { dictionary: readonly Key[]; ids: number[] } | undefined;
+  /** The caller's dictionary, the ids of its keys here, and whether those are their places there. */
+  #mapped: { dictionary: readonly Key[]; ids: number[]; same: boolean } | undefined;
 
   constructor(fields: readonly string[], max: number) {
     this.#fields = fields;
@@ -46,7 +44,7 @@ export class KeyDictionary {
     const known = this.#ids.get(identity);
     if (known !== undefined) return known;
     if (!several) this.#check(key, this.#fields[0] as string, index);
-    const id = 2 * this.#ids.size;
+    const id = this.#ids.size;
     this.#ids.set(identity, id);
     this.#fresh.push(several ? (identity as string) : JSON.stringify(key));
     return id;
@@ -54,27 +52,21 @@ export class KeyDictionary {
 
   /** The ids here of keys that the caller has numbered by its own dictionary. */
   idsOf({ ids, dictionary }: KeyIds): Uint32Array {
-    if (this.#mapped?.dictionary !== dictionary) this.#mapped = { dictionary, ids: [] };
-    const mapped = this.#mapped.ids;
-    for (let place = mapped.length; place < dictionary.length; place += 1) {
-      mapped.push(this.idOf(dictionary[place], place));
+    if (this.#mapped?.dictionary !== dictionary) this.#mapped = { dictionary, ids: [], same: true };
+    const mapped = this.#mapped;
+    for (let place = mapped.ids.length; place < dictionary.length; place += 1) {
+      const id = this.idOf(dictionary[place], place);
+      mapped.same &&= id === place;
+      mapped.ids.push(id);
     }
-    const own = new Uint32Array(ids.length);
-    for (let index = 0; index < ids.length; index += 1) {
-      const id = mapped[ids[index] as number];
-      if (id === undefined) {
-        const message = `key ${ids[index]} of event ${index} is beyond the dictionary, which has ${mapped.length} keys`;
-        throw new StreamProcessorError("unknown_key_id", message, { index });
-      }
-      own[index] = id;
-    }
-    return own;
+    checkIds(ids, dictionary.length);
+    return mapped.same ? ids : ids.map((id) => mapped.ids[id] as number);
   }
 
   /** Tells the module about the keys that are new. */
   flush(define: Define): void {
     if (this.#fresh.length === 0) return;
-    define(`[${this.#fresh.join()}]`, 2 * (this.#ids.size - this.#fresh.length));
+    define(`[${this.#fresh.join()}]`, this.#ids.size - this.#fresh.length);
     this.#fresh = [];
   }
 
@@ -93,5 +85,13 @@ export class KeyDictionary {
     const what = fits ? "text with half a surrogate pair" : describe(value);
     const message = `event ${index}: the key field "${field}" must be a text, a finite number or a boolean, but is ${what}`;
     throw new StreamProcessorError("invalid_event", message, { field, index });
+  }
+}
+
+function checkIds(ids: Uint32Array, keys: number): void {
+  for (let index = 0; index < ids.length; index += 1) {
+    if ((ids[index] as number) < keys) continue;
+    const message = `key ${ids[index]} of event ${index} is beyond the dictionary, which has ${keys} keys`;
+    throw new StreamProcessorError("unknown_key_id", message, { index });
   }
 }

@@ -2,8 +2,11 @@
 import { StreamProcessorError } from "./error.js";
 import * as glue from "./glue.js";
 
+/** A `WebAssembly.Module`, where the types that a program is checked with know of it; those of Node.js alone do not. */
+export type CompiledModule = typeof globalThis extends { WebAssembly: { Module: { prototype: infer M } } } ? M : object;
+
 /** Where the module comes from: its address, a response, its bytes, or what was compiled from them. */
-export type ModuleSource = string | URL | Response | ArrayBuffer | ArrayBufferView | WebAssembly.Module;
+export type ModuleSource = string | URL | Response | ArrayBuffer | ArrayBufferView | CompiledModule;
 
 /** Loads the module unless that has happened; without a source, from where the package keeps it. */
 export type Init = (source?: ModuleSource | Promise<ModuleSource>) => Promise<void>;
@@ -25,7 +28,7 @@ export function initWith(locate: () => ModuleSource | Promise<ModuleSource>): In
 }
 
 /** Loads the module at once, from what an edge worker imports or from bytes. */
-export function initSync(source: WebAssembly.Module | ArrayBuffer | ArrayBufferView): void {
+export function initSync(source: CompiledModule | ArrayBuffer | ArrayBufferView): void {
   if (loaded) return;
   try {
     glue.initSync({ module: source as WebAssembly.Module });
@@ -70,8 +73,12 @@ export function currentGeneration(): number {
   return generation;
 }
 
+/** The life of a processor that was given back. */
+export const DISPOSED = -1;
+
 /** Calls into the module; what it throws becomes a {@link StreamProcessorError}. */
 export function guarded<T>(born: number, call: () => T): T {
+  if (born === DISPOSED) throw new StreamProcessorError("disposed", "the processor was disposed of and cannot be used");
   if (born !== generation) throw trapped();
   try {
     return call();
@@ -88,8 +95,9 @@ function translated(error: unknown): unknown {
     glue.__wbg_reset_state();
     return trapped(error);
   }
-  const code = error instanceof Error && "code" in error ? String(error.code) : "internal";
-  return new StreamProcessorError(code, error instanceof Error ? error.message : String(error), { cause: error });
+  if (!(error instanceof Error)) return error;
+  const { code = "internal", field } = error as { code?: string; field?: string };
+  return new StreamProcessorError(code, error.message, field === undefined ? { cause: error } : { cause: error, field });
 }
 
 function trapped(cause?: unknown): StreamProcessorError {

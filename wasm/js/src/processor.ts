@@ -4,7 +4,7 @@ import { KeyDictionary } from "./dictionary.js";
 import { StreamProcessorError } from "./error.js";
 import { type Batch, fromColumns, fromObjects } from "./events.js";
 import { Processor } from "./glue.js";
-import { currentGeneration, guarded } from "./load.js";
+import { currentGeneration, DISPOSED, guarded } from "./load.js";
 import type { PipelineSpec } from "./pipeline.js";
 import { appendRows, type RowColumns } from "./rows.js";
 import type { Schema } from "./schema.js";
@@ -25,7 +25,7 @@ const DEFAULT_MAX_PENDING_ROWS = 1_000_000;
  */
 export class StreamProcessor {
   readonly #raw: Processor;
-  readonly #generation: number;
+  #generation: number;
   readonly #schema: Schema;
   readonly #keys: KeyDictionary;
   readonly #maxPendingRows: number;
@@ -33,7 +33,7 @@ export class StreamProcessor {
   /** Throws `invalid_pipeline`, with the path of the field and what would be right. */
   constructor(pipeline: PipelineSpec, options: ProcessorOptions = {}) {
     this.#generation = currentGeneration();
-    this.#raw = this.#call(() => new Processor(JSON.stringify(pipeline), tableSeed()));
+    this.#raw = this.#call(() => new Processor(JSON.stringify(pipeline) ?? "null", tableSeed()));
     this.#schema = JSON.parse(this.#call(() => this.#raw.schema())) as Schema;
     this.#keys = new KeyDictionary(this.#schema.input.key, this.#schema.max_dictionary_keys);
     this.#maxPendingRows = options.maxPendingRows ?? DEFAULT_MAX_PENDING_ROWS;
@@ -73,15 +73,12 @@ export class StreamProcessor {
    * cannot be read are skipped and counted in {@link stats}.
    */
   pushNdjson(text: string | Uint8Array | ArrayBuffer): void {
-    let consumed = 0;
-    for (const piece of pieces(text)) {
-      this.#call(() => this.#raw.push_ndjson(piece));
-      consumed += piece.length;
-      while (this.#raw.is_full()) {
-        this.#spill(consumed);
-        this.#call(() => this.#raw.resume_ndjson());
-      }
-    }
+    this.#pushText(text, "ndjson");
+  }
+
+  /** As {@link pushNdjson}, for pipelines whose `source.format` is `csv`; the first line is the header. */
+  pushCsv(text: string | Uint8Array | ArrayBuffer): void {
+    this.#pushText(text, "csv");
   }
 
   /** Says that no event before `time` (milliseconds or a Date) is still to come. */
@@ -99,7 +96,7 @@ export class StreamProcessor {
     this.#untilDone(() => this.#raw.finish());
   }
 
-  /** Hands out all rows that are done, as objects. */
+  /** Hands out all rows that are done, as objects; times are milliseconds. */
   drain<R extends object = Row>(): R[] {
     const rows: Row[] = [];
     for (const chunk of this.#polled(() => this.#raw.poll(POLL_ROWS) as RowColumns | undefined)) {
@@ -108,7 +105,7 @@ export class StreamProcessor {
     return rows as R[];
   }
 
-  /** Hands out all rows that are done, as NDJSON: the very bytes that the command line prints. */
+  /** Hands out all rows that are done, as NDJSON: the very bytes that the command line prints, times as RFC 3339. */
   drainNdjson(): Uint8Array {
     return concatenated([...this.#polled(() => this.#raw.poll_ndjson(POLL_ROWS))]);
   }
@@ -146,6 +143,7 @@ export class StreamProcessor {
   /** Gives the processor's memory back; it cannot be used any more. */
   dispose(): void {
     if (this.#generation === currentGeneration()) this.#raw.free();
+    this.#generation = DISPOSED;
   }
 
   #call<T>(run: () => T): T {
@@ -163,6 +161,23 @@ export class StreamProcessor {
       from += this.#call(() => this.#raw.push_columns(timestamps.subarray(from, to), ids.subarray(from, to), part));
       if (this.#raw.is_full()) this.#spill(from);
     } while (from < timestamps.length || this.#raw.is_full());
+  }
+
+  #pushText(text: string | Uint8Array | ArrayBuffer, format: "ndjson" | "csv"): void {
+    const expected = this.#schema.input.format;
+    if (format !== expected) {
+      const message = `the pipeline's source.format is "${expected}", so its text cannot be ${format}`;
+      throw new StreamProcessorError("wrong_format", message, { field: "source.format" });
+    }
+    let consumed = 0;
+    for (const piece of pieces(text)) {
+      this.#call(() => this.#raw.push_text(piece));
+      consumed += piece.length;
+      while (this.#raw.is_full()) {
+        this.#spill(consumed);
+        this.#call(() => this.#raw.resume_text());
+      }
+    }
   }
 
   /** Repeats what stops where the module's result buffer is full. */

@@ -2,6 +2,7 @@
 
 /** The columns that a pipeline reads. */
 export interface InputSchema {
+  format: "ndjson" | "csv";
   timestamp: string;
   timestamp_unit: "s" | "ms" | "us" | "ns";
   key: string[];

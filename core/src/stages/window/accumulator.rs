@@ -104,13 +104,24 @@ impl Accumulators {
     pub(super) fn add(&mut self, field: usize, slots: &[u32], values: &[f64]) {
         let Some(summaries) = self.fields.get_mut(field) else { return };
         let summaries = summaries.as_mut_slice();
-        for (slot, value) in slots.iter().zip(values) {
+        let mut add = |slot: &u32, value: &f64| {
             if value.is_nan() {
-                continue;
+                return;
             }
             if let Some(summary) = summaries.get_mut(*slot as usize) {
                 summary.add(*value);
             }
+        };
+        // Four at once: the loop itself costs as much as an addition does.
+        let (slots, slots_rest) = slots.as_chunks::<4>();
+        let (values, values_rest) = values.as_chunks::<4>();
+        for (slots, values) in slots.iter().zip(values) {
+            for (slot, value) in slots.iter().zip(values) {
+                add(slot, value);
+            }
+        }
+        for (slot, value) in slots_rest.iter().zip(values_rest) {
+            add(slot, value);
         }
     }
 

@@ -1,5 +1,6 @@
-//! From an event to the slot of its window: the look-ups of the hot loop, and opening a window.
+//! From an event to the slot of its window, and opening a window.
 
+use super::follow::{Follow, Track};
 use super::{NONE, Slice, WindowStage};
 use crate::frame::Events;
 use crate::keys::Keys;
@@ -16,40 +17,67 @@ pub(super) enum Stop {
 }
 
 impl WindowStage {
-    /// Fills `self.run` with the slots of the events from `from` on, as far as nothing fires and none is dropped.
-    pub(super) fn assign(&mut self, events: &Events<'_>, from: usize, keys: &mut Keys) -> Stop {
+    /// Writes the slot of each event from `from` on into `run`, as far as nothing fires and none is dropped.
+    ///
+    /// Returns the event before which it stopped, and why.
+    pub(super) fn assign(
+        &mut self,
+        events: &Events<'_>,
+        from: usize,
+        run: &mut [u32],
+        keys: &mut Keys,
+    ) -> (usize, Stop) {
         let mut at = from;
         loop {
             let next =
                 events.timestamps.get(at).zip(events.watermarks.get(at)).zip(events.keys.get(at));
-            let Some(((&timestamp, &watermark), &key)) = next else { return Stop::End };
+            let Some(((&timestamp, &watermark), &key)) = next else {
+                return (at, Stop::End);
+            };
             if watermark >= self.next_fire {
-                return Stop::Advance(watermark);
+                return (at, Stop::Advance(watermark));
             }
             let start = self.start_of(timestamp);
-            let slot = match self.slices.get(&start) {
+            let known = match self.slices.get(&start) {
                 Some(slice) => {
-                    let in_slice =
-                        Follow { start, size_us: self.plan.size_us, next_fire: self.next_fire };
-                    let followed = in_slice.follow(slice.dense(), events, at, &mut self.run);
+                    let followed = self.track(start, slice).follow(events, at, run);
                     if followed > 0 {
                         at += followed;
                         continue;
                     }
                     slice.slot(key)
                 }
-                None if self.fires_at(start) <= watermark => return Stop::Drop(RejectReason::Late),
+                None if self.fires_at(start) <= watermark => {
+                    return (at, Stop::Drop(RejectReason::Late));
+                }
                 None => NONE,
             };
-            let slot = match slot {
+            let slot = match known {
                 NONE => match self.open(start, key, keys) {
                     Ok(slot) => slot,
-                    Err(reason) => return Stop::Drop(reason),
+                    Err(reason) => return (at, Stop::Drop(reason)),
                 },
                 slot => slot,
             };
-            self.run.push(slot);
+            if let Some(entry) = run.get_mut(at) {
+                *entry = slot;
+            }
             at += 1;
+        }
+    }
+
+    /// How to follow events from `slice`, which starts at `start`, on; beside it the slice before, or else the one
+    /// after: where disorder takes the events that leave it.
+    fn track<'a>(&'a self, start: i64, slice: &'a Slice) -> Follow<'a> {
+        let size_us = self.plan.size_us;
+        let beside = [start.saturating_sub(size_us), start.saturating_add(size_us)]
+            .into_iter()
+            .find_map(|start| Some(Track { start, slots: self.slices.get(&start)?.dense() }));
+        Follow {
+            size_us: size_us.unsigned_abs(),
+            next_fire: self.next_fire,
+            here: Track { start, slots: slice.dense() },
+            beside: beside.unwrap_or(Track { start, slots: &[] }),
         }
     }
 
@@ -102,35 +130,5 @@ impl WindowStage {
 
     pub(super) fn slice(&mut self, start: i64) -> &mut Slice {
         self.slices.entry(start).or_default()
-    }
-}
-
-/// The window that events are followed through.
-struct Follow {
-    start: i64,
-    size_us: i64,
-    next_fire: i64,
-}
-
-impl Follow {
-    /// The hot loop: appends the slots of the events from `at` on to `run` while they stay in this window, open, and
-    /// nothing fires. Returns how many.
-    #[inline]
-    fn follow(&self, slots: &[u32], events: &Events<'_>, at: usize, run: &mut Vec<u32>) -> usize {
-        let size_us = self.size_us.unsigned_abs();
-        let timestamps = events.timestamps.get(at..).unwrap_or_default();
-        let keys = events.keys.get(at..).unwrap_or_default();
-        let watermarks = events.watermarks.get(at..).unwrap_or_default();
-        let before = run.len();
-        run.extend(timestamps.iter().zip(keys).zip(watermarks).map_while(
-            |((timestamp, key), watermark)| {
-                let into = timestamp.wrapping_sub(self.start).cast_unsigned();
-                if into >= size_us || *watermark >= self.next_fire {
-                    return None;
-                }
-                slots.get(*key as usize).copied().filter(|slot| *slot != NONE)
-            },
-        ));
-        run.len() - before
     }
 }

@@ -3,9 +3,11 @@
 mod accumulator;
 mod assign;
 mod fire;
+mod follow;
 mod slice;
 mod state;
 
+use core::ops::Range;
 use std::collections::BTreeMap;
 
 use self::accumulator::Accumulators;
@@ -45,7 +47,7 @@ pub(super) struct WindowStage {
     open_keys: u32,
     /// The watermark that the event before the next one met.
     met: i64,
-    /// The slot of each event of the run.
+    /// The slot of each event of the frame, as far as they are assigned.
     run: Vec<u32>,
     stats: StageStats,
 }
@@ -84,16 +86,19 @@ impl WindowStage {
         self.slices.first_key_value().map_or(i64::MAX, |(start, _)| self.fires_at(*start))
     }
 
-    /// Adds events `from..from + self.run.len()` to the slots that the run gives them.
-    fn apply_run(&mut self, events: &Events<'_>, from: usize) {
-        if self.run.is_empty() {
+    /// Adds the events of `range` to the slots that they were given.
+    fn apply(&mut self, events: &Events<'_>, range: Range<usize>) {
+        let slots = self.run.get(range.clone()).unwrap_or_default();
+        if slots.is_empty() {
             return;
         }
-        self.accumulators.count(&self.run);
+        self.accumulators.count(slots);
         for (field, column) in self.plan.fields.iter().enumerate() {
-            let values = events.numbers(*column).get(from..).unwrap_or_default();
-            self.accumulators.add(field, &self.run, values);
+            let values = events.numbers(*column).get(range.clone()).unwrap_or_default();
+            self.accumulators.add(field, slots, values);
         }
+        self.stats.events += range.len() as u64;
+        self.met = events.watermarks.get(range.end - 1).copied().unwrap_or(self.met);
     }
 
     #[cold]
@@ -128,17 +133,15 @@ impl Stage for WindowStage {
         context: &mut Context<'_>,
         out: &mut Frame,
     ) -> bool {
+        if self.run.len() < events.timestamps.len() {
+            self.run.resize(events.timestamps.len(), NONE);
+        }
         loop {
-            let from = *cursor;
-            let stop = self.assign(events, from, context.keys);
-            self.apply_run(events, from);
-            let taken = self.run.len();
-            self.run.clear();
-            self.stats.events += taken as u64;
-            *cursor = from + taken;
-            if let Some(before) = cursor.checked_sub(1).filter(|_| taken > 0) {
-                self.met = events.watermarks.get(before).copied().unwrap_or(self.met);
-            }
+            let mut run = core::mem::take(&mut self.run);
+            let (at, stop) = self.assign(events, *cursor, &mut run, context.keys);
+            self.run = run;
+            self.apply(events, *cursor..at);
+            *cursor = at;
             match stop {
                 Stop::Advance(watermark) => {
                     if !self.advance(watermark, context, out) {

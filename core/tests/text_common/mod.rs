@@ -1,0 +1,100 @@
+//! What the tests of the reader share: reading in pieces, and a plain form of what was read.
+#![allow(dead_code, unreachable_pub, reason = "each test uses its own part")]
+
+use stream_processor_core::text::{EventBuffer, Reader, ReaderOptions};
+use stream_processor_core::{InputColumn, InputKind, InputSchema};
+
+/// One event: line, time, encoded key, columns (as bits), raw text.
+pub type Event = (u64, i64, Vec<u8>, Vec<u64>, Vec<u8>);
+
+/// What a whole input gave.
+#[derive(Debug, PartialEq, Default)]
+pub struct Outcome {
+    pub events: Vec<Event>,
+    /// Line, reason, raw text (all parts together).
+    pub rejections: Vec<(u64, &'static str, Vec<u8>)>,
+}
+
+/// `ts`, the key `k` and `k2` where `keys` says so, `v` (required) and `w` (optional).
+pub fn schema(keys: &[&str]) -> InputSchema {
+    let column =
+        |name: &str, required| InputColumn { name: name.into(), kind: InputKind::F64, required };
+    InputSchema {
+        timestamp: "ts".into(),
+        key: keys.iter().map(|&name| name.into()).collect(),
+        columns: vec![column("v", true), column("w", false)],
+    }
+}
+
+/// Reads `input`, of which `pieces` more bytes come into sight whenever the reader takes nothing.
+pub fn read(
+    input: &[u8],
+    schema: &InputSchema,
+    options: ReaderOptions,
+    max_events: usize,
+    pieces: impl IntoIterator<Item = usize>,
+) -> Option<Outcome> {
+    let mut reader = Reader::new(schema, options);
+    let mut pieces = pieces.into_iter();
+    let mut outcome = Outcome::default();
+    let mut keys: Vec<Vec<u8>> = Vec::new();
+    let mut events = EventBuffer::new();
+    let mut in_long_line = false;
+    let is_utf8 = std::str::from_utf8(input).is_ok();
+    let (mut at, mut sight) = (0, 0);
+    loop {
+        let bytes = &input[at..sight];
+        let taken = reader.read(bytes, sight == input.len(), max_events, &mut events).ok()?;
+        assert!(taken <= bytes.len());
+        assert!(events.len() <= max_events && events.rejections().len() <= max_events);
+        if events.reset() {
+            keys.clear();
+        }
+        let new = events.new_keys();
+        for (&id, bounds) in new.ids.iter().zip(new.offsets.windows(2)) {
+            assert_eq!(id as usize, keys.len(), "ids are dense");
+            keys.push(new.bytes[bounds[0] as usize..bounds[1] as usize].to_vec());
+        }
+        assert!(keys.len() <= options.max_dictionary_keys.max(1));
+        for row in 0..events.len() {
+            let key = events.keys().get(row).map_or(Vec::new(), |&id| keys[id as usize].clone());
+            let columns = events.columns().iter().map(|column| column[row].to_bits()).collect();
+            let text = events.spans()[row].of(bytes).to_vec();
+            outcome.events.push((
+                events.lines()[row],
+                events.timestamps()[row],
+                key,
+                columns,
+                text,
+            ));
+        }
+        for rejection in events.rejections() {
+            assert_eq!(rejection.continuation, in_long_line, "parts follow each other");
+            in_long_line = rejection.continues;
+            assert!(!rejection.detail(schema, bytes).to_string().is_empty());
+            let text = rejection.span.of(bytes);
+            assert!(!is_utf8 || std::str::from_utf8(text).is_ok(), "cut within a character");
+            if rejection.continuation {
+                let last = outcome.rejections.last_mut().unwrap();
+                assert_eq!((last.0, last.1), (rejection.line, rejection.reason.name()));
+                last.2.extend_from_slice(text);
+            } else {
+                outcome.rejections.push((rejection.line, rejection.reason.name(), text.to_vec()));
+            }
+        }
+        at += taken;
+        if taken == 0 && events.is_empty() && events.rejections().is_empty() {
+            if sight == input.len() {
+                assert!(!in_long_line, "the last part says so");
+                assert_eq!(at, input.len());
+                return Some(outcome);
+            }
+            sight = input.len().min(sight + pieces.next().unwrap_or(usize::MAX / 2).max(1));
+        }
+    }
+}
+
+/// Reads all of `input` at once.
+pub fn read_whole(input: &[u8], schema: &InputSchema, options: ReaderOptions) -> Option<Outcome> {
+    read(input, schema, options, usize::MAX, [])
+}

@@ -1,0 +1,119 @@
+//! Every kind of bad line is skipped, counted by reason, shown, and kept as it came.
+
+mod common;
+
+use common::{json, json_lines, run, text, window};
+use tempfile::tempdir;
+
+const GOOD: &str = "{\"ts\":1,\"service\":\"a\",\"latency\":1}\n";
+
+/// Runs one bad line between two good ones; returns its dead letter, and what stderr says.
+fn refused(line: &[u8]) -> (serde_json::Value, String) {
+    let folder = tempdir().unwrap();
+    let (dead, summary) = (folder.path().join("dead"), folder.path().join("summary"));
+    let input = [GOOD.as_bytes(), line, b"\n", GOOD.as_bytes()].concat();
+    let flags = window(&["--dead-letter", text(&dead), "--summary-json", text(&summary)]);
+    let ran = run(&flags, input);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stdout.contains("\"count\":2"), "both good lines count: {}", ran.stdout);
+    let letters = json_lines(&dead);
+    assert_eq!(letters.len(), 1);
+    let letter = letters[0].clone();
+    let reason = letter["reason"].as_str().unwrap();
+    let summary = json(&summary);
+    assert_eq!(
+        (&summary["lines"], &summary["events"], &summary["rejected"]),
+        (&3.into(), &2.into(), &1.into())
+    );
+    assert_eq!(summary["rejected_by_reason"], serde_json::json!({ reason: 1 }));
+    assert!(ran.stderr.contains(&format!("stdin:2: {reason}: ")), "{}", ran.stderr);
+    (letter, ran.stderr)
+}
+
+#[test]
+fn each_kind_has_its_reason() {
+    let cases: [(&str, &str); 13] = [
+        ("not json", "invalid_json"),
+        (" \t", "invalid_json"),
+        ("", "invalid_json"),
+        ("{\"ts\":1,\"service\":\"a\",\"latency\":1", "invalid_json"),
+        ("[1,2]", "not_an_object"),
+        (r#"{"service":"a","latency":1}"#, "missing_field"),
+        (r#"{"ts":1,"service":null,"latency":1}"#, "missing_field"),
+        (r#"{"ts":1,"service":"a"}"#, "missing_field"),
+        (r#"{"ts":1,"service":"a","latency":"1"}"#, "wrong_type"),
+        (r#"{"ts":1,"service":["a"],"latency":1}"#, "wrong_type"),
+        (r#"{"ts":"soon","service":"a","latency":1}"#, "invalid_timestamp"),
+        (r#"{"ts":1e16,"service":"a","latency":1}"#, "timestamp_out_of_range"),
+        (r#"{"ts":1,"service":"a","latency":1e999}"#, "non_finite"),
+    ];
+    for (line, reason) in cases {
+        let (letter, _) = refused(line.as_bytes());
+        assert_eq!(letter["reason"], reason, "{line}");
+        assert_eq!(letter["event"], line);
+        assert_eq!(letter["line"], 2);
+        assert!(letter["stage"].is_null() && letter["watermark"].is_null());
+    }
+}
+
+#[test]
+fn bad_utf8_is_kept_as_well_as_json_can() {
+    let (letter, _) = refused(b"{\"ts\":1,\"service\":\"a\xff\",\"latency\":1}");
+    assert_eq!(letter["reason"], "invalid_utf8");
+    assert_eq!(letter["event"], "{\"ts\":1,\"service\":\"a\u{fffd}\",\"latency\":1}");
+}
+
+#[test]
+fn a_line_beyond_the_limit_is_kept_whole() {
+    // Over a megabyte, in characters of several bytes, so that the parts it comes in end within one.
+    let line = format!(
+        "{{\"ts\":1,\"service\":\"a\",\"latency\":1,\"text\":\"{}\"}}",
+        "é😀".repeat(400_000)
+    );
+    let (letter, stderr) = refused(line.as_bytes());
+    assert_eq!(letter["reason"], "line_too_long");
+    assert_eq!(letter["event"].as_str().unwrap().len(), line.len());
+    assert!(letter["event"] == line.as_str(), "the text differs");
+    assert!(stderr.contains("longer than 1048576 bytes"), "{stderr}");
+}
+
+#[test]
+fn the_message_names_the_field_and_what_was_found() {
+    let (_, stderr) = refused(br#"{"ts":1,"service":"a","latency":"slow"}"#);
+    assert!(
+        stderr.contains("field \"latency\": expected a number, found the string \"slow\""),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn five_are_shown_and_all_are_counted() {
+    let ran = run(&window(&[]), "bad\n".repeat(12) + GOOD);
+    assert_eq!(ran.stderr.matches("invalid_json: ").count(), 5, "{}", ran.stderr);
+    assert!(ran.stderr.contains("... and 7 more bad lines"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("1 event, 12 rejected (invalid_json 12), 1 row"), "{}", ran.stderr);
+}
+
+#[test]
+fn quiet_says_nothing() {
+    let ran = run(&window(&["--quiet"]), "bad\n".repeat(12) + GOOD);
+    assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
+}
+
+#[test]
+fn strict_ends_at_the_first_and_writes_what_came_before() {
+    let folder = tempdir().unwrap();
+    let (dead, summary) = (folder.path().join("dead"), folder.path().join("summary"));
+    let input = "{\"ts\":0,\"service\":\"a\",\"latency\":1}\n{\"ts\":60000,\"service\":\"a\",\"latency\":1}\nbad\n\
+                 {\"ts\":180000,\"service\":\"a\",\"latency\":1}\nworse\n";
+    let flags = ["--strict", "--dead-letter", text(&dead), "--summary-json", text(&summary)];
+    let ran = run(&window(&flags), input);
+    assert_eq!(ran.code, 1);
+    assert!(ran.stderr.starts_with("error: stdin:3: invalid_json: "), "{}", ran.stderr);
+    assert_eq!(ran.stdout.lines().count(), 1, "the first window had closed: {}", ran.stdout);
+    let letters = json_lines(&dead);
+    assert_eq!((letters.len(), &letters[0]["event"]), (1, &"bad".into()));
+    let summary = json(&summary);
+    assert_eq!((&summary["events"], &summary["rejected"]), (&2.into(), &1.into()));
+    assert_eq!(summary["complete"], false);
+}

@@ -1,0 +1,115 @@
+//! Instances of the module, fed directly.
+
+use processor::runtime::{DEFAULT_MEMORY_LIMIT_BYTES, Instance, NativeEngine, Runtime, Worker};
+use processor::spec::PipelineSpec;
+use stream_processor_core::{Batch, Column, KeyColumn, KeyDefinitions, Options, Progress};
+
+const SPEC: &str = r#"{"source": {"key": "k", "value": "v"}, "stages":
+    [{"type": "window", "window": "tumbling", "size": "1s", "aggregations": ["count", "sum"]}]}"#;
+
+const KEYS: KeyDefinitions<'_> =
+    KeyDefinitions { reset: false, ids: &[0, 1], offsets: &[0, 3, 6], bytes: b"\x04a\0\x04b\0" };
+
+fn open(runtime: &Runtime) -> Instance {
+    let spec = PipelineSpec::from_json(SPEC).unwrap();
+    Instance::open(runtime, &spec, Options::default(), DEFAULT_MEMORY_LIMIT_BYTES).unwrap()
+}
+
+fn batch<'a>(timestamps: &'a [i64], ids: &'a [u32], columns: &'a [Column<'a>]) -> Batch<'a> {
+    let keys = KeyColumn::Ids(ids);
+    Batch { timestamps, keys, columns, ordinals: None, watermarks: None }
+}
+
+/// What `worker` has to poll, as text.
+fn rows(worker: &mut dyn Worker) -> String {
+    let mut text = String::new();
+    while let Some(rows) = worker.poll(1).unwrap() {
+        text += &format!("{rows:?}\n");
+    }
+    text
+}
+
+fn first_half(worker: &mut dyn Worker) {
+    worker.define_keys(&KEYS).unwrap();
+    let columns = [Column::F64(&[1.0, 2.0, 4.0])];
+    let pushed = worker.push(&batch(&[0, 1, 2_000_000], &[0, 1, 0], &columns)).unwrap();
+    assert_eq!(pushed.consumed, 3);
+}
+
+fn second_half(worker: &mut dyn Worker) -> String {
+    worker.define_keys(&KEYS).unwrap();
+    worker.push(&batch(&[2_500_000], &[1], &[Column::F64(&[8.0])])).unwrap();
+    assert_eq!(worker.advance(2_600_000).unwrap(), Progress::Done);
+    assert_eq!(worker.finish().unwrap(), Progress::Done);
+    rows(worker)
+}
+
+#[test]
+fn the_module_does_what_the_native_engine_does() {
+    let runtime = Runtime::new().unwrap();
+    let mut module = open(&runtime);
+    let spec = PipelineSpec::from_json(SPEC).unwrap();
+    let mut native = NativeEngine::open(&spec, Options::default()).unwrap();
+    first_half(&mut module);
+    first_half(&mut native);
+    assert_eq!(module.watermark().unwrap(), 1_999_999);
+    assert_eq!(module.next_deadline().unwrap(), i64::MAX);
+    assert_eq!(module.tick(5).unwrap(), Progress::Done);
+    assert_eq!(rows(&mut module), rows(&mut native));
+    assert_eq!(second_half(&mut module), second_half(&mut native));
+    assert_eq!(module.counters().unwrap(), native.counters().unwrap());
+}
+
+#[test]
+fn a_snapshot_goes_on_in_another_instance() {
+    let runtime = Runtime::new().unwrap();
+    let mut module = open(&runtime);
+    first_half(&mut module);
+    let snapshot = module.snapshot(64).unwrap();
+    assert_eq!(module.snapshot(1 << 20).unwrap(), snapshot, "parts do not matter");
+    let mut other = open(&runtime);
+    other.restore(&snapshot, 100).unwrap();
+    assert_eq!(
+        rows(&mut other) + &second_half(&mut other),
+        rows(&mut module) + &second_half(&mut module)
+    );
+}
+
+#[test]
+fn a_damaged_snapshot_is_refused_and_changes_nothing() {
+    let runtime = Runtime::new().unwrap();
+    let mut module = open(&runtime);
+    first_half(&mut module);
+    let mut snapshot = module.snapshot(1 << 20).unwrap();
+    let key = snapshot.windows(3).position(|bytes| bytes == b"\x04b\0").unwrap();
+    snapshot[key + 1] ^= 1;
+    let before = module.snapshot(1 << 20).unwrap();
+    let error = module.restore(&snapshot, 1 << 20).unwrap_err();
+    assert!(error.code().starts_with("snapshot_"), "{error}");
+    assert!(module.restore(&[], 1).is_err());
+    assert_eq!(module.snapshot(1 << 20).unwrap(), before);
+}
+
+#[test]
+fn errors_of_the_engine_keep_their_code() {
+    let runtime = Runtime::new().unwrap();
+    let mut module = open(&runtime);
+    let error = module.push(&batch(&[0], &[7], &[Column::F64(&[1.0])])).unwrap_err();
+    assert_eq!(error.code(), "unknown_key_id");
+    let error = module.push(&batch(&[0], &[7], &[])).unwrap_err();
+    assert_eq!(error.code(), "column_count");
+    // An error is no trap: the instance goes on.
+    first_half(&mut module);
+}
+
+#[test]
+fn an_instance_that_ran_out_of_memory_is_lost() {
+    let runtime = Runtime::new().unwrap();
+    let spec = PipelineSpec::from_json(SPEC).unwrap();
+    let mut module = Instance::open(&runtime, &spec, Options::default(), 4 << 20).unwrap();
+    module.define_keys(&KEYS).unwrap();
+    let many = vec![0_i64; 300_000];
+    let (ids, values) = (vec![0_u32; many.len()], vec![0.0; many.len()]);
+    let error = module.push(&batch(&many, &ids, &[Column::F64(&values)])).unwrap_err();
+    assert_eq!(error.code(), "memory_limit", "{error}");
+}

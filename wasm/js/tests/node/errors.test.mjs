@@ -1,0 +1,100 @@
+/** Every mistake is a typed error that names the field and what would be right. */
+import assert from "node:assert/strict";
+import { before, test } from "node:test";
+import { init, StreamProcessor, StreamProcessorError } from "stream-processor";
+
+before(() => init());
+
+const WINDOW = { type: "window", window: "tumbling", size: "1s", aggregations: ["sum"] };
+const PIPELINE = { source: { key: "service", value: "latency" }, stages: [WINDOW] };
+
+/** Asserts that `call` throws this error and says this much. */
+function fails(call, code, words, details = {}) {
+  assert.throws(call, (error) => {
+    assert.ok(error instanceof StreamProcessorError, String(error));
+    assert.equal(error.code, code);
+    for (const word of words) assert.ok(error.message.includes(word), error.message);
+    for (const [name, value] of Object.entries(details)) assert.equal(error[name], value, name);
+    return true;
+  });
+}
+
+test("a wrong pipeline names the field's path and what would be right", () => {
+  const wrong = { ...PIPELINE, stages: [{ ...WINDOW, sise: "1s" }] };
+  fails(() => new StreamProcessor(wrong), "invalid_pipeline", ["sise", "size"], { field: "stages[0].sise" });
+  fails(() => new StreamProcessor({}), "invalid_pipeline", ["stages"]);
+  fails(() => new StreamProcessor(undefined), "invalid_pipeline", []);
+});
+
+test("an event that does not fit names its field, and nothing of the call is taken", () => {
+  const good = { ts: 0, service: "a", latency: 1 };
+  const wrongs = [
+    [{ ...good, latency: "12" }, "latency", ["event 1", "finite number", 'the text "12"']],
+    [{ ...good, latency: undefined }, "latency", ["missing"]],
+    [{ ...good, latency: Number.NaN }, "latency", ["NaN"]],
+    [{ ...good, latency: Number.POSITIVE_INFINITY }, "latency", ["Infinity"]],
+    [{ ...good, service: null }, "service", ["null", "a boolean"]],
+    [{ ...good, service: { a: 1 } }, "service", ["an object"]],
+    [{ ...good, service: Number.NaN }, "service", ["NaN"]],
+    [{ ...good, service: "\ud800" }, "service", ["surrogate"]],
+    [{ ...good, ts: "yesterday" }, "ts", ["RFC 3339", "yesterday"]],
+    [{ ...good, ts: "2024-01-01\n" }, "ts", ["RFC 3339"]],
+    [{ ...good, ts: 9e15 }, "ts", ["275760"]],
+    [{ ...good, ts: new Date(Number.NaN) }, "ts", ["an object"]],
+    [{ ...good, ts: 5n }, "ts", ["a bigint"]],
+    [{ latency: 1, service: "a" }, "ts", ["missing"]],
+    [7, undefined, ["event 1", "an object", "7"]],
+  ];
+  const processor = new StreamProcessor(PIPELINE);
+  for (const [wrong, field, words] of wrongs) {
+    fails(() => processor.push([good, wrong]), "invalid_event", words, { field, index: 1 });
+  }
+  assert.equal(processor.stats().events, 0);
+  processor.push(good);
+  assert.equal(processor.stats().events, 1);
+});
+
+test("columns of the wrong shape name the column", () => {
+  const processor = new StreamProcessor(PIPELINE);
+  const batch = { timestamps: [1, 2], keys: ["a", "b"], columns: { latency: [1, 2] } };
+  const wrongs = [
+    [{ ...batch, columns: { latency: [1] } }, "column_length", ["latency", "1 entries", "2 events"]],
+    [{ ...batch, columns: {} }, "column_count", ["latency", "missing"]],
+    [{ ...batch, columns: { latency: [1, 2], bytes: [1, 2] } }, "column_count", ["bytes", "latency"]],
+    [{ ...batch, keys: ["a"] }, "column_length", ["keys"]],
+    [{ ...batch, keys: undefined }, "keys_mismatch", ["service"]],
+    [{ ...batch, keys: { ids: Uint32Array.of(0, 1), dictionary: ["a"] } }, "unknown_key_id", ["event 1"]],
+  ];
+  for (const [wrong, code, words] of wrongs) fails(() => processor.pushColumns(wrong), code, words);
+  const unkeyed = new StreamProcessor({ source: { value: "latency" }, stages: [WINDOW] });
+  fails(() => unkeyed.pushColumns(batch), "keys_mismatch", ["keys"]);
+});
+
+test("text of the wrong kind or format is refused", () => {
+  const processor = new StreamProcessor(PIPELINE);
+  fails(() => processor.pushNdjson(7), "invalid_text", ["Uint8Array", "7"]);
+  fails(() => processor.pushCsv("a,b\n"), "wrong_format", ["ndjson", "csv"]);
+  const csv = new StreamProcessor({ ...PIPELINE, source: { ...PIPELINE.source, format: "csv" } });
+  fails(() => csv.pushCsv("ts,service,latenzy\n1,a,2\n"), "invalid_header", ["latency", "latenzy"]);
+});
+
+test("a time that is none is refused", () => {
+  const processor = new StreamProcessor(PIPELINE);
+  fails(() => processor.tick(Number.NaN), "invalid_time", ["tick"]);
+  fails(() => processor.advanceWatermark(1e17), "invalid_time", ["advanceWatermark"]);
+});
+
+test("events after the end are refused", () => {
+  const processor = new StreamProcessor(PIPELINE);
+  processor.finish();
+  processor.finish();
+  fails(() => processor.push({ ts: 0, service: "a", latency: 1 }), "finished", ["finished"]);
+});
+
+test("a processor that was given back is a typed error", () => {
+  const processor = new StreamProcessor(PIPELINE);
+  processor.dispose();
+  processor.dispose();
+  fails(() => processor.finish(), "disposed", ["disposed"]);
+  fails(() => processor.drain(), "disposed", ["disposed"]);
+});

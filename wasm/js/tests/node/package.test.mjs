@@ -1,0 +1,46 @@
+/** What the package contains, and that loading the module behaves. */
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { init, initSync, StreamProcessor, StreamProcessorError } from "stream-processor";
+
+const PIPELINE = { stages: [{ type: "window", window: "tumbling", size: "1s", aggregations: ["count"] }] };
+const wasm = readFileSync(new URL(import.meta.resolve("stream-processor/stream_processor.wasm")));
+
+test("a processor before init is a typed error", () => {
+  assert.throws(() => new StreamProcessor(PIPELINE), { name: "StreamProcessorError", code: "not_initialized" });
+});
+
+test("what is no module is a typed error, and init can be tried again", async () => {
+  await assert.rejects(init(new Uint8Array([1, 2, 3])), (error) => {
+    assert.ok(error instanceof StreamProcessorError);
+    assert.equal(error.code, "module_not_loaded");
+    assert.ok(error.cause instanceof WebAssembly.CompileError);
+    return true;
+  });
+  assert.throws(() => initSync(new Uint8Array(8)), { code: "module_not_loaded" });
+});
+
+test("init is idempotent, in whatever order it is called", async () => {
+  const pending = init();
+  initSync(new WebAssembly.Module(wasm));
+  const processor = new StreamProcessor(PIPELINE);
+  processor.push({ ts: 1 });
+  await Promise.all([pending, init(), init(wasm)]);
+  processor.push({ ts: 2 });
+  processor.finish();
+  assert.equal(processor.drain()[0].count, 2);
+});
+
+test("the shipped module is the one that was built", { skip: process.env.MODULE === undefined }, () => {
+  const sha256 = (bytes) => createHash("sha256").update(bytes).digest("hex");
+  assert.equal(sha256(wasm), sha256(readFileSync(process.env.MODULE)));
+});
+
+test("the package has a license, types and no way around its exports", async () => {
+  const { default: manifest } = await import("stream-processor/package.json", { with: { type: "json" } });
+  assert.equal(manifest.license, "Apache-2.0");
+  assert.ok(readFileSync(new URL(import.meta.resolve("stream-processor")).pathname.replace(/\.js$/, ".d.ts")));
+  await assert.rejects(import("stream-processor/dist/glue.js"), { code: "ERR_PACKAGE_PATH_NOT_EXPORTED" });
+});

@@ -1,0 +1,140 @@
+/** Plain objects and columns in, plain objects out. */
+import assert from "node:assert/strict";
+import { before, test } from "node:test";
+import { init, StreamProcessor } from "stream-processor";
+
+before(() => init());
+
+function pipeline(source, aggregations = ["count", "sum"], more = {}) {
+  return { source, stages: [{ type: "window", window: "tumbling", size: "1s", aggregations }], ...more };
+}
+
+function rows(processor) {
+  processor.finish();
+  const drained = processor.drain();
+  processor.dispose();
+  return drained;
+}
+
+const KEYED = pipeline({ key: "service", value: "latency" });
+
+test("objects become rows with the names of the output", () => {
+  const processor = new StreamProcessor(KEYED);
+  processor.push([
+    { ts: 100, service: "b", latency: 1 },
+    { ts: 200, service: "a", latency: 2 },
+  ]);
+  processor.push({ ts: 1999.5, service: "a", latency: 4 });
+  assert.deepEqual(rows(processor), [
+    { service: "a", window_start: 0, window_end: 1000, count: 1, sum: 2 },
+    { service: "b", window_start: 0, window_end: 1000, count: 1, sum: 1 },
+    { service: "a", window_start: 1000, window_end: 2000, count: 1, sum: 4 },
+  ]);
+});
+
+test("any iterable of events will do", () => {
+  const processor = new StreamProcessor(KEYED);
+  processor.push(new Set([{ ts: 1, service: "a", latency: 1 }, { ts: 2, service: "a", latency: 2 }]));
+  processor.push([]);
+  assert.equal(rows(processor)[0].sum, 3);
+});
+
+test("a time may be a Number in its unit, text or a Date", () => {
+  for (const [unit, time] of [["s", 1.25], ["ms", 1250], ["us", 1250000], ["ns", 1.25e9]]) {
+    const processor = new StreamProcessor(pipeline({ timestamp: "at", timestamp_unit: unit }, ["count"]));
+    processor.push([{ at: time }, { at: "1970-01-01T00:00:01.250001Z" }, { at: new Date(1250) }]);
+    assert.equal(processor.watermark, 1250);
+    assert.deepEqual(rows(processor), [{ window_start: 1000, window_end: 2000, count: 3 }]);
+  }
+});
+
+test("keys keep their type, and several fields make one key", () => {
+  const processor = new StreamProcessor(pipeline({ key: ["tenant", "id"] }, ["count"]));
+  const keys = [["x", 1], ["x", "1"], ["x", true], ["x", 1], ["__proto__", ""]];
+  processor.push(keys.map(([tenant, id]) => ({ ts: 0, tenant, id })));
+  processor.pushColumns({ timestamps: [1, 2], keys: [["x", 1], ["y", -0]] });
+  const found = rows(processor).map(({ tenant, id, count }) => [tenant, id, count]);
+  assert.deepEqual(found, [["__proto__", "", 1], ["x", true, 1], ["x", 1, 3], ["x", "1", 1], ["y", 0, 1]]);
+});
+
+test("a field may have any name, also one that objects know", () => {
+  const processor = new StreamProcessor(pipeline({ key: "__proto__" }, ["count"]));
+  processor.push(JSON.parse('{"ts": 0, "__proto__": "k"}'));
+  assert.deepEqual(Object.entries(rows(processor)[0])[0], ["__proto__", "k"]);
+});
+
+test("columns, keys by a dictionary, objects and text give the same bytes", () => {
+  const events = Array.from({ length: 5000 }, (_, n) => ({ ts: n * 7.5, service: `s${(n * n) % 50}`, latency: n / 3 }));
+  const names = Array.from({ length: 50 }, (_, n) => `s${n}`);
+  const column = (name) => Float64Array.from(events, (event) => event[name]);
+  const columns = { timestamps: column("ts"), columns: { latency: column("latency") } };
+  const ways = {
+    objects: (processor) => processor.push(events),
+    keys: (processor) => processor.pushColumns({ ...columns, keys: events.map(({ service }) => service) }),
+    dictionary: (processor) => {
+      const ids = Uint32Array.from(events, ({ service }) => names.indexOf(service));
+      processor.pushColumns({ ...columns, keys: { ids, dictionary: names } });
+    },
+    text: (processor) => processor.pushNdjson(events.map((event) => JSON.stringify(event)).join("\n")),
+    mixed: (processor) => {
+      for (let n = 0; n < events.length; n += 1000) {
+        processor.push(events.slice(n, n + 500));
+        const text = events.slice(n + 500, n + 1000).map((event) => `${JSON.stringify(event)}\n`);
+        processor.pushNdjson(text.join(""));
+      }
+    },
+  };
+  const outputs = Object.values(ways).map((push) => {
+    const processor = new StreamProcessor({ ...KEYED, limits: { max_dictionary_keys: 7 } });
+    push(processor);
+    processor.finish();
+    return Buffer.from(processor.drainNdjson()).toString();
+  });
+  assert.ok(outputs[0].length > 10_000);
+  for (const output of outputs) assert.equal(output, outputs[0]);
+});
+
+test("a dictionary may grow and be exchanged", () => {
+  const processor = new StreamProcessor(pipeline({ key: "k" }, ["count"]));
+  const dictionary = ["a"];
+  processor.pushColumns({ timestamps: [0], keys: { ids: Uint32Array.of(0), dictionary } });
+  dictionary.push("b");
+  processor.pushColumns({ timestamps: [0], keys: { ids: Uint32Array.of(1), dictionary } });
+  processor.pushColumns({ timestamps: [0], keys: { ids: Uint32Array.of(0), dictionary: ["b"] } });
+  assert.deepEqual(rows(processor).map(({ k, count }) => [k, count]), [["a", 1], ["b", 2]]);
+});
+
+test("missing and undefined numbers are null, in rows too", () => {
+  const sum = { op: "sum", field: "bytes" };
+  const processor = new StreamProcessor(pipeline({ value: "v" }, ["count", sum]));
+  processor.push([{ ts: 0, v: 1, bytes: null }, { ts: 1, v: 2 }]);
+  processor.pushColumns({ timestamps: [2], columns: { v: [3] } });
+  assert.deepEqual(rows(processor), [{ window_start: 0, window_end: 1000, count: 3, sum_bytes: null }]);
+});
+
+test("columns with values that the pipeline refuses are counted", () => {
+  const processor = new StreamProcessor(KEYED);
+  const latency = [1, Number.NaN, Number.POSITIVE_INFINITY, 1, 1];
+  const timestamps = [0, 0, 0, Number.NaN, 9e15];
+  processor.pushColumns({ timestamps, keys: ["a", "a", "a", "a", "a"], columns: { latency } });
+  const { events, rejected, rejected_by_reason } = processor.stats();
+  assert.deepEqual([events, rejected], [1, 4]);
+  assert.deepEqual(rejected_by_reason.map(({ reason }) => reason).sort(), [
+    "missing_field",
+    "non_finite",
+    "timestamp_out_of_range",
+  ]);
+});
+
+test("watermark, tick and stats speak of milliseconds", () => {
+  const processor = new StreamProcessor(KEYED);
+  assert.equal(processor.watermark, null);
+  assert.equal(processor.nextDeadline, null);
+  processor.push({ ts: 100, service: "a", latency: 1 });
+  assert.equal(processor.watermark, 99.999);
+  processor.tick(Date.now());
+  processor.tick(new Date());
+  processor.advanceWatermark(1000);
+  assert.equal(processor.stats().watermark, 1000);
+  assert.equal(processor.drain().length, 1);
+});

@@ -1,0 +1,125 @@
+/** Snapshots, full buffers and traps: nothing is lost without an error. */
+import assert from "node:assert/strict";
+import { before, test } from "node:test";
+import { init, StreamProcessor } from "stream-processor";
+
+before(() => init());
+
+const PIPELINE = {
+  source: { key: "k", value: "v" },
+  stages: [{ type: "window", window: "tumbling", size: "1s", aggregations: ["count", "sum"] }],
+};
+const EVENTS = Array.from({ length: 3000 }, (_, n) => ({ ts: n * 20, k: n % 11, v: n / 7 }));
+const text = (processor) => Buffer.from(processor.drainNdjson()).toString();
+
+function whole(pipeline = PIPELINE) {
+  const processor = new StreamProcessor(pipeline);
+  processor.push(EVENTS);
+  processor.finish();
+  return text(processor);
+}
+
+test("a snapshot goes on anywhere, with the rows that were not drained", () => {
+  const first = new StreamProcessor(PIPELINE);
+  first.push(EVENTS.slice(0, 1234));
+  const snapshot = first.snapshot();
+  assert.deepEqual(first.snapshot(), snapshot);
+  first.dispose();
+  const second = StreamProcessor.restore(PIPELINE, snapshot);
+  second.push(EVENTS.slice(1234));
+  second.finish();
+  assert.equal(text(second), whole());
+});
+
+test("what is no snapshot of this pipeline is refused", () => {
+  const snapshot = new StreamProcessor(PIPELINE).snapshot();
+  const other = { ...PIPELINE, stages: [{ ...PIPELINE.stages[0], size: "2s" }] };
+  assert.throws(() => StreamProcessor.restore(other, snapshot), { code: "snapshot_other_pipeline" });
+  assert.throws(() => StreamProcessor.restore(PIPELINE, new Uint8Array(50)), { name: "StreamProcessorError" });
+  snapshot[40] ^= 1;
+  assert.throws(() => StreamProcessor.restore(PIPELINE, snapshot), { code: "snapshot_damaged" });
+});
+
+test("a full result buffer changes nothing", () => {
+  const small = { ...PIPELINE, limits: { max_result_rows: 3 } };
+  assert.equal(whole(small), whole());
+  const lines = EVENTS.map((event) => JSON.stringify(event)).join("\n");
+  const processor = new StreamProcessor(small);
+  processor.pushNdjson(lines);
+  processor.finish();
+  const rows = processor.drain();
+  assert.equal(rows.length, whole().trimEnd().split("\n").length);
+  assert.equal(rows.reduce((sum, { count }) => sum + count, 0), EVENTS.length);
+});
+
+test("rows that nobody drains end in an error that says how much was taken", () => {
+  const small = { ...PIPELINE, limits: { max_result_rows: 3 } };
+  const processor = new StreamProcessor(small, { maxPendingRows: 20 });
+  const parts = [];
+  let rest = EVENTS;
+  const until = (step) => {
+    for (let errors = 0; ; errors += 1) {
+      try {
+        step();
+        return errors;
+      } catch (error) {
+        assert.equal(error.code, "results_full");
+        assert.throws(() => processor.snapshot(), { code: "rows_pending" });
+        rest = rest.slice(error.consumed);
+        parts.push(text(processor));
+      }
+    }
+  };
+  assert.ok(until(() => processor.push(rest)) > 5);
+  rest = [];
+  until(() => processor.finish());
+  parts.push(text(processor));
+  assert.equal(parts.join(""), whole());
+});
+
+test("a snapshot in the middle of a line is refused", () => {
+  const processor = new StreamProcessor(PIPELINE);
+  processor.pushNdjson('{"ts": 1, "k"');
+  assert.throws(() => processor.snapshot(), { code: "line_pending" });
+  processor.pushNdjson(': "a", "v": 1}\n');
+  assert.ok(processor.snapshot().length > 0);
+});
+
+test("text in pieces, as text or as bytes", () => {
+  const lines = `${EVENTS.map((event) => JSON.stringify({ ...event, k: `ключ ${event.k} 😀` })).join("\n")}`;
+  const outputs = [lines, new TextEncoder().encode(lines), new TextEncoder().encode(lines).buffer].map((input) => {
+    const processor = new StreamProcessor(PIPELINE);
+    processor.pushNdjson(input);
+    processor.finish();
+    return text(processor);
+  });
+  assert.ok(outputs[0].includes("😀"));
+  assert.equal(outputs[1], outputs[0]);
+  assert.equal(outputs[2], outputs[0]);
+});
+
+test("`using` and dispose give memory back", () => {
+  assert.equal(StreamProcessor.prototype[Symbol.dispose], StreamProcessor.prototype.dispose);
+});
+
+test("a trap costs all processors their state, says so, and leaves the package usable", async () => {
+  const glue = await import(new URL("glue.js", import.meta.resolve("stream-processor")));
+  const processor = new StreamProcessor(PIPELINE);
+  processor.push(EVENTS.slice(0, 1000));
+  const snapshot = processor.snapshot();
+  const { push_columns } = glue.Processor.prototype;
+  glue.Processor.prototype.push_columns = () => {
+    throw new WebAssembly.RuntimeError("unreachable");
+  };
+  try {
+    assert.throws(() => processor.push(EVENTS.slice(1000)), { code: "trapped" });
+  } finally {
+    glue.Processor.prototype.push_columns = push_columns;
+  }
+  assert.throws(() => processor.drain(), { code: "trapped" });
+  processor.dispose();
+  const restored = StreamProcessor.restore(PIPELINE, snapshot);
+  restored.push(EVENTS.slice(1000));
+  restored.finish();
+  assert.equal(text(restored), whole());
+});

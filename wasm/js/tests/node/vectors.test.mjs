@@ -1,0 +1,22 @@
+/** The conformance vectors, in Node.js. */
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { init, StreamProcessor } from "stream-processor";
+
+import { differences, run } from "../vectors.mjs";
+
+const folder = process.env.VECTORS;
+await init();
+
+for (const name of readdirSync(folder).filter((name) => name.endsWith(".json"))) {
+  const vector = JSON.parse(readFileSync(join(folder, name), "utf8"));
+  const { file, text } = vector.input;
+  const input = file === undefined ? Buffer.from(text) : readFileSync(join(folder, "..", file));
+  for (const piece of [Infinity, 1000, 7]) {
+    test(`${vector.name} in pieces of ${piece} bytes`, () => {
+      assert.deepEqual(differences(vector, run(StreamProcessor, { spec: vector.spec, input }, piece)), []);
+    });
+  }
+}

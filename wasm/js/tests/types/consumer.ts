@@ -1,0 +1,83 @@
+/** A program that uses the whole package, for the type checker alone. */
+import { init, initSync, StreamProcessor, StreamProcessorError } from "stream-processor";
+import type { EventColumns, Key, PipelineSpec, ProcessorOptions, Row, Stats } from "stream-processor";
+
+interface Request {
+  ts: number;
+  service: string;
+  latency: number;
+}
+
+interface Window {
+  service: string;
+  window_start: number;
+  window_end: number;
+  count: number;
+  avg: number | null;
+}
+
+const pipeline: PipelineSpec = {
+  source: { timestamp: "ts", key: "service", value: "latency", timestamp_unit: "ms" },
+  time: { max_out_of_orderness: "2s" },
+  stages: [
+    {
+      type: "window",
+      window: "tumbling",
+      size: "10s",
+      aggregations: ["count", "avg", { op: "max", field: "bytes", name: "peak" }],
+    },
+  ],
+  limits: { max_keys: 10_000 },
+};
+const options: ProcessorOptions = { maxPendingRows: 10 };
+
+export async function use(module: Uint8Array): Promise<Window[]> {
+  await init();
+  initSync(module);
+  const processor = new StreamProcessor(pipeline, options);
+  const requests: readonly Request[] = [{ ts: 1, service: "a", latency: 2 }];
+  processor.push(requests);
+  processor.push({ ts: new Date(), service: "a", latency: 2 });
+  const keys: readonly Key[] = ["a", 1, true];
+  const columns: EventColumns = {
+    timestamps: new Float64Array(1),
+    keys: { ids: new Uint32Array(1), dictionary: keys },
+    columns: { latency: [1] },
+  };
+  processor.pushColumns(columns);
+  processor.pushNdjson("{}");
+  processor.pushNdjson(new Uint8Array(3));
+  processor.advanceWatermark(5);
+  processor.tick(new Date());
+  const watermark: number | null = processor.watermark;
+  const deadline: number | null = processor.nextDeadline;
+  const stats: Stats = processor.stats();
+  const snapshot: Uint8Array = processor.snapshot();
+  processor[Symbol.dispose]();
+  const restored = StreamProcessor.restore(pipeline, snapshot);
+  restored.finish();
+  const text: Uint8Array = restored.drainNdjson();
+  const rows: Row[] = restored.drain();
+  const first = rows[0]?.["avg"];
+  try {
+    restored.dispose();
+  } catch (error) {
+    if (error instanceof StreamProcessorError) {
+      const { code, field, index, consumed } = error;
+      const known: [string, string | undefined, number | undefined, number | undefined] = [code, field, index, consumed];
+      throw new Error(`${known} ${watermark} ${deadline} ${stats.events} ${text.length} ${first}`);
+    }
+  }
+  return restored.drain<Window>();
+}
+
+export const wrong: PipelineSpec[] = [
+  // @ts-expect-error: there is no such window
+  { stages: [{ type: "window", window: "tumblin", size: "1s", aggregations: ["count"] }] },
+  // @ts-expect-error: there is no such aggregation
+  { stages: [{ type: "window", window: "tumbling", size: "1s", aggregations: ["average"] }] },
+  // @ts-expect-error: a window needs a size
+  { stages: [{ type: "window", window: "tumbling", aggregations: ["count"] }] },
+  // @ts-expect-error: a field that no pipeline has
+  { stages: [], sauce: {} },
+];

@@ -1,0 +1,77 @@
+/** Whole lines out of bytes, as many at a time as are due, without copying them. */
+
+const LINE_FEED = 10;
+const QUOTE = 34;
+
+/** How lines end: where `quoted`, a line feed inside double quotes belongs to its line (CSV). */
+export interface LineRules {
+  quoted: boolean;
+}
+
+export class Lines {
+  /** How many lines have been taken. */
+  taken = 0;
+  readonly #bytes: Uint8Array;
+  readonly #rules: LineRules;
+  #next = 0;
+
+  constructor(bytes: Uint8Array, rules: LineRules) {
+    this.#bytes = bytes;
+    this.#rules = rules;
+  }
+
+  /** The next lines, at most `count`, in one piece; empty at the end. */
+  take(count: number): Uint8Array {
+    const from = this.#next;
+    for (let line = 0; line < count && !this.done; line += 1) {
+      this.#next = this.#endOfLine(this.#next);
+      this.taken += 1;
+    }
+    return this.#bytes.subarray(from, this.#next);
+  }
+
+  get done(): boolean {
+    return this.#next >= this.#bytes.length;
+  }
+
+  /** How much is read, from 0 to 1. */
+  get progress(): number {
+    return this.#bytes.length === 0 ? 1 : this.#next / this.#bytes.length;
+  }
+
+  #endOfLine(from: number): number {
+    let end = from;
+    let open = false;
+    do {
+      const start = end;
+      const at = this.#bytes.indexOf(LINE_FEED, start);
+      end = at < 0 ? this.#bytes.length : at + 1;
+      if (this.#rules.quoted) open = open !== this.#hasOddQuotes(start, end);
+    } while (open && end < this.#bytes.length);
+    return end;
+  }
+
+  #hasOddQuotes(from: number, to: number): boolean {
+    let odd = false;
+    for (let at = from; at < to; at += 1) if (this.#bytes[at] === QUOTE) odd = !odd;
+    return odd;
+  }
+}
+
+/** The same lines from the last to the first; `headers` lines stay at the top. */
+export function lastLineFirst(bytes: Uint8Array, rules: LineRules, headers: number): Uint8Array {
+  const lines = new Lines(bytes, rules);
+  const reversed = new Uint8Array(bytes.length + 1);
+  const head = lines.take(headers);
+  reversed.set(head);
+  let start = reversed.length;
+  while (!lines.done) {
+    const line = lines.take(1);
+    const endsItself = line.at(-1) === LINE_FEED;
+    start -= line.length + (endsItself ? 0 : 1);
+    reversed.set(line, start);
+    if (!endsItself) reversed[start + line.length] = LINE_FEED;
+  }
+  reversed.copyWithin(head.length, start);
+  return reversed.subarray(0, head.length + reversed.length - start);
+}

@@ -1,0 +1,111 @@
+/** The rows that the page remembers, and the lines of the chart that they make. */
+import type { Row } from "stream-processor";
+
+import { type Fields, WINDOW_END, WINDOW_START } from "./pipeline.js";
+
+/** The newest rows are remembered, at least this many. */
+const MAX_ROWS = 20_000;
+/** Keys beyond this many are not candidates for the chart. */
+const MAX_COUNTED_KEYS = 10_000;
+/** Lines of the chart: as many as there are colours that can be told apart. */
+export const MAX_LINES = 6;
+
+/** A line of the chart: its key and its colour, a number that stays while the key is among the busiest. */
+export interface Line {
+  key: string;
+  colour: number;
+  values: (number | null)[];
+}
+
+/** Lines over common times, in seconds since the epoch. */
+export interface Lines {
+  times: number[];
+  lines: Line[];
+}
+
+export class RowStore {
+  readonly fields: Fields;
+  #rows: Row[] = [];
+  /** Per key: its events, or its rows where the pipeline does not count. */
+  readonly #weights = new Map<string, number>();
+  /** Keys by their colour. */
+  readonly #colours: (string | undefined)[] = Array.from({ length: MAX_LINES });
+
+  constructor(fields: Fields) {
+    this.fields = fields;
+  }
+
+  add(rows: readonly Row[]): void {
+    for (const row of rows) {
+      this.#rows.push(row);
+      const key = this.keyOf(row);
+      const before = this.#weights.get(key);
+      if (before === undefined && this.#weights.size >= MAX_COUNTED_KEYS) continue;
+      this.#weights.set(key, (before ?? 0) + (typeof row["count"] === "number" ? row["count"] : 1));
+    }
+    if (this.#rows.length > 2 * MAX_ROWS) this.#rows = this.#rows.slice(-MAX_ROWS);
+    this.#giveColours();
+  }
+
+  /** The newest rows, the newest first. */
+  newest(count: number): Row[] {
+    return this.#rows.slice(-count).reverse();
+  }
+
+  /** The columns that can be drawn. */
+  get columns(): string[] {
+    const { keys, times } = this.fields;
+    return Object.keys(this.#rows[0] ?? {}).filter((name) => !keys.includes(name) && !times.includes(name));
+  }
+
+  get keys(): number {
+    return this.#weights.size;
+  }
+
+  /** The key of a row as text; empty where the pipeline has none. */
+  keyOf(row: Row): string {
+    return this.fields.keys.map((name) => String(row[name])).join(" · ");
+  }
+
+  /** The colour of a key that is among the busiest. */
+  colourOf(key: string): number | undefined {
+    const colour = this.#colours.indexOf(key);
+    return colour < 0 ? undefined : colour;
+  }
+
+  /** One line for each of the busiest keys: `column` over the windows' starts. */
+  lines(column: string): Lines {
+    const points = new Map<number, Map<string, number>>();
+    for (const row of this.#rows) {
+      const time = this.#timeOf(row);
+      const value = row[column];
+      if (time === undefined) continue;
+      let ofTime = points.get(time);
+      if (ofTime === undefined) points.set(time, (ofTime = new Map()));
+      if (typeof value === "number") ofTime.set(this.keyOf(row), value);
+    }
+    const times = [...points.keys()].sort((a, b) => a - b);
+    const lines = this.#colours.flatMap((key, colour) => {
+      if (key === undefined) return [];
+      return [{ key, colour, values: times.map((time) => points.get(time)?.get(key) ?? null) }];
+    });
+    return { times, lines };
+  }
+
+  #timeOf(row: Row): number | undefined {
+    const { times } = this.fields;
+    const name = [WINDOW_START, ...times].find((field) => typeof row[field] === "string" && field !== WINDOW_END);
+    const ms = name === undefined ? Number.NaN : Date.parse(row[name] as string);
+    return Number.isNaN(ms) ? undefined : ms / 1_000;
+  }
+
+  /** The busiest keys have a colour each; who stays among them keeps it. */
+  #giveColours(): void {
+    const ranked = [...this.#weights].sort((a, b) => b[1] - a[1]);
+    const busiest = new Set(ranked.slice(0, MAX_LINES).map(([key]) => key));
+    for (const [colour, key] of this.#colours.entries()) {
+      if (key !== undefined && !busiest.delete(key)) this.#colours[colour] = undefined;
+    }
+    for (const key of busiest) this.#colours[this.#colours.indexOf(undefined)] = key;
+  }
+}
