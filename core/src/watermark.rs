@@ -56,6 +56,8 @@ impl Generator {
     }
 
     /// Takes note of events one by one and appends to `before` the watermark that each of them met.
+    // Its own function: wasmtime's compiler keeps a loop's variables in registers only in small ones.
+    #[inline(never)]
     pub fn observe_all(&mut self, timestamps: &[i64], before: &mut Vec<i64>) {
         let Some(lag_us) = self.lag_us else {
             before.resize(before.len() + timestamps.len(), self.watermark);

@@ -142,10 +142,7 @@ fn no_path_of_the_c_abi_reaches_an_import() {
             panic!("{name} reaches the import {import} by way of functions {way:?}");
         }
     }
-    let class = graph
-        .exports
-        .iter()
-        .find(|(name, _)| name.contains("_pushNdjson") || name.contains("_push_ndjson"));
+    let class = graph.exports.iter().find(|(name, _)| name.contains("_push_text"));
     let (_, class) = class.expect("a method for JavaScript");
     assert!(
         graph.way_to_an_import(*class).is_some(),

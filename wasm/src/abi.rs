@@ -13,6 +13,8 @@ pub const ABI_VERSION: u32 = 1;
 
 const FAILED: i32 = -1;
 const FULL_BIT: i64 = 1 << 32;
+/// A cache line: columns that begin on one are copied and read fastest.
+const BLOCK_ALIGNMENT: usize = 64;
 
 thread_local! {
     static STATE: RefCell<State> = RefCell::default();
@@ -22,11 +24,39 @@ thread_local! {
 #[derive(Default)]
 struct State {
     /// Blocks that the host has allocated.
-    blocks: Vec<Box<[u64]>>,
+    blocks: Vec<HostBlock>,
     /// Open engines; handle 1 is the first.
     instances: Vec<Option<Instance>>,
     /// What the last failed call has to say, as JSON.
     error: Vec<u8>,
+}
+
+/// A block that the host has allocated.
+struct HostBlock {
+    words: Box<[u64]>,
+    /// Words before the first that is aligned to [`BLOCK_ALIGNMENT`].
+    skipped: usize,
+}
+
+impl HostBlock {
+    fn new(len: usize) -> Option<Self> {
+        let spare = BLOCK_ALIGNMENT / size_of::<u64>() - 1;
+        let words = len.div_ceil(size_of::<u64>()).max(1) + spare;
+        let mut list = Vec::<u64>::new();
+        list.try_reserve_exact(words).ok()?;
+        list.resize(words, 0);
+        let words = list.into_boxed_slice();
+        let skipped = words.as_ptr().align_offset(BLOCK_ALIGNMENT).min(spare);
+        Some(Self { words, skipped })
+    }
+
+    fn bytes(&self) -> &[u8] {
+        bytemuck::cast_slice(self.words.get(self.skipped..).unwrap_or_default())
+    }
+
+    fn address(&self) -> u32 {
+        address(self.bytes().as_ptr())
+    }
 }
 
 struct Instance {
@@ -53,8 +83,8 @@ impl State {
         if len == 0 {
             return Ok(&[]);
         }
-        let block = self.blocks.iter().find(|block| address(block.as_ptr()) == ptr);
-        let bytes = block.and_then(|block| as_bytes(block).get(..len as usize));
+        let block = self.blocks.iter().find(|block| block.address() == ptr);
+        let bytes = block.and_then(|block| block.bytes().get(..len as usize));
         bytes.ok_or(Error::MalformedBlock("pointer and length are no block of sp_alloc"))
     }
 
@@ -113,10 +143,6 @@ fn handed_out(bytes: &[u8]) -> u64 {
     u64::from(address(bytes.as_ptr())) | (bytes.len() as u64) << 32
 }
 
-fn as_bytes(words: &[u64]) -> &[u8] {
-    bytemuck::cast_slice(words)
-}
-
 fn progress(progress: Progress) -> i32 {
     match progress {
         Progress::Done => 0,
@@ -130,25 +156,19 @@ pub extern "C" fn sp_abi_version() -> u32 {
     ABI_VERSION
 }
 
-/// A block of `len` bytes, aligned to 8; 0 where there is no room.
+/// A block of `len` bytes, aligned to 64; 0 where there is no room.
 #[unsafe(no_mangle)]
 pub extern "C" fn sp_alloc(len: u32) -> u32 {
-    let words = (len as usize).div_ceil(8).max(1);
-    let mut block = Vec::<u64>::new();
-    if block.try_reserve_exact(words).is_err() {
-        return 0;
-    }
-    block.resize(words, 0);
-    STATE.with_borrow_mut(|state| {
-        state.blocks.push(block.into_boxed_slice());
-        state.blocks.last().map_or(0, |block| address(block.as_ptr()))
-    })
+    let Some(block) = HostBlock::new(len as usize) else { return 0 };
+    let address = block.address();
+    STATE.with_borrow_mut(|state| state.blocks.push(block));
+    address
 }
 
 /// Gives a block back.
 #[unsafe(no_mangle)]
 pub extern "C" fn sp_free(ptr: u32) {
-    STATE.with_borrow_mut(|state| state.blocks.retain(|block| address(block.as_ptr()) != ptr));
+    STATE.with_borrow_mut(|state| state.blocks.retain(|block| block.address() != ptr));
 }
 
 /// Opens an engine; returns its handle.

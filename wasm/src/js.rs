@@ -1,8 +1,8 @@
 //! The class for JavaScript: the engine as it is, which the TypeScript wrapper makes comfortable.
 
 use std::collections::VecDeque;
+use std::mem;
 
-use js_sys::{Array, Error as JsError, Float64Array, Reflect};
 use serde_json::json;
 use stream_processor_core::key_json::{OwnedKeyDefinitions, write_keys};
 use stream_processor_core::text::{Feed, Format, write_rows};
@@ -16,6 +16,31 @@ use wasm_bindgen::prelude::*;
 
 /// Stands for every time that is none; the engine refuses it as out of range and counts it.
 const NO_TIME: i64 = MAX_TIME + 1;
+
+#[wasm_bindgen]
+extern "C" {
+    /// JavaScript's own class. js-sys, which has them all, would leave a thousand functions in the module's table.
+    pub type Float64Array;
+
+    #[wasm_bindgen(method, getter)]
+    fn length(this: &Float64Array) -> u32;
+
+    /// What `to.set(from)` does, for memory of the module.
+    #[wasm_bindgen(js_namespace = Float64Array, js_name = "prototype.set.call")]
+    fn copy(to: &mut [f64], from: &Float64Array);
+
+    #[wasm_bindgen(js_name = Error)]
+    type Thrown;
+
+    #[wasm_bindgen(constructor, js_class = "Error")]
+    fn new(message: &str) -> Thrown;
+
+    #[wasm_bindgen(method, setter)]
+    fn set_code(this: &Thrown, code: &str);
+
+    #[wasm_bindgen(method, setter)]
+    fn set_field(this: &Thrown, field: &str);
+}
 
 /// An engine, what feeds it with text, and rows that had to leave its result buffer.
 #[wasm_bindgen]
@@ -31,6 +56,15 @@ pub struct Processor {
     timestamps: Vec<i64>,
     key_ids: Vec<u32>,
     columns: Vec<Vec<f64>>,
+    polled: Polled,
+}
+
+/// Rows on their way out.
+#[derive(Default)]
+struct Polled {
+    rows: usize,
+    keys: Vec<u8>,
+    numbers: Vec<f64>,
 }
 
 #[wasm_bindgen]
@@ -52,6 +86,7 @@ impl Processor {
             timestamps: Vec::new(),
             key_ids: Vec::new(),
             columns: Vec::new(),
+            polled: Polled::default(),
         })
     }
 
@@ -98,7 +133,7 @@ impl Processor {
         self.columns.resize_with(columns.len(), Vec::new);
         for (column, from) in self.columns.iter_mut().zip(&columns) {
             column.resize(from.length() as usize, 0.0);
-            from.copy_to(column);
+            Float64Array::copy(column, from);
         }
         let columns: Vec<_> = self.columns.iter().map(|column| Column::F64(column)).collect();
         let keyed = !self.engine.plan().input.key.is_empty();
@@ -180,10 +215,26 @@ impl Processor {
         self.spilled_rows
     }
 
-    /// The next rows, about `max_rows`: their keys as one JSON text, then their columns; nothing if there are none.
-    pub fn poll(&mut self, max_rows: usize) -> Result<Option<Array>, JsValue> {
+    /// Takes the next rows, about `max_rows`, and says how many they are: `keys` and `numbers` hand them out.
+    pub fn poll(&mut self, max_rows: usize) -> Result<usize, JsValue> {
         let fields = self.engine.plan().output.key.len();
-        self.next_rows(max_rows, |rows| columns_of(rows, fields))
+        let chunk = self.next_rows(max_rows, |rows| {
+            let mut keys = Vec::new();
+            write_keys(rows, fields, &mut keys);
+            Polled { rows: rows.len(), keys, numbers: numbers_of(rows) }
+        });
+        self.polled = chunk?.unwrap_or_default();
+        Ok(self.polled.rows)
+    }
+
+    /// The keys of the rows that were polled last, as one JSON text; empty where the pipeline has no key.
+    pub fn keys(&mut self) -> String {
+        String::from_utf8(mem::take(&mut self.polled.keys)).unwrap_or_default()
+    }
+
+    /// The columns of the rows that were polled last, one after another; NaN is null, times are milliseconds.
+    pub fn numbers(&mut self) -> Vec<f64> {
+        mem::take(&mut self.polled.numbers)
     }
 
     /// The next rows, about `max_rows`, as NDJSON; nothing if there are none.
@@ -247,23 +298,21 @@ impl Processor {
     }
 }
 
-/// Keys and columns as JavaScript reads them fastest: one text and typed arrays.
-fn columns_of(rows: &Rows<'_>, fields: usize) -> Array {
-    let mut keys = Vec::new();
-    write_keys(rows, fields, &mut keys);
-    let array = Array::of1(&JsValue::from_str(&String::from_utf8_lossy(&keys)));
+/// All columns of `rows`, one after another.
+fn numbers_of(rows: &Rows<'_>) -> Vec<f64> {
+    let mut all = Vec::with_capacity(rows.len() * rows.columns.len());
     for column in &rows.columns {
-        let numbers = match column {
+        match column {
             RowColumn::Time(times) => {
                 let ms = |time: &i64| if *time == NULL_TIME { f64::NAN } else { to_ms_f64(*time) };
-                Float64Array::from(times.iter().map(ms).collect::<Vec<_>>().as_slice())
+                all.extend(times.iter().map(ms));
             }
-            RowColumn::Number(numbers) => Float64Array::from(*numbers),
-            _ => Float64Array::new_with_length(0),
-        };
-        array.push(&numbers);
+            RowColumn::Number(numbers) => all.extend_from_slice(numbers),
+            // No other kind exists; should one come, its place stays.
+            _ => all.resize(all.len() + rows.len(), f64::NAN),
+        }
     }
-    array
+    all
 }
 
 /// The engine's even ids are for columns, the odd ones for text ([`Feed`]).
@@ -272,25 +321,20 @@ fn even(id: u32) -> u32 {
 }
 
 fn time(ms: f64) -> Result<i64, JsValue> {
-    from_ms_f64(ms).map_err(|error| thrown_as("invalid_time", &error.to_string()))
+    from_ms_f64(ms).map_err(|error| coded("invalid_time", &error.to_string()).into())
 }
 
 /// The error as JavaScript throws it: an `Error` with a `code`, and with the `field` that a pipeline has wrong.
 fn thrown(error: &Error) -> JsValue {
-    let value = thrown_as(error.code(), &error.to_string());
+    let value = coded(error.code(), &error.to_string());
     if let Error::Spec(spec) = error {
-        set(&value, "field", spec.path());
+        value.set_field(spec.path());
     }
-    value
+    value.into()
 }
 
-fn thrown_as(code: &str, message: &str) -> JsValue {
-    let error = JsValue::from(JsError::new(message));
-    set(&error, "code", code);
+fn coded(code: &str, message: &str) -> Thrown {
+    let error = Thrown::new(message);
+    error.set_code(code);
     error
-}
-
-fn set(object: &JsValue, name: &str, value: &str) {
-    // Only a frozen object refuses, and this one is new.
-    let _ = Reflect::set(object, &JsValue::from_str(name), &JsValue::from_str(value));
 }

@@ -45,6 +45,9 @@ pub(crate) fn build() -> Result<()> {
     stamp.set()
 }
 
+/// The glue and the final bytes, which no optimiser sees afterwards: wasm-opt -O3 takes 6 % off the file, 2 % off what is
+/// sent (gzip), and nothing off the time of any loop measured in Node.js (10 M events as columns, 0.5 M lines, 0.5 M
+/// objects: all within 3 %, the noise), but 17 s a build and an installation of 100 MB.
 fn bindgen(compiled: PathBuf) -> Result<Bindgen> {
     let mut bindgen = Bindgen::new();
     bindgen.input_path(compiled).out_name("stream_processor").web(true)?.typescript(true);

@@ -44,14 +44,15 @@ pub(crate) fn npm_packages(folder: &Path) -> Result<()> {
     let lock = folder.join("package-lock.json");
     let installed = folder.join("node_modules");
     let name = folder.strip_prefix(root()).unwrap_or(folder).display().to_string();
-    let stamp = Stamp::new(&format!("npm-ci-{}", name.replace('/', "-")), "1", &[lock])?;
+    let stamp = Stamp::new(&format!("npm-ci-{}", name.replace('/', "-")), "2", &[lock])?;
     if stamp.is_fresh(&[installed])? {
         return Ok(());
     }
     require_node()?;
     eprintln!("  setup   npm ci in {name}");
     let mut command = Command::new("npm");
-    command.args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(folder);
+    command.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]);
+    command.current_dir(folder);
     run_quietly(&mut command)?;
     stamp.set()
 }

@@ -143,10 +143,7 @@ impl Source {
                     let column = "keys".to_owned();
                     return Err(Error::ColumnLength { column, expected, found: ids.len() });
                 }
-                let defined = keys.defined();
-                let of = |id: &u32| defined.get(*id as usize).copied().unwrap_or(NONE);
-                mapped.extend(ids.iter().map(of));
-                if mapped.contains(&NONE) {
+                if !map_ids(ids, keys.defined(), mapped) {
                     let event = mapped.iter().position(|id| *id == NONE).unwrap_or(0);
                     let id = ids.get(event).copied().unwrap_or(NONE);
                     return Err(Error::UnknownKeyId { id, event });
@@ -209,17 +206,48 @@ impl Source {
 fn all_within_half_of_i64(timestamps: &[i64]) -> bool {
     const HALF: i64 = 1 << 62;
     const { assert!(MAX_TIME > HALF && MIN_TIME < -HALF) };
-    let outside = timestamps.iter().fold(0, |all, time| all | time.wrapping_add(HALF));
-    outside >= 0
+    no_sign_bit(timestamps, |time| time.wrapping_add(HALF).cast_unsigned())
 }
 
 /// Whether all are finite: adding one to the exponent reaches the sign bit of those that are not.
 fn all_finite(values: &[f64]) -> bool {
     const MAGNITUDE: u64 = !(1 << 63);
     const EXPONENT_ONE: u64 = 1 << 52;
-    let infinite =
-        values.iter().fold(0, |all, value| all | ((value.to_bits() & MAGNITUDE) + EXPONENT_ONE));
-    infinite >> 63 == 0
+    no_sign_bit(values, |value| (value.to_bits() & MAGNITUDE) + EXPONENT_ONE)
+}
+
+/// Whether `bits` has no sign bit for any of `list`.
+// Its own function: wasmtime's compiler keeps a loop's variables in registers only in small ones.
+#[inline(never)]
+fn no_sign_bit<T: Copy>(list: &[T], bits: impl Fn(T) -> u64) -> bool {
+    let (chunks, rest) = list.as_chunks::<8>();
+    let of_chunks = chunks.iter().fold([0; 8], |all: [u64; 8], chunk| {
+        let mut lanes = all;
+        lanes.iter_mut().zip(chunk).for_each(|(lane, one)| *lane |= bits(*one));
+        lanes
+    });
+    let of_rest = rest.iter().fold(0, |all, one| all | bits(*one));
+    of_chunks.into_iter().fold(of_rest, |all, lane| all | lane) >> 63 == 0
+}
+
+/// Appends the engine's id of each of the caller's `ids`; false: one of them is not defined, and stands there as [`NONE`].
+// Its own function: wasmtime's compiler keeps a loop's variables in registers only in small ones.
+#[inline(never)]
+fn map_ids(ids: &[u32], defined: &[u32], mapped: &mut Vec<u32>) -> bool {
+    let of = |id: u32| defined.get(id as usize).copied().unwrap_or(NONE);
+    mapped.resize(ids.len(), NONE);
+    let (ids, ids_rest) = ids.as_chunks::<4>();
+    let (mapped, mapped_rest) = mapped.as_chunks_mut::<4>();
+    let mut all = true;
+    for (ids, mapped) in ids.iter().zip(mapped) {
+        *mapped = ids.map(of);
+        all &= !mapped.contains(&NONE);
+    }
+    for (id, mapped) in ids_rest.iter().zip(mapped_rest) {
+        *mapped = of(*id);
+        all &= *mapped != NONE;
+    }
+    all
 }
 
 impl Engine {

@@ -5,8 +5,8 @@ use crate::batch::{Batch, Column, KeyColumn};
 use crate::error::Error;
 
 const MAGIC: [u8; 4] = *b"SPB1";
-const HEADER_BYTES: usize = 32;
-const RESERVED_BYTES: usize = 12;
+const HEADER_BYTES: usize = 64;
+const RESERVED_BYTES: usize = 44;
 
 const KEY_IDS: u32 = 1;
 const KEYS_ENCODED: u32 = 2;

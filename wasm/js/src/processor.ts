@@ -6,7 +6,7 @@ import { type Batch, fromColumns, fromObjects } from "./events.js";
 import { Processor } from "./glue.js";
 import { currentGeneration, DISPOSED, guarded } from "./load.js";
 import type { PipelineSpec } from "./pipeline.js";
-import { appendRows, type RowColumns } from "./rows.js";
+import { appendRows, type RowChunk } from "./rows.js";
 import type { Schema } from "./schema.js";
 import { concatenated, pieces } from "./text.js";
 import type { EventColumns, ProcessorOptions, Row, Stats } from "./types.js";
@@ -99,9 +99,7 @@ export class StreamProcessor {
   /** Hands out all rows that are done, as objects; times are milliseconds. */
   drain<R extends object = Row>(): R[] {
     const rows: Row[] = [];
-    for (const chunk of this.#polled(() => this.#raw.poll(POLL_ROWS) as RowColumns | undefined)) {
-      appendRows(chunk, this.#schema.output, rows);
-    }
+    for (const chunk of this.#polled(() => this.#nextRows())) appendRows(chunk, this.#schema.output, rows);
     return rows as R[];
   }
 
@@ -197,6 +195,11 @@ export class StreamProcessor {
       throw new StreamProcessorError("results_full", message, { consumed });
     }
     this.#call(() => this.#raw.spill());
+  }
+
+  #nextRows(): RowChunk | undefined {
+    const rows = this.#raw.poll(POLL_ROWS);
+    return rows > 0 ? { rows, keys: this.#raw.keys(), numbers: this.#raw.numbers() } : undefined;
   }
 
   /** All that `poll` gives until there is no more. */

@@ -2,24 +2,28 @@
 import type { OutputSchema } from "./schema.js";
 import type { Row } from "./types.js";
 
-/** Rows as the module hands them out: their keys as one JSON text, then their columns, NaN for null. */
-export type RowColumns = [keys: string, ...columns: Float64Array[]];
+/** Rows as the module hands them out. */
+export interface RowChunk {
+  rows: number;
+  /** Their keys as one JSON text; empty where the pipeline has no key. */
+  keys: string;
+  /** Their columns, one after another; NaN is null. */
+  numbers: Float64Array;
+}
 
-/** Appends the rows of a chunk, as objects, to `rows`. */
-export function appendRows(chunk: RowColumns, schema: OutputSchema, rows: Row[]): void {
-  const [keyText, ...columns] = chunk;
-  const keys = keyText === "" ? undefined : (JSON.parse(keyText) as unknown[]);
+/** Appends the rows of a chunk, as objects, to `all`. */
+export function appendRows(chunk: RowChunk, schema: OutputSchema, all: Row[]): void {
+  const keys = chunk.keys === "" ? undefined : (JSON.parse(chunk.keys) as unknown[]);
   const several = schema.key.length > 1;
-  const count = columns[0]?.length ?? 0;
-  for (let place = 0; place < count; place += 1) {
+  for (let place = 0; place < chunk.rows; place += 1) {
     const row: Row = {};
     const key = keys?.[place];
     schema.key.forEach((name, field) => set(row, name, (several ? (key as unknown[])[field] : key) as Row[string]));
-    columns.forEach((column, index) => {
-      const value = column[place] as number;
-      set(row, schema.columns[index] as string, Number.isNaN(value) ? null : value);
+    schema.columns.forEach((name, column) => {
+      const value = chunk.numbers[column * chunk.rows + place] as number;
+      set(row, name, Number.isNaN(value) ? null : value);
     });
-    rows.push(row);
+    all.push(row);
   }
 }
 

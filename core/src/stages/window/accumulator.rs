@@ -102,26 +102,8 @@ impl Accumulators {
 
     /// Adds `values` of field `field`, each to its slot.
     pub(super) fn add(&mut self, field: usize, slots: &[u32], values: &[f64]) {
-        let Some(summaries) = self.fields.get_mut(field) else { return };
-        let summaries = summaries.as_mut_slice();
-        let mut add = |slot: &u32, value: &f64| {
-            if value.is_nan() {
-                return;
-            }
-            if let Some(summary) = summaries.get_mut(*slot as usize) {
-                summary.add(*value);
-            }
-        };
-        // Four at once: the loop itself costs as much as an addition does.
-        let (slots, slots_rest) = slots.as_chunks::<4>();
-        let (values, values_rest) = values.as_chunks::<4>();
-        for (slots, values) in slots.iter().zip(values) {
-            for (slot, value) in slots.iter().zip(values) {
-                add(slot, value);
-            }
-        }
-        for (slot, value) in slots_rest.iter().zip(values_rest) {
-            add(slot, value);
+        if let Some(summaries) = self.fields.get_mut(field) {
+            add_all(summaries, slots, values);
         }
     }
 
@@ -183,6 +165,31 @@ impl Accumulators {
             }
         }
         Ok(())
+    }
+}
+
+/// The hot loop: adds each value that is not missing to the summary in its slot, four at once, for the loop itself costs
+/// as much as an addition does.
+// Its own function: wasmtime's compiler keeps a loop's variables in registers only in small ones.
+#[inline(never)]
+fn add_all(summaries: &mut [Summary], slots: &[u32], values: &[f64]) {
+    let mut add = |slot: &u32, value: &f64| {
+        if value.is_nan() {
+            return;
+        }
+        if let Some(summary) = summaries.get_mut(*slot as usize) {
+            summary.add(*value);
+        }
+    };
+    let (slots, slots_rest) = slots.as_chunks::<4>();
+    let (values, values_rest) = values.as_chunks::<4>();
+    for (slots, values) in slots.iter().zip(values) {
+        for (slot, value) in slots.iter().zip(values) {
+            add(slot, value);
+        }
+    }
+    for (slot, value) in slots_rest.iter().zip(values_rest) {
+        add(slot, value);
     }
 }
 

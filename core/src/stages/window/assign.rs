@@ -5,6 +5,7 @@ use super::{NONE, Slice, WindowStage};
 use crate::frame::Events;
 use crate::keys::Keys;
 use crate::reject::RejectReason;
+use crate::watermark::NO_WATERMARK;
 
 /// Why a run of events ends.
 pub(super) enum Stop {
@@ -28,19 +29,24 @@ impl WindowStage {
         keys: &mut Keys,
     ) -> (usize, Stop) {
         let mut at = from;
+        let mut fires_before = self.first_firing(events, at);
         loop {
-            let next =
-                events.timestamps.get(at).zip(events.watermarks.get(at)).zip(events.keys.get(at));
-            let Some(((&timestamp, &watermark), &key)) = next else {
+            let next = events.timestamps.get(at).zip(events.keys.get(at));
+            let Some((&timestamp, &key)) = next else {
                 return (at, Stop::End);
             };
-            if watermark >= self.next_fire {
+            let watermark = events.watermarks.get(at).copied().unwrap_or(NO_WATERMARK);
+            if at >= fires_before {
                 return (at, Stop::Advance(watermark));
             }
             let start = self.start_of(timestamp);
             let known = match self.slices.get(&start) {
                 Some(slice) => {
-                    let followed = self.track(start, slice).follow(events, at, run);
+                    let followed = self.track(start, slice).follow(
+                        events.timestamps.get(at..fires_before).unwrap_or_default(),
+                        events.keys.get(at..fires_before).unwrap_or_default(),
+                        run.get_mut(at..).unwrap_or_default(),
+                    );
                     if followed > 0 {
                         at += followed;
                         continue;
@@ -59,11 +65,20 @@ impl WindowStage {
                 },
                 slot => slot,
             };
+            if known == NONE {
+                fires_before = self.first_firing(events, at);
+            }
             if let Some(entry) = run.get_mut(at) {
                 *entry = slot;
             }
             at += 1;
         }
+    }
+
+    /// The first event from `from` on that meets a watermark at which something fires: watermarks never go back.
+    fn first_firing(&self, events: &Events<'_>, from: usize) -> usize {
+        let rest = events.watermarks.get(from..).unwrap_or_default();
+        from + rest.partition_point(|watermark| *watermark < self.next_fire)
     }
 
     /// How to follow events from `slice`, which starts at `start`, on; beside it the slice before, or else the one
@@ -73,12 +88,7 @@ impl WindowStage {
         let beside = [start.saturating_sub(size_us), start.saturating_add(size_us)]
             .into_iter()
             .find_map(|start| Some(Track { start, slots: self.slices.get(&start)?.dense() }));
-        Follow {
-            size_us: size_us.unsigned_abs(),
-            next_fire: self.next_fire,
-            here: Track { start, slots: slice.dense() },
-            beside: beside.unwrap_or(Track { start, slots: &[] }),
-        }
+        Follow::new(size_us.unsigned_abs(), Track { start, slots: slice.dense() }, beside)
     }
 
     /// Opens the window of `key` that starts at `start`.

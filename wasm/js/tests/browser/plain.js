@@ -30,6 +30,7 @@ const ROWS = [
 await check([
   ["a module that is not there is a typed error", missingModule],
   ["the module is found beside the script", () => init()],
+  ["the vectors are there", () => same(vectors.length >= 10, true)],
   ...vectors.map((name) => [name, () => vector(name)]),
   ["objects in, objects out", objects],
   ["a snapshot goes on", snapshot],
