@@ -1,7 +1,7 @@
 //! How event time moves: the watermark generator.
 
 use crate::spec::{OutOfOrderness, PipelineSpec};
-use crate::time::NULL_TIME;
+use crate::time::{MAX_TIME, MIN_TIME, NULL_TIME};
 
 /// No watermark yet: everything is on time.
 pub const NO_WATERMARK: i64 = i64::MIN;
@@ -56,27 +56,50 @@ impl Generator {
     }
 
     /// Takes note of events one by one and appends to `before` the watermark that each of them met.
-    // Its own function: wasmtime's compiler keeps a loop's variables in registers only in small ones.
-    #[inline(never)]
     pub fn observe_all(&mut self, timestamps: &[i64], before: &mut Vec<i64>) {
-        let Some(lag_us) = self.lag_us else {
-            before.resize(before.len() + timestamps.len(), self.watermark);
-            return;
-        };
         let start = before.len();
         before.resize(start + timestamps.len(), 0);
-        let mut watermark = self.watermark;
-        let mut meet = |timestamp: &i64, met: &mut i64| {
-            *met = watermark;
-            watermark = watermark.max(timestamp.saturating_sub(lag_us));
+        self.judge(timestamps, before.get_mut(start..).unwrap_or_default());
+    }
+
+    /// Takes note of events one by one and writes to `met` the watermark that each of them met.
+    ///
+    /// Returns whether all times are within ±2^62, about half of what is allowed: the quick part of checking them.
+    // Its own function: wasmtime's compiler keeps a loop's variables in registers only in small ones.
+    #[inline(never)]
+    pub(crate) fn judge(&mut self, timestamps: &[i64], met: &mut [i64]) -> bool {
+        const HALF: i64 = 1 << 62;
+        const { assert!(MAX_TIME > HALF && MIN_TIME < -HALF) };
+        let lag_us = self.lag_us;
+        let moved = |watermark: i64, time: i64| match lag_us {
+            Some(lag_us) => time.saturating_sub(lag_us).max(watermark),
+            None => watermark,
         };
-        let (timestamps, timestamps_rest) = timestamps.as_chunks::<4>();
-        let (met, met_rest) = before.get_mut(start..).unwrap_or_default().as_chunks_mut::<4>();
+        let mut watermark = self.watermark;
+        // An addition and an `or` for each: the sign bit stays where one is outside.
+        let mut outside = 0;
+        let (timestamps, timestamps_rest) = timestamps.as_chunks::<8>();
+        let (met, met_rest) = met.as_chunks_mut::<8>();
         for (timestamps, met) in timestamps.iter().zip(met) {
-            timestamps.iter().zip(met).for_each(|(timestamp, met)| meet(timestamp, met));
+            outside = timestamps.iter().fold(outside, |all, time| all | time.wrapping_add(HALF));
+            // Out of order or within one millisecond, most events move nothing.
+            let limit = watermark.saturating_add(lag_us.unwrap_or(i64::MAX));
+            if !timestamps.iter().fold(false, |any, time| any | (*time > limit)) {
+                *met = [watermark; 8];
+                continue;
+            }
+            for (time, met) in timestamps.iter().zip(met) {
+                *met = watermark;
+                watermark = moved(watermark, *time);
+            }
         }
-        timestamps_rest.iter().zip(met_rest).for_each(|(timestamp, met)| meet(timestamp, met));
+        for (time, met) in timestamps_rest.iter().zip(met_rest) {
+            outside |= time.wrapping_add(HALF);
+            *met = watermark;
+            watermark = moved(watermark, *time);
+        }
         self.watermark = watermark;
+        outside >= 0
     }
 
     /// Moves the watermark to `watermark`, if that is forward.
@@ -86,3 +109,45 @@ impl Generator {
 }
 
 const _: () = assert!(NULL_TIME == NO_WATERMARK, "both are below every event time");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judge(bound: OutOfOrderness, timestamps: &[i64]) -> (Vec<i64>, i64, bool) {
+        let mut generator = Generator::with_bound(bound);
+        let mut met = vec![0; timestamps.len()];
+        let within = generator.judge(timestamps, &mut met);
+        (met, generator.watermark(), within)
+    }
+
+    #[test]
+    fn judging_many_is_observing_one_by_one() {
+        let times: Vec<i64> = (0..100).map(|at: i64| at * at % 37 * 1_000 - 5_000).collect();
+        for bound in ["0s", "3ms", "unbounded"] {
+            let bound: OutOfOrderness = bound.parse().unwrap();
+            for length in 0..times.len() {
+                let mut one_by_one = Generator::with_bound(bound);
+                let mut met = Vec::new();
+                for time in &times[..length] {
+                    met.push(one_by_one.watermark());
+                    one_by_one.observe(*time);
+                }
+                assert_eq!(judge(bound, &times[..length]), (met, one_by_one.watermark(), true));
+            }
+        }
+    }
+
+    #[test]
+    fn times_that_are_too_far_away_are_noticed() {
+        for (time, within) in
+            [(0, true), (1 << 61, true), (-(1 << 62), true), (1 << 62, false), (i64::MIN, false)]
+        {
+            for at in [0, 7, 9] {
+                let mut times = [5; 10];
+                times[at] = time;
+                assert_eq!(judge(OutOfOrderness::default(), &times).2, within, "{time}");
+            }
+        }
+    }
+}

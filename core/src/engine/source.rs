@@ -128,10 +128,12 @@ impl Source {
     fn map_keys(&mut self, plan: &Plan, batch: &Batch<'_>, keys: &mut Keys) -> Result<(), Error> {
         let expected = batch.timestamps.len();
         let mapped = &mut self.scratch.keys;
-        mapped.clear();
         match (batch.keys, self.unkeyed) {
-            (KeyColumn::Unkeyed, Some(id)) => mapped.resize(expected, id),
-            (KeyColumn::Unkeyed, None) if expected == 0 => {}
+            (KeyColumn::Unkeyed, Some(id)) => {
+                mapped.clear();
+                mapped.resize(expected, id);
+            }
+            (KeyColumn::Unkeyed, None) if expected == 0 => mapped.clear(),
             (KeyColumn::Unkeyed, None) => {
                 return Err(Error::KeysMismatch("the pipeline has a key, but the batch has none"));
             }
@@ -153,25 +155,34 @@ impl Source {
                 let fields = plan.input.key.len();
                 let valid = |key: &[u8]| crate::key::validate(key, fields);
                 check_keys(offsets, bytes, expected, valid, fields)?;
+                mapped.clear();
                 mapped.extend(encoded_keys(offsets, bytes).map(|key| keys.intern(key)));
             }
         }
         Ok(())
     }
 
-    /// Writes the watermark that each of `timestamps` meets.
-    fn judge(&mut self, timestamps: &[i64], given: Option<&[i64]>) {
+    /// Writes the watermark that each of `timestamps` meets; false: a time may be out of range.
+    fn judge(&mut self, timestamps: &[i64], given: Option<&[i64]>) -> bool {
         let met = &mut self.scratch.watermarks;
-        met.clear();
-        match given {
-            None => self.generator.observe_all(timestamps, met),
-            Some(given) => {
-                for watermark in given {
-                    self.generator.advance((*watermark).min(END_OF_TIME - 1));
-                    met.push(self.generator.watermark());
-                }
-            }
+        met.resize(timestamps.len(), 0);
+        let Some(given) = given else { return self.generator.judge(timestamps, met) };
+        for (given, met) in given.iter().zip(met) {
+            self.generator.advance((*given).min(END_OF_TIME - 1));
+            *met = self.generator.watermark();
         }
+        timestamps.iter().all(|time| (MIN_TIME..=MAX_TIME).contains(time))
+    }
+
+    /// Judges the events of `range` if none of them is refused; false: one is, and what was judged is of no use.
+    fn judge_whole(&mut self, batch: &Batch<'_>, range: Range<usize>) -> bool {
+        let timestamps = batch.timestamps.get(range.clone()).unwrap_or_default();
+        let given = batch.watermarks.and_then(|watermarks| watermarks.get(range.clone()));
+        let finite = |Column::F64(values): &Column<'_>| {
+            all_finite(values.get(range.clone()).unwrap_or_default())
+        };
+        let surely = self.judge(timestamps, given) && batch.columns.iter().all(finite);
+        surely || range.into_iter().all(|event| self.refusal(batch, event).is_none())
     }
 
     /// Why an event is refused, if it is.
@@ -188,49 +199,26 @@ impl Source {
             }
         })
     }
-
-    /// Whether no event of `range` is refused.
-    ///
-    /// First a quick look that is certain of the usual case, and then, if need be, an exact one.
-    fn all_accepted(&self, batch: &Batch<'_>, range: Range<usize>) -> bool {
-        let timestamps = batch.timestamps.get(range.clone()).unwrap_or_default();
-        let quick = all_within_half_of_i64(timestamps)
-            && batch.columns.iter().all(|Column::F64(values)| {
-                all_finite(values.get(range.clone()).unwrap_or_default())
-            });
-        quick || range.into_iter().all(|event| self.refusal(batch, event).is_none())
-    }
-}
-
-/// Whether all are within ±2^62, about half of what is allowed: an addition and an `or` each, which vectors do.
-fn all_within_half_of_i64(timestamps: &[i64]) -> bool {
-    const HALF: i64 = 1 << 62;
-    const { assert!(MAX_TIME > HALF && MIN_TIME < -HALF) };
-    no_sign_bit(timestamps, |time| time.wrapping_add(HALF).cast_unsigned())
 }
 
 /// Whether all are finite: adding one to the exponent reaches the sign bit of those that are not.
+// Its own function: wasmtime's compiler keeps a loop's variables in registers only in small ones.
+#[inline(never)]
 fn all_finite(values: &[f64]) -> bool {
     const MAGNITUDE: u64 = !(1 << 63);
     const EXPONENT_ONE: u64 = 1 << 52;
-    no_sign_bit(values, |value| (value.to_bits() & MAGNITUDE) + EXPONENT_ONE)
-}
-
-/// Whether `bits` has no sign bit for any of `list`.
-// Its own function: wasmtime's compiler keeps a loop's variables in registers only in small ones.
-#[inline(never)]
-fn no_sign_bit<T: Copy>(list: &[T], bits: impl Fn(T) -> u64) -> bool {
-    let (chunks, rest) = list.as_chunks::<8>();
+    let bits = |value: &f64| (value.to_bits() & MAGNITUDE) + EXPONENT_ONE;
+    let (chunks, rest) = values.as_chunks::<8>();
     let of_chunks = chunks.iter().fold([0; 8], |all: [u64; 8], chunk| {
         let mut lanes = all;
-        lanes.iter_mut().zip(chunk).for_each(|(lane, one)| *lane |= bits(*one));
+        lanes.iter_mut().zip(chunk).for_each(|(lane, one)| *lane |= bits(one));
         lanes
     });
-    let of_rest = rest.iter().fold(0, |all, one| all | bits(*one));
+    let of_rest = rest.iter().fold(0, |all, one| all | bits(one));
     of_chunks.into_iter().fold(of_rest, |all, lane| all | lane) >> 63 == 0
 }
 
-/// Appends the engine's id of each of the caller's `ids`; false: one of them is not defined, and stands there as [`NONE`].
+/// Writes the engine's id of each of the caller's `ids`; false: one of them is not defined, and stands there as [`NONE`].
 // Its own function: wasmtime's compiler keeps a loop's variables in registers only in small ones.
 #[inline(never)]
 fn map_ids(ids: &[u32], defined: &[u32], mapped: &mut Vec<u32>) -> bool {
@@ -260,9 +248,11 @@ impl Engine {
         let mut at = 0;
         while at < events {
             let end = events.min(at + CHUNK_EVENTS);
-            let progress = if self.source.all_accepted(batch, at..end) {
+            let before = self.source.generator.clone();
+            let progress = if self.source.judge_whole(batch, at..end) {
                 self.push_whole(batch, at..end)
             } else {
+                self.source.generator = before;
                 self.push_kept(batch, at..end)
             };
             at = end;
@@ -276,8 +266,6 @@ impl Engine {
     /// A chunk of which nothing is refused: its columns are used where they are.
     fn push_whole(&mut self, batch: &Batch<'_>, range: Range<usize>) -> Progress {
         let timestamps = batch.timestamps.get(range.clone()).unwrap_or_default();
-        let given = batch.watermarks.and_then(|watermarks| watermarks.get(range.clone()));
-        self.source.judge(timestamps, given);
         let listed = batch.ordinals.and_then(|ordinals| ordinals.get(range.clone()));
         let ordinals = listed.map_or(Ordinals::From(self.source.next_ordinal), Ordinals::Listed);
         self.source.count_accepted(listed, range.len());
@@ -423,18 +411,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_quick_look_is_never_wrong_about_bad_events() {
+    fn what_is_not_finite_is_noticed() {
         for value in [0.0, -0.0, 1.0, f64::MAX, f64::MIN, f64::MIN_POSITIVE, 5e-324] {
             assert!(all_finite(&[1.0, value, -value]), "{value}");
         }
         for value in [f64::NAN, -f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
             assert!(!all_finite(&[1.0, value, 2.0]), "{value}");
-        }
-        for time in [0, 1 << 61, -(1 << 62)] {
-            assert!(all_within_half_of_i64(&[5, time]), "{time}");
-        }
-        for time in [1 << 62, i64::MAX, i64::MIN, -(1 << 62) - 1] {
-            assert!(!all_within_half_of_i64(&[5, time]), "{time}");
         }
     }
 }

@@ -27,10 +27,12 @@ impl Summary {
         self.compensation += (self.sum - (sum - shifted)) + (value - shifted);
         self.sum = sum;
         self.count += 1;
-        if value < self.min {
+        // Asked this way round because WebAssembly can skip on `>=` but not on "not <".
+        let (keeps_min, keeps_max) = (value >= self.min, value <= self.max);
+        if !keeps_min {
             self.min = value;
         }
-        if value > self.max {
+        if !keeps_max {
             self.max = value;
         }
     }

@@ -3,7 +3,7 @@
 use super::NONE;
 
 /// Events that the loop takes at once: it has one branch for all of them.
-const UNROLL: usize = 4;
+const UNROLL: usize = 8;
 
 /// What the loop knows. Disorder makes events change between two neighbouring slices, so it has both.
 pub(super) struct Follow<'a> {
@@ -22,15 +22,9 @@ pub(super) struct Track<'a> {
 }
 
 impl<'a> Follow<'a> {
-    /// Through `here` and, if there is one, a slice beside it. Both are cut to one length, so that there is one bound.
+    /// Through `here` and, if there is one, a slice beside it.
     pub(super) fn new(size_us: u64, here: Track<'a>, beside: Option<Track<'a>>) -> Self {
-        let beside = beside.filter(|beside| !beside.slots.is_empty()).unwrap_or(here);
-        let length = here.slots.len().min(beside.slots.len());
-        let cut = |track: Track<'a>| Track {
-            slots: track.slots.get(..length).unwrap_or_default(),
-            ..track
-        };
-        Self { size_us, here: cut(here), beside: cut(beside) }
+        Self { size_us, here, beside: beside.unwrap_or(here) }
     }
 
     /// Writes the slots of the events to `run`, from the first on, while they stay in these slices and their windows are
@@ -42,33 +36,37 @@ impl<'a> Follow<'a> {
         let (timestamps, timestamps_rest) = chunks(timestamps, length);
         let (keys, keys_rest) = chunks(keys, length);
         let (run, run_rest) = run.get_mut(..length).unwrap_or_default().as_chunks_mut::<UNROLL>();
-        let (size_us, here, beside) = (self.size_us, self.here.start, self.beside.start);
-        let bound = self.here.slots.len();
-        let slots_here = self.here.slots.get(..bound).unwrap_or_default();
-        let slots_beside = self.beside.slots.get(..bound).unwrap_or_default();
-        let slot = |timestamp: i64, key: u32| {
-            let is_here = timestamp.wrapping_sub(here).cast_unsigned() < size_us;
-            let is_beside = timestamp.wrapping_sub(beside).cast_unsigned() < size_us;
-            let slots = if is_here { slots_here } else { slots_beside };
-            let slot = slots.get(key as usize).copied().unwrap_or(NONE);
-            // All ones where it is in neither.
-            slot | u32::from(is_here | is_beside).wrapping_sub(1)
-        };
+        let Track { start, slots } = self.here;
         let mut followed = 0;
         for ((timestamps, keys), run) in timestamps.iter().zip(keys).zip(run) {
-            let mut all = true;
-            for ((timestamp, key), entry) in timestamps.iter().zip(keys).zip(run.iter_mut()) {
-                // What is written for an event that does not stay is written again later.
-                *entry = slot(*timestamp, *key);
-                all &= *entry != NONE;
+            // What is written for an event that does not stay is written again later.
+            let mut all_stay = true;
+            if timestamps.iter().fold(true, |all, time| all & within(*time, start, self.size_us)) {
+                for (key, entry) in keys.iter().zip(run.iter_mut()) {
+                    *entry = slots.get(*key as usize).copied().unwrap_or(NONE);
+                    all_stay &= *entry != NONE;
+                }
+            } else {
+                all_stay = self.follow_both(timestamps, keys, run) == UNROLL;
             }
-            if !all {
+            if !all_stay {
                 return followed + run.iter().take_while(|slot| **slot != NONE).count();
             }
             followed += UNROLL;
         }
-        for ((timestamp, key), entry) in timestamps_rest.iter().zip(keys_rest).zip(run_rest) {
-            *entry = slot(*timestamp, *key);
+        followed + self.follow_both(timestamps_rest, keys_rest, run_rest)
+    }
+
+    /// The same, event by event, where they change between the two slices.
+    #[inline(never)]
+    fn follow_both(&self, timestamps: &[i64], keys: &[u32], run: &mut [u32]) -> usize {
+        let mut followed = 0;
+        for ((timestamp, key), entry) in timestamps.iter().zip(keys).zip(run) {
+            let is_here = within(*timestamp, self.here.start, self.size_us);
+            let track = if is_here { self.here } else { self.beside };
+            let slot = track.slots.get(*key as usize).copied().unwrap_or(NONE);
+            let stays = is_here || within(*timestamp, self.beside.start, self.size_us);
+            *entry = if stays { slot } else { NONE };
             if *entry == NONE {
                 break;
             }
@@ -76,6 +74,12 @@ impl<'a> Follow<'a> {
         }
         followed
     }
+}
+
+/// Whether `timestamp` falls into the slice that begins at `start`.
+#[inline(always)]
+fn within(timestamp: i64, start: i64, size_us: u64) -> bool {
+    timestamp.wrapping_sub(start).cast_unsigned() < size_us
 }
 
 /// The first `length` entries of `list` in chunks, and the rest of them.
