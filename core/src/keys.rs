@@ -23,6 +23,8 @@ pub(crate) struct Keys {
     idle: VecDeque<u32>,
     /// The caller's ids.
     defined: Vec<u32>,
+    /// Whether every id of the caller that is defined is also the engine's, without a gap.
+    same_ids: bool,
     /// Live ids in the order of their bytes, as of the last ranking.
     order: Vec<u32>,
     /// The place of each id in `order`.
@@ -54,6 +56,7 @@ impl Keys {
             free: Vec::new(),
             idle: VecDeque::new(),
             defined: Vec::new(),
+            same_ids: true,
             order: Vec::new(),
             ranks: Vec::new(),
             fresh: Vec::new(),
@@ -72,6 +75,11 @@ impl Keys {
     /// The caller's ids, each with the engine's; [`NONE`] where it has defined none.
     pub(crate) fn defined(&self) -> &[u32] {
         &self.defined
+    }
+
+    /// Whether the caller's ids are the engine's own, all those below [`Keys::defined`]'s length.
+    pub(crate) fn has_same_ids(&self) -> bool {
+        self.same_ids
     }
 
     /// The id of `key`. It stays valid until [`Keys::reclaim`], and beyond while it is retained.
@@ -106,6 +114,7 @@ impl Keys {
             entry.definitions += 1;
         }
         let place = caller as usize;
+        self.same_ids &= id == caller && place <= self.defined.len();
         if self.defined.len() <= place {
             self.defined.resize(place + 1, NONE);
         }
@@ -119,6 +128,7 @@ impl Keys {
         for id in core::mem::take(&mut self.defined) {
             self.undefine(id);
         }
+        self.same_ids = true;
     }
 
     pub(crate) fn retain(&mut self, id: u32) {

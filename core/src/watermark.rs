@@ -70,36 +70,38 @@ impl Generator {
     pub(crate) fn judge(&mut self, timestamps: &[i64], met: &mut [i64]) -> bool {
         const HALF: i64 = 1 << 62;
         const { assert!(MAX_TIME > HALF && MIN_TIME < -HALF) };
-        let lag_us = self.lag_us;
-        let moved = |watermark: i64, time: i64| match lag_us {
-            Some(lag_us) => time.saturating_sub(lag_us).max(watermark),
-            None => watermark,
-        };
-        let mut watermark = self.watermark;
         // An addition and an `or` for each: the sign bit stays where one is outside.
         let mut outside = 0;
+        let mut limit = self.limit();
         let (timestamps, timestamps_rest) = timestamps.as_chunks::<8>();
         let (met, met_rest) = met.as_chunks_mut::<8>();
         for (timestamps, met) in timestamps.iter().zip(met) {
             outside = timestamps.iter().fold(outside, |all, time| all | time.wrapping_add(HALF));
-            // Out of order or within one millisecond, most events move nothing.
-            let limit = watermark.saturating_add(lag_us.unwrap_or(i64::MAX));
-            if !timestamps.iter().fold(false, |any, time| any | (*time > limit)) {
-                *met = [watermark; 8];
-                continue;
-            }
-            for (time, met) in timestamps.iter().zip(met) {
-                *met = watermark;
-                watermark = moved(watermark, *time);
+            // Out of order or within one millisecond, most events move nothing. Counting has no branch for each.
+            let beyond: u64 = timestamps.iter().map(|time| u64::from(*time > limit)).sum();
+            *met = [self.watermark; 8];
+            if beyond > 0 {
+                limit = self.judge_moving(timestamps, met);
             }
         }
-        for (time, met) in timestamps_rest.iter().zip(met_rest) {
-            outside |= time.wrapping_add(HALF);
-            *met = watermark;
-            watermark = moved(watermark, *time);
-        }
-        self.watermark = watermark;
+        self.judge_moving(timestamps_rest, met_rest);
+        outside = timestamps_rest.iter().fold(outside, |all, time| all | time.wrapping_add(HALF));
         outside >= 0
+    }
+
+    /// The same where the watermark moves; returns the new [`Generator::limit`].
+    #[inline(never)]
+    fn judge_moving(&mut self, timestamps: &[i64], met: &mut [i64]) -> i64 {
+        for (time, met) in timestamps.iter().zip(met) {
+            *met = self.watermark;
+            self.observe(*time);
+        }
+        self.limit()
+    }
+
+    /// Only times beyond this move the watermark.
+    fn limit(&self) -> i64 {
+        self.lag_us.map_or(i64::MAX, |lag_us| self.watermark.saturating_add(lag_us))
     }
 
     /// Moves the watermark to `watermark`, if that is forward.

@@ -34,7 +34,9 @@ pub(super) struct Source {
 
 #[derive(Default)]
 struct Scratch {
+    /// The engine's ids of the batch's keys, unless they are those of the batch.
     keys: Vec<u32>,
+    same_ids: bool,
     watermarks: Vec<i64>,
     kept: Kept,
 }
@@ -127,6 +129,7 @@ impl Source {
     /// Writes the engine's ids of the batch's keys. The dictionary grows at most by keys; no state has changed when this refuses.
     fn map_keys(&mut self, plan: &Plan, batch: &Batch<'_>, keys: &mut Keys) -> Result<(), Error> {
         let expected = batch.timestamps.len();
+        self.scratch.same_ids = false;
         let mapped = &mut self.scratch.keys;
         match (batch.keys, self.unkeyed) {
             (KeyColumn::Unkeyed, Some(id)) => {
@@ -145,7 +148,8 @@ impl Source {
                     let column = "keys".to_owned();
                     return Err(Error::ColumnLength { column, expected, found: ids.len() });
                 }
-                if !map_ids(ids, keys.defined(), mapped) {
+                self.scratch.same_ids = keys.has_same_ids() && all_below(ids, keys.defined().len());
+                if !self.scratch.same_ids && !map_ids(ids, keys.defined(), mapped) {
                     let event = mapped.iter().position(|id| *id == NONE).unwrap_or(0);
                     let id = ids.get(event).copied().unwrap_or(NONE);
                     return Err(Error::UnknownKeyId { id, event });
@@ -218,24 +222,42 @@ fn all_finite(values: &[f64]) -> bool {
     of_chunks.into_iter().fold(of_rest, |all, lane| all | lane) >> 63 == 0
 }
 
-/// Writes the engine's id of each of the caller's `ids`; false: one of them is not defined, and stands there as [`NONE`].
+/// Whether all of `ids` are below `bound`.
 // Its own function: wasmtime's compiler keeps a loop's variables in registers only in small ones.
 #[inline(never)]
+fn all_below(ids: &[u32], bound: usize) -> bool {
+    let (chunks, rest) = ids.as_chunks::<8>();
+    let lanes = chunks.iter().fold([0; 8], |mut lanes: [u32; 8], chunk| {
+        lanes.iter_mut().zip(chunk).for_each(|(lane, id)| *lane = (*lane).max(*id));
+        lanes
+    });
+    let greatest = lanes.iter().chain(rest).fold(0, |greatest, id| greatest.max(*id));
+    (greatest as usize) < bound
+}
+
+/// Writes the engine's id of each of the caller's `ids`; false: one of them is not defined, and stands there as [`NONE`].
 fn map_ids(ids: &[u32], defined: &[u32], mapped: &mut Vec<u32>) -> bool {
-    let of = |id: u32| defined.get(id as usize).copied().unwrap_or(NONE);
     mapped.resize(ids.len(), NONE);
-    let (ids, ids_rest) = ids.as_chunks::<4>();
-    let (mapped, mapped_rest) = mapped.as_chunks_mut::<4>();
-    let mut all = true;
+    map_all(ids, defined, mapped)
+}
+
+// Its own function: wasmtime's compiler keeps a loop's variables in registers only in small ones.
+#[inline(never)]
+fn map_all(ids: &[u32], defined: &[u32], mapped: &mut [u32]) -> bool {
+    let of = |id: u32| defined.get(id as usize).copied().unwrap_or(NONE);
+    let (ids, ids_rest) = ids.as_chunks::<8>();
+    let (mapped, mapped_rest) = mapped.as_chunks_mut::<8>();
+    // The sign bit stays where one is NONE.
+    let mut all = 0;
     for (ids, mapped) in ids.iter().zip(mapped) {
         *mapped = ids.map(of);
-        all &= !mapped.contains(&NONE);
+        all = mapped.iter().fold(all, |all, id| all | id);
     }
     for (id, mapped) in ids_rest.iter().zip(mapped_rest) {
         *mapped = of(*id);
-        all &= *mapped != NONE;
+        all |= *mapped;
     }
-    all
+    all.cast_signed() >= 0
 }
 
 impl Engine {
@@ -276,7 +298,7 @@ impl Engine {
         let scratch = core::mem::take(&mut self.source.scratch);
         let progress = self.flow(&Events {
             timestamps,
-            keys: scratch.keys.get(range.clone()).unwrap_or_default(),
+            keys: scratch.keys_of(batch, range.clone()),
             watermarks: &scratch.watermarks,
             ordinals,
             columns: &columns,
@@ -289,10 +311,10 @@ impl Engine {
     /// A chunk of which some events are refused: the others are copied together.
     #[cold]
     fn push_kept(&mut self, batch: &Batch<'_>, range: Range<usize>) -> Progress {
-        let keys = core::mem::take(&mut self.source.scratch.keys);
-        let mut kept = core::mem::take(&mut self.source.scratch.kept);
+        let mut scratch = core::mem::take(&mut self.source.scratch);
+        let mut kept = core::mem::take(&mut scratch.kept);
         kept.clear(batch.columns.len());
-        for (event, key) in range.clone().zip(keys.get(range).unwrap_or_default()) {
+        for (event, key) in range.clone().zip(scratch.keys_of(batch, range)) {
             let ordinal = batch.ordinals.and_then(|ordinals| ordinals.get(event)).copied();
             let ordinal = ordinal.unwrap_or(self.source.next_ordinal);
             self.source.next_ordinal = ordinal.saturating_add(1);
@@ -325,8 +347,7 @@ impl Engine {
             watermark: self.source.watermark(),
         });
         drop(columns);
-        self.source.scratch.keys = keys;
-        self.source.scratch.kept = kept;
+        self.source.scratch = Scratch { kept, ..scratch };
         progress
     }
 
@@ -349,6 +370,16 @@ impl Source {
             Some(last) => last.saturating_add(1),
             None => self.next_ordinal + events as u64,
         };
+    }
+}
+
+impl Scratch {
+    /// The engine's ids of the keys of events `range`.
+    fn keys_of<'a>(&'a self, batch: &Batch<'a>, range: Range<usize>) -> &'a [u32] {
+        match batch.keys {
+            KeyColumn::Ids(ids) if self.same_ids => ids.get(range).unwrap_or_default(),
+            _ => self.keys.get(range).unwrap_or_default(),
+        }
     }
 }
 

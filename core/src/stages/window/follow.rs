@@ -37,19 +37,22 @@ impl<'a> Follow<'a> {
         let (keys, keys_rest) = chunks(keys, length);
         let (run, run_rest) = run.get_mut(..length).unwrap_or_default().as_chunks_mut::<UNROLL>();
         let Track { start, slots } = self.here;
+        let last = start.wrapping_add_unsigned(self.size_us - 1);
         let mut followed = 0;
         for ((timestamps, keys), run) in timestamps.iter().zip(keys).zip(run) {
-            // What is written for an event that does not stay is written again later.
-            let mut all_stay = true;
-            if timestamps.iter().fold(true, |all, time| all & within(*time, start, self.size_us)) {
+            // Sign bits are gathered instead of branching for each event: times outside have one in a difference,
+            // and so has NONE. What is written for an event that does not stay is written again later.
+            let outside = timestamps
+                .iter()
+                .fold(0, |all, time| all | time.wrapping_sub(start) | last.wrapping_sub(*time));
+            if outside < 0 {
+                self.follow_both(timestamps, keys, run);
+            } else {
                 for (key, entry) in keys.iter().zip(run.iter_mut()) {
                     *entry = slots.get(*key as usize).copied().unwrap_or(NONE);
-                    all_stay &= *entry != NONE;
                 }
-            } else {
-                all_stay = self.follow_both(timestamps, keys, run) == UNROLL;
             }
-            if !all_stay {
+            if run.iter().fold(0, |all, slot| all | slot).cast_signed() < 0 {
                 return followed + run.iter().take_while(|slot| **slot != NONE).count();
             }
             followed += UNROLL;
