@@ -60,9 +60,9 @@ pub fn run(worker: &mut dyn Worker, events: &Events) -> Result<usize, Error> {
         bytes: &bytes,
     })?;
     let mut rows = 0;
-    let times = events.timestamps.chunks(batch());
-    let keys = events.keys.chunks(batch());
-    let values = events.values.chunks(batch());
+    let times = events.timestamps.chunks(DEFAULT_BATCH_EVENTS.get());
+    let keys = events.keys.chunks(DEFAULT_BATCH_EVENTS.get());
+    let values = events.values.chunks(DEFAULT_BATCH_EVENTS.get());
     for ((timestamps, keys), values) in times.zip(keys).zip(values) {
         let columns = [Column::F64(values)];
         worker.push(&Batch {
@@ -136,8 +136,4 @@ pub fn plain(events: &Events) -> usize {
     }
     open.insert(start, current);
     rows + open.values().flatten().filter(|window| window.count > 0).count()
-}
-
-fn batch() -> usize {
-    std::env::var("B").ok().and_then(|b| b.parse().ok()).unwrap_or(DEFAULT_BATCH_EVENTS.get())
 }

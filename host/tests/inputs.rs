@@ -79,7 +79,11 @@ fn csv_reads_and_writes() {
     let csv = "latency,service,ts,note\n1,a,0,\"two\nlines\"\n3,\"a\",1970-01-01T00:00:30Z,\nx,a,5,\n1,2\n";
     let folder = tempdir().unwrap();
     let (dead, summary) = (folder.path().join("dead"), folder.path().join("summary"));
-    let flags = ["--format", "csv", "--dead-letter", text(&dead), "--summary-json", text(&summary)];
+    let flags = [
+        &["--format", "csv", "--output-format", "csv"][..],
+        &["--dead-letter", text(&dead), "--summary-json", text(&summary)],
+    ]
+    .concat();
     let ran = run(&window(&flags), csv);
     assert_eq!(
         ran.stdout,

@@ -36,9 +36,12 @@ impl Sections {
         let Some(header) = waiting.get(..HEADER_BYTES) else { return Ok(None) };
         let mut reader = SectionReader::new(header);
         let (number, version) = (reader.u32()?, reader.u32()?);
-        let (length, checksum) = (reader.u64()?, reader.u32()?);
+        let (length, checksum, reserved) = (reader.u64()?, reader.u32()?, reader.u32()?);
         let known = Kind::ALL.iter().find(|(_, known, _)| *known == number);
         let Some((kind, _, newest)) = known else { return Err(SnapshotError::NotASnapshot) };
+        if version == 0 || reserved != 0 {
+            return Err(SnapshotError::Damaged("the header of a section is wrong"));
+        }
         if version > *newest {
             return Err(SnapshotError::NewerVersion {
                 section: number,
@@ -56,6 +59,10 @@ impl Sections {
             return Ok(None);
         }
         let payload = waiting.get(HEADER_BYTES..end).unwrap_or_default().to_vec();
+        let padding = waiting.get(end..padded).unwrap_or_default();
+        if padding.iter().any(|byte| *byte != 0) {
+            return Err(SnapshotError::Damaged("the padding of a section is not zero"));
+        }
         self.done += padded;
         if crc32fast::hash(&payload) != checksum {
             return Err(SnapshotError::Damaged("the checksum of a section does not fit"));

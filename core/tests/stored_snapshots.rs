@@ -1,0 +1,39 @@
+//! Snapshots that earlier versions wrote still load, and the stream goes on from them.
+
+mod common;
+
+use common::{Event, KeysAs, Run, tumbling};
+use stream_processor_core::Engine;
+
+/// Written by version 0.1.0: sections of version 1, open windows, a firing cut short, rows that wait, dropped events.
+const VERSION_1: &[u8] = include_bytes!("snapshots/v1.bin");
+
+/// What the engine had taken when it wrote that.
+fn run() -> Run {
+    let mut run = Run::new(tumbling("1s", "0s", "500ms", 2));
+    let events = (0..40).map(|at: i64| Event {
+        ts: at * 130_000 - (at % 7) * 400_000,
+        key: u32::try_from(at % 5).unwrap(),
+        value: 0.1 * at as f64,
+    });
+    run.push(&events.collect::<Vec<_>>(), KeysAs::Ids);
+    run.engine.advance_watermark(3_900_000).unwrap();
+    run
+}
+
+#[test]
+fn version_1_loads_and_goes_on() {
+    let mut old = run();
+    old.engine = Engine::restore(&old.spec, old.engine.options(), VERSION_1).unwrap();
+    let (rows, stats) = old.finish();
+    assert_eq!((rows, stats), run().finish());
+}
+
+#[test]
+fn what_is_written_today_is_what_version_1_wrote() {
+    assert_eq!(
+        run().engine.snapshot().unwrap(),
+        VERSION_1,
+        "a new format needs a new version number"
+    );
+}
