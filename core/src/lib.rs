@@ -49,3 +49,8 @@ pub use rows::{RowColumn, Rows};
 pub use schema::{InputColumn, InputKind, InputSchema, OutputColumn, OutputKind, OutputSchema};
 pub use spec::{PipelineSpec, SpecError};
 pub use stats::{ReasonCount, StageStats, Stats};
+
+/// The Rust of the project's front page.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct FrontPage;

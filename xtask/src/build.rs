@@ -16,5 +16,6 @@ pub(crate) fn build() -> Result<()> {
 /// The native program, with the module and its precompiled form inside.
 pub(crate) fn program() -> Result<()> {
     module::precompile()?;
-    run(&mut cargo(&["build", "--quiet", "--release", "--package", "stream-processor"]))
+    let bin = ["--bin", "stream-processor"];
+    run(cargo(&["build", "--quiet", "--release"]).args(module::RUNTIME_PACKAGES).args(bin))
 }

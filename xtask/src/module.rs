@@ -9,6 +9,10 @@ use wasm_bindgen_cli_support::Bindgen;
 use crate::run::{Stamp, cargo, read, run, run_quietly, target, write_if_changed};
 use crate::setup::{self, WASM_TARGET};
 
+/// What is built on wasmtime, always chosen together: cargo would compile wasmtime anew for each choice.
+pub(crate) const RUNTIME_PACKAGES: [&str; 4] =
+    ["--package", "stream-processor-module", "--package", "stream-processor"];
+
 /// The module that the npm package ships and the host runs.
 pub(crate) fn wasm() -> PathBuf {
     target().join("module/stream_processor.wasm")
@@ -61,8 +65,8 @@ fn bindgen(compiled: PathBuf) -> Result<Bindgen> {
 
 /// Compiles the module ahead of time, with the very compiler and settings that the host starts it with.
 pub(crate) fn precompile() -> Result<()> {
-    let build = ["build", "--quiet", "--release", "--package", "stream-processor-module"];
-    run(&mut cargo(&build))?;
+    let bin = ["--bin", "stream-processor-module"];
+    run(cargo(&["build", "--quiet", "--release"]).args(RUNTIME_PACKAGES).args(bin))?;
     let compiler = target().join("release/stream-processor-module");
     let stamp = Stamp::new("precompile", "1", &[wasm(), compiler.clone()])?;
     if stamp.is_fresh(&[precompiled()])? {

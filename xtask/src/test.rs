@@ -17,7 +17,7 @@ struct Part {
     run: fn() -> Result<Outcome>,
 }
 
-const PARTS: [Part; 10] = [
+const PARTS: [Part; 11] = [
     Part { name: "format", run: format },
     Part { name: "core", run: core },
     Part { name: "core-imports", run: core_imports },
@@ -28,6 +28,7 @@ const PARTS: [Part; 10] = [
     Part { name: "types", run: types },
     Part { name: "node", run: node },
     Part { name: "browser", run: browser },
+    Part { name: "page", run: page },
 ];
 
 /// What a part found.
@@ -168,6 +169,17 @@ fn browser() -> Result<Outcome> {
     let mut command = Command::new("node");
     command.arg(npm::sources().join("tests/browser/run.mjs")).arg(project);
     count(command.env("CHROMIUM", chromium).env("VECTORS", vectors()))
+}
+
+/// The page of `www/`, built and used in a browser.
+fn page() -> Result<Outcome> {
+    let chromium = setup::chromium()?;
+    module::build()?;
+    npm::build()?;
+    let page = root().join("www");
+    setup::npm_packages(&page)?;
+    let mut command = Command::new("npm");
+    count(command.args(["test", "--silent"]).current_dir(page).env("CHROMIUM", chromium))
 }
 
 /// Inputs and the rows that every runtime must make of them.
