@@ -1,5 +1,9 @@
 //! The vectors of tests/vectors, natively: text in, text out, byte for byte what they expect.
 #![cfg(feature = "text")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the engine has no I/O, its tests read their vectors"
+)]
 
 use std::path::{Path, PathBuf};
 
