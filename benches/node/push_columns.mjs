@@ -19,7 +19,8 @@ const pipeline = {
 };
 
 await init();
-run(Math.min(events, 500_000));
+// The engine of JavaScript compiles what runs often: it has had its chance before the clock starts.
+run(events);
 const started = performance.now();
 const rows = run(events);
 console.log((performance.now() - started) / 1000, rows);

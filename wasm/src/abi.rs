@@ -8,13 +8,13 @@ use stream_processor_core::{
     Engine, Error, Options, PipelineSpec, Progress, Restore, SnapshotCursor, SnapshotError, wire,
 };
 
+use crate::block::{AlignedBlock, address};
+
 /// The version of docs/abi.md.
 pub const ABI_VERSION: u32 = 1;
 
 const FAILED: i32 = -1;
 const FULL_BIT: i64 = 1 << 32;
-/// A cache line: columns that begin on one are copied and read fastest.
-const BLOCK_ALIGNMENT: usize = 64;
 
 thread_local! {
     static STATE: RefCell<State> = RefCell::default();
@@ -24,39 +24,11 @@ thread_local! {
 #[derive(Default)]
 struct State {
     /// Blocks that the host has allocated.
-    blocks: Vec<HostBlock>,
+    blocks: Vec<AlignedBlock>,
     /// Open engines; handle 1 is the first.
     instances: Vec<Option<Instance>>,
     /// What the last failed call has to say, as JSON.
     error: Vec<u8>,
-}
-
-/// A block that the host has allocated.
-struct HostBlock {
-    words: Box<[u64]>,
-    /// Words before the first that is aligned to [`BLOCK_ALIGNMENT`].
-    skipped: usize,
-}
-
-impl HostBlock {
-    fn new(len: usize) -> Option<Self> {
-        let spare = BLOCK_ALIGNMENT / size_of::<u64>() - 1;
-        let words = len.div_ceil(size_of::<u64>()).max(1) + spare;
-        let mut list = Vec::<u64>::new();
-        list.try_reserve_exact(words).ok()?;
-        list.resize(words, 0);
-        let words = list.into_boxed_slice();
-        let skipped = words.as_ptr().align_offset(BLOCK_ALIGNMENT).min(spare);
-        Some(Self { words, skipped })
-    }
-
-    fn bytes(&self) -> &[u8] {
-        bytemuck::cast_slice(self.words.get(self.skipped..).unwrap_or_default())
-    }
-
-    fn address(&self) -> u32 {
-        address(self.bytes().as_ptr())
-    }
 }
 
 struct Instance {
@@ -130,11 +102,6 @@ fn guarded<T>(failed: T, call: impl FnOnce(&mut State) -> Result<T, Error>) -> T
     })
 }
 
-/// A pointer in linear memory, which has 32 bits.
-fn address<T>(pointer: *const T) -> u32 {
-    u32::try_from(pointer.addr()).unwrap_or(0)
-}
-
 /// Pointer and length of a block that the module owns, as one result.
 fn handed_out(bytes: &[u8]) -> u64 {
     if bytes.is_empty() {
@@ -159,7 +126,7 @@ pub extern "C" fn sp_abi_version() -> u32 {
 /// A block of `len` bytes, aligned to 64; 0 where there is no room.
 #[unsafe(no_mangle)]
 pub extern "C" fn sp_alloc(len: u32) -> u32 {
-    let Some(block) = HostBlock::new(len as usize) else { return 0 };
+    let Some(block) = AlignedBlock::new(len as usize) else { return 0 };
     let address = block.address();
     STATE.with_borrow_mut(|state| state.blocks.push(block));
     address

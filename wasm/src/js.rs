@@ -6,7 +6,9 @@ use std::mem;
 use serde_json::json;
 use stream_processor_core::key_json::{OwnedKeyDefinitions, write_keys};
 use stream_processor_core::text::{Feed, Format, write_rows};
-use stream_processor_core::time::{MAX_TIME, NULL_TIME, from_ms_f64, parse_rfc3339, to_ms_f64};
+use stream_processor_core::time::{
+    MAX_TIME, NULL_TIME, from_ms_f64, from_ms_in_place, parse_rfc3339, to_ms_f64,
+};
 use stream_processor_core::watermark::{END_OF_TIME, NO_WATERMARK};
 use stream_processor_core::wire::{Block, decode_rows, encode_rows};
 use stream_processor_core::{
@@ -14,21 +16,13 @@ use stream_processor_core::{
 };
 use wasm_bindgen::prelude::*;
 
+use crate::block::AlignedBlock;
+
 /// Stands for every time that is none; the engine refuses it as out of range and counts it.
 const NO_TIME: i64 = MAX_TIME + 1;
 
 #[wasm_bindgen]
 extern "C" {
-    /// JavaScript's own class. js-sys, which has them all, would leave a thousand functions in the module's table.
-    pub type Float64Array;
-
-    #[wasm_bindgen(method, getter)]
-    fn length(this: &Float64Array) -> u32;
-
-    /// What `to.set(from)` does, for memory of the module.
-    #[wasm_bindgen(js_namespace = Float64Array, js_name = "prototype.set.call")]
-    fn copy(to: &mut [f64], from: &Float64Array);
-
     #[wasm_bindgen(js_name = Error)]
     type Thrown;
 
@@ -42,6 +36,9 @@ extern "C" {
     fn set_field(this: &Thrown, field: &str);
 }
 
+/// Where ids begin for whichever of columns and text comes second: behind any that the first can need.
+const SECOND_IDS: u32 = 1 << 24;
+
 /// An engine, what feeds it with text, and rows that had to leave its result buffer.
 #[wasm_bindgen]
 pub struct Processor {
@@ -52,10 +49,11 @@ pub struct Processor {
     full: bool,
     spilled: VecDeque<Block>,
     spilled_rows: usize,
-    /// Scratch space of `push_columns`.
-    timestamps: Vec<i64>,
-    key_ids: Vec<u32>,
-    columns: Vec<Vec<f64>>,
+    /// Where JavaScript writes a batch.
+    batch: AlignedBlock,
+    /// The ids of columns' keys begin here, once there are any.
+    first_id: Option<u32>,
+    text_has_ids: bool,
     polled: Polled,
 }
 
@@ -83,9 +81,9 @@ impl Processor {
             full: false,
             spilled: VecDeque::new(),
             spilled_rows: 0,
-            timestamps: Vec::new(),
-            key_ids: Vec::new(),
-            columns: Vec::new(),
+            batch: AlignedBlock::default(),
+            first_id: None,
+            text_has_ids: false,
             polled: Polled::default(),
         })
     }
@@ -113,33 +111,56 @@ impl Processor {
     /// Gives the keys of a JSON array ids from `first_id` on.
     pub fn define_keys(&mut self, keys: &str, first_id: u32) -> Result<(), JsValue> {
         let fields = self.engine.plan().input.key.len();
-        OwnedKeyDefinitions::from_json(keys, (first_id..).map(even), fields)
+        let base = *self.first_id.get_or_insert(if self.text_has_ids { SECOND_IDS } else { 0 });
+        OwnedKeyDefinitions::from_json(keys, base.saturating_add(first_id).., fields)
             .and_then(|keys| self.engine.define_keys(&keys.as_definitions(false)))
             .map_err(|error| thrown(&error))
     }
 
-    /// Takes events: times in milliseconds, ids of keys (none where the pipeline has no key), a column for each field.
-    /// Returns how many it has taken.
-    pub fn push_columns(
-        &mut self,
-        timestamps_ms: &[f64],
-        key_ids: &[u32],
-        columns: Vec<Float64Array>,
-    ) -> Result<usize, JsValue> {
-        self.timestamps.clear();
-        self.timestamps.extend(timestamps_ms.iter().map(|ms| from_ms_f64(*ms).unwrap_or(NO_TIME)));
-        self.key_ids.clear();
-        self.key_ids.extend(key_ids.iter().copied().map(even));
-        self.columns.resize_with(columns.len(), Vec::new);
-        for (column, from) in self.columns.iter_mut().zip(&columns) {
-            column.resize(from.length() as usize, 0.0);
-            Float64Array::copy(column, from);
+    /// The module's memory, for what JavaScript writes there itself.
+    pub fn memory(&self) -> JsValue {
+        wasm_bindgen::memory()
+    }
+
+    /// Where to write a batch of `events`, in that memory: times in milliseconds, each column, ids of keys, each beginning
+    /// at the next multiple of 64 bytes.
+    pub fn reserve(&mut self, events: usize) -> Result<u32, JsValue> {
+        let columns = self.engine.plan().input.columns.len();
+        let len = stride(events).saturating_mul(2 + columns).saturating_mul(size_of::<u64>());
+        if self.batch.bytes().len() < len {
+            let no_room = || coded("out_of_memory", "the module has no room for the batch");
+            self.batch = AlignedBlock::new(len).ok_or_else(no_room)?;
         }
-        let columns: Vec<_> = self.columns.iter().map(|column| Column::F64(column)).collect();
-        let keyed = !self.engine.plan().input.key.is_empty();
+        Ok(self.batch.address())
+    }
+
+    /// Takes the batch of `events` that was written where [`Processor::reserve`] said; ids of keys are below `bound`.
+    /// Returns how many it has taken.
+    pub fn push_reserved(&mut self, events: usize, bound: u32) -> Result<usize, JsValue> {
+        let plan = self.engine.plan();
+        let (columns, keyed) = (plan.input.columns.len(), !plan.input.key.is_empty());
+        let stride = stride(events);
+        let words = self.batch.words_mut();
+        let (times, rest) = words.split_at_mut(stride.min(words.len()));
+        let (values, ids) = rest.split_at_mut((stride * columns).min(rest.len()));
+        let times = times.get_mut(..events).unwrap_or_default();
+        from_ms_in_place(times, NO_TIME);
+        let ids: &mut [u32] = bytemuck::cast_slice_mut(ids);
+        let ids = ids.get_mut(..events).unwrap_or_default();
+        if keyed && ids.iter().fold(0, |all, id| all | u32::from(*id >= bound)) != 0 {
+            return Err(unknown_key(ids, bound));
+        }
+        if let Some(base) = self.first_id.filter(|base| *base > 0) {
+            ids.iter_mut().for_each(|id| *id = id.saturating_add(base));
+        }
+        let column = |place| {
+            let values = values.get(stride * place..stride * place + events).unwrap_or_default();
+            Column::F64(bytemuck::cast_slice(values))
+        };
+        let columns: Vec<_> = (0..columns).map(column).collect();
         let pushed = self.engine.push(&Batch {
-            timestamps: &self.timestamps,
-            keys: if keyed { KeyColumn::Ids(&self.key_ids) } else { KeyColumn::Unkeyed },
+            timestamps: bytemuck::cast_slice(times),
+            keys: if keyed { KeyColumn::Ids(ids) } else { KeyColumn::Unkeyed },
             columns: &columns,
             ordinals: None,
             watermarks: None,
@@ -157,6 +178,10 @@ impl Processor {
 
     /// Takes a piece of text in the format of the pipeline's source, always whole.
     pub fn push_text(&mut self, piece: &[u8]) -> Result<(), JsValue> {
+        if !self.text_has_ids {
+            self.text_has_ids = true;
+            self.feed.begin_ids_at(if self.first_id.is_some() { SECOND_IDS } else { 0 });
+        }
         let progress = self.feed.push(&mut self.engine, piece);
         self.note(progress).map(drop)
     }
@@ -315,9 +340,16 @@ fn numbers_of(rows: &Rows<'_>) -> Vec<f64> {
     all
 }
 
-/// The engine's even ids are for columns, the odd ones for text ([`Feed`]).
-fn even(id: u32) -> u32 {
-    id.wrapping_mul(2)
+/// The words that a column of `events` takes: whole cache lines.
+fn stride(events: usize) -> usize {
+    events.next_multiple_of(8)
+}
+
+fn unknown_key(ids: &[u32], bound: u32) -> JsValue {
+    let event = ids.iter().position(|id| *id >= bound).unwrap_or(0);
+    let id = ids.get(event).copied().unwrap_or(bound);
+    let what = format!("key {id} of event {event} is beyond the dictionary, which has {bound} keys");
+    coded("unknown_key_id", &what).into()
 }
 
 fn time(ms: f64) -> Result<i64, JsValue> {

@@ -6,4 +6,5 @@
 
 #[allow(unsafe_code, reason = "exporting a function under its own name is an unsafe attribute")]
 pub mod abi;
+mod block;
 mod js;

@@ -23,16 +23,18 @@ pub use stages::{Aggregation, AggregationOptions, Operation, Stage, Window, Wind
 /// The engine reads `source` (field names only), `time`, `stages` and `limits`; the rest is the host's.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "schema", schemars(default, deny_unknown_fields))]
+#[cfg_attr(feature = "schema", schemars(deny_unknown_fields))]
 pub struct PipelineSpec {
     /// Where events come from and which of their fields matter.
+    #[cfg_attr(feature = "schema", schemars(default))]
     pub source: Source,
     /// How event time moves.
+    #[cfg_attr(feature = "schema", schemars(default))]
     pub time: Time,
     /// What happens to the events, in order.
-    #[cfg_attr(feature = "schema", schemars(required))]
     pub stages: Vec<Stage>,
     /// Where rows go.
+    #[cfg_attr(feature = "schema", schemars(default))]
     pub sink: Sink,
     /// Where late events go; without it they go to the dead letters.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -41,6 +43,7 @@ pub struct PipelineSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dead_letter: Option<OutputPath>,
     /// How far things may grow.
+    #[cfg_attr(feature = "schema", schemars(default))]
     pub limits: Limits,
 }
 

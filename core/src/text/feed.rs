@@ -11,7 +11,7 @@ const BATCH_EVENTS: usize = 8_192;
 /// Reads text in the format of the pipeline's source and pushes what it reads, keeping all that has to wait: a line that is not whole yet, and events for
 /// which the engine had no room. Lines that are refused are counted in the engine's [`crate::Stats`].
 ///
-/// The engine's key ids are shared: a feed uses odd ones, its caller may use even ones.
+/// The engine's key ids are shared: a caller that defines some itself has the feed begin behind them, by [`Feed::begin_ids_at`].
 /// ```
 /// use stream_processor_core::{Engine, Options, PipelineSpec, Progress, text::Feed};
 ///
@@ -33,7 +33,9 @@ pub struct Feed {
     events: EventBuffer,
     /// The first event that is not pushed yet.
     next: usize,
-    /// The engine's ids of the events' keys.
+    /// The id of the first key.
+    first_id: u32,
+    /// The ids of the events' keys.
     ids: Vec<u32>,
 }
 
@@ -48,8 +50,14 @@ impl Feed {
             text: Vec::new(),
             events: EventBuffer::new(),
             next: 0,
+            first_id: 0,
             ids: Vec::new(),
         }
+    }
+
+    /// Gives keys ids from `first_id` on. To be called before any text is pushed.
+    pub fn begin_ids_at(&mut self, first_id: u32) {
+        self.first_id = first_id;
     }
 
     /// Whether all text was read and all events were pushed: a snapshot of the engine then tells all.
@@ -107,15 +115,15 @@ impl Feed {
         for rejection in self.events.rejections().iter().filter(|part| !part.continuation) {
             engine.count_rejected(rejection.reason);
         }
-        let odd = |id: &u32| 2 * id + 1;
+        let first_id = self.first_id;
         self.ids.clear();
-        self.ids.extend(self.events.keys().iter().map(odd));
+        self.ids.extend(self.events.keys().iter().map(|id| first_id + id));
         let keys = self.events.new_keys();
         if keys.ids.is_empty() {
             return Ok(());
         }
         // A dictionary that starts anew gives its ids new meanings, one by one: nothing has to be forgotten.
-        let ids: Vec<u32> = keys.ids.iter().map(odd).collect();
+        let ids: Vec<u32> = keys.ids.iter().map(|id| first_id + id).collect();
         let (offsets, bytes) = (keys.offsets, keys.bytes);
         engine.define_keys(&KeyDefinitions { reset: false, ids: &ids, offsets, bytes })
     }

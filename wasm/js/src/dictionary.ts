@@ -5,6 +5,12 @@ import type { Key, KeyIds } from "./types.js";
 /** Tells the module what ids mean: those of `keys`, a JSON array, count on from `first`. */
 type Define = (keys: string, first: number) => void;
 
+/** The keys of a batch: an id for each event, and what all of them are below. */
+export interface KeysOfBatch {
+  ids: Uint32Array;
+  bound: number;
+}
+
 /** Gives each key an id, and starts over once it knows `max` keys: results do not depend on it. */
 export class KeyDictionary {
   readonly #fields: readonly string[];
@@ -50,8 +56,13 @@ export class KeyDictionary {
     return id;
   }
 
+  /** Keys that have an id; ids are below. */
+  get size(): number {
+    return this.#ids.size;
+  }
+
   /** The ids here of keys that the caller has numbered by its own dictionary. */
-  idsOf({ ids, dictionary }: KeyIds): Uint32Array {
+  idsOf({ ids, dictionary }: KeyIds): KeysOfBatch {
     if (this.#mapped?.dictionary !== dictionary) this.#mapped = { dictionary, ids: [], same: true };
     const mapped = this.#mapped;
     for (let place = mapped.ids.length; place < dictionary.length; place += 1) {
@@ -59,8 +70,10 @@ export class KeyDictionary {
       mapped.same &&= id === place;
       mapped.ids.push(id);
     }
+    // Ids that pass unchanged are compared with the dictionary's length in the module, which is quicker.
+    if (mapped.same) return { ids, bound: dictionary.length };
     checkIds(ids, dictionary.length);
-    return mapped.same ? ids : ids.map((id) => mapped.ids[id] as number);
+    return { ids: ids.map((id) => mapped.ids[id] as number), bound: this.size };
   }
 
   /** Tells the module about the keys that are new. */

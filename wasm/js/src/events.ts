@@ -1,5 +1,5 @@
 /** From plain event objects to the columns that the module takes. */
-import type { KeyDictionary } from "./dictionary.js";
+import type { KeyDictionary, KeysOfBatch } from "./dictionary.js";
 import { describe, StreamProcessorError } from "./error.js";
 import type { InputSchema } from "./schema.js";
 import type { EventColumns, NumberColumn } from "./types.js";
@@ -7,8 +7,8 @@ import type { EventColumns, NumberColumn } from "./types.js";
 /** A batch as the module takes it. */
 export interface Batch {
   timestamps: Float64Array;
-  /** Empty where the pipeline names no key. */
-  ids: Uint32Array;
+  /** Without ids where the pipeline names no key. */
+  keys: KeysOfBatch;
   columns: Float64Array[];
 }
 
@@ -35,7 +35,9 @@ export function fromObjects(
   const keyed = schema.key.length > 0;
   return {
     timestamps: times(checked, schema, parseTimes),
-    ids: keyed ? Uint32Array.from(checked, (event, index) => keys.idOfFields(event, index)) : new Uint32Array(),
+    keys: keyed
+      ? numbered(Uint32Array.from(checked, (event, index) => keys.idOfFields(event, index)), keys)
+      : NO_KEYS,
     columns: schema.columns.map(({ name, required }) =>
       Float64Array.from(checked, (event, index) => number(event[name], name, required, index)),
     ),
@@ -99,21 +101,31 @@ export function fromColumns(batch: EventColumns, schema: InputSchema, keys: KeyD
     if (!required) return new Float64Array(events).fill(Number.NaN);
     throw new StreamProcessorError("column_count", `the column "${name}" is missing`, { field: name });
   });
-  return { timestamps, ids: keyIds(batch, schema, keys, events), columns };
+  return { timestamps, keys: keysOf(batch, schema, keys, events), columns };
 }
 
-function keyIds(batch: EventColumns, schema: InputSchema, keys: KeyDictionary, events: number): Uint32Array {
+const NO_KEYS: KeysOfBatch = { ids: new Uint32Array(), bound: 0 };
+
+function numbered(ids: Uint32Array, keys: KeyDictionary): KeysOfBatch {
+  return { ids, bound: keys.size };
+}
+
+function keysOf(batch: EventColumns, schema: InputSchema, keys: KeyDictionary, events: number): KeysOfBatch {
   const given = batch.keys;
   if (schema.key.length === 0) {
-    if (given === undefined) return new Uint32Array();
+    if (given === undefined) return NO_KEYS;
     throw new StreamProcessorError("keys_mismatch", "the batch has keys, but the pipeline names none", { field: "keys" });
   }
   if (given === undefined) {
     const message = `the batch has no keys, but the pipeline's key is ${schema.key.join(", ")}`;
     throw new StreamProcessorError("keys_mismatch", message, { field: "keys" });
   }
-  if ("dictionary" in given) return checkLength(keys.idsOf(given), "keys", events);
-  return checkLength(Uint32Array.from(given as readonly unknown[], (key, index) => keys.idOf(key, index)), "keys", events);
+  if ("dictionary" in given) {
+    checkLength(given.ids, "keys", events);
+    return keys.idsOf(given);
+  }
+  const ids = Uint32Array.from(given as readonly unknown[], (key, index) => keys.idOf(key, index));
+  return numbered(checkLength(ids, "keys", events), keys);
 }
 
 function numbers(column: NumberColumn): Float64Array {

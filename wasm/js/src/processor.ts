@@ -26,6 +26,7 @@ const DEFAULT_MAX_PENDING_ROWS = 1_000_000;
 export class StreamProcessor {
   readonly #raw: Processor;
   #generation: number;
+  readonly #memory: WebAssembly.Memory;
   readonly #schema: Schema;
   readonly #keys: KeyDictionary;
   readonly #maxPendingRows: number;
@@ -34,6 +35,7 @@ export class StreamProcessor {
   constructor(pipeline: PipelineSpec, options: ProcessorOptions = {}) {
     this.#generation = currentGeneration();
     this.#raw = this.#call(() => new Processor(JSON.stringify(pipeline) ?? "null", tableSeed()));
+    this.#memory = this.#call(() => this.#raw.memory()) as WebAssembly.Memory;
     this.#schema = JSON.parse(this.#call(() => this.#raw.schema())) as Schema;
     this.#keys = new KeyDictionary(this.#schema.input.key, this.#schema.max_dictionary_keys);
     this.#maxPendingRows = options.maxPendingRows ?? DEFAULT_MAX_PENDING_ROWS;
@@ -150,15 +152,30 @@ export class StreamProcessor {
 
   #pushBatch(collect: (keys: KeyDictionary) => Batch): void {
     this.#keys.makeRoom();
-    const { timestamps, ids, columns } = collect(this.#keys);
-    this.#keys.flush((keys, first) => this.#call(() => this.#raw.define_keys(keys, first)));
+    const { timestamps, keys, columns } = collect(this.#keys);
+    this.#keys.flush((fresh, first) => this.#call(() => this.#raw.define_keys(fresh, first)));
     let from = 0;
     do {
       const to = Math.min(from + BATCH_EVENTS, timestamps.length);
-      const part = columns.map((column) => column.subarray(from, to));
-      from += this.#call(() => this.#raw.push_columns(timestamps.subarray(from, to), ids.subarray(from, to), part));
+      this.#write(from, to, timestamps, keys.ids, columns);
+      from += this.#call(() => this.#raw.push_reserved(to - from, keys.bound));
       if (this.#raw.is_full()) this.#spill(from);
     } while (from < timestamps.length || this.#raw.is_full());
+  }
+
+  /** Writes events into the module's memory, where it takes them from without another copy. */
+  #write(from: number, to: number, timestamps: Float64Array, ids: Uint32Array, columns: Float64Array[]): void {
+    const events = to - from;
+    const address = this.#call(() => this.#raw.reserve(events));
+    // The buffer is another one after the memory has grown.
+    const { buffer } = this.#memory;
+    const columnBytes = Math.ceil(events / 8) * 64;
+    new Float64Array(buffer, address, events).set(timestamps.subarray(from, to));
+    columns.forEach((column, place) => {
+      new Float64Array(buffer, address + columnBytes * (1 + place), events).set(column.subarray(from, to));
+    });
+    const place = address + columnBytes * (1 + columns.length);
+    if (ids.length > 0) new Uint32Array(buffer, place, events).set(ids.subarray(from, to));
   }
 
   #pushText(text: string | Uint8Array | ArrayBuffer, format: "ndjson" | "csv"): void {

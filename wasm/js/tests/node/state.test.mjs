@@ -107,14 +107,14 @@ test("a trap costs all processors their state, says so, and leaves the package u
   const processor = new StreamProcessor(PIPELINE);
   processor.push(EVENTS.slice(0, 1000));
   const snapshot = processor.snapshot();
-  const { push_columns } = glue.Processor.prototype;
-  glue.Processor.prototype.push_columns = () => {
+  const { push_reserved } = glue.Processor.prototype;
+  glue.Processor.prototype.push_reserved = () => {
     throw new WebAssembly.RuntimeError("unreachable");
   };
   try {
     assert.throws(() => processor.push(EVENTS.slice(1000)), { code: "trapped" });
   } finally {
-    glue.Processor.prototype.push_columns = push_columns;
+    glue.Processor.prototype.push_reserved = push_reserved;
   }
   assert.throws(() => processor.drain(), { code: "trapped" });
   processor.dispose();
