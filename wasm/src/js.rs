@@ -12,7 +12,8 @@ use stream_processor_core::time::{
 use stream_processor_core::watermark::{END_OF_TIME, NO_WATERMARK};
 use stream_processor_core::wire::{Block, decode_rows, encode_rows};
 use stream_processor_core::{
-    Batch, Column, Engine, Error, KeyColumn, Options, PipelineSpec, Progress, RowColumn, Rows,
+    Batch, Column, Engine, Error, KeyColumn, Options, PipelineSpec, Progress, RejectReason,
+    RowColumn, Rows,
 };
 use wasm_bindgen::prelude::*;
 
@@ -168,6 +169,13 @@ impl Processor {
         let pushed = pushed.map_err(|error| thrown(&error))?;
         self.full = pushed.full;
         Ok(pushed.consumed)
+    }
+
+    /// Counts an event that JavaScript has refused, by the name of the reason.
+    pub fn count_rejected(&mut self, reason: &str) {
+        if let Some(reason) = RejectReason::ALL.iter().find(|known| known.name() == reason) {
+            self.engine.count_rejected(*reason);
+        }
     }
 
     /// The times that `lines` of RFC 3339 text name, in milliseconds; NaN for a line that is no time.
@@ -348,7 +356,8 @@ fn stride(events: usize) -> usize {
 fn unknown_key(ids: &[u32], bound: u32) -> JsValue {
     let event = ids.iter().position(|id| *id >= bound).unwrap_or(0);
     let id = ids.get(event).copied().unwrap_or(bound);
-    let what = format!("key {id} of event {event} is beyond the dictionary, which has {bound} keys");
+    let what =
+        format!("key {id} of event {event} is beyond the dictionary, which has {bound} keys");
     coded("unknown_key_id", &what).into()
 }
 

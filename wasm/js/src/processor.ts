@@ -2,9 +2,10 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import { KeyDictionary } from "./dictionary.js";
 import { StreamProcessorError } from "./error.js";
-import { type Batch, fromColumns, fromObjects } from "./events.js";
+import { type Batch, fromColumns } from "./events.js";
 import { Processor } from "./glue.js";
 import { currentGeneration, DISPOSED, guarded } from "./load.js";
+import { fromObjects } from "./objects.js";
 import type { PipelineSpec } from "./pipeline.js";
 import { appendRows, type RowChunk } from "./rows.js";
 import type { Schema } from "./schema.js";
@@ -30,6 +31,7 @@ export class StreamProcessor {
   readonly #schema: Schema;
   readonly #keys: KeyDictionary;
   readonly #maxPendingRows: number;
+  readonly #onReject: ProcessorOptions["onReject"];
 
   /** Throws `invalid_pipeline`, with the path of the field and what would be right. */
   constructor(pipeline: PipelineSpec, options: ProcessorOptions = {}) {
@@ -39,6 +41,7 @@ export class StreamProcessor {
     this.#schema = JSON.parse(this.#call(() => this.#raw.schema())) as Schema;
     this.#keys = new KeyDictionary(this.#schema.input.key, this.#schema.max_dictionary_keys);
     this.#maxPendingRows = options.maxPendingRows ?? DEFAULT_MAX_PENDING_ROWS;
+    this.#onReject = options.onReject;
   }
 
   /** A processor that goes on from a snapshot of the same pipeline, wherever that was taken. */
@@ -55,14 +58,20 @@ export class StreamProcessor {
 
   /**
    * Takes an event, or several in their order, by the field names of the pipeline's `source`. The time may be a Number in
-   * `timestamp_unit`, RFC 3339 text or a Date. An event that does not fit is the error `invalid_event`, and then none of
-   * the call is taken. Many events in one call are much cheaper than a call for each.
+   * `timestamp_unit`, RFC 3339 text or a Date. An event that does not fit is rejected: counted in {@link stats} by its
+   * reason, and told to `onReject`; the others are taken. Many events in one call are much cheaper than a call for each.
    */
   push(events: object | Iterable<object>): void {
     const list = Array.isArray(events) ? events : isIterable(events) ? [...events] : [events];
-    this.#pushBatch((keys) =>
-      fromObjects(list, this.#schema.input, keys, (lines) => this.#call(() => this.#raw.parse_times(lines))),
-    );
+    const parseTimes = (lines: string) => this.#call(() => this.#raw.parse_times(lines));
+    this.#pushBatch((keys) => {
+      const { batch, rejections } = fromObjects(list, this.#schema.input, keys, parseTimes);
+      for (const rejection of rejections) {
+        this.#call(() => this.#raw.count_rejected(rejection.reason));
+        this.#onReject?.(rejection);
+      }
+      return batch;
+    });
   }
 
   /** Takes events as columns, the fastest way. Events that the pipeline refuses are counted in {@link stats}. */

@@ -38,6 +38,27 @@ export interface ProcessorOptions {
    * stop with the error `results_full`, which says in `consumed` how much they have taken; nothing is lost.
    */
   readonly maxPendingRows?: number;
+  /** Is told of each event that `push` did not take. They are counted in any case. */
+  readonly onReject?: (rejection: Rejection) => void;
+}
+
+/** Why an event was refused: the names are those of the command line and of dead letters. */
+export type RejectReason =
+  | "missing_field"
+  | "wrong_type"
+  | "invalid_timestamp"
+  | "timestamp_out_of_range"
+  | "non_finite";
+
+/** An event that does not fit the pipeline. */
+export interface Rejection {
+  readonly event: object;
+  /** The event's place among those of the call. */
+  readonly index: number;
+  readonly reason: RejectReason;
+  readonly field: string;
+  /** What is wrong and what would be right. */
+  readonly message: string;
 }
 
 /** What a processor has seen and done, in numbers of events and rows. */

@@ -26,32 +26,46 @@ test("a wrong pipeline names the field's path and what would be right", () => {
   fails(() => new StreamProcessor(undefined), "invalid_pipeline", []);
 });
 
-test("an event that does not fit names its field, and nothing of the call is taken", () => {
+test("an event that does not fit is rejected by its reason, and the others of the call are taken", () => {
   const good = { ts: 0, service: "a", latency: 1 };
   const wrongs = [
-    [{ ...good, latency: "12" }, "latency", ["event 1", "finite number", 'the text "12"']],
-    [{ ...good, latency: undefined }, "latency", ["missing"]],
-    [{ ...good, latency: Number.NaN }, "latency", ["NaN"]],
-    [{ ...good, latency: Number.POSITIVE_INFINITY }, "latency", ["Infinity"]],
-    [{ ...good, service: null }, "service", ["null", "a boolean"]],
-    [{ ...good, service: { a: 1 } }, "service", ["an object"]],
-    [{ ...good, service: Number.NaN }, "service", ["NaN"]],
-    [{ ...good, service: "\ud800" }, "service", ["surrogate"]],
-    [{ ...good, ts: "yesterday" }, "ts", ["RFC 3339", "yesterday"]],
-    [{ ...good, ts: "2024-01-01\n" }, "ts", ["RFC 3339"]],
-    [{ ...good, ts: 9e15 }, "ts", ["275760"]],
-    [{ ...good, ts: new Date(Number.NaN) }, "ts", ["an object"]],
-    [{ ...good, ts: 5n }, "ts", ["a bigint"]],
-    [{ latency: 1, service: "a" }, "ts", ["missing"]],
-    [7, undefined, ["event 1", "an object", "7"]],
+    [{ ...good, latency: "12" }, "latency", "wrong_type", ["event 1", "finite number", 'the text "12"']],
+    [{ ...good, latency: undefined }, "latency", "missing_field", ["missing"]],
+    [{ ...good, latency: Number.NaN }, "latency", "missing_field", ["NaN"]],
+    [{ ...good, latency: Number.POSITIVE_INFINITY }, "latency", "non_finite", ["Infinity"]],
+    [{ ...good, service: null }, "service", "missing_field", ["null", "a boolean"]],
+    [{ ...good, service: { a: 1 } }, "service", "wrong_type", ["an object"]],
+    [{ ...good, service: Number.NaN }, "service", "non_finite", ["NaN"]],
+    [{ ...good, service: "\ud800" }, "service", "wrong_type", ["text"]],
+    [{ ...good, ts: "yesterday" }, "ts", "invalid_timestamp", ["RFC 3339", "yesterday"]],
+    [{ ...good, ts: "2024-01-01\n" }, "ts", "invalid_timestamp", ["RFC 3339"]],
+    [{ ...good, ts: 9e15 }, "ts", "timestamp_out_of_range", ["275760"]],
+    [{ ...good, ts: new Date(Number.NaN) }, "ts", "invalid_timestamp", ["an object"]],
+    [{ ...good, ts: 5n }, "ts", "wrong_type", ["a bigint"]],
+    [{ latency: 1, service: "a" }, "ts", "missing_field", ["missing"]],
+    [{ ts: true, service: null, latency: "1" }, "ts", "wrong_type", ["true"]],
   ];
-  const processor = new StreamProcessor(PIPELINE);
-  for (const [wrong, field, words] of wrongs) {
-    fails(() => processor.push([good, wrong]), "invalid_event", words, { field, index: 1 });
+  const rejections = [];
+  const processor = new StreamProcessor(PIPELINE, { onReject: (rejection) => rejections.push(rejection) });
+  for (const [wrong, field, reason, words] of wrongs) {
+    processor.push([good, wrong, good]);
+    const rejection = rejections.pop();
+    assert.equal(rejections.length, 0);
+    assert.equal(rejection.event, wrong);
+    assert.deepEqual([rejection.index, rejection.field, rejection.reason], [1, field, reason]);
+    for (const word of words) assert.ok(rejection.message.includes(word), rejection.message);
   }
+  const { events, rejected, rejected_by_reason } = processor.stats();
+  assert.deepEqual([events, rejected], [2 * wrongs.length, wrongs.length]);
+  const count = (wanted) => wrongs.filter(([, , reason]) => reason === wanted).length;
+  for (const { reason, count: counted } of rejected_by_reason) assert.equal(counted, count(reason), reason);
+});
+
+test("something else than an object is a mistake of the program", () => {
+  const processor = new StreamProcessor(PIPELINE);
+  const good = { ts: 0, service: "a", latency: 1 };
+  fails(() => processor.push([good, 7]), "invalid_event", ["event 1", "an object", "7"], { index: 1 });
   assert.equal(processor.stats().events, 0);
-  processor.push(good);
-  assert.equal(processor.stats().events, 1);
 });
 
 test("columns of the wrong shape name the column", () => {

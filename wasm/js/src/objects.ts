@@ -1,0 +1,147 @@
+/** From plain event objects to the columns that the module takes; those that do not fit are rejected one by one. */
+import type { KeyDictionary } from "./dictionary.js";
+import { describe, StreamProcessorError } from "./error.js";
+import { type Batch, NO_KEYS, numbered } from "./events.js";
+import type { InputSchema } from "./schema.js";
+import type { Rejection, RejectReason } from "./types.js";
+
+/** Reads times that are text: milliseconds, NaN for what is no time. One call for all of them. */
+export type ParseTimes = (lines: string) => Float64Array;
+
+/** Milliseconds of a Number in each unit; a division loses nothing where a multiplication by 0.001 would. */
+const TO_MS = { s: (n: number) => n * 1e3, ms: (n: number) => n, us: (n: number) => n / 1e3, ns: (n: number) => n / 1e6 };
+
+const MAX_MS = 8.64e15;
+
+type Event = Readonly<Record<string, unknown>>;
+
+/** What is wrong with a field. */
+interface Fault {
+  reason: RejectReason;
+  field: string;
+  /** What would be right. */
+  expected: string;
+  value: unknown;
+}
+
+/** The columns of the events that fit, and why the others do not, by the rules of the reader of text. */
+export function fromObjects(
+  events: readonly unknown[],
+  schema: InputSchema,
+  keys: KeyDictionary,
+  parseTimes: ParseTimes,
+): { batch: Batch; rejections: Rejection[] } {
+  const { times, faults } = timesOf(checked(events), schema, parseTimes);
+  const timestamps = new Float64Array(events.length);
+  const keyed = schema.key.length > 0;
+  const ids = new Uint32Array(keyed ? events.length : 0);
+  const columns = schema.columns.map(() => new Float64Array(events.length));
+  let taken = 0;
+  (events as readonly Event[]).forEach((event, index) => {
+    const fault = faults.get(index) ?? faultOfFields(event, schema);
+    if (fault !== undefined) {
+      faults.set(index, fault);
+      return;
+    }
+    timestamps[taken] = times[index] as number;
+    if (keyed) ids[taken] = keys.idOfFields(event, index);
+    schema.columns.forEach(({ name }, place) => {
+      (columns[place] as Float64Array)[taken] = (event[name] as number | null | undefined) ?? Number.NaN;
+    });
+    taken += 1;
+  });
+  const batch = {
+    timestamps: timestamps.subarray(0, taken),
+    keys: keyed ? numbered(ids.subarray(0, taken), keys) : NO_KEYS,
+    columns: columns.map((column) => column.subarray(0, taken)),
+  };
+  const inOrder = [...faults].sort(([a], [b]) => a - b);
+  return { batch, rejections: inOrder.map(([index, fault]) => rejection(events[index] as object, index, fault)) };
+}
+
+/** Something else than an object is no event at all, but a mistake of the program. */
+function checked(events: readonly unknown[]): readonly Event[] {
+  events.forEach((event, index) => {
+    if (typeof event === "object" && event !== null) return;
+    throw new StreamProcessorError("invalid_event", `event ${index} must be an object, but is ${describe(event)}`, { index });
+  });
+  return events as readonly Event[];
+}
+
+function rejection(event: object, index: number, { reason, field, expected, value }: Fault): Rejection {
+  const message = `event ${index}: the field "${field}" must be ${expected}, but is ${describe(value)}`;
+  return { event, index, reason, field, message };
+}
+
+/** The time of each event in milliseconds, and what is wrong with those that have none. */
+function timesOf(
+  events: readonly Event[],
+  schema: InputSchema,
+  parseTimes: ParseTimes,
+): { times: Float64Array; faults: Map<number, Fault> } {
+  const toMs = TO_MS[schema.timestamp_unit];
+  const texts: string[] = [];
+  const places: number[] = [];
+  const faults = new Map<number, Fault>();
+  const times = Float64Array.from(events, (event, index) => {
+    const time = event[schema.timestamp];
+    if (typeof time === "number") return toMs(time);
+    if (time instanceof Date) return time.getTime();
+    if (typeof time === "string") {
+      texts.push(time.includes("\n") ? "" : time);
+      places.push(index);
+    } else {
+      faults.set(index, timeFault(schema, time, missing(time) ? "missing_field" : "wrong_type"));
+    }
+    return 0;
+  });
+  if (texts.length > 0) {
+    const parsed = parseTimes(texts.join("\n"));
+    places.forEach((place, nth) => {
+      times[place] = parsed[nth] ?? Number.NaN;
+    });
+  }
+  times.forEach((ms, index) => {
+    if (Math.abs(ms) <= MAX_MS) return;
+    const reason = Number.isNaN(ms) ? "invalid_timestamp" : "timestamp_out_of_range";
+    faults.set(index, timeFault(schema, events[index]?.[schema.timestamp], reason));
+  });
+  return { times, faults };
+}
+
+function timeFault(schema: InputSchema, value: unknown, reason: RejectReason): Fault {
+  const expected = "an RFC 3339 text, a Date or a Number between the years -271821 and 275760";
+  return { reason, field: schema.timestamp, expected, value };
+}
+
+/** What is wrong with the key or a column of an event. */
+function faultOfFields(event: Event, schema: InputSchema): Fault | undefined {
+  for (const field of schema.key) {
+    const reason = keyFault(event[field]);
+    if (reason === undefined) continue;
+    return { reason, field, expected: "a text, a finite number or a boolean", value: event[field] };
+  }
+  for (const { name, required } of schema.columns) {
+    const reason = columnFault(event[name], required);
+    if (reason === undefined) continue;
+    return { reason, field: name, expected: "a finite number", value: event[name] };
+  }
+  return undefined;
+}
+
+function keyFault(value: unknown): RejectReason | undefined {
+  if (typeof value === "string") return /\p{Surrogate}/u.test(value) ? "wrong_type" : undefined;
+  if (typeof value === "number") return Number.isFinite(value) ? undefined : "non_finite";
+  if (typeof value === "boolean") return undefined;
+  return missing(value) ? "missing_field" : "wrong_type";
+}
+
+function columnFault(value: unknown, required: boolean): RejectReason | undefined {
+  if (typeof value === "number" && !Number.isNaN(value)) return Number.isFinite(value) ? undefined : "non_finite";
+  if (missing(value) || Number.isNaN(value)) return required ? "missing_field" : undefined;
+  return "wrong_type";
+}
+
+function missing(value: unknown): boolean {
+  return value === undefined || value === null;
+}
