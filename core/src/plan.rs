@@ -45,6 +45,8 @@ pub(crate) struct WindowOutput {
     pub(crate) op: Operation,
     /// The place in [`WindowPlan::fields`]; `None` counts events.
     pub(crate) field: Option<usize>,
+    /// For the moments: whether the values are all there are.
+    pub(crate) population: bool,
 }
 
 impl StagePlan {
@@ -237,7 +239,12 @@ fn window_plan(
                 fields.len() - 1
             }
         });
-        outputs.push(WindowOutput { op: aggregation.op, field });
+        check_options(&path, aggregation)?;
+        outputs.push(WindowOutput {
+            op: aggregation.op,
+            field,
+            population: aggregation.population,
+        });
         let name = column_name(
             aggregation,
             window.field.as_deref(),
@@ -270,6 +277,16 @@ fn window_plan(
     };
     let default = (columns.len() == 3).then_some(2);
     Ok((plan, Columns { columns, default, open: false }))
+}
+
+/// That the options of `aggregation` mean something to its operation.
+fn check_options(path: &str, aggregation: &Aggregation) -> Result<(), SpecError> {
+    let op = aggregation.op;
+    if aggregation.population && !matches!(op, Operation::Variance | Operation::Stddev) {
+        let message = format!("`{op}` has no population: only `variance` and `stddev` have");
+        return Err(SpecError::new(format!("{path}.population"), message));
+    }
+    Ok(())
 }
 
 /// The column that `aggregation` reads; `None`: it counts events.

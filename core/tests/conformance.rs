@@ -1,5 +1,6 @@
 //! The vectors of tests/vectors, natively: text in, text out, byte for byte what they expect.
 #![cfg(feature = "text")]
+#![allow(clippy::disallowed_methods, reason = "a test reads the vectors from their files")]
 
 use std::path::{Path, PathBuf};
 
