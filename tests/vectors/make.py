@@ -88,6 +88,18 @@ def variance(values, population=False):
     return squares / divisor if divisor > 0 else None
 
 
+def percentile(percent, values):
+    """The linear rule of numpy. `values` are all there are, so this is what every engine gives of small groups."""
+    ordered = sorted(value + 0.0 for value in values)
+    place = (len(ordered) - 1) * (percent / 100)
+    low = min(math.floor(place), len(ordered) - 1)
+    high = min(low + 1, len(ordered) - 1)
+    fraction, difference = place - low, ordered[high] - ordered[low]
+    if fraction >= 0.5:
+        return ordered[high] - difference * (1 - fraction)
+    return ordered[low] + difference * fraction
+
+
 def aggregate(entry, events):
     """`events` are pairs of time and value, in the order of the stream, none of them missing."""
     op = entry["op"]
@@ -108,6 +120,8 @@ def aggregate(entry, events):
     if op in ("first", "last"):
         ordered = sorted(events, key=lambda event: event[0])
         return ordered[0][1] if op == "first" else ordered[-1][1]
+    if re.fullmatch(r"p[0-9.]+", op):
+        return percentile(float(op[1:]), values)
     return {"min": min, "max": max}[op](values)
 
 
@@ -305,6 +319,16 @@ def main():
                                      "range", "first", "last"])]},
           [{**event, "latency": 1e9 + event["latency"] if at % 3 else event["latency"] * 1e-5 ** (at % 7)}
            for at, event in enumerate(tied(stream(120, keys=2, jitter=9000)))])
+    exact = [{"op": op, "engine": "exact"} for op in ("p0", "p25", "p50", "p99.9", "p100")]
+    write("percentiles", "Groups of up to 512 values: every engine gives what a sorted list gives, with fewer and with many",
+          {"source": base, "time": {"max_out_of_orderness": "2s"},
+           "stages": [window("7s", ["count", "p50", "p95", "p99", "p99.9", "p12.345678",
+                                    *[{**entry, "name": "exact_" + entry["op"]} for entry in exact]])]},
+          stream(500, keys=3, step=90, jitter=2000) + stream(400, keys=1, step=15, start=1_700_000_100_000))
+    write("percentiles_exact", "The exact engine over more values than a sketch keeps, of both signs",
+          {"source": base, "time": {"max_out_of_orderness": "unbounded"},
+           "stages": [window("1d", ["count", *exact])]},
+          [{**event, "latency": event["latency"] - 300} for event in stream(1500, keys=2)])
     write("times", "Times as text with and without a zone and as numbers of seconds",
           {"source": {"timestamp": "at", "timestamp_unit": "s"}, "time": {"max_out_of_orderness": "unbounded"},
            "stages": [window("250ms", ["count"])]},

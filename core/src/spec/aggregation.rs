@@ -5,6 +5,8 @@ use core::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::percentile::{Percentile, PercentileEngine};
+
 /// One aggregation: its name alone (`"avg"`), or `{ op = "max", field = "bytes", name = "peak" }`.
 ///
 /// Make one of an [`Operation`] and set what differs, as options may be added.
@@ -19,6 +21,8 @@ pub struct Aggregation {
     pub name: Option<String>,
     /// For `variance` and `stddev`: whether the values are all there are (n), not a sample of them (n − 1).
     pub population: bool,
+    /// For percentiles: how they are computed; absent: by the sketch.
+    pub engine: Option<PercentileEngine>,
 }
 
 /// What an aggregation computes. Missing values are skipped.
@@ -45,11 +49,13 @@ pub enum Operation {
     First,
     /// The value of the latest event; of several at one time, the one that came last.
     Last,
+    /// The value that this share of the values does not exceed, linear between two of them.
+    Percentile(Percentile),
 }
 
 impl Operation {
-    /// Every operation.
-    pub const ALL: [Self; 10] = [
+    /// Every operation but the percentiles.
+    const NAMED: [Self; 10] = [
         Self::Count,
         Self::Sum,
         Self::Avg,
@@ -62,49 +68,61 @@ impl Operation {
         Self::Last,
     ];
 
-    /// The name in pipelines and rows.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Count => "count",
-            Self::Sum => "sum",
-            Self::Avg => "avg",
-            Self::Min => "min",
-            Self::Max => "max",
-            Self::Range => "range",
-            Self::Variance => "variance",
-            Self::Stddev => "stddev",
-            Self::First => "first",
-            Self::Last => "last",
-        }
-    }
+    /// The names in pipelines and rows; `p<any>` stands for every other percentile.
+    pub const NAMES: [&str; 14] = [
+        "count", "sum", "avg", "min", "max", "range", "variance", "stddev", "first", "last", "p50",
+        "p95", "p99", "p<any>",
+    ];
 }
 
 impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+        if let Self::Percentile(percentile) = self {
+            return write!(f, "p{percentile}");
+        }
+        let mut named = Self::NAMED.iter().zip(Self::NAMES);
+        f.write_str(named.find(|(known, _)| *known == self).map_or("", |(_, name)| name))
     }
 }
 
 /// A name that is no operation.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown aggregation `{found}`, {}", super::decode::expected(found, &Operation::ALL.map(Operation::name)))]
 pub struct UnknownOperation {
     found: String,
+}
+
+impl fmt::Display for UnknownOperation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let found = &self.found;
+        write!(f, "unknown aggregation `{found}`")?;
+        if found
+            .strip_prefix('p')
+            .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+        {
+            return f.write_str(
+                ": percentiles are p0 to p100, with at most six decimals, such as p99.9",
+            );
+        }
+        write!(f, ", {}", super::decode::expected(found, &Operation::NAMES))
+    }
 }
 
 impl FromStr for Operation {
     type Err = UnknownOperation;
 
     fn from_str(name: &str) -> Result<Self, UnknownOperation> {
-        let known = Self::ALL.into_iter().find(|operation| operation.name() == name);
-        known.ok_or_else(|| UnknownOperation { found: name.to_owned() })
+        let mut named = Self::NAMED.into_iter().zip(Self::NAMES);
+        if let Some((operation, _)) = named.find(|(_, known)| *known == name) {
+            return Ok(operation);
+        }
+        let percentile = name.strip_prefix('p').and_then(|number| number.parse().ok());
+        percentile.map(Self::Percentile).ok_or_else(|| UnknownOperation { found: name.to_owned() })
     }
 }
 
 impl Serialize for Operation {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.name())
+        serializer.collect_str(self)
     }
 }
 
@@ -127,11 +145,13 @@ pub struct AggregationOptions {
     name: Option<String>,
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     population: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    engine: Option<PercentileEngine>,
 }
 
 impl From<Operation> for Aggregation {
     fn from(op: Operation) -> Self {
-        Self { op, field: None, name: None, population: false }
+        Self { op, field: None, name: None, population: false, engine: None }
     }
 }
 
@@ -140,8 +160,8 @@ impl Serialize for Aggregation {
         if *self == Self::from(self.op) {
             return self.op.serialize(serializer);
         }
-        let Self { op, field, name, population } = self.clone();
-        AggregationOptions { op, field, name, population }.serialize(serializer)
+        let Self { op, field, name, population, engine } = self.clone();
+        AggregationOptions { op, field, name, population, engine }.serialize(serializer)
     }
 }
 
@@ -152,7 +172,7 @@ impl<'de> Deserialize<'de> for Aggregation {
             type Value = Aggregation;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("the name of an aggregation, or a table with `op`, `field` and `name`")
+                f.write_str("the name of an aggregation, or a table with `op` and, if need be, `field`, `name` and options")
             }
 
             fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Aggregation, E> {
@@ -164,9 +184,9 @@ impl<'de> Deserialize<'de> for Aggregation {
                 map: A,
             ) -> Result<Aggregation, A::Error> {
                 let table = serde::de::value::MapAccessDeserializer::new(map);
-                let AggregationOptions { op, field, name, population } =
+                let AggregationOptions { op, field, name, population, engine } =
                     AggregationOptions::deserialize(table)?;
-                Ok(Aggregation { op, field, name, population })
+                Ok(Aggregation { op, field, name, population, engine })
             }
         }
         deserializer.deserialize_any(Visitor)
@@ -180,8 +200,16 @@ impl schemars::JsonSchema for Operation {
     }
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        let names = Self::ALL.map(Self::name);
-        schemars::json_schema!({ "type": "string", "enum": names })
+        let [names @ .., _] = Self::NAMES;
+        schemars::json_schema!({ "anyOf": [
+            { "type": "string", "enum": names },
+            {
+                "type": "string",
+                "description": "Any percentile, p0 to p100.",
+                "pattern": format!("^p{}$", Percentile::PATTERN),
+                "tsType": "`p${number}`",
+            },
+        ] })
     }
 }
 
@@ -195,5 +223,43 @@ impl schemars::JsonSchema for Aggregation {
         let name = generator.subschema_for::<Operation>();
         let table = generator.subschema_for::<AggregationOptions>();
         schemars::json_schema!({ "anyOf": [name, table] })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_read_back() {
+        for name in &Operation::NAMES[..13] {
+            assert_eq!(name.parse::<Operation>().unwrap().to_string(), *name);
+        }
+        assert_eq!("p99.90".parse::<Operation>().unwrap().to_string(), "p99.9");
+    }
+
+    #[test]
+    fn unknown_names_are_answered_with_what_would_be_right() {
+        let error = |name: &str| name.parse::<Operation>().unwrap_err().to_string();
+        assert_eq!(
+            error("p101"),
+            "unknown aggregation `p101`: percentiles are p0 to p100, with at most six decimals, such as p99.9"
+        );
+        assert!(error("stdev").starts_with("unknown aggregation `stdev`, did you mean `stddev`?"));
+        assert!(error("median").ends_with("p50, p95, p99, p<any>"), "{}", error("median"));
+    }
+
+    #[test]
+    fn options_read_back_and_unknown_ones_are_errors() {
+        for text in [
+            r#""p95""#,
+            r#"{"op":"p95","engine":"exact"}"#,
+            r#"{"op":"stddev","name":"s","population":true}"#,
+        ] {
+            let aggregation: Aggregation = serde_json::from_str(text).unwrap();
+            assert_eq!(serde_json::to_string(&aggregation).unwrap(), text);
+        }
+        let error = serde_json::from_str::<Aggregation>(r#"{"op":"p95","engine":"tdigest"}"#);
+        assert!(error.unwrap_err().to_string().contains("`tdigest`"));
     }
 }

@@ -4,6 +4,7 @@ mod aggregation;
 mod decode;
 mod duration;
 mod limits;
+mod percentile;
 mod sections;
 mod stages;
 #[cfg(feature = "toml")]
@@ -17,6 +18,7 @@ pub use decode::SpecError;
 pub(crate) use decode::expected;
 pub use duration::{Duration, DurationError, MAX_DURATION_US, OutOfOrderness};
 pub use limits::Limits;
+pub use percentile::{Percentile, PercentileEngine, PercentileError};
 pub use sections::{Format, Names, OutputPath, Sink, SinkType, Source, SourceType, Time};
 pub use stages::{Stage, Window, WindowKind};
 

@@ -2,16 +2,19 @@
 
 mod ends;
 mod moments;
+mod percentile;
 mod summary;
 
 use self::ends::Ends;
 use self::moments::Moments;
+use self::percentile::Percentiles;
 use self::summary::Summaries;
 use crate::error::SnapshotError;
 use crate::frame::Order;
 use crate::plan::{WindowOutput, WindowPlan};
 use crate::snapshot::{SectionReader, SectionWriter};
-use crate::spec::Operation;
+use crate::spec::{Operation, PercentileEngine};
+use crate::stats::StageStats;
 
 /// The accumulators of all open windows.
 pub(super) struct Accumulators {
@@ -28,6 +31,8 @@ struct Field {
     moments: Option<Moments>,
     first: Option<Ends<false>>,
     last: Option<Ends<true>>,
+    sketch: Option<Percentiles>,
+    exact: Option<Percentiles>,
 }
 
 impl Accumulators {
@@ -35,7 +40,7 @@ impl Accumulators {
         let counts_events = plan.outputs.iter().any(|output| output.field.is_none());
         let fields = (0..plan.fields.len()).map(|field| {
             let of_field = |output: &&WindowOutput| output.field == Some(field);
-            Field::new(plan.outputs.iter().filter(of_field))
+            Field::new(plan.outputs.iter().filter(of_field), plan.max_values)
         });
         Self {
             outputs: plan.outputs.clone(),
@@ -72,7 +77,28 @@ impl Accumulators {
         }
     }
 
-    /// The value of output `output` for `slot`.
+    /// Whether it keeps values for percentiles.
+    pub(super) fn keeps_values(&self) -> bool {
+        self.fields.iter().any(|field| field.percentiles().next().is_some())
+    }
+
+    /// Makes `slots` ready for [`Accumulators::result`]; nothing is added to them any more.
+    pub(super) fn seal(&mut self, slots: &[u32], stats: &mut StageStats) {
+        for percentiles in self.fields.iter_mut().flat_map(Field::percentiles_mut) {
+            percentiles.seal(slots, stats);
+        }
+    }
+
+    /// Gives back the memory of `slots`.
+    pub(super) fn release(&mut self, slots: &[u32]) {
+        for percentiles in self.fields.iter_mut().flat_map(Field::percentiles_mut) {
+            for slot in slots {
+                percentiles.reset(*slot as usize);
+            }
+        }
+    }
+
+    /// The value of output `output` for `slot`, which is sealed.
     pub(super) fn result(&self, output: usize, slot: u32) -> f64 {
         let slot = slot as usize;
         let Some(output) = self.outputs.get(output) else { return f64::NAN };
@@ -114,14 +140,28 @@ impl Accumulators {
 
 impl Field {
     /// What `outputs` need.
-    fn new<'a>(outputs: impl Iterator<Item = &'a WindowOutput> + Clone) -> Self {
+    fn new<'a>(outputs: impl Iterator<Item = &'a WindowOutput> + Clone, max_values: u32) -> Self {
         let any = |serves: fn(Operation) -> bool| outputs.clone().any(|output| serves(output.op));
+        let percentiles = |engine| {
+            let is = |output: &WindowOutput| matches!(output.op, Operation::Percentile(_));
+            outputs.clone().any(|output| is(output) && output.engine == engine)
+        };
         Self {
             summaries: any(Summaries::serve).then(Summaries::default),
             moments: any(Moments::serve).then(Moments::default),
             first: any(|op| op == Operation::First).then(Ends::default),
             last: any(|op| op == Operation::Last).then(Ends::default),
+            sketch: percentiles(PercentileEngine::Sketch).then(Percentiles::sketch),
+            exact: percentiles(PercentileEngine::Exact).then(|| Percentiles::exact(max_values)),
         }
+    }
+
+    fn percentiles(&self) -> impl Iterator<Item = &Percentiles> {
+        self.sketch.iter().chain(&self.exact)
+    }
+
+    fn percentiles_mut(&mut self) -> impl Iterator<Item = &mut Percentiles> {
+        self.sketch.iter_mut().chain(&mut self.exact)
     }
 
     fn reset(&mut self, slot: usize) {
@@ -136,6 +176,9 @@ impl Field {
         }
         if let Some(last) = &mut self.last {
             last.reset(slot);
+        }
+        for percentiles in self.percentiles_mut() {
+            percentiles.reset(slot);
         }
     }
 
@@ -152,6 +195,9 @@ impl Field {
         if let Some(last) = &mut self.last {
             last.add(slots, values, order);
         }
+        for percentiles in self.percentiles_mut() {
+            percentiles.add(slots, values);
+        }
     }
 
     fn result(&self, slot: usize, output: &WindowOutput) -> f64 {
@@ -161,6 +207,13 @@ impl Field {
             }
             Operation::First => self.first.as_ref().map(|list| list.result(slot)),
             Operation::Last => self.last.as_ref().map(|list| list.result(slot)),
+            Operation::Percentile(percentile) => {
+                let engine = match output.engine {
+                    PercentileEngine::Sketch => &self.sketch,
+                    PercentileEngine::Exact => &self.exact,
+                };
+                engine.as_ref().map(|list| list.result(slot, percentile))
+            }
             op => self.summaries.as_ref().map(|list| list.result(slot, op)),
         };
         found.unwrap_or(f64::NAN)
@@ -179,6 +232,9 @@ impl Field {
         if let Some(last) = &self.last {
             last.save(slots, writer);
         }
+        for percentiles in self.percentiles() {
+            percentiles.save(slots, writer);
+        }
     }
 
     fn load(&mut self, slots: &[u32], reader: &mut SectionReader<'_>) -> Result<(), SnapshotError> {
@@ -194,7 +250,7 @@ impl Field {
         if let Some(last) = &mut self.last {
             last.load(slots, reader)?;
         }
-        Ok(())
+        self.percentiles_mut().try_for_each(|percentiles| percentiles.load(slots, reader))
     }
 }
 
