@@ -41,6 +41,21 @@ impl<'a> Events<'a> {
             _ => &[],
         }
     }
+
+    /// Where the events of `range` stand in time and in the stream.
+    pub(crate) fn order(&self, range: Range<usize>) -> Order<'a> {
+        Order {
+            ordinals: self.ordinals.skip(range.start),
+            timestamps: self.timestamps.get(range).unwrap_or_default(),
+        }
+    }
+}
+
+/// What orders events: time first, then the place in the stream.
+#[derive(Clone, Copy)]
+pub(crate) struct Order<'a> {
+    pub(crate) timestamps: &'a [i64],
+    pub(crate) ordinals: Ordinals<'a>,
 }
 
 /// The places of events in the stream.
@@ -51,6 +66,14 @@ pub(crate) enum Ordinals<'a> {
 }
 
 impl Ordinals<'_> {
+    /// Those from `event` on.
+    pub(crate) fn skip(self, event: usize) -> Self {
+        match self {
+            Self::From(first) => Self::From(first.saturating_add(event as u64)),
+            Self::Listed(ordinals) => Self::Listed(ordinals.get(event..).unwrap_or_default()),
+        }
+    }
+
     pub(crate) fn at(&self, event: usize) -> u64 {
         match self {
             Self::From(first) => first + event as u64,

@@ -1,8 +1,8 @@
 //! From a pipeline description to what the engine runs: names resolved to columns, units to microseconds.
 
 use crate::schema::{InputColumn, InputKind, InputSchema, OutputColumn, OutputKind, OutputSchema};
-use crate::spec::{Aggregation, Limits, Operation, OutOfOrderness, PipelineSpec, SpecError, Stage};
-use crate::spec::{Window, WindowKind};
+use crate::spec::{Aggregation, Limits, Operation, OutOfOrderness, PercentileEngine, PipelineSpec};
+use crate::spec::{SpecError, Stage, Window, WindowKind};
 
 /// A pipeline that has been checked as a whole.
 #[derive(Debug, Clone)]
@@ -38,6 +38,7 @@ pub(crate) struct WindowPlan {
     pub(crate) outputs: Vec<WindowOutput>,
     pub(crate) max_keys: u32,
     pub(crate) max_windows_per_key: u32,
+    pub(crate) max_values: u32,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -45,6 +46,10 @@ pub(crate) struct WindowOutput {
     pub(crate) op: Operation,
     /// The place in [`WindowPlan::fields`]; `None` counts events.
     pub(crate) field: Option<usize>,
+    /// For the moments: whether the values are all there are.
+    pub(crate) population: bool,
+    /// For percentiles.
+    pub(crate) engine: PercentileEngine,
 }
 
 impl StagePlan {
@@ -193,6 +198,7 @@ fn check_limits(limits: &Limits) -> Result<(), SpecError> {
     let positive = [
         ("max_keys", limits.max_keys),
         ("max_windows_per_key", limits.max_windows_per_key),
+        ("max_values", limits.max_values),
         ("max_result_rows", limits.max_result_rows),
         ("max_line_bytes", limits.max_line_bytes),
         ("max_dictionary_keys", limits.max_dictionary_keys),
@@ -217,7 +223,7 @@ fn window_plan(
         return Err(SpecError::new(format!("{path}.size"), message));
     }
     if window.aggregations.is_empty() {
-        let names = Operation::ALL.map(Operation::name).join(", ");
+        let names = Operation::NAMES.join(", ");
         let message = format!("empty: name at least one of {names}");
         return Err(SpecError::new(format!("{path}.aggregations"), message));
     }
@@ -237,7 +243,13 @@ fn window_plan(
                 fields.len() - 1
             }
         });
-        outputs.push(WindowOutput { op: aggregation.op, field });
+        check_options(&path, aggregation)?;
+        outputs.push(WindowOutput {
+            op: aggregation.op,
+            field,
+            population: aggregation.population,
+            engine: aggregation.engine.unwrap_or_default(),
+        });
         let name = column_name(
             aggregation,
             window.field.as_deref(),
@@ -267,9 +279,24 @@ fn window_plan(
         outputs,
         max_keys: spec.limits.max_keys,
         max_windows_per_key: spec.limits.max_windows_per_key,
+        max_values: spec.limits.max_values,
     };
     let default = (columns.len() == 3).then_some(2);
     Ok((plan, Columns { columns, default, open: false }))
+}
+
+/// That the options of `aggregation` mean something to its operation.
+fn check_options(path: &str, aggregation: &Aggregation) -> Result<(), SpecError> {
+    let op = aggregation.op;
+    if aggregation.population && !matches!(op, Operation::Variance | Operation::Stddev) {
+        let message = format!("`{op}` has no population: only `variance` and `stddev` have");
+        return Err(SpecError::new(format!("{path}.population"), message));
+    }
+    if aggregation.engine.is_some() && !matches!(op, Operation::Percentile(_)) {
+        let message = format!("`{op}` has no engine: only percentiles have, such as `p95`");
+        return Err(SpecError::new(format!("{path}.engine"), message));
+    }
+    Ok(())
 }
 
 /// The column that `aggregation` reads; `None`: it counts events.
@@ -313,13 +340,20 @@ fn column_name(
 
 /// What two engines must agree on to exchange state.
 fn identity(spec: &PipelineSpec) -> String {
-    serde_json::json!({
+    let mut identity = serde_json::json!({
         "key": spec.source.key,
         "value": spec.source.value,
         "time": spec.time,
         "stages": spec.stages,
         "max_keys": spec.limits.max_keys,
         "max_windows_per_key": spec.limits.max_windows_per_key,
-    })
-    .to_string()
+    });
+    // Only where it decides anything: snapshots of other pipelines go on as they are.
+    let exact = |aggregation: &Aggregation| aggregation.engine == Some(PercentileEngine::Exact);
+    let keeps_values = |Stage::Window(window): &Stage| window.aggregations.iter().any(exact);
+    if let (true, Some(identity)) = (spec.stages.iter().any(keeps_values), identity.as_object_mut())
+    {
+        identity.insert("max_values".to_owned(), spec.limits.max_values.into());
+    }
+    identity.to_string()
 }

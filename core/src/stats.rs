@@ -53,6 +53,10 @@ pub struct StageStats {
     pub key_limit: u64,
     /// Events that found `limits.max_windows_per_key` open windows of their key.
     pub window_limit: u64,
+    /// Windows that fired with more than `limits.max_values` values of an exact percentile: they were answered by the sketch.
+    pub value_limit: u64,
+    /// Values in fired windows that lay below the 64 octaves that a sketch keeps: they count as 0.
+    pub folded_values: u64,
     /// Keys with open windows now.
     pub keys: u64,
     /// Open windows now, each key for itself.

@@ -59,6 +59,10 @@ pub struct StageCounters {
     pub key_limit: u64,
     /// Events that found `limits.max_windows_per_key` open windows of their key.
     pub window_limit: u64,
+    /// Windows with more than `limits.max_values` values of an exact percentile.
+    pub value_limit: u64,
+    /// Values too small for the octaves that a sketch keeps.
+    pub folded_values: u64,
     /// Keys with open windows now.
     pub keys: u64,
     /// Open windows now, each key for itself.
@@ -112,6 +116,8 @@ impl StageCounters {
         self.late_dropped += other.late_dropped;
         self.key_limit += other.key_limit;
         self.window_limit += other.window_limit;
+        self.value_limit += other.value_limit;
+        self.folded_values += other.folded_values;
         self.keys += other.keys;
         self.open_windows += other.open_windows;
     }

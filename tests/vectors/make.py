@@ -77,7 +77,33 @@ def neumaier(values):
     return total + lost
 
 
-def aggregate(op, values):
+def variance(values, population=False):
+    """Welford's update, value by value: each runtime must round just as it does."""
+    mean = squares = 0.0
+    for count, value in enumerate(values, 1):
+        distance = value - mean
+        mean += distance / count
+        squares += distance * (value - mean)
+    divisor = len(values) - (not population)
+    return squares / divisor if divisor > 0 else None
+
+
+def percentile(percent, values):
+    """The linear rule of numpy. `values` are all there are, so this is what every engine gives of small groups."""
+    ordered = sorted(value + 0.0 for value in values)
+    place = (len(ordered) - 1) * (percent / 100)
+    low = min(math.floor(place), len(ordered) - 1)
+    high = min(low + 1, len(ordered) - 1)
+    fraction, difference = place - low, ordered[high] - ordered[low]
+    if fraction >= 0.5:
+        return ordered[high] - difference * (1 - fraction)
+    return ordered[low] + difference * fraction
+
+
+def aggregate(entry, events):
+    """`events` are pairs of time and value, in the order of the stream, none of them missing."""
+    op = entry["op"]
+    values = [value for _, value in events]
     if op == "count":
         return float(len(values))
     if not values:
@@ -86,6 +112,16 @@ def aggregate(op, values):
         return neumaier(values)
     if op == "avg":
         return neumaier(values) / len(values)
+    if op == "range":
+        return max(values) - min(values)
+    if op in ("variance", "stddev"):
+        found = variance(values, entry.get("population", False))
+        return math.sqrt(found) if op == "stddev" and found is not None else found
+    if op in ("first", "last"):
+        ordered = sorted(events, key=lambda event: event[0])
+        return ordered[0][1] if op == "first" else ordered[-1][1]
+    if re.fullmatch(r"p[0-9.]+", op):
+        return percentile(float(op[1:]), values)
     return {"min": min, "max": max}[op](values)
 
 
@@ -112,7 +148,7 @@ class Window:
             field = entry.get("field", stage.get("field", default))
             own = entry.get("field") not in (None, default, stage.get("field"))
             name = entry.get("name", f"{entry['op']}_{field}" if own else entry["op"])
-            self.aggregations.append((name, entry["op"], field))
+            self.aggregations.append((name, entry, field))
         self.open = {}
         self.late = 0
         self.rows = []
@@ -123,9 +159,9 @@ class Window:
             start, key = slot
             events = self.open.pop(slot)
             row = {"window_start": start, "window_end": start + self.size}
-            for name, op, field in self.aggregations:
-                picked = [event[field] if field else 1.0 for event in events]
-                row[name] = aggregate(op, [value for value in picked if value is not None])
+            for name, entry, field in self.aggregations:
+                picked = [(ts, event[field] if field else 1.0) for ts, event in events]
+                row[name] = aggregate(entry, [(ts, value) for ts, value in picked if value is not None])
             self.rows.append((start + self.size - 1, key, row))
 
     def take(self, ts, key, event, watermark):
@@ -134,7 +170,7 @@ class Window:
         if start + self.size - 1 <= watermark:
             self.late += 1
         else:
-            self.open.setdefault((start, key), []).append(event)
+            self.open.setdefault((start, key), []).append((ts, event))
 
 
 def as_list(value):
@@ -223,6 +259,11 @@ def stream(count, keys=3, step=700, jitter=0, start=1_700_000_000_000):
     return events
 
 
+def tied(events):
+    """Whole seconds, so that many events have one time."""
+    return [{**event, "ts": event["ts"] // 1000 * 1000} for event in events]
+
+
 def main():
     base = {"key": "service", "value": "latency"}
     write("tumbling", "Two keys in order, every aggregation",
@@ -266,6 +307,28 @@ def main():
     times = ["2024-02-29T23:59:59.999999Z", "2024-03-01T00:00:00.0000009Z", "2024-03-01 00:00:01+00:00",
              "2024-03-01T01:30:00.25+01:30", "2024-03-01", "2024-03-01T00:00:02", 1709251203.5, 1709251203.999999,
              "2024-02-29T22:00:03.75-02:00", 1709251204]
+    write("moments_roll_up", "Variance and deviation of a sample and of all, range, and the ends in time under disorder and ties",
+          {"source": base, "time": {"max_out_of_orderness": "3s"},
+           "stages": [window("5s", ["count", "variance", "stddev", {"op": "variance", "population": True, "name": "variance_pop"},
+                                    {"op": "stddev", "population": True, "name": "stddev_pop"}, "range", "first", "last"]),
+                      window("1m", ["first", "last", "stddev", {"op": "sum", "field": "count", "name": "events"}], field="last")]},
+          tied(stream(400, keys=4, step=350, jitter=4000)))
+    write("moments", "The same without a roll-up, over values of every magnitude and a great mean",
+          {"source": base, "time": {"max_out_of_orderness": "unbounded"},
+           "stages": [window("10s", ["count", "variance", "stddev", {"op": "stddev", "population": True, "name": "stddev_pop"},
+                                     "range", "first", "last"])]},
+          [{**event, "latency": 1e9 + event["latency"] if at % 3 else event["latency"] * 1e-5 ** (at % 7)}
+           for at, event in enumerate(tied(stream(120, keys=2, jitter=9000)))])
+    exact = [{"op": op, "engine": "exact"} for op in ("p0", "p25", "p50", "p99.9", "p100")]
+    write("percentiles", "Groups of up to 512 values: every engine gives what a sorted list gives, with fewer and with many",
+          {"source": base, "time": {"max_out_of_orderness": "2s"},
+           "stages": [window("7s", ["count", "p50", "p95", "p99", "p99.9", "p12.345678",
+                                    *[{**entry, "name": "exact_" + entry["op"]} for entry in exact]])]},
+          stream(500, keys=3, step=90, jitter=2000) + stream(400, keys=1, step=15, start=1_700_000_100_000))
+    write("percentiles_exact", "The exact engine over more values than a sketch keeps, of both signs",
+          {"source": base, "time": {"max_out_of_orderness": "unbounded"},
+           "stages": [window("1d", ["count", *exact])]},
+          [{**event, "latency": event["latency"] - 300} for event in stream(1500, keys=2)])
     write("times", "Times as text with and without a zone and as numbers of seconds",
           {"source": {"timestamp": "at", "timestamp_unit": "s"}, "time": {"max_out_of_orderness": "unbounded"},
            "stages": [window("250ms", ["count"])]},

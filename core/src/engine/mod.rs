@@ -181,6 +181,7 @@ impl Engine {
         let struck = [
             ("key_limit", stages.iter().any(|stage| stage.key_limit > 0)),
             ("window_limit", stages.iter().any(|stage| stage.window_limit > 0)),
+            ("value_limit", stages.iter().any(|stage| stage.value_limit > 0)),
         ];
         let reasons = self.source.rejected();
         Stats {

@@ -11,6 +11,9 @@ pub struct Limits {
     pub max_keys: u32,
     /// Open windows of one key in one stage; an event that would open one more is dropped with the reason `window_limit`.
     pub max_windows_per_key: u32,
+    /// Values of one window and key that an exact percentile keeps, at least 512; with more it goes on as a sketch, which is
+    /// counted as `value_limit`.
+    pub max_values: u32,
     /// Rows that wait to be polled; then the engine says `full` and takes no more until it is polled.
     pub max_result_rows: u32,
     /// Bytes of a snapshot; a larger one is an error and leaves the engine as it was.
@@ -28,6 +31,7 @@ impl Default for Limits {
         Self {
             max_keys: 1_000_000,
             max_windows_per_key: 20_000,
+            max_values: 1_000_000,
             max_result_rows: 65_536,
             max_snapshot_bytes: 4 << 30,
             max_line_bytes: 1 << 20,

@@ -1,8 +1,10 @@
 //! The pipeline description: one serde type for Rust, JavaScript, the command line and the page.
 
+mod aggregation;
 mod decode;
 mod duration;
 mod limits;
+mod percentile;
 mod sections;
 mod stages;
 #[cfg(feature = "toml")]
@@ -11,12 +13,14 @@ mod toml_text;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
+pub use aggregation::{Aggregation, AggregationOptions, Operation};
 pub use decode::SpecError;
 pub(crate) use decode::expected;
 pub use duration::{Duration, DurationError, MAX_DURATION_US, OutOfOrderness};
 pub use limits::Limits;
+pub use percentile::{Percentile, PercentileEngine, PercentileError};
 pub use sections::{Format, Names, OutputPath, Sink, SinkType, Source, SourceType, Time};
-pub use stages::{Aggregation, AggregationOptions, Operation, Stage, Window, WindowKind};
+pub use stages::{Stage, Window, WindowKind};
 
 /// A pipeline: where events come from, what happens to them, where rows go.
 ///

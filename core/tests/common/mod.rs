@@ -57,7 +57,21 @@ pub struct Oracle {
 }
 
 pub fn oracle(events: &[Event], size: i64, offset: i64, bound: Option<i64>) -> Oracle {
-    let mut windows: Vec<(i64, Vec<u8>, Vec<f64>)> = Vec::new();
+    oracle_of(events, size, offset, bound, |events| {
+        let values: Vec<f64> = events.iter().map(|event| event.value).collect();
+        results(&values).to_vec()
+    })
+}
+
+/// The same, where `results` gives the columns of a window from its events in the order of arrival.
+pub fn oracle_of(
+    events: &[Event],
+    size: i64,
+    offset: i64,
+    bound: Option<i64>,
+    results: impl Fn(&[Event]) -> Vec<f64>,
+) -> Oracle {
+    let mut windows: Vec<(i64, Vec<u8>, Vec<Event>)> = Vec::new();
     let mut greatest: Option<i64> = None;
     let mut late = 0;
     for event in events {
@@ -69,19 +83,19 @@ pub fn oracle(events: &[Event], size: i64, offset: i64, bound: Option<i64>) -> O
         } else {
             let key = encoded(event.key);
             match windows.iter_mut().find(|(at, of, _)| *at == start && *of == key) {
-                Some((_, _, values)) => values.push(event.value),
-                None => windows.push((start, key, vec![event.value])),
+                Some((_, _, events)) => events.push(*event),
+                None => windows.push((start, key, vec![*event])),
             }
         }
         greatest = Some(greatest.map_or(event.ts, |greatest| greatest.max(event.ts)));
     }
     windows.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
-    let rows = windows.into_iter().map(|(start, key, values)| Row {
+    let rows = windows.into_iter().map(|(start, key, events)| Row {
         firing: start + size - 1,
         end: start + size,
         start,
         key,
-        values: results(&values).into_iter().map(bits).collect(),
+        values: results(&events).into_iter().map(bits).collect(),
     });
     Oracle { rows: rows.collect(), late }
 }
@@ -231,6 +245,42 @@ fn row(rows: &Rows<'_>, at: usize) -> Row {
         key: rows.key(at).to_vec(),
         values: values.collect(),
     }
+}
+
+/// A way to run a stream: where a batch ends, what happens then.
+#[derive(Debug, Clone)]
+pub struct Cut {
+    pub length: usize,
+    pub poll: usize,
+    pub restore: bool,
+    pub keys: KeysAs,
+}
+
+pub fn cuts() -> impl Strategy<Value = Vec<Cut>> {
+    let keys = prop::sample::select(vec![KeysAs::Ids, KeysAs::Encoded]);
+    let cut = (0_usize..40, 0_usize..6, any::<bool>(), keys)
+        .prop_map(|(length, poll, restore, keys)| Cut { length, poll, restore, keys });
+    prop::collection::vec(cut, 1..30)
+}
+
+/// Runs `events` cut as `cuts` say, to the end.
+pub fn run_cut(
+    mut run: Run,
+    events: &[Event],
+    cuts: &[Cut],
+) -> (Vec<Row>, stream_processor_core::Stats) {
+    let mut rest = events;
+    for cut in cuts {
+        let (batch, later) = rest.split_at(cut.length.min(rest.len()));
+        rest = later;
+        run.push(batch, cut.keys);
+        run.poll(cut.poll);
+        if cut.restore {
+            run.restore();
+        }
+    }
+    run.push(rest, KeysAs::Encoded);
+    run.finish()
 }
 
 /// Lays keys end to end.

@@ -71,7 +71,8 @@ pub(crate) struct WindowArgs {
     /// The numeric field to aggregate; none: events are only counted
     #[arg(long, value_name = "FIELD")]
     pub(crate) value: Option<String>,
-    /// What to compute, separated by commas: count, sum, avg, min, max
+    /// What to compute, separated by commas: count, sum, avg, min, max, range, variance, stddev, first, last,
+    /// p50, p95, p99, p<any>
     #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "count")]
     pub(crate) agg: Vec<Operation>,
     /// The field with the event time: RFC 3339 text, or a number

@@ -26,11 +26,7 @@ fn spec(arguments: &WindowArgs) -> PipelineSpec {
         size: arguments.tumbling,
         offset: arguments.offset,
         field: None,
-        aggregations: arguments
-            .agg
-            .iter()
-            .map(|op| Aggregation { op: *op, field: None, name: None })
-            .collect(),
+        aggregations: arguments.agg.iter().copied().map(Aggregation::from).collect(),
     };
     PipelineSpec {
         source: Source {

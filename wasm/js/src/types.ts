@@ -91,6 +91,8 @@ export interface StageStats {
   late_dropped: number;
   key_limit: number;
   window_limit: number;
+  value_limit: number;
+  folded_values: number;
   keys: number;
   open_windows: number;
 }

@@ -67,6 +67,7 @@ impl WindowStage {
         extend(&mut out.watermarks, self.met, taken);
         out.ordinals.extend(self.stats.rows..self.stats.rows + taken as u64);
         self.stats.rows += taken as u64;
+        self.accumulators.seal(&rows, &mut self.stats);
         let bounds = [firing.start, end];
         for (place, column) in out.columns.iter_mut().enumerate() {
             match column {
@@ -81,6 +82,7 @@ impl WindowStage {
                 }
             }
         }
+        self.accumulators.release(&rows);
         (!firing.slots.is_empty()).then_some(firing)
     }
 }

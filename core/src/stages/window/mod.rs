@@ -95,7 +95,7 @@ impl WindowStage {
         self.accumulators.count(slots);
         for (field, column) in self.plan.fields.iter().enumerate() {
             let values = events.numbers(*column).get(range.clone()).unwrap_or_default();
-            self.accumulators.add(field, slots, values);
+            self.accumulators.add(field, slots, values, events.order(range.clone()));
         }
         self.stats.events += range.len() as u64;
         self.met = events.watermarks.get(range.end - 1).copied().unwrap_or(self.met);

@@ -85,8 +85,9 @@ impl WindowStage {
     fn save_common(&self, writer: &mut SectionWriter<'_>) {
         writer.u32(COMMON);
         writer.i64(self.met);
-        for counter in self.counters() {
-            writer.u64(counter);
+        writer.u64s(self.counters().into_iter());
+        if self.accumulators.keeps_values() {
+            writer.u64s([self.stats.value_limit, self.stats.folded_values].into_iter());
         }
     }
 
@@ -106,6 +107,10 @@ impl WindowStage {
             &mut stats.window_limit,
         ] {
             *counter = reader.u64()?;
+        }
+        if self.accumulators.keeps_values() {
+            stats.value_limit = reader.u64()?;
+            stats.folded_values = reader.u64()?;
         }
         Ok(())
     }

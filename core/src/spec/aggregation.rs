@@ -1,0 +1,265 @@
+//! What a window says of its events: operations and their options.
+
+use core::fmt;
+use core::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::percentile::{Percentile, PercentileEngine};
+
+/// One aggregation: its name alone (`"avg"`), or `{ op = "max", field = "bytes", name = "peak" }`.
+///
+/// Make one of an [`Operation`] and set what differs, as options may be added.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Aggregation {
+    /// What is computed.
+    pub op: Operation,
+    /// The field it is computed from; absent: the stage's.
+    pub field: Option<String>,
+    /// The name of its column; absent: `avg`, or `avg_bytes` for a field that is not the default.
+    pub name: Option<String>,
+    /// For `variance` and `stddev`: whether the values are all there are (n), not a sample of them (n − 1).
+    pub population: bool,
+    /// For percentiles: how they are computed; absent: by the sketch.
+    pub engine: Option<PercentileEngine>,
+}
+
+/// What an aggregation computes. Missing values are skipped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Operation {
+    /// Events whose field is not missing; all events where no field is configured.
+    Count,
+    /// The sum, compensated (Neumaier).
+    Sum,
+    /// The mean: the compensated sum over the count.
+    Avg,
+    /// The least value.
+    Min,
+    /// The greatest value.
+    Max,
+    /// The greatest value less the least.
+    Range,
+    /// The variance of a sample (n − 1), or with `population` of all (n).
+    Variance,
+    /// The square root of the variance.
+    Stddev,
+    /// The value of the earliest event; of several at one time, the one that came first.
+    First,
+    /// The value of the latest event; of several at one time, the one that came last.
+    Last,
+    /// The value that this share of the values does not exceed, linear between two of them.
+    Percentile(Percentile),
+}
+
+impl Operation {
+    /// Every operation but the percentiles.
+    const NAMED: [Self; 10] = [
+        Self::Count,
+        Self::Sum,
+        Self::Avg,
+        Self::Min,
+        Self::Max,
+        Self::Range,
+        Self::Variance,
+        Self::Stddev,
+        Self::First,
+        Self::Last,
+    ];
+
+    /// The names in pipelines and rows; `p<any>` stands for every other percentile.
+    pub const NAMES: [&str; 14] = [
+        "count", "sum", "avg", "min", "max", "range", "variance", "stddev", "first", "last", "p50",
+        "p95", "p99", "p<any>",
+    ];
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Self::Percentile(percentile) = self {
+            return write!(f, "p{percentile}");
+        }
+        let mut named = Self::NAMED.iter().zip(Self::NAMES);
+        f.write_str(named.find(|(known, _)| *known == self).map_or("", |(_, name)| name))
+    }
+}
+
+/// A name that is no operation.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct UnknownOperation {
+    found: String,
+}
+
+impl fmt::Display for UnknownOperation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let found = &self.found;
+        write!(f, "unknown aggregation `{found}`")?;
+        if found
+            .strip_prefix('p')
+            .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+        {
+            return f.write_str(
+                ": percentiles are p0 to p100, with at most six decimals, such as p99.9",
+            );
+        }
+        write!(f, ", {}", super::decode::expected(found, &Operation::NAMES))
+    }
+}
+
+impl FromStr for Operation {
+    type Err = UnknownOperation;
+
+    fn from_str(name: &str) -> Result<Self, UnknownOperation> {
+        let mut named = Self::NAMED.into_iter().zip(Self::NAMES);
+        if let Some((operation, _)) = named.find(|(_, known)| *known == name) {
+            return Ok(operation);
+        }
+        let percentile = name.strip_prefix('p').and_then(|number| number.parse().ok());
+        percentile.map(Self::Percentile).ok_or_else(|| UnknownOperation { found: name.to_owned() })
+    }
+}
+
+impl Serialize for Operation {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Operation {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// The written-out form of an [`Aggregation`].
+#[derive(Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+#[doc(hidden)]
+pub struct AggregationOptions {
+    op: Operation,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    field: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    population: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    engine: Option<PercentileEngine>,
+}
+
+impl From<Operation> for Aggregation {
+    fn from(op: Operation) -> Self {
+        Self { op, field: None, name: None, population: false, engine: None }
+    }
+}
+
+impl Serialize for Aggregation {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if *self == Self::from(self.op) {
+            return self.op.serialize(serializer);
+        }
+        let Self { op, field, name, population, engine } = self.clone();
+        AggregationOptions { op, field, name, population, engine }.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Aggregation {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = Aggregation;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the name of an aggregation, or a table with `op` and, if need be, `field`, `name` and options")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Aggregation, E> {
+                name.parse::<Operation>().map(Aggregation::from).map_err(E::custom)
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(
+                self,
+                map: A,
+            ) -> Result<Aggregation, A::Error> {
+                let table = serde::de::value::MapAccessDeserializer::new(map);
+                let AggregationOptions { op, field, name, population, engine } =
+                    AggregationOptions::deserialize(table)?;
+                Ok(Aggregation { op, field, name, population, engine })
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Operation {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Operation".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let [names @ .., _] = Self::NAMES;
+        schemars::json_schema!({ "anyOf": [
+            { "type": "string", "enum": names },
+            {
+                "type": "string",
+                "description": "Any percentile, p0 to p100.",
+                "pattern": format!("^p{}$", Percentile::PATTERN),
+                "tsType": "`p${number}`",
+            },
+        ] })
+    }
+}
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Aggregation {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Aggregation".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let name = generator.subschema_for::<Operation>();
+        let table = generator.subschema_for::<AggregationOptions>();
+        schemars::json_schema!({ "anyOf": [name, table] })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_read_back() {
+        for name in &Operation::NAMES[..13] {
+            assert_eq!(name.parse::<Operation>().unwrap().to_string(), *name);
+        }
+        assert_eq!("p99.90".parse::<Operation>().unwrap().to_string(), "p99.9");
+    }
+
+    #[test]
+    fn unknown_names_are_answered_with_what_would_be_right() {
+        let error = |name: &str| name.parse::<Operation>().unwrap_err().to_string();
+        assert_eq!(
+            error("p101"),
+            "unknown aggregation `p101`: percentiles are p0 to p100, with at most six decimals, such as p99.9"
+        );
+        assert!(error("stdev").starts_with("unknown aggregation `stdev`, did you mean `stddev`?"));
+        assert!(error("median").ends_with("p50, p95, p99, p<any>"), "{}", error("median"));
+    }
+
+    #[test]
+    fn options_read_back_and_unknown_ones_are_errors() {
+        for text in [
+            r#""p95""#,
+            r#"{"op":"p95","engine":"exact"}"#,
+            r#"{"op":"stddev","name":"s","population":true}"#,
+        ] {
+            let aggregation: Aggregation = serde_json::from_str(text).unwrap();
+            assert_eq!(serde_json::to_string(&aggregation).unwrap(), text);
+        }
+        let error = serde_json::from_str::<Aggregation>(r#"{"op":"p95","engine":"tdigest"}"#);
+        assert!(error.unwrap_err().to_string().contains("`tdigest`"));
+    }
+}

@@ -1,0 +1,95 @@
+//! Percentiles: exact as far as an engine keeps the values, and then within 1 % from logarithmic buckets.
+
+mod buckets;
+mod group;
+mod rank;
+
+use self::group::Group;
+use super::put;
+use crate::error::SnapshotError;
+use crate::snapshot::{SectionReader, SectionWriter};
+use crate::spec::Percentile;
+use crate::stats::StageStats;
+
+/// Values of a group that every engine keeps one by one.
+const ALWAYS_EXACT: usize = 512;
+
+/// The group of each slot.
+pub(super) struct Percentiles {
+    groups: Vec<Group>,
+    /// Values of a group that are kept one by one.
+    exact: usize,
+    /// Whether more of them is a limit that has struck.
+    is_limit: bool,
+}
+
+impl Percentiles {
+    /// In little memory.
+    pub(super) fn sketch() -> Self {
+        Self { groups: Vec::new(), exact: ALWAYS_EXACT, is_limit: false }
+    }
+
+    /// Of all values, up to `max_values` of a group.
+    pub(super) fn exact(max_values: u32) -> Self {
+        let exact = ALWAYS_EXACT.max(max_values as usize);
+        Self { groups: Vec::new(), exact, is_limit: true }
+    }
+
+    pub(super) fn reset(&mut self, slot: usize) {
+        put(&mut self.groups, slot, Group::EMPTY);
+    }
+
+    pub(super) fn add(&mut self, slots: &[u32], values: &[f64]) {
+        add_all(&mut self.groups, slots, values, self.exact);
+    }
+
+    /// Makes `slots` ready for [`Percentiles::result`], and counts what is not as exact as it might be.
+    pub(super) fn seal(&mut self, slots: &[u32], stats: &mut StageStats) {
+        for slot in slots {
+            let Some(group) = self.groups.get_mut(*slot as usize) else { continue };
+            group.sort();
+            if let Group::Buckets(buckets) = group {
+                stats.value_limit += u64::from(self.is_limit);
+                stats.folded_values += buckets.folded();
+            }
+        }
+    }
+
+    /// The value of a slot that is sealed.
+    pub(super) fn result(&self, slot: usize, percentile: Percentile) -> f64 {
+        self.groups.get(slot).map_or(f64::NAN, |group| group.percentile(percentile))
+    }
+
+    pub(super) fn save(&self, slots: &[u32], writer: &mut SectionWriter<'_>) {
+        for slot in slots {
+            self.groups.get(*slot as usize).unwrap_or(&Group::EMPTY).save(writer);
+        }
+    }
+
+    pub(super) fn load(
+        &mut self,
+        slots: &[u32],
+        reader: &mut SectionReader<'_>,
+    ) -> Result<(), SnapshotError> {
+        for slot in slots {
+            let group = Group::load(reader, self.exact)?;
+            put(&mut self.groups, *slot as usize, group);
+        }
+        Ok(())
+    }
+}
+
+/// The hot loop: adds each value that is not missing to the group in its slot.
+// Its own function: wasmtime's compiler keeps a loop's variables in registers only in small ones.
+#[inline(never)]
+fn add_all(groups: &mut [Group], slots: &[u32], values: &[f64], exact: usize) {
+    for (slot, value) in slots.iter().zip(values) {
+        if value.is_nan() {
+            continue;
+        }
+        if let Some(group) = groups.get_mut(*slot as usize) {
+            // −0 becomes 0: they are one value.
+            group.add(*value + 0.0, exact);
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! Where a percentile lies among sorted values, and what stands there: the linear rule of numpy, to the last bit.
+
+use crate::spec::Percentile;
+
+/// A place between two neighbouring ranks.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Place {
+    /// The lower rank, from 0.
+    pub(super) rank: u64,
+    /// How far it is to the next one, below 1.
+    fraction: f64,
+}
+
+impl Place {
+    /// Of `percentile` among `count` values, of which there is at least one: rank p / 100 · (n − 1).
+    #[expect(clippy::cast_precision_loss, reason = "counts beyond 2^53 are out of reach")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "at least 0 and at most the greatest rank"
+    )]
+    pub(super) fn of(percentile: Percentile, count: u64) -> Self {
+        let last = count.saturating_sub(1);
+        let place = last as f64 * (percentile.percent() / 100.0);
+        let rank = place.floor();
+        if rank >= last as f64 {
+            return Self { rank: last, fraction: 0.0 };
+        }
+        Self { rank: rank as u64, fraction: place - rank }
+    }
+
+    /// Whether the value of the next rank matters.
+    pub(super) fn is_between(self) -> bool {
+        self.fraction > 0.0
+    }
+
+    /// The value here, if `low` stands at the lower rank and `high` at the next.
+    pub(super) fn between(self, low: f64, high: f64) -> f64 {
+        let (fraction, rest) = (self.fraction, 1.0 - self.fraction);
+        let difference = high - low;
+        if !difference.is_finite() {
+            return low * rest + high * fraction;
+        }
+        // From the nearer end.
+        if fraction >= 0.5 { high - difference * rest } else { low + difference * fraction }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(percentile: &str, count: u64) -> Place {
+        Place::of(percentile.parse().unwrap(), count)
+    }
+
+    #[test]
+    fn places_are_p_hundredths_of_the_way() {
+        assert_eq!(place("50", 4), Place { rank: 1, fraction: 0.5 });
+        assert_eq!(place("0", 4), Place { rank: 0, fraction: 0.0 });
+        assert_eq!(place("100", 4), Place { rank: 3, fraction: 0.0 });
+        assert_eq!(place("95", 21), Place { rank: 19, fraction: 0.0 });
+        assert_eq!(place("99.9", 1), Place { rank: 0, fraction: 0.0 });
+    }
+
+    #[test]
+    fn values_between_stay_between_however_far_apart() {
+        assert_eq!(place("50", 2).between(1.0, 2.0), 1.5);
+        assert_eq!(place("50", 2).between(-1.7e308, 1.7e308), 0.0);
+        assert_eq!(place("25", 2).between(7.0, 7.0), 7.0);
+    }
+}

@@ -1,0 +1,170 @@
+//! Count, compensated sum and extremes.
+
+use super::put;
+use crate::error::SnapshotError;
+use crate::snapshot::{SectionReader, SectionWriter};
+use crate::spec::Operation;
+
+/// The summary of each slot.
+#[derive(Default)]
+pub(super) struct Summaries(Vec<Summary>);
+
+impl Summaries {
+    /// Whether it gives the result of `op`.
+    pub(super) fn serve(op: Operation) -> bool {
+        use Operation::{Avg, Count, Max, Min, Range, Sum};
+        matches!(op, Count | Sum | Avg | Min | Max | Range)
+    }
+
+    pub(super) fn reset(&mut self, slot: usize) {
+        put(&mut self.0, slot, Summary::EMPTY);
+    }
+
+    pub(super) fn add(&mut self, slots: &[u32], values: &[f64]) {
+        add_all(&mut self.0, slots, values);
+    }
+
+    pub(super) fn result(&self, slot: usize, op: Operation) -> f64 {
+        self.0.get(slot).map_or(f64::NAN, |summary| summary.result(op))
+    }
+
+    pub(super) fn save(&self, slots: &[u32], writer: &mut SectionWriter<'_>) {
+        let picked =
+            || slots.iter().map(|slot| self.0.get(*slot as usize).unwrap_or(&Summary::EMPTY));
+        writer.u64s(picked().map(|summary| summary.count));
+        writer.f64s(picked().map(|summary| summary.sum));
+        writer.f64s(picked().map(|summary| summary.compensation));
+        writer.f64s(picked().map(|summary| summary.min));
+        writer.f64s(picked().map(|summary| summary.max));
+    }
+
+    pub(super) fn load(
+        &mut self,
+        slots: &[u32],
+        reader: &mut SectionReader<'_>,
+    ) -> Result<(), SnapshotError> {
+        let counts = reader.u64s(slots.len())?;
+        let sums = reader.f64s(slots.len())?;
+        let compensations = reader.f64s(slots.len())?;
+        let minima = reader.f64s(slots.len())?;
+        let maxima = reader.f64s(slots.len())?;
+        let rest = sums.zip(compensations).zip(minima.zip(maxima));
+        for ((slot, count), ((sum, compensation), (min, max))) in slots.iter().zip(counts).zip(rest)
+        {
+            let summary = Summary { count, sum, compensation, min, max };
+            put(&mut self.0, *slot as usize, summary);
+        }
+        Ok(())
+    }
+}
+
+/// Count, compensated sum and extremes of the values that are not missing.
+#[derive(Debug, Clone, Copy)]
+struct Summary {
+    count: u64,
+    sum: f64,
+    /// What rounding has taken from `sum` (Neumaier 1974, by Knuth's branch-free two-sum).
+    compensation: f64,
+    min: f64,
+    max: f64,
+}
+
+impl Summary {
+    const EMPTY: Self =
+        Self { count: 0, sum: 0.0, compensation: 0.0, min: f64::INFINITY, max: f64::NEG_INFINITY };
+
+    #[inline(always)]
+    fn add(&mut self, value: f64) {
+        let sum = self.sum + value;
+        let shifted = sum - self.sum;
+        self.compensation += (self.sum - (sum - shifted)) + (value - shifted);
+        self.sum = sum;
+        self.count += 1;
+        // Asked this way round because WebAssembly can skip on `>=` but not on "not <".
+        let (keeps_min, keeps_max) = (value >= self.min, value <= self.max);
+        if !keeps_min {
+            self.min = value;
+        }
+        if !keeps_max {
+            self.max = value;
+        }
+    }
+
+    fn total(&self) -> f64 {
+        self.sum + self.compensation
+    }
+
+    /// The result of `op`; NaN where it is undefined or not finite.
+    fn result(&self, op: Operation) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "counts beyond 2^53 are out of reach")]
+        let count = self.count as f64;
+        if op == Operation::Count {
+            return count;
+        }
+        if self.count == 0 {
+            return f64::NAN;
+        }
+        let result = match op {
+            Operation::Count => count,
+            Operation::Sum => self.total(),
+            Operation::Avg => self.total() / count,
+            Operation::Min => self.min,
+            Operation::Max => self.max,
+            Operation::Range => self.max - self.min,
+            _ => f64::NAN,
+        };
+        if result.is_finite() { result } else { f64::NAN }
+    }
+}
+
+/// The hot loop: adds each value that is not missing to the summary in its slot, eight at once, for the loop itself costs
+/// as much as an addition does.
+// Its own function: wasmtime's compiler keeps a loop's variables in registers only in small ones.
+#[inline(never)]
+fn add_all(summaries: &mut [Summary], slots: &[u32], values: &[f64]) {
+    let mut add = |slot: &u32, value: &f64| {
+        if value.is_nan() {
+            return;
+        }
+        if let Some(summary) = summaries.get_mut(*slot as usize) {
+            summary.add(*value);
+        }
+    };
+    let (slots, slots_rest) = slots.as_chunks::<8>();
+    let (values, values_rest) = values.as_chunks::<8>();
+    for (slots, values) in slots.iter().zip(values) {
+        for (slot, value) in slots.iter().zip(values) {
+            add(slot, value);
+        }
+    }
+    for (slot, value) in slots_rest.iter().zip(values_rest) {
+        add(slot, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn summary(values: &[f64]) -> Summary {
+        let mut summary = Summary::EMPTY;
+        values.iter().for_each(|value| summary.add(*value));
+        summary
+    }
+
+    #[test]
+    fn sums_keep_what_rounding_takes() {
+        assert_eq!(summary(&[1.0, 1e100, 1.0, -1e100]).result(Operation::Sum), 2.0);
+        assert_eq!(summary(&[0.1; 10]).result(Operation::Sum), 1.0);
+    }
+
+    #[test]
+    fn results_without_a_finite_value_are_null() {
+        assert!(summary(&[1e308, 1e308]).result(Operation::Sum).is_nan());
+        assert!(summary(&[]).result(Operation::Min).is_nan());
+        assert_eq!(summary(&[]).result(Operation::Count), 0.0);
+        assert_eq!(summary(&[1e308, 1e308]).result(Operation::Max), 1e308);
+        assert_eq!(summary(&[3.0, -1.5, 2.0]).result(Operation::Range), 4.5);
+        assert!(summary(&[-1e308, 1e308]).result(Operation::Range).is_nan());
+    }
+}

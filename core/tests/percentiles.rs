@@ -1,0 +1,213 @@
+//! Percentiles are those of a sorted list, or near them where the sketch says so, however the stream is cut and interrupted.
+
+mod common;
+mod distributions;
+
+use common::{Cut, Event, KeysAs, Run, cuts, events, oracle_of, run_cut, spec};
+use distributions::{DISTRIBUTIONS, values_of};
+use proptest::prelude::*;
+use stream_processor_core::{PipelineSpec, Plan};
+
+const PERCENTS: [&str; 8] = ["0", "1", "25", "50", "95", "99", "99.9", "100"];
+
+/// Windows of one second with each of [`PERCENTS`], and how many values there are.
+fn pipeline(engine: &str) -> PipelineSpec {
+    let each = PERCENTS.map(|p| format!(r#"{{"op": "p{p}", "engine": "{engine}"}}"#)).join(", ");
+    spec(&format!(
+        r#"{{"source": {{"key": "k"}}, "time": {{"max_out_of_orderness": "1s"}},
+            "limits": {{"max_result_rows": 3, "max_values": 600}},
+            "stages": [{{"type": "window", "window": "tumbling", "size": "1s", "field": "v",
+            "aggregations": ["count", {each}]}}]}}"#
+    ))
+}
+
+/// The rule of numpy, the plainest way.
+fn linear(values: &[f64], percent: &str) -> f64 {
+    let mut sorted: Vec<f64> = values.iter().map(|value| value + 0.0).collect();
+    sorted.sort_by(f64::total_cmp);
+    let place = (sorted.len() as f64 - 1.0) * (percent.parse::<f64>().unwrap() / 100.0);
+    let (Some(&low), Some(&high)) =
+        (sorted.get(place.floor() as usize), sorted.get(place.ceil() as usize))
+    else {
+        return f64::NAN;
+    };
+    let fraction = place - place.floor();
+    if !(high - low).is_finite() {
+        low * (1.0 - fraction) + high * fraction
+    } else if fraction >= 0.5 {
+        high - (high - low) * (1.0 - fraction)
+    } else {
+        low + (high - low) * fraction
+    }
+}
+
+fn at_one_time(values: &[f64]) -> Vec<Event> {
+    values.iter().map(|value| Event { ts: 0, key: 1, value: *value }).collect()
+}
+
+/// What `engine` gives for one window with `values`.
+fn found(engine: &str, values: &[f64]) -> Vec<f64> {
+    let mut run = Run::new(pipeline(engine));
+    run.push(&at_one_time(values), KeysAs::Ids);
+    let (rows, _) = run.finish();
+    rows[0].values[1..].iter().map(|bits| f64::from_bits(*bits)).collect()
+}
+
+fn exactly(values: &[f64]) -> Vec<f64> {
+    PERCENTS.iter().map(|percent| linear(values, percent)).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn small_groups_are_exact_in_every_engine(mut events in events(), cuts in cuts(), every in 2_usize..9) {
+        for event in events.iter_mut().step_by(every) {
+            event.value = f64::NAN;
+        }
+        let due = oracle_of(&events, 1_000_000, 0, Some(1_000_000), |events| {
+            let values: Vec<f64> =
+                events.iter().map(|event| event.value).filter(|value| !value.is_nan()).collect();
+            let mut row = vec![values.len() as f64];
+            row.extend(exactly(&values));
+            row
+        });
+        prop_assert_eq!(&run_cut(Run::new(pipeline("exact")), &events, &cuts).0, &due.rows);
+        prop_assert_eq!(&run_cut(Run::new(pipeline("sketch")), &events, &cuts).0, &due.rows);
+    }
+
+    #[test]
+    fn great_groups_do_not_depend_on_cuts_and_order(
+        distribution in 0..DISTRIBUTIONS.len(),
+        seed in 1_u64..1000,
+        count in 400_usize..1500,
+        cuts in cuts(),
+        keys in 1_u32..4,
+    ) {
+        let values = values_of(DISTRIBUTIONS[distribution], count, seed);
+        let of = |values: &[f64]| -> Vec<Event> {
+            let events = (0..).zip(values);
+            events.map(|(at, value)| Event { ts: 0, key: at % keys, value: *value }).collect()
+        };
+        for engine in ["sketch", "exact"] {
+            let mut whole = Run::new(pipeline(engine));
+            whole.push(&of(&values), KeysAs::Ids);
+            let due = whole.finish();
+            prop_assert_eq!(&run_cut(Run::new(pipeline(engine)), &of(&values), &cuts), &due);
+            if keys == 1 {
+                let mut sorted = values.clone();
+                sorted.sort_by(f64::total_cmp);
+                prop_assert_eq!(&run_cut(Run::new(pipeline(engine)), &of(&sorted), &cuts), &due);
+            }
+        }
+    }
+
+    #[test]
+    fn each_order_statistic_of_the_sketch_is_within_one_percent(
+        distribution in 0..DISTRIBUTIONS.len(),
+        seed in 1_u64..1000,
+        count in 513_usize..5000,
+    ) {
+        let values = values_of(DISTRIBUTIONS[distribution], count, seed);
+        let mut sorted = values.clone();
+        sorted.sort_by(f64::total_cmp);
+        for (percent, found) in PERCENTS.iter().zip(found("sketch", &values)) {
+            let place = (count as f64 - 1.0) * (percent.parse::<f64>().unwrap() / 100.0);
+            let (low, high) = (sorted[place.floor() as usize], sorted[place.ceil() as usize]);
+            let fraction = place - place.floor();
+            let tolerance = 0.01 * (low.abs() * (1.0 - fraction) + high.abs() * fraction);
+            let due = linear(&values, percent);
+            prop_assert!((found - due).abs() <= tolerance, "p{percent}: {found} for {due}");
+            prop_assert!(sorted[0] <= found && found <= sorted[count - 1]);
+        }
+    }
+
+    #[test]
+    fn few_different_values_are_exact_however_many_there_are(seed in 1_u64..1000, count in 1_usize..4000) {
+        let values: Vec<f64> =
+            values_of("uniform", count, seed).iter().map(|value| (value * 0.255).floor() - 100.0).collect();
+        prop_assert_eq!(found("sketch", &values), exactly(&values));
+        prop_assert_eq!(found("exact", &values), exactly(&values));
+    }
+}
+
+#[test]
+fn the_sketch_is_exact_up_to_512_values_and_not_beyond() {
+    let values = values_of("lognormal", 513, 7);
+    assert_eq!(found("sketch", &values[..512]), exactly(&values[..512]));
+    assert_ne!(found("sketch", &values), exactly(&values));
+}
+
+#[test]
+fn the_sketch_is_exact_up_to_256_different_values_and_not_beyond() {
+    let values: Vec<f64> = (0..2570_u32).map(|at| f64::from(at % 257) * 1.37 + 5.0).collect();
+    let fewer: Vec<f64> = values.iter().copied().filter(|value| *value != 5.0).collect();
+    assert_eq!(found("sketch", &fewer), exactly(&fewer));
+    assert_ne!(found("sketch", &values), exactly(&values));
+}
+
+#[test]
+fn exact_groups_beyond_their_limit_go_on_as_sketches_and_say_so() {
+    let values = values_of("lognormal", 601, 3);
+    assert_eq!(found("exact", &values[..600]), exactly(&values[..600]));
+    let run = |values: &[f64]| {
+        let cut = Cut { length: 550, poll: 0, restore: true, keys: KeysAs::Ids };
+        let mut events = at_one_time(values);
+        events.push(Event { ts: 9_000_000, ..events[0] });
+        run_cut(Run::new(pipeline("exact")), &events, &[cut])
+    };
+    let (rows, stats) = run(&values);
+    let of_row: Vec<f64> = rows[0].values[1..].iter().map(|bits| f64::from_bits(*bits)).collect();
+    assert_eq!(of_row, found("sketch", &values));
+    assert_eq!((stats.stages[0].value_limit, stats.limits_struck), (1, vec!["value_limit"]));
+    let (_, stats) = run(&values[..600]);
+    assert_eq!((stats.stages[0].value_limit, stats.limits_struck), (0, vec![]));
+}
+
+#[test]
+fn what_is_below_64_octaves_counts_as_zero_and_is_counted() {
+    let values: Vec<f64> = (0..1000).map(|at| f64::from_bits((at + 200) << 52)).collect();
+    let mut run = Run::new(pipeline("sketch"));
+    run.push(&at_one_time(&values), KeysAs::Ids);
+    run.restore();
+    let (rows, stats) = run.finish();
+    assert_eq!(stats.stages[0].folded_values, 1000 - 64);
+    let median = f64::from_bits(rows[0].values[4]);
+    assert_eq!(median, values[0], "0, but not below the least value");
+    let greatest = f64::from_bits(rows[0].values[8]);
+    assert!((greatest / values[999] - 1.0).abs() < 0.01);
+}
+
+#[test]
+fn zeros_of_both_signs_are_one_value() {
+    let mut values = vec![0.0, -0.0, 0.0, -0.0, 1.0, -1.0];
+    assert_eq!(found("sketch", &values)[3].to_bits(), 0);
+    values.extend(values_of("mixed", 2000, 5));
+    values.extend([-0.0; 5000]);
+    assert_eq!(found("sketch", &values)[3].to_bits(), 0);
+}
+
+#[test]
+fn engines_and_percentiles_that_are_not_there_are_named() {
+    let error = |aggregation: &str| {
+        let text = format!(
+            r#"{{"source": {{"value": "v"}}, "stages": [{{"type": "window", "window": "tumbling", "size": "1s",
+                "aggregations": [{aggregation}]}}]}}"#
+        );
+        PipelineSpec::from_json(&text).and_then(|spec| Plan::new(&spec)).unwrap_err().to_string()
+    };
+    assert_eq!(
+        error(r#""p101""#),
+        "stages[0].aggregations[0]: unknown aggregation `p101`: percentiles are p0 to p100, with at most six decimals, \
+         such as p99.9"
+    );
+    assert_eq!(
+        error(r#"{"op": "p50", "engine": "tdigest"}"#),
+        "stages[0].aggregations[0].engine: unknown name `tdigest`, expected one of: sketch, exact"
+    );
+    assert_eq!(
+        error(r#"{"op": "max", "engine": "exact"}"#),
+        "stages[0].aggregations[0].engine: `max` has no engine: only percentiles have, such as `p95`"
+    );
+    assert!(error(r#""p99.9", "p99.90""#).contains("a second column `p99.9`"));
+}
