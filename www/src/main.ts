@@ -35,7 +35,7 @@ const controls = new Controls(STREAMS, {
 
 let chosen: Stream | undefined;
 let bytes: Uint8Array = new Uint8Array();
-let pipeline: PipelineSpec = {};
+let pipeline: PipelineSpec = { stages: [] };
 let run: Run | undefined;
 let rows = new RowStore(fieldsOf(pipeline));
 let failed = false;
