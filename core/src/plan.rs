@@ -200,6 +200,7 @@ fn check_limits(limits: &Limits) -> Result<(), SpecError> {
         ("max_windows_per_key", limits.max_windows_per_key),
         ("max_values", limits.max_values),
         ("max_result_rows", limits.max_result_rows),
+        ("max_dropped_events", limits.max_dropped_events),
         ("max_line_bytes", limits.max_line_bytes),
         ("max_dictionary_keys", limits.max_dictionary_keys),
         ("max_batch_events", limits.max_batch_events),

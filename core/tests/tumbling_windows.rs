@@ -4,7 +4,8 @@ mod common;
 
 use common::{Event, KeysAs, Row, Run, cuts, events, oracle, run_cut, spec, tumbling};
 use proptest::prelude::*;
-use stream_processor_core::{RejectReason, watermark::Generator};
+use stream_processor_core::watermark::Generator;
+use stream_processor_core::{Batch, Column, KeyColumn, Pushed, RejectReason};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(192))]
@@ -152,6 +153,27 @@ fn limits_keep_events_out_and_say_so() {
     assert_eq!(rows.len(), 4);
     assert_eq!(stats.limit_dropped, 2);
     assert_eq!(stats.limits_struck, ["key_limit", "window_limit"]);
+}
+
+#[test]
+fn dropped_events_that_nobody_fetches_stop_the_engine() {
+    let mut pipeline = tumbling("1s", "0s", "0s", 100);
+    pipeline.limits.max_dropped_events = 5;
+    let mut run = Run::new(pipeline);
+    let late = |key| Event { ts: 0, key, value: 1.0 };
+    run.push(&[Event { ts: 10_000_000, key: 1, value: 1.0 }], KeysAs::Encoded);
+    run.push(&(0..5).map(late).collect::<Vec<_>>(), KeysAs::Encoded);
+    let (offsets, bytes) = common::concat([common::encoded(1)].into_iter());
+    let batch = Batch {
+        timestamps: &[11_000_000],
+        keys: KeyColumn::Encoded { offsets: &offsets, bytes: &bytes },
+        columns: &[Column::F64(&[1.0])],
+        ordinals: None,
+        watermarks: None,
+    };
+    assert_eq!(run.engine.push(&batch).unwrap(), Pushed { consumed: 0, full: true });
+    assert_eq!(run.engine.drops(100).len(), 5);
+    assert_eq!(run.engine.push(&batch).unwrap(), Pushed { consumed: 1, full: false });
 }
 
 #[test]

@@ -54,7 +54,7 @@ fn a_stream_without_key_is_not_split() {
 }
 
 #[test]
-fn a_dictionary_that_starts_anew_changes_nothing() {
+fn small_dictionaries_and_buffers_change_nothing() {
     let folder = tempdir().unwrap();
     let pipeline = folder.path().join("p.toml");
     let text_of = |limits: &str| {
@@ -65,12 +65,18 @@ fn a_dictionary_that_starts_anew_changes_nothing() {
     };
     let input = events(20_000, 300);
     let mut outputs = Vec::new();
-    for limits in ["", "[limits]\nmax_dictionary_keys = 7\nmax_result_rows = 3\n"] {
+    for limits in
+        ["", "[limits]\nmax_dictionary_keys = 7\nmax_result_rows = 3\nmax_dropped_events = 2\n"]
+    {
         std::fs::write(&pipeline, text_of(limits)).unwrap();
         for shards in ["1", "3"] {
-            let ran = run(&["run", text(&pipeline), "--shards", shards], &input);
+            let dead = folder.path().join("dead");
+            let flags = ["--shards", shards, "--dead-letter", text(&dead)];
+            let ran = run(&[&["run", text(&pipeline)][..], &flags].concat(), &input);
             assert_eq!(ran.code, 0, "{}", ran.stderr);
-            outputs.push(ran.stdout);
+            let letters = std::fs::read_to_string(&dead).unwrap();
+            assert!(letters.lines().count() > 100, "some events are late");
+            outputs.push(ran.stdout + &letters);
         }
     }
     assert!(outputs[0].lines().count() > 5000);

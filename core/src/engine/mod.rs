@@ -51,7 +51,8 @@ pub struct KeyDefinitions<'a> {
 pub struct Pushed {
     /// Events that were taken, from the front of the batch.
     pub consumed: usize,
-    /// Whether the result buffer is full: poll, then push the rest (or an empty batch, if there is none).
+    /// Whether the result buffer is full: poll, and take the dropped events if they are reported; then push the rest (or
+    /// an empty batch, if there is none).
     pub full: bool,
 }
 

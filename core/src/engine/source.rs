@@ -267,8 +267,12 @@ impl Engine {
             return Pushed { consumed: 0, full: true };
         }
         let events = batch.timestamps.len();
+        let most_drops = self.plan.limits.max_dropped_events as usize;
         let mut at = 0;
         while at < events {
+            if self.drops.waiting().len() >= most_drops {
+                return Pushed { consumed: at, full: true };
+            }
             let end = events.min(at + CHUNK_EVENTS);
             let before = self.source.generator.clone();
             let progress = if self.source.judge_whole(batch, at..end) {

@@ -16,6 +16,8 @@ pub struct Limits {
     pub max_values: u32,
     /// Rows that wait to be polled; then the engine says `full` and takes no more until it is polled.
     pub max_result_rows: u32,
+    /// Dropped events that wait to be reported, where someone asked for them; then the engine says `full` as well.
+    pub max_dropped_events: u32,
     /// Bytes of a snapshot; a larger one is an error and leaves the engine as it was.
     pub max_snapshot_bytes: u64,
     /// Bytes of an input line; a longer one is rejected with the reason `line_too_long`.
@@ -33,6 +35,7 @@ impl Default for Limits {
             max_windows_per_key: 20_000,
             max_values: 1_000_000,
             max_result_rows: 65_536,
+            max_dropped_events: 65_536,
             max_snapshot_bytes: 4 << 30,
             max_line_bytes: 1 << 20,
             max_dictionary_keys: 65_536,

@@ -85,12 +85,14 @@ impl Shard {
         }
         let mut taken = 0;
         let mut full = false;
+        let mut dropped = Vec::new();
         while taken < batch.timestamps.len() {
             let pushed = batch.with_rest(taken, |rest| self.worker.push(rest))?;
             taken += pushed.consumed;
             full = pushed.full;
             if full {
                 self.poll()?;
+                self.collect_dropped(&mut dropped)?;
             }
         }
         let resume = full.then_some(i64::MIN);
@@ -103,7 +105,7 @@ impl Shard {
             self.poll()?;
         }
         self.poll()?;
-        let dropped = self.dropped()?;
+        self.collect_dropped(&mut dropped)?;
         self.send.send(FromShard::Done(dropped)).map_err(|_| Stop::Unwanted)
     }
 
@@ -116,8 +118,7 @@ impl Shard {
         Ok(())
     }
 
-    fn dropped(&mut self) -> Result<Vec<Dropped>, Error> {
-        let mut dropped = Vec::new();
+    fn collect_dropped(&mut self, dropped: &mut Vec<Dropped>) -> Result<(), Error> {
         while self.report_drops {
             let more = self.worker.drops(POLL_DROPS)?;
             if more.is_empty() {
@@ -125,7 +126,7 @@ impl Shard {
             }
             dropped.extend(more);
         }
-        Ok(dropped)
+        Ok(())
     }
 }
 
