@@ -136,8 +136,13 @@ impl Processor {
     }
 
     /// Takes the batch of `events` that was written where [`Processor::reserve`] said; ids of keys are below `bound`.
-    /// Returns how many it has taken.
-    pub fn push_reserved(&mut self, events: usize, bound: u32) -> Result<usize, JsValue> {
+    /// Returns how many it has taken. `first` is the place of its first event in the call, for messages.
+    pub fn push_reserved(
+        &mut self,
+        events: usize,
+        bound: u32,
+        first: usize,
+    ) -> Result<usize, JsValue> {
         let plan = self.engine.plan();
         let (columns, keyed) = (plan.input.columns.len(), !plan.input.key.is_empty());
         let stride = stride(events);
@@ -149,7 +154,7 @@ impl Processor {
         let ids: &mut [u32] = bytemuck::cast_slice_mut(ids);
         let ids = ids.get_mut(..events).unwrap_or_default();
         if keyed && ids.iter().fold(0, |all, id| all | u32::from(*id >= bound)) != 0 {
-            return Err(unknown_key(ids, bound));
+            return Err(unknown_key(ids, bound, first));
         }
         if let Some(base) = self.first_id.filter(|base| *base > 0) {
             ids.iter_mut().for_each(|id| *id = id.saturating_add(base));
@@ -353,9 +358,10 @@ fn stride(events: usize) -> usize {
     events.next_multiple_of(8)
 }
 
-fn unknown_key(ids: &[u32], bound: u32) -> JsValue {
+fn unknown_key(ids: &[u32], bound: u32, first: usize) -> JsValue {
     let event = ids.iter().position(|id| *id >= bound).unwrap_or(0);
     let id = ids.get(event).copied().unwrap_or(bound);
+    let event = first.saturating_add(event);
     let what =
         format!("key {id} of event {event} is beyond the dictionary, which has {bound} keys");
     coded("unknown_key_id", &what).into()

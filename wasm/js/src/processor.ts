@@ -167,7 +167,7 @@ export class StreamProcessor {
     do {
       const to = Math.min(from + BATCH_EVENTS, timestamps.length);
       this.#write(from, to, timestamps, keys.ids, columns);
-      from += this.#call(() => this.#raw.push_reserved(to - from, keys.bound));
+      from += this.#call(() => this.#raw.push_reserved(to - from, keys.bound, from));
       if (this.#raw.is_full()) this.#spill(from);
     } while (from < timestamps.length || this.#raw.is_full());
   }

@@ -61,6 +61,15 @@ test("an event that does not fit is rejected by its reason, and the others of th
   for (const { reason, count: counted } of rejected_by_reason) assert.equal(counted, count(reason), reason);
 });
 
+test("a key id beyond the dictionary is found wherever it stands", () => {
+  const processor = new StreamProcessor(PIPELINE);
+  const events = 40_000;
+  const ids = new Uint32Array(events);
+  ids[35_000] = 1;
+  const batch = { timestamps: new Float64Array(events), keys: { ids, dictionary: ["a"] }, columns: { latency: new Float64Array(events) } };
+  fails(() => processor.pushColumns(batch), "unknown_key_id", ["key 1 of event 35000", "1 keys"]);
+});
+
 test("something else than an object is a mistake of the program", () => {
   const processor = new StreamProcessor(PIPELINE);
   const good = { ts: 0, service: "a", latency: 1 };
