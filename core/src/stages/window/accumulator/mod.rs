@@ -143,16 +143,20 @@ impl Field {
     fn new<'a>(outputs: impl Iterator<Item = &'a WindowOutput> + Clone, max_values: u32) -> Self {
         let any = |serves: fn(Operation) -> bool| outputs.clone().any(|output| serves(output.op));
         let percentiles = |engine| {
-            let is = |output: &WindowOutput| matches!(output.op, Operation::Percentile(_));
-            outputs.clone().any(|output| is(output) && output.engine == engine)
+            let asked = outputs.clone().filter_map(|output| match output.op {
+                Operation::Percentile(percentile) if output.engine == engine => Some(percentile),
+                _ => None,
+            });
+            let asked: Vec<_> = asked.collect();
+            (!asked.is_empty()).then(|| Percentiles::new(asked, engine, max_values))
         };
         Self {
             summaries: any(Summaries::serve).then(Summaries::default),
             moments: any(Moments::serve).then(Moments::default),
             first: any(|op| op == Operation::First).then(Ends::default),
             last: any(|op| op == Operation::Last).then(Ends::default),
-            sketch: percentiles(PercentileEngine::Sketch).then(Percentiles::sketch),
-            exact: percentiles(PercentileEngine::Exact).then(|| Percentiles::exact(max_values)),
+            sketch: percentiles(PercentileEngine::Sketch),
+            exact: percentiles(PercentileEngine::Exact),
         }
     }
 

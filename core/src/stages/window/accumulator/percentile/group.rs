@@ -13,7 +13,7 @@ const MAX_DISTINCT: usize = 256;
 /// pairs up to [`MAX_DISTINCT`] different ones, and then buckets.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Group {
-    /// All values, in any order until [`Group::sort`].
+    /// All values, in any order.
     Values(Vec<f64>),
     /// The different values, ascending, each with how often it came.
     Pairs(Vec<(f64, u64)>),
@@ -45,12 +45,9 @@ impl Group {
                 values.push(value);
             }
             Self::Values(values) => {
-                let mut pairs = Self::Pairs(Vec::new());
-                values.sort_unstable_by(f64::total_cmp);
-                for value in values.iter().chain([&value]) {
-                    pairs.add_slowly(*value, exact);
-                }
-                *self = pairs;
+                let mut values = core::mem::take(values);
+                values.push(value);
+                *self = Self::of_many(values);
             }
             Self::Pairs(pairs) => {
                 match pairs.binary_search_by(|(known, _)| known.total_cmp(&value)) {
@@ -72,14 +69,27 @@ impl Group {
         }
     }
 
-    /// Puts values in order, as [`Group::percentile`] needs them.
-    pub(super) fn sort(&mut self) {
+    /// The form of more values than are kept one by one.
+    fn of_many(mut values: Vec<f64>) -> Self {
+        values.sort_unstable_by(f64::total_cmp);
+        let runs = || values.chunk_by(|a, b| a == b);
+        if runs().nth(MAX_DISTINCT).is_none() {
+            let pair = |run: &[f64]| run.first().map(|value| (*value, run.len() as u64));
+            return Self::Pairs(runs().filter_map(pair).collect());
+        }
+        let mut buckets = Buckets::new();
+        values.iter().for_each(|value| buckets.add(*value, 1));
+        Self::Buckets(Box::new(buckets))
+    }
+
+    /// Makes it ready for [`Group::percentile`] of each of `percentiles`, which ascend.
+    pub(super) fn arrange(&mut self, percentiles: &[Percentile]) {
         if let Self::Values(values) = self {
-            values.sort_unstable_by(f64::total_cmp);
+            arrange(values, percentiles);
         }
     }
 
-    /// NaN where there are no values.
+    /// Of those that it is arranged for; NaN where there are no values.
     pub(super) fn percentile(&self, percentile: Percentile) -> f64 {
         let count = self.count();
         if count == 0 {
@@ -183,9 +193,34 @@ impl Group {
     }
 }
 
+/// Puts the values that `percentiles` need where they belong: less work than sorting all.
+#[inline(never)]
+fn arrange(values: &mut [f64], percentiles: &[Percentile]) {
+    let count = values.len() as u64;
+    // What stands before is not greater than what is left, and right at all ranks that were asked for.
+    let (mut rest, mut before) = (values, 0);
+    for percentile in percentiles {
+        let place = Place::of(*percentile, count);
+        let rank = usize::try_from(place.rank).unwrap_or(usize::MAX);
+        if let Some(at) = rank.checked_sub(before).filter(|at| *at < rest.len()) {
+            let (_, _, greater) = rest.select_nth_unstable_by(at, f64::total_cmp);
+            (rest, before) = (greater, rank + 1);
+        }
+        if place.is_between() && rank + 1 == before {
+            let least = (0..).zip(&*rest).min_by(|(_, a), (_, b)| a.total_cmp(b));
+            let least = least.map_or(0, |(at, _)| at);
+            if least < rest.len() {
+                rest.swap(0, least);
+                (rest, before) = (rest.split_at_mut(1).1, before + 1);
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::snapshot::{HEADER_BYTES, Kind, write_section};
 
     fn group(values: impl Iterator<Item = f64>) -> Group {
         let mut group = Group::EMPTY;
@@ -219,9 +254,67 @@ mod tests {
         let up = group((0..600_u32).map(f64::from));
         let down = group((0..600_u32).rev().map(f64::from));
         assert!(matches!(up, Group::Buckets(_)));
-        let ps = ["0", "3", "50", "77.7", "100"].map(|text| text.parse().unwrap());
+        let ps: [Percentile; 5] = ["0", "3", "50", "77.7", "100"].map(|text| text.parse().unwrap());
         assert!(ps.iter().all(|p| up.percentile(*p) == down.percentile(*p)));
         assert!(matches!(group((0..600_u32).map(|at| f64::from(at % 256))), Group::Pairs(_)));
         assert!(matches!(group((0..512_u32).map(f64::from)), Group::Values(_)));
+    }
+
+    #[test]
+    fn arranged_values_stand_at_every_rank_that_is_asked_for() {
+        let all: Vec<Percentile> =
+            (0..=100).map(|percent: u32| percent.to_string().parse().unwrap()).collect();
+        for count in [1_u32, 2, 3, 10, 101, 500] {
+            let values = || (0..count).map(|at| f64::from(at * 7 % count / 2));
+            let mut sorted: Vec<f64> = values().collect();
+            sorted.sort_by(f64::total_cmp);
+            let sorted = Group::Values(sorted);
+            for step in [1, 2, 7, 33, 50, 100] {
+                let some: Vec<Percentile> = all.iter().copied().step_by(step).collect();
+                let mut group = group(values());
+                group.arrange(&some);
+                assert!(some.iter().all(|p| group.percentile(*p) == sorted.percentile(*p)));
+            }
+        }
+    }
+
+    #[test]
+    fn saved_groups_load_and_changed_bytes_do_no_harm() {
+        let many = |step: f64| (0..900_u32).map(move |at| (f64::from(at) - 300.0) * step);
+        let groups = [
+            group([].into_iter()),
+            group(many(1.5).take(500)),
+            group(many(1.0).map(|value| (value / 9.0).floor())),
+            group(many(1e-3)),
+        ];
+        let percentiles = ["0", "50", "99.9"].map(|text| text.parse().unwrap());
+        for saved in groups {
+            let mut bytes = Vec::new();
+            write_section(&mut bytes, Kind::Stage, |writer| saved.save(writer));
+            let payload = &mut bytes[HEADER_BYTES..];
+            let loaded = Group::load(&mut SectionReader::new(payload), 512).unwrap();
+            assert!((0..saved.count()).all(|rank| loaded.at(rank) == sorted(&saved).at(rank)));
+            for at in (0..payload.len()).step_by(3) {
+                let before = payload[at];
+                for changed in [before ^ 1, before ^ 0x80, 0, 0xff] {
+                    payload[at] = changed;
+                    let Ok(mut group) = Group::load(&mut SectionReader::new(payload), 512) else {
+                        continue;
+                    };
+                    group.add(7.0, 512);
+                    group.arrange(&percentiles);
+                    assert!(percentiles.iter().all(|p| !group.percentile(*p).is_infinite()));
+                }
+                payload[at] = before;
+            }
+        }
+    }
+
+    fn sorted(group: &Group) -> Group {
+        let mut group = group.clone();
+        if let Group::Values(values) = &mut group {
+            values.sort_by(f64::total_cmp);
+        }
+        group
     }
 }

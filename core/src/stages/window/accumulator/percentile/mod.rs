@@ -8,7 +8,7 @@ use self::group::Group;
 use super::put;
 use crate::error::SnapshotError;
 use crate::snapshot::{SectionReader, SectionWriter};
-use crate::spec::Percentile;
+use crate::spec::{Percentile, PercentileEngine};
 use crate::stats::StageStats;
 
 /// Values of a group that every engine keeps one by one.
@@ -17,6 +17,8 @@ const ALWAYS_EXACT: usize = 512;
 /// The group of each slot.
 pub(super) struct Percentiles {
     groups: Vec<Group>,
+    /// What is asked of them, ascending.
+    percentiles: Vec<Percentile>,
     /// Values of a group that are kept one by one.
     exact: usize,
     /// Whether more of them is a limit that has struck.
@@ -24,15 +26,16 @@ pub(super) struct Percentiles {
 }
 
 impl Percentiles {
-    /// In little memory.
-    pub(super) fn sketch() -> Self {
-        Self { groups: Vec::new(), exact: ALWAYS_EXACT, is_limit: false }
-    }
-
-    /// Of all values, up to `max_values` of a group.
-    pub(super) fn exact(max_values: u32) -> Self {
-        let exact = ALWAYS_EXACT.max(max_values as usize);
-        Self { groups: Vec::new(), exact, is_limit: true }
+    /// For `percentiles` by `engine`; where it is the exact one, of up to `max_values` of a group.
+    pub(super) fn new(
+        mut percentiles: Vec<Percentile>,
+        engine: PercentileEngine,
+        max_values: u32,
+    ) -> Self {
+        percentiles.sort_unstable();
+        let is_limit = engine == PercentileEngine::Exact;
+        let exact = if is_limit { ALWAYS_EXACT.max(max_values as usize) } else { ALWAYS_EXACT };
+        Self { groups: Vec::new(), percentiles, exact, is_limit }
     }
 
     pub(super) fn reset(&mut self, slot: usize) {
@@ -47,7 +50,7 @@ impl Percentiles {
     pub(super) fn seal(&mut self, slots: &[u32], stats: &mut StageStats) {
         for slot in slots {
             let Some(group) = self.groups.get_mut(*slot as usize) else { continue };
-            group.sort();
+            group.arrange(&self.percentiles);
             if let Group::Buckets(buckets) = group {
                 stats.value_limit += u64::from(self.is_limit);
                 stats.folded_values += buckets.folded();
