@@ -76,7 +76,7 @@ impl Ordinals<'_> {
 
     pub(crate) fn at(&self, event: usize) -> u64 {
         match self {
-            Self::From(first) => first + event as u64,
+            Self::From(first) => first.saturating_add(event as u64),
             Self::Listed(ordinals) => ordinals.get(event).copied().unwrap_or(u64::MAX),
         }
     }

@@ -372,7 +372,7 @@ impl Source {
         self.accepted += events as u64;
         self.next_ordinal = match listed.and_then(<[u64]>::last) {
             Some(last) => last.saturating_add(1),
-            None => self.next_ordinal + events as u64,
+            None => self.next_ordinal.saturating_add(events as u64),
         };
     }
 }
