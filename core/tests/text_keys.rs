@@ -77,7 +77,7 @@ proptest! {
 
     #[test]
     fn no_field_is_a_prefix_of_another(a in field(), b in field()) {
-        let (a_bytes, b_bytes) = (encoded(&[a.clone()]), encoded(&[b.clone()]));
+        let (a_bytes, b_bytes) = (encoded(std::slice::from_ref(&a)), encoded(std::slice::from_ref(&b)));
         prop_assert_eq!(b_bytes.starts_with(&a_bytes), a.order(&b) == Ordering::Equal);
     }
 

@@ -2,44 +2,9 @@
 
 mod common;
 
-use common::{Event, KeysAs, Row, Run, events, oracle, spec, tumbling};
+use common::{Event, KeysAs, Row, Run, cuts, events, oracle, run_cut, spec, tumbling};
 use proptest::prelude::*;
 use stream_processor_core::{RejectReason, watermark::Generator};
-
-/// A way to run a stream: where batches end, what happens between them.
-#[derive(Debug, Clone)]
-struct Cut {
-    length: usize,
-    poll: usize,
-    restore: bool,
-    keys: KeysAs,
-}
-
-fn cuts() -> impl Strategy<Value = Vec<Cut>> {
-    let keys = prop::sample::select(vec![KeysAs::Ids, KeysAs::Encoded]);
-    let cut = (0_usize..40, 0_usize..6, any::<bool>(), keys)
-        .prop_map(|(length, poll, restore, keys)| Cut { length, poll, restore, keys });
-    prop::collection::vec(cut, 1..30)
-}
-
-fn run_cut(
-    mut run: Run,
-    events: &[Event],
-    cuts: &[Cut],
-) -> (Vec<Row>, stream_processor_core::Stats) {
-    let mut rest = events;
-    for cut in cuts {
-        let (batch, later) = rest.split_at(cut.length.min(rest.len()));
-        rest = later;
-        run.push(batch, cut.keys);
-        run.poll(cut.poll);
-        if cut.restore {
-            run.restore();
-        }
-    }
-    run.push(rest, KeysAs::Encoded);
-    run.finish()
-}
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(192))]
@@ -52,12 +17,15 @@ proptest! {
         offset in prop::sample::select(vec![0_i64, 300_000, -900_001]),
         bound in prop::sample::select(vec![Some(0_i64), Some(2_000_000), None]),
         buffer in prop::sample::select(vec![1_u32, 3, 1000]),
+        restores_when_full: bool,
     ) {
         let text = |us: i64| format!("{us}us");
         let bound_text = bound.map_or("unbounded".to_owned(), text);
         let pipeline = tumbling(&text(size), &text(offset), &bound_text, buffer);
         let due = oracle(&events, size, offset, bound);
-        let (rows, stats) = run_cut(Run::new(pipeline), &events, &cuts);
+        let mut run = Run::new(pipeline);
+        run.restores_when_full = restores_when_full;
+        let (rows, stats) = run_cut(run, &events, &cuts);
         prop_assert_eq!(rows, due.rows);
         prop_assert_eq!(stats.late_dropped, due.late as u64);
         prop_assert_eq!(stats.events, events.len() as u64);

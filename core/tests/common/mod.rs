@@ -111,6 +111,8 @@ pub struct Run {
     pub spec: PipelineSpec,
     pub engine: Engine,
     pub rows: Vec<Row>,
+    /// Whether it is restored from a snapshot whenever it is full: in the middle of a firing.
+    pub restores_when_full: bool,
 }
 
 /// How keys are handed over.
@@ -124,7 +126,7 @@ impl Run {
     pub fn new(spec: PipelineSpec) -> Self {
         let options = Options { report_drops: true, ..Options::default() };
         let engine = Engine::open(&spec, options).unwrap();
-        Self { spec, engine, rows: Vec::new() }
+        Self { spec, engine, rows: Vec::new(), restores_when_full: false }
     }
 
     /// Pushes `events` as one batch, polling whenever the engine is full.
@@ -175,12 +177,14 @@ impl Run {
                 assert_eq!(at, events.len());
                 return;
             }
+            self.restore_if_wanted();
             assert!(self.poll(2) > 0, "full, but nothing to poll");
         }
     }
 
     pub fn advance(&mut self, watermark: i64) {
         while self.engine.advance_watermark(watermark).unwrap() == Progress::Full {
+            self.restore_if_wanted();
             self.poll(3);
         }
     }
@@ -195,10 +199,17 @@ impl Run {
 
     pub fn finish(mut self) -> (Vec<Row>, stream_processor_core::Stats) {
         while self.engine.finish().unwrap() == Progress::Full {
+            self.restore_if_wanted();
             self.poll(4);
         }
         while self.poll(5) > 0 {}
         (self.rows, self.engine.stats())
+    }
+
+    fn restore_if_wanted(&mut self) {
+        if self.restores_when_full {
+            self.restore();
+        }
     }
 
     /// Goes on in a new engine that was restored from a snapshot of this one, handed over in pieces.
@@ -262,4 +273,39 @@ pub fn events() -> impl Strategy<Value = Vec<Event>> {
         });
         events.collect()
     })
+}
+
+/// A way to run a stream: where batches end, what happens between them.
+#[derive(Debug, Clone)]
+pub struct Cut {
+    pub length: usize,
+    pub poll: usize,
+    pub restore: bool,
+    pub keys: KeysAs,
+}
+
+pub fn cuts() -> impl Strategy<Value = Vec<Cut>> {
+    let keys = prop::sample::select(vec![KeysAs::Ids, KeysAs::Encoded]);
+    let cut = (0_usize..40, 0_usize..6, any::<bool>(), keys)
+        .prop_map(|(length, poll, restore, keys)| Cut { length, poll, restore, keys });
+    prop::collection::vec(cut, 1..30)
+}
+
+pub fn run_cut(
+    mut run: Run,
+    events: &[Event],
+    cuts: &[Cut],
+) -> (Vec<Row>, stream_processor_core::Stats) {
+    let mut rest = events;
+    for cut in cuts {
+        let (batch, later) = rest.split_at(cut.length.min(rest.len()));
+        rest = later;
+        run.push(batch, cut.keys);
+        run.poll(cut.poll);
+        if cut.restore {
+            run.restore();
+        }
+    }
+    run.push(rest, KeysAs::Encoded);
+    run.finish()
 }
