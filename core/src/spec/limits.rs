@@ -9,8 +9,11 @@ use serde::{Deserialize, Serialize};
 pub struct Limits {
     /// Keys with open state in one stage; an event of one key more is dropped with the reason `key_limit`.
     pub max_keys: u32,
-    /// Open windows of one key in one stage; an event that would open one more is dropped with the reason `window_limit`.
+    /// Open windows of one key in one stage, slices where they slide; an event that would open one more is dropped with
+    /// the reason `window_limit`.
     pub max_windows_per_key: u32,
+    /// Sliding windows that cover one event; a pipeline where `size / slide` is more is refused.
+    pub max_windows_per_event: u32,
     /// Rows that wait to be polled; then the engine says `full` and takes no more until it is polled.
     pub max_result_rows: u32,
     /// Bytes of a snapshot; a larger one is an error and leaves the engine as it was.
@@ -28,6 +31,7 @@ impl Default for Limits {
         Self {
             max_keys: 1_000_000,
             max_windows_per_key: 20_000,
+            max_windows_per_event: 10_000,
             max_result_rows: 65_536,
             max_snapshot_bytes: 4 << 30,
             max_line_bytes: 1 << 20,

@@ -37,6 +37,24 @@ impl Summary {
         }
     }
 
+    /// Adds what `later` holds, as if its values came after those here. [`Summary::EMPTY`] on either side changes nothing.
+    #[inline(always)]
+    fn merge(&mut self, later: &Self) {
+        let sum = self.sum + later.sum;
+        let shifted = sum - self.sum;
+        let lost = (self.sum - (sum - shifted)) + (later.sum - shifted);
+        self.compensation = (self.compensation + later.compensation) + lost;
+        self.sum = sum;
+        self.count += later.count;
+        let (keeps_min, keeps_max) = (later.min >= self.min, later.max <= self.max);
+        if !keeps_min {
+            self.min = later.min;
+        }
+        if !keeps_max {
+            self.max = later.max;
+        }
+    }
+
     fn total(&self) -> f64 {
         self.sum + self.compensation
     }
@@ -62,7 +80,8 @@ impl Summary {
     }
 }
 
-/// The summaries of all open windows.
+/// Summaries by slot: those of all open windows, or of one block of slices.
+#[derive(Clone)]
 pub(super) struct Accumulators {
     outputs: Vec<WindowOutput>,
     /// Events per slot, where an output counts them.
@@ -78,6 +97,38 @@ impl Accumulators {
             outputs: plan.outputs.clone(),
             events: counts_events.then(Vec::new),
             fields: plan.fields.iter().map(|_| Vec::new()).collect(),
+        }
+    }
+
+    /// As many empty slots with the same outputs.
+    pub(super) fn empty(&self, slots: usize) -> Self {
+        Self {
+            outputs: self.outputs.clone(),
+            events: self.events.as_ref().map(|_| vec![0; slots]),
+            fields: self.fields.iter().map(|_| vec![Summary::EMPTY; slots]).collect(),
+        }
+    }
+
+    /// Copies of `slots`, at slots from 0 on.
+    pub(super) fn pick(&self, slots: &[u32]) -> Self {
+        Self {
+            outputs: self.outputs.clone(),
+            events: self.events.as_ref().map(|events| pick(events, slots, 0)),
+            fields: self.fields.iter().map(|list| pick(list, slots, Summary::EMPTY)).collect(),
+        }
+    }
+
+    /// Adds the slots of `later`, from 0 on, to `slots`, as if their events came after those there.
+    pub(super) fn merge(&mut self, slots: &[u32], later: &Self) {
+        if let (Some(events), Some(later)) = (&mut self.events, &later.events) {
+            for (slot, more) in slots.iter().zip(later) {
+                if let Some(count) = events.get_mut(*slot as usize) {
+                    *count += more;
+                }
+            }
+        }
+        for (summaries, later) in self.fields.iter_mut().zip(&later.fields) {
+            merge_all(summaries, slots, later);
         }
     }
 
@@ -195,6 +246,20 @@ fn add_all(summaries: &mut [Summary], slots: &[u32], values: &[f64]) {
     }
 }
 
+/// Adds each of `later` to the summary in its slot.
+#[inline(never)]
+fn merge_all(summaries: &mut [Summary], slots: &[u32], later: &[Summary]) {
+    for (slot, later) in slots.iter().zip(later) {
+        if let Some(summary) = summaries.get_mut(*slot as usize) {
+            summary.merge(later);
+        }
+    }
+}
+
+fn pick<T: Copy>(list: &[T], slots: &[u32], empty: T) -> Vec<T> {
+    slots.iter().map(|slot| list.get(*slot as usize).copied().unwrap_or(empty)).collect()
+}
+
 /// Sets entry `place`, which is at most one behind the last.
 fn put<T>(list: &mut Vec<T>, place: usize, value: T) {
     match list.get_mut(place) {
@@ -217,6 +282,33 @@ mod tests {
     fn sums_keep_what_rounding_takes() {
         assert_eq!(summary(&[1.0, 1e100, 1.0, -1e100]).result(Operation::Sum), 2.0);
         assert_eq!(summary(&[0.1; 10]).result(Operation::Sum), 1.0);
+    }
+
+    #[test]
+    fn merging_keeps_what_rounding_takes() {
+        let mut left = summary(&[1.0, 1e100]);
+        left.merge(&summary(&[1.0, -1e100]));
+        assert_eq!(left.result(Operation::Sum), 2.0);
+        assert_eq!((left.count, left.min, left.max), (4, -1e100, 1e100));
+    }
+
+    #[test]
+    fn merging_with_nothing_changes_no_bit() {
+        for values in [&[0.1, 0.2, -0.0][..], &[-0.0], &[1e308, 1e308], &[5e-324, 1e16, -1.5], &[]]
+        {
+            let bits = |of: &Summary| {
+                let total = if of.total().is_nan() { f64::NAN } else { of.total() };
+                (of.count, [total, of.min, of.max].map(f64::to_bits))
+            };
+            let (whole, mut left, mut right) = (summary(values), summary(values), Summary::EMPTY);
+            left.merge(&Summary::EMPTY);
+            right.merge(&whole);
+            assert_eq!((bits(&left), bits(&right)), (bits(&whole), bits(&whole)));
+            if whole.total().is_finite() {
+                assert_eq!(left.compensation.to_bits(), whole.compensation.to_bits());
+                assert_eq!(right.compensation.to_bits(), whole.compensation.to_bits());
+            }
+        }
     }
 
     #[test]
