@@ -1,8 +1,12 @@
 //! From a pipeline description to what the engine runs: names resolved to columns, units to microseconds.
 
+mod grid;
+
 use crate::schema::{InputColumn, InputKind, InputSchema, OutputColumn, OutputKind, OutputSchema};
 use crate::spec::{Aggregation, Limits, Operation, OutOfOrderness, PercentileEngine, PipelineSpec};
-use crate::spec::{SpecError, Stage, Window, WindowKind};
+use crate::spec::{SpecError, Stage, Window};
+
+pub(crate) use grid::Grid;
 
 /// A pipeline that has been checked as a whole.
 #[derive(Debug, Clone)]
@@ -28,9 +32,7 @@ pub(crate) enum StagePlan {
 
 #[derive(Debug, Clone)]
 pub(crate) struct WindowPlan {
-    pub(crate) size_us: i64,
-    /// In `0..size_us`.
-    pub(crate) offset_us: i64,
+    pub(crate) grid: Grid,
     /// The columns of the stage's input that are aggregated, each once.
     pub(crate) fields: Vec<usize>,
     /// The columns of its rows: start and end, and then one for each of `outputs`.
@@ -199,6 +201,7 @@ fn check_limits(limits: &Limits) -> Result<(), SpecError> {
         ("max_keys", limits.max_keys),
         ("max_windows_per_key", limits.max_windows_per_key),
         ("max_values", limits.max_values),
+        ("max_windows_per_event", limits.max_windows_per_event),
         ("max_result_rows", limits.max_result_rows),
         ("max_dropped_events", limits.max_dropped_events),
         ("max_line_bytes", limits.max_line_bytes),
@@ -211,18 +214,19 @@ fn check_limits(limits: &Limits) -> Result<(), SpecError> {
     }
 }
 
+/// Whether a window's result is combined from those of its slices.
+fn combines(op: Operation) -> bool {
+    use Operation::{Avg, Count, Max, Min, Range, Sum};
+    matches!(op, Count | Sum | Avg | Min | Max | Range)
+}
+
 fn window_plan(
     path: &str,
     window: &Window,
     input: &mut Columns,
     spec: &PipelineSpec,
 ) -> Result<(WindowPlan, Columns), SpecError> {
-    let WindowKind::Tumbling = window.window;
-    let size_us = window.size.as_micros();
-    if size_us <= 0 {
-        let message = format!("{}: a window must be longer than 0s, such as \"1m\"", window.size);
-        return Err(SpecError::new(format!("{path}.size"), message));
-    }
+    let grid = Grid::of(path, window, &spec.limits)?;
     if window.aggregations.is_empty() {
         let names = Operation::NAMES.join(", ");
         let message = format!("empty: name at least one of {names}");
@@ -245,6 +249,13 @@ fn window_plan(
             }
         });
         check_options(&path, aggregation)?;
+        if grid.slices_per_window() > 1 && !combines(aggregation.op) {
+            let message = format!(
+                "{} is not available in sliding windows that overlap: they have count, sum, avg, min, max and range",
+                aggregation.op
+            );
+            return Err(SpecError::new(path, message));
+        }
         outputs.push(WindowOutput {
             op: aggregation.op,
             field,
@@ -273,8 +284,7 @@ fn window_plan(
         return Err(SpecError::new("source.key", message));
     }
     let plan = WindowPlan {
-        size_us,
-        offset_us: window.offset.as_micros().rem_euclid(size_us),
+        grid,
         fields,
         columns: columns.clone(),
         outputs,

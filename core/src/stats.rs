@@ -16,6 +16,8 @@ pub struct Stats {
     pub late_dropped: u64,
     /// Events that a limit kept out.
     pub limit_dropped: u64,
+    /// Events that no window covers.
+    pub unassigned: u64,
     /// Rows that the last stage has made.
     pub rows: u64,
     /// Why events were refused, each reason with its number.
@@ -49,6 +51,8 @@ pub struct StageStats {
     pub rows: u64,
     /// Events that came too late for every window of theirs.
     pub late_dropped: u64,
+    /// Events that no window covers: sliding windows that start further apart than they are long leave gaps.
+    pub unassigned: u64,
     /// Events that found `limits.max_keys` keys with open windows.
     pub key_limit: u64,
     /// Events that found `limits.max_windows_per_key` open windows of their key.
@@ -59,6 +63,6 @@ pub struct StageStats {
     pub folded_values: u64,
     /// Keys with open windows now.
     pub keys: u64,
-    /// Open windows now, each key for itself.
+    /// Open windows now, each key for itself; slices of them where they slide.
     pub open_windows: u64,
 }

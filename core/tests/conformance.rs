@@ -101,6 +101,8 @@ fn every_vector_gives_its_bytes() {
             let stats = engine.stats();
             assert_eq!(stats.events, expected["events"], "{}", path.display());
             assert_eq!(stats.late_dropped, expected["late_dropped"], "{}", path.display());
+            let unassigned = expected["unassigned"].as_u64().unwrap_or(0);
+            assert_eq!(stats.unassigned, unassigned, "{}", path.display());
             let due = expected["rejected"].as_object().unwrap();
             let counted = |reason: &str| rejected.iter().filter(|found| *found == reason).count();
             assert!(due.iter().all(|(reason, count)| counted(reason) == *count), "{rejected:?}");

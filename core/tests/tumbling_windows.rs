@@ -18,12 +18,15 @@ proptest! {
         offset in prop::sample::select(vec![0_i64, 300_000, -900_001]),
         bound in prop::sample::select(vec![Some(0_i64), Some(2_000_000), None]),
         buffer in prop::sample::select(vec![1_u32, 3, 1000]),
+        restores_when_full: bool,
     ) {
         let text = |us: i64| format!("{us}us");
         let bound_text = bound.map_or("unbounded".to_owned(), text);
         let pipeline = tumbling(&text(size), &text(offset), &bound_text, buffer);
         let due = oracle(&events, size, offset, bound);
-        let (rows, stats) = run_cut(Run::new(pipeline), &events, &cuts);
+        let mut run = Run::new(pipeline);
+        run.restores_when_full = restores_when_full;
+        let (rows, stats) = run_cut(run, &events, &cuts);
         prop_assert_eq!(rows, due.rows);
         prop_assert_eq!(stats.late_dropped, due.late as u64);
         prop_assert_eq!(stats.events, events.len() as u64);

@@ -55,6 +55,8 @@ pub struct StageCounters {
     pub rows: u64,
     /// Events that came too late for every window of theirs.
     pub late_dropped: u64,
+    /// Events that no window covers.
+    pub unassigned: u64,
     /// Events that found `limits.max_keys` keys with open windows.
     pub key_limit: u64,
     /// Events that found `limits.max_windows_per_key` open windows of their key.
@@ -114,6 +116,7 @@ impl StageCounters {
         self.events += other.events;
         self.rows += other.rows;
         self.late_dropped += other.late_dropped;
+        self.unassigned += other.unassigned;
         self.key_limit += other.key_limit;
         self.window_limit += other.window_limit;
         self.value_limit += other.value_limit;

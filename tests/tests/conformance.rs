@@ -49,6 +49,12 @@ fn every_vector_gives_its_bytes() {
                 vector.name
             );
             assert_eq!(
+                summary["unassigned"],
+                expected["unassigned"].as_u64().unwrap_or(0),
+                "{} with {flags:?}",
+                vector.name
+            );
+            assert_eq!(
                 summary["rejected_by_reason"], expected["rejected"],
                 "{} with {flags:?}",
                 vector.name

@@ -137,10 +137,14 @@ def key_order(key):
 
 
 class Window:
-    """A tumbling window stage, event by event."""
+    """A window stage, tumbling or sliding, event by event: every event is put into every window that covers it.
+
+    Sums are added in the order of arrival: sliding windows here take values whose sums are exact in any order.
+    """
 
     def __init__(self, stage, default, keys):
         self.size = duration(stage["size"])
+        self.slide = duration(stage["slide"]) if stage["window"] == "sliding" else self.size
         self.offset = duration(stage.get("offset", "0s"))
         self.aggregations = []
         for entry in stage["aggregations"]:
@@ -151,6 +155,7 @@ class Window:
             self.aggregations.append((name, entry, field))
         self.open = {}
         self.late = 0
+        self.unassigned = 0
         self.rows = []
 
     def fire(self, watermark):
@@ -166,10 +171,15 @@ class Window:
 
     def take(self, ts, key, event, watermark):
         self.fire(watermark)
-        start = (ts - self.offset) // self.size * self.size + self.offset
-        if start + self.size - 1 <= watermark:
-            self.late += 1
-        else:
+        start = (ts - self.offset) // self.slide * self.slide + self.offset
+        starts = []
+        while start + self.size > ts:
+            starts.append(start)
+            start -= self.slide
+        open_starts = [start for start in starts if start + self.size - 1 > watermark]
+        self.unassigned += not starts
+        self.late += bool(starts) and not open_starts
+        for start in open_starts:
             self.open.setdefault((start, key), []).append((ts, event))
 
 
@@ -191,7 +201,7 @@ def run(spec, events):
         stream.append((ts, tuple(event[name] for name in keys), event, watermark))
         if lag is not None:
             watermark = max(watermark, ts - lag)
-    late = 0
+    late = unassigned = 0
     for stage in spec["stages"]:
         window = Window(stage, default, keys)
         for ts, key, event, met in stream:
@@ -199,6 +209,7 @@ def run(spec, events):
             window.take(ts, key, event, met)
         window.fire(math.inf)
         late += window.late
+        unassigned += window.unassigned
         # Rows are never late for a later stage, and all is over at the end: any watermark below them will do.
         stream = [(ts, key, row, -math.inf) for ts, key, row in window.rows]
         names = [name for name, _, _ in window.aggregations]
@@ -210,7 +221,7 @@ def run(spec, events):
         fields += [(name, json.dumps(rfc3339(value)) if name in ("window_start", "window_end") else number(value))
                    for name, value in row.items()]
         lines.append("{" + ",".join(f"{json.dumps(name)}:{text}" for name, text in fields) + "}\n")
-    return "".join(lines), late
+    return "".join(lines), late, unassigned
 
 
 def ndjson(events):
@@ -221,12 +232,16 @@ def window(size, aggregations, **more):
     return {"type": "window", "window": "tumbling", "size": size, "aggregations": aggregations, **more}
 
 
+def sliding(size, slide, aggregations, **more):
+    return {**window(size, aggregations, **more), "window": "sliding", "slide": slide}
+
+
 ALL = ["count", "sum", "avg", "min", "max"]
 
 
 def write(name, about, spec, events, text=None, file=None, format="ndjson", rejected=None):
     """`events` are what a reader accepts of the input; `rejected` counts the rest by reason."""
-    rows, late = run(spec, events)
+    rows, late, unassigned = run(spec, events)
     spec = {**spec, "source": {**spec.get("source", {}), "format": format}}
     vector = {
         "name": name,
@@ -237,6 +252,7 @@ def write(name, about, spec, events, text=None, file=None, format="ndjson", reje
             "rows": rows,
             "events": len(events),
             "late_dropped": late,
+            **({"unassigned": unassigned} if unassigned else {}),
             "rejected": rejected or {},
         },
     }
@@ -299,6 +315,14 @@ def main():
            "stages": [window("5s", ["sum", "count"]),
                       window("1m", ["max", {"op": "sum", "field": "count", "name": "events"}, "count"], field="sum")]},
           stream(600, keys=3, step=300, jitter=1500))
+    quarters = [{**event, "latency": event["latency"] // 1 / 4} for event in stream(240, keys=4, step=400, jitter=12000)]
+    write("sliding", "10 s every 3 s, up to 12 s late of which 1 s is allowed: late for some windows or for all",
+          {"source": base, "time": {"max_out_of_orderness": "1s"}, "stages": [sliding("10s", "3s", ALL, offset="-1s")]},
+          quarters)
+    write("sampling", "3 s every 10 s: events between the windows are in none; then a roll-up of what is left",
+          {"source": base, "time": {"max_out_of_orderness": "1s"},
+           "stages": [sliding("3s", "10s", ["count", "max"]), sliding("1m", "20s", ["sum"], field="count")]},
+          quarters)
     values = [0.1, 0.2, -0.3, 1e16, 1.0, -1e16, 1e308, 1e308, -1e308, 5e-324, -0.0, 123456789012345680000.0, 1e21, 1e-7,
               1.7976931348623157e308, 2.5e-8, 0.000001, 9007199254740993.0]
     write("numbers", "Values of every magnitude: compensation, overflow to null, the shortest text",

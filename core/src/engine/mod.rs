@@ -190,6 +190,7 @@ impl Engine {
             rejected: reasons.iter().map(|ReasonCount { count, .. }| count).sum(),
             late_dropped: sum(|stage| stage.late_dropped),
             limit_dropped: sum(|stage| stage.key_limit + stage.window_limit),
+            unassigned: sum(|stage| stage.unassigned),
             rows: stages.last().map_or(0, |stage| stage.rows),
             rejected_by_reason: reasons,
             limits_struck: struck

@@ -43,6 +43,9 @@ impl Engine {
     /// Begins a snapshot. Read it with [`Engine::write_section`] before the engine is used again.
     pub fn begin_snapshot(&mut self) -> SnapshotCursor {
         self.forget_polled();
+        // What is done does not refer to its keys any more: the keys are part of the snapshot.
+        let Self { links, pending, keys, .. } = self;
+        links.iter_mut().chain(pending).for_each(|frame| frame.drop_done(keys));
         let (positions, order) = self.keys.canonical();
         let revision = self.revision;
         SnapshotCursor { next: Step::Pipeline, revision, positions, order, sections: 0, bytes: 0 }

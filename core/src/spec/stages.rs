@@ -24,6 +24,9 @@ pub struct Window {
     pub window: WindowKind,
     /// The length of a window.
     pub size: Duration,
+    /// From the start of one sliding window to the start of the next; not for tumbling ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slide: Option<Duration>,
     /// Where windows start, relative to the epoch.
     #[serde(default)]
     pub offset: Duration,
@@ -42,4 +45,6 @@ pub struct Window {
 pub enum WindowKind {
     /// Windows of one size, one after another.
     Tumbling,
+    /// Windows of one size that start every `slide`: an event is in all that cover it, in none where they leave gaps.
+    Sliding,
 }

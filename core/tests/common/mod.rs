@@ -125,6 +125,8 @@ pub struct Run {
     pub spec: PipelineSpec,
     pub engine: Engine,
     pub rows: Vec<Row>,
+    /// Whether it is restored from a snapshot whenever it is full: in the middle of a firing.
+    pub restores_when_full: bool,
 }
 
 /// How keys are handed over.
@@ -138,7 +140,7 @@ impl Run {
     pub fn new(spec: PipelineSpec) -> Self {
         let options = Options { report_drops: true, ..Options::default() };
         let engine = Engine::open(&spec, options).unwrap();
-        Self { spec, engine, rows: Vec::new() }
+        Self { spec, engine, rows: Vec::new(), restores_when_full: false }
     }
 
     /// Pushes `events` as one batch, polling whenever the engine is full.
@@ -189,12 +191,14 @@ impl Run {
                 assert_eq!(at, events.len());
                 return;
             }
+            self.restore_if_wanted();
             assert!(self.poll(2) > 0, "full, but nothing to poll");
         }
     }
 
     pub fn advance(&mut self, watermark: i64) {
         while self.engine.advance_watermark(watermark).unwrap() == Progress::Full {
+            self.restore_if_wanted();
             self.poll(3);
         }
     }
@@ -209,10 +213,17 @@ impl Run {
 
     pub fn finish(mut self) -> (Vec<Row>, stream_processor_core::Stats) {
         while self.engine.finish().unwrap() == Progress::Full {
+            self.restore_if_wanted();
             self.poll(4);
         }
         while self.poll(5) > 0 {}
         (self.rows, self.engine.stats())
+    }
+
+    fn restore_if_wanted(&mut self) {
+        if self.restores_when_full {
+            self.restore();
+        }
     }
 
     /// Goes on in a new engine that was restored from a snapshot of this one, handed over in pieces.

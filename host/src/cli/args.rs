@@ -60,8 +60,16 @@ pub(crate) struct RunArgs {
 #[derive(Debug, Args)]
 pub(crate) struct WindowArgs {
     /// Windows of this size, one after another (500ms, 10s, 1m, 1h, 1d)
-    #[arg(long, value_name = "SIZE")]
-    pub(crate) tumbling: Duration,
+    #[arg(
+        long,
+        value_name = "SIZE",
+        required_unless_present = "sliding",
+        conflicts_with = "sliding"
+    )]
+    pub(crate) tumbling: Option<Duration>,
+    /// Windows of this size that start every so often (10m/30s)
+    #[arg(long, value_name = "SIZE/SLIDE", value_parser = parse_sliding)]
+    pub(crate) sliding: Option<Sliding>,
     /// Where windows start, relative to the epoch
     #[arg(long, value_name = "DURATION", default_value = "0s", allow_hyphen_values = true)]
     pub(crate) offset: Duration,
@@ -92,6 +100,13 @@ pub(crate) struct WindowArgs {
     pub(crate) max_out_of_orderness: OutOfOrderness,
     #[command(flatten)]
     pub(crate) io: IoArgs,
+}
+
+/// `--sliding`: how long windows are and how far apart they start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Sliding {
+    pub(crate) size: Duration,
+    pub(crate) slide: Duration,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -163,6 +178,15 @@ pub(crate) enum Engine {
     Native,
 }
 
+/// Reads a size and a slide: `10m/30s`.
+fn parse_sliding(text: &str) -> Result<Sliding, String> {
+    let Some((size, slide)) = text.split_once('/') else {
+        return Err("expected the size and the slide of windows, such as 10m/30s".into());
+    };
+    let duration = |text: &str| text.trim().parse::<Duration>().map_err(|error| error.to_string());
+    Ok(Sliding { size: duration(size)?, slide: duration(slide)? })
+}
+
 /// Reads a number of bytes: `1073741824`, `512MiB`, `2GiB`.
 fn parse_bytes(text: &str) -> Result<usize, String> {
     let units = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("", 1_usize)];
@@ -183,6 +207,27 @@ mod tests {
         assert_eq!(parse_bytes("2 GiB"), Ok(2 << 30));
         assert!(parse_bytes("64MB").is_err());
         assert!(parse_bytes("").is_err());
+    }
+
+    #[test]
+    fn sliding_is_a_size_and_a_slide() {
+        let sliding = parse_sliding("10m/30s").unwrap();
+        assert_eq!(sliding.size.as_micros(), 600_000_000);
+        assert_eq!(sliding.slide.as_micros(), 30_000_000);
+        assert!(parse_sliding("10m").is_err());
+        assert!(parse_sliding("10m/").is_err());
+        assert!(parse_sliding("10m/30").is_err());
+    }
+
+    #[test]
+    fn a_window_is_tumbling_or_sliding() {
+        let parse = |flags: &[&str]| {
+            Cli::try_parse_from(["stream-processor", "window"].iter().chain(flags).copied())
+        };
+        assert!(parse(&["--tumbling", "1m"]).is_ok());
+        assert!(parse(&["--sliding", "10m/30s"]).is_ok());
+        assert!(parse(&[]).is_err());
+        assert!(parse(&["--tumbling", "1m", "--sliding", "10m/30s"]).is_err());
     }
 
     #[test]

@@ -99,6 +99,9 @@ fn describe_stage(stage: &Stage, spec: &PipelineSpec) -> String {
 
 fn describe_window(window: &Window, spec: &PipelineSpec) -> String {
     let mut text = format!("{} windows of {}", name(&window.window), window.size);
+    if let Some(slide) = window.slide {
+        let _ = write!(text, " every {slide}");
+    }
     if window.offset.as_micros() != 0 {
         let _ = write!(text, " from {} after the epoch", window.offset);
     }

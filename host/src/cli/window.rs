@@ -14,16 +14,22 @@ use super::args::{Format, Unit, WindowArgs};
 /// The pipeline that the flags describe.
 pub(crate) fn pipeline(arguments: &WindowArgs) -> Result<Pipeline, Exit> {
     Pipeline::new(spec(arguments)).map_err(|error| match error {
-        Error::Spec(error) => Exit::Invalid(in_flags(&error)),
+        Error::Spec(error) => Exit::Invalid(in_flags(&error, arguments)),
         error => Exit::Invalid(error.to_string()),
     })
 }
 
 fn spec(arguments: &WindowArgs) -> PipelineSpec {
     let format = arguments.format.unwrap_or_else(|| format_of(&arguments.io.input));
+    let (kind, size, slide) = match arguments.sliding {
+        Some(sliding) => (WindowKind::Sliding, sliding.size, Some(sliding.slide)),
+        // clap asks for exactly one of the two.
+        None => (WindowKind::Tumbling, arguments.tumbling.unwrap_or_default(), None),
+    };
     let window = Window {
-        window: WindowKind::Tumbling,
-        size: arguments.tumbling,
+        window: kind,
+        size,
+        slide,
         offset: arguments.offset,
         field: None,
         aggregations: arguments.agg.iter().copied().map(Aggregation::from).collect(),
@@ -65,12 +71,14 @@ fn format_of(inputs: &[PathBuf]) -> Format {
 }
 
 /// The error with the flag in the place of the field of a pipeline file.
-fn in_flags(error: &SpecError) -> String {
+fn in_flags(error: &SpecError, arguments: &WindowArgs) -> String {
+    let size = if arguments.sliding.is_some() { "--sliding" } else { "--tumbling" };
     let flags = [
         ("source.key", "--key"),
         ("source.value", "--value"),
         ("source.timestamp", "--timestamp"),
-        ("stages[0].size", "--tumbling"),
+        ("stages[0].size", size),
+        ("stages[0].slide", "--sliding"),
         ("stages[0].offset", "--offset"),
         ("stages[0].aggregations", "--agg"),
         ("time.max_out_of_orderness", "--max-out-of-orderness"),

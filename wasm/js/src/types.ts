@@ -71,6 +71,8 @@ export interface Stats {
   late_dropped: number;
   /** Events that a limit kept out. */
   limit_dropped: number;
+  /** Events that no window covers. */
+  unassigned: number;
   /** Rows that the last stage has made. */
   rows: number;
   /** Why events were refused. */
@@ -89,6 +91,7 @@ export interface StageStats {
   events: number;
   rows: number;
   late_dropped: number;
+  unassigned: number;
   key_limit: number;
   window_limit: number;
   value_limit: number;

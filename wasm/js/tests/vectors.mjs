@@ -25,6 +25,7 @@ export function differences(vector, { rows, stats }) {
     ["rows", rows, expected.rows],
     ["events", stats.events, expected.events],
     ["late_dropped", stats.late_dropped, expected.late_dropped],
+    ["unassigned", stats.unassigned, expected.unassigned ?? 0],
     ["rejected", sorted(rejected), sorted(expected.rejected)],
   ];
   return pairs.filter(([, found, due]) => found !== due).map(([name, found, due]) => `${name}: ${found}\nexpected ${due}`);

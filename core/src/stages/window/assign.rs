@@ -1,4 +1,4 @@
-//! From an event to the slot of its window, and opening a window.
+//! From an event to the slot of its slice, and opening a slice.
 
 use super::follow::{Follow, Track};
 use super::{NONE, Slice, WindowStage};
@@ -39,9 +39,10 @@ impl WindowStage {
             if at >= fires_before {
                 return (at, Stop::Advance(watermark));
             }
-            let start = self.start_of(timestamp);
+            let start = self.plan.grid.slice_of(timestamp);
             let known = match self.slices.get(&start) {
                 Some(slice) => {
+                    self.blocks.touch(start);
                     let followed = self.track(start, slice).follow(
                         events.timestamps.get(at..fires_before).unwrap_or_default(),
                         events.keys.get(at..fires_before).unwrap_or_default(),
@@ -53,13 +54,22 @@ impl WindowStage {
                     }
                     slice.slot(key)
                 }
-                None if self.fires_at(start) <= watermark => {
+                None if self.plan.grid.has_gaps() && !self.plan.grid.covers(start) => {
+                    // It goes on without a slot, and so into no window.
+                    self.stats.unassigned += 1;
+                    if let Some(entry) = run.get_mut(at) {
+                        *entry = NONE;
+                    }
+                    at += 1;
+                    continue;
+                }
+                None if self.is_over(start, watermark) => {
                     return (at, Stop::Drop(RejectReason::Late));
                 }
                 None => NONE,
             };
             let slot = match known {
-                NONE => match self.open(start, key, keys) {
+                NONE => match self.open(start, key, watermark, keys) {
                     Ok(slot) => slot,
                     Err(reason) => return (at, Stop::Drop(reason)),
                 },
@@ -81,19 +91,33 @@ impl WindowStage {
         from + rest.partition_point(|watermark| *watermark < self.next_fire)
     }
 
+    /// Whether the last window that covers the slice at `start` has fired, or would have.
+    fn is_over(&self, start: i64, watermark: i64) -> bool {
+        let grid = &self.plan.grid;
+        grid.fires_at(grid.last_window(start)) <= watermark
+    }
+
     /// How to follow events from `slice`, which starts at `start`, on; beside it the slice before, or else the one
-    /// after: where disorder takes the events that leave it.
+    /// after: where disorder takes the events that leave it. Nobody would notice that a slice beside it changes, so
+    /// it is none that is part of a block.
     fn track<'a>(&'a self, start: i64, slice: &'a Slice) -> Follow<'a> {
-        let size_us = self.plan.size_us;
+        let size_us = self.plan.grid.slice_us;
         let beside = [start.saturating_sub(size_us), start.saturating_add(size_us)]
             .into_iter()
+            .filter(|start| !self.blocks.reach(*start))
             .find_map(|start| Some(Track { start, slots: self.slices.get(&start)?.dense() }));
         Follow::new(size_us.unsigned_abs(), Track { start, slots: slice.dense() }, beside)
     }
 
-    /// Opens the window of `key` that starts at `start`.
+    /// Opens the slice at `start` for `key`, whose event meets `watermark`.
     #[cold]
-    fn open(&mut self, start: i64, key: u32, keys: &mut Keys) -> Result<u32, RejectReason> {
+    fn open(
+        &mut self,
+        start: i64,
+        key: u32,
+        watermark: i64,
+        keys: &mut Keys,
+    ) -> Result<u32, RejectReason> {
         let place = key as usize;
         if self.open_by_key.len() <= place {
             self.open_by_key.resize(keys.id_bound().max(place + 1), 0);
@@ -106,19 +130,18 @@ impl WindowStage {
             return Err(RejectReason::WindowLimit);
         }
         let slot = self.take_slot(key, keys);
+        self.count_open(key);
         self.accumulators.reset(slot);
-        self.slices.entry(start).or_default().insert(key, slot, keys.id_bound());
+        self.blocks.touch(start);
+        self.slice(start).insert(key, slot, keys.id_bound());
+        self.open_from = self.open_from.max(self.plan.grid.first_open(watermark));
         self.next_fire = self.next_fire();
         Ok(slot)
     }
 
-    /// A slot for a window of `key`.
+    /// A slot for `key`, which retains it.
     pub(super) fn take_slot(&mut self, key: u32, keys: &mut Keys) -> u32 {
         keys.retain(key);
-        if let Some(open) = self.open_by_key.get_mut(key as usize) {
-            self.open_keys += u32::from(*open == 0);
-            *open += 1;
-        }
         let slot = self.free_slots.pop().unwrap_or_else(|| {
             self.slot_keys.push(NONE);
             u32::try_from(self.slot_keys.len() - 1).unwrap_or(NONE)
@@ -129,13 +152,20 @@ impl WindowStage {
         slot
     }
 
-    /// Gives back a slot; its key stays retained, by the row that was made of it.
-    pub(super) fn free_slot(&mut self, slot: u32, key: u32) {
+    /// Counts one more slice of `key`.
+    pub(super) fn count_open(&mut self, key: u32) {
+        if let Some(open) = self.open_by_key.get_mut(key as usize) {
+            self.open_keys += u32::from(*open == 0);
+            *open += 1;
+        }
+    }
+
+    /// Counts one slice of `key` less.
+    pub(super) fn count_closed(&mut self, key: u32) {
         if let Some(open) = self.open_by_key.get_mut(key as usize) {
             *open = open.saturating_sub(1);
             self.open_keys -= u32::from(*open == 0);
         }
-        self.free_slots.push(slot);
     }
 
     pub(super) fn slice(&mut self, start: i64) -> &mut Slice {

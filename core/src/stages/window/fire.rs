@@ -1,10 +1,10 @@
 //! Firing: when the watermark passes a window's end, its keys come out as rows in the order of their bytes.
 
-use super::{Context, WindowStage};
+use super::{Context, NONE, WindowStage};
 use crate::frame::{Frame, FrameColumn};
 use crate::keys::Keys;
 
-/// A slice that is being emitted.
+/// A window that is being emitted.
 pub(super) struct Firing {
     pub(super) start: i64,
     /// What is left of its slots, the next one last.
@@ -20,24 +20,38 @@ impl WindowStage {
         out: &mut Frame,
     ) -> bool {
         while self.next_fire <= watermark && (self.firing.is_some() || !self.slices.is_empty()) {
-            let firing = match self.firing.take() {
-                Some(firing) => firing,
-                None => match self.slices.pop_first() {
-                    Some((start, slice)) => {
-                        let mut slots = slice.into_slots();
-                        self.sort(&mut slots, context.keys);
-                        Firing { start, slots }
-                    }
-                    None => break,
-                },
+            let next = match self.firing.take() {
+                Some(firing) => Some(firing),
+                None => self.begin(context.keys),
             };
+            let Some(firing) = next else { break };
             if let Some(rest) = self.emit(firing, out) {
                 self.firing = Some(rest);
                 return false;
             }
             self.next_fire = self.next_fire();
         }
+        self.open_from = self.open_from.max(self.plan.grid.first_open(watermark));
         true
+    }
+
+    /// Takes the next window out, to be emitted.
+    fn begin(&mut self, keys: &mut Keys) -> Option<Firing> {
+        let grid = self.plan.grid;
+        let (start, mut slots) = if grid.slices_per_window() == 1 {
+            let (start, slice) = self.slices.pop_first()?;
+            let slots = slice.into_slots();
+            for slot in &slots {
+                self.count_closed(self.slot_keys.get(*slot as usize).copied().unwrap_or(NONE));
+            }
+            (start, slots)
+        } else {
+            let start = self.next_window()?;
+            (start, self.combine(start, keys))
+        };
+        self.open_from = start.saturating_add(grid.slide_us);
+        self.sort(&mut slots, keys);
+        Some(Firing { start, slots })
     }
 
     /// Puts slots into the descending order of their keys, so that they are taken from the end.
@@ -51,16 +65,17 @@ impl WindowStage {
         slots.sort_unstable_by_key(|slot| core::cmp::Reverse(rank_of(slot)));
     }
 
-    /// Makes rows of a slice as far as `out` has room; returns what is left of it.
+    /// Makes rows of a window as far as `out` has room; returns what is left of it.
     fn emit(&mut self, mut firing: Firing, out: &mut Frame) -> Option<Firing> {
         let taken = firing.slots.len().min(out.room());
         let rows = firing.slots.split_off(firing.slots.len() - taken);
-        let end = firing.start.saturating_add(self.plan.size_us);
-        let fires_at = self.fires_at(firing.start);
+        let end = self.plan.grid.end_of(firing.start);
+        let fires_at = self.plan.grid.fires_at(firing.start);
         for slot in rows.iter().rev() {
             let key = self.slot_keys.get(*slot as usize).copied().unwrap_or(0);
+            // The row retains the key from here on.
             out.keys.push(key);
-            self.free_slot(*slot, key);
+            self.free_slots.push(*slot);
         }
         extend(&mut out.timestamps, fires_at, taken);
         extend(&mut out.firing, fires_at, taken);

@@ -1,7 +1,9 @@
-//! Windows by event time: tumbling windows, each key for itself.
+//! Windows by event time, tumbling and sliding, each key for itself.
 
 mod accumulator;
 mod assign;
+mod blocks;
+mod combine;
 mod fire;
 mod follow;
 mod slice;
@@ -12,6 +14,7 @@ use std::collections::BTreeMap;
 
 use self::accumulator::Accumulators;
 use self::assign::Stop;
+use self::blocks::Blocks;
 use self::fire::Firing;
 use self::slice::Slice;
 use super::{Context, Stage};
@@ -27,7 +30,8 @@ use crate::watermark::NO_WATERMARK;
 
 /// A keyed window aggregation.
 ///
-/// Every open window has a slot; the accumulators are lists by slot. A batch is cut into runs between the events at which
+/// Events are kept by slice: a tumbling window is one, sliding windows are put together of those that they cover when they
+/// fire. Every key has a slot in each slice with events of it; the accumulators are lists by slot. A batch is cut into runs between the events at which
 /// a window fires or an event is dropped: within a run each event first gets its slot, then each field is added in one loop.
 pub(super) struct WindowStage {
     index: u32,
@@ -35,14 +39,20 @@ pub(super) struct WindowStage {
     accumulators: Accumulators,
     /// The open slices by their start.
     slices: BTreeMap<i64, Slice>,
-    /// The watermark from which the earliest open slice fires.
+    /// What sliding windows are combined from.
+    blocks: Blocks,
+    /// The slot of each key in the window that is combined; none between firings.
+    places: Vec<u32>,
+    /// Windows that start before this are done.
+    open_from: i64,
+    /// The watermark from which the earliest window with events fires.
     next_fire: i64,
-    /// A slice that is being emitted.
+    /// A window that is being emitted.
     firing: Option<Firing>,
     /// The key of each slot.
     slot_keys: Vec<u32>,
     free_slots: Vec<u32>,
-    /// Open windows of each key.
+    /// Slices of each key.
     open_by_key: Vec<u32>,
     open_keys: u32,
     /// The watermark that the event before the next one met.
@@ -59,6 +69,9 @@ impl WindowStage {
             accumulators: Accumulators::new(&plan),
             plan,
             slices: BTreeMap::new(),
+            blocks: Blocks::default(),
+            places: Vec::new(),
+            open_from: i64::MIN,
             next_fire: i64::MAX,
             firing: None,
             slot_keys: Vec::new(),
@@ -71,19 +84,14 @@ impl WindowStage {
         }
     }
 
-    /// The watermark at which the window that starts at `start` fires: its last microsecond.
-    fn fires_at(&self, start: i64) -> i64 {
-        start.saturating_add(self.plan.size_us - 1)
-    }
-
-    /// The start of the window that `timestamp` falls into.
-    fn start_of(&self, timestamp: i64) -> i64 {
-        let since = timestamp.saturating_sub(self.plan.offset_us);
-        timestamp.saturating_sub(since.rem_euclid(self.plan.size_us))
+    /// The start of the earliest window with events that is not done.
+    fn next_window(&self) -> Option<i64> {
+        let (slice, _) = self.slices.first_key_value()?;
+        Some(self.open_from.max(self.plan.grid.first_window(*slice)))
     }
 
     fn next_fire(&self) -> i64 {
-        self.slices.first_key_value().map_or(i64::MAX, |(start, _)| self.fires_at(*start))
+        self.next_window().map_or(i64::MAX, |window| self.plan.grid.fires_at(window))
     }
 
     /// Adds the events of `range` to the slots that they were given.
@@ -114,13 +122,14 @@ impl WindowStage {
             RejectReason::WindowLimit => self.stats.window_limit += 1,
             _ => self.stats.late_dropped += 1,
         }
-        let start = events.timestamps.get(at).map(|timestamp| self.start_of(*timestamp));
+        let grid = &self.plan.grid;
+        let slice = events.timestamps.get(at).map(|timestamp| grid.slice_of(*timestamp));
         context.drops.push(Dropped {
             ordinal: events.ordinals.at(at),
             reason,
             stage: Some(self.index),
             watermark: events.watermarks.get(at).copied().unwrap_or(NO_WATERMARK),
-            window_end: start.map(|start| start.saturating_add(self.plan.size_us)),
+            window_end: slice.map(|slice| grid.end_of(grid.last_window(slice))),
         });
     }
 }

@@ -1,4 +1,4 @@
-//! Window state in snapshots: what is common first, then the slice that is being emitted, then one part per open slice.
+//! Window state in snapshots: what is common first, then the window that is being emitted, then one part per open slice.
 
 use super::fire::Firing;
 use super::{Keys, NONE, SectionReader, SectionWriter, SnapshotError, WindowStage};
@@ -33,7 +33,7 @@ impl WindowStage {
         self.first_start(from.saturating_add(1))
     }
 
-    /// The start of the first slice at `from` or later; one that is being emitted is before all others.
+    /// The start of the first slice at `from` or later; a window that is being emitted is before all of them.
     fn first_start(&self, from: i64) -> Option<i64> {
         let firing = self.firing.as_ref().map(|firing| firing.start).filter(|start| *start >= from);
         firing.or_else(|| self.slices.range(from..).next().map(|(start, _)| *start))
@@ -64,13 +64,15 @@ impl WindowStage {
         match kind {
             FIRING => {
                 self.firing = Some(Firing { start, slots: only_slots.into_iter().rev().collect() });
-                self.next_fire = self.fires_at(start);
+                self.open_from = start.saturating_add(self.plan.grid.slide_us);
+                self.next_fire = self.plan.grid.fires_at(start);
             }
             OPEN => {
                 for (slot, key) in slots {
                     if self.slices.get(&start).is_some_and(|slice| slice.slot(key) != NONE) {
                         return Err(SnapshotError::Damaged("two windows of one key at one time"));
                     }
+                    self.count_open(key);
                     self.slice(start).insert(key, slot, keys.id_bound());
                 }
                 if self.firing.is_none() {
@@ -88,6 +90,9 @@ impl WindowStage {
         writer.u64s(self.counters().into_iter());
         if self.accumulators.keeps_values() {
             writer.u64s([self.stats.value_limit, self.stats.folded_values].into_iter());
+        }
+        if self.plan.grid.has_gaps() {
+            writer.u64(self.stats.unassigned);
         }
     }
 
@@ -112,6 +117,10 @@ impl WindowStage {
             stats.value_limit = reader.u64()?;
             stats.folded_values = reader.u64()?;
         }
+        if self.plan.grid.has_gaps() {
+            stats.unassigned = reader.u64()?;
+        }
+        self.open_from = self.plan.grid.first_open(self.met);
         Ok(())
     }
 

@@ -15,7 +15,7 @@ struct End {
 }
 
 /// One end of each slot: the first value, or with `LAST` the last.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Ends<const LAST: bool>(Vec<End>);
 
 impl<const LAST: bool> Ends<LAST> {

@@ -17,6 +17,7 @@ use crate::spec::{Operation, PercentileEngine};
 use crate::stats::StageStats;
 
 /// The accumulators of all open windows.
+#[derive(Clone)]
 pub(super) struct Accumulators {
     outputs: Vec<WindowOutput>,
     /// Events per slot, where an output counts them.
@@ -26,6 +27,7 @@ pub(super) struct Accumulators {
 }
 
 /// What is kept of one field: each only where an output needs it.
+#[derive(Clone)]
 struct Field {
     summaries: Option<Summaries>,
     moments: Option<Moments>,
@@ -74,6 +76,53 @@ impl Accumulators {
     pub(super) fn add(&mut self, field: usize, slots: &[u32], values: &[f64], order: Order<'_>) {
         if let Some(field) = self.fields.get_mut(field) {
             field.add(slots, values, order);
+        }
+    }
+
+    /// As many empty slots with the same outputs, of those that slices are combined for.
+    pub(super) fn empty(&self, slots: usize) -> Self {
+        Self {
+            outputs: self.outputs.clone(),
+            events: self.events.as_ref().map(|_| vec![0; slots]),
+            fields: self
+                .fields
+                .iter()
+                .map(|field| field.summarised(|list| list.empty(slots)))
+                .collect(),
+        }
+    }
+
+    /// Copies of `slots`, at slots from 0 on.
+    pub(super) fn pick(&self, slots: &[u32]) -> Self {
+        let count =
+            |events: &Vec<u64>, slot: &u32| events.get(*slot as usize).copied().unwrap_or(0);
+        Self {
+            outputs: self.outputs.clone(),
+            events: self
+                .events
+                .as_ref()
+                .map(|events| slots.iter().map(|slot| count(events, slot)).collect()),
+            fields: self
+                .fields
+                .iter()
+                .map(|field| field.summarised(|list| list.pick(slots)))
+                .collect(),
+        }
+    }
+
+    /// Adds the slots of `later`, from 0 on, to `slots`, as if their events came after those there.
+    pub(super) fn merge(&mut self, slots: &[u32], later: &Self) {
+        if let (Some(events), Some(later)) = (&mut self.events, &later.events) {
+            for (slot, more) in slots.iter().zip(later) {
+                if let Some(count) = events.get_mut(*slot as usize) {
+                    *count += more;
+                }
+            }
+        }
+        for (field, later) in self.fields.iter_mut().zip(&later.fields) {
+            if let (Some(summaries), Some(later)) = (&mut field.summaries, &later.summaries) {
+                summaries.merge(slots, later);
+            }
         }
     }
 
@@ -157,6 +206,18 @@ impl Field {
             last: any(|op| op == Operation::Last).then(Ends::default),
             sketch: percentiles(PercentileEngine::Sketch),
             exact: percentiles(PercentileEngine::Exact),
+        }
+    }
+
+    /// A field with other summaries and nothing else: what the windows need whose slices are combined.
+    fn summarised(&self, summaries: impl Fn(&Summaries) -> Summaries) -> Self {
+        Self {
+            summaries: self.summaries.as_ref().map(summaries),
+            moments: None,
+            first: None,
+            last: None,
+            sketch: None,
+            exact: None,
         }
     }
 

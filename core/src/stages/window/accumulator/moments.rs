@@ -45,7 +45,7 @@ fn number(count: u64) -> f64 {
 }
 
 /// The moment of each slot.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Moments(Vec<Moment>);
 
 impl Moments {

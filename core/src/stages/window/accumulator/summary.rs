@@ -6,7 +6,7 @@ use crate::snapshot::{SectionReader, SectionWriter};
 use crate::spec::Operation;
 
 /// The summary of each slot.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Summaries(Vec<Summary>);
 
 impl Summaries {
@@ -18,6 +18,22 @@ impl Summaries {
 
     pub(super) fn reset(&mut self, slot: usize) {
         put(&mut self.0, slot, Summary::EMPTY);
+    }
+
+    /// As many empty slots.
+    pub(super) fn empty(&self, slots: usize) -> Self {
+        Self(vec![Summary::EMPTY; slots])
+    }
+
+    /// Copies of `slots`, at slots from 0 on.
+    pub(super) fn pick(&self, slots: &[u32]) -> Self {
+        let of = |slot: &u32| self.0.get(*slot as usize).copied().unwrap_or(Summary::EMPTY);
+        Self(slots.iter().map(of).collect())
+    }
+
+    /// Adds the slots of `later`, from 0 on, to `slots`, as if their values came after those there.
+    pub(super) fn merge(&mut self, slots: &[u32], later: &Self) {
+        merge_all(&mut self.0, slots, &later.0);
     }
 
     pub(super) fn add(&mut self, slots: &[u32], values: &[f64]) {
@@ -90,6 +106,24 @@ impl Summary {
         }
     }
 
+    /// Adds what `later` holds, as if its values came after those here. [`Summary::EMPTY`] on either side changes nothing.
+    #[inline(always)]
+    fn merge(&mut self, later: &Self) {
+        let sum = self.sum + later.sum;
+        let shifted = sum - self.sum;
+        let lost = (self.sum - (sum - shifted)) + (later.sum - shifted);
+        self.compensation = (self.compensation + later.compensation) + lost;
+        self.sum = sum;
+        self.count += later.count;
+        let (keeps_min, keeps_max) = (later.min >= self.min, later.max <= self.max);
+        if !keeps_min {
+            self.min = later.min;
+        }
+        if !keeps_max {
+            self.max = later.max;
+        }
+    }
+
     fn total(&self) -> f64 {
         self.sum + self.compensation
     }
@@ -142,6 +176,16 @@ fn add_all(summaries: &mut [Summary], slots: &[u32], values: &[f64]) {
     }
 }
 
+/// Adds each of `later` to the summary in its slot.
+#[inline(never)]
+fn merge_all(summaries: &mut [Summary], slots: &[u32], later: &[Summary]) {
+    for (slot, later) in slots.iter().zip(later) {
+        if let Some(summary) = summaries.get_mut(*slot as usize) {
+            summary.merge(later);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -166,5 +210,32 @@ mod tests {
         assert_eq!(summary(&[1e308, 1e308]).result(Operation::Max), 1e308);
         assert_eq!(summary(&[3.0, -1.5, 2.0]).result(Operation::Range), 4.5);
         assert!(summary(&[-1e308, 1e308]).result(Operation::Range).is_nan());
+    }
+
+    #[test]
+    fn merging_keeps_what_rounding_takes() {
+        let mut left = summary(&[1.0, 1e100]);
+        left.merge(&summary(&[1.0, -1e100]));
+        assert_eq!(left.result(Operation::Sum), 2.0);
+        assert_eq!((left.count, left.min, left.max), (4, -1e100, 1e100));
+    }
+
+    #[test]
+    fn merging_with_nothing_changes_no_bit() {
+        for values in [&[0.1, 0.2, -0.0][..], &[-0.0], &[1e308, 1e308], &[5e-324, 1e16, -1.5], &[]]
+        {
+            let bits = |of: &Summary| {
+                let total = if of.total().is_nan() { f64::NAN } else { of.total() };
+                (of.count, [total, of.min, of.max].map(f64::to_bits))
+            };
+            let (whole, mut left, mut right) = (summary(values), summary(values), Summary::EMPTY);
+            left.merge(&Summary::EMPTY);
+            right.merge(&whole);
+            assert_eq!((bits(&left), bits(&right)), (bits(&whole), bits(&whole)));
+            if whole.total().is_finite() {
+                assert_eq!(left.compensation.to_bits(), whole.compensation.to_bits());
+                assert_eq!(right.compensation.to_bits(), whole.compensation.to_bits());
+            }
+        }
     }
 }

@@ -15,6 +15,7 @@ use crate::stats::StageStats;
 const ALWAYS_EXACT: usize = 512;
 
 /// The group of each slot.
+#[derive(Clone)]
 pub(super) struct Percentiles {
     groups: Vec<Group>,
     /// What is asked of them, ascending.

@@ -1,0 +1,74 @@
+//! What sliding windows hold when they fire: their slices, combined for each key.
+
+use super::blocks::{Blocks, Slices};
+use super::{NONE, WindowStage};
+use crate::keys::Keys;
+
+impl WindowStage {
+    /// Combines the slices of the window that starts at `window`, and lets go of those that no later window covers.
+    ///
+    /// Returns a slot for each key, which retains it.
+    pub(super) fn combine(&mut self, window: i64, keys: &mut Keys) -> Vec<u32> {
+        let grid = self.plan.grid;
+        self.blocks.refresh(&grid);
+        let first = grid.index_of(window);
+        let spans = Blocks::of_window(
+            first..first.saturating_add(grid.slices_per_window()),
+            &self.slices(),
+        );
+        let mut blocks = core::mem::take(&mut self.blocks);
+        let mut places = core::mem::take(&mut self.places);
+        places.resize(keys.id_bound().max(places.len()), NONE);
+        let (mut slots, mut into) = (Vec::new(), Vec::new());
+        for span in spans {
+            let block = blocks.get(span, &self.slices());
+            into.clear();
+            for key in &block.keys {
+                let Some(place) = places.get_mut(*key as usize) else { continue };
+                if *place == NONE {
+                    *place = self.take_slot(*key, keys);
+                    self.accumulators.reset(*place);
+                    slots.push(*place);
+                }
+                into.push(*place);
+            }
+            self.accumulators.merge(&into, &block.values);
+        }
+        for slot in &slots {
+            let key = self.slot_keys.get(*slot as usize).copied().unwrap_or(NONE);
+            if let Some(place) = places.get_mut(key as usize) {
+                *place = NONE;
+            }
+        }
+        self.places = places;
+        let next = window.saturating_add(grid.slide_us);
+        blocks.trim(grid.index_of(next), grid.end_of(window));
+        self.blocks = blocks;
+        self.forget_until(window, keys);
+        slots
+    }
+
+    /// Lets go of the slices that the window at `window` was the last to cover.
+    fn forget_until(&mut self, window: i64, keys: &mut Keys) {
+        while let Some(slice) = self.slices.first_entry() {
+            if self.plan.grid.last_window(*slice.key()) > window {
+                return;
+            }
+            for slot in slice.remove().into_slots() {
+                let key = self.slot_keys.get(slot as usize).copied().unwrap_or(NONE);
+                self.count_closed(key);
+                self.free_slots.push(slot);
+                keys.release(key);
+            }
+        }
+    }
+
+    fn slices(&self) -> Slices<'_> {
+        Slices {
+            grid: &self.plan.grid,
+            by_start: &self.slices,
+            slot_keys: &self.slot_keys,
+            accumulators: &self.accumulators,
+        }
+    }
+}

@@ -1,0 +1,364 @@
+//! Sliding windows give what the oracle gives, however the stream is cut, polled, split, handed over and interrupted.
+
+mod common;
+
+use std::collections::BTreeMap;
+
+use common::{Event, KeysAs, Row, Run, bits, cuts, encoded, events, run_cut, spec};
+use proptest::prelude::*;
+use stream_processor_core::{Engine, Options, PipelineSpec, RejectReason, watermark::Generator};
+
+/// Windows of `size` that start every `slide`, microseconds.
+#[derive(Debug, Clone, Copy)]
+struct Sliding {
+    size: i64,
+    slide: i64,
+    offset: i64,
+}
+
+impl Sliding {
+    fn new(size: i64, slide: i64) -> Self {
+        Self { size, slide, offset: 0 }
+    }
+
+    /// A keyed pipeline with every aggregation.
+    fn pipeline(self, bound: Option<i64>, result_rows: u32) -> PipelineSpec {
+        let Self { size, slide, offset } = self;
+        let bound = bound.map_or("unbounded".to_owned(), |bound| format!("{bound}us"));
+        spec(&format!(
+            r#"{{"source": {{"key": "k", "value": "v"}}, "time": {{"max_out_of_orderness": "{bound}"}},
+                "limits": {{"max_result_rows": {result_rows}}},
+                "stages": [{{"type": "window", "window": "sliding", "size": "{size}us", "slide": "{slide}us",
+                "offset": "{offset}us", "aggregations": ["count", "sum", "avg", "min", "max"]}}]}}"#
+        ))
+    }
+
+    /// The starts of the windows that cover `time`.
+    fn starts(self, time: i64) -> Vec<i64> {
+        let mut start = (time - self.offset).div_euclid(self.slide) * self.slide + self.offset;
+        let mut starts = Vec::new();
+        while start + self.size > time {
+            starts.push(start);
+            start -= self.slide;
+        }
+        starts
+    }
+
+    /// The number of the slice of `time`; slice 0 begins at the offset, taken modulo the slide.
+    fn slice(self, time: i64) -> i64 {
+        (time - self.offset.rem_euclid(self.slide)).div_euclid(gcd(self.size, self.slide))
+    }
+}
+
+fn gcd(a: i64, b: i64) -> i64 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+struct Oracle {
+    rows: Vec<Row>,
+    late: u64,
+    unassigned: u64,
+}
+
+/// Puts every event into every window that covers it and has not fired.
+fn oracle(events: &[Event], windows: Sliding, bound: Option<i64>) -> Oracle {
+    let mut open: BTreeMap<(i64, Vec<u8>), BTreeMap<i64, Vec<f64>>> = BTreeMap::new();
+    let mut greatest: Option<i64> = None;
+    let (mut late, mut unassigned) = (0, 0);
+    for event in events {
+        let watermark =
+            greatest.zip(bound).map_or(i64::MIN, |(greatest, bound)| greatest - bound - 1);
+        let starts = windows.starts(event.ts);
+        unassigned += u64::from(starts.is_empty());
+        late += u64::from(
+            !starts.is_empty() && starts.iter().all(|at| at + windows.size - 1 <= watermark),
+        );
+        for start in starts.into_iter().filter(|start| start + windows.size - 1 > watermark) {
+            let slices = open.entry((start, encoded(event.key))).or_default();
+            slices.entry(windows.slice(event.ts)).or_default().push(event.value);
+        }
+        greatest = Some(greatest.map_or(event.ts, |greatest| greatest.max(event.ts)));
+    }
+    let rows = open.into_iter().map(|((start, key), slices)| Row {
+        firing: start + windows.size - 1,
+        end: start + windows.size,
+        start,
+        key,
+        values: results(&slices, windows.slice(start), windows.slice(start + windows.size))
+            .map(bits)
+            .to_vec(),
+    });
+    Oracle { rows: rows.collect(), late, unassigned }
+}
+
+/// count, sum, avg, min, max of the slices from `from` to `to`.
+fn results(slices: &BTreeMap<i64, Vec<f64>>, from: i64, to: i64) -> [f64; 5] {
+    let mut sum: Option<(f64, f64)> = None;
+    let mut at = from;
+    while at < to {
+        // The largest block of slices that begins here and lies within the window.
+        let mut length = 1;
+        while at % (length * 2) == 0 && at + length * 2 <= to {
+            length *= 2;
+        }
+        sum = combine(sum, block(slices, at, length));
+        at += length;
+    }
+    let (mut count, mut min, mut max) = (0.0, f64::INFINITY, f64::NEG_INFINITY);
+    for &value in slices.values().flatten() {
+        count += 1.0;
+        min = if value < min { value } else { min };
+        max = if value > max { value } else { max };
+    }
+    let finite = |x: f64| if x.is_finite() { x } else { f64::NAN };
+    let total = finite(sum.map_or(f64::NAN, |(sum, lost)| sum + lost));
+    [count, total, finite(total / count), min, max]
+}
+
+/// The sum of `length` slices from `from` on, and what rounding took from it.
+fn block(slices: &BTreeMap<i64, Vec<f64>>, from: i64, length: i64) -> Option<(f64, f64)> {
+    if length > 1 {
+        let half = length / 2;
+        return combine(block(slices, from, half), block(slices, from + half, half));
+    }
+    let values = slices.get(&from)?;
+    let mut sum = (0.0, 0.0);
+    for value in values {
+        sum = plus(sum, (*value, 0.0));
+    }
+    Some(sum)
+}
+
+fn combine(left: Option<(f64, f64)>, right: Option<(f64, f64)>) -> Option<(f64, f64)> {
+    match (left, right) {
+        (Some(left), Some(right)) => Some(plus(left, right)),
+        (one, other) => one.or(other),
+    }
+}
+
+fn plus(left: (f64, f64), right: (f64, f64)) -> (f64, f64) {
+    let sum = left.0 + right.0;
+    let lost = if left.0.abs() >= right.0.abs() {
+        (left.0 - sum) + right.0
+    } else {
+        (right.0 - sum) + left.0
+    };
+    (sum, (left.1 + right.1) + lost)
+}
+
+/// Sizes and slides in milliseconds: with and without a common measure, one after another, with gaps, with many windows.
+fn windows() -> impl Strategy<Value = Sliding> {
+    let pairs = [(10_000, 3_000), (7_000, 7_000), (3_000, 10_000), (2_500, 1_000), (4_000, 6_000)];
+    let more = [(2_000, 50), (700, 300), (60_000, 4_000), (1_000, 3_000), (8_000, 1_000)];
+    let offset = prop::sample::select(vec![0_i64, 300_000, -900_001, 123_456_789]);
+    (prop::sample::select([pairs, more].concat()), offset).prop_map(|((size, slide), offset)| {
+        Sliding { size: size * 1000, slide: slide * 1000, offset }
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(192))]
+
+    #[test]
+    fn rows_are_those_of_the_oracle(
+        events in events(),
+        cuts in cuts(),
+        windows in windows(),
+        bound in prop::sample::select(vec![Some(0_i64), Some(2_000_000), None]),
+        buffer in prop::sample::select(vec![1_u32, 3, 1000]),
+        restores_when_full in prop::sample::select(vec![false, false, true]),
+    ) {
+        let due = oracle(&events, windows, bound);
+        prop_assume!(!restores_when_full || due.rows.len() < 300);
+        let mut run = Run::new(windows.pipeline(bound, buffer));
+        run.restores_when_full = restores_when_full;
+        let (rows, stats) = run_cut(run, &events, &cuts);
+        prop_assert_eq!(rows, due.rows);
+        prop_assert_eq!(stats.late_dropped, due.late);
+        prop_assert_eq!(stats.unassigned, due.unassigned);
+        prop_assert_eq!(stats.events, events.len() as u64);
+        prop_assert_eq!((stats.stages[0].keys, stats.stages[0].open_windows), (0, 0));
+    }
+
+    #[test]
+    fn a_roll_up_of_sliding_windows_does_not_depend_on_cuts(events in events(), cuts in cuts()) {
+        let pipeline = spec(
+            r#"{"source": {"key": "k", "value": "v"}, "time": {"max_out_of_orderness": "1s"},
+                "limits": {"max_result_rows": 2},
+                "stages": [
+                  {"type": "window", "window": "sliding", "size": "3s", "slide": "2s", "aggregations": ["count"]},
+                  {"type": "window", "window": "sliding", "size": "5s", "slide": "4s",
+                   "aggregations": ["count", "sum"]}]}"#,
+        );
+        let mut whole = Run::new(pipeline.clone());
+        whole.push(&events, KeysAs::Encoded);
+        let due = whole.finish();
+        prop_assert_eq!(run_cut(Run::new(pipeline), &events, &cuts), due.clone());
+        prop_assert_eq!(due.1.stages[1].late_dropped, 0);
+    }
+
+    #[test]
+    fn shards_give_the_rows_of_one_instance(
+        events in events(),
+        windows in windows(),
+        batch in 1_usize..50,
+        shards in 2_u32..5,
+    ) {
+        let pipeline = windows.pipeline(Some(1_000_000), 1000);
+        let mut generator = Generator::new(&pipeline);
+        let mut runs: Vec<Run> = (0..shards).map(|_| Run::new(pipeline.clone())).collect();
+        for batch in events.chunks(batch) {
+            let timestamps: Vec<i64> = batch.iter().map(|event| event.ts).collect();
+            let mut watermarks = Vec::new();
+            generator.observe_all(&timestamps, &mut watermarks);
+            for (shard, run) in (0..).zip(&mut runs) {
+                let mine = |at: &usize| batch[*at].key % shards == shard;
+                let picked: Vec<usize> = (0..batch.len()).filter(mine).collect();
+                let part: Vec<Event> = picked.iter().map(|at| batch[*at]).collect();
+                let met: Vec<i64> = picked.iter().map(|at| watermarks[*at]).collect();
+                run.push_judged(&part, None, Some(&met), KeysAs::Ids);
+                run.advance(generator.watermark());
+            }
+        }
+        let mut rows: Vec<Row> = runs.into_iter().flat_map(|run| run.finish().0).collect();
+        rows.sort_by(|a, b| (a.firing, a.start, &a.key).cmp(&(b.firing, b.start, &b.key)));
+        prop_assert_eq!(rows, oracle(&events, windows, Some(1_000_000)).rows);
+    }
+}
+
+const SECOND: i64 = 1_000_000;
+
+fn at(seconds: i64, key: u32) -> Event {
+    Event { ts: seconds * SECOND, key, value: 1.0 }
+}
+
+/// Start in seconds and count of each row.
+fn counts(rows: &[Row]) -> Vec<(i64, f64)> {
+    rows.iter().map(|row| (row.start / SECOND, f64::from_bits(row.values[0]))).collect()
+}
+
+#[test]
+fn an_event_is_in_every_window_that_covers_it() {
+    let mut run = Run::new(Sliding::new(10 * SECOND, 3 * SECOND).pipeline(Some(0), 100));
+    run.push(&[at(0, 1), at(1, 1)], KeysAs::Ids);
+    assert_eq!(counts(&run.finish().0), [(-9, 1.0), (-6, 2.0), (-3, 2.0), (0, 2.0)]);
+}
+
+#[test]
+fn an_event_that_is_late_for_some_windows_counts_in_the_others() {
+    let mut run = Run::new(Sliding::new(10 * SECOND, 5 * SECOND).pipeline(Some(0), 100));
+    run.push(&[at(1, 1), at(12, 1)], KeysAs::Ids);
+    // The watermark is just below 12 s: the windows from -5 and 0 have fired.
+    run.push(&[at(7, 1), at(4, 1)], KeysAs::Ids);
+    let drops = run.engine.drops(10);
+    assert_eq!(drops.len(), 1, "only the last one is late for all of its windows");
+    assert_eq!((drops[0].ordinal, drops[0].reason), (3, RejectReason::Late));
+    assert_eq!((drops[0].watermark, drops[0].window_end), (12 * SECOND - 1, Some(10 * SECOND)));
+    let (rows, stats) = run.finish();
+    assert_eq!(counts(&rows), [(-5, 1.0), (0, 1.0), (5, 2.0), (10, 1.0)]);
+    assert_eq!((stats.late_dropped, stats.unassigned), (1, 0));
+}
+
+#[test]
+fn events_between_windows_are_in_none_and_never_late() {
+    let mut run = Run::new(Sliding::new(3 * SECOND, 10 * SECOND).pipeline(Some(0), 100));
+    run.push(&[at(0, 1), at(2, 1), at(3, 1), at(9, 1), at(25, 1), at(4, 1), at(1, 1)], KeysAs::Ids);
+    assert_eq!(run.engine.drops(10).len(), 1);
+    run.restore();
+    let (rows, stats) = run.finish();
+    assert_eq!(counts(&rows), [(0, 2.0)]);
+    assert_eq!((stats.unassigned, stats.late_dropped, stats.events), (4, 1, 7));
+    assert_eq!(stats.stages[0].unassigned, 4);
+}
+
+#[test]
+fn times_at_the_ends_of_the_range_have_windows() {
+    let end = 8_640_000_000_000_000_000;
+    let day = 86_400 * SECOND;
+    let mut run = Run::new(Sliding::new(10_000 * day, 3_000 * day).pipeline(Some(0), 2));
+    run.restores_when_full = true;
+    run.push(
+        &[Event { ts: -end, key: 1, value: 1.0 }, Event { ts: end, key: 1, value: 2.0 }],
+        KeysAs::Ids,
+    );
+    let (rows, stats) = run.finish();
+    assert!((6..=8).contains(&rows.len()), "three or four windows each: {}", rows.len());
+    assert!(rows.iter().all(|row| row.end - row.start == 10_000 * day));
+    assert_eq!(stats.rejected, 0);
+}
+
+#[test]
+fn slices_are_kept_as_long_as_a_window_needs_them() {
+    let mut run = Run::new(Sliding::new(10 * SECOND, SECOND).pipeline(Some(0), 1000));
+    let mut most = 0;
+    for second in 0..200 {
+        run.push(&[at(second, 1), at(second, second as u32)], KeysAs::Ids);
+        while run.poll(100) > 0 {}
+        most = most.max(run.engine.stats().stages[0].open_windows);
+    }
+    assert_eq!(most, 20, "two keys in each of ten slices");
+    run.advance(1000 * SECOND);
+    assert_eq!(run.engine.stats().stages[0].open_windows, 0);
+}
+
+#[test]
+fn limits_count_slices() {
+    let mut pipeline = Sliding::new(3 * SECOND, SECOND).pipeline(None, 100);
+    pipeline.limits.max_keys = 2;
+    pipeline.limits.max_windows_per_key = 3;
+    let mut run = Run::new(pipeline);
+    let events = [at(0, 1), at(0, 2), at(0, 3), at(1, 1), at(2, 1), at(3, 1), at(0, 1)];
+    run.push(&events, KeysAs::Ids);
+    let reasons: Vec<_> =
+        run.engine.drops(10).iter().map(|drop| (drop.ordinal, drop.reason)).collect();
+    assert_eq!(reasons, [(2, RejectReason::KeyLimit), (5, RejectReason::WindowLimit)]);
+    run.restore();
+    let (rows, stats) = run.finish();
+    assert_eq!(rows.len(), 8);
+    assert_eq!(stats.limits_struck, ["key_limit", "window_limit"]);
+}
+
+#[test]
+fn an_hour_every_second_gives_a_row_for_every_window() {
+    let mut run = Run::new(Sliding::new(3600 * SECOND, SECOND).pipeline(Some(0), 1000));
+    run.push(&[at(0, 1), at(1_000_000, 1)], KeysAs::Ids);
+    let (rows, _) = run.finish();
+    assert_eq!(rows.len(), 7200);
+    assert!(rows.is_sorted_by_key(|row| row.end));
+}
+
+#[test]
+fn descriptions_that_do_not_fit_are_refused_with_the_reason() {
+    let error = |fields: &str| {
+        let text = format!(
+            r#"{{"stages": [{{"type": "window", "size": "10s", "aggregations": ["count"], {fields}}}]}}"#
+        );
+        let open = |spec: PipelineSpec| Engine::open(&spec, Options::default()).map(|_| ());
+        match PipelineSpec::from_json(&text) {
+            Ok(spec) => open(spec).unwrap_err().to_string(),
+            Err(error) => error.to_string(),
+        }
+    };
+    assert_eq!(
+        error(r#""window": "tumbling", "slide": "5s""#),
+        "stages[0].slide: tumbling windows come one after another, so they have none: drop it, or say window = \"sliding\""
+    );
+    assert!(
+        error(r#""window": "sliding""#)
+            .starts_with("stages[0].slide: missing: how far it is from one")
+    );
+    assert!(
+        error(r#""window": "sliding", "slide": "-1s""#)
+            .starts_with("stages[0].slide: -1s: windows")
+    );
+    assert!(
+        error(r#""window": "sliding", "slide": "999us""#)
+            .contains("10011 windows of 10s, more than limits.max_windows_per_event = 10000")
+    );
+    assert!(
+        error(r#""window": "sliding", "slide": "3333333us""#)
+            .contains("10000000 slices of 1 us, the greatest common divisor")
+    );
+    assert!(error(r#""window": "slidin", "slide": "1s""#).contains("did you mean `sliding`?"));
+    assert!(error(r#""window": "sliding", "slid": "1s""#).contains("did you mean `slide`?"));
+}
