@@ -68,7 +68,7 @@ fn a_missing_pipeline_is_named() {
 
 #[test]
 fn wrong_flags_are_usage_errors() {
-    let cases: [(&[&str], &str); 8] = [
+    let cases: [(&[&str], &str); 11] = [
         (&["window"], "--tumbling"),
         (&["window", "--tumbling", "1 minute"], "is not a duration"),
         (&["window", "--tumbling", "0s"], "--tumbling: "),
