@@ -206,32 +206,21 @@ impl Source {
 }
 
 /// Whether all are finite: adding one to the exponent reaches the sign bit of those that are not.
-// Its own function: wasmtime's compiler keeps a loop's variables in registers only in small ones.
+// A plain loop without branches in a function of its own: compilers make vector instructions of it, while lanes written
+// out by hand end in shuffles.
 #[inline(never)]
 fn all_finite(values: &[f64]) -> bool {
     const MAGNITUDE: u64 = !(1 << 63);
     const EXPONENT_ONE: u64 = 1 << 52;
     let bits = |value: &f64| (value.to_bits() & MAGNITUDE) + EXPONENT_ONE;
-    let (chunks, rest) = values.as_chunks::<8>();
-    let of_chunks = chunks.iter().fold([0; 8], |all: [u64; 8], chunk| {
-        let mut lanes = all;
-        lanes.iter_mut().zip(chunk).for_each(|(lane, one)| *lane |= bits(one));
-        lanes
-    });
-    let of_rest = rest.iter().fold(0, |all, one| all | bits(one));
-    of_chunks.into_iter().fold(of_rest, |all, lane| all | lane) >> 63 == 0
+    values.iter().fold(0, |all, value| all | bits(value)) >> 63 == 0
 }
 
 /// Whether all of `ids` are below `bound`.
-// Its own function: wasmtime's compiler keeps a loop's variables in registers only in small ones.
+// As above.
 #[inline(never)]
 fn all_below(ids: &[u32], bound: usize) -> bool {
-    let (chunks, rest) = ids.as_chunks::<8>();
-    let lanes = chunks.iter().fold([0; 8], |mut lanes: [u32; 8], chunk| {
-        lanes.iter_mut().zip(chunk).for_each(|(lane, id)| *lane = (*lane).max(*id));
-        lanes
-    });
-    let greatest = lanes.iter().chain(rest).fold(0, |greatest, id| greatest.max(*id));
+    let greatest = ids.iter().fold(0, |greatest, id| greatest.max(*id));
     (greatest as usize) < bound
 }
 
