@@ -10,6 +10,8 @@ export interface Batch {
   /** Without ids where the pipeline names no key. */
   keys: KeysOfBatch;
   columns: Float64Array[];
+  /** The place of each event among those of the call, where some of them are left out. */
+  places?: Uint32Array;
 }
 
 /** The columns of a batch that has columns already, in the module's order. */

@@ -36,6 +36,7 @@ export function fromObjects(
   const keyed = schema.key.length > 0;
   const ids = new Uint32Array(keyed ? events.length : 0);
   const columns = schema.columns.map(() => new Float64Array(events.length));
+  const places = new Uint32Array(events.length);
   let taken = 0;
   (events as readonly Event[]).forEach((event, index) => {
     const fault = faults.get(index) ?? faultOfFields(event, schema);
@@ -48,12 +49,14 @@ export function fromObjects(
     schema.columns.forEach(({ name }, place) => {
       (columns[place] as Float64Array)[taken] = (event[name] as number | null | undefined) ?? Number.NaN;
     });
+    places[taken] = index;
     taken += 1;
   });
   const batch = {
     timestamps: timestamps.subarray(0, taken),
     keys: keyed ? numbered(ids.subarray(0, taken), keys) : NO_KEYS,
     columns: columns.map((column) => column.subarray(0, taken)),
+    places: places.subarray(0, taken),
   };
   const inOrder = [...faults].sort(([a], [b]) => a - b);
   return { batch, rejections: inOrder.map(([index, fault]) => rejection(events[index] as object, index, fault)) };

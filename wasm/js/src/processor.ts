@@ -10,7 +10,7 @@ import type { PipelineSpec } from "./pipeline.js";
 import { appendRows, type RowChunk } from "./rows.js";
 import type { Schema } from "./schema.js";
 import { concatenated, pieces } from "./text.js";
-import type { EventColumns, ProcessorOptions, Row, Stats } from "./types.js";
+import type { EventColumns, ProcessorOptions, Rejection, Row, Stats } from "./types.js";
 
 /** Events that cross into the module at once: what fits the processor's caches. */
 const BATCH_EVENTS = 16_384;
@@ -64,19 +64,26 @@ export class StreamProcessor {
   push(events: object | Iterable<object>): void {
     const list = Array.isArray(events) ? events : isIterable(events) ? [...events] : [events];
     const parseTimes = (lines: string) => this.#call(() => this.#raw.parse_times(lines));
-    this.#pushBatch((keys) => {
-      const { batch, rejections } = fromObjects(list, this.#schema.input, keys, parseTimes);
-      for (const rejection of rejections) {
-        this.#call(() => this.#raw.count_rejected(rejection.reason));
-        this.#onReject?.(rejection);
-      }
-      return batch;
-    });
+    let rejections: Rejection[] = [];
+    let consumed = list.length;
+    try {
+      this.#pushBatch(list.length, (keys) => {
+        const read = fromObjects(list, this.#schema.input, keys, parseTimes);
+        rejections = read.rejections;
+        return read.batch;
+      });
+    } catch (error) {
+      // What comes after is pushed again, and told about then.
+      consumed = (error instanceof StreamProcessorError && error.consumed) || 0;
+      throw error;
+    } finally {
+      this.#reject(rejections.filter(({ index }) => index < consumed));
+    }
   }
 
   /** Takes events as columns, the fastest way. Events that the pipeline refuses are counted in {@link stats}. */
   pushColumns(batch: EventColumns): void {
-    this.#pushBatch((keys) => fromColumns(batch, this.#schema.input, keys));
+    this.#pushBatch(batch.timestamps.length, (keys) => fromColumns(batch, this.#schema.input, keys));
   }
 
   /**
@@ -159,16 +166,22 @@ export class StreamProcessor {
     return guarded(this.#generation, run);
   }
 
-  #pushBatch(collect: (keys: KeyDictionary) => Batch): void {
+  #reject(rejections: readonly Rejection[]): void {
+    for (const { reason } of rejections) this.#call(() => this.#raw.count_rejected(reason));
+    for (const rejection of rejections) this.#onReject?.(rejection);
+  }
+
+  /** Takes what `collect` makes of the `events` of a call. */
+  #pushBatch(events: number, collect: (keys: KeyDictionary) => Batch): void {
     this.#keys.makeRoom();
-    const { timestamps, keys, columns } = collect(this.#keys);
+    const { timestamps, keys, columns, places } = collect(this.#keys);
     this.#keys.flush((fresh, first) => this.#call(() => this.#raw.define_keys(fresh, first)));
     let from = 0;
     do {
       const to = Math.min(from + BATCH_EVENTS, timestamps.length);
       this.#write(from, to, timestamps, keys.ids, columns);
       from += this.#call(() => this.#raw.push_reserved(to - from, keys.bound, from));
-      if (this.#raw.is_full()) this.#spill(from);
+      if (this.#raw.is_full()) this.#spill(from < timestamps.length ? (places?.[from] ?? from) : events);
     } while (from < timestamps.length || this.#raw.is_full());
   }
 

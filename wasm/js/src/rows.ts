@@ -1,6 +1,6 @@
 /** From the module's columns of rows to plain objects. */
 import type { OutputSchema } from "./schema.js";
-import type { Row } from "./types.js";
+import type { KeyValue, Row } from "./types.js";
 
 /** Rows as the module hands them out. */
 export interface RowChunk {
@@ -14,23 +14,19 @@ export interface RowChunk {
 /** Appends the rows of a chunk, as objects, to `all`. */
 export function appendRows(chunk: RowChunk, schema: OutputSchema, all: Row[]): void {
   const keys = chunk.keys === "" ? undefined : (JSON.parse(chunk.keys) as unknown[]);
-  const several = schema.key.length > 1;
+  const { key: fields, columns } = schema;
+  // Rows have one shape, and a name that objects know by themselves, as `__proto__`, is a field of theirs.
+  const blank: Row = Object.fromEntries([...fields, ...columns].map((name) => [name, null]));
   for (let place = 0; place < chunk.rows; place += 1) {
-    const row: Row = {};
+    const row = { ...blank };
     const key = keys?.[place];
-    schema.key.forEach((name, field) => set(row, name, (several ? (key as unknown[])[field] : key) as Row[string]));
-    schema.columns.forEach((name, column) => {
+    for (let field = 0; field < fields.length; field += 1) {
+      row[fields[field] as string] = (fields.length > 1 ? (key as KeyValue[])[field] : key) as KeyValue;
+    }
+    for (let column = 0; column < columns.length; column += 1) {
       const value = chunk.numbers[column * chunk.rows + place] as number;
-      set(row, name, Number.isNaN(value) ? null : value);
-    });
+      row[columns[column] as string] = Number.isNaN(value) ? null : value;
+    }
     all.push(row);
-  }
-}
-
-function set(row: Row, name: string, value: Row[string] | undefined): void {
-  if (name === "__proto__") {
-    Object.defineProperty(row, name, { value, enumerable: true, configurable: true, writable: true });
-  } else {
-    row[name] = value ?? null;
   }
 }

@@ -52,6 +52,34 @@ test("a full result buffer changes nothing", () => {
   assert.equal(rows.reduce((sum, { count }) => sum + count, 0), EVENTS.length);
 });
 
+test("what was taken counts the events of the call, rejected ones too, and each of those is told once", () => {
+  const told = [];
+  const source = { key: "k", value: "v" };
+  const stages = [{ type: "window", window: "tumbling", size: "1ms", aggregations: ["count"] }];
+  const options = { maxPendingRows: 3, onReject: ({ event }) => told.push(event.ts) };
+  const processor = new StreamProcessor({ source, stages, limits: { max_result_rows: 1 } }, options);
+  // Bad ones first, in the middle, side by side and last.
+  const events = Array.from({ length: 101 }, (_, ts) => (ts % 4 < 2 ? { ts, k: "a" } : { ts, k: "a", v: 1 }));
+  const rows = [];
+  for (let rest = events, done = false; !done; ) {
+    try {
+      if (rest.length > 0) processor.push(rest);
+      rest = [];
+      processor.finish();
+      done = true;
+    } catch (error) {
+      assert.equal(error.code, "results_full");
+      rest = rest.slice(error.consumed);
+    }
+    rows.push(...processor.drain());
+  }
+  const times = (bad) => events.map(({ ts }) => ts).filter((ts) => ts % 4 < 2 === bad);
+  assert.deepEqual(told, times(true));
+  assert.deepEqual(rows.map(({ window_start }) => window_start), times(false));
+  const { events: accepted, rejected } = processor.stats();
+  assert.deepEqual([accepted, rejected], [times(false).length, times(true).length]);
+});
+
 test("rows that nobody drains end in an error that says how much was taken", () => {
   const small = { ...PIPELINE, limits: { max_result_rows: 3 } };
   const processor = new StreamProcessor(small, { maxPendingRows: 20 });
