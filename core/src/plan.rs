@@ -108,7 +108,7 @@ impl Plan {
                     .map(|read| read.into_input(&spec.source.value.0))
                     .unwrap_or_default(),
             },
-            output: OutputSchema { key, columns: columns.columns },
+            output: OutputSchema { key, columns: columns.columns, order: vec![1, 0] },
             partitioned_by_key: !spec.source.key.0.is_empty(),
             limits: spec.limits.clone(),
             out_of_orderness: spec.time.max_out_of_orderness,

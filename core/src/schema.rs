@@ -37,6 +37,8 @@ pub struct OutputSchema {
     pub key: Vec<String>,
     /// The other columns of a row, in the order in which they are printed and in that of [`crate::Rows::columns`].
     pub columns: Vec<OutputColumn>,
+    /// The columns of times that order rows, the first first.
+    pub order: Vec<usize>,
 }
 
 /// One column of the output.
@@ -56,4 +58,6 @@ pub enum OutputKind {
     Time,
     /// A number; NaN is null.
     Number,
+    /// True or false.
+    Bool,
 }

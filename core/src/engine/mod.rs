@@ -301,6 +301,7 @@ impl Engine {
         }
         Some(Rows {
             firing: frame.firing.get(range.clone()).unwrap_or_default(),
+            ranks: frame.ranks.get(range.clone()).unwrap_or_default(),
             key_offsets: &polled.offsets,
             key_bytes: &polled.bytes,
             columns: frame.columns.iter().map(|column| column.rows(range.clone())).collect(),
