@@ -3,6 +3,7 @@
 mod columns;
 mod filter;
 mod grid;
+mod normalize;
 mod window;
 
 use crate::schema::{InputSchema, OutputColumn, OutputSchema};
@@ -12,6 +13,7 @@ use columns::Columns;
 pub(crate) use columns::Shown;
 pub(crate) use filter::{Condition, FilterPlan, Operand};
 pub(crate) use grid::Grid;
+pub(crate) use normalize::{FieldPlan, FillRule, NormalizePlan};
 use window::window_plan;
 pub(crate) use window::{WindowOutput, WindowPlan};
 
@@ -38,6 +40,7 @@ pub struct Plan {
 pub(crate) enum StagePlan {
     Window(WindowPlan),
     Filter(FilterPlan),
+    Normalize(NormalizePlan),
 }
 
 impl StagePlan {
@@ -46,6 +49,7 @@ impl StagePlan {
         match self {
             Self::Window(plan) => &plan.columns,
             Self::Filter(plan) => &plan.columns,
+            Self::Normalize(plan) => &plan.columns,
         }
     }
 }
@@ -55,7 +59,7 @@ impl StagePlan {
     fn drop_columns(&mut self) {
         match self {
             Self::Filter(plan) => plan.columns.clear(),
-            Self::Window(_) => {}
+            Self::Window(_) | Self::Normalize(_) => {}
         }
     }
 }
@@ -95,6 +99,12 @@ impl Plan {
                 }
                 Stage::Filter(filter) => {
                     (StagePlan::Filter(FilterPlan::new(&path, filter, &columns)?), columns)
+                }
+                Stage::Normalize(normalize) => {
+                    let is_last = index + 1 == spec.stages.len();
+                    let (plan, rows) =
+                        NormalizePlan::new(&path, normalize, &columns, &spec.limits, is_last)?;
+                    (StagePlan::Normalize(plan), rows)
                 }
             };
             stages.push(plan);
@@ -153,6 +163,7 @@ fn check_limits(limits: &Limits) -> Result<(), SpecError> {
         ("max_windows_per_key", limits.max_windows_per_key),
         ("max_values", limits.max_values),
         ("max_windows_per_event", limits.max_windows_per_event),
+        ("max_fill_points", limits.max_fill_points),
         ("max_result_rows", limits.max_result_rows),
         ("max_dropped_events", limits.max_dropped_events),
         ("max_line_bytes", limits.max_line_bytes),
@@ -184,6 +195,10 @@ fn identity(spec: &PipelineSpec) -> String {
     if let (true, Some(identity)) = (spec.stages.iter().any(keeps_values), identity.as_object_mut())
     {
         identity.insert("max_values".to_owned(), spec.limits.max_values.into());
+    }
+    let normalizes = |stage: &Stage| matches!(stage, Stage::Normalize(_));
+    if let (true, Some(identity)) = (spec.stages.iter().any(normalizes), identity.as_object_mut()) {
+        identity.insert("max_fill_points".to_owned(), spec.limits.max_fill_points.into());
     }
     identity.to_string()
 }

@@ -183,6 +183,8 @@ impl Engine {
             ("key_limit", stages.iter().any(|stage| stage.key_limit > 0)),
             ("window_limit", stages.iter().any(|stage| stage.window_limit > 0)),
             ("value_limit", stages.iter().any(|stage| stage.value_limit > 0)),
+            ("fill_limit", stages.iter().any(|stage| stage.fill_limit > 0)),
+            ("buffer_limit", stages.iter().any(|stage| stage.buffer_limit > 0)),
         ];
         let reasons = self.source.rejected();
         Stats {

@@ -5,6 +5,7 @@ mod decode;
 mod duration;
 mod filter;
 mod limits;
+mod normalize;
 mod percentile;
 mod sections;
 mod stages;
@@ -20,6 +21,10 @@ pub(crate) use decode::expected;
 pub use duration::{Duration, DurationError, MAX_DURATION_US, OutOfOrderness};
 pub use filter::{Comparison, Condition, Filter};
 pub use limits::Limits;
+pub use normalize::{
+    Align, Basis, Fill, Interval, MAX_DEGREE, Normalize, NormalizeField, OutlierAction, Outliers,
+    Reduce,
+};
 pub use percentile::{Percentile, PercentileEngine, PercentileError};
 pub use sections::{Format, Names, OutputPath, Sink, SinkType, Source, SourceType, Time};
 pub use stages::{Stage, Window, WindowKind};

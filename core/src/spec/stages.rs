@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::aggregation::Aggregation;
 use super::duration::Duration;
 use super::filter::Filter;
+use super::normalize::Normalize;
 
 /// `[[stages]]`: one step of a pipeline.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -16,6 +17,8 @@ pub enum Stage {
     Window(Window),
     /// Lets the events pass that meet conditions.
     Filter(Filter),
+    /// Turns samples at any time into values at regular times.
+    Normalize(Normalize),
 }
 
 impl Stage {
@@ -30,19 +33,22 @@ impl Stage {
                 let is_key = |field: &&str| key.iter().any(|key| key == field);
                 filter.fields().into_iter().filter(|field| !is_key(field)).collect()
             }
+            Self::Normalize(normalize) => {
+                normalize.fields.iter().map(|field| field.name.as_str()).collect()
+            }
         }
     }
 
     /// The columns that it adds to those of its input.
     pub(crate) fn adds(&self) -> Vec<String> {
         match self {
-            Self::Window(_) | Self::Filter(_) => Vec::new(),
+            Self::Window(_) | Self::Filter(_) | Self::Normalize(_) => Vec::new(),
         }
     }
 
     /// Whether its rows have none of the columns of its input.
     pub(crate) fn replaces_columns(&self) -> bool {
-        matches!(self, Self::Window(_))
+        matches!(self, Self::Window(_) | Self::Normalize(_))
     }
 
     /// Whether it passes events on as they are, or drops them.
