@@ -81,6 +81,9 @@ pub fn spec(options: &Options, result_rows: u32) -> PipelineSpec {
     ))
 }
 
+/// The samples at a place, each with its time.
+type Samples = Vec<(i64, Event)>;
+
 /// A known value.
 #[derive(Clone, Copy)]
 struct Known {
@@ -102,7 +105,7 @@ pub fn oracle(options: &Options, events: &[Event]) -> Vec<Row> {
             if (time - below) * 2 >= interval { below + interval } else { below }
         }
     };
-    let mut places: BTreeMap<Vec<u8>, BTreeMap<i64, Vec<(i64, Event)>>> = BTreeMap::new();
+    let mut places: BTreeMap<Vec<u8>, BTreeMap<i64, Samples>> = BTreeMap::new();
     let mut greatest: Option<i64> = None;
     for event in events {
         let time = event.ts * 1000;
@@ -124,7 +127,7 @@ pub fn oracle(options: &Options, events: &[Event]) -> Vec<Row> {
     let silence = interval * (options.max_fill_points + 1);
     let mut rows = Vec::new();
     for (key, places) in places {
-        let mut series: Vec<Vec<(i64, Vec<(i64, Event)>)>> = Vec::new();
+        let mut series: Vec<Vec<(i64, Samples)>> = Vec::new();
         for (place, samples) in places {
             match series.last_mut() {
                 Some(last) if place - last.last().unwrap().0 <= silence => {
@@ -143,7 +146,7 @@ pub fn oracle(options: &Options, events: &[Event]) -> Vec<Row> {
 fn rows_of(
     options: &Options,
     key: &[u8],
-    series: &[(i64, Vec<(i64, Event)>)],
+    series: &[(i64, Samples)],
     floor: impl Fn(i64) -> i64,
     silence: i64,
 ) -> Vec<Row> {
@@ -184,12 +187,7 @@ fn rows_of(
 }
 
 /// The known values of a field, outliers treated.
-fn known(
-    options: &Options,
-    at: usize,
-    field: &Field,
-    series: &[(i64, Vec<(i64, Event)>)],
-) -> Vec<Known> {
+fn known(options: &Options, at: usize, field: &Field, series: &[(i64, Samples)]) -> Vec<Known> {
     let mut before: Vec<f64> = Vec::new();
     let mut known = Vec::new();
     for (place, samples) in series {

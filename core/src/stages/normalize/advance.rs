@@ -133,7 +133,7 @@ impl NormalizeStage {
         if lanes.len() > 1 && lanes.iter().any(|lane| lane.known.len() > most) {
             stats.buffer_limit += 1;
             for (field, lane) in plan.fields.iter().zip(lanes.iter_mut()) {
-                lane.ended |= field.rule.settled(&lane.known) < place;
+                lane.ended |= field.rule.settled(&grid, &lane.known) < place;
             }
         }
         series.settle(plan, lanes);

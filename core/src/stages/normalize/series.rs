@@ -106,9 +106,10 @@ impl Series {
 
     /// What rows can be emitted, as far as it is known.
     pub(super) fn settle(&mut self, plan: &NormalizePlan, lanes: &[Lane]) {
+        let Some(grid) = self.grid else { return };
         let settled = plan.fields.iter().zip(lanes).map(|(field, lane)| match lane.ended {
             true => i64::MAX,
-            false => field.rule.settled(&lane.known),
+            false => field.rule.settled(&grid, &lane.known),
         });
         self.ready = settled.fold(self.closed, i64::min);
     }

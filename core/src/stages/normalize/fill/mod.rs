@@ -39,7 +39,7 @@ impl FillRule {
     }
 
     /// Until when the values are certain, whatever points may still join those of `known`.
-    pub(super) fn settled(self, known: &[Point]) -> i64 {
+    pub(super) fn settled(self, grid: &Grid, known: &[Point]) -> i64 {
         if known.is_empty() {
             return i64::MAX;
         }
@@ -49,12 +49,18 @@ impl FillRule {
             Fill::None => return i64::MAX,
             // The slope at a point needs its other neighbour.
             Fill::Spline => in_run.min(2),
-            Fill::Polynomial if in_run > self.degree => (self.degree + 1) / 2,
+            Fill::Polynomial if in_run > self.degree => self.degree.div_ceil(2),
             // Until there are enough of them, more may be taken from the right.
             Fill::Polynomial => in_run,
             _ => 1,
         };
-        known.get(known.len() - open).map_or(i64::MAX, |point| point.time)
+        let mut certain = known.iter().skip(known.len() - open).map(|point| point.time);
+        let first = certain.next().unwrap_or(i64::MAX);
+        // Where there is no grid point between two of them, there is nothing to wait for.
+        let follows = |last: i64, time: i64| grid.ceil(last.saturating_add(1)) >= time;
+        certain
+            .try_fold(first, |last, time| follows(last, time).then_some(time).ok_or(last))
+            .unwrap_or_else(|last| last)
     }
 
     /// Writes what is known about the grid points from `from` on. All of it must be settled, or be as good as settled
