@@ -3,6 +3,7 @@
 mod columns;
 mod filter;
 mod grid;
+mod map;
 mod window;
 
 use crate::schema::{InputSchema, OutputColumn, OutputSchema};
@@ -12,6 +13,7 @@ use columns::Columns;
 pub(crate) use columns::Shown;
 pub(crate) use filter::{Condition, FilterPlan, Operand};
 pub(crate) use grid::Grid;
+pub(crate) use map::MapPlan;
 use window::window_plan;
 pub(crate) use window::{WindowOutput, WindowPlan};
 
@@ -38,6 +40,7 @@ pub struct Plan {
 pub(crate) enum StagePlan {
     Window(WindowPlan),
     Filter(FilterPlan),
+    Map(MapPlan),
 }
 
 impl StagePlan {
@@ -46,6 +49,7 @@ impl StagePlan {
         match self {
             Self::Window(plan) => &plan.columns,
             Self::Filter(plan) => &plan.columns,
+            Self::Map(plan) => &plan.columns,
         }
     }
 }
@@ -55,7 +59,7 @@ impl StagePlan {
     fn drop_columns(&mut self) {
         match self {
             Self::Filter(plan) => plan.columns.clear(),
-            Self::Window(_) => {}
+            Self::Window(_) | Self::Map(_) => {}
         }
     }
 }
@@ -95,6 +99,10 @@ impl Plan {
                 }
                 Stage::Filter(filter) => {
                     (StagePlan::Filter(FilterPlan::new(&path, filter, &columns)?), columns)
+                }
+                Stage::Map(map) => {
+                    let (plan, columns) = MapPlan::new(&path, map, columns)?;
+                    (StagePlan::Map(plan), columns)
                 }
             };
             stages.push(plan);
