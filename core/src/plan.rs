@@ -214,12 +214,6 @@ fn check_limits(limits: &Limits) -> Result<(), SpecError> {
     }
 }
 
-/// Whether a window's result is combined from those of its slices.
-fn combines(op: Operation) -> bool {
-    use Operation::{Avg, Count, Max, Min, Range, Sum};
-    matches!(op, Count | Sum | Avg | Min | Max | Range)
-}
-
 fn window_plan(
     path: &str,
     window: &Window,
@@ -249,13 +243,6 @@ fn window_plan(
             }
         });
         check_options(&path, aggregation)?;
-        if grid.slices_per_window() > 1 && !combines(aggregation.op) {
-            let message = format!(
-                "{} is not available in sliding windows that overlap: they have count, sum, avg, min, max and range",
-                aggregation.op
-            );
-            return Err(SpecError::new(path, message));
-        }
         outputs.push(WindowOutput {
             op: aggregation.op,
             field,
