@@ -1,11 +1,13 @@
 //! From a pipeline description to what the engine runs: names resolved to columns, units to microseconds.
 
+mod emission;
 mod grid;
 
 use crate::schema::{InputColumn, InputKind, InputSchema, OutputColumn, OutputKind, OutputSchema};
 use crate::spec::{Aggregation, Limits, Operation, OutOfOrderness, PercentileEngine, PipelineSpec};
 use crate::spec::{SpecError, Stage, Window};
 
+pub(crate) use emission::{Early, Emission};
 pub(crate) use grid::Grid;
 
 /// A pipeline that has been checked as a whole.
@@ -33,9 +35,10 @@ pub(crate) enum StagePlan {
 #[derive(Debug, Clone)]
 pub(crate) struct WindowPlan {
     pub(crate) grid: Grid,
+    pub(crate) emission: Emission,
     /// The columns of the stage's input that are aggregated, each once.
     pub(crate) fields: Vec<usize>,
-    /// The columns of its rows: start and end, and then one for each of `outputs`.
+    /// The columns of its rows: start and end, then one for each of `outputs`, then what tells several rows of a window apart.
     pub(crate) columns: Vec<OutputColumn>,
     pub(crate) outputs: Vec<WindowOutput>,
     pub(crate) max_keys: u32,
@@ -92,7 +95,8 @@ impl Plan {
             let path = format!("stages[{index}]");
             match stage {
                 Stage::Window(window) => {
-                    let (plan, output) = window_plan(&path, window, &mut columns, spec)?;
+                    let is_last = index + 1 == spec.stages.len();
+                    let (plan, output) = window_plan(&path, window, is_last, &mut columns, spec)?;
                     stages.push(StagePlan::Window(plan));
                     let read = core::mem::replace(&mut columns, output);
                     input.get_or_insert(read);
@@ -223,10 +227,12 @@ fn combines(op: Operation) -> bool {
 fn window_plan(
     path: &str,
     window: &Window,
+    is_last: bool,
     input: &mut Columns,
     spec: &PipelineSpec,
 ) -> Result<(WindowPlan, Columns), SpecError> {
-    let grid = Grid::of(path, window, &spec.limits)?;
+    let mut grid = Grid::of(path, window, &spec.limits)?;
+    let emission = Emission::of(path, window, is_last, &mut grid, &spec.limits)?;
     if window.aggregations.is_empty() {
         let names = Operation::NAMES.join(", ");
         let message = format!("empty: name at least one of {names}");
@@ -238,6 +244,7 @@ fn window_plan(
         OutputColumn { name: "window_start".to_owned(), kind: OutputKind::Time },
         OutputColumn { name: "window_end".to_owned(), kind: OutputKind::Time },
     ];
+    let marks = emission.columns();
     for (index, aggregation) in window.aggregations.iter().enumerate() {
         let path = format!("{path}.aggregations[{index}]");
         let column = aggregated_column(&path, aggregation, window.field.as_deref(), input)?;
@@ -249,9 +256,9 @@ fn window_plan(
             }
         });
         check_options(&path, aggregation)?;
-        if grid.slices_per_window() > 1 && !combines(aggregation.op) {
+        if (grid.slices_per_window() > 1 || emission.revises) && !combines(aggregation.op) {
             let message = format!(
-                "{} is not available in sliding windows that overlap: they have count, sum, avg, min, max and range",
+                "{} is not available in windows that overlap or are revised: they have count, sum, avg, min, max and range",
                 aggregation.op
             );
             return Err(SpecError::new(path, message));
@@ -269,14 +276,16 @@ fn window_plan(
             input,
             column,
         );
-        let taken =
-            columns.iter().any(|known| known.name == name) || spec.source.key.0.contains(&name);
+        let taken = columns.iter().chain(&marks).any(|known| known.name == name)
+            || spec.source.key.0.contains(&name);
         if taken {
             let message = format!("a second column `{name}`: give one of them another `name`");
             return Err(SpecError::new(path, message));
         }
         columns.push(number(&name));
     }
+    let default = (outputs.len() == 1).then_some(2);
+    columns.extend(marks);
     if let Some(name) =
         spec.source.key.0.iter().find(|name| columns.iter().any(|c| c.name == **name))
     {
@@ -285,6 +294,7 @@ fn window_plan(
     }
     let plan = WindowPlan {
         grid,
+        emission,
         fields,
         columns: columns.clone(),
         outputs,
@@ -292,7 +302,6 @@ fn window_plan(
         max_windows_per_key: spec.limits.max_windows_per_key,
         max_values: spec.limits.max_values,
     };
-    let default = (columns.len() == 3).then_some(2);
     Ok((plan, Columns { columns, default, open: false }))
 }
 

@@ -65,4 +65,7 @@ pub struct StageStats {
     pub keys: u64,
     /// Open windows now, each key for itself; slices of them where they slide.
     pub open_windows: u64,
+    /// The watermark at which the next window with events fires, microseconds; until the stage's own is there, it waits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_fire: Option<i64>,
 }
