@@ -1,6 +1,6 @@
 //! Events that were taken and then dropped, for whoever wants to route them.
 
-use crate::plan::{Plan, StagePlan};
+use crate::plan::{Plan, StagePlan, WindowPlan};
 use crate::reject::RejectReason;
 
 /// An event that a stage, or the engine itself, has dropped. It is counted in [`crate::Stats`] as well.
@@ -25,11 +25,8 @@ impl Dropped {
     pub fn late_by(&self, plan: &Plan) -> Option<i64> {
         let stage = plan.stages.get(self.stage? as usize);
         let end = self.window_end.filter(|_| self.reason == RejectReason::Late)?;
-        let gone_at = match stage? {
-            StagePlan::Window(window) => {
-                window.grid.gone_at(end.saturating_sub(window.grid.size_us))
-            }
-        };
+        let StagePlan::Window(WindowPlan { grid, .. }) = stage? else { return None };
+        let gone_at = grid.gone_at(end.saturating_sub(grid.size_us));
         Some(self.watermark.saturating_sub(gone_at))
     }
 }

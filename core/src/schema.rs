@@ -31,7 +31,7 @@ pub enum InputKind {
 }
 
 /// What the rows of a pipeline look like. Made by [`crate::Plan::new`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OutputSchema {
     /// The key fields, printed first.
     pub key: Vec<String>,
@@ -39,6 +39,9 @@ pub struct OutputSchema {
     pub columns: Vec<OutputColumn>,
     /// The columns of times that order rows, the first first.
     pub order: Vec<usize>,
+    /// Whether rows are events of the source as they came, all their fields: then [`crate::Rows::ranks`] has the ordinal of
+    /// each, and there are no columns.
+    pub passes_events: bool,
 }
 
 /// One column of the output.

@@ -1,7 +1,7 @@
 //! When the rows of a window come, and until when it takes events.
 
 use super::grid::{Grid, common_divisor};
-use crate::schema::{OutputColumn, OutputKind};
+use crate::schema::OutputKind;
 use crate::spec::{Emit, Limits, SpecError, Window};
 
 /// What a window stage does beside firing each window once.
@@ -48,15 +48,10 @@ impl Emission {
     }
 
     /// The columns that tell several rows of a window apart.
-    pub(super) fn columns(&self) -> Vec<OutputColumn> {
-        let mut columns = Vec::new();
-        if self.revises {
-            columns.push(super::number("revision"));
-        }
-        if self.early.is_some() {
-            columns.push(OutputColumn { name: "early".to_owned(), kind: OutputKind::Bool });
-        }
-        columns
+    pub(super) fn columns(&self) -> impl Iterator<Item = (&'static str, OutputKind)> {
+        let revision = self.revises.then_some(("revision", OutputKind::Number));
+        let early = self.early.map(|_| ("early", OutputKind::Bool));
+        revision.into_iter().chain(early)
     }
 }
 
