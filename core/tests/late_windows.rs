@@ -442,7 +442,8 @@ fn final_rows_come_once_when_no_more_events_are_allowed() {
     let mut run = run_of(Setup::tumbling(10 * SECOND).lateness(5 * SECOND).once());
     run.push(&[at(1, 1), at(12, 1), at(2, 1), at(14, 1)], KeysAs::Ids);
     assert_eq!(run.poll(10), 0);
-    assert_eq!(run.engine.stats().stages[0].next_fire, Some(15 * SECOND - 1));
+    let stage = run.engine.stats().stages[0].clone();
+    assert_eq!((stage.watermark, stage.next_fire), (Some(14 * SECOND - 1), Some(15 * SECOND - 1)));
     run.push(&[at(15, 1)], KeysAs::Ids);
     assert_eq!(run.poll(10), 1);
     assert_eq!(run.rows[0].values.len(), 5, "no revision");

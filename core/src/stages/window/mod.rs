@@ -227,6 +227,8 @@ impl Stage for WindowStage {
         StageStats {
             keys: u64::from(self.open_keys),
             open_windows: (self.slot_keys.len() - self.free_slots.len()) as u64,
+            watermark: Some(self.met)
+                .filter(|watermark| *watermark != NO_WATERMARK && *watermark != END_OF_TIME),
             next_fire: self.next_window().map(|window| self.plan.grid.fires_at(window)),
             ..self.stats.clone()
         }
