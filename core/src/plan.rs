@@ -1,6 +1,7 @@
 //! From a pipeline description to what the engine runs: names resolved to columns, units to microseconds.
 
 mod columns;
+mod emission;
 mod filter;
 mod grid;
 mod map;
@@ -11,6 +12,7 @@ use crate::spec::{Aggregation, Limits, OutOfOrderness, PercentileEngine, Pipelin
 use crate::spec::{SpecError, Stage};
 use columns::Columns;
 pub(crate) use columns::Shown;
+pub(crate) use emission::{Early, Emission};
 pub(crate) use filter::{Condition, FilterPlan, Operand};
 pub(crate) use grid::Grid;
 pub(crate) use map::MapPlan;
@@ -94,7 +96,8 @@ impl Plan {
             let plan;
             (plan, columns) = match stage {
                 Stage::Window(window) => {
-                    let (plan, rows) = window_plan(&path, window, &columns, spec)?;
+                    let is_last = index + 1 == spec.stages.len();
+                    let (plan, rows) = window_plan(&path, window, is_last, &columns, spec)?;
                     (StagePlan::Window(plan), rows)
                 }
                 Stage::Filter(filter) => {
