@@ -1,8 +1,10 @@
 //! From a pipeline description to what the engine runs: names resolved to columns, units to microseconds.
 
 mod columns;
+mod emission;
 mod filter;
 mod grid;
+mod map;
 mod normalize;
 mod window;
 
@@ -11,8 +13,10 @@ use crate::spec::{Aggregation, Limits, OutOfOrderness, PercentileEngine, Pipelin
 use crate::spec::{SpecError, Stage};
 use columns::Columns;
 pub(crate) use columns::Shown;
+pub(crate) use emission::{Early, Emission};
 pub(crate) use filter::{Condition, FilterPlan, Operand};
 pub(crate) use grid::Grid;
+pub(crate) use map::MapPlan;
 pub(crate) use normalize::{FieldPlan, FillRule, NormalizePlan};
 use window::window_plan;
 pub(crate) use window::{WindowOutput, WindowPlan};
@@ -41,6 +45,7 @@ pub(crate) enum StagePlan {
     Window(WindowPlan),
     Filter(FilterPlan),
     Normalize(NormalizePlan),
+    Map(MapPlan),
 }
 
 impl StagePlan {
@@ -50,6 +55,7 @@ impl StagePlan {
             Self::Window(plan) => &plan.columns,
             Self::Filter(plan) => &plan.columns,
             Self::Normalize(plan) => &plan.columns,
+            Self::Map(plan) => &plan.columns,
         }
     }
 }
@@ -59,7 +65,7 @@ impl StagePlan {
     fn drop_columns(&mut self) {
         match self {
             Self::Filter(plan) => plan.columns.clear(),
-            Self::Window(_) | Self::Normalize(_) => {}
+            Self::Window(_) | Self::Map(_) | Self::Normalize(_) => {}
         }
     }
 }
@@ -94,7 +100,8 @@ impl Plan {
             let plan;
             (plan, columns) = match stage {
                 Stage::Window(window) => {
-                    let (plan, rows) = window_plan(&path, window, &columns, spec)?;
+                    let is_last = index + 1 == spec.stages.len();
+                    let (plan, rows) = window_plan(&path, window, is_last, &columns, spec)?;
                     (StagePlan::Window(plan), rows)
                 }
                 Stage::Filter(filter) => {
@@ -105,6 +112,10 @@ impl Plan {
                     let (plan, rows) =
                         NormalizePlan::new(&path, normalize, &columns, &spec.limits, is_last)?;
                     (StagePlan::Normalize(plan), rows)
+                }
+                Stage::Map(map) => {
+                    let (plan, columns) = MapPlan::new(&path, map, columns)?;
+                    (StagePlan::Map(plan), columns)
                 }
             };
             stages.push(plan);

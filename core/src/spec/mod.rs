@@ -5,6 +5,7 @@ mod decode;
 mod duration;
 mod filter;
 mod limits;
+mod map;
 mod normalize;
 mod percentile;
 mod sections;
@@ -21,13 +22,14 @@ pub(crate) use decode::expected;
 pub use duration::{Duration, DurationError, MAX_DURATION_US, OutOfOrderness};
 pub use filter::{Comparison, Condition, Filter};
 pub use limits::Limits;
+pub use map::{Assignment, Map};
 pub use normalize::{
     Align, Basis, Fill, Interval, MAX_DEGREE, Normalize, NormalizeField, OutlierAction, Outliers,
     Reduce,
 };
 pub use percentile::{Percentile, PercentileEngine, PercentileError};
 pub use sections::{Format, Names, OutputPath, Sink, SinkType, Source, SourceType, Time};
-pub use stages::{Stage, Window, WindowKind};
+pub use stages::{Emit, Stage, Window, WindowKind};
 
 /// A pipeline: where events come from, what happens to them, where rows go.
 ///

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::aggregation::Aggregation;
 use super::duration::Duration;
 use super::filter::Filter;
+use super::map::Map;
 use super::normalize::Normalize;
 
 /// `[[stages]]`: one step of a pipeline.
@@ -19,23 +20,29 @@ pub enum Stage {
     Filter(Filter),
     /// Turns samples at any time into values at regular times.
     Normalize(Normalize),
+    /// Computes columns from others.
+    Map(Map),
 }
 
 impl Stage {
     /// The fields of its input that it reads by name, other than those of the `key`.
-    pub(crate) fn fields<'a>(&'a self, key: &[String]) -> Vec<&'a str> {
+    pub(crate) fn fields(&self, key: &[String]) -> Vec<String> {
         match self {
             Self::Window(window) => {
-                let own = |one: &'a Aggregation| one.field.as_deref().or(window.field.as_deref());
+                let own = |one: &Aggregation| one.field.clone().or(window.field.clone());
                 window.aggregations.iter().filter_map(own).collect()
             }
             Self::Filter(filter) => {
-                let is_key = |field: &&str| key.iter().any(|key| key == field);
-                filter.fields().into_iter().filter(|field| !is_key(field)).collect()
+                let fields = filter.fields().into_iter();
+                fields
+                    .filter(|field| !key.iter().any(|key| key == field))
+                    .map(String::from)
+                    .collect()
             }
             Self::Normalize(normalize) => {
-                normalize.fields.iter().map(|field| field.name.as_str()).collect()
+                normalize.fields.iter().map(|field| field.name.clone()).collect()
             }
+            Self::Map(map) => map.fields(),
         }
     }
 
@@ -43,6 +50,7 @@ impl Stage {
     pub(crate) fn adds(&self) -> Vec<String> {
         match self {
             Self::Window(_) | Self::Filter(_) | Self::Normalize(_) => Vec::new(),
+            Self::Map(map) => map.set.iter().map(|assignment| assignment.name.clone()).collect(),
         }
     }
 
@@ -77,6 +85,34 @@ pub struct Window {
     pub field: Option<String>,
     /// What each row says of its window.
     pub aggregations: Vec<Aggregation>,
+    /// How long after its end a window still takes events.
+    #[serde(default, skip_serializing_if = "Duration::is_zero")]
+    pub allowed_lateness: Duration,
+    /// Whether rows come when their window ends, to be corrected by late events, or once and for all.
+    #[serde(default, skip_serializing_if = "Emit::is_default")]
+    pub emit: Emit,
+    /// How often, from its start on, a window that has changed gives a row before it ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub early: Option<Duration>,
+}
+
+/// When the rows of a window come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Emit {
+    /// At the end of the window; each late event that is still allowed gives the corrected row at once.
+    #[default]
+    Close,
+    /// Once, when the window takes no more events. A window before another stage always does this.
+    Final,
+}
+
+impl Emit {
+    fn is_default(&self) -> bool {
+        *self == Self::Close
+    }
 }
 
 /// How events are assigned to windows.
