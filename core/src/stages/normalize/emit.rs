@@ -238,7 +238,8 @@ fn write_times(times: &mut [i64], from: i64, interval: i64) {
     let mut next = from;
     for time in times {
         *time = next;
-        next = next.saturating_add(interval);
+        // Of all but the last it is the time of a row.
+        next = next.wrapping_add(interval);
     }
 }
 

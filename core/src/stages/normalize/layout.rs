@@ -7,6 +7,8 @@ pub(super) struct Piece {
     pub(super) firing: (i64, u64),
     pub(super) series: u32,
     pub(super) key: u32,
+    /// The place of the key among all of them when rows are put in order.
+    pub(super) rank: u32,
     /// The time of the first.
     pub(super) from: i64,
     pub(super) interval: i64,
@@ -17,7 +19,7 @@ impl Piece {
     pub(super) fn times(&self) -> impl Iterator<Item = i64> + use<> {
         let (from, interval) = (self.from, self.interval);
         let last = i64::try_from(self.count).unwrap_or(i64::MAX);
-        (0..last).map(move |at| from.saturating_add(at.saturating_mul(interval)))
+        (0..last).map(move |at| from.wrapping_add(at.wrapping_mul(interval)))
     }
 
     /// The time after `rows` of its rows.
@@ -143,7 +145,7 @@ mod tests {
     use super::*;
 
     fn piece(key: u32, from: i64, interval: i64, count: usize) -> Piece {
-        Piece { firing: (0, 0), series: key, key, from, interval, count }
+        Piece { firing: (0, 0), series: key, key, rank: 0, from, interval, count }
     }
 
     /// Time and key of each row, as they are laid out.

@@ -90,9 +90,7 @@ impl FillRule {
                 let gap = Gap::new(grid, known, right, left, point, self.reach());
                 if let Some(values) = entries.values.get_mut(first..place) {
                     self.fill(&gap, gap.position(grid.at(from, first)), values);
-                    for (filled, value) in entries.filled.iter_mut().skip(first).zip(values) {
-                        *filled = u8::from(!value.is_nan());
-                    }
+                    self.flag(values, entries.filled.get_mut(first..place).unwrap_or_default());
                 }
             }
             if place == count {
@@ -108,6 +106,20 @@ impl FillRule {
             }
             first = place + usize::from(is_row);
             left = Some(point);
+        }
+    }
+
+    /// Writes which of the `values` of a gap are filled.
+    fn flag(self, values: &[f64], filled: &mut [u8]) {
+        match self.fill {
+            Fill::None => {}
+            Fill::Polynomial => {
+                for (filled, value) in filled.iter_mut().zip(values) {
+                    *filled = u8::from(!value.is_nan());
+                }
+            }
+            // Those never leave the range of what they are between.
+            _ => filled.fill(1),
         }
     }
 
