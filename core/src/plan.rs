@@ -1,11 +1,13 @@
 //! From a pipeline description to what the engine runs: names resolved to columns, units to microseconds.
 
+mod event_time;
 mod grid;
 
 use crate::schema::{InputColumn, InputKind, InputSchema, OutputColumn, OutputKind, OutputSchema};
-use crate::spec::{Aggregation, Limits, Operation, OutOfOrderness, PercentileEngine, PipelineSpec};
+use crate::spec::{Aggregation, Limits, Operation, PercentileEngine, PipelineSpec};
 use crate::spec::{SpecError, Stage, Window};
 
+pub(crate) use event_time::{Moves, Rule, TimePlan};
 pub(crate) use grid::Grid;
 
 /// A pipeline that has been checked as a whole.
@@ -15,11 +17,12 @@ pub struct Plan {
     pub input: InputSchema,
     /// The columns that rows have.
     pub output: OutputSchema,
-    /// Whether every stage keeps the keys of the source apart, so that the stream may be split by key.
+    /// Whether the stream may be split by key: every stage keeps the keys of the source apart, and a
+    /// [`crate::watermark::Generator`] over the whole stream says how its time moves.
     pub partitioned_by_key: bool,
     /// The bounds of one engine instance.
     pub limits: Limits,
-    pub(crate) out_of_orderness: OutOfOrderness,
+    pub(crate) time: TimePlan,
     pub(crate) stages: Vec<StagePlan>,
     /// What a snapshot must agree with, as canonical JSON.
     pub(crate) identity: String,
@@ -61,6 +64,15 @@ impl StagePlan {
             Self::Window(plan) => &plan.columns,
         }
     }
+
+    /// The watermark at which everything of events up to `time` has been given on, and the greatest event time in that.
+    fn closed_at(&self, time: i64) -> i64 {
+        match self {
+            Self::Window(WindowPlan { grid, .. }) => {
+                time.max(grid.fires_at(grid.last_window(grid.slice_of(time))))
+            }
+        }
+    }
 }
 
 impl Plan {
@@ -86,6 +98,7 @@ impl Plan {
             ));
         }
         let mut columns = Columns::of_source(spec);
+        let time = TimePlan::of(spec, &mut columns)?;
         let mut input = None;
         let mut stages = Vec::with_capacity(spec.stages.len());
         for (index, stage) in spec.stages.iter().enumerate() {
@@ -104,17 +117,25 @@ impl Plan {
             input: InputSchema {
                 timestamp: spec.source.timestamp.clone(),
                 key: key.clone(),
+                partition: spec.source.partition.clone(),
                 columns: input
                     .map(|read| read.into_input(&spec.source.value.0))
                     .unwrap_or_default(),
             },
-            output: OutputSchema { key, columns: columns.columns },
-            partitioned_by_key: !spec.source.key.0.is_empty(),
+            output: OutputSchema { key: key.clone(), columns: columns.columns },
+            partitioned_by_key: !key.is_empty() && time.is_simple(),
             limits: spec.limits.clone(),
-            out_of_orderness: spec.time.max_out_of_orderness,
+            time,
             stages,
             identity: identity(spec),
         })
+    }
+}
+
+impl Plan {
+    /// The watermark at which nothing of events up to `time` is open in any stage.
+    pub(crate) fn closed_at(&self, time: i64) -> i64 {
+        self.stages.iter().fold(time, |time, stage| stage.closed_at(time))
     }
 }
 
@@ -125,13 +146,15 @@ struct Columns {
     default: Option<usize>,
     /// Whether a name that is not among them is one more field of the source's events.
     open: bool,
+    /// The one that marks events which move the watermark.
+    mark: Option<usize>,
 }
 
 impl Columns {
     fn of_source(spec: &PipelineSpec) -> Self {
         let columns: Vec<OutputColumn> =
             spec.source.value.0.iter().map(|name| number(name)).collect();
-        Self { default: (!columns.is_empty()).then_some(0), columns, open: true }
+        Self { default: (!columns.is_empty()).then_some(0), columns, open: true, mark: None }
     }
 
     /// The column of `field`, or the default one; `Ok(None)` where there is no default.
@@ -159,13 +182,23 @@ impl Columns {
         Ok(Some(self.columns.len() - 1))
     }
 
+    /// The column of the field that marks events: one more, or one that is there already.
+    fn mark(&mut self, path: &str, field: &str) -> Result<usize, SpecError> {
+        let known = self.columns.len();
+        let column = self.resolve(path, Some(field))?.unwrap_or_default();
+        // A field that is also a value holds numbers only.
+        self.mark = (column == known).then_some(column);
+        Ok(column)
+    }
+
     fn into_input(self, required: &[String]) -> Vec<InputColumn> {
-        let columns = self.columns.into_iter();
+        let mark = self.mark;
+        let columns = self.columns.into_iter().enumerate();
         columns
-            .map(|OutputColumn { name, .. }| InputColumn {
+            .map(|(place, OutputColumn { name, .. })| InputColumn {
                 required: required.contains(&name),
                 name,
-                kind: InputKind::F64,
+                kind: if mark == Some(place) { InputKind::Flag } else { InputKind::F64 },
             })
             .collect()
     }
@@ -201,6 +234,7 @@ fn check_limits(limits: &Limits) -> Result<(), SpecError> {
         ("max_keys", limits.max_keys),
         ("max_windows_per_key", limits.max_windows_per_key),
         ("max_values", limits.max_values),
+        ("max_partitions", limits.max_partitions),
         ("max_windows_per_event", limits.max_windows_per_event),
         ("max_result_rows", limits.max_result_rows),
         ("max_dropped_events", limits.max_dropped_events),
@@ -293,7 +327,7 @@ fn window_plan(
         max_values: spec.limits.max_values,
     };
     let default = (columns.len() == 3).then_some(2);
-    Ok((plan, Columns { columns, default, open: false }))
+    Ok((plan, Columns { columns, default, open: false, mark: None }))
 }
 
 /// That the options of `aggregation` mean something to its operation.
@@ -359,12 +393,18 @@ fn identity(spec: &PipelineSpec) -> String {
         "max_keys": spec.limits.max_keys,
         "max_windows_per_key": spec.limits.max_windows_per_key,
     });
-    // Only where it decides anything: snapshots of other pipelines go on as they are.
+    // Only where they decide anything: snapshots of other pipelines go on as they are.
     let exact = |aggregation: &Aggregation| aggregation.engine == Some(PercentileEngine::Exact);
     let keeps_values = |Stage::Window(window): &Stage| window.aggregations.iter().any(exact);
-    if let (true, Some(identity)) = (spec.stages.iter().any(keeps_values), identity.as_object_mut())
-    {
-        identity.insert("max_values".to_owned(), spec.limits.max_values.into());
+    let mut insert = |name: &str, value: serde_json::Value| {
+        identity.as_object_mut().map(|identity| identity.insert(name.to_owned(), value))
+    };
+    if spec.stages.iter().any(keeps_values) {
+        insert("max_values", spec.limits.max_values.into());
+    }
+    if let Some(partition) = &spec.source.partition {
+        insert("partition", partition.as_str().into());
+        insert("max_partitions", spec.limits.max_partitions.into());
     }
     identity.to_string()
 }

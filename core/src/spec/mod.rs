@@ -3,6 +3,7 @@
 mod aggregation;
 mod decode;
 mod duration;
+mod event_time;
 mod limits;
 mod percentile;
 mod sections;
@@ -17,9 +18,10 @@ pub use aggregation::{Aggregation, AggregationOptions, Operation};
 pub use decode::SpecError;
 pub(crate) use decode::expected;
 pub use duration::{Duration, DurationError, MAX_DURATION_US, OutOfOrderness};
+pub use event_time::{Future, Time, Watermark};
 pub use limits::Limits;
 pub use percentile::{Percentile, PercentileEngine, PercentileError};
-pub use sections::{Format, Names, OutputPath, Sink, SinkType, Source, SourceType, Time};
+pub use sections::{Format, Names, OutputPath, Sink, SinkType, Source, SourceType};
 pub use stages::{Stage, Window, WindowKind};
 
 /// A pipeline: where events come from, what happens to them, where rows go.
