@@ -1,5 +1,6 @@
 //! The engine: a state machine that takes batches and hands out rows, and does nothing by itself.
 
+mod definitions;
 mod flow;
 mod source;
 mod state;
@@ -11,9 +12,9 @@ use crate::drops::{Dropped, Drops};
 use crate::error::Error;
 use crate::frame::{Events, Frame};
 use crate::keys::Keys;
-use crate::plan::Plan;
+use crate::plan::{Plan, Shown};
 use crate::reject::RejectReason;
-use crate::rows::Rows;
+use crate::rows::{RowColumn, Rows};
 use crate::spec::PipelineSpec;
 use crate::stages::{self, Stage};
 use crate::stats::{ReasonCount, Stats};
@@ -170,6 +171,12 @@ impl Engine {
         self.source.time.next_deadline()
     }
 
+    /// The place in the stream that the next event gets, where its batch names none.
+    #[must_use]
+    pub fn next_ordinal(&self) -> u64 {
+        self.source.next_ordinal
+    }
+
     /// Rows that wait to be polled.
     #[must_use]
     pub fn waiting_rows(&self) -> usize {
@@ -218,7 +225,7 @@ impl Engine {
         if fields == 0 {
             return Err(Error::KeysMismatch("the pipeline has no key: there is nothing to define"));
         }
-        let keys = source::checked_definitions(definitions, fields)?;
+        let keys = definitions::checked(definitions, fields)?;
         self.revision += 1;
         if definitions.reset {
             self.keys.undefine_all();
@@ -227,24 +234,6 @@ impl Engine {
             self.keys.define(*id, key);
         }
         Ok(())
-    }
-
-    /// Gives partitions ids of the caller's choice, for [`Batch::partitions`]. A partition is known, and waited for, from its
-    /// first event on, or from now on if it is `known` here.
-    ///
-    /// # Errors
-    /// As [`Engine::define_keys`], each name being one key field; [`Error::TooManyPartitions`]. Then nothing is defined.
-    pub fn define_partitions(
-        &mut self,
-        definitions: &KeyDefinitions<'_>,
-        known: bool,
-    ) -> Result<(), Error> {
-        if self.plan.input.partition.is_none() {
-            return Err(Error::PartitionsMismatch("the pipeline has no source.partition"));
-        }
-        let names = source::checked_definitions(definitions, 1)?;
-        self.revision += 1;
-        self.source.time.define_partitions(definitions, names, known)
     }
 
     /// Takes events, in the order of the stream, until the result buffer is full.
@@ -309,7 +298,7 @@ impl Engine {
             return None;
         }
         self.revision += 1;
-        let Self { links, keys, polled, .. } = self;
+        let Self { links, keys, polled, plan, .. } = self;
         let frame = links.last_mut()?;
         let range = frame.cursor..frame.cursor + waiting;
         frame.cursor = range.end;
@@ -320,9 +309,22 @@ impl Engine {
         }
         Some(Rows {
             firing: frame.firing.get(range.clone()).unwrap_or_default(),
+            ranks: frame.ranks.get(range.clone()).unwrap_or_default(),
             key_offsets: &polled.offsets,
             key_bytes: &polled.bytes,
-            columns: frame.columns.iter().map(|column| column.rows(range.clone())).collect(),
+            columns: plan
+                .shown
+                .iter()
+                .map(|shown| match shown {
+                    Shown::Timestamp => {
+                        RowColumn::Time(frame.timestamps.get(range.clone()).unwrap_or_default())
+                    }
+                    Shown::Column(column) => frame
+                        .columns
+                        .get(*column)
+                        .map_or(RowColumn::Number(&[]), |column| column.rows(range.clone())),
+                })
+                .collect(),
         })
     }
 

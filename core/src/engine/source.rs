@@ -2,12 +2,12 @@
 
 use core::ops::Range;
 
-use super::{Engine, KeyDefinitions, Progress, Pushed};
+use super::{Engine, Progress, Pushed};
 use crate::batch::{Batch, Column, KeyColumn};
 use crate::drops::Dropped;
 use crate::error::Error;
 use crate::event_time::{Chunk, EventTime};
-use crate::frame::{ColumnView, Events, Ordinals};
+use crate::frame::{ColumnView, Events, Ordinals, RowOrder};
 use crate::keys::{Keys, NONE};
 use crate::plan::Plan;
 use crate::reject::RejectReason;
@@ -28,16 +28,16 @@ pub(super) struct Source {
     /// The only key where the pipeline names none.
     unkeyed: Option<u32>,
     required: Vec<bool>,
-    scratch: Scratch,
+    pub(super) scratch: Scratch,
 }
 
 #[derive(Default)]
-struct Scratch {
+pub(super) struct Scratch {
     /// The engine's ids of the batch's keys, unless they are those of the batch.
     keys: Vec<u32>,
     same_ids: bool,
     /// The engine's ids of the batch's partitions.
-    partitions: Vec<u32>,
+    pub(super) partitions: Vec<u32>,
     watermarks: Vec<i64>,
     /// The events of a chunk that are refused, or too far in the future, by their place in it.
     refused: Vec<(usize, RejectReason)>,
@@ -128,28 +128,6 @@ impl Source {
         }
         self.map_partitions(plan, batch)?;
         self.map_keys(plan, batch, keys)
-    }
-
-    /// Writes the engine's ids of the batch's partitions.
-    fn map_partitions(&mut self, plan: &Plan, batch: &Batch<'_>) -> Result<(), Error> {
-        let mapped = &mut self.scratch.partitions;
-        mapped.clear();
-        match (batch.partitions, &plan.input.partition) {
-            (None, Some(_)) if batch.watermarks.is_none() && !batch.timestamps.is_empty() => Err(
-                Error::PartitionsMismatch("the pipeline names a partition, but the batch has none"),
-            ),
-            (Some(_), None) => Err(Error::PartitionsMismatch(
-                "the batch has partitions, but the pipeline has no source.partition",
-            )),
-            (Some(ids), Some(_))
-                if !map_ids(ids, self.time.partition_names().defined(), mapped) =>
-            {
-                let event = mapped.iter().position(|id| *id == NONE).unwrap_or(0);
-                let id = ids.get(event).copied().unwrap_or(NONE);
-                Err(Error::UnknownPartitionId { id, event })
-            }
-            _ => Ok(()),
-        }
     }
 
     /// Writes the engine's ids of the batch's keys. The dictionary grows at most by keys; no state has changed when this refuses.
@@ -288,7 +266,7 @@ fn all_below(ids: &[u32], bound: usize) -> bool {
 }
 
 /// Writes the engine's id of each of the caller's `ids`; false: one of them is not defined, and stands there as [`NONE`].
-fn map_ids(ids: &[u32], defined: &[u32], mapped: &mut Vec<u32>) -> bool {
+pub(super) fn map_ids(ids: &[u32], defined: &[u32], mapped: &mut Vec<u32>) -> bool {
     mapped.resize(ids.len(), NONE);
     map_all(ids, defined, mapped)
 }
@@ -355,6 +333,7 @@ impl Engine {
             keys: scratch.keys_of(batch, range.clone()),
             watermarks: &scratch.watermarks,
             ordinals,
+            order: RowOrder::default(),
             columns: &columns,
             watermark: self.source.watermark(),
         });
@@ -393,6 +372,7 @@ impl Engine {
             keys: &kept.keys,
             watermarks: &kept.watermarks,
             ordinals: Ordinals::Listed(&kept.ordinals),
+            order: RowOrder::default(),
             columns: &columns,
             watermark: self.source.watermark(),
         });
@@ -453,22 +433,6 @@ impl Kept {
         self.watermarks.push(watermark);
         self.ordinals.push(ordinal);
     }
-}
-
-/// The greatest id that a caller may choose.
-const MAX_ID: u32 = 1 << 28;
-
-/// The keys of `definitions`, each of `fields` fields, if all of it is as it should be.
-pub(super) fn checked_definitions<'a>(
-    definitions: &KeyDefinitions<'a>,
-    fields: usize,
-) -> Result<impl Iterator<Item = &'a [u8]> + Clone + use<'a>, Error> {
-    let KeyDefinitions { ids, offsets, bytes, .. } = *definitions;
-    check_keys(offsets, bytes, ids.len(), |key| crate::key::validate(key, fields), fields)?;
-    if ids.iter().any(|id| *id > MAX_ID) {
-        return Err(Error::MalformedBlock("an id is beyond 2^28: ids index a table"));
-    }
-    Ok(encoded_keys(offsets, bytes))
 }
 
 /// That `offsets` cut `bytes` into `count` keys that all pass `valid`.

@@ -44,7 +44,7 @@ impl TimePlan {
             && self.max_future_skew_us.is_none()
     }
 
-    pub(super) fn of(spec: &PipelineSpec, columns: &mut Columns) -> Result<Self, SpecError> {
+    pub(super) fn of(spec: &PipelineSpec, columns: &Columns) -> Result<Self, SpecError> {
         let time = &spec.time;
         check_names(spec)?;
         check_together(time, spec.source.partition.is_some())?;
@@ -58,7 +58,8 @@ impl TimePlan {
         let moves = match (time.watermark, &time.watermark_field) {
             (Watermark::Periodic, _) => Moves::Every(interval.unwrap_or_default()),
             (Watermark::Punctuated, Some(field)) => {
-                Moves::Marked(columns.mark("time.watermark_field", field)?)
+                let column = columns.resolve("time.watermark_field", Some(field))?;
+                Moves::Marked(column.unwrap_or_default())
             }
             (Watermark::Manual, _) => Moves::Never,
             _ => Moves::Always,
