@@ -26,6 +26,7 @@ pub mod json;
 pub mod key;
 pub mod key_json;
 mod keys;
+mod lanes;
 pub mod number;
 mod plan;
 mod reject;
