@@ -146,9 +146,13 @@ impl WindowStage {
         self.accumulators.reset(slot);
         self.panes.reset(slot);
         self.blocks.touch(start);
-        self.slice(start).insert(key, slot, keys.id_bound());
-        self.set_open_from(self.open_from.max(self.plan.grid.first_open(watermark)));
-        self.next_stop = self.next_stop(watermark);
+        let slice = self.slice(start);
+        let is_new = slice.slots().is_empty();
+        slice.insert(key, slot, keys.id_bound());
+        if is_new {
+            self.set_open_from(self.open_from.max(self.plan.grid.first_open(watermark)));
+            self.next_stop = self.next_stop(watermark);
+        }
         Ok(slot)
     }
 
