@@ -65,6 +65,9 @@ impl Panes {
 
     /// Appends how many rows the window at `start` has given of each of `keys`; each is one more now, if that is `kept`.
     pub(super) fn number(&mut self, start: i64, keys: &[u32], kept: bool, numbers: &mut Vec<f64>) {
+        if keys.is_empty() {
+            return;
+        }
         if !kept {
             let window = self.windows.get(&start);
             let pane = |key: &u32| window.and_then(|window| window.pane(*key));
