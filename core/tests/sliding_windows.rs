@@ -33,7 +33,7 @@ impl Sliding {
                 "stages": [{{"type": "window", "window": "sliding", "size": "{size}us", "slide": "{slide}us",
                 "offset": "{offset}us", "aggregations": ["count", "sum", "avg", "min", "max", "range", "variance",
                 {{"op": "stddev", "population": true}}, "first", "last", "p10", "p50",
-                {{"op": "p95", "engine": "exact"}}]}}]}}"#
+                {{"op": "p75", "engine": "tdigest"}}, {{"op": "p95", "engine": "exact"}}]}}]}}"#
         ))
     }
 
@@ -96,7 +96,7 @@ fn oracle(events: &[Event], windows: Sliding, bound: Option<i64>) -> Oracle {
 }
 
 /// What a row says of the slices from `from` to `to`.
-fn results(slices: &BTreeMap<i64, Vec<Event>>, from: i64, to: i64) -> [f64; 13] {
+fn results(slices: &BTreeMap<i64, Vec<Event>>, from: i64, to: i64) -> [f64; 14] {
     let mut whole: Option<Part> = None;
     let mut at = from;
     while at < to {
@@ -134,6 +134,7 @@ fn results(slices: &BTreeMap<i64, Vec<Event>>, from: i64, to: i64) -> [f64; 13] 
         events[events.len() - 1].value,
         linear(&values, "10"),
         linear(&values, "50"),
+        linear(&values, "75"),
         linear(&values, "95"),
     ]
 }
@@ -298,6 +299,13 @@ proptest! {
             Run::new(pipeline(r#""window": "tumbling", "size": "8s""#)), &events, &cuts);
         let (mut rows, stats) = run_cut(
             Run::new(pipeline(r#""window": "sliding", "size": "8s", "slide": "1s""#)), &events, &cuts);
+        let digests = || Run::new(spec(
+            r#"{"source": {"key": "k", "value": "v"}, "time": {"max_out_of_orderness": "1s"},
+                "stages": [{"type": "window", "window": "sliding", "size": "8s", "slide": "1s",
+                "aggregations": ["sum", {"op": "p95", "engine": "tdigest"}]}]}"#
+        ));
+        let whole = run_cut(digests(), &events, &[]);
+        prop_assert_eq!(run_cut(digests(), &events, &cuts), whole);
         rows.retain(|row| row.start % 8_000_000 == 0);
         // An event that is late for a tumbling window is late for the same sliding one.
         prop_assert_eq!(rows, tumbling.0);

@@ -259,7 +259,7 @@ mod tests {
             let aggregation: Aggregation = serde_json::from_str(text).unwrap();
             assert_eq!(serde_json::to_string(&aggregation).unwrap(), text);
         }
-        let error = serde_json::from_str::<Aggregation>(r#"{"op":"p95","engine":"tdigest"}"#);
-        assert!(error.unwrap_err().to_string().contains("`tdigest`"));
+        let error = serde_json::from_str::<Aggregation>(r#"{"op":"p95","engine":"digest"}"#);
+        assert!(error.unwrap_err().to_string().contains("`digest`"));
     }
 }
