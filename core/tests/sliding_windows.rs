@@ -3,7 +3,7 @@
 mod common;
 mod distributions;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use common::{Event, KeysAs, Row, Run, bits, cuts, encoded, events, linear, run_cut, spec};
 use distributions::{DISTRIBUTIONS, values_of};
@@ -32,7 +32,7 @@ impl Sliding {
                 "limits": {{"max_result_rows": {result_rows}}},
                 "stages": [{{"type": "window", "window": "sliding", "size": "{size}us", "slide": "{slide}us",
                 "offset": "{offset}us", "aggregations": ["count", "sum", "avg", "min", "max", "range", "variance",
-                {{"op": "stddev", "population": true}}, "first", "last", "p10", "p50",
+                {{"op": "stddev", "population": true}}, "first", "last", "distinct", "rate", "p10", "p50",
                 {{"op": "p75", "engine": "tdigest"}}, {{"op": "p95", "engine": "exact"}}]}}]}}"#
         ))
     }
@@ -88,15 +88,20 @@ fn oracle(events: &[Event], windows: Sliding, bound: Option<i64>) -> Oracle {
         end: start + windows.size,
         start,
         key,
-        values: results(&slices, windows.slice(start), windows.slice(start + windows.size))
-            .map(bits)
-            .to_vec(),
+        values: results(
+            &slices,
+            windows.slice(start),
+            windows.slice(start + windows.size),
+            windows.size,
+        )
+        .map(bits)
+        .to_vec(),
     });
     Oracle { rows: rows.collect(), late, unassigned }
 }
 
 /// What a row says of the slices from `from` to `to`.
-fn results(slices: &BTreeMap<i64, Vec<Event>>, from: i64, to: i64) -> [f64; 14] {
+fn results(slices: &BTreeMap<i64, Vec<Event>>, from: i64, to: i64, size: i64) -> [f64; 16] {
     let mut whole: Option<Part> = None;
     let mut at = from;
     while at < to {
@@ -132,6 +137,8 @@ fn results(slices: &BTreeMap<i64, Vec<Event>>, from: i64, to: i64) -> [f64; 14] 
         finite(squares / count).sqrt(),
         events[0].value,
         events[events.len() - 1].value,
+        values.iter().map(|value| bits(value + 0.0)).collect::<BTreeSet<_>>().len() as f64,
+        count * 1e6 / size as f64,
         linear(&values, "10"),
         linear(&values, "50"),
         linear(&values, "75"),
@@ -286,7 +293,7 @@ proptest! {
         let pipeline = |window: &str| spec(&format!(
             r#"{{"source": {{"key": "k", "value": "v"}}, "time": {{"max_out_of_orderness": "1s"}},
                 "limits": {{"max_values": 700}},
-                "stages": [{{"type": "window", {window}, "aggregations": ["count", "min", "max", "range", "first", "last",
+                "stages": [{{"type": "window", {window}, "aggregations": ["count", "min", "max", "range", "first", "last", "distinct", "rate",
                 "p0", "p1", "p25", "p50", "p99.9", {{"op": "p95", "engine": "exact"}}]}}]}}"#
         ));
         let values = values_of(DISTRIBUTIONS[distribution], count, seed);

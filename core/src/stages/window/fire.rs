@@ -84,7 +84,7 @@ impl WindowStage {
         out.ordinals.extend(self.stats.rows..self.stats.rows + taken as u64);
         self.stats.rows += taken as u64;
         self.accumulators.seal(&rows, &mut self.stats);
-        let bounds = [firing.start, end];
+        let (bounds, length) = ([firing.start, end], self.plan.grid.size_us);
         for (place, column) in out.columns.iter_mut().enumerate() {
             match column {
                 FrameColumn::Time(times) => {
@@ -92,9 +92,8 @@ impl WindowStage {
                 }
                 FrameColumn::Number(numbers) => {
                     let output = place.saturating_sub(bounds.len());
-                    numbers.extend(
-                        rows.iter().rev().map(|slot| self.accumulators.result(output, *slot)),
-                    );
+                    let result = |slot| self.accumulators.result(output, slot, length);
+                    numbers.extend(rows.iter().rev().map(|slot| result(*slot)));
                 }
                 FrameColumn::Bool(_) => {}
             }

@@ -1,11 +1,13 @@
 //! What is kept of the events of a window: for each of its fields the accumulators that its outputs need, by dense slot.
 
+mod distinct;
 mod ends;
 mod moments;
 mod percentile;
 mod slots;
 mod summary;
 
+use self::distinct::Distincts;
 use self::ends::Ends;
 use self::moments::Moments;
 use self::percentile::{Digest, Group, Percentiles};
@@ -35,6 +37,7 @@ struct Field {
     moments: Option<Moments>,
     first: Option<Ends<false>>,
     last: Option<Ends<true>>,
+    distinct: Option<Distincts>,
     sketch: Option<Percentiles<Group>>,
     tdigest: Option<Percentiles<Digest>>,
     exact: Option<Percentiles<Group>>,
@@ -136,12 +139,12 @@ impl Accumulators {
         }
     }
 
-    /// The value of output `output` for `slot`, which is sealed.
-    pub(super) fn result(&self, output: usize, slot: u32) -> f64 {
+    /// The value of output `output` for `slot`, which is sealed, in a window of `length_us`.
+    #[expect(clippy::cast_precision_loss, reason = "counts beyond 2^53 are out of reach")]
+    pub(super) fn result(&self, output: usize, slot: u32, length_us: i64) -> f64 {
         let slot = slot as usize;
         let Some(output) = self.outputs.get(output) else { return f64::NAN };
-        match output.field {
-            #[expect(clippy::cast_precision_loss, reason = "counts beyond 2^53 are out of reach")]
+        let found = match output.field {
             None => self
                 .events
                 .as_ref()
@@ -150,6 +153,10 @@ impl Accumulators {
             Some(field) => {
                 self.fields.get(field).map_or(f64::NAN, |field| field.result(slot, output))
             }
+        };
+        match output.op {
+            Operation::Rate => found * 1e6 / length_us as f64,
+            _ => found,
         }
     }
 
@@ -189,6 +196,7 @@ impl Field {
             moments: any(Moments::serve).then(Moments::default),
             first: any(|op| op == Operation::First).then(Ends::default),
             last: any(|op| op == Operation::Last).then(Ends::default),
+            distinct: any(|op| op == Operation::Distinct).then(Distincts::default),
             sketch: asked(PercentileEngine::Sketch)
                 .map(|(asked, engine)| Percentiles::new(asked, engine, max_values)),
             tdigest: asked(PercentileEngine::Tdigest)
@@ -212,6 +220,7 @@ impl Field {
 
     /// Gives back what `slot` has in memory of its own.
     fn release(&mut self, slot: usize) {
+        self.distinct.reset(slot);
         self.sketch.reset(slot);
         self.tdigest.reset(slot);
         self.exact.reset(slot);
@@ -229,6 +238,9 @@ impl Field {
         }
         if let Some(last) = &mut self.last {
             last.add(slots, values, order);
+        }
+        if let Some(distinct) = &mut self.distinct {
+            distinct.add(slots, values);
         }
         if let Some(sketch) = &mut self.sketch {
             sketch.add(slots, values);
@@ -248,6 +260,7 @@ impl Field {
             }
             Operation::First => self.first.as_ref().map(|list| list.result(slot)),
             Operation::Last => self.last.as_ref().map(|list| list.result(slot)),
+            Operation::Distinct => self.distinct.as_ref().map(|list| list.result(slot)),
             Operation::Percentile(percentile) => match output.engine {
                 PercentileEngine::Sketch => {
                     self.sketch.as_ref().map(|list| list.result(slot, percentile))
@@ -271,6 +284,7 @@ impl Slots for Field {
         self.moments.reset(slot);
         self.first.reset(slot);
         self.last.reset(slot);
+        self.distinct.reset(slot);
         self.sketch.reset(slot);
         self.tdigest.reset(slot);
         self.exact.reset(slot);
@@ -282,6 +296,7 @@ impl Slots for Field {
             moments: self.moments.empty(slots),
             first: self.first.empty(slots),
             last: self.last.empty(slots),
+            distinct: self.distinct.empty(slots),
             sketch: self.sketch.empty(slots),
             tdigest: self.tdigest.empty(slots),
             exact: self.exact.empty(slots),
@@ -294,6 +309,7 @@ impl Slots for Field {
             moments: self.moments.pick(slots),
             first: self.first.pick(slots),
             last: self.last.pick(slots),
+            distinct: self.distinct.pick(slots),
             sketch: self.sketch.pick(slots),
             tdigest: self.tdigest.pick(slots),
             exact: self.exact.pick(slots),
@@ -305,6 +321,7 @@ impl Slots for Field {
         self.moments.merge(slots, &later.moments);
         self.first.merge(slots, &later.first);
         self.last.merge(slots, &later.last);
+        self.distinct.merge(slots, &later.distinct);
         self.sketch.merge(slots, &later.sketch);
         self.tdigest.merge(slots, &later.tdigest);
         self.exact.merge(slots, &later.exact);
@@ -315,6 +332,7 @@ impl Slots for Field {
         self.moments.join(slot, later);
         self.first.join(slot, later);
         self.last.join(slot, later);
+        self.distinct.join(slot, later);
         self.sketch.join(slot, later);
         self.tdigest.join(slot, later);
         self.exact.join(slot, later);
@@ -325,6 +343,7 @@ impl Slots for Field {
         self.moments.save(slots, writer);
         self.first.save(slots, writer);
         self.last.save(slots, writer);
+        self.distinct.save(slots, writer);
         self.sketch.save(slots, writer);
         self.tdigest.save(slots, writer);
         self.exact.save(slots, writer);
@@ -335,6 +354,7 @@ impl Slots for Field {
         self.moments.load(slots, reader)?;
         self.first.load(slots, reader)?;
         self.last.load(slots, reader)?;
+        self.distinct.load(slots, reader)?;
         self.sketch.load(slots, reader)?;
         self.tdigest.load(slots, reader)?;
         self.exact.load(slots, reader)
