@@ -3,17 +3,19 @@
 mod columns;
 mod filter;
 mod grid;
+mod session;
 mod window;
 
 use crate::schema::{InputSchema, OutputColumn, OutputSchema};
 use crate::spec::{Aggregation, Limits, OutOfOrderness, PercentileEngine, PipelineSpec};
-use crate::spec::{SpecError, Stage};
+use crate::spec::{SpecError, Stage, WindowKind};
 use columns::Columns;
 pub(crate) use columns::Shown;
 pub(crate) use filter::{Condition, FilterPlan, Operand};
 pub(crate) use grid::Grid;
+pub(crate) use session::SessionPlan;
 use window::window_plan;
-pub(crate) use window::{WindowOutput, WindowPlan};
+pub(crate) use window::{Aggregates, WindowOutput, WindowPlan};
 
 /// A pipeline that has been checked as a whole.
 #[derive(Debug, Clone)]
@@ -37,6 +39,7 @@ pub struct Plan {
 #[derive(Debug, Clone)]
 pub(crate) enum StagePlan {
     Window(WindowPlan),
+    Session(SessionPlan),
     Filter(FilterPlan),
 }
 
@@ -45,6 +48,7 @@ impl StagePlan {
     pub(crate) fn columns(&self) -> &[OutputColumn] {
         match self {
             Self::Window(plan) => &plan.columns,
+            Self::Session(plan) => &plan.aggregates.columns,
             Self::Filter(plan) => &plan.columns,
         }
     }
@@ -55,7 +59,7 @@ impl StagePlan {
     fn drop_columns(&mut self) {
         match self {
             Self::Filter(plan) => plan.columns.clear(),
-            Self::Window(_) => {}
+            Self::Window(_) | Self::Session(_) => {}
         }
     }
 }
@@ -89,6 +93,11 @@ impl Plan {
             let path = format!("stages[{index}]");
             let plan;
             (plan, columns) = match stage {
+                Stage::Window(window) if window.window == WindowKind::Session => {
+                    let is_last = index + 1 == spec.stages.len();
+                    let (plan, rows) = SessionPlan::new(&path, window, is_last, &columns, spec)?;
+                    (StagePlan::Session(plan), rows)
+                }
                 Stage::Window(window) => {
                     let (plan, rows) = window_plan(&path, window, &columns, spec)?;
                     (StagePlan::Window(plan), rows)

@@ -19,10 +19,10 @@ pub(crate) struct Grid {
 impl Grid {
     /// The grid of `window`, which stands at `path`.
     pub(super) fn of(path: &str, window: &Window, limits: &Limits) -> Result<Self, SpecError> {
-        let size_us = window.size.as_micros();
+        let size = window.size.ok_or_else(|| SpecError::new(format!("{path}.size"), "missing"))?;
+        let size_us = size.as_micros();
         if size_us <= 0 {
-            let message =
-                format!("{}: a window must be longer than 0s, such as \"1m\"", window.size);
+            let message = format!("{size}: a window must be longer than 0s, such as \"1m\"");
             return Err(SpecError::new(format!("{path}.size"), message));
         }
         let slide_us = match (window.window, window.slide) {
@@ -35,8 +35,7 @@ impl Grid {
         let most = limits.max_windows_per_event;
         if windows > i64::from(most) {
             let message = format!(
-                "an event would be in {windows} windows of {}, more than limits.max_windows_per_event = {most}",
-                window.size
+                "an event would be in {windows} windows of {size}, more than limits.max_windows_per_event = {most}"
             );
             return Err(SpecError::new(format!("{path}.slide"), message));
         }
@@ -133,7 +132,7 @@ impl Grid {
 /// What is wrong with the `slide` of a window.
 fn wrong_slide(path: &str, kind: WindowKind, slide: Option<crate::spec::Duration>) -> SpecError {
     let message = match (kind, slide) {
-        (WindowKind::Tumbling, _) => {
+        (WindowKind::Tumbling | WindowKind::Session, _) => {
             "tumbling windows come one after another, so they have none: drop it, or say window = \"sliding\"".to_owned()
         }
         (WindowKind::Sliding, None) => {

@@ -28,6 +28,17 @@ pub(crate) struct WindowOutput {
     pub(crate) engine: PercentileEngine,
 }
 
+/// What is aggregated, and how the rows look.
+#[derive(Debug, Clone)]
+pub(crate) struct Aggregates {
+    /// The columns of the stage's input that are aggregated, each once.
+    pub(crate) fields: Vec<usize>,
+    /// The columns of its rows: start and end, one for each of `outputs`, and what tells several rows of a window apart.
+    pub(crate) columns: Vec<OutputColumn>,
+    pub(crate) outputs: Vec<WindowOutput>,
+    pub(crate) max_values: u32,
+}
+
 /// Whether a window's result is combined from those of its slices.
 fn combines(op: Operation) -> bool {
     use Operation::{Avg, Count, Max, Min, Range, Sum};
@@ -41,6 +52,29 @@ pub(super) fn window_plan(
     spec: &PipelineSpec,
 ) -> Result<(WindowPlan, Columns), SpecError> {
     let grid = Grid::of(path, window, &spec.limits)?;
+    let is_combined = grid.slices_per_window() > 1;
+    let (aggregates, columns) = aggregates(path, window, is_combined, &[], input, spec)?;
+    let plan = WindowPlan {
+        grid,
+        fields: aggregates.fields,
+        columns: aggregates.columns,
+        outputs: aggregates.outputs,
+        max_keys: spec.limits.max_keys,
+        max_windows_per_key: spec.limits.max_windows_per_key,
+        max_values: aggregates.max_values,
+    };
+    Ok((plan, columns))
+}
+
+/// What `window` aggregates, `is_combined` from the results of its parts; `marks` are the last columns of its rows.
+pub(super) fn aggregates(
+    path: &str,
+    window: &Window,
+    is_combined: bool,
+    marks: &[(&str, OutputKind)],
+    input: &Columns,
+    spec: &PipelineSpec,
+) -> Result<(Aggregates, Columns), SpecError> {
     if window.aggregations.is_empty() {
         let names = Operation::NAMES.join(", ");
         let message = format!("empty: name at least one of {names}");
@@ -63,7 +97,7 @@ pub(super) fn window_plan(
             }
         });
         check_options(&path, aggregation)?;
-        if grid.slices_per_window() > 1 && !combines(aggregation.op) {
+        if is_combined && !combines(aggregation.op) {
             let message = format!(
                 "{} is not available in sliding windows that overlap: they have count, sum, avg, min, max and range",
                 aggregation.op
@@ -85,17 +119,13 @@ pub(super) fn window_plan(
         );
         columns.add(&path, &name, OutputKind::Number)?;
     }
-    let plan = WindowPlan {
-        grid,
-        fields,
-        columns: columns.list().to_vec(),
-        outputs,
-        max_keys: spec.limits.max_keys,
-        max_windows_per_key: spec.limits.max_windows_per_key,
-        max_values: spec.limits.max_values,
-    };
-    columns.set_default((columns.list().len() == 3).then_some(2));
-    Ok((plan, columns))
+    columns.set_default((outputs.len() == 1).then_some(2));
+    for (name, kind) in marks {
+        columns.add(path, name, *kind)?;
+    }
+    let list = columns.list().to_vec();
+    let max_values = spec.limits.max_values;
+    Ok((Aggregates { fields, columns: list, outputs, max_values }, columns))
 }
 
 /// That the options of `aggregation` mean something to its operation.

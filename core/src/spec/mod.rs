@@ -22,7 +22,7 @@ pub use filter::{Comparison, Condition, Filter};
 pub use limits::Limits;
 pub use percentile::{Percentile, PercentileEngine, PercentileError};
 pub use sections::{Format, Names, OutputPath, Sink, SinkType, Source, SourceType, Time};
-pub use stages::{Stage, Window, WindowKind};
+pub use stages::{Emit, Stage, Window, WindowKind};
 
 /// A pipeline: where events come from, what happens to them, where rows go.
 ///

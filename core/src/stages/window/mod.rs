@@ -6,6 +6,7 @@ mod blocks;
 mod combine;
 mod fire;
 mod follow;
+mod session;
 mod slice;
 mod state;
 
@@ -18,6 +19,7 @@ use self::blocks::Blocks;
 use self::fire::Firing;
 use self::slice::Slice;
 use super::{Context, Stage};
+pub(super) use session::SessionStage;
 use crate::drops::Dropped;
 use crate::error::SnapshotError;
 use crate::frame::{Events, Frame};
@@ -66,7 +68,7 @@ impl WindowStage {
     pub(super) fn new(index: u32, plan: WindowPlan) -> Self {
         Self {
             index,
-            accumulators: Accumulators::new(&plan),
+            accumulators: Accumulators::new(&plan.outputs, plan.fields.len(), plan.max_values),
             plan,
             slices: BTreeMap::new(),
             blocks: Blocks::default(),

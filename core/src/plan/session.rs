@@ -1,0 +1,91 @@
+//! Session windows: what their options mean together.
+
+use super::window::aggregates;
+use super::{Aggregates, Columns};
+use crate::schema::OutputKind;
+use crate::spec::{Duration, Emit, PipelineSpec, SpecError, Window};
+
+/// Sessions: the events of a key that follow one another within a gap.
+#[derive(Debug, Clone)]
+pub(crate) struct SessionPlan {
+    pub(crate) gap_us: i64,
+    /// How long after its end a session fires.
+    pub(crate) delay_us: i64,
+    /// How long after that it may still change; then its rows are numbered and may be retracted.
+    pub(crate) kept_us: i64,
+    pub(crate) aggregates: Aggregates,
+    pub(crate) max_keys: u32,
+    pub(crate) max_sessions_per_key: u32,
+}
+
+impl SessionPlan {
+    /// The sessions of `window`, which stands at `path`, and the columns of their rows.
+    pub(super) fn new(
+        path: &str,
+        window: &Window,
+        is_last: bool,
+        input: &Columns,
+        spec: &PipelineSpec,
+    ) -> Result<(Self, Columns), SpecError> {
+        check_others(path, window)?;
+        let gap_us = gap(path, window)?;
+        let lateness_us = lateness(path, window)?;
+        let is_final = window.emit == Emit::Final || !is_last;
+        let (delay_us, kept_us) = if is_final { (lateness_us, 0) } else { (0, lateness_us) };
+        let marks: &[_] = if kept_us == 0 { &[] } else { &MARKS };
+        let (aggregates, columns) = aggregates(path, window, false, marks, input, spec)?;
+        let plan = Self {
+            gap_us,
+            delay_us,
+            kept_us,
+            aggregates,
+            max_keys: spec.limits.max_keys,
+            max_sessions_per_key: spec.limits.max_windows_per_key,
+        };
+        Ok((plan, columns))
+    }
+}
+
+/// The columns that tell several rows of a session apart.
+const MARKS: [(&str, OutputKind); 2] =
+    [("revision", OutputKind::Number), ("retracted", OutputKind::Bool)];
+
+fn gap(path: &str, window: &Window) -> Result<i64, SpecError> {
+    let path = format!("{path}.gap");
+    match window.gap {
+        Some(gap) if gap.as_micros() > 0 => Ok(gap.as_micros()),
+        Some(gap) => {
+            let message = format!("{gap}: a gap must be longer than 0s, such as \"30s\"");
+            Err(SpecError::new(path, message))
+        }
+        None => {
+            let message = "missing: the longest time between two events of a session, such as \"30s\"";
+            Err(SpecError::new(path, message))
+        }
+    }
+}
+
+/// That `window` has no option of other kinds of windows.
+fn check_others(path: &str, window: &Window) -> Result<(), SpecError> {
+    let wrong = if window.size.is_some() {
+        ("size", "sessions are as long as their events go on, so they have none: drop it, or say window = \"tumbling\"")
+    } else if window.slide.is_some() {
+        ("slide", "sessions begin with an event, so they have none: drop it, or say window = \"sliding\"")
+    } else if window.offset != Duration::default() {
+        ("offset", "sessions begin with an event, so they have none: drop it")
+    } else if window.early.is_some() {
+        ("early", "sessions have no early rows, for a session may still become part of another: drop it")
+    } else {
+        return Ok(());
+    };
+    Err(SpecError::new(format!("{path}.{}", wrong.0), wrong.1))
+}
+
+fn lateness(path: &str, window: &Window) -> Result<i64, SpecError> {
+    let lateness_us = window.allowed_lateness.as_micros();
+    if lateness_us < 0 {
+        let message = format!("{}: must be 0s or longer", window.allowed_lateness);
+        return Err(SpecError::new(format!("{path}.allowed_lateness"), message));
+    }
+    Ok(lateness_us)
+}
