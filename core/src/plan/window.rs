@@ -39,12 +39,6 @@ pub(crate) struct Aggregates {
     pub(crate) max_values: u32,
 }
 
-/// Whether a window's result is combined from those of its slices.
-fn combines(op: Operation) -> bool {
-    use Operation::{Avg, Count, Max, Min, Range, Sum};
-    matches!(op, Count | Sum | Avg | Min | Max | Range)
-}
-
 pub(super) fn window_plan(
     path: &str,
     window: &Window,
@@ -52,8 +46,7 @@ pub(super) fn window_plan(
     spec: &PipelineSpec,
 ) -> Result<(WindowPlan, Columns), SpecError> {
     let grid = Grid::of(path, window, &spec.limits)?;
-    let is_combined = grid.slices_per_window() > 1;
-    let (aggregates, columns) = aggregates(path, window, is_combined, &[], input, spec)?;
+    let (aggregates, columns) = aggregates(path, window, &[], input, spec)?;
     let plan = WindowPlan {
         grid,
         fields: aggregates.fields,
@@ -66,11 +59,10 @@ pub(super) fn window_plan(
     Ok((plan, columns))
 }
 
-/// What `window` aggregates, `is_combined` from the results of its parts; `marks` are the last columns of its rows.
+/// What `window` aggregates; `marks` are the last columns of its rows.
 pub(super) fn aggregates(
     path: &str,
     window: &Window,
-    is_combined: bool,
     marks: &[(&str, OutputKind)],
     input: &Columns,
     spec: &PipelineSpec,
@@ -97,13 +89,6 @@ pub(super) fn aggregates(
             }
         });
         check_options(&path, aggregation)?;
-        if is_combined && !combines(aggregation.op) {
-            let message = format!(
-                "{} is not available in sliding windows that overlap: they have count, sum, avg, min, max and range",
-                aggregation.op
-            );
-            return Err(SpecError::new(path, message));
-        }
         outputs.push(WindowOutput {
             op: aggregation.op,
             field,

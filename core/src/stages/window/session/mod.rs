@@ -98,9 +98,7 @@ impl SessionStage {
 
     /// Adds what the session in `later`, which is out of the table, holds to the one in `slot`.
     fn join(&mut self, slot: u32, later: u32, key: u32, keys: &mut Keys) {
-        let part = self.accumulators.pick(&[later]);
-        self.accumulators.merge(&[slot], &part);
-        self.accumulators.release(&[later]);
+        self.accumulators.join(slot, later);
         keys.release(key);
     }
 
