@@ -3,6 +3,7 @@
 mod columns;
 mod filter;
 mod grid;
+mod kinds;
 mod session;
 mod window;
 

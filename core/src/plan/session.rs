@@ -1,9 +1,10 @@
 //! Session windows: what their options mean together.
 
+use super::kinds::check_options;
 use super::window::aggregates;
 use super::{Aggregates, Columns};
 use crate::schema::OutputKind;
-use crate::spec::{Duration, Emit, PipelineSpec, SpecError, Window};
+use crate::spec::{Emit, PipelineSpec, SpecError, Window};
 
 /// Sessions: the events of a key that follow one another within a gap.
 #[derive(Debug, Clone)]
@@ -27,7 +28,7 @@ impl SessionPlan {
         input: &Columns,
         spec: &PipelineSpec,
     ) -> Result<(Self, Columns), SpecError> {
-        check_others(path, window)?;
+        check_options(path, window)?;
         let gap_us = gap(path, window)?;
         let lateness_us = lateness(path, window)?;
         let is_final = window.emit == Emit::Final || !is_last;
@@ -51,34 +52,12 @@ const MARKS: [(&str, OutputKind); 2] =
     [("revision", OutputKind::Number), ("retracted", OutputKind::Bool)];
 
 fn gap(path: &str, window: &Window) -> Result<i64, SpecError> {
-    let path = format!("{path}.gap");
-    match window.gap {
-        Some(gap) if gap.as_micros() > 0 => Ok(gap.as_micros()),
-        Some(gap) => {
-            let message = format!("{gap}: a gap must be longer than 0s, such as \"30s\"");
-            Err(SpecError::new(path, message))
-        }
-        None => {
-            let message = "missing: the longest time between two events of a session, such as \"30s\"";
-            Err(SpecError::new(path, message))
-        }
+    let gap = window.gap.unwrap_or_default();
+    if gap.as_micros() <= 0 {
+        let message = format!("{gap}: a gap must be longer than 0s, such as \"30s\"");
+        return Err(SpecError::new(format!("{path}.gap"), message));
     }
-}
-
-/// That `window` has no option of other kinds of windows.
-fn check_others(path: &str, window: &Window) -> Result<(), SpecError> {
-    let wrong = if window.size.is_some() {
-        ("size", "sessions are as long as their events go on, so they have none: drop it, or say window = \"tumbling\"")
-    } else if window.slide.is_some() {
-        ("slide", "sessions begin with an event, so they have none: drop it, or say window = \"sliding\"")
-    } else if window.offset != Duration::default() {
-        ("offset", "sessions begin with an event, so they have none: drop it")
-    } else if window.early.is_some() {
-        ("early", "sessions have no early rows, for a session may still become part of another: drop it")
-    } else {
-        return Ok(());
-    };
-    Err(SpecError::new(format!("{path}.{}", wrong.0), wrong.1))
+    Ok(gap.as_micros())
 }
 
 fn lateness(path: &str, window: &Window) -> Result<i64, SpecError> {

@@ -269,6 +269,7 @@ fn row(rows: &Rows<'_>, at: usize) -> Row {
         .collect();
     let values = rows.columns.iter().filter_map(|column| match column {
         RowColumn::Number(numbers) => Some(bits(numbers[at])),
+        RowColumn::Bool(bools) => Some(bits(f64::from(bools[at]))),
         _ => None,
     });
     Row {
