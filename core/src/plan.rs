@@ -4,6 +4,7 @@ mod columns;
 mod filter;
 mod grid;
 mod kinds;
+mod map;
 mod session;
 mod window;
 
@@ -14,6 +15,7 @@ use columns::Columns;
 pub(crate) use columns::Shown;
 pub(crate) use filter::{Condition, FilterPlan, Operand};
 pub(crate) use grid::Grid;
+pub(crate) use map::MapPlan;
 pub(crate) use session::SessionPlan;
 use window::window_plan;
 pub(crate) use window::{Aggregates, WindowOutput, WindowPlan};
@@ -42,6 +44,7 @@ pub(crate) enum StagePlan {
     Window(WindowPlan),
     Session(SessionPlan),
     Filter(FilterPlan),
+    Map(MapPlan),
 }
 
 impl StagePlan {
@@ -51,6 +54,7 @@ impl StagePlan {
             Self::Window(plan) => &plan.columns,
             Self::Session(plan) => &plan.aggregates.columns,
             Self::Filter(plan) => &plan.columns,
+            Self::Map(plan) => &plan.columns,
         }
     }
 }
@@ -60,7 +64,7 @@ impl StagePlan {
     fn drop_columns(&mut self) {
         match self {
             Self::Filter(plan) => plan.columns.clear(),
-            Self::Window(_) | Self::Session(_) => {}
+            Self::Window(_) | Self::Session(_) | Self::Map(_) => {}
         }
     }
 }
@@ -105,6 +109,10 @@ impl Plan {
                 }
                 Stage::Filter(filter) => {
                     (StagePlan::Filter(FilterPlan::new(&path, filter, &columns)?), columns)
+                }
+                Stage::Map(map) => {
+                    let (plan, columns) = MapPlan::new(&path, map, columns)?;
+                    (StagePlan::Map(plan), columns)
                 }
             };
             stages.push(plan);

@@ -30,7 +30,8 @@ impl Grid {
         let slide_us = window.slide.map_or(size_us, |slide| slide.as_micros());
         if slide_us <= 0 {
             let slide = window.slide.unwrap_or_default();
-            let message = format!("{slide}: windows must start more than 0s apart, such as \"30s\"");
+            let message =
+                format!("{slide}: windows must start more than 0s apart, such as \"30s\"");
             return Err(SpecError::new(format!("{path}.slide"), message));
         }
         let grid = Self::new(size_us, slide_us, window.offset.as_micros());

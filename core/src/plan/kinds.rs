@@ -70,7 +70,8 @@ fn not_one_of_these(kind: WindowKind, option: &str, kinds: &[WindowKind]) -> Str
         (Count | Global, "allowed_lateness") => "no event is late for these windows",
         _ => "these windows do not depend on it",
     };
-    let others: Vec<String> = kinds.iter().map(|kind| format!("window = \"{}\"", name(*kind))).collect();
+    let others: Vec<String> =
+        kinds.iter().map(|kind| format!("window = \"{}\"", name(*kind))).collect();
     format!("{why}, so they have none: drop it, or say {}", others.join(" or "))
 }
 

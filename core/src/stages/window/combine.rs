@@ -66,11 +66,6 @@ impl WindowStage {
     }
 
     fn slices(&self) -> Slices<'_> {
-        Slices {
-            grid: &self.plan.grid,
-            by_start: &self.slices,
-            slot_keys: &self.slot_keys,
-            accumulators: &self.accumulators,
-        }
+        Slices { grid: &self.plan.grid, by_start: &self.slices, accumulators: &self.accumulators }
     }
 }

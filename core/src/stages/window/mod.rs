@@ -19,7 +19,6 @@ use self::blocks::Blocks;
 use self::fire::Firing;
 use self::slice::Slice;
 use super::{Context, Stage};
-pub(super) use session::SessionStage;
 use crate::drops::Dropped;
 use crate::error::SnapshotError;
 use crate::frame::{Events, Frame};
@@ -29,6 +28,7 @@ use crate::reject::RejectReason;
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::stats::StageStats;
 use crate::watermark::NO_WATERMARK;
+pub(super) use session::SessionStage;
 
 /// A keyed window aggregation.
 ///

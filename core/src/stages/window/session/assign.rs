@@ -107,8 +107,7 @@ impl SessionStage {
                 if self.gone_at(end) <= watermark {
                     return Placed::First(Stop::Drop(RejectReason::Late));
                 }
-                let opened =
-                    self.table.open(key, Bounds { start: time, end }, &self.plan, keys);
+                let opened = self.table.open(key, Bounds { start: time, end }, &self.plan, keys);
                 match opened {
                     Ok(slot) => {
                         self.accumulators.reset(slot);

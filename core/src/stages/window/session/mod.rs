@@ -47,11 +47,8 @@ pub(crate) struct SessionStage {
 impl SessionStage {
     pub(crate) fn new(index: u32, plan: SessionPlan) -> Self {
         let aggregates = &plan.aggregates;
-        let accumulators = Accumulators::new(
-            &aggregates.outputs,
-            aggregates.fields.len(),
-            aggregates.max_values,
-        );
+        let accumulators =
+            Accumulators::new(&aggregates.outputs, aggregates.fields.len(), aggregates.max_values);
         Self {
             index,
             plan,
