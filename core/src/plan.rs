@@ -1,6 +1,7 @@
 //! From a pipeline description to what the engine runs: names resolved to columns, units to microseconds.
 
 mod columns;
+mod emission;
 mod filter;
 mod grid;
 mod kinds;
@@ -13,6 +14,7 @@ use crate::spec::{Aggregation, Limits, OutOfOrderness, PercentileEngine, Pipelin
 use crate::spec::{SpecError, Stage, WindowKind};
 use columns::Columns;
 pub(crate) use columns::Shown;
+pub(crate) use emission::{Early, Emission};
 pub(crate) use filter::{Condition, FilterPlan, Operand};
 pub(crate) use grid::Grid;
 pub(crate) use map::MapPlan;
@@ -104,7 +106,8 @@ impl Plan {
                     (StagePlan::Session(plan), rows)
                 }
                 Stage::Window(window) => {
-                    let (plan, rows) = window_plan(&path, window, &columns, spec)?;
+                    let is_last = index + 1 == spec.stages.len();
+                    let (plan, rows) = window_plan(&path, window, is_last, &columns, spec)?;
                     (StagePlan::Window(plan), rows)
                 }
                 Stage::Filter(filter) => {

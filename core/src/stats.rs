@@ -63,6 +63,13 @@ pub struct StageStats {
     pub folded_values: u64,
     /// Keys with open windows now.
     pub keys: u64,
-    /// Open windows now, each key for itself; slices of them where they slide.
+    /// Open windows now, each key for itself, with those that are kept for late events; slices of them where they slide.
     pub open_windows: u64,
+    /// The watermark that a stage with windows has seen, microseconds; behind the stream's where a stage before it waits
+    /// for late events.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub watermark: Option<i64>,
+    /// The watermark at which its next window with events fires, microseconds: until then no row is due.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_fire: Option<i64>,
 }

@@ -355,7 +355,8 @@ fn aggregations(group: &[Event]) -> [f64; 10] {
     let values: Vec<f64> = group.iter().map(|event| event.value).collect();
     let count = values.len() as f64;
     let sum: f64 = values.iter().sum();
-    let squares: f64 = values.iter().map(|value| (value - sum / count) * (value - sum / count)).sum();
+    let squares: f64 =
+        values.iter().map(|value| (value - sum / count) * (value - sum / count)).sum();
     let variance = if values.len() < 2 { f64::NAN } else { squares / (count - 1.0) };
     let min = values.iter().copied().fold(f64::INFINITY, f64::min);
     let max = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);

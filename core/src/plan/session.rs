@@ -33,7 +33,7 @@ impl SessionPlan {
         let lateness_us = lateness(path, window)?;
         let is_final = window.emit == Emit::Final || !is_last;
         let (delay_us, kept_us) = if is_final { (lateness_us, 0) } else { (0, lateness_us) };
-        let marks: &[_] = if kept_us == 0 { &[] } else { &MARKS };
+        let marks = if kept_us > 0 { &MARKS[..] } else { &[] }.iter().copied();
         let (aggregates, columns) = aggregates(path, window, marks, input, spec)?;
         let plan = Self {
             gap_us,

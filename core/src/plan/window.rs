@@ -1,15 +1,16 @@
 //! Windows: from their description to slices, fields and columns.
 
-use super::{Columns, Grid};
+use super::{Columns, Emission, Grid};
 use crate::schema::{OutputColumn, OutputKind};
 use crate::spec::{Aggregation, Operation, PercentileEngine, PipelineSpec, SpecError, Window};
 
 #[derive(Debug, Clone)]
 pub(crate) struct WindowPlan {
     pub(crate) grid: Grid,
+    pub(crate) emission: Emission,
     /// The columns of the stage's input that are aggregated, each once.
     pub(crate) fields: Vec<usize>,
-    /// The columns of its rows: start and end, and then one for each of `outputs`.
+    /// The columns of its rows: start and end, then one for each of `outputs`, then what tells several rows of a window apart.
     pub(crate) columns: Vec<OutputColumn>,
     pub(crate) outputs: Vec<WindowOutput>,
     pub(crate) max_keys: u32,
@@ -42,13 +43,16 @@ pub(crate) struct Aggregates {
 pub(super) fn window_plan(
     path: &str,
     window: &Window,
+    is_last: bool,
     input: &Columns,
     spec: &PipelineSpec,
 ) -> Result<(WindowPlan, Columns), SpecError> {
-    let grid = Grid::of(path, window, &spec.limits)?;
-    let (aggregates, columns) = aggregates(path, window, &[], input, spec)?;
+    let mut grid = Grid::of(path, window, &spec.limits)?;
+    let emission = Emission::of(path, window, is_last, &mut grid, &spec.limits)?;
+    let (aggregates, columns) = aggregates(path, window, emission.columns(), input, spec)?;
     let plan = WindowPlan {
         grid,
+        emission,
         fields: aggregates.fields,
         columns: aggregates.columns,
         outputs: aggregates.outputs,
@@ -63,7 +67,7 @@ pub(super) fn window_plan(
 pub(super) fn aggregates(
     path: &str,
     window: &Window,
-    marks: &[(&str, OutputKind)],
+    marks: impl Iterator<Item = (&'static str, OutputKind)>,
     input: &Columns,
     spec: &PipelineSpec,
 ) -> Result<(Aggregates, Columns), SpecError> {
@@ -106,7 +110,7 @@ pub(super) fn aggregates(
     }
     columns.set_default((outputs.len() == 1).then_some(2));
     for (name, kind) in marks {
-        columns.add(path, name, *kind)?;
+        columns.add(&format!("{path}.aggregations"), name, kind)?;
     }
     let list = columns.list().to_vec();
     let max_values = spec.limits.max_values;

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 pub struct Limits {
     /// Keys with open state in one stage; an event of one key more is dropped with the reason `key_limit`.
     pub max_keys: u32,
-    /// Open windows of one key in one stage, slices where they slide; an event that would open one more is dropped with
-    /// the reason `window_limit`.
+    /// Open windows of one key in one stage, slices where they slide, with those that are kept for late events; an event
+    /// that would open one more is dropped with the reason `window_limit`.
     pub max_windows_per_key: u32,
     /// Values of one window and key that an exact percentile keeps, at least 512; with more it goes on as a sketch, which is
     /// counted as `value_limit`.

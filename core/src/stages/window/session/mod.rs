@@ -10,7 +10,7 @@ use core::ops::Range;
 
 use self::assign::{Gap, Stop};
 use self::fire::Cause;
-use self::table::Table;
+use self::table::{Status, Table};
 use super::accumulator::Accumulators;
 use super::{Context, Stage};
 use crate::drops::Dropped;
@@ -70,6 +70,12 @@ impl SessionStage {
     /// The watermark at which the session in `slot` fires, if no event changes it.
     fn fires_at(&self, slot: u32) -> i64 {
         self.last_us(slot).saturating_add(self.plan.delay_us).min(END_OF_TIME - 1)
+    }
+
+    /// The watermark at which the first of the sessions fires.
+    fn next_fire(&self) -> Option<i64> {
+        let waits = |slot: &u32| self.table.info(*slot).status == Status::Open;
+        self.table.slots().filter(waits).map(|slot| self.fires_at(slot)).min()
     }
 
     /// The watermark at which a session that ends at `end` is gone.
@@ -190,6 +196,9 @@ impl Stage for SessionStage {
         StageStats {
             keys: u64::from(self.table.open_keys),
             open_windows: self.table.len() as u64,
+            watermark: Some(self.met)
+                .filter(|watermark| *watermark != NO_WATERMARK && *watermark != END_OF_TIME),
+            next_fire: self.next_fire(),
             ..self.stats.clone()
         }
     }
