@@ -5,12 +5,14 @@ mod emission;
 mod event_time;
 mod filter;
 mod grid;
+mod kinds;
 mod map;
+mod session;
 mod window;
 
 use crate::schema::{InputSchema, OutputColumn, OutputSchema};
 use crate::spec::{Aggregation, Limits, PercentileEngine, PipelineSpec};
-use crate::spec::{SpecError, Stage};
+use crate::spec::{SpecError, Stage, WindowKind};
 use columns::Columns;
 pub(crate) use columns::Shown;
 pub(crate) use emission::{Early, Emission};
@@ -18,8 +20,9 @@ pub(crate) use event_time::{Moves, Rule, TimePlan};
 pub(crate) use filter::{Condition, FilterPlan, Operand};
 pub(crate) use grid::Grid;
 pub(crate) use map::MapPlan;
+pub(crate) use session::SessionPlan;
 use window::window_plan;
-pub(crate) use window::{WindowOutput, WindowPlan};
+pub(crate) use window::{Aggregates, WindowOutput, WindowPlan};
 
 /// A pipeline that has been checked as a whole.
 #[derive(Debug, Clone)]
@@ -44,6 +47,7 @@ pub struct Plan {
 #[derive(Debug, Clone)]
 pub(crate) enum StagePlan {
     Window(WindowPlan),
+    Session(SessionPlan),
     Filter(FilterPlan),
     Map(MapPlan),
 }
@@ -53,6 +57,7 @@ impl StagePlan {
     pub(crate) fn columns(&self) -> &[OutputColumn] {
         match self {
             Self::Window(plan) => &plan.columns,
+            Self::Session(plan) => &plan.aggregates.columns,
             Self::Filter(plan) => &plan.columns,
             Self::Map(plan) => &plan.columns,
         }
@@ -64,7 +69,7 @@ impl StagePlan {
     fn drop_columns(&mut self) {
         match self {
             Self::Filter(plan) => plan.columns.clear(),
-            Self::Window(_) | Self::Map(_) => {}
+            Self::Window(_) | Self::Session(_) | Self::Map(_) => {}
         }
     }
 
@@ -74,6 +79,7 @@ impl StagePlan {
             Self::Window(WindowPlan { grid, .. }) => {
                 time.max(grid.fires_at(grid.last_window(grid.slice_of(time))))
             }
+            Self::Session(plan) => time.saturating_add(plan.gap_us - 1 + plan.delay_us),
             Self::Filter(_) | Self::Map(_) => time,
         }
     }
@@ -109,6 +115,11 @@ impl Plan {
             let path = format!("stages[{index}]");
             let plan;
             (plan, columns) = match stage {
+                Stage::Window(window) if window.window == WindowKind::Session => {
+                    let is_last = index + 1 == spec.stages.len();
+                    let (plan, rows) = SessionPlan::new(&path, window, is_last, &columns, spec)?;
+                    (StagePlan::Session(plan), rows)
+                }
                 Stage::Window(window) => {
                     let is_last = index + 1 == spec.stages.len();
                     let (plan, rows) = window_plan(&path, window, is_last, &columns, spec)?;
