@@ -7,6 +7,7 @@ mod filter;
 mod grid;
 mod kinds;
 mod map;
+mod normalize;
 mod session;
 mod window;
 
@@ -20,6 +21,7 @@ pub(crate) use event_time::{Moves, Rule, TimePlan};
 pub(crate) use filter::{Condition, FilterPlan, Operand};
 pub(crate) use grid::Grid;
 pub(crate) use map::MapPlan;
+pub(crate) use normalize::{FieldPlan, FillRule, NormalizePlan};
 pub(crate) use session::SessionPlan;
 use window::window_plan;
 pub(crate) use window::{Aggregates, WindowOutput, WindowPlan};
@@ -49,6 +51,7 @@ pub(crate) enum StagePlan {
     Window(WindowPlan),
     Session(SessionPlan),
     Filter(FilterPlan),
+    Normalize(NormalizePlan),
     Map(MapPlan),
 }
 
@@ -59,6 +62,7 @@ impl StagePlan {
             Self::Window(plan) => &plan.columns,
             Self::Session(plan) => &plan.aggregates.columns,
             Self::Filter(plan) => &plan.columns,
+            Self::Normalize(plan) => &plan.columns,
             Self::Map(plan) => &plan.columns,
         }
     }
@@ -69,7 +73,7 @@ impl StagePlan {
     fn drop_columns(&mut self) {
         match self {
             Self::Filter(plan) => plan.columns.clear(),
-            Self::Window(_) | Self::Session(_) | Self::Map(_) => {}
+            Self::Window(_) | Self::Session(_) | Self::Map(_) | Self::Normalize(_) => {}
         }
     }
 
@@ -80,6 +84,11 @@ impl StagePlan {
                 time.max(grid.fires_at(grid.last_window(grid.slice_of(time))))
             }
             Self::Session(plan) => time.saturating_add(plan.gap_us - 1 + plan.delay_us),
+            Self::Normalize(plan) => {
+                let gaps = plan.fields.iter().map(|field| field.max_gap_us);
+                let gap = gaps.filter(|gap| *gap < i64::MAX).max().unwrap_or(0);
+                time.saturating_add(plan.interval_us.unwrap_or(0)).saturating_add(gap)
+            }
             Self::Filter(_) | Self::Map(_) => time,
         }
     }
@@ -127,6 +136,12 @@ impl Plan {
                 }
                 Stage::Filter(filter) => {
                     (StagePlan::Filter(FilterPlan::new(&path, filter, &columns)?), columns)
+                }
+                Stage::Normalize(normalize) => {
+                    let is_last = index + 1 == spec.stages.len();
+                    let (plan, rows) =
+                        NormalizePlan::new(&path, normalize, &columns, &spec.limits, is_last)?;
+                    (StagePlan::Normalize(plan), rows)
                 }
                 Stage::Map(map) => {
                     let (plan, columns) = MapPlan::new(&path, map, columns)?;
@@ -198,6 +213,7 @@ fn check_limits(limits: &Limits) -> Result<(), SpecError> {
         ("max_values", limits.max_values),
         ("max_partitions", limits.max_partitions),
         ("max_windows_per_event", limits.max_windows_per_event),
+        ("max_fill_points", limits.max_fill_points),
         ("max_result_rows", limits.max_result_rows),
         ("max_dropped_events", limits.max_dropped_events),
         ("max_line_bytes", limits.max_line_bytes),
@@ -235,6 +251,9 @@ fn identity(spec: &PipelineSpec) -> String {
     if let Some(partition) = &spec.source.partition {
         insert("partition", partition.as_str().into());
         insert("max_partitions", spec.limits.max_partitions.into());
+    }
+    if spec.stages.iter().any(|stage| matches!(stage, Stage::Normalize(_))) {
+        insert("max_fill_points", spec.limits.max_fill_points.into());
     }
     identity.to_string()
 }

@@ -6,6 +6,7 @@ use super::aggregation::Aggregation;
 use super::duration::Duration;
 use super::filter::Filter;
 use super::map::Map;
+use super::normalize::Normalize;
 
 /// `[[stages]]`: one step of a pipeline.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -17,6 +18,8 @@ pub enum Stage {
     Window(Window),
     /// Lets the events pass that meet conditions.
     Filter(Filter),
+    /// Turns samples at any time into values at regular times.
+    Normalize(Normalize),
     /// Computes columns from others.
     Map(Map),
 }
@@ -36,6 +39,9 @@ impl Stage {
                     .map(String::from)
                     .collect()
             }
+            Self::Normalize(normalize) => {
+                normalize.fields.iter().map(|field| field.name.clone()).collect()
+            }
             Self::Map(map) => map.fields(),
         }
     }
@@ -43,14 +49,14 @@ impl Stage {
     /// The columns that it adds to those of its input.
     pub(crate) fn adds(&self) -> Vec<String> {
         match self {
-            Self::Window(_) | Self::Filter(_) => Vec::new(),
+            Self::Window(_) | Self::Filter(_) | Self::Normalize(_) => Vec::new(),
             Self::Map(map) => map.set.iter().map(|assignment| assignment.name.clone()).collect(),
         }
     }
 
     /// Whether its rows have none of the columns of its input.
     pub(crate) fn replaces_columns(&self) -> bool {
-        matches!(self, Self::Window(_))
+        matches!(self, Self::Window(_) | Self::Normalize(_))
     }
 
     /// Whether it passes events on as they are, or drops them.

@@ -2,6 +2,7 @@
 
 mod filter;
 mod map;
+mod normalize;
 mod window;
 
 use crate::drops::Drops;
@@ -61,5 +62,6 @@ pub(crate) fn build(index: u32, plan: &StagePlan) -> Box<dyn Stage> {
         StagePlan::Window(plan) => Box::new(window::WindowStage::new(index, plan.clone())),
         StagePlan::Map(plan) => Box::new(map::MapStage::new(plan.clone())),
         StagePlan::Filter(plan) => Box::new(filter::FilterStage::new(plan.clone())),
+        StagePlan::Normalize(plan) => Box::new(normalize::NormalizeStage::new(index, plan.clone())),
     }
 }
