@@ -26,12 +26,14 @@ pub mod key_json;
 mod keys;
 pub mod number;
 mod plan;
+mod rank;
 mod reject;
 mod rows;
 mod schema;
 mod snapshot;
 pub mod spec;
 mod stages;
+pub mod statistics;
 mod stats;
 #[cfg(feature = "text")]
 pub mod text;

@@ -1,8 +1,8 @@
 //! The values of one window and key: all of them, each different one with its number, or buckets.
 
 use super::buckets::Buckets;
-use super::rank::Place;
 use crate::error::SnapshotError;
+use crate::rank::Place;
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::spec::Percentile;
 

@@ -2,7 +2,6 @@
 
 mod buckets;
 mod group;
-mod rank;
 
 use self::group::Group;
 use super::put;

@@ -1,0 +1,92 @@
+//! What can be put together from two runs of values, without ever taking one out again.
+
+use super::variance::OnlineVariance;
+
+/// Something about a run of values.
+pub(crate) trait Part: Copy {
+    /// What it takes of each event.
+    type Item: Copy;
+
+    /// Of no values.
+    const EMPTY: Self;
+
+    fn add(&mut self, item: Self::Item);
+
+    /// Adds what `later` holds, whose values came after those here.
+    fn merge(&mut self, later: &Self);
+}
+
+/// A compensated sum (Neumaier 1974, by Knuth's branch-free two-sum).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Sum {
+    sum: f64,
+    /// What rounding has taken from `sum`.
+    compensation: f64,
+}
+
+impl Sum {
+    /// Not a number where it is too large.
+    pub(crate) fn total(self) -> f64 {
+        self.sum + self.compensation
+    }
+}
+
+impl Part for Sum {
+    type Item = f64;
+
+    const EMPTY: Self = Self { sum: 0.0, compensation: 0.0 };
+
+    #[inline(always)]
+    fn add(&mut self, value: f64) {
+        self.merge(&Self { sum: value, compensation: 0.0 });
+    }
+
+    #[inline(always)]
+    fn merge(&mut self, later: &Self) {
+        let sum = self.sum + later.sum;
+        let shifted = sum - self.sum;
+        let lost = (self.sum - (sum - shifted)) + (later.sum - shifted);
+        self.compensation = (self.compensation + later.compensation) + lost;
+        self.sum = sum;
+    }
+}
+
+impl Part for OnlineVariance {
+    type Item = f64;
+
+    const EMPTY: Self = Self::new();
+
+    #[inline(always)]
+    fn add(&mut self, value: f64) {
+        Self::add(self, value);
+    }
+
+    #[inline(always)]
+    fn merge(&mut self, later: &Self) {
+        Self::merge(self, later);
+    }
+}
+
+/// The least and the greatest value.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Extremes {
+    pub(crate) min: f64,
+    pub(crate) max: f64,
+}
+
+impl Part for Extremes {
+    type Item = f64;
+
+    const EMPTY: Self = Self { min: f64::INFINITY, max: f64::NEG_INFINITY };
+
+    #[inline(always)]
+    fn add(&mut self, value: f64) {
+        self.merge(&Self { min: value, max: value });
+    }
+
+    #[inline(always)]
+    fn merge(&mut self, later: &Self) {
+        self.min = if later.min < self.min { later.min } else { self.min };
+        self.max = if later.max > self.max { later.max } else { self.max };
+    }
+}
