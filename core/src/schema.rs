@@ -31,12 +31,17 @@ pub enum InputKind {
 }
 
 /// What the rows of a pipeline look like. Made by [`crate::Plan::new`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OutputSchema {
     /// The key fields, printed first.
     pub key: Vec<String>,
     /// The other columns of a row, in the order in which they are printed and in that of [`crate::Rows::columns`].
     pub columns: Vec<OutputColumn>,
+    /// The columns of times that order rows, the first first.
+    pub order: Vec<usize>,
+    /// Whether rows are events of the source as they came, all their fields: then [`crate::Rows::ranks`] has the ordinal of
+    /// each, and there are no columns.
+    pub passes_events: bool,
 }
 
 /// One column of the output.
@@ -56,4 +61,6 @@ pub enum OutputKind {
     Time,
     /// A number; NaN is null.
     Number,
+    /// True or false.
+    Bool,
 }

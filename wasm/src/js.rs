@@ -12,8 +12,8 @@ use stream_processor_core::time::{
 use stream_processor_core::watermark::{END_OF_TIME, NO_WATERMARK};
 use stream_processor_core::wire::{Block, decode_rows, encode_rows};
 use stream_processor_core::{
-    Batch, Column, Engine, Error, KeyColumn, Options, PipelineSpec, Progress, RejectReason,
-    RowColumn, Rows,
+    Batch, Column, Engine, Error, KeyColumn, Options, OutputKind, PipelineSpec, Progress,
+    RejectReason, RowColumn, Rows,
 };
 use wasm_bindgen::prelude::*;
 
@@ -94,7 +94,9 @@ impl Processor {
         let plan = self.engine.plan();
         let input = plan.input.columns.iter();
         let input = input.map(|column| json!({ "name": column.name, "required": column.required }));
-        let output = plan.output.columns.iter().map(|column| column.name.as_str());
+        let kind = |kind| if kind == OutputKind::Bool { "bool" } else { "number" };
+        let output = plan.output.columns.iter();
+        let output = output.map(|column| json!({ "name": column.name, "kind": kind(column.kind) }));
         json!({
             "input": {
                 "format": self.spec.source.format,
@@ -270,7 +272,7 @@ impl Processor {
         String::from_utf8(mem::take(&mut self.polled.keys)).unwrap_or_default()
     }
 
-    /// The columns of the rows that were polled last, one after another; NaN is null, times are milliseconds.
+    /// The columns of the rows that were polled last, one after another; NaN is null, times are milliseconds, 1 is true.
     pub fn numbers(&mut self) -> Vec<f64> {
         mem::take(&mut self.polled.numbers)
     }
@@ -346,6 +348,7 @@ fn numbers_of(rows: &Rows<'_>) -> Vec<f64> {
                 all.extend(times.iter().map(ms));
             }
             RowColumn::Number(numbers) => all.extend_from_slice(numbers),
+            RowColumn::Bool(bools) => all.extend(bools.iter().map(|bool| f64::from(*bool))),
             // No other kind exists; should one come, its place stays.
             _ => all.resize(all.len() + rows.len(), f64::NAN),
         }

@@ -11,9 +11,9 @@ use crate::drops::{Dropped, Drops};
 use crate::error::Error;
 use crate::frame::Frame;
 use crate::keys::Keys;
-use crate::plan::Plan;
+use crate::plan::{Plan, Shown};
 use crate::reject::RejectReason;
-use crate::rows::Rows;
+use crate::rows::{RowColumn, Rows};
 use crate::spec::PipelineSpec;
 use crate::stages::{self, Stage};
 use crate::stats::{ReasonCount, Stats};
@@ -290,7 +290,7 @@ impl Engine {
             return None;
         }
         self.revision += 1;
-        let Self { links, keys, polled, .. } = self;
+        let Self { links, keys, polled, plan, .. } = self;
         let frame = links.last_mut()?;
         let range = frame.cursor..frame.cursor + waiting;
         frame.cursor = range.end;
@@ -301,9 +301,22 @@ impl Engine {
         }
         Some(Rows {
             firing: frame.firing.get(range.clone()).unwrap_or_default(),
+            ranks: frame.ranks.get(range.clone()).unwrap_or_default(),
             key_offsets: &polled.offsets,
             key_bytes: &polled.bytes,
-            columns: frame.columns.iter().map(|column| column.rows(range.clone())).collect(),
+            columns: plan
+                .shown
+                .iter()
+                .map(|shown| match shown {
+                    Shown::Timestamp => {
+                        RowColumn::Time(frame.timestamps.get(range.clone()).unwrap_or_default())
+                    }
+                    Shown::Column(column) => frame
+                        .columns
+                        .get(*column)
+                        .map_or(RowColumn::Number(&[]), |column| column.rows(range.clone())),
+                })
+                .collect(),
         })
     }
 

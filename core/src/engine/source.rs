@@ -6,7 +6,7 @@ use super::{Engine, Progress, Pushed};
 use crate::batch::{Batch, Column, KeyColumn};
 use crate::drops::Dropped;
 use crate::error::Error;
-use crate::frame::{ColumnView, Events, Ordinals};
+use crate::frame::{ColumnView, Events, Ordinals, RowOrder};
 use crate::keys::{Keys, NONE};
 use crate::plan::Plan;
 use crate::reject::RejectReason;
@@ -294,6 +294,7 @@ impl Engine {
             keys: scratch.keys_of(batch, range.clone()),
             watermarks: &scratch.watermarks,
             ordinals,
+            order: RowOrder::default(),
             columns: &columns,
             watermark: self.source.watermark(),
         });
@@ -336,6 +337,7 @@ impl Engine {
             keys: &kept.keys,
             watermarks: &kept.watermarks,
             ordinals: Ordinals::Listed(&kept.ordinals),
+            order: RowOrder::default(),
             columns: &columns,
             watermark: self.source.watermark(),
         });

@@ -338,7 +338,16 @@ fn save_frame(frame: &Frame, positions: &[u32], writer: &mut SectionWriter<'_>) 
                 writer.u32(1);
                 writer.f64s(numbers.iter().skip(from).copied());
             }
+            FrameColumn::Bool(bools) => {
+                writer.u32(2);
+                writer.raw(bools.get(from..).unwrap_or_default());
+            }
         }
+    }
+    // Where all rows came when they were due there is nothing to say: so were all that older versions have written.
+    let ranks = frame.ranks.get(from..).unwrap_or_default();
+    if ranks.iter().any(|rank| *rank != 0) {
+        writer.u64s(ranks.iter().copied());
     }
 }
 
@@ -371,9 +380,14 @@ fn load_frame(
         frame.columns.push(match reader.u32()? {
             0 => FrameColumn::Time(reader.i64s(rows)?.collect()),
             1 => FrameColumn::Number(reader.f64s(rows)?.collect()),
+            2 => FrameColumn::Bool(reader.raw(rows)?.to_vec()),
             _ => return Err(SnapshotError::Damaged("a column of an unknown kind")),
         });
     }
+    frame.ranks = match reader.is_at_end() {
+        true => vec![0; firing],
+        false => reader.u64s(firing)?.collect(),
+    };
     if place == PENDING {
         let columns = engine.plan.input.columns.len();
         if firing != 0 || (rows > 0 && frame.columns.len() != columns) {

@@ -3,6 +3,7 @@
 mod aggregation;
 mod decode;
 mod duration;
+mod filter;
 mod limits;
 mod percentile;
 mod sections;
@@ -17,6 +18,7 @@ pub use aggregation::{Aggregation, AggregationOptions, Operation};
 pub use decode::SpecError;
 pub(crate) use decode::expected;
 pub use duration::{Duration, DurationError, MAX_DURATION_US, OutOfOrderness};
+pub use filter::{Comparison, Condition, Filter};
 pub use limits::Limits;
 pub use percentile::{Percentile, PercentileEngine, PercentileError};
 pub use sections::{Format, Names, OutputPath, Sink, SinkType, Source, SourceType, Time};

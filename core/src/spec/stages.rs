@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::aggregation::Aggregation;
 use super::duration::Duration;
+use super::filter::Filter;
 
 /// `[[stages]]`: one step of a pipeline.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -13,6 +14,41 @@ use super::duration::Duration;
 pub enum Stage {
     /// Aggregates the events of each key and window into one row.
     Window(Window),
+    /// Lets the events pass that meet conditions.
+    Filter(Filter),
+}
+
+impl Stage {
+    /// The fields of its input that it reads by name, other than those of the `key`.
+    pub(crate) fn fields<'a>(&'a self, key: &[String]) -> Vec<&'a str> {
+        match self {
+            Self::Window(window) => {
+                let own = |one: &'a Aggregation| one.field.as_deref().or(window.field.as_deref());
+                window.aggregations.iter().filter_map(own).collect()
+            }
+            Self::Filter(filter) => {
+                let is_key = |field: &&str| key.iter().any(|key| key == field);
+                filter.fields().into_iter().filter(|field| !is_key(field)).collect()
+            }
+        }
+    }
+
+    /// The columns that it adds to those of its input.
+    pub(crate) fn adds(&self) -> Vec<String> {
+        match self {
+            Self::Window(_) | Self::Filter(_) => Vec::new(),
+        }
+    }
+
+    /// Whether its rows have none of the columns of its input.
+    pub(crate) fn replaces_columns(&self) -> bool {
+        matches!(self, Self::Window(_))
+    }
+
+    /// Whether it passes events on as they are, or drops them.
+    pub(crate) fn passes_events(&self) -> bool {
+        matches!(self, Self::Filter(_))
+    }
 }
 
 /// `type = "window"`.

@@ -1,6 +1,8 @@
 //! Streams, the slow and obvious oracle, and ways to run an engine over a stream, for the tests of behaviours.
 #![allow(dead_code, unreachable_pub, reason = "each test uses its own part")]
 
+pub mod events;
+
 use proptest::prelude::*;
 use stream_processor_core::{
     Batch, Column, Engine, KeyColumn, KeyDefinitions, Options, PipelineSpec, Progress, RowColumn,

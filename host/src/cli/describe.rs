@@ -35,6 +35,7 @@ pub(crate) fn long(pipeline: &Pipeline) -> String {
     for column in &plan.output.columns {
         let kind = match column.kind {
             OutputKind::Time => "time, RFC 3339",
+            OutputKind::Bool => "true or false",
             _ => "number or null",
         };
         let _ = writeln!(text, "  {:<24} {kind}", column.name);

@@ -12,7 +12,7 @@ export interface InputSchema {
 /** The columns that a pipeline writes, the key fields first. */
 export interface OutputSchema {
   key: string[];
-  columns: string[];
+  columns: { name: string; kind: "number" | "bool" }[];
 }
 
 /** Both, and the bounds that concern a caller. */

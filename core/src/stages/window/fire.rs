@@ -80,6 +80,7 @@ impl WindowStage {
         extend(&mut out.timestamps, fires_at, taken);
         extend(&mut out.firing, fires_at, taken);
         extend(&mut out.watermarks, self.met, taken);
+        out.ranks.resize(out.ranks.len() + taken, 0);
         out.ordinals.extend(self.stats.rows..self.stats.rows + taken as u64);
         self.stats.rows += taken as u64;
         self.accumulators.seal(&rows, &mut self.stats);
@@ -95,6 +96,7 @@ impl WindowStage {
                         rows.iter().rev().map(|slot| self.accumulators.result(output, *slot)),
                     );
                 }
+                FrameColumn::Bool(_) => {}
             }
         }
         self.accumulators.release(&rows);
