@@ -1,9 +1,7 @@
 //! How far a value lies from those before it.
 
-use super::order::Ordered;
-use super::sliding::Ring;
+use super::last::{Kept, LastOrdered, LastValues};
 use super::{OnlineVariance, StatisticsError, finite};
-use crate::rank::Place;
 
 /// Values that are needed before one can be judged.
 pub(crate) const LEAST_WARMUP: u64 = 2;
@@ -166,76 +164,6 @@ impl ZScoreAnomalyDetector {
     }
 }
 
-/// The last values, in order: their median, and the median of the distances from it.
-#[derive(Debug, Clone)]
-pub(crate) struct LastOrdered {
-    ring: Ring,
-    ordered: Ordered,
-}
-
-impl LastOrdered {
-    pub(crate) fn new(size: usize) -> Self {
-        Self { ring: Ring::new(size), ordered: Ordered::default() }
-    }
-}
-
-/// The median distance of normally distributed values in standard deviations, the third quartile of the normal distribution.
-const NORMAL_QUARTILE: f64 = 0.674_489_750_196_081_7;
-
-impl Reference for LastOrdered {
-    fn count(&self) -> u64 {
-        self.ordered.len() as u64
-    }
-
-    fn centre_and_scale(&self) -> (f64, f64) {
-        let median = self.ordered.percentile(50.0).unwrap_or(f64::NAN);
-        let distance = self.ordered.median_distance(median).unwrap_or(f64::NAN);
-        (median, distance / NORMAL_QUARTILE)
-    }
-
-    fn learn(&mut self, value: f64) {
-        match self.ring.push(value) {
-            Some(old) => self.ordered.replace(old, value),
-            None => self.ordered.insert(value),
-        }
-    }
-}
-
-impl Ordered {
-    /// The median of the distances from `centre`.
-    fn median_distance(&self, centre: f64) -> Option<f64> {
-        let place = Place::of_percent(50.0, self.len() as u64);
-        let below = self.rank(centre);
-        let rank = usize::try_from(place.rank).ok()?;
-        let low = self.distance(centre, below, rank)?;
-        if !place.is_between() {
-            return Some(low);
-        }
-        Some(place.between(low, self.distance(centre, below, rank + 1)?))
-    }
-
-    /// The distance from `centre` of which `rank` are smaller; `below` values lie below it.
-    ///
-    /// Going away from the centre, distances grow on both sides: how many of the smallest are below is found by halving.
-    fn distance(&self, centre: f64, below: usize, rank: usize) -> Option<f64> {
-        let left = |nth: usize| Some(centre - self.get(below.checked_sub(nth + 1)?)?);
-        let right = |nth: usize| Some(self.get(below + nth)? - centre);
-        let above = self.len() - below;
-        let (mut least, mut most) = ((rank + 1).saturating_sub(above), below.min(rank + 1));
-        while least < most {
-            let middle = least.midpoint(most);
-            if left(middle)? < right(rank - middle)? {
-                least = middle + 1;
-            } else {
-                most = middle;
-            }
-        }
-        let farthest_left = least.checked_sub(1).and_then(left).unwrap_or(0.0);
-        let farthest_right = rank.checked_sub(least).and_then(right).unwrap_or(0.0);
-        Some(farthest_left.max(farthest_right))
-    }
-}
-
 /// Finds values that are far from the median of the last ones, in median absolute deviations (MAD).
 ///
 /// The deviations are scaled to be standard deviations where values are normally distributed. A few wild values change neither
@@ -264,7 +192,8 @@ impl RobustZScore {
         if size == 0 {
             return Err(StatisticsError::EmptyWindow);
         }
-        Ok(Self { rule: Rule::new(threshold), last: LastOrdered::new(size) })
+        let last = LastOrdered(LastValues::new(size, Kept::ORDER));
+        Ok(Self { rule: Rule::new(threshold), last })
     }
 
     /// Judges no value before `values` have been learned; at least 2.
@@ -300,13 +229,13 @@ impl RobustZScore {
     /// The median of the last values.
     #[must_use]
     pub fn median(&self) -> Option<f64> {
-        self.last.ordered.percentile(50.0)
+        self.last.0.percentile(50.0)
     }
 
     /// The median of their distances from it, not scaled.
     #[must_use]
     pub fn median_absolute_deviation(&self) -> Option<f64> {
-        finite(self.last.ordered.median_distance(self.median()?)?)
+        finite(self.last.0.median_distance(self.median()?)?)
     }
 }
 
@@ -314,6 +243,7 @@ impl RobustZScore {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::last::NORMAL_QUARTILE;
     use super::*;
 
     const NOTHING: Score = Score { zscore: None, anomaly: false };

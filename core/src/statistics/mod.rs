@@ -21,6 +21,7 @@
 
 mod anomaly;
 mod ema;
+mod last;
 mod order;
 mod parts;
 mod rate;

@@ -1,6 +1,6 @@
 //! What can be put together from two runs of values, without ever taking one out again.
 
-use super::variance::OnlineVariance;
+use super::OnlineVariance;
 
 /// Something about a run of values.
 pub(crate) trait Part: Copy {

@@ -1,10 +1,7 @@
 //! Statistics of the last N values.
 
-use super::order::Ordered;
-use super::parts::{Extremes, Sum};
-use super::two_blocks::TwoBlocks;
-use super::{OnlineVariance, StatisticsError, finite, number};
-use crate::rank::Place;
+use super::last::{Kept, LastValues};
+use super::{OnlineVariance, StatisticsError, finite};
 
 /// Statistics of the last `size` values: mean, variance, extremes and any percentile.
 ///
@@ -26,11 +23,7 @@ use crate::rank::Place;
 /// ```
 #[derive(Debug, Clone)]
 pub struct SlidingWindowStats {
-    ring: Ring,
-    sums: TwoBlocks<Sum>,
-    moments: TwoBlocks<OnlineVariance>,
-    extremes: TwoBlocks<Extremes>,
-    ordered: Ordered,
+    last: LastValues,
 }
 
 impl SlidingWindowStats {
@@ -42,38 +35,21 @@ impl SlidingWindowStats {
         if size == 0 {
             return Err(StatisticsError::EmptyWindow);
         }
-        Ok(Self {
-            ring: Ring::new(size),
-            sums: TwoBlocks::new(),
-            moments: TwoBlocks::new(),
-            extremes: TwoBlocks::new(),
-            ordered: Ordered::default(),
-        })
+        let kept = Kept { sums: true, moments: true, extremes: true, order: true };
+        Ok(Self { last: LastValues::new(size, kept) })
     }
 
     /// Takes the next value; the oldest one leaves if there are too many.
     pub fn update(&mut self, value: f64) {
-        if !value.is_finite() {
-            return;
+        if value.is_finite() {
+            self.last.push(value);
         }
-        if self.ring.turns() {
-            self.sums.turn(self.ring.values().iter().copied());
-            self.moments.turn(self.ring.values().iter().copied());
-            self.extremes.turn(self.ring.values().iter().copied());
-        }
-        match self.ring.push(value) {
-            Some(old) => self.ordered.replace(old, value),
-            None => self.ordered.insert(value),
-        }
-        self.sums.add(value);
-        self.moments.add(value);
-        self.extremes.add(value);
     }
 
     /// Values in the window.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.ring.values().len()
+        self.last.len()
     }
 
     /// Whether no values have come.
@@ -85,25 +61,25 @@ impl SlidingWindowStats {
     /// The most values that it holds.
     #[must_use]
     pub fn size(&self) -> usize {
-        self.ring.size
+        self.last.size()
     }
 
     /// The compensated sum (Neumaier); `None` without values.
     #[must_use]
     pub fn sum(&self) -> Option<f64> {
-        if self.is_empty() { None } else { finite(self.sums.get(self.ring.beginning()).total()) }
+        finite(self.last.sum())
     }
 
     /// That sum over the number of values.
     #[must_use]
     pub fn mean(&self) -> Option<f64> {
-        self.sum().map(|sum| sum / number(self.len() as u64))
+        finite(self.last.mean())
     }
 
     /// Mean and variance of the values, to be asked or merged.
     #[must_use]
     pub fn moments(&self) -> OnlineVariance {
-        self.moments.get(self.ring.beginning())
+        self.last.moments()
     }
 
     /// The variance of a sample (n − 1); `None` for fewer than two values.
@@ -121,19 +97,19 @@ impl SlidingWindowStats {
     /// The least value.
     #[must_use]
     pub fn min(&self) -> Option<f64> {
-        finite(self.extremes.get(self.ring.beginning()).min)
+        finite(self.last.extremes().min)
     }
 
     /// The greatest value.
     #[must_use]
     pub fn max(&self) -> Option<f64> {
-        finite(self.extremes.get(self.ring.beginning()).max)
+        finite(self.last.extremes().max)
     }
 
     /// The middle value, or the mean of the two middle ones; `None` without values.
     #[must_use]
     pub fn median(&self) -> Option<f64> {
-        self.ordered.percentile(50.0)
+        self.last.percentile(50.0)
     }
 
     /// The value that `percent` of the values do not exceed, linear between the two neighbouring ranks, as in numpy.
@@ -144,66 +120,7 @@ impl SlidingWindowStats {
         if !(0.0..=100.0).contains(&percent) {
             return Err(StatisticsError::Percentile(percent));
         }
-        self.ordered.percentile(percent).ok_or(StatisticsError::NoValues)
-    }
-}
-
-impl Ordered {
-    /// The value at rank percent / 100 · (n − 1), linear between its neighbours.
-    pub(crate) fn percentile(&self, percent: f64) -> Option<f64> {
-        if self.len() == 0 {
-            return None;
-        }
-        let place = Place::of_percent(percent, self.len() as u64);
-        let rank = usize::try_from(place.rank).ok()?;
-        let low = self.get(rank)?;
-        Some(if place.is_between() { place.between(low, self.get(rank + 1)?) } else { low })
-    }
-}
-
-/// The last `size` values. Once it is full the newest one takes the place of the oldest.
-#[derive(Debug, Clone)]
-pub(crate) struct Ring {
-    values: Vec<f64>,
-    size: usize,
-    /// Where the next value goes.
-    next: usize,
-}
-
-impl Ring {
-    pub(crate) fn new(size: usize) -> Self {
-        Self { values: Vec::new(), size, next: 0 }
-    }
-
-    /// Whether the next value begins a new block.
-    pub(crate) fn turns(&self) -> bool {
-        self.next == self.size
-    }
-
-    /// Puts `value` in and returns the one that it replaces.
-    pub(crate) fn push(&mut self, value: f64) -> Option<f64> {
-        if self.turns() {
-            self.next = 0;
-        }
-        let place = self.next;
-        self.next += 1;
-        match self.values.get_mut(place) {
-            Some(entry) => Some(core::mem::replace(entry, value)),
-            None => {
-                self.values.push(value);
-                None
-            }
-        }
-    }
-
-    /// What is in it, by place: first those of the present block.
-    pub(crate) fn values(&self) -> &[f64] {
-        &self.values
-    }
-
-    /// How many are of the present block.
-    pub(crate) fn beginning(&self) -> usize {
-        self.next
+        self.last.percentile(percent).ok_or(StatisticsError::NoValues)
     }
 }
 

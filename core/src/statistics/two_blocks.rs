@@ -22,15 +22,11 @@ impl<P: Part> TwoBlocks<P> {
     }
 
     /// Begins a block after the one of `items`.
-    pub(crate) fn turn(
-        &mut self,
-        items: impl DoubleEndedIterator<Item = P::Item> + ExactSizeIterator,
-    ) {
+    pub(crate) fn turn(&mut self, items: &[P::Item]) {
         self.ends.resize(items.len(), P::EMPTY);
         let mut end = P::EMPTY;
         for (place, item) in self.ends.iter_mut().zip(items).rev() {
-            // The item comes before those of the end, but in a sum of one and many the order does not matter.
-            end.add(item);
+            end.add(*item);
             *place = end;
         }
         self.beginning = P::EMPTY;
