@@ -3,6 +3,7 @@
 mod columns;
 mod filter;
 mod grid;
+mod statistics;
 mod window;
 
 use crate::schema::{InputSchema, OutputColumn, OutputSchema};
@@ -12,6 +13,8 @@ use columns::Columns;
 pub(crate) use columns::Shown;
 pub(crate) use filter::{Condition, FilterPlan, Operand};
 pub(crate) use grid::Grid;
+pub(crate) use statistics::{KeyedPlan, OperatorPlan, RollingOutput, RollingPlan, ZScorePlan};
+use statistics::{ema_plan, rolling_plan, zscore_plan};
 use window::window_plan;
 pub(crate) use window::{WindowOutput, WindowPlan};
 
@@ -38,6 +41,7 @@ pub struct Plan {
 pub(crate) enum StagePlan {
     Window(WindowPlan),
     Filter(FilterPlan),
+    Keyed(KeyedPlan),
 }
 
 impl StagePlan {
@@ -46,6 +50,7 @@ impl StagePlan {
         match self {
             Self::Window(plan) => &plan.columns,
             Self::Filter(plan) => &plan.columns,
+            Self::Keyed(plan) => &plan.columns,
         }
     }
 }
@@ -55,7 +60,7 @@ impl StagePlan {
     fn drop_columns(&mut self) {
         match self {
             Self::Filter(plan) => plan.columns.clear(),
-            Self::Window(_) => {}
+            Self::Window(_) | Self::Keyed(_) => {}
         }
     }
 }
@@ -95,6 +100,15 @@ impl Plan {
                 }
                 Stage::Filter(filter) => {
                     (StagePlan::Filter(FilterPlan::new(&path, filter, &columns)?), columns)
+                }
+                Stage::Ema(ema) => {
+                    (StagePlan::Keyed(ema_plan(&path, ema, &mut columns, spec)?), columns)
+                }
+                Stage::Rolling(rolling) => {
+                    (StagePlan::Keyed(rolling_plan(&path, rolling, &mut columns, spec)?), columns)
+                }
+                Stage::ZScore(zscore) => {
+                    (StagePlan::Keyed(zscore_plan(&path, zscore, &mut columns, spec)?), columns)
                 }
             };
             stages.push(plan);

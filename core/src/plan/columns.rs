@@ -42,7 +42,7 @@ impl Columns {
             if stage.replaces_columns() {
                 break;
             }
-            added.extend(stage.adds());
+            added.extend(stage.adds(values.first().map(String::as_str)));
         }
         Self {
             columns: names.into_iter().map(number).collect(),

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::aggregation::Aggregation;
 use super::duration::Duration;
 use super::filter::Filter;
+use super::statistics::{Ema, Rolling, ZScore};
 
 /// `[[stages]]`: one step of a pipeline.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -16,6 +17,12 @@ pub enum Stage {
     Window(Window),
     /// Lets the events pass that meet conditions.
     Filter(Filter),
+    /// Adds an exponential moving average.
+    Ema(Ema),
+    /// Adds aggregations of the last values.
+    Rolling(Rolling),
+    /// Adds z-scores, and whether they are anomalies.
+    ZScore(ZScore),
 }
 
 impl Stage {
@@ -30,12 +37,19 @@ impl Stage {
                 let is_key = |field: &&str| key.iter().any(|key| key == field);
                 filter.fields().into_iter().filter(|field| !is_key(field)).collect()
             }
+            Self::Ema(Ema { field, fields, .. }) | Self::ZScore(ZScore { field, fields, .. }) => {
+                field.iter().chain(fields).map(String::as_str).collect()
+            }
+            Self::Rolling(rolling) => rolling.reads().collect(),
         }
     }
 
-    /// The columns that it adds to those of its input.
-    pub(crate) fn adds(&self) -> Vec<String> {
+    /// The columns that it adds to those of its input, of which `default` is the one that is meant where none is named.
+    pub(crate) fn adds(&self, default: Option<&str>) -> Vec<String> {
         match self {
+            Self::Ema(ema) => ema.columns(),
+            Self::Rolling(rolling) => rolling.columns(default),
+            Self::ZScore(zscore) => zscore.columns(),
             Self::Window(_) | Self::Filter(_) => Vec::new(),
         }
     }

@@ -118,6 +118,10 @@ impl TimeAwareMovingAverage {
         Err(StatisticsError::HalfLife(half_life_us))
     }
 
+    pub(crate) fn half_life_us(&self) -> f64 {
+        self.half_life_us
+    }
+
     /// Takes the next value, of time `timestamp` in microseconds.
     pub fn update(&mut self, timestamp: i64, value: f64) {
         if !value.is_finite() {

@@ -35,6 +35,11 @@ pub use rate::RateCalculator;
 pub use sliding::SlidingWindowStats;
 pub use variance::OnlineVariance;
 
+pub(crate) use anomaly::{LEAST_WARMUP, Reference, Rule};
+pub(crate) use ema::{elapsed, step, time_gain};
+pub(crate) use last::{Kept, LastMoments, LastOrdered, LastValues};
+pub(crate) use parts::{Extremes, Part, Sum};
+
 /// An option that means nothing, or a question that has no answer yet.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -66,6 +71,6 @@ fn finite(value: f64) -> Option<f64> {
 
 #[expect(clippy::cast_precision_loss, reason = "counts beyond 2^53 are out of reach")]
 #[inline(always)]
-fn number(count: u64) -> f64 {
+pub(crate) fn number(count: u64) -> f64 {
     count as f64
 }

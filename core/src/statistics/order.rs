@@ -7,19 +7,13 @@ const BLOCK: usize = 512;
 ///
 /// Blocks of up to [`BLOCK`] sorted values, and a Fenwick tree of their lengths: adding, removing and finding a rank take a number of
 /// comparisons that is logarithmic, and shift values within one block.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Ordered {
-    /// None of them empty, save that there is always one.
+    /// None of them empty, save where there is one.
     blocks: Vec<Vec<f64>>,
     /// Entry `i` counts the values of the blocks from `i & (i + 1)` to `i`; of no use for one block.
     counts: Vec<usize>,
     length: usize,
-}
-
-impl Default for Ordered {
-    fn default() -> Self {
-        Self { blocks: vec![Vec::new()], counts: vec![0], length: 0 }
-    }
 }
 
 impl Ordered {
@@ -31,6 +25,9 @@ impl Ordered {
     pub(crate) fn insert(&mut self, value: f64) {
         let value = value + 0.0;
         self.length += 1;
+        if self.blocks.is_empty() {
+            self.blocks.push(Vec::new());
+        }
         let at = self.block_of(value);
         let Some(block) = self.blocks.get_mut(at) else { return };
         let place = block.partition_point(|known| *known < value);
@@ -108,7 +105,7 @@ impl Ordered {
 
     /// The first block that ends with `value` or more, or else the last one.
     fn block_of(&self, value: f64) -> usize {
-        if self.blocks.len() == 1 {
+        if self.blocks.len() <= 1 {
             return 0;
         }
         let ends_below = |block: &Vec<f64>| block.last().is_some_and(|last| *last < value);
@@ -117,7 +114,7 @@ impl Ordered {
 
     /// The block with the value at `rank`, and the value's place in it.
     fn find(&self, mut rank: usize) -> (usize, usize) {
-        if self.blocks.len() == 1 {
+        if self.blocks.len() <= 1 {
             return (0, rank);
         }
         let mut before = 0;
@@ -135,7 +132,7 @@ impl Ordered {
 
     /// Takes note that the block at `at` has `change` values more.
     fn count(&mut self, at: usize, change: isize) {
-        if self.blocks.len() == 1 {
+        if self.blocks.len() <= 1 {
             return;
         }
         let mut entry = at;

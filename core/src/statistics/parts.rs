@@ -1,6 +1,8 @@
 //! What can be put together from two runs of values, without ever taking one out again.
 
 use super::OnlineVariance;
+use crate::error::SnapshotError;
+use crate::snapshot::{SectionReader, SectionWriter};
 
 /// Something about a run of values.
 pub(crate) trait Part: Copy {
@@ -29,6 +31,15 @@ impl Sum {
     pub(crate) fn total(self) -> f64 {
         self.sum + self.compensation
     }
+
+    pub(crate) fn save(&self, writer: &mut SectionWriter<'_>) {
+        writer.f64s([self.sum, self.compensation].into_iter());
+    }
+
+    pub(crate) fn load(reader: &mut SectionReader<'_>) -> Result<Self, SnapshotError> {
+        let (sum, compensation) = (reader.u64()?, reader.u64()?);
+        Ok(Self { sum: f64::from_bits(sum), compensation: f64::from_bits(compensation) })
+    }
 }
 
 impl Part for Sum {
@@ -48,6 +59,21 @@ impl Part for Sum {
         let lost = (self.sum - (sum - shifted)) + (later.sum - shifted);
         self.compensation = (self.compensation + later.compensation) + lost;
         self.sum = sum;
+    }
+}
+
+impl OnlineVariance {
+    pub(crate) fn save(&self, writer: &mut SectionWriter<'_>) {
+        writer.u64(self.count);
+        writer.f64s([self.mean, self.m2].into_iter());
+    }
+
+    pub(crate) fn load(reader: &mut SectionReader<'_>) -> Result<Self, SnapshotError> {
+        let (count, mean, m2) = (reader.u64()?, reader.u64()?, reader.u64()?);
+        // Far from what can be counted, so that counting on cannot overflow.
+        let count = Some(count).filter(|count| *count < 1 << 62);
+        let count = count.ok_or(SnapshotError::Damaged("too many values to be counted"))?;
+        Ok(Self { count, mean: f64::from_bits(mean), m2: f64::from_bits(m2) })
     }
 }
 
