@@ -18,6 +18,7 @@ mod batch;
 mod drops;
 mod engine;
 mod error;
+mod expression;
 mod frame;
 pub mod interner;
 pub mod json;

@@ -3,6 +3,7 @@
 mod columns;
 mod filter;
 mod grid;
+mod map;
 mod statistics;
 mod window;
 
@@ -13,6 +14,7 @@ use columns::Columns;
 pub(crate) use columns::Shown;
 pub(crate) use filter::{Condition, FilterPlan, Operand};
 pub(crate) use grid::Grid;
+pub(crate) use map::MapPlan;
 pub(crate) use statistics::{KeyedPlan, OperatorPlan, RollingOutput, RollingPlan, ZScorePlan};
 use statistics::{ema_plan, rolling_plan, zscore_plan};
 use window::window_plan;
@@ -42,6 +44,7 @@ pub(crate) enum StagePlan {
     Window(WindowPlan),
     Filter(FilterPlan),
     Keyed(KeyedPlan),
+    Map(MapPlan),
 }
 
 impl StagePlan {
@@ -51,6 +54,7 @@ impl StagePlan {
             Self::Window(plan) => &plan.columns,
             Self::Filter(plan) => &plan.columns,
             Self::Keyed(plan) => &plan.columns,
+            Self::Map(plan) => &plan.columns,
         }
     }
 }
@@ -60,7 +64,7 @@ impl StagePlan {
     fn drop_columns(&mut self) {
         match self {
             Self::Filter(plan) => plan.columns.clear(),
-            Self::Window(_) | Self::Keyed(_) => {}
+            Self::Window(_) | Self::Map(_) | Self::Keyed(_) => {}
         }
     }
 }
@@ -109,6 +113,10 @@ impl Plan {
                 }
                 Stage::ZScore(zscore) => {
                     (StagePlan::Keyed(zscore_plan(&path, zscore, &mut columns, spec)?), columns)
+                }
+                Stage::Map(map) => {
+                    let (plan, columns) = MapPlan::new(&path, map, columns)?;
+                    (StagePlan::Map(plan), columns)
                 }
             };
             stages.push(plan);

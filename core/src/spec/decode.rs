@@ -61,7 +61,7 @@ impl fmt::Display for SpecError {
 impl core::error::Error for SpecError {}
 
 const SECTIONS: [&str; 7] = ["source", "time", "stages", "sink", "late", "dead_letter", "limits"];
-const STAGES: [&str; 5] = ["window", "filter", "ema", "rolling", "zscore"];
+const STAGES: [&str; 6] = ["window", "filter", "map", "ema", "rolling", "zscore"];
 
 /// Reads the sections one by one, so that each error knows its path.
 pub(super) fn pipeline(value: Value) -> Result<PipelineSpec, SpecError> {
@@ -119,6 +119,7 @@ fn stage(index: usize, value: Value) -> Result<Stage, SpecError> {
         "ema" => table(&path, Value::Object(fields)).map(Stage::Ema),
         "rolling" => table(&path, Value::Object(fields)).map(Stage::Rolling),
         "zscore" => table(&path, Value::Object(fields)).map(Stage::ZScore),
+        "map" => table(&path, Value::Object(fields)).map(Stage::Map),
         _ => {
             let message = format!("unknown stage type `{kind}`, {}", expected(&kind, &STAGES));
             Err(SpecError::new(path + ".type", message))

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::aggregation::Aggregation;
 use super::duration::Duration;
 use super::filter::Filter;
+use super::map::Map;
 use super::statistics::{Ema, Rolling, ZScore};
 
 /// `[[stages]]`: one step of a pipeline.
@@ -23,24 +24,30 @@ pub enum Stage {
     Rolling(Rolling),
     /// Adds z-scores, and whether they are anomalies.
     ZScore(ZScore),
+    /// Computes columns from others.
+    Map(Map),
 }
 
 impl Stage {
     /// The fields of its input that it reads by name, other than those of the `key`.
-    pub(crate) fn fields<'a>(&'a self, key: &[String]) -> Vec<&'a str> {
+    pub(crate) fn fields(&self, key: &[String]) -> Vec<String> {
         match self {
             Self::Window(window) => {
-                let own = |one: &'a Aggregation| one.field.as_deref().or(window.field.as_deref());
+                let own = |one: &Aggregation| one.field.clone().or(window.field.clone());
                 window.aggregations.iter().filter_map(own).collect()
             }
             Self::Filter(filter) => {
-                let is_key = |field: &&str| key.iter().any(|key| key == field);
-                filter.fields().into_iter().filter(|field| !is_key(field)).collect()
+                let fields = filter.fields().into_iter();
+                fields
+                    .filter(|field| !key.iter().any(|key| key == field))
+                    .map(String::from)
+                    .collect()
             }
             Self::Ema(Ema { field, fields, .. }) | Self::ZScore(ZScore { field, fields, .. }) => {
-                field.iter().chain(fields).map(String::as_str).collect()
+                field.iter().chain(fields).cloned().collect()
             }
-            Self::Rolling(rolling) => rolling.reads().collect(),
+            Self::Rolling(rolling) => rolling.reads().map(String::from).collect(),
+            Self::Map(map) => map.fields(),
         }
     }
 
@@ -51,6 +58,7 @@ impl Stage {
             Self::Rolling(rolling) => rolling.columns(default),
             Self::ZScore(zscore) => zscore.columns(),
             Self::Window(_) | Self::Filter(_) => Vec::new(),
+            Self::Map(map) => map.set.iter().map(|assignment| assignment.name.clone()).collect(),
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod filter;
 mod keyed;
+mod map;
 mod window;
 
 use crate::drops::Drops;
@@ -59,6 +60,7 @@ pub(crate) fn build(index: u32, plan: &StagePlan) -> Box<dyn Stage> {
     match plan {
         StagePlan::Window(plan) => Box::new(window::WindowStage::new(index, plan.clone())),
         StagePlan::Keyed(plan) => keyed::build(index, plan.clone()),
+        StagePlan::Map(plan) => Box::new(map::MapStage::new(plan.clone())),
         StagePlan::Filter(plan) => Box::new(filter::FilterStage::new(plan.clone())),
     }
 }
