@@ -69,8 +69,9 @@ fn finite(value: f64) -> Option<f64> {
     value.is_finite().then_some(value)
 }
 
+// By way of a signed number: processors convert those in one step.
 #[expect(clippy::cast_precision_loss, reason = "counts beyond 2^53 are out of reach")]
 #[inline(always)]
 pub(crate) fn number(count: u64) -> f64 {
-    count as f64
+    count.min(i64::MAX.unsigned_abs()).cast_signed() as f64
 }
