@@ -9,6 +9,7 @@ mod kinds;
 mod map;
 mod normalize;
 mod session;
+mod statistics;
 mod window;
 
 use crate::schema::{InputSchema, OutputColumn, OutputSchema};
@@ -23,6 +24,8 @@ pub(crate) use grid::Grid;
 pub(crate) use map::MapPlan;
 pub(crate) use normalize::{FieldPlan, FillRule, NormalizePlan};
 pub(crate) use session::SessionPlan;
+pub(crate) use statistics::{KeyedPlan, OperatorPlan, RollingOutput, RollingPlan, ZScorePlan};
+use statistics::{ema_plan, rolling_plan, zscore_plan};
 use window::window_plan;
 pub(crate) use window::{Aggregates, WindowOutput, WindowPlan};
 
@@ -52,6 +55,7 @@ pub(crate) enum StagePlan {
     Session(SessionPlan),
     Filter(FilterPlan),
     Normalize(NormalizePlan),
+    Keyed(KeyedPlan),
     Map(MapPlan),
 }
 
@@ -63,6 +67,7 @@ impl StagePlan {
             Self::Session(plan) => &plan.aggregates.columns,
             Self::Filter(plan) => &plan.columns,
             Self::Normalize(plan) => &plan.columns,
+            Self::Keyed(plan) => &plan.columns,
             Self::Map(plan) => &plan.columns,
         }
     }
@@ -73,7 +78,11 @@ impl StagePlan {
     fn drop_columns(&mut self) {
         match self {
             Self::Filter(plan) => plan.columns.clear(),
-            Self::Window(_) | Self::Session(_) | Self::Map(_) | Self::Normalize(_) => {}
+            Self::Window(_)
+            | Self::Session(_)
+            | Self::Map(_)
+            | Self::Normalize(_)
+            | Self::Keyed(_) => {}
         }
     }
 
@@ -89,7 +98,7 @@ impl StagePlan {
                 let gap = gaps.filter(|gap| *gap < i64::MAX).max().unwrap_or(0);
                 time.saturating_add(plan.interval_us.unwrap_or(0)).saturating_add(gap)
             }
-            Self::Filter(_) | Self::Map(_) => time,
+            Self::Filter(_) | Self::Map(_) | Self::Keyed(_) => time,
         }
     }
 }
@@ -142,6 +151,15 @@ impl Plan {
                     let (plan, rows) =
                         NormalizePlan::new(&path, normalize, &columns, &spec.limits, is_last)?;
                     (StagePlan::Normalize(plan), rows)
+                }
+                Stage::Ema(ema) => {
+                    (StagePlan::Keyed(ema_plan(&path, ema, &mut columns, spec)?), columns)
+                }
+                Stage::Rolling(rolling) => {
+                    (StagePlan::Keyed(rolling_plan(&path, rolling, &mut columns, spec)?), columns)
+                }
+                Stage::ZScore(zscore) => {
+                    (StagePlan::Keyed(zscore_plan(&path, zscore, &mut columns, spec)?), columns)
                 }
                 Stage::Map(map) => {
                     let (plan, columns) = MapPlan::new(&path, map, columns)?;

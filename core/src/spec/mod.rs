@@ -11,6 +11,7 @@ mod normalize;
 mod percentile;
 mod sections;
 mod stages;
+mod statistics;
 #[cfg(feature = "toml")]
 mod toml_text;
 
@@ -32,6 +33,7 @@ pub use normalize::{
 pub use percentile::{Percentile, PercentileEngine, PercentileError};
 pub use sections::{Format, Names, OutputPath, Sink, SinkType, Source, SourceType};
 pub use stages::{Emit, Stage, Window, WindowKind};
+pub use statistics::{Ema, HalfLife, Rolling, ZScore, ZScoreMethod};
 
 /// A pipeline: where events come from, what happens to them, where rows go.
 ///
