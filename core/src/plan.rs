@@ -1,6 +1,7 @@
 //! From a pipeline description to what the engine runs: names resolved to columns, units to microseconds.
 
 mod columns;
+mod count;
 mod emission;
 mod filter;
 mod grid;
@@ -11,9 +12,10 @@ mod window;
 
 use crate::schema::{InputSchema, OutputColumn, OutputSchema};
 use crate::spec::{Aggregation, Limits, OutOfOrderness, PercentileEngine, PipelineSpec};
-use crate::spec::{SpecError, Stage, WindowKind};
+use crate::spec::{SpecError, Stage, Window, WindowKind};
 use columns::Columns;
 pub(crate) use columns::Shown;
+pub(crate) use count::CountPlan;
 pub(crate) use emission::{Early, Emission};
 pub(crate) use filter::{Condition, FilterPlan, Operand};
 pub(crate) use grid::Grid;
@@ -45,6 +47,7 @@ pub struct Plan {
 pub(crate) enum StagePlan {
     Window(WindowPlan),
     Session(SessionPlan),
+    Count(CountPlan),
     Filter(FilterPlan),
     Map(MapPlan),
 }
@@ -55,6 +58,7 @@ impl StagePlan {
         match self {
             Self::Window(plan) => &plan.columns,
             Self::Session(plan) => &plan.aggregates.columns,
+            Self::Count(plan) => &plan.aggregates.columns,
             Self::Filter(plan) => &plan.columns,
             Self::Map(plan) => &plan.columns,
         }
@@ -66,7 +70,7 @@ impl StagePlan {
     fn drop_columns(&mut self) {
         match self {
             Self::Filter(plan) => plan.columns.clear(),
-            Self::Window(_) | Self::Session(_) | Self::Map(_) => {}
+            Self::Window(_) | Self::Session(_) | Self::Count(_) | Self::Map(_) => {}
         }
     }
 }
@@ -100,15 +104,9 @@ impl Plan {
             let path = format!("stages[{index}]");
             let plan;
             (plan, columns) = match stage {
-                Stage::Window(window) if window.window == WindowKind::Session => {
-                    let is_last = index + 1 == spec.stages.len();
-                    let (plan, rows) = SessionPlan::new(&path, window, is_last, &columns, spec)?;
-                    (StagePlan::Session(plan), rows)
-                }
                 Stage::Window(window) => {
                     let is_last = index + 1 == spec.stages.len();
-                    let (plan, rows) = window_plan(&path, window, is_last, &columns, spec)?;
-                    (StagePlan::Window(plan), rows)
+                    windows(&path, window, is_last, &columns, spec)?
                 }
                 Stage::Filter(filter) => {
                     (StagePlan::Filter(FilterPlan::new(&path, filter, &columns)?), columns)
@@ -145,6 +143,31 @@ impl Plan {
             identity: identity(spec),
         })
     }
+}
+
+/// The windows of `window`, which stands at `path`, and the columns of their rows.
+fn windows(
+    path: &str,
+    window: &Window,
+    is_last: bool,
+    input: &Columns,
+    spec: &PipelineSpec,
+) -> Result<(StagePlan, Columns), SpecError> {
+    kinds::check_options(path, window)?;
+    Ok(match window.window {
+        WindowKind::Session => {
+            let (plan, rows) = SessionPlan::new(path, window, is_last, input, spec)?;
+            (StagePlan::Session(plan), rows)
+        }
+        WindowKind::Count | WindowKind::Global => {
+            let (plan, rows) = CountPlan::new(path, window, is_last, input, spec)?;
+            (StagePlan::Count(plan), rows)
+        }
+        _ => {
+            let (plan, rows) = window_plan(path, window, is_last, input, spec)?;
+            (StagePlan::Window(plan), rows)
+        }
+    })
 }
 
 fn check_source(spec: &PipelineSpec) -> Result<(), SpecError> {
