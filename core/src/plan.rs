@@ -1,6 +1,7 @@
 //! From a pipeline description to what the engine runs: names resolved to columns, units to microseconds.
 
 mod columns;
+mod count;
 mod emission;
 mod event_time;
 mod filter;
@@ -14,9 +15,10 @@ mod window;
 
 use crate::schema::{InputSchema, OutputColumn, OutputSchema};
 use crate::spec::{Aggregation, Limits, PercentileEngine, PipelineSpec};
-use crate::spec::{SpecError, Stage, WindowKind};
+use crate::spec::{SpecError, Stage, Window, WindowKind};
 use columns::Columns;
 pub(crate) use columns::Shown;
+pub(crate) use count::CountPlan;
 pub(crate) use emission::{Early, Emission};
 pub(crate) use event_time::{Moves, Rule, TimePlan};
 pub(crate) use filter::{Condition, FilterPlan, Operand};
@@ -53,6 +55,7 @@ pub struct Plan {
 pub(crate) enum StagePlan {
     Window(WindowPlan),
     Session(SessionPlan),
+    Count(CountPlan),
     Filter(FilterPlan),
     Normalize(NormalizePlan),
     Keyed(KeyedPlan),
@@ -65,6 +68,7 @@ impl StagePlan {
         match self {
             Self::Window(plan) => &plan.columns,
             Self::Session(plan) => &plan.aggregates.columns,
+            Self::Count(plan) => &plan.aggregates.columns,
             Self::Filter(plan) => &plan.columns,
             Self::Normalize(plan) => &plan.columns,
             Self::Keyed(plan) => &plan.columns,
@@ -78,11 +82,7 @@ impl StagePlan {
     fn drop_columns(&mut self) {
         match self {
             Self::Filter(plan) => plan.columns.clear(),
-            Self::Window(_)
-            | Self::Session(_)
-            | Self::Map(_)
-            | Self::Normalize(_)
-            | Self::Keyed(_) => {}
+            _ => {}
         }
     }
 
@@ -98,7 +98,7 @@ impl StagePlan {
                 let gap = gaps.filter(|gap| *gap < i64::MAX).max().unwrap_or(0);
                 time.saturating_add(plan.interval_us.unwrap_or(0)).saturating_add(gap)
             }
-            Self::Filter(_) | Self::Map(_) | Self::Keyed(_) => time,
+            Self::Count(_) | Self::Filter(_) | Self::Map(_) | Self::Keyed(_) => time,
         }
     }
 }
@@ -133,15 +133,9 @@ impl Plan {
             let path = format!("stages[{index}]");
             let plan;
             (plan, columns) = match stage {
-                Stage::Window(window) if window.window == WindowKind::Session => {
-                    let is_last = index + 1 == spec.stages.len();
-                    let (plan, rows) = SessionPlan::new(&path, window, is_last, &columns, spec)?;
-                    (StagePlan::Session(plan), rows)
-                }
                 Stage::Window(window) => {
                     let is_last = index + 1 == spec.stages.len();
-                    let (plan, rows) = window_plan(&path, window, is_last, &columns, spec)?;
-                    (StagePlan::Window(plan), rows)
+                    windows(&path, window, is_last, &columns, spec)?
                 }
                 Stage::Filter(filter) => {
                     (StagePlan::Filter(FilterPlan::new(&path, filter, &columns)?), columns)
@@ -201,6 +195,31 @@ impl Plan {
     pub(crate) fn closed_at(&self, time: i64) -> i64 {
         self.stages.iter().fold(time, |time, stage| stage.closed_at(time))
     }
+}
+
+/// The windows of `window`, which stands at `path`, and the columns of their rows.
+fn windows(
+    path: &str,
+    window: &Window,
+    is_last: bool,
+    input: &Columns,
+    spec: &PipelineSpec,
+) -> Result<(StagePlan, Columns), SpecError> {
+    kinds::check_options(path, window)?;
+    Ok(match window.window {
+        WindowKind::Session => {
+            let (plan, rows) = SessionPlan::new(path, window, is_last, input, spec)?;
+            (StagePlan::Session(plan), rows)
+        }
+        WindowKind::Count | WindowKind::Global => {
+            let (plan, rows) = CountPlan::new(path, window, is_last, input, spec)?;
+            (StagePlan::Count(plan), rows)
+        }
+        _ => {
+            let (plan, rows) = window_plan(path, window, is_last, input, spec)?;
+            (StagePlan::Window(plan), rows)
+        }
+    })
 }
 
 fn check_source(spec: &PipelineSpec) -> Result<(), SpecError> {

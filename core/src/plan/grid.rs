@@ -1,6 +1,5 @@
 //! The grid of windows and slices: which windows cover a time, and where the pieces begin that they are put together of.
 
-use super::kinds::check_options;
 use crate::spec::{Limits, SpecError, Window};
 
 /// Windows of one size that start every so often, and slices: pieces of time that no window starts or ends within.
@@ -24,7 +23,6 @@ pub(crate) struct Grid {
 impl Grid {
     /// The grid of `window`, which stands at `path`; windows fire when they end and are gone then.
     pub(super) fn of(path: &str, window: &Window, limits: &Limits) -> Result<Self, SpecError> {
-        check_options(path, window)?;
         let size = window.size.unwrap_or_default();
         let size_us = size.as_micros();
         if size_us <= 0 {

@@ -1,6 +1,5 @@
 //! Session windows: what their options mean together.
 
-use super::kinds::check_options;
 use super::window::aggregates;
 use super::{Aggregates, Columns};
 use crate::schema::OutputKind;
@@ -28,7 +27,6 @@ impl SessionPlan {
         input: &Columns,
         spec: &PipelineSpec,
     ) -> Result<(Self, Columns), SpecError> {
-        check_options(path, window)?;
         let gap_us = gap(path, window)?;
         let lateness_us = lateness(path, window)?;
         let is_final = window.emit == Emit::Final || !is_last;

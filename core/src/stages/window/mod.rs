@@ -4,6 +4,7 @@ mod accumulator;
 mod assign;
 mod blocks;
 mod combine;
+mod count;
 mod fire;
 mod follow;
 mod panes;
@@ -11,6 +12,7 @@ mod revise;
 mod session;
 mod slice;
 mod state;
+mod timers;
 
 use core::ops::Range;
 use std::collections::BTreeMap;
@@ -32,6 +34,7 @@ use crate::reject::RejectReason;
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::stats::StageStats;
 use crate::watermark::{END_OF_TIME, NO_WATERMARK};
+pub(super) use count::CountStage;
 pub(super) use session::SessionStage;
 
 /// A keyed window aggregation.

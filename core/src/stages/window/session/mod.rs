@@ -4,7 +4,6 @@ mod assign;
 mod fire;
 mod state;
 mod table;
-mod timers;
 
 use core::ops::Range;
 

@@ -1,4 +1,4 @@
-//! When the next session is due.
+//! A time for each slot, and which comes first.
 
 use core::cmp::Reverse;
 use std::collections::BinaryHeap;
