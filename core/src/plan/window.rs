@@ -115,7 +115,7 @@ fn aggregated_column(
 ) -> Result<Option<usize>, SpecError> {
     let field = aggregation.field.as_deref().or(stage_field);
     let column = input.resolve(path, field)?;
-    if column.is_none() && aggregation.op != Operation::Count {
+    if column.is_none() && !matches!(aggregation.op, Operation::Count | Operation::Rate) {
         let message = format!(
             "{} of which field? name it: {{ op = \"{}\", field = ... }}, or set {}",
             aggregation.op,

@@ -171,7 +171,7 @@ impl WindowStage {
         out.ordinals.extend(self.stats.rows..self.stats.rows + taken as u64);
         self.stats.rows += taken as u64;
         self.accumulators.seal(&rows, &mut self.stats);
-        let bounds = [firing.start, grid.end_of(firing.start)];
+        let (bounds, length) = ([firing.start, grid.end_of(firing.start)], self.plan.grid.size_us);
         for (place, column) in out.columns.iter_mut().enumerate() {
             match column {
                 FrameColumn::Time(times) => {
@@ -180,7 +180,7 @@ impl WindowStage {
                 FrameColumn::Number(numbers) => {
                     let output = place.saturating_sub(bounds.len());
                     if output < self.plan.outputs.len() {
-                        let result = |slot: &u32| self.accumulators.result(output, *slot);
+                        let result = |slot: &u32| self.accumulators.result(output, *slot, length);
                         numbers.extend(rows.iter().rev().map(result));
                     } else {
                         let keys = out.keys.get(first..).unwrap_or_default();
