@@ -93,6 +93,32 @@ fn early_rows_come_as_the_watermark_crosses_their_time_and_only_of_what_has_chan
 }
 
 #[test]
+fn great_groups_are_revised_to_the_last_bit() {
+    let aggregations = r#""p50", {"op": "p95", "engine": "tdigest"}, {"op": "p99", "engine": "exact"}, "variance",
+        "distinct", "rate", "first", "last""#;
+    let rows = |setup: Setup| {
+        let mut run = Run::new(pipeline(&[setup.stage_of("v", aggregations)], Some(0), 1000));
+        let event = |nth: i64, ts| Event { ts, key: 1, value: (nth * 7919 % 5003) as f64 / 7.0 };
+        let on_time = (0..3000).map(|nth| event(nth, nth * 3000)).collect::<Vec<_>>();
+        let late = (0..300).map(|nth| event(nth + 50, nth * 20_000)).collect::<Vec<_>>();
+        for batch in [&on_time[..], &[at(12, 2)], &late] {
+            run.push(batch, KeysAs::Ids);
+            run.restore();
+        }
+        run.finish().0
+    };
+    let tumbling = Setup::tumbling(10 * SECOND).lateness(5 * SECOND);
+    let sliding = Setup::sliding(10 * SECOND, 2 * SECOND).lateness(10 * SECOND);
+    for setup in [tumbling, sliding] {
+        let (once, mut revised) = (rows(setup.once()), rows(setup));
+        assert!(revised.len() > 300);
+        revised.retain(|row| row.start == 0 && row.key == once[0].key);
+        let due = once.into_iter().find(|row| row.start == 0).unwrap();
+        assert_eq!(revised.last().unwrap().values[..8], due.values);
+    }
+}
+
+#[test]
 fn a_jump_costs_rows_not_time() {
     let setup = Setup::sliding(3600 * SECOND, 600 * SECOND).lateness(SECOND).early(1_000);
     let mut run = run_of(setup);

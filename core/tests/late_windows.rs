@@ -106,14 +106,15 @@ proptest! {
         bound in bounds(),
     ) {
         let aggregations = r#""count", "sum", "avg", "min", "max", "range", "variance", "first", "last", "p50",
-            {"op": "stddev", "population": true}, {"op": "p99", "engine": "exact"}"#;
+            {"op": "stddev", "population": true}, {"op": "p99", "engine": "exact"}, {"op": "p99", "engine": "tdigest", "name": "t"},
+            "distinct", "rate""#;
         let rows = |setup: Setup| {
             let stage = setup.stage_of("v", aggregations);
             run_cut(Run::new(pipeline(&[stage], bound, 100_000)), &events, &[]).0
         };
         let mut last = BTreeMap::new();
         for row in rows(Setup { is_final: false, ..setup }) {
-            last.insert((row.end, row.key), row.values[..12].to_vec());
+            last.insert((row.end, row.key), row.values[..15].to_vec());
         }
         let once = rows(Setup { early: None, is_final: true, ..setup });
         prop_assert_eq!(once.len(), last.len());
