@@ -133,18 +133,21 @@ impl FrameColumn {
         }
     }
 
-    /// Appends the entry at `place` of a column of the same kind.
-    pub(crate) fn push_from(&mut self, column: &ColumnView<'_>, place: usize) {
+    /// Appends the entries at `places` of a column of the same kind.
+    fn extend_at(&mut self, column: &ColumnView<'_>, places: &[u32]) {
+        fn at<T: Copy>(from: &[T], places: &[u32]) -> impl Iterator<Item = T> {
+            places.iter().filter_map(|place| from.get(*place as usize).copied())
+        }
         match (self, column) {
-            (Self::Time(to), ColumnView::Time(from)) => to.extend(from.get(place)),
-            (Self::Number(to), ColumnView::Number(from)) => to.extend(from.get(place)),
-            (Self::Bool(to), ColumnView::Bool(from)) => to.extend(from.get(place)),
+            (Self::Time(to), ColumnView::Time(from)) => to.extend(at(from, places)),
+            (Self::Number(to), ColumnView::Number(from)) => to.extend(at(from, places)),
+            (Self::Bool(to), ColumnView::Bool(from)) => to.extend(at(from, places)),
             _ => {}
         }
     }
 
     /// Appends the entries of `range` of a column of the same kind.
-    pub(crate) fn extend_from(&mut self, column: &ColumnView<'_>, range: Range<usize>) {
+    fn extend_from(&mut self, column: &ColumnView<'_>, range: Range<usize>) {
         match (self, column) {
             (Self::Time(to), ColumnView::Time(from)) => {
                 to.extend_from_slice(from.get(range).unwrap_or_default());
@@ -235,6 +238,51 @@ impl Frame {
     /// Rows that it still takes.
     pub(crate) fn room(&self) -> usize {
         self.capacity.saturating_sub(self.len() - self.cursor)
+    }
+
+    /// Appends the events at `places`, with the columns that this frame has of them.
+    pub(crate) fn push_events(&mut self, events: &Events<'_>, places: &[u32], keys: &mut Keys) {
+        let Events { order, ordinals, .. } = events;
+        for place in places.iter().map(|place| *place as usize) {
+            let ordinal = ordinals.at(place);
+            self.ordinals.push(ordinal);
+            self.firing.push(order.firing.get(place).copied().unwrap_or(0));
+            self.ranks.push(order.ranks.get(place).copied().unwrap_or(ordinal));
+            let key = events.keys.get(place).copied().unwrap_or(0);
+            keys.retain(key);
+            self.keys.push(key);
+        }
+        let at = |column: &[i64], place: &u32| column.get(*place as usize).copied();
+        self.timestamps.extend(places.iter().filter_map(|place| at(events.timestamps, place)));
+        self.watermarks.extend(places.iter().filter_map(|place| at(events.watermarks, place)));
+        for (column, view) in self.columns.iter_mut().zip(events.columns) {
+            column.extend_at(view, places);
+        }
+    }
+
+    /// Appends the events of `range`, with the columns that this frame has of them.
+    pub(crate) fn push_run(&mut self, events: &Events<'_>, range: Range<usize>, keys: &mut Keys) {
+        let Events { order, ordinals, .. } = events;
+        let first = self.ordinals.len();
+        self.ordinals.extend(range.clone().map(|place| ordinals.at(place)));
+        match order.firing.get(range.clone()).filter(|firing| firing.len() == range.len()) {
+            Some(firing) => self.firing.extend_from_slice(firing),
+            None => self.firing.resize(self.firing.len() + range.len(), 0),
+        }
+        match order.ranks.get(range.clone()).filter(|ranks| ranks.len() == range.len()) {
+            Some(ranks) => self.ranks.extend_from_slice(ranks),
+            None => self.ranks.extend_from_slice(self.ordinals.get(first..).unwrap_or_default()),
+        }
+        let run = events.keys.get(range.clone()).unwrap_or_default();
+        run.iter().for_each(|key| keys.retain(*key));
+        self.keys.extend_from_slice(run);
+        let timestamps = events.timestamps.get(range.clone()).unwrap_or_default();
+        self.timestamps.extend_from_slice(timestamps);
+        let watermarks = events.watermarks.get(range.clone()).unwrap_or_default();
+        self.watermarks.extend_from_slice(watermarks);
+        for (column, view) in self.columns.iter_mut().zip(events.columns) {
+            column.extend_from(view, range.clone());
+        }
     }
 
     pub(crate) fn views(&self) -> Vec<ColumnView<'_>> {

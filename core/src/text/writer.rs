@@ -197,7 +197,7 @@ mod tests {
                 .iter()
                 .map(|&(name, kind)| OutputColumn { name: name.into(), kind })
                 .collect(),
-            order: Vec::new(),
+            ..OutputSchema::default()
         }
     }
 
