@@ -5,14 +5,13 @@ mod count;
 mod emission;
 mod filter;
 mod grid;
-mod kinds;
 mod map;
 mod session;
 mod window;
 
 use crate::schema::{InputSchema, OutputColumn, OutputSchema};
 use crate::spec::{Aggregation, Limits, OutOfOrderness, PercentileEngine, PipelineSpec};
-use crate::spec::{SpecError, Stage, Window, WindowKind};
+use crate::spec::{SpecError, Stage, Window, WindowKind, check_options};
 use columns::Columns;
 pub(crate) use columns::Shown;
 pub(crate) use count::CountPlan;
@@ -153,7 +152,7 @@ fn windows(
     input: &Columns,
     spec: &PipelineSpec,
 ) -> Result<(StagePlan, Columns), SpecError> {
-    kinds::check_options(path, window)?;
+    check_options(path, window)?;
     Ok(match window.window {
         WindowKind::Session => {
             let (plan, rows) = SessionPlan::new(path, window, is_last, input, spec)?;

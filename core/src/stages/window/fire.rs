@@ -148,7 +148,7 @@ impl WindowStage {
         out.ordinals.extend(self.stats.rows..self.stats.rows + taken as u64);
         self.stats.rows += taken as u64;
         self.accumulators.seal(&rows, &mut self.stats);
-        let bounds = [firing.start, grid.end_of(firing.start)];
+        let bounds = [grid.window_start(firing.start), grid.end_of(firing.start)];
         for (place, column) in out.columns.iter_mut().enumerate() {
             match column {
                 FrameColumn::Time(times) => {
