@@ -19,6 +19,7 @@ mod drops;
 mod engine;
 mod error;
 mod event_time;
+mod expression;
 mod frame;
 pub mod interner;
 pub mod json;

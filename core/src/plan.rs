@@ -4,6 +4,7 @@ mod columns;
 mod event_time;
 mod filter;
 mod grid;
+mod map;
 mod window;
 
 use crate::schema::{InputSchema, OutputColumn, OutputSchema};
@@ -14,6 +15,7 @@ pub(crate) use columns::Shown;
 pub(crate) use event_time::{Moves, Rule, TimePlan};
 pub(crate) use filter::{Condition, FilterPlan, Operand};
 pub(crate) use grid::Grid;
+pub(crate) use map::MapPlan;
 use window::window_plan;
 pub(crate) use window::{WindowOutput, WindowPlan};
 
@@ -41,6 +43,7 @@ pub struct Plan {
 pub(crate) enum StagePlan {
     Window(WindowPlan),
     Filter(FilterPlan),
+    Map(MapPlan),
 }
 
 impl StagePlan {
@@ -49,6 +52,7 @@ impl StagePlan {
         match self {
             Self::Window(plan) => &plan.columns,
             Self::Filter(plan) => &plan.columns,
+            Self::Map(plan) => &plan.columns,
         }
     }
 }
@@ -58,7 +62,7 @@ impl StagePlan {
     fn drop_columns(&mut self) {
         match self {
             Self::Filter(plan) => plan.columns.clear(),
-            Self::Window(_) => {}
+            Self::Window(_) | Self::Map(_) => {}
         }
     }
 
@@ -68,7 +72,7 @@ impl StagePlan {
             Self::Window(WindowPlan { grid, .. }) => {
                 time.max(grid.fires_at(grid.last_window(grid.slice_of(time))))
             }
-            Self::Filter(_) => time,
+            Self::Filter(_) | Self::Map(_) => time,
         }
     }
 }
@@ -109,6 +113,10 @@ impl Plan {
                 }
                 Stage::Filter(filter) => {
                     (StagePlan::Filter(FilterPlan::new(&path, filter, &columns)?), columns)
+                }
+                Stage::Map(map) => {
+                    let (plan, columns) = MapPlan::new(&path, map, columns)?;
+                    (StagePlan::Map(plan), columns)
                 }
             };
             stages.push(plan);

@@ -3,7 +3,7 @@
 mod common;
 mod distributions;
 
-use common::{Cut, Event, KeysAs, Run, cuts, events, oracle_of, run_cut, spec};
+use common::{Cut, Event, KeysAs, Run, cuts, events, linear, oracle_of, run_cut, spec};
 use distributions::{DISTRIBUTIONS, values_of};
 use proptest::prelude::*;
 use stream_processor_core::{PipelineSpec, Plan};
@@ -19,26 +19,6 @@ fn pipeline(engine: &str) -> PipelineSpec {
             "stages": [{{"type": "window", "window": "tumbling", "size": "1s", "field": "v",
             "aggregations": ["count", {each}]}}]}}"#
     ))
-}
-
-/// The rule of numpy, the plainest way.
-fn linear(values: &[f64], percent: &str) -> f64 {
-    let mut sorted: Vec<f64> = values.iter().map(|value| value + 0.0).collect();
-    sorted.sort_by(f64::total_cmp);
-    let place = (sorted.len() as f64 - 1.0) * (percent.parse::<f64>().unwrap() / 100.0);
-    let (Some(&low), Some(&high)) =
-        (sorted.get(place.floor() as usize), sorted.get(place.ceil() as usize))
-    else {
-        return f64::NAN;
-    };
-    let fraction = place - place.floor();
-    if !(high - low).is_finite() {
-        low * (1.0 - fraction) + high * fraction
-    } else if fraction >= 0.5 {
-        high - (high - low) * (1.0 - fraction)
-    } else {
-        low + (high - low) * fraction
-    }
 }
 
 fn at_one_time(values: &[f64]) -> Vec<Event> {

@@ -33,11 +33,11 @@ impl Columns {
     /// The configured values, then every field that a stage reads from the events of the source.
     pub(super) fn of_source(spec: &PipelineSpec) -> Self {
         let values = &spec.source.value.0;
-        let mut names: Vec<&str> = values.iter().map(String::as_str).collect();
-        let mut added = Vec::new();
+        let mut names = values.clone();
+        let mut added: Vec<String> = Vec::new();
         for stage in &spec.stages {
             for name in stage.fields(&spec.source.key.0) {
-                if !names.contains(&name) && !added.iter().any(|known| known == name) {
+                if !names.contains(&name) && !added.contains(&name) {
                     names.push(name);
                 }
             }
@@ -50,13 +50,13 @@ impl Columns {
         let mark = mark.filter(|mark| !values.iter().any(|value| value == mark)).map(|mark| {
             let place = names.iter().position(|name| *name == mark);
             if place.is_none() {
-                names.push(mark);
+                names.push(mark.to_owned());
             }
             (place.unwrap_or(names.len() - 1), place.is_none())
         });
         Self {
             mark,
-            columns: names.into_iter().map(number).collect(),
+            columns: names.iter().map(|name| number(name)).collect(),
             default: (!values.is_empty()).then_some(0),
             of_source: true,
             timestamp: Some(spec.source.timestamp.clone()),

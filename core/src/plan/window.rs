@@ -28,12 +28,6 @@ pub(crate) struct WindowOutput {
     pub(crate) engine: PercentileEngine,
 }
 
-/// Whether a window's result is combined from those of its slices.
-fn combines(op: Operation) -> bool {
-    use Operation::{Avg, Count, Max, Min, Range, Sum};
-    matches!(op, Count | Sum | Avg | Min | Max | Range)
-}
-
 pub(super) fn window_plan(
     path: &str,
     window: &Window,
@@ -63,13 +57,6 @@ pub(super) fn window_plan(
             }
         });
         check_options(&path, aggregation)?;
-        if grid.slices_per_window() > 1 && !combines(aggregation.op) {
-            let message = format!(
-                "{} is not available in sliding windows that overlap: they have count, sum, avg, min, max and range",
-                aggregation.op
-            );
-            return Err(SpecError::new(path, message));
-        }
         outputs.push(WindowOutput {
             op: aggregation.op,
             field,

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::aggregation::Aggregation;
 use super::duration::Duration;
 use super::filter::Filter;
+use super::map::Map;
 
 /// `[[stages]]`: one step of a pipeline.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -16,20 +17,26 @@ pub enum Stage {
     Window(Window),
     /// Lets the events pass that meet conditions.
     Filter(Filter),
+    /// Computes columns from others.
+    Map(Map),
 }
 
 impl Stage {
     /// The fields of its input that it reads by name, other than those of the `key`.
-    pub(crate) fn fields<'a>(&'a self, key: &[String]) -> Vec<&'a str> {
+    pub(crate) fn fields(&self, key: &[String]) -> Vec<String> {
         match self {
             Self::Window(window) => {
-                let own = |one: &'a Aggregation| one.field.as_deref().or(window.field.as_deref());
+                let own = |one: &Aggregation| one.field.clone().or(window.field.clone());
                 window.aggregations.iter().filter_map(own).collect()
             }
             Self::Filter(filter) => {
-                let is_key = |field: &&str| key.iter().any(|key| key == field);
-                filter.fields().into_iter().filter(|field| !is_key(field)).collect()
+                let fields = filter.fields().into_iter();
+                fields
+                    .filter(|field| !key.iter().any(|key| key == field))
+                    .map(String::from)
+                    .collect()
             }
+            Self::Map(map) => map.fields(),
         }
     }
 
@@ -37,6 +44,7 @@ impl Stage {
     pub(crate) fn adds(&self) -> Vec<String> {
         match self {
             Self::Window(_) | Self::Filter(_) => Vec::new(),
+            Self::Map(map) => map.set.iter().map(|assignment| assignment.name.clone()).collect(),
         }
     }
 

@@ -122,6 +122,26 @@ fn results(values: &[f64]) -> [f64; 5] {
     [count, total, finite(total / count), min, max]
 }
 
+/// The rule of numpy for percentiles, the plainest way.
+pub fn linear(values: &[f64], percent: &str) -> f64 {
+    let mut sorted: Vec<f64> = values.iter().map(|value| value + 0.0).collect();
+    sorted.sort_by(f64::total_cmp);
+    let place = (sorted.len() as f64 - 1.0) * (percent.parse::<f64>().unwrap() / 100.0);
+    let (Some(&low), Some(&high)) =
+        (sorted.get(place.floor() as usize), sorted.get(place.ceil() as usize))
+    else {
+        return f64::NAN;
+    };
+    let fraction = place - place.floor();
+    if !(high - low).is_finite() {
+        low * (1.0 - fraction) + high * fraction
+    } else if fraction >= 0.5 {
+        high - (high - low) * (1.0 - fraction)
+    } else {
+        low + (high - low) * fraction
+    }
+}
+
 /// An engine with everything that its caller keeps beside it.
 pub struct Run {
     pub spec: PipelineSpec,

@@ -133,9 +133,13 @@ impl WindowStage {
         self.count_open(key);
         self.accumulators.reset(slot);
         self.blocks.touch(start);
-        self.slice(start).insert(key, slot, keys.id_bound());
-        self.open_from = self.open_from.max(self.plan.grid.first_open(watermark));
-        self.next_fire = self.next_fire();
+        let slice = self.slice(start);
+        let is_new = slice.slots().is_empty();
+        slice.insert(key, slot, keys.id_bound());
+        if is_new {
+            self.open_from = self.open_from.max(self.plan.grid.first_open(watermark));
+            self.next_fire = self.next_fire();
+        }
         Ok(slot)
     }
 

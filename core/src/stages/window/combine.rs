@@ -54,7 +54,9 @@ impl WindowStage {
             if self.plan.grid.last_window(*slice.key()) > window {
                 return;
             }
-            for slot in slice.remove().into_slots() {
+            let slots = slice.remove().into_slots();
+            self.accumulators.release(&slots);
+            for slot in slots {
                 let key = self.slot_keys.get(slot as usize).copied().unwrap_or(NONE);
                 self.count_closed(key);
                 self.free_slots.push(slot);
@@ -64,11 +66,6 @@ impl WindowStage {
     }
 
     fn slices(&self) -> Slices<'_> {
-        Slices {
-            grid: &self.plan.grid,
-            by_start: &self.slices,
-            slot_keys: &self.slot_keys,
-            accumulators: &self.accumulators,
-        }
+        Slices { grid: &self.plan.grid, by_start: &self.slices, accumulators: &self.accumulators }
     }
 }

@@ -3,11 +3,13 @@
 mod ends;
 mod moments;
 mod percentile;
+mod slots;
 mod summary;
 
 use self::ends::Ends;
 use self::moments::Moments;
 use self::percentile::Percentiles;
+use self::slots::{Cells, Slots};
 use self::summary::Summaries;
 use crate::error::SnapshotError;
 use crate::frame::Order;
@@ -21,7 +23,7 @@ use crate::stats::StageStats;
 pub(super) struct Accumulators {
     outputs: Vec<WindowOutput>,
     /// Events per slot, where an output counts them.
-    events: Option<Vec<u64>>,
+    events: Option<Cells<u64>>,
     /// For each of the plan's fields.
     fields: Vec<Field>,
 }
@@ -46,7 +48,7 @@ impl Accumulators {
         });
         Self {
             outputs: plan.outputs.clone(),
-            events: counts_events.then(Vec::new),
+            events: counts_events.then(Cells::default),
             fields: fields.collect(),
         }
     }
@@ -54,9 +56,7 @@ impl Accumulators {
     /// Makes `slot` empty, adding it if it is the next one.
     pub(super) fn reset(&mut self, slot: u32) {
         let slot = slot as usize;
-        if let Some(events) = &mut self.events {
-            put(events, slot, 0);
-        }
+        self.events.reset(slot);
         for field in &mut self.fields {
             field.reset(slot);
         }
@@ -66,7 +66,7 @@ impl Accumulators {
     pub(super) fn count(&mut self, slots: &[u32]) {
         let Some(events) = &mut self.events else { return };
         for slot in slots {
-            if let Some(count) = events.get_mut(*slot as usize) {
+            if let Some(count) = events.0.get_mut(*slot as usize) {
                 *count += 1;
             }
         }
@@ -79,50 +79,38 @@ impl Accumulators {
         }
     }
 
-    /// As many empty slots with the same outputs, of those that slices are combined for.
+    /// As many empty slots with the same outputs.
     pub(super) fn empty(&self, slots: usize) -> Self {
         Self {
             outputs: self.outputs.clone(),
-            events: self.events.as_ref().map(|_| vec![0; slots]),
-            fields: self
-                .fields
-                .iter()
-                .map(|field| field.summarised(|list| list.empty(slots)))
-                .collect(),
+            events: self.events.empty(slots),
+            fields: self.fields.iter().map(|field| field.empty(slots)).collect(),
         }
     }
 
     /// Copies of `slots`, at slots from 0 on.
     pub(super) fn pick(&self, slots: &[u32]) -> Self {
-        let count =
-            |events: &Vec<u64>, slot: &u32| events.get(*slot as usize).copied().unwrap_or(0);
         Self {
             outputs: self.outputs.clone(),
-            events: self
-                .events
-                .as_ref()
-                .map(|events| slots.iter().map(|slot| count(events, slot)).collect()),
-            fields: self
-                .fields
-                .iter()
-                .map(|field| field.summarised(|list| list.pick(slots)))
-                .collect(),
+            events: self.events.pick(slots),
+            fields: self.fields.iter().map(|field| field.pick(slots)).collect(),
         }
     }
 
     /// Adds the slots of `later`, from 0 on, to `slots`, as if their events came after those there.
     pub(super) fn merge(&mut self, slots: &[u32], later: &Self) {
-        if let (Some(events), Some(later)) = (&mut self.events, &later.events) {
-            for (slot, more) in slots.iter().zip(later) {
-                if let Some(count) = events.get_mut(*slot as usize) {
-                    *count += more;
-                }
-            }
-        }
+        self.events.merge(slots, &later.events);
         for (field, later) in self.fields.iter_mut().zip(&later.fields) {
-            if let (Some(summaries), Some(later)) = (&mut field.summaries, &later.summaries) {
-                summaries.merge(slots, later);
-            }
+            field.merge(slots, later);
+        }
+    }
+
+    /// Adds slot `later` to `slot`, as if its events came after those there, and leaves it empty.
+    pub(super) fn join(&mut self, slot: u32, later: u32) {
+        let (slot, later) = (slot as usize, later as usize);
+        self.events.join(slot, later);
+        for field in &mut self.fields {
+            field.join(slot, later);
         }
     }
 
@@ -153,9 +141,11 @@ impl Accumulators {
         let Some(output) = self.outputs.get(output) else { return f64::NAN };
         match output.field {
             #[expect(clippy::cast_precision_loss, reason = "counts beyond 2^53 are out of reach")]
-            None => {
-                self.events.as_ref().and_then(|events| events.get(slot)).map_or(0.0, |n| *n as f64)
-            }
+            None => self
+                .events
+                .as_ref()
+                .and_then(|events| events.0.get(slot))
+                .map_or(0.0, |n| *n as f64),
             Some(field) => {
                 self.fields.get(field).map_or(f64::NAN, |field| field.result(slot, output))
             }
@@ -164,9 +154,7 @@ impl Accumulators {
 
     /// Writes `slots` column by column.
     pub(super) fn save(&self, slots: &[u32], writer: &mut SectionWriter<'_>) {
-        if let Some(events) = &self.events {
-            writer.u64s(slots.iter().map(|slot| events.get(*slot as usize).copied().unwrap_or(0)));
-        }
+        self.events.save(slots, writer);
         for field in &self.fields {
             field.save(slots, writer);
         }
@@ -178,11 +166,7 @@ impl Accumulators {
         slots: &[u32],
         reader: &mut SectionReader<'_>,
     ) -> Result<(), SnapshotError> {
-        if let Some(events) = &mut self.events {
-            for (slot, count) in slots.iter().zip(reader.u64s(slots.len())?) {
-                put(events, *slot as usize, count);
-            }
-        }
+        self.events.load(slots, reader)?;
         self.fields.iter_mut().try_for_each(|field| field.load(slots, reader))
     }
 }
@@ -209,42 +193,12 @@ impl Field {
         }
     }
 
-    /// A field with other summaries and nothing else: what the windows need whose slices are combined.
-    fn summarised(&self, summaries: impl Fn(&Summaries) -> Summaries) -> Self {
-        Self {
-            summaries: self.summaries.as_ref().map(summaries),
-            moments: None,
-            first: None,
-            last: None,
-            sketch: None,
-            exact: None,
-        }
-    }
-
     fn percentiles(&self) -> impl Iterator<Item = &Percentiles> {
         self.sketch.iter().chain(&self.exact)
     }
 
     fn percentiles_mut(&mut self) -> impl Iterator<Item = &mut Percentiles> {
         self.sketch.iter_mut().chain(&mut self.exact)
-    }
-
-    fn reset(&mut self, slot: usize) {
-        if let Some(summaries) = &mut self.summaries {
-            summaries.reset(slot);
-        }
-        if let Some(moments) = &mut self.moments {
-            moments.reset(slot);
-        }
-        if let Some(first) = &mut self.first {
-            first.reset(slot);
-        }
-        if let Some(last) = &mut self.last {
-            last.reset(slot);
-        }
-        for percentiles in self.percentiles_mut() {
-            percentiles.reset(slot);
-        }
     }
 
     fn add(&mut self, slots: &[u32], values: &[f64], order: Order<'_>) {
@@ -283,46 +237,73 @@ impl Field {
         };
         found.unwrap_or(f64::NAN)
     }
+}
+
+impl Slots for Field {
+    fn reset(&mut self, slot: usize) {
+        self.summaries.reset(slot);
+        self.moments.reset(slot);
+        self.first.reset(slot);
+        self.last.reset(slot);
+        self.sketch.reset(slot);
+        self.exact.reset(slot);
+    }
+
+    fn empty(&self, slots: usize) -> Self {
+        Self {
+            summaries: self.summaries.empty(slots),
+            moments: self.moments.empty(slots),
+            first: self.first.empty(slots),
+            last: self.last.empty(slots),
+            sketch: self.sketch.empty(slots),
+            exact: self.exact.empty(slots),
+        }
+    }
+
+    fn pick(&self, slots: &[u32]) -> Self {
+        Self {
+            summaries: self.summaries.pick(slots),
+            moments: self.moments.pick(slots),
+            first: self.first.pick(slots),
+            last: self.last.pick(slots),
+            sketch: self.sketch.pick(slots),
+            exact: self.exact.pick(slots),
+        }
+    }
+
+    fn merge(&mut self, slots: &[u32], later: &Self) {
+        self.summaries.merge(slots, &later.summaries);
+        self.moments.merge(slots, &later.moments);
+        self.first.merge(slots, &later.first);
+        self.last.merge(slots, &later.last);
+        self.sketch.merge(slots, &later.sketch);
+        self.exact.merge(slots, &later.exact);
+    }
+
+    fn join(&mut self, slot: usize, later: usize) {
+        self.summaries.join(slot, later);
+        self.moments.join(slot, later);
+        self.first.join(slot, later);
+        self.last.join(slot, later);
+        self.sketch.join(slot, later);
+        self.exact.join(slot, later);
+    }
 
     fn save(&self, slots: &[u32], writer: &mut SectionWriter<'_>) {
-        if let Some(summaries) = &self.summaries {
-            summaries.save(slots, writer);
-        }
-        if let Some(moments) = &self.moments {
-            moments.save(slots, writer);
-        }
-        if let Some(first) = &self.first {
-            first.save(slots, writer);
-        }
-        if let Some(last) = &self.last {
-            last.save(slots, writer);
-        }
-        for percentiles in self.percentiles() {
-            percentiles.save(slots, writer);
-        }
+        self.summaries.save(slots, writer);
+        self.moments.save(slots, writer);
+        self.first.save(slots, writer);
+        self.last.save(slots, writer);
+        self.sketch.save(slots, writer);
+        self.exact.save(slots, writer);
     }
 
     fn load(&mut self, slots: &[u32], reader: &mut SectionReader<'_>) -> Result<(), SnapshotError> {
-        if let Some(summaries) = &mut self.summaries {
-            summaries.load(slots, reader)?;
-        }
-        if let Some(moments) = &mut self.moments {
-            moments.load(slots, reader)?;
-        }
-        if let Some(first) = &mut self.first {
-            first.load(slots, reader)?;
-        }
-        if let Some(last) = &mut self.last {
-            last.load(slots, reader)?;
-        }
-        self.percentiles_mut().try_for_each(|percentiles| percentiles.load(slots, reader))
-    }
-}
-
-/// Sets entry `place`, which is at most one behind the last.
-fn put<T>(list: &mut Vec<T>, place: usize, value: T) {
-    match list.get_mut(place) {
-        Some(entry) => *entry = value,
-        None => list.push(value),
+        self.summaries.load(slots, reader)?;
+        self.moments.load(slots, reader)?;
+        self.first.load(slots, reader)?;
+        self.last.load(slots, reader)?;
+        self.sketch.load(slots, reader)?;
+        self.exact.load(slots, reader)
     }
 }

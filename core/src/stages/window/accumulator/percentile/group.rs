@@ -58,8 +58,7 @@ impl Group {
                     }
                     Err(place) if pairs.len() < MAX_DISTINCT => pairs.insert(place, (value, 1)),
                     Err(_) => {
-                        let mut buckets = Buckets::new();
-                        pairs.iter().for_each(|(known, times)| buckets.add(*known, *times));
+                        let mut buckets = Buckets::of_pairs(pairs);
                         buckets.add(value, 1);
                         *self = Self::Buckets(Box::new(buckets));
                     }
@@ -69,17 +68,53 @@ impl Group {
         }
     }
 
+    /// Adds what `later` holds. What comes out is a function of all the values, whichever side they are on.
+    pub(super) fn merge(&mut self, later: &Self, exact: usize) {
+        match (&mut *self, later) {
+            (_, Self::Values(more)) => self.add_values(more, exact),
+            (Self::Values(values), _) => {
+                let values = core::mem::take(values);
+                *self = later.clone();
+                self.add_values(&values, exact);
+            }
+            (Self::Pairs(pairs), Self::Pairs(more)) => {
+                let merged = united(pairs, more);
+                *self = if merged.len() > MAX_DISTINCT {
+                    Self::Buckets(Box::new(Buckets::of_pairs(&merged)))
+                } else {
+                    Self::Pairs(merged)
+                };
+            }
+            (Self::Buckets(buckets), Self::Pairs(more)) => buckets.add_pairs(more),
+            (Self::Pairs(pairs), Self::Buckets(more)) => {
+                let mut buckets = more.clone();
+                buckets.add_pairs(pairs);
+                *self = Self::Buckets(buckets);
+            }
+            (Self::Buckets(buckets), Self::Buckets(more)) => buckets.merge(more),
+        }
+    }
+
+    fn add_values(&mut self, more: &[f64], exact: usize) {
+        match self {
+            Self::Values(values) if values.len() + more.len() <= exact => {
+                values.reserve_exact(more.len());
+                values.extend_from_slice(more);
+            }
+            _ => more.iter().for_each(|value| self.add(*value, exact)),
+        }
+    }
+
     /// The form of more values than are kept one by one.
     fn of_many(mut values: Vec<f64>) -> Self {
-        values.sort_unstable_by(f64::total_cmp);
-        let runs = || values.chunk_by(|a, b| a == b);
-        if runs().nth(MAX_DISTINCT).is_none() {
-            let pair = |run: &[f64]| run.first().map(|value| (*value, run.len() as u64));
-            return Self::Pairs(runs().filter_map(pair).collect());
+        if has_many_distinct(&values) {
+            let mut buckets = Buckets::new();
+            values.iter().for_each(|value| buckets.add(*value, 1));
+            return Self::Buckets(Box::new(buckets));
         }
-        let mut buckets = Buckets::new();
-        values.iter().for_each(|value| buckets.add(*value, 1));
-        Self::Buckets(Box::new(buckets))
+        values.sort_unstable_by(f64::total_cmp);
+        let pair = |run: &[f64]| run.first().map(|value| (*value, run.len() as u64));
+        Self::Pairs(values.chunk_by(|a, b| a == b).filter_map(pair).collect())
     }
 
     /// Makes it ready for [`Group::percentile`] of each of `percentiles`, which ascend.
@@ -193,6 +228,49 @@ impl Group {
     }
 }
 
+/// Whether `values` are more than [`MAX_DISTINCT`] different ones: cheaper to know than by sorting them.
+fn has_many_distinct(values: &[f64]) -> bool {
+    const PLACES: usize = MAX_DISTINCT * 4;
+    let mut seen = [f64::NAN; PLACES];
+    let mut distinct = 0;
+    for value in values {
+        let spread = value.to_bits().wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+        let mut place = usize::try_from(spread).unwrap_or(0) % PLACES;
+        while let Some(known) = seen.get_mut(place).filter(|known| **known != *value) {
+            if known.is_nan() {
+                *known = *value;
+                distinct += 1;
+                break;
+            }
+            place = (place + 1) % PLACES;
+        }
+        if distinct > MAX_DISTINCT {
+            return true;
+        }
+    }
+    false
+}
+
+/// The pairs of both, ascending as they are.
+fn united(left: &[(f64, u64)], right: &[(f64, u64)]) -> Vec<(f64, u64)> {
+    let mut merged = Vec::with_capacity(left.len().max(right.len()));
+    let (mut left, mut right) = (left.iter().peekable(), right.iter().peekable());
+    loop {
+        let from_left = match (left.peek(), right.peek()) {
+            (Some((a, _)), Some((b, _))) => a <= b,
+            (Some(_), None) => true,
+            (None, Some(_)) => false,
+            (None, None) => return merged,
+        };
+        let next = if from_left { left.next() } else { right.next() };
+        let Some((value, mut times)) = next.copied() else { return merged };
+        if let Some((_, more)) = right.next_if(|(other, _)| from_left && *other == value) {
+            times = times.saturating_add(*more);
+        }
+        merged.push((value, times));
+    }
+}
+
 /// Puts the values that `percentiles` need where they belong: less work than sorting all.
 #[inline(never)]
 fn arrange(values: &mut [f64], percentiles: &[Percentile]) {
@@ -261,6 +339,41 @@ mod tests {
     }
 
     #[test]
+    fn parts_are_the_whole() {
+        let shapes: [fn(u32) -> f64; 4] = [
+            |at| f64::from(at * 7919 % 1013) - 300.0,
+            |at| f64::from(at % 40),
+            |at| f64::from(at % 300) * 0.5,
+            |at| f64::from_bits((u64::from(at % 900) + 100) << 52),
+        ];
+        for value in shapes {
+            for (count, cut) in [
+                (0, 0),
+                (7, 3),
+                (512, 200),
+                (513, 1),
+                (600, 600),
+                (1500, 700),
+                (3000, 40),
+                (3000, 1400),
+            ] {
+                let whole = group((0..count).map(value));
+                for (left, right) in [(0..cut, cut..count), (cut..count, 0..cut)] {
+                    let mut merged = group(left.map(value));
+                    merged.merge(&group(right.map(value)), 512);
+                    assert_eq!(bytes_of(&merged), bytes_of(&whole), "{count} {cut}");
+                }
+            }
+        }
+    }
+
+    fn bytes_of(group: &Group) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        write_section(&mut bytes, Kind::Stage, |writer| group.save(writer));
+        bytes
+    }
+
+    #[test]
     fn arranged_values_stand_at_every_rank_that_is_asked_for() {
         let all: Vec<Percentile> =
             (0..=100).map(|percent: u32| percent.to_string().parse().unwrap()).collect();
@@ -289,8 +402,7 @@ mod tests {
         ];
         let percentiles = ["0", "50", "99.9"].map(|text| text.parse().unwrap());
         for saved in groups {
-            let mut bytes = Vec::new();
-            write_section(&mut bytes, Kind::Stage, |writer| saved.save(writer));
+            let mut bytes = bytes_of(&saved);
             let payload = &mut bytes[HEADER_BYTES..];
             let loaded = Group::load(&mut SectionReader::new(payload), 512).unwrap();
             assert!((0..saved.count()).all(|rank| loaded.at(rank) == sorted(&saved).at(rank)));

@@ -5,7 +5,7 @@ mod group;
 mod rank;
 
 use self::group::Group;
-use super::put;
+use super::slots::{Slots, put};
 use crate::error::SnapshotError;
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::spec::{Percentile, PercentileEngine};
@@ -39,8 +39,9 @@ impl Percentiles {
         Self { groups: Vec::new(), percentiles, exact, is_limit }
     }
 
-    pub(super) fn reset(&mut self, slot: usize) {
-        put(&mut self.groups, slot, Group::EMPTY);
+    /// Other groups of the same kind.
+    fn with(&self, groups: Vec<Group>) -> Self {
+        Self { groups, percentiles: self.percentiles.clone(), ..*self }
     }
 
     pub(super) fn add(&mut self, slots: &[u32], values: &[f64]) {
@@ -63,18 +64,44 @@ impl Percentiles {
     pub(super) fn result(&self, slot: usize, percentile: Percentile) -> f64 {
         self.groups.get(slot).map_or(f64::NAN, |group| group.percentile(percentile))
     }
+}
 
-    pub(super) fn save(&self, slots: &[u32], writer: &mut SectionWriter<'_>) {
+impl Slots for Percentiles {
+    fn reset(&mut self, slot: usize) {
+        put(&mut self.groups, slot, Group::EMPTY);
+    }
+
+    fn empty(&self, slots: usize) -> Self {
+        self.with(vec![Group::EMPTY; slots])
+    }
+
+    fn pick(&self, slots: &[u32]) -> Self {
+        let of = |slot: &u32| self.groups.get(*slot as usize).cloned().unwrap_or(Group::EMPTY);
+        self.with(slots.iter().map(of).collect())
+    }
+
+    fn merge(&mut self, slots: &[u32], later: &Self) {
+        for (slot, later) in slots.iter().zip(&later.groups) {
+            if let Some(group) = self.groups.get_mut(*slot as usize) {
+                group.merge(later, self.exact);
+            }
+        }
+    }
+
+    fn join(&mut self, slot: usize, later: usize) {
+        let moved = self.groups.get_mut(later).map(|group| core::mem::replace(group, Group::EMPTY));
+        if let (Some(group), Some(later)) = (self.groups.get_mut(slot), moved) {
+            group.merge(&later, self.exact);
+        }
+    }
+
+    fn save(&self, slots: &[u32], writer: &mut SectionWriter<'_>) {
         for slot in slots {
             self.groups.get(*slot as usize).unwrap_or(&Group::EMPTY).save(writer);
         }
     }
 
-    pub(super) fn load(
-        &mut self,
-        slots: &[u32],
-        reader: &mut SectionReader<'_>,
-    ) -> Result<(), SnapshotError> {
+    fn load(&mut self, slots: &[u32], reader: &mut SectionReader<'_>) -> Result<(), SnapshotError> {
         for slot in slots {
             let group = Group::load(reader, self.exact)?;
             put(&mut self.groups, *slot as usize, group);
