@@ -31,6 +31,8 @@ pub struct Plan {
     pub partitioned_by_key: bool,
     /// The bounds of one engine instance.
     pub limits: Limits,
+    /// Whether the host's time decides anything: then the engine is told it, by [`crate::Engine::tick`].
+    pub goes_by_host_time: bool,
     pub(crate) time: TimePlan,
     pub(crate) stages: Vec<StagePlan>,
     /// Where each column of the output comes from.
@@ -141,6 +143,7 @@ impl Plan {
             output,
             partitioned_by_key: !key.is_empty() && time.is_simple(),
             limits: spec.limits.clone(),
+            goes_by_host_time: time.goes_by_host_time(),
             time,
             stages,
             shown,
