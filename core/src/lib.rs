@@ -26,14 +26,17 @@ pub mod json;
 pub mod key;
 pub mod key_json;
 mod keys;
+mod lanes;
 pub mod number;
 mod plan;
+mod rank;
 mod reject;
 mod rows;
 mod schema;
 mod snapshot;
 pub mod spec;
 mod stages;
+pub mod statistics;
 mod stats;
 #[cfg(feature = "text")]
 pub mod text;

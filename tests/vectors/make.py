@@ -142,10 +142,13 @@ class Window:
     Sums are added in the order of arrival: sliding windows here take values whose sums are exact in any order.
     """
 
-    def __init__(self, stage, default, keys):
+    def __init__(self, stage, default, is_last):
         self.size = duration(stage["size"])
         self.slide = duration(stage["slide"]) if stage["window"] == "sliding" else self.size
         self.offset = duration(stage.get("offset", "0s"))
+        self.lateness = duration(stage.get("allowed_lateness", "0s"))
+        self.early = duration(stage["early"]) if "early" in stage else None
+        self.final = stage.get("emit") == "final" or not is_last
         self.aggregations = []
         for entry in stage["aggregations"]:
             entry = {"op": entry} if isinstance(entry, str) else entry
@@ -154,33 +157,62 @@ class Window:
             name = entry.get("name", f"{entry['op']}_{field}" if own else entry["op"])
             self.aggregations.append((name, entry, field))
         self.open = {}
+        self.watermark = -math.inf
         self.late = 0
         self.unassigned = 0
         self.rows = []
 
+    def fires_at(self, start):
+        return start + self.size - 1 + (self.lateness if self.final else 0)
+
+    def gone_at(self, start):
+        return start + self.size - 1 + self.lateness
+
     def fire(self, watermark):
-        due = [slot for slot in self.open if slot[0] + self.size - 1 <= watermark]
-        for slot in sorted(due, key=lambda slot: (slot[0], key_order(slot[1]))):
-            start, key = slot
-            events = self.open.pop(slot)
-            row = {"window_start": start, "window_end": start + self.size}
-            for name, entry, field in self.aggregations:
-                picked = [(ts, event[field] if field else 1.0) for ts, event in events]
-                row[name] = aggregate(entry, [(ts, value) for ts, value in picked if value is not None])
-            self.rows.append((start + self.size - 1, key, row))
+        """All that is due as the watermark moves on, and then windows that are gone are forgotten."""
+        due = []
+        for start, key in self.open:
+            times = [self.fires_at(start)]
+            if self.early:
+                times += range(start + self.early, times[0], self.early)
+            due += [(time, start, key) for time in times if self.watermark < time <= watermark]
+        for time, start, key in sorted(due, key=lambda row: (row[0], row[1], key_order(row[2]))):
+            if time == self.fires_at(start) or self.open[start, key]["changed"]:
+                self.emit(start, key, time < self.fires_at(start))
+        self.watermark = watermark
+        self.open = {slot: window for slot, window in self.open.items() if self.gone_at(slot[0]) > watermark}
+
+    def emit(self, start, key, early=False):
+        window = self.open[start, key]
+        row = {"window_start": start, "window_end": start + self.size}
+        for name, entry, field in self.aggregations:
+            picked = [(ts, event[field] if field else 1.0) for ts, event in window["events"]]
+            row[name] = aggregate(entry, [(ts, value) for ts, value in picked if value is not None])
+        if not self.final and (self.lateness or self.early):
+            row["revision"] = window["rows"]
+        if self.early:
+            row["early"] = early
+        window["rows"] += 1
+        window["changed"] = False
+        self.rows.append((start + self.size - 1, key, row))
 
     def take(self, ts, key, event, watermark):
         self.fire(watermark)
         start = (ts - self.offset) // self.slide * self.slide + self.offset
         starts = []
         while start + self.size > ts:
-            starts.append(start)
+            starts.insert(0, start)
             start -= self.slide
-        open_starts = [start for start in starts if start + self.size - 1 > watermark]
+        kept = [start for start in starts if self.gone_at(start) > watermark]
         self.unassigned += not starts
-        self.late += bool(starts) and not open_starts
-        for start in open_starts:
-            self.open.setdefault((start, key), []).append((ts, event))
+        self.late += bool(starts) and not kept
+        for start in kept:
+            window = self.open.setdefault((start, key), {"events": [], "rows": 0, "changed": False})
+            window["events"].append((ts, event))
+            window["changed"] = True
+        for start in kept:
+            if self.fires_at(start) <= watermark:
+                self.emit(start, key)
 
 
 def as_list(value):
@@ -203,7 +235,7 @@ def run(spec, events):
             watermark = max(watermark, ts - lag)
     late = unassigned = 0
     for stage in spec["stages"]:
-        window = Window(stage, default, keys)
+        window = Window(stage, default, stage is spec["stages"][-1])
         for ts, key, event, met in stream:
             event = {name: event.get(name) for _, _, name in window.aggregations if name}
             window.take(ts, key, event, met)
@@ -218,10 +250,15 @@ def run(spec, events):
     for _, key, row in window.rows:
         fields = [(name, json.dumps(value, ensure_ascii=False) if isinstance(value, (str, bool)) else number(float(value)))
                   for name, value in zip(keys, key)]
-        fields += [(name, json.dumps(rfc3339(value)) if name in ("window_start", "window_end") else number(value))
-                   for name, value in row.items()]
+        fields += [(name, cell(name, value)) for name, value in row.items()]
         lines.append("{" + ",".join(f"{json.dumps(name)}:{text}" for name, text in fields) + "}\n")
     return "".join(lines), late, unassigned
+
+
+def cell(name, value):
+    if name in ("window_start", "window_end"):
+        return json.dumps(rfc3339(value))
+    return json.dumps(value) if isinstance(value, bool) else number(value if value is None else float(value))
 
 
 def ndjson(events):
@@ -322,6 +359,19 @@ def main():
     write("sampling", "3 s every 10 s: events between the windows are in none; then a roll-up of what is left",
           {"source": base, "time": {"max_out_of_orderness": "1s"},
            "stages": [sliding("3s", "10s", ["count", "max"]), sliding("1m", "20s", ["sum"], field="count")]},
+          quarters)
+    write("late", "Up to 12 s late, of which 1 s is disorder and 4 s more are allowed: corrected rows, and events too late for that",
+          {"source": base, "time": {"max_out_of_orderness": "1s"},
+           "stages": [window("5s", ["count", "sum", "max"], allowed_lateness="4s")]},
+          quarters)
+    write("late_early_sliding", "Windows that overlap give early rows every 4 s, and again for each late event",
+          {"source": base, "time": {"max_out_of_orderness": "1s"},
+           "stages": [sliding("10s", "5s", ["count", "avg"], allowed_lateness="3s", early="4s")]},
+          quarters[:120])
+    write("late_final_roll_up", "Rows of the first stage wait for late events; then a roll-up that says once what it counts",
+          {"source": base, "time": {"max_out_of_orderness": "1s"},
+           "stages": [window("5s", ["count", "avg"], allowed_lateness="10s"),
+                      window("20s", ["sum", "max"], field="count", allowed_lateness="1s", emit="final")]},
           quarters)
     values = [0.1, 0.2, -0.3, 1e16, 1.0, -1e16, 1e308, 1e308, -1e308, 5e-324, -0.0, 123456789012345680000.0, 1e21, 1e-7,
               1.7976931348623157e308, 2.5e-8, 0.000001, 9007199254740993.0]

@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test uses its own part")]
 
 pub mod events;
+pub mod late;
 
 use proptest::prelude::*;
 use stream_processor_core::{
@@ -24,7 +25,7 @@ pub struct Row {
     pub end: i64,
     pub start: i64,
     pub key: Vec<u8>,
-    /// Bits, one canonical NaN.
+    /// Bits, one canonical NaN; true is 1.
     pub values: Vec<u64>,
 }
 
@@ -147,6 +148,8 @@ pub struct Run {
     pub spec: PipelineSpec,
     pub engine: Engine,
     pub rows: Vec<Row>,
+    /// What orders rows of one firing watermark, for each of `rows`.
+    pub ranks: Vec<u64>,
     /// Whether it is restored from a snapshot whenever it is full: in the middle of a firing.
     pub restores_when_full: bool,
 }
@@ -172,7 +175,7 @@ impl Run {
     pub fn new(spec: PipelineSpec) -> Self {
         let options = Options { report_drops: true, ..Options::default() };
         let engine = Engine::open(&spec, options).unwrap();
-        Self { spec, engine, rows: Vec::new(), restores_when_full: false }
+        Self { spec, engine, rows: Vec::new(), ranks: Vec::new(), restores_when_full: false }
     }
 
     /// Pushes `events` as one batch, polling whenever the engine is full.
@@ -254,16 +257,22 @@ impl Run {
         let Some(rows) = self.engine.poll(max) else { return 0 };
         let taken = rows.len();
         self.rows.extend((0..taken).map(|at| row(&rows, at)));
+        self.ranks.extend_from_slice(rows.ranks);
         taken
     }
 
     pub fn finish(mut self) -> (Vec<Row>, stream_processor_core::Stats) {
+        self.end();
+        (self.rows, self.engine.stats())
+    }
+
+    /// Ends the stream and takes all rows.
+    pub fn end(&mut self) {
         while self.engine.finish().unwrap() == Progress::Full {
             self.restore_if_wanted();
             self.poll(4);
         }
         while self.poll(5) > 0 {}
-        (self.rows, self.engine.stats())
     }
 
     fn restore_if_wanted(&mut self) {
@@ -293,6 +302,7 @@ fn row(rows: &Rows<'_>, at: usize) -> Row {
         .collect();
     let values = rows.columns.iter().filter_map(|column| match column {
         RowColumn::Number(numbers) => Some(bits(numbers[at])),
+        RowColumn::Bool(bools) => Some(bits(f64::from(bools[at]))),
         _ => None,
     });
     Row {

@@ -151,15 +151,33 @@ fn describe_fields(stage: &Stage) -> String {
 }
 
 fn describe_window(window: &Window, spec: &PipelineSpec) -> String {
-    let mut text = format!("{} windows of {}", name(&window.window), window.size);
+    let mut text = format!("{} windows", name(&window.window));
+    if let Some(size) = window.size {
+        let _ = write!(text, " of {size}");
+    }
     if let Some(slide) = window.slide {
         let _ = write!(text, " every {slide}");
+    }
+    if let Some(gap) = window.gap {
+        let _ = write!(text, " with gaps of up to {gap}");
+    }
+    if let Some(step) = window.step {
+        let _ = write!(text, " in steps of {step}");
+    }
+    if let Some(count) = window.count {
+        let _ = write!(text, " of {count} events");
     }
     if window.offset.as_micros() != 0 {
         let _ = write!(text, " from {} after the epoch", window.offset);
     }
     if !spec.source.key.0.is_empty() {
         let _ = write!(text, " for each {}", quoted(&spec.source.key.0));
+    }
+    if window.allowed_lateness.as_micros() > 0 {
+        let _ = write!(text, ", which take events up to {} late", window.allowed_lateness);
+    }
+    if let Some(early) = window.early {
+        let _ = write!(text, ", with early rows every {early}");
     }
     let field = window.field.as_ref().or(spec.source.value.0.first());
     let aggregations: Vec<_> = window

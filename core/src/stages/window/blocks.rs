@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Slice;
 use super::accumulator::Accumulators;
+use crate::keys::NONE;
 use crate::plan::Grid;
 
 /// The slices with events and what is in them.
@@ -17,6 +18,8 @@ pub(super) struct Slices<'a> {
     pub(super) grid: &'a Grid,
     pub(super) by_start: &'a BTreeMap<i64, Slice>,
     pub(super) accumulators: &'a Accumulators,
+    /// The keys that matter, where not all do: ids in ascending order.
+    pub(super) only: Option<&'a [u32]>,
 }
 
 /// The smallest block with these two slices, the first and the last with events in it, by number.
@@ -167,7 +170,13 @@ impl Slices<'_> {
     /// The slice with the number `index` as a block.
     fn block(&self, index: i64) -> Block {
         let slice = self.by_start.get(&self.grid.start_of(index));
-        let (keys, slots) = slice.map(Slice::by_key).unwrap_or_default();
+        let (keys, slots) = match (slice, self.only) {
+            (Some(slice), Some(keys)) => {
+                let pairs = keys.iter().map(|key| (*key, slice.slot(*key)));
+                pairs.filter(|(_, slot)| *slot != NONE).unzip()
+            }
+            (slice, _) => slice.map(Slice::by_key).unwrap_or_default(),
+        };
         Block { keys, values: self.accumulators.pick(&slots) }
     }
 }

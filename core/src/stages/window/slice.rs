@@ -100,7 +100,7 @@ impl Slice {
 }
 
 /// Key ids are dense: Fibonacci hashing spreads them over the high and the low bits.
-fn hash(key: u32) -> u64 {
+pub(super) fn hash(key: u32) -> u64 {
     let spread = u64::from(key).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     spread ^ (spread >> 32)
 }
