@@ -2,6 +2,7 @@
 
 use super::put;
 use crate::error::SnapshotError;
+use crate::lanes::least;
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::spec::Operation;
 
@@ -50,8 +51,8 @@ impl Summaries {
         writer.u64s(picked().map(|summary| summary.count));
         writer.f64s(picked().map(|summary| summary.sum));
         writer.f64s(picked().map(|summary| summary.compensation));
-        writer.f64s(picked().map(|summary| summary.min));
-        writer.f64s(picked().map(|summary| summary.max));
+        writer.f64s(picked().map(|summary| summary.min()));
+        writer.f64s(picked().map(|summary| summary.max()));
     }
 
     pub(super) fn load(
@@ -67,7 +68,7 @@ impl Summaries {
         let rest = sums.zip(compensations).zip(minima.zip(maxima));
         for ((slot, count), ((sum, compensation), (min, max))) in slots.iter().zip(counts).zip(rest)
         {
-            let summary = Summary { count, sum, compensation, min, max };
+            let summary = Summary { count, sum, compensation, ends: [min, -max] };
             put(&mut self.0, *slot as usize, summary);
         }
         Ok(())
@@ -81,13 +82,12 @@ struct Summary {
     sum: f64,
     /// What rounding has taken from `sum` (Neumaier 1974, by Knuth's branch-free two-sum).
     compensation: f64,
-    min: f64,
-    max: f64,
+    /// The least value and the greatest, negated: one instruction finds both, without a branch to guess wrong.
+    ends: [f64; 2],
 }
 
 impl Summary {
-    const EMPTY: Self =
-        Self { count: 0, sum: 0.0, compensation: 0.0, min: f64::INFINITY, max: f64::NEG_INFINITY };
+    const EMPTY: Self = Self { count: 0, sum: 0.0, compensation: 0.0, ends: [f64::INFINITY; 2] };
 
     #[inline(always)]
     fn add(&mut self, value: f64) {
@@ -96,14 +96,17 @@ impl Summary {
         self.compensation += (self.sum - (sum - shifted)) + (value - shifted);
         self.sum = sum;
         self.count += 1;
-        // Asked this way round because WebAssembly can skip on `>=` but not on "not <".
-        let (keeps_min, keeps_max) = (value >= self.min, value <= self.max);
-        if !keeps_min {
-            self.min = value;
-        }
-        if !keeps_max {
-            self.max = value;
-        }
+        self.ends = least(self.ends, [value, -value]);
+    }
+
+    fn min(&self) -> f64 {
+        let [min, _] = self.ends;
+        min
+    }
+
+    fn max(&self) -> f64 {
+        let [_, negated] = self.ends;
+        -negated
     }
 
     /// Adds what `later` holds, as if its values came after those here. [`Summary::EMPTY`] on either side changes nothing.
@@ -115,13 +118,7 @@ impl Summary {
         self.compensation = (self.compensation + later.compensation) + lost;
         self.sum = sum;
         self.count += later.count;
-        let (keeps_min, keeps_max) = (later.min >= self.min, later.max <= self.max);
-        if !keeps_min {
-            self.min = later.min;
-        }
-        if !keeps_max {
-            self.max = later.max;
-        }
+        self.ends = least(self.ends, later.ends);
     }
 
     fn total(&self) -> f64 {
@@ -142,9 +139,9 @@ impl Summary {
             Operation::Count => count,
             Operation::Sum => self.total(),
             Operation::Avg => self.total() / count,
-            Operation::Min => self.min,
-            Operation::Max => self.max,
-            Operation::Range => self.max - self.min,
+            Operation::Min => self.min(),
+            Operation::Max => self.max(),
+            Operation::Range => self.max() - self.min(),
             _ => f64::NAN,
         };
         if result.is_finite() { result } else { f64::NAN }
@@ -217,7 +214,7 @@ mod tests {
         let mut left = summary(&[1.0, 1e100]);
         left.merge(&summary(&[1.0, -1e100]));
         assert_eq!(left.result(Operation::Sum), 2.0);
-        assert_eq!((left.count, left.min, left.max), (4, -1e100, 1e100));
+        assert_eq!((left.count, left.min(), left.max()), (4, -1e100, 1e100));
     }
 
     #[test]
@@ -226,7 +223,7 @@ mod tests {
         {
             let bits = |of: &Summary| {
                 let total = if of.total().is_nan() { f64::NAN } else { of.total() };
-                (of.count, [total, of.min, of.max].map(f64::to_bits))
+                (of.count, [total, of.min(), of.max()].map(f64::to_bits))
             };
             let (whole, mut left, mut right) = (summary(values), summary(values), Summary::EMPTY);
             left.merge(&Summary::EMPTY);
