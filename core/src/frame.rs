@@ -16,6 +16,8 @@ pub(crate) struct Events<'a> {
     /// The watermark that each event meets.
     pub(crate) watermarks: &'a [i64],
     pub(crate) ordinals: Ordinals<'a>,
+    /// How the rows of earlier stages are ordered, as in [`Frame`]; empty for events of the source.
+    pub(crate) order: RowOrder<'a>,
     pub(crate) columns: &'a [ColumnView<'a>],
     /// The watermark after the last of them.
     pub(crate) watermark: i64,
@@ -29,6 +31,7 @@ impl<'a> Events<'a> {
             keys: &[],
             watermarks: &[],
             ordinals: Ordinals::From(0),
+            order: RowOrder::default(),
             columns: &[],
             watermark,
         }
@@ -49,6 +52,13 @@ impl<'a> Events<'a> {
             timestamps: self.timestamps.get(range).unwrap_or_default(),
         }
     }
+}
+
+/// What orders rows that an earlier stage has made, before their own times and keys do.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct RowOrder<'a> {
+    pub(crate) firing: &'a [i64],
+    pub(crate) ranks: &'a [u64],
 }
 
 /// What orders events: time first, then the place in the stream.
@@ -86,12 +96,15 @@ impl Ordinals<'_> {
 pub(crate) enum ColumnView<'a> {
     Time(&'a [i64]),
     Number(&'a [f64]),
+    Bool(&'a [u8]),
 }
 
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum FrameColumn {
     Time(Vec<i64>),
     Number(Vec<f64>),
+    /// 0 or 1.
+    Bool(Vec<u8>),
 }
 
 impl FrameColumn {
@@ -99,6 +112,7 @@ impl FrameColumn {
         match kind {
             OutputKind::Time => Self::Time(Vec::new()),
             OutputKind::Number => Self::Number(Vec::new()),
+            OutputKind::Bool => Self::Bool(Vec::new()),
         }
     }
 
@@ -107,6 +121,7 @@ impl FrameColumn {
         match self {
             Self::Time(times) => RowColumn::Time(times.get(range).unwrap_or_default()),
             Self::Number(numbers) => RowColumn::Number(numbers.get(range).unwrap_or_default()),
+            Self::Bool(bools) => RowColumn::Bool(bools.get(range).unwrap_or_default()),
         }
     }
 
@@ -114,6 +129,36 @@ impl FrameColumn {
         match self {
             Self::Time(times) => ColumnView::Time(times),
             Self::Number(numbers) => ColumnView::Number(numbers),
+            Self::Bool(bools) => ColumnView::Bool(bools),
+        }
+    }
+
+    /// Appends the entries at `places` of a column of the same kind.
+    fn extend_at(&mut self, column: &ColumnView<'_>, places: &[u32]) {
+        fn at<T: Copy>(from: &[T], places: &[u32]) -> impl Iterator<Item = T> {
+            places.iter().filter_map(|place| from.get(*place as usize).copied())
+        }
+        match (self, column) {
+            (Self::Time(to), ColumnView::Time(from)) => to.extend(at(from, places)),
+            (Self::Number(to), ColumnView::Number(from)) => to.extend(at(from, places)),
+            (Self::Bool(to), ColumnView::Bool(from)) => to.extend(at(from, places)),
+            _ => {}
+        }
+    }
+
+    /// Appends the entries of `range` of a column of the same kind.
+    fn extend_from(&mut self, column: &ColumnView<'_>, range: Range<usize>) {
+        match (self, column) {
+            (Self::Time(to), ColumnView::Time(from)) => {
+                to.extend_from_slice(from.get(range).unwrap_or_default());
+            }
+            (Self::Number(to), ColumnView::Number(from)) => {
+                to.extend_from_slice(from.get(range).unwrap_or_default());
+            }
+            (Self::Bool(to), ColumnView::Bool(from)) => {
+                to.extend_from_slice(from.get(range).unwrap_or_default());
+            }
+            _ => {}
         }
     }
 }
@@ -126,8 +171,11 @@ pub(crate) struct Frame {
     pub(crate) keys: Vec<u32>,
     pub(crate) watermarks: Vec<i64>,
     pub(crate) ordinals: Vec<u64>,
-    /// The watermark that each row waited for: the first part of the order of rows.
+    /// The watermark that each row waited for, the first part of the order of rows; 0 for events that wait for nothing.
     pub(crate) firing: Vec<i64>,
+    /// The second part: 0 for rows that came when they were due, behind those one more than the ordinal of the event that
+    /// caused a revision; for events that wait for nothing, their ordinal.
+    pub(crate) ranks: Vec<u64>,
     pub(crate) columns: Vec<FrameColumn>,
     /// The watermark after the last of them.
     pub(crate) watermark: i64,
@@ -145,6 +193,7 @@ impl Frame {
             watermarks: Vec::new(),
             ordinals: Vec::new(),
             firing: Vec::new(),
+            ranks: Vec::new(),
             columns: columns.iter().map(|column| FrameColumn::of(column.kind)).collect(),
             watermark: NO_WATERMARK,
             cursor: 0,
@@ -155,13 +204,14 @@ impl Frame {
     /// Copies what is left of `events` from `from` on, to go on with it later.
     pub(crate) fn rest_of(events: &Events<'_>, from: usize, keys: &mut Keys) -> Self {
         let range = from.min(events.timestamps.len())..events.timestamps.len();
-        let copy = |column: &ColumnView<'_>| match column {
-            ColumnView::Time(times) => {
-                FrameColumn::Time(times.get(range.clone()).unwrap_or_default().to_vec())
-            }
-            ColumnView::Number(numbers) => {
-                FrameColumn::Number(numbers.get(range.clone()).unwrap_or_default().to_vec())
-            }
+        let copy = |column: &ColumnView<'_>| {
+            let mut copy = match column {
+                ColumnView::Time(_) => FrameColumn::Time(Vec::new()),
+                ColumnView::Number(_) => FrameColumn::Number(Vec::new()),
+                ColumnView::Bool(_) => FrameColumn::Bool(Vec::new()),
+            };
+            copy.extend_from(column, range.clone());
+            copy
         };
         let kept = events.keys.get(range.clone()).unwrap_or_default().to_vec();
         for key in &kept {
@@ -173,6 +223,7 @@ impl Frame {
             watermarks: events.watermarks.get(range.clone()).unwrap_or_default().to_vec(),
             ordinals: range.clone().map(|event| events.ordinals.at(event)).collect(),
             firing: Vec::new(),
+            ranks: Vec::new(),
             columns: events.columns.iter().map(copy).collect(),
             watermark: events.watermark,
             cursor: 0,
@@ -189,6 +240,51 @@ impl Frame {
         self.capacity.saturating_sub(self.len() - self.cursor)
     }
 
+    /// Appends the events at `places`, with the columns that this frame has of them.
+    pub(crate) fn push_events(&mut self, events: &Events<'_>, places: &[u32], keys: &mut Keys) {
+        let Events { order, ordinals, .. } = events;
+        for place in places.iter().map(|place| *place as usize) {
+            let ordinal = ordinals.at(place);
+            self.ordinals.push(ordinal);
+            self.firing.push(order.firing.get(place).copied().unwrap_or(0));
+            self.ranks.push(order.ranks.get(place).copied().unwrap_or(ordinal));
+            let key = events.keys.get(place).copied().unwrap_or(0);
+            keys.retain(key);
+            self.keys.push(key);
+        }
+        let at = |column: &[i64], place: &u32| column.get(*place as usize).copied();
+        self.timestamps.extend(places.iter().filter_map(|place| at(events.timestamps, place)));
+        self.watermarks.extend(places.iter().filter_map(|place| at(events.watermarks, place)));
+        for (column, view) in self.columns.iter_mut().zip(events.columns) {
+            column.extend_at(view, places);
+        }
+    }
+
+    /// Appends the events of `range`, with the columns that this frame has of them.
+    pub(crate) fn push_run(&mut self, events: &Events<'_>, range: Range<usize>, keys: &mut Keys) {
+        let Events { order, ordinals, .. } = events;
+        let first = self.ordinals.len();
+        self.ordinals.extend(range.clone().map(|place| ordinals.at(place)));
+        match order.firing.get(range.clone()).filter(|firing| firing.len() == range.len()) {
+            Some(firing) => self.firing.extend_from_slice(firing),
+            None => self.firing.resize(self.firing.len() + range.len(), 0),
+        }
+        match order.ranks.get(range.clone()).filter(|ranks| ranks.len() == range.len()) {
+            Some(ranks) => self.ranks.extend_from_slice(ranks),
+            None => self.ranks.extend_from_slice(self.ordinals.get(first..).unwrap_or_default()),
+        }
+        let run = events.keys.get(range.clone()).unwrap_or_default();
+        run.iter().for_each(|key| keys.retain(*key));
+        self.keys.extend_from_slice(run);
+        let timestamps = events.timestamps.get(range.clone()).unwrap_or_default();
+        self.timestamps.extend_from_slice(timestamps);
+        let watermarks = events.watermarks.get(range.clone()).unwrap_or_default();
+        self.watermarks.extend_from_slice(watermarks);
+        for (column, view) in self.columns.iter_mut().zip(events.columns) {
+            column.extend_from(view, range.clone());
+        }
+    }
+
     pub(crate) fn views(&self) -> Vec<ColumnView<'_>> {
         self.columns.iter().map(FrameColumn::view).collect()
     }
@@ -200,6 +296,7 @@ impl Frame {
             keys: &self.keys,
             watermarks: &self.watermarks,
             ordinals: Ordinals::Listed(&self.ordinals),
+            order: RowOrder { firing: &self.firing, ranks: &self.ranks },
             columns,
             watermark: self.watermark,
         }
@@ -222,10 +319,12 @@ impl Frame {
         self.watermarks.drain(..done);
         self.ordinals.drain(..done);
         self.firing.drain(..done.min(self.firing.len()));
+        self.ranks.drain(..done.min(self.ranks.len()));
         for column in &mut self.columns {
             match column {
                 FrameColumn::Time(times) => drop(times.drain(..done)),
                 FrameColumn::Number(numbers) => drop(numbers.drain(..done)),
+                FrameColumn::Bool(bools) => drop(bools.drain(..done)),
             }
         }
     }

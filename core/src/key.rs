@@ -246,6 +246,22 @@ pub fn fields(key: &[u8]) -> Fields<'_> {
     Fields { rest: key }
 }
 
+/// The bytes of field `field` of a key; empty where it has none.
+pub(crate) fn field_bytes(key: &[u8], field: usize) -> &[u8] {
+    let mut all = fields(key);
+    let skipped = all.by_ref().take(field).count();
+    let rest = all.rest;
+    let is_there = skipped == field && all.next().is_some();
+    let len = if is_there { rest.len() - all.rest.len() } else { 0 };
+    rest.get(..len).unwrap_or_default()
+}
+
+/// Whether two fields are both boolean, both numbers or both strings.
+pub(crate) fn is_same_type(a: &[u8], b: &[u8]) -> bool {
+    let kind = |field: &[u8]| field.first().map(|tag| if *tag == TRUE { FALSE } else { *tag });
+    kind(a) == kind(b)
+}
+
 /// Whether `key` is the encoding of a key with `field_count` fields. For bytes from outside.
 #[must_use]
 pub fn validate(key: &[u8], field_count: usize) -> bool {

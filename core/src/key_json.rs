@@ -106,9 +106,14 @@ mod tests {
         let OwnedKeyDefinitions { ids, offsets, bytes } =
             OwnedKeyDefinitions::from_json(text, 5.., fields).unwrap();
         assert!(ids.iter().zip(5..).all(|(id, expected)| *id == expected));
-        let firing = vec![0; ids.len()];
-        let rows =
-            Rows { firing: &firing, key_offsets: &offsets, key_bytes: &bytes, columns: vec![] };
+        let (firing, ranks) = (vec![0; ids.len()], vec![0; ids.len()]);
+        let rows = Rows {
+            firing: &firing,
+            ranks: &ranks,
+            key_offsets: &offsets,
+            key_bytes: &bytes,
+            columns: vec![],
+        };
         let mut out = Vec::new();
         write_keys(&rows, fields, &mut out);
         String::from_utf8(out).unwrap()

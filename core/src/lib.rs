@@ -18,6 +18,8 @@ mod batch;
 mod drops;
 mod engine;
 mod error;
+mod event_time;
+mod expression;
 mod frame;
 pub mod interner;
 pub mod json;
@@ -49,7 +51,7 @@ pub use reject::RejectReason;
 pub use rows::{RowColumn, Rows};
 pub use schema::{InputColumn, InputKind, InputSchema, OutputColumn, OutputKind, OutputSchema};
 pub use spec::{PipelineSpec, SpecError};
-pub use stats::{ReasonCount, StageStats, Stats};
+pub use stats::{PartitionStats, ReasonCount, StageStats, Stats};
 
 /// The Rust of the project's front page.
 #[cfg(doctest)]

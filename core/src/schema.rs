@@ -7,6 +7,8 @@ pub struct InputSchema {
     pub timestamp: String,
     /// The fields that make the key, in order; empty: one stream.
     pub key: Vec<String>,
+    /// The field that names the partition of the source that an event came by; none: there is one.
+    pub partition: Option<String>,
     /// The numeric fields, in the order of [`crate::Batch::columns`].
     pub columns: Vec<InputColumn>,
 }
@@ -28,15 +30,22 @@ pub struct InputColumn {
 pub enum InputKind {
     /// Numbers.
     F64,
+    /// Numbers too, but the text reader takes true for 1 and false for 0.
+    Flag,
 }
 
 /// What the rows of a pipeline look like. Made by [`crate::Plan::new`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OutputSchema {
     /// The key fields, printed first.
     pub key: Vec<String>,
     /// The other columns of a row, in the order in which they are printed and in that of [`crate::Rows::columns`].
     pub columns: Vec<OutputColumn>,
+    /// The columns of times that order rows, the first first.
+    pub order: Vec<usize>,
+    /// Whether rows are events of the source as they came, all their fields: then [`crate::Rows::ranks`] has the ordinal of
+    /// each, and there are no columns.
+    pub passes_events: bool,
 }
 
 /// One column of the output.
@@ -56,4 +65,6 @@ pub enum OutputKind {
     Time,
     /// A number; NaN is null.
     Number,
+    /// True or false.
+    Bool,
 }

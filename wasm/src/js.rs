@@ -12,8 +12,8 @@ use stream_processor_core::time::{
 use stream_processor_core::watermark::{END_OF_TIME, NO_WATERMARK};
 use stream_processor_core::wire::{Block, decode_rows, encode_rows};
 use stream_processor_core::{
-    Batch, Column, Engine, Error, KeyColumn, Options, PipelineSpec, Progress, RejectReason,
-    RowColumn, Rows,
+    Batch, Column, Engine, Error, KeyColumn, Options, OutputKind, PipelineSpec, Progress,
+    RejectReason, RowColumn, Rows,
 };
 use wasm_bindgen::prelude::*;
 
@@ -55,6 +55,7 @@ pub struct Processor {
     /// The ids of columns' keys begin here, once there are any.
     first_id: Option<u32>,
     text_has_ids: bool,
+    passed_events: usize,
     polled: Polled,
 }
 
@@ -85,6 +86,7 @@ impl Processor {
             batch: AlignedBlock::default(),
             first_id: None,
             text_has_ids: false,
+            passed_events: 0,
             polled: Polled::default(),
         })
     }
@@ -94,7 +96,9 @@ impl Processor {
         let plan = self.engine.plan();
         let input = plan.input.columns.iter();
         let input = input.map(|column| json!({ "name": column.name, "required": column.required }));
-        let output = plan.output.columns.iter().map(|column| column.name.as_str());
+        let kind = |kind| if kind == OutputKind::Bool { "bool" } else { "number" };
+        let output = plan.output.columns.iter();
+        let output = output.map(|column| json!({ "name": column.name, "kind": kind(column.kind) }));
         json!({
             "input": {
                 "format": self.spec.source.format,
@@ -103,7 +107,11 @@ impl Processor {
                 "key": plan.input.key,
                 "columns": input.collect::<Vec<_>>(),
             },
-            "output": { "key": plan.output.key, "columns": output.collect::<Vec<_>>() },
+            "output": {
+                "key": plan.output.key,
+                "columns": output.collect::<Vec<_>>(),
+                "passes_events": plan.output.passes_events,
+            },
             "max_dictionary_keys": plan.limits.max_dictionary_keys,
         })
         .to_string()
@@ -170,6 +178,7 @@ impl Processor {
             columns: &columns,
             ordinals: None,
             watermarks: None,
+            partitions: None,
         });
         let pushed = pushed.map_err(|error| thrown(&error))?;
         self.full = pushed.full;
@@ -197,6 +206,30 @@ impl Processor {
         }
         let progress = self.feed.push(&mut self.engine, piece);
         self.note(progress).map(drop)
+    }
+
+    /// The text's events that have passed since the last call, as NDJSON, where the pipeline passes events.
+    pub fn take_passed(&mut self) -> Vec<u8> {
+        let (text, events) = self.feed.take_passed();
+        self.passed_events = events;
+        text
+    }
+
+    /// How many events [`Processor::take_passed`] has handed out last.
+    pub fn passed_events(&self) -> usize {
+        self.passed_events
+    }
+
+    /// Events that have come before the next one.
+    pub fn next_ordinal(&self) -> f64 {
+        self.engine.next_ordinal() as f64
+    }
+
+    /// The places in the stream of the events that have passed and wait, where the pipeline passes events.
+    pub fn poll_ordinals(&mut self) -> Vec<f64> {
+        let waiting = self.engine.waiting_rows();
+        let rows = self.engine.poll(waiting);
+        rows.map_or_else(Vec::new, |rows| rows.ranks.iter().map(|rank| *rank as f64).collect())
     }
 
     /// Goes on with text that was taken before the result buffer was full.
@@ -270,7 +303,7 @@ impl Processor {
         String::from_utf8(mem::take(&mut self.polled.keys)).unwrap_or_default()
     }
 
-    /// The columns of the rows that were polled last, one after another; NaN is null, times are milliseconds.
+    /// The columns of the rows that were polled last, one after another; NaN is null, times are milliseconds, 1 is true.
     pub fn numbers(&mut self) -> Vec<f64> {
         mem::take(&mut self.polled.numbers)
     }
@@ -346,6 +379,7 @@ fn numbers_of(rows: &Rows<'_>) -> Vec<f64> {
                 all.extend(times.iter().map(ms));
             }
             RowColumn::Number(numbers) => all.extend_from_slice(numbers),
+            RowColumn::Bool(bools) => all.extend(bools.iter().map(|bool| f64::from(*bool))),
             // No other kind exists; should one come, its place stays.
             _ => all.resize(all.len() + rows.len(), f64::NAN),
         }

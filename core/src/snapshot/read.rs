@@ -87,6 +87,10 @@ impl<'a> SectionReader<'a> {
         Ok(taken)
     }
 
+    pub(crate) fn is_at_end(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
     /// All that is left.
     pub(crate) fn rest(&mut self) -> &'a [u8] {
         core::mem::take(&mut self.bytes)

@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::aggregation::Aggregation;
 use super::duration::Duration;
+use super::filter::Filter;
+use super::map::Map;
 
 /// `[[stages]]`: one step of a pipeline.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -13,6 +15,48 @@ use super::duration::Duration;
 pub enum Stage {
     /// Aggregates the events of each key and window into one row.
     Window(Window),
+    /// Lets the events pass that meet conditions.
+    Filter(Filter),
+    /// Computes columns from others.
+    Map(Map),
+}
+
+impl Stage {
+    /// The fields of its input that it reads by name, other than those of the `key`.
+    pub(crate) fn fields(&self, key: &[String]) -> Vec<String> {
+        match self {
+            Self::Window(window) => {
+                let own = |one: &Aggregation| one.field.clone().or(window.field.clone());
+                window.aggregations.iter().filter_map(own).collect()
+            }
+            Self::Filter(filter) => {
+                let fields = filter.fields().into_iter();
+                fields
+                    .filter(|field| !key.iter().any(|key| key == field))
+                    .map(String::from)
+                    .collect()
+            }
+            Self::Map(map) => map.fields(),
+        }
+    }
+
+    /// The columns that it adds to those of its input.
+    pub(crate) fn adds(&self) -> Vec<String> {
+        match self {
+            Self::Window(_) | Self::Filter(_) => Vec::new(),
+            Self::Map(map) => map.set.iter().map(|assignment| assignment.name.clone()).collect(),
+        }
+    }
+
+    /// Whether its rows have none of the columns of its input.
+    pub(crate) fn replaces_columns(&self) -> bool {
+        matches!(self, Self::Window(_))
+    }
+
+    /// Whether it passes events on as they are, or drops them.
+    pub(crate) fn passes_events(&self) -> bool {
+        matches!(self, Self::Filter(_))
+    }
 }
 
 /// `type = "window"`.
@@ -35,6 +79,34 @@ pub struct Window {
     pub field: Option<String>,
     /// What each row says of its window.
     pub aggregations: Vec<Aggregation>,
+    /// How long after its end a window still takes events.
+    #[serde(default, skip_serializing_if = "Duration::is_zero")]
+    pub allowed_lateness: Duration,
+    /// Whether rows come when their window ends, to be corrected by late events, or once and for all.
+    #[serde(default, skip_serializing_if = "Emit::is_default")]
+    pub emit: Emit,
+    /// How often, from its start on, a window that has changed gives a row before it ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub early: Option<Duration>,
+}
+
+/// When the rows of a window come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Emit {
+    /// At the end of the window; each late event that is still allowed gives the corrected row at once.
+    #[default]
+    Close,
+    /// Once, when the window takes no more events. A window before another stage always does this.
+    Final,
+}
+
+impl Emit {
+    fn is_default(&self) -> bool {
+        *self == Self::Close
+    }
 }
 
 /// How events are assigned to windows.

@@ -1,5 +1,7 @@
 //! The stages of a pipeline as the engine runs them: one folder each, all behind one trait.
 
+mod filter;
+mod map;
 mod window;
 
 use crate::drops::Drops;
@@ -56,5 +58,7 @@ pub(crate) trait Stage: Send {
 pub(crate) fn build(index: u32, plan: &StagePlan) -> Box<dyn Stage> {
     match plan {
         StagePlan::Window(plan) => Box::new(window::WindowStage::new(index, plan.clone())),
+        StagePlan::Map(plan) => Box::new(map::MapStage::new(plan.clone())),
+        StagePlan::Filter(plan) => Box::new(filter::FilterStage::new(plan.clone())),
     }
 }

@@ -64,7 +64,8 @@ impl Default for ReaderOptions {
 /// # use stream_processor_core::{InputColumn, InputKind, InputSchema};
 /// # use stream_processor_core::text::{EventBuffer, Reader, ReaderOptions};
 /// let value = InputColumn { name: "v".into(), kind: InputKind::F64, required: true };
-/// let schema = InputSchema { timestamp: "ts".into(), key: vec!["k".into()], columns: vec![value] };
+/// let schema = InputSchema { timestamp: "ts".into(), key: vec!["k".into()], partition: None,
+///     columns: vec![value] };
 /// let mut reader = Reader::new(&schema, ReaderOptions::default());
 /// let mut events = EventBuffer::new();
 /// let bytes = b"{\"ts\":5,\"k\":\"a\",\"v\":1.5}\n{\"ts\":6,\"k\":\"a\"}\n{\"ts\":";
@@ -116,6 +117,15 @@ impl Reader {
         self.long_line_feeds = None;
         if let Syntax::Csv(csv) = &mut self.syntax {
             csv.restart();
+        }
+    }
+
+    /// The header of the input under way, without its line end; `None` where none was read, and for NDJSON.
+    #[must_use]
+    pub fn header(&self) -> Option<&[u8]> {
+        match &self.syntax {
+            Syntax::Ndjson(_) => None,
+            Syntax::Csv(csv) => csv.header_text(),
         }
     }
 

@@ -120,6 +120,7 @@ enum Cells<'a> {
         text: Vec<u8>,
     },
     Number(&'a [f64]),
+    Bool(&'a [u8]),
 }
 
 impl<'a> Cells<'a> {
@@ -127,6 +128,7 @@ impl<'a> Cells<'a> {
         match column {
             RowColumn::Time(times) => Self::Time { times, last: NULL_TIME, text: Vec::new() },
             RowColumn::Number(numbers) => Self::Number(numbers),
+            RowColumn::Bool(bools) => Self::Bool(bools),
         }
     }
 
@@ -137,6 +139,7 @@ impl<'a> Cells<'a> {
                 None => out.extend_from_slice(b"null"),
             },
             Self::Number(numbers) => write_f64(numbers.get(row).copied().unwrap_or(f64::NAN), out),
+            Self::Bool(bools) => write_bool(bools, row, out),
         }
     }
 
@@ -153,8 +156,14 @@ impl<'a> Cells<'a> {
                     write_f64(number, out);
                 }
             }
+            Self::Bool(bools) => write_bool(bools, row, out),
         }
     }
+}
+
+fn write_bool(bools: &[u8], row: usize, out: &mut Vec<u8>) {
+    let is_true = bools.get(row).is_some_and(|byte| *byte != 0);
+    out.extend_from_slice(if is_true { b"true" } else { b"false" });
 }
 
 /// The text of a time in quotes, made anew only if it is not the last one.
@@ -188,6 +197,7 @@ mod tests {
                 .iter()
                 .map(|&(name, kind)| OutputColumn { name: name.into(), kind })
                 .collect(),
+            ..OutputSchema::default()
         }
     }
 
@@ -204,7 +214,11 @@ mod tests {
     fn rows_are_flat_objects_and_records() {
         let schema = schema(
             &["svc", "the \"zone\", or so"],
-            &[("window_start", OutputKind::Time), ("count", OutputKind::Number)],
+            &[
+                ("window_start", OutputKind::Time),
+                ("count", OutputKind::Number),
+                ("filled", OutputKind::Bool),
+            ],
         );
         let mut key_bytes = Vec::new();
         let mut key_offsets = vec![0];
@@ -215,23 +229,25 @@ mod tests {
         }
         let rows = Rows {
             firing: &[0, 0, 0],
+            ranks: &[0, 0, 0],
             key_offsets: &key_offsets,
             key_bytes: &key_bytes,
             columns: vec![
                 RowColumn::Time(&[1_500_000, 1_500_000, NULL_TIME]),
                 RowColumn::Number(&[3.0, f64::NAN, 0.1]),
+                RowColumn::Bool(&[0, 1, 1]),
             ],
         };
-        let expected = r#"{"svc":"a","the \"zone\", or so":1,"window_start":"1970-01-01T00:00:01.5Z","count":3}
-{"svc":"b,\"\n","the \"zone\", or so":-2e+30,"window_start":"1970-01-01T00:00:01.5Z","count":null}
-{"svc":"","the \"zone\", or so":0,"window_start":null,"count":0.1}
+        let expected = r#"{"svc":"a","the \"zone\", or so":1,"window_start":"1970-01-01T00:00:01.5Z","count":3,"filled":false}
+{"svc":"b,\"\n","the \"zone\", or so":-2e+30,"window_start":"1970-01-01T00:00:01.5Z","count":null,"filled":true}
+{"svc":"","the \"zone\", or so":0,"window_start":null,"count":0.1,"filled":true}
 "#;
         assert_eq!(written(Format::Ndjson, &schema, &rows), expected);
-        let expected = r#"svc,"the ""zone"", or so",window_start,count
-a,1,1970-01-01T00:00:01.5Z,3
+        let expected = r#"svc,"the ""zone"", or so",window_start,count,filled
+a,1,1970-01-01T00:00:01.5Z,3,false
 "b,""
-",-2e+30,1970-01-01T00:00:01.5Z,
-,0,,0.1
+",-2e+30,1970-01-01T00:00:01.5Z,,true
+,0,,0.1,true
 "#;
         assert_eq!(written(Format::Csv, &schema, &rows), expected);
     }
@@ -243,6 +259,7 @@ a,1,1970-01-01T00:00:01.5Z,3
         key_bytes.push(0xee);
         let mut rows = Rows {
             firing: &[0],
+            ranks: &[0],
             key_offsets: &[0, 2],
             key_bytes: &key_bytes,
             columns: vec![RowColumn::Number(&[f64::INFINITY])],

@@ -8,6 +8,7 @@ use stream_processor_core::{OutputKind, OutputSchema, RowColumn, Rows};
 #[derive(Debug, Clone)]
 pub(super) struct Chunk {
     firing: Vec<i64>,
+    ranks: Vec<u64>,
     key_offsets: Vec<u32>,
     key_bytes: Vec<u8>,
     columns: Vec<Values>,
@@ -17,6 +18,7 @@ pub(super) struct Chunk {
 enum Values {
     Time(Vec<i64>),
     Number(Vec<f64>),
+    Bool(Vec<u8>),
 }
 
 impl Chunk {
@@ -24,10 +26,12 @@ impl Chunk {
     pub(super) fn new(schema: &OutputSchema) -> Self {
         let columns = schema.columns.iter().map(|column| match column.kind {
             OutputKind::Time => Values::Time(Vec::new()),
+            OutputKind::Bool => Values::Bool(Vec::new()),
             _ => Values::Number(Vec::new()),
         });
         Self {
             firing: Vec::new(),
+            ranks: Vec::new(),
             key_offsets: vec![0],
             key_bytes: Vec::new(),
             columns: columns.collect(),
@@ -39,10 +43,12 @@ impl Chunk {
         let columns = rows.columns.iter().map(|column| match column {
             RowColumn::Time(times) => Values::Time(times.to_vec()),
             RowColumn::Number(numbers) => Values::Number(numbers.to_vec()),
+            RowColumn::Bool(bools) => Values::Bool(bools.to_vec()),
             _ => Values::Number(vec![f64::NAN; rows.len()]),
         });
         Self {
             firing: rows.firing.to_vec(),
+            ranks: rows.ranks.to_vec(),
             key_offsets: rows.key_offsets.to_vec(),
             key_bytes: rows.key_bytes.to_vec(),
             columns: columns.collect(),
@@ -61,6 +67,7 @@ impl Chunk {
     pub(super) fn rows(&self) -> Rows<'_> {
         Rows {
             firing: &self.firing,
+            ranks: &self.ranks,
             key_offsets: &self.key_offsets,
             key_bytes: &self.key_bytes,
             columns: self
@@ -69,6 +76,7 @@ impl Chunk {
                 .map(|column| match column {
                     Values::Time(times) => RowColumn::Time(times),
                     Values::Number(numbers) => RowColumn::Number(numbers),
+                    Values::Bool(bools) => RowColumn::Bool(bools),
                 })
                 .collect(),
         }
@@ -77,6 +85,7 @@ impl Chunk {
     /// Appends row `row` of `from`, which has the same columns.
     pub(super) fn push(&mut self, from: &Self, row: usize) {
         self.firing.extend(from.firing.get(row));
+        self.ranks.extend(from.ranks.get(row));
         self.key_bytes.extend_from_slice(from.key(row));
         self.key_offsets.push(u32::try_from(self.key_bytes.len()).unwrap_or(u32::MAX));
         for (column, source) in self.columns.iter_mut().zip(&from.columns) {
@@ -85,6 +94,7 @@ impl Chunk {
                 (Values::Number(numbers), Values::Number(source)) => {
                     numbers.extend(source.get(row))
                 }
+                (Values::Bool(bools), Values::Bool(source)) => bools.extend(source.get(row)),
                 _ => {}
             }
         }
@@ -92,23 +102,33 @@ impl Chunk {
 
     pub(super) fn clear(&mut self) {
         self.firing.clear();
+        self.ranks.clear();
         self.key_offsets.truncate(1);
         self.key_bytes.clear();
         for column in &mut self.columns {
             match column {
                 Values::Time(times) => times.clear(),
                 Values::Number(numbers) => numbers.clear(),
+                Values::Bool(bools) => bools.clear(),
             }
         }
     }
 
-    /// The defined order of rows: the watermark that each waited for, then the window's end, its start, the key.
-    pub(super) fn compare(&self, row: usize, other: &Self, other_row: usize) -> Ordering {
+    /// The defined order of rows: the watermark that each waited for, its rank, the times of the columns `order`, the key.
+    pub(super) fn compare(
+        &self,
+        row: usize,
+        other: &Self,
+        other_row: usize,
+        order: &[usize],
+    ) -> Ordering {
+        let times =
+            order.iter().map(|column| self.time(*column, row).cmp(&other.time(*column, other_row)));
         self.firing
             .get(row)
             .cmp(&other.firing.get(other_row))
-            .then_with(|| self.time(1, row).cmp(&other.time(1, other_row)))
-            .then_with(|| self.time(0, row).cmp(&other.time(0, other_row)))
+            .then_with(|| self.ranks.get(row).cmp(&other.ranks.get(other_row)))
+            .then_with(|| times.fold(Ordering::Equal, Ordering::then))
             .then_with(|| self.key(row).cmp(other.key(other_row)))
     }
 

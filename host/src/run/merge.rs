@@ -33,6 +33,8 @@ pub(super) enum Stop {
 pub(super) struct Merger {
     shards: Vec<Shard>,
     merged: Chunk,
+    /// The columns of times that order rows.
+    order: Vec<usize>,
 }
 
 struct Shard {
@@ -45,7 +47,11 @@ struct Shard {
 impl Merger {
     pub(super) fn new(receivers: Vec<Receiver<FromShard>>, schema: &OutputSchema) -> Self {
         let shard = |receiver| Shard { receiver, chunk: Chunk::new(schema), next: 0, done: false };
-        Self { shards: receivers.into_iter().map(shard).collect(), merged: Chunk::new(schema) }
+        Self {
+            shards: receivers.into_iter().map(shard).collect(),
+            merged: Chunk::new(schema),
+            order: schema.order.clone(),
+        }
     }
 
     /// Hands all rows of one batch to `emit` and returns the events that were dropped, in the order of the stream.
@@ -76,13 +82,12 @@ impl Merger {
 
     /// Merges until a shard's chunk is used up.
     fn merge(&mut self, emit: &mut impl FnMut(&Rows<'_>) -> Result<(), Error>) -> Result<(), Stop> {
-        let Self { shards, merged } = self;
+        let Self { shards, merged, order } = self;
         merged.clear();
         while merged.len() < MERGED_ROWS && merged.key_len_bytes() < MERGED_KEY_BYTES {
             let heads = shards.iter_mut().filter(|shard| !shard.is_used_up());
-            let Some(least) = heads.min_by(|a, b| a.chunk.compare(a.next, &b.chunk, b.next)) else {
-                break;
-            };
+            let least = heads.min_by(|a, b| a.chunk.compare(a.next, &b.chunk, b.next, order));
+            let Some(least) = least else { break };
             merged.push(&least.chunk, least.next);
             least.next += 1;
             if least.is_used_up() && !least.done {

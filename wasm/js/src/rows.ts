@@ -16,16 +16,18 @@ export function appendRows(chunk: RowChunk, schema: OutputSchema, all: Row[]): v
   const keys = chunk.keys === "" ? undefined : (JSON.parse(chunk.keys) as unknown[]);
   const { key: fields, columns } = schema;
   // Rows have one shape, and a name that objects know by themselves, as `__proto__`, is a field of theirs.
-  const blank: Row = Object.fromEntries([...fields, ...columns].map((name) => [name, null]));
+  const names = columns.map(({ name }) => name);
+  const blank: Row = Object.fromEntries([...fields, ...names].map((name) => [name, null]));
+  const isBool = columns.map(({ kind }) => kind === "bool");
   for (let place = 0; place < chunk.rows; place += 1) {
     const row = { ...blank };
     const key = keys?.[place];
     for (let field = 0; field < fields.length; field += 1) {
       row[fields[field] as string] = (fields.length > 1 ? (key as KeyValue[])[field] : key) as KeyValue;
     }
-    for (let column = 0; column < columns.length; column += 1) {
+    for (let column = 0; column < names.length; column += 1) {
       const value = chunk.numbers[column * chunk.rows + place] as number;
-      row[columns[column] as string] = Number.isNaN(value) ? null : value;
+      row[names[column] as string] = Number.isNaN(value) ? null : isBool[column] ? value === 1 : value;
     }
     all.push(row);
   }

@@ -12,7 +12,9 @@ export interface InputSchema {
 /** The columns that a pipeline writes, the key fields first. */
 export interface OutputSchema {
   key: string[];
-  columns: string[];
+  columns: { name: string; kind: "number" | "bool" }[];
+  /** Whether rows are the events that have passed, as they came. */
+  passes_events: boolean;
 }
 
 /** Both, and the bounds that concern a caller. */

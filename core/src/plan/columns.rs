@@ -1,0 +1,188 @@
+//! The columns that travel between two stages, by name.
+
+use crate::schema::{InputColumn, InputKind, OutputColumn, OutputKind, OutputSchema};
+use crate::spec::{PipelineSpec, SpecError};
+
+/// The columns behind the source or behind a stage.
+#[derive(Clone)]
+pub(super) struct Columns {
+    columns: Vec<OutputColumn>,
+    /// The column that a stage means when it names none.
+    default: Option<usize>,
+    /// Whether they are those of the source, perhaps with more added: then any field of an event is one of them.
+    of_source: bool,
+    /// The name of the field of each event's own time; none where the columns tell it, as those of windows do.
+    timestamp: Option<String>,
+    /// The columns of times that order rows.
+    order: Vec<usize>,
+    key: Vec<String>,
+    /// The column that marks events which move the watermark, unless it is a value; and whether no stage reads it.
+    mark: Option<(usize, bool)>,
+}
+
+/// Where a column of the output comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shown {
+    /// The time of each event.
+    Timestamp,
+    /// A column of the last stage's frame.
+    Column(usize),
+}
+
+impl Columns {
+    /// The configured values, then every field that a stage reads from the events of the source.
+    pub(super) fn of_source(spec: &PipelineSpec) -> Self {
+        let values = &spec.source.value.0;
+        let mut names = values.clone();
+        let mut added: Vec<String> = Vec::new();
+        for stage in &spec.stages {
+            for name in stage.fields(&spec.source.key.0) {
+                if !names.contains(&name) && !added.contains(&name) {
+                    names.push(name);
+                }
+            }
+            if stage.replaces_columns() {
+                break;
+            }
+            added.extend(stage.adds());
+        }
+        let mark = spec.time.watermark_field.as_deref();
+        let mark = mark.filter(|mark| !values.iter().any(|value| value == mark)).map(|mark| {
+            let place = names.iter().position(|name| *name == mark);
+            if place.is_none() {
+                names.push(mark.to_owned());
+            }
+            (place.unwrap_or(names.len() - 1), place.is_none())
+        });
+        Self {
+            mark,
+            columns: names.iter().map(|name| number(name)).collect(),
+            default: (!values.is_empty()).then_some(0),
+            of_source: true,
+            timestamp: Some(spec.source.timestamp.clone()),
+            order: Vec::new(),
+            key: spec.source.key.0.clone(),
+        }
+    }
+
+    /// The columns of rows that tell their own times; `order` names those that order them.
+    pub(super) fn of_rows(&self, order: Vec<usize>) -> Self {
+        let key = self.key.clone();
+        Self {
+            columns: vec![],
+            default: None,
+            of_source: false,
+            timestamp: None,
+            order,
+            key,
+            mark: None,
+        }
+    }
+
+    pub(super) fn list(&self) -> &[OutputColumn] {
+        &self.columns
+    }
+
+    pub(super) fn is_of_source(&self) -> bool {
+        self.of_source
+    }
+
+    pub(super) fn default(&self) -> Option<usize> {
+        self.default
+    }
+
+    pub(super) fn set_default(&mut self, default: Option<usize>) {
+        self.default = default;
+    }
+
+    pub(super) fn name(&self, column: usize) -> &str {
+        self.columns.get(column).map_or("", |column| column.name.as_str())
+    }
+
+    /// The place of the key field `name` in the key.
+    pub(super) fn key_field(&self, name: &str) -> Option<usize> {
+        self.key.iter().position(|key| key == name)
+    }
+
+    /// The column of numbers that `field` names, or the default one; `Ok(None)` where there is no default.
+    pub(super) fn resolve(
+        &self,
+        path: &str,
+        field: Option<&str>,
+    ) -> Result<Option<usize>, SpecError> {
+        let Some(field) = field else { return Ok(self.default) };
+        let place = self.columns.iter().position(|column| column.name == field);
+        let kind = place.and_then(|place| self.columns.get(place)).map(|column| column.kind);
+        let message = match kind {
+            Some(OutputKind::Number) => return Ok(place),
+            Some(OutputKind::Time) => format!("`{field}` is a time, not a number"),
+            Some(OutputKind::Bool) => format!("`{field}` is true or false, not a number"),
+            None => {
+                let numbers = self.columns.iter().filter(|one| one.kind == OutputKind::Number);
+                let known: Vec<&str> = numbers.map(|column| column.name.as_str()).collect();
+                let expected = crate::spec::expected(field, &known);
+                format!("no earlier stage gives a field `{field}`, {expected}")
+            }
+        };
+        Err(SpecError::new(path, message))
+    }
+
+    /// Adds a column; `path` names what asks for it.
+    pub(super) fn add(
+        &mut self,
+        path: &str,
+        name: &str,
+        kind: OutputKind,
+    ) -> Result<usize, SpecError> {
+        if self.columns.iter().any(|known| known.name == name) || self.key_field(name).is_some() {
+            let message = format!("a second column `{name}`: give one of them another `name`");
+            return Err(SpecError::new(path, message));
+        }
+        if self.timestamp.as_deref() == Some(name) {
+            let message = format!("`{name}` is the field of the event time: choose another `name`");
+            return Err(SpecError::new(path, message));
+        }
+        self.columns.push(OutputColumn { name: name.to_owned(), kind });
+        Ok(self.columns.len() - 1)
+    }
+
+    pub(super) fn into_input(self, required: &[String]) -> Vec<InputColumn> {
+        let mark = self.mark.map(|(place, _)| place);
+        let columns = self.columns.into_iter().enumerate();
+        columns
+            .map(|(place, OutputColumn { name, .. })| InputColumn {
+                required: required.contains(&name),
+                name,
+                kind: if mark == Some(place) { InputKind::Flag } else { InputKind::F64 },
+            })
+            .collect()
+    }
+
+    /// What rows of these columns look like, and where each column of theirs comes from.
+    pub(super) fn into_output(self) -> Result<(OutputSchema, Vec<Shown>), SpecError> {
+        let time = self.timestamp.map(|name| OutputColumn { name, kind: OutputKind::Time });
+        let hidden = self.mark.filter(|(_, unread)| *unread).map(|(place, _)| place);
+        let places = (0..self.columns.len()).filter(|place| Some(*place) != hidden);
+        let shown =
+            time.iter().map(|_| Shown::Timestamp).chain(places.map(Shown::Column)).collect();
+        let columns = self.columns.into_iter().enumerate();
+        let columns = columns.filter(|(place, _)| Some(*place) != hidden).map(|(_, column)| column);
+        let columns: Vec<OutputColumn> = time.into_iter().chain(columns).collect();
+        let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+        let taken = |(place, name): &(usize, &&str)| names.iter().take(*place).any(|n| n == *name);
+        if let Some((_, name)) = names.iter().enumerate().find(taken) {
+            let message = format!("rows would have two columns `{name}`: the time and a value");
+            return Err(SpecError::new("source.timestamp", message));
+        }
+        if let Some(name) = self.key.iter().find(|name| names.contains(&name.as_str())) {
+            let message = format!("the key field `{name}` has the name of an output column");
+            return Err(SpecError::new("source.key", message));
+        }
+        let (key, order) = (self.key, self.order);
+        Ok((OutputSchema { key, columns, order, passes_events: false }, shown))
+    }
+}
+
+pub(super) fn number(name: &str) -> OutputColumn {
+    OutputColumn { name: name.to_owned(), kind: OutputKind::Number }
+}

@@ -1,0 +1,152 @@
+//! Filters: from conditions by name to conditions on columns and fields of the key.
+
+use serde_json::Value;
+
+use super::Columns;
+use crate::key;
+use crate::schema::OutputColumn;
+use crate::spec::{self, Comparison, Filter, SpecError};
+
+#[derive(Debug, Clone)]
+pub(crate) struct FilterPlan {
+    pub(crate) condition: Condition,
+    /// The columns of its input, which it passes on.
+    pub(crate) columns: Vec<OutputColumn>,
+}
+
+/// What an event must meet.
+#[derive(Debug, Clone)]
+pub(crate) enum Condition {
+    All(Vec<Self>),
+    Any(Vec<Self>),
+    Not(Box<Self>),
+    /// A comparison with a number, or with several for `in`.
+    Number {
+        column: usize,
+        op: Comparison,
+        values: Vec<f64>,
+    },
+    /// A comparison of a field of the key.
+    Key {
+        field: usize,
+        op: Comparison,
+        values: Vec<Operand>,
+    },
+}
+
+/// A value as keys encode it: the bytes of two values of one type compare as the values do.
+#[derive(Debug, Clone)]
+pub(crate) struct Operand(pub(crate) Vec<u8>);
+
+impl FilterPlan {
+    pub(super) fn new(path: &str, filter: &Filter, input: &Columns) -> Result<Self, SpecError> {
+        let path = format!("{path}.where");
+        if filter.r#where.is_empty() {
+            let message = "empty: name at least one condition, such as { field = \"latency\", op = \">\", value = 100 }";
+            return Err(SpecError::new(path, message));
+        }
+        let condition = Condition::All(list(&path, &filter.r#where, input)?);
+        Ok(Self { condition, columns: input.list().to_vec() })
+    }
+}
+
+fn list(
+    path: &str,
+    conditions: &[spec::Condition],
+    input: &Columns,
+) -> Result<Vec<Condition>, SpecError> {
+    let numbered = conditions.iter().enumerate();
+    numbered.map(|(place, one)| condition(&format!("{path}[{place}]"), one, input)).collect()
+}
+
+fn condition(
+    path: &str,
+    condition: &spec::Condition,
+    input: &Columns,
+) -> Result<Condition, SpecError> {
+    let spec::Condition { field, op, value, all, any, not } = condition;
+    match (field, all, any, not) {
+        (Some(field), None, None, None) => comparison(path, field, *op, value.as_ref(), input),
+        (None, ..) if op.is_some() || value.is_some() => {
+            Err(SpecError::new(format!("{path}.field"), "missing: which field is compared?"))
+        }
+        (None, Some(all), None, None) => {
+            Ok(Condition::All(list(&format!("{path}.all"), all, input)?))
+        }
+        (None, None, Some(any), None) => {
+            Ok(Condition::Any(list(&format!("{path}.any"), any, input)?))
+        }
+        (None, None, None, Some(not)) => {
+            let not = self::condition(&format!("{path}.not"), not, input)?;
+            Ok(Condition::Not(Box::new(not)))
+        }
+        _ => {
+            let message = "expected one of `field` (with `op` and `value`), `all`, `any` and `not`";
+            Err(SpecError::new(path, message))
+        }
+    }
+}
+
+fn comparison(
+    path: &str,
+    field: &str,
+    op: Option<Comparison>,
+    value: Option<&Value>,
+    input: &Columns,
+) -> Result<Condition, SpecError> {
+    let Some(op) = op else {
+        let message = "missing: one of ==, !=, <, <=, >, >=, in, missing";
+        return Err(SpecError::new(format!("{path}.op"), message));
+    };
+    let value_path = format!("{path}.value");
+    let values: &[Value] = match (op, value) {
+        (Comparison::Missing, None) => &[],
+        (Comparison::Missing, Some(_)) => {
+            return Err(SpecError::new(value_path, "`missing` has no value"));
+        }
+        (_, None) => return Err(SpecError::new(value_path, "missing: what to compare with")),
+        (Comparison::In, Some(Value::Array(list))) => list,
+        (Comparison::In, Some(_)) => {
+            return Err(SpecError::new(value_path, "`in` needs a list of values"));
+        }
+        (_, Some(value)) => core::slice::from_ref(value),
+    };
+    if let Some(field) = input.key_field(field) {
+        let encode = |value: &Value| operand(&value_path, value);
+        let values = values.iter().map(encode).collect::<Result<_, _>>()?;
+        return Ok(Condition::Key { field, op, values });
+    }
+    let column = input.resolve(&format!("{path}.field"), Some(field))?.unwrap_or_default();
+    let number = |value: &Value| {
+        value.as_f64().ok_or_else(|| {
+            let message = format!(
+                "`{field}` is compared as a number, so this must be one: only fields of the key are text"
+            );
+            SpecError::new(&value_path, message)
+        })
+    };
+    let values = values.iter().map(number).collect::<Result<_, _>>()?;
+    Ok(Condition::Number { column, op, values })
+}
+
+/// `value` as a field of a key.
+fn operand(path: &str, value: &Value) -> Result<Operand, SpecError> {
+    let mut bytes = Vec::new();
+    let is_scalar = match value {
+        Value::Bool(value) => {
+            key::push_bool(&mut bytes, *value);
+            true
+        }
+        Value::Number(number) => key::push_number_text(&mut bytes, number.to_string().as_bytes()),
+        Value::String(text) => {
+            key::push_str(&mut bytes, text);
+            true
+        }
+        _ => false,
+    };
+    if is_scalar {
+        Ok(Operand(bytes))
+    } else {
+        Err(SpecError::new(path, "expected a text, a number, true or false"))
+    }
+}

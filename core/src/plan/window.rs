@@ -1,0 +1,148 @@
+//! Windows: from their description to slices, fields and columns.
+
+use super::{Columns, Emission, Grid};
+use crate::schema::{OutputColumn, OutputKind};
+use crate::spec::{Aggregation, Operation, PercentileEngine, PipelineSpec, SpecError, Window};
+
+#[derive(Debug, Clone)]
+pub(crate) struct WindowPlan {
+    pub(crate) grid: Grid,
+    pub(crate) emission: Emission,
+    /// The columns of the stage's input that are aggregated, each once.
+    pub(crate) fields: Vec<usize>,
+    /// The columns of its rows: start and end, then one for each of `outputs`, then what tells several rows of a window apart.
+    pub(crate) columns: Vec<OutputColumn>,
+    pub(crate) outputs: Vec<WindowOutput>,
+    pub(crate) max_keys: u32,
+    pub(crate) max_windows_per_key: u32,
+    pub(crate) max_values: u32,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct WindowOutput {
+    pub(crate) op: Operation,
+    /// The place in [`WindowPlan::fields`]; `None` counts events.
+    pub(crate) field: Option<usize>,
+    /// For the moments: whether the values are all there are.
+    pub(crate) population: bool,
+    /// For percentiles.
+    pub(crate) engine: PercentileEngine,
+}
+
+pub(super) fn window_plan(
+    path: &str,
+    window: &Window,
+    is_last: bool,
+    input: &Columns,
+    spec: &PipelineSpec,
+) -> Result<(WindowPlan, Columns), SpecError> {
+    let mut grid = Grid::of(path, window, &spec.limits)?;
+    let emission = Emission::of(path, window, is_last, &mut grid, &spec.limits)?;
+    if window.aggregations.is_empty() {
+        let names = Operation::NAMES.join(", ");
+        let message = format!("empty: name at least one of {names}");
+        return Err(SpecError::new(format!("{path}.aggregations"), message));
+    }
+    let mut fields = Vec::new();
+    let mut outputs = Vec::with_capacity(window.aggregations.len());
+    let mut columns = input.of_rows(vec![1, 0]);
+    for name in ["window_start", "window_end"] {
+        columns.add(path, name, OutputKind::Time)?;
+    }
+    for (index, aggregation) in window.aggregations.iter().enumerate() {
+        let path = format!("{path}.aggregations[{index}]");
+        let column = aggregated_column(&path, aggregation, window.field.as_deref(), input)?;
+        let field = column.map(|column| match fields.iter().position(|known| *known == column) {
+            Some(place) => place,
+            None => {
+                fields.push(column);
+                fields.len() - 1
+            }
+        });
+        check_options(&path, aggregation)?;
+        outputs.push(WindowOutput {
+            op: aggregation.op,
+            field,
+            population: aggregation.population,
+            engine: aggregation.engine.unwrap_or_default(),
+        });
+        let name = column_name(
+            aggregation,
+            window.field.as_deref(),
+            column == input.default(),
+            input,
+            column,
+        );
+        columns.add(&path, &name, OutputKind::Number)?;
+    }
+    for (name, kind) in emission.columns() {
+        columns.add(&format!("{path}.aggregations"), name, kind)?;
+    }
+    columns.set_default((outputs.len() == 1).then_some(2));
+    let plan = WindowPlan {
+        grid,
+        emission,
+        fields,
+        columns: columns.list().to_vec(),
+        outputs,
+        max_keys: spec.limits.max_keys,
+        max_windows_per_key: spec.limits.max_windows_per_key,
+        max_values: spec.limits.max_values,
+    };
+    Ok((plan, columns))
+}
+
+/// That the options of `aggregation` mean something to its operation.
+fn check_options(path: &str, aggregation: &Aggregation) -> Result<(), SpecError> {
+    let op = aggregation.op;
+    if aggregation.population && !matches!(op, Operation::Variance | Operation::Stddev) {
+        let message = format!("`{op}` has no population: only `variance` and `stddev` have");
+        return Err(SpecError::new(format!("{path}.population"), message));
+    }
+    if aggregation.engine.is_some() && !matches!(op, Operation::Percentile(_)) {
+        let message = format!("`{op}` has no engine: only percentiles have, such as `p95`");
+        return Err(SpecError::new(format!("{path}.engine"), message));
+    }
+    Ok(())
+}
+
+/// The column that `aggregation` reads; `None`: it counts events.
+fn aggregated_column(
+    path: &str,
+    aggregation: &Aggregation,
+    stage_field: Option<&str>,
+    input: &Columns,
+) -> Result<Option<usize>, SpecError> {
+    let field = aggregation.field.as_deref().or(stage_field);
+    let column = input.resolve(path, field)?;
+    if column.is_none() && !matches!(aggregation.op, Operation::Count | Operation::Rate) {
+        let message = format!(
+            "{} of which field? name it: {{ op = \"{}\", field = ... }}, or set {}",
+            aggregation.op,
+            aggregation.op,
+            if input.is_of_source() { "source.value" } else { "the stage's `field`" }
+        );
+        return Err(SpecError::new(path, message));
+    }
+    Ok(column)
+}
+
+/// `avg` for the default field, `avg_bytes` for another, or the name that was given.
+fn column_name(
+    aggregation: &Aggregation,
+    stage_field: Option<&str>,
+    is_default: bool,
+    input: &Columns,
+    column: Option<usize>,
+) -> String {
+    if let Some(name) = &aggregation.name {
+        return name.clone();
+    }
+    let own = aggregation.field.as_deref().filter(|field| Some(*field) != stage_field);
+    match (own, column) {
+        (Some(_), Some(column)) if !is_default => {
+            format!("{}_{}", aggregation.op, input.name(column))
+        }
+        _ => aggregation.op.to_string(),
+    }
+}

@@ -1,0 +1,138 @@
+//! Events with any number of columns, and all that comes out of a pipeline for them: for stages whose rows are events.
+
+use stream_processor_core::{
+    Batch, Column, Engine, KeyColumn, Options, PipelineSpec, Progress, RowColumn, Rows, key,
+};
+
+/// An event. A pipeline may read fewer columns than it has values.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    /// Milliseconds.
+    pub ts: i64,
+    pub key: String,
+    pub values: Vec<f64>,
+}
+
+impl Event {
+    pub fn new(ts: i64, key: &str, values: &[f64]) -> Self {
+        Self { ts, key: key.to_owned(), values: values.to_vec() }
+    }
+}
+
+/// How a stream is cut and interrupted; nothing of it may change a row.
+#[derive(Debug, Clone, Copy)]
+pub struct Run {
+    /// Events in a batch.
+    pub cut: usize,
+    /// Whether it goes on from a snapshot after every batch and whenever it is full.
+    pub restore: bool,
+}
+
+/// A value of a row, comparable to the last bit.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Cell {
+    Time(i64),
+    Number(u64),
+    Bool(bool),
+}
+
+/// All rows, in order.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Collected {
+    pub firing: Vec<i64>,
+    pub ranks: Vec<u64>,
+    /// As they are encoded.
+    pub keys: Vec<Vec<u8>>,
+    pub rows: Vec<Vec<Cell>>,
+}
+
+impl Collected {
+    fn take(&mut self, rows: &Rows<'_>) {
+        self.firing.extend(rows.firing);
+        self.ranks.extend(rows.ranks);
+        for row in 0..rows.len() {
+            self.keys.push(rows.key(row).to_vec());
+            let cell = |column: &RowColumn<'_>| match column {
+                RowColumn::Time(times) => Cell::Time(times[row]),
+                RowColumn::Number(numbers) => Cell::Number(super::bits(numbers[row])),
+                RowColumn::Bool(bools) => Cell::Bool(bools[row] != 0),
+                _ => unreachable!(),
+            };
+            self.rows.push(rows.columns.iter().map(cell).collect());
+        }
+    }
+
+    fn poll(&mut self, engine: &mut Engine) {
+        while let Some(rows) = engine.poll(7) {
+            self.take(&rows);
+        }
+    }
+}
+
+/// A number as a cell.
+pub fn number(value: f64) -> Cell {
+    Cell::Number(super::bits(value))
+}
+
+/// Runs `events` through the pipeline to the end.
+pub fn collect(spec: &PipelineSpec, events: &[Event], run: Run) -> Collected {
+    let mut engine = Engine::open(spec, Options::default()).unwrap();
+    let mut all = Collected::default();
+    for batch in events.chunks(run.cut) {
+        let mut at = 0;
+        loop {
+            let pushed = push(&mut engine, &batch[at..]);
+            at += pushed.consumed;
+            if run.restore {
+                engine = restored(spec, &mut engine);
+            }
+            if !pushed.full {
+                break;
+            }
+            all.poll(&mut engine);
+        }
+    }
+    while engine.finish().unwrap() == Progress::Full {
+        if run.restore {
+            engine = restored(spec, &mut engine);
+        }
+        all.poll(&mut engine);
+    }
+    all.poll(&mut engine);
+    all
+}
+
+/// Pushes one batch, as far as the engine takes it.
+pub fn push(engine: &mut Engine, events: &[Event]) -> stream_processor_core::Pushed {
+    let input = &engine.plan().input;
+    let (keyed, columns) = (!input.key.is_empty(), input.columns.len());
+    let timestamps: Vec<i64> = events.iter().map(|event| event.ts * 1_000).collect();
+    let (mut offsets, mut bytes) = (vec![0], Vec::new());
+    for event in events {
+        key::push_str(&mut bytes, &event.key);
+        offsets.push(u32::try_from(bytes.len()).unwrap());
+    }
+    let values: Vec<Vec<f64>> = (0..columns)
+        .map(|column| events.iter().map(|event| event.values[column]).collect())
+        .collect();
+    let columns: Vec<Column<'_>> = values.iter().map(|values| Column::F64(values)).collect();
+    let encoded = KeyColumn::Encoded { offsets: &offsets, bytes: &bytes };
+    let batch = Batch {
+        timestamps: &timestamps,
+        keys: if keyed { encoded } else { KeyColumn::Unkeyed },
+        columns: &columns,
+        ordinals: None,
+        watermarks: None,
+        partitions: None,
+    };
+    engine.push(&batch).unwrap()
+}
+
+/// An engine that goes on from a snapshot of `engine`.
+pub fn restored(spec: &PipelineSpec, engine: &mut Engine) -> Engine {
+    let snapshot = engine.snapshot().unwrap();
+    let mut restored = Engine::restore(spec, engine.options(), &snapshot).unwrap();
+    assert_eq!(restored.snapshot().unwrap(), snapshot, "equal state, equal bytes");
+    assert_eq!(restored.stats(), engine.stats());
+    restored
+}
