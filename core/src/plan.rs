@@ -5,12 +5,16 @@ mod emission;
 mod event_time;
 mod filter;
 mod grid;
+mod kinds;
 mod map;
+mod normalize;
+mod session;
+mod statistics;
 mod window;
 
 use crate::schema::{InputSchema, OutputColumn, OutputSchema};
 use crate::spec::{Aggregation, Limits, PercentileEngine, PipelineSpec};
-use crate::spec::{SpecError, Stage};
+use crate::spec::{SpecError, Stage, WindowKind};
 use columns::Columns;
 pub(crate) use columns::Shown;
 pub(crate) use emission::{Early, Emission};
@@ -18,8 +22,12 @@ pub(crate) use event_time::{Moves, Rule, TimePlan};
 pub(crate) use filter::{Condition, FilterPlan, Operand};
 pub(crate) use grid::Grid;
 pub(crate) use map::MapPlan;
+pub(crate) use normalize::{FieldPlan, FillRule, NormalizePlan};
+pub(crate) use session::SessionPlan;
+pub(crate) use statistics::{KeyedPlan, OperatorPlan, RollingOutput, RollingPlan, ZScorePlan};
+use statistics::{ema_plan, rolling_plan, zscore_plan};
 use window::window_plan;
-pub(crate) use window::{WindowOutput, WindowPlan};
+pub(crate) use window::{Aggregates, WindowOutput, WindowPlan};
 
 /// A pipeline that has been checked as a whole.
 #[derive(Debug, Clone)]
@@ -44,7 +52,10 @@ pub struct Plan {
 #[derive(Debug, Clone)]
 pub(crate) enum StagePlan {
     Window(WindowPlan),
+    Session(SessionPlan),
     Filter(FilterPlan),
+    Normalize(NormalizePlan),
+    Keyed(KeyedPlan),
     Map(MapPlan),
 }
 
@@ -53,7 +64,10 @@ impl StagePlan {
     pub(crate) fn columns(&self) -> &[OutputColumn] {
         match self {
             Self::Window(plan) => &plan.columns,
+            Self::Session(plan) => &plan.aggregates.columns,
             Self::Filter(plan) => &plan.columns,
+            Self::Normalize(plan) => &plan.columns,
+            Self::Keyed(plan) => &plan.columns,
             Self::Map(plan) => &plan.columns,
         }
     }
@@ -64,7 +78,11 @@ impl StagePlan {
     fn drop_columns(&mut self) {
         match self {
             Self::Filter(plan) => plan.columns.clear(),
-            Self::Window(_) | Self::Map(_) => {}
+            Self::Window(_)
+            | Self::Session(_)
+            | Self::Map(_)
+            | Self::Normalize(_)
+            | Self::Keyed(_) => {}
         }
     }
 
@@ -74,7 +92,13 @@ impl StagePlan {
             Self::Window(WindowPlan { grid, .. }) => {
                 time.max(grid.fires_at(grid.last_window(grid.slice_of(time))))
             }
-            Self::Filter(_) | Self::Map(_) => time,
+            Self::Session(plan) => time.saturating_add(plan.gap_us - 1 + plan.delay_us),
+            Self::Normalize(plan) => {
+                let gaps = plan.fields.iter().map(|field| field.max_gap_us);
+                let gap = gaps.filter(|gap| *gap < i64::MAX).max().unwrap_or(0);
+                time.saturating_add(plan.interval_us.unwrap_or(0)).saturating_add(gap)
+            }
+            Self::Filter(_) | Self::Map(_) | Self::Keyed(_) => time,
         }
     }
 }
@@ -109,6 +133,11 @@ impl Plan {
             let path = format!("stages[{index}]");
             let plan;
             (plan, columns) = match stage {
+                Stage::Window(window) if window.window == WindowKind::Session => {
+                    let is_last = index + 1 == spec.stages.len();
+                    let (plan, rows) = SessionPlan::new(&path, window, is_last, &columns, spec)?;
+                    (StagePlan::Session(plan), rows)
+                }
                 Stage::Window(window) => {
                     let is_last = index + 1 == spec.stages.len();
                     let (plan, rows) = window_plan(&path, window, is_last, &columns, spec)?;
@@ -116,6 +145,21 @@ impl Plan {
                 }
                 Stage::Filter(filter) => {
                     (StagePlan::Filter(FilterPlan::new(&path, filter, &columns)?), columns)
+                }
+                Stage::Normalize(normalize) => {
+                    let is_last = index + 1 == spec.stages.len();
+                    let (plan, rows) =
+                        NormalizePlan::new(&path, normalize, &columns, &spec.limits, is_last)?;
+                    (StagePlan::Normalize(plan), rows)
+                }
+                Stage::Ema(ema) => {
+                    (StagePlan::Keyed(ema_plan(&path, ema, &mut columns, spec)?), columns)
+                }
+                Stage::Rolling(rolling) => {
+                    (StagePlan::Keyed(rolling_plan(&path, rolling, &mut columns, spec)?), columns)
+                }
+                Stage::ZScore(zscore) => {
+                    (StagePlan::Keyed(zscore_plan(&path, zscore, &mut columns, spec)?), columns)
                 }
                 Stage::Map(map) => {
                     let (plan, columns) = MapPlan::new(&path, map, columns)?;
@@ -187,6 +231,7 @@ fn check_limits(limits: &Limits) -> Result<(), SpecError> {
         ("max_values", limits.max_values),
         ("max_partitions", limits.max_partitions),
         ("max_windows_per_event", limits.max_windows_per_event),
+        ("max_fill_points", limits.max_fill_points),
         ("max_result_rows", limits.max_result_rows),
         ("max_dropped_events", limits.max_dropped_events),
         ("max_line_bytes", limits.max_line_bytes),
@@ -224,6 +269,9 @@ fn identity(spec: &PipelineSpec) -> String {
     if let Some(partition) = &spec.source.partition {
         insert("partition", partition.as_str().into());
         insert("max_partitions", spec.limits.max_partitions.into());
+    }
+    if spec.stages.iter().any(|stage| matches!(stage, Stage::Normalize(_))) {
+        insert("max_fill_points", spec.limits.max_fill_points.into());
     }
     identity.to_string()
 }

@@ -44,7 +44,7 @@ impl Columns {
             if stage.replaces_columns() {
                 break;
             }
-            added.extend(stage.adds());
+            added.extend(stage.adds(values.first().map(String::as_str)));
         }
         let mark = spec.time.watermark_field.as_deref();
         let mark = mark.filter(|mark| !values.iter().any(|value| value == mark)).map(|mark| {
@@ -77,6 +77,12 @@ impl Columns {
             key,
             mark: None,
         }
+    }
+
+    /// The columns of events at times of their own, which order them.
+    pub(super) fn of_events(&self) -> Self {
+        let timestamp = self.timestamp.clone().or_else(|| Some("ts".to_owned()));
+        Self { timestamp, ..self.of_rows(vec![0]) }
     }
 
     pub(super) fn list(&self) -> &[OutputColumn] {

@@ -1,6 +1,7 @@
 //! The grid of windows and slices: which windows cover a time, and where the pieces begin that they are put together of.
 
-use crate::spec::{Limits, SpecError, Window, WindowKind};
+use super::kinds::check_options;
+use crate::spec::{Limits, SpecError, Window};
 
 /// Windows of one size that start every so often, and slices: pieces of time that no window starts or ends within.
 ///
@@ -23,24 +24,26 @@ pub(crate) struct Grid {
 impl Grid {
     /// The grid of `window`, which stands at `path`; windows fire when they end and are gone then.
     pub(super) fn of(path: &str, window: &Window, limits: &Limits) -> Result<Self, SpecError> {
-        let size_us = window.size.as_micros();
+        check_options(path, window)?;
+        let size = window.size.unwrap_or_default();
+        let size_us = size.as_micros();
         if size_us <= 0 {
-            let message =
-                format!("{}: a window must be longer than 0s, such as \"1m\"", window.size);
+            let message = format!("{size}: a window must be longer than 0s, such as \"1m\"");
             return Err(SpecError::new(format!("{path}.size"), message));
         }
-        let slide_us = match (window.window, window.slide) {
-            (WindowKind::Tumbling, None) => size_us,
-            (WindowKind::Sliding, Some(slide)) if slide.as_micros() > 0 => slide.as_micros(),
-            (kind, slide) => return Err(wrong_slide(path, kind, slide)),
-        };
+        let slide_us = window.slide.map_or(size_us, |slide| slide.as_micros());
+        if slide_us <= 0 {
+            let slide = window.slide.unwrap_or_default();
+            let message =
+                format!("{slide}: windows must start more than 0s apart, such as \"30s\"");
+            return Err(SpecError::new(format!("{path}.slide"), message));
+        }
         let grid = Self::new(size_us, slide_us, window.offset.as_micros());
         let windows = size_us.div_euclid(slide_us) + i64::from(size_us % slide_us != 0);
         let most = limits.max_windows_per_event;
         if windows > i64::from(most) {
             let message = format!(
-                "an event would be in {windows} windows of {}, more than limits.max_windows_per_event = {most}",
-                window.size
+                "an event would be in {windows} windows of {size}, more than limits.max_windows_per_event = {most}"
             );
             return Err(SpecError::new(format!("{path}.slide"), message));
         }
@@ -183,23 +186,6 @@ pub(super) fn common_divisor(mut a: i64, mut b: i64) -> i64 {
         (a, b) = (b, a % b);
     }
     a
-}
-
-/// What is wrong with the `slide` of a window.
-fn wrong_slide(path: &str, kind: WindowKind, slide: Option<crate::spec::Duration>) -> SpecError {
-    let message = match (kind, slide) {
-        (WindowKind::Tumbling, _) => {
-            "tumbling windows come one after another, so they have none: drop it, or say window = \"sliding\"".to_owned()
-        }
-        (WindowKind::Sliding, None) => {
-            "missing: how far it is from one sliding window's start to the next, such as \"30s\""
-                .to_owned()
-        }
-        (WindowKind::Sliding, Some(slide)) => {
-            format!("{slide}: windows must start more than 0s apart, such as \"30s\"")
-        }
-    };
-    SpecError::new(format!("{path}.slide"), message)
 }
 
 #[cfg(test)]

@@ -7,9 +7,11 @@ mod event_time;
 mod filter;
 mod limits;
 mod map;
+mod normalize;
 mod percentile;
 mod sections;
 mod stages;
+mod statistics;
 #[cfg(feature = "toml")]
 mod toml_text;
 
@@ -24,9 +26,14 @@ pub use event_time::{Future, Time, Watermark};
 pub use filter::{Comparison, Condition, Filter};
 pub use limits::Limits;
 pub use map::{Assignment, Map};
+pub use normalize::{
+    Align, Basis, Fill, Interval, MAX_DEGREE, Normalize, NormalizeField, OutlierAction, Outliers,
+    Reduce,
+};
 pub use percentile::{Percentile, PercentileEngine, PercentileError};
 pub use sections::{Format, Names, OutputPath, Sink, SinkType, Source, SourceType};
 pub use stages::{Emit, Stage, Window, WindowKind};
+pub use statistics::{Ema, HalfLife, Rolling, ZScore, ZScoreMethod};
 
 /// A pipeline: where events come from, what happens to them, where rows go.
 ///

@@ -120,9 +120,21 @@ fn describe_fields(stage: &Stage) -> String {
 }
 
 fn describe_window(window: &Window, spec: &PipelineSpec) -> String {
-    let mut text = format!("{} windows of {}", name(&window.window), window.size);
+    let mut text = format!("{} windows", name(&window.window));
+    if let Some(size) = window.size {
+        let _ = write!(text, " of {size}");
+    }
     if let Some(slide) = window.slide {
         let _ = write!(text, " every {slide}");
+    }
+    if let Some(gap) = window.gap {
+        let _ = write!(text, " with gaps of up to {gap}");
+    }
+    if let Some(step) = window.step {
+        let _ = write!(text, " in steps of {step}");
+    }
+    if let Some(count) = window.count {
+        let _ = write!(text, " of {count} events");
     }
     if window.offset.as_micros() != 0 {
         let _ = write!(text, " from {} after the epoch", window.offset);

@@ -8,6 +8,7 @@ mod fire;
 mod follow;
 mod panes;
 mod revise;
+mod session;
 mod slice;
 mod state;
 
@@ -31,6 +32,7 @@ use crate::reject::RejectReason;
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::stats::StageStats;
 use crate::watermark::{END_OF_TIME, NO_WATERMARK};
+pub(super) use session::SessionStage;
 
 /// A keyed window aggregation.
 ///
@@ -76,7 +78,7 @@ impl WindowStage {
     pub(super) fn new(index: u32, plan: WindowPlan) -> Self {
         Self {
             index,
-            accumulators: Accumulators::new(&plan),
+            accumulators: Accumulators::new(&plan.outputs, plan.fields.len(), plan.max_values),
             plan,
             slices: BTreeMap::new(),
             blocks: Blocks::default(),

@@ -2,9 +2,9 @@
 
 use tdigest::{Centroid, TDigest};
 
-use super::rank::{arrange, arranged};
 use super::{ALWAYS_EXACT, Values, push};
 use crate::error::SnapshotError;
+use crate::rank::{arrange, arranged};
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::spec::Percentile;
 use crate::stats::StageStats;
