@@ -29,12 +29,14 @@ mod keys;
 mod lanes;
 pub mod number;
 mod plan;
+mod rank;
 mod reject;
 mod rows;
 mod schema;
 mod snapshot;
 pub mod spec;
 mod stages;
+pub mod statistics;
 mod stats;
 #[cfg(feature = "text")]
 pub mod text;

@@ -44,7 +44,7 @@ impl Columns {
             if stage.replaces_columns() {
                 break;
             }
-            added.extend(stage.adds());
+            added.extend(stage.adds(values.first().map(String::as_str)));
         }
         let mark = spec.time.watermark_field.as_deref();
         let mark = mark.filter(|mark| !values.iter().any(|value| value == mark)).map(|mark| {

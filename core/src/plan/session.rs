@@ -1,6 +1,5 @@
 //! Session windows: what their options mean together.
 
-use super::kinds::check_options;
 use super::window::aggregates;
 use super::{Aggregates, Columns};
 use crate::schema::OutputKind;
@@ -28,7 +27,6 @@ impl SessionPlan {
         input: &Columns,
         spec: &PipelineSpec,
     ) -> Result<(Self, Columns), SpecError> {
-        check_options(path, window)?;
         let gap_us = gap(path, window)?;
         let lateness_us = lateness(path, window)?;
         let is_final = window.emit == Emit::Final || !is_last;
@@ -44,6 +42,12 @@ impl SessionPlan {
             max_sessions_per_key: spec.limits.max_windows_per_key,
         };
         Ok((plan, columns))
+    }
+
+    /// The watermark at which a session that ends at `end` is gone.
+    pub(crate) fn gone_at(&self, end: i64) -> i64 {
+        let delay_us = self.delay_us.saturating_add(self.kept_us);
+        end.saturating_sub(1).saturating_add(delay_us)
     }
 }
 

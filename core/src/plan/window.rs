@@ -118,7 +118,7 @@ pub(super) fn aggregates(
 }
 
 /// That the options of `aggregation` mean something to its operation.
-fn check_options(path: &str, aggregation: &Aggregation) -> Result<(), SpecError> {
+pub(super) fn check_options(path: &str, aggregation: &Aggregation) -> Result<(), SpecError> {
     let op = aggregation.op;
     if aggregation.population && !matches!(op, Operation::Variance | Operation::Stddev) {
         let message = format!("`{op}` has no population: only `variance` and `stddev` have");
@@ -132,7 +132,7 @@ fn check_options(path: &str, aggregation: &Aggregation) -> Result<(), SpecError>
 }
 
 /// The column that `aggregation` reads; `None`: it counts events.
-fn aggregated_column(
+pub(super) fn aggregated_column(
     path: &str,
     aggregation: &Aggregation,
     stage_field: Option<&str>,

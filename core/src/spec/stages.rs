@@ -7,6 +7,7 @@ use super::duration::Duration;
 use super::filter::Filter;
 use super::map::Map;
 use super::normalize::Normalize;
+use super::statistics::{Ema, Rolling, ZScore};
 
 /// `[[stages]]`: one step of a pipeline.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -20,6 +21,12 @@ pub enum Stage {
     Filter(Filter),
     /// Turns samples at any time into values at regular times.
     Normalize(Normalize),
+    /// Adds an exponential moving average.
+    Ema(Ema),
+    /// Adds aggregations of the last values.
+    Rolling(Rolling),
+    /// Adds z-scores, and whether they are anomalies.
+    ZScore(ZScore),
     /// Computes columns from others.
     Map(Map),
 }
@@ -42,13 +49,20 @@ impl Stage {
             Self::Normalize(normalize) => {
                 normalize.fields.iter().map(|field| field.name.clone()).collect()
             }
+            Self::Ema(Ema { field, fields, .. }) | Self::ZScore(ZScore { field, fields, .. }) => {
+                field.iter().chain(fields).cloned().collect()
+            }
+            Self::Rolling(rolling) => rolling.reads().map(String::from).collect(),
             Self::Map(map) => map.fields(),
         }
     }
 
-    /// The columns that it adds to those of its input.
-    pub(crate) fn adds(&self) -> Vec<String> {
+    /// The columns that it adds to those of its input, of which `default` is the one that is meant where none is named.
+    pub(crate) fn adds(&self, default: Option<&str>) -> Vec<String> {
         match self {
+            Self::Ema(ema) => ema.columns(),
+            Self::Rolling(rolling) => rolling.columns(default),
+            Self::ZScore(zscore) => zscore.columns(),
             Self::Window(_) | Self::Filter(_) | Self::Normalize(_) => Vec::new(),
             Self::Map(map) => map.set.iter().map(|assignment| assignment.name.clone()).collect(),
         }

@@ -4,6 +4,7 @@ mod accumulator;
 mod assign;
 mod blocks;
 mod combine;
+mod count;
 mod fire;
 mod follow;
 mod panes;
@@ -11,6 +12,7 @@ mod revise;
 mod session;
 mod slice;
 mod state;
+mod timers;
 
 use core::ops::Range;
 use std::collections::BTreeMap;
@@ -32,6 +34,7 @@ use crate::reject::RejectReason;
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::stats::StageStats;
 use crate::watermark::{END_OF_TIME, NO_WATERMARK};
+pub(super) use count::CountStage;
 pub(super) use session::SessionStage;
 
 /// A keyed window aggregation.
@@ -101,7 +104,8 @@ impl WindowStage {
 
     /// The start of the earliest window with events that has not fired.
     fn next_window(&self) -> Option<i64> {
-        let (slice, _) = self.slices.range(self.open_from..).next()?;
+        let first = self.plan.grid.window_start(self.open_from);
+        let (slice, _) = self.slices.range(first..).next()?;
         Some(self.open_from.max(self.plan.grid.first_window(*slice)))
     }
 

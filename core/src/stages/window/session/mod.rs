@@ -4,7 +4,6 @@ mod assign;
 mod fire;
 mod state;
 mod table;
-mod timers;
 
 use core::ops::Range;
 
@@ -76,12 +75,6 @@ impl SessionStage {
     fn next_fire(&self) -> Option<i64> {
         let waits = |slot: &u32| self.table.info(*slot).status == Status::Open;
         self.table.slots().filter(waits).map(|slot| self.fires_at(slot)).min()
-    }
-
-    /// The watermark at which a session that ends at `end` is gone.
-    fn gone_at(&self, end: i64) -> i64 {
-        let delay_us = self.plan.delay_us.saturating_add(self.plan.kept_us);
-        end.saturating_sub(1).saturating_add(delay_us)
     }
 
     /// Adds the events of `range` to the slots that they were given.

@@ -3,10 +3,10 @@
 use core::ops::Bound;
 use std::collections::BTreeMap;
 
-use super::timers::Timers;
 use crate::keys::{Keys, NONE};
 use crate::plan::SessionPlan;
 use crate::reject::RejectReason;
+use crate::stages::window::timers::Timers;
 
 /// From a session's first event to a gap behind its last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,9 +1,9 @@
 //! The values of one window and key: all of them, each different one with its number, or buckets.
 
 use super::buckets::Buckets;
-use super::rank::{Place, arrange, arranged};
 use super::{Values, push};
 use crate::error::SnapshotError;
+use crate::rank::{Place, arrange, arranged};
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::spec::Percentile;
 use crate::stats::StageStats;

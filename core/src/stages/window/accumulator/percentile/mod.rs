@@ -3,7 +3,6 @@
 mod buckets;
 mod digest;
 mod group;
-mod rank;
 
 pub(super) use self::digest::Digest;
 pub(super) use self::group::Group;

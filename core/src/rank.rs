@@ -4,24 +4,29 @@ use crate::spec::Percentile;
 
 /// A place between two neighbouring ranks.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Place {
+pub(crate) struct Place {
     /// The lower rank, from 0.
-    pub(super) rank: u64,
+    pub(crate) rank: u64,
     /// How far it is to the next one, below 1.
     fraction: f64,
 }
 
 impl Place {
-    /// Of `percentile` among `count` values, of which there is at least one: rank p / 100 · (n − 1).
+    /// Of `percentile` among `count` values, of which there is at least one.
+    pub(crate) fn of(percentile: Percentile, count: u64) -> Self {
+        Self::of_percent(percentile.percent(), count)
+    }
+
+    /// Of `percent`, from 0 to 100, among `count` values, of which there is at least one: rank p / 100 · (n − 1).
     #[expect(clippy::cast_precision_loss, reason = "counts beyond 2^53 are out of reach")]
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "at least 0 and at most the greatest rank"
     )]
-    pub(super) fn of(percentile: Percentile, count: u64) -> Self {
+    pub(crate) fn of_percent(percent: f64, count: u64) -> Self {
         let last = count.saturating_sub(1);
-        let place = last as f64 * (percentile.percent() / 100.0);
+        let place = last as f64 * (percent / 100.0);
         let rank = place.floor();
         if rank >= last as f64 {
             return Self { rank: last, fraction: 0.0 };
@@ -30,12 +35,12 @@ impl Place {
     }
 
     /// Whether the value of the next rank matters.
-    pub(super) fn is_between(self) -> bool {
+    pub(crate) fn is_between(self) -> bool {
         self.fraction > 0.0
     }
 
     /// The value here, if `low` stands at the lower rank and `high` at the next.
-    pub(super) fn between(self, low: f64, high: f64) -> f64 {
+    pub(crate) fn between(self, low: f64, high: f64) -> f64 {
         let (fraction, rest) = (self.fraction, 1.0 - self.fraction);
         let difference = high - low;
         if !difference.is_finite() {
@@ -48,7 +53,7 @@ impl Place {
 
 /// Puts the values that `percentiles` need where they belong: less work than sorting all.
 #[inline(never)]
-pub(super) fn arrange(values: &mut [f64], percentiles: &[Percentile]) {
+pub(crate) fn arrange(values: &mut [f64], percentiles: &[Percentile]) {
     let count = values.len() as u64;
     // What stands before is not greater than what is left, and right at all ranks that were asked for.
     let (mut rest, mut before) = (values, 0);
@@ -71,7 +76,7 @@ pub(super) fn arrange(values: &mut [f64], percentiles: &[Percentile]) {
 }
 
 /// The value of a percentile that `values` are arranged for; NaN where there are none.
-pub(super) fn arranged(values: &[f64], percentile: Percentile) -> f64 {
+pub(crate) fn arranged(values: &[f64], percentile: Percentile) -> f64 {
     let place = Place::of(percentile, values.len() as u64);
     let at = |rank: u64| usize::try_from(rank).ok().and_then(|rank| values.get(rank)).copied();
     let low = at(place.rank).unwrap_or(f64::NAN);
