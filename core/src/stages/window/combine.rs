@@ -64,15 +64,14 @@ impl WindowStage {
             return self.combine(window, Some(&[key]), blocks, keys);
         }
         let (mut slices, mut slots) = (Vec::new(), Vec::new());
-        for (start, slice) in self.slices.range(window..grid.end_of(window)) {
+        for (start, slice) in self.slices.range(grid.window_start(window)..grid.end_of(window)) {
             let slot = slice.slot(key);
             if slot != NONE {
                 slices.push(grid.index_of(*start));
                 slots.push(slot);
             }
         }
-        let first = grid.index_of(window);
-        let window = first..first.saturating_add(grid.slices_per_window());
+        let window = grid.slices_of(window);
         let mut values = self.accumulators.pick(&slots);
         let place = |entry: usize| u32::try_from(entry).unwrap_or(NONE);
         join_in_order(&slices, &window, &mut |to, from| values.join(place(to), place(from)));
