@@ -15,6 +15,8 @@ pub struct Limits {
     /// Values of one window and key that an exact percentile keeps, at least 512; with more it goes on as a sketch, which is
     /// counted as `value_limit`.
     pub max_values: u32,
+    /// Partitions of the source; an event of one more is refused with the reason `partition_limit`.
+    pub max_partitions: u32,
     /// Sliding windows that cover one event; a pipeline where `size / slide` is more is refused.
     pub max_windows_per_event: u32,
     /// Grid points between two samples that are made at most; a longer gap gives none, begins a new series, and is counted
@@ -40,6 +42,7 @@ impl Default for Limits {
             max_keys: 1_000_000,
             max_windows_per_key: 20_000,
             max_values: 1_000_000,
+            max_partitions: 1_024,
             max_windows_per_event: 10_000,
             max_fill_points: 100_000,
             max_result_rows: 65_536,
