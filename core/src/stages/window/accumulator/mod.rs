@@ -103,10 +103,31 @@ impl Accumulators {
 
     /// Adds the slots of `later`, from 0 on, to `slots`, as if their events came after those there.
     pub(super) fn merge(&mut self, slots: &[u32], later: &Self) {
+        self.merge_ordered(slots, later);
+        self.merge_unordered(slots, later);
+    }
+
+    /// The part of [`Accumulators::merge`] that has to be done in order.
+    pub(super) fn merge_ordered(&mut self, slots: &[u32], later: &Self) {
         self.events.merge(slots, &later.events);
         for (field, later) in self.fields.iter_mut().zip(&later.fields) {
-            field.merge(slots, later);
+            field.merge_ordered(slots, later);
         }
+    }
+
+    /// The part of it that gives the same in any order.
+    pub(super) fn merge_unordered(&mut self, slots: &[u32], later: &Self) {
+        for (field, later) in self.fields.iter_mut().zip(&later.fields) {
+            field.merge_unordered(slots, later);
+        }
+    }
+
+    /// Whether there is anything to do in [`Accumulators::merge_unordered`].
+    pub(super) fn have_unordered(&self) -> bool {
+        let has = |field: &Field| {
+            field.distinct.is_some() || field.sketch.is_some() || field.exact.is_some()
+        };
+        self.fields.iter().any(has)
     }
 
     /// Adds slot `later` to `slot`, as if its events came after those there, and leaves it empty.
@@ -218,6 +239,20 @@ impl Field {
         }
     }
 
+    fn merge_ordered(&mut self, slots: &[u32], later: &Self) {
+        self.summaries.merge(slots, &later.summaries);
+        self.moments.merge(slots, &later.moments);
+        self.first.merge(slots, &later.first);
+        self.last.merge(slots, &later.last);
+        self.tdigest.merge(slots, &later.tdigest);
+    }
+
+    fn merge_unordered(&mut self, slots: &[u32], later: &Self) {
+        self.distinct.merge(slots, &later.distinct);
+        self.sketch.merge(slots, &later.sketch);
+        self.exact.merge(slots, &later.exact);
+    }
+
     /// Gives back what `slot` has in memory of its own.
     fn release(&mut self, slot: usize) {
         self.distinct.reset(slot);
@@ -317,14 +352,8 @@ impl Slots for Field {
     }
 
     fn merge(&mut self, slots: &[u32], later: &Self) {
-        self.summaries.merge(slots, &later.summaries);
-        self.moments.merge(slots, &later.moments);
-        self.first.merge(slots, &later.first);
-        self.last.merge(slots, &later.last);
-        self.distinct.merge(slots, &later.distinct);
-        self.sketch.merge(slots, &later.sketch);
-        self.tdigest.merge(slots, &later.tdigest);
-        self.exact.merge(slots, &later.exact);
+        self.merge_ordered(slots, later);
+        self.merge_unordered(slots, later);
     }
 
     fn join(&mut self, slot: usize, later: usize) {
