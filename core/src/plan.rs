@@ -3,23 +3,30 @@
 mod columns;
 mod count;
 mod emission;
+mod event_time;
 mod filter;
 mod grid;
 mod map;
+mod normalize;
 mod session;
+mod statistics;
 mod window;
 
 use crate::schema::{InputSchema, OutputColumn, OutputSchema};
-use crate::spec::{Aggregation, Limits, OutOfOrderness, PercentileEngine, PipelineSpec};
+use crate::spec::{Aggregation, Limits, PercentileEngine, PipelineSpec};
 use crate::spec::{SpecError, Stage, Window, WindowKind, check_options};
 use columns::Columns;
 pub(crate) use columns::Shown;
 pub(crate) use count::CountPlan;
 pub(crate) use emission::{Early, Emission};
+pub(crate) use event_time::{Moves, Rule, TimePlan};
 pub(crate) use filter::{Condition, FilterPlan, Operand};
 pub(crate) use grid::Grid;
 pub(crate) use map::MapPlan;
+pub(crate) use normalize::{FieldPlan, FillRule, NormalizePlan};
 pub(crate) use session::SessionPlan;
+pub(crate) use statistics::{KeyedPlan, OperatorPlan, RollingOutput, RollingPlan, ZScorePlan};
+use statistics::{ema_plan, rolling_plan, zscore_plan};
 use window::window_plan;
 pub(crate) use window::{Aggregates, WindowOutput, WindowPlan};
 
@@ -30,11 +37,12 @@ pub struct Plan {
     pub input: InputSchema,
     /// The columns that rows have.
     pub output: OutputSchema,
-    /// Whether every stage keeps the keys of the source apart, so that the stream may be split by key.
+    /// Whether the stream may be split by key: every stage keeps the keys of the source apart, and a
+    /// [`crate::watermark::Generator`] over the whole stream says how its time moves.
     pub partitioned_by_key: bool,
     /// The bounds of one engine instance.
     pub limits: Limits,
-    pub(crate) out_of_orderness: OutOfOrderness,
+    pub(crate) time: TimePlan,
     pub(crate) stages: Vec<StagePlan>,
     /// Where each column of the output comes from.
     pub(crate) shown: Vec<Shown>,
@@ -48,6 +56,8 @@ pub(crate) enum StagePlan {
     Session(SessionPlan),
     Count(CountPlan),
     Filter(FilterPlan),
+    Normalize(NormalizePlan),
+    Keyed(KeyedPlan),
     Map(MapPlan),
 }
 
@@ -59,6 +69,8 @@ impl StagePlan {
             Self::Session(plan) => &plan.aggregates.columns,
             Self::Count(plan) => &plan.aggregates.columns,
             Self::Filter(plan) => &plan.columns,
+            Self::Normalize(plan) => &plan.columns,
+            Self::Keyed(plan) => &plan.columns,
             Self::Map(plan) => &plan.columns,
         }
     }
@@ -69,7 +81,28 @@ impl StagePlan {
     fn drop_columns(&mut self) {
         match self {
             Self::Filter(plan) => plan.columns.clear(),
-            Self::Window(_) | Self::Session(_) | Self::Count(_) | Self::Map(_) => {}
+            Self::Window(_)
+            | Self::Session(_)
+            | Self::Count(_)
+            | Self::Map(_)
+            | Self::Normalize(_)
+            | Self::Keyed(_) => {}
+        }
+    }
+
+    /// The watermark at which everything of events up to `time` has been given on, and the greatest event time in that.
+    fn closed_at(&self, time: i64) -> i64 {
+        match self {
+            Self::Window(WindowPlan { grid, .. }) => {
+                time.max(grid.fires_at(grid.last_window(grid.slice_of(time))))
+            }
+            Self::Session(plan) => time.saturating_add(plan.gap_us - 1 + plan.delay_us),
+            Self::Normalize(plan) => {
+                let gaps = plan.fields.iter().map(|field| field.max_gap_us);
+                let gap = gaps.filter(|gap| *gap < i64::MAX).max().unwrap_or(0);
+                time.saturating_add(plan.interval_us.unwrap_or(0)).saturating_add(gap)
+            }
+            Self::Count(_) | Self::Filter(_) | Self::Map(_) | Self::Keyed(_) => time,
         }
     }
 }
@@ -97,6 +130,7 @@ impl Plan {
             ));
         }
         let source = Columns::of_source(spec);
+        let time = TimePlan::of(spec, &source)?;
         let mut columns = source.clone();
         let mut stages = Vec::with_capacity(spec.stages.len());
         for (index, stage) in spec.stages.iter().enumerate() {
@@ -109,6 +143,21 @@ impl Plan {
                 }
                 Stage::Filter(filter) => {
                     (StagePlan::Filter(FilterPlan::new(&path, filter, &columns)?), columns)
+                }
+                Stage::Normalize(normalize) => {
+                    let is_last = index + 1 == spec.stages.len();
+                    let (plan, rows) =
+                        NormalizePlan::new(&path, normalize, &columns, &spec.limits, is_last)?;
+                    (StagePlan::Normalize(plan), rows)
+                }
+                Stage::Ema(ema) => {
+                    (StagePlan::Keyed(ema_plan(&path, ema, &mut columns, spec)?), columns)
+                }
+                Stage::Rolling(rolling) => {
+                    (StagePlan::Keyed(rolling_plan(&path, rolling, &mut columns, spec)?), columns)
+                }
+                Stage::ZScore(zscore) => {
+                    (StagePlan::Keyed(zscore_plan(&path, zscore, &mut columns, spec)?), columns)
                 }
                 Stage::Map(map) => {
                     let (plan, columns) = MapPlan::new(&path, map, columns)?;
@@ -130,13 +179,14 @@ impl Plan {
         Ok(Self {
             input: InputSchema {
                 timestamp: spec.source.timestamp.clone(),
-                key,
+                key: key.clone(),
+                partition: spec.source.partition.clone(),
                 columns: source.into_input(&spec.source.value.0),
             },
             output,
-            partitioned_by_key: !spec.source.key.0.is_empty(),
+            partitioned_by_key: !key.is_empty() && time.is_simple(),
             limits: spec.limits.clone(),
-            out_of_orderness: spec.time.max_out_of_orderness,
+            time,
             stages,
             shown,
             identity: identity(spec),
@@ -169,6 +219,13 @@ fn windows(
     })
 }
 
+impl Plan {
+    /// The watermark at which nothing of events up to `time` is open in any stage.
+    pub(crate) fn closed_at(&self, time: i64) -> i64 {
+        self.stages.iter().fold(time, |time, stage| stage.closed_at(time))
+    }
+}
+
 fn check_source(spec: &PipelineSpec) -> Result<(), SpecError> {
     let source = &spec.source;
     if source.timestamp.is_empty() {
@@ -195,7 +252,9 @@ fn check_limits(limits: &Limits) -> Result<(), SpecError> {
         ("max_keys", limits.max_keys),
         ("max_windows_per_key", limits.max_windows_per_key),
         ("max_values", limits.max_values),
+        ("max_partitions", limits.max_partitions),
         ("max_windows_per_event", limits.max_windows_per_event),
+        ("max_fill_points", limits.max_fill_points),
         ("max_result_rows", limits.max_result_rows),
         ("max_dropped_events", limits.max_dropped_events),
         ("max_line_bytes", limits.max_line_bytes),
@@ -218,15 +277,24 @@ fn identity(spec: &PipelineSpec) -> String {
         "max_keys": spec.limits.max_keys,
         "max_windows_per_key": spec.limits.max_windows_per_key,
     });
-    // Only where it decides anything: snapshots of other pipelines go on as they are.
+    // Only where they decide anything: snapshots of other pipelines go on as they are.
     let exact = |aggregation: &Aggregation| aggregation.engine == Some(PercentileEngine::Exact);
     let keeps_values = |stage: &Stage| match stage {
         Stage::Window(window) => window.aggregations.iter().any(exact),
         _ => false,
     };
-    if let (true, Some(identity)) = (spec.stages.iter().any(keeps_values), identity.as_object_mut())
-    {
-        identity.insert("max_values".to_owned(), spec.limits.max_values.into());
+    let mut insert = |name: &str, value: serde_json::Value| {
+        identity.as_object_mut().map(|identity| identity.insert(name.to_owned(), value))
+    };
+    if spec.stages.iter().any(keeps_values) {
+        insert("max_values", spec.limits.max_values.into());
+    }
+    if let Some(partition) = &spec.source.partition {
+        insert("partition", partition.as_str().into());
+        insert("max_partitions", spec.limits.max_partitions.into());
+    }
+    if spec.stages.iter().any(|stage| matches!(stage, Stage::Normalize(_))) {
+        insert("max_fill_points", spec.limits.max_fill_points.into());
     }
     identity.to_string()
 }

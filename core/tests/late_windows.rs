@@ -41,10 +41,14 @@ impl Setup {
     }
 
     fn stage(self, field: &str) -> String {
+        self.stage_of(field, r#""count", "sum", "avg", "min", "max""#)
+    }
+
+    fn stage_of(self, field: &str, aggregations: &str) -> String {
         let Self { size, slide, offset, lateness, early, is_final } = self;
         let mut text = format!(
             r#"{{"type": "window", "size": "{size}us", "offset": "{offset}us", "allowed_lateness": "{lateness}us",
-                "field": "{field}", "aggregations": ["count", "sum", "avg", "min", "max"]"#
+                "field": "{field}", "aggregations": [{aggregations}]"#
         );
         match slide == size {
             true => text.push_str(r#", "window": "tumbling""#),
@@ -329,13 +333,15 @@ proptest! {
         setup in setups(),
         bound in bounds(),
     ) {
+        let aggregations = r#""count", "sum", "avg", "min", "max", "range", "variance", "first", "last", "p50",
+            {"op": "stddev", "population": true}, {"op": "p99", "engine": "exact"}"#;
         let rows = |setup: Setup| {
-            let run = Run::new(pipeline(&[setup.stage("v")], bound, 100_000));
-            run_cut(run, &events, &[]).0
+            let stage = setup.stage_of("v", aggregations);
+            run_cut(Run::new(pipeline(&[stage], bound, 100_000)), &events, &[]).0
         };
         let mut last = BTreeMap::new();
         for row in rows(Setup { is_final: false, ..setup }) {
-            last.insert((row.end, row.key), row.values[..5].to_vec());
+            last.insert((row.end, row.key), row.values[..12].to_vec());
         }
         let once = rows(Setup { early: None, is_final: true, ..setup });
         prop_assert_eq!(once.len(), last.len());

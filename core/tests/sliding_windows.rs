@@ -3,7 +3,7 @@
 mod common;
 mod distributions;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use common::{Event, KeysAs, Row, Run, bits, cuts, encoded, events, linear, run_cut, spec};
 use distributions::{DISTRIBUTIONS, values_of};
@@ -32,8 +32,8 @@ impl Sliding {
                 "limits": {{"max_result_rows": {result_rows}}},
                 "stages": [{{"type": "window", "window": "sliding", "size": "{size}us", "slide": "{slide}us",
                 "offset": "{offset}us", "aggregations": ["count", "sum", "avg", "min", "max", "range", "variance",
-                {{"op": "stddev", "population": true}}, "first", "last", "p10", "p50",
-                {{"op": "p95", "engine": "exact"}}]}}]}}"#
+                {{"op": "stddev", "population": true}}, "first", "last", "distinct", "rate", "p10", "p50",
+                {{"op": "p75", "engine": "tdigest"}}, {{"op": "p95", "engine": "exact"}}]}}]}}"#
         ))
     }
 
@@ -88,15 +88,20 @@ fn oracle(events: &[Event], windows: Sliding, bound: Option<i64>) -> Oracle {
         end: start + windows.size,
         start,
         key,
-        values: results(&slices, windows.slice(start), windows.slice(start + windows.size))
-            .map(bits)
-            .to_vec(),
+        values: results(
+            &slices,
+            windows.slice(start),
+            windows.slice(start + windows.size),
+            windows.size,
+        )
+        .map(bits)
+        .to_vec(),
     });
     Oracle { rows: rows.collect(), late, unassigned }
 }
 
 /// What a row says of the slices from `from` to `to`.
-fn results(slices: &BTreeMap<i64, Vec<Event>>, from: i64, to: i64) -> [f64; 13] {
+fn results(slices: &BTreeMap<i64, Vec<Event>>, from: i64, to: i64, size: i64) -> [f64; 16] {
     let mut whole: Option<Part> = None;
     let mut at = from;
     while at < to {
@@ -132,8 +137,11 @@ fn results(slices: &BTreeMap<i64, Vec<Event>>, from: i64, to: i64) -> [f64; 13] 
         finite(squares / count).sqrt(),
         events[0].value,
         events[events.len() - 1].value,
+        values.iter().map(|value| bits(value + 0.0)).collect::<BTreeSet<_>>().len() as f64,
+        count * 1e6 / size as f64,
         linear(&values, "10"),
         linear(&values, "50"),
+        linear(&values, "75"),
         linear(&values, "95"),
     ]
 }
@@ -285,7 +293,7 @@ proptest! {
         let pipeline = |window: &str| spec(&format!(
             r#"{{"source": {{"key": "k", "value": "v"}}, "time": {{"max_out_of_orderness": "1s"}},
                 "limits": {{"max_values": 700}},
-                "stages": [{{"type": "window", {window}, "aggregations": ["count", "min", "max", "range", "first", "last",
+                "stages": [{{"type": "window", {window}, "aggregations": ["count", "min", "max", "range", "first", "last", "distinct", "rate",
                 "p0", "p1", "p25", "p50", "p99.9", {{"op": "p95", "engine": "exact"}}]}}]}}"#
         ));
         let values = values_of(DISTRIBUTIONS[distribution], count, seed);
@@ -298,6 +306,13 @@ proptest! {
             Run::new(pipeline(r#""window": "tumbling", "size": "8s""#)), &events, &cuts);
         let (mut rows, stats) = run_cut(
             Run::new(pipeline(r#""window": "sliding", "size": "8s", "slide": "1s""#)), &events, &cuts);
+        let digests = || Run::new(spec(
+            r#"{"source": {"key": "k", "value": "v"}, "time": {"max_out_of_orderness": "1s"},
+                "stages": [{"type": "window", "window": "sliding", "size": "8s", "slide": "1s",
+                "aggregations": ["sum", {"op": "p95", "engine": "tdigest"}]}]}"#
+        ));
+        let whole = run_cut(digests(), &events, &[]);
+        prop_assert_eq!(run_cut(digests(), &events, &cuts), whole);
         rows.retain(|row| row.start % 8_000_000 == 0);
         // An event that is late for a tumbling window is late for the same sliding one.
         prop_assert_eq!(rows, tumbling.0);

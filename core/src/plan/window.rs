@@ -118,7 +118,7 @@ pub(super) fn aggregates(
 }
 
 /// That the options of `aggregation` mean something to its operation.
-fn check_options(path: &str, aggregation: &Aggregation) -> Result<(), SpecError> {
+pub(super) fn check_options(path: &str, aggregation: &Aggregation) -> Result<(), SpecError> {
     let op = aggregation.op;
     if aggregation.population && !matches!(op, Operation::Variance | Operation::Stddev) {
         let message = format!("`{op}` has no population: only `variance` and `stddev` have");
@@ -132,7 +132,7 @@ fn check_options(path: &str, aggregation: &Aggregation) -> Result<(), SpecError>
 }
 
 /// The column that `aggregation` reads; `None`: it counts events.
-fn aggregated_column(
+pub(super) fn aggregated_column(
     path: &str,
     aggregation: &Aggregation,
     stage_field: Option<&str>,
@@ -140,7 +140,7 @@ fn aggregated_column(
 ) -> Result<Option<usize>, SpecError> {
     let field = aggregation.field.as_deref().or(stage_field);
     let column = input.resolve(path, field)?;
-    if column.is_none() && aggregation.op != Operation::Count {
+    if column.is_none() && !matches!(aggregation.op, Operation::Count | Operation::Rate) {
         let message = format!(
             "{} of which field? name it: {{ op = \"{}\", field = ... }}, or set {}",
             aggregation.op,

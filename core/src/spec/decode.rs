@@ -61,7 +61,7 @@ impl fmt::Display for SpecError {
 impl core::error::Error for SpecError {}
 
 const SECTIONS: [&str; 7] = ["source", "time", "stages", "sink", "late", "dead_letter", "limits"];
-const STAGES: [&str; 3] = ["window", "filter", "map"];
+const STAGES: [&str; 7] = ["window", "filter", "map", "normalize", "ema", "rolling", "zscore"];
 
 /// Reads the sections one by one, so that each error knows its path.
 pub(super) fn pipeline(value: Value) -> Result<PipelineSpec, SpecError> {
@@ -120,6 +120,10 @@ fn stage(index: usize, value: Value) -> Result<Stage, SpecError> {
             Ok(Stage::Window(window))
         }
         "filter" => table(&path, Value::Object(fields)).map(Stage::Filter),
+        "normalize" => table(&path, Value::Object(fields)).map(Stage::Normalize),
+        "ema" => table(&path, Value::Object(fields)).map(Stage::Ema),
+        "rolling" => table(&path, Value::Object(fields)).map(Stage::Rolling),
+        "zscore" => table(&path, Value::Object(fields)).map(Stage::ZScore),
         "map" => table(&path, Value::Object(fields)).map(Stage::Map),
         _ => {
             let message = format!("unknown stage type `{kind}`, {}", expected(&kind, &STAGES));

@@ -6,6 +6,8 @@ use super::aggregation::Aggregation;
 use super::duration::Duration;
 use super::filter::Filter;
 use super::map::Map;
+use super::normalize::Normalize;
+use super::statistics::{Ema, Rolling, ZScore};
 
 /// `[[stages]]`: one step of a pipeline.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -17,6 +19,14 @@ pub enum Stage {
     Window(Window),
     /// Lets the events pass that meet conditions.
     Filter(Filter),
+    /// Turns samples at any time into values at regular times.
+    Normalize(Normalize),
+    /// Adds an exponential moving average.
+    Ema(Ema),
+    /// Adds aggregations of the last values.
+    Rolling(Rolling),
+    /// Adds z-scores, and whether they are anomalies.
+    ZScore(ZScore),
     /// Computes columns from others.
     Map(Map),
 }
@@ -36,21 +46,31 @@ impl Stage {
                     .map(String::from)
                     .collect()
             }
+            Self::Normalize(normalize) => {
+                normalize.fields.iter().map(|field| field.name.clone()).collect()
+            }
+            Self::Ema(Ema { field, fields, .. }) | Self::ZScore(ZScore { field, fields, .. }) => {
+                field.iter().chain(fields).cloned().collect()
+            }
+            Self::Rolling(rolling) => rolling.reads().map(String::from).collect(),
             Self::Map(map) => map.fields(),
         }
     }
 
-    /// The columns that it adds to those of its input.
-    pub(crate) fn adds(&self) -> Vec<String> {
+    /// The columns that it adds to those of its input, of which `default` is the one that is meant where none is named.
+    pub(crate) fn adds(&self, default: Option<&str>) -> Vec<String> {
         match self {
-            Self::Window(_) | Self::Filter(_) => Vec::new(),
+            Self::Ema(ema) => ema.columns(),
+            Self::Rolling(rolling) => rolling.columns(default),
+            Self::ZScore(zscore) => zscore.columns(),
+            Self::Window(_) | Self::Filter(_) | Self::Normalize(_) => Vec::new(),
             Self::Map(map) => map.set.iter().map(|assignment| assignment.name.clone()).collect(),
         }
     }
 
     /// Whether its rows have none of the columns of its input.
     pub(crate) fn replaces_columns(&self) -> bool {
-        matches!(self, Self::Window(_))
+        matches!(self, Self::Window(_) | Self::Normalize(_))
     }
 
     /// Whether it passes events on as they are, or drops them.

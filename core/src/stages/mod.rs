@@ -1,7 +1,9 @@
 //! The stages of a pipeline as the engine runs them: one folder each, all behind one trait.
 
 mod filter;
+mod keyed;
 mod map;
+mod normalize;
 mod window;
 
 use crate::drops::Drops;
@@ -60,7 +62,9 @@ pub(crate) fn build(index: u32, plan: &StagePlan) -> Box<dyn Stage> {
         StagePlan::Count(plan) => Box::new(window::CountStage::new(index, plan.clone())),
         StagePlan::Session(plan) => Box::new(window::SessionStage::new(index, plan.clone())),
         StagePlan::Window(plan) => Box::new(window::WindowStage::new(index, plan.clone())),
+        StagePlan::Keyed(plan) => keyed::build(index, plan.clone()),
         StagePlan::Map(plan) => Box::new(map::MapStage::new(plan.clone())),
         StagePlan::Filter(plan) => Box::new(filter::FilterStage::new(plan.clone())),
+        StagePlan::Normalize(plan) => Box::new(normalize::NormalizeStage::new(index, plan.clone())),
     }
 }

@@ -153,6 +153,16 @@ pub struct Run {
     pub restores_when_full: bool,
 }
 
+/// What a batch may have beside keys and values.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Beside<'a> {
+    pub ordinals: Option<&'a [u64]>,
+    pub watermarks: Option<&'a [i64]>,
+    pub partitions: Option<&'a [u32]>,
+    /// A second column.
+    pub marks: Option<&'a [f64]>,
+}
+
 /// How keys are handed over.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum KeysAs {
@@ -179,6 +189,11 @@ impl Run {
         watermarks: Option<&[i64]>,
         keys: KeysAs,
     ) {
+        self.push_with(events, Beside { ordinals, watermarks, ..Beside::default() }, keys);
+    }
+
+    pub fn push_with(&mut self, events: &[Event], beside: Beside<'_>, keys: KeysAs) {
+        let Beside { ordinals, watermarks, partitions, marks } = beside;
         let mut at = 0;
         loop {
             let rest = &events[at..];
@@ -196,7 +211,8 @@ impl Run {
             }
             let timestamps: Vec<i64> = rest.iter().map(|event| event.ts).collect();
             let values: Vec<f64> = rest.iter().map(|event| event.value).collect();
-            let columns = [Column::F64(&values)];
+            let marks = marks.map_or(&[][..], |marks| &marks[at..]);
+            let columns = [Column::F64(&values), Column::F64(marks)];
             let pushed = self
                 .engine
                 .push(&Batch {
@@ -208,6 +224,7 @@ impl Run {
                     columns: &columns[..self.engine.plan().input.columns.len()],
                     ordinals: ordinals.map(|list| &list[at..]),
                     watermarks: watermarks.map(|list| &list[at..]),
+                    partitions: partitions.map(|list| &list[at..]),
                 })
                 .unwrap();
             at += pushed.consumed;
@@ -222,6 +239,13 @@ impl Run {
 
     pub fn advance(&mut self, watermark: i64) {
         while self.engine.advance_watermark(watermark).unwrap() == Progress::Full {
+            self.restore_if_wanted();
+            self.poll(3);
+        }
+    }
+
+    pub fn tick(&mut self, now: i64) {
+        while self.engine.tick(now).unwrap() == Progress::Full {
             self.restore_if_wanted();
             self.poll(3);
         }

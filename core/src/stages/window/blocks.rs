@@ -170,7 +170,7 @@ impl Slices<'_> {
     /// The slice with the number `index` as a block.
     fn block(&self, index: i64) -> Block {
         let slice = self.by_start.get(&self.grid.start_of(index));
-        let (keys, slots): (Vec<u32>, Vec<u32>) = match (slice, self.only) {
+        let (keys, slots) = match (slice, self.only) {
             (Some(slice), Some(keys)) => {
                 let pairs = keys.iter().map(|key| (*key, slice.slot(*key)));
                 pairs.filter(|(_, slot)| *slot != NONE).unzip()

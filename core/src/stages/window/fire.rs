@@ -25,6 +25,14 @@ pub(super) enum Cause {
     Late { watermark: i64, ordinal: u64 },
 }
 
+/// The keys that early rows were made of last, and their blocks: while no event comes, the next window may need them too.
+#[derive(Default)]
+struct Changed {
+    /// Ids in ascending order.
+    keys: Vec<u32>,
+    blocks: Blocks,
+}
+
 impl Firing {
     /// The watermark that its rows waited for.
     pub(super) fn watermark(&self, grid: &Grid) -> i64 {
@@ -52,7 +60,8 @@ impl WindowStage {
         out: &mut Frame,
     ) -> bool {
         if self.next_stop <= watermark {
-            while let Some(firing) = self.next_firing(watermark, context.keys) {
+            let mut changed = Changed::default();
+            while let Some(firing) = self.next_firing(watermark, &mut changed, context.keys) {
                 if let Some(rest) = self.emit(firing, out) {
                     self.firing = Some(rest);
                     return false;
@@ -73,7 +82,12 @@ impl WindowStage {
     }
 
     /// What comes out next at `watermark`, on time or early; `None`: nothing more is due.
-    fn next_firing(&mut self, watermark: i64, keys: &mut Keys) -> Option<Firing> {
+    fn next_firing(
+        &mut self,
+        watermark: i64,
+        changed: &mut Changed,
+        keys: &mut Keys,
+    ) -> Option<Firing> {
         if let Some(firing) = self.firing.take() {
             return Some(firing);
         }
@@ -82,7 +96,7 @@ impl WindowStage {
         let early = self.panes.first_due().filter(|(due, _)| *due <= watermark);
         match (next, early) {
             (next, Some(early)) if next.is_none_or(|next| early < next) => {
-                Some(self.begin_early(early, keys))
+                Some(self.begin_early(early, changed, keys))
             }
             (Some((_, start)), _) => Some(self.begin(start, keys)),
             (None, _) => None,
@@ -111,9 +125,18 @@ impl WindowStage {
     }
 
     /// Takes out what has changed in the window at `start`, of which early rows are due at `watermark`.
-    fn begin_early(&mut self, (watermark, start): (i64, i64), keys: &mut Keys) -> Firing {
-        let changed = self.panes.take_due();
-        let mut slots = self.combine(start, Some(&changed), &mut Blocks::default(), keys);
+    fn begin_early(
+        &mut self,
+        (watermark, start): (i64, i64),
+        changed: &mut Changed,
+        keys: &mut Keys,
+    ) -> Firing {
+        let now = self.panes.take_due();
+        if changed.keys != now {
+            *changed = Changed { keys: now, blocks: Blocks::default() };
+        }
+        let Changed { keys: only, blocks } = changed;
+        let mut slots = self.combine(start, Some(only), blocks, keys);
         self.sort(&mut slots, keys);
         Firing { start, slots, cause: Cause::Early(watermark) }
     }
@@ -149,6 +172,7 @@ impl WindowStage {
         self.stats.rows += taken as u64;
         self.accumulators.seal(&rows, &mut self.stats);
         let bounds = [grid.window_start(firing.start), grid.end_of(firing.start)];
+        let length = bounds[1].saturating_sub(bounds[0]);
         for (place, column) in out.columns.iter_mut().enumerate() {
             match column {
                 FrameColumn::Time(times) => {
@@ -157,13 +181,12 @@ impl WindowStage {
                 FrameColumn::Number(numbers) => {
                     let output = place.saturating_sub(bounds.len());
                     if output < self.plan.outputs.len() {
-                        let result = |slot: &u32| self.accumulators.result(output, *slot);
+                        let result = |slot: &u32| self.accumulators.result(output, *slot, length);
                         numbers.extend(rows.iter().rev().map(result));
                     } else {
                         let keys = out.keys.get(first..).unwrap_or_default();
                         let kept = !matches!(firing.cause, Cause::Due) || grid.keeps_fired();
-                        let revision = |key: &u32| self.panes.count(firing.start, *key, kept);
-                        numbers.extend(keys.iter().map(revision).map(f64::from));
+                        self.panes.number(firing.start, keys, kept, numbers);
                     }
                 }
                 FrameColumn::Bool(bools) => {

@@ -63,16 +63,26 @@ impl Panes {
         true
     }
 
-    /// How many rows the window at `start` has given of `key`; with `kept`, it gives one more now.
-    pub(super) fn count(&mut self, start: i64, key: u32, kept: bool) -> u32 {
+    /// Appends how many rows the window at `start` has given of each of `keys`; each is one more now, if that is `kept`.
+    pub(super) fn number(&mut self, start: i64, keys: &[u32], kept: bool, numbers: &mut Vec<f64>) {
+        if keys.is_empty() {
+            return;
+        }
         if !kept {
             let window = self.windows.get(&start);
-            return window.and_then(|window| window.pane(key)).map_or(0, |pane| pane.rows);
+            let pane = |key: &u32| window.and_then(|window| window.pane(*key));
+            numbers.extend(keys.iter().map(|key| pane(key).map_or(0.0, |pane| pane.rows.into())));
+            return;
         }
-        let pane = self.windows.entry(start).or_default().pane_mut(key);
-        let rows = pane.rows;
-        pane.rows = rows.saturating_add(1);
-        rows
+        let window = self.windows.entry(start).or_default();
+        if window.keys.is_empty() {
+            window.keys.reserve(keys.len(), |pane| hash(pane.key));
+        }
+        numbers.extend(keys.iter().map(|key| {
+            let pane = window.pane_mut(*key);
+            pane.rows = pane.rows.saturating_add(1);
+            f64::from(pane.rows - 1)
+        }));
     }
 
     /// Forgets the windows that are gone at `watermark`.

@@ -1,14 +1,16 @@
 //! What is kept of the events of a window: for each of its fields the accumulators that its outputs need, by dense slot.
 
+mod distinct;
 mod ends;
 mod moments;
 mod percentile;
 mod slots;
 mod summary;
 
+use self::distinct::Distincts;
 use self::ends::Ends;
 use self::moments::Moments;
-use self::percentile::Percentiles;
+use self::percentile::{Digest, Group, Percentiles};
 use self::slots::{Cells, Slots};
 use self::summary::Summaries;
 use crate::error::SnapshotError;
@@ -35,8 +37,10 @@ struct Field {
     moments: Option<Moments>,
     first: Option<Ends<false>>,
     last: Option<Ends<true>>,
-    sketch: Option<Percentiles>,
-    exact: Option<Percentiles>,
+    distinct: Option<Distincts>,
+    sketch: Option<Percentiles<Group>>,
+    tdigest: Option<Percentiles<Digest>>,
+    exact: Option<Percentiles<Group>>,
 }
 
 impl Accumulators {
@@ -114,33 +118,33 @@ impl Accumulators {
         }
     }
 
-    /// Whether it keeps values for percentiles.
+    /// Whether it keeps values in buckets, which have limits that are counted.
     pub(super) fn keeps_values(&self) -> bool {
-        self.fields.iter().any(|field| field.percentiles().next().is_some())
+        self.fields.iter().any(|field| field.sketch.is_some() || field.exact.is_some())
     }
 
     /// Makes `slots` ready for [`Accumulators::result`]; nothing is added to them any more.
     pub(super) fn seal(&mut self, slots: &[u32], stats: &mut StageStats) {
-        for percentiles in self.fields.iter_mut().flat_map(Field::percentiles_mut) {
-            percentiles.seal(slots, stats);
+        for field in &mut self.fields {
+            field.seal(slots, stats);
         }
     }
 
     /// Gives back the memory of `slots`.
     pub(super) fn release(&mut self, slots: &[u32]) {
-        for percentiles in self.fields.iter_mut().flat_map(Field::percentiles_mut) {
+        for field in &mut self.fields {
             for slot in slots {
-                percentiles.reset(*slot as usize);
+                field.release(*slot as usize);
             }
         }
     }
 
-    /// The value of output `output` for `slot`, which is sealed.
-    pub(super) fn result(&self, output: usize, slot: u32) -> f64 {
+    /// The value of output `output` for `slot`, which is sealed, in a window of `length_us`.
+    #[expect(clippy::cast_precision_loss, reason = "counts beyond 2^53 are out of reach")]
+    pub(super) fn result(&self, output: usize, slot: u32, length_us: i64) -> f64 {
         let slot = slot as usize;
         let Some(output) = self.outputs.get(output) else { return f64::NAN };
-        match output.field {
-            #[expect(clippy::cast_precision_loss, reason = "counts beyond 2^53 are out of reach")]
+        let found = match output.field {
             None => self
                 .events
                 .as_ref()
@@ -149,6 +153,10 @@ impl Accumulators {
             Some(field) => {
                 self.fields.get(field).map_or(f64::NAN, |field| field.result(slot, output))
             }
+        };
+        match output.op {
+            Operation::Rate => found * 1e6 / length_us as f64,
+            _ => found,
         }
     }
 
@@ -175,30 +183,47 @@ impl Field {
     /// What `outputs` need.
     fn new<'a>(outputs: impl Iterator<Item = &'a WindowOutput> + Clone, max_values: u32) -> Self {
         let any = |serves: fn(Operation) -> bool| outputs.clone().any(|output| serves(output.op));
-        let percentiles = |engine| {
+        let asked = |engine| {
             let asked = outputs.clone().filter_map(|output| match output.op {
                 Operation::Percentile(percentile) if output.engine == engine => Some(percentile),
                 _ => None,
             });
             let asked: Vec<_> = asked.collect();
-            (!asked.is_empty()).then(|| Percentiles::new(asked, engine, max_values))
+            (!asked.is_empty()).then_some((asked, engine))
         };
         Self {
             summaries: any(Summaries::serve).then(Summaries::default),
             moments: any(Moments::serve).then(Moments::default),
             first: any(|op| op == Operation::First).then(Ends::default),
             last: any(|op| op == Operation::Last).then(Ends::default),
-            sketch: percentiles(PercentileEngine::Sketch),
-            exact: percentiles(PercentileEngine::Exact),
+            distinct: any(|op| op == Operation::Distinct).then(Distincts::default),
+            sketch: asked(PercentileEngine::Sketch)
+                .map(|(asked, engine)| Percentiles::new(asked, engine, max_values)),
+            tdigest: asked(PercentileEngine::Tdigest)
+                .map(|(asked, engine)| Percentiles::new(asked, engine, max_values)),
+            exact: asked(PercentileEngine::Exact)
+                .map(|(asked, engine)| Percentiles::new(asked, engine, max_values)),
         }
     }
 
-    fn percentiles(&self) -> impl Iterator<Item = &Percentiles> {
-        self.sketch.iter().chain(&self.exact)
+    fn seal(&mut self, slots: &[u32], stats: &mut StageStats) {
+        if let Some(sketch) = &mut self.sketch {
+            sketch.seal(slots, stats);
+        }
+        if let Some(tdigest) = &mut self.tdigest {
+            tdigest.seal(slots, stats);
+        }
+        if let Some(exact) = &mut self.exact {
+            exact.seal(slots, stats);
+        }
     }
 
-    fn percentiles_mut(&mut self) -> impl Iterator<Item = &mut Percentiles> {
-        self.sketch.iter_mut().chain(&mut self.exact)
+    /// Gives back what `slot` has in memory of its own.
+    fn release(&mut self, slot: usize) {
+        self.distinct.reset(slot);
+        self.sketch.reset(slot);
+        self.tdigest.reset(slot);
+        self.exact.reset(slot);
     }
 
     fn add(&mut self, slots: &[u32], values: &[f64], order: Order<'_>) {
@@ -214,8 +239,17 @@ impl Field {
         if let Some(last) = &mut self.last {
             last.add(slots, values, order);
         }
-        for percentiles in self.percentiles_mut() {
-            percentiles.add(slots, values);
+        if let Some(distinct) = &mut self.distinct {
+            distinct.add(slots, values);
+        }
+        if let Some(sketch) = &mut self.sketch {
+            sketch.add(slots, values);
+        }
+        if let Some(tdigest) = &mut self.tdigest {
+            tdigest.add(slots, values);
+        }
+        if let Some(exact) = &mut self.exact {
+            exact.add(slots, values);
         }
     }
 
@@ -226,13 +260,18 @@ impl Field {
             }
             Operation::First => self.first.as_ref().map(|list| list.result(slot)),
             Operation::Last => self.last.as_ref().map(|list| list.result(slot)),
-            Operation::Percentile(percentile) => {
-                let engine = match output.engine {
-                    PercentileEngine::Sketch => &self.sketch,
-                    PercentileEngine::Exact => &self.exact,
-                };
-                engine.as_ref().map(|list| list.result(slot, percentile))
-            }
+            Operation::Distinct => self.distinct.as_ref().map(|list| list.result(slot)),
+            Operation::Percentile(percentile) => match output.engine {
+                PercentileEngine::Sketch => {
+                    self.sketch.as_ref().map(|list| list.result(slot, percentile))
+                }
+                PercentileEngine::Tdigest => {
+                    self.tdigest.as_ref().map(|list| list.result(slot, percentile))
+                }
+                PercentileEngine::Exact => {
+                    self.exact.as_ref().map(|list| list.result(slot, percentile))
+                }
+            },
             op => self.summaries.as_ref().map(|list| list.result(slot, op)),
         };
         found.unwrap_or(f64::NAN)
@@ -245,7 +284,9 @@ impl Slots for Field {
         self.moments.reset(slot);
         self.first.reset(slot);
         self.last.reset(slot);
+        self.distinct.reset(slot);
         self.sketch.reset(slot);
+        self.tdigest.reset(slot);
         self.exact.reset(slot);
     }
 
@@ -255,7 +296,9 @@ impl Slots for Field {
             moments: self.moments.empty(slots),
             first: self.first.empty(slots),
             last: self.last.empty(slots),
+            distinct: self.distinct.empty(slots),
             sketch: self.sketch.empty(slots),
+            tdigest: self.tdigest.empty(slots),
             exact: self.exact.empty(slots),
         }
     }
@@ -266,7 +309,9 @@ impl Slots for Field {
             moments: self.moments.pick(slots),
             first: self.first.pick(slots),
             last: self.last.pick(slots),
+            distinct: self.distinct.pick(slots),
             sketch: self.sketch.pick(slots),
+            tdigest: self.tdigest.pick(slots),
             exact: self.exact.pick(slots),
         }
     }
@@ -276,7 +321,9 @@ impl Slots for Field {
         self.moments.merge(slots, &later.moments);
         self.first.merge(slots, &later.first);
         self.last.merge(slots, &later.last);
+        self.distinct.merge(slots, &later.distinct);
         self.sketch.merge(slots, &later.sketch);
+        self.tdigest.merge(slots, &later.tdigest);
         self.exact.merge(slots, &later.exact);
     }
 
@@ -285,7 +332,9 @@ impl Slots for Field {
         self.moments.join(slot, later);
         self.first.join(slot, later);
         self.last.join(slot, later);
+        self.distinct.join(slot, later);
         self.sketch.join(slot, later);
+        self.tdigest.join(slot, later);
         self.exact.join(slot, later);
     }
 
@@ -294,7 +343,9 @@ impl Slots for Field {
         self.moments.save(slots, writer);
         self.first.save(slots, writer);
         self.last.save(slots, writer);
+        self.distinct.save(slots, writer);
         self.sketch.save(slots, writer);
+        self.tdigest.save(slots, writer);
         self.exact.save(slots, writer);
     }
 
@@ -303,7 +354,9 @@ impl Slots for Field {
         self.moments.load(slots, reader)?;
         self.first.load(slots, reader)?;
         self.last.load(slots, reader)?;
+        self.distinct.load(slots, reader)?;
         self.sketch.load(slots, reader)?;
+        self.tdigest.load(slots, reader)?;
         self.exact.load(slots, reader)
     }
 }

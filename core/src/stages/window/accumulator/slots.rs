@@ -66,8 +66,8 @@ impl<T: Slots> Slots for Option<T> {
     }
 }
 
-/// An accumulator of a fixed size.
-pub(super) trait Cell: Copy {
+/// The accumulator of one slot.
+pub(super) trait Cell: Clone {
     /// That of no values: merged on either side, it changes nothing.
     const EMPTY: Self;
 
@@ -133,7 +133,7 @@ impl<C: Cell> Slots for Cells<C> {
 
 impl<C: Cell> Cells<C> {
     fn picked(&self, slots: &[u32]) -> impl Iterator<Item = C> + Clone {
-        slots.iter().map(|slot| self.0.get(*slot as usize).copied().unwrap_or(C::EMPTY))
+        slots.iter().map(|slot| self.0.get(*slot as usize).cloned().unwrap_or(C::EMPTY))
     }
 }
 

@@ -11,8 +11,8 @@ pub(super) type Summaries = Cells<Summary>;
 impl Summaries {
     /// Whether it gives the result of `op`.
     pub(super) fn serve(op: Operation) -> bool {
-        use Operation::{Avg, Count, Max, Min, Range, Sum};
-        matches!(op, Count | Sum | Avg | Min | Max | Range)
+        use Operation::{Avg, Count, Max, Min, Range, Rate, Sum};
+        matches!(op, Count | Rate | Sum | Avg | Min | Max | Range)
     }
 
     pub(super) fn add(&mut self, slots: &[u32], values: &[f64]) {
@@ -61,14 +61,13 @@ impl Summary {
     fn result(&self, op: Operation) -> f64 {
         #[expect(clippy::cast_precision_loss, reason = "counts beyond 2^53 are out of reach")]
         let count = self.count as f64;
-        if op == Operation::Count {
+        if matches!(op, Operation::Count | Operation::Rate) {
             return count;
         }
         if self.count == 0 {
             return f64::NAN;
         }
         let result = match op {
-            Operation::Count => count,
             Operation::Sum => self.total(),
             Operation::Avg => self.total() / count,
             Operation::Min => self.min,

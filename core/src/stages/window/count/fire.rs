@@ -86,9 +86,13 @@ impl CountStage {
                     times.extend(windows().map(|window| bound(window.last.saturating_add(1))));
                 }
                 FrameColumn::Number(numbers) => {
-                    let result =
-                        |slot: &u32| self.accumulators.result(place.saturating_sub(2), *slot);
-                    numbers.extend(slots.iter().map(result));
+                    let output = place.saturating_sub(2);
+                    let lengths = windows().map(Window::length);
+                    let results = slots.iter().zip(lengths);
+                    numbers.extend(
+                        results
+                            .map(|(slot, length)| self.accumulators.result(output, *slot, length)),
+                    );
                 }
                 FrameColumn::Bool(_) => {}
             }

@@ -208,8 +208,13 @@ impl SessionStage {
                 }
                 FrameColumn::Time(times) => times.extend(bounds().map(|bounds| bounds.end)),
                 FrameColumn::Number(numbers) if place < outputs + 2 => {
-                    let result = |slot: &u32| accumulators.result(place - 2, *slot);
-                    numbers.extend(places.iter().map(result));
+                    let lengths = bounds().map(|bounds| bounds.end.saturating_sub(bounds.start));
+                    numbers.extend(
+                        places
+                            .iter()
+                            .zip(lengths)
+                            .map(|(slot, length)| accumulators.result(place - 2, *slot, length)),
+                    );
                 }
                 FrameColumn::Number(revisions) => {
                     let revision = |slot: &u32| f64::from(self.table.info(*slot).revision);

@@ -14,7 +14,7 @@ const NO_BLOCK: u8 = u8::MAX;
 
 /// What is left of many values: how many fell into each bucket.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Buckets {
+pub(in super::super) struct Buckets {
     count: u64,
     zeros: u64,
     min: f64,
