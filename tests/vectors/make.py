@@ -136,16 +136,10 @@ def key_order(key):
     return [rank(field) for field in key]
 
 
-class Window:
-    """A window stage, tumbling or sliding, event by event: every event is put into every window that covers it.
+class Stage:
+    """What all kinds of windows have: aggregations, rows, counters."""
 
-    Sums are added in the order of arrival: sliding windows here take values whose sums are exact in any order.
-    """
-
-    def __init__(self, stage, default, keys):
-        self.size = duration(stage["size"])
-        self.slide = duration(stage["slide"]) if stage["window"] == "sliding" else self.size
-        self.offset = duration(stage.get("offset", "0s"))
+    def __init__(self, stage, default):
         self.aggregations = []
         for entry in stage["aggregations"]:
             entry = {"op": entry} if isinstance(entry, str) else entry
@@ -153,34 +147,133 @@ class Window:
             own = entry.get("field") not in (None, default, stage.get("field"))
             name = entry.get("name", f"{entry['op']}_{field}" if own else entry["op"])
             self.aggregations.append((name, entry, field))
-        self.open = {}
         self.late = 0
         self.unassigned = 0
         self.rows = []
 
+    def row(self, firing, key, start, end, events, **marks):
+        """A row of `events`, which are pairs of time and event."""
+        row = {"window_start": start, "window_end": end}
+        for name, entry, field in self.aggregations:
+            picked = [(ts, event[field] if field else 1.0) for ts, event in events]
+            row[name] = aggregate(entry, [(ts, value) for ts, value in picked if value is not None])
+        self.rows.append((firing, key, {**row, **marks}))
+
+
+class Window(Stage):
+    """Tumbling, sliding or cumulating windows, event by event: every event is put into every window that covers it.
+
+    Sums are added in the order of arrival: windows that overlap here take values whose sums are exact in any order.
+    """
+
+    def __init__(self, stage, default):
+        super().__init__(stage, default)
+        self.size = duration(stage["size"])
+        self.slide = duration(stage.get("slide", stage["size"]))
+        self.step = duration(stage.get("step", stage["size"]))
+        self.offset = duration(stage.get("offset", "0s"))
+        self.open = {}
+
     def fire(self, watermark):
-        due = [slot for slot in self.open if slot[0] + self.size - 1 <= watermark]
-        for slot in sorted(due, key=lambda slot: (slot[0], key_order(slot[1]))):
-            start, key = slot
-            events = self.open.pop(slot)
-            row = {"window_start": start, "window_end": start + self.size}
-            for name, entry, field in self.aggregations:
-                picked = [(ts, event[field] if field else 1.0) for ts, event in events]
-                row[name] = aggregate(entry, [(ts, value) for ts, value in picked if value is not None])
-            self.rows.append((start + self.size - 1, key, row))
+        due = [slot for slot in self.open if slot[1] - 1 <= watermark]
+        for slot in sorted(due, key=lambda slot: (slot[1], slot[0], key_order(slot[2]))):
+            start, end, key = slot
+            self.row(end - 1, key, start, end, self.open.pop(slot))
 
     def take(self, ts, key, event, watermark):
         self.fire(watermark)
         start = (ts - self.offset) // self.slide * self.slide + self.offset
-        starts = []
+        windows = []
         while start + self.size > ts:
-            starts.append(start)
+            ends = range(start + self.step, start + self.size + 1, self.step)
+            windows += [(start, end) for end in ends if end > ts]
             start -= self.slide
-        open_starts = [start for start in starts if start + self.size - 1 > watermark]
-        self.unassigned += not starts
-        self.late += bool(starts) and not open_starts
-        for start in open_starts:
-            self.open.setdefault((start, key), []).append((ts, event))
+        open_windows = [(start, end) for start, end in windows if end - 1 > watermark]
+        self.unassigned += not windows
+        self.late += bool(windows) and not open_windows
+        for start, end in open_windows:
+            self.open.setdefault((start, end, key), []).append((ts, event))
+
+
+class Sessions(Stage):
+    """Sessions, event by event. A session has its events, and `fired`: the revision of its row, if that is out.
+
+    Sums are added in the order of arrival: sessions that are joined here take values whose sums are exact in any order.
+    """
+
+    def __init__(self, stage, default):
+        super().__init__(stage, default)
+        self.gap = duration(stage["gap"])
+        self.lateness = duration(stage.get("allowed_lateness", "0s"))
+        self.sessions = []
+
+    def end(self, session):
+        return max(ts for ts, _ in session["events"]) + self.gap
+
+    def start(self, session):
+        return min(ts for ts, _ in session["events"])
+
+    def say(self, session, firing, retracted=False):
+        marks = {"revision": float(session["fired"]), "retracted": retracted} if self.lateness else {}
+        self.row(firing, session["key"], self.start(session), self.end(session), session["events"], **marks)
+
+    def fire(self, watermark):
+        due = [one for one in self.sessions if one["fired"] is None and self.end(one) - 1 <= watermark]
+        for session in sorted(due, key=lambda one: (self.end(one), self.start(one), key_order(one["key"]))):
+            session["fired"] = session["replaces"]
+            self.say(session, self.end(session) - 1)
+        self.sessions = [one for one in self.sessions
+                         if one["fired"] is None or self.end(one) - 1 + self.lateness > watermark]
+
+    def take(self, ts, key, event, watermark):
+        self.fire(watermark)
+        parts = [one for one in self.sessions
+                 if one["key"] == key and self.start(one) - self.gap <= ts <= self.end(one)]
+        parts.sort(key=self.start)
+        whole = {"key": key, "fired": None, "replaces": 0}
+        whole["events"] = [pair for one in parts for pair in one["events"]] + [(ts, event)]
+        if self.end(whole) - 1 + self.lateness <= watermark:
+            self.late += 1
+            return
+        for one in parts:
+            if one["fired"] is not None and (self.start(one), self.end(one)) != (self.start(whole), self.end(whole)):
+                self.say(one, watermark, retracted=True)
+            whole["replaces"] = max(whole["replaces"], one["replaces"] if one["fired"] is None else one["fired"] + 1)
+            self.sessions.remove(one)
+        self.sessions.append(whole)
+        if self.end(whole) - 1 <= watermark:
+            whole["fired"] = whole["replaces"]
+            self.say(whole, watermark)
+
+
+class Counted(Stage):
+    """Windows of so many events of a key, or of all of them."""
+
+    def __init__(self, stage, default):
+        super().__init__(stage, default)
+        self.count = stage.get("count", math.inf)
+        self.open = {}
+
+    def close(self, key, firing):
+        events = self.open.pop(key)
+        times = [ts for ts, _ in events]
+        bounds = (None, None) if self.count == math.inf else (min(times), max(times) + 1)
+        self.row(firing, key, *bounds, events)
+
+    def fire(self, watermark):
+        if watermark == math.inf:
+            ends = {key: (max(ts for ts, _ in events), min(ts for ts, _ in events)) for key, events in self.open.items()}
+            order = (lambda key: key_order(key)) if self.count == math.inf else (lambda key: (ends[key], key_order(key)))
+            for key in sorted(self.open, key=order):
+                self.close(key, watermark)
+
+    def take(self, ts, key, event, watermark):
+        self.open.setdefault(key, []).append((ts, event))
+        if len(self.open[key]) == self.count:
+            self.close(key, watermark)
+
+
+KINDS = {"session": Sessions, "count": Counted, "global": Counted}
 
 
 def as_list(value):
@@ -203,7 +296,7 @@ def run(spec, events):
             watermark = max(watermark, ts - lag)
     late = unassigned = 0
     for stage in spec["stages"]:
-        window = Window(stage, default, keys)
+        window = KINDS.get(stage["window"], Window)(stage, default)
         for ts, key, event, met in stream:
             event = {name: event.get(name) for _, _, name in window.aggregations if name}
             window.take(ts, key, event, met)
@@ -218,10 +311,15 @@ def run(spec, events):
     for _, key, row in window.rows:
         fields = [(name, json.dumps(value, ensure_ascii=False) if isinstance(value, (str, bool)) else number(float(value)))
                   for name, value in zip(keys, key)]
-        fields += [(name, json.dumps(rfc3339(value)) if name in ("window_start", "window_end") else number(value))
-                   for name, value in row.items()]
+        fields += [(name, cell(name, value)) for name, value in row.items()]
         lines.append("{" + ",".join(f"{json.dumps(name)}:{text}" for name, text in fields) + "}\n")
     return "".join(lines), late, unassigned
+
+
+def cell(name, value):
+    if name in ("window_start", "window_end"):
+        return "null" if value is None else json.dumps(rfc3339(value))
+    return json.dumps(value) if isinstance(value, bool) else number(value)
 
 
 def ndjson(events):
@@ -234,6 +332,10 @@ def window(size, aggregations, **more):
 
 def sliding(size, slide, aggregations, **more):
     return {**window(size, aggregations, **more), "window": "sliding", "slide": slide}
+
+
+def windows(kind, aggregations, **more):
+    return {"type": "window", "window": kind, "aggregations": aggregations, **more}
 
 
 ALL = ["count", "sum", "avg", "min", "max"]
@@ -323,6 +425,20 @@ def main():
           {"source": base, "time": {"max_out_of_orderness": "1s"},
            "stages": [sliding("3s", "10s", ["count", "max"]), sliding("1m", "20s", ["sum"], field="count")]},
           quarters)
+    bursts = [event for at, event in enumerate(quarters) if at // 20 % 3 != 1]
+    write("session", "Gaps of up to 3 s, up to 12 s late of which 1 s is allowed; then a roll-up",
+          {"source": base, "time": {"max_out_of_orderness": "1s"},
+           "stages": [windows("session", [*ALL, "first", "last", "p50"], gap="3s"),
+                      windows("session", ["count", "sum"], gap="20s", field="count")]}, bursts)
+    write("session_late", "The same with lateness allowed: rows are corrected, and taken back where sessions grow or are joined",
+          {"source": base, "time": {"max_out_of_orderness": "1s"},
+           "stages": [windows("session", [*ALL, "first", "last", "p50"], gap="2s", allowed_lateness="4s")]}, bursts)
+    write("cumulate", "A minute that grows by 15 s, up to 12 s late of which 1 s is allowed",
+          {"source": base, "time": {"max_out_of_orderness": "1s"},
+           "stages": [windows("cumulate", ALL, size="1m", step="15s", offset="10s")]}, quarters)
+    write("counted", "Seven events each, then one window of all of these",
+          {"source": base, "time": {"max_out_of_orderness": "1s"},
+           "stages": [windows("count", ALL, count=7), windows("global", ["count", "max"], field="avg")]}, quarters)
     values = [0.1, 0.2, -0.3, 1e16, 1.0, -1e16, 1e308, 1e308, -1e308, 5e-324, -0.0, 123456789012345680000.0, 1e21, 1e-7,
               1.7976931348623157e308, 2.5e-8, 0.000001, 9007199254740993.0]
     write("numbers", "Values of every magnitude: compensation, overflow to null, the shortest text",

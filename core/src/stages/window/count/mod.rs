@@ -111,7 +111,7 @@ impl CountStage {
             if earliest <= time {
                 break;
             }
-            self.earliest.set(slot, earliest);
+            self.earliest.postpone_first(earliest);
         }
         self.passed = self.passed.max(watermark.min(held));
     }
