@@ -16,6 +16,8 @@ import struct
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 
+from normalize import Normalize
+
 HERE = pathlib.Path(__file__).parent
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
@@ -471,7 +473,18 @@ def run(spec, events):
         if lag is not None:
             watermark = max(watermark, ts - lag)
     late = unassigned = 0
+    times = {"window_start", "window_end"}
     for stage in spec["stages"]:
+        if stage["type"] == "normalize":
+            window = Normalize(stage, default, source.get("timestamp", "ts"), duration, neumaier)
+            for sample in stream:
+                window.take(*sample)
+            window.finish(key_order)
+            late += window.late
+            times.add(window.timestamp)
+            # Points without a value are for the sink alone.
+            stream = [(ts, key, row, -math.inf) for ts, key, row in window.rows if row[default] is not None]
+            continue
         window = KINDS.get(stage["window"], Window)(stage, default, stage is spec["stages"][-1])
         for ts, key, event, met in stream:
             event = {name: event.get(name) for _, _, name in window.aggregations if name}
@@ -487,13 +500,13 @@ def run(spec, events):
     for _, key, row in window.rows:
         fields = [(name, json.dumps(value, ensure_ascii=False) if isinstance(value, (str, bool)) else number(float(value)))
                   for name, value in zip(keys, key)]
-        fields += [(name, cell(name, value)) for name, value in row.items()]
+        fields += [(name, cell(value, name in times)) for name, value in row.items()]
         lines.append("{" + ",".join(f"{json.dumps(name)}:{text}" for name, text in fields) + "}\n")
     return "".join(lines), late, unassigned
 
 
-def cell(name, value):
-    if name in ("window_start", "window_end"):
+def cell(value, is_time):
+    if is_time:
         return "null" if value is None else json.dumps(rfc3339(value))
     return json.dumps(value) if isinstance(value, bool) else number(value if value is None else float(value))
 
@@ -679,9 +692,31 @@ def main():
           {"source": {"timestamp": "at", "timestamp_unit": "s"}, "time": {"max_out_of_orderness": "unbounded"},
            "stages": [window("250ms", ["count"])]},
           [{"at": time} for time in times])
+    normalized()
     bad_lines()
     csv_text()
     real_data()
+
+
+def normalized():
+    def normalize(interval, **more):
+        return {"type": "normalize", "interval": interval, **more}
+
+    source = {"key": "service", "value": "latency"}
+    for fill, more in [("linear", {"align": "round", "reduce": "mean"}), ("forward", {"align": "ceil", "max_gap": "6s"}),
+                       ("zero", {"basis": "samples", "offset": "250ms"})]:
+        write(f"normalize_{fill}", "Samples of several keys, some late, on a grid",
+              {"source": source, "time": {"max_out_of_orderness": "2s"}, "stages": [normalize("1s", fill=fill, **more)]},
+              stream(150, keys=4, step=900, jitter=9000))
+    one = [{"ts": at * at * 137 % 90_000 - 20_000, "v": at * 31 % 17 / 4} for at in range(60)]
+    for fill, more in [("spline", {}), ("polynomial", {"degree": 3})]:
+        write(f"normalize_{fill}", "One series in any order, with gaps that stay",
+              {"source": {"value": "v"}, "time": {"max_out_of_orderness": "unbounded"},
+               "stages": [normalize("700ms", fill=fill, max_gap="3s", basis="samples", **more)]}, one)
+    write("normalize_roll_up", "A grid, and windows over its points",
+          {"source": source, "time": {"max_out_of_orderness": "4s"},
+           "stages": [normalize("500ms", fill="backward", max_gap="5s"), window("10s", ["count", "max", "last"])]},
+          stream(200, keys=3, step=600, jitter=4000))
 
 
 def bad_lines():
