@@ -55,7 +55,7 @@ fn spec(arguments: &WindowArgs) -> PipelineSpec {
             value: Names(arguments.value.iter().cloned().collect()),
             ..Source::default()
         },
-        time: Time { max_out_of_orderness: arguments.max_out_of_orderness },
+        time: Time { max_out_of_orderness: arguments.max_out_of_orderness, ..Time::default() },
         stages: vec![Stage::Window(window)],
         sink: Sink { format: text_format(arguments.output_format), ..Sink::default() },
         ..PipelineSpec::default()
