@@ -6,7 +6,6 @@ mod emission;
 mod event_time;
 mod filter;
 mod grid;
-mod kinds;
 mod map;
 mod normalize;
 mod session;
@@ -15,7 +14,7 @@ mod window;
 
 use crate::schema::{InputSchema, OutputColumn, OutputSchema};
 use crate::spec::{Aggregation, Limits, PercentileEngine, PipelineSpec};
-use crate::spec::{SpecError, Stage, Window, WindowKind};
+use crate::spec::{SpecError, Stage, Window, WindowKind, check_options};
 use columns::Columns;
 pub(crate) use columns::Shown;
 pub(crate) use count::CountPlan;
@@ -220,7 +219,7 @@ fn windows(
     input: &Columns,
     spec: &PipelineSpec,
 ) -> Result<(StagePlan, Columns), SpecError> {
-    kinds::check_options(path, window)?;
+    check_options(path, window)?;
     Ok(match window.window {
         WindowKind::Session => {
             let (plan, rows) = SessionPlan::new(path, window, is_last, input, spec)?;

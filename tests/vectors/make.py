@@ -12,6 +12,7 @@ import json
 import math
 import pathlib
 import re
+import struct
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 
@@ -100,12 +101,149 @@ def percentile(percent, values):
     return ordered[low] + difference * fraction
 
 
-def aggregate(entry, events):
+def tdigest(percent, values, size=200, flow=512):
+    """The merging t-digest with the scale function 2q² (mirrored), fed 512 values at a time; groups of up to 512 are exact."""
+    if len(values) <= flow:
+        return percentile(percent, values)
+    centroids = []
+    for at in range(0, len(values), flow):
+        points = sorted(centroids + [(value + 0.0, 1.0) for value in values[at:at + flow]],
+                        key=lambda point: (point[0], point[1] > 1))
+        count, closed, limit = sum(weight for _, weight in points), [], 1
+
+        def allowed(k):
+            share = k / size
+            if k >= size:
+                return math.inf
+            return (1 - 2 * (1 - share) * (1 - share) if share >= 0.5 else 2 * share * share) * count
+
+        (mean, weight), so_far = points[0], points[0][1]
+        for value, more in points[1:]:
+            so_far += more
+            if so_far <= allowed(limit):
+                if mean != value:
+                    share = more / (weight + more)
+                    mixed = mean * (1 - share) + value * share
+                    outside = mixed < min(mean, value) or mixed > max(mean, value)
+                    mean = mean + (value - mean) * share if outside else mixed
+                weight += more
+            else:
+                closed.append((mean, weight))
+                limit += 1
+                mean, weight = value, more
+        centroids = sorted(closed + [(mean, weight)])
+    least, greatest, rank = min(values), max(values), percent / 100 * len(values)
+    if percent <= 0 or percent >= 100:
+        return least if percent <= 0 else greatest
+    before = at = 0
+    while at + 1 < len(centroids) and before + centroids[at][1] <= rank:
+        before += centroids[at][1]
+        at += 1
+    mean, weight = centroids[at]
+    offset = (rank - before) / weight - 0.5
+    if offset < 0:
+        other, share = (least, 1.0) if at == 0 else (centroids[at - 1][0], weight / (centroids[at - 1][1] + weight))
+    elif at + 1 == len(centroids):
+        other, share = greatest, 1.0
+    else:
+        other, share = centroids[at + 1][0], weight / (weight + centroids[at + 1][1])
+    fraction = min(max(abs(offset) * 2 * share, 0.0), 1.0)
+    if mean == other:
+        found = mean
+    elif (mean < 0) == (other < 0):
+        found = mean + (other - mean) * fraction
+    else:
+        found = mean * (1 - fraction) + other * fraction
+    return min(max(found, least), greatest) + 0.0
+
+
+# Of LogLog-Beta (Qin, Kim and Tung 2016) for 4,096 registers.
+BETA = [
+    -0.384979202588598,
+    0.183162233114364,
+    0.130396688841854,
+    0.0704838927629266,
+    -0.00895893971464453,
+    0.0113010036741605,
+    -0.0019428556959129,
+    0.000225435774024964,
+]
+
+
+def distinct(values):
+    """Exact up to 512 different values, else the estimate of LogLog-Beta over SplitMix64 of their bits."""
+    different = {struct.unpack("<Q", struct.pack("<d", value + 0.0))[0] for value in values}
+    if len(different) <= 512:
+        return float(len(different))
+    registers, mask = [0] * 4096, 2**64 - 1
+    for bits in different:
+        bits = (bits + 0x9E3779B97F4A7C15) & mask
+        bits = ((bits ^ bits >> 30) * 0xBF58476D1CE4E5B9) & mask
+        bits = ((bits ^ bits >> 27) * 0x94D049BB133111EB) & mask
+        bits ^= bits >> 31
+        zeros = (bits & -bits).bit_length() if bits else 65
+        registers[bits >> 52] = max(registers[bits >> 52], zeros)
+    empty = registers.count(0)
+    total = sum(2.0**-register for register in sorted(registers, reverse=True))
+    log = math.log(empty + 1)
+    correction = BETA[0] * empty + sum(beta * log**power for power, beta in enumerate(BETA[1:], 1))
+    alpha = 0.7213475204444817 / (1 + 1.0794415416798357 / 4096)
+    return float(math.floor(alpha * 4096 * (4096 - empty) / (total + (correction if empty else 0)) + 0.5))
+
+
+def moments(slices, first, last):
+    """Count, mean and squared distances of the slices from `first` to before `last`: of the largest aligned blocks of 2^k slices,
+    from left to right, each its left half combined with its right half (Chan, Golub and LeVeque)."""
+    def combined(left, right):
+        if left is None or right is None:
+            return left or right
+        count, distance, share = left[0] + right[0], right[1] - left[1], right[0] / (left[0] + right[0])
+        return (count, left[1] + distance * share, (left[2] + right[2]) + distance * distance * (left[0] * share))
+
+    def block(start, length):
+        if not any(start <= at < start + length for at in slices):
+            return None
+        if length > 1:
+            return combined(block(start, length // 2), block(start + length // 2, length // 2))
+        mean = squares = 0.0
+        for count, value in enumerate(slices[start], 1):
+            distance = value - mean
+            mean += distance / count
+            squares += distance * (value - mean)
+        return (float(len(slices[start])), mean, squares)
+
+    whole, at = None, first
+    while at < last:
+        length = 1
+        while at % (length * 2) == 0 and at + length * 2 <= last:
+            length *= 2
+        whole, at = combined(whole, block(at, length)), at + length
+    return whole
+
+
+def sliding_variance(entry, events, start, window):
+    """The same for windows that overlap, which are combined from slices."""
+    width = math.gcd(window.size, window.slide)
+    number = lambda ts: (ts - window.offset % window.slide) // width
+    slices = {}
+    for ts, value in events:
+        slices.setdefault(number(ts), []).append(value)
+    found = moments(slices, number(start), number(start + window.size))
+    divisor = len(events) - (not entry.get("population", False))
+    variance = found[2] / divisor if divisor > 0 else None
+    return math.sqrt(variance) if entry["op"] == "stddev" and variance is not None else variance
+
+
+def aggregate(entry, events, start, window):
     """`events` are pairs of time and value, in the order of the stream, none of them missing."""
     op = entry["op"]
     values = [value for _, value in events]
     if op == "count":
         return float(len(values))
+    if op == "rate":
+        return len(values) * 1e6 / window.size
+    if op == "distinct":
+        return distinct(values)
     if not values:
         return None
     if op == "sum":
@@ -114,12 +252,16 @@ def aggregate(entry, events):
         return neumaier(values) / len(values)
     if op == "range":
         return max(values) - min(values)
+    if op in ("variance", "stddev") and window.size > window.slide:
+        return sliding_variance(entry, events, start, window)
     if op in ("variance", "stddev"):
         found = variance(values, entry.get("population", False))
         return math.sqrt(found) if op == "stddev" and found is not None else found
     if op in ("first", "last"):
         ordered = sorted(events, key=lambda event: event[0])
         return ordered[0][1] if op == "first" else ordered[-1][1]
+    if entry.get("engine") == "tdigest":
+        return tdigest(float(op[1:]), values)
     if re.fullmatch(r"p[0-9.]+", op):
         return percentile(float(op[1:]), values)
     return {"min": min, "max": max}[op](values)
@@ -187,7 +329,8 @@ class Window:
         row = {"window_start": start, "window_end": start + self.size}
         for name, entry, field in self.aggregations:
             picked = [(ts, event[field] if field else 1.0) for ts, event in window["events"]]
-            row[name] = aggregate(entry, [(ts, value) for ts, value in picked if value is not None])
+            present = [(ts, value) for ts, value in picked if value is not None]
+            row[name] = aggregate(entry, present, start, self)
         if not self.final and (self.lateness or self.early):
             row["revision"] = window["rows"]
         if self.early:
@@ -403,6 +546,23 @@ def main():
           {"source": base, "time": {"max_out_of_orderness": "unbounded"},
            "stages": [window("1d", ["count", *exact])]},
           [{**event, "latency": event["latency"] - 300} for event in stream(1500, keys=2)])
+    digest = [{"op": op, "engine": "tdigest"} for op in ("p0", "p1", "p25", "p50", "p99", "p99.9", "p100")]
+    write("percentiles_tdigest", "The t-digest over few and over many values, of both signs",
+          {"source": base, "time": {"max_out_of_orderness": "unbounded"}, "stages": [window("1d", ["count", *digest])]},
+          [{**event, "latency": event["latency"] - 300} for event in stream(2600, keys=2)]
+          + stream(300, keys=3, start=1_600_000_000_000))
+    write("distinct", "Different values, few and many, zeros of both signs, and rates",
+          {"source": base, "time": {"max_out_of_orderness": "unbounded"},
+           "stages": [window("1d", ["count", "distinct", "rate"])]},
+          [{**event, "latency": value} for event, value in zip(stream(2000, keys=2), (at % 700 * 0.25 if at % 2 else float(at) for at in range(2000)))]
+          + [{**event, "latency": value} for event, value in zip(stream(40, keys=2, start=1_600_000_000_000), [0.0, -0.0, 1.0, -1.0, 5e-324] * 8)])
+    write("sliding_all", "Every aggregation in windows that overlap, under disorder",
+          {"source": base, "time": {"max_out_of_orderness": "3s"},
+           "stages": [sliding("10s", "4s", ["count", "min", "max", "range", "variance", "stddev",
+                                            {"op": "stddev", "population": True, "name": "stddev_pop"}, "first", "last", "distinct", "rate",
+                                            "p50", "p99.9", {"op": "p95", "engine": "exact"}, {"op": "p5", "engine": "tdigest"}],
+                              offset="1s")]},
+          tied(stream(300, keys=3, step=350, jitter=4000)))
     write("times", "Times as text with and without a zone and as numbers of seconds",
           {"source": {"timestamp": "at", "timestamp_unit": "s"}, "time": {"max_out_of_orderness": "unbounded"},
            "stages": [window("250ms", ["count"])]},
