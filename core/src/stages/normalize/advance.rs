@@ -54,11 +54,9 @@ impl NormalizeStage {
         }
         if self.touched.len() > 1 {
             let ranks = keys.ranks();
+            let rank_of = |key: u32| ranks.get(key as usize).copied().unwrap_or(0);
             let pieces = self.pending.get_mut(before..).unwrap_or_default();
-            for piece in pieces.iter_mut() {
-                piece.rank = ranks.get(piece.key as usize).copied().unwrap_or(0);
-            }
-            pieces.sort_unstable_by_key(|piece| (piece.firing, piece.rank, piece.from));
+            self.order.sort(pieces, rank_of);
         }
     }
 
@@ -194,8 +192,7 @@ impl Work<'_> {
             time => time / grid.interval,
         };
         let count = usize::try_from(rows).unwrap_or(usize::MAX).saturating_add(1);
-        let piece =
-            Piece { firing, series: of, key, rank: 0, from: next, interval: grid.interval, count };
+        let piece = Piece { firing, series: of, key, from: next, interval: grid.interval, count };
         self.series.next = piece.after(count);
         if self.series.next == next {
             // The end of time: there is no next row.

@@ -7,8 +7,6 @@ pub(super) struct Piece {
     pub(super) firing: (i64, u64),
     pub(super) series: u32,
     pub(super) key: u32,
-    /// The place of the key among all of them when rows are put in order.
-    pub(super) rank: u32,
     /// The time of the first.
     pub(super) from: i64,
     pub(super) interval: i64,
@@ -35,6 +33,29 @@ impl Piece {
         }
         let steps = until.saturating_sub(self.from) / self.interval;
         usize::try_from(steps).map_or(self.count, |steps| self.count.min(steps.saturating_add(1)))
+    }
+}
+
+/// Puts pieces in order, and keeps the room for it.
+#[derive(Debug, Default)]
+pub(super) struct Order {
+    /// What orders each piece, and its place before.
+    keys: Vec<(i64, u64, u32, u32)>,
+    sorted: Vec<Piece>,
+}
+
+impl Order {
+    /// Sorts by what pieces have waited for and by key, whose place `rank_of` gives. Those of one series stay in their order.
+    pub(super) fn sort(&mut self, pieces: &mut [Piece], rank_of: impl Fn(u32) -> u32) {
+        self.keys.clear();
+        let key =
+            |(piece, at): (&Piece, u32)| (piece.firing.0, piece.firing.1, rank_of(piece.key), at);
+        self.keys.extend(pieces.iter().zip(0..).map(key));
+        self.keys.sort_unstable();
+        self.sorted.clear();
+        let sorted = self.keys.iter().filter_map(|(_, _, _, at)| pieces.get(*at as usize));
+        self.sorted.extend(sorted.copied());
+        pieces.copy_from_slice(&self.sorted);
     }
 }
 
@@ -66,6 +87,8 @@ pub(super) fn cut(pieces: &[Piece], room: usize) -> Vec<usize> {
 /// Finds places of rows, and keeps the room for it.
 #[derive(Debug, Default)]
 pub(super) struct Layout {
+    /// From the first time to that of each piece.
+    steps: Vec<usize>,
     /// For each time, the place of its next row.
     next: Vec<u32>,
     order: Vec<(i64, u32)>,
@@ -82,29 +105,27 @@ impl Layout {
         let first = pieces.iter().map(|piece| piece.from).min().unwrap_or(0);
         let interval = pieces.first().map_or(1, |piece| piece.interval);
         let most = i64::try_from(total.saturating_mul(4)).unwrap_or(i64::MAX);
-        let is_near = |piece: &Piece| {
+        self.steps.clear();
+        self.steps.extend(pieces.iter().map_while(|piece| {
             let since = piece.from.saturating_sub(first);
-            piece.interval == interval && since / interval <= most && since % interval == 0
-        };
-        if pieces.iter().all(is_near) {
-            self.by_counting(pieces, first, start);
+            let step = since / interval;
+            let is_near = piece.interval == interval && step <= most && step * interval == since;
+            usize::try_from(step).ok().filter(|_| is_near)
+        }));
+        if self.steps.len() == pieces.len() {
+            self.by_counting(pieces, start);
         } else {
             self.by_sorting(pieces, start);
         }
     }
 
     /// For pieces on one grid that are near each other: counts the rows of each time.
-    fn by_counting(&mut self, pieces: &[Piece], first: i64, start: u32) {
-        let step = |piece: &Piece| {
-            let step = piece.from.saturating_sub(first) / piece.interval;
-            usize::try_from(step).unwrap_or(0)
-        };
-        let ends = pieces.iter().map(|piece| step(piece) + piece.count);
+    fn by_counting(&mut self, pieces: &[Piece], start: u32) {
+        let ends = pieces.iter().zip(&self.steps).map(|(piece, step)| step + piece.count);
         let length = ends.max().unwrap_or(0) + 1;
         self.next.clear();
         self.next.resize(length, 0);
-        for piece in pieces {
-            let step = step(piece);
+        for (piece, &step) in pieces.iter().zip(&self.steps) {
             if let Some(count) = self.next.get_mut(step) {
                 *count = count.wrapping_add(1);
             }
@@ -118,8 +139,7 @@ impl Layout {
             *entry = before;
             before = before.wrapping_add(active);
         }
-        for piece in pieces {
-            let step = step(piece);
+        for (piece, &step) in pieces.iter().zip(&self.steps) {
             let next = self.next.get_mut(step..step + piece.count).unwrap_or_default();
             self.places.extend(next.iter().copied());
             next.iter_mut().for_each(|next| *next += 1);
@@ -145,7 +165,7 @@ mod tests {
     use super::*;
 
     fn piece(key: u32, from: i64, interval: i64, count: usize) -> Piece {
-        Piece { firing: (0, 0), series: key, key, rank: 0, from, interval, count }
+        Piece { firing: (0, 0), series: key, key, from, interval, count }
     }
 
     /// Time and key of each row, as they are laid out.

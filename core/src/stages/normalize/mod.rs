@@ -18,7 +18,7 @@ use self::absorb::Stop;
 use self::emit::Emitter;
 use self::grid::Grid;
 use self::holds::Holds;
-use self::layout::Piece;
+use self::layout::{Order, Piece};
 use self::schedule::Schedule;
 use self::series::{Lane, Series};
 use super::{Context, Stage};
@@ -56,6 +56,7 @@ pub(super) struct NormalizeStage {
     pending: Vec<Piece>,
     /// How many of those are out.
     emitted: usize,
+    order: Order,
     /// Series that have changed since rows were pending last.
     touched: Vec<u32>,
     emitter: Emitter,
@@ -84,6 +85,7 @@ impl NormalizeStage {
             holds: Holds::default(),
             pending: Vec::new(),
             emitted: 0,
+            order: Order::default(),
             touched: Vec::new(),
             emitter: Emitter::new(&plan.columns),
             advanced: NO_WATERMARK,

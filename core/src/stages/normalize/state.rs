@@ -177,7 +177,7 @@ impl NormalizeStage {
             if count == 0 {
                 return Err(NO_ROWS);
             }
-            self.pending.push(Piece { firing, series: of, key, rank: 0, from, interval, count });
+            self.pending.push(Piece { firing, series: of, key, from, interval, count });
         }
         if self.touched.is_empty() {
             // Any of them may have changed.
