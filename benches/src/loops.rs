@@ -71,6 +71,7 @@ pub fn run(worker: &mut dyn Worker, events: &Events) -> Result<usize, Error> {
             columns: &columns,
             ordinals: None,
             watermarks: None,
+            partitions: None,
         })?;
         rows += poll(worker)?;
     }

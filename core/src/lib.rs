@@ -18,6 +18,7 @@ mod batch;
 mod drops;
 mod engine;
 mod error;
+mod event_time;
 mod expression;
 mod frame;
 pub mod interner;
@@ -25,6 +26,7 @@ pub mod json;
 pub mod key;
 pub mod key_json;
 mod keys;
+mod lanes;
 pub mod number;
 mod plan;
 mod rank;
@@ -51,7 +53,7 @@ pub use reject::RejectReason;
 pub use rows::{RowColumn, Rows};
 pub use schema::{InputColumn, InputKind, InputSchema, OutputColumn, OutputKind, OutputSchema};
 pub use spec::{PipelineSpec, SpecError};
-pub use stats::{ReasonCount, StageStats, Stats};
+pub use stats::{PartitionStats, ReasonCount, StageStats, Stats};
 
 /// The Rust of the project's front page.
 #[cfg(doctest)]

@@ -1,6 +1,8 @@
 //! From a pipeline description to what the engine runs: names resolved to columns, units to microseconds.
 
 mod columns;
+mod emission;
+mod event_time;
 mod filter;
 mod grid;
 mod map;
@@ -8,10 +10,12 @@ mod statistics;
 mod window;
 
 use crate::schema::{InputSchema, OutputColumn, OutputSchema};
-use crate::spec::{Aggregation, Limits, OutOfOrderness, PercentileEngine, PipelineSpec};
+use crate::spec::{Aggregation, Limits, PercentileEngine, PipelineSpec};
 use crate::spec::{SpecError, Stage};
 use columns::Columns;
 pub(crate) use columns::Shown;
+pub(crate) use emission::{Early, Emission};
+pub(crate) use event_time::{Moves, Rule, TimePlan};
 pub(crate) use filter::{Condition, FilterPlan, Operand};
 pub(crate) use grid::Grid;
 pub(crate) use map::MapPlan;
@@ -27,11 +31,12 @@ pub struct Plan {
     pub input: InputSchema,
     /// The columns that rows have.
     pub output: OutputSchema,
-    /// Whether every stage keeps the keys of the source apart, so that the stream may be split by key.
+    /// Whether the stream may be split by key: every stage keeps the keys of the source apart, and a
+    /// [`crate::watermark::Generator`] over the whole stream says how its time moves.
     pub partitioned_by_key: bool,
     /// The bounds of one engine instance.
     pub limits: Limits,
-    pub(crate) out_of_orderness: OutOfOrderness,
+    pub(crate) time: TimePlan,
     pub(crate) stages: Vec<StagePlan>,
     /// Where each column of the output comes from.
     pub(crate) shown: Vec<Shown>,
@@ -67,6 +72,16 @@ impl StagePlan {
             Self::Window(_) | Self::Map(_) | Self::Keyed(_) => {}
         }
     }
+
+    /// The watermark at which everything of events up to `time` has been given on, and the greatest event time in that.
+    fn closed_at(&self, time: i64) -> i64 {
+        match self {
+            Self::Window(WindowPlan { grid, .. }) => {
+                time.max(grid.fires_at(grid.last_window(grid.slice_of(time))))
+            }
+            Self::Filter(_) | Self::Map(_) | Self::Keyed(_) => time,
+        }
+    }
 }
 
 impl Plan {
@@ -92,6 +107,7 @@ impl Plan {
             ));
         }
         let source = Columns::of_source(spec);
+        let time = TimePlan::of(spec, &source)?;
         let mut columns = source.clone();
         let mut stages = Vec::with_capacity(spec.stages.len());
         for (index, stage) in spec.stages.iter().enumerate() {
@@ -99,7 +115,8 @@ impl Plan {
             let plan;
             (plan, columns) = match stage {
                 Stage::Window(window) => {
-                    let (plan, rows) = window_plan(&path, window, &columns, spec)?;
+                    let is_last = index + 1 == spec.stages.len();
+                    let (plan, rows) = window_plan(&path, window, is_last, &columns, spec)?;
                     (StagePlan::Window(plan), rows)
                 }
                 Stage::Filter(filter) => {
@@ -134,17 +151,25 @@ impl Plan {
         Ok(Self {
             input: InputSchema {
                 timestamp: spec.source.timestamp.clone(),
-                key,
+                key: key.clone(),
+                partition: spec.source.partition.clone(),
                 columns: source.into_input(&spec.source.value.0),
             },
             output,
-            partitioned_by_key: !spec.source.key.0.is_empty(),
+            partitioned_by_key: !key.is_empty() && time.is_simple(),
             limits: spec.limits.clone(),
-            out_of_orderness: spec.time.max_out_of_orderness,
+            time,
             stages,
             shown,
             identity: identity(spec),
         })
+    }
+}
+
+impl Plan {
+    /// The watermark at which nothing of events up to `time` is open in any stage.
+    pub(crate) fn closed_at(&self, time: i64) -> i64 {
+        self.stages.iter().fold(time, |time, stage| stage.closed_at(time))
     }
 }
 
@@ -174,6 +199,7 @@ fn check_limits(limits: &Limits) -> Result<(), SpecError> {
         ("max_keys", limits.max_keys),
         ("max_windows_per_key", limits.max_windows_per_key),
         ("max_values", limits.max_values),
+        ("max_partitions", limits.max_partitions),
         ("max_windows_per_event", limits.max_windows_per_event),
         ("max_result_rows", limits.max_result_rows),
         ("max_dropped_events", limits.max_dropped_events),
@@ -197,15 +223,21 @@ fn identity(spec: &PipelineSpec) -> String {
         "max_keys": spec.limits.max_keys,
         "max_windows_per_key": spec.limits.max_windows_per_key,
     });
-    // Only where it decides anything: snapshots of other pipelines go on as they are.
+    // Only where they decide anything: snapshots of other pipelines go on as they are.
     let exact = |aggregation: &Aggregation| aggregation.engine == Some(PercentileEngine::Exact);
     let keeps_values = |stage: &Stage| match stage {
         Stage::Window(window) => window.aggregations.iter().any(exact),
         _ => false,
     };
-    if let (true, Some(identity)) = (spec.stages.iter().any(keeps_values), identity.as_object_mut())
-    {
-        identity.insert("max_values".to_owned(), spec.limits.max_values.into());
+    let mut insert = |name: &str, value: serde_json::Value| {
+        identity.as_object_mut().map(|identity| identity.insert(name.to_owned(), value))
+    };
+    if spec.stages.iter().any(keeps_values) {
+        insert("max_values", spec.limits.max_values.into());
+    }
+    if let Some(partition) = &spec.source.partition {
+        insert("partition", partition.as_str().into());
+        insert("max_partitions", spec.limits.max_partitions.into());
     }
     identity.to_string()
 }

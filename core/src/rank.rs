@@ -51,6 +51,41 @@ impl Place {
     }
 }
 
+/// Puts the values that `percentiles` need where they belong: less work than sorting all.
+#[inline(never)]
+pub(crate) fn arrange(values: &mut [f64], percentiles: &[Percentile]) {
+    let count = values.len() as u64;
+    // What stands before is not greater than what is left, and right at all ranks that were asked for.
+    let (mut rest, mut before) = (values, 0);
+    for percentile in percentiles {
+        let place = Place::of(*percentile, count);
+        let rank = usize::try_from(place.rank).unwrap_or(usize::MAX);
+        if let Some(at) = rank.checked_sub(before).filter(|at| *at < rest.len()) {
+            let (_, _, greater) = rest.select_nth_unstable_by(at, f64::total_cmp);
+            (rest, before) = (greater, rank + 1);
+        }
+        if place.is_between() && rank + 1 == before {
+            let least = (0..).zip(&*rest).min_by(|(_, a), (_, b)| a.total_cmp(b));
+            let least = least.map_or(0, |(at, _)| at);
+            if least < rest.len() {
+                rest.swap(0, least);
+                (rest, before) = (rest.split_at_mut(1).1, before + 1);
+            }
+        }
+    }
+}
+
+/// The value of a percentile that `values` are arranged for; NaN where there are none.
+pub(crate) fn arranged(values: &[f64], percentile: Percentile) -> f64 {
+    let place = Place::of(percentile, values.len() as u64);
+    let at = |rank: u64| usize::try_from(rank).ok().and_then(|rank| values.get(rank)).copied();
+    let low = at(place.rank).unwrap_or(f64::NAN);
+    if !place.is_between() {
+        return low;
+    }
+    place.between(low, at(place.rank + 1).unwrap_or(f64::NAN))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

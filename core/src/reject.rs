@@ -36,6 +36,10 @@ pub enum RejectReason {
     KeyLimit,
     /// Its window would have been one more than the limit.
     WindowLimit,
+    /// It is further ahead of the host's time than `time.max_future_skew`.
+    Future,
+    /// Its partition would have been one more than the limit.
+    PartitionLimit,
 }
 
 impl RejectReason {
@@ -54,6 +58,8 @@ impl RejectReason {
         Self::Late,
         Self::KeyLimit,
         Self::WindowLimit,
+        Self::Future,
+        Self::PartitionLimit,
     ];
 
     /// The reason's place in [`RejectReason::ALL`], as blocks and snapshots carry it.
@@ -79,6 +85,8 @@ impl RejectReason {
             Self::Late => "late",
             Self::KeyLimit => "key_limit",
             Self::WindowLimit => "window_limit",
+            Self::Future => "future",
+            Self::PartitionLimit => "partition_limit",
         }
     }
 }

@@ -1,5 +1,6 @@
 //! How event time moves: the watermark generator.
 
+use crate::lanes::Pair;
 use crate::spec::{OutOfOrderness, PipelineSpec};
 use crate::time::{MAX_TIME, MIN_TIME, NULL_TIME};
 
@@ -65,38 +66,37 @@ impl Generator {
     /// Takes note of events one by one and writes to `met` the watermark that each of them met.
     ///
     /// Returns whether all times are within ±2^62, about half of what is allowed: the quick part of checking them.
-    // Its own function: wasmtime's compiler keeps a loop's variables in registers only in small ones.
+    // Its own function, which calls nothing: so wasmtime's compiler keeps the variables of its loop in registers.
     #[inline(never)]
     pub(crate) fn judge(&mut self, timestamps: &[i64], met: &mut [i64]) -> bool {
         const HALF: i64 = 1 << 62;
         const { assert!(MAX_TIME > HALF && MIN_TIME < -HALF) };
-        // An addition and an `or` for each: the sign bit stays where one is outside.
-        let mut outside = 0;
-        let mut limit = self.limit();
-        let (timestamps, timestamps_rest) = timestamps.as_chunks::<8>();
-        let (met, met_rest) = met.as_chunks_mut::<8>();
-        for (timestamps, met) in timestamps.iter().zip(met) {
-            outside = timestamps.iter().fold(outside, |all, time| all | time.wrapping_add(HALF));
-            // Out of order or within one millisecond, most events move nothing. Counting has no branch for each.
-            let beyond: u64 = timestamps.iter().map(|time| u64::from(*time > limit)).sum();
-            *met = [self.watermark; 8];
-            if beyond > 0 {
-                limit = self.judge_moving(timestamps, met);
+        let (blocks, rest) = timestamps.as_chunks::<8>();
+        let (met_blocks, met_rest) = met.as_chunks_mut::<8>();
+        let mut outside = Pair::splat(0);
+        let mut moving = Moving {
+            lag_us: self.lag_us.unwrap_or_default(),
+            watermark: self.watermark,
+            limit: self.limit(),
+        };
+        for (block, met) in blocks.iter().zip(met_blocks) {
+            let (limit, mut beyond) = (Pair::splat(moving.limit), Pair::splat(0));
+            for pair in Pair::all(block) {
+                // An addition and an `or` for each: the sign bit stays where one is outside.
+                outside = outside.or(pair.plus(Pair::splat(HALF)));
+                beyond = beyond.or(pair.beyond(limit));
+            }
+            // Out of order or within one millisecond, most events move nothing: one branch for all of them.
+            if beyond.any_negative() {
+                moving.judge(block, met);
+            } else {
+                *met = [moving.watermark; 8];
             }
         }
-        self.judge_moving(timestamps_rest, met_rest);
-        outside = timestamps_rest.iter().fold(outside, |all, time| all | time.wrapping_add(HALF));
-        outside >= 0
-    }
-
-    /// The same where the watermark moves; returns the new [`Generator::limit`].
-    #[inline(never)]
-    fn judge_moving(&mut self, timestamps: &[i64], met: &mut [i64]) -> i64 {
-        for (time, met) in timestamps.iter().zip(met) {
-            *met = self.watermark;
-            self.observe(*time);
-        }
-        self.limit()
+        moving.judge(rest, met_rest);
+        self.watermark = moving.watermark;
+        let outside_rest = rest.iter().fold(0, |all, time| all | time.wrapping_add(HALF));
+        !outside.or(Pair::splat(outside_rest)).any_negative()
     }
 
     /// Only times beyond this move the watermark.
@@ -111,6 +111,28 @@ impl Generator {
 }
 
 const _: () = assert!(NULL_TIME == NO_WATERMARK, "both are below every event time");
+
+/// A watermark that moves, for one loop.
+struct Moving {
+    lag_us: i64,
+    watermark: i64,
+    /// Only times beyond this move it.
+    limit: i64,
+}
+
+impl Moving {
+    /// Writes to `met` what each event meets.
+    #[inline(always)]
+    fn judge(&mut self, timestamps: &[i64], met: &mut [i64]) {
+        for (time, met) in timestamps.iter().zip(met) {
+            *met = self.watermark;
+            if *time > self.limit {
+                // Beyond the limit, the difference does not overflow.
+                (self.watermark, self.limit) = (time.wrapping_sub(self.lag_us), *time);
+            }
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -20,7 +20,14 @@ fn push(
     values: &[f64],
 ) -> Result<usize, Error> {
     let columns = [Column::F64(values)];
-    let batch = Batch { timestamps, keys, columns: &columns, ordinals: None, watermarks: None };
+    let batch = Batch {
+        timestamps,
+        keys,
+        columns: &columns,
+        ordinals: None,
+        watermarks: None,
+        partitions: None,
+    };
     engine.push(&batch).map(|pushed| pushed.consumed)
 }
 
@@ -136,8 +143,8 @@ fn every_changed_byte_of_a_snapshot_is_noticed() {
 
 proptest! {
     #[test]
-    fn no_block_panics(bytes in prop::collection::vec(any::<u8>(), 0..200), magic in 0_usize..4) {
-        let magics = [b"SPB1", b"SPK1", b"SPR1", b"SPD1"];
+    fn no_block_panics(bytes in prop::collection::vec(any::<u8>(), 0..200), magic in 0_usize..5) {
+        let magics = [b"SPB1", b"SPK1", b"SPR1", b"SPD1", b"SPP1"];
         let mut words = vec![0_u64; bytes.len().div_ceil(8) + 1];
         let block: &mut [u8] = bytemuck::cast_slice_mut(&mut words);
         block[..4].copy_from_slice(magics[magic]);
@@ -149,6 +156,9 @@ proptest! {
         }
         if let Ok(definitions) = wire::decode_key_definitions(block) {
             let _ = engine.define_keys(&definitions);
+        }
+        if let Ok((definitions, known)) = wire::decode_partition_definitions(block) {
+            let _ = engine.define_partitions(&definitions, known);
         }
         let _ = wire::decode_rows(block);
         let _ = wire::decode_drops(block);
@@ -172,6 +182,7 @@ proptest! {
             columns: &columns,
             ordinals: extra.then_some(&ordinals),
             watermarks: extra.then_some(&timestamps),
+            partitions: extra.then_some(&key_ids),
         };
         let len = wire::batch_len(&batch);
         let mut words = vec![0_u64; len.div_ceil(8)];

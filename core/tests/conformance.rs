@@ -70,6 +70,7 @@ fn run(spec: &PipelineSpec, bytes: &[u8], batch: usize) -> (String, Engine, Vec<
                 columns: &columns,
                 ordinals: Some(events.lines()),
                 watermarks: None,
+                partitions: None,
             })
             .unwrap();
         assert!(!pushed.full);

@@ -173,6 +173,7 @@ fn dropped_events_that_nobody_fetches_stop_the_engine() {
         columns: &[Column::F64(&[1.0])],
         ordinals: None,
         watermarks: None,
+        partitions: None,
     };
     assert_eq!(run.engine.push(&batch).unwrap(), Pushed { consumed: 0, full: true });
     assert_eq!(run.engine.drops(100).len(), 5);

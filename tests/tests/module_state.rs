@@ -79,6 +79,7 @@ impl<W: Worker> Run<W> {
                 columns: &[Column::F64(&values)],
                 ordinals: None,
                 watermarks: None,
+                partitions: None,
             };
             let pushed = self.worker.push(&batch).unwrap();
             at += pushed.consumed;

@@ -178,6 +178,7 @@ impl Processor {
             columns: &columns,
             ordinals: None,
             watermarks: None,
+            partitions: None,
         });
         let pushed = pushed.map_err(|error| thrown(&error))?;
         self.full = pushed.full;

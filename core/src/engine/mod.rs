@@ -1,5 +1,6 @@
 //! The engine: a state machine that takes batches and hands out rows, and does nothing by itself.
 
+mod definitions;
 mod flow;
 mod source;
 mod state;
@@ -9,7 +10,7 @@ pub use state::{Restore, SnapshotCursor};
 use crate::batch::Batch;
 use crate::drops::{Dropped, Drops};
 use crate::error::Error;
-use crate::frame::Frame;
+use crate::frame::{Events, Frame};
 use crate::keys::Keys;
 use crate::plan::{Plan, Shown};
 use crate::reject::RejectReason;
@@ -81,6 +82,7 @@ pub enum Progress {
 ///     columns: &[Column::F64(&[1.0, 2.0, 5.0])],
 ///     ordinals: None,
 ///     watermarks: None,
+///     partitions: None,
 /// };
 /// assert_eq!(engine.push(&batch)?.consumed, 3);
 /// assert_eq!(engine.poll(100).map(|rows| rows.len()), Some(1)); // the first second is over
@@ -120,7 +122,7 @@ impl Engine {
     pub fn open(spec: &PipelineSpec, options: Options) -> Result<Self, Error> {
         let plan = Plan::new(spec)?;
         let mut keys = Keys::new(options.table_seed);
-        let source = Source::new(&plan, &mut keys);
+        let source = Source::new(&plan, &mut keys, options.table_seed);
         let stages =
             (0..).zip(&plan.stages).map(|(index, plan)| stages::build(index, plan)).collect();
         let result_rows = plan.limits.max_result_rows as usize;
@@ -162,10 +164,11 @@ impl Engine {
         self.source.watermark()
     }
 
-    /// The host time from which [`Engine::tick`] has something to do; `None`: nothing waits for host time.
+    /// The host time from which [`Engine::tick`] has something to do; `None`: nothing waits for host time. What waits for
+    /// the first tick has [`crate::time::MIN_TIME`]: any time will do.
     #[must_use]
     pub fn next_deadline(&self) -> Option<i64> {
-        None
+        self.source.time.next_deadline()
     }
 
     /// The place in the stream that the next event gets, where its batch names none.
@@ -188,6 +191,7 @@ impl Engine {
         let struck = [
             ("key_limit", stages.iter().any(|stage| stage.key_limit > 0)),
             ("window_limit", stages.iter().any(|stage| stage.window_limit > 0)),
+            ("partition_limit", self.source.has_rejected(RejectReason::PartitionLimit)),
             ("value_limit", stages.iter().any(|stage| stage.value_limit > 0)),
         ];
         let reasons = self.source.rejected();
@@ -197,6 +201,7 @@ impl Engine {
             late_dropped: sum(|stage| stage.late_dropped),
             limit_dropped: sum(|stage| stage.key_limit + stage.window_limit),
             unassigned: sum(|stage| stage.unassigned),
+            future: self.source.time.future,
             rows: stages.last().map_or(0, |stage| stage.rows),
             rejected_by_reason: reasons,
             limits_struck: struck
@@ -206,6 +211,7 @@ impl Engine {
                 .collect(),
             watermark: Some(self.watermark())
                 .filter(|watermark| *watermark != NO_WATERMARK && *watermark != END_OF_TIME),
+            partitions: self.source.time.partition_stats(),
             stages,
         }
     }
@@ -219,22 +225,11 @@ impl Engine {
         if fields == 0 {
             return Err(Error::KeysMismatch("the pipeline has no key: there is nothing to define"));
         }
-        let KeyDefinitions { ids, offsets, bytes, .. } = *definitions;
-        source::check_keys(
-            offsets,
-            bytes,
-            ids.len(),
-            |key| crate::key::validate(key, fields),
-            fields,
-        )?;
-        if definitions.ids.iter().any(|id| *id > MAX_KEY_ID) {
-            return Err(Error::MalformedBlock("a key id is beyond 2^28: ids index a table"));
-        }
+        let keys = definitions::checked(definitions, fields)?;
         self.revision += 1;
         if definitions.reset {
             self.keys.undefine_all();
         }
-        let keys = source::encoded_keys(definitions.offsets, definitions.bytes);
         for (id, key) in definitions.ids.iter().zip(keys) {
             self.keys.define(*id, key);
         }
@@ -268,14 +263,21 @@ impl Engine {
         Ok(self.move_to(watermark))
     }
 
-    /// Tells the engine the host's time, microseconds; it never goes back.
+    /// Tells the engine the host's time, microseconds; it never goes back. Events count as having come at the time of the
+    /// last tick before them: tick before every push where `time` has options that go by host time.
     ///
     /// # Errors
     /// None so far; the result leaves room for stages that refuse.
     pub fn tick(&mut self, now: i64) -> Result<Progress, Error> {
         self.revision += 1;
-        self.source.tick(now);
-        Ok(self.resume())
+        if self.resume() == Progress::Full {
+            return Ok(Progress::Full);
+        }
+        let before = self.watermark();
+        let Self { source, plan, .. } = self;
+        source.time.tick(now, |greatest| plan.closed_at(greatest));
+        let moved = self.watermark();
+        Ok(if moved == before { Progress::Done } else { self.flow(&Events::none(moved)) })
     }
 
     /// Ends the stream: everything that is open fires. Calling it again goes on with it.
@@ -347,6 +349,3 @@ impl Engine {
         }
     }
 }
-
-/// The greatest key id that a caller may choose.
-const MAX_KEY_ID: u32 = 1 << 28;

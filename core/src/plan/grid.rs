@@ -14,10 +14,14 @@ pub(crate) struct Grid {
     /// A start of a window, in `0..slide_us`.
     offset_us: i64,
     pub(crate) slice_us: i64,
+    /// How long after its end a window fires.
+    pub(super) delay_us: i64,
+    /// How long after it has fired a window still takes events.
+    pub(super) kept_us: i64,
 }
 
 impl Grid {
-    /// The grid of `window`, which stands at `path`.
+    /// The grid of `window`, which stands at `path`; windows fire when they end and are gone then.
     pub(super) fn of(path: &str, window: &Window, limits: &Limits) -> Result<Self, SpecError> {
         let size_us = window.size.as_micros();
         if size_us <= 0 {
@@ -55,11 +59,9 @@ impl Grid {
 
     /// `size_us` and `slide_us` are positive.
     fn new(size_us: i64, slide_us: i64, offset_us: i64) -> Self {
-        let (mut slice_us, mut rest) = (size_us, slide_us);
-        while rest != 0 {
-            (slice_us, rest) = (rest, slice_us % rest);
-        }
-        Self { size_us, slide_us, offset_us: offset_us.rem_euclid(slide_us), slice_us }
+        let slice_us = common_divisor(size_us, slide_us);
+        let offset_us = offset_us.rem_euclid(slide_us);
+        Self { size_us, slide_us, offset_us, slice_us, delay_us: 0, kept_us: 0 }
     }
 
     pub(crate) fn slices_per_window(&self) -> i64 {
@@ -69,6 +71,11 @@ impl Grid {
     /// Whether some times are in no window.
     pub(crate) fn has_gaps(&self) -> bool {
         self.slide_us > self.size_us
+    }
+
+    /// Whether windows still take events after they have fired.
+    pub(crate) fn keeps_fired(&self) -> bool {
+        self.kept_us > 0
     }
 
     /// The start of the slice that `timestamp` falls into.
@@ -94,9 +101,19 @@ impl Grid {
         window.saturating_add(self.size_us)
     }
 
-    /// The watermark at which the window that starts at `window` fires: its last microsecond.
-    pub(crate) fn fires_at(&self, window: i64) -> i64 {
+    /// The last microsecond of the window that starts at `window`.
+    pub(crate) fn last_us(&self, window: i64) -> i64 {
         window.saturating_add(self.size_us - 1)
+    }
+
+    /// The watermark at which the window that starts at `window` fires.
+    pub(crate) fn fires_at(&self, window: i64) -> i64 {
+        window.saturating_add(self.size_us - 1 + self.delay_us)
+    }
+
+    /// The watermark from which the window that starts at `window` takes no more events.
+    pub(crate) fn gone_at(&self, window: i64) -> i64 {
+        window.saturating_add(self.size_us - 1 + self.delay_us + self.kept_us)
     }
 
     /// The start of the first window that covers the slice at `slice`, if any does.
@@ -110,10 +127,35 @@ impl Grid {
         slice.saturating_sub(since)
     }
 
-    /// The start of the first window that has not ended at `watermark`.
+    /// The starts from `first`, which is one, on of the windows that cover the slice at `slice`.
+    pub(crate) fn windows(&self, first: i64, slice: i64) -> impl Iterator<Item = i64> + use<> {
+        let (last, slide_us) = (self.last_window(slice), self.slide_us);
+        let next = move |window: &i64| window.checked_add(slide_us);
+        core::iter::successors(Some(first), next).take_while(move |window| *window <= last)
+    }
+
+    /// The start of the first window that has not fired at `watermark`.
     pub(crate) fn first_open(&self, watermark: i64) -> i64 {
-        match watermark.checked_sub(self.size_us - 1) {
+        self.first_after(watermark, self.size_us - 1 + self.delay_us)
+    }
+
+    /// The start of the first window that is not gone at `watermark`.
+    pub(crate) fn first_kept(&self, watermark: i64) -> i64 {
+        self.first_after(watermark, self.size_us - 1 + self.delay_us + self.kept_us)
+    }
+
+    /// The start of the first window that starts later than `watermark - length_us`.
+    fn first_after(&self, watermark: i64, length_us: i64) -> i64 {
+        match watermark.checked_sub(length_us) {
             Some(start) => self.window_from(start.saturating_add(1)),
+            None => i64::MIN,
+        }
+    }
+
+    /// The end of the last window that starts before `window`.
+    pub(crate) fn end_before(&self, window: i64) -> i64 {
+        match window.checked_sub(self.slide_us) {
+            Some(before) => self.end_of(before),
             None => i64::MIN,
         }
     }
@@ -125,9 +167,22 @@ impl Grid {
 
     /// The first start of a window at `time` or later.
     fn window_from(&self, time: i64) -> i64 {
-        let until = (self.offset_us - time.rem_euclid(self.slide_us)).rem_euclid(self.slide_us);
+        self.multiple_from(time, self.slide_us)
+    }
+
+    /// The first time at `time` or later that is a multiple of `step_us`, a divisor of the slide, away from the offset.
+    pub(crate) fn multiple_from(&self, time: i64, step_us: i64) -> i64 {
+        let until = (self.offset_us % step_us - time.rem_euclid(step_us)).rem_euclid(step_us);
         time.saturating_add(until)
     }
+}
+
+/// The greatest common divisor of two positive numbers.
+pub(super) fn common_divisor(mut a: i64, mut b: i64) -> i64 {
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    a
 }
 
 /// What is wrong with the `slide` of a window.

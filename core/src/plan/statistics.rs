@@ -284,10 +284,15 @@ fn check_rolling(
         Operation::First | Operation::Last => format!(
             "`{op}` goes by event time, rolling aggregations by arrival: they have count, sum, avg, min, max, range, variance, stddev and percentiles"
         ),
+        Operation::Distinct | Operation::Rate => format!(
+            "`{op}` is for windows: rolling aggregations have count, sum, avg, min, max, range, variance, stddev and percentiles"
+        ),
         Operation::Percentile(_) if rolling.size.is_none() => {
             format!("`{op}` of all values so far would need all of them: give the stage a `size`")
         }
-        Operation::Percentile(_) if aggregation.engine == Some(PercentileEngine::Sketch) => {
+        Operation::Percentile(_)
+            if aggregation.engine.is_some_and(|engine| engine != PercentileEngine::Exact) =>
+        {
             "the percentiles of a rolling stage are exact: leave `engine` out".to_owned()
         }
         _ => return Ok(()),
@@ -302,6 +307,6 @@ fn keep_for(op: Operation, kept: &mut Kept) {
         Operation::Variance | Operation::Stddev => kept.moments = true,
         Operation::Min | Operation::Max | Operation::Range => kept.extremes = true,
         Operation::Percentile(_) => kept.order = true,
-        Operation::Count | Operation::First | Operation::Last => {}
+        _ => {}
     }
 }

@@ -3,6 +3,7 @@
 mod aggregation;
 mod decode;
 mod duration;
+mod event_time;
 mod filter;
 mod limits;
 mod map;
@@ -20,12 +21,13 @@ pub use aggregation::{Aggregation, AggregationOptions, Operation};
 pub use decode::SpecError;
 pub(crate) use decode::expected;
 pub use duration::{Duration, DurationError, MAX_DURATION_US, OutOfOrderness};
+pub use event_time::{Future, Time, Watermark};
 pub use filter::{Comparison, Condition, Filter};
 pub use limits::Limits;
 pub use map::{Assignment, Map};
 pub use percentile::{Percentile, PercentileEngine, PercentileError};
-pub use sections::{Format, Names, OutputPath, Sink, SinkType, Source, SourceType, Time};
-pub use stages::{Stage, Window, WindowKind};
+pub use sections::{Format, Names, OutputPath, Sink, SinkType, Source, SourceType};
+pub use stages::{Emit, Stage, Window, WindowKind};
 pub use statistics::{Ema, HalfLife, Rolling, ZScore, ZScoreMethod};
 
 /// A pipeline: where events come from, what happens to them, where rows go.

@@ -93,6 +93,34 @@ pub struct Window {
     pub field: Option<String>,
     /// What each row says of its window.
     pub aggregations: Vec<Aggregation>,
+    /// How long after its end a window still takes events.
+    #[serde(default, skip_serializing_if = "Duration::is_zero")]
+    pub allowed_lateness: Duration,
+    /// Whether rows come when their window ends, to be corrected by late events, or once and for all.
+    #[serde(default, skip_serializing_if = "Emit::is_default")]
+    pub emit: Emit,
+    /// How often, from its start on, a window that has changed gives a row before it ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub early: Option<Duration>,
+}
+
+/// When the rows of a window come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Emit {
+    /// At the end of the window; each late event that is still allowed gives the corrected row at once.
+    #[default]
+    Close,
+    /// Once, when the window takes no more events. A window before another stage always does this.
+    Final,
+}
+
+impl Emit {
+    fn is_default(&self) -> bool {
+        *self == Self::Close
+    }
 }
 
 /// How events are assigned to windows.

@@ -83,7 +83,7 @@ mod tests {
         assert_eq!(
             error(text),
             "line 3: source.valu: unknown field `valu`, did you mean `value`? \
-             (expected one of: type, path, format, timestamp, timestamp_unit, key, value)"
+             (expected one of: type, path, format, timestamp, timestamp_unit, key, value, partition)"
         );
         let text = "[[stages]]\ntype = \"window\"\nwindow = \"tumbling\"\nsize = \"10\"\naggregations = [\"count\"]\n";
         assert!(

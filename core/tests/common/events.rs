@@ -123,6 +123,7 @@ pub fn push(engine: &mut Engine, events: &[Event]) -> stream_processor_core::Pus
         columns: &columns,
         ordinals: None,
         watermarks: None,
+        partitions: None,
     };
     engine.push(&batch).unwrap()
 }

@@ -130,6 +130,12 @@ fn describe_window(window: &Window, spec: &PipelineSpec) -> String {
     if !spec.source.key.0.is_empty() {
         let _ = write!(text, " for each {}", quoted(&spec.source.key.0));
     }
+    if window.allowed_lateness.as_micros() > 0 {
+        let _ = write!(text, ", which take events up to {} late", window.allowed_lateness);
+    }
+    if let Some(early) = window.early {
+        let _ = write!(text, ", with early rows every {early}");
+    }
     let field = window.field.as_ref().or(spec.source.value.0.first());
     let aggregations: Vec<_> = window
         .aggregations

@@ -33,6 +33,9 @@ fn spec(arguments: &WindowArgs) -> PipelineSpec {
         offset: arguments.offset,
         field: None,
         aggregations: arguments.agg.iter().copied().map(Aggregation::from).collect(),
+        allowed_lateness: spec::Duration::default(),
+        emit: spec::Emit::default(),
+        early: None,
     };
     PipelineSpec {
         source: Source {

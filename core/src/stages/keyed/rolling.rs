@@ -201,6 +201,6 @@ fn result(values: &impl Values, output: &RollingOutput) -> f64 {
             values.percentile(percentile.percent()).unwrap_or(f64::NAN)
         }
         // The plan has none of these.
-        (Operation::First | Operation::Last, _) => f64::NAN,
+        (Operation::First | Operation::Last | Operation::Distinct | Operation::Rate, _) => f64::NAN,
     }
 }

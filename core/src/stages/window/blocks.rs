@@ -10,15 +10,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Slice;
 use super::accumulator::Accumulators;
+use crate::keys::NONE;
 use crate::plan::Grid;
 
 /// The slices with events and what is in them.
 pub(super) struct Slices<'a> {
     pub(super) grid: &'a Grid,
     pub(super) by_start: &'a BTreeMap<i64, Slice>,
-    /// The key of each slot.
-    pub(super) slot_keys: &'a [u32],
     pub(super) accumulators: &'a Accumulators,
+    /// The keys that matter, where not all do: ids in ascending order.
+    pub(super) only: Option<&'a [u32]>,
 }
 
 /// The smallest block with these two slices, the first and the last with events in it, by number.
@@ -168,11 +169,14 @@ impl Slices<'_> {
 
     /// The slice with the number `index` as a block.
     fn block(&self, index: i64) -> Block {
-        let slots = self.by_start.get(&self.grid.start_of(index)).map_or(&[][..], Slice::slots);
-        let key_of = |slot: &u32| self.slot_keys.get(*slot as usize).copied().unwrap_or(0);
-        let mut pairs: Vec<(u32, u32)> = slots.iter().map(|slot| (key_of(slot), *slot)).collect();
-        pairs.sort_unstable();
-        let (keys, slots): (Vec<u32>, Vec<u32>) = pairs.into_iter().unzip();
+        let slice = self.by_start.get(&self.grid.start_of(index));
+        let (keys, slots) = match (slice, self.only) {
+            (Some(slice), Some(keys)) => {
+                let pairs = keys.iter().map(|key| (*key, slice.slot(*key)));
+                pairs.filter(|(_, slot)| *slot != NONE).unzip()
+            }
+            (slice, _) => slice.map(Slice::by_key).unwrap_or_default(),
+        };
         Block { keys, values: self.accumulators.pick(&slots) }
     }
 }

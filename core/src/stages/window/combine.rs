@@ -5,23 +5,27 @@ use super::{NONE, WindowStage};
 use crate::keys::Keys;
 
 impl WindowStage {
-    /// Combines the slices of the window that starts at `window`, and lets go of those that no later window covers.
+    /// Combines the slices of the window that starts at `window`, of all keys or of `only` some.
     ///
     /// Returns a slot for each key, which retains it.
-    pub(super) fn combine(&mut self, window: i64, keys: &mut Keys) -> Vec<u32> {
+    pub(super) fn combine(
+        &mut self,
+        window: i64,
+        only: Option<&[u32]>,
+        blocks: &mut Blocks,
+        keys: &mut Keys,
+    ) -> Vec<u32> {
         let grid = self.plan.grid;
-        self.blocks.refresh(&grid);
         let first = grid.index_of(window);
         let spans = Blocks::of_window(
             first..first.saturating_add(grid.slices_per_window()),
-            &self.slices(),
+            &self.slices(only),
         );
-        let mut blocks = core::mem::take(&mut self.blocks);
         let mut places = core::mem::take(&mut self.places);
         places.resize(keys.id_bound().max(places.len()), NONE);
         let (mut slots, mut into) = (Vec::new(), Vec::new());
         for span in spans {
-            let block = blocks.get(span, &self.slices());
+            let block = blocks.get(span, &self.slices(only));
             into.clear();
             for key in &block.keys {
                 let Some(place) = places.get_mut(*key as usize) else { continue };
@@ -41,20 +45,28 @@ impl WindowStage {
             }
         }
         self.places = places;
-        let next = window.saturating_add(grid.slide_us);
-        blocks.trim(grid.index_of(next), grid.end_of(window));
-        self.blocks = blocks;
-        self.forget_until(window, keys);
+        blocks.trim(grid.index_of(window.saturating_add(grid.slide_us)), grid.end_of(window));
         slots
     }
 
-    /// Lets go of the slices that the window at `window` was the last to cover.
-    fn forget_until(&mut self, window: i64, keys: &mut Keys) {
+    /// Combines the window that starts at `window` when it ends, with the blocks that are kept from one to the next.
+    pub(super) fn combine_whole(&mut self, window: i64, keys: &mut Keys) -> Vec<u32> {
+        let mut blocks = core::mem::take(&mut self.blocks);
+        blocks.refresh(&self.plan.grid);
+        let slots = self.combine(window, None, &mut blocks, keys);
+        self.blocks = blocks;
+        slots
+    }
+
+    /// Lets go of the slices whose last window starts at `window` or before.
+    pub(super) fn forget_until(&mut self, window: i64, keys: &mut Keys) {
         while let Some(slice) = self.slices.first_entry() {
             if self.plan.grid.last_window(*slice.key()) > window {
                 return;
             }
-            for slot in slice.remove().into_slots() {
+            let slots = slice.remove().into_slots();
+            self.accumulators.release(&slots);
+            for slot in slots {
                 let key = self.slot_keys.get(slot as usize).copied().unwrap_or(NONE);
                 self.count_closed(key);
                 self.free_slots.push(slot);
@@ -63,11 +75,11 @@ impl WindowStage {
         }
     }
 
-    fn slices(&self) -> Slices<'_> {
+    fn slices<'a>(&'a self, only: Option<&'a [u32]>) -> Slices<'a> {
         Slices {
+            only,
             grid: &self.plan.grid,
             by_start: &self.slices,
-            slot_keys: &self.slot_keys,
             accumulators: &self.accumulators,
         }
     }

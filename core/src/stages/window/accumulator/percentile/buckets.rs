@@ -14,7 +14,7 @@ const NO_BLOCK: u8 = u8::MAX;
 
 /// What is left of many values: how many fell into each bucket.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Buckets {
+pub(in super::super) struct Buckets {
     count: u64,
     zeros: u64,
     min: f64,
@@ -69,6 +69,27 @@ impl Buckets {
         } else {
             self.zeros = self.zeros.saturating_add(times);
         }
+    }
+
+    /// Of different values, each with how often it came.
+    pub(super) fn of_pairs(pairs: &[(f64, u64)]) -> Self {
+        let mut buckets = Self::new();
+        buckets.add_pairs(pairs);
+        buckets
+    }
+
+    pub(super) fn add_pairs(&mut self, pairs: &[(f64, u64)]) {
+        pairs.iter().for_each(|(value, times)| self.add(*value, *times));
+    }
+
+    /// Adds what `other` has counted.
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.count = self.count.saturating_add(other.count);
+        self.zeros = self.zeros.saturating_add(other.zeros);
+        self.min = if other.min < self.min { other.min } else { self.min };
+        self.max = if other.max > self.max { other.max } else { self.max };
+        self.negative.merge(&other.negative);
+        self.positive.merge(&other.positive);
     }
 
     /// What stands for the values around rank `rank`, and how many from that rank on it stands for.
@@ -131,32 +152,52 @@ impl Side {
 
     #[inline]
     fn bucket(&mut self, octave: i32, bucket: usize) -> Option<&mut u32> {
+        self.block(octave)?.get_mut(bucket)
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.folded = self.folded.saturating_add(other.folded);
+        // From the highest on: what this side cannot keep is folded at once.
+        for (octave, counts) in other.octaves().rev() {
+            match self.block(octave) {
+                Some(known) => add_counts(known, counts),
+                None => match self.open(octave) {
+                    Some(known) => *known = *counts,
+                    None => self.folded = self.folded.saturating_add(total(counts)),
+                },
+            }
+        }
+    }
+
+    fn block(&mut self, octave: i32) -> Option<&mut [u32; BUCKETS]> {
         let place = octave.wrapping_sub(self.bottom).cast_unsigned() as usize;
-        let block = self.places.get(place)?;
-        self.blocks.get_mut(*block as usize)?.get_mut(bucket)
+        self.blocks.get_mut(*self.places.get(place)? as usize)
     }
 
     /// The same for an octave that has no block yet.
     #[cold]
     fn add_beyond(&mut self, octave: i32, bucket: usize, times: u64) {
+        match self.open(octave).and_then(|counts| counts.get_mut(bucket)) {
+            Some(count) => *count = u32::try_from(times).unwrap_or(u32::MAX),
+            None => self.folded = self.folded.saturating_add(times),
+        }
+    }
+
+    /// An empty block for an octave that has none; nothing where it lies below all that are kept.
+    fn open(&mut self, octave: i32) -> Option<&mut [u32; BUCKETS]> {
         let block = if self.blocks.len() < MAX_OCTAVES {
             self.blocks.reserve_exact(1);
             self.blocks.push([0; BUCKETS]);
             u8::try_from(self.blocks.len() - 1).unwrap_or(NO_BLOCK)
         } else if octave < self.bottom {
-            self.folded = self.folded.saturating_add(times);
-            return;
+            return None;
         } else {
             self.fold_lowest()
         };
         self.reach(octave);
         let place = octave.wrapping_sub(self.bottom).cast_unsigned() as usize;
-        if let Some(entry) = self.places.get_mut(place) {
-            *entry = block;
-        }
-        if let Some(count) = self.bucket(octave, bucket) {
-            *count = u32::try_from(times).unwrap_or(u32::MAX);
-        }
+        *self.places.get_mut(place)? = block;
+        self.blocks.get_mut(block as usize)
     }
 
     /// Empties the block of the lowest octave and returns it.
@@ -289,6 +330,12 @@ fn middle(octave: i32, bucket: usize) -> f64 {
     let least = ((BUCKETS as u64 | bucket as u64) << 45) >> (51 - leading);
     let half = (1_u64 << 44) >> (51 - leading);
     f64::from_bits(least + half)
+}
+
+fn add_counts(known: &mut [u32; BUCKETS], more: &[u32; BUCKETS]) {
+    for (count, more) in known.iter_mut().zip(more) {
+        *count = count.saturating_add(*more);
+    }
 }
 
 fn total(counts: &[u32; BUCKETS]) -> u64 {
