@@ -25,8 +25,14 @@ impl Dropped {
     pub fn late_by(&self, plan: &Plan) -> Option<i64> {
         let stage = plan.stages.get(self.stage? as usize);
         let end = self.window_end.filter(|_| self.reason == RejectReason::Late)?;
-        let StagePlan::Window(WindowPlan { grid, .. }) = stage? else { return None };
-        let gone_at = grid.gone_at(end.saturating_sub(grid.size_us));
+        let gone_at = match stage? {
+            StagePlan::Window(WindowPlan { grid, .. }) => {
+                grid.gone_at(end.saturating_sub(grid.size_us))
+            }
+            StagePlan::Normalize(_) => end.saturating_sub(1),
+            StagePlan::Session(plan) => plan.gone_at(end),
+            _ => return None,
+        };
         Some(self.watermark.saturating_sub(gone_at))
     }
 }

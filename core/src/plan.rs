@@ -1,28 +1,34 @@
 //! From a pipeline description to what the engine runs: names resolved to columns, units to microseconds.
 
 mod columns;
+mod count;
 mod emission;
 mod event_time;
 mod filter;
 mod grid;
 mod map;
+mod normalize;
+mod session;
 mod statistics;
 mod window;
 
 use crate::schema::{InputSchema, OutputColumn, OutputSchema};
 use crate::spec::{Aggregation, Limits, PercentileEngine, PipelineSpec};
-use crate::spec::{SpecError, Stage};
+use crate::spec::{SpecError, Stage, Window, WindowKind, check_options};
 use columns::Columns;
 pub(crate) use columns::Shown;
+pub(crate) use count::CountPlan;
 pub(crate) use emission::{Early, Emission};
 pub(crate) use event_time::{Moves, Rule, TimePlan};
 pub(crate) use filter::{Condition, FilterPlan, Operand};
 pub(crate) use grid::Grid;
 pub(crate) use map::MapPlan;
+pub(crate) use normalize::{FieldPlan, FillRule, NormalizePlan};
+pub(crate) use session::SessionPlan;
 pub(crate) use statistics::{KeyedPlan, OperatorPlan, RollingOutput, RollingPlan, ZScorePlan};
 use statistics::{ema_plan, rolling_plan, zscore_plan};
 use window::window_plan;
-pub(crate) use window::{WindowOutput, WindowPlan};
+pub(crate) use window::{Aggregates, WindowOutput, WindowPlan};
 
 /// A pipeline that has been checked as a whole.
 #[derive(Debug, Clone)]
@@ -36,6 +42,8 @@ pub struct Plan {
     pub partitioned_by_key: bool,
     /// The bounds of one engine instance.
     pub limits: Limits,
+    /// Whether the host's time decides anything: then the engine is told it, by [`crate::Engine::tick`].
+    pub goes_by_host_time: bool,
     pub(crate) time: TimePlan,
     pub(crate) stages: Vec<StagePlan>,
     /// Where each column of the output comes from.
@@ -47,7 +55,10 @@ pub struct Plan {
 #[derive(Debug, Clone)]
 pub(crate) enum StagePlan {
     Window(WindowPlan),
+    Session(SessionPlan),
+    Count(CountPlan),
     Filter(FilterPlan),
+    Normalize(NormalizePlan),
     Keyed(KeyedPlan),
     Map(MapPlan),
 }
@@ -57,7 +68,10 @@ impl StagePlan {
     pub(crate) fn columns(&self) -> &[OutputColumn] {
         match self {
             Self::Window(plan) => &plan.columns,
+            Self::Session(plan) => &plan.aggregates.columns,
+            Self::Count(plan) => &plan.aggregates.columns,
             Self::Filter(plan) => &plan.columns,
+            Self::Normalize(plan) => &plan.columns,
             Self::Keyed(plan) => &plan.columns,
             Self::Map(plan) => &plan.columns,
         }
@@ -67,19 +81,35 @@ impl StagePlan {
 impl StagePlan {
     /// Has a stage that passes events give on nothing but their order: the caller has the events.
     fn drop_columns(&mut self) {
-        match self {
-            Self::Filter(plan) => plan.columns.clear(),
-            Self::Window(_) | Self::Map(_) | Self::Keyed(_) => {}
+        if let Self::Filter(plan) = self {
+            plan.columns.clear();
         }
     }
 
-    /// The watermark at which everything of events up to `time` has been given on, and the greatest event time in that.
+    /// The watermark, but for [`StagePlan::delay_us`], at which everything of events up to `time` has been given on, and
+    /// the greatest event time in that.
     fn closed_at(&self, time: i64) -> i64 {
         match self {
             Self::Window(WindowPlan { grid, .. }) => {
-                time.max(grid.fires_at(grid.last_window(grid.slice_of(time))))
+                let end = grid.end_of(grid.last_window(grid.slice_of(time)));
+                time.max(end.saturating_sub(1))
             }
-            Self::Filter(_) | Self::Map(_) | Self::Keyed(_) => time,
+            Self::Session(plan) => time.saturating_add(plan.gap_us - 1),
+            Self::Normalize(plan) => {
+                let gaps = plan.fields.iter().map(|field| field.max_gap_us);
+                let gap = gaps.filter(|gap| *gap < i64::MAX).max().unwrap_or(0);
+                time.saturating_add(plan.interval_us.unwrap_or(0)).saturating_add(gap)
+            }
+            Self::Count(_) | Self::Filter(_) | Self::Map(_) | Self::Keyed(_) => time,
+        }
+    }
+
+    /// How far the watermark that the stage gives on is behind the one that it meets.
+    fn delay_us(&self) -> i64 {
+        match self {
+            Self::Window(plan) => plan.grid.delay_us,
+            Self::Session(plan) => plan.delay_us,
+            _ => 0,
         }
     }
 }
@@ -116,11 +146,16 @@ impl Plan {
             (plan, columns) = match stage {
                 Stage::Window(window) => {
                     let is_last = index + 1 == spec.stages.len();
-                    let (plan, rows) = window_plan(&path, window, is_last, &columns, spec)?;
-                    (StagePlan::Window(plan), rows)
+                    windows(&path, window, is_last, &columns, spec)?
                 }
                 Stage::Filter(filter) => {
                     (StagePlan::Filter(FilterPlan::new(&path, filter, &columns)?), columns)
+                }
+                Stage::Normalize(normalize) => {
+                    let is_last = index + 1 == spec.stages.len();
+                    let (plan, rows) =
+                        NormalizePlan::new(&path, normalize, &columns, &spec.limits, is_last)?;
+                    (StagePlan::Normalize(plan), rows)
                 }
                 Stage::Ema(ema) => {
                     (StagePlan::Keyed(ema_plan(&path, ema, &mut columns, spec)?), columns)
@@ -158,6 +193,7 @@ impl Plan {
             output,
             partitioned_by_key: !key.is_empty() && time.is_simple(),
             limits: spec.limits.clone(),
+            goes_by_host_time: time.goes_by_host_time(),
             time,
             stages,
             shown,
@@ -169,8 +205,34 @@ impl Plan {
 impl Plan {
     /// The watermark at which nothing of events up to `time` is open in any stage.
     pub(crate) fn closed_at(&self, time: i64) -> i64 {
-        self.stages.iter().fold(time, |time, stage| stage.closed_at(time))
+        let closed_at = self.stages.iter().fold(time, |time, stage| stage.closed_at(time));
+        self.stages.iter().fold(closed_at, |time, stage| time.saturating_add(stage.delay_us()))
     }
+}
+
+/// The windows of `window`, which stands at `path`, and the columns of their rows.
+fn windows(
+    path: &str,
+    window: &Window,
+    is_last: bool,
+    input: &Columns,
+    spec: &PipelineSpec,
+) -> Result<(StagePlan, Columns), SpecError> {
+    check_options(path, window)?;
+    Ok(match window.window {
+        WindowKind::Session => {
+            let (plan, rows) = SessionPlan::new(path, window, is_last, input, spec)?;
+            (StagePlan::Session(plan), rows)
+        }
+        WindowKind::Count | WindowKind::Global => {
+            let (plan, rows) = CountPlan::new(path, window, is_last, input, spec)?;
+            (StagePlan::Count(plan), rows)
+        }
+        _ => {
+            let (plan, rows) = window_plan(path, window, is_last, input, spec)?;
+            (StagePlan::Window(plan), rows)
+        }
+    })
 }
 
 fn check_source(spec: &PipelineSpec) -> Result<(), SpecError> {
@@ -201,6 +263,7 @@ fn check_limits(limits: &Limits) -> Result<(), SpecError> {
         ("max_values", limits.max_values),
         ("max_partitions", limits.max_partitions),
         ("max_windows_per_event", limits.max_windows_per_event),
+        ("max_fill_points", limits.max_fill_points),
         ("max_result_rows", limits.max_result_rows),
         ("max_dropped_events", limits.max_dropped_events),
         ("max_line_bytes", limits.max_line_bytes),
@@ -238,6 +301,9 @@ fn identity(spec: &PipelineSpec) -> String {
     if let Some(partition) = &spec.source.partition {
         insert("partition", partition.as_str().into());
         insert("max_partitions", spec.limits.max_partitions.into());
+    }
+    if spec.stages.iter().any(|stage| matches!(stage, Stage::Normalize(_))) {
+        insert("max_fill_points", spec.limits.max_fill_points.into());
     }
     identity.to_string()
 }

@@ -83,6 +83,14 @@ pub struct StageStats {
     pub value_limit: u64,
     /// Values in fired windows that lay below the 64 octaves that a sketch keeps: they count as 0.
     pub folded_values: u64,
+    /// Grid points that were filled.
+    pub filled: u64,
+    /// Values that were found to be outliers.
+    pub outliers: u64,
+    /// Series that were silent for more than `limits.max_fill_points` grid points: what came later began a new one.
+    pub fill_limit: u64,
+    /// Grid points that were over early, or fills that were given up, because `max_buffered` values of their key waited.
+    pub buffer_limit: u64,
     /// Keys with open windows now.
     pub keys: u64,
     /// Open windows now, each key for itself, with those that are kept for late events; slices of them where they slide.

@@ -193,6 +193,8 @@ impl Engine {
             ("window_limit", stages.iter().any(|stage| stage.window_limit > 0)),
             ("partition_limit", self.source.has_rejected(RejectReason::PartitionLimit)),
             ("value_limit", stages.iter().any(|stage| stage.value_limit > 0)),
+            ("fill_limit", stages.iter().any(|stage| stage.fill_limit > 0)),
+            ("buffer_limit", stages.iter().any(|stage| stage.buffer_limit > 0)),
         ];
         let reasons = self.source.rejected();
         Stats {

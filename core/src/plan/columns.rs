@@ -79,6 +79,12 @@ impl Columns {
         }
     }
 
+    /// The columns of events at times of their own, which order them.
+    pub(super) fn of_events(&self) -> Self {
+        let timestamp = self.timestamp.clone().or_else(|| Some("ts".to_owned()));
+        Self { timestamp, ..self.of_rows(vec![0]) }
+    }
+
     pub(super) fn list(&self) -> &[OutputColumn] {
         &self.columns
     }

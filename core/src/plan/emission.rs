@@ -68,7 +68,9 @@ fn lateness(path: &str, window: &Window, grid: &Grid, limits: &Limits) -> Result
         let message = format!(
             "{} after windows of {}, {slices} pieces of {} us would be kept for each key, more than \
              limits.max_windows_per_key = {most}",
-            window.allowed_lateness, window.size, grid.slice_us
+            window.allowed_lateness,
+            window.size.unwrap_or_default(),
+            grid.slice_us
         );
         return Err(SpecError::new(path, message));
     }
@@ -84,7 +86,10 @@ fn early(
     let Some(every) = window.early else { return Ok(None) };
     let every_us = every.as_micros();
     let message = if every_us <= 0 || every_us >= grid.size_us {
-        format!("{every}: must be longer than 0s and shorter than the window, {}", window.size)
+        format!(
+            "{every}: must be longer than 0s and shorter than the window, {}",
+            window.size.unwrap_or_default()
+        )
     } else if !is_last {
         "a window before another stage gives each row once, when it is final: drop `early`, or make it the last stage"
             .to_owned()

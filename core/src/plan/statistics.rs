@@ -285,7 +285,7 @@ fn check_rolling(
             "`{op}` goes by event time, rolling aggregations by arrival: they have count, sum, avg, min, max, range, variance, stddev and percentiles"
         ),
         Operation::Distinct | Operation::Rate => format!(
-            "`{op}` is for windows: rolling aggregations have count, sum, avg, min, max, range, variance, stddev and percentiles"
+            "`{op}` is one of windows: rolling aggregations are count, sum, avg, min, max, range, variance, stddev and percentiles"
         ),
         Operation::Percentile(_) if rolling.size.is_none() => {
             format!("`{op}` of all values so far would need all of them: give the stage a `size`")
@@ -307,6 +307,10 @@ fn keep_for(op: Operation, kept: &mut Kept) {
         Operation::Variance | Operation::Stddev => kept.moments = true,
         Operation::Min | Operation::Max | Operation::Range => kept.extremes = true,
         Operation::Percentile(_) => kept.order = true,
-        _ => {}
+        Operation::Count
+        | Operation::First
+        | Operation::Last
+        | Operation::Distinct
+        | Operation::Rate => {}
     }
 }

@@ -29,6 +29,17 @@ pub(crate) struct WindowOutput {
     pub(crate) engine: PercentileEngine,
 }
 
+/// What is aggregated, and how the rows look.
+#[derive(Debug, Clone)]
+pub(crate) struct Aggregates {
+    /// The columns of the stage's input that are aggregated, each once.
+    pub(crate) fields: Vec<usize>,
+    /// The columns of its rows: start and end, one for each of `outputs`, and what tells several rows of a window apart.
+    pub(crate) columns: Vec<OutputColumn>,
+    pub(crate) outputs: Vec<WindowOutput>,
+    pub(crate) max_values: u32,
+}
+
 pub(super) fn window_plan(
     path: &str,
     window: &Window,
@@ -38,6 +49,28 @@ pub(super) fn window_plan(
 ) -> Result<(WindowPlan, Columns), SpecError> {
     let mut grid = Grid::of(path, window, &spec.limits)?;
     let emission = Emission::of(path, window, is_last, &mut grid, &spec.limits)?;
+    let (aggregates, columns) = aggregates(path, window, emission.columns(), input, spec)?;
+    let plan = WindowPlan {
+        grid,
+        emission,
+        fields: aggregates.fields,
+        columns: aggregates.columns,
+        outputs: aggregates.outputs,
+        max_keys: spec.limits.max_keys,
+        max_windows_per_key: spec.limits.max_windows_per_key,
+        max_values: aggregates.max_values,
+    };
+    Ok((plan, columns))
+}
+
+/// What `window` aggregates; `marks` are the last columns of its rows.
+pub(super) fn aggregates(
+    path: &str,
+    window: &Window,
+    marks: impl Iterator<Item = (&'static str, OutputKind)>,
+    input: &Columns,
+    spec: &PipelineSpec,
+) -> Result<(Aggregates, Columns), SpecError> {
     if window.aggregations.is_empty() {
         let names = Operation::NAMES.join(", ");
         let message = format!("empty: name at least one of {names}");
@@ -75,21 +108,13 @@ pub(super) fn window_plan(
         );
         columns.add(&path, &name, OutputKind::Number)?;
     }
-    for (name, kind) in emission.columns() {
+    columns.set_default((outputs.len() == 1).then_some(2));
+    for (name, kind) in marks {
         columns.add(&format!("{path}.aggregations"), name, kind)?;
     }
-    columns.set_default((outputs.len() == 1).then_some(2));
-    let plan = WindowPlan {
-        grid,
-        emission,
-        fields,
-        columns: columns.list().to_vec(),
-        outputs,
-        max_keys: spec.limits.max_keys,
-        max_windows_per_key: spec.limits.max_windows_per_key,
-        max_values: spec.limits.max_values,
-    };
-    Ok((plan, columns))
+    let list = columns.list().to_vec();
+    let max_values = spec.limits.max_values;
+    Ok((Aggregates { fields, columns: list, outputs, max_values }, columns))
 }
 
 /// That the options of `aggregation` mean something to its operation.

@@ -19,6 +19,9 @@ pub struct Limits {
     pub max_partitions: u32,
     /// Sliding windows that cover one event; a pipeline where `size / slide` is more is refused.
     pub max_windows_per_event: u32,
+    /// Grid points between two samples that are made at most; a longer gap gives none, begins a new series, and is counted
+    /// as `fill_limit`.
+    pub max_fill_points: u32,
     /// Rows that wait to be polled; then the engine says `full` and takes no more until it is polled.
     pub max_result_rows: u32,
     /// Dropped events that wait to be reported, where someone asked for them; then the engine says `full` as well.
@@ -41,6 +44,7 @@ impl Default for Limits {
             max_values: 1_000_000,
             max_partitions: 1_024,
             max_windows_per_event: 10_000,
+            max_fill_points: 100_000,
             max_result_rows: 65_536,
             max_dropped_events: 65_536,
             max_snapshot_bytes: 4 << 30,

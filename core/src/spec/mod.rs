@@ -5,8 +5,10 @@ mod decode;
 mod duration;
 mod event_time;
 mod filter;
+mod kinds;
 mod limits;
 mod map;
+mod normalize;
 mod percentile;
 mod sections;
 mod stages;
@@ -23,8 +25,13 @@ pub(crate) use decode::expected;
 pub use duration::{Duration, DurationError, MAX_DURATION_US, OutOfOrderness};
 pub use event_time::{Future, Time, Watermark};
 pub use filter::{Comparison, Condition, Filter};
+pub(crate) use kinds::check_options;
 pub use limits::Limits;
 pub use map::{Assignment, Map};
+pub use normalize::{
+    Align, Basis, Fill, Interval, MAX_DEGREE, Normalize, NormalizeField, OutlierAction, Outliers,
+    Reduce,
+};
 pub use percentile::{Percentile, PercentileEngine, PercentileError};
 pub use sections::{Format, Names, OutputPath, Sink, SinkType, Source, SourceType};
 pub use stages::{Emit, Stage, Window, WindowKind};

@@ -6,6 +6,7 @@ use super::aggregation::Aggregation;
 use super::duration::Duration;
 use super::filter::Filter;
 use super::map::Map;
+use super::normalize::Normalize;
 use super::statistics::{Ema, Rolling, ZScore};
 
 /// `[[stages]]`: one step of a pipeline.
@@ -18,6 +19,8 @@ pub enum Stage {
     Window(Window),
     /// Lets the events pass that meet conditions.
     Filter(Filter),
+    /// Turns samples at any time into values at regular times.
+    Normalize(Normalize),
     /// Adds an exponential moving average.
     Ema(Ema),
     /// Adds aggregations of the last values.
@@ -43,6 +46,9 @@ impl Stage {
                     .map(String::from)
                     .collect()
             }
+            Self::Normalize(normalize) => {
+                normalize.fields.iter().map(|field| field.name.clone()).collect()
+            }
             Self::Ema(Ema { field, fields, .. }) | Self::ZScore(ZScore { field, fields, .. }) => {
                 field.iter().chain(fields).cloned().collect()
             }
@@ -57,14 +63,14 @@ impl Stage {
             Self::Ema(ema) => ema.columns(),
             Self::Rolling(rolling) => rolling.columns(default),
             Self::ZScore(zscore) => zscore.columns(),
-            Self::Window(_) | Self::Filter(_) => Vec::new(),
+            Self::Window(_) | Self::Filter(_) | Self::Normalize(_) => Vec::new(),
             Self::Map(map) => map.set.iter().map(|assignment| assignment.name.clone()).collect(),
         }
     }
 
     /// Whether its rows have none of the columns of its input.
     pub(crate) fn replaces_columns(&self) -> bool {
-        matches!(self, Self::Window(_))
+        matches!(self, Self::Window(_) | Self::Normalize(_))
     }
 
     /// Whether it passes events on as they are, or drops them.
@@ -80,11 +86,21 @@ impl Stage {
 pub struct Window {
     /// How events are assigned to windows.
     pub window: WindowKind,
-    /// The length of a window.
-    pub size: Duration,
-    /// From the start of one sliding window to the start of the next; not for tumbling ones.
+    /// The length of a window; for tumbling, sliding and cumulating ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<Duration>,
+    /// From the start of one sliding window to the start of the next; only for these.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slide: Option<Duration>,
+    /// The longest time between two events of one session; only for these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gap: Option<Duration>,
+    /// How much longer each cumulating window is than the one before; only for these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<Duration>,
+    /// The events of a window of `window = "count"`; only for these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<u64>,
     /// Where windows start, relative to the epoch.
     #[serde(default)]
     pub offset: Duration,
@@ -133,4 +149,12 @@ pub enum WindowKind {
     Tumbling,
     /// Windows of one size that start every `slide`: an event is in all that cover it, in none where they leave gaps.
     Sliding,
+    /// Windows of events that follow one another within `gap`, each from its first event to `gap` after its last.
+    Session,
+    /// Windows with the same start, each `step` longer than the one before, up to `size`; then the next start.
+    Cumulate,
+    /// Windows of `count` events, in the order in which they come.
+    Count,
+    /// One window of all events, until the end of input.
+    Global,
 }

@@ -3,6 +3,7 @@
 mod filter;
 mod keyed;
 mod map;
+mod normalize;
 mod window;
 
 use crate::drops::Drops;
@@ -58,9 +59,12 @@ pub(crate) trait Stage: Send {
 /// The stage that `plan` describes, the `index`th of its pipeline.
 pub(crate) fn build(index: u32, plan: &StagePlan) -> Box<dyn Stage> {
     match plan {
+        StagePlan::Count(plan) => Box::new(window::CountStage::new(index, plan.clone())),
+        StagePlan::Session(plan) => Box::new(window::SessionStage::new(index, plan.clone())),
         StagePlan::Window(plan) => Box::new(window::WindowStage::new(index, plan.clone())),
         StagePlan::Keyed(plan) => keyed::build(index, plan.clone()),
         StagePlan::Map(plan) => Box::new(map::MapStage::new(plan.clone())),
         StagePlan::Filter(plan) => Box::new(filter::FilterStage::new(plan.clone())),
+        StagePlan::Normalize(plan) => Box::new(normalize::NormalizeStage::new(index, plan.clone())),
     }
 }

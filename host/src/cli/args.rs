@@ -63,13 +63,16 @@ pub(crate) struct WindowArgs {
     #[arg(
         long,
         value_name = "SIZE",
-        required_unless_present = "sliding",
-        conflicts_with = "sliding"
+        required_unless_present_any = ["sliding", "session"],
+        conflicts_with_all = ["sliding", "session"]
     )]
     pub(crate) tumbling: Option<Duration>,
     /// Windows of this size that start every so often (10m/30s)
-    #[arg(long, value_name = "SIZE/SLIDE", value_parser = parse_sliding)]
+    #[arg(long, value_name = "SIZE/SLIDE", value_parser = parse_sliding, conflicts_with = "session")]
     pub(crate) sliding: Option<Sliding>,
+    /// Windows of events that follow one another within this gap (30s)
+    #[arg(long, value_name = "GAP")]
+    pub(crate) session: Option<Duration>,
     /// Where windows start, relative to the epoch
     #[arg(long, value_name = "DURATION", default_value = "0s", allow_hyphen_values = true)]
     pub(crate) offset: Duration,
@@ -220,14 +223,17 @@ mod tests {
     }
 
     #[test]
-    fn a_window_is_tumbling_or_sliding() {
+    fn a_window_is_tumbling_or_sliding_or_a_session() {
         let parse = |flags: &[&str]| {
             Cli::try_parse_from(["stream-processor", "window"].iter().chain(flags).copied())
         };
         assert!(parse(&["--tumbling", "1m"]).is_ok());
         assert!(parse(&["--sliding", "10m/30s"]).is_ok());
         assert!(parse(&[]).is_err());
+        assert!(parse(&["--session", "30s"]).is_ok());
         assert!(parse(&["--tumbling", "1m", "--sliding", "10m/30s"]).is_err());
+        assert!(parse(&["--tumbling", "1m", "--session", "30s"]).is_err());
+        assert!(parse(&["--session", "30s", "--sliding", "10m/30s"]).is_err());
     }
 
     #[test]

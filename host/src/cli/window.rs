@@ -21,15 +21,19 @@ pub(crate) fn pipeline(arguments: &WindowArgs) -> Result<Pipeline, Exit> {
 
 fn spec(arguments: &WindowArgs) -> PipelineSpec {
     let format = arguments.format.unwrap_or_else(|| format_of(&arguments.io.input));
-    let (kind, size, slide) = match arguments.sliding {
-        Some(sliding) => (WindowKind::Sliding, sliding.size, Some(sliding.slide)),
-        // clap asks for exactly one of the two.
-        None => (WindowKind::Tumbling, arguments.tumbling.unwrap_or_default(), None),
+    // clap asks for exactly one of the three.
+    let kind = match (arguments.sliding, arguments.session) {
+        (Some(_), _) => WindowKind::Sliding,
+        (None, Some(_)) => WindowKind::Session,
+        (None, None) => WindowKind::Tumbling,
     };
     let window = Window {
         window: kind,
-        size,
-        slide,
+        size: arguments.tumbling.or(arguments.sliding.map(|sliding| sliding.size)),
+        slide: arguments.sliding.map(|sliding| sliding.slide),
+        gap: arguments.session,
+        step: None,
+        count: None,
         offset: arguments.offset,
         field: None,
         aggregations: arguments.agg.iter().copied().map(Aggregation::from).collect(),
@@ -82,6 +86,7 @@ fn in_flags(error: &SpecError, arguments: &WindowArgs) -> String {
         ("source.timestamp", "--timestamp"),
         ("stages[0].size", size),
         ("stages[0].slide", "--sliding"),
+        ("stages[0].gap", "--session"),
         ("stages[0].offset", "--offset"),
         ("stages[0].aggregations", "--agg"),
         ("time.max_out_of_orderness", "--max-out-of-orderness"),

@@ -16,11 +16,7 @@ impl WindowStage {
         keys: &mut Keys,
     ) -> Vec<u32> {
         let grid = self.plan.grid;
-        let first = grid.index_of(window);
-        let spans = Blocks::of_window(
-            first..first.saturating_add(grid.slices_per_window()),
-            &self.slices(only),
-        );
+        let spans = Blocks::of_window(grid.slices_of(window), &self.slices(only));
         let mut places = core::mem::take(&mut self.places);
         places.resize(keys.id_bound().max(places.len()), NONE);
         let (mut slots, mut into) = (Vec::new(), Vec::new());
@@ -45,7 +41,8 @@ impl WindowStage {
             }
         }
         self.places = places;
-        blocks.trim(grid.index_of(window.saturating_add(grid.slide_us)), grid.end_of(window));
+        let next = grid.slices_of(window.saturating_add(grid.slide_us));
+        blocks.trim(next.start, grid.end_of(window));
         slots
     }
 

@@ -4,12 +4,15 @@ mod accumulator;
 mod assign;
 mod blocks;
 mod combine;
+mod count;
 mod fire;
 mod follow;
 mod panes;
 mod revise;
+mod session;
 mod slice;
 mod state;
+mod timers;
 
 use core::ops::Range;
 use std::collections::BTreeMap;
@@ -31,6 +34,8 @@ use crate::reject::RejectReason;
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::stats::StageStats;
 use crate::watermark::{END_OF_TIME, NO_WATERMARK};
+pub(super) use count::CountStage;
+pub(super) use session::SessionStage;
 
 /// A keyed window aggregation.
 ///
@@ -76,7 +81,7 @@ impl WindowStage {
     pub(super) fn new(index: u32, plan: WindowPlan) -> Self {
         Self {
             index,
-            accumulators: Accumulators::new(&plan),
+            accumulators: Accumulators::new(&plan.outputs, plan.fields.len(), plan.max_values),
             plan,
             slices: BTreeMap::new(),
             blocks: Blocks::default(),
@@ -99,7 +104,8 @@ impl WindowStage {
 
     /// The start of the earliest window with events that has not fired.
     fn next_window(&self) -> Option<i64> {
-        let (slice, _) = self.slices.range(self.open_from..).next()?;
+        let first = self.plan.grid.window_start(self.open_from);
+        let (slice, _) = self.slices.range(first..).next()?;
         Some(self.open_from.max(self.plan.grid.first_window(*slice)))
     }
 

@@ -15,7 +15,7 @@ use self::slots::{Cells, Slots};
 use self::summary::Summaries;
 use crate::error::SnapshotError;
 use crate::frame::Order;
-use crate::plan::{WindowOutput, WindowPlan};
+use crate::plan::WindowOutput;
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::spec::{Operation, PercentileEngine};
 use crate::stats::StageStats;
@@ -44,14 +44,14 @@ struct Field {
 }
 
 impl Accumulators {
-    pub(super) fn new(plan: &WindowPlan) -> Self {
-        let counts_events = plan.outputs.iter().any(|output| output.field.is_none());
-        let fields = (0..plan.fields.len()).map(|field| {
+    pub(super) fn new(outputs: &[WindowOutput], fields: usize, max_values: u32) -> Self {
+        let counts_events = outputs.iter().any(|output| output.field.is_none());
+        let fields = (0..fields).map(|field| {
             let of_field = |output: &&WindowOutput| output.field == Some(field);
-            Field::new(plan.outputs.iter().filter(of_field), plan.max_values)
+            Field::new(outputs.iter().filter(of_field), max_values)
         });
         Self {
-            outputs: plan.outputs.clone(),
+            outputs: outputs.to_vec(),
             events: counts_events.then(Cells::default),
             fields: fields.collect(),
         }
