@@ -1,8 +1,11 @@
 //! What sliding windows hold when they fire: their slices, combined for each key.
 
-use super::blocks::{Blocks, Slices};
+use super::blocks::{Blocks, Slices, join_in_order};
 use super::{NONE, WindowStage};
 use crate::keys::Keys;
+
+/// Windows of up to so many slices are combined for one key without blocks.
+const FEW_SLICES: i64 = 64;
 
 impl WindowStage {
     /// Combines the slices of the window that starts at `window`, of all keys or of `only` some.
@@ -44,6 +47,38 @@ impl WindowStage {
         let next = grid.slices_of(window.saturating_add(grid.slide_us));
         blocks.trim(next.start, grid.end_of(window));
         slots
+    }
+
+    /// Combines the slices of the window that starts at `window` for `key` alone, which has events there.
+    ///
+    /// Where there are many slices, windows share their blocks; where there are few, those cost more than they save.
+    pub(super) fn combine_key(
+        &mut self,
+        window: i64,
+        key: u32,
+        blocks: &mut Blocks,
+        keys: &mut Keys,
+    ) -> Vec<u32> {
+        let grid = self.plan.grid;
+        if grid.slices_per_window() > FEW_SLICES {
+            return self.combine(window, Some(&[key]), blocks, keys);
+        }
+        let (mut slices, mut slots) = (Vec::new(), Vec::new());
+        for (start, slice) in self.slices.range(grid.window_start(window)..grid.end_of(window)) {
+            let slot = slice.slot(key);
+            if slot != NONE {
+                slices.push(grid.index_of(*start));
+                slots.push(slot);
+            }
+        }
+        let window = grid.slices_of(window);
+        let mut values = self.accumulators.pick(&slots);
+        let place = |entry: usize| u32::try_from(entry).unwrap_or(NONE);
+        join_in_order(&slices, &window, &mut |to, from| values.join(place(to), place(from)));
+        let slot = self.take_slot(key, keys);
+        self.accumulators.reset(slot);
+        self.accumulators.merge(&[slot], &values);
+        vec![slot]
     }
 
     /// Combines the window that starts at `window` when it ends, with the blocks that are kept from one to the next.
