@@ -454,6 +454,104 @@ class Counted(Stage):
 KINDS = {"session": Sessions, "count": Counted, "global": Counted}
 
 
+def last_moments(values, size):
+    """Count, mean and squared distances of the last `size` values: the end of a block, from the back, merged with the beginning of the next."""
+    def fold(values):
+        mean = squares = 0.0
+        for count, value in enumerate(values, 1):
+            distance = value - mean
+            mean += distance / count
+            squares += distance * (value - mean)
+        return len(values), mean, squares
+
+    beginning = (len(values) - 1) % size + 1 if values else 0
+    end = fold(values[max(len(values) - size, 0):len(values) - beginning][::-1])
+    beginning = fold(values[len(values) - beginning:])
+    if not end[0] or not beginning[0]:
+        return end if end[0] else beginning
+    count = end[0] + beginning[0]
+    distance = beginning[1] - end[1]
+    share = beginning[0] / count
+    return count, end[1] + distance * share, (end[2] + beginning[2]) + distance * distance * (end[0] * share)
+
+
+def median(values):
+    ordered = sorted(values)
+    return (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
+
+
+def ema(stage, values):
+    """`values` are those of a key so far, here and in what follows; results are those at the last of them."""
+    alpha = 2 / (stage["span"] + 1) if "span" in stage else stage["alpha"]
+    average = values[0]
+    for value in values[1:]:
+        average += alpha * (value - average)
+    return {stage.get("name", "ema"): average}
+
+
+def rolling(stage, values):
+    """Values whose sums are exact in any order."""
+    size = stage.get("size", len(values))
+    last = values[-size:]
+    row = {}
+    for entry in stage["aggregations"]:
+        entry = {"op": entry} if isinstance(entry, str) else entry
+        if entry["op"] in ("variance", "stddev"):
+            count, _, squares = last_moments(values, size)
+            divisor = count - (not entry.get("population", False))
+            found = squares / divisor if divisor > 0 else None
+            found = math.sqrt(found) if entry["op"] == "stddev" and found is not None else found
+        else:
+            found = aggregate(entry, [(0, value) for value in last], None, None)
+        row[entry.get("name", entry["op"])] = found
+    return row
+
+
+def zscore(stage, values):
+    learned, window = [], stage.get("window", 100 if stage.get("method") == "mad" else len(values))
+    for value in values:
+        last = learned[-window:]
+        score, anomaly = None, False
+        if len(last) >= stage.get("warmup", 2):
+            if stage.get("method") == "mad":
+                centre = median(last)
+                deviation = median([abs(known - centre) for known in last]) / 0.6744897501960817
+            else:
+                count, centre, squares = last_moments(learned, window)
+                deviation = math.sqrt(squares / (count - 1))
+            if deviation == 0:
+                score, anomaly = (0.0, False) if value == centre else (None, True)
+            else:
+                score = (value - centre) / deviation
+                anomaly = abs(score) > stage.get("threshold", 3)
+        if stage.get("learn_anomalies", True) or not anomaly:
+            learned.append(value)
+    name = stage.get("name")
+    return {name or "zscore": score, f"{name}_anomaly" if name else "anomaly": anomaly}
+
+
+ADDING = {"ema": ema, "rolling": rolling, "zscore": zscore}
+
+
+def add(stage, stream, default):
+    """Adds the columns of `stage` to the events, each by the values of its key so far."""
+    fields = stage.get("fields", [stage.get("field", default)])
+    so_far, added = {}, []
+    for ts, key, event, met in stream:
+        event = dict(event)
+        for field in fields:
+            values = so_far.setdefault((key, field), [])
+            value = event.get(field)
+            if value is not None:
+                values.append(value)
+            prefix = f"{field}_" if len(fields) > 1 else ""
+            for name, found in ADDING[stage["type"]](stage, values or [0.0]).items():
+                missing = False if isinstance(found, bool) else None
+                event[prefix + name] = missing if value is None else found
+        added.append((ts, key, event, met))
+    return added
+
+
 def as_list(value):
     return [] if value is None else value if isinstance(value, list) else [value]
 
@@ -475,6 +573,10 @@ def run(spec, events):
     late = unassigned = 0
     times = {"window_start", "window_end"}
     for stage in spec["stages"]:
+        if stage["type"] in ADDING:
+            stream = add(stage, stream, default)
+            rows = [(ts, key, row) for ts, key, row, _ in stream]
+            continue
         if stage["type"] == "normalize":
             window = Normalize(stage, default, source.get("timestamp", "ts"), duration, neumaier)
             for sample in stream:
@@ -484,6 +586,7 @@ def run(spec, events):
             times.add(window.timestamp)
             # Points without a value are for the sink alone.
             stream = [(ts, key, row, -math.inf) for ts, key, row in window.rows if row[default] is not None]
+            rows = window.rows
             continue
         window = KINDS.get(stage["window"], Window)(stage, default, stage is spec["stages"][-1])
         for ts, key, event, met in stream:
@@ -496,8 +599,13 @@ def run(spec, events):
         stream = [(ts, key, row, -math.inf) for ts, key, row in window.rows]
         names = [name for name, _, _ in window.aggregations]
         default = names[0] if len(names) == 1 else None
+        rows = window.rows
     lines = []
-    for _, key, row in window.rows:
+    for ts, key, row in rows:
+        if spec["stages"][-1]["type"] in ADDING and "window_start" not in row:
+            # A row is an event: its time comes first, and its key is there already.
+            time = source.get("timestamp", "ts")
+            row = {time: rfc3339(ts), **{name: value for name, value in row.items() if name not in (time, *keys)}}
         fields = [(name, json.dumps(value, ensure_ascii=False) if isinstance(value, (str, bool)) else number(float(value)))
                   for name, value in zip(keys, key)]
         fields += [(name, cell(value, name in times)) for name, value in row.items()]
@@ -508,6 +616,8 @@ def run(spec, events):
 def cell(value, is_time):
     if is_time:
         return "null" if value is None else json.dumps(rfc3339(value))
+    if isinstance(value, str):
+        return json.dumps(value)
     return json.dumps(value) if isinstance(value, bool) else number(value if value is None else float(value))
 
 
@@ -693,6 +803,7 @@ def main():
            "stages": [window("250ms", ["count"])]},
           [{"at": time} for time in times])
     normalized()
+    statistics(base, quarters)
     bad_lines()
     csv_text()
     real_data()
@@ -717,6 +828,24 @@ def normalized():
           {"source": source, "time": {"max_out_of_orderness": "4s"},
            "stages": [normalize("500ms", fill="backward", max_gap="5s"), window("10s", ["count", "max", "last"])]},
           stream(200, keys=3, step=600, jitter=4000))
+
+
+def statistics(base, events):
+    """Values are quarters, so that sums are exact in any order."""
+    some = [{**event, "bytes": None if at % 3 == 0 else at % 11 / 4} for at, event in enumerate(events)]
+    write("statistics", "Moving averages, rolling aggregations and z-scores of events as they come, some values missing",
+          {"source": base, "time": {"max_out_of_orderness": "1s"},
+           "stages": [{"type": "ema", "span": 9}, {"type": "ema", "fields": ["latency", "bytes"], "alpha": 0.3},
+                      {"type": "rolling", "size": 7, "field": "bytes", "aggregations": [
+                          "count", "sum", "avg", "min", "max", "range", "variance", "stddev", "p50", "p95",
+                          {"op": "stddev", "population": True, "name": "stddev_pop"}]},
+                      {"type": "zscore", "threshold": 1.5},
+                      {"type": "zscore", "field": "bytes", "window": 5, "learn_anomalies": False, "threshold": 1, "name": "near"},
+                      {"type": "zscore", "method": "mad", "warmup": 4, "name": "robust"}]}, some)
+    write("statistics_of_windows", "Windows, then how unusual each of them is, and what they come to so far",
+          {"source": base, "time": {"max_out_of_orderness": "3s"},
+           "stages": [window("5s", ["count", "max"]), {"type": "zscore", "field": "max", "threshold": 1},
+                      {"type": "rolling", "field": "count", "aggregations": [{"op": "sum", "name": "events"}, "stddev"]}]}, events)
 
 
 def bad_lines():
