@@ -502,7 +502,7 @@ def rolling(stage, values):
             found = squares / divisor if divisor > 0 else None
             found = math.sqrt(found) if entry["op"] == "stddev" and found is not None else found
         else:
-            found = aggregate(entry, [(0, value) for value in last], None, None)
+            found = aggregate(entry, [(0, value) for value in last], None, None, None)
         row[entry.get("name", entry["op"])] = found
     return row
 
