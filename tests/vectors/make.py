@@ -556,20 +556,48 @@ def as_list(value):
     return [] if value is None else value if isinstance(value, list) else [value]
 
 
+class Watermark:
+    """The watermark of a stream: the least of those of its partitions, moved event by event."""
+
+    def __init__(self, spec):
+        time = spec.get("time", {})
+        bound = time.get("max_out_of_orderness", "0s")
+        self.lag = None if bound == "unbounded" else duration(bound) + 1
+        self.kind = time.get("watermark", "bounded")
+        self.interval = duration(time.get("watermark_interval", "0s"))
+        self.mark = time.get("watermark_field")
+        self.partition = spec.get("source", {}).get("partition")
+        self.seen = {}
+        self.of = {}
+        self.value = -math.inf
+
+    def observe(self, ts, event):
+        name = event.get(self.partition)
+        times = self.seen.setdefault(name, [])
+        before = self.of.setdefault(name, -math.inf)
+        times.append(ts)
+        moves = {
+            "periodic": max(times) - self.interval >= before + (self.lag or 0),
+            "punctuated": bool(event.get(self.mark)),
+            "manual": False,
+        }.get(self.kind, True)
+        if self.lag is not None and moves:
+            reached = max(times) if self.kind == "periodic" else ts
+            self.of[name] = max(before, reached - self.lag)
+        self.value = max(self.value, min(self.of.values()))
+
+
 def run(spec, events):
     """The rows of `spec` over `events`: dicts with every field, in order; the watermark moves event by event."""
     source = spec.get("source", {})
-    bound = spec.get("time", {}).get("max_out_of_orderness", "0s")
-    lag = None if bound == "unbounded" else duration(bound) + 1
     keys = as_list(source.get("key"))
     default = (as_list(source.get("value")) + [None])[0]
-    watermark = -math.inf
+    watermark = Watermark(spec)
     stream = []
     for event in events:
         ts = parse_time(event[source.get("timestamp", "ts")], source.get("timestamp_unit", "ms"))
-        stream.append((ts, tuple(event[name] for name in keys), event, watermark))
-        if lag is not None:
-            watermark = max(watermark, ts - lag)
+        stream.append((ts, tuple(event[name] for name in keys), event, watermark.value))
+        watermark.observe(ts, event)
     late = unassigned = 0
     times = {"window_start", "window_end"}
     for stage in spec["stages"]:
@@ -745,6 +773,7 @@ def main():
     write("session_late", "The same with lateness allowed: rows are corrected, and taken back where sessions grow or are joined",
           {"source": base, "time": {"max_out_of_orderness": "1s"},
            "stages": [windows("session", [*ALL, "first", "last", "p50"], gap="2s", allowed_lateness="4s")]}, bursts)
+    moving(base, quarters)
     write("cumulate", "A minute that grows by 15 s, up to 12 s late of which 1 s is allowed",
           {"source": base, "time": {"max_out_of_orderness": "1s"},
            "stages": [windows("cumulate", ALL, size="1m", step="15s", offset="10s")]}, quarters)
@@ -807,6 +836,28 @@ def main():
     bad_lines()
     csv_text()
     real_data()
+
+
+def moving(base, events):
+    """What moves the watermark, beside the greatest event time."""
+    stages = [window("5s", ALL)]
+    # One host is a minute behind the others; the first event of each is near the others', so that it is known early.
+    hosts = [{**event, "host": ["a", 7, True][at % 3], "ts": event["ts"] - (60_000 if at % 3 == 1 and at > 2 else 0)}
+             for at, event in enumerate(events)]
+    write("partitions", "Three partitions, by text, number and true, one of them a minute behind: nobody's events are late for that",
+          {"source": {**base, "partition": "host"}, "time": {"max_out_of_orderness": "1s"}, "stages": stages}, hosts)
+    write("partitions_periodic", "The same in steps of 7 s, each partition in its own",
+          {"source": {**base, "partition": "host"},
+           "time": {"watermark": "periodic", "watermark_interval": "7s", "max_out_of_orderness": "500ms"}, "stages": stages}, hosts)
+    write("ascending", "Every event that is behind a window's end is late for it",
+          {"source": base, "time": {"watermark": "ascending"}, "stages": stages}, events)
+    marks = [True, 0, None, False, -2.5, 0, 0, 0, 1, None, 0]
+    marked = [{**event, "mark": marks[at % len(marks)]} for at, event in enumerate(events)]
+    write("punctuated", "Only marked events move time: numbers other than 0, and true",
+          {"source": base, "time": {"watermark": "punctuated", "watermark_field": "mark", "max_out_of_orderness": "250ms"},
+           "stages": stages}, marked)
+    write("manual", "Nothing but the end of input fires",
+          {"source": base, "time": {"watermark": "manual"}, "stages": stages}, events)
 
 
 def normalized():
