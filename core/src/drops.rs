@@ -30,6 +30,7 @@ impl Dropped {
                 grid.gone_at(end.saturating_sub(grid.size_us))
             }
             StagePlan::Normalize(_) => end.saturating_sub(1),
+            StagePlan::Session(plan) => plan.gone_at(end),
             _ => return None,
         };
         Some(self.watermark.saturating_sub(gone_at))

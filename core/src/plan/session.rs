@@ -43,6 +43,12 @@ impl SessionPlan {
         };
         Ok((plan, columns))
     }
+
+    /// The watermark at which a session that ends at `end` is gone.
+    pub(crate) fn gone_at(&self, end: i64) -> i64 {
+        let delay_us = self.delay_us.saturating_add(self.kept_us);
+        end.saturating_sub(1).saturating_add(delay_us)
+    }
 }
 
 /// The columns that tell several rows of a session apart.

@@ -5,7 +5,7 @@ use core::fmt;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::{PipelineSpec, Stage};
+use super::{PipelineSpec, Stage, check_options};
 
 /// What is wrong with a pipeline description, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,7 +114,11 @@ fn stage(index: usize, value: Value) -> Result<Stage, SpecError> {
         }
     };
     match kind.as_str() {
-        "window" => table(&path, Value::Object(fields)).map(Stage::Window),
+        "window" => {
+            let window = table(&path, Value::Object(fields))?;
+            check_options(&path, &window)?;
+            Ok(Stage::Window(window))
+        }
         "filter" => table(&path, Value::Object(fields)).map(Stage::Filter),
         "normalize" => table(&path, Value::Object(fields)).map(Stage::Normalize),
         "ema" => table(&path, Value::Object(fields)).map(Stage::Ema),

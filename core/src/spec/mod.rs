@@ -5,6 +5,7 @@ mod decode;
 mod duration;
 mod event_time;
 mod filter;
+mod kinds;
 mod limits;
 mod map;
 mod normalize;
@@ -24,6 +25,7 @@ pub(crate) use decode::expected;
 pub use duration::{Duration, DurationError, MAX_DURATION_US, OutOfOrderness};
 pub use event_time::{Future, Time, Watermark};
 pub use filter::{Comparison, Condition, Filter};
+pub(crate) use kinds::check_options;
 pub use limits::Limits;
 pub use map::{Assignment, Map};
 pub use normalize::{

@@ -103,8 +103,8 @@ mod tests {
         assert!(error(text).starts_with(
             "line 2: stages[0].type: unknown stage type `windo`, did you mean `window`?"
         ));
-        let text = "[[stages]]\nsize = \"1s\"\ntype = \"window\"\naggregations = []\n";
-        assert_eq!(error(text), "line 1: stages[0].window: missing");
+        let text = "[[stages]]\nwindow = \"tumbling\"\ntype = \"window\"\naggregations = []\n";
+        assert!(error(text).starts_with("line 1: stages[0].size: missing: the length of a window"));
         assert!(error("[source\n").starts_with("line 1: "));
         assert!(error("[sauce]\n").contains("did you mean `source`"));
         let text = "[time]\nmax_out_of_orderness = 5\n";

@@ -70,14 +70,7 @@ impl Blocks {
         let mut spans = Vec::new();
         let mut from = window.start;
         while let Some(first) = slices.first(from..window.end) {
-            let mut block = first..first + 1;
-            for level in 1..i64::BITS {
-                let (start, end) = bounds(first, level);
-                if start < window.start || end.is_none_or(|end| end > window.end) {
-                    break;
-                }
-                block = start..end.unwrap_or(block.end);
-            }
+            let block = first..end_of_block(first, &window);
             from = block.end;
             spans.push(Span { first, last: slices.last(block).unwrap_or(first) });
         }
@@ -152,6 +145,51 @@ impl Span {
         let right = slices.first(middle..self.last).unwrap_or(self.last);
         (Self { first: self.first, last: left }, Self { first: right, last: self.last })
     }
+}
+
+/// The end of the largest block within `window` that slice `first` is in.
+fn end_of_block(first: i64, window: &Range<i64>) -> i64 {
+    let mut end = first + 1;
+    for level in 1..i64::BITS {
+        match bounds(first, level) {
+            (start, Some(next)) if start >= window.start && next <= window.end => end = next,
+            _ => break,
+        }
+    }
+    end
+}
+
+/// Joins what one key has in `slices`, by number, of `window` in the order of blocks: `join(to, from)` adds the entry
+/// `from` to `to`, and in the end the first has all.
+pub(super) fn join_in_order(
+    slices: &[i64],
+    window: &Range<i64>,
+    join: &mut impl FnMut(usize, usize),
+) {
+    let (mut rest, mut base) = (slices, 0);
+    while let Some(first) = rest.first() {
+        let end = end_of_block(*first, window);
+        let (block, later) = rest.split_at(rest.partition_point(|slice| *slice < end));
+        join_block(block, base, join);
+        if base > 0 {
+            join(0, base);
+        }
+        base += block.len();
+        rest = later;
+    }
+}
+
+/// The same for one block, whose first entry is `base`.
+fn join_block(slices: &[i64], base: usize, join: &mut impl FnMut(usize, usize)) {
+    let (Some(&first), Some(&last)) = (slices.first(), slices.last()) else { return };
+    if first == last {
+        return;
+    }
+    let (middle, _) = bounds(last, Span { first, last }.level().saturating_sub(1));
+    let (left, right) = slices.split_at(slices.partition_point(|slice| *slice < middle));
+    join_block(left, base, join);
+    join_block(right, base + left.len(), join);
+    join(base, base + left.len());
 }
 
 /// The first slice of the block of 2^`level` slices that `index` is in, and the one behind it.

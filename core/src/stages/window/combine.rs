@@ -1,9 +1,12 @@
 //! What sliding windows hold when they fire: their slices, combined for each key.
 
-use super::blocks::{Blocks, Slices};
+use super::blocks::{Blocks, Slices, join_in_order};
 use super::middle::Middle;
 use super::{NONE, WindowStage};
 use crate::keys::Keys;
+
+/// Windows of up to so many slices are combined for one key without blocks.
+const FEW_SLICES: i64 = 64;
 
 /// The keys of a window that is combined, as far as they are known.
 #[derive(Default)]
@@ -27,11 +30,7 @@ impl WindowStage {
         keys: &mut Keys,
     ) -> Vec<u32> {
         let grid = self.plan.grid;
-        let first = grid.index_of(window);
-        let spans = Blocks::of_window(
-            first..first.saturating_add(grid.slices_per_window()),
-            &self.slices(only),
-        );
+        let spans = Blocks::of_window(grid.slices_of(window), &self.slices(only));
         let mut gathered =
             Gathered { places: core::mem::take(&mut self.places), ..Gathered::default() };
         gathered.places.resize(keys.id_bound().max(gathered.places.len()), NONE);
@@ -59,8 +58,41 @@ impl WindowStage {
         }
         self.places = gathered.places;
         let slots = gathered.slots;
-        blocks.trim(grid.index_of(window.saturating_add(grid.slide_us)), grid.end_of(window));
+        let next = grid.slices_of(window.saturating_add(grid.slide_us));
+        blocks.trim(next.start, grid.end_of(window));
         slots
+    }
+
+    /// Combines the slices of the window that starts at `window` for `key` alone, which has events there.
+    ///
+    /// Where there are many slices, windows share their blocks; where there are few, those cost more than they save.
+    pub(super) fn combine_key(
+        &mut self,
+        window: i64,
+        key: u32,
+        blocks: &mut Blocks,
+        keys: &mut Keys,
+    ) -> Vec<u32> {
+        let grid = self.plan.grid;
+        if grid.slices_per_window() > FEW_SLICES {
+            return self.combine(window, Some(&[key]), blocks, keys);
+        }
+        let (mut slices, mut slots) = (Vec::new(), Vec::new());
+        for (start, slice) in self.slices.range(grid.window_start(window)..grid.end_of(window)) {
+            let slot = slice.slot(key);
+            if slot != NONE {
+                slices.push(grid.index_of(*start));
+                slots.push(slot);
+            }
+        }
+        let window = grid.slices_of(window);
+        let mut values = self.accumulators.pick(&slots);
+        let place = |entry: usize| u32::try_from(entry).unwrap_or(NONE);
+        join_in_order(&slices, &window, &mut |to, from| values.join(place(to), place(from)));
+        let slot = self.take_slot(key, keys);
+        self.accumulators.reset(slot);
+        self.accumulators.merge(&[slot], &values);
+        vec![slot]
     }
 
     /// Finds the slots of `block_keys`, and takes some for keys that have none in this window.

@@ -171,7 +171,8 @@ impl WindowStage {
         out.ordinals.extend(self.stats.rows..self.stats.rows + taken as u64);
         self.stats.rows += taken as u64;
         self.accumulators.seal(&rows, &mut self.stats);
-        let (bounds, length) = ([firing.start, grid.end_of(firing.start)], self.plan.grid.size_us);
+        let bounds = [grid.window_start(firing.start), grid.end_of(firing.start)];
+        let length = bounds[1].saturating_sub(bounds[0]);
         for (place, column) in out.columns.iter_mut().enumerate() {
             match column {
                 FrameColumn::Time(times) => {

@@ -105,7 +105,8 @@ impl WindowStage {
 
     /// The start of the earliest window with events that has not fired.
     fn next_window(&self) -> Option<i64> {
-        let (slice, _) = self.slices.range(self.open_from..).next()?;
+        let first = self.plan.grid.window_start(self.open_from);
+        let (slice, _) = self.slices.range(first..).next()?;
         Some(self.open_from.max(self.plan.grid.first_window(*slice)))
     }
 

@@ -104,7 +104,7 @@ impl SessionStage {
         let around = self.table.around(key, time, end);
         let slot = match around {
             Around { left: NONE, right: NONE } => {
-                if self.gone_at(end) <= watermark {
+                if self.plan.gone_at(end) <= watermark {
                     return Placed::First(Stop::Drop(RejectReason::Late));
                 }
                 let opened = self.table.open(key, Bounds { start: time, end }, &self.plan, keys);

@@ -64,7 +64,7 @@ impl SessionStage {
     /// The watermark at which the session in `slot` fires, or is gone.
     pub(super) fn due_at(&self, slot: u32) -> i64 {
         match self.table.info(slot).status {
-            Status::Fired => self.gone_at(self.table.bounds(slot).end).min(END_OF_TIME - 1),
+            Status::Fired => self.plan.gone_at(self.table.bounds(slot).end).min(END_OF_TIME - 1),
             _ => self.fires_at(slot),
         }
     }

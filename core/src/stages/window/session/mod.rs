@@ -77,12 +77,6 @@ impl SessionStage {
         self.table.slots().filter(waits).map(|slot| self.fires_at(slot)).min()
     }
 
-    /// The watermark at which a session that ends at `end` is gone.
-    fn gone_at(&self, end: i64) -> i64 {
-        let delay_us = self.plan.delay_us.saturating_add(self.plan.kept_us);
-        end.saturating_sub(1).saturating_add(delay_us)
-    }
-
     /// Adds the events of `range` to the slots that they were given.
     fn apply(&mut self, events: &Events<'_>, range: Range<usize>) {
         let slots = self.run.get(range.clone()).unwrap_or_default();

@@ -1,6 +1,6 @@
 //! Which kinds of windows have which options.
 
-use crate::spec::{Duration, Emit, SpecError, Window, WindowKind};
+use super::{Duration, Emit, SpecError, Window, WindowKind};
 
 use WindowKind::{Count, Cumulate, Global, Session, Sliding, Tumbling};
 
@@ -17,7 +17,7 @@ const OPTIONS: [(&str, &[WindowKind]); 8] = [
 ];
 
 /// That `window`, which stands at `path`, has the options of its kind and no others.
-pub(super) fn check_options(path: &str, window: &Window) -> Result<(), SpecError> {
+pub(crate) fn check_options(path: &str, window: &Window) -> Result<(), SpecError> {
     for (name, kinds) in OPTIONS {
         let (given, needed) = is_given(window, name);
         let message = if given && !kinds.contains(&window.window) {
