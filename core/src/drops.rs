@@ -29,8 +29,8 @@ impl Dropped {
             StagePlan::Window(WindowPlan { grid, .. }) => {
                 grid.gone_at(end.saturating_sub(grid.size_us))
             }
-            StagePlan::Session(plan) => plan.gone_at(end),
             StagePlan::Normalize(_) => end.saturating_sub(1),
+            StagePlan::Session(plan) => plan.gone_at(end),
             _ => return None,
         };
         Some(self.watermark.saturating_sub(gone_at))

@@ -1,4 +1,5 @@
-//! Two times at once. Compilers do not find vector instructions for these blocks by themselves: the module has its own.
+//! Two numbers at once. Compilers do not find vector instructions for blocks of a few events by themselves, so the module
+//! has them spelled out; elsewhere the same is plain Rust.
 
 /// Two neighbouring entries of a column of times.
 #[derive(Clone, Copy)]
@@ -18,11 +19,6 @@ impl Pair {
     }
 
     #[inline(always)]
-    pub(crate) fn plus(self, other: Self) -> Self {
-        Self(pair::add(self.0, other.0))
-    }
-
-    #[inline(always)]
     pub(crate) fn minus(self, other: Self) -> Self {
         Self(pair::sub(self.0, other.0))
     }
@@ -32,28 +28,37 @@ impl Pair {
         Self(pair::or(self.0, other.0))
     }
 
-    /// Negative where an entry is beyond that of `other`.
+    /// Whether an entry has one of `bits`.
     #[inline(always)]
-    pub(crate) fn beyond(self, other: Self) -> Self {
-        Self(pair::greater(self.0, other.0))
+    pub(crate) fn any_of(self, bits: i64) -> bool {
+        pair::any_of(self.0, bits)
     }
+}
 
-    #[inline(always)]
-    pub(crate) fn any_negative(self) -> bool {
-        pair::any_negative(self.0)
-    }
+/// The lesser one of each two: `known` where `new` is none or equal.
+#[inline(always)]
+pub(crate) fn least(known: [f64; 2], new: [f64; 2]) -> [f64; 2] {
+    pair::least(known, new)
 }
 
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod pair {
+    use core::arch::wasm32::{
+        f64x2, f64x2_extract_lane, f64x2_pmin, i64x2_splat, v128_and, v128_any_true,
+    };
     pub(super) use core::arch::wasm32::{
-        i64x2 as new, i64x2_add as add, i64x2_gt as greater, i64x2_sub as sub, v128 as Lanes,
-        v128_or as or,
+        i64x2 as new, i64x2_sub as sub, v128 as Lanes, v128_or as or,
     };
 
     #[inline(always)]
-    pub(super) fn any_negative(lanes: Lanes) -> bool {
-        core::arch::wasm32::i64x2_bitmask(lanes) != 0
+    pub(super) fn any_of(lanes: Lanes, bits: i64) -> bool {
+        v128_any_true(v128_and(lanes, i64x2_splat(bits)))
+    }
+
+    #[inline(always)]
+    pub(super) fn least([a, b]: [f64; 2], [c, d]: [f64; 2]) -> [f64; 2] {
+        let least = f64x2_pmin(f64x2(a, b), f64x2(c, d));
+        [f64x2_extract_lane::<0>(least), f64x2_extract_lane::<1>(least)]
     }
 }
 
@@ -67,11 +72,6 @@ mod pair {
     }
 
     #[inline(always)]
-    pub(super) fn add([a, b]: Lanes, [c, d]: Lanes) -> Lanes {
-        [a.wrapping_add(c), b.wrapping_add(d)]
-    }
-
-    #[inline(always)]
     pub(super) fn sub([a, b]: Lanes, [c, d]: Lanes) -> Lanes {
         [a.wrapping_sub(c), b.wrapping_sub(d)]
     }
@@ -82,12 +82,12 @@ mod pair {
     }
 
     #[inline(always)]
-    pub(super) fn greater([a, b]: Lanes, [c, d]: Lanes) -> Lanes {
-        [-i64::from(a > c), -i64::from(b > d)]
+    pub(super) fn any_of([a, b]: Lanes, bits: i64) -> bool {
+        (a | b) & bits != 0
     }
 
     #[inline(always)]
-    pub(super) fn any_negative([a, b]: Lanes) -> bool {
-        a | b < 0
+    pub(super) fn least([a, b]: [f64; 2], [c, d]: [f64; 2]) -> [f64; 2] {
+        [if c < a { c } else { a }, if d < b { d } else { b }]
     }
 }

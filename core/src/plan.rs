@@ -42,6 +42,8 @@ pub struct Plan {
     pub partitioned_by_key: bool,
     /// The bounds of one engine instance.
     pub limits: Limits,
+    /// Whether the host's time decides anything: then the engine is told it, by [`crate::Engine::tick`].
+    pub goes_by_host_time: bool,
     pub(crate) time: TimePlan,
     pub(crate) stages: Vec<StagePlan>,
     /// Where each column of the output comes from.
@@ -79,30 +81,35 @@ impl StagePlan {
 impl StagePlan {
     /// Has a stage that passes events give on nothing but their order: the caller has the events.
     fn drop_columns(&mut self) {
-        match self {
-            Self::Filter(plan) => plan.columns.clear(),
-            Self::Window(_)
-            | Self::Session(_)
-            | Self::Count(_)
-            | Self::Map(_)
-            | Self::Normalize(_)
-            | Self::Keyed(_) => {}
+        if let Self::Filter(plan) = self {
+            plan.columns.clear();
         }
     }
 
-    /// The watermark at which everything of events up to `time` has been given on, and the greatest event time in that.
+    /// The watermark, but for [`StagePlan::delay_us`], at which everything of events up to `time` has been given on, and
+    /// the greatest event time in that.
     fn closed_at(&self, time: i64) -> i64 {
         match self {
             Self::Window(WindowPlan { grid, .. }) => {
-                time.max(grid.fires_at(grid.last_window(grid.slice_of(time))))
+                let end = grid.end_of(grid.last_window(grid.slice_of(time)));
+                time.max(end.saturating_sub(1))
             }
-            Self::Session(plan) => time.saturating_add(plan.gap_us - 1 + plan.delay_us),
+            Self::Session(plan) => time.saturating_add(plan.gap_us - 1),
             Self::Normalize(plan) => {
                 let gaps = plan.fields.iter().map(|field| field.max_gap_us);
                 let gap = gaps.filter(|gap| *gap < i64::MAX).max().unwrap_or(0);
                 time.saturating_add(plan.interval_us.unwrap_or(0)).saturating_add(gap)
             }
             Self::Count(_) | Self::Filter(_) | Self::Map(_) | Self::Keyed(_) => time,
+        }
+    }
+
+    /// How far the watermark that the stage gives on is behind the one that it meets.
+    fn delay_us(&self) -> i64 {
+        match self {
+            Self::Window(plan) => plan.grid.delay_us,
+            Self::Session(plan) => plan.delay_us,
+            _ => 0,
         }
     }
 }
@@ -186,11 +193,20 @@ impl Plan {
             output,
             partitioned_by_key: !key.is_empty() && time.is_simple(),
             limits: spec.limits.clone(),
+            goes_by_host_time: time.goes_by_host_time(),
             time,
             stages,
             shown,
             identity: identity(spec),
         })
+    }
+}
+
+impl Plan {
+    /// The watermark at which nothing of events up to `time` is open in any stage.
+    pub(crate) fn closed_at(&self, time: i64) -> i64 {
+        let closed_at = self.stages.iter().fold(time, |time, stage| stage.closed_at(time));
+        self.stages.iter().fold(closed_at, |time, stage| time.saturating_add(stage.delay_us()))
     }
 }
 
@@ -217,13 +233,6 @@ fn windows(
             (StagePlan::Window(plan), rows)
         }
     })
-}
-
-impl Plan {
-    /// The watermark at which nothing of events up to `time` is open in any stage.
-    pub(crate) fn closed_at(&self, time: i64) -> i64 {
-        self.stages.iter().fold(time, |time, stage| stage.closed_at(time))
-    }
 }
 
 fn check_source(spec: &PipelineSpec) -> Result<(), SpecError> {

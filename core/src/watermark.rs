@@ -66,37 +66,46 @@ impl Generator {
     /// Takes note of events one by one and writes to `met` the watermark that each of them met.
     ///
     /// Returns whether all times are within ±2^62, about half of what is allowed: the quick part of checking them.
-    // Its own function, which calls nothing: so wasmtime's compiler keeps the variables of its loop in registers.
-    #[inline(never)]
     pub(crate) fn judge(&mut self, timestamps: &[i64], met: &mut [i64]) -> bool {
-        const HALF: i64 = 1 << 62;
-        const { assert!(MAX_TIME > HALF && MIN_TIME < -HALF) };
-        let (blocks, rest) = timestamps.as_chunks::<8>();
-        let (met_blocks, met_rest) = met.as_chunks_mut::<8>();
-        let mut outside = Pair::splat(0);
-        let mut moving = Moving {
-            lag_us: self.lag_us.unwrap_or_default(),
-            watermark: self.watermark,
-            limit: self.limit(),
-        };
-        for (block, met) in blocks.iter().zip(met_blocks) {
-            let (limit, mut beyond) = (Pair::splat(moving.limit), Pair::splat(0));
-            for pair in Pair::all(block) {
-                // An addition and an `or` for each: the sign bit stays where one is outside.
-                outside = outside.or(pair.plus(Pair::splat(HALF)));
-                beyond = beyond.or(pair.beyond(limit));
-            }
-            // Out of order or within one millisecond, most events move nothing: one branch for all of them.
-            if beyond.any_negative() {
-                moving.judge(block, met);
-            } else {
-                *met = [moving.watermark; 8];
-            }
+        // Where the limit is as far back as before the first event, differences to it may overflow.
+        let blocks = if self.limit() < -QUARTER { 0 } else { timestamps.len() / 8 * 8 };
+        let (timestamps, rest) = timestamps.split_at(blocks);
+        let (met, met_rest) = met.split_at_mut(blocks.min(met.len()));
+        let (mut timestamps, mut met) = (timestamps.as_chunks().0, met.as_chunks_mut().0);
+        let mut within = true;
+        loop {
+            let still = judge_still(timestamps, met, self.watermark, self.limit());
+            let moving = timestamps.get(still..).and_then(<[_]>::split_first);
+            let moving_met = met.get_mut(still..).and_then(<[_]>::split_first_mut);
+            let (Some((block, later)), Some((block_met, later_met))) = (moving, moving_met) else {
+                break;
+            };
+            within &= self.judge_block(block, block_met);
+            (timestamps, met) = (later, later_met);
         }
-        moving.judge(rest, met_rest);
-        self.watermark = moving.watermark;
-        let outside_rest = rest.iter().fold(0, |all, time| all | time.wrapping_add(HALF));
-        !outside.or(Pair::splat(outside_rest)).any_negative()
+        within & self.judge_each(rest, met_rest)
+    }
+
+    #[inline(never)]
+    fn judge_block(&mut self, block: &[i64; 8], met: &mut [i64; 8]) -> bool {
+        self.judge_each(block, met)
+    }
+
+    #[inline(always)]
+    fn judge_each(&mut self, timestamps: &[i64], met: &mut [i64]) -> bool {
+        let lag_us = self.lag_us.unwrap_or_default();
+        let (mut watermark, mut limit, mut outside) = (self.watermark, self.limit(), 0);
+        for (time, met) in timestamps.iter().zip(met) {
+            *met = watermark;
+            if *time > limit {
+                // Beyond the limit, the difference does not overflow.
+                (watermark, limit) = (time.wrapping_sub(lag_us), *time);
+            }
+            // An addition and an `or` for each: the sign bit stays where one is outside.
+            outside |= time.wrapping_add(HALF);
+        }
+        self.watermark = watermark;
+        outside >= 0
     }
 
     /// Only times beyond this move the watermark.
@@ -112,26 +121,30 @@ impl Generator {
 
 const _: () = assert!(NULL_TIME == NO_WATERMARK, "both are below every event time");
 
-/// A watermark that moves, for one loop.
-struct Moving {
-    lag_us: i64,
-    watermark: i64,
-    /// Only times beyond this move it.
-    limit: i64,
-}
+/// About half of the times that are allowed, and half of that.
+const HALF: i64 = 1 << 62;
+const QUARTER: i64 = HALF / 2;
+const _: () = assert!(MAX_TIME > HALF && MIN_TIME < -HALF);
 
-impl Moving {
-    /// Writes to `met` what each event meets.
-    #[inline(always)]
-    fn judge(&mut self, timestamps: &[i64], met: &mut [i64]) {
-        for (time, met) in timestamps.iter().zip(met) {
-            *met = self.watermark;
-            if *time > self.limit {
-                // Beyond the limit, the difference does not overflow.
-                (self.watermark, self.limit) = (time.wrapping_sub(self.lag_us), *time);
-            }
+/// Writes `watermark` to `met`, block by block, until a time is beyond `limit` or far behind it; returns how many blocks
+/// these are. Out of order or within one millisecond, most events move nothing.
+// Its own function, which calls nothing: so wasmtime's compiler keeps the variables of its loop in registers.
+#[inline(never)]
+fn judge_still(blocks: &[[i64; 8]], met: &mut [[i64; 8]], watermark: i64, limit: i64) -> usize {
+    let limit = Pair::splat(limit);
+    let mut still = 0;
+    for (block, met) in blocks.iter().zip(met) {
+        // The upper bits of a difference say both that a time is beyond and that it is far behind.
+        let behind = Pair::all(block)
+            .into_iter()
+            .fold(Pair::splat(0), |all, pair| all.or(limit.minus(pair)));
+        if behind.any_of(!(QUARTER - 1)) {
+            break;
         }
+        *met = [watermark; 8];
+        still += 1;
     }
+    still
 }
 
 #[cfg(test)]

@@ -261,3 +261,19 @@ fn a_pipeline_whose_stages_follow_each_other_closes_as_a_whole() {
     assert_eq!(fired(&mut run).len(), 1);
     assert_eq!(run.engine.watermark(), 119_999_999);
 }
+
+#[test]
+fn a_stage_that_waits_for_late_events_closes_too() {
+    let pipeline = spec(
+        r#"{"source": {"key": "k", "value": "v"}, "time": {"close_after_idle": "1s"}, "stages": [
+          {"type": "window", "window": "tumbling", "size": "10s", "allowed_lateness": "7s", "aggregations": ["sum"]},
+          {"type": "window", "window": "session", "gap": "5s", "allowed_lateness": "3s", "aggregations": ["max"]},
+          {"type": "window", "window": "tumbling", "size": "1m", "aggregations": ["max"]}]}"#,
+    );
+    let mut run = Run::new(pipeline);
+    run.tick(0);
+    run.push(&[Event { ts: 8_000_000, key: 1, value: 2.0 }], KeysAs::Ids);
+    run.tick(1_000_000);
+    assert_eq!(fired(&mut run).len(), 1);
+    assert_eq!(run.engine.watermark(), 69_999_999);
+}

@@ -12,8 +12,10 @@ import json
 import math
 import pathlib
 import re
+import struct
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
+from types import SimpleNamespace
 
 HERE = pathlib.Path(__file__).parent
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -100,12 +102,149 @@ def percentile(percent, values):
     return ordered[low] + difference * fraction
 
 
-def aggregate(entry, events):
+def tdigest(percent, values, size=200, flow=512):
+    """The merging t-digest with the scale function 2q² (mirrored), fed 512 values at a time; groups of up to 512 are exact."""
+    if len(values) <= flow:
+        return percentile(percent, values)
+    centroids = []
+    for at in range(0, len(values), flow):
+        points = sorted(centroids + [(value + 0.0, 1.0) for value in values[at:at + flow]],
+                        key=lambda point: (point[0], point[1] > 1))
+        count, closed, limit = sum(weight for _, weight in points), [], 1
+
+        def allowed(k):
+            share = k / size
+            if k >= size:
+                return math.inf
+            return (1 - 2 * (1 - share) * (1 - share) if share >= 0.5 else 2 * share * share) * count
+
+        (mean, weight), so_far = points[0], points[0][1]
+        for value, more in points[1:]:
+            so_far += more
+            if so_far <= allowed(limit):
+                if mean != value:
+                    share = more / (weight + more)
+                    mixed = mean * (1 - share) + value * share
+                    outside = mixed < min(mean, value) or mixed > max(mean, value)
+                    mean = mean + (value - mean) * share if outside else mixed
+                weight += more
+            else:
+                closed.append((mean, weight))
+                limit += 1
+                mean, weight = value, more
+        centroids = sorted(closed + [(mean, weight)])
+    least, greatest, rank = min(values), max(values), percent / 100 * len(values)
+    if percent <= 0 or percent >= 100:
+        return least if percent <= 0 else greatest
+    before = at = 0
+    while at + 1 < len(centroids) and before + centroids[at][1] <= rank:
+        before += centroids[at][1]
+        at += 1
+    mean, weight = centroids[at]
+    offset = (rank - before) / weight - 0.5
+    if offset < 0:
+        other, share = (least, 1.0) if at == 0 else (centroids[at - 1][0], weight / (centroids[at - 1][1] + weight))
+    elif at + 1 == len(centroids):
+        other, share = greatest, 1.0
+    else:
+        other, share = centroids[at + 1][0], weight / (weight + centroids[at + 1][1])
+    fraction = min(max(abs(offset) * 2 * share, 0.0), 1.0)
+    if mean == other:
+        found = mean
+    elif (mean < 0) == (other < 0):
+        found = mean + (other - mean) * fraction
+    else:
+        found = mean * (1 - fraction) + other * fraction
+    return min(max(found, least), greatest) + 0.0
+
+
+# Of LogLog-Beta (Qin, Kim and Tung 2016) for 4,096 registers.
+BETA = [
+    -0.384979202588598,
+    0.183162233114364,
+    0.130396688841854,
+    0.0704838927629266,
+    -0.00895893971464453,
+    0.0113010036741605,
+    -0.0019428556959129,
+    0.000225435774024964,
+]
+
+
+def distinct(values):
+    """Exact up to 512 different values, else the estimate of LogLog-Beta over SplitMix64 of their bits."""
+    different = {struct.unpack("<Q", struct.pack("<d", value + 0.0))[0] for value in values}
+    if len(different) <= 512:
+        return float(len(different))
+    registers, mask = [0] * 4096, 2**64 - 1
+    for bits in different:
+        bits = (bits + 0x9E3779B97F4A7C15) & mask
+        bits = ((bits ^ bits >> 30) * 0xBF58476D1CE4E5B9) & mask
+        bits = ((bits ^ bits >> 27) * 0x94D049BB133111EB) & mask
+        bits ^= bits >> 31
+        zeros = (bits & -bits).bit_length() if bits else 65
+        registers[bits >> 52] = max(registers[bits >> 52], zeros)
+    empty = registers.count(0)
+    total = sum(2.0**-register for register in sorted(registers, reverse=True))
+    log = math.log(empty + 1)
+    correction = BETA[0] * empty + sum(beta * log**power for power, beta in enumerate(BETA[1:], 1))
+    alpha = 0.7213475204444817 / (1 + 1.0794415416798357 / 4096)
+    return float(math.floor(alpha * 4096 * (4096 - empty) / (total + (correction if empty else 0)) + 0.5))
+
+
+def moments(slices, first, last):
+    """Count, mean and squared distances of the slices from `first` to before `last`: of the largest aligned blocks of 2^k slices,
+    from left to right, each its left half combined with its right half (Chan, Golub and LeVeque)."""
+    def combined(left, right):
+        if left is None or right is None:
+            return left or right
+        count, distance, share = left[0] + right[0], right[1] - left[1], right[0] / (left[0] + right[0])
+        return (count, left[1] + distance * share, (left[2] + right[2]) + distance * distance * (left[0] * share))
+
+    def block(start, length):
+        if not any(start <= at < start + length for at in slices):
+            return None
+        if length > 1:
+            return combined(block(start, length // 2), block(start + length // 2, length // 2))
+        mean = squares = 0.0
+        for count, value in enumerate(slices[start], 1):
+            distance = value - mean
+            mean += distance / count
+            squares += distance * (value - mean)
+        return (float(len(slices[start])), mean, squares)
+
+    whole, at = None, first
+    while at < last:
+        length = 1
+        while at % (length * 2) == 0 and at + length * 2 <= last:
+            length *= 2
+        whole, at = combined(whole, block(at, length)), at + length
+    return whole
+
+
+def sliding_variance(entry, events, start, window):
+    """The same for windows that overlap, which are combined from slices."""
+    width = math.gcd(window.size, window.slide)
+    number = lambda ts: (ts - window.offset % window.slide) // width
+    slices = {}
+    for ts, value in events:
+        slices.setdefault(number(ts), []).append(value)
+    found = moments(slices, number(start), number(start + window.size))
+    divisor = len(events) - (not entry.get("population", False))
+    variance = found[2] / divisor if divisor > 0 else None
+    return math.sqrt(variance) if entry["op"] == "stddev" and variance is not None else variance
+
+
+def aggregate(entry, events, start, window):
     """`events` are pairs of time and value, in the order of the stream, none of them missing."""
     op = entry["op"]
     values = [value for _, value in events]
     if op == "count":
         return float(len(values))
+    if op == "rate":
+        return len(values) * 1e6 / window.size
+    if op == "distinct":
+        return distinct(values)
     if not values:
         return None
     if op == "sum":
@@ -114,12 +253,16 @@ def aggregate(entry, events):
         return neumaier(values) / len(values)
     if op == "range":
         return max(values) - min(values)
+    if op in ("variance", "stddev") and window.size > window.slide:
+        return sliding_variance(entry, events, start, window)
     if op in ("variance", "stddev"):
         found = variance(values, entry.get("population", False))
         return math.sqrt(found) if op == "stddev" and found is not None else found
     if op in ("first", "last"):
         ordered = sorted(events, key=lambda event: event[0])
         return ordered[0][1] if op == "first" else ordered[-1][1]
+    if entry.get("engine") == "tdigest":
+        return tdigest(float(op[1:]), values)
     if re.fullmatch(r"p[0-9.]+", op):
         return percentile(float(op[1:]), values)
     return {"min": min, "max": max}[op](values)
@@ -151,57 +294,126 @@ class Stage:
         self.unassigned = 0
         self.rows = []
 
-    def row(self, firing, key, start, end, events, **marks):
-        """A row of `events`, which are pairs of time and event."""
-        row = {"window_start": start, "window_end": end}
+    def cells(self, start, end, events, window):
+        """The bounds and the aggregations of `events`, pairs of time and event; `window` has a size and a slide."""
+        cells = {"window_start": start, "window_end": end}
         for name, entry, field in self.aggregations:
             picked = [(ts, event[field] if field else 1.0) for ts, event in events]
-            row[name] = aggregate(entry, [(ts, value) for ts, value in picked if value is not None])
-        self.rows.append((firing, key, {**row, **marks}))
+            present = [(ts, value) for ts, value in picked if value is not None]
+            cells[name] = aggregate(entry, present, start, window)
+        return cells
 
 
 class Window(Stage):
-    """Tumbling, sliding or cumulating windows, event by event: every event is put into every window that covers it.
+    """A window stage, tumbling or sliding, event by event: every event is put into every window that covers it.
 
-    Sums are added in the order of arrival: windows that overlap here take values whose sums are exact in any order.
+    Sums are added in the order of arrival: sliding windows here take values whose sums are exact in any order.
     """
 
-    def __init__(self, stage, default):
+    def __init__(self, stage, default, is_last):
         super().__init__(stage, default)
         self.size = duration(stage["size"])
-        self.slide = duration(stage.get("slide", stage["size"]))
-        self.step = duration(stage.get("step", stage["size"]))
+        self.slide = duration(stage["slide"]) if stage["window"] == "sliding" else self.size
         self.offset = duration(stage.get("offset", "0s"))
+        self.lateness = duration(stage.get("allowed_lateness", "0s"))
+        self.early = duration(stage["early"]) if "early" in stage else None
+        self.final = stage.get("emit") == "final" or not is_last
         self.open = {}
+        self.watermark = -math.inf
+
+    def fires_at(self, start):
+        return start + self.size - 1 + (self.lateness if self.final else 0)
+
+    def gone_at(self, start):
+        return start + self.size - 1 + self.lateness
 
     def fire(self, watermark):
-        due = [slot for slot in self.open if slot[1] - 1 <= watermark]
-        for slot in sorted(due, key=lambda slot: (slot[1], slot[0], key_order(slot[2]))):
-            start, end, key = slot
-            self.row(end - 1, key, start, end, self.open.pop(slot))
+        """All that is due as the watermark moves on, and then windows that are gone are forgotten."""
+        due = []
+        for start, key in self.open:
+            times = [self.fires_at(start)]
+            if self.early:
+                times += range(start + self.early, times[0], self.early)
+            due += [(time, start, key) for time in times if self.watermark < time <= watermark]
+        for time, start, key in sorted(due, key=lambda row: (row[0], row[1], key_order(row[2]))):
+            if time == self.fires_at(start) or self.open[start, key]["changed"]:
+                self.emit(start, key, time < self.fires_at(start))
+        self.watermark = watermark
+        self.open = {slot: window for slot, window in self.open.items() if self.gone_at(slot[0]) > watermark}
+
+    def emit(self, start, key, early=False):
+        window = self.open[start, key]
+        row = self.cells(start, start + self.size, window["events"], self)
+        if not self.final and (self.lateness or self.early):
+            row["revision"] = window["rows"]
+        if self.early:
+            row["early"] = early
+        window["rows"] += 1
+        window["changed"] = False
+        self.rows.append((start + self.size - 1, key, row))
 
     def take(self, ts, key, event, watermark):
         self.fire(watermark)
         start = (ts - self.offset) // self.slide * self.slide + self.offset
-        windows = []
+        starts = []
         while start + self.size > ts:
-            ends = range(start + self.step, start + self.size + 1, self.step)
-            windows += [(start, end) for end in ends if end > ts]
+            starts.insert(0, start)
             start -= self.slide
-        open_windows = [(start, end) for start, end in windows if end - 1 > watermark]
-        self.unassigned += not windows
-        self.late += bool(windows) and not open_windows
-        for start, end in open_windows:
-            self.open.setdefault((start, end, key), []).append((ts, event))
+        kept = [start for start in starts if self.gone_at(start) > watermark]
+        self.unassigned += not starts
+        self.late += bool(starts) and not kept
+        for start in kept:
+            window = self.open.setdefault((start, key), {"events": [], "rows": 0, "changed": False})
+            window["events"].append((ts, event))
+            window["changed"] = True
+        for start in kept:
+            if self.fires_at(start) <= watermark:
+                self.emit(start, key)
 
 
-class Sessions(Stage):
+class Other(Stage):
+    """Windows that are not of one size."""
+
+    def row(self, firing, key, start, end, events, **marks):
+        times = [ts for ts, _ in events]
+        length = max(times) + 1 - min(times) if end is None else end - start
+        window = SimpleNamespace(size=length, slide=length)
+        self.rows.append((firing, key, {**self.cells(start, end, events, window), **marks}))
+
+
+class Cumulating(Other):
+    """Cumulating windows, event by event. Sums are added in the order of arrival, as in sliding windows."""
+
+    def __init__(self, stage, default, is_last):
+        super().__init__(stage, default)
+        self.size, self.step = duration(stage["size"]), duration(stage["step"])
+        self.offset = duration(stage.get("offset", "0s"))
+        self.open = {}
+
+    def fire(self, watermark):
+        due = [slot for slot in self.open if slot[0] - 1 <= watermark]
+        for slot in sorted(due, key=lambda slot: (slot[0], key_order(slot[1]))):
+            end, key = slot
+            start = (end - 1 - self.offset) // self.size * self.size + self.offset
+            self.row(end - 1, key, start, end, self.open.pop(slot))
+
+    def take(self, ts, key, event, watermark):
+        self.fire(watermark)
+        start = (ts - self.offset) // self.size * self.size + self.offset
+        ends = [end for end in range(start + self.step, start + self.size + 1, self.step) if end > ts]
+        kept = [end for end in ends if end - 1 > watermark]
+        self.late += not kept
+        for end in kept:
+            self.open.setdefault((end, key), []).append((ts, event))
+
+
+class Sessions(Other):
     """Sessions, event by event. A session has its events, and `fired`: the revision of its row, if that is out.
 
     Sums are added in the order of arrival: sessions that are joined here take values whose sums are exact in any order.
     """
 
-    def __init__(self, stage, default):
+    def __init__(self, stage, default, is_last):
         super().__init__(stage, default)
         self.gap = duration(stage["gap"])
         self.lateness = duration(stage.get("allowed_lateness", "0s"))
@@ -246,10 +458,10 @@ class Sessions(Stage):
             self.say(whole, watermark)
 
 
-class Counted(Stage):
+class Counted(Other):
     """Windows of so many events of a key, or of all of them."""
 
-    def __init__(self, stage, default):
+    def __init__(self, stage, default, is_last):
         super().__init__(stage, default)
         self.count = stage.get("count", math.inf)
         self.open = {}
@@ -273,7 +485,7 @@ class Counted(Stage):
             self.close(key, watermark)
 
 
-KINDS = {"session": Sessions, "count": Counted, "global": Counted}
+KINDS = {"cumulate": Cumulating, "session": Sessions, "count": Counted, "global": Counted}
 
 
 def as_list(value):
@@ -296,7 +508,7 @@ def run(spec, events):
             watermark = max(watermark, ts - lag)
     late = unassigned = 0
     for stage in spec["stages"]:
-        window = KINDS.get(stage["window"], Window)(stage, default)
+        window = KINDS.get(stage["window"], Window)(stage, default, stage is spec["stages"][-1])
         for ts, key, event, met in stream:
             event = {name: event.get(name) for _, _, name in window.aggregations if name}
             window.take(ts, key, event, met)
@@ -319,7 +531,7 @@ def run(spec, events):
 def cell(name, value):
     if name in ("window_start", "window_end"):
         return "null" if value is None else json.dumps(rfc3339(value))
-    return json.dumps(value) if isinstance(value, bool) else number(value)
+    return json.dumps(value) if isinstance(value, bool) else number(value if value is None else float(value))
 
 
 def ndjson(events):
@@ -425,6 +637,19 @@ def main():
           {"source": base, "time": {"max_out_of_orderness": "1s"},
            "stages": [sliding("3s", "10s", ["count", "max"]), sliding("1m", "20s", ["sum"], field="count")]},
           quarters)
+    write("late", "Up to 12 s late, of which 1 s is disorder and 4 s more are allowed: corrected rows, and events too late for that",
+          {"source": base, "time": {"max_out_of_orderness": "1s"},
+           "stages": [window("5s", ["count", "sum", "max"], allowed_lateness="4s")]},
+          quarters)
+    write("late_early_sliding", "Windows that overlap give early rows every 4 s, and again for each late event",
+          {"source": base, "time": {"max_out_of_orderness": "1s"},
+           "stages": [sliding("10s", "5s", ["count", "avg"], allowed_lateness="3s", early="4s")]},
+          quarters[:120])
+    write("late_final_roll_up", "Rows of the first stage wait for late events; then a roll-up that says once what it counts",
+          {"source": base, "time": {"max_out_of_orderness": "1s"},
+           "stages": [window("5s", ["count", "avg"], allowed_lateness="10s"),
+                      window("20s", ["sum", "max"], field="count", allowed_lateness="1s", emit="final")]},
+          quarters)
     bursts = [event for at, event in enumerate(quarters) if at // 20 % 3 != 1]
     write("session", "Gaps of up to 3 s, up to 12 s late of which 1 s is allowed; then a roll-up",
           {"source": base, "time": {"max_out_of_orderness": "1s"},
@@ -469,6 +694,23 @@ def main():
           {"source": base, "time": {"max_out_of_orderness": "unbounded"},
            "stages": [window("1d", ["count", *exact])]},
           [{**event, "latency": event["latency"] - 300} for event in stream(1500, keys=2)])
+    digest = [{"op": op, "engine": "tdigest"} for op in ("p0", "p1", "p25", "p50", "p99", "p99.9", "p100")]
+    write("percentiles_tdigest", "The t-digest over few and over many values, of both signs",
+          {"source": base, "time": {"max_out_of_orderness": "unbounded"}, "stages": [window("1d", ["count", *digest])]},
+          [{**event, "latency": event["latency"] - 300} for event in stream(2600, keys=2)]
+          + stream(300, keys=3, start=1_600_000_000_000))
+    write("distinct", "Different values, few and many, zeros of both signs, and rates",
+          {"source": base, "time": {"max_out_of_orderness": "unbounded"},
+           "stages": [window("1d", ["count", "distinct", "rate"])]},
+          [{**event, "latency": value} for event, value in zip(stream(2000, keys=2), (at % 700 * 0.25 if at % 2 else float(at) for at in range(2000)))]
+          + [{**event, "latency": value} for event, value in zip(stream(40, keys=2, start=1_600_000_000_000), [0.0, -0.0, 1.0, -1.0, 5e-324] * 8)])
+    write("sliding_all", "Every aggregation in windows that overlap, under disorder",
+          {"source": base, "time": {"max_out_of_orderness": "3s"},
+           "stages": [sliding("10s", "4s", ["count", "min", "max", "range", "variance", "stddev",
+                                            {"op": "stddev", "population": True, "name": "stddev_pop"}, "first", "last", "distinct", "rate",
+                                            "p50", "p99.9", {"op": "p95", "engine": "exact"}, {"op": "p5", "engine": "tdigest"}],
+                              offset="1s")]},
+          tied(stream(300, keys=3, step=350, jitter=4000)))
     write("times", "Times as text with and without a zone and as numbers of seconds",
           {"source": {"timestamp": "at", "timestamp_unit": "s"}, "time": {"max_out_of_orderness": "unbounded"},
            "stages": [window("250ms", ["count"])]},

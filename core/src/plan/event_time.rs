@@ -44,6 +44,11 @@ impl TimePlan {
             && self.max_future_skew_us.is_none()
     }
 
+    pub(super) fn goes_by_host_time(&self) -> bool {
+        let options = [self.idle_timeout_us, self.close_after_idle_us, self.max_future_skew_us];
+        !self.is_simple() && options.iter().any(Option::is_some)
+    }
+
     pub(super) fn of(spec: &PipelineSpec, columns: &Columns) -> Result<Self, SpecError> {
         let time = &spec.time;
         check_names(spec)?;

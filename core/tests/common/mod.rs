@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test uses its own part")]
 
 pub mod events;
+pub mod late;
 
 use proptest::prelude::*;
 use stream_processor_core::{

@@ -4,7 +4,9 @@ use std::fmt::Write;
 
 use processor::Pipeline;
 use processor::schema::{OutputKind, OutputSchema};
-use processor::spec::{Aggregation, PipelineSpec, SinkType, SourceType, Stage, Window};
+use processor::spec::{
+    Aggregation, Future, PipelineSpec, SinkType, SourceType, Stage, Watermark, Window,
+};
 
 /// What was understood, a line for each part.
 pub(crate) fn short(pipeline: &Pipeline) -> String {
@@ -36,7 +38,7 @@ pub(crate) fn long(pipeline: &Pipeline) -> String {
     text.push_str(if plan.partitioned_by_key {
         "\nKeys are independent of each other: --shards splits them over threads.\n"
     } else {
-        "\nAll events are one stream: --shards has no effect.\n"
+        "\nAll events go through one instance: --shards has no effect.\n"
     });
     text.push_str("\nLimits of each instance\n");
     if let Ok(serde_json::Value::Object(limits)) = serde_json::to_value(&plan.limits) {
@@ -83,6 +85,9 @@ fn columns_read(pipeline: &Pipeline) -> String {
             let _ = write!(text, ", key {}", quoted(keys));
         }
     }
+    if let Some(partition) = &source.partition {
+        let _ = write!(text, ", partition `{partition}`");
+    }
     let columns = &pipeline.plan().input.columns;
     if !columns.is_empty() {
         let columns: Vec<_> = columns.iter().map(|column| column.name.clone()).collect();
@@ -92,11 +97,37 @@ fn columns_read(pipeline: &Pipeline) -> String {
 }
 
 fn time(spec: &PipelineSpec) -> String {
-    match spec.time.max_out_of_orderness.to_string().as_str() {
-        "unbounded" => "events come in any order: every window fires at the end of input".into(),
-        "0s" => "events come in order: whatever is behind a closed window is late".into(),
-        bound => format!("events come up to {bound} out of order"),
+    let time = &spec.time;
+    let bound = time.max_out_of_orderness.to_string();
+    let order = match (time.watermark, bound.as_str()) {
+        (Watermark::Manual, _) => "windows fire at the end of input".to_owned(),
+        (_, "unbounded") => {
+            "events come in any order: every window fires at the end of input".into()
+        }
+        (_, "0s") => "events come in order: whatever is behind a closed window is late".into(),
+        (_, bound) => format!("events come up to {bound} out of order"),
+    };
+    let mut parts = vec![order];
+    if let Some(interval) = time.watermark_interval {
+        parts.push(format!("time moves in steps of {interval}"));
     }
+    if let Some(field) = &time.watermark_field {
+        parts.push(format!("time moves with events marked by `{field}`"));
+    }
+    if let Some(timeout) = time.idle_timeout.filter(|_| spec.source.partition.is_some()) {
+        parts.push(format!("partitions silent for {timeout} are not waited for"));
+    }
+    if let Some(timeout) = time.close_after_idle {
+        parts.push(format!("everything fires after {timeout} without events"));
+    }
+    if let Some(skew) = time.max_future_skew {
+        let fate = match time.future.unwrap_or_default() {
+            Future::Drop => "dropped",
+            Future::Keep => "kept, but do not move time",
+        };
+        parts.push(format!("events more than {skew} ahead of the clock are {fate}"));
+    }
+    parts.join("; ")
 }
 
 fn describe_stage(stage: &Stage, spec: &PipelineSpec) -> String {

@@ -31,6 +31,7 @@ impl WindowStage {
         keys: &mut Keys,
     ) -> (usize, Stop) {
         let mut at = from;
+        let mut next_stop = self.next_stop;
         let mut fires_before = self.first_firing(events, at);
         loop {
             let next = events.timestamps.get(at).zip(events.keys.get(at));
@@ -77,7 +78,8 @@ impl WindowStage {
                 },
                 slot => slot,
             };
-            if known == NONE {
+            if self.next_stop != next_stop {
+                next_stop = self.next_stop;
                 fires_before = self.first_firing(events, at);
             }
             if let Some(entry) = run.get_mut(at) {

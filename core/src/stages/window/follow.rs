@@ -77,7 +77,7 @@ impl<'a> Follow<'a> {
             let outside = Pair::all(timestamps)
                 .into_iter()
                 .fold(Pair::splat(0), |all, pair| all.or(pair.minus(start)).or(last.minus(pair)));
-            if outside.any_negative() {
+            if outside.any_of(i64::MIN) {
                 break;
             }
             *run = keys.map(|key| slots.get(key as usize).copied().unwrap_or(NONE));

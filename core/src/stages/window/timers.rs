@@ -36,9 +36,7 @@ impl Timers {
         self.set += usize::from(*known == NEVER);
         *known = time;
         self.heap.push(Reverse((time, slot)));
-        if self.heap.len() > 2 * self.set + MIN_STALE {
-            self.compact();
-        }
+        self.tidy();
     }
 
     /// Takes the time of `slot` away.
@@ -46,6 +44,13 @@ impl Timers {
         if let Some(time) = self.times.get_mut(slot as usize).filter(|time| **time != NEVER) {
             *time = NEVER;
             self.set -= 1;
+            self.tidy();
+        }
+    }
+
+    fn tidy(&mut self) {
+        if self.heap.len() > 2 * self.set + MIN_STALE {
+            self.compact();
         }
     }
 

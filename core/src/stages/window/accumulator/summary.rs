@@ -2,6 +2,7 @@
 
 use super::slots::{Cell, Cells};
 use crate::error::SnapshotError;
+use crate::lanes::least;
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::spec::Operation;
 
@@ -31,8 +32,8 @@ pub(super) struct Summary {
     sum: f64,
     /// What rounding has taken from `sum` (Neumaier 1974, by Knuth's branch-free two-sum).
     compensation: f64,
-    min: f64,
-    max: f64,
+    /// The least value and the greatest, negated: one instruction keeps both, without a branch to guess wrong.
+    ends: [f64; 2],
 }
 
 impl Summary {
@@ -43,14 +44,17 @@ impl Summary {
         self.compensation += (self.sum - (sum - shifted)) + (value - shifted);
         self.sum = sum;
         self.count += 1;
-        // Asked this way round because WebAssembly can skip on `>=` but not on "not <".
-        let (keeps_min, keeps_max) = (value >= self.min, value <= self.max);
-        if !keeps_min {
-            self.min = value;
-        }
-        if !keeps_max {
-            self.max = value;
-        }
+        self.ends = least(self.ends, [value, -value]);
+    }
+
+    fn min(&self) -> f64 {
+        let [min, _] = self.ends;
+        min
+    }
+
+    fn max(&self) -> f64 {
+        let [_, negated] = self.ends;
+        -negated
     }
 
     fn total(&self) -> f64 {
@@ -70,9 +74,9 @@ impl Summary {
         let result = match op {
             Operation::Sum => self.total(),
             Operation::Avg => self.total() / count,
-            Operation::Min => self.min,
-            Operation::Max => self.max,
-            Operation::Range => self.max - self.min,
+            Operation::Min => self.min(),
+            Operation::Max => self.max(),
+            Operation::Range => self.max() - self.min(),
             _ => f64::NAN,
         };
         if result.is_finite() { result } else { f64::NAN }
@@ -80,8 +84,7 @@ impl Summary {
 }
 
 impl Cell for Summary {
-    const EMPTY: Self =
-        Self { count: 0, sum: 0.0, compensation: 0.0, min: f64::INFINITY, max: f64::NEG_INFINITY };
+    const EMPTY: Self = Self { count: 0, sum: 0.0, compensation: 0.0, ends: [f64::INFINITY; 2] };
 
     #[inline(always)]
     fn merge(&mut self, later: &Self) {
@@ -91,21 +94,15 @@ impl Cell for Summary {
         self.compensation = (self.compensation + later.compensation) + lost;
         self.sum = sum;
         self.count += later.count;
-        let (keeps_min, keeps_max) = (later.min >= self.min, later.max <= self.max);
-        if !keeps_min {
-            self.min = later.min;
-        }
-        if !keeps_max {
-            self.max = later.max;
-        }
+        self.ends = least(self.ends, later.ends);
     }
 
     fn save(cells: impl Iterator<Item = Self> + Clone, writer: &mut SectionWriter<'_>) {
         writer.u64s(cells.clone().map(|summary| summary.count));
         writer.f64s(cells.clone().map(|summary| summary.sum));
         writer.f64s(cells.clone().map(|summary| summary.compensation));
-        writer.f64s(cells.clone().map(|summary| summary.min));
-        writer.f64s(cells.map(|summary| summary.max));
+        writer.f64s(cells.clone().map(|summary| summary.min()));
+        writer.f64s(cells.map(|summary| summary.max()));
     }
 
     fn load(count: usize, reader: &mut SectionReader<'_>) -> Result<Vec<Self>, SnapshotError> {
@@ -117,8 +114,7 @@ impl Cell for Summary {
             count,
             sum,
             compensation,
-            min,
-            max,
+            ends: [min, -max],
         });
         Ok(summaries.collect())
     }
@@ -180,7 +176,7 @@ mod tests {
         let mut left = summary(&[1.0, 1e100]);
         left.merge(&summary(&[1.0, -1e100]));
         assert_eq!(left.result(Operation::Sum), 2.0);
-        assert_eq!((left.count, left.min, left.max), (4, -1e100, 1e100));
+        assert_eq!((left.count, left.min(), left.max()), (4, -1e100, 1e100));
     }
 
     #[test]
@@ -189,7 +185,7 @@ mod tests {
         {
             let bits = |of: &Summary| {
                 let total = if of.total().is_nan() { f64::NAN } else { of.total() };
-                (of.count, [total, of.min, of.max].map(f64::to_bits))
+                (of.count, [total, of.min(), of.max()].map(f64::to_bits))
             };
             let (whole, mut left, mut right) = (summary(values), summary(values), Summary::EMPTY);
             left.merge(&Summary::EMPTY);

@@ -10,7 +10,7 @@ use crate::spec::Percentile;
 use crate::stats::StageStats;
 
 /// Centroids of a digest at most.
-const MAX_CENTROIDS: usize = 100;
+const MAX_CENTROIDS: usize = 200;
 /// Values that a digest counts without error, and far more than can come.
 const MAX_COUNT: u64 = 1 << 53;
 
