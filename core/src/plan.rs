@@ -81,9 +81,8 @@ impl StagePlan {
 impl StagePlan {
     /// Has a stage that passes events give on nothing but their order: the caller has the events.
     fn drop_columns(&mut self) {
-        match self {
-            Self::Filter(plan) => plan.columns.clear(),
-            _ => {}
+        if let Self::Filter(plan) = self {
+            plan.columns.clear();
         }
     }
 

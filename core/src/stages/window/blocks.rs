@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Slice;
 use super::accumulator::Accumulators;
+use super::middle::Middle;
 use crate::keys::NONE;
 use crate::plan::Grid;
 
@@ -45,6 +46,8 @@ pub(super) struct Blocks {
     kept: BTreeMap<(i64, u32), Block>,
     /// Slices that have changed since, by start.
     stale: BTreeSet<i64>,
+    /// The larger ones of the last window in one.
+    pub(super) middle: Option<Middle>,
     /// No block has slices that start at this or later.
     end: Option<i64>,
 }
@@ -85,6 +88,7 @@ impl Blocks {
         let levels = i64::BITS - grid.slices_per_window().leading_zeros();
         for start in core::mem::take(&mut self.stale) {
             let index = grid.index_of(start);
+            self.middle.take_if(|middle| middle.covers(index));
             for level in 1..=levels {
                 self.kept.remove(&(bounds(index, level).0, level));
             }
@@ -120,8 +124,14 @@ impl Blocks {
 
 impl Span {
     /// The block's length is two to the power of this.
-    fn level(self) -> u32 {
+    pub(super) fn level(self) -> u32 {
         i64::BITS - (self.first ^ self.last).leading_zeros()
+    }
+
+    /// Whether slice `index` lies within it.
+    pub(super) fn covers(self, index: i64) -> bool {
+        let (start, end) = bounds(self.first, self.level());
+        start <= index && end.is_none_or(|end| index < end)
     }
 
     fn place(self) -> (i64, u32) {
@@ -221,7 +231,7 @@ impl Slices<'_> {
 
 impl Block {
     /// This and then `later`, key by key.
-    fn combined_with(&self, later: &Self) -> Self {
+    pub(super) fn combined_with(&self, later: &Self) -> Self {
         let mut keys = Vec::with_capacity(self.keys.len().max(later.keys.len()));
         let (mut left_slots, mut right_slots) = (Vec::new(), Vec::new());
         left_slots.reserve(self.keys.len());

@@ -7,6 +7,7 @@ mod combine;
 mod count;
 mod fire;
 mod follow;
+mod middle;
 mod panes;
 mod revise;
 mod session;
