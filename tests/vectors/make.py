@@ -16,6 +16,8 @@ import struct
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 
+from normalize import Normalize
+
 HERE = pathlib.Path(__file__).parent
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
@@ -234,14 +236,14 @@ def sliding_variance(entry, events, start, window):
     return math.sqrt(variance) if entry["op"] == "stddev" and variance is not None else variance
 
 
-def aggregate(entry, events, start, window):
+def aggregate(entry, events, start, end, window):
     """`events` are pairs of time and value, in the order of the stream, none of them missing."""
     op = entry["op"]
     values = [value for _, value in events]
     if op == "count":
         return float(len(values))
     if op == "rate":
-        return len(values) * 1e6 / window.size
+        return len(values) * 1e6 / (end - start)
     if op == "distinct":
         return distinct(values)
     if not values:
@@ -252,7 +254,7 @@ def aggregate(entry, events, start, window):
         return neumaier(values) / len(values)
     if op == "range":
         return max(values) - min(values)
-    if op in ("variance", "stddev") and window.size > window.slide:
+    if op in ("variance", "stddev") and isinstance(window, Window) and window.size > window.slide:
         return sliding_variance(entry, events, start, window)
     if op in ("variance", "stddev"):
         found = variance(values, entry.get("population", False))
@@ -278,19 +280,10 @@ def key_order(key):
     return [rank(field) for field in key]
 
 
-class Window:
-    """A window stage, tumbling or sliding, event by event: every event is put into every window that covers it.
-
-    Sums are added in the order of arrival: sliding windows here take values whose sums are exact in any order.
-    """
+class Stage:
+    """What all kinds of windows have: aggregations, rows, counters."""
 
     def __init__(self, stage, default, is_last):
-        self.size = duration(stage["size"])
-        self.slide = duration(stage["slide"]) if stage["window"] == "sliding" else self.size
-        self.offset = duration(stage.get("offset", "0s"))
-        self.lateness = duration(stage.get("allowed_lateness", "0s"))
-        self.early = duration(stage["early"]) if "early" in stage else None
-        self.final = stage.get("emit") == "final" or not is_last
         self.aggregations = []
         for entry in stage["aggregations"]:
             entry = {"op": entry} if isinstance(entry, str) else entry
@@ -298,64 +291,167 @@ class Window:
             own = entry.get("field") not in (None, default, stage.get("field"))
             name = entry.get("name", f"{entry['op']}_{field}" if own else entry["op"])
             self.aggregations.append((name, entry, field))
-        self.open = {}
-        self.watermark = -math.inf
+        self.lateness = duration(stage.get("allowed_lateness", "0s"))
+        self.final = stage.get("emit") == "final" or not is_last
         self.late = 0
         self.unassigned = 0
         self.rows = []
 
-    def fires_at(self, start):
-        return start + self.size - 1 + (self.lateness if self.final else 0)
+    def row(self, firing, key, start, end, events, **marks):
+        """A row of `events`, which are pairs of time and event."""
+        row = {"window_start": start, "window_end": end}
+        for name, entry, field in self.aggregations:
+            picked = [(ts, event[field] if field else 1.0) for ts, event in events]
+            present = [(ts, value) for ts, value in picked if value is not None]
+            row[name] = aggregate(entry, present, start, end, self)
+        self.rows.append((firing, key, {**row, **marks}))
 
-    def gone_at(self, start):
-        return start + self.size - 1 + self.lateness
+
+class Window(Stage):
+    """Tumbling, sliding or cumulating windows, event by event: every event is put into every window that covers it.
+
+    Sums are added in the order of arrival: windows that overlap here take values whose sums are exact in any order.
+    """
+
+    def __init__(self, stage, default, is_last):
+        super().__init__(stage, default, is_last)
+        self.size = duration(stage["size"])
+        self.slide = duration(stage.get("slide", stage["size"]))
+        self.step = duration(stage.get("step", stage["size"]))
+        self.offset = duration(stage.get("offset", "0s"))
+        self.early = duration(stage["early"]) if "early" in stage else None
+        self.open = {}
+        self.watermark = -math.inf
+
+    def fires_at(self, end):
+        return end - 1 + (self.lateness if self.final else 0)
+
+    def gone_at(self, end):
+        return end - 1 + self.lateness
 
     def fire(self, watermark):
         """All that is due as the watermark moves on, and then windows that are gone are forgotten."""
         due = []
-        for start, key in self.open:
-            times = [self.fires_at(start)]
+        for start, end, key in self.open:
+            times = [self.fires_at(end)]
             if self.early:
                 times += range(start + self.early, times[0], self.early)
-            due += [(time, start, key) for time in times if self.watermark < time <= watermark]
-        for time, start, key in sorted(due, key=lambda row: (row[0], row[1], key_order(row[2]))):
-            if time == self.fires_at(start) or self.open[start, key]["changed"]:
-                self.emit(start, key, time < self.fires_at(start))
+            due += [(time, end, start, key) for time in times if self.watermark < time <= watermark]
+        for time, end, start, key in sorted(due, key=lambda row: (*row[:3], key_order(row[3]))):
+            if time == self.fires_at(end) or self.open[start, end, key]["changed"]:
+                self.emit(start, end, key, time < self.fires_at(end))
         self.watermark = watermark
-        self.open = {slot: window for slot, window in self.open.items() if self.gone_at(slot[0]) > watermark}
+        self.open = {slot: window for slot, window in self.open.items() if self.gone_at(slot[1]) > watermark}
 
-    def emit(self, start, key, early=False):
-        window = self.open[start, key]
-        row = {"window_start": start, "window_end": start + self.size}
-        for name, entry, field in self.aggregations:
-            picked = [(ts, event[field] if field else 1.0) for ts, event in window["events"]]
-            present = [(ts, value) for ts, value in picked if value is not None]
-            row[name] = aggregate(entry, present, start, self)
+    def emit(self, start, end, key, early=False):
+        window = self.open[start, end, key]
+        marks = {}
         if not self.final and (self.lateness or self.early):
-            row["revision"] = window["rows"]
+            marks["revision"] = window["rows"]
         if self.early:
-            row["early"] = early
+            marks["early"] = early
         window["rows"] += 1
         window["changed"] = False
-        self.rows.append((start + self.size - 1, key, row))
+        self.row(end - 1, key, start, end, window["events"], **marks)
 
     def take(self, ts, key, event, watermark):
         self.fire(watermark)
         start = (ts - self.offset) // self.slide * self.slide + self.offset
-        starts = []
+        windows = []
         while start + self.size > ts:
-            starts.insert(0, start)
+            ends = range(start + self.step, start + self.size + 1, self.step)
+            windows += [(start, end) for end in ends if end > ts]
             start -= self.slide
-        kept = [start for start in starts if self.gone_at(start) > watermark]
-        self.unassigned += not starts
-        self.late += bool(starts) and not kept
-        for start in kept:
-            window = self.open.setdefault((start, key), {"events": [], "rows": 0, "changed": False})
+        kept = sorted((end, start) for start, end in windows if self.gone_at(end) > watermark)
+        self.unassigned += not windows
+        self.late += bool(windows) and not kept
+        for end, start in kept:
+            window = self.open.setdefault((start, end, key), {"events": [], "rows": 0, "changed": False})
             window["events"].append((ts, event))
             window["changed"] = True
-        for start in kept:
-            if self.fires_at(start) <= watermark:
-                self.emit(start, key)
+        for end, start in kept:
+            if self.fires_at(end) <= watermark:
+                self.emit(start, end, key)
+
+
+class Sessions(Stage):
+    """Sessions, event by event. A session has its events, and `fired`: the revision of its row, if that is out.
+
+    Sums are added in the order of arrival: sessions that are joined here take values whose sums are exact in any order.
+    """
+
+    def __init__(self, stage, default, is_last):
+        super().__init__(stage, default, is_last)
+        self.gap = duration(stage["gap"])
+        self.sessions = []
+
+    def end(self, session):
+        return max(ts for ts, _ in session["events"]) + self.gap
+
+    def start(self, session):
+        return min(ts for ts, _ in session["events"])
+
+    def say(self, session, firing, retracted=False):
+        marks = {"revision": float(session["fired"]), "retracted": retracted} if self.lateness else {}
+        self.row(firing, session["key"], self.start(session), self.end(session), session["events"], **marks)
+
+    def fire(self, watermark):
+        due = [one for one in self.sessions if one["fired"] is None and self.end(one) - 1 <= watermark]
+        for session in sorted(due, key=lambda one: (self.end(one), self.start(one), key_order(one["key"]))):
+            session["fired"] = session["replaces"]
+            self.say(session, self.end(session) - 1)
+        self.sessions = [one for one in self.sessions
+                         if one["fired"] is None or self.end(one) - 1 + self.lateness > watermark]
+
+    def take(self, ts, key, event, watermark):
+        self.fire(watermark)
+        parts = [one for one in self.sessions
+                 if one["key"] == key and self.start(one) - self.gap <= ts <= self.end(one)]
+        parts.sort(key=self.start)
+        whole = {"key": key, "fired": None, "replaces": 0}
+        whole["events"] = [pair for one in parts for pair in one["events"]] + [(ts, event)]
+        if self.end(whole) - 1 + self.lateness <= watermark:
+            self.late += 1
+            return
+        for one in parts:
+            if one["fired"] is not None and (self.start(one), self.end(one)) != (self.start(whole), self.end(whole)):
+                self.say(one, watermark, retracted=True)
+            whole["replaces"] = max(whole["replaces"], one["replaces"] if one["fired"] is None else one["fired"] + 1)
+            self.sessions.remove(one)
+        self.sessions.append(whole)
+        if self.end(whole) - 1 <= watermark:
+            whole["fired"] = whole["replaces"]
+            self.say(whole, watermark)
+
+
+class Counted(Stage):
+    """Windows of so many events of a key, or of all of them."""
+
+    def __init__(self, stage, default, is_last):
+        super().__init__(stage, default, is_last)
+        self.count = stage.get("count", math.inf)
+        self.open = {}
+
+    def close(self, key, firing):
+        events = self.open.pop(key)
+        times = [ts for ts, _ in events]
+        bounds = (None, None) if self.count == math.inf else (min(times), max(times) + 1)
+        self.row(firing, key, *bounds, events)
+
+    def fire(self, watermark):
+        if watermark == math.inf:
+            ends = {key: (max(ts for ts, _ in events), min(ts for ts, _ in events)) for key, events in self.open.items()}
+            order = (lambda key: key_order(key)) if self.count == math.inf else (lambda key: (ends[key], key_order(key)))
+            for key in sorted(self.open, key=order):
+                self.close(key, watermark)
+
+    def take(self, ts, key, event, watermark):
+        self.open.setdefault(key, []).append((ts, event))
+        if len(self.open[key]) == self.count:
+            self.close(key, watermark)
+
+
+KINDS = {"session": Sessions, "count": Counted, "global": Counted}
 
 
 def last_moments(values, size):
@@ -406,7 +502,7 @@ def rolling(stage, values):
             found = squares / divisor if divisor > 0 else None
             found = math.sqrt(found) if entry["op"] == "stddev" and found is not None else found
         else:
-            found = aggregate(entry, [(0, value) for value in last], None, None)
+            found = aggregate(entry, [(0, value) for value in last], None, None, None)
         row[entry.get("name", entry["op"])] = found
     return row
 
@@ -475,12 +571,32 @@ def run(spec, events):
         if lag is not None:
             watermark = max(watermark, ts - lag)
     late = unassigned = 0
+    times = {"window_start", "window_end"}
+    of_source = True
     for stage in spec["stages"]:
         if stage["type"] in ADDING:
             stream = add(stage, stream, default)
             rows = [(ts, key, row) for ts, key, row, _ in stream]
+            if of_source:
+                # A row is an event: its time comes first, and its key is there already.
+                time = source.get("timestamp", "ts")
+                times.add(time)
+                rows = [(ts, key, {time: ts, **{name: row[name] for name in row if name not in (time, *keys)}})
+                        for ts, key, row in rows]
             continue
-        window = Window(stage, default, stage is spec["stages"][-1])
+        of_source = False
+        if stage["type"] == "normalize":
+            window = Normalize(stage, default, source.get("timestamp", "ts"), duration, neumaier)
+            for sample in stream:
+                window.take(*sample)
+            window.finish(key_order)
+            late += window.late
+            times.add(window.timestamp)
+            # Points without a value are for the sink alone.
+            stream = [(ts, key, row, -math.inf) for ts, key, row in window.rows if row[default] is not None]
+            rows = window.rows
+            continue
+        window = KINDS.get(stage["window"], Window)(stage, default, stage is spec["stages"][-1])
         for ts, key, event, met in stream:
             event = {name: event.get(name) for _, _, name in window.aggregations if name}
             window.take(ts, key, event, met)
@@ -493,23 +609,17 @@ def run(spec, events):
         default = names[0] if len(names) == 1 else None
         rows = window.rows
     lines = []
-    for ts, key, row in rows:
-        if spec["stages"][-1]["type"] in ADDING and "window_start" not in row:
-            # A row is an event: its time comes first, and its key is there already.
-            time = source.get("timestamp", "ts")
-            row = {time: rfc3339(ts), **{name: value for name, value in row.items() if name not in (time, *keys)}}
+    for _, key, row in rows:
         fields = [(name, json.dumps(value, ensure_ascii=False) if isinstance(value, (str, bool)) else number(float(value)))
                   for name, value in zip(keys, key)]
-        fields += [(name, cell(name, value)) for name, value in row.items()]
+        fields += [(name, cell(value, name in times)) for name, value in row.items()]
         lines.append("{" + ",".join(f"{json.dumps(name)}:{text}" for name, text in fields) + "}\n")
     return "".join(lines), late, unassigned
 
 
-def cell(name, value):
-    if name in ("window_start", "window_end"):
-        return json.dumps(rfc3339(value))
-    if isinstance(value, str):
-        return json.dumps(value)
+def cell(value, is_time):
+    if is_time:
+        return "null" if value is None else json.dumps(rfc3339(value))
     return json.dumps(value) if isinstance(value, bool) else number(value if value is None else float(value))
 
 
@@ -523,6 +633,10 @@ def window(size, aggregations, **more):
 
 def sliding(size, slide, aggregations, **more):
     return {**window(size, aggregations, **more), "window": "sliding", "slide": slide}
+
+
+def windows(kind, aggregations, **more):
+    return {"type": "window", "window": kind, "aggregations": aggregations, **more}
 
 
 ALL = ["count", "sum", "avg", "min", "max"]
@@ -625,6 +739,20 @@ def main():
            "stages": [window("5s", ["count", "avg"], allowed_lateness="10s"),
                       window("20s", ["sum", "max"], field="count", allowed_lateness="1s", emit="final")]},
           quarters)
+    bursts = [event for at, event in enumerate(quarters) if at // 20 % 3 != 1]
+    write("session", "Gaps of up to 3 s, up to 12 s late of which 1 s is allowed; then a roll-up",
+          {"source": base, "time": {"max_out_of_orderness": "1s"},
+           "stages": [windows("session", [*ALL, "first", "last", "p50"], gap="3s"),
+                      windows("session", ["count", "sum"], gap="20s", field="count")]}, bursts)
+    write("session_late", "The same with lateness allowed: rows are corrected, and taken back where sessions grow or are joined",
+          {"source": base, "time": {"max_out_of_orderness": "1s"},
+           "stages": [windows("session", [*ALL, "first", "last", "p50"], gap="2s", allowed_lateness="4s")]}, bursts)
+    write("cumulate", "A minute that grows by 15 s, up to 12 s late of which 1 s is allowed",
+          {"source": base, "time": {"max_out_of_orderness": "1s"},
+           "stages": [windows("cumulate", ALL, size="1m", step="15s", offset="10s")]}, quarters)
+    write("counted", "Seven events each, then one window of all of these",
+          {"source": base, "time": {"max_out_of_orderness": "1s"},
+           "stages": [windows("count", ALL, count=7), windows("global", ["count", "max"], field="avg")]}, quarters)
     values = [0.1, 0.2, -0.3, 1e16, 1.0, -1e16, 1e308, 1e308, -1e308, 5e-324, -0.0, 123456789012345680000.0, 1e21, 1e-7,
               1.7976931348623157e308, 2.5e-8, 0.000001, 9007199254740993.0]
     write("numbers", "Values of every magnitude: compensation, overflow to null, the shortest text",
@@ -677,6 +805,7 @@ def main():
            "stages": [window("250ms", ["count"])]},
           [{"at": time} for time in times])
     statistics(base, quarters)
+    normalized()
     bad_lines()
     csv_text()
     real_data()
@@ -698,6 +827,27 @@ def statistics(base, events):
           {"source": base, "time": {"max_out_of_orderness": "3s"},
            "stages": [window("5s", ["count", "max"]), {"type": "zscore", "field": "max", "threshold": 1},
                       {"type": "rolling", "field": "count", "aggregations": [{"op": "sum", "name": "events"}, "stddev"]}]}, events)
+
+
+def normalized():
+    def normalize(interval, **more):
+        return {"type": "normalize", "interval": interval, **more}
+
+    source = {"key": "service", "value": "latency"}
+    for fill, more in [("linear", {"align": "round", "reduce": "mean"}), ("forward", {"align": "ceil", "max_gap": "6s"}),
+                       ("zero", {"basis": "samples", "offset": "250ms"})]:
+        write(f"normalize_{fill}", "Samples of several keys, some late, on a grid",
+              {"source": source, "time": {"max_out_of_orderness": "2s"}, "stages": [normalize("1s", fill=fill, **more)]},
+              stream(150, keys=4, step=900, jitter=9000))
+    one = [{"ts": at * at * 137 % 90_000 - 20_000, "v": at * 31 % 17 / 4} for at in range(60)]
+    for fill, more in [("spline", {}), ("polynomial", {"degree": 3})]:
+        write(f"normalize_{fill}", "One series in any order, with gaps that stay",
+              {"source": {"value": "v"}, "time": {"max_out_of_orderness": "unbounded"},
+               "stages": [normalize("700ms", fill=fill, max_gap="3s", basis="samples", **more)]}, one)
+    write("normalize_roll_up", "A grid, and windows over its points",
+          {"source": source, "time": {"max_out_of_orderness": "4s"},
+           "stages": [normalize("500ms", fill="backward", max_gap="5s"), window("10s", ["count", "max", "last"])]},
+          stream(200, keys=3, step=600, jitter=4000))
 
 
 def bad_lines():

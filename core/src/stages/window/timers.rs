@@ -70,6 +70,16 @@ impl Timers {
         None
     }
 
+    /// Sets a later time of the slot that [`Timers::first`] has given.
+    pub(super) fn postpone_first(&mut self, time: i64) {
+        let time = time.min(NEVER - 1);
+        let Some(mut first) = self.heap.peek_mut() else { return };
+        first.0.0 = time;
+        if let Some(known) = self.times.get_mut(first.0.1 as usize) {
+            *known = time;
+        }
+    }
+
     /// Drops what is stale, and what a slot that was used again has put there twice.
     #[cold]
     fn compact(&mut self) {
@@ -93,6 +103,9 @@ mod tests {
             timers.set(slot, i64::from(round * 7 % 1000));
             if round % 3 == 0 {
                 timers.clear(slot);
+            }
+            if let (0, Some((time, _))) = (round % 5, timers.first()) {
+                timers.postpone_first(time + 100);
             }
             assert!(timers.heap.len() <= 2 * 10 + MIN_STALE);
             let due = (0..10).filter_map(|slot| timers.get(slot)).min();

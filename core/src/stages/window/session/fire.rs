@@ -56,7 +56,7 @@ impl SessionStage {
             if due <= time {
                 return true;
             }
-            self.table.timers.set(slot, due);
+            self.table.timers.postpone_first(due);
         }
         false
     }
@@ -83,7 +83,7 @@ impl SessionStage {
         while let Some((time, slot)) = self.table.timers.first().filter(|(time, _)| *time == next) {
             let due = self.due_at(slot);
             if due > time {
-                self.table.timers.set(slot, due);
+                self.table.timers.postpone_first(due);
             } else if self.table.info(slot).status == Status::Fired {
                 let key = self.table.info(slot).key;
                 self.table.remove(slot);
