@@ -1,4 +1,4 @@
-//! Moving averages, rolling aggregations and z-scores against pandas and numpy, over a real series (tests/reference/statistics.py).
+//! Moving averages, rolling aggregations and z-scores against pandas and numpy, over a real series (tests/vectors/reference/statistics.py).
 #![allow(
     clippy::disallowed_methods,
     reason = "the engine has no I/O, its tests read their references"
@@ -23,7 +23,7 @@ const STAGES: &str = r#"
 
 #[test]
 fn a_real_series_gives_what_pandas_gives() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/reference/statistics.json");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/vectors/reference/statistics.json");
     let table: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     let column = |name: &str| -> Vec<f64> {
         let list = table[name].as_array().unwrap();

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """What pandas and numpy say of a real series: moving averages, rolling aggregations and z-scores.
 
-Written to statistics.json beside this file; core/tests/statistics_reference.rs compares. Needs pandas 3.1 and numpy 2.4:
-python3 tests/reference/statistics.py
+Written to statistics.json beside this file; core/tests/statistics_reference.rs compares. It needs pandas (made with pandas 3.1 and numpy 2.4):
+python3 tests/vectors/reference/statistics.py
 """
 
 import csv
@@ -23,7 +23,7 @@ def mad(values):
 
 
 def main():
-    with open(HERE.parent / "data/nab/ec2_cpu_utilization_5f5533.csv") as file:
+    with open(HERE.parent.parent / "data/nab/ec2_cpu_utilization_5f5533.csv") as file:
         rows = list(csv.DictReader(file))[:300]
     times = [datetime.fromisoformat(row["timestamp"]).replace(tzinfo=timezone.utc) for row in rows]
     # Uneven steps: every seventh row is left out.
@@ -53,7 +53,7 @@ def main():
     table = {"pandas": pd.__version__, "ts": [times[at].timestamp() * 1000 for at in kept], "value": series.tolist()}
     for name, column in columns.items():
         table[name] = [None if not np.isfinite(value) else float(value) for value in column]
-    (HERE / "statistics.json").write_text(json.dumps(table, indent=0) + "\n")
+    (HERE / "statistics.json").write_text("{\n" + ",\n".join(f"{json.dumps(name)}: {json.dumps(column)}" for name, column in table.items()) + "\n}\n")
 
 
 if __name__ == "__main__":
