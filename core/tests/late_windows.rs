@@ -28,6 +28,7 @@ fn setups() -> impl Strategy<Value = Setup> {
         (2_500, 1_000),
         (4_000, 6_000),
         (8_000, 1_000),
+        (7_000, 3_010),
     ];
     let offset = prop::sample::select(vec![0_i64, 300_000, -900_001]);
     let lateness = prop::sample::select(vec![0_i64, 1, 400_000, 3_000_000, 40_000_000]);

@@ -288,6 +288,7 @@ proptest! {
         seed in 1_u64..1000,
         count in 300_usize..3000,
         coarse in any::<bool>(),
+        slide in prop::sample::select(vec!["1s", "10ms"]),
         cuts in cuts(),
     ) {
         let pipeline = |window: &str| spec(&format!(
@@ -305,7 +306,7 @@ proptest! {
         let tumbling = run_cut(
             Run::new(pipeline(r#""window": "tumbling", "size": "8s""#)), &events, &cuts);
         let (mut rows, stats) = run_cut(
-            Run::new(pipeline(r#""window": "sliding", "size": "8s", "slide": "1s""#)), &events, &cuts);
+            Run::new(pipeline(&format!(r#""window": "sliding", "size": "8s", "slide": "{slide}""#))), &events, &cuts);
         let digests = || Run::new(spec(
             r#"{"source": {"key": "k", "value": "v"}, "time": {"max_out_of_orderness": "1s"},
                 "stages": [{"type": "window", "window": "sliding", "size": "8s", "slide": "1s",

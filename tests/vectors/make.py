@@ -15,7 +15,9 @@ import re
 import struct
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
-from types import SimpleNamespace
+from zoneinfo import ZoneInfo
+
+from normalize import Normalize
 
 HERE = pathlib.Path(__file__).parent
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -235,14 +237,14 @@ def sliding_variance(entry, events, start, window):
     return math.sqrt(variance) if entry["op"] == "stddev" and variance is not None else variance
 
 
-def aggregate(entry, events, start, window):
+def aggregate(entry, events, start, end, window):
     """`events` are pairs of time and value, in the order of the stream, none of them missing."""
     op = entry["op"]
     values = [value for _, value in events]
     if op == "count":
         return float(len(values))
     if op == "rate":
-        return len(values) * 1e6 / window.size
+        return len(values) * 1e6 / (end - start)
     if op == "distinct":
         return distinct(values)
     if not values:
@@ -253,7 +255,7 @@ def aggregate(entry, events, start, window):
         return neumaier(values) / len(values)
     if op == "range":
         return max(values) - min(values)
-    if op in ("variance", "stddev") and window.size > window.slide:
+    if op in ("variance", "stddev") and isinstance(window, Window) and window.size > window.slide:
         return sliding_variance(entry, events, start, window)
     if op in ("variance", "stddev"):
         found = variance(values, entry.get("population", False))
@@ -282,7 +284,7 @@ def key_order(key):
 class Stage:
     """What all kinds of windows have: aggregations, rows, counters."""
 
-    def __init__(self, stage, default):
+    def __init__(self, stage, default, is_last):
         self.aggregations = []
         for entry in stage["aggregations"]:
             entry = {"op": entry} if isinstance(entry, str) else entry
@@ -290,133 +292,131 @@ class Stage:
             own = entry.get("field") not in (None, default, stage.get("field"))
             name = entry.get("name", f"{entry['op']}_{field}" if own else entry["op"])
             self.aggregations.append((name, entry, field))
+        self.lateness = duration(stage.get("allowed_lateness", "0s"))
+        self.final = stage.get("emit") == "final" or not is_last
         self.late = 0
         self.unassigned = 0
         self.rows = []
 
-    def cells(self, start, end, events, window):
-        """The bounds and the aggregations of `events`, pairs of time and event; `window` has a size and a slide."""
-        cells = {"window_start": start, "window_end": end}
+    def row(self, firing, key, start, end, events, **marks):
+        """A row of `events`, which are pairs of time and event."""
+        row = {"window_start": start, "window_end": end}
         for name, entry, field in self.aggregations:
             picked = [(ts, event[field] if field else 1.0) for ts, event in events]
             present = [(ts, value) for ts, value in picked if value is not None]
-            cells[name] = aggregate(entry, present, start, window)
-        return cells
+            row[name] = aggregate(entry, present, start, end, self)
+        self.rows.append((firing, key, {**row, **marks}))
 
 
 class Window(Stage):
-    """A window stage, tumbling or sliding, event by event: every event is put into every window that covers it.
+    """Tumbling, sliding or cumulating windows, event by event: every event is put into every window that covers it.
 
-    Sums are added in the order of arrival: sliding windows here take values whose sums are exact in any order.
+    Sums are added in the order of arrival: windows that overlap here take values whose sums are exact in any order.
     """
 
     def __init__(self, stage, default, is_last):
-        super().__init__(stage, default)
+        super().__init__(stage, default, is_last)
         self.size = duration(stage["size"])
-        self.slide = duration(stage["slide"]) if stage["window"] == "sliding" else self.size
+        self.slide = duration(stage.get("slide", stage["size"]))
+        self.step = duration(stage.get("step", stage["size"]))
         self.offset = duration(stage.get("offset", "0s"))
-        self.lateness = duration(stage.get("allowed_lateness", "0s"))
         self.early = duration(stage["early"]) if "early" in stage else None
-        self.final = stage.get("emit") == "final" or not is_last
         self.open = {}
         self.watermark = -math.inf
 
-    def fires_at(self, start):
-        return start + self.size - 1 + (self.lateness if self.final else 0)
+    def fires_at(self, end):
+        return end - 1 + (self.lateness if self.final else 0)
 
-    def gone_at(self, start):
-        return start + self.size - 1 + self.lateness
+    def gone_at(self, end):
+        return end - 1 + self.lateness
 
     def fire(self, watermark):
         """All that is due as the watermark moves on, and then windows that are gone are forgotten."""
         due = []
-        for start, key in self.open:
-            times = [self.fires_at(start)]
+        for start, end, key in self.open:
+            times = [self.fires_at(end)]
             if self.early:
                 times += range(start + self.early, times[0], self.early)
-            due += [(time, start, key) for time in times if self.watermark < time <= watermark]
-        for time, start, key in sorted(due, key=lambda row: (row[0], row[1], key_order(row[2]))):
-            if time == self.fires_at(start) or self.open[start, key]["changed"]:
-                self.emit(start, key, time < self.fires_at(start))
+            due += [(time, end, start, key) for time in times if self.watermark < time <= watermark]
+        for time, end, start, key in sorted(due, key=lambda row: (*row[:3], key_order(row[3]))):
+            if time == self.fires_at(end) or self.open[start, end, key]["changed"]:
+                self.emit(start, end, key, time < self.fires_at(end))
         self.watermark = watermark
-        self.open = {slot: window for slot, window in self.open.items() if self.gone_at(slot[0]) > watermark}
+        self.open = {slot: window for slot, window in self.open.items() if self.gone_at(slot[1]) > watermark}
 
-    def emit(self, start, key, early=False):
-        window = self.open[start, key]
-        row = self.cells(start, start + self.size, window["events"], self)
+    def emit(self, start, end, key, early=False):
+        window = self.open[start, end, key]
+        marks = {}
         if not self.final and (self.lateness or self.early):
-            row["revision"] = window["rows"]
+            marks["revision"] = window["rows"]
         if self.early:
-            row["early"] = early
+            marks["early"] = early
         window["rows"] += 1
         window["changed"] = False
-        self.rows.append((start + self.size - 1, key, row))
+        self.row(end - 1, key, start, end, window["events"], **marks)
 
     def take(self, ts, key, event, watermark):
         self.fire(watermark)
         start = (ts - self.offset) // self.slide * self.slide + self.offset
-        starts = []
+        windows = []
         while start + self.size > ts:
-            starts.insert(0, start)
+            ends = range(start + self.step, start + self.size + 1, self.step)
+            windows += [(start, end) for end in ends if end > ts]
             start -= self.slide
-        kept = [start for start in starts if self.gone_at(start) > watermark]
-        self.unassigned += not starts
-        self.late += bool(starts) and not kept
-        for start in kept:
-            window = self.open.setdefault((start, key), {"events": [], "rows": 0, "changed": False})
+        kept = sorted((end, start) for start, end in windows if self.gone_at(end) > watermark)
+        self.unassigned += not windows
+        self.late += bool(windows) and not kept
+        for end, start in kept:
+            window = self.open.setdefault((start, end, key), {"events": [], "rows": 0, "changed": False})
             window["events"].append((ts, event))
             window["changed"] = True
-        for start in kept:
-            if self.fires_at(start) <= watermark:
-                self.emit(start, key)
+        for end, start in kept:
+            if self.fires_at(end) <= watermark:
+                self.emit(start, end, key)
 
 
-class Other(Stage):
-    """Windows that are not of one size."""
-
-    def row(self, firing, key, start, end, events, **marks):
-        times = [ts for ts, _ in events]
-        length = max(times) + 1 - min(times) if end is None else end - start
-        window = SimpleNamespace(size=length, slide=length)
-        self.rows.append((firing, key, {**self.cells(start, end, events, window), **marks}))
-
-
-class Cumulating(Other):
-    """Cumulating windows, event by event. Sums are added in the order of arrival, as in sliding windows."""
+class Calendar(Stage):
+    """Days, weeks and months of a zone of the IANA database, event by event."""
 
     def __init__(self, stage, default, is_last):
-        super().__init__(stage, default)
-        self.size, self.step = duration(stage["size"]), duration(stage["step"])
-        self.offset = duration(stage.get("offset", "0s"))
+        super().__init__(stage, default, is_last)
+        self.unit, self.zone = stage["unit"], ZoneInfo(stage["zone"])
         self.open = {}
+
+    def bounds(self, ts):
+        first = datetime.fromtimestamp(ts // 1_000_000, self.zone).date()
+        if self.unit == "month":
+            first = first.replace(day=1)
+            following = (first + timedelta(days=31)).replace(day=1)
+        else:
+            first -= timedelta(days=first.weekday() if self.unit == "week" else 0)
+            following = first + timedelta(days=7 if self.unit == "week" else 1)
+        return tuple(int(datetime(date.year, date.month, date.day, tzinfo=self.zone).timestamp()) * 1_000_000
+                     for date in (first, following))
 
     def fire(self, watermark):
         due = [slot for slot in self.open if slot[0] - 1 <= watermark]
-        for slot in sorted(due, key=lambda slot: (slot[0], key_order(slot[1]))):
-            end, key = slot
-            start = (end - 1 - self.offset) // self.size * self.size + self.offset
-            self.row(end - 1, key, start, end, self.open.pop(slot))
+        for end, start, key in sorted(due, key=lambda slot: (slot[0], slot[1], key_order(slot[2]))):
+            self.row(end - 1, key, start, end, self.open.pop((end, start, key)))
 
     def take(self, ts, key, event, watermark):
         self.fire(watermark)
-        start = (ts - self.offset) // self.size * self.size + self.offset
-        ends = [end for end in range(start + self.step, start + self.size + 1, self.step) if end > ts]
-        kept = [end for end in ends if end - 1 > watermark]
-        self.late += not kept
-        for end in kept:
-            self.open.setdefault((end, key), []).append((ts, event))
+        start, end = self.bounds(ts)
+        if end - 1 <= watermark:
+            self.late += 1
+        else:
+            self.open.setdefault((end, start, key), []).append((ts, event))
 
 
-class Sessions(Other):
+class Sessions(Stage):
     """Sessions, event by event. A session has its events, and `fired`: the revision of its row, if that is out.
 
     Sums are added in the order of arrival: sessions that are joined here take values whose sums are exact in any order.
     """
 
     def __init__(self, stage, default, is_last):
-        super().__init__(stage, default)
+        super().__init__(stage, default, is_last)
         self.gap = duration(stage["gap"])
-        self.lateness = duration(stage.get("allowed_lateness", "0s"))
         self.sessions = []
 
     def end(self, session):
@@ -458,11 +458,11 @@ class Sessions(Other):
             self.say(whole, watermark)
 
 
-class Counted(Other):
+class Counted(Stage):
     """Windows of so many events of a key, or of all of them."""
 
     def __init__(self, stage, default, is_last):
-        super().__init__(stage, default)
+        super().__init__(stage, default, is_last)
         self.count = stage.get("count", math.inf)
         self.open = {}
 
@@ -485,7 +485,7 @@ class Counted(Other):
             self.close(key, watermark)
 
 
-KINDS = {"cumulate": Cumulating, "session": Sessions, "count": Counted, "global": Counted}
+KINDS = {"calendar": Calendar, "session": Sessions, "count": Counted, "global": Counted}
 
 
 def as_list(value):
@@ -507,7 +507,18 @@ def run(spec, events):
         if lag is not None:
             watermark = max(watermark, ts - lag)
     late = unassigned = 0
+    times = {"window_start", "window_end"}
     for stage in spec["stages"]:
+        if stage["type"] == "normalize":
+            window = Normalize(stage, default, source.get("timestamp", "ts"), duration, neumaier)
+            for sample in stream:
+                window.take(*sample)
+            window.finish(key_order)
+            late += window.late
+            times.add(window.timestamp)
+            # Points without a value are for the sink alone.
+            stream = [(ts, key, row, -math.inf) for ts, key, row in window.rows if row[default] is not None]
+            continue
         window = KINDS.get(stage["window"], Window)(stage, default, stage is spec["stages"][-1])
         for ts, key, event, met in stream:
             event = {name: event.get(name) for _, _, name in window.aggregations if name}
@@ -523,13 +534,13 @@ def run(spec, events):
     for _, key, row in window.rows:
         fields = [(name, json.dumps(value, ensure_ascii=False) if isinstance(value, (str, bool)) else number(float(value)))
                   for name, value in zip(keys, key)]
-        fields += [(name, cell(name, value)) for name, value in row.items()]
+        fields += [(name, cell(value, name in times)) for name, value in row.items()]
         lines.append("{" + ",".join(f"{json.dumps(name)}:{text}" for name, text in fields) + "}\n")
     return "".join(lines), late, unassigned
 
 
-def cell(name, value):
-    if name in ("window_start", "window_end"):
+def cell(value, is_time):
+    if is_time:
         return "null" if value is None else json.dumps(rfc3339(value))
     return json.dumps(value) if isinstance(value, bool) else number(value if value is None else float(value))
 
@@ -664,6 +675,17 @@ def main():
     write("counted", "Seven events each, then one window of all of these",
           {"source": base, "time": {"max_out_of_orderness": "1s"},
            "stages": [windows("count", ALL, count=7), windows("global", ["count", "max"], field="avg")]}, quarters)
+    new_york = {"zone": "America/New_York", "zone_offsets": [
+        [1667714400, -18000], [1678604400, -14400], [1699164000, -18000], [1710054000, -14400], [1730613600, -18000]]}
+    write("calendar", "Days of New York over a year in which clocks are set twice, then months of them",
+          {"source": base, "time": {"max_out_of_orderness": "5h"},
+           "stages": [windows("calendar", ["count", "rate"], unit="day", **new_york),
+                      windows("calendar", ["sum", "count", "max"], unit="month", field="count", **new_york)]},
+          stream(1200, keys=2, step=7 * 3600 * 1000, jitter=9 * 3600 * 1000, start=1_690_000_000_000))
+    write("calendar_weeks", "Weeks of New York, the same events",
+          {"source": base, "time": {"max_out_of_orderness": "5h"},
+           "stages": [windows("calendar", ["count", "rate"], unit="week", **new_york)]},
+          stream(1200, keys=2, step=7 * 3600 * 1000, jitter=9 * 3600 * 1000, start=1_690_000_000_000))
     values = [0.1, 0.2, -0.3, 1e16, 1.0, -1e16, 1e308, 1e308, -1e308, 5e-324, -0.0, 123456789012345680000.0, 1e21, 1e-7,
               1.7976931348623157e308, 2.5e-8, 0.000001, 9007199254740993.0]
     write("numbers", "Values of every magnitude: compensation, overflow to null, the shortest text",
@@ -715,9 +737,31 @@ def main():
           {"source": {"timestamp": "at", "timestamp_unit": "s"}, "time": {"max_out_of_orderness": "unbounded"},
            "stages": [window("250ms", ["count"])]},
           [{"at": time} for time in times])
+    normalized()
     bad_lines()
     csv_text()
     real_data()
+
+
+def normalized():
+    def normalize(interval, **more):
+        return {"type": "normalize", "interval": interval, **more}
+
+    source = {"key": "service", "value": "latency"}
+    for fill, more in [("linear", {"align": "round", "reduce": "mean"}), ("forward", {"align": "ceil", "max_gap": "6s"}),
+                       ("zero", {"basis": "samples", "offset": "250ms"})]:
+        write(f"normalize_{fill}", "Samples of several keys, some late, on a grid",
+              {"source": source, "time": {"max_out_of_orderness": "2s"}, "stages": [normalize("1s", fill=fill, **more)]},
+              stream(150, keys=4, step=900, jitter=9000))
+    one = [{"ts": at * at * 137 % 90_000 - 20_000, "v": at * 31 % 17 / 4} for at in range(60)]
+    for fill, more in [("spline", {}), ("polynomial", {"degree": 3})]:
+        write(f"normalize_{fill}", "One series in any order, with gaps that stay",
+              {"source": {"value": "v"}, "time": {"max_out_of_orderness": "unbounded"},
+               "stages": [normalize("700ms", fill=fill, max_gap="3s", basis="samples", **more)]}, one)
+    write("normalize_roll_up", "A grid, and windows over its points",
+          {"source": source, "time": {"max_out_of_orderness": "4s"},
+           "stages": [normalize("500ms", fill="backward", max_gap="5s"), window("10s", ["count", "max", "last"])]},
+          stream(200, keys=3, step=600, jitter=4000))
 
 
 def bad_lines():

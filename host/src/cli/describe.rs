@@ -162,7 +162,8 @@ fn describe_window(window: &Window, spec: &PipelineSpec) -> String {
         let _ = write!(text, " with gaps of up to {gap}");
     }
     if let Some(unit) = window.unit {
-        let _ = write!(text, " of a {} in {}", name(&unit), window.zone.as_deref().unwrap_or("UTC"));
+        let _ =
+            write!(text, " of a {} in {}", name(&unit), window.zone.as_deref().unwrap_or("UTC"));
     }
     if let Some(step) = window.step {
         let _ = write!(text, " in steps of {step}");

@@ -1,7 +1,8 @@
 //! Taking samples: each goes to its place, unless that is over.
 
+use super::advance::{Belated, Work};
 use super::series::{Lane, Series};
-use super::{Firing, NONE, NormalizeStage};
+use super::{NONE, NormalizeStage};
 use crate::frame::Events;
 use crate::plan::FieldPlan;
 use crate::reject::RejectReason;
@@ -59,7 +60,8 @@ impl NormalizeStage {
                 *cursor += 1;
                 if decides {
                     self.decide(of);
-                    self.be_late(met, Some(events.ordinals.at(at).saturating_add(1)));
+                    let rank = Some(events.ordinals.at(at).saturating_add(1));
+                    self.follow(met, Some(Belated { at: met, rank }), context.keys);
                     return Stop::Fired;
                 }
                 continue;
@@ -77,7 +79,7 @@ impl NormalizeStage {
                 if self.advanced < met {
                     return Stop::Advance(met);
                 }
-                self.close_early(of, met, events.ordinals.at(at).saturating_add(1), context);
+                self.close_early(of, (met, events.ordinals.at(at).saturating_add(1)));
                 return Stop::Fired;
             }
             for (field, lane) in fields.iter().zip(lanes) {
@@ -85,7 +87,7 @@ impl NormalizeStage {
                 lane.add(field, place, time, value);
             }
             if series.open(place) {
-                self.schedule.add(last, of);
+                self.schedule.add(of, series, last);
             }
             self.stats.events += 1;
             *cursor += 1;
@@ -104,26 +106,30 @@ impl NormalizeStage {
         *cursor += 1;
     }
 
-    /// Ends the oldest place of series `of` before its time; the event that needs the room has met `met`.
+    /// Ends the oldest place of series `of` before its time; its rows are due now as `firing` says.
     #[cold]
-    fn close_early(&mut self, of: u32, met: i64, rank: u64, context: &mut Context<'_>) {
+    fn close_early(&mut self, of: u32, firing: (i64, u64)) {
         let span = self.span(of);
-        let Self { plan, series, lanes, .. } = self;
+        let Self { plan, series, lanes, stats, pending, schedule, .. } = self;
+        let Some(series) = series.get_mut(of as usize) else { return };
+        let Some(grid) = series.grid else { return };
         let lanes = lanes.get_mut(span).unwrap_or_default();
-        let Some(one) = series.get_mut(of as usize) else { return };
-        let oldest = one.places.front().copied().unwrap_or(i64::MIN);
-        // Rows that still wait for what lies beyond a silence get no more: they go first.
-        if one.goes_on && oldest > one.goes_on_until(plan) && one.next <= one.closed {
-            lanes.iter_mut().for_each(|lane| lane.ended = true);
-            one.settle(plan, lanes);
+        let mut work = Work { plan, series, lanes, stats };
+        let oldest = work.series.places.front().copied().unwrap_or(i64::MIN);
+        let is_far = oldest > work.series.goes_on_until(plan);
+        if work.series.goes_on && is_far && work.series.next <= work.series.closed {
+            // Rows that still wait for what lies beyond a silence get no more: they go first.
+            work.lanes.iter_mut().for_each(Lane::end);
+            work.series.settle(plan, work.lanes);
         } else {
-            self.stats.buffer_limit += 1;
-            self.close(of);
+            work.stats.buffer_limit += 1;
+            work.close(&grid);
         }
-        self.after_change(of, &mut Vec::new(), context.keys);
-        if self.series.get(of as usize).is_some_and(|one| one.firing) {
-            self.firing = Some(Firing { at: met, rank, runs: vec![of], sorted: true });
-        }
+        work.arm(&grid);
+        pending.extend(work.take_rows(&grid, of, firing));
+        let due = work.next_due(&grid);
+        schedule.add(of, work.series, due);
+        self.touched.push(of);
     }
 }
 

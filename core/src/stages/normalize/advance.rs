@@ -1,180 +1,208 @@
 //! Following the schedule: places that are over become known points, silences end runs.
 
-use super::emit::Firing;
+use super::NormalizeStage;
 use super::fill::Point;
 use super::grid::Grid;
-use super::series::{Lane, NEVER};
-use super::{Belated, NormalizeStage};
+use super::layout::Piece;
+use super::series::{Lane, NEVER, Series};
 use crate::frame::Frame;
 use crate::keys::Keys;
+use crate::plan::NormalizePlan;
 use crate::spec::{Fill, MAX_DEGREE};
+use crate::stats::StageStats;
 use crate::watermark::END_OF_TIME;
 
+/// When rows that are certain too late, as those of a key whose interval was just found, are said to be due.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Belated {
+    /// The watermark that they have waited for,
+    pub(super) at: i64,
+    /// and what puts them behind the others there; without it, the time at which they should have been due.
+    pub(super) rank: Option<u64>,
+}
+
+/// A series with all that it takes to go on with it.
+pub(super) struct Work<'a> {
+    pub(super) plan: &'a NormalizePlan,
+    pub(super) series: &'a mut Series,
+    pub(super) lanes: &'a mut [Lane],
+    pub(super) stats: &'a mut StageStats,
+}
+
 impl NormalizeStage {
-    /// Makes the rows that were due before anything else is taken; false: `out` is full.
-    pub(super) fn catch_up(&mut self, keys: &mut Keys, out: &mut Frame) -> bool {
+    /// Follows the schedule up to `watermark`; false: `out` is full, and this is to be called again.
+    pub(super) fn advance(&mut self, watermark: i64, keys: &mut Keys, out: &mut Frame) -> bool {
+        if watermark > self.advanced {
+            self.follow(watermark, None, keys);
+            self.advanced = watermark;
+        }
         if !self.emit(keys, out) {
             return false;
         }
-        while let Some(Belated { at, rank }) = self.belated {
-            let Some((time, members)) = self.schedule.take(at) else {
-                self.belated = None;
-                break;
-            };
-            // Times in order, as unsigned numbers.
-            let by_time = time.cast_unsigned() ^ (1 << 63);
-            self.fire(time, members, (at, rank.unwrap_or(by_time)), at, keys);
-            if !self.emit(keys, out) {
-                return false;
-            }
-        }
-        true
-    }
-
-    /// Follows the schedule up to `watermark`; false: `out` is full, and this is to be called again.
-    pub(super) fn advance(&mut self, watermark: i64, keys: &mut Keys, out: &mut Frame) -> bool {
-        while let Some((time, members)) = self.schedule.take(watermark) {
-            self.fire(time, members, (time, 0), watermark, keys);
-            if !self.emit(keys, out) {
-                return false;
-            }
-        }
-        self.advanced = self.advanced.max(watermark);
         if watermark == END_OF_TIME && self.undecided > 0 {
             self.decide_all();
+            self.follow(watermark, Some(Belated { at: watermark, rank: None }), keys);
         }
-        self.catch_up(keys, out)
+        self.emit(keys, out)
     }
 
-    /// Does what is due at `time`, on the way to `watermark`, and begins to emit the rows that are certain then.
-    fn fire(
-        &mut self,
-        time: i64,
-        members: Vec<u32>,
-        (at, rank): (i64, u64),
-        watermark: i64,
-        keys: &mut Keys,
-    ) {
-        let mut runs = self.emitter.take_list();
-        for of in &members {
-            self.visit(*of, time, watermark == END_OF_TIME);
-            self.after_change(*of, &mut runs, keys);
+    /// Does what is due up to `watermark`; the rows that become certain are pending then.
+    pub(super) fn follow(&mut self, watermark: i64, belated: Option<Belated>, keys: &mut Keys) {
+        let before = self.pending.len();
+        while let Some(of) = self.schedule.take(watermark, &mut self.series) {
+            self.follow_one(of, watermark, belated);
         }
-        self.schedule.recycle(members);
-        let sorted = runs.len() < 2;
-        if runs.is_empty() {
-            self.emitter.give_back(runs);
-        } else {
-            self.firing = Some(Firing { at, rank, runs, sorted });
+        if self.touched.len() > 1 {
+            let ranks = keys.ranks();
+            let pieces = self.pending.get_mut(before..).unwrap_or_default();
+            for piece in pieces.iter_mut() {
+                piece.rank = ranks.get(piece.key as usize).copied().unwrap_or(0);
+            }
+            pieces.sort_unstable_by_key(|piece| (piece.firing, piece.rank, piece.from));
         }
     }
 
-    /// Looks at what series `of` has to do at `time`.
-    fn visit(&mut self, of: u32, time: i64, at_end: bool) {
+    fn follow_one(&mut self, of: u32, watermark: i64, belated: Option<Belated>) {
         let span = self.span(of);
-        let Some(series) = self.series.get(of as usize) else { return };
-        let Some(grid) = series.grid else { return };
-        if series.places.front().is_some_and(|place| grid.last_of(*place) <= time) {
-            self.close(of);
-        }
-        let Self { plan, series, lanes, stats, .. } = self;
-        let lanes = lanes.get_mut(span).unwrap_or_default();
+        let Self { plan, series, lanes, stats, pending, schedule, .. } = self;
         let Some(series) = series.get_mut(of as usize) else { return };
-        for (field, lane) in plan.fields.iter().zip(lanes.iter_mut()) {
+        let Some(grid) = series.grid else { return };
+        let lanes = lanes.get_mut(span).unwrap_or_default();
+        let mut work = Work { plan, series, lanes, stats };
+        loop {
+            let due = work.next_due(&grid);
+            if due > watermark || due == NEVER {
+                work.series.due = NEVER;
+                schedule.add(of, work.series, due);
+                break;
+            }
+            work.visit(&grid, due, watermark == END_OF_TIME);
+            let firing = match belated {
+                None => (due, 0),
+                // Times in order, as unsigned numbers.
+                Some(Belated { at, rank }) => (at, rank.unwrap_or(due.cast_unsigned() ^ (1 << 63))),
+            };
+            pending.extend(work.take_rows(&grid, of, firing));
+        }
+        self.touched.push(of);
+    }
+}
+
+impl Work<'_> {
+    /// When there is something to do next.
+    pub(super) fn next_due(&self, grid: &Grid) -> i64 {
+        let place = self.series.places.front().map_or(NEVER, |place| grid.last_of(*place));
+        let timers = self.lanes.iter().map(|lane| lane.timer);
+        timers.fold(place.min(self.series.expiry), i64::min)
+    }
+
+    /// Does what there is to do at `time`.
+    fn visit(&mut self, grid: &Grid, time: i64, at_end: bool) {
+        if self.series.places.front().is_some_and(|place| grid.last_of(*place) <= time) {
+            self.close(grid);
+        }
+        for (field, lane) in self.plan.fields.iter().zip(self.lanes.iter_mut()) {
             if lane.timer <= time {
                 lane.timer = NEVER;
-                let reach = series.reach(plan, field);
-                let certain = |last: &Point| over(&grid, last.time.saturating_add(reach)) <= time;
+                let reach = self.series.reach(self.plan, field);
+                let certain = |last: &Point| over(grid, last.time.saturating_add(reach)) <= time;
                 lane.ended |= lane.known.last().is_none_or(certain);
             }
         }
-        if series.expiry <= time {
-            series.expiry = NEVER;
-            if series.goes_on && over(&grid, series.goes_on_until(plan)) <= time {
-                series.goes_on = false;
-                lanes.iter_mut().for_each(Lane::end);
+        if self.series.expiry <= time {
+            self.series.expiry = NEVER;
+            if self.series.goes_on && over(grid, self.series.goes_on_until(self.plan)) <= time {
                 // At the end of input it is not silence, unless something came after it.
-                stats.fill_limit += u64::from(!at_end || !series.places.is_empty());
+                self.fall_silent(!at_end || !self.series.places.is_empty());
             }
         }
-        series.settle(plan, lanes);
+        self.series.settle(self.plan, self.lanes);
+        self.arm(grid);
     }
 
-    /// The oldest place of series `of` is over: what is there is known.
-    pub(super) fn close(&mut self, of: u32) {
-        let span = self.span(of);
-        let Self { plan, series, lanes, stats, .. } = self;
-        let lanes = lanes.get_mut(span).unwrap_or_default();
-        let Some(series) = series.get_mut(of as usize) else { return };
-        let (Some(grid), Some(place)) = (series.grid, series.places.pop_front()) else { return };
-        if series.goes_on && place > series.goes_on_until(plan) {
-            series.goes_on = false;
-            lanes.iter_mut().for_each(Lane::end);
-            stats.fill_limit += 1;
+    /// The oldest place is over: what is there is known.
+    pub(super) fn close(&mut self, grid: &Grid) {
+        let Some(place) = self.series.places.pop_front() else { return };
+        if self.series.goes_on && place > self.series.goes_on_until(self.plan) {
+            self.fall_silent(true);
         }
-        if !series.goes_on {
-            series.next = grid.ceil(place);
+        if !self.series.goes_on {
+            self.series.next = grid.ceil(place);
         }
-        series.goes_on = true;
-        series.closed = place;
-        for (field, lane) in plan.fields.iter().zip(lanes.iter_mut()) {
+        self.series.goes_on = true;
+        self.series.closed = place;
+        for (field, lane) in self.plan.fields.iter().zip(self.lanes.iter_mut()) {
             let Some(value) = lane.cells.take(field.reduce, place) else { continue };
             let (value, outlier) = match field.outliers {
                 Some(rule) => lane.recent.judge(rule, value),
                 None => (Some(value), false),
             };
-            stats.outliers += u64::from(outlier);
+            self.stats.outliers += u64::from(outlier);
             if let Some(value) = value {
-                lane.know(place, value, outlier, series.reach(plan, field));
+                lane.know(place, value, outlier, self.series.reach(self.plan, field));
             }
         }
         // Where one field keeps the others waiting, they do not wait without bound.
-        let most = plan.max_buffered.saturating_add(MAX_DEGREE);
-        if lanes.len() > 1 && lanes.iter().any(|lane| lane.known.len() > most) {
-            stats.buffer_limit += 1;
-            for (field, lane) in plan.fields.iter().zip(lanes.iter_mut()) {
-                lane.ended |= field.rule.settled(&grid, &lane.known) < place;
+        let most = self.plan.max_buffered.saturating_add(MAX_DEGREE);
+        let next = self.series.next;
+        let waiting = |lane: &Lane| lane.known.len() > most && lane.waiting(next) > most;
+        if self.lanes.len() > 1 && self.lanes.iter().any(waiting) {
+            self.stats.buffer_limit += 1;
+            for (field, lane) in self.plan.fields.iter().zip(self.lanes.iter_mut()) {
+                lane.ended |= field.rule.settled(grid, &lane.known) < place;
             }
         }
-        series.settle(plan, lanes);
+        self.series.settle(self.plan, self.lanes);
     }
 
-    /// Puts series `of` among `runs` if it has rows, and has it looked at when silence would change something.
-    pub(super) fn after_change(&mut self, of: u32, runs: &mut Vec<u32>, keys: &mut Keys) {
-        self.arm(of);
-        let Some(series) = self.series.get_mut(of as usize) else { return };
-        if series.firing {
+    /// What comes later is another series.
+    fn fall_silent(&mut self, counts: bool) {
+        self.series.goes_on = false;
+        self.lanes.iter_mut().for_each(Lane::end);
+        self.stats.fill_limit += u64::from(counts);
+    }
+
+    /// Sees to it that silence is noticed where it changes something.
+    pub(super) fn arm(&mut self, grid: &Grid) {
+        if !self.series.goes_on {
             return;
         }
-        if series.has_rows() {
-            series.firing = true;
-            runs.push(of);
-        } else if series.grid.is_some() {
-            self.settle_down(of, keys);
+        if self.series.expiry == NEVER {
+            self.series.expiry = over(grid, self.series.goes_on_until(self.plan));
+        }
+        // Where rows come out as soon as they have both neighbours and no later stage waits, it changes nothing.
+        let alone = self.plan.is_last && self.lanes.len() == 1;
+        for (field, lane) in self.plan.fields.iter().zip(self.lanes.iter_mut()) {
+            let needs = !alone || matches!(field.rule.fill, Fill::Spline | Fill::Polynomial);
+            if !needs || lane.timer != NEVER || lane.ended {
+                continue;
+            }
+            if let Some(last) = lane.known.last() {
+                let until = last.time.saturating_add(self.series.reach(self.plan, field));
+                lane.timer = over(grid, until);
+            }
         }
     }
 
-    /// Schedules when to look for silence in series `of`.
-    pub(super) fn arm(&mut self, of: u32) {
-        let span = self.span(of);
-        let Self { plan, series, lanes, schedule, .. } = self;
-        let Some(series) = series.get_mut(of as usize) else { return };
-        let Some(grid) = series.grid.filter(|_| series.goes_on) else { return };
-        if series.expiry == NEVER {
-            series.expiry = over(&grid, series.goes_on_until(plan));
-            schedule.add(series.expiry, of);
+    /// The rows that are certain and were not before.
+    pub(super) fn take_rows(&mut self, grid: &Grid, of: u32, firing: (i64, u64)) -> Option<Piece> {
+        let Series { next, ready, key, .. } = *self.series;
+        if next > ready {
+            return None;
         }
-        let lanes = lanes.get_mut(span).unwrap_or_default();
-        // Where rows come out as soon as they have both neighbours and no later stage waits, silence changes nothing.
-        let alone = plan.is_last && lanes.len() == 1;
-        for (field, lane) in plan.fields.iter().zip(lanes) {
-            let needs = !alone || matches!(field.rule.fill, Fill::Spline | Fill::Polynomial);
-            let last = lane.known.last().filter(|_| needs && lane.timer == NEVER && !lane.ended);
-            if let Some(last) = last {
-                lane.timer = over(&grid, last.time.saturating_add(series.reach(plan, field)));
-                schedule.add(lane.timer, of);
-            }
+        let rows = match ready.saturating_sub(next) {
+            time if time < grid.interval => 0,
+            time => time / grid.interval,
+        };
+        let count = usize::try_from(rows).unwrap_or(usize::MAX).saturating_add(1);
+        let piece =
+            Piece { firing, series: of, key, rank: 0, from: next, interval: grid.interval, count };
+        self.series.next = piece.after(count);
+        if self.series.next == next {
+            // The end of time: there is no next row.
+            self.series.ready = i64::MIN;
         }
+        Some(piece)
     }
 }
 

@@ -1,11 +1,10 @@
 //! `interval = "auto"`: the interval of a key is the median step between its first samples.
 
+use super::NormalizeStage;
 use super::cells::Cell;
 use super::grid::Grid;
 use super::series::Series;
-use super::{Belated, NormalizeStage};
 use crate::frame::Events;
-use crate::watermark::END_OF_TIME;
 
 /// Samples of a key that decide.
 const SAMPLES: usize = 32;
@@ -42,7 +41,7 @@ impl NormalizeStage {
         for time in core::mem::take(&mut series.places) {
             let place = grid.place_of(time);
             if series.open(place) {
-                schedule.add(grid.last_of(place), of);
+                schedule.add(of, series, grid.last_of(place));
             }
         }
         let lanes = lanes.get_mut(span).unwrap_or_default();
@@ -62,12 +61,6 @@ impl NormalizeStage {
                 self.decide(of);
             }
         }
-        self.be_late(END_OF_TIME, None);
-    }
-
-    /// Has the rows that are due by now come out behind all others that waited for the watermark `at`.
-    pub(super) fn be_late(&mut self, at: i64, rank: Option<u64>) {
-        self.belated = Some(Belated { at, rank });
     }
 }
 

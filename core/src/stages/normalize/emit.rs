@@ -1,180 +1,163 @@
 //! From series whose rows are certain to rows in columns, whole stretches at once.
 
-use core::ops::Range;
-
 use super::NormalizeStage;
 use super::fill::Entries;
 use super::layout::{Layout, Piece, cut};
-use super::series::{Lane, Series};
 use crate::frame::{Frame, FrameColumn};
 use crate::keys::Keys;
 use crate::plan::NormalizePlan;
 use crate::schema::OutputColumn;
 
-/// Series that have rows to be emitted.
-#[derive(Debug)]
-pub(super) struct Firing {
-    /// The watermark that the rows have waited for.
-    pub(super) at: i64,
-    pub(super) rank: u64,
-    pub(super) runs: Vec<u32>,
-    /// Whether `runs` are in the order of their keys.
-    pub(super) sorted: bool,
-}
-
 /// Rows at once: enough for long loops.
 const MOST_ROWS: usize = 1 << 16;
 
-/// Columns that are used again for every firing.
+/// Columns that are used again whenever rows of several series come together.
 pub(super) struct Emitter {
-    pieces: Vec<Piece>,
     layout: Layout,
     /// The rows of several series, one after another.
     scratch: Vec<FrameColumn>,
     kept: Vec<u32>,
-    spare: Vec<Vec<u32>>,
 }
 
 impl Emitter {
     pub(super) fn new(columns: &[OutputColumn]) -> Self {
         Self {
-            pieces: Vec::new(),
             layout: Layout::default(),
             scratch: columns.iter().map(|column| FrameColumn::of(column.kind)).collect(),
             kept: Vec::new(),
-            spare: Vec::new(),
         }
-    }
-
-    pub(super) fn take_list(&mut self) -> Vec<u32> {
-        self.spare.pop().unwrap_or_default()
-    }
-
-    pub(super) fn give_back(&mut self, mut list: Vec<u32>) {
-        list.clear();
-        self.spare.push(list);
     }
 }
 
 impl NormalizeStage {
-    /// Emits the rows of the firing, if there is one; false: `out` is full.
+    /// Emits the pending rows; false: `out` is full.
     pub(super) fn emit(&mut self, keys: &mut Keys, out: &mut Frame) -> bool {
-        let Some(mut firing) = self.firing.take() else { return true };
-        if !firing.sorted {
-            let ranks = keys.ranks();
-            firing.runs.sort_unstable_by_key(|of| {
-                let key = self.series.get(*of as usize).map_or(0, |series| series.key);
-                ranks.get(key as usize).copied().unwrap_or(0)
-            });
-            firing.sorted = true;
-        }
-        loop {
-            let mut emitter = core::mem::replace(&mut self.emitter, Emitter::new(&[]));
-            self.collect(&mut firing, &mut emitter.pieces, keys);
+        while self.emitted < self.pending.len() {
             let room = out.room().min(MOST_ROWS);
-            let goes_on = !emitter.pieces.is_empty() && room > 0;
-            let is_done = emitter.pieces.is_empty();
-            if goes_on {
-                cut(&mut emitter.pieces, room);
-                self.emit_pieces(&mut emitter, &firing, keys, out);
-            }
-            self.emitter = emitter;
-            if is_done {
-                self.emitter.give_back(firing.runs);
-                return true;
-            }
-            if !goes_on {
-                self.firing = Some(firing);
+            if room == 0 {
                 return false;
             }
+            self.emit_some(room, keys, out);
+        }
+        self.pending.clear();
+        self.emitted = 0;
+        while let Some(of) = self.touched.pop() {
+            self.settle_down(of, keys);
+        }
+        true
+    }
+
+    /// Emits as many of the pending rows as there is `room` for.
+    fn emit_some(&mut self, room: usize, keys: &mut Keys, out: &mut Frame) {
+        let pending = self.pending.get(self.emitted..).unwrap_or_default();
+        let groups = pending.chunk_by(|a, b| a.firing == b.firing);
+        let (mut pieces, mut rows) = (0, 0_usize);
+        for group in groups {
+            let more = group.iter().map(|piece| piece.count).fold(rows, usize::saturating_add);
+            if more > room {
+                break;
+            }
+            (pieces, rows) = (pieces + group.len(), more);
+        }
+        let first = self.emitted;
+        if pieces > 0 {
+            self.emitted += pieces;
+            let mut pending = core::mem::take(&mut self.pending);
+            self.emit_pieces(pending.get(first..self.emitted).unwrap_or_default(), keys, out);
+            core::mem::swap(&mut self.pending, &mut pending);
+        } else {
+            let part = self.take_part(room);
+            self.emit_pieces(&part, keys, out);
         }
     }
 
-    /// Lists what is left to be emitted, and settles the series that have nothing left.
-    fn collect(&mut self, firing: &mut Firing, pieces: &mut Vec<Piece>, keys: &mut Keys) {
-        pieces.clear();
-        firing.runs.retain(|of| {
-            let series = self.series.get(*of as usize);
-            let Some((series, grid)) = series.and_then(|series| Some((series, series.grid?)))
-            else {
-                return false;
-            };
-            if !series.has_rows() {
-                self.settle_down(*of, keys);
-                return false;
+    /// Takes the first rows of a group for which there is not enough room.
+    fn take_part(&mut self, room: usize) -> Vec<Piece> {
+        let pending = self.pending.get_mut(self.emitted..).unwrap_or_default();
+        let Some(group) = pending.chunk_by_mut(|a, b| a.firing == b.firing).next() else {
+            return Vec::new();
+        };
+        let counts = cut(group, room);
+        let taken =
+            group.iter().zip(&counts).map(|(piece, count)| Piece { count: *count, ..*piece });
+        let part = taken.filter(|piece| piece.count > 0).collect();
+        for (piece, count) in group.iter_mut().zip(&counts) {
+            piece.from = piece.after(*count);
+            piece.count -= count;
+        }
+        // What is left stands at the end of the group.
+        let mut end = group.len();
+        for at in (0..group.len()).rev() {
+            if group.get(at).is_some_and(|piece| piece.count > 0) {
+                end -= 1;
+                group.swap(at, end);
             }
-            let rows = series.ready.saturating_sub(series.next) / grid.interval;
-            pieces.push(Piece {
-                series: *of,
-                key: series.key,
-                from: series.next,
-                interval: grid.interval,
-                count: usize::try_from(rows).unwrap_or(usize::MAX).saturating_add(1),
-            });
-            true
-        });
+        }
+        self.emitted += end;
+        part
     }
 
-    fn emit_pieces(
-        &mut self,
-        emitter: &mut Emitter,
-        firing: &Firing,
-        keys: &mut Keys,
-        out: &mut Frame,
-    ) {
-        let Emitter { pieces, layout, scratch, kept, .. } = emitter;
+    /// Emits whole groups.
+    fn emit_pieces(&mut self, pieces: &[Piece], keys: &mut Keys, out: &mut Frame) {
         let start = out.len();
         let total: usize = pieces.iter().map(|piece| piece.count).sum();
         let end = start + total;
         grow(&mut out.columns, end);
         out.timestamps.resize(end, 0);
         out.keys.resize(end, 0);
-        if let [piece] = pieces.as_slice() {
-            self.write(piece, &mut out.columns, start);
-            let rows = out.timestamps.get_mut(start..).unwrap_or_default();
-            rows.iter_mut().zip(piece.times()).for_each(|(row, time)| *row = time);
-            out.keys.get_mut(start..).unwrap_or_default().fill(piece.key);
-        } else {
-            layout.lay_out(pieces);
-            scratch.iter_mut().for_each(clear);
-            grow(scratch, total);
-            let mut places = layout.places.as_slice();
-            let mut first = 0;
-            for piece in pieces.iter() {
-                self.write(piece, scratch, first);
-                first += piece.count;
-                let Some((own, rest)) = places.split_at_checked(piece.count) else { break };
-                places = rest;
-                let rows = out.timestamps.get_mut(start..).unwrap_or_default();
-                scatter(rows, own, piece.times());
-                let rows = out.keys.get_mut(start..).unwrap_or_default();
-                scatter(rows, own, core::iter::repeat(piece.key));
+        out.firing.resize(end, 0);
+        out.ranks.resize(end, 0);
+        let mut at = start;
+        let mut rest = pieces;
+        while let Some((stretch, later)) = rest.split_at_checked(stretch_of(rest)) {
+            let Some(first) = stretch.first() else { break };
+            rest = later;
+            let rows: usize = stretch.iter().map(|piece| piece.count).sum();
+            if stretch.last().is_some_and(|last| stretch.len() > 1 && last.firing == first.firing) {
+                self.write_side_by_side(stretch, out, at);
+            } else {
+                self.write(&Piece { count: rows, ..*first }, &mut out.columns, at);
+                let times = out.timestamps.get_mut(at..at + rows).unwrap_or_default();
+                write_times(times, first.from, first.interval);
+                out.keys.get_mut(at..at + rows).unwrap_or_default().fill(first.key);
             }
-            for (column, from) in out.columns.iter_mut().zip(scratch.iter()) {
-                scatter_column(column, start, &layout.places, from);
-            }
-        }
-        self.count(out, start);
-        if !self.plan.is_last {
-            drop_nulls(&self.plan, out, start, kept);
-        }
-        match pieces.as_slice() {
-            [piece] => keys.retain_times(piece.key, out.len() - start),
-            _ => {
-                out.keys.iter().skip(start).for_each(|key| keys.retain(*key));
+            for piece in stretch {
+                let range = at..at + piece.count;
+                out.firing.get_mut(range.clone()).unwrap_or_default().fill(piece.firing.0);
+                if piece.firing.1 != 0 {
+                    out.ranks.get_mut(range.clone()).unwrap_or_default().fill(piece.firing.1);
+                }
+                at = range.end;
             }
         }
-        let (end, rows) = (out.len(), (out.len() - start) as u64);
-        // Later stages meet what was passed on before; where there is none, nobody looks.
-        out.watermarks.resize(end, self.passed);
-        out.firing.resize(end, firing.at);
-        out.ranks.resize(end, firing.rank);
-        out.ordinals.extend(self.stats.rows..self.stats.rows + rows);
-        self.stats.rows += rows;
+        self.complete(start, keys, out);
     }
 
-    /// Counts what was filled in the rows from `start` on.
-    fn count(&mut self, out: &Frame, start: usize) {
+    /// Writes a group of several series.
+    fn write_side_by_side(&mut self, pieces: &[Piece], out: &mut Frame, start: usize) {
+        let mut emitter = core::mem::replace(&mut self.emitter, Emitter::new(&[]));
+        let Emitter { layout, scratch, .. } = &mut emitter;
+        layout.lay_out(pieces, start);
+        scratch.iter_mut().for_each(clear);
+        grow(scratch, layout.places.len());
+        let mut places = layout.places.as_slice();
+        let mut first = 0;
+        for piece in pieces {
+            self.write(piece, scratch, first);
+            first += piece.count;
+            let Some((own, rest)) = places.split_at_checked(piece.count) else { break };
+            places = rest;
+            scatter(&mut out.timestamps, own, piece.times());
+            scatter(&mut out.keys, own, core::iter::repeat(piece.key));
+        }
+        for (column, from) in out.columns.iter_mut().zip(scratch.iter()) {
+            scatter_column(column, &layout.places, from);
+        }
+        self.emitter = emitter;
+    }
+
+    /// Does the rest for the rows from `start` on.
+    fn complete(&mut self, start: usize, keys: &mut Keys, out: &mut Frame) {
         let fields = self.plan.fields.len();
         for column in out.columns.iter().skip(fields).take(fields) {
             if let FrameColumn::Bool(filled) = column {
@@ -182,52 +165,81 @@ impl NormalizeStage {
                 self.stats.filled += filled.iter().map(|filled| u64::from(*filled)).sum::<u64>();
             }
         }
+        if !self.plan.is_last {
+            drop_nulls(&self.plan, out, start, &mut self.emitter.kept);
+        }
+        for run in out.keys.get(start..).unwrap_or_default().chunk_by(|a, b| a == b) {
+            keys.retain_times(run.first().copied().unwrap_or(0), run.len());
+        }
+        let (end, rows) = (out.len(), (out.len() - start) as u64);
+        // Later stages meet what was passed on before; where there is none, nobody looks.
+        out.watermarks.resize(end, self.passed);
+        out.ordinals.extend(self.stats.rows..self.stats.rows + rows);
+        self.stats.rows += rows;
     }
 
     /// Writes the values of `piece` to the rows of `columns` from `start` on.
     fn write(&mut self, piece: &Piece, columns: &mut [FrameColumn], start: usize) {
         let span = self.span(piece.series);
         let Self { plan, series, lanes, .. } = self;
-        let lanes = lanes.get(span).unwrap_or_default();
-        let Some(series) = series.get_mut(piece.series as usize) else { return };
-        write_lanes(plan, series, lanes, piece, columns, start..start + piece.count);
-        let rows = i64::try_from(piece.count).unwrap_or(i64::MAX);
-        series.next = piece.from.saturating_add(piece.interval.saturating_mul(rows));
-        if series.next == piece.from {
-            // The end of time: there is no next row.
-            series.ready = i64::MIN;
+        let lanes = lanes.get_mut(span).unwrap_or_default();
+        let grid = series.get(piece.series as usize).and_then(|series| series.grid);
+        let Some(grid) = grid else { return };
+        let rows = start..start + piece.count;
+        let fields = plan.fields.len();
+        for (place, (field, lane)) in plan.fields.iter().zip(lanes).enumerate() {
+            let (values, rest) = columns.split_at_mut(fields);
+            let (filled, flags) = rest.split_at_mut(fields);
+            let flag = field.flag.and_then(|flag| flags.get_mut(flag.saturating_sub(2 * fields)));
+            let (Some(FrameColumn::Number(values)), Some(FrameColumn::Bool(filled))) =
+                (values.get_mut(place), filled.get_mut(place))
+            else {
+                continue;
+            };
+            let mut entries = Entries {
+                values: values.get_mut(rows.clone()).unwrap_or_default(),
+                filled: filled.get_mut(rows.clone()).unwrap_or_default(),
+                outliers: match flag {
+                    Some(FrameColumn::Bool(flag)) => flag.get_mut(rows.clone()).unwrap_or_default(),
+                    _ => &mut [],
+                },
+            };
+            let behind = lane.read_until(piece.from);
+            field.rule.write(&grid, &lane.known, behind, piece.from, &mut entries);
         }
     }
 }
 
-fn write_lanes(
-    plan: &NormalizePlan,
-    series: &Series,
-    lanes: &[Lane],
-    piece: &Piece,
-    columns: &mut [FrameColumn],
-    rows: Range<usize>,
-) {
-    let fields = plan.fields.len();
-    let Some(grid) = series.grid else { return };
-    for (place, (field, lane)) in plan.fields.iter().zip(lanes).enumerate() {
-        let (values, rest) = columns.split_at_mut(fields);
-        let (filled, flags) = rest.split_at_mut(fields);
-        let flag = field.flag.and_then(|flag| flags.get_mut(flag.saturating_sub(2 * fields)));
-        let (Some(FrameColumn::Number(values)), Some(FrameColumn::Bool(filled))) =
-            (values.get_mut(place), filled.get_mut(place))
-        else {
-            continue;
-        };
-        let mut entries = Entries {
-            values: values.get_mut(rows.clone()).unwrap_or_default(),
-            filled: filled.get_mut(rows.clone()).unwrap_or_default(),
-            outliers: match flag {
-                Some(FrameColumn::Bool(flag)) => flag.get_mut(rows.clone()).unwrap_or_default(),
-                _ => &mut [],
-            },
-        };
-        field.rule.write(&grid, &lane.known, piece.from, &mut entries);
+/// How many of the first of `pieces` are written together: all that have waited for the same, or those of one series that
+/// follow each other, where each has waited for something else.
+fn stretch_of(pieces: &[Piece]) -> usize {
+    let Some(first) = pieces.first() else { return 0 };
+    let group = |piece: &Piece| piece.firing == first.firing;
+    let together = pieces.iter().take_while(|piece| group(piece)).count();
+    if together > 1 {
+        return together;
+    }
+    let follows = |trio: &[Piece]| match trio {
+        [before, piece, behind @ ..] => {
+            piece.series == before.series
+                && piece.from == before.after(before.count)
+                && behind.first().is_none_or(|behind| behind.firing != piece.firing)
+        }
+        _ => false,
+    };
+    let after = (1..pieces.len()).take_while(|at| {
+        let end = pieces.len().min(at + 2);
+        follows(pieces.get(at - 1..end).unwrap_or_default())
+    });
+    1 + after.count()
+}
+
+fn write_times(times: &mut [i64], from: i64, interval: i64) {
+    let mut next = from;
+    for time in times {
+        *time = next;
+        // Of all but the last it is the time of a row.
+        next = next.wrapping_add(interval);
     }
 }
 
@@ -259,6 +271,8 @@ fn drop_nulls(plan: &NormalizePlan, out: &mut Frame, start: usize, kept: &mut Ve
     }
     keep(&mut out.timestamps, start, kept);
     keep(&mut out.keys, start, kept);
+    keep(&mut out.firing, start, kept);
+    keep(&mut out.ranks, start, kept);
     for column in &mut out.columns {
         match column {
             FrameColumn::Time(times) => keep(times, start, kept),
@@ -296,13 +310,13 @@ fn scatter<T>(rows: &mut [T], places: &[u32], values: impl Iterator<Item = T>) {
     }
 }
 
-fn scatter_column(to: &mut FrameColumn, start: usize, places: &[u32], from: &FrameColumn) {
+fn scatter_column(to: &mut FrameColumn, places: &[u32], from: &FrameColumn) {
     match (to, from) {
         (FrameColumn::Number(to), FrameColumn::Number(from)) => {
-            scatter(to.get_mut(start..).unwrap_or_default(), places, from.iter().copied());
+            scatter(to, places, from.iter().copied());
         }
         (FrameColumn::Bool(to), FrameColumn::Bool(from)) => {
-            scatter(to.get_mut(start..).unwrap_or_default(), places, from.iter().copied());
+            scatter(to, places, from.iter().copied());
         }
         _ => {}
     }

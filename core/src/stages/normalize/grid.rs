@@ -54,20 +54,26 @@ impl Grid {
 
     /// The last grid point at `time` or before.
     pub(super) fn floor(&self, time: i64) -> i64 {
-        // The remainder in two steps, for `time - offset` may be out of range.
-        let since = (time.rem_euclid(self.interval) - self.offset).rem_euclid(self.interval);
+        let since = time.saturating_sub(self.offset).rem_euclid(self.interval);
         time.saturating_sub(since)
     }
 
     /// The first grid point at `time` or later.
     pub(super) fn ceil(&self, time: i64) -> i64 {
-        let until = (self.offset - time.rem_euclid(self.interval)).rem_euclid(self.interval);
-        time.saturating_add(until)
+        let since = time.saturating_sub(self.offset).rem_euclid(self.interval);
+        if since == 0 { time } else { time.saturating_add(self.interval - since) }
     }
 
-    /// What times are counted in for arithmetic: steps of the grid where all are on it.
-    pub(super) fn unit(&self) -> i64 {
-        if self.aligned { self.interval } else { 1 }
+    /// The grid point `steps` after `from`, which is one.
+    pub(super) fn at(&self, from: i64, steps: usize) -> i64 {
+        let steps = i64::try_from(steps).unwrap_or(i64::MAX);
+        from.saturating_add(steps.saturating_mul(self.interval))
+    }
+
+    /// From one grid point to the next, in the unit in which positions are counted, and that unit: a step of the grid where all
+    /// points are on it.
+    pub(super) fn step_and_unit(&self) -> (i64, i64) {
+        if self.aligned { (1, self.interval) } else { (self.interval, 1) }
     }
 }
 

@@ -15,9 +15,10 @@ mod series;
 mod state;
 
 use self::absorb::Stop;
-use self::emit::{Emitter, Firing};
+use self::emit::Emitter;
 use self::grid::Grid;
 use self::holds::Holds;
+use self::layout::Piece;
 use self::schedule::Schedule;
 use self::series::{Lane, Series};
 use super::{Context, Stage};
@@ -51,10 +52,12 @@ pub(super) struct NormalizeStage {
     by_key: Vec<u32>,
     schedule: Schedule,
     holds: Holds,
-    /// Rows that are being emitted.
-    firing: Option<Firing>,
-    /// What became due when it was already past.
-    belated: Option<Belated>,
+    /// Rows that are certain, in their order; they are emitted before anything else happens.
+    pending: Vec<Piece>,
+    /// How many of those are out.
+    emitted: usize,
+    /// Series that have changed since rows were pending last.
+    touched: Vec<u32>,
     emitter: Emitter,
     /// The watermark up to which the schedule has been followed.
     advanced: i64,
@@ -63,15 +66,6 @@ pub(super) struct NormalizeStage {
     /// Series whose interval is not known.
     undecided: u32,
     stats: StageStats,
-}
-
-/// Places that are over by the time that they are known, as those of a key whose interval was just found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Belated {
-    /// Their rows have waited for this watermark,
-    at: i64,
-    /// and stand behind the others there; in the order of their places at the end of input.
-    rank: Option<u64>,
 }
 
 impl NormalizeStage {
@@ -88,8 +82,9 @@ impl NormalizeStage {
             by_key: Vec::new(),
             schedule: Schedule::default(),
             holds: Holds::default(),
-            firing: None,
-            belated: None,
+            pending: Vec::new(),
+            emitted: 0,
+            touched: Vec::new(),
             emitter: Emitter::new(&plan.columns),
             advanced: NO_WATERMARK,
             passed: NO_WATERMARK,
@@ -139,8 +134,8 @@ impl NormalizeStage {
         let span = self.span(of);
         let Self { plan, series, lanes, .. } = self;
         let lanes = lanes.get_mut(span).unwrap_or_default();
-        let Some(series) = series.get_mut(of as usize) else { return };
-        series.firing = false;
+        let series = series.get_mut(of as usize).filter(|series| series.key != NONE);
+        let Some(series) = series else { return };
         for (field, lane) in plan.fields.iter().zip(lanes.iter_mut()) {
             lane.forget(field, series.next);
         }
@@ -210,7 +205,7 @@ impl Stage for NormalizeStage {
         out: &mut Frame,
     ) -> bool {
         loop {
-            if !self.catch_up(context.keys, out) {
+            if !self.emit(context.keys, out) {
                 return false;
             }
             match self.absorb(events, cursor, context) {

@@ -1,37 +1,37 @@
-//! What is due when: the series that have something to do at each watermark.
+//! What is due when: the series that have something to do at a watermark.
 
-use std::collections::BTreeMap;
+use core::cmp::Reverse;
+use std::collections::BinaryHeap;
 
-/// Series by the watermark at which they are due. Entries may have become void; whoever takes them looks.
+use super::series::{NEVER, Series};
+
+/// Series by the watermark at which they are due first. An entry is void once its series is due at another time.
 #[derive(Debug, Default)]
 pub(super) struct Schedule {
-    due: BTreeMap<i64, Vec<u32>>,
-    /// The earliest time, and none where there is nothing.
-    first: Option<i64>,
-    /// Empty lists, to be used again.
-    spare: Vec<Vec<u32>>,
+    due: BinaryHeap<Reverse<(i64, u32)>>,
 }
 
 impl Schedule {
-    pub(super) fn add(&mut self, time: i64, series: u32) {
-        let spare = &mut self.spare;
-        self.due.entry(time).or_insert_with(|| spare.pop().unwrap_or_default()).push(series);
-        self.first = Some(self.first.map_or(time, |first| first.min(time)));
-    }
-
-    /// Takes out what is due first, if that is at `watermark` or before.
-    pub(super) fn take(&mut self, watermark: i64) -> Option<(i64, Vec<u32>)> {
-        if self.first? > watermark {
-            return None;
+    /// Has series `of` looked at when the watermark reaches `time`, if it is not before.
+    pub(super) fn add(&mut self, of: u32, series: &mut Series, time: i64) {
+        if time < series.due {
+            series.due = time;
+            self.due.push(Reverse((time, of)));
         }
-        let taken = self.due.pop_first();
-        self.first = self.due.first_key_value().map(|(time, _)| *time);
-        taken
     }
 
-    /// Takes back a list.
-    pub(super) fn recycle(&mut self, mut list: Vec<u32>) {
-        list.clear();
-        self.spare.push(list);
+    /// Takes out a series that is due at `watermark` or before.
+    pub(super) fn take(&mut self, watermark: i64, series: &mut [Series]) -> Option<u32> {
+        loop {
+            let Reverse((time, of)) = *self.due.peek()?;
+            if time > watermark {
+                return None;
+            }
+            self.due.pop();
+            if let Some(one) = series.get_mut(of as usize).filter(|one| one.due == time) {
+                one.due = NEVER;
+                return Some(of);
+            }
+        }
     }
 }

@@ -30,8 +30,8 @@ pub(super) struct Series {
     pub(super) ready: i64,
     /// When it is looked at whether it has been silent for too long.
     pub(super) expiry: i64,
-    /// Whether it is among those that are being emitted.
-    pub(super) firing: bool,
+    /// When there is something to do next, as the schedule has it.
+    pub(super) due: i64,
     /// Whether the passed-on watermark is looked at for its sake.
     pub(super) holds: bool,
 }
@@ -42,6 +42,8 @@ pub(super) struct Lane {
     pub(super) cells: Cells,
     /// Known points: those that rows to come may depend on.
     pub(super) known: Vec<Point>,
+    /// How many of them are behind the rows that were emitted.
+    read: usize,
     /// Whether no point can join the last one any more.
     pub(super) ended: bool,
     /// When that is looked at; [`NEVER`] where it is not.
@@ -60,7 +62,7 @@ impl Series {
             next: i64::MAX,
             ready: i64::MIN,
             expiry: NEVER,
-            firing: false,
+            due: NEVER,
             holds: false,
         }
     }
@@ -81,11 +83,6 @@ impl Series {
                 true
             }
         }
-    }
-
-    /// Whether rows are to be emitted.
-    pub(super) fn has_rows(&self) -> bool {
-        self.next <= self.ready
     }
 
     /// The time until which the next sample must come for rows to go on.
@@ -139,7 +136,7 @@ impl Lane {
         self.cells.list.clear();
         self.known.clear();
         self.recent.values.clear();
-        (self.ended, self.timer) = (false, NEVER);
+        (self.read, self.ended, self.timer) = (0, false, NEVER);
     }
 
     pub(super) fn add(&mut self, field: &FieldPlan, place: i64, time: i64, value: f64) {
@@ -161,13 +158,28 @@ impl Lane {
         self.ended = false;
     }
 
+    /// Points that rows from `next` on wait with.
+    pub(super) fn waiting(&self, next: i64) -> usize {
+        self.known.len() - self.known.partition_point(|point| point.time < next)
+    }
+
+    /// How many points are before `from`, which never goes back.
+    pub(super) fn read_until(&mut self, from: i64) -> usize {
+        let ahead = self.known.iter().skip(self.read);
+        self.read += ahead.take_while(|point| point.time < from).count();
+        self.read
+    }
+
     /// Lets go of the points that no row from `next` on depends on.
     pub(super) fn forget(&mut self, field: &FieldPlan, next: i64) {
-        let behind = self.known.partition_point(|point| point.time < next);
+        let behind = self.read_until(next);
         if self.ended && behind == self.known.len() {
             self.known.clear();
+            self.read = 0;
         } else {
-            self.known.drain(..behind.saturating_sub(field.rule.reach()));
+            let past = behind.saturating_sub(field.rule.reach());
+            self.known.drain(..past);
+            self.read -= past;
         }
     }
 }

@@ -1,11 +1,12 @@
 //! Normalization in snapshots: what is common first, then the series in parts, in the order of their keys.
 
+use super::advance::Work;
 use super::cells::Cell;
-use super::emit::Firing;
 use super::fill::Point;
 use super::grid::Grid;
+use super::layout::Piece;
 use super::series::{Lane, Series};
-use super::{Belated, Keys, NONE, NormalizeStage, SectionReader, SectionWriter, SnapshotError};
+use super::{Keys, NONE, NormalizeStage, SectionReader, SectionWriter, SnapshotError};
 use crate::plan::FieldPlan;
 
 /// Places of keys that go into one part.
@@ -14,6 +15,10 @@ const PART: u32 = 4096;
 /// What a part holds.
 const COMMON: u32 = 0;
 const SERIES: u32 = 1;
+const PENDING: u32 = 2;
+
+/// Parts of pending rows begin here, behind all positions of keys.
+const PENDING_FROM: i64 = 1 << 32;
 
 /// Bits of a point.
 const JOINED: u32 = 1;
@@ -35,8 +40,14 @@ impl NormalizeStage {
         });
         let Some(from) = from else {
             self.save_common(writer);
-            return placed.map(|(position, _)| i64::from(position)).min();
+            let first = placed.map(|(position, _)| i64::from(position)).min();
+            return first.or(self.first_pending());
         };
+        if let Some(first) = from.checked_sub(PENDING_FROM).and_then(|at| usize::try_from(at).ok())
+        {
+            let next = self.save_pending(first, positions, writer)?;
+            return Some(PENDING_FROM.saturating_add(i64::try_from(next).ok()?));
+        }
         let from = u32::try_from(from).unwrap_or(u32::MAX);
         let end = from.saturating_add(PART);
         let mut next = None;
@@ -59,7 +70,11 @@ impl NormalizeStage {
                 lanes.iter().for_each(|lane| save_lane(lane, writer));
             }
         }
-        next.map(i64::from)
+        next.map(i64::from).or(self.first_pending())
+    }
+
+    fn first_pending(&self) -> Option<i64> {
+        (self.emitted < self.pending.len()).then_some(PENDING_FROM)
     }
 
     fn save_common(&self, writer: &mut SectionWriter<'_>) {
@@ -79,17 +94,27 @@ impl NormalizeStage {
         }
         writer.i64(self.advanced);
         writer.i64(self.passed);
-        writer.u32(u32::from(self.firing.is_some()));
-        if let Some(firing) = &self.firing {
-            writer.i64(firing.at);
-            writer.u64(firing.rank);
-        }
-        writer.u32(u32::from(self.belated.is_some()));
-        if let Some(Belated { at, rank }) = self.belated {
-            writer.i64(at);
-            writer.u32(u32::from(rank.is_some()));
-            writer.u64(rank.unwrap_or(0));
-        }
+    }
+
+    /// Writes the pending rows from the `first`th on; returns the first of the next part.
+    fn save_pending(
+        &self,
+        first: usize,
+        positions: &[u32],
+        writer: &mut SectionWriter<'_>,
+    ) -> Option<usize> {
+        let left = self.pending.get(self.emitted..).unwrap_or_default();
+        let end = left.len().min(first.saturating_add(PART as usize));
+        let part = left.get(first..end).unwrap_or_default();
+        writer.u32(PENDING);
+        writer.length(part.len());
+        writer.i64s(part.iter().map(|piece| piece.firing.0));
+        writer.u64s(part.iter().map(|piece| piece.firing.1));
+        let position = |key: u32| positions.get(key as usize).copied().unwrap_or(NONE);
+        writer.u32s(part.iter().map(|piece| position(piece.key)));
+        writer.i64s(part.iter().map(|piece| piece.from));
+        writer.u64s(part.iter().map(|piece| piece.count as u64));
+        (end < left.len()).then_some(end)
     }
 
     pub(super) fn load_part(
@@ -109,6 +134,7 @@ impl NormalizeStage {
                 }
                 Ok(())
             }
+            PENDING => self.load_pending(reader, ids),
             _ => Err(SnapshotError::Damaged("an unknown part of a normalize stage")),
         }
     }
@@ -129,14 +155,33 @@ impl NormalizeStage {
         }
         self.advanced = reader.i64()?;
         self.passed = reader.i64()?;
-        if reader.u32()? != 0 {
-            let (at, rank) = (reader.i64()?, reader.u64()?);
-            self.firing = Some(Firing { at, rank, runs: Vec::new(), sorted: false });
+        Ok(())
+    }
+
+    fn load_pending(
+        &mut self,
+        reader: &mut SectionReader<'_>,
+        ids: &[u32],
+    ) -> Result<(), SnapshotError> {
+        const NO_ROWS: SnapshotError = SnapshotError::Damaged("rows of no series");
+        let count = reader.length()?;
+        let (at, ranks) = (reader.i64s(count)?, reader.u64s(count)?);
+        let positions = reader.u32s(count)?;
+        let (from, rows) = (reader.i64s(count)?, reader.u64s(count)?);
+        for ((firing, position), (from, rows)) in at.zip(ranks).zip(positions).zip(from.zip(rows)) {
+            let key = *ids.get(position as usize).ok_or(NO_ROWS)?;
+            let of = *self.by_key.get(key as usize).filter(|of| **of != NONE).ok_or(NO_ROWS)?;
+            let series = self.series.get(of as usize).ok_or(NO_ROWS)?;
+            let interval = series.grid.ok_or(NO_ROWS)?.interval;
+            let count = usize::try_from(rows).map_err(|_| NO_ROWS)?;
+            if count == 0 {
+                return Err(NO_ROWS);
+            }
+            self.pending.push(Piece { firing, series: of, key, rank: 0, from, interval, count });
         }
-        if reader.u32()? != 0 {
-            let at = reader.i64()?;
-            let (ranked, rank) = (reader.u32()? != 0, reader.u64()?);
-            self.belated = Some(Belated { at, rank: ranked.then_some(rank) });
+        if self.touched.is_empty() {
+            // Any of them may have changed.
+            self.touched.extend((0..).take(self.series.len()));
         }
         Ok(())
     }
@@ -152,7 +197,7 @@ impl NormalizeStage {
         }
         let of = self.begin(key, keys);
         let span = self.span(of);
-        let Self { plan, series, lanes, schedule, .. } = self;
+        let Self { plan, series, lanes, schedule, stats, .. } = self;
         let series = series.get_mut(of as usize).ok_or(UNKNOWN_KEY)?;
         let interval = reader.i64()?;
         if interval < 0 || plan.interval_us.is_some_and(|known| known != interval) {
@@ -168,27 +213,22 @@ impl NormalizeStage {
         }
         let places = reader.length()?;
         series.places = reader.i64s(places)?.collect();
-        if let Some(grid) = series.grid {
-            if !series.places.iter().is_sorted_by(|a, b| a < b) {
-                return Err(SnapshotError::Damaged("grid points are out of order"));
-            }
-            for place in &series.places {
-                schedule.add(grid.last_of(*place), of);
-            }
+        if series.grid.is_some() && !series.places.iter().is_sorted_by(|a, b| a < b) {
+            return Err(SnapshotError::Damaged("grid points are out of order"));
         }
         let lanes = lanes.get_mut(span).unwrap_or_default();
         for (field, lane) in plan.fields.iter().zip(lanes.iter_mut()) {
             load_lane(field, lane, reader)?;
         }
-        if series.has_rows() {
-            let firing = self.firing.as_mut();
-            let firing = firing.ok_or(SnapshotError::Damaged("rows that wait for nothing"))?;
-            series.firing = true;
-            firing.runs.push(of);
-        } else if !plan.is_last {
+        if !plan.is_last {
             self.holds.add(of, series, plan, lanes);
         }
-        self.arm(of);
+        if let Some(grid) = series.grid {
+            let mut work = Work { plan, series, lanes, stats };
+            work.arm(&grid);
+            let due = work.next_due(&grid);
+            schedule.add(of, work.series, due);
+        }
         Ok(())
     }
 }

@@ -8,6 +8,7 @@ mod combine;
 mod count;
 mod fire;
 mod follow;
+mod middle;
 mod panes;
 mod revise;
 mod session;

@@ -57,7 +57,7 @@ impl WindowStage {
                 self.revising = Some(Revising { next: window, ..late });
                 return false;
             }
-            let slots = self.combine(window, Some(&[late.key]), &mut blocks, context.keys);
+            let slots = self.combine_key(window, late.key, &mut blocks, context.keys);
             let cause = Cause::Late { watermark: late.watermark, ordinal: late.ordinal };
             self.emit(Firing { start: window, slots, cause }, out);
         }

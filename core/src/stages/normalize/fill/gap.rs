@@ -13,25 +13,35 @@ const SMALL: f64 = f64::from_bits((1023 - 100) << 52);
 pub(super) struct Gap<'a> {
     pub(super) left: &'a Point,
     pub(super) right: &'a Point,
-    /// All known points, and the place of the right one among them.
-    known: &'a [Point],
+    /// The points from as far to the left on as any fill looks, and the place of the right one among them.
+    near: &'a [Point],
     at: usize,
     /// From one grid point to the next, in the unit in which positions are counted.
-    pub(super) step: f64,
+    step: f64,
     unit: i64,
 }
 
 impl<'a> Gap<'a> {
-    /// The gap before the point at `at`.
-    pub(super) fn new(grid: &Grid, known: &'a [Point], at: usize) -> Option<Self> {
-        let unit = grid.unit();
-        let step = float(grid.interval / unit);
-        Some(Self { left: known.get(at - 1)?, right: known.get(at)?, known, at, step, unit })
+    /// The gap between `left` and `right`, the point at `at` of the `known` ones; its values depend on `reach` points to the
+    /// left at most.
+    pub(super) fn new(
+        grid: &Grid,
+        known: &'a [Point],
+        at: usize,
+        left: &'a Point,
+        right: &'a Point,
+        reach: usize,
+    ) -> Self {
+        let first = at.saturating_sub(reach);
+        let near = known.get(first..).unwrap_or_default();
+        let (step, unit) = grid.step_and_unit();
+        Self { left, right, near, at: at - first, step: float(step), unit }
     }
 
     /// Where `time` lies, counted from the left point.
     pub(super) fn position(&self, time: i64) -> f64 {
-        float(time.saturating_sub(self.left.time) / self.unit)
+        let since = time.saturating_sub(self.left.time);
+        float(if self.unit == 1 { since } else { since / self.unit })
     }
 
     /// From the left to the right point.
@@ -39,10 +49,11 @@ impl<'a> Gap<'a> {
         self.position(self.right.time)
     }
 
-    /// The points of the run up to the left one, and those from the right one on.
-    pub(super) fn sides(&self) -> (&'a [Point], &'a [Point]) {
-        let (left, right) = self.known.split_at(self.at);
+    /// The points of the run up to the left one, and those from the right one on, `most` of them.
+    pub(super) fn sides(&self, most: usize) -> (&'a [Point], &'a [Point]) {
+        let (left, right) = self.near.split_at(self.at);
         let start = left.iter().rposition(|point| !point.joined).unwrap_or(0);
+        let right = right.get(..most.min(right.len())).unwrap_or_default();
         let end = right.iter().skip(1).position(|point| !point.joined);
         let end = end.map_or(right.len(), |end| end + 1);
         (left.get(start..).unwrap_or_default(), right.get(..end).unwrap_or_default())

@@ -43,8 +43,9 @@ impl FillRule {
         if known.is_empty() {
             return i64::MAX;
         }
-        let run = known.iter().rposition(|point| !point.joined).unwrap_or(0);
-        let in_run = known.len() - run;
+        // More of them than these do not matter.
+        let last = known.iter().rev().take(self.degree.max(1) + 1);
+        let in_run = last.clone().position(|point| !point.joined).map_or(last.len(), |at| at + 1);
         let open = match self.fill {
             Fill::None => return i64::MAX,
             // The slope at a point needs its other neighbour.
@@ -63,31 +64,39 @@ impl FillRule {
             .unwrap_or_else(|last| last)
     }
 
-    /// Writes what is known about the grid points from `from` on. All of it must be settled, or be as good as settled
-    /// because no other point will join.
-    pub(super) fn write(self, grid: &Grid, known: &[Point], from: i64, entries: &mut Entries<'_>) {
-        let behind = known.partition_point(|point| point.time < from);
+    /// Writes what is known about the grid points from `from` on; `behind` of the `known` points are before that. All of it must
+    /// be settled, or be as good as settled because no other point will join.
+    pub(super) fn write(
+        self,
+        grid: &Grid,
+        known: &[Point],
+        behind: usize,
+        from: i64,
+        entries: &mut Entries<'_>,
+    ) {
         let count = entries.values.len();
-        for right in behind..known.len() {
-            let Some(point) = known.get(right) else { return };
-            let place = steps(grid, from, point.time).min(count);
-            if right > 0
-                && point.joined
-                && let Some(gap) = Gap::new(grid, known, right)
-            {
-                let left = grid.floor(gap.left.time).saturating_add(grid.interval).max(from);
-                let first = steps(grid, from, left);
+        let mut left = behind.checked_sub(1).and_then(|at| known.get(at));
+        // The first row behind the left point.
+        let mut first = 0;
+        for (right, point) in known.iter().enumerate().skip(behind) {
+            let since = point.time.saturating_sub(from).cast_unsigned();
+            let interval = grid.interval.cast_unsigned();
+            let before = since / interval;
+            let is_row = before * interval == since;
+            let place =
+                usize::try_from(before).unwrap_or(usize::MAX).saturating_add(usize::from(!is_row));
+            let place = place.min(count);
+            if let Some(left) = left.filter(|_| point.joined && first < place) {
+                let gap = Gap::new(grid, known, right, left, point, self.reach());
                 if let Some(values) = entries.values.get_mut(first..place) {
-                    self.fill(&gap, gap.position(left), values);
-                    for (filled, value) in entries.filled.iter_mut().skip(first).zip(values) {
-                        *filled = u8::from(!value.is_nan());
-                    }
+                    self.fill(&gap, gap.position(grid.at(from, first)), values);
+                    self.flag(values, entries.filled.get_mut(first..place).unwrap_or_default());
                 }
             }
             if place == count {
                 return;
             }
-            if grid.floor(point.time) == point.time {
+            if is_row {
                 if let Some(value) = entries.values.get_mut(place) {
                     *value = point.value;
                 }
@@ -95,6 +104,22 @@ impl FillRule {
                     *outlier = u8::from(point.outlier);
                 }
             }
+            first = place + usize::from(is_row);
+            left = Some(point);
+        }
+    }
+
+    /// Writes which of the `values` of a gap are filled.
+    fn flag(self, values: &[f64], filled: &mut [u8]) {
+        match self.fill {
+            Fill::None => {}
+            Fill::Polynomial => {
+                for (filled, value) in filled.iter_mut().zip(values) {
+                    *filled = u8::from(!value.is_nan());
+                }
+            }
+            // Those never leave the range of what they are between.
+            _ => filled.fill(1),
         }
     }
 
@@ -111,12 +136,6 @@ impl FillRule {
             Fill::Polynomial => polynomial::fill(gap, self.degree, first, values),
         }
     }
-}
-
-/// Steps of the grid from `from` to the first point at `time` or later.
-fn steps(grid: &Grid, from: i64, time: i64) -> usize {
-    let distance = grid.ceil(time).saturating_sub(from).max(0);
-    usize::try_from(distance / grid.interval).unwrap_or(usize::MAX)
 }
 
 /// The mean of two finite numbers, which is finite.

@@ -5,7 +5,7 @@ use super::gap::Gap;
 
 /// Writes the values in `gap` from the position `first` on. They never leave the range between its two points.
 pub(super) fn fill(gap: &Gap<'_>, first: f64, values: &mut [f64]) {
-    let (left, right) = gap.sides();
+    let (left, right) = gap.sides(2);
     let before = left.len().checked_sub(2).and_then(|at| left.get(at));
     let after = right.get(1);
     let around = [before, Some(gap.left), Some(gap.right), after];

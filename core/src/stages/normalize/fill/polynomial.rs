@@ -5,7 +5,7 @@ use crate::spec::MAX_DEGREE;
 
 /// Writes the values in `gap` from the position `first` on; NaN where they are not finite.
 pub(super) fn fill(gap: &Gap<'_>, degree: usize, first: f64, values: &mut [f64]) {
-    let (left, right) = gap.sides();
+    let (left, right) = gap.sides(degree + 1);
     let points = degree + 1;
     // Half of them on either side, and where there are fewer, more on the other.
     let from_left = points.div_ceil(2).min(left.len());

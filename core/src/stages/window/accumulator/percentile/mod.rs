@@ -3,6 +3,8 @@
 mod buckets;
 mod digest;
 mod group;
+mod pairs;
+mod side;
 
 pub(super) use self::digest::Digest;
 pub(super) use self::group::Group;
