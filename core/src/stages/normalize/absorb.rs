@@ -1,10 +1,13 @@
 //! Taking samples: each goes to its place, unless that is over.
 
+use std::collections::VecDeque;
+
 use super::advance::{Belated, Work};
-use super::series::{Lane, Series};
+use super::grid::Grid;
+use super::series::{Lane, NEVER, Series, open};
 use super::{NONE, NormalizeStage};
 use crate::frame::Events;
-use crate::plan::FieldPlan;
+use crate::plan::{FieldPlan, NormalizePlan};
 use crate::reject::RejectReason;
 use crate::spec::Reduce;
 use crate::watermark::NO_WATERMARK;
@@ -29,70 +32,78 @@ impl NormalizeStage {
         cursor: &mut usize,
         context: &mut Context<'_>,
     ) -> Stop {
-        while let Some((&time, &key)) = events.timestamps.get(*cursor).zip(events.keys.get(*cursor))
-        {
-            let at = *cursor;
-            let met = events.watermarks.get(at).copied().unwrap_or(NO_WATERMARK);
-            let of = match self.by_key.get(key as usize) {
-                Some(of) if *of != NONE => *of,
-                _ if self.grid.is_some_and(|grid| grid.last_of(grid.place_of(time)) <= met) => {
-                    self.drop_late(events, cursor, context);
+        while let Some(key) = events.keys.get(*cursor) {
+            let known = self.by_key.get(*key as usize).copied().unwrap_or(NONE);
+            let span = self.span(known);
+            if let Some(series) = self.series.get_mut(known as usize) {
+                let lanes = self.lanes.get_mut(span).unwrap_or_default();
+                let (taken, due) = take_run(&self.plan, series, lanes, events, *cursor);
+                self.schedule.add(known, series, due);
+                self.stats.events += taken as u64;
+                *cursor += taken;
+                if taken > 0 {
                     continue;
                 }
-                _ if self.live() >= self.plan.max_keys as usize => {
-                    self.drop_event(events, at, RejectReason::KeyLimit, None, context);
-                    self.stats.events += 1;
-                    *cursor += 1;
-                    continue;
-                }
-                _ => self.begin(key, context.keys),
-            };
-            let span = self.span(of);
-            let Some(series) = self.series.get_mut(of as usize) else { return Stop::End };
-            let lanes = self.lanes.get_mut(span).unwrap_or_default();
-            let Some(grid) = series.grid else {
-                let decides = series.places.len() + 1 >= self.samples_for_auto();
-                if decides && self.advanced < met {
-                    return Stop::Advance(met);
-                }
-                self.gather(of, events, at);
-                self.stats.events += 1;
-                *cursor += 1;
-                if decides {
-                    self.decide(of);
-                    let rank = Some(events.ordinals.at(at).saturating_add(1));
-                    self.follow(met, Some(Belated { at: met, rank }), context.keys);
-                    return Stop::Fired;
-                }
-                continue;
-            };
-            let place = grid.place_of(time);
-            let last = grid.last_of(place);
-            if place <= series.closed || last <= met {
-                self.drop_late(events, cursor, context);
-                continue;
             }
-            let fields = &self.plan.fields;
-            if series.places.len().max(most(lanes)) >= self.plan.max_buffered
-                && grows(series, fields, lanes, place)
-            {
-                if self.advanced < met {
-                    return Stop::Advance(met);
-                }
-                self.close_early(of, (met, events.ordinals.at(at).saturating_add(1)));
-                return Stop::Fired;
+            if let Some(stop) = self.take_unusual(known, events, cursor, context) {
+                return stop;
             }
-            for (field, lane) in fields.iter().zip(lanes) {
-                let value = events.numbers(field.column).get(at).copied().unwrap_or(f64::NAN);
-                lane.add(field, place, time, value);
-            }
-            if series.open(place) {
-                self.schedule.add(of, series, last);
-            }
-            self.stats.events += 1;
-            *cursor += 1;
         }
         Stop::End
+    }
+
+    /// Takes a sample that is not just one more of its series, `known`; or says what must happen first.
+    #[cold]
+    fn take_unusual(
+        &mut self,
+        known: u32,
+        events: &Events<'_>,
+        cursor: &mut usize,
+        context: &mut Context<'_>,
+    ) -> Option<Stop> {
+        let at = *cursor;
+        let (&time, &key) = events.timestamps.get(at).zip(events.keys.get(at))?;
+        let met = events.watermarks.get(at).copied().unwrap_or(NO_WATERMARK);
+        let is_late = |grid: &Grid| grid.last_of(grid.place_of(time)) <= met;
+        if known == NONE {
+            if self.grid.as_ref().is_some_and(is_late) {
+                self.drop_late(events, cursor, context);
+            } else if self.live() >= self.plan.max_keys as usize {
+                self.drop_event(events, at, RejectReason::KeyLimit, None, context);
+                self.stats.events += 1;
+                *cursor += 1;
+            } else {
+                self.begin(key, context.keys);
+            }
+            return None;
+        }
+        let series = self.series.get(known as usize)?;
+        let rank = events.ordinals.at(at).saturating_add(1);
+        let Some(grid) = series.grid else {
+            let decides = series.places.len() + 1 >= self.samples_for_auto();
+            if decides && self.advanced < met {
+                return Some(Stop::Advance(met));
+            }
+            self.gather(known, events, at);
+            self.stats.events += 1;
+            *cursor += 1;
+            if !decides {
+                return None;
+            }
+            self.decide(known);
+            self.follow(met, Some(Belated { at: met, rank: Some(rank) }), context.keys);
+            return Some(Stop::Fired);
+        };
+        if grid.place_of(time) <= series.closed || is_late(&grid) {
+            self.drop_late(events, cursor, context);
+            return None;
+        }
+        // What is left is that too much of it waits.
+        if self.advanced < met {
+            return Some(Stop::Advance(met));
+        }
+        self.close_early(known, (met, rank));
+        Some(Stop::Fired)
     }
 
     #[cold]
@@ -120,11 +131,11 @@ impl NormalizeStage {
         if work.series.goes_on && is_far && work.series.next <= work.series.closed {
             // Rows that still wait for what lies beyond a silence get no more: they go first.
             work.lanes.iter_mut().for_each(Lane::end);
-            work.series.settle(plan, work.lanes);
         } else {
             work.stats.buffer_limit += 1;
             work.close(&grid);
         }
+        work.series.settle(plan, work.lanes);
         work.arm(&grid);
         pending.extend(work.take_rows(&grid, of, firing));
         let due = work.next_due(&grid);
@@ -133,15 +144,53 @@ impl NormalizeStage {
     }
 }
 
+/// Takes consecutive samples of one series from the event `from` on, as long as they are on time and there is room for them.
+/// Returns how many, and when the first of their places is over.
+fn take_run(
+    plan: &NormalizePlan,
+    series: &mut Series,
+    lanes: &mut [Lane],
+    events: &Events<'_>,
+    from: usize,
+) -> (usize, i64) {
+    let (mut taken, mut due) = (0, NEVER);
+    let Some(grid) = &series.grid else { return (taken, due) };
+    let times = events.timestamps.iter().zip(events.watermarks).zip(events.keys).skip(from);
+    for ((time, met), key) in times {
+        if *key != series.key {
+            break;
+        }
+        let place = grid.place_near(*time, series.places.back().copied());
+        let last = grid.last_of(place);
+        if place <= series.closed || last <= *met {
+            break;
+        }
+        if series.places.len().max(most(lanes)) >= plan.max_buffered
+            && grows(&series.places, &plan.fields, lanes, place)
+        {
+            break;
+        }
+        for (field, lane) in plan.fields.iter().zip(lanes.iter_mut()) {
+            let value = events.numbers(field.column).get(from + taken).copied();
+            lane.add(field, place, *time, value.unwrap_or(f64::NAN));
+        }
+        if open(&mut series.places, place) {
+            due = due.min(last);
+        }
+        taken += 1;
+    }
+    (taken, due)
+}
+
 /// The most samples that wait in a lane.
 fn most(lanes: &[Lane]) -> usize {
     lanes.iter().map(|lane| lane.cells.list.len()).max().unwrap_or(0)
 }
 
 /// Whether a sample at `place` makes more wait.
-fn grows(series: &Series, fields: &[FieldPlan], lanes: &[Lane], place: i64) -> bool {
+fn grows(places: &VecDeque<i64>, fields: &[FieldPlan], lanes: &[Lane], place: i64) -> bool {
     let keeps_all =
         |field: &FieldPlan| matches!(field.reduce, Reduce::Mean | Reduce::Sum | Reduce::Median);
-    series.places.binary_search(&place).is_err()
-        || (fields.iter().any(keeps_all) && most(lanes) >= series.places.len())
+    places.binary_search(&place).is_err()
+        || (fields.iter().any(keeps_all) && most(lanes) >= places.len())
 }

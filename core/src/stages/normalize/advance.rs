@@ -152,7 +152,6 @@ impl Work<'_> {
                 lane.ended |= field.rule.settled(grid, &lane.known) < place;
             }
         }
-        self.series.settle(self.plan, self.lanes);
     }
 
     /// What comes later is another series.

@@ -3,7 +3,7 @@
 use super::NormalizeStage;
 use super::cells::Cell;
 use super::grid::Grid;
-use super::series::Series;
+use super::series::{Series, open};
 use crate::frame::Events;
 
 /// Samples of a key that decide.
@@ -40,7 +40,7 @@ impl NormalizeStage {
         series.grid = Some(grid);
         for time in core::mem::take(&mut series.places) {
             let place = grid.place_of(time);
-            if series.open(place) {
+            if open(&mut series.places, place) {
                 schedule.add(of, series, grid.last_of(place));
             }
         }

@@ -32,6 +32,21 @@ impl Grid {
         if self.aligned { self.floor(time.saturating_add(self.shift)) } else { time }
     }
 
+    /// The same, quickly where it is at the place `near` or the one after.
+    pub(super) fn place_near(&self, time: i64, near: Option<i64>) -> i64 {
+        if let Some(near) = near.filter(|_| self.aligned) {
+            let since = time.wrapping_sub(near).wrapping_add(self.shift).cast_unsigned();
+            let interval = self.interval.cast_unsigned();
+            if since < interval {
+                return near;
+            }
+            if since - interval < interval {
+                return near.saturating_add(self.interval);
+            }
+        }
+        self.place_of(time)
+    }
+
     /// The last microsecond of the samples that count at `place`.
     pub(super) fn last_of(&self, place: i64) -> i64 {
         if self.aligned { place.saturating_add(self.interval - 1 - self.shift) } else { place }

@@ -102,8 +102,8 @@ impl NormalizeStage {
     /// Where the fields of series `of` are among the lanes.
     fn span(&self, of: u32) -> core::ops::Range<usize> {
         let fields = self.plan.fields.len();
-        let first = of as usize * fields;
-        first..first + fields
+        let first = (of as usize).saturating_mul(fields);
+        first..first.saturating_add(fields)
     }
 
     /// A series for `key`, which it retains.

@@ -67,24 +67,6 @@ impl Series {
         }
     }
 
-    /// Opens `place`, if it is not open; true: it was not.
-    pub(super) fn open(&mut self, place: i64) -> bool {
-        match self.places.back() {
-            Some(last) if *last == place => false,
-            Some(last) if *last > place => match self.places.binary_search(&place) {
-                Ok(_) => false,
-                Err(at) => {
-                    self.places.insert(at, place);
-                    true
-                }
-            },
-            _ => {
-                self.places.push_back(place);
-                true
-            }
-        }
-    }
-
     /// The time until which the next sample must come for rows to go on.
     pub(super) fn goes_on_until(&self, plan: &NormalizePlan) -> i64 {
         self.closed.saturating_add(self.silence(plan))
@@ -180,6 +162,24 @@ impl Lane {
             let past = behind.saturating_sub(field.rule.reach());
             self.known.drain(..past);
             self.read -= past;
+        }
+    }
+}
+
+/// Opens `place` among `places`, if it is not open; true: it was not.
+pub(super) fn open(places: &mut VecDeque<i64>, place: i64) -> bool {
+    match places.back() {
+        Some(last) if *last == place => false,
+        Some(last) if *last > place => match places.binary_search(&place) {
+            Ok(_) => false,
+            Err(at) => {
+                places.insert(at, place);
+                true
+            }
+        },
+        _ => {
+            places.push_back(place);
+            true
         }
     }
 }

@@ -40,20 +40,17 @@ impl FillRule {
 
     /// Until when the values are certain, whatever points may still join those of `known`.
     pub(super) fn settled(self, grid: &Grid, known: &[Point]) -> i64 {
-        if known.is_empty() {
-            return i64::MAX;
-        }
-        // More of them than these do not matter.
-        let last = known.iter().rev().take(self.degree.max(1) + 1);
-        let in_run = last.clone().position(|point| !point.joined).map_or(last.len(), |at| at + 1);
+        let Some(last) = known.last() else { return i64::MAX };
         let open = match self.fill {
             Fill::None => return i64::MAX,
             // The slope at a point needs its other neighbour.
-            Fill::Spline => in_run.min(2),
-            Fill::Polynomial if in_run > self.degree => self.degree.div_ceil(2),
-            // Until there are enough of them, more may be taken from the right.
-            Fill::Polynomial => in_run,
-            _ => 1,
+            Fill::Spline => in_run(known, 2),
+            Fill::Polynomial => match in_run(known, self.degree + 1) {
+                enough if enough > self.degree => self.degree.div_ceil(2),
+                // Until there are enough of them, more may be taken from the right.
+                all => all,
+            },
+            _ => return last.time,
         };
         let mut certain = known.iter().skip(known.len() - open).map(|point| point.time);
         let first = certain.next().unwrap_or(i64::MAX);
@@ -136,6 +133,12 @@ impl FillRule {
             Fill::Polynomial => polynomial::fill(gap, self.degree, first, values),
         }
     }
+}
+
+/// Points in the run of the last one, where `most` or more are as good as `most`.
+fn in_run(known: &[Point], most: usize) -> usize {
+    let last = known.iter().rev().take(most);
+    last.clone().position(|point| !point.joined).map_or(last.len(), |at| at + 1)
 }
 
 /// The mean of two finite numbers, which is finite.
