@@ -15,6 +15,7 @@ import re
 import struct
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 from normalize import Normalize
 
@@ -374,6 +375,39 @@ class Window(Stage):
                 self.emit(start, end, key)
 
 
+class Calendar(Stage):
+    """Days, weeks and months of a zone of the IANA database, event by event."""
+
+    def __init__(self, stage, default, is_last):
+        super().__init__(stage, default, is_last)
+        self.unit, self.zone = stage["unit"], ZoneInfo(stage["zone"])
+        self.open = {}
+
+    def bounds(self, ts):
+        first = datetime.fromtimestamp(ts // 1_000_000, self.zone).date()
+        if self.unit == "month":
+            first = first.replace(day=1)
+            following = (first + timedelta(days=31)).replace(day=1)
+        else:
+            first -= timedelta(days=first.weekday() if self.unit == "week" else 0)
+            following = first + timedelta(days=7 if self.unit == "week" else 1)
+        return tuple(int(datetime(date.year, date.month, date.day, tzinfo=self.zone).timestamp()) * 1_000_000
+                     for date in (first, following))
+
+    def fire(self, watermark):
+        due = [slot for slot in self.open if slot[0] - 1 <= watermark]
+        for end, start, key in sorted(due, key=lambda slot: (slot[0], slot[1], key_order(slot[2]))):
+            self.row(end - 1, key, start, end, self.open.pop((end, start, key)))
+
+    def take(self, ts, key, event, watermark):
+        self.fire(watermark)
+        start, end = self.bounds(ts)
+        if end - 1 <= watermark:
+            self.late += 1
+        else:
+            self.open.setdefault((end, start, key), []).append((ts, event))
+
+
 class Sessions(Stage):
     """Sessions, event by event. A session has its events, and `fired`: the revision of its row, if that is out.
 
@@ -451,7 +485,7 @@ class Counted(Stage):
             self.close(key, watermark)
 
 
-KINDS = {"session": Sessions, "count": Counted, "global": Counted}
+KINDS = {"calendar": Calendar, "session": Sessions, "count": Counted, "global": Counted}
 
 
 def last_moments(values, size):
@@ -780,6 +814,17 @@ def main():
     write("counted", "Seven events each, then one window of all of these",
           {"source": base, "time": {"max_out_of_orderness": "1s"},
            "stages": [windows("count", ALL, count=7), windows("global", ["count", "max"], field="avg")]}, quarters)
+    new_york = {"zone": "America/New_York", "zone_offsets": [
+        [1667714400, -18000], [1678604400, -14400], [1699164000, -18000], [1710054000, -14400], [1730613600, -18000]]}
+    write("calendar", "Days of New York over a year in which clocks are set twice, then months of them",
+          {"source": base, "time": {"max_out_of_orderness": "5h"},
+           "stages": [windows("calendar", ["count", "rate"], unit="day", **new_york),
+                      windows("calendar", ["sum", "count", "max"], unit="month", field="count", **new_york)]},
+          stream(1200, keys=2, step=7 * 3600 * 1000, jitter=9 * 3600 * 1000, start=1_690_000_000_000))
+    write("calendar_weeks", "Weeks of New York, the same events",
+          {"source": base, "time": {"max_out_of_orderness": "5h"},
+           "stages": [windows("calendar", ["count", "rate"], unit="week", **new_york)]},
+          stream(1200, keys=2, step=7 * 3600 * 1000, jitter=9 * 3600 * 1000, start=1_690_000_000_000))
     values = [0.1, 0.2, -0.3, 1e16, 1.0, -1e16, 1e308, 1e308, -1e308, 5e-324, -0.0, 123456789012345680000.0, 1e21, 1e-7,
               1.7976931348623157e308, 2.5e-8, 0.000001, 9007199254740993.0]
     write("numbers", "Values of every magnitude: compensation, overflow to null, the shortest text",
