@@ -31,6 +31,7 @@ impl Dropped {
             }
             StagePlan::Normalize(_) => end.saturating_sub(1),
             StagePlan::Session(plan) => plan.gone_at(end),
+            StagePlan::Calendar(plan) => end.saturating_sub(1).saturating_add(plan.lag_us),
             _ => return None,
         };
         Some(self.watermark.saturating_sub(gone_at))
@@ -52,6 +53,11 @@ impl Drops {
         if self.reported {
             self.waiting.push(dropped);
         }
+    }
+
+    /// Those from the `first` on.
+    pub(crate) fn since(&mut self, first: usize) -> &mut [Dropped] {
+        self.waiting.get_mut(first..).unwrap_or_default()
     }
 
     pub(crate) fn waiting(&self) -> &[Dropped] {

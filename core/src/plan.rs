@@ -1,5 +1,6 @@
 //! From a pipeline description to what the engine runs: names resolved to columns, units to microseconds.
 
+mod calendar;
 mod columns;
 mod count;
 mod emission;
@@ -15,6 +16,7 @@ mod window;
 use crate::schema::{InputSchema, OutputColumn, OutputSchema};
 use crate::spec::{Aggregation, Limits, PercentileEngine, PipelineSpec};
 use crate::spec::{SpecError, Stage, Window, WindowKind, check_options};
+pub(crate) use calendar::{Calendar, CalendarPlan, Period};
 use columns::Columns;
 pub(crate) use columns::Shown;
 pub(crate) use count::CountPlan;
@@ -57,6 +59,7 @@ pub(crate) enum StagePlan {
     Window(WindowPlan),
     Session(SessionPlan),
     Count(CountPlan),
+    Calendar(CalendarPlan),
     Filter(FilterPlan),
     Normalize(NormalizePlan),
     Keyed(KeyedPlan),
@@ -70,6 +73,7 @@ impl StagePlan {
             Self::Window(plan) => &plan.columns,
             Self::Session(plan) => &plan.aggregates.columns,
             Self::Count(plan) => &plan.aggregates.columns,
+            Self::Calendar(plan) => &plan.windows.columns,
             Self::Filter(plan) => &plan.columns,
             Self::Normalize(plan) => &plan.columns,
             Self::Keyed(plan) => &plan.columns,
@@ -81,9 +85,8 @@ impl StagePlan {
 impl StagePlan {
     /// Has a stage that passes events give on nothing but their order: the caller has the events.
     fn drop_columns(&mut self) {
-        match self {
-            Self::Filter(plan) => plan.columns.clear(),
-            _ => {}
+        if let Self::Filter(plan) = self {
+            plan.columns.clear();
         }
     }
 
@@ -95,6 +98,7 @@ impl StagePlan {
                 let end = grid.end_of(grid.last_window(grid.slice_of(time)));
                 time.max(end.saturating_sub(1))
             }
+            Self::Calendar(plan) => time.max(plan.calendar.end_of(time).saturating_sub(1)),
             Self::Session(plan) => time.saturating_add(plan.gap_us - 1),
             Self::Normalize(plan) => {
                 let gaps = plan.fields.iter().map(|field| field.max_gap_us);
@@ -110,6 +114,7 @@ impl StagePlan {
         match self {
             Self::Window(plan) => plan.grid.delay_us,
             Self::Session(plan) => plan.delay_us,
+            Self::Calendar(plan) => plan.lag_us,
             _ => 0,
         }
     }
@@ -224,6 +229,10 @@ fn windows(
         WindowKind::Session => {
             let (plan, rows) = SessionPlan::new(path, window, is_last, input, spec)?;
             (StagePlan::Session(plan), rows)
+        }
+        WindowKind::Calendar => {
+            let (plan, rows) = CalendarPlan::new(path, window, is_last, input, spec)?;
+            (StagePlan::Calendar(plan), rows)
         }
         WindowKind::Count | WindowKind::Global => {
             let (plan, rows) = CountPlan::new(path, window, is_last, input, spec)?;

@@ -8,7 +8,7 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use stream_processor_core::text::{EventBuffer, Reader, ReaderOptions, write_rows};
+use stream_processor_core::text::{EventBuffer, NewKeys, Reader, ReaderOptions, write_rows};
 use stream_processor_core::{
     Batch, Column, Engine, KeyColumn, KeyDefinitions, Options, PipelineSpec, Progress,
 };
@@ -60,6 +60,12 @@ fn run(spec: &PipelineSpec, bytes: &[u8], batch: usize) -> (String, Engine, Vec<
                 })
                 .unwrap();
         }
+        let partitions = events.new_partitions();
+        if !partitions.ids.is_empty() {
+            let NewKeys { ids, offsets, bytes } = partitions;
+            let definitions = KeyDefinitions { reset: events.reset(), ids, offsets, bytes };
+            engine.define_partitions(&definitions, false).unwrap();
+        }
         let columns: Vec<Column<'_>> =
             events.columns().iter().map(|values| Column::F64(values)).collect();
         let unkeyed = plan.input.key.is_empty();
@@ -70,7 +76,7 @@ fn run(spec: &PipelineSpec, bytes: &[u8], batch: usize) -> (String, Engine, Vec<
                 columns: &columns,
                 ordinals: Some(events.lines()),
                 watermarks: None,
-                partitions: None,
+                partitions: plan.input.partition.as_ref().map(|_| events.partitions()),
             })
             .unwrap();
         assert!(!pushed.full);

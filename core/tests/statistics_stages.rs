@@ -3,6 +3,7 @@
 mod common;
 
 use common::events::{Cell, Event, Run, collect, number, push};
+use proptest::prelude::*;
 use stream_processor_core::{Engine, Options, PipelineSpec, Plan, RejectReason};
 
 /// Allowed disorder, ms.
@@ -193,4 +194,53 @@ fn stages_follow_one_another_in_any_order() {
     );
     let rows = collect(&before, &events, Run { cut: 7, restore: true }).rows;
     assert_eq!(rows[0][2..], [number(10.0), number(900.0)]);
+}
+
+/// All of these stages, with the states of three keys.
+fn with_states() -> (PipelineSpec, Vec<u8>) {
+    let stages = r#"{"type": "ema", "span": 3}, {"type": "ema", "half_life": "1s", "name": "slow", "state_ttl": "1h"},
+        {"type": "rolling", "size": 4, "aggregations": ["avg", "stddev", "max", "p95"]},
+        {"type": "rolling", "aggregations": [{"op": "sum", "name": "total"}]}, {"type": "zscore", "window": 5},
+        {"type": "zscore", "name": "all"}, {"type": "zscore", "name": "robust", "method": "mad"}"#;
+    let spec = spec(stages, 99, 9);
+    let mut engine = Engine::open(&spec, Options::default()).unwrap();
+    let events: Vec<Event> =
+        (0..20).map(|at| Event::new(at, ["a", "b", "c"][at as usize % 3], &[at as f64])).collect();
+    push(&mut engine, &events);
+    let snapshot = engine.snapshot().unwrap();
+    (spec, snapshot)
+}
+
+proptest! {
+    #[test]
+    fn damaged_snapshots_are_errors_or_states_and_never_a_panic(
+        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..20),
+        events in prop::collection::vec((0..9_i64, 0..4_usize, -9..9_i32), 0..20),
+    ) {
+        let (spec, mut bytes) = with_states();
+        let mut damage = damage.into_iter();
+        let mut at = 0;
+        while let Some(header) = bytes.get(at..at + 24) {
+            let is_stage = header[..4] == 4_u32.to_le_bytes();
+            let length = u64::from_le_bytes(header[8..16].try_into().unwrap()) as usize;
+            let payload = &mut bytes[at + 24..at + 24 + length];
+            if is_stage && let Some((place, value)) = damage.next() {
+                payload[place.index(length)] = value;
+                // The checksum is made right again, so that what is changed is read.
+                let checksum = crc32fast::hash(payload);
+                bytes[at + 16..at + 20].copy_from_slice(&checksum.to_le_bytes());
+            }
+            at = (at + 24 + length).next_multiple_of(8);
+        }
+        if let Ok(mut engine) = Engine::restore(&spec, Options::default(), &bytes) {
+            let events: Vec<Event> = events
+                .into_iter()
+                .map(|(ts, key, value)| Event::new(ts, ["a", "b", "c", "d"][key], &[f64::from(value)]))
+                .collect();
+            push(&mut engine, &events);
+            let _ = engine.finish();
+            let _ = engine.snapshot();
+            while engine.poll(9).is_some() {}
+        }
+    }
 }

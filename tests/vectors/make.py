@@ -15,6 +15,7 @@ import re
 import struct
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 from normalize import Normalize
 
@@ -374,6 +375,39 @@ class Window(Stage):
                 self.emit(start, end, key)
 
 
+class Calendar(Stage):
+    """Days, weeks and months of a zone of the IANA database, event by event."""
+
+    def __init__(self, stage, default, is_last):
+        super().__init__(stage, default, is_last)
+        self.unit, self.zone = stage["unit"], ZoneInfo(stage["zone"])
+        self.open = {}
+
+    def bounds(self, ts):
+        first = datetime.fromtimestamp(ts // 1_000_000, self.zone).date()
+        if self.unit == "month":
+            first = first.replace(day=1)
+            following = (first + timedelta(days=31)).replace(day=1)
+        else:
+            first -= timedelta(days=first.weekday() if self.unit == "week" else 0)
+            following = first + timedelta(days=7 if self.unit == "week" else 1)
+        return tuple(int(datetime(date.year, date.month, date.day, tzinfo=self.zone).timestamp()) * 1_000_000
+                     for date in (first, following))
+
+    def fire(self, watermark):
+        due = [slot for slot in self.open if slot[0] - 1 <= watermark]
+        for end, start, key in sorted(due, key=lambda slot: (slot[0], slot[1], key_order(slot[2]))):
+            self.row(end - 1, key, start, end, self.open.pop((end, start, key)))
+
+    def take(self, ts, key, event, watermark):
+        self.fire(watermark)
+        start, end = self.bounds(ts)
+        if end - 1 <= watermark:
+            self.late += 1
+        else:
+            self.open.setdefault((end, start, key), []).append((ts, event))
+
+
 class Sessions(Stage):
     """Sessions, event by event. A session has its events, and `fired`: the revision of its row, if that is out.
 
@@ -451,30 +485,160 @@ class Counted(Stage):
             self.close(key, watermark)
 
 
-KINDS = {"session": Sessions, "count": Counted, "global": Counted}
+KINDS = {"calendar": Calendar, "session": Sessions, "count": Counted, "global": Counted}
+
+
+def last_moments(values, size):
+    """Count, mean and squared distances of the last `size` values: the end of a block, from the back, merged with the beginning of the next."""
+    def fold(values):
+        mean = squares = 0.0
+        for count, value in enumerate(values, 1):
+            distance = value - mean
+            mean += distance / count
+            squares += distance * (value - mean)
+        return len(values), mean, squares
+
+    beginning = (len(values) - 1) % size + 1 if values else 0
+    end = fold(values[max(len(values) - size, 0):len(values) - beginning][::-1])
+    beginning = fold(values[len(values) - beginning:])
+    if not end[0] or not beginning[0]:
+        return end if end[0] else beginning
+    count = end[0] + beginning[0]
+    distance = beginning[1] - end[1]
+    share = beginning[0] / count
+    return count, end[1] + distance * share, (end[2] + beginning[2]) + distance * distance * (end[0] * share)
+
+
+def median(values):
+    ordered = sorted(values)
+    return (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
+
+
+def ema(stage, values):
+    """`values` are those of a key so far, here and in what follows; results are those at the last of them."""
+    alpha = 2 / (stage["span"] + 1) if "span" in stage else stage["alpha"]
+    average = values[0]
+    for value in values[1:]:
+        average += alpha * (value - average)
+    return {stage.get("name", "ema"): average}
+
+
+def rolling(stage, values):
+    """Values whose sums are exact in any order."""
+    size = stage.get("size", len(values))
+    last = values[-size:]
+    row = {}
+    for entry in stage["aggregations"]:
+        entry = {"op": entry} if isinstance(entry, str) else entry
+        if entry["op"] in ("variance", "stddev"):
+            count, _, squares = last_moments(values, size)
+            divisor = count - (not entry.get("population", False))
+            found = squares / divisor if divisor > 0 else None
+            found = math.sqrt(found) if entry["op"] == "stddev" and found is not None else found
+        else:
+            found = aggregate(entry, [(0, value) for value in last], None, None, None)
+        row[entry.get("name", entry["op"])] = found
+    return row
+
+
+def zscore(stage, values):
+    learned, window = [], stage.get("window", 100 if stage.get("method") == "mad" else len(values))
+    for value in values:
+        last = learned[-window:]
+        score, anomaly = None, False
+        if len(last) >= stage.get("warmup", 2):
+            if stage.get("method") == "mad":
+                centre = median(last)
+                deviation = median([abs(known - centre) for known in last]) / 0.6744897501960817
+            else:
+                count, centre, squares = last_moments(learned, window)
+                deviation = math.sqrt(squares / (count - 1))
+            if deviation == 0:
+                score, anomaly = (0.0, False) if value == centre else (None, True)
+            else:
+                score = (value - centre) / deviation
+                anomaly = abs(score) > stage.get("threshold", 3)
+        if stage.get("learn_anomalies", True) or not anomaly:
+            learned.append(value)
+    name = stage.get("name")
+    return {name or "zscore": score, f"{name}_anomaly" if name else "anomaly": anomaly}
+
+
+ADDING = {"ema": ema, "rolling": rolling, "zscore": zscore}
+
+
+def add(stage, stream, default):
+    """Adds the columns of `stage` to the events, each by the values of its key so far."""
+    fields = stage.get("fields", [stage.get("field", default)])
+    so_far, added = {}, []
+    for ts, key, event, met in stream:
+        event = dict(event)
+        for field in fields:
+            values = so_far.setdefault((key, field), [])
+            value = event.get(field)
+            if value is not None:
+                values.append(value)
+            prefix = f"{field}_" if len(fields) > 1 else ""
+            for name, found in ADDING[stage["type"]](stage, values or [0.0]).items():
+                missing = False if isinstance(found, bool) else None
+                event[prefix + name] = missing if value is None else found
+        added.append((ts, key, event, met))
+    return added
 
 
 def as_list(value):
     return [] if value is None else value if isinstance(value, list) else [value]
 
 
+class Watermark:
+    """The watermark of a stream: the least of those of its partitions, moved event by event."""
+
+    def __init__(self, spec):
+        time = spec.get("time", {})
+        bound = time.get("max_out_of_orderness", "0s")
+        self.lag = None if bound == "unbounded" else duration(bound) + 1
+        self.kind = time.get("watermark", "bounded")
+        self.interval = duration(time.get("watermark_interval", "0s"))
+        self.mark = time.get("watermark_field")
+        self.partition = spec.get("source", {}).get("partition")
+        self.seen = {}
+        self.of = {}
+        self.value = -math.inf
+
+    def observe(self, ts, event):
+        name = event.get(self.partition)
+        times = self.seen.setdefault(name, [])
+        before = self.of.setdefault(name, -math.inf)
+        times.append(ts)
+        moves = {
+            "periodic": max(times) - self.interval >= before + (self.lag or 0),
+            "punctuated": bool(event.get(self.mark)),
+            "manual": False,
+        }.get(self.kind, True)
+        if self.lag is not None and moves:
+            reached = max(times) if self.kind == "periodic" else ts
+            self.of[name] = max(before, reached - self.lag)
+        self.value = max(self.value, min(self.of.values()))
+
+
 def run(spec, events):
     """The rows of `spec` over `events`: dicts with every field, in order; the watermark moves event by event."""
     source = spec.get("source", {})
-    bound = spec.get("time", {}).get("max_out_of_orderness", "0s")
-    lag = None if bound == "unbounded" else duration(bound) + 1
     keys = as_list(source.get("key"))
     default = (as_list(source.get("value")) + [None])[0]
-    watermark = -math.inf
+    watermark = Watermark(spec)
     stream = []
     for event in events:
         ts = parse_time(event[source.get("timestamp", "ts")], source.get("timestamp_unit", "ms"))
-        stream.append((ts, tuple(event[name] for name in keys), event, watermark))
-        if lag is not None:
-            watermark = max(watermark, ts - lag)
+        stream.append((ts, tuple(event[name] for name in keys), event, watermark.value))
+        watermark.observe(ts, event)
     late = unassigned = 0
     times = {"window_start", "window_end"}
     for stage in spec["stages"]:
+        if stage["type"] in ADDING:
+            stream = add(stage, stream, default)
+            rows = [(ts, key, row) for ts, key, row, _ in stream]
+            continue
         if stage["type"] == "normalize":
             window = Normalize(stage, default, source.get("timestamp", "ts"), duration, neumaier)
             for sample in stream:
@@ -484,6 +648,7 @@ def run(spec, events):
             times.add(window.timestamp)
             # Points without a value are for the sink alone.
             stream = [(ts, key, row, -math.inf) for ts, key, row in window.rows if row[default] is not None]
+            rows = window.rows
             continue
         window = KINDS.get(stage["window"], Window)(stage, default, stage is spec["stages"][-1])
         for ts, key, event, met in stream:
@@ -496,8 +661,13 @@ def run(spec, events):
         stream = [(ts, key, row, -math.inf) for ts, key, row in window.rows]
         names = [name for name, _, _ in window.aggregations]
         default = names[0] if len(names) == 1 else None
+        rows = window.rows
     lines = []
-    for _, key, row in window.rows:
+    for ts, key, row in rows:
+        if spec["stages"][-1]["type"] in ADDING and "window_start" not in row:
+            # A row is an event: its time comes first, and its key is there already.
+            time = source.get("timestamp", "ts")
+            row = {time: rfc3339(ts), **{name: value for name, value in row.items() if name not in (time, *keys)}}
         fields = [(name, json.dumps(value, ensure_ascii=False) if isinstance(value, (str, bool)) else number(float(value)))
                   for name, value in zip(keys, key)]
         fields += [(name, cell(value, name in times)) for name, value in row.items()]
@@ -508,6 +678,8 @@ def run(spec, events):
 def cell(value, is_time):
     if is_time:
         return "null" if value is None else json.dumps(rfc3339(value))
+    if isinstance(value, str):
+        return json.dumps(value)
     return json.dumps(value) if isinstance(value, bool) else number(value if value is None else float(value))
 
 
@@ -635,12 +807,24 @@ def main():
     write("session_late", "The same with lateness allowed: rows are corrected, and taken back where sessions grow or are joined",
           {"source": base, "time": {"max_out_of_orderness": "1s"},
            "stages": [windows("session", [*ALL, "first", "last", "p50"], gap="2s", allowed_lateness="4s")]}, bursts)
+    moving(base, quarters)
     write("cumulate", "A minute that grows by 15 s, up to 12 s late of which 1 s is allowed",
           {"source": base, "time": {"max_out_of_orderness": "1s"},
            "stages": [windows("cumulate", ALL, size="1m", step="15s", offset="10s")]}, quarters)
     write("counted", "Seven events each, then one window of all of these",
           {"source": base, "time": {"max_out_of_orderness": "1s"},
            "stages": [windows("count", ALL, count=7), windows("global", ["count", "max"], field="avg")]}, quarters)
+    new_york = {"zone": "America/New_York", "zone_offsets": [
+        [1667714400, -18000], [1678604400, -14400], [1699164000, -18000], [1710054000, -14400], [1730613600, -18000]]}
+    write("calendar", "Days of New York over a year in which clocks are set twice, then months of them",
+          {"source": base, "time": {"max_out_of_orderness": "5h"},
+           "stages": [windows("calendar", ["count", "rate"], unit="day", **new_york),
+                      windows("calendar", ["sum", "count", "max"], unit="month", field="count", **new_york)]},
+          stream(1200, keys=2, step=7 * 3600 * 1000, jitter=9 * 3600 * 1000, start=1_690_000_000_000))
+    write("calendar_weeks", "Weeks of New York, the same events",
+          {"source": base, "time": {"max_out_of_orderness": "5h"},
+           "stages": [windows("calendar", ["count", "rate"], unit="week", **new_york)]},
+          stream(1200, keys=2, step=7 * 3600 * 1000, jitter=9 * 3600 * 1000, start=1_690_000_000_000))
     values = [0.1, 0.2, -0.3, 1e16, 1.0, -1e16, 1e308, 1e308, -1e308, 5e-324, -0.0, 123456789012345680000.0, 1e21, 1e-7,
               1.7976931348623157e308, 2.5e-8, 0.000001, 9007199254740993.0]
     write("numbers", "Values of every magnitude: compensation, overflow to null, the shortest text",
@@ -693,9 +877,32 @@ def main():
            "stages": [window("250ms", ["count"])]},
           [{"at": time} for time in times])
     normalized()
+    statistics(base, quarters)
     bad_lines()
     csv_text()
     real_data()
+
+
+def moving(base, events):
+    """What moves the watermark, beside the greatest event time."""
+    stages = [window("5s", ALL)]
+    # One host is a minute behind the others; the first event of each is near the others', so that it is known early.
+    hosts = [{**event, "host": ["a", 7, True][at % 3], "ts": event["ts"] - (60_000 if at % 3 == 1 and at > 2 else 0)}
+             for at, event in enumerate(events)]
+    write("partitions", "Three partitions, by text, number and true, one of them a minute behind: nobody's events are late for that",
+          {"source": {**base, "partition": "host"}, "time": {"max_out_of_orderness": "1s"}, "stages": stages}, hosts)
+    write("partitions_periodic", "The same in steps of 7 s, each partition in its own",
+          {"source": {**base, "partition": "host"},
+           "time": {"watermark": "periodic", "watermark_interval": "7s", "max_out_of_orderness": "500ms"}, "stages": stages}, hosts)
+    write("ascending", "Every event that is behind a window's end is late for it",
+          {"source": base, "time": {"watermark": "ascending"}, "stages": stages}, events)
+    marks = [True, 0, None, False, -2.5, 0, 0, 0, 1, None, 0]
+    marked = [{**event, "mark": marks[at % len(marks)]} for at, event in enumerate(events)]
+    write("punctuated", "Only marked events move time: numbers other than 0, and true",
+          {"source": base, "time": {"watermark": "punctuated", "watermark_field": "mark", "max_out_of_orderness": "250ms"},
+           "stages": stages}, marked)
+    write("manual", "Nothing but the end of input fires",
+          {"source": base, "time": {"watermark": "manual"}, "stages": stages}, events)
 
 
 def normalized():
@@ -717,6 +924,24 @@ def normalized():
           {"source": source, "time": {"max_out_of_orderness": "4s"},
            "stages": [normalize("500ms", fill="backward", max_gap="5s"), window("10s", ["count", "max", "last"])]},
           stream(200, keys=3, step=600, jitter=4000))
+
+
+def statistics(base, events):
+    """Values are quarters, so that sums are exact in any order."""
+    some = [{**event, "bytes": None if at % 3 == 0 else at % 11 / 4} for at, event in enumerate(events)]
+    write("statistics", "Moving averages, rolling aggregations and z-scores of events as they come, some values missing",
+          {"source": base, "time": {"max_out_of_orderness": "1s"},
+           "stages": [{"type": "ema", "span": 9}, {"type": "ema", "fields": ["latency", "bytes"], "alpha": 0.3},
+                      {"type": "rolling", "size": 7, "field": "bytes", "aggregations": [
+                          "count", "sum", "avg", "min", "max", "range", "variance", "stddev", "p50", "p95",
+                          {"op": "stddev", "population": True, "name": "stddev_pop"}]},
+                      {"type": "zscore", "threshold": 1.5},
+                      {"type": "zscore", "field": "bytes", "window": 5, "learn_anomalies": False, "threshold": 1, "name": "near"},
+                      {"type": "zscore", "method": "mad", "warmup": 4, "name": "robust"}]}, some)
+    write("statistics_of_windows", "Windows, then how unusual each of them is, and what they come to so far",
+          {"source": base, "time": {"max_out_of_orderness": "3s"},
+           "stages": [window("5s", ["count", "max"]), {"type": "zscore", "field": "max", "threshold": 1},
+                      {"type": "rolling", "field": "count", "aggregations": [{"op": "sum", "name": "events"}, "stddev"]}]}, events)
 
 
 def bad_lines():

@@ -217,9 +217,17 @@ impl Source {
             marks: mark.and_then(|Column::F64(marks)| marks.get(range.clone())),
             given: batch.watermarks.and_then(|watermarks| watermarks.get(range.clone())),
         };
-        let required = &self.required;
-        let refusal = |event: usize| refusal(batch, required, range.start + event);
-        self.time.judge_each(&chunk, refusal, &mut met, &mut refused);
+        let finite = |Column::F64(values): &Column<'_>| {
+            all_finite(values.get(range.clone()).unwrap_or_default())
+        };
+        let in_range = |time: &i64| (MIN_TIME..=MAX_TIME).contains(time);
+        if chunk.timestamps.iter().all(in_range) && batch.columns.iter().all(finite) {
+            self.time.judge_each(&chunk, |_| None, &mut met, &mut refused);
+        } else {
+            let required = &self.required;
+            let refusal = |event: usize| refusal(batch, required, range.start + event);
+            self.time.judge_each(&chunk, refusal, &mut met, &mut refused);
+        }
         let all = refused.is_empty();
         self.scratch.watermarks = met;
         self.scratch.refused = refused;

@@ -13,6 +13,7 @@ pub(super) const ABSENT: i64 = i64::MAX;
 
 impl Least {
     /// The least value; [`ABSENT`] if there is none.
+    #[inline]
     pub(super) fn get(&self) -> i64 {
         self.nodes.get(1).copied().unwrap_or(ABSENT)
     }
@@ -32,6 +33,7 @@ impl Least {
     }
 
     /// Changes the value at `place`.
+    #[inline]
     pub(super) fn set(&mut self, place: usize, value: i64) {
         let mut node = self.nodes.len() / 2 + place;
         let Some(slot) = self.nodes.get_mut(node) else { return };

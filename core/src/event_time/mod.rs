@@ -94,13 +94,14 @@ impl EventTime {
         refused: &mut Vec<(usize, RejectReason)>,
     ) {
         met.clear();
+        met.reserve(chunk.timestamps.len());
         refused.clear();
         for (event, time) in chunk.timestamps.iter().enumerate() {
             let given = chunk.given.and_then(|given| given.get(event));
             if let Some(given) = given {
                 self.stream.advance((*given).min(END_OF_TIME - 1));
             }
-            met.push(self.watermark());
+            met.push(self.stream.watermark());
             let reason = refusal(event).or_else(|| match given {
                 Some(_) => None,
                 None => self.take(*time, chunk.partition(event), chunk.is_marked(event)),
@@ -134,6 +135,7 @@ impl EventTime {
     }
 
     /// Whether `time` is too far ahead of the host's time, as far as that is known.
+    #[inline]
     fn is_future(&self, time: i64) -> bool {
         let skew = self.plan.max_future_skew_us.filter(|_| self.is_ticked);
         skew.is_some_and(|skew| time > self.now.saturating_add(skew))

@@ -32,6 +32,7 @@ impl Partition {
     }
 
     /// Takes note of an event at `time`; `marked` says whether the pipeline's `watermark_field` marks it.
+    #[inline]
     pub(super) fn observe(&mut self, rule: Rule, time: i64, marked: bool) {
         self.greatest = self.greatest.max(time);
         let reached = match rule.moves {

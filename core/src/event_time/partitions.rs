@@ -38,6 +38,7 @@ impl Partitions {
     }
 
     /// What all that are waited for have reached; the most that any has reached where none is.
+    #[inline]
     pub(super) fn watermark(&self) -> i64 {
         match self.waited_for.get() {
             ABSENT => self.greatest_watermark,

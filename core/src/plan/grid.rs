@@ -77,6 +77,11 @@ impl Grid {
         Self { size_us, slide_us, period_us, offset_us, slice_us, delay_us: 0, kept_us: 0 }
     }
 
+    /// Windows of one size, one after another.
+    pub(super) fn tumbling(size_us: i64) -> Self {
+        Self::new(size_us, size_us, 0)
+    }
+
     /// Windows that grow by `step_us`, a divisor of `size_us`, up to that.
     fn cumulating(size_us: i64, step_us: i64, offset_us: i64) -> Self {
         let offset_us = offset_us.rem_euclid(size_us);

@@ -2,17 +2,20 @@
 
 use super::{Duration, Emit, SpecError, Window, WindowKind};
 
-use WindowKind::{Count, Cumulate, Global, Session, Sliding, Tumbling};
+use WindowKind::{Calendar, Count, Cumulate, Global, Session, Sliding, Tumbling};
 
 /// Options and the kinds of windows that have them.
-const OPTIONS: [(&str, &[WindowKind]); 8] = [
+const OPTIONS: [(&str, &[WindowKind]); 11] = [
     ("size", &[Tumbling, Sliding, Cumulate]),
     ("slide", &[Sliding]),
     ("gap", &[Session]),
     ("step", &[Cumulate]),
     ("count", &[Count]),
+    ("unit", &[Calendar]),
+    ("zone", &[Calendar]),
+    ("zone_offsets", &[Calendar]),
     ("offset", &[Tumbling, Sliding, Cumulate]),
-    ("allowed_lateness", &[Tumbling, Sliding, Session, Cumulate]),
+    ("allowed_lateness", &[Tumbling, Sliding, Session, Cumulate, Calendar]),
     ("early", &[Tumbling, Sliding]),
 ];
 
@@ -44,6 +47,9 @@ fn is_given(window: &Window, name: &str) -> (bool, bool) {
         "gap" => (window.gap.is_some(), true),
         "step" => (window.step.is_some(), true),
         "count" => (window.count.is_some(), true),
+        "unit" => (window.unit.is_some(), true),
+        "zone" => (window.zone.is_some(), false),
+        "zone_offsets" => (window.zone_offsets.is_some(), false),
         "offset" => (window.offset != Duration::default(), false),
         "allowed_lateness" => (window.allowed_lateness != Duration::default(), false),
         _ => (window.early.is_some(), false),
@@ -56,6 +62,7 @@ fn missing(name: &str) -> String {
         "slide" => "how far it is from one sliding window's start to the next, such as \"30s\"",
         "gap" => "the longest time between two events of a session, such as \"30s\"",
         "step" => "how much longer each window is than the one before, such as \"1h\"",
+        "unit" => "\"day\", \"week\" or \"month\"",
         _ => "the events of a window, such as 100",
     };
     format!("missing: {what}")
@@ -83,5 +90,6 @@ fn name(kind: WindowKind) -> &'static str {
         Cumulate => "cumulate",
         Count => "count",
         Global => "global",
+        Calendar => "calendar",
     }
 }

@@ -34,7 +34,7 @@ pub use normalize::{
 };
 pub use percentile::{Percentile, PercentileEngine, PercentileError};
 pub use sections::{Format, Names, OutputPath, Sink, SinkType, Source, SourceType};
-pub use stages::{Emit, Stage, Window, WindowKind};
+pub use stages::{CalendarUnit, Emit, Stage, Window, WindowKind};
 pub use statistics::{Ema, HalfLife, Rolling, ZScore, ZScoreMethod};
 
 /// A pipeline: where events come from, what happens to them, where rows go.

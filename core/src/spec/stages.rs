@@ -101,6 +101,17 @@ pub struct Window {
     /// The events of a window of `window = "count"`; only for these.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
+    /// The unit of calendar windows; only for these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<CalendarUnit>,
+    /// The offset from UTC that calendar windows go by, as in `"+05:30"`, or the name of a time zone with `zone_offsets`;
+    /// absent: UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
+    /// The rules of `zone`: since when, in seconds since the epoch, how many seconds it is ahead of UTC. The first holds
+    /// before that, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone_offsets: Option<Vec<(i64, i64)>>,
     /// Where windows start, relative to the epoch.
     #[serde(default)]
     pub offset: Duration,
@@ -157,4 +168,20 @@ pub enum WindowKind {
     Count,
     /// One window of all events, until the end of input.
     Global,
+    /// Days, weeks or months of a time zone.
+    Calendar,
+}
+
+/// The unit of calendar windows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum CalendarUnit {
+    /// From midnight to midnight.
+    Day,
+    /// From Monday to Monday.
+    Week,
+    /// From the first to the first.
+    Month,
 }

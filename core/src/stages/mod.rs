@@ -59,6 +59,7 @@ pub(crate) trait Stage: Send {
 /// The stage that `plan` describes, the `index`th of its pipeline.
 pub(crate) fn build(index: u32, plan: &StagePlan) -> Box<dyn Stage> {
     match plan {
+        StagePlan::Calendar(plan) => Box::new(window::CalendarStage::new(index, plan.clone())),
         StagePlan::Count(plan) => Box::new(window::CountStage::new(index, plan.clone())),
         StagePlan::Session(plan) => Box::new(window::SessionStage::new(index, plan.clone())),
         StagePlan::Window(plan) => Box::new(window::WindowStage::new(index, plan.clone())),

@@ -2,6 +2,7 @@
 
 mod rfc3339;
 
+pub(crate) use rfc3339::{date_of, days_of};
 pub use rfc3339::{parse_rfc3339, write_rfc3339};
 
 use crate::number::{Decimal, ScannedNumber, scan_json_number};

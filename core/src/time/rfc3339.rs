@@ -119,7 +119,7 @@ fn two_digits(high: u8, low: u8) -> Option<i64> {
 ///
 /// After Hinnant, "chrono-Compatible Low-Level Date Algorithms": years begin in March, eras have 400 years.
 #[inline]
-fn days_of(year: i64, month: Option<i64>, day: Option<i64>) -> Result<i64, TimeError> {
+pub(crate) fn days_of(year: i64, month: Option<i64>, day: Option<i64>) -> Result<i64, TimeError> {
     let (Some(month @ 1..=12), Some(day)) = (month, day) else { return Err(TimeError::Invalid) };
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     let last = match month {
@@ -173,7 +173,7 @@ pub fn write_rfc3339(time: i64, out: &mut Vec<u8>) {
 }
 
 /// The date `days` after the epoch: year, month, day. The way back of [`days_of`].
-fn date_of(days: i64) -> (i64, i64, i64) {
+pub(crate) fn date_of(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
     let year_of_era =

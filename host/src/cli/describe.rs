@@ -161,6 +161,10 @@ fn describe_window(window: &Window, spec: &PipelineSpec) -> String {
     if let Some(gap) = window.gap {
         let _ = write!(text, " with gaps of up to {gap}");
     }
+    if let Some(unit) = window.unit {
+        let _ =
+            write!(text, " of a {} in {}", name(&unit), window.zone.as_deref().unwrap_or("UTC"));
+    }
     if let Some(step) = window.step {
         let _ = write!(text, " in steps of {step}");
     }

@@ -25,7 +25,9 @@ pub(crate) fn run(pipeline: Pipeline, arguments: &IoArgs) -> Result<(), Exit> {
     };
     let settings = settings(arguments);
     if pipeline.shards(&settings) != settings.shards && !arguments.quiet {
-        report::say("note: without a key all events are one stream, so --shards has no effect");
+        report::say(
+            "note: this pipeline runs in one instance, so --shards has no effect (`explain` says more)",
+        );
     }
     let mut report = Report::new(arguments.quiet, io.input.len_bytes(), writes_to_terminal(&io));
     let ended = pipeline.run(io, &settings, &mut report);

@@ -3,6 +3,7 @@
 mod accumulator;
 mod assign;
 mod blocks;
+mod calendar;
 mod combine;
 mod count;
 mod fire;
@@ -35,6 +36,7 @@ use crate::reject::RejectReason;
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::stats::StageStats;
 use crate::watermark::{END_OF_TIME, NO_WATERMARK};
+pub(super) use calendar::CalendarStage;
 pub(super) use count::CountStage;
 pub(super) use session::SessionStage;
 

@@ -5,6 +5,7 @@ use super::fire::{Cause, Firing};
 use super::panes::Pane;
 use super::revise::Revising;
 use super::{Keys, NONE, SectionReader, SectionWriter, Slice, SnapshotError, WindowStage};
+use crate::time::{MAX_TIME, MIN_TIME};
 
 /// What a part holds.
 const COMMON: u32 = 0;
@@ -68,6 +69,9 @@ impl WindowStage {
         }
         let start = reader.i64()?;
         let count = reader.length()?;
+        if !self.can_start(start, kind != FIRING && count > 0) {
+            return Err(SnapshotError::Damaged("a window that starts where none does"));
+        }
         let key_positions: Vec<u32> = reader.u32s(count)?.collect();
         let mut slots = Vec::with_capacity(count);
         self.open_by_key.resize(keys.id_bound(), 0);
@@ -103,6 +107,14 @@ impl WindowStage {
             self.next_stop = self.next_stop(self.met);
         }
         Ok(())
+    }
+
+    /// Whether the times of events reach to a window, or a slice, that starts at `start`.
+    fn can_start(&self, start: i64, is_slice: bool) -> bool {
+        let grid = &self.plan.grid;
+        let first = grid.slice_of(MIN_TIME);
+        let first = first.min(grid.first_window(first));
+        (first..=MAX_TIME).contains(&start) && (!is_slice || grid.slice_of(start) == start)
     }
 
     fn save_common(&self, positions: &[u32], writer: &mut SectionWriter<'_>) {
@@ -156,9 +168,12 @@ impl WindowStage {
         if !self.plan.emission.revises {
             return Ok(Cause::Due);
         }
-        let early = reader.u32()? == EARLY;
-        let watermark = reader.i64()?;
-        Ok(if early { Cause::Early(watermark) } else { Cause::Due })
+        let (cause, watermark) = (reader.u32()?, reader.i64()?);
+        match cause {
+            DUE => Ok(Cause::Due),
+            EARLY => Ok(Cause::Early(watermark)),
+            _ => Err(SnapshotError::Damaged("a window fires for no reason")),
+        }
     }
 
     fn save_panes(&self, start: i64, positions: &[u32], writer: &mut SectionWriter<'_>) {

@@ -18,9 +18,52 @@ const MAX_REGISTER: u8 = 65;
 /// Which form it has, and all that is in it, is a function of the set of values alone.
 #[derive(Clone)]
 pub(super) enum Distinct {
-    /// The hashes of all values, ascending. No two values have the same.
-    Few(Vec<u64>),
+    /// The hashes of all values.
+    Few(Hashes),
     Many(Box<HyperLogLog<FixedState>>),
+}
+
+/// A set of hashes: a table by their low bits, about half full at most.
+#[derive(Clone)]
+pub(super) struct Hashes {
+    /// None, or a power of two; [`FREE`] where there is no hash.
+    table: Vec<u64>,
+    count: usize,
+}
+
+/// What no value has as its hash.
+const FREE: u64 = 0;
+
+impl Hashes {
+    const EMPTY: Self = Self { table: Vec::new(), count: 0 };
+
+    fn iter(&self) -> impl Iterator<Item = u64> + '_ {
+        self.table.iter().copied().filter(|hash| *hash != FREE)
+    }
+
+    #[inline]
+    fn add(&mut self, hash: u64) {
+        if self.table.is_empty() || self.count * 2 > self.table.len() {
+            self.grow();
+        }
+        let last = self.table.len() - 1;
+        let mut place = usize::try_from(hash & last as u64).unwrap_or(0);
+        while let Some(known) = self.table.get_mut(place).filter(|known| **known != hash) {
+            if *known == FREE {
+                *known = hash;
+                self.count += 1;
+                return;
+            }
+            place = (place + 1) & last;
+        }
+    }
+
+    #[cold]
+    fn grow(&mut self) {
+        let larger = Self { table: vec![FREE; (self.table.len() * 2).max(8)], count: 0 };
+        let known = core::mem::replace(self, larger);
+        known.iter().for_each(|hash| self.add(hash));
+    }
 }
 
 impl Distinct {
@@ -29,9 +72,8 @@ impl Distinct {
         match self {
             Self::Many(registers) => registers.insert_hash(hash),
             Self::Few(hashes) => {
-                let Err(place) = hashes.binary_search(&hash) else { return };
-                hashes.insert(place, hash);
-                if hashes.len() > MAX_EXACT {
+                hashes.add(hash);
+                if hashes.count > MAX_EXACT {
                     *self = Self::many(hashes);
                 }
             }
@@ -39,17 +81,17 @@ impl Distinct {
     }
 
     #[cold]
-    fn many(hashes: &[u64]) -> Self {
+    fn many(hashes: &Hashes) -> Self {
         // Everything is handed over hashed: this hasher is never asked.
         let mut registers = HyperLogLog::with_hasher(PRECISION, FixedState::default());
-        hashes.iter().for_each(|hash| registers.insert_hash(*hash));
+        hashes.iter().for_each(|hash| registers.insert_hash(hash));
         Self::Many(Box::new(registers))
     }
 
     #[expect(clippy::cast_precision_loss, reason = "small numbers")]
     fn count(&self) -> f64 {
         match self {
-            Self::Few(hashes) => hashes.len() as f64,
+            Self::Few(hashes) => hashes.count as f64,
             // Made anew, for its sum carries the roundings of the order in which the values came.
             Self::Many(known) => of_registers(known.iter().collect()).raw_count().round(),
         }
@@ -74,16 +116,16 @@ fn of_registers(registers: Box<[u8]>) -> HyperLogLog<FixedState> {
 }
 
 impl Cell for Distinct {
-    const EMPTY: Self = Self::Few(Vec::new());
+    const EMPTY: Self = Self::Few(Hashes::EMPTY);
 
     fn merge(&mut self, later: &Self) {
         match (&mut *self, later) {
-            (Self::Few(hashes), _) if hashes.is_empty() => *self = later.clone(),
-            (_, Self::Few(more)) => more.iter().for_each(|hash| self.add(*hash)),
+            (Self::Few(hashes), _) if hashes.count == 0 => *self = later.clone(),
+            (_, Self::Few(more)) => more.iter().for_each(|hash| self.add(hash)),
             (Self::Few(hashes), Self::Many(_)) => {
-                let hashes = core::mem::take(hashes);
+                let hashes = core::mem::replace(hashes, Hashes::EMPTY);
                 *self = later.clone();
-                hashes.iter().for_each(|hash| self.add(*hash));
+                hashes.iter().for_each(|hash| self.add(hash));
             }
             (Self::Many(registers), Self::Many(more)) => {
                 // Both have the same number of registers.
@@ -97,8 +139,10 @@ impl Cell for Distinct {
             match cell {
                 Self::Few(hashes) => {
                     writer.u32(0);
-                    writer.length(hashes.len());
-                    writer.u64s(hashes.into_iter());
+                    let mut sorted: Vec<u64> = hashes.iter().collect();
+                    sorted.sort_unstable();
+                    writer.length(sorted.len());
+                    writer.u64s(sorted.into_iter());
                 }
                 Self::Many(registers) => {
                     writer.u32(1);
@@ -120,7 +164,12 @@ fn load(reader: &mut SectionReader<'_>) -> Result<Distinct, SnapshotError> {
             let length = reader.length()?;
             let hashes: Vec<u64> = reader.u64s(length)?.collect();
             let ascend = hashes.is_sorted_by(|a, b| a < b);
-            if ascend && length <= MAX_EXACT { Ok(Distinct::Few(hashes)) } else { Err(DAMAGED) }
+            if !ascend || length > MAX_EXACT || hashes.first() == Some(&FREE) {
+                return Err(DAMAGED);
+            }
+            let mut few = Hashes::EMPTY;
+            hashes.into_iter().for_each(|hash| few.add(hash));
+            Ok(Distinct::Few(few))
         }
         1 => {
             let registers = reader.raw(REGISTERS)?;
@@ -153,13 +202,13 @@ impl Distincts {
     }
 }
 
-/// A hash that is the same everywhere, so that parts from anywhere can be merged, and no two values have the same: Steele,
-/// Lea and Flood's SplitMix64 of the bits. −0 is 0.
+/// A hash that is the same everywhere, so that parts from anywhere can be merged, and no two values but one pair have
+/// the same: Steele, Lea and Flood's SplitMix64 of the bits. −0 is 0.
 fn hash(value: f64) -> u64 {
     let mut bits = (value + 0.0).to_bits().wrapping_add(0x9E37_79B9_7F4A_7C15);
     bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     bits = (bits ^ (bits >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    bits ^ (bits >> 31)
+    (bits ^ (bits >> 31)).max(FREE + 1)
 }
 
 #[cfg(test)]
@@ -201,6 +250,17 @@ mod tests {
     }
 
     #[test]
+    fn memory_stays_within_its_bound() {
+        let bytes = |distinct: &Distinct| match distinct {
+            Distinct::Few(hashes) => hashes.table.capacity() * size_of::<u64>(),
+            Distinct::Many(registers) => registers.len(),
+        };
+        let of = |count: u32| bytes(&distinct((0..count).chain(0..count)));
+        assert_eq!((of(1), of(512), of(513)), (64, 8192, 4096));
+        assert!((0..600).all(|count| of(count) <= 8192));
+    }
+
+    #[test]
     fn parts_are_the_whole() {
         for (count, cut) in
             [(0, 0), (9, 4), (512, 1), (513, 256), (3000, 2900), (3000, 100), (9000, 4000)]
@@ -220,7 +280,7 @@ mod tests {
     fn order_does_not_matter_to_the_last_bit_even_where_terms_are_tiny() {
         let hashes: Vec<u64> = (0..60_u64)
             .map(|shift| (shift % 16) << 60 | 1 << shift)
-            .chain((0..600).map(|at| at << 52))
+            .chain((1..600).map(|at| at << 52))
             .collect();
         let of = |hashes: &mut dyn Iterator<Item = &u64>| {
             let mut distinct = Distinct::EMPTY;

@@ -43,7 +43,7 @@ impl Summary {
         let shifted = sum - self.sum;
         self.compensation += (self.sum - (sum - shifted)) + (value - shifted);
         self.sum = sum;
-        self.count += 1;
+        self.count = self.count.wrapping_add(1);
         self.ends = least(self.ends, [value, -value]);
     }
 
@@ -93,7 +93,7 @@ impl Cell for Summary {
         let lost = (self.sum - (sum - shifted)) + (later.sum - shifted);
         self.compensation = (self.compensation + later.compensation) + lost;
         self.sum = sum;
-        self.count += later.count;
+        self.count = self.count.wrapping_add(later.count);
         self.ends = least(self.ends, later.ends);
     }
 

@@ -87,12 +87,10 @@ impl CountStage {
                 }
                 FrameColumn::Number(numbers) => {
                     let output = place.saturating_sub(2);
-                    let lengths = windows().map(Window::length);
-                    let results = slots.iter().zip(lengths);
-                    numbers.extend(
-                        results
-                            .map(|(slot, length)| self.accumulators.result(output, *slot, length)),
-                    );
+                    numbers.extend(slots.iter().zip(windows()).map(|(slot, window)| {
+                        let length = window.last.saturating_sub(window.first).saturating_add(1);
+                        self.accumulators.result(output, *slot, length)
+                    }));
                 }
                 FrameColumn::Bool(_) => {}
             }

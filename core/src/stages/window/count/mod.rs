@@ -56,13 +56,6 @@ struct Window {
     last: i64,
 }
 
-impl Window {
-    /// From the earliest to the latest event, microseconds.
-    fn length(self) -> i64 {
-        self.last.saturating_add(1).saturating_sub(self.first)
-    }
-}
-
 impl CountStage {
     pub(crate) fn new(index: u32, plan: CountPlan) -> Self {
         let aggregates = &plan.aggregates;

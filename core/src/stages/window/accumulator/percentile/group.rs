@@ -1,7 +1,7 @@
 //! The values of one window and key: all of them, each different one with its number, or buckets.
 
 use super::buckets::Buckets;
-use super::pairs::{MAX_DISTINCT, has_many_distinct, united};
+use super::pairs::{self, MAX_DISTINCT, has_many_distinct, united};
 use super::{Values, push};
 use crate::error::SnapshotError;
 use crate::rank::{Place, arrange, arranged};
@@ -76,29 +76,19 @@ impl Group {
     fn count(&self) -> u64 {
         match self {
             Self::Values(values) => values.len() as u64,
-            Self::Pairs(pairs) => {
-                pairs.iter().fold(0, |all, (_, times)| all.saturating_add(*times))
-            }
+            Self::Pairs(pairs) => pairs::count(pairs),
             Self::Buckets(buckets) => buckets.count(),
         }
     }
 
     /// The value at `rank`, and how many from there on are the same.
-    fn at(&self, mut rank: u64) -> (f64, u64) {
+    fn at(&self, rank: u64) -> (f64, u64) {
         match self {
             Self::Values(values) => {
                 let value = usize::try_from(rank).ok().and_then(|rank| values.get(rank));
                 (value.copied().unwrap_or(f64::NAN), 1)
             }
-            Self::Pairs(pairs) => {
-                for (value, times) in pairs {
-                    if rank < *times {
-                        return (*value, times - rank);
-                    }
-                    rank -= times;
-                }
-                (f64::NAN, 1)
-            }
+            Self::Pairs(pairs) => pairs::at(pairs, rank),
             Self::Buckets(buckets) => buckets.at(rank),
         }
     }
@@ -209,17 +199,7 @@ impl Values for Group {
                 let fits = length <= exact && values.iter().all(|value| value.is_finite());
                 Self::Values(if fits { values } else { return Err(DAMAGED) })
             }
-            1 => {
-                let length = reader.length()?;
-                let values: Vec<f64> = reader.f64s(length)?.collect();
-                let pairs: Vec<_> = values.into_iter().zip(reader.u64s(length)?).collect();
-                let ascend = pairs.is_sorted_by(|(a, _), (b, _)| a < b);
-                let finite = pairs.iter().all(|(value, _)| value.is_finite());
-                if !ascend || !finite || length > MAX_DISTINCT {
-                    return Err(DAMAGED);
-                }
-                Self::Pairs(pairs)
-            }
+            1 => Self::Pairs(pairs::load(reader)?.ok_or(DAMAGED)?),
             2 => {
                 let count = reader.u64()?;
                 Self::Buckets(Box::new(Buckets::load(count, reader)?))

@@ -1,5 +1,8 @@
 //! Different values, each with how often it came.
 
+use crate::error::SnapshotError;
+use crate::snapshot::SectionReader;
+
 /// Different values that are kept exactly where there are more values than are kept one by one.
 pub(super) const MAX_DISTINCT: usize = 256;
 
@@ -44,4 +47,32 @@ pub(super) fn united(left: &[(f64, u64)], right: &[(f64, u64)]) -> Vec<(f64, u64
         }
         merged.push((value, times));
     }
+}
+
+/// How many values `pairs` stand for.
+pub(super) fn count(pairs: &[(f64, u64)]) -> u64 {
+    pairs.iter().fold(0, |all, (_, times)| all.saturating_add(*times))
+}
+
+/// The value at `rank`, and how many from there on are the same.
+pub(super) fn at(pairs: &[(f64, u64)], mut rank: u64) -> (f64, u64) {
+    for (value, times) in pairs {
+        if rank < *times {
+            return (*value, times - rank);
+        }
+        rank -= times;
+    }
+    (f64::NAN, 1)
+}
+
+/// Pairs from a snapshot; nothing where they are none.
+pub(super) fn load(
+    reader: &mut SectionReader<'_>,
+) -> Result<Option<Vec<(f64, u64)>>, SnapshotError> {
+    let length = reader.length()?;
+    let values: Vec<f64> = reader.f64s(length)?.collect();
+    let pairs: Vec<_> = values.into_iter().zip(reader.u64s(length)?).collect();
+    let ascend = pairs.is_sorted_by(|(a, _), (b, _)| a < b);
+    let finite = pairs.iter().all(|(value, _)| value.is_finite());
+    Ok((ascend && finite && length <= MAX_DISTINCT).then_some(pairs))
 }

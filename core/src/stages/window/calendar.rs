@@ -1,0 +1,174 @@
+//! Calendar windows: tumbling windows on a scale on which all windows of a calendar are of one size.
+
+use super::{Context, Stage, WindowStage};
+use crate::error::SnapshotError;
+use crate::frame::{Events, Frame, FrameColumn};
+use crate::keys::Keys;
+use crate::plan::{Calendar, CalendarPlan, Period};
+use crate::snapshot::{SectionReader, SectionWriter};
+use crate::spec::Operation;
+use crate::stats::StageStats;
+use crate::watermark::{END_OF_TIME, NO_WATERMARK};
+
+/// Puts the times of events on the scale, and those of rows back.
+pub(crate) struct CalendarStage {
+    plan: CalendarPlan,
+    windows: WindowStage,
+    /// The columns that compute a rate: they depend on how long a window is.
+    rates: Vec<usize>,
+    timestamps: Vec<i64>,
+    watermarks: Vec<i64>,
+}
+
+impl CalendarStage {
+    pub(crate) fn new(index: u32, plan: CalendarPlan) -> Self {
+        let outputs = (2..).zip(&plan.windows.outputs);
+        let rates = outputs.filter(|(_, output)| output.op == Operation::Rate);
+        Self {
+            rates: rates.map(|(place, _)| place).collect(),
+            windows: WindowStage::new(index, plan.windows.clone()),
+            timestamps: Vec::new(),
+            watermarks: Vec::new(),
+            plan,
+        }
+    }
+
+    /// Puts `events` from `from` on on the scale.
+    fn scale(&mut self, events: &Events<'_>, from: usize) {
+        let calendar = &self.plan.calendar;
+        put(calendar, events.timestamps, 0, from, &mut self.timestamps);
+        put(calendar, events.watermarks, self.plan.lag_us, from, &mut self.watermarks);
+    }
+
+    /// The watermark here that is `scaled` on the scale.
+    fn met(&self, scaled: i64) -> i64 {
+        match self.plan.calendar.unscaled(scaled) {
+            time @ (NO_WATERMARK | END_OF_TIME) => time,
+            time => time.saturating_add(self.plan.lag_us),
+        }
+    }
+
+    /// Puts the rows of `out` from `first` on back.
+    fn scale_back(&self, out: &mut Frame, first: usize) {
+        let calendar = &self.plan.calendar;
+        let back = |times: &mut [i64]| {
+            times.iter_mut().for_each(|time| *time = calendar.unscaled(*time));
+        };
+        back(out.timestamps.get_mut(first..).unwrap_or_default());
+        back(out.watermarks.get_mut(first..).unwrap_or_default());
+        for time in out.firing.get_mut(first..).unwrap_or_default() {
+            *time = self.met(*time);
+        }
+        let starts = match out.columns.first() {
+            Some(FrameColumn::Time(starts)) => starts.get(first..).unwrap_or_default(),
+            _ => &[],
+        };
+        let scale_us = calendar.scale_us();
+        let bounds: Vec<(i64, i64)> = starts
+            .iter()
+            .map(|start| start.div_euclid(scale_us))
+            .map(|number| (calendar.start_of(number), calendar.start_of(number + 1)))
+            .collect();
+        for (place, column) in out.columns.iter_mut().enumerate() {
+            match column {
+                FrameColumn::Time(times) => {
+                    let times = times.get_mut(first..).unwrap_or_default().iter_mut();
+                    for (time, (start, end)) in times.zip(&bounds) {
+                        *time = if place == 0 { *start } else { *end };
+                    }
+                }
+                FrameColumn::Number(numbers) if self.rates.contains(&place) => {
+                    let numbers = numbers.get_mut(first..).unwrap_or_default().iter_mut();
+                    for (number, (start, end)) in numbers.zip(&bounds) {
+                        *number = rescaled(*number, scale_us, end.saturating_sub(*start));
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// A rate in a window of `scale_us`, for one of `length_us`: exact up to the division, for the scale is a power of two.
+#[expect(clippy::cast_precision_loss, reason = "windows are far shorter than 2^53 us")]
+fn rescaled(rate: f64, scale_us: i64, length_us: i64) -> f64 {
+    rate * scale_us as f64 / length_us as f64
+}
+
+/// Appends `times` less `lag_us`, from `from` on, to as many as are there of those before.
+fn put(calendar: &Calendar, times: &[i64], lag_us: i64, from: usize, scaled: &mut Vec<i64>) {
+    scaled.clear();
+    scaled.resize(from.min(times.len()), 0);
+    let mut period = Period { number: 0, start: 0, end: 0 };
+    scaled.extend(times.iter().skip(from).map(|time| {
+        if matches!(*time, NO_WATERMARK | END_OF_TIME) {
+            return *time;
+        }
+        let time = time.saturating_sub(lag_us).clamp(-Calendar::MAX_TIME, Calendar::MAX_TIME);
+        if !period.contains(time) {
+            period = calendar.period_of(time);
+        }
+        calendar.scaled_in(time, &period)
+    }));
+}
+
+impl Stage for CalendarStage {
+    fn process(
+        &mut self,
+        events: &Events<'_>,
+        cursor: &mut usize,
+        context: &mut Context<'_>,
+        out: &mut Frame,
+    ) -> bool {
+        self.scale(events, *cursor);
+        let mut watermark = Vec::with_capacity(1);
+        put(&self.plan.calendar, &[events.watermark], self.plan.lag_us, 0, &mut watermark);
+        let scaled = Events {
+            timestamps: &self.timestamps,
+            watermarks: &self.watermarks,
+            watermark: watermark.first().copied().unwrap_or(NO_WATERMARK),
+            ..*events
+        };
+        let (rows, drops) = (out.len(), context.drops.waiting().len());
+        let done = self.windows.process(&scaled, cursor, context, out);
+        self.scale_back(out, rows);
+        let calendar = &self.plan.calendar;
+        for dropped in context.drops.since(drops) {
+            dropped.watermark = self.met(dropped.watermark);
+            let number = |end: i64| end.div_euclid(calendar.scale_us());
+            dropped.window_end = dropped.window_end.map(|end| calendar.start_of(number(end)));
+        }
+        if done {
+            out.watermark = calendar.unscaled(out.watermark);
+        }
+        done
+    }
+
+    fn stats(&self) -> StageStats {
+        let stats = self.windows.stats();
+        let back = |time: i64| self.plan.calendar.unscaled(time).saturating_add(self.plan.lag_us);
+        StageStats {
+            watermark: stats.watermark.map(back),
+            next_fire: stats.next_fire.map(back),
+            ..stats
+        }
+    }
+
+    fn save(
+        &self,
+        from: Option<i64>,
+        positions: &[u32],
+        writer: &mut SectionWriter<'_>,
+    ) -> Option<i64> {
+        self.windows.save(from, positions, writer)
+    }
+
+    fn load(
+        &mut self,
+        reader: &mut SectionReader<'_>,
+        ids: &[u32],
+        keys: &mut Keys,
+    ) -> Result<(), SnapshotError> {
+        self.windows.load(reader, ids, keys)
+    }
+}

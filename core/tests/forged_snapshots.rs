@@ -1,0 +1,111 @@
+//! Snapshots of windows that somebody has changed, checksums and all, are refused or read: they never panic or go on
+//! without end.
+
+mod common;
+
+use common::late::{Setup, pipeline};
+use common::{Event, KeysAs, Run, events};
+use proptest::prelude::*;
+use stream_processor_core::{Batch, Column, Engine, KeyColumn, Progress};
+
+const HEADER_BYTES: usize = 24;
+const STAGE: u32 = 4;
+/// Its number, which part it is, the watermark and the counters: what is behind decides what happens next.
+const COMMON_BYTES: usize = 56;
+
+/// Where the payload of each section of a stage begins and ends.
+fn stages(snapshot: &[u8]) -> Vec<(usize, usize)> {
+    let word = |at: usize| u32::from_le_bytes(snapshot[at..at + 4].try_into().unwrap());
+    let (mut at, mut found) = (0, Vec::new());
+    while at < snapshot.len() {
+        let start = at + HEADER_BYTES;
+        let end = start + word(at + 8) as usize;
+        if word(at) == STAGE {
+            found.push((start + if word(start + 4) == 0 { COMMON_BYTES } else { 4 }, end));
+        }
+        at = end.next_multiple_of(8);
+    }
+    found.retain(|(start, end)| start + 8 <= *end);
+    found
+}
+
+/// Writes `value` somewhere into the stage's state, and the checksum that goes with it.
+fn forge(snapshot: &mut [u8], place: prop::sample::Index, value: &[u8]) {
+    let sections = stages(snapshot);
+    let places: Vec<(usize, usize)> = sections
+        .iter()
+        .flat_map(|&(start, end)| (start..=end - 8).step_by(4).map(move |at| (at, end)))
+        .collect();
+    if places.is_empty() {
+        return;
+    }
+    let (at, end) = *place.get(&places);
+    snapshot[at..at + value.len()].copy_from_slice(value);
+    let mut start = 0;
+    let word = |at: usize| u32::from_le_bytes(snapshot[at..at + 4].try_into().unwrap());
+    while start + HEADER_BYTES + (word(start + 8) as usize) < end {
+        start = (start + HEADER_BYTES + word(start + 8) as usize).next_multiple_of(8);
+    }
+    let checksum = crc32fast::hash(&snapshot[start + HEADER_BYTES..end]);
+    snapshot[start + 16..start + 20].copy_from_slice(&checksum.to_le_bytes());
+}
+
+/// Goes on for a while; the rows are no matter.
+fn go_on(engine: &mut Engine, events: &[Event]) {
+    let timestamps: Vec<i64> = events.iter().map(|event| event.ts).collect();
+    let values: Vec<f64> = events.iter().map(|event| event.value).collect();
+    let (offsets, bytes) = common::concat(events.iter().map(|event| common::encoded(event.key)));
+    for _ in 0..events.len().max(1) {
+        let pushed = engine.push(&Batch {
+            timestamps: &timestamps,
+            keys: KeyColumn::Encoded { offsets: &offsets, bytes: &bytes },
+            columns: &[Column::F64(&values)],
+            ordinals: None,
+            watermarks: None,
+            partitions: None,
+        });
+        let _ = engine.poll(1000);
+        if pushed.is_ok_and(|pushed| !pushed.full) {
+            break;
+        }
+    }
+    let mut polls = 0;
+    while engine.finish() == Ok(Progress::Full) && polls < 1000 {
+        let _ = engine.poll(1000);
+        polls += 1;
+    }
+    assert!(polls < 1000, "it goes on and on");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn a_forged_state_does_no_harm(
+        events in events(),
+        cut in 0_usize..200,
+        place: prop::sample::Index,
+        value in prop_oneof![
+            prop::sample::select(vec![0_i64, 1, -1, 5, i64::MAX, i64::MIN, i64::MAX - 1_000]),
+            any::<i64>(),
+            any::<i32>().prop_map(i64::from),
+        ],
+        whole: bool,
+        windows in prop::sample::select(vec![(1_000_000_i64, 1_000_000_i64), (10_000_000, 3_000_000), (7_000_000, 7_000_000)]),
+        early in prop::sample::select(vec![None, Some(300_000_i64)]),
+        buffer in prop::sample::select(vec![1_u32, 1000]),
+    ) {
+        let setup = Setup { early, ..Setup::sliding(windows.0, windows.1).lateness(20_000_000) };
+        let spec = pipeline(&[setup.stage("v")], Some(0), buffer);
+        let mut run = Run::new(spec.clone());
+        let (taken, rest) = events.split_at(cut.min(events.len()));
+        run.push(taken, KeysAs::Encoded);
+        // One more event, whose rows may not find room.
+        let _ = run.engine.advance_watermark(taken.last().map_or(0, |event| event.ts + 1_500_000));
+        let mut snapshot = run.engine.snapshot().unwrap();
+        forge(&mut snapshot, place, &value.to_le_bytes()[..if whole { 8 } else { 4 }]);
+        if let Ok(mut engine) = Engine::restore(&spec, run.engine.options(), &snapshot) {
+            go_on(&mut engine, rest);
+        }
+    }
+}
