@@ -127,7 +127,8 @@ impl Pipeline {
     ///
     /// # Errors
     /// [`Error::Spec`] for what does not fit together, and for paths that are missing or would not be used.
-    pub fn new(spec: PipelineSpec) -> Result<Self, Error> {
+    pub fn new(mut spec: PipelineSpec) -> Result<Self, Error> {
+        crate::zones::resolve(&mut spec)?;
         let plan = Plan::new(&spec)?;
         check_paths(&spec)?;
         check_passing(&spec, &plan)?;

@@ -1,5 +1,6 @@
 //! Deals events out to the shards, each key always to the same one.
 
+use stream_processor_core::InputSchema;
 use stream_processor_core::text::{EventBuffer, NewKeys};
 use stream_processor_core::watermark::Generator;
 
@@ -7,6 +8,9 @@ use super::shard::ShardBatch;
 
 /// Deals events out to shards.
 pub(super) struct Splitter {
+    /// Whether events have keys, and partitions, so that the engines know ids of them.
+    keyed: bool,
+    partitioned: bool,
     /// The shard of each key id.
     shard_of_id: Vec<u16>,
     /// Follows the whole stream, since no shard sees it.
@@ -17,8 +21,16 @@ pub(super) struct Splitter {
 }
 
 impl Splitter {
-    pub(super) fn new(watermark: Generator) -> Self {
-        Self { shard_of_id: Vec::new(), watermark, watermarks: Vec::new(), shards: Vec::new() }
+    /// For events as `schema` has them, of which `watermark` is at the beginning.
+    pub(super) fn new(schema: &InputSchema, watermark: Generator) -> Self {
+        Self {
+            keyed: !schema.key.is_empty(),
+            partitioned: schema.partition.is_some(),
+            shard_of_id: Vec::new(),
+            watermark,
+            watermarks: Vec::new(),
+            shards: Vec::new(),
+        }
     }
 
     /// Appends the first `count` events of a read to `batches`, one for each shard. `line_base` is added to every line.
@@ -30,8 +42,8 @@ impl Splitter {
         batches: &mut [ShardBatch],
     ) {
         for batch in &mut *batches {
-            batch.new_keys.reset |= events.reset();
-            batch.new_partitions.reset |= events.reset();
+            batch.new_keys.reset |= self.keyed && events.reset();
+            batch.new_partitions.reset |= self.partitioned && events.reset();
             batch.columns.resize_with(events.columns().len(), Vec::new);
         }
         match batches {

@@ -132,7 +132,7 @@ impl Started {
             strict: settings.strict,
             texts: self.texts,
             fetcher: self.fetcher,
-            splitter: Splitter::new(Generator::new(spec)),
+            splitter: Splitter::new(schema, Generator::new(spec)),
             outlets: self.outlets,
             alarm: self.alarm,
             observer,
