@@ -81,7 +81,7 @@ impl Splitter {
     ) {
         let timestamps = events.timestamps().get(..count).unwrap_or_default();
         let keys = events.keys().get(..count).unwrap_or_default();
-        let Self { shard_of_id, watermark, watermarks, shards } = self;
+        let Self { shard_of_id, watermark, watermarks, shards, .. } = self;
         watermarks.clear();
         watermark.observe_all(timestamps, watermarks);
         shards.clear();

@@ -11,6 +11,7 @@ import type { PipelineSpec } from "./pipeline.js";
 import { appendRows, type RowChunk } from "./rows.js";
 import type { Schema } from "./schema.js";
 import { concatenated, pieces } from "./text.js";
+import { withZoneRules } from "./zones.js";
 import type { EventColumns, ProcessorOptions, Rejection, Row, Stats } from "./types.js";
 
 /** Events that cross into the module at once: what fits the processor's caches. */
@@ -39,7 +40,8 @@ export class StreamProcessor {
   /** Throws `invalid_pipeline`, with the path of the field and what would be right. */
   constructor(pipeline: PipelineSpec, options: ProcessorOptions = {}) {
     this.#generation = currentGeneration();
-    this.#raw = this.#call(() => new Processor(JSON.stringify(pipeline) ?? "null", tableSeed()));
+    const spec = JSON.stringify(withZoneRules(pipeline)) ?? "null";
+    this.#raw = this.#call(() => new Processor(spec, tableSeed()));
     this.#memory = this.#call(() => this.#raw.memory()) as WebAssembly.Memory;
     this.#schema = JSON.parse(this.#call(() => this.#raw.schema())) as Schema;
     this.#keys = new KeyDictionary(this.#schema.input.key, this.#schema.max_dictionary_keys);

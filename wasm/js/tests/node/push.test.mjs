@@ -169,3 +169,25 @@ test("a pipeline that only passes events hands out the very objects, or the text
   csv.pushCsv("ts,k,v,x\n1,a,2,\n2,b,1,y\n");
   assert.deepEqual(csv.drain(), [{ ts: 1, k: "a", v: 2, x: null }]);
 });
+
+test("calendar windows go by named zones, right across daylight saving", () => {
+  const stage = { type: "window", window: "calendar", unit: "day", zone: "Europe/Berlin", aggregations: ["count"] };
+  const processor = new StreamProcessor({ stages: [stage] });
+  // An event an hour: the day in which summer time begins has 23 of them, that in which it ends 25.
+  const hours = (from, count) => Array.from({ length: count }, (_, hour) => ({ ts: Date.parse(from) + hour * 3_600_000 }));
+  processor.push(hours("2024-03-29T23:00:00Z", 72));
+  processor.push(hours("2024-10-25T22:00:00Z", 73));
+  processor.finish();
+  const rows = processor.drain().map(({ window_start, count }) => [new Date(window_start).toISOString(), count]);
+  assert.deepEqual(rows, [
+    ["2024-03-29T23:00:00.000Z", 24],
+    ["2024-03-30T23:00:00.000Z", 23],
+    ["2024-03-31T22:00:00.000Z", 24],
+    ["2024-04-01T22:00:00.000Z", 1],
+    ["2024-10-25T22:00:00.000Z", 24],
+    ["2024-10-26T22:00:00.000Z", 25],
+    ["2024-10-27T23:00:00.000Z", 24],
+  ]);
+  const nowhere = { stages: [{ ...stage, zone: "Europe/Berlim" }] };
+  assert.throws(() => new StreamProcessor(nowhere), { code: "invalid_pipeline", field: "stages[0].zone" });
+});

@@ -76,8 +76,8 @@ export const wrong: PipelineSpec[] = [
   { stages: [{ type: "window", window: "tumblin", size: "1s", aggregations: ["count"] }] },
   // @ts-expect-error: there is no such aggregation
   { stages: [{ type: "window", window: "tumbling", size: "1s", aggregations: ["average"] }] },
-  // @ts-expect-error: a window needs a size
-  { stages: [{ type: "window", window: "tumbling", aggregations: ["count"] }] },
+  // @ts-expect-error: a window is of some kind
+  { stages: [{ type: "window", size: "1s", aggregations: ["count"] }] },
   // @ts-expect-error: a field that no pipeline has
   { stages: [], sauce: {} },
 ];
