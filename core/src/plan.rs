@@ -7,6 +7,7 @@ mod emission;
 mod event_time;
 mod filter;
 mod grid;
+mod key_by;
 mod map;
 mod normalize;
 mod session;
@@ -24,6 +25,7 @@ pub(crate) use emission::{Early, Emission};
 pub(crate) use event_time::{Moves, Rule, TimePlan};
 pub(crate) use filter::{Condition, FilterPlan, Operand};
 pub(crate) use grid::Grid;
+pub(crate) use key_by::KeyByPlan;
 pub(crate) use map::MapPlan;
 pub(crate) use normalize::{FieldPlan, FillRule, NormalizePlan};
 pub(crate) use session::SessionPlan;
@@ -61,6 +63,7 @@ pub(crate) enum StagePlan {
     Count(CountPlan),
     Calendar(CalendarPlan),
     Filter(FilterPlan),
+    KeyBy(KeyByPlan),
     Normalize(NormalizePlan),
     Keyed(KeyedPlan),
     Map(MapPlan),
@@ -75,6 +78,7 @@ impl StagePlan {
             Self::Count(plan) => &plan.aggregates.columns,
             Self::Calendar(plan) => &plan.windows.columns,
             Self::Filter(plan) => &plan.columns,
+            Self::KeyBy(plan) => &plan.columns,
             Self::Normalize(plan) => &plan.columns,
             Self::Keyed(plan) => &plan.columns,
             Self::Map(plan) => &plan.columns,
@@ -105,7 +109,9 @@ impl StagePlan {
                 let gap = gaps.filter(|gap| *gap < i64::MAX).max().unwrap_or(0);
                 time.saturating_add(plan.interval_us.unwrap_or(0)).saturating_add(gap)
             }
-            Self::Count(_) | Self::Filter(_) | Self::Map(_) | Self::Keyed(_) => time,
+            Self::Count(_) | Self::Filter(_) | Self::KeyBy(_) | Self::Map(_) | Self::Keyed(_) => {
+                time
+            }
         }
     }
 
@@ -154,6 +160,10 @@ impl Plan {
                     let is_last = index + 1 == spec.stages.len();
                     windows(&path, window, is_last, &columns, spec)?
                 }
+                Stage::KeyBy(key_by) => {
+                    let (plan, columns) = KeyByPlan::new(&path, key_by, columns)?;
+                    (StagePlan::KeyBy(plan), columns)
+                }
                 Stage::Filter(filter) => {
                     (StagePlan::Filter(FilterPlan::new(&path, filter, &columns)?), columns)
                 }
@@ -197,7 +207,9 @@ impl Plan {
                 columns: source.into_input(&spec.source.value.0),
             },
             output,
-            partitioned_by_key: !key.is_empty() && time.is_simple(),
+            partitioned_by_key: !key.is_empty()
+                && time.is_simple()
+                && !spec.stages.iter().any(|stage| matches!(stage, Stage::KeyBy(_))),
             limits: spec.limits.clone(),
             goes_by_host_time: time.goes_by_host_time(),
             time,
@@ -209,6 +221,19 @@ impl Plan {
 }
 
 impl Plan {
+    /// Whether `key` is one that events have in some stage.
+    pub(crate) fn is_key(&self, key: &[u8]) -> bool {
+        let has = |fields: usize| match fields {
+            0 => key.is_empty(),
+            fields => crate::key::validate(key, fields),
+        };
+        let behind = self.stages.iter().filter_map(|stage| match stage {
+            StagePlan::KeyBy(plan) => Some(plan.places.len()),
+            _ => None,
+        });
+        core::iter::once(self.input.key.len()).chain(behind).any(has)
+    }
+
     /// The watermark at which nothing of events up to `time` is open in any stage.
     pub(crate) fn closed_at(&self, time: i64) -> i64 {
         let closed_at = self.stages.iter().fold(time, |time, stage| stage.closed_at(time));

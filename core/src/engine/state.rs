@@ -311,7 +311,6 @@ fn load_keys(
     reader: &mut SectionReader<'_>,
     ids: &mut Vec<u32>,
 ) -> Result<(), SnapshotError> {
-    let fields = engine.plan.input.key.len();
     let count = reader.length()?;
     let mut before: Option<&[u8]> = None;
     for _ in 0..count {
@@ -320,8 +319,7 @@ fn load_keys(
         if before.is_some_and(|before| before >= key) {
             return Err(SnapshotError::Damaged("keys are out of order"));
         }
-        let valid = if fields == 0 { key.is_empty() } else { crate::key::validate(key, fields) };
-        if !valid {
+        if !engine.plan.is_key(key) {
             return Err(SnapshotError::Damaged("a key is no key of this pipeline"));
         }
         ids.push(engine.keys.intern(key));

@@ -105,6 +105,15 @@ impl Columns {
         self.columns.get(column).map_or("", |column| column.name.as_str())
     }
 
+    /// The fields of the key.
+    pub(super) fn key(&self) -> &[String] {
+        &self.key
+    }
+
+    pub(super) fn set_key(&mut self, key: Vec<String>) {
+        self.key = key;
+    }
+
     /// The place of the key field `name` in the key.
     pub(super) fn key_field(&self, name: &str) -> Option<usize> {
         self.key.iter().position(|key| key == name)

@@ -61,7 +61,8 @@ impl fmt::Display for SpecError {
 impl core::error::Error for SpecError {}
 
 const SECTIONS: [&str; 7] = ["source", "time", "stages", "sink", "late", "dead_letter", "limits"];
-const STAGES: [&str; 7] = ["window", "filter", "map", "normalize", "ema", "rolling", "zscore"];
+const STAGES: [&str; 8] =
+    ["window", "filter", "map", "normalize", "ema", "rolling", "zscore", "key_by"];
 
 /// Reads the sections one by one, so that each error knows its path.
 pub(super) fn pipeline(value: Value) -> Result<PipelineSpec, SpecError> {
@@ -119,6 +120,7 @@ fn stage(index: usize, value: Value) -> Result<Stage, SpecError> {
             check_options(&path, &window)?;
             Ok(Stage::Window(window))
         }
+        "key_by" => table(&path, Value::Object(fields)).map(Stage::KeyBy),
         "filter" => table(&path, Value::Object(fields)).map(Stage::Filter),
         "normalize" => table(&path, Value::Object(fields)).map(Stage::Normalize),
         "ema" => table(&path, Value::Object(fields)).map(Stage::Ema),

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::aggregation::Aggregation;
 use super::duration::Duration;
 use super::filter::Filter;
+use super::key_by::KeyBy;
 use super::map::Map;
 use super::normalize::Normalize;
 use super::statistics::{Ema, Rolling, ZScore};
@@ -17,6 +18,9 @@ use super::statistics::{Ema, Rolling, ZScore};
 pub enum Stage {
     /// Aggregates the events of each key and window into one row.
     Window(Window),
+    /// Keeps events apart by other fields of their key.
+    #[serde(rename = "key_by")]
+    KeyBy(KeyBy),
     /// Lets the events pass that meet conditions.
     Filter(Filter),
     /// Turns samples at any time into values at regular times.
@@ -39,6 +43,7 @@ impl Stage {
                 let own = |one: &Aggregation| one.field.clone().or(window.field.clone());
                 window.aggregations.iter().filter_map(own).collect()
             }
+            Self::KeyBy(_) => Vec::new(),
             Self::Filter(filter) => {
                 let fields = filter.fields().into_iter();
                 fields
@@ -63,7 +68,7 @@ impl Stage {
             Self::Ema(ema) => ema.columns(),
             Self::Rolling(rolling) => rolling.columns(default),
             Self::ZScore(zscore) => zscore.columns(),
-            Self::Window(_) | Self::Filter(_) | Self::Normalize(_) => Vec::new(),
+            Self::Window(_) | Self::Filter(_) | Self::KeyBy(_) | Self::Normalize(_) => Vec::new(),
             Self::Map(map) => map.set.iter().map(|assignment| assignment.name.clone()).collect(),
         }
     }

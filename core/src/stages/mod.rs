@@ -1,6 +1,7 @@
 //! The stages of a pipeline as the engine runs them: one folder each, all behind one trait.
 
 mod filter;
+mod key_by;
 mod keyed;
 mod map;
 mod normalize;
@@ -65,6 +66,7 @@ pub(crate) fn build(index: u32, plan: &StagePlan) -> Box<dyn Stage> {
         StagePlan::Window(plan) => Box::new(window::WindowStage::new(index, plan.clone())),
         StagePlan::Keyed(plan) => keyed::build(index, plan.clone()),
         StagePlan::Map(plan) => Box::new(map::MapStage::new(plan.clone())),
+        StagePlan::KeyBy(plan) => Box::new(key_by::KeyByStage::new(plan.clone())),
         StagePlan::Filter(plan) => Box::new(filter::FilterStage::new(plan.clone())),
         StagePlan::Normalize(plan) => Box::new(normalize::NormalizeStage::new(index, plan.clone())),
     }

@@ -1,0 +1,44 @@
+//! Another key: which fields of the one before make it.
+
+use super::Columns;
+use crate::schema::OutputColumn;
+use crate::spec::{KeyBy, SpecError};
+
+#[derive(Debug, Clone)]
+pub(crate) struct KeyByPlan {
+    /// The places of its fields in the key before.
+    pub(crate) places: Vec<usize>,
+    /// The columns of its input, which it passes on.
+    pub(crate) columns: Vec<OutputColumn>,
+}
+
+impl KeyByPlan {
+    pub(super) fn new(
+        path: &str,
+        stage: &KeyBy,
+        mut columns: Columns,
+    ) -> Result<(Self, Columns), SpecError> {
+        let path = format!("{path}.fields");
+        let names = &stage.fields.0;
+        let mut places = Vec::with_capacity(names.len());
+        for (index, name) in names.iter().enumerate() {
+            if names.iter().take(index).any(|earlier| earlier == name) {
+                return Err(SpecError::new(path, format!("`{name}` is named twice")));
+            }
+            let Some(place) = columns.key_field(name) else {
+                let known: Vec<&str> = columns.key().iter().map(String::as_str).collect();
+                let message = match known.as_slice() {
+                    [] => format!("the events have no key: name `{name}` in source.key"),
+                    known => format!(
+                        "`{name}` is no field of the key, {}; name it in source.key as well",
+                        crate::spec::expected(name, known)
+                    ),
+                };
+                return Err(SpecError::new(path, message));
+            };
+            places.push(place);
+        }
+        columns.set_key(names.clone());
+        Ok((Self { places, columns: columns.list().to_vec() }, columns))
+    }
+}

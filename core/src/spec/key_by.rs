@@ -1,0 +1,14 @@
+//! Another key for the stages behind.
+
+use serde::{Deserialize, Serialize};
+
+use super::sections::Names;
+
+/// `type = "key_by"`: the stages behind keep events apart by these fields of the key.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct KeyBy {
+    /// Fields of the key, in any order; none: one stream.
+    pub fields: Names,
+}
