@@ -33,6 +33,12 @@ pub enum KeyColumn<'a> {
     },
 }
 
+/// What makes an event the same event when it comes again: 128 bits, the low half first.
+pub type Identity = [u64; 2];
+
+/// The identity of an event that has none.
+pub const NO_IDENTITY: Identity = [0; 2];
+
 /// One column of a batch.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]

@@ -8,6 +8,7 @@ mod limits;
 mod percentile;
 mod sections;
 mod stages;
+mod strategy;
 #[cfg(feature = "toml")]
 mod toml_text;
 
@@ -23,6 +24,7 @@ pub use limits::Limits;
 pub use percentile::{Percentile, PercentileEngine, PercentileError};
 pub use sections::{Format, Names, OutputPath, Sink, SinkType, Source, SourceType, Time};
 pub use stages::{Stage, Window, WindowKind};
+pub use strategy::Strategy;
 
 /// A pipeline: where events come from, what happens to them, where rows go.
 ///
