@@ -91,6 +91,11 @@ pub enum Error {
     /// A thread of the run ended by a panic, which is a defect of this program.
     #[error("a thread of the run failed: {0}")]
     Thread(&'static str),
+    /// Events of CSV pass to one output, but their headers are not the same.
+    #[error(
+        "the inputs have different CSV headers, so their records cannot go under one: use `format = \"ndjson\"` for the output"
+    )]
+    Headers,
 }
 
 impl Error {
@@ -110,6 +115,7 @@ impl Error {
             Self::Poisoned => "poisoned",
             Self::Module(_) => "module_unusable",
             Self::Thread(_) => "thread_failed",
+            Self::Headers => "different_headers",
         }
     }
 

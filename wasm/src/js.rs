@@ -55,6 +55,7 @@ pub struct Processor {
     /// The ids of columns' keys begin here, once there are any.
     first_id: Option<u32>,
     text_has_ids: bool,
+    passed_events: usize,
     polled: Polled,
 }
 
@@ -85,6 +86,7 @@ impl Processor {
             batch: AlignedBlock::default(),
             first_id: None,
             text_has_ids: false,
+            passed_events: 0,
             polled: Polled::default(),
         })
     }
@@ -105,7 +107,11 @@ impl Processor {
                 "key": plan.input.key,
                 "columns": input.collect::<Vec<_>>(),
             },
-            "output": { "key": plan.output.key, "columns": output.collect::<Vec<_>>() },
+            "output": {
+                "key": plan.output.key,
+                "columns": output.collect::<Vec<_>>(),
+                "passes_events": plan.output.passes_events,
+            },
             "max_dictionary_keys": plan.limits.max_dictionary_keys,
         })
         .to_string()
@@ -199,6 +205,30 @@ impl Processor {
         }
         let progress = self.feed.push(&mut self.engine, piece);
         self.note(progress).map(drop)
+    }
+
+    /// The text's events that have passed since the last call, as NDJSON, where the pipeline passes events.
+    pub fn take_passed(&mut self) -> Vec<u8> {
+        let (text, events) = self.feed.take_passed();
+        self.passed_events = events;
+        text
+    }
+
+    /// How many events [`Processor::take_passed`] has handed out last.
+    pub fn passed_events(&self) -> usize {
+        self.passed_events
+    }
+
+    /// Events that have come before the next one.
+    pub fn next_ordinal(&self) -> f64 {
+        self.engine.next_ordinal() as f64
+    }
+
+    /// The places in the stream of the events that have passed and wait, where the pipeline passes events.
+    pub fn poll_ordinals(&mut self) -> Vec<f64> {
+        let waiting = self.engine.waiting_rows();
+        let rows = self.engine.poll(waiting);
+        rows.map_or_else(Vec::new, |rows| rows.ranks.iter().map(|rank| *rank as f64).collect())
     }
 
     /// Goes on with text that was taken before the result buffer was full.

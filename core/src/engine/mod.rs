@@ -168,6 +168,12 @@ impl Engine {
         None
     }
 
+    /// The place in the stream that the next event gets, where its batch names none.
+    #[must_use]
+    pub fn next_ordinal(&self) -> u64 {
+        self.source.next_ordinal
+    }
+
     /// Rows that wait to be polled.
     #[must_use]
     pub fn waiting_rows(&self) -> usize {

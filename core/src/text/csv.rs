@@ -53,6 +53,8 @@ pub(super) struct Record {
 pub(super) struct Csv {
     /// The columns of the header: the slot of each one. `None`: the header is still to come.
     header: Option<Vec<usize>>,
+    /// The text of the header.
+    header_text: Vec<u8>,
     /// The fields of a record with quotes, without them, end to end.
     unquoted: Vec<u8>,
     /// Where each of them ends.
@@ -66,12 +68,24 @@ impl Csv {
     pub(super) fn new(max_line_bytes: usize) -> Self {
         // RFC 4180, but for the optional carriage return at the line's end: `before_return` takes it away.
         let parser = ReaderBuilder::new().terminator(Terminator::Any(b'\n')).build();
-        Self { header: None, unquoted: vec![0; 256], ends: vec![0; 16], parser, max_line_bytes }
+        Self {
+            header: None,
+            header_text: Vec::new(),
+            unquoted: vec![0; 256],
+            ends: vec![0; 16],
+            parser,
+            max_line_bytes,
+        }
     }
 
     /// The number of columns; `None`: the header is still to come.
     pub(super) fn columns(&self) -> Option<usize> {
         self.header.as_ref().map(Vec::len)
+    }
+
+    /// The text of the header, once it was read.
+    pub(super) fn header_text(&self) -> Option<&[u8]> {
+        self.header.is_some().then_some(&self.header_text)
     }
 
     /// A new input begins, with a header.
@@ -101,6 +115,7 @@ impl Csv {
         };
         Some(slots.map(|slots| {
             self.header = Some(slots);
+            self.header_text = row.to_vec();
             record
         }))
     }

@@ -1,6 +1,6 @@
 //! Text straight into an engine, in pieces that may end anywhere.
 
-use super::{EventBuffer, Reader, ReaderOptions};
+use super::{EventBuffer, EventWriter, Format, Reader, ReaderOptions};
 use crate::{
     Batch, Column, Engine, Error, KeyColumn, KeyDefinitions, PipelineSpec, Plan, Progress,
 };
@@ -37,6 +37,18 @@ pub struct Feed {
     first_id: u32,
     /// The ids of the events' keys.
     ids: Vec<u32>,
+    /// Where the pipeline passes events: those that have passed.
+    passed: Option<Passed>,
+}
+
+/// Events that have passed, as NDJSON.
+struct Passed {
+    writer: EventWriter,
+    has_begun: bool,
+    text: Vec<u8>,
+    events: usize,
+    /// More do not wait to be taken.
+    most: usize,
 }
 
 impl Feed {
@@ -52,7 +64,23 @@ impl Feed {
             next: 0,
             first_id: 0,
             ids: Vec::new(),
+            passed: plan.output.passes_events.then(|| Passed {
+                writer: EventWriter::new(spec.source.format, Format::Ndjson),
+                has_begun: false,
+                text: Vec::new(),
+                events: 0,
+                most: plan.limits.max_result_rows as usize,
+            }),
         }
+    }
+
+    /// Where the pipeline passes events ([`crate::OutputSchema::passes_events`]): hands out those of the text that have
+    /// passed since the last call, as NDJSON, and how many they are. They are not among the engine's rows.
+    pub fn take_passed(&mut self) -> (Vec<u8>, usize) {
+        let taken = |passed: &mut Passed| {
+            (core::mem::take(&mut passed.text), core::mem::take(&mut passed.events))
+        };
+        self.passed.as_mut().map(taken).unwrap_or_default()
     }
 
     /// Gives keys ids from `first_id` on. To be called before any text is pushed.
@@ -66,7 +94,8 @@ impl Feed {
         self.text.is_empty() && self.next == self.events.len()
     }
 
-    /// Takes the next piece of text, always whole. [`Progress::Full`]: poll, then call [`Feed::resume`].
+    /// Takes the next piece of text, always whole. [`Progress::Full`]: poll (and [`Feed::take_passed`]), then call
+    /// [`Feed::resume`].
     ///
     /// # Errors
     /// Those of [`Engine::push`], such as text after the end, and a header of CSV that lacks a column.
@@ -94,7 +123,7 @@ impl Feed {
     fn go_on(&mut self, engine: &mut Engine, end: bool) -> Result<Progress, Error> {
         let mut read = 0;
         let progress = loop {
-            if self.push_events(engine)? == Progress::Full {
+            if self.push_events(engine)? == Progress::Full || self.is_full_of_passed() {
                 break Progress::Full;
             }
             let rest = self.text.get(read..).unwrap_or_default();
@@ -102,12 +131,46 @@ impl Feed {
             read += taken;
             self.next = 0;
             self.note(engine)?;
+            self.push_passing(engine, read - taken)?;
             if taken == 0 && self.events.is_empty() {
                 break Progress::Done;
             }
         };
         self.text.drain(..read);
         Ok(progress)
+    }
+
+    fn is_full_of_passed(&self) -> bool {
+        self.passed.as_ref().is_some_and(|passed| passed.events >= passed.most)
+    }
+
+    /// Where the pipeline passes events: pushes those that were read from the text at `start`, and keeps what passes.
+    fn push_passing(&mut self, engine: &mut Engine, start: usize) -> Result<(), Error> {
+        let Some(mut passed) = self.passed.take() else { return Ok(()) };
+        if let (false, Some(header)) = (passed.has_begun, self.reader.header()) {
+            passed.has_begun = true;
+            passed.writer.begin(header, &mut passed.text);
+        }
+        let first = engine.next_ordinal();
+        let pushed = loop {
+            let progress = self.push_events(engine);
+            let text = self.text.get(start..).unwrap_or_default();
+            while let Some(rows) = engine.poll(BATCH_EVENTS) {
+                for ordinal in rows.ranks {
+                    let place = ordinal.checked_sub(first).and_then(|at| usize::try_from(at).ok());
+                    let span = place.and_then(|place| self.events.spans().get(place));
+                    if let Some(span) = span {
+                        passed.writer.write(span.of(text), &mut passed.text);
+                        passed.events += 1;
+                    }
+                }
+            }
+            if !matches!(progress, Ok(Progress::Full)) {
+                break progress;
+            }
+        };
+        self.passed = Some(passed);
+        pushed.map(drop)
     }
 
     /// Counts the lines that were refused and gives the engine the keys that are new.
@@ -191,6 +254,49 @@ mod tests {
         poll(&mut engine);
         let stats = serde_json::to_string(&engine.stats()).unwrap();
         (String::from_utf8(out).unwrap(), stats)
+    }
+
+    #[test]
+    fn events_that_pass_keep_their_text() {
+        let filter = |format: &str, rows: u32| {
+            PipelineSpec::from_json(&format!(
+                r#"{{"source": {{"value": "v", "format": "{format}"}}, "limits": {{"max_result_rows": {rows}}},
+                "stages": [{{"type": "filter", "where": [{{"field": "v", "op": ">", "value": 1}}]}}]}}"#
+            ))
+            .unwrap()
+        };
+        let fed = |format: &str, rows: u32, text: &str, piece: usize| {
+            let spec = filter(format, rows);
+            let mut engine = Engine::open(&spec, Options::default()).unwrap();
+            let mut feed = Feed::new(&spec, engine.plan(), 0);
+            let (mut out, mut count) = (Vec::new(), 0);
+            let mut take = |feed: &mut Feed| {
+                let (text, events) = feed.take_passed();
+                out.extend(text);
+                count += events;
+            };
+            for piece in text.as_bytes().chunks(piece) {
+                let mut progress = feed.push(&mut engine, piece).unwrap();
+                while progress == Progress::Full {
+                    take(&mut feed);
+                    progress = feed.resume(&mut engine).unwrap();
+                }
+            }
+            while feed.end(&mut engine).unwrap() == Progress::Full {
+                take(&mut feed);
+            }
+            take(&mut feed);
+            (String::from_utf8(out).unwrap(), count)
+        };
+        let text =
+            "{\"ts\":1, \"v\":2, \"more\":[ 1.0 ]}\n{\"ts\":2,\"v\":1}\nno\n{\"ts\":3,\"v\":1e1}";
+        let due = "{\"ts\":1, \"v\":2, \"more\":[ 1.0 ]}\n{\"ts\":3,\"v\":1e1}\n";
+        for (rows, piece) in [(100, 1_000), (1, 1_000), (1, 3), (2, 40)] {
+            assert_eq!(fed("ndjson", rows, text, piece), (due.to_owned(), 2), "{rows} {piece}");
+        }
+        let csv = "ts,v,w\n1,2,x\n2,1,y\n3,10,\n";
+        let due = "{\"ts\":1,\"v\":2,\"w\":\"x\"}\n{\"ts\":3,\"v\":10,\"w\":null}\n";
+        assert_eq!(fed("csv", 1, csv, 2), (due.to_owned(), 2));
     }
 
     #[test]

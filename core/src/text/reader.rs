@@ -119,6 +119,15 @@ impl Reader {
         }
     }
 
+    /// The header of the input under way, without its line end; `None` where none was read, and for NDJSON.
+    #[must_use]
+    pub fn header(&self) -> Option<&[u8]> {
+        match &self.syntax {
+            Syntax::Ndjson(_) => None,
+            Syntax::Csv(csv) => csv.header_text(),
+        }
+    }
+
     /// Takes whole lines from the front of `bytes` until they end or `events`, which is cleared before, holds
     /// `max_events` events or rejections. Gives the number of bytes taken; the caller presents the rest again, with more
     /// behind it. `end` says that nothing follows `bytes`, so that a last line without its line feed counts.

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use processor::Pipeline;
-use processor::schema::OutputKind;
+use processor::schema::{OutputKind, OutputSchema};
 use processor::spec::{Aggregation, PipelineSpec, SinkType, SourceType, Stage, Window};
 
 /// What was understood, a line for each part.
@@ -28,17 +28,10 @@ pub(crate) fn short(pipeline: &Pipeline) -> String {
 pub(crate) fn long(pipeline: &Pipeline) -> String {
     let mut text = short(pipeline);
     let plan = pipeline.plan();
-    text.push_str("\nEach row has\n");
-    for key in &plan.output.key {
-        let _ = writeln!(text, "  {key:<24} the key, as it came");
-    }
-    for column in &plan.output.columns {
-        let kind = match column.kind {
-            OutputKind::Time => "time, RFC 3339",
-            OutputKind::Bool => "true or false",
-            _ => "number or null",
-        };
-        let _ = writeln!(text, "  {:<24} {kind}", column.name);
+    if plan.output.passes_events {
+        text.push_str("\nRows are the events that pass, as they came, with all their fields\n");
+    } else {
+        rows(&plan.output, &mut text);
     }
     text.push_str(if plan.partitioned_by_key {
         "\nKeys are independent of each other: --shards splits them over threads.\n"
@@ -52,6 +45,21 @@ pub(crate) fn long(pipeline: &Pipeline) -> String {
         }
     }
     text
+}
+
+fn rows(schema: &OutputSchema, text: &mut String) {
+    text.push_str("\nEach row has\n");
+    for key in &schema.key {
+        let _ = writeln!(text, "  {key:<24} the key, as it came");
+    }
+    for column in &schema.columns {
+        let kind = match column.kind {
+            OutputKind::Time => "time, RFC 3339",
+            OutputKind::Bool => "true or false",
+            _ => "number or null",
+        };
+        let _ = writeln!(text, "  {:<24} {kind}", column.name);
+    }
 }
 
 fn source(spec: &PipelineSpec) -> String {
@@ -94,8 +102,21 @@ fn time(spec: &PipelineSpec) -> String {
 fn describe_stage(stage: &Stage, spec: &PipelineSpec) -> String {
     match stage {
         Stage::Window(window) => describe_window(window, spec),
-        other => name(other),
+        other => describe_fields(other),
     }
+}
+
+/// The type of a stage, and its fields as they are written in JSON.
+fn describe_fields(stage: &Stage) -> String {
+    let Ok(serde_json::Value::Object(mut fields)) = serde_json::to_value(stage) else {
+        return String::new();
+    };
+    let kind = fields.remove("type").unwrap_or_default();
+    let fields = fields.iter().map(|(field, value)| match value {
+        serde_json::Value::String(text) => format!("{field} {text}"),
+        value => format!("{field} {value}"),
+    });
+    format!("{}: {}", kind.as_str().unwrap_or_default(), fields.collect::<Vec<_>>().join(", "))
 }
 
 fn describe_window(window: &Window, spec: &PipelineSpec) -> String {

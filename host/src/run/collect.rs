@@ -3,13 +3,14 @@
 use std::io;
 use std::sync::mpsc::{Receiver, TryRecvError};
 
-use stream_processor_core::text::{Format, write_csv_header, write_rows};
+use stream_processor_core::text::{EventWriter, Format, write_csv_header, write_rows};
 use stream_processor_core::{OutputSchema, Rows};
 
 use super::letters::Letters;
 use super::merge::{Merger, Stop};
 use super::notes::Notes;
 use super::output::TextSink;
+use super::pipeline::Pipeline;
 use crate::error::Error;
 
 /// Everything that writes.
@@ -47,7 +48,8 @@ impl Collector {
     fn collect(&mut self) -> Result<Collected, Error> {
         self.rows.begin()?;
         while let Some(notes) = self.next_batch()? {
-            match self.merger.batch(|rows| self.rows.write(rows)) {
+            self.rows.note(&notes)?;
+            match self.merger.batch(|rows| self.rows.write(rows, &notes)) {
                 Ok(dropped) => self.letters.write(&notes, &dropped)?,
                 Err(Stop::Failed(error)) => return Err(error),
                 Err(Stop::ShardGone) => {
@@ -84,17 +86,41 @@ pub(super) struct RowSink {
     pub(super) sink: TextSink,
     pub(super) format: Format,
     pub(super) schema: OutputSchema,
+    /// Writes events that pass, and the header that they have had so far.
+    events: EventWriter,
+    header: Option<Vec<u8>>,
 }
 
 impl RowSink {
+    pub(super) fn new(sink: TextSink, pipeline: &Pipeline) -> Self {
+        let (from, to) = (pipeline.spec().source.format, pipeline.spec().sink.format);
+        let schema = pipeline.plan().output.clone();
+        Self { sink, format: to, schema, events: EventWriter::new(from, to), header: None }
+    }
+
     fn begin(&mut self) -> Result<(), Error> {
         match self.format {
+            Format::Csv if self.schema.passes_events => Ok(()),
             Format::Csv => self.sink.append(|out| write_csv_header(&self.schema, out)),
             Format::Ndjson => Ok(()),
         }
     }
 
-    fn write(&mut self, rows: &Rows<'_>) -> Result<(), Error> {
+    /// Takes the header of an input of CSV. Records go under one header only, while objects name their fields each.
+    fn note(&mut self, notes: &Notes) -> Result<(), Error> {
+        let Some(header) = &notes.header else { return Ok(()) };
+        let before = self.header.replace(header.clone());
+        if self.format == Format::Csv && before.is_some_and(|before| before != *header) {
+            return Err(Error::Headers);
+        }
+        self.sink.append(|out| self.events.begin(header, out))
+    }
+
+    fn write(&mut self, rows: &Rows<'_>, notes: &Notes) -> Result<(), Error> {
+        if self.schema.passes_events {
+            let texts = rows.ranks.iter().filter_map(|line| notes.event(*line));
+            return self.sink.append(|out| texts.for_each(|text| self.events.write(text, out)));
+        }
         self.sink.append(|out| write_rows(self.format, &self.schema, rows, out))
     }
 

@@ -34,6 +34,8 @@ pub(super) struct Feeder<'a> {
 pub(super) struct Texts {
     pub(super) refused: bool,
     pub(super) events: bool,
+    /// Whether the rows are those texts: then the headers of CSV matter as well.
+    pub(super) rows: bool,
 }
 
 /// Where batches and notes go.
@@ -67,6 +69,8 @@ struct Progress {
     last_line: u64,
     /// Bytes of an unfinished line.
     rest: Vec<u8>,
+    /// Whether the header of this input is noted.
+    has_header: bool,
     events: EventBuffer,
     batches: Vec<ShardBatch>,
     notes: Notes,
@@ -131,6 +135,11 @@ impl Feeder<'_> {
         }
         let mut last = Block::of(mem::take(&mut progress.rest));
         self.parse(&mut last, true, progress)?;
+        if self.texts.rows {
+            // What was read so far goes with the header of this input.
+            self.send(progress)?;
+            progress.has_header = false;
+        }
         self.reader.next_input();
         progress.line_base += mem::take(&mut progress.last_line);
         Ok(())
@@ -166,6 +175,12 @@ impl Feeder<'_> {
         let count = bad.map_or(lines.len(), |bad| lines.partition_point(|line| *line < bad.line));
         progress.batches.resize_with(self.outlets.shards.len(), || self.outlets.empty_batch());
         self.splitter.append(&progress.events, count, progress.line_base, &mut progress.batches);
+        if let (true, false, Some(header)) =
+            (self.texts.rows, progress.has_header, self.reader.header())
+        {
+            progress.notes.header = Some(header.to_vec());
+            progress.has_header = true;
+        }
         if self.texts.events {
             let spans = progress.events.spans();
             for (line, span) in progress.events.lines().iter().zip(spans).take(count) {

@@ -7,6 +7,8 @@ use stream_processor_core::RejectReason;
 /// Notes on one batch, in the order of its lines.
 #[derive(Debug, Default)]
 pub(super) struct Notes {
+    /// The header of an input of CSV that begins with this batch, where events pass as text.
+    pub(super) header: Option<Vec<u8>>,
     refused: Vec<Refused>,
     /// The lines of the events whose text is kept, ascending, and where the text of each ends.
     events: Vec<(u64, usize)>,

@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::num::NonZeroUsize;
 use std::time::Instant;
 
-use stream_processor_core::spec::{SinkType, SourceType};
+use stream_processor_core::spec::{Format, SinkType, SourceType};
 use stream_processor_core::{PipelineSpec, Plan, SpecError};
 
 use super::input::Input;
@@ -112,6 +112,16 @@ fn check_paths(spec: &PipelineSpec) -> Result<(), SpecError> {
     Ok(())
 }
 
+/// Events that pass as they came cannot become records.
+fn check_passing(spec: &PipelineSpec, plan: &Plan) -> Result<(), SpecError> {
+    let from_objects = spec.source.format == Format::Ndjson && spec.sink.format == Format::Csv;
+    if plan.output.passes_events && from_objects {
+        let message = "csv: these stages pass events as they came, and those are ndjson";
+        return Err(SpecError::new("sink.format", message));
+    }
+    Ok(())
+}
+
 impl Pipeline {
     /// Checks a description as a whole.
     ///
@@ -120,6 +130,7 @@ impl Pipeline {
     pub fn new(spec: PipelineSpec) -> Result<Self, Error> {
         let plan = Plan::new(&spec)?;
         check_paths(&spec)?;
+        check_passing(&spec, &plan)?;
         Ok(Self { spec, plan })
     }
 

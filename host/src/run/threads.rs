@@ -69,12 +69,15 @@ fn start(
     shards: usize,
     tally: &Tally,
 ) -> Result<Started, Error> {
+    let passes_events = pipeline.plan().output.passes_events;
     let texts = Texts {
         refused: io.dead_letter.is_some(),
-        events: io.dead_letter.is_some() || io.late.is_some(),
+        events: io.dead_letter.is_some() || io.late.is_some() || passes_events,
+        rows: passes_events,
     };
+    let report_drops = io.dead_letter.is_some() || io.late.is_some();
     let (inputs, sinks) = setup::open(io)?;
-    let engines = setup::engines(pipeline, settings, shards, texts.events)?;
+    let engines = setup::engines(pipeline, settings, shards, report_drops)?;
     let fetcher = Fetcher::start(inputs, Arc::clone(&tally.bytes))?;
     let (notes, noted) = sync_channel(BATCHES_AHEAD);
     let (give_back, used) = channel();
@@ -84,7 +87,7 @@ fn start(
         let (to_shard, receive) = sync_channel(BATCHES_AHEAD);
         let (send, from_shard) = sync_channel(CHUNKS_AHEAD);
         let used = give_back.clone();
-        let shard = Shard { worker, receive, send, used, report_drops: texts.events };
+        let shard = Shard { worker, receive, send, used, report_drops };
         outlets.shards.push(to_shard);
         receivers.push(from_shard);
         threads.push(spawn("shard", || shard.run())?);
@@ -92,11 +95,7 @@ fn start(
     let collector = Collector {
         notes: noted,
         merger: Merger::new(receivers, &pipeline.plan().output),
-        rows: RowSink {
-            sink: sinks.rows,
-            format: pipeline.spec().sink.format,
-            schema: pipeline.plan().output.clone(),
-        },
+        rows: RowSink::new(sinks.rows, pipeline),
         letters: Letters::new(sinks.dead_letter, sinks.late),
     };
     let wake_parser = fetcher.stopper();

@@ -2,7 +2,7 @@
 import type { KeyDictionary, KeysOfBatch } from "./dictionary.js";
 import { StreamProcessorError } from "./error.js";
 import type { InputSchema } from "./schema.js";
-import type { EventColumns, NumberColumn } from "./types.js";
+import type { EventColumns, Key, KeyValue, NumberColumn } from "./types.js";
 
 /** A batch as the module takes it. */
 export interface Batch {
@@ -32,6 +32,23 @@ export function fromColumns(batch: EventColumns, schema: InputSchema, keys: KeyD
     throw new StreamProcessorError("column_count", `the column "${name}" is missing`, { field: name });
   });
   return { timestamps, keys: keysOf(batch, schema, keys, events), columns };
+}
+
+/** The event at `index` of a batch that has columns, as an object. */
+export function eventOfColumns(batch: EventColumns, schema: InputSchema, index: number): object {
+  const key = keyAt(batch.keys, index);
+  const fields: [string, unknown][] = [[schema.timestamp, batch.timestamps[index]]];
+  schema.key.forEach((name, field) => fields.push([name, schema.key.length > 1 ? (key as KeyValue[])[field] : key]));
+  for (const { name } of schema.columns) {
+    const value = batch.columns?.[name]?.[index] ?? Number.NaN;
+    fields.push([name, Number.isNaN(value) ? null : value]);
+  }
+  return Object.fromEntries(fields);
+}
+
+function keyAt(keys: EventColumns["keys"], index: number): Key | undefined {
+  if (keys === undefined) return undefined;
+  return "dictionary" in keys ? keys.dictionary[keys.ids[index] as number] : keys[index];
 }
 
 export const NO_KEYS: KeysOfBatch = { ids: new Uint32Array(), bound: 0 };

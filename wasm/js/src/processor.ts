@@ -2,10 +2,11 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import { KeyDictionary } from "./dictionary.js";
 import { StreamProcessorError } from "./error.js";
-import { type Batch, fromColumns } from "./events.js";
+import { type Batch, eventOfColumns, fromColumns } from "./events.js";
 import { Processor } from "./glue.js";
 import { currentGeneration, DISPOSED, guarded } from "./load.js";
 import { fromObjects } from "./objects.js";
+import { PassedEvents } from "./passed.js";
 import type { PipelineSpec } from "./pipeline.js";
 import { appendRows, type RowChunk } from "./rows.js";
 import type { Schema } from "./schema.js";
@@ -30,6 +31,8 @@ export class StreamProcessor {
   readonly #memory: WebAssembly.Memory;
   readonly #schema: Schema;
   readonly #keys: KeyDictionary;
+  /** Where the pipeline passes events as they came: those that wait. */
+  readonly #passed: PassedEvents | undefined;
   readonly #maxPendingRows: number;
   readonly #onReject: ProcessorOptions["onReject"];
 
@@ -40,6 +43,7 @@ export class StreamProcessor {
     this.#memory = this.#call(() => this.#raw.memory()) as WebAssembly.Memory;
     this.#schema = JSON.parse(this.#call(() => this.#raw.schema())) as Schema;
     this.#keys = new KeyDictionary(this.#schema.input.key, this.#schema.max_dictionary_keys);
+    this.#passed = this.#schema.output.passes_events ? new PassedEvents() : undefined;
     this.#maxPendingRows = options.maxPendingRows ?? DEFAULT_MAX_PENDING_ROWS;
     this.#onReject = options.onReject;
   }
@@ -67,11 +71,12 @@ export class StreamProcessor {
     let rejections: Rejection[] = [];
     let consumed = list.length;
     try {
-      this.#pushBatch(list.length, (keys) => {
+      const collect = (keys: KeyDictionary) => {
         const read = fromObjects(list, this.#schema.input, keys, parseTimes);
         rejections = read.rejections;
         return read.batch;
-      });
+      };
+      this.#pushBatch(list.length, collect, (index) => list[index] as object);
     } catch (error) {
       // What comes after is pushed again, and told about then.
       consumed = (error instanceof StreamProcessorError && error.consumed) || 0;
@@ -83,7 +88,9 @@ export class StreamProcessor {
 
   /** Takes events as columns, the fastest way. Events that the pipeline refuses are counted in {@link stats}. */
   pushColumns(batch: EventColumns): void {
-    this.#pushBatch(batch.timestamps.length, (keys) => fromColumns(batch, this.#schema.input, keys));
+    const { input } = this.#schema;
+    const collect = (keys: KeyDictionary) => fromColumns(batch, input, keys);
+    this.#pushBatch(batch.timestamps.length, collect, (index) => eventOfColumns(batch, input, index));
   }
 
   /**
@@ -114,8 +121,12 @@ export class StreamProcessor {
     this.#untilDone(() => this.#raw.finish());
   }
 
-  /** Hands out all rows that are done, as objects; times are milliseconds. */
+  /**
+   * Hands out all rows that are done, as objects; times are milliseconds. Where a pipeline only passes events or drops
+   * them, rows are the events as they came: the objects that were pushed, or all fields of a line of text.
+   */
   drain<R extends object = Row>(): R[] {
+    if (this.#passed !== undefined) return this.#passed.takeObjects() as R[];
     const rows: Row[] = [];
     for (const chunk of this.#polled(() => this.#nextRows())) appendRows(chunk, this.#schema.output, rows);
     return rows as R[];
@@ -123,6 +134,7 @@ export class StreamProcessor {
 
   /** Hands out all rows that are done, as NDJSON: the very bytes that the command line prints, times as RFC 3339. */
   drainNdjson(): Uint8Array {
+    if (this.#passed !== undefined) return this.#passed.takeNdjson();
     return concatenated([...this.#polled(() => this.#raw.poll_ndjson(POLL_ROWS))]);
   }
 
@@ -144,7 +156,7 @@ export class StreamProcessor {
 
   /** The whole state, for {@link restore}. Rows that are done and not drained are in it. */
   snapshot(): Uint8Array {
-    const spilled = this.#call(() => this.#raw.spilled_rows());
+    const spilled = this.#passed?.count ?? this.#call(() => this.#raw.spilled_rows());
     if (spilled > 0) {
       const message = `drain() first: ${spilled} rows have left the result buffer and would not be in the snapshot`;
       throw new StreamProcessorError("rows_pending", message);
@@ -171,17 +183,26 @@ export class StreamProcessor {
     for (const rejection of rejections) this.#onReject?.(rejection);
   }
 
-  /** Takes what `collect` makes of the `events` of a call. */
-  #pushBatch(events: number, collect: (keys: KeyDictionary) => Batch): void {
+  /** Takes what `collect` makes of the `events` of a call; `eventAt` gives an event by its place in the call. */
+  #pushBatch(events: number, collect: (keys: KeyDictionary) => Batch, eventAt: (index: number) => object): void {
+    this.#checkRoom(0);
     this.#keys.makeRoom();
     const { timestamps, keys, columns, places } = collect(this.#keys);
     this.#keys.flush((fresh, first) => this.#call(() => this.#raw.define_keys(fresh, first)));
+    const first = this.#passed && this.#call(() => this.#raw.next_ordinal());
     let from = 0;
     do {
       const to = Math.min(from + BATCH_EVENTS, timestamps.length);
       this.#write(from, to, timestamps, keys.ids, columns);
       from += this.#call(() => this.#raw.push_reserved(to - from, keys.bound, from));
-      if (this.#raw.is_full()) this.#spill(from < timestamps.length ? (places?.[from] ?? from) : events);
+      if (first !== undefined) {
+        for (const ordinal of this.#call(() => this.#raw.poll_ordinals())) {
+          const place = ordinal - first;
+          this.#passed?.addObject(eventAt(places?.[place] ?? place));
+        }
+      } else if (this.#raw.is_full()) {
+        this.#spill(from < timestamps.length ? (places?.[from] ?? from) : events);
+      }
     } while (from < timestamps.length || this.#raw.is_full());
   }
 
@@ -208,11 +229,14 @@ export class StreamProcessor {
     }
     let consumed = 0;
     for (const piece of pieces(text)) {
+      this.#checkRoom(consumed);
       this.#call(() => this.#raw.push_text(piece));
       consumed += piece.length;
+      this.#takePassed();
       while (this.#raw.is_full()) {
         this.#spill(consumed);
         this.#call(() => this.#raw.resume_text());
+        this.#takePassed();
       }
     }
   }
@@ -220,20 +244,36 @@ export class StreamProcessor {
   /** Repeats what stops where the module's result buffer is full. */
   #untilDone(step: () => void): void {
     this.#call(step);
+    this.#takePassed();
     while (this.#raw.is_full()) {
       this.#spill(0);
       this.#call(step);
+      this.#takePassed();
     }
   }
 
   /** Moves rows out of the full result buffer, so that the module can go on. */
   #spill(consumed: number): void {
-    const spilled = this.#call(() => this.#raw.spilled_rows());
-    if (spilled >= this.#maxPendingRows) {
-      const message = `${spilled} rows wait: drain() them, then push what was not taken, or call again`;
-      throw new StreamProcessorError("results_full", message, { consumed });
-    }
+    this.#checkPending(this.#passed?.count ?? this.#call(() => this.#raw.spilled_rows()), consumed);
     this.#call(() => this.#raw.spill());
+  }
+
+  /** Takes nothing where as many events have passed as may wait. */
+  #checkRoom(consumed: number): void {
+    if (this.#passed !== undefined) this.#checkPending(this.#passed.count, consumed);
+  }
+
+  #checkPending(pending: number, consumed: number): void {
+    if (pending < this.#maxPendingRows) return;
+    const message = `${pending} rows wait: drain() them, then push what was not taken, or call again`;
+    throw new StreamProcessorError("results_full", message, { consumed });
+  }
+
+  /** Keeps the text of the events that have passed, where the pipeline passes events. */
+  #takePassed(): void {
+    if (this.#passed === undefined) return;
+    const text = this.#call(() => this.#raw.take_passed());
+    this.#passed.addText(text, this.#raw.passed_events());
   }
 
   #nextRows(): RowChunk | undefined {

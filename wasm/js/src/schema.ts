@@ -13,6 +13,8 @@ export interface InputSchema {
 export interface OutputSchema {
   key: string[];
   columns: { name: string; kind: "number" | "bool" }[];
+  /** Whether rows are the events that have passed, as they came. */
+  passes_events: boolean;
 }
 
 /** Both, and the bounds that concern a caller. */

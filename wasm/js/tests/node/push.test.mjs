@@ -138,3 +138,34 @@ test("watermark, tick and stats speak of milliseconds", () => {
   assert.equal(processor.stats().watermark, 1000);
   assert.equal(processor.drain().length, 1);
 });
+
+test("a pipeline that only passes events hands out the very objects, or the text's own bytes", () => {
+  const filter = { type: "filter", where: [{ field: "v", op: ">", value: 1 }] };
+  const pipeline = { source: { key: "k", value: "v" }, stages: [filter] };
+  const events = [
+    { ts: 1, k: "a", v: 2, more: { deep: [1] } },
+    { ts: 2, k: "a", v: 1 },
+    { ts: 3, k: "b" },
+    { ts: 4, k: "b", v: 3 },
+  ];
+  const processor = new StreamProcessor(pipeline);
+  processor.push(events);
+  assert.throws(() => processor.snapshot(), { code: "rows_pending" });
+  const drained = processor.drain();
+  assert.equal(drained.length, 2);
+  assert.equal(drained[0], events[0]);
+  assert.equal(drained[1], events[3]);
+  processor.pushNdjson('{"ts":5,"k":"a","v":2, "x":[ 1 ]}\n{"ts":6,"k":"a","v":0}\n{"ts":7,"k":"c","v":9}');
+  processor.push({ ts: 8, k: "d", v: 4 });
+  processor.finish();
+  const lines = '{"ts":5,"k":"a","v":2, "x":[ 1 ]}\n{"ts":8,"k":"d","v":4}\n{"ts":7,"k":"c","v":9}\n';
+  assert.equal(Buffer.from(processor.drainNdjson()).toString(), lines);
+  const columns = new StreamProcessor(pipeline, { maxPendingRows: 1 });
+  const batch = { timestamps: [1, 2.5], keys: ["a", "b"], columns: { v: [0, 2] } };
+  columns.pushColumns(batch);
+  assert.throws(() => columns.pushColumns(batch), { code: "results_full", consumed: 0 });
+  assert.deepEqual(columns.drain(), [{ ts: 2.5, k: "b", v: 2 }]);
+  const csv = new StreamProcessor({ ...pipeline, source: { ...pipeline.source, format: "csv" } });
+  csv.pushCsv("ts,k,v,x\n1,a,2,\n2,b,1,y\n");
+  assert.deepEqual(csv.drain(), [{ ts: 1, k: "a", v: 2, x: null }]);
+});

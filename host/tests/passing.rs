@@ -1,0 +1,100 @@
+//! Pipelines that pass events as they came.
+
+mod common;
+
+use std::fs;
+
+use common::{events, json_lines, run, text};
+use tempfile::tempdir;
+
+fn pipeline(source: &str, sink: &str) -> String {
+    format!(
+        "[source]\nkey = \"service\"\nvalue = \"latency\"\n{source}\n[sink]\n{sink}\n[[stages]]\ntype = \"filter\"\n\
+         where = [{{ field = \"latency\", op = \">\", value = 500 }}, {{ field = \"service\", op = \"!=\", value = \"svc-3\" }}]\n"
+    )
+}
+
+#[test]
+fn they_keep_their_text_in_any_number_of_batches_and_shards() {
+    let folder = tempdir().unwrap();
+    let file = folder.path().join("pipeline.toml");
+    fs::write(&file, pipeline("", "")).unwrap();
+    let mut input = events(5_000, 20);
+    input.insert_str(
+        0,
+        "no event\n{\"ts\":1700000000000,\"service\":\"svc-1\",\"latency\": 501, \"more\": { }}\n",
+    );
+    let value =
+        |line: &str| line.rsplit(':').next().unwrap().trim_end_matches('}').parse::<f64>().unwrap();
+    let mut due =
+        "{\"ts\":1700000000000,\"service\":\"svc-1\",\"latency\": 501, \"more\": { }}\n".to_owned();
+    for line in input.lines().skip(2) {
+        if value(line) > 500.0 && !line.contains("\"svc-3\"") {
+            due.push_str(line);
+            due.push('\n');
+        }
+    }
+    let dead = folder.path().join("dead");
+    for more in [
+        &[][..],
+        &["--shards", "3"],
+        &["--batch-events", "7"],
+        &["--dead-letter", text(&dead)],
+        &["--engine", "native"],
+    ] {
+        let ran = run(&[&["run", text(&file), "--quiet"], more].concat(), &input);
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        assert_eq!(ran.stdout, due, "{more:?}");
+    }
+    assert_eq!(json_lines(&dead).len(), 1);
+}
+
+#[test]
+fn csv_keeps_one_header_or_becomes_objects() {
+    let folder = tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let (one, two, other) = (path("1.csv"), path("2.csv"), path("3.csv"));
+    fs::write(&one, "service,ts,latency\n\"a,b\",1,501\nc,2,5\n").unwrap();
+    fs::write(&two, "service,ts,latency\nd,3,502\n").unwrap();
+    fs::write(&other, "ts,latency,service,note\n4,503,e,\n").unwrap();
+    let file = path("pipeline.toml");
+    let run_on = |sink: &str, inputs: [&std::path::Path; 2]| {
+        fs::write(&file, pipeline("format = \"csv\"", sink)).unwrap();
+        run(
+            &[
+                "run",
+                text(&file),
+                "--quiet",
+                "--input",
+                text(inputs[0]),
+                "--input",
+                text(inputs[1]),
+            ],
+            "",
+        )
+    };
+    let csv = run_on("format = \"csv\"", [&one, &two]);
+    assert_eq!(csv.stdout, "service,ts,latency\n\"a,b\",1,501\nd,3,502\n");
+    let ndjson = run_on("", [&one, &other]);
+    assert_eq!(
+        ndjson.stdout,
+        "{\"service\":\"a,b\",\"ts\":1,\"latency\":501}\n{\"ts\":4,\"latency\":503,\"service\":\"e\",\"note\":null}\n"
+    );
+    let mixed = run_on("format = \"csv\"", [&one, &other]);
+    assert_eq!(mixed.code, 1);
+    assert!(mixed.stderr.contains("different CSV headers"), "{}", mixed.stderr);
+}
+
+#[test]
+fn objects_do_not_become_records() {
+    let folder = tempdir().unwrap();
+    let file = folder.path().join("pipeline.toml");
+    fs::write(&file, pipeline("", "format = \"csv\"")).unwrap();
+    let ran = run(&["check", text(&file)], "");
+    assert_eq!(ran.code, 2);
+    assert!(
+        ran.stderr.contains("pipeline.toml:6: sink.format: csv: these stages pass events"),
+        "{}",
+        ran.stderr
+    );
+}
