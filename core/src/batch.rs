@@ -11,6 +11,8 @@ pub struct Batch<'a> {
     pub keys: KeyColumn<'a>,
     /// The columns of [`crate::InputSchema::columns`], in that order.
     pub columns: &'a [Column<'a>],
+    /// The identities of the events by each of [`crate::InputSchema::identities`], in that order.
+    pub identities: &'a [&'a [Identity]],
     /// The place of each event in the whole stream; absent: the engine counts on from the last one.
     pub ordinals: Option<&'a [u64]>,
     /// The stream's watermark as each event arrives, where a splitter has judged it; absent: the engine judges.

@@ -15,6 +15,7 @@
 )]
 
 mod batch;
+mod dedup;
 mod drops;
 mod engine;
 mod error;

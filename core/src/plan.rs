@@ -1,6 +1,7 @@
 //! From a pipeline description to what the engine runs: names resolved to columns, units to microseconds.
 
 mod columns;
+mod dedup;
 mod filter;
 mod grid;
 mod window;
@@ -10,6 +11,8 @@ use crate::spec::{Aggregation, Limits, OutOfOrderness, PercentileEngine, Pipelin
 use crate::spec::{SpecError, Stage};
 use columns::Columns;
 pub(crate) use columns::Shown;
+pub(crate) use dedup::{DedupPlan, MemoryPlan};
+use dedup::{Way, keeps_keys_apart, ways};
 pub(crate) use filter::{Condition, FilterPlan, Operand};
 pub(crate) use grid::Grid;
 use window::window_plan;
@@ -28,6 +31,8 @@ pub struct Plan {
     pub limits: Limits,
     pub(crate) out_of_orderness: OutOfOrderness,
     pub(crate) stages: Vec<StagePlan>,
+    /// The ways to tell identities, in the order of [`InputSchema::identities`].
+    ways: Vec<Way>,
     /// Where each column of the output comes from.
     pub(crate) shown: Vec<Shown>,
     /// What a snapshot must agree with, as canonical JSON.
@@ -38,6 +43,7 @@ pub struct Plan {
 pub(crate) enum StagePlan {
     Window(WindowPlan),
     Filter(FilterPlan),
+    Dedup(DedupPlan),
 }
 
 impl StagePlan {
@@ -46,6 +52,7 @@ impl StagePlan {
         match self {
             Self::Window(plan) => &plan.columns,
             Self::Filter(plan) => &plan.columns,
+            Self::Dedup(plan) => &plan.columns,
         }
     }
 }
@@ -55,6 +62,7 @@ impl StagePlan {
     fn drop_columns(&mut self) {
         match self {
             Self::Filter(plan) => plan.columns.clear(),
+            Self::Dedup(plan) => plan.columns.clear(),
             Self::Window(_) => {}
         }
     }
@@ -82,6 +90,7 @@ impl Plan {
                 "missing: a pipeline needs at least one [[stages]]",
             ));
         }
+        let ways = ways(spec);
         let source = Columns::of_source(spec);
         let mut columns = source.clone();
         let mut stages = Vec::with_capacity(spec.stages.len());
@@ -92,6 +101,11 @@ impl Plan {
                 Stage::Window(window) => {
                     let (plan, rows) = window_plan(&path, window, &columns, spec)?;
                     (StagePlan::Window(plan), rows)
+                }
+                Stage::Dedup(dedup) => {
+                    let ways = if columns.is_of_source() { ways.as_slice() } else { &[] };
+                    let plan = DedupPlan::new(&path, dedup, columns.list(), ways)?;
+                    (StagePlan::Dedup(plan), columns)
                 }
                 Stage::Filter(filter) => {
                     (StagePlan::Filter(FilterPlan::new(&path, filter, &columns)?), columns)
@@ -104,6 +118,10 @@ impl Plan {
             last.drop_columns();
         }
         let key = spec.source.key.0.clone();
+        let keeps_keys_apart = spec.stages.iter().all(|stage| match stage {
+            Stage::Dedup(dedup) => keeps_keys_apart(&dedup.strategies, &key),
+            _ => true,
+        });
         let (output, shown) = if passes_events {
             (OutputSchema { key: key.clone(), passes_events, ..OutputSchema::default() }, vec![])
         } else {
@@ -114,15 +132,24 @@ impl Plan {
                 timestamp: spec.source.timestamp.clone(),
                 key,
                 columns: source.into_input(&spec.source.value.0),
+                identities: ways.iter().map(|way| way.strategies.clone()).collect(),
             },
             output,
-            partitioned_by_key: !spec.source.key.0.is_empty(),
+            partitioned_by_key: !spec.source.key.0.is_empty() && keeps_keys_apart,
             limits: spec.limits.clone(),
             out_of_orderness: spec.time.max_out_of_orderness,
             stages,
+            ways,
             shown,
             identity: identity(spec),
         })
+    }
+}
+
+impl Plan {
+    /// How many ways to tell identities are used behind stage number `stage`.
+    pub(crate) fn ways_behind(&self, stage: usize) -> usize {
+        self.ways.iter().filter(|way| way.last_use > stage).count()
     }
 }
 

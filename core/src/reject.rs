@@ -36,6 +36,8 @@ pub enum RejectReason {
     KeyLimit,
     /// Its window would have been one more than the limit.
     WindowLimit,
+    /// The event came before.
+    Duplicate,
 }
 
 impl RejectReason {
@@ -54,6 +56,7 @@ impl RejectReason {
         Self::Late,
         Self::KeyLimit,
         Self::WindowLimit,
+        Self::Duplicate,
     ];
 
     /// The reason's place in [`RejectReason::ALL`], as blocks and snapshots carry it.
@@ -79,6 +82,7 @@ impl RejectReason {
             Self::Late => "late",
             Self::KeyLimit => "key_limit",
             Self::WindowLimit => "window_limit",
+            Self::Duplicate => "duplicate",
         }
     }
 }

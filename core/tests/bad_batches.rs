@@ -20,7 +20,14 @@ fn push(
     values: &[f64],
 ) -> Result<usize, Error> {
     let columns = [Column::F64(values)];
-    let batch = Batch { timestamps, keys, columns: &columns, ordinals: None, watermarks: None };
+    let batch = Batch {
+        timestamps,
+        keys,
+        columns: &columns,
+        identities: &[],
+        ordinals: None,
+        watermarks: None,
+    };
     engine.push(&batch).map(|pushed| pushed.consumed)
 }
 
@@ -170,6 +177,7 @@ proptest! {
             timestamps: &timestamps,
             keys: if ids { KeyColumn::Ids(&key_ids) } else { KeyColumn::Encoded { offsets: &offsets, bytes: &bytes } },
             columns: &columns,
+            identities: &[],
             ordinals: extra.then_some(&ordinals),
             watermarks: extra.then_some(&timestamps),
         };

@@ -79,6 +79,7 @@ pub enum Progress {
 ///     timestamps: &[100_000, 900_000, 1_500_000],
 ///     keys: KeyColumn::Unkeyed,
 ///     columns: &[Column::F64(&[1.0, 2.0, 5.0])],
+///     identities: &[],
 ///     ordinals: None,
 ///     watermarks: None,
 /// };
@@ -121,14 +122,20 @@ impl Engine {
         let plan = Plan::new(spec)?;
         let mut keys = Keys::new(options.table_seed);
         let source = Source::new(&plan, &mut keys);
-        let stages =
-            (0..).zip(&plan.stages).map(|(index, plan)| stages::build(index, plan)).collect();
+        let stages = (0..)
+            .zip(&plan.stages)
+            .map(|(index, plan)| stages::build(index, plan, options.table_seed))
+            .collect();
         let result_rows = plan.limits.max_result_rows as usize;
         let last = plan.stages.len().saturating_sub(1);
         let capacity = |place| if place == last { result_rows } else { LINK_ROWS };
         let links = plan.stages.iter().enumerate();
-        let links =
-            links.map(|(place, stage)| Frame::new(stage.columns(), capacity(place))).collect();
+        let links = links
+            .map(|(place, stage)| {
+                let ways = plan.ways_behind(place);
+                Frame::new(stage.columns(), ways, capacity(place))
+            })
+            .collect();
         Ok(Self {
             plan,
             options,
@@ -189,6 +196,7 @@ impl Engine {
             ("key_limit", stages.iter().any(|stage| stage.key_limit > 0)),
             ("window_limit", stages.iter().any(|stage| stage.window_limit > 0)),
             ("value_limit", stages.iter().any(|stage| stage.value_limit > 0)),
+            ("entry_limit", stages.iter().any(|stage| stage.evicted > 0)),
         ];
         let reasons = self.source.rejected();
         Stats {
@@ -196,6 +204,7 @@ impl Engine {
             rejected: reasons.iter().map(|ReasonCount { count, .. }| count).sum(),
             late_dropped: sum(|stage| stage.late_dropped),
             limit_dropped: sum(|stage| stage.key_limit + stage.window_limit),
+            duplicates: sum(|stage| stage.duplicates),
             unassigned: sum(|stage| stage.unassigned),
             rows: stages.last().map_or(0, |stage| stage.rows),
             rejected_by_reason: reasons,
@@ -274,8 +283,12 @@ impl Engine {
     /// None so far; the result leaves room for stages that refuse.
     pub fn tick(&mut self, now: i64) -> Result<Progress, Error> {
         self.revision += 1;
-        self.source.tick(now);
-        Ok(self.resume())
+        // What was taken before is judged by the time of then, however late it is polled.
+        let progress = self.resume();
+        if progress == Progress::Done {
+            self.source.tick(now);
+        }
+        Ok(progress)
     }
 
     /// Ends the stream: everything that is open fires. Calling it again goes on with it.

@@ -61,7 +61,7 @@ impl fmt::Display for SpecError {
 impl core::error::Error for SpecError {}
 
 const SECTIONS: [&str; 7] = ["source", "time", "stages", "sink", "late", "dead_letter", "limits"];
-const STAGES: [&str; 2] = ["window", "filter"];
+const STAGES: [&str; 3] = ["window", "filter", "dedup"];
 
 /// Reads the sections one by one, so that each error knows its path.
 pub(super) fn pipeline(value: Value) -> Result<PipelineSpec, SpecError> {
@@ -115,6 +115,7 @@ fn stage(index: usize, value: Value) -> Result<Stage, SpecError> {
     };
     match kind.as_str() {
         "window" => table(&path, Value::Object(fields)).map(Stage::Window),
+        "dedup" => table(&path, Value::Object(fields)).map(Stage::Dedup),
         "filter" => table(&path, Value::Object(fields)).map(Stage::Filter),
         _ => {
             let message = format!("unknown stage type `{kind}`, {}", expected(&kind, &STAGES));

@@ -2,6 +2,7 @@
 
 mod aggregation;
 mod decode;
+mod dedup;
 mod duration;
 mod filter;
 mod limits;
@@ -18,6 +19,7 @@ use serde_json::Value;
 pub use aggregation::{Aggregation, AggregationOptions, Operation};
 pub use decode::SpecError;
 pub(crate) use decode::expected;
+pub use dedup::{Clock, Dedup, DedupMode};
 pub use duration::{Duration, DurationError, MAX_DURATION_US, OutOfOrderness};
 pub use filter::{Comparison, Condition, Filter};
 pub use limits::Limits;

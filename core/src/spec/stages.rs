@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::aggregation::Aggregation;
+use super::dedup::Dedup;
 use super::duration::Duration;
 use super::filter::Filter;
 
@@ -16,6 +17,8 @@ pub enum Stage {
     Window(Window),
     /// Lets the events pass that meet conditions.
     Filter(Filter),
+    /// Lets the events pass that have not come before.
+    Dedup(Dedup),
 }
 
 impl Stage {
@@ -26,6 +29,7 @@ impl Stage {
                 let own = |one: &'a Aggregation| one.field.as_deref().or(window.field.as_deref());
                 window.aggregations.iter().filter_map(own).collect()
             }
+            Self::Dedup(_) => Vec::new(),
             Self::Filter(filter) => {
                 let is_key = |field: &&str| key.iter().any(|key| key == field);
                 filter.fields().into_iter().filter(|field| !is_key(field)).collect()
@@ -36,7 +40,7 @@ impl Stage {
     /// The columns that it adds to those of its input.
     pub(crate) fn adds(&self) -> Vec<String> {
         match self {
-            Self::Window(_) | Self::Filter(_) => Vec::new(),
+            Self::Window(_) | Self::Filter(_) | Self::Dedup(_) => Vec::new(),
         }
     }
 
@@ -47,7 +51,7 @@ impl Stage {
 
     /// Whether it passes events on as they are, or drops them.
     pub(crate) fn passes_events(&self) -> bool {
-        matches!(self, Self::Filter(_))
+        matches!(self, Self::Filter(_) | Self::Dedup(_))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The stages of a pipeline as the engine runs them: one folder each, all behind one trait.
 
+mod dedup;
 mod filter;
 mod window;
 
@@ -15,6 +16,8 @@ use crate::stats::StageStats;
 pub(crate) struct Context<'a> {
     pub(crate) keys: &'a mut Keys,
     pub(crate) drops: &'a mut Drops,
+    /// The host's time as of the last tick, microseconds.
+    pub(crate) now: i64,
 }
 
 /// One step of a pipeline: takes events in batches, judges each by the watermark that stands beside it.
@@ -54,9 +57,12 @@ pub(crate) trait Stage: Send {
 }
 
 /// The stage that `plan` describes, the `index`th of its pipeline.
-pub(crate) fn build(index: u32, plan: &StagePlan) -> Box<dyn Stage> {
+///
+/// `seed` is that of tables; it never shows in results.
+pub(crate) fn build(index: u32, plan: &StagePlan, seed: u64) -> Box<dyn Stage> {
     match plan {
         StagePlan::Window(plan) => Box::new(window::WindowStage::new(index, plan.clone())),
+        StagePlan::Dedup(plan) => Box::new(dedup::DedupStage::new(index, plan.clone(), seed)),
         StagePlan::Filter(plan) => Box::new(filter::FilterStage::new(plan.clone())),
     }
 }

@@ -181,6 +181,7 @@ mod tests {
             timestamp: "ts".into(),
             key: vec!["svc".into()],
             columns: vec![column("v", true), column("w", false)],
+            ..InputSchema::default()
         };
         let options = ReaderOptions { format, max_line_bytes: 100, ..ReaderOptions::default() };
         let mut events = EventBuffer::new();

@@ -23,6 +23,7 @@ pub fn schema(keys: &[&str]) -> InputSchema {
         timestamp: "ts".into(),
         key: keys.iter().map(|&name| name.into()).collect(),
         columns: vec![column("v", true), column("w", false)],
+        ..InputSchema::default()
     }
 }
 
