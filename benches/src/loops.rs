@@ -72,6 +72,7 @@ pub fn run(worker: &mut dyn Worker, events: &Events) -> Result<usize, Error> {
             identities: &[],
             ordinals: None,
             watermarks: None,
+            partitions: None,
         })?;
         rows += poll(worker)?;
     }

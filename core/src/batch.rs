@@ -3,7 +3,7 @@
 /// A batch of events, borrowed from the caller, one entry of each column per event.
 ///
 /// All columns have the length of `timestamps`; [`crate::Engine::push`] refuses a batch in which one differs.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Batch<'a> {
     /// Event times, microseconds since the epoch.
     pub timestamps: &'a [i64],
@@ -17,12 +17,16 @@ pub struct Batch<'a> {
     pub ordinals: Option<&'a [u64]>,
     /// The stream's watermark as each event arrives, where a splitter has judged it; absent: the engine judges.
     pub watermarks: Option<&'a [i64]>,
+    /// The partition that each event came by, where the pipeline names a field for it: the caller's own ids, which it has
+    /// defined by [`crate::Engine::define_partitions`].
+    pub partitions: Option<&'a [u32]>,
 }
 
 /// How a batch names the key of each event.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub enum KeyColumn<'a> {
     /// The pipeline names no key: one stream.
+    #[default]
     Unkeyed,
     /// The caller's own ids, which it has defined by [`crate::Engine::define_keys`].
     Ids(&'a [u32]),

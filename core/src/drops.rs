@@ -1,5 +1,6 @@
 //! Events that were taken and then dropped, for whoever wants to route them.
 
+use crate::plan::{Plan, StagePlan, WindowPlan};
 use crate::reject::RejectReason;
 
 /// An event that a stage, or the engine itself, has dropped. It is counted in [`crate::Stats`] as well.
@@ -15,6 +16,25 @@ pub struct Dropped {
     pub watermark: i64,
     /// The end of the window that it came too late for, microseconds.
     pub window_end: Option<i64>,
+}
+
+impl Dropped {
+    /// How late a late event was, microseconds: `watermark - (window_end - 1 us + allowed_lateness)`. At 0 the window has
+    /// just gone. `plan` is that of the engine which dropped it.
+    #[must_use]
+    pub fn late_by(&self, plan: &Plan) -> Option<i64> {
+        let stage = plan.stages.get(self.stage? as usize);
+        let end = self.window_end.filter(|_| self.reason == RejectReason::Late)?;
+        let gone_at = match stage? {
+            StagePlan::Window(WindowPlan { grid, .. }) => {
+                grid.gone_at(end.saturating_sub(grid.size_us))
+            }
+            StagePlan::Normalize(_) => end.saturating_sub(1),
+            StagePlan::Session(plan) => plan.gone_at(end),
+            _ => return None,
+        };
+        Some(self.watermark.saturating_sub(gone_at))
+    }
 }
 
 /// Collects dropped events, if anyone asked for them.

@@ -60,6 +60,25 @@ pub enum Error {
         /// The event's place in the batch.
         event: usize,
     },
+    /// The pipeline names a partition and the batch none, or the other way round.
+    #[error("{0}")]
+    PartitionsMismatch(&'static str),
+    /// A batch uses an id of a partition that was never defined.
+    #[error(
+        "partition id {id} of event {event} is not defined: define it with define_partitions before it is used"
+    )]
+    UnknownPartitionId {
+        /// The id.
+        id: u32,
+        /// The event's place in the batch.
+        event: usize,
+    },
+    /// More partitions are to be waited for than `limits.max_partitions`.
+    #[error("there would be more partitions than limits.max_partitions = {limit}")]
+    TooManyPartitions {
+        /// The limit.
+        limit: u32,
+    },
     /// A key is not a valid encoding of the pipeline's key fields.
     #[error("key {index} is not a valid encoding of {fields} key field(s)")]
     InvalidKey {
@@ -135,6 +154,9 @@ impl Error {
             Self::BatchTooLarge { .. } => "batch_too_large",
             Self::KeysMismatch(_) => "keys_mismatch",
             Self::UnknownKeyId { .. } => "unknown_key_id",
+            Self::PartitionsMismatch(_) => "partitions_mismatch",
+            Self::UnknownPartitionId { .. } => "unknown_partition_id",
+            Self::TooManyPartitions { .. } => "too_many_partitions",
             Self::InvalidKey { .. } => "invalid_key",
             Self::Finished => "finished",
             Self::Snapshot(error) => match error {

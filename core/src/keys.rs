@@ -137,6 +137,14 @@ impl Keys {
         }
     }
 
+    /// The same for several rows at once.
+    pub(crate) fn retain_times(&mut self, id: u32, times: usize) {
+        if let Some(entry) = self.entries.get_mut(id as usize) {
+            let times = u32::try_from(times).unwrap_or(u32::MAX);
+            entry.references = entry.references.saturating_add(times);
+        }
+    }
+
     pub(crate) fn release(&mut self, id: u32) {
         if let Some(entry) = self.entries.get_mut(id as usize) {
             debug_assert!(entry.references > 0, "released more often than retained");

@@ -19,20 +19,25 @@ mod dedup;
 mod drops;
 mod engine;
 mod error;
+mod event_time;
+mod expression;
 mod frame;
 pub mod interner;
 pub mod json;
 pub mod key;
 pub mod key_json;
 mod keys;
+mod lanes;
 pub mod number;
 mod plan;
+mod rank;
 mod reject;
 mod rows;
 mod schema;
 mod snapshot;
 pub mod spec;
 mod stages;
+pub mod statistics;
 mod stats;
 #[cfg(feature = "text")]
 pub mod text;
@@ -49,7 +54,7 @@ pub use reject::RejectReason;
 pub use rows::{RowColumn, Rows};
 pub use schema::{InputColumn, InputKind, InputSchema, OutputColumn, OutputKind, OutputSchema};
 pub use spec::{PipelineSpec, SpecError};
-pub use stats::{ReasonCount, StageStats, Stats};
+pub use stats::{PartitionStats, ReasonCount, StageStats, Stats};
 
 /// The Rust of the project's front page.
 #[cfg(doctest)]

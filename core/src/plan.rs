@@ -1,22 +1,37 @@
 //! From a pipeline description to what the engine runs: names resolved to columns, units to microseconds.
 
 mod columns;
+mod count;
 mod dedup;
+mod emission;
+mod event_time;
 mod filter;
 mod grid;
+mod map;
+mod normalize;
+mod session;
+mod statistics;
 mod window;
 
 use crate::schema::{InputSchema, OutputColumn, OutputSchema};
-use crate::spec::{Aggregation, Limits, OutOfOrderness, PercentileEngine, PipelineSpec};
-use crate::spec::{SpecError, Stage};
+use crate::spec::{Aggregation, Clock, Limits, PercentileEngine, PipelineSpec};
+use crate::spec::{SpecError, Stage, Window, WindowKind, check_options};
 use columns::Columns;
 pub(crate) use columns::Shown;
+pub(crate) use count::CountPlan;
 pub(crate) use dedup::{DedupPlan, MemoryPlan};
 use dedup::{Way, keeps_keys_apart, ways};
+pub(crate) use emission::{Early, Emission};
+pub(crate) use event_time::{Moves, Rule, TimePlan};
 pub(crate) use filter::{Condition, FilterPlan, Operand};
 pub(crate) use grid::Grid;
+pub(crate) use map::MapPlan;
+pub(crate) use normalize::{FieldPlan, FillRule, NormalizePlan};
+pub(crate) use session::SessionPlan;
+pub(crate) use statistics::{KeyedPlan, OperatorPlan, RollingOutput, RollingPlan, ZScorePlan};
+use statistics::{ema_plan, rolling_plan, zscore_plan};
 use window::window_plan;
-pub(crate) use window::{WindowOutput, WindowPlan};
+pub(crate) use window::{Aggregates, WindowOutput, WindowPlan};
 
 /// A pipeline that has been checked as a whole.
 #[derive(Debug, Clone)]
@@ -25,11 +40,14 @@ pub struct Plan {
     pub input: InputSchema,
     /// The columns that rows have.
     pub output: OutputSchema,
-    /// Whether every stage keeps the keys of the source apart, so that the stream may be split by key.
+    /// Whether the stream may be split by key: every stage keeps the keys of the source apart, and a
+    /// [`crate::watermark::Generator`] over the whole stream says how its time moves.
     pub partitioned_by_key: bool,
     /// The bounds of one engine instance.
     pub limits: Limits,
-    pub(crate) out_of_orderness: OutOfOrderness,
+    /// Whether the host's time decides anything: then the engine is told it, by [`crate::Engine::tick`].
+    pub goes_by_host_time: bool,
+    pub(crate) time: TimePlan,
     pub(crate) stages: Vec<StagePlan>,
     /// The ways to tell identities, in the order of [`InputSchema::identities`].
     ways: Vec<Way>,
@@ -42,8 +60,13 @@ pub struct Plan {
 #[derive(Debug, Clone)]
 pub(crate) enum StagePlan {
     Window(WindowPlan),
+    Session(SessionPlan),
+    Count(CountPlan),
     Filter(FilterPlan),
     Dedup(DedupPlan),
+    Normalize(NormalizePlan),
+    Keyed(KeyedPlan),
+    Map(MapPlan),
 }
 
 impl StagePlan {
@@ -51,8 +74,13 @@ impl StagePlan {
     pub(crate) fn columns(&self) -> &[OutputColumn] {
         match self {
             Self::Window(plan) => &plan.columns,
+            Self::Session(plan) => &plan.aggregates.columns,
+            Self::Count(plan) => &plan.aggregates.columns,
             Self::Filter(plan) => &plan.columns,
             Self::Dedup(plan) => &plan.columns,
+            Self::Normalize(plan) => &plan.columns,
+            Self::Keyed(plan) => &plan.columns,
+            Self::Map(plan) => &plan.columns,
         }
     }
 }
@@ -63,7 +91,36 @@ impl StagePlan {
         match self {
             Self::Filter(plan) => plan.columns.clear(),
             Self::Dedup(plan) => plan.columns.clear(),
-            Self::Window(_) => {}
+            _ => {}
+        }
+    }
+
+    /// The watermark, but for [`StagePlan::delay_us`], at which everything of events up to `time` has been given on, and
+    /// the greatest event time in that.
+    fn closed_at(&self, time: i64) -> i64 {
+        match self {
+            Self::Window(WindowPlan { grid, .. }) => {
+                let end = grid.end_of(grid.last_window(grid.slice_of(time)));
+                time.max(end.saturating_sub(1))
+            }
+            Self::Session(plan) => time.saturating_add(plan.gap_us - 1),
+            Self::Normalize(plan) => {
+                let gaps = plan.fields.iter().map(|field| field.max_gap_us);
+                let gap = gaps.filter(|gap| *gap < i64::MAX).max().unwrap_or(0);
+                time.saturating_add(plan.interval_us.unwrap_or(0)).saturating_add(gap)
+            }
+            Self::Count(_) | Self::Filter(_) | Self::Dedup(_) | Self::Map(_) | Self::Keyed(_) => {
+                time
+            }
+        }
+    }
+
+    /// How far the watermark that the stage gives on is behind the one that it meets.
+    fn delay_us(&self) -> i64 {
+        match self {
+            Self::Window(plan) => plan.grid.delay_us,
+            Self::Session(plan) => plan.delay_us,
+            _ => 0,
         }
     }
 }
@@ -92,6 +149,7 @@ impl Plan {
         }
         let ways = ways(spec);
         let source = Columns::of_source(spec);
+        let time = TimePlan::of(spec, &source)?;
         let mut columns = source.clone();
         let mut stages = Vec::with_capacity(spec.stages.len());
         for (index, stage) in spec.stages.iter().enumerate() {
@@ -99,8 +157,8 @@ impl Plan {
             let plan;
             (plan, columns) = match stage {
                 Stage::Window(window) => {
-                    let (plan, rows) = window_plan(&path, window, &columns, spec)?;
-                    (StagePlan::Window(plan), rows)
+                    let is_last = index + 1 == spec.stages.len();
+                    windows(&path, window, is_last, &columns, spec)?
                 }
                 Stage::Dedup(dedup) => {
                     let ways = if columns.is_of_source() { ways.as_slice() } else { &[] };
@@ -109,6 +167,25 @@ impl Plan {
                 }
                 Stage::Filter(filter) => {
                     (StagePlan::Filter(FilterPlan::new(&path, filter, &columns)?), columns)
+                }
+                Stage::Normalize(normalize) => {
+                    let is_last = index + 1 == spec.stages.len();
+                    let (plan, rows) =
+                        NormalizePlan::new(&path, normalize, &columns, &spec.limits, is_last)?;
+                    (StagePlan::Normalize(plan), rows)
+                }
+                Stage::Ema(ema) => {
+                    (StagePlan::Keyed(ema_plan(&path, ema, &mut columns, spec)?), columns)
+                }
+                Stage::Rolling(rolling) => {
+                    (StagePlan::Keyed(rolling_plan(&path, rolling, &mut columns, spec)?), columns)
+                }
+                Stage::ZScore(zscore) => {
+                    (StagePlan::Keyed(zscore_plan(&path, zscore, &mut columns, spec)?), columns)
+                }
+                Stage::Map(map) => {
+                    let (plan, columns) = MapPlan::new(&path, map, columns)?;
+                    (StagePlan::Map(plan), columns)
                 }
             };
             stages.push(plan);
@@ -130,14 +207,16 @@ impl Plan {
         Ok(Self {
             input: InputSchema {
                 timestamp: spec.source.timestamp.clone(),
-                key,
+                key: key.clone(),
+                partition: spec.source.partition.clone(),
                 columns: source.into_input(&spec.source.value.0),
                 identities: ways.iter().map(|way| way.strategies.clone()).collect(),
             },
             output,
-            partitioned_by_key: !spec.source.key.0.is_empty() && keeps_keys_apart,
+            partitioned_by_key: !key.is_empty() && time.is_simple() && keeps_keys_apart,
             limits: spec.limits.clone(),
-            out_of_orderness: spec.time.max_out_of_orderness,
+            goes_by_host_time: time.goes_by_host_time() || spec.stages.iter().any(by_arrival),
+            time,
             stages,
             ways,
             shown,
@@ -151,6 +230,42 @@ impl Plan {
     pub(crate) fn ways_behind(&self, stage: usize) -> usize {
         self.ways.iter().filter(|way| way.last_use > stage).count()
     }
+
+    /// The watermark at which nothing of events up to `time` is open in any stage.
+    pub(crate) fn closed_at(&self, time: i64) -> i64 {
+        let closed_at = self.stages.iter().fold(time, |time, stage| stage.closed_at(time));
+        self.stages.iter().fold(closed_at, |time, stage| time.saturating_add(stage.delay_us()))
+    }
+}
+
+/// Whether `stage` goes by the host's time.
+fn by_arrival(stage: &Stage) -> bool {
+    matches!(stage, Stage::Dedup(dedup) if dedup.clock == Clock::Arrival)
+}
+
+/// The windows of `window`, which stands at `path`, and the columns of their rows.
+fn windows(
+    path: &str,
+    window: &Window,
+    is_last: bool,
+    input: &Columns,
+    spec: &PipelineSpec,
+) -> Result<(StagePlan, Columns), SpecError> {
+    check_options(path, window)?;
+    Ok(match window.window {
+        WindowKind::Session => {
+            let (plan, rows) = SessionPlan::new(path, window, is_last, input, spec)?;
+            (StagePlan::Session(plan), rows)
+        }
+        WindowKind::Count | WindowKind::Global => {
+            let (plan, rows) = CountPlan::new(path, window, is_last, input, spec)?;
+            (StagePlan::Count(plan), rows)
+        }
+        _ => {
+            let (plan, rows) = window_plan(path, window, is_last, input, spec)?;
+            (StagePlan::Window(plan), rows)
+        }
+    })
 }
 
 fn check_source(spec: &PipelineSpec) -> Result<(), SpecError> {
@@ -179,7 +294,9 @@ fn check_limits(limits: &Limits) -> Result<(), SpecError> {
         ("max_keys", limits.max_keys),
         ("max_windows_per_key", limits.max_windows_per_key),
         ("max_values", limits.max_values),
+        ("max_partitions", limits.max_partitions),
         ("max_windows_per_event", limits.max_windows_per_event),
+        ("max_fill_points", limits.max_fill_points),
         ("max_result_rows", limits.max_result_rows),
         ("max_dropped_events", limits.max_dropped_events),
         ("max_line_bytes", limits.max_line_bytes),
@@ -202,15 +319,24 @@ fn identity(spec: &PipelineSpec) -> String {
         "max_keys": spec.limits.max_keys,
         "max_windows_per_key": spec.limits.max_windows_per_key,
     });
-    // Only where it decides anything: snapshots of other pipelines go on as they are.
+    // Only where they decide anything: snapshots of other pipelines go on as they are.
     let exact = |aggregation: &Aggregation| aggregation.engine == Some(PercentileEngine::Exact);
     let keeps_values = |stage: &Stage| match stage {
         Stage::Window(window) => window.aggregations.iter().any(exact),
         _ => false,
     };
-    if let (true, Some(identity)) = (spec.stages.iter().any(keeps_values), identity.as_object_mut())
-    {
-        identity.insert("max_values".to_owned(), spec.limits.max_values.into());
+    let mut insert = |name: &str, value: serde_json::Value| {
+        identity.as_object_mut().map(|identity| identity.insert(name.to_owned(), value))
+    };
+    if spec.stages.iter().any(keeps_values) {
+        insert("max_values", spec.limits.max_values.into());
+    }
+    if let Some(partition) = &spec.source.partition {
+        insert("partition", partition.as_str().into());
+        insert("max_partitions", spec.limits.max_partitions.into());
+    }
+    if spec.stages.iter().any(|stage| matches!(stage, Stage::Normalize(_))) {
+        insert("max_fill_points", spec.limits.max_fill_points.into());
     }
     identity.to_string()
 }

@@ -38,6 +38,10 @@ pub enum RejectReason {
     WindowLimit,
     /// The event came before.
     Duplicate,
+    /// It is further ahead of the host's time than `time.max_future_skew`.
+    Future,
+    /// Its partition would have been one more than the limit.
+    PartitionLimit,
 }
 
 impl RejectReason {
@@ -57,6 +61,8 @@ impl RejectReason {
         Self::KeyLimit,
         Self::WindowLimit,
         Self::Duplicate,
+        Self::Future,
+        Self::PartitionLimit,
     ];
 
     /// The reason's place in [`RejectReason::ALL`], as blocks and snapshots carry it.
@@ -83,6 +89,8 @@ impl RejectReason {
             Self::KeyLimit => "key_limit",
             Self::WindowLimit => "window_limit",
             Self::Duplicate => "duplicate",
+            Self::Future => "future",
+            Self::PartitionLimit => "partition_limit",
         }
     }
 }

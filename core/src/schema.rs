@@ -9,6 +9,8 @@ pub struct InputSchema {
     pub timestamp: String,
     /// The fields that make the key, in order; empty: one stream.
     pub key: Vec<String>,
+    /// The field that names the partition of the source that an event came by; none: there is one.
+    pub partition: Option<String>,
     /// The numeric fields, in the order of [`crate::Batch::columns`].
     pub columns: Vec<InputColumn>,
     /// The ways to tell identities, each with its strategies, in the order of [`crate::Batch::identities`].
@@ -32,6 +34,8 @@ pub struct InputColumn {
 pub enum InputKind {
     /// Numbers.
     F64,
+    /// Numbers too, but the text reader takes true for 1 and false for 0.
+    Flag,
 }
 
 /// What the rows of a pipeline look like. Made by [`crate::Plan::new`].

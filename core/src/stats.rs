@@ -20,6 +20,8 @@ pub struct Stats {
     pub duplicates: u64,
     /// Events that no window covers.
     pub unassigned: u64,
+    /// Events further ahead of the host's time than `time.max_future_skew`, dropped or kept.
+    pub future: u64,
     /// Rows that the last stage has made.
     pub rows: u64,
     /// Why events were refused, each reason with its number.
@@ -30,6 +32,26 @@ pub struct Stats {
     pub stages: Vec<StageStats>,
     /// The stream's watermark, microseconds; `None` before the first event and after the end.
     pub watermark: Option<i64>,
+    /// How far each partition of the source has come, in the order of their names: why the watermark is where it is. Empty
+    /// where the greatest event time of the stream says it all.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub partitions: Vec<PartitionStats>,
+}
+
+/// How far one partition of the source has come.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct PartitionStats {
+    /// Its name, as `source.partition` has it; `None`: the pipeline names no such field.
+    pub partition: Option<String>,
+    /// The greatest time of its events, microseconds; those too far in the future do not count.
+    pub greatest_time: Option<i64>,
+    /// Its own watermark, microseconds.
+    pub watermark: Option<i64>,
+    /// Whether it was silent for `time.idle_timeout`, so that nobody waits for it.
+    pub idle: bool,
+    /// Whether the stream's watermark waits for it: of those that are not idle it has come least far.
+    pub holds_back: bool,
 }
 
 /// A reason and how often it applied.
@@ -71,8 +93,23 @@ pub struct StageStats {
     pub evicted: u64,
     /// Identities that are remembered now.
     pub entries: u64,
+    /// Grid points that were filled.
+    pub filled: u64,
+    /// Values that were found to be outliers.
+    pub outliers: u64,
+    /// Series that were silent for more than `limits.max_fill_points` grid points: what came later began a new one.
+    pub fill_limit: u64,
+    /// Grid points that were over early, or fills that were given up, because `max_buffered` values of their key waited.
+    pub buffer_limit: u64,
     /// Keys with open windows now.
     pub keys: u64,
-    /// Open windows now, each key for itself; slices of them where they slide.
+    /// Open windows now, each key for itself, with those that are kept for late events; slices of them where they slide.
     pub open_windows: u64,
+    /// The watermark that a stage with windows has seen, microseconds; behind the stream's where a stage before it waits
+    /// for late events.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub watermark: Option<i64>,
+    /// The watermark at which its next window with events fires, microseconds: until then no row is due.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_fire: Option<i64>,
 }

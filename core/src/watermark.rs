@@ -1,5 +1,6 @@
 //! How event time moves: the watermark generator.
 
+use crate::lanes::Pair;
 use crate::spec::{OutOfOrderness, PipelineSpec};
 use crate::time::{MAX_TIME, MIN_TIME, NULL_TIME};
 
@@ -65,38 +66,46 @@ impl Generator {
     /// Takes note of events one by one and writes to `met` the watermark that each of them met.
     ///
     /// Returns whether all times are within ±2^62, about half of what is allowed: the quick part of checking them.
-    // Its own function: wasmtime's compiler keeps a loop's variables in registers only in small ones.
-    #[inline(never)]
     pub(crate) fn judge(&mut self, timestamps: &[i64], met: &mut [i64]) -> bool {
-        const HALF: i64 = 1 << 62;
-        const { assert!(MAX_TIME > HALF && MIN_TIME < -HALF) };
-        // An addition and an `or` for each: the sign bit stays where one is outside.
-        let mut outside = 0;
-        let mut limit = self.limit();
-        let (timestamps, timestamps_rest) = timestamps.as_chunks::<8>();
-        let (met, met_rest) = met.as_chunks_mut::<8>();
-        for (timestamps, met) in timestamps.iter().zip(met) {
-            outside = timestamps.iter().fold(outside, |all, time| all | time.wrapping_add(HALF));
-            // Out of order or within one millisecond, most events move nothing. Counting has no branch for each.
-            let beyond: u64 = timestamps.iter().map(|time| u64::from(*time > limit)).sum();
-            *met = [self.watermark; 8];
-            if beyond > 0 {
-                limit = self.judge_moving(timestamps, met);
-            }
+        // Where the limit is as far back as before the first event, differences to it may overflow.
+        let blocks = if self.limit() < -QUARTER { 0 } else { timestamps.len() / 8 * 8 };
+        let (timestamps, rest) = timestamps.split_at(blocks);
+        let (met, met_rest) = met.split_at_mut(blocks.min(met.len()));
+        let (mut timestamps, mut met) = (timestamps.as_chunks().0, met.as_chunks_mut().0);
+        let mut within = true;
+        loop {
+            let still = judge_still(timestamps, met, self.watermark, self.limit());
+            let moving = timestamps.get(still..).and_then(<[_]>::split_first);
+            let moving_met = met.get_mut(still..).and_then(<[_]>::split_first_mut);
+            let (Some((block, later)), Some((block_met, later_met))) = (moving, moving_met) else {
+                break;
+            };
+            within &= self.judge_block(block, block_met);
+            (timestamps, met) = (later, later_met);
         }
-        self.judge_moving(timestamps_rest, met_rest);
-        outside = timestamps_rest.iter().fold(outside, |all, time| all | time.wrapping_add(HALF));
-        outside >= 0
+        within & self.judge_each(rest, met_rest)
     }
 
-    /// The same where the watermark moves; returns the new [`Generator::limit`].
     #[inline(never)]
-    fn judge_moving(&mut self, timestamps: &[i64], met: &mut [i64]) -> i64 {
+    fn judge_block(&mut self, block: &[i64; 8], met: &mut [i64; 8]) -> bool {
+        self.judge_each(block, met)
+    }
+
+    #[inline(always)]
+    fn judge_each(&mut self, timestamps: &[i64], met: &mut [i64]) -> bool {
+        let lag_us = self.lag_us.unwrap_or_default();
+        let (mut watermark, mut limit, mut outside) = (self.watermark, self.limit(), 0);
         for (time, met) in timestamps.iter().zip(met) {
-            *met = self.watermark;
-            self.observe(*time);
+            *met = watermark;
+            if *time > limit {
+                // Beyond the limit, the difference does not overflow.
+                (watermark, limit) = (time.wrapping_sub(lag_us), *time);
+            }
+            // An addition and an `or` for each: the sign bit stays where one is outside.
+            outside |= time.wrapping_add(HALF);
         }
-        self.limit()
+        self.watermark = watermark;
+        outside >= 0
     }
 
     /// Only times beyond this move the watermark.
@@ -111,6 +120,32 @@ impl Generator {
 }
 
 const _: () = assert!(NULL_TIME == NO_WATERMARK, "both are below every event time");
+
+/// About half of the times that are allowed, and half of that.
+const HALF: i64 = 1 << 62;
+const QUARTER: i64 = HALF / 2;
+const _: () = assert!(MAX_TIME > HALF && MIN_TIME < -HALF);
+
+/// Writes `watermark` to `met`, block by block, until a time is beyond `limit` or far behind it; returns how many blocks
+/// these are. Out of order or within one millisecond, most events move nothing.
+// Its own function, which calls nothing: so wasmtime's compiler keeps the variables of its loop in registers.
+#[inline(never)]
+fn judge_still(blocks: &[[i64; 8]], met: &mut [[i64; 8]], watermark: i64, limit: i64) -> usize {
+    let limit = Pair::splat(limit);
+    let mut still = 0;
+    for (block, met) in blocks.iter().zip(met) {
+        // The upper bits of a difference say both that a time is beyond and that it is far behind.
+        let behind = Pair::all(block)
+            .into_iter()
+            .fold(Pair::splat(0), |all, pair| all.or(limit.minus(pair)));
+        if behind.any_of(!(QUARTER - 1)) {
+            break;
+        }
+        *met = [watermark; 8];
+        still += 1;
+    }
+    still
+}
 
 #[cfg(test)]
 mod tests {

@@ -105,6 +105,50 @@ proptest! {
 }
 
 #[test]
+fn rates_are_counts_per_second_of_the_window() {
+    let spec = |source: &str, aggregations: &str| {
+        spec(&format!(
+            r#"{{"source": {source}, "stages": [{{"type": "window", "window": "sliding", "size": "1m", "slide": "30s",
+            "aggregations": {aggregations}}}]}}"#
+        ))
+    };
+    let event = |second: i64, value| Event { ts: second * 1_000_000, key: 1, value };
+    let events = [event(0, 1.0), event(1, f64::NAN), event(29, 2.0)];
+    let of = |source: &str, aggregations: &str| {
+        let mut run = Run::new(spec(source, aggregations));
+        run.push(&events, KeysAs::Ids);
+        let row = run.finish().0.remove(1);
+        row.values.into_iter().map(f64::from_bits).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        of(r#"{"key": "k"}"#, r#"["rate", "count", {"op": "rate", "field": "v"}]"#),
+        [0.05, 3.0, 2.0 / 60.0]
+    );
+    let error = Plan::new(&spec(r#"{"key": "k"}"#, r#"["distinct"]"#)).unwrap_err();
+    assert!(error.message().starts_with("distinct of which field?"), "{error}");
+}
+
+#[test]
+fn distinct_counts_are_exact_up_to_512_and_near_beyond() {
+    let count = |values: u32| {
+        let mut run = Run::new(pipeline(r#"["distinct", "count"]"#));
+        let event = |at: u32| Event { ts: 0, key: 1, value: f64::from(at % values) / 8.0 };
+        let events: Vec<Event> = (0..3 * values).map(event).collect();
+        events.chunks(700).for_each(|events| {
+            run.push(events, KeysAs::Ids);
+            run.restore();
+        });
+        let row = run.finish().0.remove(0);
+        assert_eq!(f64::from_bits(row.values[1]), f64::from(3 * values));
+        f64::from_bits(row.values[0])
+    };
+    assert_eq!((count(1), count(512)), (1.0, 512.0));
+    for values in [513, 2000, 9000] {
+        assert!((count(values) / f64::from(values) - 1.0).abs() < 0.05);
+    }
+}
+
+#[test]
 fn ends_at_one_time_go_by_the_place_in_the_stream() {
     let mut run = Run::new(pipeline(r#"["first", "last"]"#));
     let event = |value| Event { ts: 5, key: 1, value };

@@ -27,6 +27,7 @@ fn push(
         identities: &[],
         ordinals: None,
         watermarks: None,
+        partitions: None,
     };
     engine.push(&batch).map(|pushed| pushed.consumed)
 }
@@ -143,8 +144,8 @@ fn every_changed_byte_of_a_snapshot_is_noticed() {
 
 proptest! {
     #[test]
-    fn no_block_panics(bytes in prop::collection::vec(any::<u8>(), 0..200), magic in 0_usize..4) {
-        let magics = [b"SPB1", b"SPK1", b"SPR1", b"SPD1"];
+    fn no_block_panics(bytes in prop::collection::vec(any::<u8>(), 0..200), magic in 0_usize..5) {
+        let magics = [b"SPB1", b"SPK1", b"SPR1", b"SPD1", b"SPP1"];
         let mut words = vec![0_u64; bytes.len().div_ceil(8) + 1];
         let block: &mut [u8] = bytemuck::cast_slice_mut(&mut words);
         block[..4].copy_from_slice(magics[magic]);
@@ -156,6 +157,9 @@ proptest! {
         }
         if let Ok(definitions) = wire::decode_key_definitions(block) {
             let _ = engine.define_keys(&definitions);
+        }
+        if let Ok((definitions, known)) = wire::decode_partition_definitions(block) {
+            let _ = engine.define_partitions(&definitions, known);
         }
         let _ = wire::decode_rows(block);
         let _ = wire::decode_drops(block);
@@ -180,6 +184,7 @@ proptest! {
             identities: &[],
             ordinals: extra.then_some(&ordinals),
             watermarks: extra.then_some(&timestamps),
+            partitions: extra.then_some(&key_ids),
         };
         let len = wire::batch_len(&batch);
         let mut words = vec![0_u64; len.div_ceil(8)];

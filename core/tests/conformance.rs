@@ -8,7 +8,7 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use stream_processor_core::text::{EventBuffer, Reader, ReaderOptions, write_rows};
+use stream_processor_core::text::{EventBuffer, NewKeys, Reader, ReaderOptions, write_rows};
 use stream_processor_core::{
     Batch, Column, Engine, Identity, KeyColumn, KeyDefinitions, Options, PipelineSpec, Progress,
 };
@@ -60,6 +60,12 @@ fn run(spec: &PipelineSpec, bytes: &[u8], batch: usize) -> (String, Engine, Vec<
                 })
                 .unwrap();
         }
+        let partitions = events.new_partitions();
+        if !partitions.ids.is_empty() {
+            let NewKeys { ids, offsets, bytes } = partitions;
+            let definitions = KeyDefinitions { reset: events.reset(), ids, offsets, bytes };
+            engine.define_partitions(&definitions, false).unwrap();
+        }
         let columns: Vec<Column<'_>> =
             events.columns().iter().map(|values| Column::F64(values)).collect();
         let identities: Vec<&[Identity]> = events.identities().iter().map(Vec::as_slice).collect();
@@ -72,6 +78,7 @@ fn run(spec: &PipelineSpec, bytes: &[u8], batch: usize) -> (String, Engine, Vec<
                 identities: &identities,
                 ordinals: Some(events.lines()),
                 watermarks: None,
+                partitions: plan.input.partition.as_ref().map(|_| events.partitions()),
             })
             .unwrap();
         assert!(!pushed.full);

@@ -3,7 +3,7 @@
 mod common;
 mod distributions;
 
-use common::{Cut, Event, KeysAs, Run, cuts, events, oracle_of, run_cut, spec};
+use common::{Cut, Event, KeysAs, Run, cuts, events, linear, oracle_of, run_cut, spec};
 use distributions::{DISTRIBUTIONS, values_of};
 use proptest::prelude::*;
 use stream_processor_core::{PipelineSpec, Plan};
@@ -19,26 +19,6 @@ fn pipeline(engine: &str) -> PipelineSpec {
             "stages": [{{"type": "window", "window": "tumbling", "size": "1s", "field": "v",
             "aggregations": ["count", {each}]}}]}}"#
     ))
-}
-
-/// The rule of numpy, the plainest way.
-fn linear(values: &[f64], percent: &str) -> f64 {
-    let mut sorted: Vec<f64> = values.iter().map(|value| value + 0.0).collect();
-    sorted.sort_by(f64::total_cmp);
-    let place = (sorted.len() as f64 - 1.0) * (percent.parse::<f64>().unwrap() / 100.0);
-    let (Some(&low), Some(&high)) =
-        (sorted.get(place.floor() as usize), sorted.get(place.ceil() as usize))
-    else {
-        return f64::NAN;
-    };
-    let fraction = place - place.floor();
-    if !(high - low).is_finite() {
-        low * (1.0 - fraction) + high * fraction
-    } else if fraction >= 0.5 {
-        high - (high - low) * (1.0 - fraction)
-    } else {
-        low + (high - low) * fraction
-    }
 }
 
 fn at_one_time(values: &[f64]) -> Vec<Event> {
@@ -74,6 +54,7 @@ proptest! {
         });
         prop_assert_eq!(&run_cut(Run::new(pipeline("exact")), &events, &cuts).0, &due.rows);
         prop_assert_eq!(&run_cut(Run::new(pipeline("sketch")), &events, &cuts).0, &due.rows);
+        prop_assert_eq!(&run_cut(Run::new(pipeline("tdigest")), &events, &cuts).0, &due.rows);
     }
 
     #[test]
@@ -89,12 +70,12 @@ proptest! {
             let events = (0..).zip(values);
             events.map(|(at, value)| Event { ts: 0, key: at % keys, value: *value }).collect()
         };
-        for engine in ["sketch", "exact"] {
+        for engine in ["sketch", "tdigest", "exact"] {
             let mut whole = Run::new(pipeline(engine));
             whole.push(&of(&values), KeysAs::Ids);
             let due = whole.finish();
             prop_assert_eq!(&run_cut(Run::new(pipeline(engine)), &of(&values), &cuts), &due);
-            if keys == 1 {
+            if keys == 1 && engine != "tdigest" {
                 let mut sorted = values.clone();
                 sorted.sort_by(f64::total_cmp);
                 prop_assert_eq!(&run_cut(Run::new(pipeline(engine)), &of(&sorted), &cuts), &due);
@@ -119,6 +100,29 @@ proptest! {
             let due = linear(&values, percent);
             prop_assert!((found - due).abs() <= tolerance, "p{percent}: {found} for {due}");
             prop_assert!(sorted[0] <= found && found <= sorted[count - 1]);
+        }
+    }
+
+    #[test]
+    fn the_digest_is_near_in_rank(
+        distribution in 0..DISTRIBUTIONS.len(),
+        seed in 1_u64..1000,
+        count in 513_usize..6000,
+    ) {
+        let values = values_of(DISTRIBUTIONS[distribution], count, seed);
+        let mut sorted = values.clone();
+        sorted.sort_by(f64::total_cmp);
+        for (percent, found) in PERCENTS.iter().zip(found("tdigest", &values)) {
+            let share = percent.parse::<f64>().unwrap() / 100.0;
+            let below = sorted.partition_point(|value| *value < found) as f64;
+            let not_above = sorted.partition_point(|value| *value <= found) as f64;
+            // A centroid's share of the ranks is 4 / 200 in the middle, and less towards the ends; it is off by less.
+            let rank = share * count as f64;
+            let tolerance = (0.02 * (share * (1.0 - share)).sqrt() + 0.0005) * count as f64 + 1.0;
+            prop_assert!(
+                below - tolerance <= rank && rank <= not_above + tolerance,
+                "p{percent} of {count}: {found} stands at {below}..{not_above}, not {rank}"
+            );
         }
     }
 
@@ -202,8 +206,9 @@ fn engines_and_percentiles_that_are_not_there_are_named() {
          such as p99.9"
     );
     assert_eq!(
-        error(r#"{"op": "p50", "engine": "tdigest"}"#),
-        "stages[0].aggregations[0].engine: unknown name `tdigest`, expected one of: sketch, exact"
+        error(r#"{"op": "p50", "engine": "digest"}"#),
+        "stages[0].aggregations[0].engine: unknown name `digest`, did you mean `tdigest`? (expected one of: sketch, \
+         tdigest, exact)"
     );
     assert_eq!(
         error(r#"{"op": "max", "engine": "exact"}"#),

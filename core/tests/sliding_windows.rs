@@ -1,10 +1,12 @@
 //! Sliding windows give what the oracle gives, however the stream is cut, polled, split, handed over and interrupted.
 
 mod common;
+mod distributions;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use common::{Event, KeysAs, Row, Run, bits, cuts, encoded, events, run_cut, spec};
+use common::{Event, KeysAs, Row, Run, bits, cuts, encoded, events, linear, run_cut, spec};
+use distributions::{DISTRIBUTIONS, values_of};
 use proptest::prelude::*;
 use stream_processor_core::{Engine, Options, PipelineSpec, RejectReason, watermark::Generator};
 
@@ -29,7 +31,9 @@ impl Sliding {
             r#"{{"source": {{"key": "k", "value": "v"}}, "time": {{"max_out_of_orderness": "{bound}"}},
                 "limits": {{"max_result_rows": {result_rows}}},
                 "stages": [{{"type": "window", "window": "sliding", "size": "{size}us", "slide": "{slide}us",
-                "offset": "{offset}us", "aggregations": ["count", "sum", "avg", "min", "max"]}}]}}"#
+                "offset": "{offset}us", "aggregations": ["count", "sum", "avg", "min", "max", "range", "variance",
+                {{"op": "stddev", "population": true}}, "first", "last", "distinct", "rate", "p10", "p50",
+                {{"op": "p75", "engine": "tdigest"}}, {{"op": "p95", "engine": "exact"}}]}}]}}"#
         ))
     }
 
@@ -62,7 +66,7 @@ struct Oracle {
 
 /// Puts every event into every window that covers it and has not fired.
 fn oracle(events: &[Event], windows: Sliding, bound: Option<i64>) -> Oracle {
-    let mut open: BTreeMap<(i64, Vec<u8>), BTreeMap<i64, Vec<f64>>> = BTreeMap::new();
+    let mut open: BTreeMap<(i64, Vec<u8>), BTreeMap<i64, Vec<Event>>> = BTreeMap::new();
     let mut greatest: Option<i64> = None;
     let (mut late, mut unassigned) = (0, 0);
     for event in events {
@@ -75,7 +79,7 @@ fn oracle(events: &[Event], windows: Sliding, bound: Option<i64>) -> Oracle {
         );
         for start in starts.into_iter().filter(|start| start + windows.size - 1 > watermark) {
             let slices = open.entry((start, encoded(event.key))).or_default();
-            slices.entry(windows.slice(event.ts)).or_default().push(event.value);
+            slices.entry(windows.slice(event.ts)).or_default().push(*event);
         }
         greatest = Some(greatest.map_or(event.ts, |greatest| greatest.max(event.ts)));
     }
@@ -84,16 +88,21 @@ fn oracle(events: &[Event], windows: Sliding, bound: Option<i64>) -> Oracle {
         end: start + windows.size,
         start,
         key,
-        values: results(&slices, windows.slice(start), windows.slice(start + windows.size))
-            .map(bits)
-            .to_vec(),
+        values: results(
+            &slices,
+            windows.slice(start),
+            windows.slice(start + windows.size),
+            windows.size,
+        )
+        .map(bits)
+        .to_vec(),
     });
     Oracle { rows: rows.collect(), late, unassigned }
 }
 
-/// count, sum, avg, min, max of the slices from `from` to `to`.
-fn results(slices: &BTreeMap<i64, Vec<f64>>, from: i64, to: i64) -> [f64; 5] {
-    let mut sum: Option<(f64, f64)> = None;
+/// What a row says of the slices from `from` to `to`.
+fn results(slices: &BTreeMap<i64, Vec<Event>>, from: i64, to: i64, size: i64) -> [f64; 16] {
+    let mut whole: Option<Part> = None;
     let mut at = from;
     while at < to {
         // The largest block of slices that begins here and lies within the window.
@@ -101,49 +110,93 @@ fn results(slices: &BTreeMap<i64, Vec<f64>>, from: i64, to: i64) -> [f64; 5] {
         while at % (length * 2) == 0 && at + length * 2 <= to {
             length *= 2;
         }
-        sum = combine(sum, block(slices, at, length));
+        whole = combine(whole, block(slices, at, length));
         at += length;
     }
-    let (mut count, mut min, mut max) = (0.0, f64::INFINITY, f64::NEG_INFINITY);
-    for &value in slices.values().flatten() {
-        count += 1.0;
+    let mut events: Vec<Event> = slices.values().flatten().copied().collect();
+    let values: Vec<f64> = events.iter().map(|event| event.value).collect();
+    let (mut min, mut max) = (f64::INFINITY, f64::NEG_INFINITY);
+    for &value in &values {
         min = if value < min { value } else { min };
         max = if value > max { value } else { max };
     }
     let finite = |x: f64| if x.is_finite() { x } else { f64::NAN };
-    let total = finite(sum.map_or(f64::NAN, |(sum, lost)| sum + lost));
-    [count, total, finite(total / count), min, max]
+    let Part { count, sum, lost, squares, .. } = whole.unwrap();
+    let total = finite(sum + lost);
+    let variance = if count > 1.0 { finite(squares / (count - 1.0)) } else { f64::NAN };
+    // Slices follow each other in time, and within a slice its events stand in the order of arrival.
+    events.sort_by_key(|event| event.ts);
+    [
+        count,
+        total,
+        finite(total / count),
+        min,
+        max,
+        finite(max - min),
+        variance,
+        finite(squares / count).sqrt(),
+        events[0].value,
+        events[events.len() - 1].value,
+        values.iter().map(|value| bits(value + 0.0)).collect::<BTreeSet<_>>().len() as f64,
+        count * 1e6 / size as f64,
+        linear(&values, "10"),
+        linear(&values, "50"),
+        linear(&values, "75"),
+        linear(&values, "95"),
+    ]
 }
 
-/// The sum of `length` slices from `from` on, and what rounding took from it.
-fn block(slices: &BTreeMap<i64, Vec<f64>>, from: i64, length: i64) -> Option<(f64, f64)> {
+/// What depends on how values are put together: their sum and what rounding took from it, mean and squared distances.
+#[derive(Clone, Copy)]
+struct Part {
+    count: f64,
+    sum: f64,
+    lost: f64,
+    mean: f64,
+    squares: f64,
+}
+
+/// Of `length` slices from `from` on.
+fn block(slices: &BTreeMap<i64, Vec<Event>>, from: i64, length: i64) -> Option<Part> {
     if length > 1 {
         let half = length / 2;
         return combine(block(slices, from, half), block(slices, from + half, half));
     }
-    let values = slices.get(&from)?;
-    let mut sum = (0.0, 0.0);
-    for value in values {
-        sum = plus(sum, (*value, 0.0));
+    let mut whole: Option<Part> = None;
+    for Event { value, .. } in slices.get(&from)? {
+        let one = Part { count: 1.0, sum: *value, lost: 0.0, mean: *value, squares: 0.0 };
+        let mut next = combine(whole, Some(one)).unwrap();
+        if let Some(before) = whole {
+            // Welford's update, value by value.
+            let distance = value - before.mean;
+            next.mean = before.mean + distance / next.count;
+            next.squares = before.squares + distance * (value - next.mean);
+        }
+        // As the engine does, which begins with 0: 0 + -0 is 0.
+        next.sum += 0.0;
+        whole = Some(next);
     }
-    Some(sum)
+    whole
 }
 
-fn combine(left: Option<(f64, f64)>, right: Option<(f64, f64)>) -> Option<(f64, f64)> {
-    match (left, right) {
-        (Some(left), Some(right)) => Some(plus(left, right)),
-        (one, other) => one.or(other),
-    }
-}
-
-fn plus(left: (f64, f64), right: (f64, f64)) -> (f64, f64) {
-    let sum = left.0 + right.0;
-    let lost = if left.0.abs() >= right.0.abs() {
-        (left.0 - sum) + right.0
+fn combine(left: Option<Part>, right: Option<Part>) -> Option<Part> {
+    let (Some(left), Some(right)) = (left, right) else { return left.or(right) };
+    let sum = left.sum + right.sum;
+    let lost = if left.sum.abs() >= right.sum.abs() {
+        (left.sum - sum) + right.sum
     } else {
-        (right.0 - sum) + left.0
+        (right.sum - sum) + left.sum
     };
-    (sum, (left.1 + right.1) + lost)
+    let count = left.count + right.count;
+    let distance = right.mean - left.mean;
+    let share = right.count / count;
+    Some(Part {
+        count,
+        sum,
+        lost: (left.lost + right.lost) + lost,
+        mean: left.mean + distance * share,
+        squares: (left.squares + right.squares) + distance * distance * (left.count * share),
+    })
 }
 
 /// Sizes and slides in milliseconds: with and without a common measure, one after another, with gaps, with many windows.
@@ -223,6 +276,48 @@ proptest! {
         let mut rows: Vec<Row> = runs.into_iter().flat_map(|run| run.finish().0).collect();
         rows.sort_by(|a, b| (a.firing, a.start, &a.key).cmp(&(b.firing, b.start, &b.key)));
         prop_assert_eq!(rows, oracle(&events, windows, Some(1_000_000)).rows);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn great_groups_are_those_of_tumbling_windows(
+        distribution in 0..DISTRIBUTIONS.len(),
+        seed in 1_u64..1000,
+        count in 300_usize..3000,
+        coarse in any::<bool>(),
+        slide in prop::sample::select(vec!["1s", "10ms"]),
+        cuts in cuts(),
+    ) {
+        let pipeline = |window: &str| spec(&format!(
+            r#"{{"source": {{"key": "k", "value": "v"}}, "time": {{"max_out_of_orderness": "1s"}},
+                "limits": {{"max_values": 700}},
+                "stages": [{{"type": "window", {window}, "aggregations": ["count", "min", "max", "range", "first", "last", "distinct", "rate",
+                "p0", "p1", "p25", "p50", "p99.9", {{"op": "p95", "engine": "exact"}}]}}]}}"#
+        ));
+        let values = values_of(DISTRIBUTIONS[distribution], count, seed);
+        let events: Vec<Event> = (0_i64..).zip(values).map(|(at, value)| Event {
+            ts: at * 7_919_333 % 16_000_000 + at * 200,
+            key: 1,
+            value: if coarse { value.floor() } else { value },
+        }).collect();
+        let tumbling = run_cut(
+            Run::new(pipeline(r#""window": "tumbling", "size": "8s""#)), &events, &cuts);
+        let (mut rows, stats) = run_cut(
+            Run::new(pipeline(&format!(r#""window": "sliding", "size": "8s", "slide": "{slide}""#))), &events, &cuts);
+        let digests = || Run::new(spec(
+            r#"{"source": {"key": "k", "value": "v"}, "time": {"max_out_of_orderness": "1s"},
+                "stages": [{"type": "window", "window": "sliding", "size": "8s", "slide": "1s",
+                "aggregations": ["sum", {"op": "p95", "engine": "tdigest"}]}]}"#
+        ));
+        let whole = run_cut(digests(), &events, &[]);
+        prop_assert_eq!(run_cut(digests(), &events, &cuts), whole);
+        rows.retain(|row| row.start % 8_000_000 == 0);
+        // An event that is late for a tumbling window is late for the same sliding one.
+        prop_assert_eq!(rows, tumbling.0);
+        prop_assert!(stats.late_dropped <= tumbling.1.late_dropped);
     }
 }
 

@@ -174,6 +174,7 @@ fn dropped_events_that_nobody_fetches_stop_the_engine() {
         identities: &[],
         ordinals: None,
         watermarks: None,
+        partitions: None,
     };
     assert_eq!(run.engine.push(&batch).unwrap(), Pushed { consumed: 0, full: true });
     assert_eq!(run.engine.drops(100).len(), 5);

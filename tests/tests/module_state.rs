@@ -80,6 +80,7 @@ impl<W: Worker> Run<W> {
                 identities: &[],
                 ordinals: None,
                 watermarks: None,
+                partitions: None,
             };
             let pushed = self.worker.push(&batch).unwrap();
             at += pushed.consumed;

@@ -12,8 +12,11 @@ import json
 import math
 import pathlib
 import re
+import struct
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
+
+from normalize import Normalize
 
 HERE = pathlib.Path(__file__).parent
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -100,12 +103,149 @@ def percentile(percent, values):
     return ordered[low] + difference * fraction
 
 
-def aggregate(entry, events):
+def tdigest(percent, values, size=200, flow=512):
+    """The merging t-digest with the scale function 2q² (mirrored), fed 512 values at a time; groups of up to 512 are exact."""
+    if len(values) <= flow:
+        return percentile(percent, values)
+    centroids = []
+    for at in range(0, len(values), flow):
+        points = sorted(centroids + [(value + 0.0, 1.0) for value in values[at:at + flow]],
+                        key=lambda point: (point[0], point[1] > 1))
+        count, closed, limit = sum(weight for _, weight in points), [], 1
+
+        def allowed(k):
+            share = k / size
+            if k >= size:
+                return math.inf
+            return (1 - 2 * (1 - share) * (1 - share) if share >= 0.5 else 2 * share * share) * count
+
+        (mean, weight), so_far = points[0], points[0][1]
+        for value, more in points[1:]:
+            so_far += more
+            if so_far <= allowed(limit):
+                if mean != value:
+                    share = more / (weight + more)
+                    mixed = mean * (1 - share) + value * share
+                    outside = mixed < min(mean, value) or mixed > max(mean, value)
+                    mean = mean + (value - mean) * share if outside else mixed
+                weight += more
+            else:
+                closed.append((mean, weight))
+                limit += 1
+                mean, weight = value, more
+        centroids = sorted(closed + [(mean, weight)])
+    least, greatest, rank = min(values), max(values), percent / 100 * len(values)
+    if percent <= 0 or percent >= 100:
+        return least if percent <= 0 else greatest
+    before = at = 0
+    while at + 1 < len(centroids) and before + centroids[at][1] <= rank:
+        before += centroids[at][1]
+        at += 1
+    mean, weight = centroids[at]
+    offset = (rank - before) / weight - 0.5
+    if offset < 0:
+        other, share = (least, 1.0) if at == 0 else (centroids[at - 1][0], weight / (centroids[at - 1][1] + weight))
+    elif at + 1 == len(centroids):
+        other, share = greatest, 1.0
+    else:
+        other, share = centroids[at + 1][0], weight / (weight + centroids[at + 1][1])
+    fraction = min(max(abs(offset) * 2 * share, 0.0), 1.0)
+    if mean == other:
+        found = mean
+    elif (mean < 0) == (other < 0):
+        found = mean + (other - mean) * fraction
+    else:
+        found = mean * (1 - fraction) + other * fraction
+    return min(max(found, least), greatest) + 0.0
+
+
+# Of LogLog-Beta (Qin, Kim and Tung 2016) for 4,096 registers.
+BETA = [
+    -0.384979202588598,
+    0.183162233114364,
+    0.130396688841854,
+    0.0704838927629266,
+    -0.00895893971464453,
+    0.0113010036741605,
+    -0.0019428556959129,
+    0.000225435774024964,
+]
+
+
+def distinct(values):
+    """Exact up to 512 different values, else the estimate of LogLog-Beta over SplitMix64 of their bits."""
+    different = {struct.unpack("<Q", struct.pack("<d", value + 0.0))[0] for value in values}
+    if len(different) <= 512:
+        return float(len(different))
+    registers, mask = [0] * 4096, 2**64 - 1
+    for bits in different:
+        bits = (bits + 0x9E3779B97F4A7C15) & mask
+        bits = ((bits ^ bits >> 30) * 0xBF58476D1CE4E5B9) & mask
+        bits = ((bits ^ bits >> 27) * 0x94D049BB133111EB) & mask
+        bits ^= bits >> 31
+        zeros = (bits & -bits).bit_length() if bits else 65
+        registers[bits >> 52] = max(registers[bits >> 52], zeros)
+    empty = registers.count(0)
+    total = sum(2.0**-register for register in sorted(registers, reverse=True))
+    log = math.log(empty + 1)
+    correction = BETA[0] * empty + sum(beta * log**power for power, beta in enumerate(BETA[1:], 1))
+    alpha = 0.7213475204444817 / (1 + 1.0794415416798357 / 4096)
+    return float(math.floor(alpha * 4096 * (4096 - empty) / (total + (correction if empty else 0)) + 0.5))
+
+
+def moments(slices, first, last):
+    """Count, mean and squared distances of the slices from `first` to before `last`: of the largest aligned blocks of 2^k slices,
+    from left to right, each its left half combined with its right half (Chan, Golub and LeVeque)."""
+    def combined(left, right):
+        if left is None or right is None:
+            return left or right
+        count, distance, share = left[0] + right[0], right[1] - left[1], right[0] / (left[0] + right[0])
+        return (count, left[1] + distance * share, (left[2] + right[2]) + distance * distance * (left[0] * share))
+
+    def block(start, length):
+        if not any(start <= at < start + length for at in slices):
+            return None
+        if length > 1:
+            return combined(block(start, length // 2), block(start + length // 2, length // 2))
+        mean = squares = 0.0
+        for count, value in enumerate(slices[start], 1):
+            distance = value - mean
+            mean += distance / count
+            squares += distance * (value - mean)
+        return (float(len(slices[start])), mean, squares)
+
+    whole, at = None, first
+    while at < last:
+        length = 1
+        while at % (length * 2) == 0 and at + length * 2 <= last:
+            length *= 2
+        whole, at = combined(whole, block(at, length)), at + length
+    return whole
+
+
+def sliding_variance(entry, events, start, window):
+    """The same for windows that overlap, which are combined from slices."""
+    width = math.gcd(window.size, window.slide)
+    number = lambda ts: (ts - window.offset % window.slide) // width
+    slices = {}
+    for ts, value in events:
+        slices.setdefault(number(ts), []).append(value)
+    found = moments(slices, number(start), number(start + window.size))
+    divisor = len(events) - (not entry.get("population", False))
+    variance = found[2] / divisor if divisor > 0 else None
+    return math.sqrt(variance) if entry["op"] == "stddev" and variance is not None else variance
+
+
+def aggregate(entry, events, start, end, window):
     """`events` are pairs of time and value, in the order of the stream, none of them missing."""
     op = entry["op"]
     values = [value for _, value in events]
     if op == "count":
         return float(len(values))
+    if op == "rate":
+        return len(values) * 1e6 / (end - start)
+    if op == "distinct":
+        return distinct(values)
     if not values:
         return None
     if op == "sum":
@@ -114,12 +254,16 @@ def aggregate(entry, events):
         return neumaier(values) / len(values)
     if op == "range":
         return max(values) - min(values)
+    if op in ("variance", "stddev") and isinstance(window, Window) and window.size > window.slide:
+        return sliding_variance(entry, events, start, window)
     if op in ("variance", "stddev"):
         found = variance(values, entry.get("population", False))
         return math.sqrt(found) if op == "stddev" and found is not None else found
     if op in ("first", "last"):
         ordered = sorted(events, key=lambda event: event[0])
         return ordered[0][1] if op == "first" else ordered[-1][1]
+    if entry.get("engine") == "tdigest":
+        return tdigest(float(op[1:]), values)
     if re.fullmatch(r"p[0-9.]+", op):
         return percentile(float(op[1:]), values)
     return {"min": min, "max": max}[op](values)
@@ -136,16 +280,10 @@ def key_order(key):
     return [rank(field) for field in key]
 
 
-class Window:
-    """A window stage, tumbling or sliding, event by event: every event is put into every window that covers it.
+class Stage:
+    """What all kinds of windows have: aggregations, rows, counters."""
 
-    Sums are added in the order of arrival: sliding windows here take values whose sums are exact in any order.
-    """
-
-    def __init__(self, stage, default, keys):
-        self.size = duration(stage["size"])
-        self.slide = duration(stage["slide"]) if stage["window"] == "sliding" else self.size
-        self.offset = duration(stage.get("offset", "0s"))
+    def __init__(self, stage, default, is_last):
         self.aggregations = []
         for entry in stage["aggregations"]:
             entry = {"op": entry} if isinstance(entry, str) else entry
@@ -153,57 +291,332 @@ class Window:
             own = entry.get("field") not in (None, default, stage.get("field"))
             name = entry.get("name", f"{entry['op']}_{field}" if own else entry["op"])
             self.aggregations.append((name, entry, field))
-        self.open = {}
+        self.lateness = duration(stage.get("allowed_lateness", "0s"))
+        self.final = stage.get("emit") == "final" or not is_last
         self.late = 0
         self.unassigned = 0
         self.rows = []
 
+    def row(self, firing, key, start, end, events, **marks):
+        """A row of `events`, which are pairs of time and event."""
+        row = {"window_start": start, "window_end": end}
+        for name, entry, field in self.aggregations:
+            picked = [(ts, event[field] if field else 1.0) for ts, event in events]
+            present = [(ts, value) for ts, value in picked if value is not None]
+            row[name] = aggregate(entry, present, start, end, self)
+        self.rows.append((firing, key, {**row, **marks}))
+
+
+class Window(Stage):
+    """Tumbling, sliding or cumulating windows, event by event: every event is put into every window that covers it.
+
+    Sums are added in the order of arrival: windows that overlap here take values whose sums are exact in any order.
+    """
+
+    def __init__(self, stage, default, is_last):
+        super().__init__(stage, default, is_last)
+        self.size = duration(stage["size"])
+        self.slide = duration(stage.get("slide", stage["size"]))
+        self.step = duration(stage.get("step", stage["size"]))
+        self.offset = duration(stage.get("offset", "0s"))
+        self.early = duration(stage["early"]) if "early" in stage else None
+        self.open = {}
+        self.watermark = -math.inf
+
+    def fires_at(self, end):
+        return end - 1 + (self.lateness if self.final else 0)
+
+    def gone_at(self, end):
+        return end - 1 + self.lateness
+
     def fire(self, watermark):
-        due = [slot for slot in self.open if slot[0] + self.size - 1 <= watermark]
-        for slot in sorted(due, key=lambda slot: (slot[0], key_order(slot[1]))):
-            start, key = slot
-            events = self.open.pop(slot)
-            row = {"window_start": start, "window_end": start + self.size}
-            for name, entry, field in self.aggregations:
-                picked = [(ts, event[field] if field else 1.0) for ts, event in events]
-                row[name] = aggregate(entry, [(ts, value) for ts, value in picked if value is not None])
-            self.rows.append((start + self.size - 1, key, row))
+        """All that is due as the watermark moves on, and then windows that are gone are forgotten."""
+        due = []
+        for start, end, key in self.open:
+            times = [self.fires_at(end)]
+            if self.early:
+                times += range(start + self.early, times[0], self.early)
+            due += [(time, end, start, key) for time in times if self.watermark < time <= watermark]
+        for time, end, start, key in sorted(due, key=lambda row: (*row[:3], key_order(row[3]))):
+            if time == self.fires_at(end) or self.open[start, end, key]["changed"]:
+                self.emit(start, end, key, time < self.fires_at(end))
+        self.watermark = watermark
+        self.open = {slot: window for slot, window in self.open.items() if self.gone_at(slot[1]) > watermark}
+
+    def emit(self, start, end, key, early=False):
+        window = self.open[start, end, key]
+        marks = {}
+        if not self.final and (self.lateness or self.early):
+            marks["revision"] = window["rows"]
+        if self.early:
+            marks["early"] = early
+        window["rows"] += 1
+        window["changed"] = False
+        self.row(end - 1, key, start, end, window["events"], **marks)
 
     def take(self, ts, key, event, watermark):
         self.fire(watermark)
         start = (ts - self.offset) // self.slide * self.slide + self.offset
-        starts = []
+        windows = []
         while start + self.size > ts:
-            starts.append(start)
+            ends = range(start + self.step, start + self.size + 1, self.step)
+            windows += [(start, end) for end in ends if end > ts]
             start -= self.slide
-        open_starts = [start for start in starts if start + self.size - 1 > watermark]
-        self.unassigned += not starts
-        self.late += bool(starts) and not open_starts
-        for start in open_starts:
-            self.open.setdefault((start, key), []).append((ts, event))
+        kept = sorted((end, start) for start, end in windows if self.gone_at(end) > watermark)
+        self.unassigned += not windows
+        self.late += bool(windows) and not kept
+        for end, start in kept:
+            window = self.open.setdefault((start, end, key), {"events": [], "rows": 0, "changed": False})
+            window["events"].append((ts, event))
+            window["changed"] = True
+        for end, start in kept:
+            if self.fires_at(end) <= watermark:
+                self.emit(start, end, key)
+
+
+class Sessions(Stage):
+    """Sessions, event by event. A session has its events, and `fired`: the revision of its row, if that is out.
+
+    Sums are added in the order of arrival: sessions that are joined here take values whose sums are exact in any order.
+    """
+
+    def __init__(self, stage, default, is_last):
+        super().__init__(stage, default, is_last)
+        self.gap = duration(stage["gap"])
+        self.sessions = []
+
+    def end(self, session):
+        return max(ts for ts, _ in session["events"]) + self.gap
+
+    def start(self, session):
+        return min(ts for ts, _ in session["events"])
+
+    def say(self, session, firing, retracted=False):
+        marks = {"revision": float(session["fired"]), "retracted": retracted} if self.lateness else {}
+        self.row(firing, session["key"], self.start(session), self.end(session), session["events"], **marks)
+
+    def fire(self, watermark):
+        due = [one for one in self.sessions if one["fired"] is None and self.end(one) - 1 <= watermark]
+        for session in sorted(due, key=lambda one: (self.end(one), self.start(one), key_order(one["key"]))):
+            session["fired"] = session["replaces"]
+            self.say(session, self.end(session) - 1)
+        self.sessions = [one for one in self.sessions
+                         if one["fired"] is None or self.end(one) - 1 + self.lateness > watermark]
+
+    def take(self, ts, key, event, watermark):
+        self.fire(watermark)
+        parts = [one for one in self.sessions
+                 if one["key"] == key and self.start(one) - self.gap <= ts <= self.end(one)]
+        parts.sort(key=self.start)
+        whole = {"key": key, "fired": None, "replaces": 0}
+        whole["events"] = [pair for one in parts for pair in one["events"]] + [(ts, event)]
+        if self.end(whole) - 1 + self.lateness <= watermark:
+            self.late += 1
+            return
+        for one in parts:
+            if one["fired"] is not None and (self.start(one), self.end(one)) != (self.start(whole), self.end(whole)):
+                self.say(one, watermark, retracted=True)
+            whole["replaces"] = max(whole["replaces"], one["replaces"] if one["fired"] is None else one["fired"] + 1)
+            self.sessions.remove(one)
+        self.sessions.append(whole)
+        if self.end(whole) - 1 <= watermark:
+            whole["fired"] = whole["replaces"]
+            self.say(whole, watermark)
+
+
+class Counted(Stage):
+    """Windows of so many events of a key, or of all of them."""
+
+    def __init__(self, stage, default, is_last):
+        super().__init__(stage, default, is_last)
+        self.count = stage.get("count", math.inf)
+        self.open = {}
+
+    def close(self, key, firing):
+        events = self.open.pop(key)
+        times = [ts for ts, _ in events]
+        bounds = (None, None) if self.count == math.inf else (min(times), max(times) + 1)
+        self.row(firing, key, *bounds, events)
+
+    def fire(self, watermark):
+        if watermark == math.inf:
+            ends = {key: (max(ts for ts, _ in events), min(ts for ts, _ in events)) for key, events in self.open.items()}
+            order = (lambda key: key_order(key)) if self.count == math.inf else (lambda key: (ends[key], key_order(key)))
+            for key in sorted(self.open, key=order):
+                self.close(key, watermark)
+
+    def take(self, ts, key, event, watermark):
+        self.open.setdefault(key, []).append((ts, event))
+        if len(self.open[key]) == self.count:
+            self.close(key, watermark)
+
+
+KINDS = {"session": Sessions, "count": Counted, "global": Counted}
+
+
+def last_moments(values, size):
+    """Count, mean and squared distances of the last `size` values: the end of a block, from the back, merged with the beginning of the next."""
+    def fold(values):
+        mean = squares = 0.0
+        for count, value in enumerate(values, 1):
+            distance = value - mean
+            mean += distance / count
+            squares += distance * (value - mean)
+        return len(values), mean, squares
+
+    beginning = (len(values) - 1) % size + 1 if values else 0
+    end = fold(values[max(len(values) - size, 0):len(values) - beginning][::-1])
+    beginning = fold(values[len(values) - beginning:])
+    if not end[0] or not beginning[0]:
+        return end if end[0] else beginning
+    count = end[0] + beginning[0]
+    distance = beginning[1] - end[1]
+    share = beginning[0] / count
+    return count, end[1] + distance * share, (end[2] + beginning[2]) + distance * distance * (end[0] * share)
+
+
+def median(values):
+    ordered = sorted(values)
+    return (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
+
+
+def ema(stage, values):
+    """`values` are those of a key so far, here and in what follows; results are those at the last of them."""
+    alpha = 2 / (stage["span"] + 1) if "span" in stage else stage["alpha"]
+    average = values[0]
+    for value in values[1:]:
+        average += alpha * (value - average)
+    return {stage.get("name", "ema"): average}
+
+
+def rolling(stage, values):
+    """Values whose sums are exact in any order."""
+    size = stage.get("size", len(values))
+    last = values[-size:]
+    row = {}
+    for entry in stage["aggregations"]:
+        entry = {"op": entry} if isinstance(entry, str) else entry
+        if entry["op"] in ("variance", "stddev"):
+            count, _, squares = last_moments(values, size)
+            divisor = count - (not entry.get("population", False))
+            found = squares / divisor if divisor > 0 else None
+            found = math.sqrt(found) if entry["op"] == "stddev" and found is not None else found
+        else:
+            found = aggregate(entry, [(0, value) for value in last], None, None, None)
+        row[entry.get("name", entry["op"])] = found
+    return row
+
+
+def zscore(stage, values):
+    learned, window = [], stage.get("window", 100 if stage.get("method") == "mad" else len(values))
+    for value in values:
+        last = learned[-window:]
+        score, anomaly = None, False
+        if len(last) >= stage.get("warmup", 2):
+            if stage.get("method") == "mad":
+                centre = median(last)
+                deviation = median([abs(known - centre) for known in last]) / 0.6744897501960817
+            else:
+                count, centre, squares = last_moments(learned, window)
+                deviation = math.sqrt(squares / (count - 1))
+            if deviation == 0:
+                score, anomaly = (0.0, False) if value == centre else (None, True)
+            else:
+                score = (value - centre) / deviation
+                anomaly = abs(score) > stage.get("threshold", 3)
+        if stage.get("learn_anomalies", True) or not anomaly:
+            learned.append(value)
+    name = stage.get("name")
+    return {name or "zscore": score, f"{name}_anomaly" if name else "anomaly": anomaly}
+
+
+ADDING = {"ema": ema, "rolling": rolling, "zscore": zscore}
+
+
+def add(stage, stream, default):
+    """Adds the columns of `stage` to the events, each by the values of its key so far."""
+    fields = stage.get("fields", [stage.get("field", default)])
+    so_far, added = {}, []
+    for ts, key, event, met in stream:
+        event = dict(event)
+        for field in fields:
+            values = so_far.setdefault((key, field), [])
+            value = event.get(field)
+            if value is not None:
+                values.append(value)
+            prefix = f"{field}_" if len(fields) > 1 else ""
+            for name, found in ADDING[stage["type"]](stage, values or [0.0]).items():
+                missing = False if isinstance(found, bool) else None
+                event[prefix + name] = missing if value is None else found
+        added.append((ts, key, event, met))
+    return added
 
 
 def as_list(value):
     return [] if value is None else value if isinstance(value, list) else [value]
 
 
+class Watermark:
+    """The watermark of a stream: the least of those of its partitions, moved event by event."""
+
+    def __init__(self, spec):
+        time = spec.get("time", {})
+        bound = time.get("max_out_of_orderness", "0s")
+        self.lag = None if bound == "unbounded" else duration(bound) + 1
+        self.kind = time.get("watermark", "bounded")
+        self.interval = duration(time.get("watermark_interval", "0s"))
+        self.mark = time.get("watermark_field")
+        self.partition = spec.get("source", {}).get("partition")
+        self.seen = {}
+        self.of = {}
+        self.value = -math.inf
+
+    def observe(self, ts, event):
+        name = event.get(self.partition)
+        times = self.seen.setdefault(name, [])
+        before = self.of.setdefault(name, -math.inf)
+        times.append(ts)
+        moves = {
+            "periodic": max(times) - self.interval >= before + (self.lag or 0),
+            "punctuated": bool(event.get(self.mark)),
+            "manual": False,
+        }.get(self.kind, True)
+        if self.lag is not None and moves:
+            reached = max(times) if self.kind == "periodic" else ts
+            self.of[name] = max(before, reached - self.lag)
+        self.value = max(self.value, min(self.of.values()))
+
+
 def run(spec, events):
     """The rows of `spec` over `events`: dicts with every field, in order; the watermark moves event by event."""
     source = spec.get("source", {})
-    bound = spec.get("time", {}).get("max_out_of_orderness", "0s")
-    lag = None if bound == "unbounded" else duration(bound) + 1
     keys = as_list(source.get("key"))
     default = (as_list(source.get("value")) + [None])[0]
-    watermark = -math.inf
+    watermark = Watermark(spec)
     stream = []
     for event in events:
         ts = parse_time(event[source.get("timestamp", "ts")], source.get("timestamp_unit", "ms"))
-        stream.append((ts, tuple(event[name] for name in keys), event, watermark))
-        if lag is not None:
-            watermark = max(watermark, ts - lag)
+        stream.append((ts, tuple(event[name] for name in keys), event, watermark.value))
+        watermark.observe(ts, event)
     late = unassigned = 0
+    times = {"window_start", "window_end"}
     for stage in spec["stages"]:
-        window = Window(stage, default, keys)
+        if stage["type"] in ADDING:
+            stream = add(stage, stream, default)
+            rows = [(ts, key, row) for ts, key, row, _ in stream]
+            continue
+        if stage["type"] == "normalize":
+            window = Normalize(stage, default, source.get("timestamp", "ts"), duration, neumaier)
+            for sample in stream:
+                window.take(*sample)
+            window.finish(key_order)
+            late += window.late
+            times.add(window.timestamp)
+            # Points without a value are for the sink alone.
+            stream = [(ts, key, row, -math.inf) for ts, key, row in window.rows if row[default] is not None]
+            rows = window.rows
+            continue
+        window = KINDS.get(stage["window"], Window)(stage, default, stage is spec["stages"][-1])
         for ts, key, event, met in stream:
             event = {name: event.get(name) for _, _, name in window.aggregations if name}
             window.take(ts, key, event, met)
@@ -214,14 +627,26 @@ def run(spec, events):
         stream = [(ts, key, row, -math.inf) for ts, key, row in window.rows]
         names = [name for name, _, _ in window.aggregations]
         default = names[0] if len(names) == 1 else None
+        rows = window.rows
     lines = []
-    for _, key, row in window.rows:
+    for ts, key, row in rows:
+        if spec["stages"][-1]["type"] in ADDING and "window_start" not in row:
+            # A row is an event: its time comes first, and its key is there already.
+            time = source.get("timestamp", "ts")
+            row = {time: rfc3339(ts), **{name: value for name, value in row.items() if name not in (time, *keys)}}
         fields = [(name, json.dumps(value, ensure_ascii=False) if isinstance(value, (str, bool)) else number(float(value)))
                   for name, value in zip(keys, key)]
-        fields += [(name, json.dumps(rfc3339(value)) if name in ("window_start", "window_end") else number(value))
-                   for name, value in row.items()]
+        fields += [(name, cell(value, name in times)) for name, value in row.items()]
         lines.append("{" + ",".join(f"{json.dumps(name)}:{text}" for name, text in fields) + "}\n")
     return "".join(lines), late, unassigned
+
+
+def cell(value, is_time):
+    if is_time:
+        return "null" if value is None else json.dumps(rfc3339(value))
+    if isinstance(value, str):
+        return json.dumps(value)
+    return json.dumps(value) if isinstance(value, bool) else number(value if value is None else float(value))
 
 
 def ndjson(events):
@@ -234,6 +659,10 @@ def window(size, aggregations, **more):
 
 def sliding(size, slide, aggregations, **more):
     return {**window(size, aggregations, **more), "window": "sliding", "slide": slide}
+
+
+def windows(kind, aggregations, **more):
+    return {"type": "window", "window": kind, "aggregations": aggregations, **more}
 
 
 ALL = ["count", "sum", "avg", "min", "max"]
@@ -323,6 +752,34 @@ def main():
           {"source": base, "time": {"max_out_of_orderness": "1s"},
            "stages": [sliding("3s", "10s", ["count", "max"]), sliding("1m", "20s", ["sum"], field="count")]},
           quarters)
+    write("late", "Up to 12 s late, of which 1 s is disorder and 4 s more are allowed: corrected rows, and events too late for that",
+          {"source": base, "time": {"max_out_of_orderness": "1s"},
+           "stages": [window("5s", ["count", "sum", "max"], allowed_lateness="4s")]},
+          quarters)
+    write("late_early_sliding", "Windows that overlap give early rows every 4 s, and again for each late event",
+          {"source": base, "time": {"max_out_of_orderness": "1s"},
+           "stages": [sliding("10s", "5s", ["count", "avg"], allowed_lateness="3s", early="4s")]},
+          quarters[:120])
+    write("late_final_roll_up", "Rows of the first stage wait for late events; then a roll-up that says once what it counts",
+          {"source": base, "time": {"max_out_of_orderness": "1s"},
+           "stages": [window("5s", ["count", "avg"], allowed_lateness="10s"),
+                      window("20s", ["sum", "max"], field="count", allowed_lateness="1s", emit="final")]},
+          quarters)
+    bursts = [event for at, event in enumerate(quarters) if at // 20 % 3 != 1]
+    write("session", "Gaps of up to 3 s, up to 12 s late of which 1 s is allowed; then a roll-up",
+          {"source": base, "time": {"max_out_of_orderness": "1s"},
+           "stages": [windows("session", [*ALL, "first", "last", "p50"], gap="3s"),
+                      windows("session", ["count", "sum"], gap="20s", field="count")]}, bursts)
+    write("session_late", "The same with lateness allowed: rows are corrected, and taken back where sessions grow or are joined",
+          {"source": base, "time": {"max_out_of_orderness": "1s"},
+           "stages": [windows("session", [*ALL, "first", "last", "p50"], gap="2s", allowed_lateness="4s")]}, bursts)
+    moving(base, quarters)
+    write("cumulate", "A minute that grows by 15 s, up to 12 s late of which 1 s is allowed",
+          {"source": base, "time": {"max_out_of_orderness": "1s"},
+           "stages": [windows("cumulate", ALL, size="1m", step="15s", offset="10s")]}, quarters)
+    write("counted", "Seven events each, then one window of all of these",
+          {"source": base, "time": {"max_out_of_orderness": "1s"},
+           "stages": [windows("count", ALL, count=7), windows("global", ["count", "max"], field="avg")]}, quarters)
     values = [0.1, 0.2, -0.3, 1e16, 1.0, -1e16, 1e308, 1e308, -1e308, 5e-324, -0.0, 123456789012345680000.0, 1e21, 1e-7,
               1.7976931348623157e308, 2.5e-8, 0.000001, 9007199254740993.0]
     write("numbers", "Values of every magnitude: compensation, overflow to null, the shortest text",
@@ -353,13 +810,93 @@ def main():
           {"source": base, "time": {"max_out_of_orderness": "unbounded"},
            "stages": [window("1d", ["count", *exact])]},
           [{**event, "latency": event["latency"] - 300} for event in stream(1500, keys=2)])
+    digest = [{"op": op, "engine": "tdigest"} for op in ("p0", "p1", "p25", "p50", "p99", "p99.9", "p100")]
+    write("percentiles_tdigest", "The t-digest over few and over many values, of both signs",
+          {"source": base, "time": {"max_out_of_orderness": "unbounded"}, "stages": [window("1d", ["count", *digest])]},
+          [{**event, "latency": event["latency"] - 300} for event in stream(2600, keys=2)]
+          + stream(300, keys=3, start=1_600_000_000_000))
+    write("distinct", "Different values, few and many, zeros of both signs, and rates",
+          {"source": base, "time": {"max_out_of_orderness": "unbounded"},
+           "stages": [window("1d", ["count", "distinct", "rate"])]},
+          [{**event, "latency": value} for event, value in zip(stream(2000, keys=2), (at % 700 * 0.25 if at % 2 else float(at) for at in range(2000)))]
+          + [{**event, "latency": value} for event, value in zip(stream(40, keys=2, start=1_600_000_000_000), [0.0, -0.0, 1.0, -1.0, 5e-324] * 8)])
+    write("sliding_all", "Every aggregation in windows that overlap, under disorder",
+          {"source": base, "time": {"max_out_of_orderness": "3s"},
+           "stages": [sliding("10s", "4s", ["count", "min", "max", "range", "variance", "stddev",
+                                            {"op": "stddev", "population": True, "name": "stddev_pop"}, "first", "last", "distinct", "rate",
+                                            "p50", "p99.9", {"op": "p95", "engine": "exact"}, {"op": "p5", "engine": "tdigest"}],
+                              offset="1s")]},
+          tied(stream(300, keys=3, step=350, jitter=4000)))
     write("times", "Times as text with and without a zone and as numbers of seconds",
           {"source": {"timestamp": "at", "timestamp_unit": "s"}, "time": {"max_out_of_orderness": "unbounded"},
            "stages": [window("250ms", ["count"])]},
           [{"at": time} for time in times])
+    normalized()
+    statistics(base, quarters)
     bad_lines()
     csv_text()
     real_data()
+
+
+def moving(base, events):
+    """What moves the watermark, beside the greatest event time."""
+    stages = [window("5s", ALL)]
+    # One host is a minute behind the others; the first event of each is near the others', so that it is known early.
+    hosts = [{**event, "host": ["a", 7, True][at % 3], "ts": event["ts"] - (60_000 if at % 3 == 1 and at > 2 else 0)}
+             for at, event in enumerate(events)]
+    write("partitions", "Three partitions, by text, number and true, one of them a minute behind: nobody's events are late for that",
+          {"source": {**base, "partition": "host"}, "time": {"max_out_of_orderness": "1s"}, "stages": stages}, hosts)
+    write("partitions_periodic", "The same in steps of 7 s, each partition in its own",
+          {"source": {**base, "partition": "host"},
+           "time": {"watermark": "periodic", "watermark_interval": "7s", "max_out_of_orderness": "500ms"}, "stages": stages}, hosts)
+    write("ascending", "Every event that is behind a window's end is late for it",
+          {"source": base, "time": {"watermark": "ascending"}, "stages": stages}, events)
+    marks = [True, 0, None, False, -2.5, 0, 0, 0, 1, None, 0]
+    marked = [{**event, "mark": marks[at % len(marks)]} for at, event in enumerate(events)]
+    write("punctuated", "Only marked events move time: numbers other than 0, and true",
+          {"source": base, "time": {"watermark": "punctuated", "watermark_field": "mark", "max_out_of_orderness": "250ms"},
+           "stages": stages}, marked)
+    write("manual", "Nothing but the end of input fires",
+          {"source": base, "time": {"watermark": "manual"}, "stages": stages}, events)
+
+
+def normalized():
+    def normalize(interval, **more):
+        return {"type": "normalize", "interval": interval, **more}
+
+    source = {"key": "service", "value": "latency"}
+    for fill, more in [("linear", {"align": "round", "reduce": "mean"}), ("forward", {"align": "ceil", "max_gap": "6s"}),
+                       ("zero", {"basis": "samples", "offset": "250ms"})]:
+        write(f"normalize_{fill}", "Samples of several keys, some late, on a grid",
+              {"source": source, "time": {"max_out_of_orderness": "2s"}, "stages": [normalize("1s", fill=fill, **more)]},
+              stream(150, keys=4, step=900, jitter=9000))
+    one = [{"ts": at * at * 137 % 90_000 - 20_000, "v": at * 31 % 17 / 4} for at in range(60)]
+    for fill, more in [("spline", {}), ("polynomial", {"degree": 3})]:
+        write(f"normalize_{fill}", "One series in any order, with gaps that stay",
+              {"source": {"value": "v"}, "time": {"max_out_of_orderness": "unbounded"},
+               "stages": [normalize("700ms", fill=fill, max_gap="3s", basis="samples", **more)]}, one)
+    write("normalize_roll_up", "A grid, and windows over its points",
+          {"source": source, "time": {"max_out_of_orderness": "4s"},
+           "stages": [normalize("500ms", fill="backward", max_gap="5s"), window("10s", ["count", "max", "last"])]},
+          stream(200, keys=3, step=600, jitter=4000))
+
+
+def statistics(base, events):
+    """Values are quarters, so that sums are exact in any order."""
+    some = [{**event, "bytes": None if at % 3 == 0 else at % 11 / 4} for at, event in enumerate(events)]
+    write("statistics", "Moving averages, rolling aggregations and z-scores of events as they come, some values missing",
+          {"source": base, "time": {"max_out_of_orderness": "1s"},
+           "stages": [{"type": "ema", "span": 9}, {"type": "ema", "fields": ["latency", "bytes"], "alpha": 0.3},
+                      {"type": "rolling", "size": 7, "field": "bytes", "aggregations": [
+                          "count", "sum", "avg", "min", "max", "range", "variance", "stddev", "p50", "p95",
+                          {"op": "stddev", "population": True, "name": "stddev_pop"}]},
+                      {"type": "zscore", "threshold": 1.5},
+                      {"type": "zscore", "field": "bytes", "window": 5, "learn_anomalies": False, "threshold": 1, "name": "near"},
+                      {"type": "zscore", "method": "mad", "warmup": 4, "name": "robust"}]}, some)
+    write("statistics_of_windows", "Windows, then how unusual each of them is, and what they come to so far",
+          {"source": base, "time": {"max_out_of_orderness": "3s"},
+           "stages": [window("5s", ["count", "max"]), {"type": "zscore", "field": "max", "threshold": 1},
+                      {"type": "rolling", "field": "count", "aggregations": [{"op": "sum", "name": "events"}, "stddev"]}]}, events)
 
 
 def bad_lines():

@@ -202,6 +202,18 @@ pub extern "C" fn sp_define_keys(handle: i32, ptr: u32, len: u32) -> i32 {
     })
 }
 
+/// Takes a block of definitions of partitions.
+#[unsafe(no_mangle)]
+pub extern "C" fn sp_define_partitions(handle: i32, ptr: u32, len: u32) -> i32 {
+    guarded(FAILED, |state| {
+        state.with_block(handle, (ptr, len), |instance, block| {
+            let (definitions, known) = wire::decode_partition_definitions(block)?;
+            instance.engine.define_partitions(&definitions, known)?;
+            Ok(0)
+        })
+    })
+}
+
 /// Takes a block of events.
 #[unsafe(no_mangle)]
 pub extern "C" fn sp_push(handle: i32, ptr: u32, len: u32) -> i64 {

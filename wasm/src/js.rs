@@ -179,6 +179,7 @@ impl Processor {
             identities: &[],
             ordinals: None,
             watermarks: None,
+            partitions: None,
         });
         let pushed = pushed.map_err(|error| thrown(&error))?;
         self.full = pushed.full;

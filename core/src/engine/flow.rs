@@ -9,7 +9,7 @@ impl Engine {
     pub(super) fn flow(&mut self, events: &Events<'_>) -> Progress {
         let mut cursor = 0;
         let mut context =
-            Context { keys: &mut self.keys, drops: &mut self.drops, now: self.source.now };
+            Context { keys: &mut self.keys, drops: &mut self.drops, now: self.source.time.now() };
         if drive(&mut self.stages, &mut self.links, events, &mut cursor, &mut context) {
             return Progress::Done;
         }
@@ -29,15 +29,18 @@ impl Engine {
             else {
                 continue;
             };
-            let mut context =
-                Context { keys: &mut self.keys, drops: &mut self.drops, now: self.source.now };
+            let mut context = Context {
+                keys: &mut self.keys,
+                drops: &mut self.drops,
+                now: self.source.time.now(),
+            };
             if !drain(stages, later, link, &mut context) {
                 return Progress::Full;
             }
         }
         let Some(mut pending) = self.pending.take() else { return Progress::Done };
         let mut context =
-            Context { keys: &mut self.keys, drops: &mut self.drops, now: self.source.now };
+            Context { keys: &mut self.keys, drops: &mut self.drops, now: self.source.time.now() };
         let views = pending.views();
         let mut cursor = pending.cursor;
         let events = pending.events(&views);

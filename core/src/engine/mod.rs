@@ -1,5 +1,6 @@
 //! The engine: a state machine that takes batches and hands out rows, and does nothing by itself.
 
+mod definitions;
 mod flow;
 mod source;
 mod state;
@@ -9,7 +10,7 @@ pub use state::{Restore, SnapshotCursor};
 use crate::batch::Batch;
 use crate::drops::{Dropped, Drops};
 use crate::error::Error;
-use crate::frame::Frame;
+use crate::frame::{Events, Frame};
 use crate::keys::Keys;
 use crate::plan::{Plan, Shown};
 use crate::reject::RejectReason;
@@ -82,6 +83,7 @@ pub enum Progress {
 ///     identities: &[],
 ///     ordinals: None,
 ///     watermarks: None,
+///     partitions: None,
 /// };
 /// assert_eq!(engine.push(&batch)?.consumed, 3);
 /// assert_eq!(engine.poll(100).map(|rows| rows.len()), Some(1)); // the first second is over
@@ -121,7 +123,7 @@ impl Engine {
     pub fn open(spec: &PipelineSpec, options: Options) -> Result<Self, Error> {
         let plan = Plan::new(spec)?;
         let mut keys = Keys::new(options.table_seed);
-        let source = Source::new(&plan, &mut keys);
+        let source = Source::new(&plan, &mut keys, options.table_seed);
         let stages = (0..)
             .zip(&plan.stages)
             .map(|(index, plan)| stages::build(index, plan, options.table_seed))
@@ -169,10 +171,11 @@ impl Engine {
         self.source.watermark()
     }
 
-    /// The host time from which [`Engine::tick`] has something to do; `None`: nothing waits for host time.
+    /// The host time from which [`Engine::tick`] has something to do; `None`: nothing waits for host time. What waits for
+    /// the first tick has [`crate::time::MIN_TIME`]: any time will do.
     #[must_use]
     pub fn next_deadline(&self) -> Option<i64> {
-        None
+        self.source.time.next_deadline()
     }
 
     /// The place in the stream that the next event gets, where its batch names none.
@@ -195,8 +198,11 @@ impl Engine {
         let struck = [
             ("key_limit", stages.iter().any(|stage| stage.key_limit > 0)),
             ("window_limit", stages.iter().any(|stage| stage.window_limit > 0)),
+            ("partition_limit", self.source.has_rejected(RejectReason::PartitionLimit)),
             ("value_limit", stages.iter().any(|stage| stage.value_limit > 0)),
             ("entry_limit", stages.iter().any(|stage| stage.evicted > 0)),
+            ("fill_limit", stages.iter().any(|stage| stage.fill_limit > 0)),
+            ("buffer_limit", stages.iter().any(|stage| stage.buffer_limit > 0)),
         ];
         let reasons = self.source.rejected();
         Stats {
@@ -206,6 +212,7 @@ impl Engine {
             limit_dropped: sum(|stage| stage.key_limit + stage.window_limit),
             duplicates: sum(|stage| stage.duplicates),
             unassigned: sum(|stage| stage.unassigned),
+            future: self.source.time.future,
             rows: stages.last().map_or(0, |stage| stage.rows),
             rejected_by_reason: reasons,
             limits_struck: struck
@@ -215,6 +222,7 @@ impl Engine {
                 .collect(),
             watermark: Some(self.watermark())
                 .filter(|watermark| *watermark != NO_WATERMARK && *watermark != END_OF_TIME),
+            partitions: self.source.time.partition_stats(),
             stages,
         }
     }
@@ -228,22 +236,11 @@ impl Engine {
         if fields == 0 {
             return Err(Error::KeysMismatch("the pipeline has no key: there is nothing to define"));
         }
-        let KeyDefinitions { ids, offsets, bytes, .. } = *definitions;
-        source::check_keys(
-            offsets,
-            bytes,
-            ids.len(),
-            |key| crate::key::validate(key, fields),
-            fields,
-        )?;
-        if definitions.ids.iter().any(|id| *id > MAX_KEY_ID) {
-            return Err(Error::MalformedBlock("a key id is beyond 2^28: ids index a table"));
-        }
+        let keys = definitions::checked(definitions, fields)?;
         self.revision += 1;
         if definitions.reset {
             self.keys.undefine_all();
         }
-        let keys = source::encoded_keys(definitions.offsets, definitions.bytes);
         for (id, key) in definitions.ids.iter().zip(keys) {
             self.keys.define(*id, key);
         }
@@ -277,18 +274,21 @@ impl Engine {
         Ok(self.move_to(watermark))
     }
 
-    /// Tells the engine the host's time, microseconds; it never goes back.
+    /// Tells the engine the host's time, microseconds; it never goes back. Events count as having come at the time of the
+    /// last tick before them: tick before every push where `time` has options that go by host time.
     ///
     /// # Errors
     /// None so far; the result leaves room for stages that refuse.
     pub fn tick(&mut self, now: i64) -> Result<Progress, Error> {
         self.revision += 1;
-        // What was taken before is judged by the time of then, however late it is polled.
-        let progress = self.resume();
-        if progress == Progress::Done {
-            self.source.tick(now);
+        if self.resume() == Progress::Full {
+            return Ok(Progress::Full);
         }
-        Ok(progress)
+        let before = self.watermark();
+        let Self { source, plan, .. } = self;
+        source.time.tick(now, |greatest| plan.closed_at(greatest));
+        let moved = self.watermark();
+        Ok(if moved == before { Progress::Done } else { self.flow(&Events::none(moved)) })
     }
 
     /// Ends the stream: everything that is open fires. Calling it again goes on with it.
@@ -360,6 +360,3 @@ impl Engine {
         }
     }
 }
-
-/// The greatest key id that a caller may choose.
-const MAX_KEY_ID: u32 = 1 << 28;

@@ -6,38 +6,41 @@ use super::{Engine, Progress, Pushed};
 use crate::batch::{Batch, Column, Identity, KeyColumn};
 use crate::drops::Dropped;
 use crate::error::Error;
+use crate::event_time::{Chunk, EventTime};
 use crate::frame::{ColumnView, Events, Identities, Ordinals, RowOrder};
 use crate::keys::{Keys, NONE};
 use crate::plan::Plan;
 use crate::reject::RejectReason;
 use crate::stats::ReasonCount;
 use crate::time::{MAX_TIME, MIN_TIME};
-use crate::watermark::{END_OF_TIME, Generator, NO_WATERMARK};
+use crate::watermark::END_OF_TIME;
 
 /// Events that go through the stages at once: their columns stay in the second cache (1,024 to 4,096 measured alike in the module).
 const CHUNK_EVENTS: usize = 4096;
 
 /// State of the source, and columns that are used again for every chunk.
 pub(super) struct Source {
-    pub(super) generator: Generator,
+    pub(super) time: EventTime,
     pub(super) next_ordinal: u64,
-    /// The host's time as of the last tick, microseconds.
-    pub(super) now: i64,
     pub(super) accepted: u64,
     /// Refused events by [`RejectReason::ALL`].
     pub(super) rejected: Vec<u64>,
     /// The only key where the pipeline names none.
     unkeyed: Option<u32>,
     required: Vec<bool>,
-    scratch: Scratch,
+    pub(super) scratch: Scratch,
 }
 
 #[derive(Default)]
-struct Scratch {
+pub(super) struct Scratch {
     /// The engine's ids of the batch's keys, unless they are those of the batch.
     keys: Vec<u32>,
     same_ids: bool,
+    /// The engine's ids of the batch's partitions.
+    pub(super) partitions: Vec<u32>,
     watermarks: Vec<i64>,
+    /// The events of a chunk that are refused, or too far in the future, by their place in it.
+    refused: Vec<(usize, RejectReason)>,
     kept: Kept,
 }
 
@@ -53,16 +56,15 @@ struct Kept {
 }
 
 impl Source {
-    pub(super) fn new(plan: &Plan, keys: &mut Keys) -> Self {
+    pub(super) fn new(plan: &Plan, keys: &mut Keys, seed: u64) -> Self {
         let unkeyed = plan.input.key.is_empty().then(|| keys.intern(&[]));
         if let Some(id) = unkeyed {
             keys.define(0, &[]);
             debug_assert_eq!(id, 0, "the first key has the first id");
         }
         Self {
-            generator: Generator::with_bound(plan.out_of_orderness),
+            time: EventTime::new(&plan.time, seed),
             next_ordinal: 0,
-            now: NO_WATERMARK,
             accepted: 0,
             rejected: vec![0; RejectReason::ALL.len()],
             unkeyed,
@@ -72,15 +74,11 @@ impl Source {
     }
 
     pub(super) fn watermark(&self) -> i64 {
-        self.generator.watermark()
+        self.time.watermark()
     }
 
     pub(super) fn advance(&mut self, watermark: i64) {
-        self.generator.advance(watermark);
-    }
-
-    pub(super) fn tick(&mut self, now: i64) {
-        self.now = self.now.max(now);
+        self.time.advance(watermark);
     }
 
     pub(super) fn accepted(&self) -> u64 {
@@ -93,6 +91,10 @@ impl Source {
             .filter(|(_, count)| **count > 0)
             .map(|(reason, count)| ReasonCount { reason: *reason, count: *count })
             .collect()
+    }
+
+    pub(super) fn has_rejected(&self, reason: RejectReason) -> bool {
+        self.rejected.get(reason.number()).is_some_and(|count| *count > 0)
     }
 
     /// Checks that `batch` has the shape that `plan` needs, and maps its keys.
@@ -122,6 +124,7 @@ impl Source {
         let extra = [
             ("ordinals", batch.ordinals.map(<[u64]>::len)),
             ("watermarks", batch.watermarks.map(<[i64]>::len)),
+            ("partitions", batch.partitions.map(<[u32]>::len)),
         ];
         let extra =
             extra.into_iter().filter_map(|(name, length)| length.map(|length| (name, length)));
@@ -130,6 +133,7 @@ impl Source {
         if let Some((column, found)) = all.find(|(_, found)| *found != expected) {
             return Err(Error::ColumnLength { column: column.to_owned(), expected, found });
         }
+        self.map_partitions(plan, batch)?;
         self.map_keys(plan, batch, keys)
     }
 
@@ -173,16 +177,16 @@ impl Source {
         Ok(())
     }
 
-    /// Writes the watermark that each of `timestamps` meets; false: a time may be out of range.
-    fn judge(&mut self, timestamps: &[i64], given: Option<&[i64]>) -> bool {
-        let met = &mut self.scratch.watermarks;
-        met.resize(timestamps.len(), 0);
-        let Some(given) = given else { return self.generator.judge(timestamps, met) };
-        for (given, met) in given.iter().zip(met) {
-            self.generator.advance((*given).min(END_OF_TIME - 1));
-            *met = self.generator.watermark();
+    /// Judges the events of `range`: writes the watermark that each meets; false: some are not taken, and noted.
+    fn judge(&mut self, batch: &Batch<'_>, range: Range<usize>) -> bool {
+        if !self.time.is_simple() {
+            return self.judge_each(batch, range);
         }
-        timestamps.iter().all(|time| (MIN_TIME..=MAX_TIME).contains(time))
+        let before = self.time.stream.clone();
+        self.judge_whole(batch, range.clone()) || {
+            self.time.stream = before;
+            self.judge_each(batch, range)
+        }
     }
 
     /// Judges the events of `range` if none of them is refused; false: one is, and what was judged is of no use.
@@ -192,24 +196,69 @@ impl Source {
         let finite = |Column::F64(values): &Column<'_>| {
             all_finite(values.get(range.clone()).unwrap_or_default())
         };
-        let surely = self.judge(timestamps, given) && batch.columns.iter().all(finite);
+        let surely = self.judge_times(timestamps, given) && batch.columns.iter().all(finite);
         surely || range.into_iter().all(|event| self.refusal(batch, event).is_none())
     }
 
-    /// Why an event is refused, if it is.
-    fn refusal(&self, batch: &Batch<'_>, event: usize) -> Option<RejectReason> {
-        let timestamp = batch.timestamps.get(event).copied().unwrap_or(i64::MIN);
-        if !(MIN_TIME..=MAX_TIME).contains(&timestamp) {
-            return Some(RejectReason::TimestampOutOfRange);
+    /// Writes the watermark that each of `timestamps` meets; false: a time may be out of range.
+    fn judge_times(&mut self, timestamps: &[i64], given: Option<&[i64]>) -> bool {
+        let met = &mut self.scratch.watermarks;
+        met.resize(timestamps.len(), 0);
+        let generator = &mut self.time.stream;
+        let Some(given) = given else { return generator.judge(timestamps, met) };
+        for (given, met) in given.iter().zip(met) {
+            generator.advance((*given).min(END_OF_TIME - 1));
+            *met = generator.watermark();
         }
-        batch.columns.iter().zip(&self.required).find_map(|(Column::F64(values), required)| {
-            match values.get(event).copied().unwrap_or(f64::NAN) {
-                value if value.is_nan() => required.then_some(RejectReason::MissingField),
-                value if value.is_infinite() => Some(RejectReason::NonFinite),
-                _ => None,
-            }
-        })
+        timestamps.iter().all(|time| (MIN_TIME..=MAX_TIME).contains(time))
     }
+
+    /// Judges the events of `range` one by one; false: some are not taken, and noted.
+    fn judge_each(&mut self, batch: &Batch<'_>, range: Range<usize>) -> bool {
+        let mut met = core::mem::take(&mut self.scratch.watermarks);
+        let mut refused = core::mem::take(&mut self.scratch.refused);
+        let mark = self.time.mark_column().and_then(|column| batch.columns.get(column));
+        let chunk = Chunk {
+            timestamps: batch.timestamps.get(range.clone()).unwrap_or_default(),
+            partitions: batch.partitions.and_then(|_| self.scratch.partitions.get(range.clone())),
+            marks: mark.and_then(|Column::F64(marks)| marks.get(range.clone())),
+            given: batch.watermarks.and_then(|watermarks| watermarks.get(range.clone())),
+        };
+        let finite = |Column::F64(values): &Column<'_>| {
+            all_finite(values.get(range.clone()).unwrap_or_default())
+        };
+        let in_range = |time: &i64| (MIN_TIME..=MAX_TIME).contains(time);
+        if chunk.timestamps.iter().all(in_range) && batch.columns.iter().all(finite) {
+            self.time.judge_each(&chunk, |_| None, &mut met, &mut refused);
+        } else {
+            let required = &self.required;
+            let refusal = |event: usize| refusal(batch, required, range.start + event);
+            self.time.judge_each(&chunk, refusal, &mut met, &mut refused);
+        }
+        let all = refused.is_empty();
+        self.scratch.watermarks = met;
+        self.scratch.refused = refused;
+        all
+    }
+
+    fn refusal(&self, batch: &Batch<'_>, event: usize) -> Option<RejectReason> {
+        refusal(batch, &self.required, event)
+    }
+}
+
+/// Why an event is refused, if it is.
+fn refusal(batch: &Batch<'_>, required: &[bool], event: usize) -> Option<RejectReason> {
+    let timestamp = batch.timestamps.get(event).copied().unwrap_or(i64::MIN);
+    if !(MIN_TIME..=MAX_TIME).contains(&timestamp) {
+        return Some(RejectReason::TimestampOutOfRange);
+    }
+    batch.columns.iter().zip(required).find_map(|(Column::F64(values), required)| {
+        match values.get(event).copied().unwrap_or(f64::NAN) {
+            value if value.is_nan() => required.then_some(RejectReason::MissingField),
+            value if value.is_infinite() => Some(RejectReason::NonFinite),
+            _ => None,
+        }
+    })
 }
 
 /// Whether all are finite: adding one to the exponent reaches the sign bit of those that are not.
@@ -232,7 +281,7 @@ fn all_below(ids: &[u32], bound: usize) -> bool {
 }
 
 /// Writes the engine's id of each of the caller's `ids`; false: one of them is not defined, and stands there as [`NONE`].
-fn map_ids(ids: &[u32], defined: &[u32], mapped: &mut Vec<u32>) -> bool {
+pub(super) fn map_ids(ids: &[u32], defined: &[u32], mapped: &mut Vec<u32>) -> bool {
     mapped.resize(ids.len(), NONE);
     map_all(ids, defined, mapped)
 }
@@ -270,11 +319,9 @@ impl Engine {
                 return Pushed { consumed: at, full: true };
             }
             let end = events.min(at + CHUNK_EVENTS);
-            let before = self.source.generator.clone();
-            let progress = if self.source.judge_whole(batch, at..end) {
+            let progress = if self.source.judge(batch, at..end) {
                 self.push_whole(batch, at..end)
             } else {
-                self.source.generator = before;
                 self.push_kept(batch, at..end)
             };
             at = end;
@@ -310,30 +357,26 @@ impl Engine {
         progress
     }
 
-    /// A chunk of which some events are refused: the others are copied together.
+    /// A chunk of which some events are not taken: the others are copied together.
     #[cold]
     fn push_kept(&mut self, batch: &Batch<'_>, range: Range<usize>) -> Progress {
         let mut scratch = core::mem::take(&mut self.source.scratch);
         let mut kept = core::mem::take(&mut scratch.kept);
         kept.clear(batch.columns.len(), batch.identities.len());
-        for (event, key) in range.clone().zip(scratch.keys_of(batch, range)) {
+        let mut refused = scratch.refused.iter().copied().peekable();
+        let keys = scratch.keys_of(batch, range.clone());
+        let events = range.zip(keys).zip(&scratch.watermarks).enumerate();
+        for (place, ((event, key), watermark)) in events {
             let ordinal = batch.ordinals.and_then(|ordinals| ordinals.get(event)).copied();
             let ordinal = ordinal.unwrap_or(self.source.next_ordinal);
             self.source.next_ordinal = ordinal.saturating_add(1);
-            if let Some(watermark) = batch.watermarks.and_then(|watermarks| watermarks.get(event)) {
-                self.source.advance((*watermark).min(END_OF_TIME - 1));
-            }
-            let watermark = self.source.watermark();
-            if let Some(reason) = self.source.refusal(batch, event) {
-                self.refuse(ordinal, reason, watermark);
+            if let Some((_, reason)) = refused.next_if(|(refused, _)| *refused == place) {
+                self.refuse(ordinal, reason, *watermark);
                 continue;
             }
             let timestamp = batch.timestamps.get(event).copied().unwrap_or_default();
-            if batch.watermarks.is_none() {
-                self.source.generator.observe(timestamp);
-            }
             self.source.accepted += 1;
-            kept.push(timestamp, *key, watermark, ordinal);
+            kept.push(timestamp, *key, *watermark, ordinal);
             for (column, Column::F64(values)) in kept.columns.iter_mut().zip(batch.columns) {
                 column.push(values.get(event).copied().unwrap_or(f64::NAN));
             }
@@ -359,7 +402,11 @@ impl Engine {
     }
 
     fn refuse(&mut self, ordinal: u64, reason: RejectReason, watermark: i64) {
-        self.source.count_rejected(reason);
+        match reason {
+            // A good event of a bad clock; [`EventTime`] has counted it.
+            RejectReason::Future => self.source.accepted += 1,
+            _ => self.source.count_rejected(reason),
+        }
         self.drops.push(Dropped { ordinal, reason, stage: None, watermark, window_end: None });
     }
 }
@@ -439,7 +486,7 @@ pub(super) fn check_keys(
 pub(super) fn encoded_keys<'a>(
     offsets: &'a [u32],
     bytes: &'a [u8],
-) -> impl Iterator<Item = &'a [u8]> {
+) -> impl Iterator<Item = &'a [u8]> + Clone {
     offsets.windows(2).map(|pair| match pair {
         [start, end] => bytes.get(*start as usize..*end as usize).unwrap_or_default(),
         _ => &[],

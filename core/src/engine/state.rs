@@ -12,6 +12,8 @@ use crate::watermark::NO_WATERMARK;
 
 /// The frame that holds what was taken and could not go on.
 const PENDING: u32 = u32::MAX;
+/// Reasons that the first version of snapshots knew.
+const VERSION_1_REASONS: usize = 13;
 /// No stage, no window.
 const NONE: u32 = u32::MAX;
 
@@ -31,6 +33,7 @@ pub struct SnapshotCursor {
 enum Step {
     Pipeline,
     Source,
+    Time,
     Keys,
     Stage(usize, Option<i64>),
     Link(usize),
@@ -111,6 +114,10 @@ impl Engine {
             }
             Step::Source => {
                 write_section(bytes, Kind::Source, |writer| self.save_source(writer));
+                if self.source.time.is_simple() { Step::Keys } else { Step::Time }
+            }
+            Step::Time => {
+                write_section(bytes, Kind::Time, |writer| self.source.time.save(writer));
                 Step::Keys
             }
             Step::Keys => {
@@ -153,11 +160,15 @@ impl Engine {
     fn save_source(&self, writer: &mut SectionWriter<'_>) {
         writer.i64(self.source.watermark());
         writer.u64(self.source.next_ordinal);
-        writer.i64(self.source.now);
+        writer.i64(self.source.time.now());
         writer.u64(self.source.accepted);
         writer.u32(u32::from(self.finished));
-        writer.length(self.source.rejected.len());
-        writer.u64s(self.source.rejected.iter().copied());
+        // Reasons that came later are written once they have a count, so that equal state gives the bytes that it always gave.
+        let counts = &self.source.rejected;
+        let last = counts.iter().rposition(|count| *count > 0).map_or(0, |last| last + 1);
+        let written = last.max(VERSION_1_REASONS.min(counts.len()));
+        writer.length(written);
+        writer.u64s(counts.iter().take(written).copied());
     }
 
     fn save_keys(&self, order: &[u32], writer: &mut SectionWriter<'_>) {
@@ -254,6 +265,10 @@ impl Restore {
                 Ok(())
             }
             Kind::Source => load_source(engine, reader),
+            Kind::Time if engine.source.time.is_simple() => {
+                Err(SnapshotError::Damaged("partitions that are not there"))
+            }
+            Kind::Time => engine.source.time.load(reader),
             Kind::Keys => load_keys(engine, reader, &mut self.ids),
             Kind::Stage => {
                 let index = reader.u32()? as usize;
@@ -281,7 +296,7 @@ impl Restore {
 fn load_source(engine: &mut Engine, reader: &mut SectionReader<'_>) -> Result<(), SnapshotError> {
     engine.source.advance(reader.i64()?);
     engine.source.next_ordinal = reader.u64()?;
-    engine.source.now = reader.i64()?;
+    engine.source.time.load_now(reader.i64()?);
     engine.source.accepted = reader.u64()?;
     engine.finished = reader.u32()? != 0;
     let reasons = reader.length()?;

@@ -16,6 +16,8 @@ pub(super) struct Columns {
     /// The columns of times that order rows.
     order: Vec<usize>,
     key: Vec<String>,
+    /// The column that marks events which move the watermark, unless it is a value; and whether no stage reads it.
+    mark: Option<(usize, bool)>,
 }
 
 /// Where a column of the output comes from.
@@ -31,21 +33,30 @@ impl Columns {
     /// The configured values, then every field that a stage reads from the events of the source.
     pub(super) fn of_source(spec: &PipelineSpec) -> Self {
         let values = &spec.source.value.0;
-        let mut names: Vec<&str> = values.iter().map(String::as_str).collect();
-        let mut added = Vec::new();
+        let mut names = values.clone();
+        let mut added: Vec<String> = Vec::new();
         for stage in &spec.stages {
             for name in stage.fields(&spec.source.key.0) {
-                if !names.contains(&name) && !added.iter().any(|known| known == name) {
+                if !names.contains(&name) && !added.contains(&name) {
                     names.push(name);
                 }
             }
             if stage.replaces_columns() {
                 break;
             }
-            added.extend(stage.adds());
+            added.extend(stage.adds(values.first().map(String::as_str)));
         }
+        let mark = spec.time.watermark_field.as_deref();
+        let mark = mark.filter(|mark| !values.iter().any(|value| value == mark)).map(|mark| {
+            let place = names.iter().position(|name| *name == mark);
+            if place.is_none() {
+                names.push(mark.to_owned());
+            }
+            (place.unwrap_or(names.len() - 1), place.is_none())
+        });
         Self {
-            columns: names.into_iter().map(number).collect(),
+            mark,
+            columns: names.iter().map(|name| number(name)).collect(),
             default: (!values.is_empty()).then_some(0),
             of_source: true,
             timestamp: Some(spec.source.timestamp.clone()),
@@ -57,7 +68,21 @@ impl Columns {
     /// The columns of rows that tell their own times; `order` names those that order them.
     pub(super) fn of_rows(&self, order: Vec<usize>) -> Self {
         let key = self.key.clone();
-        Self { columns: vec![], default: None, of_source: false, timestamp: None, order, key }
+        Self {
+            columns: vec![],
+            default: None,
+            of_source: false,
+            timestamp: None,
+            order,
+            key,
+            mark: None,
+        }
+    }
+
+    /// The columns of events at times of their own, which order them.
+    pub(super) fn of_events(&self) -> Self {
+        let timestamp = self.timestamp.clone().or_else(|| Some("ts".to_owned()));
+        Self { timestamp, ..self.of_rows(vec![0]) }
     }
 
     pub(super) fn list(&self) -> &[OutputColumn] {
@@ -128,12 +153,13 @@ impl Columns {
     }
 
     pub(super) fn into_input(self, required: &[String]) -> Vec<InputColumn> {
-        let columns = self.columns.into_iter();
+        let mark = self.mark.map(|(place, _)| place);
+        let columns = self.columns.into_iter().enumerate();
         columns
-            .map(|OutputColumn { name, .. }| InputColumn {
+            .map(|(place, OutputColumn { name, .. })| InputColumn {
                 required: required.contains(&name),
                 name,
-                kind: InputKind::F64,
+                kind: if mark == Some(place) { InputKind::Flag } else { InputKind::F64 },
             })
             .collect()
     }
@@ -141,9 +167,13 @@ impl Columns {
     /// What rows of these columns look like, and where each column of theirs comes from.
     pub(super) fn into_output(self) -> Result<(OutputSchema, Vec<Shown>), SpecError> {
         let time = self.timestamp.map(|name| OutputColumn { name, kind: OutputKind::Time });
-        let shown = (0..self.columns.len()).map(Shown::Column);
-        let shown = time.iter().map(|_| Shown::Timestamp).chain(shown).collect();
-        let columns: Vec<OutputColumn> = time.into_iter().chain(self.columns).collect();
+        let hidden = self.mark.filter(|(_, unread)| *unread).map(|(place, _)| place);
+        let places = (0..self.columns.len()).filter(|place| Some(*place) != hidden);
+        let shown =
+            time.iter().map(|_| Shown::Timestamp).chain(places.map(Shown::Column)).collect();
+        let columns = self.columns.into_iter().enumerate();
+        let columns = columns.filter(|(place, _)| Some(*place) != hidden).map(|(_, column)| column);
+        let columns: Vec<OutputColumn> = time.into_iter().chain(columns).collect();
         let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
         let taken = |(place, name): &(usize, &&str)| names.iter().take(*place).any(|n| n == *name);
         if let Some((_, name)) = names.iter().enumerate().find(taken) {

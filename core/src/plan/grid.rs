@@ -1,44 +1,60 @@
 //! The grid of windows and slices: which windows cover a time, and where the pieces begin that they are put together of.
 
-use crate::spec::{Limits, SpecError, Window, WindowKind};
+use core::ops::Range;
+
+use crate::spec::{Duration, Limits, SpecError, Window, WindowKind};
 
 /// Windows of one size that start every so often, and slices: pieces of time that no window starts or ends within.
 ///
 /// Every start and every end of a window is a multiple of the greatest common divisor of size and slide away from the
 /// offset, so slices have that length. Tumbling windows are slices.
+///
+/// Cumulating windows are tumbling ones that have all before them in their period as well: a window is known by the start
+/// of its last slice, which for the others is its own start.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Grid {
+    /// From what a window is known by to its end.
     pub(crate) size_us: i64,
     /// From one window's start to the next.
     pub(crate) slide_us: i64,
-    /// A start of a window, in `0..slide_us`.
+    /// From one start of cumulating windows to the next.
+    period_us: Option<i64>,
+    /// A start of a window, in `0..slide_us`, or of a period.
     offset_us: i64,
     pub(crate) slice_us: i64,
+    /// How long after its end a window fires.
+    pub(super) delay_us: i64,
+    /// How long after it has fired a window still takes events.
+    pub(super) kept_us: i64,
 }
 
 impl Grid {
-    /// The grid of `window`, which stands at `path`.
+    /// The grid of `window`, which stands at `path`; windows fire when they end and are gone then.
     pub(super) fn of(path: &str, window: &Window, limits: &Limits) -> Result<Self, SpecError> {
-        let size_us = window.size.as_micros();
+        let size = window.size.unwrap_or_default();
+        let size_us = size.as_micros();
         if size_us <= 0 {
-            let message =
-                format!("{}: a window must be longer than 0s, such as \"1m\"", window.size);
+            let message = format!("{size}: a window must be longer than 0s, such as \"1m\"");
             return Err(SpecError::new(format!("{path}.size"), message));
         }
-        let slide_us = match (window.window, window.slide) {
-            (WindowKind::Tumbling, None) => size_us,
-            (WindowKind::Sliding, Some(slide)) if slide.as_micros() > 0 => slide.as_micros(),
-            (kind, slide) => return Err(wrong_slide(path, kind, slide)),
+        let (grid, option) = match (window.window, window.step, window.slide) {
+            (WindowKind::Cumulate, step, _) => {
+                let step_us = step_of(path, step.unwrap_or_default(), size)?;
+                (Self::cumulating(size_us, step_us, window.offset.as_micros()), "step")
+            }
+            (_, _, slide) => {
+                let slide_us = slide_of(path, slide.unwrap_or(size))?;
+                (Self::new(size_us, slide_us, window.offset.as_micros()), "slide")
+            }
         };
-        let grid = Self::new(size_us, slide_us, window.offset.as_micros());
+        let slide_us = grid.slide_us;
         let windows = size_us.div_euclid(slide_us) + i64::from(size_us % slide_us != 0);
         let most = limits.max_windows_per_event;
         if windows > i64::from(most) {
             let message = format!(
-                "an event would be in {windows} windows of {}, more than limits.max_windows_per_event = {most}",
-                window.size
+                "an event would be in {windows} windows of {size}, more than limits.max_windows_per_event = {most}"
             );
-            return Err(SpecError::new(format!("{path}.slide"), message));
+            return Err(SpecError::new(format!("{path}.{option}"), message));
         }
         let most = limits.max_windows_per_key;
         if grid.slices_per_window() > i64::from(most) {
@@ -48,27 +64,59 @@ impl Grid {
                 grid.slices_per_window(),
                 slice_us = grid.slice_us,
             );
-            return Err(SpecError::new(format!("{path}.slide"), message));
+            return Err(SpecError::new(format!("{path}.{option}"), message));
         }
         Ok(grid)
     }
 
     /// `size_us` and `slide_us` are positive.
     fn new(size_us: i64, slide_us: i64, offset_us: i64) -> Self {
-        let (mut slice_us, mut rest) = (size_us, slide_us);
-        while rest != 0 {
-            (slice_us, rest) = (rest, slice_us % rest);
-        }
-        Self { size_us, slide_us, offset_us: offset_us.rem_euclid(slide_us), slice_us }
+        let slice_us = common_divisor(size_us, slide_us);
+        let offset_us = offset_us.rem_euclid(slide_us);
+        let period_us = None;
+        Self { size_us, slide_us, period_us, offset_us, slice_us, delay_us: 0, kept_us: 0 }
     }
 
+    /// Windows that grow by `step_us`, a divisor of `size_us`, up to that.
+    fn cumulating(size_us: i64, step_us: i64, offset_us: i64) -> Self {
+        let offset_us = offset_us.rem_euclid(size_us);
+        Self { period_us: Some(size_us), offset_us, ..Self::new(step_us, step_us, 0) }
+    }
+
+    /// The slices of a window, of the longest one where they grow.
     pub(crate) fn slices_per_window(&self) -> i64 {
-        self.size_us / self.slice_us
+        self.period_us.unwrap_or(self.size_us) / self.slice_us
+    }
+
+    /// Where the window that is known by `window` starts.
+    pub(crate) fn window_start(&self, window: i64) -> i64 {
+        match self.period_us {
+            Some(period_us) => {
+                let since = window.rem_euclid(period_us) - self.offset_us;
+                window.saturating_sub(since.rem_euclid(period_us))
+            }
+            None => window,
+        }
+    }
+
+    /// The numbers of the slices of the window that is known by `window`.
+    pub(crate) fn slices_of(&self, window: i64) -> Range<i64> {
+        let first = self.index_of(self.window_start(window));
+        let slices = match self.period_us {
+            Some(_) => self.index_of(window).saturating_sub(first).saturating_add(1),
+            None => self.slices_per_window(),
+        };
+        first..first.saturating_add(slices)
     }
 
     /// Whether some times are in no window.
     pub(crate) fn has_gaps(&self) -> bool {
         self.slide_us > self.size_us
+    }
+
+    /// Whether windows still take events after they have fired.
+    pub(crate) fn keeps_fired(&self) -> bool {
+        self.kept_us > 0
     }
 
     /// The start of the slice that `timestamp` falls into.
@@ -94,9 +142,19 @@ impl Grid {
         window.saturating_add(self.size_us)
     }
 
-    /// The watermark at which the window that starts at `window` fires: its last microsecond.
-    pub(crate) fn fires_at(&self, window: i64) -> i64 {
+    /// The last microsecond of the window that starts at `window`.
+    pub(crate) fn last_us(&self, window: i64) -> i64 {
         window.saturating_add(self.size_us - 1)
+    }
+
+    /// The watermark at which the window that starts at `window` fires.
+    pub(crate) fn fires_at(&self, window: i64) -> i64 {
+        window.saturating_add(self.size_us - 1 + self.delay_us)
+    }
+
+    /// The watermark from which the window that starts at `window` takes no more events.
+    pub(crate) fn gone_at(&self, window: i64) -> i64 {
+        window.saturating_add(self.size_us - 1 + self.delay_us + self.kept_us)
     }
 
     /// The start of the first window that covers the slice at `slice`, if any does.
@@ -106,14 +164,42 @@ impl Grid {
 
     /// The start of the last window that starts at `slice` or before: the last to cover it, if any does.
     pub(crate) fn last_window(&self, slice: i64) -> i64 {
+        if let Some(period_us) = self.period_us {
+            return self.window_start(slice).saturating_add(period_us - self.slice_us);
+        }
         let since = (slice.rem_euclid(self.slide_us) - self.offset_us).rem_euclid(self.slide_us);
         slice.saturating_sub(since)
     }
 
-    /// The start of the first window that has not ended at `watermark`.
+    /// The starts from `first`, which is one, on of the windows that cover the slice at `slice`.
+    pub(crate) fn windows(&self, first: i64, slice: i64) -> impl Iterator<Item = i64> + use<> {
+        let (last, slide_us) = (self.last_window(slice), self.slide_us);
+        let next = move |window: &i64| window.checked_add(slide_us);
+        core::iter::successors(Some(first), next).take_while(move |window| *window <= last)
+    }
+
+    /// The start of the first window that has not fired at `watermark`.
     pub(crate) fn first_open(&self, watermark: i64) -> i64 {
-        match watermark.checked_sub(self.size_us - 1) {
+        self.first_after(watermark, self.size_us - 1 + self.delay_us)
+    }
+
+    /// The start of the first window that is not gone at `watermark`.
+    pub(crate) fn first_kept(&self, watermark: i64) -> i64 {
+        self.first_after(watermark, self.size_us - 1 + self.delay_us + self.kept_us)
+    }
+
+    /// The start of the first window that starts later than `watermark - length_us`.
+    fn first_after(&self, watermark: i64, length_us: i64) -> i64 {
+        match watermark.checked_sub(length_us) {
             Some(start) => self.window_from(start.saturating_add(1)),
+            None => i64::MIN,
+        }
+    }
+
+    /// The end of the last window that starts before `window`.
+    pub(crate) fn end_before(&self, window: i64) -> i64 {
+        match window.checked_sub(self.slide_us) {
+            Some(before) => self.end_of(before),
             None => i64::MIN,
         }
     }
@@ -125,26 +211,42 @@ impl Grid {
 
     /// The first start of a window at `time` or later.
     fn window_from(&self, time: i64) -> i64 {
-        let until = (self.offset_us - time.rem_euclid(self.slide_us)).rem_euclid(self.slide_us);
+        self.multiple_from(time, self.slide_us)
+    }
+
+    /// The first time at `time` or later that is a multiple of `step_us`, a divisor of the slide, away from the offset.
+    pub(crate) fn multiple_from(&self, time: i64, step_us: i64) -> i64 {
+        let until = (self.offset_us % step_us - time.rem_euclid(step_us)).rem_euclid(step_us);
         time.saturating_add(until)
     }
 }
 
-/// What is wrong with the `slide` of a window.
-fn wrong_slide(path: &str, kind: WindowKind, slide: Option<crate::spec::Duration>) -> SpecError {
-    let message = match (kind, slide) {
-        (WindowKind::Tumbling, _) => {
-            "tumbling windows come one after another, so they have none: drop it, or say window = \"sliding\"".to_owned()
-        }
-        (WindowKind::Sliding, None) => {
-            "missing: how far it is from one sliding window's start to the next, such as \"30s\""
-                .to_owned()
-        }
-        (WindowKind::Sliding, Some(slide)) => {
-            format!("{slide}: windows must start more than 0s apart, such as \"30s\"")
-        }
-    };
-    SpecError::new(format!("{path}.slide"), message)
+/// The `slide` of sliding windows.
+fn slide_of(path: &str, slide: Duration) -> Result<i64, SpecError> {
+    if slide.as_micros() <= 0 {
+        let message = format!("{slide}: windows must start more than 0s apart, such as \"30s\"");
+        return Err(SpecError::new(format!("{path}.slide"), message));
+    }
+    Ok(slide.as_micros())
+}
+
+/// The `step` of cumulating windows of `size`.
+fn step_of(path: &str, step: Duration, size: Duration) -> Result<i64, SpecError> {
+    if step.as_micros() <= 0 || size.as_micros() % step.as_micros() != 0 {
+        let message = format!(
+            "{step}: windows grow by a part of their size: {size} must be a multiple of it"
+        );
+        return Err(SpecError::new(format!("{path}.step"), message));
+    }
+    Ok(step.as_micros())
+}
+
+/// The greatest common divisor of two positive numbers.
+pub(super) fn common_divisor(mut a: i64, mut b: i64) -> i64 {
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    a
 }
 
 #[cfg(test)]
@@ -181,15 +283,41 @@ mod tests {
     }
 
     #[test]
+    fn cumulating_windows_have_all_slices_since_their_start() {
+        for (size, step, offset) in [(12, 3, 0), (12, 3, 7), (12, 4, -5), (6, 6, 1), (10, 1, 23)] {
+            let grid = Grid::cumulating(size, step, offset);
+            for time in -60..60_i64 {
+                let start = (time - offset).div_euclid(size) * size + offset;
+                let slice = grid.slice_of(time);
+                assert!((slice..slice + step).contains(&time));
+                assert_eq!(grid.first_window(slice), slice);
+                assert_eq!(grid.end_of(grid.last_window(slice)), start + size);
+                for window in grid.windows(slice, slice) {
+                    assert_eq!(grid.window_start(window), start);
+                    assert_eq!(grid.fires_at(window), window + step - 1);
+                    let starts = grid.slices_of(window).map(|index| grid.start_of(index));
+                    let due = (start..=window).step_by(usize::try_from(step).unwrap());
+                    assert!(starts.eq(due));
+                }
+            }
+        }
+    }
+
+    #[test]
     fn the_ends_of_time_do_not_overflow() {
         let longest = crate::spec::MAX_DURATION_US;
-        let grids = [Grid::new(longest, longest - 1, longest - 2), Grid::new(1, longest, -1)];
+        let grids = [
+            Grid::new(longest, longest - 1, longest - 2),
+            Grid::new(1, longest, -1),
+            Grid::cumulating(longest, longest / 4, -1),
+        ];
         for grid in grids {
             for time in [i64::MIN, crate::time::MIN_TIME, -1, 0, crate::time::MAX_TIME, i64::MAX] {
                 let slice = grid.slice_of(time);
                 let window = grid.last_window(slice).max(grid.first_window(slice));
                 let _ = (grid.covers(slice), grid.first_open(time), grid.end_of(window));
                 let _ = (grid.fires_at(window), grid.start_of(grid.index_of(slice)));
+                let _ = (grid.window_start(window), grid.slices_of(window));
             }
         }
     }

@@ -1,15 +1,16 @@
 //! Windows: from their description to slices, fields and columns.
 
-use super::{Columns, Grid};
+use super::{Columns, Emission, Grid};
 use crate::schema::{OutputColumn, OutputKind};
 use crate::spec::{Aggregation, Operation, PercentileEngine, PipelineSpec, SpecError, Window};
 
 #[derive(Debug, Clone)]
 pub(crate) struct WindowPlan {
     pub(crate) grid: Grid,
+    pub(crate) emission: Emission,
     /// The columns of the stage's input that are aggregated, each once.
     pub(crate) fields: Vec<usize>,
-    /// The columns of its rows: start and end, and then one for each of `outputs`.
+    /// The columns of its rows: start and end, then one for each of `outputs`, then what tells several rows of a window apart.
     pub(crate) columns: Vec<OutputColumn>,
     pub(crate) outputs: Vec<WindowOutput>,
     pub(crate) max_keys: u32,
@@ -28,19 +29,48 @@ pub(crate) struct WindowOutput {
     pub(crate) engine: PercentileEngine,
 }
 
-/// Whether a window's result is combined from those of its slices.
-fn combines(op: Operation) -> bool {
-    use Operation::{Avg, Count, Max, Min, Range, Sum};
-    matches!(op, Count | Sum | Avg | Min | Max | Range)
+/// What is aggregated, and how the rows look.
+#[derive(Debug, Clone)]
+pub(crate) struct Aggregates {
+    /// The columns of the stage's input that are aggregated, each once.
+    pub(crate) fields: Vec<usize>,
+    /// The columns of its rows: start and end, one for each of `outputs`, and what tells several rows of a window apart.
+    pub(crate) columns: Vec<OutputColumn>,
+    pub(crate) outputs: Vec<WindowOutput>,
+    pub(crate) max_values: u32,
 }
 
 pub(super) fn window_plan(
     path: &str,
     window: &Window,
+    is_last: bool,
     input: &Columns,
     spec: &PipelineSpec,
 ) -> Result<(WindowPlan, Columns), SpecError> {
-    let grid = Grid::of(path, window, &spec.limits)?;
+    let mut grid = Grid::of(path, window, &spec.limits)?;
+    let emission = Emission::of(path, window, is_last, &mut grid, &spec.limits)?;
+    let (aggregates, columns) = aggregates(path, window, emission.columns(), input, spec)?;
+    let plan = WindowPlan {
+        grid,
+        emission,
+        fields: aggregates.fields,
+        columns: aggregates.columns,
+        outputs: aggregates.outputs,
+        max_keys: spec.limits.max_keys,
+        max_windows_per_key: spec.limits.max_windows_per_key,
+        max_values: aggregates.max_values,
+    };
+    Ok((plan, columns))
+}
+
+/// What `window` aggregates; `marks` are the last columns of its rows.
+pub(super) fn aggregates(
+    path: &str,
+    window: &Window,
+    marks: impl Iterator<Item = (&'static str, OutputKind)>,
+    input: &Columns,
+    spec: &PipelineSpec,
+) -> Result<(Aggregates, Columns), SpecError> {
     if window.aggregations.is_empty() {
         let names = Operation::NAMES.join(", ");
         let message = format!("empty: name at least one of {names}");
@@ -63,13 +93,6 @@ pub(super) fn window_plan(
             }
         });
         check_options(&path, aggregation)?;
-        if grid.slices_per_window() > 1 && !combines(aggregation.op) {
-            let message = format!(
-                "{} is not available in sliding windows that overlap: they have count, sum, avg, min, max and range",
-                aggregation.op
-            );
-            return Err(SpecError::new(path, message));
-        }
         outputs.push(WindowOutput {
             op: aggregation.op,
             field,
@@ -85,21 +108,17 @@ pub(super) fn window_plan(
         );
         columns.add(&path, &name, OutputKind::Number)?;
     }
-    let plan = WindowPlan {
-        grid,
-        fields,
-        columns: columns.list().to_vec(),
-        outputs,
-        max_keys: spec.limits.max_keys,
-        max_windows_per_key: spec.limits.max_windows_per_key,
-        max_values: spec.limits.max_values,
-    };
-    columns.set_default((columns.list().len() == 3).then_some(2));
-    Ok((plan, columns))
+    columns.set_default((outputs.len() == 1).then_some(2));
+    for (name, kind) in marks {
+        columns.add(&format!("{path}.aggregations"), name, kind)?;
+    }
+    let list = columns.list().to_vec();
+    let max_values = spec.limits.max_values;
+    Ok((Aggregates { fields, columns: list, outputs, max_values }, columns))
 }
 
 /// That the options of `aggregation` mean something to its operation.
-fn check_options(path: &str, aggregation: &Aggregation) -> Result<(), SpecError> {
+pub(super) fn check_options(path: &str, aggregation: &Aggregation) -> Result<(), SpecError> {
     let op = aggregation.op;
     if aggregation.population && !matches!(op, Operation::Variance | Operation::Stddev) {
         let message = format!("`{op}` has no population: only `variance` and `stddev` have");
@@ -113,7 +132,7 @@ fn check_options(path: &str, aggregation: &Aggregation) -> Result<(), SpecError>
 }
 
 /// The column that `aggregation` reads; `None`: it counts events.
-fn aggregated_column(
+pub(super) fn aggregated_column(
     path: &str,
     aggregation: &Aggregation,
     stage_field: Option<&str>,
@@ -121,7 +140,7 @@ fn aggregated_column(
 ) -> Result<Option<usize>, SpecError> {
     let field = aggregation.field.as_deref().or(stage_field);
     let column = input.resolve(path, field)?;
-    if column.is_none() && aggregation.op != Operation::Count {
+    if column.is_none() && !matches!(aggregation.op, Operation::Count | Operation::Rate) {
         let message = format!(
             "{} of which field? name it: {{ op = \"{}\", field = ... }}, or set {}",
             aggregation.op,

@@ -33,11 +33,13 @@ pub(crate) enum Kind {
     Drops,
     /// The number of sections before it.
     End,
+    /// Partitions of the source, where time is more than one watermark.
+    Time,
 }
 
 impl Kind {
     /// Kinds with their numbers and the newest version of each.
-    const ALL: [(Self, u32, u32); 7] = [
+    const ALL: [(Self, u32, u32); 8] = [
         (Self::Pipeline, 1, 1),
         (Self::Source, 2, 1),
         (Self::Keys, 3, 1),
@@ -45,6 +47,7 @@ impl Kind {
         (Self::Frame, 5, 1),
         (Self::Drops, 6, 1),
         (Self::End, 7, 1),
+        (Self::Time, 8, 1),
     ];
 
     fn number_and_version(self) -> (u32, u32) {

@@ -5,7 +5,7 @@ use core::fmt;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::{PipelineSpec, Stage};
+use super::{PipelineSpec, Stage, check_options};
 
 /// What is wrong with a pipeline description, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,7 +61,8 @@ impl fmt::Display for SpecError {
 impl core::error::Error for SpecError {}
 
 const SECTIONS: [&str; 7] = ["source", "time", "stages", "sink", "late", "dead_letter", "limits"];
-const STAGES: [&str; 3] = ["window", "filter", "dedup"];
+const STAGES: [&str; 8] =
+    ["window", "filter", "dedup", "map", "normalize", "ema", "rolling", "zscore"];
 
 /// Reads the sections one by one, so that each error knows its path.
 pub(super) fn pipeline(value: Value) -> Result<PipelineSpec, SpecError> {
@@ -114,9 +115,18 @@ fn stage(index: usize, value: Value) -> Result<Stage, SpecError> {
         }
     };
     match kind.as_str() {
-        "window" => table(&path, Value::Object(fields)).map(Stage::Window),
         "dedup" => table(&path, Value::Object(fields)).map(Stage::Dedup),
+        "window" => {
+            let window = table(&path, Value::Object(fields))?;
+            check_options(&path, &window)?;
+            Ok(Stage::Window(window))
+        }
         "filter" => table(&path, Value::Object(fields)).map(Stage::Filter),
+        "normalize" => table(&path, Value::Object(fields)).map(Stage::Normalize),
+        "ema" => table(&path, Value::Object(fields)).map(Stage::Ema),
+        "rolling" => table(&path, Value::Object(fields)).map(Stage::Rolling),
+        "zscore" => table(&path, Value::Object(fields)).map(Stage::ZScore),
+        "map" => table(&path, Value::Object(fields)).map(Stage::Map),
         _ => {
             let message = format!("unknown stage type `{kind}`, {}", expected(&kind, &STAGES));
             Err(SpecError::new(path + ".type", message))

@@ -44,6 +44,10 @@ impl Duration {
     pub fn as_micros(self) -> i64 {
         self.0
     }
+
+    pub(crate) fn is_zero(&self) -> bool {
+        self.0 == 0
+    }
 }
 
 /// Text that is no duration.

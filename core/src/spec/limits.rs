@@ -9,14 +9,19 @@ use serde::{Deserialize, Serialize};
 pub struct Limits {
     /// Keys with open state in one stage; an event of one key more is dropped with the reason `key_limit`.
     pub max_keys: u32,
-    /// Open windows of one key in one stage, slices where they slide; an event that would open one more is dropped with
-    /// the reason `window_limit`.
+    /// Open windows of one key in one stage, slices where they slide, with those that are kept for late events; an event
+    /// that would open one more is dropped with the reason `window_limit`.
     pub max_windows_per_key: u32,
     /// Values of one window and key that an exact percentile keeps, at least 512; with more it goes on as a sketch, which is
     /// counted as `value_limit`.
     pub max_values: u32,
+    /// Partitions of the source; an event of one more is refused with the reason `partition_limit`.
+    pub max_partitions: u32,
     /// Sliding windows that cover one event; a pipeline where `size / slide` is more is refused.
     pub max_windows_per_event: u32,
+    /// Grid points between two samples that are made at most; a longer gap gives none, begins a new series, and is counted
+    /// as `fill_limit`.
+    pub max_fill_points: u32,
     /// Rows that wait to be polled; then the engine says `full` and takes no more until it is polled.
     pub max_result_rows: u32,
     /// Dropped events that wait to be reported, where someone asked for them; then the engine says `full` as well.
@@ -37,7 +42,9 @@ impl Default for Limits {
             max_keys: 1_000_000,
             max_windows_per_key: 20_000,
             max_values: 1_000_000,
+            max_partitions: 1_024,
             max_windows_per_event: 10_000,
+            max_fill_points: 100_000,
             max_result_rows: 65_536,
             max_dropped_events: 65_536,
             max_snapshot_bytes: 4 << 30,

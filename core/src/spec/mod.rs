@@ -4,11 +4,16 @@ mod aggregation;
 mod decode;
 mod dedup;
 mod duration;
+mod event_time;
 mod filter;
+mod kinds;
 mod limits;
+mod map;
+mod normalize;
 mod percentile;
 mod sections;
 mod stages;
+mod statistics;
 mod strategy;
 #[cfg(feature = "toml")]
 mod toml_text;
@@ -21,11 +26,19 @@ pub use decode::SpecError;
 pub(crate) use decode::expected;
 pub use dedup::{Clock, Dedup, DedupMode};
 pub use duration::{Duration, DurationError, MAX_DURATION_US, OutOfOrderness};
+pub use event_time::{Future, Time, Watermark};
 pub use filter::{Comparison, Condition, Filter};
+pub(crate) use kinds::check_options;
 pub use limits::Limits;
+pub use map::{Assignment, Map};
+pub use normalize::{
+    Align, Basis, Fill, Interval, MAX_DEGREE, Normalize, NormalizeField, OutlierAction, Outliers,
+    Reduce,
+};
 pub use percentile::{Percentile, PercentileEngine, PercentileError};
-pub use sections::{Format, Names, OutputPath, Sink, SinkType, Source, SourceType, Time};
-pub use stages::{Stage, Window, WindowKind};
+pub use sections::{Format, Names, OutputPath, Sink, SinkType, Source, SourceType};
+pub use stages::{Emit, Stage, Window, WindowKind};
+pub use statistics::{Ema, HalfLife, Rolling, ZScore, ZScoreMethod};
 pub use strategy::Strategy;
 
 /// A pipeline: where events come from, what happens to them, where rows go.

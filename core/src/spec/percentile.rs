@@ -69,6 +69,8 @@ pub enum PercentileEngine {
     /// Small groups exactly, great ones in logarithmic buckets: each order statistic to 1 %, in little memory.
     #[default]
     Sketch,
+    /// Small groups exactly, great ones in a t-digest: to a small share of the ranks, best at the ends.
+    Tdigest,
     /// From all values, up to `limits.max_values` of a window and key.
     Exact,
 }

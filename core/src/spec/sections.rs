@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::duration::OutOfOrderness;
 use crate::time::TimeUnit;
 
 /// `[source]`: where events come from and which of their fields matter.
@@ -27,6 +26,9 @@ pub struct Source {
     /// The numeric field or fields that every event must have; the first is the default of the stages.
     #[serde(skip_serializing_if = "Names::is_empty")]
     pub value: Names,
+    /// The field that says which partition of the source an event came by: each has a watermark of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub partition: Option<String>,
 }
 
 impl Default for Source {
@@ -39,6 +41,7 @@ impl Default for Source {
             timestamp_unit: TimeUnit::default(),
             key: Names::default(),
             value: Names::default(),
+            partition: None,
         }
     }
 }
@@ -66,15 +69,6 @@ pub enum Format {
     Ndjson,
     /// RFC 4180, with a header line.
     Csv,
-}
-
-/// `[time]`: how event time moves.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(default, deny_unknown_fields)]
-pub struct Time {
-    /// How far behind the greatest event time an event may come; `unbounded` for finite sources in any order.
-    pub max_out_of_orderness: OutOfOrderness,
 }
 
 /// `[sink]`: where rows go.

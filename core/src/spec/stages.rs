@@ -6,6 +6,9 @@ use super::aggregation::Aggregation;
 use super::dedup::Dedup;
 use super::duration::Duration;
 use super::filter::Filter;
+use super::map::Map;
+use super::normalize::Normalize;
+use super::statistics::{Ema, Rolling, ZScore};
 
 /// `[[stages]]`: one step of a pipeline.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -19,34 +22,59 @@ pub enum Stage {
     Filter(Filter),
     /// Lets the events pass that have not come before.
     Dedup(Dedup),
+    /// Turns samples at any time into values at regular times.
+    Normalize(Normalize),
+    /// Adds an exponential moving average.
+    Ema(Ema),
+    /// Adds aggregations of the last values.
+    Rolling(Rolling),
+    /// Adds z-scores, and whether they are anomalies.
+    ZScore(ZScore),
+    /// Computes columns from others.
+    Map(Map),
 }
 
 impl Stage {
     /// The fields of its input that it reads by name, other than those of the `key`.
-    pub(crate) fn fields<'a>(&'a self, key: &[String]) -> Vec<&'a str> {
+    pub(crate) fn fields(&self, key: &[String]) -> Vec<String> {
         match self {
             Self::Window(window) => {
-                let own = |one: &'a Aggregation| one.field.as_deref().or(window.field.as_deref());
+                let own = |one: &Aggregation| one.field.clone().or(window.field.clone());
                 window.aggregations.iter().filter_map(own).collect()
             }
             Self::Dedup(_) => Vec::new(),
             Self::Filter(filter) => {
-                let is_key = |field: &&str| key.iter().any(|key| key == field);
-                filter.fields().into_iter().filter(|field| !is_key(field)).collect()
+                let fields = filter.fields().into_iter();
+                fields
+                    .filter(|field| !key.iter().any(|key| key == field))
+                    .map(String::from)
+                    .collect()
             }
+            Self::Normalize(normalize) => {
+                normalize.fields.iter().map(|field| field.name.clone()).collect()
+            }
+            Self::Ema(Ema { field, fields, .. }) | Self::ZScore(ZScore { field, fields, .. }) => {
+                field.iter().chain(fields).cloned().collect()
+            }
+            Self::Rolling(rolling) => rolling.reads().map(String::from).collect(),
+            Self::Map(map) => map.fields(),
         }
     }
 
-    /// The columns that it adds to those of its input.
-    pub(crate) fn adds(&self) -> Vec<String> {
+    /// The columns that it adds to those of its input, of which `default` is the one that is meant where none is named.
+    pub(crate) fn adds(&self, default: Option<&str>) -> Vec<String> {
         match self {
-            Self::Window(_) | Self::Filter(_) | Self::Dedup(_) => Vec::new(),
+            Self::Ema(ema) => ema.columns(),
+            Self::Rolling(rolling) => rolling.columns(default),
+            Self::ZScore(zscore) => zscore.columns(),
+            Self::Window(_) | Self::Filter(_) | Self::Dedup(_) | Self::Normalize(_) => Vec::new(),
+            Self::Map(map) => map.set.iter().map(|assignment| assignment.name.clone()).collect(),
         }
     }
 
     /// Whether its rows have none of the columns of its input.
     pub(crate) fn replaces_columns(&self) -> bool {
-        matches!(self, Self::Window(_))
+        matches!(self, Self::Window(_) | Self::Normalize(_))
     }
 
     /// Whether it passes events on as they are, or drops them.
@@ -62,11 +90,21 @@ impl Stage {
 pub struct Window {
     /// How events are assigned to windows.
     pub window: WindowKind,
-    /// The length of a window.
-    pub size: Duration,
-    /// From the start of one sliding window to the start of the next; not for tumbling ones.
+    /// The length of a window; for tumbling, sliding and cumulating ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<Duration>,
+    /// From the start of one sliding window to the start of the next; only for these.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slide: Option<Duration>,
+    /// The longest time between two events of one session; only for these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gap: Option<Duration>,
+    /// How much longer each cumulating window is than the one before; only for these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<Duration>,
+    /// The events of a window of `window = "count"`; only for these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<u64>,
     /// Where windows start, relative to the epoch.
     #[serde(default)]
     pub offset: Duration,
@@ -75,6 +113,34 @@ pub struct Window {
     pub field: Option<String>,
     /// What each row says of its window.
     pub aggregations: Vec<Aggregation>,
+    /// How long after its end a window still takes events.
+    #[serde(default, skip_serializing_if = "Duration::is_zero")]
+    pub allowed_lateness: Duration,
+    /// Whether rows come when their window ends, to be corrected by late events, or once and for all.
+    #[serde(default, skip_serializing_if = "Emit::is_default")]
+    pub emit: Emit,
+    /// How often, from its start on, a window that has changed gives a row before it ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub early: Option<Duration>,
+}
+
+/// When the rows of a window come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Emit {
+    /// At the end of the window; each late event that is still allowed gives the corrected row at once.
+    #[default]
+    Close,
+    /// Once, when the window takes no more events. A window before another stage always does this.
+    Final,
+}
+
+impl Emit {
+    fn is_default(&self) -> bool {
+        *self == Self::Close
+    }
 }
 
 /// How events are assigned to windows.
@@ -87,4 +153,12 @@ pub enum WindowKind {
     Tumbling,
     /// Windows of one size that start every `slide`: an event is in all that cover it, in none where they leave gaps.
     Sliding,
+    /// Windows of events that follow one another within `gap`, each from its first event to `gap` after its last.
+    Session,
+    /// Windows with the same start, each `step` longer than the one before, up to `size`; then the next start.
+    Cumulate,
+    /// Windows of `count` events, in the order in which they come.
+    Count,
+    /// One window of all events, until the end of input.
+    Global,
 }

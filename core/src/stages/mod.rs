@@ -2,6 +2,9 @@
 
 mod dedup;
 mod filter;
+mod keyed;
+mod map;
+mod normalize;
 mod window;
 
 use crate::drops::Drops;
@@ -61,8 +64,13 @@ pub(crate) trait Stage: Send {
 /// `seed` is that of tables; it never shows in results.
 pub(crate) fn build(index: u32, plan: &StagePlan, seed: u64) -> Box<dyn Stage> {
     match plan {
+        StagePlan::Count(plan) => Box::new(window::CountStage::new(index, plan.clone())),
+        StagePlan::Session(plan) => Box::new(window::SessionStage::new(index, plan.clone())),
         StagePlan::Window(plan) => Box::new(window::WindowStage::new(index, plan.clone())),
         StagePlan::Dedup(plan) => Box::new(dedup::DedupStage::new(index, plan.clone(), seed)),
+        StagePlan::Keyed(plan) => keyed::build(index, plan.clone()),
+        StagePlan::Map(plan) => Box::new(map::MapStage::new(plan.clone())),
         StagePlan::Filter(plan) => Box::new(filter::FilterStage::new(plan.clone())),
+        StagePlan::Normalize(plan) => Box::new(normalize::NormalizeStage::new(index, plan.clone())),
     }
 }

@@ -8,7 +8,7 @@ use super::value::Value;
 use super::{Format, ReaderOptions};
 use crate::interner::Interner;
 use crate::time::TimeUnit;
-use crate::{InputSchema, RejectReason};
+use crate::{InputKind, InputSchema, RejectReason};
 
 /// Bytes of keys that the dictionary holds before it is emptied.
 const MAX_DICTIONARY_BYTES: usize = 64 << 20;
@@ -30,15 +30,43 @@ pub(super) struct Collector {
     identities: Vec<Identities>,
     /// All columns of CSV in the order of their names, where an identity needs them.
     all_columns: Option<Vec<NamedSlot>>,
-    dictionary: Interner,
-    max_dictionary_keys: usize,
-    /// The key of the current line.
-    key: Vec<u8>,
+    partition_slot: Option<usize>,
+    keys: Dictionary,
+    partitions: Dictionary,
+}
+
+/// Ids for keys or partitions.
+struct Dictionary {
+    interner: Interner,
+    most: usize,
+    /// What stands in the current line.
+    current: Vec<u8>,
+}
+
+impl Dictionary {
+    fn new(options: &ReaderOptions) -> Self {
+        let most = options.max_dictionary_keys.max(1);
+        Self { interner: Interner::new(options.table_seed), most, current: Vec::new() }
+    }
+
+    /// The id of what stands in the current line; `None` if it has none and there is no room for one.
+    #[inline]
+    fn id(&mut self) -> Option<u32> {
+        let has_room =
+            self.interner.len() < self.most && self.interner.total_bytes() < MAX_DICTIONARY_BYTES;
+        if has_room {
+            Some(self.interner.intern(&self.current))
+        } else {
+            self.interner.find(&self.current)
+        }
+    }
 }
 
 struct Column {
     slot: usize,
     required: bool,
+    /// Whether true and false are numbers here.
+    is_flag: bool,
 }
 
 impl Collector {
@@ -51,8 +79,10 @@ impl Collector {
             .map(|column| Column {
                 slot: slot_of(&mut needed, &column.name),
                 required: column.required,
+                is_flag: column.kind == InputKind::Flag,
             })
             .collect();
+        let partition_slot = schema.partition.as_deref().map(|name| slot_of(&mut needed, name));
         let required = needed.len();
         let identities = schema.identities.iter();
         let identities: Vec<_> = identities
@@ -70,9 +100,9 @@ impl Collector {
             columns,
             identities,
             all_columns: (options.format == Format::Csv && needs_content).then(Vec::new),
-            dictionary: Interner::new(options.table_seed),
-            max_dictionary_keys: options.max_dictionary_keys.max(1),
-            key: Vec::new(),
+            partition_slot,
+            keys: Dictionary::new(options),
+            partitions: Dictionary::new(options),
         }
     }
 
@@ -99,12 +129,15 @@ impl Collector {
 
     /// A read begins.
     pub(super) fn start(&self, events: &mut EventBuffer) {
-        events.start(self.columns.len(), self.identities.len(), self.dictionary.len());
+        events.start(self.columns.len(), self.identities.len());
+        events.new_keys.start(self.keys.interner.len());
+        events.new_partitions.start(self.partitions.interner.len());
     }
 
     /// A read ends.
     pub(super) fn finish(&self, events: &mut EventBuffer) {
-        events.take_new_keys(&self.dictionary);
+        events.new_keys.take(&self.keys.interner);
+        events.new_partitions.take(&self.partitions.interner);
     }
 
     /// Makes an event, or a rejection, of the values in the slots, whose texts stand in `text`. False, and nothing taken,
@@ -151,17 +184,31 @@ impl Collector {
             .timestamp(text, self.timestamp_unit)
             .map_err(|reason| (reason, FieldRole::Timestamp))?;
 
-        self.key.clear();
+        self.keys.current.clear();
         for (index, &slot) in self.key_slots.iter().enumerate() {
             let value = self.slots.get(slot).unwrap_or(&Value::MISSING);
             value
-                .push_key(text, &mut self.key)
+                .push_key(text, &mut self.keys.current)
                 .map_err(|reason| (reason, FieldRole::Key(index)))?;
+        }
+
+        if let Some(slot) = self.partition_slot {
+            self.partitions.current.clear();
+            let value = self.slots.get(slot).unwrap_or(&Value::MISSING);
+            value
+                .push_key(text, &mut self.partitions.current)
+                .map_err(|reason| (reason, FieldRole::Partition))?;
         }
 
         let row = events.timestamps.len();
         for (index, (column, numbers)) in self.columns.iter().zip(&mut events.columns).enumerate() {
-            match self.slot(column.slot).number(text, column.required) {
+            let value = self.slot(column.slot);
+            let number = if column.is_flag {
+                value.flag(text, column.required)
+            } else {
+                value.number(text, column.required)
+            };
+            match number {
                 Ok(number) => numbers.push(number),
                 Err(reason) => {
                     cut_columns(events, row);
@@ -170,12 +217,9 @@ impl Collector {
             }
         }
 
-        if !self.key_slots.is_empty() {
-            let Some(id) = self.key_id(events) else {
-                cut_columns(events, row);
-                return Ok(false);
-            };
-            events.keys.push(id);
+        if !self.append_ids(events) {
+            cut_columns(events, row);
+            return Ok(false);
         }
         events.timestamps.push(timestamp);
         Ok(true)
@@ -190,31 +234,40 @@ impl Collector {
         }
     }
 
+    /// Appends the ids of the current line; false, and nothing appended, if there is no room for one in its dictionary.
+    #[inline]
+    fn append_ids(&mut self, events: &mut EventBuffer) -> bool {
+        if !self.key_slots.is_empty() {
+            let Some(id) = self.keys.id() else { return self.append_ids_anew(events) };
+            events.keys.push(id);
+        }
+        if self.partition_slot.is_some() {
+            let Some(id) = self.partitions.id() else {
+                events.keys.truncate(events.timestamps.len());
+                return self.append_ids_anew(events);
+            };
+            events.partitions.push(id);
+        }
+        true
+    }
+
+    /// Empties the dictionaries, unless an event of the buffer has an id of theirs.
+    #[cold]
+    fn append_ids_anew(&mut self, events: &mut EventBuffer) -> bool {
+        if !events.timestamps.is_empty() {
+            return false;
+        }
+        self.keys.interner.clear();
+        self.partitions.interner.clear();
+        events.reset = true;
+        events.new_keys.start(0);
+        events.new_partitions.start(0);
+        self.append_ids(events)
+    }
+
     #[inline]
     fn slot(&self, slot: usize) -> &Value {
         self.slots.get(slot).unwrap_or(&Value::MISSING)
-    }
-
-    /// The id of the current key; `None` if it has none and the dictionary is full.
-    #[inline]
-    fn key_id(&mut self, events: &mut EventBuffer) -> Option<u32> {
-        let has_room = self.dictionary.len() < self.max_dictionary_keys
-            && self.dictionary.total_bytes() < MAX_DICTIONARY_BYTES;
-        if has_room { Some(self.dictionary.intern(&self.key)) } else { self.key_id_if_full(events) }
-    }
-
-    #[cold]
-    fn key_id_if_full(&mut self, events: &mut EventBuffer) -> Option<u32> {
-        if let Some(id) = self.dictionary.find(&self.key) {
-            return Some(id);
-        }
-        if !events.timestamps.is_empty() {
-            return None;
-        }
-        self.dictionary.clear();
-        events.reset = true;
-        events.first_new_key = 0;
-        Some(self.dictionary.intern(&self.key))
     }
 
     #[cold]
@@ -230,6 +283,7 @@ impl Collector {
         let slot = match role {
             FieldRole::Timestamp => Some(self.timestamp_slot),
             FieldRole::Key(index) => self.key_slots.get(index).copied(),
+            FieldRole::Partition => self.partition_slot,
             FieldRole::Column(index) => self.columns.get(index).map(|column| column.slot),
         };
         let value = slot.map_or(&Value::MISSING, |slot| self.slot(slot));

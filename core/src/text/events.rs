@@ -4,7 +4,7 @@ use super::rejection::Rejection;
 use crate::batch::Identity;
 use crate::interner::Interner;
 
-/// The events of one [`super::Reader::read`], column by column, with the keys that it met first and the lines that it
+/// The events of one [`super::Reader::read`], column by column, with the keys and partitions that it met first and the lines that it
 /// refused. Reading clears it and keeps its memory.
 #[derive(Debug, Clone, Default)]
 pub struct EventBuffer {
@@ -14,12 +14,53 @@ pub struct EventBuffer {
     pub(super) identities: Vec<Vec<Identity>>,
     pub(super) lines: Vec<u64>,
     pub(super) spans: Vec<Span>,
-    pub(super) first_new_key: u32,
-    pub(super) new_key_ids: Vec<u32>,
-    pub(super) new_key_offsets: Vec<u32>,
-    pub(super) new_key_bytes: Vec<u8>,
+    pub(super) partitions: Vec<u32>,
+    pub(super) new_keys: NewIds,
+    pub(super) new_partitions: NewIds,
     pub(super) reset: bool,
     pub(super) rejections: Vec<Rejection>,
+}
+
+/// Entries of a dictionary that are new in a buffer.
+#[derive(Debug, Clone, Default)]
+pub(super) struct NewIds {
+    first: u32,
+    ids: Vec<u32>,
+    offsets: Vec<u32>,
+    bytes: Vec<u8>,
+}
+
+impl NewIds {
+    fn clear(&mut self) {
+        self.first = 0;
+        self.ids.clear();
+        self.offsets.clear();
+        self.bytes.clear();
+    }
+
+    /// Those that come to a dictionary with `known` entries are new.
+    pub(super) fn start(&mut self, known: usize) {
+        self.clear();
+        self.first = u32::try_from(known).unwrap_or(u32::MAX);
+        self.offsets.push(0);
+    }
+
+    /// Copies those that are new out of the dictionary.
+    pub(super) fn take(&mut self, dictionary: &Interner) {
+        for (id, bytes) in dictionary.entries_from(self.first) {
+            self.ids.push(id);
+            self.bytes.extend_from_slice(bytes);
+            self.offsets.push(u32::try_from(self.bytes.len()).unwrap_or(u32::MAX));
+        }
+    }
+
+    fn view(&self) -> NewKeys<'_> {
+        NewKeys {
+            ids: &self.ids,
+            offsets: if self.offsets.is_empty() { &[0] } else { &self.offsets },
+            bytes: &self.bytes,
+        }
+    }
 }
 
 /// Where a line, or a record of CSV, stands in the bytes that were read, without its line end.
@@ -114,14 +155,22 @@ impl EventBuffer {
     /// The keys that these events are the first ones to have.
     #[must_use]
     pub fn new_keys(&self) -> NewKeys<'_> {
-        NewKeys {
-            ids: &self.new_key_ids,
-            offsets: if self.new_key_offsets.is_empty() { &[0] } else { &self.new_key_offsets },
-            bytes: &self.new_key_bytes,
-        }
+        self.new_keys.view()
     }
 
-    /// Whether the reader has emptied its dictionary before these events: ids from earlier reads mean nothing any more.
+    /// The id of each event's partition; empty where the pipeline names none.
+    #[must_use]
+    pub fn partitions(&self) -> &[u32] {
+        &self.partitions
+    }
+
+    /// The partitions that these events are the first ones to have.
+    #[must_use]
+    pub fn new_partitions(&self) -> NewKeys<'_> {
+        self.new_partitions.view()
+    }
+
+    /// Whether the reader has emptied its dictionaries before these events: ids from earlier reads mean nothing any more.
     #[must_use]
     pub fn reset(&self) -> bool {
         self.reset
@@ -141,35 +190,22 @@ impl EventBuffer {
         self.identities.iter_mut().for_each(Vec::clear);
         self.lines.clear();
         self.spans.clear();
-        self.first_new_key = 0;
-        self.new_key_ids.clear();
-        self.new_key_offsets.clear();
-        self.new_key_bytes.clear();
+        self.partitions.clear();
+        self.new_keys.clear();
+        self.new_partitions.clear();
         self.reset = false;
         self.rejections.clear();
     }
 
-    /// Clears the buffer for events with `columns` columns and `ways` to tell identities, read by a reader that knows `known_keys`.
-    pub(super) fn start(&mut self, columns: usize, ways: usize, known_keys: usize) {
+    /// Clears the buffer for events with `columns` columns and `ways` to tell identities.
+    pub(super) fn start(&mut self, columns: usize, ways: usize) {
         self.clear();
         self.columns.resize_with(columns, Vec::new);
         self.identities.resize_with(ways, Vec::new);
-        self.first_new_key = u32::try_from(known_keys).unwrap_or(u32::MAX);
-        self.new_key_offsets.push(0);
     }
 
     /// Whether another event and another rejection fit under `max_events`.
     pub(super) fn has_room(&self, max_events: usize) -> bool {
         self.timestamps.len() < max_events && self.rejections.len() < max_events
-    }
-
-    /// Copies the keys from the first new one on out of the dictionary.
-    pub(super) fn take_new_keys(&mut self, dictionary: &Interner) {
-        for (id, bytes) in dictionary.entries_from(self.first_new_key) {
-            self.new_key_ids.push(id);
-            self.new_key_bytes.extend_from_slice(bytes);
-            let end = u32::try_from(self.new_key_bytes.len()).unwrap_or(u32::MAX);
-            self.new_key_offsets.push(end);
-        }
     }
 }

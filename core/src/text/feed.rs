@@ -1,6 +1,6 @@
 //! Text straight into an engine, in pieces that may end anywhere.
 
-use super::{EventBuffer, EventWriter, Format, Reader, ReaderOptions};
+use super::{EventBuffer, EventWriter, Format, NewKeys, Reader, ReaderOptions};
 use crate::{
     Batch, Column, Engine, Error, KeyColumn, KeyDefinitions, PipelineSpec, Plan, Progress,
 };
@@ -11,7 +11,7 @@ const BATCH_EVENTS: usize = 8_192;
 /// Reads text in the format of the pipeline's source and pushes what it reads, keeping all that has to wait: a line that is not whole yet, and events for
 /// which the engine had no room. Lines that are refused are counted in the engine's [`crate::Stats`].
 ///
-/// The engine's key ids are shared: a caller that defines some itself has the feed begin behind them, by [`Feed::begin_ids_at`].
+/// The ids of partitions are the feed's. The engine's key ids are shared: a caller that defines some itself has the feed begin behind them, by [`Feed::begin_ids_at`].
 /// ```
 /// use stream_processor_core::{Engine, Options, PipelineSpec, Progress, text::Feed};
 ///
@@ -28,6 +28,7 @@ const BATCH_EVENTS: usize = 8_192;
 pub struct Feed {
     reader: Reader,
     keyed: bool,
+    partitioned: bool,
     /// Text that is not read yet.
     text: Vec<u8>,
     events: EventBuffer,
@@ -59,6 +60,7 @@ impl Feed {
         Self {
             reader: Reader::new(&plan.input, options),
             keyed: !plan.input.key.is_empty(),
+            partitioned: plan.input.partition.is_some(),
             text: Vec::new(),
             events: EventBuffer::new(),
             next: 0,
@@ -181,6 +183,11 @@ impl Feed {
         let first_id = self.first_id;
         self.ids.clear();
         self.ids.extend(self.events.keys().iter().map(|id| first_id + id));
+        let NewKeys { ids, offsets, bytes } = self.events.new_partitions();
+        if !ids.is_empty() {
+            let definitions = KeyDefinitions { reset: false, ids, offsets, bytes };
+            engine.define_partitions(&definitions, false)?;
+        }
         let keys = self.events.new_keys();
         if keys.ids.is_empty() {
             return Ok(());
@@ -208,6 +215,9 @@ impl Feed {
                 identities: &identities,
                 ordinals: None,
                 watermarks: None,
+                partitions: self
+                    .partitioned
+                    .then(|| self.events.partitions().get(self.next..).unwrap_or_default()),
             })?;
             self.next += pushed.consumed;
             if pushed.full {

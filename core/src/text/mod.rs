@@ -12,13 +12,15 @@
 //! 1. length (`line_too_long`) and UTF-8 (`invalid_utf8`);
 //! 2. NDJSON: strict JSON of RFC 8259, one value, nested 128 levels at most, escaped surrogates in pairs
 //!    (`invalid_json`), that is an object (`not_an_object`); CSV: as many fields as the header (`wrong_column_count`);
-//! 3. the timestamp, the fields of the key, and the columns, each in the order of the [`crate::InputSchema`].
+//! 3. the timestamp, the fields of the key, the partition, and the columns, each in the order of the [`crate::InputSchema`].
 //!
 //! | field | JSON | CSV |
 //! |---|---|---|
 //! | timestamp | a string is RFC 3339 ([`crate::time::parse_rfc3339`]), a number is in the reader's unit | likewise, decided by whether it is a number |
 //! | key | a string, number or boolean; null is missing | text as it stands; empty is missing |
+//! | partition | as a key | as a key |
 //! | column | a number; null is missing | a number, spaces around it allowed; empty is missing |
+//! | flag | a number or a boolean; null is missing | a number, `true` or `false`; empty is missing |
 //!
 //! What is missing is rejected as `missing_field`, but for columns that are not required, where it becomes NaN. A value
 //! of another type is rejected as `wrong_type` everywhere. In an object that repeats a name the last one counts, as in

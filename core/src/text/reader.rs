@@ -64,7 +64,8 @@ impl Default for ReaderOptions {
 /// # use stream_processor_core::{InputColumn, InputKind, InputSchema};
 /// # use stream_processor_core::text::{EventBuffer, Reader, ReaderOptions};
 /// let value = InputColumn { name: "v".into(), kind: InputKind::F64, required: true };
-/// let schema = InputSchema { timestamp: "ts".into(), key: vec!["k".into()], columns: vec![value], ..InputSchema::default() };
+/// let schema = InputSchema { timestamp: "ts".into(), key: vec!["k".into()], columns: vec![value],
+///     ..InputSchema::default() };
 /// let mut reader = Reader::new(&schema, ReaderOptions::default());
 /// let mut events = EventBuffer::new();
 /// let bytes = b"{\"ts\":5,\"k\":\"a\",\"v\":1.5}\n{\"ts\":6,\"k\":\"a\"}\n{\"ts\":";

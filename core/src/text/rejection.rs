@@ -33,6 +33,8 @@ pub enum FieldRole {
     Timestamp,
     /// The key's field with this index in [`InputSchema::key`].
     Key(usize),
+    /// The partition.
+    Partition,
     /// The column with this index in [`InputSchema::columns`].
     Column(usize),
 }
@@ -44,6 +46,7 @@ impl FieldRole {
         match self {
             Self::Timestamp => &schema.timestamp,
             Self::Key(index) => schema.key.get(index).map_or("", |name| name),
+            Self::Partition => schema.partition.as_deref().unwrap_or_default(),
             Self::Column(index) => schema.columns.get(index).map_or("", |column| &column.name),
         }
     }
@@ -139,6 +142,7 @@ fn write_problem(reason: RejectReason, role: FieldRole, f: &mut fmt::Formatter<'
         (RejectReason::NonFinite, _) => "expected a finite number",
         (_, FieldRole::Timestamp) => "expected a time: RFC 3339 text or a number",
         (_, FieldRole::Key(_)) => "expected a key: a string, a number or a boolean",
+        (_, FieldRole::Partition) => "expected a partition: a string, a number or a boolean",
         (_, FieldRole::Column(_)) => "expected a number",
     })
 }
@@ -180,6 +184,7 @@ mod tests {
         let schema = InputSchema {
             timestamp: "ts".into(),
             key: vec!["svc".into()],
+            partition: None,
             columns: vec![column("v", true), column("w", false)],
             ..InputSchema::default()
         };

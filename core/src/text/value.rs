@@ -100,6 +100,18 @@ impl Value {
         }
     }
 
+    /// The value as a number of a column where true is 1 and false is 0, in CSV as words.
+    pub(super) fn flag(&self, bytes: &[u8], required: bool) -> Result<f64, RejectReason> {
+        let word = trim(self.text(bytes));
+        match self.kind {
+            Kind::True => Ok(1.0),
+            Kind::False => Ok(0.0),
+            Kind::Text if word == b"true" => Ok(1.0),
+            Kind::Text if word == b"false" => Ok(0.0),
+            _ => self.number(bytes, required),
+        }
+    }
+
     #[inline]
     fn push_number_key(&self, text: &[u8], key: &mut Vec<u8>) {
         let ScannedNumber { negative, exact, mantissa, exponent } = self.number;

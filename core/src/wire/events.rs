@@ -12,6 +12,7 @@ const KEY_IDS: u32 = 1;
 const KEYS_ENCODED: u32 = 2;
 const ORDINALS: u32 = 4;
 const WATERMARKS: u32 = 8;
+const PARTITIONS: u32 = 16;
 
 /// A batch that borrows from a block.
 #[derive(Debug, Clone)]
@@ -22,6 +23,7 @@ pub struct DecodedBatch<'a> {
     identities: Vec<&'a [Identity]>,
     ordinals: Option<&'a [u64]>,
     watermarks: Option<&'a [i64]>,
+    partitions: Option<&'a [u32]>,
 }
 
 impl DecodedBatch<'_> {
@@ -35,6 +37,7 @@ impl DecodedBatch<'_> {
             identities: &self.identities,
             ordinals: self.ordinals,
             watermarks: self.watermarks,
+            partitions: self.partitions,
         }
     }
 }
@@ -53,7 +56,10 @@ pub fn batch_len(batch: &Batch<'_>) -> usize {
         KeyColumn::Ids(ids) => padded(size_of_val(ids)),
         KeyColumn::Encoded { offsets, bytes } => padded(size_of_val(offsets)) + padded(bytes.len()),
     };
-    HEADER_BYTES + events * 8 * wide + keys
+    HEADER_BYTES
+        + events * 8 * wide
+        + keys
+        + batch.partitions.map_or(0, |ids| padded(size_of_val(ids)))
 }
 
 /// Writes the block of `batch` into `block`, which is [`batch_len`] bytes long.
@@ -65,11 +71,12 @@ pub fn encode_batch(batch: &Batch<'_>, block: &mut [u8]) {
     };
     let ordinals = if batch.ordinals.is_some() { ORDINALS } else { 0 };
     let watermarks = if batch.watermarks.is_some() { WATERMARKS } else { 0 };
+    let partitions = if batch.partitions.is_some() { PARTITIONS } else { 0 };
     let mut writer = BlockWriter::new(block);
     writer.put(&MAGIC);
     writer.length(batch.timestamps.len());
     writer.length(batch.columns.len());
-    writer.u32(key_flag | ordinals | watermarks);
+    writer.u32(key_flag | ordinals | watermarks | partitions);
     writer.length(key_bytes);
     writer.length(batch.identities.len());
     writer.put(&[0; RESERVED_BYTES]);
@@ -90,6 +97,7 @@ pub fn encode_batch(batch: &Batch<'_>, block: &mut [u8]) {
             writer.section(bytes);
         }
     }
+    writer.section(batch.partitions.unwrap_or_default());
 }
 
 /// Reads a block of events.
@@ -103,7 +111,7 @@ pub fn decode_batch(block: &[u8]) -> Result<DecodedBatch<'_>, Error> {
     let key_bytes = reader.length()?;
     let ways = reader.length()?;
     reader.skip(RESERVED_BYTES)?;
-    if flags > (KEY_IDS | KEYS_ENCODED | ORDINALS | WATERMARKS) || flags & 3 == 3 {
+    if flags > (KEY_IDS | KEYS_ENCODED | ORDINALS | WATERMARKS | PARTITIONS) || flags & 3 == 3 {
         return Err(Error::MalformedBlock("a block of events has unknown flags"));
     }
     let timestamps = reader.section(events)?;
@@ -128,8 +136,17 @@ pub fn decode_batch(block: &[u8]) -> Result<DecodedBatch<'_>, Error> {
         },
         _ => KeyColumn::Unkeyed,
     };
+    let partitions = (flags & PARTITIONS != 0).then(|| reader.section(events)).transpose()?;
     reader.end()?;
-    Ok(DecodedBatch { timestamps, keys, columns: list, identities, ordinals, watermarks })
+    Ok(DecodedBatch {
+        timestamps,
+        keys,
+        columns: list,
+        identities,
+        ordinals,
+        watermarks,
+        partitions,
+    })
 }
 
 /// Columns that take no bytes are bounded by nothing else.

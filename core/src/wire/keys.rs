@@ -1,4 +1,4 @@
-//! Blocks of key definitions.
+//! Blocks of key definitions, and of those of partitions.
 
 use super::{BlockReader, BlockWriter, padded};
 use crate::engine::KeyDefinitions;
@@ -6,9 +6,11 @@ use crate::error::Error;
 
 const MAGIC: [u8; 4] = *b"SPK1";
 const HEADER_BYTES: usize = 16;
+const PARTITIONS_MAGIC: [u8; 4] = *b"SPP1";
 const RESET: u32 = 1;
+const KNOWN: u32 = 2;
 
-/// The length of the block of `definitions`, bytes.
+/// The length of the block of `definitions`, of keys or of partitions, bytes.
 #[must_use]
 pub fn key_definitions_len(definitions: &KeyDefinitions<'_>) -> usize {
     HEADER_BYTES
@@ -19,10 +21,23 @@ pub fn key_definitions_len(definitions: &KeyDefinitions<'_>) -> usize {
 
 /// Writes the block of `definitions` into `block`, which is [`key_definitions_len`] bytes long.
 pub fn encode_key_definitions(definitions: &KeyDefinitions<'_>, block: &mut [u8]) {
+    encode(MAGIC, 0, definitions, block);
+}
+
+/// Writes the block of `definitions` of partitions into `block`, which is [`key_definitions_len`] bytes long.
+pub fn encode_partition_definitions(
+    definitions: &KeyDefinitions<'_>,
+    known: bool,
+    block: &mut [u8],
+) {
+    encode(PARTITIONS_MAGIC, if known { KNOWN } else { 0 }, definitions, block);
+}
+
+fn encode(magic: [u8; 4], flags: u32, definitions: &KeyDefinitions<'_>, block: &mut [u8]) {
     let mut writer = BlockWriter::new(block);
-    writer.put(&MAGIC);
+    writer.put(&magic);
     writer.length(definitions.ids.len());
-    writer.u32(if definitions.reset { RESET } else { 0 });
+    writer.u32(flags | if definitions.reset { RESET } else { 0 });
     writer.length(definitions.bytes.len());
     writer.section(definitions.ids);
     writer.section(definitions.offsets);
@@ -34,19 +49,34 @@ pub fn encode_key_definitions(definitions: &KeyDefinitions<'_>, block: &mut [u8]
 /// # Errors
 /// [`Error::MalformedBlock`] for anything that [`encode_key_definitions`] would not write.
 pub fn decode_key_definitions(block: &[u8]) -> Result<KeyDefinitions<'_>, Error> {
-    let mut reader = BlockReader::new(block, MAGIC, "a block of key definitions begins with SPK1")?;
+    let reader = BlockReader::new(block, MAGIC, "a block of key definitions begins with SPK1")?;
+    decode(reader, RESET).map(|(_, definitions)| definitions)
+}
+
+/// Reads a block of definitions of partitions, and whether they are known from then on.
+///
+/// # Errors
+/// [`Error::MalformedBlock`] for anything that [`encode_partition_definitions`] would not write.
+pub fn decode_partition_definitions(block: &[u8]) -> Result<(KeyDefinitions<'_>, bool), Error> {
+    const WRONG: &str = "a block of partition definitions begins with SPP1";
+    let reader = BlockReader::new(block, PARTITIONS_MAGIC, WRONG)?;
+    let (flags, definitions) = decode(reader, RESET | KNOWN)?;
+    Ok((definitions, flags & KNOWN != 0))
+}
+
+fn decode(mut reader: BlockReader<'_>, flags: u32) -> Result<(u32, KeyDefinitions<'_>), Error> {
     let count = reader.length()?;
-    let flags = reader.u32()?;
+    let found = reader.u32()?;
     let bytes = reader.length()?;
-    if flags > RESET {
-        return Err(Error::MalformedBlock("a block of key definitions has unknown flags"));
+    if found > flags {
+        return Err(Error::MalformedBlock("a block of definitions has unknown flags"));
     }
     let definitions = KeyDefinitions {
-        reset: flags == RESET,
+        reset: found & RESET != 0,
         ids: reader.section(count)?,
         offsets: reader.section(count.saturating_add(1))?,
         bytes: reader.section(bytes)?,
     };
     reader.end()?;
-    Ok(definitions)
+    Ok((found, definitions))
 }

@@ -1,4 +1,4 @@
-//! The blocks of the module's C ABI (docs/abi.md): batches, key definitions, rows and dropped events as bytes.
+//! The blocks of the module's C ABI (docs/abi.md): batches, definitions of keys and partitions, rows and dropped events as bytes.
 //!
 //! Writer and reader stand side by side, so that a host and the module cannot disagree. Reading borrows: a block is used
 //! where it lies, which needs it aligned to 8 bytes and a little-endian machine.
@@ -10,7 +10,10 @@ mod rows;
 
 pub use drops::{decode_drops, encode_drops};
 pub use events::{DecodedBatch, batch_len, decode_batch, encode_batch};
-pub use keys::{decode_key_definitions, encode_key_definitions, key_definitions_len};
+pub use keys::{
+    decode_key_definitions, decode_partition_definitions, encode_key_definitions,
+    encode_partition_definitions, key_definitions_len,
+};
 pub use rows::{decode_rows, encode_rows};
 
 use crate::error::Error;

@@ -124,6 +124,7 @@ pub fn push(engine: &mut Engine, events: &[Event]) -> stream_processor_core::Pus
         identities: &[],
         ordinals: None,
         watermarks: None,
+        partitions: None,
     };
     engine.push(&batch).unwrap()
 }

@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test uses its own part")]
 
 pub mod events;
+pub mod late;
 
 use proptest::prelude::*;
 use stream_processor_core::{
@@ -24,7 +25,7 @@ pub struct Row {
     pub end: i64,
     pub start: i64,
     pub key: Vec<u8>,
-    /// Bits, one canonical NaN.
+    /// Bits, one canonical NaN; true is 1.
     pub values: Vec<u64>,
 }
 
@@ -122,13 +123,45 @@ fn results(values: &[f64]) -> [f64; 5] {
     [count, total, finite(total / count), min, max]
 }
 
+/// The rule of numpy for percentiles, the plainest way.
+pub fn linear(values: &[f64], percent: &str) -> f64 {
+    let mut sorted: Vec<f64> = values.iter().map(|value| value + 0.0).collect();
+    sorted.sort_by(f64::total_cmp);
+    let place = (sorted.len() as f64 - 1.0) * (percent.parse::<f64>().unwrap() / 100.0);
+    let (Some(&low), Some(&high)) =
+        (sorted.get(place.floor() as usize), sorted.get(place.ceil() as usize))
+    else {
+        return f64::NAN;
+    };
+    let fraction = place - place.floor();
+    if !(high - low).is_finite() {
+        low * (1.0 - fraction) + high * fraction
+    } else if fraction >= 0.5 {
+        high - (high - low) * (1.0 - fraction)
+    } else {
+        low + (high - low) * fraction
+    }
+}
+
 /// An engine with everything that its caller keeps beside it.
 pub struct Run {
     pub spec: PipelineSpec,
     pub engine: Engine,
     pub rows: Vec<Row>,
+    /// What orders rows of one firing watermark, for each of `rows`.
+    pub ranks: Vec<u64>,
     /// Whether it is restored from a snapshot whenever it is full: in the middle of a firing.
     pub restores_when_full: bool,
+}
+
+/// What a batch may have beside keys and values.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Beside<'a> {
+    pub ordinals: Option<&'a [u64]>,
+    pub watermarks: Option<&'a [i64]>,
+    pub partitions: Option<&'a [u32]>,
+    /// A second column.
+    pub marks: Option<&'a [f64]>,
 }
 
 /// How keys are handed over.
@@ -142,7 +175,7 @@ impl Run {
     pub fn new(spec: PipelineSpec) -> Self {
         let options = Options { report_drops: true, ..Options::default() };
         let engine = Engine::open(&spec, options).unwrap();
-        Self { spec, engine, rows: Vec::new(), restores_when_full: false }
+        Self { spec, engine, rows: Vec::new(), ranks: Vec::new(), restores_when_full: false }
     }
 
     /// Pushes `events` as one batch, polling whenever the engine is full.
@@ -157,6 +190,11 @@ impl Run {
         watermarks: Option<&[i64]>,
         keys: KeysAs,
     ) {
+        self.push_with(events, Beside { ordinals, watermarks, ..Beside::default() }, keys);
+    }
+
+    pub fn push_with(&mut self, events: &[Event], beside: Beside<'_>, keys: KeysAs) {
+        let Beside { ordinals, watermarks, partitions, marks } = beside;
         let mut at = 0;
         loop {
             let rest = &events[at..];
@@ -174,7 +212,8 @@ impl Run {
             }
             let timestamps: Vec<i64> = rest.iter().map(|event| event.ts).collect();
             let values: Vec<f64> = rest.iter().map(|event| event.value).collect();
-            let columns = [Column::F64(&values)];
+            let marks = marks.map_or(&[][..], |marks| &marks[at..]);
+            let columns = [Column::F64(&values), Column::F64(marks)];
             let pushed = self
                 .engine
                 .push(&Batch {
@@ -187,6 +226,7 @@ impl Run {
                     identities: &[],
                     ordinals: ordinals.map(|list| &list[at..]),
                     watermarks: watermarks.map(|list| &list[at..]),
+                    partitions: partitions.map(|list| &list[at..]),
                 })
                 .unwrap();
             at += pushed.consumed;
@@ -206,21 +246,34 @@ impl Run {
         }
     }
 
+    pub fn tick(&mut self, now: i64) {
+        while self.engine.tick(now).unwrap() == Progress::Full {
+            self.restore_if_wanted();
+            self.poll(3);
+        }
+    }
+
     /// Takes at most `max` rows.
     pub fn poll(&mut self, max: usize) -> usize {
         let Some(rows) = self.engine.poll(max) else { return 0 };
         let taken = rows.len();
         self.rows.extend((0..taken).map(|at| row(&rows, at)));
+        self.ranks.extend_from_slice(rows.ranks);
         taken
     }
 
     pub fn finish(mut self) -> (Vec<Row>, stream_processor_core::Stats) {
+        self.end();
+        (self.rows, self.engine.stats())
+    }
+
+    /// Ends the stream and takes all rows.
+    pub fn end(&mut self) {
         while self.engine.finish().unwrap() == Progress::Full {
             self.restore_if_wanted();
             self.poll(4);
         }
         while self.poll(5) > 0 {}
-        (self.rows, self.engine.stats())
     }
 
     fn restore_if_wanted(&mut self) {
@@ -250,6 +303,7 @@ fn row(rows: &Rows<'_>, at: usize) -> Row {
         .collect();
     let values = rows.columns.iter().filter_map(|column| match column {
         RowColumn::Number(numbers) => Some(bits(numbers[at])),
+        RowColumn::Bool(bools) => Some(bits(f64::from(bools[at]))),
         _ => None,
     });
     Row {

@@ -22,6 +22,7 @@ pub fn schema(keys: &[&str]) -> InputSchema {
     InputSchema {
         timestamp: "ts".into(),
         key: keys.iter().map(|&name| name.into()).collect(),
+        partition: None,
         columns: vec![column("v", true), column("w", false)],
         ..InputSchema::default()
     }

@@ -24,6 +24,8 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Aggregate events in event-time windows, without a pipeline file
     Window(WindowArgs),
+    /// Put samples on a regular grid, without a pipeline file
+    Normalize(NormalizeArgs),
     /// Say what a pipeline file means, or what is wrong with it
     Check(PipelineFile),
     /// Describe a pipeline in words: what it reads, does, writes, and its limits
@@ -58,31 +60,86 @@ pub(crate) struct RunArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("kind").required(true))]
 pub(crate) struct WindowArgs {
     /// Windows of this size, one after another (500ms, 10s, 1m, 1h, 1d)
-    #[arg(
-        long,
-        value_name = "SIZE",
-        required_unless_present = "sliding",
-        conflicts_with = "sliding"
-    )]
+    #[arg(long, value_name = "SIZE", group = "kind")]
     pub(crate) tumbling: Option<Duration>,
     /// Windows of this size that start every so often (10m/30s)
-    #[arg(long, value_name = "SIZE/SLIDE", value_parser = parse_sliding)]
-    pub(crate) sliding: Option<Sliding>,
+    #[arg(long, value_name = "SIZE/SLIDE", value_parser = parse_two, group = "kind")]
+    pub(crate) sliding: Option<TwoDurations>,
+    /// Windows of events that follow one another within this gap (30s)
+    #[arg(long, value_name = "GAP", group = "kind")]
+    pub(crate) session: Option<Duration>,
+    /// Windows with one start that grow step by step up to this size (1h/1m)
+    #[arg(long, value_name = "SIZE/STEP", value_parser = parse_two, group = "kind")]
+    pub(crate) cumulate: Option<TwoDurations>,
+    /// Windows of so many events of a key, as they come
+    #[arg(long, value_name = "EVENTS", group = "kind")]
+    pub(crate) count: Option<u32>,
+    /// One window of all events
+    #[arg(long, group = "kind")]
+    pub(crate) global: bool,
     /// Where windows start, relative to the epoch
-    #[arg(long, value_name = "DURATION", default_value = "0s", allow_hyphen_values = true)]
-    pub(crate) offset: Duration,
+    #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
+    pub(crate) offset: Option<Duration>,
+    /// What to compute, separated by commas: count, sum, avg, min, max, range, variance, stddev, first, last, distinct,
+    /// rate, p50, p95, p99, p<any>
+    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "count")]
+    pub(crate) agg: Vec<Operation>,
+    /// How long after its end a window takes late events, and gives a corrected row for each
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) allowed_lateness: Option<Duration>,
+    /// Give rows of windows that are not over, every so often
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) early: Option<Duration>,
+    /// Give one row a window, once no event can change it any more
+    #[arg(long)]
+    pub(crate) r#final: bool,
+    #[command(flatten)]
+    pub(crate) events: EventArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NormalizeArgs {
+    /// From one grid point to the next (1s, 5m), or `auto`: the median step of each key's first samples
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) interval: String,
+    /// Where a grid point is, relative to the epoch
+    #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
+    pub(crate) offset: Option<Duration>,
+    /// Which grid point a sample belongs to: floor, ceil, round [default: floor]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) align: Option<String>,
+    /// What values are computed from: aligned, samples [default: aligned]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) basis: Option<String>,
+    /// What becomes of several samples on one grid point: last, first, mean, min, max, sum, median [default: last]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) reduce: Option<String>,
+    /// What stands at grid points without samples: linear, forward, backward, zero, mean, polynomial, spline, none
+    /// [default: linear]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) fill: Option<String>,
+    /// The degree of a polynomial fill
+    #[arg(long, value_name = "N")]
+    pub(crate) degree: Option<u32>,
+    /// The longest time between two known points that is filled
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) max_gap: Option<Duration>,
+    #[command(flatten)]
+    pub(crate) events: EventArgs,
+}
+
+/// What events are.
+#[derive(Debug, Args)]
+pub(crate) struct EventArgs {
     /// The field or fields by which events are kept apart (a,b); none: one stream
     #[arg(long, value_name = "FIELD", value_delimiter = ',')]
     pub(crate) key: Vec<String>,
-    /// The numeric field to aggregate; none: events are only counted
-    #[arg(long, value_name = "FIELD")]
-    pub(crate) value: Option<String>,
-    /// What to compute, separated by commas: count, sum, avg, min, max, range, variance, stddev, first, last,
-    /// p50, p95, p99, p<any>
-    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "count")]
-    pub(crate) agg: Vec<Operation>,
+    /// The numeric field or fields (a,b) that every event must have; the first is what is computed with
+    #[arg(long, value_name = "FIELD", value_delimiter = ',')]
+    pub(crate) value: Vec<String>,
     /// The field with the event time: RFC 3339 text, or a number
     #[arg(long, value_name = "FIELD", default_value = "ts")]
     pub(crate) timestamp: String,
@@ -92,9 +149,9 @@ pub(crate) struct WindowArgs {
     /// How events are written [default: csv for an input named so, otherwise ndjson]
     #[arg(long)]
     pub(crate) format: Option<Format>,
-    /// How rows are written
-    #[arg(long, value_name = "FORMAT", default_value = "ndjson")]
-    pub(crate) output_format: Format,
+    /// How rows are written [default: ndjson; events that pass as they came: as they came]
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) output_format: Option<Format>,
     /// How far behind the greatest event time an event may come: a duration, or `unbounded` for files in any order
     #[arg(long, value_name = "DURATION", default_value = "0s")]
     pub(crate) max_out_of_orderness: OutOfOrderness,
@@ -102,11 +159,11 @@ pub(crate) struct WindowArgs {
     pub(crate) io: IoArgs,
 }
 
-/// `--sliding`: how long windows are and how far apart they start.
+/// How long windows are, and how far apart they start, or by how much they grow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Sliding {
+pub(crate) struct TwoDurations {
     pub(crate) size: Duration,
-    pub(crate) slide: Duration,
+    pub(crate) each: Duration,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -178,13 +235,13 @@ pub(crate) enum Engine {
     Native,
 }
 
-/// Reads a size and a slide: `10m/30s`.
-fn parse_sliding(text: &str) -> Result<Sliding, String> {
-    let Some((size, slide)) = text.split_once('/') else {
-        return Err("expected the size and the slide of windows, such as 10m/30s".into());
+/// Reads a size and what is behind it: `10m/30s`.
+fn parse_two(text: &str) -> Result<TwoDurations, String> {
+    let Some((size, each)) = text.split_once('/') else {
+        return Err("expected two durations, such as 10m/30s".into());
     };
     let duration = |text: &str| text.trim().parse::<Duration>().map_err(|error| error.to_string());
-    Ok(Sliding { size: duration(size)?, slide: duration(slide)? })
+    Ok(TwoDurations { size: duration(size)?, each: duration(each)? })
 }
 
 /// Reads a number of bytes: `1073741824`, `512MiB`, `2GiB`.
@@ -210,24 +267,34 @@ mod tests {
     }
 
     #[test]
-    fn sliding_is_a_size_and_a_slide() {
-        let sliding = parse_sliding("10m/30s").unwrap();
-        assert_eq!(sliding.size.as_micros(), 600_000_000);
-        assert_eq!(sliding.slide.as_micros(), 30_000_000);
-        assert!(parse_sliding("10m").is_err());
-        assert!(parse_sliding("10m/").is_err());
-        assert!(parse_sliding("10m/30").is_err());
+    fn two_durations_stand_about_a_slash() {
+        let two = parse_two("10m/30s").unwrap();
+        assert_eq!((two.size.as_micros(), two.each.as_micros()), (600_000_000, 30_000_000));
+        assert!(parse_two("10m").is_err());
+        assert!(parse_two("10m/").is_err());
+        assert!(parse_two("10m/30").is_err());
     }
 
     #[test]
-    fn a_window_is_tumbling_or_sliding() {
+    fn a_window_is_of_one_kind() {
         let parse = |flags: &[&str]| {
             Cli::try_parse_from(["stream-processor", "window"].iter().chain(flags).copied())
         };
-        assert!(parse(&["--tumbling", "1m"]).is_ok());
-        assert!(parse(&["--sliding", "10m/30s"]).is_ok());
+        let kinds: [&[&str]; 6] = [
+            &["--tumbling", "1m"],
+            &["--sliding", "10m/30s"],
+            &["--session", "30s"],
+            &["--cumulate", "1h/1m"],
+            &["--count", "5"],
+            &["--global"],
+        ];
         assert!(parse(&[]).is_err());
-        assert!(parse(&["--tumbling", "1m", "--sliding", "10m/30s"]).is_err());
+        for (place, kind) in kinds.iter().enumerate() {
+            assert!(parse(kind).is_ok(), "{kind:?}");
+            for other in kinds.iter().skip(place + 1) {
+                assert!(parse(&[*kind, *other].concat()).is_err(), "{kind:?} {other:?}");
+            }
+        }
     }
 
     #[test]

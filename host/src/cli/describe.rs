@@ -4,7 +4,9 @@ use std::fmt::Write;
 
 use processor::Pipeline;
 use processor::schema::{OutputKind, OutputSchema};
-use processor::spec::{Aggregation, PipelineSpec, SinkType, SourceType, Stage, Window};
+use processor::spec::{
+    Aggregation, Future, PipelineSpec, SinkType, SourceType, Stage, Watermark, Window,
+};
 
 /// What was understood, a line for each part.
 pub(crate) fn short(pipeline: &Pipeline) -> String {
@@ -36,7 +38,7 @@ pub(crate) fn long(pipeline: &Pipeline) -> String {
     text.push_str(if plan.partitioned_by_key {
         "\nKeys are independent of each other: --shards splits them over threads.\n"
     } else {
-        "\nAll events are one stream: --shards has no effect.\n"
+        "\nAll events go through one instance: --shards has no effect.\n"
     });
     text.push_str("\nLimits of each instance\n");
     if let Ok(serde_json::Value::Object(limits)) = serde_json::to_value(&plan.limits) {
@@ -83,6 +85,9 @@ fn columns_read(pipeline: &Pipeline) -> String {
             let _ = write!(text, ", key {}", quoted(keys));
         }
     }
+    if let Some(partition) = &source.partition {
+        let _ = write!(text, ", partition `{partition}`");
+    }
     let columns = &pipeline.plan().input.columns;
     if !columns.is_empty() {
         let columns: Vec<_> = columns.iter().map(|column| column.name.clone()).collect();
@@ -92,11 +97,37 @@ fn columns_read(pipeline: &Pipeline) -> String {
 }
 
 fn time(spec: &PipelineSpec) -> String {
-    match spec.time.max_out_of_orderness.to_string().as_str() {
-        "unbounded" => "events come in any order: every window fires at the end of input".into(),
-        "0s" => "events come in order: whatever is behind a closed window is late".into(),
-        bound => format!("events come up to {bound} out of order"),
+    let time = &spec.time;
+    let bound = time.max_out_of_orderness.to_string();
+    let order = match (time.watermark, bound.as_str()) {
+        (Watermark::Manual, _) => "windows fire at the end of input".to_owned(),
+        (_, "unbounded") => {
+            "events come in any order: every window fires at the end of input".into()
+        }
+        (_, "0s") => "events come in order: whatever is behind a closed window is late".into(),
+        (_, bound) => format!("events come up to {bound} out of order"),
+    };
+    let mut parts = vec![order];
+    if let Some(interval) = time.watermark_interval {
+        parts.push(format!("time moves in steps of {interval}"));
     }
+    if let Some(field) = &time.watermark_field {
+        parts.push(format!("time moves with events marked by `{field}`"));
+    }
+    if let Some(timeout) = time.idle_timeout.filter(|_| spec.source.partition.is_some()) {
+        parts.push(format!("partitions silent for {timeout} are not waited for"));
+    }
+    if let Some(timeout) = time.close_after_idle {
+        parts.push(format!("everything fires after {timeout} without events"));
+    }
+    if let Some(skew) = time.max_future_skew {
+        let fate = match time.future.unwrap_or_default() {
+            Future::Drop => "dropped",
+            Future::Keep => "kept, but do not move time",
+        };
+        parts.push(format!("events more than {skew} ahead of the clock are {fate}"));
+    }
+    parts.join("; ")
 }
 
 fn describe_stage(stage: &Stage, spec: &PipelineSpec) -> String {
@@ -120,15 +151,33 @@ fn describe_fields(stage: &Stage) -> String {
 }
 
 fn describe_window(window: &Window, spec: &PipelineSpec) -> String {
-    let mut text = format!("{} windows of {}", name(&window.window), window.size);
+    let mut text = format!("{} windows", name(&window.window));
+    if let Some(size) = window.size {
+        let _ = write!(text, " of {size}");
+    }
     if let Some(slide) = window.slide {
         let _ = write!(text, " every {slide}");
+    }
+    if let Some(gap) = window.gap {
+        let _ = write!(text, " with gaps of up to {gap}");
+    }
+    if let Some(step) = window.step {
+        let _ = write!(text, " in steps of {step}");
+    }
+    if let Some(count) = window.count {
+        let _ = write!(text, " of {count} events");
     }
     if window.offset.as_micros() != 0 {
         let _ = write!(text, " from {} after the epoch", window.offset);
     }
     if !spec.source.key.0.is_empty() {
         let _ = write!(text, " for each {}", quoted(&spec.source.key.0));
+    }
+    if window.allowed_lateness.as_micros() > 0 {
+        let _ = write!(text, ", which take events up to {} late", window.allowed_lateness);
+    }
+    if let Some(early) = window.early {
+        let _ = write!(text, ", with early rows every {early}");
     }
     let field = window.field.as_ref().or(spec.source.value.0.first());
     let aggregations: Vec<_> = window

@@ -3,10 +3,10 @@
 mod args;
 mod describe;
 mod init;
+mod one_line;
 mod pipeline_file;
 mod report;
 mod run;
-mod window;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -44,7 +44,10 @@ fn dispatch(command: Command) -> Result<(), Exit> {
             let pipeline = pipeline_file::load(&arguments.file.pipeline)?;
             run::run(pipeline, &arguments.io)
         }
-        Command::Window(arguments) => run::run(window::pipeline(&arguments)?, &arguments.io),
+        Command::Window(arguments) => run::run(one_line::window(&arguments)?, &arguments.events.io),
+        Command::Normalize(arguments) => {
+            run::run(one_line::normalize(&arguments)?, &arguments.events.io)
+        }
         Command::Check(file) => {
             let pipeline = pipeline_file::load(&file.pipeline)?;
             print(&format!("{} is valid\n{}", file.pipeline.display(), describe::short(&pipeline)))

@@ -6,6 +6,7 @@ use std::sync::mpsc::{Receiver, SyncSender};
 use stream_processor_core::InputSchema;
 use stream_processor_core::text::{EventBuffer, Reader};
 
+use super::alarm::{self, Alarm};
 use super::block::Block;
 use super::fetch::{Fetched, Fetcher};
 use super::notes::Notes;
@@ -25,6 +26,8 @@ pub(super) struct Feeder<'a> {
     pub(super) fetcher: Fetcher,
     pub(super) splitter: Splitter,
     pub(super) outlets: Outlets,
+    /// When the engine must be told the time of day, where the pipeline goes by it.
+    pub(super) alarm: Option<Alarm>,
     pub(super) observer: &'a mut dyn Observer,
     pub(super) tally: &'a mut Tally,
 }
@@ -111,6 +114,7 @@ impl Feeder<'_> {
                     self.end_input(progress)?;
                     progress.input = name;
                 }
+                Fetched::Alarm => {}
                 Fetched::End => return self.end_input(progress),
                 Fetched::Failed(error) => return Err(Stop::Failed(error)),
                 Fetched::Stopped => return Err(Stop::Unwanted),
@@ -125,7 +129,32 @@ impl Feeder<'_> {
             return Ok(fetched);
         }
         self.send(progress)?;
-        Ok(self.fetcher.next())
+        loop {
+            let left = self.alarm.as_ref().and_then(Alarm::time_left);
+            match left
+                .map_or_else(|| Some(self.fetcher.next()), |left| self.fetcher.next_within(left))
+            {
+                Some(Fetched::Alarm) => {}
+                Some(fetched) => return Ok(fetched),
+                None => self.tick()?,
+            }
+        }
+    }
+
+    /// Tells the engine the time, though nothing has come in.
+    fn tick(&mut self) -> Result<(), Stop> {
+        let batch = self.outlets.empty_batch();
+        self.send_batches(Notes::default(), vec![batch])
+    }
+
+    /// Sends a batch for each shard, with the time of day where the pipeline goes by it.
+    fn send_batches(&self, notes: Notes, mut batches: Vec<ShardBatch>) -> Result<(), Stop> {
+        if let Some(alarm) = &self.alarm {
+            alarm.clear();
+            let now = alarm::now();
+            batches.iter_mut().for_each(|batch| batch.now = Some(now));
+        }
+        self.outlets.send(notes, batches.into_iter())
     }
 
     /// The input under way has ended: what is left of it is its last line.
@@ -229,7 +258,8 @@ impl Feeder<'_> {
     /// Sends what was read so far, if that is anything.
     fn send(&mut self, progress: &mut Progress) -> Result<(), Stop> {
         if progress.pending > 0 {
-            self.outlets.send(mem::take(&mut progress.notes), progress.batches.drain(..))?;
+            let notes = mem::take(&mut progress.notes);
+            self.send_batches(notes, mem::take(&mut progress.batches))?;
             progress.pending = 0;
         }
         self.observer.progress(self.tally);

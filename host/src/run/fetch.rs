@@ -4,9 +4,11 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::thread;
+use std::time::Duration;
 
+use super::alarm::Alarm;
 use super::block::Block;
 use super::input::{Part, Stream};
 use crate::error::Error;
@@ -24,6 +26,8 @@ pub(super) enum Fetched {
     End,
     /// The input cannot be read on.
     Failed(Error),
+    /// Not from the input: a tick is due at another time than before.
+    Alarm,
     /// Not from the input: the far end of the run has stopped, so no more is wanted.
     Stopped,
 }
@@ -69,6 +73,22 @@ impl Fetcher {
     /// Waits for what comes next.
     pub(super) fn next(&self) -> Fetched {
         self.fetched.recv().unwrap_or(Fetched::Stopped)
+    }
+
+    /// Waits for what comes next, so long at most; `None`: nothing came.
+    pub(super) fn next_within(&self, patience: Duration) -> Option<Fetched> {
+        match self.fetched.recv_timeout(patience) {
+            Ok(fetched) => Some(fetched),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => Some(Fetched::Stopped),
+        }
+    }
+
+    /// Something that wakes the parser when a tick is due at another time.
+    pub(super) fn alarm(&self) -> Alarm {
+        let wake = self.stopper.clone();
+        // As for the stopper: a full channel means that the parser is not waiting.
+        Alarm::new(move || drop(wake.try_send(Fetched::Alarm)))
     }
 
     /// Gives a block back to be filled again.

@@ -1,5 +1,6 @@
 //! A pipeline run in this process: from lines of input through the module to lines of output.
 
+mod alarm;
 mod block;
 mod chunk;
 mod collect;

@@ -6,6 +6,7 @@ use stream_processor_core::{
     Batch, Column, Dropped, Identity, KeyColumn, KeyDefinitions, Progress,
 };
 
+use super::alarm::Alarm;
 use super::chunk::Chunk;
 use super::merge::FromShard;
 use crate::counters::Counters;
@@ -30,13 +31,18 @@ pub(super) struct ShardBatch {
     /// Empty where the pipeline has no key.
     pub(super) key_ids: Vec<u32>,
     pub(super) new_keys: NewKeys,
+    /// Empty where the pipeline names no partition.
+    pub(super) partitions: Vec<u32>,
+    pub(super) new_partitions: NewKeys,
+    /// The time of day, where the pipeline goes by it.
+    pub(super) now: Option<i64>,
     /// The stream's watermark after the whole batch, for a shard that has not all of it.
     pub(super) advance_to: Option<i64>,
     /// Whether the stream ends with this batch.
     pub(super) is_last: bool,
 }
 
-/// Keys that an engine must know before the batch.
+/// Keys, or partitions, that an engine must know before the batch.
 #[derive(Debug, Default)]
 pub(super) struct NewKeys {
     pub(super) reset: bool,
@@ -53,6 +59,8 @@ pub(super) struct Shard {
     /// Where batches go that are used up.
     pub(super) used: Sender<ShardBatch>,
     pub(super) report_drops: bool,
+    /// Whom it tells when the next tick is due, where the pipeline goes by the time of day.
+    pub(super) alarm: Option<Alarm>,
 }
 
 /// Why a shard stops before its time.
@@ -86,6 +94,14 @@ impl Shard {
         if let Some(keys) = batch.new_keys.definitions() {
             self.worker.define_keys(&keys)?;
         }
+        if let Some(partitions) = batch.new_partitions.definitions() {
+            self.worker.define_partitions(&partitions)?;
+        }
+        if let Some(now) = batch.now {
+            while self.worker.tick(now)? == Progress::Full {
+                self.poll()?;
+            }
+        }
         let mut taken = 0;
         let mut full = false;
         let mut dropped = Vec::new();
@@ -109,6 +125,9 @@ impl Shard {
         }
         self.poll()?;
         self.collect_dropped(&mut dropped)?;
+        if let Some(alarm) = &self.alarm {
+            alarm.set(self.worker.next_deadline()?);
+        }
         self.send.send(FromShard::Done(dropped)).map_err(|_| Stop::Unwanted)
     }
 
@@ -143,6 +162,9 @@ impl ShardBatch {
         self.identities.iter_mut().for_each(Vec::clear);
         self.key_ids.clear();
         self.new_keys.clear();
+        self.partitions.clear();
+        self.new_partitions.clear();
+        self.now = None;
         self.advance_to = None;
         self.is_last = false;
     }
@@ -165,6 +187,10 @@ impl ShardBatch {
             watermarks: match self.watermarks.as_slice() {
                 [] => None,
                 watermarks => Some(rest(watermarks, taken)),
+            },
+            partitions: match self.partitions.as_slice() {
+                [] => None,
+                partitions => Some(rest(partitions, taken)),
             },
         })
     }

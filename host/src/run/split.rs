@@ -1,6 +1,6 @@
 //! Deals events out to the shards, each key always to the same one.
 
-use stream_processor_core::text::EventBuffer;
+use stream_processor_core::text::{EventBuffer, NewKeys};
 use stream_processor_core::watermark::Generator;
 
 use super::shard::ShardBatch;
@@ -31,6 +31,7 @@ impl Splitter {
     ) {
         for batch in &mut *batches {
             batch.new_keys.reset |= events.reset();
+            batch.new_partitions.reset |= events.reset();
             batch.columns.resize_with(events.columns().len(), Vec::new);
             batch.identities.resize_with(events.identities().len(), Vec::new);
         }
@@ -45,7 +46,7 @@ impl Splitter {
 
     /// Gives every new key to the shard that its bytes choose: the same one in every run, on every machine.
     fn assign_keys(&mut self, events: &EventBuffer, batches: &mut [ShardBatch]) {
-        for (id, key) in new_keys(events) {
+        for (id, key) in entries(events.new_keys()) {
             let shard = crc32fast::hash(key) as usize % batches.len();
             let place = id as usize;
             if self.shard_of_id.len() <= place {
@@ -96,9 +97,13 @@ impl Splitter {
 
 /// One shard takes everything, and judges the watermark by itself.
 fn append_all(events: &EventBuffer, count: usize, line_base: u64, whole: &mut ShardBatch) {
-    for (id, key) in new_keys(events) {
+    for (id, key) in entries(events.new_keys()) {
         whole.new_keys.push(id, key);
     }
+    for (id, name) in entries(events.new_partitions()) {
+        whole.new_partitions.push(id, name);
+    }
+    whole.partitions.extend(events.partitions().iter().take(count));
     whole.timestamps.extend(events.timestamps().iter().take(count));
     whole.key_ids.extend(events.keys().iter().take(count));
     whole.ordinals.extend(events.lines().iter().take(count).map(|line| line_base + line));
@@ -110,9 +115,8 @@ fn append_all(events: &EventBuffer, count: usize, line_base: u64, whole: &mut Sh
     }
 }
 
-/// The keys that a read has met first, each with its id.
-fn new_keys(events: &EventBuffer) -> impl Iterator<Item = (u32, &[u8])> {
-    let keys = events.new_keys();
+/// What a read has met first, each with its id.
+fn entries(keys: NewKeys<'_>) -> impl Iterator<Item = (u32, &[u8])> {
     let bounds = keys.offsets.windows(2);
     keys.ids.iter().copied().zip(bounds.map(move |bounds| match *bounds {
         [start, end] => keys.bytes.get(start as usize..end as usize).unwrap_or_default(),

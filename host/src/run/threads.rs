@@ -7,6 +7,7 @@ use std::thread::{self, JoinHandle};
 use stream_processor_core::text::{Reader, ReaderOptions};
 use stream_processor_core::watermark::Generator;
 
+use super::alarm::Alarm;
 use super::collect::{Collected, Collector, RowSink};
 use super::feed::{Feeder, Outlets, Stop, Texts};
 use super::fetch::Fetcher;
@@ -56,6 +57,7 @@ struct Started {
     texts: Texts,
     fetcher: Fetcher,
     outlets: Outlets,
+    alarm: Option<Alarm>,
     shards: Vec<JoinHandle<Result<Counters, Error>>>,
     far_end: JoinHandle<Result<Collected, Error>>,
     /// Keeps the time for the module's deadlines.
@@ -79,6 +81,8 @@ fn start(
     let (inputs, sinks) = setup::open(io)?;
     let engines = setup::engines(pipeline, settings, shards, report_drops)?;
     let fetcher = Fetcher::start(inputs, Arc::clone(&tally.bytes))?;
+    // A pipeline that goes by the time of day has one shard.
+    let alarm = pipeline.plan().goes_by_host_time.then(|| fetcher.alarm());
     let (notes, noted) = sync_channel(BATCHES_AHEAD);
     let (give_back, used) = channel();
     let mut outlets = Outlets { shards: Vec::new(), notes, used };
@@ -87,7 +91,8 @@ fn start(
         let (to_shard, receive) = sync_channel(BATCHES_AHEAD);
         let (send, from_shard) = sync_channel(CHUNKS_AHEAD);
         let used = give_back.clone();
-        let shard = Shard { worker, receive, send, used, report_drops };
+        let alarm = alarm.clone();
+        let shard = Shard { worker, receive, send, used, report_drops, alarm };
         outlets.shards.push(to_shard);
         receivers.push(from_shard);
         threads.push(spawn("shard", || shard.run())?);
@@ -104,7 +109,8 @@ fn start(
         wake_parser();
         collected
     })?;
-    Ok(Started { texts, fetcher, outlets, shards: threads, far_end, _runtime: engines.runtime })
+    let _runtime = engines.runtime;
+    Ok(Started { texts, fetcher, outlets, alarm, shards: threads, far_end, _runtime })
 }
 
 impl Started {
@@ -128,6 +134,7 @@ impl Started {
             fetcher: self.fetcher,
             splitter: Splitter::new(Generator::new(spec)),
             outlets: self.outlets,
+            alarm: self.alarm,
             observer,
             tally,
         };

@@ -70,22 +70,6 @@ impl Instance {
         Ok(opened)
     }
 
-    /// Tells the engine the time of day.
-    ///
-    /// # Errors
-    /// A failure of the engine.
-    pub fn tick(&mut self, now: i64) -> Result<Progress, Error> {
-        self.checked(|exports| &exports.tick, (self.handle, now)).map(progress)
-    }
-
-    /// The time of day from which [`Instance::tick`] has work; the greatest `i64`: none.
-    ///
-    /// # Errors
-    /// A failure of the engine.
-    pub fn next_deadline(&mut self) -> Result<i64, Error> {
-        self.call(|exports| &exports.next_deadline, self.handle)
-    }
-
     /// The stream's watermark; the smallest `i64` before the first event.
     ///
     /// # Errors
@@ -229,6 +213,24 @@ impl Worker for Instance {
         let block = self.write(len, |bytes| wire::encode_key_definitions(keys, bytes))?;
         self.checked(|exports| &exports.define_keys, (self.handle, block, len))?;
         Ok(())
+    }
+
+    fn define_partitions(&mut self, partitions: &KeyDefinitions<'_>) -> Result<(), Error> {
+        let len = length(wire::key_definitions_len(partitions))?;
+        let encode = |bytes: &mut [u8]| {
+            wire::encode_partition_definitions(partitions, false, bytes);
+        };
+        let block = self.write(len, encode)?;
+        self.checked(|exports| &exports.define_partitions, (self.handle, block, len))?;
+        Ok(())
+    }
+
+    fn tick(&mut self, now: i64) -> Result<Progress, Error> {
+        self.checked(|exports| &exports.tick, (self.handle, now)).map(progress)
+    }
+
+    fn next_deadline(&mut self) -> Result<i64, Error> {
+        self.call(|exports| &exports.next_deadline, self.handle)
     }
 
     fn push(&mut self, batch: &Batch<'_>) -> Result<Pushed, Error> {

@@ -28,6 +28,18 @@ impl Worker for NativeEngine {
         Ok(self.engine.define_keys(keys)?)
     }
 
+    fn define_partitions(&mut self, partitions: &KeyDefinitions<'_>) -> Result<(), Error> {
+        Ok(self.engine.define_partitions(partitions, false)?)
+    }
+
+    fn tick(&mut self, now: i64) -> Result<Progress, Error> {
+        Ok(self.engine.tick(now)?)
+    }
+
+    fn next_deadline(&mut self) -> Result<i64, Error> {
+        Ok(self.engine.next_deadline().unwrap_or(i64::MAX))
+    }
+
     fn push(&mut self, batch: &Batch<'_>) -> Result<Pushed, Error> {
         Ok(self.engine.push(batch)?)
     }

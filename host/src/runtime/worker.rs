@@ -15,6 +15,24 @@ pub trait Worker: Send {
     /// A malformed key, or a failure of the engine.
     fn define_keys(&mut self, keys: &KeyDefinitions<'_>) -> Result<(), Error>;
 
+    /// Gives partitions of the source to ids that later batches use.
+    ///
+    /// # Errors
+    /// A malformed name, or a failure of the engine.
+    fn define_partitions(&mut self, partitions: &KeyDefinitions<'_>) -> Result<(), Error>;
+
+    /// Tells the time of day.
+    ///
+    /// # Errors
+    /// A failure of the engine.
+    fn tick(&mut self, now: i64) -> Result<Progress, Error>;
+
+    /// The time of day from which a tick has work; the greatest `i64`: none.
+    ///
+    /// # Errors
+    /// A failure of the engine.
+    fn next_deadline(&mut self) -> Result<i64, Error>;
+
     /// Takes events.
     ///
     /// # Errors

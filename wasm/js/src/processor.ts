@@ -151,7 +151,12 @@ export class StreamProcessor {
   /** What the processor has seen and done. */
   stats(): Stats {
     const stats = JSON.parse(this.#call(() => this.#raw.stats())) as Stats;
-    return { ...stats, watermark: this.watermark };
+    const stages = stats.stages.map((stage) => ({
+      ...stage,
+      watermark: inMilliseconds(stage.watermark),
+      next_fire: inMilliseconds(stage.next_fire),
+    }));
+    return { ...stats, stages, watermark: this.watermark };
   }
 
   /** The whole state, for {@link restore}. Rows that are done and not drained are in it. */
@@ -309,4 +314,9 @@ function milliseconds(time: number | Date, name: string): number {
   const ms = typeof time === "number" ? time : time.getTime();
   if (Math.abs(ms) <= 8.64e15) return ms;
   throw new StreamProcessorError("invalid_time", `${name} needs a time in milliseconds, but got ${ms}`);
+}
+
+/** What the module counts in microseconds, and leaves out where there is none. */
+function inMilliseconds(microseconds: number | null | undefined): number | null {
+  return typeof microseconds === "number" ? microseconds / 1000 : null;
 }

@@ -98,4 +98,8 @@ export interface StageStats {
   folded_values: number;
   keys: number;
   open_windows: number;
+  /** The watermark that a stage with windows has seen, in milliseconds; null before the first event and after the end. */
+  watermark: number | null;
+  /** The watermark at which its next window with events fires, in milliseconds: until then no row is due. */
+  next_fire: number | null;
 }

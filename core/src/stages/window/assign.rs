@@ -13,6 +13,8 @@ pub(super) enum Stop {
     Advance(i64),
     /// The next event is dropped.
     Drop(RejectReason),
+    /// The next event is in its slot, and windows of its have fired.
+    Late,
     /// There is no next event.
     End,
 }
@@ -29,6 +31,7 @@ impl WindowStage {
         keys: &mut Keys,
     ) -> (usize, Stop) {
         let mut at = from;
+        let mut next_stop = self.next_stop;
         let mut fires_before = self.first_firing(events, at);
         loop {
             let next = events.timestamps.get(at).zip(events.keys.get(at));
@@ -41,7 +44,7 @@ impl WindowStage {
             }
             let start = self.plan.grid.slice_of(timestamp);
             let known = match self.slices.get(&start) {
-                Some(slice) => {
+                Some(slice) if start >= self.late_before => {
                     self.blocks.touch(start);
                     let followed = self.track(start, slice).follow(
                         events.timestamps.get(at..fires_before).unwrap_or_default(),
@@ -63,10 +66,10 @@ impl WindowStage {
                     at += 1;
                     continue;
                 }
-                None if self.is_over(start, watermark) => {
+                _ if self.is_over(start, watermark) => {
                     return (at, Stop::Drop(RejectReason::Late));
                 }
-                None => NONE,
+                found => found.map_or(NONE, |slice| slice.slot(key)),
             };
             let slot = match known {
                 NONE => match self.open(start, key, watermark, keys) {
@@ -75,11 +78,16 @@ impl WindowStage {
                 },
                 slot => slot,
             };
-            if known == NONE {
+            if self.next_stop != next_stop {
+                next_stop = self.next_stop;
                 fires_before = self.first_firing(events, at);
             }
             if let Some(entry) = run.get_mut(at) {
                 *entry = slot;
+            }
+            if self.plan.emission.revises && self.has_fired(start, watermark) {
+                self.blocks.touch(start);
+                return (at, Stop::Late);
             }
             at += 1;
         }
@@ -88,23 +96,29 @@ impl WindowStage {
     /// The first event from `from` on that meets a watermark at which something fires: watermarks never go back.
     fn first_firing(&self, events: &Events<'_>, from: usize) -> usize {
         let rest = events.watermarks.get(from..).unwrap_or_default();
-        from + rest.partition_point(|watermark| *watermark < self.next_fire)
+        from + rest.partition_point(|watermark| *watermark < self.next_stop)
     }
 
-    /// Whether the last window that covers the slice at `start` has fired, or would have.
+    /// Whether the last window that covers the slice at `start` is gone, or would be.
     fn is_over(&self, start: i64, watermark: i64) -> bool {
         let grid = &self.plan.grid;
-        grid.fires_at(grid.last_window(start)) <= watermark
+        grid.gone_at(grid.last_window(start)) <= watermark
+    }
+
+    /// Whether the first window that covers the slice at `start` has fired, or would have.
+    fn has_fired(&self, start: i64, watermark: i64) -> bool {
+        let grid = &self.plan.grid;
+        grid.fires_at(grid.first_window(start)) <= watermark
     }
 
     /// How to follow events from `slice`, which starts at `start`, on; beside it the slice before, or else the one
     /// after: where disorder takes the events that leave it. Nobody would notice that a slice beside it changes, so
-    /// it is none that is part of a block.
+    /// it is none that is part of a block, or of a window that would have to fire again.
     fn track<'a>(&'a self, start: i64, slice: &'a Slice) -> Follow<'a> {
         let size_us = self.plan.grid.slice_us;
         let beside = [start.saturating_sub(size_us), start.saturating_add(size_us)]
             .into_iter()
-            .filter(|start| !self.blocks.reach(*start))
+            .filter(|start| *start >= self.late_before && !self.blocks.reach(*start))
             .find_map(|start| Some(Track { start, slots: self.slices.get(&start)?.dense() }));
         Follow::new(size_us.unsigned_abs(), Track { start, slots: slice.dense() }, beside)
     }
@@ -132,10 +146,15 @@ impl WindowStage {
         let slot = self.take_slot(key, keys);
         self.count_open(key);
         self.accumulators.reset(slot);
+        self.panes.reset(slot);
         self.blocks.touch(start);
-        self.slice(start).insert(key, slot, keys.id_bound());
-        self.open_from = self.open_from.max(self.plan.grid.first_open(watermark));
-        self.next_fire = self.next_fire();
+        let slice = self.slice(start);
+        let is_new = slice.slots().is_empty();
+        slice.insert(key, slot, keys.id_bound());
+        if is_new {
+            self.set_open_from(self.open_from.max(self.plan.grid.first_open(watermark)));
+            self.next_stop = self.next_stop(watermark);
+        }
         Ok(slot)
     }
 

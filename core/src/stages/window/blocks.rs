@@ -10,15 +10,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Slice;
 use super::accumulator::Accumulators;
+use super::middle::Middle;
+use crate::keys::NONE;
 use crate::plan::Grid;
 
 /// The slices with events and what is in them.
 pub(super) struct Slices<'a> {
     pub(super) grid: &'a Grid,
     pub(super) by_start: &'a BTreeMap<i64, Slice>,
-    /// The key of each slot.
-    pub(super) slot_keys: &'a [u32],
     pub(super) accumulators: &'a Accumulators,
+    /// The keys that matter, where not all do: ids in ascending order.
+    pub(super) only: Option<&'a [u32]>,
 }
 
 /// The smallest block with these two slices, the first and the last with events in it, by number.
@@ -44,6 +46,8 @@ pub(super) struct Blocks {
     kept: BTreeMap<(i64, u32), Block>,
     /// Slices that have changed since, by start.
     stale: BTreeSet<i64>,
+    /// The larger ones of the last window in one.
+    pub(super) middle: Option<Middle>,
     /// No block has slices that start at this or later.
     end: Option<i64>,
 }
@@ -66,14 +70,7 @@ impl Blocks {
         let mut spans = Vec::new();
         let mut from = window.start;
         while let Some(first) = slices.first(from..window.end) {
-            let mut block = first..first + 1;
-            for level in 1..i64::BITS {
-                let (start, end) = bounds(first, level);
-                if start < window.start || end.is_none_or(|end| end > window.end) {
-                    break;
-                }
-                block = start..end.unwrap_or(block.end);
-            }
+            let block = first..end_of_block(first, &window);
             from = block.end;
             spans.push(Span { first, last: slices.last(block).unwrap_or(first) });
         }
@@ -91,6 +88,7 @@ impl Blocks {
         let levels = i64::BITS - grid.slices_per_window().leading_zeros();
         for start in core::mem::take(&mut self.stale) {
             let index = grid.index_of(start);
+            self.middle.take_if(|middle| middle.covers(index));
             for level in 1..=levels {
                 self.kept.remove(&(bounds(index, level).0, level));
             }
@@ -126,8 +124,14 @@ impl Blocks {
 
 impl Span {
     /// The block's length is two to the power of this.
-    fn level(self) -> u32 {
+    pub(super) fn level(self) -> u32 {
         i64::BITS - (self.first ^ self.last).leading_zeros()
+    }
+
+    /// Whether slice `index` lies within it.
+    pub(super) fn covers(self, index: i64) -> bool {
+        let (start, end) = bounds(self.first, self.level());
+        start <= index && end.is_none_or(|end| index < end)
     }
 
     fn place(self) -> (i64, u32) {
@@ -141,6 +145,51 @@ impl Span {
         let right = slices.first(middle..self.last).unwrap_or(self.last);
         (Self { first: self.first, last: left }, Self { first: right, last: self.last })
     }
+}
+
+/// The end of the largest block within `window` that slice `first` is in.
+fn end_of_block(first: i64, window: &Range<i64>) -> i64 {
+    let mut end = first + 1;
+    for level in 1..i64::BITS {
+        match bounds(first, level) {
+            (start, Some(next)) if start >= window.start && next <= window.end => end = next,
+            _ => break,
+        }
+    }
+    end
+}
+
+/// Joins what one key has in `slices`, by number, of `window` in the order of blocks: `join(to, from)` adds the entry
+/// `from` to `to`, and in the end the first has all.
+pub(super) fn join_in_order(
+    slices: &[i64],
+    window: &Range<i64>,
+    join: &mut impl FnMut(usize, usize),
+) {
+    let (mut rest, mut base) = (slices, 0);
+    while let Some(first) = rest.first() {
+        let end = end_of_block(*first, window);
+        let (block, later) = rest.split_at(rest.partition_point(|slice| *slice < end));
+        join_block(block, base, join);
+        if base > 0 {
+            join(0, base);
+        }
+        base += block.len();
+        rest = later;
+    }
+}
+
+/// The same for one block, whose first entry is `base`.
+fn join_block(slices: &[i64], base: usize, join: &mut impl FnMut(usize, usize)) {
+    let (Some(&first), Some(&last)) = (slices.first(), slices.last()) else { return };
+    if first == last {
+        return;
+    }
+    let (middle, _) = bounds(last, Span { first, last }.level().saturating_sub(1));
+    let (left, right) = slices.split_at(slices.partition_point(|slice| *slice < middle));
+    join_block(left, base, join);
+    join_block(right, base + left.len(), join);
+    join(base, base + left.len());
 }
 
 /// The first slice of the block of 2^`level` slices that `index` is in, and the one behind it.
@@ -168,18 +217,21 @@ impl Slices<'_> {
 
     /// The slice with the number `index` as a block.
     fn block(&self, index: i64) -> Block {
-        let slots = self.by_start.get(&self.grid.start_of(index)).map_or(&[][..], Slice::slots);
-        let key_of = |slot: &u32| self.slot_keys.get(*slot as usize).copied().unwrap_or(0);
-        let mut pairs: Vec<(u32, u32)> = slots.iter().map(|slot| (key_of(slot), *slot)).collect();
-        pairs.sort_unstable();
-        let (keys, slots): (Vec<u32>, Vec<u32>) = pairs.into_iter().unzip();
+        let slice = self.by_start.get(&self.grid.start_of(index));
+        let (keys, slots) = match (slice, self.only) {
+            (Some(slice), Some(keys)) => {
+                let pairs = keys.iter().map(|key| (*key, slice.slot(*key)));
+                pairs.filter(|(_, slot)| *slot != NONE).unzip()
+            }
+            (slice, _) => slice.map(Slice::by_key).unwrap_or_default(),
+        };
         Block { keys, values: self.accumulators.pick(&slots) }
     }
 }
 
 impl Block {
     /// This and then `later`, key by key.
-    fn combined_with(&self, later: &Self) -> Self {
+    pub(super) fn combined_with(&self, later: &Self) -> Self {
         let mut keys = Vec::with_capacity(self.keys.len().max(later.keys.len()));
         let (mut left_slots, mut right_slots) = (Vec::new(), Vec::new());
         left_slots.reserve(self.keys.len());

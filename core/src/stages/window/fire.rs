@@ -1,57 +1,144 @@
-//! Firing: when the watermark passes a window's end, its keys come out as rows in the order of their bytes.
+//! Firing: when the watermark has come far enough, the keys of a window come out as rows in the order of their bytes.
 
-use super::{Context, NONE, WindowStage};
+use super::blocks::Blocks;
+use super::{Context, NONE, Slice, WindowStage};
 use crate::frame::{Frame, FrameColumn};
 use crate::keys::Keys;
+use crate::plan::Grid;
 
 /// A window that is being emitted.
 pub(super) struct Firing {
     pub(super) start: i64,
     /// What is left of its slots, the next one last.
     pub(super) slots: Vec<u32>,
+    pub(super) cause: Cause,
+}
+
+/// Why a window gives rows.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Cause {
+    /// It is its time.
+    Due,
+    /// It has changed, and at this watermark it says so.
+    Early(i64),
+    /// This event came after it had fired.
+    Late { watermark: i64, ordinal: u64 },
+}
+
+/// The keys that early rows were made of last, and their blocks: while no event comes, the next window may need them too.
+#[derive(Default)]
+struct Changed {
+    /// Ids in ascending order.
+    keys: Vec<u32>,
+    blocks: Blocks,
+}
+
+impl Firing {
+    /// The watermark that its rows waited for.
+    pub(super) fn watermark(&self, grid: &Grid) -> i64 {
+        match self.cause {
+            Cause::Due => grid.fires_at(self.start),
+            Cause::Early(watermark) | Cause::Late { watermark, .. } => watermark,
+        }
+    }
+
+    /// What comes after the watermark in the order of rows.
+    fn rank(&self) -> u64 {
+        match self.cause {
+            Cause::Due | Cause::Early(_) => 0,
+            Cause::Late { ordinal, .. } => ordinal.saturating_add(1),
+        }
+    }
 }
 
 impl WindowStage {
-    /// Fires every window that `watermark` has passed; false: `out` is full, and this is to be called again.
+    /// Fires all that is due at `watermark`; false: `out` is full, and this is to be called again.
     pub(super) fn advance(
         &mut self,
         watermark: i64,
         context: &mut Context<'_>,
         out: &mut Frame,
     ) -> bool {
-        while self.next_fire <= watermark && (self.firing.is_some() || !self.slices.is_empty()) {
-            let next = match self.firing.take() {
-                Some(firing) => Some(firing),
-                None => self.begin(context.keys),
-            };
-            let Some(firing) = next else { break };
-            if let Some(rest) = self.emit(firing, out) {
-                self.firing = Some(rest);
-                return false;
+        if self.next_stop <= watermark {
+            let mut changed = Changed::default();
+            while let Some(firing) = self.next_firing(watermark, &mut changed, context.keys) {
+                if let Some(rest) = self.emit(firing, out) {
+                    self.firing = Some(rest);
+                    return false;
+                }
             }
-            self.next_fire = self.next_fire();
         }
-        self.open_from = self.open_from.max(self.plan.grid.first_open(watermark));
+        let grid = self.plan.grid;
+        self.set_open_from(self.open_from.max(grid.first_open(watermark)));
+        if self.next_stop <= watermark {
+            if self.plan.emission.revises {
+                self.panes.forget(&grid, watermark);
+                let kept = grid.first_kept(watermark);
+                self.forget_until(kept.saturating_sub(1), context.keys);
+            }
+            self.next_stop = self.next_stop(watermark);
+        }
         true
     }
 
-    /// Takes the next window out, to be emitted.
-    fn begin(&mut self, keys: &mut Keys) -> Option<Firing> {
+    /// What comes out next at `watermark`, on time or early; `None`: nothing more is due.
+    fn next_firing(
+        &mut self,
+        watermark: i64,
+        changed: &mut Changed,
+        keys: &mut Keys,
+    ) -> Option<Firing> {
+        if let Some(firing) = self.firing.take() {
+            return Some(firing);
+        }
+        let next = self.next_window().map(|start| (self.plan.grid.fires_at(start), start));
+        let next = next.filter(|(fires_at, _)| *fires_at <= watermark);
+        let early = self.panes.first_due().filter(|(due, _)| *due <= watermark);
+        match (next, early) {
+            (next, Some(early)) if next.is_none_or(|next| early < next) => {
+                Some(self.begin_early(early, changed, keys))
+            }
+            (Some((_, start)), _) => Some(self.begin(start, keys)),
+            (None, _) => None,
+        }
+    }
+
+    /// Takes the window that starts at `start` out, to be emitted.
+    fn begin(&mut self, start: i64, keys: &mut Keys) -> Firing {
         let grid = self.plan.grid;
-        let (start, mut slots) = if grid.slices_per_window() == 1 {
-            let (start, slice) = self.slices.pop_first()?;
-            let slots = slice.into_slots();
+        let mut slots = if self.plan.emission.revises {
+            self.combine_whole(start, keys)
+        } else if grid.slices_per_window() == 1 {
+            let slots = self.slices.remove(&start).map(Slice::into_slots).unwrap_or_default();
             for slot in &slots {
                 self.count_closed(self.slot_keys.get(*slot as usize).copied().unwrap_or(NONE));
             }
-            (start, slots)
+            slots
         } else {
-            let start = self.next_window()?;
-            (start, self.combine(start, keys))
+            let slots = self.combine_whole(start, keys);
+            self.forget_until(start, keys);
+            slots
         };
-        self.open_from = start.saturating_add(grid.slide_us);
+        self.set_open_from(start.saturating_add(grid.slide_us));
         self.sort(&mut slots, keys);
-        Some(Firing { start, slots })
+        Firing { start, slots, cause: Cause::Due }
+    }
+
+    /// Takes out what has changed in the window at `start`, of which early rows are due at `watermark`.
+    fn begin_early(
+        &mut self,
+        (watermark, start): (i64, i64),
+        changed: &mut Changed,
+        keys: &mut Keys,
+    ) -> Firing {
+        let now = self.panes.take_due();
+        if changed.keys != now {
+            *changed = Changed { keys: now, blocks: Blocks::default() };
+        }
+        let Changed { keys: only, blocks } = changed;
+        let mut slots = self.combine(start, Some(only), blocks, keys);
+        self.sort(&mut slots, keys);
+        Firing { start, slots, cause: Cause::Early(watermark) }
     }
 
     /// Puts slots into the descending order of their keys, so that they are taken from the end.
@@ -66,37 +153,45 @@ impl WindowStage {
     }
 
     /// Makes rows of a window as far as `out` has room; returns what is left of it.
-    fn emit(&mut self, mut firing: Firing, out: &mut Frame) -> Option<Firing> {
+    pub(super) fn emit(&mut self, mut firing: Firing, out: &mut Frame) -> Option<Firing> {
         let taken = firing.slots.len().min(out.room());
         let rows = firing.slots.split_off(firing.slots.len() - taken);
-        let end = self.plan.grid.end_of(firing.start);
-        let fires_at = self.plan.grid.fires_at(firing.start);
+        let grid = self.plan.grid;
+        let first = out.keys.len();
         for slot in rows.iter().rev() {
             let key = self.slot_keys.get(*slot as usize).copied().unwrap_or(0);
             // The row retains the key from here on.
             out.keys.push(key);
             self.free_slots.push(*slot);
         }
-        extend(&mut out.timestamps, fires_at, taken);
-        extend(&mut out.firing, fires_at, taken);
-        extend(&mut out.watermarks, self.met, taken);
-        out.ranks.resize(out.ranks.len() + taken, 0);
+        extend(&mut out.timestamps, grid.last_us(firing.start), taken);
+        extend(&mut out.firing, firing.watermark(&grid), taken);
+        extend(&mut out.watermarks, self.passed_on(self.met), taken);
+        extend(&mut out.ranks, firing.rank(), taken);
         out.ordinals.extend(self.stats.rows..self.stats.rows + taken as u64);
         self.stats.rows += taken as u64;
         self.accumulators.seal(&rows, &mut self.stats);
-        let bounds = [firing.start, end];
+        let bounds = [grid.window_start(firing.start), grid.end_of(firing.start)];
+        let length = bounds[1].saturating_sub(bounds[0]);
         for (place, column) in out.columns.iter_mut().enumerate() {
             match column {
                 FrameColumn::Time(times) => {
-                    extend(times, bounds.get(place).copied().unwrap_or(end), taken)
+                    extend(times, bounds.get(place).copied().unwrap_or(bounds[1]), taken)
                 }
                 FrameColumn::Number(numbers) => {
                     let output = place.saturating_sub(bounds.len());
-                    numbers.extend(
-                        rows.iter().rev().map(|slot| self.accumulators.result(output, *slot)),
-                    );
+                    if output < self.plan.outputs.len() {
+                        let result = |slot: &u32| self.accumulators.result(output, *slot, length);
+                        numbers.extend(rows.iter().rev().map(result));
+                    } else {
+                        let keys = out.keys.get(first..).unwrap_or_default();
+                        let kept = !matches!(firing.cause, Cause::Due) || grid.keeps_fired();
+                        self.panes.number(firing.start, keys, kept, numbers);
+                    }
                 }
-                FrameColumn::Bool(_) => {}
+                FrameColumn::Bool(bools) => {
+                    extend(bools, u8::from(matches!(firing.cause, Cause::Early(_))), taken);
+                }
             }
         }
         self.accumulators.release(&rows);
@@ -104,6 +199,6 @@ impl WindowStage {
     }
 }
 
-fn extend(list: &mut Vec<i64>, value: i64, times: usize) {
+fn extend<T: Clone>(list: &mut Vec<T>, value: T, times: usize) {
     list.resize(list.len() + times, value);
 }

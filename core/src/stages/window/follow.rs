@@ -1,6 +1,7 @@
 //! The hot loop of windows: follows events through two neighbouring slices, as long as nothing unusual happens.
 
 use super::NONE;
+use crate::lanes::Pair;
 
 /// Events that the loop takes at once: it has one branch for all of them.
 const UNROLL: usize = 8;
@@ -29,35 +30,63 @@ impl<'a> Follow<'a> {
 
     /// Writes the slots of the events to `run`, from the first on, while they stay in these slices and their windows are
     /// open. Returns how many.
-    // Its own function: wasmtime's compiler keeps a loop's variables in registers only in small ones.
-    #[inline(never)]
     pub(super) fn follow(&self, timestamps: &[i64], keys: &[u32], run: &mut [u32]) -> usize {
         let length = timestamps.len().min(keys.len()).min(run.len());
         let (timestamps, timestamps_rest) = chunks(timestamps, length);
         let (keys, keys_rest) = chunks(keys, length);
         let (run, run_rest) = run.get_mut(..length).unwrap_or_default().as_chunks_mut::<UNROLL>();
+        let mut at = 0;
+        while at < timestamps.len() {
+            let (timestamps, keys) = (timestamps.get(at..), keys.get(at..));
+            let (Some(timestamps), Some(keys), Some(run)) = (timestamps, keys, run.get_mut(at..))
+            else {
+                break;
+            };
+            let stayed = self.follow_here(timestamps, keys, run);
+            at += stayed;
+            let (Some(timestamps), Some(keys), Some(run)) =
+                (timestamps.get(stayed), keys.get(stayed), run.get_mut(stayed))
+            else {
+                break;
+            };
+            let followed = self.follow_both(timestamps, keys, run);
+            if followed < UNROLL {
+                return at * UNROLL + followed;
+            }
+            at += 1;
+        }
+        at * UNROLL + self.follow_both(timestamps_rest, keys_rest, run_rest)
+    }
+
+    /// The same for blocks of events that all stay in one slice; returns how many these are.
+    // Its own function, which calls nothing: so wasmtime's compiler keeps the variables of its loop in registers.
+    #[inline(never)]
+    fn follow_here(
+        &self,
+        timestamps: &[[i64; UNROLL]],
+        keys: &[[u32; UNROLL]],
+        run: &mut [[u32; UNROLL]],
+    ) -> usize {
         let Track { start, slots } = self.here;
         let last = start.wrapping_add_unsigned(self.size_us - 1);
-        let mut followed = 0;
+        let (start, last) = (Pair::splat(start), Pair::splat(last));
+        let mut stayed = 0;
         for ((timestamps, keys), run) in timestamps.iter().zip(keys).zip(run) {
             // Sign bits are gathered instead of branching for each event: times outside have one in a difference,
             // and so has NONE. What is written for an event that does not stay is written again later.
-            let outside = timestamps
-                .iter()
-                .fold(0, |all, time| all | time.wrapping_sub(start) | last.wrapping_sub(*time));
-            if outside < 0 {
-                self.follow_both(timestamps, keys, run);
-            } else {
-                for (key, entry) in keys.iter().zip(run.iter_mut()) {
-                    *entry = slots.get(*key as usize).copied().unwrap_or(NONE);
-                }
+            let outside = Pair::all(timestamps)
+                .into_iter()
+                .fold(Pair::splat(0), |all, pair| all.or(pair.minus(start)).or(last.minus(pair)));
+            if outside.any_of(i64::MIN) {
+                break;
             }
+            *run = keys.map(|key| slots.get(key as usize).copied().unwrap_or(NONE));
             if run.iter().fold(0, |all, slot| all | slot).cast_signed() < 0 {
-                return followed + run.iter().take_while(|slot| **slot != NONE).count();
+                break;
             }
-            followed += UNROLL;
+            stayed += 1;
         }
-        followed + self.follow_both(timestamps_rest, keys_rest, run_rest)
+        stayed
     }
 
     /// The same, event by event, where they change between the two slices.

@@ -4,10 +4,16 @@ mod accumulator;
 mod assign;
 mod blocks;
 mod combine;
+mod count;
 mod fire;
 mod follow;
+mod middle;
+mod panes;
+mod revise;
+mod session;
 mod slice;
 mod state;
+mod timers;
 
 use core::ops::Range;
 use std::collections::BTreeMap;
@@ -16,6 +22,8 @@ use self::accumulator::Accumulators;
 use self::assign::Stop;
 use self::blocks::Blocks;
 use self::fire::Firing;
+use self::panes::Panes;
+use self::revise::Revising;
 use self::slice::Slice;
 use super::{Context, Stage};
 use crate::drops::Dropped;
@@ -26,7 +34,9 @@ use crate::plan::WindowPlan;
 use crate::reject::RejectReason;
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::stats::StageStats;
-use crate::watermark::NO_WATERMARK;
+use crate::watermark::{END_OF_TIME, NO_WATERMARK};
+pub(super) use count::CountStage;
+pub(super) use session::SessionStage;
 
 /// A keyed window aggregation.
 ///
@@ -43,12 +53,18 @@ pub(super) struct WindowStage {
     blocks: Blocks,
     /// The slot of each key in the window that is combined; none between firings.
     places: Vec<u32>,
-    /// Windows that start before this are done.
+    /// Windows that start before this have fired.
     open_from: i64,
-    /// The watermark from which the earliest window with events fires.
-    next_fire: i64,
+    /// Slices that start before this are in windows that have fired and may fire again.
+    late_before: i64,
+    /// The watermark at which there is something to do before the next event is taken.
+    next_stop: i64,
     /// A window that is being emitted.
     firing: Option<Firing>,
+    /// An event whose windows are being emitted again.
+    revising: Option<Revising>,
+    /// The rows that windows have given, where they may give several.
+    panes: Panes,
     /// The key of each slot.
     slot_keys: Vec<u32>,
     free_slots: Vec<u32>,
@@ -66,14 +82,17 @@ impl WindowStage {
     pub(super) fn new(index: u32, plan: WindowPlan) -> Self {
         Self {
             index,
-            accumulators: Accumulators::new(&plan),
+            accumulators: Accumulators::new(&plan.outputs, plan.fields.len(), plan.max_values),
             plan,
             slices: BTreeMap::new(),
             blocks: Blocks::default(),
             places: Vec::new(),
             open_from: i64::MIN,
-            next_fire: i64::MAX,
+            late_before: i64::MIN,
+            next_stop: i64::MAX,
             firing: None,
+            revising: None,
+            panes: Panes::default(),
             slot_keys: Vec::new(),
             free_slots: Vec::new(),
             open_by_key: Vec::new(),
@@ -84,14 +103,41 @@ impl WindowStage {
         }
     }
 
-    /// The start of the earliest window with events that is not done.
+    /// The start of the earliest window with events that has not fired.
     fn next_window(&self) -> Option<i64> {
-        let (slice, _) = self.slices.first_key_value()?;
+        let first = self.plan.grid.window_start(self.open_from);
+        let (slice, _) = self.slices.range(first..).next()?;
         Some(self.open_from.max(self.plan.grid.first_window(*slice)))
     }
 
-    fn next_fire(&self) -> i64 {
-        self.next_window().map_or(i64::MAX, |window| self.plan.grid.fires_at(window))
+    /// The watermark after `watermark` at which something fires or is gone.
+    fn next_stop(&self, watermark: i64) -> i64 {
+        let grid = &self.plan.grid;
+        let fires = self.next_window().map_or(i64::MAX, |window| grid.fires_at(window));
+        let Some((slice, _)) = self.slices.first_key_value() else { return fires };
+        if !self.plan.emission.revises {
+            return fires;
+        }
+        let next = fires.min(grid.gone_at(grid.last_window(*slice)));
+        match self.plan.emission.early {
+            Some(early) => next.min(grid.multiple_from(watermark.saturating_add(1), early.step_us)),
+            None => next,
+        }
+    }
+
+    fn set_open_from(&mut self, window: i64) {
+        self.open_from = window;
+        if self.plan.emission.revises {
+            self.late_before = self.plan.grid.end_before(window);
+        }
+    }
+
+    /// What the next stage hears when the watermark here is `watermark`.
+    fn passed_on(&self, watermark: i64) -> i64 {
+        match watermark {
+            NO_WATERMARK | END_OF_TIME => watermark,
+            watermark => watermark.saturating_sub(self.plan.emission.lag_us),
+        }
     }
 
     /// Adds the events of `range` to the slots that they were given.
@@ -146,9 +192,13 @@ impl Stage for WindowStage {
             self.run.resize(events.timestamps.len(), NONE);
         }
         loop {
+            if !self.revise(context, out) {
+                return false;
+            }
             let mut run = core::mem::take(&mut self.run);
             let (at, stop) = self.assign(events, *cursor, &mut run, context.keys);
             self.run = run;
+            self.note_changes(events, *cursor..at);
             self.apply(events, *cursor..at);
             *cursor = at;
             match stop {
@@ -163,13 +213,19 @@ impl Stage for WindowStage {
                     self.met = events.watermarks.get(*cursor).copied().unwrap_or(self.met);
                     *cursor += 1;
                 }
+                Stop::Late => {
+                    self.note_changes(events, at..at + 1);
+                    self.apply(events, at..at + 1);
+                    self.note_late(events, at);
+                    *cursor += 1;
+                }
                 Stop::End => break,
             }
         }
         let done = self.advance(events.watermark, context, out);
         if done {
             self.met = self.met.max(events.watermark);
-            out.watermark = self.met;
+            out.watermark = self.passed_on(self.met);
         }
         done
     }
@@ -178,6 +234,9 @@ impl Stage for WindowStage {
         StageStats {
             keys: u64::from(self.open_keys),
             open_windows: (self.slot_keys.len() - self.free_slots.len()) as u64,
+            watermark: Some(self.met)
+                .filter(|watermark| *watermark != NO_WATERMARK && *watermark != END_OF_TIME),
+            next_fire: self.next_window().map(|window| self.plan.grid.fires_at(window)),
             ..self.stats.clone()
         }
     }

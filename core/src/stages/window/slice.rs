@@ -29,6 +29,27 @@ impl Slice {
         &self.slots
     }
 
+    /// Its keys in ascending order of their ids, and the slot of each.
+    pub(super) fn by_key(&self) -> (Vec<u32>, Vec<u32>) {
+        match &self.index {
+            Index::Dense(slots) => {
+                let present = (0..).zip(slots).filter(|(_, slot)| **slot != NONE);
+                let mut keys = Vec::with_capacity(self.slots.len());
+                let mut by_key = Vec::with_capacity(self.slots.len());
+                for (key, slot) in present {
+                    keys.push(key);
+                    by_key.push(*slot);
+                }
+                (keys, by_key)
+            }
+            Index::Sparse(table) => {
+                let mut pairs: Vec<(u32, u32)> = table.iter().copied().collect();
+                pairs.sort_unstable();
+                pairs.into_iter().unzip()
+            }
+        }
+    }
+
     /// The slots by key id, [`NONE`] where a key has none; empty while the slice is sparse.
     pub(super) fn dense(&self) -> &[u32] {
         match &self.index {
@@ -79,7 +100,7 @@ impl Slice {
 }
 
 /// Key ids are dense: Fibonacci hashing spreads them over the high and the low bits.
-fn hash(key: u32) -> u64 {
+pub(super) fn hash(key: u32) -> u64 {
     let spread = u64::from(key).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     spread ^ (spread >> 32)
 }
@@ -95,6 +116,7 @@ mod tests {
             assert_eq!(slice.slot(key), NONE);
             slice.insert(key, key + 7, 1000);
             assert!((0..=key).all(|known| slice.slot(known) == known + 7));
+            assert_eq!(slice.by_key(), ((0..=key).collect(), (7..=key + 7).collect()));
         }
         assert_eq!(slice.dense().len(), 1000);
         slice.insert(5000, 1, 5001);

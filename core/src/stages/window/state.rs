@@ -1,12 +1,24 @@
-//! Window state in snapshots: what is common first, then the window that is being emitted, then one part per open slice.
+//! Window state in snapshots: what is common first, then the window that is being emitted, then one part per start of an
+//! open slice, or of a window that has panes.
 
-use super::fire::Firing;
-use super::{Keys, NONE, SectionReader, SectionWriter, SnapshotError, WindowStage};
+use super::fire::{Cause, Firing};
+use super::panes::Pane;
+use super::revise::Revising;
+use super::{Keys, NONE, SectionReader, SectionWriter, Slice, SnapshotError, WindowStage};
 
 /// What a part holds.
 const COMMON: u32 = 0;
 const FIRING: u32 = 1;
 const OPEN: u32 = 2;
+/// A slice, and then the panes of the window that starts with it.
+const OPEN_PANES: u32 = 3;
+
+/// Where the window that is being emitted stands: before all slices.
+const BEFORE: i64 = i64::MIN;
+
+/// Why a window is emitted, where it may be for several reasons.
+const DUE: u32 = 0;
+const EARLY: u32 = 1;
 
 impl WindowStage {
     /// Writes the part of the first slice that starts at `from` or later; what is common for `None`.
@@ -17,26 +29,31 @@ impl WindowStage {
         writer: &mut SectionWriter<'_>,
     ) -> Option<i64> {
         let Some(from) = from else {
-            self.save_common(writer);
-            return self.first_start(i64::MIN);
+            self.save_common(positions, writer);
+            return if self.firing.is_some() { Some(BEFORE) } else { self.first_start(BEFORE) };
         };
-        if let Some(firing) = self.firing.as_ref().filter(|firing| firing.start >= from) {
+        if let (BEFORE, Some(firing)) = (from, &self.firing) {
             writer.u32(FIRING);
             let slots: Vec<u32> = firing.slots.iter().rev().copied().collect();
             self.save_slots(firing.start, &slots, positions, writer);
-        } else if let Some(slice) = self.slices.get(&from) {
-            writer.u32(OPEN);
-            let mut slots = slice.slots().to_vec();
-            slots.sort_unstable_by_key(|slot| self.position(*slot, positions));
-            self.save_slots(from, &slots, positions, writer);
+            self.save_cause(firing, writer);
+            return self.first_start(BEFORE);
+        }
+        let mut slots = self.slices.get(&from).map_or(&[][..], Slice::slots).to_vec();
+        slots.sort_unstable_by_key(|slot| self.position(*slot, positions));
+        writer.u32(if self.plan.emission.revises { OPEN_PANES } else { OPEN });
+        self.save_slots(from, &slots, positions, writer);
+        if self.plan.emission.revises {
+            self.save_panes(from, positions, writer);
         }
         self.first_start(from.saturating_add(1))
     }
 
-    /// The start of the first slice at `from` or later; a window that is being emitted is before all of them.
+    /// The first start of a slice, or of a window with panes, at `from` or later.
     fn first_start(&self, from: i64) -> Option<i64> {
-        let firing = self.firing.as_ref().map(|firing| firing.start).filter(|start| *start >= from);
-        firing.or_else(|| self.slices.range(from..).next().map(|(start, _)| *start))
+        let slice = self.slices.range(from..).next().map(|(start, _)| *start);
+        let panes = self.panes.first_from(from);
+        slice.into_iter().chain(panes).min()
     }
 
     pub(super) fn load_part(
@@ -47,7 +64,7 @@ impl WindowStage {
     ) -> Result<(), SnapshotError> {
         let kind = reader.u32()?;
         if kind == COMMON {
-            return self.load_common(reader);
+            return self.load_common(reader, ids);
         }
         let start = reader.i64()?;
         let count = reader.length()?;
@@ -55,36 +72,40 @@ impl WindowStage {
         let mut slots = Vec::with_capacity(count);
         self.open_by_key.resize(keys.id_bound(), 0);
         for position in key_positions {
-            let key = ids.get(position as usize).copied();
-            let key = key.ok_or(SnapshotError::Damaged("a window of a key that is not there"))?;
-            slots.push((self.take_slot(key, keys), key));
+            slots.push((self.take_slot(key_at(position, ids)?, keys), position));
         }
         let only_slots: Vec<u32> = slots.iter().map(|(slot, _)| *slot).collect();
         self.accumulators.load(&only_slots, reader)?;
-        match kind {
-            FIRING => {
-                self.firing = Some(Firing { start, slots: only_slots.into_iter().rev().collect() });
-                self.open_from = start.saturating_add(self.plan.grid.slide_us);
-                self.next_fire = self.plan.grid.fires_at(start);
+        if kind == FIRING {
+            let slots = only_slots.into_iter().rev().collect();
+            let firing = Firing { start, slots, cause: self.load_cause(reader)? };
+            let watermark = firing.watermark(&self.plan.grid);
+            self.set_open_from(self.plan.grid.first_open(watermark));
+            self.next_stop = watermark;
+            self.firing = Some(firing);
+            return Ok(());
+        }
+        if kind != if self.plan.emission.revises { OPEN_PANES } else { OPEN } {
+            return Err(SnapshotError::Damaged("an unknown part of a window stage"));
+        }
+        for (slot, position) in slots {
+            let key = key_at(position, ids)?;
+            if self.slices.get(&start).is_some_and(|slice| slice.slot(key) != NONE) {
+                return Err(SnapshotError::Damaged("two windows of one key at one time"));
             }
-            OPEN => {
-                for (slot, key) in slots {
-                    if self.slices.get(&start).is_some_and(|slice| slice.slot(key) != NONE) {
-                        return Err(SnapshotError::Damaged("two windows of one key at one time"));
-                    }
-                    self.count_open(key);
-                    self.slice(start).insert(key, slot, keys.id_bound());
-                }
-                if self.firing.is_none() {
-                    self.next_fire = self.next_fire();
-                }
-            }
-            _ => return Err(SnapshotError::Damaged("an unknown part of a window stage")),
+            self.count_open(key);
+            self.slice(start).insert(key, slot, keys.id_bound());
+        }
+        if self.plan.emission.revises {
+            self.load_panes(start, reader, ids)?;
+        }
+        if self.firing.is_none() {
+            self.next_stop = self.next_stop(self.met);
         }
         Ok(())
     }
 
-    fn save_common(&self, writer: &mut SectionWriter<'_>) {
+    fn save_common(&self, positions: &[u32], writer: &mut SectionWriter<'_>) {
         writer.u32(COMMON);
         writer.i64(self.met);
         writer.u64s(self.counters().into_iter());
@@ -94,6 +115,81 @@ impl WindowStage {
         if self.plan.grid.has_gaps() {
             writer.u64(self.stats.unassigned);
         }
+        if self.plan.emission.revises {
+            writer.u32(u32::from(self.revising.is_some()));
+            if let Some(late) = &self.revising {
+                writer.u32(positions.get(late.key as usize).copied().unwrap_or(NONE));
+                writer.u64(late.ordinal);
+                for time in [late.slice, late.watermark, late.next] {
+                    writer.i64(time);
+                }
+            }
+        }
+    }
+
+    fn load_revising(
+        &mut self,
+        reader: &mut SectionReader<'_>,
+        ids: &[u32],
+    ) -> Result<(), SnapshotError> {
+        if reader.u32()? == 0 {
+            return Ok(());
+        }
+        let key = key_at(reader.u32()?, ids)?;
+        let ordinal = reader.u64()?;
+        let (slice, watermark, next) = (reader.i64()?, reader.i64()?, reader.i64()?);
+        if next < self.plan.grid.first_window(slice) {
+            return Err(SnapshotError::Damaged("a window of an event that is not in it"));
+        }
+        self.revising = Some(Revising { slice, key, watermark, ordinal, next });
+        Ok(())
+    }
+
+    fn save_cause(&self, firing: &Firing, writer: &mut SectionWriter<'_>) {
+        if self.plan.emission.revises {
+            writer.u32(if let Cause::Early(_) = firing.cause { EARLY } else { DUE });
+            writer.i64(firing.watermark(&self.plan.grid));
+        }
+    }
+
+    fn load_cause(&self, reader: &mut SectionReader<'_>) -> Result<Cause, SnapshotError> {
+        if !self.plan.emission.revises {
+            return Ok(Cause::Due);
+        }
+        let early = reader.u32()? == EARLY;
+        let watermark = reader.i64()?;
+        Ok(if early { Cause::Early(watermark) } else { Cause::Due })
+    }
+
+    fn save_panes(&self, start: i64, positions: &[u32], writer: &mut SectionWriter<'_>) {
+        let position = |pane: &Pane| positions.get(pane.key as usize).copied().unwrap_or(NONE);
+        let mut panes: Vec<Pane> = self.panes.of(start).collect();
+        panes.sort_unstable_by_key(position);
+        writer.length(panes.len());
+        writer.u32s(panes.iter().map(position));
+        writer.u32s(panes.iter().map(|pane| pane.rows));
+        writer.u32s(panes.iter().map(|pane| u32::from(pane.changed)));
+    }
+
+    fn load_panes(
+        &mut self,
+        start: i64,
+        reader: &mut SectionReader<'_>,
+        ids: &[u32],
+    ) -> Result<(), SnapshotError> {
+        let early = self.plan.emission.early;
+        let due = early.and_then(|early| early.due(&self.plan.grid, start, self.met));
+        let count = reader.length()?;
+        let keys: Vec<u32> = reader.u32s(count)?.collect();
+        let rows: Vec<u32> = reader.u32s(count)?.collect();
+        let changed: Vec<u32> = reader.u32s(count)?.collect();
+        for ((position, rows), changed) in keys.into_iter().zip(rows).zip(changed) {
+            let pane = Pane { key: key_at(position, ids)?, rows, changed: changed != 0 };
+            if !self.panes.insert(start, due, pane) {
+                return Err(SnapshotError::Damaged("a key has a window twice"));
+            }
+        }
+        Ok(())
     }
 
     fn counters(&self) -> [u64; 5] {
@@ -101,7 +197,11 @@ impl WindowStage {
         [stats.events, stats.rows, stats.late_dropped, stats.key_limit, stats.window_limit]
     }
 
-    fn load_common(&mut self, reader: &mut SectionReader<'_>) -> Result<(), SnapshotError> {
+    fn load_common(
+        &mut self,
+        reader: &mut SectionReader<'_>,
+        ids: &[u32],
+    ) -> Result<(), SnapshotError> {
         self.met = reader.i64()?;
         let stats = &mut self.stats;
         for counter in [
@@ -120,7 +220,10 @@ impl WindowStage {
         if self.plan.grid.has_gaps() {
             stats.unassigned = reader.u64()?;
         }
-        self.open_from = self.plan.grid.first_open(self.met);
+        if self.plan.emission.revises {
+            self.load_revising(reader, ids)?;
+        }
+        self.set_open_from(self.plan.grid.first_open(self.met));
         Ok(())
     }
 
@@ -142,4 +245,10 @@ impl WindowStage {
         let key = self.slot_keys.get(slot as usize).copied().unwrap_or(NONE);
         positions.get(key as usize).copied().unwrap_or(NONE)
     }
+}
+
+/// The key at `position` of a snapshot.
+fn key_at(position: u32, ids: &[u32]) -> Result<u32, SnapshotError> {
+    let key = ids.get(position as usize).copied();
+    key.ok_or(SnapshotError::Damaged("a window of a key that is not there"))
 }

@@ -1,24 +1,19 @@
 //! Variance and standard deviation.
 
-use super::put;
+use super::slots::{Cell, Cells};
 use crate::error::SnapshotError;
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::spec::Operation;
 
 /// Mean and squared distances from it, updated value by value in the order of arrival (Welford 1962, Knuth 4.2.2).
-///
-/// Two of them would be merged by Chan, Golub and LeVeque 1979: with d the difference of the means, the squared
-/// distances are `m2 + other.m2 + d * d * n * other.n / (n + other.n)`.
 #[derive(Debug, Clone, Copy)]
-struct Moment {
+pub(super) struct Moment {
     count: u64,
     mean: f64,
     m2: f64,
 }
 
 impl Moment {
-    const EMPTY: Self = Self { count: 0, mean: 0.0, m2: 0.0 };
-
     #[inline(always)]
     fn add(&mut self, value: f64) {
         self.count += 1;
@@ -44,18 +39,44 @@ fn number(count: u64) -> f64 {
     count as f64
 }
 
+impl Cell for Moment {
+    const EMPTY: Self = Self { count: 0, mean: 0.0, m2: 0.0 };
+
+    /// By Chan, Golub and LeVeque 1979.
+    #[inline]
+    fn merge(&mut self, later: &Self) {
+        if self.count == 0 || later.count == 0 {
+            *self = if self.count == 0 { *later } else { *self };
+            return;
+        }
+        let count = self.count.saturating_add(later.count);
+        let distance = later.mean - self.mean;
+        let share = number(later.count) / number(count);
+        self.m2 = (self.m2 + later.m2) + distance * distance * (number(self.count) * share);
+        self.mean += distance * share;
+        self.count = count;
+    }
+
+    fn save(cells: impl Iterator<Item = Self> + Clone, writer: &mut SectionWriter<'_>) {
+        writer.u64s(cells.clone().map(|moment| moment.count));
+        writer.f64s(cells.clone().map(|moment| moment.mean));
+        writer.f64s(cells.map(|moment| moment.m2));
+    }
+
+    fn load(count: usize, reader: &mut SectionReader<'_>) -> Result<Vec<Self>, SnapshotError> {
+        let (counts, means) = (reader.u64s(count)?, reader.f64s(count)?);
+        let moments = counts.zip(means).zip(reader.f64s(count)?);
+        Ok(moments.map(|((count, mean), m2)| Self { count, mean, m2 }).collect())
+    }
+}
+
 /// The moment of each slot.
-#[derive(Clone, Default)]
-pub(super) struct Moments(Vec<Moment>);
+pub(super) type Moments = Cells<Moment>;
 
 impl Moments {
     /// Whether it gives the result of `op`.
     pub(super) fn serve(op: Operation) -> bool {
         matches!(op, Operation::Variance | Operation::Stddev)
-    }
-
-    pub(super) fn reset(&mut self, slot: usize) {
-        put(&mut self.0, slot, Moment::EMPTY);
     }
 
     pub(super) fn add(&mut self, slots: &[u32], values: &[f64]) {
@@ -66,28 +87,6 @@ impl Moments {
         let Some(moment) = self.0.get(slot) else { return f64::NAN };
         let variance = moment.variance(population);
         if op == Operation::Stddev { variance.sqrt() } else { variance }
-    }
-
-    pub(super) fn save(&self, slots: &[u32], writer: &mut SectionWriter<'_>) {
-        let picked =
-            || slots.iter().map(|slot| self.0.get(*slot as usize).unwrap_or(&Moment::EMPTY));
-        writer.u64s(picked().map(|moment| moment.count));
-        writer.f64s(picked().map(|moment| moment.mean));
-        writer.f64s(picked().map(|moment| moment.m2));
-    }
-
-    pub(super) fn load(
-        &mut self,
-        slots: &[u32],
-        reader: &mut SectionReader<'_>,
-    ) -> Result<(), SnapshotError> {
-        let counts = reader.u64s(slots.len())?;
-        let means = reader.f64s(slots.len())?;
-        let squares = reader.f64s(slots.len())?;
-        for ((slot, count), (mean, m2)) in slots.iter().zip(counts).zip(means.zip(squares)) {
-            put(&mut self.0, *slot as usize, Moment { count, mean, m2 });
-        }
-        Ok(())
     }
 }
 
@@ -109,10 +108,14 @@ fn add_all(moments: &mut [Moment], slots: &[u32], values: &[f64]) {
 mod tests {
     use super::*;
 
-    fn variance(values: &[f64], population: bool) -> f64 {
+    fn moment(values: &[f64]) -> Moment {
         let mut moment = Moment::EMPTY;
         values.iter().for_each(|value| moment.add(*value));
-        moment.variance(population)
+        moment
+    }
+
+    fn variance(values: &[f64], population: bool) -> f64 {
+        moment(values).variance(population)
     }
 
     #[test]
@@ -141,5 +144,31 @@ mod tests {
     fn what_is_too_large_is_null() {
         assert!(variance(&[1e308, -1e308], false).is_nan());
         assert!(variance(&[1e200, -1e200, 1.0], true).is_nan());
+    }
+
+    #[test]
+    fn parts_have_the_variance_of_the_whole() {
+        let values: Vec<f64> = (0..1000_u32).map(|at| 1e6 + f64::from(at * 7919 % 1013)).collect();
+        let whole = moment(&values);
+        for cut in [0, 1, 13, 500, 999, 1000] {
+            let (left, right) = values.split_at(cut);
+            let mut merged = moment(left);
+            merged.merge(&moment(right));
+            assert_eq!(merged.count, whole.count);
+            // About n roundings of relative size 2^-53, times how much greater the mean is than the deviation.
+            assert!((merged.m2 / whole.m2 - 1.0).abs() < 1e-12, "{cut}");
+            assert!((merged.mean / whole.mean - 1.0).abs() < 1e-15, "{cut}");
+        }
+    }
+
+    #[test]
+    fn merging_with_nothing_changes_no_bit() {
+        for values in [&[0.1, 0.2, -0.0][..], &[-0.0], &[1e308, -1e308], &[]] {
+            let bits = |of: &Moment| (of.count, of.mean.to_bits(), of.m2.to_bits());
+            let (whole, mut left, mut right) = (moment(values), moment(values), Moment::EMPTY);
+            left.merge(&Moment::EMPTY);
+            right.merge(&whole);
+            assert_eq!((bits(&left), bits(&right)), (bits(&whole), bits(&whole)));
+        }
     }
 }

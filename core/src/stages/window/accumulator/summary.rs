@@ -1,39 +1,19 @@
 //! Count, compensated sum and extremes.
 
-use super::put;
+use super::slots::{Cell, Cells};
 use crate::error::SnapshotError;
+use crate::lanes::least;
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::spec::Operation;
 
 /// The summary of each slot.
-#[derive(Clone, Default)]
-pub(super) struct Summaries(Vec<Summary>);
+pub(super) type Summaries = Cells<Summary>;
 
 impl Summaries {
     /// Whether it gives the result of `op`.
     pub(super) fn serve(op: Operation) -> bool {
-        use Operation::{Avg, Count, Max, Min, Range, Sum};
-        matches!(op, Count | Sum | Avg | Min | Max | Range)
-    }
-
-    pub(super) fn reset(&mut self, slot: usize) {
-        put(&mut self.0, slot, Summary::EMPTY);
-    }
-
-    /// As many empty slots.
-    pub(super) fn empty(&self, slots: usize) -> Self {
-        Self(vec![Summary::EMPTY; slots])
-    }
-
-    /// Copies of `slots`, at slots from 0 on.
-    pub(super) fn pick(&self, slots: &[u32]) -> Self {
-        let of = |slot: &u32| self.0.get(*slot as usize).copied().unwrap_or(Summary::EMPTY);
-        Self(slots.iter().map(of).collect())
-    }
-
-    /// Adds the slots of `later`, from 0 on, to `slots`, as if their values came after those there.
-    pub(super) fn merge(&mut self, slots: &[u32], later: &Self) {
-        merge_all(&mut self.0, slots, &later.0);
+        use Operation::{Avg, Count, Max, Min, Range, Rate, Sum};
+        matches!(op, Count | Rate | Sum | Avg | Min | Max | Range)
     }
 
     pub(super) fn add(&mut self, slots: &[u32], values: &[f64]) {
@@ -43,52 +23,20 @@ impl Summaries {
     pub(super) fn result(&self, slot: usize, op: Operation) -> f64 {
         self.0.get(slot).map_or(f64::NAN, |summary| summary.result(op))
     }
-
-    pub(super) fn save(&self, slots: &[u32], writer: &mut SectionWriter<'_>) {
-        let picked =
-            || slots.iter().map(|slot| self.0.get(*slot as usize).unwrap_or(&Summary::EMPTY));
-        writer.u64s(picked().map(|summary| summary.count));
-        writer.f64s(picked().map(|summary| summary.sum));
-        writer.f64s(picked().map(|summary| summary.compensation));
-        writer.f64s(picked().map(|summary| summary.min));
-        writer.f64s(picked().map(|summary| summary.max));
-    }
-
-    pub(super) fn load(
-        &mut self,
-        slots: &[u32],
-        reader: &mut SectionReader<'_>,
-    ) -> Result<(), SnapshotError> {
-        let counts = reader.u64s(slots.len())?;
-        let sums = reader.f64s(slots.len())?;
-        let compensations = reader.f64s(slots.len())?;
-        let minima = reader.f64s(slots.len())?;
-        let maxima = reader.f64s(slots.len())?;
-        let rest = sums.zip(compensations).zip(minima.zip(maxima));
-        for ((slot, count), ((sum, compensation), (min, max))) in slots.iter().zip(counts).zip(rest)
-        {
-            let summary = Summary { count, sum, compensation, min, max };
-            put(&mut self.0, *slot as usize, summary);
-        }
-        Ok(())
-    }
 }
 
 /// Count, compensated sum and extremes of the values that are not missing.
 #[derive(Debug, Clone, Copy)]
-struct Summary {
+pub(super) struct Summary {
     count: u64,
     sum: f64,
     /// What rounding has taken from `sum` (Neumaier 1974, by Knuth's branch-free two-sum).
     compensation: f64,
-    min: f64,
-    max: f64,
+    /// The least value and the greatest, negated: one instruction keeps both, without a branch to guess wrong.
+    ends: [f64; 2],
 }
 
 impl Summary {
-    const EMPTY: Self =
-        Self { count: 0, sum: 0.0, compensation: 0.0, min: f64::INFINITY, max: f64::NEG_INFINITY };
-
     #[inline(always)]
     fn add(&mut self, value: f64) {
         let sum = self.sum + value;
@@ -96,32 +44,17 @@ impl Summary {
         self.compensation += (self.sum - (sum - shifted)) + (value - shifted);
         self.sum = sum;
         self.count += 1;
-        // Asked this way round because WebAssembly can skip on `>=` but not on "not <".
-        let (keeps_min, keeps_max) = (value >= self.min, value <= self.max);
-        if !keeps_min {
-            self.min = value;
-        }
-        if !keeps_max {
-            self.max = value;
-        }
+        self.ends = least(self.ends, [value, -value]);
     }
 
-    /// Adds what `later` holds, as if its values came after those here. [`Summary::EMPTY`] on either side changes nothing.
-    #[inline(always)]
-    fn merge(&mut self, later: &Self) {
-        let sum = self.sum + later.sum;
-        let shifted = sum - self.sum;
-        let lost = (self.sum - (sum - shifted)) + (later.sum - shifted);
-        self.compensation = (self.compensation + later.compensation) + lost;
-        self.sum = sum;
-        self.count += later.count;
-        let (keeps_min, keeps_max) = (later.min >= self.min, later.max <= self.max);
-        if !keeps_min {
-            self.min = later.min;
-        }
-        if !keeps_max {
-            self.max = later.max;
-        }
+    fn min(&self) -> f64 {
+        let [min, _] = self.ends;
+        min
+    }
+
+    fn max(&self) -> f64 {
+        let [_, negated] = self.ends;
+        -negated
     }
 
     fn total(&self) -> f64 {
@@ -132,22 +65,58 @@ impl Summary {
     fn result(&self, op: Operation) -> f64 {
         #[expect(clippy::cast_precision_loss, reason = "counts beyond 2^53 are out of reach")]
         let count = self.count as f64;
-        if op == Operation::Count {
+        if matches!(op, Operation::Count | Operation::Rate) {
             return count;
         }
         if self.count == 0 {
             return f64::NAN;
         }
         let result = match op {
-            Operation::Count => count,
             Operation::Sum => self.total(),
             Operation::Avg => self.total() / count,
-            Operation::Min => self.min,
-            Operation::Max => self.max,
-            Operation::Range => self.max - self.min,
+            Operation::Min => self.min(),
+            Operation::Max => self.max(),
+            Operation::Range => self.max() - self.min(),
             _ => f64::NAN,
         };
         if result.is_finite() { result } else { f64::NAN }
+    }
+}
+
+impl Cell for Summary {
+    const EMPTY: Self = Self { count: 0, sum: 0.0, compensation: 0.0, ends: [f64::INFINITY; 2] };
+
+    #[inline(always)]
+    fn merge(&mut self, later: &Self) {
+        let sum = self.sum + later.sum;
+        let shifted = sum - self.sum;
+        let lost = (self.sum - (sum - shifted)) + (later.sum - shifted);
+        self.compensation = (self.compensation + later.compensation) + lost;
+        self.sum = sum;
+        self.count += later.count;
+        self.ends = least(self.ends, later.ends);
+    }
+
+    fn save(cells: impl Iterator<Item = Self> + Clone, writer: &mut SectionWriter<'_>) {
+        writer.u64s(cells.clone().map(|summary| summary.count));
+        writer.f64s(cells.clone().map(|summary| summary.sum));
+        writer.f64s(cells.clone().map(|summary| summary.compensation));
+        writer.f64s(cells.clone().map(|summary| summary.min()));
+        writer.f64s(cells.map(|summary| summary.max()));
+    }
+
+    fn load(count: usize, reader: &mut SectionReader<'_>) -> Result<Vec<Self>, SnapshotError> {
+        let (counts, sums) = (reader.u64s(count)?, reader.f64s(count)?);
+        let compensations = reader.f64s(count)?;
+        let extremes = reader.f64s(count)?.zip(reader.f64s(count)?);
+        let sums = counts.zip(sums).zip(compensations);
+        let summaries = sums.zip(extremes).map(|(((count, sum), compensation), (min, max))| Self {
+            count,
+            sum,
+            compensation,
+            ends: [min, -max],
+        });
+        Ok(summaries.collect())
     }
 }
 
@@ -173,16 +142,6 @@ fn add_all(summaries: &mut [Summary], slots: &[u32], values: &[f64]) {
     }
     for (slot, value) in slots_rest.iter().zip(values_rest) {
         add(slot, value);
-    }
-}
-
-/// Adds each of `later` to the summary in its slot.
-#[inline(never)]
-fn merge_all(summaries: &mut [Summary], slots: &[u32], later: &[Summary]) {
-    for (slot, later) in slots.iter().zip(later) {
-        if let Some(summary) = summaries.get_mut(*slot as usize) {
-            summary.merge(later);
-        }
     }
 }
 
@@ -217,7 +176,7 @@ mod tests {
         let mut left = summary(&[1.0, 1e100]);
         left.merge(&summary(&[1.0, -1e100]));
         assert_eq!(left.result(Operation::Sum), 2.0);
-        assert_eq!((left.count, left.min, left.max), (4, -1e100, 1e100));
+        assert_eq!((left.count, left.min(), left.max()), (4, -1e100, 1e100));
     }
 
     #[test]
@@ -226,7 +185,7 @@ mod tests {
         {
             let bits = |of: &Summary| {
                 let total = if of.total().is_nan() { f64::NAN } else { of.total() };
-                (of.count, [total, of.min, of.max].map(f64::to_bits))
+                (of.count, [total, of.min(), of.max()].map(f64::to_bits))
             };
             let (whole, mut left, mut right) = (summary(values), summary(values), Summary::EMPTY);
             left.merge(&Summary::EMPTY);

@@ -1,18 +1,18 @@
 //! The values of one window and key: all of them, each different one with its number, or buckets.
 
 use super::buckets::Buckets;
-use super::rank::Place;
+use super::pairs::{MAX_DISTINCT, has_many_distinct, united};
+use super::{Values, push};
 use crate::error::SnapshotError;
+use crate::rank::{Place, arrange, arranged};
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::spec::Percentile;
-
-/// Different values that are kept exactly where there are more values than are kept one by one.
-const MAX_DISTINCT: usize = 256;
+use crate::stats::StageStats;
 
 /// Which form it has is a function of the values alone, not of their order: all of them up to a number, beyond that
 /// pairs up to [`MAX_DISTINCT`] different ones, and then buckets.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Group {
+pub(in super::super) enum Group {
     /// All values, in any order.
     Values(Vec<f64>),
     /// The different values, ascending, each with how often it came.
@@ -21,28 +21,11 @@ pub(super) enum Group {
 }
 
 impl Group {
-    pub(super) const EMPTY: Self = Self::Values(Vec::new());
-
-    /// Adds `value`, which is finite and not −0; up to `exact` values are kept one by one.
-    #[inline]
-    pub(super) fn add(&mut self, value: f64, exact: usize) {
-        match self {
-            Self::Buckets(buckets) => buckets.add(value, 1),
-            Self::Values(values) if values.len() < values.capacity().min(exact) => {
-                values.push(value)
-            }
-            _ => self.add_slowly(value, exact),
-        }
-    }
-
     #[cold]
     fn add_slowly(&mut self, value: f64, exact: usize) {
         match self {
             Self::Values(values) if values.len() < exact => {
-                let length = values.len();
-                let more = if length < 64 { length.max(4) } else { length / 2 + 8 };
-                values.reserve_exact(more.min(exact - length));
-                values.push(value);
+                push(values, value, exact);
             }
             Self::Values(values) => {
                 let mut values = core::mem::take(values);
@@ -58,8 +41,7 @@ impl Group {
                     }
                     Err(place) if pairs.len() < MAX_DISTINCT => pairs.insert(place, (value, 1)),
                     Err(_) => {
-                        let mut buckets = Buckets::new();
-                        pairs.iter().for_each(|(known, times)| buckets.add(*known, *times));
+                        let mut buckets = Buckets::of_pairs(pairs);
                         buckets.add(value, 1);
                         *self = Self::Buckets(Box::new(buckets));
                     }
@@ -69,39 +51,26 @@ impl Group {
         }
     }
 
+    fn add_values(&mut self, more: &[f64], exact: usize) {
+        match self {
+            Self::Values(values) if values.len() + more.len() <= exact => {
+                values.reserve_exact(more.len());
+                values.extend_from_slice(more);
+            }
+            _ => more.iter().for_each(|value| self.add(*value, exact)),
+        }
+    }
+
     /// The form of more values than are kept one by one.
     fn of_many(mut values: Vec<f64>) -> Self {
+        if has_many_distinct(&values) {
+            let mut buckets = Buckets::new();
+            values.iter().for_each(|value| buckets.add(*value, 1));
+            return Self::Buckets(Box::new(buckets));
+        }
         values.sort_unstable_by(f64::total_cmp);
-        let runs = || values.chunk_by(|a, b| a == b);
-        if runs().nth(MAX_DISTINCT).is_none() {
-            let pair = |run: &[f64]| run.first().map(|value| (*value, run.len() as u64));
-            return Self::Pairs(runs().filter_map(pair).collect());
-        }
-        let mut buckets = Buckets::new();
-        values.iter().for_each(|value| buckets.add(*value, 1));
-        Self::Buckets(Box::new(buckets))
-    }
-
-    /// Makes it ready for [`Group::percentile`] of each of `percentiles`, which ascend.
-    pub(super) fn arrange(&mut self, percentiles: &[Percentile]) {
-        if let Self::Values(values) = self {
-            arrange(values, percentiles);
-        }
-    }
-
-    /// Of those that it is arranged for; NaN where there are no values.
-    pub(super) fn percentile(&self, percentile: Percentile) -> f64 {
-        let count = self.count();
-        if count == 0 {
-            return f64::NAN;
-        }
-        let place = Place::of(percentile, count);
-        let (low, left) = self.at(place.rank);
-        if !place.is_between() || left > 1 {
-            return low;
-        }
-        let (high, _) = self.at(place.rank + 1);
-        place.between(low, high)
+        let pair = |run: &[f64]| run.first().map(|value| (*value, run.len() as u64));
+        Self::Pairs(values.chunk_by(|a, b| a == b).filter_map(pair).collect())
     }
 
     fn count(&self) -> u64 {
@@ -133,9 +102,80 @@ impl Group {
             Self::Buckets(buckets) => buckets.at(rank),
         }
     }
+}
+
+impl Values for Group {
+    const EMPTY: Self = Self::Values(Vec::new());
+
+    #[inline]
+    fn add(&mut self, value: f64, exact: usize) {
+        match self {
+            Self::Buckets(buckets) => buckets.add(value, 1),
+            Self::Values(values) if values.len() < values.capacity().min(exact) => {
+                values.push(value)
+            }
+            _ => self.add_slowly(value, exact),
+        }
+    }
+
+    /// Adds what `later` holds. What comes out is a function of all the values, whichever side they are on.
+    fn merge(&mut self, later: &Self, exact: usize) {
+        match (&mut *self, later) {
+            (_, Self::Values(more)) => self.add_values(more, exact),
+            (Self::Values(values), _) => {
+                let values = core::mem::take(values);
+                *self = later.clone();
+                self.add_values(&values, exact);
+            }
+            (Self::Pairs(pairs), Self::Pairs(more)) => {
+                let merged = united(pairs, more);
+                *self = if merged.len() > MAX_DISTINCT {
+                    Self::Buckets(Box::new(Buckets::of_pairs(&merged)))
+                } else {
+                    Self::Pairs(merged)
+                };
+            }
+            (Self::Buckets(buckets), Self::Pairs(more)) => buckets.add_pairs(more),
+            (Self::Pairs(pairs), Self::Buckets(more)) => {
+                let mut buckets = more.clone();
+                buckets.add_pairs(pairs);
+                *self = Self::Buckets(buckets);
+            }
+            (Self::Buckets(buckets), Self::Buckets(more)) => buckets.merge(more),
+        }
+    }
+
+    fn is_approximate(&self) -> bool {
+        matches!(self, Self::Buckets(_))
+    }
+
+    fn seal(&mut self, percentiles: &[Percentile], stats: &mut StageStats) {
+        match self {
+            Self::Values(values) => arrange(values, percentiles),
+            Self::Pairs(_) => {}
+            Self::Buckets(buckets) => stats.folded_values += buckets.folded(),
+        }
+    }
+
+    fn percentile(&self, percentile: Percentile, _asked: &[Percentile]) -> f64 {
+        if let Self::Values(values) = self {
+            return arranged(values, percentile);
+        }
+        let count = self.count();
+        if count == 0 {
+            return f64::NAN;
+        }
+        let place = Place::of(percentile, count);
+        let (low, left) = self.at(place.rank);
+        if !place.is_between() || left > 1 {
+            return low;
+        }
+        let (high, _) = self.at(place.rank + 1);
+        place.between(low, high)
+    }
 
     /// Writes its form, its count and its values, the same for the same values in any order.
-    pub(super) fn save(&self, writer: &mut SectionWriter<'_>) {
+    fn save(&self, writer: &mut SectionWriter<'_>) {
         match self {
             Self::Values(values) => {
                 writer.u32(0);
@@ -159,10 +199,7 @@ impl Group {
     }
 
     /// Reads what [`Group::save`] wrote.
-    pub(super) fn load(
-        reader: &mut SectionReader<'_>,
-        exact: usize,
-    ) -> Result<Self, SnapshotError> {
+    fn load(reader: &mut SectionReader<'_>, exact: usize) -> Result<Self, SnapshotError> {
         const DAMAGED: SnapshotError =
             SnapshotError::Damaged("the values of a percentile are wrong");
         let group = match reader.u32()? {
@@ -193,30 +230,6 @@ impl Group {
     }
 }
 
-/// Puts the values that `percentiles` need where they belong: less work than sorting all.
-#[inline(never)]
-fn arrange(values: &mut [f64], percentiles: &[Percentile]) {
-    let count = values.len() as u64;
-    // What stands before is not greater than what is left, and right at all ranks that were asked for.
-    let (mut rest, mut before) = (values, 0);
-    for percentile in percentiles {
-        let place = Place::of(*percentile, count);
-        let rank = usize::try_from(place.rank).unwrap_or(usize::MAX);
-        if let Some(at) = rank.checked_sub(before).filter(|at| *at < rest.len()) {
-            let (_, _, greater) = rest.select_nth_unstable_by(at, f64::total_cmp);
-            (rest, before) = (greater, rank + 1);
-        }
-        if place.is_between() && rank + 1 == before {
-            let least = (0..).zip(&*rest).min_by(|(_, a), (_, b)| a.total_cmp(b));
-            let least = least.map_or(0, |(at, _)| at);
-            if least < rest.len() {
-                rest.swap(0, least);
-                (rest, before) = (rest.split_at_mut(1).1, before + 1);
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -226,6 +239,10 @@ mod tests {
         let mut group = Group::EMPTY;
         values.for_each(|value| group.add(value, 512));
         group
+    }
+
+    fn seal(group: &mut Group, percentiles: &[Percentile]) {
+        group.seal(percentiles, &mut StageStats::default());
     }
 
     /// Bytes on the heap, without what the allocator adds.
@@ -255,9 +272,44 @@ mod tests {
         let down = group((0..600_u32).rev().map(f64::from));
         assert!(matches!(up, Group::Buckets(_)));
         let ps: [Percentile; 5] = ["0", "3", "50", "77.7", "100"].map(|text| text.parse().unwrap());
-        assert!(ps.iter().all(|p| up.percentile(*p) == down.percentile(*p)));
+        assert!(ps.iter().all(|p| up.percentile(*p, &[]) == down.percentile(*p, &[])));
         assert!(matches!(group((0..600_u32).map(|at| f64::from(at % 256))), Group::Pairs(_)));
         assert!(matches!(group((0..512_u32).map(f64::from)), Group::Values(_)));
+    }
+
+    #[test]
+    fn parts_are_the_whole() {
+        let shapes: [fn(u32) -> f64; 4] = [
+            |at| f64::from(at * 7919 % 1013) - 300.0,
+            |at| f64::from(at % 40),
+            |at| f64::from(at % 300) * 0.5,
+            |at| f64::from_bits((u64::from(at % 900) + 100) << 52),
+        ];
+        for value in shapes {
+            for (count, cut) in [
+                (0, 0),
+                (7, 3),
+                (512, 200),
+                (513, 1),
+                (600, 600),
+                (1500, 700),
+                (3000, 40),
+                (3000, 1400),
+            ] {
+                let whole = group((0..count).map(value));
+                for (left, right) in [(0..cut, cut..count), (cut..count, 0..cut)] {
+                    let mut merged = group(left.map(value));
+                    merged.merge(&group(right.map(value)), 512);
+                    assert_eq!(bytes_of(&merged), bytes_of(&whole), "{count} {cut}");
+                }
+            }
+        }
+    }
+
+    fn bytes_of(group: &Group) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        write_section(&mut bytes, Kind::Stage, |writer| group.save(writer));
+        bytes
     }
 
     #[test]
@@ -272,8 +324,10 @@ mod tests {
             for step in [1, 2, 7, 33, 50, 100] {
                 let some: Vec<Percentile> = all.iter().copied().step_by(step).collect();
                 let mut group = group(values());
-                group.arrange(&some);
-                assert!(some.iter().all(|p| group.percentile(*p) == sorted.percentile(*p)));
+                seal(&mut group, &some);
+                assert!(
+                    some.iter().all(|p| group.percentile(*p, &[]) == sorted.percentile(*p, &[]))
+                );
             }
         }
     }
@@ -289,8 +343,7 @@ mod tests {
         ];
         let percentiles = ["0", "50", "99.9"].map(|text| text.parse().unwrap());
         for saved in groups {
-            let mut bytes = Vec::new();
-            write_section(&mut bytes, Kind::Stage, |writer| saved.save(writer));
+            let mut bytes = bytes_of(&saved);
             let payload = &mut bytes[HEADER_BYTES..];
             let loaded = Group::load(&mut SectionReader::new(payload), 512).unwrap();
             assert!((0..saved.count()).all(|rank| loaded.at(rank) == sorted(&saved).at(rank)));
@@ -302,8 +355,8 @@ mod tests {
                         continue;
                     };
                     group.add(7.0, 512);
-                    group.arrange(&percentiles);
-                    assert!(percentiles.iter().all(|p| !group.percentile(*p).is_infinite()));
+                    seal(&mut group, &percentiles);
+                    assert!(percentiles.iter().all(|p| !group.percentile(*p, &[]).is_infinite()));
                 }
                 payload[at] = before;
             }

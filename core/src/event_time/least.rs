@@ -1,0 +1,76 @@
+//! The least of many values of which one changes at a time.
+
+/// A tree of minima over values by place: a change costs the logarithm of their number.
+#[derive(Default)]
+pub(super) struct Least {
+    /// The node at `n` is the least of those at 2n and 2n + 1; the values are the second half.
+    nodes: Vec<i64>,
+    values: usize,
+}
+
+/// Stands where there is no value: it is never the least.
+pub(super) const ABSENT: i64 = i64::MAX;
+
+impl Least {
+    /// The least value; [`ABSENT`] if there is none.
+    #[inline]
+    pub(super) fn get(&self) -> i64 {
+        self.nodes.get(1).copied().unwrap_or(ABSENT)
+    }
+
+    /// Appends a value.
+    pub(super) fn push(&mut self, value: i64) {
+        let half = self.nodes.len() / 2;
+        if self.values == half {
+            let old = self.nodes.split_off(half);
+            self.nodes = vec![ABSENT; (half * 4).max(2)];
+            for (place, value) in old.into_iter().enumerate() {
+                self.set(place, value);
+            }
+        }
+        self.values += 1;
+        self.set(self.values - 1, value);
+    }
+
+    /// Changes the value at `place`.
+    #[inline]
+    pub(super) fn set(&mut self, place: usize, value: i64) {
+        let mut node = self.nodes.len() / 2 + place;
+        let Some(slot) = self.nodes.get_mut(node) else { return };
+        *slot = value;
+        while node > 1 {
+            let pair = self.nodes.get(node & !1..=node | 1).unwrap_or_default();
+            let least = pair.iter().copied().min().unwrap_or(ABSENT);
+            node /= 2;
+            match self.nodes.get_mut(node) {
+                Some(parent) if *parent != least => *parent = least,
+                _ => return,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_the_least_after_every_change() {
+        let mut least = Least::default();
+        let mut values: Vec<i64> = Vec::new();
+        assert_eq!(least.get(), ABSENT);
+        for step in 0..400_i64 {
+            let value = step * 7_919 % 101 - 50;
+            if step % 5 == 0 {
+                least.push(value);
+                values.push(value);
+            } else {
+                let place = usize::try_from(step * 31).unwrap() % values.len();
+                let value = if step % 7 == 0 { ABSENT } else { value };
+                least.set(place, value);
+                values[place] = value;
+            }
+            assert_eq!(least.get(), *values.iter().min().unwrap());
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! One partition of the source: how far its event time has come.
+
+use crate::plan::{Moves, Rule};
+use crate::spec::OutOfOrderness;
+use crate::watermark::NO_WATERMARK;
+
+/// A partition that is known: an event came by it, or the host has declared it.
+pub(super) struct Partition {
+    /// The id of its name.
+    pub(super) name: u32,
+    /// The greatest time of its events; [`NO_WATERMARK`] before the first.
+    pub(super) greatest: i64,
+    pub(super) watermark: i64,
+    /// What `greatest` was when a watermark that moves in steps last moved.
+    pub(super) moved_at: i64,
+    /// The host's time at its last event; `None`: no tick has told since.
+    pub(super) seen_at: Option<i64>,
+    /// Whether it was silent for too long to be waited for.
+    pub(super) idle: bool,
+}
+
+impl Partition {
+    pub(super) fn new(name: u32, now: Option<i64>) -> Self {
+        Self {
+            name,
+            greatest: NO_WATERMARK,
+            watermark: NO_WATERMARK,
+            moved_at: NO_WATERMARK,
+            seen_at: now,
+            idle: false,
+        }
+    }
+
+    /// Takes note of an event at `time`; `marked` says whether the pipeline's `watermark_field` marks it.
+    #[inline]
+    pub(super) fn observe(&mut self, rule: Rule, time: i64, marked: bool) {
+        self.greatest = self.greatest.max(time);
+        let reached = match rule.moves {
+            Moves::Always => time,
+            Moves::Every(step) => {
+                let first = self.moved_at == NO_WATERMARK;
+                if !first && self.greatest.saturating_sub(self.moved_at) < step {
+                    return;
+                }
+                self.moved_at = self.greatest;
+                self.greatest
+            }
+            Moves::Marked(_) if marked => time,
+            Moves::Marked(_) | Moves::Never => return,
+        };
+        if let OutOfOrderness::Bounded(bound) = rule.out_of_orderness {
+            let lag_us = bound.as_micros().saturating_add(1);
+            self.watermark = self.watermark.max(reached.saturating_sub(lag_us));
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! What the caller says about partitions, what it is told about them, and their part of a snapshot.
+
+use super::EventTime;
+use super::partition::Partition;
+use crate::engine::KeyDefinitions;
+use crate::error::{Error, SnapshotError};
+use crate::key;
+use crate::keys::Keys;
+use crate::snapshot::{SectionReader, SectionWriter};
+use crate::stats::PartitionStats;
+use crate::watermark::{END_OF_TIME, NO_WATERMARK};
+
+impl EventTime {
+    /// The caller's ids of partitions, and their names.
+    pub(crate) fn partition_names(&self) -> &Keys {
+        &self.partitions.names
+    }
+
+    /// Gives partitions ids of the caller's choice, all valid. Where they are `known`, they are waited for at once.
+    pub(crate) fn define_partitions<'a>(
+        &mut self,
+        definitions: &KeyDefinitions<'_>,
+        names: impl Iterator<Item = &'a [u8]> + Clone,
+        known: bool,
+    ) -> Result<(), Error> {
+        let now = self.is_ticked.then_some(self.now);
+        if known {
+            let mut fresh: Vec<u32> =
+                names.clone().map(|name| self.partitions.names.intern(name)).collect();
+            fresh.sort_unstable();
+            fresh.dedup();
+            fresh.retain(|name| !self.partitions.is_known(*name));
+            let limit = self.plan.max_partitions;
+            if self.partitions.list().len() + fresh.len() > limit as usize {
+                return Err(Error::TooManyPartitions { limit });
+            }
+            for name in fresh {
+                self.partitions.known(name, now);
+            }
+        }
+        if definitions.reset {
+            self.partitions.names.undefine_all();
+        }
+        for (id, name) in definitions.ids.iter().zip(names) {
+            self.partitions.names.define(*id, name);
+        }
+        self.partitions.names.reclaim();
+        Ok(())
+    }
+
+    /// What can be told of the partitions, in the order of their names.
+    pub(crate) fn partition_stats(&self) -> Vec<PartitionStats> {
+        let names = &self.partitions.names;
+        let least = self.partitions.watermark();
+        let held = self.watermark() != END_OF_TIME;
+        let stats = self.sorted().into_iter().map(|partition| PartitionStats {
+            partition: printed(names.bytes(partition.name)),
+            greatest_time: Some(partition.greatest).filter(|time| *time != NO_WATERMARK),
+            watermark: Some(partition.watermark).filter(|time| *time != NO_WATERMARK),
+            idle: partition.idle,
+            holds_back: held && !partition.idle && partition.watermark == least,
+        });
+        stats.collect()
+    }
+
+    pub(crate) fn save(&self, writer: &mut SectionWriter<'_>) {
+        writer.u64(self.future);
+        writer.u32(u32::from(self.is_open));
+        let list = self.sorted();
+        writer.length(list.len());
+        for partition in list {
+            let name = self.partitions.names.bytes(partition.name);
+            writer.length(name.len());
+            writer.raw(name);
+            writer.i64(partition.greatest);
+            writer.i64(partition.watermark);
+            writer.i64(partition.moved_at);
+            writer.u32(u32::from(partition.idle));
+        }
+    }
+
+    /// What [`EventTime::save`] wrote. Timers begin anew, with the first tick to come.
+    pub(crate) fn load(&mut self, reader: &mut SectionReader<'_>) -> Result<(), SnapshotError> {
+        const DAMAGED: SnapshotError = SnapshotError::Damaged("the partitions are wrong");
+        let flag = |number: u32| if number < 2 { Ok(number == 1) } else { Err(DAMAGED) };
+        self.future = reader.u64()?;
+        self.is_open = flag(reader.u32()?)?;
+        let mut before: Option<&[u8]> = None;
+        for _ in 0..reader.length()? {
+            let length = reader.length()?;
+            let name = reader.raw(length)?;
+            let valid =
+                if self.plan.partitioned { key::validate(name, 1) } else { name.is_empty() };
+            if !valid || before.is_some_and(|before| before >= name) {
+                return Err(DAMAGED);
+            }
+            before = Some(name);
+            let id = self.partitions.names.intern(name);
+            let mut partition = Partition::new(id, None);
+            partition.greatest = reader.i64()?;
+            partition.watermark = reader.i64()?;
+            partition.moved_at = reader.i64()?;
+            partition.idle = flag(reader.u32()?)?;
+            if self.partitions.is_known(id) || self.partitions.add(partition).is_none() {
+                return Err(DAMAGED);
+            }
+        }
+        Ok(())
+    }
+
+    /// The host's time when a snapshot was written: it does not go back behind that.
+    pub(crate) fn load_now(&mut self, now: i64) {
+        self.now = now;
+    }
+
+    /// The partitions in the order of their names.
+    fn sorted(&self) -> Vec<&Partition> {
+        let names = &self.partitions.names;
+        let mut list: Vec<&Partition> = self.partitions.list().iter().collect();
+        list.sort_unstable_by_key(|partition| names.bytes(partition.name));
+        list
+    }
+}
+
+/// The name of a partition as people write it.
+fn printed(name: &[u8]) -> Option<String> {
+    let mut text = Vec::new();
+    key::fields(name).next()?.write_text(&mut text);
+    String::from_utf8(text).ok()
+}

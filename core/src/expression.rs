@@ -1,0 +1,382 @@
+//! Arithmetic expressions on columns of numbers: read once, computed for a batch at a time.
+//!
+//! An expression has numbers, names of fields (in backquotes where they are no plain words), `+ - * /`, parentheses, and
+//! the functions `abs`, `ceil`, `coalesce`, `floor`, `max`, `min`, `round` and `sqrt`. What a missing number goes into is
+//! missing, but for `coalesce(a, b)`, which is b where a is missing.
+
+use core::fmt;
+
+/// Parentheses, signs and calls within each other.
+const MAX_DEPTH: usize = 64;
+
+/// A node; operands stand before it in the list.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Step {
+    Constant(f64),
+    /// A column, by its place.
+    Column(usize),
+    /// Takes one value.
+    Unary(Unary),
+    /// Takes two values, the second one last.
+    Binary(Binary),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unary {
+    Negate,
+    Abs,
+    Ceil,
+    Floor,
+    Round,
+    Sqrt,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Binary {
+    Add,
+    Subtract,
+    Multiply,
+    Divide,
+    Max,
+    Min,
+    Coalesce,
+}
+
+/// Where an expression goes wrong, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ExpressionError {
+    /// The place in the text, bytes from 0.
+    at: usize,
+    message: String,
+}
+
+impl fmt::Display for ExpressionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "at byte {}: {}", self.at + 1, self.message)
+    }
+}
+
+/// Reads `text` into steps; `column` gives the place of a field, or what is wrong with its name.
+pub(crate) fn parse(
+    text: &str,
+    column: &mut dyn FnMut(&str) -> Result<usize, String>,
+) -> Result<Vec<Step>, ExpressionError> {
+    let mut parser = Parser { text, at: 0, depth: 0, steps: Vec::new(), column };
+    parser.sum()?;
+    match parser.peek() {
+        None => Ok(parser.steps),
+        Some(_) => parser.fail("expected an operator or the end"),
+    }
+}
+
+/// Every field that `text` names, as far as it can be read.
+pub(crate) fn fields(text: &str) -> Vec<String> {
+    let mut fields = Vec::new();
+    let mut collect = |name: &str| {
+        fields.push(name.to_owned());
+        Ok(0)
+    };
+    // What is wrong with the text is told when it is planned.
+    let _ = parse(text, &mut collect);
+    fields
+}
+
+struct Parser<'a> {
+    text: &'a str,
+    at: usize,
+    depth: usize,
+    steps: Vec<Step>,
+    column: &'a mut dyn FnMut(&str) -> Result<usize, String>,
+}
+
+type Parsed = Result<(), ExpressionError>;
+
+impl Parser<'_> {
+    fn fail<T>(&self, message: impl Into<String>) -> Result<T, ExpressionError> {
+        Err(ExpressionError { at: self.at, message: message.into() })
+    }
+
+    fn rest(&self) -> &str {
+        self.text.get(self.at..).unwrap_or_default()
+    }
+
+    /// The next character that is no space.
+    fn peek(&mut self) -> Option<char> {
+        let rest = self.rest();
+        self.at += rest.len() - rest.trim_start().len();
+        self.rest().chars().next()
+    }
+
+    fn take(&mut self, wanted: char) -> bool {
+        let found = self.peek() == Some(wanted);
+        self.at += if found { wanted.len_utf8() } else { 0 };
+        found
+    }
+
+    fn sum(&mut self) -> Parsed {
+        self.product()?;
+        loop {
+            let operation = match self.peek() {
+                Some('+') => Binary::Add,
+                Some('-') => Binary::Subtract,
+                _ => return Ok(()),
+            };
+            self.at += 1;
+            self.product()?;
+            self.steps.push(Step::Binary(operation));
+        }
+    }
+
+    fn product(&mut self) -> Parsed {
+        self.value()?;
+        loop {
+            let operation = match self.peek() {
+                Some('*') => Binary::Multiply,
+                Some('/') => Binary::Divide,
+                _ => return Ok(()),
+            };
+            self.at += 1;
+            self.value()?;
+            self.steps.push(Step::Binary(operation));
+        }
+    }
+
+    fn value(&mut self) -> Parsed {
+        if self.depth == MAX_DEPTH {
+            return self.fail(format!("more than {MAX_DEPTH} levels within each other"));
+        }
+        self.depth += 1;
+        let parsed = match self.peek() {
+            Some('-') => {
+                self.at += 1;
+                self.value().map(|()| self.steps.push(Step::Unary(Unary::Negate)))
+            }
+            Some('(') => {
+                self.at += 1;
+                self.sum().and_then(|()| self.expect(')'))
+            }
+            Some('`') => self.quoted(),
+            Some('0'..='9' | '.') => self.number(),
+            Some(letter) if letter == '_' || letter.is_alphabetic() => self.word(),
+            _ => self.fail("expected a number, a field, a function or `(`"),
+        };
+        self.depth -= 1;
+        parsed
+    }
+
+    fn expect(&mut self, wanted: char) -> Parsed {
+        if self.take(wanted) { Ok(()) } else { self.fail(format!("expected `{wanted}`")) }
+    }
+
+    fn number(&mut self) -> Parsed {
+        let mut before = ' ';
+        let end = self.rest().find(|character: char| {
+            let is_sign_of_exponent = matches!(character, '+' | '-') && matches!(before, 'e' | 'E');
+            before = character;
+            !(character.is_ascii_alphanumeric() || character == '.' || is_sign_of_exponent)
+        });
+        let text = self.rest().get(..end.unwrap_or(self.rest().len())).unwrap_or_default();
+        match crate::number::parse_f64(text.as_bytes()).filter(|value| value.is_finite()) {
+            Some(value) => {
+                self.at += text.len();
+                self.steps.push(Step::Constant(value));
+                Ok(())
+            }
+            None => self.fail(format!("`{text}` is no number")),
+        }
+    }
+
+    fn quoted(&mut self) -> Parsed {
+        let name = self.rest().get(1..).and_then(|rest| rest.split_once('`')).map(|(name, _)| name);
+        let Some(name) = name.map(ToOwned::to_owned) else {
+            return self.fail("the name ends nowhere: expected another backquote");
+        };
+        self.field(&name)?;
+        self.at += name.len() + 2;
+        Ok(())
+    }
+
+    fn word(&mut self) -> Parsed {
+        let is_part = |character: char| character == '_' || character.is_alphanumeric();
+        let rest = self.rest();
+        let end = rest.find(|character| !is_part(character)).unwrap_or(rest.len());
+        let word = rest.get(..end).unwrap_or_default().to_owned();
+        if !rest.get(end..).unwrap_or_default().trim_start().starts_with('(') {
+            self.field(&word)?;
+            self.at += word.len();
+            return Ok(());
+        }
+        let function = match word.as_str() {
+            "abs" => Step::Unary(Unary::Abs),
+            "ceil" => Step::Unary(Unary::Ceil),
+            "floor" => Step::Unary(Unary::Floor),
+            "round" => Step::Unary(Unary::Round),
+            "sqrt" => Step::Unary(Unary::Sqrt),
+            "max" => Step::Binary(Binary::Max),
+            "min" => Step::Binary(Binary::Min),
+            "coalesce" => Step::Binary(Binary::Coalesce),
+            _ => {
+                let known = ["abs", "ceil", "coalesce", "floor", "max", "min", "round", "sqrt"];
+                let expected = crate::spec::expected(&word, &known);
+                return self.fail(format!("unknown function `{word}`, {expected}"));
+            }
+        };
+        self.at += word.len();
+        self.expect('(')?;
+        self.sum()?;
+        if matches!(function, Step::Binary(_)) {
+            self.expect(',')?;
+            self.sum()?;
+        }
+        self.expect(')')?;
+        self.steps.push(function);
+        Ok(())
+    }
+
+    fn field(&mut self, name: &str) -> Parsed {
+        match (self.column)(name) {
+            Ok(column) => {
+                self.steps.push(Step::Column(column));
+                Ok(())
+            }
+            Err(message) => self.fail(message),
+        }
+    }
+}
+
+/// Computes `steps` for `len` events; `column` gives the numbers of a column. NaN is missing, in and out.
+pub(crate) fn compute<'a>(
+    steps: &[Step],
+    len: usize,
+    column: impl Fn(usize) -> &'a [f64],
+) -> Vec<f64> {
+    let mut stack: Vec<Vec<f64>> = Vec::new();
+    for step in steps {
+        match step {
+            Step::Constant(value) => stack.push(vec![*value; len]),
+            Step::Column(place) => {
+                let mut values = column(*place).to_vec();
+                values.resize(len, f64::NAN);
+                stack.push(values);
+            }
+            Step::Unary(operation) => {
+                if let Some(values) = stack.last_mut() {
+                    apply(*operation, values);
+                }
+            }
+            Step::Binary(operation) => {
+                let right = stack.pop().unwrap_or_default();
+                if let Some(left) = stack.last_mut() {
+                    combine(*operation, left, &right);
+                }
+            }
+        }
+    }
+    let mut values = stack.pop().unwrap_or_default();
+    for value in &mut values {
+        *value = if value.is_finite() { *value } else { f64::NAN };
+    }
+    values
+}
+
+/// One loop for each operation.
+fn apply(operation: Unary, values: &mut [f64]) {
+    match operation {
+        Unary::Negate => values.iter_mut().for_each(|value| *value = -*value),
+        Unary::Abs => values.iter_mut().for_each(|value| *value = value.abs()),
+        Unary::Ceil => values.iter_mut().for_each(|value| *value = value.ceil()),
+        Unary::Floor => values.iter_mut().for_each(|value| *value = value.floor()),
+        // Half up, as everywhere in this engine.
+        Unary::Round => values.iter_mut().for_each(|value| {
+            let floor = value.floor();
+            *value = if *value - floor >= 0.5 { floor + 1.0 } else { floor };
+        }),
+        Unary::Sqrt => values.iter_mut().for_each(|value| *value = value.sqrt()),
+    }
+}
+
+fn combine(operation: Binary, left: &mut [f64], right: &[f64]) {
+    let both = left.iter_mut().zip(right);
+    match operation {
+        Binary::Add => both.for_each(|(left, right)| *left += right),
+        Binary::Subtract => both.for_each(|(left, right)| *left -= right),
+        Binary::Multiply => both.for_each(|(left, right)| *left *= right),
+        Binary::Divide => both.for_each(|(left, right)| *left /= right),
+        Binary::Max => both.for_each(|(left, right)| *left = select(*left, *right, *right > *left)),
+        Binary::Min => both.for_each(|(left, right)| *left = select(*left, *right, *right < *left)),
+        Binary::Coalesce => {
+            both.for_each(|(left, right)| *left = if left.is_nan() { *right } else { *left });
+        }
+    }
+}
+
+/// `right` where `is_right` says so or it is missing, otherwise `left`.
+fn select(left: f64, right: f64, is_right: bool) -> f64 {
+    if is_right || right.is_nan() { right } else { left }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(text: &str, a: f64, b: f64) -> f64 {
+        let names = ["a", "b", "the b"];
+        let mut column = |name: &str| {
+            names.iter().position(|known| *known == name).ok_or_else(|| format!("no `{name}`"))
+        };
+        let steps = parse(text, &mut column).unwrap();
+        let columns = [[a], [b], [b]];
+        compute(&steps, 1, |place| &columns[place])[0]
+    }
+
+    #[test]
+    fn they_are_computed_as_written() {
+        for (text, due) in [
+            ("1 + 2 * 3", 7.0),
+            ("(1 + 2) * 3", 9.0),
+            ("10 - 4 - 3", 3.0),
+            ("24 / 4 / 2", 3.0),
+            ("-a + -(-b)", 1.0),
+            ("a/b", 2.0 / 3.0),
+            ("`the b`*1e-1", 3.0 * 1e-1),
+            ("max(a, b) - min(a,b)", 1.0),
+            ("round(2.5) + round(-2.5)", 1.0),
+            ("floor(-1.5) * ceil(1.2)", -4.0),
+            ("sqrt(a*8)+abs(a-b)", 5.0),
+            ("coalesce(a, 5)", 2.0),
+            (" 1.5E+1 ", 15.0),
+        ] {
+            assert_eq!(value(text, 2.0, 3.0), due, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_missing_or_not_finite_is_missing() {
+        for text in ["a + 1", "max(a, 1)", "min(1, a)", "1 / (b - b)", "sqrt(-b)", "round(a)"] {
+            assert!(value(text, f64::NAN, 3.0).is_nan(), "{text}");
+        }
+        assert_eq!(value("coalesce(a, b) + coalesce(1 / 0 - 1 / 0, 2)", f64::NAN, 3.0), 5.0);
+    }
+
+    #[test]
+    fn errors_say_where() {
+        let deep = "(".repeat(100);
+        for (text, due) in [
+            ("", "at byte 1: expected a number, a field, a function or `(`"),
+            ("a +", "at byte 4: expected a number, a field, a function or `(`"),
+            ("a b", "at byte 3: expected an operator or the end"),
+            ("(a", "at byte 3: expected `)`"),
+            ("1x", "at byte 1: `1x` is no number"),
+            ("sqr(a)", "at byte 1: unknown function `sqr`, did you mean `sqrt`?"),
+            ("max(a)", "at byte 6: expected `,`"),
+            ("`a", "at byte 1: the name ends nowhere"),
+            ("c", "at byte 1: no `c`"),
+            (&deep, "at byte 65: more than 64 levels"),
+        ] {
+            let mut column =
+                |name: &str| if name == "a" { Ok(0) } else { Err(format!("no `{name}`")) };
+            let error = parse(text, &mut column).unwrap_err().to_string();
+            assert!(error.starts_with(due), "{text}: {error}");
+        }
+    }
+}

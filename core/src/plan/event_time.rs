@@ -1,0 +1,141 @@
+//! How event time moves, checked: what `[time]` and `source.partition` say together.
+
+use super::Columns;
+use crate::spec::{Duration, Future, OutOfOrderness, PipelineSpec, SpecError, Time, Watermark};
+
+/// `[time]` in microseconds.
+#[derive(Debug, Clone)]
+pub(crate) struct TimePlan {
+    pub(crate) rule: Rule,
+    pub(crate) partitioned: bool,
+    pub(crate) max_partitions: u32,
+    pub(crate) idle_timeout_us: Option<i64>,
+    pub(crate) close_after_idle_us: Option<i64>,
+    pub(crate) max_future_skew_us: Option<i64>,
+    pub(crate) keeps_future: bool,
+}
+
+/// How the events of one partition move its watermark.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rule {
+    pub(crate) out_of_orderness: OutOfOrderness,
+    pub(crate) moves: Moves,
+}
+
+/// Which events move it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Moves {
+    /// Each that is ahead of the others.
+    Always,
+    /// Once event time has advanced so far since it last moved.
+    Every(i64),
+    /// Those with a number other than 0 in this column.
+    Marked(usize),
+    Never,
+}
+
+impl TimePlan {
+    /// Whether the greatest event time of the stream says all, as a [`crate::watermark::Generator`] follows it.
+    pub(crate) fn is_simple(&self) -> bool {
+        // One silent partition holds nobody back, so its timeout changes nothing.
+        self.rule.moves == Moves::Always
+            && !self.partitioned
+            && self.close_after_idle_us.is_none()
+            && self.max_future_skew_us.is_none()
+    }
+
+    pub(super) fn goes_by_host_time(&self) -> bool {
+        let options = [self.idle_timeout_us, self.close_after_idle_us, self.max_future_skew_us];
+        !self.is_simple() && options.iter().any(Option::is_some)
+    }
+
+    pub(super) fn of(spec: &PipelineSpec, columns: &Columns) -> Result<Self, SpecError> {
+        let time = &spec.time;
+        check_names(spec)?;
+        check_together(time, spec.source.partition.is_some())?;
+        let positive = |name: &str, value: Option<Duration>| match value {
+            Some(value) if value.as_micros() <= 0 => {
+                Err(error(name, format!("{value}: must be longer than 0s, such as \"30s\"")))
+            }
+            value => Ok(value.map(Duration::as_micros)),
+        };
+        let interval = positive("watermark_interval", time.watermark_interval)?;
+        let moves = match (time.watermark, &time.watermark_field) {
+            (Watermark::Periodic, _) => Moves::Every(interval.unwrap_or_default()),
+            (Watermark::Punctuated, Some(field)) => {
+                let column = columns.resolve("time.watermark_field", Some(field))?;
+                Moves::Marked(column.unwrap_or_default())
+            }
+            (Watermark::Manual, _) => Moves::Never,
+            _ => Moves::Always,
+        };
+        let skew = time.max_future_skew.map(Duration::as_micros);
+        if skew.is_some_and(|skew| skew < 0) {
+            return Err(error("max_future_skew", "negative: must be at least 0s".to_owned()));
+        }
+        Ok(Self {
+            rule: Rule { out_of_orderness: time.max_out_of_orderness, moves },
+            partitioned: spec.source.partition.is_some(),
+            max_partitions: spec.limits.max_partitions,
+            idle_timeout_us: positive("idle_timeout", time.idle_timeout)?,
+            close_after_idle_us: positive("close_after_idle", time.close_after_idle)?,
+            max_future_skew_us: skew,
+            keeps_future: time.future == Some(Future::Keep),
+        })
+    }
+}
+
+fn check_names(spec: &PipelineSpec) -> Result<(), SpecError> {
+    const EMPTY: &str = "empty: name a field of the events";
+    match (&spec.source.partition, &spec.time.watermark_field) {
+        (Some(name), _) if name.is_empty() => Err(SpecError::new("source.partition", EMPTY)),
+        (_, Some(name)) if name.is_empty() => Err(error("watermark_field", EMPTY.to_owned())),
+        _ => Ok(()),
+    }
+}
+
+/// That every option has something to act on.
+fn check_together(time: &Time, partitioned: bool) -> Result<(), SpecError> {
+    let kind = time.watermark;
+    let only = |name: &str, wanted: &str, given: bool, of: Watermark| match (given, kind == of) {
+        (true, false) => {
+            Err(error(name, format!("only `time.watermark = \"{wanted}\"` reads it: set that too")))
+        }
+        (false, true) => Err(error(name, format!("missing: `watermark = \"{wanted}\"` needs it"))),
+        _ => Ok(()),
+    };
+    let interval = time.watermark_interval.is_some();
+    only("watermark_interval", "periodic", interval, Watermark::Periodic)?;
+    let field = time.watermark_field.is_some();
+    only("watermark_field", "punctuated", field, Watermark::Punctuated)?;
+    let bound = time.max_out_of_orderness;
+    let unbounded = bound == OutOfOrderness::Unbounded;
+    let problem = match kind {
+        Watermark::Ascending | Watermark::Manual if bound != OutOfOrderness::default() => Some((
+            "max_out_of_orderness",
+            "an ascending or manual watermark keeps no distance: leave it out, or set `watermark = \"bounded\"`",
+        )),
+        Watermark::Periodic | Watermark::Punctuated if unbounded => {
+            Some(("max_out_of_orderness", "`unbounded` never moves the watermark: name a duration"))
+        }
+        Watermark::Manual if partitioned => Some((
+            "watermark",
+            "a manual watermark is that of the whole stream: leave out `source.partition`",
+        )),
+        Watermark::Manual if time.idle_timeout.is_some() => {
+            Some(("idle_timeout", "nothing waits for a silent source where the host moves time"))
+        }
+        _ if unbounded && time.idle_timeout.is_some() => {
+            Some(("idle_timeout", "nothing waits for a silent source without a bound: name one"))
+        }
+        _ if time.future.is_some() && time.max_future_skew.is_none() => {
+            Some(("max_future_skew", "missing: `future` says what becomes of events beyond it"))
+        }
+        _ => None,
+    };
+    problem.map_or(Ok(()), |(name, message)| Err(error(name, message.to_owned())))
+}
+
+fn error(name: &str, message: String) -> SpecError {
+    SpecError::new(format!("time.{name}"), message)
+}

@@ -1,0 +1,48 @@
+//! Maps: from expressions on names to expressions on columns.
+
+use super::Columns;
+use crate::expression::{self, Step};
+use crate::schema::{OutputColumn, OutputKind};
+use crate::spec::{Map, SpecError};
+
+#[derive(Debug, Clone)]
+pub(crate) struct MapPlan {
+    /// The column that each expression fills, in order: one of those before it, or the next one.
+    pub(crate) set: Vec<(usize, Vec<Step>)>,
+    /// Those of its input, and then the new ones.
+    pub(crate) columns: Vec<OutputColumn>,
+}
+
+impl MapPlan {
+    pub(super) fn new(
+        path: &str,
+        map: &Map,
+        mut columns: Columns,
+    ) -> Result<(Self, Columns), SpecError> {
+        if map.set.is_empty() {
+            let message = "empty: name at least one column, such as { name = \"mb\", expression = \"bytes / 1048576\" }";
+            return Err(SpecError::new(format!("{path}.set"), message));
+        }
+        let mut set = Vec::with_capacity(map.set.len());
+        for (index, assignment) in map.set.iter().enumerate() {
+            let path = format!("{path}.set[{index}]");
+            let expression_path = format!("{path}.expression");
+            let mut column = |name: &str| match columns.resolve("", Some(name)) {
+                Ok(column) => Ok(column.unwrap_or_default()),
+                Err(error) => Err(error.message().to_owned()),
+            };
+            let steps = expression::parse(&assignment.expression, &mut column)
+                .map_err(|error| SpecError::new(expression_path, error.to_string()))?;
+            let name = assignment.name.as_str();
+            let is_known = columns.list().iter().any(|column| column.name == name);
+            let place = if is_known {
+                columns.resolve(&path, Some(name))?.unwrap_or_default()
+            } else {
+                columns.add(&format!("{path}.name"), name, OutputKind::Number)?
+            };
+            set.push((place, steps));
+        }
+        let plan = Self { set, columns: columns.list().to_vec() };
+        Ok((plan, columns))
+    }
+}

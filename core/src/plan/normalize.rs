@@ -1,0 +1,230 @@
+//! Normalization: from options to what each field needs.
+
+use super::columns::Columns;
+use crate::schema::{OutputColumn, OutputKind};
+use crate::spec::{
+    Align, Basis, Fill, Interval, Limits, MAX_DEGREE, Normalize, NormalizeField, OutlierAction,
+    Outliers, Reduce, SpecError,
+};
+
+#[derive(Debug, Clone)]
+pub(crate) struct NormalizePlan {
+    /// Microseconds; `None`: each key has its own, the median step of its first samples.
+    pub(crate) interval_us: Option<i64>,
+    pub(crate) offset_us: i64,
+    pub(crate) align: Align,
+    pub(crate) basis: Basis,
+    pub(crate) fields: Vec<FieldPlan>,
+    /// The columns of its rows: the fields, then whether each is filled, then whether those that ask for it are outliers.
+    pub(crate) columns: Vec<OutputColumn>,
+    pub(crate) max_buffered: usize,
+    pub(crate) max_fill_points: u32,
+    pub(crate) max_keys: u32,
+    /// Whether its rows go to the sink: then those without values are among them.
+    pub(crate) is_last: bool,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct FieldPlan {
+    /// The column of the stage's input.
+    pub(crate) column: usize,
+    pub(crate) reduce: Reduce,
+    pub(crate) rule: FillRule,
+    /// Microseconds; none is as good as infinite.
+    pub(crate) max_gap_us: i64,
+    pub(crate) outliers: Option<Outliers>,
+    /// The column of the stage's rows that tells outliers.
+    pub(crate) flag: Option<usize>,
+}
+
+/// How the points between two known ones are computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FillRule {
+    pub(crate) fill: Fill,
+    /// For polynomials, from 1 to [`MAX_DEGREE`].
+    pub(crate) degree: usize,
+}
+
+impl NormalizePlan {
+    /// The plan of the stage at `path`, and the columns of its rows.
+    pub(super) fn new(
+        path: &str,
+        stage: &Normalize,
+        input: &Columns,
+        limits: &Limits,
+        is_last: bool,
+    ) -> Result<(Self, Columns), SpecError> {
+        let interval_us = interval(path, stage, is_last)?;
+        check_basis(path, stage)?;
+        if stage.max_buffered == 0 {
+            return Err(SpecError::new(format!("{path}.max_buffered"), "0: must be at least 1"));
+        }
+        let (mut fields, names) = fields(path, stage, input)?;
+        let mut output = input.of_events();
+        for name in &names {
+            output.add(path, name, OutputKind::Number)?;
+        }
+        let added = |name: &str, what: &str| match names.len() {
+            1 => what.to_owned(),
+            _ => format!("{name}_{what}"),
+        };
+        for name in &names {
+            output.add(path, &added(name, "filled"), OutputKind::Bool)?;
+        }
+        for (field, name) in fields.iter_mut().zip(&names) {
+            let flags = |outliers: Outliers| outliers.action == OutlierAction::Flag;
+            if field.outliers.is_some_and(flags) {
+                let column = output.add(path, &added(name, "outlier"), OutputKind::Bool)?;
+                field.flag = Some(column);
+            }
+        }
+        output.set_default(Some(0));
+        let plan = Self {
+            interval_us,
+            offset_us: stage.offset.as_micros(),
+            align: stage.align.unwrap_or_default(),
+            basis: stage.basis,
+            fields,
+            columns: output.list().to_vec(),
+            max_buffered: stage.max_buffered as usize,
+            max_fill_points: limits.max_fill_points,
+            max_keys: limits.max_keys,
+            is_last,
+        };
+        Ok((plan, output))
+    }
+}
+
+fn interval(path: &str, stage: &Normalize, is_last: bool) -> Result<Option<i64>, SpecError> {
+    let path = format!("{path}.interval");
+    match stage.interval {
+        Interval::Every(interval) if interval.as_micros() > 0 => Ok(Some(interval.as_micros())),
+        Interval::Every(interval) => {
+            let message =
+                format!("{interval}: grid points must be more than 0s apart, such as \"1s\"");
+            Err(SpecError::new(path, message))
+        }
+        Interval::Auto if is_last => Ok(None),
+        Interval::Auto => {
+            let message = "auto is for the last stage: later ones would wait for every key's interval to be known; name one, such as \"1s\"";
+            Err(SpecError::new(path, message))
+        }
+    }
+}
+
+/// That nothing is asked of raw samples that only aligned ones have.
+fn check_basis(path: &str, stage: &Normalize) -> Result<(), SpecError> {
+    if stage.basis != Basis::Samples {
+        return Ok(());
+    }
+    let error = |field: String| {
+        let message = "samples stay where they are with basis = \"samples\": drop it, or say basis = \"aligned\"";
+        Err(SpecError::new(field, message))
+    };
+    if stage.align.is_some() {
+        return error(format!("{path}.align"));
+    }
+    if stage.reduce.is_some() {
+        return error(format!("{path}.reduce"));
+    }
+    match stage.fields.iter().position(|field| field.reduce.is_some()) {
+        Some(place) => error(format!("{path}.fields[{place}].reduce")),
+        None => Ok(()),
+    }
+}
+
+/// Each field with its name.
+fn fields(
+    path: &str,
+    stage: &Normalize,
+    input: &Columns,
+) -> Result<(Vec<FieldPlan>, Vec<String>), SpecError> {
+    if stage.fields.is_empty() {
+        let Some(column) = input.resolve(path, None)? else {
+            let message = "of which field? set source.value, or fields = [{ name = \"cpu\" }]";
+            return Err(SpecError::new(format!("{path}.fields"), message));
+        };
+        return Ok((
+            vec![field(path, path, stage, None, column)?],
+            vec![input.name(column).to_owned()],
+        ));
+    }
+    let mut plans = Vec::with_capacity(stage.fields.len());
+    let mut names: Vec<String> = Vec::with_capacity(stage.fields.len());
+    for (place, own) in stage.fields.iter().enumerate() {
+        let at = format!("{path}.fields[{place}]");
+        if names.contains(&own.name) {
+            let message = format!("`{}` is named twice", own.name);
+            return Err(SpecError::new(format!("{at}.name"), message));
+        }
+        if let Some(column) = input.resolve(&format!("{at}.name"), Some(&own.name))? {
+            plans.push(field(path, &at, stage, Some(own), column)?);
+            names.push(own.name.clone());
+        }
+    }
+    Ok((plans, names))
+}
+
+/// What `own` says of a field, and for the rest `stage`.
+fn field(
+    path: &str,
+    own_path: &str,
+    stage: &Normalize,
+    own: Option<&NormalizeField>,
+    column: usize,
+) -> Result<FieldPlan, SpecError> {
+    let own_fill = own.and_then(|own| own.fill);
+    let fill = own_fill.or(stage.fill).unwrap_or_default();
+    let degree = match own.and_then(|own| own.degree) {
+        Some(degree) => Some((own_path, degree)),
+        None => stage.degree.map(|degree| (path, degree)),
+    };
+    let degree = match (fill, degree) {
+        (Fill::Polynomial, Some((path, degree))) => match usize::try_from(degree) {
+            Ok(degree) if (1..=MAX_DEGREE).contains(&degree) => degree,
+            _ => {
+                let message = format!("{degree}: must be from 1 to {MAX_DEGREE}");
+                return Err(SpecError::new(format!("{path}.degree"), message));
+            }
+        },
+        (Fill::Polynomial, None) => {
+            let message = format!("missing: the degree of the polynomial, from 1 to {MAX_DEGREE}");
+            return Err(SpecError::new(format!("{own_path}.degree"), message));
+        }
+        // One for all fields may be meant for others of them.
+        (_, Some((at, _))) if at == own_path => {
+            let message = "only fill = \"polynomial\" has a degree";
+            return Err(SpecError::new(format!("{own_path}.degree"), message));
+        }
+        _ => 1,
+    };
+    let max_gap = own.and_then(|own| own.max_gap).or(stage.max_gap);
+    if let Some(gap) = max_gap.filter(|gap| gap.as_micros() <= 0) {
+        let message = format!("{gap}: must be longer than 0s, such as \"1m\"");
+        return Err(SpecError::new(format!("{own_path}.max_gap"), message));
+    }
+    let outliers = own.and_then(|own| own.outliers).or(stage.outliers);
+    if let Some(Outliers { zscore, window, .. }) = outliers {
+        let path = format!("{own_path}.outliers");
+        if !(zscore > 0.0 && zscore.is_finite()) {
+            let message = format!("{zscore}: must be more than 0, such as 3.0");
+            return Err(SpecError::new(format!("{path}.zscore"), message));
+        }
+        if !(2..=MAX_OUTLIER_WINDOW).contains(&window) {
+            let message = format!("{window}: must be from 2 to {MAX_OUTLIER_WINDOW}");
+            return Err(SpecError::new(format!("{path}.window"), message));
+        }
+    }
+    let reduce = own.and_then(|own| own.reduce).or(stage.reduce).unwrap_or_default();
+    Ok(FieldPlan {
+        column,
+        reduce,
+        rule: FillRule { fill, degree },
+        max_gap_us: max_gap.map_or(i64::MAX, |gap| gap.as_micros()),
+        outliers,
+        flag: None,
+    })
+}
+
+/// Values before one that decide whether it is an outlier, at most: each is looked at again for the next.
+const MAX_OUTLIER_WINDOW: u32 = 10_000;

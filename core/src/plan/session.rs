@@ -1,0 +1,74 @@
+//! Session windows: what their options mean together.
+
+use super::window::aggregates;
+use super::{Aggregates, Columns};
+use crate::schema::OutputKind;
+use crate::spec::{Emit, PipelineSpec, SpecError, Window};
+
+/// Sessions: the events of a key that follow one another within a gap.
+#[derive(Debug, Clone)]
+pub(crate) struct SessionPlan {
+    pub(crate) gap_us: i64,
+    /// How long after its end a session fires.
+    pub(crate) delay_us: i64,
+    /// How long after that it may still change; then its rows are numbered and may be retracted.
+    pub(crate) kept_us: i64,
+    pub(crate) aggregates: Aggregates,
+    pub(crate) max_keys: u32,
+    pub(crate) max_sessions_per_key: u32,
+}
+
+impl SessionPlan {
+    /// The sessions of `window`, which stands at `path`, and the columns of their rows.
+    pub(super) fn new(
+        path: &str,
+        window: &Window,
+        is_last: bool,
+        input: &Columns,
+        spec: &PipelineSpec,
+    ) -> Result<(Self, Columns), SpecError> {
+        let gap_us = gap(path, window)?;
+        let lateness_us = lateness(path, window)?;
+        let is_final = window.emit == Emit::Final || !is_last;
+        let (delay_us, kept_us) = if is_final { (lateness_us, 0) } else { (0, lateness_us) };
+        let marks = if kept_us > 0 { &MARKS[..] } else { &[] }.iter().copied();
+        let (aggregates, columns) = aggregates(path, window, marks, input, spec)?;
+        let plan = Self {
+            gap_us,
+            delay_us,
+            kept_us,
+            aggregates,
+            max_keys: spec.limits.max_keys,
+            max_sessions_per_key: spec.limits.max_windows_per_key,
+        };
+        Ok((plan, columns))
+    }
+
+    /// The watermark at which a session that ends at `end` is gone.
+    pub(crate) fn gone_at(&self, end: i64) -> i64 {
+        let delay_us = self.delay_us.saturating_add(self.kept_us);
+        end.saturating_sub(1).saturating_add(delay_us)
+    }
+}
+
+/// The columns that tell several rows of a session apart.
+const MARKS: [(&str, OutputKind); 2] =
+    [("revision", OutputKind::Number), ("retracted", OutputKind::Bool)];
+
+fn gap(path: &str, window: &Window) -> Result<i64, SpecError> {
+    let gap = window.gap.unwrap_or_default();
+    if gap.as_micros() <= 0 {
+        let message = format!("{gap}: a gap must be longer than 0s, such as \"30s\"");
+        return Err(SpecError::new(format!("{path}.gap"), message));
+    }
+    Ok(gap.as_micros())
+}
+
+fn lateness(path: &str, window: &Window) -> Result<i64, SpecError> {
+    let lateness_us = window.allowed_lateness.as_micros();
+    if lateness_us < 0 {
+        let message = format!("{}: must be 0s or longer", window.allowed_lateness);
+        return Err(SpecError::new(format!("{path}.allowed_lateness"), message));
+    }
+    Ok(lateness_us)
+}

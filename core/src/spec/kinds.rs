@@ -1,0 +1,87 @@
+//! Which kinds of windows have which options.
+
+use super::{Duration, Emit, SpecError, Window, WindowKind};
+
+use WindowKind::{Count, Cumulate, Global, Session, Sliding, Tumbling};
+
+/// Options and the kinds of windows that have them.
+const OPTIONS: [(&str, &[WindowKind]); 8] = [
+    ("size", &[Tumbling, Sliding, Cumulate]),
+    ("slide", &[Sliding]),
+    ("gap", &[Session]),
+    ("step", &[Cumulate]),
+    ("count", &[Count]),
+    ("offset", &[Tumbling, Sliding, Cumulate]),
+    ("allowed_lateness", &[Tumbling, Sliding, Session, Cumulate]),
+    ("early", &[Tumbling, Sliding]),
+];
+
+/// That `window`, which stands at `path`, has the options of its kind and no others.
+pub(crate) fn check_options(path: &str, window: &Window) -> Result<(), SpecError> {
+    for (name, kinds) in OPTIONS {
+        let (given, needed) = is_given(window, name);
+        let message = if given && !kinds.contains(&window.window) {
+            not_one_of_these(window.window, name, kinds)
+        } else if needed && !given && kinds.contains(&window.window) {
+            missing(name)
+        } else {
+            continue;
+        };
+        return Err(SpecError::new(format!("{path}.{name}"), message));
+    }
+    if window.emit == Emit::Final && matches!(window.window, Count | Global) {
+        let message = "rows of these windows always come once: drop it";
+        return Err(SpecError::new(format!("{path}.emit"), message));
+    }
+    Ok(())
+}
+
+/// Whether `window` has option `name`, and whether its kind of windows needs it.
+fn is_given(window: &Window, name: &str) -> (bool, bool) {
+    match name {
+        "size" => (window.size.is_some(), true),
+        "slide" => (window.slide.is_some(), true),
+        "gap" => (window.gap.is_some(), true),
+        "step" => (window.step.is_some(), true),
+        "count" => (window.count.is_some(), true),
+        "offset" => (window.offset != Duration::default(), false),
+        "allowed_lateness" => (window.allowed_lateness != Duration::default(), false),
+        _ => (window.early.is_some(), false),
+    }
+}
+
+fn missing(name: &str) -> String {
+    let what = match name {
+        "size" => "the length of a window, such as \"1m\"",
+        "slide" => "how far it is from one sliding window's start to the next, such as \"30s\"",
+        "gap" => "the longest time between two events of a session, such as \"30s\"",
+        "step" => "how much longer each window is than the one before, such as \"1h\"",
+        _ => "the events of a window, such as 100",
+    };
+    format!("missing: {what}")
+}
+
+fn not_one_of_these(kind: WindowKind, option: &str, kinds: &[WindowKind]) -> String {
+    let why = match (kind, option) {
+        (Tumbling, "slide") => "tumbling windows come one after another",
+        (Session, "size") => "sessions are as long as their events go on",
+        (Session, "slide" | "offset") => "sessions begin with an event",
+        (Session, "early") => "a session may still become part of another",
+        (Count | Global, "allowed_lateness") => "no event is late for these windows",
+        _ => "these windows do not depend on it",
+    };
+    let others: Vec<String> =
+        kinds.iter().map(|kind| format!("window = \"{}\"", name(*kind))).collect();
+    format!("{why}, so they have none: drop it, or say {}", others.join(" or "))
+}
+
+fn name(kind: WindowKind) -> &'static str {
+    match kind {
+        Tumbling => "tumbling",
+        Sliding => "sliding",
+        Session => "session",
+        Cumulate => "cumulate",
+        Count => "count",
+        Global => "global",
+    }
+}

@@ -1,0 +1,214 @@
+//! Stages that add statistics to the events of each key.
+
+use core::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::aggregation::Aggregation;
+use super::duration::Duration;
+
+/// `type = "ema"`: adds an exponential moving average.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Ema {
+    /// The weight of a new value is 2 / (span + 1). One of `span`, `alpha` and `half_life`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub span: Option<f64>,
+    /// The weight of a new value, above 0 and at most 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alpha: Option<f64>,
+    /// After this many more values, or after this time, a value has half its weight.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub half_life: Option<HalfLife>,
+    /// The field it is taken of; absent: the default value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    /// Several fields: each gets a column `<field>_ema`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<String>,
+    /// The name of the added column; absent: `ema`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// A key without events for this long, by event time, begins anew; absent: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state_ttl: Option<Duration>,
+}
+
+/// `type = "rolling"`: adds aggregations of the last values.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Rolling {
+    /// How many values, with the present one; absent: all so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u32>,
+    /// What is added; each is a column of its own.
+    pub aggregations: Vec<Aggregation>,
+    /// The field that is aggregated where an aggregation names none; absent: the default value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    /// Several fields: each gets columns such as `<field>_avg`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<String>,
+    /// A key without events for this long, by event time, begins anew; absent: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state_ttl: Option<Duration>,
+}
+
+/// `type = "zscore"`: adds how far each value lies from those before, and whether that is too far.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ZScore {
+    /// More deviations than this either way are an anomaly.
+    #[serde(default = "ZScore::default_threshold")]
+    pub threshold: f64,
+    /// Values of a key before the first that is judged, at least 2.
+    #[serde(default = "ZScore::default_warmup")]
+    pub warmup: u32,
+    /// Whether anomalies count for the values after them.
+    #[serde(default = "ZScore::default_learn_anomalies")]
+    pub learn_anomalies: bool,
+    /// What a value is compared with.
+    #[serde(default)]
+    pub method: ZScoreMethod,
+    /// How many of the values before; absent: all for `stddev`, 100 for `mad`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<u32>,
+    /// The field that is judged; absent: the default value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    /// Several fields: each gets the columns `<field>_zscore` and `<field>_anomaly`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<String>,
+    /// The name of the score's column; beside it is `<name>_anomaly`. Absent: `zscore` and `anomaly`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// A key without events for this long, by event time, begins anew; absent: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state_ttl: Option<Duration>,
+}
+
+/// What a z-score is measured from and in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum ZScoreMethod {
+    /// From the mean, in standard deviations of a sample.
+    #[default]
+    Stddev,
+    /// From the median, in median absolute deviations, scaled to be standard deviations of normally distributed values.
+    Mad,
+}
+
+/// How long it takes until a value of a moving average has half its weight.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(untagged)]
+pub enum HalfLife {
+    /// A number of values.
+    Values(f64),
+    /// Event time.
+    Time(Duration),
+}
+
+impl Ema {
+    /// The name of its column of a single field.
+    pub(crate) fn column(&self) -> &str {
+        self.name.as_deref().unwrap_or("ema")
+    }
+
+    pub(crate) fn columns(&self) -> Vec<String> {
+        named(&self.fields, &[self.column()])
+    }
+}
+
+impl Rolling {
+    /// The columns that it adds; `default` is the field that is meant where none is named.
+    pub(crate) fn columns(&self, default: Option<&str>) -> Vec<String> {
+        let meant = self.field.as_deref().or(default);
+        let name = |one: &Aggregation| match (&one.name, one.field.as_deref()) {
+            (Some(name), _) => name.clone(),
+            (None, Some(field)) if Some(field) != meant && Some(field) != default => {
+                format!("{}_{field}", one.op)
+            }
+            (None, _) => one.op.to_string(),
+        };
+        let names: Vec<String> = self.aggregations.iter().map(name).collect();
+        named(&self.fields, &names)
+    }
+
+    /// The fields that it reads by name.
+    pub(crate) fn reads(&self) -> impl Iterator<Item = &str> {
+        let own = |one: &'_ Aggregation| one.field.is_some();
+        let stage = self.field.as_deref().filter(|_| !self.aggregations.iter().all(own));
+        let each = self.aggregations.iter().filter_map(|one| one.field.as_deref());
+        each.chain(stage).chain(self.fields.iter().map(String::as_str))
+    }
+}
+
+/// `names` of a single field; of several, those of each with the field before.
+fn named<N: AsRef<str>>(fields: &[String], names: &[N]) -> Vec<String> {
+    if fields.len() < 2 {
+        return names.iter().map(|name| name.as_ref().to_owned()).collect();
+    }
+    let of = |field| names.iter().map(move |name| format!("{field}_{}", name.as_ref()));
+    fields.iter().flat_map(of).collect()
+}
+
+impl ZScore {
+    pub(crate) fn columns(&self) -> Vec<String> {
+        let name = self.name.as_deref().unwrap_or("zscore");
+        let anomaly = match &self.name {
+            Some(name) => format!("{name}_anomaly"),
+            None => "anomaly".to_owned(),
+        };
+        named(&self.fields, &[name, &anomaly])
+    }
+
+    fn default_threshold() -> f64 {
+        3.0
+    }
+
+    fn default_warmup() -> u32 {
+        2
+    }
+
+    fn default_learn_anomalies() -> bool {
+        true
+    }
+}
+
+impl<'de> Deserialize<'de> for HalfLife {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl serde::de::Visitor<'_> for Visitor {
+            type Value = HalfLife;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number of values, or a duration with its unit, such as \"10s\"")
+            }
+
+            fn visit_f64<E: serde::de::Error>(self, values: f64) -> Result<HalfLife, E> {
+                Ok(HalfLife::Values(values))
+            }
+
+            fn visit_u64<E: serde::de::Error>(self, values: u64) -> Result<HalfLife, E> {
+                u32::try_from(values)
+                    .map(|values| HalfLife::Values(values.into()))
+                    .map_err(|_| E::custom("at most 4294967295 values"))
+            }
+
+            fn visit_i64<E: serde::de::Error>(self, _: i64) -> Result<HalfLife, E> {
+                Err(E::custom("must be above 0"))
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<HalfLife, E> {
+                text.parse().map(HalfLife::Time).map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}

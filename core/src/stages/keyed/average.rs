@@ -1,0 +1,114 @@
+//! Exponential moving averages.
+
+use super::{Input, State, more};
+use crate::error::SnapshotError;
+use crate::frame::FrameColumn;
+use crate::snapshot::{SectionReader, SectionWriter};
+use crate::statistics::{elapsed, step, time_gain};
+
+/// The moving average of a key; NaN before its first value.
+pub(super) struct Average(f64);
+
+impl State for Average {
+    /// The weight of a new value.
+    type Options = f64;
+
+    fn empty(_: &f64) -> Self {
+        Self(f64::NAN)
+    }
+
+    fn take(
+        states: &mut [Self],
+        alpha: &f64,
+        field: usize,
+        input: &Input<'_>,
+        added: &mut [FrameColumn],
+    ) {
+        if let Some(FrameColumn::Number(averages)) = added.get_mut(field) {
+            move_all(states, *alpha, input.keys, input.values, more(averages, input.keys.len()));
+        }
+    }
+
+    fn save(&self, writer: &mut SectionWriter<'_>) {
+        writer.f64s([self.0].into_iter());
+    }
+
+    fn load(_: &f64, reader: &mut SectionReader<'_>) -> Result<Self, SnapshotError> {
+        Ok(Self(load_average(reader)?))
+    }
+}
+
+/// The hot loop: moves each key's average by its values and writes what it is then.
+// Its own function: wasmtime's compiler keeps a loop's variables in registers only in small ones.
+#[inline(never)]
+fn move_all(states: &mut [Average], alpha: f64, keys: &[u32], values: &[f64], out: &mut [f64]) {
+    for ((key, value), out) in keys.iter().zip(values).zip(out) {
+        if value.is_nan() {
+            continue;
+        }
+        if let Some(Average(average)) = states.get_mut(*key as usize) {
+            *average = step(*average, *value, alpha);
+            *out = *average;
+        }
+    }
+}
+
+fn load_average(reader: &mut SectionReader<'_>) -> Result<f64, SnapshotError> {
+    let average = f64::from_bits(reader.u64()?);
+    if average.is_infinite() {
+        return Err(SnapshotError::Damaged("an average that is infinite"));
+    }
+    Ok(average)
+}
+
+/// The moving average of a key over time.
+pub(super) struct TimedAverage {
+    average: f64,
+    /// The greatest time of its values.
+    latest: i64,
+}
+
+impl State for TimedAverage {
+    /// The half-life, microseconds.
+    type Options = f64;
+
+    fn empty(_: &f64) -> Self {
+        Self { average: f64::NAN, latest: i64::MIN }
+    }
+
+    fn take(
+        states: &mut [Self],
+        half_life_us: &f64,
+        field: usize,
+        input: &Input<'_>,
+        added: &mut [FrameColumn],
+    ) {
+        let Some(FrameColumn::Number(averages)) = added.get_mut(field) else { return };
+        let out = more(averages, input.keys.len());
+        // Many series are regular: the last weight is often the next one.
+        let mut known = (0, 0.0);
+        let events = input.timestamps.iter().zip(input.keys).zip(input.values);
+        for (((timestamp, key), value), out) in events.zip(out) {
+            if value.is_nan() {
+                continue;
+            }
+            let Some(state) = states.get_mut(*key as usize) else { continue };
+            let passed = elapsed(state.latest, *timestamp);
+            if passed != known.0 {
+                known = (passed, time_gain(passed, *half_life_us));
+            }
+            state.average = step(state.average, *value, known.1);
+            state.latest = state.latest.max(*timestamp);
+            *out = state.average;
+        }
+    }
+
+    fn save(&self, writer: &mut SectionWriter<'_>) {
+        writer.f64s([self.average].into_iter());
+        writer.i64(self.latest);
+    }
+
+    fn load(_: &f64, reader: &mut SectionReader<'_>) -> Result<Self, SnapshotError> {
+        Ok(Self { average: load_average(reader)?, latest: reader.i64()? })
+    }
+}

@@ -1,0 +1,178 @@
+//! Which keys a stage keeps something of, and until when.
+
+use std::collections::BTreeSet;
+
+use crate::keys::Keys;
+
+/// Why a run of events ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// There is no next event.
+    End,
+    /// Before the next event a life may end.
+    Ending,
+    /// The next event has one key too many.
+    KeyLimit,
+}
+
+/// The lives of keys, each from its first value until it has had no events for as long as `ttl`.
+///
+/// A key is over once the watermark has reached the time of its latest event + ttl; an event as late as that begins a new life too.
+pub(super) struct Lifetimes {
+    max_keys: u32,
+    ttl: Option<i64>,
+    /// By key id.
+    lives: Vec<bool>,
+    alive: u32,
+    /// The time of each key's latest event; empty without a ttl.
+    latest: Vec<i64>,
+    /// When each key that is alive is over, or a time before that: it is looked up only then.
+    ends: BTreeSet<(i64, u32)>,
+    /// By key id, the time under which it stands there.
+    listed: Vec<i64>,
+    /// The first of these.
+    next_end: i64,
+}
+
+impl Lifetimes {
+    pub(super) fn new(max_keys: u32, ttl: Option<i64>) -> Self {
+        Self {
+            max_keys,
+            ttl,
+            lives: Vec::new(),
+            alive: 0,
+            latest: Vec::new(),
+            ends: BTreeSet::new(),
+            listed: Vec::new(),
+            next_end: i64::MAX,
+        }
+    }
+
+    pub(super) fn alive(&self) -> u64 {
+        self.alive.into()
+    }
+
+    pub(super) fn are_endless(&self) -> bool {
+        self.ttl.is_none()
+    }
+
+    pub(super) fn ttl(&self) -> Option<i64> {
+        self.ttl
+    }
+
+    pub(super) fn is_alive(&self, key: u32) -> bool {
+        self.lives.get(key as usize).copied().unwrap_or(false)
+    }
+
+    /// How many of `keys` come before the first that is not alive.
+    pub(super) fn count_alive(&self, keys: &[u32]) -> usize {
+        count_alive(&self.lives, keys)
+    }
+
+    /// The keys that are alive.
+    pub(super) fn keys(&self) -> impl Iterator<Item = u32> {
+        (0..).zip(&self.lives).filter(|(_, alive)| **alive).map(|(key, _)| key)
+    }
+
+    /// The time of the latest event of `key`, which is alive.
+    pub(super) fn latest(&self, key: u32) -> i64 {
+        self.latest.get(key as usize).copied().unwrap_or(i64::MIN)
+    }
+
+    /// Begins the life of `key`, which is not alive; false: there are too many.
+    pub(super) fn begin(&mut self, key: u32, timestamp: i64, keys: &mut Keys) -> bool {
+        if self.alive >= self.max_keys {
+            return false;
+        }
+        let place = key as usize;
+        let bound = keys.id_bound().max(place + 1);
+        if self.lives.len() < bound {
+            self.lives.resize(bound, false);
+        }
+        if let Some(life) = self.lives.get_mut(place) {
+            *life = true;
+        }
+        self.alive += 1;
+        keys.retain(key);
+        if let Some(ttl) = self.ttl {
+            if self.latest.len() < bound {
+                self.latest.resize(bound, i64::MIN);
+                self.listed.resize(bound, i64::MAX);
+            }
+            if let Some(latest) = self.latest.get_mut(place) {
+                *latest = timestamp;
+            }
+            self.list(key, timestamp.saturating_add(ttl));
+        }
+        true
+    }
+
+    /// Takes note of an event of `key`.
+    pub(super) fn touch(&mut self, key: u32, timestamp: i64) {
+        if let Some(latest) = self.latest.get_mut(key as usize) {
+            *latest = timestamp.max(*latest);
+        }
+    }
+
+    /// Whether a life may end before an event of `key` at `timestamp` that meets `watermark`.
+    pub(super) fn ends(&self, key: u32, timestamp: i64, watermark: i64) -> bool {
+        watermark >= self.next_end || self.is_over(key, timestamp)
+    }
+
+    /// Whether `key` is alive, but at `time` no longer.
+    pub(super) fn is_over(&self, key: u32, time: i64) -> bool {
+        let Some(ttl) = self.ttl else { return false };
+        self.is_alive(key) && time >= self.latest(key).saturating_add(ttl)
+    }
+
+    /// Ends the life of `key`, which is alive.
+    pub(super) fn end(&mut self, key: u32, keys: &mut Keys) {
+        if let Some(life) = self.lives.get_mut(key as usize) {
+            *life = false;
+        }
+        self.alive = self.alive.saturating_sub(1);
+        keys.release(key);
+        if let Some(listed) = self.listed.get(key as usize) {
+            self.ends.remove(&(*listed, key));
+            self.note_next();
+        }
+    }
+
+    /// Ends a life that is over at `watermark`, if there is one, and returns its key.
+    pub(super) fn end_next(&mut self, watermark: i64, keys: &mut Keys) -> Option<u32> {
+        while watermark >= self.next_end {
+            let (_, key) = self.ends.pop_first()?;
+            let end = self.latest(key).saturating_add(self.ttl.unwrap_or(i64::MAX));
+            if end <= watermark {
+                self.end(key, keys);
+                return Some(key);
+            }
+            self.list(key, end);
+        }
+        None
+    }
+
+    /// Has `key` looked up at `end`.
+    fn list(&mut self, key: u32, end: i64) {
+        if let Some(listed) = self.listed.get_mut(key as usize) {
+            *listed = end;
+        }
+        self.ends.insert((end, key));
+        self.note_next();
+    }
+
+    fn note_next(&mut self) {
+        self.next_end = self.ends.first().map_or(i64::MAX, |(end, _)| *end);
+    }
+}
+
+// Its own function: wasmtime's compiler keeps a loop's variables in registers only in small ones.
+#[inline(never)]
+fn count_alive(lives: &[bool], keys: &[u32]) -> usize {
+    let alive = |key: &u32| lives.get(*key as usize).copied().unwrap_or(false);
+    let (eights, _) = keys.as_chunks::<8>();
+    let all = |eight: &&[u32; 8]| eight.iter().fold(true, |all, key| all & alive(key));
+    let before = 8 * eights.iter().take_while(all).count();
+    let rest = keys.get(before..).unwrap_or_default();
+    before + rest.iter().take_while(|key| alive(key)).count()
+}

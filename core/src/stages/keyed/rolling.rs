@@ -1,0 +1,206 @@
+//! Rolling aggregations: of the last values of a key, or of all so far.
+
+use super::{Input, State, more};
+use crate::error::SnapshotError;
+use crate::frame::FrameColumn;
+use crate::plan::{RollingOutput, RollingPlan};
+use crate::snapshot::{SectionReader, SectionWriter};
+use crate::spec::Operation;
+use crate::statistics::{Extremes, LastValues, OnlineVariance, Part, Sum, number};
+
+/// What results are computed from; NaN is undefined.
+trait Values {
+    fn push(&mut self, value: f64);
+    fn count(&self) -> u64;
+    fn sum(&self) -> f64;
+    fn moments(&self) -> OnlineVariance;
+    fn extremes(&self) -> Extremes;
+    fn percentile(&self, percent: f64) -> Option<f64>;
+}
+
+/// The last values of a key.
+pub(super) struct LastOfKey(LastValues);
+
+impl Values for LastOfKey {
+    fn push(&mut self, value: f64) {
+        self.0.push(value);
+    }
+
+    fn count(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    fn sum(&self) -> f64 {
+        self.0.sum()
+    }
+
+    fn moments(&self) -> OnlineVariance {
+        self.0.moments()
+    }
+
+    fn extremes(&self) -> Extremes {
+        self.0.extremes()
+    }
+
+    fn percentile(&self, percent: f64) -> Option<f64> {
+        self.0.percentile(percent)
+    }
+}
+
+impl State for LastOfKey {
+    type Options = RollingPlan;
+
+    fn empty(plan: &RollingPlan) -> Self {
+        Self(LastValues::new(plan.size.unwrap_or(1), plan.kept))
+    }
+
+    fn take(
+        states: &mut [Self],
+        plan: &RollingPlan,
+        field: usize,
+        input: &Input<'_>,
+        added: &mut [FrameColumn],
+    ) {
+        roll(states, plan, field, input, added);
+    }
+
+    fn save(&self, writer: &mut SectionWriter<'_>) {
+        self.0.save(writer);
+    }
+
+    fn load(plan: &RollingPlan, reader: &mut SectionReader<'_>) -> Result<Self, SnapshotError> {
+        let mut state = Self::empty(plan);
+        state.0.load(reader)?;
+        Ok(state)
+    }
+}
+
+/// All values of a key so far.
+pub(super) struct AllOfKey {
+    sum: Sum,
+    moments: OnlineVariance,
+    extremes: Extremes,
+}
+
+impl Values for AllOfKey {
+    #[inline(always)]
+    fn push(&mut self, value: f64) {
+        self.sum.add(value);
+        self.moments.add(value);
+        self.extremes.add(value);
+    }
+
+    fn count(&self) -> u64 {
+        self.moments.count
+    }
+
+    fn sum(&self) -> f64 {
+        self.sum.total()
+    }
+
+    fn moments(&self) -> OnlineVariance {
+        self.moments
+    }
+
+    fn extremes(&self) -> Extremes {
+        self.extremes
+    }
+
+    fn percentile(&self, _: f64) -> Option<f64> {
+        None
+    }
+}
+
+impl State for AllOfKey {
+    type Options = RollingPlan;
+
+    fn empty(_: &RollingPlan) -> Self {
+        Self { sum: Sum::EMPTY, moments: OnlineVariance::EMPTY, extremes: Extremes::EMPTY }
+    }
+
+    fn take(
+        states: &mut [Self],
+        plan: &RollingPlan,
+        field: usize,
+        input: &Input<'_>,
+        added: &mut [FrameColumn],
+    ) {
+        roll(states, plan, field, input, added);
+    }
+
+    fn save(&self, writer: &mut SectionWriter<'_>) {
+        self.sum.save(writer);
+        self.moments.save(writer);
+        writer.f64s([self.extremes.min, self.extremes.max].into_iter());
+    }
+
+    fn load(_: &RollingPlan, reader: &mut SectionReader<'_>) -> Result<Self, SnapshotError> {
+        let (sum, moments) = (Sum::load(reader)?, OnlineVariance::load(reader)?);
+        let min = f64::from_bits(reader.u64()?);
+        let max = f64::from_bits(reader.u64()?);
+        Ok(Self { sum, moments, extremes: Extremes { min, max } })
+    }
+}
+
+fn roll<V: Values>(
+    states: &mut [V],
+    plan: &RollingPlan,
+    field: usize,
+    input: &Input<'_>,
+    added: &mut [FrameColumn],
+) {
+    let outputs = plan.outputs.get(field).map_or(&[][..], Vec::as_slice);
+    let before = outputs.first().and_then(|output| match added.get(output.place) {
+        Some(FrameColumn::Number(column)) => Some(column.len()),
+        _ => None,
+    });
+    let Some(before) = before else { return };
+    for output in outputs {
+        if let Some(FrameColumn::Number(column)) = added.get_mut(output.place) {
+            more(column, input.keys.len());
+        }
+    }
+    for (at, (key, value)) in (before..).zip(input.keys.iter().zip(input.values)) {
+        if value.is_nan() {
+            continue;
+        }
+        let Some(state) = states.get_mut(*key as usize) else { continue };
+        state.push(*value);
+        for output in outputs {
+            let column = match added.get_mut(output.place) {
+                Some(FrameColumn::Number(column)) => column.get_mut(at),
+                _ => None,
+            };
+            let result = result(state, output);
+            if let Some(entry) = column.filter(|_| result.is_finite()) {
+                *entry = result;
+            }
+        }
+    }
+}
+
+/// The result of `output` over `values`, of which there is at least one; not finite where it is undefined or too large.
+fn result(values: &impl Values, output: &RollingOutput) -> f64 {
+    let moments =
+        |of: fn(&OnlineVariance) -> Option<f64>| of(&values.moments()).unwrap_or(f64::NAN);
+    match (output.op, output.population) {
+        (Operation::Count, _) => number(values.count()),
+        (Operation::Sum, _) => values.sum(),
+        (Operation::Avg, _) => values.sum() / number(values.count()),
+        (Operation::Min, _) => values.extremes().min,
+        (Operation::Max, _) => values.extremes().max,
+        (Operation::Range, _) => {
+            let Extremes { min, max } = values.extremes();
+            max - min
+        }
+        (Operation::Variance, false) => moments(OnlineVariance::variance),
+        (Operation::Variance, true) => moments(OnlineVariance::population_variance),
+        (Operation::Stddev, false) => moments(OnlineVariance::std_dev),
+        (Operation::Stddev, true) => moments(OnlineVariance::population_std_dev),
+        (Operation::Percentile(percentile), _) => {
+            values.percentile(percentile.percent()).unwrap_or(f64::NAN)
+        }
+        // The plan has none of these.
+        (Operation::First | Operation::Last | Operation::Distinct | Operation::Rate, _) => f64::NAN,
+    }
+}

@@ -1,0 +1,100 @@
+//! The state of keyed stages in snapshots: what is common first, then parts of so many keys.
+
+use super::{KeyedStage, State};
+use crate::error::SnapshotError;
+use crate::keys::{Keys, NONE};
+use crate::snapshot::{SectionReader, SectionWriter};
+
+/// What a part holds.
+const COMMON: u32 = 0;
+const KEYS: u32 = 1;
+
+/// Places of keys that go into one part.
+const PART_KEYS: i64 = 8192;
+
+impl<S: State> KeyedStage<S> {
+    /// Writes the states of the keys at places from `from` on; what is common for `None`.
+    pub(super) fn save_part(
+        &self,
+        from: Option<i64>,
+        positions: &[u32],
+        writer: &mut SectionWriter<'_>,
+    ) -> Option<i64> {
+        let position = |key: u32| positions.get(key as usize).copied().unwrap_or(NONE);
+        let Some(from) = from else {
+            writer.u32(COMMON);
+            let stats = &self.stats;
+            writer.u64s([stats.events, stats.rows, stats.key_limit].into_iter());
+            return self.lifetimes.keys().map(|key| i64::from(position(key))).min();
+        };
+        writer.u32(KEYS);
+        let end = from.saturating_add(PART_KEYS);
+        let all = self.lifetimes.keys().map(|key| (position(key), key));
+        let mut part: Vec<(u32, u32)> =
+            all.filter(|(position, _)| (from..end).contains(&i64::from(*position))).collect();
+        part.sort_unstable();
+        writer.length(part.len());
+        writer.u32s(part.iter().map(|(position, _)| *position));
+        if self.lifetimes.ttl().is_some() {
+            writer.i64s(part.iter().map(|(_, key)| self.lifetimes.latest(*key)));
+        }
+        for states in &self.states {
+            let of_part = part.iter().filter_map(|(_, key)| states.get(*key as usize));
+            of_part.for_each(|state| state.save(writer));
+        }
+        let later = self.lifetimes.keys().map(|key| i64::from(position(key)));
+        later.filter(|position| *position >= end).min()
+    }
+
+    pub(super) fn load_part(
+        &mut self,
+        reader: &mut SectionReader<'_>,
+        ids: &[u32],
+        keys: &mut Keys,
+    ) -> Result<(), SnapshotError> {
+        match reader.u32()? {
+            COMMON => {
+                self.stats.events = reader.u64()?;
+                self.stats.rows = reader.u64()?;
+                self.stats.key_limit = reader.u64()?;
+                Ok(())
+            }
+            KEYS => self.load_keys(reader, ids, keys),
+            _ => Err(SnapshotError::Damaged("an unknown part of a stage")),
+        }
+    }
+
+    fn load_keys(
+        &mut self,
+        reader: &mut SectionReader<'_>,
+        ids: &[u32],
+        keys: &mut Keys,
+    ) -> Result<(), SnapshotError> {
+        const UNKNOWN: SnapshotError = SnapshotError::Damaged("a state of a key that is not there");
+        const TWICE: SnapshotError = SnapshotError::Damaged("two states of one key");
+        let count = reader.length()?;
+        let positions: Vec<u32> = reader.u32s(count)?.collect();
+        let latest: Vec<i64> = match self.lifetimes.ttl() {
+            Some(_) => reader.i64s(count)?.collect(),
+            None => vec![0; count],
+        };
+        let mut loaded = Vec::with_capacity(count);
+        for (position, latest) in positions.iter().zip(latest) {
+            let key = ids.get(*position as usize).copied().ok_or(UNKNOWN)?;
+            if self.lifetimes.is_alive(key) || !self.lifetimes.begin(key, latest, keys) {
+                return Err(TWICE);
+            }
+            self.reset(key, keys);
+            loaded.push(key);
+        }
+        for states in &mut self.states {
+            for key in &loaded {
+                let state = S::load(&self.options, reader)?;
+                if let Some(place) = states.get_mut(*key as usize) {
+                    *place = state;
+                }
+            }
+        }
+        Ok(())
+    }
+}

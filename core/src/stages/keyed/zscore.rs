@@ -1,0 +1,116 @@
+//! Z-scores: each value against those of its key before it.
+
+use super::{Input, State, more};
+use crate::error::SnapshotError;
+use crate::frame::FrameColumn;
+use crate::plan::ZScorePlan;
+use crate::snapshot::{SectionReader, SectionWriter};
+use crate::statistics::{
+    Kept, LastMoments, LastOrdered, LastValues, OnlineVariance, Reference, Rule,
+};
+
+impl State for OnlineVariance {
+    type Options = ZScorePlan;
+
+    fn empty(_: &ZScorePlan) -> Self {
+        Self::new()
+    }
+
+    fn take(
+        states: &mut [Self],
+        plan: &ZScorePlan,
+        field: usize,
+        input: &Input<'_>,
+        added: &mut [FrameColumn],
+    ) {
+        score(states, plan, field, input, added);
+    }
+
+    fn save(&self, writer: &mut SectionWriter<'_>) {
+        Self::save(self, writer);
+    }
+
+    fn load(_: &ZScorePlan, reader: &mut SectionReader<'_>) -> Result<Self, SnapshotError> {
+        Self::load(reader)
+    }
+}
+
+/// For a reference that is made of the last values.
+macro_rules! state_of_last_values {
+    ($reference:ident, $kept:expr) => {
+        impl State for $reference {
+            type Options = ZScorePlan;
+
+            fn empty(plan: &ZScorePlan) -> Self {
+                Self(LastValues::new(plan.window.unwrap_or(1), $kept))
+            }
+
+            fn take(
+                states: &mut [Self],
+                plan: &ZScorePlan,
+                field: usize,
+                input: &Input<'_>,
+                added: &mut [FrameColumn],
+            ) {
+                score(states, plan, field, input, added);
+            }
+
+            fn save(&self, writer: &mut SectionWriter<'_>) {
+                self.0.save(writer);
+            }
+
+            fn load(
+                plan: &ZScorePlan,
+                reader: &mut SectionReader<'_>,
+            ) -> Result<Self, SnapshotError> {
+                let mut state = Self::empty(plan);
+                state.0.load(reader)?;
+                Ok(state)
+            }
+        }
+    };
+}
+
+state_of_last_values!(LastMoments, Kept::MOMENTS);
+state_of_last_values!(LastOrdered, Kept::ORDER);
+
+fn score<R: Reference>(
+    states: &mut [R],
+    plan: &ZScorePlan,
+    field: usize,
+    input: &Input<'_>,
+    added: &mut [FrameColumn],
+) {
+    let columns = added.get_mut(field * 2..field * 2 + 2);
+    if let Some([FrameColumn::Number(scores), FrameColumn::Bool(anomalies)]) = columns {
+        let count = input.keys.len();
+        let before = anomalies.len();
+        anomalies.resize(before + count, 0);
+        let anomalies = anomalies.get_mut(before..).unwrap_or_default();
+        score_all(states, &plan.rule, input.keys, input.values, (more(scores, count), anomalies));
+    }
+}
+
+/// The hot loop: judges each value by the state of its key, which then learns it.
+// Its own function: wasmtime's compiler keeps a loop's variables in registers only in small ones.
+#[inline(never)]
+fn score_all<R: Reference>(
+    states: &mut [R],
+    rule: &Rule,
+    keys: &[u32],
+    values: &[f64],
+    (scores, anomalies): (&mut [f64], &mut [u8]),
+) {
+    let rule = *rule;
+    let out = scores.iter_mut().zip(anomalies);
+    for ((key, value), (score, anomaly)) in keys.iter().zip(values).zip(out) {
+        if value.is_nan() {
+            continue;
+        }
+        if let Some(state) = states.get_mut(*key as usize) {
+            let (found, is_anomaly) = rule.take(state, *value);
+            *score = found;
+            *anomaly = u8::from(is_anomaly);
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Maps: columns that are computed from others, event by event.
+
+use super::{Context, Stage};
+use crate::error::SnapshotError;
+use crate::expression::compute;
+use crate::frame::{Events, Frame, FrameColumn};
+use crate::keys::Keys;
+use crate::plan::MapPlan;
+use crate::snapshot::{SectionReader, SectionWriter};
+use crate::stats::StageStats;
+
+/// A map.
+pub(super) struct MapStage {
+    plan: MapPlan,
+    stats: StageStats,
+}
+
+impl MapStage {
+    pub(super) fn new(plan: MapPlan) -> Self {
+        Self { plan, stats: StageStats { r#type: "map", ..StageStats::default() } }
+    }
+}
+
+impl Stage for MapStage {
+    fn process(
+        &mut self,
+        events: &Events<'_>,
+        cursor: &mut usize,
+        context: &mut Context<'_>,
+        out: &mut Frame,
+    ) -> bool {
+        let end = events.timestamps.len().min(*cursor + out.room());
+        let range = *cursor..end;
+        let first = out.len();
+        out.push_run(events, range.clone(), context.keys);
+        let inputs = events.columns.len();
+        for (place, steps) in &self.plan.set {
+            // Columns that an earlier assignment has filled are read where they are now.
+            let column = |column: usize| match out.columns.get(column) {
+                Some(FrameColumn::Number(numbers)) => numbers.get(first..).unwrap_or_default(),
+                _ => &[],
+            };
+            let values = compute(steps, range.len(), column);
+            if let Some(FrameColumn::Number(numbers)) = out.columns.get_mut(*place) {
+                if *place < inputs {
+                    numbers.truncate(first);
+                }
+                numbers.extend(values);
+            }
+        }
+        self.stats.events += range.len() as u64;
+        self.stats.rows += range.len() as u64;
+        *cursor = end;
+        let done = end == events.timestamps.len();
+        if done {
+            out.watermark = events.watermark;
+        }
+        done
+    }
+
+    fn stats(&self) -> StageStats {
+        self.stats.clone()
+    }
+
+    fn save(
+        &self,
+        _from: Option<i64>,
+        _positions: &[u32],
+        writer: &mut SectionWriter<'_>,
+    ) -> Option<i64> {
+        writer.u64(self.stats.events);
+        None
+    }
+
+    fn load(
+        &mut self,
+        reader: &mut SectionReader<'_>,
+        _ids: &[u32],
+        _keys: &mut Keys,
+    ) -> Result<(), SnapshotError> {
+        self.stats.events = reader.u64()?;
+        self.stats.rows = self.stats.events;
+        Ok(())
+    }
+}

@@ -1,0 +1,212 @@
+//! Following the schedule: places that are over become known points, silences end runs.
+
+use super::NormalizeStage;
+use super::fill::Point;
+use super::grid::Grid;
+use super::layout::Piece;
+use super::series::{Lane, NEVER, Series};
+use crate::frame::Frame;
+use crate::keys::Keys;
+use crate::plan::NormalizePlan;
+use crate::spec::{Fill, MAX_DEGREE};
+use crate::stats::StageStats;
+use crate::watermark::END_OF_TIME;
+
+/// When rows that are certain too late, as those of a key whose interval was just found, are said to be due.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Belated {
+    /// The watermark that they have waited for,
+    pub(super) at: i64,
+    /// and what puts them behind the others there; without it, the time at which they should have been due.
+    pub(super) rank: Option<u64>,
+}
+
+/// A series with all that it takes to go on with it.
+pub(super) struct Work<'a> {
+    pub(super) plan: &'a NormalizePlan,
+    pub(super) series: &'a mut Series,
+    pub(super) lanes: &'a mut [Lane],
+    pub(super) stats: &'a mut StageStats,
+}
+
+impl NormalizeStage {
+    /// Follows the schedule up to `watermark`; false: `out` is full, and this is to be called again.
+    pub(super) fn advance(&mut self, watermark: i64, keys: &mut Keys, out: &mut Frame) -> bool {
+        if watermark > self.advanced {
+            self.follow(watermark, None, keys);
+            self.advanced = watermark;
+        }
+        if !self.emit(keys, out) {
+            return false;
+        }
+        if watermark == END_OF_TIME && self.undecided > 0 {
+            self.decide_all();
+            self.follow(watermark, Some(Belated { at: watermark, rank: None }), keys);
+        }
+        self.emit(keys, out)
+    }
+
+    /// Does what is due up to `watermark`; the rows that become certain are pending then.
+    pub(super) fn follow(&mut self, watermark: i64, belated: Option<Belated>, keys: &mut Keys) {
+        let before = self.pending.len();
+        while let Some(of) = self.schedule.take(watermark, &mut self.series) {
+            self.follow_one(of, watermark, belated);
+        }
+        if self.touched.len() > 1 {
+            let ranks = keys.ranks();
+            let pieces = self.pending.get_mut(before..).unwrap_or_default();
+            for piece in pieces.iter_mut() {
+                piece.rank = ranks.get(piece.key as usize).copied().unwrap_or(0);
+            }
+            pieces.sort_unstable_by_key(|piece| (piece.firing, piece.rank, piece.from));
+        }
+    }
+
+    fn follow_one(&mut self, of: u32, watermark: i64, belated: Option<Belated>) {
+        let span = self.span(of);
+        let Self { plan, series, lanes, stats, pending, schedule, .. } = self;
+        let Some(series) = series.get_mut(of as usize) else { return };
+        let Some(grid) = series.grid else { return };
+        let lanes = lanes.get_mut(span).unwrap_or_default();
+        let mut work = Work { plan, series, lanes, stats };
+        loop {
+            let due = work.next_due(&grid);
+            if due > watermark || due == NEVER {
+                work.series.due = NEVER;
+                schedule.add(of, work.series, due);
+                break;
+            }
+            work.visit(&grid, due, watermark == END_OF_TIME);
+            let firing = match belated {
+                None => (due, 0),
+                // Times in order, as unsigned numbers.
+                Some(Belated { at, rank }) => (at, rank.unwrap_or(due.cast_unsigned() ^ (1 << 63))),
+            };
+            pending.extend(work.take_rows(&grid, of, firing));
+        }
+        self.touched.push(of);
+    }
+}
+
+impl Work<'_> {
+    /// When there is something to do next.
+    pub(super) fn next_due(&self, grid: &Grid) -> i64 {
+        let place = self.series.places.front().map_or(NEVER, |place| grid.last_of(*place));
+        let timers = self.lanes.iter().map(|lane| lane.timer);
+        timers.fold(place.min(self.series.expiry), i64::min)
+    }
+
+    /// Does what there is to do at `time`.
+    fn visit(&mut self, grid: &Grid, time: i64, at_end: bool) {
+        if self.series.places.front().is_some_and(|place| grid.last_of(*place) <= time) {
+            self.close(grid);
+        }
+        for (field, lane) in self.plan.fields.iter().zip(self.lanes.iter_mut()) {
+            if lane.timer <= time {
+                lane.timer = NEVER;
+                let reach = self.series.reach(self.plan, field);
+                let certain = |last: &Point| over(grid, last.time.saturating_add(reach)) <= time;
+                lane.ended |= lane.known.last().is_none_or(certain);
+            }
+        }
+        if self.series.expiry <= time {
+            self.series.expiry = NEVER;
+            if self.series.goes_on && over(grid, self.series.goes_on_until(self.plan)) <= time {
+                // At the end of input it is not silence, unless something came after it.
+                self.fall_silent(!at_end || !self.series.places.is_empty());
+            }
+        }
+        self.series.settle(self.plan, self.lanes);
+        self.arm(grid);
+    }
+
+    /// The oldest place is over: what is there is known.
+    pub(super) fn close(&mut self, grid: &Grid) {
+        let Some(place) = self.series.places.pop_front() else { return };
+        if self.series.goes_on && place > self.series.goes_on_until(self.plan) {
+            self.fall_silent(true);
+        }
+        if !self.series.goes_on {
+            self.series.next = grid.ceil(place);
+        }
+        self.series.goes_on = true;
+        self.series.closed = place;
+        for (field, lane) in self.plan.fields.iter().zip(self.lanes.iter_mut()) {
+            let Some(value) = lane.cells.take(field.reduce, place) else { continue };
+            let (value, outlier) = match field.outliers {
+                Some(rule) => lane.recent.judge(rule, value),
+                None => (Some(value), false),
+            };
+            self.stats.outliers += u64::from(outlier);
+            if let Some(value) = value {
+                lane.know(place, value, outlier, self.series.reach(self.plan, field));
+            }
+        }
+        // Where one field keeps the others waiting, they do not wait without bound.
+        let most = self.plan.max_buffered.saturating_add(MAX_DEGREE);
+        let next = self.series.next;
+        let waiting = |lane: &Lane| lane.known.len() > most && lane.waiting(next) > most;
+        if self.lanes.len() > 1 && self.lanes.iter().any(waiting) {
+            self.stats.buffer_limit += 1;
+            for (field, lane) in self.plan.fields.iter().zip(self.lanes.iter_mut()) {
+                lane.ended |= field.rule.settled(grid, &lane.known) < place;
+            }
+        }
+        self.series.settle(self.plan, self.lanes);
+    }
+
+    /// What comes later is another series.
+    fn fall_silent(&mut self, counts: bool) {
+        self.series.goes_on = false;
+        self.lanes.iter_mut().for_each(Lane::end);
+        self.stats.fill_limit += u64::from(counts);
+    }
+
+    /// Sees to it that silence is noticed where it changes something.
+    pub(super) fn arm(&mut self, grid: &Grid) {
+        if !self.series.goes_on {
+            return;
+        }
+        if self.series.expiry == NEVER {
+            self.series.expiry = over(grid, self.series.goes_on_until(self.plan));
+        }
+        // Where rows come out as soon as they have both neighbours and no later stage waits, it changes nothing.
+        let alone = self.plan.is_last && self.lanes.len() == 1;
+        for (field, lane) in self.plan.fields.iter().zip(self.lanes.iter_mut()) {
+            let needs = !alone || matches!(field.rule.fill, Fill::Spline | Fill::Polynomial);
+            if !needs || lane.timer != NEVER || lane.ended {
+                continue;
+            }
+            if let Some(last) = lane.known.last() {
+                let until = last.time.saturating_add(self.series.reach(self.plan, field));
+                lane.timer = over(grid, until);
+            }
+        }
+    }
+
+    /// The rows that are certain and were not before.
+    pub(super) fn take_rows(&mut self, grid: &Grid, of: u32, firing: (i64, u64)) -> Option<Piece> {
+        let Series { next, ready, key, .. } = *self.series;
+        if next > ready {
+            return None;
+        }
+        let rows = match ready.saturating_sub(next) {
+            time if time < grid.interval => 0,
+            time => time / grid.interval,
+        };
+        let count = usize::try_from(rows).unwrap_or(usize::MAX).saturating_add(1);
+        let piece =
+            Piece { firing, series: of, key, rank: 0, from: next, interval: grid.interval, count };
+        self.series.next = piece.after(count);
+        if self.series.next == next {
+            // The end of time: there is no next row.
+            self.series.ready = i64::MIN;
+        }
+        Some(piece)
+    }
+}
+
+/// The watermark at which no sample that counts at `time` or before can come any more.
+fn over(grid: &Grid, time: i64) -> i64 {
+    grid.last_of(grid.place_until(time)).min(NEVER - 1)
+}

@@ -1,0 +1,82 @@
+//! Outliers: values too many standard deviations from the mean of those before.
+
+use std::collections::VecDeque;
+
+use crate::spec::{OutlierAction, Outliers};
+
+/// Values that are needed before one can be judged.
+const WARM_UP: usize = 2;
+
+/// The last values of one field of one key, outliers too: a level that has changed is the normal one after a while.
+#[derive(Debug, Default)]
+pub(super) struct Recent {
+    pub(super) values: VecDeque<f64>,
+}
+
+impl Recent {
+    /// Judges `value` by the values before it, which it then joins. Returns what it counts as, and whether it is an outlier.
+    pub(super) fn judge(&mut self, rule: Outliers, value: f64) -> (Option<f64>, bool) {
+        let bounds = self.bounds(rule.zscore);
+        if self.values.len() >= rule.window as usize {
+            self.values.pop_front();
+        }
+        self.values.push_back(value);
+        let Some((low, high)) = bounds.filter(|(low, high)| value < *low || value > *high) else {
+            return (Some(value), false);
+        };
+        let result = match rule.action {
+            OutlierAction::Drop => None,
+            OutlierAction::Flag => Some(value),
+            OutlierAction::Clip => Some(value.max(low).min(high)),
+        };
+        (result, true)
+    }
+
+    /// The least and the greatest value that is no outlier; `None` where there are too few to tell, or they overflow.
+    fn bounds(&self, zscore: f64) -> Option<(f64, f64)> {
+        if self.values.len() < WARM_UP {
+            return None;
+        }
+        let count = f64::from(u32::try_from(self.values.len()).unwrap_or(u32::MAX));
+        let mean = self.values.iter().sum::<f64>() / count;
+        let squares: f64 = self.values.iter().map(|value| (value - mean) * (value - mean)).sum();
+        let reach = zscore * (squares / (count - 1.0)).sqrt();
+        let bounds = (mean - reach, mean + reach);
+        (bounds.0.is_finite() && bounds.1.is_finite()).then_some(bounds)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(action: OutlierAction, values: &[f64]) -> Vec<(Option<f64>, bool)> {
+        let mut recent = Recent::default();
+        let rule = Outliers { zscore: 3.0, window: 4, action };
+        values.iter().map(|value| recent.judge(rule, *value)).collect()
+    }
+
+    #[test]
+    fn values_far_from_those_before_are_outliers() {
+        let values = [1.0, 3.0, 1.0, 3.0, 50.0, 2.0];
+        let last = |action| judged(action, &values)[4];
+        assert_eq!(last(OutlierAction::Drop), (None, true));
+        assert_eq!(last(OutlierAction::Flag), (Some(50.0), true));
+        assert_eq!(last(OutlierAction::Clip), (Some(2.0 + 3.0 * (4.0_f64 / 3.0).sqrt()), true));
+        let others = judged(OutlierAction::Drop, &values);
+        assert!(others.iter().enumerate().all(|(at, (_, outlier))| *outlier == (at == 4)));
+    }
+
+    #[test]
+    fn the_first_two_are_never_outliers_and_without_deviation_any_other_value_is() {
+        assert!(judged(OutlierAction::Drop, &[1.0, 1e9]).iter().all(|(_, outlier)| !outlier));
+        let constant = judged(OutlierAction::Flag, &[5.0, 5.0, 5.0, 6.0, 6.0, 6.0]);
+        let outliers: Vec<bool> = constant.iter().map(|(_, outlier)| *outlier).collect();
+        assert_eq!(outliers, [false, false, false, true, false, false]);
+    }
+
+    #[test]
+    fn values_too_great_to_square_are_no_outliers() {
+        assert!(judged(OutlierAction::Drop, &[1e300, -1e300, 1e308]).iter().all(|(_, out)| !out));
+    }
+}

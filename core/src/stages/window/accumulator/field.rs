@@ -1,0 +1,230 @@
+//! What is kept of one field.
+
+use super::distinct::Distincts;
+use super::ends::Ends;
+use super::moments::Moments;
+use super::percentile::{Digest, Group, Percentiles};
+use super::slots::Slots;
+use super::summary::Summaries;
+use crate::error::SnapshotError;
+use crate::frame::Order;
+use crate::plan::WindowOutput;
+use crate::snapshot::{SectionReader, SectionWriter};
+use crate::spec::{Operation, PercentileEngine};
+use crate::stats::StageStats;
+
+/// Each kind of accumulator only where an output needs it.
+#[derive(Clone)]
+pub(super) struct Field {
+    summaries: Option<Summaries>,
+    moments: Option<Moments>,
+    first: Option<Ends<false>>,
+    last: Option<Ends<true>>,
+    distinct: Option<Distincts>,
+    sketch: Option<Percentiles<Group>>,
+    tdigest: Option<Percentiles<Digest>>,
+    exact: Option<Percentiles<Group>>,
+}
+
+impl Field {
+    /// What `outputs` need.
+    pub(super) fn new<'a>(
+        outputs: impl Iterator<Item = &'a WindowOutput> + Clone,
+        max_values: u32,
+    ) -> Self {
+        let any = |serves: fn(Operation) -> bool| outputs.clone().any(|output| serves(output.op));
+        let asked = |engine| {
+            let asked = outputs.clone().filter_map(|output| match output.op {
+                Operation::Percentile(percentile) if output.engine == engine => Some(percentile),
+                _ => None,
+            });
+            let asked: Vec<_> = asked.collect();
+            (!asked.is_empty()).then_some((asked, engine))
+        };
+        Self {
+            summaries: any(Summaries::serve).then(Summaries::default),
+            moments: any(Moments::serve).then(Moments::default),
+            first: any(|op| op == Operation::First).then(Ends::default),
+            last: any(|op| op == Operation::Last).then(Ends::default),
+            distinct: any(|op| op == Operation::Distinct).then(Distincts::default),
+            sketch: asked(PercentileEngine::Sketch)
+                .map(|(asked, engine)| Percentiles::new(asked, engine, max_values)),
+            tdigest: asked(PercentileEngine::Tdigest)
+                .map(|(asked, engine)| Percentiles::new(asked, engine, max_values)),
+            exact: asked(PercentileEngine::Exact)
+                .map(|(asked, engine)| Percentiles::new(asked, engine, max_values)),
+        }
+    }
+
+    pub(super) fn seal(&mut self, slots: &[u32], stats: &mut StageStats) {
+        if let Some(sketch) = &mut self.sketch {
+            sketch.seal(slots, stats);
+        }
+        if let Some(tdigest) = &mut self.tdigest {
+            tdigest.seal(slots, stats);
+        }
+        if let Some(exact) = &mut self.exact {
+            exact.seal(slots, stats);
+        }
+    }
+
+    pub(super) fn merge_ordered(&mut self, slots: &[u32], later: &Self) {
+        self.summaries.merge(slots, &later.summaries);
+        self.moments.merge(slots, &later.moments);
+        self.first.merge(slots, &later.first);
+        self.last.merge(slots, &later.last);
+        self.tdigest.merge(slots, &later.tdigest);
+    }
+
+    pub(super) fn merge_unordered(&mut self, slots: &[u32], later: &Self) {
+        self.distinct.merge(slots, &later.distinct);
+        self.sketch.merge(slots, &later.sketch);
+        self.exact.merge(slots, &later.exact);
+    }
+
+    /// Whether it keeps values in buckets, which have limits that are counted.
+    pub(super) fn has_buckets(&self) -> bool {
+        self.sketch.is_some() || self.exact.is_some()
+    }
+
+    /// Whether there is anything to do in [`Field::merge_unordered`].
+    pub(super) fn has_unordered(&self) -> bool {
+        self.has_buckets() || self.distinct.is_some()
+    }
+
+    /// Gives back what `slot` has in memory of its own.
+    pub(super) fn release(&mut self, slot: usize) {
+        self.distinct.reset(slot);
+        self.sketch.reset(slot);
+        self.tdigest.reset(slot);
+        self.exact.reset(slot);
+    }
+
+    pub(super) fn add(&mut self, slots: &[u32], values: &[f64], order: Order<'_>) {
+        if let Some(summaries) = &mut self.summaries {
+            summaries.add(slots, values);
+        }
+        if let Some(moments) = &mut self.moments {
+            moments.add(slots, values);
+        }
+        if let Some(first) = &mut self.first {
+            first.add(slots, values, order);
+        }
+        if let Some(last) = &mut self.last {
+            last.add(slots, values, order);
+        }
+        if let Some(distinct) = &mut self.distinct {
+            distinct.add(slots, values);
+        }
+        if let Some(sketch) = &mut self.sketch {
+            sketch.add(slots, values);
+        }
+        if let Some(tdigest) = &mut self.tdigest {
+            tdigest.add(slots, values);
+        }
+        if let Some(exact) = &mut self.exact {
+            exact.add(slots, values);
+        }
+    }
+
+    pub(super) fn result(&self, slot: usize, output: &WindowOutput) -> f64 {
+        let found = match output.op {
+            Operation::Variance | Operation::Stddev => {
+                self.moments.as_ref().map(|list| list.result(slot, output.op, output.population))
+            }
+            Operation::First => self.first.as_ref().map(|list| list.result(slot)),
+            Operation::Last => self.last.as_ref().map(|list| list.result(slot)),
+            Operation::Distinct => self.distinct.as_ref().map(|list| list.result(slot)),
+            Operation::Percentile(percentile) => match output.engine {
+                PercentileEngine::Sketch => {
+                    self.sketch.as_ref().map(|list| list.result(slot, percentile))
+                }
+                PercentileEngine::Tdigest => {
+                    self.tdigest.as_ref().map(|list| list.result(slot, percentile))
+                }
+                PercentileEngine::Exact => {
+                    self.exact.as_ref().map(|list| list.result(slot, percentile))
+                }
+            },
+            op => self.summaries.as_ref().map(|list| list.result(slot, op)),
+        };
+        found.unwrap_or(f64::NAN)
+    }
+}
+
+impl Slots for Field {
+    fn reset(&mut self, slot: usize) {
+        self.summaries.reset(slot);
+        self.moments.reset(slot);
+        self.first.reset(slot);
+        self.last.reset(slot);
+        self.distinct.reset(slot);
+        self.sketch.reset(slot);
+        self.tdigest.reset(slot);
+        self.exact.reset(slot);
+    }
+
+    fn empty(&self, slots: usize) -> Self {
+        Self {
+            summaries: self.summaries.empty(slots),
+            moments: self.moments.empty(slots),
+            first: self.first.empty(slots),
+            last: self.last.empty(slots),
+            distinct: self.distinct.empty(slots),
+            sketch: self.sketch.empty(slots),
+            tdigest: self.tdigest.empty(slots),
+            exact: self.exact.empty(slots),
+        }
+    }
+
+    fn pick(&self, slots: &[u32]) -> Self {
+        Self {
+            summaries: self.summaries.pick(slots),
+            moments: self.moments.pick(slots),
+            first: self.first.pick(slots),
+            last: self.last.pick(slots),
+            distinct: self.distinct.pick(slots),
+            sketch: self.sketch.pick(slots),
+            tdigest: self.tdigest.pick(slots),
+            exact: self.exact.pick(slots),
+        }
+    }
+
+    fn merge(&mut self, slots: &[u32], later: &Self) {
+        self.merge_ordered(slots, later);
+        self.merge_unordered(slots, later);
+    }
+
+    fn join(&mut self, slot: usize, later: usize) {
+        self.summaries.join(slot, later);
+        self.moments.join(slot, later);
+        self.first.join(slot, later);
+        self.last.join(slot, later);
+        self.distinct.join(slot, later);
+        self.sketch.join(slot, later);
+        self.tdigest.join(slot, later);
+        self.exact.join(slot, later);
+    }
+
+    fn save(&self, slots: &[u32], writer: &mut SectionWriter<'_>) {
+        self.summaries.save(slots, writer);
+        self.moments.save(slots, writer);
+        self.first.save(slots, writer);
+        self.last.save(slots, writer);
+        self.distinct.save(slots, writer);
+        self.sketch.save(slots, writer);
+        self.tdigest.save(slots, writer);
+        self.exact.save(slots, writer);
+    }
+
+    fn load(&mut self, slots: &[u32], reader: &mut SectionReader<'_>) -> Result<(), SnapshotError> {
+        self.summaries.load(slots, reader)?;
+        self.moments.load(slots, reader)?;
+        self.first.load(slots, reader)?;
+        self.last.load(slots, reader)?;
+        self.distinct.load(slots, reader)?;
+        self.sketch.load(slots, reader)?;
+        self.tdigest.load(slots, reader)?;
+        self.exact.load(slots, reader)
+    }
+}

@@ -1,0 +1,163 @@
+//! Lists by slot: what every kind of accumulator does with them.
+
+use crate::error::SnapshotError;
+use crate::snapshot::{SectionReader, SectionWriter};
+
+/// Accumulators of one kind, by dense slot.
+pub(super) trait Slots: Sized {
+    /// Makes `slot` empty, adding it if it is the next one.
+    fn reset(&mut self, slot: usize);
+
+    /// As many empty slots of the same kind.
+    fn empty(&self, slots: usize) -> Self;
+
+    /// Copies of `slots`, at slots from 0 on.
+    fn pick(&self, slots: &[u32]) -> Self;
+
+    /// Adds the slots of `later`, from 0 on, to `slots`, as if their values came after those there.
+    fn merge(&mut self, slots: &[u32], later: &Self);
+
+    /// Adds slot `later` to `slot` in the same way, and leaves it empty.
+    fn join(&mut self, slot: usize, later: usize);
+
+    /// Writes `slots` column by column.
+    fn save(&self, slots: &[u32], writer: &mut SectionWriter<'_>);
+
+    /// Reads what [`Slots::save`] wrote, into `slots`.
+    fn load(&mut self, slots: &[u32], reader: &mut SectionReader<'_>) -> Result<(), SnapshotError>;
+}
+
+/// What no output needs is not kept.
+impl<T: Slots> Slots for Option<T> {
+    fn reset(&mut self, slot: usize) {
+        if let Some(list) = self {
+            list.reset(slot);
+        }
+    }
+
+    fn empty(&self, slots: usize) -> Self {
+        self.as_ref().map(|list| list.empty(slots))
+    }
+
+    fn pick(&self, slots: &[u32]) -> Self {
+        self.as_ref().map(|list| list.pick(slots))
+    }
+
+    fn merge(&mut self, slots: &[u32], later: &Self) {
+        if let (Some(list), Some(later)) = (self, later) {
+            list.merge(slots, later);
+        }
+    }
+
+    fn join(&mut self, slot: usize, later: usize) {
+        if let Some(list) = self {
+            list.join(slot, later);
+        }
+    }
+
+    fn save(&self, slots: &[u32], writer: &mut SectionWriter<'_>) {
+        if let Some(list) = self {
+            list.save(slots, writer);
+        }
+    }
+
+    fn load(&mut self, slots: &[u32], reader: &mut SectionReader<'_>) -> Result<(), SnapshotError> {
+        self.as_mut().map_or(Ok(()), |list| list.load(slots, reader))
+    }
+}
+
+/// The accumulator of one slot.
+pub(super) trait Cell: Clone {
+    /// That of no values: merged on either side, it changes nothing.
+    const EMPTY: Self;
+
+    /// Adds what `later` holds, as if its values came after those here.
+    fn merge(&mut self, later: &Self);
+
+    fn save(cells: impl Iterator<Item = Self> + Clone, writer: &mut SectionWriter<'_>);
+
+    fn load(count: usize, reader: &mut SectionReader<'_>) -> Result<Vec<Self>, SnapshotError>;
+}
+
+/// The cell of each slot.
+#[derive(Clone)]
+pub(super) struct Cells<C>(pub(super) Vec<C>);
+
+impl<C> Default for Cells<C> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<C: Cell> Slots for Cells<C> {
+    fn reset(&mut self, slot: usize) {
+        put(&mut self.0, slot, C::EMPTY);
+    }
+
+    fn empty(&self, slots: usize) -> Self {
+        Self(vec![C::EMPTY; slots])
+    }
+
+    fn pick(&self, slots: &[u32]) -> Self {
+        Self(self.picked(slots).collect())
+    }
+
+    // Its own function: wasmtime's compiler keeps a loop's variables in registers only in small ones.
+    #[inline(never)]
+    fn merge(&mut self, slots: &[u32], later: &Self) {
+        for (slot, later) in slots.iter().zip(&later.0) {
+            if let Some(cell) = self.0.get_mut(*slot as usize) {
+                cell.merge(later);
+            }
+        }
+    }
+
+    fn join(&mut self, slot: usize, later: usize) {
+        let moved = self.0.get_mut(later).map(|cell| core::mem::replace(cell, C::EMPTY));
+        if let (Some(cell), Some(later)) = (self.0.get_mut(slot), moved) {
+            cell.merge(&later);
+        }
+    }
+
+    fn save(&self, slots: &[u32], writer: &mut SectionWriter<'_>) {
+        C::save(self.picked(slots), writer);
+    }
+
+    fn load(&mut self, slots: &[u32], reader: &mut SectionReader<'_>) -> Result<(), SnapshotError> {
+        for (slot, cell) in slots.iter().zip(C::load(slots.len(), reader)?) {
+            put(&mut self.0, *slot as usize, cell);
+        }
+        Ok(())
+    }
+}
+
+impl<C: Cell> Cells<C> {
+    fn picked(&self, slots: &[u32]) -> impl Iterator<Item = C> + Clone {
+        slots.iter().map(|slot| self.0.get(*slot as usize).cloned().unwrap_or(C::EMPTY))
+    }
+}
+
+/// How many events: of nothing but their number, as the events of a window without fields are counted.
+impl Cell for u64 {
+    const EMPTY: Self = 0;
+
+    fn merge(&mut self, later: &Self) {
+        *self = self.saturating_add(*later);
+    }
+
+    fn save(cells: impl Iterator<Item = Self> + Clone, writer: &mut SectionWriter<'_>) {
+        writer.u64s(cells);
+    }
+
+    fn load(count: usize, reader: &mut SectionReader<'_>) -> Result<Vec<Self>, SnapshotError> {
+        Ok(reader.u64s(count)?.collect())
+    }
+}
+
+/// Sets entry `place`, which is at most one behind the last.
+pub(super) fn put<T>(list: &mut Vec<T>, place: usize, value: T) {
+    match list.get_mut(place) {
+        Some(entry) => *entry = value,
+        None => list.push(value),
+    }
+}

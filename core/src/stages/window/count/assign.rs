@@ -1,0 +1,139 @@
+//! From an event to the slot of its key's window.
+
+use super::{CountStage, NONE, Row, Window};
+use crate::frame::Events;
+use crate::keys::Keys;
+use crate::watermark::NO_WATERMARK;
+
+impl CountStage {
+    /// Writes the slot of each event from `from` on into `run`, until as many windows are full as there is `room` for rows.
+    ///
+    /// Returns the event before which it stopped, and whether that is dropped.
+    pub(super) fn assign(
+        &mut self,
+        events: &Events<'_>,
+        from: usize,
+        run: &mut [u32],
+        room: usize,
+        keys: &mut Keys,
+    ) -> (usize, bool) {
+        let mut at = from;
+        while let Some((&time, &key)) = events.timestamps.get(at).zip(events.keys.get(at)) {
+            if !self.plan.passes_watermarks {
+                let followed = follow(
+                    self.plan.count.unwrap_or(u64::MAX),
+                    &self.slots,
+                    &mut self.windows,
+                    events.timestamps.get(at..).unwrap_or_default(),
+                    events.keys.get(at..).unwrap_or_default(),
+                    run.get_mut(at..).unwrap_or_default(),
+                );
+                if followed > 0 {
+                    at += followed;
+                    continue;
+                }
+            }
+            let watermark = events.watermarks.get(at).copied().unwrap_or(NO_WATERMARK);
+            self.pass_on(watermark);
+            let slot = match self.slots.get(key as usize).copied().unwrap_or(NONE) {
+                NONE => match self.open(key, time, keys) {
+                    Some(slot) => slot,
+                    None => return (at, true),
+                },
+                slot => slot,
+            };
+            if let Some(entry) = run.get_mut(at) {
+                *entry = slot;
+            }
+            if self.add(slot, time) {
+                let rank = events.ordinals.at(at).saturating_add(1);
+                self.close(slot);
+                self.full.push(Row { slot, firing: watermark, rank, met: self.passed });
+            }
+            at += 1;
+            if self.full.len() >= room {
+                break;
+            }
+        }
+        (at, false)
+    }
+
+    /// Counts an event at `time` in the window in `slot`. Returns whether the window is full.
+    fn add(&mut self, slot: u32, time: i64) -> bool {
+        let Some(window) = self.windows.get_mut(slot as usize) else { return false };
+        window.count = window.count.saturating_add(1);
+        window.first = window.first.min(time);
+        window.last = window.last.max(time);
+        self.plan.count.is_some_and(|count| window.count >= count)
+    }
+
+    /// Opens a window of `key`, which it retains; `None`: that would be one key too many.
+    fn open(&mut self, key: u32, time: i64, keys: &mut Keys) -> Option<u32> {
+        // Full windows of the run are closed, but their slots are still in use.
+        if self.open_windows() - self.full.len() >= self.plan.max_keys as usize {
+            return None;
+        }
+        keys.retain(key);
+        let window = Window { key, count: 0, first: time, last: time };
+        Some(self.insert(window, keys))
+    }
+
+    /// Puts an open window into a slot.
+    pub(super) fn insert(&mut self, window: Window, keys: &Keys) -> u32 {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.windows.push(window);
+            u32::try_from(self.windows.len() - 1).unwrap_or(NONE)
+        });
+        if let Some(known) = self.windows.get_mut(slot as usize) {
+            *known = window;
+        }
+        let place = window.key as usize;
+        if self.slots.len() <= place {
+            self.slots.resize(keys.id_bound().max(place + 1), NONE);
+        }
+        if let Some(known) = self.slots.get_mut(place) {
+            *known = slot;
+        }
+        self.accumulators.reset(slot);
+        if self.plan.passes_watermarks {
+            self.earliest.set(slot, window.last.saturating_sub(1));
+        }
+        slot
+    }
+
+    /// Takes the window in `slot` from its key; what it holds is still needed.
+    pub(super) fn close(&mut self, slot: u32) {
+        let key = self.window(slot).key;
+        if let Some(known) = self.slots.get_mut(key as usize) {
+            *known = NONE;
+        }
+        self.earliest.clear(slot);
+    }
+}
+
+/// The hot loop: follows events as long as each falls into an open window and does not fill it. Returns how many do.
+// Its own function: wasmtime's compiler keeps a loop's variables in registers only in small ones.
+#[inline(never)]
+fn follow(
+    count: u64,
+    slots: &[u32],
+    windows: &mut [Window],
+    timestamps: &[i64],
+    keys: &[u32],
+    run: &mut [u32],
+) -> usize {
+    let mut followed = 0;
+    for ((time, key), entry) in timestamps.iter().zip(keys).zip(run) {
+        let Some(&slot) = slots.get(*key as usize) else { break };
+        let Some(window) = windows.get_mut(slot as usize) else { break };
+        if window.count.saturating_add(1) >= count {
+            break;
+        }
+        window.count += 1;
+        window.first = window.first.min(*time);
+        window.last = window.last.max(*time);
+        *entry = slot;
+        followed += 1;
+    }
+    followed
+}

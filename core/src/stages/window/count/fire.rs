@@ -1,0 +1,109 @@
+//! Rows of windows by arrival: when they are full, and at the end of input.
+
+use core::cmp::Reverse;
+
+use super::{CountStage, NONE, Window};
+use crate::frame::{Frame, FrameColumn};
+use crate::keys::Keys;
+use crate::time::NULL_TIME;
+use crate::watermark::END_OF_TIME;
+
+/// A window whose row is due.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Row {
+    pub(super) slot: u32,
+    /// The watermark that its last event met, and the rank of that event, as in [`Frame`].
+    pub(super) firing: i64,
+    pub(super) rank: u64,
+    /// The watermark that the row meets in the next stage.
+    pub(super) met: i64,
+}
+
+impl CountStage {
+    /// Makes rows of the windows that the run has filled.
+    pub(super) fn emit_full(&mut self, out: &mut Frame) {
+        let rows = core::mem::take(&mut self.full);
+        if !rows.is_empty() {
+            self.write(&rows, out);
+        }
+        self.full = rows;
+        self.full.clear();
+    }
+
+    /// Makes rows of the windows that end with the input; false: `out` is full.
+    pub(super) fn emit_rest(&mut self, keys: &mut Keys, out: &mut Frame) -> bool {
+        if self.due.is_empty() {
+            self.due = self.open_slots().collect();
+            self.sort_due(keys);
+        }
+        let left = self.due.len() - self.due.len().min(out.room());
+        let (firing, met) = (END_OF_TIME, self.passed);
+        let row = |slot: u32| Row { slot, firing, rank: 0, met };
+        let rows: Vec<Row> = self.due.drain(left..).rev().map(row).collect();
+        for row in &rows {
+            self.close(row.slot);
+        }
+        if !rows.is_empty() {
+            self.write(&rows, out);
+        }
+        left == 0
+    }
+
+    /// Puts the windows that are due into the descending order of their rows, so that they are taken from the end.
+    fn sort_due(&mut self, keys: &mut Keys) {
+        if self.due.len() < 2 {
+            return;
+        }
+        let (ranks, has_bounds) = (keys.ranks(), self.plan.count.is_some());
+        let windows = &self.windows;
+        self.due.sort_unstable_by_key(|slot| {
+            let Some(window) = windows.get(*slot as usize) else { return Reverse((0, 0, NONE)) };
+            let rank = ranks.get(window.key as usize).copied().unwrap_or(NONE);
+            let (first, last) = if has_bounds { (window.first, window.last) } else { (0, 0) };
+            Reverse((last, first, rank))
+        });
+    }
+
+    /// Makes `rows`, and frees their slots. They retain their keys from here on.
+    fn write(&mut self, rows: &[Row], out: &mut Frame) {
+        let slots: Vec<u32> = rows.iter().map(|row| row.slot).collect();
+        self.accumulators.seal(&slots, &mut self.stats);
+        let has_bounds = self.plan.count.is_some();
+        let bound = |time: i64| if has_bounds { time } else { NULL_TIME };
+        let windows = || slots.iter().map(|slot| self.window(*slot));
+        out.keys.extend(windows().map(|window| window.key));
+        out.timestamps.extend(windows().map(|window| window.last));
+        out.firing.extend(rows.iter().map(|row| row.firing));
+        out.ranks.extend(rows.iter().map(|row| row.rank));
+        out.watermarks.extend(rows.iter().map(|row| row.met));
+        out.ordinals.extend(self.stats.rows..self.stats.rows + rows.len() as u64);
+        for (place, column) in out.columns.iter_mut().enumerate() {
+            match column {
+                FrameColumn::Time(times) if place == 0 => {
+                    times.extend(windows().map(|window| bound(window.first)));
+                }
+                FrameColumn::Time(times) => {
+                    times.extend(windows().map(|window| bound(window.last.saturating_add(1))));
+                }
+                FrameColumn::Number(numbers) => {
+                    let output = place.saturating_sub(2);
+                    let lengths = windows().map(Window::length);
+                    let results = slots.iter().zip(lengths);
+                    numbers.extend(
+                        results
+                            .map(|(slot, length)| self.accumulators.result(output, *slot, length)),
+                    );
+                }
+                FrameColumn::Bool(_) => {}
+            }
+        }
+        self.stats.rows += rows.len() as u64;
+        self.accumulators.release(&slots);
+        for slot in slots {
+            if let Some(window) = self.windows.get_mut(slot as usize) {
+                *window = Window { key: NONE, ..*window };
+            }
+            self.free.push(slot);
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! Windows by arrival: so many events of a key each, or all of them.
+
+mod assign;
+mod fire;
+mod state;
+
+use core::ops::Range;
+
+use self::fire::Row;
+use super::accumulator::Accumulators;
+use super::timers::Timers;
+use super::{Context, Stage};
+use crate::drops::Dropped;
+use crate::error::SnapshotError;
+use crate::frame::{Events, Frame};
+use crate::keys::{Keys, NONE};
+use crate::plan::CountPlan;
+use crate::reject::RejectReason;
+use crate::snapshot::{SectionReader, SectionWriter};
+use crate::stats::StageStats;
+use crate::watermark::{END_OF_TIME, NO_WATERMARK};
+
+/// An aggregation of the events of each key in the order in which they come.
+///
+/// The open window of a key has a slot, and the accumulators are lists by slot. A full window keeps its slot until the run
+/// of events is added, so a run goes on behind it.
+pub(crate) struct CountStage {
+    index: u32,
+    plan: CountPlan,
+    accumulators: Accumulators,
+    /// The slot of each key's open window.
+    slots: Vec<u32>,
+    /// The windows by slot.
+    windows: Vec<Window>,
+    free: Vec<u32>,
+    /// Windows that the run has filled.
+    full: Vec<Row>,
+    /// Windows that end with the input and wait for room in the output, the next one last. They are still open.
+    due: Vec<u32>,
+    /// The earliest time that the row of each open window may have, less 1 µs, where watermarks are passed on.
+    earliest: Timers,
+    /// The watermark that has been passed on.
+    passed: i64,
+    /// The slot of each event of the frame, as far as they are assigned.
+    run: Vec<u32>,
+    stats: StageStats,
+}
+
+/// The events of a window, but for their values.
+#[derive(Debug, Clone, Copy)]
+struct Window {
+    /// [`NONE`] where the slot is free.
+    key: u32,
+    count: u64,
+    first: i64,
+    last: i64,
+}
+
+impl Window {
+    /// From the earliest to the latest event, microseconds.
+    fn length(self) -> i64 {
+        self.last.saturating_add(1).saturating_sub(self.first)
+    }
+}
+
+impl CountStage {
+    pub(crate) fn new(index: u32, plan: CountPlan) -> Self {
+        let aggregates = &plan.aggregates;
+        let accumulators =
+            Accumulators::new(&aggregates.outputs, aggregates.fields.len(), aggregates.max_values);
+        Self {
+            index,
+            plan,
+            accumulators,
+            slots: Vec::new(),
+            windows: Vec::new(),
+            free: Vec::new(),
+            full: Vec::new(),
+            due: Vec::new(),
+            earliest: Timers::default(),
+            passed: NO_WATERMARK,
+            run: Vec::new(),
+            stats: StageStats { r#type: "window", ..StageStats::default() },
+        }
+    }
+
+    fn open_windows(&self) -> usize {
+        self.windows.len() - self.free.len()
+    }
+
+    /// The slots of the open windows.
+    fn open_slots(&self) -> impl Iterator<Item = u32> {
+        let open = (0..).zip(&self.windows).filter(|(_, window)| window.key != NONE);
+        open.map(|(slot, _)| slot)
+    }
+
+    fn window(&self, slot: u32) -> Window {
+        let none = Window { key: NONE, count: 0, first: 0, last: 0 };
+        self.windows.get(slot as usize).copied().unwrap_or(none)
+    }
+
+    /// Moves the watermark that is passed on, now that the one here is `watermark`: not beyond the time of a row to come.
+    fn pass_on(&mut self, watermark: i64) {
+        if !self.plan.passes_watermarks {
+            return;
+        }
+        let mut held = END_OF_TIME;
+        while let Some((time, slot)) = self.earliest.first() {
+            held = time;
+            let earliest = self.window(slot).last.saturating_sub(1);
+            if earliest <= time {
+                break;
+            }
+            self.earliest.postpone_first(earliest);
+        }
+        self.passed = self.passed.max(watermark.min(held));
+    }
+
+    /// Adds the events of `range` to the slots that they were given.
+    fn apply(&mut self, events: &Events<'_>, range: Range<usize>) {
+        let slots = self.run.get(range.clone()).unwrap_or_default();
+        if slots.is_empty() {
+            return;
+        }
+        self.accumulators.count(slots);
+        for (field, column) in self.plan.aggregates.fields.iter().enumerate() {
+            let values = events.numbers(*column).get(range.clone()).unwrap_or_default();
+            self.accumulators.add(field, slots, values, events.order(range.clone()));
+        }
+        self.stats.events += range.len() as u64;
+    }
+
+    /// Drops the event at `at`, whose key is one too many.
+    #[cold]
+    fn drop_event(&mut self, events: &Events<'_>, at: usize, context: &mut Context<'_>) {
+        self.stats.events += 1;
+        self.stats.key_limit += 1;
+        context.drops.push(Dropped {
+            ordinal: events.ordinals.at(at),
+            reason: RejectReason::KeyLimit,
+            stage: Some(self.index),
+            watermark: events.watermarks.get(at).copied().unwrap_or(NO_WATERMARK),
+            window_end: None,
+        });
+    }
+}
+
+impl Stage for CountStage {
+    fn process(
+        &mut self,
+        events: &Events<'_>,
+        cursor: &mut usize,
+        context: &mut Context<'_>,
+        out: &mut Frame,
+    ) -> bool {
+        let end = events.timestamps.len();
+        if self.run.len() < end {
+            self.run.resize(end, NONE);
+        }
+        while *cursor < end {
+            let room = out.room();
+            if room == 0 {
+                return false;
+            }
+            let mut run = core::mem::take(&mut self.run);
+            let (at, is_dropped) = self.assign(events, *cursor, &mut run, room, context.keys);
+            self.run = run;
+            self.apply(events, *cursor..at);
+            self.emit_full(out);
+            *cursor = at;
+            if is_dropped {
+                self.drop_event(events, at, context);
+                *cursor += 1;
+            }
+        }
+        if events.watermark == END_OF_TIME {
+            if !self.emit_rest(context.keys, out) {
+                return false;
+            }
+            self.passed = END_OF_TIME;
+        }
+        self.pass_on(events.watermark);
+        out.watermark = self.passed;
+        true
+    }
+
+    fn stats(&self) -> StageStats {
+        let open = self.open_windows() as u64;
+        StageStats { keys: open, open_windows: open, ..self.stats.clone() }
+    }
+
+    fn save(
+        &self,
+        from: Option<i64>,
+        positions: &[u32],
+        writer: &mut SectionWriter<'_>,
+    ) -> Option<i64> {
+        self.save_part(from, positions, writer)
+    }
+
+    fn load(
+        &mut self,
+        reader: &mut SectionReader<'_>,
+        ids: &[u32],
+        keys: &mut Keys,
+    ) -> Result<(), SnapshotError> {
+        self.load_part(reader, ids, keys)
+    }
+}

@@ -1,0 +1,216 @@
+//! Session windows: the events of a key that follow one another within a gap.
+
+mod assign;
+mod fire;
+mod state;
+mod table;
+
+use core::ops::Range;
+
+use self::assign::{Gap, Stop};
+use self::fire::Cause;
+use self::table::{Status, Table};
+use super::accumulator::Accumulators;
+use super::{Context, Stage};
+use crate::drops::Dropped;
+use crate::error::SnapshotError;
+use crate::frame::{Events, Frame};
+use crate::keys::{Keys, NONE};
+use crate::plan::SessionPlan;
+use crate::reject::RejectReason;
+use crate::snapshot::{SectionReader, SectionWriter};
+use crate::stats::StageStats;
+use crate::watermark::{END_OF_TIME, NO_WATERMARK};
+
+/// A keyed session aggregation.
+///
+/// Every session has a slot, and the accumulators are lists by slot. Nearly every event belongs to the last session of its
+/// key: a batch is cut into runs of those and the few that open, join or drop something. Within a run each event first gets
+/// its slot, then each field is added in one loop.
+pub(crate) struct SessionStage {
+    index: u32,
+    plan: SessionPlan,
+    accumulators: Accumulators,
+    table: Table,
+    /// Sessions that have ended and wait for room in the output, the next one last. They are still in the table.
+    due: Vec<u32>,
+    /// The session whose row an event has just changed, and that event.
+    late: Option<(u32, Cause)>,
+    /// The watermark that the event before the next one met.
+    met: i64,
+    /// The slot of each event of the frame, as far as they are assigned.
+    run: Vec<u32>,
+    stats: StageStats,
+}
+
+impl SessionStage {
+    pub(crate) fn new(index: u32, plan: SessionPlan) -> Self {
+        let aggregates = &plan.aggregates;
+        let accumulators =
+            Accumulators::new(&aggregates.outputs, aggregates.fields.len(), aggregates.max_values);
+        Self {
+            index,
+            plan,
+            accumulators,
+            table: Table::default(),
+            due: Vec::new(),
+            late: None,
+            met: NO_WATERMARK,
+            run: Vec::new(),
+            stats: StageStats { r#type: "window", ..StageStats::default() },
+        }
+    }
+
+    /// The watermark that passes the end of the session in `slot`.
+    fn last_us(&self, slot: u32) -> i64 {
+        self.table.bounds(slot).end.saturating_sub(1)
+    }
+
+    /// The watermark at which the session in `slot` fires, if no event changes it.
+    fn fires_at(&self, slot: u32) -> i64 {
+        self.last_us(slot).saturating_add(self.plan.delay_us).min(END_OF_TIME - 1)
+    }
+
+    /// The watermark at which the first of the sessions fires.
+    fn next_fire(&self) -> Option<i64> {
+        let waits = |slot: &u32| self.table.info(*slot).status == Status::Open;
+        self.table.slots().filter(waits).map(|slot| self.fires_at(slot)).min()
+    }
+
+    /// Adds the events of `range` to the slots that they were given.
+    fn apply(&mut self, events: &Events<'_>, range: Range<usize>) {
+        let slots = self.run.get(range.clone()).unwrap_or_default();
+        if slots.is_empty() {
+            return;
+        }
+        self.accumulators.count(slots);
+        for (field, column) in self.plan.aggregates.fields.iter().enumerate() {
+            let values = events.numbers(*column).get(range.clone()).unwrap_or_default();
+            self.accumulators.add(field, slots, values, events.order(range.clone()));
+        }
+        self.stats.events += range.len() as u64;
+        self.met = events.watermarks.get(range.end - 1).copied().unwrap_or(self.met);
+    }
+
+    /// Adds what the session in `later`, which is out of the table, holds to the one in `slot`.
+    fn join(&mut self, slot: u32, later: u32, key: u32, keys: &mut Keys) {
+        self.accumulators.join(slot, later);
+        keys.release(key);
+    }
+
+    #[cold]
+    fn drop_event(
+        &mut self,
+        events: &Events<'_>,
+        at: usize,
+        reason: RejectReason,
+        context: &mut Context<'_>,
+    ) {
+        match reason {
+            RejectReason::KeyLimit => self.stats.key_limit += 1,
+            RejectReason::WindowLimit => self.stats.window_limit += 1,
+            _ => self.stats.late_dropped += 1,
+        }
+        let watermark = events.watermarks.get(at).copied();
+        let gap = Gap::new(self.plan.gap_us);
+        context.drops.push(Dropped {
+            ordinal: events.ordinals.at(at),
+            reason,
+            stage: Some(self.index),
+            watermark: watermark.unwrap_or(NO_WATERMARK),
+            window_end: events.timestamps.get(at).map(|time| gap.behind(*time)),
+        });
+        self.stats.events += 1;
+        self.met = watermark.unwrap_or(self.met);
+    }
+
+    /// The watermark that rows made at `watermark` are judged by: what comes later in time is not out yet.
+    fn passed_on(&self, watermark: i64) -> i64 {
+        match watermark {
+            END_OF_TIME => END_OF_TIME,
+            watermark => watermark.saturating_sub(self.plan.delay_us),
+        }
+    }
+}
+
+impl Stage for SessionStage {
+    fn process(
+        &mut self,
+        events: &Events<'_>,
+        cursor: &mut usize,
+        context: &mut Context<'_>,
+        out: &mut Frame,
+    ) -> bool {
+        if self.run.len() < events.timestamps.len() {
+            self.run.resize(events.timestamps.len(), NONE);
+        }
+        loop {
+            if !self.revise(context.keys, out) || !self.emit(context.keys, out) {
+                return false;
+            }
+            let mut run = core::mem::take(&mut self.run);
+            let (at, stop) = self.assign(events, *cursor, &mut run, context.keys);
+            self.run = run;
+            self.apply(events, *cursor..at);
+            *cursor = at;
+            match stop {
+                Stop::Advance(watermark) => {
+                    if !self.advance(watermark, context.keys, out) {
+                        return false;
+                    }
+                }
+                Stop::Retract(slot) => {
+                    let cause = Cause::of(events, at);
+                    if !self.retract(slot, cause, context.keys, out) {
+                        return false;
+                    }
+                }
+                Stop::Join(left, right) => {
+                    let key = self.table.info(left).key;
+                    self.join(left, right, key, context.keys);
+                }
+                Stop::Revise => {}
+                Stop::Drop(reason) => {
+                    self.drop_event(events, at, reason, context);
+                    *cursor += 1;
+                }
+                Stop::End => break,
+            }
+        }
+        let done = self.advance(events.watermark, context.keys, out);
+        if done {
+            self.met = self.met.max(events.watermark);
+            out.watermark = self.passed_on(self.met);
+        }
+        done
+    }
+
+    fn stats(&self) -> StageStats {
+        StageStats {
+            keys: u64::from(self.table.open_keys),
+            open_windows: self.table.len() as u64,
+            watermark: Some(self.met)
+                .filter(|watermark| *watermark != NO_WATERMARK && *watermark != END_OF_TIME),
+            next_fire: self.next_fire(),
+            ..self.stats.clone()
+        }
+    }
+
+    fn save(
+        &self,
+        from: Option<i64>,
+        positions: &[u32],
+        writer: &mut SectionWriter<'_>,
+    ) -> Option<i64> {
+        self.save_part(from, positions, writer)
+    }
+
+    fn load(
+        &mut self,
+        reader: &mut SectionReader<'_>,
+        ids: &[u32],
+        keys: &mut Keys,
+    ) -> Result<(), SnapshotError> {
+        self.load_part(reader, ids, keys)
+    }
+}

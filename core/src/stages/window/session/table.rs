@@ -1,0 +1,234 @@
+//! The sessions that are not gone, each in a slot, and how they are found.
+
+use core::ops::Bound;
+use std::collections::BTreeMap;
+
+use crate::keys::{Keys, NONE};
+use crate::plan::SessionPlan;
+use crate::reject::RejectReason;
+use crate::stages::window::timers::Timers;
+
+/// From a session's first event to a gap behind its last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Bounds {
+    pub(super) start: i64,
+    pub(super) end: i64,
+}
+
+/// What is known of a session beside its bounds.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Info {
+    pub(super) key: u32,
+    pub(super) status: Status,
+    /// The number of the row that it has given, or of the one that it will give.
+    pub(super) revision: u32,
+}
+
+/// What has become of a session's row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Status {
+    /// It waits for the end of the session.
+    Open,
+    /// It is out.
+    Fired,
+    /// It is out and taken back: the event that comes next changes the bounds of the session.
+    Retracted,
+    /// It is due at once: the event before has come late.
+    Late,
+}
+
+/// The sessions that an event belongs to: one that began before it, and one that begins after it. [`NONE`] is none.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Around {
+    pub(super) left: u32,
+    pub(super) right: u32,
+}
+
+/// All sessions by slot.
+#[derive(Default)]
+pub(super) struct Table {
+    pub(super) bounds: Vec<Bounds>,
+    info: Vec<Info>,
+    free: Vec<u32>,
+    /// For each key its last session, unless that has fired: where nearly all events belong.
+    pub(super) latest: Vec<u32>,
+    /// All other sessions by key and start.
+    others: BTreeMap<(u32, i64), u32>,
+    open_by_key: Vec<u32>,
+    pub(super) open_keys: u32,
+    pub(super) timers: Timers,
+}
+
+impl Table {
+    /// Sessions that are not gone.
+    pub(super) fn len(&self) -> usize {
+        self.info.len() - self.free.len()
+    }
+
+    pub(super) fn bounds(&self, slot: u32) -> Bounds {
+        self.bounds.get(slot as usize).copied().unwrap_or(Bounds { start: 0, end: 0 })
+    }
+
+    pub(super) fn info(&self, slot: u32) -> Info {
+        let none = Info { key: NONE, status: Status::Open, revision: 0 };
+        self.info.get(slot as usize).copied().unwrap_or(none)
+    }
+
+    pub(super) fn set_status(&mut self, slot: u32, status: Status, revision: u32) {
+        if let Some(info) = self.info.get_mut(slot as usize) {
+            info.status = status;
+            info.revision = revision;
+        }
+    }
+
+    /// The slots in use.
+    pub(super) fn slots(&self) -> impl Iterator<Item = u32> {
+        let used = (0..).zip(&self.info).filter(|(_, info)| info.key != NONE);
+        used.map(|(slot, _)| slot)
+    }
+
+    /// The sessions of `key` that an event at `time` belongs to; alone it would be one until `end`.
+    pub(super) fn around(&self, key: u32, time: i64, end: i64) -> Around {
+        let latest = self.latest.get(key as usize).copied().unwrap_or(NONE);
+        let reaches = |slot: u32| if time <= self.bounds(slot).end { slot } else { NONE };
+        let starts_within = |slot: u32| {
+            if slot != NONE && self.bounds(slot).start <= end { slot } else { NONE }
+        };
+        if latest != NONE && self.bounds(latest).start <= time {
+            return Around { left: reaches(latest), right: NONE };
+        }
+        let before = self.others.range((key, i64::MIN)..=(key, time)).next_back();
+        let behind = (Bound::Excluded((key, time)), Bound::Included((key, end.max(time))));
+        let next = if end > time { self.others.range(behind).next() } else { None };
+        Around {
+            left: before.map_or(NONE, |(_, slot)| reaches(*slot)),
+            right: next.map_or_else(|| starts_within(latest), |(_, slot)| *slot),
+        }
+    }
+
+    /// Opens a session of `key`, which it retains.
+    pub(super) fn open(
+        &mut self,
+        key: u32,
+        bounds: Bounds,
+        plan: &SessionPlan,
+        keys: &mut Keys,
+    ) -> Result<u32, RejectReason> {
+        let open = self.open_by_key.get(key as usize).copied().unwrap_or(0);
+        if open == 0 && self.open_keys >= plan.max_keys {
+            return Err(RejectReason::KeyLimit);
+        }
+        if open >= plan.max_sessions_per_key {
+            return Err(RejectReason::WindowLimit);
+        }
+        keys.retain(key);
+        Ok(self.insert(key, bounds, keys))
+    }
+
+    /// Puts a session of `key` into a slot.
+    pub(super) fn insert(&mut self, key: u32, bounds: Bounds, keys: &Keys) -> u32 {
+        let place = key as usize;
+        if self.open_by_key.len() <= place {
+            let ids = keys.id_bound().max(place + 1);
+            self.open_by_key.resize(ids, 0);
+            self.latest.resize(ids, NONE);
+        }
+        let info = Info { key, status: Status::Open, revision: 0 };
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.info.push(info);
+            self.bounds.push(bounds);
+            u32::try_from(self.info.len() - 1).unwrap_or(NONE)
+        });
+        if let (Some(known), Some(place)) =
+            (self.info.get_mut(slot as usize), self.bounds.get_mut(slot as usize))
+        {
+            (*known, *place) = (info, bounds);
+        }
+        if let Some(open) = self.open_by_key.get_mut(key as usize) {
+            self.open_keys += u32::from(*open == 0);
+            *open += 1;
+        }
+        self.link(slot, key, bounds.start);
+        slot
+    }
+
+    /// Files a new session where it is looked for.
+    fn link(&mut self, slot: u32, key: u32, start: i64) {
+        let latest = self.latest.get(key as usize).copied().unwrap_or(NONE);
+        let is_last = if latest == NONE {
+            let only = self.open_by_key.get(key as usize) == Some(&1);
+            only || self.others.range((key, start)..=(key, i64::MAX)).next().is_none()
+        } else {
+            self.bounds(latest).start < start
+        };
+        if is_last {
+            if latest != NONE {
+                self.others.insert((key, self.bounds(latest).start), latest);
+            }
+            self.set_latest(key, slot);
+        } else {
+            self.others.insert((key, start), slot);
+        }
+    }
+
+    /// Takes the session in `slot` out; its key is still retained.
+    pub(super) fn remove(&mut self, slot: u32) {
+        self.timers.clear(slot);
+        let key = self.info(slot).key;
+        self.unlink(slot);
+        if let Some(info) = self.info.get_mut(slot as usize) {
+            info.key = NONE;
+        }
+        self.free.push(slot);
+        if let Some(open) = self.open_by_key.get_mut(key as usize) {
+            *open = open.saturating_sub(1);
+            self.open_keys -= u32::from(*open == 0);
+        }
+    }
+
+    /// Changes the bounds of the session in `slot`.
+    pub(super) fn set_bounds(&mut self, slot: u32, bounds: Bounds) {
+        let (key, before) = (self.info(slot).key, self.bounds(slot));
+        if before.start != bounds.start && self.others.get(&(key, before.start)) == Some(&slot) {
+            self.others.remove(&(key, before.start));
+            self.others.insert((key, bounds.start), slot);
+        }
+        if let Some(known) = self.bounds.get_mut(slot as usize) {
+            *known = bounds;
+        }
+    }
+
+    /// Has events expected in the session in `slot`, if it is open and the last of its key.
+    pub(super) fn expect(&mut self, slot: u32) {
+        let (Info { key, status, .. }, start) = (self.info(slot), self.bounds(slot).start);
+        let is_last = || self.others.range((key, start)..=(key, i64::MAX)).nth(1).is_none();
+        if status == Status::Open && self.latest.get(key as usize) == Some(&NONE) && is_last() {
+            self.others.remove(&(key, start));
+            self.set_latest(key, slot);
+        }
+    }
+
+    /// Has no events expected in the session in `slot`.
+    pub(super) fn expect_none(&mut self, slot: u32) {
+        let key = self.info(slot).key;
+        if self.latest.get(key as usize) == Some(&slot) {
+            self.set_latest(key, NONE);
+            self.others.insert((key, self.bounds(slot).start), slot);
+        }
+    }
+
+    fn set_latest(&mut self, key: u32, slot: u32) {
+        if let Some(latest) = self.latest.get_mut(key as usize) {
+            *latest = slot;
+        }
+    }
+
+    fn unlink(&mut self, slot: u32) {
+        let key = self.info(slot).key;
+        if self.latest.get(key as usize) == Some(&slot) {
+            self.set_latest(key, NONE);
+        } else {
+            self.others.remove(&(key, self.bounds(slot).start));
+        }
+    }
+}

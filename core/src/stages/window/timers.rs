@@ -1,0 +1,115 @@
+//! A time for each slot, and which comes first.
+
+use core::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+/// No time.
+const NEVER: i64 = i64::MAX;
+
+/// Stale entries that are always allowed.
+const MIN_STALE: usize = 64;
+
+/// One time for each slot, and which is the earliest.
+///
+/// Times that are changed stay in the heap until they come up, or until more of them are stale than not.
+#[derive(Default)]
+pub(super) struct Timers {
+    heap: BinaryHeap<Reverse<(i64, u32)>>,
+    /// The time of each slot.
+    times: Vec<i64>,
+    /// Slots that have one.
+    set: usize,
+}
+
+impl Timers {
+    /// Sets the time of `slot`.
+    pub(super) fn set(&mut self, slot: u32, time: i64) {
+        let time = time.min(NEVER - 1);
+        let place = slot as usize;
+        if self.times.len() <= place {
+            self.times.resize(place + 1, NEVER);
+        }
+        let Some(known) = self.times.get_mut(place) else { return };
+        if *known == time {
+            return;
+        }
+        self.set += usize::from(*known == NEVER);
+        *known = time;
+        self.heap.push(Reverse((time, slot)));
+        self.tidy();
+    }
+
+    /// Takes the time of `slot` away.
+    pub(super) fn clear(&mut self, slot: u32) {
+        if let Some(time) = self.times.get_mut(slot as usize).filter(|time| **time != NEVER) {
+            *time = NEVER;
+            self.set -= 1;
+            self.tidy();
+        }
+    }
+
+    fn tidy(&mut self) {
+        if self.heap.len() > 2 * self.set + MIN_STALE {
+            self.compact();
+        }
+    }
+
+    /// The time of `slot`, if it has one.
+    pub(super) fn get(&self, slot: u32) -> Option<i64> {
+        self.times.get(slot as usize).copied().filter(|time| *time != NEVER)
+    }
+
+    /// The earliest time and a slot that has it.
+    pub(super) fn first(&mut self) -> Option<(i64, u32)> {
+        while let Some(Reverse((time, slot))) = self.heap.peek().copied() {
+            if self.get(slot) == Some(time) {
+                return Some((time, slot));
+            }
+            self.heap.pop();
+        }
+        None
+    }
+
+    /// Sets a later time of the slot that [`Timers::first`] has given.
+    pub(super) fn postpone_first(&mut self, time: i64) {
+        let time = time.min(NEVER - 1);
+        let Some(mut first) = self.heap.peek_mut() else { return };
+        first.0.0 = time;
+        if let Some(known) = self.times.get_mut(first.0.1 as usize) {
+            *known = time;
+        }
+    }
+
+    /// Drops what is stale, and what a slot that was used again has put there twice.
+    #[cold]
+    fn compact(&mut self) {
+        let mut entries = core::mem::take(&mut self.heap).into_vec();
+        entries.retain(|Reverse((time, slot))| self.get(*slot) == Some(*time));
+        entries.sort_unstable();
+        entries.dedup();
+        self.heap = BinaryHeap::from(entries);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_earliest_comes_first_and_what_is_stale_does_not_pile_up() {
+        let mut timers = Timers::default();
+        for round in 0..10_000_u32 {
+            let slot = round % 10;
+            timers.set(slot, i64::from(round * 7 % 1000));
+            if round % 3 == 0 {
+                timers.clear(slot);
+            }
+            if let (0, Some((time, _))) = (round % 5, timers.first()) {
+                timers.postpone_first(time + 100);
+            }
+            assert!(timers.heap.len() <= 2 * 10 + MIN_STALE);
+            let due = (0..10).filter_map(|slot| timers.get(slot)).min();
+            assert_eq!(timers.first().map(|(time, _)| time), due);
+        }
+    }
+}

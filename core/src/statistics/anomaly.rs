@@ -1,0 +1,335 @@
+//! How far a value lies from those before it.
+
+use super::last::{Kept, LastOrdered, LastValues};
+use super::{OnlineVariance, StatisticsError, finite};
+
+/// Values that are needed before one can be judged.
+pub(crate) const LEAST_WARMUP: u64 = 2;
+
+/// What a value is compared with.
+pub(crate) trait Reference {
+    /// Values in it.
+    fn count(&self) -> u64;
+
+    /// Where they lie, and how far from there they usually are.
+    fn centre_and_scale(&self) -> (f64, f64);
+
+    /// Takes one more value, a number.
+    fn learn(&mut self, value: f64);
+}
+
+/// How far a value lies from those before it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Score {
+    /// The distance in deviations, below zero for values that are too low. `None` as long as too few values have come, and
+    /// where the deviation is zero and the value another one.
+    pub zscore: Option<f64>,
+    /// Whether that is more than the threshold either way, or the deviation is zero and the value another one.
+    pub anomaly: bool,
+}
+
+/// When a value counts as an anomaly, and what is learned.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Rule {
+    pub(crate) threshold: f64,
+    /// Values before the first that is judged.
+    pub(crate) warmup: u64,
+    pub(crate) learn_anomalies: bool,
+}
+
+impl Rule {
+    pub(crate) fn new(threshold: f64) -> Self {
+        Self { threshold, warmup: LEAST_WARMUP, learn_anomalies: true }
+    }
+
+    /// The score of `value`, not a number for none, and whether it is an anomaly.
+    #[inline(always)]
+    pub(crate) fn judge(&self, reference: &impl Reference, value: f64) -> (f64, bool) {
+        if reference.count() < self.warmup.max(LEAST_WARMUP) {
+            return (f64::NAN, false);
+        }
+        let (centre, scale) = reference.centre_and_scale();
+        if scale > 0.0 && scale < f64::INFINITY {
+            let score = (value - centre) / scale;
+            let anomaly = score.abs() > self.threshold;
+            return (if score.is_finite() { score } else { f64::NAN }, anomaly);
+        }
+        // Without a deviation any other value is one too many; what is no number is no judgement.
+        let same = value == centre;
+        (if same && scale == 0.0 { 0.0 } else { f64::NAN }, !same && scale == 0.0)
+    }
+
+    /// The same, and the value is learned, unless it is an anomaly and those are not.
+    #[inline(always)]
+    pub(crate) fn take(&self, reference: &mut impl Reference, value: f64) -> (f64, bool) {
+        let (score, anomaly) = self.judge(reference, value);
+        if self.learn_anomalies || !anomaly {
+            reference.learn(value);
+        }
+        (score, anomaly)
+    }
+
+    fn score(&self, reference: &impl Reference, value: f64) -> Score {
+        if !value.is_finite() {
+            return Score { zscore: None, anomaly: false };
+        }
+        let (zscore, anomaly) = self.judge(reference, value);
+        Score { zscore: finite(zscore), anomaly }
+    }
+
+    fn update(&self, reference: &mut impl Reference, value: f64) -> Score {
+        if !value.is_finite() {
+            return Score { zscore: None, anomaly: false };
+        }
+        let (zscore, anomaly) = self.take(reference, value);
+        Score { zscore: finite(zscore), anomaly }
+    }
+}
+
+impl Reference for OnlineVariance {
+    #[inline(always)]
+    fn count(&self) -> u64 {
+        self.count
+    }
+
+    #[inline(always)]
+    fn centre_and_scale(&self) -> (f64, f64) {
+        (self.mean, (self.m2 / super::number(self.count.saturating_sub(1))).sqrt())
+    }
+
+    #[inline(always)]
+    fn learn(&mut self, value: f64) {
+        self.add(value);
+    }
+}
+
+/// Finds values that are far from the mean of those before them, in standard deviations of a sample.
+///
+/// A value is compared with what was there before it, from the third one on, or later by [`ZScoreAnomalyDetector::with_warmup`].
+/// ```
+/// use stream_processor_core::statistics::ZScoreAnomalyDetector;
+///
+/// let mut detector = ZScoreAnomalyDetector::new(3.0);
+/// assert!([10.0, 12.0, 11.0, 9.0, 10.0].iter().all(|value| !detector.check(*value)));
+/// assert!(detector.check(100.0));
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct ZScoreAnomalyDetector {
+    rule: Rule,
+    moments: OnlineVariance,
+}
+
+impl ZScoreAnomalyDetector {
+    /// Values more than `threshold` deviations away are anomalies.
+    #[must_use]
+    pub fn new(threshold: f64) -> Self {
+        Self { rule: Rule::new(threshold), moments: OnlineVariance::new() }
+    }
+
+    /// Judges no value before `values` have been learned; at least 2.
+    #[must_use]
+    pub fn with_warmup(mut self, values: u64) -> Self {
+        self.rule.warmup = values;
+        self
+    }
+
+    /// Whether anomalies count for what comes after them, which is so by default. Otherwise a lasting change of level is an
+    /// anomaly for ever.
+    #[must_use]
+    pub fn learn_anomalies(mut self, learn: bool) -> Self {
+        self.rule.learn_anomalies = learn;
+        self
+    }
+
+    /// Takes the next value and tells whether it is an anomaly.
+    pub fn check(&mut self, value: f64) -> bool {
+        self.update(value).anomaly
+    }
+
+    /// Takes the next value and tells how far it lies from those before.
+    pub fn update(&mut self, value: f64) -> Score {
+        self.rule.update(&mut self.moments, value)
+    }
+
+    /// How far `value` would lie from those so far, without taking it.
+    #[must_use]
+    pub fn score(&self, value: f64) -> Score {
+        self.rule.score(&self.moments, value)
+    }
+
+    /// What has been learned.
+    #[must_use]
+    pub fn moments(&self) -> &OnlineVariance {
+        &self.moments
+    }
+}
+
+/// Finds values that are far from the median of the last ones, in median absolute deviations (MAD).
+///
+/// The deviations are scaled to be standard deviations where values are normally distributed. A few wild values change neither
+/// median nor deviation.
+/// ```
+/// use stream_processor_core::statistics::RobustZScore;
+///
+/// let mut detector = RobustZScore::new(3.5, 100)?;
+/// assert!([10.0, 12.0, 11.0, 9.0, 10.0].iter().all(|value| !detector.check(*value)));
+/// assert!(detector.check(1e6));
+/// assert!(detector.check(20.0)); // still
+/// # Ok::<(), stream_processor_core::statistics::StatisticsError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct RobustZScore {
+    rule: Rule,
+    last: LastOrdered,
+}
+
+impl RobustZScore {
+    /// Values more than `threshold` deviations from the last `size` are anomalies.
+    ///
+    /// # Errors
+    /// If `size` is 0.
+    pub fn new(threshold: f64, size: usize) -> Result<Self, StatisticsError> {
+        if size == 0 {
+            return Err(StatisticsError::EmptyWindow);
+        }
+        let last = LastOrdered(LastValues::new(size, Kept::ORDER));
+        Ok(Self { rule: Rule::new(threshold), last })
+    }
+
+    /// Judges no value before `values` have been learned; at least 2.
+    #[must_use]
+    pub fn with_warmup(mut self, values: u64) -> Self {
+        self.rule.warmup = values;
+        self
+    }
+
+    /// Whether anomalies count for what comes after them, which is so by default.
+    #[must_use]
+    pub fn learn_anomalies(mut self, learn: bool) -> Self {
+        self.rule.learn_anomalies = learn;
+        self
+    }
+
+    /// Takes the next value and tells whether it is an anomaly.
+    pub fn check(&mut self, value: f64) -> bool {
+        self.update(value).anomaly
+    }
+
+    /// Takes the next value and tells how far it lies from those before.
+    pub fn update(&mut self, value: f64) -> Score {
+        self.rule.update(&mut self.last, value)
+    }
+
+    /// How far `value` would lie from those so far, without taking it.
+    #[must_use]
+    pub fn score(&self, value: f64) -> Score {
+        self.rule.score(&self.last, value)
+    }
+
+    /// The median of the last values.
+    #[must_use]
+    pub fn median(&self) -> Option<f64> {
+        self.last.0.percentile(50.0)
+    }
+
+    /// The median of their distances from it, not scaled.
+    #[must_use]
+    pub fn median_absolute_deviation(&self) -> Option<f64> {
+        finite(self.last.0.median_distance(self.median()?)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::last::NORMAL_QUARTILE;
+    use super::*;
+
+    const NOTHING: Score = Score { zscore: None, anomaly: false };
+
+    #[test]
+    fn the_third_value_is_the_first_that_is_judged() {
+        let mut detector = ZScoreAnomalyDetector::new(3.0);
+        assert_eq!(detector.update(1.0), NOTHING);
+        assert_eq!(detector.update(3.0), NOTHING);
+        let score = Score { zscore: Some(5.0 / 2.0_f64.sqrt()), anomaly: true };
+        assert_eq!((detector.score(7.0), detector.update(7.0)), (score, score));
+        assert_eq!(detector.moments().count(), 3);
+        let mut patient = ZScoreAnomalyDetector::new(3.0).with_warmup(4);
+        assert!([1.0, 3.0, 7.0, 100.0].iter().all(|value| patient.update(*value) == NOTHING));
+        assert!(patient.update(0.0).zscore.is_some());
+    }
+
+    #[test]
+    fn without_a_deviation_only_the_same_value_has_a_score() {
+        let mut detector = ZScoreAnomalyDetector::new(3.0).learn_anomalies(false);
+        let mut robust = RobustZScore::new(3.0, 10).unwrap().learn_anomalies(false);
+        for detect in [&mut |value| detector.update(value), &mut |value| robust.update(value)]
+            as [&mut dyn FnMut(f64) -> Score; 2]
+        {
+            detect(5.0);
+            detect(5.0);
+            assert_eq!(detect(5.0), Score { zscore: Some(0.0), anomaly: false });
+            let other = Score { zscore: None, anomaly: true };
+            assert_eq!((detect(5.5), detect(5.5)), (other, other), "it was not learned");
+        }
+    }
+
+    #[test]
+    fn anomalies_are_learned_unless_told_otherwise() {
+        let after = |learn| {
+            let mut detector = ZScoreAnomalyDetector::new(3.0).learn_anomalies(learn);
+            for value in [1.0, 2.0, 3.0, 1000.0] {
+                detector.check(value);
+            }
+            detector.moments().count()
+        };
+        assert_eq!((after(true), after(false)), (4, 3));
+    }
+
+    #[test]
+    fn numbers_that_are_none_or_too_large_are_no_anomaly_and_no_panic() {
+        let mut detector = ZScoreAnomalyDetector::new(1.0);
+        let mut robust = RobustZScore::new(1.0, 3).unwrap();
+        for value in [f64::NAN, f64::INFINITY, f64::MAX, -f64::MAX, f64::MAX, -f64::MAX, 0.0, 1.0] {
+            assert_eq!(detector.update(value).zscore, None);
+            assert!(robust.update(value).zscore.is_none_or(f64::is_finite));
+        }
+        assert!(RobustZScore::new(1.0, 0).is_err());
+        assert!(!ZScoreAnomalyDetector::new(f64::NAN).check(1.0));
+    }
+
+    #[test]
+    fn the_median_deviation_is_that_of_the_last_values() {
+        let mut detector = RobustZScore::new(3.5, 5).unwrap();
+        for value in [1e9, 1.0, 1.0, 2.0, 2.0, 4.0] {
+            detector.update(value);
+        }
+        assert_eq!(detector.median(), Some(2.0));
+        assert_eq!(detector.median_absolute_deviation(), Some(1.0));
+        assert_eq!(detector.score(5.0).zscore, Some(3.0 / (1.0 / NORMAL_QUARTILE)));
+    }
+
+    proptest! {
+        #[test]
+        fn median_distances_are_those_of_a_sorted_list(
+            size in 1_usize..30,
+            values in prop::collection::vec(prop_oneof![-9..9_i32, -1000..1000_i32].prop_map(|n| f64::from(n) / 8.0), 1..60),
+        ) {
+            let mut detector = RobustZScore::new(3.0, size).unwrap();
+            for end in 1..=values.len() {
+                detector.update(values[end - 1]);
+                let window = &values[end.saturating_sub(size)..end];
+                let median = |mut values: Vec<f64>| {
+                    values.sort_by(f64::total_cmp);
+                    (values[(values.len() - 1) / 2] + values[values.len() / 2]) / 2.0
+                };
+                let centre = median(window.to_vec());
+                let due = median(window.iter().map(|value| (value - centre).abs()).collect());
+                prop_assert_eq!(detector.median(), Some(centre));
+                prop_assert_eq!(detector.median_absolute_deviation(), Some(due));
+            }
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! What can be put together from two runs of values, without ever taking one out again.
+
+use super::OnlineVariance;
+use crate::error::SnapshotError;
+use crate::snapshot::{SectionReader, SectionWriter};
+
+/// Something about a run of values.
+pub(crate) trait Part: Copy {
+    /// What it takes of each event.
+    type Item: Copy;
+
+    /// Of no values.
+    const EMPTY: Self;
+
+    fn add(&mut self, item: Self::Item);
+
+    /// Adds what `later` holds, whose values came after those here.
+    fn merge(&mut self, later: &Self);
+}
+
+/// A compensated sum (Neumaier 1974, by Knuth's branch-free two-sum).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Sum {
+    sum: f64,
+    /// What rounding has taken from `sum`.
+    compensation: f64,
+}
+
+impl Sum {
+    /// Not a number where it is too large.
+    pub(crate) fn total(self) -> f64 {
+        self.sum + self.compensation
+    }
+
+    pub(crate) fn save(&self, writer: &mut SectionWriter<'_>) {
+        writer.f64s([self.sum, self.compensation].into_iter());
+    }
+
+    pub(crate) fn load(reader: &mut SectionReader<'_>) -> Result<Self, SnapshotError> {
+        let (sum, compensation) = (reader.u64()?, reader.u64()?);
+        Ok(Self { sum: f64::from_bits(sum), compensation: f64::from_bits(compensation) })
+    }
+}
+
+impl Part for Sum {
+    type Item = f64;
+
+    const EMPTY: Self = Self { sum: 0.0, compensation: 0.0 };
+
+    #[inline(always)]
+    fn add(&mut self, value: f64) {
+        self.merge(&Self { sum: value, compensation: 0.0 });
+    }
+
+    #[inline(always)]
+    fn merge(&mut self, later: &Self) {
+        let sum = self.sum + later.sum;
+        let shifted = sum - self.sum;
+        let lost = (self.sum - (sum - shifted)) + (later.sum - shifted);
+        self.compensation = (self.compensation + later.compensation) + lost;
+        self.sum = sum;
+    }
+}
+
+impl OnlineVariance {
+    pub(crate) fn save(&self, writer: &mut SectionWriter<'_>) {
+        writer.u64(self.count);
+        writer.f64s([self.mean, self.m2].into_iter());
+    }
+
+    pub(crate) fn load(reader: &mut SectionReader<'_>) -> Result<Self, SnapshotError> {
+        let (count, mean, m2) = (reader.u64()?, reader.u64()?, reader.u64()?);
+        // Far from what can be counted, so that counting on cannot overflow.
+        let count = Some(count).filter(|count| *count < 1 << 62);
+        let count = count.ok_or(SnapshotError::Damaged("too many values to be counted"))?;
+        Ok(Self { count, mean: f64::from_bits(mean), m2: f64::from_bits(m2) })
+    }
+}
+
+impl Part for OnlineVariance {
+    type Item = f64;
+
+    const EMPTY: Self = Self::new();
+
+    #[inline(always)]
+    fn add(&mut self, value: f64) {
+        Self::add(self, value);
+    }
+
+    #[inline(always)]
+    fn merge(&mut self, later: &Self) {
+        Self::merge(self, later);
+    }
+}
+
+/// The least and the greatest value.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Extremes {
+    pub(crate) min: f64,
+    pub(crate) max: f64,
+}
+
+impl Part for Extremes {
+    type Item = f64;
+
+    const EMPTY: Self = Self { min: f64::INFINITY, max: f64::NEG_INFINITY };
+
+    #[inline(always)]
+    fn add(&mut self, value: f64) {
+        self.merge(&Self { min: value, max: value });
+    }
+
+    #[inline(always)]
+    fn merge(&mut self, later: &Self) {
+        self.min = if later.min < self.min { later.min } else { self.min };
+        self.max = if later.max > self.max { later.max } else { self.max };
+    }
+}

@@ -1,0 +1,169 @@
+//! Mean and variance of all values so far.
+
+use super::{finite, number};
+
+/// Mean, variance and standard deviation, updated value by value (Welford 1962, Knuth 4.2.2).
+///
+/// A great mean costs no digits, and two of them can be merged (Chan, Golub and LeVeque 1979).
+/// ```
+/// use stream_processor_core::statistics::OnlineVariance;
+///
+/// let mut variance = OnlineVariance::new();
+/// for value in [2.0, 4.0, 4.0, 4.0, 5.0, 5.0, 7.0, 9.0] {
+///     variance.update(value);
+/// }
+/// assert_eq!(variance.mean(), Some(5.0));
+/// assert_eq!(variance.variance(), Some(32.0 / 7.0)); // of a sample
+/// assert_eq!(variance.population_variance(), Some(4.0));
+/// assert_eq!(variance.std_dev(), Some((32.0_f64 / 7.0).sqrt()));
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct OnlineVariance {
+    pub(crate) count: u64,
+    pub(crate) mean: f64,
+    /// Squared distances from the mean.
+    pub(crate) m2: f64,
+}
+
+impl OnlineVariance {
+    /// Of no values.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { count: 0, mean: 0.0, m2: 0.0 }
+    }
+
+    /// Takes the next value.
+    #[inline]
+    pub fn update(&mut self, value: f64) {
+        if value.is_finite() {
+            self.add(value);
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn add(&mut self, value: f64) {
+        self.count += 1;
+        let distance = value - self.mean;
+        self.mean += distance / number(self.count);
+        self.m2 += distance * (value - self.mean);
+    }
+
+    /// Adds the values of `other`, as if they had come after those here.
+    /// ```
+    /// use stream_processor_core::statistics::OnlineVariance;
+    ///
+    /// let of = |values: &[f64]| values.iter().copied().collect::<OnlineVariance>();
+    /// let mut variance = of(&[1.0, 2.0]);
+    /// variance.merge(&of(&[3.0, 6.0]));
+    /// assert_eq!(variance, of(&[1.0, 2.0, 3.0, 6.0]));
+    /// ```
+    #[inline]
+    pub fn merge(&mut self, other: &Self) {
+        if self.count == 0 || other.count == 0 {
+            if self.count == 0 {
+                *self = *other;
+            }
+            return;
+        }
+        let count = self.count + other.count;
+        let distance = other.mean - self.mean;
+        let share = number(other.count) / number(count);
+        self.mean += distance * share;
+        self.m2 = (self.m2 + other.m2) + distance * distance * (number(self.count) * share);
+        self.count = count;
+    }
+
+    /// Values so far.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The mean; `None` without values.
+    #[must_use]
+    pub fn mean(&self) -> Option<f64> {
+        if self.count == 0 { None } else { finite(self.mean) }
+    }
+
+    /// The variance of a sample (n − 1); `None` for fewer than two values.
+    #[must_use]
+    pub fn variance(&self) -> Option<f64> {
+        if self.count < 2 { None } else { finite(self.m2 / number(self.count - 1)) }
+    }
+
+    /// The variance of values that are all there are (n); `None` without values.
+    #[must_use]
+    pub fn population_variance(&self) -> Option<f64> {
+        if self.count == 0 { None } else { finite(self.m2 / number(self.count)) }
+    }
+
+    /// The standard deviation of a sample, the square root of [`OnlineVariance::variance`].
+    #[must_use]
+    pub fn std_dev(&self) -> Option<f64> {
+        self.variance().map(f64::sqrt)
+    }
+
+    /// The square root of [`OnlineVariance::population_variance`].
+    #[must_use]
+    pub fn population_std_dev(&self) -> Option<f64> {
+        self.population_variance().map(f64::sqrt)
+    }
+}
+
+impl Extend<f64> for OnlineVariance {
+    fn extend<T: IntoIterator<Item = f64>>(&mut self, values: T) {
+        values.into_iter().for_each(|value| self.update(value));
+    }
+}
+
+impl FromIterator<f64> for OnlineVariance {
+    fn from_iter<T: IntoIterator<Item = f64>>(values: T) -> Self {
+        let mut variance = Self::new();
+        variance.extend(values);
+        variance
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(values: &[f64]) -> OnlineVariance {
+        values.iter().copied().collect()
+    }
+
+    #[test]
+    fn too_few_values_have_no_variance() {
+        assert_eq!((of(&[]).mean(), of(&[]).variance()), (None, None));
+        assert_eq!(of(&[]).population_std_dev(), None);
+        assert_eq!((of(&[3.0]).mean(), of(&[3.0]).std_dev()), (Some(3.0), None));
+        assert_eq!(of(&[3.0]).population_variance(), Some(0.0));
+    }
+
+    #[test]
+    fn a_great_mean_costs_no_digits() {
+        assert_eq!(of(&[4.0, 7.0, 13.0, 16.0].map(|value| value + 1e9)).variance(), Some(30.0));
+        assert_eq!(of(&[0.1; 1000]).variance(), Some(0.0));
+    }
+
+    #[test]
+    fn what_is_not_finite_is_skipped_and_what_is_too_large_is_none() {
+        assert_eq!(of(&[1.0, f64::NAN, 3.0, f64::INFINITY]), of(&[1.0, 3.0]));
+        assert_eq!(of(&[1e308, -1e308]).variance(), None);
+    }
+
+    #[test]
+    fn merging_is_near_adding_one_by_one_wherever_it_is_cut() {
+        let values: Vec<f64> = (0..200).map(|at| 1e6 + f64::from(at * at % 37) / 7.0).collect();
+        let whole = of(&values);
+        for cut in 0..=values.len() {
+            let (left, right) = values.split_at(cut);
+            let mut merged = of(left);
+            merged.merge(&of(right));
+            assert_eq!(merged.count(), whole.count());
+            // The bound of Welford: n ulps times the condition number, which is about 6e5 here.
+            assert!((merged.mean - whole.mean).abs() <= 1e-9);
+            assert!((merged.m2 / whole.m2 - 1.0).abs() <= 1e-8, "{cut}: {merged:?} {whole:?}");
+        }
+    }
+}

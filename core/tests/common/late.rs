@@ -1,0 +1,245 @@
+//! Windows that may give several rows, and the oracle for them.
+
+use std::collections::BTreeMap;
+
+use stream_processor_core::PipelineSpec;
+
+use super::{Event, Row, bits, encoded, spec};
+
+/// A window stage; times in microseconds.
+#[derive(Debug, Clone, Copy)]
+pub struct Setup {
+    pub size: i64,
+    pub slide: i64,
+    pub offset: i64,
+    pub lateness: i64,
+    pub early: Option<i64>,
+    pub is_final: bool,
+}
+
+impl Setup {
+    pub fn tumbling(size: i64) -> Self {
+        Self { size, slide: size, offset: 0, lateness: 0, early: None, is_final: false }
+    }
+
+    pub fn sliding(size: i64, slide: i64) -> Self {
+        Self { slide, ..Self::tumbling(size) }
+    }
+
+    pub fn lateness(self, lateness: i64) -> Self {
+        Self { lateness, ..self }
+    }
+
+    pub fn early(self, early: i64) -> Self {
+        Self { early: Some(early), ..self }
+    }
+
+    pub fn once(self) -> Self {
+        Self { is_final: true, ..self }
+    }
+
+    pub fn stage(self, field: &str) -> String {
+        self.stage_of(field, r#""count", "sum", "avg", "min", "max""#)
+    }
+
+    pub fn stage_of(self, field: &str, aggregations: &str) -> String {
+        let Self { size, slide, offset, lateness, early, is_final } = self;
+        let mut text = format!(
+            r#"{{"type": "window", "size": "{size}us", "offset": "{offset}us", "allowed_lateness": "{lateness}us",
+                "field": "{field}", "aggregations": [{aggregations}]"#
+        );
+        match slide == size {
+            true => text.push_str(r#", "window": "tumbling""#),
+            false => text.push_str(&format!(r#", "window": "sliding", "slide": "{slide}us""#)),
+        }
+        if let Some(early) = early {
+            text.push_str(&format!(r#", "early": "{early}us""#));
+        }
+        if is_final {
+            text.push_str(r#", "emit": "final""#);
+        }
+        text + "}"
+    }
+
+    pub fn revises(self) -> bool {
+        !self.is_final && (self.lateness > 0 || self.early.is_some())
+    }
+
+    pub fn last_us(self, start: i64) -> i64 {
+        start + self.size - 1
+    }
+
+    pub fn fires_at(self, start: i64) -> i64 {
+        self.last_us(start) + if self.is_final { self.lateness } else { 0 }
+    }
+
+    pub fn gone_at(self, start: i64) -> i64 {
+        self.last_us(start) + self.lateness
+    }
+
+    /// The slices that may be open of one key in an ordered stream: those of a window, and those that are kept behind it.
+    pub fn slices(self) -> i64 {
+        let (mut slice, mut rest) = (self.size, self.slide);
+        while rest != 0 {
+            (slice, rest) = (rest, slice % rest);
+        }
+        self.size / slice + (self.lateness + slice - 1) / slice
+    }
+
+    /// The starts of the windows that cover `time`, the first first.
+    pub fn starts(self, time: i64) -> Vec<i64> {
+        let mut start = (time - self.offset).div_euclid(self.slide) * self.slide + self.offset;
+        let mut starts = Vec::new();
+        while start + self.size > time {
+            starts.insert(0, start);
+            start -= self.slide;
+        }
+        starts
+    }
+}
+
+pub fn pipeline(stages: &[String], bound: Option<i64>, result_rows: u32) -> PipelineSpec {
+    let bound = bound.map_or("unbounded".to_owned(), |bound| format!("{bound}us"));
+    spec(&format!(
+        r#"{{"source": {{"key": "k", "value": "v"}}, "time": {{"max_out_of_orderness": "{bound}"}},
+            "limits": {{"max_result_rows": {result_rows}}}, "stages": [{}]}}"#,
+        stages.join(", ")
+    ))
+}
+
+/// Events, each with the watermark that it meets, and the watermark after the last of them.
+pub struct Judged {
+    pub events: Vec<(Event, i64)>,
+    pub watermark: i64,
+}
+
+pub fn judged(events: &[Event], bound: Option<i64>) -> Judged {
+    let mut watermark = i64::MIN;
+    let mut list = Vec::new();
+    for event in events {
+        list.push((*event, watermark));
+        if let Some(bound) = bound {
+            watermark = watermark.max(event.ts - bound - 1);
+        }
+    }
+    Judged { events: list, watermark }
+}
+
+/// The stage, event by event: all values of every window are kept, and each row is computed from them anew.
+pub struct Oracle {
+    pub setup: Setup,
+    pub open: BTreeMap<(i64, Vec<u8>), Open>,
+    pub watermark: i64,
+    /// Each row behind its rank and the watermark of the event before the one at which it came.
+    pub rows: Vec<(u64, Row, i64)>,
+    pub late: u64,
+    pub unassigned: u64,
+}
+
+#[derive(Default)]
+pub struct Open {
+    pub id: u32,
+    pub values: Vec<f64>,
+    pub rows: u32,
+    pub changed: bool,
+}
+
+impl Oracle {
+    pub fn of(setup: Setup, stream: &Judged) -> Self {
+        let (open, rows) = (BTreeMap::new(), Vec::new());
+        let mut oracle = Self { setup, open, watermark: i64::MIN, rows, late: 0, unassigned: 0 };
+        for (ordinal, (event, watermark)) in (0..).zip(&stream.events) {
+            oracle.advance(*watermark);
+            oracle.take(event, ordinal);
+        }
+        oracle.advance(stream.watermark);
+        oracle.advance(i64::MAX);
+        oracle
+    }
+
+    /// Fires all that is due between the watermark so far and `to`.
+    pub fn advance(&mut self, to: i64) {
+        let setup = self.setup;
+        let crossed = |due: i64| self.watermark < due && due <= to;
+        let mut due = Vec::new();
+        for (start, key) in self.open.keys() {
+            let fires_at = setup.fires_at(*start);
+            if crossed(fires_at) {
+                due.push((fires_at, *start, key.clone()));
+            }
+            let early = |step: i64| (1..).map(move |nth| start + nth * step);
+            let early = setup.early.into_iter().flat_map(early);
+            let early = early.take_while(|due| *due < fires_at && *due <= to);
+            due.extend(early.filter(|due| crossed(*due)).map(|due| (due, *start, key.clone())));
+        }
+        due.sort();
+        for (firing, start, key) in due {
+            let on_time = firing == setup.fires_at(start);
+            if on_time || self.open[&(start, key.clone())].changed {
+                self.emit(start, key, firing, 0, !on_time);
+            }
+        }
+        self.watermark = to;
+        self.open.retain(|(start, _), _| setup.gone_at(*start) > to);
+    }
+
+    pub fn take(&mut self, event: &Event, ordinal: u64) {
+        let (setup, key) = (self.setup, encoded(event.key));
+        let starts = setup.starts(event.ts);
+        self.unassigned += u64::from(starts.is_empty());
+        let gone = starts.iter().filter(|start| setup.gone_at(**start) <= self.watermark).count();
+        self.late += u64::from(!starts.is_empty() && gone == starts.len());
+        for start in &starts[gone..] {
+            let window = self.open.entry((*start, key.clone())).or_default();
+            window.id = event.key;
+            window.values.push(event.value);
+            window.changed = true;
+        }
+        for start in &starts[gone..] {
+            if setup.fires_at(*start) <= self.watermark {
+                self.emit(*start, key.clone(), self.watermark, ordinal + 1, false);
+            }
+        }
+    }
+
+    pub fn emit(&mut self, start: i64, key: Vec<u8>, firing: i64, rank: u64, early: bool) {
+        let setup = self.setup;
+        let window = self.open.get_mut(&(start, key.clone())).unwrap();
+        let mut values = results(&window.values).to_vec();
+        if setup.revises() {
+            values.push(f64::from(window.rows));
+        }
+        if setup.early.is_some() {
+            values.push(f64::from(u8::from(early)));
+        }
+        window.rows += 1;
+        window.changed = false;
+        let values = values.into_iter().map(bits).collect();
+        let row = Row { firing, end: start + setup.size, start, key, values };
+        self.rows.push((rank, row, self.watermark));
+    }
+
+    pub fn plain_rows(&self) -> Vec<Row> {
+        self.rows.iter().map(|(_, row, _)| row.clone()).collect()
+    }
+
+    /// What the next stage sees: the counts of the rows at the windows' last microseconds.
+    pub fn passed_on(&self, watermark: i64) -> Judged {
+        let lag = self.setup.lateness;
+        let rows = self.rows.iter().map(|(_, row, watermark)| {
+            let key = (0..8).find(|key| encoded(*key) == row.key).unwrap();
+            let value = f64::from_bits(row.values[0]);
+            (Event { ts: row.end - 1, key, value }, watermark.saturating_sub(lag))
+        });
+        Judged { events: rows.collect(), watermark: watermark.saturating_sub(lag) }
+    }
+}
+
+/// count, sum, avg, min, max of whole numbers: no rounding, whatever the order.
+pub fn results(values: &[f64]) -> [f64; 5] {
+    let sum: f64 = values.iter().sum();
+    let count = values.len() as f64;
+    let min = values.iter().copied().fold(f64::INFINITY, f64::min);
+    let max = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    [count, sum, sum / count, min, max]
+}

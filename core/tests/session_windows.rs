@@ -1,0 +1,662 @@
+//! Sessions are those of the oracle, however the stream is cut, polled, split, handed over and interrupted.
+
+mod common;
+
+use common::{Event, KeysAs, Row, Run, bits, cuts, encoded, events, run_cut, spec};
+use proptest::prelude::*;
+use stream_processor_core::{
+    Engine, Options, PipelineSpec, RejectReason, Stats, watermark::Generator,
+};
+
+/// Sessions of a pipeline, microseconds.
+#[derive(Debug, Clone, Copy)]
+struct Sessions {
+    gap: i64,
+    /// `None`: no watermark before the end.
+    bound: Option<i64>,
+    lateness: i64,
+    is_final: bool,
+}
+
+impl Sessions {
+    fn new(gap: i64, bound: i64, lateness: i64) -> Self {
+        Self { gap, bound: Some(bound), lateness, is_final: false }
+    }
+
+    /// A keyed pipeline with every aggregation that the oracle knows.
+    fn pipeline(self, result_rows: u32) -> PipelineSpec {
+        let Self { gap, bound, lateness, is_final } = self;
+        let bound = bound.map_or("unbounded".to_owned(), |bound| format!("{bound}us"));
+        let emit = if is_final { "final" } else { "close" };
+        spec(&format!(
+            r#"{{"source": {{"key": "k", "value": "v"}}, "time": {{"max_out_of_orderness": "{bound}"}},
+                "limits": {{"max_result_rows": {result_rows}}},
+                "stages": [{{"type": "window", "window": "session", "gap": "{gap}us",
+                "allowed_lateness": "{lateness}us", "emit": "{emit}",
+                "aggregations": ["count", "sum", "avg", "min", "max"]}}]}}"#
+        ))
+    }
+
+    fn revises(self) -> bool {
+        self.lateness > 0 && !self.is_final
+    }
+}
+
+/// A session of the oracle.
+#[derive(Debug, Clone)]
+struct Session {
+    key: Vec<u8>,
+    start: i64,
+    /// The last event.
+    last: i64,
+    summary: Summary,
+    /// The revision of the row that is out.
+    fired: Option<u32>,
+    /// One more than the greatest revision of all rows that it replaces.
+    replaces: u32,
+}
+
+/// The compensated sum as two numbers, and the rest.
+#[derive(Debug, Clone, Copy)]
+struct Summary {
+    count: f64,
+    sum: f64,
+    lost: f64,
+    min: f64,
+    max: f64,
+}
+
+impl Summary {
+    fn of(value: f64) -> Self {
+        Self { count: 1.0, sum: value, lost: 0.0, min: value, max: value }
+    }
+
+    /// The same, and then all of `later`.
+    fn and(self, later: Self) -> Self {
+        let sum = self.sum + later.sum;
+        let error = if self.sum.abs() >= later.sum.abs() {
+            (self.sum - sum) + later.sum
+        } else {
+            (later.sum - sum) + self.sum
+        };
+        Self {
+            count: self.count + later.count,
+            sum,
+            lost: (self.lost + later.lost) + error,
+            min: self.min.min(later.min),
+            max: self.max.max(later.max),
+        }
+    }
+
+    fn values(self) -> [f64; 5] {
+        let finite = |x: f64| if x.is_finite() { x } else { f64::NAN };
+        let total = finite(self.sum + self.lost);
+        [self.count, total, finite(total / self.count), self.min, self.max]
+    }
+}
+
+struct Oracle {
+    rows: Vec<Row>,
+    late: u64,
+    open: Vec<Session>,
+    with: Sessions,
+}
+
+impl Oracle {
+    fn of(events: &[Event], with: Sessions) -> Self {
+        let mut oracle = Self { rows: vec![], late: 0, open: vec![], with };
+        let mut greatest: Option<i64> = None;
+        for event in events {
+            let watermark = greatest.zip(with.bound).map_or(i64::MIN, |(ts, bound)| ts - bound - 1);
+            oracle.advance(watermark);
+            oracle.take(event, watermark);
+            greatest = Some(greatest.map_or(event.ts, |greatest| greatest.max(event.ts)));
+        }
+        oracle.advance(i64::MAX);
+        oracle
+    }
+
+    fn end(&self, session: &Session) -> i64 {
+        session.last + self.with.gap
+    }
+
+    /// Fires what `watermark` has passed, and forgets what is gone.
+    fn advance(&mut self, watermark: i64) {
+        let Sessions { lateness, is_final, .. } = self.with;
+        let delay = if is_final { lateness } else { 0 };
+        self.open.sort_by_key(|session| (session.last, session.start, session.key.clone()));
+        for at in 0..self.open.len() {
+            let due = self.end(&self.open[at]) - 1 + delay;
+            if self.open[at].fired.is_none() && due <= watermark {
+                self.fire(at, due);
+            }
+        }
+        let gap = self.with.gap;
+        self.open.retain(|session| {
+            session.fired.is_none() || session.last + gap - 1 + lateness > watermark
+        });
+    }
+
+    fn fire(&mut self, at: usize, firing: i64) {
+        self.open[at].fired = Some(self.open[at].replaces);
+        self.row(at, firing, false);
+    }
+
+    fn row(&mut self, at: usize, firing: i64, retracted: bool) {
+        let session = &self.open[at];
+        let mut values = session.summary.values().map(bits).to_vec();
+        if self.with.revises() {
+            values.push(bits(session.fired.unwrap().into()));
+            values.push(bits(f64::from(u8::from(retracted))));
+        }
+        let (start, end, key) = (session.start, self.end(session), session.key.clone());
+        self.rows.push(Row { firing, end, start, key, values });
+    }
+
+    fn take(&mut self, event: &Event, watermark: i64) {
+        let Sessions { gap, lateness, .. } = self.with;
+        let key = encoded(event.key);
+        let near = |session: &&Session| {
+            session.key == key && session.start - gap <= event.ts && event.ts <= session.last + gap
+        };
+        let mut parts: Vec<Session> = self.open.iter().filter(near).cloned().collect();
+        parts.sort_by_key(|part| part.start);
+        let start = parts.iter().map(|part| part.start).fold(event.ts, i64::min);
+        let last = parts.iter().map(|part| part.last).fold(event.ts, i64::max);
+        if last + gap - 1 + lateness <= watermark {
+            self.late += 1;
+            return;
+        }
+        for part in &parts {
+            let at = self.open.iter().position(|s| s.key == key && s.start == part.start).unwrap();
+            if part.fired.is_some() && (part.start, part.last) != (start, last) {
+                self.row(at, watermark, true);
+            }
+            self.open.remove(at);
+        }
+        let replaces = parts.iter().map(|part| part.fired.map_or(part.replaces, |n| n + 1)).max();
+        let event_alone = Summary::of(event.value);
+        let summary = match &parts[..] {
+            [] => event_alone,
+            [part] => part.summary.and(event_alone),
+            [left, right] => left.summary.and(event_alone).and(right.summary),
+            _ => panic!("more than two sessions within reach"),
+        };
+        let replaces = replaces.unwrap_or(0);
+        self.open.push(Session { key, start, last, summary, fired: None, replaces });
+        if self.with.revises() && last + gap - 1 <= watermark {
+            self.fire(self.open.len() - 1, watermark);
+        }
+    }
+}
+
+fn sessions() -> impl Strategy<Value = Sessions> {
+    let gap = prop::sample::select(vec![1_i64, 500_000, 1_000_000, 3_000_000, 20_000_000]);
+    let bound = prop::sample::select(vec![Some(0_i64), Some(2_000_000), None]);
+    let lateness = prop::sample::select(vec![0_i64, 1, 1_000_000, 5_000_000, 60_000_000]);
+    (gap, bound, lateness, any::<bool>()).prop_map(|(gap, bound, lateness, is_final)| Sessions {
+        gap,
+        bound,
+        lateness,
+        is_final,
+    })
+}
+
+/// The same stream with fewer keys and coarse times: ties, touching sessions and joins are common.
+fn coarse(events: Vec<Event>) -> Vec<Event> {
+    let coarse = |event: Event| Event {
+        ts: event.ts.div_euclid(250_000) * 250_000,
+        key: event.key % 3,
+        ..event
+    };
+    events.into_iter().map(coarse).collect()
+}
+
+fn streams() -> impl Strategy<Value = Vec<Event>> {
+    prop_oneof![events(), events().prop_map(coarse)]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn rows_are_those_of_the_oracle(
+        events in streams(),
+        cuts in cuts(),
+        sessions in sessions(),
+        buffer in prop::sample::select(vec![1_u32, 3, 1000]),
+        restores_when_full in any::<bool>(),
+    ) {
+        let due = Oracle::of(&events, sessions);
+        let mut run = Run::new(sessions.pipeline(buffer));
+        run.restores_when_full = restores_when_full;
+        let (rows, stats) = run_cut(run, &events, &cuts);
+        prop_assert_eq!(rows, due.rows);
+        prop_assert_eq!(stats.late_dropped, due.late);
+        prop_assert_eq!(stats.events, events.len() as u64);
+        prop_assert_eq!((stats.stages[0].keys, stats.stages[0].open_windows), (0, 0));
+    }
+
+    #[test]
+    fn a_roll_up_of_sessions_does_not_depend_on_cuts(
+        events in streams(),
+        cuts in cuts(),
+        lateness in prop::sample::select(vec!["0s", "2s"]),
+    ) {
+        let pipeline = spec(&format!(
+            r#"{{"source": {{"key": "k", "value": "v"}}, "time": {{"max_out_of_orderness": "1s"}},
+                "limits": {{"max_result_rows": 2}},
+                "stages": [
+                  {{"type": "window", "window": "session", "gap": "500ms", "allowed_lateness": "{lateness}",
+                   "aggregations": ["count"]}},
+                  {{"type": "window", "window": "session", "gap": "5s", "aggregations": ["count", "sum"]}}]}}"#,
+        ));
+        let mut whole = Run::new(pipeline.clone());
+        whole.push(&events, KeysAs::Encoded);
+        let due = whole.finish();
+        prop_assert_eq!(run_cut(Run::new(pipeline), &events, &cuts), due.clone());
+        let (rows, stats): (Vec<Row>, Stats) = due;
+        prop_assert_eq!(stats.stages[1].late_dropped, 0);
+        let counted: f64 = rows.iter().map(|row| f64::from_bits(row.values[1])).sum();
+        prop_assert_eq!(counted, (events.len() as u64 - stats.late_dropped) as f64);
+    }
+
+    #[test]
+    fn shards_give_the_rows_of_one_instance(
+        events in streams(),
+        sessions in sessions(),
+        batch in 1_usize..50,
+        shards in 2_u32..5,
+    ) {
+        let sessions = Sessions { lateness: 0, ..sessions };
+        let pipeline = sessions.pipeline(1000);
+        let mut generator = Generator::new(&pipeline);
+        let mut runs: Vec<Run> = (0..shards).map(|_| Run::new(pipeline.clone())).collect();
+        for batch in events.chunks(batch) {
+            let timestamps: Vec<i64> = batch.iter().map(|event| event.ts).collect();
+            let mut watermarks = Vec::new();
+            generator.observe_all(&timestamps, &mut watermarks);
+            for (shard, run) in (0..).zip(&mut runs) {
+                let mine = |at: &usize| batch[*at].key % shards == shard;
+                let picked: Vec<usize> = (0..batch.len()).filter(mine).collect();
+                let part: Vec<Event> = picked.iter().map(|at| batch[*at]).collect();
+                let met: Vec<i64> = picked.iter().map(|at| watermarks[*at]).collect();
+                run.push_judged(&part, None, Some(&met), KeysAs::Ids);
+                run.advance(generator.watermark());
+            }
+        }
+        let mut rows: Vec<Row> = runs.into_iter().flat_map(|run| run.finish().0).collect();
+        rows.sort_by(|a, b| (a.firing, a.start, &a.key).cmp(&(b.firing, b.start, &b.key)));
+        prop_assert_eq!(rows, Oracle::of(&events, sessions).rows);
+    }
+}
+
+/// Events of one time, so that what depends on the order within a session has one right answer.
+fn in_any_order() -> impl Strategy<Value = Vec<Event>> {
+    let event = (0_i64..40, 0_u32..2, -100..100_i32);
+    prop::collection::vec(event, 1..100).prop_map(|events| {
+        let event = |(ts, key, value)| Event { ts: ts * 1_000_000, key, value: f64::from(value) };
+        events.into_iter().map(event).collect()
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn whatever_is_joined_every_aggregation_is_that_of_all_events(
+        events in in_any_order(),
+        cuts in cuts(),
+        lateness in prop::sample::select(vec!["0s", "10s", "60s"]),
+    ) {
+        let pipeline = spec(&format!(
+            r#"{{"source": {{"key": "k", "value": "v"}}, "time": {{"max_out_of_orderness": "4s"}},
+                "limits": {{"max_result_rows": 3}},
+                "stages": [{{"type": "window", "window": "session", "gap": "2s", "allowed_lateness": "{lateness}",
+                "aggregations": ["count", "sum", "range", "variance", "stddev", "first", "last", "p50", "p95",
+                {{"op": "p99", "engine": "exact"}}]}}]}}"#
+        ));
+        let mut run = Run::new(pipeline);
+        run.restores_when_full = true;
+        let (rows, stats) = run_cut(run, &events, &cuts);
+        let mut truth: Vec<Row> = Vec::new();
+        for row in rows {
+            // The last row of a session stands, unless it is taken back.
+            truth.retain(|known| (known.start, known.end, &known.key) != (row.start, row.end, &row.key));
+            if lateness == "0s" || row.values.last() == Some(&bits(0.0)) {
+                truth.push(row);
+            }
+        }
+        let mut counted = 0;
+        for row in &truth {
+            let within = |event: &&Event| {
+                encoded(event.key) == row.key && (row.start..row.end).contains(&event.ts)
+            };
+            let mut group: Vec<Event> = events.iter().filter(within).copied().collect();
+            counted += group.len();
+            if stats.late_dropped == 0 {
+                group.sort_by_key(|event| event.ts);
+                let found: Vec<f64> = row.values.iter().map(|bits| f64::from_bits(*bits)).collect();
+                let due = aggregations(&group);
+                for (found, due) in found.iter().zip(&due) {
+                    let same = (found - due).abs() <= 1e-9 * due.abs().max(1.0);
+                    prop_assert!(same || (found.is_nan() && due.is_nan()), "{:?} {:?}", found, due);
+                }
+            }
+        }
+        if stats.late_dropped == 0 {
+            prop_assert_eq!(counted, events.len());
+        }
+    }
+}
+
+/// The same as above, of events in the order of their times.
+fn aggregations(group: &[Event]) -> [f64; 10] {
+    let values: Vec<f64> = group.iter().map(|event| event.value).collect();
+    let count = values.len() as f64;
+    let sum: f64 = values.iter().sum();
+    let squares: f64 =
+        values.iter().map(|value| (value - sum / count) * (value - sum / count)).sum();
+    let variance = if values.len() < 2 { f64::NAN } else { squares / (count - 1.0) };
+    let min = values.iter().copied().fold(f64::INFINITY, f64::min);
+    let max = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let percentile = |percent| common::linear(&values, percent);
+    [
+        count,
+        sum,
+        max - min,
+        variance,
+        variance.sqrt(),
+        values[0],
+        values[values.len() - 1],
+        percentile("50"),
+        percentile("95"),
+        percentile("99"),
+    ]
+}
+
+const SECOND: i64 = 1_000_000;
+
+fn at(seconds: i64, key: u32) -> Event {
+    Event { ts: seconds * SECOND, key, value: seconds as f64 }
+}
+
+/// Start and end in seconds, and the count, of each row.
+fn bounds(rows: &[Row]) -> Vec<(i64, i64, f64)> {
+    let bounds = |row: &Row| (row.start / SECOND, row.end / SECOND, f64::from_bits(row.values[0]));
+    rows.iter().map(bounds).collect()
+}
+
+/// The same, and then revision and whether it is retracted.
+fn revisions(rows: &[Row]) -> Vec<(i64, i64, f64, f64, bool)> {
+    let number = |row: &Row, at: usize| f64::from_bits(row.values[row.values.len() - at]);
+    let bounds = bounds(rows).into_iter().zip(rows);
+    bounds.map(|((s, e, n), row)| (s, e, n, number(row, 2), number(row, 1) == 1.0)).collect()
+}
+
+fn run(gap: i64, bound: i64, lateness: i64, events: &[Event]) -> (Vec<Row>, Stats) {
+    let sessions = Sessions::new(gap * SECOND, bound * SECOND, lateness * SECOND);
+    let mut run = Run::new(sessions.pipeline(100));
+    run.push(events, KeysAs::Ids);
+    run.finish()
+}
+
+#[test]
+fn events_exactly_a_gap_apart_are_one_session() {
+    let (rows, _) = run(10, 0, 0, &[at(0, 1), at(10, 1), at(21, 1)]);
+    assert_eq!(bounds(&rows), [(0, 20, 2.0), (21, 31, 1.0)]);
+    assert_eq!(rows[0].firing, 20 * SECOND - 1);
+}
+
+#[test]
+fn an_event_joins_the_sessions_on_both_sides() {
+    let (rows, _) =
+        run(10, 30, 0, &[at(0, 1), at(30, 1), at(15, 2), at(15, 1), at(8, 1), at(22, 1)]);
+    assert_eq!(bounds(&rows), [(15, 25, 1.0), (0, 40, 5.0)]);
+}
+
+#[test]
+fn a_session_that_is_gone_is_not_joined_again() {
+    let (rows, stats) = run(10, 0, 0, &[at(0, 1), at(10, 2), at(5, 1)]);
+    assert_eq!(bounds(&rows), [(0, 10, 1.0), (5, 15, 1.0), (10, 20, 1.0)]);
+    assert_eq!(stats.late_dropped, 0);
+}
+
+#[test]
+fn an_event_is_late_when_the_session_it_would_form_is_gone() {
+    let sessions = Sessions::new(10 * SECOND, 0, 0);
+    let mut run = Run::new(sessions.pipeline(100));
+    // The watermark is just below 25 s: alone, 15 would end at 25; with what is at 20 it is in time.
+    run.push(&[at(20, 1), at(25, 2), at(15, 3), at(15, 1), at(10, 1)], KeysAs::Ids);
+    let drops = run.engine.drops(10);
+    assert_eq!(drops.len(), 1);
+    assert_eq!((drops[0].ordinal, drops[0].reason), (2, RejectReason::Late));
+    assert_eq!((drops[0].watermark, drops[0].window_end), (25 * SECOND - 1, Some(25 * SECOND)));
+    let (rows, stats) = run.finish();
+    assert_eq!(bounds(&rows), [(10, 30, 3.0), (25, 35, 1.0)]);
+    assert_eq!(stats.late_dropped, 1);
+}
+
+/// What `testSessionWindows` of Apache Flink's `WindowOperatorTest` pushes and expects: gap 3 s, the sum of values,
+/// watermarks sent by hand.
+#[test]
+fn the_sessions_of_flink() {
+    let event = |key: u32, value: f64, ts: i64| Event { ts: ts * 1_000, key, value };
+    let mut run =
+        Run::new(Sessions { bound: None, ..Sessions::new(3 * SECOND, 0, 0) }.pipeline(100));
+    run.push(
+        &[
+            event(2, 1.0, 0),
+            event(2, 2.0, 1_000),
+            event(2, 3.0, 2_500),
+            event(1, 1.0, 10),
+            event(1, 2.0, 1_000),
+        ],
+        KeysAs::Ids,
+    );
+    run.restore();
+    run.push(
+        &[
+            event(1, 3.0, 2_500),
+            event(2, 4.0, 5_501),
+            event(2, 5.0, 6_000),
+            event(2, 5.0, 6_000),
+            event(2, 6.0, 6_050),
+        ],
+        KeysAs::Ids,
+    );
+    run.advance(12_000 * 1_000);
+    while run.poll(10) > 0 {}
+    run.push(&[event(2, 10.0, 15_000), event(2, 20.0, 15_000)], KeysAs::Ids);
+    run.advance(17_999 * 1_000);
+    let (rows, _) = run.finish();
+    let sums: Vec<_> = rows
+        .iter()
+        .map(|row| {
+            (row.key.clone(), f64::from_bits(row.values[1]), row.start / 1_000, row.end / 1_000)
+        })
+        .collect();
+    let due = [
+        (encoded(1), 6.0, 10, 5_500),
+        (encoded(2), 6.0, 0, 5_500),
+        (encoded(2), 20.0, 5_501, 9_050),
+        (encoded(2), 30.0, 15_000, 18_000),
+    ];
+    let mut due = due.to_vec();
+    due[..2].sort_by_key(|(_, _, start, _)| *start);
+    assert_eq!(sums, due);
+}
+
+/// What `shouldMergeSessions` of Kafka Streams' `KStreamSessionWindowAggregateProcessorTest` does: gap 5 min, an event
+/// just beyond it, and one between the two. Its sessions end with their last event.
+#[test]
+fn the_sessions_of_kafka_streams() {
+    let gap = 300_000_000;
+    let event = |ts: i64| Event { ts, key: 1, value: 1.0 };
+    let mut run = Run::new(Sessions::new(gap, 2 * gap, 0).pipeline(100));
+    run.push(&[event(0), event(gap + 1_000)], KeysAs::Ids);
+    assert_eq!(run.engine.stats().stages[0].open_windows, 2);
+    run.push(&[event(gap / 2)], KeysAs::Ids);
+    assert_eq!(run.engine.stats().stages[0].open_windows, 1);
+    let (rows, _) = run.finish();
+    let found: Vec<_> = rows.iter().map(|row| (row.start, row.end - gap, row.values[0])).collect();
+    assert_eq!(found, [(0, gap + 1_000, bits(3.0))]);
+}
+
+#[test]
+fn three_sessions_become_one() {
+    let minute = |n: i64| at(60 * n, 1);
+    let events = [minute(0), minute(10), minute(20), minute(5), minute(15)];
+    let (rows, _) = run(5 * 60, 3600, 0, &events);
+    assert_eq!(bounds(&rows), [(0, 1500, 5.0)]);
+}
+
+#[test]
+fn a_late_event_corrects_the_row_at_once() {
+    let (rows, _) =
+        run(10, 0, 20, &[at(0, 1), at(8, 1), at(20, 2), at(4, 1), at(4, 1), at(60, 2), at(4, 1)]);
+    assert_eq!(
+        revisions(&rows),
+        [
+            (0, 18, 2.0, 0.0, false),
+            (0, 18, 3.0, 1.0, false),
+            (0, 18, 4.0, 2.0, false),
+            (20, 30, 1.0, 0.0, false),
+            (60, 70, 1.0, 0.0, false),
+        ]
+    );
+    assert_eq!(rows[1].firing, 20 * SECOND - 1);
+}
+
+#[test]
+fn superseded_rows_are_taken_back_before_the_merged_one() {
+    let events = [at(0, 1), at(15, 1), at(30, 2), at(7, 1), at(12, 1), at(40, 2)];
+    let (rows, _) = run(10, 0, 100, &events);
+    assert_eq!(
+        revisions(&rows),
+        [
+            (0, 10, 1.0, 0.0, false),
+            (15, 25, 1.0, 0.0, false),
+            (0, 10, 1.0, 0.0, true),
+            (15, 25, 1.0, 0.0, true),
+            (0, 25, 3.0, 1.0, false),
+            (0, 25, 4.0, 2.0, false),
+            (30, 50, 2.0, 0.0, false),
+        ]
+    );
+}
+
+#[test]
+fn a_session_that_goes_on_is_taken_back_and_fires_when_it_ends() {
+    // At 12 s the session from 0 has fired; 9 has it go on until 19, which is still to come.
+    let events = [at(0, 1), at(12, 2), at(9, 1), at(14, 2), at(5, 3), at(30, 2)];
+    let (rows, _) = run(10, 0, 100, &events);
+    assert_eq!(
+        revisions(&rows),
+        [
+            (0, 10, 1.0, 0.0, false),
+            (0, 10, 1.0, 0.0, true),
+            (5, 15, 1.0, 0.0, false),
+            (0, 19, 2.0, 1.0, false),
+            (12, 24, 2.0, 0.0, false),
+            (30, 40, 1.0, 0.0, false),
+        ]
+    );
+}
+
+#[test]
+fn a_part_that_never_fired_passes_on_what_it_had_replaced() {
+    // [0, 10) fires, goes on until 19 without firing, and is then joined with what begins at 21.
+    let events = [at(0, 1), at(12, 2), at(9, 1), at(21, 1), at(15, 1)];
+    let (rows, _) = run(10, 8, 100, &[&events[..1], &[at(20, 2)], &events[2..]].concat());
+    assert_eq!(
+        revisions(&rows),
+        [
+            (0, 10, 1.0, 0.0, false),
+            (0, 10, 1.0, 0.0, true),
+            (20, 30, 1.0, 0.0, false),
+            (0, 31, 4.0, 1.0, false),
+        ]
+    );
+}
+
+#[test]
+fn final_rows_come_once_when_no_event_can_change_them() {
+    let sessions = Sessions { is_final: true, ..Sessions::new(10 * SECOND, 0, 5 * SECOND) };
+    let mut run = Run::new(sessions.pipeline(100));
+    run.push(&[at(0, 1), at(14, 2), at(3, 1), at(18, 2), at(3, 1)], KeysAs::Ids);
+    assert_eq!(run.poll(10), 1);
+    assert_eq!(bounds(&run.rows), [(0, 13, 2.0)]);
+    assert_eq!(run.rows[0].firing, 18 * SECOND - 1);
+    let (rows, stats) = run.finish();
+    assert_eq!((rows.len(), stats.late_dropped), (2, 1));
+}
+
+#[test]
+fn limits_count_sessions() {
+    let mut pipeline = Sessions { bound: None, ..Sessions::new(SECOND, 0, 0) }.pipeline(100);
+    pipeline.limits.max_keys = 2;
+    pipeline.limits.max_windows_per_key = 2;
+    let mut run = Run::new(pipeline);
+    let events = [at(0, 1), at(0, 2), at(0, 3), at(5, 1), at(9, 1), at(5, 1), at(6, 1), at(20, 2)];
+    run.push(&events, KeysAs::Ids);
+    let reasons: Vec<_> =
+        run.engine.drops(10).iter().map(|drop| (drop.ordinal, drop.reason)).collect();
+    assert_eq!(reasons, [(2, RejectReason::KeyLimit), (4, RejectReason::WindowLimit)]);
+    run.restore();
+    let (rows, stats) = run.finish();
+    assert_eq!(rows.len(), 4);
+    assert_eq!(stats.limits_struck, ["key_limit", "window_limit"]);
+    assert_eq!((stats.stages[0].keys, stats.stages[0].open_windows), (0, 0));
+}
+
+#[test]
+fn times_at_the_ends_of_the_range_have_sessions() {
+    let end = 8_640_000_000_000_000_000;
+    let events = [-end, -end + 1, end, end - 1].map(|ts| Event { ts, key: 1, value: 1.0 });
+    for lateness in ["0s", "520000w"] {
+        let mut run = Run::new(spec(&format!(
+            r#"{{"source": {{"key": "k", "value": "v"}}, "time": {{"max_out_of_orderness": "520000w"}},
+                "stages": [{{"type": "window", "window": "session", "gap": "520000w",
+                "allowed_lateness": "{lateness}", "aggregations": ["count"]}}]}}"#
+        )));
+        run.push(&events, KeysAs::Ids);
+        run.restore();
+        let (rows, stats) = run.finish();
+        assert_eq!(rows.iter().map(|row| f64::from_bits(row.values[0])).sum::<f64>(), 4.0);
+        assert_eq!((rows.len(), stats.rejected), (2, 0));
+    }
+}
+
+#[test]
+fn descriptions_that_do_not_fit_are_refused_with_the_reason() {
+    let error = |fields: &str| {
+        let text =
+            format!(r#"{{"stages": [{{"type": "window", "aggregations": ["count"], {fields}}}]}}"#);
+        match PipelineSpec::from_json(&text) {
+            Ok(spec) => {
+                Engine::open(&spec, Options::default()).map(|_| ()).unwrap_err().to_string()
+            }
+            Err(error) => error.to_string(),
+        }
+    };
+    let session = |fields: &str| error(&format!(r#""window": "session", {fields}"#));
+    assert_eq!(
+        error(r#""window": "session""#),
+        "stages[0].gap: missing: the longest time between two events of a session, such as \"30s\""
+    );
+    assert!(session(r#""gap": "0s""#).starts_with("stages[0].gap: 0s: a gap must be longer"));
+    assert!(session(r#""gap": "1s", "size": "1m""#).starts_with("stages[0].size: sessions"));
+    assert!(session(r#""gap": "1s", "slide": "1m""#).starts_with("stages[0].slide: sessions"));
+    assert!(session(r#""gap": "1s", "offset": "1m""#).starts_with("stages[0].offset: sessions"));
+    assert!(session(r#""gap": "1s", "early": "1m""#).starts_with("stages[0].early: a session may"));
+    assert!(
+        session(r#""gap": "1s", "allowed_lateness": "-1s""#)
+            .starts_with("stages[0].allowed_lateness: -1s: must be 0s or longer")
+    );
+    assert!(error(r#""window": "tumbling""#).starts_with("stages[0].size: missing: the length of"));
+    assert!(
+        error(r#""window": "tumbling", "size": "1m", "gap": "1s""#)
+            .ends_with("so they have none: drop it, or say window = \"session\"")
+    );
+}

@@ -1,0 +1,174 @@
+//! Pipelines of one stage, made of flags: `stream-processor window`, `normalize`.
+
+use std::path::PathBuf;
+
+use processor::spec::{PipelineSpec, SpecError};
+use processor::{Error, Pipeline};
+use serde_json::{Map, Value, json};
+
+use super::Exit;
+use super::args::{EventArgs, Format, NormalizeArgs, Unit, WindowArgs};
+
+/// The flag that stands for a field of a pipeline.
+type Flag = (&'static str, &'static str);
+
+const EVENT_FLAGS: [Flag; 5] = [
+    ("source.key", "--key"),
+    ("source.value", "--value"),
+    ("source.timestamp", "--timestamp"),
+    ("time.max_out_of_orderness", "--max-out-of-orderness"),
+    ("sink.format", "--output-format"),
+];
+
+/// The pipeline of one window.
+pub(crate) fn window(arguments: &WindowArgs) -> Result<Pipeline, Exit> {
+    let WindowArgs { tumbling, sliding, session, cumulate, count, .. } = arguments;
+    // clap asks for exactly one of them.
+    let (kind, size) = match (tumbling, sliding, session, cumulate, count) {
+        (_, Some(_), ..) => ("sliding", "--sliding"),
+        (_, _, Some(_), ..) => ("session", "--session"),
+        (_, _, _, Some(_), _) => ("cumulate", "--cumulate"),
+        (_, _, _, _, Some(_)) => ("count", "--count"),
+        (Some(_), ..) => ("tumbling", "--tumbling"),
+        _ => ("global", "--global"),
+    };
+    let sizes = tumbling.or(sliding.map(|of| of.size)).or(cumulate.map(|of| of.size));
+    let stage = table([
+        ("type", text("window")),
+        ("window", text(kind)),
+        ("size", shown(sizes)),
+        ("slide", shown(sliding.map(|of| of.each))),
+        ("step", shown(cumulate.map(|of| of.each))),
+        ("gap", shown(*session)),
+        ("count", count.map(Value::from)),
+        ("offset", shown(arguments.offset)),
+        ("allowed_lateness", shown(arguments.allowed_lateness)),
+        ("early", shown(arguments.early)),
+        ("emit", arguments.r#final.then(|| "final".into())),
+        ("aggregations", Some(arguments.agg.iter().map(ToString::to_string).collect())),
+    ]);
+    let flags = [
+        ("size", size),
+        ("slide", "--sliding"),
+        ("step", "--cumulate"),
+        ("gap", "--session"),
+        ("count", "--count"),
+        ("offset", "--offset"),
+        ("allowed_lateness", "--allowed-lateness"),
+        ("early", "--early"),
+        ("emit", "--final"),
+        ("aggregations", "--agg"),
+    ];
+    pipeline(&arguments.events, stage, &flags, Format::Ndjson)
+}
+
+/// The pipeline that puts samples on a grid.
+pub(crate) fn normalize(arguments: &NormalizeArgs) -> Result<Pipeline, Exit> {
+    let stage = table([
+        ("type", text("normalize")),
+        ("interval", text(&arguments.interval)),
+        ("offset", shown(arguments.offset)),
+        ("align", arguments.align.as_deref().and_then(text)),
+        ("basis", arguments.basis.as_deref().and_then(text)),
+        ("reduce", arguments.reduce.as_deref().and_then(text)),
+        ("fill", arguments.fill.as_deref().and_then(text)),
+        ("degree", arguments.degree.map(Value::from)),
+        ("max_gap", shown(arguments.max_gap)),
+        ("fields", fields(&arguments.events.value)),
+    ]);
+    let flags = [
+        ("interval", "--interval"),
+        ("offset", "--offset"),
+        ("align", "--align"),
+        ("basis", "--basis"),
+        ("reduce", "--reduce"),
+        ("fill", "--fill"),
+        ("degree", "--degree"),
+        ("max_gap", "--max-gap"),
+        ("fields", "--value"),
+    ];
+    pipeline(&arguments.events, stage, &flags, Format::Ndjson)
+}
+
+/// The fields of a stage, where there are several.
+fn fields(names: &[String]) -> Option<Value> {
+    (names.len() > 1).then(|| names.iter().map(|name| json!({ "name": name })).collect())
+}
+
+fn text(text: &str) -> Option<Value> {
+    Some(text.into())
+}
+
+fn shown(value: impl Into<Option<processor::spec::Duration>>) -> Option<Value> {
+    value.into().map(|duration| duration.to_string().into())
+}
+
+/// A table of the fields that are there.
+fn table<const N: usize>(fields: [(&str, Option<Value>); N]) -> Value {
+    let there = fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    Value::Object(there.collect::<Map<_, _>>())
+}
+
+/// The pipeline of `stage`; what is wrong with it is told by the flags of its fields. Rows are written in `output` unless
+/// a flag says otherwise.
+fn pipeline(
+    events: &EventArgs,
+    stage: Value,
+    flags: &[Flag],
+    output: Format,
+) -> Result<Pipeline, Exit> {
+    let spec = json!({
+        "source": {
+            "format": format_name(events.input_format()),
+            "timestamp": events.timestamp,
+            "timestamp_unit": match events.timestamp_unit {
+                Unit::S => "s",
+                Unit::Ms => "ms",
+                Unit::Us => "us",
+                Unit::Ns => "ns",
+            },
+            "key": events.key,
+            "value": events.value,
+        },
+        "time": { "max_out_of_orderness": events.max_out_of_orderness.to_string() },
+        "stages": [stage],
+        "sink": { "format": format_name(events.output_format.unwrap_or(output)) },
+    });
+    let pipeline = PipelineSpec::from_value(spec).map_err(Error::Spec).and_then(Pipeline::new);
+    pipeline.map_err(|error| match error {
+        Error::Spec(error) => Exit::Invalid(in_flags(&error, flags)),
+        error => Exit::Invalid(error.to_string()),
+    })
+}
+
+fn format_name(format: Format) -> &'static str {
+    match format {
+        Format::Ndjson => "ndjson",
+        Format::Csv => "csv",
+    }
+}
+
+impl EventArgs {
+    /// How events are written: as the flag says, or the name of the first input, compressed or not.
+    fn input_format(&self) -> Format {
+        let first = self.io.input.first().map(PathBuf::as_path);
+        let name = first.and_then(|path| path.file_name()).map(|name| name.to_string_lossy());
+        let name = name.unwrap_or_default();
+        let name = name.strip_suffix(".gz").or(name.strip_suffix(".zst")).unwrap_or(&name);
+        let named = if name.ends_with(".csv") { Format::Csv } else { Format::Ndjson };
+        self.format.unwrap_or(named)
+    }
+}
+
+/// The error with the flag in the place of the field of a pipeline file.
+fn in_flags(error: &SpecError, flags: &[Flag]) -> String {
+    let path = error.path();
+    let in_stage = path.strip_prefix("stages[0].");
+    let of_stage =
+        in_stage.and_then(|path| flags.iter().find(|(field, _)| path.starts_with(field)));
+    let flag = of_stage.or_else(|| EVENT_FLAGS.iter().find(|(field, _)| path.starts_with(field)));
+    match flag {
+        Some((_, flag)) => format!("{flag}: {}", error.message()),
+        None => error.to_string(),
+    }
+}

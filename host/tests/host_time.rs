@@ -1,0 +1,129 @@
+//! Live runs whose windows fire by the time of day: silent streams, silent partitions, clocks that are wrong.
+
+mod common;
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::time::{Duration, SystemTime};
+
+use common::{json, json_lines, program, run, text};
+use tempfile::tempdir;
+
+fn pipeline(source: &str, time: &str) -> String {
+    format!(
+        "[source]\nvalue = \"v\"\n{source}\n[time]\n{time}\n[[stages]]\ntype = \"window\"\nwindow = \"tumbling\"\n\
+         size = \"1s\"\naggregations = [\"count\"]\n"
+    )
+}
+
+fn line(ts: i64, partition: &str) -> String {
+    format!("{{\"ts\":{ts},\"v\":1,\"p\":\"{partition}\"}}\n")
+}
+
+/// The first row that comes while the input stays open after `input`, and all output once it is closed.
+fn live(pipeline: &str, input: &str) -> (String, String) {
+    let folder = tempdir().unwrap();
+    let file = folder.path().join("pipeline.toml");
+    fs::write(&file, pipeline).unwrap();
+    let mut child = program(&["run", text(&file), "--quiet"]).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    stdin.write_all(input.as_bytes()).unwrap();
+    stdin.flush().unwrap();
+    let mut first = String::new();
+    stdout.read_line(&mut first).unwrap();
+    drop(stdin);
+    let rest: Vec<String> = stdout.lines().map(Result::unwrap).collect();
+    assert!(child.wait().unwrap().success());
+    (first.trim_end().to_owned(), rest.join("\n"))
+}
+
+fn row(start: &str, end: &str, count: u32) -> String {
+    format!(
+        "{{\"window_start\":\"1970-01-01T00:00:{start}Z\",\"window_end\":\"1970-01-01T00:00:{end}Z\",\"count\":{count}}}"
+    )
+}
+
+#[test]
+fn a_silent_stream_fires_what_is_open() {
+    let time = "max_out_of_orderness = \"1h\"\nclose_after_idle = \"300ms\"";
+    let input = line(4_100, "a") + &line(3_900, "a");
+    let (first, rest) = live(&pipeline("", time), &input);
+    assert_eq!(first, row("03", "04", 1));
+    assert_eq!(rest, row("04", "05", 1));
+}
+
+#[test]
+fn a_silent_partition_is_not_waited_for() {
+    let source = "partition = \"p\"";
+    let input = line(1_000, "slow") + &line(1_100, "fast") + &line(9_000, "fast");
+    let (first, rest) = live(&pipeline(source, "idle_timeout = \"300ms\""), &input);
+    assert_eq!(first, row("01", "02", 2));
+    assert_eq!(rest, row("09", "10", 1));
+}
+
+#[test]
+fn partitions_hold_each_other_back_in_files_too() {
+    let folder = tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    fs::write(path("pipeline.toml"), pipeline("key = \"p\"\npartition = \"p\"", "")).unwrap();
+    // Partition b is an hour behind a, and is known first: nothing of it is late.
+    let mut input = String::new();
+    for second in 0..50 {
+        input += &line(second * 1_000, "b");
+        input += &line(3_600_000 + second * 1_000, "a");
+    }
+    for engine in ["module", "native"] {
+        let summary = path("summary.json");
+        let pipeline = path("pipeline.toml");
+        let arguments = [
+            "run",
+            text(&pipeline),
+            "--quiet",
+            "--shards",
+            "4",
+            "--batch-events",
+            "7",
+            "--engine",
+            engine,
+            "--summary-json",
+            text(&summary),
+        ];
+        let ran = run(&arguments, &input);
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        let summary = json(&summary);
+        assert_eq!(
+            (summary["late_dropped"].as_u64(), summary["rows"].as_u64()),
+            (Some(0), Some(100))
+        );
+        assert_eq!(summary["shards"], 1);
+    }
+}
+
+#[test]
+fn events_of_a_wrong_clock_are_dead_letters() {
+    let folder = tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    fs::write(path("pipeline.toml"), pipeline("", "max_future_skew = \"1h\"")).unwrap();
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    let now = i64::try_from(now.as_millis()).unwrap();
+    let day = i64::try_from(Duration::from_secs(86_400).as_millis()).unwrap();
+    let input = line(now, "a") + &line(now + day, "a") + &line(now + 1, "a");
+    let (file, dead, summary) = (path("pipeline.toml"), path("dead"), path("summary.json"));
+    let arguments = [
+        "run",
+        text(&file),
+        "--quiet",
+        "--dead-letter",
+        text(&dead),
+        "--summary-json",
+        text(&summary),
+    ];
+    let ran = run(&arguments, &input);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let letters = json_lines(&dead);
+    assert_eq!(letters.len(), 1);
+    assert_eq!((&letters[0]["reason"], &letters[0]["line"]), (&"future".into(), &2.into()));
+    let summary = json(&summary);
+    assert_eq!((summary["future"].as_u64(), summary["late_dropped"].as_u64()), (Some(1), Some(0)));
+}
