@@ -69,6 +69,7 @@ pub fn run(worker: &mut dyn Worker, events: &Events) -> Result<usize, Error> {
             timestamps,
             keys: KeyColumn::Ids(keys),
             columns: &columns,
+            identities: &[],
             ordinals: None,
             watermarks: None,
             partitions: None,

@@ -11,6 +11,8 @@ pub struct Batch<'a> {
     pub keys: KeyColumn<'a>,
     /// The columns of [`crate::InputSchema::columns`], in that order.
     pub columns: &'a [Column<'a>],
+    /// The identities of the events by each of [`crate::InputSchema::identities`], in that order.
+    pub identities: &'a [&'a [Identity]],
     /// The place of each event in the whole stream; absent: the engine counts on from the last one.
     pub ordinals: Option<&'a [u64]>,
     /// The stream's watermark as each event arrives, where a splitter has judged it; absent: the engine judges.
@@ -36,6 +38,12 @@ pub enum KeyColumn<'a> {
         bytes: &'a [u8],
     },
 }
+
+/// What makes an event the same event when it comes again: 128 bits, the low half first.
+pub type Identity = [u64; 2];
+
+/// The identity of an event that has none.
+pub const NO_IDENTITY: Identity = [0; 2];
 
 /// One column of a batch.
 #[derive(Debug, Clone, Copy)]

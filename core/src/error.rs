@@ -27,6 +27,16 @@ pub enum Error {
         /// Columns in the batch.
         found: usize,
     },
+    /// A batch has more or fewer lists of identities than the pipeline needs.
+    #[error(
+        "the batch has {found} lists of identities, but the pipeline needs {expected}: one for each way to tell them"
+    )]
+    IdentityCount {
+        /// Lists that the pipeline needs.
+        expected: usize,
+        /// Lists in the batch.
+        found: usize,
+    },
     /// A batch has more events than `limits.max_batch_events`.
     #[error(
         "the batch has {found} events, more than limits.max_batch_events = {limit}: push it in parts"
@@ -140,6 +150,7 @@ impl Error {
             Self::Spec(_) => "invalid_pipeline",
             Self::ColumnLength { .. } => "column_length",
             Self::ColumnCount { .. } => "column_count",
+            Self::IdentityCount { .. } => "identity_count",
             Self::BatchTooLarge { .. } => "batch_too_large",
             Self::KeysMismatch(_) => "keys_mismatch",
             Self::UnknownKeyId { .. } => "unknown_key_id",

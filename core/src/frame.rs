@@ -2,6 +2,7 @@
 
 use core::ops::Range;
 
+use crate::batch::Identity;
 use crate::keys::Keys;
 use crate::rows::RowColumn;
 use crate::schema::{OutputColumn, OutputKind};
@@ -19,6 +20,7 @@ pub(crate) struct Events<'a> {
     /// How the rows of earlier stages are ordered, as in [`Frame`]; empty for events of the source.
     pub(crate) order: RowOrder<'a>,
     pub(crate) columns: &'a [ColumnView<'a>],
+    pub(crate) identities: Identities<'a>,
     /// The watermark after the last of them.
     pub(crate) watermark: i64,
 }
@@ -33,6 +35,7 @@ impl<'a> Events<'a> {
             ordinals: Ordinals::From(0),
             order: RowOrder::default(),
             columns: &[],
+            identities: Identities::Frame(&[]),
             watermark,
         }
     }
@@ -50,6 +53,33 @@ impl<'a> Events<'a> {
         Order {
             ordinals: self.ordinals.skip(range.start),
             timestamps: self.timestamps.get(range).unwrap_or_default(),
+        }
+    }
+}
+
+/// The identities of events by each way to tell them.
+#[derive(Clone, Copy)]
+pub(crate) enum Identities<'a> {
+    /// Of a part of a batch, between two places.
+    Batch(&'a [&'a [Identity]], usize, usize),
+    Frame(&'a [Vec<Identity>]),
+}
+
+impl<'a> Identities<'a> {
+    /// Those of way number `way`; empty where there is none.
+    pub(crate) fn of(&self, way: usize) -> &'a [Identity] {
+        match self {
+            Self::Batch(ways, from, to) => {
+                ways.get(way).and_then(|way| way.get(*from..*to)).unwrap_or_default()
+            }
+            Self::Frame(ways) => ways.get(way).map(Vec::as_slice).unwrap_or_default(),
+        }
+    }
+
+    fn ways(&self) -> usize {
+        match self {
+            Self::Batch(ways, ..) => ways.len(),
+            Self::Frame(ways) => ways.len(),
         }
     }
 }
@@ -177,6 +207,8 @@ pub(crate) struct Frame {
     /// caused a revision; for events that wait for nothing, their ordinal.
     pub(crate) ranks: Vec<u64>,
     pub(crate) columns: Vec<FrameColumn>,
+    /// Identities by the ways that later stages use, which are the first ones of its events.
+    pub(crate) identities: Vec<Vec<Identity>>,
     /// The watermark after the last of them.
     pub(crate) watermark: i64,
     /// Those before are done.
@@ -186,7 +218,7 @@ pub(crate) struct Frame {
 }
 
 impl Frame {
-    pub(crate) fn new(columns: &[OutputColumn], capacity: usize) -> Self {
+    pub(crate) fn new(columns: &[OutputColumn], ways: usize, capacity: usize) -> Self {
         Self {
             timestamps: Vec::new(),
             keys: Vec::new(),
@@ -195,6 +227,7 @@ impl Frame {
             firing: Vec::new(),
             ranks: Vec::new(),
             columns: columns.iter().map(|column| FrameColumn::of(column.kind)).collect(),
+            identities: vec![Vec::new(); ways],
             watermark: NO_WATERMARK,
             cursor: 0,
             capacity,
@@ -225,6 +258,11 @@ impl Frame {
             firing: Vec::new(),
             ranks: Vec::new(),
             columns: events.columns.iter().map(copy).collect(),
+            identities: (0..events.identities.ways())
+                .map(|way| {
+                    events.identities.of(way).get(range.clone()).unwrap_or_default().to_vec()
+                })
+                .collect(),
             watermark: events.watermark,
             cursor: 0,
             capacity: 0,
@@ -258,6 +296,11 @@ impl Frame {
         for (column, view) in self.columns.iter_mut().zip(events.columns) {
             column.extend_at(view, places);
         }
+        for (way, identities) in self.identities.iter_mut().enumerate() {
+            let of_events = events.identities.of(way);
+            let at = |place: &u32| of_events.get(*place as usize).copied();
+            identities.extend(places.iter().filter_map(at));
+        }
     }
 
     /// Appends the events of `range`, with the columns that this frame has of them.
@@ -283,6 +326,10 @@ impl Frame {
         for (column, view) in self.columns.iter_mut().zip(events.columns) {
             column.extend_from(view, range.clone());
         }
+        for (way, identities) in self.identities.iter_mut().enumerate() {
+            let of_events = events.identities.of(way);
+            identities.extend_from_slice(of_events.get(range.clone()).unwrap_or_default());
+        }
     }
 
     pub(crate) fn views(&self) -> Vec<ColumnView<'_>> {
@@ -298,6 +345,7 @@ impl Frame {
             ordinals: Ordinals::Listed(&self.ordinals),
             order: RowOrder { firing: &self.firing, ranks: &self.ranks },
             columns,
+            identities: Identities::Frame(&self.identities),
             watermark: self.watermark,
         }
     }
@@ -326,6 +374,9 @@ impl Frame {
                 FrameColumn::Number(numbers) => drop(numbers.drain(..done)),
                 FrameColumn::Bool(bools) => drop(bools.drain(..done)),
             }
+        }
+        for identities in &mut self.identities {
+            identities.drain(..done);
         }
     }
 }

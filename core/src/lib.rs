@@ -15,6 +15,7 @@
 )]
 
 mod batch;
+mod dedup;
 mod drops;
 mod engine;
 mod error;
@@ -44,7 +45,7 @@ pub mod time;
 pub mod watermark;
 pub mod wire;
 
-pub use batch::{Batch, Column, KeyColumn};
+pub use batch::{Batch, Column, Identity, KeyColumn, NO_IDENTITY};
 pub use drops::Dropped;
 pub use engine::{Engine, KeyDefinitions, Options, Progress, Pushed, Restore, SnapshotCursor};
 pub use error::{Error, SnapshotError};

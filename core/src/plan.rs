@@ -3,6 +3,7 @@
 mod calendar;
 mod columns;
 mod count;
+mod dedup;
 mod emission;
 mod event_time;
 mod filter;
@@ -15,12 +16,14 @@ mod statistics;
 mod window;
 
 use crate::schema::{InputSchema, OutputColumn, OutputSchema};
-use crate::spec::{Aggregation, Limits, PercentileEngine, PipelineSpec};
+use crate::spec::{Aggregation, Clock, Limits, PercentileEngine, PipelineSpec};
 use crate::spec::{SpecError, Stage, Window, WindowKind, check_options};
 pub(crate) use calendar::{Calendar, CalendarPlan, Period};
 use columns::Columns;
 pub(crate) use columns::Shown;
 pub(crate) use count::CountPlan;
+pub(crate) use dedup::{DedupPlan, MemoryPlan};
+use dedup::{Way, keeps_keys_apart, ways};
 pub(crate) use emission::{Early, Emission};
 pub(crate) use event_time::{Moves, Rule, TimePlan};
 pub(crate) use filter::{Condition, FilterPlan, Operand};
@@ -50,6 +53,8 @@ pub struct Plan {
     pub goes_by_host_time: bool,
     pub(crate) time: TimePlan,
     pub(crate) stages: Vec<StagePlan>,
+    /// The ways to tell identities, in the order of [`InputSchema::identities`].
+    ways: Vec<Way>,
     /// Where each column of the output comes from.
     pub(crate) shown: Vec<Shown>,
     /// What a snapshot must agree with, as canonical JSON.
@@ -64,6 +69,7 @@ pub(crate) enum StagePlan {
     Calendar(CalendarPlan),
     Filter(FilterPlan),
     KeyBy(KeyByPlan),
+    Dedup(DedupPlan),
     Normalize(NormalizePlan),
     Keyed(KeyedPlan),
     Map(MapPlan),
@@ -79,6 +85,7 @@ impl StagePlan {
             Self::Calendar(plan) => &plan.windows.columns,
             Self::Filter(plan) => &plan.columns,
             Self::KeyBy(plan) => &plan.columns,
+            Self::Dedup(plan) => &plan.columns,
             Self::Normalize(plan) => &plan.columns,
             Self::Keyed(plan) => &plan.columns,
             Self::Map(plan) => &plan.columns,
@@ -89,8 +96,10 @@ impl StagePlan {
 impl StagePlan {
     /// Has a stage that passes events give on nothing but their order: the caller has the events.
     fn drop_columns(&mut self) {
-        if let Self::Filter(plan) = self {
-            plan.columns.clear();
+        match self {
+            Self::Filter(plan) => plan.columns.clear(),
+            Self::Dedup(plan) => plan.columns.clear(),
+            _ => {}
         }
     }
 
@@ -109,9 +118,12 @@ impl StagePlan {
                 let gap = gaps.filter(|gap| *gap < i64::MAX).max().unwrap_or(0);
                 time.saturating_add(plan.interval_us.unwrap_or(0)).saturating_add(gap)
             }
-            Self::Count(_) | Self::Filter(_) | Self::KeyBy(_) | Self::Map(_) | Self::Keyed(_) => {
-                time
-            }
+            Self::Count(_)
+            | Self::Filter(_)
+            | Self::Dedup(_)
+            | Self::KeyBy(_)
+            | Self::Map(_)
+            | Self::Keyed(_) => time,
         }
     }
 
@@ -148,6 +160,7 @@ impl Plan {
                 "missing: a pipeline needs at least one [[stages]]",
             ));
         }
+        let ways = ways(spec);
         let source = Columns::of_source(spec);
         let time = TimePlan::of(spec, &source)?;
         let mut columns = source.clone();
@@ -163,6 +176,11 @@ impl Plan {
                 Stage::KeyBy(key_by) => {
                     let (plan, columns) = KeyByPlan::new(&path, key_by, columns)?;
                     (StagePlan::KeyBy(plan), columns)
+                }
+                Stage::Dedup(dedup) => {
+                    let ways = if columns.is_of_source() { ways.as_slice() } else { &[] };
+                    let plan = DedupPlan::new(&path, dedup, columns.list(), ways)?;
+                    (StagePlan::Dedup(plan), columns)
                 }
                 Stage::Filter(filter) => {
                     (StagePlan::Filter(FilterPlan::new(&path, filter, &columns)?), columns)
@@ -194,6 +212,10 @@ impl Plan {
             last.drop_columns();
         }
         let key = spec.source.key.0.clone();
+        let keeps_keys_apart = spec.stages.iter().all(|stage| match stage {
+            Stage::Dedup(dedup) => keeps_keys_apart(&dedup.strategies, &key),
+            _ => true,
+        });
         let (output, shown) = if passes_events {
             (OutputSchema { key: key.clone(), passes_events, ..OutputSchema::default() }, vec![])
         } else {
@@ -205,15 +227,18 @@ impl Plan {
                 key: key.clone(),
                 partition: spec.source.partition.clone(),
                 columns: source.into_input(&spec.source.value.0),
+                identities: ways.iter().map(|way| way.strategies.clone()).collect(),
             },
             output,
             partitioned_by_key: !key.is_empty()
                 && time.is_simple()
+                && keeps_keys_apart
                 && !spec.stages.iter().any(|stage| matches!(stage, Stage::KeyBy(_))),
             limits: spec.limits.clone(),
-            goes_by_host_time: time.goes_by_host_time(),
+            goes_by_host_time: time.goes_by_host_time() || spec.stages.iter().any(by_arrival),
             time,
             stages,
+            ways,
             shown,
             identity: identity(spec),
         })
@@ -234,11 +259,21 @@ impl Plan {
         core::iter::once(self.input.key.len()).chain(behind).any(has)
     }
 
+    /// How many ways to tell identities are used behind stage number `stage`.
+    pub(crate) fn ways_behind(&self, stage: usize) -> usize {
+        self.ways.iter().filter(|way| way.last_use > stage).count()
+    }
+
     /// The watermark at which nothing of events up to `time` is open in any stage.
     pub(crate) fn closed_at(&self, time: i64) -> i64 {
         let closed_at = self.stages.iter().fold(time, |time, stage| stage.closed_at(time));
         self.stages.iter().fold(closed_at, |time, stage| time.saturating_add(stage.delay_us()))
     }
+}
+
+/// Whether `stage` goes by the host's time.
+fn by_arrival(stage: &Stage) -> bool {
+    matches!(stage, Stage::Dedup(dedup) if dedup.clock == Clock::Arrival)
 }
 
 /// The windows of `window`, which stands at `path`, and the columns of their rows.

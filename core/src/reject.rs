@@ -36,6 +36,8 @@ pub enum RejectReason {
     KeyLimit,
     /// Its window would have been one more than the limit.
     WindowLimit,
+    /// The event came before.
+    Duplicate,
     /// It is further ahead of the host's time than `time.max_future_skew`.
     Future,
     /// Its partition would have been one more than the limit.
@@ -58,6 +60,7 @@ impl RejectReason {
         Self::Late,
         Self::KeyLimit,
         Self::WindowLimit,
+        Self::Duplicate,
         Self::Future,
         Self::PartitionLimit,
     ];
@@ -85,6 +88,7 @@ impl RejectReason {
             Self::Late => "late",
             Self::KeyLimit => "key_limit",
             Self::WindowLimit => "window_limit",
+            Self::Duplicate => "duplicate",
             Self::Future => "future",
             Self::PartitionLimit => "partition_limit",
         }

@@ -1,7 +1,9 @@
 //! The columns that a pipeline reads and the columns that it writes, both derived from its description.
 
+use crate::spec::Strategy;
+
 /// What a batch for a pipeline must contain. Made by [`crate::Plan::new`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct InputSchema {
     /// The field that holds the event time.
     pub timestamp: String,
@@ -11,6 +13,8 @@ pub struct InputSchema {
     pub partition: Option<String>,
     /// The numeric fields, in the order of [`crate::Batch::columns`].
     pub columns: Vec<InputColumn>,
+    /// The ways to tell identities, each with its strategies, in the order of [`crate::Batch::identities`].
+    pub identities: Vec<Vec<Strategy>>,
 }
 
 /// One field that events carry into the pipeline.

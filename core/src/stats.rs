@@ -16,6 +16,8 @@ pub struct Stats {
     pub late_dropped: u64,
     /// Events that a limit kept out.
     pub limit_dropped: u64,
+    /// Events that came before.
+    pub duplicates: u64,
     /// Events that no window covers.
     pub unassigned: u64,
     /// Events further ahead of the host's time than `time.max_future_skew`, dropped or kept.
@@ -83,6 +85,14 @@ pub struct StageStats {
     pub value_limit: u64,
     /// Values in fired windows that lay below the 64 octaves that a sketch keeps: they count as 0.
     pub folded_values: u64,
+    /// Events that came before, by their identity.
+    pub duplicates: u64,
+    /// Events without an identity: they passed.
+    pub unidentified: u64,
+    /// Identities that `max_entries` or `capacity` has pushed out before their time.
+    pub evicted: u64,
+    /// Identities that are remembered now.
+    pub entries: u64,
     /// Grid points that were filled.
     pub filled: u64,
     /// Values that were found to be outliers.

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use stream_processor_core::text::{EventBuffer, NewKeys, Reader, ReaderOptions, write_rows};
 use stream_processor_core::{
-    Batch, Column, Engine, KeyColumn, KeyDefinitions, Options, PipelineSpec, Progress,
+    Batch, Column, Engine, Identity, KeyColumn, KeyDefinitions, Options, PipelineSpec, Progress,
 };
 
 fn vectors() -> Vec<(PathBuf, Value)> {
@@ -68,12 +68,14 @@ fn run(spec: &PipelineSpec, bytes: &[u8], batch: usize) -> (String, Engine, Vec<
         }
         let columns: Vec<Column<'_>> =
             events.columns().iter().map(|values| Column::F64(values)).collect();
+        let identities: Vec<&[Identity]> = events.identities().iter().map(Vec::as_slice).collect();
         let unkeyed = plan.input.key.is_empty();
         let pushed = engine
             .push(&Batch {
                 timestamps: events.timestamps(),
                 keys: if unkeyed { KeyColumn::Unkeyed } else { KeyColumn::Ids(events.keys()) },
                 columns: &columns,
+                identities: &identities,
                 ordinals: Some(events.lines()),
                 watermarks: None,
                 partitions: plan.input.partition.as_ref().map(|_| events.partitions()),

@@ -171,6 +171,7 @@ fn dropped_events_that_nobody_fetches_stop_the_engine() {
         timestamps: &[11_000_000],
         keys: KeyColumn::Encoded { offsets: &offsets, bytes: &bytes },
         columns: &[Column::F64(&[1.0])],
+        identities: &[],
         ordinals: None,
         watermarks: None,
         partitions: None,

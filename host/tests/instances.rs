@@ -17,7 +17,15 @@ fn open(runtime: &Runtime) -> Instance {
 
 fn batch<'a>(timestamps: &'a [i64], ids: &'a [u32], columns: &'a [Column<'a>]) -> Batch<'a> {
     let keys = KeyColumn::Ids(ids);
-    Batch { timestamps, keys, columns, ordinals: None, watermarks: None, partitions: None }
+    Batch {
+        timestamps,
+        keys,
+        columns,
+        identities: &[],
+        ordinals: None,
+        watermarks: None,
+        partitions: None,
+    }
 }
 
 /// What `worker` has to poll, as text.

@@ -77,6 +77,7 @@ impl<W: Worker> Run<W> {
                 timestamps: &timestamps,
                 keys: KeyColumn::Ids(&ids),
                 columns: &[Column::F64(&values)],
+                identities: &[],
                 ordinals: None,
                 watermarks: None,
                 partitions: None,

@@ -176,6 +176,7 @@ impl Processor {
             timestamps: bytemuck::cast_slice(times),
             keys: if keyed { KeyColumn::Ids(ids) } else { KeyColumn::Unkeyed },
             columns: &columns,
+            identities: &[],
             ordinals: None,
             watermarks: None,
             partitions: None,

@@ -8,7 +8,8 @@ impl Engine {
     /// Sends `events` through all stages; what cannot go on is kept. The engine must not be holding anything yet.
     pub(super) fn flow(&mut self, events: &Events<'_>) -> Progress {
         let mut cursor = 0;
-        let mut context = Context { keys: &mut self.keys, drops: &mut self.drops };
+        let mut context =
+            Context { keys: &mut self.keys, drops: &mut self.drops, now: self.source.time.now() };
         if drive(&mut self.stages, &mut self.links, events, &mut cursor, &mut context) {
             return Progress::Done;
         }
@@ -28,13 +29,18 @@ impl Engine {
             else {
                 continue;
             };
-            let mut context = Context { keys: &mut self.keys, drops: &mut self.drops };
+            let mut context = Context {
+                keys: &mut self.keys,
+                drops: &mut self.drops,
+                now: self.source.time.now(),
+            };
             if !drain(stages, later, link, &mut context) {
                 return Progress::Full;
             }
         }
         let Some(mut pending) = self.pending.take() else { return Progress::Done };
-        let mut context = Context { keys: &mut self.keys, drops: &mut self.drops };
+        let mut context =
+            Context { keys: &mut self.keys, drops: &mut self.drops, now: self.source.time.now() };
         let views = pending.views();
         let mut cursor = pending.cursor;
         let events = pending.events(&views);

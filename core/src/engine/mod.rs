@@ -80,6 +80,7 @@ pub enum Progress {
 ///     timestamps: &[100_000, 900_000, 1_500_000],
 ///     keys: KeyColumn::Unkeyed,
 ///     columns: &[Column::F64(&[1.0, 2.0, 5.0])],
+///     identities: &[],
 ///     ordinals: None,
 ///     watermarks: None,
 ///     partitions: None,
@@ -123,14 +124,20 @@ impl Engine {
         let plan = Plan::new(spec)?;
         let mut keys = Keys::new(options.table_seed);
         let source = Source::new(&plan, &mut keys, options.table_seed);
-        let stages =
-            (0..).zip(&plan.stages).map(|(index, plan)| stages::build(index, plan)).collect();
+        let stages = (0..)
+            .zip(&plan.stages)
+            .map(|(index, plan)| stages::build(index, plan, options.table_seed))
+            .collect();
         let result_rows = plan.limits.max_result_rows as usize;
         let last = plan.stages.len().saturating_sub(1);
         let capacity = |place| if place == last { result_rows } else { LINK_ROWS };
         let links = plan.stages.iter().enumerate();
-        let links =
-            links.map(|(place, stage)| Frame::new(stage.columns(), capacity(place))).collect();
+        let links = links
+            .map(|(place, stage)| {
+                let ways = plan.ways_behind(place);
+                Frame::new(stage.columns(), ways, capacity(place))
+            })
+            .collect();
         Ok(Self {
             plan,
             options,
@@ -193,6 +200,7 @@ impl Engine {
             ("window_limit", stages.iter().any(|stage| stage.window_limit > 0)),
             ("partition_limit", self.source.has_rejected(RejectReason::PartitionLimit)),
             ("value_limit", stages.iter().any(|stage| stage.value_limit > 0)),
+            ("entry_limit", stages.iter().any(|stage| stage.evicted > 0)),
             ("fill_limit", stages.iter().any(|stage| stage.fill_limit > 0)),
             ("buffer_limit", stages.iter().any(|stage| stage.buffer_limit > 0)),
         ];
@@ -202,6 +210,7 @@ impl Engine {
             rejected: reasons.iter().map(|ReasonCount { count, .. }| count).sum(),
             late_dropped: sum(|stage| stage.late_dropped),
             limit_dropped: sum(|stage| stage.key_limit + stage.window_limit),
+            duplicates: sum(|stage| stage.duplicates),
             unassigned: sum(|stage| stage.unassigned),
             future: self.source.time.future,
             rows: stages.last().map_or(0, |stage| stage.rows),

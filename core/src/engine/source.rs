@@ -3,11 +3,11 @@
 use core::ops::Range;
 
 use super::{Engine, Progress, Pushed};
-use crate::batch::{Batch, Column, KeyColumn};
+use crate::batch::{Batch, Column, Identity, KeyColumn};
 use crate::drops::Dropped;
 use crate::error::Error;
 use crate::event_time::{Chunk, EventTime};
-use crate::frame::{ColumnView, Events, Ordinals, RowOrder};
+use crate::frame::{ColumnView, Events, Identities, Ordinals, RowOrder};
 use crate::keys::{Keys, NONE};
 use crate::plan::Plan;
 use crate::reject::RejectReason;
@@ -52,6 +52,7 @@ struct Kept {
     watermarks: Vec<i64>,
     ordinals: Vec<u64>,
     columns: Vec<Vec<f64>>,
+    identities: Vec<Vec<Identity>>,
 }
 
 impl Source {
@@ -114,6 +115,10 @@ impl Source {
         if batch.columns.len() != columns.len() {
             return Err(Error::ColumnCount { expected: columns.len(), found: batch.columns.len() });
         }
+        let ways = plan.input.identities.len();
+        if batch.identities.len() != ways {
+            return Err(Error::IdentityCount { expected: ways, found: batch.identities.len() });
+        }
         let named = columns.iter().map(|column| column.name.as_str());
         let lengths = named.zip(batch.columns.iter().map(Column::len));
         let extra = [
@@ -123,7 +128,9 @@ impl Source {
         ];
         let extra =
             extra.into_iter().filter_map(|(name, length)| length.map(|length| (name, length)));
-        if let Some((column, found)) = lengths.chain(extra).find(|(_, found)| *found != expected) {
+        let identities = batch.identities.iter().map(|way| ("identities", way.len()));
+        let mut all = lengths.chain(extra).chain(identities);
+        if let Some((column, found)) = all.find(|(_, found)| *found != expected) {
             return Err(Error::ColumnLength { column: column.to_owned(), expected, found });
         }
         self.map_partitions(plan, batch)?;
@@ -343,6 +350,7 @@ impl Engine {
             ordinals,
             order: RowOrder::default(),
             columns: &columns,
+            identities: Identities::Batch(batch.identities, range.start, range.end),
             watermark: self.source.watermark(),
         });
         self.source.scratch = scratch;
@@ -354,7 +362,7 @@ impl Engine {
     fn push_kept(&mut self, batch: &Batch<'_>, range: Range<usize>) -> Progress {
         let mut scratch = core::mem::take(&mut self.source.scratch);
         let mut kept = core::mem::take(&mut scratch.kept);
-        kept.clear(batch.columns.len());
+        kept.clear(batch.columns.len(), batch.identities.len());
         let mut refused = scratch.refused.iter().copied().peekable();
         let keys = scratch.keys_of(batch, range.clone());
         let events = range.zip(keys).zip(&scratch.watermarks).enumerate();
@@ -372,6 +380,9 @@ impl Engine {
             for (column, Column::F64(values)) in kept.columns.iter_mut().zip(batch.columns) {
                 column.push(values.get(event).copied().unwrap_or(f64::NAN));
             }
+            for (identities, way) in kept.identities.iter_mut().zip(batch.identities) {
+                identities.extend(way.get(event));
+            }
         }
         let columns: Vec<_> =
             kept.columns.iter().map(|values| ColumnView::Number(values)).collect();
@@ -382,6 +393,7 @@ impl Engine {
             ordinals: Ordinals::Listed(&kept.ordinals),
             order: RowOrder::default(),
             columns: &columns,
+            identities: Identities::Frame(&kept.identities),
             watermark: self.source.watermark(),
         });
         drop(columns);
@@ -426,13 +438,15 @@ impl Scratch {
 }
 
 impl Kept {
-    fn clear(&mut self, columns: usize) {
+    fn clear(&mut self, columns: usize, ways: usize) {
         self.timestamps.clear();
         self.keys.clear();
         self.watermarks.clear();
         self.ordinals.clear();
         self.columns.resize_with(columns, Vec::new);
         self.columns.iter_mut().for_each(Vec::clear);
+        self.identities.resize_with(ways, Vec::new);
+        self.identities.iter_mut().for_each(Vec::clear);
     }
 
     fn push(&mut self, timestamp: i64, key: u32, watermark: i64, ordinal: u64) {

@@ -1,6 +1,7 @@
 //! Snapshot and restore: the whole state of an engine, section by section.
 
 use super::{Engine, Options};
+use crate::batch::Identity;
 use crate::drops::Dropped;
 use crate::error::{Error, SnapshotError};
 use crate::frame::{Frame, FrameColumn};
@@ -362,6 +363,24 @@ fn save_frame(frame: &Frame, positions: &[u32], writer: &mut SectionWriter<'_>) 
     if ranks.iter().any(|rank| *rank != 0) {
         writer.u64s(ranks.iter().copied());
     }
+    for way in &frame.identities {
+        writer.u64s(way.iter().skip(from).flatten().copied());
+    }
+}
+
+/// The identities of `rows` events by each of `ways`: there are no more of them where the pipeline tells none.
+fn load_identities(
+    reader: &mut SectionReader<'_>,
+    ways: usize,
+    rows: usize,
+) -> Result<Vec<Vec<Identity>>, SnapshotError> {
+    let mut all = Vec::new();
+    for _ in 0..ways {
+        let halves: Vec<u64> = reader.u64s(rows.saturating_mul(2))?.collect();
+        let (pairs, _) = halves.as_chunks::<2>();
+        all.push(pairs.to_vec());
+    }
+    Ok(all)
 }
 
 fn load_frame(
@@ -375,7 +394,7 @@ fn load_frame(
     if place == PENDING && reader.u32()? == 0 {
         return Ok(());
     }
-    let mut frame = Frame::new(&[], 0);
+    let mut frame = Frame::new(&[], 0, 0);
     frame.watermark = reader.i64()?;
     let rows = reader.length()?;
     frame.timestamps = reader.i64s(rows)?.collect();
@@ -402,6 +421,8 @@ fn load_frame(
         false => reader.u64s(firing)?.collect(),
     };
     if place == PENDING {
+        let ways = if rows > 0 { engine.plan.input.identities.len() } else { 0 };
+        frame.identities = load_identities(reader, ways, rows)?;
         let columns = engine.plan.input.columns.len();
         if firing != 0 || (rows > 0 && frame.columns.len() != columns) {
             return Err(NOT_THERE);
@@ -410,6 +431,8 @@ fn load_frame(
         return Ok(());
     }
     let link = engine.links.get_mut(place as usize).ok_or(NOT_THERE)?;
+    let ways = link.identities.len();
+    frame.identities = load_identities(reader, ways, rows)?;
     let kinds =
         |frame: &Frame| frame.columns.iter().map(core::mem::discriminant).collect::<Vec<_>>();
     if firing != rows || kinds(&frame) != kinds(link) {

@@ -61,8 +61,8 @@ impl fmt::Display for SpecError {
 impl core::error::Error for SpecError {}
 
 const SECTIONS: [&str; 7] = ["source", "time", "stages", "sink", "late", "dead_letter", "limits"];
-const STAGES: [&str; 8] =
-    ["window", "filter", "map", "normalize", "ema", "rolling", "zscore", "key_by"];
+const STAGES: [&str; 9] =
+    ["window", "filter", "dedup", "map", "normalize", "ema", "rolling", "zscore", "key_by"];
 
 /// Reads the sections one by one, so that each error knows its path.
 pub(super) fn pipeline(value: Value) -> Result<PipelineSpec, SpecError> {
@@ -115,6 +115,7 @@ fn stage(index: usize, value: Value) -> Result<Stage, SpecError> {
         }
     };
     match kind.as_str() {
+        "dedup" => table(&path, Value::Object(fields)).map(Stage::Dedup),
         "window" => {
             let window = table(&path, Value::Object(fields))?;
             check_options(&path, &window)?;

@@ -2,6 +2,7 @@
 
 mod aggregation;
 mod decode;
+mod dedup;
 mod duration;
 mod event_time;
 mod filter;
@@ -14,6 +15,7 @@ mod percentile;
 mod sections;
 mod stages;
 mod statistics;
+mod strategy;
 #[cfg(feature = "toml")]
 mod toml_text;
 
@@ -23,6 +25,7 @@ use serde_json::Value;
 pub use aggregation::{Aggregation, AggregationOptions, Operation};
 pub use decode::SpecError;
 pub(crate) use decode::expected;
+pub use dedup::{Clock, Dedup, DedupMode};
 pub use duration::{Duration, DurationError, MAX_DURATION_US, OutOfOrderness};
 pub use event_time::{Future, Time, Watermark};
 pub use filter::{Comparison, Condition, Filter};
@@ -38,6 +41,7 @@ pub use percentile::{Percentile, PercentileEngine, PercentileError};
 pub use sections::{Format, Names, OutputPath, Sink, SinkType, Source, SourceType};
 pub use stages::{CalendarUnit, Emit, Stage, Window, WindowKind};
 pub use statistics::{Ema, HalfLife, Rolling, ZScore, ZScoreMethod};
+pub use strategy::Strategy;
 
 /// A pipeline: where events come from, what happens to them, where rows go.
 ///

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::aggregation::Aggregation;
+use super::dedup::Dedup;
 use super::duration::Duration;
 use super::filter::Filter;
 use super::key_by::KeyBy;
@@ -23,6 +24,8 @@ pub enum Stage {
     KeyBy(KeyBy),
     /// Lets the events pass that meet conditions.
     Filter(Filter),
+    /// Lets the events pass that have not come before.
+    Dedup(Dedup),
     /// Turns samples at any time into values at regular times.
     Normalize(Normalize),
     /// Adds an exponential moving average.
@@ -43,7 +46,7 @@ impl Stage {
                 let own = |one: &Aggregation| one.field.clone().or(window.field.clone());
                 window.aggregations.iter().filter_map(own).collect()
             }
-            Self::KeyBy(_) => Vec::new(),
+            Self::KeyBy(_) | Self::Dedup(_) => Vec::new(),
             Self::Filter(filter) => {
                 let fields = filter.fields().into_iter();
                 fields
@@ -68,7 +71,11 @@ impl Stage {
             Self::Ema(ema) => ema.columns(),
             Self::Rolling(rolling) => rolling.columns(default),
             Self::ZScore(zscore) => zscore.columns(),
-            Self::Window(_) | Self::Filter(_) | Self::KeyBy(_) | Self::Normalize(_) => Vec::new(),
+            Self::Window(_)
+            | Self::Filter(_)
+            | Self::Dedup(_)
+            | Self::KeyBy(_)
+            | Self::Normalize(_) => Vec::new(),
             Self::Map(map) => map.set.iter().map(|assignment| assignment.name.clone()).collect(),
         }
     }
@@ -80,7 +87,7 @@ impl Stage {
 
     /// Whether it passes events on as they are, or drops them.
     pub(crate) fn passes_events(&self) -> bool {
-        matches!(self, Self::Filter(_))
+        matches!(self, Self::Filter(_) | Self::Dedup(_))
     }
 }
 

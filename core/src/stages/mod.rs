@@ -1,5 +1,6 @@
 //! The stages of a pipeline as the engine runs them: one folder each, all behind one trait.
 
+mod dedup;
 mod filter;
 mod key_by;
 mod keyed;
@@ -19,6 +20,8 @@ use crate::stats::StageStats;
 pub(crate) struct Context<'a> {
     pub(crate) keys: &'a mut Keys,
     pub(crate) drops: &'a mut Drops,
+    /// The host's time as of the last tick, microseconds.
+    pub(crate) now: i64,
 }
 
 /// One step of a pipeline: takes events in batches, judges each by the watermark that stands beside it.
@@ -58,12 +61,15 @@ pub(crate) trait Stage: Send {
 }
 
 /// The stage that `plan` describes, the `index`th of its pipeline.
-pub(crate) fn build(index: u32, plan: &StagePlan) -> Box<dyn Stage> {
+///
+/// `seed` is that of tables; it never shows in results.
+pub(crate) fn build(index: u32, plan: &StagePlan, seed: u64) -> Box<dyn Stage> {
     match plan {
         StagePlan::Calendar(plan) => Box::new(window::CalendarStage::new(index, plan.clone())),
         StagePlan::Count(plan) => Box::new(window::CountStage::new(index, plan.clone())),
         StagePlan::Session(plan) => Box::new(window::SessionStage::new(index, plan.clone())),
         StagePlan::Window(plan) => Box::new(window::WindowStage::new(index, plan.clone())),
+        StagePlan::Dedup(plan) => Box::new(dedup::DedupStage::new(index, plan.clone(), seed)),
         StagePlan::Keyed(plan) => keyed::build(index, plan.clone()),
         StagePlan::Map(plan) => Box::new(map::MapStage::new(plan.clone())),
         StagePlan::KeyBy(plan) => Box::new(key_by::KeyByStage::new(plan.clone())),

@@ -1,9 +1,11 @@
 //! From the values of a line to an event: checks them in their order and appends to the columns.
 
-use super::ReaderOptions;
+use super::csv::Wanted;
 use super::events::{EventBuffer, Span};
+use super::identity::{Content, Identities, NamedSlot, slot_of};
 use super::rejection::{FieldRole, Found, Rejection};
 use super::value::Value;
+use super::{Format, ReaderOptions};
 use crate::interner::Interner;
 use crate::time::TimeUnit;
 use crate::{InputKind, InputSchema, RejectReason};
@@ -15,6 +17,8 @@ const MAX_DICTIONARY_BYTES: usize = 64 << 20;
 pub(super) struct Collector {
     /// The distinct names of the needed fields; their places are the slots.
     needed: Vec<Box<str>>,
+    /// Those from this slot on only tell identities: CSV may have no such columns.
+    required: usize,
     /// The values of the current line.
     pub(super) slots: Vec<Value>,
     /// Lines of the input before the current one.
@@ -23,6 +27,9 @@ pub(super) struct Collector {
     timestamp_unit: TimeUnit,
     key_slots: Vec<usize>,
     columns: Vec<Column>,
+    identities: Vec<Identities>,
+    /// All columns of CSV in the order of their names, where an identity needs them.
+    all_columns: Option<Vec<NamedSlot>>,
     partition_slot: Option<usize>,
     keys: Dictionary,
     partitions: Dictionary,
@@ -65,32 +72,34 @@ struct Column {
 impl Collector {
     pub(super) fn new(schema: &InputSchema, options: &ReaderOptions) -> Self {
         let mut needed: Vec<Box<str>> = Vec::new();
-        let mut slot_of = |name: &str| {
-            let place = needed.iter().position(|needed| **needed == *name);
-            place.unwrap_or_else(|| {
-                needed.push(name.into());
-                needed.len() - 1
-            })
-        };
-        let timestamp_slot = slot_of(&schema.timestamp);
-        let key_slots = schema.key.iter().map(|name| slot_of(name)).collect();
+        let timestamp_slot = slot_of(&mut needed, &schema.timestamp);
+        let key_slots = schema.key.iter().map(|name| slot_of(&mut needed, name)).collect();
         let columns = schema.columns.iter();
         let columns = columns
             .map(|column| Column {
-                slot: slot_of(&column.name),
+                slot: slot_of(&mut needed, &column.name),
                 required: column.required,
                 is_flag: column.kind == InputKind::Flag,
             })
             .collect();
-        let partition_slot = schema.partition.as_deref().map(slot_of);
+        let partition_slot = schema.partition.as_deref().map(|name| slot_of(&mut needed, name));
+        let required = needed.len();
+        let identities = schema.identities.iter();
+        let identities: Vec<_> = identities
+            .map(|strategies| Identities::new(strategies, |name| slot_of(&mut needed, name)))
+            .collect();
+        let needs_content = identities.iter().any(Identities::need_content);
         Self {
             slots: vec![Value::MISSING; needed.len()],
             needed,
+            required,
             lines_before: 0,
             timestamp_slot,
             timestamp_unit: options.timestamp_unit,
             key_slots,
             columns,
+            identities,
+            all_columns: (options.format == Format::Csv && needs_content).then(Vec::new),
             partition_slot,
             keys: Dictionary::new(options),
             partitions: Dictionary::new(options),
@@ -102,9 +111,25 @@ impl Collector {
         &self.needed
     }
 
+    /// What is looked for in a header of CSV.
+    pub(super) fn wanted(&self) -> Wanted<'_> {
+        let Self { needed, required, all_columns, .. } = self;
+        Wanted { names: needed, required: *required, all: all_columns.is_some() }
+    }
+
+    /// Records of CSV follow, whose columns have these names and slots.
+    pub(super) fn begin_records(&mut self, columns: impl Iterator<Item = (String, usize)>) {
+        self.slots.fill(Value::MISSING);
+        if let Some(all) = &mut self.all_columns {
+            *all = columns.map(|(name, slot)| NamedSlot::new(&name, slot)).collect();
+            all.sort();
+            self.slots.resize(self.needed.len() + all.len(), Value::MISSING);
+        }
+    }
+
     /// A read begins.
     pub(super) fn start(&self, events: &mut EventBuffer) {
-        events.start(self.columns.len());
+        events.start(self.columns.len(), self.identities.len());
         events.new_keys.start(self.keys.interner.len());
         events.new_partitions.start(self.partitions.interner.len());
     }
@@ -134,6 +159,9 @@ impl Collector {
                 events.lines.push(self.lines_before + 1);
                 events.spans.push(span);
                 self.lines_before += lines;
+                if !self.identities.is_empty() {
+                    self.identify(text, if in_place { span.start as usize } else { 0 }, events);
+                }
                 true
             }
             Ok(false) => false,
@@ -195,6 +223,15 @@ impl Collector {
         }
         events.timestamps.push(timestamp);
         Ok(true)
+    }
+
+    /// Appends the identities of the event in the slots, which starts at `start` of `text`.
+    fn identify(&mut self, text: &[u8], start: usize, events: &mut EventBuffer) {
+        let Self { identities, all_columns, slots, .. } = self;
+        let content = all_columns.as_deref().map_or(Content::Json(start), Content::Csv);
+        for (way, list) in identities.iter_mut().zip(&mut events.identities) {
+            list.push(way.identify(slots, text, content));
+        }
     }
 
     /// Appends the ids of the current line; false, and nothing appended, if there is no room for one in its dictionary.

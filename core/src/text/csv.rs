@@ -37,6 +37,16 @@ pub enum HeaderError {
     InvalidUtf8,
 }
 
+/// What a reader looks for in a header.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    /// The columns of the slots. Those from number `required` on need not be there.
+    pub(super) names: &'a [Box<str>],
+    pub(super) required: usize,
+    /// Whether every other column has a slot too, behind those.
+    pub(super) all: bool,
+}
+
 /// A record that was read.
 pub(super) struct Record {
     /// The end of its text, before its line end.
@@ -99,18 +109,18 @@ impl Csv {
         if record.in_place { bytes } else { &self.unquoted }
     }
 
-    /// Reads the header at `start`, where `needed` are the names of the slots; `None` if its end is not in sight.
+    /// Reads the header at `start`; `None` if its end is not in sight.
     pub(super) fn read_header(
         &mut self,
         bytes: &[u8],
         start: usize,
         end: bool,
-        needed: &[Box<str>],
+        wanted: Wanted<'_>,
     ) -> Option<Result<Record, HeaderError>> {
         let record = self.parse(bytes, start, end, &mut [])?;
         let row = bytes.get(start..record.end).unwrap_or(&[]);
         let slots = match core::str::from_utf8(row) {
-            Ok(_) => self.slots_of(record.fields, needed),
+            Ok(_) => self.slots_of(record.fields, wanted),
             Err(_) => Err(HeaderError::InvalidUtf8),
         };
         Some(slots.map(|slots| {
@@ -121,19 +131,18 @@ impl Csv {
     }
 
     /// The slot of each column of the header that was parsed.
-    fn slots_of(&self, fields: usize, needed: &[Box<str>]) -> Result<Vec<usize>, HeaderError> {
-        let mut from = 0;
-        let columns = self.ends.iter().take(fields).map(|&to| {
-            let name = String::from_utf8_lossy(self.unquoted.get(from..to).unwrap_or(&[]));
-            from = to;
-            name.into_owned()
-        });
-        let columns: Vec<String> = columns.collect();
-        let mut slots = vec![UNNEEDED; columns.len()];
-        for (slot, name) in needed.iter().enumerate() {
+    fn slots_of(&self, fields: usize, wanted: Wanted<'_>) -> Result<Vec<usize>, HeaderError> {
+        let columns = self.names(fields);
+        let Wanted { names, required, all } = wanted;
+        let unneeded = |column| if all { names.len() + column } else { UNNEEDED };
+        let mut slots: Vec<usize> = (0..columns.len()).map(unneeded).collect();
+        for (slot, name) in names.iter().enumerate() {
             let mut places =
                 columns.iter().zip(&mut slots).filter(|(column, _)| **column == **name);
             let Some((_, place)) = places.next() else {
+                if slot >= required {
+                    continue;
+                }
                 let name = name.to_string();
                 return Err(HeaderError::MissingColumn { name, columns });
             };
@@ -143,6 +152,23 @@ impl Csv {
             *place = slot;
         }
         Ok(slots)
+    }
+
+    /// The names and the slots of all columns of the header that was parsed last.
+    pub(super) fn named_slots(&self) -> impl Iterator<Item = (String, usize)> {
+        let slots = self.header.as_deref().unwrap_or(&[]);
+        self.names(slots.len()).into_iter().zip(slots.iter().copied())
+    }
+
+    /// The fields of the record that was parsed last.
+    fn names(&self, fields: usize) -> Vec<String> {
+        let mut from = 0;
+        let columns = self.ends.iter().take(fields).map(|&to| {
+            let name = String::from_utf8_lossy(self.unquoted.get(from..to).unwrap_or(&[]));
+            from = to;
+            name.into_owned()
+        });
+        columns.collect()
     }
 
     /// Reads the record at `start`, putting the needed fields into `slots`; `None` if its end is not in sight.

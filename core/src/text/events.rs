@@ -1,6 +1,7 @@
 //! Where a reader puts what it reads: the columns of a batch, and what it refused.
 
 use super::rejection::Rejection;
+use crate::batch::Identity;
 use crate::interner::Interner;
 
 /// The events of one [`super::Reader::read`], column by column, with the keys and partitions that it met first and the lines that it
@@ -10,6 +11,7 @@ pub struct EventBuffer {
     pub(super) timestamps: Vec<i64>,
     pub(super) keys: Vec<u32>,
     pub(super) columns: Vec<Vec<f64>>,
+    pub(super) identities: Vec<Vec<Identity>>,
     pub(super) lines: Vec<u64>,
     pub(super) spans: Vec<Span>,
     pub(super) partitions: Vec<u32>,
@@ -132,6 +134,12 @@ impl EventBuffer {
         &self.columns
     }
 
+    /// The identities, by each of [`crate::InputSchema::identities`].
+    #[must_use]
+    pub fn identities(&self) -> &[Vec<Identity>] {
+        &self.identities
+    }
+
     /// The line of each event, 1 for the first of the input; a record of CSV has that of its first byte.
     #[must_use]
     pub fn lines(&self) -> &[u64] {
@@ -179,6 +187,7 @@ impl EventBuffer {
         self.timestamps.clear();
         self.keys.clear();
         self.columns.iter_mut().for_each(Vec::clear);
+        self.identities.iter_mut().for_each(Vec::clear);
         self.lines.clear();
         self.spans.clear();
         self.partitions.clear();
@@ -188,10 +197,11 @@ impl EventBuffer {
         self.rejections.clear();
     }
 
-    /// Clears the buffer for events with `columns` columns.
-    pub(super) fn start(&mut self, columns: usize) {
+    /// Clears the buffer for events with `columns` columns and `ways` to tell identities.
+    pub(super) fn start(&mut self, columns: usize, ways: usize) {
         self.clear();
         self.columns.resize_with(columns, Vec::new);
+        self.identities.resize_with(ways, Vec::new);
     }
 
     /// Whether another event and another rejection fit under `max_events`.

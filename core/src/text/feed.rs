@@ -205,10 +205,14 @@ impl Feed {
                 .map(|column| Column::F64(column.get(self.next..).unwrap_or_default()))
                 .collect();
             let ids = self.ids.get(self.next..).unwrap_or_default();
+            let identities = self.events.identities().iter();
+            let identities: Vec<_> =
+                identities.map(|way| way.get(self.next..).unwrap_or_default()).collect();
             let pushed = engine.push(&Batch {
                 timestamps: self.events.timestamps().get(self.next..).unwrap_or_default(),
                 keys: if self.keyed { KeyColumn::Ids(ids) } else { KeyColumn::Unkeyed },
                 columns: &columns,
+                identities: &identities,
                 ordinals: None,
                 watermarks: None,
                 partitions: self

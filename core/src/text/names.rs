@@ -64,7 +64,7 @@ impl Names {
 
 /// What stands at a member's place: its name in quotes and the colon.
 #[derive(Debug, Clone, Copy)]
-struct Guess {
+pub(super) struct Guess {
     /// The bytes, padded with zeros.
     words: [u64; 4],
     /// Ones where `words` has bytes.
@@ -76,7 +76,7 @@ struct Guess {
 impl Guess {
     /// Names that are too long, or not followed by their colon at once, make a guess that never comes true. So do those
     /// beyond ASCII: a guess that comes true skips the scan, and with it the note that UTF-8 has to be checked.
-    fn new(member: &[u8], slot: usize) -> Self {
+    pub(super) fn new(member: &[u8], slot: usize) -> Self {
         let mut bytes = [0; 32];
         let mut mask = [0; 32];
         let fits = member.len() <= bytes.len() && member.ends_with(b":") && member.is_ascii();
@@ -92,7 +92,7 @@ impl Guess {
 
     /// Whether these bytes stand at `at`; false near the end of `bytes`, where there is no room to look.
     #[inline]
-    fn is_at(&self, bytes: &[u8], at: usize) -> bool {
+    pub(super) fn is_at(&self, bytes: &[u8], at: usize) -> bool {
         let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<32>()) else {
             return false;
         };

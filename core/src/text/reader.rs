@@ -64,8 +64,8 @@ impl Default for ReaderOptions {
 /// # use stream_processor_core::{InputColumn, InputKind, InputSchema};
 /// # use stream_processor_core::text::{EventBuffer, Reader, ReaderOptions};
 /// let value = InputColumn { name: "v".into(), kind: InputKind::F64, required: true };
-/// let schema = InputSchema { timestamp: "ts".into(), key: vec!["k".into()], partition: None,
-///     columns: vec![value] };
+/// let schema = InputSchema { timestamp: "ts".into(), key: vec!["k".into()], columns: vec![value],
+///     ..InputSchema::default() };
 /// let mut reader = Reader::new(&schema, ReaderOptions::default());
 /// let mut events = EventBuffer::new();
 /// let bytes = b"{\"ts\":5,\"k\":\"a\",\"v\":1.5}\n{\"ts\":6,\"k\":\"a\"}\n{\"ts\":";
@@ -276,7 +276,7 @@ impl Reader {
         end: bool,
     ) -> Result<Option<usize>, HeaderError> {
         let Syntax::Csv(csv) = &mut self.syntax else { return Ok(None) };
-        let header = csv.read_header(bytes, start, end, self.collector.needed());
+        let header = csv.read_header(bytes, start, end, self.collector.wanted());
         let length = match &header {
             Some(Ok(record)) => record.end - start,
             Some(Err(_)) => 0,
@@ -286,6 +286,7 @@ impl Reader {
             return Err(HeaderError::TooLong { max_line_bytes: self.max_line_bytes });
         }
         let Some(record) = header.transpose()? else { return Ok(None) };
+        self.collector.begin_records(csv.named_slots());
         self.collector.lines_before += lines_of(bytes, start, record.next);
         Ok(Some(record.next))
     }

@@ -186,6 +186,7 @@ mod tests {
             key: vec!["svc".into()],
             partition: None,
             columns: vec![column("v", true), column("w", false)],
+            ..InputSchema::default()
         };
         let options = ReaderOptions { format, max_line_bytes: 100, ..ReaderOptions::default() };
         let mut events = EventBuffer::new();

@@ -1,12 +1,12 @@
 //! Blocks of events.
 
 use super::{BlockReader, BlockWriter, padded};
-use crate::batch::{Batch, Column, KeyColumn};
+use crate::batch::{Batch, Column, Identity, KeyColumn};
 use crate::error::Error;
 
 const MAGIC: [u8; 4] = *b"SPB1";
 const HEADER_BYTES: usize = 64;
-const RESERVED_BYTES: usize = 44;
+const RESERVED_BYTES: usize = 40;
 
 const KEY_IDS: u32 = 1;
 const KEYS_ENCODED: u32 = 2;
@@ -20,6 +20,7 @@ pub struct DecodedBatch<'a> {
     timestamps: &'a [i64],
     keys: KeyColumn<'a>,
     columns: Vec<Column<'a>>,
+    identities: Vec<&'a [Identity]>,
     ordinals: Option<&'a [u64]>,
     watermarks: Option<&'a [i64]>,
     partitions: Option<&'a [u32]>,
@@ -33,6 +34,7 @@ impl DecodedBatch<'_> {
             timestamps: self.timestamps,
             keys: self.keys,
             columns: &self.columns,
+            identities: &self.identities,
             ordinals: self.ordinals,
             watermarks: self.watermarks,
             partitions: self.partitions,
@@ -46,6 +48,7 @@ pub fn batch_len(batch: &Batch<'_>) -> usize {
     let events = batch.timestamps.len();
     let wide = 1
         + batch.columns.len()
+        + 2 * batch.identities.len()
         + usize::from(batch.ordinals.is_some())
         + usize::from(batch.watermarks.is_some());
     let keys = match batch.keys {
@@ -75,12 +78,16 @@ pub fn encode_batch(batch: &Batch<'_>, block: &mut [u8]) {
     writer.length(batch.columns.len());
     writer.u32(key_flag | ordinals | watermarks | partitions);
     writer.length(key_bytes);
+    writer.length(batch.identities.len());
     writer.put(&[0; RESERVED_BYTES]);
     writer.section(batch.timestamps);
     writer.section(batch.ordinals.unwrap_or_default());
     writer.section(batch.watermarks.unwrap_or_default());
     for Column::F64(values) in batch.columns {
         writer.section(values);
+    }
+    for identities in batch.identities {
+        writer.section(identities);
     }
     match batch.keys {
         KeyColumn::Unkeyed => {}
@@ -102,6 +109,7 @@ pub fn decode_batch(block: &[u8]) -> Result<DecodedBatch<'_>, Error> {
     let (events, columns) = (reader.length()?, reader.length()?);
     let flags = reader.u32()?;
     let key_bytes = reader.length()?;
+    let ways = reader.length()?;
     reader.skip(RESERVED_BYTES)?;
     if flags > (KEY_IDS | KEYS_ENCODED | ORDINALS | WATERMARKS | PARTITIONS) || flags & 3 == 3 {
         return Err(Error::MalformedBlock("a block of events has unknown flags"));
@@ -109,12 +117,16 @@ pub fn decode_batch(block: &[u8]) -> Result<DecodedBatch<'_>, Error> {
     let timestamps = reader.section(events)?;
     let ordinals = (flags & ORDINALS != 0).then(|| reader.section(events)).transpose()?;
     let watermarks = (flags & WATERMARKS != 0).then(|| reader.section(events)).transpose()?;
+    if events == 0 && columns.max(ways) > MAX_EMPTY_COLUMNS {
+        return Err(Error::MalformedBlock("a block of events has too many columns"));
+    }
     let mut list = Vec::new();
     for _ in 0..columns {
         list.push(Column::F64(reader.section(events)?));
-        if events == 0 && list.len() > MAX_EMPTY_COLUMNS {
-            return Err(Error::MalformedBlock("a block of events has too many columns"));
-        }
+    }
+    let mut identities = Vec::new();
+    for _ in 0..ways {
+        identities.push(reader.section(events)?);
     }
     let keys = match flags & (KEY_IDS | KEYS_ENCODED) {
         KEY_IDS => KeyColumn::Ids(reader.section(events)?),
@@ -126,7 +138,15 @@ pub fn decode_batch(block: &[u8]) -> Result<DecodedBatch<'_>, Error> {
     };
     let partitions = (flags & PARTITIONS != 0).then(|| reader.section(events)).transpose()?;
     reader.end()?;
-    Ok(DecodedBatch { timestamps, keys, columns: list, ordinals, watermarks, partitions })
+    Ok(DecodedBatch {
+        timestamps,
+        keys,
+        columns: list,
+        identities,
+        ordinals,
+        watermarks,
+        partitions,
+    })
 }
 
 /// Columns that take no bytes are bounded by nothing else.

@@ -121,6 +121,7 @@ pub fn push(engine: &mut Engine, events: &[Event]) -> stream_processor_core::Pus
         timestamps: &timestamps,
         keys: if keyed { encoded } else { KeyColumn::Unkeyed },
         columns: &columns,
+        identities: &[],
         ordinals: None,
         watermarks: None,
         partitions: None,

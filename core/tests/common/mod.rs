@@ -223,6 +223,7 @@ impl Run {
                         KeysAs::Encoded => KeyColumn::Encoded { offsets: &offsets, bytes: &bytes },
                     },
                     columns: &columns[..self.engine.plan().input.columns.len()],
+                    identities: &[],
                     ordinals: ordinals.map(|list| &list[at..]),
                     watermarks: watermarks.map(|list| &list[at..]),
                     partitions: partitions.map(|list| &list[at..]),

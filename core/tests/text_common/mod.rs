@@ -24,6 +24,7 @@ pub fn schema(keys: &[&str]) -> InputSchema {
         key: keys.iter().map(|&name| name.into()).collect(),
         partition: None,
         columns: vec![column("v", true), column("w", false)],
+        ..InputSchema::default()
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::sync::mpsc::{Receiver, Sender, SyncSender};
 
-use stream_processor_core::{Batch, Column, Dropped, KeyColumn, KeyDefinitions, Progress};
+use stream_processor_core::{
+    Batch, Column, Dropped, Identity, KeyColumn, KeyDefinitions, Progress,
+};
 
 use super::alarm::Alarm;
 use super::chunk::Chunk;
@@ -25,6 +27,7 @@ pub(super) struct ShardBatch {
     /// The stream's watermark before each event; empty where the shard has the whole stream and judges by itself.
     pub(super) watermarks: Vec<i64>,
     pub(super) columns: Vec<Vec<f64>>,
+    pub(super) identities: Vec<Vec<Identity>>,
     /// Empty where the pipeline has no key.
     pub(super) key_ids: Vec<u32>,
     pub(super) new_keys: NewKeys,
@@ -156,6 +159,7 @@ impl ShardBatch {
         self.ordinals.clear();
         self.watermarks.clear();
         self.columns.iter_mut().for_each(Vec::clear);
+        self.identities.iter_mut().for_each(Vec::clear);
         self.key_ids.clear();
         self.new_keys.clear();
         self.partitions.clear();
@@ -169,6 +173,8 @@ impl ShardBatch {
     fn with_rest<T>(&self, taken: usize, see: impl FnOnce(&Batch<'_>) -> T) -> T {
         let columns: Vec<Column<'_>> =
             self.columns.iter().map(|column| Column::F64(rest(column, taken))).collect();
+        let identities: Vec<&[Identity]> =
+            self.identities.iter().map(|way| rest(way, taken)).collect();
         see(&Batch {
             timestamps: rest(&self.timestamps, taken),
             keys: match self.key_ids.as_slice() {
@@ -176,6 +182,7 @@ impl ShardBatch {
                 ids => KeyColumn::Ids(rest(ids, taken)),
             },
             columns: &columns,
+            identities: &identities,
             ordinals: Some(rest(&self.ordinals, taken)),
             watermarks: match self.watermarks.as_slice() {
                 [] => None,

@@ -45,6 +45,7 @@ impl Splitter {
             batch.new_keys.reset |= self.keyed && events.reset();
             batch.new_partitions.reset |= self.partitioned && events.reset();
             batch.columns.resize_with(events.columns().len(), Vec::new);
+            batch.identities.resize_with(events.identities().len(), Vec::new);
         }
         match batches {
             [whole] => append_all(events, count, line_base, whole),
@@ -92,6 +93,9 @@ impl Splitter {
         for (index, column) in events.columns().iter().enumerate() {
             deal(shards, column, batches, |batch| batch.columns.get_mut(index));
         }
+        for (index, way) in events.identities().iter().enumerate() {
+            deal(shards, way, batches, |batch| batch.identities.get_mut(index));
+        }
         for (shard, line) in shards.iter().zip(events.lines()) {
             if let Some(batch) = batches.get_mut(usize::from(*shard)) {
                 batch.ordinals.push(line_base + line);
@@ -117,6 +121,9 @@ fn append_all(events: &EventBuffer, count: usize, line_base: u64, whole: &mut Sh
     whole.ordinals.extend(events.lines().iter().take(count).map(|line| line_base + line));
     for (column, values) in whole.columns.iter_mut().zip(events.columns()) {
         column.extend(values.iter().take(count));
+    }
+    for (way, identities) in whole.identities.iter_mut().zip(events.identities()) {
+        way.extend(identities.iter().take(count));
     }
 }
 

@@ -1,0 +1,22 @@
+//! Memories of identities: what tells whether an event came before.
+
+mod bloom;
+mod exact;
+mod index;
+mod log;
+mod sizes;
+
+pub(crate) use bloom::{Bloom, FilterPart};
+pub(crate) use exact::Exact;
+pub(crate) use sizes::Sizes;
+
+/// What a memory says of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Seen {
+    /// It is new.
+    First,
+    /// It came before.
+    Before,
+    /// It has no identity.
+    Unidentified,
+}

@@ -1,0 +1,150 @@
+//! Deduplication: options checked, each way to tell identities in one list.
+
+use crate::dedup::Sizes;
+use crate::schema::OutputColumn;
+use crate::spec::{Clock, Dedup, DedupMode, PipelineSpec, SpecError, Stage, Strategy};
+
+/// Limits and defaults of the options.
+const MAX_ENTRIES: u32 = 1 << 31;
+const DEFAULT_ENTRIES: u32 = 10_000_000;
+const DEFAULT_CAPACITY: u32 = 1_000_000;
+const DEFAULT_RATE: f64 = 0.01;
+const RATES: core::ops::RangeInclusive<f64> = 1e-9..=0.5;
+const DEFAULT_GENERATIONS: u32 = 4;
+const MAX_GENERATIONS: u32 = 64;
+
+#[derive(Debug, Clone)]
+pub(crate) struct DedupPlan {
+    /// The place of its identities among those of its events.
+    pub(crate) way: usize,
+    /// Microseconds; `None`: for good.
+    pub(crate) ttl_us: Option<i64>,
+    pub(crate) clock: Clock,
+    pub(crate) refresh: bool,
+    pub(crate) memory: MemoryPlan,
+    /// The columns of its input, which it passes on.
+    pub(crate) columns: Vec<OutputColumn>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum MemoryPlan {
+    Exact { max_entries: u32 },
+    Bloom(Sizes),
+}
+
+impl DedupPlan {
+    /// `columns` and `ways` are what its input has.
+    pub(super) fn new(
+        path: &str,
+        dedup: &Dedup,
+        columns: &[OutputColumn],
+        ways: &[Way],
+    ) -> Result<Self, SpecError> {
+        let error =
+            |field: &str, message: String| Err(SpecError::new(format!("{path}.{field}"), message));
+        if dedup.strategies.is_empty() {
+            let message = "empty: name a field, a list of fields, or \"@content\"".to_owned();
+            return error("strategies", message);
+        }
+        if let Some(place) = (1..dedup.strategies.len()).find(|place| {
+            dedup.strategies.iter().take(*place).any(|s| Some(s) == dedup.strategies.get(*place))
+        }) {
+            return error(&format!("strategies[{place}]"), "it is there already".to_owned());
+        }
+        if dedup.ttl.is_some_and(|ttl| ttl.as_micros() <= 0) {
+            return error(
+                "ttl",
+                "must be longer than 0s; leave it out to remember for good".to_owned(),
+            );
+        }
+        let Some(way) = ways.iter().position(|way| way.strategies == dedup.strategies) else {
+            let message =
+                "the rows of an earlier stage have no identities: put `dedup` before it".to_owned();
+            return error("type", message);
+        };
+        Ok(Self {
+            way,
+            ttl_us: dedup.ttl.map(|ttl| ttl.as_micros()),
+            clock: dedup.clock,
+            refresh: dedup.refresh,
+            memory: memory(path, dedup)?,
+            columns: columns.to_vec(),
+        })
+    }
+}
+
+fn memory(path: &str, dedup: &Dedup) -> Result<MemoryPlan, SpecError> {
+    let error =
+        |field: &str, message: &str| Err(SpecError::new(format!("{path}.{field}"), message));
+    match dedup.mode {
+        DedupMode::Exact => {
+            let others = [
+                ("capacity", dedup.capacity.is_some()),
+                ("false_positive_rate", dedup.false_positive_rate.is_some()),
+                ("generations", dedup.generations.is_some()),
+            ];
+            if let Some((field, _)) = others.iter().find(|(_, is_set)| *is_set) {
+                return error(field, "is for `mode = \"bloom\"` only");
+            }
+            match dedup.max_entries.unwrap_or(DEFAULT_ENTRIES) {
+                max_entries @ 1..=MAX_ENTRIES => Ok(MemoryPlan::Exact { max_entries }),
+                _ => error("max_entries", "must be 1 to 2147483648"),
+            }
+        }
+        DedupMode::Bloom => {
+            if dedup.max_entries.is_some() {
+                return error(
+                    "max_entries",
+                    "is for `mode = \"exact\"` only: here it is `capacity`",
+                );
+            }
+            let capacity = dedup.capacity.unwrap_or(DEFAULT_CAPACITY);
+            let rate = dedup.false_positive_rate.unwrap_or(DEFAULT_RATE);
+            let generations = dedup.generations.unwrap_or(DEFAULT_GENERATIONS);
+            if !(1..=MAX_ENTRIES).contains(&capacity) {
+                return error("capacity", "must be 1 to 2147483648");
+            }
+            if !RATES.contains(&rate) {
+                return error("false_positive_rate", "must be 1e-9 to 0.5");
+            }
+            if !(1..=MAX_GENERATIONS).contains(&generations) {
+                return error("generations", "must be 1 to 64");
+            }
+            Ok(MemoryPlan::Bloom(Sizes::new(capacity, rate, generations)))
+        }
+    }
+}
+
+/// A way to tell identities.
+#[derive(Debug, Clone)]
+pub(super) struct Way {
+    pub(super) strategies: Vec<Strategy>,
+    /// The last stage that uses it.
+    pub(super) last_use: usize,
+}
+
+/// The ways that the stages of `spec` use, those first that are used longest: behind any stage, the first ones are left.
+pub(super) fn ways(spec: &PipelineSpec) -> Vec<Way> {
+    let mut ways: Vec<Way> = Vec::new();
+    for (stage, spec) in spec.stages.iter().enumerate() {
+        if let Stage::Dedup(Dedup { strategies, .. }) = spec {
+            match ways.iter_mut().find(|way| way.strategies == *strategies) {
+                Some(way) => way.last_use = stage,
+                None => ways.push(Way { strategies: strategies.clone(), last_use: stage }),
+            }
+        }
+        if spec.replaces_columns() {
+            break;
+        }
+    }
+    ways.sort_by_key(|way| core::cmp::Reverse(way.last_use));
+    ways
+}
+
+/// Whether events of two keys never have one identity by `strategies`: each of them looks at all of `key`.
+pub(super) fn keeps_keys_apart(strategies: &[Strategy], key: &[String]) -> bool {
+    strategies.iter().all(|strategy| match strategy {
+        Strategy::Content => true,
+        Strategy::Fields(names) => key.iter().all(|field| names.contains(field)),
+    })
+}

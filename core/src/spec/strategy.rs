@@ -1,0 +1,121 @@
+//! What makes two events the same one.
+
+use core::fmt;
+
+use serde::de::{Error, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// The name of [`Strategy::Content`].
+const CONTENT: &str = "@content";
+
+/// One way to tell an event's identity. An event that lacks a field of it, or has null there, is left to the next one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Strategy {
+    /// By the values of these fields together, of any type.
+    Fields(Vec<String>),
+    /// By everything in the event: the order of fields, white space and the spelling of numbers do not matter.
+    Content,
+}
+
+impl Strategy {
+    fn field<E: Error>(name: &str) -> Result<String, E> {
+        match name {
+            "" => Err(E::custom("empty: name a field of the events")),
+            name => Ok(name.to_owned()),
+        }
+    }
+}
+
+impl Serialize for Strategy {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Content => CONTENT.serialize(serializer),
+            Self::Fields(names) => match names.as_slice() {
+                [name] if !name.starts_with('@') => name.serialize(serializer),
+                names => names.serialize(serializer),
+            },
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Strategy {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(StrategyVisitor)
+    }
+}
+
+struct StrategyVisitor;
+
+impl<'de> Visitor<'de> for StrategyVisitor {
+    type Value = Strategy;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a field, a list of fields, or \"@content\"")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Strategy, E> {
+        match text {
+            CONTENT => Ok(Strategy::Content),
+            text if text.starts_with('@') => Err(E::custom(format_args!(
+                "unknown strategy {text:?}: expected a field, a list of fields, or \"@content\" \
+                 (a field of this name: [{text:?}])"
+            ))),
+            name => Ok(Strategy::Fields(vec![Strategy::field(name)?])),
+        }
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Strategy, A::Error> {
+        let mut names: Vec<String> = Vec::new();
+        while let Some(name) = seq.next_element::<String>()? {
+            if names.contains(&name) {
+                return Err(A::Error::custom(format_args!("the field {name:?} is named twice")));
+            }
+            names.push(Strategy::field(&name)?);
+        }
+        if names.is_empty() {
+            return Err(A::Error::custom("an empty list: name the fields that are taken together"));
+        }
+        Ok(Strategy::Fields(names))
+    }
+}
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Strategy {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Strategy".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "description": "A field, several fields together, or \"@content\": the whole event.",
+            "anyOf": [
+                { "type": "string", "minLength": 1 },
+                { "type": "array", "items": { "type": "string", "minLength": 1 }, "minItems": 1, "uniqueItems": true },
+            ],
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strategies_read_as_they_print() {
+        for (text, strategy) in [
+            ("\"@content\"", Strategy::Content),
+            ("\"event_id\"", Strategy::Fields(vec!["event_id".into()])),
+            (
+                "[\"tenant\",\"order_id\"]",
+                Strategy::Fields(vec!["tenant".into(), "order_id".into()]),
+            ),
+            ("[\"@content\"]", Strategy::Fields(vec!["@content".into()])),
+        ] {
+            assert_eq!(serde_json::from_str::<Strategy>(text).unwrap(), strategy);
+            assert_eq!(serde_json::to_string(&strategy).unwrap(), text);
+        }
+        for text in ["\"\"", "\"@contents\"", "[]", "[\"a\",\"a\"]", "[\"\"]", "1", "[1]", "null"] {
+            assert!(serde_json::from_str::<Strategy>(text).is_err(), "{text}");
+        }
+    }
+}

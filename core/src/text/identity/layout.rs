@@ -1,0 +1,179 @@
+//! The quick way to an event's form: most events are laid out as the one before, so the order of their members is known.
+
+use super::canonical::Canonical;
+use crate::key::push_plain_str;
+use crate::text::names::{Guess, UNNEEDED};
+use crate::text::scan::{MAX_DEPTH, Scanner};
+use crate::text::value::{Kind, Value};
+
+/// Members of an object that is learned, and how deep objects in it are learned too; more takes the long way.
+const MAX_MEMBERS: usize = 64;
+const MAX_LEVELS: u32 = 4;
+
+/// The layout of an earlier event, and the values of the current one.
+#[derive(Debug, Default)]
+pub(super) struct Layout {
+    object: Object,
+    /// Events since the last one that was laid out so.
+    misses: u32,
+}
+
+#[derive(Debug, Default)]
+struct Object {
+    /// As they stand in the event.
+    members: Vec<Member>,
+    /// The places of the members in the order of their names.
+    order: Vec<usize>,
+}
+
+#[derive(Debug)]
+struct Member {
+    guess: Guess,
+    /// The name in quotes and the colon.
+    text: Box<[u8]>,
+    /// The name's form.
+    form: Box<[u8]>,
+    /// What is in it, where it is an object.
+    object: Option<Box<Object>>,
+    value: Value,
+}
+
+impl Layout {
+    /// Appends the members of the object at `start`, those that are null left out; false, and nothing appended, if it is
+    /// laid out in another way.
+    #[inline]
+    pub(super) fn push_event(
+        &mut self,
+        canonical: &mut Canonical,
+        bytes: &[u8],
+        start: usize,
+    ) -> bool {
+        let mut scanner = Scanner::new(bytes, start);
+        scanner.skip_space();
+        let found = self.object.scan(&mut scanner, MAX_DEPTH - 1).is_some() && at_end(&mut scanner);
+        if found {
+            self.misses = 0;
+            self.object.push(canonical, bytes, true);
+        }
+        found
+    }
+
+    /// Takes note that the object at `start`, which is JSON, is laid out in another way, and learns that way. Where no two
+    /// events are alike, it learns ever less often.
+    #[cold]
+    pub(super) fn miss(&mut self, bytes: &[u8], start: usize) {
+        self.misses = self.misses.saturating_add(1);
+        if self.misses.is_power_of_two() {
+            let mut scanner = Scanner::new(bytes, start);
+            scanner.skip_space();
+            self.object = Object::learn(&mut scanner, MAX_LEVELS).unwrap_or_default();
+        }
+    }
+}
+
+#[inline]
+fn at_end(scanner: &mut Scanner<'_>) -> bool {
+    scanner.skip_space();
+    matches!(scanner.peek(), None | Some(b'\n'))
+}
+
+impl Object {
+    /// Finds the values; `None` if the object is laid out in another way.
+    #[inline]
+    fn scan(&mut self, scanner: &mut Scanner<'_>, depth: u32) -> Option<()> {
+        let mut before = b'{';
+        for member in &mut self.members {
+            if scanner.peek() != Some(before) {
+                return None;
+            }
+            scanner.at += 1;
+            scanner.skip_space();
+            if !member.guess.is_at(scanner.bytes, scanner.at) && !member.is_at(scanner) {
+                return None;
+            }
+            scanner.at += member.text.len();
+            scanner.skip_space();
+            match &mut member.object {
+                None => scanner.value(depth, &mut member.value)?,
+                Some(object) => object.scan(scanner, depth.checked_sub(1)?)?,
+            }
+            scanner.skip_space();
+            before = b',';
+        }
+        if before == b'{' || scanner.peek() != Some(b'}') {
+            return None;
+        }
+        scanner.at += 1;
+        Some(())
+    }
+
+    /// Appends the members that were found.
+    #[inline]
+    fn push(&self, canonical: &mut Canonical, bytes: &[u8], skip_null: bool) {
+        for &place in &self.order {
+            let Some(member) = self.members.get(place) else { continue };
+            match &member.object {
+                None => canonical.push_named(&member.form, &member.value, bytes, skip_null),
+                Some(object) => {
+                    canonical.open_object(&member.form);
+                    object.push(canonical, bytes, false);
+                    canonical.close();
+                }
+            }
+        }
+    }
+
+    /// Learns the layout of the object at the scanner's place; `None`: it cannot be guessed.
+    fn learn(scanner: &mut Scanner<'_>, levels: u32) -> Option<Self> {
+        let mut object = Self::default();
+        while let Some(b'{' | b',') = scanner.peek() {
+            scanner.at += 1;
+            scanner.skip_space();
+            if object.members.len() == MAX_MEMBERS {
+                return None;
+            }
+            object.members.push(Member::learn(scanner, levels)?);
+            scanner.skip_space();
+        }
+        scanner.at += 1;
+        let form = |place: &usize| object.members.get(*place).map(|member| &member.form);
+        let mut order: Vec<usize> = (0..object.members.len()).collect();
+        order.sort_by(|a, b| form(a).cmp(&form(b)));
+        // Of a name that is there twice, the long way takes the last.
+        let distinct = order.is_sorted_by(|a, b| form(a) < form(b));
+        object.order = order;
+        distinct.then_some(object)
+    }
+}
+
+impl Member {
+    fn learn(scanner: &mut Scanner<'_>, levels: u32) -> Option<Self> {
+        let from = scanner.at;
+        let (kind, end) = scanner.name()?;
+        let text = scanner.bytes.get(from..end + 2).filter(|text| text.ends_with(b":"))?;
+        if kind != Kind::String {
+            return None;
+        }
+        let mut form = Vec::new();
+        push_plain_str(&mut form, scanner.bytes, from + 1, end);
+        let start = scanner.at;
+        scanner.value(MAX_DEPTH, &mut { Value::MISSING })?;
+        let mut inner = Scanner::new(scanner.bytes, start);
+        let is_object = levels > 0 && inner.peek() == Some(b'{');
+        let object = is_object.then(|| Object::learn(&mut inner, levels - 1)).flatten();
+        Some(Self {
+            guess: Guess::new(text, UNNEEDED),
+            text: text.into(),
+            form: form.into(),
+            object: object.map(Box::new),
+            value: Value::MISSING,
+        })
+    }
+
+    /// Whether its name stands at the scanner's place, where the guess does not see that: near the end of the bytes, or a
+    /// long name.
+    #[cold]
+    fn is_at(&self, scanner: &Scanner<'_>) -> bool {
+        scanner.bytes.get(scanner.at..).is_some_and(|rest| rest.starts_with(&self.text))
+    }
+}
