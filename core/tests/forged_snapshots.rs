@@ -60,9 +60,7 @@ fn go_on(engine: &mut Engine, events: &[Event]) {
             timestamps: &timestamps,
             keys: KeyColumn::Encoded { offsets: &offsets, bytes: &bytes },
             columns: &[Column::F64(&values)],
-            ordinals: None,
-            watermarks: None,
-            partitions: None,
+            ..Batch::default()
         });
         let _ = engine.poll(1000);
         if pushed.is_ok_and(|pushed| !pushed.full) {
