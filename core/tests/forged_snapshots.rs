@@ -106,4 +106,40 @@ proptest! {
             go_on(&mut engine, rest);
         }
     }
+
+    #[test]
+    fn nor_does_one_of_other_windows(
+        events in events(),
+        cut in 0_usize..200,
+        place: prop::sample::Index,
+        value in prop_oneof![
+            prop::sample::select(vec![0_i64, 1, 2, 3, -1, i64::MAX, i64::MIN, i64::MAX - 1_000]),
+            any::<i64>(),
+            any::<i32>().prop_map(i64::from),
+        ],
+        whole: bool,
+        window in prop::sample::select(vec![
+            r#""window": "session", "gap": "1s""#,
+            r#""window": "session", "gap": "2s", "allowed_lateness": "20s""#,
+            r#""window": "cumulate", "size": "10s", "step": "2s", "allowed_lateness": "20s""#,
+            r#""window": "count", "count": 3"#,
+            r#""window": "global""#,
+            r#""window": "calendar", "unit": "day""#,
+        ]),
+        buffer in prop::sample::select(vec![1_u32, 1000]),
+    ) {
+        let spec = common::spec(&format!(
+            r#"{{"source": {{"key": "k", "value": "v"}}, "limits": {{"max_result_rows": {buffer}}},
+                "stages": [{{"type": "window", {window}, "aggregations": ["count", "sum", "last"]}}]}}"#
+        ));
+        let mut run = Run::new(spec.clone());
+        let (taken, rest) = events.split_at(cut.min(events.len()));
+        run.push(taken, KeysAs::Encoded);
+        let _ = run.engine.advance_watermark(taken.last().map_or(0, |event| event.ts + 1_500_000));
+        let mut snapshot = run.engine.snapshot().unwrap();
+        forge(&mut snapshot, place, &value.to_le_bytes()[..if whole { 8 } else { 4 }]);
+        if let Ok(mut engine) = Engine::restore(&spec, run.engine.options(), &snapshot) {
+            go_on(&mut engine, rest);
+        }
+    }
 }
