@@ -65,6 +65,22 @@ pub struct StageCounters {
     pub value_limit: u64,
     /// Values too small for the octaves that a sketch keeps.
     pub folded_values: u64,
+    /// Events that came before, by their identity.
+    pub duplicates: u64,
+    /// Events without an identity: they passed.
+    pub unidentified: u64,
+    /// Identities that a limit has pushed out before their time.
+    pub evicted: u64,
+    /// Identities that are remembered now.
+    pub entries: u64,
+    /// Grid points that were filled.
+    pub filled: u64,
+    /// Values that were found to be outliers.
+    pub outliers: u64,
+    /// Series that were silent for more than `limits.max_fill_points` grid points.
+    pub fill_limit: u64,
+    /// Grid points that were over early because too many values of their key waited.
+    pub buffer_limit: u64,
     /// Keys with open windows now.
     pub keys: u64,
     /// Open windows now, each key for itself.
@@ -121,6 +137,14 @@ impl StageCounters {
         self.window_limit += other.window_limit;
         self.value_limit += other.value_limit;
         self.folded_values += other.folded_values;
+        self.duplicates += other.duplicates;
+        self.unidentified += other.unidentified;
+        self.evicted += other.evicted;
+        self.entries += other.entries;
+        self.filled += other.filled;
+        self.outliers += other.outliers;
+        self.fill_limit += other.fill_limit;
+        self.buffer_limit += other.buffer_limit;
         self.keys += other.keys;
         self.open_windows += other.open_windows;
     }

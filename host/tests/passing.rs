@@ -98,3 +98,66 @@ fn objects_do_not_become_records() {
         ran.stderr
     );
 }
+
+#[test]
+fn dedup_lets_each_event_pass_once() {
+    let input = "{\"ts\":1,\"id\":\"a\",\"v\":1.0}\n{\"v\":1,\"id\":\"a\",\"ts\":1}\n{\"ts\":2,\"id\":\"a\",\"v\":2}\n{\"ts\":3,\"v\":2}\n";
+    let lines = |flags: &[&str]| {
+        let ran = run(&[&["dedup", "--quiet"], flags].concat(), input);
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        ran.stdout
+            .lines()
+            .map(|line| line.split(',').next().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(lines(&[]), ["{\"ts\":1", "{\"ts\":2", "{\"ts\":3"]);
+    // An event without the field passes.
+    assert_eq!(lines(&["--strategies", "id"]), ["{\"ts\":1", "{\"ts\":3"]);
+    assert_eq!(lines(&["--by", "id+v", "--ttl", "1ms"]), ["{\"ts\":1", "{\"ts\":2", "{\"ts\":3"]);
+    assert_eq!(lines(&["--by", "id", "--mode", "bloom"]), ["{\"ts\":1", "{\"ts\":3"]);
+    let folder = tempdir().unwrap();
+    let (dead, csv) = (folder.path().join("dead"), folder.path().join("events.csv"));
+    fs::write(&csv, "ts,id\n1,a\n2,a\n3,b\n").unwrap();
+    let flags = ["--by", "id", "--input", text(&csv), "--dead-letter", text(&dead)];
+    let ran = run(&[&["dedup"][..], &flags].concat(), "");
+    assert_eq!(ran.stdout, "ts,id\n1,a\n3,b\n");
+    assert!(ran.stderr.contains("1 duplicate"), "{}", ran.stderr);
+    let letters = json_lines(&dead);
+    assert_eq!((&letters[0]["reason"], &letters[0]["event"]), (&"duplicate".into(), &"2,a".into()));
+    let wrong = run(&["dedup", "--mode", "blom"], "");
+    assert_eq!(wrong.code, 2);
+    assert!(
+        wrong.stderr.contains("--mode: unknown name `blom`, did you mean `bloom`?"),
+        "{}",
+        wrong.stderr
+    );
+}
+
+#[test]
+fn normalize_puts_samples_on_a_grid() {
+    let input = "{\"ts\":0,\"k\":\"a\",\"v\":10}\n{\"ts\":1700,\"k\":\"a\",\"v\":18}\n{\"ts\":4900,\"k\":\"a\",\"v\":35}\n";
+    let flags = [
+        "normalize",
+        "--interval",
+        "1s",
+        "--align",
+        "round",
+        "--key",
+        "k",
+        "--value",
+        "v",
+        "--quiet",
+    ];
+    let ran = run(&flags, input);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let rows: Vec<_> = ran.stdout.lines().collect();
+    assert_eq!(rows.len(), 6);
+    assert_eq!(rows[0], "{\"k\":\"a\",\"ts\":\"1970-01-01T00:00:00Z\",\"v\":10,\"filled\":false}");
+    assert_eq!(rows[1], "{\"k\":\"a\",\"ts\":\"1970-01-01T00:00:01Z\",\"v\":14,\"filled\":true}");
+    let wrong = run(&["normalize", "--interval", "1s", "--value", "v", "--fill", "linea"], "");
+    assert!(
+        wrong.stderr.contains("--fill: unknown name `linea`, did you mean `linear`?"),
+        "{}",
+        wrong.stderr
+    );
+}

@@ -5,15 +5,15 @@ use std::mem;
 
 use serde_json::json;
 use stream_processor_core::key_json::{OwnedKeyDefinitions, write_keys};
-use stream_processor_core::text::{Feed, Format, write_rows};
+use stream_processor_core::text::{Feed, Format, Identifier, write_rows};
 use stream_processor_core::time::{
     MAX_TIME, NULL_TIME, from_ms_f64, from_ms_in_place, parse_rfc3339, to_ms_f64,
 };
 use stream_processor_core::watermark::{END_OF_TIME, NO_WATERMARK};
 use stream_processor_core::wire::{Block, decode_rows, encode_rows};
 use stream_processor_core::{
-    Batch, Column, Engine, Error, KeyColumn, Options, OutputKind, PipelineSpec, Progress,
-    RejectReason, RowColumn, Rows,
+    Batch, Column, Engine, Error, Identity, InputKind, KeyColumn, Options, OutputKind,
+    PipelineSpec, Progress, RejectReason, RowColumn, Rows,
 };
 use wasm_bindgen::prelude::*;
 
@@ -56,6 +56,9 @@ pub struct Processor {
     first_id: Option<u32>,
     text_has_ids: bool,
     passed_events: usize,
+    /// Where identities matter: the ways to tell them, and by each those of the events of the call.
+    identifiers: Vec<Identifier>,
+    identities: Vec<Vec<Identity>>,
     polled: Polled,
 }
 
@@ -79,7 +82,6 @@ impl Processor {
         Ok(Self {
             feed: Feed::new(&spec, engine.plan(), table_seed),
             spec,
-            engine,
             full: false,
             spilled: VecDeque::new(),
             spilled_rows: 0,
@@ -87,6 +89,15 @@ impl Processor {
             first_id: None,
             text_has_ids: false,
             passed_events: 0,
+            identities: vec![Vec::new(); engine.plan().input.identities.len()],
+            identifiers: engine
+                .plan()
+                .input
+                .identities
+                .iter()
+                .map(|way| Identifier::new(way))
+                .collect(),
+            engine,
             polled: Polled::default(),
         })
     }
@@ -95,7 +106,10 @@ impl Processor {
     pub fn schema(&self) -> String {
         let plan = self.engine.plan();
         let input = plan.input.columns.iter();
-        let input = input.map(|column| json!({ "name": column.name, "required": column.required }));
+        let input = input.map(|column| {
+            let is_flag = column.kind == InputKind::Flag;
+            json!({ "name": column.name, "required": column.required, "is_flag": is_flag })
+        });
         let kind = |kind| if kind == OutputKind::Bool { "bool" } else { "number" };
         let output = plan.output.columns.iter();
         let output = output.map(|column| json!({ "name": column.name, "kind": kind(column.kind) }));
@@ -105,6 +119,8 @@ impl Processor {
                 "timestamp": plan.input.timestamp,
                 "timestamp_unit": self.spec.source.timestamp_unit,
                 "key": plan.input.key,
+                "partition": plan.input.partition,
+                "has_identities": !plan.input.identities.is_empty(),
                 "columns": input.collect::<Vec<_>>(),
             },
             "output": {
@@ -126,16 +142,32 @@ impl Processor {
             .map_err(|error| thrown(&error))
     }
 
+    /// Gives the partitions of a JSON array ids from `first_id` on.
+    pub fn define_partitions(&mut self, names: &str, first_id: u32) -> Result<(), JsValue> {
+        let base = self.first_partition_id();
+        OwnedKeyDefinitions::from_json(names, base.saturating_add(first_id).., 1)
+            .and_then(|names| self.engine.define_partitions(&names.as_definitions(false), false))
+            .map_err(|error| thrown(&error))
+    }
+
+    /// Tells the identities of the events of the next batches, one JSON object a line.
+    pub fn identify(&mut self, lines: &str) {
+        for (way, found) in self.identifiers.iter_mut().zip(&mut self.identities) {
+            found.clear();
+            found.extend(lines.split('\n').map(|line| way.of_json(line.as_bytes())));
+        }
+    }
+
     /// The module's memory, for what JavaScript writes there itself.
     pub fn memory(&self) -> JsValue {
         wasm_bindgen::memory()
     }
 
-    /// Where to write a batch of `events`, in that memory: times in milliseconds, each column, ids of keys, each beginning
-    /// at the next multiple of 64 bytes.
+    /// Where to write a batch of `events`, in that memory: times in milliseconds, each column, ids of keys, ids of
+    /// partitions, each beginning at the next multiple of 64 bytes.
     pub fn reserve(&mut self, events: usize) -> Result<u32, JsValue> {
         let columns = self.engine.plan().input.columns.len();
-        let len = stride(events).saturating_mul(2 + columns).saturating_mul(size_of::<u64>());
+        let len = stride(events).saturating_mul(3 + columns).saturating_mul(size_of::<u64>());
         if self.batch.bytes().len() < len {
             let no_room = || coded("out_of_memory", "the module has no room for the batch");
             self.batch = AlignedBlock::new(len).ok_or_else(no_room)?;
@@ -153,14 +185,22 @@ impl Processor {
     ) -> Result<usize, JsValue> {
         let plan = self.engine.plan();
         let (columns, keyed) = (plan.input.columns.len(), !plan.input.key.is_empty());
+        let partitioned = plan.input.partition.is_some();
+        let first_partition_id = self.first_partition_id();
         let stride = stride(events);
         let words = self.batch.words_mut();
         let (times, rest) = words.split_at_mut(stride.min(words.len()));
         let (values, ids) = rest.split_at_mut((stride * columns).min(rest.len()));
         let times = times.get_mut(..events).unwrap_or_default();
         from_ms_in_place(times, NO_TIME);
+        let (ids, partitions) = ids.split_at_mut(stride.min(ids.len()));
         let ids: &mut [u32] = bytemuck::cast_slice_mut(ids);
         let ids = ids.get_mut(..events).unwrap_or_default();
+        let partitions: &mut [u32] = bytemuck::cast_slice_mut(partitions);
+        let partitions = partitions.get_mut(..events).unwrap_or_default();
+        if partitioned {
+            partitions.iter_mut().for_each(|id| *id = id.saturating_add(first_partition_id));
+        }
         if keyed && ids.iter().fold(0, |all, id| all | u32::from(*id >= bound)) != 0 {
             return Err(unknown_key(ids, bound, first));
         }
@@ -172,14 +212,18 @@ impl Processor {
             Column::F64(bytemuck::cast_slice(values))
         };
         let columns: Vec<_> = (0..columns).map(column).collect();
+        let identities = self.identities.iter();
+        let identities: Vec<&[Identity]> = identities
+            .map(|way| way.get(first..first.saturating_add(events)).unwrap_or_default())
+            .collect();
         let pushed = self.engine.push(&Batch {
             timestamps: bytemuck::cast_slice(times),
             keys: if keyed { KeyColumn::Ids(ids) } else { KeyColumn::Unkeyed },
             columns: &columns,
-            identities: &[],
+            identities: &identities,
             ordinals: None,
             watermarks: None,
-            partitions: None,
+            partitions: partitioned.then_some(partitions),
         });
         let pushed = pushed.map_err(|error| thrown(&error))?;
         self.full = pushed.full;
@@ -349,6 +393,11 @@ impl Processor {
 }
 
 impl Processor {
+    /// Where ids of partitions begin: behind those that text can need.
+    fn first_partition_id(&self) -> u32 {
+        self.engine.plan().limits.max_dictionary_keys
+    }
+
     fn note(&mut self, progress: Result<Progress, Error>) -> Result<Progress, JsValue> {
         let progress = progress.map_err(|error| thrown(&error))?;
         self.full = progress == Progress::Full;

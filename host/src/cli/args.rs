@@ -26,6 +26,8 @@ pub(crate) enum Command {
     Window(WindowArgs),
     /// Put samples on a regular grid, without a pipeline file
     Normalize(NormalizeArgs),
+    /// Let each event pass once, without a pipeline file
+    Dedup(DedupArgs),
     /// Say what a pipeline file means, or what is wrong with it
     Check(PipelineFile),
     /// Describe a pipeline in words: what it reads, does, writes, and its limits
@@ -127,6 +129,43 @@ pub(crate) struct NormalizeArgs {
     /// The longest time between two known points that is filled
     #[arg(long, value_name = "DURATION")]
     pub(crate) max_gap: Option<Duration>,
+    #[command(flatten)]
+    pub(crate) events: EventArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DedupArgs {
+    /// How to tell that an event has come before, tried in order: a field (event_id), several together
+    /// (tenant+order_id), or the whole event (@content)
+    #[arg(
+        long,
+        visible_alias = "by",
+        value_name = "LIST",
+        value_delimiter = ',',
+        default_value = "@content"
+    )]
+    pub(crate) strategies: Vec<String>,
+    /// How long an event is remembered, from when it was first seen [default: for good]
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) ttl: Option<Duration>,
+    /// By which time: event, arrival [default: event]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) clock: Option<String>,
+    /// Whether each duplicate makes the time begin anew
+    #[arg(long)]
+    pub(crate) refresh: bool,
+    /// How events are remembered: exact, bloom [default: exact]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) mode: Option<String>,
+    /// exact: events that are remembered [default: 10000000]
+    #[arg(long, value_name = "N")]
+    pub(crate) max_entries: Option<u32>,
+    /// bloom: events within a ttl that it is made for [default: 1000000]
+    #[arg(long, value_name = "N")]
+    pub(crate) capacity: Option<u32>,
+    /// bloom: the share of new events that may be taken for duplicates [default: 0.01]
+    #[arg(long, value_name = "SHARE")]
+    pub(crate) false_positive_rate: Option<f64>,
     #[command(flatten)]
     pub(crate) events: EventArgs,
 }

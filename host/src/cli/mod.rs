@@ -48,6 +48,7 @@ fn dispatch(command: Command) -> Result<(), Exit> {
         Command::Normalize(arguments) => {
             run::run(one_line::normalize(&arguments)?, &arguments.events.io)
         }
+        Command::Dedup(arguments) => run::run(one_line::dedup(&arguments)?, &arguments.events.io),
         Command::Check(file) => {
             let pipeline = pipeline_file::load(&file.pipeline)?;
             print(&format!("{} is valid\n{}", file.pipeline.display(), describe::short(&pipeline)))

@@ -1,4 +1,4 @@
-//! Pipelines of one stage, made of flags: `stream-processor window`, `normalize`.
+//! Pipelines of one stage, made of flags: `stream-processor window`, `normalize`, `dedup`.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use processor::{Error, Pipeline};
 use serde_json::{Map, Value, json};
 
 use super::Exit;
-use super::args::{EventArgs, Format, NormalizeArgs, Unit, WindowArgs};
+use super::args::{DedupArgs, EventArgs, Format, NormalizeArgs, Unit, WindowArgs};
 
 /// The flag that stands for a field of a pipeline.
 type Flag = (&'static str, &'static str);
@@ -88,6 +88,37 @@ pub(crate) fn normalize(arguments: &NormalizeArgs) -> Result<Pipeline, Exit> {
         ("fields", "--value"),
     ];
     pipeline(&arguments.events, stage, &flags, Format::Ndjson)
+}
+
+/// The pipeline that lets each event pass once.
+pub(crate) fn dedup(arguments: &DedupArgs) -> Result<Pipeline, Exit> {
+    let strategy = |text: &String| match text.split('+').collect::<Vec<_>>().as_slice() {
+        [_] => json!(text),
+        fields => json!(fields),
+    };
+    let stage = table([
+        ("type", text("dedup")),
+        ("strategies", Some(arguments.strategies.iter().map(strategy).collect())),
+        ("ttl", shown(arguments.ttl)),
+        ("clock", arguments.clock.as_deref().and_then(text)),
+        ("refresh", Some(arguments.refresh.into())),
+        ("mode", arguments.mode.as_deref().and_then(text)),
+        ("max_entries", arguments.max_entries.map(Value::from)),
+        ("capacity", arguments.capacity.map(Value::from)),
+        ("false_positive_rate", arguments.false_positive_rate.map(Value::from)),
+    ]);
+    let flags = [
+        ("strategies", "--strategies"),
+        ("ttl", "--ttl"),
+        ("clock", "--clock"),
+        ("refresh", "--refresh"),
+        ("mode", "--mode"),
+        ("max_entries", "--max-entries"),
+        ("capacity", "--capacity"),
+        ("false_positive_rate", "--false-positive-rate"),
+    ];
+    let format = arguments.events.input_format();
+    pipeline(&arguments.events, stage, &flags, format)
 }
 
 /// The fields of a stage, where there are several.

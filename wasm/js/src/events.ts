@@ -2,20 +2,27 @@
 import type { KeyDictionary, KeysOfBatch } from "./dictionary.js";
 import { StreamProcessorError } from "./error.js";
 import type { InputSchema } from "./schema.js";
-import type { EventColumns, Key, KeyValue, NumberColumn } from "./types.js";
+import type { EventColumns, Key, KeyColumn, KeyValue, NumberColumn } from "./types.js";
 
 /** A batch as the module takes it. */
 export interface Batch {
   timestamps: Float64Array;
   /** Without ids where the pipeline names no key. */
   keys: KeysOfBatch;
+  /** Without ids where the pipeline names no partition. */
+  partitions: KeysOfBatch;
   columns: Float64Array[];
   /** The place of each event among those of the call, where some of them are left out. */
   places?: Uint32Array;
 }
 
 /** The columns of a batch that has columns already, in the module's order. */
-export function fromColumns(batch: EventColumns, schema: InputSchema, keys: KeyDictionary): Batch {
+export function fromColumns(
+  batch: EventColumns,
+  schema: InputSchema,
+  keys: KeyDictionary,
+  partitions: KeyDictionary,
+): Batch {
   const timestamps = numbers(batch.timestamps);
   const events = timestamps.length;
   const given = batch.columns ?? {};
@@ -31,7 +38,13 @@ export function fromColumns(batch: EventColumns, schema: InputSchema, keys: KeyD
     if (!required) return new Float64Array(events).fill(Number.NaN);
     throw new StreamProcessorError("column_count", `the column "${name}" is missing`, { field: name });
   });
-  return { timestamps, keys: keysOf(batch, schema, keys, events), columns };
+  const partitionFields = schema.partition === null ? [] : [schema.partition];
+  return {
+    timestamps,
+    keys: keysOf(batch.keys, { field: "keys", what: "key", names: schema.key }, keys, events),
+    partitions: keysOf(batch.partitions, { field: "partitions", what: "partition", names: partitionFields }, partitions, events),
+    columns,
+  };
 }
 
 /** The event at `index` of a batch that has columns, as an object. */
@@ -39,6 +52,7 @@ export function eventOfColumns(batch: EventColumns, schema: InputSchema, index: 
   const key = keyAt(batch.keys, index);
   const fields: [string, unknown][] = [[schema.timestamp, batch.timestamps[index]]];
   schema.key.forEach((name, field) => fields.push([name, schema.key.length > 1 ? (key as KeyValue[])[field] : key]));
+  if (schema.partition !== null) fields.push([schema.partition, keyAt(batch.partitions, index)]);
   for (const { name } of schema.columns) {
     const value = batch.columns?.[name]?.[index] ?? Number.NaN;
     fields.push([name, Number.isNaN(value) ? null : value]);
@@ -57,22 +71,27 @@ export function numbered(ids: Uint32Array, keys: KeyDictionary): KeysOfBatch {
   return { ids, bound: keys.size };
 }
 
-function keysOf(batch: EventColumns, schema: InputSchema, keys: KeyDictionary, events: number): KeysOfBatch {
-  const given = batch.keys;
-  if (schema.key.length === 0) {
+/** Ids, and what they stand for: the keys of events, or their partitions. */
+interface IdsOf {
+  field: "keys" | "partitions";
+  what: string;
+  names: string[];
+}
+
+function keysOf(given: KeyColumn | undefined, of: IdsOf, keys: KeyDictionary, events: number): KeysOfBatch {
+  const { field, what, names } = of;
+  const mismatch = (message: string) => new StreamProcessorError(`${field}_mismatch`, message, { field });
+  if (names.length === 0) {
     if (given === undefined) return NO_KEYS;
-    throw new StreamProcessorError("keys_mismatch", "the batch has keys, but the pipeline names none", { field: "keys" });
+    throw mismatch(`the batch has ${field}, but the pipeline names none`);
   }
-  if (given === undefined) {
-    const message = `the batch has no keys, but the pipeline's key is ${schema.key.join(", ")}`;
-    throw new StreamProcessorError("keys_mismatch", message, { field: "keys" });
-  }
+  if (given === undefined) throw mismatch(`the batch has no ${field}, but the pipeline's ${what} is ${names.join(", ")}`);
   if ("dictionary" in given) {
-    checkLength(given.ids, "keys", events);
+    checkLength(given.ids, field, events);
     return keys.idsOf(given);
   }
   const ids = Uint32Array.from(given as readonly unknown[], (key, index) => keys.idOf(key, index));
-  return numbered(checkLength(ids, "keys", events), keys);
+  return numbered(checkLength(ids, field, events), keys);
 }
 
 function numbers(column: NumberColumn): Float64Array {

@@ -29,12 +29,15 @@ export function fromObjects(
   events: readonly unknown[],
   schema: InputSchema,
   keys: KeyDictionary,
+  partitions: KeyDictionary,
   parseTimes: ParseTimes,
 ): { batch: Batch; rejections: Rejection[] } {
   const { times, faults } = timesOf(checked(events), schema, parseTimes);
   const timestamps = new Float64Array(events.length);
   const keyed = schema.key.length > 0;
   const ids = new Uint32Array(keyed ? events.length : 0);
+  const partitioned = schema.partition !== null;
+  const partitionIds = new Uint32Array(partitioned ? events.length : 0);
   const columns = schema.columns.map(() => new Float64Array(events.length));
   const places = new Uint32Array(events.length);
   let taken = 0;
@@ -46,8 +49,9 @@ export function fromObjects(
     }
     timestamps[taken] = times[index] as number;
     if (keyed) ids[taken] = keys.idOfFields(event, index);
+    if (partitioned) partitionIds[taken] = partitions.idOfFields(event, index);
     schema.columns.forEach(({ name }, place) => {
-      (columns[place] as Float64Array)[taken] = (event[name] as number | null | undefined) ?? Number.NaN;
+      (columns[place] as Float64Array)[taken] = Number(event[name] ?? Number.NaN);
     });
     places[taken] = index;
     taken += 1;
@@ -55,6 +59,7 @@ export function fromObjects(
   const batch = {
     timestamps: timestamps.subarray(0, taken),
     keys: keyed ? numbered(ids.subarray(0, taken), keys) : NO_KEYS,
+    partitions: partitioned ? numbered(partitionIds.subarray(0, taken), partitions) : NO_KEYS,
     columns: columns.map((column) => column.subarray(0, taken)),
     places: places.subarray(0, taken),
   };
@@ -119,15 +124,17 @@ function timeFault(schema: InputSchema, value: unknown, reason: RejectReason): F
 
 /** What is wrong with the key or a column of an event. */
 function faultOfFields(event: Event, schema: InputSchema): Fault | undefined {
-  for (const field of schema.key) {
+  for (const field of schema.partition === null ? schema.key : [...schema.key, schema.partition]) {
     const reason = keyFault(event[field]);
     if (reason === undefined) continue;
     return { reason, field, expected: "a text, a finite number or a boolean", value: event[field] };
   }
-  for (const { name, required } of schema.columns) {
-    const reason = columnFault(event[name], required);
+  for (const { name, required, is_flag: isFlag } of schema.columns) {
+    const value = event[name];
+    if (isFlag && typeof value === "boolean") continue;
+    const reason = columnFault(value, required);
     if (reason === undefined) continue;
-    return { reason, field: name, expected: "a finite number", value: event[name] };
+    return { reason, field: name, expected: isFlag ? "a finite number or a boolean" : "a finite number", value };
   }
   return undefined;
 }

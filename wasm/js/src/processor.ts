@@ -32,6 +32,7 @@ export class StreamProcessor {
   readonly #memory: WebAssembly.Memory;
   readonly #schema: Schema;
   readonly #keys: KeyDictionary;
+  readonly #partitions: KeyDictionary;
   /** Where the pipeline passes events as they came: those that wait. */
   readonly #passed: PassedEvents | undefined;
   readonly #maxPendingRows: number;
@@ -44,7 +45,9 @@ export class StreamProcessor {
     this.#raw = this.#call(() => new Processor(spec, tableSeed()));
     this.#memory = this.#call(() => this.#raw.memory()) as WebAssembly.Memory;
     this.#schema = JSON.parse(this.#call(() => this.#raw.schema())) as Schema;
-    this.#keys = new KeyDictionary(this.#schema.input.key, this.#schema.max_dictionary_keys);
+    const { input, max_dictionary_keys: maxKeys } = this.#schema;
+    this.#keys = new KeyDictionary(input.key, maxKeys);
+    this.#partitions = new KeyDictionary(input.partition === null ? [] : [input.partition], maxKeys);
     this.#passed = this.#schema.output.passes_events ? new PassedEvents() : undefined;
     this.#maxPendingRows = options.maxPendingRows ?? DEFAULT_MAX_PENDING_ROWS;
     this.#onReject = options.onReject;
@@ -74,7 +77,7 @@ export class StreamProcessor {
     let consumed = list.length;
     try {
       const collect = (keys: KeyDictionary) => {
-        const read = fromObjects(list, this.#schema.input, keys, parseTimes);
+        const read = fromObjects(list, this.#schema.input, keys, this.#partitions, parseTimes);
         rejections = read.rejections;
         return read.batch;
       };
@@ -91,7 +94,7 @@ export class StreamProcessor {
   /** Takes events as columns, the fastest way. Events that the pipeline refuses are counted in {@link stats}. */
   pushColumns(batch: EventColumns): void {
     const { input } = this.#schema;
-    const collect = (keys: KeyDictionary) => fromColumns(batch, input, keys);
+    const collect = (keys: KeyDictionary) => fromColumns(batch, input, keys, this.#partitions);
     this.#pushBatch(batch.timestamps.length, collect, (index) => eventOfColumns(batch, input, index));
   }
 
@@ -194,13 +197,19 @@ export class StreamProcessor {
   #pushBatch(events: number, collect: (keys: KeyDictionary) => Batch, eventAt: (index: number) => object): void {
     this.#checkRoom(0);
     this.#keys.makeRoom();
-    const { timestamps, keys, columns, places } = collect(this.#keys);
+    this.#partitions.makeRoom();
+    const { timestamps, keys, partitions, columns, places } = collect(this.#keys);
     this.#keys.flush((fresh, first) => this.#call(() => this.#raw.define_keys(fresh, first)));
+    this.#partitions.flush((fresh, first) => this.#call(() => this.#raw.define_partitions(fresh, first)));
+    if (this.#schema.input.has_identities) {
+      const lines = Array.from(timestamps, (_, at) => JSON.stringify(eventAt(places?.[at] ?? at)));
+      this.#call(() => this.#raw.identify(lines.join("\n")));
+    }
     const first = this.#passed && this.#call(() => this.#raw.next_ordinal());
     let from = 0;
     do {
       const to = Math.min(from + BATCH_EVENTS, timestamps.length);
-      this.#write(from, to, timestamps, keys.ids, columns);
+      this.#write(from, to, timestamps, [keys.ids, partitions.ids], columns);
       from += this.#call(() => this.#raw.push_reserved(to - from, keys.bound, from));
       if (first !== undefined) {
         for (const ordinal of this.#call(() => this.#raw.poll_ordinals())) {
@@ -214,7 +223,7 @@ export class StreamProcessor {
   }
 
   /** Writes events into the module's memory, where it takes them from without another copy. */
-  #write(from: number, to: number, timestamps: Float64Array, ids: Uint32Array, columns: Float64Array[]): void {
+  #write(from: number, to: number, timestamps: Float64Array, ids: Uint32Array[], columns: Float64Array[]): void {
     const events = to - from;
     const address = this.#call(() => this.#raw.reserve(events));
     // The buffer is another one after the memory has grown.
@@ -224,8 +233,10 @@ export class StreamProcessor {
     columns.forEach((column, place) => {
       new Float64Array(buffer, address + columnBytes * (1 + place), events).set(column.subarray(from, to));
     });
-    const place = address + columnBytes * (1 + columns.length);
-    if (ids.length > 0) new Uint32Array(buffer, place, events).set(ids.subarray(from, to));
+    ids.forEach((list, index) => {
+      const place = address + columnBytes * (1 + columns.length + index);
+      if (list.length > 0) new Uint32Array(buffer, place, events).set(list.subarray(from, to));
+    });
   }
 
   #pushText(text: string | Uint8Array | ArrayBuffer, format: "ndjson" | "csv"): void {

@@ -6,7 +6,12 @@ export interface InputSchema {
   timestamp: string;
   timestamp_unit: "s" | "ms" | "us" | "ns";
   key: string[];
-  columns: { name: string; required: boolean }[];
+  /** The field of the partition; null where there is none. */
+  partition: string | null;
+  /** Whether the module must know the whole events, to tell whether they came before. */
+  has_identities: boolean;
+  /** Flags are numbers, or true and false. */
+  columns: { name: string; required: boolean; is_flag: boolean }[];
 }
 
 /** The columns that a pipeline writes, the key fields first. */

@@ -24,6 +24,8 @@ export interface EventColumns {
   readonly timestamps: NumberColumn;
   /** Absent where the pipeline names no key. */
   readonly keys?: KeyColumn;
+  /** For pipelines with `source.partition`: the partition of each event. */
+  readonly partitions?: KeyColumn;
   /** Each column by the name of its field; NaN is a missing value. */
   readonly columns?: Readonly<Record<string, NumberColumn>>;
 }

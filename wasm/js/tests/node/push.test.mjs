@@ -191,3 +191,40 @@ test("calendar windows go by named zones, right across daylight saving", () => {
   const nowhere = { stages: [{ ...stage, zone: "Europe/Berlim" }] };
   assert.throws(() => new StreamProcessor(nowhere), { code: "invalid_pipeline", field: "stages[0].zone" });
 });
+
+test("objects, columns and text are told apart by the same identities", () => {
+  const dedup = { type: "dedup", strategies: ["id", ["k", "v"], "@content"] };
+  const pipeline = { source: { key: "k", value: "v" }, stages: [dedup] };
+  const processor = new StreamProcessor(pipeline);
+  processor.push([
+    { ts: 1, k: "a", v: 1, id: "x" },
+    { ts: 2, k: "b", v: 2, id: "x" },
+    { ts: 3, k: "a", v: 1 },
+    { ts: 4, k: "a", v: 1 },
+  ]);
+  processor.pushColumns({ timestamps: [5, 6], keys: ["a", "c"], columns: { v: [1, 3] } });
+  processor.pushNdjson('{"v":3.0,"ts":7,"k":"c"}\n{"ts":8,"k":"d","v":1,"id":"y"}\n');
+  assert.deepEqual(processor.drain().map(({ ts }) => ts), [1, 3, 6, 8]);
+  assert.equal(processor.stats().duplicates, 4);
+});
+
+test("partitions hold the watermark back until they are idle", () => {
+  const source = { value: "v", partition: "p" };
+  const time = { idle_timeout: "5s" };
+  const stages = [{ type: "window", window: "tumbling", size: "1s", aggregations: ["count"] }];
+  const processor = new StreamProcessor({ source, time, stages });
+  processor.tick(0);
+  processor.push([{ ts: 100, v: 1, p: "one" }, { ts: 200, v: 1, p: 2 }]);
+  processor.pushColumns({ timestamps: [5000], partitions: ["one"], columns: { v: [1] } });
+  assert.deepEqual(processor.drain(), [], "partition 2 is still in the first second");
+  processor.tick(1000);
+  processor.push({ ts: 6000, v: 1, p: "one" });
+  assert.equal(processor.nextDeadline, 5000);
+  processor.tick(5000);
+  assert.deepEqual(processor.drain().map(({ window_start, count }) => [window_start, count]), [[0, 2], [5000, 1]]);
+  assert.throws(() => processor.pushColumns({ timestamps: [1], columns: { v: [1] } }), { code: "partitions_mismatch" });
+  const rejected = [];
+  const picky = new StreamProcessor({ source, time, stages }, { onReject: ({ field }) => rejected.push(field) });
+  picky.push([{ ts: 1, v: 1 }, { ts: 1, v: 1, p: null }, { ts: 1, v: 1, p: "one" }]);
+  assert.deepEqual(rejected, ["p", "p"]);
+});
