@@ -73,6 +73,10 @@ export interface Stats {
   late_dropped: number;
   /** Events that a limit kept out. */
   limit_dropped: number;
+  /** Events that came before, by their identity. */
+  duplicates: number;
+  /** Events further ahead of the host's time than `time.max_future_skew`. */
+  future: number;
   /** Events that no window covers. */
   unassigned: number;
   /** Rows that the last stage has made. */
@@ -98,6 +102,16 @@ export interface StageStats {
   window_limit: number;
   value_limit: number;
   folded_values: number;
+  /** Events that came before, those without an identity, identities that a limit has pushed out, those remembered now. */
+  duplicates: number;
+  unidentified: number;
+  evicted: number;
+  entries: number;
+  /** Grid points that were filled, values that were outliers, and where limits of normalization have struck. */
+  filled: number;
+  outliers: number;
+  fill_limit: number;
+  buffer_limit: number;
   keys: number;
   open_windows: number;
   /** The watermark that a stage with windows has seen, in milliseconds; null before the first event and after the end. */
