@@ -174,7 +174,7 @@ fn options(bytes: &[u8]) -> Result<Options, Error> {
         return Ok(Options::default());
     }
     serde_json::from_slice(bytes).map_err(|_| {
-        Error::MalformedBlock("options are {\"table_seed\": number, \"report_drops\": bool}")
+        Error::MalformedBlock("options are {\"table_seed\": number, \"report_drops\": bool, \"emits_partials\": bool}")
     })
 }
 

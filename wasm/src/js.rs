@@ -74,7 +74,7 @@ impl Processor {
     pub fn new(spec: &str, table_seed: f64) -> Result<Processor, JsValue> {
         let spec = PipelineSpec::from_json(spec).map_err(|error| thrown(&error.into()))?;
         let table_seed = table_seed.to_bits();
-        let options = Options { table_seed, report_drops: false };
+        let options = Options { table_seed, ..Options::default() };
         let engine = Engine::open(&spec, options).map_err(|error| thrown(&error))?;
         Ok(Self {
             feed: Feed::new(&spec, engine.plan(), table_seed),
