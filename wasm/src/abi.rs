@@ -354,6 +354,29 @@ pub extern "C" fn sp_restore(handle: i32, ptr: u32, len: u32, last: u32) -> i32 
     })
 }
 
+/// Takes out the state of the windows, with the name of this engine among those that send; 0 where it fails.
+#[unsafe(no_mangle)]
+pub extern "C" fn sp_partial(handle: i32, source_ptr: u32, source_len: u32) -> u64 {
+    guarded(0, |state| {
+        state.with_block(handle, (source_ptr, source_len), |instance, source| {
+            let Instance { engine, bytes, .. } = instance;
+            *bytes = engine.partial(text(source)?)?;
+            Ok(handed_out(bytes))
+        })
+    })
+}
+
+/// Adds what `sp_partial` of another engine gave: bit 0 is set if it is new, bit 1 if the result buffer is full.
+#[unsafe(no_mangle)]
+pub extern "C" fn sp_merge(handle: i32, ptr: u32, len: u32) -> i32 {
+    guarded(FAILED, |state| {
+        state.with_block(handle, (ptr, len), |instance, block| {
+            let merged = instance.engine.merge(block)?;
+            Ok(i32::from(merged.is_new) | i32::from(merged.full) << 1)
+        })
+    })
+}
+
 /// Hands out what the last call that failed has to say, as JSON.
 #[unsafe(no_mangle)]
 pub extern "C" fn sp_error() -> u64 {
