@@ -87,6 +87,19 @@ pub enum Error {
         /// Key fields of the pipeline.
         fields: usize,
     },
+    /// Partial state is asked of an engine that has none to give or to take.
+    #[error("{0}")]
+    PartialsMismatch(&'static str),
+    /// Partial state came before an earlier one of its source.
+    #[error(
+        "partial state {found} came, but {expected} is the next of its source: merge them in their order"
+    )]
+    PartialGap {
+        /// The one that is next.
+        expected: u64,
+        /// The one that came.
+        found: u64,
+    },
     /// Events were pushed after `finish`.
     #[error("the stream is finished: restore a snapshot or open a new engine to go on")]
     Finished,
@@ -109,6 +122,9 @@ pub enum SnapshotError {
     /// It does not begin as a snapshot does.
     #[error("not a snapshot of stream-processor")]
     NotASnapshot,
+    /// It does not begin as partial state does.
+    #[error("not partial state of stream-processor")]
+    NotAPartial,
     /// It was written by a newer version.
     #[error("section {section} has version {found}; this program reads up to {known}")]
     NewerVersion {
@@ -158,9 +174,12 @@ impl Error {
             Self::UnknownPartitionId { .. } => "unknown_partition_id",
             Self::TooManyPartitions { .. } => "too_many_partitions",
             Self::InvalidKey { .. } => "invalid_key",
+            Self::PartialsMismatch(_) => "partials_mismatch",
+            Self::PartialGap { .. } => "partial_gap",
             Self::Finished => "finished",
             Self::Snapshot(error) => match error {
                 SnapshotError::NotASnapshot => "snapshot_not_a_snapshot",
+                SnapshotError::NotAPartial => "snapshot_not_a_partial",
                 SnapshotError::NewerVersion { .. } => "snapshot_newer_version",
                 SnapshotError::OtherPipeline => "snapshot_other_pipeline",
                 SnapshotError::Damaged(_) => "snapshot_damaged",

@@ -47,7 +47,9 @@ pub mod wire;
 
 pub use batch::{Batch, Column, Identity, KeyColumn, NO_IDENTITY};
 pub use drops::Dropped;
-pub use engine::{Engine, KeyDefinitions, Options, Progress, Pushed, Restore, SnapshotCursor};
+pub use engine::{
+    Engine, KeyDefinitions, Merged, Options, Progress, Pushed, Restore, SnapshotCursor,
+};
 pub use error::{Error, SnapshotError};
 pub use plan::Plan;
 pub use reject::RejectReason;

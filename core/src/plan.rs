@@ -127,6 +127,11 @@ impl StagePlan {
         }
     }
 
+    /// Whether its rows are those of windows.
+    pub(crate) fn has_windows(&self) -> bool {
+        matches!(self, Self::Window(_) | Self::Session(_) | Self::Count(_) | Self::Calendar(_))
+    }
+
     /// How far the watermark that the stage gives on is behind the one that it meets.
     fn delay_us(&self) -> i64 {
         match self {

@@ -174,7 +174,7 @@ fn options(bytes: &[u8]) -> Result<Options, Error> {
         return Ok(Options::default());
     }
     serde_json::from_slice(bytes).map_err(|_| {
-        Error::MalformedBlock("options are {\"table_seed\": number, \"report_drops\": bool}")
+        Error::MalformedBlock("options are {\"table_seed\": number, \"report_drops\": bool, \"emits_partials\": bool}")
     })
 }
 
@@ -350,6 +350,29 @@ pub extern "C" fn sp_restore(handle: i32, ptr: u32, len: u32, last: u32) -> i32 
                 instance.snapshot = None;
             }
             Ok(0)
+        })
+    })
+}
+
+/// Takes out the state of the windows, with the name of this engine among those that send; 0 where it fails.
+#[unsafe(no_mangle)]
+pub extern "C" fn sp_partial(handle: i32, source_ptr: u32, source_len: u32) -> u64 {
+    guarded(0, |state| {
+        state.with_block(handle, (source_ptr, source_len), |instance, source| {
+            let Instance { engine, bytes, .. } = instance;
+            *bytes = engine.partial(text(source)?)?;
+            Ok(handed_out(bytes))
+        })
+    })
+}
+
+/// Adds what `sp_partial` of another engine gave: bit 0 is set if it is new, bit 1 if the result buffer is full.
+#[unsafe(no_mangle)]
+pub extern "C" fn sp_merge(handle: i32, ptr: u32, len: u32) -> i32 {
+    guarded(FAILED, |state| {
+        state.with_block(handle, (ptr, len), |instance, block| {
+            let merged = instance.engine.merge(block)?;
+            Ok(i32::from(merged.is_new) | i32::from(merged.full) << 1)
         })
     })
 }

@@ -72,12 +72,13 @@ struct Polled {
 
 #[wasm_bindgen]
 impl Processor {
-    /// Opens the pipeline that `spec` describes in JSON; `table_seed` is any number.
+    /// Opens the pipeline that `spec` describes in JSON; `table_seed` is any number; `emits_partials` has its windows go
+    /// out by [`Processor::partial`].
     #[wasm_bindgen(constructor)]
-    pub fn new(spec: &str, table_seed: f64) -> Result<Processor, JsValue> {
+    pub fn new(spec: &str, table_seed: f64, emits_partials: bool) -> Result<Processor, JsValue> {
         let spec = PipelineSpec::from_json(spec).map_err(|error| thrown(&error.into()))?;
         let table_seed = table_seed.to_bits();
-        let options = Options { table_seed, report_drops: false };
+        let options = Options { table_seed, emits_partials, ..Options::default() };
         let engine = Engine::open(&spec, options).map_err(|error| thrown(&error))?;
         Ok(Self {
             feed: Feed::new(&spec, engine.plan(), table_seed),
@@ -382,6 +383,18 @@ impl Processor {
     /// The whole state, save rows that have been spilled and a line that is not whole.
     pub fn snapshot(&mut self) -> Result<Vec<u8>, JsValue> {
         self.engine.snapshot().map_err(|error| thrown(&error))
+    }
+
+    /// Takes out the state of the windows; `source` names this engine among those that send.
+    pub fn partial(&mut self, source: &str) -> Result<Vec<u8>, JsValue> {
+        self.engine.partial(source).map_err(|error| thrown(&error))
+    }
+
+    /// Adds what [`Processor::partial`] of another engine gave; whether this call has taken it.
+    pub fn merge(&mut self, partial: &[u8]) -> Result<bool, JsValue> {
+        let merged = self.engine.merge(partial).map_err(|error| thrown(&error))?;
+        self.full = merged.full;
+        Ok(merged.is_new)
     }
 
     /// Goes on from a snapshot of the same pipeline; if that fails, nothing has changed.

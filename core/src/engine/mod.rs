@@ -1,10 +1,12 @@
 //! The engine: a state machine that takes batches and hands out rows, and does nothing by itself.
 
 mod definitions;
+mod exchange;
 mod flow;
 mod source;
 mod state;
 
+pub use exchange::Merged;
 pub use state::{Restore, SnapshotCursor};
 
 use crate::batch::Batch;
@@ -24,7 +26,7 @@ use source::Source;
 /// Rows that wait between two stages before the later one takes them.
 const LINK_ROWS: usize = 4096;
 
-/// What the caller decides at open; nothing of it changes results.
+/// What the caller decides at open; nothing of it changes results, but for where they come out.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
@@ -32,6 +34,8 @@ pub struct Options {
     pub table_seed: u64,
     /// Whether dropped events are kept for [`Engine::drops`].
     pub report_drops: bool,
+    /// Whether the windows of the first stage that has some go out by [`Engine::partial`], and so never fire here.
+    pub emits_partials: bool,
 }
 
 /// Key ids of the caller's own choice, for [`Engine::define_keys`].
@@ -102,6 +106,7 @@ pub struct Engine {
     /// Events, or a watermark, that were taken when the result buffer filled up.
     pending: Option<Frame>,
     drops: Drops,
+    exchange: exchange::Exchange,
     finished: bool,
     /// Goes up with every change, so that a snapshot in progress notices.
     revision: u64,
@@ -124,10 +129,15 @@ impl Engine {
         let plan = Plan::new(spec)?;
         let mut keys = Keys::new(options.table_seed);
         let source = Source::new(&plan, &mut keys, options.table_seed);
-        let stages = (0..)
+        let mut stages: Vec<_> = (0..)
             .zip(&plan.stages)
             .map(|(index, plan)| stages::build(index, plan, options.table_seed))
             .collect();
+        if options.emits_partials {
+            let place = exchange::window_stage(&plan)?;
+            let windows = stages.remove(place);
+            stages.insert(place, stages::at_the_edge(windows));
+        }
         let result_rows = plan.limits.max_result_rows as usize;
         let last = plan.stages.len().saturating_sub(1);
         let capacity = |place| if place == last { result_rows } else { LINK_ROWS };
@@ -147,6 +157,7 @@ impl Engine {
             links,
             pending: None,
             drops: Drops::new(options.report_drops),
+            exchange: exchange::Exchange::default(),
             finished: false,
             revision: 0,
             polled: PolledKeys::default(),
@@ -256,6 +267,11 @@ impl Engine {
     pub fn push(&mut self, batch: &Batch<'_>) -> Result<Pushed, Error> {
         if self.finished {
             return Err(Error::Finished);
+        }
+        if !self.exchange.sources.is_empty() {
+            return Err(Error::PartialsMismatch(
+                "the engine takes partial state: give events to one that emits partials",
+            ));
         }
         self.source.admit(&self.plan, batch, &mut self.keys)?;
         self.revision += 1;

@@ -34,6 +34,7 @@ enum Step {
     Pipeline,
     Source,
     Time,
+    Exchange,
     Keys,
     Stage(usize, Option<i64>),
     Link(usize),
@@ -108,16 +109,20 @@ impl Engine {
             Step::Pipeline => {
                 write_section(bytes, Kind::Pipeline, |writer| {
                     writer.raw(&MAGIC);
-                    writer.raw(self.plan.identity.as_bytes());
+                    writer.raw(&self.identity());
                 });
                 Step::Source
             }
             Step::Source => {
                 write_section(bytes, Kind::Source, |writer| self.save_source(writer));
-                if self.source.time.is_simple() { Step::Keys } else { Step::Time }
+                if self.source.time.is_simple() { self.after_time() } else { Step::Time }
             }
             Step::Time => {
                 write_section(bytes, Kind::Time, |writer| self.source.time.save(writer));
+                self.after_time()
+            }
+            Step::Exchange => {
+                write_section(bytes, Kind::Exchange, |writer| self.exchange.save(writer));
                 Step::Keys
             }
             Step::Keys => {
@@ -155,6 +160,16 @@ impl Engine {
                 Step::Done
             }
         }
+    }
+
+    fn after_time(&self) -> Step {
+        if self.exchange.is_used() { Step::Exchange } else { Step::Keys }
+    }
+
+    /// What a snapshot of this engine must agree with.
+    fn identity(&self) -> Vec<u8> {
+        let edge: &[u8] = if self.options.emits_partials { b" emits partials" } else { b"" };
+        [self.plan.identity.as_bytes(), edge].concat()
     }
 
     fn save_source(&self, writer: &mut SectionWriter<'_>) {
@@ -259,7 +274,7 @@ impl Restore {
                 if reader.raw(MAGIC.len())? != MAGIC {
                     return Err(SnapshotError::NotASnapshot);
                 }
-                if reader.rest() != engine.plan.identity.as_bytes() {
+                if reader.rest() != engine.identity() {
                     return Err(SnapshotError::OtherPipeline);
                 }
                 Ok(())
@@ -269,6 +284,8 @@ impl Restore {
                 Err(SnapshotError::Damaged("partitions that are not there"))
             }
             Kind::Time => engine.source.time.load(reader),
+            Kind::Exchange => engine.exchange.load(reader, engine.plan.limits.max_partitions),
+            Kind::Partial => Err(SnapshotError::NotASnapshot),
             Kind::Keys => load_keys(engine, reader, &mut self.ids),
             Kind::Stage => {
                 let index = reader.u32()? as usize;
@@ -307,7 +324,7 @@ fn load_source(engine: &mut Engine, reader: &mut SectionReader<'_>) -> Result<()
     Ok(())
 }
 
-fn load_keys(
+pub(super) fn load_keys(
     engine: &mut Engine,
     reader: &mut SectionReader<'_>,
     ids: &mut Vec<u32>,

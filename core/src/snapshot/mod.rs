@@ -13,6 +13,9 @@ pub(crate) use write::{SectionWriter, write_section};
 /// What every snapshot starts with, behind the header of its first section.
 pub(crate) const MAGIC: [u8; 8] = *b"SPSNAP\r\n";
 
+/// The same for partial state.
+pub(crate) const PARTIAL_MAGIC: [u8; 8] = *b"SPPART\r\n";
+
 /// Bytes of a section's header.
 pub(crate) const HEADER_BYTES: usize = 24;
 
@@ -35,11 +38,15 @@ pub(crate) enum Kind {
     End,
     /// Partitions of the source, where time is more than one watermark.
     Time,
+    /// What has gone out as partial state, and what has come in.
+    Exchange,
+    /// The head of partial state: where it comes from.
+    Partial,
 }
 
 impl Kind {
     /// Kinds with their numbers and the newest version of each.
-    const ALL: [(Self, u32, u32); 8] = [
+    const ALL: [(Self, u32, u32); 10] = [
         (Self::Pipeline, 1, 1),
         (Self::Source, 2, 1),
         (Self::Keys, 3, 1),
@@ -48,6 +55,8 @@ impl Kind {
         (Self::Drops, 6, 1),
         (Self::End, 7, 1),
         (Self::Time, 8, 1),
+        (Self::Exchange, 9, 1),
+        (Self::Partial, 10, 1),
     ];
 
     fn number_and_version(self) -> (u32, u32) {

@@ -6,6 +6,7 @@ mod key_by;
 mod keyed;
 mod map;
 mod normalize;
+pub(crate) mod parts;
 mod window;
 
 use crate::drops::Drops;
@@ -15,6 +16,8 @@ use crate::keys::Keys;
 use crate::plan::StagePlan;
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::stats::StageStats;
+use crate::watermark::NO_WATERMARK;
+use parts::{EdgeStage, Parts};
 
 /// What a stage may use beside its own state.
 pub(crate) struct Context<'a> {
@@ -58,6 +61,21 @@ pub(crate) trait Stage: Send {
         ids: &[u32],
         keys: &mut Keys,
     ) -> Result<(), SnapshotError>;
+
+    /// Its open windows, where they can go from one engine to another.
+    fn parts(&mut self) -> Option<&mut dyn Parts> {
+        None
+    }
+
+    /// The watermark that has come to it, where no window of its fires.
+    fn reached(&self) -> i64 {
+        NO_WATERMARK
+    }
+}
+
+/// The same stage, where its windows are taken out instead of being fired.
+pub(crate) fn at_the_edge(stage: Box<dyn Stage>) -> Box<dyn Stage> {
+    Box::new(EdgeStage::new(stage))
 }
 
 /// The stage that `plan` describes, the `index`th of its pipeline.

@@ -56,7 +56,7 @@ pub(super) fn engines(
     shards: usize,
     report_drops: bool,
 ) -> Result<Engines, Error> {
-    let options = Options { table_seed: settings.table_seed, report_drops };
+    let options = Options { table_seed: settings.table_seed, report_drops, ..Options::default() };
     let spec = pipeline.spec();
     let runtime = match settings.engine {
         EngineKind::Module => Some(Runtime::new()?),

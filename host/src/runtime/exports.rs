@@ -32,6 +32,8 @@ pub(super) struct Exports {
     pub(super) snapshot: Function<i32, i32>,
     pub(super) snapshot_read: Function<(i32, u32), u64>,
     pub(super) restore: Function<(i32, u32, u32, u32), i32>,
+    pub(super) partial: Function<(i32, u32, u32), u64>,
+    pub(super) merge: Function<(i32, u32, u32), i32>,
     pub(super) error: Function<(), u64>,
 }
 
@@ -67,6 +69,8 @@ impl Exports {
             snapshot: function(store, instance, "sp_snapshot")?,
             snapshot_read: function(store, instance, "sp_snapshot_read")?,
             restore: function(store, instance, "sp_restore")?,
+            partial: function(store, instance, "sp_partial")?,
+            merge: function(store, instance, "sp_merge")?,
             error: function(store, instance, "sp_error")?,
         })
     }

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 use stream_processor_core::{
-    Batch, Dropped, KeyDefinitions, Options, PipelineSpec, Progress, Pushed, Rows, wire,
+    Batch, Dropped, KeyDefinitions, Merged, Options, PipelineSpec, Progress, Pushed, Rows, wire,
 };
 use wasmtime::{Store, Trap, WasmParams, WasmResults};
 
@@ -110,6 +110,33 @@ impl Instance {
             self.checked(|exports| &exports.restore, (self.handle, block, part_len, last))?;
         }
         Ok(())
+    }
+
+    /// Takes out the state of the windows; `source` names this engine among those that send.
+    ///
+    /// # Errors
+    /// An engine that was not opened with `emits_partials`, a state larger than the pipeline's limit, or a failure of the
+    /// engine.
+    pub fn partial(&mut self, source: &str) -> Result<Vec<u8>, Error> {
+        let len = length(source.len())?;
+        let block = self.write(len, |bytes| bytes.copy_from_slice(source.as_bytes()))?;
+        let partial = self.fetch(|exports| &exports.partial, (self.handle, block, len))?;
+        match partial.map(<[u8]>::to_vec) {
+            Some(partial) => Ok(partial),
+            None => Err(self.last_error()),
+        }
+    }
+
+    /// Adds what [`Instance::partial`] of another engine gave.
+    ///
+    /// # Errors
+    /// Bytes that are no partial state of this pipeline or come out of order, which changes nothing; or a failure of the
+    /// engine.
+    pub fn merge(&mut self, partial: &[u8]) -> Result<Merged, Error> {
+        let len = length(partial.len())?;
+        let block = self.write(len, |bytes| bytes.copy_from_slice(partial))?;
+        let merged = self.checked(|exports| &exports.merge, (self.handle, block, len))?;
+        Ok(Merged { is_new: merged & 1 != 0, full: merged & 2 != 0 })
     }
 
     /// Calls a function of the module under the deadline.

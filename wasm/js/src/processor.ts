@@ -42,7 +42,7 @@ export class StreamProcessor {
   constructor(pipeline: PipelineSpec, options: ProcessorOptions = {}) {
     this.#generation = currentGeneration();
     const spec = JSON.stringify(withZoneRules(pipeline)) ?? "null";
-    this.#raw = this.#call(() => new Processor(spec, tableSeed()));
+    this.#raw = this.#call(() => new Processor(spec, tableSeed(), options.emitsPartials ?? false));
     this.#memory = this.#call(() => this.#raw.memory()) as WebAssembly.Memory;
     this.#schema = JSON.parse(this.#call(() => this.#raw.schema())) as Schema;
     const { input, max_dictionary_keys: maxKeys } = this.#schema;
@@ -176,6 +176,28 @@ export class StreamProcessor {
       throw new StreamProcessorError("line_pending", message);
     }
     return this.#call(() => this.#raw.snapshot());
+  }
+
+  /**
+   * Takes out the state of all windows, for {@link merge} of a processor of the same pipeline, and goes on without it. Needs
+   * the option `emitsPartials`. `source` names this processor among all that send there: a name is used by one processor and
+   * those restored from its snapshots, never by one that begins anew.
+   */
+  partial(source: string): Uint8Array {
+    return this.#call(() => this.#raw.partial(source));
+  }
+
+  /**
+   * Adds what {@link partial} of another processor gave, as if its events came now; each source counts for the watermark as
+   * a partition does. Returns whether it is new: what was taken already is ignored, so sending it twice does no harm. What
+   * one source sends is to be merged in its order; otherwise it throws with the code `partial_gap`.
+   */
+  merge(partial: Uint8Array): boolean {
+    let isNew = false;
+    this.#untilDone(() => {
+      isNew = this.#raw.merge(partial) || isNew;
+    });
+    return isNew;
   }
 
   /** Gives the processor's memory back; it cannot be used any more. */

@@ -40,6 +40,11 @@ export interface ProcessorOptions {
    * stop with the error `results_full`, which says in `consumed` how much they have taken; nothing is lost.
    */
   readonly maxPendingRows?: number;
+  /**
+   * Whether the windows of the first stage that has some go out by `partial` instead of being fired here: for a browser or an
+   * edge worker that sends state where another processor merges it. False unless set.
+   */
+  readonly emitsPartials?: boolean;
   /** Is told of each event that `push` did not take. They are counted in any case. */
   readonly onReject?: (rejection: Rejection) => void;
 }

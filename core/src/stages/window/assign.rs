@@ -125,7 +125,7 @@ impl WindowStage {
 
     /// Opens the slice at `start` for `key`, whose event meets `watermark`.
     #[cold]
-    fn open(
+    pub(super) fn open(
         &mut self,
         start: i64,
         key: u32,

@@ -1,6 +1,6 @@
 //! Calendar windows: tumbling windows on a scale on which all windows of a calendar are of one size.
 
-use super::{Context, Stage, WindowStage};
+use super::{Context, Parts, Stage, WindowStage};
 use crate::error::SnapshotError;
 use crate::frame::{Events, Frame, FrameColumn};
 use crate::keys::Keys;
@@ -170,5 +170,9 @@ impl Stage for CalendarStage {
         keys: &mut Keys,
     ) -> Result<(), SnapshotError> {
         self.windows.load(reader, ids, keys)
+    }
+
+    fn parts(&mut self) -> Option<&mut dyn Parts> {
+        self.windows.parts()
     }
 }

@@ -10,9 +10,11 @@ mod fire;
 mod follow;
 mod middle;
 mod panes;
+mod parts;
 mod revise;
 mod session;
 mod slice;
+mod staging;
 mod state;
 mod timers;
 
@@ -26,6 +28,8 @@ use self::fire::Firing;
 use self::panes::Panes;
 use self::revise::Revising;
 use self::slice::Slice;
+use self::staging::Staging;
+use super::parts::Parts;
 use super::{Context, Stage};
 use crate::drops::Dropped;
 use crate::error::SnapshotError;
@@ -67,6 +71,8 @@ pub(super) struct WindowStage {
     revising: Option<Revising>,
     /// The rows that windows have given, where they may give several.
     panes: Panes,
+    /// What has come from other engines and is not added yet.
+    staging: Staging,
     /// The key of each slot.
     slot_keys: Vec<u32>,
     free_slots: Vec<u32>,
@@ -95,6 +101,7 @@ impl WindowStage {
             firing: None,
             revising: None,
             panes: Panes::default(),
+            staging: Staging::default(),
             slot_keys: Vec::new(),
             free_slots: Vec::new(),
             open_by_key: Vec::new(),
@@ -110,6 +117,12 @@ impl WindowStage {
         let first = self.plan.grid.window_start(self.open_from);
         let (slice, _) = self.slices.range(first..).next()?;
         Some(self.open_from.max(self.plan.grid.first_window(*slice)))
+    }
+
+    /// The watermark at which the next window with events fires.
+    fn next_fire(&self) -> Option<i64> {
+        let window = self.next_window().map(|window| self.plan.grid.fires_at(window));
+        window.into_iter().chain(self.parts_due()).min()
     }
 
     /// The watermark after `watermark` at which something fires or is gone.
@@ -193,6 +206,9 @@ impl Stage for WindowStage {
         if self.run.len() < events.timestamps.len() {
             self.run.resize(events.timestamps.len(), NONE);
         }
+        if !self.staging.is_empty() && !self.add_parts(events.watermark, context, out) {
+            return false;
+        }
         loop {
             if !self.revise(context, out) {
                 return false;
@@ -238,7 +254,7 @@ impl Stage for WindowStage {
             open_windows: (self.slot_keys.len() - self.free_slots.len()) as u64,
             watermark: Some(self.met)
                 .filter(|watermark| *watermark != NO_WATERMARK && *watermark != END_OF_TIME),
-            next_fire: self.next_window().map(|window| self.plan.grid.fires_at(window)),
+            next_fire: self.next_fire(),
             ..self.stats.clone()
         }
     }
@@ -259,5 +275,9 @@ impl Stage for WindowStage {
         keys: &mut Keys,
     ) -> Result<(), SnapshotError> {
         self.load_part(reader, ids, keys)
+    }
+
+    fn parts(&mut self) -> Option<&mut dyn Parts> {
+        Some(self)
     }
 }

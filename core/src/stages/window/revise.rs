@@ -65,6 +65,17 @@ impl WindowStage {
         true
     }
 
+    /// Marks the windows that a part of `slice` changes, which is in `slot` now, where early rows are due of them.
+    pub(super) fn mark_changed(&mut self, slot: u32, key: u32, slice: i64, watermark: i64) {
+        let Some(early) = self.plan.emission.early else { return };
+        let grid = self.plan.grid;
+        if !self.panes.is_marked(slot) {
+            let first = grid.first_window(slice).max(grid.first_open(watermark));
+            let due = |window| early.due(&grid, window, watermark);
+            self.panes.mark(slot, key, grid.windows(first, slice), due);
+        }
+    }
+
     /// Marks the windows that the events of `range` change, where early rows are due of them.
     pub(super) fn note_changes(&mut self, events: &Events<'_>, range: core::ops::Range<usize>) {
         let Some(early) = self.plan.emission.early else { return };

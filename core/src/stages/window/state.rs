@@ -65,7 +65,7 @@ impl WindowStage {
     ) -> Result<(), SnapshotError> {
         let kind = reader.u32()?;
         if kind == COMMON {
-            return self.load_common(reader, ids);
+            return self.load_common(reader, ids, keys);
         }
         let start = reader.i64()?;
         let count = reader.length()?;
@@ -110,7 +110,7 @@ impl WindowStage {
     }
 
     /// Whether the times of events reach to a window, or a slice, that starts at `start`.
-    fn can_start(&self, start: i64, is_slice: bool) -> bool {
+    pub(super) fn can_start(&self, start: i64, is_slice: bool) -> bool {
         let grid = &self.plan.grid;
         let first = grid.slice_of(MIN_TIME);
         let first = first.min(grid.first_window(first));
@@ -136,6 +136,9 @@ impl WindowStage {
                     writer.i64(time);
                 }
             }
+        }
+        if !self.staging.is_empty() {
+            self.staging.save(positions, writer);
         }
     }
 
@@ -216,6 +219,7 @@ impl WindowStage {
         &mut self,
         reader: &mut SectionReader<'_>,
         ids: &[u32],
+        keys: &mut Keys,
     ) -> Result<(), SnapshotError> {
         self.met = reader.i64()?;
         let stats = &mut self.stats;
@@ -238,11 +242,15 @@ impl WindowStage {
         if self.plan.emission.revises {
             self.load_revising(reader, ids)?;
         }
+        if !reader.is_at_end() {
+            let empty = self.empty_part();
+            self.staging.load(reader, ids, keys, &empty)?;
+        }
         self.set_open_from(self.plan.grid.first_open(self.met));
         Ok(())
     }
 
-    fn save_slots(
+    pub(super) fn save_slots(
         &self,
         start: i64,
         slots: &[u32],
@@ -256,7 +264,7 @@ impl WindowStage {
     }
 
     /// The place of a slot's key in the snapshot.
-    fn position(&self, slot: u32, positions: &[u32]) -> u32 {
+    pub(super) fn position(&self, slot: u32, positions: &[u32]) -> u32 {
         let key = self.slot_keys.get(slot as usize).copied().unwrap_or(NONE);
         positions.get(key as usize).copied().unwrap_or(NONE)
     }

@@ -61,6 +61,13 @@ impl<const LAST: bool> Ends<LAST> {
         }
     }
 
+    /// Gives up the places in the stream: between times that are equal, merging decides.
+    pub(super) fn forget_places(&mut self) {
+        for end in self.0.iter_mut().filter(|end| !end.value.is_nan()) {
+            end.ordinal = 0;
+        }
+    }
+
     pub(super) fn result(&self, slot: usize) -> f64 {
         self.0.get(slot).map_or(f64::NAN, |end| end.value)
     }

@@ -82,6 +82,16 @@ impl Field {
         self.exact.merge(slots, &later.exact);
     }
 
+    /// Gives up the places in the stream of what is first and last.
+    pub(super) fn forget_places(&mut self) {
+        if let Some(first) = &mut self.first {
+            first.forget_places();
+        }
+        if let Some(last) = &mut self.last {
+            last.forget_places();
+        }
+    }
+
     /// Whether it keeps values in buckets, which have limits that are counted.
     pub(super) fn has_buckets(&self) -> bool {
         self.sketch.is_some() || self.exact.is_some()

@@ -41,6 +41,24 @@ impl Accumulators {
         }
     }
 
+    /// Has the events of every slot counted, whether an output needs it or not; there are no slots yet.
+    pub(super) fn count_events(&mut self) {
+        self.events.get_or_insert_default();
+    }
+
+    /// The events in `slot`, where they are counted.
+    pub(super) fn events_in(&self, slot: u32) -> u64 {
+        let events = self.events.as_ref().and_then(|events| events.0.get(slot as usize));
+        events.copied().unwrap_or(0)
+    }
+
+    /// Gives up the places in the stream of what is first and last: between times that are equal, merging decides.
+    pub(super) fn forget_places(&mut self) {
+        for field in &mut self.fields {
+            field.forget_places();
+        }
+    }
+
     /// Makes `slot` empty, adding it if it is the next one.
     pub(super) fn reset(&mut self, slot: u32) {
         let slot = slot as usize;
