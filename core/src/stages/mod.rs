@@ -6,6 +6,7 @@ mod key_by;
 mod keyed;
 mod map;
 mod normalize;
+mod recency;
 mod window;
 
 use crate::drops::Drops;
