@@ -210,6 +210,7 @@ impl Plan {
                     (StagePlan::Map(plan), columns)
                 }
             };
+            check_eviction(&path, &plan, &spec.limits)?;
             stages.push(plan);
         }
         let passes_events = spec.stages.iter().all(Stage::passes_events);
@@ -351,6 +352,23 @@ fn check_limits(limits: &Limits) -> Result<(), SpecError> {
     }
 }
 
+/// That the stage, which stands at `path`, can let go of a key when it is full, if it has to.
+fn check_eviction(path: &str, stage: &StagePlan, limits: &Limits) -> Result<(), SpecError> {
+    let why = match stage {
+        _ if !limits.evicts_keys() => return Ok(()),
+        StagePlan::Normalize(_) => "normalize cannot leave out a part of a series",
+        StagePlan::Window(plan) if plan.emission.revises => {
+            "rows that are out already would be numbered anew; emit = \"final\" and no early rows would do"
+        }
+        StagePlan::Session(plan) if plan.kept_us > 0 => {
+            "rows that are out already would be numbered anew; emit = \"final\" would do"
+        }
+        _ => return Ok(()),
+    };
+    let message = format!("\"evict\" does not go with {path}: {why}");
+    Err(SpecError::new("limits.on_max_keys", message))
+}
+
 /// What two engines must agree on to exchange state.
 fn identity(spec: &PipelineSpec) -> String {
     let mut identity = serde_json::json!({
@@ -376,6 +394,9 @@ fn identity(spec: &PipelineSpec) -> String {
     if let Some(partition) = &spec.source.partition {
         insert("partition", partition.as_str().into());
         insert("max_partitions", spec.limits.max_partitions.into());
+    }
+    if spec.limits.evicts_keys() {
+        insert("evicts_keys", true.into());
     }
     if spec.stages.iter().any(|stage| matches!(stage, Stage::Normalize(_))) {
         insert("max_fill_points", spec.limits.max_fill_points.into());

@@ -79,6 +79,10 @@ pub struct StageStats {
     pub unassigned: u64,
     /// Events that found `limits.max_keys` keys with open windows.
     pub key_limit: u64,
+    /// Keys that lost their state to new ones, because there were `limits.max_keys` of them.
+    pub evicted_keys: u64,
+    /// Open windows that they lost, slices of them where they slide: none of their events will be in a row.
+    pub evicted_windows: u64,
     /// Events that found `limits.max_windows_per_key` open windows of their key.
     pub window_limit: u64,
     /// Windows that fired with more than `limits.max_values` values of an exact percentile: they were answered by the sketch.

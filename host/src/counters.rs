@@ -59,6 +59,10 @@ pub struct StageCounters {
     pub unassigned: u64,
     /// Events that found `limits.max_keys` keys with open windows.
     pub key_limit: u64,
+    /// Keys that lost their state to new ones at `limits.max_keys`.
+    pub evicted_keys: u64,
+    /// Open windows that they lost.
+    pub evicted_windows: u64,
     /// Events that found `limits.max_windows_per_key` open windows of their key.
     pub window_limit: u64,
     /// Windows with more than `limits.max_values` values of an exact percentile.
@@ -134,6 +138,8 @@ impl StageCounters {
         self.late_dropped += other.late_dropped;
         self.unassigned += other.unassigned;
         self.key_limit += other.key_limit;
+        self.evicted_keys += other.evicted_keys;
+        self.evicted_windows += other.evicted_windows;
         self.window_limit += other.window_limit;
         self.value_limit += other.value_limit;
         self.folded_values += other.folded_values;

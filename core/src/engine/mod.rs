@@ -207,7 +207,7 @@ impl Engine {
         let stages: Vec<_> = self.stages.iter().map(|stage| stage.stats()).collect();
         let sum = |count: fn(&crate::StageStats) -> u64| stages.iter().map(count).sum();
         let struck = [
-            ("key_limit", stages.iter().any(|stage| stage.key_limit > 0)),
+            ("key_limit", stages.iter().any(|stage| stage.key_limit > 0 || stage.evicted_keys > 0)),
             ("window_limit", stages.iter().any(|stage| stage.window_limit > 0)),
             ("partition_limit", self.source.has_rejected(RejectReason::PartitionLimit)),
             ("value_limit", stages.iter().any(|stage| stage.value_limit > 0)),

@@ -65,6 +65,7 @@ impl CalendarPlan {
             columns: aggregates.columns,
             outputs: aggregates.outputs,
             max_keys: spec.limits.max_keys,
+            evicts_keys: spec.limits.evicts_keys(),
             max_windows_per_key: spec.limits.max_windows_per_key,
             max_values: aggregates.max_values,
         };

@@ -13,6 +13,7 @@ pub(crate) struct CountPlan {
     pub(crate) passes_watermarks: bool,
     pub(crate) aggregates: Aggregates,
     pub(crate) max_keys: u32,
+    pub(crate) evicts_keys: bool,
 }
 
 impl CountPlan {
@@ -30,8 +31,8 @@ impl CountPlan {
         }
         let (aggregates, columns) = aggregates(path, window, core::iter::empty(), input, spec)?;
         let count = window.count.filter(|_| window.window == WindowKind::Count);
-        let max_keys = spec.limits.max_keys;
+        let (max_keys, evicts_keys) = (spec.limits.max_keys, spec.limits.evicts_keys());
         let passes_watermarks = !is_last && count.is_some();
-        Ok((Self { count, passes_watermarks, aggregates, max_keys }, columns))
+        Ok((Self { count, passes_watermarks, aggregates, max_keys, evicts_keys }, columns))
     }
 }

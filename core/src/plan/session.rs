@@ -15,6 +15,7 @@ pub(crate) struct SessionPlan {
     pub(crate) kept_us: i64,
     pub(crate) aggregates: Aggregates,
     pub(crate) max_keys: u32,
+    pub(crate) evicts_keys: bool,
     pub(crate) max_sessions_per_key: u32,
 }
 
@@ -39,6 +40,7 @@ impl SessionPlan {
             kept_us,
             aggregates,
             max_keys: spec.limits.max_keys,
+            evicts_keys: spec.limits.evicts_keys(),
             max_sessions_per_key: spec.limits.max_windows_per_key,
         };
         Ok((plan, columns))

@@ -20,6 +20,7 @@ pub(crate) struct KeyedPlan {
     /// How many of them it adds.
     pub(crate) added: usize,
     pub(crate) max_keys: u32,
+    pub(crate) evicts_keys: bool,
     /// Event time, microseconds, after which a key without events begins anew.
     pub(crate) state_ttl: Option<i64>,
 }
@@ -191,6 +192,7 @@ fn keyed_plan(
         columns: input.list().to_vec(),
         added: added.len(),
         max_keys: spec.limits.max_keys,
+        evicts_keys: spec.limits.evicts_keys(),
         state_ttl: state_ttl.map(Duration::as_micros),
     })
 }

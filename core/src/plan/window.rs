@@ -14,6 +14,8 @@ pub(crate) struct WindowPlan {
     pub(crate) columns: Vec<OutputColumn>,
     pub(crate) outputs: Vec<WindowOutput>,
     pub(crate) max_keys: u32,
+    /// Whether a new key takes the place of the oldest one.
+    pub(crate) evicts_keys: bool,
     pub(crate) max_windows_per_key: u32,
     pub(crate) max_values: u32,
 }
@@ -57,6 +59,7 @@ pub(super) fn window_plan(
         columns: aggregates.columns,
         outputs: aggregates.outputs,
         max_keys: spec.limits.max_keys,
+        evicts_keys: spec.limits.evicts_keys(),
         max_windows_per_key: spec.limits.max_windows_per_key,
         max_values: aggregates.max_values,
     };

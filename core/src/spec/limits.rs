@@ -2,13 +2,28 @@
 
 use serde::{Deserialize, Serialize};
 
+/// What a stage does with an event of one key more than it may keep.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum KeyPolicy {
+    /// The event is dropped with the reason `key_limit`.
+    #[default]
+    Drop,
+    /// The key whose last event in the stage is the longest ago loses all that the stage keeps of it, without a row; that is
+    /// counted as `evicted_keys` and `evicted_windows`.
+    Evict,
+}
+
 /// `[limits]`: the bounds of one engine instance. What happens at each is counted in [`crate::Stats`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// Keys with open state in one stage; an event of one key more is dropped with the reason `key_limit`.
+    /// Keys with open state in one stage; `on_max_keys` says what an event of one key more does.
     pub max_keys: u32,
+    /// What happens at `max_keys`.
+    pub on_max_keys: KeyPolicy,
     /// Open windows of one key in one stage, slices where they slide, with those that are kept for late events; an event
     /// that would open one more is dropped with the reason `window_limit`.
     pub max_windows_per_key: u32,
@@ -36,10 +51,17 @@ pub struct Limits {
     pub max_batch_events: u32,
 }
 
+impl Limits {
+    pub(crate) fn evicts_keys(&self) -> bool {
+        self.on_max_keys == KeyPolicy::Evict
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
             max_keys: 1_000_000,
+            on_max_keys: KeyPolicy::Drop,
             max_windows_per_key: 20_000,
             max_values: 1_000_000,
             max_partitions: 1_024,

@@ -7,6 +7,7 @@ mod keyed;
 mod map;
 mod normalize;
 pub(crate) mod parts;
+mod recency;
 mod window;
 
 use crate::drops::Drops;

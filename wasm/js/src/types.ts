@@ -104,6 +104,10 @@ export interface StageStats {
   late_dropped: number;
   unassigned: number;
   key_limit: number;
+  /** Keys that lost their state to new ones at `limits.max_keys`, where `on_max_keys` says "evict". */
+  evicted_keys: number;
+  /** Open windows that they lost. */
+  evicted_windows: number;
   window_limit: number;
   value_limit: number;
   folded_values: number;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::keys::Keys;
+use crate::stages::recency::Recency;
 
 /// Why a run of events ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,10 +33,12 @@ pub(super) struct Lifetimes {
     listed: Vec<i64>,
     /// The first of these.
     next_end: i64,
+    /// Where keys may be evicted.
+    pub(super) recency: Option<Recency>,
 }
 
 impl Lifetimes {
-    pub(super) fn new(max_keys: u32, ttl: Option<i64>) -> Self {
+    pub(super) fn new(max_keys: u32, ttl: Option<i64>, evicts_keys: bool) -> Self {
         Self {
             max_keys,
             ttl,
@@ -45,6 +48,7 @@ impl Lifetimes {
             ends: BTreeSet::new(),
             listed: Vec::new(),
             next_end: i64::MAX,
+            recency: evicts_keys.then(Recency::default),
         }
     }
 
@@ -114,6 +118,18 @@ impl Lifetimes {
         }
     }
 
+    /// Takes note of events of `keys`, as far as these are alive.
+    pub(super) fn note(&mut self, keys: &[u32]) {
+        let Some(recency) = &mut self.recency else { return };
+        let alive = |key: &&u32| self.lives.get(**key as usize) == Some(&true);
+        keys.iter().filter(alive).for_each(|key| recency.touch(*key));
+    }
+
+    /// The key that has had no event for the longest, where it has to make room for a new one.
+    pub(super) fn oldest(&self) -> Option<u32> {
+        self.recency.as_ref()?.oldest()
+    }
+
     /// Whether a life may end before an event of `key` at `timestamp` that meets `watermark`.
     pub(super) fn ends(&self, key: u32, timestamp: i64, watermark: i64) -> bool {
         watermark >= self.next_end || self.is_over(key, timestamp)
@@ -132,6 +148,9 @@ impl Lifetimes {
         }
         self.alive = self.alive.saturating_sub(1);
         keys.release(key);
+        if let Some(recency) = &mut self.recency {
+            recency.remove(key);
+        }
         if let Some(listed) = self.listed.get(key as usize) {
             self.ends.remove(&(*listed, key));
             self.note_next();

@@ -105,7 +105,7 @@ impl<S: State> KeyedStage<S> {
     ) -> Box<dyn Stage> {
         let mut states = Vec::new();
         states.resize_with(plan.fields.len(), Vec::new);
-        let lifetimes = Lifetimes::new(plan.max_keys, plan.state_ttl);
+        let lifetimes = Lifetimes::new(plan.max_keys, plan.state_ttl, plan.evicts_keys);
         let stats = StageStats { r#type: name, ..StageStats::default() };
         Box::new(Self { index, plan, options, states, lifetimes, ones: Vec::new(), stats })
     }
@@ -213,6 +213,14 @@ impl<S: State> KeyedStage<S> {
         self.stats.rows += range.len() as u64;
     }
 
+    /// Lets go of what is kept of `key`, to make room.
+    #[cold]
+    fn evict(&mut self, key: u32, keys: &mut Keys) {
+        self.lifetimes.end(key, keys);
+        self.reset(key, keys);
+        self.stats.evicted_keys += 1;
+    }
+
     #[cold]
     fn drop_event(&mut self, events: &Events<'_>, at: usize, context: &mut Context<'_>) {
         self.stats.events += 1;
@@ -244,8 +252,14 @@ impl<S: State> Stage for KeyedStage<S> {
             let range = *cursor..end.min(*cursor + room);
             let (at, stop) = self.admit(events, range, context.keys);
             self.pass(events, *cursor..at, context, out);
+            self.lifetimes.note(events.keys.get(*cursor..at).unwrap_or_default());
             *cursor = at;
-            if stop == Stop::KeyLimit {
+            if stop != Stop::KeyLimit {
+                continue;
+            }
+            if let Some(oldest) = self.lifetimes.oldest() {
+                self.evict(oldest, context.keys);
+            } else {
                 self.drop_event(events, at, context);
                 *cursor += 1;
             }

@@ -4,6 +4,7 @@ use super::{KeyedStage, State};
 use crate::error::SnapshotError;
 use crate::keys::{Keys, NONE};
 use crate::snapshot::{SectionReader, SectionWriter};
+use crate::stages::recency::Recency;
 
 /// What a part holds.
 const COMMON: u32 = 0;
@@ -25,6 +26,10 @@ impl<S: State> KeyedStage<S> {
             writer.u32(COMMON);
             let stats = &self.stats;
             writer.u64s([stats.events, stats.rows, stats.key_limit].into_iter());
+            if let Some(recency) = &self.lifetimes.recency {
+                writer.u64(stats.evicted_keys);
+                recency.save(positions, writer);
+            }
             return self.lifetimes.keys().map(|key| i64::from(position(key))).min();
         };
         writer.u32(KEYS);
@@ -57,6 +62,10 @@ impl<S: State> KeyedStage<S> {
                 self.stats.events = reader.u64()?;
                 self.stats.rows = reader.u64()?;
                 self.stats.key_limit = reader.u64()?;
+                if self.lifetimes.recency.is_some() {
+                    self.stats.evicted_keys = reader.u64()?;
+                    self.lifetimes.recency = Some(Recency::load(reader, ids)?);
+                }
                 Ok(())
             }
             KEYS => self.load_keys(reader, ids, keys),

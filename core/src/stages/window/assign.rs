@@ -13,6 +13,8 @@ pub(super) enum Stop {
     Advance(i64),
     /// The next event is dropped.
     Drop(RejectReason),
+    /// The next event has a new key, for which the oldest one has to make room.
+    Evict,
     /// The next event is in its slot, and windows of its have fired.
     Late,
     /// There is no next event.
@@ -74,6 +76,9 @@ impl WindowStage {
             let slot = match known {
                 NONE => match self.open(start, key, watermark, keys) {
                     Ok(slot) => slot,
+                    Err(RejectReason::KeyLimit) if self.plan.evicts_keys => {
+                        return (at, Stop::Evict);
+                    }
                     Err(reason) => return (at, Stop::Drop(reason)),
                 },
                 slot => slot,
@@ -148,10 +153,8 @@ impl WindowStage {
         self.accumulators.reset(slot);
         self.panes.reset(slot);
         self.blocks.touch(start);
-        let slice = self.slice(start);
-        let is_new = slice.slots().is_empty();
-        slice.insert(key, slot, keys.id_bound());
-        if is_new {
+        let place = self.insert(start, key, slot, keys);
+        if place == 0 {
             self.set_open_from(self.open_from.max(self.plan.grid.first_open(watermark)));
             self.next_stop = self.next_stop(watermark);
         }
@@ -184,10 +187,20 @@ impl WindowStage {
         if let Some(open) = self.open_by_key.get_mut(key as usize) {
             *open = open.saturating_sub(1);
             self.open_keys -= u32::from(*open == 0);
+            if let (0, Some(evictions)) = (*open, &mut self.evictions) {
+                evictions.recency.remove(key);
+            }
         }
     }
 
-    pub(super) fn slice(&mut self, start: i64) -> &mut Slice {
-        self.slices.entry(start).or_default()
+    /// Gives `slot` to `key` in the slice at `start`. Returns its place there.
+    pub(super) fn insert(&mut self, start: i64, key: u32, slot: u32, keys: &Keys) -> usize {
+        let slice = self.slices.entry(start).or_default();
+        let place = slice.slots().len();
+        slice.insert(key, slot, keys.id_bound());
+        if let Some(evictions) = &mut self.evictions {
+            evictions.put(slot, place);
+        }
+        place
     }
 }

@@ -6,6 +6,7 @@ mod blocks;
 mod calendar;
 mod combine;
 mod count;
+mod evict;
 mod fire;
 mod follow;
 mod middle;
@@ -24,6 +25,7 @@ use std::collections::BTreeMap;
 use self::accumulator::Accumulators;
 use self::assign::Stop;
 use self::blocks::Blocks;
+use self::evict::Evictions;
 use self::fire::Firing;
 use self::panes::Panes;
 use self::revise::Revising;
@@ -79,6 +81,8 @@ pub(super) struct WindowStage {
     /// Slices of each key.
     open_by_key: Vec<u32>,
     open_keys: u32,
+    /// Where keys may be evicted.
+    evictions: Option<Evictions>,
     /// The watermark that the event before the next one met.
     met: i64,
     /// The slot of each event of the frame, as far as they are assigned.
@@ -90,6 +94,7 @@ impl WindowStage {
     pub(super) fn new(index: u32, plan: WindowPlan) -> Self {
         Self {
             index,
+            evictions: plan.evicts_keys.then(Evictions::default),
             accumulators: Accumulators::new(&plan.outputs, plan.fields.len(), plan.max_values),
             plan,
             slices: BTreeMap::new(),
@@ -171,10 +176,10 @@ impl WindowStage {
     }
 
     #[cold]
-    fn drop_event(
+    fn drop_next(
         &mut self,
         events: &Events<'_>,
-        at: usize,
+        cursor: &mut usize,
         reason: RejectReason,
         context: &mut Context<'_>,
     ) {
@@ -183,6 +188,7 @@ impl WindowStage {
             RejectReason::WindowLimit => self.stats.window_limit += 1,
             _ => self.stats.late_dropped += 1,
         }
+        let at = *cursor;
         let grid = &self.plan.grid;
         let slice = events.timestamps.get(at).map(|timestamp| grid.slice_of(*timestamp));
         context.drops.push(Dropped {
@@ -192,6 +198,9 @@ impl WindowStage {
             watermark: events.watermarks.get(at).copied().unwrap_or(NO_WATERMARK),
             window_end: slice.map(|slice| grid.end_of(grid.last_window(slice))),
         });
+        self.stats.events += 1;
+        self.met = events.watermarks.get(at).copied().unwrap_or(self.met);
+        *cursor += 1;
     }
 }
 
@@ -217,6 +226,8 @@ impl Stage for WindowStage {
             let (at, stop) = self.assign(events, *cursor, &mut run, context.keys);
             self.run = run;
             self.note_changes(events, *cursor..at);
+            let keys = events.keys.get(*cursor..at).unwrap_or_default();
+            self.touch(keys, *cursor..at);
             self.apply(events, *cursor..at);
             *cursor = at;
             match stop {
@@ -225,12 +236,9 @@ impl Stage for WindowStage {
                         return false;
                     }
                 }
-                Stop::Drop(reason) => {
-                    self.drop_event(events, *cursor, reason, context);
-                    self.stats.events += 1;
-                    self.met = events.watermarks.get(*cursor).copied().unwrap_or(self.met);
-                    *cursor += 1;
-                }
+                Stop::Drop(reason) => self.drop_next(events, cursor, reason, context),
+                Stop::Evict if self.evict(context.keys) => {}
+                Stop::Evict => self.drop_next(events, cursor, RejectReason::KeyLimit, context),
                 Stop::Late => {
                     self.note_changes(events, at..at + 1);
                     self.apply(events, at..at + 1);

@@ -94,6 +94,25 @@ impl Slice {
         }
     }
 
+    /// Takes `key` out and returns its slot; `places` tells where slots stand in [`Slice::slots`].
+    pub(super) fn remove(&mut self, key: u32, places: &mut [u32]) -> Option<u32> {
+        let slot = match &mut self.index {
+            Index::Dense(slots) => core::mem::replace(slots.get_mut(key as usize)?, NONE),
+            Index::Sparse(table) => {
+                table.find_entry(hash(key), |(known, _)| *known == key).ok()?.remove().0.1
+            }
+        };
+        let place = *places.get(slot as usize)?;
+        if (place as usize) < self.slots.len() {
+            self.slots.swap_remove(place as usize);
+        }
+        let moved = self.slots.get(place as usize);
+        if let Some(entry) = moved.and_then(|slot| places.get_mut(*slot as usize)) {
+            *entry = place;
+        }
+        Some(slot)
+    }
+
     pub(super) fn into_slots(self) -> Vec<u32> {
         self.slots
     }

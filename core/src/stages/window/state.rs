@@ -5,6 +5,7 @@ use super::fire::{Cause, Firing};
 use super::panes::Pane;
 use super::revise::Revising;
 use super::{Keys, NONE, SectionReader, SectionWriter, Slice, SnapshotError, WindowStage};
+use crate::stages::recency::Recency;
 use crate::time::{MAX_TIME, MIN_TIME};
 
 /// What a part holds.
@@ -98,7 +99,7 @@ impl WindowStage {
                 return Err(SnapshotError::Damaged("two windows of one key at one time"));
             }
             self.count_open(key);
-            self.slice(start).insert(key, slot, keys.id_bound());
+            self.insert(start, key, slot, keys);
         }
         if self.plan.emission.revises {
             self.load_panes(start, reader, ids)?;
@@ -123,6 +124,10 @@ impl WindowStage {
         writer.u64s(self.counters().into_iter());
         if self.accumulators.keeps_values() {
             writer.u64s([self.stats.value_limit, self.stats.folded_values].into_iter());
+        }
+        if let Some(evictions) = &self.evictions {
+            writer.u64s([self.stats.evicted_keys, self.stats.evicted_windows].into_iter());
+            evictions.recency.save(positions, writer);
         }
         if self.plan.grid.has_gaps() {
             writer.u64(self.stats.unassigned);
@@ -235,6 +240,11 @@ impl WindowStage {
         if self.accumulators.keeps_values() {
             stats.value_limit = reader.u64()?;
             stats.folded_values = reader.u64()?;
+        }
+        if let Some(evictions) = &mut self.evictions {
+            stats.evicted_keys = reader.u64()?;
+            stats.evicted_windows = reader.u64()?;
+            evictions.recency = Recency::load(reader, ids)?;
         }
         if self.plan.grid.has_gaps() {
             stats.unassigned = reader.u64()?;

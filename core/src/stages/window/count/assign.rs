@@ -108,6 +108,9 @@ impl CountStage {
             *known = NONE;
         }
         self.earliest.clear(slot);
+        if let Some(recency) = &mut self.recency {
+            recency.remove(key);
+        }
     }
 }
 

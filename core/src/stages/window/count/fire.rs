@@ -97,11 +97,13 @@ impl CountStage {
         }
         self.stats.rows += rows.len() as u64;
         self.accumulators.release(&slots);
-        for slot in slots {
-            if let Some(window) = self.windows.get_mut(slot as usize) {
-                *window = Window { key: NONE, ..*window };
-            }
-            self.free.push(slot);
+        slots.into_iter().for_each(|slot| self.free_slot(slot));
+    }
+
+    pub(super) fn free_slot(&mut self, slot: u32) {
+        if let Some(window) = self.windows.get_mut(slot as usize) {
+            *window = Window { key: NONE, ..*window };
         }
+        self.free.push(slot);
     }
 }

@@ -17,6 +17,7 @@ use crate::keys::{Keys, NONE};
 use crate::plan::CountPlan;
 use crate::reject::RejectReason;
 use crate::snapshot::{SectionReader, SectionWriter};
+use crate::stages::recency::Recency;
 use crate::stats::StageStats;
 use crate::watermark::{END_OF_TIME, NO_WATERMARK};
 
@@ -33,6 +34,8 @@ pub(crate) struct CountStage {
     /// The windows by slot.
     windows: Vec<Window>,
     free: Vec<u32>,
+    /// Where keys may be evicted.
+    recency: Option<Recency>,
     /// Windows that the run has filled.
     full: Vec<Row>,
     /// Windows that end with the input and wait for room in the output, the next one last. They are still open.
@@ -58,6 +61,7 @@ struct Window {
 
 impl CountStage {
     pub(crate) fn new(index: u32, plan: CountPlan) -> Self {
+        let recency = plan.evicts_keys.then(Recency::default);
         let aggregates = &plan.aggregates;
         let accumulators =
             Accumulators::new(&aggregates.outputs, aggregates.fields.len(), aggregates.max_values);
@@ -69,6 +73,7 @@ impl CountStage {
             windows: Vec::new(),
             free: Vec::new(),
             full: Vec::new(),
+            recency,
             due: Vec::new(),
             earliest: Timers::default(),
             passed: NO_WATERMARK,
@@ -123,6 +128,31 @@ impl CountStage {
         self.stats.events += range.len() as u64;
     }
 
+    /// Takes note of events of `keys`, as far as these have open windows.
+    fn touch(&mut self, keys: &[u32]) {
+        let Some(recency) = &mut self.recency else { return };
+        let is_open = |key: &&u32| self.slots.get(**key as usize).is_some_and(|s| *s != NONE);
+        keys.iter().filter(is_open).for_each(|key| recency.touch(*key));
+    }
+
+    /// Lets go of the window of `key`, to make room.
+    #[cold]
+    fn evict(&mut self, key: u32, keys: &mut Keys) {
+        let slot = self.slots.get(key as usize).copied().unwrap_or(NONE);
+        if let Some(recency) = &mut self.recency {
+            recency.remove(key);
+        }
+        if slot == NONE {
+            return;
+        }
+        self.close(slot);
+        self.free_slot(slot);
+        self.accumulators.release(&[slot]);
+        keys.release(key);
+        self.stats.evicted_keys += 1;
+        self.stats.evicted_windows += 1;
+    }
+
     /// Drops the event at `at`, whose key is one too many.
     #[cold]
     fn drop_event(&mut self, events: &Events<'_>, at: usize, context: &mut Context<'_>) {
@@ -160,8 +190,12 @@ impl Stage for CountStage {
             self.run = run;
             self.apply(events, *cursor..at);
             self.emit_full(out);
+            self.touch(events.keys.get(*cursor..at).unwrap_or_default());
             *cursor = at;
-            if is_dropped {
+            let oldest = self.recency.as_ref().and_then(Recency::oldest);
+            if let (true, Some(oldest)) = (is_dropped, oldest) {
+                self.evict(oldest, context.keys);
+            } else if is_dropped {
                 self.drop_event(events, at, context);
                 *cursor += 1;
             }

@@ -1,5 +1,7 @@
 //! Windows by arrival in snapshots: what is common first, then the open windows in the order of their keys, part by part.
 
+use crate::stages::recency::Recency;
+
 use super::{CountStage, Keys, NONE, SectionReader, SectionWriter, SnapshotError, Window};
 
 /// What a part holds.
@@ -23,7 +25,7 @@ impl CountStage {
         };
         let all = self.open_slots().map(|slot| (position(slot), slot));
         let Some(from) = from else {
-            self.save_common(writer);
+            self.save_common(positions, writer);
             return all.map(|(position, _)| i64::from(position)).min();
         };
         let from = u32::try_from(from).unwrap_or(NONE);
@@ -36,12 +38,16 @@ impl CountStage {
         later.iter().map(|(position, _)| i64::from(*position)).min()
     }
 
-    fn save_common(&self, writer: &mut SectionWriter<'_>) {
+    fn save_common(&self, positions: &[u32], writer: &mut SectionWriter<'_>) {
         writer.u32(COMMON);
         writer.i64(self.passed);
         let stats = &self.stats;
         let counters = [stats.events, stats.rows, stats.key_limit];
         writer.u64s(counters.into_iter().chain([stats.value_limit, stats.folded_values]));
+        if let Some(recency) = &self.recency {
+            writer.u64s([stats.evicted_keys, stats.evicted_windows].into_iter());
+            recency.save(positions, writer);
+        }
     }
 
     /// Writes windows, each with the position of its key and its slot.
@@ -64,13 +70,17 @@ impl CountStage {
         keys: &mut Keys,
     ) -> Result<(), SnapshotError> {
         match reader.u32()? {
-            COMMON => self.load_common(reader),
+            COMMON => self.load_common(reader, ids),
             WINDOWS => self.load_windows(reader, ids, keys),
             _ => Err(SnapshotError::Damaged("an unknown part of a window stage")),
         }
     }
 
-    fn load_common(&mut self, reader: &mut SectionReader<'_>) -> Result<(), SnapshotError> {
+    fn load_common(
+        &mut self,
+        reader: &mut SectionReader<'_>,
+        ids: &[u32],
+    ) -> Result<(), SnapshotError> {
         self.passed = reader.i64()?;
         let stats = &mut self.stats;
         for counter in [
@@ -81,6 +91,11 @@ impl CountStage {
             &mut stats.folded_values,
         ] {
             *counter = reader.u64()?;
+        }
+        if self.recency.is_some() {
+            stats.evicted_keys = reader.u64()?;
+            stats.evicted_windows = reader.u64()?;
+            self.recency = Some(Recency::load(reader, ids)?);
         }
         Ok(())
     }

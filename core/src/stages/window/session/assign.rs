@@ -18,6 +18,8 @@ pub(super) enum Stop {
     Join(u32, u32),
     /// The last event changes the row of a session that has ended.
     Revise,
+    /// The next event has a new key, for which the oldest one has to make room.
+    Evict,
     /// The next event is dropped.
     Drop(RejectReason),
     /// There is no next event.
@@ -112,6 +114,9 @@ impl SessionStage {
                     Ok(slot) => {
                         self.accumulators.reset(slot);
                         slot
+                    }
+                    Err(RejectReason::KeyLimit) if self.plan.evicts_keys => {
+                        return Placed::First(Stop::Evict);
                     }
                     Err(reason) => return Placed::First(Stop::Drop(reason)),
                 }

@@ -50,9 +50,9 @@ impl SessionStage {
             Accumulators::new(&aggregates.outputs, aggregates.fields.len(), aggregates.max_values);
         Self {
             index,
+            table: Table::new(plan.evicts_keys),
             plan,
             accumulators,
-            table: Table::default(),
             due: Vec::new(),
             late: None,
             met: NO_WATERMARK,
@@ -96,6 +96,23 @@ impl SessionStage {
     fn join(&mut self, slot: u32, later: u32, key: u32, keys: &mut Keys) {
         self.accumulators.join(slot, later);
         keys.release(key);
+    }
+
+    /// Lets go of the sessions of the oldest key; false: there is none.
+    #[cold]
+    fn evict(&mut self, keys: &mut Keys) -> bool {
+        let Some(recency) = &mut self.table.recency else { return false };
+        let Some(key) = recency.oldest() else { return false };
+        recency.remove(key);
+        let slots = self.table.of_key(key);
+        self.stats.evicted_keys += u64::from(!slots.is_empty());
+        self.stats.evicted_windows += slots.len() as u64;
+        self.accumulators.release(&slots);
+        for slot in slots {
+            self.table.remove(slot);
+            keys.release(key);
+        }
+        true
     }
 
     #[cold]
@@ -152,6 +169,7 @@ impl Stage for SessionStage {
             let (at, stop) = self.assign(events, *cursor, &mut run, context.keys);
             self.run = run;
             self.apply(events, *cursor..at);
+            self.table.touch(events.keys.get(*cursor..at).unwrap_or_default());
             *cursor = at;
             match stop {
                 Stop::Advance(watermark) => {
@@ -168,6 +186,11 @@ impl Stage for SessionStage {
                 Stop::Join(left, right) => {
                     let key = self.table.info(left).key;
                     self.join(left, right, key, context.keys);
+                }
+                Stop::Evict if self.evict(context.keys) => {}
+                Stop::Evict => {
+                    self.drop_event(events, at, RejectReason::KeyLimit, context);
+                    *cursor += 1;
                 }
                 Stop::Revise => {}
                 Stop::Drop(reason) => {

@@ -3,6 +3,7 @@
 use super::fire::Cause;
 use super::table::{Bounds, Status};
 use super::{Keys, NONE, SectionReader, SectionWriter, SessionStage, SnapshotError};
+use crate::stages::recency::Recency;
 
 /// What a part holds.
 const COMMON: u32 = 0;
@@ -27,7 +28,7 @@ impl SessionStage {
         };
         let all = self.table.slots().map(|slot| (position(slot), slot));
         let Some(from) = from else {
-            self.save_common(writer);
+            self.save_common(positions, writer);
             return all.map(|(position, _)| i64::from(position)).min();
         };
         let from = u32::try_from(from).unwrap_or(NONE);
@@ -45,13 +46,17 @@ impl SessionStage {
         next.map(i64::from)
     }
 
-    fn save_common(&self, writer: &mut SectionWriter<'_>) {
+    fn save_common(&self, positions: &[u32], writer: &mut SectionWriter<'_>) {
         writer.u32(COMMON);
         writer.i64(self.met);
         let stats = &self.stats;
         let counters =
             [stats.events, stats.rows, stats.late_dropped, stats.key_limit, stats.window_limit];
         writer.u64s(counters.into_iter().chain([stats.value_limit, stats.folded_values]));
+        if let Some(recency) = &self.table.recency {
+            writer.u64s([stats.evicted_keys, stats.evicted_windows].into_iter());
+            recency.save(positions, writer);
+        }
         let cause = self.late.map_or(Cause { watermark: 0, rank: 0 }, |(_, cause)| cause);
         writer.i64(cause.watermark);
         writer.u64(cause.rank);
@@ -80,13 +85,17 @@ impl SessionStage {
         keys: &mut Keys,
     ) -> Result<(), SnapshotError> {
         match reader.u32()? {
-            COMMON => self.load_common(reader),
+            COMMON => self.load_common(reader, ids),
             SESSIONS => self.load_sessions(reader, ids, keys),
             _ => Err(SnapshotError::Damaged("an unknown part of a session stage")),
         }
     }
 
-    fn load_common(&mut self, reader: &mut SectionReader<'_>) -> Result<(), SnapshotError> {
+    fn load_common(
+        &mut self,
+        reader: &mut SectionReader<'_>,
+        ids: &[u32],
+    ) -> Result<(), SnapshotError> {
         self.met = reader.i64()?;
         let stats = &mut self.stats;
         for counter in [
@@ -99,6 +108,11 @@ impl SessionStage {
             &mut stats.folded_values,
         ] {
             *counter = reader.u64()?;
+        }
+        if self.table.recency.is_some() {
+            stats.evicted_keys = reader.u64()?;
+            stats.evicted_windows = reader.u64()?;
+            self.table.recency = Some(Recency::load(reader, ids)?);
         }
         let cause = Cause { watermark: reader.i64()?, rank: reader.u64()? };
         self.late = (cause.rank > 0).then_some((NONE, cause));

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use crate::keys::{Keys, NONE};
 use crate::plan::SessionPlan;
 use crate::reject::RejectReason;
+use crate::stages::recency::Recency;
 use crate::stages::window::timers::Timers;
 
 /// From a session's first event to a gap behind its last.
@@ -56,10 +57,16 @@ pub(super) struct Table {
     others: BTreeMap<(u32, i64), u32>,
     open_by_key: Vec<u32>,
     pub(super) open_keys: u32,
+    /// Where keys may be evicted.
+    pub(super) recency: Option<Recency>,
     pub(super) timers: Timers,
 }
 
 impl Table {
+    pub(super) fn new(evicts_keys: bool) -> Self {
+        Self { recency: evicts_keys.then(Recency::default), ..Self::default() }
+    }
+
     /// Sessions that are not gone.
     pub(super) fn len(&self) -> usize {
         self.info.len() - self.free.len()
@@ -183,7 +190,24 @@ impl Table {
         if let Some(open) = self.open_by_key.get_mut(key as usize) {
             *open = open.saturating_sub(1);
             self.open_keys -= u32::from(*open == 0);
+            if let (0, Some(recency)) = (*open, &mut self.recency) {
+                recency.remove(key);
+            }
         }
+    }
+
+    /// Takes note of events of `keys`, as far as these have sessions.
+    pub(super) fn touch(&mut self, keys: &[u32]) {
+        let Some(recency) = &mut self.recency else { return };
+        let open = |key: &&u32| self.open_by_key.get(**key as usize).is_some_and(|open| *open > 0);
+        keys.iter().filter(open).for_each(|key| recency.touch(*key));
+    }
+
+    /// The sessions of `key`.
+    pub(super) fn of_key(&self, key: u32) -> Vec<u32> {
+        let latest = self.latest.get(key as usize).copied().filter(|slot| *slot != NONE);
+        let others = self.others.range((key, i64::MIN)..=(key, i64::MAX));
+        others.map(|(_, slot)| *slot).chain(latest).collect()
     }
 
     /// Changes the bounds of the session in `slot`.

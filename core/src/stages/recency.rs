@@ -1,0 +1,121 @@
+//! Which key has had no event for the longest, where a full stage lets it go.
+
+use crate::error::SnapshotError;
+use crate::keys::NONE;
+use crate::snapshot::{SectionReader, SectionWriter};
+
+/// Keys in the order of their last events: a list linked by key id, so that every change takes the same short time.
+#[derive(Default)]
+pub(super) struct Recency {
+    /// By key id.
+    links: Vec<Link>,
+    oldest: Option<u32>,
+    newest: Option<u32>,
+}
+
+/// The keys before and behind a key.
+#[derive(Clone, Copy)]
+struct Link {
+    older: Option<u32>,
+    newer: Option<u32>,
+    listed: bool,
+}
+
+const UNLISTED: Link = Link { older: None, newer: None, listed: false };
+
+impl Recency {
+    /// The key whose last event is the longest ago.
+    pub(super) fn oldest(&self) -> Option<u32> {
+        self.oldest
+    }
+
+    /// All keys, the oldest first.
+    pub(super) fn keys(&self) -> impl Iterator<Item = u32> {
+        core::iter::successors(self.oldest, |key| self.link(*key).newer)
+    }
+
+    /// Takes note that the event that comes last is one of `key`.
+    pub(super) fn touch(&mut self, key: u32) {
+        if self.newest == Some(key) {
+            return;
+        }
+        self.remove(key);
+        let place = key as usize;
+        if self.links.len() <= place {
+            self.links.resize(place + 1, UNLISTED);
+        }
+        let before = self.newest.replace(key);
+        self.set(key, Link { older: before, newer: None, listed: true });
+        match before.and_then(|before| self.links.get_mut(before as usize)) {
+            Some(link) => link.newer = Some(key),
+            None => self.oldest = Some(key),
+        }
+    }
+
+    /// Takes `key` out, if it is listed.
+    pub(super) fn remove(&mut self, key: u32) {
+        let Link { older, newer, listed } = self.link(key);
+        if !listed {
+            return;
+        }
+        match older.and_then(|older| self.links.get_mut(older as usize)) {
+            Some(link) => link.newer = newer,
+            None => self.oldest = newer,
+        }
+        match newer.and_then(|newer| self.links.get_mut(newer as usize)) {
+            Some(link) => link.older = older,
+            None => self.newest = older,
+        }
+        self.set(key, UNLISTED);
+    }
+
+    /// Writes the places of all keys, the oldest first.
+    pub(super) fn save(&self, positions: &[u32], writer: &mut SectionWriter<'_>) {
+        let position = |key: u32| positions.get(key as usize).copied().unwrap_or(NONE);
+        writer.length(self.keys().count());
+        writer.u32s(self.keys().map(position));
+    }
+
+    /// Reads what [`Recency::save`] wrote.
+    pub(super) fn load(reader: &mut SectionReader<'_>, ids: &[u32]) -> Result<Self, SnapshotError> {
+        let mut recency = Self::default();
+        let count = reader.length()?;
+        for position in reader.u32s(count)? {
+            let key = ids.get(position as usize);
+            recency.touch(*key.ok_or(SnapshotError::Damaged("a key that is not there"))?);
+        }
+        Ok(recency)
+    }
+
+    fn link(&self, key: u32) -> Link {
+        self.links.get(key as usize).copied().unwrap_or(UNLISTED)
+    }
+
+    fn set(&mut self, key: u32, link: Link) {
+        if let Some(known) = self.links.get_mut(key as usize) {
+            *known = link;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_stand_in_the_order_of_their_last_events() {
+        let (mut recency, mut expected) = (Recency::default(), Vec::new());
+        for round in 0..5_000_u32 {
+            let key = round.wrapping_mul(2_654_435_761) >> 27;
+            expected.retain(|known| *known != key);
+            if round % 5 == 0 {
+                recency.remove(key);
+            } else {
+                recency.touch(key);
+                expected.push(key);
+            }
+            assert_eq!(recency.keys().collect::<Vec<_>>(), expected);
+            assert_eq!(recency.oldest(), expected.first().copied());
+        }
+    }
+}
