@@ -35,6 +35,7 @@ mod reject;
 mod rows;
 mod schema;
 mod snapshot;
+mod sort;
 pub mod spec;
 mod stages;
 pub mod statistics;
