@@ -15,7 +15,7 @@
 )]
 
 mod batch;
-mod dedup;
+pub mod dedup;
 mod drops;
 mod engine;
 mod error;
