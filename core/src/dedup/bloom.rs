@@ -86,7 +86,7 @@ impl Filter {
     #[inline]
     #[allow(clippy::cast_possible_truncation, reason = "less than the number of blocks")]
     fn place(&self, hashes: &Hashes) -> usize {
-        (u128::from(hashes.first) * self.blocks.len() as u128 >> 64) as usize
+        ((u128::from(hashes.first) * self.blocks.len() as u128) >> 64) as usize
     }
 
     #[inline]

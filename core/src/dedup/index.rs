@@ -51,7 +51,7 @@ fn parts_of(slot: Slot) -> (Tag, u32) {
 }
 
 fn slot_of(tag: Tag, place: u32) -> Slot {
-    u64::from(tag.0) << 32 | u64::from(place) + 1
+    (u64::from(tag.0) << 32) | (u64::from(place) + 1)
 }
 
 impl Index {
