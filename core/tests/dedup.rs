@@ -30,7 +30,7 @@ fn run(
     restore: bool,
     seed: u64,
 ) -> (Vec<u64>, Engine) {
-    let options = Options { table_seed: seed, report_drops: true };
+    let options = Options { table_seed: seed, report_drops: true, ..Options::default() };
     let mut engine = Engine::open(spec, options).unwrap();
     let mut passed = Vec::new();
     let mut poll = |engine: &mut Engine| {
