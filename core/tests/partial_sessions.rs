@@ -5,9 +5,9 @@ mod common;
 use std::collections::BTreeMap;
 
 use common::partials::{SECOND, at, both, edge, merge, pipeline, steps, whole_events};
-use common::{KeysAs, Row, Run, spec};
+use common::{Event, KeysAs, Row, Run, encoded, spec};
 use proptest::prelude::*;
-use stream_processor_core::PipelineSpec;
+use stream_processor_core::{PipelineSpec, RejectReason};
 
 /// The rows of sessions that are not taken back, without their numbers. Each that is has come before, unchanged.
 fn standing(rows: &[Row]) -> BTreeMap<(i64, i64, Vec<u8>), Vec<u64>> {
@@ -125,5 +125,79 @@ fn sources_and_sequences_decide_the_order_of_sessions_and_global_windows_too() {
         for order in [[2, 3, 0, 1], [0, 2, 1, 3], [2, 0, 3, 1]] {
             assert_eq!(rows(order), due);
         }
+    }
+}
+
+#[test]
+fn a_session_of_a_block_is_judged_as_a_whole() {
+    let spec = sessions("10s", "");
+    let (mut fast, mut slow) = (edge(&spec), edge(&spec));
+    let mut run = Run::new(spec.clone());
+    let other = Event { key: 2, ..at(25, 1.0) };
+    fast.push(&[other], KeysAs::Ids);
+    merge(&mut run, &fast.engine.partial("fast").unwrap());
+    // The second session is late: it ends at 14 s.
+    let second = |seconds| Event { key: 3, ..at(seconds, 2.0) };
+    let mine = [at(0, 1.0), at(10, 1.0), at(20, 1.0), second(3), second(4)];
+    slow.push(&mine, KeysAs::Ids);
+    merge(&mut run, &slow.engine.partial("slow").unwrap());
+    let drops = run.engine.drops(10);
+    assert_eq!(drops.len(), 1);
+    assert_eq!((drops[0].reason, drops[0].window_end), (RejectReason::Late, Some(14 * SECOND)));
+    let (rows, stats) = run.finish();
+    assert_eq!(spans(&rows), [(0, 30, 3.0, false), (25, 35, 1.0, false)]);
+    assert_eq!((stats.late_dropped, stats.events), (2, 6));
+}
+
+#[test]
+fn limits_of_keys_hold_for_what_is_merged() {
+    let window = |kind: &str, limits: &str| {
+        spec(&format!(
+            r#"{{"source": {{"key": "k", "value": "v"}}, "limits": {{"max_keys": 1 {limits}}},
+                "stages": [{{"type": "window", {kind}, "aggregations": ["count"]}}]}}"#
+        ))
+    };
+    for kind in [r#""window": "session", "gap": "10s""#, r#""window": "global""#] {
+        let rows = |limits: &str| {
+            let spec = window(kind, limits);
+            let mut run = Run::new(spec.clone());
+            for (source, key) in [("a", 1), ("b", 2)] {
+                let mut edge = edge(&spec);
+                edge.push(&[Event { key, ..at(5, 1.0) }, Event { key, ..at(5, 1.0) }], KeysAs::Ids);
+                merge(&mut run, &edge.engine.partial(source).unwrap());
+            }
+            run.restore();
+            let (rows, stats) = run.finish();
+            let keys: Vec<Vec<u8>> = rows.into_iter().map(|row| row.key).collect();
+            (keys, stats.stages[0].key_limit, stats.stages[0].evicted_keys)
+        };
+        assert_eq!(rows(""), (vec![encoded(1)], 2, 0), "{kind}");
+        assert_eq!(rows(r#", "on_max_keys": "evict""#), (vec![encoded(2)], 0, 1), "{kind}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn stages_behind_merged_windows_see_the_same_rows(
+        events in whole_events(),
+        steps in steps(),
+        first in prop::sample::select(vec![
+            r#""window": "session", "gap": "1s", "allowed_lateness": "500ms""#,
+            r#""window": "global""#,
+        ]),
+        buffer in prop::sample::select(vec![1_u32, 1000]),
+        restores in any::<bool>(),
+    ) {
+        let spec = spec(&format!(
+            r#"{{"source": {{"key": "k", "value": "v"}}, "limits": {{"max_result_rows": {buffer}}},
+                "stages": [{{"type": "window", {first}, "aggregations": ["count", "max"]}},
+                    {{"type": "window", "window": "tumbling", "size": "4s",
+                      "aggregations": [{{"op": "sum", "field": "count"}}, {{"op": "max", "field": "max"}}]}}]}}"#
+        ));
+        let (whole, receiver) = both(&spec, &events, &steps, restores);
+        prop_assert_eq!(&receiver.rows, &whole.rows);
+        prop_assert_eq!(receiver.engine.stats().late_dropped, whole.engine.stats().late_dropped);
     }
 }
