@@ -6,7 +6,7 @@ mod common;
 use common::late::{Setup, pipeline};
 use common::{Event, KeysAs, Run, events};
 use proptest::prelude::*;
-use stream_processor_core::{Batch, Column, Engine, KeyColumn, Progress};
+use stream_processor_core::{Batch, Column, Engine, KeyColumn, Options, Progress};
 
 const HEADER_BYTES: usize = 24;
 const STAGE: u32 = 4;
@@ -32,6 +32,15 @@ fn stages(snapshot: &[u8]) -> Vec<(usize, usize)> {
 /// Writes `value` somewhere into the stage's state, and the checksum that goes with it.
 fn forge(snapshot: &mut [u8], place: prop::sample::Index, value: &[u8]) {
     let sections = stages(snapshot);
+    forge_in(&sections, snapshot, place, value);
+}
+
+fn forge_in(
+    sections: &[(usize, usize)],
+    snapshot: &mut [u8],
+    place: prop::sample::Index,
+    value: &[u8],
+) {
     let places: Vec<(usize, usize)> = sections
         .iter()
         .flat_map(|&(start, end)| (start..=end - 8).step_by(4).map(move |at| (at, end)))
@@ -140,6 +149,52 @@ proptest! {
         forge(&mut snapshot, place, &value.to_le_bytes()[..if whole { 8 } else { 4 }]);
         if let Ok(mut engine) = Engine::restore(&spec, run.engine.options(), &snapshot) {
             go_on(&mut engine, rest);
+        }
+    }
+}
+
+/// The payload of the only section of a stage in partial state.
+fn windows_of(partial: &[u8]) -> (usize, usize) {
+    let word = |at: usize| u32::from_le_bytes(partial[at..at + 4].try_into().unwrap());
+    let mut at = 0;
+    while word(at) != STAGE {
+        at = (at + HEADER_BYTES + word(at + 8) as usize).next_multiple_of(8);
+    }
+    (at + HEADER_BYTES, at + HEADER_BYTES + word(at + 8) as usize)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn forged_partial_state_is_refused_or_merged(
+        events in events(),
+        window in prop::sample::select(vec![
+            r#""window": "tumbling", "size": "2s""#,
+            r#""window": "session", "gap": "1s", "allowed_lateness": "3s""#,
+            r#""window": "global""#,
+        ]),
+        forgeries in prop::collection::vec((any::<prop::sample::Index>(), any::<u32>(), any::<bool>()), 1..4),
+    ) {
+        let spec = common::spec(&format!(
+            r#"{{"source": {{"key": "k", "value": "v"}}, "stages": [{{"type": "window", {window},
+                "aggregations": ["count", "sum", "last", "distinct", "p50"]}}]}}"#
+        ));
+        let options = Options { emits_partials: true, ..Options::default() };
+        let mut edge = Run { engine: Engine::open(&spec, options).unwrap(), ..Run::new(spec.clone()) };
+        edge.push(&events, KeysAs::Encoded);
+        let mut partial = edge.engine.partial("a").unwrap();
+        let section = windows_of(&partial);
+        prop_assume!(section.0 + 8 <= section.1);
+        for (place, value, is_small) in forgeries {
+            let value = if is_small { value % 8 } else { value };
+            forge_in(&[section], &mut partial, place, &value.to_le_bytes());
+        }
+        let mut receiver = Run::new(spec);
+        let before = receiver.engine.snapshot().unwrap();
+        match receiver.engine.merge(&partial) {
+            Ok(_) => receiver.end(),
+            Err(_) => prop_assert_eq!(receiver.engine.snapshot().unwrap(), before),
         }
     }
 }

@@ -4,113 +4,10 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use common::{Event, KeysAs, Row, Run, events, spec};
+use common::partials::{SECOND, at, both, edge, merge, pipeline, steps, whole_events};
+use common::{KeysAs, Row, Run, spec};
 use proptest::prelude::*;
 use stream_processor_core::{Engine, Error, Merged, Options, PipelineSpec, RejectReason};
-
-const AGGREGATIONS: &str = r#""count", "sum", "avg", "min", "max", "range", "distinct", "p50", "p95",
-    {"op": "p90", "engine": "exact"}"#;
-
-fn pipeline(window: &str, lateness: &str, bound: &str, rows: u32) -> PipelineSpec {
-    spec(&format!(
-        r#"{{"source": {{"key": "k", "value": "v"}}, "time": {{"max_out_of_orderness": "{bound}"}},
-            "limits": {{"max_result_rows": {rows}}}, "stages": [{{"type": "window", {window},
-            "allowed_lateness": "{lateness}", "aggregations": [{AGGREGATIONS}]}}]}}"#
-    ))
-}
-
-fn edge(spec: &PipelineSpec) -> Run {
-    let options = Options { emits_partials: true, report_drops: true, ..Options::default() };
-    let engine = Engine::open(spec, options).unwrap();
-    Run { engine, ..Run::new(spec.clone()) }
-}
-
-/// Merges, polling whenever the engine is full; whether it was new.
-fn merge(run: &mut Run, partial: &[u8]) -> bool {
-    let mut is_new = false;
-    loop {
-        let merged = run.engine.merge(partial).unwrap();
-        is_new |= merged.is_new;
-        if !merged.full {
-            return is_new;
-        }
-        if run.restores_when_full {
-            run.restore();
-        }
-        run.poll(2);
-        run.engine.drops(1000);
-    }
-}
-
-/// What happens next at a source.
-#[derive(Debug, Clone)]
-struct Step {
-    source: usize,
-    events: usize,
-    sends: bool,
-    again: bool,
-    restores: bool,
-}
-
-fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let step = (0_usize..3, 0_usize..30, any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
-        |(source, events, sends, again, restores)| Step { source, events, sends, again, restores },
-    );
-    prop::collection::vec(step, 1..25)
-}
-
-/// The rows of one engine that takes each part's events when it is merged, and those of edges and a receiver.
-fn both(spec: &PipelineSpec, events: &[Event], steps: &[Step], restores: bool) -> (Run, Run) {
-    let mut whole = Run::new(spec.clone());
-    let mut receiver = Run::new(spec.clone());
-    receiver.restores_when_full = restores;
-    let mut edges: Vec<(Run, Vec<Event>, Option<Vec<u8>>)> =
-        (0..3).map(|_| (edge(spec), Vec::new(), None)).collect();
-    let mut reached: BTreeMap<usize, i64> = BTreeMap::new();
-    let mut rest = events;
-    let last = |source| Step { source, events: usize::MAX, sends: true, again: true, restores };
-    for step in steps.iter().cloned().chain((0..3).map(last)) {
-        let (batch, later) = rest.split_at(step.events.min(rest.len()));
-        rest = later;
-        let (run, waiting, sent) = &mut edges[step.source];
-        run.push(batch, KeysAs::Encoded);
-        assert_eq!(run.poll(10), 0, "an edge has no rows");
-        waiting.extend(batch);
-        if step.restores {
-            run.restore();
-            receiver.restore();
-        }
-        if !step.sends {
-            continue;
-        }
-        if let (true, Some(sent)) = (step.again, &sent) {
-            assert!(!merge(&mut receiver, sent), "it has been taken already");
-        }
-        let partial = run.engine.partial(&format!("source {}", step.source)).unwrap();
-        assert_eq!(run.engine.stats().stages[0].open_windows, 0);
-        assert!(merge(&mut receiver, &partial));
-        let watermark = whole.engine.watermark();
-        let met = vec![watermark; waiting.len()];
-        whole.push_judged(waiting, None, Some(&met), KeysAs::Encoded);
-        waiting.clear();
-        reached.insert(step.source, run.engine.watermark());
-        whole.advance(*reached.values().min().unwrap());
-        assert_eq!(receiver.engine.watermark(), whole.engine.watermark());
-        *sent = Some(partial);
-    }
-    whole.end();
-    receiver.end();
-    (whole, receiver)
-}
-
-/// Whole numbers: sums do not depend on the order.
-fn whole_events() -> impl Strategy<Value = Vec<Event>> {
-    events().prop_map(|events| {
-        let whole =
-            |event: Event| Event { value: event.value.clamp(-1e6, 1e6).round() + 0.0, ..event };
-        events.into_iter().map(whole).collect()
-    })
-}
 
 fn windows() -> impl Strategy<Value = &'static str> {
     prop::sample::select(vec![
@@ -120,6 +17,15 @@ fn windows() -> impl Strategy<Value = &'static str> {
         r#""window": "cumulate", "size": "6s", "step": "2s""#,
         r#""window": "calendar", "unit": "day""#,
     ])
+}
+
+fn all_windows() -> impl Strategy<Value = &'static str> {
+    let others = prop::sample::select(vec![
+        r#""window": "session", "gap": "500ms""#,
+        r#""window": "session", "gap": "2s""#,
+        r#""window": "global""#,
+    ]);
+    prop_oneof![windows(), others]
 }
 
 /// The last row of every window and key, without its number.
@@ -135,7 +41,7 @@ proptest! {
     fn merged_parts_give_the_rows_of_the_raw_events(
         events in whole_events(),
         steps in steps(),
-        window in windows(),
+        window in all_windows(),
         bound in prop::sample::select(vec!["0s", "2s", "unbounded"]),
         buffer in prop::sample::select(vec![1_u32, 3, 1000]),
         restores in any::<bool>(),
@@ -187,12 +93,6 @@ proptest! {
         prop_assert!(receiver.engine.merge(&good[..cut.index(good.len())]).is_err());
         prop_assert_eq!(receiver.engine.snapshot().unwrap(), before);
     }
-}
-
-const SECOND: i64 = 1_000_000;
-
-fn at(seconds: i64, value: f64) -> Event {
-    Event { ts: seconds * SECOND, key: 1, value }
 }
 
 fn ends() -> PipelineSpec {
@@ -272,5 +172,8 @@ fn what_does_not_fit_is_refused_with_the_reason() {
     let options = Options { emits_partials: true, ..Options::default() };
     let count = r#"{"stages": [{"type": "window", "window": "count", "count": 3, "aggregations": ["count"]}]}"#;
     let error = Engine::open(&common::spec(count), options).map(|_| ()).unwrap_err();
-    assert!(error.to_string().starts_with("stages[0].window: only tumbling"), "{error}");
+    assert!(
+        error.to_string().starts_with("stages[0].window: windows of a count of events"),
+        "{error}"
+    );
 }

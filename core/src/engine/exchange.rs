@@ -121,12 +121,12 @@ pub(super) fn window_stage(plan: &Plan) -> Result<usize, SpecError> {
         )
     })?;
     match plan.stages.get(place) {
-        Some(StagePlan::Window(_) | StagePlan::Calendar(_)) => Ok(place),
-        _ => {
-            let message =
-                "only tumbling, sliding, cumulating and calendar windows go out as partial state";
+        Some(StagePlan::Count(plan)) if plan.count.is_some() => {
+            let message = "windows of a count of events depend on the order of arrival and do not go out as partial state: \
+                           only windows by time, sessions and global windows do";
             Err(SpecError::new(format!("stages[{place}].window"), message))
         }
+        _ => Ok(place),
     }
 }
 

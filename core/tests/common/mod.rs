@@ -3,6 +3,7 @@
 
 pub mod events;
 pub mod late;
+pub mod partials;
 
 use proptest::prelude::*;
 use stream_processor_core::{

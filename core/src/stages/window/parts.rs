@@ -60,7 +60,7 @@ impl Parts for WindowStage {
                 return Err(SnapshotError::Damaged("a part of a time that no window covers"));
             }
             let ordinal = origin.ordinal.saturating_add(taken);
-            let mut part = read_part(ordinal, reader, ids, &empty)?;
+            let mut part = read_part(ordinal, reader, ids, &empty, false)?;
             part.values.forget_places();
             taken = taken.saturating_add(part.keys.len() as u64);
             parts.push((start, part));
@@ -111,10 +111,9 @@ impl WindowStage {
                 return true;
             }
             let Some((place, mut part)) = self.staging.take_first() else { return true };
+            let from = part.done;
             self.add_next(place.0, &mut part, context);
-            if part.done < part.keys.len() {
-                self.staging.push(place, part);
-            }
+            self.staging.put_back(place, part, from);
         }
     }
 

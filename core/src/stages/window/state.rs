@@ -255,7 +255,7 @@ impl WindowStage {
         }
         if !reader.is_at_end() {
             let empty = self.empty_part();
-            self.staging.load(reader, ids, keys, &empty)?;
+            self.staging.load(reader, ids, keys, &empty, false)?;
         }
         self.set_open_from(self.plan.grid.first_open(self.met));
         Ok(())

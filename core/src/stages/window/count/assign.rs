@@ -68,7 +68,7 @@ impl CountStage {
     }
 
     /// Opens a window of `key`, which it retains; `None`: that would be one key too many.
-    fn open(&mut self, key: u32, time: i64, keys: &mut Keys) -> Option<u32> {
+    pub(super) fn open(&mut self, key: u32, time: i64, keys: &mut Keys) -> Option<u32> {
         // Full windows of the run are closed, but their slots are still in use.
         if self.open_windows() - self.full.len() >= self.plan.max_keys as usize {
             return None;

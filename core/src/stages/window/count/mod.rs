@@ -2,12 +2,14 @@
 
 mod assign;
 mod fire;
+mod parts;
 mod state;
 
 use core::ops::Range;
 
 use self::fire::Row;
 use super::accumulator::Accumulators;
+use super::staging::Staging;
 use super::timers::Timers;
 use super::{Context, Stage};
 use crate::drops::Dropped;
@@ -17,6 +19,7 @@ use crate::keys::{Keys, NONE};
 use crate::plan::CountPlan;
 use crate::reject::RejectReason;
 use crate::snapshot::{SectionReader, SectionWriter};
+use crate::stages::parts::Parts;
 use crate::stages::recency::Recency;
 use crate::stats::StageStats;
 use crate::watermark::{END_OF_TIME, NO_WATERMARK};
@@ -42,6 +45,8 @@ pub(crate) struct CountStage {
     due: Vec<u32>,
     /// The earliest time that the row of each open window may have, less 1 µs, where watermarks are passed on.
     earliest: Timers,
+    /// What has come from other engines and is not added yet.
+    staging: Staging,
     /// The watermark that has been passed on.
     passed: i64,
     /// The slot of each event of the frame, as far as they are assigned.
@@ -76,6 +81,7 @@ impl CountStage {
             recency,
             due: Vec::new(),
             earliest: Timers::default(),
+            staging: Staging::default(),
             passed: NO_WATERMARK,
             run: Vec::new(),
             stats: StageStats { r#type: "window", ..StageStats::default() },
@@ -180,6 +186,7 @@ impl Stage for CountStage {
         if self.run.len() < end {
             self.run.resize(end, NONE);
         }
+        self.add_parts(events.watermark, context);
         while *cursor < end {
             let room = out.room();
             if room == 0 {
@@ -232,5 +239,9 @@ impl Stage for CountStage {
         keys: &mut Keys,
     ) -> Result<(), SnapshotError> {
         self.load_part(reader, ids, keys)
+    }
+
+    fn parts(&mut self) -> Option<&mut dyn Parts> {
+        Some(self)
     }
 }

@@ -48,6 +48,9 @@ impl CountStage {
             writer.u64s([stats.evicted_keys, stats.evicted_windows].into_iter());
             recency.save(positions, writer);
         }
+        if !self.staging.is_empty() {
+            self.staging.save(positions, writer);
+        }
     }
 
     /// Writes windows, each with the position of its key and its slot.
@@ -70,7 +73,7 @@ impl CountStage {
         keys: &mut Keys,
     ) -> Result<(), SnapshotError> {
         match reader.u32()? {
-            COMMON => self.load_common(reader, ids),
+            COMMON => self.load_common(reader, ids, keys),
             WINDOWS => self.load_windows(reader, ids, keys),
             _ => Err(SnapshotError::Damaged("an unknown part of a window stage")),
         }
@@ -80,6 +83,7 @@ impl CountStage {
         &mut self,
         reader: &mut SectionReader<'_>,
         ids: &[u32],
+        keys: &mut Keys,
     ) -> Result<(), SnapshotError> {
         self.passed = reader.i64()?;
         let stats = &mut self.stats;
@@ -96,6 +100,10 @@ impl CountStage {
             stats.evicted_keys = reader.u64()?;
             stats.evicted_windows = reader.u64()?;
             self.recency = Some(Recency::load(reader, ids)?);
+        }
+        if !reader.is_at_end() {
+            let empty = self.empty_part();
+            self.staging.load(reader, ids, keys, &empty, true)?;
         }
         Ok(())
     }

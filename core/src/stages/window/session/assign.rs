@@ -158,7 +158,7 @@ impl SessionStage {
     }
 
     /// Extends the session in `slot`, one of `around`, by an event at `time`, and has it take the place of both.
-    fn widen(&mut self, slot: u32, Around { left, right }: Around, time: i64, end: i64) {
+    pub(super) fn widen(&mut self, slot: u32, Around { left, right }: Around, time: i64, end: i64) {
         let mut bounds = Bounds { start: time, end };
         let mut revision = 0;
         for part in [left, right].into_iter().filter(|part| *part != NONE) {
@@ -176,7 +176,7 @@ impl SessionStage {
     }
 
     /// Waits for the end of the session in `slot`.
-    fn expect(&mut self, slot: u32) {
+    pub(super) fn expect(&mut self, slot: u32) {
         self.table.expect(slot);
         let due = self.fires_at(slot);
         if self.table.timers.get(slot).is_none_or(|known| due < known) {

@@ -2,6 +2,7 @@
 
 mod assign;
 mod fire;
+mod parts;
 mod state;
 mod table;
 
@@ -11,6 +12,7 @@ use self::assign::{Gap, Stop};
 use self::fire::Cause;
 use self::table::{Status, Table};
 use super::accumulator::Accumulators;
+use super::staging::Staging;
 use super::{Context, Stage};
 use crate::drops::Dropped;
 use crate::error::SnapshotError;
@@ -19,6 +21,7 @@ use crate::keys::{Keys, NONE};
 use crate::plan::SessionPlan;
 use crate::reject::RejectReason;
 use crate::snapshot::{SectionReader, SectionWriter};
+use crate::stages::parts::Parts;
 use crate::stats::StageStats;
 use crate::watermark::{END_OF_TIME, NO_WATERMARK};
 
@@ -36,6 +39,8 @@ pub(crate) struct SessionStage {
     due: Vec<u32>,
     /// The session whose row an event has just changed, and that event.
     late: Option<(u32, Cause)>,
+    /// What has come from other engines and is not added yet.
+    staging: Staging,
     /// The watermark that the event before the next one met.
     met: i64,
     /// The slot of each event of the frame, as far as they are assigned.
@@ -55,6 +60,7 @@ impl SessionStage {
             accumulators,
             due: Vec::new(),
             late: None,
+            staging: Staging::default(),
             met: NO_WATERMARK,
             run: Vec::new(),
             stats: StageStats { r#type: "window", ..StageStats::default() },
@@ -74,7 +80,8 @@ impl SessionStage {
     /// The watermark at which the first of the sessions fires.
     fn next_fire(&self) -> Option<i64> {
         let waits = |slot: &u32| self.table.info(*slot).status == Status::Open;
-        self.table.slots().filter(waits).map(|slot| self.fires_at(slot)).min()
+        let sessions = self.table.slots().filter(waits).map(|slot| self.fires_at(slot));
+        sessions.chain(self.staged_fire()).min()
     }
 
     /// Adds the events of `range` to the slots that they were given.
@@ -161,6 +168,9 @@ impl Stage for SessionStage {
         if self.run.len() < events.timestamps.len() {
             self.run.resize(events.timestamps.len(), NONE);
         }
+        if !self.staging.is_empty() && !self.add_parts(events.watermark, context, out) {
+            return false;
+        }
         loop {
             if !self.revise(context.keys, out) || !self.emit(context.keys, out) {
                 return false;
@@ -235,5 +245,9 @@ impl Stage for SessionStage {
         keys: &mut Keys,
     ) -> Result<(), SnapshotError> {
         self.load_part(reader, ids, keys)
+    }
+
+    fn parts(&mut self) -> Option<&mut dyn Parts> {
+        Some(self)
     }
 }

@@ -60,6 +60,9 @@ impl SessionStage {
         let cause = self.late.map_or(Cause { watermark: 0, rank: 0 }, |(_, cause)| cause);
         writer.i64(cause.watermark);
         writer.u64(cause.rank);
+        if !self.staging.is_empty() {
+            self.staging.save(positions, writer);
+        }
     }
 
     /// Writes sessions, each with the position of its key, its start and its slot.
@@ -85,7 +88,7 @@ impl SessionStage {
         keys: &mut Keys,
     ) -> Result<(), SnapshotError> {
         match reader.u32()? {
-            COMMON => self.load_common(reader, ids),
+            COMMON => self.load_common(reader, ids, keys),
             SESSIONS => self.load_sessions(reader, ids, keys),
             _ => Err(SnapshotError::Damaged("an unknown part of a session stage")),
         }
@@ -95,6 +98,7 @@ impl SessionStage {
         &mut self,
         reader: &mut SectionReader<'_>,
         ids: &[u32],
+        keys: &mut Keys,
     ) -> Result<(), SnapshotError> {
         self.met = reader.i64()?;
         let stats = &mut self.stats;
@@ -116,6 +120,10 @@ impl SessionStage {
         }
         let cause = Cause { watermark: reader.i64()?, rank: reader.u64()? };
         self.late = (cause.rank > 0).then_some((NONE, cause));
+        if !reader.is_at_end() {
+            let empty = self.empty_part();
+            self.staging.load(reader, ids, keys, &empty, true)?;
+        }
         Ok(())
     }
 

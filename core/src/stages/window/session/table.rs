@@ -113,6 +113,21 @@ impl Table {
         }
     }
 
+    /// The sessions of `key` that one within `bounds` belongs to, in their order.
+    pub(super) fn touched(&self, key: u32, bounds: Bounds) -> Vec<u32> {
+        let Bounds { start, end } = bounds;
+        let before = self.others.range((key, i64::MIN)..=(key, start)).next_back();
+        let behind =
+            self.others.range((Bound::Excluded((key, start)), Bound::Included((key, end))));
+        let latest = self.latest.get(key as usize).copied().filter(|slot| *slot != NONE);
+        let known = before.into_iter().chain(behind).map(|(_, slot)| *slot).chain(latest);
+        let touches = |slot: &u32| {
+            let known = self.bounds(*slot);
+            known.start <= end && start <= known.end
+        };
+        known.filter(touches).collect()
+    }
+
     /// Opens a session of `key`, which it retains.
     pub(super) fn open(
         &mut self,

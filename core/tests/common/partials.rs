@@ -1,0 +1,126 @@
+//! Edges that send partial state and an engine that merges it.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use stream_processor_core::{Engine, Options, PipelineSpec};
+
+use super::{Event, KeysAs, Run, events, spec};
+
+pub const AGGREGATIONS: &str = r#""count", "sum", "avg", "min", "max", "range", "distinct", "p50", "p95",
+    {"op": "p90", "engine": "exact"}"#;
+
+pub fn pipeline(window: &str, lateness: &str, bound: &str, rows: u32) -> PipelineSpec {
+    spec(&format!(
+        r#"{{"source": {{"key": "k", "value": "v"}}, "time": {{"max_out_of_orderness": "{bound}"}},
+            "limits": {{"max_result_rows": {rows}}}, "stages": [{{"type": "window", {window},
+            "allowed_lateness": "{lateness}", "aggregations": [{AGGREGATIONS}]}}]}}"#
+    ))
+}
+
+pub fn edge(spec: &PipelineSpec) -> Run {
+    let options = Options { emits_partials: true, report_drops: true, ..Options::default() };
+    let engine = Engine::open(spec, options).unwrap();
+    Run { engine, ..Run::new(spec.clone()) }
+}
+
+/// Merges, polling whenever the engine is full; whether it was new.
+pub fn merge(run: &mut Run, partial: &[u8]) -> bool {
+    let mut is_new = false;
+    loop {
+        let merged = run.engine.merge(partial).unwrap();
+        is_new |= merged.is_new;
+        if !merged.full {
+            return is_new;
+        }
+        if run.restores_when_full {
+            run.restore();
+        }
+        run.poll(2);
+        run.engine.drops(1000);
+    }
+}
+
+/// What happens next at a source.
+#[derive(Debug, Clone)]
+pub struct Step {
+    pub source: usize,
+    pub events: usize,
+    pub sends: bool,
+    pub again: bool,
+    pub restores: bool,
+}
+
+pub fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = (0_usize..3, 0_usize..30, any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
+        |(source, events, sends, again, restores)| Step { source, events, sends, again, restores },
+    );
+    prop::collection::vec(step, 1..25)
+}
+
+pub fn spec_has_sessions(spec: &PipelineSpec) -> bool {
+    serde_json::to_string(spec).unwrap().contains(r#""session""#)
+}
+
+/// The rows of one engine that takes each part's events when it is merged, and those of edges and a receiver.
+pub fn both(spec: &PipelineSpec, events: &[Event], steps: &[Step], restores: bool) -> (Run, Run) {
+    let mut whole = Run::new(spec.clone());
+    let mut receiver = Run::new(spec.clone());
+    receiver.restores_when_full = restores;
+    let mut edges: Vec<(Run, Vec<Event>, Option<Vec<u8>>)> =
+        (0..3).map(|_| (edge(spec), Vec::new(), None)).collect();
+    let mut reached: BTreeMap<usize, i64> = BTreeMap::new();
+    let mut rest = events;
+    let last = |source| Step { source, events: usize::MAX, sends: true, again: true, restores };
+    for step in steps.iter().cloned().chain((0..3).map(last)) {
+        let (batch, later) = rest.split_at(step.events.min(rest.len()));
+        rest = later;
+        let (run, waiting, sent) = &mut edges[step.source];
+        run.push(batch, KeysAs::Encoded);
+        assert_eq!(run.poll(10), 0, "an edge has no rows");
+        waiting.extend(batch);
+        if step.restores {
+            run.restore();
+            receiver.restore();
+        }
+        if !step.sends {
+            continue;
+        }
+        if let (true, Some(sent)) = (step.again, &sent) {
+            assert!(!merge(&mut receiver, sent), "it has been taken already");
+        }
+        let partial = run.engine.partial(&format!("source {}", step.source)).unwrap();
+        assert_eq!(run.engine.stats().stages[0].open_windows, 0);
+        assert!(merge(&mut receiver, &partial));
+        let watermark = whole.engine.watermark();
+        let met = vec![watermark; waiting.len()];
+        if spec_has_sessions(spec) {
+            // The last first: a session of a block is judged as one, by its end.
+            waiting.sort_by_key(|event| std::cmp::Reverse(event.ts));
+        }
+        whole.push_judged(waiting, None, Some(&met), KeysAs::Encoded);
+        waiting.clear();
+        reached.insert(step.source, run.engine.watermark());
+        whole.advance(*reached.values().min().unwrap());
+        assert_eq!(receiver.engine.watermark(), whole.engine.watermark());
+        *sent = Some(partial);
+    }
+    whole.end();
+    receiver.end();
+    (whole, receiver)
+}
+
+/// Whole numbers: sums do not depend on the order.
+pub fn whole_events() -> impl Strategy<Value = Vec<Event>> {
+    events().prop_map(|events| {
+        let whole =
+            |event: Event| Event { value: event.value.clamp(-1e6, 1e6).round() + 0.0, ..event };
+        events.into_iter().map(whole).collect()
+    })
+}
+
+pub const SECOND: i64 = 1_000_000;
+
+pub fn at(seconds: i64, value: f64) -> Event {
+    Event { ts: seconds * SECOND, key: 1, value }
+}
