@@ -15,7 +15,7 @@
 )]
 
 mod batch;
-mod dedup;
+pub mod dedup;
 mod drops;
 mod engine;
 mod error;
@@ -35,6 +35,7 @@ mod reject;
 mod rows;
 mod schema;
 mod snapshot;
+mod sort;
 pub mod spec;
 mod stages;
 pub mod statistics;

@@ -103,43 +103,9 @@ impl StagePlan {
         }
     }
 
-    /// The watermark, but for [`StagePlan::delay_us`], at which everything of events up to `time` has been given on, and
-    /// the greatest event time in that.
-    fn closed_at(&self, time: i64) -> i64 {
-        match self {
-            Self::Window(WindowPlan { grid, .. }) => {
-                let end = grid.end_of(grid.last_window(grid.slice_of(time)));
-                time.max(end.saturating_sub(1))
-            }
-            Self::Calendar(plan) => time.max(plan.calendar.end_of(time).saturating_sub(1)),
-            Self::Session(plan) => time.saturating_add(plan.gap_us - 1),
-            Self::Normalize(plan) => {
-                let gaps = plan.fields.iter().map(|field| field.max_gap_us);
-                let gap = gaps.filter(|gap| *gap < i64::MAX).max().unwrap_or(0);
-                time.saturating_add(plan.interval_us.unwrap_or(0)).saturating_add(gap)
-            }
-            Self::Count(_)
-            | Self::Filter(_)
-            | Self::Dedup(_)
-            | Self::KeyBy(_)
-            | Self::Map(_)
-            | Self::Keyed(_) => time,
-        }
-    }
-
     /// Whether its rows are those of windows.
     pub(crate) fn has_windows(&self) -> bool {
         matches!(self, Self::Window(_) | Self::Session(_) | Self::Count(_) | Self::Calendar(_))
-    }
-
-    /// How far the watermark that the stage gives on is behind the one that it meets.
-    fn delay_us(&self) -> i64 {
-        match self {
-            Self::Window(plan) => plan.grid.delay_us,
-            Self::Session(plan) => plan.delay_us,
-            Self::Calendar(plan) => plan.lag_us,
-            _ => 0,
-        }
     }
 }
 
@@ -268,12 +234,6 @@ impl Plan {
     /// How many ways to tell identities are used behind stage number `stage`.
     pub(crate) fn ways_behind(&self, stage: usize) -> usize {
         self.ways.iter().filter(|way| way.last_use > stage).count()
-    }
-
-    /// The watermark at which nothing of events up to `time` is open in any stage.
-    pub(crate) fn closed_at(&self, time: i64) -> i64 {
-        let closed_at = self.stages.iter().fold(time, |time, stage| stage.closed_at(time));
-        self.stages.iter().fold(closed_at, |time, stage| time.saturating_add(stage.delay_us()))
     }
 }
 

@@ -154,6 +154,15 @@ fn normalize_puts_samples_on_a_grid() {
     assert_eq!(rows.len(), 6);
     assert_eq!(rows[0], "{\"k\":\"a\",\"ts\":\"1970-01-01T00:00:00Z\",\"v\":10,\"filled\":false}");
     assert_eq!(rows[1], "{\"k\":\"a\",\"ts\":\"1970-01-01T00:00:01Z\",\"v\":14,\"filled\":true}");
+    let folder = tempdir().unwrap();
+    let file = folder.path().join("pipeline.toml");
+    let stage = "[source]\nvalue = \"v\"\n[[stages]]\ntype = \"normalize\"\ninterval = \"1s\"\n";
+    fs::write(&file, stage).unwrap();
+    let checked = run(&["check", text(&file)], "");
+    assert_eq!(checked.code, 0);
+    assert!(checked.stderr.contains("warning: stages[0].max_gap: missing"), "{}", checked.stderr);
+    fs::write(&file, stage.to_owned() + "max_gap = \"1m\"\n").unwrap();
+    assert_eq!(run(&["check", text(&file)], "").stderr, "");
     let wrong = run(&["normalize", "--interval", "1s", "--value", "v", "--fill", "linea"], "");
     assert!(
         wrong.stderr.contains("--fill: unknown name `linea`, did you mean `linear`?"),

@@ -564,6 +564,44 @@ def zscore(stage, values):
     return {name or "zscore": score, f"{name}_anomaly" if name else "anomaly": anomaly}
 
 
+def canonical(value):
+    """What a JSON value is, whatever its spelling: numbers by their exact value, objects whatever the order of their fields."""
+    if isinstance(value, dict):
+        return ("object", tuple(sorted((name, canonical(one)) for name, one in value.items())))
+    if isinstance(value, list):
+        return ("array", tuple(canonical(one) for one in value))
+    if isinstance(value, bool) or value is None:
+        return ("literal", str(value))
+    if isinstance(value, (int, float)):
+        return ("number", str(Decimal(repr(value)).normalize() + 0))
+    return ("string", value)
+
+
+def identity(strategies, event):
+    """By the first strategy that applies; None if none does."""
+    for strategy in strategies:
+        if strategy == "@content":
+            return ("@content", canonical({name: value for name, value in event.items() if value is not None}))
+        names = [strategy] if isinstance(strategy, str) else strategy
+        if all(event.get(name) is not None for name in names):
+            return (tuple(names), tuple(canonical(event[name]) for name in names))
+    return None
+
+
+def dedup(stage, stream):
+    """The events of which none has come before, as far as that is remembered."""
+    ttl = duration(stage["ttl"]) if "ttl" in stage else math.inf
+    seen, passed = {}, []
+    for ts, key, event, met in stream:
+        which = identity(stage["strategies"], event)
+        if which is not None:
+            if which in seen and max(ts, met) < seen[which] + ttl:
+                continue
+            seen[which] = ts
+        passed.append((ts, key, event, met))
+    return passed
+
+
 ADDING = {"ema": ema, "rolling": rolling, "zscore": zscore}
 
 
@@ -635,6 +673,9 @@ def run(spec, events):
     late = unassigned = 0
     times = {"window_start", "window_end"}
     for stage in spec["stages"]:
+        if stage["type"] == "dedup":
+            stream = dedup(stage, stream)
+            continue
         if stage["type"] in ADDING:
             stream = add(stage, stream, default)
             rows = [(ts, key, row) for ts, key, row, _ in stream]
@@ -878,6 +919,7 @@ def main():
           [{"at": time} for time in times])
     normalized()
     statistics(base, quarters)
+    deduplicated(base)
     bad_lines()
     csv_text()
     real_data()
@@ -924,6 +966,25 @@ def normalized():
           {"source": source, "time": {"max_out_of_orderness": "4s"},
            "stages": [normalize("500ms", fill="backward", max_gap="5s"), window("10s", ["count", "max", "last"])]},
           stream(200, keys=3, step=600, jitter=4000))
+
+
+def deduplicated(base):
+    once = [{**event, "latency": event["latency"] // 1 / 4} for event in stream(160, keys=3, step=250, jitter=3000)]
+    events = []
+    for at, event in enumerate(once):
+        if at % 4 == 0:
+            event["event_id"] = at % 24 // 4
+        if at % 3 == 1:
+            event.update(tenant=["a", {"b": at % 5}], order_id=f"o{at % 7}")
+        events.append(event)
+        if at % 5 == 0:
+            # Another spelling of the same: fields in another order, whole numbers with a point.
+            events.append({name: float(value) if isinstance(value, int) and name != "at" else value for name, value in reversed(event.items())})
+    strategies = ["event_id", ["tenant", "order_id"], "@content"]
+    write("dedup", "By one field, by two together, by the whole event; remembered for 6 s, under disorder; then windows and how unusual they are",
+          {"source": base, "time": {"max_out_of_orderness": "1s"},
+           "stages": [{"type": "dedup", "strategies": strategies, "ttl": "6s"}, window("5s", ["count", "max"]),
+                      {"type": "zscore", "field": "count", "threshold": 1}]}, events)
 
 
 def statistics(base, events):

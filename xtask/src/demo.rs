@@ -49,6 +49,13 @@ pub(crate) fn demo() -> Result<()> {
             keys: 7,
         },
         Show {
+            title: "The same, each event once, on a grid of half hours, daily: which days are unusual?",
+            pipeline: root().join("docs/demo/unusual.json"),
+            input: monitored.clone(),
+            key: "series",
+            keys: 7,
+        },
+        Show {
             title: "A week of earthquakes by seismic network, newest first, every 6 hours",
             pipeline: root().join("docs/demo/earthquakes.json"),
             input: root().join("tests/data/usgs/earthquakes_week.ndjson"),
@@ -88,7 +95,7 @@ fn present(show: &Show, package: &Path, painter: Painter) -> Result<()> {
     }
     let mut series = collect(&printed, show.key)?;
     let rows: usize = series.iter().map(Series::windows).sum();
-    let events: u64 = series.iter().map(|series| series.count).sum();
+    let events = read(&show.input)?.split(|byte| *byte == b'\n').count() as u64 - 1;
     println!("{}", painter.bold(show.title));
     println!("{}", painter.dim(&summary(events, rows, took)));
     series.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.name.cmp(&b.name)));
@@ -98,10 +105,23 @@ fn present(show: &Show, package: &Path, painter: Painter) -> Result<()> {
     if hidden > 0 {
         println!("{}", painter.dim(&format!("and {hidden} more")));
     }
+    for line in printed.lines().filter(|line| line.contains(r#""anomaly":true"#)) {
+        println!("{}", unusual(line, show.key)?);
+    }
     let same =
         format!("Node.js, the npm package: the same {} bytes", thousands(again.len() as u64));
     println!("{} {same}\n", painter.good("✓"));
     Ok(())
+}
+
+/// A row that a z-score calls an anomaly.
+fn unusual(row: &str, key: &str) -> Result<String> {
+    let row: Value = serde_json::from_str(row)?;
+    let text = |name: &str| row[name].as_str().with_context(|| format!("no {name}: {row}"));
+    let day = text("window_start")?.get(..10).unwrap_or_default().to_owned();
+    let score =
+        row["zscore"].as_f64().map_or("beyond any".to_owned(), |score| format!("{score:+.1}"));
+    Ok(format!("  unusual: {:<26} {day}  z {score}", text(key)?))
 }
 
 fn summary(events: u64, rows: usize, took: Duration) -> String {

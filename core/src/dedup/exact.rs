@@ -124,14 +124,31 @@ impl Exact {
     #[cold]
     fn make_room(&mut self, watermark: i64) {
         self.expire(watermark);
-        while self.index.len() >= self.max_entries
-            && let Some(oldest) = self.log.oldest()
-        {
-            if let Some(entry) = self.log.get(oldest) {
-                self.index.remove(self.index.tag(entry.identity), oldest);
-            }
-            self.log.remove(oldest);
-            self.evicted += 1;
+        while self.index.len() >= self.max_entries && self.evict() {}
+    }
+
+    /// Pushes out the identity that was touched before all others; false: there is none.
+    pub(super) fn evict(&mut self) -> bool {
+        let Some(oldest) = self.log.oldest() else { return false };
+        if let Some(entry) = self.log.get(oldest) {
+            self.index.remove(self.index.tag(entry.identity), oldest);
+        }
+        self.log.remove(oldest);
+        self.evicted += 1;
+        true
+    }
+
+    /// When the time of `identity` began; `None`: it is not there.
+    pub(super) fn since(&self, identity: Identity) -> Option<i64> {
+        self.find(identity, self.index.tag(identity)).map(|(_, entry)| entry.since)
+    }
+
+    /// Takes out `identity`.
+    pub(super) fn forget(&mut self, identity: Identity) {
+        let tag = self.index.tag(identity);
+        if let Some((place, _)) = self.find(identity, tag) {
+            self.index.remove(tag, place);
+            self.log.remove(place);
         }
     }
 

@@ -1,10 +1,13 @@
 //! Memories of identities: what tells whether an event came before.
 
 mod bloom;
+mod deduplicator;
 mod exact;
 mod index;
 mod log;
 mod sizes;
+
+pub use deduplicator::{Check, Deduplicator, DeduplicatorOptions, DeduplicatorStats, Token};
 
 pub(crate) use bloom::{Bloom, FilterPart};
 pub(crate) use exact::Exact;

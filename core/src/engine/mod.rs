@@ -3,6 +3,8 @@
 mod definitions;
 mod exchange;
 mod flow;
+mod frames;
+mod push;
 mod source;
 mod state;
 

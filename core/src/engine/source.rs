@@ -2,21 +2,16 @@
 
 use core::ops::Range;
 
-use super::{Engine, Progress, Pushed};
-use crate::batch::{Batch, Column, Identity, KeyColumn};
-use crate::drops::Dropped;
+use super::push::Scratch;
+use crate::batch::{Batch, Column, KeyColumn};
 use crate::error::Error;
 use crate::event_time::{Chunk, EventTime};
-use crate::frame::{ColumnView, Events, Identities, Ordinals, RowOrder};
 use crate::keys::{Keys, NONE};
 use crate::plan::Plan;
 use crate::reject::RejectReason;
 use crate::stats::ReasonCount;
 use crate::time::{MAX_TIME, MIN_TIME};
 use crate::watermark::END_OF_TIME;
-
-/// Events that go through the stages at once: their columns stay in the second cache (1,024 to 4,096 measured alike in the module).
-const CHUNK_EVENTS: usize = 4096;
 
 /// State of the source, and columns that are used again for every chunk.
 pub(super) struct Source {
@@ -29,30 +24,6 @@ pub(super) struct Source {
     unkeyed: Option<u32>,
     required: Vec<bool>,
     pub(super) scratch: Scratch,
-}
-
-#[derive(Default)]
-pub(super) struct Scratch {
-    /// The engine's ids of the batch's keys, unless they are those of the batch.
-    keys: Vec<u32>,
-    same_ids: bool,
-    /// The engine's ids of the batch's partitions.
-    pub(super) partitions: Vec<u32>,
-    watermarks: Vec<i64>,
-    /// The events of a chunk that are refused, or too far in the future, by their place in it.
-    refused: Vec<(usize, RejectReason)>,
-    kept: Kept,
-}
-
-/// The accepted events of a chunk in which some are refused.
-#[derive(Default)]
-struct Kept {
-    timestamps: Vec<i64>,
-    keys: Vec<u32>,
-    watermarks: Vec<i64>,
-    ordinals: Vec<u64>,
-    columns: Vec<Vec<f64>>,
-    identities: Vec<Vec<Identity>>,
 }
 
 impl Source {
@@ -178,7 +149,7 @@ impl Source {
     }
 
     /// Judges the events of `range`: writes the watermark that each meets; false: some are not taken, and noted.
-    fn judge(&mut self, batch: &Batch<'_>, range: Range<usize>) -> bool {
+    pub(super) fn judge(&mut self, batch: &Batch<'_>, range: Range<usize>) -> bool {
         if !self.time.is_simple() {
             return self.judge_each(batch, range);
         }
@@ -190,7 +161,7 @@ impl Source {
     }
 
     /// Judges the events of `range` if none of them is refused; false: one is, and what was judged is of no use.
-    fn judge_whole(&mut self, batch: &Batch<'_>, range: Range<usize>) -> bool {
+    pub(super) fn judge_whole(&mut self, batch: &Batch<'_>, range: Range<usize>) -> bool {
         let timestamps = batch.timestamps.get(range.clone()).unwrap_or_default();
         let given = batch.watermarks.and_then(|watermarks| watermarks.get(range.clone()));
         let finite = |Column::F64(values): &Column<'_>| {
@@ -303,158 +274,6 @@ fn map_all(ids: &[u32], defined: &[u32], mapped: &mut [u32]) -> bool {
         all |= *mapped;
     }
     all.cast_signed() >= 0
-}
-
-impl Engine {
-    /// Takes a batch that has been admitted, chunk by chunk.
-    pub(super) fn push_admitted(&mut self, batch: &Batch<'_>) -> Pushed {
-        if self.resume() == Progress::Full {
-            return Pushed { consumed: 0, full: true };
-        }
-        let events = batch.timestamps.len();
-        let most_drops = self.plan.limits.max_dropped_events as usize;
-        let mut at = 0;
-        while at < events {
-            if self.drops.waiting().len() >= most_drops {
-                return Pushed { consumed: at, full: true };
-            }
-            let end = events.min(at + CHUNK_EVENTS);
-            let progress = if self.source.judge(batch, at..end) {
-                self.push_whole(batch, at..end)
-            } else {
-                self.push_kept(batch, at..end)
-            };
-            at = end;
-            if progress == Progress::Full {
-                return Pushed { consumed: at, full: true };
-            }
-        }
-        Pushed { consumed: events, full: false }
-    }
-
-    /// A chunk of which nothing is refused: its columns are used where they are.
-    fn push_whole(&mut self, batch: &Batch<'_>, range: Range<usize>) -> Progress {
-        let timestamps = batch.timestamps.get(range.clone()).unwrap_or_default();
-        let listed = batch.ordinals.and_then(|ordinals| ordinals.get(range.clone()));
-        let ordinals = listed.map_or(Ordinals::From(self.source.next_ordinal), Ordinals::Listed);
-        self.source.count_accepted(listed, range.len());
-        let columns = batch.columns.iter().map(|Column::F64(values)| {
-            ColumnView::Number(values.get(range.clone()).unwrap_or_default())
-        });
-        let columns: Vec<_> = columns.collect();
-        let scratch = core::mem::take(&mut self.source.scratch);
-        let progress = self.flow(&Events {
-            timestamps,
-            keys: scratch.keys_of(batch, range.clone()),
-            watermarks: &scratch.watermarks,
-            ordinals,
-            order: RowOrder::default(),
-            columns: &columns,
-            identities: Identities::Batch(batch.identities, range.start, range.end),
-            watermark: self.source.watermark(),
-        });
-        self.source.scratch = scratch;
-        progress
-    }
-
-    /// A chunk of which some events are not taken: the others are copied together.
-    #[cold]
-    fn push_kept(&mut self, batch: &Batch<'_>, range: Range<usize>) -> Progress {
-        let mut scratch = core::mem::take(&mut self.source.scratch);
-        let mut kept = core::mem::take(&mut scratch.kept);
-        kept.clear(batch.columns.len(), batch.identities.len());
-        let mut refused = scratch.refused.iter().copied().peekable();
-        let keys = scratch.keys_of(batch, range.clone());
-        let events = range.zip(keys).zip(&scratch.watermarks).enumerate();
-        for (place, ((event, key), watermark)) in events {
-            let ordinal = batch.ordinals.and_then(|ordinals| ordinals.get(event)).copied();
-            let ordinal = ordinal.unwrap_or(self.source.next_ordinal);
-            self.source.next_ordinal = ordinal.saturating_add(1);
-            if let Some((_, reason)) = refused.next_if(|(refused, _)| *refused == place) {
-                self.refuse(ordinal, reason, *watermark);
-                continue;
-            }
-            let timestamp = batch.timestamps.get(event).copied().unwrap_or_default();
-            self.source.accepted += 1;
-            kept.push(timestamp, *key, *watermark, ordinal);
-            for (column, Column::F64(values)) in kept.columns.iter_mut().zip(batch.columns) {
-                column.push(values.get(event).copied().unwrap_or(f64::NAN));
-            }
-            for (identities, way) in kept.identities.iter_mut().zip(batch.identities) {
-                identities.extend(way.get(event));
-            }
-        }
-        let columns: Vec<_> =
-            kept.columns.iter().map(|values| ColumnView::Number(values)).collect();
-        let progress = self.flow(&Events {
-            timestamps: &kept.timestamps,
-            keys: &kept.keys,
-            watermarks: &kept.watermarks,
-            ordinals: Ordinals::Listed(&kept.ordinals),
-            order: RowOrder::default(),
-            columns: &columns,
-            identities: Identities::Frame(&kept.identities),
-            watermark: self.source.watermark(),
-        });
-        drop(columns);
-        self.source.scratch = Scratch { kept, ..scratch };
-        progress
-    }
-
-    fn refuse(&mut self, ordinal: u64, reason: RejectReason, watermark: i64) {
-        match reason {
-            // A good event of a bad clock; [`EventTime`] has counted it.
-            RejectReason::Future => self.source.accepted += 1,
-            _ => self.source.count_rejected(reason),
-        }
-        self.drops.push(Dropped { ordinal, reason, stage: None, watermark, window_end: None });
-    }
-}
-
-impl Source {
-    pub(super) fn count_rejected(&mut self, reason: RejectReason) {
-        if let Some(count) = self.rejected.get_mut(reason.number()) {
-            *count += 1;
-        }
-    }
-
-    fn count_accepted(&mut self, listed: Option<&[u64]>, events: usize) {
-        self.accepted += events as u64;
-        self.next_ordinal = match listed.and_then(<[u64]>::last) {
-            Some(last) => last.saturating_add(1),
-            None => self.next_ordinal.saturating_add(events as u64),
-        };
-    }
-}
-
-impl Scratch {
-    /// The engine's ids of the keys of events `range`.
-    fn keys_of<'a>(&'a self, batch: &Batch<'a>, range: Range<usize>) -> &'a [u32] {
-        match batch.keys {
-            KeyColumn::Ids(ids) if self.same_ids => ids.get(range).unwrap_or_default(),
-            _ => self.keys.get(range).unwrap_or_default(),
-        }
-    }
-}
-
-impl Kept {
-    fn clear(&mut self, columns: usize, ways: usize) {
-        self.timestamps.clear();
-        self.keys.clear();
-        self.watermarks.clear();
-        self.ordinals.clear();
-        self.columns.resize_with(columns, Vec::new);
-        self.columns.iter_mut().for_each(Vec::clear);
-        self.identities.resize_with(ways, Vec::new);
-        self.identities.iter_mut().for_each(Vec::clear);
-    }
-
-    fn push(&mut self, timestamp: i64, key: u32, watermark: i64, ordinal: u64) {
-        self.timestamps.push(timestamp);
-        self.keys.push(key);
-        self.watermarks.push(watermark);
-        self.ordinals.push(ordinal);
-    }
 }
 
 /// That `offsets` cut `bytes` into `count` keys that all pass `valid`.

@@ -6,10 +6,11 @@ use crate::spec::{Clock, Dedup, DedupMode, PipelineSpec, SpecError, Stage, Strat
 
 /// Limits and defaults of the options.
 const MAX_ENTRIES: u32 = 1 << 31;
+const MAX_CAPACITY: u32 = 1 << 28;
 const DEFAULT_ENTRIES: u32 = 10_000_000;
 const DEFAULT_CAPACITY: u32 = 1_000_000;
 const DEFAULT_RATE: f64 = 0.01;
-const RATES: core::ops::RangeInclusive<f64> = 1e-9..=0.5;
+const RATES: core::ops::RangeInclusive<f64> = 1e-6..=0.5;
 const DEFAULT_GENERATIONS: u32 = 4;
 const MAX_GENERATIONS: u32 = 64;
 
@@ -101,11 +102,11 @@ fn memory(path: &str, dedup: &Dedup) -> Result<MemoryPlan, SpecError> {
             let capacity = dedup.capacity.unwrap_or(DEFAULT_CAPACITY);
             let rate = dedup.false_positive_rate.unwrap_or(DEFAULT_RATE);
             let generations = dedup.generations.unwrap_or(DEFAULT_GENERATIONS);
-            if !(1..=MAX_ENTRIES).contains(&capacity) {
-                return error("capacity", "must be 1 to 2147483648");
+            if !(1..=MAX_CAPACITY).contains(&capacity) {
+                return error("capacity", "must be 1 to 268435456");
             }
             if !RATES.contains(&rate) {
-                return error("false_positive_rate", "must be 1e-9 to 0.5");
+                return error("false_positive_rate", "must be 1e-6 to 0.5");
             }
             if !(1..=MAX_GENERATIONS).contains(&generations) {
                 return error("generations", "must be 1 to 64");

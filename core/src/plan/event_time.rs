@@ -1,6 +1,6 @@
 //! How event time moves, checked: what `[time]` and `source.partition` say together.
 
-use super::Columns;
+use super::{Columns, Plan, StagePlan, WindowPlan};
 use crate::spec::{Duration, Future, OutOfOrderness, PipelineSpec, SpecError, Time, Watermark};
 
 /// `[time]` in microseconds.
@@ -138,4 +138,48 @@ fn check_together(time: &Time, partitioned: bool) -> Result<(), SpecError> {
 
 fn error(name: &str, message: String) -> SpecError {
     SpecError::new(format!("time.{name}"), message)
+}
+
+impl StagePlan {
+    /// The watermark, but for [`StagePlan::delay_us`], at which everything of events up to `time` has been given on, and
+    /// the greatest event time in that.
+    fn closed_at(&self, time: i64) -> i64 {
+        match self {
+            Self::Window(WindowPlan { grid, .. }) => {
+                let end = grid.end_of(grid.last_window(grid.slice_of(time)));
+                time.max(end.saturating_sub(1))
+            }
+            Self::Calendar(plan) => time.max(plan.calendar.end_of(time).saturating_sub(1)),
+            Self::Session(plan) => time.saturating_add(plan.gap_us - 1),
+            Self::Normalize(plan) => {
+                let gaps = plan.fields.iter().map(|field| field.max_gap_us);
+                let gap = gaps.filter(|gap| *gap < i64::MAX).max().unwrap_or(0);
+                time.saturating_add(plan.interval_us.unwrap_or(0)).saturating_add(gap)
+            }
+            Self::Count(_)
+            | Self::Filter(_)
+            | Self::Dedup(_)
+            | Self::KeyBy(_)
+            | Self::Map(_)
+            | Self::Keyed(_) => time,
+        }
+    }
+
+    /// How far the watermark that the stage gives on is behind the one that it meets.
+    fn delay_us(&self) -> i64 {
+        match self {
+            Self::Window(plan) => plan.grid.delay_us,
+            Self::Session(plan) => plan.delay_us,
+            Self::Calendar(plan) => plan.lag_us,
+            _ => 0,
+        }
+    }
+}
+
+impl Plan {
+    /// The watermark at which nothing of events up to `time` is open in any stage.
+    pub(crate) fn closed_at(&self, time: i64) -> i64 {
+        let closed_at = self.stages.iter().fold(time, |time, stage| stage.closed_at(time));
+        self.stages.iter().fold(closed_at, |time, stage| time.saturating_add(stage.delay_us()))
+    }
 }

@@ -18,6 +18,7 @@ mod statistics;
 mod strategy;
 #[cfg(feature = "toml")]
 mod toml_text;
+mod warnings;
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;

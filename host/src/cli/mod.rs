@@ -51,6 +51,9 @@ fn dispatch(command: Command) -> Result<(), Exit> {
         Command::Dedup(arguments) => run::run(one_line::dedup(&arguments)?, &arguments.events.io),
         Command::Check(file) => {
             let pipeline = pipeline_file::load(&file.pipeline)?;
+            for warning in pipeline.spec().warnings() {
+                report::say(&format!("warning: {warning}"));
+            }
             print(&format!("{} is valid\n{}", file.pipeline.display(), describe::short(&pipeline)))
         }
         Command::Explain(file) => print(&describe::long(&pipeline_file::load(&file.pipeline)?)),

@@ -37,7 +37,7 @@ impl<S: State> KeyedStage<S> {
         let all = self.lifetimes.keys().map(|key| (position(key), key));
         let mut part: Vec<(u32, u32)> =
             all.filter(|(position, _)| (from..end).contains(&i64::from(*position))).collect();
-        part.sort_unstable();
+        crate::sort::pairs(&mut part);
         writer.length(part.len());
         writer.u32s(part.iter().map(|(position, _)| *position));
         if self.lifetimes.ttl().is_some() {

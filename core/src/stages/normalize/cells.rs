@@ -104,7 +104,7 @@ fn average(values: impl ExactSizeIterator<Item = f64> + Clone) -> f64 {
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_unstable_by(f64::total_cmp);
+    crate::sort::floats(&mut values);
     let middle = values.len() / 2;
     let at = |place: usize| values.get(place).copied().unwrap_or(f64::NAN);
     if values.len() % 2 == 1 { at(middle) } else { mean(at(middle - 1), at(middle)) }

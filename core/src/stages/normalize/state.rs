@@ -59,7 +59,7 @@ impl NormalizeStage {
                 part.push((position, of));
             }
         }
-        part.sort_unstable();
+        crate::sort::pairs(&mut part);
         writer.u32(SERIES);
         writer.length(part.len());
         for (position, of) in part {

@@ -148,8 +148,8 @@ impl WindowStage {
         }
         let ranks = keys.ranks();
         let key_of = |slot: u32| self.slot_keys.get(slot as usize).copied().unwrap_or(0);
-        let rank_of = |slot: &u32| ranks.get(key_of(*slot) as usize).copied().unwrap_or(0);
-        slots.sort_unstable_by_key(|slot| core::cmp::Reverse(rank_of(slot)));
+        let rank_of = |slot: u32| ranks.get(key_of(slot) as usize).copied().unwrap_or(0);
+        crate::sort::descending_by(slots, rank_of);
     }
 
     /// Makes rows of a window as far as `out` has room; returns what is left of it.

@@ -148,7 +148,8 @@ impl Panes {
         for key in &changed {
             window.pane_mut(*key).changed = false;
         }
-        changed.sort_unstable();
+        crate::sort::descending_by(&mut changed, |key| key);
+        changed.reverse();
         changed
     }
 }

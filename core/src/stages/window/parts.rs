@@ -131,8 +131,17 @@ impl WindowStage {
             NONE => self.open(slice, key, met, context.keys),
             slot => Ok(slot),
         };
+        let slot = match slot {
+            Err(RejectReason::KeyLimit) if self.evict(context.keys) => {
+                self.open(slice, key, met, context.keys)
+            }
+            slot => slot,
+        };
         match slot {
             Ok(slot) => {
+                if let Some(evictions) = &mut self.evictions {
+                    evictions.recency.touch(key);
+                }
                 self.accumulators.merge(&[slot], &part.values.pick(&[from]));
                 self.blocks.touch(slice);
                 if self.plan.emission.revises && grid.fires_at(grid.first_window(slice)) <= met {

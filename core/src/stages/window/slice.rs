@@ -44,7 +44,7 @@ impl Slice {
             }
             Index::Sparse(table) => {
                 let mut pairs: Vec<(u32, u32)> = table.iter().copied().collect();
-                pairs.sort_unstable();
+                crate::sort::pairs(&mut pairs);
                 pairs.into_iter().unzip()
             }
         }

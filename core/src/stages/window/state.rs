@@ -42,7 +42,8 @@ impl WindowStage {
             return self.first_start(BEFORE);
         }
         let mut slots = self.slices.get(&from).map_or(&[][..], Slice::slots).to_vec();
-        slots.sort_unstable_by_key(|slot| self.position(*slot, positions));
+        crate::sort::descending_by(&mut slots, |slot| self.position(slot, positions));
+        slots.reverse();
         writer.u32(if self.plan.emission.revises { OPEN_PANES } else { OPEN });
         self.save_slots(from, &slots, positions, writer);
         if self.plan.emission.revises {

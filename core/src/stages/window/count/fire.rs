@@ -1,7 +1,5 @@
 //! Rows of windows by arrival: when they are full, and at the end of input.
 
-use core::cmp::Reverse;
-
 use super::{CountStage, NONE, Window};
 use crate::frame::{Frame, FrameColumn};
 use crate::keys::Keys;
@@ -56,11 +54,11 @@ impl CountStage {
         }
         let (ranks, has_bounds) = (keys.ranks(), self.plan.count.is_some());
         let windows = &self.windows;
-        self.due.sort_unstable_by_key(|slot| {
-            let Some(window) = windows.get(*slot as usize) else { return Reverse((0, 0, NONE)) };
+        crate::sort::descending_by_times(&mut self.due, |slot| {
+            let Some(window) = windows.get(slot as usize) else { return (0, 0, NONE) };
             let rank = ranks.get(window.key as usize).copied().unwrap_or(NONE);
             let (first, last) = if has_bounds { (window.first, window.last) } else { (0, 0) };
-            Reverse((last, first, rank))
+            (last, first, rank)
         });
     }
 

@@ -33,7 +33,7 @@ impl CountStage {
         let (mut part, later): (Vec<_>, Vec<_>) = all
             .filter(|(position, _)| *position >= from)
             .partition(|(position, _)| *position < end);
-        part.sort_unstable();
+        crate::sort::pairs(&mut part);
         self.save_windows(&part, writer);
         later.iter().map(|(position, _)| i64::from(*position)).min()
     }

@@ -1,7 +1,5 @@
 //! Firing: when the watermark passes a session's end, and when a late event changes it afterwards.
 
-use core::cmp::Reverse;
-
 use super::table::Status;
 use super::{NONE, SessionStage};
 use crate::frame::{Events, Frame, FrameColumn};
@@ -96,9 +94,9 @@ impl SessionStage {
         }
         if self.due.len() > 1 {
             let (table, ranks) = (&self.table, keys.ranks());
-            let rank = |slot: u32| ranks.get(table.info(slot).key as usize).copied();
-            self.due.sort_unstable_by_key(|slot| {
-                Reverse((table.bounds(*slot).end, table.bounds(*slot).start, rank(*slot)))
+            let rank = |slot: u32| ranks.get(table.info(slot).key as usize).copied().unwrap_or(0);
+            crate::sort::descending_by_times(&mut self.due, |slot| {
+                (table.bounds(slot).end, table.bounds(slot).start, rank(slot))
             });
         }
     }

@@ -105,7 +105,7 @@ impl Values for Digest {
 
     fn save(&self, writer: &mut SectionWriter<'_>) {
         let mut sorted = self.recent.clone();
-        sorted.sort_unstable_by(f64::total_cmp);
+        crate::sort::floats(&mut sorted);
         writer.length(sorted.len());
         writer.f64s(sorted.into_iter());
         let digest = self.before.as_ref().map(|before| &before.digest);

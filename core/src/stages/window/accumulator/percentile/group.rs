@@ -68,7 +68,7 @@ impl Group {
             values.iter().for_each(|value| buckets.add(*value, 1));
             return Self::Buckets(Box::new(buckets));
         }
-        values.sort_unstable_by(f64::total_cmp);
+        crate::sort::floats(&mut values);
         let pair = |run: &[f64]| run.first().map(|value| (*value, run.len() as u64));
         Self::Pairs(values.chunk_by(|a, b| a == b).filter_map(pair).collect())
     }
@@ -171,7 +171,7 @@ impl Values for Group {
                 writer.u32(0);
                 writer.length(values.len());
                 let mut sorted = values.clone();
-                sorted.sort_unstable_by(f64::total_cmp);
+                crate::sort::floats(&mut sorted);
                 writer.f64s(sorted.into_iter());
             }
             Self::Pairs(pairs) => {

@@ -1,0 +1,157 @@
+//! Frames and dropped events in snapshots.
+
+use super::Engine;
+use crate::batch::Identity;
+use crate::drops::Dropped;
+use crate::error::SnapshotError;
+use crate::frame::{Frame, FrameColumn};
+use crate::reject::RejectReason;
+use crate::snapshot::{SectionReader, SectionWriter};
+use crate::watermark::NO_WATERMARK;
+
+/// The frame that holds what was taken and could not go on.
+pub(super) const PENDING: u32 = u32::MAX;
+/// No stage, no window, no key.
+const NONE: u32 = u32::MAX;
+
+/// What is behind the cursor.
+pub(super) fn save_frame(frame: &Frame, positions: &[u32], writer: &mut SectionWriter<'_>) {
+    let from = frame.cursor;
+    writer.i64(frame.watermark);
+    writer.length(frame.len() - from);
+    let position = |key: &u32| positions.get(*key as usize).copied().unwrap_or(NONE);
+    writer.i64s(frame.timestamps.iter().skip(from).copied());
+    writer.u32s(frame.keys.iter().skip(from).map(position));
+    writer.i64s(frame.watermarks.iter().skip(from).copied());
+    writer.u64s(frame.ordinals.iter().skip(from).copied());
+    writer.length(frame.firing.len().saturating_sub(from));
+    writer.i64s(frame.firing.iter().skip(from).copied());
+    writer.length(frame.columns.len());
+    for column in &frame.columns {
+        match column {
+            FrameColumn::Time(times) => {
+                writer.u32(0);
+                writer.i64s(times.iter().skip(from).copied());
+            }
+            FrameColumn::Number(numbers) => {
+                writer.u32(1);
+                writer.f64s(numbers.iter().skip(from).copied());
+            }
+            FrameColumn::Bool(bools) => {
+                writer.u32(2);
+                writer.raw(bools.get(from..).unwrap_or_default());
+            }
+        }
+    }
+    // Where all rows came when they were due there is nothing to say: so were all that older versions have written.
+    let ranks = frame.ranks.get(from..).unwrap_or_default();
+    if ranks.iter().any(|rank| *rank != 0) {
+        writer.u64s(ranks.iter().copied());
+    }
+    for way in &frame.identities {
+        writer.u64s(way.iter().skip(from).flatten().copied());
+    }
+}
+
+/// The identities of `rows` events by each of `ways`: there are no more of them where the pipeline tells none.
+fn load_identities(
+    reader: &mut SectionReader<'_>,
+    ways: usize,
+    rows: usize,
+) -> Result<Vec<Vec<Identity>>, SnapshotError> {
+    let mut all = Vec::new();
+    for _ in 0..ways {
+        let halves: Vec<u64> = reader.u64s(rows.saturating_mul(2))?.collect();
+        let (pairs, _) = halves.as_chunks::<2>();
+        all.push(pairs.to_vec());
+    }
+    Ok(all)
+}
+
+pub(super) fn load_frame(
+    engine: &mut Engine,
+    reader: &mut SectionReader<'_>,
+    ids: &[u32],
+) -> Result<(), SnapshotError> {
+    const NOT_THERE: SnapshotError =
+        SnapshotError::Damaged("rows between stages that are not there");
+    let place = reader.u32()?;
+    if place == PENDING && reader.u32()? == 0 {
+        return Ok(());
+    }
+    let mut frame = Frame::new(&[], 0, 0);
+    frame.watermark = reader.i64()?;
+    let rows = reader.length()?;
+    frame.timestamps = reader.i64s(rows)?.collect();
+    for position in reader.u32s(rows)? {
+        let id = ids.get(position as usize).copied();
+        let id = id.ok_or(SnapshotError::Damaged("a row of a key that is not there"))?;
+        engine.keys.retain(id);
+        frame.keys.push(id);
+    }
+    frame.watermarks = reader.i64s(rows)?.collect();
+    frame.ordinals = reader.u64s(rows)?.collect();
+    let firing = reader.length()?;
+    frame.firing = reader.i64s(firing)?.collect();
+    for _ in 0..reader.length()? {
+        frame.columns.push(match reader.u32()? {
+            0 => FrameColumn::Time(reader.i64s(rows)?.collect()),
+            1 => FrameColumn::Number(reader.f64s(rows)?.collect()),
+            2 => FrameColumn::Bool(reader.raw(rows)?.to_vec()),
+            _ => return Err(SnapshotError::Damaged("a column of an unknown kind")),
+        });
+    }
+    frame.ranks = match reader.is_at_end() {
+        true => vec![0; firing],
+        false => reader.u64s(firing)?.collect(),
+    };
+    if place == PENDING {
+        let ways = if rows > 0 { engine.plan.input.identities.len() } else { 0 };
+        frame.identities = load_identities(reader, ways, rows)?;
+        let columns = engine.plan.input.columns.len();
+        if firing != 0 || (rows > 0 && frame.columns.len() != columns) {
+            return Err(NOT_THERE);
+        }
+        engine.pending = Some(frame);
+        return Ok(());
+    }
+    let link = engine.links.get_mut(place as usize).ok_or(NOT_THERE)?;
+    let ways = link.identities.len();
+    frame.identities = load_identities(reader, ways, rows)?;
+    let kinds =
+        |frame: &Frame| frame.columns.iter().map(core::mem::discriminant).collect::<Vec<_>>();
+    if firing != rows || kinds(&frame) != kinds(link) {
+        return Err(NOT_THERE);
+    }
+    frame.capacity = link.capacity;
+    *link = frame;
+    Ok(())
+}
+
+pub(super) fn save_drops(drops: &[Dropped], writer: &mut SectionWriter<'_>) {
+    writer.length(drops.len());
+    for dropped in drops {
+        writer.u64(dropped.ordinal);
+        writer.length(dropped.reason.number());
+        writer.u32(dropped.stage.unwrap_or(NONE));
+        writer.i64(dropped.watermark);
+        writer.i64(dropped.window_end.unwrap_or(NO_WATERMARK));
+    }
+}
+
+pub(super) fn load_drops(reader: &mut SectionReader<'_>) -> Result<Vec<Dropped>, SnapshotError> {
+    let count = reader.length()?;
+    let mut drops = Vec::new();
+    for _ in 0..count {
+        let ordinal = reader.u64()?;
+        let reason = usize::try_from(reader.u64()?).ok();
+        let reason = reason.and_then(|number| RejectReason::ALL.get(number)).copied();
+        let reason =
+            reason.ok_or(SnapshotError::Damaged("an event dropped for an unknown reason"))?;
+        let stage = Some(reader.u32()?).filter(|stage| *stage != NONE);
+        let watermark = reader.i64()?;
+        let window_end = Some(reader.i64()?).filter(|end| *end != NO_WATERMARK);
+        drops.push(Dropped { ordinal, reason, stage, watermark, window_end });
+    }
+    Ok(drops)
+}

@@ -1,0 +1,118 @@
+//! Sorting by numbers: all of it ends in one compiled sort, as each further kind of elements takes tens of kilobytes of code.
+
+/// Smallest first.
+#[inline(never)]
+pub(crate) fn integers(values: &mut [i64]) {
+    values.sort_unstable();
+}
+
+/// Smallest first.
+pub(crate) fn unsigned(values: &mut [u64]) {
+    let values: &mut [i64] = bytemuck::cast_slice_mut(values);
+    let flip = |values: &mut [i64]| values.iter_mut().for_each(|value| *value ^= i64::MIN);
+    flip(values);
+    integers(values);
+    flip(values);
+}
+
+/// In the order of [`f64::total_cmp`].
+pub(crate) fn floats(values: &mut [f64]) {
+    let bits: &mut [i64] = bytemuck::cast_slice_mut(values);
+    flip_negative(bits);
+    integers(bits);
+    flip_negative(bits);
+}
+
+/// Has the bits of floats follow the order of the floats, and back.
+fn flip_negative(bits: &mut [i64]) {
+    for bits in bits {
+        *bits ^= (*bits >> 63) & i64::MAX;
+    }
+}
+
+/// By the first number, then by the second.
+pub(crate) fn pairs(pairs: &mut [(u32, u32)]) {
+    let mut keys: Vec<i64> = pairs.iter().map(|(first, second)| joined(*first, *second)).collect();
+    integers(&mut keys);
+    for (pair, key) in pairs.iter_mut().zip(keys) {
+        *pair = parts(key);
+    }
+}
+
+/// By what `rank` says of each, the greatest first.
+pub(crate) fn descending_by(ids: &mut [u32], rank: impl Fn(u32) -> u32) {
+    let mut keys: Vec<i64> = ids.iter().map(|id| joined(rank(*id), *id)).collect();
+    integers(&mut keys);
+    for (id, key) in ids.iter_mut().zip(keys.iter().rev()) {
+        *id = parts(*key).1;
+    }
+}
+
+/// By the two times and the rank that `of` says of each, the greatest first.
+pub(crate) fn descending_by_times(ids: &mut [u32], of: impl Fn(u32) -> (i64, i64, u32)) {
+    let mut keys: Vec<_> = ids.iter().map(|id| (of(*id), *id)).collect();
+    keys.sort_unstable();
+    for (id, (_, found)) in ids.iter_mut().zip(keys.iter().rev()) {
+        *id = *found;
+    }
+}
+
+/// One number that sorts as the two do.
+fn joined(first: u32, second: u32) -> i64 {
+    (i64::from(first) << 32 | i64::from(second)) ^ i64::MIN
+}
+
+#[allow(clippy::cast_possible_truncation, reason = "each half is what is left")]
+fn parts(joined: i64) -> (u32, u32) {
+    let joined = joined.cast_unsigned() ^ (1 << 63);
+    ((joined >> 32) as u32, joined as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn numbers_sort_as_in_the_standard_library(
+            values in prop::collection::vec(any::<u64>(), 0..80),
+            floats_of in prop::collection::vec(any::<f64>(), 0..80),
+        ) {
+            let mut sorted = values.clone();
+            sorted.sort_unstable();
+            let mut found = values;
+            unsigned(&mut found);
+            prop_assert_eq!(found, sorted);
+            let mut sorted = floats_of.clone();
+            sorted.sort_by(f64::total_cmp);
+            let mut found = floats_of;
+            floats(&mut found);
+            let bits = |values: &[f64]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+            prop_assert_eq!(bits(&found), bits(&sorted));
+        }
+
+        #[test]
+        fn ids_sort_by_what_is_said_of_them(
+            ranks in prop::collection::vec(prop_oneof![any::<u32>(), 0..9_u32], 0..80),
+        ) {
+            let all: Vec<(u32, u32)> = ranks.iter().copied().zip(0..).collect();
+            let mut sorted = all.clone();
+            sorted.sort_unstable();
+            let mut found = all;
+            found.reverse();
+            pairs(&mut found);
+            prop_assert_eq!(&found, &sorted);
+            sorted.reverse();
+            let descending: Vec<u32> = sorted.iter().map(|(_, id)| *id).collect();
+            let mut ids: Vec<u32> = (0..).take(ranks.len()).collect();
+            let rank = |id: u32| ranks[id as usize];
+            descending_by(&mut ids, rank);
+            prop_assert_eq!(&ids, &descending);
+            ids.reverse();
+            descending_by_times(&mut ids, |id| (0, i64::from(rank(id)), 0));
+            prop_assert_eq!(ids, descending);
+        }
+    }
+}

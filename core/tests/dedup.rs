@@ -1,0 +1,279 @@
+//! Deduplication against a map, whatever the batches, the room for results, the seeds and the snapshots.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+use stream_processor_core::{
+    Batch, Engine, Identity, KeyColumn, Options, PipelineSpec, Plan, Progress, RejectReason,
+};
+
+fn spec(options: &str, bound_us: i64, result_rows: usize) -> PipelineSpec {
+    PipelineSpec::from_json(&format!(
+        r#"{{"time": {{"max_out_of_orderness": "{bound_us}us"}}, "limits": {{"max_result_rows": {result_rows}}},
+            "stages": [{{"type": "dedup", "strategies": ["id"]{options}}}]}}"#
+    ))
+    .unwrap()
+}
+
+/// A time and an identity by a small number; 0 is none.
+type Event = (i64, u64);
+
+fn identity(id: u64) -> Identity {
+    if id == 0 { [0, 0] } else { [id.wrapping_mul(0x9e37_79b9_7f4a_7c15), id] }
+}
+
+/// The places of those that pass, and the engine at the end. The host's time is that of the last event of a batch.
+fn run(
+    spec: &PipelineSpec,
+    events: &[Event],
+    cut: usize,
+    restore: bool,
+    seed: u64,
+) -> (Vec<u64>, Engine) {
+    let options = Options { table_seed: seed, report_drops: true, ..Options::default() };
+    let mut engine = Engine::open(spec, options).unwrap();
+    let mut passed = Vec::new();
+    let mut poll = |engine: &mut Engine| {
+        while let Some(rows) = engine.poll(3) {
+            passed.extend_from_slice(rows.ranks);
+        }
+    };
+    for batch in events.chunks(cut) {
+        let timestamps: Vec<i64> = batch.iter().map(|(time, _)| *time).collect();
+        let identities: Vec<Identity> = batch.iter().map(|(_, id)| identity(*id)).collect();
+        let mut at = 0;
+        loop {
+            let batch = Batch {
+                timestamps: &timestamps[at..],
+                keys: KeyColumn::Unkeyed,
+                columns: &[],
+                identities: &[&identities[at..]],
+                ordinals: None,
+                watermarks: None,
+                partitions: None,
+            };
+            let pushed = engine.push(&batch).unwrap();
+            at += pushed.consumed;
+            if restore {
+                let snapshot = engine.snapshot().unwrap();
+                let options = Options { table_seed: seed + 1, ..options };
+                let mut restored = Engine::restore(spec, options, &snapshot).unwrap();
+                assert_eq!(restored.snapshot().unwrap(), snapshot, "equal state, equal bytes");
+                assert_eq!(restored.stats(), engine.stats());
+                engine = restored;
+            }
+            poll(&mut engine);
+            if !pushed.full {
+                break;
+            }
+        }
+    }
+    while engine.finish().unwrap() == Progress::Full {
+        poll(&mut engine);
+    }
+    poll(&mut engine);
+    (passed, engine)
+}
+
+struct Due {
+    passed: Vec<u64>,
+    evicted: u64,
+}
+
+/// A list of identities in the order in which they were touched.
+fn oracle(events: &[Event], bound: i64, ttl: Option<i64>, refresh: bool, most: usize) -> Due {
+    let mut list: Vec<(u64, i64)> = Vec::new();
+    let (mut due, mut watermark) = (Due { passed: vec![], evicted: 0 }, i64::MIN);
+    for (place, (time, id)) in (0..).zip(events) {
+        let over = |since: i64, now: i64| ttl.is_some_and(|ttl| now >= since + ttl);
+        let known = list.iter().position(|(known, _)| known == id);
+        let there = known.filter(|at| !over(list[*at].1, watermark.max(*time)));
+        if *id == 0 {
+            due.passed.push(place);
+        } else if there.is_none() || refresh {
+            let since = there.map_or(*time, |at| list[at].1.max(*time));
+            if let Some(at) = known {
+                list.remove(at);
+            }
+            list.retain(|(_, since)| !over(*since, watermark));
+            while list.len() >= most {
+                list.remove(0);
+                due.evicted += 1;
+            }
+            list.push((*id, since));
+            if there.is_none() {
+                due.passed.push(place);
+            }
+        }
+        watermark = watermark.max(time - bound - 1);
+    }
+    due
+}
+
+fn events() -> impl Strategy<Value = Vec<Event>> {
+    prop::collection::vec((prop_oneof![9 => -6_i64..10, 1 => -60_i64..90], 0_u64..14), 0..150)
+        .prop_map(|steps| {
+            let mut time = -100;
+            let event = |(step, id)| {
+                time += step;
+                (time, id)
+            };
+            steps.into_iter().map(event).collect()
+        })
+}
+
+proptest! {
+    #[test]
+    fn duplicates_are_those_of_a_list(
+        events in events(),
+        bound in 0_i64..20,
+        ttl in prop::option::of(1_i64..60),
+        refresh in any::<bool>(),
+        most in prop_oneof![Just(1000_usize), 1_usize..8],
+        cut in 1_usize..40,
+        rows in 1_usize..9,
+        restore in any::<bool>(),
+        seed in 0_u64..1000,
+    ) {
+        let mut options = format!(r#", "refresh": {refresh}, "max_entries": {most}"#);
+        if let Some(ttl) = ttl {
+            options += &format!(r#", "ttl": "{ttl}us""#);
+        }
+        let spec = spec(&options, bound, rows);
+        let due = oracle(&events, bound, ttl, refresh, most);
+        let (passed, mut engine) = run(&spec, &events, cut, restore, seed);
+        prop_assert_eq!(&passed, &due.passed);
+        let stats = engine.stats();
+        let duplicates = (events.len() - passed.len()) as u64;
+        prop_assert_eq!((stats.duplicates, stats.stages[0].duplicates), (duplicates, duplicates));
+        prop_assert_eq!(stats.stages[0].evicted, due.evicted);
+        let unidentified = events.iter().filter(|(_, id)| *id == 0).count() as u64;
+        prop_assert_eq!(stats.stages[0].unidentified, unidentified);
+        let drops = engine.drops(usize::MAX);
+        prop_assert!(drops.iter().all(|drop| drop.reason == RejectReason::Duplicate));
+        prop_assert_eq!(drops.len() as u64, duplicates);
+    }
+
+    #[test]
+    fn filters_never_forget_within_the_ttl_and_forget_in_time(
+        events in events(),
+        bound in 0_i64..20,
+        ttl in 5_i64..60,
+        generations in 1_i64..5,
+        cut in 1_usize..40,
+        restore in any::<bool>(),
+    ) {
+        let options = format!(
+            r#", "ttl": "{ttl}us", "mode": "bloom", "capacity": 1000, "generations": {generations}, "false_positive_rate": 1e-6"#
+        );
+        let (passed, engine) = run(&spec(&options, bound, 1000), &events, cut, restore, 1);
+        // What passed is remembered for the ttl at least, and for a generation more at most.
+        let mut since = BTreeMap::new();
+        let mut watermark = i64::MIN;
+        let passed_set: BTreeSet<u64> = passed.iter().copied().collect();
+        for (place, (time, id)) in (0_u64..).zip(&events) {
+            let now = watermark.max(*time);
+            if *id != 0 {
+                if passed_set.contains(&place) {
+                    let forgotten = since.get(id).is_none_or(|since| now >= since + ttl);
+                    prop_assert!(forgotten || engine.stats().stages[0].evicted > 0);
+                    since.insert(*id, *time);
+                } else {
+                    prop_assert!(now < since[id] + ttl + (ttl / generations).max(1));
+                }
+            }
+            watermark = watermark.max(time - bound - 1);
+        }
+    }
+}
+
+#[test]
+fn a_memory_without_ttl_is_a_set() {
+    let events: Vec<Event> = (0..60_000).map(|n| (n as i64, 1 + n * n % 30_011)).collect();
+    let mut set = BTreeSet::new();
+    let due: Vec<u64> =
+        (0..).zip(&events).filter(|(_, (_, id))| set.insert(*id)).map(|(n, _)| n).collect();
+    let (passed, engine) = run(&spec("", 0, 100_000), &events, 8192, false, 5);
+    assert_eq!(passed, due);
+    assert_eq!(engine.stats().stages[0].entries, set.len() as u64);
+}
+
+#[test]
+fn filters_err_as_rarely_as_they_were_asked_to() {
+    for (rate, generations) in [(0.01, 4), (0.001, 1), (0.05, 8)] {
+        let count = 40_000_u64;
+        let options = format!(
+            r#", "ttl": "1s", "mode": "bloom", "capacity": {count}, "generations": {generations}, "false_positive_rate": {rate}"#
+        );
+        // Steady: as many new identities within a ttl as the memory is made for; only the last third is counted.
+        let events: Vec<Event> = (0..3 * count).map(|n| ((n * 25) as i64, n + 1)).collect();
+        let (passed, _) = run(&spec(&options, 0, 1_000_000), &events, 8192, false, 0);
+        let in_last = passed.iter().filter(|place| **place >= 2 * count).count() as f64;
+        let found = 1.0 - in_last / count as f64;
+        assert!(found <= 1.2 * rate, "{found} instead of {rate}");
+    }
+}
+
+#[test]
+fn by_arrival_the_time_of_the_host_counts() {
+    let spec = spec(r#", "ttl": "10us", "clock": "arrival""#, 0, 100);
+    let mut engine = Engine::open(&spec, Options::default()).unwrap();
+    let mut push = |now| {
+        engine.tick(now).unwrap();
+        let batch = Batch {
+            timestamps: &[5],
+            keys: KeyColumn::Unkeyed,
+            columns: &[],
+            identities: &[&[identity(1)]],
+            ordinals: None,
+            watermarks: None,
+            partitions: None,
+        };
+        engine.push(&batch).unwrap();
+        engine.poll(9).is_some()
+    };
+    assert_eq!(
+        [100, 109, 110, 119, 105, 120].map(&mut push),
+        [true, false, true, false, false, true]
+    );
+}
+
+#[test]
+fn bad_options_say_where_and_what_would_be_right() {
+    for (options, path) in [
+        (r#""strategies": []"#, "stages[0].strategies"),
+        (r#""strategies": ["a", "a"]"#, "stages[0].strategies[1]"),
+        (r#""strategies": ["@contents"]"#, "stages[0].strategies[0]"),
+        (r#""strategies": ["a"], "ttl": "0s""#, "stages[0].ttl"),
+        (r#""strategies": ["a"], "max_entries": 0"#, "stages[0].max_entries"),
+        (r#""strategies": ["a"], "capacity": 5"#, "stages[0].capacity"),
+        (r#""strategies": ["a"], "mode": "bloom", "max_entries": 5"#, "stages[0].max_entries"),
+        (
+            r#""strategies": ["a"], "mode": "bloom", "false_positive_rate": 1"#,
+            "stages[0].false_positive_rate",
+        ),
+        (r#""strategies": ["a"], "mode": "bloom", "generations": 0"#, "stages[0].generations"),
+        (r#""strategies": ["a"], "mode": "blom""#, "stages[0].mode"),
+    ] {
+        let json = format!(r#"{{"stages": [{{"type": "dedup", {options}}}]}}"#);
+        let error =
+            PipelineSpec::from_json(&json).and_then(|spec| Plan::new(&spec).map(drop)).unwrap_err();
+        assert_eq!(error.path(), path, "{error}");
+    }
+}
+
+#[test]
+fn keys_are_kept_apart_where_every_identity_tells_the_key() {
+    for (strategies, apart) in [
+        (r#"["id"]"#, false),
+        (r#"["@content"]"#, true),
+        (r#"[["k", "id"], "@content"]"#, true),
+        (r#"[["k", "id"], "id"]"#, false),
+    ] {
+        let json = format!(
+            r#"{{"source": {{"key": "k"}}, "stages": [{{"type": "dedup", "strategies": {strategies}}}]}}"#
+        );
+        let plan = Plan::new(&PipelineSpec::from_json(&json).unwrap()).unwrap();
+        assert_eq!(plan.partitioned_by_key, apart, "{strategies}");
+    }
+}
