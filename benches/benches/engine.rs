@@ -3,7 +3,7 @@
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use processor::runtime::Runtime;
 use stream_processor_benches::data::Events;
-use stream_processor_benches::loops;
+use stream_processor_benches::{ceilings, loops};
 
 const EVENTS: usize = 1_000_000;
 
@@ -13,7 +13,7 @@ fn tumbling(criterion: &mut Criterion) {
     let runtime = Runtime::new().expect("the module starts");
     let mut group = criterion.benchmark_group("tumbling");
     group.throughput(Throughput::Elements(EVENTS as u64)).sample_size(20);
-    group.bench_function("plain loop", |bencher| bencher.iter(|| loops::plain(&events)));
+    group.bench_function("plain loop", |bencher| bencher.iter(|| ceilings::moments(&events)));
     group.bench_function("native", |bencher| {
         bencher.iter_batched(
             || loops::native(&spec).expect("it opens"),

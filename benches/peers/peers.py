@@ -1,9 +1,12 @@
-"""Other systems on the same file, on one thread: prints the number of result rows.
+"""Other systems on the same data, on one thread.
 
-usage: peers.py duckdb|polars FILE
+usage: peers.py file duckdb|polars FILE: prints the number of result rows
+       peers.py columns duckdb|polars|numpy CASE FILE ROUNDS: prints the least seconds of processor time
 """
 
+import os
 import sys
+import time
 
 
 def with_duckdb(path):
@@ -39,10 +42,110 @@ def with_polars(path):
     return rows.height
 
 
-if __name__ == "__main__":
-    system, file = sys.argv[1:]
-    if system == "polars":
-        import os
+def columns_of(path):
+    """Milliseconds, values and key ids, as the benchmark's `write_columns` lays them out."""
+    import numpy
 
-        os.environ["POLARS_MAX_THREADS"] = "1"
-    print({"duckdb": with_duckdb, "polars": with_polars}[system](file))
+    count = os.path.getsize(path) // 20
+    with open(path, "rb") as file:
+        times = numpy.fromfile(file, "<f8", count).astype("i8")
+        return times, numpy.fromfile(file, "<f8", count), numpy.fromfile(file, "<u4", count)
+
+
+MOMENTS = "count(*), sum(v), avg(v), min(v), max(v), stddev(v)"
+PERCENTILES = {
+    "sketch": "approx_quantile(v, [0.5, 0.95, 0.99])",
+    "exact": "quantile_cont(v, [0.5, 0.95, 0.99])",
+}
+DUCKDB = {
+    "tumbling 1m, ids": f"select k, t // 60000 w, {MOMENTS} from data group by 1, 2 order by 2, 1",
+    "tumbling 1m, text keys": f"select name, t // 60000 w, {MOMENTS} from data group by 1, 2 order by 2, 1",
+    "p50,p95,p99 sketch": f"select k, t // 60000 w, {PERCENTILES['sketch']} from data group by 1, 2 order by 2, 1",
+    "p50,p95,p99 exact": f"select k, t // 60000 w, {PERCENTILES['exact']} from data group by 1, 2 order by 2, 1",
+    "1 M keys, 1h windows": f"select k, t // 3600000 w, {MOMENTS} from data group by 1, 2 order by 2, 1",
+    "dedup exact, ttl 10m": "select distinct k from data",
+}
+
+
+def duckdb_case(name, path):
+    import duckdb
+
+    times, values, keys = columns_of(path)
+    frame = {"t": times, "v": values, "k": keys}
+    connection = duckdb.connect(config={"threads": 1})
+    connection.register("frame", frame)
+    text = ", 'svc-' || lpad(k::varchar, 4, '0') as name" if "text" in name else ""
+    connection.execute(f"create table data as select *{text} from frame")
+    return lambda: connection.execute(DUCKDB[name]).fetchnumpy()
+
+
+def key_names(frame):
+    import polars
+
+    return polars.lit("svc-") + frame["k"].cast(polars.String).str.zfill(4)
+
+
+def polars_case(name, path):
+    import polars
+
+    times, values, keys = columns_of(path)
+    frame = polars.DataFrame({"t": times, "v": values, "k": keys})
+    if "text" in name:
+        frame = frame.with_columns(name=key_names(frame))
+    v, t = polars.col("v"), polars.col("t")
+    moments = [v.count().alias("count"), v.sum().alias("sum"), v.mean().alias("avg"), v.min().alias("min"), v.max().alias("max"), v.std().alias("std")]
+
+    def windows(key, size, aggregations):
+        return lambda: frame.lazy().group_by(key, (t // size).alias("w")).agg(aggregations).sort("w", key).collect()
+
+    if name.startswith("tumbling"):
+        return windows("name" if "text" in name else "k", 60_000, moments)
+    if name.startswith("1 M keys"):
+        return windows("k", 3_600_000, moments)
+    if name.startswith("p50"):
+        return windows("k", 60_000, [v.quantile(share, "linear").alias(f"p{share}") for share in (0.5, 0.95, 0.99)])
+    if name.startswith("session"):
+        return lambda: (
+            frame.lazy()
+            .sort("k", "t")
+            .with_columns(session=(t.diff().over("k") >= 500).fill_null(True).cum_sum().over("k"))
+            .group_by("k", "session")
+            .agg(t.min().alias("start"), t.max().alias("end"), *moments[:5])
+            .sort("start", "k")
+            .collect()
+        )
+    grid = polars.DataFrame({"t": range(int(times[0]) // 1000 * 1000, int(times[-1]), 1000)}, schema={"t": polars.Int64}).set_sorted("t")
+    samples = frame.select(t, v).set_sorted("t")
+    if name == "normalize forward":
+        return lambda: grid.join_asof(samples, on="t")
+    both = polars.concat([samples, grid.with_columns(v=polars.lit(None, polars.Float64))]).sort("t")
+    return lambda: both.with_columns(v.interpolate_by("t"))
+
+
+def numpy_case(name, path):
+    import numpy
+
+    times, values, _ = columns_of(path)
+    times = times.astype("f8")
+    grid = numpy.arange(times[0] // 1000 * 1000, times[-1], 1000.0)
+    return lambda: numpy.interp(grid, times, values)
+
+
+def least_seconds(work, rounds):
+    seconds = []
+    for _ in range(rounds):
+        started = time.process_time()
+        work()
+        seconds.append(time.process_time() - started)
+    return min(seconds)
+
+
+if __name__ == "__main__":
+    os.environ["POLARS_MAX_THREADS"] = "1"
+    kind, system, *rest = sys.argv[1:]
+    if kind == "file":
+        print({"duckdb": with_duckdb, "polars": with_polars}[system](*rest))
+    else:
+        case, file, rounds = rest
+        prepare = {"duckdb": duckdb_case, "polars": polars_case, "numpy": numpy_case}[system]
+        print(least_seconds(prepare(case, file), int(rounds)))

@@ -4,48 +4,118 @@ use std::fmt::Write as _;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-/// Events in columns: [`KEYS`] keys of unequal weight over one hour, each up to 2 s late.
+use stream_processor_core::Identity;
+
+/// Events in columns.
 pub struct Events {
     /// Event times, microseconds, whole milliseconds.
     pub timestamps: Vec<i64>,
-    /// Key ids below [`KEYS`].
+    /// Key ids below `key_count`.
     pub keys: Vec<u32>,
     /// Values of two decimals, skewed as latencies are.
     pub values: Vec<f64>,
+    /// How many keys there are; one: the stream has no key.
+    pub key_count: u32,
+    /// What stands for an id where events are deduplicated by it: a hash, as readers make it.
+    pub identities: Vec<Identity>,
 }
 
 /// Keys of the stream.
 pub const KEYS: u32 = 1_000;
+/// Keys of the stream with many.
+pub const MANY_KEYS: u32 = 1_000_000;
+const SEED: u64 = 0x9E37_79B9_7F4A_7C15;
 /// Where the stream starts: 2023-11-14T22:13:20Z, milliseconds.
 const START_MS: i64 = 1_700_000_000_000;
 const SPAN_MS: u64 = 3_600_000;
 const DISORDER_MS: u64 = 2_000;
 
 impl Events {
-    /// The first `count` events.
+    /// [`KEYS`] keys of unequal weight over one hour, each event up to 2 s late.
     #[must_use]
     pub fn new(count: usize) -> Self {
-        let mut random = Random(0x9E37_79B9_7F4A_7C15);
-        let mut events = Self {
-            timestamps: Vec::with_capacity(count),
-            keys: Vec::with_capacity(count),
-            values: Vec::with_capacity(count),
-        };
+        // The product of two uniform numbers: small ids are far more frequent.
+        Self::hour(count, KEYS, |random| {
+            random.below(u64::from(KEYS)) * random.below(u64::from(KEYS)) / u64::from(KEYS)
+        })
+    }
+
+    /// The same with [`MANY_KEYS`] keys by Zipf's law with exponent 1.
+    #[must_use]
+    pub fn zipf(count: usize) -> Self {
+        Self::hour(count, MANY_KEYS, |random| {
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "from 1 to the number of keys"
+            )]
+            let rank = f64::from(MANY_KEYS).powf(random.unit()) as u64;
+            rank - 1
+        })
+    }
+
+    /// One series: steps of 0.1 to 1.9 s, in order.
+    #[must_use]
+    pub fn series(count: usize) -> Self {
+        let mut random = Random(SEED);
+        let mut events = Self::with_capacity(count, 1);
+        let mut time = START_MS;
+        for _ in 0..count {
+            time += 100 + random.below(1_800).cast_signed();
+            events.push(time, 0, &mut random);
+        }
+        events
+    }
+
+    /// Ids in place of keys over one hour, in order: a fifth of them stands within the last 100,000 already.
+    #[must_use]
+    pub fn ids(count: usize) -> Self {
+        let mut random = Random(SEED);
+        let mut events = Self::with_capacity(count, u32::try_from(count).unwrap_or(u32::MAX));
+        for at in 0..count as u64 {
+            let time = START_MS + (at * SPAN_MS / count.max(1) as u64).cast_signed();
+            let back = (1 + random.below(100_000)).min(at) as usize;
+            let repeated = (random.below(5) == 0)
+                .then(|| events.keys.len().checked_sub(back))
+                .flatten()
+                .and_then(|place| events.keys.get(place).copied());
+            let id = repeated.unwrap_or(u32::try_from(at).unwrap_or(u32::MAX));
+            events.push(time, id, &mut random);
+            let mut hash = Random(u64::from(id) + SEED);
+            events.identities.push([hash.next(), hash.next()]);
+        }
+        events
+    }
+
+    fn hour(count: usize, key_count: u32, key: impl Fn(&mut Random) -> u64) -> Self {
+        let mut random = Random(SEED);
+        let mut events = Self::with_capacity(count, key_count);
         for at in 0..count as u64 {
             let on_time = at * SPAN_MS / count.max(1) as u64;
             let late = random.below(DISORDER_MS);
             let time = START_MS + on_time.cast_signed() - late.cast_signed();
-            events.timestamps.push(time * 1_000);
-            // The product of two uniform numbers: small ids are far more frequent.
-            let key =
-                random.below(u64::from(KEYS)) * random.below(u64::from(KEYS)) / u64::from(KEYS);
-            events.keys.push(u32::try_from(key).unwrap_or(0));
-            let hundredths =
-                100 + random.below(1_000) * random.below(1_000) / (1 + random.below(50));
-            #[expect(clippy::cast_precision_loss, reason = "small numbers")]
-            events.values.push(hundredths as f64 / 100.0);
+            let key = u32::try_from(key(&mut random)).unwrap_or(0);
+            events.push(time, key, &mut random);
         }
         events
+    }
+
+    fn with_capacity(count: usize, key_count: u32) -> Self {
+        Self {
+            timestamps: Vec::with_capacity(count),
+            keys: Vec::with_capacity(count),
+            values: Vec::with_capacity(count),
+            key_count,
+            identities: Vec::new(),
+        }
+    }
+
+    fn push(&mut self, time_ms: i64, key: u32, random: &mut Random) {
+        self.timestamps.push(time_ms * 1_000);
+        self.keys.push(key);
+        let hundredths = 100 + random.below(1_000) * random.below(1_000) / (1 + random.below(50));
+        #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+        self.values.push(hundredths as f64 / 100.0);
     }
 
     /// Writes `{"ts":…,"service":"svc-0001","latency":…}`, a line each.
@@ -96,7 +166,7 @@ impl Events {
         header: &str,
         line_of: impl Fn(&mut String, i64, &str, f64) -> std::fmt::Result,
     ) -> io::Result<()> {
-        let names: Vec<String> = (0..KEYS).map(key_name).collect();
+        let names: Vec<String> = (0..self.key_count).map(key_name).collect();
         let mut file = BufWriter::new(std::fs::File::create(path)?);
         file.write_all(header.as_bytes())?;
         let mut line = String::new();
@@ -121,11 +191,21 @@ pub fn key_name(id: u32) -> String {
 struct Random(u64);
 
 impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
+    /// From 0 to below 1.
+    fn unit(&mut self) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "32 bits")]
+        let share = self.below(1 << 32) as f64 / (1_u64 << 32) as f64;
+        share
+    }
+
+    fn next(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
-        let high = self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 32;
-        (high * bound) >> 32
+        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
+    }
+
+    fn below(&mut self, bound: u64) -> u64 {
+        ((self.next() >> 32) * bound) >> 32
     }
 }

@@ -1,6 +1,4 @@
-//! The same work by a plain loop, by the engine natively, and by the module in wasmtime.
-
-use std::collections::BTreeMap;
+//! The same work by the engine natively and by the module in wasmtime.
 
 use processor::runtime::{Instance, NativeEngine, Runtime, Worker};
 use processor::{DEFAULT_BATCH_EVENTS, Error};
@@ -8,11 +6,12 @@ use stream_processor_core::{
     Batch, Column, KeyColumn, KeyDefinitions, Options, PipelineSpec, Progress, SpecError, key,
 };
 
-use crate::data::{Events, KEYS, key_name};
+use crate::data::{Events, key_name};
 
 /// Memory that an instance may have: far more than it needs.
-const MEMORY_LIMIT_BYTES: usize = 1 << 30;
+const MEMORY_LIMIT_BYTES: usize = 3 << 30;
 const POLL_ROWS: u32 = 4_096;
+const DEFINED_AT_ONCE: usize = 10_000;
 
 /// Tumbling windows of one minute with count, sum, avg, min and max for each key, 2 s of disorder allowed.
 ///
@@ -47,39 +46,99 @@ pub fn module(runtime: &Runtime, spec: &PipelineSpec) -> Result<Instance, Error>
 /// # Errors
 /// A failure of the engine.
 pub fn run(worker: &mut dyn Worker, events: &Events) -> Result<usize, Error> {
-    let ids: Vec<u32> = (0..KEYS).collect();
-    let (mut offsets, mut bytes) = (vec![0], Vec::new());
-    for id in &ids {
-        key::push_str(&mut bytes, &key_name(*id));
-        offsets.push(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+    let rows = push(worker, events, Keys::Ids)?;
+    finish(worker, rows)
+}
+
+/// How batches name keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keys {
+    /// Not at all: one stream.
+    None,
+    /// By ids that were defined before.
+    Ids,
+    /// Each by its text.
+    Text,
+}
+
+/// Ends the stream; returns `rows` and those that were polled.
+///
+/// # Errors
+/// A failure of the engine.
+pub fn finish(worker: &mut dyn Worker, mut rows: usize) -> Result<usize, Error> {
+    while worker.finish()? == Progress::Full {
+        rows += poll(worker)?;
     }
-    worker.define_keys(&KeyDefinitions {
-        reset: false,
-        ids: &ids,
-        offsets: &offsets,
-        bytes: &bytes,
-    })?;
-    let mut rows = 0;
-    let times = events.timestamps.chunks(DEFAULT_BATCH_EVENTS.get());
-    let keys = events.keys.chunks(DEFAULT_BATCH_EVENTS.get());
-    let values = events.values.chunks(DEFAULT_BATCH_EVENTS.get());
-    for ((timestamps, keys), values) in times.zip(keys).zip(values) {
-        let columns = [Column::F64(values)];
-        worker.push(&Batch {
-            timestamps,
-            keys: KeyColumn::Ids(keys),
-            columns: &columns,
-            identities: &[],
+    Ok(rows + poll(worker)?)
+}
+
+/// Keys end to end, as batches and dictionaries have them.
+#[derive(Default)]
+struct Encoded {
+    offsets: Vec<u32>,
+    bytes: Vec<u8>,
+}
+
+impl Encoded {
+    fn set<'a>(&mut self, names: impl Iterator<Item = &'a str>) {
+        self.offsets.clear();
+        self.bytes.clear();
+        self.offsets.push(0);
+        for name in names {
+            key::push_str(&mut self.bytes, name);
+            self.offsets.push(u32::try_from(self.bytes.len()).unwrap_or(u32::MAX));
+        }
+    }
+}
+
+/// Pushes all of `events` into `worker`, in batches; returns the number of rows.
+///
+/// # Errors
+/// A failure of the engine.
+pub fn push(worker: &mut dyn Worker, events: &Events, keys: Keys) -> Result<usize, Error> {
+    let names: Vec<String> = match keys {
+        Keys::None => Vec::new(),
+        Keys::Ids | Keys::Text => (0..events.key_count).map(key_name).collect(),
+    };
+    let mut encoded = Encoded::default();
+    if keys == Keys::Ids {
+        let ids: Vec<u32> = (0..events.key_count).collect();
+        for (ids, names) in ids.chunks(DEFINED_AT_ONCE).zip(names.chunks(DEFINED_AT_ONCE)) {
+            encoded.set(names.iter().map(String::as_str));
+            let Encoded { offsets, bytes } = &encoded;
+            worker.define_keys(&KeyDefinitions { reset: false, ids, offsets, bytes })?;
+        }
+    }
+    let (mut rows, mut start) = (0, 0);
+    while start < events.timestamps.len() {
+        let end = events.timestamps.len().min(start + DEFAULT_BATCH_EVENTS.get());
+        let range = start..end;
+        let ids = events.keys.get(range.clone()).unwrap_or_default();
+        if keys == Keys::Text {
+            encoded.set(ids.iter().filter_map(|id| names.get(*id as usize)).map(String::as_str));
+        }
+        let values = [Column::F64(events.values.get(range.clone()).unwrap_or_default())];
+        let identities = events.identities.get(range.clone()).filter(|some| !some.is_empty());
+        let pushed = worker.push(&Batch {
+            timestamps: events.timestamps.get(range.clone()).unwrap_or_default(),
+            keys: match keys {
+                Keys::None => KeyColumn::Unkeyed,
+                Keys::Ids => KeyColumn::Ids(ids),
+                Keys::Text => {
+                    KeyColumn::Encoded { offsets: &encoded.offsets, bytes: &encoded.bytes }
+                }
+            },
+            columns: if identities.is_some() { &[] } else { &values },
+            identities: identities.as_slice(),
             ordinals: None,
             watermarks: None,
             partitions: None,
         })?;
         rows += poll(worker)?;
+        // A full result buffer ends a batch early.
+        start += pushed.consumed;
     }
-    while worker.finish()? == Progress::Full {
-        rows += poll(worker)?;
-    }
-    Ok(rows + poll(worker)?)
+    Ok(rows)
 }
 
 fn poll(worker: &mut dyn Worker) -> Result<usize, Error> {
@@ -88,54 +147,4 @@ fn poll(worker: &mut dyn Worker) -> Result<usize, Error> {
         count += rows.len();
     }
     Ok(count)
-}
-
-/// What a plain loop over dense ids needs: the ceiling. Returns the number of rows.
-#[must_use]
-pub fn plain(events: &Events) -> usize {
-    const SIZE_US: i64 = 60_000_000;
-    const LAG_US: i64 = 2_000_001;
-    #[derive(Clone, Copy)]
-    struct Window {
-        count: u64,
-        sum: f64,
-        lost: f64,
-        min: f64,
-        max: f64,
-    }
-    const EMPTY: Window =
-        Window { count: 0, sum: 0.0, lost: 0.0, min: f64::INFINITY, max: f64::NEG_INFINITY };
-    let mut open: BTreeMap<i64, Vec<Window>> = BTreeMap::new();
-    let (mut start, mut current) = (i64::MIN, vec![EMPTY; KEYS as usize]);
-    let (mut watermark, mut next_fire, mut rows) = (i64::MIN, i64::MAX, 0);
-    for ((time, key), value) in events.timestamps.iter().zip(&events.keys).zip(&events.values) {
-        if watermark >= next_fire {
-            open.insert(start, std::mem::take(&mut current));
-            let later = open.split_off(&(watermark - SIZE_US + 2));
-            let fired = std::mem::replace(&mut open, later);
-            rows += fired.values().flatten().filter(|window| window.count > 0).count();
-            start = i64::MIN;
-            next_fire = open.keys().next().map_or(i64::MAX, |start| start + SIZE_US - 1);
-        }
-        if time.wrapping_sub(start).cast_unsigned() >= SIZE_US.cast_unsigned() {
-            if start != i64::MIN {
-                open.insert(start, std::mem::take(&mut current));
-            }
-            start = time.div_euclid(SIZE_US) * SIZE_US;
-            current = open.remove(&start).unwrap_or_else(|| vec![EMPTY; KEYS as usize]);
-            next_fire = next_fire.min(start + SIZE_US - 1);
-        }
-        if let Some(window) = current.get_mut(*key as usize) {
-            let sum = window.sum + value;
-            let shifted = sum - window.sum;
-            window.lost += (window.sum - (sum - shifted)) + (value - shifted);
-            window.sum = sum;
-            window.count += 1;
-            window.min = if *value < window.min { *value } else { window.min };
-            window.max = if *value > window.max { *value } else { window.max };
-        }
-        watermark = watermark.max(time - LAG_US);
-    }
-    open.insert(start, current);
-    rows + open.values().flatten().filter(|window| window.count > 0).count()
 }

@@ -1,22 +1,29 @@
 //! Measures every way to run the engine, and other systems on the same data, in one run: `cargo xtask bench`.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use processor::runtime::Runtime;
 use stream_processor_benches::data::Events;
-use stream_processor_benches::loops;
+use stream_processor_benches::measure::{child, timed};
+use stream_processor_benches::table::Setting;
+use stream_processor_benches::{ceilings, loops, memory, table};
 
-/// Events of a measurement.
+#[global_allocator]
+static ALLOCATOR: memory::Counting = memory::Counting;
+
+/// Events of the stream, unless said otherwise.
 const EVENTS: usize = 10_000_000;
 /// Each thing is measured this often; the best counts, for these machines are noisy.
 const ROUNDS: usize = 5;
 const FILE_ROUNDS: usize = 3;
 const CALLS: u32 = 2_000_000;
+/// Events whose text is hashed.
+const HASHED: usize = 1_000_000;
 
-/// What was measured: seconds of processor time for [`EVENTS`] events.
+/// What was measured: seconds of processor time.
 struct Measured {
     name: &'static str,
     seconds: f64,
@@ -26,35 +33,95 @@ struct Measured {
 fn main() -> Result<()> {
     let folder = root().join("target/bench");
     std::fs::create_dir_all(&folder)?;
-    let events = Events::new(EVENTS);
-    let only = std::env::args().nth(1);
-    let wanted = |part: &str| only.as_deref().is_none_or(|only| only == part);
+    let arguments = Arguments::read(std::env::args().skip(1))?;
+    let wanted = |part: &str| arguments.part.as_deref().is_none_or(|only| only == part);
+    if wanted("columns") {
+        let python = root().join("target/bench/venv/bin/python");
+        let script = root().join("benches/peers/peers.py");
+        table::print(&Setting {
+            events: arguments.events,
+            rounds: arguments.rounds,
+            only: &arguments.only,
+            folder: &folder,
+            python: &python,
+            script: &script,
+        })?;
+        content_hash(&Events::new(arguments.events.min(HASHED)))?;
+    }
     if wanted("memory") {
-        print("columns in memory", &in_memory(&events, &folder)?, "core, native");
+        memory::print()?;
+    }
+    let events = Events::new(if wanted("node") || wanted("files") { arguments.events } else { 0 });
+    if wanted("node") {
+        print(
+            "columns in memory",
+            &events,
+            &node_and_border(&events, &folder)?,
+            "module, wasmtime",
+        );
     }
     if wanted("files") {
-        print("a file in, windows out", &files(&events, &folder)?, "program, NDJSON");
+        print("a file in, windows out", &events, &files(&events, &folder)?, "program, NDJSON");
     }
     Ok(())
 }
 
-fn in_memory(events: &Events, folder: &Path) -> Result<Vec<Measured>> {
-    let spec = loops::tumbling()?;
-    let runtime = Runtime::new()?;
-    let columns = folder.join("columns.bin");
+/// `side-by-side [columns|memory|node|files] [--events N] [--rounds N] [--only TEXT]`
+struct Arguments {
+    part: Option<String>,
+    events: usize,
+    rounds: usize,
+    only: String,
+}
+
+impl Arguments {
+    fn read(mut words: impl Iterator<Item = String>) -> Result<Self> {
+        let mut read = Self { part: None, events: EVENTS, rounds: ROUNDS, only: String::new() };
+        while let Some(word) = words.next() {
+            let mut value = || words.next().with_context(|| format!("{word} needs a value"));
+            match word.as_str() {
+                "--events" => read.events = value()?.parse()?,
+                "--rounds" => read.rounds = value()?.parse()?,
+                "--only" => read.only = value()?,
+                "columns" | "memory" | "node" | "files" => read.part = Some(word),
+                _ => bail!(
+                    "{word}: expected columns, memory, node or files, --events, --rounds or --only"
+                ),
+            }
+        }
+        Ok(read)
+    }
+}
+
+/// The module in wasmtime and in Node.js, with the same pipeline as a file in [`files`].
+fn node_and_border(events: &Events, folder: &Path) -> Result<Vec<Measured>> {
+    let columns = folder.join("stream");
     events.write_columns(&columns)?;
-    // One after another within a round, so that all meet the same moods of the machine.
-    let mut best: Vec<Measured> = Vec::new();
-    for _ in 0..ROUNDS {
-        keep(&mut best, timed("plain loop, dense ids", || Ok(loops::plain(events)))?);
-        let mut native = loops::native(&spec)?;
-        keep(&mut best, timed("core, native", || Ok(loops::run(&mut native, events)?))?);
-        let mut module = loops::module(&runtime, &spec)?;
-        keep(&mut best, timed("module, wasmtime", || Ok(loops::run(&mut module, events)?))?);
+    let runtime = Runtime::new()?;
+    let mut best = Vec::new();
+    for _ in 0..FILE_ROUNDS {
+        let mut module = loops::module(&runtime, &loops::tumbling()?)?;
+        let (seconds, rows) = timed(|| Ok(loops::run(&mut module, events)?))?;
+        keep(&mut best, Measured { name: "module, wasmtime", seconds, rows });
         keep(&mut best, node(&columns)?);
     }
     println!("a call across the module's border: {:.0} ns\n", border_call(&runtime)?);
     Ok(best)
+}
+
+/// Gigabytes a second of the hash of events as they are.
+fn content_hash(events: &Events) -> Result<()> {
+    let text = ceilings::content_text(events);
+    let mut best = f64::MAX;
+    let mut bytes = 0;
+    for _ in 0..FILE_ROUNDS {
+        let (seconds, hashed) = timed(|| Ok(ceilings::content(&text)))?;
+        (best, bytes) = (best.min(seconds), hashed);
+    }
+    #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
+    let speed = bytes as f64 / best / 1e9;
+    println!("content hash of events of 100 bytes: {speed:.2} GB/s (bar: 1 GB/s)\n");
+    Ok(())
 }
 
 /// Nanoseconds of the cheapest call into the module.
@@ -109,7 +176,8 @@ fn program(name: &'static str, input: &Path, flags: &[&str]) -> Result<Measured>
 fn peer(name: &'static str, system: &str, input: &Path) -> Result<Measured> {
     let python = root().join("target/bench/venv/bin/python");
     let script = root().join("benches/peers/peers.py");
-    let (seconds, output) = child(Command::new(python).arg(script).arg(system).arg(input))?;
+    let (seconds, output) =
+        child(Command::new(python).arg(script).args(["file", system]).arg(input))?;
     let rows = output.trim().parse().with_context(|| format!("{name} printed {output:?}"))?;
     Ok(Measured { name, seconds, rows })
 }
@@ -122,33 +190,6 @@ fn node(columns: &Path) -> Result<Measured> {
     Ok(Measured { name: "npm package, Node.js", seconds: seconds.parse()?, rows: rows.parse()? })
 }
 
-/// Runs a child to its end: its processor time, user and system, and what it printed.
-fn child(command: &mut Command) -> Result<(f64, String)> {
-    let before = children_seconds()?;
-    let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output();
-    let output = output.with_context(|| format!("cannot run {command:?}"))?;
-    if !output.status.success() {
-        bail!("{command:?}: {}", output.status);
-    }
-    Ok((children_seconds()? - before, String::from_utf8(output.stdout)?))
-}
-
-/// Processor time of all children that have ended, as Linux counts it: in hundredths of a second.
-fn children_seconds() -> Result<f64> {
-    let stat = std::fs::read_to_string("/proc/self/stat")?;
-    // The second field is the name in parentheses; the times of children are the 16th and 17th.
-    let (_, fields) = stat.rsplit_once(')').context("/proc/self/stat has a name")?;
-    let ticks = fields.split_whitespace().skip(13).take(2).map(str::parse::<u32>);
-    let ticks: u32 = ticks.sum::<std::result::Result<u32, _>>()?;
-    Ok(f64::from(ticks) / 100.0)
-}
-
-fn timed(name: &'static str, work: impl FnOnce() -> Result<usize>) -> Result<Measured> {
-    let started = Instant::now();
-    let rows = work()?;
-    Ok(Measured { name, seconds: started.elapsed().as_secs_f64(), rows })
-}
-
 /// Keeps the faster of two measurements of one thing.
 fn keep(best: &mut Vec<Measured>, measured: Measured) {
     match best.iter_mut().find(|known| known.name == measured.name) {
@@ -158,14 +199,14 @@ fn keep(best: &mut Vec<Measured>, measured: Measured) {
     }
 }
 
-fn print(title: &str, measured: &[Measured], unit: &'static str) {
+fn print(title: &str, events: &Events, measured: &[Measured], unit: &'static str) {
     let reference =
         measured.iter().find(|one| one.name == unit).map_or(f64::NAN, |one| one.seconds);
     println!("| {title} | M events/s | ratio | rows |");
     println!("|---|---|---|---|");
     for Measured { name, seconds, rows } in measured {
         #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
-        let speed = EVENTS as f64 / seconds / 1e6;
+        let speed = events.timestamps.len() as f64 / seconds / 1e6;
         println!("| {name} | {speed:.1} | {:.2} | {rows} |", reference / seconds);
     }
     println!();

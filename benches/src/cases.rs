@@ -1,0 +1,255 @@
+//! Everything that is measured on columns in memory: one table.
+
+use crate::ceilings;
+use crate::data::Events;
+use crate::loops::Keys;
+
+/// The data of a case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Data {
+    /// 1,000 keys over one hour.
+    Stream,
+    /// A million keys by Zipf's law over one hour.
+    Zipf,
+    /// One series of a tenth as many events, about one a second.
+    Series,
+    /// Half as many ids, a fifth of them repeated.
+    Ids,
+}
+
+impl Data {
+    /// Its events, where a stream has `count`.
+    #[must_use]
+    pub fn events(self, count: usize) -> Events {
+        match self {
+            Self::Stream => Events::new(count),
+            Self::Zipf => Events::zipf(count),
+            Self::Series => Events::series(count / 10),
+            Self::Ids => Events::ids(count / 2),
+        }
+    }
+
+    /// Its name in files.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Stream => "stream",
+            Self::Zipf => "zipf",
+            Self::Series => "series",
+            Self::Ids => "ids",
+        }
+    }
+}
+
+/// What the native engine has to reach.
+#[derive(Debug, Clone, Copy)]
+pub enum Bar {
+    /// So many times as fast as the fastest of the other systems.
+    Peers(f64),
+    /// So many times as fast as the plain loop, which is a crate.
+    Loop(f64),
+    /// So many million events per second.
+    Speed(f64),
+    /// So many million events per second by the plain loop, which is a type of core.
+    Type(f64),
+    /// So many times the time of another case, and so many nanoseconds a row.
+    Beside(&'static str, f64, f64),
+}
+
+/// One thing to measure.
+pub struct Case {
+    /// What it is called, by the script of the other systems too.
+    pub name: &'static str,
+    /// Its data.
+    pub data: Data,
+    /// How batches name keys.
+    pub keys: Keys,
+    /// The stages of its pipeline.
+    pub stages: &'static str,
+    /// The plain loop.
+    pub ceiling: Option<fn(&Events) -> usize>,
+    /// The other systems.
+    pub peers: &'static [&'static str],
+    /// What is asked of it.
+    pub bar: Bar,
+    /// Whether the module has to reach three quarters of native, or else the bar itself.
+    pub hashing: bool,
+}
+
+const BOTH: &[&str] = &["duckdb", "polars"];
+const POLARS: &[&str] = &["polars"];
+
+const BASE: Case = Case {
+    name: "",
+    data: Data::Stream,
+    keys: Keys::Ids,
+    stages: "",
+    ceiling: None,
+    peers: &[],
+    bar: Bar::Speed(0.0),
+    hashing: false,
+};
+const SERIES: Case = Case { data: Data::Series, keys: Keys::None, ..BASE };
+
+/// The table.
+pub const CASES: &[Case] = &[
+    Case {
+        name: "tumbling 1m, ids",
+        stages: r#"[{"type":"window","window":"tumbling","size":"1m","aggregations":["count","sum","avg","min","max","stddev"]}]"#,
+        ceiling: Some(ceilings::moments),
+        peers: BOTH,
+        bar: Bar::Peers(2.0),
+        ..BASE
+    },
+    Case {
+        name: "tumbling 1m, text keys",
+        keys: Keys::Text,
+        stages: r#"[{"type":"window","window":"tumbling","size":"1m","aggregations":["count","sum","avg","min","max","stddev"]}]"#,
+        ceiling: Some(ceilings::moments_of_text),
+        peers: BOTH,
+        bar: Bar::Peers(1.5),
+        hashing: true,
+        ..BASE
+    },
+    Case {
+        name: "p50,p95,p99 sketch",
+        stages: r#"[{"type":"window","window":"tumbling","size":"1m","aggregations":["p50","p95","p99"]}]"#,
+        ceiling: Some(ceilings::buckets),
+        peers: BOTH,
+        bar: Bar::Peers(3.0),
+        ..BASE
+    },
+    Case {
+        name: "p50,p95,p99 exact",
+        stages: r#"[{"type":"window","window":"tumbling","size":"1m","aggregations":[{"op":"p50","engine":"exact"},{"op":"p95","engine":"exact"},{"op":"p99","engine":"exact"}]}]"#,
+        ceiling: Some(ceilings::all_values),
+        peers: BOTH,
+        bar: Bar::Peers(1.5),
+        ..BASE
+    },
+    Case {
+        name: "p50,p95,p99 tdigest",
+        stages: r#"[{"type":"window","window":"tumbling","size":"1m","aggregations":[{"op":"p50","engine":"tdigest"},{"op":"p95","engine":"tdigest"},{"op":"p99","engine":"tdigest"}]}]"#,
+        ceiling: Some(ceilings::digests),
+        bar: Bar::Loop(1.0),
+        ..BASE
+    },
+    Case {
+        name: "sliding 10m/30s",
+        stages: r#"[{"type":"window","window":"sliding","size":"10m","slide":"30s","aggregations":["count","sum","avg","min","max","stddev"]}]"#,
+        bar: Bar::Beside("tumbling 1m, ids", 1.5, 0.0),
+        ..BASE
+    },
+    Case {
+        name: "sliding 1h/1s",
+        stages: r#"[{"type":"window","window":"sliding","size":"1h","slide":"1s","aggregations":["count","avg"]}]"#,
+        bar: Bar::Beside("tumbling 1m, ids", 2.0, 300.0),
+        ..BASE
+    },
+    Case {
+        name: "sliding 1h/1s, percentiles",
+        stages: r#"[{"type":"window","window":"sliding","size":"1h","slide":"1s","aggregations":["p50","p95","p99"]}]"#,
+        bar: Bar::Beside("tumbling 1m, ids", 2.0, 1_500.0),
+        ..BASE
+    },
+    Case {
+        name: "session 500ms",
+        stages: r#"[{"type":"window","window":"session","gap":"500ms","aggregations":["count","sum","avg","min","max"]}]"#,
+        peers: POLARS,
+        bar: Bar::Peers(3.0),
+        ..BASE
+    },
+    Case {
+        name: "1 M keys, 1h windows",
+        data: Data::Zipf,
+        stages: r#"[{"type":"window","window":"tumbling","size":"1h","aggregations":["count","sum","avg","min","max","stddev"]}]"#,
+        peers: BOTH,
+        bar: Bar::Beside("tumbling 1m, ids", 10.0, 0.0),
+        hashing: true,
+        ..BASE
+    },
+    Case {
+        name: "normalize linear",
+        stages: r#"[{"type":"normalize","interval":"1s","basis":"samples","fill":"linear"}]"#,
+        ceiling: Some(ceilings::linear),
+        peers: &["polars", "numpy"],
+        bar: Bar::Speed(40.0),
+        ..SERIES
+    },
+    Case {
+        name: "normalize forward",
+        stages: r#"[{"type":"normalize","interval":"1s","basis":"samples","fill":"forward"}]"#,
+        ceiling: Some(ceilings::forward),
+        peers: POLARS,
+        bar: Bar::Speed(45.0),
+        ..SERIES
+    },
+    Case {
+        name: "normalize zero, aligned",
+        stages: r#"[{"type":"normalize","interval":"1s","fill":"zero"}]"#,
+        bar: Bar::Speed(45.0),
+        ..SERIES
+    },
+    Case {
+        name: "normalize spline",
+        stages: r#"[{"type":"normalize","interval":"1s","basis":"samples","fill":"spline"}]"#,
+        bar: Bar::Speed(10.0),
+        ..SERIES
+    },
+    Case {
+        name: "ema",
+        stages: r#"[{"type":"ema","span":20}]"#,
+        ceiling: Some(ceilings::ema),
+        bar: Bar::Type(100.0),
+        ..BASE
+    },
+    Case {
+        name: "zscore",
+        stages: r#"[{"type":"zscore"}]"#,
+        ceiling: Some(ceilings::zscore),
+        bar: Bar::Type(100.0),
+        ..BASE
+    },
+    Case {
+        name: "rolling 100 with p95",
+        stages: r#"[{"type":"rolling","size":100,"aggregations":["p95"]}]"#,
+        ceiling: Some(ceilings::sliding_stats),
+        bar: Bar::Type(5.0),
+        ..SERIES
+    },
+    Case {
+        name: "dedup exact, ttl 10m",
+        data: Data::Ids,
+        keys: Keys::None,
+        stages: r#"[{"type":"dedup","strategies":["id"],"ttl":"10m"}]"#,
+        ceiling: Some(ceilings::hash_set),
+        peers: &["duckdb"],
+        bar: Bar::Peers(1.5),
+        hashing: true,
+        ..BASE
+    },
+    Case {
+        name: "dedup bloom",
+        data: Data::Ids,
+        keys: Keys::None,
+        stages: r#"[{"type":"dedup","strategies":["id"],"ttl":"10m","mode":"bloom"}]"#,
+        ceiling: Some(ceilings::fastbloom),
+        bar: Bar::Loop(1.0),
+        hashing: true,
+        ..BASE
+    },
+];
+
+impl Case {
+    /// Its pipeline, as JSON.
+    #[must_use]
+    pub fn pipeline(&self) -> String {
+        let source = match (self.data, self.keys) {
+            (Data::Ids, _) => r"{}",
+            (_, Keys::None) => r#"{"value":"latency"}"#,
+            (_, Keys::Ids | Keys::Text) => r#"{"key":"service","value":"latency"}"#,
+        };
+        let stages = self.stages;
+        format!(r#"{{"source":{source},"time":{{"max_out_of_orderness":"2s"}},"stages":{stages}}}"#)
+    }
+}

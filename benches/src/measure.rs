@@ -1,0 +1,48 @@
+//! Seconds of processor time.
+
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+/// Runs `work` and returns the processor time that this thread took for it, and its result.
+///
+/// # Errors
+/// Those of `work`.
+pub fn timed<T>(work: impl FnOnce() -> Result<T>) -> Result<(f64, T)> {
+    let started = thread_seconds();
+    let result = work()?;
+    Ok((thread_seconds() - started, result))
+}
+
+#[expect(unsafe_code, reason = "the clock of a thread is a call of the C library")]
+#[expect(clippy::cast_precision_loss, reason = "seconds and nanoseconds of a run")]
+fn thread_seconds() -> f64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the call writes to a structure that lives as long as the call.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
+}
+
+/// Runs a child to its end: its processor time, user and system, and what it printed.
+///
+/// # Errors
+/// A child that does not start or that fails.
+pub fn child(command: &mut Command) -> Result<(f64, String)> {
+    let before = children_seconds()?;
+    let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output();
+    let output = output.with_context(|| format!("cannot run {command:?}"))?;
+    if !output.status.success() {
+        bail!("{command:?}: {}", output.status);
+    }
+    Ok((children_seconds()? - before, String::from_utf8(output.stdout)?))
+}
+
+/// Processor time of all children that have ended, as Linux counts it: in hundredths of a second.
+fn children_seconds() -> Result<f64> {
+    let stat = std::fs::read_to_string("/proc/self/stat")?;
+    // The second field is the name in parentheses; the times of children are the 16th and 17th.
+    let (_, fields) = stat.rsplit_once(')').context("/proc/self/stat has a name")?;
+    let ticks = fields.split_whitespace().skip(13).take(2).map(str::parse::<u32>);
+    let ticks: u32 = ticks.sum::<std::result::Result<u32, _>>()?;
+    Ok(f64::from(ticks) / 100.0)
+}

@@ -1,0 +1,143 @@
+//! Bytes of an open window of one key, counted by the allocator.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use anyhow::Result;
+use processor::runtime::NativeEngine;
+use stream_processor_core::Options;
+use stream_processor_core::PipelineSpec;
+
+use crate::data::Events;
+use crate::loops;
+
+/// The system's allocator, which counts what is in use.
+pub struct Counting;
+
+static IN_USE: AtomicUsize = AtomicUsize::new(0);
+
+#[expect(unsafe_code, reason = "an allocator has no other form; it hands all to the system's")]
+// SAFETY: every call goes to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        IN_USE.fetch_add(layout.size(), Ordering::Relaxed);
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        IN_USE.fetch_sub(layout.size(), Ordering::Relaxed);
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+/// What is open: keys, windows of each, values in each window of a key.
+struct Open {
+    name: &'static str,
+    aggregations: &'static str,
+    keys: u32,
+    windows: i64,
+    values: usize,
+    /// Bytes that are allowed, given how many octaves the values touch.
+    bar: fn(f64) -> f64,
+}
+
+const MOMENTS: &str = r#"["count","sum","avg","min","max","stddev"]"#;
+const PERCENTILES: &str = r#"["p50","p95","p99"]"#;
+const OPEN: &[Open] = &[
+    Open {
+        name: "count to stddev, 1,000 keys",
+        aggregations: MOMENTS,
+        keys: 1_000,
+        windows: 60,
+        values: 2,
+        bar: |_| 100.0,
+    },
+    Open {
+        name: "count to stddev, 100,000 keys",
+        aggregations: MOMENTS,
+        keys: 100_000,
+        windows: 10,
+        values: 1,
+        bar: |_| 100.0,
+    },
+    Open {
+        name: "percentiles, 20 values",
+        aggregations: PERCENTILES,
+        keys: 1_000,
+        windows: 10,
+        values: 20,
+        bar: |_| 1_024.0,
+    },
+    Open {
+        name: "percentiles, 100 values",
+        aggregations: PERCENTILES,
+        keys: 1_000,
+        windows: 10,
+        values: 100,
+        bar: |_| 1_024.0,
+    },
+    Open {
+        name: "percentiles, 512 values",
+        aggregations: PERCENTILES,
+        keys: 1_000,
+        windows: 10,
+        values: 512,
+        bar: |_| 4_096.0,
+    },
+    Open {
+        name: "percentiles, 2,000 values",
+        aggregations: PERCENTILES,
+        keys: 100,
+        windows: 10,
+        values: 2_000,
+        bar: |octaves| 256.0 * octaves,
+    },
+];
+
+/// Prints the table.
+///
+/// # Errors
+/// A failure of the engine.
+pub fn print() -> Result<()> {
+    println!("| open windows of a key | bytes each | bar | met? |");
+    println!("|---|---|---|---|");
+    for open in OPEN {
+        let (bytes, bar) = measure(open)?;
+        let met = if bytes <= bar { "yes" } else { "no" };
+        println!("| {} | {bytes:.0} | {bar:.0} | {met} |", open.name);
+    }
+    println!();
+    Ok(())
+}
+
+fn measure(open: &Open) -> Result<(f64, f64)> {
+    let spec = PipelineSpec::from_json(&format!(
+        r#"{{"source":{{"key":"service","value":"latency"}},"time":{{"max_out_of_orderness":"1d"}},
+            "stages":[{{"type":"window","window":"tumbling","size":"1m","aggregations":{}}}]}}"#,
+        open.aggregations
+    ))?;
+    let events = events(open);
+    let mut engine = NativeEngine::open(&spec, Options::default())?;
+    let before = IN_USE.load(Ordering::Relaxed);
+    loops::push(&mut engine, &events, loops::Keys::Ids)?;
+    let bytes = IN_USE.load(Ordering::Relaxed) - before;
+    let span =
+        |pick: fn(f64, f64) -> f64| events.values.iter().copied().reduce(pick).unwrap_or(1.0);
+    let octaves = span(f64::max).log2().floor() - span(f64::min).log2().floor() + 1.0;
+    #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
+    let each = bytes as f64 / (f64::from(open.keys) * open.windows as f64);
+    Ok((each, (open.bar)(octaves)))
+}
+
+/// As many values for each key in each window, window after window.
+fn events(open: &Open) -> Events {
+    let rounds = open.values * open.keys as usize;
+    let mut events = Events::new(rounds * usize::try_from(open.windows).unwrap_or(0));
+    events.key_count = open.keys;
+    for (at, (time, key)) in events.timestamps.iter_mut().zip(&mut events.keys).enumerate() {
+        let window = i64::try_from(at / rounds).unwrap_or(0);
+        *time = (28_333_333 + window) * 60_000_000 + i64::try_from(at % rounds).unwrap_or(0);
+        *key = u32::try_from(at % open.keys as usize).unwrap_or(0);
+    }
+    events
+}

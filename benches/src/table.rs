@@ -1,0 +1,172 @@
+//! Runs the cases and prints how each compares.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use processor::runtime::{Runtime, Worker};
+use stream_processor_core::PipelineSpec;
+
+use crate::cases::{Bar, CASES, Case};
+use crate::data::Events;
+use crate::loops;
+use crate::measure::{child, timed};
+
+/// What the module has to reach of native.
+const MODULE_SHARE: f64 = 0.75;
+
+/// Where and how to measure.
+pub struct Setting<'a> {
+    /// Events of the stream.
+    pub events: usize,
+    /// Each thing is measured this often; the best counts.
+    pub rounds: usize,
+    /// Cases whose name contains this.
+    pub only: &'a str,
+    /// The folder for data.
+    pub folder: &'a Path,
+    /// The interpreter with the other systems, and their script.
+    pub python: &'a Path,
+    /// The script of the other systems.
+    pub script: &'a Path,
+}
+
+/// Processor seconds of a case.
+struct Measured {
+    name: &'static str,
+    events: f64,
+    rows: usize,
+    native: f64,
+    module: f64,
+    ceiling: Option<f64>,
+    peers: Vec<(&'static str, f64)>,
+}
+
+/// Measures every case and prints the table.
+///
+/// # Errors
+/// A failure of the engine or of another system.
+pub fn print(setting: &Setting<'_>) -> Result<()> {
+    let runtime = Runtime::new()?;
+    let mut done: Vec<Measured> = Vec::new();
+    let mut data = None;
+    println!("M events per second of processor time.\n");
+    println!(
+        "| case | native | module | ratio | plain loop | duckdb | polars | numpy | rows | bar | met? |"
+    );
+    println!("|---|---|---|---|---|---|---|---|---|---|---|");
+    for case in CASES.iter().filter(|case| case.name.contains(setting.only)) {
+        let known = data.take().filter(|(known, _)| *known == case.data);
+        let (_, events) = match known {
+            Some(known) => data.insert(known),
+            None => {
+                let events = case.data.events(setting.events);
+                events.write_columns(&setting.folder.join(case.data.name()))?;
+                data.insert((case.data, events))
+            }
+        };
+        let measured = measure(case, events, setting, &runtime)?;
+        println!("{}", line(case, &measured, &done));
+        done.push(measured);
+    }
+    println!();
+    Ok(())
+}
+
+fn measure(
+    case: &Case,
+    events: &Events,
+    setting: &Setting<'_>,
+    runtime: &Runtime,
+) -> Result<Measured> {
+    let spec = PipelineSpec::from_json(&case.pipeline())?;
+    let run = |worker: &mut dyn Worker| {
+        timed(|| {
+            let rows = loops::push(worker, events, case.keys)?;
+            Ok(loops::finish(worker, rows)?)
+        })
+    };
+    let (mut native, mut module, mut ceiling, mut rows) = (f64::MAX, f64::MAX, None, 0);
+    // One after another within a round, so that all meet the same moods of the machine.
+    for _ in 0..setting.rounds {
+        let (seconds, found) = run(&mut loops::native(&spec)?)?;
+        (native, rows) = (native.min(seconds), found);
+        module = module.min(run(&mut loops::module(runtime, &spec)?)?.0);
+        if let Some(plain) = case.ceiling {
+            let (seconds, _) = timed(|| Ok(std::hint::black_box(plain(events))))?;
+            ceiling = Some(ceiling.unwrap_or(f64::MAX).min(seconds));
+        }
+    }
+    let peer = |system: &&'static str| Ok((*system, peer(case, system, setting)?));
+    let peers = case.peers.iter().map(peer).collect::<Result<_>>()?;
+    #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
+    let count = events.timestamps.len() as f64;
+    Ok(Measured { name: case.name, events: count, rows, native, module, ceiling, peers })
+}
+
+/// Another system on the same columns: it prints its best time.
+fn peer(case: &Case, system: &str, setting: &Setting<'_>) -> Result<f64> {
+    let mut command = Command::new(setting.python);
+    command.arg(setting.script).args(["columns", system, case.name]);
+    command.arg(setting.folder.join(case.data.name())).arg(setting.rounds.to_string());
+    let (_, output) = child(&mut command)?;
+    output.trim().parse().with_context(|| format!("{system} printed {output:?}"))
+}
+
+fn line(case: &Case, measured: &Measured, done: &[Measured]) -> String {
+    let speed = |seconds: f64| measured.events / seconds / 1e6;
+    let of_peer = |name: &str| {
+        let peer = measured.peers.iter().find(|(peer, _)| *peer == name);
+        peer.map_or(String::new(), |(_, seconds)| format!("{:.1}", speed(*seconds)))
+    };
+    let (text, needed) = bar(case.bar, measured, done);
+    let reached = match case.bar {
+        Bar::Type(_) => measured.ceiling.unwrap_or(f64::MAX),
+        _ => measured.native,
+    };
+    let share = measured.native / measured.module;
+    let module = if case.hashing { measured.module <= needed } else { share >= MODULE_SHARE };
+    let met = match (reached <= needed, module) {
+        _ if needed.is_nan() => "not compared",
+        (true, true) => "yes",
+        (true, false) => "native yes, module no",
+        (false, true) => "native no, module yes",
+        (false, false) => "no",
+    };
+    let mut line = String::new();
+    let _ = write!(
+        line,
+        "| {} | {:.1} | {:.1} | {share:.2} | {} | {} | {} | {} | {} | {text} | {met} |",
+        case.name,
+        speed(measured.native),
+        speed(measured.module),
+        measured.ceiling.map_or(String::new(), |seconds| format!("{:.1}", speed(seconds))),
+        of_peer("duckdb"),
+        of_peer("polars"),
+        of_peer("numpy"),
+        measured.rows,
+    );
+    line
+}
+
+/// What the bar says, and the seconds that it allows.
+fn bar(bar: Bar, measured: &Measured, done: &[Measured]) -> (String, f64) {
+    let best = measured.peers.iter().map(|(_, seconds)| *seconds).fold(f64::NAN, f64::min);
+    match bar {
+        Bar::Peers(times) => (format!("{times} × the best peer"), best / times),
+        Bar::Loop(times) => {
+            (format!("{times} × the crate"), measured.ceiling.unwrap_or(f64::NAN) / times)
+        }
+        Bar::Speed(speed) => (format!("{speed} M/s"), measured.events / speed / 1e6),
+        Bar::Type(speed) => (format!("the type alone: {speed} M/s"), measured.events / speed / 1e6),
+        Bar::Beside(name, times, row_ns) => {
+            let other = done.iter().find(|other| other.name == name);
+            let event = other.map_or(f64::NAN, |other| other.native / other.events);
+            #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
+            let rows = measured.rows as f64 * row_ns / 1e9;
+            let text = if row_ns > 0.0 { format!(" + {row_ns} ns a row") } else { String::new() };
+            (format!("{times} × the time of {name}{text}"), event * times * measured.events + rows)
+        }
+    }
+}
