@@ -226,7 +226,6 @@ pub const CASES: &[Case] = &[
         peers: &["duckdb"],
         bar: Bar::Peers(1.5),
         hashing: true,
-        ..BASE
     },
     Case {
         name: "dedup bloom",
