@@ -108,6 +108,8 @@ fn respelled(value: &Value, salt: u64, out: &mut String) {
     match value {
         Value::Number(number) => match (next >> 33) % 4 {
             0 => out.push_str(&format!("{number}.000")),
+            // JSON has no numbers that begin with 00.
+            1 if number.as_i64() == Some(0) => out.push_str("0e-2"),
             1 => out.push_str(&format!("{number}00e-2")),
             2 => out.push_str(&format!("{number}.0000000000000000000000E+00")),
             _ => out.push_str(&number.to_string()),
