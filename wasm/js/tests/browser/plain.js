@@ -1,7 +1,7 @@
 /** The conformance vectors and the package's promises, in a page without a bundler. */
 import { init, StreamProcessor, StreamProcessorError } from "stream-processor";
 
-import { differences, run } from "../vectors.mjs";
+import { differences, passesObjects, run, runObjects } from "../vectors.mjs";
 import { check, same } from "./check.js";
 
 const bytes = async (path) => {
@@ -54,6 +54,7 @@ async function vector(name) {
   for (const piece of [Infinity, 1000]) {
     same(differences(vector, run(StreamProcessor, { spec: vector.spec, input }, piece)), []);
   }
+  if (passesObjects(vector)) same(differences(vector, runObjects(StreamProcessor, { spec: vector.spec, input }, 50)), []);
 }
 
 function objects() {

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { init, StreamProcessor } from "stream-processor";
 
-import { differences, run } from "../vectors.mjs";
+import { differences, passesObjects, run, runObjects } from "../vectors.mjs";
 
 const folder = process.env.VECTORS;
 await init();
@@ -21,6 +21,11 @@ for (const name of names) {
   for (const piece of [Infinity, 1000, 7]) {
     test(`${vector.name} in pieces of ${piece} bytes`, () => {
       assert.deepEqual(differences(vector, run(StreamProcessor, { spec: vector.spec, input }, piece)), []);
+    });
+  }
+  for (const batch of passesObjects(vector) ? [Infinity, 1, 13] : []) {
+    test(`${vector.name} as objects, ${batch} a call`, () => {
+      assert.deepEqual(differences(vector, runObjects(StreamProcessor, { spec: vector.spec, input }, batch)), []);
     });
   }
 }
