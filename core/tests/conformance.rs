@@ -12,7 +12,8 @@ use stream_processor_core::text::{
     EventBuffer, Feed, Format, NewKeys, Reader, ReaderOptions, write_rows,
 };
 use stream_processor_core::{
-    Batch, Column, Engine, Identity, KeyColumn, KeyDefinitions, Options, PipelineSpec, Plan, Progress,
+    Batch, Column, Engine, Identity, KeyColumn, KeyDefinitions, Options, PipelineSpec, Plan,
+    Progress,
 };
 
 fn vectors() -> Vec<(PathBuf, Value)> {

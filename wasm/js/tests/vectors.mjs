@@ -44,6 +44,14 @@ export function passesObjects({ spec }) {
   return passes && spec.source?.format !== "csv";
 }
 
+/** What is wrong with the identities that `identify` tells of events as text; nothing if they are as expected. */
+export function wrongIdentities(identify, vectors) {
+  const cases = vectors.flatMap(({ strategies, events }) => events.map((one) => ({ ...one, strategies })));
+  if (cases.length < 50) return ["the vectors are not there"];
+  const found = cases.map((one) => ({ ...one, found: identify(one.strategies, one.event) }));
+  return found.filter((one) => one.found !== one.identity);
+}
+
 /** What is wrong with the outcome of a vector; nothing if it is as expected. */
 export function differences(vector, { rows, stats }) {
   const { expected } = vector;

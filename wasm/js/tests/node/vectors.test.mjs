@@ -3,9 +3,9 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { init, StreamProcessor } from "stream-processor";
+import { identify, init, StreamProcessor } from "stream-processor";
 
-import { differences, passesObjects, run, runObjects } from "../vectors.mjs";
+import { differences, passesObjects, run, runObjects, wrongIdentities } from "../vectors.mjs";
 
 const folder = process.env.VECTORS;
 await init();
@@ -13,6 +13,14 @@ await init();
 const names = readdirSync(folder).filter((name) => name.endsWith(".json"));
 
 test("the vectors are there", () => assert.ok(names.length >= 10));
+
+test("identities", () => {
+  const vectors = JSON.parse(readFileSync(join(folder, "identity/identity.json"), "utf8"));
+  assert.deepEqual(wrongIdentities(identify, vectors), []);
+  assert.equal(identify(["id"], { id: [1.0, "x"] }), identify(["id"], '{"x": 1,\n "id": [10e-1, "\\u0078"]}'));
+  assert.equal(identify(["id"], { id: null }), null);
+  assert.throws(() => identify(["@contents"], {}), { code: "invalid_pipeline", field: "strategies" });
+});
 
 for (const name of names) {
   const vector = JSON.parse(readFileSync(join(folder, name), "utf8"));
