@@ -609,6 +609,12 @@ ADDING = {"ema": ema, "rolling": rolling, "zscore": zscore}
 def add(stage, stream, default):
     """Adds the columns of `stage` to the events, each by the values of its key so far."""
     fields = stage.get("fields", [stage.get("field", default)])
+    # A field may have options of its own, of which a weight replaces whatever weight the stage has.
+    fields = [field if isinstance(field, dict) else {"name": field} for field in fields]
+    weight = lambda options: {} if {"span", "alpha"} & options.keys() else {name: stage[name] for name in ("span", "alpha") if name in stage}
+    of_stage = {name: value for name, value in stage.items() if name not in ("span", "alpha", "fields")}
+    options = {one["name"]: {**of_stage, **weight(one), **{name: value for name, value in one.items() if name != "name"}} for one in fields}
+    fields = list(options)
     so_far, added = {}, []
     for ts, key, event, met in stream:
         event = dict(event)
@@ -618,7 +624,7 @@ def add(stage, stream, default):
             if value is not None:
                 values.append(value)
             prefix = f"{field}_" if len(fields) > 1 else ""
-            for name, found in ADDING[stage["type"]](stage, values or [0.0]).items():
+            for name, found in ADDING[stage["type"]](options[field], values or [0.0]).items():
                 missing = False if isinstance(found, bool) else None
                 event[prefix + name] = missing if value is None else found
         added.append((ts, key, event, met))
@@ -1061,6 +1067,14 @@ def statistics(base, events):
                       {"type": "zscore", "threshold": 1.5},
                       {"type": "zscore", "field": "bytes", "window": 5, "learn_anomalies": False, "threshold": 1, "name": "near"},
                       {"type": "zscore", "method": "mad", "warmup": 4, "name": "robust"}]}, some)
+    write("statistics_fields", "Several fields in one stage, some with options of their own",
+          {"source": base, "time": {"max_out_of_orderness": "1s"},
+           "stages": [{"type": "ema", "span": 9, "fields": ["latency", {"name": "bytes", "alpha": 0.3}]},
+                      {"type": "rolling", "size": 7, "aggregations": ["avg", "p95"], "fields": [
+                          {"name": "latency", "aggregations": ["max", {"op": "stddev", "name": "spread"}]}, {"name": "bytes", "size": 3}]},
+                      {"type": "zscore", "threshold": 1.5, "fields": [
+                          {"name": "bytes", "window": 5, "learn_anomalies": False, "threshold": 1}, "latency",
+                          {"name": "latency_ema", "method": "mad", "warmup": 4}]}]}, some)
     write("statistics_of_windows", "Windows, then how unusual each of them is, and what they come to so far",
           {"source": base, "time": {"max_out_of_orderness": "3s"},
            "stages": [window("5s", ["count", "max"]), {"type": "zscore", "field": "max", "threshold": 1},
