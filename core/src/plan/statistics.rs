@@ -1,7 +1,7 @@
 //! Stages that add statistics: from fields and options to columns and weights.
 
-use super::Columns;
 use super::window::{aggregated_column, check_options};
+use super::{Caps, Columns};
 use crate::schema::{OutputColumn, OutputKind};
 use crate::spec::{Aggregation, Duration, Ema, HalfLife, Operation, PercentileEngine};
 use crate::spec::{PipelineSpec, Rolling, SpecError, ZScore, ZScoreMethod};
@@ -19,8 +19,7 @@ pub(crate) struct KeyedPlan {
     pub(crate) columns: Vec<OutputColumn>,
     /// How many of them it adds.
     pub(crate) added: usize,
-    pub(crate) max_keys: u32,
-    pub(crate) evicts_keys: bool,
+    pub(crate) caps: Caps,
     /// Event time, microseconds, after which a key without events begins anew.
     pub(crate) state_ttl: Option<i64>,
 }
@@ -191,8 +190,7 @@ fn keyed_plan(
         fields: fields.into_iter().map(Into::into).collect(),
         columns: input.list().to_vec(),
         added: added.len(),
-        max_keys: spec.limits.max_keys,
-        evicts_keys: spec.limits.evicts_keys(),
+        caps: Caps::of(spec),
         state_ttl: state_ttl.map(Duration::as_micros),
     })
 }

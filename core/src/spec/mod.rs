@@ -32,7 +32,7 @@ pub use event_time::{Future, Time, Watermark};
 pub use filter::{Comparison, Condition, Filter};
 pub use key_by::KeyBy;
 pub(crate) use kinds::check_options;
-pub use limits::{KeyPolicy, Limits};
+pub use limits::{LimitPolicy, Limits};
 pub use map::{Assignment, Map};
 pub use normalize::{
     Align, Basis, Fill, Interval, MAX_DEGREE, Normalize, NormalizeField, OutlierAction, Outliers,
