@@ -14,6 +14,7 @@ pub(crate) const NONE: u32 = u32::MAX;
 const MAX_IDLE_KEYS: usize = 65_536;
 
 /// Interned keys by dense id. Ids never leave the engine; those of forgotten keys are used again.
+#[derive(Clone)]
 pub(crate) struct Keys {
     table: HashTable<u32>,
     hasher: FixedState,
@@ -33,7 +34,7 @@ pub(crate) struct Keys {
     fresh: Vec<u32>,
 }
 
-#[derive(Default)]
+#[derive(Default, Clone)]
 struct Entry {
     bytes: Box<[u8]>,
     /// State and rows that refer to this key.
