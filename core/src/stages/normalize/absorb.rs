@@ -98,6 +98,7 @@ impl NormalizeStage {
                 return None;
             }
             self.decide(known);
+            self.measure(known, context.keys);
             self.follow(met, Some(Belated { at: met, rank: Some(rank) }), context.keys);
             return Some(Stop::Fired);
         };
@@ -110,6 +111,7 @@ impl NormalizeStage {
             return Some(Stop::Advance(met));
         }
         self.close_early(known, (met, rank));
+        self.measure(known, context.keys);
         Some(Stop::Fired)
     }
 

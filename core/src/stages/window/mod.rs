@@ -256,6 +256,8 @@ impl Stage for WindowStage {
                 }
                 Stop::Late => {
                     self.note_changes(events, at..at + 1);
+                    let key = events.keys.get(at..at + 1).unwrap_or_default();
+                    self.touch(key, at..at + 1);
                     self.apply(events, at..at + 1);
                     self.measure(at..at + 1);
                     self.note_late(events, at);
