@@ -62,10 +62,15 @@ fn joined(first: u32, second: u32) -> i64 {
     (i64::from(first) << 32 | i64::from(second)) ^ i64::MIN
 }
 
-#[allow(clippy::cast_possible_truncation, reason = "each half is what is left")]
 fn parts(joined: i64) -> (u32, u32) {
-    let joined = joined.cast_unsigned() ^ (1 << 63);
-    ((joined >> 32) as u32, joined as u32)
+    halves(joined.cast_unsigned() ^ (1 << 63))
+}
+
+/// The upper half of a number and the lower one.
+#[inline(always)]
+#[allow(clippy::cast_possible_truncation, reason = "each half is what is left")]
+pub(crate) fn halves(number: u64) -> (u32, u32) {
+    ((number >> 32) as u32, number as u32)
 }
 
 #[cfg(test)]

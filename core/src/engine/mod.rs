@@ -275,7 +275,12 @@ impl Engine {
                 "the engine takes partial state: give events to one that emits partials",
             ));
         }
-        self.source.admit(&self.plan, batch, &mut self.keys)?;
+        let admitted = self.source.admit(&self.plan, batch, &mut self.keys);
+        if admitted.is_err() {
+            // The keys before one that is refused are there already.
+            self.keys.reclaim();
+        }
+        admitted?;
         self.revision += 1;
         let pushed = self.push_admitted(batch);
         self.keys.reclaim();
