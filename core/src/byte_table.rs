@@ -93,6 +93,13 @@ impl ByteTable {
         self.probe(self.hash_long(run), same)
     }
 
+    /// Has the memory look for the slots of `runs`, which are to be looked up.
+    pub(crate) fn read_ahead<'a>(&self, runs: impl Iterator<Item = &'a [u8]>) {
+        let mask = self.slots.len() - 1;
+        let first = |run| self.slots.get(self.hash(run) as usize & mask).copied().unwrap_or(0);
+        core::hint::black_box(runs.map(first).fold(0, u64::wrapping_add));
+    }
+
     /// Gives `run`, which has no id, `id`: a free one, or the next.
     pub(crate) fn insert(&mut self, run: &[u8], id: u32) {
         let (hash, head) = match head_of(run) {
@@ -117,8 +124,7 @@ impl ByteTable {
 
     /// Takes the run of `id` out: the id is free.
     pub(crate) fn remove(&mut self, id: u32) {
-        let run = self.bytes(id);
-        let hash = head_of(run).map_or_else(|| self.hash_long(run), |head| self.hash_short(head));
+        let hash = self.hash(self.bytes(id));
         if !take(&mut self.slots, slot(hash, id)) {
             return;
         }
@@ -169,6 +175,11 @@ impl ByteTable {
             at = (at + 1) & mask;
         }
         NONE
+    }
+
+    #[inline]
+    fn hash(&self, run: &[u8]) -> u32 {
+        head_of(run).map_or_else(|| self.hash_long(run), |head| self.hash_short(head))
     }
 
     #[inline(always)]

@@ -254,9 +254,7 @@ impl Engine {
         if definitions.reset {
             self.keys.undefine_all();
         }
-        for (id, key) in definitions.ids.iter().zip(keys) {
-            self.keys.define(*id, key);
-        }
+        self.keys.define_all(definitions.ids, keys);
         Ok(())
     }
 
@@ -378,7 +376,8 @@ impl Engine {
     fn forget_polled(&mut self) {
         self.polled.offsets.clear();
         self.polled.bytes.clear();
-        if let Some(rows) = self.links.last_mut().filter(|rows| rows.cursor > 0) {
+        // What is left moves to the front: not before it is the smaller part.
+        if let Some(rows) = self.links.last_mut().filter(|rows| rows.cursor > rows.len() / 2) {
             rows.drop_done(&mut self.keys);
         }
     }

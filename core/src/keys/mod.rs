@@ -12,6 +12,9 @@ pub(crate) use crate::byte_table::NONE;
 /// Keys nothing refers to that are kept all the same, so that a key that comes back is found.
 const MAX_IDLE_KEYS: usize = 65_536;
 
+/// Keys that are looked for in memory at once, before each is dealt with.
+const READ_AT_ONCE: usize = 256;
+
 /// Interned keys by dense id. Ids never leave the engine; those of forgotten keys are used again.
 pub(crate) struct Keys {
     table: ByteTable,
@@ -92,6 +95,20 @@ impl Keys {
         id
     }
 
+    /// Gives the caller's `ids` to `keys`, until [`Keys::undefine_all`].
+    pub(crate) fn define_all<'a>(
+        &mut self,
+        ids: &[u32],
+        mut keys: impl Iterator<Item = &'a [u8]> + Clone,
+    ) {
+        for ids in ids.chunks(READ_AT_ONCE) {
+            self.table.read_ahead(keys.clone().take(ids.len()));
+            for (id, key) in ids.iter().zip(&mut keys) {
+                self.define(*id, key);
+            }
+        }
+    }
+
     /// Gives the caller's id `caller` to `key`, until [`Keys::undefine_all`].
     pub(crate) fn define(&mut self, caller: u32, key: &[u8]) {
         let id = match self.table.find(key) {
@@ -139,6 +156,13 @@ impl Keys {
             entry.references = entry.references.saturating_sub(1);
             self.rest(id);
         }
+    }
+
+    /// Has the memory look for what is known of `ids`.
+    pub(crate) fn read_ahead(&self, ids: &[u32]) {
+        let references =
+            |id: &u32| self.entries.get(*id as usize).map_or(0, |entry| entry.references);
+        core::hint::black_box(ids.iter().map(references).fold(0, u32::wrapping_add));
     }
 
     /// Whether state or rows refer to the key.
