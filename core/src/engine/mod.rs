@@ -266,9 +266,7 @@ impl Engine {
         if definitions.reset {
             self.keys.undefine_all();
         }
-        for (id, key) in definitions.ids.iter().zip(keys) {
-            self.keys.define(*id, key);
-        }
+        self.keys.define_all(definitions.ids, keys);
         Ok(())
     }
 
@@ -288,7 +286,12 @@ impl Engine {
                 "the engine takes partial state: give events to one that emits partials",
             ));
         }
-        self.source.admit(&self.plan, batch, &mut self.keys)?;
+        let admitted = self.source.admit(&self.plan, batch, &mut self.keys);
+        if admitted.is_err() {
+            // The keys before one that is refused are there already.
+            self.keys.reclaim();
+        }
+        admitted?;
         self.revision += 1;
         let pushed = self.push_admitted(batch);
         self.keys.reclaim();
@@ -386,7 +389,8 @@ impl Engine {
     fn forget_polled(&mut self) {
         self.polled.offsets.clear();
         self.polled.bytes.clear();
-        if let Some(rows) = self.links.last_mut().filter(|rows| rows.cursor > 0) {
+        // What is left moves to the front: not before it is the smaller part.
+        if let Some(rows) = self.links.last_mut().filter(|rows| rows.cursor > rows.len() / 2) {
             rows.drop_done(&mut self.keys);
         }
     }
