@@ -152,9 +152,15 @@ impl Keys {
     }
 
     pub(crate) fn release(&mut self, id: u32) {
+        self.release_times(id, 1);
+    }
+
+    /// The same for several rows at once.
+    pub(crate) fn release_times(&mut self, id: u32, times: usize) {
         if let Some(entry) = self.entries.get_mut(id as usize) {
-            debug_assert!(entry.references > 0, "released more often than retained");
-            entry.references = entry.references.saturating_sub(1);
+            let times = u32::try_from(times).unwrap_or(u32::MAX);
+            debug_assert!(entry.references >= times, "released more often than retained");
+            entry.references = entry.references.saturating_sub(times);
             self.rest(id);
         }
     }
