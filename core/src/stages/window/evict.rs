@@ -62,6 +62,7 @@ impl WindowStage {
             keys.release(key);
             self.stats.evicted_windows += 1;
         }
+        self.accumulators.forget_key(key);
         for start in emptied {
             self.slices.remove(&start);
         }

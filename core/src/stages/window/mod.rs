@@ -15,6 +15,7 @@ mod parts;
 mod revise;
 mod session;
 mod slice;
+mod slide;
 mod staging;
 mod state;
 mod timers;
@@ -30,6 +31,7 @@ use self::fire::Firing;
 use self::panes::Panes;
 use self::revise::Revising;
 use self::slice::Slice;
+use self::slide::Held;
 use self::staging::Staging;
 use super::parts::Parts;
 use super::{Context, Stage};
@@ -59,6 +61,8 @@ pub(super) struct WindowStage {
     slices: BTreeMap<i64, Slice>,
     /// What sliding windows are combined from.
     blocks: Blocks,
+    /// What they take with them from one to the next.
+    held: Held,
     /// The slot of each key in the window that is combined; none between firings.
     places: Vec<u32>,
     /// Windows that start before this have fired.
@@ -92,13 +96,18 @@ pub(super) struct WindowStage {
 
 impl WindowStage {
     pub(super) fn new(index: u32, plan: WindowPlan) -> Self {
+        let mut accumulators = Accumulators::new(&plan.outputs, plan.fields.len(), plan.max_values);
+        if plan.grid.slices_per_window() > 1 {
+            accumulators.slide();
+        }
         Self {
             index,
             evictions: plan.evicts_keys.then(Evictions::default),
-            accumulators: Accumulators::new(&plan.outputs, plan.fields.len(), plan.max_values),
+            accumulators,
             plan,
             slices: BTreeMap::new(),
             blocks: Blocks::default(),
+            held: Held::default(),
             places: Vec::new(),
             open_from: i64::MIN,
             late_before: i64::MIN,
