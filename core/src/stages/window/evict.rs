@@ -85,6 +85,7 @@ impl WindowStage {
             return false;
         };
         let first = *first;
+        self.touch_slice(first);
         let events = self.evict_slice(first, key, keys);
         self.stats.count_evicted(Limit::Windows, 1, events);
         true
@@ -103,6 +104,7 @@ impl WindowStage {
         for start in slices {
             events += self.evict_slice(start, key, keys);
         }
+        self.accumulators.forget_key(key);
         self.stats.evicted_keys += 1;
         self.stats.count_evicted(limit, windows, events);
         true
