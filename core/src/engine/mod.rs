@@ -376,8 +376,7 @@ impl Engine {
     fn forget_polled(&mut self) {
         self.polled.offsets.clear();
         self.polled.bytes.clear();
-        // What is left moves to the front: not before it is the smaller part.
-        if let Some(rows) = self.links.last_mut().filter(|rows| rows.cursor > rows.len() / 2) {
+        if let Some(rows) = self.links.last_mut().filter(|rows| rows.cursor > 0) {
             rows.drop_done(&mut self.keys);
         }
     }

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use self::order::Order;
 use crate::byte_table::ByteTable;
-pub(crate) use crate::byte_table::NONE;
+pub(crate) use crate::probing::NONE;
 
 /// Keys nothing refers to that are kept all the same, so that a key that comes back is found.
 const MAX_IDLE_KEYS: usize = 65_536;
@@ -16,6 +16,7 @@ const MAX_IDLE_KEYS: usize = 65_536;
 const READ_AT_ONCE: usize = 256;
 
 /// Interned keys by dense id. Ids never leave the engine; those of forgotten keys are used again.
+#[derive(Clone)]
 pub(crate) struct Keys {
     table: ByteTable,
     /// What is known of each id.
@@ -151,9 +152,15 @@ impl Keys {
     }
 
     pub(crate) fn release(&mut self, id: u32) {
+        self.release_times(id, 1);
+    }
+
+    /// The same for several rows at once.
+    pub(crate) fn release_times(&mut self, id: u32, times: usize) {
         if let Some(entry) = self.entries.get_mut(id as usize) {
-            debug_assert!(entry.references > 0, "released more often than retained");
-            entry.references = entry.references.saturating_sub(1);
+            let times = u32::try_from(times).unwrap_or(u32::MAX);
+            debug_assert!(entry.references >= times, "released more often than retained");
+            entry.references = entry.references.saturating_sub(times);
             self.rest(id);
         }
     }

@@ -1,6 +1,7 @@
 //! The order of keys: their places among all by their bytes, kept from one firing to the next.
 
-use crate::byte_table::{ByteTable, NONE};
+use crate::byte_table::ByteTable;
+use crate::probing::NONE;
 
 /// The place of a key that came since the last ranking.
 const FRESH: u32 = NONE - 1;
@@ -10,7 +11,7 @@ const FEW: usize = 64;
 const LEVELS: u32 = 4;
 
 /// Keys in the order of their bytes.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub(super) struct Order {
     /// Ids in order, as of the last ranking.
     ids: Vec<u32>,
