@@ -53,7 +53,7 @@ pub use drops::Dropped;
 pub use engine::{
     Engine, KeyDefinitions, Merged, Options, Progress, Pushed, Restore, SnapshotCursor,
 };
-pub use error::{Error, SnapshotError};
+pub use error::{Error, LimitReached, SnapshotError};
 pub use plan::Plan;
 pub use reject::RejectReason;
 pub use rows::{RowColumn, Rows};

@@ -11,7 +11,7 @@ const FEW: usize = 64;
 const LEVELS: u32 = 4;
 
 /// Keys in the order of their bytes.
-#[derive(Default, Clone)]
+#[derive(Clone, Default)]
 pub(super) struct Order {
     /// Ids in order, as of the last ranking.
     ids: Vec<u32>,

@@ -1,7 +1,7 @@
 //! Firing: when the watermark has come far enough, the keys of a window come out as rows in the order of their bytes.
 
 use super::blocks::Blocks;
-use super::{Context, NONE, Slice, WindowStage};
+use super::{Context, Slice, WindowStage};
 use crate::frame::{Frame, FrameColumn};
 use crate::keys::Keys;
 use crate::plan::Grid;
@@ -116,7 +116,7 @@ impl WindowStage {
         } else if grid.slices_per_window() == 1 {
             let slots = self.slices.remove(&start).map(Slice::into_slots).unwrap_or_default();
             for slot in &slots {
-                self.count_closed(self.slot_keys.get(*slot as usize).copied().unwrap_or(NONE));
+                self.count_closed(*slot);
             }
             slots
         } else {
