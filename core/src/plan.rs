@@ -327,7 +327,9 @@ fn identity(spec: &PipelineSpec) -> String {
         "time": spec.time,
         "stages": spec.stages,
     });
-    identity.as_object_mut().map(|identity| Caps::identify(spec, identity));
+    if let Some(identity) = identity.as_object_mut() {
+        Caps::identify(spec, identity);
+    }
     // Only where they decide anything: snapshots of other pipelines go on as they are.
     let exact = |aggregation: &Aggregation| aggregation.engine == Some(PercentileEngine::Exact);
     let keeps_values = |stage: &Stage| match stage {
