@@ -15,6 +15,7 @@
 )]
 
 mod batch;
+mod byte_table;
 pub mod dedup;
 mod drops;
 mod engine;

@@ -125,6 +125,30 @@ struct PolledKeys {
     bytes: Vec<u8>,
 }
 
+impl PolledKeys {
+    fn clear(&mut self) {
+        self.offsets.clear();
+        self.bytes.clear();
+    }
+
+    /// Appends the keys of `rows`.
+    fn add(&mut self, rows: &[u32], keys: &Keys) {
+        self.offsets.push(0);
+        for run in rows.chunk_by(|a, b| a == b) {
+            let key = run.first().map_or(&[][..], |id| keys.bytes(*id));
+            if key.is_empty() {
+                let end = self.offsets.last().copied().unwrap_or(0);
+                self.offsets.resize(self.offsets.len() + run.len(), end);
+                continue;
+            }
+            for _ in run {
+                self.bytes.extend_from_slice(key);
+                self.offsets.push(u32::try_from(self.bytes.len()).unwrap_or(u32::MAX));
+            }
+        }
+    }
+}
+
 impl Engine {
     /// An engine at the beginning of a stream.
     ///
@@ -266,9 +290,7 @@ impl Engine {
         if definitions.reset {
             self.keys.undefine_all();
         }
-        for (id, key) in definitions.ids.iter().zip(keys) {
-            self.keys.define(*id, key);
-        }
+        self.keys.define_all(definitions.ids, keys);
         Ok(())
     }
 
@@ -288,7 +310,12 @@ impl Engine {
                 "the engine takes partial state: give events to one that emits partials",
             ));
         }
-        self.source.admit(&self.plan, batch, &mut self.keys)?;
+        let admitted = self.source.admit(&self.plan, batch, &mut self.keys);
+        if admitted.is_err() {
+            // The keys before one that is refused are there already.
+            self.keys.reclaim();
+        }
+        admitted?;
         self.revision += 1;
         let pushed = self.push_admitted(batch);
         self.keys.reclaim();
@@ -334,8 +361,12 @@ impl Engine {
 
     /// Hands out at most `max_rows` of the rows that wait, the oldest first; `None` if there are none.
     pub fn poll(&mut self, max_rows: usize) -> Option<Rows<'_>> {
-        self.forget_polled();
-        let waiting = self.waiting_rows().min(max_rows);
+        let left = self.waiting_rows();
+        if left == 0 {
+            self.forget_polled();
+        }
+        self.polled.clear();
+        let waiting = left.min(max_rows);
         if waiting == 0 {
             return None;
         }
@@ -344,11 +375,7 @@ impl Engine {
         let frame = links.last_mut()?;
         let range = frame.cursor..frame.cursor + waiting;
         frame.cursor = range.end;
-        polled.offsets.push(0);
-        for key in frame.keys.get(range.clone()).unwrap_or_default() {
-            polled.bytes.extend_from_slice(keys.bytes(*key));
-            polled.offsets.push(u32::try_from(polled.bytes.len()).unwrap_or(u32::MAX));
-        }
+        polled.add(frame.keys.get(range.clone()).unwrap_or_default(), keys);
         Some(Rows {
             firing: frame.firing.get(range.clone()).unwrap_or_default(),
             ranks: frame.ranks.get(range.clone()).unwrap_or_default(),
@@ -382,11 +409,11 @@ impl Engine {
         self.source.count_rejected(reason);
     }
 
-    /// Lets go of the rows that were handed out.
+    /// Lets go of the rows that were handed out, if they are at least as many as those that wait and would be moved.
     fn forget_polled(&mut self) {
-        self.polled.offsets.clear();
-        self.polled.bytes.clear();
-        if let Some(rows) = self.links.last_mut().filter(|rows| rows.cursor > 0) {
+        self.polled.clear();
+        let enough = |rows: &&mut Frame| rows.cursor > 0 && rows.cursor >= rows.len() - rows.cursor;
+        if let Some(rows) = self.links.last_mut().filter(enough) {
             rows.drop_done(&mut self.keys);
         }
     }

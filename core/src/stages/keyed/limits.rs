@@ -1,6 +1,6 @@
 //! What happens where a key would be one too many: the event is dropped, or ends the call, or the oldest key makes room.
 
-use super::{Context, KeyedStage, State};
+use super::{Context, KeyedStage};
 use crate::drops::Dropped;
 use crate::frame::Events;
 use crate::keys::Keys;
@@ -10,10 +10,10 @@ use crate::spec::LimitPolicy;
 use crate::stages::account::key_bytes;
 use crate::watermark::NO_WATERMARK;
 
-impl<S: State> KeyedStage<S> {
+impl KeyedStage {
     /// Whether values change how much room there is.
     pub(super) fn measures_values(&self) -> bool {
-        S::KEEPS_VALUES && self.lifetimes.account.is_some()
+        self.lifetimes.account.is_some() && self.fields.iter().any(|field| field.keeps_values())
     }
 
     /// Takes note of what the states of `keys` hold, now that events were added.
@@ -31,8 +31,7 @@ impl<S: State> KeyedStage<S> {
     }
 
     fn extra_bytes(&self, key: u32) -> u64 {
-        let states = self.states.iter().filter_map(|states| states.get(key as usize));
-        states.map(S::extra_bytes).sum()
+        self.fields.iter().map(|field| field.extra_bytes(key)).sum()
     }
 
     /// The bytes of all states.
@@ -40,8 +39,8 @@ impl<S: State> KeyedStage<S> {
         if let Some(account) = &self.lifetimes.account {
             return account.bytes();
         }
-        let of_field = S::BYTES * self.plan.fields.len() as u64;
-        let of = |key: u32| key_bytes(key, keys) + of_field + self.extra_bytes(key);
+        let of_fields: u64 = self.fields.iter().map(|field| field.bytes()).sum();
+        let of = |key: u32| key_bytes(key, keys) + of_fields + self.extra_bytes(key);
         self.lifetimes.keys().map(of).sum()
     }
 

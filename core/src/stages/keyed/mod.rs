@@ -3,6 +3,7 @@
 //! Events are taken as they come, late ones too, and all pass on, with their times, watermarks and places.
 
 mod average;
+mod field;
 mod lifetime;
 mod limits;
 mod rolling;
@@ -11,17 +12,14 @@ mod zscore;
 
 use core::ops::Range;
 
-use self::average::{Average, TimedAverage};
+use self::field::FieldStates;
 use self::lifetime::{Lifetimes, Stop};
-use self::rolling::{AllOfKey, LastOfKey};
 use super::{Context, Stage};
 use crate::error::SnapshotError;
 use crate::frame::{Events, Frame, FrameColumn};
 use crate::keys::Keys;
 use crate::plan::{KeyedPlan, OperatorPlan};
 use crate::snapshot::{SectionReader, SectionWriter};
-use crate::spec::ZScoreMethod;
-use crate::statistics::{LastMoments, LastOrdered, OnlineVariance};
 use crate::stats::StageStats;
 use crate::watermark::NO_WATERMARK;
 
@@ -68,12 +66,10 @@ struct Input<'a> {
 }
 
 /// A stage that keeps a state of each field and key.
-struct KeyedStage<S: State> {
+struct KeyedStage {
     index: u32,
     plan: KeyedPlan,
-    options: S::Options,
-    /// By field, and then by key id; those of keys that are not alive mean nothing.
-    states: Vec<Vec<S>>,
+    fields: Vec<Box<dyn FieldStates>>,
     lifetimes: Lifetimes,
     /// What a field that counts events has for values.
     ones: Vec<f64>,
@@ -82,55 +78,28 @@ struct KeyedStage<S: State> {
 
 /// The stage that `plan` describes.
 pub(super) fn build(index: u32, plan: KeyedPlan) -> Box<dyn Stage> {
-    match plan.operator.clone() {
-        OperatorPlan::Ema { alpha } => KeyedStage::<Average>::boxed(index, plan, "ema", alpha),
-        OperatorPlan::TimedEma { half_life_us } => {
-            KeyedStage::<TimedAverage>::boxed(index, plan, "ema", half_life_us)
-        }
-        OperatorPlan::Rolling(rolling) => match rolling.size {
-            Some(_) => KeyedStage::<LastOfKey>::boxed(index, plan, "rolling", rolling),
-            None => KeyedStage::<AllOfKey>::boxed(index, plan, "rolling", rolling),
-        },
-        OperatorPlan::ZScore(zscore) => match (zscore.method, zscore.window) {
-            (ZScoreMethod::Mad, _) => {
-                KeyedStage::<LastOrdered>::boxed(index, plan, "zscore", zscore)
-            }
-            (ZScoreMethod::Stddev, Some(_)) => {
-                KeyedStage::<LastMoments>::boxed(index, plan, "zscore", zscore)
-            }
-            (ZScoreMethod::Stddev, None) => {
-                KeyedStage::<OnlineVariance>::boxed(index, plan, "zscore", zscore)
-            }
-        },
-    }
+    let name = match plan.operators.first() {
+        Some(OperatorPlan::Rolling(_)) => "rolling",
+        Some(OperatorPlan::ZScore(_)) => "zscore",
+        _ => "ema",
+    };
+    let fields: Vec<_> = plan.operators.iter().map(field::of).collect();
+    let bytes = fields.iter().map(|field| field.bytes()).sum();
+    Box::new(KeyedStage {
+        index,
+        fields,
+        lifetimes: Lifetimes::new(plan.caps, plan.state_ttl, bytes),
+        plan,
+        ones: Vec::new(),
+        stats: StageStats { r#type: name, ..StageStats::default() },
+    })
 }
 
-impl<S: State> KeyedStage<S> {
-    fn boxed(
-        index: u32,
-        plan: KeyedPlan,
-        name: &'static str,
-        options: S::Options,
-    ) -> Box<dyn Stage> {
-        let mut states = Vec::new();
-        states.resize_with(plan.fields.len(), Vec::new);
-        let bytes = S::BYTES * plan.fields.len() as u64;
-        let lifetimes = Lifetimes::new(plan.caps, plan.state_ttl, bytes);
-        let stats = StageStats { r#type: name, ..StageStats::default() };
-        Box::new(Self { index, plan, options, states, lifetimes, ones: Vec::new(), stats })
-    }
-
+impl KeyedStage {
     /// Lets `key` begin anew in every field.
     fn reset(&mut self, key: u32, keys: &Keys) {
-        for states in &mut self.states {
-            let place = key as usize;
-            if states.len() <= place {
-                let bound = keys.id_bound().max(place + 1);
-                states.resize_with(bound, || S::empty(&self.options));
-            }
-            if let Some(state) = states.get_mut(place) {
-                *state = S::empty(&self.options);
-            }
+        for field in &mut self.fields {
+            field.reset(key, keys.id_bound());
         }
     }
 
@@ -220,8 +189,8 @@ impl<S: State> KeyedStage<S> {
                 keys: events.keys.get(range.clone()).unwrap_or_default(),
                 values: values.unwrap_or_default(),
             };
-            if let Some(states) = self.states.get_mut(field) {
-                S::take(states, &self.options, field, &input, added);
+            if let Some(states) = self.fields.get_mut(field) {
+                states.take(field, &input, added);
             }
         }
         self.stats.events += range.len() as u64;
@@ -229,7 +198,7 @@ impl<S: State> KeyedStage<S> {
     }
 }
 
-impl<S: State> Stage for KeyedStage<S> {
+impl Stage for KeyedStage {
     fn process(
         &mut self,
         events: &Events<'_>,

@@ -64,11 +64,11 @@ impl State for LastOfKey {
     fn take(
         states: &mut [Self],
         plan: &RollingPlan,
-        field: usize,
+        _: usize,
         input: &Input<'_>,
         added: &mut [FrameColumn],
     ) {
-        roll(states, plan, field, input, added);
+        roll(states, &plan.outputs, input, added);
     }
 
     fn save(&self, writer: &mut SectionWriter<'_>) {
@@ -130,11 +130,11 @@ impl State for AllOfKey {
     fn take(
         states: &mut [Self],
         plan: &RollingPlan,
-        field: usize,
+        _: usize,
         input: &Input<'_>,
         added: &mut [FrameColumn],
     ) {
-        roll(states, plan, field, input, added);
+        roll(states, &plan.outputs, input, added);
     }
 
     fn save(&self, writer: &mut SectionWriter<'_>) {
@@ -153,12 +153,10 @@ impl State for AllOfKey {
 
 fn roll<V: Values>(
     states: &mut [V],
-    plan: &RollingPlan,
-    field: usize,
+    outputs: &[RollingOutput],
     input: &Input<'_>,
     added: &mut [FrameColumn],
 ) {
-    let outputs = plan.outputs.get(field).map_or(&[][..], Vec::as_slice);
     let before = outputs.first().and_then(|output| match added.get(output.place) {
         Some(FrameColumn::Number(column)) => Some(column.len()),
         _ => None,

@@ -1,6 +1,6 @@
 //! The state of keyed stages in snapshots: what is common first, then parts of so many keys.
 
-use super::{KeyedStage, State};
+use super::KeyedStage;
 use crate::error::SnapshotError;
 use crate::keys::{Keys, NONE};
 use crate::snapshot::{SectionReader, SectionWriter};
@@ -13,7 +13,7 @@ const KEYS: u32 = 1;
 /// Places of keys that go into one part.
 const PART_KEYS: i64 = 8192;
 
-impl<S: State> KeyedStage<S> {
+impl KeyedStage {
     /// Writes the states of the keys at places from `from` on; what is common for `None`.
     pub(super) fn save_part(
         &self,
@@ -43,9 +43,8 @@ impl<S: State> KeyedStage<S> {
         if self.lifetimes.ttl().is_some() {
             writer.i64s(part.iter().map(|(_, key)| self.lifetimes.latest(*key)));
         }
-        for states in &self.states {
-            let of_part = part.iter().filter_map(|(_, key)| states.get(*key as usize));
-            of_part.for_each(|state| state.save(writer));
+        for field in &self.fields {
+            field.save(&mut part.iter().map(|(_, key)| *key), writer);
         }
         let later = self.lifetimes.keys().map(|key| i64::from(position(key)));
         later.filter(|position| *position >= end).min()
@@ -97,13 +96,8 @@ impl<S: State> KeyedStage<S> {
             self.reset(key, keys);
             loaded.push(key);
         }
-        for states in &mut self.states {
-            for key in &loaded {
-                let state = S::load(&self.options, reader)?;
-                if let Some(place) = states.get_mut(*key as usize) {
-                    *place = state;
-                }
-            }
+        for field in &mut self.fields {
+            field.load(&loaded, reader)?;
         }
         self.measure(&loaded);
         Ok(())

@@ -214,7 +214,12 @@ impl WindowStage {
 
     /// Gives `slot` to `key` in the slice at `start`. Returns its place there.
     pub(super) fn insert(&mut self, start: i64, key: u32, slot: u32, keys: &Keys) -> usize {
-        let slice = self.slices.entry(start).or_default();
+        if !self.slices.contains_key(&start) {
+            let before = self.slices.range(..start).next_back();
+            let slice = before.map(|(_, before)| Slice::beside(before)).unwrap_or_default();
+            self.slices.insert(start, slice);
+        }
+        let Some(slice) = self.slices.get_mut(&start) else { return 0 };
         let place = slice.slots().len();
         slice.insert(key, slot, keys.id_bound());
         if let Some(evictions) = &mut self.evictions {

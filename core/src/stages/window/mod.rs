@@ -1,6 +1,7 @@
 //! Windows by event time, tumbling and sliding, each key for itself.
 
 mod accumulator;
+mod ahead;
 mod assign;
 mod blocks;
 mod bytes;
@@ -91,6 +92,8 @@ pub(super) struct WindowStage {
     met: i64,
     /// The slot of each event of the frame, as far as they are assigned.
     run: Vec<u32>,
+    /// Keys of the frame that may be new.
+    new_keys: Vec<u32>,
     stats: StageStats,
 }
 
@@ -127,6 +130,7 @@ impl WindowStage {
             open_keys: 0,
             met: NO_WATERMARK,
             run: Vec::new(),
+            new_keys: Vec::new(),
             stats: StageStats { r#type: "window", ..StageStats::default() },
         }
     }
@@ -228,6 +232,7 @@ impl Stage for WindowStage {
         if !self.staging.is_empty() && !self.add_parts(events.watermark, context, out) {
             return false;
         }
+        self.read_ahead(events, *cursor, context.keys);
         loop {
             if !self.revise(context, out) {
                 return false;
