@@ -54,10 +54,11 @@ impl KeyedStage {
         context: &mut Context<'_>,
     ) -> bool {
         let policy = self.plan.caps.policy(limit);
-        if let (LimitPolicy::Evict, Some(oldest)) = (policy, self.lifetimes.oldest()) {
+        let oldest = self.lifetimes.oldest().filter(|key| self.lifetimes.is_alive(*key));
+        if let (LimitPolicy::Evict, Some(oldest)) = (policy, oldest) {
             self.lifetimes.end(oldest, context.keys);
             self.reset(oldest, context.keys);
-            self.stats.evicted_keys += 1;
+            self.stats.count_evicted_key();
             self.stats.count_evicted(limit, 0, 0);
             return true;
         }
