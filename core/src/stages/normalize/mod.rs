@@ -9,10 +9,14 @@ mod fill;
 mod grid;
 mod holds;
 mod layout;
+mod ordinary;
 mod outliers;
+mod queue;
 mod schedule;
 mod series;
+mod steady;
 mod state;
+mod steps;
 
 use self::absorb::Stop;
 use self::emit::Emitter;
@@ -66,6 +70,10 @@ pub(super) struct NormalizeStage {
     passed: i64,
     /// Series whose interval is not known.
     undecided: u32,
+    /// Whether rows can go straight to the output; the rows up to each point are kept for it.
+    is_steady: bool,
+    ends: Vec<u32>,
+    scratch: ordinary::Scratch,
     stats: StageStats,
 }
 
@@ -91,6 +99,9 @@ impl NormalizeStage {
             advanced: NO_WATERMARK,
             passed: NO_WATERMARK,
             undecided: 0,
+            is_steady: steady::is_possible(&plan),
+            ends: Vec::new(),
+            scratch: ordinary::Scratch::default(),
             stats: StageStats { r#type: "normalize", ..StageStats::default() },
             plan,
         }
