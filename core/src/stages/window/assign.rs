@@ -1,4 +1,4 @@
-//! From an event to the slot of its slice, and opening a slice.
+//! From an event to the slot of its slice.
 
 use super::follow::{Follow, Track};
 use super::{NONE, Slice, WindowStage};
@@ -55,11 +55,18 @@ impl WindowStage {
                         events.keys.get(at..fires_before).unwrap_or_default(),
                         run.get_mut(at..).unwrap_or_default(),
                     );
-                    if followed > 0 {
-                        at += followed;
+                    let more = self.open_more(
+                        start,
+                        events.timestamps.get(at + followed..fires_before).unwrap_or_default(),
+                        events.keys.get(at + followed..fires_before).unwrap_or_default(),
+                        run.get_mut(at + followed..).unwrap_or_default(),
+                        keys,
+                    );
+                    if followed + more > 0 {
+                        at += followed + more;
                         continue;
                     }
-                    slice.slot(key)
+                    self.slices.get(&start).map_or(NONE, |slice| slice.slot(key))
                 }
                 None if self.plan.grid.has_gaps() && !self.plan.grid.covers(start) => {
                     // It goes on without a slot, and so into no window.
@@ -127,81 +134,5 @@ impl WindowStage {
             .filter(|start| *start >= self.late_before && !self.blocks.reach(*start))
             .find_map(|start| Some(Track { start, slots: self.slices.get(&start)?.dense() }));
         Follow::new(size_us.unsigned_abs(), Track { start, slots: slice.dense() }, beside)
-    }
-
-    /// Opens the slice at `start` for `key`, whose event meets `watermark`.
-    #[cold]
-    pub(super) fn open(
-        &mut self,
-        start: i64,
-        key: u32,
-        watermark: i64,
-        keys: &mut Keys,
-    ) -> Result<u32, RejectReason> {
-        let place = key as usize;
-        if self.open_by_key.len() <= place {
-            self.open_by_key.resize(keys.id_bound().max(place + 1), 0);
-        }
-        let open = self.open_by_key.get(place).copied().unwrap_or(0);
-        if open == 0 && self.open_keys >= self.plan.max_keys {
-            return Err(RejectReason::KeyLimit);
-        }
-        if open >= self.plan.max_windows_per_key {
-            return Err(RejectReason::WindowLimit);
-        }
-        let slot = self.take_slot(key, keys);
-        self.count_open(key);
-        self.accumulators.reset(slot);
-        self.panes.reset(slot);
-        self.touch_slice(start);
-        let place = self.insert(start, key, slot, keys);
-        if place == 0 {
-            self.set_open_from(self.open_from.max(self.plan.grid.first_open(watermark)));
-            self.next_stop = self.next_stop(watermark);
-        }
-        Ok(slot)
-    }
-
-    /// A slot for `key`, which retains it.
-    pub(super) fn take_slot(&mut self, key: u32, keys: &mut Keys) -> u32 {
-        keys.retain(key);
-        let slot = self.free_slots.pop().unwrap_or_else(|| {
-            self.slot_keys.push(NONE);
-            u32::try_from(self.slot_keys.len() - 1).unwrap_or(NONE)
-        });
-        if let Some(entry) = self.slot_keys.get_mut(slot as usize) {
-            *entry = key;
-        }
-        slot
-    }
-
-    /// Counts one more slice of `key`.
-    pub(super) fn count_open(&mut self, key: u32) {
-        if let Some(open) = self.open_by_key.get_mut(key as usize) {
-            self.open_keys += u32::from(*open == 0);
-            *open += 1;
-        }
-    }
-
-    /// Counts one slice of `key` less.
-    pub(super) fn count_closed(&mut self, key: u32) {
-        if let Some(open) = self.open_by_key.get_mut(key as usize) {
-            *open = open.saturating_sub(1);
-            self.open_keys -= u32::from(*open == 0);
-            if let (0, Some(evictions)) = (*open, &mut self.evictions) {
-                evictions.recency.remove(key);
-            }
-        }
-    }
-
-    /// Gives `slot` to `key` in the slice at `start`. Returns its place there.
-    pub(super) fn insert(&mut self, start: i64, key: u32, slot: u32, keys: &Keys) -> usize {
-        let slice = self.slices.entry(start).or_default();
-        let place = slice.slots().len();
-        slice.insert(key, slot, keys.id_bound());
-        if let Some(evictions) = &mut self.evictions {
-            evictions.put(slot, place);
-        }
-        place
     }
 }

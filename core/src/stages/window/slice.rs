@@ -25,6 +25,16 @@ impl Default for Index {
 }
 
 impl Slice {
+    /// An empty one that is to have at least a quarter of the keys, whose ids are below `id_bound`.
+    pub(super) fn with_ids(id_bound: usize) -> Self {
+        Self { index: Index::Dense(vec![NONE; id_bound]), slots: Vec::new() }
+    }
+
+    /// Whether at least a quarter of the keys are present.
+    pub(super) fn is_crowded(&self, id_bound: usize) -> bool {
+        self.slots.len() * 4 >= id_bound
+    }
+
     pub(super) fn slots(&self) -> &[u32] {
         &self.slots
     }
@@ -71,8 +81,9 @@ impl Slice {
     /// Gives `slot` to `key`, which has none here; key ids are below `id_bound`.
     pub(super) fn insert(&mut self, key: u32, slot: u32, id_bound: usize) {
         self.slots.push(slot);
+        let is_crowded = self.is_crowded(id_bound);
         if let Index::Sparse(table) = &mut self.index {
-            if self.slots.len() * 4 < id_bound {
+            if !is_crowded {
                 table.insert_unique(hash(key), (key, slot), |(known, _)| hash(*known));
                 return;
             }
