@@ -5,6 +5,7 @@ mod ends;
 mod field;
 mod moments;
 mod percentile;
+mod sliding;
 mod slots;
 mod summary;
 
@@ -172,6 +173,22 @@ impl Accumulators {
             for slot in slots {
                 field.release(*slot as usize);
             }
+        }
+    }
+
+    /// Appends the value of output `output` for each of `slots`, which are sealed; false: nothing is appended, as
+    /// [`Accumulators::result`] has to tell it for each.
+    pub(super) fn results<'a>(
+        &self,
+        output: usize,
+        slots: impl Iterator<Item = &'a u32>,
+        numbers: &mut Vec<f64>,
+    ) -> bool {
+        let output = self.outputs.get(output);
+        let field = output.and_then(|output| output.field).and_then(|field| self.fields.get(field));
+        match (output, field) {
+            (Some(output), Some(field)) => field.results(output, slots, numbers),
+            _ => false,
         }
     }
 

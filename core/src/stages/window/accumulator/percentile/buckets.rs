@@ -1,5 +1,6 @@
 //! Values counted in logarithmic buckets: 64 to an octave, found by the bits of the number.
 
+use super::range::Range;
 use super::side::Side;
 use crate::error::SnapshotError;
 use crate::snapshot::{SectionReader, SectionWriter};
@@ -11,7 +12,8 @@ pub(in super::super) struct Buckets {
     zeros: u64,
     min: f64,
     max: f64,
-    negative: Side,
+    /// Most values have no sign: without negative ones this takes no room.
+    negative: Option<Box<Side>>,
     positive: Side,
 }
 
@@ -22,18 +24,43 @@ impl Buckets {
             zeros: 0,
             min: f64::INFINITY,
             max: f64::NEG_INFINITY,
-            negative: Side::default(),
+            negative: None,
             positive: Side::default(),
         }
+    }
+
+    /// Of `count` values and so many zeros, within `range`, by the sign of the others.
+    pub(super) fn of_sides(
+        (count, zeros): (u64, u64),
+        range: Range,
+        negative: Side,
+        positive: Side,
+    ) -> Self {
+        let (min, max) = (range.min(), range.max());
+        Self { count, zeros, min, max, negative: boxed(negative), positive }
     }
 
     pub(super) fn count(&self) -> u64 {
         self.count
     }
 
+    pub(super) fn zeros(&self) -> u64 {
+        self.zeros
+    }
+
+    /// The other values: the negative ones and the positive ones.
+    pub(super) fn sides(&self) -> (Option<&Side>, &Side) {
+        (self.negative.as_deref(), &self.positive)
+    }
+
+    pub(super) fn range(&self) -> Range {
+        Range::of(self.min, self.max)
+    }
+
     /// Values below the octaves that are kept.
     pub(super) fn folded(&self) -> u64 {
-        self.negative.folded().saturating_add(self.positive.folded())
+        let negative = self.negative.as_ref().map_or(0, |side| side.folded());
+        negative.saturating_add(self.positive.folded())
     }
 
     /// Counts `value` `times`; a bucket counts to 2^32 − 1.
@@ -45,7 +72,7 @@ impl Buckets {
         if value > 0.0 {
             self.positive.add(value.to_bits(), times);
         } else if value < 0.0 {
-            self.negative.add((-value).to_bits(), times);
+            self.negative.get_or_insert_default().add((-value).to_bits(), times);
         } else {
             self.zeros = self.zeros.saturating_add(times);
         }
@@ -68,7 +95,9 @@ impl Buckets {
         self.zeros = self.zeros.saturating_add(other.zeros);
         self.min = if other.min < self.min { other.min } else { self.min };
         self.max = if other.max > self.max { other.max } else { self.max };
-        self.negative.merge(&other.negative);
+        if let Some(negative) = &other.negative {
+            self.negative.get_or_insert_default().merge(negative);
+        }
         self.positive.merge(&other.positive);
     }
 
@@ -76,7 +105,8 @@ impl Buckets {
     pub(super) fn at(&self, mut rank: u64) -> (f64, u64) {
         let (value, left) = self
             .negative
-            .at_from_above(&mut rank)
+            .as_ref()
+            .and_then(|side| side.at_from_above(&mut rank))
             .map(|(magnitude, left)| (-magnitude, left))
             .or_else(|| {
                 let near_zero = self.folded().saturating_add(self.zeros);
@@ -95,18 +125,20 @@ impl Buckets {
 
     /// What it counts for in the bytes of a stage.
     pub(super) fn counted_bytes(&self) -> u64 {
-        160 + self.negative.counted_bytes() + self.positive.counted_bytes()
+        let negative = self.negative.as_ref().map_or(0, |side| side.counted_bytes());
+        160 + negative + self.positive.counted_bytes()
     }
 
     #[cfg(test)]
     pub(super) fn bytes(&self) -> usize {
-        size_of::<Self>() + self.negative.bytes() + self.positive.bytes()
+        let negative = self.negative.as_ref().map_or(0, |side| size_of::<Side>() + side.bytes());
+        size_of::<Self>() + negative + self.positive.bytes()
     }
 
     pub(super) fn save(&self, writer: &mut SectionWriter<'_>) {
         writer.u64(self.zeros);
         writer.f64s([self.min, self.max].into_iter());
-        self.negative.save(writer);
+        self.negative.as_deref().unwrap_or(&Side::default()).save(writer);
         self.positive.save(writer);
     }
 
@@ -119,8 +151,12 @@ impl Buckets {
             return Err(SnapshotError::Damaged("a sketch without extremes"));
         }
         let (negative, positive) = (Side::load(reader)?, Side::load(reader)?);
-        Ok(Self { count, zeros, min, max, negative, positive })
+        Ok(Self { count, zeros, min, max, negative: boxed(negative), positive })
     }
+}
+
+fn boxed(side: Side) -> Option<Box<Side>> {
+    (side != Side::default()).then(|| Box::new(side))
 }
 
 #[cfg(test)]
