@@ -182,6 +182,48 @@ proptest! {
     }
 
     #[test]
+    fn fields_with_options_of_their_own_are_as_stages_of_their_own(
+        events in events(), run in runs(), rows in 1..9_usize,
+    ) {
+        for (together, alone) in [
+            (
+                r#"{"type": "ema", "span": 4, "fields": ["v", {"name": "w", "half_life": "8ms"}]}"#,
+                r#"{"type": "ema", "field": "v", "span": 4, "name": "v_ema"},
+                   {"type": "ema", "field": "w", "half_life": "8ms", "name": "w_ema"}"#,
+            ),
+            (
+                r#"{"type": "rolling", "size": 5, "aggregations": ["avg", "p50"], "fields": [
+                    {"name": "v", "aggregations": ["max", {"op": "stddev", "name": "spread"}]}, {"name": "w", "size": 3}]}"#,
+                r#"{"type": "rolling", "size": 5, "field": "v", "aggregations": [
+                    {"op": "max", "name": "v_max"}, {"op": "stddev", "name": "v_spread"}]},
+                   {"type": "rolling", "size": 3, "field": "w", "aggregations": [
+                    {"op": "avg", "name": "w_avg"}, {"op": "p50", "name": "w_p50"}]}"#,
+            ),
+            (
+                r#"{"type": "rolling", "fields": [
+                    {"name": "w", "size": 4, "aggregations": ["p95"]}, {"name": "v", "aggregations": ["sum", "count"]}]}"#,
+                r#"{"type": "rolling", "size": 4, "field": "w", "aggregations": [{"op": "p95", "name": "w_p95"}]},
+                   {"type": "rolling", "field": "v", "aggregations": [
+                    {"op": "sum", "name": "v_sum"}, {"op": "count", "name": "v_count"}]}"#,
+            ),
+            (
+                r#"{"type": "zscore", "threshold": 1, "warmup": 3, "fields": [
+                    {"name": "w", "method": "mad", "window": 6}, "v", {"name": "ts2", "threshold": 0.5, "window": 4, "learn_anomalies": false}]}"#,
+                r#"{"type": "zscore", "field": "w", "threshold": 1, "warmup": 3, "method": "mad", "window": 6, "name": "w_zscore"},
+                   {"type": "zscore", "field": "v", "threshold": 1, "warmup": 3, "name": "v_zscore"},
+                   {"type": "zscore", "field": "ts2", "threshold": 0.5, "warmup": 3, "window": 4, "learn_anomalies": false, "name": "ts2_zscore"}"#,
+            ),
+        ] {
+            // A third field, where one is named: the one that both columns make.
+            let map = r#"{"type": "map", "set": [{"name": "ts2", "expression": "v - coalesce(w, 1)"}]},"#;
+            let spec = |stages: &str| spec(&format!("{map}{stages}"), rows, 9);
+            let found = collect(&spec(together), &events, run);
+            let due = collect(&spec(alone), &events, Run { cut: 1_000, restore: false });
+            prop_assert_eq!(found.rows, due.rows, "{}", together);
+        }
+    }
+
+    #[test]
     fn averages_over_time_forget_by_time(events in events(), run in runs(), rows in 1..9_usize) {
         let found = collect(&spec(r#"{"type": "ema", "half_life": "8ms"}"#, rows, 9), &events, run);
         let histories = histories(&events, 0, None, 9, |_| true);

@@ -40,6 +40,12 @@ fn added_columns_come_after_the_others_under_their_names() {
     );
     assert_eq!(names, ["ts", "v", "w", "avg", "p99.9"]);
     let names = columns(
+        r#"{"type": "rolling", "aggregations": ["avg"], "fields": ["v", {"name": "w", "aggregations": ["sum", {"op": "max", "name": "peak"}]}]}"#,
+    );
+    assert_eq!(names, ["ts", "v", "w", "v_avg", "w_sum", "w_peak"]);
+    let names = columns(r#"{"type": "ema", "fields": [{"name": "w", "alpha": 0.5}]}"#);
+    assert_eq!(names, ["ts", "v", "w", "ema"]);
+    let names = columns(
         r#"{"type": "window", "window": "tumbling", "size": "1s", "aggregations": ["avg"]}, {"type": "zscore"}, {"type": "ema", "span": 2}"#,
     );
     assert_eq!(names, ["window_start", "window_end", "avg", "zscore", "anomaly", "ema"]);
@@ -82,6 +88,63 @@ fn what_does_not_fit_says_where_and_what_would_be_right() {
             "stages[1].field",
             "true or false",
         ),
+        (
+            r#"{"type": "ema", "fields": ["v", {"name": "w", "span": 2}]}"#,
+            "stages[0].fields[0].span",
+            "one of span, alpha and half_life",
+        ),
+        (
+            r#"{"type": "ema", "fields": [{"name": "w", "span": 2, "alpha": 1}]}"#,
+            "stages[0].fields[0]",
+            "not several",
+        ),
+        (
+            r#"{"type": "ema", "span": 2, "fields": [{"name": "v", "spam": 2}]}"#,
+            "stages[0].fields[0].spam",
+            "did you mean `span`?",
+        ),
+        (r#"{"type": "ema", "fields": [{"span": 2}]}"#, "stages[0].fields[0].name", "missing"),
+        (
+            r#"{"type": "ema", "fields": [3]}"#,
+            "stages[0].fields[0]",
+            "the name of a field, or a table",
+        ),
+        (
+            r#"{"type": "ema", "span": 2, "fields": ["v", {"name": "v", "span": 3}]}"#,
+            "stages[0].fields[1]",
+            "`v` is named twice",
+        ),
+        (
+            r#"{"type": "zscore", "fields": ["v", {"name": "w", "warmup": 1}]}"#,
+            "stages[0].fields[1].warmup",
+            "at least 2",
+        ),
+        (
+            r#"{"type": "zscore", "fields": [{"name": "w", "threshold": -1}]}"#,
+            "stages[0].fields[0].threshold",
+            "0 or more",
+        ),
+        (
+            r#"{"type": "zscore", "window": 5, "fields": [{"name": "w", "warmup": 6}]}"#,
+            "stages[0].fields[0].window",
+            "ever be judged",
+        ),
+        (
+            r#"{"type": "rolling", "size": 5, "aggregations": ["p50"], "fields": [{"name": "w", "size": 0}]}"#,
+            "stages[0].fields[0].size",
+            "at least 1",
+        ),
+        (
+            r#"{"type": "rolling", "fields": ["v", {"name": "w", "aggregations": ["avg"]}]}"#,
+            "stages[0].aggregations",
+            "at least one",
+        ),
+        (
+            r#"{"type": "rolling", "aggregations": ["avg"], "fields": ["v", {"name": "w", "aggregations": ["avg", "p5"]}]}"#,
+            "stages[0].fields[1].aggregations[1]",
+            "a `size`",
+        ),
+        (r#"{"type": "rolling"}"#, "stages[0].aggregations", "at least one"),
         (r#"{"type": "rolling", "aggregations": []}"#, "stages[0].aggregations", "at least one"),
         (
             r#"{"type": "rolling", "size": 0, "aggregations": ["avg"]}"#,
@@ -135,7 +198,10 @@ fn what_does_not_fit_says_where_and_what_would_be_right() {
 fn descriptions_read_back_the_same() {
     let stages = r#"{"type": "ema", "half_life": 2.5, "fields": ["v", "w"]}, {"type": "ema", "half_life": "1m30s", "name": "slow"},
         {"type": "rolling", "size": 9, "aggregations": ["avg", "p95"], "state_ttl": "1h"},
-        {"type": "zscore", "method": "mad", "warmup": 5, "learn_anomalies": false}"#;
+        {"type": "zscore", "method": "mad", "warmup": 5, "learn_anomalies": false},
+        {"type": "ema", "fields": ["v", {"name": "w", "half_life": "1m"}], "span": 9, "name": "e"},
+        {"type": "rolling", "fields": [{"name": "v", "size": 3, "aggregations": ["p5", {"op": "max", "name": "m"}]}]},
+        {"type": "zscore", "fields": [{"name": "w", "threshold": 2.5, "window": 9, "learn_anomalies": false, "method": "mad"}, "v"], "name": "z"}"#;
     let spec = spec(stages, 9, 9);
     assert_eq!(PipelineSpec::from_json(&spec.to_json()).unwrap(), spec);
     assert_eq!(PipelineSpec::from_toml(&spec.to_toml()).unwrap(), spec);

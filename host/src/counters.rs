@@ -31,6 +31,25 @@ pub struct Counters {
     pub limits_struck: Vec<String>,
     /// The stages in order.
     pub stages: Vec<StageCounters>,
+    /// How far each partition of the source has come, where that is more than one time.
+    pub partitions: Vec<PartitionCounters>,
+}
+
+/// How far one partition of the source has come. Times are microseconds since the epoch.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct PartitionCounters {
+    /// Its name; `None`: the pipeline names no field for it.
+    pub partition: Option<String>,
+    /// The greatest time of its events.
+    pub greatest_time: Option<i64>,
+    /// Its own watermark.
+    pub watermark: Option<i64>,
+    /// Whether it was silent for `time.idle_timeout`.
+    pub idle: bool,
+    /// Whether the stream's watermark waits for it.
+    pub holds_back: bool,
 }
 
 /// A reason and how often it applied.
@@ -120,6 +139,8 @@ impl Counters {
         for (stage, other) in self.stages.iter_mut().zip(&other.stages) {
             stage.add(other);
         }
+        // Where there are partitions, there is one shard.
+        self.partitions.extend(other.partitions.iter().cloned());
     }
 
     fn add_rejected(&mut self, reason: &str, count: u64) {

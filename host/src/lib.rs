@@ -15,8 +15,8 @@ mod zones;
 pub use counters::{Counters, ReasonCount, StageCounters};
 pub use error::Error;
 pub use run::{
-    DEFAULT_BATCH_EVENTS, EngineKind, Failure, Input, Io, Observer, Output, Pipeline, RefusedLine,
-    Settings, Summary, Tally,
+    DEFAULT_BATCH_EVENTS, EngineKind, Failure, Input, Io, Observer, Output, PartitionSummary,
+    Pipeline, RefusedLine, Settings, Summary, Tally,
 };
 pub use stream_processor_core::{Plan, RejectReason};
 

@@ -25,7 +25,12 @@ fn live(pipeline: &str, input: &str) -> (String, String) {
     let folder = tempdir().unwrap();
     let file = folder.path().join("pipeline.toml");
     fs::write(&file, pipeline).unwrap();
-    let mut child = program(&["run", text(&file), "--quiet"]).spawn().unwrap();
+    live_by(&["run", text(&file), "--quiet"], input)
+}
+
+/// The same of a command.
+fn live_by(command: &[&str], input: &str) -> (String, String) {
+    let mut child = program(command).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let mut stdout = BufReader::new(child.stdout.take().unwrap());
     stdin.write_all(input.as_bytes()).unwrap();
@@ -51,6 +56,9 @@ fn a_silent_stream_fires_what_is_open() {
     let (first, rest) = live(&pipeline("", time), &input);
     assert_eq!(first, row("03", "04", 1));
     assert_eq!(rest, row("04", "05", 1));
+    let flags = ["--max-out-of-orderness", "1h", "--close-after-idle", "300ms", "--quiet"];
+    let (again, _) = live_by(&[&["window", "--tumbling", "1s"][..], &flags].concat(), &input);
+    assert_eq!(again, first);
 }
 
 #[test]
@@ -97,6 +105,59 @@ fn partitions_hold_each_other_back_in_files_too() {
             (Some(0), Some(100))
         );
         assert_eq!(summary["shards"], 1);
+        let partition = |name: &str, reached: &str, watermark: &str| {
+            serde_json::json!({ "partition": name, "greatest_time": reached, "watermark": watermark,
+                "idle": false, "holds_back": false })
+        };
+        let due = [
+            partition("a", "1970-01-01T01:00:49Z", "1970-01-01T01:00:48.999999Z"),
+            partition("b", "1970-01-01T00:00:49Z", "1970-01-01T00:00:48.999999Z"),
+        ];
+        assert_eq!(summary["partitions"].as_array().unwrap(), &due);
+        let arguments = ["run", text(&pipeline), "--engine", engine];
+        let told = run(&arguments, &input).stderr;
+        assert!(
+            told.contains("\npartition a: up to 1970-01-01T01:00:49Z\npartition b: up to"),
+            "{told}"
+        );
+    }
+}
+
+#[test]
+fn one_line_pipelines_have_the_options_of_time() {
+    let folder = tempdir().unwrap();
+    let summary = folder.path().join("summary.json");
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    let day = i64::try_from(now.as_millis()).unwrap() + 86_400_000;
+    let input =
+        line(1_000, "slow") + &line(1_100, "fast") + &line(9_000, "fast") + &line(day, "fast");
+    let window = ["window", "--tumbling", "1s", "--summary-json", text(&summary)];
+    let rows = |flags: &[&str]| {
+        let ran = run(&[&window[..], flags].concat(), &input);
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        ran.stdout.lines().count()
+    };
+    assert_eq!(rows(&["--partition", "p", "--max-future-skew", "1h"]), 2);
+    assert_eq!(json(&summary)["future"], 1);
+    assert_eq!(json(&summary)["partitions"].as_array().unwrap().len(), 2);
+    assert_eq!(rows(&["--max-future-skew", "1h", "--future", "keep"]), 3);
+    assert_eq!(rows(&["--watermark", "manual"]), 3);
+    assert_eq!(rows(&["--idle-timeout", "1h", "--watermark", "ascending"]), 3);
+    assert_eq!(rows(&["--watermark", "periodic", "--watermark-interval", "5s"]), 3);
+    assert_eq!(rows(&["--watermark", "punctuated", "--watermark-field", "v"]), 3);
+    for (flags, message) in [
+        (&["--watermark", "periodic"][..], "--watermark-interval: missing"),
+        (
+            &["--watermark", "punctual"],
+            "--watermark: unknown name `punctual`, did you mean `punctuated`?",
+        ),
+        (&["--close-after-idle", "0s"], "--close-after-idle: "),
+        (&["--future", "keep"], "--max-future-skew: missing"),
+        (&["--watermark", "manual", "--idle-timeout", "1h"], "--idle-timeout: nothing waits"),
+    ] {
+        let ran = run(&[&window[..], flags].concat(), &input);
+        assert_eq!(ran.code, 2);
+        assert!(ran.stderr.contains(message), "{}", ran.stderr);
     }
 }
 

@@ -18,6 +18,7 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from normalize import Normalize
+from passing import filtered, key_by, passes, records, spellings
 
 HERE = pathlib.Path(__file__).parent
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -608,6 +609,12 @@ ADDING = {"ema": ema, "rolling": rolling, "zscore": zscore}
 def add(stage, stream, default):
     """Adds the columns of `stage` to the events, each by the values of its key so far."""
     fields = stage.get("fields", [stage.get("field", default)])
+    # A field may have options of its own, of which a weight replaces whatever weight the stage has.
+    fields = [field if isinstance(field, dict) else {"name": field} for field in fields]
+    weight = lambda options: {} if {"span", "alpha"} & options.keys() else {name: stage[name] for name in ("span", "alpha") if name in stage}
+    of_stage = {name: value for name, value in stage.items() if name not in ("span", "alpha", "fields")}
+    options = {one["name"]: {**of_stage, **weight(one), **{name: value for name, value in one.items() if name != "name"}} for one in fields}
+    fields = list(options)
     so_far, added = {}, []
     for ts, key, event, met in stream:
         event = dict(event)
@@ -617,7 +624,7 @@ def add(stage, stream, default):
             if value is not None:
                 values.append(value)
             prefix = f"{field}_" if len(fields) > 1 else ""
-            for name, found in ADDING[stage["type"]](stage, values or [0.0]).items():
+            for name, found in ADDING[stage["type"]](options[field], values or [0.0]).items():
                 missing = False if isinstance(found, bool) else None
                 event[prefix + name] = missing if value is None else found
         added.append((ts, key, event, met))
@@ -659,8 +666,10 @@ class Watermark:
         self.value = max(self.value, min(self.of.values()))
 
 
-def run(spec, events):
-    """The rows of `spec` over `events`: dicts with every field, in order; the watermark moves event by event."""
+def run(spec, events, originals):
+    """The rows of `spec` over `events`: dicts with every field, in order; the watermark moves event by event.
+
+    `originals` are the lines of these events, for pipelines that let them pass as they are."""
     source = spec.get("source", {})
     keys = as_list(source.get("key"))
     default = (as_list(source.get("value")) + [None])[0]
@@ -670,11 +679,18 @@ def run(spec, events):
         ts = parse_time(event[source.get("timestamp", "ts")], source.get("timestamp_unit", "ms"))
         stream.append((ts, tuple(event[name] for name in keys), event, watermark.value))
         watermark.observe(ts, event)
+    originals = {id(event): line for event, line in zip(events, originals)}
     late = unassigned = 0
     times = {"window_start", "window_end"}
     for stage in spec["stages"]:
         if stage["type"] == "dedup":
             stream = dedup(stage, stream)
+            continue
+        if stage["type"] == "filter":
+            stream = filtered(stage, stream)
+            continue
+        if stage["type"] == "key_by":
+            keys, stream = key_by(stage, keys, stream)
             continue
         if stage["type"] in ADDING:
             stream = add(stage, stream, default)
@@ -703,6 +719,8 @@ def run(spec, events):
         names = [name for name, _, _ in window.aggregations]
         default = names[0] if len(names) == 1 else None
         rows = window.rows
+    if passes(spec["stages"]):
+        return "".join(originals[id(event)] + "\n" for _, _, event, _ in stream), late, unassigned
     lines = []
     for ts, key, row in rows:
         if spec["stages"][-1]["type"] in ADDING and "window_start" not in row:
@@ -743,9 +761,9 @@ def windows(kind, aggregations, **more):
 ALL = ["count", "sum", "avg", "min", "max"]
 
 
-def write(name, about, spec, events, text=None, file=None, format="ndjson", rejected=None):
-    """`events` are what a reader accepts of the input; `rejected` counts the rest by reason."""
-    rows, late, unassigned = run(spec, events)
+def write(name, about, spec, events, text=None, file=None, format="ndjson", rejected=None, originals=()):
+    """`events` are what a reader accepts of the input, `originals` their lines; `rejected` counts the rest by reason."""
+    rows, late, unassigned = run(spec, events, originals)
     spec = {**spec, "source": {**spec.get("source", {}), "format": format}}
     vector = {
         "name": name,
@@ -920,6 +938,7 @@ def main():
     normalized()
     statistics(base, quarters)
     deduplicated(base)
+    passing(base)
     bad_lines()
     csv_text()
     real_data()
@@ -968,8 +987,52 @@ def normalized():
           stream(200, keys=3, step=600, jitter=4000))
 
 
-def deduplicated(base):
-    once = [{**event, "latency": event["latency"] // 1 / 4} for event in stream(160, keys=3, step=250, jitter=3000)]
+def passing(base):
+    """Pipelines that hand out events as they came, all their fields and every space."""
+    def write_passing(name, about, spec, events, **more):
+        lines = spellings(events)
+        write(name, about, spec, events, text="\n".join(lines), originals=lines, **more)
+
+    events = [{**event, "code": [200, 404, None, 500][at % 4], "note": ["ä\n", "\"x\"", {"deep": [at, 0.5]}][at % 3]}
+              for at, event in enumerate(stream(90, keys=4, step=300, jitter=2500))]
+    write_passing("pass_filter", "The events that meet conditions on numbers and on the key, as they were written",
+                  {"source": base, "stages": [{"type": "filter", "where": [
+                      {"field": "latency", "op": ">=", "value": 250}, {"field": "service", "op": "!=", "value": "svc-d"},
+                      {"any": [{"field": "code", "op": "in", "value": [404, 500]}, {"field": "code", "op": "missing"}]}]}]}, events)
+    again = repeated(stream(160, keys=3, step=250, jitter=3000))
+    time = {"max_out_of_orderness": "1s"}
+    ways = [("field", ["event_id"], "by one field"), ("nested", [["tenant", "order_id"]], "by two fields together, one of them nested"),
+            ("content", ["@content"], "by the whole event, whatever its spelling"),
+            ("chain", ["event_id", ["tenant", "order_id"], "@content"], "by the first way that an event has")]
+    for way, strategies, about in ways:
+        write_passing(f"pass_dedup_{way}", f"Events that did not come within 4 s before, told {about}, as they were written",
+                      {"source": base, "time": time, "stages": [{"type": "dedup", "strategies": strategies, "ttl": "4s"}]}, again)
+    write_passing("pass_filter_dedup", "A filter, then events that did not come before; no key",
+                  {"source": {"value": "latency"}, "time": time, "stages": [
+                      {"type": "filter", "where": [{"not": {"field": "latency", "op": "<", "value": 60}}]},
+                      {"type": "dedup", "strategies": ["event_id", "@content"], "ttl": "5s"}]}, again)
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["ts", "note", "service", "latency"])
+    for at, event in enumerate(stream(40, keys=3)):
+        note = ["plain", "with, comma", "two\nlines", "", "01", "1.50", "ä\"", "true"][at % 8]
+        writer.writerow([event["ts"], note, event["service"], event["latency"]])
+    rows = [{**row, "ts": int(row["ts"]), "latency": float(row["latency"])} for row in csv.DictReader(io.StringIO(out.getvalue()))]
+    write("pass_csv", "Records of CSV that pass become objects of all their fields",
+          {"source": base, "stages": [{"type": "filter", "where": [{"field": "latency", "op": "<", "value": 700}]}]},
+          rows, text=out.getvalue(), format="csv", originals=records(out.getvalue()))
+    regions = [{**event, "region": ["eu", "us", 7][at % 3]} for at, event in enumerate(stream(200, keys=4, step=350, jitter=3000))]
+    write("key_by_filter", "Some events of a key of two fields, kept apart by one of these from then on",
+          {"source": {**base, "key": ["region", "service"]}, "time": time, "stages": [
+              {"type": "filter", "where": [{"field": "service", "op": "<", "value": "svc-d"}]},
+              {"type": "key_by", "fields": "region"},
+              {"type": "filter", "where": [{"field": "latency", "op": ">", "value": 100}]},
+              window("5s", ["count", "max", "first"])]}, regions)
+
+
+def repeated(stream):
+    """Events with identities of several kinds, some of them twice."""
+    once = [{**event, "latency": event["latency"] // 1 / 4} for event in stream]
     events = []
     for at, event in enumerate(once):
         if at % 4 == 0:
@@ -980,6 +1043,11 @@ def deduplicated(base):
         if at % 5 == 0:
             # Another spelling of the same: fields in another order, whole numbers with a point.
             events.append({name: float(value) if isinstance(value, int) and name != "at" else value for name, value in reversed(event.items())})
+    return events
+
+
+def deduplicated(base):
+    events = repeated(stream(160, keys=3, step=250, jitter=3000))
     strategies = ["event_id", ["tenant", "order_id"], "@content"]
     write("dedup", "By one field, by two together, by the whole event; remembered for 6 s, under disorder; then windows and how unusual they are",
           {"source": base, "time": {"max_out_of_orderness": "1s"},
@@ -999,6 +1067,14 @@ def statistics(base, events):
                       {"type": "zscore", "threshold": 1.5},
                       {"type": "zscore", "field": "bytes", "window": 5, "learn_anomalies": False, "threshold": 1, "name": "near"},
                       {"type": "zscore", "method": "mad", "warmup": 4, "name": "robust"}]}, some)
+    write("statistics_fields", "Several fields in one stage, some with options of their own",
+          {"source": base, "time": {"max_out_of_orderness": "1s"},
+           "stages": [{"type": "ema", "span": 9, "fields": ["latency", {"name": "bytes", "alpha": 0.3}]},
+                      {"type": "rolling", "size": 7, "aggregations": ["avg", "p95"], "fields": [
+                          {"name": "latency", "aggregations": ["max", {"op": "stddev", "name": "spread"}]}, {"name": "bytes", "size": 3}]},
+                      {"type": "zscore", "threshold": 1.5, "fields": [
+                          {"name": "bytes", "window": 5, "learn_anomalies": False, "threshold": 1}, "latency",
+                          {"name": "latency_ema", "method": "mad", "warmup": 4}]}]}, some)
     write("statistics_of_windows", "Windows, then how unusual each of them is, and what they come to so far",
           {"source": base, "time": {"max_out_of_orderness": "3s"},
            "stages": [window("5s", ["count", "max"]), {"type": "zscore", "field": "max", "threshold": 1},

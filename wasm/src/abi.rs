@@ -4,6 +4,7 @@
 
 use std::cell::RefCell;
 
+use stream_processor_core::text::Identifier;
 use stream_processor_core::{
     Engine, Error, Options, PipelineSpec, Progress, Restore, SnapshotCursor, SnapshotError, wire,
 };
@@ -27,6 +28,8 @@ struct State {
     blocks: Vec<AlignedBlock>,
     /// Open engines; handle 1 is the first.
     instances: Vec<Option<Instance>>,
+    /// The identities that were told last.
+    identities: Vec<u8>,
     /// What the last failed call has to say, as JSON.
     error: Vec<u8>,
 }
@@ -374,6 +377,23 @@ pub extern "C" fn sp_merge(handle: i32, ptr: u32, len: u32) -> i32 {
             let merged = instance.engine.merge(block)?;
             Ok(i32::from(merged.is_new) | i32::from(merged.full) << 1)
         })
+    })
+}
+
+/// Tells the identities of events, one JSON object a line, by the strategies of a `dedup` stage in JSON; 0 where it fails.
+#[unsafe(no_mangle)]
+pub extern "C" fn sp_identify(
+    strategies_ptr: u32,
+    strategies_len: u32,
+    lines_ptr: u32,
+    lines_len: u32,
+) -> u64 {
+    guarded(0, |state| {
+        let strategies = text(state.block(strategies_ptr, strategies_len)?)?;
+        let mut found = Vec::new();
+        Identifier::from_json(strategies)?.write(state.block(lines_ptr, lines_len)?, &mut found);
+        state.identities = found;
+        Ok(handed_out(&state.identities))
     })
 }
 

@@ -159,6 +159,15 @@ impl Processor {
         }
     }
 
+    /// The identities of events, one JSON object a line, by the strategies of a `dedup` stage in JSON: 16 bytes each,
+    /// little-endian, all 0 for none.
+    pub fn identify_by(strategies: &str, lines: &str) -> Result<Vec<u8>, JsValue> {
+        let identifier = Identifier::from_json(strategies);
+        let mut found = Vec::new();
+        identifier.map_err(|error| thrown(&error.into()))?.write(lines.as_bytes(), &mut found);
+        Ok(found)
+    }
+
     /// The module's memory, for what JavaScript writes there itself.
     pub fn memory(&self) -> JsValue {
         wasm_bindgen::memory()

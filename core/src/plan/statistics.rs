@@ -1,26 +1,24 @@
 //! Stages that add statistics: from fields and options to columns and weights.
 
-use super::Columns;
-use super::window::{aggregated_column, check_options};
+use super::rolling::RollingPlan;
+use super::{Caps, Columns};
 use crate::schema::{OutputColumn, OutputKind};
-use crate::spec::{Aggregation, Duration, Ema, HalfLife, Operation, PercentileEngine};
-use crate::spec::{PipelineSpec, Rolling, SpecError, ZScore, ZScoreMethod};
-use crate::statistics::{
-    ExponentialMovingAverage, Kept, LEAST_WARMUP, Rule, TimeAwareMovingAverage,
-};
+use crate::spec::{Duration, Ema, EmaField, Field, HalfLife, Named, PipelineSpec, SpecError};
+use crate::spec::{ZScore, ZScoreField, ZScoreMethod};
+use crate::statistics::{ExponentialMovingAverage, LEAST_WARMUP, Rule, TimeAwareMovingAverage};
 
 /// A stage that adds columns to the events of each key.
 #[derive(Debug, Clone)]
 pub(crate) struct KeyedPlan {
-    pub(crate) operator: OperatorPlan,
+    /// What it does with each of `fields`.
+    pub(crate) operators: Vec<OperatorPlan>,
     /// The columns of its input that it reads; `None` counts events.
     pub(crate) fields: Vec<Option<usize>>,
     /// The columns of its input, and then those that it adds.
     pub(crate) columns: Vec<OutputColumn>,
     /// How many of them it adds.
     pub(crate) added: usize,
-    pub(crate) max_keys: u32,
-    pub(crate) evicts_keys: bool,
+    pub(crate) caps: Caps,
     /// Event time, microseconds, after which a key without events begins anew.
     pub(crate) state_ttl: Option<i64>,
 }
@@ -31,24 +29,6 @@ pub(crate) enum OperatorPlan {
     TimedEma { half_life_us: f64 },
     Rolling(RollingPlan),
     ZScore(ZScorePlan),
-}
-
-#[derive(Debug, Clone)]
-pub(crate) struct RollingPlan {
-    /// `None`: all so far.
-    pub(crate) size: Option<usize>,
-    /// What the results need.
-    pub(crate) kept: Kept,
-    /// The results of each field.
-    pub(crate) outputs: Vec<Vec<RollingOutput>>,
-}
-
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct RollingOutput {
-    /// Which of the added columns it is.
-    pub(crate) place: usize,
-    pub(crate) op: Operation,
-    pub(crate) population: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -68,10 +48,25 @@ pub(super) fn ema_plan(
     input: &mut Columns,
     spec: &PipelineSpec,
 ) -> Result<KeyedPlan, SpecError> {
-    let fields = fields(path, ema.field.as_deref(), &ema.fields, input)?;
-    let operator = weight(path, ema)?;
+    let columns = columns(path, ema.field.as_deref(), &ema.fields, input)?;
+    let weights = (ema.span, ema.alpha, ema.half_life);
+    let of_stage = match weights {
+        (None, None, None) if !ema.fields.is_empty() => None,
+        weights => Some(weight(path, weights)?),
+    };
+    let of_field = |(index, field): (usize, &Field<EmaField>)| {
+        let own = field.options().map(|one| (one.span, one.alpha, one.half_life));
+        match (own.filter(|own| *own != (None, None, None)), &of_stage) {
+            (None, Some(of_stage)) => Ok(of_stage.clone()),
+            (own, _) => weight(&format!("{path}.fields[{index}]"), own.unwrap_or_default()),
+        }
+    };
+    let operators = match ema.fields.as_slice() {
+        [] => of_stage.into_iter().collect(),
+        fields => fields.iter().enumerate().map(of_field).collect::<Result<_, _>>()?,
+    };
     let added: Vec<_> = ema.columns().into_iter().map(|name| (name, OutputKind::Number)).collect();
-    keyed_plan(path, operator, (fields, added), ema.state_ttl, input, spec)
+    keyed_plan(path, (operators, columns, added), ema.state_ttl, input, spec)
 }
 
 pub(super) fn zscore_plan(
@@ -80,102 +75,76 @@ pub(super) fn zscore_plan(
     input: &mut Columns,
     spec: &PipelineSpec,
 ) -> Result<KeyedPlan, SpecError> {
-    let fields = fields(path, zscore.field.as_deref(), &zscore.fields, input)?;
-    if !zscore.threshold.is_finite() || zscore.threshold < 0.0 {
+    let columns = columns(path, zscore.field.as_deref(), &zscore.fields, input)?;
+    let stage = ZScoreField {
+        name: String::new(),
+        threshold: Some(zscore.threshold),
+        warmup: Some(zscore.warmup),
+        learn_anomalies: Some(zscore.learn_anomalies),
+        method: Some(zscore.method),
+        window: zscore.window,
+    };
+    let of_stage = judge(path, &ZScoreField::default(), &stage, spec)?;
+    let of_field = |(index, field): (usize, &Field<ZScoreField>)| match field.options() {
+        Some(own) => judge(&format!("{path}.fields[{index}]"), own, &stage, spec),
+        None => Ok(of_stage.clone()),
+    };
+    let operators = match zscore.fields.as_slice() {
+        [] => vec![of_stage.clone()],
+        fields => fields.iter().enumerate().map(of_field).collect::<Result<_, _>>()?,
+    };
+    let kinds = [OutputKind::Number, OutputKind::Bool].into_iter().cycle();
+    let added: Vec<_> = zscore.columns().into_iter().zip(kinds).collect();
+    keyed_plan(path, (operators, columns, added), zscore.state_ttl, input, spec)
+}
+
+/// How a field is judged: as it says itself, else as the stage does.
+fn judge(
+    path: &str,
+    own: &ZScoreField,
+    stage: &ZScoreField,
+    spec: &PipelineSpec,
+) -> Result<OperatorPlan, SpecError> {
+    let threshold = own.threshold.or(stage.threshold).unwrap_or_default();
+    if !threshold.is_finite() || threshold < 0.0 {
         let message = "must be 0 or more: how many deviations away a value becomes an anomaly";
         return Err(SpecError::new(format!("{path}.threshold"), message));
     }
-    if u64::from(zscore.warmup) < LEAST_WARMUP {
+    let warmup = own.warmup.or(stage.warmup).unwrap_or_default();
+    if u64::from(warmup) < LEAST_WARMUP {
         let message = "must be at least 2: one value has no deviation";
         return Err(SpecError::new(format!("{path}.warmup"), message));
     }
-    let window = zscore.window.or((zscore.method == ZScoreMethod::Mad).then_some(MAD_WINDOW));
+    let method = own.method.or(stage.method).unwrap_or_default();
+    let window = own.window.or(stage.window);
+    let window = window.or((method == ZScoreMethod::Mad).then_some(MAD_WINDOW));
     if let Some(window) = window {
         let path = format!("{path}.window");
-        if window < zscore.warmup {
-            let message = format!(
-                "{window} is less than `warmup` = {}: no value would ever be judged",
-                zscore.warmup
-            );
+        if window < warmup {
+            let message =
+                format!("{window} is less than `warmup` = {warmup}: no value would ever be judged");
             return Err(SpecError::new(path, message));
         }
         check_size(&path, window, spec)?;
     }
-    let operator = OperatorPlan::ZScore(ZScorePlan {
+    Ok(OperatorPlan::ZScore(ZScorePlan {
         rule: Rule {
-            threshold: zscore.threshold,
-            warmup: zscore.warmup.into(),
-            learn_anomalies: zscore.learn_anomalies,
+            threshold,
+            warmup: warmup.into(),
+            learn_anomalies: own.learn_anomalies.or(stage.learn_anomalies).unwrap_or_default(),
         },
-        method: zscore.method,
+        method,
         window: window.map(|window| window as usize),
-    });
-    let kinds = [OutputKind::Number, OutputKind::Bool].into_iter().cycle();
-    let added: Vec<_> = zscore.columns().into_iter().zip(kinds).collect();
-    keyed_plan(path, operator, (fields, added), zscore.state_ttl, input, spec)
+    }))
 }
 
-pub(super) fn rolling_plan(
-    path: &str,
-    rolling: &Rolling,
-    input: &mut Columns,
-    spec: &PipelineSpec,
-) -> Result<KeyedPlan, SpecError> {
-    if rolling.aggregations.is_empty() {
-        let message = "empty: name at least one, such as avg";
-        return Err(SpecError::new(format!("{path}.aggregations"), message));
-    }
-    if let Some(size) = rolling.size {
-        check_size(&format!("{path}.size"), size, spec)?;
-    }
-    for (index, aggregation) in rolling.aggregations.iter().enumerate() {
-        let path = format!("{path}.aggregations[{index}]");
-        check_options(&path, aggregation)?;
-        check_rolling(&path, aggregation, rolling)?;
-    }
-    let read = match rolling.fields.as_slice() {
-        [] => None,
-        several => Some(fields(path, rolling.field.as_deref(), several, input)?),
-    };
-    let mut plan = RollingPlan {
-        size: rolling.size.map(|size| size as usize),
-        kept: Kept::default(),
-        outputs: Vec::new(),
-    };
-    let mut columns: Vec<Option<usize>> = Vec::new();
-    let mut place = 0;
-    for field in read.map_or(vec![None], |read| read.into_iter().map(Some).collect()) {
-        for (index, aggregation) in rolling.aggregations.iter().enumerate() {
-            let path = format!("{path}.aggregations[{index}]");
-            let column = match field {
-                Some(field) => Some(field),
-                None => aggregated_column(&path, aggregation, rolling.field.as_deref(), input)?,
-            };
-            let known = columns.iter().position(|known| *known == column);
-            let known = known.unwrap_or_else(|| {
-                columns.push(column);
-                plan.outputs.push(Vec::new());
-                columns.len() - 1
-            });
-            keep_for(aggregation.op, &mut plan.kept);
-            if let Some(outputs) = plan.outputs.get_mut(known) {
-                let (op, population) = (aggregation.op, aggregation.population);
-                outputs.push(RollingOutput { place, op, population });
-            }
-            place += 1;
-        }
-    }
-    let names = rolling.columns(input.default().map(|column| input.name(column)));
-    let added = names.into_iter().map(|name| (name, OutputKind::Number)).collect();
-    let operator = OperatorPlan::Rolling(plan);
-    keyed_plan(path, operator, (columns, added), rolling.state_ttl, input, spec)
-}
+/// What a stage does with which columns, and the columns that it adds.
+type Work = (Vec<OperatorPlan>, Vec<Option<usize>>, Vec<(String, OutputKind)>);
 
 /// What all of them have in common; `input` gets the added columns.
-fn keyed_plan(
+pub(super) fn keyed_plan(
     path: &str,
-    operator: OperatorPlan,
-    (fields, added): (Vec<impl Into<Option<usize>>>, Vec<(String, OutputKind)>),
+    (operators, fields, added): Work,
     state_ttl: Option<Duration>,
     input: &mut Columns,
     spec: &PipelineSpec,
@@ -187,23 +156,22 @@ fn keyed_plan(
         input.add(path, name, *kind)?;
     }
     Ok(KeyedPlan {
-        operator,
-        fields: fields.into_iter().map(Into::into).collect(),
+        operators,
+        fields,
         columns: input.list().to_vec(),
         added: added.len(),
-        max_keys: spec.limits.max_keys,
-        evicts_keys: spec.limits.evicts_keys(),
+        caps: Caps::of(spec),
         state_ttl: state_ttl.map(Duration::as_micros),
     })
 }
 
 /// The columns that a stage reads: those of `fields`, of `field`, or the default one.
-fn fields(
+pub(super) fn columns<T: Named>(
     path: &str,
     field: Option<&str>,
-    fields: &[String],
+    fields: &[Field<T>],
     input: &Columns,
-) -> Result<Vec<usize>, SpecError> {
+) -> Result<Vec<Option<usize>>, SpecError> {
     if field.is_some() && !fields.is_empty() {
         let message = "there is a `field` too: name all of them here, or one there";
         return Err(SpecError::new(format!("{path}.fields"), message));
@@ -211,7 +179,7 @@ fn fields(
     if fields.is_empty() {
         let path = format!("{path}.field");
         let column = input.resolve(&path, field)?;
-        return column.map(|column| vec![column]).ok_or_else(|| {
+        return column.map(|column| vec![Some(column)]).ok_or_else(|| {
             let message = if input.is_of_source() {
                 "missing: which field? name it here, or set source.value".to_owned()
             } else {
@@ -224,21 +192,25 @@ fn fields(
     }
     let mut columns = Vec::with_capacity(fields.len());
     for (index, field) in fields.iter().enumerate() {
+        let name = field.name();
         let path = format!("{path}.fields[{index}]");
-        if fields.iter().take(index).any(|earlier| earlier == field) {
-            return Err(SpecError::new(path, format!("`{field}` is named twice")));
+        if fields.iter().take(index).any(|earlier| earlier.name() == name) {
+            return Err(SpecError::new(path, format!("`{name}` is named twice")));
         }
-        columns.extend(input.resolve(&path, Some(field))?);
+        columns.push(input.resolve(&path, Some(name))?);
     }
     Ok(columns)
 }
 
-fn weight(path: &str, ema: &Ema) -> Result<OperatorPlan, SpecError> {
+/// One of span, alpha and half-life.
+type Weights = (Option<f64>, Option<f64>, Option<HalfLife>);
+
+fn weight(path: &str, weights: Weights) -> Result<OperatorPlan, SpecError> {
     let plain = |name: &str, average: Result<ExponentialMovingAverage, _>| match average {
         Ok(average) => Ok(OperatorPlan::Ema { alpha: average.alpha() }),
         Err(error) => Err(SpecError::new(format!("{path}.{name}"), format!("{error}"))),
     };
-    match (ema.span, ema.alpha, ema.half_life) {
+    match weights {
         (Some(span), None, None) => plain("span", ExponentialMovingAverage::with_span(span)),
         (None, Some(alpha), None) => plain("alpha", ExponentialMovingAverage::with_alpha(alpha)),
         (None, None, Some(HalfLife::Values(values))) => {
@@ -259,7 +231,7 @@ fn weight(path: &str, ema: &Ema) -> Result<OperatorPlan, SpecError> {
     }
 }
 
-fn check_size(path: &str, size: u32, spec: &PipelineSpec) -> Result<(), SpecError> {
+pub(super) fn check_size(path: &str, size: u32, spec: &PipelineSpec) -> Result<(), SpecError> {
     let limit = spec.limits.max_values;
     let message = match size {
         0 => "0: must be at least 1".to_owned(),
@@ -269,50 +241,4 @@ fn check_size(path: &str, size: u32, spec: &PipelineSpec) -> Result<(), SpecErro
         _ => return Ok(()),
     };
     Err(SpecError::new(path, message))
-}
-
-/// That a rolling aggregation can be computed.
-fn check_rolling(
-    path: &str,
-    aggregation: &Aggregation,
-    rolling: &Rolling,
-) -> Result<(), SpecError> {
-    let op = aggregation.op;
-    let message = match op {
-        _ if aggregation.field.is_some() && !rolling.fields.is_empty() => {
-            "it has a field of its own beside the stage's `fields`: leave one of them out"
-                .to_owned()
-        }
-        Operation::First | Operation::Last => format!(
-            "`{op}` goes by event time, rolling aggregations by arrival: they have count, sum, avg, min, max, range, variance, stddev and percentiles"
-        ),
-        Operation::Distinct | Operation::Rate => format!(
-            "`{op}` is one of windows: rolling aggregations are count, sum, avg, min, max, range, variance, stddev and percentiles"
-        ),
-        Operation::Percentile(_) if rolling.size.is_none() => {
-            format!("`{op}` of all values so far would need all of them: give the stage a `size`")
-        }
-        Operation::Percentile(_)
-            if aggregation.engine.is_some_and(|engine| engine != PercentileEngine::Exact) =>
-        {
-            "the percentiles of a rolling stage are exact: leave `engine` out".to_owned()
-        }
-        _ => return Ok(()),
-    };
-    Err(SpecError::new(path, message))
-}
-
-/// Takes note of what `op` needs.
-fn keep_for(op: Operation, kept: &mut Kept) {
-    match op {
-        Operation::Sum | Operation::Avg => kept.sums = true,
-        Operation::Variance | Operation::Stddev => kept.moments = true,
-        Operation::Min | Operation::Max | Operation::Range => kept.extremes = true,
-        Operation::Percentile(_) => kept.order = true,
-        Operation::Count
-        | Operation::First
-        | Operation::Last
-        | Operation::Distinct
-        | Operation::Rate => {}
-    }
 }

@@ -24,7 +24,8 @@ pub struct Time {
     /// The host time after which a silent partition no longer holds the others back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idle_timeout: Option<Duration>,
-    /// The host time without any event after which everything that is open fires.
+    /// The host time without any event after which all windows fire that have an end in event time; count windows and global
+    /// ones wait for the end of input.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub close_after_idle: Option<Duration>,
     /// How far beyond the host's time an event may be; one further ahead does not move the watermark.

@@ -5,6 +5,7 @@ mod decode;
 mod dedup;
 mod duration;
 mod event_time;
+mod fields;
 mod filter;
 mod key_by;
 mod kinds;
@@ -29,10 +30,11 @@ pub(crate) use decode::expected;
 pub use dedup::{Clock, Dedup, DedupMode};
 pub use duration::{Duration, DurationError, MAX_DURATION_US, OutOfOrderness};
 pub use event_time::{Future, Time, Watermark};
+pub use fields::{EmaField, Field, Named, RollingField, ZScoreField};
 pub use filter::{Comparison, Condition, Filter};
 pub use key_by::KeyBy;
 pub(crate) use kinds::check_options;
-pub use limits::{KeyPolicy, Limits};
+pub use limits::{LimitPolicy, Limits};
 pub use map::{Assignment, Map};
 pub use normalize::{
     Align, Basis, Fill, Interval, MAX_DEGREE, Normalize, NormalizeField, OutlierAction, Outliers,

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::aggregation::Aggregation;
 use super::dedup::Dedup;
 use super::duration::Duration;
+use super::fields::{Field, Named};
 use super::filter::Filter;
 use super::key_by::KeyBy;
 use super::map::Map;
@@ -57,9 +58,8 @@ impl Stage {
             Self::Normalize(normalize) => {
                 normalize.fields.iter().map(|field| field.name.clone()).collect()
             }
-            Self::Ema(Ema { field, fields, .. }) | Self::ZScore(ZScore { field, fields, .. }) => {
-                field.iter().chain(fields).cloned().collect()
-            }
+            Self::Ema(ema) => named(ema.field.as_ref(), &ema.fields),
+            Self::ZScore(zscore) => named(zscore.field.as_ref(), &zscore.fields),
             Self::Rolling(rolling) => rolling.reads().map(String::from).collect(),
             Self::Map(map) => map.fields(),
         }
@@ -89,6 +89,11 @@ impl Stage {
     pub(crate) fn passes_events(&self) -> bool {
         matches!(self, Self::Filter(_) | Self::Dedup(_))
     }
+}
+
+/// The fields of a stage that names one, or several.
+fn named<T: Named>(field: Option<&String>, fields: &[Field<T>]) -> Vec<String> {
+    field.cloned().into_iter().chain(fields.iter().map(|field| field.name().to_owned())).collect()
 }
 
 /// `type = "window"`.

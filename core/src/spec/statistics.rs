@@ -6,6 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::aggregation::Aggregation;
 use super::duration::Duration;
+use super::fields::{EmaField, Field, Named, RollingField, ZScoreField};
 
 /// `type = "ema"`: adds an exponential moving average.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -26,7 +27,7 @@ pub struct Ema {
     pub field: Option<String>,
     /// Several fields: each gets a column `<field>_ema`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub fields: Vec<String>,
+    pub fields: Vec<Field<EmaField>>,
     /// The name of the added column; absent: `ema`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
@@ -43,14 +44,15 @@ pub struct Rolling {
     /// How many values, with the present one; absent: all so far.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<u32>,
-    /// What is added; each is a column of its own.
+    /// What is added; each is a column of its own. Absent where each of the `fields` has its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub aggregations: Vec<Aggregation>,
     /// The field that is aggregated where an aggregation names none; absent: the default value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
     /// Several fields: each gets columns such as `<field>_avg`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub fields: Vec<String>,
+    pub fields: Vec<Field<RollingField>>,
     /// A key without events for this long, by event time, begins anew; absent: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state_ttl: Option<Duration>,
@@ -81,7 +83,7 @@ pub struct ZScore {
     pub field: Option<String>,
     /// Several fields: each gets the columns `<field>_zscore` and `<field>_anomaly`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub fields: Vec<String>,
+    pub fields: Vec<Field<ZScoreField>>,
     /// The name of the score's column; beside it is `<name>_anomaly`. Absent: `zscore` and `anomaly`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
@@ -136,8 +138,24 @@ impl Rolling {
             }
             (None, _) => one.op.to_string(),
         };
-        let names: Vec<String> = self.aggregations.iter().map(name).collect();
-        named(&self.fields, &names)
+        let mut columns = Vec::new();
+        for field in &self.fields {
+            let of_field = self.of_field(field).iter().map(name);
+            columns.extend(of_field.map(|name| match self.fields.len() {
+                1 => name,
+                _ => format!("{}_{name}", field.name()),
+            }));
+        }
+        if self.fields.is_empty() {
+            columns.extend(self.aggregations.iter().map(name));
+        }
+        columns
+    }
+
+    /// The aggregations of `field`.
+    pub(crate) fn of_field<'a>(&'a self, field: &'a Field<RollingField>) -> &'a [Aggregation] {
+        let own = field.options().and_then(|options| options.aggregations.as_deref());
+        own.unwrap_or(&self.aggregations)
     }
 
     /// The fields that it reads by name.
@@ -145,17 +163,18 @@ impl Rolling {
         let own = |one: &'_ Aggregation| one.field.is_some();
         let stage = self.field.as_deref().filter(|_| !self.aggregations.iter().all(own));
         let each = self.aggregations.iter().filter_map(|one| one.field.as_deref());
-        each.chain(stage).chain(self.fields.iter().map(String::as_str))
+        each.chain(stage).chain(self.fields.iter().map(Field::name))
     }
 }
 
 /// `names` of a single field; of several, those of each with the field before.
-fn named<N: AsRef<str>>(fields: &[String], names: &[N]) -> Vec<String> {
+fn named<T: Named>(fields: &[Field<T>], names: &[&str]) -> Vec<String> {
     if fields.len() < 2 {
-        return names.iter().map(|name| name.as_ref().to_owned()).collect();
+        return names.iter().map(|name| (*name).to_owned()).collect();
     }
-    let of = |field| names.iter().map(move |name| format!("{field}_{}", name.as_ref()));
-    fields.iter().flat_map(of).collect()
+    let of =
+        |field: &Field<T>| names.iter().map(|name| format!("{}_{name}", field.name())).collect();
+    fields.iter().flat_map(|field| -> Vec<String> { of(field) }).collect()
 }
 
 impl ZScore {

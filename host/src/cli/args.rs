@@ -195,7 +195,39 @@ pub(crate) struct EventArgs {
     #[arg(long, value_name = "DURATION", default_value = "0s")]
     pub(crate) max_out_of_orderness: OutOfOrderness,
     #[command(flatten)]
+    pub(crate) time: TimeArgs,
+    #[command(flatten)]
     pub(crate) io: IoArgs,
+}
+
+/// How event time moves, beside the disorder that is allowed.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Event time")]
+pub(crate) struct TimeArgs {
+    /// The field that says which partition of the source an event came by: each has a watermark of its own
+    #[arg(long, value_name = "FIELD")]
+    pub(crate) partition: Option<String>,
+    /// What moves the watermark: bounded, ascending, periodic, punctuated, manual [default: bounded]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) watermark: Option<String>,
+    /// periodic: how far event time must advance before the watermark moves again
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) watermark_interval: Option<Duration>,
+    /// punctuated: the field that marks the events which move the watermark
+    #[arg(long, value_name = "FIELD")]
+    pub(crate) watermark_field: Option<String>,
+    /// The time of day after which a silent partition no longer holds the others back
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) idle_timeout: Option<Duration>,
+    /// The time of day without any event after which all that is open by event time fires
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) close_after_idle: Option<Duration>,
+    /// How far ahead of the time of day an event may be; one further ahead does not move the watermark
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) max_future_skew: Option<Duration>,
+    /// What becomes of events further ahead: drop, keep [default: drop]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) future: Option<String>,
 }
 
 /// How long windows are, and how far apart they start, or by how much they grow.

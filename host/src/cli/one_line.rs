@@ -12,11 +12,19 @@ use super::args::{DedupArgs, EventArgs, Format, NormalizeArgs, Unit, WindowArgs}
 /// The flag that stands for a field of a pipeline.
 type Flag = (&'static str, &'static str);
 
-const EVENT_FLAGS: [Flag; 5] = [
+const EVENT_FLAGS: [Flag; 13] = [
     ("source.key", "--key"),
     ("source.value", "--value"),
     ("source.timestamp", "--timestamp"),
+    ("source.partition", "--partition"),
     ("time.max_out_of_orderness", "--max-out-of-orderness"),
+    ("time.watermark_interval", "--watermark-interval"),
+    ("time.watermark_field", "--watermark-field"),
+    ("time.watermark", "--watermark"),
+    ("time.idle_timeout", "--idle-timeout"),
+    ("time.close_after_idle", "--close-after-idle"),
+    ("time.max_future_skew", "--max-future-skew"),
+    ("time.future", "--future"),
     ("sink.format", "--output-format"),
 ];
 
@@ -149,19 +157,8 @@ fn pipeline(
     output: Format,
 ) -> Result<Pipeline, Exit> {
     let spec = json!({
-        "source": {
-            "format": format_name(events.input_format()),
-            "timestamp": events.timestamp,
-            "timestamp_unit": match events.timestamp_unit {
-                Unit::S => "s",
-                Unit::Ms => "ms",
-                Unit::Us => "us",
-                Unit::Ns => "ns",
-            },
-            "key": events.key,
-            "value": events.value,
-        },
-        "time": { "max_out_of_orderness": events.max_out_of_orderness.to_string() },
+        "source": source(events),
+        "time": time(events),
         "stages": [stage],
         "sink": { "format": format_name(events.output_format.unwrap_or(output)) },
     });
@@ -170,6 +167,37 @@ fn pipeline(
         Error::Spec(error) => Exit::Invalid(in_flags(&error, flags)),
         error => Exit::Invalid(error.to_string()),
     })
+}
+
+fn source(events: &EventArgs) -> Value {
+    let unit = match events.timestamp_unit {
+        Unit::S => "s",
+        Unit::Ms => "ms",
+        Unit::Us => "us",
+        Unit::Ns => "ns",
+    };
+    table([
+        ("format", text(format_name(events.input_format()))),
+        ("timestamp", text(&events.timestamp)),
+        ("timestamp_unit", text(unit)),
+        ("key", Some(json!(events.key))),
+        ("value", Some(json!(events.value))),
+        ("partition", events.time.partition.as_deref().and_then(text)),
+    ])
+}
+
+fn time(events: &EventArgs) -> Value {
+    let time = &events.time;
+    table([
+        ("max_out_of_orderness", Some(events.max_out_of_orderness.to_string().into())),
+        ("watermark", time.watermark.as_deref().and_then(text)),
+        ("watermark_interval", shown(time.watermark_interval)),
+        ("watermark_field", time.watermark_field.as_deref().and_then(text)),
+        ("idle_timeout", shown(time.idle_timeout)),
+        ("close_after_idle", shown(time.close_after_idle)),
+        ("max_future_skew", shown(time.max_future_skew)),
+        ("future", time.future.as_deref().and_then(text)),
+    ])
 }
 
 fn format_name(format: Format) -> &'static str {

@@ -4,10 +4,13 @@ use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
-use processor::{Observer, RefusedLine, Summary, Tally};
+use processor::{Observer, PartitionSummary, RefusedLine, Summary, Tally};
 
 /// Bad lines that are shown; all are counted.
 const BAD_LINES_SHOWN: u64 = 5;
+
+/// Partitions that the summary lists; `--summary-json` has all.
+const PARTITIONS_SHOWN: usize = 10;
 
 /// How often the spinner turns while nothing comes in.
 const SPINNER_PERIOD: Duration = Duration::from_millis(250);
@@ -107,6 +110,28 @@ pub(crate) fn sentence(summary: &Summary) -> String {
         summary.elapsed_seconds,
         per_second(summary.events_per_second())
     )
+}
+
+/// How far each partition has come, a line each, where there are several.
+pub(crate) fn partitions(summary: &Summary) -> Vec<String> {
+    let all = summary.partitions.as_slice();
+    if all.len() < 2 {
+        return Vec::new();
+    }
+    let line = |of: &PartitionSummary| {
+        let name = of.partition.as_deref().unwrap_or("unnamed");
+        let reached = of.greatest_time.as_deref().unwrap_or("no event");
+        let marks = [(of.idle, ", idle"), (of.holds_back, ", the one that holds back")];
+        let marks: String = marks.iter().filter(|(is, _)| *is).map(|(_, mark)| *mark).collect();
+        format!("partition {name}: up to {reached}{marks}")
+    };
+    let mut lines: Vec<String> = all.iter().take(PARTITIONS_SHOWN).map(line).collect();
+    let more = all.len().saturating_sub(PARTITIONS_SHOWN);
+    if more > 0 {
+        lines
+            .push(format!("... and {}", counted(more as u64, "more partition", "more partitions")));
+    }
+    lines
 }
 
 fn counted(count: u64, one: &str, many: &str) -> String {

@@ -44,6 +44,7 @@ pub(crate) fn run(pipeline: Pipeline, arguments: &IoArgs) -> Result<(), Exit> {
         None => {
             if !arguments.quiet && summary.complete {
                 report::say(&report::sentence(&summary));
+                report::partitions(&summary).iter().for_each(|line| report::say(line));
             }
             Ok(())
         }

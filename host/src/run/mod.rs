@@ -24,5 +24,5 @@ pub use input::Input;
 pub use observe::{Observer, RefusedLine};
 pub use output::Output;
 pub use pipeline::{DEFAULT_BATCH_EVENTS, EngineKind, Failure, Io, Pipeline, Settings};
-pub use summary::Summary;
+pub use summary::{PartitionSummary, Summary};
 pub use tally::Tally;

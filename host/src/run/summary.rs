@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use stream_processor_core::time::write_rfc3339;
 
 use super::tally::Tally;
-use crate::counters::{Counters, StageCounters};
+use crate::counters::{Counters, PartitionCounters, StageCounters};
 use crate::module;
 
 /// What a run has seen and done.
@@ -36,6 +37,9 @@ pub struct Summary {
     pub limits_struck: Vec<String>,
     /// The stages in order.
     pub stages: Vec<StageCounters>,
+    /// How far each partition of the source has come, in the order of their names; where one time says it all, none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub partitions: Vec<PartitionSummary>,
     /// Whether all input was read and every window has fired.
     pub complete: bool,
     /// Bytes of input, as stored.
@@ -46,6 +50,39 @@ pub struct Summary {
     pub elapsed_seconds: f64,
     /// The module that did it.
     pub module_sha256: &'static str,
+}
+
+/// How far one partition of the source has come. Times are RFC 3339.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct PartitionSummary {
+    /// Its name, as the field of `source.partition` has it; `None`: the pipeline names no such field.
+    pub partition: Option<String>,
+    /// The greatest time of its events.
+    pub greatest_time: Option<String>,
+    /// Its own watermark.
+    pub watermark: Option<String>,
+    /// Whether it was silent for `time.idle_timeout`, so that nobody waits for it.
+    pub idle: bool,
+    /// Whether the stream's watermark waits for it.
+    pub holds_back: bool,
+}
+
+impl PartitionSummary {
+    fn new(of: PartitionCounters) -> Self {
+        let shown = |time: i64| {
+            let mut text = Vec::new();
+            write_rfc3339(time, &mut text);
+            String::from_utf8(text).unwrap_or_default()
+        };
+        Self {
+            partition: of.partition,
+            greatest_time: of.greatest_time.map(shown),
+            watermark: of.watermark.map(shown),
+            idle: of.idle,
+            holds_back: of.holds_back,
+        }
+    }
 }
 
 impl Summary {
@@ -70,6 +107,7 @@ impl Summary {
             rejected_by_reason,
             limits_struck: counters.limits_struck,
             stages: counters.stages,
+            partitions: counters.partitions.into_iter().map(PartitionSummary::new).collect(),
             input_bytes: tally.bytes(),
             module_sha256: module::SHA256,
             ..Self::default()

@@ -34,6 +34,7 @@ pub(super) struct Exports {
     pub(super) restore: Function<(i32, u32, u32, u32), i32>,
     pub(super) partial: Function<(i32, u32, u32), u64>,
     pub(super) merge: Function<(i32, u32, u32), i32>,
+    pub(super) identify: Function<(u32, u32, u32, u32), u64>,
     pub(super) error: Function<(), u64>,
 }
 
@@ -71,6 +72,7 @@ impl Exports {
             restore: function(store, instance, "sp_restore")?,
             partial: function(store, instance, "sp_partial")?,
             merge: function(store, instance, "sp_merge")?,
+            identify: function(store, instance, "sp_identify")?,
             error: function(store, instance, "sp_error")?,
         })
     }

@@ -2,7 +2,8 @@
 
 use serde::Deserialize;
 use stream_processor_core::{
-    Batch, Dropped, KeyDefinitions, Merged, Options, PipelineSpec, Progress, Pushed, Rows, wire,
+    Batch, Dropped, Identity, KeyDefinitions, Merged, Options, PipelineSpec, Progress, Pushed,
+    Rows, wire,
 };
 use wasmtime::{Store, Trap, WasmParams, WasmResults};
 
@@ -56,18 +57,38 @@ impl Instance {
         let exports = Exports::new(&mut store, &instance)?;
         let mut opened =
             Self { store, exports, handle: 0, block: 0, block_bytes: 0, poisoned: false };
-        let spec = spec.to_json();
         let options = serde_json::to_string(&options).unwrap_or_default();
-        let (spec_len, options_len) = (length(spec.len())?, length(options.len())?);
-        let spec_block = opened.write(spec_len, |bytes| bytes.copy_from_slice(spec.as_bytes()))?;
-        let options_block = opened.allocate(options_len)?;
-        opened.copy_in(options_block, options_len, |bytes| {
-            bytes.copy_from_slice(options.as_bytes());
-        })?;
-        let arguments = (spec_block, spec_len, options_block, options_len);
+        let arguments = opened.write_two(spec.to_json().as_bytes(), options.as_bytes())?;
         opened.handle = opened.checked(|exports| &exports.open, arguments)?;
-        opened.call(|exports| &exports.free, options_block)?;
+        opened.call(|exports| &exports.free, arguments.2)?;
         Ok(opened)
+    }
+
+    /// The identity of each of `lines`, a JSON object each, by the strategies of a `dedup` stage in JSON;
+    /// [`stream_processor_core::NO_IDENTITY`] where none applies.
+    ///
+    /// # Errors
+    /// Strategies that are none, or a failure of the engine.
+    pub fn identify(&mut self, strategies: &str, lines: &str) -> Result<Vec<Identity>, Error> {
+        let arguments = self.write_two(strategies.as_bytes(), lines.as_bytes())?;
+        let found = self.fetch(|exports| &exports.identify, arguments)?;
+        let half =
+            |bytes: &[u8]| bytes.iter().rev().fold(0, |half, byte| half << 8 | u64::from(*byte));
+        let found = found.map(|bytes| {
+            let each = bytes.chunks_exact(16).map(|bytes| bytes.split_at(8));
+            each.map(|(low, high)| [half(low), half(high)]).collect()
+        });
+        self.call(|exports| &exports.free, arguments.2)?;
+        found.ok_or_else(|| self.last_error())
+    }
+
+    /// Hands over two texts, of which the second is in a block of its own: both with their lengths.
+    fn write_two(&mut self, first: &[u8], second: &[u8]) -> Result<(u32, u32, u32, u32), Error> {
+        let (first_len, second_len) = (length(first.len())?, length(second.len())?);
+        let first_block = self.write(first_len, |bytes| bytes.copy_from_slice(first))?;
+        let second_block = self.allocate(second_len)?;
+        self.copy_in(second_block, second_len, |bytes| bytes.copy_from_slice(second))?;
+        Ok((first_block, first_len, second_block, second_len))
     }
 
     /// The stream's watermark; the smallest `i64` before the first event.

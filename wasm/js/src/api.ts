@@ -1,5 +1,6 @@
 /** What every entry exports beside `init`. */
 export { StreamProcessorError } from "./error.js";
+export { identify } from "./identity.js";
 export { initSync, type Init, type ModuleSource } from "./load.js";
 export { StreamProcessor } from "./processor.js";
 export type * from "./pipeline.js";

@@ -161,7 +161,12 @@ export class StreamProcessor {
       watermark: inMilliseconds(stage.watermark),
       next_fire: inMilliseconds(stage.next_fire),
     }));
-    return { ...stats, stages, watermark: this.watermark };
+    const partitions = (stats.partitions ?? []).map((partition) => ({
+      ...partition,
+      greatest_time: inMilliseconds(partition.greatest_time),
+      watermark: inMilliseconds(partition.watermark),
+    }));
+    return { ...stats, stages, partitions, watermark: this.watermark };
   }
 
   /** The whole state, for {@link restore}. Rows that are done and not drained are in it. */

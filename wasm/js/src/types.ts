@@ -94,6 +94,22 @@ export interface Stats {
   stages: StageStats[];
   /** The stream's watermark in milliseconds; null before the first event and after the end. */
   watermark: number | null;
+  /** How far each partition of the source has come, by name: why the watermark is where it is. Empty where one time says it all. */
+  partitions: PartitionStats[];
+}
+
+/** How far one partition of the source has come. Times are milliseconds. */
+export interface PartitionStats {
+  /** Its name as text; null where the pipeline names no field for it. */
+  partition: string | null;
+  /** The greatest time of its events; those too far in the future do not count. */
+  greatest_time: number | null;
+  /** Its own watermark. */
+  watermark: number | null;
+  /** Whether it was silent for `time.idle_timeout`, so that nobody waits for it. */
+  idle: boolean;
+  /** Whether the stream's watermark waits for it. */
+  holds_back: boolean;
 }
 
 /** What one stage has seen and done. */

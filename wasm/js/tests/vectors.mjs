@@ -17,6 +17,41 @@ export function run(StreamProcessor, { spec, input }, piece) {
   return { rows: parts.map((part) => decoder.decode(part)).join(""), stats };
 }
 
+/**
+ * For a pipeline that passes events as they came: pushes the lines of a vector as objects, `batch` a call, and gives the rows
+ * that the lines of the objects which come out make, and the counters. Those have to be the objects that went in.
+ */
+export function runObjects(StreamProcessor, { spec, input }, batch) {
+  const processor = new StreamProcessor(spec);
+  const lines = new TextDecoder().decode(input).split("\n");
+  const objects = lines.map((line) => JSON.parse(line));
+  const line = new Map(objects.map((object, at) => [object, lines[at]]));
+  const passed = [];
+  for (let from = 0; from < objects.length; from += batch) {
+    processor.push(objects.slice(from, from + batch));
+    passed.push(...processor.drain());
+  }
+  processor.finish();
+  passed.push(...processor.drain());
+  const stats = processor.stats();
+  processor.dispose();
+  return { rows: passed.map((object) => `${line.get(object)}\n`).join(""), stats };
+}
+
+/** Whether a vector's pipeline hands out the very objects that are pushed, and its input is one of these a line. */
+export function passesObjects({ spec }) {
+  const passes = spec.stages.every(({ type }) => type === "filter" || type === "dedup");
+  return passes && spec.source?.format !== "csv";
+}
+
+/** What is wrong with the identities that `identify` tells of events as text; nothing if they are as expected. */
+export function wrongIdentities(identify, vectors) {
+  const cases = vectors.flatMap(({ strategies, events }) => events.map((one) => ({ ...one, strategies })));
+  if (cases.length < 50) return ["the vectors are not there"];
+  const found = cases.map((one) => ({ ...one, found: identify(one.strategies, one.event) }));
+  return found.filter((one) => one.found !== one.identity);
+}
+
 /** What is wrong with the outcome of a vector; nothing if it is as expected. */
 export function differences(vector, { rows, stats }) {
   const { expected } = vector;

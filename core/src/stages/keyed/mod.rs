@@ -3,6 +3,7 @@
 //! Events are taken as they come, late ones too, and all pass on, with their times, watermarks and places.
 
 mod average;
+mod field;
 mod lifetime;
 mod rolling;
 mod snapshot;
@@ -10,19 +11,18 @@ mod zscore;
 
 use core::ops::Range;
 
-use self::average::{Average, TimedAverage};
+use self::field::FieldStates;
 use self::lifetime::{Lifetimes, Stop};
-use self::rolling::{AllOfKey, LastOfKey};
 use super::{Context, Stage};
 use crate::drops::Dropped;
 use crate::error::SnapshotError;
 use crate::frame::{Events, Frame, FrameColumn};
 use crate::keys::Keys;
-use crate::plan::{KeyedPlan, OperatorPlan};
+use crate::plan::{KeyedPlan, Limit, OperatorPlan};
 use crate::reject::RejectReason;
 use crate::snapshot::{SectionReader, SectionWriter};
-use crate::spec::ZScoreMethod;
-use crate::statistics::{LastMoments, LastOrdered, OnlineVariance};
+use crate::spec::LimitPolicy;
+use crate::stages::account::key_bytes;
 use crate::stats::StageStats;
 use crate::watermark::NO_WATERMARK;
 
@@ -30,6 +30,16 @@ use crate::watermark::NO_WATERMARK;
 trait State: Send + Sized + 'static {
     /// The options of the stage.
     type Options: Send + Clone;
+
+    /// What it counts for in the bytes of the stage, but for the values that it keeps.
+    const BYTES: u64;
+    /// Whether it keeps values.
+    const KEEPS_VALUES: bool = false;
+
+    /// What the values that it keeps count for.
+    fn extra_bytes(&self) -> u64 {
+        0
+    }
 
     /// Of no values.
     fn empty(options: &Self::Options) -> Self;
@@ -59,12 +69,10 @@ struct Input<'a> {
 }
 
 /// A stage that keeps a state of each field and key.
-struct KeyedStage<S: State> {
+struct KeyedStage {
     index: u32,
     plan: KeyedPlan,
-    options: S::Options,
-    /// By field, and then by key id; those of keys that are not alive mean nothing.
-    states: Vec<Vec<S>>,
+    fields: Vec<Box<dyn FieldStates>>,
     lifetimes: Lifetimes,
     /// What a field that counts events has for values.
     ones: Vec<f64>,
@@ -73,54 +81,28 @@ struct KeyedStage<S: State> {
 
 /// The stage that `plan` describes.
 pub(super) fn build(index: u32, plan: KeyedPlan) -> Box<dyn Stage> {
-    match plan.operator.clone() {
-        OperatorPlan::Ema { alpha } => KeyedStage::<Average>::boxed(index, plan, "ema", alpha),
-        OperatorPlan::TimedEma { half_life_us } => {
-            KeyedStage::<TimedAverage>::boxed(index, plan, "ema", half_life_us)
-        }
-        OperatorPlan::Rolling(rolling) => match rolling.size {
-            Some(_) => KeyedStage::<LastOfKey>::boxed(index, plan, "rolling", rolling),
-            None => KeyedStage::<AllOfKey>::boxed(index, plan, "rolling", rolling),
-        },
-        OperatorPlan::ZScore(zscore) => match (zscore.method, zscore.window) {
-            (ZScoreMethod::Mad, _) => {
-                KeyedStage::<LastOrdered>::boxed(index, plan, "zscore", zscore)
-            }
-            (ZScoreMethod::Stddev, Some(_)) => {
-                KeyedStage::<LastMoments>::boxed(index, plan, "zscore", zscore)
-            }
-            (ZScoreMethod::Stddev, None) => {
-                KeyedStage::<OnlineVariance>::boxed(index, plan, "zscore", zscore)
-            }
-        },
-    }
+    let name = match plan.operators.first() {
+        Some(OperatorPlan::Rolling(_)) => "rolling",
+        Some(OperatorPlan::ZScore(_)) => "zscore",
+        _ => "ema",
+    };
+    let fields: Vec<_> = plan.operators.iter().map(field::of).collect();
+    let bytes = fields.iter().map(|field| field.bytes()).sum();
+    Box::new(KeyedStage {
+        index,
+        fields,
+        lifetimes: Lifetimes::new(plan.caps, plan.state_ttl, bytes),
+        plan,
+        ones: Vec::new(),
+        stats: StageStats { r#type: name, ..StageStats::default() },
+    })
 }
 
-impl<S: State> KeyedStage<S> {
-    fn boxed(
-        index: u32,
-        plan: KeyedPlan,
-        name: &'static str,
-        options: S::Options,
-    ) -> Box<dyn Stage> {
-        let mut states = Vec::new();
-        states.resize_with(plan.fields.len(), Vec::new);
-        let lifetimes = Lifetimes::new(plan.max_keys, plan.state_ttl, plan.evicts_keys);
-        let stats = StageStats { r#type: name, ..StageStats::default() };
-        Box::new(Self { index, plan, options, states, lifetimes, ones: Vec::new(), stats })
-    }
-
+impl KeyedStage {
     /// Lets `key` begin anew in every field.
     fn reset(&mut self, key: u32, keys: &Keys) {
-        for states in &mut self.states {
-            let place = key as usize;
-            if states.len() <= place {
-                let bound = keys.id_bound().max(place + 1);
-                states.resize_with(bound, || S::empty(&self.options));
-            }
-            if let Some(state) = states.get_mut(place) {
-                *state = S::empty(&self.options);
-            }
+        for field in &mut self.fields {
+            field.reset(key, keys.id_bound());
         }
     }
 
@@ -155,9 +137,14 @@ impl<S: State> KeyedStage<S> {
                 if !self.has_value(events, at) {
                     continue;
                 }
-                if !self.lifetimes.begin(key, timestamp, keys) {
-                    return (at, Stop::KeyLimit);
+                // What those before it hold is not measured yet.
+                if at > range.start && self.measures_values() {
+                    return (at, Stop::Ending);
                 }
+                if let Some(limit) = self.lifetimes.limit(key, keys) {
+                    return (at, Stop::Limit(limit));
+                }
+                self.lifetimes.begin(key, timestamp, keys);
                 self.reset(key, keys);
             }
             self.lifetimes.touch(key, timestamp);
@@ -205,29 +192,85 @@ impl<S: State> KeyedStage<S> {
                 keys: events.keys.get(range.clone()).unwrap_or_default(),
                 values: values.unwrap_or_default(),
             };
-            if let Some(states) = self.states.get_mut(field) {
-                S::take(states, &self.options, field, &input, added);
+            if let Some(states) = self.fields.get_mut(field) {
+                states.take(field, &input, added);
             }
         }
         self.stats.events += range.len() as u64;
         self.stats.rows += range.len() as u64;
     }
 
-    /// Lets go of what is kept of `key`, to make room.
+    /// Whether values change how much room there is.
+    fn measures_values(&self) -> bool {
+        self.lifetimes.account.is_some() && self.fields.iter().any(|field| field.keeps_values())
+    }
+
+    /// Takes note of what the states of `keys` hold, now that events were added.
+    fn measure(&mut self, keys: &[u32]) {
+        if !self.measures_values() {
+            return;
+        }
+        for key in keys {
+            let bytes = self.extra_bytes(*key);
+            let is_alive = self.lifetimes.is_alive(*key);
+            if let Some(account) = self.lifetimes.account.as_mut().filter(|_| is_alive) {
+                account.set_extra(*key, bytes);
+            }
+        }
+    }
+
+    fn extra_bytes(&self, key: u32) -> u64 {
+        self.fields.iter().map(|field| field.extra_bytes(key)).sum()
+    }
+
+    /// The bytes of all states.
+    fn state_bytes(&self, keys: &Keys) -> u64 {
+        if let Some(account) = &self.lifetimes.account {
+            return account.bytes();
+        }
+        let of_fields: u64 = self.fields.iter().map(|field| field.bytes()).sum();
+        let of = |key: u32| key_bytes(key, keys) + of_fields + self.extra_bytes(key);
+        self.lifetimes.keys().map(of).sum()
+    }
+
+    /// Does what is to be done at `limit` about the event at `cursor`; false: the call ends before it.
     #[cold]
-    fn evict(&mut self, key: u32, keys: &mut Keys) {
-        self.lifetimes.end(key, keys);
-        self.reset(key, keys);
-        self.stats.evicted_keys += 1;
+    fn at_limit(
+        &mut self,
+        limit: Limit,
+        events: &Events<'_>,
+        cursor: &mut usize,
+        context: &mut Context<'_>,
+    ) -> bool {
+        let policy = self.plan.caps.policy(limit);
+        if let (LimitPolicy::Evict, Some(oldest)) = (policy, self.lifetimes.oldest()) {
+            self.lifetimes.end(oldest, context.keys);
+            self.reset(oldest, context.keys);
+            self.stats.evicted_keys += 1;
+            self.stats.count_evicted(limit, 0, 0);
+            return true;
+        }
+        let refuses = policy == LimitPolicy::Refuse;
+        if !refuses || context.refuse(limit, self.index, events.ordinals.at(*cursor)) {
+            self.drop_event(events, *cursor, limit.reason(), context);
+            *cursor += 1;
+        }
+        !refuses
     }
 
     #[cold]
-    fn drop_event(&mut self, events: &Events<'_>, at: usize, context: &mut Context<'_>) {
+    fn drop_event(
+        &mut self,
+        events: &Events<'_>,
+        at: usize,
+        reason: RejectReason,
+        context: &mut Context<'_>,
+    ) {
         self.stats.events += 1;
-        self.stats.key_limit += 1;
+        self.stats.count_dropped(reason, 1);
         context.drops.push(Dropped {
             ordinal: events.ordinals.at(at),
-            reason: RejectReason::KeyLimit,
+            reason,
             stage: Some(self.index),
             watermark: events.watermarks.get(at).copied().unwrap_or(NO_WATERMARK),
             window_end: None,
@@ -235,7 +278,7 @@ impl<S: State> KeyedStage<S> {
     }
 }
 
-impl<S: State> Stage for KeyedStage<S> {
+impl Stage for KeyedStage {
     fn process(
         &mut self,
         events: &Events<'_>,
@@ -252,16 +295,14 @@ impl<S: State> Stage for KeyedStage<S> {
             let range = *cursor..end.min(*cursor + room);
             let (at, stop) = self.admit(events, range, context.keys);
             self.pass(events, *cursor..at, context, out);
-            self.lifetimes.note(events.keys.get(*cursor..at).unwrap_or_default());
+            let taken = events.keys.get(*cursor..at).unwrap_or_default();
+            self.measure(taken);
+            self.lifetimes.note(taken);
             *cursor = at;
-            if stop != Stop::KeyLimit {
-                continue;
-            }
-            if let Some(oldest) = self.lifetimes.oldest() {
-                self.evict(oldest, context.keys);
-            } else {
-                self.drop_event(events, at, context);
-                *cursor += 1;
+            if let Stop::Limit(limit) = stop
+                && !self.at_limit(limit, events, cursor, context)
+            {
+                return false;
             }
         }
         self.end_lives(events.watermark, context.keys);
@@ -269,8 +310,9 @@ impl<S: State> Stage for KeyedStage<S> {
         true
     }
 
-    fn stats(&self) -> StageStats {
-        StageStats { keys: self.lifetimes.alive(), ..self.stats.clone() }
+    fn stats(&self, keys: &Keys) -> StageStats {
+        let state_bytes = self.state_bytes(keys);
+        StageStats { keys: self.lifetimes.alive(), state_bytes, ..self.stats.clone() }
     }
 
     fn save(

@@ -50,6 +50,13 @@ impl Values for LastOfKey {
 impl State for LastOfKey {
     type Options = RollingPlan;
 
+    const BYTES: u64 = LastValues::BYTES;
+    const KEEPS_VALUES: bool = true;
+
+    fn extra_bytes(&self) -> u64 {
+        self.0.counted_bytes()
+    }
+
     fn empty(plan: &RollingPlan) -> Self {
         Self(LastValues::new(plan.size.unwrap_or(1), plan.kept))
     }
@@ -57,11 +64,11 @@ impl State for LastOfKey {
     fn take(
         states: &mut [Self],
         plan: &RollingPlan,
-        field: usize,
+        _: usize,
         input: &Input<'_>,
         added: &mut [FrameColumn],
     ) {
-        roll(states, plan, field, input, added);
+        roll(states, &plan.outputs, input, added);
     }
 
     fn save(&self, writer: &mut SectionWriter<'_>) {
@@ -114,6 +121,8 @@ impl Values for AllOfKey {
 impl State for AllOfKey {
     type Options = RollingPlan;
 
+    const BYTES: u64 = 64;
+
     fn empty(_: &RollingPlan) -> Self {
         Self { sum: Sum::EMPTY, moments: OnlineVariance::EMPTY, extremes: Extremes::EMPTY }
     }
@@ -121,11 +130,11 @@ impl State for AllOfKey {
     fn take(
         states: &mut [Self],
         plan: &RollingPlan,
-        field: usize,
+        _: usize,
         input: &Input<'_>,
         added: &mut [FrameColumn],
     ) {
-        roll(states, plan, field, input, added);
+        roll(states, &plan.outputs, input, added);
     }
 
     fn save(&self, writer: &mut SectionWriter<'_>) {
@@ -144,12 +153,10 @@ impl State for AllOfKey {
 
 fn roll<V: Values>(
     states: &mut [V],
-    plan: &RollingPlan,
-    field: usize,
+    outputs: &[RollingOutput],
     input: &Input<'_>,
     added: &mut [FrameColumn],
 ) {
-    let outputs = plan.outputs.get(field).map_or(&[][..], Vec::as_slice);
     let before = outputs.first().and_then(|output| match added.get(output.place) {
         Some(FrameColumn::Number(column)) => Some(column.len()),
         _ => None,

@@ -1,6 +1,6 @@
 //! The state of keyed stages in snapshots: what is common first, then parts of so many keys.
 
-use super::{KeyedStage, State};
+use super::KeyedStage;
 use crate::error::SnapshotError;
 use crate::keys::{Keys, NONE};
 use crate::snapshot::{SectionReader, SectionWriter};
@@ -13,7 +13,7 @@ const KEYS: u32 = 1;
 /// Places of keys that go into one part.
 const PART_KEYS: i64 = 8192;
 
-impl<S: State> KeyedStage<S> {
+impl KeyedStage {
     /// Writes the states of the keys at places from `from` on; what is common for `None`.
     pub(super) fn save_part(
         &self,
@@ -26,8 +26,8 @@ impl<S: State> KeyedStage<S> {
             writer.u32(COMMON);
             let stats = &self.stats;
             writer.u64s([stats.events, stats.rows, stats.key_limit].into_iter());
+            stats.save_limits(&self.plan.caps, writer);
             if let Some(recency) = &self.lifetimes.recency {
-                writer.u64(stats.evicted_keys);
                 recency.save(positions, writer);
             }
             return self.lifetimes.keys().map(|key| i64::from(position(key))).min();
@@ -43,9 +43,8 @@ impl<S: State> KeyedStage<S> {
         if self.lifetimes.ttl().is_some() {
             writer.i64s(part.iter().map(|(_, key)| self.lifetimes.latest(*key)));
         }
-        for states in &self.states {
-            let of_part = part.iter().filter_map(|(_, key)| states.get(*key as usize));
-            of_part.for_each(|state| state.save(writer));
+        for field in &self.fields {
+            field.save(&mut part.iter().map(|(_, key)| *key), writer);
         }
         let later = self.lifetimes.keys().map(|key| i64::from(position(key)));
         later.filter(|position| *position >= end).min()
@@ -62,8 +61,8 @@ impl<S: State> KeyedStage<S> {
                 self.stats.events = reader.u64()?;
                 self.stats.rows = reader.u64()?;
                 self.stats.key_limit = reader.u64()?;
+                self.stats.load_limits(&self.plan.caps, reader)?;
                 if self.lifetimes.recency.is_some() {
-                    self.stats.evicted_keys = reader.u64()?;
                     self.lifetimes.recency = Some(Recency::load(reader, ids)?);
                 }
                 Ok(())
@@ -90,20 +89,17 @@ impl<S: State> KeyedStage<S> {
         let mut loaded = Vec::with_capacity(count);
         for (position, latest) in positions.iter().zip(latest) {
             let key = ids.get(*position as usize).copied().ok_or(UNKNOWN)?;
-            if self.lifetimes.is_alive(key) || !self.lifetimes.begin(key, latest, keys) {
+            if self.lifetimes.is_alive(key) {
                 return Err(TWICE);
             }
+            self.lifetimes.begin(key, latest, keys);
             self.reset(key, keys);
             loaded.push(key);
         }
-        for states in &mut self.states {
-            for key in &loaded {
-                let state = S::load(&self.options, reader)?;
-                if let Some(place) = states.get_mut(*key as usize) {
-                    *place = state;
-                }
-            }
+        for field in &mut self.fields {
+            field.load(&loaded, reader)?;
         }
+        self.measure(&loaded);
         Ok(())
     }
 }

@@ -4,6 +4,7 @@ use super::follow::{Follow, Track};
 use super::{NONE, Slice, WindowStage};
 use crate::frame::Events;
 use crate::keys::Keys;
+use crate::plan::Limit;
 use crate::reject::RejectReason;
 use crate::watermark::NO_WATERMARK;
 
@@ -13,8 +14,10 @@ pub(super) enum Stop {
     Advance(i64),
     /// The next event is dropped.
     Drop(RejectReason),
-    /// The next event has a new key, for which the oldest one has to make room.
-    Evict,
+    /// The next event needs more than this limit leaves.
+    Limit(Limit),
+    /// Before the next event is taken, those before it have to be added.
+    Settle,
     /// The next event is in its slot, and windows of its have fired.
     Late,
     /// There is no next event.
@@ -83,12 +86,10 @@ impl WindowStage {
                 found => found.map_or(NONE, |slice| slice.slot(key)),
             };
             let slot = match known {
+                NONE if at > from && self.measures_values() => return (at, Stop::Settle),
                 NONE => match self.open(start, key, watermark, keys) {
                     Ok(slot) => slot,
-                    Err(RejectReason::KeyLimit) if self.plan.evicts_keys => {
-                        return (at, Stop::Evict);
-                    }
-                    Err(reason) => return (at, Stop::Drop(reason)),
+                    Err(limit) => return (at, Stop::Limit(limit)),
                 },
                 slot => slot,
             };

@@ -1,9 +1,10 @@
 //! Opening slices for keys, and counting what is open.
 
+use super::bytes::WINDOW_BYTES;
 use super::follow::within;
 use super::{NONE, Slice, WindowStage};
 use crate::keys::Keys;
-use crate::reject::RejectReason;
+use crate::plan::Limit;
 
 /// So many events of keys that have slots already make it worth to go on in the fast way.
 const PATIENCE: usize = 8;
@@ -17,20 +18,24 @@ impl WindowStage {
         key: u32,
         watermark: i64,
         keys: &mut Keys,
-    ) -> Result<u32, RejectReason> {
+    ) -> Result<u32, Limit> {
         let place = key as usize;
         if self.open_by_key.len() <= place {
             self.open_by_key.resize(keys.id_bound().max(place + 1), 0);
         }
         let open = self.open_by_key.get(place).copied().unwrap_or(0);
-        if open == 0 && self.open_keys >= self.plan.max_keys {
-            return Err(RejectReason::KeyLimit);
+        let caps = &self.plan.caps;
+        if open == 0 && self.open_keys >= caps.max_keys {
+            return Err(Limit::Keys);
         }
-        if open >= self.plan.max_windows_per_key {
-            return Err(RejectReason::WindowLimit);
+        if open >= caps.max_windows_per_key {
+            return Err(Limit::Windows);
+        }
+        if !self.has_room(key, open, keys) {
+            return Err(Limit::Bytes);
         }
         let slot = self.take_slot(key, keys);
-        self.count_open(key);
+        self.count_open(key, keys);
         self.accumulators.reset(slot);
         self.panes.reset(slot);
         self.touch_slice(start);
@@ -53,7 +58,8 @@ impl WindowStage {
         run: &mut [u32],
         keys: &mut Keys,
     ) -> usize {
-        if self.evictions.is_some() || start < self.late_before || self.blocks.reach(start) {
+        let may_change = start >= self.late_before && !self.blocks.reach(start);
+        if !may_change || self.evictions.is_some() || self.account.is_some() {
             return 0;
         }
         let size_us = self.plan.grid.slice_us.unsigned_abs();
@@ -78,8 +84,8 @@ impl WindowStage {
             *entry = slice.slot(*key);
             if *entry == NONE {
                 let Some(open) = self.open_by_key.get_mut(*key as usize) else { break };
-                let is_full = *open == 0 && self.open_keys >= self.plan.max_keys;
-                if is_full || *open >= self.plan.max_windows_per_key {
+                let is_full = *open == 0 && self.open_keys >= self.plan.caps.max_keys;
+                if is_full || *open >= self.plan.caps.max_windows_per_key {
                     break;
                 }
                 self.open_keys += u32::from(*open == 0);
@@ -101,41 +107,47 @@ impl WindowStage {
     }
 
     /// Counts one more slice of `key`.
-    pub(super) fn count_open(&mut self, key: u32) {
-        if let Some(open) = self.open_by_key.get_mut(key as usize) {
-            self.open_keys += u32::from(*open == 0);
-            *open += 1;
+    pub(super) fn count_open(&mut self, key: u32, keys: &Keys) {
+        let Some(open) = self.open_by_key.get_mut(key as usize) else { return };
+        self.open_keys += u32::from(*open == 0);
+        if let Some(account) = &mut self.account {
+            if *open == 0 {
+                account.open_key(key, keys);
+            }
+            account.add(WINDOW_BYTES + self.accumulators.slot_bytes());
         }
+        *open += 1;
     }
 
-    /// Counts one slice of `key` less.
-    pub(super) fn count_closed(&mut self, key: u32) {
-        if let Some(open) = self.open_by_key.get_mut(key as usize) {
-            *open = open.saturating_sub(1);
-            self.open_keys -= u32::from(*open == 0);
-            if let (0, Some(evictions)) = (*open, &mut self.evictions) {
-                evictions.recency.remove(key);
+    /// Counts one slice of the key of `slot` less, and returns that key.
+    pub(super) fn count_closed(&mut self, slot: u32) -> u32 {
+        let key = self.slot_keys.get(slot as usize).copied().unwrap_or(NONE);
+        let Some(open) = self.open_by_key.get_mut(key as usize) else { return key };
+        *open = open.saturating_sub(1);
+        self.open_keys -= u32::from(*open == 0);
+        if let Some(account) = &mut self.account {
+            account.set_extra(slot, 0);
+            account.subtract(WINDOW_BYTES + self.accumulators.slot_bytes());
+            if *open == 0 {
+                account.close_key(key);
             }
         }
+        if let (0, Some(evictions)) = (*open, &mut self.evictions) {
+            evictions.recency.remove(key);
+        }
+        key
     }
 
     /// Gives `slot` to `key` in the slice at `start`. Returns its place there.
     pub(super) fn insert(&mut self, start: i64, key: u32, slot: u32, keys: &Keys) -> usize {
-        let ids = keys.id_bound();
-        let slice = match self.slices.get_mut(&start) {
-            Some(slice) => slice,
-            None => {
-                // It will have about as many keys as the one before.
-                let before = self.slices.range(..start).next_back();
-                let new = match before.filter(|(_, before)| before.is_crowded(ids)) {
-                    Some(_) => Slice::with_ids(ids),
-                    None => Slice::default(),
-                };
-                self.slices.entry(start).or_insert(new)
-            }
-        };
+        if !self.slices.contains_key(&start) {
+            let before = self.slices.range(..start).next_back();
+            let slice = before.map(|(_, before)| Slice::beside(before)).unwrap_or_default();
+            self.slices.insert(start, slice);
+        }
+        let Some(slice) = self.slices.get_mut(&start) else { return 0 };
         let place = slice.slots().len();
-        slice.insert(key, slot, ids);
+        slice.insert(key, slot, keys.id_bound());
         if let Some(evictions) = &mut self.evictions {
             evictions.put(slot, place);
         }

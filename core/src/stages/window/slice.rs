@@ -1,8 +1,10 @@
 //! The open windows of one time slice: which key has which slot.
 
-use hashbrown::HashTable;
-
 use crate::keys::NONE;
+use crate::probing::{Places, gather, spread};
+
+/// A table by id has at least one entry of so many in use, when it is made.
+const LEAST_SHARE: usize = 4;
 
 /// One slice of time and the slots of the keys that have events in it.
 #[derive(Default)]
@@ -14,25 +16,27 @@ pub(super) struct Slice {
 
 /// From key id to slot: a table by id where at least a quarter of the keys are present, a hash table where fewer are.
 enum Index {
-    Sparse(HashTable<(u32, u32)>),
+    Sparse(Places),
     Dense(Vec<u32>),
 }
 
 impl Default for Index {
     fn default() -> Self {
-        Self::Sparse(HashTable::new())
+        Self::Sparse(Places::default())
     }
 }
 
 impl Slice {
-    /// An empty one that is to have at least a quarter of the keys, whose ids are below `id_bound`.
-    pub(super) fn with_ids(id_bound: usize) -> Self {
-        Self { index: Index::Dense(vec![NONE; id_bound]), slots: Vec::new() }
-    }
-
-    /// Whether at least a quarter of the keys are present.
-    pub(super) fn is_crowded(&self, id_bound: usize) -> bool {
-        self.slots.len() * 4 >= id_bound
+    /// An empty one beside `other`: where that has many of the keys, this one will.
+    pub(super) fn beside(other: &Self) -> Self {
+        let dense = other.dense().len();
+        if dense == 0 || other.slots.len() * LEAST_SHARE < dense {
+            return Self::default();
+        }
+        Self {
+            index: Index::Dense(vec![NONE; dense]),
+            slots: Vec::with_capacity(other.slots.len()),
+        }
     }
 
     pub(super) fn slots(&self) -> &[u32] {
@@ -53,7 +57,8 @@ impl Slice {
                 (keys, by_key)
             }
             Index::Sparse(table) => {
-                let mut pairs: Vec<(u32, u32)> = table.iter().copied().collect();
+                let of_keys = table.iter().map(|(hash, slot)| (gather(hash), slot));
+                let mut pairs: Vec<(u32, u32)> = of_keys.collect();
                 crate::sort::pairs(&mut pairs);
                 pairs.into_iter().unzip()
             }
@@ -68,28 +73,33 @@ impl Slice {
         }
     }
 
+    /// Has the memory look for `keys`, if they are not in [`Slice::dense`].
+    pub(super) fn read_ahead(&self, keys: &[u32]) {
+        if let Index::Sparse(table) = &self.index {
+            let first = |key: &u32| table.first(spread(*key));
+            core::hint::black_box(keys.iter().map(first).fold(0, u64::wrapping_add));
+        }
+    }
+
     /// The slot of `key`, or [`NONE`].
     pub(super) fn slot(&self, key: u32) -> u32 {
         match &self.index {
             Index::Dense(slots) => slots.get(key as usize).copied().unwrap_or(NONE),
-            Index::Sparse(table) => {
-                table.find(hash(key), |(known, _)| *known == key).map_or(NONE, |(_, slot)| *slot)
-            }
+            Index::Sparse(table) => table.find(spread(key), |_| true),
         }
     }
 
     /// Gives `slot` to `key`, which has none here; key ids are below `id_bound`.
     pub(super) fn insert(&mut self, key: u32, slot: u32, id_bound: usize) {
         self.slots.push(slot);
-        let is_crowded = self.is_crowded(id_bound);
         if let Index::Sparse(table) = &mut self.index {
-            if !is_crowded {
-                table.insert_unique(hash(key), (key, slot), |(known, _)| hash(*known));
+            if self.slots.len() * LEAST_SHARE < id_bound {
+                table.insert(spread(key), slot);
                 return;
             }
             let mut dense = vec![NONE; id_bound];
-            for (known, slot) in table.drain() {
-                if let Some(entry) = dense.get_mut(known as usize) {
+            for (known, slot) in table.iter() {
+                if let Some(entry) = dense.get_mut(gather(known) as usize) {
                     *entry = slot;
                 }
             }
@@ -110,7 +120,8 @@ impl Slice {
         let slot = match &mut self.index {
             Index::Dense(slots) => core::mem::replace(slots.get_mut(key as usize)?, NONE),
             Index::Sparse(table) => {
-                table.find_entry(hash(key), |(known, _)| *known == key).ok()?.remove().0.1
+                let slot = table.find(spread(key), |_| true);
+                table.remove(spread(key), slot).then_some(slot)?
             }
         };
         let place = *places.get(slot as usize)?;

@@ -16,7 +16,7 @@ use super::ndjson::{Line, scan_line};
 use super::value::{Kind, Value};
 use crate::batch::{Identity, NO_IDENTITY};
 use crate::key::push_str;
-use crate::spec::Strategy;
+use crate::spec::{SpecError, Strategy};
 
 const FIELDS: u8 = 0x10;
 const CONTENT: u8 = 0x11;
@@ -189,6 +189,25 @@ impl Identifier {
         let mut needed: Vec<Box<str>> = Vec::new();
         let identities = Identities::new(strategies, |name| slot_of(&mut needed, name));
         Self { identities, names: Names::new(&needed), slots: vec![Value::MISSING; needed.len()] }
+    }
+
+    /// By strategies as a `dedup` stage lists them, in JSON.
+    ///
+    /// # Errors
+    /// Text that is no such list.
+    pub fn from_json(strategies: &str) -> Result<Self, SpecError> {
+        let strategies: Vec<Strategy> = serde_json::from_str(strategies)
+            .map_err(|error| SpecError::new("strategies", error.to_string()))?;
+        Ok(Self::new(&strategies))
+    }
+
+    /// Appends the identity of each of `lines`, as [`Identifier::of_json`] tells it: 16 bytes, little-endian.
+    pub fn write(&mut self, lines: &[u8], out: &mut Vec<u8>) {
+        for line in lines.split(|byte| *byte == b'\n') {
+            for half in self.of_json(line) {
+                out.extend_from_slice(&half.to_le_bytes());
+            }
+        }
     }
 
     /// The identity of `event`, a JSON object on one line; [`NO_IDENTITY`] if no strategy applies, or for any other text.

@@ -1,7 +1,7 @@
 /** The conformance vectors and the package's promises, in a page without a bundler. */
-import { init, StreamProcessor, StreamProcessorError } from "stream-processor";
+import { identify, init, StreamProcessor, StreamProcessorError } from "stream-processor";
 
-import { differences, run } from "../vectors.mjs";
+import { differences, passesObjects, run, runObjects, wrongIdentities } from "../vectors.mjs";
 import { check, same } from "./check.js";
 
 const bytes = async (path) => {
@@ -32,6 +32,7 @@ await check([
   ["the module is found beside the script", () => init()],
   ["the vectors are there", () => same(vectors.length >= 10, true)],
   ...vectors.map((name) => [name, () => vector(name)]),
+  ["identities", async () => same(wrongIdentities(identify, await json("/tests/vectors/identity/identity.json")), [])],
   ["objects in, objects out", objects],
   ["a snapshot goes on", snapshot],
 ]);
@@ -54,6 +55,7 @@ async function vector(name) {
   for (const piece of [Infinity, 1000]) {
     same(differences(vector, run(StreamProcessor, { spec: vector.spec, input }, piece)), []);
   }
+  if (passesObjects(vector)) same(differences(vector, runObjects(StreamProcessor, { spec: vector.spec, input }, 50)), []);
 }
 
 function objects() {

@@ -222,6 +222,10 @@ test("partitions hold the watermark back until they are idle", () => {
   assert.equal(processor.nextDeadline, 5000);
   processor.tick(5000);
   assert.deepEqual(processor.drain().map(({ window_start, count }) => [window_start, count]), [[0, 2], [5000, 1]]);
+  assert.deepEqual(processor.stats().partitions, [
+    { partition: "2", greatest_time: 200, watermark: 199.999, idle: true, holds_back: false },
+    { partition: "one", greatest_time: 6000, watermark: 5999.999, idle: false, holds_back: true },
+  ]);
   assert.throws(() => processor.pushColumns({ timestamps: [1], columns: { v: [1] } }), { code: "partitions_mismatch" });
   const rejected = [];
   const picky = new StreamProcessor({ source, time, stages }, { onReject: ({ field }) => rejected.push(field) });

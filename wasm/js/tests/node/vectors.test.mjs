@@ -3,9 +3,9 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { init, StreamProcessor } from "stream-processor";
+import { identify, init, StreamProcessor } from "stream-processor";
 
-import { differences, run } from "../vectors.mjs";
+import { differences, passesObjects, run, runObjects, wrongIdentities } from "../vectors.mjs";
 
 const folder = process.env.VECTORS;
 await init();
@@ -14,6 +14,14 @@ const names = readdirSync(folder).filter((name) => name.endsWith(".json"));
 
 test("the vectors are there", () => assert.ok(names.length >= 10));
 
+test("identities", () => {
+  const vectors = JSON.parse(readFileSync(join(folder, "identity/identity.json"), "utf8"));
+  assert.deepEqual(wrongIdentities(identify, vectors), []);
+  assert.equal(identify(["id"], { id: [1.0, "x"] }), identify(["id"], '{"x": 1,\n "id": [10e-1, "\\u0078"]}'));
+  assert.equal(identify(["id"], { id: null }), null);
+  assert.throws(() => identify(["@contents"], {}), { code: "invalid_pipeline", field: "strategies" });
+});
+
 for (const name of names) {
   const vector = JSON.parse(readFileSync(join(folder, name), "utf8"));
   const { file, text } = vector.input;
@@ -21,6 +29,11 @@ for (const name of names) {
   for (const piece of [Infinity, 1000, 7]) {
     test(`${vector.name} in pieces of ${piece} bytes`, () => {
       assert.deepEqual(differences(vector, run(StreamProcessor, { spec: vector.spec, input }, piece)), []);
+    });
+  }
+  for (const batch of passesObjects(vector) ? [Infinity, 1, 13] : []) {
+    test(`${vector.name} as objects, ${batch} a call`, () => {
+      assert.deepEqual(differences(vector, runObjects(StreamProcessor, { spec: vector.spec, input }, batch)), []);
     });
   }
 }

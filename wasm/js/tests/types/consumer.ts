@@ -1,5 +1,5 @@
 /** A program that uses the whole package, for the type checker alone. */
-import { init, initSync, StreamProcessor, StreamProcessorError } from "stream-processor";
+import { identify, init, initSync, StreamProcessor, StreamProcessorError } from "stream-processor";
 import type { EventColumns, Key, PipelineSpec, ProcessorOptions, Row, Stats } from "stream-processor";
 
 interface Request {
@@ -81,3 +81,5 @@ export const wrong: PipelineSpec[] = [
   // @ts-expect-error: a field that no pipeline has
   { stages: [], sauce: {} },
 ];
+
+export const identities: (string | null)[] = [identify(["id", ["tenant", "order"], "@content"], pipeline), identify(["id"], "{}")];

@@ -123,6 +123,12 @@ impl Buckets {
         (value.clamp(self.min, self.max), left)
     }
 
+    /// What it counts for in the bytes of a stage.
+    pub(super) fn counted_bytes(&self) -> u64 {
+        let negative = self.negative.as_ref().map_or(0, |side| side.counted_bytes());
+        160 + negative + self.positive.counted_bytes()
+    }
+
     #[cfg(test)]
     pub(super) fn bytes(&self) -> usize {
         let negative = self.negative.as_ref().map_or(0, |side| size_of::<Side>() + side.bytes());

@@ -45,6 +45,11 @@ impl Sketches {
         self.groups.add(slots, values);
     }
 
+    /// What the values of `slot` count for in the bytes of a stage.
+    pub(in super::super) fn extra_bytes(&self, slot: usize) -> u64 {
+        self.groups.extra_bytes(slot)
+    }
+
     /// The range of each of `slots`.
     pub(in super::super) fn ranges(&self, slots: &[u32]) -> Cells<Range> {
         let group = |slot: &u32| self.groups.groups.get(*slot as usize);

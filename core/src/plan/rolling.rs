@@ -1,0 +1,161 @@
+//! Rolling aggregations: from fields and options to what is kept of the last values.
+
+use super::Columns;
+use super::statistics::{KeyedPlan, OperatorPlan, check_size, columns, keyed_plan};
+use super::window::{aggregated_column, check_options};
+use crate::schema::OutputKind;
+use crate::spec::{Aggregation, Field, Operation, PercentileEngine, PipelineSpec};
+use crate::spec::{Rolling, RollingField, SpecError};
+use crate::statistics::Kept;
+
+#[derive(Debug, Clone)]
+pub(crate) struct RollingPlan {
+    /// `None`: all so far.
+    pub(crate) size: Option<usize>,
+    /// What the results need.
+    pub(crate) kept: Kept,
+    /// The results of the field.
+    pub(crate) outputs: Vec<RollingOutput>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RollingOutput {
+    /// Which of the added columns it is.
+    pub(crate) place: usize,
+    pub(crate) op: Operation,
+    pub(crate) population: bool,
+}
+
+pub(super) fn rolling_plan(
+    path: &str,
+    rolling: &Rolling,
+    input: &mut Columns,
+    spec: &PipelineSpec,
+) -> Result<KeyedPlan, SpecError> {
+    let columns = match rolling.fields.as_slice() {
+        [] => vec![None],
+        _ => columns(path, rolling.field.as_deref(), &rolling.fields, input)?,
+    };
+    let mut plans: Vec<(Option<usize>, RollingPlan)> = Vec::new();
+    let mut kept = Kept::default();
+    let mut place = 0;
+    for (index, field) in columns.into_iter().enumerate() {
+        let of = Rolled::new(path, rolling, index);
+        let size = of.size(spec)?;
+        for (index, aggregation) in of.aggregations()?.iter().enumerate() {
+            let path = format!("{}.aggregations[{index}]", of.aggregations_at);
+            check_options(&path, aggregation)?;
+            check_rolling(&path, aggregation, size, !rolling.fields.is_empty())?;
+            let column = match field {
+                Some(field) => Some(field),
+                None => aggregated_column(&path, aggregation, rolling.field.as_deref(), input)?,
+            };
+            let known = plans.iter().position(|(known, _)| *known == column);
+            let known = known.unwrap_or_else(|| {
+                let size = size.map(|size| size as usize);
+                plans.push((column, RollingPlan { size, kept, outputs: Vec::new() }));
+                plans.len() - 1
+            });
+            keep_for(aggregation.op, &mut kept);
+            if let Some((_, plan)) = plans.get_mut(known) {
+                let (op, population) = (aggregation.op, aggregation.population);
+                plan.outputs.push(RollingOutput { place, op, population });
+            }
+            place += 1;
+        }
+    }
+    let (columns, plans): (Vec<_>, Vec<_>) = plans.into_iter().unzip();
+    // All fields keep what one of them needs: snapshots have one form for all.
+    let operators =
+        plans.into_iter().map(|plan| OperatorPlan::Rolling(RollingPlan { kept, ..plan }));
+    let names = rolling.columns(input.default().map(|column| input.name(column)));
+    let added = names.into_iter().map(|name| (name, OutputKind::Number)).collect();
+    keyed_plan(path, (operators.collect(), columns, added), rolling.state_ttl, input, spec)
+}
+
+/// What a field of a rolling stage says itself, else what the stage does.
+struct Rolled<'a> {
+    stage: &'a Rolling,
+    own: Option<&'a RollingField>,
+    size_at: String,
+    aggregations_at: String,
+}
+
+impl<'a> Rolled<'a> {
+    fn new(path: &str, stage: &'a Rolling, index: usize) -> Self {
+        let own = stage.fields.get(index).and_then(Field::options);
+        let at = |is_own: bool| match is_own {
+            true => format!("{path}.fields[{index}]"),
+            false => path.to_owned(),
+        };
+        let size_at = at(own.is_some_and(|own| own.size.is_some()));
+        let aggregations_at = at(own.is_some_and(|own| own.aggregations.is_some()));
+        Self { stage, own, size_at, aggregations_at }
+    }
+
+    fn size(&self, spec: &PipelineSpec) -> Result<Option<u32>, SpecError> {
+        let size = self.own.and_then(|own| own.size).or(self.stage.size);
+        if let Some(size) = size {
+            check_size(&format!("{}.size", self.size_at), size, spec)?;
+        }
+        Ok(size)
+    }
+
+    fn aggregations(&self) -> Result<&'a [Aggregation], SpecError> {
+        let own = self.own.and_then(|own| own.aggregations.as_deref());
+        match own.unwrap_or(&self.stage.aggregations) {
+            [] => {
+                let message = "empty: name at least one, such as avg";
+                Err(SpecError::new(format!("{}.aggregations", self.aggregations_at), message))
+            }
+            aggregations => Ok(aggregations),
+        }
+    }
+}
+
+/// That a rolling aggregation can be computed.
+fn check_rolling(
+    path: &str,
+    aggregation: &Aggregation,
+    size: Option<u32>,
+    has_fields: bool,
+) -> Result<(), SpecError> {
+    let op = aggregation.op;
+    let message = match op {
+        _ if aggregation.field.is_some() && has_fields => {
+            "it has a field of its own beside the stage's `fields`: leave one of them out"
+                .to_owned()
+        }
+        Operation::First | Operation::Last => format!(
+            "`{op}` goes by event time, rolling aggregations by arrival: they have count, sum, avg, min, max, range, variance, stddev and percentiles"
+        ),
+        Operation::Distinct | Operation::Rate => format!(
+            "`{op}` is one of windows: rolling aggregations are count, sum, avg, min, max, range, variance, stddev and percentiles"
+        ),
+        Operation::Percentile(_) if size.is_none() => {
+            format!("`{op}` of all values so far would need all of them: give the stage a `size`")
+        }
+        Operation::Percentile(_)
+            if aggregation.engine.is_some_and(|engine| engine != PercentileEngine::Exact) =>
+        {
+            "the percentiles of a rolling stage are exact: leave `engine` out".to_owned()
+        }
+        _ => return Ok(()),
+    };
+    Err(SpecError::new(path, message))
+}
+
+/// Takes note of what `op` needs.
+fn keep_for(op: Operation, kept: &mut Kept) {
+    match op {
+        Operation::Sum | Operation::Avg => kept.sums = true,
+        Operation::Variance | Operation::Stddev => kept.moments = true,
+        Operation::Min | Operation::Max | Operation::Range => kept.extremes = true,
+        Operation::Percentile(_) => kept.order = true,
+        Operation::Count
+        | Operation::First
+        | Operation::Last
+        | Operation::Distinct
+        | Operation::Rate => {}
+    }
+}
