@@ -93,8 +93,9 @@ impl WindowStage {
 
     /// Takes the oldest key out of all slices.
     fn evict_oldest(&mut self, limit: Limit, keys: &mut Keys) -> bool {
-        let oldest = self.evictions.as_ref().and_then(|evictions| evictions.recency.oldest());
-        let Some(key) = oldest else { return false };
+        let Some(evictions) = &mut self.evictions else { return false };
+        let Some(key) = evictions.recency.oldest() else { return false };
+        evictions.recency.remove(key);
         let has_key = |(start, slice): (&i64, &Slice)| (slice.slot(key) != NONE).then_some(*start);
         let open = self.open_by_key.get(key as usize).copied().unwrap_or(0) as usize;
         let slices: Vec<i64> = self.slices.iter().filter_map(has_key).take(open).collect();
@@ -105,7 +106,7 @@ impl WindowStage {
             events += self.evict_slice(start, key, keys);
         }
         self.accumulators.forget_key(key);
-        self.stats.evicted_keys += 1;
+        self.stats.count_evicted_key();
         self.stats.count_evicted(limit, windows, events);
         true
     }

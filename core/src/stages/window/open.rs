@@ -58,8 +58,8 @@ impl WindowStage {
         run: &mut [u32],
         keys: &mut Keys,
     ) -> usize {
-        let may_change = start >= self.late_before && !self.blocks.reach(start);
-        if !may_change || self.evictions.is_some() || self.account.is_some() {
+        let is_limited = self.evictions.is_some() || self.account.is_some();
+        if is_limited || start < self.late_before || self.blocks.reach(start) {
             return 0;
         }
         let size_us = self.plan.grid.slice_us.unsigned_abs();
@@ -84,8 +84,9 @@ impl WindowStage {
             *entry = slice.slot(*key);
             if *entry == NONE {
                 let Some(open) = self.open_by_key.get_mut(*key as usize) else { break };
-                let is_full = *open == 0 && self.open_keys >= self.plan.caps.max_keys;
-                if is_full || *open >= self.plan.caps.max_windows_per_key {
+                let caps = &self.plan.caps;
+                let is_full = *open == 0 && self.open_keys >= caps.max_keys;
+                if is_full || *open >= caps.max_windows_per_key {
                     break;
                 }
                 self.open_keys += u32::from(*open == 0);
