@@ -44,8 +44,7 @@ impl NormalizeStage {
             if let Some(series) = self.series.get_mut(known as usize) {
                 let lanes = self.lanes.get_mut(span).unwrap_or_default();
                 let scratch = &mut self.scratch;
-                let (taken, due) =
-                    take_run(&self.plan, series, lanes, events, *cursor, scratch);
+                let (taken, due) = take_run(&self.plan, series, lanes, events, *cursor, scratch);
                 self.schedule.add(known, series, due);
                 self.stats.events += taken as u64;
                 *cursor += taken;
@@ -166,9 +165,11 @@ fn take_run(
     let run = long_run(events.keys.get(from..).unwrap_or_default());
     let mut taken = 0;
     loop {
-        if let ([field], [lane]) = (plan.fields.as_slice(), &mut *lanes) {
+        if run > taken
+            && let ([field], [lane]) = (plan.fields.as_slice(), &mut *lanes)
+        {
             let waiting = series.places.len().max(lane.cells.list.len());
-            let room = plan.max_buffered.saturating_sub(waiting).min(run.saturating_sub(taken));
+            let room = plan.max_buffered.saturating_sub(waiting).min(run - taken);
             let samples = samples_of(events, field.column, from + taken..from + taken + room);
             taken += ordinary::take(field, series, lane, samples, scratch);
         }

@@ -14,8 +14,8 @@ mod outliers;
 mod queue;
 mod schedule;
 mod series;
-mod steady;
 mod state;
+mod steady;
 mod steps;
 
 use self::absorb::Stop;

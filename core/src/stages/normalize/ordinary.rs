@@ -160,7 +160,8 @@ fn fill<const ALL: bool>(
         run.places += usize::from(is_new);
         run.cells += usize::from(ALL || is_new);
         run.samples += 1;
-        let (Some(to_place), Some(to_cell)) = (places.get_mut(run.places), cells.get_mut(run.cells))
+        let (Some(to_place), Some(to_cell)) =
+            (places.get_mut(run.places), cells.get_mut(run.cells))
         else {
             break;
         };

@@ -68,8 +68,7 @@ impl NormalizeStage {
         let last_due = grid.last_of(last.time);
         let from = series.next;
         count_rows(points, from.wrapping_sub(grid.interval), steps, ends);
-        let stretch =
-            Stretch { points, ends, from, interval: grid.interval, lag: grid.last_of(0) };
+        let stretch = Stretch { points, ends, from, interval: grid.interval, lag: grid.last_of(0) };
         let start = out.len();
         let rows = if field.rule.is_local() {
             write_local(field, &grid, &stretch, out)
