@@ -22,12 +22,14 @@ mod encode;
 mod fields;
 #[cfg(test)]
 mod tests;
+mod text;
 
 pub use encode::{push_bool, push_f64, push_number, push_number_text, push_str};
 #[cfg(feature = "text")]
 pub(crate) use encode::{push_plain_str, push_scaled};
 pub use fields::{Fields, KeyField, KeyNumber, fields, validate};
 pub(crate) use fields::{field_bytes, is_same_type};
+pub(crate) use text::{find_text, needs_escape};
 
 const FALSE: u8 = 0x01;
 const TRUE: u8 = 0x02;

@@ -85,6 +85,7 @@ impl WindowStage {
             return false;
         };
         let first = *first;
+        self.touch_slice(first);
         let events = self.evict_slice(first, key, keys);
         self.stats.count_evicted(Limit::Windows, 1, events);
         true
@@ -104,6 +105,7 @@ impl WindowStage {
         for start in slices {
             events += self.evict_slice(start, key, keys);
         }
+        self.accumulators.forget_key(key);
         self.stats.count_evicted_key();
         self.stats.count_evicted(limit, windows, events);
         true

@@ -147,11 +147,11 @@ impl WindowStage {
                 if let Some(evictions) = &mut self.evictions {
                     evictions.recency.touch(key);
                 }
+                self.touch_slice(slice);
                 self.accumulators.merge(&[slot], &part.values.pick(&[from]));
                 if self.measures_values() {
                     self.measure_slot(slot);
                 }
-                self.blocks.touch(slice);
                 if self.plan.emission.revises && grid.fires_at(grid.first_window(slice)) <= met {
                     let next = grid.first_window(slice).max(grid.first_kept(met));
                     self.revising = Some(Revising { slice, key, watermark: met, ordinal, next });
