@@ -168,7 +168,6 @@ proptest! {
         value in any::<u32>(),
         is_small: bool,
         stage in prop::sample::select(vec![
-            r#"{"type": "normalize", "interval": "1s", "max_gap": "3s"}"#,
             r#"{"type": "rolling", "size": 3, "aggregations": ["avg", "p50"], "state_ttl": "5s"}"#,
             r#"{"type": "ema", "span": 3}"#,
         ]),

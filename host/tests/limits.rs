@@ -37,7 +37,7 @@ fn a_limit_that_refuses_ends_the_run_and_what_came_before_is_written() {
     for flags in [&["--engine", "module"][..], &["--engine", "native"], &["--batch-events", "1"]] {
         let (ran, summary) = limited("max_keys = 2\non_max_keys = \"refuse\"", flags, &input());
         assert_eq!(ran.code, 1, "{}", ran.stderr);
-        let says = "stages[0]: event 6 needs one key more than limits.max_keys = 2: raise it, or have on_max_keys say \"evict\" or \"drop\"";
+        let says = "stages[0]: event 7 needs one key more than limits.max_keys = 2: raise it, or have on_max_keys say \"evict\" or \"drop\"";
         assert!(ran.stderr.contains(says), "{}", ran.stderr);
         assert_eq!(ran.stdout.lines().count(), 4, "{}", ran.stdout);
         assert_eq!((&summary["complete"], &summary["events"]), (&false.into(), &6.into()));
@@ -70,7 +70,7 @@ fn what_made_room_is_counted_and_said() {
 fn what_found_no_room_is_a_dead_letter() {
     let folder = tempdir().unwrap();
     let letters = folder.path().join("letters");
-    let bytes = "max_state_bytes = 320";
+    let bytes = "max_state_bytes = 420";
     let (ran, summary) = limited(bytes, &["--dead-letter", text(&letters)], &input());
     assert_eq!((ran.code, &summary["limit_dropped"]), (0, &1.into()));
     assert_eq!(summary["stages"][0]["state_limit"], 1);

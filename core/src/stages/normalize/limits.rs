@@ -64,6 +64,7 @@ impl NormalizeStage {
         self.stats.count_evicted_key();
         self.stats.count_evicted(limit, series.places.len() as u64, samples as u64);
         self.let_go(of, keys);
+        self.schedule.tidy(&self.series, self.live());
         true
     }
 

@@ -5,6 +5,9 @@ use std::collections::BinaryHeap;
 
 use super::series::{NEVER, Series};
 
+/// Void entries that are always allowed.
+const MIN_VOID: usize = 64;
+
 /// Series by the watermark at which they are due first. An entry is void once its series is due at another time.
 #[derive(Debug, Default)]
 pub(super) struct Schedule {
@@ -48,6 +51,19 @@ impl Schedule {
             }
             self.due.pop();
         }
+    }
+
+    /// Drops the entries that are void, once they are more than those of the `live` series.
+    pub(super) fn tidy(&mut self, series: &[Series], live: usize) {
+        if self.due.len() <= 2 * live + MIN_VOID {
+            return;
+        }
+        let mut entries = core::mem::take(&mut self.due).into_vec();
+        let due = |of: u32| series.get(of as usize).map(|one| one.due);
+        entries.retain(|Reverse((time, of))| due(*of) == Some(*time));
+        entries.sort_unstable();
+        entries.dedup();
+        self.due = BinaryHeap::from(entries);
     }
 
     /// Takes out a series that is due at `watermark` or before.
