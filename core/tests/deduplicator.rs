@@ -1,8 +1,8 @@
 //! `Deduplicator` against a plain list of what is known.
 
 use proptest::prelude::*;
-use stream_processor_core::NO_IDENTITY;
 use stream_processor_core::dedup::{Check, Deduplicator, DeduplicatorOptions, Token};
+use stream_processor_core::{Error, NO_IDENTITY, SnapshotError};
 
 /// What a caller does: with an identity, or with one of the tokens it holds.
 #[derive(Debug, Clone, Copy)]
@@ -123,12 +123,21 @@ proptest! {
         ttl_us in prop::sample::select(vec![None, Some(1), Some(20), Some(i64::MAX)]),
         pending_timeout_us in prop::sample::select(vec![1_i64, 10, i64::MAX]),
         max_entries in prop::sample::select(vec![1_u32, 4, 1000]),
+        restore_every in prop::option::of(1_usize..20),
     ) {
         let options = DeduplicatorOptions { ttl_us, pending_timeout_us, max_entries, seed: 7 };
         let mut seen = Deduplicator::new(options).unwrap();
         let mut oracle = Oracle { known: Vec::new(), options, timed_out: 0, evicted: 0 };
         let (mut tokens, mut clock, mut now) = (Vec::new(), start, i64::MIN);
-        for (pass, step) in steps {
+        for (at, (pass, step)) in steps.into_iter().enumerate() {
+            if restore_every.is_some_and(|every| at % every == 0) {
+                let snapshot = seen.snapshot();
+                let options = DeduplicatorOptions { seed: at as u64, ..options };
+                let restored = Deduplicator::restore(options, &snapshot).unwrap();
+                prop_assert_eq!(restored.snapshot(), snapshot);
+                prop_assert_eq!(restored.stats(), seen.stats());
+                seen = restored;
+            }
             clock = clock.saturating_add(pass);
             match step {
                 Step::Check(identity) => {
@@ -195,4 +204,40 @@ fn options_out_of_range_are_named() {
         let error = Deduplicator::new(options).unwrap_err();
         assert!(error.to_string().contains(path), "{error}");
     }
+}
+
+#[test]
+fn damaged_snapshots_are_refused() {
+    let options = DeduplicatorOptions { ttl_us: Some(50), ..DeduplicatorOptions::default() };
+    let mut seen = Deduplicator::new(options).unwrap();
+    let mut tokens = Vec::new();
+    for number in 1..9 {
+        let Check::New(token) = seen.check([number, 3], number as i64) else { panic!("new") };
+        tokens.push(token);
+    }
+    for token in tokens.drain(..5) {
+        assert!(seen.confirm(token, 10));
+    }
+    let snapshot = seen.snapshot();
+    for at in 0..snapshot.len() {
+        let mut damaged = snapshot.clone();
+        for mask in [0x01, 0x80, 0xff] {
+            damaged[at] = snapshot[at] ^ mask;
+            assert!(matches!(Deduplicator::restore(options, &damaged), Err(Error::Snapshot(_))));
+        }
+        assert!(Deduplicator::restore(options, &snapshot[..at]).is_err(), "cut at {at}");
+    }
+    let longer = [&snapshot[..], &[0; 8]].concat();
+    assert!(Deduplicator::restore(options, &longer).is_err());
+    let others = DeduplicatorOptions { ttl_us: None, ..options };
+    assert_eq!(
+        Deduplicator::restore(others, &snapshot).unwrap_err(),
+        Error::Snapshot(SnapshotError::OtherPipeline)
+    );
+    // What is restored goes on, with the tokens that are out.
+    let mut restored = Deduplicator::restore(options, &snapshot).unwrap();
+    assert_eq!(restored.check([1, 3], 11), Check::Duplicate);
+    assert_eq!(restored.check([8, 3], 11), Check::Pending);
+    assert!(restored.confirm(tokens.pop().unwrap(), 12));
+    assert_eq!(restored.check([8, 3], 13), Check::Duplicate);
 }

@@ -1,23 +1,14 @@
 //! The memory of identities in Bloom filters: small, never forgetful within the ttl, at times wrong about what is new.
 
+use core::ops::Range;
+
 use super::Seen;
-use super::sizes::{BLOCK_BITS, Sizes};
+use super::lanes::{Bits, LaneSet, Lanes, MAX_WORDS};
+use super::sizes::Sizes;
 use crate::batch::{Identity, NO_IDENTITY};
 
 /// Identities that are looked up together.
-const AHEAD: usize = 16;
-
-/// As long as a line of the caches, and where one begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(align(64))]
-struct Block([u64; (BLOCK_BITS / 64) as usize]);
-
-/// The bits of an identity: its block by `first`, its places in that by the others.
-#[derive(Debug, Clone, Copy, Default)]
-struct Hashes {
-    first: u64,
-    mask: [u64; 8],
-}
+const AHEAD: usize = 64;
 
 /// A filter of one generation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +17,8 @@ struct Filter {
     /// When all in it is over.
     until: i64,
     count: u32,
-    blocks: Vec<Block>,
+    /// Its place among all lanes.
+    lane: usize,
 }
 
 /// Remembers identities by generation: pieces of time, each with a filter or, where more come than expected, several.
@@ -39,7 +31,21 @@ pub(crate) struct Bloom {
     refresh: bool,
     /// In the order in which they were begun.
     filters: Vec<Filter>,
+    /// The bits of the filters, so many side by side.
+    planes: Vec<Plane>,
+    /// The time of the generation that was inserted into last, and the place of the filter for it.
+    current: (Range<i64>, usize),
+    /// When the first of the filters is over.
+    next_end: i64,
     evicted: u64,
+}
+
+#[derive(Debug)]
+struct Plane {
+    lanes: Lanes,
+    /// Those that no filter has, and of them those that have to be emptied first.
+    free: LaneSet,
+    dirty: LaneSet,
 }
 
 /// A piece of a filter, for snapshots.
@@ -51,71 +57,87 @@ pub(crate) struct FilterPart {
     pub(crate) words: Vec<u64>,
 }
 
-impl Hashes {
-    /// Mixed from the whole identity by fixed numbers: what is taken for a duplicate must not depend on a seed.
-    #[inline]
-    fn of(identity: Identity, bits: u32) -> Self {
-        let [low, high] = identity;
-        let first = fold(low ^ 0x2d35_8dcc_aa6c_78a5, high ^ 0x8bb8_4b93_962e_acc9);
-        let mut mask = [0; 8];
-        let mut left = fold(high ^ 0x4b33_a62e_d433_d4a3, low ^ 0x4d5a_2da5_1de1_aa47);
-        let (mut taken, mut word) = (0, left);
-        while taken < bits {
-            if taken > 0 && taken.is_multiple_of(7) {
-                left = fold(left ^ 0xa076_1d64_78bd_642f, 0xe703_7ed1_a0b4_28db ^ first);
-                word = left;
-            }
-            if let Some(of_mask) = mask.get_mut((word >> 6 & 7) as usize) {
-                *of_mask |= 1 << (word & 63);
-            }
-            word >>= 9;
-            taken += 1;
-        }
-        Self { first, mask }
-    }
+/// Two hashes, mixed from the whole identity by fixed numbers: what is taken for a duplicate must not depend on a seed.
+///
+/// Multiplications of 64 bits, since wider ones are slow in WebAssembly.
+#[inline]
+fn hashes([low, high]: Identity) -> (u64, u64) {
+    let both = low
+        .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        .wrapping_add((high ^ 0x2d35_8dcc_aa6c_78a5).wrapping_mul(0xbf58_476d_1ce4_e5b9));
+    let first = mix(both ^ both >> 32);
+    (first, mix(first))
 }
 
 #[inline]
-#[allow(clippy::cast_possible_truncation, reason = "the halves of a product")]
-fn fold(a: u64, b: u64) -> u64 {
-    let product = u128::from(a) * u128::from(b);
-    (product as u64) ^ (product >> 64) as u64
+fn mix(value: u64) -> u64 {
+    let mixed = value.wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ mixed >> 32
 }
 
-impl Filter {
-    #[inline]
-    #[allow(clippy::cast_possible_truncation, reason = "less than the number of blocks")]
-    fn place(&self, hashes: &Hashes) -> usize {
-        ((u128::from(hashes.first) * self.blocks.len() as u128) >> 64) as usize
-    }
-
-    #[inline]
-    fn holds(&self, hashes: &Hashes) -> bool {
-        let Some(Block(words)) = self.blocks.get(self.place(hashes)) else { return false };
-        let missing =
-            words.iter().zip(&hashes.mask).fold(0, |all, (word, mask)| all | (mask & !word));
-        missing == 0
-    }
-
-    #[inline]
-    fn insert(&mut self, hashes: &Hashes) {
-        let place = self.place(hashes);
-        if let Some(Block(words)) = self.blocks.get_mut(place) {
-            words.iter_mut().zip(&hashes.mask).for_each(|(word, mask)| *word |= mask);
-            self.count = self.count.saturating_add(1);
+/// The bits of an identity with the hashes `first` and `second`.
+#[inline]
+fn bits_of(first: u64, second: u64, sizes: &Sizes) -> Bits {
+    let mut mask = [0; MAX_WORDS];
+    let words = sizes.words - 1;
+    let (mut taken, mut word, mut left) = (0, second, second);
+    let mut in_first = 0;
+    while taken < sizes.bits {
+        if taken > 0 && taken.is_multiple_of(7) {
+            left = mix(left ^ 0xa076_1d64_78bd_642f);
+            word = left;
         }
+        let bit = 1 << (word & 63);
+        // Where a block is one word, it need not go through memory.
+        if words == 0 {
+            in_first |= bit;
+        } else if let Some(of_mask) = mask.get_mut((word >> 6) as usize & words) {
+            *of_mask |= bit;
+        }
+        word >>= 9;
+        taken += 1;
+    }
+    let [of_first, ..] = &mut mask;
+    *of_first |= in_first;
+    Bits { first, mask }
+}
+
+impl Plane {
+    fn new(sizes: &Sizes) -> Self {
+        let free = (1 << sizes.lanes) - 1;
+        let lanes = Lanes::new(sizes.lanes, sizes.words, sizes.blocks as usize);
+        Self { lanes, free, dirty: 0 }
     }
 
-    #[inline]
-    fn touch(&self, hashes: &Hashes) -> u64 {
-        self.blocks.get(self.place(hashes)).map_or(0, |Block([first, ..])| *first)
+    /// An empty lane.
+    fn take(&mut self) -> Option<usize> {
+        if self.free == 0 {
+            return None;
+        }
+        if self.free == self.dirty {
+            self.lanes.clear(self.dirty);
+            self.dirty = 0;
+        }
+        let lane = (self.free & !self.dirty).trailing_zeros();
+        self.free &= !(1 << lane);
+        Some(lane as usize)
     }
 }
 
 impl Bloom {
     pub(crate) fn new(sizes: Sizes, ttl_us: Option<i64>, refresh: bool) -> Self {
         let span_us = ttl_us.map_or(i64::MAX, |ttl| (ttl / i64::from(sizes.generations)).max(1));
-        Self { sizes, ttl_us, span_us, refresh, filters: Vec::new(), evicted: 0 }
+        Self {
+            sizes,
+            ttl_us,
+            span_us,
+            refresh,
+            filters: Vec::new(),
+            planes: Vec::new(),
+            current: (0..0, 0),
+            next_end: i64::MAX,
+            evicted: 0,
+        }
     }
 
     /// Identities in it.
@@ -145,86 +167,179 @@ impl Bloom {
         moments: impl Fn(usize) -> (i64, i64),
         mut seen: impl FnMut(usize, Seen),
     ) {
-        let mut all = [Hashes::default(); AHEAD];
+        let mut all = [(0, 0); AHEAD];
         for (group, identities) in identities.chunks(AHEAD).enumerate() {
-            let mut fetched = 0;
-            for (hashes, identity) in all.iter_mut().zip(identities) {
-                *hashes = Hashes::of(*identity, self.sizes.bits);
-            }
-            for filter in &self.filters {
-                for (hashes, _) in all.iter().zip(identities) {
-                    fetched |= filter.touch(hashes);
-                }
-            }
-            core::hint::black_box(fetched);
-            for (at, (hashes, identity)) in (group * AHEAD..).zip(all.iter().zip(identities)) {
+            self.fetch(identities, &mut all);
+            for (at, (pair, identity)) in (group * AHEAD..).zip(all.iter().zip(identities)) {
                 if *identity == NO_IDENTITY {
                     seen(at, Seen::Unidentified);
                     continue;
                 }
                 let (time, watermark) = moments(at);
-                seen(
-                    at,
-                    if self.see(hashes, time, watermark) { Seen::Before } else { Seen::First },
-                );
+                let there = self.see(*pair, time, watermark);
+                seen(at, if there { Seen::Before } else { Seen::First });
             }
         }
     }
 
+    /// Hashes `identities`, and reads the lines that they will be looked up in: each by itself would wait for memory.
+    #[inline(never)]
+    fn fetch(&self, identities: &[Identity], all: &mut [(u64, u64); AHEAD]) {
+        for (pair, identity) in all.iter_mut().zip(identities) {
+            *pair = hashes(*identity);
+        }
+        let mut fetched = 0;
+        for plane in &self.planes {
+            for (first, _) in all.iter() {
+                fetched |= plane.lanes.touch(*first);
+            }
+        }
+        core::hint::black_box(fetched);
+    }
+
     #[inline]
-    fn see(&mut self, hashes: &Hashes, time: i64, watermark: i64) -> bool {
+    fn see(&mut self, (first, second): (u64, u64), time: i64, watermark: i64) -> bool {
+        let bits = bits_of(first, second, &self.sizes);
         let now = time.max(watermark);
-        // The newest ones know most duplicates.
-        let there =
-            self.filters.iter().rev().any(|filter| filter.holds(hashes) && now < filter.until);
+        let there = self.holds(&bits, now);
         if !there || self.refresh {
-            self.insert(hashes, there, time, watermark);
+            self.insert(&bits, there, time, watermark);
         }
         there
     }
 
+    /// Whether a filter that is not over at `now` holds `bits`.
     #[inline]
-    fn insert(&mut self, hashes: &Hashes, there: bool, time: i64, watermark: i64) {
-        let generation = self.generation(time);
-        let per_filter = self.sizes.per_filter;
-        match self.filters.iter_mut().rev().find(|filter| filter.generation == generation) {
-            Some(filter) if there && filter.holds(hashes) => {}
-            Some(filter) if filter.count < per_filter => filter.insert(hashes),
-            _ => {
-                self.begin(generation, watermark);
-                self.filters.iter_mut().last().into_iter().for_each(|filter| filter.insert(hashes));
-            }
-        }
+    fn holds(&self, bits: &Bits, now: i64) -> bool {
+        self.planes.iter().enumerate().any(|(number, plane)| {
+            let hits = plane.lanes.hits(bits) & !plane.free;
+            hits != 0 && (now < self.next_end || self.is_open(number, hits, now))
+        })
+    }
+
+    /// Whether one of the lanes `hits` of plane `number` has a filter that is not over at `now`.
+    #[inline(never)]
+    fn is_open(&self, number: usize, hits: LaneSet, now: i64) -> bool {
+        self.filters.iter().any(|filter| {
+            let (plane, lane) = self.split(filter.lane);
+            plane == number && hits >> lane & 1 == 1 && now < filter.until
+        })
+    }
+
+    /// The number of the plane that has lane `lane`, and the lane's number in it.
+    #[inline]
+    fn split(&self, lane: usize) -> (usize, usize) {
+        (lane / self.sizes.lanes, lane % self.sizes.lanes)
     }
 
     #[inline]
+    fn insert(&mut self, bits: &Bits, there: bool, time: i64, watermark: i64) {
+        if !self.current.0.contains(&time) {
+            self.turn_to(time);
+        }
+        let (per_filter, lanes) = (self.sizes.per_filter, self.sizes.lanes);
+        let filter = self.filters.get_mut(self.current.1);
+        let Some(filter) = filter.filter(|filter| filter.count < per_filter || there) else {
+            return self.insert_into_new(bits, time, watermark);
+        };
+        let (plane, lane) = (filter.lane / lanes, filter.lane % lanes);
+        let Some(plane) = self.planes.get_mut(plane) else { return };
+        if there {
+            if plane.lanes.hits(bits) >> lane & 1 == 1 {
+                return;
+            }
+            if filter.count >= per_filter {
+                return self.insert_into_new(bits, time, watermark);
+            }
+        }
+        filter.count += 1;
+        plane.lanes.insert(bits, lane);
+    }
+
+    #[cold]
+    fn insert_into_new(&mut self, bits: &Bits, time: i64, watermark: i64) {
+        self.expire(watermark);
+        let most = self.sizes.max_identities(self.ttl_us.is_some());
+        if self.len() >= most || self.filters.len() >= self.sizes.max_filters() {
+            let oldest = self.filters.remove(0);
+            self.evicted += u64::from(oldest.count);
+            self.give_back(oldest.lane);
+            self.find_next_end();
+        }
+        self.begin(self.generation(time), 1);
+        self.turn_to(time);
+        if let Some((plane, lane)) = self.filters.last().map(|filter| self.split(filter.lane))
+            && let Some(plane) = self.planes.get_mut(plane)
+        {
+            plane.lanes.insert(bits, lane);
+        }
+    }
+
     fn generation(&self, time: i64) -> i64 {
         if self.ttl_us.is_some() { time.div_euclid(self.span_us) } else { 0 }
     }
 
-    /// Begins a filter of `generation`.
+    /// Finds the newest filter of the generation of `time`.
     #[cold]
-    fn begin(&mut self, generation: i64, watermark: i64) {
-        self.expire(watermark);
-        let most = self.sizes.max_identities(self.ttl_us.is_some());
-        if self.len() >= most || self.filters.len() >= self.sizes.max_filters() {
-            self.evicted += u64::from(self.filters.remove(0).count);
-        }
-        self.filters.push(self.filter(generation));
+    fn turn_to(&mut self, time: i64) {
+        let generation = self.generation(time);
+        let start = generation.saturating_mul(self.span_us);
+        let range = if self.ttl_us.is_some() {
+            start..start.saturating_add(self.span_us)
+        } else {
+            i64::MIN..i64::MAX
+        };
+        let filter = self.filters.iter().rposition(|filter| filter.generation == generation);
+        self.current = (range, filter.unwrap_or(usize::MAX));
     }
 
-    fn filter(&self, generation: i64) -> Filter {
+    /// Begins a filter of `generation` for `count` identities; its lane.
+    fn begin(&mut self, generation: i64, count: u32) -> usize {
         let until = self.ttl_us.map_or(i64::MAX, |ttl| {
             let end = generation.saturating_add(1).saturating_mul(self.span_us);
             end.saturating_sub(1).saturating_add(ttl)
         });
-        let blocks = vec![Block([0; 8]); self.sizes.blocks as usize];
-        Filter { generation, until, count: 0, blocks }
+        let lanes = self.sizes.lanes;
+        let found = self
+            .planes
+            .iter_mut()
+            .enumerate()
+            .find_map(|(number, plane)| plane.take().map(|lane| number * lanes + lane));
+        let lane = found.unwrap_or_else(|| {
+            let mut plane = Plane::new(&self.sizes);
+            let lane = plane.take().unwrap_or_default();
+            self.planes.push(plane);
+            (self.planes.len() - 1) * lanes + lane
+        });
+        self.filters.push(Filter { generation, until, count, lane });
+        self.next_end = self.next_end.min(until);
+        lane
+    }
+
+    /// Takes note that the filter of lane `lane` is gone.
+    fn give_back(&mut self, lane: usize) {
+        let (plane, lane) = self.split(lane);
+        if let Some(plane) = self.planes.get_mut(plane) {
+            plane.free |= 1 << lane;
+            plane.dirty |= 1 << lane;
+        }
+        self.current = (0..0, 0);
     }
 
     /// Forgets what is over when the watermark is `watermark`.
     pub(crate) fn expire(&mut self, watermark: i64) {
-        self.filters.retain(|filter| watermark < filter.until);
+        if watermark < self.next_end {
+            return;
+        }
+        while let Some(over) = self.filters.iter().position(|filter| watermark >= filter.until) {
+            let lane = self.filters.remove(over).lane;
+            self.give_back(lane);
+        }
+        self.find_next_end();
+    }
+
+    fn find_next_end(&mut self) {
+        self.next_end = self.filters.iter().map(|filter| filter.until).min().unwrap_or(i64::MAX);
     }
 
     /// The filters, block by block: the part from `from` on, at most `blocks` of one filter, and
@@ -233,10 +348,11 @@ impl Bloom {
         let (mut number, first) = parts_of(from);
         let mut filters = self.filters.iter().skip(number);
         let Some(filter) = filters.next() else { return (None, None) };
-        let part = filter.blocks.iter().skip(first).take(blocks);
-        let words = part.flat_map(|Block(words)| words).copied().collect();
+        let (plane, lane) = self.split(filter.lane);
+        let lanes = self.planes.get(plane).map(|plane| plane.lanes.words(lane, first));
+        let words = lanes.into_iter().flatten().take(blocks * self.sizes.words).collect();
         let mut next = first + blocks;
-        if next >= filter.blocks.len() {
+        if next >= self.sizes.blocks as usize {
             (number, next) = (number + 1, 0);
         }
         let more = next > 0 || filters.next().is_some();
@@ -251,20 +367,14 @@ impl Bloom {
             if !fits || part.count == 0 || part.count > self.sizes.per_filter {
                 return false;
             }
-            let filter = Filter { count: part.count, ..self.filter(part.generation) };
-            self.filters.push(filter);
+            self.begin(part.generation, part.count);
         }
-        let Some(filter) = self.filters.last_mut() else { return false };
+        let Some(filter) = self.filters.last() else { return false };
         let same = filter.generation == part.generation && filter.count == part.count;
-        let (words, rest) = part.words.as_chunks::<8>();
-        let place = part.first..part.first + words.len();
-        match filter.blocks.get_mut(place) {
-            Some(blocks) if same && rest.is_empty() && !words.is_empty() => {
-                blocks.iter_mut().zip(words).for_each(|(block, words)| *block = Block(*words));
-                true
-            }
-            _ => false,
-        }
+        let whole = !part.words.is_empty() && part.words.len().is_multiple_of(self.sizes.words);
+        let (plane, lane) = self.split(filter.lane);
+        let plane = self.planes.get_mut(plane).filter(|_| same && whole);
+        plane.is_some_and(|plane| plane.lanes.set_words(lane, part.first, &part.words))
     }
 }
 

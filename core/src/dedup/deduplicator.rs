@@ -106,13 +106,14 @@ pub struct DeduplicatorStats {
 /// Times are microseconds. A time before an earlier one counts as that one.
 #[derive(Debug)]
 pub struct Deduplicator {
-    confirmed: Exact,
-    pending: Exact,
+    pub(super) options: DeduplicatorOptions,
+    pub(super) confirmed: Exact,
+    pub(super) pending: Exact,
     max_entries: usize,
-    now: i64,
-    duplicates: u64,
-    timed_out: u64,
-    full: u64,
+    pub(super) now: i64,
+    pub(super) duplicates: u64,
+    pub(super) timed_out: u64,
+    pub(super) full: u64,
 }
 
 impl Deduplicator {
@@ -135,6 +136,7 @@ impl Deduplicator {
             return Err(SpecError::new("max_entries", "must be 1 to 2147483648"));
         }
         Ok(Self {
+            options,
             confirmed: Exact::new(ttl_us, false, max_entries, seed),
             pending: Exact::new(Some(pending_timeout_us), false, max_entries, seed),
             max_entries: max_entries as usize,

@@ -1,16 +1,16 @@
 //! The exact memory of identities.
 
 use super::Seen;
-use super::index::{Index, Tag};
+use super::index::{Index, Spot, Tag};
 use super::log::{Entry, Log};
 use crate::batch::{Identity, NO_IDENTITY};
 
 /// Identities that are looked up together.
-const AHEAD: usize = 32;
+const AHEAD: usize = 64;
 
 /// Remembers identities exactly, each for its time, up to a number of them.
 ///
-/// An identity takes 24 bytes in the log, and 10 to 15 in the index.
+/// An identity takes 24 bytes in the log, and 11 to 15 in the index.
 #[derive(Debug)]
 pub(crate) struct Exact {
     index: Index,
@@ -36,7 +36,7 @@ impl Exact {
 
     /// Identities in it.
     pub(crate) fn len(&self) -> usize {
-        self.index.len()
+        self.log.len()
     }
 
     /// Identities that a limit has pushed out.
@@ -69,18 +69,7 @@ impl Exact {
     ) {
         let mut tags = [Tag::default(); AHEAD];
         for (group, identities) in identities.chunks(AHEAD).enumerate() {
-            // What will be looked up is fetched for all of them at once: each alone would wait for memory.
-            let mut fetched = 0;
-            for (tag, identity) in tags.iter_mut().zip(identities) {
-                *tag = self.index.tag(*identity);
-                fetched |= self.index.touch(*tag);
-            }
-            // A slot that has the tag is most likely the identity's: its entry is fetched as well.
-            for tag in tags.iter().take(identities.len()) {
-                let entry = self.index.find(*tag, |_| true).and_then(|place| self.log.get(place));
-                fetched |= entry.map_or(0, |entry| entry.since.cast_unsigned());
-            }
-            core::hint::black_box(fetched);
+            self.fetch(identities, &mut tags);
             for (at, (tag, identity)) in (group * AHEAD..).zip(tags.iter().zip(identities)) {
                 if *identity == NO_IDENTITY {
                     seen(at, Seen::Unidentified);
@@ -93,46 +82,72 @@ impl Exact {
         }
     }
 
+    /// Reads what the look-ups of `identities` will read first: each by itself would wait for memory.
+    fn fetch(&self, identities: &[Identity], tags: &mut [Tag; AHEAD]) {
+        let mut spots = [Spot::default(); AHEAD];
+        self.index.spots(identities, tags, &mut spots);
+        let mut fetched = self.index.touch(&spots);
+        // A slot that looks like the identity's most likely is: its entry is read as well.
+        for (tag, spot) in tags.iter().zip(spots).take(identities.len()) {
+            if let Some(entry) = self.index.guess(*tag, spot).and_then(|place| self.log.get(place))
+            {
+                fetched |= entry.since.cast_unsigned();
+            }
+        }
+        core::hint::black_box(fetched);
+    }
+
     /// Takes note of `identity`, whose tag is `tag`, at `time`, when the watermark is `watermark`: whether it was there.
     #[inline]
     fn see(&mut self, identity: Identity, tag: Tag, time: i64, watermark: i64) -> bool {
         if let Some((place, entry)) = self.find(identity, tag) {
             let horizon = self.horizon(time.max(watermark));
             let there = horizon.is_none_or(|horizon| entry.since > horizon);
-            if there && !self.refresh {
-                return true;
+            if !there || self.refresh {
+                let since = if there { time.max(entry.since) } else { time };
+                self.renew(identity, tag, place, since, watermark);
             }
-            self.index.remove(tag, place);
-            self.log.remove(place);
-            let since = if there { time.max(entry.since) } else { time };
-            self.put(identity, tag, since, watermark);
             return there;
         }
         self.put(identity, tag, time, watermark);
         false
     }
 
-    #[inline]
-    fn put(&mut self, identity: Identity, tag: Tag, since: i64, watermark: i64) {
-        if self.index.len() >= self.max_entries {
+    /// Puts the identity at `place` behind all others.
+    #[cold]
+    fn renew(&mut self, identity: Identity, tag: Tag, place: u32, since: i64, watermark: i64) {
+        self.log.remove(place);
+        if self.log.len() >= self.max_entries {
             self.make_room(watermark);
         }
-        let place = self.log.push(Entry { identity, since });
-        self.index.insert(tag, place);
+        let to = self.log.push(Entry { identity, since });
+        self.index.replace(tag, place, to);
+    }
+
+    #[inline]
+    fn put(&mut self, identity: Identity, tag: Tag, since: i64, watermark: i64) {
+        if self.log.len() >= self.max_entries {
+            self.make_room(watermark);
+        }
+        self.append(identity, tag, since);
+    }
+
+    #[inline]
+    fn append(&mut self, identity: Identity, tag: Tag, since: i64) {
+        let Self { index, log, .. } = self;
+        let place = log.push(Entry { identity, since });
+        index.insert(tag, place, log.front(), |place| log.is_gone(place));
     }
 
     #[cold]
     fn make_room(&mut self, watermark: i64) {
         self.expire(watermark);
-        while self.index.len() >= self.max_entries && self.evict() {}
+        while self.log.len() >= self.max_entries && self.evict() {}
     }
 
     /// Pushes out the identity that was touched before all others; false: there is none.
     pub(super) fn evict(&mut self) -> bool {
         let Some(oldest) = self.log.oldest() else { return false };
-        if let Some(entry) = self.log.get(oldest) {
-            self.index.remove(self.index.tag(entry.identity), oldest);
-        }
         self.log.remove(oldest);
         self.evicted += 1;
         true
@@ -145,9 +160,7 @@ impl Exact {
 
     /// Takes out `identity`.
     pub(super) fn forget(&mut self, identity: Identity) {
-        let tag = self.index.tag(identity);
-        if let Some((place, _)) = self.find(identity, tag) {
-            self.index.remove(tag, place);
+        if let Some((place, _)) = self.find(identity, self.index.tag(identity)) {
             self.log.remove(place);
         }
     }
@@ -158,22 +171,16 @@ impl Exact {
         if let Some(horizon) = self.horizon(watermark)
             && self.log.reaches(horizon)
         {
-            self.expire_to(horizon);
+            self.log.expire(horizon);
         }
-    }
-
-    #[inline(never)]
-    fn expire_to(&mut self, horizon: i64) {
-        let Self { index, log, .. } = self;
-        log.expire(horizon, |identity, place| index.remove(index.tag(identity), place));
     }
 
     /// Gives back memory that is not needed any more.
     pub(crate) fn tidy(&mut self) {
-        if self.log.is_sparse(self.index.len()) {
+        if self.log.is_sparse() {
             let Self { index, log, .. } = self;
             index.clear();
-            log.restart(|identity, place| index.insert(index.tag(identity), place));
+            log.restart(|identity, place| index.insert(index.tag(identity), place, 0, |_| false));
         }
     }
 
@@ -191,11 +198,10 @@ impl Exact {
     pub(crate) fn restore(&mut self, identity: Identity, since: i64) -> bool {
         let tag = self.index.tag(identity);
         let is_new = identity != NO_IDENTITY
-            && self.index.len() < self.max_entries
+            && self.log.len() < self.max_entries
             && self.find(identity, tag).is_none();
         if is_new {
-            let place = self.log.push(Entry { identity, since });
-            self.index.insert(tag, place);
+            self.append(identity, tag, since);
         }
         is_new
     }

@@ -13,6 +13,9 @@ const BLOCK_PLACES: u32 = 64;
 const LAST_PLACE: u32 = u32::MAX - (1 << 20);
 const CHUNK_BITS: u32 = CHUNK.trailing_zeros();
 
+/// The earliest time of entries that are all gone. What lasts for ever counts as a little earlier.
+const NEVER: i64 = i64::MAX;
+
 /// An identity that was seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Entry {
@@ -20,6 +23,13 @@ pub(super) struct Entry {
     pub(super) identity: Identity,
     /// When its time begins, microseconds.
     pub(super) since: i64,
+}
+
+impl Entry {
+    #[inline]
+    fn starts(&self) -> i64 {
+        self.since.min(NEVER - 1)
+    }
 }
 
 const GONE: Entry = Entry { identity: NO_IDENTITY, since: 0 };
@@ -33,7 +43,7 @@ struct Chunk {
 }
 
 /// Entries by place. Places only go up until [`Log::restart`].
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Log {
     /// A chunk that is empty has given its memory back.
     chunks: VecDeque<Option<Box<Chunk>>>,
@@ -41,12 +51,16 @@ pub(super) struct Log {
     first: u32,
     /// Entries before this place are gone.
     front: u32,
+    /// The place of the next entry.
+    next: u32,
+    /// Entries that are not gone.
+    live: usize,
     /// Chunks with memory.
     held: usize,
     /// The full chunks by their earliest entry, or a time before it.
     by_time: BinaryHeap<Reverse<(i64, u32)>>,
     /// No entry is earlier.
-    earliest: Option<i64>,
+    earliest: i64,
     /// Whether anyone asks for times.
     timed: bool,
 }
@@ -54,11 +68,11 @@ pub(super) struct Log {
 impl Chunk {
     fn new() -> Box<Self> {
         let entries = Vec::with_capacity(CHUNK);
-        Box::new(Self { entries, live: 0, earliest: [i64::MAX; CHUNK / BLOCK] })
+        Box::new(Self { entries, live: 0, earliest: [NEVER; CHUNK / BLOCK] })
     }
 
     fn earliest(&self) -> i64 {
-        self.earliest.iter().copied().min().unwrap_or(i64::MAX)
+        self.earliest.iter().copied().min().unwrap_or(NEVER)
     }
 }
 
@@ -70,17 +84,27 @@ fn split(place: u32) -> (u32, usize) {
 impl Log {
     /// An empty log; `timed`: for entries that expire.
     pub(super) fn new(timed: bool) -> Self {
-        Self { timed, ..Self::default() }
+        Self {
+            chunks: VecDeque::new(),
+            first: 0,
+            front: 0,
+            next: 0,
+            live: 0,
+            held: 0,
+            by_time: BinaryHeap::new(),
+            earliest: NEVER,
+            timed,
+        }
     }
 
-    /// The place of the next entry.
-    #[allow(clippy::cast_possible_truncation, reason = "places are bounded")]
-    fn next(&self) -> u32 {
-        let chunks = self.first + self.chunks.len() as u32;
-        match self.chunks.back() {
-            Some(Some(last)) => ((chunks - 1) << CHUNK_BITS) + last.entries.len() as u32,
-            _ => chunks << CHUNK_BITS,
-        }
+    /// Entries in it.
+    pub(super) fn len(&self) -> usize {
+        self.live
+    }
+
+    /// Entries before this place are gone.
+    pub(super) fn front(&self) -> u32 {
+        self.front
     }
 
     #[inline]
@@ -99,48 +123,57 @@ impl Log {
         self.chunk(chunk)?.entries.get(at).copied()
     }
 
-    /// Whether the log has to be restarted: too much of it is gone, or places run out. `live` entries are there.
-    pub(super) fn is_sparse(&self, live: usize) -> bool {
-        self.held * CHUNK > live + live / 8 + 4 * CHUNK || self.next() > LAST_PLACE
+    /// Whether the entry at `place` is gone, as far as that is known without a look at it.
+    pub(super) fn is_gone(&self, place: u32) -> bool {
+        place < self.front || self.chunk(split(place).0).is_none()
+    }
+
+    /// Whether the log has to be restarted: too much of it is gone, or places run out.
+    pub(super) fn is_sparse(&self) -> bool {
+        self.held * CHUNK > self.live + self.live / 8 + 4 * CHUNK || self.next > LAST_PLACE
     }
 
     /// Appends an entry: its place.
     #[inline]
     pub(super) fn push(&mut self, entry: Entry) -> u32 {
-        let place = self.next();
-        if !matches!(self.chunks.back(), Some(Some(last)) if last.entries.len() < CHUNK) {
+        let place = self.next;
+        let at = split(place).1;
+        if at == 0 {
             self.begin_chunk();
         }
         if let Some(Some(last)) = self.chunks.back_mut() {
-            if let Some(earliest) = last.earliest.get_mut(last.entries.len() / BLOCK) {
-                *earliest = (*earliest).min(entry.since);
+            if let Some(earliest) = last.earliest.get_mut(at / BLOCK) {
+                *earliest = (*earliest).min(entry.starts());
             }
             last.entries.push(entry);
             last.live += 1;
         }
-        self.earliest =
-            Some(self.earliest.map_or(entry.since, |earliest| earliest.min(entry.since)));
+        self.next += 1;
+        self.live += 1;
+        self.earliest = self.earliest.min(entry.since);
         place
     }
 
     #[cold]
-    #[allow(clippy::cast_possible_truncation, reason = "places are bounded")]
     fn begin_chunk(&mut self) {
-        if let (true, Some(Some(last))) = (self.timed, self.chunks.back()) {
-            let number = self.first + self.chunks.len() as u32 - 1;
-            self.by_time.push(Reverse((last.earliest(), number)));
+        let before = (self.next >> CHUNK_BITS).wrapping_sub(1);
+        if self.timed
+            && let Some(Some(last)) = self.chunks.back()
+        {
+            self.by_time.push(Reverse((last.earliest(), before)));
         }
         self.chunks.push_back(Some(Chunk::new()));
         self.held += 1;
     }
 
-    /// Takes out the entry at `place`.
+    /// Takes out the entry at `place`, which is there.
     pub(super) fn remove(&mut self, place: u32) {
         let (number, at) = split(place);
         let Some(chunk) = self.chunk_mut(number) else { return };
         if let Some(entry) = chunk.entries.get_mut(at) {
             *entry = GONE;
             chunk.live -= 1;
+            self.live -= 1;
         }
         self.give_back(number);
     }
@@ -158,14 +191,13 @@ impl Log {
                 self.chunks.pop_front();
                 self.first += 1;
             }
+            self.front = self.front.max(self.first << CHUNK_BITS);
         }
     }
 
     /// The place of the entry that was touched before all others.
     pub(super) fn oldest(&mut self) -> Option<u32> {
-        self.front = self.front.max(self.first << CHUNK_BITS);
-        let next = self.next();
-        while self.front < next {
+        while self.front < self.next {
             match self.get(self.front) {
                 Some(entry) if entry.identity != NO_IDENTITY => return Some(self.front),
                 Some(_) => self.front += 1,
@@ -179,59 +211,62 @@ impl Log {
     /// Whether there may be entries of `horizon` or earlier.
     #[inline]
     pub(super) fn reaches(&self, horizon: i64) -> bool {
-        self.earliest.is_some_and(|earliest| earliest <= horizon)
+        self.earliest <= horizon
     }
 
-    /// Takes out all entries of `horizon` or earlier and gives each to `gone`.
-    pub(super) fn expire(&mut self, horizon: i64, mut gone: impl FnMut(Identity, u32)) {
+    /// Takes out all entries of `horizon` or earlier.
+    #[inline(never)]
+    pub(super) fn expire(&mut self, horizon: i64) {
         while let Some(Reverse((earliest, number))) = self.by_time.peek().copied()
             && earliest <= horizon
         {
             self.by_time.pop();
-            self.expire_chunk(number, horizon, &mut gone);
+            self.expire_chunk(number, horizon);
             if let Some(chunk) = self.chunk(number).filter(|chunk| chunk.live > 0) {
                 self.by_time.push(Reverse((chunk.earliest(), number)));
             }
             self.give_back(number);
         }
-        let tail = split(self.next().saturating_sub(1)).0;
-        self.expire_chunk(tail, horizon, &mut gone);
-        let in_tail = self.chunk(tail).map_or(i64::MAX, Chunk::earliest);
-        let in_others = self.by_time.peek().map_or(i64::MAX, |Reverse((earliest, _))| *earliest);
-        self.earliest = Some(in_tail.min(in_others));
+        let tail = split(self.next.wrapping_sub(1)).0;
+        self.expire_chunk(tail, horizon);
+        let in_tail = self.chunk(tail).map_or(NEVER, Chunk::earliest);
+        let in_others = self.by_time.peek().map_or(NEVER, |Reverse((earliest, _))| *earliest);
+        self.earliest = in_tail.min(in_others);
         self.give_back(tail);
+        self.pass_empty_blocks();
     }
 
-    fn expire_chunk(&mut self, number: u32, horizon: i64, gone: &mut impl FnMut(Identity, u32)) {
+    fn expire_chunk(&mut self, number: u32, horizon: i64) {
         let Some(chunk) = self.chunk_mut(number) else { return };
         let Chunk { entries, live, earliest } = chunk;
-        let blocks = entries.chunks_mut(BLOCK).zip(earliest.iter_mut());
-        let mut place = number << CHUNK_BITS;
-        for (entries, earliest) in blocks {
-            if *earliest > horizon {
-                place += BLOCK_PLACES;
-                continue;
+        let before = *live;
+        for (entries, earliest) in entries.chunks_mut(BLOCK).zip(earliest.iter_mut()) {
+            if *earliest <= horizon {
+                let (gone, next) = expire_block(entries, horizon);
+                *earliest = next;
+                *live -= gone;
             }
-            *earliest = i64::MAX;
-            for entry in entries {
-                if entry.identity != NO_IDENTITY {
-                    if entry.since <= horizon {
-                        gone(entry.identity, place);
-                        *entry = GONE;
-                        *live -= 1;
-                    } else {
-                        *earliest = (*earliest).min(entry.since);
-                    }
-                }
-                place += 1;
+        }
+        let gone = before - *live;
+        self.live -= gone as usize;
+    }
+
+    /// Moves the front over blocks in which nothing is left.
+    fn pass_empty_blocks(&mut self) {
+        while self.next - self.front >= BLOCK_PLACES {
+            let (number, at) = split(self.front);
+            let earliest = self.chunk(number).and_then(|chunk| chunk.earliest.get(at / BLOCK));
+            if earliest.is_some_and(|earliest| *earliest < NEVER) {
+                break;
             }
+            self.front = (self.front / BLOCK_PLACES + 1) * BLOCK_PLACES;
         }
     }
 
     /// Up to `count` entries from `from` on, and the place to go on at; none where there are no more.
     pub(super) fn entries_from(&self, from: u32, count: usize) -> (Vec<Entry>, Option<u32>) {
         let mut entries = Vec::new();
-        let (mut place, next) = (from.max(self.first << CHUNK_BITS), self.next());
+        let (mut place, next) = (from.max(self.front), self.next);
         while place < next {
             let Some(entry) = self.get(place) else {
                 place = (split(place).0 + 1) << CHUNK_BITS;
@@ -260,4 +295,22 @@ impl Log {
             }
         }
     }
+}
+
+/// Takes out the entries of a block that are of `horizon` or earlier: how many, and the earliest of the others.
+#[inline(never)]
+fn expire_block(entries: &mut [Entry], horizon: i64) -> (u32, i64) {
+    let (mut gone, mut earliest) = (0, NEVER);
+    for entry in entries {
+        if entry.identity == NO_IDENTITY {
+            continue;
+        }
+        if entry.since <= horizon {
+            *entry = GONE;
+            gone += 1;
+        } else {
+            earliest = earliest.min(entry.starts());
+        }
+    }
+    (gone, earliest)
 }

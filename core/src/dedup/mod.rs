@@ -4,7 +4,9 @@ mod bloom;
 mod deduplicator;
 mod exact;
 mod index;
+mod lanes;
 mod log;
+mod saved;
 mod sizes;
 
 pub use deduplicator::{Check, Deduplicator, DeduplicatorOptions, DeduplicatorStats, Token};

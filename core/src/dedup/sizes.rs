@@ -1,9 +1,16 @@
 //! How large a Bloom filter has to be.
 
-/// Bits of a block: all bits of an identity stand in one.
-pub(super) const BLOCK_BITS: u32 = 512;
+use super::lanes::{MAX_LANES, MAX_WORDS};
+
 /// Bits of an identity, at most.
 const MAX_BITS: u32 = 21;
+/// How much larger filters may get so that a look into them reads fewer lines.
+const LARGER_FOR_SPEED: f64 = 1.6;
+/// A block that takes so many others for its own counts as full.
+const FULL: f64 = 0.97;
+
+/// Words of a block in which every number of set bits is reckoned with.
+const MOST_COUNTED: usize = 2;
 
 /// The sizes of the filters of one memory.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -11,8 +18,12 @@ pub(crate) struct Sizes {
     pub(crate) generations: u32,
     /// Identities that one filter is made for.
     pub(crate) per_filter: u32,
-    /// Its blocks.
+    /// Filters that stand side by side.
+    pub(crate) lanes: usize,
+    /// Its blocks: all bits of an identity stand in one.
     pub(crate) blocks: u32,
+    /// Words of a block.
+    pub(crate) words: usize,
     /// Bits that an identity sets.
     pub(crate) bits: u32,
 }
@@ -24,15 +35,31 @@ impl Sizes {
     pub(crate) fn new(capacity: u32, rate: f64, generations: u32) -> Self {
         let per_filter = capacity.div_ceil(generations).max(1);
         let rate = rate / f64::from(generations + 2);
-        let mut best = Self { generations, per_filter, blocks: u32::MAX, bits: 1 };
-        let ideal = bits_for(rate);
-        for bits in ideal.saturating_sub(3).max(1)..=(ideal + 1).min(MAX_BITS) {
-            let blocks = blocks_for(per_filter, bits, rate);
-            if blocks < best.blocks {
-                best = Self { blocks, bits, ..best };
+        let lanes = (generations as usize + 2).next_power_of_two().min(MAX_LANES);
+        let of = |words, rates_of| {
+            let (blocks, bits) = best_for(per_filter, words, rate, rates_of);
+            Self { generations, per_filter, lanes, blocks, words, bits }
+        };
+        let smallest = of(MAX_WORDS, rates_by_mean);
+        let fits = |sizes: &Self| sizes.size() <= LARGER_FOR_SPEED * smallest.size();
+        let mut words = MAX_LANES / lanes;
+        while words < MAX_WORDS {
+            // The mean is quick, and never says too much.
+            let quick = Some(of(words, rates_by_mean)).filter(fits);
+            let counted =
+                if words > MOST_COUNTED { quick } else { quick.map(|_| of(words, rates_of)) };
+            if let Some(sizes) = counted.filter(fits) {
+                return sizes;
             }
+            words *= 2;
         }
-        best
+        smallest
+    }
+
+    /// Words of one filter.
+    fn size(&self) -> f64 {
+        let words = u32::try_from(self.words).unwrap_or_default();
+        f64::from(self.blocks) * f64::from(words)
     }
 
     /// Identities at most; with more, filters are given up. Where time passes, one generation is on its way out and one on
@@ -57,50 +84,112 @@ impl Sizes {
 fn bits_for(rate: f64) -> u32 {
     let mut bits = 1;
     let mut left = 0.5;
-    while left > rate && bits < MAX_BITS {
+    while left > rate && bits < 2 * MAX_BITS {
         left /= 2.0;
         bits += 1;
     }
     bits
 }
 
-/// The least number of blocks with which `count` identities of `bits` bits keep to `rate`.
-fn blocks_for(count: u32, bits: u32, rate: f64) -> u32 {
-    let (mut too_few, mut enough) = (0, count.div_ceil(2).max(1));
+/// The least number of blocks of `words` with which `count` identities keep to `rate`, and the bits of each for that.
+///
+/// Small blocks are best with fewer bits than filters without blocks, which are best with [`bits_for`].
+fn best_for(count: u32, words: usize, rate: f64, rates_of: fn(f64, u32) -> Vec<f64>) -> (u32, u32) {
+    let places = f64::from(u32::try_from(words).unwrap_or_default() * u64::BITS);
+    let ideal = bits_for(rate);
+    let choices = (ideal * 9 / 16).max(1)..=(ideal * 13 / 16 + 1);
+    let of = |bits: u32| (blocks_for(count, &rates_of(places, bits), rate), bits);
+    choices.map(|bits| of(bits.min(MAX_BITS))).min().unwrap_or((u32::MAX, 1))
+}
+
+/// The least number of blocks with which `count` identities keep to `rate`; `rates` is that of a block by what is in it.
+fn blocks_for(count: u32, rates: &[f64], rate: f64) -> u32 {
+    let (mut too_few, mut enough) = (0, count.max(1));
+    while rate_of(count, enough, rates) > rate && enough < 1 << 31 {
+        (too_few, enough) = (enough, enough * 2);
+    }
     while enough - too_few > 1 {
         let middle = too_few + (enough - too_few) / 2;
-        if rate_of(count, middle, bits) <= rate {
+        if rate_of(count, middle, rates) <= rate {
             enough = middle;
         } else {
             too_few = middle;
         }
     }
-    if rate_of(count, enough, bits) <= rate { enough } else { u32::MAX }
+    enough
+}
+
+/// The share of other identities that a block of `places` takes for its own, by how many are in it, up to where it is full.
+///
+/// Only + − × ÷, in a fixed order: the same on every machine.
+fn rates_of(places: f64, bits: u32) -> Vec<f64> {
+    // How probable each number of set bits is.
+    let mut set = vec![1.0];
+    let mut rates = vec![0.0];
+    while rates.last().is_some_and(|rate| *rate < FULL) {
+        for _ in 0..bits {
+            set = one_more(&set, places);
+        }
+        let (mut rate, mut number) = (0.0, 0.0);
+        for probable in &set {
+            rate += probable * power(number / places, f64::from(bits));
+            number += 1.0;
+        }
+        rates.push(rate);
+    }
+    rates
+}
+
+/// The same by how many bits are set on average, which is close in large blocks, and computed sooner.
+fn rates_by_mean(places: f64, bits: u32) -> Vec<f64> {
+    let left_by_one = power(1.0 - 1.0 / places, f64::from(bits));
+    let (mut rates, mut unset) = (vec![0.0], 1.0);
+    while rates.last().is_some_and(|rate| *rate < FULL) {
+        unset *= left_by_one;
+        rates.push(power(1.0 - unset, f64::from(bits)));
+    }
+    rates
+}
+
+/// How probable each number of set bits among `places` is after one more has been set, which may be set already.
+fn one_more(set: &[f64], places: f64) -> Vec<f64> {
+    let mut more = Vec::with_capacity(set.len() + 1);
+    let (mut number, mut from_below) = (0.0, 0.0);
+    for probable in set {
+        more.push(from_below + probable * (number / places));
+        from_below = probable * ((places - number) / places);
+        number += 1.0;
+    }
+    if from_below > 0.0 {
+        more.push(from_below);
+    }
+    more
 }
 
 /// The share of other identities that a filter of `blocks` with `count` in it takes for its own.
 ///
-/// Only + − × ÷, in a fixed order: the same on every machine. The number of identities in a block is binomial.
-fn rate_of(count: u32, blocks: u32, bits: u32) -> f64 {
-    let (count, blocks) = (f64::from(count), f64::from(blocks));
+/// The number of identities in a block is binomial.
+fn rate_of(in_all: u32, blocks: u32, rates: &[f64]) -> f64 {
+    let (count, blocks) = (f64::from(in_all), f64::from(blocks));
+    if blocks <= 1.0 {
+        // All are in it.
+        let all = rates.get(usize::try_from(in_all).unwrap_or(usize::MAX));
+        return all.copied().unwrap_or(1.0);
+    }
+    // Far more than fit, which would not be far from 0 in what follows.
     if count / blocks > 600.0 {
         return 1.0;
     }
-    let other = if blocks > 1.0 { 1.0 / (blocks - 1.0) } else { 0.0 };
-    // With one block all are in it.
-    let mut share = if blocks > 1.0 { power(1.0 - 1.0 / blocks, count) } else { 0.0 };
-    let unset_by_one = power(1.0 - 1.0 / f64::from(BLOCK_BITS), f64::from(bits));
-    if blocks <= 1.0 {
-        return power(1.0 - power(unset_by_one, count), f64::from(bits));
-    }
-    let (mut rate, mut unset, mut inside) = (0.0, 1.0, 0.0);
-    while inside <= count && inside < 1500.0 {
-        rate += share * power(1.0 - unset, f64::from(bits));
-        unset *= unset_by_one;
-        share *= (count - inside) / (inside + 1.0) * other;
+    let other = 1.0 / (blocks - 1.0);
+    let mut share = power(1.0 - 1.0 / blocks, count);
+    let (mut rate, mut known, mut inside) = (0.0, 0.0, 0.0);
+    for of_block in rates {
+        rate += share * of_block;
+        known += share;
+        share *= (count - inside).max(0.0) / (inside + 1.0) * other;
         inside += 1.0;
     }
-    rate
+    rate + (1.0 - known).max(0.0)
 }
 
 /// `base` to the power of the whole number `exponent`.
@@ -124,11 +213,10 @@ mod tests {
     #[test]
     fn filters_are_little_larger_than_the_best_ones() {
         for (rate, least, most) in
-            [(0.5, 1.0, 6.0), (0.01, 9.5, 16.0), (0.001, 14.0, 22.0), (1e-6, 28.0, 64.0)]
+            [(0.5, 1.0, 6.0), (0.01, 9.5, 23.0), (0.001, 14.0, 30.0), (1e-6, 28.0, 96.0)]
         {
             let sizes = Sizes::new(1_000_000, rate, 4);
-            let per_identity =
-                f64::from(sizes.blocks) * f64::from(BLOCK_BITS) / f64::from(sizes.per_filter);
+            let per_identity = sizes.size() * 64.0 / f64::from(sizes.per_filter);
             assert!((least..most).contains(&per_identity), "{rate}: {per_identity} {sizes:?}");
         }
     }
@@ -140,9 +228,11 @@ mod tests {
                 for generations in [1, 4, 64] {
                     let sizes = Sizes::new(capacity, rate, generations);
                     assert!(
-                        sizes.blocks < u32::MAX && (1..=MAX_BITS).contains(&sizes.bits),
+                        sizes.blocks < 1 << 31 && (1..=MAX_BITS).contains(&sizes.bits),
                         "{sizes:?}"
                     );
+                    let words = sizes.words * sizes.lanes;
+                    assert!(words >= MAX_WORDS && words.is_power_of_two(), "{sizes:?}");
                 }
             }
         }

@@ -42,11 +42,13 @@ pub(crate) enum Kind {
     Exchange,
     /// The head of partial state: where it comes from.
     Partial,
+    /// All of a [`crate::dedup::Deduplicator`].
+    Deduplicator,
 }
 
 impl Kind {
     /// Kinds with their numbers and the newest version of each.
-    const ALL: [(Self, u32, u32); 10] = [
+    const ALL: [(Self, u32, u32); 11] = [
         (Self::Pipeline, 1, 1),
         (Self::Source, 2, 1),
         (Self::Keys, 3, 1),
@@ -57,6 +59,7 @@ impl Kind {
         (Self::Time, 8, 1),
         (Self::Exchange, 9, 1),
         (Self::Partial, 10, 1),
+        (Self::Deduplicator, 11, 1),
     ];
 
     fn number_and_version(self) -> (u32, u32) {

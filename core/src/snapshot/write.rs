@@ -15,7 +15,7 @@ pub(crate) fn write_section<T>(
 ) -> T {
     let start = bytes.len();
     bytes.resize(start + HEADER_BYTES, 0);
-    let result = payload(&mut SectionWriter { bytes });
+    let result = payload(&mut SectionWriter::new(bytes));
     let body = bytes.get(start + HEADER_BYTES..).unwrap_or_default();
     let (number, version) = kind.number_and_version();
     let length = body.len() as u64;
@@ -33,7 +33,12 @@ pub(crate) fn write_section<T>(
     result
 }
 
-impl SectionWriter<'_> {
+impl<'a> SectionWriter<'a> {
+    /// Appends to `bytes`.
+    pub(crate) fn new(bytes: &'a mut Vec<u8>) -> Self {
+        Self { bytes }
+    }
+
     pub(crate) fn u32(&mut self, value: u32) {
         self.bytes.extend_from_slice(&value.to_le_bytes());
     }

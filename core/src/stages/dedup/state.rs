@@ -8,7 +8,8 @@ use crate::snapshot::{SectionReader, SectionWriter};
 /// What a part holds.
 const COMMON: u32 = 0;
 const ENTRIES: u32 = 1;
-const FILTER: u32 = 2;
+/// 2 was a filter of blocks of another form.
+const FILTER: u32 = 3;
 
 /// Identities, and blocks of a filter, in one part.
 const ENTRIES_OF_PART: usize = 1 << 16;

@@ -1,0 +1,109 @@
+//! A [`Deduplicator`] as bytes: one section, which has a version and a checksum.
+
+use super::deduplicator::{Deduplicator, DeduplicatorOptions};
+use super::exact::Exact;
+use crate::batch::Identity;
+use crate::error::{Error, SnapshotError};
+use crate::snapshot::{Kind, SectionReader, SectionWriter, Sections, write_section};
+
+/// Bytes of an identity, and of all else at most.
+const ENTRY_BYTES: u64 = 24;
+const OTHER_BYTES: u64 = 128;
+
+const DAMAGED: SnapshotError = SnapshotError::Damaged("identities that cannot be remembered");
+
+impl Deduplicator {
+    /// Everything that is known, as bytes: equal state gives equal bytes, whatever the seed.
+    ///
+    /// What is pending stays so. A token is good for what is restored as well; one that is gone with its process leaves its
+    /// identity pending until that times out.
+    #[must_use]
+    pub fn snapshot(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        write_section(&mut bytes, Kind::Deduplicator, |writer| {
+            save_options(&self.options, writer);
+            writer.i64(self.now);
+            let evicted = self.confirmed.evicted();
+            writer.u64s([self.duplicates, self.timed_out, self.full, evicted].into_iter());
+            save_entries(&self.confirmed, writer);
+            save_entries(&self.pending, writer);
+        });
+        bytes
+    }
+
+    /// What [`Deduplicator::snapshot`] gave, with the same options but for the seed.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] for an option out of its range, [`Error::Snapshot`] for bytes that are no such snapshot, or of other
+    /// options.
+    pub fn restore(options: DeduplicatorOptions, bytes: &[u8]) -> Result<Self, Error> {
+        let mut restored = Self::new(options)?;
+        let limit = OTHER_BYTES + ENTRY_BYTES * u64::from(options.max_entries);
+        let mut sections = Sections::new(limit);
+        sections.push(bytes);
+        match sections.next()? {
+            Some((Kind::Deduplicator, payload)) => restored.load(SectionReader::new(&payload))?,
+            Some(_) => return Err(SnapshotError::NotASnapshot.into()),
+            None => return Err(SnapshotError::Damaged("it ends early").into()),
+        }
+        if !sections.is_empty() {
+            return Err(SnapshotError::Damaged("there is more than a snapshot").into());
+        }
+        Ok(restored)
+    }
+
+    fn load(&mut self, mut reader: SectionReader<'_>) -> Result<(), SnapshotError> {
+        let mut own = Vec::new();
+        save_options(&self.options, &mut SectionWriter::new(&mut own));
+        if reader.raw(own.len())? != own {
+            return Err(SnapshotError::OtherPipeline);
+        }
+        self.now = reader.i64()?;
+        self.duplicates = reader.u64()?;
+        self.timed_out = reader.u64()?;
+        self.full = reader.u64()?;
+        self.confirmed.restore_evicted(reader.u64()?);
+        let now = self.now;
+        load_entries(&mut reader, |identity, since| {
+            since <= now && self.confirmed.restore(identity, since)
+        })?;
+        load_entries(&mut reader, |identity, since| {
+            let is_new = self.confirmed.since(identity).is_none();
+            since <= now && is_new && self.pending.restore(identity, since)
+        })?;
+        let held = self.confirmed.len() + self.pending.len();
+        if held > self.options.max_entries as usize {
+            return Err(DAMAGED);
+        }
+        reader.end()
+    }
+}
+
+/// All but the seed.
+fn save_options(options: &DeduplicatorOptions, writer: &mut SectionWriter<'_>) {
+    writer.i64(options.ttl_us.unwrap_or_default());
+    writer.i64(options.pending_timeout_us);
+    writer.u64(u64::from(options.max_entries));
+}
+
+fn save_entries(entries: &Exact, writer: &mut SectionWriter<'_>) {
+    let (entries, _) = entries.entries_from(0, usize::MAX);
+    writer.length(entries.len());
+    for ([low, high], since) in entries {
+        writer.u64s([low, high].into_iter());
+        writer.i64(since);
+    }
+}
+
+fn load_entries(
+    reader: &mut SectionReader<'_>,
+    mut restore: impl FnMut(Identity, i64) -> bool,
+) -> Result<(), SnapshotError> {
+    for _ in 0..reader.length()? {
+        let identity = [reader.u64()?, reader.u64()?];
+        if !restore(identity, reader.i64()?) {
+            return Err(DAMAGED);
+        }
+    }
+    Ok(())
+}
