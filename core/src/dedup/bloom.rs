@@ -147,8 +147,7 @@ impl Bloom {
 
     /// Bytes of all filters.
     pub(crate) fn bytes(&self) -> u64 {
-        let blocks: u64 = self.filters.iter().map(|filter| filter.blocks.len() as u64).sum();
-        blocks * size_of::<Block>() as u64
+        self.filters.len() as u64 * self.sizes.filter_bytes()
     }
 
     /// Identities that a limit has pushed out.

@@ -71,7 +71,12 @@ impl Sizes {
 
     /// The bytes of as many filters as one memory may have.
     pub(crate) fn most_bytes(&self) -> u64 {
-        self.max_filters() as u64 * u64::from(self.blocks) * u64::from(BLOCK_BITS / 8)
+        self.max_filters() as u64 * self.filter_bytes()
+    }
+
+    /// The bytes of one filter.
+    pub(crate) fn filter_bytes(&self) -> u64 {
+        u64::from(self.blocks) * self.words as u64 * size_of::<u64>() as u64
     }
 
     /// Filters at most. Each generation leaves one that is not full.
