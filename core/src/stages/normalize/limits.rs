@@ -8,10 +8,11 @@ use crate::spec::LimitPolicy;
 use crate::stages::account::key_bytes;
 use crate::stages::recency::Recency;
 
-/// A series in the bytes of a stage, and each of its fields.
+/// A series in the bytes of a stage, and each of its fields, with the few known points behind its rows: how many these are
+/// is no matter of the stream alone.
 const SERIES_BYTES: u64 = 144;
-const FIELD_BYTES: u64 = 112;
-/// An open place, a sample that waits, a point that is known, a value that decides about outliers. What a place holds when
+const FIELD_BYTES: u64 = 160;
+/// An open place, a sample that waits, a point that rows wait with, a value that decides about outliers. What a place holds when
 /// it is over is not more than what it held before, so time that passes never takes room.
 const PLACE_BYTES: u64 = 8;
 const SAMPLE_BYTES: u64 = 32;
@@ -103,7 +104,7 @@ impl NormalizeStage {
         let fields = lanes.map(|lane| {
             FIELD_BYTES
                 + SAMPLE_BYTES * lane.cells.list.len() as u64
-                + POINT_BYTES * lane.known.len() as u64
+                + POINT_BYTES * lane.waiting(series.next) as u64
                 + VALUE_BYTES * lane.recent.values.len() as u64
         });
         let places = PLACE_BYTES * series.places.len() as u64;
