@@ -64,6 +64,15 @@ impl Drops {
         &self.waiting
     }
 
+    /// Forgets those from the `first` on that reached no stage and stand at `end` in the stream or behind.
+    pub(crate) fn forget_refused(&mut self, first: usize, end: u64) {
+        let mut place = 0;
+        self.waiting.retain(|dropped| {
+            place += 1;
+            place <= first || dropped.stage.is_some() || dropped.ordinal < end
+        });
+    }
+
     /// Hands out the oldest `max`.
     pub(crate) fn take(&mut self, max: usize) -> Vec<Dropped> {
         self.waiting.drain(..max.min(self.waiting.len())).collect()

@@ -1,8 +1,10 @@
 //! What can go wrong, each with a code that never changes.
 
+use crate::plan::Limit;
+use crate::reject::RejectReason;
 use crate::spec::SpecError;
 
-/// An error of the engine. After any of them the engine is as it was before the call.
+/// An error of the engine. After any of them but [`Error::LimitReached`] the engine is as it was before the call.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -100,6 +102,9 @@ pub enum Error {
         /// The one that came.
         found: u64,
     },
+    /// An event would exceed a limit whose policy is `refuse`. What came before it is done, and the engine can go on.
+    #[error("{0}")]
+    LimitReached(LimitReached),
     /// Events were pushed after `finish`.
     #[error("the stream is finished: restore a snapshot or open a new engine to go on")]
     Finished,
@@ -113,6 +118,51 @@ pub enum Error {
     /// A block does not have the layout that docs/abi.md describes.
     #[error("malformed block: {0}")]
     MalformedBlock(&'static str),
+}
+
+/// Where a limit has ended a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LimitReached {
+    /// Its name in `limits`.
+    pub limit: &'static str,
+    /// Its value.
+    pub value: u64,
+    /// The stage that has no room, by its place.
+    pub stage: u32,
+    /// The event's place in the stream; behind a stage that makes rows of its own, among these.
+    pub ordinal: u64,
+    /// Events of the call that were taken, from the front of the batch.
+    pub consumed: usize,
+    /// Whether the event is dropped and counted, for an earlier stage, or the engine, had taken it already. If not, it is
+    /// the first that was not taken.
+    pub dropped: bool,
+}
+
+impl LimitReached {
+    /// Why an event is dropped that the limit keeps out.
+    #[must_use]
+    pub fn reason(&self) -> RejectReason {
+        let limits = [Limit::Keys, Limit::Windows, Limit::Bytes];
+        let found = limits.into_iter().find(|limit| limit.name() == self.limit);
+        found.map_or(RejectReason::StateLimit, Limit::reason)
+    }
+}
+
+impl core::fmt::Display for LimitReached {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let Self { limit, value, stage, ordinal, .. } = self;
+        let needs = match *limit {
+            "max_keys" => "one key more than",
+            "max_windows_per_key" => "one window of its key more than",
+            _ => "more bytes of state than its share of",
+        };
+        write!(
+            f,
+            "stages[{stage}]: event {ordinal} needs {needs} limits.{limit} = {value}: raise it, or have on_{limit} say \
+             \"evict\" or \"drop\""
+        )
+    }
 }
 
 /// What is wrong with a snapshot.
@@ -176,6 +226,7 @@ impl Error {
             Self::InvalidKey { .. } => "invalid_key",
             Self::PartialsMismatch(_) => "partials_mismatch",
             Self::PartialGap { .. } => "partial_gap",
+            Self::LimitReached(_) => "limit_reached",
             Self::Finished => "finished",
             Self::Snapshot(error) => match error {
                 SnapshotError::NotASnapshot => "snapshot_not_a_snapshot",

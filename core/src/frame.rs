@@ -360,9 +360,10 @@ impl Frame {
     pub(crate) fn drop_done(&mut self, keys: &mut Keys) {
         let done = self.cursor;
         self.cursor = 0;
-        for key in self.keys.drain(..done) {
-            keys.release(key);
+        for run in self.keys.get(..done).unwrap_or_default().chunk_by(|a, b| a == b) {
+            keys.release_times(run.first().copied().unwrap_or(0), run.len());
         }
+        self.keys.drain(..done);
         self.timestamps.drain(..done);
         self.watermarks.drain(..done);
         self.ordinals.drain(..done);

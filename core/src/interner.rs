@@ -1,10 +1,6 @@
 //! A dictionary of encoded keys: bytes to dense ids in order of first sight.
 
-use core::hash::Hasher as _;
-use foldhash::fast::FixedState;
-use hashbrown::HashTable;
-use hashbrown::hash_table::Entry;
-use std::hash::BuildHasher as _;
+use crate::byte_table::{ByteTable, NONE};
 
 /// Gives each distinct run of bytes a dense id, 0 for the first one seen.
 ///
@@ -12,78 +8,63 @@ use std::hash::BuildHasher as _;
 /// ids are `u32`, and entries beyond `u32::MAX` would share the last one.
 #[derive(Debug, Clone)]
 pub struct Interner {
-    table: HashTable<u32>,
-    hasher: FixedState,
-    /// The bytes of all entries, end to end.
-    arena: Vec<u8>,
-    /// Where each entry ends in `arena`.
-    ends: Vec<usize>,
+    table: ByteTable,
+    total_bytes: usize,
 }
 
 impl Interner {
     /// An empty dictionary, its table hashed with `seed`: from an unpredictable one, nobody can provoke collisions.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        Self {
-            table: HashTable::new(),
-            hasher: FixedState::with_seed(seed),
-            arena: Vec::new(),
-            ends: Vec::new(),
-        }
+        Self { table: ByteTable::new(seed), total_bytes: 0 }
     }
 
     /// The id of `bytes`, a new one if they were never seen.
     #[inline]
     pub fn intern(&mut self, bytes: &[u8]) -> u32 {
-        let hash = hash(&self.hasher, bytes);
-        let Self { table, hasher, arena, ends } = self;
-        let entry = table.entry(
-            hash,
-            |&id| entry(arena, ends, id) == bytes,
-            |&id| self::hash(hasher, entry(arena, ends, id)),
-        );
-        match entry {
-            Entry::Occupied(entry) => *entry.get(),
-            Entry::Vacant(vacant) => {
-                let id = u32::try_from(ends.len()).unwrap_or(u32::MAX);
-                vacant.insert(id);
-                arena.extend_from_slice(bytes);
-                ends.push(arena.len());
-                id
-            }
+        match self.table.find(bytes) {
+            NONE => self.insert(bytes),
+            id => id,
         }
+    }
+
+    #[cold]
+    fn insert(&mut self, bytes: &[u8]) -> u32 {
+        let id = u32::try_from(self.table.id_bound()).unwrap_or(NONE);
+        self.table.insert(bytes, id);
+        self.total_bytes += bytes.len();
+        id
     }
 
     /// The id of `bytes` if they have one.
     #[inline]
     #[must_use]
     pub fn find(&self, bytes: &[u8]) -> Option<u32> {
-        let same = |&id: &u32| entry(&self.arena, &self.ends, id) == bytes;
-        self.table.find(hash(&self.hasher, bytes), same).copied()
+        Some(self.table.find(bytes)).filter(|id| *id != NONE)
     }
 
     /// Entries so far.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.ends.len()
+        self.table.id_bound()
     }
 
     /// Whether nothing was interned yet.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.ends.is_empty()
+        self.len() == 0
     }
 
     /// The bytes of all entries together.
     #[must_use]
     pub fn total_bytes(&self) -> usize {
-        self.arena.len()
+        self.total_bytes
     }
 
     /// The bytes with the id `id`; empty if there are none.
     #[must_use]
     pub fn bytes(&self, id: u32) -> &[u8] {
-        entry(&self.arena, &self.ends, id)
+        self.table.bytes(id)
     }
 
     /// The entries from `first_id` on, in order of their ids.
@@ -95,25 +76,7 @@ impl Interner {
     /// Forgets all entries: ids start at 0 again. Keeps the memory.
     pub fn clear(&mut self) {
         self.table.clear();
-        self.arena.clear();
-        self.ends.clear();
-    }
-}
-
-#[inline]
-fn hash(hasher: &FixedState, bytes: &[u8]) -> u64 {
-    let mut hasher = hasher.build_hasher();
-    hasher.write(bytes);
-    hasher.finish()
-}
-
-#[inline]
-fn entry<'a>(arena: &'a [u8], ends: &[usize], id: u32) -> &'a [u8] {
-    let id = id as usize;
-    let start = if id == 0 { Some(&0) } else { ends.get(id - 1) };
-    match (start, ends.get(id)) {
-        (Some(&start), Some(&end)) => arena.get(start..end).unwrap_or(&[]),
-        _ => &[],
+        self.total_bytes = 0;
     }
 }
 

@@ -15,6 +15,7 @@
 )]
 
 mod batch;
+mod byte_table;
 pub mod dedup;
 mod drops;
 mod engine;
@@ -51,7 +52,7 @@ pub use drops::Dropped;
 pub use engine::{
     Engine, KeyDefinitions, Merged, Options, Progress, Pushed, Restore, SnapshotCursor,
 };
-pub use error::{Error, SnapshotError};
+pub use error::{Error, LimitReached, SnapshotError};
 pub use plan::Plan;
 pub use reject::RejectReason;
 pub use rows::{RowColumn, Rows};

@@ -1,6 +1,7 @@
 //! From a pipeline description to what the engine runs: names resolved to columns, units to microseconds.
 
 mod calendar;
+mod caps;
 mod columns;
 mod count;
 mod dedup;
@@ -20,10 +21,11 @@ use crate::schema::{InputSchema, OutputColumn, OutputSchema};
 use crate::spec::{Aggregation, Clock, Limits, PercentileEngine, PipelineSpec};
 use crate::spec::{SpecError, Stage, Window, WindowKind, check_options};
 pub(crate) use calendar::{Calendar, CalendarPlan, Period};
+pub(crate) use caps::{Caps, Limit};
 use columns::Columns;
 pub(crate) use columns::Shown;
 pub(crate) use count::CountPlan;
-pub(crate) use dedup::{DedupPlan, MemoryPlan};
+pub(crate) use dedup::{DedupPlan, ENTRY_BYTES, MemoryPlan};
 use dedup::{Way, keeps_keys_apart, ways};
 pub(crate) use emission::{Early, Emission};
 pub(crate) use event_time::{Moves, Rule, TimePlan};
@@ -52,6 +54,8 @@ pub struct Plan {
     pub partitioned_by_key: bool,
     /// The bounds of one engine instance.
     pub limits: Limits,
+    /// Whether a call may end with [`crate::Error::LimitReached`].
+    pub(crate) refuses: bool,
     /// Whether the host's time decides anything: then the engine is told it, by [`crate::Engine::tick`].
     pub goes_by_host_time: bool,
     pub(crate) time: TimePlan,
@@ -128,6 +132,7 @@ impl Plan {
     pub fn new(spec: &PipelineSpec) -> Result<Self, SpecError> {
         check_source(spec)?;
         check_limits(&spec.limits)?;
+        caps::check_state_bytes(spec)?;
         if spec.stages.is_empty() {
             return Err(SpecError::new(
                 "stages",
@@ -139,6 +144,7 @@ impl Plan {
         let time = TimePlan::of(spec, &source)?;
         let mut columns = source.clone();
         let mut stages = Vec::with_capacity(spec.stages.len());
+        let limits = (&spec.limits, Caps::of(spec));
         for (index, stage) in spec.stages.iter().enumerate() {
             let path = format!("stages[{index}]");
             let plan;
@@ -153,7 +159,8 @@ impl Plan {
                 }
                 Stage::Dedup(dedup) => {
                     let ways = if columns.is_of_source() { ways.as_slice() } else { &[] };
-                    let plan = DedupPlan::new(&path, dedup, columns.list(), ways)?;
+                    let plan =
+                        DedupPlan::new(&path, dedup, columns.list(), ways, limits.1.max_bytes)?;
                     (StagePlan::Dedup(plan), columns)
                 }
                 Stage::Filter(filter) => {
@@ -162,7 +169,7 @@ impl Plan {
                 Stage::Normalize(normalize) => {
                     let is_last = index + 1 == spec.stages.len();
                     let (plan, rows) =
-                        NormalizePlan::new(&path, normalize, &columns, &spec.limits, is_last)?;
+                        NormalizePlan::new(&path, normalize, &columns, limits, is_last)?;
                     (StagePlan::Normalize(plan), rows)
                 }
                 Stage::Ema(ema) => {
@@ -179,7 +186,6 @@ impl Plan {
                     (StagePlan::Map(plan), columns)
                 }
             };
-            check_eviction(&path, &plan, &spec.limits)?;
             stages.push(plan);
         }
         let passes_events = spec.stages.iter().all(Stage::passes_events);
@@ -210,6 +216,7 @@ impl Plan {
                 && keeps_keys_apart
                 && !spec.stages.iter().any(|stage| matches!(stage, Stage::KeyBy(_))),
             limits: spec.limits.clone(),
+            refuses: limits.1.refuses(),
             goes_by_host_time: time.goes_by_host_time() || spec.stages.iter().any(by_arrival),
             time,
             stages,
@@ -315,23 +322,6 @@ fn check_limits(limits: &Limits) -> Result<(), SpecError> {
     }
 }
 
-/// That the stage, which stands at `path`, can let go of a key when it is full, if it has to.
-fn check_eviction(path: &str, stage: &StagePlan, limits: &Limits) -> Result<(), SpecError> {
-    let why = match stage {
-        _ if !limits.evicts_keys() => return Ok(()),
-        StagePlan::Normalize(_) => "normalize cannot leave out a part of a series",
-        StagePlan::Window(plan) if plan.emission.revises => {
-            "rows that are out already would be numbered anew; emit = \"final\" and no early rows would do"
-        }
-        StagePlan::Session(plan) if plan.kept_us > 0 => {
-            "rows that are out already would be numbered anew; emit = \"final\" would do"
-        }
-        _ => return Ok(()),
-    };
-    let message = format!("\"evict\" does not go with {path}: {why}");
-    Err(SpecError::new("limits.on_max_keys", message))
-}
-
 /// What two engines must agree on to exchange state.
 fn identity(spec: &PipelineSpec) -> String {
     let mut identity = serde_json::json!({
@@ -339,9 +329,10 @@ fn identity(spec: &PipelineSpec) -> String {
         "value": spec.source.value,
         "time": spec.time,
         "stages": spec.stages,
-        "max_keys": spec.limits.max_keys,
-        "max_windows_per_key": spec.limits.max_windows_per_key,
     });
+    if let Some(identity) = identity.as_object_mut() {
+        Caps::identify(spec, identity);
+    }
     // Only where they decide anything: snapshots of other pipelines go on as they are.
     let exact = |aggregation: &Aggregation| aggregation.engine == Some(PercentileEngine::Exact);
     let keeps_values = |stage: &Stage| match stage {
@@ -357,9 +348,6 @@ fn identity(spec: &PipelineSpec) -> String {
     if let Some(partition) = &spec.source.partition {
         insert("partition", partition.as_str().into());
         insert("max_partitions", spec.limits.max_partitions.into());
-    }
-    if spec.limits.evicts_keys() {
-        insert("evicts_keys", true.into());
     }
     if spec.stages.iter().any(|stage| matches!(stage, Stage::Normalize(_))) {
         insert("max_fill_points", spec.limits.max_fill_points.into());

@@ -42,6 +42,8 @@ pub enum RejectReason {
     Future,
     /// Its partition would have been one more than the limit.
     PartitionLimit,
+    /// There was no room left for the state that it needs.
+    StateLimit,
 }
 
 impl RejectReason {
@@ -63,6 +65,7 @@ impl RejectReason {
         Self::Duplicate,
         Self::Future,
         Self::PartitionLimit,
+        Self::StateLimit,
     ];
 
     /// The reason's place in [`RejectReason::ALL`], as blocks and snapshots carry it.
@@ -91,6 +94,7 @@ impl RejectReason {
             Self::Duplicate => "duplicate",
             Self::Future => "future",
             Self::PartitionLimit => "partition_limit",
+            Self::StateLimit => "state_limit",
         }
     }
 }

@@ -48,6 +48,25 @@ pub(crate) fn descending_by(ids: &mut [u32], rank: impl Fn(u32) -> u32) {
     }
 }
 
+/// The same for ranks that all differ and are below `bound`: a table by rank where they are dense.
+pub(crate) fn descending_by_place(ids: &mut [u32], rank: impl Fn(u32) -> u32, bound: usize) {
+    const ABSENT: u32 = u32::MAX;
+    if ids.len() < bound / 8 {
+        descending_by(ids, rank);
+        return;
+    }
+    let mut table = vec![ABSENT; bound];
+    for id in &*ids {
+        if let Some(entry) = table.get_mut(rank(*id) as usize) {
+            *entry = *id;
+        }
+    }
+    let found = table.into_iter().rev().filter(|id| *id != ABSENT);
+    for (id, found) in ids.iter_mut().zip(found) {
+        *id = found;
+    }
+}
+
 /// By the two times and the rank that `of` says of each, the greatest first.
 pub(crate) fn descending_by_times(ids: &mut [u32], of: impl Fn(u32) -> (i64, i64, u32)) {
     let mut keys: Vec<_> = ids.iter().map(|id| (of(*id), *id)).collect();
@@ -62,10 +81,15 @@ fn joined(first: u32, second: u32) -> i64 {
     (i64::from(first) << 32 | i64::from(second)) ^ i64::MIN
 }
 
-#[allow(clippy::cast_possible_truncation, reason = "each half is what is left")]
 fn parts(joined: i64) -> (u32, u32) {
-    let joined = joined.cast_unsigned() ^ (1 << 63);
-    ((joined >> 32) as u32, joined as u32)
+    halves(joined.cast_unsigned() ^ (1 << 63))
+}
+
+/// The upper half of a number and the lower one.
+#[inline(always)]
+#[allow(clippy::cast_possible_truncation, reason = "each half is what is left")]
+pub(crate) fn halves(number: u64) -> (u32, u32) {
+    ((number >> 32) as u32, number as u32)
 }
 
 #[cfg(test)]
@@ -111,6 +135,12 @@ mod tests {
             descending_by(&mut ids, rank);
             prop_assert_eq!(&ids, &descending);
             ids.reverse();
+            let distinct = |id: u32| found.iter().position(|(_, other)| *other == id).unwrap() as u32;
+            let mut dense = ids.clone();
+            descending_by_place(&mut dense, distinct, ids.len());
+            prop_assert_eq!(&dense, &descending);
+            descending_by_place(&mut dense, distinct, ids.len() * 9);
+            prop_assert_eq!(&dense, &descending);
             descending_by_times(&mut ids, |id| (0, i64::from(rank(id)), 0));
             prop_assert_eq!(ids, descending);
         }

@@ -2,7 +2,10 @@
 
 use serde::Serialize;
 
+use crate::error::SnapshotError;
+use crate::plan::{Caps, Limit};
 use crate::reject::RejectReason;
+use crate::snapshot::{SectionReader, SectionWriter};
 
 /// Counters of one engine since it was opened (kept over snapshot and restore). All are numbers of events or rows.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -16,6 +19,12 @@ pub struct Stats {
     pub late_dropped: u64,
     /// Events that a limit kept out.
     pub limit_dropped: u64,
+    /// Calls that a limit has ended, with the error `limit_reached`.
+    pub limit_refused: u64,
+    /// Events that are in no row, because limits have taken what was kept of them.
+    pub evicted_events: u64,
+    /// Bytes of state that all stages keep now, by the rule in docs/semantics.md.
+    pub state_bytes: u64,
     /// Events that came before.
     pub duplicates: u64,
     /// Events that no window covers.
@@ -79,12 +88,20 @@ pub struct StageStats {
     pub unassigned: u64,
     /// Events that found `limits.max_keys` keys with open windows.
     pub key_limit: u64,
-    /// Keys that lost their state to new ones, because there were `limits.max_keys` of them.
+    /// Keys that lost all of their state, to make room at `limits.max_keys` or `limits.max_state_bytes`.
     pub evicted_keys: u64,
-    /// Open windows that they lost, slices of them where they slide: none of their events will be in a row.
+    /// Windows that made room, those of such keys and those at `limits.max_windows_per_key`: slices of them where they
+    /// slide, grid points of `normalize`.
     pub evicted_windows: u64,
+    /// Events that were in windows which made room, and will not be in a row of each.
+    pub evicted_events: u64,
+    /// How often something made room at each limit, in the order of their declaration.
+    #[serde(skip)]
+    pub(crate) made_room: [u64; 3],
     /// Events that found `limits.max_windows_per_key` open windows of their key.
     pub window_limit: u64,
+    /// Events that found no room in `limits.max_state_bytes`.
+    pub state_limit: u64,
     /// Windows that fired with more than `limits.max_values` values of an exact percentile: they were answered by the sketch.
     pub value_limit: u64,
     /// Values in fired windows that lay below the 64 octaves that a sketch keeps: they count as 0.
@@ -107,6 +124,8 @@ pub struct StageStats {
     pub buffer_limit: u64,
     /// Keys with open windows now.
     pub keys: u64,
+    /// Bytes of state that it keeps now, by the rule in docs/semantics.md.
+    pub state_bytes: u64,
     /// Open windows now, each key for itself, with those that are kept for late events; slices of them where they slide.
     pub open_windows: u64,
     /// The watermark that a stage with windows has seen, microseconds; behind the stream's where a stage before it waits
@@ -116,4 +135,72 @@ pub struct StageStats {
     /// The watermark at which its next window with events fires, microseconds: until then no row is due.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_fire: Option<i64>,
+}
+
+impl StageStats {
+    /// Counts `events` that `reason` has dropped.
+    pub(crate) fn count_dropped(&mut self, reason: RejectReason, events: u64) {
+        let counter = match reason {
+            RejectReason::KeyLimit => &mut self.key_limit,
+            RejectReason::WindowLimit => &mut self.window_limit,
+            RejectReason::StateLimit => &mut self.state_limit,
+            _ => &mut self.late_dropped,
+        };
+        *counter = counter.saturating_add(events);
+    }
+
+    /// Events that a limit kept out.
+    pub(crate) fn limit_dropped(&self) -> u64 {
+        self.key_limit + self.window_limit + self.state_limit
+    }
+
+    /// Whether the limit of keys, of windows or of bytes has struck.
+    pub(crate) fn has_struck(&self, limit: Limit) -> bool {
+        let dropped = match limit {
+            Limit::Keys => self.key_limit,
+            Limit::Windows => self.window_limit,
+            Limit::Bytes => self.state_limit,
+        };
+        dropped > 0 || self.made_room.get(limit as usize).is_some_and(|times| *times > 0)
+    }
+
+    /// Takes note that `windows` of one key, with `events` that are in no row yet, made room at `limit`.
+    pub(crate) fn count_evicted(&mut self, limit: Limit, windows: u64, events: u64) {
+        self.evicted_windows = self.evicted_windows.saturating_add(windows);
+        self.evicted_events = self.evicted_events.saturating_add(events);
+        if let Some(times) = self.made_room.get_mut(limit as usize) {
+            *times = times.saturating_add(1);
+        }
+    }
+
+    /// Writes what limits have done that others have not to say.
+    pub(crate) fn save_limits(&self, caps: &Caps, writer: &mut SectionWriter<'_>) {
+        if caps.evicts() {
+            writer.u64s([self.evicted_keys, self.evicted_windows, self.evicted_events].into_iter());
+            writer.u64s(self.made_room.into_iter());
+        }
+        if caps.limits_bytes() {
+            writer.u64(self.state_limit);
+        }
+    }
+
+    /// Reads what [`StageStats::save_limits`] wrote.
+    pub(crate) fn load_limits(
+        &mut self,
+        caps: &Caps,
+        reader: &mut SectionReader<'_>,
+    ) -> Result<(), SnapshotError> {
+        if caps.evicts() {
+            self.evicted_keys = reader.u64()?;
+            self.evicted_windows = reader.u64()?;
+            self.evicted_events = reader.u64()?;
+            for times in &mut self.made_room {
+                *times = reader.u64()?;
+            }
+        }
+        if caps.limits_bytes() {
+            self.state_limit = reader.u64()?;
+        }
+        Ok(())
+    }
 }

@@ -253,26 +253,3 @@ fn keys_in_a_row_without_end_stay_within_the_limit_and_are_counted() {
         assert!(engine.snapshot().unwrap().len() < 100_000);
     }
 }
-
-#[test]
-fn stages_that_cannot_evict_say_so() {
-    for (stage, why) in [
-        (
-            r#"{"type": "window", "window": "tumbling", "size": "1h", "allowed_lateness": "1m", "aggregations": ["count"]}"#,
-            "numbered anew",
-        ),
-        (
-            r#"{"type": "window", "window": "session", "gap": "1h", "allowed_lateness": "1m", "aggregations": ["count"]}"#,
-            "numbered anew",
-        ),
-    ] {
-        let error =
-            Engine::open(&pipeline(stage, 10, 10), Options::default()).map(|_| ()).unwrap_err();
-        let text = error.to_string();
-        assert!(
-            text.starts_with("limits.on_max_keys: \"evict\" does not go with stages[0]: ")
-                && text.contains(why),
-            "{text}"
-        );
-    }
-}

@@ -30,6 +30,8 @@ fn lines() -> impl Strategy<Value = String> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn a_later_key_is_as_good_as_one_of_the_source(
         text in lines(),

@@ -123,6 +123,12 @@ impl Bloom {
         self.filters.iter().map(|filter| u64::from(filter.count)).sum()
     }
 
+    /// Bytes of all filters.
+    pub(crate) fn bytes(&self) -> u64 {
+        let blocks: u64 = self.filters.iter().map(|filter| filter.blocks.len() as u64).sum();
+        blocks * size_of::<Block>() as u64
+    }
+
     /// Identities that a limit has pushed out.
     pub(crate) fn evicted(&self) -> u64 {
         self.evicted

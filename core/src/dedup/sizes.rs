@@ -42,6 +42,11 @@ impl Sizes {
         generations * u64::from(self.per_filter)
     }
 
+    /// The bytes of as many filters as one memory may have.
+    pub(crate) fn most_bytes(&self) -> u64 {
+        self.max_filters() as u64 * u64::from(self.blocks) * u64::from(BLOCK_BITS / 8)
+    }
+
     /// Filters at most. Each generation leaves one that is not full.
     pub(crate) fn max_filters(&self) -> usize {
         3 * self.generations as usize + 4

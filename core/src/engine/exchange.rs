@@ -146,7 +146,7 @@ impl Engine {
         }
         let place = window_stage(&self.plan)?;
         self.revision += 1;
-        if self.resume() == Progress::Full {
+        if self.resume()? == Progress::Full {
             return Err(Error::PartialsMismatch("dropped events wait: take them, then call again"));
         }
         let counters = self.counters(place);
@@ -212,7 +212,8 @@ impl Engine {
     /// # Errors
     /// [`Error::Snapshot`] for bytes that are no partial state of this pipeline, [`Error::PartialGap`] where an earlier one
     /// is missing, [`Error::TooManyPartitions`] for one source more than `limits.max_partitions`,
-    /// [`Error::PartialsMismatch`] where the engine takes events itself.
+    /// [`Error::PartialsMismatch`] where the engine takes events itself; [`Error::LimitReached`] for windows that found no
+    /// room: the rest is taken.
     pub fn merge(&mut self, partial: &[u8]) -> Result<Merged, Error> {
         if self.finished {
             return Err(Error::Finished);
@@ -236,7 +237,7 @@ impl Engine {
             return Err(Error::TooManyPartitions { limit });
         }
         self.revision += 1;
-        let is_full = self.resume() == Progress::Full
+        let is_full = self.resume()? == Progress::Full
             || self.drops.waiting().len() >= self.plan.limits.max_dropped_events as usize;
         if is_full || head.sequence < expected {
             return Ok(Merged { is_new: false, full: is_full });
@@ -255,14 +256,14 @@ impl Engine {
         parts.add_counters(head.stage);
         self.source.next_ordinal = ordinal.saturating_add(taken);
         self.count_merged(head);
-        let full = self.flow_merged() == Progress::Full;
+        let flowed = self.flow_merged();
         self.keys.reclaim();
-        Ok(Merged { is_new: true, full })
+        Ok(Merged { is_new: true, full: flowed? == Progress::Full })
     }
 
     /// What there is to count of a stream before its windows and in them.
     fn counters(&self, place: usize) -> Vec<u64> {
-        let stage = self.stages.get(place).map(|stage| counters_of(&stage.stats()));
+        let stage = self.stages.get(place).map(|stage| counters_of(&stage.stats(&self.keys)));
         let mut counters = vec![self.source.accepted()];
         counters.extend(stage.unwrap_or_default());
         counters.extend(&self.source.rejected);
@@ -284,7 +285,7 @@ impl Engine {
     }
 
     /// Moves the watermark: what was merged is added, judged by the one before.
-    fn flow_merged(&mut self) -> Progress {
+    fn flow_merged(&mut self) -> Result<Progress, Error> {
         self.source.advance(self.exchange.watermark());
         self.flow(&Events::none(self.source.watermark()))
     }

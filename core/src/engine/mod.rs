@@ -5,6 +5,7 @@ mod exchange;
 mod flow;
 mod frames;
 mod push;
+mod rewind;
 mod source;
 mod state;
 
@@ -16,7 +17,7 @@ use crate::drops::{Dropped, Drops};
 use crate::error::Error;
 use crate::frame::{Events, Frame};
 use crate::keys::Keys;
-use crate::plan::{Plan, Shown};
+use crate::plan::{Limit, Plan, Shown};
 use crate::reject::RejectReason;
 use crate::rows::{RowColumn, Rows};
 use crate::spec::PipelineSpec;
@@ -110,6 +111,8 @@ pub struct Engine {
     drops: Drops,
     exchange: exchange::Exchange,
     finished: bool,
+    /// Calls that each [`Limit`] has ended.
+    refusals: [u64; 3],
     /// Goes up with every change, so that a snapshot in progress notices.
     revision: u64,
     /// The keys of the rows that were last handed out.
@@ -120,6 +123,30 @@ pub struct Engine {
 struct PolledKeys {
     offsets: Vec<u32>,
     bytes: Vec<u8>,
+}
+
+impl PolledKeys {
+    fn clear(&mut self) {
+        self.offsets.clear();
+        self.bytes.clear();
+    }
+
+    /// Appends the keys of `rows`.
+    fn add(&mut self, rows: &[u32], keys: &Keys) {
+        self.offsets.push(0);
+        for run in rows.chunk_by(|a, b| a == b) {
+            let key = run.first().map_or(&[][..], |id| keys.bytes(*id));
+            if key.is_empty() {
+                let end = self.offsets.last().copied().unwrap_or(0);
+                self.offsets.resize(self.offsets.len() + run.len(), end);
+                continue;
+            }
+            for _ in run {
+                self.bytes.extend_from_slice(key);
+                self.offsets.push(u32::try_from(self.bytes.len()).unwrap_or(u32::MAX));
+            }
+        }
+    }
 }
 
 impl Engine {
@@ -161,6 +188,7 @@ impl Engine {
             drops: Drops::new(options.report_drops),
             exchange: exchange::Exchange::default(),
             finished: false,
+            refusals: [0; 3],
             revision: 0,
             polled: PolledKeys::default(),
         })
@@ -206,11 +234,16 @@ impl Engine {
     /// What the engine has seen and done.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let stages: Vec<_> = self.stages.iter().map(|stage| stage.stats()).collect();
+        let stages: Vec<_> = self.stages.iter().map(|stage| stage.stats(&self.keys)).collect();
         let sum = |count: fn(&crate::StageStats) -> u64| stages.iter().map(count).sum();
+        let has_struck = |limit: Limit| {
+            stages.iter().any(|stage| stage.has_struck(limit))
+                || self.refusals.get(limit as usize).is_some_and(|times| *times > 0)
+        };
         let struck = [
-            ("key_limit", stages.iter().any(|stage| stage.key_limit > 0 || stage.evicted_keys > 0)),
-            ("window_limit", stages.iter().any(|stage| stage.window_limit > 0)),
+            ("key_limit", has_struck(Limit::Keys)),
+            ("window_limit", has_struck(Limit::Windows)),
+            ("state_limit", has_struck(Limit::Bytes)),
             ("partition_limit", self.source.has_rejected(RejectReason::PartitionLimit)),
             ("value_limit", stages.iter().any(|stage| stage.value_limit > 0)),
             ("entry_limit", stages.iter().any(|stage| stage.evicted > 0)),
@@ -222,7 +255,10 @@ impl Engine {
             events: self.source.accepted(),
             rejected: reasons.iter().map(|ReasonCount { count, .. }| count).sum(),
             late_dropped: sum(|stage| stage.late_dropped),
-            limit_dropped: sum(|stage| stage.key_limit + stage.window_limit),
+            limit_dropped: sum(crate::StageStats::limit_dropped),
+            limit_refused: self.refusals.iter().sum(),
+            evicted_events: sum(|stage| stage.evicted_events),
+            state_bytes: sum(|stage| stage.state_bytes),
             duplicates: sum(|stage| stage.duplicates),
             unassigned: sum(|stage| stage.unassigned),
             future: self.source.time.future,
@@ -254,9 +290,7 @@ impl Engine {
         if definitions.reset {
             self.keys.undefine_all();
         }
-        for (id, key) in definitions.ids.iter().zip(keys) {
-            self.keys.define(*id, key);
-        }
+        self.keys.define_all(definitions.ids, keys);
         Ok(())
     }
 
@@ -265,7 +299,8 @@ impl Engine {
     /// Events with a time out of range or a missing required value are refused and counted, not an error.
     ///
     /// # Errors
-    /// A batch of the wrong shape, a key id that is not defined, events after [`Engine::finish`].
+    /// A batch of the wrong shape, a key id that is not defined, events after [`Engine::finish`]; [`Error::LimitReached`],
+    /// which says how many events were taken before it.
     pub fn push(&mut self, batch: &Batch<'_>) -> Result<Pushed, Error> {
         if self.finished {
             return Err(Error::Finished);
@@ -275,54 +310,63 @@ impl Engine {
                 "the engine takes partial state: give events to one that emits partials",
             ));
         }
-        self.source.admit(&self.plan, batch, &mut self.keys)?;
+        let admitted = self.source.admit(&self.plan, batch, &mut self.keys);
+        if admitted.is_err() {
+            // The keys before one that is refused are there already.
+            self.keys.reclaim();
+        }
+        admitted?;
         self.revision += 1;
         let pushed = self.push_admitted(batch);
         self.keys.reclaim();
-        Ok(pushed)
+        pushed
     }
 
     /// Moves the stream's watermark to `watermark`, microseconds, if that is forward: what a source without events knows.
     ///
     /// # Errors
-    /// None so far; the result leaves room for stages that refuse.
+    /// [`Error::LimitReached`]: a row on its way to a later stage was refused; calling again goes on.
     pub fn advance_watermark(&mut self, watermark: i64) -> Result<Progress, Error> {
         self.revision += 1;
         let watermark = watermark.min(END_OF_TIME - 1);
-        Ok(self.move_to(watermark))
+        self.move_to(watermark)
     }
 
     /// Tells the engine the host's time, microseconds; it never goes back. Events count as having come at the time of the
     /// last tick before them: tick before every push where `time` has options that go by host time.
     ///
     /// # Errors
-    /// None so far; the result leaves room for stages that refuse.
+    /// [`Error::LimitReached`]: a row on its way to a later stage was refused; calling again goes on.
     pub fn tick(&mut self, now: i64) -> Result<Progress, Error> {
         self.revision += 1;
-        if self.resume() == Progress::Full {
+        if self.resume()? == Progress::Full {
             return Ok(Progress::Full);
         }
         let before = self.watermark();
         let Self { source, plan, .. } = self;
         source.time.tick(now, |greatest| plan.closed_at(greatest));
         let moved = self.watermark();
-        Ok(if moved == before { Progress::Done } else { self.flow(&Events::none(moved)) })
+        if moved == before { Ok(Progress::Done) } else { self.flow(&Events::none(moved)) }
     }
 
     /// Ends the stream: everything that is open fires. Calling it again goes on with it.
     ///
     /// # Errors
-    /// None so far; the result leaves room for stages that refuse.
+    /// [`Error::LimitReached`]: a row on its way to a later stage was refused; calling again goes on.
     pub fn finish(&mut self) -> Result<Progress, Error> {
         self.revision += 1;
         self.finished = true;
-        Ok(self.move_to(END_OF_TIME))
+        self.move_to(END_OF_TIME)
     }
 
     /// Hands out at most `max_rows` of the rows that wait, the oldest first; `None` if there are none.
     pub fn poll(&mut self, max_rows: usize) -> Option<Rows<'_>> {
-        self.forget_polled();
-        let waiting = self.waiting_rows().min(max_rows);
+        let left = self.waiting_rows();
+        if left == 0 {
+            self.forget_polled();
+        }
+        self.polled.clear();
+        let waiting = left.min(max_rows);
         if waiting == 0 {
             return None;
         }
@@ -331,11 +375,7 @@ impl Engine {
         let frame = links.last_mut()?;
         let range = frame.cursor..frame.cursor + waiting;
         frame.cursor = range.end;
-        polled.offsets.push(0);
-        for key in frame.keys.get(range.clone()).unwrap_or_default() {
-            polled.bytes.extend_from_slice(keys.bytes(*key));
-            polled.offsets.push(u32::try_from(polled.bytes.len()).unwrap_or(u32::MAX));
-        }
+        polled.add(frame.keys.get(range.clone()).unwrap_or_default(), keys);
         Some(Rows {
             firing: frame.firing.get(range.clone()).unwrap_or_default(),
             ranks: frame.ranks.get(range.clone()).unwrap_or_default(),
@@ -369,11 +409,11 @@ impl Engine {
         self.source.count_rejected(reason);
     }
 
-    /// Lets go of the rows that were handed out.
+    /// Lets go of the rows that were handed out, if they are at least as many as those that wait and would be moved.
     fn forget_polled(&mut self) {
-        self.polled.offsets.clear();
-        self.polled.bytes.clear();
-        if let Some(rows) = self.links.last_mut().filter(|rows| rows.cursor > 0) {
+        self.polled.clear();
+        let enough = |rows: &&mut Frame| rows.cursor > 0 && rows.cursor >= rows.len() - rows.cursor;
+        if let Some(rows) = self.links.last_mut().filter(enough) {
             rows.drop_done(&mut self.keys);
         }
     }

@@ -2,10 +2,12 @@
 
 use core::ops::Range;
 
+use super::flow::Run;
 use super::source::Source;
 use super::{Engine, Progress, Pushed};
 use crate::batch::{Batch, Column, Identity, KeyColumn};
 use crate::drops::Dropped;
+use crate::error::Error;
 use crate::frame::{ColumnView, Events, Identities, Ordinals, RowOrder};
 use crate::reject::RejectReason;
 
@@ -28,6 +30,8 @@ pub(super) struct Scratch {
 /// The accepted events of a chunk in which some are refused.
 #[derive(Default)]
 struct Kept {
+    /// Where they stand in the chunk.
+    places: Vec<usize>,
     timestamps: Vec<i64>,
     keys: Vec<u32>,
     watermarks: Vec<i64>,
@@ -38,33 +42,48 @@ struct Kept {
 
 impl Engine {
     /// Takes a batch that has been admitted, chunk by chunk.
-    pub(super) fn push_admitted(&mut self, batch: &Batch<'_>) -> Pushed {
-        if self.resume() == Progress::Full {
-            return Pushed { consumed: 0, full: true };
+    pub(super) fn push_admitted(&mut self, batch: &Batch<'_>) -> Result<Pushed, Error> {
+        if self.resume()? == Progress::Full {
+            return Ok(Pushed { consumed: 0, full: true });
         }
         let events = batch.timestamps.len();
         let most_drops = self.plan.limits.max_dropped_events as usize;
         let mut at = 0;
         while at < events {
             if self.drops.waiting().len() >= most_drops {
-                return Pushed { consumed: at, full: true };
+                return Ok(Pushed { consumed: at, full: true });
             }
             let end = events.min(at + CHUNK_EVENTS);
-            let progress = if self.source.judge(batch, at..end) {
-                self.push_whole(batch, at..end)
+            let before = self.plan.refuses.then(|| self.mark());
+            let run = if self.source.judge(batch, at..end) {
+                self.push_whole(batch, at..end)?
             } else {
-                self.push_kept(batch, at..end)
+                self.push_kept(batch, at..end)?
             };
-            at = end;
-            if progress == Progress::Full {
-                return Pushed { consumed: at, full: true };
+            match (run, before) {
+                (Run::Done, _) => at = end,
+                (Run::Stopped(taken, refusal), Some(before)) => {
+                    return self.stop(batch, at..end, taken, refusal, before);
+                }
+                (Run::Stopped(..), None) => return Ok(Pushed { consumed: end, full: true }),
             }
         }
-        Pushed { consumed: events, full: false }
+        Ok(Pushed { consumed: events, full: false })
+    }
+
+    /// Sends `events` through the stages. Where no limit refuses any, what cannot go on is kept.
+    fn send(&mut self, events: &Events<'_>) -> Result<Run, Error> {
+        if self.plan.refuses {
+            return Ok(self.run(events));
+        }
+        Ok(match self.flow(events)? {
+            Progress::Done => Run::Done,
+            Progress::Full => Run::Stopped(events.timestamps.len(), None),
+        })
     }
 
     /// A chunk of which nothing is refused: its columns are used where they are.
-    fn push_whole(&mut self, batch: &Batch<'_>, range: Range<usize>) -> Progress {
+    fn push_whole(&mut self, batch: &Batch<'_>, range: Range<usize>) -> Result<Run, Error> {
         let timestamps = batch.timestamps.get(range.clone()).unwrap_or_default();
         let listed = batch.ordinals.and_then(|ordinals| ordinals.get(range.clone()));
         let ordinals = listed.map_or(Ordinals::From(self.source.next_ordinal), Ordinals::Listed);
@@ -74,7 +93,7 @@ impl Engine {
         });
         let columns: Vec<_> = columns.collect();
         let scratch = core::mem::take(&mut self.source.scratch);
-        let progress = self.flow(&Events {
+        let run = self.send(&Events {
             timestamps,
             keys: scratch.keys_of(batch, range.clone()),
             watermarks: &scratch.watermarks,
@@ -85,29 +104,35 @@ impl Engine {
             watermark: self.source.watermark(),
         });
         self.source.scratch = scratch;
-        progress
+        run
     }
 
-    /// A chunk of which some events are not taken: the others are copied together.
+    /// A chunk of which some events are not taken: the others are copied together. Where these stop, so many of the chunk
+    /// are taken as come before the next of them.
     #[cold]
-    fn push_kept(&mut self, batch: &Batch<'_>, range: Range<usize>) -> Progress {
+    fn push_kept(&mut self, batch: &Batch<'_>, range: Range<usize>) -> Result<Run, Error> {
         let mut scratch = core::mem::take(&mut self.source.scratch);
         let mut kept = core::mem::take(&mut scratch.kept);
         kept.clear(batch.columns.len(), batch.identities.len());
         let mut refused = scratch.refused.iter().copied().peekable();
         let keys = scratch.keys_of(batch, range.clone());
+        let length = range.len();
         let events = range.zip(keys).zip(&scratch.watermarks).enumerate();
         for (place, ((event, key), watermark)) in events {
             let ordinal = batch.ordinals.and_then(|ordinals| ordinals.get(event)).copied();
             let ordinal = ordinal.unwrap_or(self.source.next_ordinal);
             self.source.next_ordinal = ordinal.saturating_add(1);
-            if let Some((_, reason)) = refused.next_if(|(refused, _)| *refused == place) {
-                self.refuse(ordinal, reason, *watermark);
+            let reason = refused.next_if(|(refused, _)| *refused == place);
+            let reason = reason.map(|(_, reason)| reason);
+            self.source.count(reason);
+            if let Some(reason) = reason {
+                let watermark = *watermark;
+                let dropped = Dropped { ordinal, reason, stage: None, watermark, window_end: None };
+                self.drops.push(dropped);
                 continue;
             }
             let timestamp = batch.timestamps.get(event).copied().unwrap_or_default();
-            self.source.accepted += 1;
-            kept.push(timestamp, *key, *watermark, ordinal);
+            kept.push(place, timestamp, *key, *watermark, ordinal);
             for (column, Column::F64(values)) in kept.columns.iter_mut().zip(batch.columns) {
                 column.push(values.get(event).copied().unwrap_or(f64::NAN));
             }
@@ -117,7 +142,7 @@ impl Engine {
         }
         let columns: Vec<_> =
             kept.columns.iter().map(|values| ColumnView::Number(values)).collect();
-        let progress = self.flow(&Events {
+        let run = self.send(&Events {
             timestamps: &kept.timestamps,
             keys: &kept.keys,
             watermarks: &kept.watermarks,
@@ -128,17 +153,14 @@ impl Engine {
             watermark: self.source.watermark(),
         });
         drop(columns);
+        let run = run.map(|run| match run {
+            Run::Stopped(taken, refusal) => {
+                Run::Stopped(kept.places.get(taken).copied().unwrap_or(length), refusal)
+            }
+            done => done,
+        });
         self.source.scratch = Scratch { kept, ..scratch };
-        progress
-    }
-
-    fn refuse(&mut self, ordinal: u64, reason: RejectReason, watermark: i64) {
-        match reason {
-            // A good event of a bad clock; [`EventTime`] has counted it.
-            RejectReason::Future => self.source.accepted += 1,
-            _ => self.source.count_rejected(reason),
-        }
-        self.drops.push(Dropped { ordinal, reason, stage: None, watermark, window_end: None });
+        run
     }
 }
 
@@ -146,6 +168,15 @@ impl Source {
     pub(super) fn count_rejected(&mut self, reason: RejectReason) {
         if let Some(count) = self.rejected.get_mut(reason.number()) {
             *count += 1;
+        }
+    }
+
+    /// Counts an event that is refused for `reason`, or accepted.
+    pub(super) fn count(&mut self, reason: Option<RejectReason>) {
+        match reason {
+            // A good event of a bad clock; [`EventTime`] has counted it.
+            None | Some(RejectReason::Future) => self.accepted += 1,
+            Some(reason) => self.count_rejected(reason),
         }
     }
 
@@ -170,6 +201,7 @@ impl Scratch {
 
 impl Kept {
     fn clear(&mut self, columns: usize, ways: usize) {
+        self.places.clear();
         self.timestamps.clear();
         self.keys.clear();
         self.watermarks.clear();
@@ -180,7 +212,8 @@ impl Kept {
         self.identities.iter_mut().for_each(Vec::clear);
     }
 
-    fn push(&mut self, timestamp: i64, key: u32, watermark: i64, ordinal: u64) {
+    fn push(&mut self, place: usize, timestamp: i64, key: u32, watermark: i64, ordinal: u64) {
+        self.places.push(place);
         self.timestamps.push(timestamp);
         self.keys.push(key);
         self.watermarks.push(watermark);

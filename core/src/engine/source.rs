@@ -140,9 +140,9 @@ impl Source {
             (KeyColumn::Encoded { offsets, bytes }, None) => {
                 let fields = plan.input.key.len();
                 let valid = |key: &[u8]| crate::key::validate(key, fields);
-                check_keys(offsets, bytes, expected, valid, fields)?;
-                mapped.clear();
-                mapped.extend(encoded_keys(offsets, bytes).map(|key| keys.intern(key)));
+                check_offsets(offsets, bytes, expected)?;
+                keys.intern_column(offsets, bytes, valid, mapped)
+                    .map_err(|index| Error::InvalidKey { index, fields })?;
             }
         }
         Ok(())
@@ -284,6 +284,15 @@ pub(super) fn check_keys(
     valid: impl Fn(&[u8]) -> bool,
     fields: usize,
 ) -> Result<(), Error> {
+    check_offsets(offsets, bytes, count)?;
+    match encoded_keys(offsets, bytes).position(|key| !valid(key)) {
+        Some(index) => Err(Error::InvalidKey { index, fields }),
+        None => Ok(()),
+    }
+}
+
+/// That `offsets` cut `bytes` into `count` keys.
+fn check_offsets(offsets: &[u32], bytes: &[u8], count: usize) -> Result<(), Error> {
     if offsets.len() != count + 1 {
         return Err(Error::MalformedBlock("key offsets need one entry more than there are keys"));
     }
@@ -295,10 +304,7 @@ pub(super) fn check_keys(
     if !offsets.is_sorted() {
         return Err(Error::MalformedBlock("key offsets must not decrease"));
     }
-    match encoded_keys(offsets, bytes).position(|key| !valid(key)) {
-        Some(index) => Err(Error::InvalidKey { index, fields }),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 /// The keys that `offsets` cut out of `bytes`.

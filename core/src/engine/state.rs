@@ -178,6 +178,9 @@ impl Engine {
         let written = last.max(VERSION_1_REASONS.min(counts.len()));
         writer.length(written);
         writer.u64s(counts.iter().take(written).copied());
+        if self.plan.refuses {
+            writer.u64s(self.refusals.into_iter());
+        }
     }
 
     fn save_keys(&self, order: &[u32], writer: &mut SectionWriter<'_>) {
@@ -314,6 +317,11 @@ fn load_source(engine: &mut Engine, reader: &mut SectionReader<'_>) -> Result<()
     // A snapshot of an older version knows fewer reasons.
     for (count, saved) in engine.source.rejected.iter_mut().zip(reader.u64s(reasons)?) {
         *count = saved;
+    }
+    if engine.plan.refuses {
+        for times in &mut engine.refusals {
+            *times = reader.u64()?;
+        }
     }
     Ok(())
 }

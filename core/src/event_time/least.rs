@@ -1,7 +1,7 @@
 //! The least of many values of which one changes at a time.
 
 /// A tree of minima over values by place: a change costs the logarithm of their number.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub(super) struct Least {
     /// The node at `n` is the least of those at 2n and 2n + 1; the values are the second half.
     nodes: Vec<i64>,

@@ -14,6 +14,7 @@ use crate::watermark::{END_OF_TIME, Generator, NO_WATERMARK};
 use partitions::Partitions;
 
 /// The time of one stream: its watermark, and what moves it.
+#[derive(Clone)]
 pub(crate) struct EventTime {
     plan: TimePlan,
     is_simple: bool,

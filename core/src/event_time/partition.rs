@@ -5,6 +5,7 @@ use crate::spec::OutOfOrderness;
 use crate::watermark::NO_WATERMARK;
 
 /// A partition that is known: an event came by it, or the host has declared it.
+#[derive(Clone)]
 pub(super) struct Partition {
     /// The id of its name.
     pub(super) name: u32,

@@ -7,6 +7,7 @@ use crate::plan::Rule;
 use crate::watermark::NO_WATERMARK;
 
 /// All partitions of one engine.
+#[derive(Clone)]
 pub(super) struct Partitions {
     /// Names by id, and the caller's ids.
     pub(super) names: Keys,

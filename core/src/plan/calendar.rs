@@ -1,7 +1,7 @@
 //! Windows by the calendar of a time zone: days, weeks and months, whatever their length.
 
 use super::window::aggregates;
-use super::{Columns, Emission, Grid, WindowPlan};
+use super::{Caps, Columns, Emission, Grid, WindowPlan};
 use crate::spec::{CalendarUnit, Emit, PipelineSpec, SpecError, Window};
 use crate::time::{date_of, days_of};
 use crate::watermark::{END_OF_TIME, NO_WATERMARK};
@@ -64,9 +64,7 @@ impl CalendarPlan {
             fields: aggregates.fields,
             columns: aggregates.columns,
             outputs: aggregates.outputs,
-            max_keys: spec.limits.max_keys,
-            evicts_keys: spec.limits.evicts_keys(),
-            max_windows_per_key: spec.limits.max_windows_per_key,
+            caps: Caps::of(spec),
             max_values: aggregates.max_values,
         };
         Ok((Self { calendar, lag_us, windows }, columns))

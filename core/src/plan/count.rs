@@ -1,7 +1,7 @@
 //! Windows by arrival: so many events each, or all there are.
 
 use super::window::aggregates;
-use super::{Aggregates, Columns};
+use super::{Aggregates, Caps, Columns};
 use crate::spec::{PipelineSpec, SpecError, Window, WindowKind};
 
 /// Windows of the events of a key in the order in which they come.
@@ -12,8 +12,7 @@ pub(crate) struct CountPlan {
     /// Whether a stage behind it sees a watermark before the end of input: not while windows of all events are open.
     pub(crate) passes_watermarks: bool,
     pub(crate) aggregates: Aggregates,
-    pub(crate) max_keys: u32,
-    pub(crate) evicts_keys: bool,
+    pub(crate) caps: Caps,
 }
 
 impl CountPlan {
@@ -31,8 +30,7 @@ impl CountPlan {
         }
         let (aggregates, columns) = aggregates(path, window, core::iter::empty(), input, spec)?;
         let count = window.count.filter(|_| window.window == WindowKind::Count);
-        let (max_keys, evicts_keys) = (spec.limits.max_keys, spec.limits.evicts_keys());
         let passes_watermarks = !is_last && count.is_some();
-        Ok((Self { count, passes_watermarks, aggregates, max_keys, evicts_keys }, columns))
+        Ok((Self { count, passes_watermarks, aggregates, caps: Caps::of(spec) }, columns))
     }
 }

@@ -27,6 +27,9 @@ pub(crate) struct DedupPlan {
     pub(crate) columns: Vec<OutputColumn>,
 }
 
+/// An identity that is remembered exactly in the bytes of a stage: 24 in the log, and 10 to 15 in the index.
+pub(crate) const ENTRY_BYTES: u64 = 40;
+
 #[derive(Debug, Clone)]
 pub(crate) enum MemoryPlan {
     Exact { max_entries: u32 },
@@ -40,6 +43,7 @@ impl DedupPlan {
         dedup: &Dedup,
         columns: &[OutputColumn],
         ways: &[Way],
+        max_bytes: u64,
     ) -> Result<Self, SpecError> {
         let error =
             |field: &str, message: String| Err(SpecError::new(format!("{path}.{field}"), message));
@@ -68,7 +72,7 @@ impl DedupPlan {
             ttl_us: dedup.ttl.map(|ttl| ttl.as_micros()),
             clock: dedup.clock,
             refresh: dedup.refresh,
-            memory: memory(path, dedup)?,
+            memory: within(path, memory(path, dedup)?, max_bytes)?,
             columns: columns.to_vec(),
         })
     }
@@ -113,6 +117,24 @@ fn memory(path: &str, dedup: &Dedup) -> Result<MemoryPlan, SpecError> {
             }
             Ok(MemoryPlan::Bloom(Sizes::new(capacity, rate, generations)))
         }
+    }
+}
+
+/// `memory` in no more than `max_bytes`.
+fn within(path: &str, memory: MemoryPlan, max_bytes: u64) -> Result<MemoryPlan, SpecError> {
+    match memory {
+        MemoryPlan::Exact { max_entries } => {
+            let room = u32::try_from(max_bytes / ENTRY_BYTES).unwrap_or(u32::MAX);
+            Ok(MemoryPlan::Exact { max_entries: max_entries.min(room).max(1) })
+        }
+        MemoryPlan::Bloom(sizes) if sizes.most_bytes() > max_bytes => {
+            let message = format!(
+                "the filters of {path} may take {} bytes, but its share is {max_bytes}: raise it, or ask for less `capacity`",
+                sizes.most_bytes()
+            );
+            Err(SpecError::new("limits.max_state_bytes", message))
+        }
+        bloom => Ok(bloom),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Normalization: from options to what each field needs.
 
+use super::Caps;
 use super::columns::Columns;
 use crate::schema::{OutputColumn, OutputKind};
 use crate::spec::{
@@ -19,7 +20,7 @@ pub(crate) struct NormalizePlan {
     pub(crate) columns: Vec<OutputColumn>,
     pub(crate) max_buffered: usize,
     pub(crate) max_fill_points: u32,
-    pub(crate) max_keys: u32,
+    pub(crate) caps: Caps,
     /// Whether its rows go to the sink: then those without values are among them.
     pub(crate) is_last: bool,
 }
@@ -51,7 +52,7 @@ impl NormalizePlan {
         path: &str,
         stage: &Normalize,
         input: &Columns,
-        limits: &Limits,
+        (limits, caps): (&Limits, Caps),
         is_last: bool,
     ) -> Result<(Self, Columns), SpecError> {
         let interval_us = interval(path, stage, is_last)?;
@@ -88,7 +89,7 @@ impl NormalizePlan {
             columns: output.list().to_vec(),
             max_buffered: stage.max_buffered as usize,
             max_fill_points: limits.max_fill_points,
-            max_keys: limits.max_keys,
+            caps,
             is_last,
         };
         Ok((plan, output))

@@ -1,7 +1,7 @@
 //! Session windows: what their options mean together.
 
 use super::window::aggregates;
-use super::{Aggregates, Columns};
+use super::{Aggregates, Caps, Columns};
 use crate::schema::OutputKind;
 use crate::spec::{Emit, PipelineSpec, SpecError, Window};
 
@@ -14,9 +14,7 @@ pub(crate) struct SessionPlan {
     /// How long after that it may still change; then its rows are numbered and may be retracted.
     pub(crate) kept_us: i64,
     pub(crate) aggregates: Aggregates,
-    pub(crate) max_keys: u32,
-    pub(crate) evicts_keys: bool,
-    pub(crate) max_sessions_per_key: u32,
+    pub(crate) caps: Caps,
 }
 
 impl SessionPlan {
@@ -34,15 +32,7 @@ impl SessionPlan {
         let (delay_us, kept_us) = if is_final { (lateness_us, 0) } else { (0, lateness_us) };
         let marks = if kept_us > 0 { &MARKS[..] } else { &[] }.iter().copied();
         let (aggregates, columns) = aggregates(path, window, marks, input, spec)?;
-        let plan = Self {
-            gap_us,
-            delay_us,
-            kept_us,
-            aggregates,
-            max_keys: spec.limits.max_keys,
-            evicts_keys: spec.limits.evicts_keys(),
-            max_sessions_per_key: spec.limits.max_windows_per_key,
-        };
+        let plan = Self { gap_us, delay_us, kept_us, aggregates, caps: Caps::of(spec) };
         Ok((plan, columns))
     }
 

@@ -1,7 +1,7 @@
 //! Stages that add statistics: from fields and options to columns and weights.
 
-use super::Columns;
 use super::rolling::RollingPlan;
+use super::{Caps, Columns};
 use crate::schema::{OutputColumn, OutputKind};
 use crate::spec::{Duration, Ema, EmaField, Field, HalfLife, Named, PipelineSpec, SpecError};
 use crate::spec::{ZScore, ZScoreField, ZScoreMethod};
@@ -18,8 +18,7 @@ pub(crate) struct KeyedPlan {
     pub(crate) columns: Vec<OutputColumn>,
     /// How many of them it adds.
     pub(crate) added: usize,
-    pub(crate) max_keys: u32,
-    pub(crate) evicts_keys: bool,
+    pub(crate) caps: Caps,
     /// Event time, microseconds, after which a key without events begins anew.
     pub(crate) state_ttl: Option<i64>,
 }
@@ -161,8 +160,7 @@ pub(super) fn keyed_plan(
         fields,
         columns: input.list().to_vec(),
         added: added.len(),
-        max_keys: spec.limits.max_keys,
-        evicts_keys: spec.limits.evicts_keys(),
+        caps: Caps::of(spec),
         state_ttl: state_ttl.map(Duration::as_micros),
     })
 }

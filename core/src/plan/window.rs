@@ -1,6 +1,6 @@
 //! Windows: from their description to slices, fields and columns.
 
-use super::{Columns, Emission, Grid};
+use super::{Caps, Columns, Emission, Grid};
 use crate::schema::{OutputColumn, OutputKind};
 use crate::spec::{Aggregation, Operation, PercentileEngine, PipelineSpec, SpecError, Window};
 
@@ -13,10 +13,7 @@ pub(crate) struct WindowPlan {
     /// The columns of its rows: start and end, then one for each of `outputs`, then what tells several rows of a window apart.
     pub(crate) columns: Vec<OutputColumn>,
     pub(crate) outputs: Vec<WindowOutput>,
-    pub(crate) max_keys: u32,
-    /// Whether a new key takes the place of the oldest one.
-    pub(crate) evicts_keys: bool,
-    pub(crate) max_windows_per_key: u32,
+    pub(crate) caps: Caps,
     pub(crate) max_values: u32,
 }
 
@@ -58,9 +55,7 @@ pub(super) fn window_plan(
         fields: aggregates.fields,
         columns: aggregates.columns,
         outputs: aggregates.outputs,
-        max_keys: spec.limits.max_keys,
-        evicts_keys: spec.limits.evicts_keys(),
-        max_windows_per_key: spec.limits.max_windows_per_key,
+        caps: Caps::of(spec),
         max_values: aggregates.max_values,
     };
     Ok((plan, columns))

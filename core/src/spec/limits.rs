@@ -2,17 +2,19 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What a stage does with an event of one key more than it may keep.
+/// What becomes of an event that would take a stage beyond one of its limits.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
-pub enum KeyPolicy {
-    /// The event is dropped with the reason `key_limit`.
+pub enum LimitPolicy {
+    /// The event is dropped, and counted under the name of the limit.
     #[default]
     Drop,
-    /// The key whose last event in the stage is the longest ago loses all that the stage keeps of it, without a row; that is
-    /// counted as `evicted_keys` and `evicted_windows`.
+    /// The oldest makes room: it loses all that the stage keeps of it, without a row; that is counted as `evicted_keys`,
+    /// `evicted_windows` and `evicted_events`.
     Evict,
+    /// The call stops with the error `limit_reached`, before the event.
+    Refuse,
 }
 
 /// `[limits]`: the bounds of one engine instance. What happens at each is counted in [`crate::Stats`].
@@ -20,13 +22,21 @@ pub enum KeyPolicy {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// Keys with open state in one stage; `on_max_keys` says what an event of one key more does.
+    /// Keys with open state in one stage.
     pub max_keys: u32,
-    /// What happens at `max_keys`.
-    pub on_max_keys: KeyPolicy,
-    /// Open windows of one key in one stage, slices where they slide, with those that are kept for late events; an event
-    /// that would open one more is dropped with the reason `window_limit`.
+    /// What becomes of the event of one key more: the oldest key is the one whose last event in the stage is the longest ago.
+    pub on_max_keys: LimitPolicy,
+    /// Open windows or sessions of one key in one stage, slices where windows slide, with those that are kept for late
+    /// events.
     pub max_windows_per_key: u32,
+    /// What becomes of the event that would open one window more: the oldest window is the one that begins first.
+    pub on_max_windows_per_key: LimitPolicy,
+    /// Bytes of state, by the rule in docs/semantics.md. Where several stages keep state, each has an equal share. Absent:
+    /// as much as there is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_state_bytes: Option<u64>,
+    /// What becomes of the event for whose key or window there is no room: the oldest key is as at `on_max_keys`.
+    pub on_max_state_bytes: LimitPolicy,
     /// Values of one window and key that an exact percentile keeps, at least 512; with more it goes on as a sketch, which is
     /// counted as `value_limit`.
     pub max_values: u32,
@@ -51,18 +61,15 @@ pub struct Limits {
     pub max_batch_events: u32,
 }
 
-impl Limits {
-    pub(crate) fn evicts_keys(&self) -> bool {
-        self.on_max_keys == KeyPolicy::Evict
-    }
-}
-
 impl Default for Limits {
     fn default() -> Self {
         Self {
             max_keys: 1_000_000,
-            on_max_keys: KeyPolicy::Drop,
+            on_max_keys: LimitPolicy::Drop,
             max_windows_per_key: 20_000,
+            on_max_windows_per_key: LimitPolicy::Drop,
+            max_state_bytes: None,
+            on_max_state_bytes: LimitPolicy::Drop,
             max_values: 1_000_000,
             max_partitions: 1_024,
             max_windows_per_event: 10_000,

@@ -34,7 +34,7 @@ pub use fields::{EmaField, Field, Named, RollingField, ZScoreField};
 pub use filter::{Comparison, Condition, Filter};
 pub use key_by::KeyBy;
 pub(crate) use kinds::check_options;
-pub use limits::{KeyPolicy, Limits};
+pub use limits::{LimitPolicy, Limits};
 pub use map::{Assignment, Map};
 pub use normalize::{
     Align, Basis, Fill, Interval, MAX_DEGREE, Normalize, NormalizeField, OutlierAction, Outliers,

@@ -73,7 +73,7 @@ impl Stage for FilterStage {
         done
     }
 
-    fn stats(&self) -> StageStats {
+    fn stats(&self, _keys: &Keys) -> StageStats {
         self.stats.clone()
     }
 

@@ -77,7 +77,7 @@ impl Stage for KeyByStage {
         done
     }
 
-    fn stats(&self) -> StageStats {
+    fn stats(&self, _keys: &Keys) -> StageStats {
         self.stats.clone()
     }
 

@@ -58,7 +58,7 @@ impl Stage for MapStage {
         done
     }
 
-    fn stats(&self) -> StageStats {
+    fn stats(&self, _keys: &Keys) -> StageStats {
         self.stats.clone()
     }
 

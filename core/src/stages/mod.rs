@@ -1,5 +1,6 @@
 //! The stages of a pipeline as the engine runs them: one folder each, all behind one trait.
 
+mod account;
 mod dedup;
 mod filter;
 mod key_by;
@@ -14,7 +15,7 @@ use crate::drops::Drops;
 use crate::error::SnapshotError;
 use crate::frame::{Events, Frame};
 use crate::keys::Keys;
-use crate::plan::StagePlan;
+use crate::plan::{Limit, StagePlan};
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::stats::StageStats;
 use crate::watermark::NO_WATERMARK;
@@ -26,14 +27,38 @@ pub(crate) struct Context<'a> {
     pub(crate) drops: &'a mut Drops,
     /// The host's time as of the last tick, microseconds.
     pub(crate) now: i64,
+    /// Whether the events are those of a call, which may stop before each of them.
+    pub(crate) may_stop: bool,
+    /// Why the call ends here.
+    pub(crate) refusal: Option<Refusal>,
+}
+
+/// Where a limit ends a call.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Refusal {
+    pub(crate) limit: Limit,
+    pub(crate) stage: u32,
+    pub(crate) ordinal: u64,
+    /// Whether the event is gone: it was not one of the call.
+    pub(crate) dropped: bool,
+}
+
+impl Context<'_> {
+    /// Has the call end before the event `ordinal`, for which `stage` has no room. Returns whether the event is to be
+    /// dropped, for it is not one of the call.
+    pub(crate) fn refuse(&mut self, limit: Limit, stage: u32, ordinal: u64) -> bool {
+        let dropped = !self.may_stop;
+        self.refusal = Some(Refusal { limit, stage, ordinal, dropped });
+        dropped
+    }
 }
 
 /// One step of a pipeline: takes events in batches, judges each by the watermark that stands beside it.
 pub(crate) trait Stage: Send {
     /// Takes `events` from `cursor` on, moves `cursor` behind those that are taken, and puts what it makes into `out`.
     ///
-    /// Returns whether all are taken and their last watermark is reached. It stops before that only when `out` is full, and
-    /// goes on from where it stopped when it is called again with the same events and more room.
+    /// Returns whether all are taken and their last watermark is reached. It stops before that only when `out` is full or a
+    /// limit refuses the next event, and goes on from where it stopped when it is called again with the same events.
     fn process(
         &mut self,
         events: &Events<'_>,
@@ -43,7 +68,7 @@ pub(crate) trait Stage: Send {
     ) -> bool;
 
     /// What it has seen and done.
-    fn stats(&self) -> StageStats;
+    fn stats(&self, keys: &Keys) -> StageStats;
 
     /// Writes one part of its snapshot, the first one for `from` = `None`, and returns the `from` of the next, if any.
     ///

@@ -98,9 +98,9 @@ impl Stage for EdgeStage {
         self.windows.process(&events, cursor, context, out)
     }
 
-    fn stats(&self) -> StageStats {
+    fn stats(&self, keys: &Keys) -> StageStats {
         let watermark = Some(self.watermark).filter(|watermark| *watermark != NO_WATERMARK);
-        StageStats { watermark, next_fire: None, ..self.windows.stats() }
+        StageStats { watermark, next_fire: None, ..self.windows.stats(keys) }
     }
 
     fn save(

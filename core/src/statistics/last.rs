@@ -80,6 +80,21 @@ impl LastValues {
         self.values.len()
     }
 
+    /// What one counts for in the bytes of a stage, but for its values.
+    pub(crate) const BYTES: u64 = 256;
+
+    /// What its values count for there, with what is kept of each for sums, moments, extremes and order.
+    pub(crate) fn counted_bytes(&self) -> u64 {
+        let kinds = [
+            (16, self.sums.is_some()),
+            (24, self.moments.is_some()),
+            (16, self.extremes.is_some()),
+            (12, self.ordered.is_some()),
+        ];
+        let kept = kinds.into_iter().filter(|(_, is_kept)| *is_kept).map(|(bytes, _)| bytes);
+        self.len() as u64 * (8 + kept.sum::<u64>())
+    }
+
     pub(crate) fn size(&self) -> usize {
         self.size
     }

@@ -2,7 +2,8 @@
 
 use super::{EventBuffer, EventWriter, Format, NewKeys, Reader, ReaderOptions};
 use crate::{
-    Batch, Column, Engine, Error, KeyColumn, KeyDefinitions, PipelineSpec, Plan, Progress,
+    Batch, Column, Engine, Error, KeyColumn, KeyDefinitions, LimitReached, PipelineSpec, Plan,
+    Progress,
 };
 
 /// Events that are read before they are pushed: their columns stay in the processor's caches.
@@ -100,7 +101,8 @@ impl Feed {
     /// [`Feed::resume`].
     ///
     /// # Errors
-    /// Those of [`Engine::push`], such as text after the end, and a header of CSV that lacks a column.
+    /// Those of [`Engine::push`], such as text after the end, and a header of CSV that lacks a column. After
+    /// [`Error::LimitReached`] the event is dropped and counted, and [`Feed::resume`] goes on behind it.
     pub fn push(&mut self, engine: &mut Engine, piece: &[u8]) -> Result<Progress, Error> {
         self.text.extend_from_slice(piece);
         self.go_on(engine, false)
@@ -124,22 +126,44 @@ impl Feed {
 
     fn go_on(&mut self, engine: &mut Engine, end: bool) -> Result<Progress, Error> {
         let mut read = 0;
-        let progress = loop {
+        let progress = self.read_on(engine, end, &mut read);
+        self.text.drain(..read);
+        progress
+    }
+
+    /// Reads and pushes the text from `read` on, which it moves.
+    fn read_on(
+        &mut self,
+        engine: &mut Engine,
+        end: bool,
+        read: &mut usize,
+    ) -> Result<Progress, Error> {
+        loop {
             if self.push_events(engine)? == Progress::Full || self.is_full_of_passed() {
-                break Progress::Full;
+                return Ok(Progress::Full);
             }
-            let rest = self.text.get(read..).unwrap_or_default();
+            let start = *read;
+            let rest = self.text.get(start..).unwrap_or_default();
             let taken = self.reader.read(rest, end, BATCH_EVENTS, &mut self.events)?;
-            read += taken;
+            *read += taken;
             self.next = 0;
             self.note(engine)?;
-            self.push_passing(engine, read - taken)?;
+            self.push_passing(engine, start)?;
             if taken == 0 && self.events.is_empty() {
-                break Progress::Done;
+                return Ok(Progress::Done);
             }
-        };
-        self.text.drain(..read);
-        Ok(progress)
+        }
+    }
+
+    /// Goes on behind what a push that a limit has ended did not take: nobody else has the event.
+    fn skip_refused(&mut self, engine: &mut Engine, error: Error) -> Error {
+        let Error::LimitReached(stop) = error else { return error };
+        self.next += stop.consumed;
+        if !stop.dropped {
+            self.next += 1;
+            engine.count_rejected(stop.reason());
+        }
+        Error::LimitReached(LimitReached { consumed: 0, dropped: true, ..stop })
     }
 
     fn is_full_of_passed(&self) -> bool {
@@ -218,7 +242,11 @@ impl Feed {
                 partitions: self
                     .partitioned
                     .then(|| self.events.partitions().get(self.next..).unwrap_or_default()),
-            })?;
+            });
+            let pushed = match pushed {
+                Ok(pushed) => pushed,
+                Err(error) => return Err(self.skip_refused(engine, error)),
+            };
             self.next += pushed.consumed;
             if pushed.full {
                 return Ok(Progress::Full);

@@ -1,7 +1,8 @@
 //! Events with any number of columns, and all that comes out of a pipeline for them: for stages whose rows are events.
 
 use stream_processor_core::{
-    Batch, Column, Engine, KeyColumn, Options, PipelineSpec, Progress, RowColumn, Rows, key,
+    Batch, Column, Engine, Error, KeyColumn, Options, PipelineSpec, Progress, Pushed, RowColumn,
+    Rows, Stats, key,
 };
 
 /// An event. A pipeline may read fewer columns than it has values.
@@ -76,12 +77,37 @@ pub fn number(value: f64) -> Cell {
 
 /// Runs `events` through the pipeline to the end.
 pub fn collect(spec: &PipelineSpec, events: &[Event], run: Run) -> Collected {
+    let (all, _, refused) = collect_refusing(spec, events, run);
+    assert!(refused.is_empty(), "refused: {refused:?}");
+    all
+}
+
+/// The same for pipelines whose limits refuse events of the first stage: the caller goes on behind each. Also what was counted
+/// before the end, and the places of the events that were refused.
+pub fn collect_refusing(
+    spec: &PipelineSpec,
+    events: &[Event],
+    run: Run,
+) -> (Collected, Stats, Vec<usize>) {
     let mut engine = Engine::open(spec, Options::default()).unwrap();
-    let mut all = Collected::default();
-    for batch in events.chunks(run.cut) {
+    let (mut all, mut refused) = (Collected::default(), Vec::new());
+    for (place, batch) in events.chunks(run.cut).enumerate() {
         let mut at = 0;
         loop {
-            let pushed = push(&mut engine, &batch[at..]);
+            let pushed = match try_push(&mut engine, &batch[at..]) {
+                Ok(pushed) => pushed,
+                Err(Error::LimitReached(stop)) => {
+                    assert!(!stop.dropped);
+                    refused.push(place * run.cut + at + stop.consumed);
+                    assert_eq!(stop.ordinal, engine.next_ordinal());
+                    at += stop.consumed + 1;
+                    if run.restore {
+                        engine = restored(spec, &mut engine);
+                    }
+                    continue;
+                }
+                Err(error) => panic!("{error}"),
+            };
             at += pushed.consumed;
             if run.restore {
                 engine = restored(spec, &mut engine);
@@ -92,6 +118,7 @@ pub fn collect(spec: &PipelineSpec, events: &[Event], run: Run) -> Collected {
             all.poll(&mut engine);
         }
     }
+    let stats = engine.stats();
     while engine.finish().unwrap() == Progress::Full {
         if run.restore {
             engine = restored(spec, &mut engine);
@@ -99,11 +126,16 @@ pub fn collect(spec: &PipelineSpec, events: &[Event], run: Run) -> Collected {
         all.poll(&mut engine);
     }
     all.poll(&mut engine);
-    all
+    (all, stats, refused)
 }
 
 /// Pushes one batch, as far as the engine takes it.
-pub fn push(engine: &mut Engine, events: &[Event]) -> stream_processor_core::Pushed {
+pub fn push(engine: &mut Engine, events: &[Event]) -> Pushed {
+    try_push(engine, events).unwrap()
+}
+
+/// The same where it may be refused.
+pub fn try_push(engine: &mut Engine, events: &[Event]) -> Result<Pushed, Error> {
     let input = &engine.plan().input;
     let (keyed, columns) = (!input.key.is_empty(), input.columns.len());
     let timestamps: Vec<i64> = events.iter().map(|event| event.ts * 1_000).collect();
@@ -126,7 +158,7 @@ pub fn push(engine: &mut Engine, events: &[Event]) -> stream_processor_core::Pus
         watermarks: None,
         partitions: None,
     };
-    engine.push(&batch).unwrap()
+    engine.push(&batch)
 }
 
 /// An engine that goes on from a snapshot of `engine`.

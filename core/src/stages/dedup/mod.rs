@@ -11,7 +11,7 @@ use crate::drops::Dropped;
 use crate::error::SnapshotError;
 use crate::frame::{Events, Frame};
 use crate::keys::Keys;
-use crate::plan::{DedupPlan, MemoryPlan};
+use crate::plan::{DedupPlan, ENTRY_BYTES, MemoryPlan};
 use crate::reject::RejectReason;
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::spec::Clock;
@@ -185,9 +185,13 @@ impl Stage for DedupStage {
         done
     }
 
-    fn stats(&self) -> StageStats {
+    fn stats(&self, _keys: &Keys) -> StageStats {
         let (entries, evicted) = self.memory.counts();
-        StageStats { entries, evicted, ..self.stats.clone() }
+        let state_bytes = match &self.memory {
+            Memory::Exact(_) => entries.saturating_mul(ENTRY_BYTES),
+            Memory::Bloom(memory) => memory.bytes(),
+        };
+        StageStats { entries, evicted, state_bytes, ..self.stats.clone() }
     }
 
     fn save(

@@ -13,6 +13,8 @@ impl State for Average {
     /// The weight of a new value.
     type Options = f64;
 
+    const BYTES: u64 = 8;
+
     fn empty(_: &f64) -> Self {
         Self(f64::NAN)
     }
@@ -71,6 +73,8 @@ pub(super) struct TimedAverage {
 impl State for TimedAverage {
     /// The half-life, microseconds.
     type Options = f64;
+
+    const BYTES: u64 = 16;
 
     fn empty(_: &f64) -> Self {
         Self { average: f64::NAN, latest: i64::MIN }

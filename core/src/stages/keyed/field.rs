@@ -18,6 +18,15 @@ pub(super) trait FieldStates: Send {
     /// As [`State::take`].
     fn take(&mut self, field: usize, input: &Input<'_>, added: &mut [FrameColumn]);
 
+    /// What a state counts for in the bytes of the stage, but for the values that it keeps.
+    fn bytes(&self) -> u64;
+
+    /// Whether states keep values.
+    fn keeps_values(&self) -> bool;
+
+    /// What the values that the state of `key` keeps count for.
+    fn extra_bytes(&self, key: u32) -> u64;
+
     /// Writes the states of `keys`.
     fn save(&self, keys: &mut dyn Iterator<Item = u32>, writer: &mut SectionWriter<'_>);
 
@@ -66,6 +75,18 @@ impl<S: State> FieldStates for States<S> {
 
     fn take(&mut self, field: usize, input: &Input<'_>, added: &mut [FrameColumn]) {
         S::take(&mut self.states, &self.options, field, input, added);
+    }
+
+    fn bytes(&self) -> u64 {
+        S::BYTES
+    }
+
+    fn keeps_values(&self) -> bool {
+        S::KEEPS_VALUES
+    }
+
+    fn extra_bytes(&self, key: u32) -> u64 {
+        self.states.get(key as usize).map_or(0, S::extra_bytes)
     }
 
     fn save(&self, keys: &mut dyn Iterator<Item = u32>, writer: &mut SectionWriter<'_>) {

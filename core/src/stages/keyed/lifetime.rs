@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::keys::Keys;
+use crate::plan::{Caps, Limit};
+use crate::stages::account::{Account, key_bytes};
 use crate::stages::recency::Recency;
 
 /// Why a run of events ends.
@@ -12,15 +14,15 @@ pub(super) enum Stop {
     End,
     /// Before the next event a life may end.
     Ending,
-    /// The next event has one key too many.
-    KeyLimit,
+    /// The next event needs more than this limit leaves.
+    Limit(Limit),
 }
 
 /// The lives of keys, each from its first value until it has had no events for as long as `ttl`.
 ///
 /// A key is over once the watermark has reached the time of its latest event + ttl; an event as late as that begins a new life too.
 pub(super) struct Lifetimes {
-    max_keys: u32,
+    caps: Caps,
     ttl: Option<i64>,
     /// By key id.
     lives: Vec<bool>,
@@ -35,12 +37,17 @@ pub(super) struct Lifetimes {
     next_end: i64,
     /// Where keys may be evicted.
     pub(super) recency: Option<Recency>,
+    /// Where bytes are limited.
+    pub(super) account: Option<Account>,
+    /// What a key counts for there, but for its name and its values.
+    state_bytes: u64,
 }
 
 impl Lifetimes {
-    pub(super) fn new(max_keys: u32, ttl: Option<i64>, evicts_keys: bool) -> Self {
+    /// Of keys whose states count for `state_bytes` each, but for their values.
+    pub(super) fn new(caps: Caps, ttl: Option<i64>, state_bytes: u64) -> Self {
         Self {
-            max_keys,
+            caps,
             ttl,
             lives: Vec::new(),
             alive: 0,
@@ -48,7 +55,9 @@ impl Lifetimes {
             ends: BTreeSet::new(),
             listed: Vec::new(),
             next_end: i64::MAX,
-            recency: evicts_keys.then(Recency::default),
+            recency: caps.evicts_keys().then(Recency::default),
+            account: caps.limits_bytes().then(Account::default),
+            state_bytes,
         }
     }
 
@@ -83,11 +92,18 @@ impl Lifetimes {
         self.latest.get(key as usize).copied().unwrap_or(i64::MIN)
     }
 
-    /// Begins the life of `key`, which is not alive; false: there are too many.
-    pub(super) fn begin(&mut self, key: u32, timestamp: i64, keys: &mut Keys) -> bool {
-        if self.alive >= self.max_keys {
-            return false;
+    /// What leaves no room for `key`, which is not alive.
+    pub(super) fn limit(&self, key: u32, keys: &Keys) -> Option<Limit> {
+        if self.alive >= self.caps.max_keys {
+            return Some(Limit::Keys);
         }
+        let account = self.account.as_ref()?;
+        let bytes = account.bytes().saturating_add(key_bytes(key, keys) + self.state_bytes);
+        (bytes > self.caps.max_bytes).then_some(Limit::Bytes)
+    }
+
+    /// Begins the life of `key`, which is not alive.
+    pub(super) fn begin(&mut self, key: u32, timestamp: i64, keys: &mut Keys) {
         let place = key as usize;
         let bound = keys.id_bound().max(place + 1);
         if self.lives.len() < bound {
@@ -98,6 +114,10 @@ impl Lifetimes {
         }
         self.alive += 1;
         keys.retain(key);
+        if let Some(account) = &mut self.account {
+            account.open_key(key, keys);
+            account.add(self.state_bytes);
+        }
         if let Some(ttl) = self.ttl {
             if self.latest.len() < bound {
                 self.latest.resize(bound, i64::MIN);
@@ -108,7 +128,6 @@ impl Lifetimes {
             }
             self.list(key, timestamp.saturating_add(ttl));
         }
-        true
     }
 
     /// Takes note of an event of `key`.
@@ -148,6 +167,11 @@ impl Lifetimes {
         }
         self.alive = self.alive.saturating_sub(1);
         keys.release(key);
+        if let Some(account) = &mut self.account {
+            account.set_extra(key, 0);
+            account.subtract(self.state_bytes);
+            account.close_key(key);
+        }
         if let Some(recency) = &mut self.recency {
             recency.remove(key);
         }

@@ -18,9 +18,11 @@ use crate::drops::Dropped;
 use crate::error::SnapshotError;
 use crate::frame::{Events, Frame, FrameColumn};
 use crate::keys::Keys;
-use crate::plan::{KeyedPlan, OperatorPlan};
+use crate::plan::{KeyedPlan, Limit, OperatorPlan};
 use crate::reject::RejectReason;
 use crate::snapshot::{SectionReader, SectionWriter};
+use crate::spec::LimitPolicy;
+use crate::stages::account::key_bytes;
 use crate::stats::StageStats;
 use crate::watermark::NO_WATERMARK;
 
@@ -28,6 +30,16 @@ use crate::watermark::NO_WATERMARK;
 trait State: Send + Sized + 'static {
     /// The options of the stage.
     type Options: Send + Clone;
+
+    /// What it counts for in the bytes of the stage, but for the values that it keeps.
+    const BYTES: u64;
+    /// Whether it keeps values.
+    const KEEPS_VALUES: bool = false;
+
+    /// What the values that it keeps count for.
+    fn extra_bytes(&self) -> u64 {
+        0
+    }
 
     /// Of no values.
     fn empty(options: &Self::Options) -> Self;
@@ -74,10 +86,12 @@ pub(super) fn build(index: u32, plan: KeyedPlan) -> Box<dyn Stage> {
         Some(OperatorPlan::ZScore(_)) => "zscore",
         _ => "ema",
     };
+    let fields: Vec<_> = plan.operators.iter().map(field::of).collect();
+    let bytes = fields.iter().map(|field| field.bytes()).sum();
     Box::new(KeyedStage {
         index,
-        fields: plan.operators.iter().map(field::of).collect(),
-        lifetimes: Lifetimes::new(plan.max_keys, plan.state_ttl, plan.evicts_keys),
+        fields,
+        lifetimes: Lifetimes::new(plan.caps, plan.state_ttl, bytes),
         plan,
         ones: Vec::new(),
         stats: StageStats { r#type: name, ..StageStats::default() },
@@ -123,9 +137,14 @@ impl KeyedStage {
                 if !self.has_value(events, at) {
                     continue;
                 }
-                if !self.lifetimes.begin(key, timestamp, keys) {
-                    return (at, Stop::KeyLimit);
+                // What those before it hold is not measured yet.
+                if at > range.start && self.measures_values() {
+                    return (at, Stop::Ending);
                 }
+                if let Some(limit) = self.lifetimes.limit(key, keys) {
+                    return (at, Stop::Limit(limit));
+                }
+                self.lifetimes.begin(key, timestamp, keys);
                 self.reset(key, keys);
             }
             self.lifetimes.touch(key, timestamp);
@@ -181,21 +200,77 @@ impl KeyedStage {
         self.stats.rows += range.len() as u64;
     }
 
-    /// Lets go of what is kept of `key`, to make room.
+    /// Whether values change how much room there is.
+    fn measures_values(&self) -> bool {
+        self.lifetimes.account.is_some() && self.fields.iter().any(|field| field.keeps_values())
+    }
+
+    /// Takes note of what the states of `keys` hold, now that events were added.
+    fn measure(&mut self, keys: &[u32]) {
+        if !self.measures_values() {
+            return;
+        }
+        for key in keys {
+            let bytes = self.extra_bytes(*key);
+            let is_alive = self.lifetimes.is_alive(*key);
+            if let Some(account) = self.lifetimes.account.as_mut().filter(|_| is_alive) {
+                account.set_extra(*key, bytes);
+            }
+        }
+    }
+
+    fn extra_bytes(&self, key: u32) -> u64 {
+        self.fields.iter().map(|field| field.extra_bytes(key)).sum()
+    }
+
+    /// The bytes of all states.
+    fn state_bytes(&self, keys: &Keys) -> u64 {
+        if let Some(account) = &self.lifetimes.account {
+            return account.bytes();
+        }
+        let of_fields: u64 = self.fields.iter().map(|field| field.bytes()).sum();
+        let of = |key: u32| key_bytes(key, keys) + of_fields + self.extra_bytes(key);
+        self.lifetimes.keys().map(of).sum()
+    }
+
+    /// Does what is to be done at `limit` about the event at `cursor`; false: the call ends before it.
     #[cold]
-    fn evict(&mut self, key: u32, keys: &mut Keys) {
-        self.lifetimes.end(key, keys);
-        self.reset(key, keys);
-        self.stats.evicted_keys += 1;
+    fn at_limit(
+        &mut self,
+        limit: Limit,
+        events: &Events<'_>,
+        cursor: &mut usize,
+        context: &mut Context<'_>,
+    ) -> bool {
+        let policy = self.plan.caps.policy(limit);
+        if let (LimitPolicy::Evict, Some(oldest)) = (policy, self.lifetimes.oldest()) {
+            self.lifetimes.end(oldest, context.keys);
+            self.reset(oldest, context.keys);
+            self.stats.evicted_keys += 1;
+            self.stats.count_evicted(limit, 0, 0);
+            return true;
+        }
+        let refuses = policy == LimitPolicy::Refuse;
+        if !refuses || context.refuse(limit, self.index, events.ordinals.at(*cursor)) {
+            self.drop_event(events, *cursor, limit.reason(), context);
+            *cursor += 1;
+        }
+        !refuses
     }
 
     #[cold]
-    fn drop_event(&mut self, events: &Events<'_>, at: usize, context: &mut Context<'_>) {
+    fn drop_event(
+        &mut self,
+        events: &Events<'_>,
+        at: usize,
+        reason: RejectReason,
+        context: &mut Context<'_>,
+    ) {
         self.stats.events += 1;
-        self.stats.key_limit += 1;
+        self.stats.count_dropped(reason, 1);
         context.drops.push(Dropped {
             ordinal: events.ordinals.at(at),
-            reason: RejectReason::KeyLimit,
+            reason,
             stage: Some(self.index),
             watermark: events.watermarks.get(at).copied().unwrap_or(NO_WATERMARK),
             window_end: None,
@@ -220,16 +295,14 @@ impl Stage for KeyedStage {
             let range = *cursor..end.min(*cursor + room);
             let (at, stop) = self.admit(events, range, context.keys);
             self.pass(events, *cursor..at, context, out);
-            self.lifetimes.note(events.keys.get(*cursor..at).unwrap_or_default());
+            let taken = events.keys.get(*cursor..at).unwrap_or_default();
+            self.measure(taken);
+            self.lifetimes.note(taken);
             *cursor = at;
-            if stop != Stop::KeyLimit {
-                continue;
-            }
-            if let Some(oldest) = self.lifetimes.oldest() {
-                self.evict(oldest, context.keys);
-            } else {
-                self.drop_event(events, at, context);
-                *cursor += 1;
+            if let Stop::Limit(limit) = stop
+                && !self.at_limit(limit, events, cursor, context)
+            {
+                return false;
             }
         }
         self.end_lives(events.watermark, context.keys);
@@ -237,8 +310,9 @@ impl Stage for KeyedStage {
         true
     }
 
-    fn stats(&self) -> StageStats {
-        StageStats { keys: self.lifetimes.alive(), ..self.stats.clone() }
+    fn stats(&self, keys: &Keys) -> StageStats {
+        let state_bytes = self.state_bytes(keys);
+        StageStats { keys: self.lifetimes.alive(), state_bytes, ..self.stats.clone() }
     }
 
     fn save(

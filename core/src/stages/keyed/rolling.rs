@@ -50,6 +50,13 @@ impl Values for LastOfKey {
 impl State for LastOfKey {
     type Options = RollingPlan;
 
+    const BYTES: u64 = LastValues::BYTES;
+    const KEEPS_VALUES: bool = true;
+
+    fn extra_bytes(&self) -> u64 {
+        self.0.counted_bytes()
+    }
+
     fn empty(plan: &RollingPlan) -> Self {
         Self(LastValues::new(plan.size.unwrap_or(1), plan.kept))
     }
@@ -113,6 +120,8 @@ impl Values for AllOfKey {
 
 impl State for AllOfKey {
     type Options = RollingPlan;
+
+    const BYTES: u64 = 64;
 
     fn empty(_: &RollingPlan) -> Self {
         Self { sum: Sum::EMPTY, moments: OnlineVariance::EMPTY, extremes: Extremes::EMPTY }

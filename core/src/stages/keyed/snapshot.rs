@@ -26,8 +26,8 @@ impl KeyedStage {
             writer.u32(COMMON);
             let stats = &self.stats;
             writer.u64s([stats.events, stats.rows, stats.key_limit].into_iter());
+            stats.save_limits(&self.plan.caps, writer);
             if let Some(recency) = &self.lifetimes.recency {
-                writer.u64(stats.evicted_keys);
                 recency.save(positions, writer);
             }
             return self.lifetimes.keys().map(|key| i64::from(position(key))).min();
@@ -61,8 +61,8 @@ impl KeyedStage {
                 self.stats.events = reader.u64()?;
                 self.stats.rows = reader.u64()?;
                 self.stats.key_limit = reader.u64()?;
+                self.stats.load_limits(&self.plan.caps, reader)?;
                 if self.lifetimes.recency.is_some() {
-                    self.stats.evicted_keys = reader.u64()?;
                     self.lifetimes.recency = Some(Recency::load(reader, ids)?);
                 }
                 Ok(())
@@ -89,15 +89,17 @@ impl KeyedStage {
         let mut loaded = Vec::with_capacity(count);
         for (position, latest) in positions.iter().zip(latest) {
             let key = ids.get(*position as usize).copied().ok_or(UNKNOWN)?;
-            if self.lifetimes.is_alive(key) || !self.lifetimes.begin(key, latest, keys) {
+            if self.lifetimes.is_alive(key) {
                 return Err(TWICE);
             }
+            self.lifetimes.begin(key, latest, keys);
             self.reset(key, keys);
             loaded.push(key);
         }
         for field in &mut self.fields {
             field.load(&loaded, reader)?;
         }
+        self.measure(&loaded);
         Ok(())
     }
 }

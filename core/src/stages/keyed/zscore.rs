@@ -12,6 +12,8 @@ use crate::statistics::{
 impl State for OnlineVariance {
     type Options = ZScorePlan;
 
+    const BYTES: u64 = 24;
+
     fn empty(_: &ZScorePlan) -> Self {
         Self::new()
     }
@@ -40,6 +42,13 @@ macro_rules! state_of_last_values {
     ($reference:ident, $kept:expr) => {
         impl State for $reference {
             type Options = ZScorePlan;
+
+            const BYTES: u64 = LastValues::BYTES;
+            const KEEPS_VALUES: bool = true;
+
+            fn extra_bytes(&self) -> u64 {
+                self.0.counted_bytes()
+            }
 
             fn empty(plan: &ZScorePlan) -> Self {
                 Self(LastValues::new(plan.window.unwrap_or(1), $kept))

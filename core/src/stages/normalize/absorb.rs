@@ -22,6 +22,8 @@ pub(super) enum Stop {
     Advance(i64),
     /// Something has become due before its time.
     Fired,
+    /// A limit ends the call before the next sample.
+    Refused,
 }
 
 impl NormalizeStage {
@@ -42,6 +44,7 @@ impl NormalizeStage {
                 self.stats.events += taken as u64;
                 *cursor += taken;
                 if taken > 0 {
+                    self.note(known, *key, context.keys);
                     continue;
                 }
             }
@@ -68,12 +71,15 @@ impl NormalizeStage {
         if known == NONE {
             if self.grid.as_ref().is_some_and(is_late) {
                 self.drop_late(events, cursor, context);
-            } else if self.live() >= self.plan.max_keys as usize {
-                self.drop_event(events, at, RejectReason::KeyLimit, None, context);
-                self.stats.events += 1;
-                *cursor += 1;
+            } else if let Some(limit) = self.limit(key, context.keys) {
+                // What is due may leave room.
+                if self.advanced < met {
+                    return Some(Stop::Advance(met));
+                }
+                return self.at_limit(limit, events, cursor, context);
             } else {
-                self.begin(key, context.keys);
+                let of = self.begin(key, context.keys);
+                self.measure(of, context.keys);
             }
             return None;
         }
@@ -87,10 +93,12 @@ impl NormalizeStage {
             self.gather(known, events, at);
             self.stats.events += 1;
             *cursor += 1;
+            self.note(known, key, context.keys);
             if !decides {
                 return None;
             }
             self.decide(known);
+            self.measure(known, context.keys);
             self.follow(met, Some(Belated { at: met, rank: Some(rank) }), context.keys);
             return Some(Stop::Fired);
         };
@@ -103,6 +111,7 @@ impl NormalizeStage {
             return Some(Stop::Advance(met));
         }
         self.close_early(known, (met, rank));
+        self.measure(known, context.keys);
         Some(Stop::Fired)
     }
 

@@ -51,6 +51,7 @@ impl NormalizeStage {
         let before = self.pending.len();
         while let Some(of) = self.schedule.take(watermark, &mut self.series) {
             self.follow_one(of, watermark, belated);
+            self.measure(of, keys);
         }
         if self.touched.len() > 1 {
             let ranks = keys.ranks();

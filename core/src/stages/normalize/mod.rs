@@ -9,6 +9,7 @@ mod fill;
 mod grid;
 mod holds;
 mod layout;
+mod limits;
 mod outliers;
 mod schedule;
 mod series;
@@ -21,6 +22,8 @@ use self::holds::Holds;
 use self::layout::{Order, Piece};
 use self::schedule::Schedule;
 use self::series::{Lane, Series};
+use super::account::Account;
+use super::recency::Recency;
 use super::{Context, Stage};
 use crate::drops::Dropped;
 use crate::error::SnapshotError;
@@ -66,6 +69,10 @@ pub(super) struct NormalizeStage {
     passed: i64,
     /// Series whose interval is not known.
     undecided: u32,
+    /// Where keys may be evicted.
+    recency: Option<Recency>,
+    /// Where bytes are limited: what each series counts for.
+    account: Option<Account>,
     stats: StageStats,
 }
 
@@ -91,6 +98,8 @@ impl NormalizeStage {
             advanced: NO_WATERMARK,
             passed: NO_WATERMARK,
             undecided: 0,
+            recency: plan.caps.evicts_keys().then(Recency::default),
+            account: plan.caps.limits_bytes().then(Account::default),
             stats: StageStats { r#type: "normalize", ..StageStats::default() },
             plan,
         }
@@ -136,8 +145,8 @@ impl NormalizeStage {
         let span = self.span(of);
         let Self { plan, series, lanes, .. } = self;
         let lanes = lanes.get_mut(span).unwrap_or_default();
-        let series = series.get_mut(of as usize).filter(|series| series.key != NONE);
-        let Some(series) = series else { return };
+        let found = series.get_mut(of as usize).filter(|series| series.key != NONE);
+        let Some(series) = found else { return };
         for (field, lane) in plan.fields.iter().zip(lanes.iter_mut()) {
             lane.forget(field, series.next);
         }
@@ -145,11 +154,25 @@ impl NormalizeStage {
             if !plan.is_last && !series.holds {
                 self.holds.add(of, series, plan, lanes);
             }
+            self.measure(of, keys);
             return;
         }
-        lanes.iter_mut().for_each(Lane::reset);
+        self.let_go(of, keys);
+    }
+
+    /// Lets go of series `of`.
+    fn let_go(&mut self, of: u32, keys: &mut Keys) {
+        let span = self.span(of);
+        self.lanes.get_mut(span).unwrap_or_default().iter_mut().for_each(Lane::reset);
+        let Some(series) = self.series.get_mut(of as usize) else { return };
         if let Some(entry) = self.by_key.get_mut(series.key as usize) {
             *entry = NONE;
+        }
+        if let Some(recency) = &mut self.recency {
+            recency.remove(series.key);
+        }
+        if let Some(account) = &mut self.account {
+            account.set_extra(of, 0);
         }
         keys.release(series.key);
         let holds = series.holds;
@@ -166,10 +189,7 @@ impl NormalizeStage {
         window_end: Option<i64>,
         context: &mut Context<'_>,
     ) {
-        match reason {
-            RejectReason::KeyLimit => self.stats.key_limit += 1,
-            _ => self.stats.late_dropped += 1,
-        }
+        self.stats.count_dropped(reason, 1);
         context.drops.push(Dropped {
             ordinal: events.ordinals.at(at),
             reason,
@@ -218,6 +238,7 @@ impl Stage for NormalizeStage {
                     }
                 }
                 Stop::Fired => {}
+                Stop::Refused => return false,
             }
         }
         let done = self.advance(events.watermark, context.keys, out);
@@ -227,8 +248,9 @@ impl Stage for NormalizeStage {
         done
     }
 
-    fn stats(&self) -> StageStats {
-        StageStats { keys: self.live() as u64, ..self.stats.clone() }
+    fn stats(&self, keys: &Keys) -> StageStats {
+        let state_bytes = self.state_bytes(keys);
+        StageStats { keys: self.live() as u64, state_bytes, ..self.stats.clone() }
     }
 
     fn save(

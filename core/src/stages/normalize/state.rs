@@ -8,6 +8,7 @@ use super::layout::Piece;
 use super::series::{Lane, Series};
 use super::{Keys, NONE, NormalizeStage, SectionReader, SectionWriter, SnapshotError};
 use crate::plan::FieldPlan;
+use crate::stages::recency::Recency;
 
 /// Places of keys that go into one part.
 const PART: u32 = 4096;
@@ -39,7 +40,7 @@ impl NormalizeStage {
             Some((*positions.get(series.key as usize)?, of)).filter(|(at, _)| *at != NONE)
         });
         let Some(from) = from else {
-            self.save_common(writer);
+            self.save_common(positions, writer);
             let first = placed.map(|(position, _)| i64::from(position)).min();
             return first.or(self.first_pending());
         };
@@ -77,7 +78,7 @@ impl NormalizeStage {
         (self.emitted < self.pending.len()).then_some(PENDING_FROM)
     }
 
-    fn save_common(&self, writer: &mut SectionWriter<'_>) {
+    fn save_common(&self, positions: &[u32], writer: &mut SectionWriter<'_>) {
         writer.u32(COMMON);
         let stats = &self.stats;
         for counter in [
@@ -94,6 +95,10 @@ impl NormalizeStage {
         }
         writer.i64(self.advanced);
         writer.i64(self.passed);
+        stats.save_limits(&self.plan.caps, writer);
+        if let Some(recency) = &self.recency {
+            recency.save(positions, writer);
+        }
     }
 
     /// Writes the pending rows from the `first`th on; returns the first of the next part.
@@ -124,7 +129,7 @@ impl NormalizeStage {
         keys: &mut Keys,
     ) -> Result<(), SnapshotError> {
         match reader.u32()? {
-            COMMON => self.load_common(reader),
+            COMMON => self.load_common(reader, ids),
             SERIES => {
                 let count = reader.length()?;
                 for _ in 0..count {
@@ -139,7 +144,11 @@ impl NormalizeStage {
         }
     }
 
-    fn load_common(&mut self, reader: &mut SectionReader<'_>) -> Result<(), SnapshotError> {
+    fn load_common(
+        &mut self,
+        reader: &mut SectionReader<'_>,
+        ids: &[u32],
+    ) -> Result<(), SnapshotError> {
         let stats = &mut self.stats;
         for counter in [
             &mut stats.events,
@@ -155,6 +164,10 @@ impl NormalizeStage {
         }
         self.advanced = reader.i64()?;
         self.passed = reader.i64()?;
+        self.stats.load_limits(&self.plan.caps, reader)?;
+        if self.recency.is_some() {
+            self.recency = Some(Recency::load(reader, ids)?);
+        }
         Ok(())
     }
 
@@ -229,6 +242,7 @@ impl NormalizeStage {
             let due = work.next_due(&grid);
             schedule.add(of, work.series, due);
         }
+        self.measure(of, keys);
         Ok(())
     }
 }

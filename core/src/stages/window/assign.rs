@@ -1,9 +1,11 @@
 //! From an event to the slot of its slice, and opening a slice.
 
+use super::bytes::WINDOW_BYTES;
 use super::follow::{Follow, Track};
 use super::{NONE, Slice, WindowStage};
 use crate::frame::Events;
 use crate::keys::Keys;
+use crate::plan::Limit;
 use crate::reject::RejectReason;
 use crate::watermark::NO_WATERMARK;
 
@@ -13,8 +15,10 @@ pub(super) enum Stop {
     Advance(i64),
     /// The next event is dropped.
     Drop(RejectReason),
-    /// The next event has a new key, for which the oldest one has to make room.
-    Evict,
+    /// The next event needs more than this limit leaves.
+    Limit(Limit),
+    /// Before the next event is taken, those before it have to be added.
+    Settle,
     /// The next event is in its slot, and windows of its have fired.
     Late,
     /// There is no next event.
@@ -74,12 +78,10 @@ impl WindowStage {
                 found => found.map_or(NONE, |slice| slice.slot(key)),
             };
             let slot = match known {
+                NONE if at > from && self.measures_values() => return (at, Stop::Settle),
                 NONE => match self.open(start, key, watermark, keys) {
                     Ok(slot) => slot,
-                    Err(RejectReason::KeyLimit) if self.plan.evicts_keys => {
-                        return (at, Stop::Evict);
-                    }
-                    Err(reason) => return (at, Stop::Drop(reason)),
+                    Err(limit) => return (at, Stop::Limit(limit)),
                 },
                 slot => slot,
             };
@@ -136,20 +138,24 @@ impl WindowStage {
         key: u32,
         watermark: i64,
         keys: &mut Keys,
-    ) -> Result<u32, RejectReason> {
+    ) -> Result<u32, Limit> {
         let place = key as usize;
         if self.open_by_key.len() <= place {
             self.open_by_key.resize(keys.id_bound().max(place + 1), 0);
         }
         let open = self.open_by_key.get(place).copied().unwrap_or(0);
-        if open == 0 && self.open_keys >= self.plan.max_keys {
-            return Err(RejectReason::KeyLimit);
+        let caps = &self.plan.caps;
+        if open == 0 && self.open_keys >= caps.max_keys {
+            return Err(Limit::Keys);
         }
-        if open >= self.plan.max_windows_per_key {
-            return Err(RejectReason::WindowLimit);
+        if open >= caps.max_windows_per_key {
+            return Err(Limit::Windows);
+        }
+        if !self.has_room(key, open, keys) {
+            return Err(Limit::Bytes);
         }
         let slot = self.take_slot(key, keys);
-        self.count_open(key);
+        self.count_open(key, keys);
         self.accumulators.reset(slot);
         self.panes.reset(slot);
         self.blocks.touch(start);
@@ -175,27 +181,45 @@ impl WindowStage {
     }
 
     /// Counts one more slice of `key`.
-    pub(super) fn count_open(&mut self, key: u32) {
-        if let Some(open) = self.open_by_key.get_mut(key as usize) {
-            self.open_keys += u32::from(*open == 0);
-            *open += 1;
+    pub(super) fn count_open(&mut self, key: u32, keys: &Keys) {
+        let Some(open) = self.open_by_key.get_mut(key as usize) else { return };
+        self.open_keys += u32::from(*open == 0);
+        if let Some(account) = &mut self.account {
+            if *open == 0 {
+                account.open_key(key, keys);
+            }
+            account.add(WINDOW_BYTES + self.accumulators.slot_bytes());
         }
+        *open += 1;
     }
 
-    /// Counts one slice of `key` less.
-    pub(super) fn count_closed(&mut self, key: u32) {
-        if let Some(open) = self.open_by_key.get_mut(key as usize) {
-            *open = open.saturating_sub(1);
-            self.open_keys -= u32::from(*open == 0);
-            if let (0, Some(evictions)) = (*open, &mut self.evictions) {
-                evictions.recency.remove(key);
+    /// Counts one slice of the key of `slot` less, and returns that key.
+    pub(super) fn count_closed(&mut self, slot: u32) -> u32 {
+        let key = self.slot_keys.get(slot as usize).copied().unwrap_or(NONE);
+        let Some(open) = self.open_by_key.get_mut(key as usize) else { return key };
+        *open = open.saturating_sub(1);
+        self.open_keys -= u32::from(*open == 0);
+        if let Some(account) = &mut self.account {
+            account.set_extra(slot, 0);
+            account.subtract(WINDOW_BYTES + self.accumulators.slot_bytes());
+            if *open == 0 {
+                account.close_key(key);
             }
         }
+        if let (0, Some(evictions)) = (*open, &mut self.evictions) {
+            evictions.recency.remove(key);
+        }
+        key
     }
 
     /// Gives `slot` to `key` in the slice at `start`. Returns its place there.
     pub(super) fn insert(&mut self, start: i64, key: u32, slot: u32, keys: &Keys) -> usize {
-        let slice = self.slices.entry(start).or_default();
+        if !self.slices.contains_key(&start) {
+            let before = self.slices.range(..start).next_back();
+            let slice = before.map(|(_, before)| Slice::beside(before)).unwrap_or_default();
+            self.slices.insert(start, slice);
+        }
+        let Some(slice) = self.slices.get_mut(&start) else { return 0 };
         let place = slice.slots().len();
         slice.insert(key, slot, keys.id_bound());
         if let Some(evictions) = &mut self.evictions {

@@ -144,8 +144,8 @@ impl Stage for CalendarStage {
         done
     }
 
-    fn stats(&self) -> StageStats {
-        let stats = self.windows.stats();
+    fn stats(&self, keys: &Keys) -> StageStats {
+        let stats = self.windows.stats(keys);
         let back = |time: i64| self.plan.calendar.unscaled(time).saturating_add(self.plan.lag_us);
         StageStats {
             watermark: stats.watermark.map(back),

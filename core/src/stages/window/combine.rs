@@ -131,8 +131,7 @@ impl WindowStage {
             let slots = slice.remove().into_slots();
             self.accumulators.release(&slots);
             for slot in slots {
-                let key = self.slot_keys.get(slot as usize).copied().unwrap_or(NONE);
-                self.count_closed(key);
+                let key = self.count_closed(slot);
                 self.free_slots.push(slot);
                 keys.release(key);
             }

@@ -1,7 +1,10 @@
-//! Eviction: a stage that is full lets go of the key that has had no event for the longest.
+//! What happens where a window would be one too many: the event is dropped, or ends the call, or what is oldest makes room.
 
-use super::{NONE, WindowStage};
+use super::{Context, NONE, Slice, WindowStage};
+use crate::frame::Events;
 use crate::keys::Keys;
+use crate::plan::Limit;
+use crate::spec::LimitPolicy;
 use crate::stages::recency::Recency;
 
 /// What is kept of keys where they may be evicted.
@@ -35,41 +38,91 @@ impl WindowStage {
         }
     }
 
-    /// Takes the oldest key out of all slices; false: there is none.
+    /// Does what is to be done at `limit` about the event at `cursor`; false: the call ends before it.
     #[cold]
-    pub(super) fn evict(&mut self, keys: &mut Keys) -> bool {
-        let Some(key) = self.evictions.as_ref().and_then(|evictions| evictions.recency.oldest())
-        else {
+    pub(super) fn at_limit(
+        &mut self,
+        limit: Limit,
+        events: &Events<'_>,
+        cursor: &mut usize,
+        context: &mut Context<'_>,
+    ) -> bool {
+        let at = *cursor;
+        let policy = self.plan.caps.policy(limit);
+        let event = events.timestamps.get(at).zip(events.keys.get(at));
+        let slice = event.map(|(time, key)| (self.plan.grid.slice_of(*time), *key));
+        if policy == LimitPolicy::Evict
+            && slice.is_some_and(|(start, key)| self.make_room(limit, start, key, context.keys))
+        {
+            return true;
+        }
+        let refuses = policy == LimitPolicy::Refuse;
+        if !refuses || context.refuse(limit, self.index, events.ordinals.at(at)) {
+            self.drop_next(events, cursor, limit.reason(), context);
+        }
+        !refuses
+    }
+
+    /// Lets go of what is oldest, to make room for a window of `key` in the slice at `start`; false: there is nothing.
+    #[cold]
+    pub(super) fn make_room(
+        &mut self,
+        limit: Limit,
+        start: i64,
+        key: u32,
+        keys: &mut Keys,
+    ) -> bool {
+        match limit {
+            Limit::Windows => self.evict_first(start, key, keys),
+            Limit::Keys | Limit::Bytes => self.evict_oldest(limit, keys),
+        }
+    }
+
+    /// Takes the first slice of `key` out, if it is before the one at `start`.
+    fn evict_first(&mut self, start: i64, key: u32, keys: &mut Keys) -> bool {
+        let mut earlier = self.slices.range(..start);
+        let Some((first, _)) = earlier.find(|(_, slice)| slice.slot(key) != NONE) else {
             return false;
         };
-        let Some(mut evictions) = self.evictions.take() else { return false };
-        evictions.recency.remove(key);
-        let mut left = self.open_by_key.get(key as usize).copied().unwrap_or(0);
-        self.stats.evicted_keys += u64::from(left > 0);
-        let mut emptied = Vec::new();
-        for (start, slice) in &mut self.slices {
-            if left == 0 {
-                break;
-            }
-            let Some(slot) = slice.remove(key, &mut evictions.places) else { continue };
-            left -= 1;
-            if slice.slots().is_empty() {
-                emptied.push(*start);
-            }
-            self.blocks.touch(*start);
-            self.accumulators.release(&[slot]);
-            self.free_slots.push(slot);
-            keys.release(key);
-            self.stats.evicted_windows += 1;
+        let first = *first;
+        let events = self.evict_slice(first, key, keys);
+        self.stats.count_evicted(Limit::Windows, 1, events);
+        true
+    }
+
+    /// Takes the oldest key out of all slices.
+    fn evict_oldest(&mut self, limit: Limit, keys: &mut Keys) -> bool {
+        let oldest = self.evictions.as_ref().and_then(|evictions| evictions.recency.oldest());
+        let Some(key) = oldest else { return false };
+        let has_key = |(start, slice): (&i64, &Slice)| (slice.slot(key) != NONE).then_some(*start);
+        let open = self.open_by_key.get(key as usize).copied().unwrap_or(0) as usize;
+        let slices: Vec<i64> = self.slices.iter().filter_map(has_key).take(open).collect();
+        self.panes.forget_key(key);
+        let windows = slices.len() as u64;
+        let mut events = 0;
+        for start in slices {
+            events += self.evict_slice(start, key, keys);
         }
-        for start in emptied {
+        self.stats.evicted_keys += 1;
+        self.stats.count_evicted(limit, windows, events);
+        true
+    }
+
+    /// Takes `key` out of the slice at `start`. Returns its events, if they were not in a row of each of their windows.
+    fn evict_slice(&mut self, start: i64, key: u32, keys: &mut Keys) -> u64 {
+        let Some(evictions) = &mut self.evictions else { return 0 };
+        let Some(slice) = self.slices.get_mut(&start) else { return 0 };
+        let Some(slot) = slice.remove(key, &mut evictions.places) else { return 0 };
+        if slice.slots().is_empty() {
             self.slices.remove(&start);
         }
-        if let Some(open) = self.open_by_key.get_mut(key as usize) {
-            self.open_keys -= u32::from(*open > 0);
-            *open = 0;
-        }
-        self.evictions = Some(evictions);
-        true
+        let is_lost = self.plan.grid.last_window(start) >= self.open_from;
+        let events = if is_lost { self.accumulators.events_in(slot) } else { 0 };
+        self.blocks.touch(start);
+        self.count_closed(slot);
+        self.accumulators.release(&[slot]);
+        self.free_slots.push(slot);
+        keys.release(key);
+        events
     }
 }

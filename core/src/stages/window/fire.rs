@@ -1,10 +1,13 @@
 //! Firing: when the watermark has come far enough, the keys of a window come out as rows in the order of their bytes.
 
 use super::blocks::Blocks;
-use super::{Context, NONE, Slice, WindowStage};
+use super::{Context, Slice, WindowStage};
 use crate::frame::{Frame, FrameColumn};
 use crate::keys::Keys;
 use crate::plan::Grid;
+
+/// Rows that are made column by column: what is kept of their keys stays in the cache.
+const ROWS_AT_ONCE: usize = 512;
 
 /// A window that is being emitted.
 pub(super) struct Firing {
@@ -64,7 +67,9 @@ impl WindowStage {
             while let Some(firing) = self.next_firing(watermark, &mut changed, context.keys) {
                 if let Some(rest) = self.emit(firing, out) {
                     self.firing = Some(rest);
-                    return false;
+                    if out.room() == 0 {
+                        return false;
+                    }
                 }
             }
         }
@@ -111,7 +116,7 @@ impl WindowStage {
         } else if grid.slices_per_window() == 1 {
             let slots = self.slices.remove(&start).map(Slice::into_slots).unwrap_or_default();
             for slot in &slots {
-                self.count_closed(self.slot_keys.get(*slot as usize).copied().unwrap_or(NONE));
+                self.count_closed(*slot);
             }
             slots
         } else {
@@ -147,14 +152,15 @@ impl WindowStage {
             return;
         }
         let ranks = keys.ranks();
+        let bound = ranks.len();
         let key_of = |slot: u32| self.slot_keys.get(slot as usize).copied().unwrap_or(0);
         let rank_of = |slot: u32| ranks.get(key_of(slot) as usize).copied().unwrap_or(0);
-        crate::sort::descending_by(slots, rank_of);
+        crate::sort::descending_by_place(slots, rank_of, bound);
     }
 
-    /// Makes rows of a window as far as `out` has room; returns what is left of it.
+    /// Makes rows of a window, some at once, as far as `out` has room; returns what is left of it.
     pub(super) fn emit(&mut self, mut firing: Firing, out: &mut Frame) -> Option<Firing> {
-        let taken = firing.slots.len().min(out.room());
+        let taken = firing.slots.len().min(out.room()).min(ROWS_AT_ONCE);
         let rows = firing.slots.split_off(firing.slots.len() - taken);
         let grid = self.plan.grid;
         let first = out.keys.len();

@@ -1,8 +1,10 @@
 //! Windows by event time, tumbling and sliding, each key for itself.
 
 mod accumulator;
+mod ahead;
 mod assign;
 mod blocks;
+mod bytes;
 mod calendar;
 mod combine;
 mod count;
@@ -31,6 +33,7 @@ use self::panes::Panes;
 use self::revise::Revising;
 use self::slice::Slice;
 use self::staging::Staging;
+use super::account::Account;
 use super::parts::Parts;
 use super::{Context, Stage};
 use crate::drops::Dropped;
@@ -81,21 +84,35 @@ pub(super) struct WindowStage {
     /// Slices of each key.
     open_by_key: Vec<u32>,
     open_keys: u32,
-    /// Where keys may be evicted.
+    /// Where something may have to make room.
     evictions: Option<Evictions>,
+    /// Where bytes are limited.
+    account: Option<Account>,
     /// The watermark that the event before the next one met.
     met: i64,
     /// The slot of each event of the frame, as far as they are assigned.
     run: Vec<u32>,
+    /// Keys of the frame that may be new.
+    new_keys: Vec<u32>,
     stats: StageStats,
+}
+
+/// What the windows of `plan` accumulate in; where some may have to make room, their events are counted.
+fn accumulators_of(plan: &WindowPlan) -> Accumulators {
+    let mut empty = Accumulators::new(&plan.outputs, plan.fields.len(), plan.max_values);
+    if plan.caps.evicts() {
+        empty.count_events();
+    }
+    empty
 }
 
 impl WindowStage {
     pub(super) fn new(index: u32, plan: WindowPlan) -> Self {
         Self {
             index,
-            evictions: plan.evicts_keys.then(Evictions::default),
-            accumulators: Accumulators::new(&plan.outputs, plan.fields.len(), plan.max_values),
+            evictions: plan.caps.evicts().then(Evictions::default),
+            account: plan.caps.limits_bytes().then(Account::default),
+            accumulators: accumulators_of(&plan),
             plan,
             slices: BTreeMap::new(),
             blocks: Blocks::default(),
@@ -113,6 +130,7 @@ impl WindowStage {
             open_keys: 0,
             met: NO_WATERMARK,
             run: Vec::new(),
+            new_keys: Vec::new(),
             stats: StageStats { r#type: "window", ..StageStats::default() },
         }
     }
@@ -183,11 +201,7 @@ impl WindowStage {
         reason: RejectReason,
         context: &mut Context<'_>,
     ) {
-        match reason {
-            RejectReason::KeyLimit => self.stats.key_limit += 1,
-            RejectReason::WindowLimit => self.stats.window_limit += 1,
-            _ => self.stats.late_dropped += 1,
-        }
+        self.stats.count_dropped(reason, 1);
         let at = *cursor;
         let grid = &self.plan.grid;
         let slice = events.timestamps.get(at).map(|timestamp| grid.slice_of(*timestamp));
@@ -218,6 +232,7 @@ impl Stage for WindowStage {
         if !self.staging.is_empty() && !self.add_parts(events.watermark, context, out) {
             return false;
         }
+        self.read_ahead(events, *cursor, context.keys);
         loop {
             if !self.revise(context, out) {
                 return false;
@@ -229,6 +244,7 @@ impl Stage for WindowStage {
             let keys = events.keys.get(*cursor..at).unwrap_or_default();
             self.touch(keys, *cursor..at);
             self.apply(events, *cursor..at);
+            self.measure(*cursor..at);
             *cursor = at;
             match stop {
                 Stop::Advance(watermark) => {
@@ -237,11 +253,18 @@ impl Stage for WindowStage {
                     }
                 }
                 Stop::Drop(reason) => self.drop_next(events, cursor, reason, context),
-                Stop::Evict if self.evict(context.keys) => {}
-                Stop::Evict => self.drop_next(events, cursor, RejectReason::KeyLimit, context),
+                Stop::Settle => {}
+                Stop::Limit(limit) => {
+                    if !self.at_limit(limit, events, cursor, context) {
+                        return false;
+                    }
+                }
                 Stop::Late => {
                     self.note_changes(events, at..at + 1);
+                    let key = events.keys.get(at..at + 1).unwrap_or_default();
+                    self.touch(key, at..at + 1);
                     self.apply(events, at..at + 1);
+                    self.measure(at..at + 1);
                     self.note_late(events, at);
                     *cursor += 1;
                 }
@@ -256,9 +279,10 @@ impl Stage for WindowStage {
         done
     }
 
-    fn stats(&self) -> StageStats {
+    fn stats(&self, keys: &Keys) -> StageStats {
         StageStats {
             keys: u64::from(self.open_keys),
+            state_bytes: self.state_bytes(keys),
             open_windows: (self.slot_keys.len() - self.free_slots.len()) as u64,
             watermark: Some(self.met)
                 .filter(|watermark| *watermark != NO_WATERMARK && *watermark != END_OF_TIME),

@@ -7,6 +7,9 @@ use hashbrown::HashTable;
 use super::slice::hash;
 use crate::plan::{Early, Grid};
 
+/// Keys that are gone and may always stand among those that have changed.
+const MIN_GONE: usize = 64;
+
 /// What has been said of the windows that are not gone, and what is to be said before they end.
 #[derive(Default)]
 pub(super) struct Panes {
@@ -95,6 +98,14 @@ impl Panes {
         }
     }
 
+    /// Forgets what was said of `key`, in all windows.
+    pub(super) fn forget_key(&mut self, key: u32) {
+        for window in self.windows.values_mut() {
+            window.forget_key(key);
+        }
+        self.windows.retain(|_, window| !window.keys.is_empty());
+    }
+
     /// Takes note that `slot` is another one from now on.
     pub(super) fn reset(&mut self, slot: u32) {
         if let Some(marked) = self.marked.get_mut(slot as usize) {
@@ -145,9 +156,7 @@ impl Panes {
         let Some((_, start)) = self.due.pop_first() else { return Vec::new() };
         let Some(window) = self.windows.get_mut(&start) else { return Vec::new() };
         let mut changed = core::mem::take(&mut window.changed);
-        for key in &changed {
-            window.pane_mut(*key).changed = false;
-        }
+        changed.retain(|key| window.take_change(*key));
         crate::sort::descending_by(&mut changed, |key| key);
         changed.reverse();
         changed
@@ -155,6 +164,23 @@ impl Panes {
 }
 
 impl Window {
+    /// Whether `key` has changed since its last row; from now on it has not.
+    fn take_change(&mut self, key: u32) -> bool {
+        let pane = self.keys.find_mut(hash(key), |pane| pane.key == key);
+        pane.is_some_and(|pane| core::mem::take(&mut pane.changed))
+    }
+
+    /// Forgets `key`, which may still stand among those that have changed; if most there are gone, they are looked through.
+    fn forget_key(&mut self, key: u32) {
+        if let Ok(pane) = self.keys.find_entry(hash(key), |pane| pane.key == key) {
+            pane.remove();
+        }
+        if self.changed.len() > 2 * self.keys.len() + MIN_GONE {
+            let changed = self.keys.iter().filter(|pane| pane.changed).map(|pane| pane.key);
+            self.changed = changed.collect();
+        }
+    }
+
     fn pane(&self, key: u32) -> Option<&Pane> {
         self.keys.find(hash(key), |pane| pane.key == key)
     }

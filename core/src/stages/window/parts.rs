@@ -7,10 +7,11 @@ use crate::drops::Dropped;
 use crate::error::SnapshotError;
 use crate::frame::Frame;
 use crate::keys::Keys;
+use crate::plan::Limit;
 use crate::reject::RejectReason;
 use crate::snapshot::{SectionReader, SectionWriter};
+use crate::spec::LimitPolicy;
 use crate::stages::parts::{COUNTERS, Origin, Parts, add_counters};
-use crate::stats::StageStats;
 
 impl Parts for WindowStage {
     fn count_events(&mut self) {
@@ -89,7 +90,7 @@ impl WindowStage {
     pub(super) fn parts_due(&self) -> Option<i64> {
         let slice = self.staging.first()?;
         let at_once = self.plan.emission.early.is_some()
-            || self.staging.waiting() > self.plan.max_keys as usize;
+            || self.staging.waiting() > self.plan.caps.max_keys as usize;
         let grid = &self.plan.grid;
         Some(if at_once { i64::MIN } else { grid.fires_at(grid.first_window(slice)) })
     }
@@ -112,30 +113,34 @@ impl WindowStage {
             }
             let Some((place, mut part)) = self.staging.take_first() else { return true };
             let from = part.done;
-            self.add_next(place.0, &mut part, context);
+            let goes_on = self.add_next(place.0, &mut part, context);
             self.staging.put_back(place, part, from);
+            if !goes_on {
+                return false;
+            }
         }
     }
 
-    /// Adds what `part` holds of its next key.
-    fn add_next(&mut self, slice: i64, part: &mut Part, context: &mut Context<'_>) {
+    /// Adds what `part` holds of its next key; false: it found no room, and that is to be said.
+    fn add_next(&mut self, slice: i64, part: &mut Part, context: &mut Context<'_>) -> bool {
         let at = part.done;
         part.done += 1;
-        let Some(&key) = part.keys.get(at) else { return };
+        let Some(&key) = part.keys.get(at) else { return true };
         let from = u32::try_from(at).unwrap_or(NONE);
         let ordinal = part.ordinal.saturating_add(at as u64);
         let (grid, met) = (self.plan.grid, self.met);
         let known = self.slices.get(&slice).map_or(NONE, |slice| slice.slot(key));
+        let mut goes_on = true;
         let slot = match known {
             _ if grid.gone_at(grid.last_window(slice)) <= met => Err(RejectReason::Late),
-            NONE => self.open(slice, key, met, context.keys),
+            NONE => self.open_part(slice, key, context.keys).map_err(|limit| {
+                if self.plan.caps.policy(limit) == LimitPolicy::Refuse {
+                    context.refuse(limit, self.index, ordinal);
+                    goes_on = false;
+                }
+                limit.reason()
+            }),
             slot => Ok(slot),
-        };
-        let slot = match slot {
-            Err(RejectReason::KeyLimit) if self.evict(context.keys) => {
-                self.open(slice, key, met, context.keys)
-            }
-            slot => slot,
         };
         match slot {
             Ok(slot) => {
@@ -143,6 +148,9 @@ impl WindowStage {
                     evictions.recency.touch(key);
                 }
                 self.accumulators.merge(&[slot], &part.values.pick(&[from]));
+                if self.measures_values() {
+                    self.measure_slot(slot);
+                }
                 self.blocks.touch(slice);
                 if self.plan.emission.revises && grid.fires_at(grid.first_window(slice)) <= met {
                     let next = grid.first_window(slice).max(grid.first_kept(met));
@@ -151,13 +159,7 @@ impl WindowStage {
                 self.mark_changed(slot, key, slice, met);
             }
             Err(reason) => {
-                let events = part.values.events_in(from);
-                let StageStats { key_limit, window_limit, late_dropped, .. } = &mut self.stats;
-                *match reason {
-                    RejectReason::KeyLimit => key_limit,
-                    RejectReason::WindowLimit => window_limit,
-                    _ => late_dropped,
-                } += events;
+                self.stats.count_dropped(reason, part.values.events_in(from));
                 context.drops.push(Dropped {
                     ordinal,
                     reason,
@@ -168,5 +170,18 @@ impl WindowStage {
             }
         }
         context.keys.release(key);
+        goes_on
+    }
+
+    /// Opens the slice at `slice` for `key`, where others may have to make room.
+    fn open_part(&mut self, slice: i64, key: u32, keys: &mut Keys) -> Result<u32, Limit> {
+        loop {
+            match self.open(slice, key, self.met, keys) {
+                Err(limit)
+                    if self.plan.caps.policy(limit) == LimitPolicy::Evict
+                        && self.make_room(limit, slice, key, keys) => {}
+                opened => return opened,
+            }
+        }
     }
 }

@@ -4,6 +4,9 @@ use hashbrown::HashTable;
 
 use crate::keys::NONE;
 
+/// A table by id has at least one entry of so many in use, when it is made.
+const LEAST_SHARE: usize = 4;
+
 /// One slice of time and the slots of the keys that have events in it.
 #[derive(Default)]
 pub(super) struct Slice {
@@ -25,6 +28,18 @@ impl Default for Index {
 }
 
 impl Slice {
+    /// An empty one beside `other`: where that has many of the keys, this one will.
+    pub(super) fn beside(other: &Self) -> Self {
+        let dense = other.dense().len();
+        if dense == 0 || other.slots.len() * LEAST_SHARE < dense {
+            return Self::default();
+        }
+        Self {
+            index: Index::Dense(vec![NONE; dense]),
+            slots: Vec::with_capacity(other.slots.len()),
+        }
+    }
+
     pub(super) fn slots(&self) -> &[u32] {
         &self.slots
     }
@@ -72,7 +87,7 @@ impl Slice {
     pub(super) fn insert(&mut self, key: u32, slot: u32, id_bound: usize) {
         self.slots.push(slot);
         if let Index::Sparse(table) = &mut self.index {
-            if self.slots.len() * 4 < id_bound {
+            if self.slots.len() * LEAST_SHARE < id_bound {
                 table.insert_unique(hash(key), (key, slot), |(known, _)| hash(*known));
                 return;
             }

@@ -99,8 +99,9 @@ impl WindowStage {
             if self.slices.get(&start).is_some_and(|slice| slice.slot(key) != NONE) {
                 return Err(SnapshotError::Damaged("two windows of one key at one time"));
             }
-            self.count_open(key);
+            self.count_open(key, keys);
             self.insert(start, key, slot, keys);
+            self.measure_slot(slot);
         }
         if self.plan.emission.revises {
             self.load_panes(start, reader, ids)?;
@@ -126,8 +127,8 @@ impl WindowStage {
         if self.accumulators.keeps_values() {
             writer.u64s([self.stats.value_limit, self.stats.folded_values].into_iter());
         }
+        self.stats.save_limits(&self.plan.caps, writer);
         if let Some(evictions) = &self.evictions {
-            writer.u64s([self.stats.evicted_keys, self.stats.evicted_windows].into_iter());
             evictions.recency.save(positions, writer);
         }
         if self.plan.grid.has_gaps() {
@@ -242,9 +243,8 @@ impl WindowStage {
             stats.value_limit = reader.u64()?;
             stats.folded_values = reader.u64()?;
         }
+        stats.load_limits(&self.plan.caps, reader)?;
         if let Some(evictions) = &mut self.evictions {
-            stats.evicted_keys = reader.u64()?;
-            stats.evicted_windows = reader.u64()?;
             evictions.recency = Recency::load(reader, ids)?;
         }
         if self.plan.grid.has_gaps() {

@@ -197,6 +197,15 @@ impl Distincts {
         }
     }
 
+    /// What the values of `slot` count for in the bytes of a stage.
+    pub(super) fn extra_bytes(&self, slot: usize) -> u64 {
+        match self.0.get(slot) {
+            Some(Distinct::Few(hashes)) => 16 * hashes.count as u64,
+            Some(Distinct::Many(_)) => REGISTERS as u64,
+            None => 0,
+        }
+    }
+
     pub(super) fn result(&self, slot: usize) -> f64 {
         self.0.get(slot).map_or(f64::NAN, Distinct::count)
     }

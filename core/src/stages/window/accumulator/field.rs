@@ -102,6 +102,35 @@ impl Field {
         self.has_buckets() || self.distinct.is_some()
     }
 
+    /// Whether it keeps a t-digest.
+    pub(super) fn has_digest(&self) -> bool {
+        self.tdigest.is_some()
+    }
+
+    /// What every slot counts for in the bytes of a stage. Pointers are not alike everywhere, so nothing is measured.
+    pub(super) fn slot_bytes(&self) -> u64 {
+        let kinds = [
+            (40, self.summaries.is_some()),
+            (24, self.moments.is_some()),
+            (24, self.first.is_some()),
+            (24, self.last.is_some()),
+            (32, self.distinct.is_some()),
+            (32, self.sketch.is_some()),
+            (32, self.tdigest.is_some()),
+            (32, self.exact.is_some()),
+        ];
+        kinds.into_iter().filter(|(_, is_kept)| *is_kept).map(|(bytes, _)| bytes).sum()
+    }
+
+    /// What `slot` counts for beyond that.
+    pub(super) fn extra_bytes(&self, slot: usize) -> u64 {
+        let distinct = self.distinct.as_ref().map_or(0, |list| list.extra_bytes(slot));
+        let sketch = self.sketch.as_ref().map_or(0, |list| list.extra_bytes(slot));
+        let tdigest = self.tdigest.as_ref().map_or(0, |list| list.extra_bytes(slot));
+        let exact = self.exact.as_ref().map_or(0, |list| list.extra_bytes(slot));
+        distinct + sketch + tdigest + exact
+    }
+
     /// Gives back what `slot` has in memory of its own.
     pub(super) fn release(&mut self, slot: usize) {
         self.distinct.reset(slot);

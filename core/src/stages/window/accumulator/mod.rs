@@ -52,6 +52,22 @@ impl Accumulators {
         events.copied().unwrap_or(0)
     }
 
+    /// What every slot counts for in the bytes of a stage.
+    pub(super) fn slot_bytes(&self) -> u64 {
+        let events = if self.events.is_some() { 8 } else { 0 };
+        events + self.fields.iter().map(Field::slot_bytes).sum::<u64>()
+    }
+
+    /// Whether what a slot counts for depends on its values.
+    pub(super) fn have_extra(&self) -> bool {
+        self.have_unordered() || self.fields.iter().any(Field::has_digest)
+    }
+
+    /// What `slot` counts for beyond [`Accumulators::slot_bytes`].
+    pub(super) fn extra_bytes(&self, slot: u32) -> u64 {
+        self.fields.iter().map(|field| field.extra_bytes(slot as usize)).sum()
+    }
+
     /// Gives up the places in the stream of what is first and last: between times that are equal, merging decides.
     pub(super) fn forget_places(&mut self) {
         for field in &mut self.fields {

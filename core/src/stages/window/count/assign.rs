@@ -3,12 +3,14 @@
 use super::{CountStage, NONE, Row, Window};
 use crate::frame::Events;
 use crate::keys::Keys;
+use crate::plan::Limit;
+use crate::stages::account::key_bytes;
 use crate::watermark::NO_WATERMARK;
 
 impl CountStage {
     /// Writes the slot of each event from `from` on into `run`, until as many windows are full as there is `room` for rows.
     ///
-    /// Returns the event before which it stopped, and whether that is dropped.
+    /// Returns the event before which it stopped, and what leaves no room for it.
     pub(super) fn assign(
         &mut self,
         events: &Events<'_>,
@@ -16,7 +18,7 @@ impl CountStage {
         run: &mut [u32],
         room: usize,
         keys: &mut Keys,
-    ) -> (usize, bool) {
+    ) -> (usize, Option<Limit>) {
         let mut at = from;
         while let Some((&time, &key)) = events.timestamps.get(at).zip(events.keys.get(at)) {
             if !self.plan.passes_watermarks {
@@ -36,9 +38,11 @@ impl CountStage {
             let watermark = events.watermarks.get(at).copied().unwrap_or(NO_WATERMARK);
             self.pass_on(watermark);
             let slot = match self.slots.get(key as usize).copied().unwrap_or(NONE) {
+                // What those before it hold is not measured yet.
+                NONE if at > from && self.measures_values() => return (at, None),
                 NONE => match self.open(key, time, keys) {
-                    Some(slot) => slot,
-                    None => return (at, true),
+                    Ok(slot) => slot,
+                    Err(limit) => return (at, Some(limit)),
                 },
                 slot => slot,
             };
@@ -55,7 +59,7 @@ impl CountStage {
                 break;
             }
         }
-        (at, false)
+        (at, None)
     }
 
     /// Counts an event at `time` in the window in `slot`. Returns whether the window is full.
@@ -67,15 +71,21 @@ impl CountStage {
         self.plan.count.is_some_and(|count| window.count >= count)
     }
 
-    /// Opens a window of `key`, which it retains; `None`: that would be one key too many.
-    pub(super) fn open(&mut self, key: u32, time: i64, keys: &mut Keys) -> Option<u32> {
+    /// Opens a window of `key`, which it retains, if there is room.
+    pub(super) fn open(&mut self, key: u32, time: i64, keys: &mut Keys) -> Result<u32, Limit> {
+        let caps = &self.plan.caps;
         // Full windows of the run are closed, but their slots are still in use.
-        if self.open_windows() - self.full.len() >= self.plan.max_keys as usize {
-            return None;
+        if self.open_windows() - self.full.len() >= caps.max_keys as usize {
+            return Err(Limit::Keys);
+        }
+        let needed = || key_bytes(key, keys) + self.window_bytes();
+        let bytes = self.account.as_ref().map(|account| account.bytes().saturating_add(needed()));
+        if bytes.is_some_and(|bytes| bytes > caps.max_bytes) {
+            return Err(Limit::Bytes);
         }
         keys.retain(key);
         let window = Window { key, count: 0, first: time, last: time };
-        Some(self.insert(window, keys))
+        Ok(self.insert(window, keys))
     }
 
     /// Puts an open window into a slot.
@@ -95,6 +105,11 @@ impl CountStage {
             *known = slot;
         }
         self.accumulators.reset(slot);
+        let bytes = self.window_bytes();
+        if let Some(account) = &mut self.account {
+            account.open_key(window.key, keys);
+            account.add(bytes);
+        }
         if self.plan.passes_watermarks {
             self.earliest.set(slot, window.last.saturating_sub(1));
         }
@@ -108,6 +123,12 @@ impl CountStage {
             *known = NONE;
         }
         self.earliest.clear(slot);
+        let bytes = self.window_bytes();
+        if let Some(account) = &mut self.account {
+            account.set_extra(slot, 0);
+            account.subtract(bytes);
+            account.close_key(key);
+        }
         if let Some(recency) = &mut self.recency {
             recency.remove(key);
         }

@@ -16,13 +16,18 @@ use crate::drops::Dropped;
 use crate::error::SnapshotError;
 use crate::frame::{Events, Frame};
 use crate::keys::{Keys, NONE};
-use crate::plan::CountPlan;
+use crate::plan::{CountPlan, Limit};
 use crate::reject::RejectReason;
 use crate::snapshot::{SectionReader, SectionWriter};
+use crate::spec::LimitPolicy;
+use crate::stages::account::{Account, key_bytes};
 use crate::stages::parts::Parts;
 use crate::stages::recency::Recency;
 use crate::stats::StageStats;
 use crate::watermark::{END_OF_TIME, NO_WATERMARK};
+
+/// A window in the bytes of a stage, beside what it accumulates: its places in the tables.
+const WINDOW_BYTES: u64 = 64;
 
 /// An aggregation of the events of each key in the order in which they come.
 ///
@@ -39,6 +44,8 @@ pub(crate) struct CountStage {
     free: Vec<u32>,
     /// Where keys may be evicted.
     recency: Option<Recency>,
+    /// Where bytes are limited.
+    account: Option<Account>,
     /// Windows that the run has filled.
     full: Vec<Row>,
     /// Windows that end with the input and wait for room in the output, the next one last. They are still open.
@@ -66,10 +73,14 @@ struct Window {
 
 impl CountStage {
     pub(crate) fn new(index: u32, plan: CountPlan) -> Self {
-        let recency = plan.evicts_keys.then(Recency::default);
+        let recency = plan.caps.evicts_keys().then(Recency::default);
+        let account = plan.caps.limits_bytes().then(Account::default);
         let aggregates = &plan.aggregates;
-        let accumulators =
+        let mut accumulators =
             Accumulators::new(&aggregates.outputs, aggregates.fields.len(), aggregates.max_values);
+        if plan.caps.evicts() {
+            accumulators.count_events();
+        }
         Self {
             index,
             plan,
@@ -79,6 +90,7 @@ impl CountStage {
             free: Vec::new(),
             full: Vec::new(),
             recency,
+            account,
             due: Vec::new(),
             earliest: Timers::default(),
             staging: Staging::default(),
@@ -141,32 +153,95 @@ impl CountStage {
         keys.iter().filter(is_open).for_each(|key| recency.touch(*key));
     }
 
-    /// Lets go of the window of `key`, to make room.
+    /// Does what is to be done at `limit` about the event at `cursor`; false: the call ends before it.
     #[cold]
-    fn evict(&mut self, key: u32, keys: &mut Keys) {
+    fn at_limit(
+        &mut self,
+        limit: Limit,
+        events: &Events<'_>,
+        cursor: &mut usize,
+        context: &mut Context<'_>,
+    ) -> bool {
+        let policy = self.plan.caps.policy(limit);
+        if policy == LimitPolicy::Evict && self.make_room(limit, context.keys) {
+            return true;
+        }
+        let refuses = policy == LimitPolicy::Refuse;
+        if !refuses || context.refuse(limit, self.index, events.ordinals.at(*cursor)) {
+            self.drop_event(events, *cursor, limit.reason(), context);
+            *cursor += 1;
+        }
+        !refuses
+    }
+
+    /// Lets go of the window of the oldest key; false: there is none.
+    #[cold]
+    fn make_room(&mut self, limit: Limit, keys: &mut Keys) -> bool {
+        let Some(key) = self.recency.as_ref().and_then(Recency::oldest) else { return false };
         let slot = self.slots.get(key as usize).copied().unwrap_or(NONE);
-        if let Some(recency) = &mut self.recency {
-            recency.remove(key);
-        }
         if slot == NONE {
-            return;
+            return false;
         }
+        self.stats.evicted_keys += 1;
+        self.stats.count_evicted(limit, 1, self.accumulators.events_in(slot));
         self.close(slot);
         self.free_slot(slot);
         self.accumulators.release(&[slot]);
         keys.release(key);
-        self.stats.evicted_keys += 1;
-        self.stats.evicted_windows += 1;
+        true
     }
 
-    /// Drops the event at `at`, whose key is one too many.
+    /// A window in the bytes of the stage, but for its values.
+    fn window_bytes(&self) -> u64 {
+        WINDOW_BYTES + self.accumulators.slot_bytes()
+    }
+
+    /// Whether values change how much room there is.
+    fn measures_values(&self) -> bool {
+        self.account.is_some() && self.accumulators.have_extra()
+    }
+
+    /// Takes note of what the open windows of `run` hold, now that events were added.
+    fn measure(&mut self, run: Range<usize>) {
+        if !self.measures_values() {
+            return;
+        }
+        let slots = self.run.get(run).unwrap_or_default().to_vec();
+        slots.into_iter().for_each(|slot| self.measure_slot(slot));
+    }
+
+    fn measure_slot(&mut self, slot: u32) {
+        let is_open = self.window(slot).key != NONE;
+        if let Some(account) = self.account.as_mut().filter(|_| is_open) {
+            account.set_extra(slot, self.accumulators.extra_bytes(slot));
+        }
+    }
+
+    /// The bytes of all open windows.
+    fn state_bytes(&self, keys: &Keys) -> u64 {
+        if let Some(account) = &self.account {
+            return account.bytes();
+        }
+        let of = |slot: u32| {
+            key_bytes(self.window(slot).key, keys) + self.accumulators.extra_bytes(slot)
+        };
+        self.open_slots().map(|slot| of(slot) + self.window_bytes()).sum()
+    }
+
+    /// Drops the event at `at`.
     #[cold]
-    fn drop_event(&mut self, events: &Events<'_>, at: usize, context: &mut Context<'_>) {
+    fn drop_event(
+        &mut self,
+        events: &Events<'_>,
+        at: usize,
+        reason: RejectReason,
+        context: &mut Context<'_>,
+    ) {
         self.stats.events += 1;
-        self.stats.key_limit += 1;
+        self.stats.count_dropped(reason, 1);
         context.drops.push(Dropped {
             ordinal: events.ordinals.at(at),
-            reason: RejectReason::KeyLimit,
+            reason,
             stage: Some(self.index),
             watermark: events.watermarks.get(at).copied().unwrap_or(NO_WATERMARK),
             window_end: None,
@@ -186,25 +261,26 @@ impl Stage for CountStage {
         if self.run.len() < end {
             self.run.resize(end, NONE);
         }
-        self.add_parts(events.watermark, context);
+        if !self.add_parts(events.watermark, context) {
+            return false;
+        }
         while *cursor < end {
             let room = out.room();
             if room == 0 {
                 return false;
             }
             let mut run = core::mem::take(&mut self.run);
-            let (at, is_dropped) = self.assign(events, *cursor, &mut run, room, context.keys);
+            let (at, limit) = self.assign(events, *cursor, &mut run, room, context.keys);
             self.run = run;
             self.apply(events, *cursor..at);
             self.emit_full(out);
+            self.measure(*cursor..at);
             self.touch(events.keys.get(*cursor..at).unwrap_or_default());
             *cursor = at;
-            let oldest = self.recency.as_ref().and_then(Recency::oldest);
-            if let (true, Some(oldest)) = (is_dropped, oldest) {
-                self.evict(oldest, context.keys);
-            } else if is_dropped {
-                self.drop_event(events, at, context);
-                *cursor += 1;
+            if let Some(limit) = limit
+                && !self.at_limit(limit, events, cursor, context)
+            {
+                return false;
             }
         }
         if events.watermark == END_OF_TIME {
@@ -218,9 +294,10 @@ impl Stage for CountStage {
         true
     }
 
-    fn stats(&self) -> StageStats {
+    fn stats(&self, keys: &Keys) -> StageStats {
         let open = self.open_windows() as u64;
-        StageStats { keys: open, open_windows: open, ..self.stats.clone() }
+        let state_bytes = self.state_bytes(keys);
+        StageStats { keys: open, open_windows: open, state_bytes, ..self.stats.clone() }
     }
 
     fn save(

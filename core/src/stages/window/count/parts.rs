@@ -1,10 +1,9 @@
 //! Windows of all events of a key as partial state.
 
-use super::{
-    Context, CountStage, Keys, NONE, Recency, SectionReader, SectionWriter, SnapshotError, Window,
-};
+use super::{Context, CountStage, Keys, NONE, SectionReader, SectionWriter, SnapshotError, Window};
 use crate::drops::Dropped;
-use crate::reject::RejectReason;
+use crate::plan::Limit;
+use crate::spec::LimitPolicy;
 use crate::stages::parts::{COUNTERS, Origin, Parts, add_counters};
 use crate::stages::window::accumulator::Accumulators;
 use crate::stages::window::staging::{Part, read_part};
@@ -79,60 +78,81 @@ impl CountStage {
         empty
     }
 
-    /// Adds the parts that are needed at `watermark`: all at the end, and at once those that hold watermarks back.
-    pub(super) fn add_parts(&mut self, watermark: i64, context: &mut Context<'_>) {
+    /// Adds the parts that are needed at `watermark`: all at the end, and at once those that hold watermarks back. False: one
+    /// found no room, and that is to be said.
+    pub(super) fn add_parts(&mut self, watermark: i64, context: &mut Context<'_>) -> bool {
         let at_once = watermark == END_OF_TIME
             || self.plan.passes_watermarks
-            || self.staging.waiting() > self.plan.max_keys as usize;
+            || self.staging.waiting() > self.plan.caps.max_keys as usize;
         if !at_once {
-            return;
+            return true;
         }
         while let Some((place, mut part)) = self.staging.take_first() {
             let from = part.done;
-            while part.done < part.keys.len() {
-                self.add_next(&mut part, context);
+            let mut goes_on = true;
+            while goes_on && part.done < part.keys.len() {
+                goes_on = self.add_next(&mut part, context);
             }
             self.staging.put_back(place, part, from);
+            if !goes_on {
+                return false;
+            }
         }
+        true
     }
 
-    /// Adds what `part` holds of its next key.
-    fn add_next(&mut self, part: &mut Part, context: &mut Context<'_>) {
+    /// Adds what `part` holds of its next key; false: it found no room, and that is to be said.
+    fn add_next(&mut self, part: &mut Part, context: &mut Context<'_>) -> bool {
         let at = part.done;
         part.done += 1;
-        let Some((&key, &last)) = part.keys.get(at).zip(part.ends.get(at)) else { return };
+        let Some((&key, &last)) = part.keys.get(at).zip(part.ends.get(at)) else { return true };
         let from = u32::try_from(at).unwrap_or(NONE);
         let events = part.values.events_in(from);
-        if let Some(slot) = self.open_part(key, last, context.keys) {
+        let opened = self.open_part(key, last, context.keys);
+        if let Ok(slot) = opened {
             if let Some(window) = self.windows.get_mut(slot as usize) {
                 let Window { count, first, last: known, .. } = *window;
                 let (first, last) = (first.min(last), known.max(last));
                 *window = Window { key, count: count.saturating_add(events), first, last };
             }
             self.accumulators.merge(&[slot], &part.values.pick(&[from]));
+            if self.measures_values() {
+                self.measure_slot(slot);
+            }
             self.touch(&[key]);
-        } else {
-            self.stats.key_limit += events;
+        }
+        let mut goes_on = true;
+        if let Err(limit) = opened {
+            let (reason, ordinal) = (limit.reason(), part.ordinal.saturating_add(at as u64));
+            if self.plan.caps.policy(limit) == LimitPolicy::Refuse {
+                context.refuse(limit, self.index, ordinal);
+                goes_on = false;
+            }
+            self.stats.count_dropped(reason, events);
             context.drops.push(Dropped {
-                ordinal: part.ordinal.saturating_add(at as u64),
-                reason: RejectReason::KeyLimit,
+                ordinal,
+                reason,
                 stage: Some(self.index),
                 watermark: self.passed,
                 window_end: None,
             });
         }
         context.keys.release(key);
+        goes_on
     }
 
-    /// The slot of the window of `key`, which is opened where there is none; `None`: that would be one key too many.
-    fn open_part(&mut self, key: u32, last: i64, keys: &mut Keys) -> Option<u32> {
-        let known = self.slots.get(key as usize).copied().filter(|slot| *slot != NONE);
-        let mut slot = known.or_else(|| self.open(key, last, keys));
-        while slot.is_none() {
-            let oldest = self.recency.as_ref().and_then(Recency::oldest)?;
-            self.evict(oldest, keys);
-            slot = self.open(key, last, keys);
+    /// The slot of the window of `key`, which is opened where there is none; others may have to make room.
+    fn open_part(&mut self, key: u32, last: i64, keys: &mut Keys) -> Result<u32, Limit> {
+        if let Some(slot) = self.slots.get(key as usize).filter(|slot| **slot != NONE) {
+            return Ok(*slot);
         }
-        slot
+        loop {
+            match self.open(key, last, keys) {
+                Err(limit)
+                    if self.plan.caps.policy(limit) == LimitPolicy::Evict
+                        && self.make_room(limit, keys) => {}
+                opened => return opened,
+            }
+        }
     }
 }

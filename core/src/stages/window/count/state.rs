@@ -44,8 +44,8 @@ impl CountStage {
         let stats = &self.stats;
         let counters = [stats.events, stats.rows, stats.key_limit];
         writer.u64s(counters.into_iter().chain([stats.value_limit, stats.folded_values]));
+        stats.save_limits(&self.plan.caps, writer);
         if let Some(recency) = &self.recency {
-            writer.u64s([stats.evicted_keys, stats.evicted_windows].into_iter());
             recency.save(positions, writer);
         }
         if !self.staging.is_empty() {
@@ -96,9 +96,8 @@ impl CountStage {
         ] {
             *counter = reader.u64()?;
         }
+        stats.load_limits(&self.plan.caps, reader)?;
         if self.recency.is_some() {
-            stats.evicted_keys = reader.u64()?;
-            stats.evicted_windows = reader.u64()?;
             self.recency = Some(Recency::load(reader, ids)?);
         }
         if !reader.is_at_end() {
@@ -130,6 +129,8 @@ impl CountStage {
             keys.retain(key);
             slots.push(self.insert(Window { key, count, first, last }, keys));
         }
-        self.accumulators.load(&slots, reader)
+        self.accumulators.load(&slots, reader)?;
+        slots.into_iter().for_each(|slot| self.measure_slot(slot));
+        Ok(())
     }
 }

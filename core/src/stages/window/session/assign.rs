@@ -5,6 +5,7 @@ use super::table::{Around, Bounds, Status};
 use super::{NONE, SessionStage};
 use crate::frame::Events;
 use crate::keys::Keys;
+use crate::plan::Limit;
 use crate::reject::RejectReason;
 use crate::watermark::NO_WATERMARK;
 
@@ -18,8 +19,10 @@ pub(super) enum Stop {
     Join(u32, u32),
     /// The last event changes the row of a session that has ended.
     Revise,
-    /// The next event has a new key, for which the oldest one has to make room.
-    Evict,
+    /// The next event needs more than this limit leaves.
+    Limit(Limit),
+    /// Before the next event is taken, those before it have to be added.
+    Settle,
     /// The next event is dropped.
     Drop(RejectReason),
     /// There is no next event.
@@ -65,7 +68,7 @@ impl SessionStage {
             if at >= calm_until {
                 continue;
             }
-            let (slot, stop) = match self.place(events, at, keys) {
+            let (slot, stop) = match self.place(events, at, at == from, keys) {
                 Placed::In(slot) => (slot, None),
                 Placed::AndThen(slot, stop) => (slot, Some(stop)),
                 Placed::First(stop) => return (at, stop),
@@ -97,8 +100,8 @@ impl SessionStage {
         from + rest.partition_point(|watermark| *watermark < next_due)
     }
 
-    /// Finds a place for the event at `at`, whatever it does to sessions.
-    fn place(&mut self, events: &Events<'_>, at: usize, keys: &mut Keys) -> Placed {
+    /// Finds a place for the event at `at`, whatever it does to sessions; `is_first`: all before it are added.
+    fn place(&mut self, events: &Events<'_>, at: usize, is_first: bool, keys: &mut Keys) -> Placed {
         let event = events.timestamps.get(at).zip(events.keys.get(at));
         let Some((&time, &key)) = event else { return Placed::First(Stop::End) };
         let watermark = events.watermarks.get(at).copied().unwrap_or(NO_WATERMARK);
@@ -109,16 +112,16 @@ impl SessionStage {
                 if self.plan.gone_at(end) <= watermark {
                     return Placed::First(Stop::Drop(RejectReason::Late));
                 }
-                let opened = self.table.open(key, Bounds { start: time, end }, &self.plan, keys);
-                match opened {
+                if !is_first && self.measures_values() {
+                    return Placed::First(Stop::Settle);
+                }
+                let bounds = Bounds { start: time, end };
+                match self.table.open(key, bounds, &self.plan.caps, keys) {
                     Ok(slot) => {
                         self.accumulators.reset(slot);
                         slot
                     }
-                    Err(RejectReason::KeyLimit) if self.plan.evicts_keys => {
-                        return Placed::First(Stop::Evict);
-                    }
-                    Err(reason) => return Placed::First(Stop::Drop(reason)),
+                    Err(limit) => return Placed::First(Stop::Limit(limit)),
                 }
             }
             Around { left, right } => match self.fired(around, time, end) {

@@ -1,6 +1,7 @@
 //! Session windows: the events of a key that follow one another within a gap.
 
 mod assign;
+mod evict;
 mod fire;
 mod parts;
 mod state;
@@ -51,11 +52,14 @@ pub(crate) struct SessionStage {
 impl SessionStage {
     pub(crate) fn new(index: u32, plan: SessionPlan) -> Self {
         let aggregates = &plan.aggregates;
-        let accumulators =
+        let mut accumulators =
             Accumulators::new(&aggregates.outputs, aggregates.fields.len(), aggregates.max_values);
+        if plan.caps.evicts() {
+            accumulators.count_events();
+        }
         Self {
             index,
-            table: Table::new(plan.evicts_keys),
+            table: Table::new(&plan.caps, accumulators.slot_bytes()),
             plan,
             accumulators,
             due: Vec::new(),
@@ -102,24 +106,8 @@ impl SessionStage {
     /// Adds what the session in `later`, which is out of the table, holds to the one in `slot`.
     fn join(&mut self, slot: u32, later: u32, key: u32, keys: &mut Keys) {
         self.accumulators.join(slot, later);
+        self.measure_slot(slot);
         keys.release(key);
-    }
-
-    /// Lets go of the sessions of the oldest key; false: there is none.
-    #[cold]
-    fn evict(&mut self, keys: &mut Keys) -> bool {
-        let Some(recency) = &mut self.table.recency else { return false };
-        let Some(key) = recency.oldest() else { return false };
-        recency.remove(key);
-        let slots = self.table.of_key(key);
-        self.stats.evicted_keys += u64::from(!slots.is_empty());
-        self.stats.evicted_windows += slots.len() as u64;
-        self.accumulators.release(&slots);
-        for slot in slots {
-            self.table.remove(slot);
-            keys.release(key);
-        }
-        true
     }
 
     #[cold]
@@ -130,11 +118,7 @@ impl SessionStage {
         reason: RejectReason,
         context: &mut Context<'_>,
     ) {
-        match reason {
-            RejectReason::KeyLimit => self.stats.key_limit += 1,
-            RejectReason::WindowLimit => self.stats.window_limit += 1,
-            _ => self.stats.late_dropped += 1,
-        }
+        self.stats.count_dropped(reason, 1);
         let watermark = events.watermarks.get(at).copied();
         let gap = Gap::new(self.plan.gap_us);
         context.drops.push(Dropped {
@@ -179,6 +163,7 @@ impl Stage for SessionStage {
             let (at, stop) = self.assign(events, *cursor, &mut run, context.keys);
             self.run = run;
             self.apply(events, *cursor..at);
+            self.measure(*cursor..at);
             self.table.touch(events.keys.get(*cursor..at).unwrap_or_default());
             *cursor = at;
             match stop {
@@ -197,12 +182,12 @@ impl Stage for SessionStage {
                     let key = self.table.info(left).key;
                     self.join(left, right, key, context.keys);
                 }
-                Stop::Evict if self.evict(context.keys) => {}
-                Stop::Evict => {
-                    self.drop_event(events, at, RejectReason::KeyLimit, context);
-                    *cursor += 1;
+                Stop::Limit(limit) => {
+                    if !self.at_limit(limit, events, cursor, context) {
+                        return false;
+                    }
                 }
-                Stop::Revise => {}
+                Stop::Revise | Stop::Settle => {}
                 Stop::Drop(reason) => {
                     self.drop_event(events, at, reason, context);
                     *cursor += 1;
@@ -218,9 +203,11 @@ impl Stage for SessionStage {
         done
     }
 
-    fn stats(&self) -> StageStats {
+    fn stats(&self, keys: &Keys) -> StageStats {
+        let extra = |slot| self.accumulators.extra_bytes(slot);
         StageStats {
             keys: u64::from(self.table.open_keys),
+            state_bytes: self.table.state_bytes(keys, extra),
             open_windows: self.table.len() as u64,
             watermark: Some(self.met)
                 .filter(|watermark| *watermark != NO_WATERMARK && *watermark != END_OF_TIME),

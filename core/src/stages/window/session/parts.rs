@@ -8,11 +8,12 @@ use super::table::{Around, Bounds, Status};
 use super::{Context, Keys, NONE, SectionReader, SectionWriter, SessionStage, SnapshotError};
 use crate::drops::Dropped;
 use crate::frame::Frame;
+use crate::plan::Limit;
 use crate::reject::RejectReason;
+use crate::spec::LimitPolicy;
 use crate::stages::parts::{COUNTERS, Origin, Parts, add_counters};
 use crate::stages::window::accumulator::Accumulators;
 use crate::stages::window::staging::{Part, read_part};
-use crate::stats::StageStats;
 use crate::time::{MAX_TIME, MIN_TIME};
 
 impl Parts for SessionStage {
@@ -107,7 +108,7 @@ impl SessionStage {
     /// Whether the first part is needed at `watermark`: sessions that it may touch fire or are gone from then on, and so may
     /// what comes later be that touches it.
     fn needs_part(&self, watermark: i64) -> bool {
-        let at_once = self.staging.waiting() > self.plan.max_keys as usize;
+        let at_once = self.staging.waiting() > self.plan.caps.max_keys as usize;
         let is_near = |start: i64| at_once || start.saturating_sub(1) <= watermark;
         self.staging.first().is_some_and(is_near)
     }
@@ -138,7 +139,7 @@ impl SessionStage {
         }
     }
 
-    /// Adds the session of the next key of `part`; false: `out` is full.
+    /// Adds the session of the next key of `part`; false: `out` is full, or there is no room and that is to be said.
     fn add_next(
         &mut self,
         start: i64,
@@ -157,8 +158,16 @@ impl SessionStage {
             return false;
         }
         part.done += 1;
+        let mut goes_on = true;
         let slot = match touched.first() {
-            None => self.open_part(key, bounds, context.keys),
+            None if self.plan.gone_at(end) <= self.met => Err(RejectReason::Late),
+            None => self.open_part(key, bounds, context.keys).map_err(|limit| {
+                if self.plan.caps.policy(limit) == LimitPolicy::Refuse {
+                    context.refuse(limit, self.index, ordinal);
+                    goes_on = false;
+                }
+                limit.reason()
+            }),
             Some(first) => {
                 self.unite(&touched, bounds, context.keys);
                 Ok(*first)
@@ -167,6 +176,9 @@ impl SessionStage {
         match slot {
             Ok(slot) => {
                 self.accumulators.merge(&[slot], &part.values.pick(&[from]));
+                if self.measures_values() {
+                    self.measure_slot(slot);
+                }
                 self.table.touch(&[key]);
                 if self.plan.kept_us > 0 && self.last_us(slot) <= self.met {
                     self.make_late(slot, cause);
@@ -175,13 +187,7 @@ impl SessionStage {
                 }
             }
             Err(reason) => {
-                let events = part.values.events_in(from);
-                let StageStats { key_limit, window_limit, late_dropped, .. } = &mut self.stats;
-                *match reason {
-                    RejectReason::KeyLimit => key_limit,
-                    RejectReason::WindowLimit => window_limit,
-                    _ => late_dropped,
-                } += events;
+                self.stats.count_dropped(reason, part.values.events_in(from));
                 context.drops.push(Dropped {
                     ordinal,
                     reason,
@@ -192,7 +198,7 @@ impl SessionStage {
             }
         }
         context.keys.release(key);
-        true
+        goes_on
     }
 
     /// Takes back the rows of those of `touched` that have fired and are to have other bounds; false: `out` is full.
@@ -214,19 +220,13 @@ impl SessionStage {
         })
     }
 
-    /// Opens a session that touches no other, unless it is late.
-    fn open_part(
-        &mut self,
-        key: u32,
-        bounds: Bounds,
-        keys: &mut Keys,
-    ) -> Result<u32, RejectReason> {
-        if self.plan.gone_at(bounds.end) <= self.met {
-            return Err(RejectReason::Late);
-        }
+    /// Opens a session that touches no other, for which others may have to make room.
+    fn open_part(&mut self, key: u32, bounds: Bounds, keys: &mut Keys) -> Result<u32, Limit> {
         loop {
-            match self.table.open(key, bounds, &self.plan, keys) {
-                Err(RejectReason::KeyLimit) if self.plan.evicts_keys && self.evict(keys) => {}
+            match self.table.open(key, bounds, &self.plan.caps, keys) {
+                Err(limit)
+                    if self.plan.caps.policy(limit) == LimitPolicy::Evict
+                        && self.make_room(limit, key, bounds.start, keys) => {}
                 opened => {
                     let slot = opened?;
                     self.accumulators.reset(slot);

@@ -53,8 +53,8 @@ impl SessionStage {
         let counters =
             [stats.events, stats.rows, stats.late_dropped, stats.key_limit, stats.window_limit];
         writer.u64s(counters.into_iter().chain([stats.value_limit, stats.folded_values]));
+        stats.save_limits(&self.plan.caps, writer);
         if let Some(recency) = &self.table.recency {
-            writer.u64s([stats.evicted_keys, stats.evicted_windows].into_iter());
             recency.save(positions, writer);
         }
         let cause = self.late.map_or(Cause { watermark: 0, rank: 0 }, |(_, cause)| cause);
@@ -113,9 +113,8 @@ impl SessionStage {
         ] {
             *counter = reader.u64()?;
         }
+        stats.load_limits(&self.plan.caps, reader)?;
         if self.table.recency.is_some() {
-            stats.evicted_keys = reader.u64()?;
-            stats.evicted_windows = reader.u64()?;
             self.table.recency = Some(Recency::load(reader, ids)?);
         }
         let cause = Cause { watermark: reader.i64()?, rank: reader.u64()? };
@@ -152,7 +151,9 @@ impl SessionStage {
             let bounds = Bounds { start: *start, end: *end };
             slots.push(self.load_session(key, bounds, (status, revision), keys)?);
         }
-        self.accumulators.load(&slots, reader)
+        self.accumulators.load(&slots, reader)?;
+        slots.into_iter().for_each(|slot| self.measure_slot(slot));
+        Ok(())
     }
 
     fn load_session(

@@ -4,10 +4,13 @@ use core::ops::Bound;
 use std::collections::BTreeMap;
 
 use crate::keys::{Keys, NONE};
-use crate::plan::SessionPlan;
-use crate::reject::RejectReason;
+use crate::plan::{Caps, Limit};
+use crate::stages::account::{Account, key_bytes};
 use crate::stages::recency::Recency;
 use crate::stages::window::timers::Timers;
+
+/// A session in the bytes of a stage, beside what it accumulates: its places in the tables.
+const SESSION_BYTES: u64 = 96;
 
 /// From a session's first event to a gap behind its last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,12 +62,48 @@ pub(super) struct Table {
     pub(super) open_keys: u32,
     /// Where keys may be evicted.
     pub(super) recency: Option<Recency>,
+    /// Where bytes are limited.
+    pub(super) account: Option<Account>,
+    /// What a session counts for there, but for its values.
+    session_bytes: u64,
     pub(super) timers: Timers,
 }
 
 impl Table {
-    pub(super) fn new(evicts_keys: bool) -> Self {
-        Self { recency: evicts_keys.then(Recency::default), ..Self::default() }
+    /// For sessions that accumulate in `slot_bytes` each, but for their values.
+    pub(super) fn new(caps: &Caps, slot_bytes: u64) -> Self {
+        Self {
+            recency: caps.evicts_keys().then(Recency::default),
+            account: caps.limits_bytes().then(Account::default),
+            session_bytes: SESSION_BYTES + slot_bytes,
+            ..Self::default()
+        }
+    }
+
+    /// The bytes of all sessions, of which `extra` gives what their values count for.
+    pub(super) fn state_bytes(&self, keys: &Keys, extra: impl Fn(u32) -> u64) -> u64 {
+        if let Some(account) = &self.account {
+            return account.bytes();
+        }
+        let open = (0..).zip(&self.open_by_key).filter(|(_, open)| **open > 0);
+        let of_keys: u64 = open.map(|(key, _)| key_bytes(key, keys)).sum();
+        let extra: u64 = self.slots().map(extra).sum();
+        of_keys + self.len() as u64 * self.session_bytes + extra
+    }
+
+    /// Whether there is room for one more session of `key`, which has `open` ones.
+    fn has_room(&self, key: u32, open: u32, caps: &Caps, keys: &Keys) -> bool {
+        let Some(account) = &self.account else { return true };
+        let of_key = if open == 0 { key_bytes(key, keys) } else { 0 };
+        account.bytes().saturating_add(of_key + self.session_bytes) <= caps.max_bytes
+    }
+
+    /// The first session of `key` that begins before `time`.
+    pub(super) fn first_before(&self, key: u32, time: i64) -> Option<u32> {
+        let latest = self.latest.get(key as usize).copied().filter(|slot| *slot != NONE);
+        let first = self.others.range((key, i64::MIN)..=(key, i64::MAX)).next();
+        let first = first.map(|(_, slot)| *slot).or(latest);
+        first.filter(|slot| self.bounds(*slot).start < time)
     }
 
     /// Sessions that are not gone.
@@ -133,15 +172,18 @@ impl Table {
         &mut self,
         key: u32,
         bounds: Bounds,
-        plan: &SessionPlan,
+        caps: &Caps,
         keys: &mut Keys,
-    ) -> Result<u32, RejectReason> {
+    ) -> Result<u32, Limit> {
         let open = self.open_by_key.get(key as usize).copied().unwrap_or(0);
-        if open == 0 && self.open_keys >= plan.max_keys {
-            return Err(RejectReason::KeyLimit);
+        if open == 0 && self.open_keys >= caps.max_keys {
+            return Err(Limit::Keys);
         }
-        if open >= plan.max_sessions_per_key {
-            return Err(RejectReason::WindowLimit);
+        if open >= caps.max_windows_per_key {
+            return Err(Limit::Windows);
+        }
+        if !self.has_room(key, open, caps, keys) {
+            return Err(Limit::Bytes);
         }
         keys.retain(key);
         Ok(self.insert(key, bounds, keys))
@@ -168,6 +210,12 @@ impl Table {
         }
         if let Some(open) = self.open_by_key.get_mut(key as usize) {
             self.open_keys += u32::from(*open == 0);
+            if let Some(account) = &mut self.account {
+                if *open == 0 {
+                    account.open_key(key, keys);
+                }
+                account.add(self.session_bytes);
+            }
             *open += 1;
         }
         self.link(slot, key, bounds.start);
@@ -205,6 +253,13 @@ impl Table {
         if let Some(open) = self.open_by_key.get_mut(key as usize) {
             *open = open.saturating_sub(1);
             self.open_keys -= u32::from(*open == 0);
+            if let Some(account) = &mut self.account {
+                account.set_extra(slot, 0);
+                account.subtract(self.session_bytes);
+                if *open == 0 {
+                    account.close_key(key);
+                }
+            }
             if let (0, Some(recency)) = (*open, &mut self.recency) {
                 recency.remove(key);
             }

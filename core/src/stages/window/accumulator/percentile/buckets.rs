@@ -93,6 +93,11 @@ impl Buckets {
         (value.clamp(self.min, self.max), left)
     }
 
+    /// What it counts for in the bytes of a stage.
+    pub(super) fn counted_bytes(&self) -> u64 {
+        160 + self.negative.counted_bytes() + self.positive.counted_bytes()
+    }
+
     #[cfg(test)]
     pub(super) fn bytes(&self) -> usize {
         size_of::<Self>() + self.negative.bytes() + self.positive.bytes()

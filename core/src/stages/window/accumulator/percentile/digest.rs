@@ -103,6 +103,11 @@ impl Values for Digest {
         place.and_then(|place| before.results.get(place)).copied().unwrap_or(f64::NAN)
     }
 
+    fn extra_bytes(&self) -> u64 {
+        let centroids = self.before.as_ref().map_or(0, |before| before.digest.centroids().len());
+        8 * self.recent.len() as u64 + 16 * centroids as u64
+    }
+
     fn save(&self, writer: &mut SectionWriter<'_>) {
         let mut sorted = self.recent.clone();
         crate::sort::floats(&mut sorted);

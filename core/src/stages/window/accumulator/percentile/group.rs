@@ -164,6 +164,14 @@ impl Values for Group {
         place.between(low, high)
     }
 
+    fn extra_bytes(&self) -> u64 {
+        match self {
+            Self::Values(values) => 8 * values.len() as u64,
+            Self::Pairs(pairs) => 16 * pairs.len() as u64,
+            Self::Buckets(buckets) => buckets.counted_bytes(),
+        }
+    }
+
     /// Writes its form, its count and its values, the same for the same values in any order.
     fn save(&self, writer: &mut SectionWriter<'_>) {
         match self {

@@ -36,6 +36,9 @@ pub(super) trait Values: Clone {
     /// Of those in `asked`, that it is sealed for; NaN where there are no values.
     fn percentile(&self, percentile: Percentile, asked: &[Percentile]) -> f64;
 
+    /// What it counts for in the bytes of a stage, beside that there is one.
+    fn extra_bytes(&self) -> u64;
+
     /// Writes what it holds, the same for equal state.
     fn save(&self, writer: &mut SectionWriter<'_>);
 
@@ -85,6 +88,11 @@ impl<G: Values> Percentiles<G> {
             group.seal(&self.percentiles, stats);
             stats.value_limit += u64::from(self.is_limit && group.is_approximate());
         }
+    }
+
+    /// What the values of `slot` count for in the bytes of a stage.
+    pub(super) fn extra_bytes(&self, slot: usize) -> u64 {
+        self.groups.get(slot).map_or(0, G::extra_bytes)
     }
 
     /// The value of a slot that is sealed.

@@ -36,6 +36,11 @@ impl Side {
         (self.blocks.len(), self.bottom)
     }
 
+    /// What it counts for in the bytes of a stage: its octaves, and a few bytes for those between.
+    pub(super) fn counted_bytes(&self) -> u64 {
+        size_of_val(self.blocks.as_slice()) as u64
+    }
+
     #[cfg(test)]
     pub(super) fn bytes(&self) -> usize {
         self.places.capacity() + size_of_val(self.blocks.as_slice())

@@ -1,0 +1,410 @@
+//! Runs of bytes by dense ids: what the engine's key dictionary and that of the readers are made of.
+//!
+//! A hit reads two places: a slot of the table, 8 bytes, and the entry, which has short runs in itself. Only long ones lie
+//! in an arena. The table has the hashes, so growing it never reads the runs.
+
+use core::hash::{BuildHasher, Hasher};
+
+use bytemuck::{cast, cast_slice};
+use foldhash::fast::FixedState;
+
+use crate::sort::halves;
+
+/// No id, no position.
+pub(crate) const NONE: u32 = u32::MAX;
+
+/// Runs up to this length lie in their entries.
+const SHORT: usize = 16;
+/// A slot that has no id.
+const EMPTY: u64 = u64::MAX;
+const FIRST_SLOTS: usize = 16;
+/// An arena is not cleared up before it has lost so many bytes.
+const LEAST_LOST: usize = 1 << 16;
+
+/// The first 16 bytes of a run of at most as many, zero behind its end: two little-endian numbers.
+pub(crate) type Head = [u64; 2];
+
+/// A run of bytes.
+#[derive(Debug, Clone, Copy, Default)]
+struct Entry {
+    /// The run itself, or, where it is longer, its place in the arena.
+    head: Head,
+    len: u32,
+}
+
+/// Runs of bytes by dense ids. Whoever uses it chooses the ids and says which are free.
+#[derive(Debug, Clone)]
+pub(crate) struct ByteTable {
+    hasher: FixedState,
+    /// Open addressing, by the low bits of the hash: each slot has the hash in its upper half and the id in its lower one.
+    slots: Vec<u64>,
+    used: usize,
+    entries: Vec<Entry>,
+    /// The long runs.
+    arena: Vec<u8>,
+    /// Bytes of the arena that no run has any more.
+    lost: usize,
+}
+
+impl ByteTable {
+    /// From an unpredictable `seed`, nobody can provoke collisions.
+    pub(crate) fn new(seed: u64) -> Self {
+        Self {
+            hasher: FixedState::with_seed(seed),
+            slots: vec![EMPTY; FIRST_SLOTS],
+            used: 0,
+            entries: Vec::new(),
+            arena: Vec::new(),
+            lost: 0,
+        }
+    }
+
+    /// Ids are below this.
+    pub(crate) fn id_bound(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// The run of `id`; empty where it has none.
+    #[inline]
+    pub(crate) fn bytes(&self, id: u32) -> &[u8] {
+        self.entries.get(id as usize).map_or(&[], |entry| self.bytes_of(entry))
+    }
+
+    /// The id of `run`, or [`NONE`].
+    #[inline]
+    pub(crate) fn find(&self, run: &[u8]) -> u32 {
+        match head_of(run) {
+            Some(head) => self.find_short(head, run.len()),
+            None => self.find_long(run),
+        }
+    }
+
+    /// The same for a run of `len` bytes, at most 16, by its head.
+    #[inline(always)]
+    pub(crate) fn find_short(&self, head: Head, len: usize) -> u32 {
+        let hash = self.hash_short(head);
+        self.probe(hash, |entry| entry.head == head && entry.len as usize == len)
+    }
+
+    #[inline(never)]
+    fn find_long(&self, run: &[u8]) -> u32 {
+        let same =
+            |entry: &Entry| entry.len as usize == run.len() && is_same(self.bytes_of(entry), run);
+        self.probe(self.hash_long(run), same)
+    }
+
+    /// Has the memory look for the slots of `runs`, which are to be looked up.
+    pub(crate) fn read_ahead<'a>(&self, runs: impl Iterator<Item = &'a [u8]>) {
+        let mask = self.slots.len() - 1;
+        let first = |run| self.slots.get(self.hash(run) as usize & mask).copied().unwrap_or(0);
+        core::hint::black_box(runs.map(first).fold(0, u64::wrapping_add));
+    }
+
+    /// Gives `run`, which has no id, `id`: a free one, or the next.
+    pub(crate) fn insert(&mut self, run: &[u8], id: u32) {
+        let (hash, head) = match head_of(run) {
+            Some(head) => (self.hash_short(head), head),
+            None => {
+                let start = self.arena.len() as u64;
+                self.arena.extend_from_slice(run);
+                (self.hash_long(run), [start, 0])
+            }
+        };
+        let entry = Entry { head, len: u32::try_from(run.len()).unwrap_or(u32::MAX) };
+        match self.entries.get_mut(id as usize) {
+            Some(free) => *free = entry,
+            None => self.entries.push(entry),
+        }
+        self.used += 1;
+        if self.used * 4 > self.slots.len() * 3 {
+            self.grow();
+        }
+        put(&mut self.slots, slot(hash, id));
+    }
+
+    /// Takes the run of `id` out: the id is free.
+    pub(crate) fn remove(&mut self, id: u32) {
+        let hash = self.hash(self.bytes(id));
+        if !take(&mut self.slots, slot(hash, id)) {
+            return;
+        }
+        self.used -= 1;
+        let Some(entry) = self.entries.get_mut(id as usize) else { return };
+        let len = entry.len as usize;
+        *entry = Entry::default();
+        if len > SHORT {
+            self.lost += len;
+            if self.lost > LEAST_LOST && self.lost > self.arena.len() / 2 {
+                self.clear_up();
+            }
+        }
+    }
+
+    /// Forgets all runs; keeps the memory.
+    pub(crate) fn clear(&mut self) {
+        self.slots.fill(EMPTY);
+        self.used = 0;
+        self.entries.clear();
+        self.arena.clear();
+        self.lost = 0;
+    }
+
+    #[inline]
+    fn bytes_of<'a>(&'a self, entry: &'a Entry) -> &'a [u8] {
+        let len = entry.len as usize;
+        if len <= SHORT {
+            return cast_slice::<u64, u8>(&entry.head).get(..len).unwrap_or_default();
+        }
+        let [start, _] = entry.head;
+        let start = usize::try_from(start).unwrap_or(usize::MAX);
+        self.arena.get(start..start.saturating_add(len)).unwrap_or_default()
+    }
+
+    #[inline(always)]
+    fn probe(&self, hash: u32, same: impl Fn(&Entry) -> bool) -> u32 {
+        let mask = self.slots.len() - 1;
+        let mut at = hash as usize & mask;
+        while let Some(&slot) = self.slots.get(at) {
+            let (known, id) = halves(slot);
+            if known == hash && self.entries.get(id as usize).is_some_and(&same) {
+                return id;
+            }
+            if slot == EMPTY {
+                break;
+            }
+            at = (at + 1) & mask;
+        }
+        NONE
+    }
+
+    #[inline]
+    fn hash(&self, run: &[u8]) -> u32 {
+        head_of(run).map_or_else(|| self.hash_long(run), |head| self.hash_short(head))
+    }
+
+    #[inline(always)]
+    fn hash_short(&self, [low, high]: Head) -> u32 {
+        let mut hasher = self.hasher.build_hasher();
+        hasher.write_u128(u128::from(high) << 64 | u128::from(low));
+        halves(hasher.finish()).1
+    }
+
+    fn hash_long(&self, run: &[u8]) -> u32 {
+        let mut hasher = self.hasher.build_hasher();
+        hasher.write(run);
+        halves(hasher.finish()).1
+    }
+
+    #[cold]
+    fn grow(&mut self) {
+        let mut slots = vec![EMPTY; self.slots.len() * 2];
+        for slot in self.slots.iter().filter(|slot| **slot != EMPTY) {
+            put(&mut slots, *slot);
+        }
+        self.slots = slots;
+    }
+
+    /// Copies the long runs that are left together.
+    #[cold]
+    fn clear_up(&mut self) {
+        let mut arena = Vec::with_capacity(self.arena.len() - self.lost);
+        for entry in self.entries.iter_mut().filter(|entry| entry.len as usize > SHORT) {
+            let [start, _] = entry.head;
+            let start = usize::try_from(start).unwrap_or(usize::MAX);
+            let run = self.arena.get(start..start.saturating_add(entry.len as usize));
+            entry.head = [arena.len() as u64, 0];
+            arena.extend_from_slice(run.unwrap_or_default());
+        }
+        self.arena = arena;
+        self.lost = 0;
+    }
+}
+
+/// The head of `run`, if it is short.
+#[inline(always)]
+pub(crate) fn head_of(run: &[u8]) -> Option<Head> {
+    let len = run.len();
+    if len > SHORT {
+        return None;
+    }
+    // Two reads that overlap, of 8 or 4 bytes each; what was read twice is shifted out.
+    if let (Some(first), Some(last)) = (run.first_chunk(), run.last_chunk()) {
+        let high = if len == 8 { 0 } else { u64::from_le_bytes(*last) >> (8 * (SHORT - len)) };
+        return Some([u64::from_le_bytes(*first), high]);
+    }
+    if let (Some(first), Some(last)) = (run.first_chunk(), run.last_chunk()) {
+        let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
+        return Some([u64::from(first) | u64::from(last) << (8 * (len - 4)), 0]);
+    }
+    Some([run.iter().rev().fold(0, |head, byte| head << 8 | u64::from(*byte)), 0])
+}
+
+/// The head of the run of `len` bytes that begins at `start` of `bytes`, if it is short. It ends within them.
+#[inline(always)]
+pub(crate) fn head_at(bytes: &[u8], start: usize, len: usize) -> Option<Head> {
+    let [low, high] = KEPT.get(len)?;
+    match bytes.get(start..).and_then(|bytes| bytes.first_chunk::<SHORT>()) {
+        Some(chunk) => {
+            let [first, second]: Head = cast(*chunk);
+            Some([first & low, second & high])
+        }
+        None => head_of(bytes.get(start..start + len).unwrap_or_default()),
+    }
+}
+
+/// The bits of a head that a run of each length has.
+const KEPT: [Head; SHORT + 1] = {
+    let mut kept = [[0; 2]; SHORT + 1];
+    let mut len = 1;
+    while len <= SHORT {
+        kept[len] = kept[len - 1];
+        kept[len][(len - 1) / 8] |= 0xff << ((len - 1) % 8 * 8);
+        len += 1;
+    }
+    kept
+};
+
+/// Whether two runs, of one length, are the same: by 8 bytes, as comparing any length is a call, and a slow one in the module.
+#[inline(always)]
+fn is_same(a: &[u8], b: &[u8]) -> bool {
+    let same = |(a, b): (&[u8; 8], &[u8; 8])| u64::from_le_bytes(*a) == u64::from_le_bytes(*b);
+    a.as_chunks().0.iter().zip(b.as_chunks().0).all(same)
+        && a.last_chunk().zip(b.last_chunk()).is_none_or(same)
+}
+
+fn slot(hash: u32, id: u32) -> u64 {
+    u64::from(hash) << 32 | u64::from(id)
+}
+
+/// Puts `slot` into the first place that is empty from its own on.
+fn put(slots: &mut [u64], slot: u64) {
+    let mask = slots.len() - 1;
+    let mut at = halves(slot).0 as usize & mask;
+    while let Some(place) = slots.get_mut(at) {
+        if *place == EMPTY {
+            *place = slot;
+            return;
+        }
+        at = (at + 1) & mask;
+    }
+}
+
+/// Takes `slot` out, and moves those behind it that would not be found any more; false: it is not there.
+fn take(slots: &mut [u64], slot: u64) -> bool {
+    let mask = slots.len() - 1;
+    let mut at = halves(slot).0 as usize & mask;
+    loop {
+        match slots.get(at) {
+            Some(&found) if found == slot => break,
+            Some(&EMPTY) | None => return false,
+            Some(_) => at = (at + 1) & mask,
+        }
+    }
+    let mut next = (at + 1) & mask;
+    while let Some(&moved) = slots.get(next).filter(|slot| **slot != EMPTY) {
+        let home = halves(moved).0 as usize & mask;
+        if next.wrapping_sub(home) & mask >= next.wrapping_sub(at) & mask {
+            set(slots, at, moved);
+            at = next;
+        }
+        next = (next + 1) & mask;
+    }
+    set(slots, at, EMPTY);
+    true
+}
+
+fn set(slots: &mut [u64], at: usize, slot: u64) {
+    if let Some(place) = slots.get_mut(at) {
+        *place = slot;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn heads_are_the_bytes_and_zeros() {
+        let bytes: Vec<u8> = (1..=60).collect();
+        for start in 0..bytes.len() {
+            for len in 0..=bytes.len() - start {
+                let run = &bytes[start..start + len];
+                let expected = (len <= SHORT).then(|| {
+                    let mut padded = [0; SHORT];
+                    padded[..len].copy_from_slice(run);
+                    [0, 8].map(|at| u64::from_le_bytes(padded[at..at + 8].try_into().unwrap()))
+                });
+                assert_eq!(head_of(run), expected, "{start}, {len}");
+                assert_eq!(head_at(&bytes, start, len), expected, "{start}, {len}");
+            }
+        }
+    }
+
+    /// Runs that are short and long, some of them alike but for one byte or for zeros at the end.
+    fn runs() -> impl Strategy<Value = Vec<u8>> {
+        let lengths = prop_oneof![0..20_usize, 14..18_usize, 30..70_usize];
+        (lengths, 0..4_u8, 0..3_u8).prop_map(|(len, last, fill)| {
+            let mut run = vec![fill; len];
+            if let Some(byte) = run.last_mut() {
+                *byte = last;
+            }
+            run
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn it_does_what_a_map_does(
+            seed: u64,
+            steps in prop::collection::vec((runs(), any::<bool>()), 0..400),
+        ) {
+            let mut table = ByteTable::new(seed);
+            let mut map: BTreeMap<Vec<u8>, u32> = BTreeMap::new();
+            let mut free: Vec<u32> = vec![];
+            for (run, goes) in steps {
+                let known = map.get(&run).copied();
+                prop_assert_eq!(table.find(&run), known.unwrap_or(NONE));
+                match known {
+                    Some(id) if goes => {
+                        table.remove(id);
+                        map.remove(&run);
+                        free.push(id);
+                    }
+                    Some(_) => {}
+                    None => {
+                        let next = u32::try_from(table.id_bound()).unwrap();
+                        let id = free.pop().unwrap_or(next);
+                        table.insert(&run, id);
+                        map.insert(run, id);
+                    }
+                }
+            }
+            for (run, id) in &map {
+                prop_assert_eq!(table.find(run), *id);
+                prop_assert_eq!(table.bytes(*id), run.as_slice());
+            }
+            table.clear();
+            prop_assert!(map.keys().all(|run| table.find(run) == NONE));
+        }
+    }
+
+    #[test]
+    fn long_runs_give_their_memory_back() {
+        let mut table = ByteTable::new(3);
+        let run = |number: u32| format!("a run that is longer than sixteen bytes: {number}");
+        for number in 0..20_000 {
+            table.insert(run(number).as_bytes(), number % 100);
+            if number >= 99 {
+                table.remove((number + 1) % 100);
+            }
+        }
+        assert!(table.arena.len() < 4 * LEAST_LOST, "{}", table.arena.len());
+        for number in 19_901..20_000 {
+            assert_eq!(table.find(run(number).as_bytes()), number % 100);
+        }
+    }
+}

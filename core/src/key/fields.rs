@@ -1,0 +1,188 @@
+//! Reading fields of keys, and checking keys from outside.
+
+use core::iter::FusedIterator;
+use std::borrow::Cow;
+
+use super::{
+    END, ESCAPE, FALSE, LARGE_POINT, NEGATIVE, NUMBER, POINT_BIAS, POSITIVE, STRING, TRUE, ZERO,
+    flip_of,
+};
+use crate::number::{Decimal, parse_f64, write_layout};
+
+/// One field of a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyField<'a> {
+    /// A boolean.
+    Bool(bool),
+    /// A number.
+    Number(KeyNumber<'a>),
+    /// A string; borrowed unless it contains U+0000 or U+0001.
+    String(Cow<'a, str>),
+}
+
+impl KeyField<'_> {
+    /// Appends the field as JSON: `true`, `3`, `"svc-1"`.
+    pub fn write_json(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::String(text) => crate::json::write_string(text, out),
+            _ => self.write_text(out),
+        }
+    }
+
+    /// Appends the field as plain text, strings without quotes: `true`, `3`, `svc-1`.
+    pub fn write_text(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Bool(value) => out.extend_from_slice(if *value { b"true" } else { b"false" }),
+            Self::Number(number) => number.write(out),
+            Self::String(text) => out.extend_from_slice(text.as_bytes()),
+        }
+    }
+}
+
+/// A number in a key: exact, borrowed from the encoded bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyNumber<'a> {
+    negative: bool,
+    point: i32,
+    /// Encoded pairs of digits, flipped where `negative`, without the end.
+    pairs: &'a [u8],
+}
+
+impl KeyNumber<'_> {
+    /// Appends the number as [`Decimal::write`] does.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        let odd = self.values().next_back().is_some_and(|pair| pair % 10 == 0);
+        let count = self.pairs.len() * 2 - usize::from(odd);
+        let digits = self.values().flat_map(|pair| [pair / 10, pair % 10]).take(count);
+        write_layout(self.negative, self.point, count, digits, out);
+    }
+
+    /// The nearest double; infinite beyond the largest one.
+    #[must_use]
+    pub fn to_f64(&self) -> f64 {
+        let mut text = Vec::with_capacity(24);
+        self.write(&mut text);
+        let beyond = if self.negative { f64::NEG_INFINITY } else { f64::INFINITY };
+        parse_f64(&text).unwrap_or(beyond)
+    }
+
+    /// The pairs of digits, each 0 to 99.
+    fn values(&self) -> impl DoubleEndedIterator<Item = u8> {
+        let flip = flip_of(self.negative);
+        self.pairs.iter().map(move |&pair| (pair ^ flip).wrapping_sub(1))
+    }
+}
+
+/// The fields of an encoded key, in order. Ends at the first byte that begins no field.
+#[must_use]
+pub fn fields(key: &[u8]) -> Fields<'_> {
+    Fields { rest: key }
+}
+
+/// The bytes of field `field` of a key; empty where it has none.
+pub(crate) fn field_bytes(key: &[u8], field: usize) -> &[u8] {
+    let mut all = fields(key);
+    let skipped = all.by_ref().take(field).count();
+    let rest = all.rest;
+    let is_there = skipped == field && all.next().is_some();
+    let len = if is_there { rest.len() - all.rest.len() } else { 0 };
+    rest.get(..len).unwrap_or_default()
+}
+
+/// Whether two fields are both boolean, both numbers or both strings.
+pub(crate) fn is_same_type(a: &[u8], b: &[u8]) -> bool {
+    let kind = |field: &[u8]| field.first().map(|tag| if *tag == TRUE { FALSE } else { *tag });
+    kind(a) == kind(b)
+}
+
+/// Whether `key` is the encoding of a key with `field_count` fields. For bytes from outside.
+#[must_use]
+pub fn validate(key: &[u8], field_count: usize) -> bool {
+    if field_count == 1 && is_plain_string(key) {
+        return true;
+    }
+    let mut fields = fields(key);
+    fields.by_ref().take(field_count).count() == field_count && fields.rest.is_empty()
+}
+
+/// Whether `key` is one string of ASCII characters that need no escape, as most keys are.
+fn is_plain_string(key: &[u8]) -> bool {
+    let plain = |all: bool, byte: &u8| all & byte.is_ascii() & (*byte > ESCAPE);
+    matches!(key, [STRING, text @ .., END] if text.iter().fold(true, plain))
+}
+
+/// The iterator of [`fields()`].
+#[derive(Debug, Clone)]
+pub struct Fields<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = KeyField<'a>;
+
+    fn next(&mut self) -> Option<KeyField<'a>> {
+        let (field, rest) = match *self.rest {
+            [FALSE, ref rest @ ..] => (KeyField::Bool(false), rest),
+            [TRUE, ref rest @ ..] => (KeyField::Bool(true), rest),
+            [NUMBER, ZERO, ref rest @ ..] => {
+                (KeyField::Number(KeyNumber { negative: false, point: 0, pairs: &[] }), rest)
+            }
+            [NUMBER, class @ (NEGATIVE | POSITIVE), ref rest @ ..] => {
+                let (number, rest) = read_magnitude(class == NEGATIVE, rest)?;
+                (KeyField::Number(number), rest)
+            }
+            [STRING, ref rest @ ..] => {
+                let (text, rest) = read_string(rest)?;
+                (KeyField::String(text), rest)
+            }
+            _ => return None,
+        };
+        self.rest = rest;
+        Some(field)
+    }
+}
+
+impl FusedIterator for Fields<'_> {}
+
+/// Reads a string up to its end; `None` if it has none, has an escape that [`push_str`] does not write, or is not UTF-8.
+fn read_string(bytes: &[u8]) -> Option<(Cow<'_, str>, &[u8])> {
+    let end = bytes.iter().position(|&byte| byte == END)?;
+    let (escaped, rest) = bytes.split_at_checked(end)?;
+    let rest = rest.get(1..)?;
+    if !escaped.contains(&ESCAPE) {
+        return Some((Cow::Borrowed(core::str::from_utf8(escaped).ok()?), rest));
+    }
+    let mut text = Vec::with_capacity(escaped.len());
+    let mut bytes = escaped.iter();
+    while let Some(&byte) = bytes.next() {
+        text.push(match byte {
+            ESCAPE => bytes.next()?.checked_sub(1).filter(|&byte| byte <= ESCAPE)?,
+            plain => plain,
+        });
+    }
+    Some((String::from_utf8(text).ok()?.into(), rest))
+}
+
+/// Reads a magnitude up to its end; `None` if it is not one that [`push_number`] writes.
+fn read_magnitude(negative: bool, bytes: &[u8]) -> Option<(KeyNumber<'_>, &[u8])> {
+    let flip = flip_of(negative);
+    let (&first, rest) = bytes.split_first()?;
+    let (point, rest) = match first ^ flip {
+        short @ 1..=254 => (i32::from(short) - POINT_BIAS, rest),
+        long => {
+            let (biased, rest) = rest.split_first_chunk::<4>()?;
+            let biased = u32::from_be_bytes(biased.map(|byte| byte ^ flip));
+            let point = (biased ^ (1 << 31)).cast_signed();
+            let max = Decimal::MAX_POINT;
+            let canonical = if long == LARGE_POINT { 127..=max } else { -max..=-128 };
+            canonical.contains(&point).then_some((point, rest))?
+        }
+    };
+    let end = rest.iter().position(|&byte| byte ^ flip == END)?;
+    let (pairs, rest) = rest.split_at_checked(end)?;
+    let number = KeyNumber { negative, point, pairs };
+    let digits_are_valid = number.values().all(|pair| pair <= 99)
+        && number.values().next().is_some_and(|first| first >= 10)
+        && number.values().next_back().is_some_and(|last| last != 0);
+    Some((digits_are_valid.then_some(number)?, rest.get(1..)?))
+}

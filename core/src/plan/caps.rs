@@ -1,0 +1,136 @@
+//! How much a stage may keep, and what becomes of the event that would be too much.
+
+use crate::reject::RejectReason;
+use crate::spec::{LimitPolicy, PipelineSpec, SpecError, Stage};
+
+/// A limit on what a stage keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Limit {
+    Keys,
+    Windows,
+    Bytes,
+}
+
+impl Limit {
+    /// Its name in `[limits]`.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Keys => "max_keys",
+            Self::Windows => "max_windows_per_key",
+            Self::Bytes => "max_state_bytes",
+        }
+    }
+
+    /// Why an event is dropped that it keeps out.
+    pub(crate) fn reason(self) -> RejectReason {
+        match self {
+            Self::Keys => RejectReason::KeyLimit,
+            Self::Windows => RejectReason::WindowLimit,
+            Self::Bytes => RejectReason::StateLimit,
+        }
+    }
+}
+
+/// The limits of one stage.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Caps {
+    pub(crate) max_keys: u32,
+    pub(crate) max_windows_per_key: u32,
+    /// As good as infinite where nobody asked for it.
+    pub(crate) max_bytes: u64,
+    on_max_keys: LimitPolicy,
+    on_max_windows_per_key: LimitPolicy,
+    on_max_bytes: LimitPolicy,
+}
+
+impl Caps {
+    /// Those of each stage of `spec` that keeps state.
+    pub(super) fn of(spec: &PipelineSpec) -> Self {
+        let limits = &spec.limits;
+        let keeping = spec.stages.iter().filter(|stage| keeps_state(stage)).count().max(1);
+        Self {
+            max_keys: limits.max_keys,
+            max_windows_per_key: limits.max_windows_per_key,
+            max_bytes: limits.max_state_bytes.map_or(u64::MAX, |bytes| bytes / keeping as u64),
+            on_max_keys: limits.on_max_keys,
+            on_max_windows_per_key: limits.on_max_windows_per_key,
+            on_max_bytes: limits.on_max_state_bytes,
+        }
+    }
+
+    pub(crate) fn policy(&self, limit: Limit) -> LimitPolicy {
+        match limit {
+            Limit::Keys => self.on_max_keys,
+            Limit::Windows => self.on_max_windows_per_key,
+            Limit::Bytes => self.on_max_bytes,
+        }
+    }
+
+    /// Whether the stage keeps count of its bytes.
+    pub(crate) fn limits_bytes(&self) -> bool {
+        self.max_bytes != u64::MAX
+    }
+
+    /// Whether the oldest key may have to make room.
+    pub(crate) fn evicts_keys(&self) -> bool {
+        self.on_max_keys == LimitPolicy::Evict
+            || (self.limits_bytes() && self.on_max_bytes == LimitPolicy::Evict)
+    }
+
+    /// Whether anything may have to make room.
+    pub(crate) fn evicts(&self) -> bool {
+        self.evicts_keys() || self.on_max_windows_per_key == LimitPolicy::Evict
+    }
+
+    /// Whether a call may end with [`crate::Error::LimitReached`].
+    pub(super) fn refuses(&self) -> bool {
+        [self.on_max_keys, self.on_max_windows_per_key].contains(&LimitPolicy::Refuse)
+            || (self.limits_bytes() && self.on_max_bytes == LimitPolicy::Refuse)
+    }
+
+    /// Adds to `identity` what two engines must agree on to exchange state. A limit that refuses decides nothing but where
+    /// a call ends: a snapshot goes on under a greater one.
+    pub(super) fn identify(
+        spec: &PipelineSpec,
+        identity: &mut serde_json::Map<String, serde_json::Value>,
+    ) {
+        let (caps, limits) = (Self::of(spec), &spec.limits);
+        let mut insert =
+            |name: &str, value: serde_json::Value| identity.insert(name.to_owned(), value);
+        let value = |policy: LimitPolicy, value: u64| match policy {
+            LimitPolicy::Refuse => "refuse".into(),
+            _ => value.into(),
+        };
+        insert("max_keys", value(caps.on_max_keys, caps.max_keys.into()));
+        let windows = value(caps.on_max_windows_per_key, caps.max_windows_per_key.into());
+        insert("max_windows_per_key", windows);
+        // Only where they decide anything: snapshots of other pipelines go on as they are.
+        if caps.on_max_keys == LimitPolicy::Evict {
+            insert("on_max_keys", "evict".into());
+        }
+        if caps.on_max_windows_per_key == LimitPolicy::Evict {
+            insert("on_max_windows_per_key", "evict".into());
+        }
+        if let Some(bytes) = limits.max_state_bytes {
+            let has_dedup = spec.stages.iter().any(|stage| matches!(stage, Stage::Dedup(_)));
+            let policy = if has_dedup { LimitPolicy::Drop } else { caps.on_max_bytes };
+            insert("max_state_bytes", value(policy, bytes));
+            insert("on_max_state_bytes", serde_json::json!(caps.on_max_bytes));
+        }
+    }
+}
+
+fn keeps_state(stage: &Stage) -> bool {
+    !matches!(stage, Stage::Filter(_) | Stage::Map(_) | Stage::KeyBy(_))
+}
+
+/// That a limit of state is one.
+pub(super) fn check_state_bytes(spec: &PipelineSpec) -> Result<(), SpecError> {
+    match spec.limits.max_state_bytes {
+        Some(0) => Err(SpecError::new(
+            "limits.max_state_bytes",
+            "0: must be at least 1; leave it out for no limit",
+        )),
+        _ => Ok(()),
+    }
+}

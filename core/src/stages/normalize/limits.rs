@@ -1,0 +1,111 @@
+//! What happens where a series would be one too many: the sample is dropped, or ends the call, or the oldest key makes room.
+
+use super::absorb::Stop;
+use super::{Context, Keys, NONE, NormalizeStage};
+use crate::frame::Events;
+use crate::plan::Limit;
+use crate::spec::LimitPolicy;
+use crate::stages::account::key_bytes;
+use crate::stages::recency::Recency;
+
+/// A series in the bytes of a stage, and each of its fields.
+const SERIES_BYTES: u64 = 144;
+const FIELD_BYTES: u64 = 112;
+/// An open place, a sample that waits, a point that is known, a value that decides about outliers. What a place holds when
+/// it is over is not more than what it held before, so time that passes never takes room.
+const PLACE_BYTES: u64 = 8;
+const SAMPLE_BYTES: u64 = 32;
+const POINT_BYTES: u64 = 24;
+const VALUE_BYTES: u64 = 8;
+
+impl NormalizeStage {
+    /// What leaves no room for a series of `key`.
+    pub(super) fn limit(&self, key: u32, keys: &Keys) -> Option<Limit> {
+        let caps = &self.plan.caps;
+        if self.live() >= caps.max_keys as usize {
+            return Some(Limit::Keys);
+        }
+        let needed =
+            key_bytes(key, keys) + SERIES_BYTES + FIELD_BYTES * self.plan.fields.len() as u64;
+        let bytes = self.account.as_ref()?.bytes().saturating_add(needed);
+        (bytes > caps.max_bytes).then_some(Limit::Bytes)
+    }
+
+    /// Does what is to be done at `limit` about the sample at `cursor`.
+    #[cold]
+    pub(super) fn at_limit(
+        &mut self,
+        limit: Limit,
+        events: &Events<'_>,
+        cursor: &mut usize,
+        context: &mut Context<'_>,
+    ) -> Option<Stop> {
+        let policy = self.plan.caps.policy(limit);
+        if policy == LimitPolicy::Evict && self.evict(limit, context.keys) {
+            return None;
+        }
+        let refuses = policy == LimitPolicy::Refuse;
+        if !refuses || context.refuse(limit, self.index, events.ordinals.at(*cursor)) {
+            self.drop_event(events, *cursor, limit.reason(), None, context);
+            self.stats.events += 1;
+            *cursor += 1;
+        }
+        refuses.then_some(Stop::Refused)
+    }
+
+    /// Lets go of the series of the oldest key, with the samples that wait; false: there is none.
+    fn evict(&mut self, limit: Limit, keys: &mut Keys) -> bool {
+        let Some(key) = self.recency.as_ref().and_then(Recency::oldest) else { return false };
+        let of = self.by_key.get(key as usize).copied().unwrap_or(NONE);
+        let Some(series) = self.series.get(of as usize) else { return false };
+        let lanes = self.lanes.get(self.span(of)).unwrap_or_default();
+        let samples = lanes.iter().map(|lane| lane.cells.list.len()).max().unwrap_or(0);
+        self.undecided -= u32::from(series.grid.is_none());
+        self.stats.evicted_keys += 1;
+        self.stats.count_evicted(limit, series.places.len() as u64, samples as u64);
+        self.let_go(of, keys);
+        true
+    }
+
+    /// Takes note that a sample of `key` has come to series `of`.
+    pub(super) fn note(&mut self, of: u32, key: u32, keys: &Keys) {
+        if let Some(recency) = &mut self.recency {
+            recency.touch(key);
+        }
+        self.measure(of, keys);
+    }
+
+    /// Takes note of what series `of` holds.
+    pub(super) fn measure(&mut self, of: u32, keys: &Keys) {
+        if self.account.is_none() {
+            return;
+        }
+        let bytes = self.series_bytes(of, keys);
+        if let Some(account) = &mut self.account {
+            account.set_extra(of, bytes);
+        }
+    }
+
+    /// The bytes of all series.
+    pub(super) fn state_bytes(&self, keys: &Keys) -> u64 {
+        if let Some(account) = &self.account {
+            return account.bytes();
+        }
+        (0..).take(self.series.len()).map(|of| self.series_bytes(of, keys)).sum()
+    }
+
+    fn series_bytes(&self, of: u32, keys: &Keys) -> u64 {
+        let Some(series) = self.series.get(of as usize).filter(|series| series.key != NONE) else {
+            return 0;
+        };
+        let lanes = self.lanes.get(self.span(of)).unwrap_or_default().iter();
+        let fields = lanes.map(|lane| {
+            FIELD_BYTES
+                + SAMPLE_BYTES * lane.cells.list.len() as u64
+                + POINT_BYTES * lane.known.len() as u64
+                + VALUE_BYTES * lane.recent.values.len() as u64
+        });
+        let places = PLACE_BYTES * series.places.len() as u64;
+        key_bytes(series.key, keys) + SERIES_BYTES + places + fields.sum::<u64>()
+    }
+}

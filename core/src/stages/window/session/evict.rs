@@ -1,0 +1,88 @@
+//! What happens where a session would be one too many: the event is dropped, or ends the call, or what is oldest makes room.
+
+use core::ops::Range;
+
+use super::table::Status;
+use super::{Context, Keys, NONE, SessionStage};
+use crate::frame::Events;
+use crate::plan::Limit;
+use crate::spec::LimitPolicy;
+
+impl SessionStage {
+    /// Does what is to be done at `limit` about the event at `cursor`; false: the call ends before it.
+    #[cold]
+    pub(super) fn at_limit(
+        &mut self,
+        limit: Limit,
+        events: &Events<'_>,
+        cursor: &mut usize,
+        context: &mut Context<'_>,
+    ) -> bool {
+        let at = *cursor;
+        let policy = self.plan.caps.policy(limit);
+        let event = events.keys.get(at).zip(events.timestamps.get(at));
+        if policy == LimitPolicy::Evict
+            && event.is_some_and(|(key, time)| self.make_room(limit, *key, *time, context.keys))
+        {
+            return true;
+        }
+        let refuses = policy == LimitPolicy::Refuse;
+        if !refuses || context.refuse(limit, self.index, events.ordinals.at(at)) {
+            self.drop_event(events, at, limit.reason(), context);
+            *cursor += 1;
+        }
+        !refuses
+    }
+
+    /// Lets go of what is oldest, to make room for a session of `key` that begins at `time`; false: there is nothing.
+    #[cold]
+    pub(super) fn make_room(&mut self, limit: Limit, key: u32, time: i64, keys: &mut Keys) -> bool {
+        let slots = match limit {
+            Limit::Windows => self.table.first_before(key, time).into_iter().collect(),
+            Limit::Keys | Limit::Bytes => {
+                let oldest = self.table.recency.as_ref().and_then(|recency| recency.oldest());
+                self.stats.evicted_keys += u64::from(oldest.is_some());
+                oldest.map(|oldest| self.table.of_key(oldest)).unwrap_or_default()
+            }
+        };
+        if slots.is_empty() {
+            return false;
+        }
+        // What is in a row is not lost.
+        let waits = |slot: &&u32| self.table.info(**slot).status == Status::Open;
+        let events =
+            slots.iter().filter(waits).map(|slot| self.accumulators.events_in(*slot)).sum();
+        self.stats.count_evicted(limit, slots.len() as u64, events);
+        self.accumulators.release(&slots);
+        for slot in slots {
+            let key = self.table.info(slot).key;
+            self.table.remove(slot);
+            keys.release(key);
+        }
+        true
+    }
+
+    /// Whether values change how much room there is.
+    pub(super) fn measures_values(&self) -> bool {
+        self.table.account.is_some() && self.accumulators.have_extra()
+    }
+
+    /// Takes note of what the slots of `run` hold, now that events were added.
+    pub(super) fn measure(&mut self, run: Range<usize>) {
+        if !self.measures_values() {
+            return;
+        }
+        let slots = self.run.get(run).unwrap_or_default().to_vec();
+        slots.into_iter().for_each(|slot| self.measure_slot(slot));
+    }
+
+    /// Takes note of what `slot` holds, unless its session is about to be joined with another.
+    pub(super) fn measure_slot(&mut self, slot: u32) {
+        if self.table.info(slot).key == NONE {
+            return;
+        }
+        if let Some(account) = &mut self.table.account {
+            account.set_extra(slot, self.accumulators.extra_bytes(slot));
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! What limits do, in the plainest way: all that is kept stands in one list of keys, the one whose last event is the longest
+//! ago first, and every event looks through it.
+#![allow(dead_code, unreachable_pub, reason = "each test uses its own part")]
+
+use std::collections::BTreeMap;
+
+use crate::common::events::{Cell, Event, number};
+use stream_processor_core::key;
+
+pub const SIZE: i64 = 10;
+pub const BOUND: i64 = 5;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Policy {
+    Drop,
+    Evict,
+    Refuse,
+}
+
+impl Policy {
+    pub const ALL: [Self; 3] = [Self::Drop, Self::Evict, Self::Refuse];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Drop => "drop",
+            Self::Evict => "evict",
+            Self::Refuse => "refuse",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    pub keys: (usize, Policy),
+    pub windows: (usize, Policy),
+    pub bytes: (Option<u64>, Policy),
+}
+
+/// What came of a stream.
+#[derive(Debug, Default, PartialEq)]
+pub struct Outcome {
+    pub rows: Vec<(Vec<u8>, Vec<Cell>)>,
+    /// The events that a call stopped before, by their place in the stream.
+    pub refused: Vec<usize>,
+    /// Events that found no key, no window, no bytes.
+    pub dropped: [u64; 3],
+    pub late: u64,
+    /// Keys, windows, and events in windows that had not fired.
+    pub evicted: [u64; 3],
+    pub bytes: u64,
+}
+
+/// How windows come about, and when they go.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Kind {
+    /// Slices are as long as the slide.
+    Grid {
+        slide: i64,
+        lateness: i64,
+    },
+    Session,
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Window {
+    end: i64,
+    count: u64,
+    /// Rows that the tumbling window has given.
+    rows: u32,
+}
+
+struct Model {
+    kind: Kind,
+    limits: Limits,
+    /// What a window, and each of its values, counts for.
+    window_bytes: u64,
+    value_bytes: u64,
+    keys: Vec<(String, BTreeMap<i64, Window>)>,
+    watermark: i64,
+    /// The watermark up to which windows have fired.
+    fired: i64,
+    out: Outcome,
+}
+
+/// Where an event finds no room.
+#[derive(Clone, Copy)]
+enum Limit {
+    Keys,
+    Windows,
+    Bytes,
+}
+
+pub fn encoded(name: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    key::push_str(&mut bytes, name);
+    bytes
+}
+
+/// Runs `events`, as a caller does who goes on behind each event that is refused.
+pub fn run(kind: Kind, limits: Limits, bytes: (u64, u64), events: &[Event]) -> Outcome {
+    let mut model = Model {
+        kind,
+        limits,
+        window_bytes: bytes.0,
+        value_bytes: bytes.1,
+        keys: Vec::new(),
+        watermark: i64::MIN,
+        fired: i64::MIN,
+        out: Outcome::default(),
+    };
+    for (place, event) in events.iter().enumerate() {
+        model.fire();
+        if model.take(event) {
+            model.watermark = model.watermark.max(event.ts * 1_000 - BOUND * 1_000 - 1);
+        } else {
+            model.out.refused.push(place);
+        }
+    }
+    model.fire();
+    model.out.bytes = model.bytes();
+    model.watermark = i64::MAX;
+    model.fire();
+    model.out
+}
+
+impl Model {
+    fn bytes(&self) -> u64 {
+        let of_key = |(key, windows): &(String, BTreeMap<i64, Window>)| {
+            let values: u64 = windows.values().map(|window| window.count * self.value_bytes).sum();
+            96 + encoded(key).len() as u64 + windows.len() as u64 * self.window_bytes + values
+        };
+        self.keys.iter().map(of_key).sum()
+    }
+
+    /// When what begins at `start` is gone.
+    fn is_gone(&self, start: i64, window: &Window) -> bool {
+        let lateness = if let Kind::Grid { lateness, .. } = self.kind { lateness } else { 0 };
+        let last = if let Kind::Grid { .. } = self.kind { start + SIZE } else { window.end };
+        (last + lateness) * 1_000 - 1 <= self.watermark
+    }
+
+    fn row(&mut self, key: &str, start: i64, end: i64, count: u64, revision: Option<u32>) {
+        let count = number(u32::try_from(count).unwrap().into());
+        let mut cells = vec![Cell::Time(start * 1_000), Cell::Time(end * 1_000), count];
+        cells.extend(revision.map(|revision| number(revision.into())));
+        self.out.rows.push((encoded(key), cells));
+    }
+
+    /// All rows that are due at the watermark, and then what is gone.
+    fn fire(&mut self) {
+        let mut due = Vec::new();
+        for (key, windows) in &self.keys {
+            match self.kind {
+                Kind::Session => {
+                    let over =
+                        windows.iter().filter(|(start, window)| self.is_gone(**start, window));
+                    due.extend(over.map(|(start, w)| (w.end, *start, key.clone(), w.count)));
+                }
+                Kind::Grid { slide, .. } => {
+                    let covers =
+                        |slice: &i64| (slice - SIZE + slide..=*slice).step_by(slide as usize);
+                    let mut starts: Vec<i64> = windows.keys().flat_map(covers).collect();
+                    starts.sort_unstable();
+                    starts.dedup();
+                    for start in starts {
+                        let last = (start + SIZE) * 1_000 - 1;
+                        if last <= self.watermark && last > self.fired {
+                            let count = windows.range(start..start + SIZE).map(|(_, w)| w.count);
+                            due.push((start + SIZE, start, key.clone(), count.sum()));
+                        }
+                    }
+                }
+            }
+        }
+        due.sort();
+        for (end, start, key, count) in due {
+            let revision = self.next_row(&key, start);
+            self.row(&key, start, end, count, revision);
+        }
+        self.fired = self.watermark;
+        let mut keys = std::mem::take(&mut self.keys);
+        for (_, windows) in &mut keys {
+            windows.retain(|start, window| !self.is_gone(*start, window));
+        }
+        keys.retain(|(_, windows)| !windows.is_empty());
+        self.keys = keys;
+    }
+
+    /// The number of the next row of a tumbling window that may have several.
+    fn next_row(&mut self, key: &str, start: i64) -> Option<u32> {
+        let Kind::Grid { lateness: 1.., .. } = self.kind else { return None };
+        let (_, windows) = self.keys.iter_mut().find(|(known, _)| known == key)?;
+        let window = windows.get_mut(&start)?;
+        window.rows += 1;
+        Some(window.rows - 1)
+    }
+
+    /// Takes `event`, or drops it; false: it is refused.
+    fn take(&mut self, event: &Event) -> bool {
+        let (start, touched) = self.place(event);
+        let whole = Window { end: event.ts + SIZE, ..Window::default() };
+        if touched.is_empty() && self.is_gone(start, &whole) {
+            self.out.late += 1;
+            return true;
+        }
+        while touched.is_empty() {
+            let Some(limit) = self.limit(&event.key) else { break };
+            let policy =
+                [self.limits.keys.1, self.limits.windows.1, self.limits.bytes.1][limit as usize];
+            match policy {
+                Policy::Refuse => return false,
+                Policy::Evict if self.evict(limit, &event.key, start) => {}
+                _ => {
+                    self.out.dropped[limit as usize] += 1;
+                    return true;
+                }
+            }
+        }
+        let known = self.keys.iter().position(|(key, _)| *key == event.key);
+        let mut windows = known.map(|place| self.keys.remove(place).1).unwrap_or_default();
+        let mut window = Window { count: 1, ..whole };
+        let mut first = start;
+        for start in touched {
+            let part = windows.remove(&start).unwrap();
+            first = first.min(start);
+            window.end = window.end.max(part.end);
+            window.count += part.count;
+            window.rows = part.rows;
+        }
+        let count = window.count;
+        windows.insert(first, window);
+        self.keys.push((event.key.clone(), windows));
+        let is_fired = (start + SIZE) * 1_000 - 1 <= self.watermark;
+        if matches!(self.kind, Kind::Grid { lateness: 1.., .. }) && is_fired {
+            let revision = self.next_row(&event.key, start);
+            self.row(&event.key, start, start + SIZE, count, revision);
+        }
+        true
+    }
+
+    /// Where a window of `event` begins, and the windows of its key that it belongs to.
+    fn place(&self, event: &Event) -> (i64, Vec<i64>) {
+        let known = self.keys.iter().find(|(key, _)| *key == event.key);
+        let windows = known.map(|(_, windows)| windows.iter());
+        let start = match self.kind {
+            Kind::Grid { slide, .. } => event.ts.div_euclid(slide) * slide,
+            Kind::Session => event.ts,
+        };
+        let belongs = |(begin, window): &(&i64, &Window)| match self.kind {
+            Kind::Grid { .. } => **begin == start,
+            Kind::Session => **begin <= event.ts + SIZE && event.ts <= window.end,
+        };
+        let touched = windows.into_iter().flatten().filter(belongs).map(|(start, _)| *start);
+        (start, touched.collect())
+    }
+
+    fn limit(&self, key: &str) -> Option<Limit> {
+        let known = self.keys.iter().find(|(known, _)| known == key);
+        if known.is_none() && self.keys.len() >= self.limits.keys.0 {
+            return Some(Limit::Keys);
+        }
+        if known.is_some_and(|(_, windows)| windows.len() >= self.limits.windows.0) {
+            return Some(Limit::Windows);
+        }
+        let of_key = if known.is_none() { 96 + encoded(key).len() as u64 } else { 0 };
+        let needed = self.bytes() + of_key + self.window_bytes;
+        self.limits.bytes.0.is_some_and(|most| needed > most).then_some(Limit::Bytes)
+    }
+
+    /// The oldest makes room; false: there is none.
+    fn evict(&mut self, limit: Limit, key: &str, start: i64) -> bool {
+        let evicted: Vec<(i64, Window)> = match limit {
+            Limit::Windows => {
+                let known = self.keys.iter_mut().find(|(known, _)| known == key);
+                let windows = known.map(|(_, windows)| windows).unwrap();
+                let first = windows.keys().next().copied().filter(|first| *first < start);
+                first.map(|first| (first, windows.remove(&first).unwrap())).into_iter().collect()
+            }
+            _ if self.keys.is_empty() => Vec::new(),
+            _ => {
+                self.out.evicted[0] += 1;
+                self.keys.remove(0).1.into_iter().collect()
+            }
+        };
+        self.keys.retain(|(_, windows)| !windows.is_empty());
+        self.out.evicted[1] += evicted.len() as u64;
+        let is_fired = |start: i64| (start + SIZE) * 1_000 - 1 <= self.watermark;
+        let lost =
+            evicted.iter().filter(|(start, _)| self.kind == Kind::Session || !is_fired(*start));
+        self.out.evicted[2] += lost.map(|(_, window)| window.count).sum::<u64>();
+        !evicted.is_empty()
+    }
+}
