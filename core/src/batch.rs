@@ -37,6 +37,13 @@ pub enum KeyColumn<'a> {
         /// The encoded keys, end to end.
         bytes: &'a [u8],
     },
+    /// Strings as Arrow lays out text, for pipelines with one key field: `offsets` has one entry more than there are events.
+    Text {
+        /// Where each string starts in `bytes`, and the end of the last one.
+        offsets: &'a [u32],
+        /// The strings in UTF-8, end to end.
+        bytes: &'a [u8],
+    },
 }
 
 /// What makes an event the same event when it comes again: 128 bits, the low half first.

@@ -8,16 +8,11 @@ use core::hash::{BuildHasher, Hasher};
 use bytemuck::{cast, cast_slice};
 use foldhash::fast::FixedState;
 
+use crate::probing::Places;
 use crate::sort::halves;
 
-/// No id, no position.
-pub(crate) const NONE: u32 = u32::MAX;
-
 /// Runs up to this length lie in their entries.
-const SHORT: usize = 16;
-/// A slot that has no id.
-const EMPTY: u64 = u64::MAX;
-const FIRST_SLOTS: usize = 16;
+pub(crate) const SHORT: usize = 16;
 /// An arena is not cleared up before it has lost so many bytes.
 const LEAST_LOST: usize = 1 << 16;
 
@@ -36,9 +31,7 @@ struct Entry {
 #[derive(Debug, Clone)]
 pub(crate) struct ByteTable {
     hasher: FixedState,
-    /// Open addressing, by the low bits of the hash: each slot has the hash in its upper half and the id in its lower one.
-    slots: Vec<u64>,
-    used: usize,
+    places: Places,
     entries: Vec<Entry>,
     /// The long runs.
     arena: Vec<u8>,
@@ -51,8 +44,7 @@ impl ByteTable {
     pub(crate) fn new(seed: u64) -> Self {
         Self {
             hasher: FixedState::with_seed(seed),
-            slots: vec![EMPTY; FIRST_SLOTS],
-            used: 0,
+            places: Places::default(),
             entries: Vec::new(),
             arena: Vec::new(),
             lost: 0,
@@ -86,17 +78,28 @@ impl ByteTable {
         self.probe(hash, |entry| entry.head == head && entry.len as usize == len)
     }
 
+    /// The id of the long run that is `inner` between the byte `first` and another one.
     #[inline(never)]
-    fn find_long(&self, run: &[u8]) -> u32 {
+    pub(crate) fn find_around(&self, first: u8, inner: &[u8]) -> u32 {
+        let same = |entry: &Entry| {
+            let run =
+                if entry.len as usize == inner.len() + 2 { self.bytes_of(entry) } else { &[] };
+            run.first() == Some(&first) && is_same(inner_of(run), inner)
+        };
+        self.probe(self.hash_inner(inner), same)
+    }
+
+    /// The id of `run`, which is long, or [`NONE`].
+    #[inline(never)]
+    pub(crate) fn find_long(&self, run: &[u8]) -> u32 {
         let same =
             |entry: &Entry| entry.len as usize == run.len() && is_same(self.bytes_of(entry), run);
         self.probe(self.hash_long(run), same)
     }
 
-    /// Has the memory look for the slots of `runs`, which are to be looked up.
+    /// Has the memory look for `runs`, which are to be looked up.
     pub(crate) fn read_ahead<'a>(&self, runs: impl Iterator<Item = &'a [u8]>) {
-        let mask = self.slots.len() - 1;
-        let first = |run| self.slots.get(self.hash(run) as usize & mask).copied().unwrap_or(0);
+        let first = |run| self.places.first(self.hash(run));
         core::hint::black_box(runs.map(first).fold(0, u64::wrapping_add));
     }
 
@@ -115,20 +118,15 @@ impl ByteTable {
             Some(free) => *free = entry,
             None => self.entries.push(entry),
         }
-        self.used += 1;
-        if self.used * 4 > self.slots.len() * 3 {
-            self.grow();
-        }
-        put(&mut self.slots, slot(hash, id));
+        self.places.insert(hash, id);
     }
 
     /// Takes the run of `id` out: the id is free.
     pub(crate) fn remove(&mut self, id: u32) {
         let hash = self.hash(self.bytes(id));
-        if !take(&mut self.slots, slot(hash, id)) {
+        if !self.places.remove(hash, id) {
             return;
         }
-        self.used -= 1;
         let Some(entry) = self.entries.get_mut(id as usize) else { return };
         let len = entry.len as usize;
         *entry = Entry::default();
@@ -142,8 +140,7 @@ impl ByteTable {
 
     /// Forgets all runs; keeps the memory.
     pub(crate) fn clear(&mut self) {
-        self.slots.fill(EMPTY);
-        self.used = 0;
+        self.places.clear();
         self.entries.clear();
         self.arena.clear();
         self.lost = 0;
@@ -162,19 +159,7 @@ impl ByteTable {
 
     #[inline(always)]
     fn probe(&self, hash: u32, same: impl Fn(&Entry) -> bool) -> u32 {
-        let mask = self.slots.len() - 1;
-        let mut at = hash as usize & mask;
-        while let Some(&slot) = self.slots.get(at) {
-            let (known, id) = halves(slot);
-            if known == hash && self.entries.get(id as usize).is_some_and(&same) {
-                return id;
-            }
-            if slot == EMPTY {
-                break;
-            }
-            at = (at + 1) & mask;
-        }
-        NONE
+        self.places.find(hash, |id| self.entries.get(id as usize).is_some_and(&same))
     }
 
     #[inline]
@@ -189,19 +174,15 @@ impl ByteTable {
         halves(hasher.finish()).1
     }
 
+    /// Of all but the first byte and the last one.
     fn hash_long(&self, run: &[u8]) -> u32 {
-        let mut hasher = self.hasher.build_hasher();
-        hasher.write(run);
-        halves(hasher.finish()).1
+        self.hash_inner(inner_of(run))
     }
 
-    #[cold]
-    fn grow(&mut self) {
-        let mut slots = vec![EMPTY; self.slots.len() * 2];
-        for slot in self.slots.iter().filter(|slot| **slot != EMPTY) {
-            put(&mut slots, *slot);
-        }
-        self.slots = slots;
+    fn hash_inner(&self, inner: &[u8]) -> u32 {
+        let mut hasher = self.hasher.build_hasher();
+        hasher.write(inner);
+        halves(hasher.finish()).1
     }
 
     /// Copies the long runs that are left together.
@@ -264,59 +245,18 @@ const KEPT: [Head; SHORT + 1] = {
     kept
 };
 
+/// What is between the first byte and the last one.
+#[inline(always)]
+fn inner_of(run: &[u8]) -> &[u8] {
+    run.get(1..run.len().saturating_sub(1)).unwrap_or_default()
+}
+
 /// Whether two runs, of one length, are the same: by 8 bytes, as comparing any length is a call, and a slow one in the module.
 #[inline(always)]
 fn is_same(a: &[u8], b: &[u8]) -> bool {
     let same = |(a, b): (&[u8; 8], &[u8; 8])| u64::from_le_bytes(*a) == u64::from_le_bytes(*b);
     a.as_chunks().0.iter().zip(b.as_chunks().0).all(same)
         && a.last_chunk().zip(b.last_chunk()).is_none_or(same)
-}
-
-fn slot(hash: u32, id: u32) -> u64 {
-    u64::from(hash) << 32 | u64::from(id)
-}
-
-/// Puts `slot` into the first place that is empty from its own on.
-fn put(slots: &mut [u64], slot: u64) {
-    let mask = slots.len() - 1;
-    let mut at = halves(slot).0 as usize & mask;
-    while let Some(place) = slots.get_mut(at) {
-        if *place == EMPTY {
-            *place = slot;
-            return;
-        }
-        at = (at + 1) & mask;
-    }
-}
-
-/// Takes `slot` out, and moves those behind it that would not be found any more; false: it is not there.
-fn take(slots: &mut [u64], slot: u64) -> bool {
-    let mask = slots.len() - 1;
-    let mut at = halves(slot).0 as usize & mask;
-    loop {
-        match slots.get(at) {
-            Some(&found) if found == slot => break,
-            Some(&EMPTY) | None => return false,
-            Some(_) => at = (at + 1) & mask,
-        }
-    }
-    let mut next = (at + 1) & mask;
-    while let Some(&moved) = slots.get(next).filter(|slot| **slot != EMPTY) {
-        let home = halves(moved).0 as usize & mask;
-        if next.wrapping_sub(home) & mask >= next.wrapping_sub(at) & mask {
-            set(slots, at, moved);
-            at = next;
-        }
-        next = (next + 1) & mask;
-    }
-    set(slots, at, EMPTY);
-    true
-}
-
-fn set(slots: &mut [u64], at: usize, slot: u64) {
-    if let Some(place) = slots.get_mut(at) {
-        *place = slot;
-    }
 }
 
 #[cfg(test)]
@@ -326,6 +266,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::probing::NONE;
 
     #[test]
     fn heads_are_the_bytes_and_zeros() {

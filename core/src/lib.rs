@@ -31,6 +31,7 @@ mod keys;
 mod lanes;
 pub mod number;
 mod plan;
+mod probing;
 mod rank;
 mod reject;
 mod rows;

@@ -164,6 +164,11 @@ impl StageStats {
         dropped > 0 || self.made_room.get(limit as usize).is_some_and(|times| *times > 0)
     }
 
+    /// Counts a key that lost all of its state.
+    pub(crate) fn count_evicted_key(&mut self) {
+        self.evicted_keys = self.evicted_keys.saturating_add(1);
+    }
+
     /// Takes note that `windows` of one key, with `events` that are in no row yet, made room at `limit`.
     pub(crate) fn count_evicted(&mut self, limit: Limit, windows: u64, events: u64) {
         self.evicted_windows = self.evicted_windows.saturating_add(windows);

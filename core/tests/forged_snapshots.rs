@@ -135,10 +135,11 @@ proptest! {
             r#""window": "global""#,
             r#""window": "calendar", "unit": "day""#,
         ]),
+        limits in prop::sample::select(vec!["", EVICTING]),
         buffer in prop::sample::select(vec![1_u32, 1000]),
     ) {
         let spec = common::spec(&format!(
-            r#"{{"source": {{"key": "k", "value": "v"}}, "limits": {{"max_result_rows": {buffer}}},
+            r#"{{"source": {{"key": "k", "value": "v"}}, "limits": {{{limits} "max_result_rows": {buffer}}},
                 "stages": [{{"type": "window", {window}, "aggregations": ["count", "sum", "last"]}}]}}"#
         ));
         let mut run = Run::new(spec.clone());
@@ -147,6 +148,40 @@ proptest! {
         let _ = run.engine.advance_watermark(taken.last().map_or(0, |event| event.ts + 1_500_000));
         let mut snapshot = run.engine.snapshot().unwrap();
         forge(&mut snapshot, place, &value.to_le_bytes()[..if whole { 8 } else { 4 }]);
+        if let Ok(mut engine) = Engine::restore(&spec, run.engine.options(), &snapshot) {
+            go_on(&mut engine, rest);
+        }
+    }
+}
+
+const EVICTING: &str = r#""max_keys": 3, "on_max_keys": "evict", "max_windows_per_key": 15, "on_max_windows_per_key": "evict",
+    "max_state_bytes": 2000, "on_max_state_bytes": "evict","#;
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn nor_does_one_of_stages_that_evict(
+        events in events(),
+        cut in 0_usize..200,
+        place: prop::sample::Index,
+        value in any::<u32>(),
+        is_small: bool,
+        stage in prop::sample::select(vec![
+            r#"{"type": "normalize", "interval": "1s", "max_gap": "3s"}"#,
+            r#"{"type": "rolling", "size": 3, "aggregations": ["avg", "p50"], "state_ttl": "5s"}"#,
+            r#"{"type": "ema", "span": 3}"#,
+        ]),
+    ) {
+        let spec = common::spec(&format!(
+            r#"{{"source": {{"key": "k", "value": "v"}}, "limits": {{{EVICTING} "max_result_rows": 1000}}, "stages": [{stage}]}}"#
+        ));
+        let mut run = Run::new(spec.clone());
+        let (taken, rest) = events.split_at(cut.min(events.len()));
+        run.push(taken, KeysAs::Encoded);
+        let mut snapshot = run.engine.snapshot().unwrap();
+        let value = if is_small { value % 8 } else { value };
+        forge(&mut snapshot, place, &value.to_le_bytes());
         if let Ok(mut engine) = Engine::restore(&spec, run.engine.options(), &snapshot) {
             go_on(&mut engine, rest);
         }

@@ -17,6 +17,12 @@ pub struct Counters {
     pub late_dropped: u64,
     /// Events that a limit kept out.
     pub limit_dropped: u64,
+    /// Calls that a limit has ended.
+    pub limit_refused: u64,
+    /// Events that are in no row, because limits have taken what was kept of them.
+    pub evicted_events: u64,
+    /// Bytes of state that all stages keep now.
+    pub state_bytes: u64,
     /// Events that were seen before.
     pub duplicates: u64,
     /// Events too far ahead of the clock.
@@ -78,12 +84,16 @@ pub struct StageCounters {
     pub unassigned: u64,
     /// Events that found `limits.max_keys` keys with open windows.
     pub key_limit: u64,
-    /// Keys that lost their state to new ones at `limits.max_keys`.
+    /// Keys that lost all of their state to make room.
     pub evicted_keys: u64,
-    /// Open windows that they lost.
+    /// Windows that made room.
     pub evicted_windows: u64,
+    /// Events that were in them, and will not be in a row of each.
+    pub evicted_events: u64,
     /// Events that found `limits.max_windows_per_key` open windows of their key.
     pub window_limit: u64,
+    /// Events that found no room in `limits.max_state_bytes`.
+    pub state_limit: u64,
     /// Windows with more than `limits.max_values` values of an exact percentile.
     pub value_limit: u64,
     /// Values too small for the octaves that a sketch keeps.
@@ -106,6 +116,8 @@ pub struct StageCounters {
     pub buffer_limit: u64,
     /// Keys with open windows now.
     pub keys: u64,
+    /// Bytes of state that it keeps now.
+    pub state_bytes: u64,
     /// Open windows now, each key for itself.
     pub open_windows: u64,
 }
@@ -123,6 +135,9 @@ impl Counters {
         self.rejected += other.rejected;
         self.late_dropped += other.late_dropped;
         self.limit_dropped += other.limit_dropped;
+        self.limit_refused += other.limit_refused;
+        self.evicted_events += other.evicted_events;
+        self.state_bytes += other.state_bytes;
         self.duplicates += other.duplicates;
         self.future += other.future;
         self.unassigned += other.unassigned;
@@ -161,7 +176,9 @@ impl StageCounters {
         self.key_limit += other.key_limit;
         self.evicted_keys += other.evicted_keys;
         self.evicted_windows += other.evicted_windows;
+        self.evicted_events += other.evicted_events;
         self.window_limit += other.window_limit;
+        self.state_limit += other.state_limit;
         self.value_limit += other.value_limit;
         self.folded_values += other.folded_values;
         self.duplicates += other.duplicates;
@@ -173,6 +190,7 @@ impl StageCounters {
         self.fill_limit += other.fill_limit;
         self.buffer_limit += other.buffer_limit;
         self.keys += other.keys;
+        self.state_bytes += other.state_bytes;
         self.open_windows += other.open_windows;
     }
 }

@@ -119,6 +119,11 @@ impl Error {
         }
     }
 
+    /// Whether a limit with the policy `refuse` has ended the call.
+    pub(crate) fn is_limit(&self) -> bool {
+        self.code() == "limit_reached"
+    }
+
     pub(crate) fn module(error: wasmtime::Error) -> Self {
         Self::Module(format!("{error:#}"))
     }

@@ -111,6 +111,26 @@ fn errors_of_the_engine_keep_their_code() {
 }
 
 #[test]
+fn a_limit_ends_a_call_and_the_instance_goes_on() {
+    let runtime = Runtime::new().unwrap();
+    let text = SPEC.replacen('{', r#"{"limits": {"max_keys": 1, "on_max_keys": "refuse"}, "#, 1);
+    let spec = PipelineSpec::from_json(&text).unwrap();
+    let mut module =
+        Instance::open(&runtime, &spec, Options::default(), DEFAULT_MEMORY_LIMIT_BYTES).unwrap();
+    module.define_keys(&KEYS).unwrap();
+    let all = batch(&[0, 1, 2], &[0, 0, 1], &[Column::F64(&[1.0, 2.0, 3.0])]);
+    for _ in 0..2 {
+        let error = module.push(&all).unwrap_err();
+        assert_eq!(error.code(), "limit_reached");
+        assert!(error.to_string().contains("limits.max_keys = 1"), "{error}");
+    }
+    let counters = module.counters().unwrap();
+    assert_eq!((counters.events, counters.limit_refused), (4, 2));
+    assert_eq!(module.finish().unwrap(), Progress::Done);
+    assert_eq!(rows(&mut module).lines().count(), 1);
+}
+
+#[test]
 fn an_instance_that_ran_out_of_memory_is_lost() {
     let runtime = Runtime::new().unwrap();
     let spec = PipelineSpec::from_json(SPEC).unwrap();

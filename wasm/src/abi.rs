@@ -14,7 +14,9 @@ use crate::block::{AlignedBlock, address};
 /// The version of docs/abi.md.
 pub const ABI_VERSION: u32 = 1;
 
+/// A call that failed, and one that a limit has ended.
 const FAILED: i32 = -1;
+const LIMIT_REACHED: i32 = -2;
 const FULL_BIT: i64 = 1 << 32;
 
 thread_local! {
@@ -89,18 +91,42 @@ impl State {
     }
 
     fn fail(&mut self, error: &Error) {
-        let text = serde_json::json!({ "code": error.code(), "message": error.to_string() });
+        let mut text = serde_json::json!({ "code": error.code(), "message": error.to_string() });
+        if let Error::LimitReached(stop) = error {
+            text["limit"] = stop.limit.into();
+            text["value"] = stop.value.into();
+            text["stage"] = stop.stage.into();
+            text["ordinal"] = stop.ordinal.into();
+            text["consumed"] = stop.consumed.into();
+            text["dropped"] = stop.dropped.into();
+        }
         self.error = text.to_string().into_bytes();
     }
 }
 
 /// Runs `call`; what it fails with is kept for `sp_error`, and `failed` is returned.
 fn guarded<T>(failed: T, call: impl FnOnce(&mut State) -> Result<T, Error>) -> T {
+    answered(|_| failed, call)
+}
+
+/// The same for calls whose result is negative where they fail.
+fn checked<T: From<i32>>(call: impl FnOnce(&mut State) -> Result<T, Error>) -> T {
+    let status = |error: &Error| match error {
+        Error::LimitReached(_) => LIMIT_REACHED,
+        _ => FAILED,
+    };
+    answered(|error| status(error).into(), call)
+}
+
+fn answered<T>(
+    failed: impl FnOnce(&Error) -> T,
+    call: impl FnOnce(&mut State) -> Result<T, Error>,
+) -> T {
     STATE.with_borrow_mut(|state| match call(state) {
         Ok(value) => value,
         Err(error) => {
             state.fail(&error);
-            failed
+            failed(&error)
         }
     })
 }
@@ -144,7 +170,7 @@ pub extern "C" fn sp_free(ptr: u32) {
 /// Opens an engine; returns its handle.
 #[unsafe(no_mangle)]
 pub extern "C" fn sp_open(spec_ptr: u32, spec_len: u32, options_ptr: u32, options_len: u32) -> i32 {
-    guarded(FAILED, |state| {
+    checked(|state| {
         let spec = PipelineSpec::from_json(text(state.block(spec_ptr, spec_len)?)?)?;
         let options = options(state.block(options_ptr, options_len)?)?;
         let engine = Engine::open(&spec, options)?;
@@ -184,7 +210,7 @@ fn options(bytes: &[u8]) -> Result<Options, Error> {
 /// Closes an engine.
 #[unsafe(no_mangle)]
 pub extern "C" fn sp_close(handle: i32) -> i32 {
-    guarded(FAILED, |state| {
+    checked(|state| {
         state.instance(handle)?;
         let place = usize::try_from(handle - 1).unwrap_or(usize::MAX);
         if let Some(slot) = state.instances.get_mut(place) {
@@ -197,7 +223,7 @@ pub extern "C" fn sp_close(handle: i32) -> i32 {
 /// Takes a block of key definitions.
 #[unsafe(no_mangle)]
 pub extern "C" fn sp_define_keys(handle: i32, ptr: u32, len: u32) -> i32 {
-    guarded(FAILED, |state| {
+    checked(|state| {
         state.with_block(handle, (ptr, len), |instance, block| {
             instance.engine.define_keys(&wire::decode_key_definitions(block)?)?;
             Ok(0)
@@ -208,7 +234,7 @@ pub extern "C" fn sp_define_keys(handle: i32, ptr: u32, len: u32) -> i32 {
 /// Takes a block of definitions of partitions.
 #[unsafe(no_mangle)]
 pub extern "C" fn sp_define_partitions(handle: i32, ptr: u32, len: u32) -> i32 {
-    guarded(FAILED, |state| {
+    checked(|state| {
         state.with_block(handle, (ptr, len), |instance, block| {
             let (definitions, known) = wire::decode_partition_definitions(block)?;
             instance.engine.define_partitions(&definitions, known)?;
@@ -220,7 +246,7 @@ pub extern "C" fn sp_define_partitions(handle: i32, ptr: u32, len: u32) -> i32 {
 /// Takes a block of events.
 #[unsafe(no_mangle)]
 pub extern "C" fn sp_push(handle: i32, ptr: u32, len: u32) -> i64 {
-    guarded(i64::from(FAILED), |state| {
+    checked(|state| {
         state.with_block(handle, (ptr, len), |instance, block| {
             let pushed = instance.engine.push(&wire::decode_batch(block)?.batch())?;
             let consumed = i64::try_from(pushed.consumed).unwrap_or(i64::MAX);
@@ -232,21 +258,19 @@ pub extern "C" fn sp_push(handle: i32, ptr: u32, len: u32) -> i64 {
 /// Moves the stream's watermark.
 #[unsafe(no_mangle)]
 pub extern "C" fn sp_advance(handle: i32, watermark: i64) -> i32 {
-    guarded(FAILED, |state| {
-        Ok(progress(state.instance(handle)?.engine.advance_watermark(watermark)?))
-    })
+    checked(|state| Ok(progress(state.instance(handle)?.engine.advance_watermark(watermark)?)))
 }
 
 /// Tells the host's time.
 #[unsafe(no_mangle)]
 pub extern "C" fn sp_tick(handle: i32, now: i64) -> i32 {
-    guarded(FAILED, |state| Ok(progress(state.instance(handle)?.engine.tick(now)?)))
+    checked(|state| Ok(progress(state.instance(handle)?.engine.tick(now)?)))
 }
 
 /// Ends the stream.
 #[unsafe(no_mangle)]
 pub extern "C" fn sp_finish(handle: i32) -> i32 {
-    guarded(FAILED, |state| Ok(progress(state.instance(handle)?.engine.finish()?)))
+    checked(|state| Ok(progress(state.instance(handle)?.engine.finish()?)))
 }
 
 /// Hands out rows.
@@ -305,7 +329,7 @@ pub extern "C" fn sp_stats(handle: i32) -> u64 {
 /// Begins a snapshot.
 #[unsafe(no_mangle)]
 pub extern "C" fn sp_snapshot(handle: i32) -> i32 {
-    guarded(FAILED, |state| {
+    checked(|state| {
         let instance = state.instance(handle)?;
         let cursor = instance.engine.begin_snapshot();
         instance.snapshot = Some(SnapshotRead { cursor, section: Vec::new(), read: 0 });
@@ -339,7 +363,7 @@ pub extern "C" fn sp_snapshot_read(handle: i32, max_len: u32) -> u64 {
 /// Takes a snapshot piece by piece.
 #[unsafe(no_mangle)]
 pub extern "C" fn sp_restore(handle: i32, ptr: u32, len: u32, last: u32) -> i32 {
-    guarded(FAILED, |state| {
+    checked(|state| {
         state.with_block(handle, (ptr, len), |instance, block| {
             let mut restore = match instance.restore.take() {
                 Some(restore) => restore,
@@ -372,7 +396,7 @@ pub extern "C" fn sp_partial(handle: i32, source_ptr: u32, source_len: u32) -> u
 /// Adds what `sp_partial` of another engine gave: bit 0 is set if it is new, bit 1 if the result buffer is full.
 #[unsafe(no_mangle)]
 pub extern "C" fn sp_merge(handle: i32, ptr: u32, len: u32) -> i32 {
-    guarded(FAILED, |state| {
+    checked(|state| {
         state.with_block(handle, (ptr, len), |instance, block| {
             let merged = instance.engine.merge(block)?;
             Ok(i32::from(merged.is_new) | i32::from(merged.full) << 1)

@@ -35,6 +35,12 @@ extern "C" {
 
     #[wasm_bindgen(method, setter)]
     fn set_field(this: &Thrown, field: &str);
+
+    #[wasm_bindgen(method, setter)]
+    fn set_limit(this: &Thrown, limit: &str);
+
+    #[wasm_bindgen(method, setter)]
+    fn set_consumed(this: &Thrown, consumed: usize);
 }
 
 /// Where ids begin for whichever of columns and text comes second: behind any that the first can need.
@@ -244,6 +250,7 @@ impl Processor {
             watermarks: None,
             partitions: partitioned.then_some(partitions),
         });
+        self.full = false;
         let pushed = pushed.map_err(|error| thrown(&error))?;
         self.full = pushed.full;
         Ok(pushed.consumed)
@@ -430,8 +437,8 @@ impl Processor {
     }
 
     fn note(&mut self, progress: Result<Progress, Error>) -> Result<Progress, JsValue> {
+        self.full = matches!(progress, Ok(Progress::Full));
         let progress = progress.map_err(|error| thrown(&error))?;
-        self.full = progress == Progress::Full;
         Ok(progress)
     }
 
@@ -491,6 +498,10 @@ fn thrown(error: &Error) -> JsValue {
     let value = coded(error.code(), &error.to_string());
     if let Error::Spec(spec) = error {
         value.set_field(spec.path());
+    }
+    if let Error::LimitReached(stop) = error {
+        value.set_limit(stop.limit);
+        value.set_consumed(stop.consumed);
     }
     value.into()
 }

@@ -144,6 +144,16 @@ impl Source {
                 keys.intern_column(offsets, bytes, valid, mapped)
                     .map_err(|index| Error::InvalidKey { index, fields })?;
             }
+            (KeyColumn::Text { .. }, None) if plan.input.key.len() != 1 => {
+                return Err(Error::KeysMismatch(
+                    "the batch has a text for each key, but the pipeline has several key fields",
+                ));
+            }
+            (KeyColumn::Text { offsets, bytes }, None) => {
+                check_offsets(offsets, bytes, expected)?;
+                keys.intern_texts(offsets, bytes, mapped)
+                    .map_err(|index| Error::InvalidKey { index, fields: 1 })?;
+            }
         }
         Ok(())
     }

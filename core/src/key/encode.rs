@@ -1,5 +1,6 @@
 //! Writing fields of keys.
 
+use super::text::needs_escape;
 use super::{
     END, ESCAPE, FALSE, LARGE_POINT, NEGATIVE, NUMBER, POINT_BIAS, POSITIVE, SMALL_POINT, STRING,
     TRUE, ZERO, flip_of,
@@ -11,7 +12,7 @@ use crate::number::Decimal;
 pub fn push_str(key: &mut Vec<u8>, value: &str) {
     key.push(STRING);
     let bytes = value.as_bytes();
-    if bytes.iter().any(|&byte| byte <= ESCAPE) {
+    if needs_escape(bytes) {
         for &byte in bytes {
             if byte <= ESCAPE {
                 key.extend_from_slice(&[ESCAPE, byte + 1]);

@@ -1,7 +1,8 @@
 //! The ids of a whole column of keys.
 
 use super::{Keys, NONE};
-use crate::byte_table::head_at;
+use crate::byte_table::{ByteTable, head_at};
+use crate::key;
 
 impl Keys {
     /// Writes the ids of the keys that `offsets` cut out of `bytes`, each found or, if it is `valid`, added.
@@ -15,49 +16,91 @@ impl Keys {
         valid: impl Fn(&[u8]) -> bool,
         ids: &mut Vec<u32>,
     ) -> Result<(), usize> {
-        let count = offsets.len().saturating_sub(1);
+        self.intern_each(offsets, bytes, ids, find_keys, |keys, bytes| {
+            // What is known was valid when it came.
+            valid(bytes).then(|| keys.intern(bytes))
+        })
+    }
+
+    /// The same for keys that are one string each, and come without the encoding of keys.
+    ///
+    /// # Errors
+    /// The place of the first one that is not UTF-8.
+    pub(crate) fn intern_texts(
+        &mut self,
+        offsets: &[u32],
+        bytes: &[u8],
+        ids: &mut Vec<u32>,
+    ) -> Result<(), usize> {
+        let find = if key::needs_escape(bytes) { find_nothing } else { find_texts };
+        let mut key = Vec::new();
+        self.intern_each(offsets, bytes, ids, find, |keys, text| {
+            key.clear();
+            key::push_str(&mut key, core::str::from_utf8(text).ok()?);
+            Some(keys.intern(&key))
+        })
+    }
+
+    /// Writes the ids that `find` finds, and between them those that `add` gives.
+    fn intern_each(
+        &mut self,
+        offsets: &[u32],
+        bytes: &[u8],
+        ids: &mut Vec<u32>,
+        find: fn(&ByteTable, &[u32], &[u8], &mut [u32]) -> usize,
+        mut add: impl FnMut(&mut Self, &[u8]) -> Option<u32>,
+    ) -> Result<(), usize> {
         ids.clear();
-        ids.resize(count, NONE);
-        let mut at = 0;
+        ids.resize(offsets.len().saturating_sub(1), NONE);
+        let (mut at, mut offsets, mut ids) = (0, offsets, ids.as_mut_slice());
         loop {
-            let (offsets, ids) = (offsets.get(at..).unwrap_or_default(), ids.get_mut(at..));
-            let Some(ids) = ids.filter(|ids| !ids.is_empty()) else { return Ok(()) };
-            let found = self.find_run(offsets, bytes, ids);
-            let [Some(start), Some(end)] = [found, found + 1].map(|place| offsets.get(place))
+            let found = find(&self.table, offsets, bytes, ids);
+            let (Some([start, end]), Some(id)) =
+                (offsets.get(found..).and_then(<[u32]>::first_chunk), ids.get_mut(found))
             else {
                 return Ok(());
             };
             let key = bytes.get(*start as usize..*end as usize).unwrap_or_default();
-            // What is known was valid when it came.
-            if !valid(key) {
-                return Err(at + found);
-            }
-            let id = self.intern(key);
-            if let Some(entry) = ids.get_mut(found) {
-                *entry = id;
-            }
+            *id = add(self, key).ok_or(at + found)?;
             at += found + 1;
+            offsets = offsets.get(found + 1..).unwrap_or_default();
+            ids = ids.get_mut(found + 1..).unwrap_or_default();
         }
     }
+}
 
-    /// The same as far as keys are known; returns how many these are.
-    // Its own function: wasmtime's compiler keeps a loop's variables in registers only in small ones.
-    #[inline(never)]
-    fn find_run(&self, offsets: &[u32], bytes: &[u8], ids: &mut [u32]) -> usize {
-        let ends = offsets.get(1..).unwrap_or_default();
-        let mut found = 0;
-        for ((start, end), id) in offsets.iter().zip(ends).zip(ids) {
-            let (start, end) = (*start as usize, *end as usize);
-            let len = end.saturating_sub(start);
-            *id = match head_at(bytes, start, len) {
-                Some(head) => self.table.find_short(head, len),
-                None => self.table.find(bytes.get(start..end).unwrap_or_default()),
-            };
-            if *id == NONE {
-                break;
-            }
-            found += 1;
+/// Writes the ids of the keys that `offsets` cut out of `bytes`, as far as they are known; returns how many these are.
+// Its own function: wasmtime's compiler keeps a loop's variables in registers only in small ones.
+#[inline(never)]
+fn find_keys(table: &ByteTable, offsets: &[u32], bytes: &[u8], ids: &mut [u32]) -> usize {
+    find_run(offsets, ids, |start, len| match head_at(bytes, start, len) {
+        Some(head) => table.find_short(head, len),
+        None => table.find_long(bytes.get(start..start + len).unwrap_or_default()),
+    })
+}
+
+/// The same for strings without an escape.
+// As above.
+#[inline(never)]
+fn find_texts(table: &ByteTable, offsets: &[u32], bytes: &[u8], ids: &mut [u32]) -> usize {
+    find_run(offsets, ids, |start, len| key::find_text(table, bytes, start, len))
+}
+
+/// The same for strings of which some have escapes: each has to be encoded.
+fn find_nothing(_: &ByteTable, _: &[u32], _: &[u8], _: &mut [u32]) -> usize {
+    0
+}
+
+#[inline(always)]
+fn find_run(offsets: &[u32], ids: &mut [u32], find: impl Fn(usize, usize) -> u32) -> usize {
+    let ends = offsets.get(1..).unwrap_or_default();
+    let mut found = 0;
+    for ((start, end), id) in offsets.iter().zip(ends).zip(ids) {
+        *id = find(*start as usize, end.wrapping_sub(*start) as usize);
+        if *id == NONE {
+            break;
         }
-        found
+        found += 1;
     }
+    found
 }

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use self::order::Order;
 use crate::byte_table::ByteTable;
-pub(crate) use crate::byte_table::NONE;
+pub(crate) use crate::probing::NONE;
 
 /// Keys nothing refers to that are kept all the same, so that a key that comes back is found.
 const MAX_IDLE_KEYS: usize = 65_536;

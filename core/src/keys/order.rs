@@ -1,6 +1,7 @@
 //! The order of keys: their places among all by their bytes, kept from one firing to the next.
 
-use crate::byte_table::{ByteTable, NONE};
+use crate::byte_table::ByteTable;
+use crate::probing::NONE;
 
 /// The place of a key that came since the last ranking.
 const FRESH: u32 = NONE - 1;

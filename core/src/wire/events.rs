@@ -13,6 +13,7 @@ const KEYS_ENCODED: u32 = 2;
 const ORDINALS: u32 = 4;
 const WATERMARKS: u32 = 8;
 const PARTITIONS: u32 = 16;
+const KEYS_TEXT: u32 = 32;
 
 /// A batch that borrows from a block.
 #[derive(Debug, Clone)]
@@ -54,7 +55,9 @@ pub fn batch_len(batch: &Batch<'_>) -> usize {
     let keys = match batch.keys {
         KeyColumn::Unkeyed => 0,
         KeyColumn::Ids(ids) => padded(size_of_val(ids)),
-        KeyColumn::Encoded { offsets, bytes } => padded(size_of_val(offsets)) + padded(bytes.len()),
+        KeyColumn::Encoded { offsets, bytes } | KeyColumn::Text { offsets, bytes } => {
+            padded(size_of_val(offsets)) + padded(bytes.len())
+        }
     };
     HEADER_BYTES
         + events * 8 * wide
@@ -68,6 +71,7 @@ pub fn encode_batch(batch: &Batch<'_>, block: &mut [u8]) {
         KeyColumn::Unkeyed => (0, 0),
         KeyColumn::Ids(_) => (KEY_IDS, 0),
         KeyColumn::Encoded { bytes, .. } => (KEYS_ENCODED, bytes.len()),
+        KeyColumn::Text { bytes, .. } => (KEYS_TEXT, bytes.len()),
     };
     let ordinals = if batch.ordinals.is_some() { ORDINALS } else { 0 };
     let watermarks = if batch.watermarks.is_some() { WATERMARKS } else { 0 };
@@ -92,7 +96,7 @@ pub fn encode_batch(batch: &Batch<'_>, block: &mut [u8]) {
     match batch.keys {
         KeyColumn::Unkeyed => {}
         KeyColumn::Ids(ids) => writer.section(ids),
-        KeyColumn::Encoded { offsets, bytes } => {
+        KeyColumn::Encoded { offsets, bytes } | KeyColumn::Text { offsets, bytes } => {
             writer.section(offsets);
             writer.section(bytes);
         }
@@ -111,7 +115,9 @@ pub fn decode_batch(block: &[u8]) -> Result<DecodedBatch<'_>, Error> {
     let key_bytes = reader.length()?;
     let ways = reader.length()?;
     reader.skip(RESERVED_BYTES)?;
-    if flags > (KEY_IDS | KEYS_ENCODED | ORDINALS | WATERMARKS | PARTITIONS) || flags & 3 == 3 {
+    let key_flags = flags & (KEY_IDS | KEYS_ENCODED | KEYS_TEXT);
+    if flags & !(key_flags | ORDINALS | WATERMARKS | PARTITIONS) != 0 || key_flags.count_ones() > 1
+    {
         return Err(Error::MalformedBlock("a block of events has unknown flags"));
     }
     let timestamps = reader.section(events)?;
@@ -128,9 +134,13 @@ pub fn decode_batch(block: &[u8]) -> Result<DecodedBatch<'_>, Error> {
     for _ in 0..ways {
         identities.push(reader.section(events)?);
     }
-    let keys = match flags & (KEY_IDS | KEYS_ENCODED) {
+    let keys = match key_flags {
         KEY_IDS => KeyColumn::Ids(reader.section(events)?),
         KEYS_ENCODED => KeyColumn::Encoded {
+            offsets: reader.section(events.saturating_add(1))?,
+            bytes: reader.section(key_bytes)?,
+        },
+        KEYS_TEXT => KeyColumn::Text {
             offsets: reader.section(events.saturating_add(1))?,
             bytes: reader.section(key_bytes)?,
         },

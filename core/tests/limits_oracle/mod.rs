@@ -1,6 +1,6 @@
 //! What limits do, in the plainest way: all that is kept stands in one list of keys, the one whose last event is the longest
 //! ago first, and every event looks through it.
-#![allow(dead_code, unreachable_pub, reason = "each test uses its own part")]
+#![allow(unreachable_pub, reason = "a module of a test")]
 
 use std::collections::BTreeMap;
 

@@ -96,6 +96,7 @@ pub(crate) fn sentence(summary: &Summary) -> String {
         (summary.future, "in the future"),
         (summary.unassigned, "in no window"),
         (summary.limit_dropped, "kept out by a limit"),
+        (summary.evicted_events, "evicted"),
     ];
     let others = others.iter().filter(|(count, _)| *count > 0);
     parts.extend(others.map(|(count, what)| format!("{} {what}", HumanCount(*count))));

@@ -61,6 +61,15 @@ pub(super) struct Shard {
     pub(super) report_drops: bool,
     /// Whom it tells when the next tick is due, where the pipeline goes by the time of day.
     pub(super) alarm: Option<Alarm>,
+    /// Events of the batch that were dropped.
+    pub(super) dropped: Vec<Dropped>,
+}
+
+/// What a shard has done when it ends.
+pub(super) struct Worked {
+    pub(super) counters: Counters,
+    /// The limit that has ended it before its time; what came before is written.
+    pub(super) stopped: Option<Error>,
 }
 
 /// Why a shard stops before its time.
@@ -78,16 +87,24 @@ impl From<Error> for Stop {
 
 impl Shard {
     /// Works until the parser or the far end is gone, and returns what the engine has counted.
-    pub(super) fn run(mut self) -> Result<Counters, Error> {
+    pub(super) fn run(mut self) -> Result<Worked, Error> {
+        let mut stopped = None;
         while let Ok(batch) = self.receive.recv() {
             match self.batch(&batch) {
                 // The parser may be gone; then the batch is just dropped.
                 Ok(()) => drop(self.used.send(batch)),
                 Err(Stop::Unwanted) => break,
+                Err(Stop::Failed(error)) if error.is_limit() => {
+                    stopped = Some(error);
+                    if let Err(Stop::Failed(error)) = self.end_batch() {
+                        return Err(error);
+                    }
+                    break;
+                }
                 Err(Stop::Failed(error)) => return Err(error),
             }
         }
-        self.worker.counters()
+        Ok(Worked { counters: self.worker.counters()?, stopped })
     }
 
     fn batch(&mut self, batch: &ShardBatch) -> Result<(), Stop> {
@@ -104,14 +121,13 @@ impl Shard {
         }
         let mut taken = 0;
         let mut full = false;
-        let mut dropped = Vec::new();
         while taken < batch.timestamps.len() {
             let pushed = batch.with_rest(taken, |rest| self.worker.push(rest))?;
             taken += pushed.consumed;
             full = pushed.full;
             if full {
                 self.poll()?;
-                self.collect_dropped(&mut dropped)?;
+                self.collect_dropped()?;
             }
         }
         let resume = full.then_some(i64::MIN);
@@ -123,11 +139,17 @@ impl Shard {
         while batch.is_last && self.worker.finish()? == Progress::Full {
             self.poll()?;
         }
-        self.poll()?;
-        self.collect_dropped(&mut dropped)?;
         if let Some(alarm) = &self.alarm {
             alarm.set(self.worker.next_deadline()?);
         }
+        self.end_batch()
+    }
+
+    /// Sends on what the batch has made.
+    fn end_batch(&mut self) -> Result<(), Stop> {
+        self.poll()?;
+        self.collect_dropped()?;
+        let dropped = std::mem::take(&mut self.dropped);
         self.send.send(FromShard::Done(dropped)).map_err(|_| Stop::Unwanted)
     }
 
@@ -140,13 +162,13 @@ impl Shard {
         Ok(())
     }
 
-    fn collect_dropped(&mut self, dropped: &mut Vec<Dropped>) -> Result<(), Error> {
+    fn collect_dropped(&mut self) -> Result<(), Error> {
         while self.report_drops {
             let more = self.worker.drops(POLL_DROPS)?;
             if more.is_empty() {
                 break;
             }
-            dropped.extend(more);
+            self.dropped.extend(more);
         }
         Ok(())
     }

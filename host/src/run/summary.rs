@@ -23,6 +23,10 @@ pub struct Summary {
     pub late_dropped: u64,
     /// Events that a limit kept out.
     pub limit_dropped: u64,
+    /// Calls that a limit has ended: the run stops at the first.
+    pub limit_refused: u64,
+    /// Events that are in no row, because limits have taken what was kept of them.
+    pub evicted_events: u64,
     /// Events that were seen before.
     pub duplicates: u64,
     /// Events too far ahead of the clock.
@@ -96,10 +100,16 @@ impl Summary {
         }
         Self {
             lines: tally.accepted() + tally.refused(),
-            events: tally.accepted().saturating_sub(counters.rejected),
+            events: match counters.limit_refused {
+                0 => tally.accepted().saturating_sub(counters.rejected),
+                // Lines behind the end were read for nothing.
+                _ => counters.events,
+            },
             rejected: tally.refused() + counters.rejected,
             late_dropped: counters.late_dropped,
             limit_dropped: counters.limit_dropped,
+            limit_refused: counters.limit_refused,
+            evicted_events: counters.evicted_events,
             duplicates: counters.duplicates,
             future: counters.future,
             unassigned: counters.unassigned,

@@ -16,7 +16,7 @@ use super::merge::Merger;
 use super::observe::Observer;
 use super::pipeline::{Io, Pipeline, Settings};
 use super::setup;
-use super::shard::Shard;
+use super::shard::{Shard, Worked};
 use super::split::Splitter;
 use super::tally::Tally;
 use crate::counters::Counters;
@@ -58,7 +58,7 @@ struct Started {
     fetcher: Fetcher,
     outlets: Outlets,
     alarm: Option<Alarm>,
-    shards: Vec<JoinHandle<Result<Counters, Error>>>,
+    shards: Vec<JoinHandle<Result<Worked, Error>>>,
     far_end: JoinHandle<Result<Collected, Error>>,
     /// Keeps the time for the module's deadlines.
     _runtime: Option<Runtime>,
@@ -92,7 +92,8 @@ fn start(
         let (send, from_shard) = sync_channel(CHUNKS_AHEAD);
         let used = give_back.clone();
         let alarm = alarm.clone();
-        let shard = Shard { worker, receive, send, used, report_drops, alarm };
+        let dropped = Vec::new();
+        let shard = Shard { worker, receive, send, used, report_drops, alarm, dropped };
         outlets.shards.push(to_shard);
         receivers.push(from_shard);
         threads.push(spawn("shard", || shard.run())?);
@@ -147,14 +148,17 @@ impl Started {
 /// Waits for all threads. A shard that failed is the cause of whatever else went wrong, then the far end.
 fn end(
     fed: Result<(), Stop>,
-    shards: Vec<JoinHandle<Result<Counters, Error>>>,
+    shards: Vec<JoinHandle<Result<Worked, Error>>>,
     far_end: JoinHandle<Result<Collected, Error>>,
 ) -> Ended {
     let mut counters = Counters::default();
     let mut failed = None;
     for shard in shards {
         match shard.join().unwrap_or(Err(Error::Thread("shard"))) {
-            Ok(of_shard) => counters.add(&of_shard),
+            Ok(worked) => {
+                counters.add(&worked.counters);
+                failed = failed.or(worked.stopped);
+            }
             Err(error) => failed = failed.or(Some(error)),
         }
     }

@@ -8,6 +8,8 @@ export interface ErrorDetails {
   index?: number;
   /** What of the call was taken before the error: events, or bytes of text. */
   consumed?: number;
+  /** With the code `limit_reached`: the name of the limit in the pipeline's `limits`. */
+  limit?: string;
   cause?: unknown;
 }
 
@@ -18,6 +20,7 @@ export class StreamProcessorError extends Error {
   readonly field: string | undefined;
   readonly index: number | undefined;
   readonly consumed: number | undefined;
+  readonly limit: string | undefined;
 
   constructor(code: string, message: string, details: ErrorDetails = {}) {
     super(message, "cause" in details ? { cause: details.cause } : undefined);
@@ -25,7 +28,14 @@ export class StreamProcessorError extends Error {
     this.field = details.field;
     this.index = details.index;
     this.consumed = details.consumed;
+    this.limit = details.limit;
   }
+}
+
+/** The same error, where `consumed` of the call was taken before it. */
+export function after(error: unknown, consumed: number): unknown {
+  if (!(error instanceof StreamProcessorError) || error.limit === undefined) return error;
+  return new StreamProcessorError(error.code, error.message, { limit: error.limit, consumed, cause: error.cause });
 }
 
 /** Says what a value is, for messages about values of the wrong kind. */

@@ -1,5 +1,5 @@
 /** Loads the module, once for all processors, and starts it afresh after a trap. */
-import { StreamProcessorError } from "./error.js";
+import { type ErrorDetails, StreamProcessorError } from "./error.js";
 import * as glue from "./glue.js";
 
 /** A `WebAssembly.Module`, where the types that a program is checked with know of it; those of Node.js alone do not. */
@@ -96,8 +96,12 @@ function translated(error: unknown): unknown {
     return trapped(error);
   }
   if (!(error instanceof Error)) return error;
-  const { code = "internal", field } = error as { code?: string; field?: string };
-  return new StreamProcessorError(code, error.message, field === undefined ? { cause: error } : { cause: error, field });
+  const { code = "internal", field, limit, consumed } = error as { code?: string } & ErrorDetails;
+  const details: ErrorDetails = { cause: error };
+  if (field !== undefined) details.field = field;
+  if (limit !== undefined) details.limit = limit;
+  if (consumed !== undefined) details.consumed = consumed;
+  return new StreamProcessorError(code, error.message, details);
 }
 
 function trapped(cause?: unknown): StreamProcessorError {

@@ -1,7 +1,7 @@
 /** The processor: a pipeline over one stream of events. */
 /// <reference lib="esnext.disposable" preserve="true" />
 import { KeyDictionary } from "./dictionary.js";
-import { StreamProcessorError } from "./error.js";
+import { after, StreamProcessorError } from "./error.js";
 import { type Batch, eventOfColumns, fromColumns } from "./events.js";
 import { Processor } from "./glue.js";
 import { currentGeneration, DISPOSED, guarded } from "./load.js";
@@ -243,7 +243,12 @@ export class StreamProcessor {
     do {
       const to = Math.min(from + BATCH_EVENTS, timestamps.length);
       this.#write(from, to, timestamps, [keys.ids, partitions.ids], columns);
-      from += this.#call(() => this.#raw.push_reserved(to - from, keys.bound, from));
+      try {
+        from += this.#call(() => this.#raw.push_reserved(to - from, keys.bound, from));
+      } catch (error) {
+        const place = from + ((error instanceof StreamProcessorError && error.consumed) || 0);
+        throw after(error, place < timestamps.length ? (places?.[place] ?? place) : events);
+      }
       if (first !== undefined) {
         for (const ordinal of this.#call(() => this.#raw.poll_ordinals())) {
           const place = ordinal - first;
@@ -281,14 +286,23 @@ export class StreamProcessor {
     let consumed = 0;
     for (const piece of pieces(text)) {
       this.#checkRoom(consumed);
-      this.#call(() => this.#raw.push_text(piece));
       consumed += piece.length;
+      this.#stopping(consumed, () => this.#raw.push_text(piece));
       this.#takePassed();
       while (this.#raw.is_full()) {
         this.#spill(consumed);
-        this.#call(() => this.#raw.resume_text());
+        this.#stopping(consumed, () => this.#raw.resume_text());
         this.#takePassed();
       }
+    }
+  }
+
+  /** Calls into the module when `consumed` of the call is taken; a limit may end it there. */
+  #stopping(consumed: number, run: () => void): void {
+    try {
+      this.#call(run);
+    } catch (error) {
+      throw after(error, consumed);
     }
   }
 

@@ -84,6 +84,12 @@ export interface Stats {
   late_dropped: number;
   /** Events that a limit kept out. */
   limit_dropped: number;
+  /** Calls that a limit has ended, with the error `limit_reached`. */
+  limit_refused: number;
+  /** Events that are in no row, because limits have taken what was kept of them. */
+  evicted_events: number;
+  /** Bytes of state that all stages keep now, by the rule in docs/semantics.md. */
+  state_bytes: number;
   /** Events that came before, by their identity. */
   duplicates: number;
   /** Events further ahead of the host's time than `time.max_future_skew`. */
@@ -126,11 +132,14 @@ export interface StageStats {
   late_dropped: number;
   unassigned: number;
   key_limit: number;
-  /** Keys that lost their state to new ones at `limits.max_keys`, where `on_max_keys` says "evict". */
+  /** Keys that lost all of their state, where a limit's policy is "evict". */
   evicted_keys: number;
-  /** Open windows that they lost. */
+  /** Windows that made room, those of such keys and others. */
   evicted_windows: number;
+  /** Events that were in them, and will not be in a row of each. */
+  evicted_events: number;
   window_limit: number;
+  state_limit: number;
   value_limit: number;
   folded_values: number;
   /** Events that came before, those without an identity, identities that a limit has pushed out, those remembered now. */
@@ -144,6 +153,8 @@ export interface StageStats {
   fill_limit: number;
   buffer_limit: number;
   keys: number;
+  /** Bytes of state that it keeps now. */
+  state_bytes: number;
   open_windows: number;
   /** The watermark that a stage with windows has seen, in milliseconds; null before the first event and after the end. */
   watermark: number | null;

@@ -5,6 +5,7 @@
 mod average;
 mod field;
 mod lifetime;
+mod limits;
 mod rolling;
 mod snapshot;
 mod zscore;
@@ -14,15 +15,11 @@ use core::ops::Range;
 use self::field::FieldStates;
 use self::lifetime::{Lifetimes, Stop};
 use super::{Context, Stage};
-use crate::drops::Dropped;
 use crate::error::SnapshotError;
 use crate::frame::{Events, Frame, FrameColumn};
 use crate::keys::Keys;
-use crate::plan::{KeyedPlan, Limit, OperatorPlan};
-use crate::reject::RejectReason;
+use crate::plan::{KeyedPlan, OperatorPlan};
 use crate::snapshot::{SectionReader, SectionWriter};
-use crate::spec::LimitPolicy;
-use crate::stages::account::key_bytes;
 use crate::stats::StageStats;
 use crate::watermark::NO_WATERMARK;
 
@@ -198,83 +195,6 @@ impl KeyedStage {
         }
         self.stats.events += range.len() as u64;
         self.stats.rows += range.len() as u64;
-    }
-
-    /// Whether values change how much room there is.
-    fn measures_values(&self) -> bool {
-        self.lifetimes.account.is_some() && self.fields.iter().any(|field| field.keeps_values())
-    }
-
-    /// Takes note of what the states of `keys` hold, now that events were added.
-    fn measure(&mut self, keys: &[u32]) {
-        if !self.measures_values() {
-            return;
-        }
-        for key in keys {
-            let bytes = self.extra_bytes(*key);
-            let is_alive = self.lifetimes.is_alive(*key);
-            if let Some(account) = self.lifetimes.account.as_mut().filter(|_| is_alive) {
-                account.set_extra(*key, bytes);
-            }
-        }
-    }
-
-    fn extra_bytes(&self, key: u32) -> u64 {
-        self.fields.iter().map(|field| field.extra_bytes(key)).sum()
-    }
-
-    /// The bytes of all states.
-    fn state_bytes(&self, keys: &Keys) -> u64 {
-        if let Some(account) = &self.lifetimes.account {
-            return account.bytes();
-        }
-        let of_fields: u64 = self.fields.iter().map(|field| field.bytes()).sum();
-        let of = |key: u32| key_bytes(key, keys) + of_fields + self.extra_bytes(key);
-        self.lifetimes.keys().map(of).sum()
-    }
-
-    /// Does what is to be done at `limit` about the event at `cursor`; false: the call ends before it.
-    #[cold]
-    fn at_limit(
-        &mut self,
-        limit: Limit,
-        events: &Events<'_>,
-        cursor: &mut usize,
-        context: &mut Context<'_>,
-    ) -> bool {
-        let policy = self.plan.caps.policy(limit);
-        if let (LimitPolicy::Evict, Some(oldest)) = (policy, self.lifetimes.oldest()) {
-            self.lifetimes.end(oldest, context.keys);
-            self.reset(oldest, context.keys);
-            self.stats.evicted_keys += 1;
-            self.stats.count_evicted(limit, 0, 0);
-            return true;
-        }
-        let refuses = policy == LimitPolicy::Refuse;
-        if !refuses || context.refuse(limit, self.index, events.ordinals.at(*cursor)) {
-            self.drop_event(events, *cursor, limit.reason(), context);
-            *cursor += 1;
-        }
-        !refuses
-    }
-
-    #[cold]
-    fn drop_event(
-        &mut self,
-        events: &Events<'_>,
-        at: usize,
-        reason: RejectReason,
-        context: &mut Context<'_>,
-    ) {
-        self.stats.events += 1;
-        self.stats.count_dropped(reason, 1);
-        context.drops.push(Dropped {
-            ordinal: events.ordinals.at(at),
-            reason,
-            stage: Some(self.index),
-            watermark: events.watermarks.get(at).copied().unwrap_or(NO_WATERMARK),
-            window_end: None,
-        });
     }
 }
 

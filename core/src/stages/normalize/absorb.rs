@@ -1,18 +1,24 @@
 //! Taking samples: each goes to its place, unless that is over.
 
-use std::collections::VecDeque;
+use core::ops::Range;
 
 use super::advance::{Belated, Work};
+use super::cells::keeps_all;
 use super::grid::Grid;
+use super::ordinary::{self, Samples, Scratch};
 use super::series::{Lane, NEVER, Series, open};
 use super::{NONE, NormalizeStage};
 use crate::frame::Events;
 use crate::plan::{FieldPlan, NormalizePlan};
 use crate::reject::RejectReason;
-use crate::spec::Reduce;
 use crate::watermark::NO_WATERMARK;
 
 use super::super::Context;
+
+/// Consecutive samples of one series that are worth looking at as a whole.
+const MANY: usize = 16;
+/// Samples that are taken one by one before the rest is looked at as a whole again.
+const EACH: usize = 64;
 
 /// Why no more samples are taken.
 pub(super) enum Stop {
@@ -39,7 +45,8 @@ impl NormalizeStage {
             let span = self.span(known);
             if let Some(series) = self.series.get_mut(known as usize) {
                 let lanes = self.lanes.get_mut(span).unwrap_or_default();
-                let (taken, due) = take_run(&self.plan, series, lanes, events, *cursor);
+                let scratch = &mut self.scratch;
+                let (taken, due) = take_run(&self.plan, series, lanes, events, *cursor, scratch);
                 self.schedule.add(known, series, due);
                 self.stats.events += taken as u64;
                 *cursor += taken;
@@ -135,7 +142,7 @@ impl NormalizeStage {
         let Some(grid) = series.grid else { return };
         let lanes = lanes.get_mut(span).unwrap_or_default();
         let mut work = Work { plan, series, lanes, stats };
-        let oldest = work.series.places.front().copied().unwrap_or(i64::MIN);
+        let oldest = work.series.places.first().copied().unwrap_or(i64::MIN);
         let is_far = oldest > work.series.goes_on_until(plan);
         if work.series.goes_on && is_far && work.series.next <= work.series.closed {
             // Rows that still wait for what lies beyond a silence get no more: they go first.
@@ -154,22 +161,68 @@ impl NormalizeStage {
 }
 
 /// Takes consecutive samples of one series from the event `from` on, as long as they are on time and there is room for them.
-/// Returns how many, and when the first of their places is over.
+/// Returns how many, and when the first of all its places is over.
 fn take_run(
     plan: &NormalizePlan,
     series: &mut Series,
     lanes: &mut [Lane],
     events: &Events<'_>,
     from: usize,
+    scratch: &mut Scratch,
 ) -> (usize, i64) {
-    let (mut taken, mut due) = (0, NEVER);
-    let Some(grid) = &series.grid else { return (taken, due) };
+    let Some(grid) = series.grid else { return (0, NEVER) };
+    let run = long_run(events.keys.get(from..).unwrap_or_default());
+    let mut taken = 0;
+    loop {
+        if let ([field], [lane]) = (plan.fields.as_slice(), &mut *lanes) {
+            let waiting = series.places.len().max(lane.cells.list.len());
+            let room = plan.max_buffered.saturating_sub(waiting).min(run.saturating_sub(taken));
+            let samples = samples_of(events, field.column, from + taken..from + taken + room);
+            taken += ordinary::take(field, series, lane, samples, scratch);
+        }
+        let more = take_each(plan, series, lanes, events, from + taken);
+        taken += more;
+        if more < EACH {
+            break;
+        }
+    }
+    (taken, series.places.first().map_or(NEVER, |first| grid.last_of(*first)))
+}
+
+/// How many of the first of `keys` are the same; 0 where they are so few that it does not matter.
+fn long_run(keys: &[u32]) -> usize {
+    match (keys.first(), keys.get(MANY - 1)) {
+        (Some(first), Some(other)) if first == other => {
+            keys.iter().take_while(|key| *key == first).count()
+        }
+        _ => 0,
+    }
+}
+
+fn samples_of<'a>(events: &Events<'a>, column: usize, range: Range<usize>) -> Samples<'a> {
+    Samples {
+        times: events.timestamps.get(range.clone()).unwrap_or_default(),
+        watermarks: events.watermarks.get(range.clone()).unwrap_or_default(),
+        values: events.numbers(column).get(range).unwrap_or_default(),
+    }
+}
+
+/// Takes samples one by one, [`EACH`] of them at most.
+fn take_each(
+    plan: &NormalizePlan,
+    series: &mut Series,
+    lanes: &mut [Lane],
+    events: &Events<'_>,
+    from: usize,
+) -> usize {
+    let mut taken = 0;
+    let Some(grid) = &series.grid else { return taken };
     let times = events.timestamps.iter().zip(events.watermarks).zip(events.keys).skip(from);
-    for ((time, met), key) in times {
+    for ((time, met), key) in times.take(EACH) {
         if *key != series.key {
             break;
         }
-        let place = grid.place_near(*time, series.places.back().copied());
+        let place = grid.place_near(*time, series.places.last().copied());
         let last = grid.last_of(place);
         if place <= series.closed || last <= *met {
             break;
@@ -183,12 +236,10 @@ fn take_run(
             let value = events.numbers(field.column).get(from + taken).copied();
             lane.add(field, place, *time, value.unwrap_or(f64::NAN));
         }
-        if open(&mut series.places, place) {
-            due = due.min(last);
-        }
+        open(&mut series.places, place);
         taken += 1;
     }
-    (taken, due)
+    taken
 }
 
 /// The most samples that wait in a lane.
@@ -197,9 +248,7 @@ fn most(lanes: &[Lane]) -> usize {
 }
 
 /// Whether a sample at `place` makes more wait.
-fn grows(places: &VecDeque<i64>, fields: &[FieldPlan], lanes: &[Lane], place: i64) -> bool {
-    let keeps_all =
-        |field: &FieldPlan| matches!(field.reduce, Reduce::Mean | Reduce::Sum | Reduce::Median);
+fn grows(places: &[i64], fields: &[FieldPlan], lanes: &[Lane], place: i64) -> bool {
     places.binary_search(&place).is_err()
-        || (fields.iter().any(keeps_all) && most(lanes) >= places.len())
+        || (fields.iter().any(|field| keeps_all(field.reduce)) && most(lanes) >= places.len())
 }

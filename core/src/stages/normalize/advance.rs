@@ -21,6 +21,15 @@ pub(super) struct Belated {
     pub(super) rank: Option<u64>,
 }
 
+/// How far a series is followed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bound {
+    pub(super) watermark: i64,
+    pub(super) at_end: bool,
+    /// How many things may happen.
+    pub(super) steps: usize,
+}
+
 /// A series with all that it takes to go on with it.
 pub(super) struct Work<'a> {
     pub(super) plan: &'a NormalizePlan,
@@ -33,6 +42,7 @@ impl NormalizeStage {
     /// Follows the schedule up to `watermark`; false: `out` is full, and this is to be called again.
     pub(super) fn advance(&mut self, watermark: i64, keys: &mut Keys, out: &mut Frame) -> bool {
         if watermark > self.advanced {
+            self.follow_steady(watermark, keys, out);
             self.follow(watermark, None, keys);
             self.advanced = watermark;
         }
@@ -50,7 +60,8 @@ impl NormalizeStage {
     pub(super) fn follow(&mut self, watermark: i64, belated: Option<Belated>, keys: &mut Keys) {
         let before = self.pending.len();
         while let Some(of) = self.schedule.take(watermark, &mut self.series) {
-            self.follow_one(of, watermark, belated);
+            let at_end = watermark == END_OF_TIME;
+            self.follow_one(of, Bound { watermark, at_end, steps: usize::MAX }, belated);
             self.measure(of, keys);
         }
         if self.touched.len() > 1 {
@@ -61,28 +72,29 @@ impl NormalizeStage {
         }
     }
 
-    fn follow_one(&mut self, of: u32, watermark: i64, belated: Option<Belated>) {
+    pub(super) fn follow_one(&mut self, of: u32, bound: Bound, belated: Option<Belated>) {
         let span = self.span(of);
         let Self { plan, series, lanes, stats, pending, schedule, .. } = self;
         let Some(series) = series.get_mut(of as usize) else { return };
         let Some(grid) = series.grid else { return };
         let lanes = lanes.get_mut(span).unwrap_or_default();
         let mut work = Work { plan, series, lanes, stats };
-        loop {
-            let due = work.next_due(&grid);
-            if due > watermark || due == NEVER {
-                work.series.due = NEVER;
-                schedule.add(of, work.series, due);
+        let mut due = work.next_due(&grid);
+        for _ in 0..bound.steps {
+            if due > bound.watermark || due == NEVER {
                 break;
             }
-            work.visit(&grid, due, watermark == END_OF_TIME);
+            work.visit(&grid, due, bound.at_end);
             let firing = match belated {
                 None => (due, 0),
                 // Times in order, as unsigned numbers.
                 Some(Belated { at, rank }) => (at, rank.unwrap_or(due.cast_unsigned() ^ (1 << 63))),
             };
             pending.extend(work.take_rows(&grid, of, firing));
+            due = work.next_due(&grid);
         }
+        work.series.due = NEVER;
+        schedule.add(of, work.series, due);
         self.touched.push(of);
     }
 }
@@ -90,14 +102,14 @@ impl NormalizeStage {
 impl Work<'_> {
     /// When there is something to do next.
     pub(super) fn next_due(&self, grid: &Grid) -> i64 {
-        let place = self.series.places.front().map_or(NEVER, |place| grid.last_of(*place));
+        let place = self.series.places.first().map_or(NEVER, |place| grid.last_of(*place));
         let timers = self.lanes.iter().map(|lane| lane.timer);
         timers.fold(place.min(self.series.expiry), i64::min)
     }
 
     /// Does what there is to do at `time`.
     fn visit(&mut self, grid: &Grid, time: i64, at_end: bool) {
-        if self.series.places.front().is_some_and(|place| grid.last_of(*place) <= time) {
+        if self.series.places.first().is_some_and(|place| grid.last_of(*place) <= time) {
             self.close(grid);
         }
         for (field, lane) in self.plan.fields.iter().zip(self.lanes.iter_mut()) {
@@ -121,7 +133,7 @@ impl Work<'_> {
 
     /// The oldest place is over: what is there is known.
     pub(super) fn close(&mut self, grid: &Grid) {
-        let Some(place) = self.series.places.pop_front() else { return };
+        let Some(place) = self.series.places.pop() else { return };
         if self.series.goes_on && place > self.series.goes_on_until(self.plan) {
             self.fall_silent(true);
         }

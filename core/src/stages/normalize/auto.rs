@@ -22,11 +22,11 @@ impl NormalizeStage {
         for (field, lane) in self.plan.fields.iter().zip(lanes) {
             let value = events.numbers(field.column).get(at).copied().unwrap_or(f64::NAN);
             if !value.is_nan() {
-                lane.cells.list.push_back(Cell { place: time, time, value });
+                lane.cells.list.push(Cell { place: time, time, value });
             }
         }
         if let Some(series) = self.series.get_mut(of as usize) {
-            series.places.push_back(time);
+            series.places.push(time);
         }
     }
 
@@ -38,7 +38,7 @@ impl NormalizeStage {
         let interval = median_step(series);
         let grid = Grid::new(interval, plan.offset_us, plan.align, plan.basis);
         series.grid = Some(grid);
-        for time in core::mem::take(&mut series.places) {
+        for time in core::mem::take(&mut series.places).iter().copied() {
             let place = grid.place_of(time);
             if open(&mut series.places, place) {
                 schedule.add(of, series, grid.last_of(place));
@@ -46,7 +46,7 @@ impl NormalizeStage {
         }
         let lanes = lanes.get_mut(span).unwrap_or_default();
         for (field, lane) in plan.fields.iter().zip(lanes) {
-            for Cell { time, value, .. } in core::mem::take(&mut lane.cells.list) {
+            for Cell { time, value, .. } in core::mem::take(&mut lane.cells.list).iter().copied() {
                 lane.add(field, grid.place_of(time), time, value);
             }
         }

@@ -1,8 +1,7 @@
 //! Samples that wait for their grid point to be over, and what becomes of several on one.
 
-use std::collections::VecDeque;
-
 use super::fill::mean;
+use super::queue::Queue;
 use crate::spec::Reduce;
 
 /// A sample, or what is kept of those of one place.
@@ -18,13 +17,13 @@ pub(super) struct Cell {
 /// The waiting samples of one field of one key, by their places.
 #[derive(Debug, Default)]
 pub(super) struct Cells {
-    pub(super) list: VecDeque<Cell>,
+    pub(super) list: Queue<Cell>,
 }
 
 impl Cells {
     /// Adds a sample.
     pub(super) fn add(&mut self, reduce: Reduce, cell: Cell) {
-        let behind = match self.list.back() {
+        let behind = match self.list.last() {
             Some(last) if last.place > cell.place => {
                 self.list.partition_point(|known| known.place <= cell.place)
             }
@@ -41,14 +40,15 @@ impl Cells {
 
     /// Takes out the samples at `place`, the first ones, and reduces them to one value, if there are any.
     pub(super) fn take(&mut self, reduce: Reduce, place: i64) -> Option<f64> {
-        let first = *self.list.front().filter(|first| first.place == place)?;
-        self.list.pop_front();
-        if self.list.front().is_none_or(|second| second.place != place) {
+        let first = *self.list.first().filter(|first| first.place == place)?;
+        self.list.pop();
+        if self.list.first().is_none_or(|second| second.place != place) {
             return Some(first.value);
         }
         let others = self.list.partition_point(|known| known.place <= place);
-        let mut cells: Vec<Cell> = self.list.drain(..others).collect();
-        cells.push(first);
+        let mut cells = vec![first];
+        cells.extend_from_slice(self.list.get(..others).unwrap_or_default());
+        self.list.take(others);
         // An order that does not depend on how they came, so that sums come out the same.
         cells.sort_unstable_by(|a, b| a.time.cmp(&b.time).then(a.value.total_cmp(&b.value)));
         let values = cells.iter().map(|cell| cell.value);
@@ -61,8 +61,13 @@ impl Cells {
     }
 }
 
+/// Whether all samples of a place are kept until it is over.
+pub(super) fn keeps_all(reduce: Reduce) -> bool {
+    matches!(reduce, Reduce::Mean | Reduce::Sum | Reduce::Median)
+}
+
 /// Merges a sample into what is known of its place; false: both are kept.
-fn merge(reduce: Reduce, known: &mut Cell, cell: Cell) -> bool {
+pub(super) fn merge(reduce: Reduce, known: &mut Cell, cell: Cell) -> bool {
     let replaces = match reduce {
         // At one time, the one that comes later is the last.
         Reduce::Last => cell.time >= known.time,

@@ -9,7 +9,7 @@ use crate::plan::NormalizePlan;
 use crate::schema::OutputColumn;
 
 /// Rows at once: enough for long loops.
-const MOST_ROWS: usize = 1 << 16;
+pub(super) const MOST_ROWS: usize = 1 << 16;
 
 /// Columns that are used again whenever rows of several series come together.
 pub(super) struct Emitter {
@@ -157,7 +157,7 @@ impl NormalizeStage {
     }
 
     /// Does the rest for the rows from `start` on.
-    fn complete(&mut self, start: usize, keys: &mut Keys, out: &mut Frame) {
+    pub(super) fn complete(&mut self, start: usize, keys: &mut Keys, out: &mut Frame) {
         let fields = self.plan.fields.len();
         for column in out.columns.iter().skip(fields).take(fields) {
             if let FrameColumn::Bool(filled) = column {
@@ -234,7 +234,7 @@ fn stretch_of(pieces: &[Piece]) -> usize {
     1 + after.count()
 }
 
-fn write_times(times: &mut [i64], from: i64, interval: i64) {
+pub(super) fn write_times(times: &mut [i64], from: i64, interval: i64) {
     let mut next = from;
     for time in times {
         *time = next;
@@ -246,6 +246,13 @@ fn write_times(times: &mut [i64], from: i64, interval: i64) {
 /// Lets go of the rows from `start` on that have no value: they are for the sink, not for a later stage.
 fn drop_nulls(plan: &NormalizePlan, out: &mut Frame, start: usize, kept: &mut Vec<u32>) {
     let values = out.columns.iter().take(plan.fields.len());
+    let is_complete = |column: &FrameColumn| match column {
+        FrameColumn::Number(values) => has_no_null(values.get(start..).unwrap_or_default()),
+        _ => false,
+    };
+    if values.clone().any(is_complete) {
+        return;
+    }
     let has_value = |row: usize| {
         values.clone().any(|column| match column {
             FrameColumn::Number(values) => values.get(row).is_some_and(|value| !value.is_nan()),
@@ -280,6 +287,11 @@ fn drop_nulls(plan: &NormalizePlan, out: &mut Frame, start: usize, kept: &mut Ve
             FrameColumn::Bool(bools) => keep(bools, start, kept),
         }
     }
+}
+
+#[inline(never)]
+fn has_no_null(values: &[f64]) -> bool {
+    values.iter().fold(true, |all, value| all & !value.is_nan())
 }
 
 /// Adds entries that are null and false, up to `length` of them.

@@ -47,6 +47,16 @@ impl Grid {
         self.place_of(time)
     }
 
+    /// Whether samples move to grid points.
+    pub(super) fn is_aligned(&self) -> bool {
+        self.aligned
+    }
+
+    /// How far before a point its samples begin.
+    pub(super) fn shift(&self) -> i64 {
+        self.shift
+    }
+
     /// The last microsecond of the samples that count at `place`.
     pub(super) fn last_of(&self, place: i64) -> i64 {
         if self.aligned { place.saturating_add(self.interval - 1 - self.shift) } else { place }

@@ -60,8 +60,8 @@ impl NormalizeStage {
         let Some(series) = self.series.get(of as usize) else { return false };
         let lanes = self.lanes.get(self.span(of)).unwrap_or_default();
         let samples = lanes.iter().map(|lane| lane.cells.list.len()).max().unwrap_or(0);
-        self.undecided -= u32::from(series.grid.is_none());
-        self.stats.evicted_keys += 1;
+        self.undecided = self.undecided.saturating_sub(u32::from(series.grid.is_none()));
+        self.stats.count_evicted_key();
         self.stats.count_evicted(limit, series.places.len() as u64, samples as u64);
         self.let_go(of, keys);
         true

@@ -10,10 +10,14 @@ mod grid;
 mod holds;
 mod layout;
 mod limits;
+mod ordinary;
 mod outliers;
+mod queue;
 mod schedule;
 mod series;
 mod state;
+mod steady;
+mod steps;
 
 use self::absorb::Stop;
 use self::emit::Emitter;
@@ -73,6 +77,10 @@ pub(super) struct NormalizeStage {
     recency: Option<Recency>,
     /// Where bytes are limited: what each series counts for.
     account: Option<Account>,
+    /// Whether rows can go straight to the output; the rows up to each point are kept for it.
+    is_steady: bool,
+    ends: Vec<u32>,
+    scratch: ordinary::Scratch,
     stats: StageStats,
 }
 
@@ -100,6 +108,9 @@ impl NormalizeStage {
             undecided: 0,
             recency: plan.caps.evicts_keys().then(Recency::default),
             account: plan.caps.limits_bytes().then(Account::default),
+            is_steady: steady::is_possible(&plan),
+            ends: Vec::new(),
+            scratch: ordinary::Scratch::default(),
             stats: StageStats { r#type: "normalize", ..StageStats::default() },
             plan,
         }

@@ -20,6 +20,36 @@ impl Schedule {
         }
     }
 
+    /// Takes out the series that is due first, by `watermark`, if no other one is due by then; with it until when it is alone.
+    pub(super) fn take_alone(
+        &mut self,
+        watermark: i64,
+        series: &mut [Series],
+    ) -> Option<(u32, i64)> {
+        let time = self.next_due(series)?;
+        let of = self.take(watermark, series)?;
+        let next = self.next_due(series).unwrap_or(NEVER);
+        let until = watermark.min(next.saturating_sub(1));
+        if until >= time {
+            return Some((of, until));
+        }
+        if let Some(one) = series.get_mut(of as usize) {
+            self.add(of, one, time);
+        }
+        None
+    }
+
+    /// When a series is due first.
+    fn next_due(&mut self, series: &[Series]) -> Option<i64> {
+        loop {
+            let Reverse((time, of)) = *self.due.peek()?;
+            if series.get(of as usize).is_some_and(|one| one.due == time) {
+                return Some(time);
+            }
+            self.due.pop();
+        }
+    }
+
     /// Takes out a series that is due at `watermark` or before.
     pub(super) fn take(&mut self, watermark: i64, series: &mut [Series]) -> Option<u32> {
         loop {

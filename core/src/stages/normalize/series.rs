@@ -1,11 +1,10 @@
 //! The state of one key: its open grid points, and for each field the samples that wait and the points that are known.
 
-use std::collections::VecDeque;
-
 use super::cells::{Cell, Cells};
 use super::fill::Point;
 use super::grid::Grid;
 use super::outliers::Recent;
+use super::queue::Queue;
 use crate::plan::{FieldPlan, NormalizePlan};
 use crate::spec::Fill;
 
@@ -19,7 +18,7 @@ pub(super) struct Series {
     /// `None` while its interval is not known: then `places` are the times of samples, in the order in which they came.
     pub(super) grid: Option<Grid>,
     /// Open places with samples, in order.
-    pub(super) places: VecDeque<i64>,
+    pub(super) places: Queue<i64>,
     /// The last place that is over; the earliest time where none is.
     pub(super) closed: i64,
     /// Whether rows go on from there: it has not been silent for too long.
@@ -56,7 +55,7 @@ impl Series {
         Self {
             key,
             grid,
-            places: VecDeque::new(),
+            places: Queue::default(),
             closed: i64::MIN,
             goes_on: false,
             next: i64::MAX,
@@ -147,8 +146,8 @@ impl Lane {
 
     /// How many points are before `from`, which never goes back.
     pub(super) fn read_until(&mut self, from: i64) -> usize {
-        let ahead = self.known.iter().skip(self.read);
-        self.read += ahead.take_while(|point| point.time < from).count();
+        let ahead = self.known.get(self.read..).unwrap_or_default();
+        self.read += ahead.partition_point(|point| point.time < from);
         self.read
     }
 
@@ -167,8 +166,8 @@ impl Lane {
 }
 
 /// Opens `place` among `places`, if it is not open; true: it was not.
-pub(super) fn open(places: &mut VecDeque<i64>, place: i64) -> bool {
-    match places.back() {
+pub(super) fn open(places: &mut Queue<i64>, place: i64) -> bool {
+    match places.last() {
         Some(last) if *last == place => false,
         Some(last) if *last > place => match places.binary_search(&place) {
             Ok(_) => false,
@@ -178,7 +177,7 @@ pub(super) fn open(places: &mut VecDeque<i64>, place: i64) -> bool {
             }
         },
         _ => {
-            places.push_back(place);
+            places.push(place);
             true
         }
     }

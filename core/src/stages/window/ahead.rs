@@ -17,6 +17,9 @@ impl WindowStage {
         }
         let slice = self.slices.get(&self.plan.grid.slice_of(*timestamp));
         let slots = slice.map_or(&[][..], Slice::dense);
+        if let Some(slice) = slice {
+            slice.read_ahead(events.keys.get(from..).unwrap_or_default());
+        }
         let new = &mut self.new_keys;
         new.resize(events.timestamps.len() - from, NONE);
         let count = find_new(slots, events.keys.get(from..).unwrap_or_default(), new);

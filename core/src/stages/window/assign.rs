@@ -49,9 +49,11 @@ impl WindowStage {
                 return (at, Stop::Advance(watermark));
             }
             let start = self.plan.grid.slice_of(timestamp);
+            if self.blocks.reach(start) && !self.is_over(start, watermark) {
+                self.touch_slice(start);
+            }
             let known = match self.slices.get(&start) {
                 Some(slice) if start >= self.late_before => {
-                    self.blocks.touch(start);
                     let followed = self.track(start, slice).follow(
                         events.timestamps.get(at..fires_before).unwrap_or_default(),
                         events.keys.get(at..fires_before).unwrap_or_default(),
@@ -93,7 +95,6 @@ impl WindowStage {
                 *entry = slot;
             }
             if self.plan.emission.revises && self.has_fired(start, watermark) {
-                self.blocks.touch(start);
                 return (at, Stop::Late);
             }
             at += 1;
@@ -158,7 +159,7 @@ impl WindowStage {
         self.count_open(key, keys);
         self.accumulators.reset(slot);
         self.panes.reset(slot);
-        self.blocks.touch(start);
+        self.touch_slice(start);
         let place = self.insert(start, key, slot, keys);
         if place == 0 {
             self.set_open_from(self.open_from.max(self.plan.grid.first_open(watermark)));

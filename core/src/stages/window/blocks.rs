@@ -21,6 +21,8 @@ pub(super) struct Slices<'a> {
     pub(super) accumulators: &'a Accumulators,
     /// The keys that matter, where not all do: ids in ascending order.
     pub(super) only: Option<&'a [u32]>,
+    /// Whether windows take along what need not be combined.
+    pub(super) slides: bool,
 }
 
 /// The smallest block with these two slices, the first and the last with events in it, by number.
@@ -225,7 +227,16 @@ impl Slices<'_> {
             }
             (slice, _) => slice.map(Slice::by_key).unwrap_or_default(),
         };
-        Block { keys, values: self.accumulators.pick(&slots) }
+        Block { keys, values: self.part(&slots) }
+    }
+
+    /// What blocks have of no keys.
+    pub(super) fn empty(&self) -> Accumulators {
+        self.part(&[])
+    }
+
+    fn part(&self, slots: &[u32]) -> Accumulators {
+        if self.slides { self.accumulators.part(slots) } else { self.accumulators.pick(slots) }
     }
 }
 

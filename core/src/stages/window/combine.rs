@@ -34,7 +34,7 @@ impl WindowStage {
         let mut gathered =
             Gathered { places: core::mem::take(&mut self.places), ..Gathered::default() };
         gathered.places.resize(keys.id_bound().max(gathered.places.len()), NONE);
-        let middle = self.accumulators.have_unordered().then(|| {
+        let middle = self.slices(only).empty().have_unordered().then(|| {
             let known = blocks.middle.take();
             Middle::of(known, &spans, blocks, &self.slices(only))
         });
@@ -58,6 +58,9 @@ impl WindowStage {
         }
         self.places = gathered.places;
         let slots = gathered.slots;
+        if only.is_none() && self.slides() {
+            self.slide_to(grid.slices_of(window), &slots);
+        }
         let next = grid.slices_of(window.saturating_add(grid.slide_us));
         blocks.trim(next.start, grid.end_of(window));
         slots
@@ -109,7 +112,7 @@ impl WindowStage {
         }
     }
 
-    fn slot_keys_of<'a>(&'a self, slots: &'a [u32]) -> impl Iterator<Item = u32> + 'a {
+    pub(super) fn slot_keys_of<'a>(&'a self, slots: &'a [u32]) -> impl Iterator<Item = u32> + 'a {
         slots.iter().map(|slot| self.slot_keys.get(*slot as usize).copied().unwrap_or(NONE))
     }
 
@@ -128,7 +131,8 @@ impl WindowStage {
             if self.plan.grid.last_window(*slice.key()) > window {
                 return;
             }
-            let slots = slice.remove().into_slots();
+            let (start, slots) = (*slice.key(), slice.remove().into_slots());
+            self.leave_behind(start, &slots);
             self.accumulators.release(&slots);
             for slot in slots {
                 let key = self.count_closed(slot);
@@ -141,6 +145,7 @@ impl WindowStage {
     fn slices<'a>(&'a self, only: Option<&'a [u32]>) -> Slices<'a> {
         Slices {
             only,
+            slides: only.is_none() && self.slides(),
             grid: &self.plan.grid,
             by_start: &self.slices,
             accumulators: &self.accumulators,

@@ -85,6 +85,7 @@ impl WindowStage {
             return false;
         };
         let first = *first;
+        self.touch_slice(first);
         let events = self.evict_slice(first, key, keys);
         self.stats.count_evicted(Limit::Windows, 1, events);
         true
@@ -92,8 +93,9 @@ impl WindowStage {
 
     /// Takes the oldest key out of all slices.
     fn evict_oldest(&mut self, limit: Limit, keys: &mut Keys) -> bool {
-        let oldest = self.evictions.as_ref().and_then(|evictions| evictions.recency.oldest());
-        let Some(key) = oldest else { return false };
+        let Some(evictions) = &mut self.evictions else { return false };
+        let Some(key) = evictions.recency.oldest() else { return false };
+        evictions.recency.remove(key);
         let has_key = |(start, slice): (&i64, &Slice)| (slice.slot(key) != NONE).then_some(*start);
         let open = self.open_by_key.get(key as usize).copied().unwrap_or(0) as usize;
         let slices: Vec<i64> = self.slices.iter().filter_map(has_key).take(open).collect();
@@ -103,7 +105,8 @@ impl WindowStage {
         for start in slices {
             events += self.evict_slice(start, key, keys);
         }
-        self.stats.evicted_keys += 1;
+        self.accumulators.forget_key(key);
+        self.stats.count_evicted_key();
         self.stats.count_evicted(limit, windows, events);
         true
     }

@@ -27,7 +27,7 @@ impl Middle {
         if let Some(known) = known.filter(|known| known.spans == spans) {
             return known;
         }
-        let mut block = Block { keys: Vec::new(), values: slices.accumulators.empty(0) };
+        let mut block = Block { keys: Vec::new(), values: slices.empty() };
         // The greatest first: others are added to it.
         let mut by_level = spans.clone();
         by_level.sort_by_key(|span| core::cmp::Reverse(span.level()));

@@ -17,6 +17,7 @@ mod parts;
 mod revise;
 mod session;
 mod slice;
+mod slide;
 mod staging;
 mod state;
 mod timers;
@@ -32,6 +33,7 @@ use self::fire::Firing;
 use self::panes::Panes;
 use self::revise::Revising;
 use self::slice::Slice;
+use self::slide::Held;
 use self::staging::Staging;
 use super::account::Account;
 use super::parts::Parts;
@@ -62,6 +64,8 @@ pub(super) struct WindowStage {
     slices: BTreeMap<i64, Slice>,
     /// What sliding windows are combined from.
     blocks: Blocks,
+    /// What they take with them from one to the next.
+    held: Held,
     /// The slot of each key in the window that is combined; none between firings.
     places: Vec<u32>,
     /// Windows that start before this have fired.
@@ -103,6 +107,9 @@ fn accumulators_of(plan: &WindowPlan) -> Accumulators {
     if plan.caps.evicts() {
         empty.count_events();
     }
+    if plan.grid.slices_per_window() > 1 {
+        empty.slide();
+    }
     empty
 }
 
@@ -116,6 +123,7 @@ impl WindowStage {
             plan,
             slices: BTreeMap::new(),
             blocks: Blocks::default(),
+            held: Held::default(),
             places: Vec::new(),
             open_from: i64::MIN,
             late_before: i64::MIN,

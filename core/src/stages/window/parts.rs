@@ -124,8 +124,8 @@ impl WindowStage {
     /// Adds what `part` holds of its next key; false: it found no room, and that is to be said.
     fn add_next(&mut self, slice: i64, part: &mut Part, context: &mut Context<'_>) -> bool {
         let at = part.done;
-        part.done += 1;
         let Some(&key) = part.keys.get(at) else { return true };
+        part.done += 1;
         let from = u32::try_from(at).unwrap_or(NONE);
         let ordinal = part.ordinal.saturating_add(at as u64);
         let (grid, met) = (self.plan.grid, self.met);
@@ -147,11 +147,11 @@ impl WindowStage {
                 if let Some(evictions) = &mut self.evictions {
                     evictions.recency.touch(key);
                 }
+                self.touch_slice(slice);
                 self.accumulators.merge(&[slot], &part.values.pick(&[from]));
                 if self.measures_values() {
                     self.measure_slot(slot);
                 }
-                self.blocks.touch(slice);
                 if self.plan.emission.revises && grid.fires_at(grid.first_window(slice)) <= met {
                     let next = grid.first_window(slice).max(grid.first_kept(met));
                     self.revising = Some(Revising { slice, key, watermark: met, ordinal, next });

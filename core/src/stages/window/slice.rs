@@ -1,8 +1,7 @@
 //! The open windows of one time slice: which key has which slot.
 
-use hashbrown::HashTable;
-
 use crate::keys::NONE;
+use crate::probing::{Places, gather, spread};
 
 /// A table by id has at least one entry of so many in use, when it is made.
 const LEAST_SHARE: usize = 4;
@@ -17,13 +16,13 @@ pub(super) struct Slice {
 
 /// From key id to slot: a table by id where at least a quarter of the keys are present, a hash table where fewer are.
 enum Index {
-    Sparse(HashTable<(u32, u32)>),
+    Sparse(Places),
     Dense(Vec<u32>),
 }
 
 impl Default for Index {
     fn default() -> Self {
-        Self::Sparse(HashTable::new())
+        Self::Sparse(Places::default())
     }
 }
 
@@ -58,7 +57,8 @@ impl Slice {
                 (keys, by_key)
             }
             Index::Sparse(table) => {
-                let mut pairs: Vec<(u32, u32)> = table.iter().copied().collect();
+                let of_keys = table.iter().map(|(hash, slot)| (gather(hash), slot));
+                let mut pairs: Vec<(u32, u32)> = of_keys.collect();
                 crate::sort::pairs(&mut pairs);
                 pairs.into_iter().unzip()
             }
@@ -73,13 +73,19 @@ impl Slice {
         }
     }
 
+    /// Has the memory look for `keys`, if they are not in [`Slice::dense`].
+    pub(super) fn read_ahead(&self, keys: &[u32]) {
+        if let Index::Sparse(table) = &self.index {
+            let first = |key: &u32| table.first(spread(*key));
+            core::hint::black_box(keys.iter().map(first).fold(0, u64::wrapping_add));
+        }
+    }
+
     /// The slot of `key`, or [`NONE`].
     pub(super) fn slot(&self, key: u32) -> u32 {
         match &self.index {
             Index::Dense(slots) => slots.get(key as usize).copied().unwrap_or(NONE),
-            Index::Sparse(table) => {
-                table.find(hash(key), |(known, _)| *known == key).map_or(NONE, |(_, slot)| *slot)
-            }
+            Index::Sparse(table) => table.find(spread(key), |_| true),
         }
     }
 
@@ -88,12 +94,12 @@ impl Slice {
         self.slots.push(slot);
         if let Index::Sparse(table) = &mut self.index {
             if self.slots.len() * LEAST_SHARE < id_bound {
-                table.insert_unique(hash(key), (key, slot), |(known, _)| hash(*known));
+                table.insert(spread(key), slot);
                 return;
             }
             let mut dense = vec![NONE; id_bound];
-            for (known, slot) in table.drain() {
-                if let Some(entry) = dense.get_mut(known as usize) {
+            for (known, slot) in table.iter() {
+                if let Some(entry) = dense.get_mut(gather(known) as usize) {
                     *entry = slot;
                 }
             }
@@ -114,7 +120,8 @@ impl Slice {
         let slot = match &mut self.index {
             Index::Dense(slots) => core::mem::replace(slots.get_mut(key as usize)?, NONE),
             Index::Sparse(table) => {
-                table.find_entry(hash(key), |(known, _)| *known == key).ok()?.remove().0.1
+                let slot = table.find(spread(key), |_| true);
+                table.remove(spread(key), slot).then_some(slot)?
             }
         };
         let place = *places.get(slot as usize)?;

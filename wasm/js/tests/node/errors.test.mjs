@@ -121,3 +121,42 @@ test("a processor that was given back is a typed error", () => {
   fails(() => processor.finish(), "disposed", ["disposed"]);
   fails(() => processor.drain(), "disposed", ["disposed"]);
 });
+
+test("a limit that refuses stops before the event, and the caller goes on as it likes", () => {
+  const limits = { max_keys: 2, on_max_keys: "refuse" };
+  const event = (ts, service) => ({ ts, service, latency: 1 });
+  const events = [event(0, "a"), event(1, "b"), { ts: 2 }, event(3, "c"), event(4, "a")];
+  const words = ["stages[0]", "limits.max_keys = 2", "on_max_keys"];
+  const processor = new StreamProcessor({ ...PIPELINE, limits });
+  fails(() => processor.push(events), "limit_reached", words, { limit: "max_keys", consumed: 3 });
+  assert.equal(processor.stats().events, 2);
+  assert.equal(processor.stats().rejected, 1);
+  processor.push(events.slice(4));
+  const snapshot = processor.snapshot();
+  processor.finish();
+  assert.deepEqual(processor.stats().limits_struck, ["key_limit"]);
+  assert.deepEqual(processor.drain().map((row) => [row.service, row.sum]), [["a", 2], ["b", 1]]);
+  // With more room the stream goes on from there.
+  const roomier = StreamProcessor.restore({ ...PIPELINE, limits: { ...limits, max_keys: 3 } }, snapshot);
+  roomier.push(event(5, "c"));
+  roomier.finish();
+  assert.equal(roomier.drain().length, 3);
+
+  const columns = new StreamProcessor({ ...PIPELINE, limits });
+  const batch = { timestamps: [0, 1, 2], keys: ["a", "b", "c"], columns: { latency: [1, 2, 3] } };
+  fails(() => columns.pushColumns(batch), "limit_reached", words, { consumed: 2 });
+});
+
+test("text goes on behind the line that a limit has refused", () => {
+  const limits = { max_state_bytes: 400, on_max_state_bytes: "refuse" };
+  const lines = ["a", "b", "c", "a"].map((service, ts) => `${JSON.stringify({ ts, service, latency: 1 })}\n`);
+  const processor = new StreamProcessor({ ...PIPELINE, limits });
+  const text = lines.join("");
+  const details = { limit: "max_state_bytes", consumed: text.length };
+  fails(() => processor.pushNdjson(text), "limit_reached", ["limits.max_state_bytes = 400"], details);
+  processor.finish();
+  const { events, rejected, rejected_by_reason: reasons, state_bytes: bytes } = processor.stats();
+  assert.deepEqual([events, rejected, bytes], [3, 1, 0]);
+  assert.deepEqual(reasons, [{ reason: "state_limit", count: 1 }]);
+  assert.deepEqual(processor.drain().map((row) => row.sum), [2, 1]);
+});

@@ -63,9 +63,9 @@ export async function use(module: Uint8Array): Promise<Window[]> {
     restored.dispose();
   } catch (error) {
     if (error instanceof StreamProcessorError) {
-      const { code, field, index, consumed } = error;
+      const { code, field, index, consumed, limit } = error;
       const known: [string, string | undefined, number | undefined, number | undefined] = [code, field, index, consumed];
-      throw new Error(`${known} ${watermark} ${deadline} ${stats.events} ${text.length} ${first}`);
+      throw new Error(`${known} ${limit ?? ""} ${stats.state_bytes} ${watermark} ${deadline} ${stats.events} ${text.length} ${first}`);
     }
   }
   return restored.drain<Window>();

@@ -4,7 +4,7 @@ use super::super::grid::Grid;
 use super::Point;
 
 /// Differences up to this, times as many steps as there may be, are finite.
-const SAFE_DIFFERENCE: f64 = 1e280;
+pub(super) const SAFE_DIFFERENCE: f64 = 1e280;
 
 /// A power of two that takes any number to where sums and products with it are finite.
 const SMALL: f64 = f64::from_bits((1023 - 100) << 52);

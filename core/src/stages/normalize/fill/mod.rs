@@ -3,6 +3,9 @@
 mod gap;
 mod pchip;
 mod polynomial;
+mod stretch;
+
+pub(super) use self::stretch::{Rows, SPARE, Stretch};
 
 use self::gap::Gap;
 use super::grid::Grid;

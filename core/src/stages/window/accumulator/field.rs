@@ -3,8 +3,8 @@
 use super::distinct::Distincts;
 use super::ends::Ends;
 use super::moments::Moments;
-use super::percentile::{Digest, Group, Percentiles};
-use super::slots::Slots;
+use super::percentile::{Digest, Group, Percentiles, Range, Sketches};
+use super::slots::{Cells, Slots};
 use super::summary::Summaries;
 use crate::error::SnapshotError;
 use crate::frame::Order;
@@ -21,7 +21,9 @@ pub(super) struct Field {
     first: Option<Ends<false>>,
     last: Option<Ends<true>>,
     distinct: Option<Distincts>,
-    sketch: Option<Percentiles<Group>>,
+    sketch: Option<Sketches>,
+    /// The least and greatest values of sketches that are not here, in parts of windows that slide; and where these fire.
+    ranges: Option<Cells<Range>>,
     tdigest: Option<Percentiles<Digest>>,
     exact: Option<Percentiles<Group>>,
 }
@@ -47,8 +49,8 @@ impl Field {
             first: any(|op| op == Operation::First).then(Ends::default),
             last: any(|op| op == Operation::Last).then(Ends::default),
             distinct: any(|op| op == Operation::Distinct).then(Distincts::default),
-            sketch: asked(PercentileEngine::Sketch)
-                .map(|(asked, engine)| Percentiles::new(asked, engine, max_values)),
+            sketch: asked(PercentileEngine::Sketch).map(|(asked, _)| Sketches::new(asked)),
+            ranges: None,
             tdigest: asked(PercentileEngine::Tdigest)
                 .map(|(asked, engine)| Percentiles::new(asked, engine, max_values)),
             exact: asked(PercentileEngine::Exact)
@@ -58,7 +60,7 @@ impl Field {
 
     pub(super) fn seal(&mut self, slots: &[u32], stats: &mut StageStats) {
         if let Some(sketch) = &mut self.sketch {
-            sketch.seal(slots, stats);
+            sketch.seal(slots, self.ranges.as_ref(), stats);
         }
         if let Some(tdigest) = &mut self.tdigest {
             tdigest.seal(slots, stats);
@@ -68,12 +70,50 @@ impl Field {
         }
     }
 
+    /// Its sketch, if it has one.
+    pub(super) fn sketch(&mut self) -> Option<&mut Sketches> {
+        self.sketch.as_mut()
+    }
+
+    /// Whether what windows hold of `key` has to be counted anew.
+    pub(super) fn is_unsure(&self, key: u32) -> bool {
+        self.sketch.as_ref().is_some_and(|sketch| sketch.is_unsure(key))
+    }
+
+    /// Has `slots` stand for themselves again, where they stand for what windows hold.
+    pub(super) fn unshare(&mut self, slots: &[u32]) {
+        if let Some(sketch) = &mut self.sketch {
+            sketch.unshare(slots, self.ranges.as_ref());
+        }
+    }
+
+    /// Has windows slide: parts of them hold no sketches, only the ranges of these.
+    pub(super) fn slide(&mut self) {
+        self.ranges = self.sketch.as_ref().map(|_| Cells::default());
+    }
+
+    /// A part of a window that slides: copies of `slots`, at slots from 0 on.
+    pub(super) fn part(&self, slots: &[u32]) -> Self {
+        Self {
+            summaries: self.summaries.pick(slots),
+            moments: self.moments.pick(slots),
+            first: self.first.pick(slots),
+            last: self.last.pick(slots),
+            distinct: self.distinct.pick(slots),
+            sketch: None,
+            ranges: self.sketch.as_ref().map(|sketch| sketch.ranges(slots)),
+            tdigest: self.tdigest.pick(slots),
+            exact: self.exact.pick(slots),
+        }
+    }
+
     pub(super) fn merge_ordered(&mut self, slots: &[u32], later: &Self) {
         self.summaries.merge(slots, &later.summaries);
         self.moments.merge(slots, &later.moments);
         self.first.merge(slots, &later.first);
         self.last.merge(slots, &later.last);
         self.tdigest.merge(slots, &later.tdigest);
+        self.ranges.merge(slots, &later.ranges);
     }
 
     pub(super) fn merge_unordered(&mut self, slots: &[u32], later: &Self) {
@@ -95,6 +135,11 @@ impl Field {
     /// Whether it keeps values in buckets, which have limits that are counted.
     pub(super) fn has_buckets(&self) -> bool {
         self.sketch.is_some() || self.exact.is_some()
+    }
+
+    /// Whether it has a sketch.
+    pub(super) fn has_sketch(&self) -> bool {
+        self.sketch.is_some()
     }
 
     /// Whether there is anything to do in [`Field::merge_unordered`].
@@ -199,6 +244,7 @@ impl Slots for Field {
         self.last.reset(slot);
         self.distinct.reset(slot);
         self.sketch.reset(slot);
+        self.ranges.reset(slot);
         self.tdigest.reset(slot);
         self.exact.reset(slot);
     }
@@ -211,6 +257,7 @@ impl Slots for Field {
             last: self.last.empty(slots),
             distinct: self.distinct.empty(slots),
             sketch: self.sketch.empty(slots),
+            ranges: self.ranges.empty(slots),
             tdigest: self.tdigest.empty(slots),
             exact: self.exact.empty(slots),
         }
@@ -224,6 +271,7 @@ impl Slots for Field {
             last: self.last.pick(slots),
             distinct: self.distinct.pick(slots),
             sketch: self.sketch.pick(slots),
+            ranges: self.ranges.pick(slots),
             tdigest: self.tdigest.pick(slots),
             exact: self.exact.pick(slots),
         }
@@ -263,6 +311,7 @@ impl Slots for Field {
         self.last.load(slots, reader)?;
         self.distinct.load(slots, reader)?;
         self.sketch.load(slots, reader)?;
+        self.ranges.load(slots, reader)?;
         self.tdigest.load(slots, reader)?;
         self.exact.load(slots, reader)
     }

@@ -5,6 +5,7 @@ mod ends;
 mod field;
 mod moments;
 mod percentile;
+mod sliding;
 mod slots;
 mod summary;
 

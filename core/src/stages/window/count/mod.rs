@@ -182,7 +182,7 @@ impl CountStage {
         if slot == NONE {
             return false;
         }
-        self.stats.evicted_keys += 1;
+        self.stats.count_evicted_key();
         self.stats.count_evicted(limit, 1, self.accumulators.events_in(slot));
         self.close(slot);
         self.free_slot(slot);

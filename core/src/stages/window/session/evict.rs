@@ -41,12 +41,14 @@ impl SessionStage {
             Limit::Windows => self.table.first_before(key, time).into_iter().collect(),
             Limit::Keys | Limit::Bytes => {
                 let oldest = self.table.recency.as_ref().and_then(|recency| recency.oldest());
-                self.stats.evicted_keys += u64::from(oldest.is_some());
                 oldest.map(|oldest| self.table.of_key(oldest)).unwrap_or_default()
             }
         };
         if slots.is_empty() {
             return false;
+        }
+        if limit != Limit::Windows {
+            self.stats.count_evicted_key();
         }
         // What is in a row is not lost.
         let waits = |slot: &&u32| self.table.info(**slot).status == Status::Open;

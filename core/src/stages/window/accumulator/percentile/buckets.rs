@@ -1,5 +1,6 @@
 //! Values counted in logarithmic buckets: 64 to an octave, found by the bits of the number.
 
+use super::range::Range;
 use super::side::Side;
 use crate::error::SnapshotError;
 use crate::snapshot::{SectionReader, SectionWriter};
@@ -27,8 +28,31 @@ impl Buckets {
         }
     }
 
+    /// Of `count` values and so many zeros, within `range`, by the sign of the others.
+    pub(super) fn of_sides(
+        (count, zeros): (u64, u64),
+        range: Range,
+        negative: Side,
+        positive: Side,
+    ) -> Self {
+        Self { count, zeros, min: range.min(), max: range.max(), negative, positive }
+    }
+
     pub(super) fn count(&self) -> u64 {
         self.count
+    }
+
+    pub(super) fn zeros(&self) -> u64 {
+        self.zeros
+    }
+
+    /// The other values: the negative ones and the positive ones.
+    pub(super) fn sides(&self) -> (&Side, &Side) {
+        (&self.negative, &self.positive)
+    }
+
+    pub(super) fn range(&self) -> Range {
+        Range::of(self.min, self.max)
     }
 
     /// Values below the octaves that are kept.

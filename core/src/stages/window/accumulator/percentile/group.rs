@@ -21,6 +21,10 @@ pub(in super::super) enum Group {
 }
 
 impl Group {
+    pub(super) fn is_empty(&self) -> bool {
+        matches!(self, Self::Values(values) if values.is_empty())
+    }
+
     #[cold]
     fn add_slowly(&mut self, value: f64, exact: usize) {
         match self {

@@ -1,13 +1,22 @@
 //! Percentiles: exact as far as an engine keeps the values, and beyond that from logarithmic buckets or from a t-digest.
 
 mod buckets;
+mod counted;
 mod digest;
 mod group;
+mod octaves;
 mod pairs;
+mod range;
+mod running;
 mod side;
+mod sketches;
+#[cfg(test)]
+mod tests;
 
 pub(super) use self::digest::Digest;
 pub(super) use self::group::Group;
+pub(super) use self::range::Range;
+pub(super) use self::sketches::Sketches;
 use super::slots::{Slots, put};
 use crate::error::SnapshotError;
 use crate::snapshot::{SectionReader, SectionWriter};
@@ -16,6 +25,8 @@ use crate::stats::StageStats;
 
 /// Values of a group that every engine keeps one by one.
 const ALWAYS_EXACT: usize = 512;
+/// Octaves that are kept of each sign; what is below the greatest so many is only counted.
+const MAX_OCTAVES: usize = 64;
 
 /// The values of one window and key. Up to `exact` of them are kept one by one.
 pub(super) trait Values: Clone {
@@ -75,6 +86,11 @@ impl<G: Values> Percentiles<G> {
     /// Other groups of the same kind.
     fn with(&self, groups: Vec<G>) -> Self {
         Self { groups, percentiles: self.percentiles.clone(), ..*self }
+    }
+
+    /// Has `slot` hold `group`.
+    fn put(&mut self, slot: usize, group: G) {
+        put(&mut self.groups, slot, group);
     }
 
     pub(super) fn add(&mut self, slots: &[u32], values: &[f64]) {

@@ -1,14 +1,13 @@
 //! The magnitudes of one sign, counted in buckets: 64 to an octave, found by the bits of the number.
 
+use super::MAX_OCTAVES;
 use crate::error::SnapshotError;
 use crate::snapshot::{SectionReader, SectionWriter};
 
 /// Buckets of an octave: the widest is 1/64 of its least value, so its middle is at most 1/128 away from any.
-const BUCKETS: usize = 64;
+pub(super) const BUCKETS: usize = 64;
 /// Bits of a double behind those that choose the bucket.
 const REST_BITS: u32 = 46;
-/// Octaves that are kept of each sign; what is below the greatest so many is only counted.
-const MAX_OCTAVES: usize = 64;
 /// No block.
 const NO_BLOCK: u8 = u8::MAX;
 
@@ -25,6 +24,17 @@ pub(super) struct Side {
 }
 
 impl Side {
+    /// Of octaves, the lowest first, and values of lower ones.
+    pub(super) fn of(folded: u64, octaves: impl Iterator<Item = (i32, [u32; BUCKETS])>) -> Self {
+        let mut side = Self { folded, ..Self::default() };
+        for (octave, counts) in octaves {
+            if let Some(known) = side.open(octave) {
+                *known = counts;
+            }
+        }
+        side
+    }
+
     /// Values of octaves below those that are kept.
     pub(super) fn folded(&self) -> u64 {
         self.folded
@@ -135,7 +145,7 @@ impl Side {
     }
 
     /// The octaves that have values, from the lowest on.
-    fn octaves(&self) -> impl DoubleEndedIterator<Item = (i32, &[u32; BUCKETS])> {
+    pub(super) fn octaves(&self) -> impl DoubleEndedIterator<Item = (i32, &[u32; BUCKETS])> {
         self.places.iter().enumerate().filter_map(|(place, block)| {
             let octave = self.bottom.saturating_add(i32::try_from(place).unwrap_or(0));
             Some((octave, self.blocks.get(*block as usize)?))
@@ -213,7 +223,7 @@ const HIGHEST_OCTAVE: i32 = 2046;
 
 /// The octave and the bucket of a positive number.
 #[inline]
-fn split(magnitude: u64) -> (i32, usize) {
+pub(super) fn split(magnitude: u64) -> (i32, usize) {
     let bucket = |bits: u64| usize::try_from(bits % BUCKETS as u64).unwrap_or(0);
     match i32::try_from(magnitude >> 52).unwrap_or(HIGHEST_OCTAVE) {
         0 => {
@@ -226,8 +236,22 @@ fn split(magnitude: u64) -> (i32, usize) {
     }
 }
 
+/// The octave of a number that is not 0.
+pub(super) fn octave_of(value: f64) -> i32 {
+    split(value.abs().to_bits()).0
+}
+
+/// What stands for a number where numbers are counted in buckets.
+pub(super) fn bucketed(value: f64) -> f64 {
+    if value == 0.0 {
+        return 0.0;
+    }
+    let (octave, bucket) = split(value.abs().to_bits());
+    middle(octave, bucket).copysign(value)
+}
+
 /// The middle of a bucket.
-fn middle(octave: i32, bucket: usize) -> f64 {
+pub(super) fn middle(octave: i32, bucket: usize) -> f64 {
     if let Ok(exponent @ 1..) = u64::try_from(octave) {
         let bits = (exponent << 52) | ((bucket as u64) << REST_BITS) | (1 << (REST_BITS - 1));
         return f64::from_bits(bits);

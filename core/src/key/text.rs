@@ -1,0 +1,27 @@
+//! Looking up keys that are one string each by the string alone.
+
+use super::{ESCAPE, STRING};
+use crate::byte_table::{ByteTable, SHORT, head_at};
+
+/// Bytes of a key that is one string without escapes, beside those of the string.
+const AROUND: usize = 2;
+
+/// Whether the encoding of a string is more than the string between two bytes.
+#[inline(never)]
+pub(crate) fn needs_escape(text: &[u8]) -> bool {
+    // Without an early end compilers make vector instructions of it.
+    text.iter().fold(false, |any, byte| any | (*byte <= ESCAPE))
+}
+
+/// The id of the key that is the string of `len` bytes at `start` of `text`, which needs no escape.
+#[inline(always)]
+pub(crate) fn find_text(table: &ByteTable, text: &[u8], start: usize, len: usize) -> u32 {
+    match head_at(text, start, len) {
+        // The end is a zero, as all is behind it.
+        Some([low, high]) if len + AROUND <= SHORT => {
+            let head = [low << 8 | u64::from(STRING), high << 8 | low >> 56];
+            table.find_short(head, len + AROUND)
+        }
+        _ => table.find_around(STRING, text.get(start..start + len).unwrap_or_default()),
+    }
+}

@@ -1,0 +1,91 @@
+//! What happens where a key would be one too many: the event is dropped, or ends the call, or the oldest key makes room.
+
+use super::{Context, KeyedStage};
+use crate::drops::Dropped;
+use crate::frame::Events;
+use crate::keys::Keys;
+use crate::plan::Limit;
+use crate::reject::RejectReason;
+use crate::spec::LimitPolicy;
+use crate::stages::account::key_bytes;
+use crate::watermark::NO_WATERMARK;
+
+impl KeyedStage {
+    /// Whether values change how much room there is.
+    pub(super) fn measures_values(&self) -> bool {
+        self.lifetimes.account.is_some() && self.fields.iter().any(|field| field.keeps_values())
+    }
+
+    /// Takes note of what the states of `keys` hold, now that events were added.
+    pub(super) fn measure(&mut self, keys: &[u32]) {
+        if !self.measures_values() {
+            return;
+        }
+        for key in keys {
+            let bytes = self.extra_bytes(*key);
+            let is_alive = self.lifetimes.is_alive(*key);
+            if let Some(account) = self.lifetimes.account.as_mut().filter(|_| is_alive) {
+                account.set_extra(*key, bytes);
+            }
+        }
+    }
+
+    fn extra_bytes(&self, key: u32) -> u64 {
+        self.fields.iter().map(|field| field.extra_bytes(key)).sum()
+    }
+
+    /// The bytes of all states.
+    pub(super) fn state_bytes(&self, keys: &Keys) -> u64 {
+        if let Some(account) = &self.lifetimes.account {
+            return account.bytes();
+        }
+        let of_fields: u64 = self.fields.iter().map(|field| field.bytes()).sum();
+        let of = |key: u32| key_bytes(key, keys) + of_fields + self.extra_bytes(key);
+        self.lifetimes.keys().map(of).sum()
+    }
+
+    /// Does what is to be done at `limit` about the event at `cursor`; false: the call ends before it.
+    #[cold]
+    pub(super) fn at_limit(
+        &mut self,
+        limit: Limit,
+        events: &Events<'_>,
+        cursor: &mut usize,
+        context: &mut Context<'_>,
+    ) -> bool {
+        let policy = self.plan.caps.policy(limit);
+        let oldest = self.lifetimes.oldest().filter(|key| self.lifetimes.is_alive(*key));
+        if let (LimitPolicy::Evict, Some(oldest)) = (policy, oldest) {
+            self.lifetimes.end(oldest, context.keys);
+            self.reset(oldest, context.keys);
+            self.stats.count_evicted_key();
+            self.stats.count_evicted(limit, 0, 0);
+            return true;
+        }
+        let refuses = policy == LimitPolicy::Refuse;
+        if !refuses || context.refuse(limit, self.index, events.ordinals.at(*cursor)) {
+            self.drop_event(events, *cursor, limit.reason(), context);
+            *cursor += 1;
+        }
+        !refuses
+    }
+
+    #[cold]
+    fn drop_event(
+        &mut self,
+        events: &Events<'_>,
+        at: usize,
+        reason: RejectReason,
+        context: &mut Context<'_>,
+    ) {
+        self.stats.events += 1;
+        self.stats.count_dropped(reason, 1);
+        context.drops.push(Dropped {
+            ordinal: events.ordinals.at(at),
+            reason,
+            stage: Some(self.index),
+            watermark: events.watermarks.get(at).copied().unwrap_or(NO_WATERMARK),
+            window_end: None,
+        });
+    }
+}

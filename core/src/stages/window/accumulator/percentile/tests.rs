@@ -1,0 +1,90 @@
+//! What windows that slide hold is what groups hold that have been added anew.
+
+use std::collections::VecDeque;
+
+use super::group::Group;
+use super::range::Range;
+use super::running::Running;
+use super::{ALWAYS_EXACT, Values};
+use crate::snapshot::{Kind, write_section};
+use crate::spec::Percentile;
+use crate::stages::window::accumulator::slots::Cell;
+use crate::stats::StageStats;
+
+/// The values of the part number `part`, of which there are `count`.
+type Shape = fn(u64, u64) -> f64;
+
+fn spread(at: u64) -> u64 {
+    at.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 20
+}
+
+fn number(at: u64, modulus: u64) -> f64 {
+    f64::from(u32::try_from(spread(at) % modulus).unwrap())
+}
+
+const SHAPES: [Shape; 9] = [
+    |_, at| number(at, 1_000_000) / 1e3 - 300.0,
+    |_, at| number(at, 40) - 20.0,
+    |_, at| number(at, 300) * 0.5,
+    // Many different values in few buckets.
+    |_, at| 1000.0 + number(at, 600),
+    |_, at| 1000.0 + number(at, 5_000) / 1e3,
+    // More octaves than are kept.
+    |_, at| f64::from_bits((spread(at) % 900 + 100) << 52) * if at % 3 == 0 { -1.0 } else { 1.0 },
+    |_, at| f64::from(u32::try_from(at).unwrap()),
+    |_, at| -1.0 / (1.0 + number(at, 3_000)),
+    // Now few different values, now many.
+    |part, at| number(at, if part / 12 % 2 == 0 { 30 } else { 100_000 }),
+];
+
+fn part(shape: Shape, part: u64, count: u64) -> Group {
+    let mut group = Group::EMPTY;
+    (0..count).for_each(|at| group.add(shape(part, part * 1_000 + at) + 0.0, ALWAYS_EXACT));
+    group
+}
+
+fn bytes(group: &Group) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    write_section(&mut bytes, Kind::Stage, |writer| group.save(writer));
+    bytes
+}
+
+#[test]
+fn what_comes_and_goes_leaves_what_is_there() {
+    let asked: Vec<Percentile> =
+        ["0", "1", "50", "77.7", "95", "100"].map(|text| text.parse().unwrap()).to_vec();
+    for (shape, counts) in SHAPES.iter().flat_map(|shape| {
+        [[3, 1, 7, 0], [70, 40, 2, 90], [0, 600, 900, 0], [130, 130, 130, 700]]
+            .map(|counts| (*shape, counts))
+    }) {
+        let (mut window, mut running) = (VecDeque::new(), Running::default());
+        for at in 0..60_u64 {
+            // Windows of up to 20 parts, then of fewer, then of more again.
+            let length = if at % 30 < 20 { 20 } else { 5 };
+            let next = part(shape, at, counts[usize::try_from(at % 4).unwrap()]);
+            running.add(&next);
+            window.push_back(next);
+            while window.len() > length {
+                running.remove(&window.pop_front().unwrap());
+            }
+            if running.is_unsure() {
+                running = Running::of(window.iter());
+            }
+            let (mut whole, mut range) = (Group::EMPTY, Range::EMPTY);
+            for part in &window {
+                whole.merge(part, ALWAYS_EXACT);
+                range.merge(&Range::of_group(part));
+            }
+            assert_eq!(bytes(&running.to_group(range)), bytes(&whole));
+            let (mut stats, mut found) = (StageStats::default(), vec![f64::NAN; asked.len()]);
+            whole.seal(&asked, &mut stats);
+            assert_eq!(running.folded(), stats.folded_values);
+            if !running.is_empty() {
+                running.percentiles(&asked, range, &mut found);
+                let due: Vec<f64> =
+                    asked.iter().map(|percentile| whole.percentile(*percentile, &asked)).collect();
+                assert_eq!(found, due);
+            }
+        }
+    }
+}

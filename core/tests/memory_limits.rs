@@ -1,0 +1,146 @@
+//! Memory stays near what `limits.max_state_bytes` counts, however many keys come: measured by the allocator.
+
+mod common;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use common::spec;
+use stream_processor_core::{
+    Batch, Column, Engine, KeyColumn, Options, PipelineSpec, key, text::Feed,
+};
+
+/// The system's allocator, which counts what is in use and the most that ever was.
+struct Counting;
+
+static IN_USE: AtomicUsize = AtomicUsize::new(0);
+static MOST: AtomicUsize = AtomicUsize::new(0);
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+#[expect(unsafe_code, reason = "an allocator has no other form; it hands all to the system's")]
+// SAFETY: every call goes to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let now = IN_USE.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
+        MOST.fetch_max(now, Ordering::Relaxed);
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        IN_USE.fetch_sub(layout.size(), Ordering::Relaxed);
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+/// Keys that nothing refers to are kept for a while, 65,536 of them, and so are batches and rows on the way.
+const BESIDE: usize = 48 << 20;
+
+fn pipeline(stage: &str, max_state_bytes: u64) -> PipelineSpec {
+    spec(&format!(
+        r#"{{"source": {{"key": "k", "value": "v"}}, "limits": {{"max_keys": 4000000000,
+            "max_state_bytes": {max_state_bytes}, "on_max_state_bytes": "evict"}}, "stages": [{stage}]}}"#
+    ))
+}
+
+const WINDOWS: &str = r#"{"type": "window", "window": "tumbling", "size": "1h", "aggregations": ["count", "avg", "stddev"]}"#;
+const STAGES: &[&str] = &[
+    WINDOWS,
+    r#"{"type": "window", "window": "tumbling", "size": "1h", "aggregations": ["p50", "distinct"]}"#,
+    r#"{"type": "window", "window": "tumbling", "size": "1h", "allowed_lateness": "1h", "early": "1m", "aggregations": ["count"]}"#,
+    r#"{"type": "window", "window": "session", "gap": "1h", "aggregations": ["count", {"op": "p95", "engine": "tdigest"}]}"#,
+    r#"{"type": "window", "window": "global", "aggregations": ["count", "last"]}"#,
+    r#"{"type": "rolling", "size": 20, "aggregations": ["avg", "p50"]}"#,
+    r#"{"type": "ema", "span": 10}"#,
+    r#"{"type": "normalize", "interval": "1h", "reduce": "mean"}"#,
+];
+
+/// Pushes `keys` keys that never came before, each with `events` events one after another.
+fn push(engine: &mut Engine, keys: u64, events: u32) {
+    const BATCH: u64 = 4_000;
+    for first in (0..keys).step_by(BATCH as usize) {
+        let (mut offsets, mut bytes, mut values) = (vec![0], Vec::new(), Vec::new());
+        for name in first..first + BATCH {
+            for event in 0..events {
+                key::push_str(&mut bytes, &format!("device-{name:010}"));
+                offsets.push(u32::try_from(bytes.len()).unwrap());
+                values.push(f64::from(event) * 1.7 + name as f64);
+            }
+        }
+        let pushed = engine.push(&Batch {
+            timestamps: &vec![0; values.len()],
+            keys: KeyColumn::Encoded { offsets: &offsets, bytes: &bytes },
+            columns: &[Column::F64(&values)],
+            identities: &[],
+            ordinals: None,
+            watermarks: None,
+            partitions: None,
+        });
+        assert_eq!(pushed.unwrap().consumed, values.len());
+        while engine.poll(100_000).is_some() {}
+    }
+}
+
+/// Runs `feed` over an engine and says how much memory it took at most, for how many bytes of state.
+fn measured(
+    stage: &str,
+    max_state_bytes: u64,
+    feed: impl FnOnce(&PipelineSpec, &mut Engine),
+) -> (usize, u64) {
+    let spec = pipeline(stage, max_state_bytes);
+    let before = IN_USE.load(Ordering::Relaxed);
+    MOST.store(before, Ordering::Relaxed);
+    let mut engine = Engine::open(&spec, Options::default()).unwrap();
+    feed(&spec, &mut engine);
+    let stats = engine.stats();
+    let most = MOST.load(Ordering::Relaxed) - before;
+    // Windows and keys that are there may still grow.
+    let counted = max_state_bytes * 9 / 10..max_state_bytes * 101 / 100;
+    assert!(counted.contains(&stats.state_bytes), "{}", stats.state_bytes);
+    assert!(stats.stages[0].evicted_keys > 0 && stats.limits_struck == ["state_limit"]);
+    println!(
+        "{stage}\n    {} keys kept, {} evicted; {:.1} MB counted, at most {:.1} MB in use",
+        stats.stages[0].keys,
+        stats.stages[0].evicted_keys,
+        stats.state_bytes as f64 / 1e6,
+        most as f64 / 1e6
+    );
+    (most, stats.state_bytes)
+}
+
+fn check((most, counted): (usize, u64)) {
+    let allowed = 2 * usize::try_from(counted).unwrap() + BESIDE;
+    assert!(most <= allowed, "{most} bytes in use for {counted} counted");
+}
+
+#[test]
+fn memory_stays_near_what_is_counted() {
+    for stage in STAGES {
+        for events in [1, 6] {
+            check(measured(stage, 24 << 20, |_, engine| push(engine, 200_000, events)));
+        }
+    }
+}
+
+#[test]
+#[ignore = "takes minutes: run it alone, with --release"]
+fn ten_million_keys_stay_near_what_is_counted() {
+    for stage in [WINDOWS, STAGES[3], STAGES[5], STAGES[7]] {
+        check(measured(stage, 256 << 20, |_, engine| push(engine, 10_000_000, 1)));
+    }
+    // As text: the dictionary of the reader stays within its limit as well.
+    check(measured(WINDOWS, 256 << 20, |spec, engine| {
+        let mut feed = Feed::new(spec, engine.plan(), 0);
+        let mut text = String::new();
+        for name in 0..10_000_000 {
+            writeln!(text, r#"{{"ts": 0, "k": "device-{name:010}", "v": {name}}}"#).unwrap();
+            if text.len() > 1 << 20 {
+                feed.push(engine, text.as_bytes()).unwrap();
+                text.clear();
+            }
+        }
+        feed.end(engine).unwrap();
+    }));
+}
