@@ -57,7 +57,19 @@ PERCENTILES = {
     "sketch": "approx_quantile(v, [0.5, 0.95, 0.99])",
     "exact": "quantile_cont(v, [0.5, 0.95, 0.99])",
 }
+GAPS_MS = {"session 30s": 30_000, "session 500ms": 500}
+
+
+def duckdb_sessions(gap_ms):
+    """Events that are more than the gap apart are in different sessions."""
+    return f"""
+        with marked as (select *, coalesce(t - lag(t) over (partition by k order by t) > {gap_ms}, true) as starts from data),
+             numbered as (select *, sum(starts::int) over (partition by k order by t, starts desc rows unbounded preceding) as session from marked)
+        select k, min(t) as first, max(t), count(*), sum(v), avg(v), min(v), max(v) from numbered group by k, session order by first, k"""
+
+
 DUCKDB = {
+    **{name: duckdb_sessions(gap_ms) for name, gap_ms in GAPS_MS.items()},
     "tumbling 1m, ids": f"select k, t // 60000 w, {MOMENTS} from data group by 1, 2 order by 2, 1",
     "tumbling 1m, text keys": f"select name, t // 60000 w, {MOMENTS} from data group by 1, 2 order by 2, 1",
     "p50,p95,p99 sketch": f"select k, t // 60000 w, {PERCENTILES['sketch']} from data group by 1, 2 order by 2, 1",
@@ -104,11 +116,11 @@ def polars_case(name, path):
         return windows("k", 3_600_000, moments)
     if name.startswith("p50"):
         return windows("k", 60_000, [v.quantile(share, "linear").alias(f"p{share}") for share in (0.5, 0.95, 0.99)])
-    if name.startswith("session"):
+    if name in GAPS_MS:
         return lambda: (
             frame.lazy()
             .sort("k", "t")
-            .with_columns(session=(t.diff().over("k") >= 500).fill_null(True).cum_sum().over("k"))
+            .with_columns(session=(t.diff().over("k") > GAPS_MS[name]).fill_null(True).cum_sum().over("k"))
             .group_by("k", "session")
             .agg(t.min().alias("start"), t.max().alias("end"), *moments[:5])
             .sort("start", "k")

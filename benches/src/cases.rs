@@ -153,9 +153,17 @@ pub const CASES: &[Case] = &[
         ..BASE
     },
     Case {
+        name: "session 30s",
+        stages: r#"[{"type":"window","window":"session","gap":"30s","aggregations":["count","sum","avg","min","max"]}]"#,
+        peers: BOTH,
+        bar: Bar::Peers(3.0),
+        ..BASE
+    },
+    // Shorter than the disorder: sessions of two or three events, which are joined as often as they are opened.
+    Case {
         name: "session 500ms",
         stages: r#"[{"type":"window","window":"session","gap":"500ms","aggregations":["count","sum","avg","min","max"]}]"#,
-        peers: POLARS,
+        peers: BOTH,
         bar: Bar::Peers(3.0),
         ..BASE
     },

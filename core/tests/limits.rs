@@ -259,3 +259,20 @@ fn rows_on_their_way_are_dropped_one_by_one() {
         assert_eq!(engine.poll(100).map(|rows| rows.len()), Some(6));
     }
 }
+
+/// A run of points that ended counts no more, whether its rows were out before the next one began or not.
+#[test]
+fn what_ended_counts_no_more() {
+    let event = |(ts, key): (i64, &str)| Event { ts, key: key.to_owned(), values: vec![5.0] };
+    let events = [(-29, "f"), (-20, "f"), (-8, "f"), (-25, "a")].map(event);
+    let limits = Limits {
+        keys: (1, Policy::Drop),
+        windows: (12, Policy::Drop),
+        bytes: (None, Policy::Drop),
+    };
+    let stage = r#"{"type": "normalize", "interval": "2ms", "fill": "spline", "max_gap": "8ms", "reduce": "mean"}"#;
+    let whole = Run { cut: 1, restore: false };
+    let whole = found(&pipeline(stage, limits, 100_000), &events, whole);
+    let bit_by_bit = found(&pipeline(stage, limits, 1), &events, Run { cut: 1, restore: true });
+    assert_eq!(bit_by_bit, whole);
+}

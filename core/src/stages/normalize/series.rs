@@ -158,7 +158,11 @@ impl Lane {
             self.known.clear();
             self.read = 0;
         } else {
-            let past = behind.saturating_sub(field.rule.reach());
+            let mut past = behind.saturating_sub(field.rule.reach());
+            // Nothing reaches beyond a point that is not joined to the one before, whether it was known when that ended or not.
+            let near = self.known.get(past..=behind).or(self.known.get(past..));
+            let apart = near.unwrap_or_default().iter().rposition(|point| !point.joined);
+            past += apart.unwrap_or(0);
             self.known.drain(..past);
             self.read -= past;
         }

@@ -41,6 +41,7 @@ impl NormalizeStage {
             let steps = usize::from(patience > 0 && out.room() > 0);
             let at_end = watermark == END_OF_TIME;
             self.follow_one(of, Bound { watermark: until, at_end, steps }, None);
+            self.measure(of, keys);
             if !self.emit(keys, out) || steps == 0 {
                 return;
             }

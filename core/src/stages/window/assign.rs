@@ -1,6 +1,5 @@
-//! From an event to the slot of its slice, and opening a slice.
+//! From an event to the slot of its slice.
 
-use super::bytes::WINDOW_BYTES;
 use super::follow::{Follow, Track};
 use super::{NONE, Slice, WindowStage};
 use crate::frame::Events;
@@ -59,11 +58,18 @@ impl WindowStage {
                         events.keys.get(at..fires_before).unwrap_or_default(),
                         run.get_mut(at..).unwrap_or_default(),
                     );
-                    if followed > 0 {
-                        at += followed;
+                    let more = self.open_more(
+                        start,
+                        events.timestamps.get(at + followed..fires_before).unwrap_or_default(),
+                        events.keys.get(at + followed..fires_before).unwrap_or_default(),
+                        run.get_mut(at + followed..).unwrap_or_default(),
+                        keys,
+                    );
+                    if followed + more > 0 {
+                        at += followed + more;
                         continue;
                     }
-                    slice.slot(key)
+                    self.slices.get(&start).map_or(NONE, |slice| slice.slot(key))
                 }
                 None if self.plan.grid.has_gaps() && !self.plan.grid.covers(start) => {
                     // It goes on without a slot, and so into no window.
@@ -129,103 +135,5 @@ impl WindowStage {
             .filter(|start| *start >= self.late_before && !self.blocks.reach(*start))
             .find_map(|start| Some(Track { start, slots: self.slices.get(&start)?.dense() }));
         Follow::new(size_us.unsigned_abs(), Track { start, slots: slice.dense() }, beside)
-    }
-
-    /// Opens the slice at `start` for `key`, whose event meets `watermark`.
-    #[cold]
-    pub(super) fn open(
-        &mut self,
-        start: i64,
-        key: u32,
-        watermark: i64,
-        keys: &mut Keys,
-    ) -> Result<u32, Limit> {
-        let place = key as usize;
-        if self.open_by_key.len() <= place {
-            self.open_by_key.resize(keys.id_bound().max(place + 1), 0);
-        }
-        let open = self.open_by_key.get(place).copied().unwrap_or(0);
-        let caps = &self.plan.caps;
-        if open == 0 && self.open_keys >= caps.max_keys {
-            return Err(Limit::Keys);
-        }
-        if open >= caps.max_windows_per_key {
-            return Err(Limit::Windows);
-        }
-        if !self.has_room(key, open, keys) {
-            return Err(Limit::Bytes);
-        }
-        let slot = self.take_slot(key, keys);
-        self.count_open(key, keys);
-        self.accumulators.reset(slot);
-        self.panes.reset(slot);
-        self.touch_slice(start);
-        let place = self.insert(start, key, slot, keys);
-        if place == 0 {
-            self.set_open_from(self.open_from.max(self.plan.grid.first_open(watermark)));
-            self.next_stop = self.next_stop(watermark);
-        }
-        Ok(slot)
-    }
-
-    /// A slot for `key`, which retains it.
-    pub(super) fn take_slot(&mut self, key: u32, keys: &mut Keys) -> u32 {
-        keys.retain(key);
-        let slot = self.free_slots.pop().unwrap_or_else(|| {
-            self.slot_keys.push(NONE);
-            u32::try_from(self.slot_keys.len() - 1).unwrap_or(NONE)
-        });
-        if let Some(entry) = self.slot_keys.get_mut(slot as usize) {
-            *entry = key;
-        }
-        slot
-    }
-
-    /// Counts one more slice of `key`.
-    pub(super) fn count_open(&mut self, key: u32, keys: &Keys) {
-        let Some(open) = self.open_by_key.get_mut(key as usize) else { return };
-        self.open_keys += u32::from(*open == 0);
-        if let Some(account) = &mut self.account {
-            if *open == 0 {
-                account.open_key(key, keys);
-            }
-            account.add(WINDOW_BYTES + self.accumulators.slot_bytes());
-        }
-        *open += 1;
-    }
-
-    /// Counts one slice of the key of `slot` less, and returns that key.
-    pub(super) fn count_closed(&mut self, slot: u32) -> u32 {
-        let key = self.slot_keys.get(slot as usize).copied().unwrap_or(NONE);
-        let Some(open) = self.open_by_key.get_mut(key as usize) else { return key };
-        *open = open.saturating_sub(1);
-        self.open_keys -= u32::from(*open == 0);
-        if let Some(account) = &mut self.account {
-            account.set_extra(slot, 0);
-            account.subtract(WINDOW_BYTES + self.accumulators.slot_bytes());
-            if *open == 0 {
-                account.close_key(key);
-            }
-        }
-        if let (0, Some(evictions)) = (*open, &mut self.evictions) {
-            evictions.recency.remove(key);
-        }
-        key
-    }
-
-    /// Gives `slot` to `key` in the slice at `start`. Returns its place there.
-    pub(super) fn insert(&mut self, start: i64, key: u32, slot: u32, keys: &Keys) -> usize {
-        if !self.slices.contains_key(&start) {
-            let before = self.slices.range(..start).next_back();
-            let slice = before.map(|(_, before)| Slice::beside(before)).unwrap_or_default();
-            self.slices.insert(start, slice);
-        }
-        let Some(slice) = self.slices.get_mut(&start) else { return 0 };
-        let place = slice.slots().len();
-        slice.insert(key, slot, keys.id_bound());
-        if let Some(evictions) = &mut self.evictions {
-            evictions.put(slot, place);
-        }
-        place
     }
 }

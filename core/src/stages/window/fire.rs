@@ -187,8 +187,11 @@ impl WindowStage {
                 FrameColumn::Number(numbers) => {
                     let output = place.saturating_sub(bounds.len());
                     if output < self.plan.outputs.len() {
-                        let result = |slot: &u32| self.accumulators.result(output, *slot, length);
-                        numbers.extend(rows.iter().rev().map(result));
+                        if !self.accumulators.results(output, rows.iter().rev(), numbers) {
+                            let result =
+                                |slot: &u32| self.accumulators.result(output, *slot, length);
+                            numbers.extend(rows.iter().rev().map(result));
+                        }
                     } else {
                         let keys = out.keys.get(first..).unwrap_or_default();
                         let kept = !matches!(firing.cause, Cause::Due) || grid.keeps_fired();

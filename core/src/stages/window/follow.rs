@@ -110,7 +110,7 @@ impl<'a> Follow<'a> {
 
 /// Whether `timestamp` falls into the slice that begins at `start`.
 #[inline(always)]
-fn within(timestamp: i64, start: i64, size_us: u64) -> bool {
+pub(super) fn within(timestamp: i64, start: i64, size_us: u64) -> bool {
     timestamp.wrapping_sub(start).cast_unsigned() < size_us
 }
 

@@ -12,6 +12,7 @@ mod evict;
 mod fire;
 mod follow;
 mod middle;
+mod open;
 mod panes;
 mod parts;
 mod revise;

@@ -211,6 +211,25 @@ impl Field {
         }
     }
 
+    /// Appends the value of `output` for each of `slots`; false: it has to be asked for one by one.
+    pub(super) fn results<'a>(
+        &self,
+        output: &WindowOutput,
+        slots: impl Iterator<Item = &'a u32>,
+        numbers: &mut Vec<f64>,
+    ) -> bool {
+        match (&self.summaries, &self.moments) {
+            (Some(summaries), _) if Summaries::serve(output.op) => {
+                summaries.results(output.op, slots, numbers)
+            }
+            (_, Some(moments)) if Moments::serve(output.op) => {
+                moments.results(output.op, output.population, slots, numbers);
+                true
+            }
+            _ => false,
+        }
+    }
+
     pub(super) fn result(&self, slot: usize, output: &WindowOutput) -> f64 {
         let found = match output.op {
             Operation::Variance | Operation::Stddev => {

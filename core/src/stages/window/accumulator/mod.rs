@@ -176,6 +176,22 @@ impl Accumulators {
         }
     }
 
+    /// Appends the value of output `output` for each of `slots`, which are sealed; false: nothing is appended, as
+    /// [`Accumulators::result`] has to tell it for each.
+    pub(super) fn results<'a>(
+        &self,
+        output: usize,
+        slots: impl Iterator<Item = &'a u32>,
+        numbers: &mut Vec<f64>,
+    ) -> bool {
+        let output = self.outputs.get(output);
+        let field = output.and_then(|output| output.field).and_then(|field| self.fields.get(field));
+        match (output, field) {
+            (Some(output), Some(field)) => field.results(output, slots, numbers),
+            _ => false,
+        }
+    }
+
     /// The value of output `output` for `slot`, which is sealed, in a window of `length_us`.
     #[expect(clippy::cast_precision_loss, reason = "counts beyond 2^53 are out of reach")]
     pub(super) fn result(&self, output: usize, slot: u32, length_us: i64) -> f64 {

@@ -23,6 +23,7 @@ impl Moment {
     }
 
     /// NaN where it is undefined or not finite.
+    #[inline]
     fn variance(&self, population: bool) -> f64 {
         let divisor = if population { self.count } else { self.count.saturating_sub(1) };
         if divisor == 0 {
@@ -81,6 +82,21 @@ impl Moments {
 
     pub(super) fn add(&mut self, slots: &[u32], values: &[f64]) {
         add_all(&mut self.0, slots, values);
+    }
+
+    /// Appends the result of `op` for each of `slots`.
+    pub(super) fn results<'a>(
+        &self,
+        op: Operation,
+        population: bool,
+        slots: impl Iterator<Item = &'a u32>,
+        numbers: &mut Vec<f64>,
+    ) {
+        let variance = |moment: &Moment| moment.variance(population);
+        match op {
+            Operation::Stddev => self.each(slots, numbers, |moment| variance(moment).sqrt()),
+            _ => self.each(slots, numbers, variance),
+        }
     }
 
     pub(super) fn result(&self, slot: usize, op: Operation, population: bool) -> f64 {

@@ -132,6 +132,17 @@ impl<C: Cell> Slots for Cells<C> {
 }
 
 impl<C: Cell> Cells<C> {
+    /// Appends what `result` says of the cell of each of `slots`.
+    #[inline(always)]
+    pub(super) fn each<'a>(
+        &self,
+        slots: impl Iterator<Item = &'a u32>,
+        numbers: &mut Vec<f64>,
+        result: impl Fn(&C) -> f64,
+    ) {
+        numbers.extend(slots.map(|slot| self.0.get(*slot as usize).map_or(f64::NAN, &result)));
+    }
+
     fn picked(&self, slots: &[u32]) -> impl Iterator<Item = C> + Clone {
         slots.iter().map(|slot| self.0.get(*slot as usize).cloned().unwrap_or(C::EMPTY))
     }

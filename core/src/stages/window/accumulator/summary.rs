@@ -20,6 +20,25 @@ impl Summaries {
         add_all(&mut self.0, slots, values);
     }
 
+    /// Appends the result of `op` for each of `slots`; false: it is not one of those that come quickly.
+    pub(super) fn results<'a>(
+        &self,
+        op: Operation,
+        slots: impl Iterator<Item = &'a u32>,
+        numbers: &mut Vec<f64>,
+    ) -> bool {
+        // The operation is known to each loop: asking for it again and again takes longer than what it does.
+        match op {
+            Operation::Count => self.each(slots, numbers, |one| one.result(Operation::Count)),
+            Operation::Sum => self.each(slots, numbers, |one| one.result(Operation::Sum)),
+            Operation::Avg => self.each(slots, numbers, |one| one.result(Operation::Avg)),
+            Operation::Min => self.each(slots, numbers, |one| one.result(Operation::Min)),
+            Operation::Max => self.each(slots, numbers, |one| one.result(Operation::Max)),
+            _ => return false,
+        }
+        true
+    }
+
     pub(super) fn result(&self, slot: usize, op: Operation) -> f64 {
         self.0.get(slot).map_or(f64::NAN, |summary| summary.result(op))
     }
@@ -62,6 +81,7 @@ impl Summary {
     }
 
     /// The result of `op`; NaN where it is undefined or not finite.
+    #[inline(always)]
     fn result(&self, op: Operation) -> f64 {
         #[expect(clippy::cast_precision_loss, reason = "counts beyond 2^53 are out of reach")]
         let count = self.count as f64;

@@ -206,13 +206,16 @@ impl SessionStage {
                 }
                 FrameColumn::Time(times) => times.extend(bounds().map(|bounds| bounds.end)),
                 FrameColumn::Number(numbers) if place < outputs + 2 => {
-                    let lengths = bounds().map(|bounds| bounds.end.saturating_sub(bounds.start));
-                    numbers.extend(
-                        places
-                            .iter()
-                            .zip(lengths)
-                            .map(|(slot, length)| accumulators.result(place - 2, *slot, length)),
-                    );
+                    let output = place - 2;
+                    if !accumulators.results(output, places.iter(), numbers) {
+                        let lengths =
+                            bounds().map(|bounds| bounds.end.saturating_sub(bounds.start));
+                        let places = places.iter().zip(lengths);
+                        let result = |(slot, length): (&u32, i64)| {
+                            accumulators.result(output, *slot, length)
+                        };
+                        numbers.extend(places.map(result));
+                    }
                 }
                 FrameColumn::Number(revisions) => {
                     let revision = |slot: &u32| f64::from(self.table.info(*slot).revision);

@@ -143,6 +143,9 @@ impl Table {
         if latest != NONE && self.bounds(latest).start <= time {
             return Around { left: reaches(latest), right: NONE };
         }
+        if !self.has_others(key, latest) {
+            return Around { left: NONE, right: starts_within(latest) };
+        }
         let before = self.others.range((key, i64::MIN)..=(key, time)).next_back();
         let behind = (Bound::Excluded((key, time)), Bound::Included((key, end.max(time))));
         let next = if end > time { self.others.range(behind).next() } else { None };
@@ -150,6 +153,12 @@ impl Table {
             left: before.map_or(NONE, |(_, slot)| reaches(*slot)),
             right: next.map_or_else(|| starts_within(latest), |(_, slot)| *slot),
         }
+    }
+
+    /// Whether `key` has sessions beside `latest`, its last one.
+    fn has_others(&self, key: u32, latest: u32) -> bool {
+        let open = self.open_by_key.get(key as usize).copied().unwrap_or(0);
+        open > u32::from(latest != NONE)
     }
 
     /// The sessions of `key` that one within `bounds` belongs to, in their order.
@@ -226,6 +235,7 @@ impl Table {
     fn link(&mut self, slot: u32, key: u32, start: i64) {
         let latest = self.latest.get(key as usize).copied().unwrap_or(NONE);
         let is_last = if latest == NONE {
+            // It is counted already.
             let only = self.open_by_key.get(key as usize) == Some(&1);
             only || self.others.range((key, start)..=(key, i64::MAX)).next().is_none()
         } else {

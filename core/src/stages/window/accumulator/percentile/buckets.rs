@@ -12,7 +12,8 @@ pub(in super::super) struct Buckets {
     zeros: u64,
     min: f64,
     max: f64,
-    negative: Side,
+    /// Most values have no sign: without negative ones this takes no room.
+    negative: Option<Box<Side>>,
     positive: Side,
 }
 
@@ -23,7 +24,7 @@ impl Buckets {
             zeros: 0,
             min: f64::INFINITY,
             max: f64::NEG_INFINITY,
-            negative: Side::default(),
+            negative: None,
             positive: Side::default(),
         }
     }
@@ -35,7 +36,8 @@ impl Buckets {
         negative: Side,
         positive: Side,
     ) -> Self {
-        Self { count, zeros, min: range.min(), max: range.max(), negative, positive }
+        let (min, max) = (range.min(), range.max());
+        Self { count, zeros, min, max, negative: boxed(negative), positive }
     }
 
     pub(super) fn count(&self) -> u64 {
@@ -47,8 +49,8 @@ impl Buckets {
     }
 
     /// The other values: the negative ones and the positive ones.
-    pub(super) fn sides(&self) -> (&Side, &Side) {
-        (&self.negative, &self.positive)
+    pub(super) fn sides(&self) -> (Option<&Side>, &Side) {
+        (self.negative.as_deref(), &self.positive)
     }
 
     pub(super) fn range(&self) -> Range {
@@ -57,7 +59,8 @@ impl Buckets {
 
     /// Values below the octaves that are kept.
     pub(super) fn folded(&self) -> u64 {
-        self.negative.folded().saturating_add(self.positive.folded())
+        let negative = self.negative.as_ref().map_or(0, |side| side.folded());
+        negative.saturating_add(self.positive.folded())
     }
 
     /// Counts `value` `times`; a bucket counts to 2^32 − 1.
@@ -69,7 +72,7 @@ impl Buckets {
         if value > 0.0 {
             self.positive.add(value.to_bits(), times);
         } else if value < 0.0 {
-            self.negative.add((-value).to_bits(), times);
+            self.negative.get_or_insert_default().add((-value).to_bits(), times);
         } else {
             self.zeros = self.zeros.saturating_add(times);
         }
@@ -92,7 +95,9 @@ impl Buckets {
         self.zeros = self.zeros.saturating_add(other.zeros);
         self.min = if other.min < self.min { other.min } else { self.min };
         self.max = if other.max > self.max { other.max } else { self.max };
-        self.negative.merge(&other.negative);
+        if let Some(negative) = &other.negative {
+            self.negative.get_or_insert_default().merge(negative);
+        }
         self.positive.merge(&other.positive);
     }
 
@@ -100,7 +105,8 @@ impl Buckets {
     pub(super) fn at(&self, mut rank: u64) -> (f64, u64) {
         let (value, left) = self
             .negative
-            .at_from_above(&mut rank)
+            .as_ref()
+            .and_then(|side| side.at_from_above(&mut rank))
             .map(|(magnitude, left)| (-magnitude, left))
             .or_else(|| {
                 let near_zero = self.folded().saturating_add(self.zeros);
@@ -119,18 +125,20 @@ impl Buckets {
 
     /// What it counts for in the bytes of a stage.
     pub(super) fn counted_bytes(&self) -> u64 {
-        160 + self.negative.counted_bytes() + self.positive.counted_bytes()
+        let negative = self.negative.as_ref().map_or(0, |side| side.counted_bytes());
+        160 + negative + self.positive.counted_bytes()
     }
 
     #[cfg(test)]
     pub(super) fn bytes(&self) -> usize {
-        size_of::<Self>() + self.negative.bytes() + self.positive.bytes()
+        let negative = self.negative.as_ref().map_or(0, |side| size_of::<Side>() + side.bytes());
+        size_of::<Self>() + negative + self.positive.bytes()
     }
 
     pub(super) fn save(&self, writer: &mut SectionWriter<'_>) {
         writer.u64(self.zeros);
         writer.f64s([self.min, self.max].into_iter());
-        self.negative.save(writer);
+        self.negative.as_deref().unwrap_or(&Side::default()).save(writer);
         self.positive.save(writer);
     }
 
@@ -143,8 +151,12 @@ impl Buckets {
             return Err(SnapshotError::Damaged("a sketch without extremes"));
         }
         let (negative, positive) = (Side::load(reader)?, Side::load(reader)?);
-        Ok(Self { count, zeros, min, max, negative, positive })
+        Ok(Self { count, zeros, min, max, negative: boxed(negative), positive })
     }
+}
+
+fn boxed(side: Side) -> Option<Box<Side>> {
+    (side != Side::default()).then(|| Box::new(side))
 }
 
 #[cfg(test)]

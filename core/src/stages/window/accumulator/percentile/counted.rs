@@ -64,7 +64,9 @@ impl Counted {
         self.coarse += 1;
         self.zeros = self.zeros.wrapping_add(buckets.zeros());
         let (negative, positive) = buckets.sides();
-        self.negative.add_side(negative);
+        if let Some(negative) = negative {
+            self.negative.add_side(negative);
+        }
         self.positive.add_side(positive);
     }
 
@@ -72,7 +74,9 @@ impl Counted {
         self.coarse = self.coarse.saturating_sub(1);
         self.zeros = self.zeros.wrapping_sub(buckets.zeros());
         let (negative, positive) = buckets.sides();
-        self.negative.remove_side(negative);
+        if let Some(negative) = negative {
+            self.negative.remove_side(negative);
+        }
         self.positive.remove_side(positive);
         // Nobody has counted how many different values were there.
         self.credit = 0;

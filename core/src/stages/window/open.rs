@@ -1,0 +1,170 @@
+//! Opening slices for keys, and counting what is open.
+
+use super::bytes::WINDOW_BYTES;
+use super::follow::within;
+use super::{NONE, Slice, WindowStage};
+use crate::keys::Keys;
+use crate::plan::Limit;
+
+/// So many events of keys that have slots already make it worth to go on in the fast way.
+const PATIENCE: usize = 8;
+
+impl WindowStage {
+    /// Opens the slice at `start` for `key`, whose event meets `watermark`.
+    #[cold]
+    pub(super) fn open(
+        &mut self,
+        start: i64,
+        key: u32,
+        watermark: i64,
+        keys: &mut Keys,
+    ) -> Result<u32, Limit> {
+        let place = key as usize;
+        if self.open_by_key.len() <= place {
+            self.open_by_key.resize(keys.id_bound().max(place + 1), 0);
+        }
+        let open = self.open_by_key.get(place).copied().unwrap_or(0);
+        let caps = &self.plan.caps;
+        if open == 0 && self.open_keys >= caps.max_keys {
+            return Err(Limit::Keys);
+        }
+        if open >= caps.max_windows_per_key {
+            return Err(Limit::Windows);
+        }
+        if !self.has_room(key, open, keys) {
+            return Err(Limit::Bytes);
+        }
+        let slot = self.take_slot(key, keys);
+        self.count_open(key, keys);
+        self.accumulators.reset(slot);
+        self.panes.reset(slot);
+        self.touch_slice(start);
+        let place = self.insert(start, key, slot, keys);
+        if place == 0 {
+            self.set_open_from(self.open_from.max(self.plan.grid.first_open(watermark)));
+            self.next_stop = self.next_stop(watermark);
+        }
+        Ok(slot)
+    }
+
+    /// Finds the slots of events one by one, whichever slices they fall into, and opens those for keys that are new there:
+    /// while this happens again and again, and nothing else is to be done. Returns how many have got their slots.
+    #[inline(never)]
+    pub(super) fn open_more(
+        &mut self,
+        mut start: i64,
+        timestamps: &[i64],
+        ids: &[u32],
+        run: &mut [u32],
+        keys: &mut Keys,
+    ) -> usize {
+        let is_limited = self.evictions.is_some() || self.account.is_some();
+        if is_limited || start < self.late_before || self.blocks.reach(start) {
+            return 0;
+        }
+        let size_us = self.plan.grid.slice_us.unsigned_abs();
+        let id_bound = keys.id_bound();
+        let Some(mut slice) = self.slices.get_mut(&start) else { return 0 };
+        let (mut done, mut known) = (0, 0);
+        for ((timestamp, key), entry) in timestamps.iter().zip(ids).zip(run) {
+            if known == PATIENCE {
+                break;
+            }
+            if !within(*timestamp, start, size_us) {
+                start = self.plan.grid.slice_of(*timestamp);
+                if start < self.late_before || self.blocks.reach(start) {
+                    break;
+                }
+                slice = match self.slices.get_mut(&start) {
+                    Some(slice) => slice,
+                    None => break,
+                };
+            }
+            known += 1;
+            *entry = slice.slot(*key);
+            if *entry == NONE {
+                let Some(open) = self.open_by_key.get_mut(*key as usize) else { break };
+                let caps = &self.plan.caps;
+                let is_full = *open == 0 && self.open_keys >= caps.max_keys;
+                if is_full || *open >= caps.max_windows_per_key {
+                    break;
+                }
+                self.open_keys += u32::from(*open == 0);
+                *open += 1;
+                *entry = take(&mut self.free_slots, &mut self.slot_keys, *key, keys);
+                self.accumulators.reset(*entry);
+                self.panes.reset(*entry);
+                slice.insert(*key, *entry, id_bound);
+                known = 0;
+            }
+            done += 1;
+        }
+        done
+    }
+
+    /// A slot for `key`, which retains it.
+    pub(super) fn take_slot(&mut self, key: u32, keys: &mut Keys) -> u32 {
+        take(&mut self.free_slots, &mut self.slot_keys, key, keys)
+    }
+
+    /// Counts one more slice of `key`.
+    pub(super) fn count_open(&mut self, key: u32, keys: &Keys) {
+        let Some(open) = self.open_by_key.get_mut(key as usize) else { return };
+        self.open_keys += u32::from(*open == 0);
+        if let Some(account) = &mut self.account {
+            if *open == 0 {
+                account.open_key(key, keys);
+            }
+            account.add(WINDOW_BYTES + self.accumulators.slot_bytes());
+        }
+        *open += 1;
+    }
+
+    /// Counts one slice of the key of `slot` less, and returns that key.
+    pub(super) fn count_closed(&mut self, slot: u32) -> u32 {
+        let key = self.slot_keys.get(slot as usize).copied().unwrap_or(NONE);
+        let Some(open) = self.open_by_key.get_mut(key as usize) else { return key };
+        *open = open.saturating_sub(1);
+        self.open_keys -= u32::from(*open == 0);
+        if let Some(account) = &mut self.account {
+            account.set_extra(slot, 0);
+            account.subtract(WINDOW_BYTES + self.accumulators.slot_bytes());
+            if *open == 0 {
+                account.close_key(key);
+            }
+        }
+        if let (0, Some(evictions)) = (*open, &mut self.evictions) {
+            evictions.recency.remove(key);
+        }
+        key
+    }
+
+    /// Gives `slot` to `key` in the slice at `start`. Returns its place there.
+    pub(super) fn insert(&mut self, start: i64, key: u32, slot: u32, keys: &Keys) -> usize {
+        if !self.slices.contains_key(&start) {
+            let before = self.slices.range(..start).next_back();
+            let slice = before.map(|(_, before)| Slice::beside(before)).unwrap_or_default();
+            self.slices.insert(start, slice);
+        }
+        let Some(slice) = self.slices.get_mut(&start) else { return 0 };
+        let place = slice.slots().len();
+        slice.insert(key, slot, keys.id_bound());
+        if let Some(evictions) = &mut self.evictions {
+            evictions.put(slot, place);
+        }
+        place
+    }
+}
+
+/// A slot for `key`, which retains it.
+fn take(free: &mut Vec<u32>, slot_keys: &mut Vec<u32>, key: u32, keys: &mut Keys) -> u32 {
+    keys.retain(key);
+    let slot = free.pop().unwrap_or_else(|| {
+        slot_keys.push(NONE);
+        u32::try_from(slot_keys.len() - 1).unwrap_or(NONE)
+    });
+    if let Some(entry) = slot_keys.get_mut(slot as usize) {
+        *entry = key;
+    }
+    slot
+}
