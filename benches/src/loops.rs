@@ -46,7 +46,7 @@ pub fn module(runtime: &Runtime, spec: &PipelineSpec) -> Result<Instance, Error>
 /// # Errors
 /// A failure of the engine.
 pub fn run(worker: &mut dyn Worker, events: &Events) -> Result<usize, Error> {
-    let rows = push(worker, events, Keys::Ids)?;
+    let rows = push(worker, events, &Names::of(events, Keys::Ids))?;
     finish(worker, rows)
 }
 
@@ -73,21 +73,64 @@ pub fn finish(worker: &mut dyn Worker, mut rows: usize) -> Result<usize, Error> 
 }
 
 /// Keys end to end, as batches and dictionaries have them.
-#[derive(Default)]
-struct Encoded {
+struct Texts {
     offsets: Vec<u32>,
     bytes: Vec<u8>,
 }
 
-impl Encoded {
-    fn set<'a>(&mut self, names: impl Iterator<Item = &'a str>) {
-        self.offsets.clear();
-        self.bytes.clear();
-        self.offsets.push(0);
+impl Texts {
+    fn new<'a>(names: impl Iterator<Item = &'a str>, push: fn(&mut Vec<u8>, &str)) -> Self {
+        let mut column = Self { offsets: vec![0], bytes: Vec::new() };
         for name in names {
-            key::push_str(&mut self.bytes, name);
-            self.offsets.push(u32::try_from(self.bytes.len()).unwrap_or(u32::MAX));
+            push(&mut column.bytes, name);
+            column.offsets.push(u32::try_from(column.bytes.len()).unwrap_or(u32::MAX));
         }
+        column
+    }
+}
+
+/// The keys of events as batches name them, laid out before anything is measured: the other systems have their columns too.
+pub struct Names {
+    keys: Keys,
+    names: Vec<String>,
+    /// What the ids are defined as, and the first id, block by block.
+    definitions: Vec<(u32, Texts)>,
+    /// The texts of each batch.
+    texts: Vec<Texts>,
+}
+
+impl Names {
+    /// Of `events`, for batches that name keys by `keys`.
+    #[must_use]
+    pub fn of(events: &Events, keys: Keys) -> Self {
+        let count = if keys == Keys::None { 0 } else { events.key_count };
+        let names: Vec<String> = (0..count).map(key_name).collect();
+        let mut all = Self { keys, names, definitions: Vec::new(), texts: Vec::new() };
+        if keys == Keys::Ids {
+            let blocks = (0..).step_by(DEFINED_AT_ONCE).zip(all.names.chunks(DEFINED_AT_ONCE));
+            let encoded = |(first, names): (u32, &[String])| {
+                (first, Texts::new(names.iter().map(String::as_str), key::push_str))
+            };
+            all.definitions = blocks.map(encoded).collect();
+        }
+        if keys == Keys::Text {
+            let batches = events.keys.chunks(DEFAULT_BATCH_EVENTS.get());
+            all.texts = batches.map(|ids| all.texts_of(ids)).collect();
+        }
+        all
+    }
+
+    fn texts_of(&self, ids: &[u32]) -> Texts {
+        let texts = ids.iter().filter_map(|id| self.names.get(*id as usize));
+        Texts::new(texts.map(String::as_str), |bytes, name| bytes.extend(name.as_bytes()))
+    }
+
+    fn define(&self, worker: &mut dyn Worker) -> Result<(), Error> {
+        for (first, Texts { offsets, bytes }) in &self.definitions {
+            let ids: Vec<u32> = (*first..).take(offsets.len() - 1).collect();
+            worker.define_keys(&KeyDefinitions { reset: false, ids: &ids, offsets, bytes })?;
+        }
+        Ok(())
     }
 }
 
@@ -95,38 +138,25 @@ impl Encoded {
 ///
 /// # Errors
 /// A failure of the engine.
-pub fn push(worker: &mut dyn Worker, events: &Events, keys: Keys) -> Result<usize, Error> {
-    let names: Vec<String> = match keys {
-        Keys::None => Vec::new(),
-        Keys::Ids | Keys::Text => (0..events.key_count).map(key_name).collect(),
-    };
-    let mut encoded = Encoded::default();
-    if keys == Keys::Ids {
-        let ids: Vec<u32> = (0..events.key_count).collect();
-        for (ids, names) in ids.chunks(DEFINED_AT_ONCE).zip(names.chunks(DEFINED_AT_ONCE)) {
-            encoded.set(names.iter().map(String::as_str));
-            let Encoded { offsets, bytes } = &encoded;
-            worker.define_keys(&KeyDefinitions { reset: false, ids, offsets, bytes })?;
-        }
-    }
+pub fn push(worker: &mut dyn Worker, events: &Events, names: &Names) -> Result<usize, Error> {
+    names.define(worker)?;
     let (mut rows, mut start) = (0, 0);
     while start < events.timestamps.len() {
-        let end = events.timestamps.len().min(start + DEFAULT_BATCH_EVENTS.get());
+        // A full result buffer ends a batch early; the rest of it goes before the next one.
+        let (batch, before) = (start / DEFAULT_BATCH_EVENTS, start % DEFAULT_BATCH_EVENTS);
+        let end = events.timestamps.len().min(start - before + DEFAULT_BATCH_EVENTS.get());
         let range = start..end;
         let ids = events.keys.get(range.clone()).unwrap_or_default();
-        if keys == Keys::Text {
-            encoded.set(ids.iter().filter_map(|id| names.get(*id as usize)).map(String::as_str));
-        }
+        let rest = (names.keys == Keys::Text && before > 0).then(|| names.texts_of(ids));
+        let texts = rest.as_ref().or_else(|| names.texts.get(batch));
         let values = [Column::F64(events.values.get(range.clone()).unwrap_or_default())];
         let identities = events.identities.get(range.clone()).filter(|some| !some.is_empty());
         let pushed = worker.push(&Batch {
             timestamps: events.timestamps.get(range.clone()).unwrap_or_default(),
-            keys: match keys {
-                Keys::None => KeyColumn::Unkeyed,
-                Keys::Ids => KeyColumn::Ids(ids),
-                Keys::Text => {
-                    KeyColumn::Encoded { offsets: &encoded.offsets, bytes: &encoded.bytes }
-                }
+            keys: match (names.keys, texts) {
+                (Keys::Ids, _) => KeyColumn::Ids(ids),
+                (Keys::Text, Some(Texts { offsets, bytes })) => KeyColumn::Text { offsets, bytes },
+                _ => KeyColumn::Unkeyed,
             },
             columns: if identities.is_some() { &[] } else { &values },
             identities: identities.as_slice(),
@@ -135,7 +165,6 @@ pub fn push(worker: &mut dyn Worker, events: &Events, keys: Keys) -> Result<usiz
             partitions: None,
         })?;
         rows += poll(worker)?;
-        // A full result buffer ends a batch early.
         start += pushed.consumed;
     }
     Ok(rows)

@@ -121,7 +121,7 @@ fn measure(open: &Open) -> Result<(f64, f64)> {
     let events = events(open);
     let mut engine = NativeEngine::open(&spec, Options::default())?;
     let before = IN_USE.load(Ordering::Relaxed);
-    loops::push(&mut engine, &events, loops::Keys::Ids)?;
+    loops::push(&mut engine, &events, &loops::Names::of(&events, loops::Keys::Ids))?;
     let bytes = IN_USE.load(Ordering::Relaxed) - before;
     let span =
         |pick: fn(f64, f64) -> f64| events.values.iter().copied().reduce(pick).unwrap_or(1.0);

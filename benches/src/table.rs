@@ -81,9 +81,10 @@ fn measure(
     runtime: &Runtime,
 ) -> Result<Measured> {
     let spec = PipelineSpec::from_json(&case.pipeline())?;
+    let names = loops::Names::of(events, case.keys);
     let run = |worker: &mut dyn Worker| {
         timed(|| {
-            let rows = loops::push(worker, events, case.keys)?;
+            let rows = loops::push(worker, events, &names)?;
             Ok(loops::finish(worker, rows)?)
         })
     };

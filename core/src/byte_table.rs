@@ -5,19 +5,15 @@
 
 use core::hash::{BuildHasher, Hasher};
 
-use bytemuck::{cast, cast_slice};
+use bytemuck::cast_slice;
 use foldhash::fast::FixedState;
 
+use crate::head::{Head, SHORT, head_of};
 use crate::probing::Places;
 use crate::sort::halves;
 
-/// Runs up to this length lie in their entries.
-pub(crate) const SHORT: usize = 16;
 /// An arena is not cleared up before it has lost so many bytes.
 const LEAST_LOST: usize = 1 << 16;
-
-/// The first 16 bytes of a run of at most as many, zero behind its end: two little-endian numbers.
-pub(crate) type Head = [u64; 2];
 
 /// A run of bytes.
 #[derive(Debug, Clone, Copy, Default)]
@@ -27,7 +23,7 @@ struct Entry {
     len: u32,
 }
 
-/// Runs of bytes by dense ids. Whoever uses it chooses the ids and says which are free.
+/// Runs of bytes by dense ids. Who uses it chooses the ids and says which are free.
 #[derive(Debug, Clone)]
 pub(crate) struct ByteTable {
     hasher: FixedState,
@@ -44,7 +40,7 @@ impl ByteTable {
     pub(crate) fn new(seed: u64) -> Self {
         Self {
             hasher: FixedState::with_seed(seed),
-            places: Places::default(),
+            places: Places::roomy(),
             entries: Vec::new(),
             arena: Vec::new(),
             lost: 0,
@@ -75,7 +71,13 @@ impl ByteTable {
     #[inline(always)]
     pub(crate) fn find_short(&self, head: Head, len: usize) -> u32 {
         let hash = self.hash_short(head);
-        self.probe(hash, |entry| entry.head == head && entry.len as usize == len)
+        let [low, high] = head;
+        // As one comparison of 16 bytes, the module would write them to memory first.
+        let same = |entry: &Entry| {
+            let [entry_low, entry_high] = entry.head;
+            (entry_low ^ low) | (entry_high ^ high) == 0 && entry.len as usize == len
+        };
+        self.probe(hash, same)
     }
 
     /// The id of the long run that is `inner` between the byte `first` and another one.
@@ -201,50 +203,6 @@ impl ByteTable {
     }
 }
 
-/// The head of `run`, if it is short.
-#[inline(always)]
-pub(crate) fn head_of(run: &[u8]) -> Option<Head> {
-    let len = run.len();
-    if len > SHORT {
-        return None;
-    }
-    // Two reads that overlap, of 8 or 4 bytes each; what was read twice is shifted out.
-    if let (Some(first), Some(last)) = (run.first_chunk(), run.last_chunk()) {
-        let high = if len == 8 { 0 } else { u64::from_le_bytes(*last) >> (8 * (SHORT - len)) };
-        return Some([u64::from_le_bytes(*first), high]);
-    }
-    if let (Some(first), Some(last)) = (run.first_chunk(), run.last_chunk()) {
-        let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
-        return Some([u64::from(first) | u64::from(last) << (8 * (len - 4)), 0]);
-    }
-    Some([run.iter().rev().fold(0, |head, byte| head << 8 | u64::from(*byte)), 0])
-}
-
-/// The head of the run of `len` bytes that begins at `start` of `bytes`, if it is short. It ends within them.
-#[inline(always)]
-pub(crate) fn head_at(bytes: &[u8], start: usize, len: usize) -> Option<Head> {
-    let [low, high] = KEPT.get(len)?;
-    match bytes.get(start..).and_then(|bytes| bytes.first_chunk::<SHORT>()) {
-        Some(chunk) => {
-            let [first, second]: Head = cast(*chunk);
-            Some([first & low, second & high])
-        }
-        None => head_of(bytes.get(start..start + len).unwrap_or_default()),
-    }
-}
-
-/// The bits of a head that a run of each length has.
-const KEPT: [Head; SHORT + 1] = {
-    let mut kept = [[0; 2]; SHORT + 1];
-    let mut len = 1;
-    while len <= SHORT {
-        kept[len] = kept[len - 1];
-        kept[len][(len - 1) / 8] |= 0xff << ((len - 1) % 8 * 8);
-        len += 1;
-    }
-    kept
-};
-
 /// What is between the first byte and the last one.
 #[inline(always)]
 fn inner_of(run: &[u8]) -> &[u8] {
@@ -267,23 +225,6 @@ mod tests {
 
     use super::*;
     use crate::probing::NONE;
-
-    #[test]
-    fn heads_are_the_bytes_and_zeros() {
-        let bytes: Vec<u8> = (1..=60).collect();
-        for start in 0..bytes.len() {
-            for len in 0..=bytes.len() - start {
-                let run = &bytes[start..start + len];
-                let expected = (len <= SHORT).then(|| {
-                    let mut padded = [0; SHORT];
-                    padded[..len].copy_from_slice(run);
-                    [0, 8].map(|at| u64::from_le_bytes(padded[at..at + 8].try_into().unwrap()))
-                });
-                assert_eq!(head_of(run), expected, "{start}, {len}");
-                assert_eq!(head_at(&bytes, start, len), expected, "{start}, {len}");
-            }
-        }
-    }
 
     /// Runs that are short and long, some of them alike but for one byte or for zeros at the end.
     fn runs() -> impl Strategy<Value = Vec<u8>> {

@@ -193,6 +193,12 @@ impl FrameColumn {
     }
 }
 
+/// The key of all rows whose `keys` these are, if it is one.
+pub(crate) fn only(keys: &[u32]) -> Option<u32> {
+    let (first, others) = keys.split_first()?;
+    others.iter().all(|key| key == first).then_some(*first)
+}
+
 /// Events or rows that wait: what one stage gives the next, what the last one gives the caller, what a full engine holds.
 ///
 /// Each of them retains its key.
@@ -360,8 +366,10 @@ impl Frame {
     pub(crate) fn drop_done(&mut self, keys: &mut Keys) {
         let done = self.cursor;
         self.cursor = 0;
-        for run in self.keys.get(..done).unwrap_or_default().chunk_by(|a, b| a == b) {
-            keys.release_times(run.first().copied().unwrap_or(0), run.len());
+        let gone = self.keys.get(..done).unwrap_or_default();
+        match only(gone) {
+            Some(key) => keys.release_times(key, done),
+            None => gone.iter().for_each(|key| keys.release(*key)),
         }
         self.keys.drain(..done);
         self.timestamps.drain(..done);

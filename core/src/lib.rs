@@ -23,6 +23,7 @@ mod error;
 mod event_time;
 mod expression;
 mod frame;
+mod head;
 pub mod interner;
 pub mod json;
 pub mod key;

@@ -8,6 +8,8 @@ pub(crate) const NONE: u32 = u32::MAX;
 /// A place that has no id.
 const EMPTY: u64 = u64::MAX;
 const FIRST_PLACES: usize = 16;
+/// With so many places there is no more room than elsewhere.
+const ROOMY_PLACES: usize = 1 << 14;
 
 /// Ids by hash. Growing it never asks for a hash again.
 #[derive(Debug, Clone, Default)]
@@ -15,35 +17,59 @@ pub(crate) struct Places {
     /// By the low bits of the hash: each has the hash in its upper half and the id in its lower one.
     places: Vec<u64>,
     used: usize,
+    /// Whether three of four places stay empty while there are few: then most ids are in the first place.
+    is_roomy: bool,
 }
 
 impl Places {
+    /// Places with much room, for few ids that are looked up all the time.
+    pub(crate) fn roomy() -> Self {
+        Self { is_roomy: true, ..Self::default() }
+    }
+
     /// The id with this hash that is the `same`, or [`NONE`].
     #[inline(always)]
     pub(crate) fn find(&self, hash: u32, same: impl Fn(u32) -> bool) -> u32 {
+        // Mostly it is in the first place, without a loop: in the module every turn of one looks at the deadline.
+        let place = self.first(hash);
+        let (known, id) = halves(place);
+        if known == hash && same(id) {
+            return id;
+        }
+        if place == EMPTY {
+            return NONE;
+        }
+        self.find_further(hash, same)
+    }
+
+    #[inline(never)]
+    fn find_further(&self, hash: u32, same: impl Fn(u32) -> bool) -> u32 {
         let mask = self.mask();
         let mut at = hash as usize & mask;
-        while let Some(&place) = self.places.get(at) {
+        loop {
+            at = (at + 1) & mask;
+            let place = self.places.get(at).copied().unwrap_or(EMPTY);
             let (known, id) = halves(place);
             if known == hash && same(id) {
                 return id;
             }
             if place == EMPTY {
-                break;
+                return NONE;
             }
-            at = (at + 1) & mask;
         }
-        NONE
     }
 
     /// Where [`Places::find`] looks first: reading it has the memory fetch it.
+    #[inline(always)]
     pub(crate) fn first(&self, hash: u32) -> u64 {
         self.places.get(hash as usize & self.mask()).copied().unwrap_or(EMPTY)
     }
 
     /// Adds an id, which is not there yet.
     pub(crate) fn insert(&mut self, hash: u32, id: u32) {
-        if (self.used + 1) * 4 > self.places.len() * 3 {
+        let places = self.places.len();
+        let quarters = if self.is_roomy && places < ROOMY_PLACES { 1 } else { 3 };
+        if (self.used + 1) * 4 > places * quarters {
             self.grow();
         }
         self.used += 1;
@@ -156,9 +182,11 @@ mod tests {
     proptest! {
         #[test]
         fn they_do_what_a_map_does(
+            is_roomy: bool,
             steps in prop::collection::vec((0..60_u32, 0..3_u32, any::<bool>()), 0..300),
         ) {
-            let (mut places, mut map) = (Places::default(), BTreeMap::new());
+            let mut places = if is_roomy { Places::roomy() } else { Places::default() };
+            let mut map = BTreeMap::new();
             for (number, (kind, bit, goes)) in (0..).zip(steps) {
                 // Some hashes are the same, some begin at the same place.
                 let hash = kind << (bit * 10);

@@ -119,7 +119,7 @@ fn check((most, counted): (usize, u64)) {
 fn memory_stays_near_what_is_counted() {
     for stage in STAGES {
         for events in [1, 6] {
-            check(measured(stage, 24 << 20, |_, engine| push(engine, 200_000, events)));
+            check(measured(stage, 20 << 20, |_, engine| push(engine, 200_000, events)));
         }
     }
 }

@@ -111,10 +111,32 @@ fn stream(interval: i64) -> impl Strategy<Value = Vec<Event>> {
     })
 }
 
+/// Most samples in the runs of [`runs`].
+const LONG: usize = 450;
+
+/// Long runs of one key each, nearly all in order.
+fn runs(interval: i64) -> impl Strategy<Value = Vec<Event>> {
+    let scale = interval.min(1000);
+    let step = prop_oneof![40 => 0..2 * scale, 1 => -scale..15 * scale];
+    let value = prop_oneof![60 => -100.0..100.0, 1 => Just(f64::NAN)];
+    let run = prop::collection::vec((step, value.clone(), value), 1..LONG / 3);
+    prop::collection::vec((0_usize..3, run), 1..=3).prop_map(|runs| {
+        let mut ts = -5_000;
+        let events = runs.into_iter().flat_map(|(key, run)| {
+            run.into_iter().map(move |sample| (["a", "b", "c"][key], sample))
+        });
+        let events = events.map(|(key, (step, a, b))| {
+            ts += step;
+            Event::new(ts, key, &[a, b])
+        });
+        events.collect()
+    })
+}
+
 fn cases() -> impl Strategy<Value = (Options, Vec<Event>)> {
     options().prop_flat_map(|options| {
         let interval = options.interval;
-        (Just(options), stream(interval))
+        (Just(options), prop_oneof![2 => stream(interval), 1 => runs(interval)])
     })
 }
 
@@ -124,9 +146,9 @@ proptest! {
     #[test]
     fn rows_are_those_of_the_oracle(
         (options, events) in cases(),
-        cut in 1_usize..30,
+        cut in prop_oneof![1_usize..30, 30..LONG],
         restore: bool,
-        result_rows in 1_u32..40,
+        result_rows in prop_oneof![1_u32..40, 40..400_u32],
     ) {
         let due = oracle(&options, &events);
         let fields = options.fields.len();
@@ -148,7 +170,7 @@ proptest! {
     #[test]
     fn shuffled_arrival_within_the_bound_gives_the_same_rows(
         (options, mut events) in cases(),
-        jitter in prop::collection::vec(0_i64..3000, 80),
+        jitter in prop::collection::vec(0_i64..3000, LONG),
     ) {
         // Different times, so that no order among equals is lost; in order first.
         events.sort_by_key(|event| event.ts);

@@ -4,6 +4,7 @@ mod definitions;
 mod exchange;
 mod flow;
 mod frames;
+mod polled;
 mod push;
 mod rewind;
 mod source;
@@ -24,6 +25,7 @@ use crate::spec::PipelineSpec;
 use crate::stages::{self, Stage};
 use crate::stats::{ReasonCount, Stats};
 use crate::watermark::{END_OF_TIME, NO_WATERMARK};
+use polled::PolledKeys;
 use source::Source;
 
 /// Rows that wait between two stages before the later one takes them.
@@ -117,36 +119,6 @@ pub struct Engine {
     revision: u64,
     /// The keys of the rows that were last handed out.
     polled: PolledKeys,
-}
-
-#[derive(Default)]
-struct PolledKeys {
-    offsets: Vec<u32>,
-    bytes: Vec<u8>,
-}
-
-impl PolledKeys {
-    fn clear(&mut self) {
-        self.offsets.clear();
-        self.bytes.clear();
-    }
-
-    /// Appends the keys of `rows`.
-    fn add(&mut self, rows: &[u32], keys: &Keys) {
-        self.offsets.push(0);
-        for run in rows.chunk_by(|a, b| a == b) {
-            let key = run.first().map_or(&[][..], |id| keys.bytes(*id));
-            if key.is_empty() {
-                let end = self.offsets.last().copied().unwrap_or(0);
-                self.offsets.resize(self.offsets.len() + run.len(), end);
-                continue;
-            }
-            for _ in run {
-                self.bytes.extend_from_slice(key);
-                self.offsets.push(u32::try_from(self.bytes.len()).unwrap_or(u32::MAX));
-            }
-        }
-    }
 }
 
 impl Engine {
@@ -365,7 +337,6 @@ impl Engine {
         if left == 0 {
             self.forget_polled();
         }
-        self.polled.clear();
         let waiting = left.min(max_rows);
         if waiting == 0 {
             return None;
@@ -375,7 +346,7 @@ impl Engine {
         let frame = links.last_mut()?;
         let range = frame.cursor..frame.cursor + waiting;
         frame.cursor = range.end;
-        polled.add(frame.keys.get(range.clone()).unwrap_or_default(), keys);
+        polled.set(frame.keys.get(range.clone()).unwrap_or_default(), keys);
         Some(Rows {
             firing: frame.firing.get(range.clone()).unwrap_or_default(),
             ranks: frame.ranks.get(range.clone()).unwrap_or_default(),

@@ -1,7 +1,8 @@
 //! Looking up keys that are one string each by the string alone.
 
 use super::{ESCAPE, STRING};
-use crate::byte_table::{ByteTable, SHORT, head_at};
+use crate::byte_table::ByteTable;
+use crate::head::{SHORT, head_at};
 
 /// Bytes of a key that is one string without escapes, beside those of the string.
 const AROUND: usize = 2;

@@ -1,7 +1,8 @@
 //! The ids of a whole column of keys.
 
 use super::{Keys, NONE};
-use crate::byte_table::{ByteTable, head_at};
+use crate::byte_table::ByteTable;
+use crate::head::head_at;
 use crate::key;
 
 impl Keys {

@@ -174,9 +174,11 @@ fn take_run(
     let run = long_run(events.keys.get(from..).unwrap_or_default());
     let mut taken = 0;
     loop {
-        if let ([field], [lane]) = (plan.fields.as_slice(), &mut *lanes) {
+        if run > taken
+            && let ([field], [lane]) = (plan.fields.as_slice(), &mut *lanes)
+        {
             let waiting = series.places.len().max(lane.cells.list.len());
-            let room = plan.max_buffered.saturating_sub(waiting).min(run.saturating_sub(taken));
+            let room = plan.max_buffered.saturating_sub(waiting).min(run - taken);
             let samples = samples_of(events, field.column, from + taken..from + taken + room);
             taken += ordinary::take(field, series, lane, samples, scratch);
         }

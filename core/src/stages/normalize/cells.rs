@@ -35,7 +35,11 @@ impl Cells {
         {
             return;
         }
-        self.list.insert(behind, cell);
+        if behind == self.list.len() {
+            self.list.push(cell);
+        } else {
+            self.list.insert(behind, cell);
+        }
     }
 
     /// Takes out the samples at `place`, the first ones, and reduces them to one value, if there are any.

@@ -112,16 +112,16 @@ fn write<const ALIGNED: bool>(
     let Some((mut left, points)) = stretch.points.split_first() else { return };
     let interval = stretch.interval;
     let step = if ALIGNED { 1.0 } else { float(interval) };
-    let (mut start, mut time) = (0, stretch.from);
+    let (mut before, mut time) = (0, stretch.from);
     for (right, end) in points.iter().zip(stretch.ends) {
-        let end = *end as usize;
         let gap = Short {
             left: left.value,
             right: right.value,
-            length: if ALIGNED { rows_between(start, end) } else { float(right.time - left.time) },
+            length: if ALIGNED { f64::from(*end - before) } else { float(right.time - left.time) },
         };
         let first = if ALIGNED { 1.0 } else { float(time - left.time) };
         let due = right.time + stretch.lag;
+        let (start, last) = (before as usize, *end as usize);
         let (Some(values), Some(filled), Some(firing)) = (
             rows.values.get_mut(start..).and_then(<[_]>::first_chunk_mut::<SPARE>),
             rows.filled.get_mut(start..).and_then(<[_]>::first_chunk_mut::<SPARE>),
@@ -133,8 +133,8 @@ fn write<const ALIGNED: bool>(
         *values = [value(&gap, first), value(&gap, first + step)];
         *filled = [flag; SPARE];
         *firing = [due; SPARE];
-        if end > start + SPARE {
-            let rest = start + SPARE..end;
+        if last > start + SPARE {
+            let rest = start + SPARE..last;
             let places = rows.values.get_mut(rest.clone()).unwrap_or_default();
             for (place, at) in places.iter_mut().zip(2_i32..) {
                 *place = value(&gap, first + step * f64::from(at));
@@ -142,29 +142,19 @@ fn write<const ALIGNED: bool>(
             rows.filled.get_mut(rest.clone()).unwrap_or_default().fill(flag);
             rows.firing.get_mut(rest).unwrap_or_default().fill(due);
         }
-        time = stretch.from.wrapping_add(interval.wrapping_mul(whole(end)));
+        time = stretch.from.wrapping_add(interval.wrapping_mul(i64::from(*end)));
         if right.time == time.wrapping_sub(interval)
-            && let Some(last) = end.checked_sub(1)
+            && let Some(last) = last.checked_sub(1)
             && let (Some(place), Some(filled)) =
                 (rows.values.get_mut(last), rows.filled.get_mut(last))
         {
             (*place, *filled) = (right.value, 0);
         }
-        (left, start) = (right, end);
+        (left, before) = (right, *end);
     }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a span of time as a factor")]
 fn float(span: i64) -> f64 {
     span as f64
-}
-
-#[expect(clippy::cast_precision_loss, clippy::cast_possible_wrap, reason = "far below 2^32")]
-fn rows_between(start: usize, end: usize) -> f64 {
-    (end - start) as i32 as f64
-}
-
-#[expect(clippy::cast_possible_wrap, reason = "a number of rows")]
-fn whole(rows: usize) -> i64 {
-    rows as i64
 }

@@ -269,35 +269,6 @@ mod tests {
         assert!(matches!(group((0..512_u32).map(f64::from)), Group::Values(_)));
     }
 
-    #[test]
-    fn parts_are_the_whole() {
-        let shapes: [fn(u32) -> f64; 4] = [
-            |at| f64::from(at * 7919 % 1013) - 300.0,
-            |at| f64::from(at % 40),
-            |at| f64::from(at % 300) * 0.5,
-            |at| f64::from_bits((u64::from(at % 900) + 100) << 52),
-        ];
-        for value in shapes {
-            for (count, cut) in [
-                (0, 0),
-                (7, 3),
-                (512, 200),
-                (513, 1),
-                (600, 600),
-                (1500, 700),
-                (3000, 40),
-                (3000, 1400),
-            ] {
-                let whole = group((0..count).map(value));
-                for (left, right) in [(0..cut, cut..count), (cut..count, 0..cut)] {
-                    let mut merged = group(left.map(value));
-                    merged.merge(&group(right.map(value)), 512);
-                    assert_eq!(bytes_of(&merged), bytes_of(&whole), "{count} {cut}");
-                }
-            }
-        }
-    }
-
     fn bytes_of(group: &Group) -> Vec<u8> {
         let mut bytes = Vec::new();
         write_section(&mut bytes, Kind::Stage, |writer| group.save(writer));

@@ -1,4 +1,4 @@
-//! What windows that slide hold is what groups hold that have been added anew.
+//! Parts of a window hold together what the whole holds, whether they are merged or come and go.
 
 use std::collections::VecDeque;
 
@@ -38,9 +38,7 @@ const SHAPES: [Shape; 9] = [
 ];
 
 fn part(shape: Shape, part: u64, count: u64) -> Group {
-    let mut group = Group::EMPTY;
-    (0..count).for_each(|at| group.add(shape(part, part * 1_000 + at) + 0.0, ALWAYS_EXACT));
-    group
+    group((0..count).map(|at| shape(part, part * 1_000 + at) + 0.0))
 }
 
 fn bytes(group: &Group) -> Vec<u8> {
@@ -84,6 +82,41 @@ fn what_comes_and_goes_leaves_what_is_there() {
                 let due: Vec<f64> =
                     asked.iter().map(|percentile| whole.percentile(*percentile, &asked)).collect();
                 assert_eq!(found, due);
+            }
+        }
+    }
+}
+
+fn group(values: impl Iterator<Item = f64>) -> Group {
+    let mut group = Group::EMPTY;
+    values.for_each(|value| group.add(value, ALWAYS_EXACT));
+    group
+}
+
+#[test]
+fn parts_are_the_whole() {
+    let shapes: [fn(u32) -> f64; 4] = [
+        |at| f64::from(at * 7919 % 1013) - 300.0,
+        |at| f64::from(at % 40),
+        |at| f64::from(at % 300) * 0.5,
+        |at| f64::from_bits((u64::from(at % 900) + 100) << 52),
+    ];
+    for value in shapes {
+        for (count, cut) in [
+            (0, 0),
+            (7, 3),
+            (512, 200),
+            (513, 1),
+            (600, 600),
+            (1500, 700),
+            (3000, 40),
+            (3000, 1400),
+        ] {
+            let whole = group((0..count).map(value));
+            for (left, right) in [(0..cut, cut..count), (cut..count, 0..cut)] {
+                let mut merged = group(left.map(value));
+                merged.merge(&group(right.map(value)), 512);
+                assert_eq!(bytes(&merged), bytes(&whole), "{count} {cut}");
             }
         }
     }
