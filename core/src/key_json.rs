@@ -60,6 +60,19 @@ impl OwnedKeyDefinitions {
     }
 }
 
+/// The [`key::fingerprint`] of each value of a JSON array, of strings, numbers and booleans.
+///
+/// # Errors
+/// As [`OwnedKeyDefinitions::from_json`].
+pub fn fingerprints_from_json(text: &str) -> Result<Vec<f64>, Error> {
+    let values = OwnedKeyDefinitions::from_json(text, 0.., 1)?;
+    let bytes = |bounds: &[u32]| match *bounds {
+        [start, end] => values.bytes.get(start as usize..end as usize).unwrap_or_default(),
+        _ => &[],
+    };
+    Ok(values.offsets.windows(2).map(|bounds| key::fingerprint(bytes(bounds))).collect())
+}
+
 /// Appends a key field; false if the value cannot be one.
 fn push_value(bytes: &mut Vec<u8>, value: &Value) -> bool {
     match value {

@@ -205,7 +205,7 @@ impl Plan {
         Ok(Self {
             input: InputSchema {
                 timestamp: spec.source.timestamp.clone(),
-                key: key.clone(),
+                key: source.key().to_vec(),
                 partition: spec.source.partition.clone(),
                 columns: source.into_input(&spec.source.value.0),
                 identities: ways.iter().map(|way| way.strategies.clone()).collect(),

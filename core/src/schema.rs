@@ -7,11 +7,11 @@ use crate::spec::Strategy;
 pub struct InputSchema {
     /// The field that holds the event time.
     pub timestamp: String,
-    /// The fields that make the key, in order; empty: one stream.
+    /// The fields that make the key, in order; empty: one stream. Behind those of the source are the fields that `key_by` adds.
     pub key: Vec<String>,
     /// The field that names the partition of the source that an event came by; none: there is one.
     pub partition: Option<String>,
-    /// The numeric fields, in the order of [`crate::Batch::columns`].
+    /// The other fields, in the order of [`crate::Batch::columns`].
     pub columns: Vec<InputColumn>,
     /// The ways to tell identities, each with its strategies, in the order of [`crate::Batch::identities`].
     pub identities: Vec<Vec<Strategy>>,
@@ -36,6 +36,8 @@ pub enum InputKind {
     F64,
     /// Numbers too, but the text reader takes true for 1 and false for 0.
     Flag,
+    /// Texts, numbers, true and false, each as its [`crate::key::fingerprint`].
+    Text,
 }
 
 /// What the rows of a pipeline look like. Made by [`crate::Plan::new`].

@@ -97,7 +97,7 @@ fn bad_conditions_say_where_and_what_would_be_right() {
         (
             r#"{"type": "filter", "where": [{"field": "v", "op": "<", "value": "x"}]}"#,
             "stages[0].where[0].value",
-            "only fields of the key are text",
+            "is read as a number, by source.value or another stage",
         ),
         (
             r#"{"type": "filter", "where": [{"field": "k", "op": "<", "value": null}]}"#,

@@ -1,40 +1,11 @@
 //! Another key behind `key_by` gives what a source with that key gives.
 #![cfg(feature = "text")]
 
-use proptest::prelude::*;
-use stream_processor_core::text::{Feed, Format, write_rows};
-use stream_processor_core::{Engine, Options, PipelineSpec, Plan, Progress};
+mod text_common;
 
-/// The rows of `text` through a pipeline, in pieces, from a snapshot again and again.
-fn rows(spec: &PipelineSpec, text: &str, piece: usize, restore: bool) -> String {
-    let mut engine = Engine::open(spec, Options::default()).unwrap();
-    let mut feed = Feed::new(spec, engine.plan(), 0);
-    let mut out = Vec::new();
-    let mut poll = |engine: &mut Engine| {
-        let schema = engine.plan().output.clone();
-        while let Some(rows) = engine.poll(3) {
-            write_rows(Format::Ndjson, &schema, &rows, &mut out);
-        }
-    };
-    for lines in text.split_inclusive('\n').collect::<Vec<_>>().chunks(piece) {
-        let mut progress = feed.push(&mut engine, lines.concat().as_bytes()).unwrap();
-        while progress == Progress::Full {
-            poll(&mut engine);
-            progress = feed.resume(&mut engine).unwrap();
-        }
-        if restore {
-            let snapshot = engine.snapshot().unwrap();
-            engine = Engine::restore(spec, Options::default(), &snapshot).unwrap();
-            assert_eq!(engine.snapshot().unwrap(), snapshot, "equal state, equal bytes");
-            feed = Feed::new(spec, engine.plan(), 0);
-        }
-    }
-    while engine.finish().unwrap() == Progress::Full {
-        poll(&mut engine);
-    }
-    poll(&mut engine);
-    String::from_utf8(out).unwrap()
-}
+use proptest::prelude::*;
+use stream_processor_core::{PipelineSpec, Plan};
+use text_common::rows;
 
 fn spec(key: &str, first: &str, rows: usize) -> PipelineSpec {
     let json = format!(
@@ -59,6 +30,8 @@ fn lines() -> impl Strategy<Value = String> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn a_later_key_is_as_good_as_one_of_the_source(
         text in lines(),
@@ -66,11 +39,17 @@ proptest! {
         most in 1..9_usize,
         restore in any::<bool>(),
     ) {
-        for (by, key) in [(r#"["b"]"#, r#"["b"]"#), (r#""a""#, r#""a""#), (r#"["b", "a"]"#, r#"["b", "a"]"#), ("[]", "[]")] {
-            let first = format!(r#"{{"type": "key_by", "fields": {by}}},"#);
-            let found = rows(&spec(r#"["a", "b"]"#, &first, most), &text, piece, restore);
-            let due = rows(&spec(key, "", 1_000), &text, 1_000, false);
-            prop_assert_eq!(found, due, "{}", by);
+        // Whether the fields are those of the key already or of the events alone.
+        for source in [r#"["a", "b"]"#, r#""a""#, r#""b""#, "[]"] {
+            for by in [r#"["b"]"#, r#""a""#, r#"["b", "a"]"#, "[]"] {
+                let first = format!(
+                    r#"{{"type": "map", "set": [{{"name": "w", "expression": "v + 1"}}]}},
+                       {{"type": "key_by", "fields": {by}}},"#
+                );
+                let found = rows(&spec(source, &first, most), &text, piece, restore);
+                let due = rows(&spec(by, "", 1_000), &text, 1_000, false);
+                prop_assert_eq!(found, due, "{} behind {}", by, source);
+            }
         }
     }
 }
@@ -78,20 +57,45 @@ proptest! {
 #[test]
 fn what_is_no_field_of_the_key_is_an_error() {
     for (key, fields, message) in [
-        (
-            r#"["a", "b"]"#,
-            r#""zone""#,
-            "`zone` is no field of the key, expected one of: a, b; name it in source.key as well",
-        ),
         (r#"["a", "b"]"#, r#"["a", "a"]"#, "`a` is named twice"),
-        ("[]", r#""c""#, "the events have no key: name `c` in source.key"),
+        (r#"["a", "b"]"#, r#"["zone", "zone"]"#, "`zone` is named twice"),
     ] {
         let spec = spec(key, &format!(r#"{{"type": "key_by", "fields": {fields}}},"#), 9);
         let error = Plan::new(&spec).unwrap_err();
         assert_eq!((error.path(), error.message()), ("stages[0].fields", message));
     }
+    for (before, message) in [
+        (r#"{"type": "ema", "span": 2}"#, "only a first key_by, before all stages that go by key"),
+        (
+            r#"{"type": "key_by", "fields": "a"}"#,
+            "`zone` is no field of the key, expected one of: a;",
+        ),
+        (r#"{"type": "key_by", "fields": []}"#, "no key any more"),
+        (
+            r#"{"type": "map", "set": [{"name": "zone", "expression": "v"}]}"#,
+            "`zone` is no field of the key",
+        ),
+    ] {
+        let first = format!(r#"{before}, {{"type": "key_by", "fields": "zone"}},"#);
+        let error = Plan::new(&spec(r#""a""#, &first, 9)).unwrap_err();
+        assert_eq!(error.path(), "stages[1].fields", "{error}");
+        assert!(error.message().contains(message), "{error}");
+    }
+    let plan =
+        Plan::new(&spec(r#""a""#, r#"{"type": "key_by", "fields": ["zone", "a"]},"#, 9)).unwrap();
+    assert_eq!(plan.input.key, ["a", "zone"]);
+    assert_eq!(plan.output.key, ["zone", "a"]);
     let sharded = spec(r#"["a", "b"]"#, "", 9);
     assert!(Plan::new(&sharded).unwrap().partitioned_by_key);
     let one = spec(r#"["a", "b"]"#, r#"{"type": "key_by", "fields": "b"},"#, 9);
     assert!(!Plan::new(&one).unwrap().partitioned_by_key);
+}
+
+#[test]
+fn an_event_without_a_field_of_the_new_key_is_refused() {
+    let spec = spec(r#""a""#, r#"{"type": "key_by", "fields": "b"},"#, 9);
+    let text = "{\"ts\":1,\"a\":1,\"v\":1}\n{\"ts\":1,\"a\":1,\"b\":null,\"v\":1}\n{\"ts\":1,\"a\":1,\"b\":\"x\",\"v\":2}\n";
+    let found = rows(&spec, text, 1, true);
+    assert!(found.contains(r#""b":"x""#) && found.contains(r#""count":1"#), "{found}");
+    assert_eq!(found.lines().count(), 1);
 }

@@ -176,6 +176,9 @@ BETA = [
 
 def distinct(values):
     """Exact up to 512 different values, else the estimate of LogLog-Beta over SplitMix64 of their bits."""
+    if any(isinstance(value, (str, bool)) for value in values):
+        # Texts, numbers, true and false, of which a vector has few different ones.
+        return float(len({(isinstance(value, bool), isinstance(value, str), value) for value in values}))
     different = {struct.unpack("<Q", struct.pack("<d", value + 0.0))[0] for value in values}
     if len(different) <= 512:
         return float(len(different))
@@ -1021,6 +1024,7 @@ def passing(base):
     write("pass_csv", "Records of CSV that pass become objects of all their fields",
           {"source": base, "stages": [{"type": "filter", "where": [{"field": "latency", "op": "<", "value": 700}]}]},
           rows, text=out.getvalue(), format="csv", originals=records(out.getvalue()))
+    texts(base, time)
     regions = [{**event, "region": ["eu", "us", 7][at % 3]} for at, event in enumerate(stream(200, keys=4, step=350, jitter=3000))]
     write("key_by_filter", "Some events of a key of two fields, kept apart by one of these from then on",
           {"source": {**base, "key": ["region", "service"]}, "time": time, "stages": [
@@ -1028,6 +1032,45 @@ def passing(base):
               {"type": "key_by", "fields": "region"},
               {"type": "filter", "where": [{"field": "latency", "op": ">", "value": 100}]},
               window("5s", ["count", "max", "first"])]}, regions)
+
+
+def texts(base, time):
+    """Fields that are texts: compared, counted, made the key."""
+    users = ["ann", "bob", 7, 7.0, "7", True, None, "", "ä\u0000"]
+    events = [{**event, "user": users[at * 5 % 9], "region": ["eu", "us", "", 1, "ü"][at % 5], "status": [200, "ok", 404][at % 3]}
+              for at, event in enumerate(stream(240, keys=3, step=350, jitter=3000))]
+    for at, event in enumerate(events):
+        if at % 11 == 0:
+            del event["user"]
+    write("texts", "Events by a field that is a text, and how many different ones another has, of any type",
+          {"source": base, "time": time, "stages": [
+              {"type": "filter", "where": [{"field": "region", "op": "!=", "value": "us"},
+                                           {"not": {"field": "user", "op": "in", "value": ["bob", False]}}]},
+              window("10s", ["count", {"op": "distinct", "field": "user"}, {"op": "count", "field": "user", "name": "named"}])]}, events)
+    lacking = [{**event, "status": None} for event in events[:7]] + [{name: value for name, value in events[9].items() if name != "region"}]
+    write("key_by_fields", "A key made of fields that are not in the key of the source; an event without one of them is refused",
+          {"source": base, "time": time, "stages": [
+              {"type": "dedup", "strategies": [["user", "service", "ts"]], "ttl": "1m"},
+              {"type": "key_by", "fields": ["region", "status", "service"]},
+              {"type": "filter", "where": [{"field": "region", "op": "in", "value": ["eu", 1, "ü"]}]},
+              window("20s", ["count", "max", {"op": "distinct", "field": "user", "name": "users"}])]},
+          events, text=ndjson(lacking + events), rejected={"missing_field": len(lacking)})
+    lines = spellings(events)
+    write("pass_texts", "The events of some texts, as they were written",
+          {"source": {"value": "latency"}, "stages": [{"type": "filter", "where": [
+              {"any": [{"field": "region", "op": "==", "value": "ü"}, {"field": "user", "op": "missing"},
+                       {"field": "user", "op": "==", "value": True}]}]}]},
+          events, text="\n".join(lines), originals=lines)
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["user", "ts", "latency", "service"])
+    writer.writerows([f"u{at % 7}" if at % 4 else "", event["ts"], event["latency"], event["service"]] for at, event in enumerate(events))
+    rows = [{"ts": int(row["ts"]), "latency": float(row["latency"]), "service": row["service"], "user": row["user"] or None}
+            for row in csv.DictReader(io.StringIO(out.getvalue()))]
+    write("texts_csv", "Different texts of CSV",
+          {"source": base, "time": {"max_out_of_orderness": "unbounded"}, "stages": [
+              {"type": "filter", "where": [{"field": "user", "op": "!=", "value": "u3"}]},
+              window("30s", [{"op": "distinct", "field": "user"}, "count"])]}, rows, text=out.getvalue(), format="csv")
 
 
 def repeated(stream):

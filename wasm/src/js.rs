@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::mem;
 
 use serde_json::json;
-use stream_processor_core::key_json::{OwnedKeyDefinitions, write_keys};
+use stream_processor_core::key_json::{OwnedKeyDefinitions, fingerprints_from_json, write_keys};
 use stream_processor_core::text::{Feed, Format, Identifier, write_rows};
 use stream_processor_core::time::{
     MAX_TIME, NULL_TIME, from_ms_f64, from_ms_in_place, parse_rfc3339, to_ms_f64,
@@ -114,8 +114,12 @@ impl Processor {
         let plan = self.engine.plan();
         let input = plan.input.columns.iter();
         let input = input.map(|column| {
-            let is_flag = column.kind == InputKind::Flag;
-            json!({ "name": column.name, "required": column.required, "is_flag": is_flag })
+            let kind = match column.kind {
+                InputKind::Flag => "flag",
+                InputKind::Text => "text",
+                _ => "number",
+            };
+            json!({ "name": column.name, "required": column.required, "kind": kind })
         });
         let kind = |kind| if kind == OutputKind::Bool { "bool" } else { "number" };
         let output = plan.output.columns.iter();
@@ -172,6 +176,11 @@ impl Processor {
         let mut found = Vec::new();
         identifier.map_err(|error| thrown(&error.into()))?.write(lines.as_bytes(), &mut found);
         Ok(found)
+    }
+
+    /// What columns of texts have in the place of each value of a JSON array.
+    pub fn fingerprints(&self, values: &str) -> Result<Vec<f64>, JsValue> {
+        fingerprints_from_json(values).map_err(|error| thrown(&error))
     }
 
     /// The module's memory, for what JavaScript writes there itself.

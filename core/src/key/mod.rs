@@ -20,6 +20,7 @@
 
 mod encode;
 mod fields;
+mod fingerprint;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -29,6 +30,7 @@ pub use encode::{push_bool, push_f64, push_number, push_number_text, push_str};
 pub(crate) use encode::{push_plain_str, push_scaled};
 pub use fields::{Fields, KeyField, KeyNumber, fields, validate};
 pub(crate) use fields::{field_bytes, is_same_type};
+pub use fingerprint::fingerprint;
 pub(crate) use text::{find_text, needs_escape};
 
 const FALSE: u8 = 0x01;

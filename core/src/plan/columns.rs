@@ -1,7 +1,7 @@
 //! The columns that travel between two stages, by name.
 
 use crate::schema::{InputColumn, InputKind, OutputColumn, OutputKind, OutputSchema};
-use crate::spec::{PipelineSpec, SpecError};
+use crate::spec::{PipelineSpec, ReadAs, SpecError, Stage};
 
 /// The columns behind the source or behind a stage.
 #[derive(Clone)]
@@ -16,6 +16,8 @@ pub(super) struct Columns {
     /// The columns of times that order rows.
     order: Vec<usize>,
     key: Vec<String>,
+    /// The columns of texts, by their fingerprints.
+    texts: Vec<usize>,
     /// The column that marks events which move the watermark, unless it is a value; and whether no stage reads it.
     mark: Option<(usize, bool)>,
 }
@@ -33,19 +35,33 @@ impl Columns {
     /// The configured values, then every field that a stage reads from the events of the source.
     pub(super) fn of_source(spec: &PipelineSpec) -> Self {
         let values = &spec.source.value.0;
+        let key = key_of_source(spec);
         let mut names = values.clone();
         let mut added: Vec<String> = Vec::new();
+        let mut reads: Vec<(String, ReadAs)> = Vec::new();
         for stage in &spec.stages {
-            for name in stage.fields(&spec.source.key.0) {
-                if !names.contains(&name) && !added.contains(&name) {
-                    names.push(name);
+            for (name, read_as) in stage.fields(&key) {
+                if added.contains(&name) {
+                    continue;
                 }
+                if !names.contains(&name) {
+                    names.push(name.clone());
+                }
+                reads.push((name, read_as));
             }
             if stage.replaces_columns() {
                 break;
             }
             added.extend(stage.adds(values.first().map(String::as_str)));
         }
+        let is_text = |name: &String| {
+            let is_read =
+                |kind| reads.iter().any(|(read, read_as)| read == name && *read_as == kind);
+            let marks = spec.time.watermark_field.as_ref() == Some(name);
+            !values.contains(name) && !marks && !is_read(ReadAs::Number) && is_read(ReadAs::Text)
+        };
+        let texts = names.iter().enumerate().filter(|(_, name)| is_text(name));
+        let texts = texts.map(|(place, _)| place).collect();
         let mark = spec.time.watermark_field.as_deref();
         let mark = mark.filter(|mark| !values.iter().any(|value| value == mark)).map(|mark| {
             let place = names.iter().position(|name| *name == mark);
@@ -56,12 +72,13 @@ impl Columns {
         });
         Self {
             mark,
+            texts,
             columns: names.iter().map(|name| number(name)).collect(),
             default: (!values.is_empty()).then_some(0),
             of_source: true,
             timestamp: Some(spec.source.timestamp.clone()),
             order: Vec::new(),
-            key: spec.source.key.0.clone(),
+            key,
         }
     }
 
@@ -75,6 +92,7 @@ impl Columns {
             timestamp: None,
             order,
             key,
+            texts: Vec::new(),
             mark: None,
         }
     }
@@ -119,6 +137,12 @@ impl Columns {
         self.key.iter().position(|key| key == name)
     }
 
+    /// The column of texts that `field` names.
+    pub(super) fn text(&self, field: Option<&str>) -> Option<usize> {
+        let named = |place: &usize| Some(self.name(*place)) == field;
+        self.texts.iter().copied().find(named)
+    }
+
     /// The column of numbers that `field` names, or the default one; `Ok(None)` where there is no default.
     pub(super) fn resolve(
         &self,
@@ -129,6 +153,9 @@ impl Columns {
         let place = self.columns.iter().position(|column| column.name == field);
         let kind = place.and_then(|place| self.columns.get(place)).map(|column| column.kind);
         let message = match kind {
+            Some(OutputKind::Number) if self.text(Some(field)).is_some() => {
+                format!("`{field}` is a text here, not a number")
+            }
             Some(OutputKind::Number) => return Ok(place),
             Some(OutputKind::Time) => format!("`{field}` is a time, not a number"),
             Some(OutputKind::Bool) => format!("`{field}` is true or false, not a number"),
@@ -163,12 +190,17 @@ impl Columns {
 
     pub(super) fn into_input(self, required: &[String]) -> Vec<InputColumn> {
         let mark = self.mark.map(|(place, _)| place);
+        let texts = self.texts;
         let columns = self.columns.into_iter().enumerate();
         columns
             .map(|(place, OutputColumn { name, .. })| InputColumn {
                 required: required.contains(&name),
                 name,
-                kind: if mark == Some(place) { InputKind::Flag } else { InputKind::F64 },
+                kind: match () {
+                    () if mark == Some(place) => InputKind::Flag,
+                    () if texts.contains(&place) => InputKind::Text,
+                    () => InputKind::F64,
+                },
             })
             .collect()
     }
@@ -176,12 +208,13 @@ impl Columns {
     /// What rows of these columns look like, and where each column of theirs comes from.
     pub(super) fn into_output(self) -> Result<(OutputSchema, Vec<Shown>), SpecError> {
         let time = self.timestamp.map(|name| OutputColumn { name, kind: OutputKind::Time });
-        let hidden = self.mark.filter(|(_, unread)| *unread).map(|(place, _)| place);
-        let places = (0..self.columns.len()).filter(|place| Some(*place) != hidden);
+        let mark = self.mark.filter(|(_, unread)| *unread).map(|(place, _)| place);
+        let is_shown = |place: &usize| mark != Some(*place) && !self.texts.contains(place);
+        let places = (0..self.columns.len()).filter(is_shown);
         let shown =
             time.iter().map(|_| Shown::Timestamp).chain(places.map(Shown::Column)).collect();
         let columns = self.columns.into_iter().enumerate();
-        let columns = columns.filter(|(place, _)| Some(*place) != hidden).map(|(_, column)| column);
+        let columns = columns.filter(|(place, _)| is_shown(place)).map(|(_, column)| column);
         let columns: Vec<OutputColumn> = time.into_iter().chain(columns).collect();
         let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
         let taken = |(place, name): &(usize, &&str)| names.iter().take(*place).any(|n| n == *name);
@@ -196,6 +229,25 @@ impl Columns {
         let (key, order) = (self.key, self.order);
         Ok((OutputSchema { key, columns, order, passes_events: false }, shown))
     }
+}
+
+/// The fields of the key of the source, and behind them those that `key_by` reads from its events as well.
+fn key_of_source(spec: &PipelineSpec) -> Vec<String> {
+    let mut key = spec.source.key.0.clone();
+    let mut added: Vec<String> = Vec::new();
+    for stage in spec.stages.iter().take_while(|stage| !stage.goes_by_key()) {
+        let Stage::KeyBy(key_by) = stage else {
+            added.extend(stage.adds(None));
+            continue;
+        };
+        for field in &key_by.fields.0 {
+            if !key.contains(field) && !added.contains(field) {
+                key.push(field.clone());
+            }
+        }
+        break;
+    }
+    key
 }
 
 pub(super) fn number(name: &str) -> OutputColumn {

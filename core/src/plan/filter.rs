@@ -20,7 +20,7 @@ pub(crate) enum Condition {
     All(Vec<Self>),
     Any(Vec<Self>),
     Not(Box<Self>),
-    /// A comparison with a number, or with several for `in`.
+    /// A comparison with a number, or with several for `in`. Texts are compared by their fingerprints.
     Number {
         column: usize,
         op: Comparison,
@@ -116,11 +116,25 @@ fn comparison(
         let values = values.iter().map(encode).collect::<Result<_, _>>()?;
         return Ok(Condition::Key { field, op, values });
     }
+    if let Some(column) = input.text(Some(field)) {
+        let same = [Comparison::Equal, Comparison::NotEqual, Comparison::In, Comparison::Missing];
+        if !same.contains(&op) {
+            let message = format!(
+                "`{field}` is a text, of which only fields of the key have an order: name it in source.key, or use one of ==, !=, in, missing"
+            );
+            return Err(SpecError::new(format!("{path}.op"), message));
+        }
+        let number = |value: &Value| {
+            operand(&value_path, value).map(|Operand(value)| key::fingerprint(&value))
+        };
+        let values = values.iter().map(number).collect::<Result<_, _>>()?;
+        return Ok(Condition::Number { column, op, values });
+    }
     let column = input.resolve(&format!("{path}.field"), Some(field))?.unwrap_or_default();
     let number = |value: &Value| {
         value.as_f64().ok_or_else(|| {
             let message = format!(
-                "`{field}` is compared as a number, so this must be one: only fields of the key are text"
+                "`{field}` is read as a number, by source.value or another stage, so this must be one"
             );
             SpecError::new(&value_path, message)
         })

@@ -28,9 +28,12 @@ impl KeyByPlan {
             let Some(place) = columns.key_field(name) else {
                 let known: Vec<&str> = columns.key().iter().map(String::as_str).collect();
                 let message = match known.as_slice() {
-                    [] => format!("the events have no key: name `{name}` in source.key"),
+                    [] => format!(
+                        "the events have no key any more: name `{name}` in source.key, or in the first key_by"
+                    ),
                     known => format!(
-                        "`{name}` is no field of the key, {}; name it in source.key as well",
+                        "`{name}` is no field of the key, {}; only a first key_by, before all stages that go by key, takes \
+                         other fields of the events: put it there, or name `{name}` in source.key as well",
                         crate::spec::expected(name, known)
                     ),
                 };

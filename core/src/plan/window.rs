@@ -137,7 +137,10 @@ pub(super) fn aggregated_column(
     input: &Columns,
 ) -> Result<Option<usize>, SpecError> {
     let field = aggregation.field.as_deref().or(stage_field);
-    let column = input.resolve(path, field)?;
+    let column = match (aggregation.op, input.text(field)) {
+        (Operation::Distinct | Operation::Count | Operation::Rate, Some(text)) => Some(text),
+        _ => input.resolve(path, field)?,
+    };
     if column.is_none() && !matches!(aggregation.op, Operation::Count | Operation::Rate) {
         let message = format!(
             "{} of which field? name it: {{ op = \"{}\", field = ... }}, or set {}",

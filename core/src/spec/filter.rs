@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::stages::ReadAs;
+
 /// `type = "filter"`: lets the events pass that meet all conditions of `where`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -17,13 +19,13 @@ pub struct Filter {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Condition {
-    /// The field that is compared: a number, or a field of the key.
+    /// The field that is compared.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
     /// How it is compared.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub op: Option<Comparison>,
-    /// What it is compared with: a number, for fields of the key a text or true and false too; for `in` a list.
+    /// What it is compared with: a number, a text, true or false; for `in` a list.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<Value>,
     /// All of these.
@@ -68,8 +70,8 @@ pub enum Comparison {
 }
 
 impl Filter {
-    /// Every field that is compared.
-    pub(crate) fn fields(&self) -> Vec<&str> {
+    /// Every field that is compared, and as what.
+    pub(crate) fn fields(&self) -> Vec<(String, ReadAs)> {
         let mut fields = Vec::new();
         self.r#where.iter().for_each(|condition| condition.collect_fields(&mut fields));
         fields
@@ -77,9 +79,26 @@ impl Filter {
 }
 
 impl Condition {
-    fn collect_fields<'a>(&'a self, fields: &mut Vec<&'a str>) {
-        fields.extend(self.field.as_deref());
+    fn collect_fields(&self, fields: &mut Vec<(String, ReadAs)>) {
+        fields.extend(self.field.clone().map(|field| (field, self.read_as())));
         let parts = self.all.iter().chain(&self.any).flatten().chain(self.not.as_deref());
         parts.for_each(|condition| condition.collect_fields(fields));
+    }
+
+    /// What its field is taken for: a text where it is compared with one.
+    fn read_as(&self) -> ReadAs {
+        let is_text = |value: &Value| value.is_string() || value.is_boolean();
+        let compares_text = match &self.value {
+            Some(Value::Array(values)) => values.iter().any(is_text),
+            Some(value) => is_text(value),
+            None => false,
+        };
+        match self.op {
+            // That something is there can be told of everything.
+            Some(Comparison::Missing) => ReadAs::Text,
+            _ if compares_text => ReadAs::Text,
+            Some(Comparison::Equal | Comparison::NotEqual | Comparison::In) => ReadAs::Any,
+            _ => ReadAs::Number,
+        }
     }
 }

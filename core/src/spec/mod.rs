@@ -42,6 +42,7 @@ pub use normalize::{
 };
 pub use percentile::{Percentile, PercentileEngine, PercentileError};
 pub use sections::{Format, Names, OutputPath, Sink, SinkType, Source, SourceType};
+pub(crate) use stages::ReadAs;
 pub use stages::{CalendarUnit, Emit, Stage, Window, WindowKind};
 pub use statistics::{Ema, HalfLife, Rolling, ZScore, ZScoreMethod};
 pub use strategy::Strategy;

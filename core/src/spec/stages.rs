@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::aggregation::Aggregation;
+use super::aggregation::{Aggregation, Operation};
 use super::dedup::Dedup;
 use super::duration::Duration;
 use super::fields::{Field, Named};
@@ -40,28 +40,31 @@ pub enum Stage {
 }
 
 impl Stage {
-    /// The fields of its input that it reads by name, other than those of the `key`.
-    pub(crate) fn fields(&self, key: &[String]) -> Vec<String> {
+    /// The fields of its input that it reads by name, other than those of the `key`, and as what.
+    pub(crate) fn fields(&self, key: &[String]) -> Vec<(String, ReadAs)> {
+        let numbers = |names: Vec<String>| -> Vec<(String, ReadAs)> {
+            names.into_iter().map(|name| (name, ReadAs::Number)).collect()
+        };
         match self {
             Self::Window(window) => {
-                let own = |one: &Aggregation| one.field.clone().or(window.field.clone());
+                let own = |one: &Aggregation| {
+                    let field = one.field.clone().or(window.field.clone())?;
+                    Some((field, ReadAs::of_operation(one.op)))
+                };
                 window.aggregations.iter().filter_map(own).collect()
             }
             Self::KeyBy(_) | Self::Dedup(_) => Vec::new(),
             Self::Filter(filter) => {
                 let fields = filter.fields().into_iter();
-                fields
-                    .filter(|field| !key.iter().any(|key| key == field))
-                    .map(String::from)
-                    .collect()
+                fields.filter(|(field, _)| !key.contains(field)).collect()
             }
             Self::Normalize(normalize) => {
-                normalize.fields.iter().map(|field| field.name.clone()).collect()
+                numbers(normalize.fields.iter().map(|field| field.name.clone()).collect())
             }
-            Self::Ema(ema) => named(ema.field.as_ref(), &ema.fields),
-            Self::ZScore(zscore) => named(zscore.field.as_ref(), &zscore.fields),
-            Self::Rolling(rolling) => rolling.reads().map(String::from).collect(),
-            Self::Map(map) => map.fields(),
+            Self::Ema(ema) => numbers(named(ema.field.as_ref(), &ema.fields)),
+            Self::ZScore(zscore) => numbers(named(zscore.field.as_ref(), &zscore.fields)),
+            Self::Rolling(rolling) => numbers(rolling.reads().map(String::from).collect()),
+            Self::Map(map) => numbers(map.fields()),
         }
     }
 
@@ -85,9 +88,35 @@ impl Stage {
         matches!(self, Self::Window(_) | Self::Normalize(_))
     }
 
+    /// Whether it keeps a state of each key.
+    pub(crate) fn goes_by_key(&self) -> bool {
+        !matches!(self, Self::Filter(_) | Self::Dedup(_) | Self::Map(_) | Self::KeyBy(_))
+    }
+
     /// Whether it passes events on as they are, or drops them.
     pub(crate) fn passes_events(&self) -> bool {
         matches!(self, Self::Filter(_) | Self::Dedup(_))
+    }
+}
+
+/// What a stage takes a field for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ReadAs {
+    /// A number, and nothing else.
+    Number,
+    /// A text, a number, true or false: only whether two are the same counts.
+    Text,
+    /// Either.
+    Any,
+}
+
+impl ReadAs {
+    fn of_operation(op: Operation) -> Self {
+        match op {
+            Operation::Distinct => Self::Text,
+            Operation::Count | Operation::Rate => Self::Any,
+            _ => Self::Number,
+        }
     }
 }
 

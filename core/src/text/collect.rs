@@ -33,6 +33,8 @@ pub(super) struct Collector {
     partition_slot: Option<usize>,
     keys: Dictionary,
     partitions: Dictionary,
+    /// A text that is read.
+    scratch: Vec<u8>,
 }
 
 /// Ids for keys or partitions.
@@ -65,8 +67,7 @@ impl Dictionary {
 struct Column {
     slot: usize,
     required: bool,
-    /// Whether true and false are numbers here.
-    is_flag: bool,
+    kind: InputKind,
 }
 
 impl Collector {
@@ -79,7 +80,7 @@ impl Collector {
             .map(|column| Column {
                 slot: slot_of(&mut needed, &column.name),
                 required: column.required,
-                is_flag: column.kind == InputKind::Flag,
+                kind: column.kind,
             })
             .collect();
         let partition_slot = schema.partition.as_deref().map(|name| slot_of(&mut needed, name));
@@ -103,6 +104,7 @@ impl Collector {
             partition_slot,
             keys: Dictionary::new(options),
             partitions: Dictionary::new(options),
+            scratch: Vec::new(),
         }
     }
 
@@ -202,11 +204,11 @@ impl Collector {
 
         let row = events.timestamps.len();
         for (index, (column, numbers)) in self.columns.iter().zip(&mut events.columns).enumerate() {
-            let value = self.slot(column.slot);
-            let number = if column.is_flag {
-                value.flag(text, column.required)
-            } else {
-                value.number(text, column.required)
+            let value = self.slots.get(column.slot).unwrap_or(&Value::MISSING);
+            let number = match column.kind {
+                InputKind::F64 => value.number(text, column.required),
+                InputKind::Flag => value.flag(text, column.required),
+                InputKind::Text => value.fingerprint(text, column.required, &mut self.scratch),
             };
             match number {
                 Ok(number) => numbers.push(number),

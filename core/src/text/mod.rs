@@ -20,6 +20,7 @@
 //! | key | a string, number or boolean; null is missing | text as it stands; empty is missing |
 //! | partition | as a key | as a key |
 //! | column | a number; null is missing | a number, spaces around it allowed; empty is missing |
+//! | text | a string, number or boolean; null is missing | text as it stands; empty is missing |
 //! | flag | a number or a boolean; null is missing | a number, `true` or `false`; empty is missing |
 //!
 //! What is missing is rejected as `missing_field`, but for columns that are not required, where it becomes NaN. A value

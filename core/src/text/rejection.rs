@@ -2,7 +2,7 @@
 
 use super::events::Span;
 use super::value::Kind;
-use crate::{InputSchema, RejectReason};
+use crate::{InputKind, InputSchema, RejectReason};
 use core::fmt;
 
 /// Text of a value that a message shows, in characters.
@@ -97,7 +97,7 @@ impl Rejection {
             Found::Value { kind, text } => {
                 let role = self.field.unwrap_or(FieldRole::Timestamp);
                 write!(f, "field {:?}: ", role.name(schema))?;
-                write_problem(self.reason, role, f)?;
+                write_problem(self.reason, role, schema, f)?;
                 f.write_str(", found ")?;
                 write_value(kind, text.map(|span| span.of(bytes)), f)
             }
@@ -131,7 +131,15 @@ impl Rejection {
 }
 
 /// What the pipeline wants of the field.
-fn write_problem(reason: RejectReason, role: FieldRole, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+fn write_problem(
+    reason: RejectReason,
+    role: FieldRole,
+    schema: &InputSchema,
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
+    let is_text = |column: usize| {
+        schema.columns.get(column).is_some_and(|column| column.kind == InputKind::Text)
+    };
     f.write_str(match (reason, role) {
         (RejectReason::InvalidTimestamp, _) => {
             "expected an RFC 3339 time such as 2024-01-31T12:00:00Z"
@@ -143,6 +151,9 @@ fn write_problem(reason: RejectReason, role: FieldRole, f: &mut fmt::Formatter<'
         (_, FieldRole::Timestamp) => "expected a time: RFC 3339 text or a number",
         (_, FieldRole::Key(_)) => "expected a key: a string, a number or a boolean",
         (_, FieldRole::Partition) => "expected a partition: a string, a number or a boolean",
+        (_, FieldRole::Column(column)) if is_text(column) => {
+            "expected a string, a number or a boolean"
+        }
         (_, FieldRole::Column(_)) => "expected a number",
     })
 }

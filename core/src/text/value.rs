@@ -2,7 +2,7 @@
 
 use super::unescape::unescape;
 use crate::RejectReason;
-use crate::key::{push_bool, push_number_text, push_plain_str, push_scaled, push_str};
+use crate::key::{fingerprint, push_bool, push_number_text, push_plain_str, push_scaled, push_str};
 use crate::number::{Decimal, ScannedNumber, parse_f64};
 use crate::time::{TimeError, TimeUnit, parse_decimal_time, parse_rfc3339, scanned_time};
 
@@ -109,6 +109,21 @@ impl Value {
             Kind::Text if word == b"true" => Ok(1.0),
             Kind::Text if word == b"false" => Ok(0.0),
             _ => self.number(bytes, required),
+        }
+    }
+
+    /// The value as a number that tells it from all others, put together in `scratch`; NaN where it is missing.
+    pub(super) fn fingerprint(
+        &self,
+        bytes: &[u8],
+        required: bool,
+        scratch: &mut Vec<u8>,
+    ) -> Result<f64, RejectReason> {
+        scratch.clear();
+        match self.push_key(bytes, scratch) {
+            Ok(()) => Ok(fingerprint(scratch)),
+            Err(RejectReason::MissingField) if !required => Ok(f64::NAN),
+            Err(reason) => Err(reason),
         }
     }
 

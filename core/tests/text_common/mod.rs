@@ -1,8 +1,10 @@
 //! What the tests of the reader share: reading in pieces, and a plain form of what was read.
 #![allow(dead_code, unreachable_pub, reason = "each test uses its own part")]
 
-use stream_processor_core::text::{EventBuffer, Reader, ReaderOptions};
-use stream_processor_core::{InputColumn, InputKind, InputSchema};
+use stream_processor_core::text::{EventBuffer, Feed, Format, Reader, ReaderOptions, write_rows};
+use stream_processor_core::{
+    Engine, InputColumn, InputKind, InputSchema, Options, PipelineSpec, Progress,
+};
 
 /// One event: line, time, encoded key, columns (as bits), raw text.
 pub type Event = (u64, i64, Vec<u8>, Vec<u64>, Vec<u8>);
@@ -99,4 +101,35 @@ pub fn read(
 /// Reads all of `input` at once.
 pub fn read_whole(input: &[u8], schema: &InputSchema, options: ReaderOptions) -> Option<Outcome> {
     read(input, schema, options, usize::MAX, [])
+}
+
+/// The rows of `text` through a pipeline, in pieces, from a snapshot again and again.
+pub fn rows(spec: &PipelineSpec, text: &str, piece: usize, restore: bool) -> String {
+    let mut engine = Engine::open(spec, Options::default()).unwrap();
+    let mut feed = Feed::new(spec, engine.plan(), 0);
+    let mut out = Vec::new();
+    let mut poll = |engine: &mut Engine| {
+        let schema = engine.plan().output.clone();
+        while let Some(rows) = engine.poll(3) {
+            write_rows(Format::Ndjson, &schema, &rows, &mut out);
+        }
+    };
+    for lines in text.split_inclusive('\n').collect::<Vec<_>>().chunks(piece) {
+        let mut progress = feed.push(&mut engine, lines.concat().as_bytes()).unwrap();
+        while progress == Progress::Full {
+            poll(&mut engine);
+            progress = feed.resume(&mut engine).unwrap();
+        }
+        if restore {
+            let snapshot = engine.snapshot().unwrap();
+            engine = Engine::restore(spec, Options::default(), &snapshot).unwrap();
+            assert_eq!(engine.snapshot().unwrap(), snapshot, "equal state, equal bytes");
+            feed = Feed::new(spec, engine.plan(), 0);
+        }
+    }
+    while engine.finish().unwrap() == Progress::Full {
+        poll(&mut engine);
+    }
+    poll(&mut engine);
+    String::from_utf8(out).unwrap()
 }

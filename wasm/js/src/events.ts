@@ -1,8 +1,9 @@
 /** From the columns of a caller to those that the module takes. */
 import type { KeyDictionary, KeysOfBatch } from "./dictionary.js";
 import { StreamProcessorError } from "./error.js";
-import type { InputSchema } from "./schema.js";
-import type { EventColumns, Key, KeyColumn, KeyValue, NumberColumn } from "./types.js";
+import { checkedTexts, type Fingerprints } from "./fingerprints.js";
+import type { InputColumn, InputSchema } from "./schema.js";
+import type { EventColumns, Key, KeyColumn, KeyValue, NumberColumn, TextColumn } from "./types.js";
 
 /** A batch as the module takes it. */
 export interface Batch {
@@ -22,6 +23,7 @@ export function fromColumns(
   schema: InputSchema,
   keys: KeyDictionary,
   partitions: KeyDictionary,
+  fingerprints: Fingerprints,
 ): Batch {
   const timestamps = numbers(batch.timestamps);
   const events = timestamps.length;
@@ -32,9 +34,10 @@ export function fromColumns(
     const message = `the pipeline reads no column "${unknown}"; it reads ${names}`;
     throw new StreamProcessorError("column_count", message, { field: unknown });
   }
-  const columns = schema.columns.map(({ name, required }) => {
+  const columns = schema.columns.map((column) => {
+    const { name, required } = column;
     const values = given[name];
-    if (values !== undefined) return checkLength(numbers(values), name, events);
+    if (values !== undefined) return columnOf(checkLength(values, name, events), column, fingerprints);
     if (!required) return new Float64Array(events).fill(Number.NaN);
     throw new StreamProcessorError("column_count", `the column "${name}" is missing`, { field: name });
   });
@@ -92,6 +95,11 @@ function keysOf(given: KeyColumn | undefined, of: IdsOf, keys: KeyDictionary, ev
   }
   const ids = Uint32Array.from(given as readonly unknown[], (key, index) => keys.idOf(key, index));
   return numbered(checkLength(ids, field, events), keys);
+}
+
+function columnOf(values: NumberColumn | TextColumn, { name, kind }: InputColumn, fingerprints: Fingerprints): Float64Array {
+  if (kind === "text") return checkedTexts(values, name, fingerprints);
+  return numbers(values as NumberColumn);
 }
 
 function numbers(column: NumberColumn): Float64Array {

@@ -2,6 +2,7 @@
 import type { KeyDictionary } from "./dictionary.js";
 import { describe, StreamProcessorError } from "./error.js";
 import { type Batch, NO_KEYS, numbered } from "./events.js";
+import { columnOfTexts, type Fingerprints, isTold } from "./fingerprints.js";
 import type { InputSchema } from "./schema.js";
 import type { Rejection, RejectReason } from "./types.js";
 
@@ -12,6 +13,13 @@ export type ParseTimes = (lines: string) => Float64Array;
 const TO_MS = { s: (n: number) => n * 1e3, ms: (n: number) => n, us: (n: number) => n / 1e3, ns: (n: number) => n / 1e6 };
 
 const MAX_MS = 8.64e15;
+
+/** What would be right in a column. */
+const EXPECTED = {
+  number: "a finite number",
+  flag: "a finite number or a boolean",
+  text: "a text, a finite number or a boolean",
+};
 
 type Event = Readonly<Record<string, unknown>>;
 
@@ -31,6 +39,7 @@ export function fromObjects(
   keys: KeyDictionary,
   partitions: KeyDictionary,
   parseTimes: ParseTimes,
+  fingerprints: Fingerprints,
 ): { batch: Batch; rejections: Rejection[] } {
   const { times, faults } = timesOf(checked(events), schema, parseTimes);
   const timestamps = new Float64Array(events.length);
@@ -39,6 +48,7 @@ export function fromObjects(
   const partitioned = schema.partition !== null;
   const partitionIds = new Uint32Array(partitioned ? events.length : 0);
   const columns = schema.columns.map(() => new Float64Array(events.length));
+  const texts = schema.columns.map(({ kind }) => (kind === "text" ? ([] as unknown[]) : undefined));
   const places = new Uint32Array(events.length);
   let taken = 0;
   (events as readonly Event[]).forEach((event, index) => {
@@ -51,7 +61,9 @@ export function fromObjects(
     if (keyed) ids[taken] = keys.idOfFields(event, index);
     if (partitioned) partitionIds[taken] = partitions.idOfFields(event, index);
     schema.columns.forEach(({ name }, place) => {
-      (columns[place] as Float64Array)[taken] = Number(event[name] ?? Number.NaN);
+      const list = texts[place];
+      if (list !== undefined) list.push(event[name]);
+      else (columns[place] as Float64Array)[taken] = Number(event[name] ?? Number.NaN);
     });
     places[taken] = index;
     taken += 1;
@@ -60,7 +72,10 @@ export function fromObjects(
     timestamps: timestamps.subarray(0, taken),
     keys: keyed ? numbered(ids.subarray(0, taken), keys) : NO_KEYS,
     partitions: partitioned ? numbered(partitionIds.subarray(0, taken), partitions) : NO_KEYS,
-    columns: columns.map((column) => column.subarray(0, taken)),
+    columns: columns.map((column, place) => {
+      const list = texts[place];
+      return list === undefined ? column.subarray(0, taken) : columnOfTexts(list, fingerprints);
+    }),
     places: places.subarray(0, taken),
   };
   const inOrder = [...faults].sort(([a], [b]) => a - b);
@@ -129,12 +144,13 @@ function faultOfFields(event: Event, schema: InputSchema): Fault | undefined {
     if (reason === undefined) continue;
     return { reason, field, expected: "a text, a finite number or a boolean", value: event[field] };
   }
-  for (const { name, required, is_flag: isFlag } of schema.columns) {
+  for (const { name, required, kind } of schema.columns) {
     const value = event[name];
-    if (isFlag && typeof value === "boolean") continue;
-    const reason = columnFault(value, required);
+    if (kind === "flag" && typeof value === "boolean") continue;
+    if (kind === "text" && isTold(value)) continue;
+    const reason = kind === "text" && typeof value === "string" ? "wrong_type" : columnFault(value, required);
     if (reason === undefined) continue;
-    return { reason, field: name, expected: isFlag ? "a finite number or a boolean" : "a finite number", value };
+    return { reason, field: name, expected: EXPECTED[kind], value };
   }
   return undefined;
 }

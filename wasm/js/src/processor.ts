@@ -73,11 +73,12 @@ export class StreamProcessor {
   push(events: object | Iterable<object>): void {
     const list = Array.isArray(events) ? events : isIterable(events) ? [...events] : [events];
     const parseTimes = (lines: string) => this.#call(() => this.#raw.parse_times(lines));
+    const fingerprints = (values: string) => this.#fingerprints(values);
     let rejections: Rejection[] = [];
     let consumed = list.length;
     try {
       const collect = (keys: KeyDictionary) => {
-        const read = fromObjects(list, this.#schema.input, keys, this.#partitions, parseTimes);
+        const read = fromObjects(list, this.#schema.input, keys, this.#partitions, parseTimes, fingerprints);
         rejections = read.rejections;
         return read.batch;
       };
@@ -94,7 +95,8 @@ export class StreamProcessor {
   /** Takes events as columns, the fastest way. Events that the pipeline refuses are counted in {@link stats}. */
   pushColumns(batch: EventColumns): void {
     const { input } = this.#schema;
-    const collect = (keys: KeyDictionary) => fromColumns(batch, input, keys, this.#partitions);
+    const fingerprints = (values: string) => this.#fingerprints(values);
+    const collect = (keys: KeyDictionary) => fromColumns(batch, input, keys, this.#partitions, fingerprints);
     this.#pushBatch(batch.timestamps.length, collect, (index) => eventOfColumns(batch, input, index));
   }
 
@@ -209,6 +211,10 @@ export class StreamProcessor {
   dispose(): void {
     if (this.#generation === currentGeneration()) this.#raw.free();
     this.#generation = DISPOSED;
+  }
+
+  #fingerprints(values: string): Float64Array {
+    return this.#call(() => this.#raw.fingerprints(values));
   }
 
   #call<T>(run: () => T): T {

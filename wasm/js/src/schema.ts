@@ -5,13 +5,21 @@ export interface InputSchema {
   format: "ndjson" | "csv";
   timestamp: string;
   timestamp_unit: "s" | "ms" | "us" | "ns";
+  /** The fields of the source's key, and behind them those that `key_by` reads as well. */
   key: string[];
   /** The field of the partition; null where there is none. */
   partition: string | null;
   /** Whether the module must know the whole events, to tell whether they came before. */
   has_identities: boolean;
-  /** Flags are numbers, or true and false. */
-  columns: { name: string; required: boolean; is_flag: boolean }[];
+  columns: InputColumn[];
+}
+
+/** A column that a pipeline reads. */
+export interface InputColumn {
+  name: string;
+  required: boolean;
+  /** Flags are numbers, or true and false; the module gets texts, numbers, true and false as their fingerprints. */
+  kind: "number" | "flag" | "text";
 }
 
 /** The columns that a pipeline writes, the key fields first. */

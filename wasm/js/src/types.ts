@@ -18,16 +18,22 @@ export interface KeyIds {
 /** Numbers, one an event. */
 export type NumberColumn = Float64Array | readonly number[];
 
+/** Texts, numbers or booleans, one an event; null and undefined are missing values. */
+export type TextColumn = readonly (KeyValue | null | undefined)[];
+
 /** A batch of events, column by column. */
 export interface EventColumns {
   /** Milliseconds since the epoch; fractions count down to the microsecond. */
   readonly timestamps: NumberColumn;
-  /** Absent where the pipeline names no key. */
+  /**
+   * Absent where the pipeline names no key. Where `key_by` names fields that `source.key` does not, they stand behind
+   * those of `source.key`.
+   */
   readonly keys?: KeyColumn;
   /** For pipelines with `source.partition`: the partition of each event. */
   readonly partitions?: KeyColumn;
-  /** Each column by the name of its field; NaN is a missing value. */
-  readonly columns?: Readonly<Record<string, NumberColumn>>;
+  /** Each column by the name of its field; NaN is a missing value. Fields that are compared or told apart may be texts. */
+  readonly columns?: Readonly<Record<string, NumberColumn | TextColumn>>;
 }
 
 /** A row: the key fields, then the columns, by the names that the output has everywhere. Times are milliseconds. */

@@ -232,3 +232,37 @@ test("partitions hold the watermark back until they are idle", () => {
   picky.push([{ ts: 1, v: 1 }, { ts: 1, v: 1, p: null }, { ts: 1, v: 1, p: "one" }]);
   assert.deepEqual(rejected, ["p", "p"]);
 });
+
+test("fields that are texts come as objects, in columns and as text", () => {
+  const stages = [
+    { type: "filter", where: [{ field: "page", op: "!=", value: "/health" }] },
+    { type: "key_by", fields: ["region", "service"] },
+    { type: "window", window: "global", aggregations: ["count", { op: "distinct", field: "user" }] },
+  ];
+  const processor = new StreamProcessor({ source: { key: "service", value: "v" }, stages });
+  processor.push([
+    { ts: 1, v: 1, service: "a", region: "eu", page: "/", user: "ann" },
+    { ts: 2, v: 1, service: "a", region: "eu", page: "/health", user: "bob" },
+    { ts: 3, v: 1, service: "a", region: 1, page: "/x", user: null },
+    { ts: 4, v: 1, service: "a", page: "/x" },
+    { ts: 5, v: 1, service: "a", region: "eu", page: "/", user: ["ann"] },
+    { ts: 6, v: 1, service: "a", region: "eu", page: "/", user: "\ud800" },
+  ]);
+  processor.pushColumns({
+    timestamps: [7, 8, 9],
+    keys: [["a", "eu"], ["a", "eu"], ["a", "eu"]],
+    columns: { v: [1, 1, 1], page: ["/", "/health", "/"], user: ["bob", "eve", 7] },
+  });
+  processor.pushColumns({ timestamps: [10], keys: [["a", "eu"]], columns: { v: [1], page: [null] } });
+  processor.pushNdjson('{"ts":11,"v":1,"service":"a","region":"eu","page":"/","user":"\\u0061nn"}\n');
+  processor.pushNdjson('{"ts":12,"v":1,"service":"a","region":"eu","page":"/","user":7.0}\n');
+  const texts = { timestamps: [1], keys: [["a", "eu"]], columns: { v: [1], page: [{}] } };
+  assert.throws(() => processor.pushColumns(texts), { code: "invalid_event", field: "page", index: 0 });
+  const reasons = processor.stats().rejected_by_reason;
+  assert.deepEqual(reasons, [{ reason: "missing_field", count: 1 }, { reason: "wrong_type", count: 2 }]);
+  const none = { window_start: null, window_end: null };
+  assert.deepEqual(rows(processor), [
+    { region: 1, service: "a", ...none, count: 1, distinct_user: 0 },
+    { region: "eu", service: "a", ...none, count: 5, distinct_user: 3 },
+  ]);
+});

@@ -82,4 +82,6 @@ export const wrong: PipelineSpec[] = [
   { stages: [], sauce: {} },
 ];
 
+export const texts: EventColumns = { timestamps: [1, 2], columns: { latency: new Float64Array(2), user: ["ann", undefined] } };
+
 export const identities: (string | null)[] = [identify(["id", ["tenant", "order"], "@content"], pipeline), identify(["id"], "{}")];

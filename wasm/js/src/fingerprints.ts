@@ -1,0 +1,39 @@
+/** Columns of texts: the module gets a number in the place of each value, which tells it from all others. */
+import { StreamProcessorError } from "./error.js";
+
+/** The number of each value of a JSON array. */
+export type Fingerprints = (values: string) => Float64Array;
+
+/** Whether the value is missing. */
+export function missing(value: unknown): boolean {
+  return value === undefined || value === null || Number.isNaN(value);
+}
+
+/** Whether the value can stand in such a column. */
+export function isTold(value: unknown): boolean {
+  if (typeof value === "string") return !/\p{Surrogate}/u.test(value);
+  return typeof value === "boolean" || Number.isFinite(value);
+}
+
+/** The column of `values`, of which all are told or missing. Each different value goes to the module once. */
+export function columnOfTexts(values: readonly unknown[], fingerprints: Fingerprints): Float64Array {
+  const places = new Map<unknown, number>();
+  const ids = Int32Array.from(values, (value) => {
+    if (missing(value)) return -1;
+    const known = places.get(value);
+    if (known !== undefined) return known;
+    places.set(value, places.size);
+    return places.size - 1;
+  });
+  const found = fingerprints(JSON.stringify([...places.keys()]));
+  return Float64Array.from(ids, (id) => (id < 0 ? Number.NaN : (found[id] as number)));
+}
+
+/** The same for the column `name` of a batch, whose values may be anything. */
+export function checkedTexts(values: ArrayLike<unknown>, name: string, fingerprints: Fingerprints): Float64Array {
+  const list = Array.from(values);
+  const index = list.findIndex((value) => !missing(value) && !isTold(value));
+  if (index < 0) return columnOfTexts(list, fingerprints);
+  const message = `event ${index}: the column "${name}" must have a text, a finite number or a boolean there, or nothing`;
+  throw new StreamProcessorError("invalid_event", message, { field: name, index });
+}
