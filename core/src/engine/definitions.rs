@@ -1,6 +1,6 @@
 //! Ids of the caller's choice: what is defined, and what a batch makes of it.
 
-use super::source::{Source, check_keys, encoded_keys, map_ids};
+use super::source::{Source, map_ids};
 use super::{Engine, KeyDefinitions};
 use crate::batch::Batch;
 use crate::error::Error;
@@ -65,4 +65,51 @@ pub(super) fn checked<'a>(
         return Err(Error::MalformedBlock("an id is beyond 2^28: ids index a table"));
     }
     Ok(encoded_keys(offsets, bytes))
+}
+
+/// That `offsets` cut `bytes` into `count` keys that all pass `valid`.
+fn check_keys(
+    offsets: &[u32],
+    bytes: &[u8],
+    count: usize,
+    valid: impl Fn(&[u8]) -> bool,
+    fields: usize,
+) -> Result<(), Error> {
+    check_offsets(offsets, bytes, count)?;
+    match encoded_keys(offsets, bytes).position(|key| !valid(key)) {
+        Some(index) => Err(Error::InvalidKey { index, fields }),
+        None => Ok(()),
+    }
+}
+
+/// That `offsets` cut `bytes` into `count` keys.
+pub(super) fn check_offsets(offsets: &[u32], bytes: &[u8], count: usize) -> Result<(), Error> {
+    if offsets.len() != count + 1 {
+        return Err(Error::MalformedBlock("key offsets need one entry more than there are keys"));
+    }
+    if offsets.first() != Some(&0) || offsets.last().map(|end| *end as usize) != Some(bytes.len()) {
+        return Err(Error::MalformedBlock(
+            "key offsets must begin at 0 and end at the length of the bytes",
+        ));
+    }
+    if !never_decrease(offsets) {
+        return Err(Error::MalformedBlock("key offsets must not decrease"));
+    }
+    Ok(())
+}
+
+/// Whether no entry is less than the one before it.
+// Without an early end compilers make vector instructions of it.
+#[inline(never)]
+fn never_decrease(offsets: &[u32]) -> bool {
+    let later = offsets.get(1..).unwrap_or_default();
+    offsets.iter().zip(later).fold(true, |all, (a, b)| all & (a <= b))
+}
+
+/// The keys that `offsets` cut out of `bytes`.
+fn encoded_keys<'a>(offsets: &'a [u32], bytes: &'a [u8]) -> impl Iterator<Item = &'a [u8]> + Clone {
+    offsets.windows(2).map(|pair| match pair {
+        [start, end] => bytes.get(*start as usize..*end as usize).unwrap_or_default(),
+        _ => &[],
+    })
 }

@@ -2,6 +2,7 @@
 
 use core::ops::Range;
 
+use super::definitions::check_offsets;
 use super::push::Scratch;
 use crate::batch::{Batch, Column, KeyColumn};
 use crate::error::Error;
@@ -284,48 +285,6 @@ fn map_all(ids: &[u32], defined: &[u32], mapped: &mut [u32]) -> bool {
         all |= *mapped;
     }
     all.cast_signed() >= 0
-}
-
-/// That `offsets` cut `bytes` into `count` keys that all pass `valid`.
-pub(super) fn check_keys(
-    offsets: &[u32],
-    bytes: &[u8],
-    count: usize,
-    valid: impl Fn(&[u8]) -> bool,
-    fields: usize,
-) -> Result<(), Error> {
-    check_offsets(offsets, bytes, count)?;
-    match encoded_keys(offsets, bytes).position(|key| !valid(key)) {
-        Some(index) => Err(Error::InvalidKey { index, fields }),
-        None => Ok(()),
-    }
-}
-
-/// That `offsets` cut `bytes` into `count` keys.
-fn check_offsets(offsets: &[u32], bytes: &[u8], count: usize) -> Result<(), Error> {
-    if offsets.len() != count + 1 {
-        return Err(Error::MalformedBlock("key offsets need one entry more than there are keys"));
-    }
-    if offsets.first() != Some(&0) || offsets.last().map(|end| *end as usize) != Some(bytes.len()) {
-        return Err(Error::MalformedBlock(
-            "key offsets must begin at 0 and end at the length of the bytes",
-        ));
-    }
-    if !offsets.is_sorted() {
-        return Err(Error::MalformedBlock("key offsets must not decrease"));
-    }
-    Ok(())
-}
-
-/// The keys that `offsets` cut out of `bytes`.
-pub(super) fn encoded_keys<'a>(
-    offsets: &'a [u32],
-    bytes: &'a [u8],
-) -> impl Iterator<Item = &'a [u8]> + Clone {
-    offsets.windows(2).map(|pair| match pair {
-        [start, end] => bytes.get(*start as usize..*end as usize).unwrap_or_default(),
-        _ => &[],
-    })
 }
 
 #[cfg(test)]

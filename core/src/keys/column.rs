@@ -51,7 +51,7 @@ impl Keys {
         find: fn(&ByteTable, &[u32], &[u8], &mut [u32]) -> usize,
         mut add: impl FnMut(&mut Self, &[u8]) -> Option<u32>,
     ) -> Result<(), usize> {
-        ids.clear();
+        // What is there from the batch before is written over.
         ids.resize(offsets.len().saturating_sub(1), NONE);
         let (mut at, mut offsets, mut ids) = (0, offsets, ids.as_mut_slice());
         loop {
