@@ -193,6 +193,10 @@ fn rate_of(in_all: u32, blocks: u32, rates: &[f64]) -> f64 {
         known += share;
         share *= (count - inside).max(0.0) / (inside + 1.0) * other;
         inside += 1.0;
+        // What is left adds nothing that could be seen.
+        if share < 1e-18 && inside * blocks > count {
+            break;
+        }
     }
     rate + (1.0 - known).max(0.0)
 }
