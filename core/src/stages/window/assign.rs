@@ -195,6 +195,13 @@ impl WindowStage {
 
     /// Gives `slot` to `key` in the slice at `start`. Returns its place there.
     pub(super) fn insert(&mut self, start: i64, key: u32, slot: u32, keys: &Keys) -> usize {
+        if !self.slices.contains_key(&start) {
+            // It is likely to get as many keys as the one before.
+            let before = self.slices.range(..start).next_back();
+            let like = before.filter(|(_, slice)| slice.has_many(keys.id_bound()));
+            let slice = like.map_or_else(Slice::default, |_| Slice::with_many(keys.id_bound()));
+            self.slices.insert(start, slice);
+        }
         let slice = self.slices.entry(start).or_default();
         let place = slice.slots().len();
         slice.insert(key, slot, keys.id_bound());

@@ -25,6 +25,16 @@ impl Default for Index {
 }
 
 impl Slice {
+    /// An empty slice whose keys will be many of those below `id_bound`.
+    pub(super) fn with_many(id_bound: usize) -> Self {
+        Self { index: Index::Dense(vec![NONE; id_bound]), slots: Vec::new() }
+    }
+
+    /// Whether at least a quarter of the keys below `id_bound` are here.
+    pub(super) fn has_many(&self, id_bound: usize) -> bool {
+        self.slots.len() * 4 >= id_bound
+    }
+
     pub(super) fn slots(&self) -> &[u32] {
         &self.slots
     }
