@@ -41,14 +41,48 @@ pub(crate) fn least(known: [f64; 2], new: [f64; 2]) -> [f64; 2] {
     pair::least(known, new)
 }
 
+/// [`least`] of `known` with `value` and its negation.
+#[inline(always)]
+pub(crate) fn least_of(known: [f64; 2], value: f64) -> [f64; 2] {
+    pair::least_of(known, value)
+}
+
+/// Whether none of `values` is NaN; it may say no where only their sum is NaN.
+#[inline(never)]
+pub(crate) fn are_numbers(values: &[f64]) -> bool {
+    let (turns, rest) = values.as_chunks();
+    pair::are_numbers(turns) && !rest.iter().any(|value| value.is_nan())
+}
+
+/// Whether all of `values` are finite.
+#[inline(never)]
+pub(crate) fn are_finite(values: &[f64]) -> bool {
+    let (turns, rest) = values.as_chunks();
+    pair::are_finite(turns) && rest.iter().all(|value| value.is_finite())
+}
+
+/// The greatest of `values`, or 0.
+#[inline(never)]
+pub(crate) fn greatest(values: &[u32]) -> u32 {
+    let (turns, rest) = values.as_chunks();
+    rest.iter().copied().fold(pair::greatest(turns), u32::max)
+}
+
+/// Numbers that one turn of a loop takes: at each turn of any loop, wasmtime looks at the deadline, and stores and loads
+/// again all that the loop has in registers.
+const TURN: usize = 32;
+
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod pair {
     use core::arch::wasm32::{
-        f64x2, f64x2_extract_lane, f64x2_pmin, i64x2_splat, v128_and, v128_any_true,
+        f64x2, f64x2_add, f64x2_extract_lane, f64x2_mul, f64x2_ne, f64x2_pmin, f64x2_splat,
+        i64x2_splat, u32x4, u32x4_extract_lane, u32x4_max, v128_and, v128_any_true, v128_xor,
     };
     pub(super) use core::arch::wasm32::{
         i64x2 as new, i64x2_sub as sub, v128 as Lanes, v128_or as or,
     };
+
+    use super::TURN;
 
     #[inline(always)]
     pub(super) fn any_of(lanes: Lanes, bits: i64) -> bool {
@@ -60,10 +94,68 @@ mod pair {
         let least = f64x2_pmin(f64x2(a, b), f64x2(c, d));
         [f64x2_extract_lane::<0>(least), f64x2_extract_lane::<1>(least)]
     }
+
+    #[inline(always)]
+    pub(super) fn least_of([a, b]: [f64; 2], value: f64) -> [f64; 2] {
+        // The sign bit turned by one instruction: a negation would first build its constant.
+        let ends = v128_xor(f64x2_splat(value), new(0, i64::MIN));
+        let least = f64x2_pmin(f64x2(a, b), ends);
+        [f64x2_extract_lane::<0>(least), f64x2_extract_lane::<1>(least)]
+    }
+
+    #[inline(always)]
+    pub(super) fn are_numbers(turns: &[[f64; TURN]]) -> bool {
+        is_number_of(turns, |sum, two| f64x2_add(sum, two))
+    }
+
+    #[inline(always)]
+    pub(super) fn are_finite(turns: &[[f64; TURN]]) -> bool {
+        // Of what is not finite, the product with zero is NaN.
+        is_number_of(turns, |sum, two| f64x2_add(sum, f64x2_mul(two, f64x2_splat(0.0))))
+    }
+
+    /// Whether folding all into four sums leaves numbers: a sum that is NaN stays so.
+    #[inline(always)]
+    fn is_number_of(turns: &[[f64; TURN]], fold: impl Fn(Lanes, Lanes) -> Lanes) -> bool {
+        let mut sums = [f64x2_splat(0.0); 4];
+        for turn in turns {
+            for eight in turn.as_chunks::<8>().0 {
+                let [a, b, c, d, e, f, g, h] = *eight;
+                let twos = [f64x2(a, b), f64x2(c, d), f64x2(e, f), f64x2(g, h)];
+                for (sum, two) in sums.iter_mut().zip(twos) {
+                    *sum = fold(*sum, two);
+                }
+            }
+        }
+        let [a, b, c, d] = sums;
+        let sum = f64x2_add(f64x2_add(a, b), f64x2_add(c, d));
+        !v128_any_true(f64x2_ne(sum, sum))
+    }
+
+    #[inline(always)]
+    pub(super) fn greatest(turns: &[[u32; TURN]]) -> u32 {
+        let mut greatest = [i64x2_splat(0); 2];
+        for turn in turns {
+            for eight in turn.as_chunks::<8>().0 {
+                let [a, b, c, d, e, f, g, h] = *eight;
+                for (greatest, four) in
+                    greatest.iter_mut().zip([u32x4(a, b, c, d), u32x4(e, f, g, h)])
+                {
+                    *greatest = u32x4_max(*greatest, four);
+                }
+            }
+        }
+        let [a, b] = greatest;
+        let four = u32x4_max(a, b);
+        let left = u32x4_extract_lane::<0>(four).max(u32x4_extract_lane::<1>(four));
+        left.max(u32x4_extract_lane::<2>(four)).max(u32x4_extract_lane::<3>(four))
+    }
 }
 
 #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
 mod pair {
+    use super::TURN;
+
     pub(super) type Lanes = [i64; 2];
 
     #[inline(always)]
@@ -89,5 +181,71 @@ mod pair {
     #[inline(always)]
     pub(super) fn least([a, b]: [f64; 2], [c, d]: [f64; 2]) -> [f64; 2] {
         [if c < a { c } else { a }, if d < b { d } else { b }]
+    }
+
+    #[inline(always)]
+    pub(super) fn least_of(known: [f64; 2], value: f64) -> [f64; 2] {
+        least(known, [value, -value])
+    }
+
+    // Plain loops without branches: compilers make vector instructions of them.
+
+    #[inline(always)]
+    pub(super) fn are_numbers(turns: &[[f64; TURN]]) -> bool {
+        const INFINITY: u64 = 0x7ff << 52;
+        let beyond = |value: &f64| INFINITY.wrapping_sub(value.to_bits() & MAGNITUDE);
+        turns.as_flattened().iter().fold(0, |all, value| all | beyond(value)) >> 63 == 0
+    }
+
+    #[inline(always)]
+    pub(super) fn are_finite(turns: &[[f64; TURN]]) -> bool {
+        // Adding one to the exponent reaches the sign bit of those that are not.
+        const EXPONENT_ONE: u64 = 1 << 52;
+        let bits = |value: &f64| (value.to_bits() & MAGNITUDE) + EXPONENT_ONE;
+        turns.as_flattened().iter().fold(0, |all, value| all | bits(value)) >> 63 == 0
+    }
+
+    const MAGNITUDE: u64 = !(1 << 63);
+
+    #[inline(always)]
+    pub(super) fn greatest(turns: &[[u32; TURN]]) -> u32 {
+        turns.as_flattened().iter().fold(0, |greatest, value| greatest.max(*value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Some numbers, with `value` at `at`.
+    fn with(value: f64, at: usize) -> Vec<f64> {
+        let mut values: Vec<f64> = (0..150).map(|value| f64::from(value) - 70.5).collect();
+        values[at] = value;
+        values
+    }
+
+    #[test]
+    fn what_is_not_finite_or_no_number_is_noticed() {
+        for at in [0, 1, 63, 64, 127, 128, 149] {
+            for value in [0.0, -0.0, 1.0, f64::MAX, f64::MIN, f64::MIN_POSITIVE, 5e-324] {
+                assert!(are_finite(&with(value, at)) && are_numbers(&with(value, at)), "{value}");
+            }
+            for value in [f64::INFINITY, f64::NEG_INFINITY] {
+                assert!(!are_finite(&with(value, at)) && are_numbers(&with(value, at)), "{value}");
+            }
+            for value in [f64::NAN, -f64::NAN] {
+                assert!(!are_finite(&with(value, at)) && !are_numbers(&with(value, at)));
+            }
+        }
+    }
+
+    #[test]
+    fn the_greatest_is_found_wherever_it_is() {
+        assert_eq!(greatest(&[]), 0);
+        for at in 0..150 {
+            let mut values: Vec<u32> = (0..150).collect();
+            values[at] = u32::MAX - 1;
+            assert_eq!(greatest(&values), u32::MAX - 1);
+        }
     }
 }

@@ -8,6 +8,7 @@ use crate::batch::{Batch, Column, KeyColumn};
 use crate::error::Error;
 use crate::event_time::{Chunk, EventTime};
 use crate::keys::{Keys, NONE};
+use crate::lanes::{are_finite, greatest};
 use crate::plan::Plan;
 use crate::reject::RejectReason;
 use crate::stats::ReasonCount;
@@ -176,7 +177,7 @@ impl Source {
         let timestamps = batch.timestamps.get(range.clone()).unwrap_or_default();
         let given = batch.watermarks.and_then(|watermarks| watermarks.get(range.clone()));
         let finite = |Column::F64(values): &Column<'_>| {
-            all_finite(values.get(range.clone()).unwrap_or_default())
+            are_finite(values.get(range.clone()).unwrap_or_default())
         };
         let surely = self.judge_times(timestamps, given) && batch.columns.iter().all(finite);
         surely || range.into_iter().all(|event| self.refusal(batch, event).is_none())
@@ -207,7 +208,7 @@ impl Source {
             given: batch.watermarks.and_then(|watermarks| watermarks.get(range.clone())),
         };
         let finite = |Column::F64(values): &Column<'_>| {
-            all_finite(values.get(range.clone()).unwrap_or_default())
+            are_finite(values.get(range.clone()).unwrap_or_default())
         };
         let in_range = |time: &i64| (MIN_TIME..=MAX_TIME).contains(time);
         if chunk.timestamps.iter().all(in_range) && batch.columns.iter().all(finite) {
@@ -243,23 +244,9 @@ fn refusal(batch: &Batch<'_>, required: &[bool], event: usize) -> Option<RejectR
     })
 }
 
-/// Whether all are finite: adding one to the exponent reaches the sign bit of those that are not.
-// A plain loop without branches in a function of its own: compilers make vector instructions of it, while lanes written
-// out by hand end in shuffles.
-#[inline(never)]
-fn all_finite(values: &[f64]) -> bool {
-    const MAGNITUDE: u64 = !(1 << 63);
-    const EXPONENT_ONE: u64 = 1 << 52;
-    let bits = |value: &f64| (value.to_bits() & MAGNITUDE) + EXPONENT_ONE;
-    values.iter().fold(0, |all, value| all | bits(value)) >> 63 == 0
-}
-
 /// Whether all of `ids` are below `bound`.
-// As above.
-#[inline(never)]
 fn all_below(ids: &[u32], bound: usize) -> bool {
-    let greatest = ids.iter().fold(0, |greatest, id| greatest.max(*id));
-    (greatest as usize) < bound
+    ids.is_empty() || (greatest(ids) as usize) < bound
 }
 
 /// Writes the engine's id of each of the caller's `ids`; false: one of them is not defined, and stands there as [`NONE`].
@@ -285,19 +272,4 @@ fn map_all(ids: &[u32], defined: &[u32], mapped: &mut [u32]) -> bool {
         all |= *mapped;
     }
     all.cast_signed() >= 0
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_not_finite_is_noticed() {
-        for value in [0.0, -0.0, 1.0, f64::MAX, f64::MIN, f64::MIN_POSITIVE, 5e-324] {
-            assert!(all_finite(&[1.0, value, -value]), "{value}");
-        }
-        for value in [f64::NAN, -f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
-            assert!(!all_finite(&[1.0, value, 2.0]), "{value}");
-        }
-    }
 }

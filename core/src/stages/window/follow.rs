@@ -6,6 +6,10 @@ use crate::lanes::Pair;
 /// Events that the loop takes at once: it has one branch for all of them.
 const UNROLL: usize = 8;
 
+/// As many of these make one turn of the loop: at each, wasmtime looks at the deadline, and stores and loads again all that
+/// the loop has in registers.
+const TURN: usize = 2;
+
 /// What the loop knows. Disorder makes events change between two neighbouring slices, so it has both.
 pub(super) struct Follow<'a> {
     /// The length of a slice, microseconds.
@@ -70,18 +74,36 @@ impl<'a> Follow<'a> {
         let Track { start, slots } = self.here;
         let last = start.wrapping_add_unsigned(self.size_us - 1);
         let (start, last) = (Pair::splat(start), Pair::splat(last));
-        let mut stayed = 0;
-        for ((timestamps, keys), run) in timestamps.iter().zip(keys).zip(run) {
+        let stays = |timestamps: &[i64; UNROLL], keys: &[u32; UNROLL], run: &mut [u32; UNROLL]| {
             // Sign bits are gathered instead of branching for each event: times outside have one in a difference,
             // and so has NONE. What is written for an event that does not stay is written again later.
             let outside = Pair::all(timestamps)
                 .into_iter()
                 .fold(Pair::splat(0), |all, pair| all.or(pair.minus(start)).or(last.minus(pair)));
             if outside.any_of(i64::MIN) {
-                break;
+                return false;
             }
-            *run = keys.map(|key| slots.get(key as usize).copied().unwrap_or(NONE));
-            if run.iter().fold(0, |all, slot| all | slot).cast_signed() < 0 {
+            let mut all = 0;
+            for (entry, key) in run.iter_mut().zip(keys) {
+                *entry = slots.get(*key as usize).copied().unwrap_or(NONE);
+                all |= *entry;
+            }
+            all.cast_signed() >= 0
+        };
+        let mut stayed = 0;
+        let (turns, timestamps) = timestamps.as_chunks::<TURN>();
+        let (key_turns, keys) = keys.as_chunks::<TURN>();
+        let (run_turns, run) = run.as_chunks_mut::<TURN>();
+        for ((timestamps, keys), run) in turns.iter().zip(key_turns).zip(run_turns) {
+            for ((timestamps, keys), run) in timestamps.iter().zip(keys).zip(run) {
+                if !stays(timestamps, keys, run) {
+                    return stayed;
+                }
+                stayed += 1;
+            }
+        }
+        for ((timestamps, keys), run) in timestamps.iter().zip(keys).zip(run) {
+            if !stays(timestamps, keys, run) {
                 break;
             }
             stayed += 1;

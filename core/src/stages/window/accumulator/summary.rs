@@ -2,7 +2,7 @@
 
 use super::slots::{Cell, Cells};
 use crate::error::SnapshotError;
-use crate::lanes::least;
+use crate::lanes::{are_numbers, least, least_of};
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::spec::Operation;
 
@@ -63,7 +63,7 @@ impl Summary {
         self.compensation += (self.sum - (sum - shifted)) + (value - shifted);
         self.sum = sum;
         self.count = self.count.wrapping_add(1);
-        self.ends = least(self.ends, [value, -value]);
+        self.ends = least_of(self.ends, value);
     }
 
     fn min(&self) -> f64 {
@@ -140,15 +140,24 @@ impl Cell for Summary {
     }
 }
 
-/// The hot loop: adds each value that is not missing to the summary in its slot, eight at once, for the loop itself costs
-/// as much as an addition does.
+/// Adds each value that is not missing to the summary in its slot.
+fn add_all(summaries: &mut [Summary], slots: &[u32], values: &[f64]) {
+    if are_numbers(values) {
+        add_present(summaries, slots, values);
+        return;
+    }
+    for (slot, value) in slots.iter().zip(values).filter(|(_, value)| !value.is_nan()) {
+        if let Some(summary) = summaries.get_mut(*slot as usize) {
+            summary.add(*value);
+        }
+    }
+}
+
+/// The hot loop: none is missing, and eight at once, for the loop itself costs as much as an addition does.
 // Its own function: wasmtime's compiler keeps a loop's variables in registers only in small ones.
 #[inline(never)]
-fn add_all(summaries: &mut [Summary], slots: &[u32], values: &[f64]) {
+fn add_present(summaries: &mut [Summary], slots: &[u32], values: &[f64]) {
     let mut add = |slot: &u32, value: &f64| {
-        if value.is_nan() {
-            return;
-        }
         if let Some(summary) = summaries.get_mut(*slot as usize) {
             summary.add(*value);
         }
