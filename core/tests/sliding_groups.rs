@@ -18,7 +18,7 @@ proptest! {
         seed in 1_u64..1000,
         count in 300_usize..3000,
         coarse in any::<bool>(),
-        slide in prop::sample::select(vec!["1s", "10ms"]),
+        slide in prop::sample::select(vec!["2s", "400ms", "10ms"]),
         cuts in cuts(),
     ) {
         let pipeline = |window: &str| spec(&format!(
@@ -74,6 +74,7 @@ proptest! {
         window in prop::sample::select(vec![
             r#""window": "sliding", "size": "20s", "slide": "1s""#,
             r#""window": "sliding", "size": "20s", "slide": "7s""#,
+            r#""window": "sliding", "size": "20s", "slide": "1100ms""#,
             r#""window": "sliding", "size": "2s", "slide": "3s""#,
             r#""window": "cumulate", "size": "20s", "step": "1s""#,
         ]),

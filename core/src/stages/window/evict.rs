@@ -105,6 +105,7 @@ impl WindowStage {
         for start in slices {
             events += self.evict_slice(start, key, keys);
         }
+        self.keep_firing();
         self.accumulators.forget_key(key);
         self.stats.count_evicted_key();
         self.stats.count_evicted(limit, windows, events);

@@ -204,8 +204,6 @@ impl WindowStage {
             }
         }
         self.accumulators.release(&rows);
-        // What the window holds may change before the rest is emitted.
-        self.accumulators.unshare(&firing.slots);
         (!firing.slots.is_empty()).then_some(firing)
     }
 }

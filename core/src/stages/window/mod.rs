@@ -108,7 +108,7 @@ fn accumulators_of(plan: &WindowPlan) -> Accumulators {
     if plan.caps.evicts() {
         empty.count_events();
     }
-    if plan.grid.slices_per_window() > 1 {
+    if slide::pays(&plan.grid) {
         empty.slide();
     }
     empty

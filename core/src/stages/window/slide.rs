@@ -5,6 +5,15 @@ use core::ops::Range;
 use std::collections::BTreeSet;
 
 use super::{NONE, WindowStage};
+use crate::plan::Grid;
+
+/// So many windows that an event is in make it pay: where they are fewer, more comes and goes than stays.
+const MANY_WINDOWS: i64 = 16;
+
+/// Whether windows on `grid` are to take along what they can.
+pub(super) fn pays(grid: &Grid) -> bool {
+    grid.slices_per_window() / (grid.slide_us / grid.slice_us).max(1) >= MANY_WINDOWS
+}
 
 /// The slices that the last window holds.
 #[derive(Default)]
@@ -24,7 +33,7 @@ impl Held {
 impl WindowStage {
     /// Whether windows take anything with them.
     pub(super) fn slides(&self) -> bool {
-        self.plan.grid.slices_per_window() > 1 && self.accumulators.have_sketches()
+        pays(&self.plan.grid) && self.accumulators.have_sketches()
     }
 
     /// Takes note that the slice at `start` is about to change.
@@ -36,10 +45,18 @@ impl WindowStage {
         let index = self.plan.grid.index_of(start);
         if self.held.has(index) {
             self.held.out.insert(index);
+            self.keep_firing();
             if let Some(slice) = self.slices.get(&start) {
                 let (keys, slots) = slice.by_key();
                 self.accumulators.leave(&keys, &slots);
             }
+        }
+    }
+
+    /// Keeps what is left of a window that is being emitted as it is: what it shares is about to change.
+    pub(super) fn keep_firing(&mut self) {
+        if let Some(firing) = &self.firing {
+            self.accumulators.unshare(&firing.slots);
         }
     }
 

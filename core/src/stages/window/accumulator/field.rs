@@ -318,7 +318,9 @@ impl Slots for Field {
         self.first.save(slots, writer);
         self.last.save(slots, writer);
         self.distinct.save(slots, writer);
-        self.sketch.save(slots, writer);
+        if let Some(sketch) = &self.sketch {
+            sketch.save_shared(slots, self.ranges.as_ref(), writer);
+        }
         self.tdigest.save(slots, writer);
         self.exact.save(slots, writer);
     }

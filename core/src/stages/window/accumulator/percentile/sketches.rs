@@ -176,12 +176,31 @@ impl Sketches {
     /// Gives each of `slots` that stands for what the window holds a group of its own; the values lie within `ranges`.
     pub(in super::super) fn unshare(&mut self, slots: &[u32], ranges: Option<&Cells<Range>>) {
         for slot in slots {
-            let Some(key) = self.holder(*slot as usize) else { continue };
-            let held = self.held.get(key).and_then(Option::as_deref);
-            let group = held.map(|held| held.values.to_group(range_of(ranges, *slot)));
-            self.groups.put(*slot as usize, group.unwrap_or(Group::EMPTY));
+            let Some(group) = self.shared(*slot, ranges) else { continue };
+            self.groups.put(*slot as usize, group);
             if let Some(holder) = self.holders.get_mut(*slot as usize) {
                 *holder = NONE;
+            }
+        }
+    }
+
+    /// What `slot` stands for, if that is what the window holds; the values lie within `ranges`.
+    fn shared(&self, slot: u32, ranges: Option<&Cells<Range>>) -> Option<Group> {
+        let held = self.held(self.holder(slot as usize)?);
+        Some(held.map_or(Group::EMPTY, |held| held.values.to_group(range_of(ranges, slot))))
+    }
+
+    /// Writes `slots` as [`Slots::save`] does, those that stand for what the window holds too.
+    pub(in super::super) fn save_shared(
+        &self,
+        slots: &[u32],
+        ranges: Option<&Cells<Range>>,
+        writer: &mut SectionWriter<'_>,
+    ) {
+        for slot in slots {
+            match self.shared(*slot, ranges) {
+                Some(group) => group.save(writer),
+                None => self.groups.save(&[*slot], writer),
             }
         }
     }
