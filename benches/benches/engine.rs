@@ -3,6 +3,8 @@
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use processor::runtime::Runtime;
 use stream_processor_benches::data::Events;
+use stream_processor_benches::loops::Keys;
+use stream_processor_benches::measure::Laps;
 use stream_processor_benches::{ceilings, loops};
 
 const EVENTS: usize = 1_000_000;
@@ -17,14 +19,19 @@ fn tumbling(criterion: &mut Criterion) {
     group.bench_function("native", |bencher| {
         bencher.iter_batched(
             || loops::native(&spec).expect("it opens"),
-            |mut engine| loops::run(&mut engine, &events).expect("it runs"),
+            |mut engine| {
+                loops::run(&mut engine, &events, Keys::Ids, &mut Laps::default()).expect("it runs")
+            },
             BatchSize::PerIteration,
         );
     });
     group.bench_function("module", |bencher| {
         bencher.iter_batched(
             || loops::module(&runtime, &spec).expect("it opens"),
-            |mut instance| loops::run(&mut instance, &events).expect("it runs"),
+            |mut instance| {
+                loops::run(&mut instance, &events, Keys::Ids, &mut Laps::default())
+                    .expect("it runs")
+            },
             BatchSize::PerIteration,
         );
     });

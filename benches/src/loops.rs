@@ -7,6 +7,7 @@ use stream_processor_core::{
 };
 
 use crate::data::{Events, key_name};
+use crate::measure::Laps;
 
 /// Memory that an instance may have: far more than it needs.
 const MEMORY_LIMIT_BYTES: usize = 3 << 30;
@@ -41,13 +42,21 @@ pub fn module(runtime: &Runtime, spec: &PipelineSpec) -> Result<Instance, Error>
     Instance::open(runtime, spec, Options::default(), MEMORY_LIMIT_BYTES)
 }
 
-/// Runs all of `events` through `worker`, in batches; returns the number of rows.
+/// Runs all of `events` through `worker`, in batches, a lap each and one for the end; returns the number of rows.
 ///
 /// # Errors
 /// A failure of the engine.
-pub fn run(worker: &mut dyn Worker, events: &Events) -> Result<usize, Error> {
-    let rows = push(worker, events, Keys::Ids)?;
-    finish(worker, rows)
+pub fn run(
+    worker: &mut dyn Worker,
+    events: &Events,
+    keys: Keys,
+    laps: &mut Laps,
+) -> Result<usize, Error> {
+    laps.start();
+    let rows = push(worker, events, keys, laps)?;
+    let rows = finish(worker, rows)?;
+    laps.end_lap();
+    Ok(rows)
 }
 
 /// How batches name keys.
@@ -62,10 +71,7 @@ pub enum Keys {
 }
 
 /// Ends the stream; returns `rows` and those that were polled.
-///
-/// # Errors
-/// A failure of the engine.
-pub fn finish(worker: &mut dyn Worker, mut rows: usize) -> Result<usize, Error> {
+fn finish(worker: &mut dyn Worker, mut rows: usize) -> Result<usize, Error> {
     while worker.finish()? == Progress::Full {
         rows += poll(worker)?;
     }
@@ -91,11 +97,16 @@ impl Encoded {
     }
 }
 
-/// Pushes all of `events` into `worker`, in batches; returns the number of rows.
+/// Pushes all of `events` into `worker`, in batches, a lap each; returns the number of rows.
 ///
 /// # Errors
 /// A failure of the engine.
-pub fn push(worker: &mut dyn Worker, events: &Events, keys: Keys) -> Result<usize, Error> {
+pub fn push(
+    worker: &mut dyn Worker,
+    events: &Events,
+    keys: Keys,
+    laps: &mut Laps,
+) -> Result<usize, Error> {
     let names: Vec<String> = match keys {
         Keys::None => Vec::new(),
         Keys::Ids | Keys::Text => (0..events.key_count).map(key_name).collect(),
@@ -137,6 +148,7 @@ pub fn push(worker: &mut dyn Worker, events: &Events, keys: Keys) -> Result<usiz
         rows += poll(worker)?;
         // A full result buffer ends a batch early.
         start += pushed.consumed;
+        laps.end_lap();
     }
     Ok(rows)
 }
