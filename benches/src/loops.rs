@@ -7,6 +7,7 @@ use stream_processor_core::{
 };
 
 use crate::data::{Events, key_name};
+use crate::measure::Laps;
 
 /// Memory that an instance may have: far more than it needs.
 const MEMORY_LIMIT_BYTES: usize = 3 << 30;
@@ -41,13 +42,21 @@ pub fn module(runtime: &Runtime, spec: &PipelineSpec) -> Result<Instance, Error>
     Instance::open(runtime, spec, Options::default(), MEMORY_LIMIT_BYTES)
 }
 
-/// Runs all of `events` through `worker`, in batches; returns the number of rows.
+/// Runs all of `events` through `worker`, in batches, a lap each and one for the end; returns the number of rows.
 ///
 /// # Errors
 /// A failure of the engine.
-pub fn run(worker: &mut dyn Worker, events: &Events) -> Result<usize, Error> {
-    let rows = push(worker, events, &Names::of(events, Keys::Ids))?;
-    finish(worker, rows)
+pub fn run(
+    worker: &mut dyn Worker,
+    events: &Events,
+    names: &Names,
+    laps: &mut Laps,
+) -> Result<usize, Error> {
+    laps.start();
+    let rows = push(worker, events, names, laps)?;
+    let rows = finish(worker, rows)?;
+    laps.end_lap();
+    Ok(rows)
 }
 
 /// How batches name keys.
@@ -62,10 +71,7 @@ pub enum Keys {
 }
 
 /// Ends the stream; returns `rows` and those that were polled.
-///
-/// # Errors
-/// A failure of the engine.
-pub fn finish(worker: &mut dyn Worker, mut rows: usize) -> Result<usize, Error> {
+fn finish(worker: &mut dyn Worker, mut rows: usize) -> Result<usize, Error> {
     while worker.finish()? == Progress::Full {
         rows += poll(worker)?;
     }
@@ -134,11 +140,16 @@ impl Names {
     }
 }
 
-/// Pushes all of `events` into `worker`, in batches; returns the number of rows.
+/// Pushes all of `events` into `worker`, in batches, a lap each; returns the number of rows.
 ///
 /// # Errors
 /// A failure of the engine.
-pub fn push(worker: &mut dyn Worker, events: &Events, names: &Names) -> Result<usize, Error> {
+pub fn push(
+    worker: &mut dyn Worker,
+    events: &Events,
+    names: &Names,
+    laps: &mut Laps,
+) -> Result<usize, Error> {
     names.define(worker)?;
     let (mut rows, mut start) = (0, 0);
     while start < events.timestamps.len() {
@@ -166,6 +177,7 @@ pub fn push(worker: &mut dyn Worker, events: &Events, names: &Names) -> Result<u
         })?;
         rows += poll(worker)?;
         start += pushed.consumed;
+        laps.end_lap();
     }
     Ok(rows)
 }

@@ -7,7 +7,8 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use processor::runtime::Runtime;
 use stream_processor_benches::data::Events;
-use stream_processor_benches::measure::{child, timed};
+use stream_processor_benches::loops::{Keys, Names};
+use stream_processor_benches::measure::{Laps, child, timed};
 use stream_processor_benches::table::Setting;
 use stream_processor_benches::{ceilings, loops, memory, table};
 
@@ -19,6 +20,8 @@ const EVENTS: usize = 10_000_000;
 /// Each thing is measured this often; the best counts, for these machines are noisy.
 const ROUNDS: usize = 5;
 const FILE_ROUNDS: usize = 3;
+/// What ratios of columns in memory are of.
+const CORE: &str = "core, native";
 const CALLS: u32 = 2_000_000;
 /// Events whose text is hashed.
 const HASHED: usize = 1_000_000;
@@ -56,8 +59,8 @@ fn main() -> Result<()> {
         print(
             "columns in memory",
             &events,
-            &node_and_border(&events, &folder)?,
-            "module, wasmtime",
+            &columns_in_memory(&events, arguments.rounds, &folder)?,
+            CORE,
         );
     }
     if wanted("files") {
@@ -93,20 +96,31 @@ impl Arguments {
     }
 }
 
-/// The module in wasmtime and in Node.js, with the same pipeline as a file in [`files`].
-fn node_and_border(events: &Events, folder: &Path) -> Result<Vec<Measured>> {
+/// Columns in memory: a plain loop, the engine natively, the module in wasmtime and in Node.js. Of the last three, each
+/// batch counts with the best of all rounds.
+fn columns_in_memory(events: &Events, rounds: usize, folder: &Path) -> Result<Vec<Measured>> {
     let columns = folder.join("stream");
     events.write_columns(&columns)?;
-    let runtime = Runtime::new()?;
-    let mut best = Vec::new();
-    for _ in 0..FILE_ROUNDS {
-        let mut module = loops::module(&runtime, &loops::tumbling()?)?;
-        let (seconds, rows) = timed(|| Ok(loops::run(&mut module, events)?))?;
-        keep(&mut best, Measured { name: "module, wasmtime", seconds, rows });
-        keep(&mut best, node(&columns)?);
+    let (runtime, spec) = (Runtime::new()?, loops::tumbling()?);
+    let names = Names::of(events, Keys::Ids);
+    let (mut plain, mut native, mut module) = (f64::MAX, Laps::default(), Laps::default());
+    let mut rows = [0; 3];
+    for _ in 0..rounds {
+        let (seconds, found) = timed(|| Ok(ceilings::moments(events)))?;
+        plain = plain.min(seconds);
+        rows = [
+            found,
+            loops::run(&mut loops::native(&spec)?, events, &names, &mut native)?,
+            loops::run(&mut loops::module(&runtime, &spec)?, events, &names, &mut module)?,
+        ];
     }
     println!("a call across the module's border: {:.0} ns\n", border_call(&runtime)?);
-    Ok(best)
+    Ok(vec![
+        Measured { name: "plain Rust loop", seconds: plain, rows: rows[0] },
+        Measured { name: CORE, seconds: native.seconds(), rows: rows[1] },
+        Measured { name: "module, wasmtime", seconds: module.seconds(), rows: rows[2] },
+        node(&columns, rounds)?,
+    ])
 }
 
 /// Gigabytes a second of the hash of events as they are.
@@ -182,10 +196,10 @@ fn peer(name: &'static str, system: &str, input: &Path) -> Result<Measured> {
     Ok(Measured { name, seconds, rows })
 }
 
-/// `pushColumns` of the npm package in Node.js: it prints its seconds and its rows.
-fn node(columns: &Path) -> Result<Measured> {
+/// `pushColumns` of the npm package in Node.js: it prints the seconds of the best of each batch, and its rows.
+fn node(columns: &Path, rounds: usize) -> Result<Measured> {
     let script = root().join("target/bench/node/push_columns.mjs");
-    let (_, output) = child(Command::new("node").arg(script).arg(columns))?;
+    let (_, output) = child(Command::new("node").arg(script).arg(columns).arg(rounds.to_string()))?;
     let (seconds, rows) = output.trim().split_once(' ').context("seconds and rows")?;
     Ok(Measured { name: "npm package, Node.js", seconds: seconds.parse()?, rows: rows.parse()? })
 }

@@ -14,6 +14,42 @@ pub fn timed<T>(work: impl FnOnce() -> Result<T>) -> Result<(f64, T)> {
     Ok((thread_seconds() - started, result))
 }
 
+/// The least processor time that each part of some work has taken in several rounds: whatever else the machine does then
+/// strikes other parts in each round. The parts of all rounds are the same.
+#[derive(Debug, Default)]
+pub struct Laps {
+    least: Vec<f64>,
+    /// The part that is under way, and since when.
+    lap: usize,
+    since: f64,
+}
+
+impl Laps {
+    /// Begins a round.
+    pub fn start(&mut self) {
+        self.lap = 0;
+        self.since = thread_seconds();
+    }
+
+    /// Ends a part; the next one begins.
+    pub fn end_lap(&mut self) {
+        let now = thread_seconds();
+        let taken = now - self.since;
+        match self.least.get_mut(self.lap) {
+            Some(least) => *least = least.min(taken),
+            None => self.least.push(taken),
+        }
+        self.lap += 1;
+        self.since = now;
+    }
+
+    /// Seconds of the least of each part, together.
+    #[must_use]
+    pub fn seconds(&self) -> f64 {
+        self.least.iter().sum()
+    }
+}
+
 #[expect(unsafe_code, reason = "the clock of a thread is a call of the C library")]
 #[expect(clippy::cast_precision_loss, reason = "seconds and nanoseconds of a run")]
 fn thread_seconds() -> f64 {

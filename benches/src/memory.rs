@@ -10,6 +10,7 @@ use stream_processor_core::PipelineSpec;
 
 use crate::data::Events;
 use crate::loops;
+use crate::measure::Laps;
 
 /// The system's allocator, which counts what is in use.
 pub struct Counting;
@@ -121,7 +122,8 @@ fn measure(open: &Open) -> Result<(f64, f64)> {
     let events = events(open);
     let mut engine = NativeEngine::open(&spec, Options::default())?;
     let before = IN_USE.load(Ordering::Relaxed);
-    loops::push(&mut engine, &events, &loops::Names::of(&events, loops::Keys::Ids))?;
+    let names = loops::Names::of(&events, loops::Keys::Ids);
+    loops::push(&mut engine, &events, &names, &mut Laps::default())?;
     let bytes = IN_USE.load(Ordering::Relaxed) - before;
     let span =
         |pick: fn(f64, f64) -> f64| events.values.iter().copied().reduce(pick).unwrap_or(1.0);

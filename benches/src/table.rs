@@ -11,7 +11,7 @@ use stream_processor_core::PipelineSpec;
 use crate::cases::{Bar, CASES, Case};
 use crate::data::Events;
 use crate::loops;
-use crate::measure::{child, timed};
+use crate::measure::{Laps, child, timed};
 
 /// What the module has to reach of native.
 const MODULE_SHARE: f64 = 0.75;
@@ -20,7 +20,7 @@ const MODULE_SHARE: f64 = 0.75;
 pub struct Setting<'a> {
     /// Events of the stream.
     pub events: usize,
-    /// Each thing is measured this often; the best counts.
+    /// Each thing is measured this often; the best counts, of our own engine that of each batch.
     pub rounds: usize,
     /// Cases whose name contains this.
     pub only: &'a str,
@@ -82,18 +82,13 @@ fn measure(
 ) -> Result<Measured> {
     let spec = PipelineSpec::from_json(&case.pipeline())?;
     let names = loops::Names::of(events, case.keys);
-    let run = |worker: &mut dyn Worker| {
-        timed(|| {
-            let rows = loops::push(worker, events, &names)?;
-            Ok(loops::finish(worker, rows)?)
-        })
-    };
-    let (mut native, mut module, mut ceiling, mut rows) = (f64::MAX, f64::MAX, None, 0);
+    let run = |worker: &mut dyn Worker, laps: &mut Laps| loops::run(worker, events, &names, laps);
+    let (mut native, mut module) = (Laps::default(), Laps::default());
+    let (mut ceiling, mut rows) = (None, 0);
     // One after another within a round, so that all meet the same moods of the machine.
     for _ in 0..setting.rounds {
-        let (seconds, found) = run(&mut loops::native(&spec)?)?;
-        (native, rows) = (native.min(seconds), found);
-        module = module.min(run(&mut loops::module(runtime, &spec)?)?.0);
+        rows = run(&mut loops::native(&spec)?, &mut native)?;
+        run(&mut loops::module(runtime, &spec)?, &mut module)?;
         if let Some(plain) = case.ceiling {
             let (seconds, _) = timed(|| Ok(std::hint::black_box(plain(events))))?;
             ceiling = Some(ceiling.unwrap_or(f64::MAX).min(seconds));
@@ -103,6 +98,7 @@ fn measure(
     let peers = case.peers.iter().map(peer).collect::<Result<_>>()?;
     #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
     let count = events.timestamps.len() as f64;
+    let (native, module) = (native.seconds(), module.seconds());
     Ok(Measured { name: case.name, events: count, rows, native, module, ceiling, peers })
 }
 
