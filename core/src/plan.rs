@@ -160,7 +160,7 @@ impl Plan {
                 Stage::Dedup(dedup) => {
                     let ways = if columns.is_of_source() { ways.as_slice() } else { &[] };
                     let plan =
-                        DedupPlan::new(&path, dedup, columns.list(), ways, limits.1.max_bytes)?;
+                        DedupPlan::new(&path, dedup, columns.list(), ways, limits.1.max_memory)?;
                     (StagePlan::Dedup(plan), columns)
                 }
                 Stage::Filter(filter) => {

@@ -155,7 +155,7 @@ proptest! {
 }
 
 const EVICTING: &str = r#""max_keys": 3, "on_max_keys": "evict", "max_windows_per_key": 15, "on_max_windows_per_key": "evict",
-    "max_state_bytes": 2000, "on_max_state_bytes": "evict","#;
+    "max_state_bytes": 4500, "on_max_state_bytes": "evict","#;
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]

@@ -52,7 +52,7 @@ fn policies() -> impl Strategy<Value = Policy> {
 
 fn limits(least_windows: usize) -> impl Strategy<Value = Limits> {
     let windows = least_windows..least_windows + 4;
-    let bytes = prop_oneof![Just(None), (100..2_000_u64).prop_map(Some)];
+    let bytes = prop_oneof![Just(None), (225..4_500_u64).prop_map(Some)];
     ((1..6_usize, policies()), (windows, policies()), (bytes, policies()))
         .prop_map(|(keys, windows, bytes)| Limits { keys, windows, bytes })
 }

@@ -1,4 +1,4 @@
-//! Memory stays near what `limits.max_state_bytes` counts, however many keys come: measured by the allocator.
+//! Memory stays below `limits.max_state_bytes`, but for what is no state, however many keys come: measured by the allocator.
 
 mod common;
 
@@ -83,12 +83,8 @@ fn push(engine: &mut Engine, keys: u64, events: u32) {
     }
 }
 
-/// Runs `feed` over an engine and says how much memory it took at most, for how many bytes of state.
-fn measured(
-    stage: &str,
-    max_state_bytes: u64,
-    feed: impl FnOnce(&PipelineSpec, &mut Engine),
-) -> (usize, u64) {
+/// Runs `feed` over an engine and says how much memory it took at most: no more than it may, and [`BESIDE`].
+fn measured(stage: &str, max_state_bytes: u64, feed: impl FnOnce(&PipelineSpec, &mut Engine)) {
     let spec = pipeline(stage, max_state_bytes);
     let before = IN_USE.load(Ordering::Relaxed);
     MOST.store(before, Ordering::Relaxed);
@@ -97,7 +93,7 @@ fn measured(
     let stats = engine.stats();
     let most = MOST.load(Ordering::Relaxed) - before;
     // Windows and keys that are there may still grow.
-    let counted = max_state_bytes * 9 / 10..max_state_bytes * 101 / 100;
+    let counted = max_state_bytes * 4 / 10..max_state_bytes * 45 / 100;
     assert!(counted.contains(&stats.state_bytes), "{}", stats.state_bytes);
     assert!(stats.stages[0].evicted_keys > 0 && stats.limits_struck == ["state_limit"]);
     println!(
@@ -107,31 +103,27 @@ fn measured(
         stats.state_bytes as f64 / 1e6,
         most as f64 / 1e6
     );
-    (most, stats.state_bytes)
-}
-
-fn check((most, counted): (usize, u64)) {
-    let allowed = 2 * usize::try_from(counted).unwrap() + BESIDE;
-    assert!(most <= allowed, "{most} bytes in use for {counted} counted");
+    let allowed = usize::try_from(max_state_bytes).unwrap() + BESIDE;
+    assert!(most <= allowed, "{most} bytes in use where {max_state_bytes} are allowed");
 }
 
 #[test]
-fn memory_stays_near_what_is_counted() {
+fn memory_stays_within_its_limit() {
     for stage in STAGES {
         for events in [1, 6] {
-            check(measured(stage, 16 << 20, |_, engine| push(engine, 200_000, events)));
+            measured(stage, 36 << 20, |_, engine| push(engine, 200_000, events));
         }
     }
 }
 
 #[test]
-#[ignore = "takes minutes: run it alone, with --release"]
-fn ten_million_keys_stay_near_what_is_counted() {
+#[ignore = "takes minutes unless it is optimized: `cargo xtask test core` runs it so"]
+fn ten_million_keys_stay_within_the_limit() {
     for stage in [WINDOWS, STAGES[3], STAGES[5], STAGES[7]] {
-        check(measured(stage, 256 << 20, |_, engine| push(engine, 10_000_000, 1)));
+        measured(stage, 256 << 20, |_, engine| push(engine, 10_000_000, 1));
     }
     // As text: the dictionary of the reader stays within its limit as well.
-    check(measured(WINDOWS, 256 << 20, |spec, engine| {
+    measured(WINDOWS, 256 << 20, |spec, engine| {
         let mut feed = Feed::new(spec, engine.plan(), 0);
         let mut text = String::new();
         for name in 0..10_000_000 {
@@ -142,5 +134,5 @@ fn ten_million_keys_stay_near_what_is_counted() {
             }
         }
         feed.end(engine).unwrap();
-    }));
+    });
 }

@@ -60,7 +60,7 @@ fn what_made_room_is_counted_and_said() {
     let stage = &summary["stages"][0];
     let evicted = ["evicted_keys", "evicted_windows", "evicted_events"].map(|name| &stage[name]);
     assert_eq!(evicted, [&Value::from(2); 3]);
-    let bytes = "max_state_bytes = 320\non_max_state_bytes = \"evict\"";
+    let bytes = "max_state_bytes = 720\non_max_state_bytes = \"evict\"";
     let (ran, summary) = limited(bytes, &[], &input());
     assert!(ran.stderr.contains("limits struck: state_limit"), "{}", ran.stderr);
     assert_eq!(summary["limits_struck"], serde_json::json!(["state_limit"]));
@@ -70,7 +70,7 @@ fn what_made_room_is_counted_and_said() {
 fn what_found_no_room_is_a_dead_letter() {
     let folder = tempdir().unwrap();
     let letters = folder.path().join("letters");
-    let bytes = "max_state_bytes = 420";
+    let bytes = "max_state_bytes = 945";
     let (ran, summary) = limited(bytes, &["--dead-letter", text(&letters)], &input());
     assert_eq!((ran.code, &summary["limit_dropped"]), (0, &1.into()));
     assert_eq!(summary["stages"][0]["state_limit"], 1);

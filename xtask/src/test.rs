@@ -92,6 +92,9 @@ fn core() -> Result<Outcome> {
     let package = ["--package", "stream-processor-core"];
     let mut outcome = count(cargo(&["test", "--quiet", "--no-fail-fast"]).args(package))?;
     outcome.add(check(cargo(&["check", "--quiet", "--no-default-features"]).args(package))?);
+    // What takes too long without optimization.
+    let mut long = cargo(&["test", "--quiet", "--release", "--test", "memory_limits"]);
+    outcome.add(count(long.args(package).args(["--", "--ignored"]))?);
     Ok(outcome)
 }
 

@@ -36,7 +36,9 @@ impl Limit {
 pub(crate) struct Caps {
     pub(crate) max_keys: u32,
     pub(crate) max_windows_per_key: u32,
-    /// As good as infinite where nobody asked for it.
+    /// The memory that its state may take; as good as infinite where nobody asked for it.
+    pub(crate) max_memory: u64,
+    /// What its state may count for, so that it stays below `max_memory` while tables grow.
     pub(crate) max_bytes: u64,
     on_max_keys: LimitPolicy,
     on_max_windows_per_key: LimitPolicy,
@@ -48,10 +50,13 @@ impl Caps {
     pub(super) fn of(spec: &PipelineSpec) -> Self {
         let limits = &spec.limits;
         let keeping = spec.stages.iter().filter(|stage| keeps_state(stage)).count().max(1);
+        // Tables double when they grow: at the worst, memory is 2.2 times what is in it.
+        let max_memory = limits.max_state_bytes.map_or(u64::MAX, |bytes| bytes / keeping as u64);
         Self {
             max_keys: limits.max_keys,
             max_windows_per_key: limits.max_windows_per_key,
-            max_bytes: limits.max_state_bytes.map_or(u64::MAX, |bytes| bytes / keeping as u64),
+            max_memory,
+            max_bytes: limits.max_state_bytes.map_or(u64::MAX, |_| max_memory / 9 * 4),
             on_max_keys: limits.on_max_keys,
             on_max_windows_per_key: limits.on_max_windows_per_key,
             on_max_bytes: limits.on_max_state_bytes,

@@ -31,8 +31,8 @@ pub struct Limits {
     pub max_windows_per_key: u32,
     /// What becomes of the event that would open one window more: the oldest window is the one that begins first.
     pub on_max_windows_per_key: LimitPolicy,
-    /// Bytes of state, by the rule in docs/semantics.md. Where several stages keep state, each has an equal share. Absent:
-    /// as much as there is.
+    /// Bytes of memory for state: what is counted by the rule in docs/semantics.md may be 4/9 of it, as tables double when
+    /// they grow. Where several stages keep state, each has an equal share. Absent: as much as there is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_state_bytes: Option<u64>,
     /// What becomes of the event for whose key or window there is no room: the oldest key is as at `on_max_keys`.

@@ -81,7 +81,7 @@ impl LastValues {
     }
 
     /// What one counts for in the bytes of a stage, but for its values.
-    pub(crate) const BYTES: u64 = 256;
+    pub(crate) const BYTES: u64 = 400;
 
     /// What its values count for there, with what is kept of each for sums, moments, extremes and order.
     pub(crate) fn counted_bytes(&self) -> u64 {

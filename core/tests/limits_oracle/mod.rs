@@ -264,7 +264,7 @@ impl Model {
         }
         let of_key = if known.is_none() { 96 + encoded(key).len() as u64 } else { 0 };
         let needed = self.bytes() + of_key + self.window_bytes;
-        self.limits.bytes.0.is_some_and(|most| needed > most).then_some(Limit::Bytes)
+        self.limits.bytes.0.is_some_and(|most| needed > most / 9 * 4).then_some(Limit::Bytes)
     }
 
     /// The oldest makes room; false: there is none.

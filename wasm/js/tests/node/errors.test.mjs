@@ -148,12 +148,12 @@ test("a limit that refuses stops before the event, and the caller goes on as it 
 });
 
 test("text goes on behind the line that a limit has refused", () => {
-  const limits = { max_state_bytes: 400, on_max_state_bytes: "refuse" };
+  const limits = { max_state_bytes: 900, on_max_state_bytes: "refuse" };
   const lines = ["a", "b", "c", "a"].map((service, ts) => `${JSON.stringify({ ts, service, latency: 1 })}\n`);
   const processor = new StreamProcessor({ ...PIPELINE, limits });
   const text = lines.join("");
   const details = { limit: "max_state_bytes", consumed: text.length };
-  fails(() => processor.pushNdjson(text), "limit_reached", ["limits.max_state_bytes = 400"], details);
+  fails(() => processor.pushNdjson(text), "limit_reached", ["limits.max_state_bytes = 900"], details);
   processor.finish();
   const { events, rejected, rejected_by_reason: reasons, state_bytes: bytes } = processor.stats();
   assert.deepEqual([events, rejected, bytes], [3, 1, 0]);
