@@ -259,6 +259,29 @@ fn an_interval_is_found_by_the_median_step() {
     assert_eq!(collect(&spec, &events, Run { cut: 5, restore: true }), whole);
 }
 
+/// A key that has fallen silent finds its interval anew, however its events are cut: silence is judged event by event.
+#[test]
+fn an_interval_ends_with_silence() {
+    let mut spec = pipeline("1s", r#""interval": "auto""#, "");
+    spec.limits.max_fill_points = 5;
+    let (mut before, mut after) = (0, 0);
+    for gap in 1..20_u32 {
+        let mut events: Vec<Event> = (0..40).map(|nth| at(f64::from(nth), "a", 1.0)).collect();
+        events.extend((0..gap).map(|nth| at(39.0 + f64::from(nth), "b", 2.0)));
+        let start = 39.0 + f64::from(gap);
+        events.extend((0..40).map(|nth| at(start + 2.0 * f64::from(nth), "a", 3.0)));
+        let one_by_one = collect(&spec, &events, Run { cut: 1, restore: false });
+        for (cut, restore) in [(10_000, false), (7, true), (45, false)] {
+            assert_eq!(collect(&spec, &events, Run { cut, restore }), one_by_one, "{gap}");
+        }
+        let of_a = rows(&one_by_one).iter().filter(|row| row.0 == "a").count();
+        // 1 s between rows as before, or 2 s.
+        before += usize::from(of_a > 100);
+        after += usize::from(of_a == 80);
+    }
+    assert!(before > 5 && after > 5, "{before} go on, {after} begin anew");
+}
+
 #[test]
 fn outliers_are_dropped_flagged_or_clipped() {
     let values = [1.0, 3.0, 1.0, 3.0, 99.0, 2.0, 2.0];

@@ -46,7 +46,10 @@ impl NormalizeStage {
             if let Some(series) = self.series.get_mut(known as usize) {
                 let lanes = self.lanes.get_mut(span).unwrap_or_default();
                 let scratch = &mut self.scratch;
-                let (taken, due) = take_run(&self.plan, series, lanes, events, *cursor, scratch);
+                // Where keys find their own interval, one that fell silent begins anew.
+                let anew = self.grid.is_none().then_some(self.advanced);
+                let (taken, due) =
+                    take_run(&self.plan, series, lanes, events, (*cursor, anew), scratch);
                 self.schedule.add(known, series, due);
                 self.stats.events += taken as u64;
                 *cursor += taken;
@@ -113,7 +116,7 @@ impl NormalizeStage {
             self.drop_late(events, cursor, context);
             return None;
         }
-        // What is left is that too much of it waits.
+        // What is left is that too much of it waits, or that it has fallen silent.
         if self.advanced < met {
             return Some(Stop::Advance(met));
         }
@@ -161,13 +164,14 @@ impl NormalizeStage {
 }
 
 /// Takes consecutive samples of one series from the event `from` on, as long as they are on time and there is room for them.
-/// Returns how many, and when the first of all its places is over.
+/// Returns how many, and when the first of all its places is over. With `anew`, the watermark up to which all is done, only until
+/// the series has fallen silent.
 fn take_run(
     plan: &NormalizePlan,
     series: &mut Series,
     lanes: &mut [Lane],
     events: &Events<'_>,
-    from: usize,
+    (from, anew): (usize, Option<i64>),
     scratch: &mut Scratch,
 ) -> (usize, i64) {
     let Some(grid) = series.grid else { return (0, NEVER) };
@@ -175,6 +179,7 @@ fn take_run(
     let mut taken = 0;
     loop {
         if run > taken
+            && anew.is_none()
             && let ([field], [lane]) = (plan.fields.as_slice(), &mut *lanes)
         {
             let waiting = series.places.len().max(lane.cells.list.len());
@@ -182,7 +187,7 @@ fn take_run(
             let samples = samples_of(events, field.column, from + taken..from + taken + room);
             taken += ordinary::take(field, series, lane, samples, scratch);
         }
-        let more = take_each(plan, series, lanes, events, from + taken);
+        let more = take_each(plan, series, lanes, events, (from + taken, anew));
         taken += more;
         if more < EACH {
             break;
@@ -215,7 +220,7 @@ fn take_each(
     series: &mut Series,
     lanes: &mut [Lane],
     events: &Events<'_>,
-    from: usize,
+    (from, anew): (usize, Option<i64>),
 ) -> usize {
     let mut taken = 0;
     let Some(grid) = &series.grid else { return taken };
@@ -227,6 +232,9 @@ fn take_each(
         let place = grid.place_near(*time, series.places.last().copied());
         let last = grid.last_of(place);
         if place <= series.closed || last <= *met {
+            break;
+        }
+        if anew.is_some_and(|done| done < *met && series.is_silent_at(*met, grid, plan)) {
             break;
         }
         if series.places.len().max(most(lanes)) >= plan.max_buffered

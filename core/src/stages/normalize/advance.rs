@@ -216,6 +216,6 @@ impl Work<'_> {
 }
 
 /// The watermark at which no sample that counts at `time` or before can come any more.
-fn over(grid: &Grid, time: i64) -> i64 {
+pub(super) fn over(grid: &Grid, time: i64) -> i64 {
     grid.last_of(grid.place_until(time)).min(NEVER - 1)
 }

@@ -1,5 +1,6 @@
 //! The state of one key: its open grid points, and for each field the samples that wait and the points that are known.
 
+use super::advance::over;
 use super::cells::{Cell, Cells};
 use super::fill::Point;
 use super::grid::Grid;
@@ -69,6 +70,12 @@ impl Series {
     /// The time until which the next sample must come for rows to go on.
     pub(super) fn goes_on_until(&self, plan: &NormalizePlan) -> i64 {
         self.closed.saturating_add(self.silence(plan))
+    }
+
+    /// Whether no sample at or before the watermark `met` can go on with it, once all that is over by then is closed.
+    pub(super) fn is_silent_at(&self, met: i64, grid: &Grid, plan: &NormalizePlan) -> bool {
+        let last = self.places.last().map_or(self.closed, |place| self.closed.max(*place));
+        over(grid, last.saturating_add(self.silence(plan))) <= met
     }
 
     /// The longest time between two rows that have samples.
