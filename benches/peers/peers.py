@@ -75,7 +75,7 @@ DUCKDB = {
     "p50,p95,p99 sketch": f"select k, t // 60000 w, {PERCENTILES['sketch']} from data group by 1, 2 order by 2, 1",
     "p50,p95,p99 exact": f"select k, t // 60000 w, {PERCENTILES['exact']} from data group by 1, 2 order by 2, 1",
     "1 M keys, 1h windows": f"select k, t // 3600000 w, {MOMENTS} from data group by 1, 2 order by 2, 1",
-    "dedup exact, ttl 10m": "select distinct k from data",
+    "dedup exact, ttl 10m": "select distinct id from data",
 }
 
 
@@ -87,6 +87,7 @@ def duckdb_case(name, path):
     connection = duckdb.connect(config={"threads": 1})
     connection.register("frame", frame)
     text = ", 'svc-' || lpad(k::varchar, 4, '0') as name" if "text" in name else ""
+    text += ", 'event-' || lpad(k::varchar, 12, '0') as id" if "dedup" in name else ""
     connection.execute(f"create table data as select *{text} from frame")
     return lambda: connection.execute(DUCKDB[name]).fetchnumpy()
 

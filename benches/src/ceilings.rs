@@ -11,7 +11,7 @@ use stream_processor_core::statistics::{
 use stream_processor_core::text::Identifier;
 use tdigest::TDigest;
 
-use crate::data::{Events, key_name};
+use crate::data::{Events, id_of, key_name};
 
 const SIZE_US: i64 = 60_000_000;
 const LAG_US: i64 = 2_000_001;
@@ -268,15 +268,14 @@ pub fn sliding_stats(events: &Events) -> usize {
 #[must_use]
 pub fn hash_set(events: &Events) -> usize {
     let mut seen = HashSet::new();
-    events.identities.iter().filter(|identity| seen.insert(**identity)).count()
+    events.lines.iter().filter(|line| seen.insert(id_of(line))).count()
 }
 
 /// The crate fastbloom, one filter without a ttl.
 #[must_use]
 pub fn fastbloom(events: &Events) -> usize {
-    let identities = &events.identities;
-    let mut seen = BloomFilter::with_false_pos(0.01).expected_items(identities.len());
-    identities.iter().filter(|identity| !seen.insert(identity)).count()
+    let mut seen = BloomFilter::with_false_pos(0.01).expected_items(events.lines.len());
+    events.lines.iter().filter(|line| !seen.insert(id_of(line))).count()
 }
 
 /// The content hash of events as text: bytes hashed.

@@ -4,8 +4,6 @@ use std::fmt::Write as _;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use stream_processor_core::Identity;
-
 /// Events in columns.
 pub struct Events {
     /// Event times, microseconds, whole milliseconds.
@@ -16,8 +14,17 @@ pub struct Events {
     pub values: Vec<f64>,
     /// How many keys there are; one: the stream has no key.
     pub key_count: u32,
-    /// What stands for an id where events are deduplicated by it: a hash, as readers make it.
-    pub identities: Vec<Identity>,
+    /// Events with ids that they are deduplicated by, as JSON has them.
+    pub lines: Vec<Line>,
+}
+
+/// `{"event_id":"event-000000000000"}`
+pub type Line = [u8; 33];
+
+/// The id in `line`.
+#[must_use]
+pub fn id_of(line: &Line) -> &[u8] {
+    line.get(13..31).unwrap_or_default()
 }
 
 /// Keys of the stream.
@@ -81,8 +88,10 @@ impl Events {
                 .and_then(|place| events.keys.get(place).copied());
             let id = repeated.unwrap_or(u32::try_from(at).unwrap_or(u32::MAX));
             events.push(time, id, &mut random);
-            let mut hash = Random(u64::from(id) + SEED);
-            events.identities.push([hash.next(), hash.next()]);
+            let mut line = *b"{\"event_id\":\"event-000000000000\"}";
+            let digits = format!("{id:012}");
+            line.iter_mut().skip(19).zip(digits.bytes()).for_each(|(to, digit)| *to = digit);
+            events.lines.push(line);
         }
         events
     }
@@ -106,7 +115,7 @@ impl Events {
             keys: Vec::with_capacity(count),
             values: Vec::with_capacity(count),
             key_count,
-            identities: Vec::new(),
+            lines: Vec::new(),
         }
     }
 

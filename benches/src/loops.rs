@@ -2,8 +2,11 @@
 
 use processor::runtime::{Instance, NativeEngine, Runtime, Worker};
 use processor::{DEFAULT_BATCH_EVENTS, Error};
+use stream_processor_core::spec::Strategy;
+use stream_processor_core::text::Identifier;
 use stream_processor_core::{
-    Batch, Column, KeyColumn, KeyDefinitions, Options, PipelineSpec, Progress, SpecError, key,
+    Batch, Column, Identity, KeyColumn, KeyDefinitions, Options, PipelineSpec, Progress, SpecError,
+    key,
 };
 
 use crate::data::{Events, key_name};
@@ -151,6 +154,7 @@ pub fn push(
     laps: &mut Laps,
 ) -> Result<usize, Error> {
     names.define(worker)?;
+    let mut identifier = Identifier::new(&[Strategy::Fields(vec!["event_id".to_owned()])]);
     let (mut rows, mut start) = (0, 0);
     while start < events.timestamps.len() {
         // A full result buffer ends a batch early; the rest of it goes before the next one.
@@ -161,7 +165,9 @@ pub fn push(
         let rest = (names.keys == Keys::Text && before > 0).then(|| names.texts_of(ids));
         let texts = rest.as_ref().or_else(|| names.texts.get(batch));
         let values = [Column::F64(events.values.get(range.clone()).unwrap_or_default())];
-        let identities = events.identities.get(range.clone()).filter(|some| !some.is_empty());
+        let lines = events.lines.get(range.clone()).unwrap_or_default();
+        let identities: Vec<Identity> = lines.iter().map(|line| identifier.of_json(line)).collect();
+        let identities = (!lines.is_empty()).then_some(identities.as_slice());
         let pushed = worker.push(&Batch {
             timestamps: events.timestamps.get(range.clone()).unwrap_or_default(),
             keys: match (names.keys, texts) {
