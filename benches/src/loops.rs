@@ -155,6 +155,7 @@ pub fn push(
 ) -> Result<usize, Error> {
     names.define(worker)?;
     let mut identifier = Identifier::new(&[Strategy::Fields(vec!["event_id".to_owned()])]);
+    let mut identities: Vec<Identity> = Vec::new();
     let (mut rows, mut start) = (0, 0);
     while start < events.timestamps.len() {
         // A full result buffer ends a batch early; the rest of it goes before the next one.
@@ -166,7 +167,8 @@ pub fn push(
         let texts = rest.as_ref().or_else(|| names.texts.get(batch));
         let values = [Column::F64(events.values.get(range.clone()).unwrap_or_default())];
         let lines = events.lines.get(range.clone()).unwrap_or_default();
-        let identities: Vec<Identity> = lines.iter().map(|line| identifier.of_json(line)).collect();
+        identities.clear();
+        identities.extend(lines.iter().map(|line| identifier.of_json(line)));
         let identities = (!lines.is_empty()).then_some(identities.as_slice());
         let pushed = worker.push(&Batch {
             timestamps: events.timestamps.get(range.clone()).unwrap_or_default(),
