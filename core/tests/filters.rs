@@ -4,7 +4,7 @@ mod common;
 
 use common::events::{Event, Run, collect};
 use proptest::prelude::*;
-use stream_processor_core::{Engine, Options, PipelineSpec, Plan};
+use stream_processor_core::{Engine, Options, PipelineSpec};
 
 /// A condition in JSON, and the same as a closure on the key and the values.
 type Case = (&'static str, fn(&str, f64, f64) -> bool);
@@ -110,11 +110,7 @@ fn bad_conditions_say_where_and_what_would_be_right() {
             "expected a text, a number, true or false",
         ),
     ] {
-        let json = format!(r#"{{"source": {{"key": "k", "value": "v"}}, "stages": [{stage}]}}"#);
-        let error =
-            PipelineSpec::from_json(&json).and_then(|spec| Plan::new(&spec).map(drop)).unwrap_err();
-        assert_eq!(error.path(), path, "{error}");
-        assert!(error.message().contains(message), "{error}");
+        common::assert_refused(stage, path, message);
     }
 }
 

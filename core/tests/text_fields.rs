@@ -2,6 +2,7 @@
 //! snapshots.
 #![cfg(feature = "text")]
 
+mod common;
 mod text_common;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -208,11 +209,7 @@ fn what_texts_cannot_do_is_an_error_that_says_so() {
             "is read as a number",
         ),
     ] {
-        let json = format!(r#"{{"source": {{"key": "k", "value": "v"}}, "stages": [{stage}]}}"#);
-        let error =
-            PipelineSpec::from_json(&json).and_then(|spec| Plan::new(&spec).map(drop)).unwrap_err();
-        assert_eq!(error.path(), path, "{error}");
-        assert!(error.message().contains(message), "{error}");
+        common::assert_refused(stage, path, message);
     }
 }
 

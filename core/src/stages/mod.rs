@@ -11,12 +11,14 @@ pub(crate) mod parts;
 mod recency;
 mod window;
 
-use crate::drops::Drops;
+use crate::drops::{Dropped, Drops};
 use crate::error::SnapshotError;
 use crate::frame::{Events, Frame};
 use crate::keys::Keys;
 use crate::plan::{Limit, StagePlan};
+use crate::reject::RejectReason;
 use crate::snapshot::{SectionReader, SectionWriter};
+use crate::spec::LimitPolicy;
 use crate::stats::StageStats;
 use crate::watermark::NO_WATERMARK;
 use parts::{EdgeStage, Parts};
@@ -43,13 +45,49 @@ pub(crate) struct Refusal {
     pub(crate) dropped: bool,
 }
 
+/// What becomes of an event for which there is no room.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TurnedAway {
+    /// It is dropped; otherwise it is as good as never seen.
+    pub(crate) drops: bool,
+    /// The call goes on behind it.
+    pub(crate) goes_on: bool,
+}
+
 impl Context<'_> {
-    /// Has the call end before the event `ordinal`, for which `stage` has no room. Returns whether the event is to be
-    /// dropped, for it is not one of the call.
-    pub(crate) fn refuse(&mut self, limit: Limit, stage: u32, ordinal: u64) -> bool {
+    /// What `policy` says of the event `ordinal`, for which `stage` has no room at `limit`, though something may have been
+    /// let go of. Where it refuses, the call ends before the event; one that is not of the call is dropped then.
+    pub(crate) fn turn_away(
+        &mut self,
+        limit: Limit,
+        policy: LimitPolicy,
+        stage: u32,
+        ordinal: u64,
+    ) -> TurnedAway {
+        if policy != LimitPolicy::Refuse {
+            return TurnedAway { drops: true, goes_on: true };
+        }
         let dropped = !self.may_stop;
         self.refusal = Some(Refusal { limit, stage, ordinal, dropped });
-        dropped
+        TurnedAway { drops: dropped, goes_on: false }
+    }
+
+    /// Reports that `stage` drops the event at `at`.
+    pub(crate) fn report_drop(
+        &mut self,
+        stage: u32,
+        events: &Events<'_>,
+        at: usize,
+        reason: RejectReason,
+        window_end: Option<i64>,
+    ) {
+        self.drops.push(Dropped {
+            ordinal: events.ordinals.at(at),
+            reason,
+            stage: Some(stage),
+            watermark: events.watermarks.get(at).copied().unwrap_or(NO_WATERMARK),
+            window_end,
+        });
     }
 }
 

@@ -7,8 +7,8 @@ pub mod partials;
 
 use proptest::prelude::*;
 use stream_processor_core::{
-    Batch, Column, Engine, KeyColumn, KeyDefinitions, Options, PipelineSpec, Progress, RowColumn,
-    Rows, key,
+    Batch, Column, Engine, KeyColumn, KeyDefinitions, Options, PipelineSpec, Plan, Progress,
+    RowColumn, Rows, key,
 };
 
 /// An event of the key `k<key>`.
@@ -42,6 +42,15 @@ pub fn encoded(id: u32) -> Vec<u8> {
 
 pub fn spec(json: &str) -> PipelineSpec {
     PipelineSpec::from_json(json).unwrap()
+}
+
+/// That a pipeline with `stage` is refused at `path`, in words that have `message` among them.
+pub fn assert_refused(stage: &str, path: &str, message: &str) {
+    let json = format!(r#"{{"source": {{"key": "k", "value": "v"}}, "stages": [{stage}]}}"#);
+    let error =
+        PipelineSpec::from_json(&json).and_then(|spec| Plan::new(&spec).map(drop)).unwrap_err();
+    assert_eq!(error.path(), path, "{error}");
+    assert!(error.message().contains(message), "{error}");
 }
 
 /// A keyed tumbling window with every aggregation; small buffers, so that they fill up.

@@ -7,7 +7,6 @@ use core::ops::Range;
 use super::{Context, Stage};
 use crate::batch::Identity;
 use crate::dedup::{Bloom, Exact, Seen};
-use crate::drops::Dropped;
 use crate::error::SnapshotError;
 use crate::frame::{Events, Frame};
 use crate::keys::Keys;
@@ -127,13 +126,8 @@ impl DedupStage {
         for (event, seen) in range.clone().zip(&self.seen) {
             match seen {
                 Seen::Before => {
-                    context.drops.push(Dropped {
-                        ordinal: events.ordinals.at(event),
-                        reason: RejectReason::Duplicate,
-                        stage: Some(self.index),
-                        watermark: events.watermarks.get(event).copied().unwrap_or(NO_WATERMARK),
-                        window_end: None,
-                    });
+                    let reason = RejectReason::Duplicate;
+                    context.report_drop(self.index, events, event, reason, None);
                     continue;
                 }
                 Seen::First => {}

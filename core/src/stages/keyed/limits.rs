@@ -1,14 +1,11 @@
 //! What happens where a key would be one too many: the event is dropped, or ends the call, or the oldest key makes room.
 
 use super::{Context, KeyedStage};
-use crate::drops::Dropped;
 use crate::frame::Events;
 use crate::keys::Keys;
 use crate::plan::Limit;
-use crate::reject::RejectReason;
 use crate::spec::LimitPolicy;
 use crate::stages::account::key_bytes;
-use crate::watermark::NO_WATERMARK;
 
 impl KeyedStage {
     /// Whether values change how much room there is.
@@ -62,30 +59,14 @@ impl KeyedStage {
             self.stats.count_evicted(limit, 0, 0);
             return true;
         }
-        let refuses = policy == LimitPolicy::Refuse;
-        if !refuses || context.refuse(limit, self.index, events.ordinals.at(*cursor)) {
-            self.drop_event(events, *cursor, limit.reason(), context);
+        let ordinal = events.ordinals.at(*cursor);
+        let turned = context.turn_away(limit, policy, self.index, ordinal);
+        if turned.drops {
+            self.stats.events += 1;
+            self.stats.count_dropped(limit.reason(), 1);
+            context.report_drop(self.index, events, *cursor, limit.reason(), None);
             *cursor += 1;
         }
-        !refuses
-    }
-
-    #[cold]
-    fn drop_event(
-        &mut self,
-        events: &Events<'_>,
-        at: usize,
-        reason: RejectReason,
-        context: &mut Context<'_>,
-    ) {
-        self.stats.events += 1;
-        self.stats.count_dropped(reason, 1);
-        context.drops.push(Dropped {
-            ordinal: events.ordinals.at(at),
-            reason,
-            stage: Some(self.index),
-            watermark: events.watermarks.get(at).copied().unwrap_or(NO_WATERMARK),
-            window_end: None,
-        });
+        turned.goes_on
     }
 }

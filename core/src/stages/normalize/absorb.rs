@@ -131,9 +131,7 @@ impl NormalizeStage {
         let own = key.and_then(|of| self.series.get(*of as usize)).and_then(|series| series.grid);
         let time = events.timestamps.get(*cursor).copied().unwrap_or_default();
         let end = own.or(self.grid).map(|grid| grid.last_of(grid.place_of(time)).saturating_add(1));
-        self.drop_event(events, *cursor, RejectReason::Late, end, context);
-        self.stats.events += 1;
-        *cursor += 1;
+        self.drop_next(events, cursor, RejectReason::Late, end, context);
     }
 
     /// Ends the oldest place of series `of` before its time; its rows are due now as `firing` says.

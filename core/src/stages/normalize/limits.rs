@@ -45,13 +45,12 @@ impl NormalizeStage {
         if policy == LimitPolicy::Evict && self.evict(limit, context.keys) {
             return None;
         }
-        let refuses = policy == LimitPolicy::Refuse;
-        if !refuses || context.refuse(limit, self.index, events.ordinals.at(*cursor)) {
-            self.drop_event(events, *cursor, limit.reason(), None, context);
-            self.stats.events += 1;
-            *cursor += 1;
+        let ordinal = events.ordinals.at(*cursor);
+        let turned = context.turn_away(limit, policy, self.index, ordinal);
+        if turned.drops {
+            self.drop_next(events, cursor, limit.reason(), None, context);
         }
-        refuses.then_some(Stop::Refused)
+        (!turned.goes_on).then_some(Stop::Refused)
     }
 
     /// Lets go of the series of the oldest key, with the samples that wait; false: there is none.

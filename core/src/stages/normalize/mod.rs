@@ -29,7 +29,6 @@ use self::series::{Lane, Series};
 use super::account::Account;
 use super::recency::Recency;
 use super::{Context, Stage};
-use crate::drops::Dropped;
 use crate::error::SnapshotError;
 use crate::frame::{Events, Frame};
 use crate::keys::{Keys, NONE};
@@ -191,23 +190,20 @@ impl NormalizeStage {
         self.free.push(of);
     }
 
+    /// Drops the sample at `cursor`.
     #[cold]
-    fn drop_event(
+    fn drop_next(
         &mut self,
         events: &Events<'_>,
-        at: usize,
+        cursor: &mut usize,
         reason: RejectReason,
         window_end: Option<i64>,
         context: &mut Context<'_>,
     ) {
+        self.stats.events += 1;
         self.stats.count_dropped(reason, 1);
-        context.drops.push(Dropped {
-            ordinal: events.ordinals.at(at),
-            reason,
-            stage: Some(self.index),
-            watermark: events.watermarks.get(at).copied().unwrap_or(NO_WATERMARK),
-            window_end,
-        });
+        context.report_drop(self.index, events, *cursor, reason, window_end);
+        *cursor += 1;
     }
 
     /// The watermark that later stages may rely on when this one has followed its schedule up to `watermark`.

@@ -56,11 +56,11 @@ impl WindowStage {
         {
             return true;
         }
-        let refuses = policy == LimitPolicy::Refuse;
-        if !refuses || context.refuse(limit, self.index, events.ordinals.at(at)) {
+        let turned = context.turn_away(limit, policy, self.index, events.ordinals.at(at));
+        if turned.drops {
             self.drop_next(events, cursor, limit.reason(), context);
         }
-        !refuses
+        turned.goes_on
     }
 
     /// Lets go of what is oldest, to make room for a window of `key` in the slice at `start`; false: there is nothing.

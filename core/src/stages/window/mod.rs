@@ -39,7 +39,6 @@ use self::staging::Staging;
 use super::account::Account;
 use super::parts::Parts;
 use super::{Context, Stage};
-use crate::drops::Dropped;
 use crate::error::SnapshotError;
 use crate::frame::{Events, Frame};
 use crate::keys::{Keys, NONE};
@@ -214,13 +213,8 @@ impl WindowStage {
         let at = *cursor;
         let grid = &self.plan.grid;
         let slice = events.timestamps.get(at).map(|timestamp| grid.slice_of(*timestamp));
-        context.drops.push(Dropped {
-            ordinal: events.ordinals.at(at),
-            reason,
-            stage: Some(self.index),
-            watermark: events.watermarks.get(at).copied().unwrap_or(NO_WATERMARK),
-            window_end: slice.map(|slice| grid.end_of(grid.last_window(slice))),
-        });
+        let end = slice.map(|slice| grid.end_of(grid.last_window(slice)));
+        context.report_drop(self.index, events, at, reason, end);
         self.stats.events += 1;
         self.met = events.watermarks.get(at).copied().unwrap_or(self.met);
         *cursor += 1;

@@ -134,10 +134,8 @@ impl WindowStage {
         let slot = match known {
             _ if grid.gone_at(grid.last_window(slice)) <= met => Err(RejectReason::Late),
             NONE => self.open_part(slice, key, context.keys).map_err(|limit| {
-                if self.plan.caps.policy(limit) == LimitPolicy::Refuse {
-                    context.refuse(limit, self.index, ordinal);
-                    goes_on = false;
-                }
+                let policy = self.plan.caps.policy(limit);
+                goes_on = context.turn_away(limit, policy, self.index, ordinal).goes_on;
                 limit.reason()
             }),
             slot => Ok(slot),

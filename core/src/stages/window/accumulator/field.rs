@@ -94,14 +94,24 @@ impl Field {
 
     /// A part of a window that slides: copies of `slots`, at slots from 0 on.
     pub(super) fn part(&self, slots: &[u32]) -> Self {
+        self.copies(slots, None, self.sketch.as_ref().map(|sketch| sketch.ranges(slots)))
+    }
+
+    /// Copies of `slots`, with `sketch` and `ranges` for what is kept for the sketch.
+    fn copies(
+        &self,
+        slots: &[u32],
+        sketch: Option<Sketches>,
+        ranges: Option<Cells<Range>>,
+    ) -> Self {
         Self {
             summaries: self.summaries.pick(slots),
             moments: self.moments.pick(slots),
             first: self.first.pick(slots),
             last: self.last.pick(slots),
             distinct: self.distinct.pick(slots),
-            sketch: None,
-            ranges: self.sketch.as_ref().map(|sketch| sketch.ranges(slots)),
+            sketch,
+            ranges,
             tdigest: self.tdigest.pick(slots),
             exact: self.exact.pick(slots),
         }
@@ -283,17 +293,7 @@ impl Slots for Field {
     }
 
     fn pick(&self, slots: &[u32]) -> Self {
-        Self {
-            summaries: self.summaries.pick(slots),
-            moments: self.moments.pick(slots),
-            first: self.first.pick(slots),
-            last: self.last.pick(slots),
-            distinct: self.distinct.pick(slots),
-            sketch: self.sketch.pick(slots),
-            ranges: self.ranges.pick(slots),
-            tdigest: self.tdigest.pick(slots),
-            exact: self.exact.pick(slots),
-        }
+        self.copies(slots, self.sketch.pick(slots), self.ranges.pick(slots))
     }
 
     fn merge(&mut self, slots: &[u32], later: &Self) {

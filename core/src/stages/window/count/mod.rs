@@ -12,12 +12,10 @@ use super::accumulator::Accumulators;
 use super::staging::Staging;
 use super::timers::Timers;
 use super::{Context, Stage};
-use crate::drops::Dropped;
 use crate::error::SnapshotError;
 use crate::frame::{Events, Frame};
 use crate::keys::{Keys, NONE};
 use crate::plan::{CountPlan, Limit};
-use crate::reject::RejectReason;
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::spec::LimitPolicy;
 use crate::stages::account::{Account, key_bytes};
@@ -166,12 +164,15 @@ impl CountStage {
         if policy == LimitPolicy::Evict && self.make_room(limit, context.keys) {
             return true;
         }
-        let refuses = policy == LimitPolicy::Refuse;
-        if !refuses || context.refuse(limit, self.index, events.ordinals.at(*cursor)) {
-            self.drop_event(events, *cursor, limit.reason(), context);
+        let ordinal = events.ordinals.at(*cursor);
+        let turned = context.turn_away(limit, policy, self.index, ordinal);
+        if turned.drops {
+            self.stats.events += 1;
+            self.stats.count_dropped(limit.reason(), 1);
+            context.report_drop(self.index, events, *cursor, limit.reason(), None);
             *cursor += 1;
         }
-        !refuses
+        turned.goes_on
     }
 
     /// Lets go of the window of the oldest key; false: there is none.
@@ -226,26 +227,6 @@ impl CountStage {
             key_bytes(self.window(slot).key, keys) + self.accumulators.extra_bytes(slot)
         };
         self.open_slots().map(|slot| of(slot) + self.window_bytes()).sum()
-    }
-
-    /// Drops the event at `at`.
-    #[cold]
-    fn drop_event(
-        &mut self,
-        events: &Events<'_>,
-        at: usize,
-        reason: RejectReason,
-        context: &mut Context<'_>,
-    ) {
-        self.stats.events += 1;
-        self.stats.count_dropped(reason, 1);
-        context.drops.push(Dropped {
-            ordinal: events.ordinals.at(at),
-            reason,
-            stage: Some(self.index),
-            watermark: events.watermarks.get(at).copied().unwrap_or(NO_WATERMARK),
-            window_end: None,
-        });
     }
 }
 

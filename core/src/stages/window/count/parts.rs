@@ -124,10 +124,8 @@ impl CountStage {
         let mut goes_on = true;
         if let Err(limit) = opened {
             let (reason, ordinal) = (limit.reason(), part.ordinal.saturating_add(at as u64));
-            if self.plan.caps.policy(limit) == LimitPolicy::Refuse {
-                context.refuse(limit, self.index, ordinal);
-                goes_on = false;
-            }
+            let policy = self.plan.caps.policy(limit);
+            goes_on = context.turn_away(limit, policy, self.index, ordinal).goes_on;
             self.stats.count_dropped(reason, events);
             context.drops.push(Dropped {
                 ordinal,

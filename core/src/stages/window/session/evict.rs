@@ -26,12 +26,12 @@ impl SessionStage {
         {
             return true;
         }
-        let refuses = policy == LimitPolicy::Refuse;
-        if !refuses || context.refuse(limit, self.index, events.ordinals.at(at)) {
+        let turned = context.turn_away(limit, policy, self.index, events.ordinals.at(at));
+        if turned.drops {
             self.drop_event(events, at, limit.reason(), context);
             *cursor += 1;
         }
-        !refuses
+        turned.goes_on
     }
 
     /// Lets go of what is oldest, to make room for a session of `key` that begins at `time`; false: there is nothing.

@@ -15,7 +15,6 @@ use self::table::{Status, Table};
 use super::accumulator::Accumulators;
 use super::staging::Staging;
 use super::{Context, Stage};
-use crate::drops::Dropped;
 use crate::error::SnapshotError;
 use crate::frame::{Events, Frame};
 use crate::keys::{Keys, NONE};
@@ -119,17 +118,11 @@ impl SessionStage {
         context: &mut Context<'_>,
     ) {
         self.stats.count_dropped(reason, 1);
-        let watermark = events.watermarks.get(at).copied();
         let gap = Gap::new(self.plan.gap_us);
-        context.drops.push(Dropped {
-            ordinal: events.ordinals.at(at),
-            reason,
-            stage: Some(self.index),
-            watermark: watermark.unwrap_or(NO_WATERMARK),
-            window_end: events.timestamps.get(at).map(|time| gap.behind(*time)),
-        });
+        let end = events.timestamps.get(at).map(|time| gap.behind(*time));
+        context.report_drop(self.index, events, at, reason, end);
         self.stats.events += 1;
-        self.met = watermark.unwrap_or(self.met);
+        self.met = events.watermarks.get(at).copied().unwrap_or(self.met);
     }
 
     /// The watermark that rows made at `watermark` are judged by: what comes later in time is not out yet.

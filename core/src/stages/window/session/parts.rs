@@ -162,10 +162,8 @@ impl SessionStage {
         let slot = match touched.first() {
             None if self.plan.gone_at(end) <= self.met => Err(RejectReason::Late),
             None => self.open_part(key, bounds, context.keys).map_err(|limit| {
-                if self.plan.caps.policy(limit) == LimitPolicy::Refuse {
-                    context.refuse(limit, self.index, ordinal);
-                    goes_on = false;
-                }
+                let policy = self.plan.caps.policy(limit);
+                goes_on = context.turn_away(limit, policy, self.index, ordinal).goes_on;
                 limit.reason()
             }),
             Some(first) => {

@@ -33,6 +33,22 @@ impl Octaves {
     pub(super) fn add(&mut self, magnitude: u64, times: u64) {
         let (octave, bucket) = split(magnitude);
         let place = self.place_for(octave);
+        self.count(place, bucket, times);
+    }
+
+    #[inline]
+    pub(super) fn remove(&mut self, magnitude: u64, times: u64) {
+        let (octave, bucket) = split(magnitude);
+        let Ok(place) = self.place(octave) else { return };
+        self.count(place, bucket, times.wrapping_neg());
+        if self.totals.get(place) == Some(&0) {
+            self.close(place);
+        }
+    }
+
+    /// Counts `times` more in a bucket of the octave at `place`; all counts wrap, so a negated number counts less.
+    #[inline]
+    fn count(&mut self, place: usize, bucket: usize, times: u64) {
         self.total = self.total.wrapping_add(times);
         let (Some(total), Some(counts)) = (self.totals.get_mut(place), self.counts.get_mut(place))
         else {
@@ -43,26 +59,6 @@ impl Octaves {
             self.filled += usize::from(*count == 0);
             *count = count.wrapping_add(low_bits(times));
             self.filled -= usize::from(*count == 0);
-        }
-    }
-
-    #[inline]
-    pub(super) fn remove(&mut self, magnitude: u64, times: u64) {
-        let (octave, bucket) = split(magnitude);
-        let Ok(place) = self.place(octave) else { return };
-        self.total = self.total.wrapping_sub(times);
-        let (Some(total), Some(counts)) = (self.totals.get_mut(place), self.counts.get_mut(place))
-        else {
-            return;
-        };
-        *total = total.wrapping_sub(times);
-        if let Some(count) = counts.get_mut(bucket) {
-            self.filled += usize::from(*count == 0);
-            *count = count.wrapping_sub(low_bits(times));
-            self.filled -= usize::from(*count == 0);
-        }
-        if *total == 0 {
-            self.close(place);
         }
     }
 
