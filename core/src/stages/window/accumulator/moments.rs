@@ -1,6 +1,7 @@
 //! Variance and standard deviation.
 
-use super::slots::{Cell, Cells};
+use super::slots::{Cell, Cells, for_each};
+use crate::lanes::are_numbers;
 use crate::error::SnapshotError;
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::spec::Operation;
@@ -37,7 +38,8 @@ impl Moment {
 #[inline(always)]
 #[expect(clippy::cast_precision_loss, reason = "counts beyond 2^53 are out of reach")]
 fn number(count: u64) -> f64 {
-    count as f64
+    // As a signed number it takes one instruction, as an unsigned one a branch or several.
+    count.cast_signed() as f64
 }
 
 impl Cell for Moment {
@@ -106,18 +108,28 @@ impl Moments {
     }
 }
 
-/// The hot loop: adds each value that is not missing to the moment in its slot.
-// Its own function: wasmtime's compiler keeps a loop's variables in registers only in small ones.
-#[inline(never)]
+/// Adds each value that is not missing to the moment in its slot.
 fn add_all(moments: &mut [Moment], slots: &[u32], values: &[f64]) {
-    for (slot, value) in slots.iter().zip(values) {
-        if value.is_nan() {
-            continue;
-        }
+    if are_numbers(values) {
+        add_present(moments, slots, values);
+        return;
+    }
+    for (slot, value) in slots.iter().zip(values).filter(|(_, value)| !value.is_nan()) {
         if let Some(moment) = moments.get_mut(*slot as usize) {
             moment.add(*value);
         }
     }
+}
+
+/// The hot loop: none is missing.
+// Its own function: wasmtime's compiler keeps a loop's variables in registers only in small ones.
+#[inline(never)]
+fn add_present(moments: &mut [Moment], slots: &[u32], values: &[f64]) {
+    for_each(slots, values, |slot, value| {
+        if let Some(moment) = moments.get_mut(slot) {
+            moment.add(value);
+        }
+    });
 }
 
 #[cfg(test)]

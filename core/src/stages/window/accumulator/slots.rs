@@ -165,6 +165,22 @@ impl Cell for u64 {
     }
 }
 
+/// Calls `add` with each slot and its value, eight at a turn: the turn itself costs as much as an addition does, for at each
+/// wasmtime looks at the deadline, and stores and loads again all that the loop has in registers.
+#[inline(always)]
+pub(super) fn for_each(slots: &[u32], values: &[f64], mut add: impl FnMut(usize, f64)) {
+    let (slots, slots_rest) = slots.as_chunks::<8>();
+    let (values, values_rest) = values.as_chunks::<8>();
+    for (slots, values) in slots.iter().zip(values) {
+        for (slot, value) in slots.iter().zip(values) {
+            add(*slot as usize, *value);
+        }
+    }
+    for (slot, value) in slots_rest.iter().zip(values_rest) {
+        add(*slot as usize, *value);
+    }
+}
+
 /// Sets entry `place`, which is at most one behind the last.
 pub(super) fn put<T>(list: &mut Vec<T>, place: usize, value: T) {
     match list.get_mut(place) {

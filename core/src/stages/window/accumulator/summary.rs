@@ -1,6 +1,6 @@
 //! Count, compensated sum and extremes.
 
-use super::slots::{Cell, Cells};
+use super::slots::{Cell, Cells, for_each};
 use crate::error::SnapshotError;
 use crate::lanes::{are_numbers, least, least_of};
 use crate::snapshot::{SectionReader, SectionWriter};
@@ -153,25 +153,15 @@ fn add_all(summaries: &mut [Summary], slots: &[u32], values: &[f64]) {
     }
 }
 
-/// The hot loop: none is missing, and eight at once, for the loop itself costs as much as an addition does.
+/// The hot loop: none is missing.
 // Its own function: wasmtime's compiler keeps a loop's variables in registers only in small ones.
 #[inline(never)]
 fn add_present(summaries: &mut [Summary], slots: &[u32], values: &[f64]) {
-    let mut add = |slot: &u32, value: &f64| {
-        if let Some(summary) = summaries.get_mut(*slot as usize) {
-            summary.add(*value);
+    for_each(slots, values, |slot, value| {
+        if let Some(summary) = summaries.get_mut(slot) {
+            summary.add(value);
         }
-    };
-    let (slots, slots_rest) = slots.as_chunks::<8>();
-    let (values, values_rest) = values.as_chunks::<8>();
-    for (slots, values) in slots.iter().zip(values) {
-        for (slot, value) in slots.iter().zip(values) {
-            add(slot, value);
-        }
-    }
-    for (slot, value) in slots_rest.iter().zip(values_rest) {
-        add(slot, value);
-    }
+    });
 }
 
 #[cfg(test)]
