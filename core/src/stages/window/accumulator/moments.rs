@@ -1,8 +1,8 @@
 //! Variance and standard deviation.
 
-use super::slots::{Cell, Cells, for_each};
-use crate::lanes::are_numbers;
+use super::slots::{Cell, Cells, add_each};
 use crate::error::SnapshotError;
+use crate::lanes::are_numbers;
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::spec::Operation;
 
@@ -111,25 +111,14 @@ impl Moments {
 /// Adds each value that is not missing to the moment in its slot.
 fn add_all(moments: &mut [Moment], slots: &[u32], values: &[f64]) {
     if are_numbers(values) {
-        add_present(moments, slots, values);
-        return;
+        add_each(moments, slots, values, Moment::add);
+    } else {
+        add_each(moments, slots, values, |moment, value| {
+            if !value.is_nan() {
+                moment.add(value);
+            }
+        });
     }
-    for (slot, value) in slots.iter().zip(values).filter(|(_, value)| !value.is_nan()) {
-        if let Some(moment) = moments.get_mut(*slot as usize) {
-            moment.add(*value);
-        }
-    }
-}
-
-/// The hot loop: none is missing.
-// Its own function: wasmtime's compiler keeps a loop's variables in registers only in small ones.
-#[inline(never)]
-fn add_present(moments: &mut [Moment], slots: &[u32], values: &[f64]) {
-    for_each(slots, values, |slot, value| {
-        if let Some(moment) = moments.get_mut(slot) {
-            moment.add(value);
-        }
-    });
 }
 
 #[cfg(test)]

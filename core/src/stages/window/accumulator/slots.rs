@@ -165,20 +165,46 @@ impl Cell for u64 {
     }
 }
 
-/// Calls `add` with each slot and its value, eight at a turn: the turn itself costs as much as an addition does, for at each
-/// wasmtime looks at the deadline, and stores and loads again all that the loop has in registers.
+/// Adds each value to the cell in its slot; what has no cell is left out.
 #[inline(always)]
-pub(super) fn for_each(slots: &[u32], values: &[f64], mut add: impl FnMut(usize, f64)) {
-    let (slots, slots_rest) = slots.as_chunks::<8>();
-    let (values, values_rest) = values.as_chunks::<8>();
-    for (slots, values) in slots.iter().zip(values) {
-        for (slot, value) in slots.iter().zip(values) {
-            add(*slot as usize, *value);
+pub(super) fn add_each<C>(
+    cells: &mut [C],
+    slots: &[u32],
+    values: &[f64],
+    add: impl Fn(&mut C, f64) + Copy,
+) {
+    let mut from = 0;
+    while let (Some(slots), Some(values)) = (slots.get(from..), values.get(from..)) {
+        let added = add_run(cells, slots, values, add);
+        if added >= slots.len().min(values.len()) {
+            break;
         }
+        from += added + 1;
     }
-    for (slot, value) in slots_rest.iter().zip(values_rest) {
-        add(*slot as usize, *value);
+}
+
+/// The hot loop: adds values until one has no cell; returns how many. Eight at a turn, for the turn itself costs as much as
+/// an addition does: at each, wasmtime looks at the deadline, and stores and loads again all that the loop has in registers.
+// Its own function: wasmtime's compiler keeps a loop's variables in registers only in small ones.
+#[inline(never)]
+fn add_run<C>(cells: &mut [C], slots: &[u32], values: &[f64], add: impl Fn(&mut C, f64)) -> usize {
+    let (turns, slots) = slots.as_chunks::<8>();
+    let (value_turns, values) = values.as_chunks::<8>();
+    let mut added = 0;
+    for (slots, values) in turns.iter().zip(value_turns) {
+        for (at, (slot, value)) in slots.iter().zip(values).enumerate() {
+            // Leaving the loop, rather than going on behind a branch, has addresses computed once a turn.
+            let Some(cell) = cells.get_mut(*slot as usize) else { return added + at };
+            add(cell, *value);
+        }
+        added += 8;
     }
+    for (slot, value) in slots.iter().zip(values) {
+        let Some(cell) = cells.get_mut(*slot as usize) else { break };
+        add(cell, *value);
+        added += 1;
+    }
+    added
 }
 
 /// Sets entry `place`, which is at most one behind the last.

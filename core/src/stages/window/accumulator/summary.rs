@@ -1,6 +1,6 @@
 //! Count, compensated sum and extremes.
 
-use super::slots::{Cell, Cells, for_each};
+use super::slots::{Cell, Cells, add_each};
 use crate::error::SnapshotError;
 use crate::lanes::{are_numbers, least, least_of};
 use crate::snapshot::{SectionReader, SectionWriter};
@@ -143,25 +143,14 @@ impl Cell for Summary {
 /// Adds each value that is not missing to the summary in its slot.
 fn add_all(summaries: &mut [Summary], slots: &[u32], values: &[f64]) {
     if are_numbers(values) {
-        add_present(summaries, slots, values);
-        return;
+        add_each(summaries, slots, values, Summary::add);
+    } else {
+        add_each(summaries, slots, values, |summary, value| {
+            if !value.is_nan() {
+                summary.add(value);
+            }
+        });
     }
-    for (slot, value) in slots.iter().zip(values).filter(|(_, value)| !value.is_nan()) {
-        if let Some(summary) = summaries.get_mut(*slot as usize) {
-            summary.add(*value);
-        }
-    }
-}
-
-/// The hot loop: none is missing.
-// Its own function: wasmtime's compiler keeps a loop's variables in registers only in small ones.
-#[inline(never)]
-fn add_present(summaries: &mut [Summary], slots: &[u32], values: &[f64]) {
-    for_each(slots, values, |slot, value| {
-        if let Some(summary) = summaries.get_mut(slot) {
-            summary.add(value);
-        }
-    });
 }
 
 #[cfg(test)]

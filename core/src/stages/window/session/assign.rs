@@ -63,7 +63,7 @@ impl SessionStage {
             at += self.follow(
                 events.timestamps.get(at..calm_until).unwrap_or_default(),
                 events.keys.get(at..calm_until).unwrap_or_default(),
-                run.get_mut(at..).unwrap_or_default(),
+                run.get_mut(at..calm_until).unwrap_or_default(),
             );
             if at >= calm_until {
                 continue;
@@ -208,6 +208,10 @@ impl Gap {
     }
 }
 
+/// Events that one turn of [`follow`] takes: at each, wasmtime looks at the deadline, and stores and loads again all that
+/// the loop has in registers.
+const TURN: usize = 8;
+
 /// See [`SessionStage::follow`].
 // Its own function: wasmtime's compiler keeps a loop's variables in registers only in small ones.
 #[inline(never)]
@@ -219,15 +223,32 @@ fn follow(
     keys: &[u32],
     run: &mut [u32],
 ) -> usize {
-    let mut followed = 0;
-    for ((time, key), entry) in timestamps.iter().zip(keys).zip(run) {
-        let Some(&slot) = latest.get(*key as usize) else { break };
-        let Some(bounds) = bounds.get_mut(slot as usize) else { break };
+    let mut stays = |time: &i64, key: &u32, entry: &mut u32| {
+        let Some(&slot) = latest.get(*key as usize) else { return false };
+        let Some(bounds) = bounds.get_mut(slot as usize) else { return false };
         if *time < bounds.start || *time > bounds.end {
-            break;
+            return false;
         }
         bounds.end = bounds.end.max(gap.behind(*time));
         *entry = slot;
+        true
+    };
+    let (time_turns, timestamps) = timestamps.as_chunks::<TURN>();
+    let (key_turns, keys) = keys.as_chunks::<TURN>();
+    let (run_turns, run) = run.as_chunks_mut::<TURN>();
+    let mut followed = 0;
+    for ((timestamps, keys), run) in time_turns.iter().zip(key_turns).zip(run_turns) {
+        for ((time, key), entry) in timestamps.iter().zip(keys).zip(run) {
+            if !stays(time, key, entry) {
+                return followed;
+            }
+            followed += 1;
+        }
+    }
+    for ((time, key), entry) in timestamps.iter().zip(keys).zip(run) {
+        if !stays(time, key, entry) {
+            break;
+        }
         followed += 1;
     }
     followed

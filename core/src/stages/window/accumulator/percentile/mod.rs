@@ -17,7 +17,7 @@ pub(super) use self::digest::Digest;
 pub(super) use self::group::Group;
 pub(super) use self::range::Range;
 pub(super) use self::sketches::Sketches;
-use super::slots::{Slots, put};
+use super::slots::{Slots, add_each, put};
 use crate::error::SnapshotError;
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::spec::{Percentile, PercentileEngine};
@@ -172,17 +172,12 @@ fn push(values: &mut Vec<f64>, value: f64, most: usize) {
     values.push(value);
 }
 
-/// The hot loop: adds each value that is not missing to the group in its slot.
-// Its own function: wasmtime's compiler keeps a loop's variables in registers only in small ones.
-#[inline(never)]
+/// Adds each value that is not missing to the group in its slot.
 fn add_all<G: Values>(groups: &mut [G], slots: &[u32], values: &[f64], exact: usize) {
-    for (slot, value) in slots.iter().zip(values) {
-        if value.is_nan() {
-            continue;
-        }
-        if let Some(group) = groups.get_mut(*slot as usize) {
+    add_each(groups, slots, values, |group, value| {
+        if !value.is_nan() {
             // −0 becomes 0: they are one value.
-            group.add(*value + 0.0, exact);
+            group.add(value + 0.0, exact);
         }
-    }
+    });
 }
