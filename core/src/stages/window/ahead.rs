@@ -22,7 +22,9 @@ impl WindowStage {
         }
         let new = &mut self.new_keys;
         new.resize(events.timestamps.len() - from, NONE);
-        let count = find_new(slots, events.keys.get(from..).unwrap_or_default(), new);
+        let ids = events.keys.get(from..).unwrap_or_default();
+        let count = find_new(slots, ids, new);
+        self.accumulators.read_ahead(slots, ids);
         let new = new.get(..count).unwrap_or_default();
         core::hint::black_box(sum(&self.open_by_key, new));
         keys.read_ahead(new);

@@ -2,10 +2,9 @@
 
 use super::distinct::Distincts;
 use super::ends::Ends;
-use super::moments::Moments;
+use super::numbers::Numbers;
 use super::percentile::{Digest, Group, Percentiles, Range, Sketches};
 use super::slots::{Cells, Slots};
-use super::summary::Summaries;
 use crate::error::SnapshotError;
 use crate::frame::Order;
 use crate::plan::WindowOutput;
@@ -16,8 +15,7 @@ use crate::stats::StageStats;
 /// Each kind of accumulator only where an output needs it.
 #[derive(Clone)]
 pub(super) struct Field {
-    summaries: Option<Summaries>,
-    moments: Option<Moments>,
+    numbers: Numbers,
     first: Option<Ends<false>>,
     last: Option<Ends<true>>,
     distinct: Option<Distincts>,
@@ -44,8 +42,7 @@ impl Field {
             (!asked.is_empty()).then_some((asked, engine))
         };
         Self {
-            summaries: any(Summaries::serve).then(Summaries::default),
-            moments: any(Moments::serve).then(Moments::default),
+            numbers: Numbers::new(any),
             first: any(|op| op == Operation::First).then(Ends::default),
             last: any(|op| op == Operation::Last).then(Ends::default),
             distinct: any(|op| op == Operation::Distinct).then(Distincts::default),
@@ -105,8 +102,7 @@ impl Field {
         ranges: Option<Cells<Range>>,
     ) -> Self {
         Self {
-            summaries: self.summaries.pick(slots),
-            moments: self.moments.pick(slots),
+            numbers: self.numbers.pick(slots),
             first: self.first.pick(slots),
             last: self.last.pick(slots),
             distinct: self.distinct.pick(slots),
@@ -118,8 +114,7 @@ impl Field {
     }
 
     pub(super) fn merge_ordered(&mut self, slots: &[u32], later: &Self) {
-        self.summaries.merge(slots, &later.summaries);
-        self.moments.merge(slots, &later.moments);
+        self.numbers.merge(slots, &later.numbers);
         self.first.merge(slots, &later.first);
         self.last.merge(slots, &later.last);
         self.tdigest.merge(slots, &later.tdigest);
@@ -165,8 +160,6 @@ impl Field {
     /// What every slot counts for in the bytes of a stage. Pointers are not alike everywhere, so nothing is measured.
     pub(super) fn slot_bytes(&self) -> u64 {
         let kinds = [
-            (40, self.summaries.is_some()),
-            (24, self.moments.is_some()),
             (24, self.first.is_some()),
             (24, self.last.is_some()),
             (32, self.distinct.is_some()),
@@ -174,7 +167,8 @@ impl Field {
             (32, self.tdigest.is_some()),
             (32, self.exact.is_some()),
         ];
-        kinds.into_iter().filter(|(_, is_kept)| *is_kept).map(|(bytes, _)| bytes).sum()
+        let kept = kinds.into_iter().filter(|(_, is_kept)| *is_kept);
+        self.numbers.slot_bytes() + kept.map(|(bytes, _)| bytes).sum::<u64>()
     }
 
     /// What `slot` counts for beyond that.
@@ -194,13 +188,13 @@ impl Field {
         self.exact.reset(slot);
     }
 
+    /// Has the memory look for the slots of `keys`, which stand in `slots` by key.
+    pub(super) fn read_ahead(&self, slots: &[u32], keys: &[u32]) {
+        self.numbers.read_ahead(slots, keys);
+    }
+
     pub(super) fn add(&mut self, slots: &[u32], values: &[f64], order: Order<'_>) {
-        if let Some(summaries) = &mut self.summaries {
-            summaries.add(slots, values);
-        }
-        if let Some(moments) = &mut self.moments {
-            moments.add(slots, values);
-        }
+        self.numbers.add(slots, values);
         if let Some(first) = &mut self.first {
             first.add(slots, values, order);
         }
@@ -228,23 +222,11 @@ impl Field {
         slots: impl Iterator<Item = &'a u32>,
         numbers: &mut Vec<f64>,
     ) -> bool {
-        match (&self.summaries, &self.moments) {
-            (Some(summaries), _) if Summaries::serve(output.op) => {
-                summaries.results(output.op, slots, numbers)
-            }
-            (_, Some(moments)) if Moments::serve(output.op) => {
-                moments.results(output.op, output.population, slots, numbers);
-                true
-            }
-            _ => false,
-        }
+        self.numbers.results(output, slots, numbers)
     }
 
     pub(super) fn result(&self, slot: usize, output: &WindowOutput) -> f64 {
         let found = match output.op {
-            Operation::Variance | Operation::Stddev => {
-                self.moments.as_ref().map(|list| list.result(slot, output.op, output.population))
-            }
             Operation::First => self.first.as_ref().map(|list| list.result(slot)),
             Operation::Last => self.last.as_ref().map(|list| list.result(slot)),
             Operation::Distinct => self.distinct.as_ref().map(|list| list.result(slot)),
@@ -259,7 +241,7 @@ impl Field {
                     self.exact.as_ref().map(|list| list.result(slot, percentile))
                 }
             },
-            op => self.summaries.as_ref().map(|list| list.result(slot, op)),
+            _ => Some(self.numbers.result(slot, output)),
         };
         found.unwrap_or(f64::NAN)
     }
@@ -267,8 +249,7 @@ impl Field {
 
 impl Slots for Field {
     fn reset(&mut self, slot: usize) {
-        self.summaries.reset(slot);
-        self.moments.reset(slot);
+        self.numbers.reset(slot);
         self.first.reset(slot);
         self.last.reset(slot);
         self.distinct.reset(slot);
@@ -280,8 +261,7 @@ impl Slots for Field {
 
     fn empty(&self, slots: usize) -> Self {
         Self {
-            summaries: self.summaries.empty(slots),
-            moments: self.moments.empty(slots),
+            numbers: self.numbers.empty(slots),
             first: self.first.empty(slots),
             last: self.last.empty(slots),
             distinct: self.distinct.empty(slots),
@@ -302,8 +282,7 @@ impl Slots for Field {
     }
 
     fn join(&mut self, slot: usize, later: usize) {
-        self.summaries.join(slot, later);
-        self.moments.join(slot, later);
+        self.numbers.join(slot, later);
         self.first.join(slot, later);
         self.last.join(slot, later);
         self.distinct.join(slot, later);
@@ -313,8 +292,7 @@ impl Slots for Field {
     }
 
     fn save(&self, slots: &[u32], writer: &mut SectionWriter<'_>) {
-        self.summaries.save(slots, writer);
-        self.moments.save(slots, writer);
+        self.numbers.save(slots, writer);
         self.first.save(slots, writer);
         self.last.save(slots, writer);
         self.distinct.save(slots, writer);
@@ -326,8 +304,7 @@ impl Slots for Field {
     }
 
     fn load(&mut self, slots: &[u32], reader: &mut SectionReader<'_>) -> Result<(), SnapshotError> {
-        self.summaries.load(slots, reader)?;
-        self.moments.load(slots, reader)?;
+        self.numbers.load(slots, reader)?;
         self.first.load(slots, reader)?;
         self.last.load(slots, reader)?;
         self.distinct.load(slots, reader)?;

@@ -4,6 +4,7 @@ mod distinct;
 mod ends;
 mod field;
 mod moments;
+mod numbers;
 mod percentile;
 mod sliding;
 mod slots;
@@ -83,6 +84,11 @@ impl Accumulators {
         for field in &mut self.fields {
             field.reset(slot);
         }
+    }
+
+    /// Has the memory look for the slots of `keys`, which stand in `slots` by key.
+    pub(super) fn read_ahead(&self, slots: &[u32], keys: &[u32]) {
+        self.fields.iter().for_each(|field| field.read_ahead(slots, keys));
     }
 
     /// Counts an event in each of `slots`.

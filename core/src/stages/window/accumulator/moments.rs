@@ -16,7 +16,7 @@ pub(super) struct Moment {
 
 impl Moment {
     #[inline(always)]
-    fn add(&mut self, value: f64) {
+    pub(super) fn add(&mut self, value: f64) {
         self.count += 1;
         let distance = value - self.mean;
         self.mean += distance / number(self.count);
@@ -40,6 +40,13 @@ impl Moment {
 fn number(count: u64) -> f64 {
     // As a signed number it takes one instruction, as an unsigned one a branch or several.
     count.cast_signed() as f64
+}
+
+impl Moment {
+    pub(super) fn result(&self, op: Operation, population: bool) -> f64 {
+        let variance = self.variance(population);
+        if op == Operation::Stddev { variance.sqrt() } else { variance }
+    }
 }
 
 impl Cell for Moment {
@@ -85,26 +92,23 @@ impl Moments {
     pub(super) fn add(&mut self, slots: &[u32], values: &[f64]) {
         add_all(&mut self.0, slots, values);
     }
+}
 
-    /// Appends the result of `op` for each of `slots`.
-    pub(super) fn results<'a>(
+impl<C: Cell> Cells<C> {
+    /// Appends the result of `op` for each of `slots`, by the moment that is part `of` its cell.
+    pub(super) fn moments<'a>(
         &self,
         op: Operation,
         population: bool,
+        of: impl Fn(&C) -> &Moment,
         slots: impl Iterator<Item = &'a u32>,
         numbers: &mut Vec<f64>,
     ) {
-        let variance = |moment: &Moment| moment.variance(population);
+        let variance = |cell: &C| of(cell).variance(population);
         match op {
-            Operation::Stddev => self.each(slots, numbers, |moment| variance(moment).sqrt()),
+            Operation::Stddev => self.each(slots, numbers, |cell| variance(cell).sqrt()),
             _ => self.each(slots, numbers, variance),
         }
-    }
-
-    pub(super) fn result(&self, slot: usize, op: Operation, population: bool) -> f64 {
-        let Some(moment) = self.0.get(slot) else { return f64::NAN };
-        let variance = moment.variance(population);
-        if op == Operation::Stddev { variance.sqrt() } else { variance }
     }
 }
 

@@ -19,28 +19,28 @@ impl Summaries {
     pub(super) fn add(&mut self, slots: &[u32], values: &[f64]) {
         add_all(&mut self.0, slots, values);
     }
+}
 
-    /// Appends the result of `op` for each of `slots`; false: it is not one of those that come quickly.
-    pub(super) fn results<'a>(
+impl<C: Cell> Cells<C> {
+    /// Appends the result of `op` for each of `slots`, by the summary that is part `of` its cell; false: it is not one of
+    /// those that come quickly.
+    pub(super) fn summaries<'a>(
         &self,
         op: Operation,
+        of: impl Fn(&C) -> &Summary,
         slots: impl Iterator<Item = &'a u32>,
         numbers: &mut Vec<f64>,
     ) -> bool {
         // The operation is known to each loop: asking for it again and again takes longer than what it does.
         match op {
-            Operation::Count => self.each(slots, numbers, |one| one.result(Operation::Count)),
-            Operation::Sum => self.each(slots, numbers, |one| one.result(Operation::Sum)),
-            Operation::Avg => self.each(slots, numbers, |one| one.result(Operation::Avg)),
-            Operation::Min => self.each(slots, numbers, |one| one.result(Operation::Min)),
-            Operation::Max => self.each(slots, numbers, |one| one.result(Operation::Max)),
+            Operation::Count => self.each(slots, numbers, |one| of(one).result(Operation::Count)),
+            Operation::Sum => self.each(slots, numbers, |one| of(one).result(Operation::Sum)),
+            Operation::Avg => self.each(slots, numbers, |one| of(one).result(Operation::Avg)),
+            Operation::Min => self.each(slots, numbers, |one| of(one).result(Operation::Min)),
+            Operation::Max => self.each(slots, numbers, |one| of(one).result(Operation::Max)),
             _ => return false,
         }
         true
-    }
-
-    pub(super) fn result(&self, slot: usize, op: Operation) -> f64 {
-        self.0.get(slot).map_or(f64::NAN, |summary| summary.result(op))
     }
 }
 
@@ -57,13 +57,18 @@ pub(super) struct Summary {
 
 impl Summary {
     #[inline(always)]
-    fn add(&mut self, value: f64) {
+    pub(super) fn add(&mut self, value: f64) {
         let sum = self.sum + value;
         let shifted = sum - self.sum;
         self.compensation += (self.sum - (sum - shifted)) + (value - shifted);
         self.sum = sum;
         self.count = self.count.wrapping_add(1);
         self.ends = least_of(self.ends, value);
+    }
+
+    #[inline(always)]
+    pub(super) fn count(&self) -> u64 {
+        self.count
     }
 
     fn min(&self) -> f64 {
@@ -82,7 +87,7 @@ impl Summary {
 
     /// The result of `op`; NaN where it is undefined or not finite.
     #[inline(always)]
-    fn result(&self, op: Operation) -> f64 {
+    pub(super) fn result(&self, op: Operation) -> f64 {
         #[expect(clippy::cast_precision_loss, reason = "counts beyond 2^53 are out of reach")]
         let count = self.count as f64;
         if matches!(op, Operation::Count | Operation::Rate) {
