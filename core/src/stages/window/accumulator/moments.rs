@@ -33,6 +33,12 @@ impl Moment {
         let variance = self.m2 / number(divisor);
         if variance.is_finite() { variance } else { f64::NAN }
     }
+
+    /// The result of `op`.
+    pub(super) fn result(&self, op: Operation, population: bool) -> f64 {
+        let variance = self.variance(population);
+        if op == Operation::Stddev { variance.sqrt() } else { variance }
+    }
 }
 
 #[inline(always)]
@@ -40,13 +46,6 @@ impl Moment {
 fn number(count: u64) -> f64 {
     // As a signed number it takes one instruction, as an unsigned one a branch or several.
     count.cast_signed() as f64
-}
-
-impl Moment {
-    pub(super) fn result(&self, op: Operation, population: bool) -> f64 {
-        let variance = self.variance(population);
-        if op == Operation::Stddev { variance.sqrt() } else { variance }
-    }
 }
 
 impl Cell for Moment {

@@ -1,7 +1,7 @@
 //! Count, sum, extremes and variance: as far as outputs need them, and in one place where they need all.
 
 use super::moments::{Moment, Moments};
-use super::slots::{Cell, Cells, Slots};
+use super::slots::{Cell, Cells, Slots, add_each};
 use super::summary::{Summaries, Summary};
 use crate::error::SnapshotError;
 use crate::lanes::are_numbers;
@@ -28,6 +28,14 @@ pub(super) enum Numbers {
 pub(super) struct Both {
     summary: Summary,
     moment: Moment,
+}
+
+impl Both {
+    #[inline(always)]
+    fn add(&mut self, value: f64) {
+        self.summary.add(value);
+        self.moment.add(value);
+    }
 }
 
 impl Cell for Both {
@@ -97,12 +105,14 @@ impl Numbers {
             Self::None => {}
             Self::Summaries(list) => list.add(slots, values),
             Self::Moments(list) => list.add(slots, values),
-            Self::Both(list) if are_numbers(values) => add_present(&mut list.0, slots, values),
-            Self::Both(list) => {
-                for (slot, value) in slots.iter().zip(values).filter(|(_, value)| !value.is_nan()) {
-                    add_one(&mut list.0, *slot, *value);
-                }
+            Self::Both(list) if are_numbers(values) => {
+                add_each(&mut list.0, slots, values, Both::add);
             }
+            Self::Both(list) => add_each(&mut list.0, slots, values, |both, value| {
+                if !value.is_nan() {
+                    both.add(value);
+                }
+            }),
         }
     }
 
@@ -154,30 +164,6 @@ fn read_ahead(list: &[Both], slots: &[u32], keys: &[u32]) {
     let slot = |key: &u32| slots.get(*key as usize).copied().unwrap_or(u32::MAX);
     let number = |slot: u32| list.get(slot as usize).map_or(0, |both| both.summary.count());
     core::hint::black_box(keys.iter().map(slot).map(number).fold(0, u64::wrapping_add));
-}
-
-#[inline(always)]
-fn add_one(list: &mut [Both], slot: u32, value: f64) {
-    if let Some(both) = list.get_mut(slot as usize) {
-        both.summary.add(value);
-        both.moment.add(value);
-    }
-}
-
-/// The hot loop: none is missing, and several at once, for the loop itself costs as much as an addition does.
-// Its own function: wasmtime's compiler keeps a loop's variables in registers only in small ones.
-#[inline(never)]
-fn add_present(list: &mut [Both], slots: &[u32], values: &[f64]) {
-    let (slots, slots_rest) = slots.as_chunks::<8>();
-    let (values, values_rest) = values.as_chunks::<8>();
-    for (slots, values) in slots.iter().zip(values) {
-        for (slot, value) in slots.iter().zip(values) {
-            add_one(list, *slot, *value);
-        }
-    }
-    for (slot, value) in slots_rest.iter().zip(values_rest) {
-        add_one(list, *slot, *value);
-    }
 }
 
 impl Slots for Numbers {
