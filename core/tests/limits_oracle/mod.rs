@@ -1,6 +1,9 @@
 //! What limits do, in the plainest way: all that is kept stands in one list of keys, the one whose last event is the longest
 //! ago first, and every event looks through it.
-#![allow(unreachable_pub, reason = "a module of a test")]
+#![allow(dead_code, unreachable_pub, reason = "a module of several tests")]
+
+pub mod parts;
+pub mod setup;
 
 use std::collections::BTreeMap;
 
@@ -69,6 +72,14 @@ struct Window {
     rows: u32,
 }
 
+/// What comes at once for one window of a key: an event, or all that another engine has of one.
+struct Piece {
+    key: String,
+    start: i64,
+    end: i64,
+    count: u64,
+}
+
 struct Model {
     kind: Kind,
     limits: Limits,
@@ -79,6 +90,8 @@ struct Model {
     watermark: i64,
     /// The watermark up to which windows have fired.
     fired: i64,
+    /// The limit that has refused the last piece that was.
+    refused_by: usize,
     out: Outcome,
 }
 
@@ -98,19 +111,10 @@ pub fn encoded(name: &str) -> Vec<u8> {
 
 /// Runs `events`, as a caller does who goes on behind each event that is refused.
 pub fn run(kind: Kind, limits: Limits, bytes: (u64, u64), events: &[Event]) -> Outcome {
-    let mut model = Model {
-        kind,
-        limits,
-        window_bytes: bytes.0,
-        value_bytes: bytes.1,
-        keys: Vec::new(),
-        watermark: i64::MIN,
-        fired: i64::MIN,
-        out: Outcome::default(),
-    };
+    let mut model = Model::new(kind, limits, bytes);
     for (place, event) in events.iter().enumerate() {
         model.fire();
-        if model.take(event) {
+        if model.take(&kind.piece(event)) {
             model.watermark = model.watermark.max(event.ts * 1_000 - BOUND * 1_000 - 1);
         } else {
             model.out.refused.push(place);
@@ -123,7 +127,31 @@ pub fn run(kind: Kind, limits: Limits, bytes: (u64, u64), events: &[Event]) -> O
     model.out
 }
 
+impl Kind {
+    fn piece(self, event: &Event) -> Piece {
+        let start = match self {
+            Self::Grid { slide, .. } => event.ts.div_euclid(slide) * slide,
+            Self::Session => event.ts,
+        };
+        Piece { key: event.key.clone(), start, end: event.ts + SIZE, count: 1 }
+    }
+}
+
 impl Model {
+    fn new(kind: Kind, limits: Limits, (window_bytes, value_bytes): (u64, u64)) -> Self {
+        Self {
+            kind,
+            limits,
+            window_bytes,
+            value_bytes,
+            keys: Vec::new(),
+            watermark: i64::MIN,
+            fired: i64::MIN,
+            refused_by: 0,
+            out: Outcome::default(),
+        }
+    }
+
     fn bytes(&self) -> u64 {
         let of_key = |(key, windows): &(String, BTreeMap<i64, Window>)| {
             let values: u64 = windows.values().map(|window| window.count * self.value_bytes).sum();
@@ -195,31 +223,34 @@ impl Model {
         Some(window.rows - 1)
     }
 
-    /// Takes `event`, or drops it; false: it is refused.
-    fn take(&mut self, event: &Event) -> bool {
-        let (start, touched) = self.place(event);
-        let whole = Window { end: event.ts + SIZE, ..Window::default() };
+    /// Takes `piece`, or drops it; false: it is refused.
+    fn take(&mut self, piece: &Piece) -> bool {
+        let Piece { start, end, .. } = *piece;
+        let touched = self.touched(piece);
+        let whole = Window { count: piece.count, end, ..Window::default() };
         if touched.is_empty() && self.is_gone(start, &whole) {
-            self.out.late += 1;
+            self.out.late += piece.count;
             return true;
         }
         while touched.is_empty() {
-            let Some(limit) = self.limit(&event.key) else { break };
+            let Some(limit) = self.limit(&piece.key) else { break };
             let policy =
                 [self.limits.keys.1, self.limits.windows.1, self.limits.bytes.1][limit as usize];
             match policy {
-                Policy::Refuse => return false,
-                Policy::Evict if self.evict(limit, &event.key, start) => {}
+                Policy::Evict if self.evict(limit, &piece.key, start) => {}
+                Policy::Refuse => {
+                    self.refused_by = limit as usize;
+                    return false;
+                }
                 _ => {
-                    self.out.dropped[limit as usize] += 1;
+                    self.out.dropped[limit as usize] += piece.count;
                     return true;
                 }
             }
         }
-        let known = self.keys.iter().position(|(key, _)| *key == event.key);
+        let known = self.keys.iter().position(|(key, _)| *key == piece.key);
         let mut windows = known.map(|place| self.keys.remove(place).1).unwrap_or_default();
-        let mut window = Window { count: 1, ..whole };
-        let mut first = start;
+        let (mut window, mut first) = (whole, start);
         for start in touched {
             let part = windows.remove(&start).unwrap();
             first = first.min(start);
@@ -229,29 +260,24 @@ impl Model {
         }
         let count = window.count;
         windows.insert(first, window);
-        self.keys.push((event.key.clone(), windows));
+        self.keys.push((piece.key.clone(), windows));
         let is_fired = (start + SIZE) * 1_000 - 1 <= self.watermark;
         if matches!(self.kind, Kind::Grid { lateness: 1.., .. }) && is_fired {
-            let revision = self.next_row(&event.key, start);
-            self.row(&event.key, start, start + SIZE, count, revision);
+            let revision = self.next_row(&piece.key, start);
+            self.row(&piece.key, start, start + SIZE, count, revision);
         }
         true
     }
 
-    /// Where a window of `event` begins, and the windows of its key that it belongs to.
-    fn place(&self, event: &Event) -> (i64, Vec<i64>) {
-        let known = self.keys.iter().find(|(key, _)| *key == event.key);
+    /// The windows of its key that `piece` belongs to.
+    fn touched(&self, piece: &Piece) -> Vec<i64> {
+        let known = self.keys.iter().find(|(key, _)| *key == piece.key);
         let windows = known.map(|(_, windows)| windows.iter());
-        let start = match self.kind {
-            Kind::Grid { slide, .. } => event.ts.div_euclid(slide) * slide,
-            Kind::Session => event.ts,
-        };
         let belongs = |(begin, window): &(&i64, &Window)| match self.kind {
-            Kind::Grid { .. } => **begin == start,
-            Kind::Session => **begin <= event.ts + SIZE && event.ts <= window.end,
+            Kind::Grid { .. } => **begin == piece.start,
+            Kind::Session => **begin <= piece.end && piece.start <= window.end,
         };
-        let touched = windows.into_iter().flatten().filter(belongs).map(|(start, _)| *start);
-        (start, touched.collect())
+        windows.into_iter().flatten().filter(belongs).map(|(start, _)| *start).collect()
     }
 
     fn limit(&self, key: &str) -> Option<Limit> {
