@@ -71,14 +71,24 @@ proptest! {
 
     #[test]
     fn sessions(events in events(), run_as in runs(), rows in 1..9_usize, limits in limits(1)) {
-        let expected = run(Kind::Session, limits, bytes(limits, 96, 40, 0), &events);
+        let kind = Kind::Session { lateness: 0 };
+        let expected = run(kind, limits, bytes(limits, 96, 40, 0), &events);
         let spec = pipeline(&window(r#""session", "gap": "10ms""#, r#"["count"]"#), limits, rows);
         prop_assert_eq!(found(&spec, &events, run_as), expected);
     }
 
     #[test]
+    fn sessions_whose_rows_are_corrected(events in events(), run_as in runs(), rows in 1..9_usize, limits in limits(1), lateness in 1..40_i64) {
+        let kind = Kind::Session { lateness };
+        let expected = run(kind, limits, bytes(limits, 96, 40, 0), &events);
+        let stage = format!(r#""session", "gap": "10ms", "allowed_lateness": "{lateness}ms""#);
+        let spec = pipeline(&window(&stage, r#"["count"]"#), limits, rows);
+        prop_assert_eq!(found(&spec, &events, run_as), expected);
+    }
+
+    #[test]
     fn sessions_that_keep_values(events in events(), run_as in runs(), rows in 1..9_usize, limits in limits(1)) {
-        let expected = run(Kind::Session, limits, bytes(limits, 96, 72, 8), &events);
+        let expected = run(Kind::Session { lateness: 0 }, limits, bytes(limits, 96, 72, 8), &events);
         let stage = window(r#""session", "gap": "10ms""#, r#"["count", "p50"]"#);
         let mut found = found(&pipeline(&stage, limits, rows), &events, run_as);
         found.rows.iter_mut().for_each(|(_, cells)| cells.truncate(3));

@@ -173,8 +173,18 @@ proptest! {
 
     #[test]
     fn sessions(blocks in blocks(), restores in any::<bool>(), rows in 1..9_usize, limits in limits(1)) {
-        let expected = run(Kind::Session, limits, sizes(limits, 96, 40, 0), &blocks);
+        let kind = Kind::Session { lateness: 0 };
+        let expected = run(kind, limits, sizes(limits, 96, 40, 0), &blocks);
         let spec = pipeline(&window(r#""session", "gap": "10ms""#, r#"["count"]"#), limits, rows);
+        prop_assert_eq!(found(&spec, &blocks, restores), expected);
+    }
+
+    #[test]
+    fn sessions_whose_rows_are_corrected(blocks in blocks(), restores in any::<bool>(), rows in 1..9_usize, limits in limits(1), lateness in 1..40_i64) {
+        let kind = Kind::Session { lateness };
+        let expected = run(kind, limits, sizes(limits, 96, 40, 0), &blocks);
+        let stage = format!(r#""session", "gap": "10ms", "allowed_lateness": "{lateness}ms""#);
+        let spec = pipeline(&window(&stage, r#"["count"]"#), limits, rows);
         prop_assert_eq!(found(&spec, &blocks, restores), expected);
     }
 

@@ -100,7 +100,7 @@ impl Receiver {
             let start = first.key().0;
             let needed_at = match self.model.kind {
                 Kind::Grid { slide, .. } => (start + slide) * 1_000 - 1,
-                Kind::Session => start * 1_000 - 1,
+                Kind::Session { .. } => start * 1_000 - 1,
             };
             let are_many = self.waiting.len() > self.model.limits.keys.0;
             if needed_at > watermark && !are_many {
