@@ -5,57 +5,10 @@ mod common;
 mod limits_oracle;
 
 use common::events::{Event, Run, collect_refusing, push, restored, try_push};
-use common::spec;
+use limits_oracle::setup::{bytes, events, limits, pipeline, runs, window};
 use limits_oracle::{BOUND, Kind, Limits, Outcome, Policy, run};
 use proptest::prelude::*;
 use stream_processor_core::{Engine, Error, Options, PipelineSpec, Progress, StageStats};
-
-fn pipeline(stages: &str, limits: Limits, result_rows: usize) -> PipelineSpec {
-    let bytes = limits.bytes.0.map(|bytes| format!(r#""max_state_bytes": {bytes}, "#));
-    spec(&format!(
-        r#"{{"source": {{"key": "k", "value": "v"}}, "time": {{"max_out_of_orderness": "{BOUND}ms"}},
-            "limits": {{"max_keys": {}, "on_max_keys": "{}", "max_windows_per_key": {}, "on_max_windows_per_key": "{}",
-            {}"on_max_state_bytes": "{}", "max_result_rows": {result_rows}}}, "stages": [{stages}]}}"#,
-        limits.keys.0,
-        limits.keys.1.name(),
-        limits.windows.0,
-        limits.windows.1.name(),
-        bytes.unwrap_or_default(),
-        limits.bytes.1.name()
-    ))
-}
-
-fn window(options: &str, aggregations: &str) -> String {
-    format!(r#"{{"type": "window", "window": {options}, "aggregations": {aggregations}}}"#)
-}
-
-fn events() -> impl Strategy<Value = Vec<Event>> {
-    let event = (0..60_i64, 0..7_u8, 0..30_i64, 0..3_u8);
-    prop::collection::vec(event, 0..80).prop_map(|list| {
-        let mut now = -30;
-        let step = |(step, key, back, far): (i64, u8, i64, u8)| {
-            now += step / 20;
-            let back = if far == 0 { -back } else { back / 3 };
-            Event::new(now - back, &char::from(b'a' + key).to_string(), &[f64::from(key)])
-        };
-        list.into_iter().map(step).collect()
-    })
-}
-
-fn runs() -> impl Strategy<Value = Run> {
-    (1..12_usize, any::<bool>()).prop_map(|(cut, restore)| Run { cut, restore })
-}
-
-fn policies() -> impl Strategy<Value = Policy> {
-    prop::sample::select(Policy::ALL.to_vec())
-}
-
-fn limits(least_windows: usize) -> impl Strategy<Value = Limits> {
-    let windows = least_windows..least_windows + 4;
-    let bytes = prop_oneof![Just(None), (225..4_500_u64).prop_map(Some)];
-    ((1..6_usize, policies()), (windows, policies()), (bytes, policies()))
-        .prop_map(|(keys, windows, bytes)| Limits { keys, windows, bytes })
-}
 
 /// What the engine makes of `events`, as the model says it.
 fn found(spec: &PipelineSpec, events: &[Event], run: Run) -> Outcome {
@@ -81,13 +34,6 @@ fn found(spec: &PipelineSpec, events: &[Event], run: Run) -> Outcome {
         evicted: [stage.evicted_keys, stage.evicted_windows, stage.evicted_events],
         bytes: stage.state_bytes,
     }
-}
-
-/// A window and a value of it in bytes, where events are counted and, if that is asked for, values kept.
-fn bytes(limits: Limits, fixed: u64, slots: u64, value: u64) -> (u64, u64) {
-    let keys_evict = limits.keys.1 == Policy::Evict || limits.windows.1 == Policy::Evict;
-    let evicts = keys_evict || (limits.bytes.0.is_some() && limits.bytes.1 == Policy::Evict);
-    (fixed + slots + if evicts { 8 } else { 0 }, value)
 }
 
 proptest! {
@@ -125,14 +71,24 @@ proptest! {
 
     #[test]
     fn sessions(events in events(), run_as in runs(), rows in 1..9_usize, limits in limits(1)) {
-        let expected = run(Kind::Session, limits, bytes(limits, 96, 40, 0), &events);
+        let kind = Kind::Session { lateness: 0 };
+        let expected = run(kind, limits, bytes(limits, 96, 40, 0), &events);
         let spec = pipeline(&window(r#""session", "gap": "10ms""#, r#"["count"]"#), limits, rows);
         prop_assert_eq!(found(&spec, &events, run_as), expected);
     }
 
     #[test]
+    fn sessions_whose_rows_are_corrected(events in events(), run_as in runs(), rows in 1..9_usize, limits in limits(1), lateness in 1..40_i64) {
+        let kind = Kind::Session { lateness };
+        let expected = run(kind, limits, bytes(limits, 96, 40, 0), &events);
+        let stage = format!(r#""session", "gap": "10ms", "allowed_lateness": "{lateness}ms""#);
+        let spec = pipeline(&window(&stage, r#"["count"]"#), limits, rows);
+        prop_assert_eq!(found(&spec, &events, run_as), expected);
+    }
+
+    #[test]
     fn sessions_that_keep_values(events in events(), run_as in runs(), rows in 1..9_usize, limits in limits(1)) {
-        let expected = run(Kind::Session, limits, bytes(limits, 96, 72, 8), &events);
+        let expected = run(Kind::Session { lateness: 0 }, limits, bytes(limits, 96, 72, 8), &events);
         let stage = window(r#""session", "gap": "10ms""#, r#"["count", "p50"]"#);
         let mut found = found(&pipeline(&stage, limits, rows), &events, run_as);
         found.rows.iter_mut().for_each(|(_, cells)| cells.truncate(3));

@@ -12,6 +12,9 @@ use crate::spec::SpecError;
 use crate::stages::parts::{COUNTERS, Origin, counters_of};
 use crate::watermark::{END_OF_TIME, NO_WATERMARK};
 
+/// So many counters of the stage stand in front of the reasons for which events were refused, the others behind them.
+const STAGE_FIRST: usize = 4;
+
 /// What became of partial state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Merged {
@@ -212,8 +215,8 @@ impl Engine {
     /// # Errors
     /// [`Error::Snapshot`] for bytes that are no partial state of this pipeline, [`Error::PartialGap`] where an earlier one
     /// is missing, [`Error::TooManyPartitions`] for one source more than `limits.max_partitions`,
-    /// [`Error::PartialsMismatch`] where the engine takes events itself; [`Error::LimitReached`] for windows that found no
-    /// room: the rest is taken.
+    /// [`Error::PartialsMismatch`] where the engine takes events itself; [`Error::LimitReached`] for a window that found no
+    /// room and is dropped, of this block or of one before: call again with the same bytes, which goes on behind it.
     pub fn merge(&mut self, partial: &[u8]) -> Result<Merged, Error> {
         if self.finished {
             return Err(Error::Finished);
@@ -264,9 +267,11 @@ impl Engine {
     /// What there is to count of a stream before its windows and in them.
     fn counters(&self, place: usize) -> Vec<u64> {
         let stage = self.stages.get(place).map(|stage| counters_of(&stage.stats(&self.keys)));
+        let stage = stage.unwrap_or_default();
         let mut counters = vec![self.source.accepted()];
-        counters.extend(stage.unwrap_or_default());
+        counters.extend(stage.iter().take(STAGE_FIRST));
         counters.extend(&self.source.rejected);
+        counters.extend(stage.iter().skip(STAGE_FIRST));
         counters
     }
 
@@ -307,7 +312,7 @@ impl Engine {
         if identity != self.plan.identity.as_bytes() {
             return Err(SnapshotError::OtherPipeline);
         }
-        let head = read_head(&next(Kind::Partial)?)?;
+        let head = read_head(&next(Kind::Partial)?, self.source.rejected.len())?;
         let (keys, windows) = (next(Kind::Keys)?, next(Kind::Stage)?);
         let end = next(Kind::End)?;
         let mut reader = SectionReader::new(&end);
@@ -319,7 +324,8 @@ impl Engine {
     }
 }
 
-fn read_head(payload: &[u8]) -> Result<Head, SnapshotError> {
+/// Reads what a block says beside its windows, where there are so many `reasons` to refuse events.
+fn read_head(payload: &[u8], reasons: usize) -> Result<Head, SnapshotError> {
     let mut reader = SectionReader::new(payload);
     let length = reader.length()?;
     let source = reader.raw(length)?.into();
@@ -327,8 +333,11 @@ fn read_head(payload: &[u8]) -> Result<Head, SnapshotError> {
     let count = reader.length()?;
     let mut counters = reader.u64s(count)?;
     let accepted = counters.next().unwrap_or(0);
-    let stage = core::array::from_fn(|_| counters.next().unwrap_or(0));
-    let rejected = counters.collect();
+    let mut stage: Vec<u64> = counters.by_ref().take(STAGE_FIRST).collect();
+    let rejected = counters.by_ref().take(reasons).collect();
+    stage.extend(counters);
+    // Blocks of earlier versions end before the last of them.
+    let stage = core::array::from_fn(|at| stage.get(at).copied().unwrap_or(0));
     reader.end()?;
     Ok(Head { source, sequence, watermark, accepted, stage, rejected })
 }

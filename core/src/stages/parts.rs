@@ -46,19 +46,35 @@ pub(crate) trait Parts {
 }
 
 /// The counters of a window stage that come with its state.
-pub(crate) const COUNTERS: usize = 4;
+pub(crate) const COUNTERS: usize = 11;
 
-/// Those of `stats`: events, and those that did not get into any window.
+/// Those of `stats`: events, those that did not get into any window, and what has made room for others.
 pub(crate) fn counters_of(stats: &StageStats) -> [u64; COUNTERS] {
-    [stats.events, stats.key_limit, stats.window_limit, stats.unassigned]
+    let mut stats = stats.clone();
+    counters(&mut stats).map(|counter| *counter)
 }
 
-pub(crate) fn add_counters(stats: &mut StageStats, counters: [u64; COUNTERS]) {
-    let known =
-        [&mut stats.events, &mut stats.key_limit, &mut stats.window_limit, &mut stats.unassigned];
-    for (known, more) in known.into_iter().zip(counters) {
+pub(crate) fn add_counters(stats: &mut StageStats, more: [u64; COUNTERS]) {
+    for (known, more) in counters(stats).into_iter().zip(more) {
         *known = known.saturating_add(more);
     }
+}
+
+fn counters(stats: &mut StageStats) -> [&mut u64; COUNTERS] {
+    let [keys, windows, bytes] = &mut stats.made_room;
+    [
+        &mut stats.events,
+        &mut stats.key_limit,
+        &mut stats.window_limit,
+        &mut stats.unassigned,
+        &mut stats.state_limit,
+        &mut stats.evicted_keys,
+        &mut stats.evicted_windows,
+        &mut stats.evicted_events,
+        keys,
+        windows,
+        bytes,
+    ]
 }
 
 /// A window stage whose state is taken out by [`crate::Engine::partial`]: no watermark reaches it, so nothing fires and
@@ -92,10 +108,14 @@ impl Stage for EdgeStage {
         if self.none.len() < count {
             self.none.resize(count, NO_WATERMARK);
         }
-        self.watermark = self.watermark.max(events.watermark);
         let watermarks = self.none.get(..count).unwrap_or_default();
-        let events = Events { watermarks, watermark: NO_WATERMARK, ..*events };
-        self.windows.process(&events, cursor, context, out)
+        let unjudged = Events { watermarks, watermark: NO_WATERMARK, ..*events };
+        let done = self.windows.process(&unjudged, cursor, context, out);
+        if done {
+            // Not before: events that a limit refuses have moved this watermark, and are as good as never seen.
+            self.watermark = self.watermark.max(events.watermark);
+        }
+        done
     }
 
     fn stats(&self, keys: &Keys) -> StageStats {

@@ -63,7 +63,8 @@ impl Collected {
         }
     }
 
-    fn poll(&mut self, engine: &mut Engine) {
+    /// Takes all rows that wait.
+    pub fn poll(&mut self, engine: &mut Engine) {
         while let Some(rows) = engine.poll(7) {
             self.take(&rows);
         }

@@ -1,6 +1,9 @@
 //! What limits do, in the plainest way: all that is kept stands in one list of keys, the one whose last event is the longest
 //! ago first, and every event looks through it.
-#![allow(unreachable_pub, reason = "a module of a test")]
+#![allow(dead_code, unreachable_pub, reason = "a module of several tests")]
+
+pub mod parts;
+pub mod setup;
 
 use std::collections::BTreeMap;
 
@@ -58,15 +61,27 @@ pub enum Kind {
         slide: i64,
         lateness: i64,
     },
-    Session,
+    Session {
+        lateness: i64,
+    },
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
 struct Window {
     end: i64,
     count: u64,
-    /// Rows that the tumbling window has given.
+    /// Rows that the tumbling window has given; the number of the session's row.
     rows: u32,
+    /// Whether the session's row is out.
+    is_out: bool,
+}
+
+/// What comes at once for one window of a key: an event, or all that another engine has of one.
+struct Piece {
+    key: String,
+    start: i64,
+    end: i64,
+    count: u64,
 }
 
 struct Model {
@@ -79,6 +94,8 @@ struct Model {
     watermark: i64,
     /// The watermark up to which windows have fired.
     fired: i64,
+    /// The limit that has refused the last piece that was.
+    refused_by: usize,
     out: Outcome,
 }
 
@@ -98,19 +115,10 @@ pub fn encoded(name: &str) -> Vec<u8> {
 
 /// Runs `events`, as a caller does who goes on behind each event that is refused.
 pub fn run(kind: Kind, limits: Limits, bytes: (u64, u64), events: &[Event]) -> Outcome {
-    let mut model = Model {
-        kind,
-        limits,
-        window_bytes: bytes.0,
-        value_bytes: bytes.1,
-        keys: Vec::new(),
-        watermark: i64::MIN,
-        fired: i64::MIN,
-        out: Outcome::default(),
-    };
+    let mut model = Model::new(kind, limits, bytes);
     for (place, event) in events.iter().enumerate() {
         model.fire();
-        if model.take(event) {
+        if model.take(&kind.piece(event)) {
             model.watermark = model.watermark.max(event.ts * 1_000 - BOUND * 1_000 - 1);
         } else {
             model.out.refused.push(place);
@@ -123,7 +131,31 @@ pub fn run(kind: Kind, limits: Limits, bytes: (u64, u64), events: &[Event]) -> O
     model.out
 }
 
+impl Kind {
+    fn piece(self, event: &Event) -> Piece {
+        let start = match self {
+            Self::Grid { slide, .. } => event.ts.div_euclid(slide) * slide,
+            Self::Session { .. } => event.ts,
+        };
+        Piece { key: event.key.clone(), start, end: event.ts + SIZE, count: 1 }
+    }
+}
+
 impl Model {
+    fn new(kind: Kind, limits: Limits, (window_bytes, value_bytes): (u64, u64)) -> Self {
+        Self {
+            kind,
+            limits,
+            window_bytes,
+            value_bytes,
+            keys: Vec::new(),
+            watermark: i64::MIN,
+            fired: i64::MIN,
+            refused_by: 0,
+            out: Outcome::default(),
+        }
+    }
+
     fn bytes(&self) -> u64 {
         let of_key = |(key, windows): &(String, BTreeMap<i64, Window>)| {
             let values: u64 = windows.values().map(|window| window.count * self.value_bytes).sum();
@@ -134,16 +166,44 @@ impl Model {
 
     /// When what begins at `start` is gone.
     fn is_gone(&self, start: i64, window: &Window) -> bool {
-        let lateness = if let Kind::Grid { lateness, .. } = self.kind { lateness } else { 0 };
-        let last = if let Kind::Grid { .. } = self.kind { start + SIZE } else { window.end };
+        let (last, lateness) = match self.kind {
+            Kind::Grid { lateness, .. } => (start + SIZE, lateness),
+            Kind::Session { lateness } => (window.end, lateness),
+        };
         (last + lateness) * 1_000 - 1 <= self.watermark
     }
 
-    fn row(&mut self, key: &str, start: i64, end: i64, count: u64, revision: Option<u32>) {
+    /// Whether the end of the session has passed.
+    fn is_over(&self, window: &Window) -> bool {
+        window.end * 1_000 - 1 <= self.watermark
+    }
+
+    fn row(&mut self, key: &str, start: i64, end: i64, count: u64, more: &[Cell]) {
         let count = number(u32::try_from(count).unwrap().into());
         let mut cells = vec![Cell::Time(start * 1_000), Cell::Time(end * 1_000), count];
-        cells.extend(revision.map(|revision| number(revision.into())));
+        cells.extend(more);
         self.out.rows.push((encoded(key), cells));
+    }
+
+    fn grid_row(&mut self, key: &str, start: i64, count: u64) {
+        let revision = self.next_row(key, start).map(|revision| number(revision.into()));
+        let more: Vec<Cell> = revision.into_iter().collect();
+        self.row(key, start, start + SIZE, count, &more);
+    }
+
+    /// The row of the session from `start` to `end`, or the one that takes it back.
+    fn session_row(&mut self, key: &str, start: i64, end: i64) {
+        let (_, windows) = self.keys.iter_mut().find(|(known, _)| known == key).unwrap();
+        let window = windows.get_mut(&start).unwrap();
+        let (count, revision, is_out) = (window.count, window.rows, window.is_out);
+        window.is_out = true;
+        match self.kind {
+            Kind::Session { lateness: 1.. } => {
+                let more = [number(revision.into()), Cell::Bool(is_out)];
+                self.row(key, start, end, count, &more);
+            }
+            _ => self.row(key, start, end, count, &[]),
+        }
     }
 
     /// All rows that are due at the watermark, and then what is gone.
@@ -151,9 +211,9 @@ impl Model {
         let mut due = Vec::new();
         for (key, windows) in &self.keys {
             match self.kind {
-                Kind::Session => {
-                    let over =
-                        windows.iter().filter(|(start, window)| self.is_gone(**start, window));
+                Kind::Session { .. } => {
+                    let is_due = |window: &Window| !window.is_out && self.is_over(window);
+                    let over = windows.iter().filter(|(_, window)| is_due(window));
                     due.extend(over.map(|(start, w)| (w.end, *start, key.clone(), w.count)));
                 }
                 Kind::Grid { slide, .. } => {
@@ -174,8 +234,10 @@ impl Model {
         }
         due.sort();
         for (end, start, key, count) in due {
-            let revision = self.next_row(&key, start);
-            self.row(&key, start, end, count, revision);
+            match self.kind {
+                Kind::Grid { .. } => self.grid_row(&key, start, count),
+                Kind::Session { .. } => self.session_row(&key, start, end),
+            }
         }
         self.fired = self.watermark;
         let mut keys = std::mem::take(&mut self.keys);
@@ -195,63 +257,79 @@ impl Model {
         Some(window.rows - 1)
     }
 
-    /// Takes `event`, or drops it; false: it is refused.
-    fn take(&mut self, event: &Event) -> bool {
-        let (start, touched) = self.place(event);
-        let whole = Window { end: event.ts + SIZE, ..Window::default() };
+    /// Takes `piece`, or drops it; false: it is refused.
+    fn take(&mut self, piece: &Piece) -> bool {
+        let Piece { start, end, .. } = *piece;
+        let touched = self.touched(piece);
+        let whole = Window { count: piece.count, end, ..Window::default() };
         if touched.is_empty() && self.is_gone(start, &whole) {
-            self.out.late += 1;
+            self.out.late += piece.count;
             return true;
         }
         while touched.is_empty() {
-            let Some(limit) = self.limit(&event.key) else { break };
+            let Some(limit) = self.limit(&piece.key) else { break };
             let policy =
                 [self.limits.keys.1, self.limits.windows.1, self.limits.bytes.1][limit as usize];
             match policy {
-                Policy::Refuse => return false,
-                Policy::Evict if self.evict(limit, &event.key, start) => {}
+                Policy::Evict if self.evict(limit, &piece.key, start) => {}
+                Policy::Refuse => {
+                    self.refused_by = limit as usize;
+                    return false;
+                }
                 _ => {
-                    self.out.dropped[limit as usize] += 1;
+                    self.out.dropped[limit as usize] += piece.count;
                     return true;
                 }
             }
         }
-        let known = self.keys.iter().position(|(key, _)| *key == event.key);
+        self.take_back(piece, &touched);
+        let known = self.keys.iter().position(|(key, _)| *key == piece.key);
         let mut windows = known.map(|place| self.keys.remove(place).1).unwrap_or_default();
-        let mut window = Window { count: 1, ..whole };
-        let mut first = start;
+        let (mut window, mut first) = (whole, start);
         for start in touched {
             let part = windows.remove(&start).unwrap();
             first = first.min(start);
             window.end = window.end.max(part.end);
             window.count += part.count;
-            window.rows = part.rows;
+            window.rows = window.rows.max(part.rows + u32::from(part.is_out));
         }
-        let count = window.count;
+        let (end, count, is_over) = (window.end, window.count, self.is_over(&window));
         windows.insert(first, window);
-        self.keys.push((event.key.clone(), windows));
-        let is_fired = (start + SIZE) * 1_000 - 1 <= self.watermark;
-        if matches!(self.kind, Kind::Grid { lateness: 1.., .. }) && is_fired {
-            let revision = self.next_row(&event.key, start);
-            self.row(&event.key, start, start + SIZE, count, revision);
+        self.keys.push((piece.key.clone(), windows));
+        match self.kind {
+            Kind::Grid { lateness: 1.., .. } if (start + SIZE) * 1_000 - 1 <= self.watermark => {
+                self.grid_row(&piece.key, start, count);
+            }
+            Kind::Session { lateness: 1.. } if is_over => {
+                self.session_row(&piece.key, first, end);
+            }
+            _ => {}
         }
         true
     }
 
-    /// Where a window of `event` begins, and the windows of its key that it belongs to.
-    fn place(&self, event: &Event) -> (i64, Vec<i64>) {
-        let known = self.keys.iter().find(|(key, _)| *key == event.key);
+    /// Takes back the rows of sessions that `piece` gives other bounds: it belongs to those that begin at `touched`.
+    fn take_back(&mut self, piece: &Piece, touched: &[i64]) {
+        let Kind::Session { .. } = self.kind else { return };
+        for start in touched {
+            let (_, windows) = self.keys.iter().find(|(known, _)| *known == piece.key).unwrap();
+            let Window { end, is_out, .. } = windows[start];
+            let stays = touched.len() == 1 && *start <= piece.start && piece.end <= end;
+            if is_out && !stays {
+                self.session_row(&piece.key, *start, end);
+            }
+        }
+    }
+
+    /// The windows of its key that `piece` belongs to.
+    fn touched(&self, piece: &Piece) -> Vec<i64> {
+        let known = self.keys.iter().find(|(key, _)| *key == piece.key);
         let windows = known.map(|(_, windows)| windows.iter());
-        let start = match self.kind {
-            Kind::Grid { slide, .. } => event.ts.div_euclid(slide) * slide,
-            Kind::Session => event.ts,
-        };
         let belongs = |(begin, window): &(&i64, &Window)| match self.kind {
-            Kind::Grid { .. } => **begin == start,
-            Kind::Session => **begin <= event.ts + SIZE && event.ts <= window.end,
+            Kind::Grid { .. } => **begin == piece.start,
+            Kind::Session { .. } => **begin <= piece.end && piece.start <= window.end,
         };
-        let touched = windows.into_iter().flatten().filter(belongs).map(|(start, _)| *start);
-        (start, touched.collect())
+        windows.into_iter().flatten().filter(belongs).map(|(start, _)| *start).collect()
     }
 
     fn limit(&self, key: &str) -> Option<Limit> {
@@ -284,9 +362,11 @@ impl Model {
         };
         self.keys.retain(|(_, windows)| !windows.is_empty());
         self.out.evicted[1] += evicted.len() as u64;
-        let is_fired = |start: i64| (start + SIZE) * 1_000 - 1 <= self.watermark;
-        let lost =
-            evicted.iter().filter(|(start, _)| self.kind == Kind::Session || !is_fired(*start));
+        let is_lost = |(start, window): &&(i64, Window)| match self.kind {
+            Kind::Grid { .. } => (start + SIZE) * 1_000 - 1 > self.watermark,
+            Kind::Session { .. } => !window.is_out,
+        };
+        let lost = evicted.iter().filter(is_lost);
         self.out.evicted[2] += lost.map(|(_, window)| window.count).sum::<u64>();
         !evicted.is_empty()
     }

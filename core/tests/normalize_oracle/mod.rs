@@ -1,6 +1,6 @@
 //! Normalization the slow and obvious way: reads all samples, sorts, aligns, fills by definition.
 
-#![allow(unreachable_pub, reason = "a module of a test")]
+#![allow(dead_code, unreachable_pub, reason = "a module of a test")]
 
 use std::collections::BTreeMap;
 
@@ -82,7 +82,7 @@ pub fn spec(options: &Options, result_rows: u32) -> PipelineSpec {
 }
 
 /// The samples at a place, each with its time.
-type Samples = Vec<(i64, Event)>;
+pub type Samples = Vec<(i64, Event)>;
 
 /// A known value.
 #[derive(Clone, Copy)]
@@ -92,65 +92,80 @@ struct Known {
     outlier: bool,
 }
 
+impl Options {
+    fn interval_us(&self) -> i64 {
+        self.interval * 1000
+    }
+
+    /// The last grid point at `time` or before.
+    fn floor(&self, time: i64) -> i64 {
+        let (interval, offset) = (self.interval_us(), self.offset * 1000);
+        (time - offset).div_euclid(interval) * interval + offset
+    }
+
+    /// Where a sample at `time` goes.
+    pub fn place_of(&self, time: i64) -> i64 {
+        let below = self.floor(time);
+        let above = if below == time { time } else { below + self.interval_us() };
+        match (self.samples, self.align) {
+            (true, _) => time,
+            (_, "floor") => below,
+            (_, "ceil") => above,
+            _ if (time - below) * 2 >= self.interval_us() => above,
+            _ => below,
+        }
+    }
+
+    /// The last microsecond of the samples of `place`.
+    pub fn last_of(&self, place: i64) -> i64 {
+        match (self.samples, self.align) {
+            (true, _) | (_, "ceil") => place,
+            (_, "floor") => place + self.interval_us() - 1,
+            _ => place + (self.interval_us() + 1) / 2 - 1,
+        }
+    }
+
+    /// The longest time between two samples of one series.
+    pub fn silence(&self) -> i64 {
+        self.interval_us() * (self.max_fill_points + 1)
+    }
+
+    /// The rows of all samples of a key.
+    pub fn rows_of(&self, key: &[u8], places: &BTreeMap<i64, Samples>) -> Vec<Row> {
+        let mut series: Vec<Vec<(i64, Samples)>> = Vec::new();
+        for (place, samples) in places.clone() {
+            match series.last_mut() {
+                Some(last) if place - last.last().unwrap().0 <= self.silence() => {
+                    last.push((place, samples))
+                }
+                _ => series.push(vec![(place, samples)]),
+            }
+        }
+        series.iter().flat_map(|series| rows_of(self, key, series)).collect()
+    }
+}
+
 /// All rows by key and time.
 pub fn oracle(options: &Options, events: &[Event]) -> Vec<Row> {
-    let (interval, offset) = (options.interval * 1000, options.offset * 1000);
-    let floor = |time: i64| (time - offset).div_euclid(interval) * interval + offset;
-    let place_of = |time: i64| match (options.samples, options.align) {
-        (true, _) => time,
-        (_, "floor") => floor(time),
-        (_, "ceil") => -((-(time - offset)).div_euclid(interval)) * interval + offset,
-        _ => {
-            let below = floor(time);
-            if (time - below) * 2 >= interval { below + interval } else { below }
-        }
-    };
     let mut places: BTreeMap<Vec<u8>, BTreeMap<i64, Samples>> = BTreeMap::new();
     let mut greatest: Option<i64> = None;
     for event in events {
         let time = event.ts * 1000;
         let watermark =
             greatest.map_or(i64::MIN, |greatest: i64| greatest - options.bound * 1000 - 1);
-        let place = place_of(time);
-        let last = match (options.samples, options.align) {
-            (true, _) | (_, "ceil") => place,
-            (_, "floor") => place + interval - 1,
-            _ => place + (interval + 1) / 2 - 1,
-        };
-        if last > watermark {
+        let place = options.place_of(time);
+        if options.last_of(place) > watermark {
             let mut key = Vec::new();
             key::push_str(&mut key, &event.key);
             places.entry(key).or_default().entry(place).or_default().push((time, event.clone()));
         }
         greatest = Some(greatest.map_or(time, |greatest| greatest.max(time)));
     }
-    let silence = interval * (options.max_fill_points + 1);
-    let mut rows = Vec::new();
-    for (key, places) in places {
-        let mut series: Vec<Vec<(i64, Samples)>> = Vec::new();
-        for (place, samples) in places {
-            match series.last_mut() {
-                Some(last) if place - last.last().unwrap().0 <= silence => {
-                    last.push((place, samples))
-                }
-                _ => series.push(vec![(place, samples)]),
-            }
-        }
-        for series in series {
-            rows.extend(rows_of(options, &key, &series, floor, silence));
-        }
-    }
-    rows
+    places.iter().flat_map(|(key, places)| options.rows_of(key, places)).collect()
 }
 
-fn rows_of(
-    options: &Options,
-    key: &[u8],
-    series: &[(i64, Samples)],
-    floor: impl Fn(i64) -> i64,
-    silence: i64,
-) -> Vec<Row> {
-    let interval = options.interval * 1000;
+fn rows_of(options: &Options, key: &[u8], series: &[(i64, Samples)]) -> Vec<Row> {
+    let (interval, silence) = (options.interval_us(), options.silence());
     let fields: Vec<Vec<Known>> = options
         .fields
         .iter()
@@ -158,7 +173,7 @@ fn rows_of(
         .map(|(at, field)| known(options, at, field, series))
         .collect();
     let (first, last) = (series[0].0, series[series.len() - 1].0);
-    let mut time = floor(first + interval - 1);
+    let mut time = options.floor(first + interval - 1);
     let mut rows = Vec::new();
     while time <= last {
         let mut row =

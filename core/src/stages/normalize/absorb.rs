@@ -46,10 +46,8 @@ impl NormalizeStage {
             if let Some(series) = self.series.get_mut(known as usize) {
                 let lanes = self.lanes.get_mut(span).unwrap_or_default();
                 let scratch = &mut self.scratch;
-                // Where keys find their own interval, one that fell silent begins anew.
-                let anew = self.grid.is_none().then_some(self.advanced);
-                let (taken, due) =
-                    take_run(&self.plan, series, lanes, events, (*cursor, anew), scratch);
+                let from = (*cursor, self.advanced);
+                let (taken, due) = take_run(&self.plan, series, lanes, events, from, scratch);
                 self.schedule.add(known, series, due);
                 self.stats.events += taken as u64;
                 *cursor += taken;
@@ -161,23 +159,24 @@ impl NormalizeStage {
     }
 }
 
-/// Takes consecutive samples of one series from the event `from` on, as long as they are on time and there is room for them.
-/// Returns how many, and when the first of all its places is over. With `anew`, the watermark up to which all is done, only until
-/// the series has fallen silent.
+/// Takes consecutive samples of one series from the event `from` on, as long as they are on time, there is room for them and it
+/// has not fallen silent: then it is let go first. Returns how many, and when the first of all its places is over. All is done up
+/// to the watermark `done`.
 fn take_run(
     plan: &NormalizePlan,
     series: &mut Series,
     lanes: &mut [Lane],
     events: &Events<'_>,
-    (from, anew): (usize, Option<i64>),
+    (from, done): (usize, i64),
     scratch: &mut Scratch,
 ) -> (usize, i64) {
     let Some(grid) = series.grid else { return (0, NEVER) };
     let run = long_run(events.keys.get(from..).unwrap_or_default());
     let mut taken = 0;
     loop {
+        let last = events.watermarks.get(from + run.saturating_sub(1));
         if run > taken
-            && anew.is_none()
+            && last.is_some_and(|met| *met < series.calm_before(&grid, plan))
             && let ([field], [lane]) = (plan.fields.as_slice(), &mut *lanes)
         {
             let waiting = series.places.len().max(lane.cells.list.len());
@@ -185,7 +184,7 @@ fn take_run(
             let samples = samples_of(events, field.column, from + taken..from + taken + room);
             taken += ordinary::take(field, series, lane, samples, scratch);
         }
-        let more = take_each(plan, series, lanes, events, (from + taken, anew));
+        let more = take_each(plan, series, lanes, events, (from + taken, done));
         taken += more;
         if more < EACH {
             break;
@@ -212,16 +211,17 @@ fn samples_of<'a>(events: &Events<'a>, column: usize, range: Range<usize>) -> Sa
     }
 }
 
-/// Takes samples one by one, [`EACH`] of them at most.
+/// Takes samples one by one, [`EACH`] of them at most, as [`take_run`] does.
 fn take_each(
     plan: &NormalizePlan,
     series: &mut Series,
     lanes: &mut [Lane],
     events: &Events<'_>,
-    (from, anew): (usize, Option<i64>),
+    (from, done): (usize, i64),
 ) -> usize {
     let mut taken = 0;
-    let Some(grid) = &series.grid else { return taken };
+    let Some(grid) = series.grid else { return taken };
+    let calm_before = series.calm_before(&grid, plan);
     let times = events.timestamps.iter().zip(events.watermarks).zip(events.keys).skip(from);
     for ((time, met), key) in times.take(EACH) {
         if *key != series.key {
@@ -232,7 +232,7 @@ fn take_each(
         if place <= series.closed || last <= *met {
             break;
         }
-        if anew.is_some_and(|done| done < *met && series.is_silent_at(*met, grid, plan)) {
+        if *met >= calm_before && done < *met && series.is_silent_at(*met, &grid, plan) {
             break;
         }
         if series.places.len().max(most(lanes)) >= plan.max_buffered

@@ -1,14 +1,12 @@
 //! Windows on a grid as partial state: their slices are taken out here and added there.
 
 use super::revise::Revising;
-use super::staging::{Part, read_part};
+use super::staging::{Entry, Part, Turning, Unplaced, read_part};
 use super::{Context, NONE, Slice, WindowStage};
-use crate::drops::Dropped;
 use crate::error::SnapshotError;
 use crate::frame::Frame;
 use crate::keys::Keys;
 use crate::plan::Limit;
-use crate::reject::RejectReason;
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::spec::LimitPolicy;
 use crate::stages::parts::{COUNTERS, Origin, Parts, add_counters};
@@ -123,52 +121,48 @@ impl WindowStage {
 
     /// Adds what `part` holds of its next key; false: it found no room, and that is to be said.
     fn add_next(&mut self, slice: i64, part: &mut Part, context: &mut Context<'_>) -> bool {
-        let at = part.done;
-        let Some(&key) = part.keys.get(at) else { return true };
+        let Some(entry) = part.next() else { return true };
         part.done += 1;
-        let from = u32::try_from(at).unwrap_or(NONE);
-        let ordinal = part.ordinal.saturating_add(at as u64);
+        let key = entry.key;
         let (grid, met) = (self.plan.grid, self.met);
         let known = self.slices.get(&slice).map_or(NONE, |slice| slice.slot(key));
-        let mut goes_on = true;
         let slot = match known {
-            _ if grid.gone_at(grid.last_window(slice)) <= met => Err(RejectReason::Late),
-            NONE => self.open_part(slice, key, context.keys).map_err(|limit| {
-                let policy = self.plan.caps.policy(limit);
-                goes_on = context.turn_away(limit, policy, self.index, ordinal).goes_on;
-                limit.reason()
-            }),
+            _ if grid.gone_at(grid.last_window(slice)) <= met => Err(Unplaced::Late),
+            NONE => self.open_part(slice, key, context.keys).map_err(Unplaced::Limit),
             slot => Ok(slot),
         };
-        match slot {
+        let goes_on = match slot {
             Ok(slot) => {
-                if let Some(evictions) = &mut self.evictions {
-                    evictions.recency.touch(key);
-                }
-                self.touch_slice(slice);
-                self.accumulators.merge(&[slot], &part.values.pick(&[from]));
-                if self.measures_values() {
-                    self.measure_slot(slot);
-                }
-                if self.plan.emission.revises && grid.fires_at(grid.first_window(slice)) <= met {
-                    let next = grid.first_window(slice).max(grid.first_kept(met));
-                    self.revising = Some(Revising { slice, key, watermark: met, ordinal, next });
-                }
-                self.mark_changed(slot, key, slice, met);
+                self.add_entry(slice, slot, entry, part);
+                true
             }
-            Err(reason) => {
-                self.stats.count_dropped(reason, part.values.events_in(from));
-                context.drops.push(Dropped {
-                    ordinal,
-                    reason,
-                    stage: Some(self.index),
-                    watermark: met,
-                    window_end: Some(grid.end_of(grid.last_window(slice))),
-                });
+            Err(why) => {
+                let window_end = Some(grid.end_of(grid.last_window(slice)));
+                let (stage, caps, stats) = (self.index, &self.plan.caps, &mut self.stats);
+                Turning { stage, caps, stats, met, window_end }.drop(entry, why, context)
             }
-        }
+        };
         context.keys.release(key);
         goes_on
+    }
+
+    /// Adds `entry` of `part` to `slot`, which is its key's in the slice at `slice`.
+    fn add_entry(&mut self, slice: i64, slot: u32, entry: Entry, part: &Part) {
+        let Entry { key, ordinal, .. } = entry;
+        let (grid, met) = (self.plan.grid, self.met);
+        if let Some(evictions) = &mut self.evictions {
+            evictions.recency.touch(key);
+        }
+        self.touch_slice(slice);
+        self.accumulators.merge(&[slot], &part.values.pick(&[entry.place]));
+        if self.measures_values() {
+            self.measure_slot(slot);
+        }
+        if self.plan.emission.revises && grid.fires_at(grid.first_window(slice)) <= met {
+            let next = grid.first_window(slice).max(grid.first_kept(met));
+            self.revising = Some(Revising { slice, key, watermark: met, ordinal, next });
+        }
+        self.mark_changed(slot, key, slice, met);
     }
 
     /// Opens the slice at `slice` for `key`, where others may have to make room.

@@ -3,13 +3,17 @@
 //! They wait for the first window that needs them, so that they can be added in the order of their sources, whatever the
 //! order in which they came.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, btree_map};
 
+use super::Context;
 use super::accumulator::Accumulators;
+use crate::drops::Dropped;
 use crate::error::SnapshotError;
 use crate::keys::{Keys, NONE};
+use crate::plan::{Caps, Limit};
+use crate::reject::RejectReason;
 use crate::snapshot::{SectionReader, SectionWriter};
+use crate::stats::StageStats;
 
 /// What one slice holds of the events of one source, between two of its partial states.
 pub(super) struct Part {
@@ -23,6 +27,67 @@ pub(super) struct Part {
     pub(super) values: Accumulators,
     /// Those of the keys before it have been added.
     pub(super) done: usize,
+}
+
+impl Part {
+    /// What it holds of the next key.
+    pub(super) fn next(&self) -> Option<Entry> {
+        let at = self.done;
+        let key = *self.keys.get(at)?;
+        let place = u32::try_from(at).unwrap_or(NONE);
+        let ordinal = self.ordinal.saturating_add(at as u64);
+        let events = self.values.events_in(place);
+        Some(Entry { key, place, end: self.ends.get(at).copied(), ordinal, events })
+    }
+}
+
+/// What a part holds of one key.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Entry {
+    pub(super) key: u32,
+    /// Where its values are.
+    pub(super) place: u32,
+    /// The end of the session, or the time of the last event, where the part has it.
+    pub(super) end: Option<i64>,
+    /// Its place in the stream.
+    pub(super) ordinal: u64,
+    pub(super) events: u64,
+}
+
+/// Why something is not added.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Unplaced {
+    Late,
+    Limit(Limit),
+}
+
+/// Where something is not added.
+pub(super) struct Turning<'a> {
+    pub(super) stage: u32,
+    pub(super) caps: &'a Caps,
+    pub(super) stats: &'a mut StageStats,
+    /// The watermark that it is judged by.
+    pub(super) met: i64,
+    pub(super) window_end: Option<i64>,
+}
+
+impl Turning<'_> {
+    /// Drops `entry`, which nobody could be given back; false: that is to be said, and the call ends.
+    pub(super) fn drop(self, entry: Entry, why: Unplaced, context: &mut Context<'_>) -> bool {
+        let Self { stage, caps, stats, met: watermark, window_end } = self;
+        let ordinal = entry.ordinal;
+        let (reason, goes_on) = match why {
+            Unplaced::Late => (RejectReason::Late, true),
+            Unplaced::Limit(limit) => {
+                let turned = context.turn_away(limit, caps.policy(limit), stage, ordinal);
+                (limit.reason(), turned.goes_on)
+            }
+        };
+        stats.count_dropped(reason, entry.events);
+        let stage = Some(stage);
+        context.drops.push(Dropped { ordinal, reason, stage, watermark, window_end });
+        goes_on
+    }
 }
 
 /// The start of a slice or a session, a source and a sequence.
@@ -75,7 +140,7 @@ impl Staging {
         let added = part.done - from;
         self.waiting -= added;
         for end in part.ends.iter().skip(from).take(added) {
-            if let Entry::Occupied(mut count) = self.ends.entry(*end) {
+            if let btree_map::Entry::Occupied(mut count) = self.ends.entry(*end) {
                 *count.get_mut() -= 1;
                 if *count.get() == 0 {
                     count.remove();

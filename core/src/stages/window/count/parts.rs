@@ -1,12 +1,11 @@
 //! Windows of all events of a key as partial state.
 
 use super::{Context, CountStage, Keys, NONE, SectionReader, SectionWriter, SnapshotError, Window};
-use crate::drops::Dropped;
 use crate::plan::Limit;
 use crate::spec::LimitPolicy;
 use crate::stages::parts::{COUNTERS, Origin, Parts, add_counters};
 use crate::stages::window::accumulator::Accumulators;
-use crate::stages::window::staging::{Part, read_part};
+use crate::stages::window::staging::{Part, Turning, Unplaced, read_part};
 use crate::time::{MAX_TIME, MIN_TIME};
 use crate::watermark::END_OF_TIME;
 
@@ -103,38 +102,30 @@ impl CountStage {
 
     /// Adds what `part` holds of its next key; false: it found no room, and that is to be said.
     fn add_next(&mut self, part: &mut Part, context: &mut Context<'_>) -> bool {
-        let at = part.done;
+        let Some(entry) = part.next() else { return true };
         part.done += 1;
-        let Some((&key, &last)) = part.keys.get(at).zip(part.ends.get(at)) else { return true };
-        let from = u32::try_from(at).unwrap_or(NONE);
-        let events = part.values.events_in(from);
-        let opened = self.open_part(key, last, context.keys);
-        if let Ok(slot) = opened {
-            if let Some(window) = self.windows.get_mut(slot as usize) {
-                let Window { count, first, last: known, .. } = *window;
-                let (first, last) = (first.min(last), known.max(last));
-                *window = Window { key, count: count.saturating_add(events), first, last };
+        let (key, events) = (entry.key, entry.events);
+        let Some(last) = entry.end else { return true };
+        let goes_on = match self.open_part(key, last, context.keys) {
+            Ok(slot) => {
+                if let Some(window) = self.windows.get_mut(slot as usize) {
+                    let Window { count, first, last: known, .. } = *window;
+                    let (first, last) = (first.min(last), known.max(last));
+                    *window = Window { key, count: count.saturating_add(events), first, last };
+                }
+                self.accumulators.merge(&[slot], &part.values.pick(&[entry.place]));
+                if self.measures_values() {
+                    self.measure_slot(slot);
+                }
+                self.touch(&[key]);
+                true
             }
-            self.accumulators.merge(&[slot], &part.values.pick(&[from]));
-            if self.measures_values() {
-                self.measure_slot(slot);
+            Err(limit) => {
+                let (stage, caps, stats) = (self.index, &self.plan.caps, &mut self.stats);
+                let turning = Turning { stage, caps, stats, met: self.passed, window_end: None };
+                turning.drop(entry, Unplaced::Limit(limit), context)
             }
-            self.touch(&[key]);
-        }
-        let mut goes_on = true;
-        if let Err(limit) = opened {
-            let (reason, ordinal) = (limit.reason(), part.ordinal.saturating_add(at as u64));
-            let policy = self.plan.caps.policy(limit);
-            goes_on = context.turn_away(limit, policy, self.index, ordinal).goes_on;
-            self.stats.count_dropped(reason, events);
-            context.drops.push(Dropped {
-                ordinal,
-                reason,
-                stage: Some(self.index),
-                watermark: self.passed,
-                window_end: None,
-            });
-        }
+        };
         context.keys.release(key);
         goes_on
     }

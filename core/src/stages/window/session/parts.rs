@@ -6,19 +6,18 @@ use super::assign::Gap;
 use super::fire::Cause;
 use super::table::{Around, Bounds, Status};
 use super::{Context, Keys, NONE, SectionReader, SectionWriter, SessionStage, SnapshotError};
-use crate::drops::Dropped;
 use crate::frame::Frame;
 use crate::plan::Limit;
-use crate::reject::RejectReason;
 use crate::spec::LimitPolicy;
 use crate::stages::parts::{COUNTERS, Origin, Parts, add_counters};
 use crate::stages::window::accumulator::Accumulators;
-use crate::stages::window::staging::{Part, read_part};
+use crate::stages::window::staging::{Part, Turning, Unplaced, read_part};
 use crate::time::{MAX_TIME, MIN_TIME};
 
 impl Parts for SessionStage {
     fn count_events(&mut self) {
         self.accumulators.count_events();
+        self.table.set_slot_bytes(self.accumulators.slot_bytes());
     }
 
     fn part_keys(&self, name: &mut dyn FnMut(u32)) {
@@ -147,33 +146,26 @@ impl SessionStage {
         context: &mut Context<'_>,
         out: &mut Frame,
     ) -> bool {
-        let at = part.done;
-        let found = part.keys.get(at).zip(part.ends.get(at));
-        let Some((&key, &end)) = found else { return true };
-        let (bounds, from) = (Bounds { start, end }, u32::try_from(at).unwrap_or(NONE));
-        let ordinal = part.ordinal.saturating_add(at as u64);
-        let cause = Cause { watermark: self.met, rank: ordinal.saturating_add(1) };
+        let Some(entry) = part.next() else { return true };
+        let Some(end) = entry.end else { return true };
+        let (key, bounds) = (entry.key, Bounds { start, end });
+        let cause = Cause { watermark: self.met, rank: entry.ordinal.saturating_add(1) };
         let touched = self.table.touched(key, bounds);
         if !self.retract_all(&touched, bounds, cause, context.keys, out) {
             return false;
         }
         part.done += 1;
-        let mut goes_on = true;
         let slot = match touched.first() {
-            None if self.plan.gone_at(end) <= self.met => Err(RejectReason::Late),
-            None => self.open_part(key, bounds, context.keys).map_err(|limit| {
-                let policy = self.plan.caps.policy(limit);
-                goes_on = context.turn_away(limit, policy, self.index, ordinal).goes_on;
-                limit.reason()
-            }),
+            None if self.plan.gone_at(end) <= self.met => Err(Unplaced::Late),
+            None => self.open_part(key, bounds, context.keys).map_err(Unplaced::Limit),
             Some(first) => {
                 self.unite(&touched, bounds, context.keys);
                 Ok(*first)
             }
         };
-        match slot {
+        let goes_on = match slot {
             Ok(slot) => {
-                self.accumulators.merge(&[slot], &part.values.pick(&[from]));
+                self.accumulators.merge(&[slot], &part.values.pick(&[entry.place]));
                 if self.measures_values() {
                     self.measure_slot(slot);
                 }
@@ -183,18 +175,14 @@ impl SessionStage {
                 } else {
                     self.expect(slot);
                 }
+                true
             }
-            Err(reason) => {
-                self.stats.count_dropped(reason, part.values.events_in(from));
-                context.drops.push(Dropped {
-                    ordinal,
-                    reason,
-                    stage: Some(self.index),
-                    watermark: self.met,
-                    window_end: Some(end),
-                });
+            Err(why) => {
+                let (stage, caps, stats) = (self.index, &self.plan.caps, &mut self.stats);
+                let (met, window_end) = (self.met, Some(end));
+                Turning { stage, caps, stats, met, window_end }.drop(entry, why, context)
             }
-        }
+        };
         context.keys.release(key);
         goes_on
     }

@@ -72,12 +72,18 @@ pub(super) struct Table {
 impl Table {
     /// For sessions that accumulate in `slot_bytes` each, but for their values.
     pub(super) fn new(caps: &Caps, slot_bytes: u64) -> Self {
-        Self {
+        let mut table = Self {
             recency: caps.evicts_keys().then(Recency::default),
             account: caps.limits_bytes().then(Account::default),
-            session_bytes: SESSION_BYTES + slot_bytes,
             ..Self::default()
-        }
+        };
+        table.set_slot_bytes(slot_bytes);
+        table
+    }
+
+    /// Has sessions, of which there are none yet, accumulate in `slot_bytes` each.
+    pub(super) fn set_slot_bytes(&mut self, slot_bytes: u64) {
+        self.session_bytes = SESSION_BYTES + slot_bytes;
     }
 
     /// The bytes of all sessions, of which `extra` gives what their values count for.
