@@ -209,12 +209,14 @@ mod tests {
     fn digits_of_any_number_are_shifted_in() {
         for count in 0..=19 {
             let digits = &b"9876543210123456789"[..count];
-            for behind in [&b""[..], b",", b".\xff000000000000", b"\xff\xff\xff\xff\xff\xff\xff\xff"] {
+            for behind in
+                [&b""[..], b",", b".\xff000000000000", b"\xff\xff\xff\xff\xff\xff\xff\xff"]
+            {
                 let (text, mut mantissa) = ([digits, behind].concat(), 5);
                 assert_eq!(scan_digits(&text, 0, &mut mantissa), count);
-                let expected = digits
-                    .iter()
-                    .fold(5_u64, |all, digit| all.wrapping_mul(10).wrapping_add(u64::from(digit - b'0')));
+                let expected = digits.iter().fold(5_u64, |all, digit| {
+                    all.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'))
+                });
                 assert_eq!(mantissa, expected);
             }
         }

@@ -85,6 +85,13 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    /// Whether only white space follows in the line or, with `only`, in the bytes.
+    #[inline]
+    pub(super) fn is_at_end(&mut self, only: bool) -> bool {
+        self.skip_space();
+        self.peek().is_none_or(|byte| byte == b'\n' && !only)
+    }
+
     /// Goes behind a string whose opening quote has been taken: tells whether it has escapes.
     #[inline(always)]
     fn string(&mut self) -> Option<Kind> {

@@ -121,16 +121,16 @@ impl Canonical {
         self.push_value(&mut scanner, MAX_DEPTH).is_some()
     }
 
-    /// Appends the members of the object at `start`, those that are null left out; `None`: no object ends the line there.
-    pub(super) fn push_event(&mut self, bytes: &[u8], start: usize) -> Option<()> {
+    /// Appends the members of the object at `start`, those that are null left out; `None`: no object ends the line there,
+    /// or, with `only`, all of `bytes`.
+    pub(super) fn push_event(&mut self, bytes: &[u8], start: usize, only: bool) -> Option<()> {
         let mut scanner = Scanner::new(bytes, start);
         scanner.skip_space();
         if scanner.peek() != Some(b'{') {
             return None;
         }
         self.push_members(&mut scanner, MAX_DEPTH - 1, true)?;
-        scanner.skip_space();
-        matches!(scanner.peek(), None | Some(b'\n')).then_some(())
+        scanner.is_at_end(only).then_some(())
     }
 
     /// Appends a value that a reader has found in `text`; false: it is missing, null, or empty in CSV.

@@ -97,7 +97,7 @@ impl Form {
     }
 
     /// Appends a value that a reader has found in `text`; false: it is missing, null, or empty in CSV.
-    #[inline]
+    #[inline(always)]
     pub(super) fn push_value(
         &mut self,
         value: &Value,
@@ -116,7 +116,7 @@ impl Form {
     }
 
     /// Appends a string without escapes.
-    #[inline]
+    #[inline(always)]
     fn push_string(&mut self, text: &[u8], start: usize, end: usize) {
         let length = end - start;
         self.reserve(length + 2);

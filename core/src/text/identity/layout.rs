@@ -41,7 +41,7 @@ struct Member {
 
 impl Layout {
     /// Appends the members of the object at `start`, those that are null left out; false, and nothing appended, if it is
-    /// laid out in another way.
+    /// laid out in another way. `only`: nothing may follow it.
     #[inline]
     pub(super) fn push_event(
         &mut self,
@@ -49,10 +49,12 @@ impl Layout {
         canonical: &mut Canonical,
         bytes: &[u8],
         start: usize,
+        only: bool,
     ) -> bool {
         let mut scanner = Scanner::new(bytes, start);
         scanner.skip_space();
-        let found = self.object.scan(&mut scanner, MAX_DEPTH - 1).is_some() && at_end(&mut scanner);
+        let found =
+            self.object.scan(&mut scanner, MAX_DEPTH - 1).is_some() && scanner.is_at_end(only);
         if found {
             self.misses = 0;
             self.object.push(form, canonical, bytes, true);
@@ -71,12 +73,6 @@ impl Layout {
             self.object = Object::learn(&mut scanner, MAX_LEVELS).unwrap_or_default();
         }
     }
-}
-
-#[inline]
-fn at_end(scanner: &mut Scanner<'_>) -> bool {
-    scanner.skip_space();
-    matches!(scanner.peek(), None | Some(b'\n'))
 }
 
 impl Object {

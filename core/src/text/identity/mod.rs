@@ -8,6 +8,8 @@ mod canonical;
 mod form;
 mod hash;
 mod layout;
+#[cfg(test)]
+mod tests;
 
 use canonical::Canonical;
 use form::{Form, Piece};
@@ -53,6 +55,8 @@ struct Field {
 pub(super) enum Content<'a> {
     /// The JSON object that begins there in the text, and ends its line.
     Json(usize),
+    /// The JSON object that is all there is in the text.
+    OnlyJson,
     /// The columns of CSV in the order of their names.
     Csv(&'a [NamedSlot]),
 }
@@ -175,23 +179,26 @@ fn of_content(
 ) -> Option<Identity> {
     form.clear();
     form.push(CONTENT);
-    match content {
-        Content::Json(start) if !layout.push_event(form, canonical, text, start) => {
-            canonical.clear();
-            canonical.bytes.push(CONTENT);
-            canonical.push_event(text, start)?;
-            layout.miss(text, start);
-            return Some(identity_of(&canonical.bytes));
-        }
-        Content::Json(_) => {}
+    let start = match content {
+        Content::Json(start) => start,
+        Content::OnlyJson => 0,
         Content::Csv(columns) => {
             for column in columns {
                 let value = slots.get(column.slot).unwrap_or(&Value::MISSING);
                 form.push_named(&column.name, value, text, canonical, true);
             }
+            return Some(identity_of(form.bytes()));
         }
+    };
+    let only = matches!(content, Content::OnlyJson);
+    if layout.push_event(form, canonical, text, start, only) {
+        return Some(identity_of(form.bytes()));
     }
-    Some(identity_of(form.bytes()))
+    canonical.clear();
+    canonical.bytes.push(CONTENT);
+    canonical.push_event(text, start, only)?;
+    layout.miss(text, start);
+    Some(identity_of(&canonical.bytes))
 }
 
 /// Tells the identity of single events by the strategies of a `dedup` stage; readers do so for every line.
@@ -240,18 +247,14 @@ impl Identifier {
     /// The identity of `event`, a JSON object on one line; [`NO_IDENTITY`] if no strategy applies, or for any other text.
     #[must_use]
     pub fn of_json(&mut self, event: &[u8]) -> Identity {
-        // The scan of a line ends at a line feed.
-        if self.slots.is_empty() {
-            if memchr::memchr(b'\n', event).is_some() {
-                return NO_IDENTITY;
-            }
-        } else {
+        if !self.slots.is_empty() {
+            // The scan of a line ends at a line feed.
             let line = scan_line(event, 0, &mut self.names, &mut self.slots);
             if !matches!(line, Line::Object { end, .. } if end == event.len()) {
                 return NO_IDENTITY;
             }
         }
-        self.identities.identify(&self.slots, event, Content::Json(0))
+        self.identities.identify(&self.slots, event, Content::OnlyJson)
     }
 }
 
