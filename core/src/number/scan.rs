@@ -11,6 +11,10 @@ const EXACT_POWERS: [f64; 23] = [
     1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
 ];
 
+/// Eight ASCII zeros, and what so many more digits multiply a number by.
+const ZEROS: u64 = 0x3030_3030_3030_3030;
+const POWERS: [u64; 8] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000];
+
 /// A JSON number as its scan found it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct ScannedNumber {
@@ -107,11 +111,19 @@ pub(crate) fn scan_json_number(
 /// Scans digits from `at`, shifting them into `mantissa` (which wraps when they are too many); gives their end.
 #[inline]
 fn scan_digits(bytes: &[u8], mut at: usize, mantissa: &mut u64) -> usize {
-    while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>())
-        && let Some(value) = eight_digits(u64::from_le_bytes(*chunk))
-    {
-        *mantissa = mantissa.wrapping_mul(100_000_000).wrapping_add(value);
-        at += 8;
+    while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
+        let word = u64::from_le_bytes(*chunk);
+        let count = digit_count(word);
+        if count == 8 {
+            *mantissa = mantissa.wrapping_mul(100_000_000).wrapping_add(value_of(word));
+            at += 8;
+            continue;
+        }
+        // As if zeros stood before the digits: how many there are costs no turns of a loop.
+        let padded = (word ^ ZEROS) << 8 << (8 * (7 - count)) ^ ZEROS;
+        let power = POWERS.get(count).copied().unwrap_or(1);
+        *mantissa = mantissa.wrapping_mul(power).wrapping_add(value_of(padded));
+        return at + count;
     }
     while let Some(digit) = bytes.get(at).map(|byte| byte.wrapping_sub(b'0'))
         && digit <= 9
@@ -122,19 +134,25 @@ fn scan_digits(bytes: &[u8], mut at: usize, mantissa: &mut u64) -> usize {
     at
 }
 
-/// The value of eight ASCII digits, the first in the lowest byte; `None` if one of them is no digit.
+/// How many ASCII digits stand at the front of eight bytes, the first in the lowest one.
+#[inline]
+fn digit_count(word: u64) -> usize {
+    let digits = word ^ ZEROS;
+    // Carries leave the first mark alone.
+    let others = (digits.wrapping_add(0x7676_7676_7676_7676) | digits) & 0x8080_8080_8080_8080;
+    (others.trailing_zeros() / 8) as usize
+}
+
+/// The value of eight ASCII digits, the first in the lowest byte.
 ///
 /// After Lemire, "Quickly parsing eight digits" (2018): neighbours are added up pairwise, three times.
 #[inline]
-fn eight_digits(word: u64) -> Option<u64> {
-    let digits = word ^ 0x3030_3030_3030_3030;
-    if (digits.wrapping_add(0x7676_7676_7676_7676) | digits) & 0x8080_8080_8080_8080 != 0 {
-        return None;
-    }
+fn value_of(word: u64) -> u64 {
+    let digits = word ^ ZEROS;
     let pairs = digits.wrapping_mul(10).wrapping_add(digits >> 8);
     let low = (pairs & 0x0000_00ff_0000_00ff).wrapping_mul(100 + (1_000_000 << 32));
     let high = ((pairs >> 16) & 0x0000_00ff_0000_00ff).wrapping_mul(1 + (10_000 << 32));
-    Some(low.wrapping_add(high) >> 32)
+    low.wrapping_add(high) >> 32
 }
 
 /// Scans what follows the `e` of a number: its value, saturating, and its end.
@@ -172,14 +190,34 @@ mod tests {
 
     #[test]
     fn eight_digits_are_read_at_once() {
-        assert_eq!(eight_digits(u64::from_le_bytes(*b"12345678")), Some(12_345_678));
-        assert_eq!(eight_digits(u64::from_le_bytes(*b"00000009")), Some(9));
-        assert_eq!(eight_digits(u64::from_le_bytes(*b"99999999")), Some(99_999_999));
+        assert_eq!(value_of(u64::from_le_bytes(*b"12345678")), 12_345_678);
+        assert_eq!(value_of(u64::from_le_bytes(*b"00000009")), 9);
+        assert_eq!(value_of(u64::from_le_bytes(*b"99999999")), 99_999_999);
         for byte in (0..=255).filter(|byte: &u8| !byte.is_ascii_digit()) {
             for place in 0..8 {
-                let mut text = *b"00000000";
-                text[place] = byte;
-                assert_eq!(eight_digits(u64::from_le_bytes(text)), None);
+                for behind in [b'0', b'9', 0, 0xff, byte] {
+                    let mut text = [behind; 8];
+                    text[..place].fill(b'9');
+                    text[place] = byte;
+                    assert_eq!(digit_count(u64::from_le_bytes(text)), place);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn digits_of_any_number_are_shifted_in() {
+        for count in 0..=19 {
+            let digits = &b"9876543210123456789"[..count];
+            for behind in
+                [&b""[..], b",", b".\xff000000000000", b"\xff\xff\xff\xff\xff\xff\xff\xff"]
+            {
+                let (text, mut mantissa) = ([digits, behind].concat(), 5);
+                assert_eq!(scan_digits(&text, 0, &mut mantissa), count);
+                let expected = digits.iter().fold(5_u64, |all, digit| {
+                    all.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'))
+                });
+                assert_eq!(mantissa, expected);
             }
         }
     }

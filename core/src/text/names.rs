@@ -1,6 +1,6 @@
 //! Which fields of a line the pipeline needs: looked up by guessing that the line is laid out as the one before.
 
-use super::scan::Scanner;
+use super::scan::{Scanner, last_word};
 use super::unescape::unescape;
 use super::value::Kind;
 
@@ -90,13 +90,23 @@ impl Guess {
         Self { words: words_of(&bytes), masks: words_of(&mask), length: member.len(), slot }
     }
 
-    /// Whether these bytes stand at `at`; false near the end of `bytes`, where there is no room to look.
+    /// Whether these bytes stand at `at`.
     #[inline]
     pub(super) fn is_at(&self, bytes: &[u8], at: usize) -> bool {
-        let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<32>()) else {
-            return false;
-        };
-        let pairs = words_of(chunk).into_iter().zip(self.words).zip(self.masks);
+        match bytes.get(at..).and_then(|rest| rest.first_chunk::<32>()) {
+            Some(chunk) => self.matches(words_of(chunk)),
+            None => self.is_near_end(bytes, at),
+        }
+    }
+
+    #[inline(never)]
+    fn is_near_end(&self, bytes: &[u8], at: usize) -> bool {
+        self.matches([at, at + 8, at + 16, at + 24].map(|at| last_word(bytes, at)))
+    }
+
+    #[inline]
+    fn matches(&self, found: [u64; 4]) -> bool {
+        let pairs = found.into_iter().zip(self.words).zip(self.masks);
         pairs.fold(0, |differences, ((found, word), mask)| differences | ((found & mask) ^ word))
             == 0
     }

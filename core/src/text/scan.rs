@@ -21,6 +21,17 @@ fn special(word: u64) -> u64 {
     (quotes | backslashes | controls) & !word & HIGH_BITS
 }
 
+/// The eight bytes at `at` of `bytes`, which may end before, then with zeros; all zeros where `bytes` are short altogether.
+#[inline]
+pub(super) fn last_word(bytes: &[u8], at: usize) -> u64 {
+    let rest = bytes.get(at..).unwrap_or_default();
+    if let Some(chunk) = rest.first_chunk::<8>() {
+        return u64::from_le_bytes(*chunk);
+    }
+    let chunk = bytes.last_chunk::<8>().copied().unwrap_or_default();
+    if rest.is_empty() { 0 } else { u64::from_le_bytes(chunk) >> (8 * (8 - rest.len())) }
+}
+
 /// Where a line stops being JSON, and what would have been right there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct SyntaxError {
@@ -74,6 +85,13 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    /// Whether only white space follows in the line or, with `only`, in the bytes.
+    #[inline]
+    pub(super) fn is_at_end(&mut self, only: bool) -> bool {
+        self.skip_space();
+        self.peek().is_none_or(|byte| byte == b'\n' && !only)
+    }
+
     /// Goes behind a string whose opening quote has been taken: tells whether it has escapes.
     #[inline(always)]
     fn string(&mut self) -> Option<Kind> {
@@ -121,6 +139,23 @@ impl<'a> Scanner<'a> {
                 return;
             }
             self.at += 16;
+        }
+        self.skip_last_plain();
+    }
+
+    /// The same for the last 15 bytes.
+    #[inline(never)]
+    fn skip_last_plain(&mut self) {
+        loop {
+            let word = last_word(self.bytes, self.at);
+            self.seen |= word;
+            // What is behind the end looks like control characters.
+            let special = special(word);
+            if special != 0 {
+                self.at += (special.trailing_zeros() / 8) as usize;
+                return;
+            }
+            self.at += 8;
         }
     }
 

@@ -18,11 +18,12 @@ use crate::text::scan::{MAX_DEPTH, Scanner};
 use crate::text::unescape::unescape;
 use crate::text::value::{Kind, Value};
 
-const NUMBER: u8 = 0x03;
+pub(super) const NUMBER: u8 = 0x03;
+pub(super) const STRING: u8 = 0x04;
 const LONG_NUMBER: u8 = 0x05;
 const ARRAY: u8 = 0x06;
-const OBJECT: u8 = 0x07;
-const NULL: u8 = 0x08;
+pub(super) const OBJECT: u8 = 0x07;
+pub(super) const NULL: u8 = 0x08;
 const END: u8 = 0x00;
 
 /// Digits that always fit a `u64`.
@@ -120,43 +121,24 @@ impl Canonical {
         self.push_value(&mut scanner, MAX_DEPTH).is_some()
     }
 
-    /// Appends the members of the object at `start`, those that are null left out; `None`: no object ends the line there.
-    pub(super) fn push_event(&mut self, bytes: &[u8], start: usize) -> Option<()> {
+    /// Appends the members of the object at `start`, those that are null left out; `None`: no object ends the line there,
+    /// or, with `only`, all of `bytes`.
+    pub(super) fn push_event(&mut self, bytes: &[u8], start: usize, only: bool) -> Option<()> {
         let mut scanner = Scanner::new(bytes, start);
         scanner.skip_space();
         if scanner.peek() != Some(b'{') {
             return None;
         }
         self.push_members(&mut scanner, MAX_DEPTH - 1, true)?;
-        scanner.skip_space();
-        matches!(scanner.peek(), None | Some(b'\n')).then_some(())
+        scanner.is_at_end(only).then_some(())
     }
 
-    /// Appends a member that a reader has found in `text`; `skip_null`: unless it is null or missing.
-    #[inline]
-    pub(super) fn push_named(&mut self, name: &[u8], value: &Value, text: &[u8], skip_null: bool) {
-        let before = self.bytes.len();
-        self.bytes.extend_from_slice(name);
-        let pushed = match value.kind {
+    /// Appends a value that a reader has found in `text`; false: it is missing, null, or empty in CSV.
+    pub(super) fn push_found(&mut self, value: &Value, text: &[u8]) -> bool {
+        match value.kind {
             Kind::Array | Kind::Object => self.push_text(value.text(text)),
             _ => self.push_scalar(value, text),
-        };
-        if !pushed && skip_null {
-            self.bytes.truncate(before);
-        } else if !pushed {
-            self.bytes.push(NULL);
         }
-    }
-
-    /// Appends the name of a member that is an object, whose members follow.
-    pub(super) fn open_object(&mut self, name: &[u8]) {
-        self.bytes.extend_from_slice(name);
-        self.bytes.push(OBJECT);
-    }
-
-    /// Ends an object.
-    pub(super) fn close(&mut self) {
-        self.bytes.push(END);
     }
 
     /// Appends the value at the scanner's place, arrays and objects at most `depth` deep.

@@ -1,6 +1,7 @@
 //! The quick way to an event's form: most events are laid out as the one before, so the order of their members is known.
 
 use super::canonical::Canonical;
+use super::form::{Form, Piece};
 use crate::key::push_plain_str;
 use crate::text::names::{Guess, UNNEEDED};
 use crate::text::scan::{MAX_DEPTH, Scanner};
@@ -32,7 +33,7 @@ struct Member {
     /// The name in quotes and the colon.
     text: Box<[u8]>,
     /// The name's form.
-    form: Box<[u8]>,
+    form: Piece,
     /// What is in it, where it is an object.
     object: Option<Box<Object>>,
     value: Value,
@@ -40,20 +41,23 @@ struct Member {
 
 impl Layout {
     /// Appends the members of the object at `start`, those that are null left out; false, and nothing appended, if it is
-    /// laid out in another way.
+    /// laid out in another way. `only`: nothing may follow it.
     #[inline]
     pub(super) fn push_event(
         &mut self,
+        form: &mut Form,
         canonical: &mut Canonical,
         bytes: &[u8],
         start: usize,
+        only: bool,
     ) -> bool {
         let mut scanner = Scanner::new(bytes, start);
         scanner.skip_space();
-        let found = self.object.scan(&mut scanner, MAX_DEPTH - 1).is_some() && at_end(&mut scanner);
+        let found =
+            self.object.scan(&mut scanner, MAX_DEPTH - 1).is_some() && scanner.is_at_end(only);
         if found {
             self.misses = 0;
-            self.object.push(canonical, bytes, true);
+            self.object.push(form, canonical, bytes, true);
         }
         found
     }
@@ -69,12 +73,6 @@ impl Layout {
             self.object = Object::learn(&mut scanner, MAX_LEVELS).unwrap_or_default();
         }
     }
-}
-
-#[inline]
-fn at_end(scanner: &mut Scanner<'_>) -> bool {
-    scanner.skip_space();
-    matches!(scanner.peek(), None | Some(b'\n'))
 }
 
 impl Object {
@@ -109,15 +107,17 @@ impl Object {
 
     /// Appends the members that were found.
     #[inline]
-    fn push(&self, canonical: &mut Canonical, bytes: &[u8], skip_null: bool) {
+    fn push(&self, form: &mut Form, canonical: &mut Canonical, bytes: &[u8], skip_null: bool) {
         for &place in &self.order {
             let Some(member) = self.members.get(place) else { continue };
             match &member.object {
-                None => canonical.push_named(&member.form, &member.value, bytes, skip_null),
+                None => {
+                    form.push_named(&member.form, &member.value, bytes, canonical, skip_null);
+                }
                 Some(object) => {
-                    canonical.open_object(&member.form);
-                    object.push(canonical, bytes, false);
-                    canonical.close();
+                    form.open_object(&member.form);
+                    object.push(form, canonical, bytes, false);
+                    form.close();
                 }
             }
         }
@@ -136,7 +136,7 @@ impl Object {
             scanner.skip_space();
         }
         scanner.at += 1;
-        let form = |place: &usize| object.members.get(*place).map(|member| &member.form);
+        let form = |place: &usize| object.members.get(*place).map(|member| member.form.bytes());
         let mut order: Vec<usize> = (0..object.members.len()).collect();
         order.sort_by(|a, b| form(a).cmp(&form(b)));
         // Of a name that is there twice, the long way takes the last.
@@ -164,7 +164,7 @@ impl Member {
         Some(Self {
             guess: Guess::new(text, UNNEEDED),
             text: text.into(),
-            form: form.into(),
+            form: Piece::new(&form),
             object: object.map(Box::new),
             value: Value::MISSING,
         })

@@ -5,11 +5,16 @@
 //! null. The identity that would be 0, which stands for none, is 1.
 
 mod canonical;
+mod form;
+mod hash;
 mod layout;
+#[cfg(test)]
+mod tests;
 
 use canonical::Canonical;
+use form::{Form, Piece};
+use hash::{Head, identity_of, identity_of_string};
 use layout::Layout;
-use xxhash_rust::xxh3::xxh3_128;
 
 use super::names::Names;
 use super::ndjson::{Line, scan_line};
@@ -25,6 +30,7 @@ const CONTENT: u8 = 0x11;
 #[derive(Debug)]
 pub(super) struct Identities {
     strategies: Vec<Compiled>,
+    form: Form,
     canonical: Canonical,
     layout: Layout,
 }
@@ -33,12 +39,14 @@ pub(super) struct Identities {
 enum Compiled {
     Content,
     Fields(Vec<Field>),
+    /// One field, and what stands before it if it is a string.
+    Field(Field, Head),
 }
 
 #[derive(Debug)]
 struct Field {
     /// What stands before the value.
-    head: Box<[u8]>,
+    head: Piece,
     slot: usize,
 }
 
@@ -47,14 +55,16 @@ struct Field {
 pub(super) enum Content<'a> {
     /// The JSON object that begins there in the text, and ends its line.
     Json(usize),
+    /// The JSON object that is all there is in the text.
+    OnlyJson,
     /// The columns of CSV in the order of their names.
     Csv(&'a [NamedSlot]),
 }
 
 /// A column of CSV: its name in canonical form, and where its values are found.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug)]
 pub(super) struct NamedSlot {
-    name: Box<[u8]>,
+    name: Piece,
     slot: usize,
 }
 
@@ -62,7 +72,24 @@ impl NamedSlot {
     pub(super) fn new(name: &str, slot: usize) -> Self {
         let mut bytes = Vec::new();
         push_str(&mut bytes, name);
-        Self { name: bytes.into(), slot }
+        Self { name: Piece::new(&bytes), slot }
+    }
+
+    /// What columns are ordered by.
+    pub(super) fn order(&self) -> (&[u8], usize) {
+        (self.name.bytes(), self.slot)
+    }
+}
+
+impl Compiled {
+    fn of_fields(fields: Vec<Field>) -> Self {
+        match <[Field; 1]>::try_from(fields) {
+            Ok([field]) => match Head::of_string(field.head.bytes()) {
+                Some(head) => Self::Field(field, head),
+                None => Self::Fields(vec![field]),
+            },
+            Err(fields) => Self::Fields(fields),
+        }
     }
 }
 
@@ -72,16 +99,17 @@ impl Identities {
         let mut field = |index: usize, name: &str| {
             let mut head = if index == 0 { vec![FIELDS] } else { Vec::new() };
             push_str(&mut head, name);
-            Field { head: head.into(), slot: slot_of(name) }
+            Field { head: Piece::new(&head), slot: slot_of(name) }
         };
         let compiled = strategies.iter().map(|strategy| match strategy {
             Strategy::Content => Compiled::Content,
-            Strategy::Fields(names) => Compiled::Fields(
+            Strategy::Fields(names) => Compiled::of_fields(
                 names.iter().enumerate().map(|(index, name)| field(index, name)).collect(),
             ),
         });
         Self {
             strategies: compiled.collect(),
+            form: Form::new(),
             canonical: Canonical::default(),
             layout: Layout::default(),
         }
@@ -99,72 +127,78 @@ impl Identities {
         text: &[u8],
         content: Content<'_>,
     ) -> Identity {
-        let Self { strategies, canonical, layout } = self;
+        let Self { strategies, form, canonical, layout } = self;
         for strategy in strategies {
-            canonical.clear();
-            let applies = match strategy {
-                Compiled::Content => {
-                    canonical.bytes.push(CONTENT);
-                    push_content(canonical, layout, slots, text, content)
-                }
-                Compiled::Fields(fields) => {
-                    fields.iter().all(|field| push_field(canonical, field, slots, text))
-                }
+            let identity = match strategy {
+                Compiled::Field(field, head) => of_string(field, head, slots, text).or_else(|| {
+                    of_fields(form, canonical, core::slice::from_ref(field), slots, text)
+                }),
+                Compiled::Fields(fields) => of_fields(form, canonical, fields, slots, text),
+                Compiled::Content => of_content(form, canonical, layout, slots, text, content),
             };
-            if applies {
-                return hash(&canonical.bytes);
+            if let Some(identity) = identity {
+                return identity;
             }
         }
         NO_IDENTITY
     }
 }
 
+/// The quickest way, for a string that is not short.
 #[inline]
-fn push_field(canonical: &mut Canonical, field: &Field, slots: &[Value], text: &[u8]) -> bool {
-    let value = slots.get(field.slot).unwrap_or(&Value::MISSING);
-    canonical.bytes.extend_from_slice(&field.head);
-    match value.kind {
-        Kind::Array | Kind::Object => canonical.push_text(value.text(text)),
-        _ => canonical.push_scalar(value, text),
-    }
+fn of_string(field: &Field, head: &Head, slots: &[Value], text: &[u8]) -> Option<Identity> {
+    let value = slots.get(field.slot).filter(|value| value.kind == Kind::String)?;
+    identity_of_string(head, value.text(text))
 }
 
-fn push_content(
+#[inline(never)]
+fn of_fields(
+    form: &mut Form,
+    canonical: &mut Canonical,
+    fields: &[Field],
+    slots: &[Value],
+    text: &[u8],
+) -> Option<Identity> {
+    form.clear();
+    for field in fields {
+        form.push_piece(&field.head);
+        if !form.push_value(slots.get(field.slot)?, text, canonical) {
+            return None;
+        }
+    }
+    Some(identity_of(form.bytes()))
+}
+
+fn of_content(
+    form: &mut Form,
     canonical: &mut Canonical,
     layout: &mut Layout,
     slots: &[Value],
     text: &[u8],
     content: Content<'_>,
-) -> bool {
+) -> Option<Identity> {
+    form.clear();
+    form.push(CONTENT);
     let start = match content {
         Content::Json(start) => start,
+        Content::OnlyJson => 0,
         Content::Csv(columns) => {
             for column in columns {
                 let value = slots.get(column.slot).unwrap_or(&Value::MISSING);
-                canonical.push_named(&column.name, value, text, true);
+                form.push_named(&column.name, value, text, canonical, true);
             }
-            return true;
+            return Some(identity_of(form.bytes()));
         }
     };
-    if layout.push_event(canonical, text, start) {
-        return true;
+    let only = matches!(content, Content::OnlyJson);
+    if layout.push_event(form, canonical, text, start, only) {
+        return Some(identity_of(form.bytes()));
     }
-    let pushed = canonical.push_event(text, start).is_some();
-    if pushed {
-        layout.miss(text, start);
-    }
-    pushed
-}
-
-#[inline]
-fn hash(bytes: &[u8]) -> Identity {
-    let (low, high) = halves(xxh3_128(bytes));
-    if [low, high] == NO_IDENTITY { [1, 0] } else { [low, high] }
-}
-
-#[allow(clippy::cast_possible_truncation, reason = "each half is what is left")]
-fn halves(hash: u128) -> (u64, u64) {
-    (hash as u64, (hash >> 64) as u64)
+    canonical.clear();
+    canonical.bytes.push(CONTENT);
+    canonical.push_event(text, start, only)?;
+    layout.miss(text, start);
+    Some(identity_of(&canonical.bytes))
 }
 
 /// Tells the identity of single events by the strategies of a `dedup` stage; readers do so for every line.
@@ -213,16 +247,14 @@ impl Identifier {
     /// The identity of `event`, a JSON object on one line; [`NO_IDENTITY`] if no strategy applies, or for any other text.
     #[must_use]
     pub fn of_json(&mut self, event: &[u8]) -> Identity {
-        if memchr::memchr(b'\n', event).is_some() {
-            return NO_IDENTITY;
-        }
         if !self.slots.is_empty() {
+            // The scan of a line ends at a line feed.
             let line = scan_line(event, 0, &mut self.names, &mut self.slots);
-            if !matches!(line, Line::Object { .. }) {
+            if !matches!(line, Line::Object { end, .. } if end == event.len()) {
                 return NO_IDENTITY;
             }
         }
-        self.identities.identify(&self.slots, event, Content::Json(0))
+        self.identities.identify(&self.slots, event, Content::OnlyJson)
     }
 }
 

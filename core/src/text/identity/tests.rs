@@ -1,0 +1,96 @@
+//! The quick ways to identities against the general one.
+
+use proptest::prelude::*;
+
+use super::hash::identity_of;
+use super::{CONTENT, Canonical, FIELDS, Identifier};
+use crate::batch::{Identity, NO_IDENTITY};
+use crate::key::push_str;
+
+fn value() -> impl Strategy<Value = String> {
+    prop_oneof![
+        6 => "[ -!#-\\[\\]-~]{0,40}".prop_map(|text| format!("\"{text}\"")),
+        2 => "[a-zé😀]{0,20}".prop_map(|text| format!("\"{text}\"")),
+        1 => "[a-z]{0,20}\\\\(n|u0000|u0001|\"|ud83d\\\\ude00)[a-z]{0,3}".prop_map(|text| format!("\"{text}\"")),
+        4 => "-?(0|[1-9][0-9]{0,22})(\\.[0-9]{1,9})?([eE][+-]?[0-9]{1,4})?",
+        1 => prop_oneof!["true", "false", "null"],
+        1 => prop_oneof![
+            Just(r#"{"b":1,"a":[1.50,"x"]}"#.to_owned()),
+            Just(r#"{ "a" : null , "b" : "y" }"#.to_owned()),
+            Just("[]".to_owned()),
+        ],
+    ]
+}
+
+/// Names and values, and the white space between them.
+fn event() -> impl Strategy<Value = (Vec<(&'static str, String)>, &'static str)> {
+    let name = prop::sample::select(vec![
+        "event_id",
+        "id",
+        "ts",
+        "é",
+        "a name of more than thirty-two bytes",
+    ]);
+    (prop::collection::vec((name, value()), 1..5), prop::sample::select(vec!["", "", " ", " \t"]))
+}
+
+fn line(members: &[(&str, String)], space: &str) -> String {
+    let member = |(name, value): &(&str, String)| format!("\"{name}\":{space}{value}{space}");
+    let members: Vec<String> = members.iter().map(member).collect();
+    format!("{{{}}}{space}", members.join(","))
+}
+
+/// By the general way: the form of all fields, the last value of each counts; none if one is missing or null.
+fn general(members: &[(&str, String)], fields: &[&str]) -> Identity {
+    let mut canonical = Canonical::default();
+    canonical.bytes.push(FIELDS);
+    for field in fields {
+        let found = members.iter().rfind(|(name, _)| name == field);
+        let Some((_, value)) = found.filter(|(_, value)| value != "null") else {
+            return NO_IDENTITY;
+        };
+        push_str(&mut canonical.bytes, field);
+        assert!(canonical.push_text(value.as_bytes()));
+    }
+    identity_of(&canonical.bytes)
+}
+
+fn general_content(line: &str) -> Identity {
+    let mut canonical = Canonical::default();
+    canonical.bytes.push(CONTENT);
+    canonical.push_event(line.as_bytes(), 0, true).unwrap();
+    identity_of(&canonical.bytes)
+}
+
+proptest! {
+    #[test]
+    fn quick_ways_tell_what_the_general_one_does(events in prop::collection::vec(event(), 1..8)) {
+        let ways: [&[&str]; 4] =
+            [&["event_id"], &["é"], &["a name of more than thirty-two bytes"], &["id", "ts"]];
+        let strategy = |fields: &[&str]| {
+            crate::spec::Strategy::Fields(fields.iter().map(|field| (*field).to_owned()).collect())
+        };
+        let mut identifiers = ways.map(|fields| Identifier::new(&[strategy(fields)]));
+        let mut by_content = Identifier::new(&[crate::spec::Strategy::Content]);
+        // Twice, so that layouts are known.
+        for (members, space) in events.iter().flat_map(|event| [event, event]) {
+            let line = line(members, space);
+            for (identifier, fields) in identifiers.iter_mut().zip(ways) {
+                let expected = general(members, fields);
+                prop_assert_eq!(identifier.of_json(line.as_bytes()), expected, "{}", line);
+            }
+            prop_assert_eq!(by_content.of_json(line.as_bytes()), general_content(&line), "{}", line);
+            // Whatever is cut off, or follows on another line, leaves no event.
+            for end in (0..line.trim_end().len()).filter(|end| line.is_char_boundary(*end)) {
+                let cut = &line.as_bytes()[..end];
+                prop_assert_eq!(by_content.of_json(cut), NO_IDENTITY);
+                prop_assert_eq!(identifiers[0].of_json(cut), NO_IDENTITY);
+            }
+            for end in ["\n", "\n{}", "x", "}"] {
+                let more = format!("{line}{end}");
+                prop_assert_eq!(by_content.of_json(more.as_bytes()), NO_IDENTITY);
+                prop_assert_eq!(identifiers[0].of_json(more.as_bytes()), NO_IDENTITY);
+            }
+        }
+    }
+}
