@@ -119,7 +119,8 @@ fn columns_in_memory(events: &Events, rounds: usize, folder: &Path) -> Result<Ve
         Measured { name: "plain Rust loop", seconds: plain, rows: rows[0] },
         Measured { name: CORE, seconds: native.seconds(), rows: rows[1] },
         Measured { name: "module, wasmtime", seconds: module.seconds(), rows: rows[2] },
-        node(&columns, rounds)?,
+        node("npm package, Node.js, columns copied in", &columns, rounds, "copied")?,
+        node("npm package, Node.js, columns written in place", &columns, rounds, "in-place")?,
     ])
 }
 
@@ -196,12 +197,14 @@ fn peer(name: &'static str, system: &str, input: &Path) -> Result<Measured> {
     Ok(Measured { name, seconds, rows })
 }
 
-/// `pushColumns` of the npm package in Node.js: it prints the seconds of the best of each batch, and its rows.
-fn node(columns: &Path, rounds: usize) -> Result<Measured> {
+/// Columns into the npm package in Node.js, one `way` or the other: it prints the seconds of the best of each batch, and its
+/// rows.
+fn node(name: &'static str, columns: &Path, rounds: usize, way: &str) -> Result<Measured> {
     let script = root().join("target/bench/node/push_columns.mjs");
-    let (_, output) = child(Command::new("node").arg(script).arg(columns).arg(rounds.to_string()))?;
+    let mut command = Command::new("node");
+    let (_, output) = child(command.arg(script).arg(columns).arg(rounds.to_string()).arg(way))?;
     let (seconds, rows) = output.trim().split_once(' ').context("seconds and rows")?;
-    Ok(Measured { name: "npm package, Node.js", seconds: seconds.parse()?, rows: rows.parse()? })
+    Ok(Measured { name, seconds: seconds.parse()?, rows: rows.parse()? })
 }
 
 /// Keeps the faster of two measurements of one thing.

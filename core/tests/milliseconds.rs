@@ -16,7 +16,15 @@ fn assert_as_one_by_one(list: &[f64]) {
 /// Whole numbers of any size up to 2^53, and with them the ends of what is quick.
 fn whole() -> impl Strategy<Value = f64> {
     let near = |end: i64| end - 3..=end + 3;
-    let ends = prop_oneof![near(0), near(1 << 51), near(-(1 << 51)), near(8_640_000_000_000_000)];
+    // 2020 and 2^51 microseconds to either side.
+    let quick = [-673_963_013_685, 1_577_836_800_000, 3_829_636_613_685];
+    let ends = prop_oneof![
+        near(0),
+        prop::sample::select(quick.to_vec()).prop_flat_map(near),
+        near(1 << 51),
+        near(-(1 << 51)),
+        near(8_640_000_000_000_000)
+    ];
     let any = (0..=53_u32).prop_flat_map(|bits| -(1_i64 << bits)..=1 << bits);
     prop_oneof![ends, any].prop_map(|whole| whole as f64)
 }

@@ -58,6 +58,8 @@ pub struct Processor {
     spilled_rows: usize,
     /// Where JavaScript writes a batch.
     batch: AlignedBlock,
+    /// Events of the batch, from its first on, that are in the engine's form already: microseconds, and its own ids.
+    prepared: usize,
     /// The ids of columns' keys begin here, once there are any.
     first_id: Option<u32>,
     text_has_ids: bool,
@@ -93,6 +95,7 @@ impl Processor {
             spilled: VecDeque::new(),
             spilled_rows: 0,
             batch: AlignedBlock::default(),
+            prepared: 0,
             first_id: None,
             text_has_ids: false,
             passed_events: 0,
@@ -197,14 +200,18 @@ impl Processor {
             let no_room = || coded("out_of_memory", "the module has no room for the batch");
             self.batch = AlignedBlock::new(len).ok_or_else(no_room)?;
         }
+        self.prepared = 0;
         Ok(self.batch.address())
     }
 
-    /// Takes the batch of `events` that was written where [`Processor::reserve`] said; ids of keys are below `bound`.
-    /// Returns how many it has taken. `first` is the place of its first event in the call, for messages.
+    /// Takes the events from `from` on, before `to`, of a batch of `events` that was written where [`Processor::reserve`]
+    /// said; ids of keys are below `bound`. Returns how many it has taken. `first` is the place of `from` in the call, for
+    /// messages.
     pub fn push_reserved(
         &mut self,
         events: usize,
+        from: usize,
+        to: usize,
         bound: u32,
         first: usize,
     ) -> Result<usize, JsValue> {
@@ -212,28 +219,36 @@ impl Processor {
         let (columns, keyed) = (plan.input.columns.len(), !plan.input.key.is_empty());
         let partitioned = plan.input.partition.is_some();
         let first_partition_id = self.first_partition_id();
+        // What a call has left in the engine's form stays so until it is taken.
+        let fresh = self.prepared.max(from)..to;
         let stride = stride(events);
         let words = self.batch.words_mut();
         let (times, rest) = words.split_at_mut(stride.min(words.len()));
         let (values, ids) = rest.split_at_mut((stride * columns).min(rest.len()));
-        let times = times.get_mut(..events).unwrap_or_default();
-        from_ms_in_place(times, NO_TIME);
         let (ids, partitions) = ids.split_at_mut(stride.min(ids.len()));
         let ids: &mut [u32] = bytemuck::cast_slice_mut(ids);
-        let ids = ids.get_mut(..events).unwrap_or_default();
         let partitions: &mut [u32] = bytemuck::cast_slice_mut(partitions);
-        let partitions = partitions.get_mut(..events).unwrap_or_default();
-        if partitioned {
+        if let Some(ids) = ids.get_mut(fresh.clone()).filter(|_| keyed) {
+            if ids.iter().fold(0, |all, id| all | u32::from(*id >= bound)) != 0 {
+                return Err(unknown_key(ids, bound, first.saturating_add(fresh.start - from)));
+            }
+            if let Some(base) = self.first_id.filter(|base| *base > 0) {
+                ids.iter_mut().for_each(|id| *id = id.saturating_add(base));
+            }
+        }
+        if let Some(partitions) = partitions.get_mut(fresh.clone()).filter(|_| partitioned) {
             partitions.iter_mut().for_each(|id| *id = id.saturating_add(first_partition_id));
         }
-        if keyed && ids.iter().fold(0, |all, id| all | u32::from(*id >= bound)) != 0 {
-            return Err(unknown_key(ids, bound, first));
+        if let Some(times) = times.get_mut(fresh) {
+            from_ms_in_place(times, NO_TIME);
         }
-        if let Some(base) = self.first_id.filter(|base| *base > 0) {
-            ids.iter_mut().for_each(|id| *id = id.saturating_add(base));
-        }
+        self.prepared = self.prepared.max(to);
+        let events = to.saturating_sub(from);
+        let times = times.get(from..to).unwrap_or_default();
+        let ids = ids.get(from..to).unwrap_or_default();
+        let partitions = partitions.get(from..to).unwrap_or_default();
         let column = |place| {
-            let values = values.get(stride * place..stride * place + events).unwrap_or_default();
+            let values = values.get(stride * place + from..stride * place + to).unwrap_or_default();
             Column::F64(bytemuck::cast_slice(values))
         };
         let columns: Vec<_> = (0..columns).map(column).collect();

@@ -1,7 +1,9 @@
 //! Event times: microseconds since the epoch, read from and written as text.
 
+mod in_place;
 mod rfc3339;
 
+pub use in_place::from_ms_in_place;
 pub(crate) use rfc3339::{date_of, days_of};
 pub use rfc3339::{parse_rfc3339, write_rfc3339};
 
@@ -149,56 +151,6 @@ pub fn from_ms_f64(milliseconds: f64) -> Result<i64, TimeError> {
     let floor = micros.floor();
     let up = i64::from(micros - floor >= 0.5);
     in_range(in_i64(whole) * 1_000 + in_i64(floor) + up)
-}
-
-/// Turns milliseconds into microseconds in place, both as the bits of a word: a double before, an `i64` after.
-///
-/// What is no time becomes `none`. Otherwise as [`from_ms_f64`]; whole milliseconds, the usual case, are quick.
-pub fn from_ms_in_place(words: &mut [u64], none: i64) {
-    for block in words.chunks_mut(BLOCK_WORDS) {
-        if all_whole(block) {
-            from_whole_ms(block);
-        } else {
-            from_ms_slowly(block, none);
-        }
-    }
-}
-
-/// Words that are converted at once: they stay in the first cache from one loop to the next.
-const BLOCK_WORDS: usize = 512;
-
-/// Added to a whole number within ±2^51, it leaves that number in the low bits: converting has no vector instruction.
-const SHIFT: f64 = 6_755_399_441_055_744.0;
-
-/// Sign and exponent of a double; those of [`SHIFT`] stay with such a number.
-const EXPONENT: u64 = 0xfff << 52;
-
-/// Whether all are whole milliseconds within ±2^51, some 71,000 years.
-// A plain loop without branches in a function of its own: compilers make vector instructions of it.
-#[inline(never)]
-fn all_whole(words: &[u64]) -> bool {
-    let unlike = words.iter().fold(0, |all, word| {
-        let shifted = f64::from_bits(*word) + SHIFT;
-        let exponent = (shifted.to_bits() ^ SHIFT.to_bits()) & EXPONENT;
-        all | exponent | ((shifted - SHIFT).to_bits() ^ *word)
-    });
-    unlike == 0
-}
-
-// As above.
-#[inline(never)]
-fn from_whole_ms(words: &mut [u64]) {
-    for word in words {
-        let shifted = f64::from_bits(*word) + SHIFT;
-        *word = shifted.to_bits().wrapping_sub(SHIFT.to_bits()).wrapping_mul(1_000);
-    }
-}
-
-#[inline(never)]
-fn from_ms_slowly(words: &mut [u64], none: i64) {
-    for word in words {
-        *word = from_ms_f64(f64::from_bits(*word)).unwrap_or(none).cast_unsigned();
-    }
 }
 
 /// A time as JavaScript's milliseconds, the nearest Number to it.

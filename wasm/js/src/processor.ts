@@ -12,7 +12,8 @@ import { appendRows, type RowChunk } from "./rows.js";
 import type { Schema } from "./schema.js";
 import { concatenated, pieces } from "./text.js";
 import { withZoneRules } from "./zones.js";
-import type { EventColumns, ProcessorOptions, Rejection, Row, Stats } from "./types.js";
+import { checkReservable, columnAt, rangeOf, Reservation } from "./reserved.js";
+import type { CommitOptions, EventColumns, ProcessorOptions, Rejection, ReservedColumns, Row, Stats } from "./types.js";
 
 /** Events that cross into the module at once: what fits the processor's caches. */
 const BATCH_EVENTS = 16_384;
@@ -35,6 +36,9 @@ export class StreamProcessor {
   readonly #partitions: KeyDictionary;
   /** Where the pipeline passes events as they came: those that wait. */
   readonly #passed: PassedEvents | undefined;
+  /** The batch that a caller writes, and whether it is being written. */
+  #reservation: Reservation | undefined;
+  #isReserved = false;
   readonly #maxPendingRows: number;
   readonly #onReject: ProcessorOptions["onReject"];
 
@@ -98,6 +102,44 @@ export class StreamProcessor {
     const fingerprints = (values: string) => this.#fingerprints(values);
     const collect = (keys: KeyDictionary) => fromColumns(batch, input, keys, this.#partitions, fingerprints);
     this.#pushBatch(batch.timestamps.length, collect, (index) => eventOfColumns(batch, input, index));
+  }
+
+  /**
+   * Columns for `events`, up to 1,048,576, in the module's own memory: write them, then {@link commitColumns}. They are good
+   * until any processor is called, save that; to be asked for again for each batch, which costs next to nothing.
+   */
+  reserveColumns(events: number): ReservedColumns {
+    const { input, output } = this.#schema;
+    checkReservable(input, output.passes_events, events);
+    this.#isReserved = false;
+    const address = this.#call(() => this.#raw.reserve(events));
+    const { buffer } = this.#memory;
+    if (!this.#reservation?.fits(buffer, address, events)) {
+      this.#reservation = new Reservation(input, buffer, address, events);
+    }
+    this.#isReserved = true;
+    return this.#reservation.renew().views;
+  }
+
+  /**
+   * Takes what has been written into {@link reserveColumns}, as {@link pushColumns} would, without a copy. After an error
+   * with `consumed`, drain, then call it again with `from` moved on by as much, and write nothing in between.
+   */
+  commitColumns(options: CommitOptions = {}): void {
+    const reservation = this.#reservation;
+    if (reservation === undefined || !this.#isReserved) {
+      const message = "there is nothing to commit: call reserveColumns for each batch, and nothing that pushes before the commit";
+      throw new StreamProcessorError("columns_not_reserved", message);
+    }
+    const [from, to] = rangeOf(options, reservation.events);
+    try {
+      this.#commit(reservation, from, to, options);
+      this.#isReserved = false;
+    } catch (error) {
+      // What has no such place cannot go on.
+      this.#isReserved = error instanceof StreamProcessorError && error.consumed !== undefined;
+      throw error;
+    }
   }
 
   /**
@@ -232,48 +274,83 @@ export class StreamProcessor {
     this.#keys.makeRoom();
     this.#partitions.makeRoom();
     const { timestamps, keys, partitions, columns, places } = collect(this.#keys);
-    this.#keys.flush((fresh, first) => this.#call(() => this.#raw.define_keys(fresh, first)));
-    this.#partitions.flush((fresh, first) => this.#call(() => this.#raw.define_partitions(fresh, first)));
+    this.#define();
     if (this.#schema.input.has_identities) {
       const lines = Array.from(timestamps, (_, at) => JSON.stringify(eventAt(places?.[at] ?? at)));
       this.#call(() => this.#raw.identify(lines.join("\n")));
     }
     const first = this.#passed && this.#call(() => this.#raw.next_ordinal());
+    const placeOf = (at: number) => (at < timestamps.length ? (places?.[at] ?? at) : events);
+    const push = (from: number, to: number) => {
+      this.#write(from, to, timestamps, [keys.ids, partitions.ids], columns);
+      return this.#call(() => this.#raw.push_reserved(to - from, 0, to - from, keys.bound, from));
+    };
+    this.#take(timestamps.length, push, placeOf, () => {
+      if (first === undefined) return;
+      for (const ordinal of this.#call(() => this.#raw.poll_ordinals())) {
+        const place = ordinal - first;
+        this.#passed?.addObject(eventAt(places?.[place] ?? place));
+      }
+    });
+  }
+
+  #commit(reservation: Reservation, from: number, to: number, options: CommitOptions): void {
+    if (reservation.bound === undefined) {
+      this.#keys.makeRoom();
+      this.#partitions.makeRoom();
+      reservation.translate(this.#memory.buffer, to, options, this.#keys, this.#partitions);
+      this.#define();
+    }
+    const bound = reservation.bound ?? 0;
+    const push = (at: number, end: number) => {
+      return this.#call(() => this.#raw.push_reserved(reservation.events, from + at, from + end, bound, from + at));
+    };
+    this.#take(to - from, push, (place) => place);
+  }
+
+  /** Tells the module about keys and partitions that are new. */
+  #define(): void {
+    this.#keys.flush((fresh, first) => this.#call(() => this.#raw.define_keys(fresh, first)));
+    this.#partitions.flush((fresh, first) => this.#call(() => this.#raw.define_partitions(fresh, first)));
+  }
+
+  /**
+   * Takes `events` in pieces by `push`, which says how many it has taken of those from one place to another; `placeOf` is
+   * what was taken in the caller's counting.
+   */
+  #take(
+    events: number,
+    push: (from: number, to: number) => number,
+    placeOf: (at: number) => number,
+    takePassed: () => void = () => {},
+  ): void {
     let from = 0;
     do {
-      const to = Math.min(from + BATCH_EVENTS, timestamps.length);
-      this.#write(from, to, timestamps, [keys.ids, partitions.ids], columns);
+      const to = Math.min(from + BATCH_EVENTS, events);
       try {
-        from += this.#call(() => this.#raw.push_reserved(to - from, keys.bound, from));
+        from += push(from, to);
       } catch (error) {
-        const place = from + ((error instanceof StreamProcessorError && error.consumed) || 0);
-        throw after(error, place < timestamps.length ? (places?.[place] ?? place) : events);
+        throw after(error, placeOf(from + ((error instanceof StreamProcessorError && error.consumed) || 0)));
       }
-      if (first !== undefined) {
-        for (const ordinal of this.#call(() => this.#raw.poll_ordinals())) {
-          const place = ordinal - first;
-          this.#passed?.addObject(eventAt(places?.[place] ?? place));
-        }
-      } else if (this.#raw.is_full()) {
-        this.#spill(from < timestamps.length ? (places?.[from] ?? from) : events);
-      }
-    } while (from < timestamps.length || this.#raw.is_full());
+      takePassed();
+      if (this.#passed === undefined && this.#raw.is_full()) this.#spill(placeOf(from));
+    } while (from < events || this.#raw.is_full());
   }
 
   /** Writes events into the module's memory, where it takes them from without another copy. */
   #write(from: number, to: number, timestamps: Float64Array, ids: Uint32Array[], columns: Float64Array[]): void {
     const events = to - from;
+    this.#isReserved = false;
     const address = this.#call(() => this.#raw.reserve(events));
     // The buffer is another one after the memory has grown.
     const { buffer } = this.#memory;
-    const columnBytes = Math.ceil(events / 8) * 64;
-    new Float64Array(buffer, address, events).set(timestamps.subarray(from, to));
+    const at = (column: number) => columnAt(address, events, column);
+    new Float64Array(buffer, at(0), events).set(timestamps.subarray(from, to));
     columns.forEach((column, place) => {
-      new Float64Array(buffer, address + columnBytes * (1 + place), events).set(column.subarray(from, to));
+      new Float64Array(buffer, at(1 + place), events).set(column.subarray(from, to));
     });
     ids.forEach((list, index) => {
-      const place = address + columnBytes * (1 + columns.length + index);
-      if (list.length > 0) new Uint32Array(buffer, place, events).set(list.subarray(from, to));
+      if (list.length > 0) new Uint32Array(buffer, at(1 + columns.length + index), events).set(list.subarray(from, to));
     });
   }
 

@@ -36,6 +36,32 @@ export interface EventColumns {
   readonly columns?: Readonly<Record<string, NumberColumn | TextColumn>>;
 }
 
+/**
+ * Columns in the module's own memory, for a caller that makes events: what is written here is not copied again. Each holds
+ * what {@link EventColumns} says; all are to be written anew for each batch.
+ */
+export interface ReservedColumns {
+  readonly timestamps: Float64Array;
+  /** Places in the dictionary of keys; empty where the pipeline names no key. */
+  readonly keys: Uint32Array;
+  /** Places in the dictionary of partitions; empty where the pipeline names none. */
+  readonly partitions: Uint32Array;
+  /** Each column by the name of its field; those that events may lack are full of NaN at first. */
+  readonly columns: Readonly<Record<string, Float64Array>>;
+}
+
+/** What has been written into {@link ReservedColumns}. */
+export interface CommitOptions {
+  /** How many events there are, from the first on: all that were reserved unless set. */
+  readonly events?: number;
+  /** How many of them to leave out: those that were taken before an error, by its `consumed`. */
+  readonly from?: number;
+  /** What ids of keys stand for. Keep one array for all batches, appending new keys: it is then read once. */
+  readonly keys?: readonly Key[];
+  /** The same for partitions. */
+  readonly partitions?: readonly Key[];
+}
+
 /** A row: the key fields, then the columns, by the names that the output has everywhere. Times are milliseconds. */
 export type Row = Record<string, KeyValue | null>;
 

@@ -1,6 +1,6 @@
 /** A program that uses the whole package, for the type checker alone. */
 import { identify, init, initSync, StreamProcessor, StreamProcessorError } from "stream-processor";
-import type { EventColumns, Key, PipelineSpec, ProcessorOptions, Row, Stats } from "stream-processor";
+import type { CommitOptions, EventColumns, Key, PipelineSpec, ProcessorOptions, ReservedColumns, Row, Stats } from "stream-processor";
 
 interface Request {
   ts: number;
@@ -45,6 +45,11 @@ export async function use(module: Uint8Array): Promise<Window[]> {
     columns: { latency: [1] },
   };
   processor.pushColumns(columns);
+  const reserved: ReservedColumns = processor.reserveColumns(2);
+  reserved.timestamps[0] = reserved.keys[0] = 1;
+  reserved.columns["latency"]?.fill(3);
+  const commit: CommitOptions = { events: 1, from: 0, keys };
+  processor.commitColumns(commit);
   processor.pushNdjson("{}");
   processor.pushNdjson(new Uint8Array(3));
   processor.advanceWatermark(5);

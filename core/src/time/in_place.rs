@@ -1,0 +1,72 @@
+//! Milliseconds become microseconds where they lie: columns of JavaScript's times.
+
+use super::from_ms_f64;
+use crate::lanes::Pair;
+
+/// Words that are converted at once: there is one branch for all of them.
+const BLOCK: usize = 8;
+
+/// Turns milliseconds into microseconds in place, both as the bits of a word: a double before, an `i64` after.
+///
+/// What is no time becomes `none`. Otherwise as [`from_ms_f64`]; whole milliseconds, the usual case, are quick.
+pub fn from_ms_in_place(words: &mut [u64], none: i64) {
+    let (mut blocks, rest) = words.as_chunks_mut::<BLOCK>();
+    while !blocks.is_empty() {
+        let converted = from_whole_ms(blocks);
+        blocks = blocks.get_mut(converted..).unwrap_or_default();
+        let Some((block, later)) = blocks.split_first_mut() else { break };
+        from_ms_slowly(block, none);
+        blocks = later;
+    }
+    from_ms_slowly(rest, none);
+}
+
+/// Added to a whole number within ±2^51, it leaves that number in the low bits: converting has no vector instruction.
+const SHIFT: f64 = 6_755_399_441_055_744.0;
+
+/// Sign and exponent of a double; those of [`SHIFT`] stay with such a number.
+const EXPONENT: u64 = 0xfff << 52;
+
+/// The beginning of 2020 in microseconds: what is within ±2^51 of it, 71 years, is quick.
+const CENTRE: f64 = 1_577_836_800_000_000.0;
+
+/// What is left in front of the microseconds since the epoch.
+const FRONT: u64 = SHIFT.to_bits().wrapping_sub(1_577_836_800_000_000);
+
+/// Converts blocks while they have nothing but whole milliseconds of the years 1949 to 2090; returns how many these are.
+// Its own function, which calls nothing: so compilers of the module keep the variables of its loop in registers.
+#[inline(never)]
+fn from_whole_ms(blocks: &mut [[u64; BLOCK]]) -> usize {
+    let mut converted = 0;
+    for block in blocks {
+        let (micros, unlike) = micros_of(block);
+        if unlike.any_of(-1) {
+            break;
+        }
+        *block = micros;
+        converted += 1;
+    }
+    converted
+}
+
+/// The block in microseconds, and bits where it has something else.
+#[inline(always)]
+fn micros_of(block: &[u64; BLOCK]) -> ([u64; BLOCK], Pair) {
+    let shift = SHIFT.to_bits();
+    // Both are exact in these years.
+    let shifted = block.map(|word| (f64::from_bits(word) * 1_000.0 + (SHIFT - CENTRE)).to_bits());
+    let whole = block.map(|word| ((f64::from_bits(word) + SHIFT) - SHIFT).to_bits());
+    let mut unlike = [0; BLOCK];
+    for (((unlike, word), whole), shifted) in unlike.iter_mut().zip(block).zip(whole).zip(shifted) {
+        *unlike = ((whole ^ word) | ((shifted ^ shift) & EXPONENT)).cast_signed();
+    }
+    let unlike = Pair::all(&unlike).into_iter().fold(Pair::splat(0), Pair::or);
+    (shifted.map(|shifted| shifted.wrapping_sub(FRONT)), unlike)
+}
+
+#[cold]
+fn from_ms_slowly(words: &mut [u64], none: i64) {
+    for word in words {
+        *word = from_ms_f64(f64::from_bits(*word)).unwrap_or(none).cast_unsigned();
+    }
+}

@@ -1,0 +1,119 @@
+/** Columns in the module's memory, which a caller fills in the place of its own. */
+import type { KeyDictionary, KeysOfBatch } from "./dictionary.js";
+import { StreamProcessorError } from "./error.js";
+import { NO_KEYS } from "./events.js";
+import type { InputSchema } from "./schema.js";
+import type { CommitOptions, Key, ReservedColumns } from "./types.js";
+
+/** Where a column begins in a batch of `events`: each takes whole cache lines. */
+export function columnAt(address: number, events: number, column: number): number {
+  return address + Math.ceil(events / 8) * 64 * column;
+}
+
+/** A reserved batch, from when it is reserved until all of it is taken. */
+export class Reservation {
+  readonly views: ReservedColumns;
+  readonly events: number;
+  readonly #schema: InputSchema;
+  readonly #buffer: ArrayBuffer;
+  readonly #address: number;
+  /** Keys in the engine's ids, once they are: what follows goes on with the same events. */
+  bound: number | undefined;
+
+  /** Of `events`, at `address` of the module's memory. */
+  constructor(schema: InputSchema, buffer: ArrayBuffer, address: number, events: number) {
+    this.events = events;
+    this.#schema = schema;
+    this.#buffer = buffer;
+    this.#address = address;
+    const at = (column: number) => columnAt(address, events, column);
+    const { columns } = schema;
+    const ids = (has: boolean, place: number) => new Uint32Array(buffer, at(1 + columns.length + place), has ? events : 0);
+    const values = columns.map(({ name }, place) => [name, new Float64Array(buffer, at(1 + place), events)]);
+    this.views = {
+      timestamps: new Float64Array(buffer, at(0), events),
+      keys: ids(schema.key.length > 0, 0),
+      partitions: ids(schema.partition !== null, 1),
+      columns: Object.fromEntries(values) as Record<string, Float64Array>,
+    };
+  }
+
+  /** Whether its columns are the same memory as those of `events` at `address` now. */
+  fits(buffer: ArrayBuffer, address: number, events: number): boolean {
+    return this.#buffer === buffer && this.#address === address && this.events === events;
+  }
+
+  /** As after reserving: columns that may be absent have no values. */
+  renew(): this {
+    this.bound = undefined;
+    for (const { name, required } of this.#schema.columns) {
+      if (!required) this.views.columns[name]?.fill(Number.NaN);
+    }
+    return this;
+  }
+
+  /** The ids that the caller has written become those that the module knows. */
+  translate(buffer: ArrayBuffer, to: number, dictionaries: CommitOptions, keys: KeyDictionary, partitions: KeyDictionary): void {
+    if (buffer !== this.#buffer) {
+      const message = "the module's memory has grown since reserveColumns, so what was written is lost: reserve and write again";
+      throw new StreamProcessorError("columns_detached", message);
+    }
+    const { key, partition } = this.#schema;
+    const { bound } = translated("keys", key, this.views.keys.subarray(0, to), dictionaries.keys, keys);
+    const names = partition === null ? [] : [partition];
+    translated("partitions", names, this.views.partitions.subarray(0, to), dictionaries.partitions, partitions);
+    this.bound = bound;
+  }
+}
+
+function translated(
+  field: "keys" | "partitions",
+  names: string[],
+  ids: Uint32Array,
+  dictionary: readonly Key[] | undefined,
+  known: KeyDictionary,
+): KeysOfBatch {
+  if (names.length === 0) {
+    if (dictionary === undefined) return NO_KEYS;
+    const message = `there is a dictionary of ${field}, but the pipeline names none`;
+    throw new StreamProcessorError(`${field}_mismatch`, message, { field });
+  }
+  if (dictionary === undefined) {
+    const message = `commitColumns needs the dictionary of ${field}: what ids of ${names.join(", ")} stand for`;
+    throw new StreamProcessorError(`${field}_mismatch`, message, { field });
+  }
+  const batch = known.idsOf({ ids, dictionary });
+  if (batch.ids !== ids) ids.set(batch.ids);
+  return batch;
+}
+
+/** Columns in place hold numbers alone; some pipelines need more of an event. */
+export function checkReservable(schema: InputSchema, passesEvents: boolean, events: number): void {
+  const text = schema.columns.find(({ kind }) => kind === "text");
+  const why =
+    text !== undefined
+      ? `the pipeline reads texts in the column "${text.name}"`
+      : schema.has_identities || passesEvents
+        ? "the pipeline needs whole events, to tell them apart or to hand them out"
+        : undefined;
+  if (why !== undefined) {
+    throw new StreamProcessorError("columns_not_reservable", `${why}: use pushColumns`, { field: text?.name ?? "stages" });
+  }
+  if (!Number.isInteger(events) || events < 1 || events > MAX_RESERVED) {
+    const message = `reserveColumns needs a number of events from 1 to ${MAX_RESERVED}, but got ${events}`;
+    throw new StreamProcessorError("invalid_range", message, { field: "events" });
+  }
+}
+
+/** Events of one reservation: more do not fit in caches, and memory that has grown stays. */
+const MAX_RESERVED = 1 << 20;
+
+/** The part of a reservation that a call takes: from where and to where. */
+export function rangeOf(options: CommitOptions, reserved: number): [from: number, to: number] {
+  const { from = 0, events = reserved } = options;
+  if (Number.isInteger(from) && Number.isInteger(events) && 0 <= from && from <= events && events <= reserved) {
+    return [from, events];
+  }
+  const message = `commitColumns cannot take from ${from} to ${events}: ${reserved} events are reserved`;
+  throw new StreamProcessorError("invalid_range", message, { field: "events" });
+}

@@ -1,0 +1,223 @@
+/** Columns written in the module's memory give what columns copied there give. */
+import assert from "node:assert/strict";
+import { before, test } from "node:test";
+import { init, StreamProcessor, StreamProcessorError } from "stream-processor";
+
+before(() => init());
+
+const PIPELINE = {
+  source: { key: "k", value: "v" },
+  time: { max_out_of_orderness: "1s" },
+  stages: [{ type: "window", window: "tumbling", size: "1s", aggregations: ["count", "sum", "max", { op: "sum", field: "w" }] }],
+};
+const DICTIONARY = Array.from({ length: 40 }, (_, id) => `key ${id}`);
+
+/** Numbers below `bound`, the same ones each time. */
+function generator(seed) {
+  let state = seed;
+  return (bound) => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return Math.floor((state / 2 ** 32) * bound);
+  };
+}
+
+/** Events of every kind: out of order, late, with fractions of time, with values and times that are none. */
+function eventsOf(count, random) {
+  const times = [Number.NaN, 9e15, -1, 0.0005];
+  return {
+    timestamps: Float64Array.from({ length: count }, (_, n) => {
+      return random(50) === 0 ? times[random(4)] : n + random(1500) + (random(3) === 0 ? random(1000) / 1000 : 0);
+    }),
+    ids: Uint32Array.from({ length: count }, () => random(DICTIONARY.length)),
+    v: Float64Array.from({ length: count }, () => (random(60) === 0 ? Number.NaN : random(1000) / 7)),
+    w: Float64Array.from({ length: count }, () => (random(9) === 0 ? Number.NaN : random(9))),
+  };
+}
+
+/** Fills what is reserved with the events from `from` on; returns how many these are. */
+function write(reserved, { timestamps, ids, v, w }, from) {
+  const to = Math.min(from + reserved.timestamps.length, timestamps.length);
+  reserved.timestamps.set(timestamps.subarray(from, to));
+  reserved.keys.set(ids.subarray(from, to));
+  reserved.columns.v.set(v.subarray(from, to));
+  reserved.columns.w.set(w.subarray(from, to));
+  return to - from;
+}
+
+/** Everything in place, in cuts of `sizeOf()` events, draining where a call says so and otherwise as `drains()` says. */
+function inPlace(processor, events, { sizeOf, drains, dictionary = DICTIONARY, meddle = () => {} }) {
+  const rows = [];
+  for (let at = 0; at < events.timestamps.length; ) {
+    const reserved = processor.reserveColumns(sizeOf());
+    const count = write(reserved, events, at);
+    for (let from = 0; ; ) {
+      try {
+        processor.commitColumns({ events: count, from, keys: dictionary });
+        break;
+      } catch (error) {
+        assert.equal(error.code, "results_full", error.stack);
+        from += error.consumed;
+        rows.push(...processor.drain());
+        meddle();
+      }
+    }
+    at += count;
+    if (drains()) rows.push(...processor.drain());
+  }
+  return rows;
+}
+
+/** The end of the stream, however often results are full. */
+function ended(processor, rows) {
+  for (;;) {
+    try {
+      processor.finish();
+      break;
+    } catch (error) {
+      assert.equal(error.code, "results_full");
+      rows.push(...processor.drain());
+    }
+  }
+  rows.push(...processor.drain());
+  const { events, rejected_by_reason: reasons, late_dropped: late } = processor.stats();
+  processor.dispose();
+  return { rows, events, reasons, late };
+}
+
+test("rows and counters are those of columns that are copied, however batches are cut", () => {
+  for (let seed = 1; seed <= 30; seed += 1) {
+    const random = generator(seed);
+    const events = eventsOf(1 + random(30_000), random);
+    const { timestamps, ids, v, w } = events;
+    const copied = new StreamProcessor(PIPELINE);
+    copied.pushColumns({ timestamps, keys: { ids, dictionary: DICTIONARY }, columns: { v, w } });
+    const expected = ended(copied, []);
+
+    const small = random(2) === 0;
+    const limits = small ? { max_result_rows: 1 + random(5) } : {};
+    const processor = new StreamProcessor({ ...PIPELINE, limits }, small ? { maxPendingRows: 1 + random(50) } : {});
+    // Other ids for the same keys: one by text, and those of another dictionary.
+    if (random(2) === 0) processor.pushNdjson("");
+    if (random(2) === 0) processor.pushColumns({ timestamps: [], keys: { ids: Uint32Array.of(), dictionary: ["other"] }, columns: { v: [] } });
+    const most = 1 + random(random(2) === 0 ? 100 : 40_000);
+    const rows = inPlace(processor, events, { sizeOf: () => 1 + random(most), drains: () => random(3) === 0 });
+    assert.deepEqual(ended(processor, rows), expected, `seed ${seed}`);
+  }
+});
+
+test("ids that text has taken before change nothing", () => {
+  const random = generator(7);
+  const events = eventsOf(5000, random);
+  const lines = '{"ts": 5, "k": "key 7", "v": 1}\n{"ts": 6, "k": "text", "v": 2}\n';
+  const copied = new StreamProcessor(PIPELINE);
+  copied.pushNdjson(lines);
+  const { timestamps, ids, v, w } = events;
+  copied.pushColumns({ timestamps, keys: { ids, dictionary: DICTIONARY }, columns: { v, w } });
+  const processor = new StreamProcessor({ ...PIPELINE, limits: { max_result_rows: 2 } }, { maxPendingRows: 5 });
+  processor.pushNdjson(lines);
+  const rows = inPlace(processor, events, { sizeOf: () => 3000, drains: () => false });
+  assert.deepEqual(ended(processor, rows), ended(copied, []));
+});
+
+test("a batch that stopped half-way goes on when the memory has grown", () => {
+  const events = eventsOf(20_000, generator(3));
+  const { timestamps, ids, v, w } = events;
+  const copied = new StreamProcessor(PIPELINE);
+  copied.pushColumns({ timestamps, keys: { ids, dictionary: DICTIONARY }, columns: { v, w } });
+  const others = [];
+  const meddle = () => {
+    others.push(new StreamProcessor(PIPELINE));
+    others.at(-1).reserveColumns(100_000);
+  };
+  const processor = new StreamProcessor({ ...PIPELINE, limits: { max_result_rows: 50 } }, { maxPendingRows: 100 });
+  const rows = inPlace(processor, events, { sizeOf: () => 20_000, drains: () => false, meddle });
+  assert.ok(others.length > 2);
+  others.forEach((other) => other.dispose());
+  assert.deepEqual(ended(processor, rows), ended(copied, []));
+});
+
+test("what was written before the memory has grown is refused, not misread", () => {
+  const processor = new StreamProcessor(PIPELINE);
+  const reserved = processor.reserveColumns(10);
+  const others = [];
+  while (reserved.timestamps.length > 0) {
+    others.push(new StreamProcessor(PIPELINE));
+    others.at(-1).reserveColumns(1 << 20);
+  }
+  assert.throws(() => processor.commitColumns({ keys: DICTIONARY }), { code: "columns_detached" });
+  assert.throws(() => processor.commitColumns({ keys: DICTIONARY }), { code: "columns_not_reserved" });
+  others.forEach((other) => other.dispose());
+  const again = processor.reserveColumns(10);
+  write(again, eventsOf(10, generator(1)), 0);
+  processor.commitColumns({ keys: DICTIONARY });
+});
+
+test("columns that events may lack are missing unless they are written", () => {
+  const processor = new StreamProcessor(PIPELINE);
+  for (const w of [5, undefined]) {
+    const reserved = processor.reserveColumns(1);
+    reserved.timestamps[0] = 0;
+    reserved.keys[0] = 1;
+    reserved.columns.v[0] = 2;
+    if (w !== undefined) reserved.columns.w[0] = w;
+    processor.commitColumns({ keys: DICTIONARY });
+  }
+  const { rows } = ended(processor, []);
+  assert.deepEqual(rows.map(({ k, count, sum, sum_w }) => [k, count, sum, sum_w]), [["key 1", 2, 4, 5]]);
+});
+
+test("partitions, and pipelines without a key", () => {
+  const stages = [{ type: "window", window: "tumbling", size: "1s", aggregations: ["count"] }];
+  const pipeline = { source: { value: "v", partition: "p" }, stages };
+  const partitions = ["one", "two"];
+  const copied = new StreamProcessor(pipeline);
+  const times = [0, 5000, 1500, 9000];
+  const ids = Uint32Array.of(0, 1, 0, 0);
+  const v = Float64Array.of(1, 2, 3, 4);
+  copied.pushColumns({ timestamps: times, partitions: { ids, dictionary: partitions }, columns: { v } });
+  const processor = new StreamProcessor(pipeline);
+  const reserved = processor.reserveColumns(4);
+  assert.equal(reserved.keys.length, 0);
+  reserved.timestamps.set(times);
+  reserved.partitions.set(ids);
+  reserved.columns.v.set(v);
+  processor.commitColumns({ partitions });
+  assert.deepEqual(processor.stats().partitions, copied.stats().partitions);
+  assert.deepEqual(ended(processor, []), ended(copied, []));
+});
+
+test("mistakes are typed errors that say what would be right", () => {
+  const fails = (call, code, word) => {
+    assert.throws(call, (error) => {
+      assert.ok(error instanceof StreamProcessorError, String(error));
+      assert.equal(error.code, code, error.message);
+      assert.ok(error.message.includes(word), error.message);
+      return true;
+    });
+  };
+  const processor = new StreamProcessor(PIPELINE);
+  fails(() => processor.commitColumns(), "columns_not_reserved", "reserveColumns");
+  for (const events of [0, -1, 1.5, Number.NaN, 2 ** 21, "7"]) {
+    fails(() => processor.reserveColumns(events), "invalid_range", "1048576");
+  }
+  const reserved = processor.reserveColumns(8);
+  reserved.keys.fill(0);
+  fails(() => processor.commitColumns({ events: 9, keys: DICTIONARY }), "invalid_range", "8 events");
+  fails(() => processor.commitColumns({ events: 3, from: 4, keys: DICTIONARY }), "invalid_range", "from 4");
+  fails(() => processor.commitColumns({}), "keys_mismatch", "dictionary");
+  processor.reserveColumns(8).keys.fill(0);
+  fails(() => processor.commitColumns({ keys: DICTIONARY, partitions: ["p"] }), "partitions_mismatch", "names none");
+  processor.reserveColumns(8).keys.fill(40);
+  fails(() => processor.commitColumns({ keys: DICTIONARY }), "unknown_key_id", "key 40 of event 0");
+  fails(() => processor.commitColumns({ keys: DICTIONARY }), "columns_not_reserved", "reserveColumns");
+  processor.reserveColumns(8);
+  processor.pushColumns({ timestamps: [1], keys: ["a"], columns: { v: [1] } });
+  fails(() => processor.commitColumns({ keys: DICTIONARY }), "columns_not_reserved", "nothing that pushes");
+  assert.equal(processor.stats().events, 1);
+
+  const window = PIPELINE.stages[0];
+  const texts = { ...PIPELINE, stages: [{ type: "filter", where: [{ field: "page", op: "==", value: "/" }] }, window] };
+  fails(() => new StreamProcessor(texts).reserveColumns(1), "columns_not_reservable", 'texts in the column "page"');
+  const dedup = { ...PIPELINE, stages: [{ type: "dedup", strategies: ["id"] }, window] };
+  fails(() => new StreamProcessor(dedup).reserveColumns(1), "columns_not_reservable", "pushColumns");
+});
