@@ -187,24 +187,71 @@ pub(super) fn add_each<C>(
 /// an addition does: at each, wasmtime looks at the deadline, and stores and loads again all that the loop has in registers.
 // Its own function: wasmtime's compiler keeps a loop's variables in registers only in small ones.
 #[inline(never)]
-fn add_run<C>(cells: &mut [C], slots: &[u32], values: &[f64], add: impl Fn(&mut C, f64)) -> usize {
+fn add_run<C>(
+    cells: &mut [C],
+    slots: &[u32],
+    values: &[f64],
+    add: impl Fn(&mut C, f64) + Copy,
+) -> usize {
     let (turns, slots) = slots.as_chunks::<8>();
     let (value_turns, values) = values.as_chunks::<8>();
     let mut added = 0;
     for (slots, values) in turns.iter().zip(value_turns) {
-        for (at, (slot, value)) in slots.iter().zip(values).enumerate() {
-            // Leaving the loop, rather than going on behind a branch, has addresses computed once a turn.
-            let Some(cell) = cells.get_mut(*slot as usize) else { return added + at };
-            add(cell, *value);
+        let [a, b, c, d, e, f, g, h] = *slots;
+        let [value_a, value_b, value_c, value_d, value_e, value_f, value_g, value_h] = *values;
+        let first = [(a, value_a), (b, value_b), (c, value_c), (d, value_d)];
+        let count = add_four(cells, first, add);
+        if count < 4 {
+            return added + count;
+        }
+        let second = [(e, value_e), (f, value_f), (g, value_g), (h, value_h)];
+        let count = add_four(cells, second, add);
+        if count < 4 {
+            return added + 4 + count;
         }
         added += 8;
     }
     for (slot, value) in slots.iter().zip(values) {
-        let Some(cell) = cells.get_mut(*slot as usize) else { break };
-        add(cell, *value);
+        if !add_one(cells, *slot, *value, add) {
+            break;
+        }
         added += 1;
     }
     added
+}
+
+/// The same for four values. Spelled out, as compilers leave a loop of so few rounds a loop; and that one without a cell
+/// ends it, rather than being gone around, has addresses computed once a turn.
+#[inline(always)]
+fn add_four<C>(
+    cells: &mut [C],
+    [a, b, c, d]: [(u32, f64); 4],
+    add: impl Fn(&mut C, f64) + Copy,
+) -> usize {
+    if !add_one(cells, a.0, a.1, add) {
+        return 0;
+    }
+    if !add_one(cells, b.0, b.1, add) {
+        return 1;
+    }
+    if !add_one(cells, c.0, c.1, add) {
+        return 2;
+    }
+    if !add_one(cells, d.0, d.1, add) {
+        return 3;
+    }
+    4
+}
+
+/// Adds `value` to the cell in `slot`; false: there is none.
+#[inline(always)]
+fn add_one<C>(cells: &mut [C], slot: u32, value: f64, add: impl Fn(&mut C, f64)) -> bool {
+    let cell = cells.get_mut(slot as usize);
+    let is_there = cell.is_some();
+    if let Some(cell) = cell {
+        add(cell, value);
+    }
+    is_there
 }
 
 /// Sets entry `place`, which is at most one behind the last.
