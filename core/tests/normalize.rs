@@ -112,14 +112,17 @@ fn stream(interval: i64) -> impl Strategy<Value = Vec<Event>> {
 }
 
 /// Most samples in the runs of [`runs`].
-const LONG: usize = 450;
+const LONG: usize = 2100;
 
 /// Long runs of one key each, nearly all in order.
 fn runs(interval: i64) -> impl Strategy<Value = Vec<Event>> {
     let scale = interval.min(1000);
     let step = prop_oneof![40 => 0..2 * scale, 1 => -scale..15 * scale];
     let value = prop_oneof![60 => -100.0..100.0, 1 => Just(f64::NAN)];
-    let run = prop::collection::vec((step, value.clone(), value), 1..LONG / 3);
+    // Some are longer than what is taken at once.
+    let length = prop_oneof![3 => 1..150_usize, 1 => 500..LONG / 3];
+    let sample = (step, value.clone(), value);
+    let run = length.prop_flat_map(move |length| prop::collection::vec(sample.clone(), length));
     prop::collection::vec((0_usize..3, run), 1..=3).prop_map(|runs| {
         let mut ts = -5_000;
         let events = runs.into_iter().flat_map(|(key, run)| {

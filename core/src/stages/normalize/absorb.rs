@@ -17,6 +17,8 @@ use super::super::Context;
 
 /// Consecutive samples of one series that are worth looking at as a whole.
 const MANY: usize = 16;
+/// Samples of one series that are taken before what they made due is followed: what waits stays in the first cache.
+const AT_ONCE: usize = 512;
 /// Samples that are taken one by one before the rest is looked at as a whole again.
 const EACH: usize = 64;
 
@@ -53,7 +55,12 @@ impl NormalizeStage {
                 *cursor += taken;
                 if taken > 0 {
                     self.note(known, *key, context.keys);
-                    continue;
+                    match events.watermarks.get(*cursor) {
+                        Some(met) if taken >= AT_ONCE && anew.is_none() && self.advanced < *met => {
+                            return Stop::Advance(*met);
+                        }
+                        _ => continue,
+                    }
                 }
             }
             if let Some(stop) = self.take_unusual(known, events, cursor, context) {
@@ -183,6 +190,9 @@ fn take_run(
             let room = plan.max_buffered.saturating_sub(waiting).min(run - taken);
             let samples = samples_of(events, field.column, from + taken..from + taken + room);
             taken += ordinary::take(field, series, lane, samples, scratch);
+            if taken >= AT_ONCE {
+                break;
+            }
         }
         let more = take_each(plan, series, lanes, events, (from + taken, done));
         taken += more;
@@ -197,7 +207,7 @@ fn take_run(
 fn long_run(keys: &[u32]) -> usize {
     match (keys.first(), keys.get(MANY - 1)) {
         (Some(first), Some(other)) if first == other => {
-            keys.iter().take_while(|key| *key == first).count()
+            keys.iter().take(AT_ONCE).take_while(|key| *key == first).count()
         }
         _ => 0,
     }

@@ -11,6 +11,7 @@ use super::steps::{MAX_SPAN, Steps};
 use crate::frame::{Frame, FrameColumn};
 use crate::keys::Keys;
 use crate::plan::{FieldPlan, NormalizePlan};
+use crate::sort::halves;
 use crate::spec::Fill;
 use crate::watermark::END_OF_TIME;
 
@@ -68,7 +69,10 @@ impl NormalizeStage {
         };
         let last_due = grid.last_of(last.time);
         let from = series.next;
-        count_rows(points, from.wrapping_sub(grid.interval), steps, ends);
+        let places = series.places.get(..closed).unwrap_or_default();
+        count_rows(places, from.wrapping_sub(grid.interval), steps, ends);
+        series.places.take(closed);
+        series.closed = last.time;
         let stretch = Stretch { points, ends, from, interval: grid.interval, lag: grid.last_of(0) };
         let start = out.len();
         let rows = if field.rule.is_local() {
@@ -119,11 +123,12 @@ fn limit(
     limits.into_iter().min()
 }
 
-/// Makes what waits at places up to `limit` known points, as long as each is joined to the one before; returns how many.
+/// Makes what waits at places up to `limit` known points, as long as each is joined to the one before; returns how many. The
+/// places are left.
 fn take_points(
     plan: &NormalizePlan,
     field: &FieldPlan,
-    series: &mut Series,
+    series: &Series,
     lane: &mut Lane,
     limit: i64,
 ) -> usize {
@@ -132,7 +137,7 @@ fn take_points(
     let most = series.places.partition_point(|place| *place <= limit);
     let places = series.places.get(..most).unwrap_or_default();
     let joined = |time, value| Point { time, value, joined: true, outlier: false };
-    let closed = if keeps_all(field.reduce) {
+    if keeps_all(field.reduce) {
         let (mut closed, mut last) = (0, last);
         for place in places {
             if place - last > reach {
@@ -155,21 +160,15 @@ fn take_points(
         lane.known.extend(cells.iter().map(|cell| joined(cell.place, cell.value)));
         lane.cells.list.take(closed);
         closed
-    };
-    if let Some(last) = closed.checked_sub(1).and_then(|last| places.get(last)) {
-        series.closed = *last;
-        series.places.take(closed);
     }
-    closed
 }
 
-/// Counts the rows up to each of `points` but the first; `before` is one interval before the first row.
+/// Counts the rows up to each of `places`, which are at most [`MOST_ROWS`]; `before` is one interval before the first row.
 #[inline(never)]
-fn count_rows(points: &[Point], before: i64, steps: Steps, ends: &mut Vec<u32>) {
+fn count_rows(places: &[i64], before: i64, steps: Steps, ends: &mut Vec<u32>) {
     ends.clear();
-    let points = points.get(1..).unwrap_or_default();
-    let rows = |point: &Point| steps.whole(point.time.wrapping_sub(before).cast_unsigned());
-    ends.extend(points.iter().map(|point| u32::try_from(rows(point)).unwrap_or(u32::MAX)));
+    let rows = |place: &i64| steps.whole(place.wrapping_sub(before).cast_unsigned());
+    ends.extend(places.iter().map(|place| halves(rows(place)).1));
 }
 
 /// Writes the rows of fills that look at two points only; returns how many.
