@@ -56,7 +56,9 @@ impl NormalizeStage {
                 if taken > 0 {
                     self.note(known, *key, context.keys);
                     match events.watermarks.get(*cursor) {
-                        Some(met) if taken >= AT_ONCE && anew.is_none() && self.advanced < *met => {
+                        Some(met)
+                            if taken >= AT_ONCE && self.grid.is_some() && self.advanced < *met =>
+                        {
                             return Stop::Advance(*met);
                         }
                         _ => continue,
