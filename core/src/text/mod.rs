@@ -44,6 +44,7 @@ mod rejection;
 mod scan;
 mod unescape;
 mod value;
+mod words;
 mod writer;
 
 pub use csv::HeaderError;

@@ -1,8 +1,9 @@
 //! Which fields of a line the pipeline needs: looked up by guessing that the line is laid out as the one before.
 
-use super::scan::{Scanner, last_word};
+use super::scan::Scanner;
 use super::unescape::unescape;
 use super::value::Kind;
+use super::words::last_word;
 
 /// No slot: a field that nobody needs.
 pub(super) const UNNEEDED: usize = usize::MAX;

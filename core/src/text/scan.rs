@@ -3,34 +3,11 @@
 //! A line feed is never white space here: it ends the line that is being scanned. So no scan leaves its line.
 
 use super::value::{Kind, Value};
+use super::words::{HIGH_BITS, last_word, special};
 use crate::number::scan_json_number;
 
 /// How deep arrays and objects may stand in each other.
 pub(super) const MAX_DEPTH: u32 = 128;
-
-const ONES: u64 = 0x0101_0101_0101_0101;
-const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
-
-/// Marks quotes, backslashes and control characters among eight bytes by their high bits. Only the first mark is sure.
-#[inline]
-fn special(word: u64) -> u64 {
-    // Subtracting borrows into a byte's high bit where the byte was too small, and may borrow from the next one too.
-    let quotes = (word ^ (ONES * 0x22)).wrapping_sub(ONES);
-    let backslashes = (word ^ (ONES * 0x5c)).wrapping_sub(ONES);
-    let controls = word.wrapping_sub(ONES * 0x20);
-    (quotes | backslashes | controls) & !word & HIGH_BITS
-}
-
-/// The eight bytes at `at` of `bytes`, which may end before, then with zeros; all zeros where `bytes` are short altogether.
-#[inline]
-pub(super) fn last_word(bytes: &[u8], at: usize) -> u64 {
-    let rest = bytes.get(at..).unwrap_or_default();
-    if let Some(chunk) = rest.first_chunk::<8>() {
-        return u64::from_le_bytes(*chunk);
-    }
-    let chunk = bytes.last_chunk::<8>().copied().unwrap_or_default();
-    if rest.is_empty() { 0 } else { u64::from_le_bytes(chunk) >> (8 * (8 - rest.len())) }
-}
 
 /// Where a line stops being JSON, and what would have been right there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
