@@ -101,9 +101,9 @@ impl WindowStage {
         let slices: Vec<i64> = self.slices.iter().filter_map(has_key).take(open).collect();
         self.panes.forget_key(key);
         let windows = slices.len() as u64;
-        let mut events = 0;
+        let mut events: u64 = 0;
         for start in slices {
-            events += self.evict_slice(start, key, keys);
+            events = events.saturating_add(self.evict_slice(start, key, keys));
         }
         self.keep_firing();
         self.accumulators.forget_key(key);

@@ -17,7 +17,7 @@ pub(super) struct Moment {
 impl Moment {
     #[inline(always)]
     pub(super) fn add(&mut self, value: f64) {
-        self.count += 1;
+        self.count = self.count.wrapping_add(1);
         let distance = value - self.mean;
         self.mean += distance / number(self.count);
         self.m2 += distance * (value - self.mean);

@@ -52,8 +52,11 @@ impl SessionStage {
         }
         // What is in a row is not lost.
         let waits = |slot: &&u32| self.table.info(**slot).status == Status::Open;
-        let events =
-            slots.iter().filter(waits).map(|slot| self.accumulators.events_in(*slot)).sum();
+        let events = slots
+            .iter()
+            .filter(waits)
+            .map(|slot| self.accumulators.events_in(*slot))
+            .fold(0, u64::saturating_add);
         self.stats.count_evicted(limit, slots.len() as u64, events);
         self.accumulators.release(&slots);
         for slot in slots {
