@@ -72,6 +72,26 @@ impl Context<'_> {
         TurnedAway { drops: dropped, goes_on: false }
     }
 
+    /// Does what `policy` says at `limit` about the event at `cursor` of `stage`, where nothing makes room and no window is
+    /// to be told of; false: the call ends before it.
+    pub(crate) fn turn_away_next(
+        &mut self,
+        (limit, policy): (Limit, LimitPolicy),
+        stage: u32,
+        events: &Events<'_>,
+        cursor: &mut usize,
+        stats: &mut StageStats,
+    ) -> bool {
+        let turned = self.turn_away(limit, policy, stage, events.ordinals.at(*cursor));
+        if turned.drops {
+            stats.events += 1;
+            stats.count_dropped(limit.reason(), 1);
+            self.report_drop(stage, events, *cursor, limit.reason(), None);
+            *cursor += 1;
+        }
+        turned.goes_on
+    }
+
     /// Reports that `stage` drops the event at `at`.
     pub(crate) fn report_drop(
         &mut self,

@@ -59,14 +59,6 @@ impl KeyedStage {
             self.stats.count_evicted(limit, 0, 0);
             return true;
         }
-        let ordinal = events.ordinals.at(*cursor);
-        let turned = context.turn_away(limit, policy, self.index, ordinal);
-        if turned.drops {
-            self.stats.events += 1;
-            self.stats.count_dropped(limit.reason(), 1);
-            context.report_drop(self.index, events, *cursor, limit.reason(), None);
-            *cursor += 1;
-        }
-        turned.goes_on
+        context.turn_away_next((limit, policy), self.index, events, cursor, &mut self.stats)
     }
 }

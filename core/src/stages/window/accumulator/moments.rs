@@ -1,8 +1,7 @@
 //! Variance and standard deviation.
 
-use super::slots::{Cell, Cells, add_each};
+use super::slots::{Cell, Cells, add_present};
 use crate::error::SnapshotError;
-use crate::lanes::are_numbers;
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::spec::Operation;
 
@@ -89,7 +88,7 @@ impl Moments {
     }
 
     pub(super) fn add(&mut self, slots: &[u32], values: &[f64]) {
-        add_all(&mut self.0, slots, values);
+        add_present(&mut self.0, slots, values, Moment::add);
     }
 }
 
@@ -108,19 +107,6 @@ impl<C: Cell> Cells<C> {
             Operation::Stddev => self.each(slots, numbers, |cell| variance(cell).sqrt()),
             _ => self.each(slots, numbers, variance),
         }
-    }
-}
-
-/// Adds each value that is not missing to the moment in its slot.
-fn add_all(moments: &mut [Moment], slots: &[u32], values: &[f64]) {
-    if are_numbers(values) {
-        add_each(moments, slots, values, Moment::add);
-    } else {
-        add_each(moments, slots, values, |moment, value| {
-            if !value.is_nan() {
-                moment.add(value);
-            }
-        });
     }
 }
 

@@ -1,10 +1,9 @@
 //! Count, sum, extremes and variance: as far as outputs need them, and in one place where they need all.
 
 use super::moments::{Moment, Moments};
-use super::slots::{Cell, Cells, Slots, add_each};
+use super::slots::{Cell, Cells, Slots, add_present};
 use super::summary::{Summaries, Summary};
 use crate::error::SnapshotError;
-use crate::lanes::are_numbers;
 use crate::plan::WindowOutput;
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::spec::Operation;
@@ -105,14 +104,7 @@ impl Numbers {
             Self::None => {}
             Self::Summaries(list) => list.add(slots, values),
             Self::Moments(list) => list.add(slots, values),
-            Self::Both(list) if are_numbers(values) => {
-                add_each(&mut list.0, slots, values, Both::add);
-            }
-            Self::Both(list) => add_each(&mut list.0, slots, values, |both, value| {
-                if !value.is_nan() {
-                    both.add(value);
-                }
-            }),
+            Self::Both(list) => add_present(&mut list.0, slots, values, Both::add),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Lists by slot: what every kind of accumulator does with them.
 
 use crate::error::SnapshotError;
+use crate::lanes::are_numbers;
 use crate::snapshot::{SectionReader, SectionWriter};
 
 /// Accumulators of one kind, by dense slot.
@@ -162,6 +163,25 @@ impl Cell for u64 {
 
     fn load(count: usize, reader: &mut SectionReader<'_>) -> Result<Vec<Self>, SnapshotError> {
         Ok(reader.u64s(count)?.collect())
+    }
+}
+
+/// Adds each value that is not missing to the cell in its slot.
+#[inline(always)]
+pub(super) fn add_present<C>(
+    cells: &mut [C],
+    slots: &[u32],
+    values: &[f64],
+    add: impl Fn(&mut C, f64) + Copy,
+) {
+    if are_numbers(values) {
+        add_each(cells, slots, values, add);
+    } else {
+        add_each(cells, slots, values, |cell, value| {
+            if !value.is_nan() {
+                add(cell, value);
+            }
+        });
     }
 }
 

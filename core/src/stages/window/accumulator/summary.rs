@@ -1,8 +1,8 @@
 //! Count, compensated sum and extremes.
 
-use super::slots::{Cell, Cells, add_each};
+use super::slots::{Cell, Cells, add_present};
 use crate::error::SnapshotError;
-use crate::lanes::{are_numbers, least, least_of};
+use crate::lanes::{least, least_of};
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::spec::Operation;
 
@@ -17,7 +17,7 @@ impl Summaries {
     }
 
     pub(super) fn add(&mut self, slots: &[u32], values: &[f64]) {
-        add_all(&mut self.0, slots, values);
+        add_present(&mut self.0, slots, values, Summary::add);
     }
 }
 
@@ -142,19 +142,6 @@ impl Cell for Summary {
             ends: [min, -max],
         });
         Ok(summaries.collect())
-    }
-}
-
-/// Adds each value that is not missing to the summary in its slot.
-fn add_all(summaries: &mut [Summary], slots: &[u32], values: &[f64]) {
-    if are_numbers(values) {
-        add_each(summaries, slots, values, Summary::add);
-    } else {
-        add_each(summaries, slots, values, |summary, value| {
-            if !value.is_nan() {
-                summary.add(value);
-            }
-        });
     }
 }
 
