@@ -7,7 +7,7 @@ use crate::keys::Keys;
 use crate::plan::Limit;
 
 /// So many events of keys that have slots already make it worth to go on in the fast way.
-const PATIENCE: usize = 8;
+const PATIENCE: usize = 20;
 
 impl WindowStage {
     /// Opens the slice at `start` for `key`, whose event meets `watermark`.
