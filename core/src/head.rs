@@ -30,14 +30,18 @@ pub(crate) fn head_of(run: &[u8]) -> Option<Head> {
 /// The head of the run of `len` bytes that begins at `start` of `bytes`, if it is short. It ends within them.
 #[inline(always)]
 pub(crate) fn head_at(bytes: &[u8], start: usize, len: usize) -> Option<Head> {
-    let [low, high] = KEPT.get(len)?;
-    match bytes.get(start..).and_then(|bytes| bytes.first_chunk::<SHORT>()) {
-        Some(chunk) => {
-            let [first, second]: Head = cast(*chunk);
-            Some([first & low, second & high])
-        }
-        None => head_of(bytes.get(start..start + len).unwrap_or_default()),
+    match head_before_end(bytes, start, len) {
+        None if len <= SHORT => head_of(bytes.get(start..start + len).unwrap_or_default()),
+        found => found,
     }
+}
+
+/// The same if it does not begin among the last bytes, for which it would take calls.
+#[inline(always)]
+pub(crate) fn head_before_end(bytes: &[u8], start: usize, len: usize) -> Option<Head> {
+    let [low, high] = KEPT.get(len)?;
+    let [first, second]: Head = cast(*bytes.get(start..)?.first_chunk::<SHORT>()?);
+    Some([first & low, second & high])
 }
 
 /// The bits of a head that a run of each length has.

@@ -7,6 +7,8 @@ pub(crate) const NONE: u32 = u32::MAX;
 
 /// A place that has no id.
 const EMPTY: u64 = u64::MAX;
+/// Places that are looked at together, side by side.
+const PAIR: usize = 2;
 const FIRST_PLACES: usize = 16;
 /// With so many places there is no more room than elsewhere.
 const ROOMY_PLACES: usize = 1 << 14;
@@ -17,7 +19,7 @@ pub(crate) struct Places {
     /// By the low bits of the hash: each has the hash in its upper half and the id in its lower one.
     places: Vec<u64>,
     used: usize,
-    /// Whether three of four places stay empty while there are few: then most ids are in the first place.
+    /// Whether three of four places stay empty while there are few: then nearly all ids are in the first two places.
     is_roomy: bool,
 }
 
@@ -30,24 +32,26 @@ impl Places {
     /// The id with this hash that is the `same`, or [`NONE`].
     #[inline(always)]
     pub(crate) fn find(&self, hash: u32, same: impl Fn(u32) -> bool) -> u32 {
-        // Mostly it is in the first place, without a loop: in the module every turn of one looks at the deadline.
-        let place = self.first(hash);
-        let (known, id) = halves(place);
-        if known == hash && same(id) {
-            return id;
+        match self.find_first(hash, &same) {
+            NONE if !self.first(hash).contains(&EMPTY) => self.find_further(hash, same),
+            id => id,
         }
-        if place == EMPTY {
-            return NONE;
-        }
-        self.find_further(hash, same)
+    }
+
+    /// The same where it is one of the first two, as nearly all are: without a call, a loop (at every turn of one the module looks
+    /// at the deadline) or a branch on which of them it is. [`NONE`] does not mean that it is not there.
+    #[inline(always)]
+    pub(crate) fn find_first(&self, hash: u32, same: impl Fn(u32) -> bool) -> u32 {
+        let [first, second] = self.first(hash).map(halves);
+        let (known, id) = if first.0 == hash { first } else { second };
+        if known == hash && same(id) { id } else { NONE }
     }
 
     #[inline(never)]
     fn find_further(&self, hash: u32, same: impl Fn(u32) -> bool) -> u32 {
         let mask = self.mask();
-        let mut at = hash as usize & mask;
+        let mut at = self.home(hash);
         loop {
-            at = (at + 1) & mask;
             let place = self.places.get(at).copied().unwrap_or(EMPTY);
             let (known, id) = halves(place);
             if known == hash && same(id) {
@@ -56,13 +60,21 @@ impl Places {
             if place == EMPTY {
                 return NONE;
             }
+            at = (at + 1) & mask;
         }
     }
 
     /// Where [`Places::find`] looks first: reading it has the memory fetch it.
     #[inline(always)]
-    pub(crate) fn first(&self, hash: u32) -> u64 {
-        self.places.get(hash as usize & self.mask()).copied().unwrap_or(EMPTY)
+    pub(crate) fn first(&self, hash: u32) -> [u64; PAIR] {
+        let pairs = self.places.as_chunks().0;
+        pairs.get(self.home(hash) / PAIR).copied().unwrap_or([EMPTY; PAIR])
+    }
+
+    /// The first place for a hash.
+    #[inline(always)]
+    fn home(&self, hash: u32) -> usize {
+        hash as usize & self.mask() & !(PAIR - 1)
     }
 
     /// Adds an id, which is not there yet.
@@ -73,13 +85,13 @@ impl Places {
             self.grow();
         }
         self.used += 1;
-        put(&mut self.places, joined(hash, id));
+        self.put(joined(hash, id));
     }
 
     /// Takes an id out, and moves those behind it that would not be found any more; false: it is not there.
     pub(crate) fn remove(&mut self, hash: u32, id: u32) -> bool {
         let mask = self.mask();
-        let mut at = hash as usize & mask;
+        let mut at = self.home(hash);
         loop {
             match self.places.get(at) {
                 Some(&found) if found == joined(hash, id) => break,
@@ -89,7 +101,7 @@ impl Places {
         }
         let mut next = (at + 1) & mask;
         while let Some(&moved) = self.places.get(next).filter(|place| **place != EMPTY) {
-            let home = halves(moved).0 as usize & mask;
+            let home = self.home(halves(moved).0);
             if next.wrapping_sub(home) & mask >= next.wrapping_sub(at) & mask {
                 self.set(at, moved);
                 at = next;
@@ -124,24 +136,25 @@ impl Places {
 
     #[cold]
     fn grow(&mut self) {
-        let mut places = vec![EMPTY; FIRST_PLACES.max(self.places.len() * 2)];
-        for place in self.places.iter().filter(|place| **place != EMPTY) {
-            put(&mut places, *place);
+        let places = vec![EMPTY; FIRST_PLACES.max(self.places.len() * 2)];
+        for place in core::mem::replace(&mut self.places, places) {
+            if place != EMPTY {
+                self.put(place);
+            }
         }
-        self.places = places;
     }
-}
 
-/// Puts `place` where the first one is empty from its own on.
-fn put(places: &mut [u64], place: u64) {
-    let mask = places.len().wrapping_sub(1);
-    let mut at = halves(place).0 as usize & mask;
-    while let Some(entry) = places.get_mut(at) {
-        if *entry == EMPTY {
-            *entry = place;
-            return;
+    /// Puts `place` where the first one is empty from its own on.
+    fn put(&mut self, place: u64) {
+        let mask = self.mask();
+        let mut at = self.home(halves(place).0);
+        while let Some(entry) = self.places.get_mut(at) {
+            if *entry == EMPTY {
+                *entry = place;
+                return;
+            }
+            at = (at + 1) & mask;
         }
-        at = (at + 1) & mask;
     }
 }
 

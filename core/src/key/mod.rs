@@ -31,7 +31,7 @@ pub(crate) use encode::{push_plain_str, push_scaled};
 pub use fields::{Fields, KeyField, KeyNumber, fields, validate};
 pub(crate) use fields::{field_bytes, is_same_type};
 pub use fingerprint::fingerprint;
-pub(crate) use text::{find_text, needs_escape};
+pub(crate) use text::{find_text, find_text_first, needs_escape};
 
 const FALSE: u8 = 0x01;
 const TRUE: u8 = 0x02;

@@ -2,7 +2,8 @@
 
 use super::{ESCAPE, STRING};
 use crate::byte_table::ByteTable;
-use crate::head::{SHORT, head_at};
+use crate::head::{Head, SHORT, head_at, head_before_end};
+use crate::probing::NONE;
 
 /// Bytes of a key that is one string without escapes, beside those of the string.
 const AROUND: usize = 2;
@@ -19,10 +20,23 @@ pub(crate) fn needs_escape(text: &[u8]) -> bool {
 pub(crate) fn find_text(table: &ByteTable, text: &[u8], start: usize, len: usize) -> u32 {
     match head_at(text, start, len) {
         // The end is a zero, as all is behind it.
-        Some([low, high]) if len + AROUND <= SHORT => {
-            let head = [low << 8 | u64::from(STRING), high << 8 | low >> 56];
-            table.find_short(head, len + AROUND)
-        }
+        Some(head) if len + AROUND <= SHORT => table.find_short(around(head), len + AROUND),
         _ => table.find_around(STRING, text.get(start..start + len).unwrap_or_default()),
     }
+}
+
+/// The same without a call, so only for short strings that are where they are looked for first, and that are not the last
+/// ones of `text`.
+#[inline(always)]
+pub(crate) fn find_text_first(table: &ByteTable, text: &[u8], start: usize, len: usize) -> u32 {
+    match head_before_end(text, start, len) {
+        Some(head) if len + AROUND <= SHORT => table.find_short_first(around(head), len + AROUND),
+        _ => NONE,
+    }
+}
+
+/// The head of a key that is one string, by the string's.
+#[inline(always)]
+fn around([low, high]: Head) -> Head {
+    [low << 8 | u64::from(STRING), high << 8 | low >> 56]
 }

@@ -81,9 +81,51 @@ fn find_keys(table: &ByteTable, offsets: &[u32], bytes: &[u8], ids: &mut [u32]) 
 }
 
 /// The same for strings without an escape.
-// As above.
-#[inline(never)]
 fn find_texts(table: &ByteTable, offsets: &[u32], bytes: &[u8], ids: &mut [u32]) -> usize {
+    let mut found = 0;
+    loop {
+        let (offsets, ids) = (offsets.get(found..), ids.get_mut(found..));
+        let (Some(offsets), Some(ids)) = (offsets, ids) else { return found };
+        let first = find_first_texts(table, offsets, bytes, ids);
+        let offsets = offsets.get(first..).unwrap_or_default();
+        let rest = ids.get_mut(first..).unwrap_or_default();
+        let more = find_more_texts(table, offsets, bytes, rest);
+        found += first + more;
+        if more < TURN {
+            return found;
+        }
+    }
+}
+
+/// As many strings as find their keys at once make one turn of the loop: at each, wasmtime looks at the deadline, and stores
+/// and loads again all that the loop has in registers.
+const TURN: usize = 4;
+
+/// The hot loop, which calls nothing: goes on while short strings are where they are looked for first.
+#[inline(never)]
+fn find_first_texts(table: &ByteTable, offsets: &[u32], bytes: &[u8], ids: &mut [u32]) -> usize {
+    let find = |start: u32, end: u32| {
+        key::find_text_first(table, bytes, start as usize, end.wrapping_sub(start) as usize)
+    };
+    let ends = offsets.get(1..).unwrap_or_default();
+    let (starts, ends) = (offsets.as_chunks::<TURN>().0, ends.as_chunks::<TURN>().0);
+    let mut found = 0;
+    for ((starts, ends), ids) in starts.iter().zip(ends).zip(ids.as_chunks_mut::<TURN>().0) {
+        let ([a, b, c, d], [e, f, g, h]) = (*starts, *ends);
+        *ids = [find(a, e), find(b, f), find(c, g), find(d, h)];
+        if ids.iter().fold(0, |all, id| all | id).cast_signed() < 0 {
+            break;
+        }
+        found += TURN;
+    }
+    found
+}
+
+/// Goes on, at most a turn, with whatever strings there are.
+#[inline(never)]
+fn find_more_texts(table: &ByteTable, offsets: &[u32], bytes: &[u8], ids: &mut [u32]) -> usize {
+    let turn = ids.len().min(TURN);
+    let ids = ids.get_mut(..turn).unwrap_or_default();
     find_run(offsets, ids, |start, len| key::find_text(table, bytes, start, len))
 }
 

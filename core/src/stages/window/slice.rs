@@ -76,7 +76,7 @@ impl Slice {
     /// Has the memory look for `keys`, if they are not in [`Slice::dense`].
     pub(super) fn read_ahead(&self, keys: &[u32]) {
         if let Index::Sparse(table) = &self.index {
-            let first = |key: &u32| table.first(spread(*key));
+            let first = |key: &u32| table.first(spread(*key))[0];
             core::hint::black_box(keys.iter().map(first).fold(0, u64::wrapping_add));
         }
     }
