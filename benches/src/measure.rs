@@ -31,6 +31,11 @@ impl Laps {
         self.since = thread_seconds();
     }
 
+    /// Leaves out of the part under way what was done since it began.
+    pub fn restart_lap(&mut self) {
+        self.since = thread_seconds();
+    }
+
     /// Ends a part; the next one begins.
     pub fn end_lap(&mut self) {
         let now = thread_seconds();
