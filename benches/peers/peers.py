@@ -76,6 +76,7 @@ DUCKDB = {
     "p50,p95,p99 exact": f"select k, t // 60000 w, {PERCENTILES['exact']} from data group by 1, 2 order by 2, 1",
     "1 M keys, 1h windows": f"select k, t // 3600000 w, {MOMENTS} from data group by 1, 2 order by 2, 1",
     "dedup exact, ttl 10m": "select distinct id from data",
+    "dedup exact, of JSON": "select distinct id from data",
 }
 
 

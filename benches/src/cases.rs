@@ -15,6 +15,8 @@ pub enum Data {
     Series,
     /// Half as many ids, a fifth of them repeated.
     Ids,
+    /// The same in events of JSON.
+    JsonIds,
 }
 
 impl Data {
@@ -25,7 +27,7 @@ impl Data {
             Self::Stream => Events::new(count),
             Self::Zipf => Events::zipf(count),
             Self::Series => Events::series(count / 10),
-            Self::Ids => Events::ids(count / 2),
+            Self::Ids | Self::JsonIds => Events::ids(count / 2),
         }
     }
 
@@ -36,7 +38,7 @@ impl Data {
             Self::Stream => "stream",
             Self::Zipf => "zipf",
             Self::Series => "series",
-            Self::Ids => "ids",
+            Self::Ids | Self::JsonIds => "ids",
         }
     }
 }
@@ -90,6 +92,16 @@ const BASE: Case = Case {
     hashing: false,
 };
 const SERIES: Case = Case { data: Data::Series, keys: Keys::None, ..BASE };
+const DEDUP_EXACT: Case = Case {
+    name: "dedup exact, ttl 10m",
+    data: Data::Ids,
+    keys: Keys::None,
+    stages: r#"[{"type":"dedup","strategies":["event_id"],"ttl":"10m"}]"#,
+    peers: &["duckdb"],
+    bar: Bar::Peers(1.5),
+    hashing: true,
+    ..BASE
+};
 
 /// The table.
 pub const CASES: &[Case] = &[
@@ -225,25 +237,31 @@ pub const CASES: &[Case] = &[
         bar: Bar::Type(5.0),
         ..SERIES
     },
-    Case {
-        name: "dedup exact, ttl 10m",
-        data: Data::Ids,
-        keys: Keys::None,
-        stages: r#"[{"type":"dedup","strategies":["event_id"],"ttl":"10m"}]"#,
-        ceiling: Some(ceilings::hash_set),
-        peers: &["duckdb"],
-        bar: Bar::Peers(1.5),
-        hashing: true,
-    },
+    // The other systems and the loops have the ids as texts, and so does the engine here.
+    Case { ceiling: Some(ceilings::hash_set), ..DEDUP_EXACT },
     Case {
         name: "dedup bloom",
-        data: Data::Ids,
-        keys: Keys::None,
         stages: r#"[{"type":"dedup","strategies":["event_id"],"ttl":"10m","mode":"bloom"}]"#,
         ceiling: Some(ceilings::fastbloom),
+        peers: &[],
         bar: Bar::Loop(1.0),
-        hashing: true,
-        ..BASE
+        ..DEDUP_EXACT
+    },
+    // The engine and the loops have the ids in JSON; duckdb has them as texts all the same.
+    Case {
+        name: "dedup exact, of JSON",
+        data: Data::JsonIds,
+        ceiling: Some(ceilings::hash_set_of_json),
+        ..DEDUP_EXACT
+    },
+    Case {
+        name: "dedup bloom, of JSON",
+        data: Data::JsonIds,
+        stages: r#"[{"type":"dedup","strategies":["event_id"],"ttl":"10m","mode":"bloom"}]"#,
+        ceiling: Some(ceilings::fastbloom_of_json),
+        peers: &[],
+        bar: Bar::Loop(1.0),
+        ..DEDUP_EXACT
     },
 ];
 
@@ -252,7 +270,7 @@ impl Case {
     #[must_use]
     pub fn pipeline(&self) -> String {
         let source = match (self.data, self.keys) {
-            (Data::Ids, _) => r"{}",
+            (Data::Ids | Data::JsonIds, _) => r"{}",
             (_, Keys::None) => r#"{"value":"latency"}"#,
             (_, Keys::Ids | Keys::Text) => r#"{"key":"service","value":"latency"}"#,
         };

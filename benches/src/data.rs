@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::{self, BufWriter, Write};
+use std::ops::Range;
 use std::path::Path;
 
 /// Events in columns.
@@ -14,18 +15,17 @@ pub struct Events {
     pub values: Vec<f64>,
     /// How many keys there are; one: the stream has no key.
     pub key_count: u32,
-    /// Events with ids that they are deduplicated by, as JSON has them.
+    /// The ids that events are deduplicated by, if they are, end to end.
+    pub ids: String,
+    /// Events of such an id each, as JSON.
     pub lines: Vec<Line>,
 }
 
+/// `event-000000000000`
+const ID_BYTES: usize = 18;
+
 /// `{"event_id":"event-000000000000"}`
 pub type Line = [u8; 33];
-
-/// The id in `line`.
-#[must_use]
-pub fn id_of(line: &Line) -> &[u8] {
-    line.get(13..31).unwrap_or_default()
-}
 
 /// Keys of the stream.
 pub const KEYS: u32 = 1_000;
@@ -88,12 +88,19 @@ impl Events {
                 .and_then(|place| events.keys.get(place).copied());
             let id = repeated.unwrap_or(u32::try_from(at).unwrap_or(u32::MAX));
             events.push(time, id, &mut random);
+            let id = format!("event-{id:012}");
             let mut line = *b"{\"event_id\":\"event-000000000000\"}";
-            let digits = format!("{id:012}");
-            line.iter_mut().skip(19).zip(digits.bytes()).for_each(|(to, digit)| *to = digit);
+            line.iter_mut().skip(13).zip(id.bytes()).for_each(|(to, byte)| *to = byte);
+            events.ids.push_str(&id);
             events.lines.push(line);
         }
         events
+    }
+
+    /// The ids of the events of `range`, end to end.
+    #[must_use]
+    pub fn ids_of(&self, range: Range<usize>) -> &str {
+        self.ids.get(range.start * ID_BYTES..range.end * ID_BYTES).unwrap_or_default()
     }
 
     fn hour(count: usize, key_count: u32, key: impl Fn(&mut Random) -> u64) -> Self {
@@ -115,6 +122,7 @@ impl Events {
             keys: Vec::with_capacity(count),
             values: Vec::with_capacity(count),
             key_count,
+            ids: String::new(),
             lines: Vec::new(),
         }
     }
@@ -188,6 +196,11 @@ impl Events {
         }
         file.flush()
     }
+}
+
+/// The ids that lie in `ids` end to end.
+pub fn ids_in(ids: &str) -> impl Iterator<Item = &str> {
+    (0..ids.len() / ID_BYTES).filter_map(|id| ids.get(id * ID_BYTES..(id + 1) * ID_BYTES))
 }
 
 /// The name of a key.

@@ -9,7 +9,7 @@ use stream_processor_core::{
     key,
 };
 
-use crate::data::{Events, key_name};
+use crate::data::{Events, Line, ids_in, key_name};
 use crate::measure::Laps;
 
 /// Memory that an instance may have: far more than it needs.
@@ -102,6 +102,8 @@ impl Texts {
 /// The keys of events as batches name them, laid out before anything is measured: the other systems have their columns too.
 pub struct Names {
     keys: Keys,
+    /// Whether the ids that events are deduplicated by are in JSON.
+    in_json: bool,
     names: Vec<String>,
     /// What the ids are defined as, and the first id, block by block.
     definitions: Vec<(u32, Texts)>,
@@ -115,7 +117,8 @@ impl Names {
     pub fn of(events: &Events, keys: Keys) -> Self {
         let count = if keys == Keys::None { 0 } else { events.key_count };
         let names: Vec<String> = (0..count).map(key_name).collect();
-        let mut all = Self { keys, names, definitions: Vec::new(), texts: Vec::new() };
+        let mut all =
+            Self { keys, in_json: false, names, definitions: Vec::new(), texts: Vec::new() };
         if keys == Keys::Ids {
             let blocks = (0..).step_by(DEFINED_AT_ONCE).zip(all.names.chunks(DEFINED_AT_ONCE));
             let encoded = |(first, names): (u32, &[String])| {
@@ -128,6 +131,12 @@ impl Names {
             all.texts = batches.map(|ids| all.texts_of(ids)).collect();
         }
         all
+    }
+
+    /// The same of events whose ids are in JSON.
+    #[must_use]
+    pub fn in_json(self) -> Self {
+        Self { in_json: true, ..self }
     }
 
     fn texts_of(&self, ids: &[u32]) -> Texts {
@@ -167,17 +176,22 @@ pub fn push(
         let ids = events.keys.get(range.clone()).unwrap_or_default();
         let rest = (names.keys == Keys::Text && before > 0).then(|| names.texts_of(ids));
         let texts = rest.as_ref().or_else(|| names.texts.get(batch));
-        let lines = events.lines.get(range.clone()).unwrap_or_default();
         written.write(
             events.timestamps.get(range.clone()).unwrap_or_default(),
-            events.values.get(range).unwrap_or_default(),
+            events.values.get(range.clone()).unwrap_or_default(),
             ids,
             texts,
         );
+        written
+            .write_ids(events.lines.get(range.clone()).unwrap_or_default(), events.ids_of(range));
         laps.restart_lap();
         identities.clear();
-        identities.extend(lines.iter().map(|line| identifier.of_json(line)));
-        let identities = (!lines.is_empty()).then_some(identities.as_slice());
+        if names.in_json {
+            identities.extend(written.lines.iter().map(|line| identifier.of_json(line)));
+        } else {
+            identifier.of_strings("event_id", ids_in(&written.event_ids), &mut identities);
+        }
+        let identities = (!events.ids.is_empty()).then_some(identities.as_slice());
         let columns = [Column::F64(&written.values)];
         let Texts { offsets, bytes } = &written.texts;
         let pushed = worker.push(&Batch {
@@ -207,9 +221,18 @@ struct Written {
     values: Vec<f64>,
     ids: Vec<u32>,
     texts: Texts,
+    event_ids: String,
+    lines: Vec<Line>,
 }
 
 impl Written {
+    fn write_ids(&mut self, lines: &[Line], ids: &str) {
+        self.lines.clear();
+        self.lines.extend_from_slice(lines);
+        self.event_ids.clear();
+        self.event_ids.push_str(ids);
+    }
+
     fn write(&mut self, timestamps: &[i64], values: &[f64], ids: &[u32], texts: Option<&Texts>) {
         fn copy<T: Copy>(from: &[T], to: &mut Vec<T>) {
             to.clear();

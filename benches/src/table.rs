@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use processor::runtime::{Runtime, Worker};
 use stream_processor_core::PipelineSpec;
 
-use crate::cases::{Bar, CASES, Case};
+use crate::cases::{Bar, CASES, Case, Data};
 use crate::data::Events;
 use crate::loops;
 use crate::measure::{Laps, child, timed};
@@ -81,7 +81,10 @@ fn measure(
     runtime: &Runtime,
 ) -> Result<Measured> {
     let spec = PipelineSpec::from_json(&case.pipeline())?;
-    let names = loops::Names::of(events, case.keys);
+    let names = match case.data {
+        Data::JsonIds => loops::Names::of(events, case.keys).in_json(),
+        _ => loops::Names::of(events, case.keys),
+    };
     let run = |worker: &mut dyn Worker, laps: &mut Laps| loops::run(worker, events, &names, laps);
     let (mut native, mut module) = (Laps::default(), Laps::default());
     let (mut ceiling, mut rows) = (None, 0);

@@ -165,13 +165,10 @@ impl FrameColumn {
 
     /// Appends the entries at `places` of a column of the same kind.
     fn extend_at(&mut self, column: &ColumnView<'_>, places: &[u32]) {
-        fn at<T: Copy>(from: &[T], places: &[u32]) -> impl Iterator<Item = T> {
-            places.iter().filter_map(|place| from.get(*place as usize).copied())
-        }
         match (self, column) {
-            (Self::Time(to), ColumnView::Time(from)) => to.extend(at(from, places)),
-            (Self::Number(to), ColumnView::Number(from)) => to.extend(at(from, places)),
-            (Self::Bool(to), ColumnView::Bool(from)) => to.extend(at(from, places)),
+            (Self::Time(to), ColumnView::Time(from)) => gather(from, places, to),
+            (Self::Number(to), ColumnView::Number(from)) => gather(from, places, to),
+            (Self::Bool(to), ColumnView::Bool(from)) => gather(from, places, to),
             _ => {}
         }
     }
@@ -287,25 +284,26 @@ impl Frame {
     /// Appends the events at `places`, with the columns that this frame has of them.
     pub(crate) fn push_events(&mut self, events: &Events<'_>, places: &[u32], keys: &mut Keys) {
         let Events { order, ordinals, .. } = events;
-        for place in places.iter().map(|place| *place as usize) {
-            let ordinal = ordinals.at(place);
-            self.ordinals.push(ordinal);
-            self.firing.push(order.firing.get(place).copied().unwrap_or(0));
-            self.ranks.push(order.ranks.get(place).copied().unwrap_or(ordinal));
-            let key = events.keys.get(place).copied().unwrap_or(0);
-            keys.retain(key);
-            self.keys.push(key);
+        let first = self.ordinals.len();
+        self.ordinals.extend(places.iter().map(|place| ordinals.at(*place as usize)));
+        if order.ranks.is_empty() {
+            self.ranks.extend(self.ordinals.iter().skip(first));
+        } else {
+            gather(order.ranks, places, &mut self.ranks);
         }
-        let at = |column: &[i64], place: &u32| column.get(*place as usize).copied();
-        self.timestamps.extend(places.iter().filter_map(|place| at(events.timestamps, place)));
-        self.watermarks.extend(places.iter().filter_map(|place| at(events.watermarks, place)));
+        gather(order.firing, places, &mut self.firing);
+        let first = self.keys.len();
+        gather(events.keys, places, &mut self.keys);
+        for key in self.keys.iter().skip(first) {
+            keys.retain(*key);
+        }
+        gather(events.timestamps, places, &mut self.timestamps);
+        gather(events.watermarks, places, &mut self.watermarks);
         for (column, view) in self.columns.iter_mut().zip(events.columns) {
             column.extend_at(view, places);
         }
         for (way, identities) in self.identities.iter_mut().enumerate() {
-            let of_events = events.identities.of(way);
-            let at = |place: &u32| of_events.get(*place as usize).copied();
-            identities.extend(places.iter().filter_map(at));
+            gather(events.identities.of(way), places, identities);
         }
     }
 
@@ -388,4 +386,9 @@ impl Frame {
             identities.drain(..done);
         }
     }
+}
+
+/// Appends the entries of `from` at `places`; 0 for those that it does not have.
+fn gather<T: Copy + Default>(from: &[T], places: &[u32], to: &mut Vec<T>) {
+    to.extend(places.iter().map(|place| from.get(*place as usize).copied().unwrap_or_default()));
 }

@@ -10,6 +10,9 @@ use crate::batch::{Identity, NO_IDENTITY};
 /// Identities that are looked up together.
 const AHEAD: usize = 64;
 
+/// Places in a block that one number of 64 bits tells.
+const BITS_OF_WORD: u32 = 7;
+
 /// A filter of one generation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Filter {
@@ -80,22 +83,25 @@ fn mix(value: u64) -> u64 {
 fn bits_of(first: u64, second: u64, sizes: &Sizes) -> Bits {
     let mut mask = [0; MAX_WORDS];
     let words = sizes.words - 1;
-    let (mut taken, mut word, mut left) = (0, second, second);
-    let mut in_first = 0;
-    while taken < sizes.bits {
-        if taken > 0 && taken.is_multiple_of(7) {
-            left = mix(left ^ 0xa076_1d64_78bd_642f);
-            word = left;
+    let (mut word, mut left) = (second, sizes.bits);
+    let (mut mixed, mut in_first) = (second, 0);
+    loop {
+        for _ in 0..left.min(BITS_OF_WORD) {
+            let bit = 1 << (word & 63);
+            // Where a block is one word, it need not go through memory.
+            if words == 0 {
+                in_first |= bit;
+            } else if let Some(of_mask) = mask.get_mut((word >> 6) as usize & words) {
+                *of_mask |= bit;
+            }
+            word >>= 9;
         }
-        let bit = 1 << (word & 63);
-        // Where a block is one word, it need not go through memory.
-        if words == 0 {
-            in_first |= bit;
-        } else if let Some(of_mask) = mask.get_mut((word >> 6) as usize & words) {
-            *of_mask |= bit;
+        if left <= BITS_OF_WORD {
+            break;
         }
-        word >>= 9;
-        taken += 1;
+        left -= BITS_OF_WORD;
+        mixed = mix(mixed ^ 0xa076_1d64_78bd_642f);
+        word = mixed;
     }
     let [of_first, ..] = &mut mask;
     *of_first |= in_first;
@@ -228,7 +234,8 @@ impl Bloom {
     /// The number of the plane that has lane `lane`, and the lane's number in it.
     #[inline]
     fn split(&self, lane: usize) -> (usize, usize) {
-        (lane / self.sizes.lanes, lane % self.sizes.lanes)
+        // Lanes are a power of two, and divisions are slow.
+        (lane >> self.sizes.lanes.trailing_zeros(), lane & (self.sizes.lanes - 1))
     }
 
     #[inline]
@@ -236,12 +243,13 @@ impl Bloom {
         if !self.current.0.contains(&time) {
             self.turn_to(time);
         }
-        let (per_filter, lanes) = (self.sizes.per_filter, self.sizes.lanes);
+        let per_filter = self.sizes.per_filter;
+        let lane = self.filters.get(self.current.1).map_or(0, |filter| filter.lane);
+        let (plane, lane) = self.split(lane);
         let filter = self.filters.get_mut(self.current.1);
         let Some(filter) = filter.filter(|filter| filter.count < per_filter || there) else {
             return self.insert_into_new(bits, time, watermark);
         };
-        let (plane, lane) = (filter.lane / lanes, filter.lane % lanes);
         let Some(plane) = self.planes.get_mut(plane) else { return };
         if there {
             if plane.lanes.hits(bits) >> lane & 1 == 1 {

@@ -55,11 +55,21 @@ impl Lanes {
     #[inline]
     pub(super) fn hits(&self, bits: &Bits) -> LaneSet {
         match self.lanes {
+            8 if self.span == 1 => self.hits_in_line(bits),
             8 => self.hits_of::<8>(bits),
             4 => self.hits_of::<4>(bits),
             2 => self.hits_of::<2>(bits),
             _ => self.hits_of::<1>(bits),
         }
+    }
+
+    /// The usual case: one word for each of eight filters, in one line.
+    #[inline]
+    fn hits_in_line(&self, bits: &Bits) -> LaneSet {
+        let [mask, ..] = bits.mask;
+        let Some(Line(words)) = self.lines.get(self.line(bits.first)) else { return 0 };
+        let hits = words.map(|word| LaneSet::from(word & mask == mask));
+        hits.iter().rev().fold(0, |set, hit| set << 1 | hit)
     }
 
     #[inline]
@@ -78,12 +88,30 @@ impl Lanes {
     /// Sets `bits` in lane `lane`.
     #[inline]
     pub(super) fn insert(&mut self, bits: &Bits, lane: usize) {
+        match self.lanes {
+            8 if self.span == 1 => {
+                let [mask, ..] = bits.mask;
+                let line = self.line(bits.first);
+                if let Some(word) = self.lines.get_mut(line).and_then(|line| line.0.get_mut(lane)) {
+                    *word |= mask;
+                }
+            }
+            8 => self.insert_into::<8>(bits, lane),
+            4 => self.insert_into::<4>(bits, lane),
+            2 => self.insert_into::<2>(bits, lane),
+            _ => self.insert_into::<1>(bits, lane),
+        }
+    }
+
+    #[inline]
+    fn insert_into<const LANES: usize>(&mut self, bits: &Bits, lane: usize) {
         let start = self.line(bits.first);
-        let lanes = self.lanes;
         let lines = self.lines.get_mut(start..start + self.span).unwrap_or_default();
-        for (Line(words), masks) in lines.iter_mut().zip(bits.mask.chunks(LINE_WORDS / lanes)) {
-            for (word, mask) in words.iter_mut().skip(lane).step_by(lanes).zip(masks) {
-                *word |= mask;
+        for (Line(words), masks) in lines.iter_mut().zip(bits.mask.chunks(LINE_WORDS / LANES)) {
+            for (words, mask) in words.as_chunks_mut::<LANES>().0.iter_mut().zip(masks) {
+                if let Some(word) = words.get_mut(lane) {
+                    *word |= mask;
+                }
             }
         }
     }

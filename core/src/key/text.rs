@@ -9,8 +9,17 @@ use crate::probing::NONE;
 const AROUND: usize = 2;
 
 /// Whether the encoding of a string is more than the string between two bytes.
-#[inline(never)]
+#[inline]
 pub(crate) fn needs_escape(text: &[u8]) -> bool {
+    // Ids are mostly as long as this, and a loop costs as much as all else that is done with them.
+    match (text.first_chunk::<16>(), text.last_chunk::<16>()) {
+        (Some(first), Some(last)) if text.len() <= 32 => have_escape(first) | have_escape(last),
+        _ => have_escape(text),
+    }
+}
+
+#[inline]
+fn have_escape(text: &[u8]) -> bool {
     // Without an early end compilers make vector instructions of it.
     text.iter().fold(false, |any, byte| any | (*byte <= ESCAPE))
 }

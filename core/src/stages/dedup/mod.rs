@@ -133,7 +133,7 @@ impl DedupStage {
                 Seen::First => {}
                 Seen::Unidentified => self.stats.unidentified += 1,
             }
-            self.passing.extend(u32::try_from(event));
+            self.passing.push(u32::try_from(event).unwrap_or(u32::MAX));
         }
         self.stats.events += range.len() as u64;
         self.stats.rows += self.passing.len() as u64;

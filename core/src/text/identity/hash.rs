@@ -37,7 +37,7 @@ fn not_none(identity: Identity) -> Identity {
 }
 
 /// What stands before a string, with zeros behind it.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Head {
     bytes: [u8; HEAD + 8],
     length: usize,

@@ -11,6 +11,8 @@ mod layout;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
+
 use canonical::Canonical;
 use form::{Form, Piece};
 use hash::{Head, identity_of, identity_of_string};
@@ -20,7 +22,7 @@ use super::names::Names;
 use super::ndjson::{Line, scan_line};
 use super::value::{Kind, Value};
 use crate::batch::{Identity, NO_IDENTITY};
-use crate::key::push_str;
+use crate::key::{needs_escape, push_str};
 use crate::spec::{SpecError, Strategy};
 
 const FIELDS: u8 = 0x10;
@@ -120,6 +122,26 @@ impl Identities {
         self.strategies.iter().any(|strategy| matches!(strategy, Compiled::Content))
     }
 
+    /// The slot of the one field that is tried first; `None`: the first strategy looks at more.
+    fn first_slot(&self) -> Option<usize> {
+        match self.strategies.first()? {
+            Compiled::Field(field, _) => Some(field.slot),
+            Compiled::Fields(fields) => match fields.as_slice() {
+                [field] => Some(field.slot),
+                _ => None,
+            },
+            Compiled::Content => None,
+        }
+    }
+
+    /// What stands before a string in that field.
+    fn head_of_string(&self) -> Option<Head> {
+        match self.strategies.first()? {
+            Compiled::Field(_, head) => Some(*head),
+            _ => None,
+        }
+    }
+
     /// The identity of the event whose values are in `slots`, with their texts in `text`.
     pub(super) fn identify(
         &mut self,
@@ -212,6 +234,8 @@ fn of_content(
 /// ```
 pub struct Identifier {
     identities: Identities,
+    /// The fields that are looked at, by slot.
+    fields: Vec<Box<str>>,
     names: Names,
     slots: Vec<Value>,
 }
@@ -222,7 +246,8 @@ impl Identifier {
     pub fn new(strategies: &[Strategy]) -> Self {
         let mut needed: Vec<Box<str>> = Vec::new();
         let identities = Identities::new(strategies, |name| slot_of(&mut needed, name));
-        Self { identities, names: Names::new(&needed), slots: vec![Value::MISSING; needed.len()] }
+        let (names, slots) = (Names::new(&needed), vec![Value::MISSING; needed.len()]);
+        Self { identities, fields: needed, names, slots }
     }
 
     /// By strategies as a `dedup` stage lists them, in JSON.
@@ -244,6 +269,43 @@ impl Identifier {
         }
     }
 
+    /// Appends the identity of each of `ids`: that of an event which has nothing but this string, in `field`.
+    ///
+    /// So ids that lie in a column, of a table or of the keys of a topic, need not be made JSON first.
+    ///
+    /// ```
+    /// # use stream_processor_core::{spec::Strategy, text::Identifier};
+    /// let mut by_id = Identifier::new(&[Strategy::Fields(vec!["id".into()])]);
+    /// let mut found = Vec::new();
+    /// by_id.of_strings("id", ["a", "b"], &mut found);
+    /// assert_eq!(found, [by_id.of_json(br#"{"id":"a"}"#), by_id.of_json(br#"{"id": "b", "x": 0}"#)]);
+    /// ```
+    pub fn of_strings<'a>(
+        &mut self,
+        field: &str,
+        ids: impl IntoIterator<Item = &'a str>,
+        found: &mut Vec<Identity>,
+    ) {
+        let slot = self.fields.iter().position(|known| **known == *field);
+        let quick = slot.filter(|slot| self.identities.first_slot() == Some(*slot));
+        let head = self.identities.head_of_string().filter(|_| quick.is_some());
+        self.slots.fill(Value::MISSING);
+        found.extend(ids.into_iter().map(|id| {
+            let plain = head.as_ref().filter(|_| !needs_escape(id.as_bytes()));
+            if let Some(identity) = plain.and_then(|head| identity_of_string(head, id.as_bytes())) {
+                return identity;
+            }
+            let value = quick.and_then(|slot| self.slots.get_mut(slot));
+            match value.filter(|_| !needs_escape(id.as_bytes())) {
+                Some(value) => {
+                    value.set(Kind::String, 0, id.len());
+                    self.identities.identify(&self.slots, id.as_bytes(), Content::OnlyJson)
+                }
+                None => self.of_json(&event_of(field, id)),
+            }
+        }));
+    }
+
     /// The identity of `event`, a JSON object on one line; [`NO_IDENTITY`] if no strategy applies, or for any other text.
     #[must_use]
     pub fn of_json(&mut self, event: &[u8]) -> Identity {
@@ -256,6 +318,12 @@ impl Identifier {
         }
         self.identities.identify(&self.slots, event, Content::OnlyJson)
     }
+}
+
+/// An event that has nothing but the string `value` in `field`, as JSON.
+#[cold]
+fn event_of(field: &str, value: &str) -> Vec<u8> {
+    serde_json::to_vec(&BTreeMap::from([(field, value)])).unwrap_or_default()
 }
 
 /// The place of `name` in `needed`, where it is put if it is new.

@@ -93,4 +93,28 @@ proptest! {
             }
         }
     }
+
+    #[test]
+    fn ids_in_a_column_have_the_identities_of_events_with_nothing_else(
+        ids in prop::collection::vec("[ -~é\u{0}\u{1}\n\"]{0,40}", 1..8),
+    ) {
+        let fields = |names: &[&str]| {
+            crate::spec::Strategy::Fields(names.iter().map(|name| (*name).to_owned()).collect())
+        };
+        let ways = [
+            vec![fields(&["id"])],
+            vec![fields(&["id", "ts"]), fields(&["id"])],
+            vec![fields(&["ts"]), crate::spec::Strategy::Content],
+            vec![crate::spec::Strategy::Content],
+            vec![fields(&["ts"])],
+        ];
+        for strategies in ways {
+            let mut identifier = Identifier::new(&strategies);
+            let mut found = vec![];
+            identifier.of_strings("id", ids.iter().map(String::as_str), &mut found);
+            let events = ids.iter().map(|id| serde_json::json!({"id": id}).to_string());
+            let expected: Vec<_> = events.map(|event| identifier.of_json(event.as_bytes())).collect();
+            prop_assert_eq!(found, expected);
+        }
+    }
 }
