@@ -68,14 +68,39 @@ pub struct Processor {
     identifiers: Vec<Identifier>,
     identities: Vec<Vec<Identity>>,
     polled: Polled,
+    /// The keys that JavaScript was told last.
+    told: ToldKeys,
 }
 
 /// Rows on their way out.
 #[derive(Default)]
 struct Polled {
     rows: usize,
-    keys: Vec<u8>,
+    /// Nothing where JavaScript has them from the rows before.
+    keys: Option<Vec<u8>>,
     numbers: Vec<f64>,
+}
+
+/// The keys of rows, as the engine has them: one window after another often has the same ones.
+#[derive(Default)]
+struct ToldKeys {
+    offsets: Vec<u32>,
+    bytes: Vec<u8>,
+}
+
+impl ToldKeys {
+    /// Takes note of the keys of `rows`; false: they are the same as those before.
+    fn replace(&mut self, rows: &Rows<'_>) -> bool {
+        let Self { offsets, bytes } = self;
+        if offsets == rows.key_offsets && bytes == rows.key_bytes {
+            return false;
+        }
+        offsets.clear();
+        offsets.extend_from_slice(rows.key_offsets);
+        bytes.clear();
+        bytes.extend_from_slice(rows.key_bytes);
+        true
+    }
 }
 
 #[wasm_bindgen]
@@ -109,6 +134,7 @@ impl Processor {
                 .collect(),
             engine,
             polled: Polled::default(),
+            told: ToldKeys::default(),
         })
     }
 
@@ -375,18 +401,24 @@ impl Processor {
     /// Takes the next rows, about `max_rows`, and says how many they are: `keys` and `numbers` hand them out.
     pub fn poll(&mut self, max_rows: usize) -> Result<usize, JsValue> {
         let fields = self.engine.plan().output.key.len();
+        let mut told = mem::take(&mut self.told);
         let chunk = self.next_rows(max_rows, |rows| {
-            let mut keys = Vec::new();
-            write_keys(rows, fields, &mut keys);
+            let keys = told.replace(rows).then(|| {
+                let mut keys = Vec::new();
+                write_keys(rows, fields, &mut keys);
+                keys
+            });
             Polled { rows: rows.len(), keys, numbers: numbers_of(rows) }
         });
+        self.told = told;
         self.polled = chunk?.unwrap_or_default();
         Ok(self.polled.rows)
     }
 
-    /// The keys of the rows that were polled last, as one JSON text; empty where the pipeline has no key.
-    pub fn keys(&mut self) -> String {
-        String::from_utf8(mem::take(&mut self.polled.keys)).unwrap_or_default()
+    /// The keys of the rows that were polled last, as one JSON text; empty where the pipeline has no key, nothing where they
+    /// are those of the rows polled before these.
+    pub fn keys(&mut self) -> Option<String> {
+        self.polled.keys.take().map(|keys| String::from_utf8(keys).unwrap_or_default())
     }
 
     /// The columns of the rows that were polled last, one after another; NaN is null, times are milliseconds, 1 is true.

@@ -8,7 +8,7 @@ import { currentGeneration, DISPOSED, guarded } from "./load.js";
 import { fromObjects } from "./objects.js";
 import { PassedEvents } from "./passed.js";
 import type { PipelineSpec } from "./pipeline.js";
-import { appendRows, type RowChunk } from "./rows.js";
+import { appendRows, keysOf, type RowChunk, type RowKeys } from "./rows.js";
 import type { Schema } from "./schema.js";
 import { concatenated, pieces } from "./text.js";
 import { withZoneRules } from "./zones.js";
@@ -38,6 +38,8 @@ export class StreamProcessor {
   readonly #passed: PassedEvents | undefined;
   /** The batch that a caller writes, and whether it is being written. */
   #reservation: Reservation | undefined;
+  /** The keys of the rows that came last: those of the next window are often the same. */
+  #rowKeys: RowKeys = [];
   #isReserved = false;
   readonly #maxPendingRows: number;
   readonly #onReject: ProcessorOptions["onReject"];
@@ -177,7 +179,10 @@ export class StreamProcessor {
   drain<R extends object = Row>(): R[] {
     if (this.#passed !== undefined) return this.#passed.takeObjects() as R[];
     const rows: Row[] = [];
-    for (const chunk of this.#polled(() => this.#nextRows())) appendRows(chunk, this.#schema.output, rows);
+    for (const chunk of this.#polled(() => this.#nextRows())) {
+      this.#rowKeys = keysOf(chunk, this.#rowKeys);
+      appendRows(chunk, this.#rowKeys, this.#schema.output, rows);
+    }
     return rows as R[];
   }
 

@@ -5,17 +5,26 @@ import type { KeyValue, Row } from "./types.js";
 /** Rows as the module hands them out. */
 export interface RowChunk {
   rows: number;
-  /** Their keys as one JSON text; empty where the pipeline has no key. */
-  keys: string;
+  /** Their keys as one JSON text; empty where the pipeline has no key, undefined where they are those of the chunk before. */
+  keys: string | undefined;
   /** Their columns, one after another; NaN is null. */
   numbers: Float64Array;
 }
 
+/** The key of each row: its value, or one for each of several fields. */
+export type RowKeys = readonly (KeyValue | KeyValue[])[];
+
 /** Columns that are stored one by one. */
 const UNROLLED = 8;
 
-/** Appends the rows of a chunk, as objects, to `all`. */
-export function appendRows(chunk: RowChunk, schema: OutputSchema, all: Row[]): void {
+/** The keys of a chunk; `before` are those of the one before it. */
+export function keysOf({ keys }: RowChunk, before: RowKeys): RowKeys {
+  if (keys === undefined) return before;
+  return keys === "" ? [] : (JSON.parse(keys) as RowKeys);
+}
+
+/** Appends the rows of a chunk, which have these keys, as objects, to `all`. */
+export function appendRows(chunk: RowChunk, keys: RowKeys, schema: OutputSchema, all: Row[]): void {
   const { key: fields, columns } = schema;
   const names = columns.map(({ name }) => name);
   const first = all.length;
@@ -29,8 +38,7 @@ export function appendRows(chunk: RowChunk, schema: OutputSchema, all: Row[]): v
   columns.forEach(({ name, kind }) => {
     if (kind === "bool") for (const row of all.slice(first)) row[name] = row[name] === 1;
   });
-  if (chunk.keys === "") return;
-  const keys = JSON.parse(chunk.keys) as (KeyValue | KeyValue[])[];
+  if (keys.length === 0) return;
   fields.forEach((name, field) => {
     for (let place = 0; place < chunk.rows; place += 1) {
       const key = keys[place] as KeyValue | KeyValue[];

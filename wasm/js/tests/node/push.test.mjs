@@ -266,3 +266,26 @@ test("fields that are texts come as objects, in columns and as text", () => {
     { region: "eu", service: "a", ...none, count: 5, distinct_user: 3 },
   ]);
 });
+
+test("rows have their own keys, whether these are those of the rows before or not", () => {
+  const pipeline = {
+    source: { key: ["region", "host"], value: "v" },
+    stages: [{ type: "window", window: "tumbling", size: "1s", aggregations: ["sum"] }],
+  };
+  const hosts = [["a", "b"], ["a", "b"], ["a", "c"], ["a"], ["a"], ["b", "a"], ["a", "b"]];
+  const processor = new StreamProcessor(pipeline);
+  const found = hosts.map((names, second) => {
+    names.forEach((host, v) => processor.push([{ ts: second * 1000, region: second % 2 === 0 ? "eu" : 7, host, v }]));
+    processor.advanceWatermark((second + 1) * 1000);
+    return processor.drain().map(({ region, host }) => [region, host]);
+  });
+  const expected = hosts.map((names, second) => [...names].sort().map((host) => [second % 2 === 0 ? "eu" : 7, host]));
+  assert.deepEqual(found, expected);
+  // The same keys twice in a row, which the module does not tell again.
+  const same = new StreamProcessor(pipeline);
+  for (const ts of [0, 1000, 2000]) {
+    same.push(["a", "b"].map((host) => ({ ts, region: "eu", host, v: ts })));
+    same.advanceWatermark(ts + 1000);
+    assert.deepEqual(same.drain().map(({ region, host, sum }) => [region, host, sum]), [["eu", "a", ts], ["eu", "b", ts]]);
+  }
+});
