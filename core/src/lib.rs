@@ -37,6 +37,7 @@ mod rank;
 mod reject;
 mod rows;
 mod schema;
+mod select;
 mod snapshot;
 mod sort;
 pub mod spec;

@@ -55,24 +55,12 @@ impl Place {
 #[inline(never)]
 pub(crate) fn arrange(values: &mut [f64], percentiles: &[Percentile]) {
     let count = values.len() as u64;
-    // What stands before is not greater than what is left, and right at all ranks that were asked for.
-    let (mut rest, mut before) = (values, 0);
-    for percentile in percentiles {
+    let ranks = percentiles.iter().flat_map(|percentile| {
         let place = Place::of(*percentile, count);
         let rank = usize::try_from(place.rank).unwrap_or(usize::MAX);
-        if let Some(at) = rank.checked_sub(before).filter(|at| *at < rest.len()) {
-            let (_, _, greater) = rest.select_nth_unstable_by(at, f64::total_cmp);
-            (rest, before) = (greater, rank + 1);
-        }
-        if place.is_between() && rank + 1 == before {
-            let least = (0..).zip(&*rest).min_by(|(_, a), (_, b)| a.total_cmp(b));
-            let least = least.map_or(0, |(at, _)| at);
-            if least < rest.len() {
-                rest.swap(0, least);
-                (rest, before) = (rest.split_at_mut(1).1, before + 1);
-            }
-        }
-    }
+        [rank, rank.saturating_add(usize::from(place.is_between()))]
+    });
+    crate::select::floats(values, ranks);
 }
 
 /// The value of a percentile that `values` are arranged for; NaN where there are none.

@@ -24,7 +24,7 @@ pub(crate) fn floats(values: &mut [f64]) {
 }
 
 /// Has the bits of floats follow the order of the floats, and back.
-fn flip_negative(bits: &mut [i64]) {
+pub(crate) fn flip_negative(bits: &mut [i64]) {
     for bits in bits {
         *bits ^= (*bits >> 63) & i64::MAX;
     }

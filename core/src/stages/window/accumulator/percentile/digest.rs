@@ -31,8 +31,17 @@ struct Before {
 }
 
 impl Digest {
-    /// Moves `values` into the digest.
     #[cold]
+    fn add_slowly(&mut self, value: f64) {
+        if self.recent.len() == ALWAYS_EXACT {
+            let full = core::mem::take(&mut self.recent);
+            self.flow(full);
+            self.recent.reserve_exact(ALWAYS_EXACT);
+        }
+        push(&mut self.recent, value, ALWAYS_EXACT);
+    }
+
+    /// Moves `values` into the digest.
     fn flow(&mut self, values: Vec<f64>) {
         let before = self.before.get_or_insert_with(|| Box::new(Before::new(empty())));
         before.digest = before.digest.merge_unsorted(values);
@@ -54,12 +63,11 @@ impl Values for Digest {
 
     #[inline]
     fn add(&mut self, value: f64, _exact: usize) {
-        if self.recent.len() == ALWAYS_EXACT {
-            let full = core::mem::take(&mut self.recent);
-            self.flow(full);
-            self.recent.reserve_exact(ALWAYS_EXACT);
+        if self.recent.len() < self.recent.capacity().min(ALWAYS_EXACT) {
+            self.recent.push(value);
+        } else {
+            self.add_slowly(value);
         }
-        push(&mut self.recent, value, ALWAYS_EXACT);
     }
 
     /// The digests become one. Values that are in none yet stay so while they are few enough, else they flow together.
