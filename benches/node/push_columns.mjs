@@ -16,7 +16,7 @@ const ids = new Uint32Array(buffer, events * 16, events);
 const dictionary = Array.from({ length: 1_000 }, (_, id) => `svc-${String(id).padStart(4, "0")}`);
 
 // A caller's own columns of one batch.
-const own = { timestamps: new Float64Array(BATCH), ids: new Uint32Array(BATCH), latency: new Float64Array(BATCH) };
+const own = { timestamps: new Float64Array(BATCH), keys: new Uint32Array(BATCH), columns: { latency: new Float64Array(BATCH) } };
 
 const pipeline = {
   source: { key: "service", value: "latency" },
@@ -65,27 +65,25 @@ function run(least) {
 }
 
 /** Tells `pause` how long writing the columns has taken. */
-function pushCopied(processor, from, to, pause) {
+function write(batch, from, to, pause) {
   const started = performance.now();
-  own.timestamps.set(timestamps.subarray(from, to));
-  own.ids.set(ids.subarray(from, to));
-  own.latency.set(latency.subarray(from, to));
+  batch.timestamps.set(timestamps.subarray(from, to));
+  batch.keys.set(ids.subarray(from, to));
+  batch.columns.latency.set(latency.subarray(from, to));
   pause(performance.now() - started);
+}
+
+function pushCopied(processor, from, to, pause) {
+  write(own, from, to, pause);
   const events = to - from;
   processor.pushColumns({
     timestamps: own.timestamps.subarray(0, events),
-    keys: { ids: own.ids.subarray(0, events), dictionary },
-    columns: { latency: own.latency.subarray(0, events) },
+    keys: { ids: own.keys.subarray(0, events), dictionary },
+    columns: { latency: own.columns.latency.subarray(0, events) },
   });
 }
 
-/** Tells `pause` how long writing the columns has taken. */
 function pushInPlace(processor, from, to, pause) {
-  const reserved = processor.reserveColumns(BATCH);
-  const started = performance.now();
-  reserved.timestamps.set(timestamps.subarray(from, to));
-  reserved.keys.set(ids.subarray(from, to));
-  reserved.columns.latency.set(latency.subarray(from, to));
-  pause(performance.now() - started);
+  write(processor.reserveColumns(BATCH), from, to, pause);
   processor.commitColumns({ events: to - from, keys: dictionary });
 }

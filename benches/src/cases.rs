@@ -102,6 +102,13 @@ const DEDUP_EXACT: Case = Case {
     hashing: true,
     ..BASE
 };
+const DEDUP_BLOOM: Case = Case {
+    name: "dedup bloom",
+    stages: r#"[{"type":"dedup","strategies":["event_id"],"ttl":"10m","mode":"bloom"}]"#,
+    peers: &[],
+    bar: Bar::Loop(1.0),
+    ..DEDUP_EXACT
+};
 
 /// The table.
 pub const CASES: &[Case] = &[
@@ -239,14 +246,7 @@ pub const CASES: &[Case] = &[
     },
     // The other systems and the loops have the ids as texts, and so does the engine here.
     Case { ceiling: Some(ceilings::hash_set), ..DEDUP_EXACT },
-    Case {
-        name: "dedup bloom",
-        stages: r#"[{"type":"dedup","strategies":["event_id"],"ttl":"10m","mode":"bloom"}]"#,
-        ceiling: Some(ceilings::fastbloom),
-        peers: &[],
-        bar: Bar::Loop(1.0),
-        ..DEDUP_EXACT
-    },
+    Case { ceiling: Some(ceilings::fastbloom), ..DEDUP_BLOOM },
     // The engine and the loops have the ids in JSON; duckdb has them as texts all the same.
     Case {
         name: "dedup exact, of JSON",
@@ -257,11 +257,8 @@ pub const CASES: &[Case] = &[
     Case {
         name: "dedup bloom, of JSON",
         data: Data::JsonIds,
-        stages: r#"[{"type":"dedup","strategies":["event_id"],"ttl":"10m","mode":"bloom"}]"#,
         ceiling: Some(ceilings::fastbloom_of_json),
-        peers: &[],
-        bar: Bar::Loop(1.0),
-        ..DEDUP_EXACT
+        ..DEDUP_BLOOM
     },
 ];
 

@@ -28,7 +28,7 @@ impl Laps {
     /// Begins a round.
     pub fn start(&mut self) {
         self.lap = 0;
-        self.since = thread_seconds();
+        self.restart_lap();
     }
 
     /// Leaves out of the part under way what was done since it began.

@@ -55,21 +55,11 @@ impl Lanes {
     #[inline]
     pub(super) fn hits(&self, bits: &Bits) -> LaneSet {
         match self.lanes {
-            8 if self.span == 1 => self.hits_in_line(bits),
             8 => self.hits_of::<8>(bits),
             4 => self.hits_of::<4>(bits),
             2 => self.hits_of::<2>(bits),
             _ => self.hits_of::<1>(bits),
         }
-    }
-
-    /// The usual case: one word for each of eight filters, in one line.
-    #[inline]
-    fn hits_in_line(&self, bits: &Bits) -> LaneSet {
-        let [mask, ..] = bits.mask;
-        let Some(Line(words)) = self.lines.get(self.line(bits.first)) else { return 0 };
-        let hits = words.map(|word| LaneSet::from(word & mask == mask));
-        hits.iter().rev().fold(0, |set, hit| set << 1 | hit)
     }
 
     #[inline]
@@ -89,13 +79,6 @@ impl Lanes {
     #[inline]
     pub(super) fn insert(&mut self, bits: &Bits, lane: usize) {
         match self.lanes {
-            8 if self.span == 1 => {
-                let [mask, ..] = bits.mask;
-                let line = self.line(bits.first);
-                if let Some(word) = self.lines.get_mut(line).and_then(|line| line.0.get_mut(lane)) {
-                    *word |= mask;
-                }
-            }
             8 => self.insert_into::<8>(bits, lane),
             4 => self.insert_into::<4>(bits, lane),
             2 => self.insert_into::<2>(bits, lane),

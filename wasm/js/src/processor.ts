@@ -38,9 +38,9 @@ export class StreamProcessor {
   readonly #passed: PassedEvents | undefined;
   /** The batch that a caller writes, and whether it is being written. */
   #reservation: Reservation | undefined;
+  #isReserved = false;
   /** The keys of the rows that came last: those of the next window are often the same. */
   #rowKeys: RowKeys = [];
-  #isReserved = false;
   readonly #maxPendingRows: number;
   readonly #onReject: ProcessorOptions["onReject"];
 

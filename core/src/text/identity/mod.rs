@@ -288,21 +288,19 @@ impl Identifier {
     ) {
         let slot = self.fields.iter().position(|known| **known == *field);
         let quick = slot.filter(|slot| self.identities.first_slot() == Some(*slot));
-        let head = self.identities.head_of_string().filter(|_| quick.is_some());
+        let head = self.identities.head_of_string();
         self.slots.fill(Value::MISSING);
         found.extend(ids.into_iter().map(|id| {
-            let plain = head.as_ref().filter(|_| !needs_escape(id.as_bytes()));
-            if let Some(identity) = plain.and_then(|head| identity_of_string(head, id.as_bytes())) {
-                return identity;
-            }
-            let value = quick.and_then(|slot| self.slots.get_mut(slot));
-            match value.filter(|_| !needs_escape(id.as_bytes())) {
-                Some(value) => {
+            let Some(slot) = quick.filter(|_| !needs_escape(id.as_bytes())) else {
+                return self.of_json(&event_of(field, id));
+            };
+            let at_once = head.as_ref().and_then(|head| identity_of_string(head, id.as_bytes()));
+            at_once.unwrap_or_else(|| {
+                if let Some(value) = self.slots.get_mut(slot) {
                     value.set(Kind::String, 0, id.len());
-                    self.identities.identify(&self.slots, id.as_bytes(), Content::OnlyJson)
                 }
-                None => self.of_json(&event_of(field, id)),
-            }
+                self.identities.identify(&self.slots, id.as_bytes(), Content::OnlyJson)
+            })
         }));
     }
 
