@@ -56,7 +56,9 @@ pub fn print(setting: &Setting<'_>) -> Result<()> {
         "| case | native | module | ratio | plain loop | duckdb | polars | numpy | rows | bar | met? |"
     );
     println!("|---|---|---|---|---|---|---|---|---|---|---|");
-    for case in CASES.iter().filter(|case| case.name.contains(setting.only)) {
+    let named = CASES.iter().any(|case| case.name == setting.only);
+    let wanted = |name: &str| name == setting.only || !named && name.contains(setting.only);
+    for case in CASES.iter().filter(|case| wanted(case.name)) {
         let known = data.take().filter(|(known, _)| *known == case.data);
         let (_, events) = match known {
             Some(known) => data.insert(known),

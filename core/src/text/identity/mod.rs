@@ -290,18 +290,25 @@ impl Identifier {
         let quick = slot.filter(|slot| self.identities.first_slot() == Some(*slot));
         let head = self.identities.head_of_string();
         self.slots.fill(Value::MISSING);
-        found.extend(ids.into_iter().map(|id| {
+        let ids = ids.into_iter();
+        found.reserve(ids.size_hint().0);
+        for id in ids {
             let Some(slot) = quick.filter(|_| !needs_escape(id.as_bytes())) else {
-                return self.of_json(&event_of(field, id));
+                found.push(self.of_json(&event_of(field, id)));
+                continue;
             };
-            let at_once = head.as_ref().and_then(|head| identity_of_string(head, id.as_bytes()));
-            at_once.unwrap_or_else(|| {
-                if let Some(value) = self.slots.get_mut(slot) {
-                    value.set(Kind::String, 0, id.len());
-                }
-                self.identities.identify(&self.slots, id.as_bytes(), Content::OnlyJson)
-            })
-        }));
+            // Where ways meet, an identity goes through memory: the quick one ends here.
+            if let Some(identity) =
+                head.as_ref().and_then(|head| identity_of_string(head, id.as_bytes()))
+            {
+                found.push(identity);
+                continue;
+            }
+            if let Some(value) = self.slots.get_mut(slot) {
+                value.set(Kind::String, 0, id.len());
+            }
+            found.push(self.identities.identify(&self.slots, id.as_bytes(), Content::OnlyJson));
+        }
     }
 
     /// The identity of `event`, a JSON object on one line; [`NO_IDENTITY`] if no strategy applies, or for any other text.
