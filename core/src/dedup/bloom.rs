@@ -3,15 +3,12 @@
 use core::ops::Range;
 
 use super::Seen;
-use super::lanes::{Bits, LaneSet, Lanes, MAX_WORDS};
+use super::lanes::{LaneSet, Lanes, MAX_LANES, Spot, mix};
 use super::sizes::Sizes;
 use crate::batch::{Identity, NO_IDENTITY};
 
 /// Identities that are looked up together.
 const AHEAD: usize = 64;
-
-/// Places in a block that one number of 64 bits tells.
-const BITS_OF_WORD: u32 = 7;
 
 /// A filter of one generation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,47 +69,9 @@ fn hashes([low, high]: Identity) -> (u64, u64) {
     (first, mix(first))
 }
 
-#[inline]
-fn mix(value: u64) -> u64 {
-    let mixed = value.wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ mixed >> 32
-}
-
-/// The bits of an identity with the hashes `first` and `second`.
-#[inline]
-fn bits_of(first: u64, second: u64, sizes: &Sizes) -> Bits {
-    let mut mask = [0; MAX_WORDS];
-    let words = sizes.words - 1;
-    let (mut word, mut left) = (second, sizes.bits);
-    let (mut mixed, mut in_first) = (second, 0);
-    loop {
-        for _ in 0..left.min(BITS_OF_WORD) {
-            let bit = 1 << (word & 63);
-            // Where a block is one word, it need not go through memory.
-            if words == 0 {
-                in_first |= bit;
-            } else if let Some(of_mask) = mask.get_mut((word >> 6) as usize & words) {
-                *of_mask |= bit;
-            }
-            word >>= 9;
-        }
-        if left <= BITS_OF_WORD {
-            break;
-        }
-        left -= BITS_OF_WORD;
-        mixed = mix(mixed ^ 0xa076_1d64_78bd_642f);
-        word = mixed;
-    }
-    let [of_first, ..] = &mut mask;
-    *of_first |= in_first;
-    Bits { first, mask }
-}
-
 impl Plane {
     fn new(sizes: &Sizes) -> Self {
-        let free = (1 << sizes.lanes) - 1;
-        let lanes = Lanes::new(sizes.lanes, sizes.words, sizes.blocks as usize);
-        Self { lanes, free, dirty: 0 }
+        Self { lanes: Lanes::new(sizes), free: LaneSet::MAX >> (MAX_LANES - sizes.lanes), dirty: 0 }
     }
 
     /// An empty lane.
@@ -172,16 +131,16 @@ impl Bloom {
         moments: impl Fn(usize) -> (i64, i64),
         mut seen: impl FnMut(usize, Seen),
     ) {
-        let mut all = [(0, 0); AHEAD];
+        let mut all = [Spot::default(); AHEAD];
         for (group, identities) in identities.chunks(AHEAD).enumerate() {
             self.fetch(identities, &mut all);
-            for (at, (pair, identity)) in (group * AHEAD..).zip(all.iter().zip(identities)) {
+            for (at, (spot, identity)) in (group * AHEAD..).zip(all.iter().zip(identities)) {
                 if *identity == NO_IDENTITY {
                     seen(at, Seen::Unidentified);
                     continue;
                 }
                 let (time, watermark) = moments(at);
-                let there = self.see(*pair, time, watermark);
+                let there = self.see(*spot, time, watermark);
                 seen(at, if there { Seen::Before } else { Seen::First });
             }
         }
@@ -189,35 +148,34 @@ impl Bloom {
 
     /// Hashes `identities`, and reads the lines that they will be looked up in: each by itself would wait for memory.
     #[inline(never)]
-    fn fetch(&self, identities: &[Identity], all: &mut [(u64, u64); AHEAD]) {
-        for (pair, identity) in all.iter_mut().zip(identities) {
-            *pair = hashes(*identity);
+    fn fetch(&self, identities: &[Identity], all: &mut [Spot; AHEAD]) {
+        for (spot, identity) in all.iter_mut().zip(identities) {
+            let (block, places) = hashes(*identity);
+            *spot = Spot::new(block, places, &self.sizes);
         }
         let mut fetched = 0;
         for plane in &self.planes {
-            for (first, _) in all.iter() {
-                fetched |= plane.lanes.touch(*first);
+            for spot in all.iter() {
+                fetched |= plane.lanes.touch(*spot);
             }
         }
         core::hint::black_box(fetched);
     }
 
     #[inline]
-    fn see(&mut self, (first, second): (u64, u64), time: i64, watermark: i64) -> bool {
-        let bits = bits_of(first, second, &self.sizes);
-        let now = time.max(watermark);
-        let there = self.holds(&bits, now);
+    fn see(&mut self, spot: Spot, time: i64, watermark: i64) -> bool {
+        let there = self.holds(spot, time.max(watermark));
         if !there || self.refresh {
-            self.insert(&bits, there, time, watermark);
+            self.insert(spot, there, time, watermark);
         }
         there
     }
 
-    /// Whether a filter that is not over at `now` holds `bits`.
+    /// Whether a filter that is not over at `now` holds `spot`.
     #[inline]
-    fn holds(&self, bits: &Bits, now: i64) -> bool {
+    fn holds(&self, spot: Spot, now: i64) -> bool {
         self.planes.iter().enumerate().any(|(number, plane)| {
-            let hits = plane.lanes.hits(bits) & !plane.free;
+            let hits = plane.lanes.hits(spot, self.sizes.bits) & !plane.free;
             hits != 0 && (now < self.next_end || self.is_open(number, hits, now))
         })
     }
@@ -239,7 +197,7 @@ impl Bloom {
     }
 
     #[inline]
-    fn insert(&mut self, bits: &Bits, there: bool, time: i64, watermark: i64) {
+    fn insert(&mut self, spot: Spot, there: bool, time: i64, watermark: i64) {
         if !self.current.0.contains(&time) {
             self.turn_to(time);
         }
@@ -248,23 +206,23 @@ impl Bloom {
         let (plane, lane) = self.split(lane);
         let filter = self.filters.get_mut(self.current.1);
         let Some(filter) = filter.filter(|filter| filter.count < per_filter || there) else {
-            return self.insert_into_new(bits, time, watermark);
+            return self.insert_into_new(spot, time, watermark);
         };
         let Some(plane) = self.planes.get_mut(plane) else { return };
         if there {
-            if plane.lanes.hits(bits) >> lane & 1 == 1 {
+            if plane.lanes.hits(spot, self.sizes.bits) >> lane & 1 == 1 {
                 return;
             }
             if filter.count >= per_filter {
-                return self.insert_into_new(bits, time, watermark);
+                return self.insert_into_new(spot, time, watermark);
             }
         }
         filter.count += 1;
-        plane.lanes.insert(bits, lane);
+        plane.lanes.insert(spot, self.sizes.bits, lane);
     }
 
     #[cold]
-    fn insert_into_new(&mut self, bits: &Bits, time: i64, watermark: i64) {
+    fn insert_into_new(&mut self, spot: Spot, time: i64, watermark: i64) {
         self.expire(watermark);
         let most = self.sizes.max_identities(self.ttl_us.is_some());
         if self.len() >= most || self.filters.len() >= self.sizes.max_filters() {
@@ -278,7 +236,7 @@ impl Bloom {
         if let Some((plane, lane)) = self.filters.last().map(|filter| self.split(filter.lane))
             && let Some(plane) = self.planes.get_mut(plane)
         {
-            plane.lanes.insert(bits, lane);
+            plane.lanes.insert(spot, self.sizes.bits, lane);
         }
     }
 

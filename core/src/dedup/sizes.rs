@@ -1,6 +1,6 @@
 //! How large a Bloom filter has to be.
 
-use super::lanes::{MAX_LANES, MAX_WORDS};
+use super::lanes::{MAX_LANES, MAX_WORDS, MIN_LANES};
 
 /// Bits of an identity, at most.
 const MAX_BITS: u32 = 21;
@@ -35,7 +35,7 @@ impl Sizes {
     pub(crate) fn new(capacity: u32, rate: f64, generations: u32) -> Self {
         let per_filter = capacity.div_ceil(generations).max(1);
         let rate = rate / f64::from(generations + 2);
-        let lanes = (generations as usize + 2).next_power_of_two().min(MAX_LANES);
+        let lanes = (generations as usize + 2).next_power_of_two().clamp(MIN_LANES, MAX_LANES);
         let of = |words, rates_of| {
             let (blocks, bits) = best_for(per_filter, words, rate, rates_of);
             Self { generations, per_filter, lanes, blocks, words, bits }
