@@ -4,12 +4,11 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hint::black_box;
 
 use fastbloom::BloomFilter;
+use processor::DEFAULT_BATCH_EVENTS;
 use serde::Deserialize;
-use stream_processor_core::spec::Strategy;
 use stream_processor_core::statistics::{
     ExponentialMovingAverage, SlidingWindowStats, ZScoreAnomalyDetector,
 };
-use stream_processor_core::text::Identifier;
 use tdigest::TDigest;
 
 use crate::data::{Events, Line, ids_in, key_name};
@@ -302,25 +301,16 @@ fn id_of(line: &Line) -> Option<&str> {
     serde_json::from_slice(line).ok().map(|Event { event_id }| event_id)
 }
 
-/// The content hash of events as text: bytes hashed.
-#[must_use]
-pub fn content(events: &[String]) -> usize {
-    let mut identifier = Identifier::new(&[Strategy::Content]);
-    for event in events {
-        black_box(identifier.of_json(event.as_bytes()));
-    }
-    events.iter().map(String::len).sum()
-}
-
-/// Events as NDJSON has them.
+/// Events as NDJSON has them, batch by batch.
 #[must_use]
 pub fn content_text(events: &Events) -> Vec<String> {
     let columns = events.timestamps.iter().zip(&events.keys).zip(&events.values);
-    let text = |((time, key), value): ((&i64, &u32), &f64)| {
+    let line = |((time, key), value): ((&i64, &u32), &f64)| {
         let (time, name) = (time / 1_000, key_name(*key));
         format!(
-            "{{\"ts\":{time},\"service\":\"{name}\",\"latency\":{value},\"path\":\"/api/v2/orders/{key}\",\"status\":\"delivered\"}}"
+            "{{\"ts\":{time},\"service\":\"{name}\",\"latency\":{value},\"path\":\"/api/v2/orders/{key}\",\"status\":\"delivered\"}}\n"
         )
     };
-    columns.map(text).collect()
+    let lines: Vec<String> = columns.map(line).collect();
+    lines.chunks(DEFAULT_BATCH_EVENTS.get()).map(<[String]>::concat).collect()
 }

@@ -27,9 +27,8 @@ impl Names {
     #[inline]
     pub(super) fn read(&mut self, scanner: &mut Scanner<'_>, member: usize) -> Option<usize> {
         if let Some(guess) = self.guesses.get(member)
-            && guess.is_at(scanner.bytes, scanner.at)
+            && guess.take(scanner)
         {
-            scanner.at += guess.length;
             scanner.skip_space();
             return Some(guess.slot);
         }
@@ -48,7 +47,9 @@ impl Names {
         } else {
             self.slot(text)
         };
-        let guess = Guess::new(scanner.bytes.get(start..end + 2).unwrap_or(&[]), slot);
+        // A colon that does not follow at once makes a guess that never comes true.
+        let text = scanner.bytes.get(start..end + 2).filter(|text| text.ends_with(b":"));
+        let guess = Guess::new(text.unwrap_or_default(), slot);
         match self.guesses.get_mut(member) {
             Some(old) => *old = guess,
             // Members come in order, so this one is next.
@@ -63,7 +64,7 @@ impl Names {
     }
 }
 
-/// What stands at a member's place: its name in quotes and the colon.
+/// What stands at a member's place, such as its name in quotes and the colon.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Guess {
     /// The bytes, padded with zeros.
@@ -75,25 +76,34 @@ pub(super) struct Guess {
 }
 
 impl Guess {
-    /// Names that are too long, or not followed by their colon at once, make a guess that never comes true. So do those
-    /// beyond ASCII: a guess that comes true skips the scan, and with it the note that UTF-8 has to be checked.
-    pub(super) fn new(member: &[u8], slot: usize) -> Self {
+    /// What is empty or too long makes a guess that never comes true. So does what is beyond ASCII: a guess that comes true
+    /// skips the scan, and with it the note that UTF-8 has to be checked.
+    pub(super) fn new(text: &[u8], slot: usize) -> Self {
         let mut bytes = [0; 32];
         let mut mask = [0; 32];
-        let fits = member.len() <= bytes.len() && member.ends_with(b":") && member.is_ascii();
+        let fits = (1..=bytes.len()).contains(&text.len()) && text.is_ascii();
         if fits {
-            bytes.iter_mut().zip(member).for_each(|(byte, member)| *byte = *member);
-            mask.iter_mut().zip(member).for_each(|(mask, _)| *mask = 0xff);
+            bytes.iter_mut().zip(text).for_each(|(byte, text)| *byte = *text);
+            mask.iter_mut().zip(text).for_each(|(mask, _)| *mask = 0xff);
         } else {
             // No byte is 1 where every bit is masked out.
             bytes = [1; 32];
         }
-        Self { words: words_of(&bytes), masks: words_of(&mask), length: member.len(), slot }
+        Self { words: words_of(&bytes), masks: words_of(&mask), length: text.len(), slot }
     }
 
-    /// Whether these bytes stand at `at`.
+    /// Goes behind these bytes, if they stand at the scanner's place.
     #[inline]
-    pub(super) fn is_at(&self, bytes: &[u8], at: usize) -> bool {
+    pub(super) fn take(&self, scanner: &mut Scanner<'_>) -> bool {
+        let found = self.is_at(scanner.bytes, scanner.at);
+        if found {
+            scanner.at += self.length;
+        }
+        found
+    }
+
+    #[inline]
+    fn is_at(&self, bytes: &[u8], at: usize) -> bool {
         match bytes.get(at..).and_then(|rest| rest.first_chunk::<32>()) {
             Some(chunk) => self.matches(words_of(chunk)),
             None => self.is_near_end(bytes, at),

@@ -3,7 +3,7 @@
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::canonical::STRING;
-use crate::batch::{Identity, NO_IDENTITY};
+use crate::batch::Identity;
 
 /// What is hashed this way: so many bytes of the string at least, of all at most.
 const SHORTEST: usize = 16;
@@ -23,17 +23,40 @@ const SECRET: [[u64; 4]; 4] = [
     [0x3f34_9ce3_3f76_faa8, 0x1d4f_0bc7_c7bb_dcf9, 0x3159_b4cd_4be0_518a, 0x6473_78d9_c97e_9fc8],
 ];
 
-/// The identity of a hash: none of them is 0, which stands for none.
-#[inline]
-#[allow(clippy::cast_possible_truncation, reason = "each half is what is left")]
-pub(super) fn identity_of(bytes: &[u8]) -> Identity {
-    let hash = xxh3_128(bytes);
-    not_none([hash as u64, (hash >> 64) as u64])
+/// An [`Identity`] that is being told: two numbers stay in registers, where an array goes through memory and is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Hash {
+    low: u64,
+    high: u64,
 }
 
+impl Hash {
+    /// That of [`NO_IDENTITY`](crate::batch::NO_IDENTITY).
+    pub(super) const NONE: Self = Self { low: 0, high: 0 };
+
+    /// Not none, whatever the hash is.
+    #[inline]
+    fn new(low: u64, high: u64) -> Self {
+        Self { low: if low | high == 0 { 1 } else { low }, high }
+    }
+
+    #[inline]
+    pub(super) fn is_none(self) -> bool {
+        self == Self::NONE
+    }
+
+    #[inline]
+    pub(super) fn identity(self) -> Identity {
+        [self.low, self.high]
+    }
+}
+
+/// The hash of `bytes`.
 #[inline]
-fn not_none(identity: Identity) -> Identity {
-    if identity == NO_IDENTITY { [1, 0] } else { identity }
+#[allow(clippy::cast_possible_truncation, reason = "each half is what is left")]
+pub(super) fn hash_of(bytes: &[u8]) -> Hash {
+    let hash = xxh3_128(bytes);
+    Hash::new(hash as u64, (hash >> 64) as u64)
 }
 
 /// What stands before a string, with zeros behind it.
@@ -116,9 +139,14 @@ fn avalanche(value: u64) -> u64 {
     mixed ^ mixed >> 32
 }
 
-/// The identity of `head`, `string` and a zero; `None` where that is not told here.
+/// The hash of `head`, `string` and a zero; none where that is not told here.
 #[inline]
-pub(super) fn identity_of_string(head: &Head, string: &[u8]) -> Option<Identity> {
+pub(super) fn hash_of_string(head: &Head, string: &[u8]) -> Hash {
+    quick_hash(head, string).unwrap_or(Hash::NONE)
+}
+
+#[inline(always)]
+fn quick_hash(head: &Head, string: &[u8]) -> Option<Hash> {
     let length = head.length + string.len() + 1;
     if string.len() < SHORTEST || length > LONGEST {
         return None;
@@ -143,7 +171,7 @@ pub(super) fn identity_of_string(head: &Head, string: &[u8]) -> Option<Identity>
         .wrapping_mul(PRIME_1)
         .wrapping_add(high.wrapping_mul(PRIME_4))
         .wrapping_add((length as u64).wrapping_mul(PRIME_2));
-    Some(not_none([avalanche(low.wrapping_add(high)), avalanche(both).wrapping_neg()]))
+    Some(Hash::new(avalanche(low.wrapping_add(high)), avalanche(both).wrapping_neg()))
 }
 
 #[cfg(test)]
@@ -157,9 +185,9 @@ mod tests {
             for length in 0..150 {
                 let (before, string) = (&text[..head], &text[40..40 + length]);
                 let whole = [before, string, &[0]].concat();
-                let told = Head::new(before).and_then(|head| identity_of_string(&head, string));
+                let told = Head::new(before).and_then(|head| quick_hash(&head, string));
                 let possible = head <= HEAD && length >= SHORTEST && whole.len() <= LONGEST;
-                assert_eq!(told, possible.then(|| identity_of(&whole)), "{head} {length}");
+                assert_eq!(told, possible.then(|| hash_of(&whole)), "{head} {length}");
             }
         }
     }

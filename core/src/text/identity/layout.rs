@@ -29,9 +29,10 @@ struct Object {
 
 #[derive(Debug)]
 struct Member {
+    /// All that stands between the value before and this one.
     guess: Guess,
-    /// The name in quotes and the colon.
-    text: Box<[u8]>,
+    /// The name in quotes.
+    name: Box<[u8]>,
     /// The name's form.
     form: Piece,
     /// What is in it, where it is an object.
@@ -81,23 +82,16 @@ impl Object {
     fn scan(&mut self, scanner: &mut Scanner<'_>, depth: u32) -> Option<()> {
         let mut before = b'{';
         for member in &mut self.members {
-            if scanner.peek() != Some(before) {
-                return None;
+            if !member.guess.take(scanner) {
+                member.take_name(scanner, before)?;
             }
-            scanner.at += 1;
-            scanner.skip_space();
-            if !member.guess.is_at(scanner.bytes, scanner.at) && !member.is_at(scanner) {
-                return None;
-            }
-            scanner.at += member.text.len();
-            scanner.skip_space();
             match &mut member.object {
                 None => scanner.value(depth, &mut member.value)?,
                 Some(object) => object.scan(scanner, depth.checked_sub(1)?)?,
             }
-            scanner.skip_space();
             before = b',';
         }
+        scanner.skip_space();
         if before == b'{' || scanner.peek() != Some(b'}') {
             return None;
         }
@@ -126,14 +120,16 @@ impl Object {
     /// Learns the layout of the object at the scanner's place; `None`: it cannot be guessed.
     fn learn(scanner: &mut Scanner<'_>, levels: u32) -> Option<Self> {
         let mut object = Self::default();
-        while let Some(b'{' | b',') = scanner.peek() {
+        loop {
+            let from = scanner.at;
+            scanner.skip_space();
+            let Some(b'{' | b',') = scanner.peek() else { break };
             scanner.at += 1;
             scanner.skip_space();
             if object.members.len() == MAX_MEMBERS {
                 return None;
             }
-            object.members.push(Member::learn(scanner, levels)?);
-            scanner.skip_space();
+            object.members.push(Member::learn(scanner, from, levels)?);
         }
         scanner.at += 1;
         let form = |place: &usize| object.members.get(*place).map(|member| member.form.bytes());
@@ -147,33 +143,52 @@ impl Object {
 }
 
 impl Member {
-    fn learn(scanner: &mut Scanner<'_>, levels: u32) -> Option<Self> {
-        let from = scanner.at;
+    /// Learns the member at the scanner's place, with all that stands from `from` on.
+    fn learn(scanner: &mut Scanner<'_>, from: usize, levels: u32) -> Option<Self> {
+        let name_start = scanner.at;
         let (kind, end) = scanner.name()?;
-        let text = scanner.bytes.get(from..end + 2).filter(|text| text.ends_with(b":"))?;
         if kind != Kind::String {
             return None;
         }
-        let mut form = Vec::new();
-        push_plain_str(&mut form, scanner.bytes, from + 1, end);
         let start = scanner.at;
+        let before = scanner.bytes.get(from..start)?;
+        let name = scanner.bytes.get(name_start..=end)?;
+        let mut form = Vec::new();
+        push_plain_str(&mut form, scanner.bytes, name_start + 1, end);
         scanner.value(MAX_DEPTH, &mut { Value::MISSING })?;
         let mut inner = Scanner::new(scanner.bytes, start);
         let is_object = levels > 0 && inner.peek() == Some(b'{');
         let object = is_object.then(|| Object::learn(&mut inner, levels - 1)).flatten();
         Some(Self {
-            guess: Guess::new(text, UNNEEDED),
-            text: text.into(),
+            guess: Guess::new(before, UNNEEDED),
+            name: name.into(),
             form: Piece::new(&form),
             object: object.map(Box::new),
             value: Value::MISSING,
         })
     }
 
-    /// Whether its name stands at the scanner's place, where the guess does not see that: near the end of the bytes, or a
-    /// long name.
+    /// Goes to its value where the guess is wrong: other white space, near the end of the bytes, or a long name. `before`
+    /// is what has to stand before the name.
     #[cold]
-    fn is_at(&self, scanner: &Scanner<'_>) -> bool {
-        scanner.bytes.get(scanner.at..).is_some_and(|rest| rest.starts_with(&self.text))
+    fn take_name(&self, scanner: &mut Scanner<'_>, before: u8) -> Option<()> {
+        scanner.skip_space();
+        if scanner.peek() != Some(before) {
+            return None;
+        }
+        scanner.at += 1;
+        scanner.skip_space();
+        let rest = scanner.bytes.get(scanner.at..)?;
+        if !rest.starts_with(&self.name) {
+            return None;
+        }
+        scanner.at += self.name.len();
+        scanner.skip_space();
+        if scanner.peek() != Some(b':') {
+            return None;
+        }
+        scanner.at += 1;
+        scanner.skip_space();
+        Some(())
     }
 }

@@ -15,9 +15,10 @@ use std::collections::BTreeMap;
 
 use canonical::Canonical;
 use form::{Form, Piece};
-use hash::{Head, identity_of, identity_of_string};
+use hash::{Hash, Head, hash_of, hash_of_string};
 use layout::Layout;
 
+use super::lines::next_feed;
 use super::names::Names;
 use super::ndjson::{Line, scan_line};
 use super::value::{Kind, Value};
@@ -151,26 +152,31 @@ impl Identities {
     ) -> Identity {
         let Self { strategies, form, canonical, layout } = self;
         for strategy in strategies {
-            let identity = match strategy {
-                Compiled::Field(field, head) => of_string(field, head, slots, text).or_else(|| {
-                    of_fields(form, canonical, core::slice::from_ref(field), slots, text)
-                }),
+            let mut hash = match strategy {
+                Compiled::Field(field, head) => of_string(field, head, slots, text),
                 Compiled::Fields(fields) => of_fields(form, canonical, fields, slots, text),
                 Compiled::Content => of_content(form, canonical, layout, slots, text, content),
             };
-            if let Some(identity) = identity {
-                return identity;
+            if let Compiled::Field(field, _) = strategy
+                && hash.is_none()
+            {
+                hash = of_fields(form, canonical, core::slice::from_ref(field), slots, text);
+            }
+            if !hash.is_none() {
+                return hash.identity();
             }
         }
         NO_IDENTITY
     }
 }
 
-/// The quickest way, for a string that is not short.
+/// The quickest way, for a string that is not short; none for anything else.
 #[inline]
-fn of_string(field: &Field, head: &Head, slots: &[Value], text: &[u8]) -> Option<Identity> {
-    let value = slots.get(field.slot).filter(|value| value.kind == Kind::String)?;
-    identity_of_string(head, value.text(text))
+fn of_string(field: &Field, head: &Head, slots: &[Value], text: &[u8]) -> Hash {
+    match slots.get(field.slot) {
+        Some(value) if value.kind == Kind::String => hash_of_string(head, value.text(text)),
+        _ => Hash::NONE,
+    }
 }
 
 #[inline(never)]
@@ -180,15 +186,16 @@ fn of_fields(
     fields: &[Field],
     slots: &[Value],
     text: &[u8],
-) -> Option<Identity> {
+) -> Hash {
     form.clear();
     for field in fields {
         form.push_piece(&field.head);
-        if !form.push_value(slots.get(field.slot)?, text, canonical) {
-            return None;
+        let value = slots.get(field.slot).unwrap_or(&Value::MISSING);
+        if !form.push_value(value, text, canonical) {
+            return Hash::NONE;
         }
     }
-    Some(identity_of(form.bytes()))
+    hash_of(form.bytes())
 }
 
 fn of_content(
@@ -198,7 +205,7 @@ fn of_content(
     slots: &[Value],
     text: &[u8],
     content: Content<'_>,
-) -> Option<Identity> {
+) -> Hash {
     form.clear();
     form.push(CONTENT);
     let start = match content {
@@ -209,18 +216,20 @@ fn of_content(
                 let value = slots.get(column.slot).unwrap_or(&Value::MISSING);
                 form.push_named(&column.name, value, text, canonical, true);
             }
-            return Some(identity_of(form.bytes()));
+            return hash_of(form.bytes());
         }
     };
     let only = matches!(content, Content::OnlyJson);
     if layout.push_event(form, canonical, text, start, only) {
-        return Some(identity_of(form.bytes()));
+        return hash_of(form.bytes());
     }
     canonical.clear();
     canonical.bytes.push(CONTENT);
-    canonical.push_event(text, start, only)?;
+    if canonical.push_event(text, start, only).is_none() {
+        return Hash::NONE;
+    }
     layout.miss(text, start);
-    Some(identity_of(&canonical.bytes))
+    hash_of(&canonical.bytes)
 }
 
 /// Tells the identity of single events by the strategies of a `dedup` stage; readers do so for every line.
@@ -262,10 +271,12 @@ impl Identifier {
 
     /// Appends the identity of each of `lines`, as [`Identifier::of_json`] tells it: 16 bytes, little-endian.
     pub fn write(&mut self, lines: &[u8], out: &mut Vec<u8>) {
-        for line in lines.split(|byte| *byte == b'\n') {
-            for half in self.of_json(line) {
-                out.extend_from_slice(&half.to_le_bytes());
-            }
+        let mut next = Some(0);
+        while let Some(start) = next {
+            let feed = next_feed(lines, start);
+            let identity = self.of_line(lines, start, feed.unwrap_or(lines.len()));
+            identity.iter().for_each(|half| out.extend_from_slice(&half.to_le_bytes()));
+            next = feed.map(|feed| feed + 1);
         }
     }
 
@@ -297,11 +308,9 @@ impl Identifier {
                 found.push(self.of_json(&event_of(field, id)));
                 continue;
             };
-            // Where ways meet, an identity goes through memory: the quick one ends here.
-            if let Some(identity) =
-                head.as_ref().and_then(|head| identity_of_string(head, id.as_bytes()))
-            {
-                found.push(identity);
+            let hash = head.as_ref().map_or(Hash::NONE, |head| hash_of_string(head, id.as_bytes()));
+            if !hash.is_none() {
+                found.push(hash.identity());
                 continue;
             }
             if let Some(value) = self.slots.get_mut(slot) {
@@ -314,14 +323,29 @@ impl Identifier {
     /// The identity of `event`, a JSON object on one line; [`NO_IDENTITY`] if no strategy applies, or for any other text.
     #[must_use]
     pub fn of_json(&mut self, event: &[u8]) -> Identity {
-        if !self.slots.is_empty() {
-            // The scan of a line ends at a line feed.
-            let line = scan_line(event, 0, &mut self.names, &mut self.slots);
-            if !matches!(line, Line::Object { end, .. } if end == event.len()) {
-                return NO_IDENTITY;
-            }
+        match self.find_values(event, 0, event.len()) {
+            true => self.identities.identify(&self.slots, event, Content::OnlyJson),
+            false => NO_IDENTITY,
         }
-        self.identities.identify(&self.slots, event, Content::OnlyJson)
+    }
+
+    /// The same for the line from `start` to `end` of `lines`.
+    fn of_line(&mut self, lines: &[u8], start: usize, end: usize) -> Identity {
+        match self.find_values(lines, start, end) {
+            true => self.identities.identify(&self.slots, lines, Content::Json(start)),
+            false => NO_IDENTITY,
+        }
+    }
+
+    /// Finds the values that strategies look at in the event from `start` to `end`; false: that is no object. Where they
+    /// look at all of it, nothing is found beforehand.
+    fn find_values(&mut self, text: &[u8], start: usize, end: usize) -> bool {
+        if self.slots.is_empty() {
+            return true;
+        }
+        // The scan of a line ends at a line feed.
+        let line = scan_line(text, start, &mut self.names, &mut self.slots);
+        matches!(line, Line::Object { end: found, .. } if found == end)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::hash::identity_of;
+use super::hash::hash_of;
 use super::{CONTENT, Canonical, FIELDS, Identifier};
 use crate::batch::{Identity, NO_IDENTITY};
 use crate::key::push_str;
@@ -52,14 +52,14 @@ fn general(members: &[(&str, String)], fields: &[&str]) -> Identity {
         push_str(&mut canonical.bytes, field);
         assert!(canonical.push_text(value.as_bytes()));
     }
-    identity_of(&canonical.bytes)
+    hash_of(&canonical.bytes).identity()
 }
 
 fn general_content(line: &str) -> Identity {
     let mut canonical = Canonical::default();
     canonical.bytes.push(CONTENT);
     canonical.push_event(line.as_bytes(), 0, true).unwrap();
-    identity_of(&canonical.bytes)
+    hash_of(&canonical.bytes).identity()
 }
 
 proptest! {
