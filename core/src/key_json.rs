@@ -4,8 +4,13 @@ use serde_json::Value;
 
 use crate::engine::KeyDefinitions;
 use crate::error::Error;
+use crate::interner::Interner;
 use crate::key;
 use crate::rows::Rows;
+
+/// Once so many keys have ids, or keys of so many bytes, ids start over.
+const MAX_KEYS: usize = 65_536;
+const MAX_KEY_BYTES: usize = 1 << 22;
 
 /// Key definitions that own their bytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -84,40 +89,67 @@ fn push_value(bytes: &mut Vec<u8>, value: &Value) -> bool {
     true
 }
 
-/// Appends the keys of `rows` as a JSON array, each an array itself where there are several `fields`; nothing at all
-/// where the pipeline has no key.
-pub fn write_keys(rows: &Rows<'_>, fields: usize, out: &mut Vec<u8>) {
-    if fields == 0 {
-        return;
+/// Ids for the keys of rows, for a reader that keeps what they stand for: each key is spelled out to it once.
+///
+/// They have nothing to do with the engine's own ids, so they stay right whatever the engine forgets or restores.
+#[derive(Debug, Clone)]
+pub struct RowKeys {
+    interner: Interner,
+    fields: usize,
+}
+
+impl RowKeys {
+    /// For keys of `fields`; `seed` is that of the table, as in [`Interner::new`].
+    #[must_use]
+    pub fn new(fields: usize, seed: u64) -> Self {
+        Self { interner: Interner::new(seed), fields }
     }
-    out.push(b'[');
-    for row in 0..rows.len() {
-        if row > 0 {
+
+    /// Appends the id of each row's key to `ids`, and to `new` the keys that the reader has not seen as a JSON array, each an
+    /// array itself where there are several fields. Returns the id of the first of these: the reader is to forget that one and
+    /// all above. Appends nothing where the pipeline has no key, and nothing to `new` where no key is new.
+    pub fn write(&mut self, rows: &Rows<'_>, ids: &mut Vec<u32>, new: &mut Vec<u8>) -> u32 {
+        if self.fields == 0 {
+            return 0;
+        }
+        if self.interner.len() >= MAX_KEYS || self.interner.total_bytes() >= MAX_KEY_BYTES {
+            self.interner.clear();
+        }
+        let first_new = u32::try_from(self.interner.len()).unwrap_or(u32::MAX);
+        ids.extend((0..rows.len()).map(|row| self.interner.intern(rows.key(row))));
+        for (id, key) in self.interner.entries_from(first_new) {
+            new.push(if id == first_new { b'[' } else { b',' });
+            write_key(key, self.fields, new);
+        }
+        if !new.is_empty() {
+            new.push(b']');
+        }
+        first_new
+    }
+}
+
+fn write_key(key: &[u8], fields: usize, out: &mut Vec<u8>) {
+    if fields > 1 {
+        out.push(b'[');
+    }
+    for (place, field) in key::fields(key).enumerate() {
+        if place > 0 {
             out.push(b',');
         }
-        if fields > 1 {
-            out.push(b'[');
-        }
-        for (place, field) in key::fields(rows.key(row)).enumerate() {
-            if place > 0 {
-                out.push(b',');
-            }
-            field.write_json(out);
-        }
-        if fields > 1 {
-            out.push(b']');
-        }
+        field.write_json(out);
     }
-    out.push(b']');
+    if fields > 1 {
+        out.push(b']');
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn there_and_back(text: &str, fields: usize) -> String {
+    fn told(keys: &mut RowKeys, text: &str) -> (Vec<u32>, u32, String) {
         let OwnedKeyDefinitions { ids, offsets, bytes } =
-            OwnedKeyDefinitions::from_json(text, 5.., fields).unwrap();
+            OwnedKeyDefinitions::from_json(text, 5.., keys.fields).unwrap();
         assert!(ids.iter().zip(5..).all(|(id, expected)| *id == expected));
         let (firing, ranks) = (vec![0; ids.len()], vec![0; ids.len()]);
         let rows = Rows {
@@ -127,17 +159,41 @@ mod tests {
             key_bytes: &bytes,
             columns: vec![],
         };
-        let mut out = Vec::new();
-        write_keys(&rows, fields, &mut out);
-        String::from_utf8(out).unwrap()
+        let (mut ids, mut new) = (Vec::new(), Vec::new());
+        let first_new = keys.write(&rows, &mut ids, &mut new);
+        (ids, first_new, String::from_utf8(new).unwrap())
     }
 
     #[test]
     fn keys_come_back_as_they_went_in() {
-        for text in [r#"["a","","é\n",7,-0.5,1e+21,true,false]"#, "[]"] {
-            assert_eq!(there_and_back(text, 1), text);
-        }
-        assert_eq!(there_and_back(r#"[["a",1],["a","1"]]"#, 2), r#"[["a",1],["a","1"]]"#);
+        let text = r#"["a","","é\n",7,-0.5,1e+21,true,false]"#;
+        assert_eq!(told(&mut RowKeys::new(1, 0), text).2, text);
+        let text = r#"[["a",1],["a","1"]]"#;
+        assert_eq!(told(&mut RowKeys::new(2, 0), text).2, text);
+        assert_eq!(told(&mut RowKeys::new(0, 0), "[[],[]]"), (vec![], 0, String::new()));
+    }
+
+    #[test]
+    fn each_key_is_spelled_out_once() {
+        let mut keys = RowKeys::new(1, 3);
+        assert_eq!(
+            told(&mut keys, r#"["b","a","b",1]"#),
+            (vec![0, 1, 0, 2], 0, r#"["b","a",1]"#.into())
+        );
+        assert_eq!(told(&mut keys, r#"[1,"1","a"]"#), (vec![2, 3, 1], 3, r#"["1"]"#.into()));
+        assert_eq!(told(&mut keys, r#"["1","b"]"#), (vec![3, 0], 4, String::new()));
+        assert_eq!(told(&mut keys, "[]"), (vec![], 4, String::new()));
+    }
+
+    #[test]
+    fn ids_start_over_at_the_bounds() {
+        let mut keys = RowKeys::new(1, 3);
+        let many = Vec::from_iter(0..MAX_KEYS);
+        assert_eq!(told(&mut keys, &format!("{many:?}")).0.len(), MAX_KEYS);
+        assert_eq!(told(&mut keys, "[7,8,7]"), (vec![0, 1, 0], 0, "[7,8]".into()));
+        let long = format!("[\"{}\"]", "x".repeat(MAX_KEY_BYTES));
+        assert_eq!(told(&mut keys, &long), (vec![2], 2, long));
+        assert_eq!(told(&mut keys, "[8]"), (vec![0], 0, "[8]".into()));
     }
 
     #[test]

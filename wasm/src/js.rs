@@ -1,23 +1,20 @@
 //! The class for JavaScript: the engine as it is, which the TypeScript wrapper makes comfortable.
 
-use std::collections::VecDeque;
-use std::mem;
-
 use serde_json::json;
-use stream_processor_core::key_json::{OwnedKeyDefinitions, fingerprints_from_json, write_keys};
+use stream_processor_core::key_json::{OwnedKeyDefinitions, fingerprints_from_json};
 use stream_processor_core::text::{Feed, Format, Identifier, write_rows};
 use stream_processor_core::time::{
-    MAX_TIME, NULL_TIME, from_ms_f64, from_ms_in_place, parse_rfc3339, to_ms_f64,
+    MAX_TIME, from_ms_f64, from_ms_in_place, parse_rfc3339, to_ms_f64,
 };
 use stream_processor_core::watermark::{END_OF_TIME, NO_WATERMARK};
-use stream_processor_core::wire::{Block, decode_rows, encode_rows};
 use stream_processor_core::{
     Batch, Column, Engine, Error, Identity, InputKind, KeyColumn, Options, OutputKind,
-    PipelineSpec, Progress, RejectReason, RowColumn, Rows,
+    PipelineSpec, Progress, RejectReason,
 };
 use wasm_bindgen::prelude::*;
 
-use crate::block::AlignedBlock;
+use crate::block::{AlignedBlock, address};
+use crate::rows::{PolledRows, SpilledRows};
 
 /// Stands for every time that is none; the engine refuses it as out of range and counts it.
 const NO_TIME: i64 = MAX_TIME + 1;
@@ -54,8 +51,7 @@ pub struct Processor {
     feed: Feed,
     /// Whether the last call stopped because the result buffer is full.
     full: bool,
-    spilled: VecDeque<Block>,
-    spilled_rows: usize,
+    spilled: SpilledRows,
     /// Where JavaScript writes a batch.
     batch: AlignedBlock,
     /// Events of the batch, from its first on, that are in the engine's form already: microseconds, and its own ids.
@@ -67,40 +63,7 @@ pub struct Processor {
     /// Where identities matter: the ways to tell them, and by each those of the events of the call.
     identifiers: Vec<Identifier>,
     identities: Vec<Vec<Identity>>,
-    polled: Polled,
-    /// The keys that JavaScript was told last.
-    told: ToldKeys,
-}
-
-/// Rows on their way out.
-#[derive(Default)]
-struct Polled {
-    rows: usize,
-    /// Nothing where JavaScript has them from the rows before.
-    keys: Option<Vec<u8>>,
-    numbers: Vec<f64>,
-}
-
-/// The keys of rows, as the engine has them: one window after another often has the same ones.
-#[derive(Default)]
-struct ToldKeys {
-    offsets: Vec<u32>,
-    bytes: Vec<u8>,
-}
-
-impl ToldKeys {
-    /// Takes note of the keys of `rows`; false: they are the same as those before.
-    fn replace(&mut self, rows: &Rows<'_>) -> bool {
-        let Self { offsets, bytes } = self;
-        if offsets == rows.key_offsets && bytes == rows.key_bytes {
-            return false;
-        }
-        offsets.clear();
-        offsets.extend_from_slice(rows.key_offsets);
-        bytes.clear();
-        bytes.extend_from_slice(rows.key_bytes);
-        true
-    }
+    polled: PolledRows,
 }
 
 #[wasm_bindgen]
@@ -117,8 +80,7 @@ impl Processor {
             feed: Feed::new(&spec, engine.plan(), table_seed),
             spec,
             full: false,
-            spilled: VecDeque::new(),
-            spilled_rows: 0,
+            spilled: SpilledRows::default(),
             batch: AlignedBlock::default(),
             prepared: 0,
             first_id: None,
@@ -132,9 +94,8 @@ impl Processor {
                 .iter()
                 .map(|way| Identifier::new(way))
                 .collect(),
+            polled: PolledRows::new(engine.plan().output.key.len(), table_seed),
             engine,
-            polled: Polled::default(),
-            told: ToldKeys::default(),
         })
     }
 
@@ -384,56 +345,52 @@ impl Processor {
 
     /// Moves the rows that wait out of the result buffer, to be polled before any later ones.
     pub fn spill(&mut self) {
-        let waiting = self.engine.waiting_rows();
-        if let Some(rows) = self.engine.poll(waiting) {
-            let mut block = Block::default();
-            encode_rows(&rows, &mut block);
-            self.spilled.push_back(block);
-            self.spilled_rows += waiting;
-        }
+        self.spilled.spill(&mut self.engine);
     }
 
     /// Rows that have been spilled and not yet polled.
     pub fn spilled_rows(&self) -> usize {
-        self.spilled_rows
+        self.spilled.len()
     }
 
-    /// Takes the next rows, about `max_rows`, and says how many they are: `keys` and `numbers` hand them out.
+    /// Takes the next rows, about `max_rows`, and says how many they are: [`Processor::new_keys`], [`Processor::key_ids`] and
+    /// [`Processor::numbers`] hand them out.
     pub fn poll(&mut self, max_rows: usize) -> Result<usize, JsValue> {
-        let fields = self.engine.plan().output.key.len();
-        let mut told = mem::take(&mut self.told);
-        let chunk = self.next_rows(max_rows, |rows| {
-            let keys = told.replace(rows).then(|| {
-                let mut keys = Vec::new();
-                write_keys(rows, fields, &mut keys);
-                keys
-            });
-            Polled { rows: rows.len(), keys, numbers: numbers_of(rows) }
-        });
-        self.told = told;
-        self.polled = chunk?.unwrap_or_default();
-        Ok(self.polled.rows)
+        let polled = &mut self.polled;
+        let rows = self.spilled.next(&mut self.engine, max_rows, |rows| polled.set(rows));
+        rows.map(Option::unwrap_or_default).map_err(|error| thrown(&error))
     }
 
-    /// The keys of the rows that were polled last, as one JSON text; empty where the pipeline has no key, nothing where they
-    /// are those of the rows polled before these.
-    pub fn keys(&mut self) -> Option<String> {
-        self.polled.keys.take().map(|keys| String::from_utf8(keys).unwrap_or_default())
+    /// The keys of the rows that were polled last that were not told before, as a JSON array: their ids count on from
+    /// [`Processor::first_new_key`], whatever had those before. Empty where no key is new, or the pipeline has none.
+    pub fn new_keys(&self) -> String {
+        self.polled.new_keys.clone()
     }
 
-    /// The columns of the rows that were polled last, one after another; NaN is null, times are milliseconds, 1 is true.
-    pub fn numbers(&mut self) -> Vec<f64> {
-        mem::take(&mut self.polled.numbers)
+    /// The first id of [`Processor::new_keys`].
+    pub fn first_new_key(&self) -> u32 {
+        self.polled.first_new_key
+    }
+
+    /// Where the module's memory has the ids of the keys of the rows that were polled last.
+    pub fn key_ids(&self) -> u32 {
+        address(self.polled.key_ids.as_ptr())
+    }
+
+    /// Where it has their columns, one after another; NaN is null, times are milliseconds, 1 is true.
+    pub fn numbers(&self) -> u32 {
+        address(self.polled.numbers.as_ptr())
     }
 
     /// The next rows, about `max_rows`, as NDJSON; nothing if there are none.
     pub fn poll_ndjson(&mut self, max_rows: usize) -> Result<Option<Vec<u8>>, JsValue> {
         let schema = self.engine.plan().output.clone();
-        self.next_rows(max_rows, |rows| {
+        let text = self.spilled.next(&mut self.engine, max_rows, |rows| {
             let mut text = Vec::new();
             write_rows(Format::Ndjson, &schema, rows, &mut text);
             text
-        })
+        });
+        text.map_err(|error| thrown(&error))
     }
 
     /// The watermark in milliseconds; nothing before the first event and after the end.
@@ -488,38 +445,6 @@ impl Processor {
         let progress = progress.map_err(|error| thrown(&error))?;
         Ok(progress)
     }
-
-    /// Hands the next rows to `take`: those that have been spilled come first.
-    fn next_rows<T>(
-        &mut self,
-        max_rows: usize,
-        take: impl FnOnce(&Rows<'_>) -> T,
-    ) -> Result<Option<T>, JsValue> {
-        let Some(block) = self.spilled.pop_front() else {
-            return Ok(self.engine.poll(max_rows).map(|rows| take(&rows)));
-        };
-        let rows = decode_rows(block.as_bytes()).map_err(|error| thrown(&error))?;
-        self.spilled_rows -= rows.len();
-        Ok(Some(take(&rows)))
-    }
-}
-
-/// All columns of `rows`, one after another.
-fn numbers_of(rows: &Rows<'_>) -> Vec<f64> {
-    let mut all = Vec::with_capacity(rows.len() * rows.columns.len());
-    for column in &rows.columns {
-        match column {
-            RowColumn::Time(times) => {
-                let ms = |time: &i64| if *time == NULL_TIME { f64::NAN } else { to_ms_f64(*time) };
-                all.extend(times.iter().map(ms));
-            }
-            RowColumn::Number(numbers) => all.extend_from_slice(numbers),
-            RowColumn::Bool(bools) => all.extend(bools.iter().map(|bool| f64::from(*bool))),
-            // No other kind exists; should one come, its place stays.
-            _ => all.resize(all.len() + rows.len(), f64::NAN),
-        }
-    }
-    all
 }
 
 /// The words that a column of `events` takes: whole cache lines.

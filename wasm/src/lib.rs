@@ -8,3 +8,4 @@
 pub mod abi;
 mod block;
 mod js;
+mod rows;

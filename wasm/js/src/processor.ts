@@ -8,7 +8,7 @@ import { currentGeneration, DISPOSED, guarded } from "./load.js";
 import { fromObjects } from "./objects.js";
 import { PassedEvents } from "./passed.js";
 import type { PipelineSpec } from "./pipeline.js";
-import { appendRows, keysOf, type RowChunk, type RowKeys } from "./rows.js";
+import { nextRows, POLL_ROWS, RowObjects } from "./rows.js";
 import type { Schema } from "./schema.js";
 import { concatenated, pieces } from "./text.js";
 import { withZoneRules } from "./zones.js";
@@ -17,8 +17,6 @@ import type { CommitOptions, EventColumns, ProcessorOptions, Rejection, Reserved
 
 /** Events that cross into the module at once: what fits the processor's caches. */
 const BATCH_EVENTS = 16_384;
-/** Rows that cross out of the module at once. */
-const POLL_ROWS = 16_384;
 const DEFAULT_MAX_PENDING_ROWS = 1_000_000;
 
 /**
@@ -39,8 +37,7 @@ export class StreamProcessor {
   /** The batch that a caller writes, and whether it is being written. */
   #reservation: Reservation | undefined;
   #isReserved = false;
-  /** The keys of the rows that came last: those of the next window are often the same. */
-  #rowKeys: RowKeys = [];
+  readonly #rows: RowObjects;
   readonly #maxPendingRows: number;
   readonly #onReject: ProcessorOptions["onReject"];
 
@@ -55,6 +52,7 @@ export class StreamProcessor {
     this.#keys = new KeyDictionary(input.key, maxKeys);
     this.#partitions = new KeyDictionary(input.partition === null ? [] : [input.partition], maxKeys);
     this.#passed = this.#schema.output.passes_events ? new PassedEvents() : undefined;
+    this.#rows = new RowObjects(this.#schema.output);
     this.#maxPendingRows = options.maxPendingRows ?? DEFAULT_MAX_PENDING_ROWS;
     this.#onReject = options.onReject;
   }
@@ -179,10 +177,8 @@ export class StreamProcessor {
   drain<R extends object = Row>(): R[] {
     if (this.#passed !== undefined) return this.#passed.takeObjects() as R[];
     const rows: Row[] = [];
-    for (const chunk of this.#polled(() => this.#nextRows())) {
-      this.#rowKeys = keysOf(chunk, this.#rowKeys);
-      appendRows(chunk, this.#rowKeys, this.#schema.output, rows);
-    }
+    const next = () => nextRows(this.#raw, this.#memory, this.#schema.output);
+    for (const chunk of this.#polled(next)) this.#rows.append(chunk, rows);
     return rows as R[];
   }
 
@@ -421,11 +417,6 @@ export class StreamProcessor {
     if (this.#passed === undefined) return;
     const text = this.#call(() => this.#raw.take_passed());
     this.#passed.addText(text, this.#raw.passed_events());
-  }
-
-  #nextRows(): RowChunk | undefined {
-    const rows = this.#raw.poll(POLL_ROWS);
-    return rows > 0 ? { rows, keys: this.#raw.keys(), numbers: this.#raw.numbers() } : undefined;
   }
 
   /** All that `poll` gives until there is no more. */

@@ -1,70 +1,119 @@
 /** From the module's columns of rows to plain objects. */
+import type { Processor } from "./glue.js";
 import type { OutputSchema } from "./schema.js";
 import type { KeyValue, Row } from "./types.js";
 
-/** Rows as the module hands them out. */
+/** Rows that cross out of the module at once. */
+export const POLL_ROWS = 16_384;
+
+/** Rows as the module hands them out: good until it is called again. */
 export interface RowChunk {
   rows: number;
-  /** Their keys as one JSON text; empty where the pipeline has no key, undefined where they are those of the chunk before. */
-  keys: string | undefined;
+  /** Keys that were not told before, as a JSON array; empty where there are none. */
+  newKeys: string;
+  /** The first of their ids, which count on; what ids from there on meant before is over. */
+  firstNewKey: number;
+  /** The id of each row's key; none where the pipeline has no key. */
+  keyIds: Uint32Array;
   /** Their columns, one after another; NaN is null. */
   numbers: Float64Array;
 }
 
-/** The key of each row: its value, or one for each of several fields. */
-export type RowKeys = readonly (KeyValue | KeyValue[])[];
-
-/** Columns that are stored one by one. */
-const UNROLLED = 8;
-
-/** The keys of a chunk; `before` are those of the one before it. */
-export function keysOf({ keys }: RowChunk, before: RowKeys): RowKeys {
-  if (keys === undefined) return before;
-  return keys === "" ? [] : (JSON.parse(keys) as RowKeys);
+/** Polls for the next rows; nothing if there are none. */
+export function nextRows(raw: Processor, memory: WebAssembly.Memory, { key, columns }: OutputSchema): RowChunk | undefined {
+  const rows = raw.poll(POLL_ROWS);
+  if (rows === 0) return undefined;
+  const newKeys = raw.new_keys();
+  // After all calls: the buffer is another one once the memory has grown.
+  const { buffer } = memory;
+  return {
+    rows,
+    newKeys,
+    firstNewKey: raw.first_new_key(),
+    keyIds: new Uint32Array(buffer, raw.key_ids(), key.length > 0 ? rows : 0),
+    numbers: new Float64Array(buffer, raw.numbers(), rows * columns.length),
+  };
 }
 
-/** Appends the rows of a chunk, which have these keys, as objects, to `all`. */
-export function appendRows(chunk: RowChunk, keys: RowKeys, schema: OutputSchema, all: Row[]): void {
-  const { key: fields, columns } = schema;
-  const names = columns.map(({ name }) => name);
-  const first = all.length;
-  // Rows have one shape, and a name that objects know by themselves, as `__proto__`, is a field of theirs.
-  appendFirst(chunk, Object.fromEntries([...fields, ...names].map((name) => [name, null])), names, all);
-  for (let column = UNROLLED; column < names.length; column += 1) {
-    for (let place = 0; place < chunk.rows; place += 1) {
-      (all[first + place] as Row)[names[column] as string] = cell(chunk.numbers[column * chunk.rows + place] as number);
-    }
+/** Fields of the key, and columns, that are stored as the object is made; the others are stored one by one. */
+const UNROLLED = { fields: 2, columns: 8 };
+
+/** A field of keys by their ids. */
+type KeyField = KeyValue[];
+
+/** Makes objects of one processor's rows. */
+export class RowObjects {
+  readonly #schema: OutputSchema;
+  readonly #fields: readonly string[];
+  readonly #names: readonly string[];
+  /** Rows have one shape, and a name that objects know by themselves, as `__proto__`, is a field of theirs. */
+  readonly #blank: Row;
+  /** Keys that the module has told, field by field. */
+  readonly #keys: KeyField[];
+
+  constructor(schema: OutputSchema) {
+    this.#schema = schema;
+    this.#fields = schema.key;
+    this.#names = schema.columns.map(({ name }) => name);
+    this.#blank = Object.fromEntries([...this.#fields, ...this.#names].map((name) => [name, null]));
+    this.#keys = this.#fields.map(() => []);
   }
-  columns.forEach(({ name, kind }) => {
-    if (kind === "bool") for (const row of all.slice(first)) row[name] = row[name] === 1;
-  });
-  if (keys.length === 0) return;
-  fields.forEach((name, field) => {
-    for (let place = 0; place < chunk.rows; place += 1) {
-      const key = keys[place] as KeyValue | KeyValue[];
-      (all[first + place] as Row)[name] = Array.isArray(key) ? (key[field] as KeyValue) : key;
-    }
-  });
-}
 
-/**
- * Appends rows with their first columns. Engines of JavaScript remember for each place in the code which name it stores
- * by: one that stores by many names is several times slower.
- */
-function appendFirst({ rows, numbers }: RowChunk, blank: Row, names: readonly string[], all: Row[]): void {
-  const [a, b, c, d, e, f, g, h] = names as [string, string, string, string, string, string, string, string];
-  const columns = names.length;
-  for (let place = 0; place < rows; place += 1) {
-    const row = { ...blank };
-    if (columns > 0) row[a] = cell(numbers[place] as number);
-    if (columns > 1) row[b] = cell(numbers[rows + place] as number);
-    if (columns > 2) row[c] = cell(numbers[2 * rows + place] as number);
-    if (columns > 3) row[d] = cell(numbers[3 * rows + place] as number);
-    if (columns > 4) row[e] = cell(numbers[4 * rows + place] as number);
-    if (columns > 5) row[f] = cell(numbers[5 * rows + place] as number);
-    if (columns > 6) row[g] = cell(numbers[6 * rows + place] as number);
-    if (columns > 7) row[h] = cell(numbers[7 * rows + place] as number);
-    all.push(row);
+  /** Appends the rows of a chunk to `all`. */
+  append({ rows, newKeys, firstNewKey, keyIds, numbers }: RowChunk, all: Row[]): void {
+    if (newKeys !== "") this.#learn(JSON.parse(newKeys) as (KeyValue | KeyValue[])[], firstNewKey);
+    const first = all.length;
+    this.#appendFirst(rows, keyIds, numbers, all);
+    for (let field = UNROLLED.fields; field < this.#fields.length; field += 1) {
+      const [name, values] = [this.#fields[field] as string, this.#keys[field] as KeyField];
+      for (let place = 0; place < rows; place += 1) {
+        (all[first + place] as Row)[name] = values[keyIds[place] as number] as KeyValue;
+      }
+    }
+    for (let column = UNROLLED.columns; column < this.#names.length; column += 1) {
+      const name = this.#names[column] as string;
+      for (let place = 0; place < rows; place += 1) {
+        (all[first + place] as Row)[name] = cell(numbers[column * rows + place] as number);
+      }
+    }
+    this.#schema.columns.forEach(({ name, kind }) => {
+      if (kind === "bool") for (const row of all.slice(first)) row[name] = row[name] === 1;
+    });
+  }
+
+  /** Ids from `first` on are those of `keys` now. */
+  #learn(keys: (KeyValue | KeyValue[])[], first: number): void {
+    this.#keys.forEach((values, field) => {
+      values.length = first;
+      for (const key of keys) values.push(Array.isArray(key) ? (key[field] as KeyValue) : key);
+    });
+  }
+
+  /**
+   * Appends rows with their first fields and columns. Engines of JavaScript remember for each place in the code which name it
+   * stores by: one that stores by many names is several times slower.
+   */
+  #appendFirst(rows: number, ids: Uint32Array, numbers: Float64Array, all: Row[]): void {
+    const [i, j] = this.#fields as [string, string];
+    const [a, b, c, d, e, f, g, h] = this.#names as [string, string, string, string, string, string, string, string];
+    const [is, js] = this.#keys as [KeyField, KeyField];
+    const fields = this.#fields.length;
+    const columns = this.#names.length;
+    const blank = this.#blank;
+    for (let place = 0; place < rows; place += 1) {
+      const row = { ...blank };
+      if (fields > 0) row[i] = is[ids[place] as number] as KeyValue;
+      if (fields > 1) row[j] = js[ids[place] as number] as KeyValue;
+      if (columns > 0) row[a] = cell(numbers[place] as number);
+      if (columns > 1) row[b] = cell(numbers[rows + place] as number);
+      if (columns > 2) row[c] = cell(numbers[2 * rows + place] as number);
+      if (columns > 3) row[d] = cell(numbers[3 * rows + place] as number);
+      if (columns > 4) row[e] = cell(numbers[4 * rows + place] as number);
+      if (columns > 5) row[f] = cell(numbers[5 * rows + place] as number);
+      if (columns > 6) row[g] = cell(numbers[6 * rows + place] as number);
+      if (columns > 7) row[h] = cell(numbers[7 * rows + place] as number);
+      all.push(row);
+    }
   }
 }
 

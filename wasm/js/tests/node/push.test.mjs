@@ -281,11 +281,30 @@ test("rows have their own keys, whether these are those of the rows before or no
   });
   const expected = hosts.map((names, second) => [...names].sort().map((host) => [second % 2 === 0 ? "eu" : 7, host]));
   assert.deepEqual(found, expected);
-  // The same keys twice in a row, which the module does not tell again.
+  // The same keys again and again, which the module does not tell twice.
   const same = new StreamProcessor(pipeline);
   for (const ts of [0, 1000, 2000]) {
     same.push(["a", "b"].map((host) => ({ ts, region: "eu", host, v: ts })));
     same.advanceWatermark(ts + 1000);
     assert.deepEqual(same.drain().map(({ region, host, sum }) => [region, host, sum]), [["eu", "a", ts], ["eu", "b", ts]]);
   }
+});
+
+test("rows have their own keys, however many there are", () => {
+  const processor = new StreamProcessor({
+    source: { key: "id", value: "v" },
+    stages: [{ type: "window", window: "tumbling", size: "1s", aggregations: ["sum"] }],
+  });
+  // The module starts over with the keys that it has told once they are 65,536.
+  const sizes = [40_000, 10, 70_000, 3, 40_000];
+  sizes.forEach((size, second) => {
+    const keys = Array.from({ length: size }, (_, place) => second * 30_000 + place);
+    const timestamps = Float64Array.from(keys, () => second * 1000);
+    processor.pushColumns({ timestamps, keys, columns: { v: Float64Array.from(keys) } });
+    processor.advanceWatermark((second + 1) * 1000);
+    const rows = processor.drain();
+    assert.equal(rows.length, size);
+    assert.ok(rows.every(({ id, sum }) => id === sum));
+    assert.equal(new Set(rows.map(({ id }) => id)).size, size);
+  });
 });
