@@ -3,6 +3,7 @@
 mod assign;
 mod evict;
 mod fire;
+mod others;
 mod parts;
 mod state;
 mod table;

@@ -1,8 +1,6 @@
 //! The sessions that are not gone, each in a slot, and how they are found.
 
-use core::ops::Bound;
-use std::collections::BTreeMap;
-
+use super::others::Others;
 use crate::keys::{Keys, NONE};
 use crate::plan::{Caps, Limit};
 use crate::stages::account::{Account, key_bytes};
@@ -56,8 +54,8 @@ pub(super) struct Table {
     free: Vec<u32>,
     /// For each key its last session, unless that has fired: where nearly all events belong.
     pub(super) latest: Vec<u32>,
-    /// All other sessions by key and start.
-    others: BTreeMap<(u32, i64), u32>,
+    /// All other sessions.
+    others: Others,
     open_by_key: Vec<u32>,
     pub(super) open_keys: u32,
     /// Where keys may be evicted.
@@ -107,8 +105,7 @@ impl Table {
     /// The first session of `key` that begins before `time`.
     pub(super) fn first_before(&self, key: u32, time: i64) -> Option<u32> {
         let latest = self.latest.get(key as usize).copied().filter(|slot| *slot != NONE);
-        let first = self.others.range((key, i64::MIN)..=(key, i64::MAX)).next();
-        let first = first.map(|(_, slot)| *slot).or(latest);
+        let first = self.others.of_key(key).next().or(latest);
         first.filter(|slot| self.bounds(*slot).start < time)
     }
 
@@ -152,12 +149,11 @@ impl Table {
         if !self.has_others(key, latest) {
             return Around { left: NONE, right: starts_within(latest) };
         }
-        let before = self.others.range((key, i64::MIN)..=(key, time)).next_back();
-        let behind = (Bound::Excluded((key, time)), Bound::Included((key, end.max(time))));
-        let next = if end > time { self.others.range(behind).next() } else { None };
+        let before = self.others.until(key, time);
+        let next = self.others.between(key, time, end).next();
         Around {
-            left: before.map_or(NONE, |(_, slot)| reaches(*slot)),
-            right: next.map_or_else(|| starts_within(latest), |(_, slot)| *slot),
+            left: before.map_or(NONE, reaches),
+            right: next.unwrap_or_else(|| starts_within(latest)),
         }
     }
 
@@ -170,11 +166,10 @@ impl Table {
     /// The sessions of `key` that one within `bounds` belongs to, in their order.
     pub(super) fn touched(&self, key: u32, bounds: Bounds) -> Vec<u32> {
         let Bounds { start, end } = bounds;
-        let before = self.others.range((key, i64::MIN)..=(key, start)).next_back();
-        let behind =
-            self.others.range((Bound::Excluded((key, start)), Bound::Included((key, end))));
+        let before = self.others.until(key, start);
+        let behind = self.others.between(key, start, end);
         let latest = self.latest.get(key as usize).copied().filter(|slot| *slot != NONE);
-        let known = before.into_iter().chain(behind).map(|(_, slot)| *slot).chain(latest);
+        let known = before.into_iter().chain(behind).chain(latest);
         let touches = |slot: &u32| {
             let known = self.bounds(*slot);
             known.start <= end && start <= known.end
@@ -243,17 +238,17 @@ impl Table {
         let is_last = if latest == NONE {
             // It is counted already.
             let only = self.open_by_key.get(key as usize) == Some(&1);
-            only || self.others.range((key, start)..=(key, i64::MAX)).next().is_none()
+            only || !self.others.any_after(key, start)
         } else {
             self.bounds(latest).start < start
         };
         if is_last {
             if latest != NONE {
-                self.others.insert((key, self.bounds(latest).start), latest);
+                self.others.insert(key, self.bounds(latest).start, latest);
             }
             self.set_latest(key, slot);
         } else {
-            self.others.insert((key, start), slot);
+            self.others.insert(key, start, slot);
         }
     }
 
@@ -292,16 +287,14 @@ impl Table {
     /// The sessions of `key`.
     pub(super) fn of_key(&self, key: u32) -> Vec<u32> {
         let latest = self.latest.get(key as usize).copied().filter(|slot| *slot != NONE);
-        let others = self.others.range((key, i64::MIN)..=(key, i64::MAX));
-        others.map(|(_, slot)| *slot).chain(latest).collect()
+        self.others.of_key(key).chain(latest).collect()
     }
 
     /// Changes the bounds of the session in `slot`.
     pub(super) fn set_bounds(&mut self, slot: u32, bounds: Bounds) {
         let (key, before) = (self.info(slot).key, self.bounds(slot));
-        if before.start != bounds.start && self.others.get(&(key, before.start)) == Some(&slot) {
-            self.others.remove(&(key, before.start));
-            self.others.insert((key, bounds.start), slot);
+        if before.start != bounds.start && self.others.remove(key, before.start, slot) {
+            self.others.insert(key, bounds.start, slot);
         }
         if let Some(known) = self.bounds.get_mut(slot as usize) {
             *known = bounds;
@@ -311,9 +304,9 @@ impl Table {
     /// Has events expected in the session in `slot`, if it is open and the last of its key.
     pub(super) fn expect(&mut self, slot: u32) {
         let (Info { key, status, .. }, start) = (self.info(slot), self.bounds(slot).start);
-        let is_last = || self.others.range((key, start)..=(key, i64::MAX)).nth(1).is_none();
-        if status == Status::Open && self.latest.get(key as usize) == Some(&NONE) && is_last() {
-            self.others.remove(&(key, start));
+        let waits = status == Status::Open && self.latest.get(key as usize) == Some(&NONE);
+        if waits && !self.others.any_after(key, start) {
+            self.others.remove(key, start, slot);
             self.set_latest(key, slot);
         }
     }
@@ -323,7 +316,7 @@ impl Table {
         let key = self.info(slot).key;
         if self.latest.get(key as usize) == Some(&slot) {
             self.set_latest(key, NONE);
-            self.others.insert((key, self.bounds(slot).start), slot);
+            self.others.insert(key, self.bounds(slot).start, slot);
         }
     }
 
@@ -338,7 +331,7 @@ impl Table {
         if self.latest.get(key as usize) == Some(&slot) {
             self.set_latest(key, NONE);
         } else {
-            self.others.remove(&(key, self.bounds(slot).start));
+            self.others.remove(key, self.bounds(slot).start, slot);
         }
     }
 }
