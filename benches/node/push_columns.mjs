@@ -1,6 +1,7 @@
 // The npm package on columns in memory, in so many rounds: prints seconds, each batch with its best of all rounds, and rows.
-// "copied" pushes a caller's own columns; "in-place" has the caller write them where the module reads them. Writing a batch is
-// not timed, as it is not for the engine without a module.
+// "copied" pushes a caller's own columns and takes rows as objects; "in-place" has the caller write columns where the module reads
+// them, and takes rows as columns. Times are microseconds, as they are for the engine without a module; writing a batch is not
+// timed, as it is not there.
 //     node push_columns.mjs COLUMNS ROUNDS copied|in-place
 import { readFileSync } from "node:fs";
 
@@ -10,13 +11,13 @@ const BATCH = 16_384;
 const bytes = readFileSync(process.argv[2]);
 const buffer = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length);
 const events = buffer.byteLength / 20;
-const timestamps = new Float64Array(buffer, 0, events);
+const timestamps = BigInt64Array.from(new Float64Array(buffer, 0, events), (ms) => BigInt(Math.round(ms * 1000)));
 const latency = new Float64Array(buffer, events * 8, events);
 const ids = new Uint32Array(buffer, events * 16, events);
 const dictionary = Array.from({ length: 1_000 }, (_, id) => `svc-${String(id).padStart(4, "0")}`);
 
 // A caller's own columns of one batch.
-const own = { timestamps: new Float64Array(BATCH), keys: new Uint32Array(BATCH), columns: { latency: new Float64Array(BATCH) } };
+const own = { timestamps: new BigInt64Array(BATCH), keys: new Uint32Array(BATCH), columns: { latency: new Float64Array(BATCH) } };
 
 const pipeline = {
   source: { key: "service", value: "latency" },
@@ -47,18 +48,18 @@ function run(least) {
     started = now;
   };
   const processor = new StreamProcessor(pipeline);
-  const push = inPlace ? pushInPlace : pushCopied;
+  const [push, drain] = inPlace ? [pushInPlace, drainColumns] : [pushCopied, drainObjects];
   let rows = 0;
   for (let from = 0; from < events; from += BATCH) {
     const to = Math.min(from + BATCH, events);
     push(processor, from, to, (milliseconds) => {
       started += milliseconds;
     });
-    rows += processor.drain().length;
+    rows += drain(processor);
     endLap();
   }
   processor.finish();
-  rows += processor.drain().length;
+  rows += drain(processor);
   processor.dispose();
   endLap();
   return rows;
@@ -67,7 +68,7 @@ function run(least) {
 /** Tells `pause` how long writing the columns has taken. */
 function write(batch, from, to, pause) {
   const started = performance.now();
-  batch.timestamps.set(timestamps.subarray(from, to));
+  (batch.microseconds ?? batch.timestamps).set(timestamps.subarray(from, to));
   batch.keys.set(ids.subarray(from, to));
   batch.columns.latency.set(latency.subarray(from, to));
   pause(performance.now() - started);
@@ -85,5 +86,15 @@ function pushCopied(processor, from, to, pause) {
 
 function pushInPlace(processor, from, to, pause) {
   write(processor.reserveColumns(BATCH), from, to, pause);
-  processor.commitColumns({ events: to - from, keys: dictionary });
+  processor.commitColumns({ events: to - from, keys: dictionary, unit: "us" });
+}
+
+function drainObjects(processor) {
+  return processor.drain().length;
+}
+
+function drainColumns(processor) {
+  let rows = 0;
+  for (let chunk = processor.drainColumns(); chunk !== undefined; chunk = processor.drainColumns()) rows += chunk.rows;
+  return rows;
 }

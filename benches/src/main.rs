@@ -122,8 +122,8 @@ fn columns_in_memory(events: &Events, rounds: usize, folder: &Path) -> Result<Ve
         Measured { name: "plain Rust loop", seconds: plain, rows: rows[0] },
         Measured { name: CORE, seconds: native.seconds(), rows: rows[1] },
         Measured { name: "module, wasmtime", seconds: module.seconds(), rows: rows[2] },
-        node("npm package, Node.js, columns copied in", &columns, rounds, "copied")?,
-        node("npm package, Node.js, columns written in place", &columns, rounds, "in-place")?,
+        node("npm package, Node.js, columns copied in, rows as objects", &columns, rounds, "copied")?,
+        node("npm package, Node.js, columns in place, rows as columns", &columns, rounds, "in-place")?,
     ])
 }
 

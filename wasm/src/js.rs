@@ -178,7 +178,7 @@ impl Processor {
         wasm_bindgen::memory()
     }
 
-    /// Where to write a batch of `events`, in that memory: times in milliseconds, each column, ids of keys, ids of
+    /// Where to write a batch of `events`, in that memory: times, each column, ids of keys, ids of
     /// partitions, each beginning at the next multiple of 64 bytes.
     pub fn reserve(&mut self, events: usize) -> Result<u32, JsValue> {
         let columns = self.engine.plan().input.columns.len();
@@ -193,7 +193,7 @@ impl Processor {
 
     /// Takes the events from `from` on, before `to`, of a batch of `events` that was written where [`Processor::reserve`]
     /// said; ids of keys are below `bound`. Returns how many it has taken. `first` is the place of `from` in the call, for
-    /// messages.
+    /// messages. `in_us`: times are microseconds, as whole numbers of 64 bits.
     pub fn push_reserved(
         &mut self,
         events: usize,
@@ -201,6 +201,7 @@ impl Processor {
         to: usize,
         bound: u32,
         first: usize,
+        in_us: bool,
     ) -> Result<usize, JsValue> {
         let plan = self.engine.plan();
         let (columns, keyed) = (plan.input.columns.len(), !plan.input.key.is_empty());
@@ -226,7 +227,7 @@ impl Processor {
         if let Some(partitions) = partitions.get_mut(fresh.clone()).filter(|_| partitioned) {
             partitions.iter_mut().for_each(|id| *id = id.saturating_add(first_partition_id));
         }
-        if let Some(times) = times.get_mut(fresh) {
+        if let Some(times) = times.get_mut(fresh).filter(|_| !in_us) {
             from_ms_in_place(times, NO_TIME);
         }
         self.prepared = self.prepared.max(to);

@@ -5,9 +5,12 @@ import { checkedTexts, type Fingerprints } from "./fingerprints.js";
 import type { InputColumn, InputSchema } from "./schema.js";
 import type { EventColumns, Key, KeyColumn, KeyValue, NumberColumn, TextColumn } from "./types.js";
 
+/** Milliseconds, or microseconds as whole numbers. */
+export type Times = Float64Array | BigInt64Array;
+
 /** A batch as the module takes it. */
 export interface Batch {
-  timestamps: Float64Array;
+  timestamps: Times;
   /** Without ids where the pipeline names no key. */
   keys: KeysOfBatch;
   /** Without ids where the pipeline names no partition. */
@@ -25,7 +28,7 @@ export function fromColumns(
   partitions: KeyDictionary,
   fingerprints: Fingerprints,
 ): Batch {
-  const timestamps = numbers(batch.timestamps);
+  const timestamps = batch.timestamps instanceof BigInt64Array ? batch.timestamps : numbers(batch.timestamps);
   const events = timestamps.length;
   const given = batch.columns ?? {};
   const unknown = Object.keys(given).find((name) => !schema.columns.some((column) => column.name === name));
@@ -53,7 +56,8 @@ export function fromColumns(
 /** The event at `index` of a batch that has columns, as an object. */
 export function eventOfColumns(batch: EventColumns, schema: InputSchema, index: number): object {
   const key = keyAt(batch.keys, index);
-  const fields: [string, unknown][] = [[schema.timestamp, batch.timestamps[index]]];
+  const time = batch.timestamps[index];
+  const fields: [string, unknown][] = [[schema.timestamp, typeof time === "bigint" ? Number(time) / 1000 : time]];
   schema.key.forEach((name, field) => fields.push([name, schema.key.length > 1 ? (key as KeyValue[])[field] : key]));
   if (schema.partition !== null) fields.push([schema.partition, keyAt(batch.partitions, index)]);
   for (const { name } of schema.columns) {

@@ -2,7 +2,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import { KeyDictionary } from "./dictionary.js";
 import { after, StreamProcessorError } from "./error.js";
-import { type Batch, eventOfColumns, fromColumns } from "./events.js";
+import { type Batch, eventOfColumns, fromColumns, type Times } from "./events.js";
 import { Processor } from "./glue.js";
 import { currentGeneration, DISPOSED, guarded } from "./load.js";
 import { fromObjects } from "./objects.js";
@@ -13,7 +13,7 @@ import type { Schema } from "./schema.js";
 import { concatenated, pieces } from "./text.js";
 import { withZoneRules } from "./zones.js";
 import { checkReservable, columnAt, rangeOf, Reservation } from "./reserved.js";
-import type { CommitOptions, EventColumns, ProcessorOptions, Rejection, ReservedColumns, Row, Stats } from "./types.js";
+import type { CommitOptions, EventColumns, ProcessorOptions, Rejection, ReservedColumns, Row, RowColumns, Stats } from "./types.js";
 
 /** Events that cross into the module at once: what fits the processor's caches. */
 const BATCH_EVENTS = 16_384;
@@ -182,6 +182,18 @@ export class StreamProcessor {
     return rows as R[];
   }
 
+  /**
+   * Hands out the next rows that are done, up to some thousands, as columns; nothing once there are none. Pipelines that
+   * pass events as they came have no columns: {@link drain} hands those out.
+   */
+  drainColumns(): RowColumns | undefined {
+    if (this.#passed !== undefined) {
+      throw new StreamProcessorError("no_columns", "the pipeline passes events as they came: use drain or drainNdjson");
+    }
+    const chunk = this.#call(() => nextRows(this.#raw, this.#memory, this.#schema.output));
+    return chunk && this.#rows.columns(chunk);
+  }
+
   /** Hands out all rows that are done, as NDJSON: the very bytes that the command line prints, times as RFC 3339. */
   drainNdjson(): Uint8Array {
     if (this.#passed !== undefined) return this.#passed.takeNdjson();
@@ -275,16 +287,17 @@ export class StreamProcessor {
     this.#keys.makeRoom();
     this.#partitions.makeRoom();
     const { timestamps, keys, partitions, columns, places } = collect(this.#keys);
+    const inUs = timestamps instanceof BigInt64Array;
     this.#define();
     if (this.#schema.input.has_identities) {
-      const lines = Array.from(timestamps, (_, at) => JSON.stringify(eventAt(places?.[at] ?? at)));
+      const lines = Array.from({ length: timestamps.length }, (_, at) => JSON.stringify(eventAt(places?.[at] ?? at)));
       this.#call(() => this.#raw.identify(lines.join("\n")));
     }
     const first = this.#passed && this.#call(() => this.#raw.next_ordinal());
     const placeOf = (at: number) => (at < timestamps.length ? (places?.[at] ?? at) : events);
     const push = (from: number, to: number) => {
       this.#write(from, to, timestamps, [keys.ids, partitions.ids], columns);
-      return this.#call(() => this.#raw.push_reserved(to - from, 0, to - from, keys.bound, from));
+      return this.#call(() => this.#raw.push_reserved(to - from, 0, to - from, keys.bound, from, inUs));
     };
     this.#take(timestamps.length, push, placeOf, () => {
       if (first === undefined) return;
@@ -303,8 +316,9 @@ export class StreamProcessor {
       this.#define();
     }
     const bound = reservation.bound ?? 0;
+    const inUs = options.unit === "us";
     const push = (at: number, end: number) => {
-      return this.#call(() => this.#raw.push_reserved(reservation.events, from + at, from + end, bound, from + at));
+      return this.#call(() => this.#raw.push_reserved(reservation.events, from + at, from + end, bound, from + at, inUs));
     };
     this.#take(to - from, push, (place) => place);
   }
@@ -339,14 +353,18 @@ export class StreamProcessor {
   }
 
   /** Writes events into the module's memory, where it takes them from without another copy. */
-  #write(from: number, to: number, timestamps: Float64Array, ids: Uint32Array[], columns: Float64Array[]): void {
+  #write(from: number, to: number, timestamps: Times, ids: Uint32Array[], columns: Float64Array[]): void {
     const events = to - from;
     this.#isReserved = false;
     const address = this.#call(() => this.#raw.reserve(events));
     // The buffer is another one after the memory has grown.
     const { buffer } = this.#memory;
     const at = (column: number) => columnAt(address, events, column);
-    new Float64Array(buffer, at(0), events).set(timestamps.subarray(from, to));
+    if (timestamps instanceof BigInt64Array) {
+      new BigInt64Array(buffer, at(0), events).set(timestamps.subarray(from, to));
+    } else {
+      new Float64Array(buffer, at(0), events).set(timestamps.subarray(from, to));
+    }
     columns.forEach((column, place) => {
       new Float64Array(buffer, at(1 + place), events).set(column.subarray(from, to));
     });

@@ -32,6 +32,7 @@ export class Reservation {
     const values = columns.map(({ name }, place) => [name, new Float64Array(buffer, at(1 + place), events)]);
     this.views = {
       timestamps: new Float64Array(buffer, at(0), events),
+      microseconds: new BigInt64Array(buffer, at(0), events),
       keys: ids(schema.key.length > 0, 0),
       partitions: ids(schema.partition !== null, 1),
       columns: Object.fromEntries(values) as Record<string, Float64Array>,

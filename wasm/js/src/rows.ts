@@ -1,7 +1,7 @@
 /** From the module's columns of rows to plain objects. */
 import type { Processor } from "./glue.js";
 import type { OutputSchema } from "./schema.js";
-import type { KeyValue, Row } from "./types.js";
+import type { Key, KeyValue, Row, RowColumns } from "./types.js";
 
 /** Rows that cross out of the module at once. */
 export const POLL_ROWS = 16_384;
@@ -41,14 +41,15 @@ const UNROLLED = { fields: 2, columns: 8 };
 /** A field of keys by their ids. */
 type KeyField = KeyValue[];
 
-/** Makes objects of one processor's rows. */
+/** Makes objects, or columns, of one processor's rows. */
 export class RowObjects {
   readonly #schema: OutputSchema;
   readonly #fields: readonly string[];
   readonly #names: readonly string[];
   /** Rows have one shape, and a name that objects know by themselves, as `__proto__`, is a field of theirs. */
   readonly #blank: Row;
-  /** Keys that the module has told, field by field. */
+  /** Keys that the module has told, and the same field by field. */
+  #dictionary: Key[] = [];
   readonly #keys: KeyField[];
 
   constructor(schema: OutputSchema) {
@@ -60,8 +61,9 @@ export class RowObjects {
   }
 
   /** Appends the rows of a chunk to `all`. */
-  append({ rows, newKeys, firstNewKey, keyIds, numbers }: RowChunk, all: Row[]): void {
-    if (newKeys !== "") this.#learn(JSON.parse(newKeys) as (KeyValue | KeyValue[])[], firstNewKey);
+  append(chunk: RowChunk, all: Row[]): void {
+    this.#learn(chunk);
+    const { rows, keyIds, numbers } = chunk;
     const first = all.length;
     this.#appendFirst(rows, keyIds, numbers, all);
     for (let field = UNROLLED.fields; field < this.#fields.length; field += 1) {
@@ -81,12 +83,27 @@ export class RowObjects {
     });
   }
 
-  /** Ids from `first` on are those of `keys` now. */
-  #learn(keys: (KeyValue | KeyValue[])[], first: number): void {
+  /** A chunk as columns, which stay as they are. */
+  columns(chunk: RowChunk): RowColumns {
+    this.#learn(chunk);
+    const { rows } = chunk;
+    const numbers = chunk.numbers.slice();
+    const columns = this.#names.map((name, at) => [name, numbers.subarray(at * rows, (at + 1) * rows)]);
+    const keys = { ids: chunk.keyIds.slice(), dictionary: this.#dictionary };
+    return { rows, ...(this.#fields.length > 0 && { keys }), columns: Object.fromEntries(columns) as Record<string, Float64Array> };
+  }
+
+  /** Takes note of keys that are new. */
+  #learn({ newKeys, firstNewKey }: RowChunk): void {
+    if (newKeys === "") return;
+    const keys = JSON.parse(newKeys) as (KeyValue | KeyValue[])[];
+    // Callers may hold the dictionary: it grows, and where ids start over there is another one.
+    if (firstNewKey < this.#dictionary.length) this.#dictionary = [];
     this.#keys.forEach((values, field) => {
-      values.length = first;
+      values.length = firstNewKey;
       for (const key of keys) values.push(Array.isArray(key) ? (key[field] as KeyValue) : key);
     });
+    for (const key of keys) this.#dictionary.push(key);
   }
 
   /**

@@ -23,8 +23,11 @@ export type TextColumn = readonly (KeyValue | null | undefined)[];
 
 /** A batch of events, column by column. */
 export interface EventColumns {
-  /** Milliseconds since the epoch; fractions count down to the microsecond. */
-  readonly timestamps: NumberColumn;
+  /**
+   * Milliseconds since the epoch; fractions count down to the microsecond. A BigInt64Array has microseconds, as columns of
+   * Arrow do, and takes no conversion.
+   */
+  readonly timestamps: NumberColumn | BigInt64Array;
   /**
    * Absent where the pipeline names no key. Where `key_by` names fields that `source.key` does not, they stand behind
    * those of `source.key`.
@@ -42,6 +45,8 @@ export interface EventColumns {
  */
 export interface ReservedColumns {
   readonly timestamps: Float64Array;
+  /** The same memory, for microseconds instead: say `unit: "us"` then. */
+  readonly microseconds: BigInt64Array;
   /** Places in the dictionary of keys; empty where the pipeline names no key. */
   readonly keys: Uint32Array;
   /** Places in the dictionary of partitions; empty where the pipeline names none. */
@@ -56,6 +61,8 @@ export interface CommitOptions {
   readonly events?: number;
   /** How many of them to leave out: those that were taken before an error, by its `consumed`. */
   readonly from?: number;
+  /** What the times are: `"us"` takes those that were written as `microseconds`; `"ms"` unless set. */
+  readonly unit?: "ms" | "us";
   /** What ids of keys stand for. Keep one array for all batches, appending new keys: it is then read once. */
   readonly keys?: readonly Key[];
   /** The same for partitions. */
@@ -64,6 +71,16 @@ export interface CommitOptions {
 
 /** A row: the key fields, then the columns, by the names that the output has everywhere. Times are milliseconds. */
 export type Row = Record<string, KeyValue | null>;
+
+/** Rows, column by column: for charts, and for other processors, whose `pushColumns` takes the keys as they are. */
+export interface RowColumns {
+  /** How many there are. */
+  readonly rows: number;
+  /** Places in a dictionary that all batches share, until it has grown large; absent where the pipeline has no key. */
+  readonly keys?: KeyIds;
+  /** Each column by its name: times are milliseconds, true is 1, NaN is null. */
+  readonly columns: Readonly<Record<string, Float64Array>>;
+}
 
 /** What a processor may do beyond its pipeline. */
 export interface ProcessorOptions {

@@ -208,6 +208,16 @@ test("objects, columns and text are told apart by the same identities", () => {
   assert.equal(processor.stats().duplicates, 4);
 });
 
+test("events in columns have their times in their identities and in what is passed on, in either unit", () => {
+  const deduplicated = { source: { value: "v" }, stages: [{ type: "dedup", strategies: ["@content"], ttl: "1m" }] };
+  for (const timestamps of [Float64Array.of(1, 2, 1), BigInt64Array.of(1000n, 2000n, 1000n)]) {
+    const processor = new StreamProcessor(deduplicated);
+    processor.pushColumns({ timestamps, columns: { v: [7, 7, 7] } });
+    processor.push({ ts: 2, v: 7 });
+    assert.deepEqual(processor.drain(), [{ ts: 1, v: 7 }, { ts: 2, v: 7 }]);
+  }
+});
+
 test("partitions hold the watermark back until they are idle", () => {
   const source = { value: "v", partition: "p" };
   const time = { idle_timeout: "5s" };
@@ -307,4 +317,81 @@ test("rows have their own keys, however many there are", () => {
     assert.ok(rows.every(({ id, sum }) => id === sum));
     assert.equal(new Set(rows.map(({ id }) => id)).size, size);
   });
+});
+
+/** Rows that came as columns, as objects. */
+function objectsOf({ rows, keys, columns }, fields, bools = []) {
+  return Array.from({ length: rows }, (_, row) => {
+    const key = keys?.dictionary[keys.ids[row]];
+    const values = Object.entries(columns).map(([name, column]) => {
+      assert.equal(column.length, rows);
+      return [name, bools.includes(name) ? column[row] === 1 : Number.isNaN(column[row]) ? null : column[row]];
+    });
+    return Object.fromEntries([...fields.map((name, at) => [name, fields.length > 1 ? key[at] : key]), ...values]);
+  });
+}
+
+function columnsOf(processor, fields, bools) {
+  const rows = [];
+  for (let chunk = processor.drainColumns(); chunk !== undefined; chunk = processor.drainColumns()) {
+    rows.push(...objectsOf(chunk, fields, bools));
+  }
+  return rows;
+}
+
+test("rows as columns are the rows as objects", () => {
+  const stages = [{ type: "window", window: "session", gap: "1s", allowed_lateness: "1m", aggregations: ["count", "stddev"] }];
+  for (const key of [undefined, "host", ["region", "host"]]) {
+    const fields = key === undefined ? [] : [key].flat();
+    const [asObjects, asColumns] = [0, 1].map(() => new StreamProcessor({ source: { key, value: "v" }, stages }));
+    const [expected, found] = [[], []];
+    for (let n = 0; n < 400; n += 1) {
+      const event = { ts: (n * 7919) % 90_000, region: n % 3 === 0 ? 5 : "eu", host: `h${n % 7}`, v: n };
+      asObjects.push(event);
+      asColumns.push(event);
+      if (n % 50 === 0) expected.push(...asObjects.drain());
+      // Some rows as objects, some as columns: both know all keys.
+      if (n % 50 === 0) found.push(...(n % 100 === 0 ? asColumns.drain() : columnsOf(asColumns, fields, ["retracted"])));
+    }
+    asObjects.finish();
+    asColumns.finish();
+    expected.push(...asObjects.drain());
+    found.push(...columnsOf(asColumns, fields, ["retracted"]));
+    assert.ok(expected.length > 100 && expected.some(({ stddev }) => stddev === null));
+    assert.deepEqual(found, expected);
+    assert.equal(asColumns.drainColumns(), undefined);
+  }
+});
+
+test("rows as columns go into another processor with their dictionary, also once that has started over", () => {
+  const source = { key: "id", value: "v" };
+  const window = (size) => ({ type: "window", window: "tumbling", size, aggregations: ["sum"] });
+  const first = new StreamProcessor({ source, stages: [window("1s")] });
+  const second = new StreamProcessor({ source, stages: [window("1m")] });
+  const dictionaries = new Set();
+  const held = [];
+  [40_000, 10, 70_000, 3].forEach((size, at) => {
+    const keys = Array.from({ length: size }, (_, place) => `${at % 2} ${place}`);
+    first.pushColumns({ timestamps: Float64Array.from(keys, () => at * 1000), keys, columns: { v: Float64Array.from(keys, (_, v) => v) } });
+    first.advanceWatermark((at + 1) * 1000);
+    for (let chunk = first.drainColumns(); chunk !== undefined; chunk = first.drainColumns()) {
+      const { keys: ids, columns: { window_start: timestamps, sum: v } } = chunk;
+      second.pushColumns({ timestamps, keys: ids, columns: { v } });
+      dictionaries.add(ids.dictionary);
+      held.push([ids, Array.from(ids.ids, (id) => ids.dictionary[id])]);
+    }
+  });
+  // What was handed out stays as it was.
+  for (const [{ ids, dictionary }, names] of held) assert.deepEqual(Array.from(ids, (id) => dictionary[id]), names);
+  assert.equal(dictionaries.size, 2);
+  second.finish();
+  const rows = second.drain();
+  assert.equal(rows.length, 70_000 + 10);
+  // The key "0 7" was in the first and third batch, "1 7" in the second.
+  assert.deepEqual(rows.filter(({ id }) => id.endsWith(" 7")).map(({ id, sum }) => [id, sum]), [["0 7", 14], ["1 7", 7]]);
+});
+
+test("pipelines that pass events have no columns to drain", () => {
+  const processor = new StreamProcessor({ stages: [{ type: "dedup", strategies: ["id"], ttl: "1m" }] });
+  assert.throws(() => processor.drainColumns(), { code: "no_columns" });
 });

@@ -34,10 +34,17 @@ function eventsOf(count, random) {
   };
 }
 
+/** Times in microseconds; what is no time, or later than dates of JavaScript, is out of range there too. */
+function inMicroseconds(timestamps) {
+  return BigInt64Array.from(timestamps, (ms) => (ms < 8.64e15 ? BigInt(Math.floor(ms * 1000 + 1e-6)) : 2n ** 63n - 1n));
+}
+
 /** Fills what is reserved with the events from `from` on; returns how many these are. */
-function write(reserved, { timestamps, ids, v, w }, from) {
+function write(reserved, { timestamps, ids, v, w }, from, unit) {
   const to = Math.min(from + reserved.timestamps.length, timestamps.length);
-  reserved.timestamps.set(timestamps.subarray(from, to));
+  const times = timestamps.subarray(from, to);
+  if (unit === "us") reserved.microseconds.set(inMicroseconds(times));
+  else reserved.timestamps.set(times);
   reserved.keys.set(ids.subarray(from, to));
   reserved.columns.v.set(v.subarray(from, to));
   reserved.columns.w.set(w.subarray(from, to));
@@ -45,14 +52,14 @@ function write(reserved, { timestamps, ids, v, w }, from) {
 }
 
 /** Everything in place, in cuts of `sizeOf()` events, draining where a call says so and otherwise as `drains()` says. */
-function inPlace(processor, events, { sizeOf, drains, dictionary = DICTIONARY, meddle = () => {} }) {
+function inPlace(processor, events, { sizeOf, drains, unit, dictionary = DICTIONARY, meddle = () => {} }) {
   const rows = [];
   for (let at = 0; at < events.timestamps.length; ) {
     const reserved = processor.reserveColumns(sizeOf());
-    const count = write(reserved, events, at);
+    const count = write(reserved, events, at, unit);
     for (let from = 0; ; ) {
       try {
-        processor.commitColumns({ events: count, from, keys: dictionary });
+        processor.commitColumns({ events: count, from, keys: dictionary, unit });
         break;
       } catch (error) {
         assert.equal(error.code, "results_full", error.stack);
@@ -100,8 +107,12 @@ test("rows and counters are those of columns that are copied, however batches ar
     if (random(2) === 0) processor.pushNdjson("");
     if (random(2) === 0) processor.pushColumns({ timestamps: [], keys: { ids: Uint32Array.of(), dictionary: ["other"] }, columns: { v: [] } });
     const most = 1 + random(random(2) === 0 ? 100 : 40_000);
-    const rows = inPlace(processor, events, { sizeOf: () => 1 + random(most), drains: () => random(3) === 0 });
+    const unit = [undefined, "ms", "us"][random(3)];
+    const rows = inPlace(processor, events, { sizeOf: () => 1 + random(most), drains: () => random(3) === 0, unit });
     assert.deepEqual(ended(processor, rows), expected, `seed ${seed}`);
+    const inUs = new StreamProcessor(PIPELINE);
+    inUs.pushColumns({ timestamps: inMicroseconds(timestamps), keys: { ids, dictionary: DICTIONARY }, columns: { v, w } });
+    assert.deepEqual(ended(inUs, []), expected, `seed ${seed}, microseconds`);
   }
 });
 

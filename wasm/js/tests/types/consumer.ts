@@ -1,6 +1,6 @@
 /** A program that uses the whole package, for the type checker alone. */
 import { identify, init, initSync, StreamProcessor, StreamProcessorError } from "stream-processor";
-import type { CommitOptions, EventColumns, Key, PipelineSpec, ProcessorOptions, ReservedColumns, Row, Stats } from "stream-processor";
+import type { CommitOptions, EventColumns, Key, PipelineSpec, ProcessorOptions, ReservedColumns, Row, RowColumns, Stats } from "stream-processor";
 
 interface Request {
   ts: number;
@@ -48,7 +48,8 @@ export async function use(module: Uint8Array): Promise<Window[]> {
   const reserved: ReservedColumns = processor.reserveColumns(2);
   reserved.timestamps[0] = reserved.keys[0] = 1;
   reserved.columns["latency"]?.fill(3);
-  const commit: CommitOptions = { events: 1, from: 0, keys };
+  reserved.microseconds[0] = 1n;
+  const commit: CommitOptions = { events: 1, from: 0, keys, unit: "us" };
   processor.commitColumns(commit);
   processor.pushNdjson("{}");
   processor.pushNdjson(new Uint8Array(3));
@@ -64,6 +65,8 @@ export async function use(module: Uint8Array): Promise<Window[]> {
   const text: Uint8Array = restored.drainNdjson();
   const rows: Row[] = restored.drain();
   const first = rows[0]?.["avg"];
+  const chunk: RowColumns | undefined = restored.drainColumns();
+  if (chunk?.keys) restored.pushColumns({ timestamps: new BigInt64Array(chunk.rows), keys: chunk.keys, columns: chunk.columns });
   try {
     restored.dispose();
   } catch (error) {
