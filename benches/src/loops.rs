@@ -4,6 +4,7 @@ use processor::runtime::{Instance, NativeEngine, Runtime, Worker};
 use processor::{DEFAULT_BATCH_EVENTS, Error};
 use stream_processor_core::spec::Strategy;
 use stream_processor_core::text::Identifier;
+use stream_processor_core::wire::BatchShape;
 use stream_processor_core::{
     Batch, Column, Identity, KeyColumn, KeyDefinitions, Options, PipelineSpec, Progress, SpecError,
     key,
@@ -246,6 +247,43 @@ impl Written {
             copy(&texts.bytes, &mut self.texts.bytes);
         }
     }
+}
+
+/// The same of events whose keys have ids, which the caller writes where the module reads them.
+///
+/// # Errors
+/// A failure of the engine.
+pub fn run_in_place(
+    instance: &mut Instance,
+    events: &Events,
+    names: &Names,
+    laps: &mut Laps,
+) -> Result<usize, Error> {
+    laps.start();
+    names.define(instance)?;
+    let (mut rows, mut start) = (0, 0);
+    while start < events.timestamps.len() {
+        let before = start % DEFAULT_BATCH_EVENTS;
+        let end = events.timestamps.len().min(start - before + DEFAULT_BATCH_EVENTS.get());
+        let shape = BatchShape { events: end - start, columns: 1, has_keys: true };
+        let pushed = instance.push_in_place(shape, |mut batch| {
+            let range = start..end;
+            batch
+                .timestamps
+                .copy_from_slice(events.timestamps.get(range.clone()).unwrap_or_default());
+            for column in &mut batch.columns {
+                column.copy_from_slice(events.values.get(range.clone()).unwrap_or_default());
+            }
+            batch.keys.copy_from_slice(events.keys.get(range).unwrap_or_default());
+            laps.restart_lap();
+        })?;
+        rows += poll(instance)?;
+        start += pushed.consumed;
+        laps.end_lap();
+    }
+    let rows = finish(instance, rows)?;
+    laps.end_lap();
+    Ok(rows)
 }
 
 fn poll(worker: &mut dyn Worker) -> Result<usize, Error> {

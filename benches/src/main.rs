@@ -106,8 +106,9 @@ fn columns_in_memory(events: &Events, rounds: usize, folder: &Path) -> Result<Ve
     events.write_columns(&columns)?;
     let (runtime, spec) = (Runtime::new()?, loops::tumbling()?);
     let names = Names::of(events, Keys::Ids);
-    let (mut plain, mut native, mut module) = (f64::MAX, Laps::default(), Laps::default());
-    let mut rows = [0; 3];
+    let (mut plain, mut native) = (f64::MAX, Laps::default());
+    let (mut module, mut in_place) = (Laps::default(), Laps::default());
+    let mut rows = [0; 4];
     for _ in 0..rounds {
         let (seconds, found) = timed(|| Ok(ceilings::moments(events)))?;
         plain = plain.min(seconds);
@@ -115,15 +116,40 @@ fn columns_in_memory(events: &Events, rounds: usize, folder: &Path) -> Result<Ve
             found,
             loops::run(&mut loops::native(&spec)?, events, &names, &mut native)?,
             loops::run(&mut loops::module(&runtime, &spec)?, events, &names, &mut module)?,
+            loops::run_in_place(
+                &mut loops::module(&runtime, &spec)?,
+                events,
+                &names,
+                &mut in_place,
+            )?,
         ];
     }
     println!("a call across the module's border: {:.0} ns\n", border_call(&runtime)?);
     Ok(vec![
         Measured { name: "plain Rust loop", seconds: plain, rows: rows[0] },
         Measured { name: CORE, seconds: native.seconds(), rows: rows[1] },
-        Measured { name: "module, wasmtime", seconds: module.seconds(), rows: rows[2] },
-        node("npm package, Node.js, columns copied in, rows as objects", &columns, rounds, "copied")?,
-        node("npm package, Node.js, columns in place, rows as columns", &columns, rounds, "in-place")?,
+        Measured {
+            name: "module, wasmtime, columns copied in",
+            seconds: module.seconds(),
+            rows: rows[2],
+        },
+        Measured {
+            name: "module, wasmtime, columns in place",
+            seconds: in_place.seconds(),
+            rows: rows[3],
+        },
+        node(
+            "npm package, Node.js, columns copied in, rows as objects",
+            &columns,
+            rounds,
+            "copied",
+        )?,
+        node(
+            "npm package, Node.js, columns in place, rows as columns",
+            &columns,
+            rounds,
+            "in-place",
+        )?,
     ])
 }
 

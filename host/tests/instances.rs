@@ -2,6 +2,7 @@
 
 use processor::runtime::{DEFAULT_MEMORY_LIMIT_BYTES, Instance, NativeEngine, Runtime, Worker};
 use processor::spec::PipelineSpec;
+use stream_processor_core::wire::BatchShape;
 use stream_processor_core::{Batch, Column, KeyColumn, KeyDefinitions, Options, Progress};
 
 const SPEC: &str = r#"{"source": {"key": "k", "value": "v"}, "stages":
@@ -66,6 +67,50 @@ fn the_module_does_what_the_native_engine_does() {
     assert_eq!(rows(&mut module), rows(&mut native));
     assert_eq!(second_half(&mut module), second_half(&mut native));
     assert_eq!(module.counters().unwrap(), native.counters().unwrap());
+}
+
+#[test]
+fn events_written_in_place_are_those_that_are_copied() {
+    let runtime = Runtime::new().unwrap();
+    let spec =
+        PipelineSpec::from_json(&SPEC.replacen('{', r#"{"limits": {"max_result_rows": 2}, "#, 1));
+    let spec = spec.unwrap();
+    let open =
+        || Instance::open(&runtime, &spec, Options::default(), DEFAULT_MEMORY_LIMIT_BYTES).unwrap();
+    let (mut copied, mut in_place) = (open(), open());
+    copied.define_keys(&KEYS).unwrap();
+    in_place.define_keys(&KEYS).unwrap();
+    // Odd numbers of events, so that ids do not end with a word; windows fire within the batches.
+    let timestamps: Vec<i64> = (0..20_001).map(|event| event * 300_007).collect();
+    let ids: Vec<u32> = (0..20_001).map(|event| event % 2).collect();
+    let values: Vec<f64> =
+        ids.iter().zip(0..).map(|(id, event)| f64::from(event * 3 + id)).collect();
+    let (mut expected, mut found) = (String::new(), String::new());
+    let (mut from, mut calls) = (0, 0);
+    while from < timestamps.len() {
+        let columns = [Column::F64(&values[from..])];
+        from += copied.push(&batch(&timestamps[from..], &ids[from..], &columns)).unwrap().consumed;
+        expected += &rows(&mut copied);
+    }
+    from = 0;
+    while from < timestamps.len() {
+        let to = timestamps.len().min(from + 7_001);
+        let shape = BatchShape { events: to - from, columns: 1, has_keys: true };
+        let pushed = in_place.push_in_place(shape, |mut block| {
+            block.timestamps.copy_from_slice(&timestamps[from..to]);
+            block.columns[0].copy_from_slice(&values[from..to]);
+            block.keys.copy_from_slice(&ids[from..to]);
+        });
+        from += pushed.unwrap().consumed;
+        calls += 1;
+        found += &rows(&mut in_place);
+    }
+    assert!(calls > 3, "results were full");
+    assert_eq!(found, expected);
+    assert_eq!(in_place.counters().unwrap(), copied.counters().unwrap());
+    let shape = BatchShape { events: 1, columns: 2, has_keys: true };
+    let error = in_place.push_in_place(shape, |_| {}).unwrap_err();
+    assert_eq!(error.code(), "column_count");
 }
 
 #[test]

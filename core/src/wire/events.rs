@@ -77,13 +77,11 @@ pub fn encode_batch(batch: &Batch<'_>, block: &mut [u8]) {
     let watermarks = if batch.watermarks.is_some() { WATERMARKS } else { 0 };
     let partitions = if batch.partitions.is_some() { PARTITIONS } else { 0 };
     let mut writer = BlockWriter::new(block);
-    writer.put(&MAGIC);
-    writer.length(batch.timestamps.len());
-    writer.length(batch.columns.len());
-    writer.u32(key_flag | ordinals | watermarks | partitions);
-    writer.length(key_bytes);
-    writer.length(batch.identities.len());
-    writer.put(&[0; RESERVED_BYTES]);
+    put_header(&mut writer, [batch.timestamps.len(), batch.columns.len()], |writer| {
+        writer.u32(key_flag | ordinals | watermarks | partitions);
+        writer.length(key_bytes);
+        writer.length(batch.identities.len());
+    });
     writer.section(batch.timestamps);
     writer.section(batch.ordinals.unwrap_or_default());
     writer.section(batch.watermarks.unwrap_or_default());
@@ -102,6 +100,69 @@ pub fn encode_batch(batch: &Batch<'_>, block: &mut [u8]) {
         }
     }
     writer.section(batch.partitions.unwrap_or_default());
+}
+
+fn put_header(
+    writer: &mut BlockWriter<'_>,
+    [events, columns]: [usize; 2],
+    rest: impl FnOnce(&mut BlockWriter<'_>),
+) {
+    writer.put(&MAGIC);
+    writer.length(events);
+    writer.length(columns);
+    rest(writer);
+    writer.put(&[0; RESERVED_BYTES]);
+}
+
+/// What a batch has that is written where it will be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BatchShape {
+    /// Its events.
+    pub events: usize,
+    /// Columns of numbers.
+    pub columns: usize,
+    /// Whether events have ids of keys.
+    pub has_keys: bool,
+}
+
+/// The columns of such a batch, to be written.
+#[derive(Debug)]
+pub struct BatchColumns<'a> {
+    /// Times, microseconds.
+    pub timestamps: &'a mut [i64],
+    /// Numbers; NaN is none.
+    pub columns: Vec<&'a mut [f64]>,
+    /// Ids of keys; empty where there are none.
+    pub keys: &'a mut [u32],
+}
+
+impl BatchShape {
+    /// The length of its block, bytes.
+    #[must_use]
+    pub fn block_len(&self) -> usize {
+        let keys = if self.has_keys { padded(self.events * size_of::<u32>()) } else { 0 };
+        HEADER_BYTES + self.events * 8 * (1 + self.columns) + keys
+    }
+
+    /// Makes `block`, which is [`BatchShape::block_len`] bytes long, one of such a batch, and gives its columns.
+    ///
+    /// # Errors
+    /// [`Error::MalformedBlock`] for a block that is shorter or not aligned to 8 bytes.
+    pub fn lay_out<'a>(&self, block: &'a mut [u8]) -> Result<BatchColumns<'a>, Error> {
+        let mut writer = BlockWriter::new(block);
+        put_header(&mut writer, [self.events, self.columns], |writer| {
+            writer.u32(if self.has_keys { KEY_IDS } else { 0 });
+            writer.length(0);
+            writer.length(0);
+        });
+        let timestamps = writer.room(self.events)?;
+        let mut columns = Vec::with_capacity(self.columns);
+        for _ in 0..self.columns {
+            columns.push(writer.room(self.events)?);
+        }
+        let keys = writer.room(if self.has_keys { self.events } else { 0 })?;
+        Ok(BatchColumns { timestamps, columns, keys })
+    }
 }
 
 /// Reads a block of events.

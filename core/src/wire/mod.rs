@@ -9,7 +9,7 @@ mod keys;
 mod rows;
 
 pub use drops::{decode_drops, encode_drops};
-pub use events::{DecodedBatch, batch_len, decode_batch, encode_batch};
+pub use events::{BatchColumns, BatchShape, DecodedBatch, batch_len, decode_batch, encode_batch};
 pub use keys::{
     decode_key_definitions, decode_partition_definitions, encode_key_definitions,
     encode_partition_definitions, key_definitions_len,
@@ -85,6 +85,17 @@ impl<'a> BlockWriter<'a> {
         self.put(bytes);
         self.put([0; 8].get(..padded(bytes.len()) - bytes.len()).unwrap_or_default());
     }
+
+    /// A section of `count` values that the caller writes.
+    fn room<T: bytemuck::Pod>(&mut self, count: usize) -> Result<&'a mut [T], Error> {
+        let len = count.saturating_mul(size_of::<T>());
+        let all = core::mem::take(&mut self.bytes);
+        let (section, rest) = all.split_at_mut_checked(padded(len)).ok_or(ENDS_EARLY)?;
+        self.bytes = rest;
+        let (section, padding) = section.split_at_mut_checked(len).ok_or(ENDS_EARLY)?;
+        padding.fill(0);
+        bytemuck::try_cast_slice_mut(section).map_err(|_| UNALIGNED)
+    }
 }
 
 /// Reads a block and checks every length on the way.
@@ -120,8 +131,7 @@ impl<'a> BlockReader<'a> {
         let len = count.checked_mul(size_of::<T>()).ok_or(ENDS_EARLY)?;
         let (section, rest) = self.bytes.split_at_checked(padded(len)).ok_or(ENDS_EARLY)?;
         self.bytes = rest;
-        bytemuck::try_cast_slice(section.get(..len).unwrap_or_default())
-            .map_err(|_| Error::MalformedBlock("a block is not aligned to 8 bytes"))
+        bytemuck::try_cast_slice(section.get(..len).unwrap_or_default()).map_err(|_| UNALIGNED)
     }
 
     fn end(self) -> Result<(), Error> {
@@ -133,4 +143,5 @@ impl<'a> BlockReader<'a> {
     }
 }
 
+const UNALIGNED: Error = Error::MalformedBlock("a block is not aligned to 8 bytes");
 const ENDS_EARLY: Error = Error::MalformedBlock("a block ends before its sections do");

@@ -1,9 +1,9 @@
 //! One instance of the module: its own memory, its own limits, one open pipeline.
 
 use serde::Deserialize;
+use stream_processor_core::wire::{self, BatchColumns, BatchShape};
 use stream_processor_core::{
-    Batch, Dropped, Identity, KeyDefinitions, Merged, Options, PipelineSpec, Progress, Pushed,
-    Rows, wire,
+    Batch, Dropped, Identity, KeyDefinitions, Merged, Options, PipelineSpec, Progress, Pushed, Rows,
 };
 use wasmtime::{Store, Trap, WasmParams, WasmResults};
 
@@ -131,6 +131,29 @@ impl Instance {
             self.checked(|exports| &exports.restore, (self.handle, block, part_len, last))?;
         }
         Ok(())
+    }
+
+    /// Takes events that `write` writes where the module reads them, and so without the copy that [`Worker::push`] makes:
+    /// all columns in full, the keys by ids that are defined. Where not all are consumed, those behind come again in a call
+    /// of their own.
+    ///
+    /// # Errors
+    /// A batch that does not fit the pipeline, or a failure of the engine.
+    pub fn push_in_place(
+        &mut self,
+        shape: BatchShape,
+        write: impl FnOnce(BatchColumns<'_>),
+    ) -> Result<Pushed, Error> {
+        let len = length(shape.block_len())?;
+        let mut laid_out = Ok(());
+        let block = self.write(len, |bytes| laid_out = shape.lay_out(bytes).map(write))?;
+        laid_out?;
+        self.push_block(block, len)
+    }
+
+    fn push_block(&mut self, block: u32, len: u32) -> Result<Pushed, Error> {
+        let pushed = self.checked(|exports| &exports.push, (self.handle, block, len))?;
+        Ok(Pushed { consumed: pushed as u32 as usize, full: pushed >> 32 == 1 })
     }
 
     /// Takes out the state of the windows; `source` names this engine among those that send.
@@ -284,8 +307,7 @@ impl Worker for Instance {
     fn push(&mut self, batch: &Batch<'_>) -> Result<Pushed, Error> {
         let len = length(wire::batch_len(batch))?;
         let block = self.write(len, |bytes| wire::encode_batch(batch, bytes))?;
-        let pushed = self.checked(|exports| &exports.push, (self.handle, block, len))?;
-        Ok(Pushed { consumed: pushed as u32 as usize, full: pushed >> 32 == 1 })
+        self.push_block(block, len)
     }
 
     fn advance(&mut self, watermark: i64) -> Result<Progress, Error> {
