@@ -130,6 +130,23 @@ impl Grid {
         timestamp.saturating_sub(since.rem_euclid(self.slice_us))
     }
 
+    /// The same where that is likely the slice at `near` or one beside it: divisions are slow.
+    #[inline]
+    pub(crate) fn slice_near(&self, timestamp: i64, near: i64) -> i64 {
+        let size_us = self.slice_us;
+        let within =
+            |start: i64| timestamp.wrapping_sub(start).cast_unsigned() < size_us.unsigned_abs();
+        let beside =
+            if timestamp < near { near.wrapping_sub(size_us) } else { near.wrapping_add(size_us) };
+        if within(near) {
+            near
+        } else if within(beside) {
+            beside
+        } else {
+            self.slice_of(timestamp)
+        }
+    }
+
     /// The number of the slice that starts at `start`, or within which a window starts there; slice 0 is at the offset.
     pub(crate) fn index_of(&self, start: i64) -> i64 {
         // Division by the slice first, for `start - offset` may be out of range.
@@ -271,6 +288,9 @@ mod tests {
                     .collect();
                 let slice = grid.slice_of(time);
                 assert!((slice..slice + grid.slice_us).contains(&time));
+                for near in -60..60 {
+                    assert_eq!(grid.slice_near(time, grid.slice_of(near)), slice);
+                }
                 assert_eq!(grid.start_of(grid.index_of(slice)), slice);
                 assert_eq!(grid.covers(slice), !windows.is_empty(), "{time} {grid:?}");
                 if let (Some(first), Some(last)) = (windows.first(), windows.last()) {

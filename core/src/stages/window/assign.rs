@@ -38,6 +38,8 @@ impl WindowStage {
         let mut at = from;
         let mut next_stop = self.next_stop;
         let mut fires_before = self.first_firing(events, at);
+        let first = events.timestamps.get(at);
+        let mut start = first.map_or(0, |timestamp| self.plan.grid.slice_of(*timestamp));
         loop {
             let next = events.timestamps.get(at).zip(events.keys.get(at));
             let Some((&timestamp, &key)) = next else {
@@ -47,7 +49,7 @@ impl WindowStage {
             if at >= fires_before {
                 return (at, Stop::Advance(watermark));
             }
-            let start = self.plan.grid.slice_of(timestamp);
+            start = self.plan.grid.slice_near(timestamp, start);
             if self.blocks.reach(start) && !self.is_over(start, watermark) {
                 self.touch_slice(start);
             }

@@ -71,7 +71,7 @@ impl WindowStage {
                 break;
             }
             if !within(*timestamp, start, size_us) {
-                start = self.plan.grid.slice_of(*timestamp);
+                start = self.plan.grid.slice_near(*timestamp, start);
                 if start < self.late_before || self.blocks.reach(start) {
                     break;
                 }
