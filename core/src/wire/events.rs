@@ -140,8 +140,9 @@ impl BatchShape {
     /// The length of its block, bytes.
     #[must_use]
     pub fn block_len(&self) -> usize {
-        let keys = if self.has_keys { padded(self.events * size_of::<u32>()) } else { 0 };
-        HEADER_BYTES + self.events * 8 * (1 + self.columns) + keys
+        let keys = if self.has_keys { self.events.saturating_mul(size_of::<u32>()) } else { 0 };
+        let wide = self.events.saturating_mul(8).saturating_mul(self.columns.saturating_add(1));
+        wide.saturating_add(padded(keys)).saturating_add(HEADER_BYTES)
     }
 
     /// Makes `block`, which is [`BatchShape::block_len`] bytes long, one of such a batch, and gives its columns.

@@ -8,11 +8,11 @@ import { currentGeneration, DISPOSED, guarded } from "./load.js";
 import { fromObjects } from "./objects.js";
 import { PassedEvents } from "./passed.js";
 import type { PipelineSpec } from "./pipeline.js";
-import { nextRows, POLL_ROWS, RowObjects } from "./rows.js";
+import { nextRows, POLL_ROWS, RowReader } from "./rows.js";
 import type { Schema } from "./schema.js";
 import { concatenated, pieces } from "./text.js";
 import { withZoneRules } from "./zones.js";
-import { checkReservable, columnAt, rangeOf, Reservation } from "./reserved.js";
+import { checkReservable, columnAt, isInMicroseconds, rangeOf, Reservation } from "./reserved.js";
 import type { CommitOptions, EventColumns, ProcessorOptions, Rejection, ReservedColumns, Row, RowColumns, Stats } from "./types.js";
 
 /** Events that cross into the module at once: what fits the processor's caches. */
@@ -37,7 +37,7 @@ export class StreamProcessor {
   /** The batch that a caller writes, and whether it is being written. */
   #reservation: Reservation | undefined;
   #isReserved = false;
-  readonly #rows: RowObjects;
+  readonly #rows: RowReader;
   readonly #maxPendingRows: number;
   readonly #onReject: ProcessorOptions["onReject"];
 
@@ -52,7 +52,7 @@ export class StreamProcessor {
     this.#keys = new KeyDictionary(input.key, maxKeys);
     this.#partitions = new KeyDictionary(input.partition === null ? [] : [input.partition], maxKeys);
     this.#passed = this.#schema.output.passes_events ? new PassedEvents() : undefined;
-    this.#rows = new RowObjects(this.#schema.output);
+    this.#rows = new RowReader(this.#schema.output);
     this.#maxPendingRows = options.maxPendingRows ?? DEFAULT_MAX_PENDING_ROWS;
     this.#onReject = options.onReject;
   }
@@ -316,7 +316,7 @@ export class StreamProcessor {
       this.#define();
     }
     const bound = reservation.bound ?? 0;
-    const inUs = options.unit === "us";
+    const inUs = isInMicroseconds(options);
     const push = (at: number, end: number) => {
       return this.#call(() => this.#raw.push_reserved(reservation.events, from + at, from + end, bound, from + at, inUs));
     };

@@ -118,3 +118,10 @@ export function rangeOf(options: CommitOptions, reserved: number): [from: number
   const message = `commitColumns cannot take from ${from} to ${events}: ${reserved} events are reserved`;
   throw new StreamProcessorError("invalid_range", message, { field: "events" });
 }
+
+/** Whether the times that were written are microseconds. */
+export function isInMicroseconds({ unit = "ms" }: CommitOptions): boolean {
+  if (unit === "ms" || unit === "us") return unit === "us";
+  const message = `commitColumns knows the units "ms" and "us", but got ${JSON.stringify(unit)}`;
+  throw new StreamProcessorError("invalid_unit", message, { field: "unit" });
+}

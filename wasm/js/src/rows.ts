@@ -1,4 +1,4 @@
-/** From the module's columns of rows to plain objects. */
+/** From the module's columns of rows to plain objects, or to columns of the caller's own. */
 import type { Processor } from "./glue.js";
 import type { OutputSchema } from "./schema.js";
 import type { Key, KeyValue, Row, RowColumns } from "./types.js";
@@ -41,8 +41,8 @@ const UNROLLED = { fields: 2, columns: 8 };
 /** A field of keys by their ids. */
 type KeyField = KeyValue[];
 
-/** Makes objects, or columns, of one processor's rows. */
-export class RowObjects {
+/** Reads the rows of one processor, as objects or as columns. */
+export class RowReader {
   readonly #schema: OutputSchema;
   readonly #fields: readonly string[];
   readonly #names: readonly string[];

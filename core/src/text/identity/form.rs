@@ -122,15 +122,15 @@ impl Form {
         self.reserve(length + 2);
         self.write(self.length, &[STRING]);
         let to = self.length + 1;
-        let first = text.get(start..).and_then(|text| text.first_chunk::<HALF>());
-        match first {
-            Some(first) if length <= HALF => self.write(to, first),
-            Some(first) if length <= CHUNK => {
+        // Both ends, which may overlap or be the same: so lengths on either side of a half need no branch.
+        let reach = length.max(HALF);
+        let ends = text
+            .get(start..start + reach)
+            .and_then(|text| Some((text.first_chunk::<HALF>()?, text.last_chunk::<HALF>()?)));
+        match ends {
+            Some((first, last)) if length <= CHUNK => {
                 self.write(to, first);
-                let last = text.get(start..end).and_then(|text| text.last_chunk::<HALF>());
-                if let Some(last) = last {
-                    self.write(to + length - HALF, last);
-                }
+                self.write(to + reach - HALF, last);
             }
             _ => self.copy(to, text.get(start..end).unwrap_or_default()),
         }

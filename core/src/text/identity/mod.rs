@@ -11,6 +11,7 @@ mod layout;
 #[cfg(test)]
 mod tests;
 
+use core::slice::from_ref;
 use std::collections::BTreeMap;
 
 use canonical::Canonical;
@@ -152,16 +153,14 @@ impl Identities {
     ) -> Identity {
         let Self { strategies, form, canonical, layout } = self;
         for strategy in strategies {
-            let mut hash = match strategy {
-                Compiled::Field(field, head) => of_string(field, head, slots, text),
+            let hash = match strategy {
+                Compiled::Field(field, head) => match of_string(field, head, slots, text) {
+                    Hash::NONE => of_fields(form, canonical, from_ref(field), slots, text),
+                    hash => hash,
+                },
                 Compiled::Fields(fields) => of_fields(form, canonical, fields, slots, text),
                 Compiled::Content => of_content(form, canonical, layout, slots, text, content),
             };
-            if let Compiled::Field(field, _) = strategy
-                && hash.is_none()
-            {
-                hash = of_fields(form, canonical, core::slice::from_ref(field), slots, text);
-            }
             if !hash.is_none() {
                 return hash.identity();
             }
@@ -274,7 +273,8 @@ impl Identifier {
         let mut next = Some(0);
         while let Some(start) = next {
             let feed = next_feed(lines, start);
-            let identity = self.of_line(lines, start, feed.unwrap_or(lines.len()));
+            let end = feed.unwrap_or(lines.len());
+            let identity = self.tell(lines, start, end, Content::Json(start));
             identity.iter().for_each(|half| out.extend_from_slice(&half.to_le_bytes()));
             next = feed.map(|feed| feed + 1);
         }
@@ -323,29 +323,19 @@ impl Identifier {
     /// The identity of `event`, a JSON object on one line; [`NO_IDENTITY`] if no strategy applies, or for any other text.
     #[must_use]
     pub fn of_json(&mut self, event: &[u8]) -> Identity {
-        match self.find_values(event, 0, event.len()) {
-            true => self.identities.identify(&self.slots, event, Content::OnlyJson),
-            false => NO_IDENTITY,
-        }
+        self.tell(event, 0, event.len(), Content::OnlyJson)
     }
 
-    /// The same for the line from `start` to `end` of `lines`.
-    fn of_line(&mut self, lines: &[u8], start: usize, end: usize) -> Identity {
-        match self.find_values(lines, start, end) {
-            true => self.identities.identify(&self.slots, lines, Content::Json(start)),
-            false => NO_IDENTITY,
+    /// The identity of the event from `start` to `end` of `text`, which is all of it or a line.
+    fn tell(&mut self, text: &[u8], start: usize, end: usize, content: Content<'_>) -> Identity {
+        if !self.slots.is_empty() {
+            // The scan of a line ends at a line feed.
+            let line = scan_line(text, start, &mut self.names, &mut self.slots);
+            if !matches!(line, Line::Object { end: found, .. } if found == end) {
+                return NO_IDENTITY;
+            }
         }
-    }
-
-    /// Finds the values that strategies look at in the event from `start` to `end`; false: that is no object. Where they
-    /// look at all of it, nothing is found beforehand.
-    fn find_values(&mut self, text: &[u8], start: usize, end: usize) -> bool {
-        if self.slots.is_empty() {
-            return true;
-        }
-        // The scan of a line ends at a line feed.
-        let line = scan_line(text, start, &mut self.names, &mut self.slots);
-        matches!(line, Line::Object { end: found, .. } if found == end)
+        self.identities.identify(&self.slots, text, content)
     }
 }
 

@@ -217,6 +217,8 @@ test("mistakes are typed errors that say what would be right", () => {
   fails(() => processor.commitColumns({ events: 3, from: 4, keys: DICTIONARY }), "invalid_range", "from 4");
   fails(() => processor.commitColumns({}), "keys_mismatch", "dictionary");
   processor.reserveColumns(8).keys.fill(0);
+  fails(() => processor.commitColumns({ keys: DICTIONARY, unit: "s" }), "invalid_unit", '"ms" and "us", but got "s"');
+  processor.reserveColumns(8).keys.fill(0);
   fails(() => processor.commitColumns({ keys: DICTIONARY, partitions: ["p"] }), "partitions_mismatch", "names none");
   processor.reserveColumns(8).keys.fill(40);
   fails(() => processor.commitColumns({ keys: DICTIONARY }), "unknown_key_id", "key 40 of event 0");
