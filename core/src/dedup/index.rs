@@ -115,10 +115,32 @@ impl Line {
         self.control & SPILLED != 0
     }
 
-    /// What control word and slot hold of each that is used.
-    fn used(&self) -> impl Iterator<Item = (u64, u64)> {
-        let controls = (0..SLOTS).map(|at| self.control >> (8 * at) & 0xff);
-        controls.zip(self.slots).filter(|(control, _)| control & 0x80 != 0)
+    /// Gives what control word and slot hold of each that is used.
+    #[inline]
+    fn each_used(&self, mut take: impl FnMut(u64, u64)) {
+        let mut used = self.control & USED;
+        while used != 0 {
+            let at = first_of(used);
+            take(self.control >> (8 * at) & 0xff, self.slots.get(at).copied().unwrap_or_default());
+            used &= used - 1;
+        }
+    }
+
+    /// Empties the slots whose places are gone; how many are left.
+    #[inline]
+    fn drop_gone(&mut self, is_gone: impl Fn(u32) -> bool) -> usize {
+        let mut used = self.control & USED;
+        let mut kept = 0;
+        while used != 0 {
+            let at = first_of(used);
+            if self.slots.get(at).is_none_or(|slot| is_gone(place_of(*slot))) {
+                self.control &= !(0xff << (8 * at));
+            } else {
+                kept += 1;
+            }
+            used &= used - 1;
+        }
+        kept
     }
 
     #[inline]
@@ -266,13 +288,15 @@ impl Part {
     #[cold]
     #[inline(never)]
     fn rebuild(&mut self, is_gone: impl Fn(u32) -> bool) {
-        let old = core::mem::take(&mut self.lines);
-        let kept = || old.iter().flat_map(Line::used).filter(|(_, slot)| !is_gone(place_of(*slot)));
-        let mut lines = (kept().count() * 100).div_ceil(SLOTS * LOAD).max(MIN_LINES);
+        let mut old = core::mem::take(&mut self.lines);
+        let kept: usize = old.iter_mut().map(|line| line.drop_gone(&is_gone)).sum();
+        let mut lines = (kept * 100).div_ceil(SLOTS * LOAD).max(MIN_LINES);
         loop {
             *self = Self { lines: vec![Line::default(); lines], spilled: 0 };
-            for (low, slot) in kept() {
-                self.insert(slot >> 32, low, place_of(slot), 0);
+            for line in &old {
+                line.each_used(|low, slot| {
+                    self.insert(slot >> 32, low, place_of(slot), 0);
+                });
             }
             if self.spilled * SPILL < lines {
                 return;
