@@ -162,11 +162,11 @@ impl<G: Values> Slots for Percentiles<G> {
     }
 }
 
-/// Adds `value` to fewer than `most` values, making room for as many more as there are, or half as many.
+/// Adds `value` to fewer than `most` values, making room for some more: few times for few values, of which most lists are.
 fn push(values: &mut Vec<f64>, value: f64, most: usize) {
     let length = values.len();
     if length == values.capacity() {
-        let more = if length < 64 { length.max(4) } else { length / 2 + 8 };
+        let more = if length < 64 { 2 * length } else { length / 2 } + 8;
         values.reserve_exact(more.min(most - length));
     }
     values.push(value);
