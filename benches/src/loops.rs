@@ -1,5 +1,7 @@
 //! The same work by the engine natively and by the module in wasmtime.
 
+use std::ops::Range;
+
 use processor::runtime::{Instance, NativeEngine, Runtime, Worker};
 use processor::{DEFAULT_BATCH_EVENTS, Error};
 use stream_processor_core::spec::Strategy;
@@ -172,8 +174,7 @@ pub fn push(
     while start < events.timestamps.len() {
         // A full result buffer ends a batch early; the rest of it goes before the next one.
         let (batch, before) = (start / DEFAULT_BATCH_EVENTS, start % DEFAULT_BATCH_EVENTS);
-        let end = events.timestamps.len().min(start - before + DEFAULT_BATCH_EVENTS.get());
-        let range = start..end;
+        let range = rest_of_batch(start, events);
         let ids = events.keys.get(range.clone()).unwrap_or_default();
         let rest = (names.keys == Keys::Text && before > 0).then(|| names.texts_of(ids));
         let texts = rest.as_ref().or_else(|| names.texts.get(batch));
@@ -263,11 +264,9 @@ pub fn run_in_place(
     names.define(instance)?;
     let (mut rows, mut start) = (0, 0);
     while start < events.timestamps.len() {
-        let before = start % DEFAULT_BATCH_EVENTS;
-        let end = events.timestamps.len().min(start - before + DEFAULT_BATCH_EVENTS.get());
-        let shape = BatchShape { events: end - start, columns: 1, has_keys: true };
+        let range = rest_of_batch(start, events);
+        let shape = BatchShape { events: range.len(), columns: 1, has_keys: true };
         let pushed = instance.push_in_place(shape, |mut batch| {
-            let range = start..end;
             batch
                 .timestamps
                 .copy_from_slice(events.timestamps.get(range.clone()).unwrap_or_default());
@@ -284,6 +283,12 @@ pub fn run_in_place(
     let rows = finish(instance, rows)?;
     laps.end_lap();
     Ok(rows)
+}
+
+/// The events from `start` on that are in one batch with it.
+fn rest_of_batch(start: usize, events: &Events) -> Range<usize> {
+    let end = start - start % DEFAULT_BATCH_EVENTS + DEFAULT_BATCH_EVENTS.get();
+    start..end.min(events.timestamps.len())
 }
 
 fn poll(worker: &mut dyn Worker) -> Result<usize, Error> {

@@ -30,7 +30,7 @@ use dedup::{Way, keeps_keys_apart, ways};
 pub(crate) use emission::{Early, Emission};
 pub(crate) use event_time::{Moves, Rule, TimePlan};
 pub(crate) use filter::{Condition, FilterPlan, Operand};
-pub(crate) use grid::Grid;
+pub(crate) use grid::{Grid, within};
 pub(crate) use key_by::KeyByPlan;
 pub(crate) use map::MapPlan;
 pub(crate) use normalize::{FieldPlan, FillRule, NormalizePlan};

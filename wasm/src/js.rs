@@ -364,8 +364,8 @@ impl Processor {
 
     /// The keys of the rows that were polled last that were not told before, as a JSON array: their ids count on from
     /// [`Processor::first_new_key`], whatever had those before. Empty where no key is new, or the pipeline has none.
-    pub fn new_keys(&self) -> String {
-        self.polled.new_keys.clone()
+    pub fn new_keys(&mut self) -> String {
+        core::mem::take(&mut self.polled.new_keys)
     }
 
     /// The first id of [`Processor::new_keys`].

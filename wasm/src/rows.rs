@@ -72,8 +72,7 @@ impl PolledRows {
 
     /// Takes `rows` in the place of those before; returns how many they are.
     pub(crate) fn set(&mut self, rows: &Rows<'_>) -> usize {
-        let mut new_keys = core::mem::take(&mut self.new_keys).into_bytes();
-        new_keys.clear();
+        let mut new_keys = Vec::new();
         self.key_ids.clear();
         self.first_new_key = self.keys.write(rows, &mut self.key_ids, &mut new_keys);
         self.new_keys = String::from_utf8(new_keys).unwrap_or_default();

@@ -101,6 +101,15 @@ fn first_of(bits: u64) -> usize {
     (bits.trailing_zeros() >> 3) as usize
 }
 
+/// Gives the numbers of the slots of all of `bits`, as [`first_of`] does.
+#[inline]
+fn each_of(mut bits: u64, mut take: impl FnMut(usize)) {
+    while bits != 0 {
+        take(first_of(bits));
+        bits &= bits - 1;
+    }
+}
+
 impl Line {
     /// The used slots whose control may be `low`.
     #[inline]
@@ -118,28 +127,22 @@ impl Line {
     /// Gives what control word and slot hold of each that is used.
     #[inline]
     fn each_used(&self, mut take: impl FnMut(u64, u64)) {
-        let mut used = self.control & USED;
-        while used != 0 {
-            let at = first_of(used);
+        each_of(self.control & USED, |at| {
             take(self.control >> (8 * at) & 0xff, self.slots.get(at).copied().unwrap_or_default());
-            used &= used - 1;
-        }
+        });
     }
 
     /// Empties the slots whose places are gone; how many are left.
     #[inline]
     fn drop_gone(&mut self, is_gone: impl Fn(u32) -> bool) -> usize {
-        let mut used = self.control & USED;
         let mut kept = 0;
-        while used != 0 {
-            let at = first_of(used);
+        each_of(self.control & USED, |at| {
             if self.slots.get(at).is_none_or(|slot| is_gone(place_of(*slot))) {
                 self.control &= !(0xff << (8 * at));
             } else {
                 kept += 1;
             }
-            used &= used - 1;
-        }
+        });
         kept
     }
 

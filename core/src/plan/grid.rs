@@ -134,8 +134,7 @@ impl Grid {
     #[inline]
     pub(crate) fn slice_near(&self, timestamp: i64, near: i64) -> i64 {
         let size_us = self.slice_us;
-        let within =
-            |start: i64| timestamp.wrapping_sub(start).cast_unsigned() < size_us.unsigned_abs();
+        let within = |start| within(timestamp, start, size_us.unsigned_abs());
         let beside =
             if timestamp < near { near.wrapping_sub(size_us) } else { near.wrapping_add(size_us) };
         if within(near) {
@@ -261,6 +260,12 @@ fn step_of(path: &str, step: Duration, size: Duration) -> Result<i64, SpecError>
         return Err(SpecError::new(format!("{path}.step"), message));
     }
     Ok(step.as_micros())
+}
+
+/// Whether `timestamp` falls into the slice that begins at `start`.
+#[inline(always)]
+pub(crate) fn within(timestamp: i64, start: i64, size_us: u64) -> bool {
+    timestamp.wrapping_sub(start).cast_unsigned() < size_us
 }
 
 /// The greatest common divisor of two positive numbers.

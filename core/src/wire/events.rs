@@ -77,11 +77,9 @@ pub fn encode_batch(batch: &Batch<'_>, block: &mut [u8]) {
     let watermarks = if batch.watermarks.is_some() { WATERMARKS } else { 0 };
     let partitions = if batch.partitions.is_some() { PARTITIONS } else { 0 };
     let mut writer = BlockWriter::new(block);
-    put_header(&mut writer, [batch.timestamps.len(), batch.columns.len()], |writer| {
-        writer.u32(key_flag | ordinals | watermarks | partitions);
-        writer.length(key_bytes);
-        writer.length(batch.identities.len());
-    });
+    let flags = key_flag | ordinals | watermarks | partitions;
+    let (events, columns) = (batch.timestamps.len(), batch.columns.len());
+    put_header(&mut writer, events, columns, flags, key_bytes, batch.identities.len());
     writer.section(batch.timestamps);
     writer.section(batch.ordinals.unwrap_or_default());
     writer.section(batch.watermarks.unwrap_or_default());
@@ -104,13 +102,18 @@ pub fn encode_batch(batch: &Batch<'_>, block: &mut [u8]) {
 
 fn put_header(
     writer: &mut BlockWriter<'_>,
-    [events, columns]: [usize; 2],
-    rest: impl FnOnce(&mut BlockWriter<'_>),
+    events: usize,
+    columns: usize,
+    flags: u32,
+    key_bytes: usize,
+    ways: usize,
 ) {
     writer.put(&MAGIC);
     writer.length(events);
     writer.length(columns);
-    rest(writer);
+    writer.u32(flags);
+    writer.length(key_bytes);
+    writer.length(ways);
     writer.put(&[0; RESERVED_BYTES]);
 }
 
@@ -151,11 +154,8 @@ impl BatchShape {
     /// [`Error::MalformedBlock`] for a block that is shorter or not aligned to 8 bytes.
     pub fn lay_out<'a>(&self, block: &'a mut [u8]) -> Result<BatchColumns<'a>, Error> {
         let mut writer = BlockWriter::new(block);
-        put_header(&mut writer, [self.events, self.columns], |writer| {
-            writer.u32(if self.has_keys { KEY_IDS } else { 0 });
-            writer.length(0);
-            writer.length(0);
-        });
+        let flags = if self.has_keys { KEY_IDS } else { 0 };
+        put_header(&mut writer, self.events, self.columns, flags, 0, 0);
         let timestamps = writer.room(self.events)?;
         let mut columns = Vec::with_capacity(self.columns);
         for _ in 0..self.columns {

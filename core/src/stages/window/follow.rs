@@ -2,6 +2,7 @@
 
 use super::NONE;
 use crate::lanes::Pair;
+use crate::plan::within;
 
 /// Events that the loop takes at once: it has one branch for all of them.
 const UNROLL: usize = 8;
@@ -128,12 +129,6 @@ impl<'a> Follow<'a> {
         }
         followed
     }
-}
-
-/// Whether `timestamp` falls into the slice that begins at `start`.
-#[inline(always)]
-pub(super) fn within(timestamp: i64, start: i64, size_us: u64) -> bool {
-    timestamp.wrapping_sub(start).cast_unsigned() < size_us
 }
 
 /// The first `length` entries of `list` in chunks, and the rest of them.

@@ -1,10 +1,9 @@
 //! Opening slices for keys, and counting what is open.
 
 use super::bytes::WINDOW_BYTES;
-use super::follow::within;
 use super::{NONE, Slice, WindowStage};
 use crate::keys::Keys;
-use crate::plan::Limit;
+use crate::plan::{Limit, within};
 
 /// So many events of keys that have slots already make it worth to go on in the fast way.
 const PATIENCE: usize = 20;
