@@ -30,7 +30,7 @@ impl Dropped {
                 grid.gone_at(end.saturating_sub(grid.size_us))
             }
             StagePlan::Normalize(_) => end.saturating_sub(1),
-            StagePlan::Session(plan) => plan.gone_at(end),
+            StagePlan::Session(plan) => plan.expires_at(end),
             StagePlan::Calendar(plan) => end.saturating_sub(1).saturating_add(plan.lag_us),
             _ => return None,
         };

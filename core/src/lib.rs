@@ -56,7 +56,7 @@ pub use engine::{
     Engine, KeyDefinitions, Merged, Options, Progress, Pushed, Restore, SnapshotCursor,
 };
 pub use error::{Error, LimitReached, SnapshotError};
-pub use plan::Plan;
+pub use plan::{OneShard, Plan};
 pub use reject::RejectReason;
 pub use rows::{RowColumn, Rows};
 pub use schema::{InputColumn, InputKind, InputSchema, OutputColumn, OutputKind, OutputSchema};

@@ -14,6 +14,7 @@ mod map;
 mod normalize;
 mod rolling;
 mod session;
+mod sharding;
 mod statistics;
 mod window;
 
@@ -26,7 +27,7 @@ use columns::Columns;
 pub(crate) use columns::Shown;
 pub(crate) use count::CountPlan;
 pub(crate) use dedup::{DedupPlan, ENTRY_BYTES, MemoryPlan};
-use dedup::{Way, keeps_keys_apart, ways};
+use dedup::{Way, ways};
 pub(crate) use emission::{Early, Emission};
 pub(crate) use event_time::{Moves, Rule, TimePlan};
 pub(crate) use filter::{Condition, FilterPlan, Operand};
@@ -37,6 +38,7 @@ pub(crate) use normalize::{FieldPlan, FillRule, NormalizePlan};
 use rolling::rolling_plan;
 pub(crate) use rolling::{RollingOutput, RollingPlan};
 pub(crate) use session::SessionPlan;
+pub use sharding::OneShard;
 pub(crate) use statistics::{KeyedPlan, OperatorPlan, ZScorePlan};
 use statistics::{ema_plan, zscore_plan};
 use window::window_plan;
@@ -49,9 +51,11 @@ pub struct Plan {
     pub input: InputSchema,
     /// The columns that rows have.
     pub output: OutputSchema,
-    /// Whether the stream may be split by key: every stage keeps the keys of the source apart, and a
-    /// [`crate::watermark::Generator`] over the whole stream says how its time moves.
+    /// Whether the stream may be split by key over several engines, each of which is given the watermark of the whole stream
+    /// with every event (see [`crate::watermark::Generator`]): their rows, merged, are those of one engine.
     pub partitioned_by_key: bool,
+    /// The reason why not, where the stream may not be split.
+    pub one_shard: Option<OneShard>,
     /// The bounds of one engine instance.
     pub limits: Limits,
     /// Whether a call may end with [`crate::Error::LimitReached`].
@@ -193,10 +197,7 @@ impl Plan {
             last.drop_columns();
         }
         let key = spec.source.key.0.clone();
-        let keeps_keys_apart = spec.stages.iter().all(|stage| match stage {
-            Stage::Dedup(dedup) => keeps_keys_apart(&dedup.strategies, &key),
-            _ => true,
-        });
+        let one_shard = OneShard::of(spec, &time, &stages);
         let (output, shown) = if passes_events {
             (OutputSchema { key: key.clone(), passes_events, ..OutputSchema::default() }, vec![])
         } else {
@@ -211,10 +212,8 @@ impl Plan {
                 identities: ways.iter().map(|way| way.strategies.clone()).collect(),
             },
             output,
-            partitioned_by_key: !key.is_empty()
-                && time.is_simple()
-                && keeps_keys_apart
-                && !spec.stages.iter().any(|stage| matches!(stage, Stage::KeyBy(_))),
+            partitioned_by_key: one_shard.is_none(),
+            one_shard,
             limits: spec.limits.clone(),
             refuses: limits.1.refuses(),
             goes_by_host_time: time.goes_by_host_time() || spec.stages.iter().any(by_arrival),

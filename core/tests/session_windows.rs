@@ -126,14 +126,14 @@ impl Oracle {
         let delay = if is_final { lateness } else { 0 };
         self.open.sort_by_key(|session| (session.last, session.start, session.key.clone()));
         for at in 0..self.open.len() {
-            let due = self.end(&self.open[at]) - 1 + delay;
+            let due = self.end(&self.open[at]) + delay;
             if self.open[at].fired.is_none() && due <= watermark {
                 self.fire(at, due);
             }
         }
         let gap = self.with.gap;
         self.open.retain(|session| {
-            session.fired.is_none() || session.last + gap - 1 + lateness > watermark
+            session.fired.is_none() || session.last + gap + lateness > watermark
         });
     }
 
@@ -163,7 +163,7 @@ impl Oracle {
         parts.sort_by_key(|part| part.start);
         let start = parts.iter().map(|part| part.start).fold(event.ts, i64::min);
         let last = parts.iter().map(|part| part.last).fold(event.ts, i64::max);
-        if last + gap - 1 + lateness <= watermark {
+        if last + gap + lateness <= watermark {
             self.late += 1;
             return;
         }
@@ -184,7 +184,7 @@ impl Oracle {
         };
         let replaces = replaces.unwrap_or(0);
         self.open.push(Session { key, start, last, summary, fired: None, replaces });
-        if self.with.revises() && last + gap - 1 <= watermark {
+        if self.with.revises() && last + gap <= watermark {
             self.fire(self.open.len() - 1, watermark);
         }
     }
@@ -405,7 +405,7 @@ fn run(gap: i64, bound: i64, lateness: i64, events: &[Event]) -> (Vec<Row>, Stat
 fn events_exactly_a_gap_apart_are_one_session() {
     let (rows, _) = run(10, 0, 0, &[at(0, 1), at(10, 1), at(21, 1)]);
     assert_eq!(bounds(&rows), [(0, 20, 2.0), (21, 31, 1.0)]);
-    assert_eq!(rows[0].firing, 20 * SECOND - 1);
+    assert_eq!(rows[0].firing, 20 * SECOND);
 }
 
 #[test]
@@ -416,9 +416,26 @@ fn an_event_joins_the_sessions_on_both_sides() {
 }
 
 #[test]
-fn a_session_that_is_gone_is_not_joined_again() {
+fn session_stays_open_until_watermark_reaches_its_end() {
     let (rows, stats) = run(10, 0, 0, &[at(0, 1), at(10, 2), at(5, 1)]);
-    assert_eq!(bounds(&rows), [(0, 10, 1.0), (5, 15, 1.0), (10, 20, 1.0)]);
+    assert_eq!(bounds(&rows), [(0, 15, 2.0), (10, 20, 1.0)]);
+    assert_eq!(stats.late_dropped, 0);
+}
+
+#[test]
+fn events_in_order_across_keys_are_joined_whichever_key_comes_first() {
+    let [a, b] = [1, 2];
+    let events =
+        [at(0, a), at(10, b), at(10, a), at(20, b), at(20, a), at(30, a), at(30, b)];
+    let (rows, stats) = run(10, 0, 0, &events);
+    assert_eq!(bounds(&rows), [(0, 40, 4.0), (10, 40, 3.0)]);
+    assert_eq!(stats.late_dropped, 0);
+}
+
+#[test]
+fn expired_session_is_not_joined_again() {
+    let (rows, stats) = run(10, 0, 0, &[at(0, 1), at(11, 2), at(5, 1)]);
+    assert_eq!(bounds(&rows), [(0, 10, 1.0), (5, 15, 1.0), (11, 21, 1.0)]);
     assert_eq!(stats.late_dropped, 0);
 }
 
@@ -426,14 +443,14 @@ fn a_session_that_is_gone_is_not_joined_again() {
 fn an_event_is_late_when_the_session_it_would_form_is_gone() {
     let sessions = Sessions::new(10 * SECOND, 0, 0);
     let mut run = Run::new(sessions.pipeline(100));
-    // The watermark is just below 25 s: alone, 15 would end at 25; with what is at 20 it is in time.
-    run.push(&[at(20, 1), at(25, 2), at(15, 3), at(15, 1), at(10, 1)], KeysAs::Ids);
+    // The watermark is just below 26 s: alone, 15 would end at 25; with what is at 20 it is in time.
+    run.push(&[at(20, 1), at(26, 2), at(15, 3), at(15, 1), at(10, 1)], KeysAs::Ids);
     let drops = run.engine.drops(10);
     assert_eq!(drops.len(), 1);
     assert_eq!((drops[0].ordinal, drops[0].reason), (2, RejectReason::Late));
-    assert_eq!((drops[0].watermark, drops[0].window_end), (25 * SECOND - 1, Some(25 * SECOND)));
+    assert_eq!((drops[0].watermark, drops[0].window_end), (26 * SECOND - 1, Some(25 * SECOND)));
     let (rows, stats) = run.finish();
-    assert_eq!(bounds(&rows), [(10, 30, 3.0), (25, 35, 1.0)]);
+    assert_eq!(bounds(&rows), [(10, 30, 3.0), (26, 36, 1.0)]);
     assert_eq!(stats.late_dropped, 1);
 }
 
@@ -584,10 +601,10 @@ fn a_part_that_never_fired_passes_on_what_it_had_replaced() {
 fn final_rows_come_once_when_no_event_can_change_them() {
     let sessions = Sessions { is_final: true, ..Sessions::new(10 * SECOND, 0, 5 * SECOND) };
     let mut run = Run::new(sessions.pipeline(100));
-    run.push(&[at(0, 1), at(14, 2), at(3, 1), at(18, 2), at(3, 1)], KeysAs::Ids);
+    run.push(&[at(0, 1), at(14, 2), at(3, 1), at(19, 2), at(3, 1)], KeysAs::Ids);
     assert_eq!(run.poll(10), 1);
     assert_eq!(bounds(&run.rows), [(0, 13, 2.0)]);
-    assert_eq!(run.rows[0].firing, 18 * SECOND - 1);
+    assert_eq!(run.rows[0].firing, 18 * SECOND);
     let (rows, stats) = run.finish();
     assert_eq!((rows.len(), stats.late_dropped), (2, 1));
 }

@@ -434,12 +434,12 @@ class Sessions(Stage):
         self.row(firing, session["key"], self.start(session), self.end(session), session["events"], **marks)
 
     def fire(self, watermark):
-        due = [one for one in self.sessions if one["fired"] is None and self.end(one) - 1 <= watermark]
+        due = [one for one in self.sessions if one["fired"] is None and self.end(one) <= watermark]
         for session in sorted(due, key=lambda one: (self.end(one), self.start(one), key_order(one["key"]))):
             session["fired"] = session["replaces"]
-            self.say(session, self.end(session) - 1)
+            self.say(session, self.end(session))
         self.sessions = [one for one in self.sessions
-                         if one["fired"] is None or self.end(one) - 1 + self.lateness > watermark]
+                         if one["fired"] is None or self.end(one) + self.lateness > watermark]
 
     def take(self, ts, key, event, watermark):
         self.fire(watermark)
@@ -448,7 +448,7 @@ class Sessions(Stage):
         parts.sort(key=self.start)
         whole = {"key": key, "fired": None, "replaces": 0}
         whole["events"] = [pair for one in parts for pair in one["events"]] + [(ts, event)]
-        if self.end(whole) - 1 + self.lateness <= watermark:
+        if self.end(whole) + self.lateness <= watermark:
             self.late += 1
             return
         for one in parts:
@@ -457,7 +457,7 @@ class Sessions(Stage):
             whole["replaces"] = max(whole["replaces"], one["replaces"] if one["fired"] is None else one["fired"] + 1)
             self.sessions.remove(one)
         self.sessions.append(whole)
-        if self.end(whole) - 1 <= watermark:
+        if self.end(whole) <= watermark:
             whole["fired"] = whole["replaces"]
             self.say(whole, watermark)
 

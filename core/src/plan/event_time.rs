@@ -169,7 +169,7 @@ impl StagePlan {
     fn delay_us(&self) -> i64 {
         match self {
             Self::Window(plan) => plan.grid.delay_us,
-            Self::Session(plan) => plan.delay_us,
+            Self::Session(plan) => plan.lag_us(),
             Self::Calendar(plan) => plan.lag_us,
             _ => 0,
         }

@@ -9,7 +9,7 @@ use crate::spec::{Emit, PipelineSpec, SpecError, Window};
 #[derive(Debug, Clone)]
 pub(crate) struct SessionPlan {
     pub(crate) gap_us: i64,
-    /// How long after its end a session fires.
+    /// How long a session waits after the watermark has reached its end before it fires.
     pub(crate) delay_us: i64,
     /// How long after that it may still change; then its rows are numbered and may be retracted.
     pub(crate) kept_us: i64,
@@ -36,10 +36,22 @@ impl SessionPlan {
         Ok((plan, columns))
     }
 
-    /// The watermark at which a session that ends at `end` is gone.
-    pub(crate) fn gone_at(&self, end: i64) -> i64 {
-        let delay_us = self.delay_us.saturating_add(self.kept_us);
-        end.saturating_sub(1).saturating_add(delay_us)
+    /// Returns the watermark at which a session that ends at `end` fires.
+    ///
+    /// An event at `end` itself still joins the session and may arrive in time while the watermark is below `end`.
+    pub(crate) fn fires_at(&self, end: i64) -> i64 {
+        end.saturating_add(self.delay_us)
+    }
+
+    /// Returns the watermark at which a session that ends at `end` expires: from then on it takes no events.
+    pub(crate) fn expires_at(&self, end: i64) -> i64 {
+        self.fires_at(end).saturating_add(self.kept_us)
+    }
+
+    /// Returns how far the watermark of the next stage stays behind: a row of event time `end - 1` leaves when the
+    /// watermark reaches `end`, and must not be late there.
+    pub(crate) fn lag_us(&self) -> i64 {
+        self.delay_us.saturating_add(1)
     }
 }
 

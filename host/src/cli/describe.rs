@@ -20,13 +20,14 @@ pub(crate) fn short(pipeline: &Pipeline) -> String {
     }
     lines.push(("sink".to_owned(), sink(spec)));
     lines.extend(side_outputs(spec));
+    lines.push(("shards".to_owned(), shards(pipeline)));
     lines.iter().fold(String::new(), |mut text, (name, line)| {
         let _ = writeln!(text, "  {name:<12} {line}");
         text
     })
 }
 
-/// The same, with the columns of a row, the way rows are split over shards, and the limits.
+/// The same, with the columns of a row, and the limits.
 pub(crate) fn long(pipeline: &Pipeline) -> String {
     let mut text = short(pipeline);
     let plan = pipeline.plan();
@@ -35,11 +36,6 @@ pub(crate) fn long(pipeline: &Pipeline) -> String {
     } else {
         rows(&plan.output, &mut text);
     }
-    text.push_str(if plan.partitioned_by_key {
-        "\nKeys are independent of each other: --shards splits them over threads.\n"
-    } else {
-        "\nAll events go through one instance: --shards has no effect.\n"
-    });
     text.push_str("\nLimits of each instance\n");
     if let Ok(serde_json::Value::Object(limits)) = serde_json::to_value(&plan.limits) {
         for (name, value) in limits {
@@ -47,6 +43,14 @@ pub(crate) fn long(pipeline: &Pipeline) -> String {
         }
     }
     text
+}
+
+/// Says whether `--shards` splits the keys over several instances, and why not.
+fn shards(pipeline: &Pipeline) -> String {
+    match pipeline.plan().one_shard {
+        None => "any number: keys are independent of each other".to_owned(),
+        Some(reason) => format!("1, whatever --shards says: {reason}"),
+    }
 }
 
 fn rows(schema: &OutputSchema, text: &mut String) {

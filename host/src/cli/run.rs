@@ -24,10 +24,11 @@ pub(crate) fn run(pipeline: Pipeline, arguments: &IoArgs) -> Result<(), Exit> {
         late: side_output(&arguments.late, spec.late.as_ref().map(|late| &*late.path)),
     };
     let settings = settings(arguments);
-    if pipeline.shards(&settings) != settings.shards && !arguments.quiet {
-        report::say(
-            "note: this pipeline runs in one instance, so --shards has no effect (`explain` says more)",
-        );
+    if let Some(reason) = pipeline.plan().one_shard
+        && settings.shards.get() > 1
+        && !arguments.quiet
+    {
+        report::say(&format!("note: --shards has no effect: {reason}"));
     }
     let mut report = Report::new(arguments.quiet, io.input.len_bytes(), writes_to_terminal(&io));
     let ended = pipeline.run(io, &settings, &mut report);

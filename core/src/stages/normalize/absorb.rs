@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use super::advance::{Belated, Work};
+use super::advance::{Belated, Bound, Work};
 use super::cells::keeps_all;
 use super::grid::Grid;
 use super::ordinary::{self, Samples, Scratch};
@@ -116,7 +116,8 @@ impl NormalizeStage {
             }
             self.decide(known);
             self.measure(known, context.keys);
-            self.follow(met, Some(Belated { at: met, rank: Some(rank) }), context.keys);
+            let belated = Belated { at: met, rank: Some(rank) };
+            self.follow(Bound::until(met), Some(belated), context.keys);
             return Some(Stop::Fired);
         };
         if grid.place_of(time) <= series.closed || is_late(&grid) {
@@ -162,7 +163,7 @@ impl NormalizeStage {
         work.series.settle(plan, work.lanes);
         work.arm(&grid);
         pending.extend(work.take_rows(&grid, of, firing));
-        let due = work.next_due(&grid);
+        let due = work.series.next_due(work.lanes, &grid);
         schedule.add(of, work.series, due);
         self.touched.push(of);
     }

@@ -30,6 +30,13 @@ pub(super) struct Bound {
     pub(super) steps: usize,
 }
 
+impl Bound {
+    /// Everything up to `watermark`.
+    pub(super) fn until(watermark: i64) -> Self {
+        Self { watermark, at_end: watermark == END_OF_TIME, steps: usize::MAX }
+    }
+}
+
 /// A series with all that it takes to go on with it.
 pub(super) struct Work<'a> {
     pub(super) plan: &'a NormalizePlan,
@@ -41,9 +48,13 @@ pub(super) struct Work<'a> {
 impl NormalizeStage {
     /// Follows the schedule up to `watermark`; false: `out` is full, and this is to be called again.
     pub(super) fn advance(&mut self, watermark: i64, keys: &mut Keys, out: &mut Frame) -> bool {
+        if !self.plan.is_last {
+            return self.advance_by_instants(watermark, keys, out);
+        }
+        let bound = Bound::until(watermark);
         if watermark > self.advanced {
-            self.follow_steady(watermark, keys, out);
-            self.follow(watermark, None, keys);
+            self.follow_steady(bound, keys, out);
+            self.follow(bound, None, keys);
             self.advanced = watermark;
         }
         if !self.emit(keys, out) {
@@ -51,17 +62,40 @@ impl NormalizeStage {
         }
         if watermark == END_OF_TIME && self.undecided > 0 {
             self.decide_all();
-            self.follow(watermark, Some(Belated { at: watermark, rank: None }), keys);
+            self.follow(bound, Some(Belated { at: watermark, rank: None }), keys);
         }
         self.emit(keys, out)
     }
 
-    /// Does what is due up to `watermark`; the rows that become certain are pending then.
-    pub(super) fn follow(&mut self, watermark: i64, belated: Option<Belated>, keys: &mut Keys) {
+    /// Follows the schedule up to `watermark`, one instant at a time: the rows of an instant are emitted under the watermark
+    /// just below it, before anything later happens. False: `out` is full, and this is to be called again.
+    ///
+    /// Where a later stage sees the watermark, it must rise through every instant, also when one event moves it over many.
+    fn advance_by_instants(&mut self, watermark: i64, keys: &mut Keys, out: &mut Frame) -> bool {
+        let bound = Bound::until(watermark);
+        loop {
+            if !self.emit(keys, out) {
+                return false;
+            }
+            self.follow_steady(bound, keys, out);
+            if !self.emit(keys, out) {
+                return false;
+            }
+            let next = self.schedule.next_due(&self.series);
+            let Some(instant) = next.filter(|instant| *instant <= watermark) else { break };
+            self.pass_on(instant.saturating_sub(1));
+            self.follow(Bound { watermark: instant, ..bound }, None, keys);
+        }
+        self.advanced = self.advanced.max(watermark);
+        self.pass_on(watermark);
+        true
+    }
+
+    /// Does what is due within `bound`; the rows that become certain are pending then.
+    pub(super) fn follow(&mut self, bound: Bound, belated: Option<Belated>, keys: &mut Keys) {
         let before = self.pending.len();
-        while let Some(of) = self.schedule.take(watermark, &mut self.series) {
-            let at_end = watermark == END_OF_TIME;
-            self.follow_one(of, Bound { watermark, at_end, steps: usize::MAX }, belated);
+        while let Some(of) = self.schedule.take(bound.watermark, &mut self.series) {
+            self.follow_one(of, bound, belated);
             self.measure(of, keys);
         }
         if self.touched.len() > 1 {
@@ -79,7 +113,7 @@ impl NormalizeStage {
         let Some(grid) = series.grid else { return };
         let lanes = lanes.get_mut(span).unwrap_or_default();
         let mut work = Work { plan, series, lanes, stats };
-        let mut due = work.next_due(&grid);
+        let mut due = work.series.next_due(work.lanes, &grid);
         for _ in 0..bound.steps {
             if due > bound.watermark || due == NEVER {
                 break;
@@ -91,7 +125,7 @@ impl NormalizeStage {
                 Some(Belated { at, rank }) => (at, rank.unwrap_or(due.cast_unsigned() ^ (1 << 63))),
             };
             pending.extend(work.take_rows(&grid, of, firing));
-            due = work.next_due(&grid);
+            due = work.series.next_due(work.lanes, &grid);
         }
         work.series.due = NEVER;
         schedule.add(of, work.series, due);
@@ -100,13 +134,6 @@ impl NormalizeStage {
 }
 
 impl Work<'_> {
-    /// When there is something to do next.
-    pub(super) fn next_due(&self, grid: &Grid) -> i64 {
-        let place = self.series.places.first().map_or(NEVER, |place| grid.last_of(*place));
-        let timers = self.lanes.iter().map(|lane| lane.timer);
-        timers.fold(place.min(self.series.expiry), i64::min)
-    }
-
     /// Does what there is to do at `time`.
     fn visit(&mut self, grid: &Grid, time: i64, at_end: bool) {
         if self.series.places.first().is_some_and(|place| grid.last_of(*place) <= time) {

@@ -165,15 +165,15 @@ impl NormalizeStage {
                 self.stats.filled += filled.iter().map(|filled| u64::from(*filled)).sum::<u64>();
             }
         }
+        // Rows of one instant meet the watermark just below it; those of a run have theirs already.
+        out.watermarks.resize(out.len(), self.passed);
         if !self.plan.is_last {
             drop_nulls(&self.plan, out, start, &mut self.emitter.kept);
         }
         for run in out.keys.get(start..).unwrap_or_default().chunk_by(|a, b| a == b) {
             keys.retain_times(run.first().copied().unwrap_or(0), run.len());
         }
-        let (end, rows) = (out.len(), (out.len() - start) as u64);
-        // Later stages meet what was passed on before; where there is none, nobody looks.
-        out.watermarks.resize(end, self.passed);
+        let rows = (out.len() - start) as u64;
         out.ordinals.extend(self.stats.rows..self.stats.rows + rows);
         self.stats.rows += rows;
     }
@@ -279,6 +279,7 @@ fn drop_nulls(plan: &NormalizePlan, out: &mut Frame, start: usize, kept: &mut Ve
     keep(&mut out.timestamps, start, kept);
     keep(&mut out.keys, start, kept);
     keep(&mut out.firing, start, kept);
+    keep(&mut out.watermarks, start, kept);
     keep(&mut out.ranks, start, kept);
     for column in &mut out.columns {
         match column {

@@ -77,6 +77,11 @@ impl Grid {
         }
     }
 
+    /// Returns the latest time, at most `watermark`, before all places whose samples may still come at `watermark`.
+    pub(super) fn before_open(&self, watermark: i64) -> i64 {
+        self.first_open(watermark).saturating_sub(1).min(watermark)
+    }
+
     /// The last grid point at `time` or before.
     pub(super) fn floor(&self, time: i64) -> i64 {
         let since = time.saturating_sub(self.offset).rem_euclid(self.interval);

@@ -27,6 +27,26 @@ impl Holds {
         }
     }
 
+    /// Returns the lowest hold of all series but `but`.
+    pub(super) fn lowest_but(
+        &mut self,
+        but: u32,
+        series: &mut [Series],
+        plan: &NormalizePlan,
+        lanes: &[Lane],
+    ) -> Option<i64> {
+        let lowest = self.lowest(series, plan, lanes);
+        match self.bounds.peek() {
+            Some(Reverse((_, of))) if *of == but => {
+                let own = self.bounds.pop()?;
+                let of_others = self.lowest(series, plan, lanes);
+                self.bounds.push(own);
+                of_others
+            }
+            _ => lowest,
+        }
+    }
+
     /// The lowest hold of all.
     pub(super) fn lowest(
         &mut self,

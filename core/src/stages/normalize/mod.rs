@@ -206,22 +206,21 @@ impl NormalizeStage {
         *cursor += 1;
     }
 
-    /// The watermark that later stages may rely on when this one has followed its schedule up to `watermark`.
-    fn pass_on(&mut self, watermark: i64) -> i64 {
+    /// Raises the watermark of the next stage, now that the schedule has been followed up to `watermark`.
+    fn pass_on(&mut self, watermark: i64) {
         let held = match self.grid {
             _ if self.plan.is_last || watermark == END_OF_TIME || watermark == NO_WATERMARK => {
                 watermark
             }
             Some(grid) => {
-                let open = grid.first_open(watermark).saturating_sub(1).min(watermark);
                 let Self { plan, series, lanes, holds, .. } = self;
-                holds.lowest(series, plan, lanes).map_or(open, |hold| hold.min(open))
+                let hold = holds.lowest(series, plan, lanes).unwrap_or(i64::MAX);
+                grid.before_open(watermark).min(hold)
             }
             // Without one grid it is the last stage.
             None => watermark,
         };
         self.passed = self.passed.max(held);
-        self.passed
     }
 }
 
@@ -250,7 +249,8 @@ impl Stage for NormalizeStage {
         }
         let done = self.advance(events.watermark, context.keys, out);
         if done {
-            out.watermark = self.pass_on(events.watermark);
+            self.pass_on(events.watermark);
+            out.watermark = self.passed;
         }
         done
     }

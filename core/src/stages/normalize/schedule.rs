@@ -42,8 +42,8 @@ impl Schedule {
         None
     }
 
-    /// When a series is due first.
-    fn next_due(&mut self, series: &[Series]) -> Option<i64> {
+    /// Returns the watermark at which the first series is due.
+    pub(super) fn next_due(&mut self, series: &[Series]) -> Option<i64> {
         loop {
             let Reverse((time, of)) = *self.due.peek()?;
             if series.get(of as usize).is_some_and(|one| one.due == time) {

@@ -67,6 +67,13 @@ impl Series {
         }
     }
 
+    /// Returns the watermark at which the series, whose fields are `lanes`, has something to do next.
+    pub(super) fn next_due(&self, lanes: &[Lane], grid: &Grid) -> i64 {
+        let place = self.places.first().map_or(NEVER, |place| grid.last_of(*place));
+        let timers = lanes.iter().map(|lane| lane.timer);
+        timers.fold(place.min(self.expiry), i64::min)
+    }
+
     /// The time until which the next sample must come for rows to go on.
     pub(super) fn goes_on_until(&self, plan: &NormalizePlan) -> i64 {
         self.closed.saturating_add(self.silence(plan))

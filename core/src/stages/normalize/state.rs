@@ -239,7 +239,7 @@ impl NormalizeStage {
         if let Some(grid) = series.grid {
             let mut work = Work { plan, series, lanes, stats };
             work.arm(&grid);
-            let due = work.next_due(&grid);
+            let due = work.series.next_due(work.lanes, &grid);
             schedule.add(of, work.series, due);
         }
         self.measure(of, keys);

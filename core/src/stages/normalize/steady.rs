@@ -13,7 +13,6 @@ use crate::keys::Keys;
 use crate::plan::{FieldPlan, NormalizePlan};
 use crate::sort::halves;
 use crate::spec::Fill;
-use crate::watermark::END_OF_TIME;
 
 /// How often there may be fewer than [`FEW`] places in a row before the rest is left to [`NormalizeStage::follow`].
 const PATIENCE: usize = 4;
@@ -28,20 +27,23 @@ pub(super) fn is_possible(plan: &NormalizePlan) -> bool {
 }
 
 impl NormalizeStage {
-    /// Follows the schedule up to `watermark` as long as one series is due alone and there is room for its rows. The rest is
+    /// Follows the schedule within `bound` as long as one series is due alone and there is room for its rows. The rest is
     /// for [`NormalizeStage::follow`].
-    pub(super) fn follow_steady(&mut self, watermark: i64, keys: &mut Keys, out: &mut Frame) {
+    pub(super) fn follow_steady(&mut self, bound: Bound, keys: &mut Keys, out: &mut Frame) {
         let mut patience = PATIENCE;
         while self.is_steady && self.pending.is_empty() {
-            let Some((of, until)) = self.schedule.take_alone(watermark, &mut self.series) else {
+            let Some((of, until)) = self.schedule.take_alone(bound.watermark, &mut self.series)
+            else {
                 return;
             };
             let closed = self.close_steady(of, until, keys, out);
             patience -= usize::from(closed < FEW);
             // What interrupted it is one step of the other way.
             let steps = usize::from(patience > 0 && out.room() > 0);
-            let at_end = watermark == END_OF_TIME;
-            self.follow_one(of, Bound { watermark: until, at_end, steps }, None);
+            if steps > 0 && !self.plan.is_last {
+                self.pass_on(until.min(self.next_due_of(of).saturating_sub(1)));
+            }
+            self.follow_one(of, Bound { watermark: until, steps, ..bound }, None);
             self.measure(of, keys);
             if !self.emit(keys, out) || steps == 0 {
                 return;
@@ -51,8 +53,9 @@ impl NormalizeStage {
 
     /// Closes places of series `of` that are over at `until` as long as nothing unusual happens; returns how many.
     fn close_steady(&mut self, of: u32, until: i64, keys: &mut Keys, out: &mut Frame) -> usize {
+        let hold = self.hold_of_others(of);
         let span = self.span(of);
-        let Self { plan, series, lanes, stats, ends, .. } = self;
+        let Self { plan, series, lanes, stats, ends, passed, .. } = self;
         let Some(series) = series.get_mut(of as usize) else { return 0 };
         let lanes = lanes.get_mut(span).unwrap_or_default();
         let ([field], [lane], Some(grid)) = (plan.fields.as_slice(), &mut *lanes, series.grid)
@@ -82,6 +85,9 @@ impl NormalizeStage {
             write_others(field, &grid, &stretch, (&lane.known, behind), out)
         };
         complete_rows(&stretch, rows, series.key, out);
+        if !plan.is_last {
+            *passed = judge_rows(field, &grid, hold, *passed, start, out);
+        }
         series.next = grid.at(from, rows);
         if series.expiry <= last_due {
             series.expiry = NEVER;
@@ -94,6 +100,46 @@ impl NormalizeStage {
         self.complete(start, keys, out);
         closed
     }
+
+    /// Returns the watermark at which series `of` has something to do next.
+    fn next_due_of(&self, of: u32) -> i64 {
+        let lanes = self.lanes.get(self.span(of)).unwrap_or_default();
+        let series = self.series.get(of as usize);
+        let due = series.and_then(|series| Some(series.next_due(lanes, &series.grid?)));
+        due.unwrap_or(NEVER)
+    }
+
+    /// Returns how far series other than `of` hold back the watermark of the next stage.
+    fn hold_of_others(&mut self, of: u32) -> i64 {
+        let Self { plan, series, lanes, holds, .. } = self;
+        let hold = if plan.is_last { None } else { holds.lowest_but(of, series, plan, lanes) };
+        hold.unwrap_or(i64::MAX)
+    }
+}
+
+/// Writes the watermarks that the next stage judges the rows of `out` from `start` on by, each that just below the watermark
+/// that the row has waited for. `passed` is the one before them, `hold` what other series hold it back to. Returns the last.
+fn judge_rows(
+    field: &FieldPlan,
+    grid: &Grid,
+    hold: i64,
+    mut passed: i64,
+    start: usize,
+    out: &mut Frame,
+) -> i64 {
+    let waits = field.rule.fill != Fill::None;
+    let times = out.timestamps.get(start..).unwrap_or_default();
+    let mut times = times.iter();
+    for instant in out.firing.get(start..).unwrap_or_default().chunk_by(|a, b| a == b) {
+        let due = instant.first().copied().unwrap_or_default();
+        let first = times.clone().next().copied().unwrap_or_default();
+        // A series with values still to come holds the watermark before its next row.
+        let own = if waits { first.saturating_sub(1) } else { i64::MAX };
+        passed = passed.max(grid.before_open(due.saturating_sub(1)).min(own).min(hold));
+        out.watermarks.resize(out.watermarks.len() + instant.len(), passed);
+        times = times.as_slice().get(instant.len()..).unwrap_or_default().iter();
+    }
+    passed
 }
 
 /// The last place that can be closed, by the watermark `until` and as far as there is room for all rows up to it; `None` where

@@ -171,8 +171,10 @@ impl WindowStage {
             self.free_slots.push(*slot);
         }
         extend(&mut out.timestamps, grid.last_us(firing.start), taken);
-        extend(&mut out.firing, firing.watermark(&grid), taken);
-        extend(&mut out.watermarks, self.passed_on(self.met), taken);
+        let fires_at = firing.watermark(&grid);
+        extend(&mut out.firing, fires_at, taken);
+        // The next stage judges the row under the watermark just below the one that fires it.
+        extend(&mut out.watermarks, self.passed_on(fires_at.saturating_sub(1)), taken);
         extend(&mut out.ranks, firing.rank(), taken);
         out.ordinals.extend(self.stats.rows..self.stats.rows + taken as u64);
         self.stats.rows += taken as u64;

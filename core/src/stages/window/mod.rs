@@ -178,7 +178,7 @@ impl WindowStage {
         }
     }
 
-    /// What the next stage hears when the watermark here is `watermark`.
+    /// Returns the watermark of the next stage while this one is at `watermark`.
     fn passed_on(&self, watermark: i64) -> i64 {
         match watermark {
             NO_WATERMARK | END_OF_TIME => watermark,

@@ -48,6 +48,8 @@ pub(crate) struct CountStage {
     full: Vec<Row>,
     /// Windows that end with the input and wait for room in the output, the next one last. They are still open.
     due: Vec<u32>,
+    /// Whether the rows of the end of input are being emitted: the watermark that they are judged by is fixed then.
+    is_ending: bool,
     /// The earliest time that the row of each open window may have, less 1 µs, where watermarks are passed on.
     earliest: Timers,
     /// What has come from other engines and is not added yet.
@@ -90,6 +92,7 @@ impl CountStage {
             recency,
             account,
             due: Vec::new(),
+            is_ending: false,
             earliest: Timers::default(),
             staging: Staging::default(),
             passed: NO_WATERMARK,
@@ -257,6 +260,10 @@ impl Stage for CountStage {
             }
         }
         if events.watermark == END_OF_TIME {
+            if !self.is_ending {
+                self.pass_on(END_OF_TIME - 1);
+                self.is_ending = true;
+            }
             if !self.emit_rest(context.keys, out) {
                 return false;
             }

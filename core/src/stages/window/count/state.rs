@@ -8,6 +8,9 @@ use super::{CountStage, Keys, NONE, SectionReader, SectionWriter, SnapshotError,
 const COMMON: u32 = 0;
 const WINDOWS: u32 = 1;
 
+/// Marks a snapshot taken while the rows of the end of input were being emitted.
+const ENDING: u32 = 1;
+
 /// Keys whose windows are in one part.
 const KEYS_PER_PART: u32 = 65_536;
 
@@ -48,8 +51,11 @@ impl CountStage {
         if let Some(recency) = &self.recency {
             recency.save(positions, writer);
         }
-        if !self.staging.is_empty() {
+        if self.is_ending || !self.staging.is_empty() {
             self.staging.save(positions, writer);
+        }
+        if self.is_ending {
+            writer.u32(ENDING);
         }
     }
 
@@ -103,6 +109,9 @@ impl CountStage {
         if !reader.is_at_end() {
             let empty = self.empty_part();
             self.staging.load(reader, ids, keys, &empty, true)?;
+        }
+        if !reader.is_at_end() {
+            self.is_ending = reader.u32()? == ENDING;
         }
         Ok(())
     }

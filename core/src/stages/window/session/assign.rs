@@ -109,7 +109,7 @@ impl SessionStage {
         let around = self.table.around(key, time, end);
         let slot = match around {
             Around { left: NONE, right: NONE } => {
-                if self.plan.gone_at(end) <= watermark {
+                if self.plan.expires_at(end) <= watermark {
                     return Placed::First(Stop::Drop(RejectReason::Late));
                 }
                 if !is_first && self.measures_values() {
@@ -133,7 +133,7 @@ impl SessionStage {
                 }
             },
         };
-        let is_late = self.plan.kept_us > 0 && self.last_us(slot) <= watermark;
+        let is_late = self.plan.kept_us > 0 && self.fires_at(slot) <= watermark;
         if is_late {
             self.make_late(slot, Cause::of(events, at));
         } else {

@@ -62,7 +62,7 @@ impl SessionStage {
     /// The watermark at which the session in `slot` fires, or is gone.
     pub(super) fn due_at(&self, slot: u32) -> i64 {
         match self.table.info(slot).status {
-            Status::Fired => self.plan.gone_at(self.table.bounds(slot).end).min(END_OF_TIME - 1),
+            Status::Fired => self.plan.expires_at(self.table.bounds(slot).end).min(END_OF_TIME - 1),
             _ => self.fires_at(slot),
         }
     }
@@ -195,7 +195,9 @@ impl SessionStage {
         out.timestamps.extend(bounds().map(|bounds| bounds.end.saturating_sub(1)));
         out.firing.resize(out.firing.len() + taken, cause.watermark);
         out.ranks.resize(out.ranks.len() + taken, cause.rank);
-        out.watermarks.resize(out.watermarks.len() + taken, self.passed_on(self.met));
+        // The next stage judges the row under the watermark just below the one that fires it.
+        let passed_on = self.passed_on(cause.watermark.saturating_sub(1));
+        out.watermarks.resize(out.watermarks.len() + taken, passed_on);
         let rows = self.stats.rows;
         out.ordinals.extend(rows..rows + taken as u64);
         let outputs = self.plan.aggregates.outputs.len();

@@ -71,14 +71,9 @@ impl SessionStage {
         }
     }
 
-    /// The watermark that passes the end of the session in `slot`.
-    fn last_us(&self, slot: u32) -> i64 {
-        self.table.bounds(slot).end.saturating_sub(1)
-    }
-
-    /// The watermark at which the session in `slot` fires, if no event changes it.
+    /// Returns the watermark at which the session in `slot` fires, unless an event changes it before.
     fn fires_at(&self, slot: u32) -> i64 {
-        self.last_us(slot).saturating_add(self.plan.delay_us).min(END_OF_TIME - 1)
+        self.plan.fires_at(self.table.bounds(slot).end).min(END_OF_TIME - 1)
     }
 
     /// The watermark at which the first of the sessions fires.
@@ -126,11 +121,11 @@ impl SessionStage {
         self.met = events.watermarks.get(at).copied().unwrap_or(self.met);
     }
 
-    /// The watermark that rows made at `watermark` are judged by: what comes later in time is not out yet.
+    /// Returns the watermark of the next stage while this one is at `watermark`.
     fn passed_on(&self, watermark: i64) -> i64 {
         match watermark {
-            END_OF_TIME => END_OF_TIME,
-            watermark => watermark.saturating_sub(self.plan.delay_us),
+            NO_WATERMARK | END_OF_TIME => watermark,
+            watermark => watermark.saturating_sub(self.plan.lag_us()),
         }
     }
 }

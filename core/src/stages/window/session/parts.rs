@@ -100,8 +100,7 @@ impl SessionStage {
 
     /// The watermark at which the first of the parts that wait fires, if nothing joins it.
     pub(super) fn staged_fire(&self) -> Option<i64> {
-        let end = self.staging.first_end()?;
-        Some(end.saturating_sub(1).saturating_add(self.plan.delay_us))
+        self.staging.first_end().map(|end| self.plan.fires_at(end))
     }
 
     /// Whether the first part is needed at `watermark`: sessions that it may touch fire or are gone from then on, and so may
@@ -156,7 +155,7 @@ impl SessionStage {
         }
         part.done += 1;
         let slot = match touched.first() {
-            None if self.plan.gone_at(end) <= self.met => Err(Unplaced::Late),
+            None if self.plan.expires_at(end) <= self.met => Err(Unplaced::Late),
             None => self.open_part(key, bounds, context.keys).map_err(Unplaced::Limit),
             Some(first) => {
                 self.unite(&touched, bounds, context.keys);
@@ -170,7 +169,7 @@ impl SessionStage {
                     self.measure_slot(slot);
                 }
                 self.table.touch(&[key]);
-                if self.plan.kept_us > 0 && self.last_us(slot) <= self.met {
+                if self.plan.kept_us > 0 && self.fires_at(slot) <= self.met {
                     self.make_late(slot, cause);
                 } else {
                     self.expect(slot);
