@@ -18,7 +18,7 @@ pub use run::{
     DEFAULT_BATCH_EVENTS, EngineKind, Failure, Input, Io, Observer, Output, PartitionSummary,
     Pipeline, RefusedLine, Settings, Summary, Tally,
 };
-pub use stream_processor_core::{Plan, RejectReason};
+pub use stream_processor_core::{OneShard, Plan, RejectReason};
 
 /// Pipeline descriptions.
 pub mod spec {

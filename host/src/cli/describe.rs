@@ -2,11 +2,11 @@
 
 use std::fmt::Write;
 
-use processor::Pipeline;
 use processor::schema::{OutputKind, OutputSchema};
 use processor::spec::{
     Aggregation, Future, PipelineSpec, SinkType, SourceType, Stage, Watermark, Window,
 };
+use processor::{OneShard, Pipeline};
 
 /// What was understood, a line for each part.
 pub(crate) fn short(pipeline: &Pipeline) -> String {
@@ -20,14 +20,14 @@ pub(crate) fn short(pipeline: &Pipeline) -> String {
     }
     lines.push(("sink".to_owned(), sink(spec)));
     lines.extend(side_outputs(spec));
-    lines.push(("shards".to_owned(), shards(pipeline)));
+    lines.extend(one_shard(pipeline).map(|line| ("shards".to_owned(), line)));
     lines.iter().fold(String::new(), |mut text, (name, line)| {
         let _ = writeln!(text, "  {name:<12} {line}");
         text
     })
 }
 
-/// The same, with the columns of a row, and the limits.
+/// The same, with the columns of a row, the way rows are split over shards, and the limits.
 pub(crate) fn long(pipeline: &Pipeline) -> String {
     let mut text = short(pipeline);
     let plan = pipeline.plan();
@@ -36,6 +36,10 @@ pub(crate) fn long(pipeline: &Pipeline) -> String {
     } else {
         rows(&plan.output, &mut text);
     }
+    text.push_str(match plan.one_shard {
+        None => "\nKeys are independent of each other: --shards splits them over threads.\n",
+        Some(_) => "\nAll events go through one instance: --shards has no effect.\n",
+    });
     text.push_str("\nLimits of each instance\n");
     if let Ok(serde_json::Value::Object(limits)) = serde_json::to_value(&plan.limits) {
         for (name, value) in limits {
@@ -45,12 +49,10 @@ pub(crate) fn long(pipeline: &Pipeline) -> String {
     text
 }
 
-/// Says whether `--shards` splits the keys over several instances, and why not.
-fn shards(pipeline: &Pipeline) -> String {
-    match pipeline.plan().one_shard {
-        None => "any number: keys are independent of each other".to_owned(),
-        Some(reason) => format!("1, whatever --shards says: {reason}"),
-    }
+/// Says why a pipeline that has keys runs in one instance, if it does.
+fn one_shard(pipeline: &Pipeline) -> Option<String> {
+    let reason = pipeline.plan().one_shard.filter(|reason| *reason != OneShard::NoKey)?;
+    Some(format!("1, whatever --shards says: {reason}"))
 }
 
 fn rows(schema: &OutputSchema, text: &mut String) {
