@@ -1,0 +1,180 @@
+//! What must hold of every case.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use serde_json::json;
+use stream_processor_core::{PipelineSpec, Plan};
+
+use super::run::{Output, Parsed, Row, Run, WHOLE, run};
+use super::{Case, Random};
+
+/// What became of a case in which nothing is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The pipeline is not one.
+    Refused,
+    /// All runs agree; in so many of them there was more than one shard, and there were so many rows.
+    Agrees { sharded: usize, rows: usize },
+}
+
+/// Something that is wrong.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    /// What differs: rows, their order, what merges them, counters, dropped events, or an error.
+    pub what: &'static str,
+    pub detail: String,
+}
+
+/// Checks that the output is the same in whatever way the stream is cut: batches, small buffers, snapshots, shards.
+///
+/// # Errors
+/// The first run that differs.
+pub fn check(case: &Case, seed: u64) -> Result<Outcome, Failure> {
+    let Some((spec, plan)) = case.plan() else { return Ok(Outcome::Refused) };
+    let random = &mut Random::new(seed ^ 0x5eed);
+    let cut = 1 + random.below(case.events.len().max(1));
+    let mut runs = runs(&plan, cut);
+    if case.events.len() <= 15 {
+        runs.push(Run { batch: 1, restores: true, ..WHOLE });
+    }
+    let whole = same_rows(case, &spec, &plan, &runs)?;
+    let sharded = runs.iter().filter(|run| run.shards > 1).count();
+    Ok(Outcome::Agrees { sharded, rows: whole.rows.len() })
+}
+
+/// Returns the ways to run a case that has not only one batch; one of them is cut into batches of `cut`.
+pub fn runs(plan: &Plan, cut: usize) -> Vec<Run> {
+    let mut runs = vec![
+        Run { batch: 1, ..WHOLE },
+        Run { batch: 2, ..WHOLE },
+        Run { batch: 7, ..WHOLE },
+        Run { waiting: Some(2), ..WHOLE },
+        Run { batch: 2, waiting: Some(1), ..WHOLE },
+        Run { batch: cut, restores: true, ..WHOLE },
+        Run { batch: 3, waiting: Some(3), restores: true, ..WHOLE },
+    ];
+    if plan.partitioned_by_key {
+        let sharded = |shards: usize| Run { shards, ..WHOLE };
+        runs.extend([
+            sharded(2),
+            sharded(3),
+            sharded(4),
+            Run { batch: 1, ..sharded(4) },
+            Run { batch: cut, waiting: Some(2), restores: true, ..sharded(2) },
+        ]);
+    }
+    runs
+}
+
+/// Runs `case` whole and in all of `runs`, and returns the output, which must be the same.
+///
+/// # Errors
+/// The first run that differs.
+pub fn same_rows(
+    case: &Case,
+    spec: &PipelineSpec,
+    plan: &Plan,
+    runs: &[Run],
+) -> Result<Output, Failure> {
+    let events = Parsed::of(case, spec, plan);
+    let try_run = |one: Run| {
+        let ran = catch_unwind(AssertUnwindSafe(|| run(spec, plan, &events, one)));
+        let error = |what, detail: String| Failure { what, detail: format!("{one}: {detail}") };
+        match ran {
+            Ok(Ok(output)) => Ok(output),
+            Ok(Err(message)) => Err(error("an error", message)),
+            Err(_) => Err(error("a panic", "see above".to_owned())),
+        }
+    };
+    let whole = try_run(WHOLE)?;
+    for one in runs {
+        // Limits hold for each instance, so with more of them others are reached.
+        if one.shards > 1 && whole.struck.contains(&"entry_limit") {
+            continue;
+        }
+        let output = try_run(*one)?;
+        if let Some((what, detail)) = difference(&whole, &output) {
+            let detail = format!("{one}, beside the whole stream as one batch\n{detail}");
+            return Err(Failure { what, detail });
+        }
+    }
+    Ok(whole)
+}
+
+/// Checks that a stream in which no event is late gives the rows that it gives where nothing fires before its end.
+///
+/// # Errors
+/// Rows that differ, and late events.
+pub fn agrees_with_unbounded(case: &Case) -> Result<Outcome, Failure> {
+    let Some((spec, plan)) = case.plan() else { return Ok(Outcome::Refused) };
+    let mut unbounded = case.clone();
+    unbounded.pipeline["time"] = json!({ "max_out_of_orderness": "unbounded" });
+    let Some((unbounded_spec, unbounded_plan)) = unbounded.plan() else {
+        return Ok(Outcome::Refused);
+    };
+    let found = same_rows(case, &spec, &plan, &[])?;
+    let expected = same_rows(&unbounded, &unbounded_spec, &unbounded_plan, &[])?;
+    let late =
+        found.counters.iter().find(|((_, name), count)| *name == "late_dropped" && **count > 0);
+    if let Some(((stage, _), count)) = late {
+        let detail = format!("stage {stage}: {count} late");
+        return Err(Failure { what: "late events", detail });
+    }
+    let sorted = |output: &Output| {
+        let mut rows: Vec<Row> = output.rows.clone();
+        rows.iter_mut().for_each(|row| (row.firing, row.rank) = (0, 0));
+        rows.sort_by(|a, b| (&a.order, &a.key, &a.cells).cmp(&(&b.order, &b.key, &b.cells)));
+        Output { rows, ..Output::default() }
+    };
+    match difference(&sorted(&expected), &sorted(&found)) {
+        Some((what, detail)) => {
+            Err(Failure { what, detail: format!("unbounded, and as the pipeline says\n{detail}") })
+        }
+        None => Ok(Outcome::Agrees { sharded: 0, rows: found.rows.len() }),
+    }
+}
+
+/// Rows that a failure shows of each side.
+const ROWS_SHOWN: usize = 12;
+
+/// Returns what differs, and both sides of it.
+fn difference(expected: &Output, found: &Output) -> Option<(&'static str, String)> {
+    let (a, b) = (&expected.rows, &found.rows);
+    let same = a.iter().zip(b).take_while(|(a, b)| a == b).count();
+    let shown = |rows: &[Row]| {
+        let line =
+            |row: &Row| format!("  {} (firing {}, rank {})\n", row.text, row.firing, row.rank);
+        let lines: String = rows.iter().skip(same).take(ROWS_SHOWN).map(line).collect();
+        format!("{} rows, the first {same} as in the other; then\n{lines}", rows.len())
+    };
+    let values = |rows: &[Row], is_sorted: bool| {
+        let mut values: Vec<_> = rows
+            .iter()
+            .map(|row| {
+                // Rows that are events as they came have nothing but their place.
+                let rank = if row.cells.is_empty() { row.rank } else { 0 };
+                (row.key.clone(), rank, row.cells.clone())
+            })
+            .collect();
+        if is_sorted {
+            values.sort();
+        }
+        values
+    };
+    let what = if values(a, true) != values(b, true) {
+        "rows"
+    } else if values(a, false) != values(b, false) {
+        "the order of rows"
+    } else if a != b {
+        "what rows are merged by"
+    } else if expected.dropped != found.dropped {
+        let detail = format!("{:?}\n{:?}", expected.dropped, found.dropped);
+        return Some(("dropped events", detail));
+    } else if expected.counters != found.counters {
+        let pairs = expected.counters.iter().zip(&found.counters).filter(|(a, b)| a != b);
+        return Some(("counters", format!("{:?}", pairs.collect::<Vec<_>>())));
+    } else {
+        return None;
+    };
+    Some((what, format!("first: {}second: {}", shown(a), shown(b))))
+}

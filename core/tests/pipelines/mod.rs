@@ -1,0 +1,67 @@
+//! Random pipelines and streams, and every way to cut a stream that must not change the rows.
+//!
+//! A [`Case`] is a pipeline and its events, both as JSON, so that the same case runs through the engine and through the
+//! program. [`generate`] makes one from a seed, [`check`] runs it, [`shrink`] makes a case that fails smaller.
+#![allow(dead_code, unreachable_pub, unused_imports, reason = "each test uses its own part")]
+
+mod aggregations;
+mod check;
+mod generate;
+mod normalize;
+mod random;
+mod run;
+mod shard;
+mod shrink;
+mod stages;
+mod stream;
+mod windows;
+
+use std::fmt;
+
+use serde_json::Value;
+use stream_processor_core::{PipelineSpec, Plan};
+
+pub use check::{Failure, Outcome, agrees_with_unbounded, check, runs, same_rows};
+pub use generate::{Choice, generate};
+pub use random::Random;
+pub use run::{Output, Parsed, Run, WHOLE, run};
+pub use shrink::shrink;
+
+/// A pipeline and the events of its source.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Case {
+    pub pipeline: Value,
+    pub events: Vec<Value>,
+}
+
+impl Case {
+    /// Returns the pipeline, or `None` where it is refused.
+    pub fn plan(&self) -> Option<(PipelineSpec, Plan)> {
+        let spec = PipelineSpec::from_value(self.pipeline.clone()).ok()?;
+        let plan = Plan::new(&spec).ok()?;
+        Some((spec, plan))
+    }
+
+    /// Returns the events as NDJSON.
+    pub fn ndjson(&self) -> String {
+        self.events.iter().map(|event| format!("{event}\n")).collect()
+    }
+
+    /// Returns the types of the stages, windows by their kind.
+    pub fn stages(&self) -> Vec<String> {
+        let stages = self.pipeline["stages"].as_array().unwrap().iter();
+        let name = |stage: &Value| match (&stage["window"], &stage["type"]) {
+            (Value::String(kind), _) if stage["type"] == "window" => kind.clone(),
+            (_, Value::String(kind)) => kind.clone(),
+            _ => "?".to_owned(),
+        };
+        stages.map(name).collect()
+    }
+}
+
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "pipeline: {}\nevents:", self.pipeline)?;
+        f.write_str(&self.ndjson())
+    }
+}

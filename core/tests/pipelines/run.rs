@@ -1,0 +1,225 @@
+//! Runs a case through engines: cut into batches, polled in small pieces, restored from snapshots, split over shards.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use stream_processor_core::text::{EventBuffer, Reader, ReaderOptions, write_rows};
+use stream_processor_core::{Dropped, Identity, PipelineSpec, Plan, RowColumn, Rows, Stats};
+
+use super::Case;
+use super::shard::{Shard, merge, split};
+
+/// One way to run a case; nothing of it may change a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Run {
+    /// Events in a batch.
+    pub batch: usize,
+    /// Engines that share the keys.
+    pub shards: usize,
+    /// The most rows, and dropped events, that wait in an engine; `None`: as many as by default.
+    pub waiting: Option<u32>,
+    /// Whether each engine goes on from a snapshot after every call.
+    pub restores: bool,
+}
+
+/// The run that all others must agree with.
+pub const WHOLE: Run = Run { batch: usize::MAX, shards: 1, waiting: None, restores: false };
+
+impl fmt::Display for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.batch {
+            usize::MAX => f.write_str("one batch")?,
+            batch => write!(f, "batches of {batch}")?,
+        }
+        write!(f, ", {} shards", self.shards)?;
+        if let Some(waiting) = self.waiting {
+            write!(f, ", at most {waiting} rows wait")?;
+        }
+        f.write_str(if self.restores { ", restored after every call" } else { "" })
+    }
+}
+
+/// The events of a case as the reader gives them.
+#[derive(Debug, Clone, Default)]
+pub struct Parsed {
+    pub timestamps: Vec<i64>,
+    /// Encoded; empty where the pipeline has no key.
+    pub keys: Vec<Vec<u8>>,
+    pub columns: Vec<Vec<f64>>,
+    pub identities: Vec<Vec<Identity>>,
+    pub ordinals: Vec<u64>,
+    /// The watermark of the whole stream before each event, where a splitter has judged it.
+    pub watermarks: Option<Vec<i64>>,
+}
+
+/// A row with everything in it, comparable to the last bit.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    pub firing: i64,
+    pub rank: u64,
+    pub key: Vec<u8>,
+    /// The times that order rows.
+    pub order: Vec<i64>,
+    /// All columns: bits of numbers with one NaN, times, and 0 or 1.
+    pub cells: Vec<u64>,
+    /// The row as NDJSON.
+    pub text: String,
+}
+
+/// All that a run gives.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Output {
+    pub rows: Vec<Row>,
+    /// Sorted: when they are reported depends on the batches.
+    pub dropped: Vec<(u64, Option<u32>, String, i64, Option<i64>)>,
+    /// The counters that depend on the events alone, by stage and name.
+    pub counters: BTreeMap<(usize, &'static str), u64>,
+    /// The limits of an instance that were reached.
+    pub struck: Vec<&'static str>,
+}
+
+impl Parsed {
+    /// Reads the events of `case` for `plan`.
+    pub fn of(case: &Case, spec: &PipelineSpec, plan: &Plan) -> Self {
+        let mut reader = Reader::new(&plan.input, ReaderOptions::of(spec));
+        let (text, mut buffer) = (case.ndjson(), EventBuffer::new());
+        let taken = reader.read(text.as_bytes(), true, usize::MAX, &mut buffer).unwrap();
+        assert_eq!((taken, buffer.rejections().len()), (text.len(), 0), "{case}");
+        let new = buffer.new_keys();
+        let bounds = new.offsets.windows(2);
+        let keys: Vec<&[u8]> =
+            bounds.map(|pair| &new.bytes[pair[0] as usize..pair[1] as usize]).collect();
+        Self {
+            timestamps: buffer.timestamps().to_vec(),
+            keys: buffer.keys().iter().map(|id| keys[*id as usize].to_vec()).collect(),
+            columns: buffer.columns().to_vec(),
+            identities: buffer.identities().to_vec(),
+            ordinals: buffer.lines().to_vec(),
+            watermarks: None,
+        }
+    }
+
+    /// Returns the events at `places`.
+    pub fn select(&self, places: &[usize]) -> Self {
+        fn at<T: Clone>(places: &[usize], list: &[T]) -> Vec<T> {
+            places.iter().filter_map(|place| list.get(*place).cloned()).collect()
+        }
+        Self {
+            timestamps: at(places, &self.timestamps),
+            keys: at(places, &self.keys),
+            columns: self.columns.iter().map(|column| at(places, column)).collect(),
+            identities: self.identities.iter().map(|way| at(places, way)).collect(),
+            ordinals: at(places, &self.ordinals),
+            watermarks: self.watermarks.as_ref().map(|watermarks| at(places, watermarks)),
+        }
+    }
+
+    /// Returns the events in batches of `length`.
+    fn batches(&self, length: usize) -> Vec<Self> {
+        let places: Vec<usize> = (0..self.timestamps.len()).collect();
+        places.chunks(length).map(|places| self.select(places)).collect()
+    }
+}
+
+impl Row {
+    /// Copies the rows out of the engine.
+    pub fn copy_all(rows: &Rows<'_>, plan: &Plan) -> Vec<Self> {
+        let mut text = Vec::new();
+        write_rows(stream_processor_core::text::Format::Ndjson, &plan.output, rows, &mut text);
+        let text = String::from_utf8(text).unwrap();
+        let mut lines = text.lines();
+        let row = |row: usize| {
+            let cell = |column: &RowColumn<'_>| match column {
+                RowColumn::Time(times) => times[row].cast_unsigned(),
+                RowColumn::Number(numbers) if numbers[row].is_nan() => f64::NAN.to_bits(),
+                RowColumn::Number(numbers) => numbers[row].to_bits(),
+                RowColumn::Bool(bools) => u64::from(bools[row] != 0),
+                _ => panic!("a column of another kind"),
+            };
+            let cells: Vec<u64> = rows.columns.iter().map(cell).collect();
+            Self {
+                firing: rows.firing[row],
+                rank: rows.ranks[row],
+                key: rows.key(row).to_vec(),
+                order: plan.output.order.iter().map(|at| cells[*at].cast_signed()).collect(),
+                cells,
+                text: lines.next().unwrap_or_default().to_owned(),
+            }
+        };
+        (0..rows.len()).map(row).collect()
+    }
+}
+
+impl Output {
+    /// Adds what an engine has counted.
+    pub fn count(&mut self, stats: &Stats) {
+        let mut add = |stage: usize, name: &'static str, count: u64| {
+            *self.counters.entry((stage, name)).or_default() += count;
+        };
+        add(0, "accepted", stats.events);
+        for (place, stage) in stats.stages.iter().enumerate() {
+            add(place, "events", stage.events);
+            add(place, "rows", stage.rows);
+            add(place, "late_dropped", stage.late_dropped);
+            add(place, "unassigned", stage.unassigned);
+            add(place, "duplicates", stage.duplicates);
+            add(place, "unidentified", stage.unidentified);
+            add(place, "filled", stage.filled);
+            add(place, "outliers", stage.outliers);
+            add(place, "fill_limit", stage.fill_limit);
+            add(place, "buffer_limit", stage.buffer_limit);
+            add(place, "value_limit", stage.value_limit);
+            add(place, "folded_values", stage.folded_values);
+        }
+        self.struck.extend(&stats.limits_struck);
+    }
+
+    /// Adds events that were dropped.
+    pub fn drop_all(&mut self, dropped: &[Dropped]) {
+        let entry = |one: &Dropped| {
+            (one.ordinal, one.stage, one.reason.name().to_owned(), one.watermark, one.window_end)
+        };
+        self.dropped.extend(dropped.iter().map(entry));
+        self.dropped.sort();
+    }
+}
+
+/// Runs `events` through the pipeline to the end.
+///
+/// # Errors
+/// What the engine refuses to do.
+pub fn run(spec: &PipelineSpec, plan: &Plan, events: &Parsed, run: Run) -> Result<Output, String> {
+    let mut spec = spec.clone();
+    if let Some(waiting) = run.waiting {
+        spec.limits.max_result_rows = waiting;
+        spec.limits.max_dropped_events = waiting;
+    }
+    // As the host decides it.
+    let shards = if plan.partitioned_by_key { run.shards } else { 1 };
+    let mut workers = (0..shards)
+        .map(|_| Shard::open(&spec, run.restores))
+        .collect::<Result<Vec<_>, String>>()?;
+    let mut output = Output::default();
+    let mut events = events.clone();
+    let advances_to = split(&spec, shards, &mut events);
+    for batch in events.batches(run.batch) {
+        let last = batch.ordinals.last().copied();
+        for (number, worker) in workers.iter_mut().enumerate() {
+            worker.push(&batch.of_shard(number, shards))?;
+            if let (Some(advances_to), Some(last)) = (&advances_to, last) {
+                worker.advance(advances_to[&last])?;
+            }
+            worker.poll_all();
+        }
+        merge(&mut workers, &mut output.rows);
+    }
+    for worker in &mut workers {
+        worker.finish()?;
+    }
+    merge(&mut workers, &mut output.rows);
+    for worker in &workers {
+        output.count(&worker.engine.stats());
+        output.drop_all(&worker.dropped);
+    }
+    Ok(output)
+}
