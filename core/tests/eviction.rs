@@ -114,7 +114,7 @@ fn sessions(events: &[Event], max_keys: usize) -> Rows {
     let mut kept = Kept::<Vec<(i64, i64, usize)>>::new(max_keys);
     let mut rows = Vec::new();
     for (event, watermark) in judged(events) {
-        let is_over = |end: i64| end * 1_000 - 1 <= watermark;
+        let is_over = |end: i64| end * 1_000 <= watermark;
         let mut due = Vec::new();
         for (key, sessions) in &mut kept.list {
             let over = sessions.iter().filter(|(_, end, _)| is_over(*end));

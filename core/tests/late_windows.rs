@@ -180,7 +180,6 @@ proptest! {
         let order = |(rank, row): &(u64, Row)| (row.firing, *rank, row.end, row.key.clone());
         rows.sort_by_key(order);
         let due = Oracle::of(setup, &judged(&events, bound)).rows;
-        let due: Vec<_> = due.into_iter().map(|(rank, row, _)| (rank, row)).collect();
         prop_assert!(due.is_sorted_by_key(order));
         prop_assert_eq!(rows, due);
     }

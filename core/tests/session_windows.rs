@@ -132,9 +132,8 @@ impl Oracle {
             }
         }
         let gap = self.with.gap;
-        self.open.retain(|session| {
-            session.fired.is_none() || session.last + gap + lateness > watermark
-        });
+        self.open
+            .retain(|session| session.fired.is_none() || session.last + gap + lateness > watermark);
     }
 
     fn fire(&mut self, at: usize, firing: i64) {
@@ -425,8 +424,7 @@ fn session_stays_open_until_watermark_reaches_its_end() {
 #[test]
 fn events_in_order_across_keys_are_joined_whichever_key_comes_first() {
     let [a, b] = [1, 2];
-    let events =
-        [at(0, a), at(10, b), at(10, a), at(20, b), at(20, a), at(30, a), at(30, b)];
+    let events = [at(0, a), at(10, b), at(10, a), at(20, b), at(20, a), at(30, a), at(30, b)];
     let (rows, stats) = run(10, 0, 0, &events);
     assert_eq!(bounds(&rows), [(0, 40, 4.0), (10, 40, 3.0)]);
     assert_eq!(stats.late_dropped, 0);

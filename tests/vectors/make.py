@@ -437,7 +437,7 @@ class Sessions(Stage):
         due = [one for one in self.sessions if one["fired"] is None and self.end(one) <= watermark]
         for session in sorted(due, key=lambda one: (self.end(one), self.start(one), key_order(one["key"]))):
             session["fired"] = session["replaces"]
-            self.say(session, self.end(session))
+            self.say(session, self.end(session) - 1)
         self.sessions = [one for one in self.sessions
                          if one["fired"] is None or self.end(one) + self.lateness > watermark]
 

@@ -130,8 +130,8 @@ pub struct Oracle {
     pub setup: Setup,
     pub open: BTreeMap<(i64, Vec<u8>), Open>,
     pub watermark: i64,
-    /// Each row behind its rank and the watermark of the event before the one at which it came.
-    pub rows: Vec<(u64, Row, i64)>,
+    /// Each row after its rank.
+    pub rows: Vec<(u64, Row)>,
     pub late: u64,
     pub unassigned: u64,
 }
@@ -160,6 +160,8 @@ impl Oracle {
     /// Fires all that is due between the watermark so far and `to`.
     pub fn advance(&mut self, to: i64) {
         let setup = self.setup;
+        // Rows of an earlier stage at the end of input meet later watermarks than the stream had.
+        let to = to.max(self.watermark);
         let crossed = |due: i64| self.watermark < due && due <= to;
         let mut due = Vec::new();
         for (start, key) in self.open.keys() {
@@ -216,20 +218,21 @@ impl Oracle {
         window.changed = false;
         let values = values.into_iter().map(bits).collect();
         let row = Row { firing, end: start + setup.size, start, key, values };
-        self.rows.push((rank, row, self.watermark));
+        self.rows.push((rank, row));
     }
 
     pub fn plain_rows(&self) -> Vec<Row> {
-        self.rows.iter().map(|(_, row, _)| row.clone()).collect()
+        self.rows.iter().map(|(_, row)| row.clone()).collect()
     }
 
     /// What the next stage sees: the counts of the rows at the windows' last microseconds.
     pub fn passed_on(&self, watermark: i64) -> Judged {
         let lag = self.setup.lateness;
-        let rows = self.rows.iter().map(|(_, row, watermark)| {
+        let rows = self.rows.iter().map(|(_, row)| {
             let key = (0..8).find(|key| encoded(*key) == row.key).unwrap();
             let value = f64::from_bits(row.values[0]);
-            (Event { ts: row.end - 1, key, value }, watermark.saturating_sub(lag))
+            // The watermark just below the one that fires the row.
+            (Event { ts: row.end - 1, key, value }, row.firing - 1 - lag)
         });
         Judged { events: rows.collect(), watermark: watermark.saturating_sub(lag) }
     }

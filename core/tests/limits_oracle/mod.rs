@@ -166,16 +166,16 @@ impl Model {
 
     /// When what begins at `start` is gone.
     fn is_gone(&self, start: i64, window: &Window) -> bool {
-        let (last, lateness) = match self.kind {
-            Kind::Grid { lateness, .. } => (start + SIZE, lateness),
-            Kind::Session { lateness } => (window.end, lateness),
+        let gone_at = match self.kind {
+            Kind::Grid { lateness, .. } => (start + SIZE + lateness) * 1_000 - 1,
+            Kind::Session { lateness } => (window.end + lateness) * 1_000,
         };
-        (last + lateness) * 1_000 - 1 <= self.watermark
+        gone_at <= self.watermark
     }
 
     /// Whether the end of the session has passed.
     fn is_over(&self, window: &Window) -> bool {
-        window.end * 1_000 - 1 <= self.watermark
+        window.end * 1_000 <= self.watermark
     }
 
     fn row(&mut self, key: &str, start: i64, end: i64, count: u64, more: &[Cell]) {
