@@ -15,14 +15,14 @@ fn check(stages: Value, events: &[(f64, &str)], rows: &[&str]) {
         .map(|(seconds, key)| json!({ "ts": seconds * 1000.0, "k": key, "v": seconds }));
     let pipeline = json!({ "source": { "key": "k", "value": "v" }, "stages": stages });
     let case = Case { pipeline, events: events.collect() };
-    let (spec, plan) = case.plan().expect("a pipeline");
-    let mut runs = runs(&plan, 2);
+    let opened = case.open().expect("a pipeline");
+    let mut runs = runs(&opened.plan, 2);
     for batch in 1..=case.events.len() {
         runs.extend([batch, case.events.len()].map(|batch| Run { batch, restores: true, ..WHOLE }));
-        let shards = if plan.partitioned_by_key { 4 } else { 1 };
+        let shards = if opened.plan.partitioned_by_key { 4 } else { 1 };
         runs.extend((1..=shards).map(|shards| Run { batch, shards, ..WHOLE }));
     }
-    let output = match same_rows(&case, &spec, &plan, &runs) {
+    let output = match same_rows(&opened, &runs) {
         Ok(output) => output,
         Err(failure) => panic!("{case}{} differ: {}", failure.what, failure.detail),
     };

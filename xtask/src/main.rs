@@ -2,6 +2,7 @@
 
 mod bench;
 mod build;
+mod campaign;
 mod demo;
 mod module;
 mod npm;
@@ -18,7 +19,9 @@ const USAGE: &str = "\
 cargo xtask build            the module, the npm package and the program
 cargo xtask test [FILTER…]   everything that is checked, or the parts whose names contain a filter
 cargo xtask demo             builds, then runs real data through the program and the npm package
-cargo xtask bench            builds, then measures every way to run the engine beside other systems";
+cargo xtask bench            builds, then measures every way to run the engine beside other systems
+cargo xtask campaign pipelines [--count N] [--seed S]
+                             runs random pipelines in every way that must not change a row";
 
 fn main() -> ExitCode {
     match command() {
@@ -41,6 +44,7 @@ fn command() -> Result<ExitCode> {
         ("test", filters) => test::test(filters),
         ("demo", []) => demo::demo().map(|()| ExitCode::SUCCESS),
         ("bench", []) => bench::bench().map(|()| ExitCode::SUCCESS),
+        ("campaign", rest) => campaign::campaign(rest),
         ("help" | "--help" | "-h", _) => {
             println!("{USAGE}");
             Ok(ExitCode::SUCCESS)

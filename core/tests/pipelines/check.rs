@@ -3,10 +3,10 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use serde_json::json;
-use stream_processor_core::{PipelineSpec, Plan};
+use stream_processor_core::Plan;
 
-use super::run::{Output, Parsed, Row, Run, WHOLE, run};
-use super::{Case, Random};
+use super::run::{Output, Row, Run, WHOLE, run};
+use super::{Case, Opened, Random};
 
 /// What became of a case in which nothing is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,14 +30,14 @@ pub struct Failure {
 /// # Errors
 /// The first run that differs.
 pub fn check(case: &Case, seed: u64) -> Result<Outcome, Failure> {
-    let Some((spec, plan)) = case.plan() else { return Ok(Outcome::Refused) };
+    let Some(opened) = case.open() else { return Ok(Outcome::Refused) };
     let random = &mut Random::new(seed ^ 0x5eed);
     let cut = 1 + random.below(case.events.len().max(1));
-    let mut runs = runs(&plan, cut);
+    let mut runs = runs(&opened.plan, cut);
     if case.events.len() <= 15 {
         runs.push(Run { batch: 1, restores: true, ..WHOLE });
     }
-    let whole = same_rows(case, &spec, &plan, &runs)?;
+    let whole = same_rows(&opened, &runs)?;
     let sharded = runs.iter().filter(|run| run.shards > 1).count();
     Ok(Outcome::Agrees { sharded, rows: whole.rows.len() })
 }
@@ -70,15 +70,9 @@ pub fn runs(plan: &Plan, cut: usize) -> Vec<Run> {
 ///
 /// # Errors
 /// The first run that differs.
-pub fn same_rows(
-    case: &Case,
-    spec: &PipelineSpec,
-    plan: &Plan,
-    runs: &[Run],
-) -> Result<Output, Failure> {
-    let events = Parsed::of(case, spec, plan);
+pub fn same_rows(case: &Opened, runs: &[Run]) -> Result<Output, Failure> {
     let try_run = |one: Run| {
-        let ran = catch_unwind(AssertUnwindSafe(|| run(spec, plan, &events, one)));
+        let ran = catch_unwind(AssertUnwindSafe(|| run(case, one)));
         let error = |what, detail: String| Failure { what, detail: format!("{one}: {detail}") };
         match ran {
             Ok(Ok(output)) => Ok(output),
@@ -106,14 +100,12 @@ pub fn same_rows(
 /// # Errors
 /// Rows that differ, and late events.
 pub fn agrees_with_unbounded(case: &Case) -> Result<Outcome, Failure> {
-    let Some((spec, plan)) = case.plan() else { return Ok(Outcome::Refused) };
+    let Some(opened) = case.open() else { return Ok(Outcome::Refused) };
     let mut unbounded = case.clone();
     unbounded.pipeline["time"] = json!({ "max_out_of_orderness": "unbounded" });
-    let Some((unbounded_spec, unbounded_plan)) = unbounded.plan() else {
-        return Ok(Outcome::Refused);
-    };
-    let found = same_rows(case, &spec, &plan, &[])?;
-    let expected = same_rows(&unbounded, &unbounded_spec, &unbounded_plan, &[])?;
+    let Some(unbounded) = unbounded.open() else { return Ok(Outcome::Refused) };
+    let found = same_rows(&opened, &[])?;
+    let expected = same_rows(&unbounded, &[])?;
     let late =
         found.counters.iter().find(|((_, name), count)| *name == "late_dropped" && **count > 0);
     if let Some(((stage, _), count)) = late {

@@ -34,12 +34,20 @@ pub struct Case {
     pub events: Vec<Value>,
 }
 
+/// A case as the engine takes it.
+pub struct Opened {
+    pub spec: PipelineSpec,
+    pub plan: Plan,
+    pub events: Parsed,
+}
+
 impl Case {
-    /// Returns the pipeline, or `None` where it is refused.
-    pub fn plan(&self) -> Option<(PipelineSpec, Plan)> {
+    /// Returns the case as the engine takes it, or `None` where the pipeline or an event is refused.
+    pub fn open(&self) -> Option<Opened> {
         let spec = PipelineSpec::from_value(self.pipeline.clone()).ok()?;
         let plan = Plan::new(&spec).ok()?;
-        Some((spec, plan))
+        let events = Parsed::of(self, &spec, &plan)?;
+        Some(Opened { spec, plan, events })
     }
 
     /// Returns the events as NDJSON.
