@@ -24,7 +24,7 @@ use stream_processor_core::{PipelineSpec, Plan};
 pub use check::{Failure, Outcome, agrees_with_unbounded, check, runs, same_rows};
 pub use generate::{Choice, generate};
 pub use random::Random;
-pub use run::{Output, Parsed, Run, WHOLE, run};
+pub use run::{Output, Parsed, Row, Run, WHOLE, run};
 pub use shrink::shrink;
 
 /// A pipeline and the events of its source.
