@@ -11,6 +11,13 @@ pub(crate) struct Place {
     fraction: f64,
 }
 
+/// One of the two values that are known exactly of however many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    Least,
+    Greatest,
+}
+
 impl Place {
     /// Of `percentile` among `count` values, of which there is at least one.
     pub(crate) fn of(percentile: Percentile, count: u64) -> Self {
@@ -32,6 +39,15 @@ impl Place {
             return Self { rank: last, fraction: 0.0 };
         }
         Self { rank: rank as u64, fraction: place - rank }
+    }
+
+    /// Returns which end of `count` values stands here, if one does.
+    pub(crate) fn end(self, count: u64) -> Option<End> {
+        match self {
+            Self { fraction, .. } if fraction > 0.0 => None,
+            Self { rank: 0, .. } => Some(End::Least),
+            Self { rank, .. } => (rank >= count.saturating_sub(1)).then_some(End::Greatest),
+        }
     }
 
     /// Whether the value of the next rank matters.
@@ -89,6 +105,14 @@ mod tests {
         assert_eq!(place("100", 4), Place { rank: 3, fraction: 0.0 });
         assert_eq!(place("95", 21), Place { rank: 19, fraction: 0.0 });
         assert_eq!(place("99.9", 1), Place { rank: 0, fraction: 0.0 });
+    }
+
+    #[test]
+    fn only_whole_ranks_are_ends() {
+        assert_eq!(place("0", 4).end(4), Some(End::Least));
+        assert_eq!(place("100", 4).end(4), Some(End::Greatest));
+        assert_eq!(place("50", 1).end(1), Some(End::Least));
+        assert!(["1", "50", "99"].iter().all(|percent| place(percent, 4).end(4).is_none()));
     }
 
     #[test]

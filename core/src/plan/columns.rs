@@ -169,6 +169,20 @@ impl Columns {
         Err(SpecError::new(path, message))
     }
 
+    /// Returns the place of the column of numbers that a stage sets under `name`, which may be a new one; `path` names what
+    /// asks for it.
+    pub(super) fn set(&mut self, path: &str, name: &str) -> Result<usize, SpecError> {
+        if !self.columns.iter().any(|column| column.name == name) {
+            return self.add(path, name, OutputKind::Number);
+        }
+        let place = self.resolve(path, Some(name))?.unwrap_or_default();
+        if let Some((_, unread)) = self.mark.as_mut().filter(|(mark, _)| *mark == place) {
+            // From here on it is a column of its own, not the mark that only the source needs.
+            *unread = false;
+        }
+        Ok(place)
+    }
+
     /// Adds a column; `path` names what asks for it.
     pub(super) fn add(
         &mut self,

@@ -2,12 +2,12 @@
 
 use super::Columns;
 use crate::expression::{self, Step};
-use crate::schema::{OutputColumn, OutputKind};
+use crate::schema::OutputColumn;
 use crate::spec::{Map, SpecError};
 
 #[derive(Debug, Clone)]
 pub(crate) struct MapPlan {
-    /// The column that each expression fills, in order: one of those before it, or the next one.
+    /// The column that each expression fills, in order: one that is there already, or the next one.
     pub(crate) set: Vec<(usize, Vec<Step>)>,
     /// Those of its input, and then the new ones.
     pub(crate) columns: Vec<OutputColumn>,
@@ -33,13 +33,7 @@ impl MapPlan {
             };
             let steps = expression::parse(&assignment.expression, &mut column)
                 .map_err(|error| SpecError::new(expression_path, error.to_string()))?;
-            let name = assignment.name.as_str();
-            let is_known = columns.list().iter().any(|column| column.name == name);
-            let place = if is_known {
-                columns.resolve(&path, Some(name))?.unwrap_or_default()
-            } else {
-                columns.add(&format!("{path}.name"), name, OutputKind::Number)?
-            };
+            let place = columns.set(&format!("{path}.name"), &assignment.name)?;
             set.push((place, steps));
         }
         let plan = Self { set, columns: columns.list().to_vec() };

@@ -33,18 +33,16 @@ impl Stage for MapStage {
         let range = *cursor..end;
         let first = out.len();
         out.push_run(events, range.clone(), context.keys);
-        let inputs = events.columns.len();
         for (place, steps) in &self.plan.set {
-            // Columns that an earlier assignment has filled are read where they are now.
+            // `out` already holds what earlier assignments set.
             let column = |column: usize| match out.columns.get(column) {
                 Some(FrameColumn::Number(numbers)) => numbers.get(first..).unwrap_or_default(),
                 _ => &[],
             };
             let values = compute(steps, range.len(), column);
             if let Some(FrameColumn::Number(numbers)) = out.columns.get_mut(*place) {
-                if *place < inputs {
-                    numbers.truncate(first);
-                }
+                // Whatever the column held for these events: its input, or what an earlier assignment set.
+                numbers.truncate(first);
                 numbers.extend(values);
             }
         }

@@ -243,7 +243,7 @@ impl RobustZScore {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::last::NORMAL_QUARTILE;
+    use super::super::last::{Kept, LastMoments, LastValues, NORMAL_QUARTILE};
     use super::*;
 
     const NOTHING: Score = Score { zscore: None, anomaly: false };
@@ -273,6 +273,31 @@ mod tests {
             assert_eq!(detect(5.0), Score { zscore: Some(0.0), anomaly: false });
             let other = Score { zscore: None, anomaly: true };
             assert_eq!((detect(5.5), detect(5.5)), (other, other), "it was not learned");
+        }
+    }
+
+    #[test]
+    fn equal_values_have_the_score_0_whatever_their_number() {
+        for value in [0.1, -1.0 / 3.0, 1e-300, 123_456.789, 5e-324] {
+            let mut all = ZScoreAnomalyDetector::new(0.0);
+            let mut last = (
+                Rule::new(0.0),
+                LastMoments(LastValues::new(7, Kept::MOMENTS)),
+                RobustZScore::new(0.0, 7).unwrap(),
+            );
+            // What has left the window leaves no trace in the mean of the equal ones.
+            [1e16, -3.7].iter().for_each(|wild| {
+                last.1.learn(*wild);
+                last.2.update(*wild);
+            });
+            for at in 0..1000 {
+                let same = Score { zscore: Some(0.0), anomaly: false };
+                let found =
+                    (all.update(value), last.0.update(&mut last.1, value), last.2.update(value));
+                if at >= 7 {
+                    assert_eq!(found, (same, same, same), "{value}, the {at}th");
+                }
+            }
         }
     }
 

@@ -68,9 +68,26 @@ impl OnlineVariance {
         let count = self.count + other.count;
         let distance = other.mean - self.mean;
         let share = number(other.count) / number(count);
+        let between = distance * distance * (number(self.count) * share);
+        let between = if between < f64::INFINITY { between } else { self.far_between(other) };
         self.mean += distance * share;
-        self.m2 = (self.m2 + other.m2) + distance * distance * (number(self.count) * share);
+        self.m2 = (self.m2 + other.m2) + between;
         self.count = count;
+    }
+
+    /// Returns what merging with `other` adds to the squared distances where the square of the distance of the means overflows.
+    ///
+    /// The sum itself does not overflow if one part is a single value: it is then added as [`OnlineVariance::update`] adds it.
+    #[cold]
+    pub(crate) fn far_between(&self, other: &Self) -> f64 {
+        let (count, others) = (number(self.count), number(other.count));
+        let distance = other.mean - self.mean;
+        let mean = self.mean + distance * (others / number(self.count + other.count));
+        let smaller = match other.count <= self.count {
+            true => (other.mean - mean) * others,
+            false => (mean - self.mean) * count,
+        };
+        (distance * smaller).abs()
     }
 
     /// Values so far.
@@ -150,6 +167,28 @@ mod tests {
     fn what_is_not_finite_is_skipped_and_what_is_too_large_is_none() {
         assert_eq!(of(&[1.0, f64::NAN, 3.0, f64::INFINITY]), of(&[1.0, 3.0]));
         assert_eq!(of(&[1e308, -1e308]).variance(), None);
+    }
+
+    fn merged(left: &[f64], right: &[f64]) -> OnlineVariance {
+        let mut merged = of(left);
+        merged.merge(&of(right));
+        merged
+    }
+
+    #[test]
+    fn merged_variance_overflows_only_where_the_variance_does() {
+        assert_eq!(merged(&[1e154], &[-5e153]).variance(), Some(1.125e308));
+        assert_eq!(merged(&[-5e153], &[1e154]).variance(), Some(1.125e308));
+        for (left, right) in [(&[0.0, 0.0][..], &[1.5e154][..]), (&[1.5e154], &[0.0, 0.0, 0.0])] {
+            let all: Vec<f64> = [left, right].concat();
+            let (found, due) =
+                (merged(left, right).variance().unwrap(), of(&all).variance().unwrap());
+            assert!((found / due - 1.0).abs() < 1e-15, "{found} {due}");
+        }
+        for (left, right) in [(1e154, -1e154), (1e308, -1e308), (-1e308, 1e308)] {
+            assert_eq!(merged(&[left], &[right]).variance(), None);
+            assert_eq!(merged(&[left, left], &[right, right]).variance(), None);
+        }
     }
 
     #[test]

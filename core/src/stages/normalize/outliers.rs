@@ -38,11 +38,20 @@ impl Recent {
             return None;
         }
         let count = f64::from(u32::try_from(self.values.len()).unwrap_or(u32::MAX));
-        let mean = self.values.iter().sum::<f64>() / count;
+        let mean = self.mean(count);
         let squares: f64 = self.values.iter().map(|value| (value - mean) * (value - mean)).sum();
         let reach = zscore * (squares / (count - 1.0)).sqrt();
         let bounds = (mean - reach, mean + reach);
         (bounds.0.is_finite() && bounds.1.is_finite()).then_some(bounds)
+    }
+
+    /// Returns the mean of the `count` values, exactly their value where all are equal.
+    ///
+    /// The rounded sum may be some units of the last place off, which is more than the deviation of nearly equal values. The
+    /// mean distance of the values from that first result is added to it: distances of nearly equal values are exact.
+    fn mean(&self, count: f64) -> f64 {
+        let near = self.values.iter().sum::<f64>() / count;
+        near + self.values.iter().map(|value| value - near).sum::<f64>() / count
     }
 }
 
@@ -73,6 +82,30 @@ mod tests {
         let constant = judged(OutlierAction::Flag, &[5.0, 5.0, 5.0, 6.0, 6.0, 6.0]);
         let outliers: Vec<bool> = constant.iter().map(|(_, outlier)| *outlier).collect();
         assert_eq!(outliers, [false, false, false, true, false, false]);
+    }
+
+    #[test]
+    fn equal_values_are_never_outliers() {
+        for value in [0.1, -0.1, 1.0 / 3.0, 1e-300, 123_456.789, 1e300, 5e-324] {
+            for window in [2, 7, 100, 1000] {
+                let mut recent = Recent::default();
+                let rule = Outliers { zscore: 1e-9, window, action: OutlierAction::Clip };
+                let all = [value; 2100].map(|value| recent.judge(rule, value));
+                assert_eq!(all, [(Some(value), false); 2100], "{value}, window {window}");
+            }
+        }
+    }
+
+    #[test]
+    fn values_near_the_mean_of_nearly_equal_ones_are_no_outliers() {
+        let mut recent = Recent::default();
+        let rule = Outliers { zscore: 0.5, window: 100, action: OutlierAction::Flag };
+        let next = 0.1_f64.next_up();
+        recent.judge(rule, next);
+        // 0.1 is a tenth of a deviation from the mean of 99 values 0.1 and its neighbour.
+        let last = (0..99).map(|_| recent.judge(rule, 0.1)).last();
+        assert_eq!(last, Some((Some(0.1), false)));
+        assert!(recent.judge(rule, next).1, "it is ten deviations away");
     }
 
     #[test]

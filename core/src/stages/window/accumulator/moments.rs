@@ -4,6 +4,7 @@ use super::slots::{Cell, Cells, add_present};
 use crate::error::SnapshotError;
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::spec::Operation;
+use crate::statistics::OnlineVariance;
 
 /// Mean and squared distances from it, updated value by value in the order of arrival (Welford 1962, Knuth 4.2.2).
 #[derive(Debug, Clone, Copy)]
@@ -20,6 +21,13 @@ impl Moment {
         let distance = value - self.mean;
         self.mean += distance / number(self.count);
         self.m2 += distance * (value - self.mean);
+    }
+
+    /// Returns what merging adds to the squared distances where the square of the distance of the means overflows.
+    #[cold]
+    fn far_between(&self, later: &Self) -> f64 {
+        let of = |part: &Self| OnlineVariance { count: part.count, mean: part.mean, m2: part.m2 };
+        of(self).far_between(&of(later))
     }
 
     /// NaN where it is undefined or not finite.
@@ -60,7 +68,9 @@ impl Cell for Moment {
         let count = self.count.saturating_add(later.count);
         let distance = later.mean - self.mean;
         let share = number(later.count) / number(count);
-        self.m2 = (self.m2 + later.m2) + distance * distance * (number(self.count) * share);
+        let between = distance * distance * (number(self.count) * share);
+        let between = if between < f64::INFINITY { between } else { self.far_between(later) };
+        self.m2 = (self.m2 + later.m2) + between;
         self.mean += distance * share;
         self.count = count;
     }
@@ -150,6 +160,20 @@ mod tests {
     fn what_is_too_large_is_null() {
         assert!(variance(&[1e308, -1e308], false).is_nan());
         assert!(variance(&[1e200, -1e200, 1.0], true).is_nan());
+    }
+
+    #[test]
+    fn parts_far_apart_have_the_variance_of_the_whole() {
+        let mut merged = moment(&[1e154]);
+        merged.merge(&moment(&[-5e153]));
+        assert_eq!(
+            (merged.variance(false), variance(&[1e154, -5e153], false)),
+            (1.125e308, 1.125e308)
+        );
+        merged.merge(&moment(&[1e154]));
+        assert!(merged.variance(true).is_finite());
+        merged.merge(&moment(&[-1.7e308]));
+        assert!(merged.variance(true).is_nan());
     }
 
     #[test]

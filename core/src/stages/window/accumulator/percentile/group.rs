@@ -2,6 +2,7 @@
 
 use super::buckets::Buckets;
 use super::pairs::{self, MAX_DISTINCT, has_many_distinct, united};
+use super::range::Range;
 use super::{Values, push};
 use crate::error::SnapshotError;
 use crate::rank::{Place, arrange, arranged};
@@ -160,6 +161,9 @@ impl Values for Group {
             return f64::NAN;
         }
         let place = Place::of(percentile, count);
+        if let Some(end) = place.end(count) {
+            return Range::of_group(self).at(end);
+        }
         let (low, left) = self.at(place.rank);
         if !place.is_between() || left > 1 {
             return low;

@@ -4,6 +4,7 @@ use super::super::slots::Cell;
 use super::group::Group;
 use crate::error::SnapshotError;
 use crate::lanes::least;
+use crate::rank::End;
 use crate::snapshot::{SectionReader, SectionWriter};
 
 /// The least value and the greatest, negated.
@@ -41,6 +42,14 @@ impl Range {
     pub(super) fn max(self) -> f64 {
         let Self([_, negated]) = self;
         -negated
+    }
+
+    /// Returns the value at `end`.
+    pub(super) fn at(self, end: End) -> f64 {
+        match end {
+            End::Least => self.min(),
+            End::Greatest => self.max(),
+        }
     }
 
     /// The nearest number to `value` within it.

@@ -130,20 +130,21 @@ impl Running {
     /// Writes the value of each of `asked`, which ascend, to `results`; the values lie within `range`.
     pub(super) fn percentiles(&self, asked: &[Percentile], range: Range, results: &mut [f64]) {
         match &self.counted {
-            Some(counted) => self.write(asked, results, |rank| match counted.at(rank) {
+            Some(counted) => self.write(asked, range, results, |rank| match counted.at(rank) {
                 Some((value, left)) => (range.clamp(value), left),
                 None => (range.max(), 1),
             }),
             None if self.is_exact() => {
-                self.write(asked, results, |rank| self.pairs.at(rank, self.count));
+                let range = self.pairs.range();
+                self.write(asked, range, results, |rank| self.pairs.at(rank, self.count));
             }
             None if self.pairs.may_fold() => {
                 let buckets = self.pairs.buckets();
-                self.write(asked, results, |rank| buckets.at(rank));
+                self.write(asked, buckets.range(), results, |rank| buckets.at(rank));
             }
             None => {
                 let range = self.pairs.range();
-                self.write(asked, results, |rank| {
+                self.write(asked, range, results, |rank| {
                     let (value, left) = self.pairs.at(rank, self.count);
                     (range.clamp(bucketed(value)), left)
                 });
@@ -152,9 +153,19 @@ impl Running {
     }
 
     /// The same, if `at` tells the value at a rank, and how many from there on are the same.
-    fn write(&self, asked: &[Percentile], results: &mut [f64], at: impl Fn(u64) -> (f64, u64)) {
+    fn write(
+        &self,
+        asked: &[Percentile],
+        range: Range,
+        results: &mut [f64],
+        at: impl Fn(u64) -> (f64, u64),
+    ) {
         for (percentile, result) in asked.iter().zip(results) {
             let place = Place::of(*percentile, self.count);
+            if let Some(end) = place.end(self.count) {
+                *result = range.at(end);
+                continue;
+            }
             let (low, left) = at(place.rank);
             *result = if place.is_between() && left <= 1 {
                 place.between(low, at(place.rank.saturating_add(1)).0)
