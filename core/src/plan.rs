@@ -9,6 +9,7 @@ mod emission;
 mod event_time;
 mod filter;
 mod grid;
+mod identity;
 mod key_by;
 mod map;
 mod normalize;
@@ -238,6 +239,11 @@ impl Plan {
             _ => None,
         });
         core::iter::once(self.input.key.len()).chain(behind).any(has)
+    }
+
+    /// Returns whether state of the pipeline that `identity` describes may go into an engine of this one.
+    pub(crate) fn agrees_with(&self, identity: &[u8]) -> bool {
+        identity::agree(&self.identity, identity)
     }
 
     /// How many ways to tell identities are used behind stage number `stage`.

@@ -5,9 +5,10 @@ use jiff::tz::{self, TimeZone};
 use stream_processor_core::spec::{Stage, WindowKind};
 use stream_processor_core::{PipelineSpec, SpecError};
 
-/// The years whose rules are given: before and after, the first and the last hold.
-const FROM: &str = "1900-01-01T00:00:00Z";
-const UNTIL: &str = "2200-01-01T00:00:00Z";
+/// The years whose rules are given. Every zone has local mean time before 1800, and one rule for all years from 2100 on (no
+/// release of the database has rules for single years behind 2087): so the last 400 years repeat.
+const FROM: &str = "1800-01-01T00:00:00Z";
+const UNTIL: &str = "2500-01-01T00:00:00Z";
 
 /// Gives every calendar window of a named zone the rules of that zone, unless the pipeline has them.
 ///
@@ -16,7 +17,8 @@ const UNTIL: &str = "2200-01-01T00:00:00Z";
 pub(crate) fn resolve(spec: &mut PipelineSpec) -> Result<(), SpecError> {
     for (index, stage) in spec.stages.iter_mut().enumerate() {
         let Stage::Window(window) = stage else { continue };
-        let is_open = window.window == WindowKind::Calendar && window.zone_offsets.is_none();
+        let is_given = window.zone_offsets.is_some() || window.zone_offsets_until.is_some();
+        let is_open = window.window == WindowKind::Calendar && !is_given;
         let Some(name) = window.zone.as_deref().filter(|_| is_open) else { continue };
         if name == "UTC" || name.starts_with(['+', '-']) {
             continue;
@@ -28,13 +30,17 @@ pub(crate) fn resolve(spec: &mut PipelineSpec) -> Result<(), SpecError> {
             SpecError::new(format!("stages[{index}].zone"), message)
         })?;
         window.zone_offsets = Some(rules(&zone));
+        window.zone_offsets_until = Some(time(UNTIL).as_second());
     }
     Ok(())
 }
 
+fn time(text: &str) -> Timestamp {
+    text.parse().unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
 /// Since when, seconds, the zone is how many seconds ahead of UTC.
 fn rules(zone: &TimeZone) -> Vec<(i64, i64)> {
-    let time = |text: &str| text.parse::<Timestamp>().unwrap_or(Timestamp::UNIX_EPOCH);
     let (from, until) = (time(FROM), time(UNTIL));
     let mut rules = vec![(from.as_second(), i64::from(zone.to_offset(from).seconds()))];
     for transition in zone.following(from).take_while(|transition| transition.timestamp() < until) {
@@ -51,6 +57,15 @@ fn rules(zone: &TimeZone) -> Vec<(i64, i64)> {
 mod tests {
     use super::*;
 
+    /// The rules that a pipeline gets for `zone`.
+    fn resolved(zone: &str) -> Vec<(i64, i64)> {
+        let mut spec = spec(zone);
+        resolve(&mut spec).unwrap();
+        let Stage::Window(window) = &spec.stages[0] else { unreachable!() };
+        assert_eq!(window.zone_offsets_until, Some(time(UNTIL).as_second()));
+        window.zone_offsets.clone().unwrap()
+    }
+
     fn spec(zone: &str) -> PipelineSpec {
         PipelineSpec::from_json(&format!(
             r#"{{"stages": [{{"type": "window", "window": "calendar", "unit": "day", "zone": "{zone}",
@@ -61,10 +76,7 @@ mod tests {
 
     #[test]
     fn zones_are_found_by_name() {
-        let mut berlin = spec("Europe/Berlin");
-        resolve(&mut berlin).unwrap();
-        let Stage::Window(window) = &berlin.stages[0] else { unreachable!() };
-        let rules = window.zone_offsets.as_ref().unwrap();
+        let rules = resolved("Europe/Berlin");
         assert!(rules.contains(&(1_711_846_800, 7_200)), "summer time of 2024");
         assert!(rules.contains(&(1_729_990_800, 3_600)), "and its end");
         assert!(rules.is_sorted_by(|a, b| a.0 < b.0 && a.1 != b.1));
@@ -75,5 +87,29 @@ mod tests {
         }
         let error = resolve(&mut spec("Europe/Berlim")).unwrap_err();
         assert_eq!(error.path(), "stages[0].zone");
+    }
+
+    #[test]
+    fn rules_reach_from_local_mean_time_to_years_that_repeat() {
+        const CYCLE: i64 = 146_097 * 86_400;
+        let (from, until) = (time(FROM), time(UNTIL));
+        for zone in tz::db().available().filter(|zone| zone.as_str() != "UTC") {
+            let rules = resolved(zone.as_str());
+            let zone = tz::db().get(zone.as_str()).unwrap();
+            let first = i64::from(zone.to_offset(Timestamp::MIN).seconds());
+            assert_eq!(rules[0], (from.as_second(), first), "{zone:?}");
+            let expected: Vec<(i64, i64)> = rules
+                .iter()
+                .map(|(since, offset)| (since + CYCLE, *offset))
+                .filter(|(since, _)| *since >= until.as_second())
+                .collect();
+            let mut found: Vec<(i64, i64)> = zone
+                .following(until)
+                .take_while(|next| next.timestamp().as_second() < until.as_second() + CYCLE)
+                .map(|next| (next.timestamp().as_second(), i64::from(next.offset().seconds())))
+                .collect();
+            found.dedup_by_key(|(_, offset)| *offset);
+            assert_eq!(found, expected, "{zone:?}");
+        }
     }
 }

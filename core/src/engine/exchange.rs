@@ -309,7 +309,7 @@ impl Engine {
         let Some(identity) = pipeline.strip_prefix(&PARTIAL_MAGIC) else {
             return Err(SnapshotError::NotAPartial);
         };
-        if identity != self.plan.identity.as_bytes() {
+        if !self.plan.agrees_with(identity) {
             return Err(SnapshotError::OtherPipeline);
         }
         let head = read_head(&next(Kind::Partial)?, self.source.rejected.len())?;

@@ -160,10 +160,13 @@ impl Engine {
         if self.exchange.is_used() { Step::Exchange } else { Step::Keys }
     }
 
-    /// What a snapshot of this engine must agree with.
+    /// What a snapshot of this engine must agree with: its pipeline, and whether it emits partial state.
     fn identity(&self) -> Vec<u8> {
-        let edge: &[u8] = if self.options.emits_partials { b" emits partials" } else { b"" };
-        [self.plan.identity.as_bytes(), edge].concat()
+        [self.plan.identity.as_bytes(), self.role()].concat()
+    }
+
+    fn role(&self) -> &'static [u8] {
+        if self.options.emits_partials { b" emits partials" } else { b"" }
     }
 
     fn save_source(&self, writer: &mut SectionWriter<'_>) {
@@ -271,10 +274,11 @@ impl Restore {
                 if reader.raw(MAGIC.len())? != MAGIC {
                     return Err(SnapshotError::NotASnapshot);
                 }
-                if reader.rest() != engine.identity() {
-                    return Err(SnapshotError::OtherPipeline);
+                let pipeline = reader.rest().strip_suffix(engine.role());
+                match pipeline.is_some_and(|pipeline| engine.plan.agrees_with(pipeline)) {
+                    true => Ok(()),
+                    false => Err(SnapshotError::OtherPipeline),
                 }
-                Ok(())
             }
             Kind::Source => load_source(engine, reader),
             Kind::Time if engine.source.time.is_simple() => {

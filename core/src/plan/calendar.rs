@@ -8,6 +8,9 @@ use crate::watermark::{END_OF_TIME, NO_WATERMARK};
 
 const SECOND_US: i64 = 1_000_000;
 const DAY_US: i64 = 86_400 * SECOND_US;
+/// After 400 years the Gregorian calendar repeats, to the day of the week; all that goes by it repeats, too.
+const CYCLE_DAYS: i64 = 146_097;
+const CYCLE_US: i64 = CYCLE_DAYS * DAY_US;
 
 /// Calendar windows: tumbling windows on a time scale of their own, on which all are of one size.
 #[derive(Debug, Clone)]
@@ -25,6 +28,8 @@ pub(crate) struct Calendar {
     unit: CalendarUnit,
     /// Since when, and how far ahead of UTC, microseconds. Never empty; the first holds before that, too.
     rules: Vec<(i64, i64)>,
+    /// From here on, microseconds, the rules of the 400 years before repeat; otherwise the last one holds.
+    rules_until: Option<i64>,
 }
 
 /// A window, by its number, and its bounds.
@@ -45,7 +50,8 @@ impl CalendarPlan {
         spec: &PipelineSpec,
     ) -> Result<(Self, Columns), SpecError> {
         let unit = window.unit.unwrap_or(CalendarUnit::Day);
-        let calendar = Calendar { unit, rules: rules(path, window)? };
+        let rules = rules(path, window)?;
+        let calendar = Calendar { unit, rules_until: rules_until(path, window, &rules)?, rules };
         let lag_us = window.allowed_lateness.as_micros();
         let late = format!("{path}.allowed_lateness");
         if lag_us < 0 {
@@ -104,6 +110,45 @@ fn rules(path: &str, window: &Window) -> Result<Vec<(i64, i64)>, SpecError> {
     Ok(rules.iter().map(|(since, offset)| (micros(*since), micros(*offset))).collect())
 }
 
+/// Returns until when `rules`, those of `window`, are given.
+fn rules_until(
+    path: &str,
+    window: &Window,
+    rules: &[(i64, i64)],
+) -> Result<Option<i64>, SpecError> {
+    let Some(until) = window.zone_offsets_until else { return Ok(None) };
+    let error =
+        |message: String| Err(SpecError::new(format!("{path}.zone_offsets_until"), message));
+    if window.zone_offsets.is_none() {
+        return error(
+            "it says how far `zone_offsets` reaches: give those too, or drop it".to_owned(),
+        );
+    }
+    let until_us = until.saturating_mul(SECOND_US);
+    if !(-Calendar::MAX_TIME..=Calendar::MAX_TIME).contains(&until_us) {
+        return error(format!("{until}: the calendar reaches 80,000 years both ways"));
+    }
+    let from_us = until_us - CYCLE_US;
+    if rules.first().is_none_or(|(since, _)| *since > from_us) {
+        let from = from_us / SECOND_US;
+        return error(format!(
+            "{until}: from then on the 400 years before repeat, but zone_offsets does not reach back to {from}"
+        ));
+    }
+    if offset_in(rules, from_us) != offset_in(rules, until_us) {
+        return error(format!(
+            "{until}: from then on the 400 years before repeat, but they begin and end with different offsets"
+        ));
+    }
+    Ok(Some(until_us))
+}
+
+/// Returns how far ahead of UTC clocks are at `time` by `rules`.
+fn offset_in(rules: &[(i64, i64)], time: i64) -> i64 {
+    let behind = rules.partition_point(|(since, _)| *since <= time);
+    rules.get(behind.saturating_sub(1)).map_or(0, |(_, offset)| *offset)
+}
+
 /// Seconds ahead of UTC: of `UTC`, `Z`, `+05:30`, `-03:00`.
 fn fixed_offset(zone: &str) -> Option<i64> {
     if matches!(zone, "UTC" | "Z") {
@@ -128,9 +173,7 @@ impl Calendar {
     /// The window that `time` falls into.
     pub(crate) fn period_of(&self, time: i64) -> Period {
         let time = time.clamp(-Self::MAX_TIME, Self::MAX_TIME);
-        let behind = self.rules.partition_point(|(since, _)| *since <= time);
-        let rule = self.rules.get(behind.saturating_sub(1));
-        let local = time.saturating_add(rule.map_or(0, |(_, offset)| *offset));
+        let local = time.saturating_add(self.offset_at(time));
         let mut number = self.number_of(local.div_euclid(DAY_US));
         // Where clocks are set across midnight, the local date may be the next one's or the one before.
         for _ in 0..3 {
@@ -147,9 +190,29 @@ impl Calendar {
         self.period_of(time).end
     }
 
+    /// Returns how far ahead of UTC clocks are at `time`.
+    fn offset_at(&self, time: i64) -> i64 {
+        let time = time.saturating_sub(self.cycles_at(time).saturating_mul(CYCLE_US));
+        offset_in(&self.rules, time)
+    }
+
+    /// Returns how many times 400 years lie between `time` and the time whose rules it has.
+    fn cycles_at(&self, time: i64) -> i64 {
+        match self.rules_until {
+            Some(until) if time >= until => time.saturating_sub(until) / CYCLE_US + 1,
+            _ => 0,
+        }
+    }
+
     /// Where window `number` starts: at the first moment with its first local date, or a later one.
     pub(crate) fn start_of(&self, number: i64) -> i64 {
         let midnight = self.first_day(number).saturating_mul(DAY_US);
+        let shift = self.cycles_at(midnight).saturating_mul(CYCLE_US);
+        self.start_at(midnight.saturating_sub(shift)).saturating_add(shift)
+    }
+
+    /// Returns the first moment at which local clocks show `midnight` or a later time.
+    fn start_at(&self, midnight: i64) -> i64 {
         let ends = self.rules.get(1..).unwrap_or_default();
         let first = ends.partition_point(|(end, _)| *end <= midnight.saturating_sub(DAY_US));
         let rules = self.rules.iter().enumerate().skip(first);

@@ -5,7 +5,7 @@ use super::{Duration, Emit, SpecError, Window, WindowKind};
 use WindowKind::{Calendar, Count, Cumulate, Global, Session, Sliding, Tumbling};
 
 /// Options and the kinds of windows that have them.
-const OPTIONS: [(&str, &[WindowKind]); 11] = [
+const OPTIONS: [(&str, &[WindowKind]); 12] = [
     ("size", &[Tumbling, Sliding, Cumulate]),
     ("slide", &[Sliding]),
     ("gap", &[Session]),
@@ -14,6 +14,7 @@ const OPTIONS: [(&str, &[WindowKind]); 11] = [
     ("unit", &[Calendar]),
     ("zone", &[Calendar]),
     ("zone_offsets", &[Calendar]),
+    ("zone_offsets_until", &[Calendar]),
     ("offset", &[Tumbling, Sliding, Cumulate]),
     ("allowed_lateness", &[Tumbling, Sliding, Session, Cumulate, Calendar]),
     ("early", &[Tumbling, Sliding]),
@@ -50,6 +51,7 @@ fn is_given(window: &Window, name: &str) -> (bool, bool) {
         "unit" => (window.unit.is_some(), true),
         "zone" => (window.zone.is_some(), false),
         "zone_offsets" => (window.zone_offsets.is_some(), false),
+        "zone_offsets_until" => (window.zone_offsets_until.is_some(), false),
         "offset" => (window.offset != Duration::default(), false),
         "allowed_lateness" => (window.allowed_lateness != Duration::default(), false),
         _ => (window.early.is_some(), false),

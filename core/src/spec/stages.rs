@@ -155,9 +155,12 @@ pub struct Window {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zone: Option<String>,
     /// The rules of `zone`: since when, in seconds since the epoch, how many seconds it is ahead of UTC. The first holds
-    /// before that, too.
+    /// before that, too; the last holds for good, unless there is `zone_offsets_until`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zone_offsets: Option<Vec<(i64, i64)>>,
+    /// Until when `zone_offsets` has the rules, in seconds since the epoch: from then on, those of the 400 years before repeat.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone_offsets_until: Option<i64>,
     /// Where windows start, relative to the epoch.
     #[serde(default)]
     pub offset: Duration,

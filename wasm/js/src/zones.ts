@@ -2,10 +2,16 @@
 import { StreamProcessorError } from "./error.js";
 import type { PipelineSpec } from "./pipeline.js";
 
-/** The years whose rules are given: before and after, the first and the last hold. */
-const FROM_MS = Date.UTC(1900, 0, 1);
-const UNTIL_MS = Date.UTC(2200, 0, 1);
-/** No zone changes its rules and back within this. */
+/**
+ * The years whose rules are given. Every zone has local mean time before the first, and one rule for all years from
+ * `MODEL_YEAR` on: so the last 400 years repeat.
+ */
+const FROM_YEAR = 1800;
+const UNTIL_YEAR = 2500;
+/** The first of 28 years in which every kind of year comes: with each day of the week as its first one, leap years and others. */
+const MODEL_YEAR = 2104;
+const SEARCHED_UNTIL_MS = newYear(MODEL_YEAR + 28);
+/** No zone sets its clocks and sets them back within this. */
 const STEP_MS = 7 * 86_400_000;
 
 /** The pipeline with the rules of every named zone that calendar windows go by, unless it has them. */
@@ -13,7 +19,8 @@ export function withZoneRules(pipeline: PipelineSpec): PipelineSpec {
   const stages = (pipeline as { stages?: unknown } | null)?.stages;
   if (!Array.isArray(stages) || !stages.some(needsRules)) return pipeline;
   const resolved = stages.map((stage: unknown, index) => {
-    return needsRules(stage) ? { ...stage, zone_offsets: rulesOf(stage.zone, index) } : stage;
+    if (!needsRules(stage)) return stage;
+    return { ...stage, zone_offsets: rulesOf(stage.zone, index), zone_offsets_until: newYear(UNTIL_YEAR) / 1000 };
   });
   return { ...pipeline, stages: resolved as PipelineSpec["stages"] };
 }
@@ -30,10 +37,11 @@ function rulesOf(zone: string, index: number): [number, number][] {
   const found = known.get(zone);
   if (found !== undefined) return found;
   const offsetAt = offsets(zone, index);
-  let [last, offset] = [FROM_MS, offsetAt(FROM_MS)];
-  const rules: [number, number][] = [[FROM_MS / 1000, offset]];
-  for (let time = FROM_MS; time < UNTIL_MS; time = last) {
-    const next = time + STEP_MS;
+  const first = newYear(FROM_YEAR);
+  let [last, offset] = [first, offsetAt(first)];
+  const rules: [number, number][] = [[first / 1000, offset]];
+  for (let time = first; time < SEARCHED_UNTIL_MS; time = last) {
+    const next = Math.min(time + STEP_MS, SEARCHED_UNTIL_MS);
     const later = offsetAt(next);
     if (later !== offset) {
       let [before, from] = [time, next];
@@ -49,8 +57,24 @@ function rulesOf(zone: string, index: number): [number, number][] {
       last = next;
     }
   }
+  for (let year = MODEL_YEAR + 28; year < UNTIL_YEAR; year++) rules.push(...asInModelYear(rules, year));
   known.set(zone, rules);
   return rules;
+}
+
+/** The rules of `year`, taken from those of the model year with the same days of the week. */
+function asInModelYear(rules: [number, number][], year: number): [number, number][] {
+  const weekday = (of: number): number => new Date(newYear(of)).getUTCDay();
+  let model = MODEL_YEAR;
+  while (weekday(model) !== weekday(year) || weekday(model + 1) !== weekday(year + 1)) model++;
+  const [from, until] = [newYear(model) / 1000, newYear(model + 1) / 1000];
+  const ofYear = rules.filter(([since]) => from <= since && since < until);
+  return ofYear.map(([since, offset]) => [since - from + newYear(year) / 1000, offset]);
+}
+
+/** When a year begins in UTC, milliseconds. */
+function newYear(year: number): number {
+  return Date.UTC(year, 0, 1);
 }
 
 /** How many seconds the zone is ahead of UTC at a time. */
