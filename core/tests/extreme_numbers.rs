@@ -100,7 +100,7 @@ fn variance_is_within_its_bound_at_a_great_mean() {
     // n · mean / deviation · 2^-53, as docs/semantics.md says; the deviation here is about 1.25.
     let values = [1.0, 2.0, 4.0].map(|value| 1e15 + value);
     let events: Vec<Event> = (0..).zip(values).map(|(second, value)| at(second, value)).collect();
-    let bound = 3.0 * 1e15 / 1.247 * 2.0_f64.powi(-53);
+    let bound = 3.0 * 1e15 / 1.247 * (f64::EPSILON / 2.0);
     for window in [
         r#""window": "tumbling", "size": "4s""#,
         r#""window": "sliding", "size": "4s", "slide": "1s""#,

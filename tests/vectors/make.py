@@ -198,14 +198,25 @@ def distinct(values):
     return float(math.floor(alpha * 4096 * (4096 - empty) / (total + (correction if empty else 0)) + 0.5))
 
 
+def merged(left, right):
+    """Count, mean and squared distances of two parts together (Chan, Golub and LeVeque). Where the square of the distance of the
+    means overflows, the smaller part is added as a single value is."""
+    (n, a, p), (m, b, q) = left, right
+    distance, share = b - a, m / (n + m)
+    mean = a + distance * share
+    between = distance * distance * (n * share)
+    if not between < math.inf:
+        between = abs(distance * ((b - mean) * m if m <= n else (mean - a) * n))
+    return n + m, mean, (p + q) + between
+
+
 def moments(slices, first, last):
     """Count, mean and squared distances of the slices from `first` to before `last`: of the largest aligned blocks of 2^k slices,
     from left to right, each its left half combined with its right half (Chan, Golub and LeVeque)."""
     def combined(left, right):
         if left is None or right is None:
             return left or right
-        count, distance, share = left[0] + right[0], right[1] - left[1], right[0] / (left[0] + right[0])
-        return (count, left[1] + distance * share, (left[2] + right[2]) + distance * distance * (left[0] * share))
+        return merged(left, right)
 
     def block(start, length):
         if not any(start <= at < start + length for at in slices):
@@ -507,10 +518,7 @@ def last_moments(values, size):
     beginning = fold(values[len(values) - beginning:])
     if not end[0] or not beginning[0]:
         return end if end[0] else beginning
-    count = end[0] + beginning[0]
-    distance = beginning[1] - end[1]
-    share = beginning[0] / count
-    return count, end[1] + distance * share, (end[2] + beginning[2]) + distance * distance * (end[0] * share)
+    return merged(end, beginning)
 
 
 def median(values):
@@ -844,6 +852,12 @@ def main():
     write("sliding", "10 s every 3 s, up to 12 s late of which 1 s is allowed: late for some windows or for all",
           {"source": base, "time": {"max_out_of_orderness": "1s"}, "stages": [sliding("10s", "3s", ALL, offset="-1s")]},
           quarters)
+    far_apart = [1e154, -5e153, 0.0, 1.5e154, 2.5e153, -1e154, 1e154, 1e308, -1e308, 3.0, 4.0, 1e154]
+    write("far_apart", "Variance of slices whose means are so far apart that the square of the distance overflows",
+          {"source": base, "stages": [sliding("20s", "10s", ["count", "variance", "stddev", {
+              "op": "variance", "population": True, "name": "variance_pop"}])]},
+          [{"ts": 1_000 + at * 10_000 + again, "service": f"svc-{again}", "latency": value}
+           for at, value in enumerate(far_apart) for again in range(1 + at % 3)])
     write("sampling", "3 s every 10 s: events between the windows are in none; then a roll-up of what is left",
           {"source": base, "time": {"max_out_of_orderness": "1s"},
            "stages": [sliding("3s", "10s", ["count", "max"]), sliding("1m", "20s", ["sum"], field="count")]},

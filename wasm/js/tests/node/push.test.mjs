@@ -188,6 +188,16 @@ test("calendar windows go by named zones, right across daylight saving", () => {
     ["2024-10-26T22:00:00.000Z", 25],
     ["2024-10-27T23:00:00.000Z", 24],
   ]);
+  const distant = new StreamProcessor({ stages: [stage] });
+  distant.push(["1850-07-01", "2210-01-10", "2210-07-10", "9999-07-10"].map((day) => ({ ts: Date.parse(`${day}T12:00:00Z`) })));
+  distant.finish();
+  const starts = distant.drain().map(({ window_start }) => new Date(window_start).toISOString());
+  assert.deepEqual(starts, [
+    "1850-06-30T23:06:32.000Z", // local mean time
+    "2210-01-09T23:00:00.000Z",
+    "2210-07-09T22:00:00.000Z",
+    "9999-07-09T22:00:00.000Z",
+  ]);
   const nowhere = { stages: [{ ...stage, zone: "Europe/Berlim" }] };
   assert.throws(() => new StreamProcessor(nowhere), { code: "invalid_pipeline", field: "stages[0].zone" });
 });
