@@ -39,6 +39,7 @@ pub(crate) use anomaly::{LEAST_WARMUP, Reference, Rule};
 pub(crate) use ema::{elapsed, step, time_gain};
 pub(crate) use last::{Kept, LastMoments, LastOrdered, LastValues};
 pub(crate) use parts::{Extremes, Part, Sum};
+pub(crate) use variance::GREATEST_SQUARED;
 
 /// An option that means nothing, or a question that has no answer yet.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
