@@ -44,6 +44,10 @@ pub enum RejectReason {
     PartitionLimit,
     /// There was no room left for the state that it needs.
     StateLimit,
+    /// A quote in a record of CSV is not closed, or text follows the closing quote.
+    InvalidCsv,
+    /// It is so far behind the watermark that `dedup` no longer knows whether it came before.
+    Unjudged,
 }
 
 impl RejectReason {
@@ -66,6 +70,8 @@ impl RejectReason {
         Self::Future,
         Self::PartitionLimit,
         Self::StateLimit,
+        Self::InvalidCsv,
+        Self::Unjudged,
     ];
 
     /// The reason's place in [`RejectReason::ALL`], as blocks and snapshots carry it.
@@ -95,6 +101,8 @@ impl RejectReason {
             Self::Future => "future",
             Self::PartitionLimit => "partition_limit",
             Self::StateLimit => "state_limit",
+            Self::InvalidCsv => "invalid_csv",
+            Self::Unjudged => "unjudged",
         }
     }
 }

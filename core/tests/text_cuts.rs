@@ -24,6 +24,8 @@ fn fragment() -> impl Strategy<Value = Vec<u8>> {
         b"1700000000123,\"a,\"\"b\"\"\r\n\",1.5,2\r\n",
         b"2024-02-29,k,\"3\",4\n",
         b"\"unclosed\n",
+        b"5,k,\"6\n",
+        b"5,k,\"6\"x,7\r\n",
         b"\xef\xbb\xbf",
         b"\n",
         b" \r\n",
@@ -109,7 +111,7 @@ fn the_limit_counts_neither_line_feed_nor_carriage_return() {
         for (length, end) in
             (18..24).flat_map(|length| [(length, "\n"), (length, "\r\n"), (length, "")])
         {
-            for text in ["x".repeat(length), format!("\"{}\"", "\n".repeat(length - 2))] {
+            for text in ["x".repeat(length), format!("\"{}\"", "x".repeat(length - 2))] {
                 let line = if format == Format::Csv { text } else { "x".repeat(length) };
                 let input = format!("{header}{line}{end}");
                 for piece in [1, 2, 3, 100] {

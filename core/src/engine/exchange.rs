@@ -15,6 +15,9 @@ use crate::watermark::{END_OF_TIME, NO_WATERMARK};
 /// So many counters of the stage stand in front of the reasons for which events were refused, the others behind them.
 const STAGE_FIRST: usize = 4;
 
+/// So many reasons stand between them; those that came later stand behind all counters of the stage.
+const REASONS_BETWEEN: usize = 17;
+
 /// What became of partial state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Merged {
@@ -270,8 +273,9 @@ impl Engine {
         let stage = stage.unwrap_or_default();
         let mut counters = vec![self.source.accepted()];
         counters.extend(stage.iter().take(STAGE_FIRST));
-        counters.extend(&self.source.rejected);
+        counters.extend(self.source.rejected.iter().take(REASONS_BETWEEN));
         counters.extend(stage.iter().skip(STAGE_FIRST));
+        counters.extend(self.source.rejected.iter().skip(REASONS_BETWEEN));
         counters
     }
 
@@ -334,8 +338,9 @@ fn read_head(payload: &[u8], reasons: usize) -> Result<Head, SnapshotError> {
     let mut counters = reader.u64s(count)?;
     let accepted = counters.next().unwrap_or(0);
     let mut stage: Vec<u64> = counters.by_ref().take(STAGE_FIRST).collect();
-    let rejected = counters.by_ref().take(reasons).collect();
-    stage.extend(counters);
+    let mut rejected: Vec<u64> = counters.by_ref().take(REASONS_BETWEEN).collect();
+    stage.extend(counters.by_ref().take(COUNTERS - STAGE_FIRST));
+    rejected.extend(counters.take(reasons.saturating_sub(REASONS_BETWEEN)));
     // Blocks of earlier versions end before the last of them.
     let stage = core::array::from_fn(|at| stage.get(at).copied().unwrap_or(0));
     reader.end()?;

@@ -1,9 +1,15 @@
 //! CSV: records by RFC 4180, the first of which names the columns.
+//!
+//! A record without doubled quotes and line feeds in quotes is read in place. For all others [`record_extent`] finds the end
+//! and checks the quotes, and `csv-core` undoes them. Both look at the bytes of one record of at most the longest length
+//! alone, so that cuts of the input never show.
 
-use super::lines::before_return;
+use super::lines::{before_return, count_feeds, next_feed};
 use super::names::UNNEEDED;
+use super::quotes::{BadQuote, Extent, QuoteFault, record_extent};
 use super::value::{Kind, Value};
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder, Terminator};
+use memchr::memrchr;
 
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
@@ -35,6 +41,14 @@ pub enum HeaderError {
     /// The header is not UTF-8.
     #[error("the CSV header is not UTF-8")]
     InvalidUtf8,
+    /// A quote in the header is not closed, or text follows the closing quote.
+    #[error("line {line}, in the CSV header: {problem}")]
+    BadQuote {
+        /// The line of the input where the quote opens.
+        line: u64,
+        /// What is wrong, and the byte of the line where the quote opens.
+        problem: String,
+    },
 }
 
 /// What a reader looks for in a header.
@@ -45,6 +59,25 @@ pub(super) struct Wanted<'a> {
     pub(super) required: usize,
     /// Whether every other column has a slot too, behind those.
     pub(super) all: bool,
+}
+
+/// What stands at the start of a record.
+pub(super) enum Parsed {
+    Record(Record),
+    Malformed(Malformed),
+    /// The end of the record is not in sight.
+    Unended,
+}
+
+/// A record with a bad quote, up to the end of the line where the quote opens: the lines after that are records of their own.
+pub(super) struct Malformed {
+    pub(super) quote: BadQuote,
+    /// Line feeds of the record before the quote.
+    pub(super) lines_before: u64,
+    /// The end of the line where the quote opens, before its line end.
+    pub(super) end: usize,
+    /// Where the next line starts.
+    pub(super) next: usize,
 }
 
 /// A record that was read.
@@ -69,14 +102,14 @@ pub(super) struct Csv {
     unquoted: Vec<u8>,
     /// Where each of them ends.
     ends: Vec<usize>,
-    /// For records with quotes. In one that is too long to be seen at once it remembers whether a quote is open.
+    /// Undoes quotes.
     parser: Reader,
     max_line_bytes: usize,
 }
 
 impl Csv {
     pub(super) fn new(max_line_bytes: usize) -> Self {
-        // RFC 4180, but for the optional carriage return at the line's end: `before_return` takes it away.
+        // The parser is given the text of one record without its line end: carriage returns in it are text.
         let parser = ReaderBuilder::new().terminator(Terminator::Any(b'\n')).build();
         Self {
             header: None,
@@ -109,7 +142,7 @@ impl Csv {
         if record.in_place { bytes } else { &self.unquoted }
     }
 
-    /// Reads the header at `start`; `None` if its end is not in sight.
+    /// Reads the header at `start`; `None` if its end is not in sight. Line feeds before it are skipped.
     pub(super) fn read_header(
         &mut self,
         bytes: &[u8],
@@ -117,7 +150,17 @@ impl Csv {
         end: bool,
         wanted: Wanted<'_>,
     ) -> Option<Result<Record, HeaderError>> {
-        let record = self.parse(bytes, start, end, &mut [])?;
+        let rest = bytes.get(start..).unwrap_or(&[]);
+        let skipped = rest.iter().take_while(|byte| **byte == b'\n').count();
+        let start = start + skipped;
+        let record = match self.parse(bytes, start, end, &mut []) {
+            Parsed::Unended => return None,
+            Parsed::Record(record) => record,
+            Parsed::Malformed(Malformed { quote, lines_before, .. }) => {
+                let line = skipped as u64 + lines_before + 1;
+                return Some(Err(HeaderError::BadQuote { line, problem: quote.to_string() }));
+            }
+        };
         let row = bytes.get(start..record.end).unwrap_or(&[]);
         let slots = match core::str::from_utf8(row) {
             Ok(_) => self.slots_of(record.fields, wanted),
@@ -171,7 +214,7 @@ impl Csv {
         columns.collect()
     }
 
-    /// Reads the record at `start`, putting the needed fields into `slots`; `None` if its end is not in sight.
+    /// Reads the record at `start`, putting the needed fields into `slots`.
     #[inline]
     pub(super) fn read(
         &mut self,
@@ -179,7 +222,7 @@ impl Csv {
         start: usize,
         end: bool,
         slots: &mut [Value],
-    ) -> Option<Record> {
+    ) -> Parsed {
         let header = self.header.as_deref().unwrap_or(&[]);
         let mut fields = 0;
         let mut at = start;
@@ -203,7 +246,7 @@ impl Csv {
             match delimiter {
                 Some(b',' | b'\n') => {}
                 None if end => {}
-                None => return None,
+                None => return Parsed::Unended,
                 Some(_) => return self.parse(bytes, start, end, slots),
             }
             if !quoted && delimiter != Some(b',') {
@@ -217,7 +260,8 @@ impl Csv {
                 let record_end = before_return(bytes, start, at);
                 let next = (at + 1).min(bytes.len());
                 let check_utf8 = seen & HIGH_BITS != 0;
-                return Some(Record { end: record_end, next, fields, in_place: true, check_utf8 });
+                let record = Record { end: record_end, next, fields, in_place: true, check_utf8 };
+                return Parsed::Record(record);
             }
             at += 1;
         }
@@ -225,20 +269,47 @@ impl Csv {
 
     /// Reads the record at `start` by the rules of RFC 4180, undoing its quotes.
     #[cold]
-    fn parse(
-        &mut self,
-        bytes: &[u8],
-        start: usize,
-        end: bool,
-        slots: &mut [Value],
-    ) -> Option<Record> {
+    fn parse(&mut self, bytes: &[u8], start: usize, end: bool, slots: &mut [Value]) -> Parsed {
         // A record without its line end in this much is too long, and need not be kept.
-        let limit = bytes.len().min(start + self.max_line_bytes + 2);
-        let end = end && limit == bytes.len();
+        let longest = self.max_line_bytes + 2;
+        let window = bytes.get(..bytes.len().min(start + longest)).unwrap_or(&[]);
+        let end = end && window.len() == bytes.len();
+        let max_line_bytes = self.max_line_bytes;
+        let (line_end, next) = match record_extent(window, start) {
+            Extent::LineFeed(feed) => (feed, feed + 1),
+            Extent::Unended if end => (window.len(), window.len()),
+            Extent::OpenQuote(opened) if end => {
+                return malformed(window, start, opened, QuoteFault::OpenAtEnd, end);
+            }
+            Extent::OpenQuote(opened) if window.len() - start == longest => {
+                let fault = QuoteFault::OpenAtLimit { max_line_bytes };
+                return malformed(window, start, opened, fault, end);
+            }
+            Extent::TextAfterQuote(opened) => {
+                return malformed(window, start, opened, QuoteFault::TextAfter, end);
+            }
+            Extent::Unended | Extent::OpenQuote(_) => return Parsed::Unended,
+        };
+        let record_end = before_return(window, start, line_end);
+        let fields = self.undo_quotes(window.get(start..record_end).unwrap_or(&[]));
+        let mut from = 0;
+        for (column, &to) in self.ends.iter().take(fields).enumerate() {
+            let slot = self.header.as_ref().and_then(|header| header.get(column));
+            if let Some(slot) = slot.and_then(|&slot| slots.get_mut(slot)) {
+                slot.set(Kind::Text, from, to);
+            }
+            from = to;
+        }
+        Parsed::Record(Record { end: record_end, next, fields, in_place: false, check_utf8: true })
+    }
+
+    /// Puts the fields of `record` into [`Csv::unquoted`] and [`Csv::ends`], and returns their number.
+    fn undo_quotes(&mut self, record: &[u8]) -> usize {
         self.parser.reset();
-        let (mut at, mut written, mut fields) = (start, 0, 0);
-        let line_end = loop {
-            let input = bytes.get(at..limit).unwrap_or(&[]);
+        let (mut at, mut written, mut fields) = (0, 0, 0);
+        loop {
+            // An empty input at the end tells the parser that the record ends there.
+            let input = record.get(at..).unwrap_or(&[]);
             let output = self.unquoted.get_mut(written..).unwrap_or(&mut []);
             let ends = self.ends.get_mut(fields..).unwrap_or(&mut []);
             let (result, read, wrote, ended) = self.parser.read_record(input, output, ends);
@@ -248,47 +319,28 @@ impl Csv {
             match result {
                 ReadRecordResult::OutputFull => self.unquoted.resize(2 * self.unquoted.len(), 0),
                 ReadRecordResult::OutputEndsFull => self.ends.resize(2 * self.ends.len(), 0),
-                // At the end of the input an empty one tells the parser so.
-                ReadRecordResult::InputEmpty if end => {}
-                ReadRecordResult::InputEmpty => return None,
-                // The line feed is what was read last, unless there was nothing left to read.
-                ReadRecordResult::Record | ReadRecordResult::End => break at - read.min(1),
+                ReadRecordResult::InputEmpty => {}
+                ReadRecordResult::Record | ReadRecordResult::End => return fields,
             }
-        };
-        let record_end = before_return(bytes, start, line_end);
-        if record_end < line_end {
-            // A return before the line's end is the last byte of the last field.
-            let last = fields.checked_sub(1).and_then(|last| self.ends.get_mut(last));
-            last.into_iter().for_each(|end| *end -= 1);
         }
-        let mut from = 0;
-        for (column, &to) in self.ends.iter().take(fields).enumerate() {
-            let slot = self.header.as_ref().and_then(|header| header.get(column));
-            if let Some(slot) = slot.and_then(|&slot| slots.get_mut(slot)) {
-                slot.set(Kind::Text, from, to);
-            }
-            from = to;
-        }
-        Some(Record { end: record_end, next: at, fields, in_place: false, check_utf8: true })
     }
+}
 
-    /// Starts to follow the quotes of a record that is too long.
-    pub(super) fn start_following(&mut self) {
-        self.parser.reset();
-    }
-
-    /// Goes on in a record that is too long: where it ends, after its line feed; `None` if not in `bytes`.
-    pub(super) fn follow(&mut self, bytes: &[u8]) -> Option<usize> {
-        let mut at = 0;
-        loop {
-            let input = bytes.get(at..).filter(|input| !input.is_empty())?;
-            let (result, read, ..) = self.parser.read_record(input, &mut [0; 512], &mut [0; 64]);
-            at += read;
-            if result == ReadRecordResult::Record {
-                return Some(at);
-            }
-        }
-    }
+/// Rejects the record at `start` for the quote at `opened`, once the end of the quote's line is in sight.
+fn malformed(bytes: &[u8], start: usize, opened: usize, fault: QuoteFault, end: bool) -> Parsed {
+    let (line_end, next) = match next_feed(bytes, opened) {
+        Some(feed) => (feed, feed + 1),
+        None if end => (bytes.len(), bytes.len()),
+        None => return Parsed::Unended,
+    };
+    let before = bytes.get(start..opened).unwrap_or(&[]);
+    let line_start = memrchr(b'\n', before).map_or(0, |feed| feed + 1);
+    Parsed::Malformed(Malformed {
+        quote: BadQuote { fault, column: before.len() - line_start + 1 },
+        lines_before: count_feeds(bytes, start, opened),
+        end: before_return(bytes, start, line_end),
+        next,
+    })
 }
 
 /// The place of the next quote or line feed from `at` on, or comma where there is no `quoted` text; or the end of `bytes`.

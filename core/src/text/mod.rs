@@ -11,7 +11,8 @@
 //!
 //! 1. length (`line_too_long`) and UTF-8 (`invalid_utf8`);
 //! 2. NDJSON: strict JSON of RFC 8259, one value, nested 128 levels at most, escaped surrogates in pairs
-//!    (`invalid_json`), that is an object (`not_an_object`); CSV: as many fields as the header (`wrong_column_count`);
+//!    (`invalid_json`), that is an object (`not_an_object`); CSV: every quote closed, and a comma or the end of the line
+//!    after it (`invalid_csv`), as many fields as the header (`wrong_column_count`);
 //! 3. the timestamp, the fields of the key, the partition, and the columns, each in the order of the [`crate::InputSchema`].
 //!
 //! | field | JSON | CSV |
@@ -27,8 +28,11 @@
 //! of another type is rejected as `wrong_type` everywhere. In an object that repeats a name the last one counts, as in
 //! `JSON.parse`. Numbers that overflow a double, and `NaN` and `inf` in CSV, are rejected as `non_finite`.
 //!
-//! CSV is that of RFC 4180 (quotes, line feeds in quotes); its first record is the header. A quote that is open when the
-//! input ends is closed there.
+//! CSV is that of RFC 4180 (quotes, line feeds in quotes); its first record is the header. Quotes count at the start of a
+//! field only. A quote that is not closed before the input ends, or within the longest length of a line, and one whose
+//! closing quote text follows, make a rejection of the record up to the end of the line where the quote opens, and have
+//! that line's number. Reading resumes with the next line, so the lines that the quote would hide are read as records. A
+//! record that is too long ends with the line in which it exceeds the limit. A bad quote in the header is an error.
 
 mod collect;
 mod csv;
@@ -39,6 +43,7 @@ mod lines;
 mod names;
 mod ndjson;
 mod passed;
+mod quotes;
 mod reader;
 mod rejection;
 mod scan;

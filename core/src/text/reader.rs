@@ -2,7 +2,7 @@
 
 use super::Format;
 use super::collect::Collector;
-use super::csv::{Csv, HeaderError};
+use super::csv::{Csv, HeaderError, Malformed, Parsed};
 use super::events::{EventBuffer, Span};
 use super::lines::{before_return, count_feeds, last_character_end, lines_of, next_feed};
 use super::names::Names;
@@ -244,8 +244,12 @@ impl Reader {
     ) -> Result<Option<usize>, HeaderError> {
         let Syntax::Csv(csv) = &mut self.syntax else { return Ok(None) };
         let Some(expected) = csv.columns() else { return self.csv_header(bytes, start, end) };
-        let Some(record) = csv.read(bytes, start, end, &mut self.collector.slots) else {
-            return Ok(self.begin_long_line(bytes, start, end, events));
+        let record = match csv.read(bytes, start, end, &mut self.collector.slots) {
+            Parsed::Record(record) => record,
+            Parsed::Malformed(malformed) => {
+                return Ok(Some(self.reject_quote(bytes, start, &malformed, events)));
+            }
+            Parsed::Unended => return Ok(self.begin_long_line(bytes, start, end, events)),
         };
         let span = Span::new(start, record.end);
         let fits = record.fields == expected && record.end - start <= self.max_line_bytes;
@@ -265,6 +269,26 @@ impl Reader {
         let text = csv.text(&record, bytes);
         let taken = self.collector.take(text, record.in_place, span, lines, events);
         Ok(taken.then_some(record.next))
+    }
+
+    /// Rejects the record at `start` up to the end of the line where a bad quote opens, and returns where the next line starts.
+    #[cold]
+    fn reject_quote(
+        &mut self,
+        bytes: &[u8],
+        start: usize,
+        malformed: &Malformed,
+        events: &mut EventBuffer,
+    ) -> usize {
+        let span = Span::new(start, malformed.end);
+        let Malformed { quote, lines_before, next, .. } = *malformed;
+        if let Some((reason, found)) = check_text(span.of(bytes), self.max_line_bytes) {
+            self.collector.reject(reason, found, span, lines_before + 1, events);
+        } else {
+            self.collector.lines_before += lines_before;
+            self.collector.reject(RejectReason::InvalidCsv, Found::Quote(quote), span, 1, events);
+        }
+        next
     }
 
     /// Reads the header of CSV at `start`: where the first record starts; `None` if its end is not in sight.
@@ -308,14 +332,12 @@ impl Reader {
         if self.may_grow(bytes, start) {
             return None;
         }
-        if let Syntax::Csv(csv) = &mut self.syntax {
-            csv.start_following();
-        }
         self.long_line_part(bytes, start, false, end, events)
     }
 
     /// Takes a part of a line that is too long, from `at` to the line's end or else to the last whole
-    /// character; `None` if that is too little.
+    /// character; `None` if that is too little. A record of CSV that is too long ends with the line in which it exceeds the
+    /// limit: line feeds before that are in quotes, and a quote that is open there is not followed.
     #[cold]
     fn long_line_part(
         &mut self,
@@ -327,10 +349,8 @@ impl Reader {
     ) -> Option<usize> {
         let part_end = if end { bytes.len() } else { last_character_end(bytes, at) };
         let part = bytes.get(at..part_end)?;
-        let length = match &mut self.syntax {
-            Syntax::Ndjson(_) => next_feed(part, 0).map(|feed| feed + 1),
-            Syntax::Csv(csv) => csv.follow(part),
-        };
+        let seen = if continuation { 0 } else { self.max_line_bytes + 2 };
+        let length = next_feed(part, seen).map(|feed| feed + 1);
         let next = at + length.unwrap_or(part.len());
         let continues = length.is_none() && !end;
         if continues && part.is_empty() {

@@ -1,6 +1,7 @@
 //! Lines that a reader refused, and what it can say about them.
 
 use super::events::Span;
+use super::quotes::BadQuote;
 use super::value::Kind;
 use crate::{InputKind, InputSchema, RejectReason};
 use core::fmt;
@@ -11,7 +12,8 @@ const SHOWN_CHARACTERS: usize = 40;
 /// A line that gave no event, or one part of a line that was too long to be seen at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rejection {
-    /// The line, 1 for the first of the input; a record of CSV has that of its first byte.
+    /// The line, 1 for the first of the input; a record of CSV has that of its first byte or, where a quote is wrong, that of
+    /// the opening quote.
     pub line: u64,
     /// Why.
     pub reason: RejectReason,
@@ -61,6 +63,8 @@ pub(super) enum Found {
     Longer { max_line_bytes: usize },
     /// Bytes that are no JSON, at this place.
     Syntax { at: usize, expected: &'static str },
+    /// A quote that is wrong.
+    Quote(BadQuote),
     /// So many fields of CSV.
     Fields { found: usize, expected: usize },
     /// A value; where its text stands, if it stands in the bytes that were read.
@@ -91,6 +95,7 @@ impl Rejection {
                 write!(f, "the line is longer than {max_line_bytes} bytes")
             }
             Found::Syntax { at, expected } => self.describe_syntax(bytes, at, expected, f),
+            Found::Quote(quote) => write!(f, "{quote}"),
             Found::Fields { found, expected } => {
                 write!(f, "the record has {found} fields, the header has {expected}")
             }
@@ -247,6 +252,14 @@ mod tests {
             "line_too_long: the line is longer than 100 bytes"
         );
         for (record, expected) in [
+            (
+                "1,\"a\"b,3,4",
+                "invalid_csv: text follows the quoted field at byte 3: expected ',' or the end of the line",
+            ),
+            (
+                "\"1\n\",\"a\n,3,4",
+                "invalid_csv: the quote at byte 3 is not closed before the input ends",
+            ),
             ("1,2", "wrong_column_count: the record has 2 fields, the header has 4"),
             (
                 "1,,3,4",
