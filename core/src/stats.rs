@@ -27,6 +27,8 @@ pub struct Stats {
     pub state_bytes: u64,
     /// Events that came before.
     pub duplicates: u64,
+    /// Events so late that `dedup` could not tell whether they came before: passed or dropped, as its `on_unjudged` says.
+    pub unjudged: u64,
     /// Events that no window covers.
     pub unassigned: u64,
     /// Events further ahead of the host's time than `time.max_future_skew`, dropped or kept.
@@ -110,6 +112,8 @@ pub struct StageStats {
     pub duplicates: u64,
     /// Events without an identity: they passed.
     pub unidentified: u64,
+    /// Events whose time is a ttl behind the watermark, and which are not remembered: passed or dropped.
+    pub unjudged: u64,
     /// Identities that `max_entries` or `capacity` has pushed out before their time.
     pub evicted: u64,
     /// Identities that are remembered now.

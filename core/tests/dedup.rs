@@ -75,21 +75,26 @@ fn run(
     (passed, engine)
 }
 
+#[derive(Default)]
 struct Due {
     passed: Vec<u64>,
+    duplicates: Vec<u64>,
+    unjudged: Vec<u64>,
     evicted: u64,
 }
 
-/// A list of identities in the order in which they were touched.
+/// A list of identities in the order in which they were touched. Unjudged events are not among those that pass.
 fn oracle(events: &[Event], bound: i64, ttl: Option<i64>, refresh: bool, most: usize) -> Due {
     let mut list: Vec<(u64, i64)> = Vec::new();
-    let (mut due, mut watermark) = (Due { passed: vec![], evicted: 0 }, i64::MIN);
+    let (mut due, mut watermark) = (Due::default(), i64::MIN);
     for (place, (time, id)) in (0..).zip(events) {
         let over = |since: i64, now: i64| ttl.is_some_and(|ttl| now >= since + ttl);
         let known = list.iter().position(|(known, _)| known == id);
         let there = known.filter(|at| !over(list[*at].1, watermark.max(*time)));
         if *id == 0 {
             due.passed.push(place);
+        } else if there.is_none() && over(*time, watermark) {
+            due.unjudged.push(place);
         } else if there.is_none() || refresh {
             let since = there.map_or(*time, |at| list[at].1.max(*time));
             if let Some(at) = known {
@@ -101,9 +106,12 @@ fn oracle(events: &[Event], bound: i64, ttl: Option<i64>, refresh: bool, most: u
                 due.evicted += 1;
             }
             list.push((*id, since));
-            if there.is_none() {
-                due.passed.push(place);
+            match there {
+                None => due.passed.push(place),
+                Some(_) => due.duplicates.push(place),
             }
+        } else {
+            due.duplicates.push(place);
         }
         watermark = watermark.max(time - bound - 1);
     }
@@ -129,6 +137,7 @@ proptest! {
         bound in 0_i64..20,
         ttl in prop::option::of(1_i64..60),
         refresh in any::<bool>(),
+        drops_unjudged in any::<bool>(),
         most in prop_oneof![Just(1000_usize), 1_usize..8],
         cut in 1_usize..40,
         rows in 1_usize..9,
@@ -138,20 +147,33 @@ proptest! {
         let mut options = format!(r#", "refresh": {refresh}, "max_entries": {most}"#);
         if let Some(ttl) = ttl {
             options += &format!(r#", "ttl": "{ttl}us""#);
+            let action = if drops_unjudged { "drop" } else { "pass" };
+            options += &format!(r#", "on_unjudged": "{action}""#);
         }
         let spec = spec(&options, bound, rows);
-        let due = oracle(&events, bound, ttl, refresh, most);
+        let mut due = oracle(&events, bound, ttl, refresh, most);
         let (passed, mut engine) = run(&spec, &events, cut, restore, seed);
+        let unjudged = due.unjudged.len() as u64;
+        let mut dropped: Vec<_> =
+            due.duplicates.iter().map(|place| (*place, RejectReason::Duplicate)).collect();
+        if drops_unjudged {
+            dropped.extend(due.unjudged.iter().map(|place| (*place, RejectReason::Unjudged)));
+            dropped.sort_unstable();
+        } else {
+            due.passed.append(&mut due.unjudged);
+            due.passed.sort_unstable();
+        }
         prop_assert_eq!(&passed, &due.passed);
         let stats = engine.stats();
-        let duplicates = (events.len() - passed.len()) as u64;
+        let duplicates = due.duplicates.len() as u64;
         prop_assert_eq!((stats.duplicates, stats.stages[0].duplicates), (duplicates, duplicates));
+        prop_assert_eq!((stats.unjudged, stats.stages[0].unjudged), (unjudged, unjudged));
         prop_assert_eq!(stats.stages[0].evicted, due.evicted);
         let unidentified = events.iter().filter(|(_, id)| *id == 0).count() as u64;
         prop_assert_eq!(stats.stages[0].unidentified, unidentified);
         let drops = engine.drops(usize::MAX);
-        prop_assert!(drops.iter().all(|drop| drop.reason == RejectReason::Duplicate));
-        prop_assert_eq!(drops.len() as u64, duplicates);
+        let drops: Vec<_> = drops.iter().map(|drop| (drop.ordinal, drop.reason)).collect();
+        prop_assert_eq!(drops, dropped);
     }
 
     #[test]
@@ -168,7 +190,7 @@ proptest! {
         );
         let (passed, engine) = run(&spec(&options, bound, 1000), &events, cut, restore, 1);
         // What passed is remembered for the ttl at least, and for a generation more at most.
-        let mut since = BTreeMap::new();
+        let (mut since, mut unjudged) = (BTreeMap::new(), 0);
         let mut watermark = i64::MIN;
         let passed_set: BTreeSet<u64> = passed.iter().copied().collect();
         for (place, (time, id)) in (0_u64..).zip(&events) {
@@ -177,14 +199,67 @@ proptest! {
                 if passed_set.contains(&place) {
                     let forgotten = since.get(id).is_none_or(|since| now >= since + ttl);
                     prop_assert!(forgotten || engine.stats().stages[0].evicted > 0);
-                    since.insert(*id, *time);
+                    if watermark != i64::MIN && *time <= watermark - ttl {
+                        unjudged += 1;
+                    } else {
+                        since.insert(*id, *time);
+                    }
                 } else {
                     prop_assert!(now < since[id] + ttl + (ttl / generations).max(1));
                 }
             }
             watermark = watermark.max(time - bound - 1);
         }
+        prop_assert_eq!(engine.stats().unjudged, unjudged);
     }
+}
+
+#[test]
+fn event_a_ttl_behind_the_watermark_is_unjudged_unless_it_is_remembered() {
+    const DAY: i64 = 86_400_000_000;
+    // The first event comes on day 0; the watermark is the greatest time less 1 us.
+    for (events, judged) in [
+        // a on day 0, b on day 152, a again at the time of day 1: far behind.
+        (vec![(0, 1), (152 * DAY, 2), (DAY, 1)], "first first unjudged"),
+        // The watermark is 1 us less than a ttl ahead: a is remembered.
+        (vec![(0, 1), (30 * DAY, 2), (0, 1)], "first first duplicate"),
+        (vec![(0, 1), (39 * DAY, 2), (0, 1)], "first first unjudged"),
+        // An identity that never came before cannot be judged either.
+        (vec![(0, 1), (40 * DAY, 2), (9 * DAY, 3)], "first first unjudged"),
+        // What is remembered is a duplicate, however late it comes.
+        (vec![(40 * DAY, 1), (41 * DAY, 2), (0, 1)], "first first duplicate"),
+        // What is unjudged is not remembered.
+        (vec![(0, 1), (152 * DAY, 2), (DAY, 3), (DAY, 3)], "first first unjudged unjudged"),
+        (vec![(0, 1), (152 * DAY, 2), (DAY, 0)], "first first unidentified"),
+    ] {
+        for mode in ["", r#", "mode": "bloom""#] {
+            for action in ["pass", "drop"] {
+                let options = format!(r#", "ttl": "30d", "on_unjudged": "{action}"{mode}"#);
+                let (passed, mut engine) = run(&spec(&options, 0, 9), &events, 2, true, 1);
+                let judged: Vec<_> = judged.split(' ').collect();
+                let passes = |kind: &str| match kind {
+                    "unjudged" => action == "pass",
+                    kind => kind != "duplicate",
+                };
+                let due: Vec<u64> =
+                    (0..).zip(&judged).filter(|(_, kind)| passes(kind)).map(|(at, _)| at).collect();
+                assert_eq!(passed, due, "{options} {events:?}");
+                let count = |kind: &str| judged.iter().filter(|judged| **judged == kind).count();
+                let stats = engine.stats();
+                assert_eq!(stats.unjudged, count("unjudged") as u64);
+                assert_eq!(stats.duplicates, count("duplicate") as u64);
+                assert_eq!(engine.drops(9).len(), judged.len() - due.len());
+            }
+        }
+    }
+}
+
+#[test]
+fn unjudged_event_pushes_out_no_identity() {
+    let spec = spec(r#", "ttl": "10us", "max_entries": 2"#, 0, 9);
+    let events = [(100, 1), (101, 2), (5, 3), (101, 1), (101, 2)];
+    let (passed, engine) = run(&spec, &events, 9, false, 1);
+    assert_eq!((passed, engine.stats().stages[0].evicted), (vec![0, 1, 2], 0));
 }
 
 #[test]
@@ -254,6 +329,12 @@ fn bad_options_say_where_and_what_would_be_right() {
         ),
         (r#""strategies": ["a"], "mode": "bloom", "generations": 0"#, "stages[0].generations"),
         (r#""strategies": ["a"], "mode": "blom""#, "stages[0].mode"),
+        (r#""strategies": ["a"], "on_unjudged": "drop""#, "stages[0].on_unjudged"),
+        (
+            r#""strategies": ["a"], "ttl": "1s", "clock": "arrival", "on_unjudged": "pass""#,
+            "stages[0].on_unjudged",
+        ),
+        (r#""strategies": ["a"], "ttl": "1s", "on_unjudged": "keep""#, "stages[0].on_unjudged"),
     ] {
         let json = format!(r#"{{"stages": [{{"type": "dedup", {options}}}]}}"#);
         let error =

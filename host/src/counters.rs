@@ -25,6 +25,8 @@ pub struct Counters {
     pub state_bytes: u64,
     /// Events that were seen before.
     pub duplicates: u64,
+    /// Events so late that `dedup` could not tell whether they were seen before.
+    pub unjudged: u64,
     /// Events too far ahead of the clock.
     pub future: u64,
     /// Events that no window covers.
@@ -102,6 +104,8 @@ pub struct StageCounters {
     pub duplicates: u64,
     /// Events without an identity: they passed.
     pub unidentified: u64,
+    /// Events whose time is a ttl behind the watermark, and which are not remembered: passed or dropped.
+    pub unjudged: u64,
     /// Identities that a limit has pushed out before their time.
     pub evicted: u64,
     /// Identities that are remembered now.
@@ -139,6 +143,7 @@ impl Counters {
         self.evicted_events += other.evicted_events;
         self.state_bytes += other.state_bytes;
         self.duplicates += other.duplicates;
+        self.unjudged += other.unjudged;
         self.future += other.future;
         self.unassigned += other.unassigned;
         self.rows += other.rows;
@@ -183,6 +188,7 @@ impl StageCounters {
         self.folded_values += other.folded_values;
         self.duplicates += other.duplicates;
         self.unidentified += other.unidentified;
+        self.unjudged += other.unjudged;
         self.evicted += other.evicted;
         self.entries += other.entries;
         self.filled += other.filled;

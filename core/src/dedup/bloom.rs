@@ -2,9 +2,9 @@
 
 use core::ops::Range;
 
-use super::Seen;
 use super::lanes::{LaneSet, Lanes, MAX_LANES, Spot, mix};
 use super::sizes::Sizes;
+use super::{Seen, is_forgotten};
 use crate::batch::{Identity, NO_IDENTITY};
 
 /// Identities that are looked up together.
@@ -124,7 +124,7 @@ impl Bloom {
         self.evicted = evicted;
     }
 
-    /// Takes note of `identities` in order, each at its time and under its watermark; `seen` is told whether each was there.
+    /// Takes note of `identities` in order, each at its time and under its watermark, and hands what it finds to `seen`.
     pub(crate) fn see_all(
         &mut self,
         identities: &[Identity],
@@ -140,8 +140,7 @@ impl Bloom {
                     continue;
                 }
                 let (time, watermark) = moments(at);
-                let there = self.see(*spot, time, watermark);
-                seen(at, if there { Seen::Before } else { Seen::First });
+                seen(at, self.see(*spot, time, watermark));
             }
         }
     }
@@ -162,13 +161,17 @@ impl Bloom {
         core::hint::black_box(fetched);
     }
 
+    /// Takes note of what is at `spot`. What cannot be judged is not remembered: its filter would be emptied soon.
     #[inline]
-    fn see(&mut self, spot: Spot, time: i64, watermark: i64) -> bool {
+    fn see(&mut self, spot: Spot, time: i64, watermark: i64) -> Seen {
         let there = self.holds(spot, time.max(watermark));
+        if !there && is_forgotten(self.ttl_us, time, watermark) {
+            return Seen::Unjudged;
+        }
         if !there || self.refresh {
             self.insert(spot, there, time, watermark);
         }
-        there
+        if there { Seen::Before } else { Seen::First }
     }
 
     /// Whether a filter that is not over at `now` holds `spot`.

@@ -1,8 +1,8 @@
 //! The exact memory of identities.
 
-use super::Seen;
 use super::index::{Index, Spot, Tag};
 use super::log::{Entry, Log};
+use super::{Seen, is_forgotten};
 use crate::batch::{Identity, NO_IDENTITY};
 
 /// Identities that are looked up together.
@@ -60,7 +60,7 @@ impl Exact {
         found.map(|entry| (place, entry))
     }
 
-    /// Takes note of `identities` in order, each at its time and under its watermark; `seen` is told whether each was there.
+    /// Takes note of `identities` in order, each at its time and under its watermark, and hands what it finds to `seen`.
     pub(crate) fn see_all(
         &mut self,
         identities: &[Identity],
@@ -76,8 +76,7 @@ impl Exact {
                     continue;
                 }
                 let (time, watermark) = moments(at);
-                let there = self.see(*identity, *tag, time, watermark);
-                seen(at, if there { Seen::Before } else { Seen::First });
+                seen(at, self.see(*identity, *tag, time, watermark));
             }
         }
     }
@@ -97,20 +96,27 @@ impl Exact {
         core::hint::black_box(fetched);
     }
 
-    /// Takes note of `identity`, whose tag is `tag`, at `time`, when the watermark is `watermark`: whether it was there.
+    /// Takes note of `identity`, whose tag is `tag`, at `time`, when the watermark is `watermark`. One that cannot be judged
+    /// is not remembered: it would be forgotten at once.
     #[inline]
-    fn see(&mut self, identity: Identity, tag: Tag, time: i64, watermark: i64) -> bool {
-        if let Some((place, entry)) = self.find(identity, tag) {
-            let horizon = self.horizon(time.max(watermark));
-            let there = horizon.is_none_or(|horizon| entry.since > horizon);
-            if !there || self.refresh {
-                let since = if there { time.max(entry.since) } else { time };
-                self.renew(identity, tag, place, since, watermark);
+    fn see(&mut self, identity: Identity, tag: Tag, time: i64, watermark: i64) -> Seen {
+        let found = self.find(identity, tag);
+        if let Some((place, entry)) = found
+            && !is_forgotten(self.ttl_us, entry.since, time.max(watermark))
+        {
+            if self.refresh {
+                self.renew(identity, tag, place, time.max(entry.since), watermark);
             }
-            return there;
+            return Seen::Before;
         }
-        self.put(identity, tag, time, watermark);
-        false
+        if is_forgotten(self.ttl_us, time, watermark) {
+            return Seen::Unjudged;
+        }
+        match found {
+            Some((place, _)) => self.renew(identity, tag, place, time, watermark),
+            None => self.put(identity, tag, time, watermark),
+        }
+        Seen::First
     }
 
     /// Puts the identity at `place` behind all others.

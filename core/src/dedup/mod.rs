@@ -24,4 +24,13 @@ pub(crate) enum Seen {
     Before,
     /// It has no identity.
     Unidentified,
+    /// It is not remembered, and the watermark is a ttl past its time: had it come before, that would be forgotten by now.
+    Unjudged,
+}
+
+/// Returns whether an identity first seen at `time` is forgotten when the watermark is `watermark`.
+#[inline]
+fn is_forgotten(ttl_us: Option<i64>, time: i64, watermark: i64) -> bool {
+    let horizon = ttl_us.and_then(|ttl| watermark.checked_sub(ttl));
+    horizon.is_some_and(|horizon| time <= horizon)
 }

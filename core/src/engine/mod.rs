@@ -232,6 +232,7 @@ impl Engine {
             evicted_events: sum(|stage| stage.evicted_events),
             state_bytes: sum(|stage| stage.state_bytes),
             duplicates: sum(|stage| stage.duplicates),
+            unjudged: sum(|stage| stage.unjudged),
             unassigned: sum(|stage| stage.unassigned),
             future: self.source.time.future,
             rows: stages.last().map_or(0, |stage| stage.rows),

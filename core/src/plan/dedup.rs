@@ -2,7 +2,7 @@
 
 use crate::dedup::Sizes;
 use crate::schema::OutputColumn;
-use crate::spec::{Clock, Dedup, DedupMode, PipelineSpec, SpecError, Stage, Strategy};
+use crate::spec::{Clock, Dedup, DedupMode, OnUnjudged, PipelineSpec, SpecError, Stage, Strategy};
 
 /// Limits and defaults of the options.
 const MAX_ENTRIES: u32 = 1 << 31;
@@ -22,6 +22,7 @@ pub(crate) struct DedupPlan {
     pub(crate) ttl_us: Option<i64>,
     pub(crate) clock: Clock,
     pub(crate) refresh: bool,
+    pub(crate) on_unjudged: OnUnjudged,
     pub(crate) memory: MemoryPlan,
     /// The columns of its input, which it passes on.
     pub(crate) columns: Vec<OutputColumn>,
@@ -62,6 +63,10 @@ impl DedupPlan {
                 "must be longer than 0s; leave it out to remember for good".to_owned(),
             );
         }
+        if dedup.on_unjudged.is_some() && (dedup.ttl.is_none() || dedup.clock == Clock::Arrival) {
+            let message = "every event can be judged: this is for a `ttl` by event time only";
+            return error("on_unjudged", message.to_owned());
+        }
         let Some(way) = ways.iter().position(|way| way.strategies == dedup.strategies) else {
             let message =
                 "the rows of an earlier stage have no identities: put `dedup` before it".to_owned();
@@ -72,6 +77,7 @@ impl DedupPlan {
             ttl_us: dedup.ttl.map(|ttl| ttl.as_micros()),
             clock: dedup.clock,
             refresh: dedup.refresh,
+            on_unjudged: dedup.on_unjudged.unwrap_or_default(),
             memory: within(path, memory(path, dedup)?, max_bytes)?,
             columns: columns.to_vec(),
         })

@@ -21,6 +21,10 @@ pub struct Dedup {
     /// Whether a duplicate makes its identity's time begin anew.
     #[serde(default)]
     pub refresh: bool,
+    /// What becomes of events that are a ttl behind the watermark, so that nobody knows whether they came before: `pass`
+    /// unless set. For a ttl by event time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_unjudged: Option<OnUnjudged>,
     /// How identities are remembered.
     #[serde(default)]
     pub mode: DedupMode,
@@ -50,6 +54,19 @@ pub enum Clock {
     Event,
     /// That of the host as of its last tick.
     Arrival,
+}
+
+/// What becomes of events that came too late to be judged.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum OnUnjudged {
+    /// They pass, and are counted.
+    #[default]
+    Pass,
+    /// They are dropped with the reason `unjudged`.
+    Drop,
 }
 
 /// How identities are remembered.

@@ -27,7 +27,7 @@ use serde_json::Value;
 pub use aggregation::{Aggregation, AggregationOptions, Operation};
 pub use decode::SpecError;
 pub(crate) use decode::expected;
-pub use dedup::{Clock, Dedup, DedupMode};
+pub use dedup::{Clock, Dedup, DedupMode, OnUnjudged};
 pub use duration::{Duration, DurationError, MAX_DURATION_US, OutOfOrderness};
 pub use event_time::{Future, Time, Watermark};
 pub use fields::{EmaField, Field, Named, RollingField, ZScoreField};

@@ -154,6 +154,9 @@ pub(crate) struct DedupArgs {
     /// Whether each duplicate makes the time begin anew
     #[arg(long)]
     pub(crate) refresh: bool,
+    /// What becomes of events that are a ttl behind the watermark, and so cannot be judged: pass, drop [default: pass]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) on_unjudged: Option<String>,
     /// How events are remembered: exact, bloom [default: exact]
     #[arg(long, value_name = "NAME")]
     pub(crate) mode: Option<String>,

@@ -93,6 +93,7 @@ pub(crate) fn sentence(summary: &Summary) -> String {
     let others = [
         (summary.late_dropped, "late"),
         (summary.duplicates, "duplicates"),
+        (summary.unjudged, "unjudged"),
         (summary.future, "in the future"),
         (summary.unassigned, "in no window"),
         (summary.limit_dropped, "kept out by a limit"),

@@ -29,6 +29,8 @@ pub struct Summary {
     pub evicted_events: u64,
     /// Events that were seen before.
     pub duplicates: u64,
+    /// Events so late that `dedup` could not tell whether they were seen before: passed or dropped, as its `on_unjudged` says.
+    pub unjudged: u64,
     /// Events too far ahead of the clock.
     pub future: u64,
     /// Events that no window covers.
@@ -111,6 +113,7 @@ impl Summary {
             limit_refused: counters.limit_refused,
             evicted_events: counters.evicted_events,
             duplicates: counters.duplicates,
+            unjudged: counters.unjudged,
             future: counters.future,
             unassigned: counters.unassigned,
             rows: counters.rows,

@@ -135,6 +135,8 @@ export interface Stats {
   state_bytes: number;
   /** Events that came before, by their identity. */
   duplicates: number;
+  /** Events so late that `dedup` could not tell whether they came before: passed or dropped, as its `on_unjudged` says. */
+  unjudged: number;
   /** Events further ahead of the host's time than `time.max_future_skew`. */
   future: number;
   /** Events that no window covers. */
@@ -188,6 +190,8 @@ export interface StageStats {
   /** Events that came before, those without an identity, identities that a limit has pushed out, those remembered now. */
   duplicates: number;
   unidentified: number;
+  /** Events whose time is a ttl behind the watermark, and which are not remembered: passed or dropped. */
+  unjudged: number;
   evicted: number;
   entries: number;
   /** Grid points that were filled, values that were outliers, and where limits of normalization have struck. */

@@ -13,7 +13,7 @@ use crate::keys::Keys;
 use crate::plan::{DedupPlan, ENTRY_BYTES, MemoryPlan};
 use crate::reject::RejectReason;
 use crate::snapshot::{SectionReader, SectionWriter};
-use crate::spec::Clock;
+use crate::spec::{Clock, OnUnjudged};
 use crate::stats::StageStats;
 use crate::watermark::NO_WATERMARK;
 
@@ -124,20 +124,29 @@ impl DedupStage {
     ) {
         self.passing.clear();
         for (event, seen) in range.clone().zip(&self.seen) {
-            match seen {
+            let dropped = match seen {
+                Seen::First => None,
                 Seen::Before => {
-                    let reason = RejectReason::Duplicate;
-                    context.report_drop(self.index, events, event, reason, None);
-                    continue;
+                    self.stats.duplicates += 1;
+                    Some(RejectReason::Duplicate)
                 }
-                Seen::First => {}
-                Seen::Unidentified => self.stats.unidentified += 1,
+                Seen::Unidentified => {
+                    self.stats.unidentified += 1;
+                    None
+                }
+                Seen::Unjudged => {
+                    self.stats.unjudged += 1;
+                    let drops = self.plan.on_unjudged == OnUnjudged::Drop;
+                    drops.then_some(RejectReason::Unjudged)
+                }
+            };
+            match dropped {
+                Some(reason) => context.report_drop(self.index, events, event, reason, None),
+                None => self.passing.push(u32::try_from(event).unwrap_or(u32::MAX)),
             }
-            self.passing.push(u32::try_from(event).unwrap_or(u32::MAX));
         }
         self.stats.events += range.len() as u64;
         self.stats.rows += self.passing.len() as u64;
-        self.stats.duplicates += (range.len() - self.passing.len()) as u64;
         if self.passing.len() == range.len() {
             out.push_run(events, range, context.keys);
         } else {

@@ -31,6 +31,10 @@ impl DedupStage {
                 [stats.events, stats.rows, stats.duplicates, stats.unidentified, evicted];
             writer.u64s(counters.into_iter());
             writer.i64(self.time);
+            // Only where there are some: the snapshots of all others are those of earlier versions.
+            if stats.unjudged > 0 {
+                writer.u64(stats.unjudged);
+            }
             return (entries > 0).then_some(0);
         };
         let next = match &self.memory {
@@ -82,6 +86,7 @@ impl DedupStage {
                     Memory::Bloom(memory) => memory.restore_evicted(evicted),
                 }
                 self.time = reader.i64()?;
+                self.stats.unjudged = if reader.is_at_end() { 0 } else { reader.u64()? };
                 Ok(())
             }
             (ENTRIES, Memory::Exact(memory)) => {
