@@ -10,6 +10,7 @@ mod error;
 pub mod module;
 mod run;
 pub mod runtime;
+mod stdio;
 mod zones;
 
 pub use counters::{Counters, ReasonCount, StageCounters};

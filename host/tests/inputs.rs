@@ -5,7 +5,7 @@ mod common;
 use std::fs;
 use std::io::Write;
 
-use common::{events, json, run, text, window};
+use common::{events, json, json_lines, run, text, window};
 use tempfile::tempdir;
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
@@ -30,6 +30,51 @@ fn files_are_read_as_they_are() {
         fs::write(&path, bytes).unwrap();
         let ran = run(&window(&["--input", text(&path)]), "");
         assert!(ran.stdout == expected, "{name}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn zero_bytes_behind_a_gzip_member_are_padding() {
+    let folder = tempdir().unwrap();
+    let input = events(2_000, 10);
+    let expected = run(&window(&[]), &input).stdout;
+    let (members, path) = (gzip(input.as_bytes()), folder.path().join("e.ndjson.gz"));
+    for padding in [1, 512, 300_000] {
+        fs::write(&path, [&members[..], &vec![0; padding]].concat()).unwrap();
+        let ran = run(&window(&["-i", text(&path)]), "");
+        assert_eq!((ran.code, &ran.stdout), (0, &expected), "{}", ran.stderr);
+    }
+    fs::write(&path, [&members[..], &[0; 512], b"x"].concat()).unwrap();
+    let ran = run(&window(&["-i", text(&path)]), "");
+    let error = "error: cannot read {}: other data follows the zero bytes behind a gzip member\n";
+    assert_eq!((ran.code, ran.stderr), (1, error.replace("{}", text(&path))));
+}
+
+#[test]
+fn zstd_frames_and_skippable_frames_are_one_stream_and_other_bytes_fail_the_run() {
+    let folder = tempdir().unwrap();
+    let input = events(2_000, 10);
+    let expected = run(&window(&[]), &input).stdout;
+    let path = folder.path().join("e.ndjson.zst");
+    let (front, back) = input.split_at(input.len() / 2);
+    let zstd = |text: &str| zstd::stream::encode_all(text.as_bytes(), 1).unwrap();
+    let (front, back) = (zstd(front), zstd(back));
+    let skippable = [&0x184d_2a50_u32.to_le_bytes()[..], &5_u32.to_le_bytes(), b"hello"].concat();
+    for bytes in [
+        [&front[..], &back].concat(),
+        [&skippable[..], &front, &skippable, &zstd(""), &back, &skippable].concat(),
+    ] {
+        fs::write(&path, bytes).unwrap();
+        let ran = run(&window(&["-i", text(&path)]), "");
+        assert_eq!((ran.code, &ran.stdout), (0, &expected), "{}", ran.stderr);
+    }
+    // As zstd(1), which knows no padding.
+    for rest in [&[0; 512][..], b"x", &back[..back.len() - 1], &skippable[..10]] {
+        fs::write(&path, [&front[..], rest].concat()).unwrap();
+        let ran = run(&window(&["-i", text(&path)]), "");
+        assert_eq!(ran.code, 1);
+        let error = format!("error: cannot read {}: ", text(&path));
+        assert!(ran.stderr.starts_with(&error), "{}", ran.stderr);
     }
 }
 
@@ -71,7 +116,8 @@ fn several_files_are_one_stream() {
     );
     let letter =
         &common::json_lines(&dead).into_iter().find(|l| l["reason"] == "invalid_json").unwrap();
-    assert_eq!(letter["line"], 2001, "letters count the lines of the whole stream");
+    assert_eq!(letter["input"], text(&second));
+    assert_eq!(letter["line"], lines_of_second, "letters count lines as stderr does");
 }
 
 #[test]
@@ -96,6 +142,60 @@ fn csv_reads_and_writes() {
     assert_eq!(json(&summary)["rejected_by_reason"], reasons);
     let letters = common::json_lines(&dead);
     assert_eq!((&letters[0]["event"], &letters[0]["line"]), (&"x,a,5,".into(), &5.into()));
+}
+
+#[test]
+fn unclosed_csv_quote_rejects_its_line_in_every_kind_of_input() {
+    let folder = tempdir().unwrap();
+    let csv = "ts,service,latency,note\n1000,a,1,ok\n2000,a,2,\"unclosed\n3000,a,5,fine\n";
+    let (plain, dead) = (folder.path().join("e.csv"), folder.path().join("dead"));
+    let (gz, zst) = (folder.path().join("e.csv.gz"), folder.path().join("e.csv.zst"));
+    fs::write(&plain, csv).unwrap();
+    fs::write(&gz, gzip(csv.as_bytes())).unwrap();
+    fs::write(&zst, zstd::stream::encode_all(csv.as_bytes(), 1).unwrap()).unwrap();
+    for (input, name) in [
+        ("-", "stdin"),
+        (text(&plain), text(&plain)),
+        (text(&gz), text(&gz)),
+        (text(&zst), text(&zst)),
+    ] {
+        let says = format!(
+            "{name}:3: invalid_csv: the quote at byte 10 is not closed before the input ends"
+        );
+        for more in [&[][..], &["--batch-events", "1"], &["--shards", "2"]] {
+            let flags = ["-i", input, "--format", "csv", "--dead-letter", text(&dead)];
+            let ran = run(&window(&[&flags[..], more].concat()), csv);
+            assert_eq!(ran.code, 0);
+            assert!(ran.stdout.contains("\"count\":2,\"avg\":3,\"max\":5"), "{}", ran.stdout);
+            assert!(ran.stderr.contains(&says), "{}", ran.stderr);
+            assert!(ran.stderr.contains("2 events, 1 rejected (invalid_csv 1)"), "{}", ran.stderr);
+            let letters = json_lines(&dead);
+            assert_eq!(letters.len(), 1);
+            assert_eq!((&letters[0]["input"], &letters[0]["line"]), (&name.into(), &3.into()));
+            assert_eq!(letters[0]["event"], "2000,a,2,\"unclosed");
+        }
+        let ran = run(&window(&["-i", input, "--format", "csv", "--strict"]), csv);
+        assert_eq!(ran.code, 1);
+        assert!(ran.stderr.starts_with(&format!("error: {says}")), "{}", ran.stderr);
+    }
+    let ran = run(&window(&["--format", "csv", "--strict"]), "ts,service,latency\n1,a,\"2\"3\n");
+    let says = "error: stdin:2: invalid_csv: text follows the quoted field at byte 5: expected ','";
+    assert!(ran.code == 1 && ran.stderr.starts_with(says), "{}", ran.stderr);
+    let ran = run(&window(&["--format", "csv"]), "ts,service,\"latency\n1,a,2\n");
+    let says = "error: stdin: line 1, in the CSV header: the quote at byte 12 is not closed before";
+    assert!(ran.code == 1 && ran.stderr.starts_with(says), "{}", ran.stderr);
+}
+
+#[test]
+fn quote_that_is_open_for_megabytes_does_not_hide_what_follows() {
+    let rows = "60000,a,1\n".repeat(300_000);
+    let ran = run(&window(&["--format", "csv"]), format!("ts,service,latency\n0,a,\"1\n{rows}"));
+    assert!(
+        ran.stderr.contains(
+            "stdin:2: invalid_csv: the quote at byte 5 is not closed within 1048576 bytes"
+        )
+    );
+    assert!(ran.stderr.contains("300,000 events, 1 rejected"), "{}", ran.stderr);
 }
 
 #[test]

@@ -32,7 +32,7 @@
 //! field only. A quote that is not closed before the input ends, or within the longest length of a line, and one whose
 //! closing quote text follows, make a rejection of the record up to the end of the line where the quote opens, and have
 //! that line's number. Reading resumes with the next line, so the lines that the quote would hide are read as records. A
-//! record that is too long ends with the line in which it exceeds the limit. A bad quote in the header is an error.
+//! record that is too long ends with the line in which it exceeds the limit. A bad quote in the header is a [`HeaderError`].
 
 mod collect;
 mod csv;

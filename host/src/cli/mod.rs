@@ -8,12 +8,12 @@ mod pipeline_file;
 mod report;
 mod run;
 
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, IsTerminal};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches};
-use processor::module;
 use processor::spec::PipelineSpec;
+use processor::{Error, Output, module};
 
 use args::{Cli, Command};
 
@@ -27,28 +27,45 @@ pub(crate) enum Exit {
 
 /// Runs the command that the arguments name.
 pub(crate) fn main() -> ExitCode {
-    let matches = command().get_matches();
-    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-    let (code, message) = match dispatch(cli.command) {
-        Ok(()) => return ExitCode::SUCCESS,
-        Err(Exit::Failed(message)) => (1, message),
-        Err(Exit::Invalid(message)) => (2, message),
+    let cli = command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
+    let code = match cli.map_or_else(usage, |cli| dispatch(cli.command)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Exit::Failed(message)) => failure(1, &message),
+        Err(Exit::Invalid(message)) => failure(2, &message),
     };
+    // What could not be said must not look like success.
+    if report::was_lost() && code == ExitCode::SUCCESS { ExitCode::FAILURE } else { code }
+}
+
+fn failure(code: u8, message: &str) -> ExitCode {
     report::say(&format!("error: {message}"));
     ExitCode::from(code)
+}
+
+/// Prints help, the version, or what is wrong with the command line; for the latter the program ends here.
+fn usage(error: clap::Error) -> Result<(), Exit> {
+    // On a terminal clap has colours.
+    if error.use_stderr() || io::stdout().is_terminal() {
+        error.exit()
+    }
+    print(&error.render().to_string())
 }
 
 fn dispatch(command: Command) -> Result<(), Exit> {
     match command {
         Command::Run(arguments) => {
             let pipeline = pipeline_file::load(&arguments.file.pipeline)?;
-            run::run(pipeline, &arguments.io)
+            run::run(pipeline, Some(&arguments.file.pipeline), &arguments.io)
         }
-        Command::Window(arguments) => run::run(one_line::window(&arguments)?, &arguments.events.io),
+        Command::Window(arguments) => {
+            run::run(one_line::window(&arguments)?, None, &arguments.events.io)
+        }
         Command::Normalize(arguments) => {
-            run::run(one_line::normalize(&arguments)?, &arguments.events.io)
+            run::run(one_line::normalize(&arguments)?, None, &arguments.events.io)
         }
-        Command::Dedup(arguments) => run::run(one_line::dedup(&arguments)?, &arguments.events.io),
+        Command::Dedup(arguments) => {
+            run::run(one_line::dedup(&arguments)?, None, &arguments.events.io)
+        }
         Command::Check(file) => {
             let pipeline = pipeline_file::load(&file.pipeline)?;
             for warning in pipeline.spec().warnings() {
@@ -81,10 +98,8 @@ fn command() -> clap::Command {
 
 /// Writes text to stdout; a reader that has gone away is no failure.
 fn print(text: &str) -> Result<(), Exit> {
-    match io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Exit::Failed(format!("cannot write stdout: {error}")))
-        }
-        _ => Ok(()),
+    match Output::Stdout.write_text(text) {
+        Err(Error::Write { source, .. }) if source.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written.map_err(|error| Exit::Failed(error.to_string())),
     }
 }

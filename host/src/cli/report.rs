@@ -1,6 +1,7 @@
 //! What a run says on stderr: the first bad lines, progress, and a sentence at the end.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
@@ -148,7 +149,18 @@ fn per_second(rate: f64) -> String {
     }
 }
 
-/// Writes a line to stderr; if nobody reads that, there is nobody to tell.
+/// Whether stderr did not take a line.
+static WAS_LOST: AtomicBool = AtomicBool::new(false);
+
+/// Writes a line to stderr. A reader that has gone away is no failure.
 pub(crate) fn say(line: &str) {
-    let _ = writeln!(io::stderr(), "{line}");
+    let written = writeln!(io::stderr(), "{line}");
+    if written.is_err_and(|error| error.kind() != ErrorKind::BrokenPipe) {
+        WAS_LOST.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Returns whether something could not be said.
+pub(crate) fn was_lost() -> bool {
+    WAS_LOST.load(Ordering::Relaxed)
 }

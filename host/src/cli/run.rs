@@ -1,6 +1,5 @@
 //! Runs a pipeline for `run` and `window`: flags over the file, then the run, then what is to be said of it.
 
-use std::fs;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
@@ -11,8 +10,8 @@ use super::Exit;
 use super::args::{Engine, IoArgs};
 use super::report::{self, Report};
 
-/// Runs `pipeline` with what the flags say.
-pub(crate) fn run(pipeline: Pipeline, arguments: &IoArgs) -> Result<(), Exit> {
+/// Runs `pipeline`, which was read from `file`, with what the flags say.
+pub(crate) fn run(pipeline: Pipeline, file: Option<&Path>, arguments: &IoArgs) -> Result<(), Exit> {
     let spec = pipeline.spec();
     let io = Io {
         input: input(spec, arguments)?,
@@ -23,6 +22,9 @@ pub(crate) fn run(pipeline: Pipeline, arguments: &IoArgs) -> Result<(), Exit> {
         ),
         late: side_output(&arguments.late, spec.late.as_ref().map(|late| &*late.path)),
     };
+    let summary_output = arguments.summary_json.as_deref().map(to_path);
+    io.check_files(file, summary_output.as_ref())
+        .map_err(|error| Exit::Failed(error.to_string()))?;
     let settings = settings(arguments);
     if let Some(reason) = pipeline.plan().one_shard
         && settings.shards.get() > 1
@@ -37,12 +39,16 @@ pub(crate) fn run(pipeline: Pipeline, arguments: &IoArgs) -> Result<(), Exit> {
         Ok(summary) => (summary, None),
         Err(failure) => (failure.summary, Some(failure.error)),
     };
-    if let Some(path) = &arguments.summary_json {
-        write_summary(path, &summary)?;
-    }
+    let written = summary_output.map_or(Ok(()), |output| write_summary(output, &summary));
     match error {
-        Some(error) => Err(Exit::Failed(error.to_string())),
+        Some(error) => {
+            if let Err(Exit::Failed(message) | Exit::Invalid(message)) = written {
+                report::say(&format!("error: {message}"));
+            }
+            Err(Exit::Failed(error.to_string()))
+        }
         None => {
+            written?;
             if !arguments.quiet && summary.complete {
                 report::say(&report::sentence(&summary));
                 report::partitions(&summary).iter().for_each(|line| report::say(line));
@@ -114,14 +120,13 @@ fn writes_to_terminal(io: &Io) -> bool {
         && std::io::IsTerminal::is_terminal(&std::io::stdout())
 }
 
-fn write_summary(path: &Path, summary: &Summary) -> Result<(), Exit> {
+fn write_summary(output: Output, summary: &Summary) -> Result<(), Exit> {
     let json = match serde_json::to_string_pretty(summary) {
         Ok(json) => json + "\n",
         Err(error) => return Err(Exit::Failed(format!("cannot write the summary: {error}"))),
     };
-    if path == Path::new("-") {
-        return super::print(&json);
+    match output {
+        Output::Stdout => super::print(&json),
+        output => output.write_text(&json).map_err(|error| Exit::Failed(error.to_string())),
     }
-    fs::write(path, json)
-        .map_err(|error| Exit::Failed(format!("cannot write {}: {error}", path.display())))
 }

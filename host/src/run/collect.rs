@@ -35,14 +35,19 @@ pub(super) enum Collected {
 impl Collector {
     /// Takes batch after batch, until the parser has no more.
     pub(super) fn run(mut self) -> Result<Collected, Error> {
-        let collected = self.collect();
-        match collected {
+        let collected = match self.collect() {
             Err(Error::Write { name, source }) if self.rows.is_closed(&name, &source) => {
-                self.letters.flush()?;
                 Ok(Collected::ReaderGone)
             }
             other => other,
+        };
+        // Where one output fails, the others get what there is for them.
+        let letters = self.letters.end().and_then(|()| self.letters.flush());
+        if collected.is_err() {
+            let _ = self.rows.sink.flush();
         }
+        let collected = collected?;
+        letters.map(|()| collected)
     }
 
     fn collect(&mut self) -> Result<Collected, Error> {
@@ -53,13 +58,12 @@ impl Collector {
                 Ok(dropped) => self.letters.write(&notes, &dropped)?,
                 Err(Stop::Failed(error)) => return Err(error),
                 Err(Stop::ShardGone) => {
-                    self.flush()?;
+                    self.rows.sink.flush()?;
                     return Ok(Collected::ShardGone);
                 }
             }
         }
-        self.letters.end()?;
-        self.flush()?;
+        self.rows.sink.flush()?;
         Ok(Collected::All)
     }
 

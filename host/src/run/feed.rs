@@ -112,6 +112,9 @@ impl Feeder<'_> {
                 }
                 Fetched::Input(name) => {
                     self.end_input(progress)?;
+                    if self.texts.refused || self.texts.events {
+                        progress.notes.inputs.push((progress.line_base, name.clone()));
+                    }
                     progress.input = name;
                 }
                 Fetched::Alarm => {}

@@ -1,15 +1,14 @@
 //! Where events come from: standard input, files (compressed or not) or any reader.
 
 use std::fs::{self, File};
-use std::io::{self, BufReader, Read, Stdin};
+use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use flate2::bufread::MultiGzDecoder;
-
-use super::output::file_identity;
+use super::gzip::Gzip;
 use crate::error::Error;
+use crate::stdio;
 
 /// Bytes read ahead of a decompressor.
 const COMPRESSED_BUFFER_BYTES: usize = 128 << 10;
@@ -38,7 +37,7 @@ impl Input {
     /// The parts of the input in order. Every file is looked at now, so that a missing one is known before any is read.
     pub(super) fn into_parts(self) -> Result<Vec<Part>, Error> {
         match self {
-            Self::Stdin => Ok(vec![Part { name: "stdin".into(), kind: Kind::Stdin(io::stdin()) }]),
+            Self::Stdin => Ok(vec![Part { name: "stdin".into(), kind: Kind::Stdin }]),
             Self::Reader(name, reader) => Ok(vec![Part { name, kind: Kind::Reader(reader) }]),
             Self::Files(paths) => paths.into_iter().map(Part::file).collect(),
         }
@@ -52,7 +51,7 @@ pub(super) struct Part {
 }
 
 enum Kind {
-    Stdin(Stdin),
+    Stdin,
     File(PathBuf),
     Reader(Box<dyn Read + Send>),
 }
@@ -69,18 +68,14 @@ impl Part {
         }
     }
 
-    pub(super) fn identity(&self) -> Option<PathBuf> {
-        match &self.kind {
-            Kind::File(path) => file_identity(path),
-            _ => None,
-        }
-    }
-
     /// Opens the part; `taken` counts the bytes that it reads.
     pub(super) fn open(self, taken: &Arc<AtomicU64>) -> Result<Stream, Error> {
         let taken = Arc::clone(taken);
         let reader: Box<dyn Read + Send> = match self.kind {
-            Kind::Stdin(stdin) => Box::new(Counted { reader: stdin, taken }),
+            Kind::Stdin => match stdio::reader() {
+                Ok(reader) => Box::new(Counted { reader, taken }),
+                Err(error) => return Err(Error::read(self.name, error)),
+            },
             Kind::Reader(reader) => Box::new(Counted { reader, taken }),
             Kind::File(path) => {
                 let opened = File::open(&path)
@@ -110,7 +105,7 @@ fn decompressed(path: &Path, file: Counted<File>) -> io::Result<(Box<dyn Read + 
     let whole_blocks = file.reader.metadata()?.is_file();
     let buffered = |file| BufReader::with_capacity(COMPRESSED_BUFFER_BYTES, file);
     let reader: Box<dyn Read + Send> = match path.extension().and_then(|ending| ending.to_str()) {
-        Some("gz") => Box::new(MultiGzDecoder::new(buffered(file))),
+        Some("gz") => Box::new(Gzip::new(buffered(file))),
         Some("zst") => Box::new(zstd::stream::read::Decoder::with_buffer(buffered(file))?),
         _ => Box::new(file),
     };

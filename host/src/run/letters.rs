@@ -1,9 +1,10 @@
 //! Dead letters and late events: the lines that made no row, with the reason and their text as it came.
 
 use stream_processor_core::json::{write_string, write_string_lossy, write_string_part_lossy};
+use stream_processor_core::spec::Stage;
 use stream_processor_core::time::{NULL_TIME, write_rfc3339};
 use stream_processor_core::watermark::END_OF_TIME;
-use stream_processor_core::{Dropped, RejectReason};
+use stream_processor_core::{Dropped, PipelineSpec, RejectReason};
 
 use super::notes::{Notes, Refused};
 use super::output::TextSink;
@@ -13,17 +14,28 @@ use crate::error::Error;
 pub(super) struct Letters {
     dead: Option<TextSink>,
     late: Option<TextSink>,
+    /// The inputs so far: the lines of all inputs before, and the name.
+    inputs: Vec<(u64, String)>,
+    /// The first stage that makes rows. What stages behind it drop are rows, which stand on no line.
+    row_stage: Option<usize>,
     /// Whether the last line in `dead` waits for the rest of its text, and the first bytes of a character cut in two.
     unfinished: Option<Vec<u8>>,
 }
 
 impl Letters {
-    pub(super) fn new(dead: Option<TextSink>, late: Option<TextSink>) -> Self {
-        Self { dead, late, unfinished: None }
+    pub(super) fn new(
+        dead: Option<TextSink>,
+        late: Option<TextSink>,
+        pipeline: &PipelineSpec,
+    ) -> Self {
+        let makes_rows = |stage: &Stage| matches!(stage, Stage::Window(_) | Stage::Normalize(_));
+        let row_stage = pipeline.stages.iter().position(makes_rows);
+        Self { dead, late, inputs: Vec::new(), row_stage, unfinished: None }
     }
 
     /// Writes what became of the lines of one batch, in the order of the lines.
     pub(super) fn write(&mut self, notes: &Notes, dropped: &[Dropped]) -> Result<(), Error> {
+        self.inputs.extend_from_slice(&notes.inputs);
         let mut dropped = dropped.iter().peekable();
         for refused in notes.refused() {
             while let Some(earlier) = dropped.next_if(|dropped| dropped.ordinal < refused.line) {
@@ -54,12 +66,22 @@ impl Letters {
 
     /// Late events go to their own output, or to the dead letters; all other dropped events go there at once.
     fn write_dropped(&mut self, notes: &Notes, dropped: &Dropped) -> Result<(), Error> {
-        let own = self.late.as_mut().filter(|_| dropped.reason == RejectReason::Late);
-        let Some(sink) = own.or(self.dead.as_mut()) else { return Ok(()) };
+        let Self { dead, late, inputs, row_stage, .. } = self;
+        let own = late.as_mut().filter(|_| dropped.reason == RejectReason::Late);
+        let Some(sink) = own.or(dead.as_mut()) else { return Ok(()) };
+        let is_row = dropped
+            .stage
+            .is_some_and(|stage| row_stage.is_some_and(|row_stage| stage as usize > row_stage));
+        let line = Some(dropped.ordinal).filter(|_| !is_row);
         sink.append(|out| {
-            write_head(out, dropped.reason, dropped.stage, dropped.ordinal);
+            write_head(
+                out,
+                dropped.reason,
+                dropped.stage,
+                line.and_then(|line| place(inputs, line)),
+            );
             write_times(out, Some(dropped.watermark), dropped.window_end);
-            match notes.event(dropped.ordinal) {
+            match line.and_then(|line| notes.event(line)) {
                 Some(text) => write_string_lossy(text, out),
                 None => out.extend_from_slice(b"null"),
             }
@@ -69,11 +91,11 @@ impl Letters {
 
     /// A line longer than the limit comes in parts; its text is one string all the same.
     fn write_refused(&mut self, notes: &Notes, refused: &Refused) -> Result<(), Error> {
-        let Self { dead: Some(dead), unfinished, .. } = self else { return Ok(()) };
+        let Self { dead: Some(dead), inputs, unfinished, .. } = self else { return Ok(()) };
         let begun = unfinished.take();
         dead.append(|out| {
             let mut text = begun.unwrap_or_else(|| {
-                write_head(out, refused.reason, None, refused.line);
+                write_head(out, refused.reason, None, place(inputs, refused.line));
                 write_times(out, None, None);
                 out.push(b'"');
                 Vec::new()
@@ -93,7 +115,19 @@ impl Letters {
 /// What follows the text of a line.
 const TEXT_END: &[u8] = b"\"}\n";
 
-fn write_head(out: &mut Vec<u8>, reason: RejectReason, stage: Option<u32>, line: u64) {
+/// Returns the input that line `line` of all inputs stands in, and its number there.
+fn place(inputs: &[(u64, String)], line: u64) -> Option<(&str, u64)> {
+    let begun = inputs.partition_point(|(lines_before, _)| *lines_before < line);
+    let (lines_before, name) = inputs.get(begun.checked_sub(1)?)?;
+    Some((name, line - lines_before))
+}
+
+fn write_head(
+    out: &mut Vec<u8>,
+    reason: RejectReason,
+    stage: Option<u32>,
+    place: Option<(&str, u64)>,
+) {
     out.extend_from_slice(b"{\"reason\":");
     write_string(reason.name(), out);
     out.extend_from_slice(b",\"stage\":");
@@ -101,6 +135,12 @@ fn write_head(out: &mut Vec<u8>, reason: RejectReason, stage: Option<u32>, line:
         Some(stage) => out.extend_from_slice(stage.to_string().as_bytes()),
         None => out.extend_from_slice(b"null"),
     }
+    let Some((input, line)) = place else {
+        out.extend_from_slice(b",\"input\":null,\"line\":null");
+        return;
+    };
+    out.extend_from_slice(b",\"input\":");
+    write_string(input, out);
     out.extend_from_slice(b",\"line\":");
     out.extend_from_slice(line.to_string().as_bytes());
 }
@@ -141,6 +181,15 @@ fn whole_characters(text: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_are_counted_in_their_input() {
+        let inputs = [(0, "a".to_owned()), (3, "empty".to_owned()), (3, "b".to_owned())];
+        let places: Vec<_> = (1..6).map(|line| place(&inputs, line)).collect();
+        let due = [("a", 1), ("a", 2), ("a", 3), ("b", 1), ("b", 2)];
+        assert_eq!(places, due.map(Some));
+        assert_eq!(place(&[], 1), None);
+    }
 
     #[test]
     fn a_character_cut_in_two_is_kept_whole() {

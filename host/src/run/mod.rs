@@ -6,6 +6,8 @@ mod chunk;
 mod collect;
 mod feed;
 mod fetch;
+mod files;
+mod gzip;
 mod input;
 mod letters;
 mod merge;

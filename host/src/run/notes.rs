@@ -7,6 +7,8 @@ use stream_processor_core::RejectReason;
 /// Notes on one batch, in the order of its lines.
 #[derive(Debug, Default)]
 pub(super) struct Notes {
+    /// The inputs that begin with this batch, where dead letters name them: the lines of all inputs before, and the name.
+    pub(super) inputs: Vec<(u64, String)>,
     /// The header of an input of CSV that begins with this batch, where events pass as text.
     pub(super) header: Option<Vec<u8>>,
     refused: Vec<Refused>,

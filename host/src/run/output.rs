@@ -1,10 +1,11 @@
 //! Where rows and letters go: standard output, files or any writer, through one buffer each.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::error::Error;
+use crate::stdio;
 
 /// Bytes that are collected before they are written.
 const BUFFER_BYTES: usize = 64 << 10;
@@ -20,15 +21,6 @@ pub enum Output {
 }
 
 impl Output {
-    /// What tells one destination from another: the same one must not be opened twice. `None`: it is like no other.
-    pub(super) fn identity(&self) -> Option<PathBuf> {
-        match self {
-            Self::Stdout => Some("-".into()),
-            Self::File(path) => file_identity(path),
-            Self::Writer(..) => None,
-        }
-    }
-
     pub(super) fn name(&self) -> String {
         match self {
             Self::Stdout => "stdout".into(),
@@ -39,24 +31,27 @@ impl Output {
 
     pub(super) fn open(self) -> Result<TextSink, Error> {
         let name = self.name();
-        let writer: Box<dyn Write + Send> = match self {
-            Self::Stdout => Box::new(io::stdout()),
-            Self::Writer(_, writer) => writer,
-            Self::File(path) => match File::create(path) {
-                Ok(file) => Box::new(file),
-                Err(error) => return Err(Error::write(name, error)),
-            },
+        let writer: io::Result<Box<dyn Write + Send>> = match self {
+            Self::Stdout => stdio::writer(),
+            Self::Writer(_, writer) => Ok(writer),
+            Self::File(path) => File::create(path).map(|file| Box::new(file) as _),
         };
-        Ok(TextSink { name, writer, buffer: Vec::with_capacity(2 * BUFFER_BYTES) })
+        match writer {
+            Ok(writer) => {
+                Ok(TextSink { name, writer, buffer: Vec::with_capacity(2 * BUFFER_BYTES) })
+            }
+            Err(error) => Err(Error::write(name, error)),
+        }
     }
-}
 
-/// What tells one file from another; `None` for devices and pipes.
-pub(super) fn file_identity(path: &Path) -> Option<PathBuf> {
-    match fs::metadata(path) {
-        Ok(metadata) if metadata.is_file() => fs::canonicalize(path).ok(),
-        Ok(_) => None,
-        Err(_) => std::path::absolute(path).ok(),
+    /// Writes `text` and nothing else.
+    ///
+    /// # Errors
+    /// [`Error::Write`], also where standard output was closed when the program was started.
+    pub fn write_text(self, text: &str) -> Result<(), Error> {
+        let mut sink = self.open()?;
+        sink.append(|out| out.extend_from_slice(text.as_bytes()))?;
+        sink.flush()
     }
 }
 

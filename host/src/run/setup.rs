@@ -1,10 +1,8 @@
 //! What a run needs before it begins: inputs that are there, outputs that are open, engines.
 
-use std::collections::BTreeSet;
-use std::io;
-
 use stream_processor_core::Options;
 
+use super::files;
 use super::input::Part;
 use super::output::{Output, TextSink};
 use super::pipeline::{EngineKind, Io, Pipeline, Settings};
@@ -20,19 +18,13 @@ pub(super) struct Sinks {
 
 /// Opens everything that is written, once everything that is read is known to be there.
 pub(super) fn open(io: Io) -> Result<(Vec<Part>, Sinks), Error> {
+    io.check_files(None, None)?;
     let inputs = io.input.into_parts()?;
-    let mut taken: BTreeSet<_> = inputs.iter().filter_map(Part::identity).collect();
     // Late events that go where the dead letters go are dead letters.
+    let dead_letter = io.dead_letter.as_ref();
     let late = io.late.filter(|late| {
-        late.identity().is_none()
-            || late.identity() != io.dead_letter.as_ref().and_then(Output::identity)
+        dead_letter.is_none_or(|dead_letter| !files::is_same_output(late, dead_letter))
     });
-    for output in [Some(&io.output), io.dead_letter.as_ref(), late.as_ref()].into_iter().flatten() {
-        if output.identity().is_some_and(|identity| !taken.insert(identity)) {
-            let twice = io::Error::other("this run reads it, or writes something else to it");
-            return Err(Error::write(output.name(), twice));
-        }
-    }
     let sinks = Sinks {
         rows: io.output.open()?,
         dead_letter: io.dead_letter.map(Output::open).transpose()?,

@@ -102,7 +102,7 @@ fn start(
         notes: noted,
         merger: Merger::new(receivers, &pipeline.plan().output),
         rows: RowSink::new(sinks.rows, pipeline),
-        letters: Letters::new(sinks.dead_letter, sinks.late),
+        letters: Letters::new(sinks.dead_letter, sinks.late, pipeline.spec()),
     };
     let wake_parser = fetcher.stopper();
     let far_end = spawn("writer", move || {

@@ -40,6 +40,23 @@ pub(crate) fn run(arguments: &[&str], stdin: impl AsRef<[u8]>) -> Ran {
     }
 }
 
+/// Runs the program in `folder` by a shell, with `redirections` behind its arguments, such as `< in >> out`.
+pub(crate) fn run_redirected(folder: &Path, arguments: &[&str], redirections: &str) -> Ran {
+    let script = format!("exec \"$0\" \"$@\" {redirections}");
+    let output = Command::new("sh")
+        .args(["-c", &script, env!("CARGO_BIN_EXE_stream-processor")])
+        .args(arguments)
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    Ran {
+        code: output.status.code().unwrap(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
 /// `window` by minutes, keyed, with the flags in `more`.
 pub(crate) fn window<'a>(more: &[&'a str]) -> Vec<&'a str> {
     let flags = "window --tumbling 1m --key service --value latency --agg count,avg,max";

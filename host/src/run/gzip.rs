@@ -1,0 +1,96 @@
+//! Gzip files as `gzip -d` reads them: members one after another, and zero bytes behind the last one.
+
+use std::io::{self, BufRead, ErrorKind, Read};
+
+use flate2::bufread::GzDecoder;
+
+/// Reads all members of a gzip file as one stream. Tapes and block devices pad files with zero bytes: these are skipped.
+pub(super) struct Gzip<R> {
+    /// The member under way; `None`: the file has ended.
+    member: Option<GzDecoder<R>>,
+}
+
+impl<R: BufRead> Gzip<R> {
+    /// Reads from the start of a first member.
+    pub(super) fn new(reader: R) -> Self {
+        Self { member: Some(GzDecoder::new(reader)) }
+    }
+}
+
+impl<R: BufRead> Read for Gzip<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while let Some(member) = &mut self.member {
+            let bytes = member.read(buffer)?;
+            if bytes > 0 || buffer.is_empty() {
+                return Ok(bytes);
+            }
+            let next = self.member.take().map(GzDecoder::into_inner).map(next_member);
+            self.member = next.transpose()?.flatten();
+        }
+        Ok(0)
+    }
+}
+
+/// Returns a decoder of the member that follows in `reader`; `None` at the end of the file, behind zero bytes too.
+fn next_member<R: BufRead>(mut reader: R) -> io::Result<Option<GzDecoder<R>>> {
+    let mut is_padded = false;
+    loop {
+        let bytes = reader.fill_buf()?;
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+        is_padded |= zeros > 0;
+        let is_padding = zeros == bytes.len();
+        reader.consume(zeros);
+        match (is_padding, is_padded) {
+            (true, _) => {}
+            (false, false) => return Ok(Some(GzDecoder::new(reader))),
+            (false, true) => {
+                let message = "other data follows the zero bytes behind a gzip member";
+                return Err(io::Error::new(ErrorKind::InvalidData, message));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flate2::{Compression, write::GzEncoder};
+    use std::io::{BufReader, Write};
+
+    fn gzip(text: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(text).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn read(file: &[u8]) -> io::Result<String> {
+        let whole = io::read_to_string(Gzip::new(file))?;
+        let mut small = String::new();
+        Gzip::new(BufReader::with_capacity(1, file)).read_to_string(&mut small)?;
+        assert_eq!(small, whole, "reads of one byte");
+        Ok(whole)
+    }
+
+    #[test]
+    fn zero_bytes_behind_the_last_member_are_skipped() {
+        let (one, two) = (gzip(b"one"), gzip(b"two"));
+        for padding in [0, 1, 511, 100_000] {
+            let padding = vec![0; padding];
+            assert_eq!(read(&[&one[..], &padding].concat()).unwrap(), "one");
+            assert_eq!(read(&[&one[..], &two, &gzip(b""), &padding].concat()).unwrap(), "onetwo");
+        }
+    }
+
+    #[test]
+    fn other_bytes_behind_a_member_are_an_error() {
+        let one = gzip(b"one");
+        for rest in [&b"x"[..], b"\0x", &[&[0; 9][..], &one].concat(), &one[..one.len() - 1]] {
+            assert!(read(&[&one[..], rest].concat()).is_err(), "{rest:?}");
+        }
+        assert!(read(&[0; 20]).is_err(), "no member at all");
+        assert!(read(b"").is_err(), "an empty file");
+    }
+}
