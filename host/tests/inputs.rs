@@ -114,8 +114,7 @@ fn several_files_are_one_stream() {
         "{}",
         ran.stderr
     );
-    let letter =
-        &common::json_lines(&dead).into_iter().find(|l| l["reason"] == "invalid_json").unwrap();
+    let letter = &json_lines(&dead).into_iter().find(|l| l["reason"] == "invalid_json").unwrap();
     assert_eq!(letter["input"], text(&second));
     assert_eq!(letter["line"], lines_of_second, "letters count lines as stderr does");
 }
@@ -140,7 +139,7 @@ fn csv_reads_and_writes() {
     );
     let reasons = serde_json::json!({ "wrong_type": 1, "wrong_column_count": 1 });
     assert_eq!(json(&summary)["rejected_by_reason"], reasons);
-    let letters = common::json_lines(&dead);
+    let letters = json_lines(&dead);
     assert_eq!((&letters[0]["event"], &letters[0]["line"]), (&"x,a,5,".into(), &5.into()));
 }
 

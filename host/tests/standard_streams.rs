@@ -106,8 +106,9 @@ fn messages_that_are_lost_fail_the_run() {
 }
 
 #[test]
-fn side_outputs_that_are_full_fail_the_run_and_rows_are_written_all_the_same() {
+fn side_outputs_that_are_full_fail_the_run_and_rows_made_before_are_written() {
     let folder = folder();
+    fs::write(folder.path().join("in"), events(20_000, 3)).unwrap();
     for (flag, input) in [("--dead-letter", "bad"), ("--summary-json", "in")] {
         let rows = folder.path().join("rows");
         let command =
