@@ -81,8 +81,11 @@ pub enum Error {
         /// The limit.
         limit: u32,
     },
-    /// A key is not a valid encoding of the pipeline's key fields.
-    #[error("key {index} is not a valid encoding of {fields} key field(s)")]
+    /// A key is not a valid encoding of the pipeline's key fields, or has a number that keys may not have.
+    #[error(
+        "key {index} is not a valid encoding of {fields} key field(s), whose numbers are integers within ±1.8e308 or the \
+         shortest decimals of doubles"
+    )]
     InvalidKey {
         /// The key's place in the block.
         index: usize,

@@ -1,12 +1,11 @@
 //! Keys as JSON text: how JavaScript names them and gets them back.
 
-use serde_json::Value;
-
 use crate::engine::KeyDefinitions;
 use crate::error::Error;
 use crate::interner::Interner;
-use crate::key;
+use crate::key::{self, KeyField};
 use crate::rows::Rows;
+use crate::text::{read_fingerprints, read_keys};
 
 /// Once so many keys have ids, or keys of so many bytes, ids start over.
 const MAX_KEYS: usize = 65_536;
@@ -22,7 +21,7 @@ pub struct OwnedKeyDefinitions {
 
 impl OwnedKeyDefinitions {
     /// Reads a JSON array of keys and gives them `ids` in turn. A key is a string, a number or a boolean, or an array of
-    /// such where the pipeline has several key fields.
+    /// such where the pipeline has several key fields. Numbers keep all their digits.
     /// ```
     /// use stream_processor_core::key_json::OwnedKeyDefinitions;
     /// assert!(OwnedKeyDefinitions::from_json(r#"[["eu", 7], ["us", 7]]"#, 0.., 2).is_ok());
@@ -36,26 +35,15 @@ impl OwnedKeyDefinitions {
         ids: impl IntoIterator<Item = u32>,
         fields: usize,
     ) -> Result<Self, Error> {
-        const TOO_LONG: Error = Error::MalformedBlock("the keys are too many or too long");
-        let keys: Vec<Value> = serde_json::from_str(text)
-            .map_err(|_| Error::MalformedBlock("the keys are no JSON array"))?;
-        let mut ids = ids.into_iter();
         let mut definitions = Self { offsets: vec![0], ..Self::default() };
-        for (index, key) in keys.iter().enumerate() {
-            let values = match key {
-                Value::Array(values) if fields != 1 => values.as_slice(),
-                value => core::slice::from_ref(value),
-            };
-            let valid = values.len() == fields
-                && values.iter().all(|value| push_value(&mut definitions.bytes, value));
-            if !valid {
-                return Err(Error::InvalidKey { index, fields });
-            }
-            definitions.ids.push(ids.next().ok_or(TOO_LONG)?);
-            let end = u32::try_from(definitions.bytes.len()).map_err(|_| TOO_LONG)?;
-            definitions.offsets.push(end);
+        let Self { ids: own, offsets, bytes } = &mut definitions;
+        read_keys(text, fields, bytes, offsets)?;
+        own.extend(ids.into_iter().take(offsets.len() - 1));
+        if own.len() + 1 == offsets.len() {
+            Ok(definitions)
+        } else {
+            Err(Error::MalformedBlock("there are fewer ids than keys"))
         }
-        Ok(definitions)
     }
 
     /// The definitions for [`crate::Engine::define_keys`].
@@ -65,28 +53,12 @@ impl OwnedKeyDefinitions {
     }
 }
 
-/// The [`key::fingerprint`] of each value of a JSON array, of strings, numbers and booleans.
+/// Returns the [`key::fingerprint`] of each value of a JSON array of strings, numbers and booleans.
 ///
 /// # Errors
 /// As [`OwnedKeyDefinitions::from_json`].
 pub fn fingerprints_from_json(text: &str) -> Result<Vec<f64>, Error> {
-    let values = OwnedKeyDefinitions::from_json(text, 0.., 1)?;
-    let bytes = |bounds: &[u32]| match *bounds {
-        [start, end] => values.bytes.get(start as usize..end as usize).unwrap_or_default(),
-        _ => &[],
-    };
-    Ok(values.offsets.windows(2).map(|bounds| key::fingerprint(bytes(bounds))).collect())
-}
-
-/// Appends a key field; false if the value cannot be one.
-fn push_value(bytes: &mut Vec<u8>, value: &Value) -> bool {
-    match value {
-        Value::Bool(value) => key::push_bool(bytes, *value),
-        Value::Number(value) => return key::push_number_text(bytes, value.to_string().as_bytes()),
-        Value::String(value) => key::push_str(bytes, value),
-        Value::Null | Value::Array(_) | Value::Object(_) => return false,
-    }
-    true
+    read_fingerprints(text)
 }
 
 /// Ids for the keys of rows, for a reader that keeps what they stand for: each key is spelled out to it once.
@@ -106,7 +78,8 @@ impl RowKeys {
     }
 
     /// Appends the id of each row's key to `ids`, and to `new` the keys that the reader has not seen as a JSON array, each an
-    /// array itself where there are several fields. Returns the id of the first of these: the reader is to forget that one and
+    /// array itself where there are several fields. `JSON.parse` would round integers beyond ±2^53: those are written as
+    /// `{"int":"9007199254740993"}`. Returns the id of the first of these: the reader is to forget that one and
     /// all above. Appends nothing where the pipeline has no key, and nothing to `new` where no key is new.
     pub fn write(&mut self, rows: &Rows<'_>, ids: &mut Vec<u32>, new: &mut Vec<u8>) -> u32 {
         if self.fields == 0 {
@@ -136,11 +109,23 @@ fn write_key(key: &[u8], fields: usize, out: &mut Vec<u8>) {
         if place > 0 {
             out.push(b',');
         }
-        field.write_json(out);
+        write_field(&field, out);
     }
     if fields > 1 {
         out.push(b']');
     }
+}
+
+fn write_field(field: &KeyField<'_>, out: &mut Vec<u8>) {
+    let start = out.len();
+    if let KeyField::Number(number) = field {
+        out.extend_from_slice(b"{\"int\":\"");
+        if number.write_big_integer(out) {
+            return out.extend_from_slice(b"\"}");
+        }
+        out.truncate(start);
+    }
+    field.write_json(out);
 }
 
 #[cfg(test)]
@@ -166,11 +151,31 @@ mod tests {
 
     #[test]
     fn keys_come_back_as_they_went_in() {
-        let text = r#"["a","","é\n",7,-0.5,1e+21,true,false]"#;
+        let text = r#"["a","","é\n",7,-0.5,1e-7,true,false]"#;
         assert_eq!(told(&mut RowKeys::new(1, 0), text).2, text);
         let text = r#"[["a",1],["a","1"]]"#;
         assert_eq!(told(&mut RowKeys::new(2, 0), text).2, text);
         assert_eq!(told(&mut RowKeys::new(0, 0), "[[],[]]"), (vec![], 0, String::new()));
+    }
+
+    #[test]
+    fn integers_beyond_2_to_the_53_come_back_with_all_digits() {
+        let text = "[9007199254740992, 9007199254740993,-9007199254740994, 1e21,\n1.5e16,9007199254740991.5e1]";
+        let expected = r#"[9007199254740992,{"int":"9007199254740993"},{"int":"-9007199254740994"},{"int":"1000000000000000000000"},{"int":"15000000000000000"},{"int":"90071992547409915"}]"#;
+        assert_eq!(told(&mut RowKeys::new(1, 0), text).2, expected);
+        let text = "[[123456789012345678901234567890,0.1]]";
+        let expected = r#"[[{"int":"123456789012345678901234567890"},0.1]]"#;
+        assert_eq!(told(&mut RowKeys::new(2, 0), text).2, expected);
+    }
+
+    #[test]
+    fn doubles_keep_their_last_digit() {
+        for value in
+            [0.1 + 0.2, 1.0 / 3.0, 123.456_789_012_345_67, 5e-324, 2.225_073_858_507_201_4e-308]
+        {
+            let text = format!("[{}]", ryu_js::Buffer::new().format_finite(value));
+            assert_eq!(told(&mut RowKeys::new(1, 0), &text).2, text);
+        }
     }
 
     #[test]
@@ -199,14 +204,14 @@ mod tests {
     #[test]
     fn keys_of_another_form_are_refused() {
         for (text, fields) in
-            [("[null]", 1), ("[[1]]", 1), ("[1]", 2), ("[[1,2,3]]", 2), ("[1]", 0)]
+            [("[null]", 1), ("[[1]]", 1), ("[1]", 2), ("[[1,2,3]]", 2), ("[1]", 0), ("[1e400]", 1)]
         {
             let error = OwnedKeyDefinitions::from_json(text, 0.., fields).unwrap_err();
             assert_eq!(error, Error::InvalidKey { index: 0, fields }, "{text}");
         }
-        assert_eq!(
-            OwnedKeyDefinitions::from_json("{}", 0.., 1).unwrap_err().code(),
-            "malformed_block"
-        );
+        for text in ["{}", "", "[", "[1", "[1,]", "[1] 2", "[1 2]", "[01]", "[nul]"] {
+            let error = OwnedKeyDefinitions::from_json(text, 0.., 1).unwrap_err();
+            assert_eq!(error.code(), "malformed_block", "{text}");
+        }
     }
 }

@@ -27,6 +27,7 @@ mod head;
 pub mod interner;
 pub mod json;
 pub mod key;
+#[cfg(feature = "text")]
 pub mod key_json;
 mod keys;
 mod lanes;

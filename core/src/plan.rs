@@ -232,7 +232,7 @@ impl Plan {
     pub(crate) fn is_key(&self, key: &[u8]) -> bool {
         let has = |fields: usize| match fields {
             0 => key.is_empty(),
-            fields => crate::key::validate(key, fields),
+            fields => crate::key::is_encoded(key, fields),
         };
         let behind = self.stages.iter().filter_map(|stage| match stage {
             StagePlan::KeyBy(plan) => Some(plan.places.len()),

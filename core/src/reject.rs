@@ -48,6 +48,8 @@ pub enum RejectReason {
     InvalidCsv,
     /// It is so far behind the watermark that `dedup` no longer knows whether it came before.
     Unjudged,
+    /// A number in its key is neither an integer within the range of doubles nor the shortest decimal of a double.
+    InvalidKeyNumber,
 }
 
 impl RejectReason {
@@ -72,6 +74,7 @@ impl RejectReason {
         Self::StateLimit,
         Self::InvalidCsv,
         Self::Unjudged,
+        Self::InvalidKeyNumber,
     ];
 
     /// The reason's place in [`RejectReason::ALL`], as blocks and snapshots carry it.
@@ -103,6 +106,7 @@ impl RejectReason {
             Self::StateLimit => "state_limit",
             Self::InvalidCsv => "invalid_csv",
             Self::Unjudged => "unjudged",
+            Self::InvalidKeyNumber => "invalid_key_number",
         }
     }
 }

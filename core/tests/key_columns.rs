@@ -121,6 +121,37 @@ fn push_text(engine: &mut Engine, offsets: &[u32], bytes: &[u8]) -> Result<usize
 }
 
 #[test]
+fn keys_with_numbers_that_keys_may_not_have_are_refused() {
+    let mut engine = open(r#""k""#, 0);
+    for (number, is_taken) in [
+        ("1", true),
+        ("9007199254740993", true),
+        ("123456789012345678901234567890", true),
+        ("0.1", true),
+        ("1e400", false),
+        ("0.1234567890123456789", false),
+    ] {
+        let mut bytes = Vec::new();
+        assert!(key::push_number_text(&mut bytes, number.as_bytes()));
+        let offsets = [0, u32::try_from(bytes.len()).unwrap()];
+        let pushed = engine.push(&Batch {
+            timestamps: &[0],
+            keys: KeyColumn::Encoded { offsets: &offsets, bytes: &bytes },
+            columns: &[Column::F64(&[1.0])],
+            ..Batch::default()
+        });
+        let definitions =
+            KeyDefinitions { reset: false, ids: &[0], offsets: &offsets, bytes: &bytes };
+        let defined = engine.define_keys(&definitions);
+        assert_eq!((pushed.is_ok(), defined.is_ok()), (is_taken, is_taken), "{number}");
+        if let Err(error) = pushed {
+            assert_eq!(error, Error::InvalidKey { index: 0, fields: 1 });
+            assert!(error.to_string().contains("shortest decimals of doubles"), "{error}");
+        }
+    }
+}
+
+#[test]
 fn texts_that_are_none_are_refused() {
     let mut engine = open(r#""k""#, 0);
     let é = "aéb".as_bytes();

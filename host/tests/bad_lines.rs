@@ -32,7 +32,7 @@ fn refused(line: &[u8]) -> (serde_json::Value, String) {
 
 #[test]
 fn each_kind_has_its_reason() {
-    let cases: [(&str, &str); 13] = [
+    let cases: [(&str, &str); 15] = [
         ("not json", "invalid_json"),
         (" \t", "invalid_json"),
         ("", "invalid_json"),
@@ -46,6 +46,8 @@ fn each_kind_has_its_reason() {
         (r#"{"ts":"soon","service":"a","latency":1}"#, "invalid_timestamp"),
         (r#"{"ts":1e16,"service":"a","latency":1}"#, "timestamp_out_of_range"),
         (r#"{"ts":1,"service":"a","latency":1e999}"#, "non_finite"),
+        (r#"{"ts":1,"service":1e400,"latency":1}"#, "invalid_key_number"),
+        (r#"{"ts":1,"service":0.1234567890123456789,"latency":1}"#, "invalid_key_number"),
     ];
     for (line, reason) in cases {
         let (letter, _) = refused(line.as_bytes());

@@ -738,11 +738,17 @@ def run(spec, events, originals):
             # A row is an event: its time comes first, and its key is there already.
             time = source.get("timestamp", "ts")
             row = {time: rfc3339(ts), **{name: value for name, value in row.items() if name not in (time, *keys)}}
-        fields = [(name, json.dumps(value, ensure_ascii=False) if isinstance(value, (str, bool)) else number(float(value)))
-                  for name, value in zip(keys, key)]
+        fields = [(name, key_text(value)) for name, value in zip(keys, key)]
         fields += [(name, cell(value, name in times)) for name, value in row.items()]
         lines.append("{" + ",".join(f"{json.dumps(name)}:{text}" for name, text in fields) + "}\n")
     return "".join(lines), late, unassigned
+
+
+def key_text(value):
+    """A field of a key; integers keep all their digits, up to where ECMAScript would use an exponent."""
+    if isinstance(value, (str, bool)):
+        return json.dumps(value, ensure_ascii=False)
+    return str(value) if isinstance(value, int) and abs(value) < 10**21 else number(float(value))
 
 
 def cell(value, is_time):
@@ -956,6 +962,7 @@ def main():
     statistics(base, quarters)
     deduplicated(base)
     passing(base)
+    number_keys(base)
     bad_lines()
     csv_text()
     real_data()
@@ -1138,6 +1145,14 @@ def statistics(base, events):
                       {"type": "rolling", "field": "count", "aggregations": [{"op": "sum", "name": "events"}, "stddev"]}]}, events)
 
 
+def number_keys(base):
+    """Integers that are no doubles, next to those that are, and decimals."""
+    keys = [9007199254740993, 9007199254740992, 9007199254740994, -9007199254740993, 123456789012345678901, 7, 0.1, 0.30000000000000004, -0.5]
+    events = [{**event, "service": keys[at % len(keys)]} for at, event in enumerate(stream(80))]
+    write("number_keys", "Keys that are numbers: integers beyond 2^53 stay apart",
+          {"source": base, "stages": [window("20s", ["count", "sum"])]}, events)
+
+
 def bad_lines():
     good = stream(12, keys=2, step=2500)
     bad = [
@@ -1152,6 +1167,9 @@ def bad_lines():
         ("{\"ts\":\"2024-02-30T00:00:00Z\",\"service\":\"a\",\"latency\":1}", "invalid_timestamp"),
         ("{\"ts\":8640000000000001,\"service\":\"a\",\"latency\":1}", "timestamp_out_of_range"),
         ("{\"ts\":1,\"service\":\"a\",\"latency\":1e999}", "non_finite"), ("{\"ts\":1,\"service\":\"a\",\"latency\":NaN}", "invalid_json"),
+        ("{\"ts\":1,\"service\":1e400,\"latency\":1}", "invalid_key_number"),
+        ("{\"ts\":1,\"service\":0.1234567890123456789,\"latency\":1}", "invalid_key_number"),
+        ("{\"ts\":1,\"service\":-1e-400,\"latency\":1}", "invalid_key_number"),
     ]
     lines = []
     for at, event in enumerate(good):

@@ -90,7 +90,7 @@ impl EventTime {
             let length = reader.length()?;
             let name = reader.raw(length)?;
             let valid =
-                if self.plan.partitioned { key::validate(name, 1) } else { name.is_empty() };
+                if self.plan.partitioned { key::is_encoded(name, 1) } else { name.is_empty() };
             if !valid || before.is_some_and(|before| before >= name) {
                 return Err(DAMAGED);
             }

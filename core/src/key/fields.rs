@@ -5,9 +5,15 @@ use std::borrow::Cow;
 
 use super::{
     END, ESCAPE, FALSE, LARGE_POINT, NEGATIVE, NUMBER, POINT_BIAS, POSITIVE, STRING, TRUE, ZERO,
-    flip_of,
+    flip_of, is_certain_key_number, is_integer, is_key_number,
 };
 use crate::number::{Decimal, parse_f64, write_layout};
+
+/// 2^53: up to it, every integer is a double of its own. It has 16 digits.
+const MAX_EXACT: u64 = 1 << 53;
+const EXACT_DIGITS: usize = 16;
+/// Digits of the largest double before its decimal point.
+const MAX_WHOLE_DIGITS: usize = 309;
 
 /// One field of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,10 +57,38 @@ pub struct KeyNumber<'a> {
 impl KeyNumber<'_> {
     /// Appends the number as [`Decimal::write`] does.
     pub fn write(&self, out: &mut Vec<u8>) {
-        let odd = self.values().next_back().is_some_and(|pair| pair % 10 == 0);
-        let count = self.pairs.len() * 2 - usize::from(odd);
-        let digits = self.values().flat_map(|pair| [pair / 10, pair % 10]).take(count);
-        write_layout(self.negative, self.point, count, digits, out);
+        write_layout(self.negative, self.point, self.digit_count(), self.digits(), out);
+    }
+
+    /// Appends the number as plain digits if it is an integer beyond ±2^53 and within the range of doubles; false, and
+    /// nothing appended, if it is not.
+    pub fn write_big_integer(&self, out: &mut Vec<u8>) -> bool {
+        let count = self.digit_count();
+        let Ok(whole @ EXACT_DIGITS..=MAX_WHOLE_DIGITS) = usize::try_from(self.point) else {
+            return false;
+        };
+        let zeros = core::iter::repeat_n(0, whole.saturating_sub(count));
+        let digits = self.digits().chain(zeros);
+        let is_exact =
+            || digits.clone().fold(0, |all, digit| all * 10 + u64::from(digit)) <= MAX_EXACT;
+        if !is_integer(self.point, count) || whole == EXACT_DIGITS && is_exact() {
+            return false;
+        }
+        if self.negative {
+            out.push(b'-');
+        }
+        out.extend(digits.map(|digit| b'0' + digit));
+        true
+    }
+
+    /// Returns whether events may have the number in their keys.
+    fn is_allowed(&self) -> bool {
+        is_certain_key_number(self.point, self.digit_count()) || {
+            let mut text = Vec::with_capacity(24);
+            self.write(&mut text);
+            let number = Decimal::parse(&text);
+            number.is_some_and(|number| is_key_number(&number, || parse_f64(&text)))
+        }
     }
 
     /// The nearest double; infinite beyond the largest one.
@@ -66,8 +100,19 @@ impl KeyNumber<'_> {
         parse_f64(&text).unwrap_or(beyond)
     }
 
+    /// The significant digits, each 0 to 9.
+    fn digits(&self) -> impl Iterator<Item = u8> + Clone {
+        self.values().flat_map(|pair| [pair / 10, pair % 10]).take(self.digit_count())
+    }
+
+    /// How many digits [`KeyNumber::digits`] gives: an odd last one stands in a pair with a 0.
+    fn digit_count(&self) -> usize {
+        let odd = self.values().next_back().is_some_and(|pair| pair % 10 == 0);
+        self.pairs.len() * 2 - usize::from(odd)
+    }
+
     /// The pairs of digits, each 0 to 99.
-    fn values(&self) -> impl DoubleEndedIterator<Item = u8> {
+    fn values(&self) -> impl DoubleEndedIterator<Item = u8> + Clone {
         let flip = flip_of(self.negative);
         self.pairs.iter().map(move |&pair| (pair ^ flip).wrapping_sub(1))
     }
@@ -95,14 +140,31 @@ pub(crate) fn is_same_type(a: &[u8], b: &[u8]) -> bool {
     kind(a) == kind(b)
 }
 
-/// Whether `key` is the encoding of a key with `field_count` fields. For bytes from outside.
+/// Returns whether `key` is the encoding of a key with `field_count` fields that events may have: each number is an
+/// integer within the range of doubles, or the shortest decimal of a double. For bytes from outside.
 #[must_use]
 pub fn validate(key: &[u8], field_count: usize) -> bool {
+    let allowed = |field: &KeyField<'_>| match field {
+        KeyField::Number(number) => number.is_allowed(),
+        KeyField::Bool(_) | KeyField::String(_) => true,
+    };
+    all_fields(key, field_count, allowed)
+}
+
+/// Returns whether `key` is the encoding of a key with `field_count` fields, with any numbers. For snapshots: earlier
+/// versions took all numbers.
+pub(crate) fn is_encoded(key: &[u8], field_count: usize) -> bool {
+    all_fields(key, field_count, |_| true)
+}
+
+/// Returns whether `key` has `field_count` fields and nothing else, and all are `allowed`.
+fn all_fields(key: &[u8], field_count: usize, allowed: impl Fn(&KeyField<'_>) -> bool) -> bool {
     if field_count == 1 && is_plain_string(key) {
         return true;
     }
     let mut fields = fields(key);
-    fields.by_ref().take(field_count).count() == field_count && fields.rest.is_empty()
+    fields.by_ref().take(field_count).filter(allowed).count() == field_count
+        && fields.rest.is_empty()
 }
 
 /// Whether `key` is one string of ASCII characters that need no escape, as most keys are.

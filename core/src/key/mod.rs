@@ -17,10 +17,15 @@
 //! (small) and `point + 2^31` as four bytes, big-endian; then the digits, two a byte, as their value + 1 (an odd last
 //! digit is followed by a 0); then `00`. The idea is that of FoundationDB's tuples; their escape, `00 FF`, would make the
 //! empty string a prefix of others.
+//!
+//! The encoding has room for any decimal. The engine takes keys with two kinds of them: integers within the range of
+//! doubles, and the shortest decimals of doubles (what ECMAScript prints). JavaScript can hand out and take back both
+//! unchanged.
 
 mod encode;
 mod fields;
 mod fingerprint;
+mod number;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -29,8 +34,11 @@ pub use encode::{push_bool, push_f64, push_number, push_number_text, push_str};
 #[cfg(feature = "text")]
 pub(crate) use encode::{push_plain_str, push_scaled};
 pub use fields::{Fields, KeyField, KeyNumber, fields, validate};
-pub(crate) use fields::{field_bytes, is_same_type};
+pub(crate) use fields::{field_bytes, is_encoded, is_same_type};
 pub use fingerprint::fingerprint;
+#[cfg(feature = "text")]
+pub(crate) use number::is_small_key_number;
+pub(crate) use number::{is_certain_key_number, is_integer, is_key_number};
 pub(crate) use text::{find_text, find_text_first, needs_escape};
 
 const FALSE: u8 = 0x01;

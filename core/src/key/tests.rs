@@ -101,6 +101,14 @@ fn what_is_no_number_is_not_appended() {
 }
 
 #[test]
+fn snapshots_may_have_numbers_that_events_may_not() {
+    for text in ["1e400", "0.1234567890123456789"] {
+        let key = number(text);
+        assert!(is_encoded(&key, 1) && !validate(&key, 1), "{text}");
+    }
+}
+
+#[test]
 fn other_bytes_are_not_valid() {
     for bytes in [
         &[0][..],

@@ -26,7 +26,9 @@
 //!
 //! What is missing is rejected as `missing_field`, but for columns that are not required, where it becomes NaN. A value
 //! of another type is rejected as `wrong_type` everywhere. In an object that repeats a name the last one counts, as in
-//! `JSON.parse`. Numbers that overflow a double, and `NaN` and `inf` in CSV, are rejected as `non_finite`.
+//! `JSON.parse`. Numbers that overflow a double, and `NaN` and `inf` in CSV, are rejected as `non_finite`. A number in a
+//! key or a partition is rejected as `invalid_key_number` unless it is an integer within the range of doubles or the shortest
+//! decimal of a double.
 //!
 //! CSV is that of RFC 4180 (quotes, line feeds in quotes); its first record is the header. Quotes count at the start of a
 //! field only. A quote that is not closed before the input ends, or within the longest length of a line, and one whose
@@ -34,11 +36,13 @@
 //! that line's number. Reading resumes with the next line, so the lines that the quote would hide are read as records. A
 //! record that is too long ends with the line in which it exceeds the limit. A bad quote in the header is a [`HeaderError`].
 
+mod check;
 mod collect;
 mod csv;
 mod events;
 mod feed;
 mod identity;
+mod keys;
 mod lines;
 mod names;
 mod ndjson;
@@ -52,6 +56,7 @@ mod value;
 mod words;
 mod writer;
 
+pub use check::{FaultyLine, faulty_lines};
 pub use csv::HeaderError;
 pub use events::{EventBuffer, NewKeys, Span};
 pub use feed::Feed;
@@ -60,5 +65,7 @@ pub use passed::EventWriter;
 pub use reader::{Reader, ReaderOptions};
 pub use rejection::{FieldRole, Rejection};
 pub use writer::{write_csv_header, write_rows};
+
+pub(crate) use keys::{read_fingerprints, read_keys};
 
 pub use crate::spec::Format;

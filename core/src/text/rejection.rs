@@ -153,6 +153,9 @@ fn write_problem(
             "expected a time in the years -271821 to 275760 (is timestamp_unit right?)"
         }
         (RejectReason::NonFinite, _) => "expected a finite number",
+        (RejectReason::InvalidKeyNumber, _) => {
+            "expected a number that is an integer within ±1.8e308 or the shortest decimal of a double"
+        }
         (_, FieldRole::Timestamp) => "expected a time: RFC 3339 text or a number",
         (_, FieldRole::Key(_)) => "expected a key: a string, a number or a boolean",
         (_, FieldRole::Partition) => "expected a partition: a string, a number or a boolean",
@@ -235,6 +238,11 @@ mod tests {
             (
                 "{\"ts\":1,\"svc\":[]}",
                 "wrong_type: field \"svc\": expected a key: a string, a number or a boolean, found an array",
+            ),
+            (
+                "{\"ts\":1,\"svc\":1e400}",
+                "invalid_key_number: field \"svc\": expected a number that is an integer within ±1.8e308 or the shortest \
+                 decimal of a double, found the number 1e400",
             ),
             (
                 "{\"ts\":1,\"svc\":\"a\",\"v\":\"a text that is longer than what a message shows of it\"}",

@@ -2,7 +2,10 @@
 
 use super::unescape::unescape;
 use crate::RejectReason;
-use crate::key::{fingerprint, push_bool, push_number_text, push_plain_str, push_scaled, push_str};
+use crate::key::{
+    fingerprint, is_key_number, is_small_key_number, push_bool, push_number_text, push_plain_str,
+    push_scaled, push_str,
+};
 use crate::number::{Decimal, ScannedNumber, parse_f64};
 use crate::time::{TimeError, TimeUnit, parse_decimal_time, parse_rfc3339, scanned_time};
 
@@ -120,30 +123,42 @@ impl Value {
         scratch: &mut Vec<u8>,
     ) -> Result<f64, RejectReason> {
         scratch.clear();
-        match self.push_key(bytes, scratch) {
+        match self.push_scalar(bytes, scratch) {
             Ok(()) => Ok(fingerprint(scratch)),
             Err(RejectReason::MissingField) if !required => Ok(f64::NAN),
             Err(reason) => Err(reason),
         }
     }
 
-    #[inline]
-    fn push_number_key(&self, text: &[u8], key: &mut Vec<u8>) {
-        let ScannedNumber { negative, exact, mantissa, exponent } = self.number;
-        if exact && (-1000..=1000).contains(&exponent) {
-            push_scaled(key, negative, mantissa, exponent);
-        } else {
-            push_number_text(key, text);
-        }
-    }
-
     /// Appends the value as a field of a key.
     #[inline]
     pub(super) fn push_key(&self, bytes: &[u8], key: &mut Vec<u8>) -> Result<(), RejectReason> {
+        if self.kind == Kind::Number && !self.is_key_number(bytes) {
+            return Err(RejectReason::InvalidKeyNumber);
+        }
+        self.push_scalar(bytes, key)
+    }
+
+    #[inline]
+    fn is_key_number(&self, bytes: &[u8]) -> bool {
+        let ScannedNumber { exact, mantissa, exponent, .. } = self.number;
+        exact && is_small_key_number(mantissa, exponent) || self.is_large_key_number(bytes)
+    }
+
+    #[inline(never)]
+    fn is_large_key_number(&self, bytes: &[u8]) -> bool {
+        let text = self.text(bytes);
+        let number = Decimal::parse(text);
+        number.is_some_and(|number| is_key_number(&number, || self.number.nearest_f64(text)))
+    }
+
+    /// Appends the value as a string, number or boolean is encoded in keys, with any number.
+    #[inline]
+    fn push_scalar(&self, bytes: &[u8], key: &mut Vec<u8>) -> Result<(), RejectReason> {
         let text = self.text(bytes);
         match self.kind {
             Kind::String => push_plain_str(key, bytes, self.start, self.end),
-            Kind::Number => self.push_number_key(text, key),
+            Kind::Number => self.push_number(text, key),
             Kind::True | Kind::False => push_bool(key, self.kind == Kind::True),
             Kind::EscapedString => {
                 let mut unescaped = Vec::with_capacity(text.len());
@@ -155,6 +170,16 @@ impl Value {
             Kind::Array | Kind::Object => return Err(RejectReason::WrongType),
         }
         Ok(())
+    }
+
+    #[inline]
+    fn push_number(&self, text: &[u8], key: &mut Vec<u8>) {
+        let ScannedNumber { negative, exact, mantissa, exponent } = self.number;
+        if exact && (-1000..=1000).contains(&exponent) {
+            push_scaled(key, negative, mantissa, exponent);
+        } else {
+            push_number_text(key, text);
+        }
     }
 }
 
@@ -238,5 +263,37 @@ mod tests {
         assert_eq!(csv(" 1 ").push_key(b" 1 ", &mut key), Ok(()));
         assert_eq!(key, b"\x04 1 \0");
         assert_eq!(csv("").push_key(b"", &mut key), Err(RejectReason::MissingField));
+    }
+
+    #[test]
+    fn key_numbers_are_integers_within_doubles_or_what_doubles_print() {
+        let key = |text: &str| {
+            let mut value = Value { kind: Kind::Number, end: text.len(), ..Value::MISSING };
+            assert_eq!(
+                crate::number::scan_json_number(text.as_bytes(), 0, &mut value.number),
+                Ok(text.len())
+            );
+            let mut key = Vec::new();
+            value.push_key(text.as_bytes(), &mut key).map(|()| key)
+        };
+        for same in [["1", "1.0", "10e-1"], ["1e22", "10000000000000000000000", "10.0e21"]] {
+            assert!(same.iter().all(|text| key(text).is_ok() && key(text) == key(same[0])));
+        }
+        for text in ["0e999", "9007199254740993", "123456789012345678901234567890", "0.1", "5e-324"]
+        {
+            assert!(key(text).is_ok(), "{text}");
+        }
+        for text in ["1e400", "0.1234567890123456789", "9007199254740993.5", "1e-400", "1e-999999"]
+        {
+            assert_eq!(key(text), Err(RejectReason::InvalidKeyNumber), "{text}");
+        }
+    }
+
+    #[test]
+    fn values_that_are_only_told_apart_may_have_any_number() {
+        let text = b"1e400";
+        let mut value = Value { kind: Kind::Number, end: text.len(), ..Value::MISSING };
+        assert!(crate::number::scan_json_number(text, 0, &mut value.number).is_ok());
+        assert!(value.fingerprint(text, true, &mut Vec::new()).unwrap().is_finite());
     }
 }

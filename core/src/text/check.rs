@@ -1,0 +1,67 @@
+//! Lines of NDJSON that no reader would take, found without reading their fields.
+
+use super::lines::next_feed;
+use super::names::Names;
+use super::ndjson::{Line, scan_line};
+use crate::RejectReason;
+
+/// A line that is no JSON object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FaultyLine {
+    /// The line, 0 for the first.
+    pub index: usize,
+    /// Why readers refuse it.
+    pub reason: RejectReason,
+    /// What is wrong with it.
+    pub message: String,
+}
+
+/// Returns those of `lines`, text in UTF-8, that are no JSON objects by the rules of the readers.
+///
+/// ```
+/// # use stream_processor_core::{RejectReason, text::faulty_lines};
+/// let faults = faulty_lines("{\"a\":1}\n[2]\n{\"a\":\"\\ud800\"}");
+/// assert_eq!(faults.iter().map(|fault| fault.index).collect::<Vec<_>>(), [1, 2]);
+/// assert_eq!(faults[1].reason, RejectReason::InvalidJson);
+/// ```
+#[must_use]
+pub fn faulty_lines(lines: &str) -> Vec<FaultyLine> {
+    let bytes = lines.as_bytes();
+    let mut names = Names::new(&[]);
+    let mut faults = Vec::new();
+    let (mut next, mut index) = (Some(0), 0);
+    while let Some(start) = next {
+        let (reason, message) = match scan_line(bytes, start, &mut names, &mut []) {
+            Line::Object { .. } => (None, String::new()),
+            Line::Other => (Some(RejectReason::NotAnObject), "it is no object".to_owned()),
+            Line::Broken(error) => {
+                let place = error.at.saturating_sub(start) + 1;
+                let message = format!("byte {place}: expected {}", error.expected);
+                (Some(RejectReason::InvalidJson), message)
+            }
+        };
+        if let Some(reason) = reason {
+            faults.push(FaultyLine { index, reason, message });
+        }
+        next = next_feed(bytes, start).map(|feed| feed + 1);
+        index += 1;
+    }
+    faults
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_faulty_where_a_reader_refuses_them() {
+        let deep = |depth: usize| format!("{{\"a\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
+        let lines =
+            ["{}", r#"{"a":"😀"}"#, r#"{"a":"\udc00"}"#, "", "7", &deep(127), &deep(128), " {} "];
+        let faults = faulty_lines(&lines.join("\n"));
+        let found: Vec<_> = faults.iter().map(|fault| (fault.index, fault.reason)).collect();
+        let (json, object) = (RejectReason::InvalidJson, RejectReason::NotAnObject);
+        assert_eq!(found, [(2, json), (3, json), (4, object), (6, json)]);
+        assert_eq!(faults[0].message, "byte 8: expected a high surrogate before this low one");
+    }
+}
