@@ -4,6 +4,7 @@ mod common;
 
 use common::events::{Event, Run, collect};
 use proptest::prelude::*;
+use stream_processor_core::text::Feed;
 use stream_processor_core::{Engine, Options, PipelineSpec};
 
 /// A condition in JSON, and the same as a closure on the key and the values.
@@ -129,4 +130,16 @@ fn a_later_stage_judges_what_passes_as_if_nothing_else_had_come() {
     let stats = engine.stats();
     assert_eq!((stats.events, stats.rows, stats.late_dropped), (3, 1, 1));
     assert_eq!((stats.stages[0].events, stats.stages[0].rows), (3, 2));
+}
+
+#[test]
+fn numbers_of_conditions_are_read_exactly() {
+    for number in ["94.52706955539223", "0.30000000000000004", "9007199254740993", "1e22"] {
+        let spec = spec(&format!(r#"{{"field": "k", "op": "==", "value": {number}}}"#), 10);
+        let mut engine = Engine::open(&spec, Options::default()).unwrap();
+        let mut feed = Feed::new(&spec, engine.plan(), 0);
+        let line = format!("{{\"ts\":1,\"k\":{number},\"v\":1}}\n");
+        feed.push(&mut engine, line.as_bytes()).unwrap();
+        assert_eq!(feed.take_passed(), (line.into_bytes(), 1), "{number}");
+    }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use stream_processor_core::key_json::{OwnedKeyDefinitions, fingerprints_from_json};
-use stream_processor_core::text::{Feed, Format, Identifier, write_rows};
+use stream_processor_core::text::{FaultyLine, Feed, Format, Identifier, faulty_lines, write_rows};
 use stream_processor_core::time::{
     MAX_TIME, from_ms_f64, from_ms_in_place, parse_rfc3339, to_ms_f64,
 };
@@ -151,12 +151,34 @@ impl Processor {
             .map_err(|error| thrown(&error))
     }
 
-    /// Tells the identities of the events of the next batches, one JSON object a line.
-    pub fn identify(&mut self, lines: &str) {
+    /// Tells the identities of further events of the next call, one JSON object a line; `begins` says that they are its
+    /// first. Returns what [`Processor::faulty_lines`] does: such lines have no identity.
+    pub fn identify(&mut self, lines: &str, begins: bool) -> String {
         for (way, found) in self.identifiers.iter_mut().zip(&mut self.identities) {
-            found.clear();
+            if begins {
+                found.clear();
+            }
             found.extend(lines.split('\n').map(|line| way.of_json(line.as_bytes())));
         }
+        Self::faulty_lines(lines)
+    }
+
+    /// Forgets the identities of all events of the call but those at `places`, which ascend.
+    pub fn keep_identities(&mut self, places: &[u32]) {
+        for found in &mut self.identities {
+            let kept = places.iter().filter_map(|place| found.get(*place as usize).copied());
+            *found = kept.collect();
+        }
+    }
+
+    /// What is wrong with those of `lines` that are no JSON objects, as a JSON array; empty if all are.
+    pub fn faulty_lines(lines: &str) -> String {
+        let faults = faulty_lines(lines);
+        if faults.is_empty() {
+            return String::new();
+        }
+        let fault = |fault: &FaultyLine| json!({ "index": fault.index, "reason": fault.reason, "message": fault.message });
+        json!(faults.iter().map(fault).collect::<Vec<_>>()).to_string()
     }
 
     /// The identities of events, one JSON object a line, by the strategies of a `dedup` stage in JSON: 16 bytes each,

@@ -17,7 +17,7 @@ struct Part {
     run: fn() -> Result<Outcome>,
 }
 
-const PARTS: [Part; 11] = [
+const PARTS: [Part; 12] = [
     Part { name: "format", run: format },
     Part { name: "core", run: core },
     Part { name: "core-imports", run: core_imports },
@@ -27,6 +27,7 @@ const PARTS: [Part; 11] = [
     Part { name: "host", run: host },
     Part { name: "types", run: types },
     Part { name: "node", run: node },
+    Part { name: "workerd", run: workerd },
     Part { name: "browser", run: browser },
     Part { name: "page", run: page },
 ];
@@ -166,6 +167,13 @@ fn node() -> Result<Outcome> {
     count(command.env("VECTORS", vectors()).env("MODULE", module::wasm()))
 }
 
+/// Workers that use the package, in the runtime of Cloudflare's edge.
+fn workerd() -> Result<Outcome> {
+    let project = consumer()?;
+    let mut command = Command::new("node");
+    count(command.arg(npm::sources().join("tests/workerd/run.mjs")).arg(project))
+}
+
 fn browser() -> Result<Outcome> {
     let chromium = setup::chromium()?;
     let project = consumer()?;
@@ -194,7 +202,7 @@ fn vectors() -> PathBuf {
 fn consumer() -> Result<PathBuf> {
     module::build()?;
     npm::build()?;
-    let tests = ["node", "browser", "types", "vectors.mjs"]
+    let tests = ["node", "workerd", "browser", "types", "vectors.mjs"]
         .map(|name| npm::sources().join("tests").join(name));
     npm::install(&target().join("npm/consumer"), &tests)
 }

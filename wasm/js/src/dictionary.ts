@@ -1,6 +1,8 @@
 /** Keys as small numbers: each is spelled out to the module once. */
+import { hasLoneSurrogate } from "./arguments.js";
 import { describe, StreamProcessorError } from "./error.js";
-import type { Key, KeyIds } from "./types.js";
+import { jsonOfScalar, jsonOfScalars } from "./json.js";
+import type { Key, KeyIds, RejectReason } from "./types.js";
 
 /** Tells the module what ids mean: those of `keys`, a JSON array, count on from `first`. */
 type Define = (keys: string, first: number) => void;
@@ -46,13 +48,13 @@ export class KeyDictionary {
   idOf(key: unknown, index: number): number {
     const several = this.#several;
     if (several) this.#checkSeveral(key, index);
-    const identity = several ? JSON.stringify(key) : key;
+    const identity = several ? jsonOfScalars(key as readonly unknown[]) : key;
     const known = this.#ids.get(identity);
     if (known !== undefined) return known;
     if (!several) this.#check(key, this.#fields[0] as string, index);
     const id = this.#ids.size;
     this.#ids.set(identity, id);
-    this.#fresh.push(several ? (identity as string) : JSON.stringify(key));
+    this.#fresh.push(several ? (identity as string) : jsonOfScalar(key));
     return id;
   }
 
@@ -93,11 +95,32 @@ export class KeyDictionary {
   }
 
   #check(value: unknown, field: string, index: number): void {
-    const fits = typeof value === "string" || typeof value === "boolean" || Number.isFinite(value);
-    if (fits && !(typeof value === "string" && /\p{Surrogate}/u.test(value))) return;
-    const what = fits ? "text with half a surrogate pair" : describe(value);
-    const message = `event ${index}: the key field "${field}" must be a text, a finite number or a boolean, but is ${what}`;
-    throw new StreamProcessorError("invalid_event", message, { field, index });
+    const reason = keyFault(value);
+    if (reason === undefined) return;
+    const found = reason === "wrong_type" && typeof value === "string" ? "text with half a surrogate pair" : describe(value);
+    const message = `event ${index}: the key field "${field}" must be ${EXPECTED_KEY}, but is ${found}`;
+    const code = reason === "invalid_key_number" ? reason : "invalid_event";
+    throw new StreamProcessorError(code, message, { field, index });
+  }
+}
+
+/** What would be right as a field of a key. */
+export const EXPECTED_KEY = "a text, a finite number, an integer within ±1.8e308 as a BigInt, or a boolean";
+
+/** Why `value` cannot be a field of a key, by the rules of the reader of text; undefined if it can. */
+export function keyFault(value: unknown): RejectReason | undefined {
+  switch (typeof value) {
+    case "string":
+      return hasLoneSurrogate(value) ? "wrong_type" : undefined;
+    case "number":
+      return Number.isFinite(value) ? undefined : "non_finite";
+    case "bigint":
+      // Rounded to a double it is infinite if it is beyond them.
+      return Number.isFinite(Number(value)) ? undefined : "invalid_key_number";
+    case "boolean":
+      return undefined;
+    default:
+      return value === undefined || value === null ? "missing_field" : "wrong_type";
   }
 }
 

@@ -1,15 +1,18 @@
 /** From the columns of a caller to those that the module takes. */
+import { isDetached, isObject, wrongArgument } from "./arguments.js";
 import type { KeyDictionary, KeysOfBatch } from "./dictionary.js";
-import { StreamProcessorError } from "./error.js";
+import { describe, StreamProcessorError } from "./error.js";
 import { checkedTexts, type Fingerprints } from "./fingerprints.js";
 import type { InputColumn, InputSchema } from "./schema.js";
-import type { EventColumns, Key, KeyColumn, KeyValue, NumberColumn, TextColumn } from "./types.js";
+import type { EventColumns, Key, KeyColumn, KeyValue } from "./types.js";
 
 /** Milliseconds, or microseconds as whole numbers. */
 export type Times = Float64Array | BigInt64Array;
 
 /** A batch as the module takes it. */
 export interface Batch {
+  /** The events of the call, those that are left out too. */
+  events: number;
   timestamps: Times;
   /** Without ids where the pipeline names no key. */
   keys: KeysOfBatch;
@@ -20,6 +23,14 @@ export interface Batch {
   places?: Uint32Array;
 }
 
+const CALL = "pushColumns";
+
+/** What a caller has handed in as a batch of columns. */
+export function checkedBatch(batch: unknown): EventColumns {
+  if (isObject(batch)) return batch as EventColumns;
+  throw wrongArgument(CALL, "batch", "an object { timestamps, keys, columns }", batch);
+}
+
 /** The columns of a batch that has columns already, in the module's order. */
 export function fromColumns(
   batch: EventColumns,
@@ -28,9 +39,10 @@ export function fromColumns(
   partitions: KeyDictionary,
   fingerprints: Fingerprints,
 ): Batch {
-  const timestamps = batch.timestamps instanceof BigInt64Array ? batch.timestamps : numbers(batch.timestamps);
+  const timestamps = timesOf(batch.timestamps);
   const events = timestamps.length;
-  const given = batch.columns ?? {};
+  const given: Readonly<Record<string, unknown>> = batch.columns ?? {};
+  if (!isObject(given)) throw wrongArgument(CALL, "columns", "an object of columns by their names as columns", given);
   const unknown = Object.keys(given).find((name) => !schema.columns.some((column) => column.name === name));
   if (unknown !== undefined) {
     const names = schema.columns.map(({ name }) => name).join(", ") || "none";
@@ -39,13 +51,14 @@ export function fromColumns(
   }
   const columns = schema.columns.map((column) => {
     const { name, required } = column;
-    const values = given[name];
-    if (values !== undefined) return columnOf(checkLength(values, name, events), column, fingerprints);
+    const values = given[name] ?? undefined;
+    if (values !== undefined) return checkLength(columnOf(values, column, fingerprints), name, events);
     if (!required) return new Float64Array(events).fill(Number.NaN);
     throw new StreamProcessorError("column_count", `the column "${name}" is missing`, { field: name });
   });
   const partitionFields = schema.partition === null ? [] : [schema.partition];
   return {
+    events,
     timestamps,
     keys: keysOf(batch.keys, { field: "keys", what: "key", names: schema.key }, keys, events),
     partitions: keysOf(batch.partitions, { field: "partitions", what: "partition", names: partitionFields }, partitions, events),
@@ -67,8 +80,8 @@ export function eventOfColumns(batch: EventColumns, schema: InputSchema, index: 
   return Object.fromEntries(fields);
 }
 
-function keyAt(keys: EventColumns["keys"], index: number): Key | undefined {
-  if (keys === undefined) return undefined;
+function keyAt(keys: EventColumns["keys"] | null, index: number): Key | undefined {
+  if (keys === undefined || keys === null) return undefined;
   return "dictionary" in keys ? keys.dictionary[keys.ids[index] as number] : keys[index];
 }
 
@@ -85,29 +98,75 @@ interface IdsOf {
   names: string[];
 }
 
-function keysOf(given: KeyColumn | undefined, of: IdsOf, keys: KeyDictionary, events: number): KeysOfBatch {
+function keysOf(given: KeyColumn | null | undefined, of: IdsOf, keys: KeyDictionary, events: number): KeysOfBatch {
   const { field, what, names } = of;
+  given ??= undefined;
   const mismatch = (message: string) => new StreamProcessorError(`${field}_mismatch`, message, { field });
   if (names.length === 0) {
     if (given === undefined) return NO_KEYS;
     throw mismatch(`the batch has ${field}, but the pipeline names none`);
   }
   if (given === undefined) throw mismatch(`the batch has no ${field}, but the pipeline's ${what} is ${names.join(", ")}`);
-  if ("dictionary" in given) {
+  if (isObject(given) && "dictionary" in given) {
+    checkKeyIds(given.ids, given.dictionary, field, CALL);
     checkLength(given.ids, field, events);
     return keys.idsOf(given);
+  }
+  if (!Array.isArray(given)) {
+    throw wrongArgument(CALL, field, `an array, or { ids, dictionary }, as ${field}`, given);
   }
   const ids = Uint32Array.from(given as readonly unknown[], (key, index) => keys.idOf(key, index));
   return numbered(checkLength(ids, field, events), keys);
 }
 
-function columnOf(values: NumberColumn | TextColumn, { name, kind }: InputColumn, fingerprints: Fingerprints): Float64Array {
-  if (kind === "text") return checkedTexts(values, name, fingerprints);
-  return numbers(values as NumberColumn);
+/** That ids and what they stand for have the right types. */
+export function checkKeyIds(ids: unknown, dictionary: unknown, field: string, call: string): void {
+  if (!(ids instanceof Uint32Array)) throw wrongArgument(call, `${field}.ids`, `a Uint32Array as ${field}.ids`, ids);
+  if (!Array.isArray(dictionary)) {
+    throw wrongArgument(call, `${field}.dictionary`, `an array as the dictionary of ${field}`, dictionary);
+  }
 }
 
-function numbers(column: NumberColumn): Float64Array {
-  return column instanceof Float64Array ? column : Float64Array.from(column);
+function timesOf(timestamps: unknown): Times {
+  const needs = "a Float64Array, a BigInt64Array or an array of Numbers as timestamps";
+  if (timestamps instanceof BigInt64Array && !isDetached(timestamps)) return timestamps;
+  return numbers(timestamps, "timestamps", needs, (time) => (typeof time === "number" ? time : undefined));
+}
+
+function columnOf(values: unknown, { name, kind }: InputColumn, fingerprints: Fingerprints): Float64Array {
+  if (kind === "text") {
+    if (isObject(values) && (Array.isArray(values) || ArrayBuffer.isView(values))) {
+      return checkedTexts(values as ArrayLike<unknown> & object, name, fingerprints);
+    }
+    throw wrongArgument(CALL, name, `an array as the column "${name}"`, values);
+  }
+  const needs = `a Float64Array or an array of Numbers as the column "${name}"`;
+  return numbers(values, name, needs, (value) => {
+    if (typeof value === "number") return value;
+    if (value === undefined || value === null) return Number.NaN;
+    return kind === "flag" && typeof value === "boolean" ? Number(value) : undefined;
+  });
+}
+
+/** The numbers of a column; `numberOf` gives that of an element of a plain array, undefined for what is none. */
+function numbers(column: unknown, name: string, needs: string, numberOf: (value: unknown) => number | undefined): Float64Array {
+  if (column instanceof Float64Array && !isDetached(column)) return column;
+  if (Array.isArray(column)) {
+    return Float64Array.from(column as readonly unknown[], (value, index) => {
+      const number = numberOf(value);
+      if (number !== undefined) return number;
+      const message = `event ${index}: ${CALL} needs ${needs}, but there is ${describe(value)}`;
+      throw new StreamProcessorError("invalid_event", message, { field: name, index });
+    });
+  }
+  if (isNumbers(column)) return Float64Array.from(column);
+  throw wrongArgument(CALL, name, needs, column);
+}
+
+/** Whether `column` is a typed array of Numbers of another kind. */
+function isNumbers(column: unknown): column is Float32Array {
+  if (!ArrayBuffer.isView(column) || isDetached(column)) return false;
+  return !(column instanceof DataView || column instanceof BigInt64Array || column instanceof BigUint64Array);
 }
 
 function checkLength<C extends { length: number }>(column: C, field: string, events: number): C {

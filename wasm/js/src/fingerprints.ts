@@ -1,5 +1,7 @@
 /** Columns of texts: the module gets a number in the place of each value, which tells it from all others. */
+import { hasLoneSurrogate } from "./arguments.js";
 import { StreamProcessorError } from "./error.js";
+import { jsonOfScalars } from "./json.js";
 
 /** The number of each value of a JSON array. */
 export type Fingerprints = (values: string) => Float64Array;
@@ -11,8 +13,8 @@ export function missing(value: unknown): boolean {
 
 /** Whether the value can stand in such a column. */
 export function isTold(value: unknown): boolean {
-  if (typeof value === "string") return !/\p{Surrogate}/u.test(value);
-  return typeof value === "boolean" || Number.isFinite(value);
+  if (typeof value === "string") return !hasLoneSurrogate(value);
+  return typeof value === "boolean" || typeof value === "bigint" || Number.isFinite(value);
 }
 
 /** The column of `values`, of which all are told or missing. Each different value goes to the module once. */
@@ -25,7 +27,7 @@ export function columnOfTexts(values: readonly unknown[], fingerprints: Fingerpr
     places.set(value, places.size);
     return places.size - 1;
   });
-  const found = fingerprints(JSON.stringify([...places.keys()]));
+  const found = fingerprints(jsonOfScalars([...places.keys()]));
   return Float64Array.from(ids, (id) => (id < 0 ? Number.NaN : (found[id] as number)));
 }
 

@@ -1,5 +1,5 @@
 /** Loads the module, once for all processors, and starts it afresh after a trap. */
-import { type ErrorDetails, StreamProcessorError } from "./error.js";
+import { describe, type ErrorDetails, StreamProcessorError } from "./error.js";
 import * as glue from "./glue.js";
 
 /** A `WebAssembly.Module`, where the types that a program is checked with know of it; those of Node.js alone do not. */
@@ -19,11 +19,15 @@ let generation = 0;
 /** An `init` that finds the module by `locate` where it is told nothing else. */
 export function initWith(locate: () => ModuleSource | Promise<ModuleSource>): Init {
   return (source) => {
-    if (loaded) return Promise.resolve();
-    loading ??= load(source ?? locate()).finally(() => {
-      loading = undefined;
-    });
-    return loading;
+    if (!loaded && loading === undefined) {
+      loading = load(source === undefined ? locate : () => source).finally(() => {
+        loading = undefined;
+      });
+      return loading;
+    }
+    // The source is not needed: that it fails is nobody's concern.
+    Promise.resolve(source).catch(() => {});
+    return loading ?? Promise.resolve();
   };
 }
 
@@ -38,10 +42,10 @@ export function initSync(source: CompiledModule | ArrayBuffer | ArrayBufferView)
   loaded = true;
 }
 
-async function load(source: ModuleSource | Promise<ModuleSource>): Promise<void> {
+async function load(locate: () => ModuleSource | Promise<ModuleSource>): Promise<void> {
   let module: WebAssembly.Module;
   try {
-    module = await compile(await source);
+    module = await compile(await locate());
   } catch (cause) {
     throw cannotLoad(cause);
   }
@@ -53,6 +57,9 @@ async function compile(source: ModuleSource): Promise<WebAssembly.Module> {
   if (source instanceof WebAssembly.Module) return source;
   if (source instanceof ArrayBuffer || ArrayBuffer.isView(source)) {
     return WebAssembly.compile(source as BufferSource);
+  }
+  if (typeof (source as Partial<Response> | null)?.arrayBuffer !== "function") {
+    throw new TypeError(`expected an address, a Response, bytes or a WebAssembly.Module, but got ${describe(source)}`);
   }
   if (!source.ok) throw new Error(`${source.url || "the response"}: HTTP status ${source.status}`);
   // Only this type may be compiled while it arrives; servers that do not know it are served all the same.
@@ -95,7 +102,7 @@ function translated(error: unknown): unknown {
     glue.__wbg_reset_state();
     return trapped(error);
   }
-  if (!(error instanceof Error)) return error;
+  if (!(error instanceof Error)) return new StreamProcessorError("internal", String(error), { cause: error });
   const { code = "internal", field, limit, consumed } = error as { code?: string } & ErrorDetails;
   const details: ErrorDetails = { cause: error };
   if (field !== undefined) details.field = field;

@@ -1,6 +1,6 @@
 /** From plain event objects to the columns that the module takes; those that do not fit are rejected one by one. */
-import type { KeyDictionary } from "./dictionary.js";
-import { describe, StreamProcessorError } from "./error.js";
+import { EXPECTED_KEY, keyFault, type KeyDictionary } from "./dictionary.js";
+import { describe } from "./error.js";
 import { type Batch, NO_KEYS, numbered } from "./events.js";
 import { columnOfTexts, type Fingerprints, isTold } from "./fingerprints.js";
 import type { InputSchema } from "./schema.js";
@@ -23,25 +23,33 @@ const EXPECTED = {
 
 type Event = Readonly<Record<string, unknown>>;
 
-/** What is wrong with a field. */
-interface Fault {
+/** Why an event is rejected. */
+export interface Fault {
   reason: RejectReason;
-  field: string;
-  /** What would be right. */
-  expected: string;
-  value: unknown;
+  /** The field that is wrong; undefined where it is the event as a whole. */
+  field: string | undefined;
+  /** What is wrong and what would be right, behind the number of the event. */
+  message: string;
 }
 
-/** The columns of the events that fit, and why the others do not, by the rules of the reader of text. */
+function fieldFault(reason: RejectReason, field: string, expected: string, value: unknown): Fault {
+  return { reason, field, message: `the field "${field}" must be ${expected}, but is ${describe(value)}` };
+}
+
+/**
+ * The columns of the events that fit, and why the others do not, by the rules of the reader of text. Those that `unwritable`
+ * has are rejected whatever their fields are.
+ */
 export function fromObjects(
-  events: readonly unknown[],
+  events: readonly object[],
+  unwritable: ReadonlyMap<number, Fault>,
   schema: InputSchema,
   keys: KeyDictionary,
   partitions: KeyDictionary,
   parseTimes: ParseTimes,
   fingerprints: Fingerprints,
 ): { batch: Batch; rejections: Rejection[] } {
-  const { times, faults } = timesOf(checked(events), schema, parseTimes);
+  const { times, faults } = timesOf(events as readonly Event[], schema, parseTimes);
   const timestamps = new Float64Array(events.length);
   const keyed = schema.key.length > 0;
   const ids = new Uint32Array(keyed ? events.length : 0);
@@ -52,7 +60,7 @@ export function fromObjects(
   const places = new Uint32Array(events.length);
   let taken = 0;
   (events as readonly Event[]).forEach((event, index) => {
-    const fault = faults.get(index) ?? faultOfFields(event, schema);
+    const fault = unwritable.get(index) ?? faults.get(index) ?? faultOfFields(event, schema);
     if (fault !== undefined) {
       faults.set(index, fault);
       return;
@@ -69,6 +77,7 @@ export function fromObjects(
     taken += 1;
   });
   const batch = {
+    events: events.length,
     timestamps: timestamps.subarray(0, taken),
     keys: keyed ? numbered(ids.subarray(0, taken), keys) : NO_KEYS,
     partitions: partitioned ? numbered(partitionIds.subarray(0, taken), partitions) : NO_KEYS,
@@ -82,18 +91,8 @@ export function fromObjects(
   return { batch, rejections: inOrder.map(([index, fault]) => rejection(events[index] as object, index, fault)) };
 }
 
-/** Something else than an object is no event at all, but a mistake of the program. */
-function checked(events: readonly unknown[]): readonly Event[] {
-  events.forEach((event, index) => {
-    if (typeof event === "object" && event !== null) return;
-    throw new StreamProcessorError("invalid_event", `event ${index} must be an object, but is ${describe(event)}`, { index });
-  });
-  return events as readonly Event[];
-}
-
-function rejection(event: object, index: number, { reason, field, expected, value }: Fault): Rejection {
-  const message = `event ${index}: the field "${field}" must be ${expected}, but is ${describe(value)}`;
-  return { event, index, reason, field, message };
+function rejection(event: object, index: number, { reason, field, message }: Fault): Rejection {
+  return { event, index, reason, field, message: `event ${index}: ${message}` };
 }
 
 /** The time of each event in milliseconds, and what is wrong with those that have none. */
@@ -134,7 +133,7 @@ function timesOf(
 
 function timeFault(schema: InputSchema, value: unknown, reason: RejectReason): Fault {
   const expected = "an RFC 3339 text, a Date or a Number between the years -271821 and 275760";
-  return { reason, field: schema.timestamp, expected, value };
+  return fieldFault(reason, schema.timestamp, expected, value);
 }
 
 /** What is wrong with the key or a column of an event. */
@@ -142,7 +141,7 @@ function faultOfFields(event: Event, schema: InputSchema): Fault | undefined {
   for (const field of schema.partition === null ? schema.key : [...schema.key, schema.partition]) {
     const reason = keyFault(event[field]);
     if (reason === undefined) continue;
-    return { reason, field, expected: "a text, a finite number or a boolean", value: event[field] };
+    return fieldFault(reason, field, EXPECTED_KEY, event[field]);
   }
   for (const { name, required, kind } of schema.columns) {
     const value = event[name];
@@ -150,16 +149,9 @@ function faultOfFields(event: Event, schema: InputSchema): Fault | undefined {
     if (kind === "text" && isTold(value)) continue;
     const reason = kind === "text" && typeof value === "string" ? "wrong_type" : columnFault(value, required);
     if (reason === undefined) continue;
-    return { reason, field: name, expected: EXPECTED[kind], value };
+    return fieldFault(reason, name, EXPECTED[kind], value);
   }
   return undefined;
-}
-
-function keyFault(value: unknown): RejectReason | undefined {
-  if (typeof value === "string") return /\p{Surrogate}/u.test(value) ? "wrong_type" : undefined;
-  if (typeof value === "number") return Number.isFinite(value) ? undefined : "non_finite";
-  if (typeof value === "boolean") return undefined;
-  return missing(value) ? "missing_field" : "wrong_type";
 }
 
 function columnFault(value: unknown, required: boolean): RejectReason | undefined {

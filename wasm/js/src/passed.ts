@@ -1,4 +1,6 @@
 /** Events that have passed a pipeline as they came, and wait to be drained. */
+import { StreamProcessorError } from "./error.js";
+import { jsonOf } from "./json.js";
 import { concatenated } from "./text.js";
 
 /** Those of objects stay the objects that they were, those of text its bytes, until they are asked for in the other form. */
@@ -30,10 +32,13 @@ export class PassedEvents {
     });
   }
 
+  /** Takes all of them as lines; where one cannot be written as JSON, all stay. */
   takeNdjson(): Uint8Array {
     const encoder = new TextEncoder();
-    const bytes = (part: object) => (part instanceof Uint8Array ? part : encoder.encode(`${JSON.stringify(part)}\n`));
-    return concatenated(this.#take().map(bytes));
+    const bytes = (part: object) => (part instanceof Uint8Array ? part : encoder.encode(`${lineOf(part)}\n`));
+    const lines = concatenated(this.#parts.map(bytes));
+    this.#take();
+    return lines;
   }
 
   #take(): (object | Uint8Array)[] {
@@ -42,4 +47,17 @@ export class PassedEvents {
     this.#count = 0;
     return parts;
   }
+}
+
+function lineOf(event: object): string {
+  let cause: unknown;
+  try {
+    const line = jsonOf(event);
+    if (line !== undefined) return line;
+  } catch (error) {
+    cause = error;
+  }
+  const why = cause instanceof Error ? `: ${cause.message}` : "";
+  const message = `an event that has passed cannot be written as JSON${why}. Nothing is lost: drain() hands out the objects`;
+  throw new StreamProcessorError("invalid_event", message, { cause });
 }

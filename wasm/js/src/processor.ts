@@ -1,23 +1,27 @@
 /** The processor: a pipeline over one stream of events. */
 /// <reference lib="esnext.disposable" preserve="true" />
+import { checkedBytes, checkedEvents, checkedName, checkedOptions, checkedTime } from "./arguments.js";
 import { KeyDictionary } from "./dictionary.js";
 import { after, StreamProcessorError } from "./error.js";
-import { type Batch, eventOfColumns, fromColumns, type Times } from "./events.js";
+import { type Batch, checkedBatch, eventOfColumns, fromColumns, type Times } from "./events.js";
 import { Processor } from "./glue.js";
+import { identifyEvents, type Lines } from "./lines.js";
 import { currentGeneration, DISPOSED, guarded } from "./load.js";
 import { fromObjects } from "./objects.js";
+import { specOf, tableSeed } from "./opening.js";
 import { PassedEvents } from "./passed.js";
 import type { PipelineSpec } from "./pipeline.js";
 import { nextRows, POLL_ROWS, RowReader } from "./rows.js";
+import { checkedCommit, checkReservable, columnAt, isInMicroseconds, rangeOf, Reservation } from "./reserved.js";
 import type { Schema } from "./schema.js";
-import { concatenated, pieces } from "./text.js";
-import { withZoneRules } from "./zones.js";
-import { checkReservable, columnAt, isInMicroseconds, rangeOf, Reservation } from "./reserved.js";
+import { statsOf } from "./stats.js";
+import { concatenated, halfAsBytes, pieces } from "./text.js";
 import type { CommitOptions, EventColumns, ProcessorOptions, Rejection, ReservedColumns, Row, RowColumns, Stats } from "./types.js";
 
 /** Events that cross into the module at once: what fits the processor's caches. */
 const BATCH_EVENTS = 16_384;
-const DEFAULT_MAX_PENDING_ROWS = 1_000_000;
+/** What a snapshot and partial state are handed in as. */
+const BYTES = "a Uint8Array or an ArrayBuffer";
 
 /**
  * Runs one pipeline over one stream of events.
@@ -39,13 +43,20 @@ export class StreamProcessor {
   #isReserved = false;
   readonly #rows: RowReader;
   readonly #maxPendingRows: number;
-  readonly #onReject: ProcessorOptions["onReject"];
+  readonly #onReject: ProcessorOptions["onReject"] | undefined;
+  /** Half of a character that ended the text so far: the next text begins with the other one. */
+  #half = "";
 
-  /** Throws `invalid_pipeline`, with the path of the field and what would be right. */
+  /**
+   * Throws `invalid_pipeline`, with the path of the field and what would be right; `no_randomness` at the top level of a
+   * Cloudflare Worker's module, where there is none: make processors in a handler.
+   */
   constructor(pipeline: PipelineSpec, options: ProcessorOptions = {}) {
+    const { maxPendingRows, emitsPartials, onReject } = checkedOptions(options);
     this.#generation = currentGeneration();
-    const spec = JSON.stringify(withZoneRules(pipeline)) ?? "null";
-    this.#raw = this.#call(() => new Processor(spec, tableSeed(), options.emitsPartials ?? false));
+    const spec = specOf(pipeline);
+    const seed = tableSeed();
+    this.#raw = this.#call(() => new Processor(spec, seed, emitsPartials));
     this.#memory = this.#call(() => this.#raw.memory()) as WebAssembly.Memory;
     this.#schema = JSON.parse(this.#call(() => this.#raw.schema())) as Schema;
     const { input, max_dictionary_keys: maxKeys } = this.#schema;
@@ -53,15 +64,16 @@ export class StreamProcessor {
     this.#partitions = new KeyDictionary(input.partition === null ? [] : [input.partition], maxKeys);
     this.#passed = this.#schema.output.passes_events ? new PassedEvents() : undefined;
     this.#rows = new RowReader(this.#schema.output);
-    this.#maxPendingRows = options.maxPendingRows ?? DEFAULT_MAX_PENDING_ROWS;
-    this.#onReject = options.onReject;
+    this.#maxPendingRows = maxPendingRows;
+    this.#onReject = onReject;
   }
 
   /** A processor that goes on from a snapshot of the same pipeline, wherever that was taken. */
-  static restore(pipeline: PipelineSpec, snapshot: Uint8Array, options: ProcessorOptions = {}): StreamProcessor {
+  static restore(pipeline: PipelineSpec, snapshot: Uint8Array | ArrayBuffer, options: ProcessorOptions = {}): StreamProcessor {
+    const bytes = checkedBytes(snapshot, "restore", "snapshot", BYTES);
     const processor = new StreamProcessor(pipeline, options);
     try {
-      processor.#call(() => processor.#raw.restore(snapshot));
+      processor.#call(() => processor.#raw.restore(bytes));
     } catch (error) {
       processor.dispose();
       throw error;
@@ -75,33 +87,40 @@ export class StreamProcessor {
    * reason, and told to `onReject`; the others are taken. Many events in one call are much cheaper than a call for each.
    */
   push(events: object | Iterable<object>): void {
-    const list = Array.isArray(events) ? events : isIterable(events) ? [...events] : [events];
-    const parseTimes = (lines: string) => this.#call(() => this.#raw.parse_times(lines));
-    const fingerprints = (values: string) => this.#fingerprints(values);
+    this.#checkUsable();
+    let list: readonly object[] = [];
     let rejections: Rejection[] = [];
-    let consumed = list.length;
+    let consumed: number | undefined;
     try {
       const collect = (keys: KeyDictionary) => {
-        const read = fromObjects(list, this.#schema.input, keys, this.#partitions, parseTimes, fingerprints);
+        list = checkedEvents(events);
+        const read = this.#read(list, keys);
         rejections = read.rejections;
         return read.batch;
       };
-      this.#pushBatch(list.length, collect, (index) => list[index] as object);
+      this.#pushBatch(collect, (index) => list[index] as object);
     } catch (error) {
       // What comes after is pushed again, and told about then.
       consumed = (error instanceof StreamProcessorError && error.consumed) || 0;
-      throw error;
+      throw readable(error);
     } finally {
-      this.#reject(rejections.filter(({ index }) => index < consumed));
+      this.#reject(rejections.filter(({ index }) => index < (consumed ?? list.length)));
     }
   }
 
   /** Takes events as columns, the fastest way. Events that the pipeline refuses are counted in {@link stats}. */
   pushColumns(batch: EventColumns): void {
+    this.#checkUsable();
+    const columns = checkedBatch(batch);
     const { input } = this.#schema;
     const fingerprints = (values: string) => this.#fingerprints(values);
-    const collect = (keys: KeyDictionary) => fromColumns(batch, input, keys, this.#partitions, fingerprints);
-    this.#pushBatch(batch.timestamps.length, collect, (index) => eventOfColumns(batch, input, index));
+    const eventAt = (index: number) => eventOfColumns(columns, input, index);
+    const collect = (keys: KeyDictionary) => {
+      const read = fromColumns(columns, input, keys, this.#partitions, fingerprints);
+      if (input.has_identities) identifyEvents(read.events, eventAt, this.#lines);
+      return read;
+    };
+    this.#pushBatch(collect, eventAt);
   }
 
   /**
@@ -109,6 +128,7 @@ export class StreamProcessor {
    * until any processor is called, save that; to be asked for again for each batch, which costs next to nothing.
    */
   reserveColumns(events: number): ReservedColumns {
+    this.#checkUsable();
     const { input, output } = this.#schema;
     checkReservable(input, output.passes_events, events);
     this.#isReserved = false;
@@ -126,6 +146,8 @@ export class StreamProcessor {
    * with `consumed`, drain, then call it again with `from` moved on by as much, and write nothing in between.
    */
   commitColumns(options: CommitOptions = {}): void {
+    this.#checkUsable();
+    checkedCommit(options);
     const reservation = this.#reservation;
     if (reservation === undefined || !this.#isReserved) {
       const message = "there is nothing to commit: call reserveColumns for each batch, and nothing that pushes before the commit";
@@ -143,38 +165,52 @@ export class StreamProcessor {
   }
 
   /**
-   * Takes text of one JSON object a line, in pieces that may end anywhere; {@link finish} ends the last line. Lines that
-   * cannot be read are skipped and counted in {@link stats}.
+   * Takes text of one JSON object a line, in pieces that may end anywhere, within a character too; {@link finish} ends the last
+   * line. Lines that cannot be read are skipped and counted in {@link stats}; so is a line with half of a surrogate pair alone
+   * (`invalid_utf8`).
    */
   pushNdjson(text: string | Uint8Array | ArrayBuffer): void {
-    this.#pushText(text, "ndjson");
+    this.#pushText(text, "ndjson", "pushNdjson");
   }
 
   /** As {@link pushNdjson}, for pipelines whose `source.format` is `csv`; the first line is the header. */
   pushCsv(text: string | Uint8Array | ArrayBuffer): void {
-    this.#pushText(text, "csv");
+    this.#pushText(text, "csv", "pushCsv");
   }
 
   /** Says that no event before `time` (milliseconds or a Date) is still to come. */
   advanceWatermark(time: number | Date): void {
-    this.#untilDone(() => this.#raw.advance_watermark(milliseconds(time, "advanceWatermark")));
+    const ms = checkedTime(time, "advanceWatermark");
+    this.#untilDone(() => this.#raw.advance_watermark(ms));
   }
 
   /** Tells the time of day (milliseconds or a Date) to pipelines that wait for it; see {@link nextDeadline}. */
   tick(now: number | Date): void {
-    this.#untilDone(() => this.#raw.tick(milliseconds(now, "tick")));
+    const ms = checkedTime(now, "tick");
+    this.#untilDone(() => this.#raw.tick(ms));
   }
 
   /** Ends the stream: all that is open gives its rows. */
   finish(): void {
+    this.#checkUsable();
+    if (this.#half !== "") {
+      // The other half never came.
+      this.#checkRoom(0);
+      const bytes = halfAsBytes(this.#half);
+      this.#half = "";
+      this.#takeText(bytes, 0);
+    }
     this.#untilDone(() => this.#raw.finish());
   }
 
   /**
    * Hands out all rows that are done, as objects; times are milliseconds. Where a pipeline only passes events or drops
-   * them, rows are the events as they came: the objects that were pushed, or all fields of a line of text.
+   * them, rows are the events as they came: the objects that were pushed, or all fields of a line of text. These are read by
+   * JSON.parse, which rounds integers beyond ±2^53 and decimals of many digits: {@link drainNdjson} has them exactly. Keys of
+   * all other rows are exact: such integers are BigInts.
    */
   drain<R extends object = Row>(): R[] {
+    this.#checkUsable();
     if (this.#passed !== undefined) return this.#passed.takeObjects() as R[];
     const rows: Row[] = [];
     const next = () => nextRows(this.#raw, this.#memory, this.#schema.output);
@@ -187,6 +223,7 @@ export class StreamProcessor {
    * pass events as they came have no columns: {@link drain} hands those out.
    */
   drainColumns(): RowColumns | undefined {
+    this.#checkUsable();
     if (this.#passed !== undefined) {
       throw new StreamProcessorError("no_columns", "the pipeline passes events as they came: use drain or drainNdjson");
     }
@@ -196,6 +233,7 @@ export class StreamProcessor {
 
   /** Hands out all rows that are done, as NDJSON: the very bytes that the command line prints, times as RFC 3339. */
   drainNdjson(): Uint8Array {
+    this.#checkUsable();
     if (this.#passed !== undefined) return this.#passed.takeNdjson();
     return concatenated([...this.#polled(() => this.#raw.poll_ndjson(POLL_ROWS))]);
   }
@@ -212,28 +250,18 @@ export class StreamProcessor {
 
   /** What the processor has seen and done. */
   stats(): Stats {
-    const stats = JSON.parse(this.#call(() => this.#raw.stats())) as Stats;
-    const stages = stats.stages.map((stage) => ({
-      ...stage,
-      watermark: inMilliseconds(stage.watermark),
-      next_fire: inMilliseconds(stage.next_fire),
-    }));
-    const partitions = (stats.partitions ?? []).map((partition) => ({
-      ...partition,
-      greatest_time: inMilliseconds(partition.greatest_time),
-      watermark: inMilliseconds(partition.watermark),
-    }));
-    return { ...stats, stages, partitions, watermark: this.watermark };
+    return statsOf(this.#call(() => this.#raw.stats()), this.watermark);
   }
 
   /** The whole state, for {@link restore}. Rows that are done and not drained are in it. */
   snapshot(): Uint8Array {
+    this.#checkUsable();
     const spilled = this.#passed?.count ?? this.#call(() => this.#raw.spilled_rows());
     if (spilled > 0) {
       const message = `drain() first: ${spilled} rows have left the result buffer and would not be in the snapshot`;
       throw new StreamProcessorError("rows_pending", message);
     }
-    if (this.#call(() => this.#raw.has_partial_line())) {
+    if (this.#half !== "" || this.#call(() => this.#raw.has_partial_line())) {
       const message = "push the rest of the last line first: a part of a line would not be in the snapshot";
       throw new StreamProcessorError("line_pending", message);
     }
@@ -246,7 +274,8 @@ export class StreamProcessor {
    * those restored from its snapshots, never by one that begins anew.
    */
   partial(source: string): Uint8Array {
-    return this.#call(() => this.#raw.partial(source));
+    const name = checkedName(source, "partial", "source");
+    return this.#call(() => this.#raw.partial(name));
   }
 
   /**
@@ -254,10 +283,11 @@ export class StreamProcessor {
    * a partition does. Returns whether it is new: what was taken already is ignored, so sending it twice does no harm. What
    * one source sends is to be merged in its order; otherwise it throws with the code `partial_gap`.
    */
-  merge(partial: Uint8Array): boolean {
+  merge(partial: Uint8Array | ArrayBuffer): boolean {
+    const bytes = checkedBytes(partial, "merge", "partial", BYTES);
     let isNew = false;
     this.#untilDone(() => {
-      isNew = this.#raw.merge(partial) || isNew;
+      isNew = this.#raw.merge(bytes) || isNew;
     });
     return isNew;
   }
@@ -272,8 +302,33 @@ export class StreamProcessor {
     return this.#call(() => this.#raw.fingerprints(values));
   }
 
+  readonly #lines: Lines = {
+    identify: (lines, begins) => this.#call(() => this.#raw.identify(lines, begins)),
+    faultsOf: (lines) => this.#call(() => Processor.faulty_lines(lines)),
+  };
+
+  /** What the pipeline reads of `events`. */
+  #read(events: readonly object[], keys: KeyDictionary): { batch: Batch; rejections: Rejection[] } {
+    const { input } = this.#schema;
+    const parseTimes = (lines: string) => this.#call(() => this.#raw.parse_times(lines));
+    const fingerprints = (values: string) => this.#fingerprints(values);
+    const at = (index: number) => events[index] as object;
+    const unwritable = input.has_identities ? identifyEvents(events.length, at, this.#lines) : new Map();
+    const read = fromObjects(events, unwritable, input, keys, this.#partitions, parseTimes, fingerprints);
+    const { places } = read.batch;
+    if (input.has_identities && read.rejections.length > 0 && places !== undefined) {
+      this.#call(() => this.#raw.keep_identities(places));
+    }
+    return read;
+  }
+
   #call<T>(run: () => T): T {
     return guarded(this.#generation, run);
+  }
+
+  /** Throws where the processor was disposed of, or the module has trapped. */
+  #checkUsable(): void {
+    this.#call(() => {});
   }
 
   #reject(rejections: readonly Rejection[]): void {
@@ -281,18 +336,14 @@ export class StreamProcessor {
     for (const rejection of rejections) this.#onReject?.(rejection);
   }
 
-  /** Takes what `collect` makes of the `events` of a call; `eventAt` gives an event by its place in the call. */
-  #pushBatch(events: number, collect: (keys: KeyDictionary) => Batch, eventAt: (index: number) => object): void {
+  /** Takes what `collect` makes of the events of a call; `eventAt` gives an event by its place in the call. */
+  #pushBatch(collect: (keys: KeyDictionary) => Batch, eventAt: (index: number) => object): void {
     this.#checkRoom(0);
     this.#keys.makeRoom();
     this.#partitions.makeRoom();
-    const { timestamps, keys, partitions, columns, places } = collect(this.#keys);
+    const { timestamps, keys, partitions, columns, places, events } = collect(this.#keys);
     const inUs = timestamps instanceof BigInt64Array;
     this.#define();
-    if (this.#schema.input.has_identities) {
-      const lines = Array.from({ length: timestamps.length }, (_, at) => JSON.stringify(eventAt(places?.[at] ?? at)));
-      this.#call(() => this.#raw.identify(lines.join("\n")));
-    }
     const first = this.#passed && this.#call(() => this.#raw.next_ordinal());
     const placeOf = (at: number) => (at < timestamps.length ? (places?.[at] ?? at) : events);
     const push = (from: number, to: number) => {
@@ -373,23 +424,30 @@ export class StreamProcessor {
     });
   }
 
-  #pushText(text: string | Uint8Array | ArrayBuffer, format: "ndjson" | "csv"): void {
+  #pushText(text: string | Uint8Array | ArrayBuffer, format: "ndjson" | "csv", call: string): void {
+    this.#checkUsable();
     const expected = this.#schema.input.format;
     if (format !== expected) {
       const message = `the pipeline's source.format is "${expected}", so its text cannot be ${format}`;
       throw new StreamProcessorError("wrong_format", message, { field: "source.format" });
     }
-    let consumed = 0;
-    for (const piece of pieces(text)) {
-      this.#checkRoom(consumed);
-      consumed += piece.length;
-      this.#stopping(consumed, () => this.#raw.push_text(piece));
+    let before = 0;
+    for (const { bytes, consumed, half } of pieces(text, this.#half, call)) {
+      this.#checkRoom(before);
+      before = consumed;
+      this.#half = half;
+      this.#takeText(bytes, consumed);
+    }
+  }
+
+  /** Takes a piece of text, up to where `consumed` of the call is taken. */
+  #takeText(bytes: Uint8Array, consumed: number): void {
+    this.#stopping(consumed, () => this.#raw.push_text(bytes));
+    this.#takePassed();
+    while (this.#raw.is_full()) {
+      this.#spill(consumed);
+      this.#stopping(consumed, () => this.#raw.resume_text());
       this.#takePassed();
-      while (this.#raw.is_full()) {
-        this.#spill(consumed);
-        this.#stopping(consumed, () => this.#raw.resume_text());
-        this.#takePassed();
-      }
     }
   }
 
@@ -451,23 +509,9 @@ export interface StreamProcessor {
 // Older browsers have no Symbol.dispose.
 if (Symbol.dispose !== undefined) StreamProcessor.prototype[Symbol.dispose] = StreamProcessor.prototype.dispose;
 
-/** Keys may come from strangers, and a known seed would let them crowd one place of the table. */
-function tableSeed(): number {
-  const [high, low] = crypto.getRandomValues(new Uint32Array(2)) as unknown as [number, number];
-  return (high >>> 11) * 2 ** 32 + low;
-}
-
-function isIterable(value: object): value is Iterable<object> {
-  return Symbol.iterator in value;
-}
-
-function milliseconds(time: number | Date, name: string): number {
-  const ms = typeof time === "number" ? time : time.getTime();
-  if (Math.abs(ms) <= 8.64e15) return ms;
-  throw new StreamProcessorError("invalid_time", `${name} needs a time in milliseconds, but got ${ms}`);
-}
-
-/** What the module counts in microseconds, and leaves out where there is none. */
-function inMilliseconds(microseconds: number | null | undefined): number | null {
-  return typeof microseconds === "number" ? microseconds / 1000 : null;
+/** What a getter or an iterator of the events threw, as an error of the package. */
+function readable(error: unknown): StreamProcessorError {
+  if (error instanceof StreamProcessorError) return error;
+  const why = error instanceof Error ? error.message : String(error);
+  return new StreamProcessorError("invalid_event", `the events cannot be read: ${why}`, { cause: error });
 }

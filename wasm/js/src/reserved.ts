@@ -1,7 +1,8 @@
 /** Columns in the module's memory, which a caller fills in the place of its own. */
 import type { KeyDictionary, KeysOfBatch } from "./dictionary.js";
-import { StreamProcessorError } from "./error.js";
-import { NO_KEYS } from "./events.js";
+import { describe, StreamProcessorError } from "./error.js";
+import { isObject, wrongArgument } from "./arguments.js";
+import { checkKeyIds, NO_KEYS } from "./events.js";
 import type { InputSchema } from "./schema.js";
 import type { CommitOptions, Key, ReservedColumns } from "./types.js";
 
@@ -74,6 +75,7 @@ function translated(
   dictionary: readonly Key[] | undefined,
   known: KeyDictionary,
 ): KeysOfBatch {
+  dictionary ??= undefined;
   if (names.length === 0) {
     if (dictionary === undefined) return NO_KEYS;
     const message = `there is a dictionary of ${field}, but the pipeline names none`;
@@ -83,6 +85,7 @@ function translated(
     const message = `commitColumns needs the dictionary of ${field}: what ids of ${names.join(", ")} stand for`;
     throw new StreamProcessorError(`${field}_mismatch`, message, { field });
   }
+  checkKeyIds(ids, dictionary, field, "commitColumns");
   const batch = known.idsOf({ ids, dictionary });
   if (batch.ids !== ids) ids.set(batch.ids);
   return batch;
@@ -101,13 +104,18 @@ export function checkReservable(schema: InputSchema, passesEvents: boolean, even
     throw new StreamProcessorError("columns_not_reservable", `${why}: use pushColumns`, { field: text?.name ?? "stages" });
   }
   if (!Number.isInteger(events) || events < 1 || events > MAX_RESERVED) {
-    const message = `reserveColumns needs a number of events from 1 to ${MAX_RESERVED}, but got ${events}`;
-    throw new StreamProcessorError("invalid_range", message, { field: "events" });
+    throw wrongArgument("reserveColumns", "events", `a number of events from 1 to ${MAX_RESERVED}`, events, "invalid_range");
   }
 }
 
 /** Events of one reservation: more do not fit in caches, and memory that has grown stays. */
 const MAX_RESERVED = 1 << 20;
+
+/** What a caller says of the columns that were written. */
+export function checkedCommit(options: unknown): CommitOptions {
+  if (isObject(options)) return options as CommitOptions;
+  throw wrongArgument("commitColumns", "options", "an object of options, or none", options);
+}
 
 /** The part of a reservation that a call takes: from where and to where. */
 export function rangeOf(options: CommitOptions, reserved: number): [from: number, to: number] {
@@ -115,13 +123,13 @@ export function rangeOf(options: CommitOptions, reserved: number): [from: number
   if (Number.isInteger(from) && Number.isInteger(events) && 0 <= from && from <= events && events <= reserved) {
     return [from, events];
   }
-  const message = `commitColumns cannot take from ${from} to ${events}: ${reserved} events are reserved`;
+  const message = `commitColumns cannot take from ${describe(from)} to ${describe(events)}: ${reserved} events are reserved`;
   throw new StreamProcessorError("invalid_range", message, { field: "events" });
 }
 
 /** Whether the times that were written are microseconds. */
 export function isInMicroseconds({ unit = "ms" }: CommitOptions): boolean {
   if (unit === "ms" || unit === "us") return unit === "us";
-  const message = `commitColumns knows the units "ms" and "us", but got ${JSON.stringify(unit)}`;
+  const message = `commitColumns knows the units "ms" and "us", but got ${typeof unit === "string" ? JSON.stringify(unit) : describe(unit)}`;
   throw new StreamProcessorError("invalid_unit", message, { field: "unit" });
 }

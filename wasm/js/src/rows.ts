@@ -96,7 +96,7 @@ export class RowReader {
   /** Takes note of keys that are new. */
   #learn({ newKeys, firstNewKey }: RowChunk): void {
     if (newKeys === "") return;
-    const keys = JSON.parse(newKeys) as (KeyValue | KeyValue[])[];
+    const keys = keysOf(newKeys);
     // Callers may hold the dictionary: it grows, and where ids start over there is another one.
     if (firstNewKey < this.#dictionary.length) this.#dictionary = [];
     this.#keys.forEach((values, field) => {
@@ -132,6 +132,17 @@ export class RowReader {
       all.push(row);
     }
   }
+}
+
+/** A field of a key as the module writes it: an integer that JSON.parse would round is written by its digits. */
+type WrittenField = Exclude<KeyValue, bigint> | { int: string };
+
+/** The keys of a JSON array of the module. */
+function keysOf(json: string): (KeyValue | KeyValue[])[] {
+  const keys = JSON.parse(json) as (WrittenField | WrittenField[])[];
+  if (!json.includes('{"int":"')) return keys as (KeyValue | KeyValue[])[];
+  const valueOf = (field: WrittenField) => (typeof field === "object" ? BigInt(field.int) : field);
+  return keys.map((key) => (Array.isArray(key) ? key.map(valueOf) : valueOf(key)));
 }
 
 function cell(value: number): number | null {

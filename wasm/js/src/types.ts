@@ -1,7 +1,10 @@
 /** What goes in and comes out, beside the pipeline itself. */
 
-/** A key field of an event. */
-export type KeyValue = string | number | boolean;
+/**
+ * A key field of an event. A Number is the decimal that it prints as. Integers beyond ±2^53, which a Number may round, go in as
+ * BigInts, up to ±1.8e308, and always come out as BigInts.
+ */
+export type KeyValue = string | number | bigint | boolean;
 
 /** A key: a value, or one for each field where the pipeline names several. */
 export type Key = KeyValue | readonly KeyValue[];
@@ -15,8 +18,8 @@ export interface KeyIds {
   readonly dictionary: readonly Key[];
 }
 
-/** Numbers, one an event. */
-export type NumberColumn = Float64Array | readonly number[];
+/** Numbers, one an event; in a plain array, null and undefined are missing values. */
+export type NumberColumn = Float64Array | readonly (number | null | undefined)[];
 
 /** Texts, numbers or booleans, one an event; null and undefined are missing values. */
 export type TextColumn = readonly (KeyValue | null | undefined)[];
@@ -27,7 +30,7 @@ export interface EventColumns {
    * Milliseconds since the epoch; fractions count down to the microsecond. A BigInt64Array has microseconds, as columns of
    * Arrow do, and takes no conversion.
    */
-  readonly timestamps: NumberColumn | BigInt64Array;
+  readonly timestamps: Float64Array | readonly number[] | BigInt64Array;
   /**
    * Absent where the pipeline names no key. Where `key_by` names fields that `source.key` does not, they stand behind
    * those of `source.key`.
@@ -69,7 +72,10 @@ export interface CommitOptions {
   readonly partitions?: readonly Key[];
 }
 
-/** A row: the key fields, then the columns, by the names that the output has everywhere. Times are milliseconds. */
+/**
+ * A row: the key fields, then the columns, by the names that the output has everywhere. Times are milliseconds. Only key fields
+ * are ever BigInts: integers beyond ±2^53.
+ */
 export type Row = Record<string, KeyValue | null>;
 
 /** Rows, column by column: for charts, and for other processors, whose `pushColumns` takes the keys as they are. */
@@ -104,7 +110,10 @@ export type RejectReason =
   | "wrong_type"
   | "invalid_timestamp"
   | "timestamp_out_of_range"
-  | "non_finite";
+  | "non_finite"
+  | "invalid_key_number"
+  | "invalid_json"
+  | "not_an_object";
 
 /** An event that does not fit the pipeline. */
 export interface Rejection {
@@ -112,7 +121,8 @@ export interface Rejection {
   /** The event's place among those of the call. */
   readonly index: number;
   readonly reason: RejectReason;
-  readonly field: string;
+  /** The field that is wrong; undefined where it is the event as a whole. */
+  readonly field: string | undefined;
   /** What is wrong and what would be right. */
   readonly message: string;
 }

@@ -1,6 +1,6 @@
 /** A program that uses the whole package, for the type checker alone. */
 import { identify, init, initSync, StreamProcessor, StreamProcessorError } from "stream-processor";
-import type { CommitOptions, EventColumns, Key, PipelineSpec, ProcessorOptions, ReservedColumns, Row, RowColumns, Stats } from "stream-processor";
+import type { CommitOptions, EventColumns, Key, KeyValue, PipelineSpec, ProcessorOptions, ReservedColumns, Row, RowColumns, Stats } from "stream-processor";
 
 interface Request {
   ts: number;
@@ -38,7 +38,7 @@ export async function use(module: Uint8Array): Promise<Window[]> {
   const requests: readonly Request[] = [{ ts: 1, service: "a", latency: 2 }];
   processor.push(requests);
   processor.push({ ts: new Date(), service: "a", latency: 2 });
-  const keys: readonly Key[] = ["a", 1, true];
+  const keys: readonly Key[] = ["a", 1, true, 9007199254740993n];
   const columns: EventColumns = {
     timestamps: new Float64Array(1),
     keys: { ids: new Uint32Array(1), dictionary: keys },
@@ -64,7 +64,7 @@ export async function use(module: Uint8Array): Promise<Window[]> {
   restored.finish();
   const text: Uint8Array = restored.drainNdjson();
   const rows: Row[] = restored.drain();
-  const first = rows[0]?.["avg"];
+  const first: KeyValue | null | undefined = rows[0]?.["avg"];
   const chunk: RowColumns | undefined = restored.drainColumns();
   if (chunk?.keys) restored.pushColumns({ timestamps: new BigInt64Array(chunk.rows), keys: chunk.keys, columns: chunk.columns });
   try {
@@ -90,6 +90,19 @@ export const wrong: PipelineSpec[] = [
   { stages: [], sauce: {} },
 ];
 
+export const nulls: EventColumns = { timestamps: [1, 2], columns: { latency: [1, null] } };
+
+// @ts-expect-error: a time is never missing
+export const noTime: EventColumns = { timestamps: [null] };
+
+export const told: ProcessorOptions = {
+  onReject: ({ reason, field, message }) => {
+    if (reason === "invalid_key_number" || reason === "invalid_json") throw new Error(`${field ?? "the event"}: ${message}`);
+  },
+};
+
 export const texts: EventColumns = { timestamps: [1, 2], columns: { latency: new Float64Array(2), user: ["ann", undefined] } };
 
 export const identities: (string | null)[] = [identify(["id", ["tenant", "order"], "@content"], pipeline), identify(["id"], "{}")];
+
+export const restored: StreamProcessor = StreamProcessor.restore(pipeline, new ArrayBuffer(8));

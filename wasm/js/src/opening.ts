@@ -1,0 +1,30 @@
+/** What the module needs to open a pipeline. */
+import { StreamProcessorError } from "./error.js";
+import { jsonOf } from "./json.js";
+import type { PipelineSpec } from "./pipeline.js";
+import { withZoneRules } from "./zones.js";
+
+/** The pipeline as JSON. */
+export function specOf(pipeline: PipelineSpec): string {
+  const resolved = withZoneRules(pipeline);
+  try {
+    return jsonOf(resolved) ?? "null";
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new StreamProcessorError("invalid_pipeline", `the pipeline cannot be written as JSON: ${why}`, { cause });
+  }
+}
+
+/** Keys may come from strangers, and a known seed would let them crowd one place of the table. */
+export function tableSeed(): number {
+  let words: Uint32Array;
+  try {
+    words = crypto.getRandomValues(new Uint32Array(2));
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    const message = `a processor needs random numbers, which are not to be had here: make it in a handler, not at the top level of a module (${why})`;
+    throw new StreamProcessorError("no_randomness", message, { cause });
+  }
+  const [high, low] = words as unknown as [number, number];
+  return (high >>> 11) * 2 ** 32 + low;
+}
