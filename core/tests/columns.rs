@@ -304,3 +304,29 @@ fn a_map_of_the_field_that_marks_events_is_a_column_of_rows() {
     let doubled: Vec<Cell> = rows.iter().map(|row| row[2]).collect();
     assert_eq!(doubled, [6.0, 10.0].map(number));
 }
+
+#[test]
+fn columns_behind_normalize_and_windows_are_set_and_read_like_those_of_events() {
+    let set = |pairs: &[(&str, &str)]| -> Value {
+        pairs.iter().map(|(name, text)| json!({"name": name, "expression": text})).collect()
+    };
+    let spec = json!({
+        "source": {"value": "v"}, "limits": {"max_result_rows": 1}, "stages": [
+            {"type": "map", "set": set(&[("w", "v * 2"), ("w", "w + 1")])},
+            {"type": "normalize", "interval": "1s", "max_gap": "10s", "fields": [{"name": "w"}, {"name": "v"}]},
+            {"type": "map", "set": set(&[("w", "w + v"), ("u", "w * 2"), ("u", "u + w")])},
+            {"type": "window", "window": "tumbling", "size": "1m",
+                "aggregations": [{"op": "sum", "field": "u", "name": "u"}, {"op": "max", "field": "w", "name": "w"}]},
+            {"type": "map", "set": set(&[("u", "u / 3"), ("x", "u + w"), ("x", "x * 10"), ("w", "x - u")])},
+        ]
+    });
+    let spec = PipelineSpec::from_json(&spec.to_string()).unwrap();
+    // At 0, 1 and 2 s v is 1, 2 (filled) and 3, w is 3, 5 and 7; then w + v is 4, 7 and 10.
+    let events = [(0, 1.0), (2_000, 3.0)].map(|(ts, v)| Event::new(ts, "", &[v]));
+    for restore in [false, true] {
+        let found = collect(&spec, &events, Run { cut: 1, restore }).rows;
+        let (u, x) = (21.0, 310.0);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0][found[0].len() - 3..], [u, x - u, x].map(number));
+    }
+}
