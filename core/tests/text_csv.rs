@@ -8,10 +8,13 @@ use stream_processor_core::key::push_str;
 use stream_processor_core::text::{EventBuffer, Format, Reader, ReaderOptions};
 use text_common::{read, read_whole, schema};
 
+/// The fields of a record, without their quotes.
+type Fields = Vec<Vec<u8>>;
+
 /// What stands on the lines of a record.
 #[derive(Debug, Clone, PartialEq)]
 enum Read {
-    Fields(Vec<Vec<u8>>),
+    Fields(Fields),
     BadQuote,
     TooLong,
 }
@@ -66,7 +69,7 @@ fn records(text: &[u8], max_line_bytes: usize) -> Vec<Record> {
 }
 
 /// The fields of the record at `start` and its end; or where a bad quote opens, and whether it is still open at the end.
-fn record(window: &[u8], start: usize) -> Result<(Vec<Vec<u8>>, usize), (usize, bool)> {
+fn record(window: &[u8], start: usize) -> Result<(Fields, usize), (usize, bool)> {
     let (mut fields, mut field) = (Vec::new(), Vec::new());
     let (mut state, mut opened) = (State::FieldStart, start);
     let mut end = window.len();

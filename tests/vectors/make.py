@@ -965,6 +965,7 @@ def main():
     number_keys(base)
     bad_lines()
     csv_text()
+    csv_quotes()
     real_data()
 
 
@@ -1195,6 +1196,20 @@ def csv_text():
           {"source": {"key": "service", "value": "latency"},
            "stages": [window("10s", ["count", "avg", {"op": "sum", "field": "bytes"}])]},
           events, text=out.getvalue(), format="csv")
+
+
+def csv_quotes():
+    good = stream(24, keys=2, step=2500)
+    bad = ['1,svc-a,1,"x"y', '1,svc-a,1,"open', '"1" ,svc-a,1,', '1,svc-a,"2,', '"1""', '1,"svc-a"a,1,"', '1,svc-a,1,"two', '1,svc-a,"1"2,']
+    lines = ["ts,service,latency,note"]
+    for at, event in enumerate(good):
+        note = ["", '"with, comma"', '"two\nlines"'][at % 3]
+        # An open quote before a good line with quotes would be closed there by what opens one of its own.
+        lines += [f"{event['ts']},{event['service']},{event['latency']},{note}"] + bad[at // 3:at // 3 + 1] * (at % 3 == 0)
+    lines += ['1,svc-a,1,"never closed'] + [f"{event['ts']},{event['service']},{event['latency']}," for event in good[-3:]]
+    write("csv_quotes", "Quotes that are not closed, and text after closing quotes: the lines after them count",
+          {"source": {"key": "service", "value": "latency"}, "stages": [window("10s", ["count", "sum"])]},
+          good + good[-3:], text="\n".join(lines), format="csv", rejected={"invalid_csv": len(bad) + 1})
 
 
 def real_data():
