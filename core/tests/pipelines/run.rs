@@ -176,6 +176,24 @@ impl Output {
         self.struck.extend(&stats.limits_struck);
     }
 
+    /// Returns whether a limit was reached whose effect may depend on the number of shards. `entry_limit` holds for each
+    /// instance. A later `normalize` that reaches `max_buffered` orders rows by the place of its input, which is that in the shard.
+    pub fn depends_on_shards(&self) -> bool {
+        let is_buffer_limit = |((stage, name), count): (&(usize, &str), &u64)| {
+            *name == "buffer_limit" && *stage > 0 && *count > 0
+        };
+        self.struck.contains(&"entry_limit") || self.counters.iter().any(is_buffer_limit)
+    }
+
+    /// Takes over how many series of later stages had fallen silent, from a run in one shard: at the end of input that depends
+    /// on how far rows of other keys have moved the watermark.
+    pub fn take_silences_of(&mut self, other: &Self) {
+        let later =
+            |((stage, name), _): &(&(usize, &str), &u64)| *name == "fill_limit" && *stage > 0;
+        self.counters
+            .extend(other.counters.iter().filter(later).map(|(name, count)| (*name, *count)));
+    }
+
     /// Adds events that were dropped.
     pub fn drop_all(&mut self, dropped: &[Dropped]) {
         let entry = |one: &Dropped| {
@@ -199,7 +217,7 @@ pub fn run(case: &Opened, run: Run) -> Result<Output, String> {
     // As the host decides it.
     let shards = if case.plan.partitioned_by_key { run.shards } else { 1 };
     let mut workers = (0..shards)
-        .map(|_| Shard::open(&spec, run.restores))
+        .map(|_| Shard::open(&spec, &case.plan, run.restores))
         .collect::<Result<Vec<_>, String>>()?;
     let mut output = Output::default();
     let mut events = case.events.clone();

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use stream_processor_core::watermark::Generator;
 use stream_processor_core::{
-    Batch, Column, Dropped, Engine, Identity, KeyColumn, Options, PipelineSpec, Progress,
+    Batch, Column, Dropped, Engine, Identity, KeyColumn, Options, PipelineSpec, Plan, Progress,
 };
 
 use super::run::{Parsed, Row};
@@ -14,20 +14,27 @@ use super::run::{Parsed, Row};
 /// An engine that runs a part of the keys.
 pub struct Shard<'a> {
     spec: &'a PipelineSpec,
+    plan: &'a Plan,
     pub engine: Engine,
-    restores: bool,
+    /// How often it still goes on from a snapshot.
+    restores: usize,
     rows: VecDeque<Row>,
     pub dropped: Vec<Dropped>,
 }
+
+/// Snapshots of one run at most: each has all that waits.
+const MOST_RESTORES: usize = 200;
 
 /// Calls that may find an engine full, one after another, before it counts as stuck.
 const MOST_FULL_CALLS: usize = 100_000;
 
 impl<'a> Shard<'a> {
-    pub fn open(spec: &'a PipelineSpec, restores: bool) -> Result<Self, String> {
+    /// Opens an engine that goes on from a snapshot after each call, if it `restores`.
+    pub fn open(spec: &'a PipelineSpec, plan: &'a Plan, restores: bool) -> Result<Self, String> {
         let options = Options { report_drops: true, ..Options::default() };
         let engine = Engine::open(spec, options).map_err(|error| error.to_string())?;
-        Ok(Self { spec, engine, restores, rows: VecDeque::new(), dropped: Vec::new() })
+        let restores = if restores { MOST_RESTORES } else { 0 };
+        Ok(Self { spec, plan, engine, restores, rows: VecDeque::new(), dropped: Vec::new() })
     }
 
     /// Pushes a batch, polling a row at a time whenever the engine is full.
@@ -72,7 +79,8 @@ impl<'a> Shard<'a> {
 
     /// What happens after a call.
     fn between(&mut self, is_full: bool) -> Result<(), String> {
-        if self.restores {
+        if self.restores > 0 {
+            self.restores -= 1;
             self.restore()?;
         }
         if is_full && self.poll(1) == 0 && self.collect_dropped() == 0 {
@@ -104,9 +112,8 @@ impl<'a> Shard<'a> {
     }
 
     fn poll(&mut self, most: usize) -> usize {
-        let plan = self.engine.plan().clone();
         let Some(rows) = self.engine.poll(most) else { return 0 };
-        let rows = Row::copy_all(&rows, &plan);
+        let rows = Row::copy_all(&rows, self.plan);
         let count = rows.len();
         self.rows.extend(rows);
         count

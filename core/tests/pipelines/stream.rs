@@ -22,6 +22,8 @@ struct Times {
     step: i64,
     /// The greatest time so far, in units.
     greatest: i64,
+    /// Units of one silence to come, so long that more rows come at its end than wait between two stages.
+    silence: Option<i64>,
 }
 
 /// Generates the events of a stream whose watermark is `bound` units behind.
@@ -37,6 +39,7 @@ pub fn events(random: &mut Random, unit_ms: i64, choice: Choice, bound: Option<i
         most_behind,
         step: random.pick(&[1, 1, 2, 4]),
         greatest: 0,
+        silence: random.chance(2).then(|| random.between(3_000, 6_000)),
     };
     let start_ms = if unit_ms > 1_000_000 { STARTS_MS[3] } else { random.pick(&STARTS_MS) };
     let (keys, count) = (random.between(1, 6), random.between(1, MAX_EVENTS));
@@ -74,7 +77,7 @@ impl Times {
     /// Returns the time of the next event.
     fn next(&mut self, random: &mut Random, start_ms: i64) -> Value {
         let mut units = match random.below(20) {
-            0 => self.greatest + random.between(8, 60),
+            0 => self.greatest + self.silence.take().unwrap_or_else(|| random.between(8, 60)),
             1..8 => self.greatest + random.between(1, self.step),
             8..12 => self.greatest,
             _ => self.greatest - random.between(0, self.most_behind),
