@@ -100,23 +100,24 @@ impl Exact {
     /// is not remembered: it would be forgotten at once.
     #[inline]
     fn see(&mut self, identity: Identity, tag: Tag, time: i64, watermark: i64) -> Seen {
-        let found = self.find(identity, tag);
-        if let Some((place, entry)) = found
-            && !is_forgotten(self.ttl_us, entry.since, time.max(watermark))
-        {
-            if self.refresh {
-                self.renew(identity, tag, place, time.max(entry.since), watermark);
+        let Some((place, entry)) = self.find(identity, tag) else {
+            if is_forgotten(self.ttl_us, time, watermark) {
+                return Seen::Unjudged;
             }
-            return Seen::Before;
+            self.put(identity, tag, time, watermark);
+            return Seen::First;
+        };
+        if is_forgotten(self.ttl_us, entry.since, time.max(watermark)) {
+            if is_forgotten(self.ttl_us, time, watermark) {
+                return Seen::Unjudged;
+            }
+            self.renew(identity, tag, place, time, watermark);
+            return Seen::First;
         }
-        if is_forgotten(self.ttl_us, time, watermark) {
-            return Seen::Unjudged;
+        if self.refresh {
+            self.renew(identity, tag, place, time.max(entry.since), watermark);
         }
-        match found {
-            Some((place, _)) => self.renew(identity, tag, place, time, watermark),
-            None => self.put(identity, tag, time, watermark),
-        }
-        Seen::First
+        Seen::Before
     }
 
     /// Puts the identity at `place` behind all others.

@@ -1,18 +1,14 @@
 //! CSV: records by RFC 4180, the first of which names the columns.
 //!
-//! A record without doubled quotes and line feeds in quotes is read in place. For all others [`record_extent`] finds the end
-//! and checks the quotes, and `csv-core` undoes them. Both look at the bytes of one record of at most the longest length
-//! alone, so that cuts of the input never show.
+//! A record without doubled quotes and line feeds in quotes is read in place. For all others [`Fields`] finds the end, checks
+//! the quotes and undoes them. It looks at the bytes of one record of at most the longest length alone, so that cuts of the
+//! input never show.
 
 use super::lines::{before_return, count_feeds, next_feed};
 use super::names::UNNEEDED;
-use super::quotes::{BadQuote, Extent, QuoteFault, record_extent};
+use super::quotes::{BadQuote, Extent, Fields, HIGH_BITS, QuoteFault, skip_plain};
 use super::value::{Kind, Value};
-use csv_core::{ReadRecordResult, Reader, ReaderBuilder, Terminator};
 use memchr::memrchr;
-
-const ONES: u64 = 0x0101_0101_0101_0101;
-const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
 
 /// Why the header of a CSV input cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -98,27 +94,15 @@ pub(super) struct Csv {
     header: Option<Vec<usize>>,
     /// The text of the header.
     header_text: Vec<u8>,
-    /// The fields of a record with quotes, without them, end to end.
-    unquoted: Vec<u8>,
-    /// Where each of them ends.
-    ends: Vec<usize>,
-    /// Undoes quotes.
-    parser: Reader,
+    /// The fields of a record with quotes, without them.
+    unquoted: Fields,
     max_line_bytes: usize,
 }
 
 impl Csv {
     pub(super) fn new(max_line_bytes: usize) -> Self {
-        // The parser is given the text of one record without its line end: carriage returns in it are text.
-        let parser = ReaderBuilder::new().terminator(Terminator::Any(b'\n')).build();
-        Self {
-            header: None,
-            header_text: Vec::new(),
-            unquoted: vec![0; 256],
-            ends: vec![0; 16],
-            parser,
-            max_line_bytes,
-        }
+        let (header_text, unquoted) = (Vec::new(), Fields::default());
+        Self { header: None, header_text, unquoted, max_line_bytes }
     }
 
     /// The number of columns; `None`: the header is still to come.
@@ -139,7 +123,7 @@ impl Csv {
     /// The bytes that the values of `record` stand in.
     #[inline]
     pub(super) fn text<'a>(&'a self, record: &Record, bytes: &'a [u8]) -> &'a [u8] {
-        if record.in_place { bytes } else { &self.unquoted }
+        if record.in_place { bytes } else { self.unquoted.text() }
     }
 
     /// Reads the header at `start`; `None` if its end is not in sight. Line feeds before it are skipped.
@@ -163,7 +147,7 @@ impl Csv {
         };
         let row = bytes.get(start..record.end).unwrap_or(&[]);
         let slots = match core::str::from_utf8(row) {
-            Ok(_) => self.slots_of(record.fields, wanted),
+            Ok(_) => self.slots_of(wanted),
             Err(_) => Err(HeaderError::InvalidUtf8),
         };
         Some(slots.map(|slots| {
@@ -174,8 +158,8 @@ impl Csv {
     }
 
     /// The slot of each column of the header that was parsed.
-    fn slots_of(&self, fields: usize, wanted: Wanted<'_>) -> Result<Vec<usize>, HeaderError> {
-        let columns = self.names(fields);
+    fn slots_of(&self, wanted: Wanted<'_>) -> Result<Vec<usize>, HeaderError> {
+        let columns = self.names();
         let Wanted { names, required, all } = wanted;
         let unneeded = |column| if all { names.len() + column } else { UNNEEDED };
         let mut slots: Vec<usize> = (0..columns.len()).map(unneeded).collect();
@@ -200,18 +184,14 @@ impl Csv {
     /// The names and the slots of all columns of the header that was parsed last.
     pub(super) fn named_slots(&self) -> impl Iterator<Item = (String, usize)> {
         let slots = self.header.as_deref().unwrap_or(&[]);
-        self.names(slots.len()).into_iter().zip(slots.iter().copied())
+        self.names().into_iter().zip(slots.iter().copied())
     }
 
     /// The fields of the record that was parsed last.
-    fn names(&self, fields: usize) -> Vec<String> {
-        let mut from = 0;
-        let columns = self.ends.iter().take(fields).map(|&to| {
-            let name = String::from_utf8_lossy(self.unquoted.get(from..to).unwrap_or(&[]));
-            from = to;
-            name.into_owned()
-        });
-        columns.collect()
+    fn names(&self) -> Vec<String> {
+        let text = self.unquoted.text();
+        let name = |(from, to)| String::from_utf8_lossy(text.get(from..to).unwrap_or(&[]));
+        self.unquoted.bounds().map(|bounds| name(bounds).into_owned()).collect()
     }
 
     /// Reads the record at `start`, putting the needed fields into `slots`.
@@ -275,7 +255,7 @@ impl Csv {
         let window = bytes.get(..bytes.len().min(start + longest)).unwrap_or(&[]);
         let end = end && window.len() == bytes.len();
         let max_line_bytes = self.max_line_bytes;
-        let (line_end, next) = match record_extent(window, start) {
+        let (line_end, next) = match self.unquoted.read(window, start) {
             Extent::LineFeed(feed) => (feed, feed + 1),
             Extent::Unended if end => (window.len(), window.len()),
             Extent::OpenQuote(opened) if end => {
@@ -290,39 +270,16 @@ impl Csv {
             }
             Extent::Unended | Extent::OpenQuote(_) => return Parsed::Unended,
         };
-        let record_end = before_return(window, start, line_end);
-        let fields = self.undo_quotes(window.get(start..record_end).unwrap_or(&[]));
-        let mut from = 0;
-        for (column, &to) in self.ends.iter().take(fields).enumerate() {
+        let mut fields = 0;
+        for (column, (from, to)) in self.unquoted.bounds().enumerate() {
             let slot = self.header.as_ref().and_then(|header| header.get(column));
             if let Some(slot) = slot.and_then(|&slot| slots.get_mut(slot)) {
                 slot.set(Kind::Text, from, to);
             }
-            from = to;
+            fields += 1;
         }
-        Parsed::Record(Record { end: record_end, next, fields, in_place: false, check_utf8: true })
-    }
-
-    /// Puts the fields of `record` into [`Csv::unquoted`] and [`Csv::ends`], and returns their number.
-    fn undo_quotes(&mut self, record: &[u8]) -> usize {
-        self.parser.reset();
-        let (mut at, mut written, mut fields) = (0, 0, 0);
-        loop {
-            // An empty input at the end tells the parser that the record ends there.
-            let input = record.get(at..).unwrap_or(&[]);
-            let output = self.unquoted.get_mut(written..).unwrap_or(&mut []);
-            let ends = self.ends.get_mut(fields..).unwrap_or(&mut []);
-            let (result, read, wrote, ended) = self.parser.read_record(input, output, ends);
-            at += read;
-            written += wrote;
-            fields += ended;
-            match result {
-                ReadRecordResult::OutputFull => self.unquoted.resize(2 * self.unquoted.len(), 0),
-                ReadRecordResult::OutputEndsFull => self.ends.resize(2 * self.ends.len(), 0),
-                ReadRecordResult::InputEmpty => {}
-                ReadRecordResult::Record | ReadRecordResult::End => return fields,
-            }
-        }
+        let end = before_return(window, start, line_end);
+        Parsed::Record(Record { end, next, fields, in_place: false, check_utf8: true })
     }
 }
 
@@ -341,33 +298,4 @@ fn malformed(bytes: &[u8], start: usize, opened: usize, fault: QuoteFault, end: 
         end: before_return(bytes, start, line_end),
         next,
     })
-}
-
-/// The place of the next quote or line feed from `at` on, or comma where there is no `quoted` text; or the end of `bytes`.
-#[inline]
-fn skip_plain(bytes: &[u8], mut at: usize, quoted: bool, seen: &mut u64) -> usize {
-    // In quotes a second look for quotes stands for the one for commas.
-    let delimiter = if quoted { b'"' } else { b',' };
-    let delimiters = ONES * u64::from(delimiter);
-    while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
-        let word = u64::from_le_bytes(*chunk);
-        *seen |= word;
-        // As in the scanner of JSON: of the bytes found, the first one is right.
-        let commas = (word ^ delimiters).wrapping_sub(ONES);
-        let quotes = (word ^ (ONES * 0x22)).wrapping_sub(ONES);
-        let line_feeds = (word ^ (ONES * 0x0a)).wrapping_sub(ONES);
-        let found = (commas | quotes | line_feeds) & !word & HIGH_BITS;
-        if found != 0 {
-            return at + (found.trailing_zeros() / 8) as usize;
-        }
-        at += 8;
-    }
-    while let Some(&byte) = bytes.get(at)
-        && byte != delimiter
-        && !matches!(byte, b'"' | b'\n')
-    {
-        *seen |= u64::from(byte);
-        at += 1;
-    }
-    at
 }

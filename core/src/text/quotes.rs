@@ -1,8 +1,10 @@
 //! Finds where a CSV record with quotes ends, and which quote is wrong if it does not end well.
 
+use super::lines::before_return;
 use core::fmt;
 
-use memchr::{memchr, memchr2};
+const ONES: u64 = 0x0101_0101_0101_0101;
+pub(super) const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
 
 /// The end of a record, by RFC 4180: quotes count at the start of a field only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,44 +56,115 @@ impl fmt::Display for BadQuote {
     }
 }
 
-/// Returns where the record at `start` ends in `bytes`.
-pub(super) fn record_extent(bytes: &[u8], start: usize) -> Extent {
-    let mut at = start;
-    loop {
-        let rest = bytes.get(at..).unwrap_or(&[]);
-        if rest.first() != Some(&b'"') {
-            match memchr2(b',', b'\n', rest) {
-                None => return Extent::Unended,
-                Some(found) if rest.get(found) == Some(&b'\n') => {
-                    return Extent::LineFeed(at + found);
-                }
-                Some(comma) => at += comma + 1,
+/// The fields of one record, without their quotes.
+#[derive(Default)]
+pub(super) struct Fields {
+    /// The fields, end to end.
+    text: Vec<u8>,
+    /// The end of each field in `text`.
+    ends: Vec<usize>,
+}
+
+impl Fields {
+    /// The bytes that all fields stand in.
+    pub(super) fn text(&self) -> &[u8] {
+        &self.text
+    }
+
+    /// Where each field starts and ends in [`Fields::text`].
+    pub(super) fn bounds(&self) -> impl Iterator<Item = (usize, usize)> {
+        let starts = core::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(self.ends.iter().copied())
+    }
+
+    /// Reads the record at `start`, and returns where it ends. Where that is not at a line feed, the fields are right only if
+    /// the input ends with `bytes`.
+    pub(super) fn read(&mut self, bytes: &[u8], start: usize) -> Extent {
+        self.text.clear();
+        self.ends.clear();
+        let mut at = start;
+        loop {
+            let opened = at;
+            if bytes.get(at) == Some(&b'"') {
+                let Some(closed) = self.push_quoted(bytes, opened) else {
+                    return Extent::OpenQuote(opened);
+                };
+                at = closed + 1;
+            } else {
+                at = plain_end(bytes, opened);
+                let is_last = bytes.get(at) != Some(&b',');
+                let end = if is_last { before_return(bytes, opened, at) } else { at };
+                self.text.extend_from_slice(bytes.get(opened..end).unwrap_or(&[]));
             }
-            continue;
+            self.ends.push(self.text.len());
+            match bytes.get(at..).unwrap_or(&[]) {
+                [b',', ..] => at += 1,
+                [b'\n', ..] => return Extent::LineFeed(at),
+                [b'\r', b'\n', ..] => return Extent::LineFeed(at + 1),
+                [] | [b'\r'] => return Extent::Unended,
+                _ => return Extent::TextAfterQuote(opened),
+            }
         }
-        let opened = at;
-        let Some(closed) = closing_quote(bytes, opened) else { return Extent::OpenQuote(opened) };
-        at = closed + 1;
-        match bytes.get(at..).unwrap_or(&[]) {
-            [b',', ..] => at += 1,
-            [b'\n', ..] => return Extent::LineFeed(at),
-            [b'\r', b'\n', ..] => return Extent::LineFeed(at + 1),
-            [] | [b'\r'] => return Extent::Unended,
-            _ => return Extent::TextAfterQuote(opened),
+    }
+
+    /// Appends what stands in the quotes that open at `opened`, and returns the place of the closing quote.
+    fn push_quoted(&mut self, bytes: &[u8], opened: usize) -> Option<usize> {
+        let (mut from, mut at) = (opened + 1, opened + 1);
+        loop {
+            at = skip_plain(bytes, at, true, &mut 0);
+            if bytes.get(at)? == &b'\n' {
+                at += 1;
+                continue;
+            }
+            self.text.extend_from_slice(bytes.get(from..at)?);
+            if bytes.get(at + 1) != Some(&b'"') {
+                return Some(at);
+            }
+            // The second one of a doubled quote is text.
+            (from, at) = (at + 1, at + 2);
         }
     }
 }
 
-/// Returns the place of the quote that closes the one at `opened`; a doubled quote does not.
-fn closing_quote(bytes: &[u8], opened: usize) -> Option<usize> {
-    let mut at = opened + 1;
+/// Returns the end of the field without quotes at `start`: the place of the comma or line feed behind it, or the end of `bytes`.
+fn plain_end(bytes: &[u8], start: usize) -> usize {
+    let mut at = start;
     loop {
-        let quote = at + memchr(b'"', bytes.get(at..)?)?;
-        if bytes.get(quote + 1) != Some(&b'"') {
-            return Some(quote);
+        at = skip_plain(bytes, at, false, &mut 0);
+        if bytes.get(at) != Some(&b'"') {
+            return at;
         }
-        at = quote + 2;
+        at += 1;
     }
+}
+
+/// The place of the next quote or line feed from `at` on, or comma where there is no `quoted` text; or the end of `bytes`.
+#[inline]
+pub(super) fn skip_plain(bytes: &[u8], mut at: usize, quoted: bool, seen: &mut u64) -> usize {
+    // In quotes a second look for quotes stands for the one for commas.
+    let delimiter = if quoted { b'"' } else { b',' };
+    let delimiters = ONES * u64::from(delimiter);
+    while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
+        let word = u64::from_le_bytes(*chunk);
+        *seen |= word;
+        // As in the scanner of JSON: of the bytes found, the first one is right.
+        let commas = (word ^ delimiters).wrapping_sub(ONES);
+        let quotes = (word ^ (ONES * 0x22)).wrapping_sub(ONES);
+        let line_feeds = (word ^ (ONES * 0x0a)).wrapping_sub(ONES);
+        let found = (commas | quotes | line_feeds) & !word & HIGH_BITS;
+        if found != 0 {
+            return at + (found.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    while let Some(&byte) = bytes.get(at)
+        && byte != delimiter
+        && !matches!(byte, b'"' | b'\n')
+    {
+        *seen |= u64::from(byte);
+        at += 1;
+    }
+    at
 }
 
 #[cfg(test)]
@@ -100,6 +173,7 @@ mod tests {
 
     #[test]
     fn record_ends_at_the_first_line_feed_outside_of_quotes() {
+        let mut fields = Fields::default();
         for (text, extent) in [
             ("a,b\nc", Extent::LineFeed(3)),
             ("\"a\nb\",\"\"\"\"\n", Extent::LineFeed(10)),
@@ -115,7 +189,7 @@ mod tests {
             ("\"a\",\"b\"\rc\n", Extent::TextAfterQuote(4)),
             ("\"a\" ,\n", Extent::TextAfterQuote(0)),
         ] {
-            assert_eq!(record_extent(text.as_bytes(), 0), extent, "{text:?}");
+            assert_eq!(fields.read(text.as_bytes(), 0), extent, "{text:?}");
         }
     }
 }

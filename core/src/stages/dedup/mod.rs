@@ -123,28 +123,31 @@ impl DedupStage {
         out: &mut Frame,
     ) {
         self.passing.clear();
+        let (mut unidentified, mut unjudged, mut duplicates) = (0, 0, 0);
         for (event, seen) in range.clone().zip(&self.seen) {
-            let dropped = match seen {
-                Seen::First => None,
+            match seen {
+                Seen::First => {}
                 Seen::Before => {
-                    self.stats.duplicates += 1;
-                    Some(RejectReason::Duplicate)
+                    duplicates += 1;
+                    let reason = RejectReason::Duplicate;
+                    context.report_drop(self.index, events, event, reason, None);
+                    continue;
                 }
-                Seen::Unidentified => {
-                    self.stats.unidentified += 1;
-                    None
-                }
+                Seen::Unidentified => unidentified += 1,
                 Seen::Unjudged => {
-                    self.stats.unjudged += 1;
-                    let drops = self.plan.on_unjudged == OnUnjudged::Drop;
-                    drops.then_some(RejectReason::Unjudged)
+                    unjudged += 1;
+                    if self.plan.on_unjudged == OnUnjudged::Drop {
+                        let reason = RejectReason::Unjudged;
+                        context.report_drop(self.index, events, event, reason, None);
+                        continue;
+                    }
                 }
-            };
-            match dropped {
-                Some(reason) => context.report_drop(self.index, events, event, reason, None),
-                None => self.passing.push(u32::try_from(event).unwrap_or(u32::MAX)),
             }
+            self.passing.push(u32::try_from(event).unwrap_or(u32::MAX));
         }
+        self.stats.unidentified += unidentified;
+        self.stats.unjudged += unjudged;
+        self.stats.duplicates += duplicates;
         self.stats.events += range.len() as u64;
         self.stats.rows += self.passing.len() as u64;
         if self.passing.len() == range.len() {
