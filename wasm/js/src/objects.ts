@@ -50,6 +50,7 @@ export function fromObjects(
   fingerprints: Fingerprints,
 ): { batch: Batch; rejections: Rejection[] } {
   const { times, faults } = timesOf(events as readonly Event[], schema, parseTimes);
+  for (const [index, fault] of unwritable) faults.set(index, fault);
   const timestamps = new Float64Array(events.length);
   const keyed = schema.key.length > 0;
   const ids = new Uint32Array(keyed ? events.length : 0);
@@ -60,7 +61,7 @@ export function fromObjects(
   const places = new Uint32Array(events.length);
   let taken = 0;
   (events as readonly Event[]).forEach((event, index) => {
-    const fault = unwritable.get(index) ?? faults.get(index) ?? faultOfFields(event, schema);
+    const fault = faults.get(index) ?? faultOfFields(event, schema);
     if (fault !== undefined) {
       faults.set(index, fault);
       return;
