@@ -357,5 +357,5 @@ fn identity(spec: &PipelineSpec) -> String {
     if spec.stages.iter().any(|stage| matches!(stage, Stage::Normalize(_))) {
         insert("max_fill_points", spec.limits.max_fill_points.into());
     }
-    identity.to_string()
+    identity::without_zone_rules(identity).to_string()
 }
