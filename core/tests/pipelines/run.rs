@@ -166,6 +166,7 @@ impl Output {
             add(place, "unassigned", stage.unassigned);
             add(place, "duplicates", stage.duplicates);
             add(place, "unidentified", stage.unidentified);
+            add(place, "unjudged", stage.unjudged);
             add(place, "filled", stage.filled);
             add(place, "outliers", stage.outliers);
             add(place, "fill_limit", stage.fill_limit);

@@ -82,6 +82,9 @@ impl Builder<'_> {
         let mut stage = json!({ "type": "dedup", "strategies": self.random.pick(&strategies) });
         if self.random.chance(60) {
             stage["ttl"] = self.one_of(&[1, 2, 4, 8, 20]).into();
+            if self.random.chance(40) {
+                stage["on_unjudged"] = "drop".into();
+            }
         }
         if self.random.chance(30) {
             stage["refresh"] = true.into();
