@@ -66,12 +66,15 @@ pub struct Row {
     pub text: String,
 }
 
+/// A dropped event: ordinal, stage, reason, watermark, end of its window.
+pub type DroppedEvent = (u64, Option<u32>, String, i64, Option<i64>);
+
 /// All that a run gives.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Output {
     pub rows: Vec<Row>,
     /// Sorted: when they are reported depends on the batches.
-    pub dropped: Vec<(u64, Option<u32>, String, i64, Option<i64>)>,
+    pub dropped: Vec<DroppedEvent>,
     /// The counters that depend on the events alone, by stage and name.
     pub counters: BTreeMap<(usize, &'static str), u64>,
     /// The limits of an instance that were reached.
@@ -197,7 +200,7 @@ impl Output {
 
     /// Adds events that were dropped.
     pub fn drop_all(&mut self, dropped: &[Dropped]) {
-        let entry = |one: &Dropped| {
+        let entry = |one: &Dropped| -> DroppedEvent {
             (one.ordinal, one.stage, one.reason.name().to_owned(), one.watermark, one.window_end)
         };
         self.dropped.extend(dropped.iter().map(entry));
