@@ -13,7 +13,7 @@ use pipelines::{Case, Choice, WHOLE, generate};
 use tempfile::tempdir;
 
 /// Pipelines that are tried.
-const PIPELINES: u64 = 40;
+const PIPELINES: u64 = 60;
 
 /// The first seed: the engine's own test tries others.
 const FIRST_SEED: u64 = 500_000;
