@@ -124,3 +124,12 @@ fn an_event_is_late_when_the_session_that_it_would_form_has_expired() {
     let events = [(0.0, "k"), (20.0, "other"), (9.999, "k"), (10.0, "k")];
     check(session, &events, &["k 00 10 1", "k 10 20 1", "other 20 30 1"]);
 }
+
+#[test]
+fn sample_after_a_silence_begins_a_series_with_an_interval_of_its_own() {
+    let normalize = json!({ "type": "normalize", "interval": "auto", "max_buffered": 1 });
+    // The interval of one sample is 1 us, so `a` is silent long before 11.5 s: its last sample is not judged by the old grid.
+    let events = [(10.5, "a"), (11.5, "b"), (3.0, "a")];
+    let rows = ["a 10.5 10.5 false", "a 03 3 false", "b 11.5 11.5 false"];
+    check(json!([normalize]), &events, &rows);
+}

@@ -120,6 +120,10 @@ impl NormalizeStage {
             self.follow(Bound::until(met), Some(belated), context.keys);
             return Some(Stop::Fired);
         };
+        if self.grid.is_none() && self.advanced < met {
+            // The series may have fallen silent by then: the sample begins a new one, which has no grid yet.
+            return Some(Stop::Advance(met));
+        }
         if grid.place_of(time) <= series.closed || is_late(&grid) {
             self.drop_late(events, cursor, context);
             return None;
