@@ -131,7 +131,7 @@ impl Io {
     ) -> Result<(), Error> {
         let mut others = match &self.input {
             Input::Stdin => vec![Named::stream("stdin", Stream::Stdin)],
-            Input::Files(paths) => paths.iter().map(|path| Named::path(path)).collect(),
+            Input::Files(paths) => paths.iter().map(PathBuf::as_path).map(Named::path).collect(),
             Input::Reader(..) => Vec::new(),
         };
         others.extend(pipeline.map(Named::path));
@@ -142,7 +142,7 @@ impl Io {
         outputs.extend(self.late.as_ref().filter(|late| {
             dead_letter.is_none_or(|dead_letter| !is_same_output(late, dead_letter))
         }));
-        let is_stdout = |output: &&Output| matches!(output, Output::Stdout);
+        let is_stdout = |output: &Output| matches!(output, Output::Stdout);
         if outputs.iter().filter(|output| is_stdout(output)).count() > 1 {
             return Err(same_file("stdout", "stdout"));
         }
@@ -152,7 +152,7 @@ impl Io {
         for output in outputs {
             let named = Named::output(output);
             // Messages may go where rows go, as with `> all 2>&1`.
-            let stderr = Some(&stderr).filter(|_| !is_stdout(&output));
+            let stderr = Some(&stderr).filter(|_| !is_stdout(output));
             if let Some(other) = others.iter().chain(stderr).find(|other| other.is_same(&named)) {
                 return Err(same_file(&named.name, &other.name));
             }
