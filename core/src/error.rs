@@ -1,7 +1,7 @@
 //! What can go wrong, each with a code that never changes.
 
+use crate::data::reject::RejectReason;
 use crate::plan::Limit;
-use crate::reject::RejectReason;
 use crate::spec::SpecError;
 
 /// An error of the engine. After any of them but [`Error::LimitReached`] the engine is as it was before the call.

@@ -14,55 +14,45 @@
     )
 )]
 
-mod batch;
-mod byte_table;
+mod data;
 pub mod dedup;
-mod drops;
 mod engine;
 mod error;
 mod event_time;
 mod expression;
-mod frame;
-mod head;
-pub mod interner;
-pub mod json;
 pub mod key;
-#[cfg(feature = "text")]
-pub mod key_json;
 mod keys;
-mod lanes;
 pub mod number;
 mod plan;
-mod probing;
-mod rank;
-mod reject;
-mod rows;
-mod schema;
-mod select;
 mod snapshot;
-mod sort;
 pub mod spec;
 mod stages;
 pub mod statistics;
-mod stats;
 #[cfg(feature = "text")]
 pub mod text;
 pub mod time;
-pub mod watermark;
+mod util;
 pub mod wire;
 
-pub use batch::{Batch, Column, Identity, KeyColumn, NO_IDENTITY};
-pub use drops::Dropped;
+pub use data::batch::{Batch, Column, Identity, KeyColumn, NO_IDENTITY};
+pub use data::dropped::Dropped;
+pub use data::reject::RejectReason;
+pub use data::rows::{RowColumn, Rows};
+pub use data::schema::{
+    InputColumn, InputKind, InputSchema, OutputColumn, OutputKind, OutputSchema,
+};
+pub use data::stats::{PartitionStats, ReasonCount, StageStats, Stats};
 pub use engine::{
     Engine, KeyDefinitions, Merged, Options, Progress, Pushed, Restore, SnapshotCursor,
 };
 pub use error::{Error, LimitReached, SnapshotError};
+pub use event_time::watermark;
+pub use keys::interner;
+#[cfg(feature = "text")]
+pub use keys::key_json;
 pub use plan::{OneShard, Plan};
-pub use reject::RejectReason;
-pub use rows::{RowColumn, Rows};
-pub use schema::{InputColumn, InputKind, InputSchema, OutputColumn, OutputKind, OutputSchema};
 pub use spec::{PipelineSpec, SpecError};
-pub use stats::{PartitionStats, ReasonCount, StageStats, Stats};
+pub use util::json;
 
 /// The Rust of the project's front page.
 #[cfg(doctest)]

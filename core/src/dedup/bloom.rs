@@ -5,7 +5,7 @@ use core::ops::Range;
 use super::lanes::{LaneSet, Lanes, MAX_LANES, Spot, mix};
 use super::sizes::Sizes;
 use super::{Seen, is_forgotten};
-use crate::batch::{Identity, NO_IDENTITY};
+use crate::data::batch::{Identity, NO_IDENTITY};
 
 /// Identities that are looked up together.
 const AHEAD: usize = 64;

@@ -1,7 +1,7 @@
 //! Deduplication for callers whose own work may fail: an identity is pending until that is known.
 
 use super::exact::Exact;
-use crate::batch::{Identity, NO_IDENTITY};
+use crate::data::batch::{Identity, NO_IDENTITY};
 use crate::spec::SpecError;
 
 /// Identities that a [`Deduplicator`] may hold at most, whatever its options say.

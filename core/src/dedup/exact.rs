@@ -3,7 +3,7 @@
 use super::index::{Index, Spot, Tag};
 use super::log::{Entry, Log};
 use super::{Seen, is_forgotten};
-use crate::batch::{Identity, NO_IDENTITY};
+use crate::data::batch::{Identity, NO_IDENTITY};
 
 /// Identities that are looked up together.
 const AHEAD: usize = 64;

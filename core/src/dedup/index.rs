@@ -2,7 +2,7 @@
 //!
 //! What is gone from the log is not taken out here: its slot is used again, or dropped when its part is built anew.
 
-use crate::batch::Identity;
+use crate::data::batch::Identity;
 
 /// Parts of the table. Each grows by itself, so no growth holds two whole tables in memory, or takes long.
 const PARTS: usize = 64;

@@ -3,7 +3,7 @@
 use core::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
-use crate::batch::{Identity, NO_IDENTITY};
+use crate::data::batch::{Identity, NO_IDENTITY};
 
 /// Entries of a chunk, and of a block in it.
 const CHUNK: usize = 4096;

@@ -2,7 +2,7 @@
 
 use super::deduplicator::{Deduplicator, DeduplicatorOptions};
 use super::exact::Exact;
-use crate::batch::Identity;
+use crate::data::batch::Identity;
 use crate::error::{Error, SnapshotError};
 use crate::snapshot::{Kind, SectionReader, SectionWriter, Sections, write_section};
 

@@ -2,7 +2,7 @@
 
 use super::source::{Source, map_ids};
 use super::{Engine, KeyDefinitions};
-use crate::batch::Batch;
+use crate::data::batch::Batch;
 use crate::error::Error;
 use crate::keys::NONE;
 use crate::plan::Plan;

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::{Engine, Progress};
+use crate::data::frame::Events;
 use crate::error::{Error, SnapshotError};
-use crate::frame::Events;
+use crate::event_time::watermark::{END_OF_TIME, NO_WATERMARK};
 use crate::keys::NONE;
 use crate::plan::{Plan, StagePlan};
 use crate::snapshot::{Kind, PARTIAL_MAGIC, SectionReader, SectionWriter, Sections, write_section};
 use crate::spec::SpecError;
 use crate::stages::parts::{COUNTERS, Origin, counters_of};
-use crate::watermark::{END_OF_TIME, NO_WATERMARK};
 
 /// So many counters of the stage stand in front of the reasons for which events were refused, the others behind them.
 const STAGE_FIRST: usize = 4;

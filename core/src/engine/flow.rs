@@ -2,8 +2,8 @@
 //! limit refuses an event.
 
 use super::{Engine, Progress};
+use crate::data::frame::{Events, Frame};
 use crate::error::{Error, LimitReached};
-use crate::frame::{Events, Frame};
 use crate::plan::Limit;
 use crate::stages::{Context, Refusal, Stage};
 

@@ -1,13 +1,13 @@
 //! Frames and dropped events in snapshots.
 
 use super::Engine;
-use crate::batch::Identity;
-use crate::drops::Dropped;
+use crate::data::batch::Identity;
+use crate::data::dropped::Dropped;
+use crate::data::frame::{Frame, FrameColumn};
+use crate::data::reject::RejectReason;
 use crate::error::SnapshotError;
-use crate::frame::{Frame, FrameColumn};
-use crate::reject::RejectReason;
+use crate::event_time::watermark::NO_WATERMARK;
 use crate::snapshot::{SectionReader, SectionWriter};
-use crate::watermark::NO_WATERMARK;
 
 /// The frame that holds what was taken and could not go on.
 pub(super) const PENDING: u32 = u32::MAX;

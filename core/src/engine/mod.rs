@@ -13,18 +13,18 @@ mod state;
 pub use exchange::Merged;
 pub use state::{Restore, SnapshotCursor};
 
-use crate::batch::Batch;
-use crate::drops::{Dropped, Drops};
+use crate::data::batch::Batch;
+use crate::data::dropped::{Dropped, Drops};
+use crate::data::frame::{Events, Frame};
+use crate::data::reject::RejectReason;
+use crate::data::rows::{RowColumn, Rows};
+use crate::data::stats::{ReasonCount, Stats};
 use crate::error::Error;
-use crate::frame::{Events, Frame};
+use crate::event_time::watermark::{END_OF_TIME, NO_WATERMARK};
 use crate::keys::Keys;
 use crate::plan::{Limit, Plan, Shown};
-use crate::reject::RejectReason;
-use crate::rows::{RowColumn, Rows};
 use crate::spec::PipelineSpec;
 use crate::stages::{self, Stage};
-use crate::stats::{ReasonCount, Stats};
-use crate::watermark::{END_OF_TIME, NO_WATERMARK};
 use polled::PolledKeys;
 use source::Source;
 

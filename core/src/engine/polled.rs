@@ -1,6 +1,6 @@
 //! The keys of the rows that were last handed out.
 
-use crate::frame::only;
+use crate::data::frame::only;
 use crate::keys::Keys;
 
 /// As [`crate::Rows`] has them.

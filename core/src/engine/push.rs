@@ -5,11 +5,11 @@ use core::ops::Range;
 use super::flow::Run;
 use super::source::Source;
 use super::{Engine, Progress, Pushed};
-use crate::batch::{Batch, Column, Identity, KeyColumn};
-use crate::drops::Dropped;
+use crate::data::batch::{Batch, Column, Identity, KeyColumn};
+use crate::data::dropped::Dropped;
+use crate::data::frame::{ColumnView, Events, Identities, Ordinals, RowOrder};
+use crate::data::reject::RejectReason;
 use crate::error::Error;
-use crate::frame::{ColumnView, Events, Identities, Ordinals, RowOrder};
-use crate::reject::RejectReason;
 
 /// Events that go through the stages at once: their columns stay in the second cache (1,024 to 4,096 measured alike in the module).
 const CHUNK_EVENTS: usize = 4096;

@@ -3,12 +3,12 @@
 use core::ops::Range;
 
 use super::{Engine, Progress, Pushed};
-use crate::batch::Batch;
+use crate::data::batch::Batch;
+use crate::data::frame::{Events, Frame};
 use crate::error::Error;
 use crate::event_time::EventTime;
-use crate::frame::{Events, Frame};
+use crate::event_time::watermark::Generator;
 use crate::stages::Refusal;
-use crate::watermark::Generator;
 
 /// What the source was before a chunk.
 pub(super) struct Mark {

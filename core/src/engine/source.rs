@@ -4,16 +4,16 @@ use core::ops::Range;
 
 use super::definitions::check_offsets;
 use super::push::Scratch;
-use crate::batch::{Batch, Column, KeyColumn};
+use crate::data::batch::{Batch, Column, KeyColumn};
+use crate::data::reject::RejectReason;
+use crate::data::stats::ReasonCount;
 use crate::error::Error;
+use crate::event_time::watermark::END_OF_TIME;
 use crate::event_time::{Chunk, EventTime};
 use crate::keys::{Keys, NONE};
-use crate::lanes::{are_finite, greatest};
 use crate::plan::Plan;
-use crate::reject::RejectReason;
-use crate::stats::ReasonCount;
 use crate::time::{MAX_TIME, MIN_TIME};
-use crate::watermark::END_OF_TIME;
+use crate::util::simd::{are_finite, greatest};
 
 /// State of the source, and columns that are used again for every chunk.
 pub(super) struct Source {

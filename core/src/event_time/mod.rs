@@ -5,12 +5,13 @@ mod least;
 mod partition;
 mod partitions;
 mod state;
+pub mod watermark;
 
+use crate::data::reject::RejectReason;
+use crate::event_time::watermark::{END_OF_TIME, Generator, NO_WATERMARK};
 use crate::keys::NONE;
 use crate::plan::{Moves, TimePlan};
-use crate::reject::RejectReason;
 use crate::time::MIN_TIME;
-use crate::watermark::{END_OF_TIME, Generator, NO_WATERMARK};
 use partitions::Partitions;
 
 /// The time of one stream: its watermark, and what moves it.

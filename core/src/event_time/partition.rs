@@ -1,8 +1,8 @@
 //! One partition of the source: how far its event time has come.
 
+use crate::event_time::watermark::NO_WATERMARK;
 use crate::plan::{Moves, Rule};
 use crate::spec::OutOfOrderness;
-use crate::watermark::NO_WATERMARK;
 
 /// A partition that is known: an event came by it, or the host has declared it.
 #[derive(Clone)]

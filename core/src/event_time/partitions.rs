@@ -2,9 +2,9 @@
 
 use super::least::{ABSENT, Least};
 use super::partition::Partition;
+use crate::event_time::watermark::NO_WATERMARK;
 use crate::keys::{Keys, NONE};
 use crate::plan::Rule;
-use crate::watermark::NO_WATERMARK;
 
 /// All partitions of one engine.
 #[derive(Clone)]

@@ -2,13 +2,13 @@
 
 use super::EventTime;
 use super::partition::Partition;
+use crate::data::stats::PartitionStats;
 use crate::engine::KeyDefinitions;
 use crate::error::{Error, SnapshotError};
+use crate::event_time::watermark::{END_OF_TIME, NO_WATERMARK};
 use crate::key;
 use crate::keys::Keys;
 use crate::snapshot::{SectionReader, SectionWriter};
-use crate::stats::PartitionStats;
-use crate::watermark::{END_OF_TIME, NO_WATERMARK};
 
 impl EventTime {
     /// The caller's ids of partitions, and their names.

@@ -30,7 +30,7 @@ impl KeyField<'_> {
     /// Appends the field as JSON: `true`, `3`, `"svc-1"`.
     pub fn write_json(&self, out: &mut Vec<u8>) {
         match self {
-            Self::String(text) => crate::json::write_string(text, out),
+            Self::String(text) => crate::util::json::write_string(text, out),
             _ => self.write_text(out),
         }
     }

@@ -1,9 +1,9 @@
 //! Looking up keys that are one string each by the string alone.
 
 use super::{ESCAPE, STRING};
-use crate::byte_table::ByteTable;
-use crate::head::{Head, SHORT, head_at, head_before_end};
-use crate::probing::NONE;
+use crate::util::byte_table::ByteTable;
+use crate::util::id_table::NONE;
+use crate::util::short_bytes::{Head, SHORT, head_at, head_before_end};
 
 /// Bytes of a key that is one string without escapes, beside those of the string.
 const AROUND: usize = 2;

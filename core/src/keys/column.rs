@@ -1,9 +1,9 @@
 //! The ids of a whole column of keys.
 
 use super::{Keys, NONE};
-use crate::byte_table::ByteTable;
-use crate::head::head_at;
 use crate::key;
+use crate::util::byte_table::ByteTable;
+use crate::util::short_bytes::head_at;
 
 impl Keys {
     /// Writes the ids of the keys that `offsets` cut out of `bytes`, each found or, if it is `valid`, added.

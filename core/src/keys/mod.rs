@@ -1,13 +1,16 @@
 //! The engine's key dictionary: keys are interned once to dense ids, kept while something refers to them.
 
 mod column;
+pub mod interner;
+#[cfg(feature = "text")]
+pub mod key_json;
 mod order;
 
 use std::collections::VecDeque;
 
 use self::order::Order;
-use crate::byte_table::ByteTable;
-pub(crate) use crate::probing::NONE;
+use crate::util::byte_table::ByteTable;
+pub(crate) use crate::util::id_table::NONE;
 
 /// Keys nothing refers to that are kept all the same, so that a key that comes back is found.
 const MAX_IDLE_KEYS: usize = 65_536;

@@ -1,7 +1,7 @@
 //! The order of keys: their places among all by their bytes, kept from one firing to the next.
 
-use crate::byte_table::ByteTable;
-use crate::probing::NONE;
+use crate::util::byte_table::ByteTable;
+use crate::util::id_table::NONE;
 
 /// The place of a key that came since the last ranking.
 const FRESH: u32 = NONE - 1;
@@ -144,9 +144,9 @@ fn sort(ids: &mut [u32], table: &ByteTable, levels: u32) {
     for (number, id) in numbers.iter_mut().zip(&*ids) {
         *number = widths.squeeze(*number) << 32 | u64::from(*id);
     }
-    crate::sort::unsigned(&mut numbers);
+    crate::util::sort::unsigned(&mut numbers);
     for (id, number) in ids.iter_mut().zip(&numbers) {
-        *id = crate::sort::halves(*number).1;
+        *id = crate::util::sort::halves(*number).1;
     }
     let mut rest = ids;
     for alike in numbers.chunk_by(|a, b| a >> 32 == b >> 32) {

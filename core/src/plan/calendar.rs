@@ -2,9 +2,9 @@
 
 use super::window::aggregates;
 use super::{Caps, Columns, Emission, Grid, WindowPlan};
+use crate::event_time::watermark::{END_OF_TIME, NO_WATERMARK};
 use crate::spec::{CalendarUnit, Emit, PipelineSpec, SpecError, Window};
 use crate::time::{date_of, days_of};
-use crate::watermark::{END_OF_TIME, NO_WATERMARK};
 
 const SECOND_US: i64 = 1_000_000;
 const DAY_US: i64 = 86_400 * SECOND_US;

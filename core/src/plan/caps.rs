@@ -1,6 +1,6 @@
 //! How much a stage may keep, and what becomes of the event that would be too much.
 
-use crate::reject::RejectReason;
+use crate::data::reject::RejectReason;
 use crate::spec::{LimitPolicy, PipelineSpec, SpecError, Stage};
 
 /// A limit on what a stage keeps.

@@ -1,6 +1,6 @@
 //! The columns that travel between two stages, by name.
 
-use crate::schema::{InputColumn, InputKind, OutputColumn, OutputKind, OutputSchema};
+use crate::data::schema::{InputColumn, InputKind, OutputColumn, OutputKind, OutputSchema};
 use crate::spec::{PipelineSpec, ReadAs, SpecError, Stage};
 
 /// The columns behind the source or behind a stage.

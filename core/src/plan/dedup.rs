@@ -1,7 +1,7 @@
 //! Deduplication: options checked, each way to tell identities in one list.
 
+use crate::data::schema::OutputColumn;
 use crate::dedup::Sizes;
-use crate::schema::OutputColumn;
 use crate::spec::{Clock, Dedup, DedupMode, OnUnjudged, PipelineSpec, SpecError, Stage, Strategy};
 
 /// Limits and defaults of the options.

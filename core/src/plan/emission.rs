@@ -1,7 +1,7 @@
 //! When the rows of a window come, and until when it takes events.
 
 use super::grid::{Grid, common_divisor};
-use crate::schema::OutputKind;
+use crate::data::schema::OutputKind;
 use crate::spec::{Emit, Limits, SpecError, Window};
 
 /// What a window stage does beside firing each window once.

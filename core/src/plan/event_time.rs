@@ -35,7 +35,7 @@ pub(crate) enum Moves {
 }
 
 impl TimePlan {
-    /// Whether the greatest event time of the stream says all, as a [`crate::watermark::Generator`] follows it.
+    /// Whether the greatest event time of the stream says all, as a [`crate::event_time::watermark::Generator`] follows it.
     pub(crate) fn is_simple(&self) -> bool {
         // One silent partition holds nobody back, so its timeout changes nothing.
         self.rule.moves == Moves::Always

@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::Columns;
+use crate::data::schema::OutputColumn;
 use crate::key;
-use crate::schema::OutputColumn;
 use crate::spec::{self, Comparison, Filter, SpecError};
 
 #[derive(Debug, Clone)]

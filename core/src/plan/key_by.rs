@@ -1,7 +1,7 @@
 //! Another key: which fields of the one before make it.
 
 use super::Columns;
-use crate::schema::OutputColumn;
+use crate::data::schema::OutputColumn;
 use crate::spec::{KeyBy, SpecError};
 
 #[derive(Debug, Clone)]

@@ -1,8 +1,8 @@
 //! Maps: from expressions on names to expressions on columns.
 
 use super::Columns;
+use crate::data::schema::OutputColumn;
 use crate::expression::{self, Step};
-use crate::schema::OutputColumn;
 use crate::spec::{Map, SpecError};
 
 #[derive(Debug, Clone)]

@@ -2,7 +2,7 @@
 
 use super::Caps;
 use super::columns::Columns;
-use crate::schema::{OutputColumn, OutputKind};
+use crate::data::schema::{OutputColumn, OutputKind};
 use crate::spec::{
     Align, Basis, Fill, Interval, Limits, MAX_DEGREE, Normalize, NormalizeField, OutlierAction,
     Outliers, Reduce, SpecError,

@@ -3,7 +3,7 @@
 use super::Columns;
 use super::statistics::{KeyedPlan, OperatorPlan, check_size, columns, keyed_plan};
 use super::window::{aggregated_column, check_options};
-use crate::schema::OutputKind;
+use crate::data::schema::OutputKind;
 use crate::spec::{Aggregation, Field, Operation, PercentileEngine, PipelineSpec};
 use crate::spec::{Rolling, RollingField, SpecError};
 use crate::statistics::Kept;

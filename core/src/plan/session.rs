@@ -2,7 +2,7 @@
 
 use super::window::aggregates;
 use super::{Aggregates, Caps, Columns};
-use crate::schema::OutputKind;
+use crate::data::schema::OutputKind;
 use crate::spec::{Emit, PipelineSpec, SpecError, Window};
 
 /// Sessions: the events of a key that follow one another within a gap.

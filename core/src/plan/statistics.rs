@@ -2,7 +2,7 @@
 
 use super::rolling::RollingPlan;
 use super::{Caps, Columns};
-use crate::schema::{OutputColumn, OutputKind};
+use crate::data::schema::{OutputColumn, OutputKind};
 use crate::spec::{Duration, Ema, EmaField, Field, HalfLife, Named, PipelineSpec, SpecError};
 use crate::spec::{ZScore, ZScoreField, ZScoreMethod};
 use crate::statistics::{ExponentialMovingAverage, LEAST_WARMUP, Rule, TimeAwareMovingAverage};

@@ -1,7 +1,7 @@
 //! Windows: from their description to slices, fields and columns.
 
 use super::{Caps, Columns, Emission, Grid};
-use crate::schema::{OutputColumn, OutputKind};
+use crate::data::schema::{OutputColumn, OutputKind};
 use crate::spec::{Aggregation, Operation, PercentileEngine, PipelineSpec, SpecError, Window};
 
 #[derive(Debug, Clone)]

@@ -1,14 +1,14 @@
 //! Filters: the events that meet a condition pass, unchanged.
 
 use super::{Context, Stage};
+use crate::data::frame::{Events, Frame};
+use crate::data::stats::StageStats;
 use crate::error::SnapshotError;
-use crate::frame::{Events, Frame};
 use crate::key;
 use crate::keys::Keys;
 use crate::plan::{Condition, FilterPlan, Operand};
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::spec::Comparison;
-use crate::stats::StageStats;
 
 /// A filter.
 pub(super) struct FilterStage {

@@ -1,13 +1,13 @@
 //! Another key for the stages behind: some fields of the one before.
 
 use super::{Context, Stage};
+use crate::data::frame::{Events, Frame};
+use crate::data::stats::StageStats;
 use crate::error::SnapshotError;
-use crate::frame::{Events, Frame};
 use crate::key;
 use crate::keys::{Keys, NONE};
 use crate::plan::KeyByPlan;
 use crate::snapshot::{SectionReader, SectionWriter};
-use crate::stats::StageStats;
 
 /// A change of key.
 pub(super) struct KeyByStage {

@@ -1,13 +1,13 @@
 //! Maps: columns that are computed from others, event by event.
 
 use super::{Context, Stage};
+use crate::data::frame::{Events, Frame, FrameColumn};
+use crate::data::stats::StageStats;
 use crate::error::SnapshotError;
 use crate::expression::compute;
-use crate::frame::{Events, Frame, FrameColumn};
 use crate::keys::Keys;
 use crate::plan::MapPlan;
 use crate::snapshot::{SectionReader, SectionWriter};
-use crate::stats::StageStats;
 
 /// A map.
 pub(super) struct MapStage {

@@ -8,19 +8,18 @@ mod keyed;
 mod map;
 mod normalize;
 pub(crate) mod parts;
-mod recency;
 mod window;
 
-use crate::drops::{Dropped, Drops};
+use crate::data::dropped::{Dropped, Drops};
+use crate::data::frame::{Events, Frame};
+use crate::data::reject::RejectReason;
+use crate::data::stats::StageStats;
 use crate::error::SnapshotError;
-use crate::frame::{Events, Frame};
+use crate::event_time::watermark::NO_WATERMARK;
 use crate::keys::Keys;
 use crate::plan::{Limit, StagePlan};
-use crate::reject::RejectReason;
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::spec::LimitPolicy;
-use crate::stats::StageStats;
-use crate::watermark::NO_WATERMARK;
 use parts::{EdgeStage, Parts};
 
 /// What a stage may use beside its own state.

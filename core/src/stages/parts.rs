@@ -1,12 +1,12 @@
 //! State of windows on its way from one engine to another: what the stages that can do it have in common.
 
 use super::{Context, Stage};
+use crate::data::frame::{Events, Frame};
+use crate::data::stats::StageStats;
 use crate::error::SnapshotError;
-use crate::frame::{Events, Frame};
+use crate::event_time::watermark::NO_WATERMARK;
 use crate::keys::Keys;
 use crate::snapshot::{SectionReader, SectionWriter};
-use crate::stats::StageStats;
-use crate::watermark::NO_WATERMARK;
 
 /// Where parts come from, and so where they stand among others.
 #[derive(Debug, Clone, Copy)]

@@ -6,8 +6,8 @@ use super::parts::{Extremes, Part, Sum};
 use super::two_blocks::TwoBlocks;
 use super::{OnlineVariance, number};
 use crate::error::SnapshotError;
-use crate::rank::Place;
 use crate::snapshot::{SectionReader, SectionWriter};
+use crate::statistics::rank::Place;
 
 /// What is kept of them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

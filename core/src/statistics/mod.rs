@@ -24,6 +24,7 @@ mod ema;
 mod last;
 mod order;
 mod parts;
+pub(crate) mod rank;
 mod rate;
 mod sliding;
 mod two_blocks;

@@ -36,36 +36,21 @@
 //! that line's number. Reading resumes with the next line, so the lines that the quote would hide are read as records. A
 //! record that is too long ends with the line in which it exceeds the limit. A bad quote in the header is a [`HeaderError`].
 
-mod check;
-mod collect;
-mod csv;
-mod events;
 mod feed;
 mod identity;
-mod keys;
-mod lines;
-mod names;
-mod ndjson;
-mod passed;
-mod quotes;
-mod reader;
-mod rejection;
-mod scan;
-mod unescape;
-mod value;
-mod words;
-mod writer;
+mod read;
+mod write;
 
-pub use check::{FaultyLine, faulty_lines};
-pub use csv::HeaderError;
-pub use events::{EventBuffer, NewKeys, Span};
 pub use feed::Feed;
 pub use identity::Identifier;
-pub use passed::EventWriter;
-pub use reader::{Reader, ReaderOptions};
-pub use rejection::{FieldRole, Rejection};
-pub use writer::{write_csv_header, write_rows};
+pub use read::check::{FaultyLine, faulty_lines};
+pub use read::csv::HeaderError;
+pub use read::events::{EventBuffer, NewKeys, Span};
+pub use read::reader::{Reader, ReaderOptions};
+pub use read::rejection::{FieldRole, Rejection};
+pub use write::passed::EventWriter;
+pub use write::writer::{write_csv_header, write_rows};
 
-pub(crate) use keys::{read_fingerprints, read_keys};
+pub(crate) use read::keys::{read_fingerprints, read_keys};
 
 pub use crate::spec::Format;

@@ -1,7 +1,7 @@
 //! Milliseconds become microseconds where they lie: columns of JavaScript's times.
 
 use super::from_ms_f64;
-use crate::lanes::Pair;
+use crate::util::simd::Pair;
 
 /// Words that are converted at once: there is one branch for all of them.
 const BLOCK: usize = 8;

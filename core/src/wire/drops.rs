@@ -1,9 +1,9 @@
 //! Blocks of dropped events.
 
 use super::{Block, BlockReader, BlockWriter};
-use crate::drops::Dropped;
+use crate::data::dropped::Dropped;
+use crate::data::reject::RejectReason;
 use crate::error::Error;
-use crate::reject::RejectReason;
 use crate::time::NULL_TIME;
 
 const MAGIC: [u8; 4] = *b"SPD1";

@@ -1,7 +1,7 @@
 //! Blocks of events.
 
 use super::{BlockReader, BlockWriter, padded};
-use crate::batch::{Batch, Column, Identity, KeyColumn};
+use crate::data::batch::{Batch, Column, Identity, KeyColumn};
 use crate::error::Error;
 
 const MAGIC: [u8; 4] = *b"SPB1";

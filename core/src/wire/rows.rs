@@ -1,8 +1,8 @@
 //! Blocks of rows.
 
 use super::{Block, BlockReader, BlockWriter, padded};
+use crate::data::rows::{RowColumn, Rows};
 use crate::error::Error;
-use crate::rows::{RowColumn, Rows};
 
 const MAGIC: [u8; 4] = *b"SPR1";
 const HEADER_BYTES: usize = 16;

@@ -5,17 +5,17 @@ mod state;
 use core::ops::Range;
 
 use super::{Context, Stage};
-use crate::batch::Identity;
+use crate::data::batch::Identity;
+use crate::data::frame::{Events, Frame};
+use crate::data::reject::RejectReason;
+use crate::data::stats::StageStats;
 use crate::dedup::{Bloom, Exact, Seen};
 use crate::error::SnapshotError;
-use crate::frame::{Events, Frame};
+use crate::event_time::watermark::NO_WATERMARK;
 use crate::keys::Keys;
 use crate::plan::{DedupPlan, ENTRY_BYTES, MemoryPlan};
-use crate::reject::RejectReason;
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::spec::{Clock, OnUnjudged};
-use crate::stats::StageStats;
-use crate::watermark::NO_WATERMARK;
 
 /// A deduplication.
 pub(super) struct DedupStage {

@@ -1,8 +1,8 @@
 //! Exponential moving averages.
 
 use super::{Input, State, more};
+use crate::data::frame::FrameColumn;
 use crate::error::SnapshotError;
-use crate::frame::FrameColumn;
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::statistics::{elapsed, step, time_gain};
 

@@ -3,8 +3,8 @@
 use super::average::{Average, TimedAverage};
 use super::rolling::{AllOfKey, LastOfKey};
 use super::{Input, State};
+use crate::data::frame::FrameColumn;
 use crate::error::SnapshotError;
-use crate::frame::FrameColumn;
 use crate::plan::OperatorPlan;
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::spec::ZScoreMethod;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::keys::Keys;
 use crate::plan::{Caps, Limit};
 use crate::stages::account::{Account, key_bytes};
-use crate::stages::recency::Recency;
+use crate::util::lru::Recency;
 
 /// Why a run of events ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! What happens where a key would be one too many: the event is dropped, or ends the call, or the oldest key makes room.
 
 use super::{Context, KeyedStage};
-use crate::frame::Events;
+use crate::data::frame::Events;
 use crate::keys::Keys;
 use crate::plan::Limit;
 use crate::spec::LimitPolicy;

@@ -15,13 +15,13 @@ use core::ops::Range;
 use self::field::FieldStates;
 use self::lifetime::{Lifetimes, Stop};
 use super::{Context, Stage};
+use crate::data::frame::{Events, Frame, FrameColumn};
+use crate::data::stats::StageStats;
 use crate::error::SnapshotError;
-use crate::frame::{Events, Frame, FrameColumn};
+use crate::event_time::watermark::NO_WATERMARK;
 use crate::keys::Keys;
 use crate::plan::{KeyedPlan, OperatorPlan};
 use crate::snapshot::{SectionReader, SectionWriter};
-use crate::stats::StageStats;
-use crate::watermark::NO_WATERMARK;
 
 /// What is kept of a field of one key.
 trait State: Send + Sized + 'static {

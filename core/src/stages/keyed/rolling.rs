@@ -1,8 +1,8 @@
 //! Rolling aggregations: of the last values of a key, or of all so far.
 
 use super::{Input, State, more};
+use crate::data::frame::FrameColumn;
 use crate::error::SnapshotError;
-use crate::frame::FrameColumn;
 use crate::plan::{RollingOutput, RollingPlan};
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::spec::Operation;

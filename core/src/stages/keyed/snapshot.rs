@@ -4,7 +4,7 @@ use super::KeyedStage;
 use crate::error::SnapshotError;
 use crate::keys::{Keys, NONE};
 use crate::snapshot::{SectionReader, SectionWriter};
-use crate::stages::recency::Recency;
+use crate::util::lru::Recency;
 
 /// What a part holds.
 const COMMON: u32 = 0;
@@ -37,7 +37,7 @@ impl KeyedStage {
         let all = self.lifetimes.keys().map(|key| (position(key), key));
         let mut part: Vec<(u32, u32)> =
             all.filter(|(position, _)| (from..end).contains(&i64::from(*position))).collect();
-        crate::sort::pairs(&mut part);
+        crate::util::sort::pairs(&mut part);
         writer.length(part.len());
         writer.u32s(part.iter().map(|(position, _)| *position));
         if self.lifetimes.ttl().is_some() {

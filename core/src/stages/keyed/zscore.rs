@@ -1,8 +1,8 @@
 //! Z-scores: each value against those of its key before it.
 
 use super::{Input, State, more};
+use crate::data::frame::FrameColumn;
 use crate::error::SnapshotError;
-use crate::frame::FrameColumn;
 use crate::plan::ZScorePlan;
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::statistics::{

@@ -8,10 +8,10 @@ use super::grid::Grid;
 use super::ordinary::{self, Samples, Scratch};
 use super::series::{Lane, NEVER, Series, open};
 use super::{NONE, NormalizeStage};
-use crate::frame::Events;
+use crate::data::frame::Events;
+use crate::data::reject::RejectReason;
+use crate::event_time::watermark::NO_WATERMARK;
 use crate::plan::{FieldPlan, NormalizePlan};
-use crate::reject::RejectReason;
-use crate::watermark::NO_WATERMARK;
 
 use super::super::Context;
 

@@ -5,12 +5,12 @@ use super::fill::Point;
 use super::grid::Grid;
 use super::layout::Piece;
 use super::series::{Lane, NEVER, Series};
-use crate::frame::Frame;
+use crate::data::frame::Frame;
+use crate::data::stats::StageStats;
+use crate::event_time::watermark::END_OF_TIME;
 use crate::keys::Keys;
 use crate::plan::NormalizePlan;
 use crate::spec::{Fill, MAX_DEGREE};
-use crate::stats::StageStats;
-use crate::watermark::END_OF_TIME;
 
 /// When rows that are certain too late, as those of a key whose interval was just found, are said to be due.
 #[derive(Debug, Clone, Copy)]

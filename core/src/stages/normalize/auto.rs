@@ -4,7 +4,7 @@ use super::NormalizeStage;
 use super::cells::Cell;
 use super::grid::Grid;
 use super::series::{Series, open};
-use crate::frame::Events;
+use crate::data::frame::Events;
 
 /// Samples of a key that decide.
 const SAMPLES: usize = 32;
@@ -67,13 +67,13 @@ impl NormalizeStage {
 /// The median of the steps between different times, the lower one of two; 1 µs where there is no step.
 fn median_step(series: &Series) -> i64 {
     let mut times: Vec<i64> = series.places.iter().copied().collect();
-    crate::sort::integers(&mut times);
+    crate::util::sort::integers(&mut times);
     times.dedup();
     let mut steps: Vec<i64> = times
         .windows(2)
         .filter_map(|pair| Some(pair.last()?.saturating_sub(*pair.first()?)))
         .collect();
-    crate::sort::integers(&mut steps);
+    crate::util::sort::integers(&mut steps);
     let middle = steps.len().saturating_sub(1) / 2;
     steps.get(middle).copied().unwrap_or(1).min(crate::spec::MAX_DURATION_US)
 }

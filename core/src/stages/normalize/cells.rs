@@ -113,7 +113,7 @@ fn average(values: impl ExactSizeIterator<Item = f64> + Clone) -> f64 {
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
-    crate::sort::floats(&mut values);
+    crate::util::sort::floats(&mut values);
     let middle = values.len() / 2;
     let at = |place: usize| values.get(place).copied().unwrap_or(f64::NAN);
     if values.len() % 2 == 1 { at(middle) } else { mean(at(middle - 1), at(middle)) }

@@ -3,10 +3,10 @@
 use super::NormalizeStage;
 use super::fill::Entries;
 use super::layout::{Layout, Piece, cut};
-use crate::frame::{Frame, FrameColumn};
+use crate::data::frame::{Frame, FrameColumn};
+use crate::data::schema::OutputColumn;
 use crate::keys::Keys;
 use crate::plan::NormalizePlan;
-use crate::schema::OutputColumn;
 
 /// Rows at once: enough for long loops.
 pub(super) const MOST_ROWS: usize = 1 << 16;

@@ -2,11 +2,11 @@
 
 use super::absorb::Stop;
 use super::{Context, Keys, NONE, NormalizeStage};
-use crate::frame::Events;
+use crate::data::frame::Events;
 use crate::plan::Limit;
 use crate::spec::LimitPolicy;
 use crate::stages::account::key_bytes;
-use crate::stages::recency::Recency;
+use crate::util::lru::Recency;
 
 /// A series in the bytes of a stage, and each of its fields, with the few known points behind its rows: how many these are
 /// is no matter of the stream alone.

@@ -27,16 +27,16 @@ use self::layout::{Order, Piece};
 use self::schedule::Schedule;
 use self::series::{Lane, Series};
 use super::account::Account;
-use super::recency::Recency;
 use super::{Context, Stage};
+use crate::data::frame::{Events, Frame};
+use crate::data::reject::RejectReason;
+use crate::data::stats::StageStats;
 use crate::error::SnapshotError;
-use crate::frame::{Events, Frame};
+use crate::event_time::watermark::{END_OF_TIME, NO_WATERMARK};
 use crate::keys::{Keys, NONE};
 use crate::plan::NormalizePlan;
-use crate::reject::RejectReason;
 use crate::snapshot::{SectionReader, SectionWriter};
-use crate::stats::StageStats;
-use crate::watermark::{END_OF_TIME, NO_WATERMARK};
+use crate::util::lru::Recency;
 
 /// A normalization.
 ///

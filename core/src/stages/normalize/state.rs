@@ -8,7 +8,7 @@ use super::layout::Piece;
 use super::series::{Lane, Series};
 use super::{Keys, NONE, NormalizeStage, SectionReader, SectionWriter, SnapshotError};
 use crate::plan::FieldPlan;
-use crate::stages::recency::Recency;
+use crate::util::lru::Recency;
 
 /// Places of keys that go into one part.
 const PART: u32 = 4096;
@@ -60,7 +60,7 @@ impl NormalizeStage {
                 part.push((position, of));
             }
         }
-        crate::sort::pairs(&mut part);
+        crate::util::sort::pairs(&mut part);
         writer.u32(SERIES);
         writer.length(part.len());
         for (position, of) in part {

@@ -8,11 +8,11 @@ use super::fill::{Entries, Point, Rows, SPARE, Stretch};
 use super::grid::Grid;
 use super::series::{Lane, NEVER, Series};
 use super::steps::{MAX_SPAN, Steps};
-use crate::frame::{Frame, FrameColumn};
+use crate::data::frame::{Frame, FrameColumn};
 use crate::keys::Keys;
 use crate::plan::{FieldPlan, NormalizePlan};
-use crate::sort::halves;
 use crate::spec::Fill;
+use crate::util::sort::halves;
 
 /// How often there may be fewer than [`FEW`] places in a row before the rest is left to [`NormalizeStage::follow`].
 const PATIENCE: usize = 4;

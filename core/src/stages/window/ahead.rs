@@ -2,7 +2,7 @@
 //! for. Loops that only read have the memory look for many at once.
 
 use super::{Slice, WindowStage};
-use crate::frame::Events;
+use crate::data::frame::Events;
 use crate::keys::{Keys, NONE};
 
 /// Keys from which on it pays: what is known of fewer stays in the cache.

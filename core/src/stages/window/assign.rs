@@ -2,11 +2,11 @@
 
 use super::follow::{Follow, Track};
 use super::{NONE, Slice, WindowStage};
-use crate::frame::Events;
+use crate::data::frame::Events;
+use crate::data::reject::RejectReason;
+use crate::event_time::watermark::NO_WATERMARK;
 use crate::keys::Keys;
 use crate::plan::Limit;
-use crate::reject::RejectReason;
-use crate::watermark::NO_WATERMARK;
 
 /// Why a run of events ends.
 pub(super) enum Stop {

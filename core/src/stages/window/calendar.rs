@@ -1,14 +1,14 @@
 //! Calendar windows: tumbling windows on a scale on which all windows of a calendar are of one size.
 
 use super::{Context, Parts, Stage, WindowStage};
+use crate::data::frame::{Events, Frame, FrameColumn};
+use crate::data::stats::StageStats;
 use crate::error::SnapshotError;
-use crate::frame::{Events, Frame, FrameColumn};
+use crate::event_time::watermark::{END_OF_TIME, NO_WATERMARK};
 use crate::keys::Keys;
 use crate::plan::{Calendar, CalendarPlan, Period};
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::spec::Operation;
-use crate::stats::StageStats;
-use crate::watermark::{END_OF_TIME, NO_WATERMARK};
 
 /// Puts the times of events on the scale, and those of rows back.
 pub(crate) struct CalendarStage {

@@ -1,11 +1,11 @@
 //! What happens where a window would be one too many: the event is dropped, or ends the call, or what is oldest makes room.
 
 use super::{Context, NONE, Slice, WindowStage};
-use crate::frame::Events;
+use crate::data::frame::Events;
 use crate::keys::Keys;
 use crate::plan::Limit;
 use crate::spec::LimitPolicy;
-use crate::stages::recency::Recency;
+use crate::util::lru::Recency;
 
 /// What is kept of keys where they may be evicted.
 #[derive(Default)]

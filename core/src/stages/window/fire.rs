@@ -2,7 +2,7 @@
 
 use super::blocks::Blocks;
 use super::{Context, Slice, WindowStage};
-use crate::frame::{Frame, FrameColumn};
+use crate::data::frame::{Frame, FrameColumn};
 use crate::keys::Keys;
 use crate::plan::Grid;
 
@@ -155,7 +155,7 @@ impl WindowStage {
         let bound = ranks.len();
         let key_of = |slot: u32| self.slot_keys.get(slot as usize).copied().unwrap_or(0);
         let rank_of = |slot: u32| ranks.get(key_of(slot) as usize).copied().unwrap_or(0);
-        crate::sort::descending_by_place(slots, rank_of, bound);
+        crate::util::sort::descending_by_place(slots, rank_of, bound);
     }
 
     /// Makes rows of a window, some at once, as far as `out` has room; returns what is left of it.

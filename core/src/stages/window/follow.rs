@@ -1,8 +1,8 @@
 //! The hot loop of windows: follows events through two neighbouring slices, as long as nothing unusual happens.
 
 use super::NONE;
-use crate::lanes::Pair;
 use crate::plan::within;
+use crate::util::simd::Pair;
 
 /// Events that the loop takes at once: it has one branch for all of them.
 const UNROLL: usize = 8;

@@ -157,7 +157,7 @@ impl Panes {
         let Some(window) = self.windows.get_mut(&start) else { return Vec::new() };
         let mut changed = core::mem::take(&mut window.changed);
         changed.retain(|key| window.take_change(*key));
-        crate::sort::descending_by(&mut changed, |key| key);
+        crate::util::sort::descending_by(&mut changed, |key| key);
         changed.reverse();
         changed
     }

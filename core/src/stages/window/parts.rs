@@ -3,8 +3,8 @@
 use super::revise::Revising;
 use super::staging::{Entry, Part, Turning, Unplaced, read_part};
 use super::{Context, NONE, Slice, WindowStage};
+use crate::data::frame::Frame;
 use crate::error::SnapshotError;
-use crate::frame::Frame;
 use crate::keys::Keys;
 use crate::plan::Limit;
 use crate::snapshot::{SectionReader, SectionWriter};

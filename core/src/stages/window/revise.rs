@@ -3,9 +3,9 @@
 use super::blocks::Blocks;
 use super::fire::{Cause, Firing};
 use super::{Context, WindowStage};
-use crate::frame::{Events, Frame};
+use crate::data::frame::{Events, Frame};
+use crate::event_time::watermark::NO_WATERMARK;
 use crate::plan::Grid;
-use crate::watermark::NO_WATERMARK;
 
 /// An event whose windows fire again.
 #[derive(Debug, Clone, Copy)]

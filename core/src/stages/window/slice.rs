@@ -1,7 +1,7 @@
 //! The open windows of one time slice: which key has which slot.
 
 use crate::keys::NONE;
-use crate::probing::{Places, gather, spread};
+use crate::util::id_table::{Places, gather, spread};
 
 /// A table by id has at least one entry of so many in use, when it is made.
 const LEAST_SHARE: usize = 4;
@@ -59,7 +59,7 @@ impl Slice {
             Index::Sparse(table) => {
                 let of_keys = table.iter().map(|(hash, slot)| (gather(hash), slot));
                 let mut pairs: Vec<(u32, u32)> = of_keys.collect();
-                crate::sort::pairs(&mut pairs);
+                crate::util::sort::pairs(&mut pairs);
                 pairs.into_iter().unzip()
             }
         }

@@ -7,13 +7,13 @@ use std::collections::{BTreeMap, btree_map};
 
 use super::Context;
 use super::accumulator::Accumulators;
-use crate::drops::Dropped;
+use crate::data::dropped::Dropped;
+use crate::data::reject::RejectReason;
+use crate::data::stats::StageStats;
 use crate::error::SnapshotError;
 use crate::keys::{Keys, NONE};
 use crate::plan::{Caps, Limit};
-use crate::reject::RejectReason;
 use crate::snapshot::{SectionReader, SectionWriter};
-use crate::stats::StageStats;
 
 /// What one slice holds of the events of one source, between two of its partial states.
 pub(super) struct Part {

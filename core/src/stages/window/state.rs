@@ -5,8 +5,8 @@ use super::fire::{Cause, Firing};
 use super::panes::Pane;
 use super::revise::Revising;
 use super::{Keys, NONE, SectionReader, SectionWriter, Slice, SnapshotError, WindowStage};
-use crate::stages::recency::Recency;
 use crate::time::{MAX_TIME, MIN_TIME};
+use crate::util::lru::Recency;
 
 /// What a part holds.
 const COMMON: u32 = 0;
@@ -42,7 +42,7 @@ impl WindowStage {
             return self.first_start(BEFORE);
         }
         let mut slots = self.slices.get(&from).map_or(&[][..], Slice::slots).to_vec();
-        crate::sort::descending_by(&mut slots, |slot| self.position(slot, positions));
+        crate::util::sort::descending_by(&mut slots, |slot| self.position(slot, positions));
         slots.reverse();
         writer.u32(if self.plan.emission.revises { OPEN_PANES } else { OPEN });
         self.save_slots(from, &slots, positions, writer);

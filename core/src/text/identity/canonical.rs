@@ -14,9 +14,9 @@
 
 use crate::key::{push_bool, push_plain_str, push_str};
 use crate::number::{Decimal, ScannedNumber};
-use crate::text::scan::{MAX_DEPTH, Scanner};
-use crate::text::unescape::unescape;
-use crate::text::value::{Kind, Value};
+use crate::text::read::scan::{MAX_DEPTH, Scanner};
+use crate::text::read::unescape::unescape;
+use crate::text::read::value::{Kind, Value};
 
 pub(super) const NUMBER: u8 = 0x03;
 pub(super) const STRING: u8 = 0x04;

@@ -1,7 +1,7 @@
 //! The quick way to a canonical form: plain values go into a buffer with room, by moves of fixed length.
 
 use super::canonical::{Canonical, NUMBER, OBJECT, STRING};
-use crate::text::value::{Kind, Value};
+use crate::text::read::value::{Kind, Value};
 
 /// Bytes that are copied at once.
 const CHUNK: usize = 32;

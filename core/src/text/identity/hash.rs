@@ -3,7 +3,7 @@
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::canonical::STRING;
-use crate::batch::Identity;
+use crate::data::batch::Identity;
 
 /// What is hashed this way: so many bytes of the string at least, of all at most.
 const SHORTEST: usize = 16;
@@ -31,7 +31,7 @@ pub(super) struct Hash {
 }
 
 impl Hash {
-    /// That of [`NO_IDENTITY`](crate::batch::NO_IDENTITY).
+    /// That of [`NO_IDENTITY`](crate::data::batch::NO_IDENTITY).
     pub(super) const NONE: Self = Self { low: 0, high: 0 };
 
     /// Not none, whatever the hash is.

@@ -3,9 +3,9 @@
 use super::canonical::Canonical;
 use super::form::{Form, Piece};
 use crate::key::push_plain_str;
-use crate::text::names::{Guess, UNNEEDED};
-use crate::text::scan::{MAX_DEPTH, Scanner};
-use crate::text::value::{Kind, Value};
+use crate::text::read::names::{Guess, UNNEEDED};
+use crate::text::read::scan::{MAX_DEPTH, Scanner};
+use crate::text::read::value::{Kind, Value};
 
 /// Members of an object that is learned, and how deep objects in it are learned too; more takes the long way.
 const MAX_MEMBERS: usize = 64;

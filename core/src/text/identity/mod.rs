@@ -19,11 +19,11 @@ use form::{Form, Piece};
 use hash::{Hash, Head, hash_of, hash_of_string};
 use layout::Layout;
 
-use super::lines::next_feed;
-use super::names::Names;
-use super::ndjson::{Line, scan_line};
-use super::value::{Kind, Value};
-use crate::batch::{Identity, NO_IDENTITY};
+use super::read::lines::next_feed;
+use super::read::names::Names;
+use super::read::ndjson::{Line, scan_line};
+use super::read::value::{Kind, Value};
+use crate::data::batch::{Identity, NO_IDENTITY};
 use crate::key::{needs_escape, push_str};
 use crate::spec::{SpecError, Strategy};
 

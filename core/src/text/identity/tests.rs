@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::hash::hash_of;
 use super::{CONTENT, Canonical, FIELDS, Identifier};
-use crate::batch::{Identity, NO_IDENTITY};
+use crate::data::batch::{Identity, NO_IDENTITY};
 use crate::key::push_str;
 
 fn value() -> impl Strategy<Value = String> {

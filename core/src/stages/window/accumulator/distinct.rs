@@ -140,7 +140,7 @@ impl Cell for Distinct {
                 Self::Few(hashes) => {
                     writer.u32(0);
                     let mut sorted: Vec<u64> = hashes.iter().collect();
-                    crate::sort::unsigned(&mut sorted);
+                    crate::util::sort::unsigned(&mut sorted);
                     writer.length(sorted.len());
                     writer.u64s(sorted.into_iter());
                 }

@@ -1,8 +1,8 @@
 //! The first and the last value, by event time and, at one time, by place in the stream.
 
 use super::slots::{Cell, Cells};
+use crate::data::frame::{Order, Ordinals};
 use crate::error::SnapshotError;
-use crate::frame::{Order, Ordinals};
 use crate::snapshot::{SectionReader, SectionWriter};
 
 /// A value and where it stands: the first one, or with `LAST` the last.

@@ -5,12 +5,12 @@ use super::ends::Ends;
 use super::numbers::Numbers;
 use super::percentile::{Digest, Group, Percentiles, Range, Sketches};
 use super::slots::{Cells, Slots};
+use crate::data::frame::Order;
+use crate::data::stats::StageStats;
 use crate::error::SnapshotError;
-use crate::frame::Order;
 use crate::plan::WindowOutput;
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::spec::{Operation, PercentileEngine};
-use crate::stats::StageStats;
 
 /// Each kind of accumulator only where an output needs it.
 #[derive(Clone)]

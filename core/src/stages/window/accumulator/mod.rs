@@ -12,12 +12,12 @@ mod summary;
 
 use self::field::Field;
 use self::slots::{Cells, Slots};
+use crate::data::frame::Order;
+use crate::data::stats::StageStats;
 use crate::error::SnapshotError;
-use crate::frame::Order;
 use crate::plan::WindowOutput;
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::spec::Operation;
-use crate::stats::StageStats;
 
 /// The accumulators of all open windows.
 #[derive(Clone)]

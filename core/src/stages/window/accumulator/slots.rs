@@ -1,8 +1,8 @@
 //! Lists by slot: what every kind of accumulator does with them.
 
 use crate::error::SnapshotError;
-use crate::lanes::are_numbers;
 use crate::snapshot::{SectionReader, SectionWriter};
+use crate::util::simd::are_numbers;
 
 /// Accumulators of one kind, by dense slot.
 pub(super) trait Slots: Sized {

@@ -2,9 +2,9 @@
 
 use super::slots::{Cell, Cells, add_present};
 use crate::error::SnapshotError;
-use crate::lanes::{least, least_of};
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::spec::Operation;
+use crate::util::simd::{least, least_of};
 
 /// The summary of each slot.
 pub(super) type Summaries = Cells<Summary>;

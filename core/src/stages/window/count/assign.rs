@@ -1,11 +1,11 @@
 //! From an event to the slot of its key's window.
 
 use super::{CountStage, NONE, Row, Window};
-use crate::frame::Events;
+use crate::data::frame::Events;
+use crate::event_time::watermark::NO_WATERMARK;
 use crate::keys::Keys;
 use crate::plan::Limit;
 use crate::stages::account::key_bytes;
-use crate::watermark::NO_WATERMARK;
 
 impl CountStage {
     /// Writes the slot of each event from `from` on into `run`, until as many windows are full as there is `room` for rows.

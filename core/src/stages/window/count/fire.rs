@@ -1,10 +1,10 @@
 //! Rows of windows by arrival: when they are full, and at the end of input.
 
 use super::{CountStage, NONE, Window};
-use crate::frame::{Frame, FrameColumn};
+use crate::data::frame::{Frame, FrameColumn};
+use crate::event_time::watermark::END_OF_TIME;
 use crate::keys::Keys;
 use crate::time::NULL_TIME;
-use crate::watermark::END_OF_TIME;
 
 /// A window whose row is due.
 #[derive(Debug, Clone, Copy)]
@@ -54,7 +54,7 @@ impl CountStage {
         }
         let (ranks, has_bounds) = (keys.ranks(), self.plan.count.is_some());
         let windows = &self.windows;
-        crate::sort::descending_by_times(&mut self.due, |slot| {
+        crate::util::sort::descending_by_times(&mut self.due, |slot| {
             let Some(window) = windows.get(slot as usize) else { return (0, 0, NONE) };
             let rank = ranks.get(window.key as usize).copied().unwrap_or(NONE);
             let (first, last) = if has_bounds { (window.first, window.last) } else { (0, 0) };

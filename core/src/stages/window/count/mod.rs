@@ -10,19 +10,19 @@ use core::ops::Range;
 use self::fire::Row;
 use super::accumulator::Accumulators;
 use super::staging::Staging;
-use super::timers::Timers;
 use super::{Context, Stage};
+use crate::data::frame::{Events, Frame};
+use crate::data::stats::StageStats;
 use crate::error::SnapshotError;
-use crate::frame::{Events, Frame};
+use crate::event_time::watermark::{END_OF_TIME, NO_WATERMARK};
 use crate::keys::{Keys, NONE};
 use crate::plan::{CountPlan, Limit};
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::spec::LimitPolicy;
 use crate::stages::account::{Account, key_bytes};
 use crate::stages::parts::Parts;
-use crate::stages::recency::Recency;
-use crate::stats::StageStats;
-use crate::watermark::{END_OF_TIME, NO_WATERMARK};
+use crate::util::lru::Recency;
+use crate::util::timer_queue::Timers;
 
 /// A window in the bytes of a stage, beside what it accumulates: its places in the tables.
 const WINDOW_BYTES: u64 = 64;

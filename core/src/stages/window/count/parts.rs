@@ -1,13 +1,13 @@
 //! Windows of all events of a key as partial state.
 
 use super::{Context, CountStage, Keys, NONE, SectionReader, SectionWriter, SnapshotError, Window};
+use crate::event_time::watermark::END_OF_TIME;
 use crate::plan::Limit;
 use crate::spec::LimitPolicy;
 use crate::stages::parts::{COUNTERS, Origin, Parts, add_counters};
 use crate::stages::window::accumulator::Accumulators;
 use crate::stages::window::staging::{Part, Turning, Unplaced, read_part};
 use crate::time::{MAX_TIME, MIN_TIME};
-use crate::watermark::END_OF_TIME;
 
 /// The start of windows that have none.
 const NO_START: i64 = 0;

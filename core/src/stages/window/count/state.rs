@@ -1,6 +1,6 @@
 //! Windows by arrival in snapshots: what is common first, then the open windows in the order of their keys, part by part.
 
-use crate::stages::recency::Recency;
+use crate::util::lru::Recency;
 
 use super::{CountStage, Keys, NONE, SectionReader, SectionWriter, SnapshotError, Window};
 
@@ -36,7 +36,7 @@ impl CountStage {
         let (mut part, later): (Vec<_>, Vec<_>) = all
             .filter(|(position, _)| *position >= from)
             .partition(|(position, _)| *position < end);
-        crate::sort::pairs(&mut part);
+        crate::util::sort::pairs(&mut part);
         self.save_windows(&part, writer);
         later.iter().map(|(position, _)| i64::from(*position)).min()
     }

@@ -3,11 +3,11 @@
 use super::fire::Cause;
 use super::table::{Around, Bounds, Status};
 use super::{NONE, SessionStage};
-use crate::frame::Events;
+use crate::data::frame::Events;
+use crate::data::reject::RejectReason;
+use crate::event_time::watermark::NO_WATERMARK;
 use crate::keys::Keys;
 use crate::plan::Limit;
-use crate::reject::RejectReason;
-use crate::watermark::NO_WATERMARK;
 
 /// Why a run of events ends.
 pub(super) enum Stop {

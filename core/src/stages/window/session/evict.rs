@@ -4,7 +4,7 @@ use core::ops::Range;
 
 use super::table::Status;
 use super::{Context, Keys, NONE, SessionStage};
-use crate::frame::Events;
+use crate::data::frame::Events;
 use crate::plan::Limit;
 use crate::spec::LimitPolicy;
 

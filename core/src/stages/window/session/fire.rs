@@ -2,11 +2,11 @@
 
 use super::table::Status;
 use super::{NONE, SessionStage};
-use crate::frame::{Events, Frame, FrameColumn};
+use crate::data::frame::{Events, Frame, FrameColumn};
+use crate::data::stats::StageStats;
+use crate::event_time::watermark::{END_OF_TIME, NO_WATERMARK};
 use crate::keys::Keys;
 use crate::stages::window::accumulator::Accumulators;
-use crate::stats::StageStats;
-use crate::watermark::{END_OF_TIME, NO_WATERMARK};
 
 /// What makes a row come, and so where it stands among others.
 #[derive(Debug, Clone, Copy)]
@@ -95,7 +95,7 @@ impl SessionStage {
         if self.due.len() > 1 {
             let (table, ranks) = (&self.table, keys.ranks());
             let rank = |slot: u32| ranks.get(table.info(slot).key as usize).copied().unwrap_or(0);
-            crate::sort::descending_by_times(&mut self.due, |slot| {
+            crate::util::sort::descending_by_times(&mut self.due, |slot| {
                 (table.bounds(slot).end, table.bounds(slot).start, rank(slot))
             });
         }

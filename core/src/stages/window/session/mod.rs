@@ -16,15 +16,15 @@ use self::table::{Status, Table};
 use super::accumulator::Accumulators;
 use super::staging::Staging;
 use super::{Context, Stage};
+use crate::data::frame::{Events, Frame};
+use crate::data::reject::RejectReason;
+use crate::data::stats::StageStats;
 use crate::error::SnapshotError;
-use crate::frame::{Events, Frame};
+use crate::event_time::watermark::{END_OF_TIME, NO_WATERMARK};
 use crate::keys::{Keys, NONE};
 use crate::plan::SessionPlan;
-use crate::reject::RejectReason;
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::stages::parts::Parts;
-use crate::stats::StageStats;
-use crate::watermark::{END_OF_TIME, NO_WATERMARK};
 
 /// A keyed session aggregation.
 ///

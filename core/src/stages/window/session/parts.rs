@@ -6,7 +6,7 @@ use super::assign::Gap;
 use super::fire::Cause;
 use super::table::{Around, Bounds, Status};
 use super::{Context, Keys, NONE, SectionReader, SectionWriter, SessionStage, SnapshotError};
-use crate::frame::Frame;
+use crate::data::frame::Frame;
 use crate::plan::Limit;
 use crate::spec::LimitPolicy;
 use crate::stages::parts::{COUNTERS, Origin, Parts, add_counters};

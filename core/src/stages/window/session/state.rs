@@ -3,7 +3,7 @@
 use super::fire::Cause;
 use super::table::{Bounds, Status};
 use super::{Keys, NONE, SectionReader, SectionWriter, SessionStage, SnapshotError};
-use crate::stages::recency::Recency;
+use crate::util::lru::Recency;
 
 /// What a part holds.
 const COMMON: u32 = 0;

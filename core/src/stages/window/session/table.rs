@@ -4,8 +4,8 @@ use super::others::Others;
 use crate::keys::{Keys, NONE};
 use crate::plan::{Caps, Limit};
 use crate::stages::account::{Account, key_bytes};
-use crate::stages::recency::Recency;
-use crate::stages::window::timers::Timers;
+use crate::util::lru::Recency;
+use crate::util::timer_queue::Timers;
 
 /// A session in the bytes of a stage, beside what it accumulates: its places in the tables.
 const SESSION_BYTES: u64 = 96;

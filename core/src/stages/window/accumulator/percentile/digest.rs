@@ -3,11 +3,11 @@
 use tdigest::{Centroid, TDigest};
 
 use super::{ALWAYS_EXACT, Values, push};
+use crate::data::stats::StageStats;
 use crate::error::SnapshotError;
-use crate::rank::{arrange, arranged};
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::spec::Percentile;
-use crate::stats::StageStats;
+use crate::statistics::rank::{arrange, arranged};
 
 /// Centroids of a digest at most.
 const MAX_CENTROIDS: usize = 200;
@@ -55,7 +55,7 @@ impl Before {
 
     /// The digest with `values`, in our order of floats, which is the crate's: sorted as integers, that is quicker.
     fn merged(&self, mut values: Vec<f64>) -> TDigest {
-        crate::sort::floats(&mut values);
+        crate::util::sort::floats(&mut values);
         self.digest.merge_sorted(values)
     }
 }
@@ -124,7 +124,7 @@ impl Values for Digest {
 
     fn save(&self, writer: &mut SectionWriter<'_>) {
         let mut sorted = self.recent.clone();
-        crate::sort::floats(&mut sorted);
+        crate::util::sort::floats(&mut sorted);
         writer.length(sorted.len());
         writer.f64s(sorted.into_iter());
         let digest = self.before.as_ref().map(|before| &before.digest);

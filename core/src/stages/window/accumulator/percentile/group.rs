@@ -4,11 +4,11 @@ use super::buckets::Buckets;
 use super::pairs::{self, MAX_DISTINCT, has_many_distinct, united};
 use super::range::Range;
 use super::{Values, push};
+use crate::data::stats::StageStats;
 use crate::error::SnapshotError;
-use crate::rank::{Place, arrange, arranged};
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::spec::Percentile;
-use crate::stats::StageStats;
+use crate::statistics::rank::{Place, arrange, arranged};
 
 /// Which form it has is a function of the values alone, not of their order: all of them up to a number, beyond that
 /// pairs up to [`MAX_DISTINCT`] different ones, and then buckets.
@@ -73,7 +73,7 @@ impl Group {
             values.iter().for_each(|value| buckets.add(*value, 1));
             return Self::Buckets(Box::new(buckets));
         }
-        crate::sort::floats(&mut values);
+        crate::util::sort::floats(&mut values);
         let pair = |run: &[f64]| run.first().map(|value| (*value, run.len() as u64));
         Self::Pairs(values.chunk_by(|a, b| a == b).filter_map(pair).collect())
     }
@@ -187,7 +187,7 @@ impl Values for Group {
                 writer.u32(0);
                 writer.length(values.len());
                 let mut sorted = values.clone();
-                crate::sort::floats(&mut sorted);
+                crate::util::sort::floats(&mut sorted);
                 writer.f64s(sorted.into_iter());
             }
             Self::Pairs(pairs) => {

@@ -18,10 +18,10 @@ pub(super) use self::group::Group;
 pub(super) use self::range::Range;
 pub(super) use self::sketches::Sketches;
 use super::slots::{Slots, add_each, put};
+use crate::data::stats::StageStats;
 use crate::error::SnapshotError;
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::spec::{Percentile, PercentileEngine};
-use crate::stats::StageStats;
 
 /// Values of a group that every engine keeps one by one.
 const ALWAYS_EXACT: usize = 512;

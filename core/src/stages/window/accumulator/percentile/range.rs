@@ -3,9 +3,9 @@
 use super::super::slots::Cell;
 use super::group::Group;
 use crate::error::SnapshotError;
-use crate::lanes::least;
-use crate::rank::End;
 use crate::snapshot::{SectionReader, SectionWriter};
+use crate::statistics::rank::End;
+use crate::util::simd::least;
 
 /// The least value and the greatest, negated.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -9,8 +9,8 @@ use super::pairs::MAX_DISTINCT;
 use super::range::Range;
 use super::side::{bucketed, octave_of};
 use super::{ALWAYS_EXACT, MAX_OCTAVES};
-use crate::rank::Place;
 use crate::spec::Percentile;
+use crate::statistics::rank::Place;
 
 /// Different values up to which all are kept. More than decide whether percentiles are exact, so that values which come
 /// and go seldom change the form.
@@ -112,7 +112,7 @@ impl Running {
             _ => &[],
         };
         let mut values: Vec<f64> = groups.clone().flat_map(of_values).copied().collect();
-        crate::sort::floats(&mut values);
+        crate::util::sort::floats(&mut values);
         let mut running = Self { count: values.len() as u64, ..Self::default() };
         for run in values.chunk_by(|a, b| a.total_cmp(b).is_eq()) {
             running.pairs.values.extend(run.first());

@@ -2,12 +2,12 @@
 
 use super::running::Running;
 use super::{Group, Percentiles, Range, Values};
+use crate::data::stats::StageStats;
 use crate::error::SnapshotError;
 use crate::keys::NONE;
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::spec::{Percentile, PercentileEngine};
 use crate::stages::window::accumulator::slots::{Cells, Slots};
-use crate::stats::StageStats;
 
 /// The group of each slot. Where windows slide, the slots of one that fires have none of their own: their values are those
 /// that the window's key holds now.

@@ -6,10 +6,10 @@ use super::group::Group;
 use super::range::Range;
 use super::running::Running;
 use super::{ALWAYS_EXACT, Values};
+use crate::data::stats::StageStats;
 use crate::snapshot::{Kind, write_section};
 use crate::spec::Percentile;
 use crate::stages::window::accumulator::slots::Cell;
-use crate::stats::StageStats;
 
 /// The values of the part number `part`, of which there are `count`.
 type Shape = fn(u64, u64) -> f64;

@@ -13,7 +13,7 @@ const MIN_STALE: usize = 64;
 ///
 /// Times that are changed stay in the heap until they come up, or until more of them are stale than not.
 #[derive(Default)]
-pub(super) struct Timers {
+pub(crate) struct Timers {
     heap: BinaryHeap<Reverse<(i64, u32)>>,
     /// The time of each slot.
     times: Vec<i64>,
@@ -23,7 +23,7 @@ pub(super) struct Timers {
 
 impl Timers {
     /// Sets the time of `slot`.
-    pub(super) fn set(&mut self, slot: u32, time: i64) {
+    pub(crate) fn set(&mut self, slot: u32, time: i64) {
         let time = time.min(NEVER - 1);
         let place = slot as usize;
         if self.times.len() <= place {
@@ -40,7 +40,7 @@ impl Timers {
     }
 
     /// Takes the time of `slot` away.
-    pub(super) fn clear(&mut self, slot: u32) {
+    pub(crate) fn clear(&mut self, slot: u32) {
         if let Some(time) = self.times.get_mut(slot as usize).filter(|time| **time != NEVER) {
             *time = NEVER;
             self.set -= 1;
@@ -55,12 +55,12 @@ impl Timers {
     }
 
     /// The time of `slot`, if it has one.
-    pub(super) fn get(&self, slot: u32) -> Option<i64> {
+    pub(crate) fn get(&self, slot: u32) -> Option<i64> {
         self.times.get(slot as usize).copied().filter(|time| *time != NEVER)
     }
 
     /// The earliest time and a slot that has it.
-    pub(super) fn first(&mut self) -> Option<(i64, u32)> {
+    pub(crate) fn first(&mut self) -> Option<(i64, u32)> {
         while let Some(Reverse((time, slot))) = self.heap.peek().copied() {
             if self.get(slot) == Some(time) {
                 return Some((time, slot));
@@ -71,7 +71,7 @@ impl Timers {
     }
 
     /// Sets a later time of the slot that [`Timers::first`] has given.
-    pub(super) fn postpone_first(&mut self, time: i64) {
+    pub(crate) fn postpone_first(&mut self, time: i64) {
         let time = time.min(NEVER - 1);
         let Some(mut first) = self.heap.peek_mut() else { return };
         first.0.0 = time;

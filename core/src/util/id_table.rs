@@ -1,6 +1,6 @@
 //! Open addressing: from hashes to ids, eight bytes each, so that a look-up reads one place.
 
-use crate::sort::halves;
+use crate::util::sort::halves;
 
 /// No id, no position.
 pub(crate) const NONE: u32 = u32::MAX;

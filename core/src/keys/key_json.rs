@@ -1,10 +1,10 @@
 //! Keys as JSON text: how JavaScript names them and gets them back.
 
+use crate::data::rows::Rows;
 use crate::engine::KeyDefinitions;
 use crate::error::Error;
-use crate::interner::Interner;
 use crate::key::{self, KeyField};
-use crate::rows::Rows;
+use crate::keys::interner::Interner;
 use crate::text::{read_fingerprints, read_keys};
 
 /// Once so many keys have ids, or keys of so many bytes, ids start over.

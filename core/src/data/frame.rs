@@ -2,11 +2,11 @@
 
 use core::ops::Range;
 
-use crate::batch::Identity;
+use crate::data::batch::Identity;
+use crate::data::rows::RowColumn;
+use crate::data::schema::{OutputColumn, OutputKind};
+use crate::event_time::watermark::NO_WATERMARK;
 use crate::keys::Keys;
-use crate::rows::RowColumn;
-use crate::schema::{OutputColumn, OutputKind};
-use crate::watermark::NO_WATERMARK;
 
 /// A run of events on its way into a stage, borrowed from a batch or from a [`Frame`].
 #[derive(Clone, Copy)]

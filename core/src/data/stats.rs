@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
+use crate::data::reject::RejectReason;
 use crate::error::SnapshotError;
 use crate::plan::{Caps, Limit};
-use crate::reject::RejectReason;
 use crate::snapshot::{SectionReader, SectionWriter};
 
 /// Counters of one engine since it was opened (kept over snapshot and restore). All are numbers of events or rows.

@@ -3,19 +3,19 @@
 use memchr::{memchr, memchr_iter};
 
 /// The place of the first line feed from `start` on.
-pub(super) fn next_feed(bytes: &[u8], start: usize) -> Option<usize> {
+pub(in crate::text) fn next_feed(bytes: &[u8], start: usize) -> Option<usize> {
     Some(start + memchr(b'\n', bytes.get(start..)?)?)
 }
 
 /// `line_end`, or the place of the carriage return before it; not before `start`.
 #[inline]
-pub(super) fn before_return(bytes: &[u8], start: usize, line_end: usize) -> usize {
+pub(in crate::text) fn before_return(bytes: &[u8], start: usize, line_end: usize) -> usize {
     let returns = line_end > start && bytes.get(line_end - 1) == Some(&b'\r');
     line_end - usize::from(returns)
 }
 
 /// The end of the last whole character from `start` on; a carriage return at the end, too, waits for what follows it.
-pub(super) fn last_character_end(bytes: &[u8], start: usize) -> usize {
+pub(in crate::text) fn last_character_end(bytes: &[u8], start: usize) -> usize {
     let tail = bytes.get(start..).unwrap_or(&[]);
     let (tail, len) = match tail {
         [rest @ .., b'\r'] => (rest, bytes.len() - 1),
@@ -35,12 +35,12 @@ pub(super) fn last_character_end(bytes: &[u8], start: usize) -> usize {
 }
 
 /// Line feeds from `start` to `end`.
-pub(super) fn count_feeds(bytes: &[u8], start: usize, end: usize) -> u64 {
+pub(in crate::text) fn count_feeds(bytes: &[u8], start: usize, end: usize) -> u64 {
     memchr_iter(b'\n', bytes.get(start..end).unwrap_or(&[])).fold(0, |feeds, _| feeds + 1)
 }
 
 /// Lines that a record stands on.
-pub(super) fn lines_of(bytes: &[u8], start: usize, next: usize) -> u64 {
+pub(in crate::text) fn lines_of(bytes: &[u8], start: usize, next: usize) -> u64 {
     let unended = bytes.get(next - 1) != Some(&b'\n');
     count_feeds(bytes, start, next) + u64::from(unended)
 }

@@ -8,9 +8,9 @@ use core::hash::{BuildHasher, Hasher};
 use bytemuck::cast_slice;
 use foldhash::fast::FixedState;
 
-use crate::head::{Head, SHORT, head_of};
-use crate::probing::Places;
-use crate::sort::halves;
+use crate::util::id_table::Places;
+use crate::util::short_bytes::{Head, SHORT, head_of};
+use crate::util::sort::halves;
 
 /// An arena is not cleared up before it has lost so many bytes.
 const LEAST_LOST: usize = 1 << 16;
@@ -251,7 +251,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::probing::NONE;
+    use crate::util::id_table::NONE;
 
     /// Runs that are short and long, some of them alike but for one byte or for zeros at the end.
     fn runs() -> impl Strategy<Value = Vec<u8>> {

@@ -19,7 +19,7 @@ mod sharding;
 mod statistics;
 mod window;
 
-use crate::schema::{InputSchema, OutputColumn, OutputSchema};
+use crate::data::schema::{InputSchema, OutputColumn, OutputSchema};
 use crate::spec::{Aggregation, Clock, Limits, PercentileEngine, PipelineSpec};
 use crate::spec::{SpecError, Stage, Window, WindowKind, check_options};
 pub(crate) use calendar::{Calendar, CalendarPlan, Period};
@@ -53,7 +53,7 @@ pub struct Plan {
     /// The columns that rows have.
     pub output: OutputSchema,
     /// Whether the stream may be split by key over several engines, each of which is given the watermark of the whole stream
-    /// with every event (see [`crate::watermark::Generator`]): their rows, merged, are those of one engine.
+    /// with every event (see [`crate::event_time::watermark::Generator`]): their rows, merged, are those of one engine.
     pub partitioned_by_key: bool,
     /// The reason why not, where the stream may not be split.
     pub one_shard: Option<OneShard>,

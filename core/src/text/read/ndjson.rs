@@ -5,7 +5,7 @@ use super::scan::{MAX_DEPTH, Scanner, SyntaxError};
 use super::value::{Kind, Value};
 
 /// What a line turned out to be.
-pub(super) enum Line {
+pub(in crate::text) enum Line {
     /// An object: `slots` has its values. The line's end, and whether its UTF-8 has yet to be checked.
     Object { end: usize, check_utf8: bool },
     /// Another value.
@@ -16,7 +16,7 @@ pub(super) enum Line {
 
 /// Scans the line at `start`, putting the values of the needed fields into `slots`.
 #[inline]
-pub(super) fn scan_line(
+pub(in crate::text) fn scan_line(
     bytes: &[u8],
     start: usize,
     names: &mut Names,

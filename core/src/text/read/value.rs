@@ -11,7 +11,7 @@ use crate::time::{TimeError, TimeUnit, parse_decimal_time, parse_rfc3339, scanne
 
 /// What stands in a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(in crate::text) enum Kind {
     /// The field is not there.
     Missing,
     Null,
@@ -29,16 +29,16 @@ pub(super) enum Kind {
 
 /// A value: its kind, and where its text stands in the bytes of the record (a string's without its quotes).
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Value {
-    pub(super) kind: Kind,
-    pub(super) start: usize,
-    pub(super) end: usize,
+pub(in crate::text) struct Value {
+    pub(in crate::text) kind: Kind,
+    pub(in crate::text) start: usize,
+    pub(in crate::text) end: usize,
     /// Meaningful for [`Kind::Number`].
-    pub(super) number: ScannedNumber,
+    pub(in crate::text) number: ScannedNumber,
 }
 
 impl Value {
-    pub(super) const MISSING: Self = Self {
+    pub(in crate::text) const MISSING: Self = Self {
         kind: Kind::Missing,
         start: 0,
         end: 0,
@@ -47,20 +47,24 @@ impl Value {
 
     /// Makes it a value of a kind other than [`Kind::Number`].
     #[inline]
-    pub(super) fn set(&mut self, kind: Kind, start: usize, end: usize) {
+    pub(in crate::text) fn set(&mut self, kind: Kind, start: usize, end: usize) {
         self.kind = kind;
         self.start = start;
         self.end = end;
     }
 
     #[inline]
-    pub(super) fn text<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+    pub(in crate::text) fn text<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
         bytes.get(self.start..self.end).unwrap_or(&[])
     }
 
     /// The value as an event time, microseconds.
     #[inline]
-    pub(super) fn timestamp(&self, bytes: &[u8], unit: TimeUnit) -> Result<i64, RejectReason> {
+    pub(in crate::text) fn timestamp(
+        &self,
+        bytes: &[u8],
+        unit: TimeUnit,
+    ) -> Result<i64, RejectReason> {
         let text = self.text(bytes);
         let time = match self.kind {
             Kind::Number => scanned_time(&self.number, text, unit),
@@ -92,7 +96,11 @@ impl Value {
 
     /// The value as a number of a column; NaN where it is missing.
     #[inline]
-    pub(super) fn number(&self, bytes: &[u8], required: bool) -> Result<f64, RejectReason> {
+    pub(in crate::text) fn number(
+        &self,
+        bytes: &[u8],
+        required: bool,
+    ) -> Result<f64, RejectReason> {
         let text = self.text(bytes);
         match self.kind {
             Kind::Number => self.number.nearest_f64(text).ok_or(RejectReason::NonFinite),
@@ -104,7 +112,7 @@ impl Value {
     }
 
     /// The value as a number of a column where true is 1 and false is 0, in CSV as words.
-    pub(super) fn flag(&self, bytes: &[u8], required: bool) -> Result<f64, RejectReason> {
+    pub(in crate::text) fn flag(&self, bytes: &[u8], required: bool) -> Result<f64, RejectReason> {
         let word = trim(self.text(bytes));
         match self.kind {
             Kind::True => Ok(1.0),
@@ -116,7 +124,7 @@ impl Value {
     }
 
     /// The value as a number that tells it from all others, put together in `scratch`; NaN where it is missing.
-    pub(super) fn fingerprint(
+    pub(in crate::text) fn fingerprint(
         &self,
         bytes: &[u8],
         required: bool,
@@ -132,7 +140,11 @@ impl Value {
 
     /// Appends the value as a field of a key.
     #[inline]
-    pub(super) fn push_key(&self, bytes: &[u8], key: &mut Vec<u8>) -> Result<(), RejectReason> {
+    pub(in crate::text) fn push_key(
+        &self,
+        bytes: &[u8],
+        key: &mut Vec<u8>,
+    ) -> Result<(), RejectReason> {
         if self.kind == Kind::Number && !self.is_key_number(bytes) {
             return Err(RejectReason::InvalidKeyNumber);
         }

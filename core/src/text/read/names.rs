@@ -6,26 +6,30 @@ use super::value::Kind;
 use super::words::last_word;
 
 /// No slot: a field that nobody needs.
-pub(super) const UNNEEDED: usize = usize::MAX;
+pub(in crate::text) const UNNEEDED: usize = usize::MAX;
 
 /// Members of a line that are guessed; later ones are looked up.
 const MAX_GUESSES: usize = 64;
 
 /// The names of the needed fields, and the layout of the line before.
-pub(super) struct Names {
+pub(in crate::text) struct Names {
     /// A name's place here is its slot.
     needed: Box<[Box<str>]>,
     guesses: Vec<Guess>,
 }
 
 impl Names {
-    pub(super) fn new(needed: &[Box<str>]) -> Self {
+    pub(in crate::text) fn new(needed: &[Box<str>]) -> Self {
         Self { needed: needed.into(), guesses: Vec::new() }
     }
 
     /// Goes behind the name of the line's member number `member`, its colon and white space: the slot of its value.
     #[inline]
-    pub(super) fn read(&mut self, scanner: &mut Scanner<'_>, member: usize) -> Option<usize> {
+    pub(in crate::text) fn read(
+        &mut self,
+        scanner: &mut Scanner<'_>,
+        member: usize,
+    ) -> Option<usize> {
         if let Some(guess) = self.guesses.get(member)
             && guess.take(scanner)
         {
@@ -66,7 +70,7 @@ impl Names {
 
 /// What stands at a member's place, such as its name in quotes and the colon.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Guess {
+pub(in crate::text) struct Guess {
     /// The bytes, padded with zeros.
     words: [u64; 4],
     /// Ones where `words` has bytes.
@@ -78,7 +82,7 @@ pub(super) struct Guess {
 impl Guess {
     /// What is empty or too long makes a guess that never comes true. So does what is beyond ASCII: a guess that comes true
     /// skips the scan, and with it the note that UTF-8 has to be checked.
-    pub(super) fn new(text: &[u8], slot: usize) -> Self {
+    pub(in crate::text) fn new(text: &[u8], slot: usize) -> Self {
         let mut bytes = [0; 32];
         let mut mask = [0; 32];
         let fits = (1..=bytes.len()).contains(&text.len()) && text.is_ascii();
@@ -94,7 +98,7 @@ impl Guess {
 
     /// Goes behind these bytes, if they stand at the scanner's place.
     #[inline]
-    pub(super) fn take(&self, scanner: &mut Scanner<'_>) -> bool {
+    pub(in crate::text) fn take(&self, scanner: &mut Scanner<'_>) -> bool {
         let found = self.is_at(scanner.bytes, scanner.at);
         if found {
             scanner.at += self.length;

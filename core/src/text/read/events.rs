@@ -1,10 +1,10 @@
 //! Where a reader puts what it reads: the columns of a batch, and what it refused.
 
 use super::rejection::Rejection;
-use crate::batch::Identity;
-use crate::interner::Interner;
+use crate::data::batch::Identity;
+use crate::keys::interner::Interner;
 
-/// The events of one [`super::Reader::read`], column by column, with the keys and partitions that it met first and the lines that it
+/// The events of one [`super::reader::Reader::read`], column by column, with the keys and partitions that it met first and the lines that it
 /// refused. Reading clears it and keeps its memory.
 #[derive(Debug, Clone, Default)]
 pub struct EventBuffer {

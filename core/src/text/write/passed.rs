@@ -2,9 +2,9 @@
 
 use csv_core::{ReadRecordResult, Reader};
 
-use super::Format;
-use crate::json::write_string;
 use crate::number::{ScannedNumber, scan_json_number};
+use crate::spec::Format;
+use crate::util::json::write_string;
 
 /// Writes events of the source as they came ([`crate::OutputSchema::passes_events`]): their text, or, from CSV to NDJSON,
 /// an object of all their fields. In that a field whose text is a JSON number is one, an empty field is null, and every

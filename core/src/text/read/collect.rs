@@ -2,11 +2,12 @@
 
 use super::csv::Wanted;
 use super::events::{EventBuffer, Span};
-use super::identity::{Content, Identities, NamedSlot, slot_of};
+use super::reader::ReaderOptions;
 use super::rejection::{FieldRole, Found, Rejection};
 use super::value::Value;
-use super::{Format, ReaderOptions};
-use crate::interner::Interner;
+use crate::keys::interner::Interner;
+use crate::spec::Format;
+use crate::text::identity::{Content, Identities, NamedSlot, slot_of};
 use crate::time::TimeUnit;
 use crate::{InputKind, InputSchema, RejectReason};
 

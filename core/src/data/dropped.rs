@@ -1,7 +1,7 @@
 //! Events that were taken and then dropped, for whoever wants to route them.
 
+use crate::data::reject::RejectReason;
 use crate::plan::{Plan, StagePlan, WindowPlan};
-use crate::reject::RejectReason;
 
 /// An event that a stage, or the engine itself, has dropped. It is counted in [`crate::Stats`] as well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 //! How event time moves: the watermark generator.
 
-use crate::lanes::Pair;
 use crate::spec::{OutOfOrderness, PipelineSpec};
 use crate::time::{MAX_TIME, MIN_TIME, NULL_TIME};
+use crate::util::simd::Pair;
 
 /// No watermark yet: everything is on time.
 pub const NO_WATERMARK: i64 = i64::MIN;

@@ -1,7 +1,7 @@
 //! A dictionary of encoded keys: bytes to dense ids in order of first sight.
 
-use crate::byte_table::ByteTable;
-use crate::probing::NONE;
+use crate::util::byte_table::ByteTable;
+use crate::util::id_table::NONE;
 
 /// Gives each distinct run of bytes a dense id, 0 for the first one seen.
 ///

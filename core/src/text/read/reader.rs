@@ -1,6 +1,5 @@
 //! The reader: bytes of lines in, columns of events out.
 
-use super::Format;
 use super::collect::Collector;
 use super::csv::{Csv, HeaderError, Malformed, Parsed};
 use super::events::{EventBuffer, Span};
@@ -9,6 +8,7 @@ use super::names::Names;
 use super::ndjson::{Line, scan_line};
 use super::rejection::Found;
 use super::scan::SyntaxError;
+use crate::spec::Format;
 use crate::time::TimeUnit;
 use crate::{InputSchema, PipelineSpec, RejectReason};
 

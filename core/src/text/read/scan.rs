@@ -7,21 +7,21 @@ use super::words::{HIGH_BITS, last_word, special};
 use crate::number::scan_json_number;
 
 /// How deep arrays and objects may stand in each other.
-pub(super) const MAX_DEPTH: u32 = 128;
+pub(in crate::text) const MAX_DEPTH: u32 = 128;
 
 /// Where a line stops being JSON, and what would have been right there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct SyntaxError {
-    pub(super) at: usize,
-    pub(super) expected: &'static str,
+pub(in crate::text) struct SyntaxError {
+    pub(in crate::text) at: usize,
+    pub(in crate::text) expected: &'static str,
 }
 
 /// A scanner's place in its bytes. Where a scan fails it gives `None` and stays at the place of the error.
 ///
 /// Results are small, and values are written where they are to stay: what fits registers is not copied through memory.
-pub(super) struct Scanner<'a> {
-    pub(super) bytes: &'a [u8],
-    pub(super) at: usize,
+pub(in crate::text) struct Scanner<'a> {
+    pub(in crate::text) bytes: &'a [u8],
+    pub(in crate::text) at: usize,
     /// The bytes of strings seen so far, or'ed: tells whether any was beyond ASCII.
     seen: u64,
     /// After a failure, what would have been right.
@@ -29,34 +29,34 @@ pub(super) struct Scanner<'a> {
 }
 
 impl<'a> Scanner<'a> {
-    pub(super) fn new(bytes: &'a [u8], at: usize) -> Self {
+    pub(in crate::text) fn new(bytes: &'a [u8], at: usize) -> Self {
         Self { bytes, at, seen: 0, expected: "" }
     }
 
     /// Whether strings hold bytes beyond ASCII. May say so for the sake of bytes shortly after a string.
-    pub(super) fn may_be_beyond_ascii(&self) -> bool {
+    pub(in crate::text) fn may_be_beyond_ascii(&self) -> bool {
         self.seen & HIGH_BITS != 0
     }
 
     /// The error after a failure.
-    pub(super) fn into_error(self) -> SyntaxError {
+    pub(in crate::text) fn into_error(self) -> SyntaxError {
         SyntaxError { at: self.at, expected: self.expected }
     }
 
     /// Fails for want of what was `expected` here.
     #[cold]
-    pub(super) fn fail<T>(&mut self, expected: &'static str) -> Option<T> {
+    pub(in crate::text) fn fail<T>(&mut self, expected: &'static str) -> Option<T> {
         self.expected = expected;
         None
     }
 
     #[inline]
-    pub(super) fn peek(&self) -> Option<u8> {
+    pub(in crate::text) fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
     }
 
     #[inline]
-    pub(super) fn skip_space(&mut self) {
+    pub(in crate::text) fn skip_space(&mut self) {
         while let Some(b' ' | b'\t' | b'\r') = self.peek() {
             self.at += 1;
         }
@@ -64,7 +64,7 @@ impl<'a> Scanner<'a> {
 
     /// Whether only white space follows in the line or, with `only`, in the bytes.
     #[inline]
-    pub(super) fn is_at_end(&mut self, only: bool) -> bool {
+    pub(in crate::text) fn is_at_end(&mut self, only: bool) -> bool {
         self.skip_space();
         self.peek().is_none_or(|byte| byte == b'\n' && !only)
     }
@@ -188,7 +188,7 @@ impl<'a> Scanner<'a> {
 
     /// Goes behind the value at this place and puts it into `value`. Arrays and objects in it may be `depth` deep.
     #[inline(always)]
-    pub(super) fn value(&mut self, depth: u32, value: &mut Value) -> Option<()> {
+    pub(in crate::text) fn value(&mut self, depth: u32, value: &mut Value) -> Option<()> {
         let start = self.at;
         let first = self.peek().unwrap_or(0);
         if first == b'"' {
@@ -285,7 +285,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Goes behind a name, its colon and white space, to the value: whether it has escapes, and where its text ends.
-    pub(super) fn name(&mut self) -> Option<(Kind, usize)> {
+    pub(in crate::text) fn name(&mut self) -> Option<(Kind, usize)> {
         if self.peek() != Some(b'"') {
             return self.fail("a field name in quotes");
         }

@@ -1,7 +1,7 @@
 //! The text behind the escapes of a JSON string.
 
 /// Appends the text that a scanned string with escapes stands for.
-pub(super) fn unescape(string: &[u8], out: &mut Vec<u8>) {
+pub(in crate::text) fn unescape(string: &[u8], out: &mut Vec<u8>) {
     let mut rest = string;
     while let [byte, after @ ..] = rest {
         rest = after;

@@ -5,7 +5,7 @@
 
 use core::cell::Cell;
 
-use crate::sort;
+use crate::util::sort;
 
 /// Numbers that are sorted at once, and that one turn of a loop takes.
 const EIGHT: usize = 8;

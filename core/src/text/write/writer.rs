@@ -1,10 +1,10 @@
 //! Rows as lines of NDJSON or CSV.
 
-use super::Format;
-use crate::json::write_string;
 use crate::key::{KeyField, fields};
 use crate::number::write_f64;
+use crate::spec::Format;
 use crate::time::{NULL_TIME, write_rfc3339};
+use crate::util::json::write_string;
 use crate::{OutputSchema, RowColumn, Rows};
 
 /// Appends `rows` as lines: the fields of the key first, by their names, then the columns in their order.

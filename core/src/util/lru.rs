@@ -6,7 +6,7 @@ use crate::snapshot::{SectionReader, SectionWriter};
 
 /// Keys in the order of their last events: a list linked by key id, so that every change takes the same short time.
 #[derive(Default)]
-pub(super) struct Recency {
+pub(crate) struct Recency {
     /// By key id.
     links: Vec<Link>,
     oldest: Option<u32>,
@@ -25,17 +25,17 @@ const UNLISTED: Link = Link { older: None, newer: None, listed: false };
 
 impl Recency {
     /// The key whose last event is the longest ago.
-    pub(super) fn oldest(&self) -> Option<u32> {
+    pub(crate) fn oldest(&self) -> Option<u32> {
         self.oldest
     }
 
     /// All keys, the oldest first.
-    pub(super) fn keys(&self) -> impl Iterator<Item = u32> {
+    pub(crate) fn keys(&self) -> impl Iterator<Item = u32> {
         core::iter::successors(self.oldest, |key| self.link(*key).newer)
     }
 
     /// Takes note that the event that comes last is one of `key`.
-    pub(super) fn touch(&mut self, key: u32) {
+    pub(crate) fn touch(&mut self, key: u32) {
         if self.newest == Some(key) {
             return;
         }
@@ -53,7 +53,7 @@ impl Recency {
     }
 
     /// Takes `key` out, if it is listed.
-    pub(super) fn remove(&mut self, key: u32) {
+    pub(crate) fn remove(&mut self, key: u32) {
         let Link { older, newer, listed } = self.link(key);
         if !listed {
             return;
@@ -70,14 +70,14 @@ impl Recency {
     }
 
     /// Writes the places of all keys, the oldest first.
-    pub(super) fn save(&self, positions: &[u32], writer: &mut SectionWriter<'_>) {
+    pub(crate) fn save(&self, positions: &[u32], writer: &mut SectionWriter<'_>) {
         let position = |key: u32| positions.get(key as usize).copied().unwrap_or(NONE);
         writer.length(self.keys().count());
         writer.u32s(self.keys().map(position));
     }
 
     /// Reads what [`Recency::save`] wrote.
-    pub(super) fn load(reader: &mut SectionReader<'_>, ids: &[u32]) -> Result<Self, SnapshotError> {
+    pub(crate) fn load(reader: &mut SectionReader<'_>, ids: &[u32]) -> Result<Self, SnapshotError> {
         let mut recency = Self::default();
         let count = reader.length()?;
         for position in reader.u32s(count)? {

@@ -76,7 +76,7 @@ pub(crate) fn arrange(values: &mut [f64], percentiles: &[Percentile]) {
         let rank = usize::try_from(place.rank).unwrap_or(usize::MAX);
         [rank, rank.saturating_add(usize::from(place.is_between()))]
     });
-    crate::select::floats(values, ranks);
+    crate::util::select::floats(values, ranks);
 }
 
 /// The value of a percentile that `values` are arranged for; NaN where there are none.
