@@ -1,11 +1,11 @@
 //! The stages of a pipeline as the engine runs them: one folder each, all behind one trait.
 
-mod account;
 mod dedup;
 mod filter;
 mod key_by;
 mod keyed;
 mod map;
+mod memory_budget;
 mod normalize;
 pub(crate) mod parts;
 mod window;
@@ -44,36 +44,49 @@ pub(crate) struct Refusal {
     pub(crate) dropped: bool,
 }
 
-/// What becomes of an event for which there is no room.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct TurnedAway {
-    /// It is dropped; otherwise it is as good as never seen.
-    pub(crate) drops: bool,
-    /// The call goes on behind it.
-    pub(crate) goes_on: bool,
+/// What happens to an event for which a limit leaves no room, and to the call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LimitOutcome {
+    /// The event is dropped, and the call continues after it.
+    DropEvent,
+    /// The event is dropped, and the call ends after it: it was not one of the call, so it cannot be given back.
+    DropAndStop,
+    /// The call ends before the event, which counts as never seen.
+    StopBefore,
+}
+
+impl LimitOutcome {
+    pub(crate) fn drops_event(self) -> bool {
+        self != Self::StopBefore
+    }
+
+    pub(crate) fn continues(self) -> bool {
+        self == Self::DropEvent
+    }
 }
 
 impl Context<'_> {
-    /// What `policy` says of the event `ordinal`, for which `stage` has no room at `limit`, though something may have been
-    /// let go of. Where it refuses, the call ends before the event; one that is not of the call is dropped then.
-    pub(crate) fn turn_away(
+    /// Applies `policy` to the event `ordinal`, for which `stage` has no room at `limit` even after evictions.
+    ///
+    /// Where the policy is to refuse, the call ends before the event. An event that is not of the call is dropped then.
+    pub(crate) fn apply_limit(
         &mut self,
         limit: Limit,
         policy: LimitPolicy,
         stage: u32,
         ordinal: u64,
-    ) -> TurnedAway {
+    ) -> LimitOutcome {
         if policy != LimitPolicy::Refuse {
-            return TurnedAway { drops: true, goes_on: true };
+            return LimitOutcome::DropEvent;
         }
         let dropped = !self.may_stop;
         self.refusal = Some(Refusal { limit, stage, ordinal, dropped });
-        TurnedAway { drops: dropped, goes_on: false }
+        if dropped { LimitOutcome::DropAndStop } else { LimitOutcome::StopBefore }
     }
 
-    /// Does what `policy` says at `limit` about the event at `cursor` of `stage`, where nothing makes room and no window is
-    /// to be told of; false: the call ends before it.
-    pub(crate) fn turn_away_next(
+    /// Applies `policy` at `limit` to the event at `cursor` of `stage`, where nothing can be evicted and no window is
+    /// reported; counts and reports the event if it is dropped. Returns whether the call continues.
+    pub(crate) fn apply_limit_to_next(
         &mut self,
         (limit, policy): (Limit, LimitPolicy),
         stage: u32,
@@ -81,14 +94,14 @@ impl Context<'_> {
         cursor: &mut usize,
         stats: &mut StageStats,
     ) -> bool {
-        let turned = self.turn_away(limit, policy, stage, events.ordinals.at(*cursor));
-        if turned.drops {
+        let outcome = self.apply_limit(limit, policy, stage, events.ordinals.at(*cursor));
+        if outcome.drops_event() {
             stats.events += 1;
             stats.count_dropped(limit.reason(), 1);
             self.report_drop(stage, events, *cursor, limit.reason(), None);
             *cursor += 1;
         }
-        turned.goes_on
+        outcome.continues()
     }
 
     /// Reports that `stage` drops the event at `at`.

@@ -8,7 +8,7 @@ use core::hash::{BuildHasher, Hasher};
 use bytemuck::cast_slice;
 use foldhash::fast::FixedState;
 
-use crate::util::id_table::Places;
+use crate::util::id_table::IdTable;
 use crate::util::short_bytes::{Head, SHORT, head_of};
 use crate::util::sort::halves;
 
@@ -43,7 +43,7 @@ pub(crate) struct ByteTable {
     hasher: FixedState,
     /// For short ones.
     multipliers: [u64; 4],
-    places: Places,
+    places: IdTable,
     entries: Vec<Entry>,
     /// The long runs.
     arena: Vec<u8>,
@@ -58,7 +58,7 @@ impl ByteTable {
         Self {
             multipliers: [0_u64, 1, 2, 3].map(|number| hasher.hash_one(number)),
             hasher,
-            places: Places::roomy(),
+            places: IdTable::roomy(),
             entries: Vec::new(),
             arena: Vec::new(),
             lost: 0,

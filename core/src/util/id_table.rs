@@ -7,7 +7,7 @@ pub(crate) const NONE: u32 = u32::MAX;
 
 /// A place that has no id.
 const EMPTY: u64 = u64::MAX;
-/// Places that are looked at together, side by side.
+/// IdTable that are looked at together, side by side.
 const PAIR: usize = 2;
 const FIRST_PLACES: usize = 16;
 /// With so many places there is no more room than elsewhere.
@@ -15,7 +15,7 @@ const ROOMY_PLACES: usize = 1 << 14;
 
 /// Ids by hash. Growing it never asks for a hash again.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Places {
+pub(crate) struct IdTable {
     /// By the low bits of the hash: each has the hash in its upper half and the id in its lower one.
     places: Vec<u64>,
     used: usize,
@@ -23,8 +23,8 @@ pub(crate) struct Places {
     is_roomy: bool,
 }
 
-impl Places {
-    /// Places with much room, for few ids that are looked up all the time.
+impl IdTable {
+    /// IdTable with much room, for few ids that are looked up all the time.
     pub(crate) fn roomy() -> Self {
         Self { is_roomy: true, ..Self::default() }
     }
@@ -64,7 +64,7 @@ impl Places {
         }
     }
 
-    /// Where [`Places::find`] looks first: reading it has the memory fetch it.
+    /// Where [`IdTable::find`] looks first: reading it has the memory fetch it.
     #[inline(always)]
     pub(crate) fn first(&self, hash: u32) -> [u64; PAIR] {
         let pairs = self.places.as_chunks().0;
@@ -166,14 +166,14 @@ const SPREAD: u32 = 0x9E37_79B1;
 /// SPREAD · GATHER = 1, modulo 2^32.
 const GATHER: u32 = 0x0e8b_2f51;
 
-/// A hash of dense numbers from which [`gather`] makes the number again.
+/// A hash of dense numbers from which [`unhash_id`] makes the number again.
 #[inline(always)]
-pub(crate) fn spread(number: u32) -> u32 {
+pub(crate) fn hash_id(number: u32) -> u32 {
     number.wrapping_mul(SPREAD).rotate_left(16)
 }
 
-/// The number that [`spread`] made `hash` of.
-pub(crate) fn gather(hash: u32) -> u32 {
+/// The number that [`hash_id`] made `hash` of.
+pub(crate) fn unhash_id(hash: u32) -> u32 {
     hash.rotate_right(16).wrapping_mul(GATHER)
 }
 
@@ -188,7 +188,7 @@ mod tests {
     #[test]
     fn numbers_come_back_from_their_hashes() {
         for number in (0..1000).chain([u32::MAX, 1 << 31, 0x1234_5678]) {
-            assert_eq!(gather(spread(number)), number);
+            assert_eq!(unhash_id(hash_id(number)), number);
         }
     }
 
@@ -198,7 +198,7 @@ mod tests {
             is_roomy: bool,
             steps in prop::collection::vec((0..60_u32, 0..3_u32, any::<bool>()), 0..300),
         ) {
-            let mut places = if is_roomy { Places::roomy() } else { Places::default() };
+            let mut places = if is_roomy { IdTable::roomy() } else { IdTable::default() };
             let mut map = BTreeMap::new();
             for (number, (kind, bit, goes)) in (0..).zip(steps) {
                 // Some hashes are the same, some begin at the same place.

@@ -6,7 +6,7 @@ use crate::snapshot::{SectionReader, SectionWriter};
 
 /// Keys in the order of their last events: a list linked by key id, so that every change takes the same short time.
 #[derive(Default)]
-pub(crate) struct Recency {
+pub(crate) struct LruList {
     /// By key id.
     links: Vec<Link>,
     oldest: Option<u32>,
@@ -23,7 +23,7 @@ struct Link {
 
 const UNLISTED: Link = Link { older: None, newer: None, listed: false };
 
-impl Recency {
+impl LruList {
     /// The key whose last event is the longest ago.
     pub(crate) fn oldest(&self) -> Option<u32> {
         self.oldest
@@ -76,15 +76,15 @@ impl Recency {
         writer.u32s(self.keys().map(position));
     }
 
-    /// Reads what [`Recency::save`] wrote.
+    /// Reads what [`LruList::save`] wrote.
     pub(crate) fn load(reader: &mut SectionReader<'_>, ids: &[u32]) -> Result<Self, SnapshotError> {
-        let mut recency = Self::default();
+        let mut lru = Self::default();
         let count = reader.length()?;
         for position in reader.u32s(count)? {
             let key = ids.get(position as usize);
-            recency.touch(*key.ok_or(SnapshotError::Damaged("a key that is not there"))?);
+            lru.touch(*key.ok_or(SnapshotError::Damaged("a key that is not there"))?);
         }
-        Ok(recency)
+        Ok(lru)
     }
 
     fn link(&self, key: u32) -> Link {
@@ -104,18 +104,18 @@ mod tests {
 
     #[test]
     fn keys_stand_in_the_order_of_their_last_events() {
-        let (mut recency, mut expected) = (Recency::default(), Vec::new());
+        let (mut lru, mut expected) = (LruList::default(), Vec::new());
         for round in 0..5_000_u32 {
             let key = round.wrapping_mul(2_654_435_761) >> 27;
             expected.retain(|known| *known != key);
             if round % 5 == 0 {
-                recency.remove(key);
+                lru.remove(key);
             } else {
-                recency.touch(key);
+                lru.touch(key);
                 expected.push(key);
             }
-            assert_eq!(recency.keys().collect::<Vec<_>>(), expected);
-            assert_eq!(recency.oldest(), expected.first().copied());
+            assert_eq!(lru.keys().collect::<Vec<_>>(), expected);
+            assert_eq!(lru.oldest(), expected.first().copied());
         }
     }
 }

@@ -25,7 +25,7 @@ pub(super) trait FieldStates: Send {
     fn keeps_values(&self) -> bool;
 
     /// What the values that the state of `key` keeps count for.
-    fn extra_bytes(&self, key: u32) -> u64;
+    fn variable_bytes(&self, key: u32) -> u64;
 
     /// Writes the states of `keys`.
     fn save(&self, keys: &mut dyn Iterator<Item = u32>, writer: &mut SectionWriter<'_>);
@@ -85,8 +85,8 @@ impl<S: State> FieldStates for States<S> {
         S::KEEPS_VALUES
     }
 
-    fn extra_bytes(&self, key: u32) -> u64 {
-        self.states.get(key as usize).map_or(0, S::extra_bytes)
+    fn variable_bytes(&self, key: u32) -> u64 {
+        self.states.get(key as usize).map_or(0, S::variable_bytes)
     }
 
     fn save(&self, keys: &mut dyn Iterator<Item = u32>, writer: &mut SectionWriter<'_>) {

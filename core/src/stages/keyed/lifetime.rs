@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::keys::Keys;
 use crate::plan::{Caps, Limit};
-use crate::stages::account::{Account, key_bytes};
-use crate::util::lru::Recency;
+use crate::stages::memory_budget::{MemoryBudget, key_bytes};
+use crate::util::lru::LruList;
 
 /// Why a run of events ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,9 +36,9 @@ pub(super) struct Lifetimes {
     /// The first of these.
     next_end: i64,
     /// Where keys may be evicted.
-    pub(super) recency: Option<Recency>,
+    pub(super) lru: Option<LruList>,
     /// Where bytes are limited.
-    pub(super) account: Option<Account>,
+    pub(super) budget: Option<MemoryBudget>,
     /// What a key counts for there, but for its name and its values.
     state_bytes: u64,
 }
@@ -55,8 +55,8 @@ impl Lifetimes {
             ends: BTreeSet::new(),
             listed: Vec::new(),
             next_end: i64::MAX,
-            recency: caps.evicts_keys().then(Recency::default),
-            account: caps.limits_bytes().then(Account::default),
+            lru: caps.evicts_keys().then(LruList::default),
+            budget: caps.limits_bytes().then(MemoryBudget::default),
             state_bytes,
         }
     }
@@ -97,8 +97,8 @@ impl Lifetimes {
         if self.alive >= self.caps.max_keys {
             return Some(Limit::Keys);
         }
-        let account = self.account.as_ref()?;
-        let bytes = account.bytes().saturating_add(key_bytes(key, keys) + self.state_bytes);
+        let budget = self.budget.as_ref()?;
+        let bytes = budget.bytes().saturating_add(key_bytes(key, keys) + self.state_bytes);
         (bytes > self.caps.max_bytes).then_some(Limit::Bytes)
     }
 
@@ -114,9 +114,9 @@ impl Lifetimes {
         }
         self.alive += 1;
         keys.retain(key);
-        if let Some(account) = &mut self.account {
-            account.open_key(key, keys);
-            account.add(self.state_bytes);
+        if let Some(budget) = &mut self.budget {
+            budget.open_key(key, keys);
+            budget.add(self.state_bytes);
         }
         if let Some(ttl) = self.ttl {
             if self.latest.len() < bound {
@@ -139,14 +139,14 @@ impl Lifetimes {
 
     /// Takes note of events of `keys`, as far as these are alive.
     pub(super) fn note(&mut self, keys: &[u32]) {
-        let Some(recency) = &mut self.recency else { return };
+        let Some(lru) = &mut self.lru else { return };
         let alive = |key: &&u32| self.lives.get(**key as usize) == Some(&true);
-        keys.iter().filter(alive).for_each(|key| recency.touch(*key));
+        keys.iter().filter(alive).for_each(|key| lru.touch(*key));
     }
 
     /// The key that has had no event for the longest, where it has to make room for a new one.
     pub(super) fn oldest(&self) -> Option<u32> {
-        self.recency.as_ref()?.oldest()
+        self.lru.as_ref()?.oldest()
     }
 
     /// Whether a life may end before an event of `key` at `timestamp` that meets `watermark`.
@@ -167,13 +167,13 @@ impl Lifetimes {
         }
         self.alive = self.alive.saturating_sub(1);
         keys.release(key);
-        if let Some(account) = &mut self.account {
-            account.set_extra(key, 0);
-            account.subtract(self.state_bytes);
-            account.close_key(key);
+        if let Some(budget) = &mut self.budget {
+            budget.set_variable_bytes(key, 0);
+            budget.subtract(self.state_bytes);
+            budget.close_key(key);
         }
-        if let Some(recency) = &mut self.recency {
-            recency.remove(key);
+        if let Some(lru) = &mut self.lru {
+            lru.remove(key);
         }
         if let Some(listed) = self.listed.get(key as usize) {
             self.ends.remove(&(*listed, key));

@@ -5,12 +5,12 @@ use crate::data::frame::Events;
 use crate::keys::Keys;
 use crate::plan::Limit;
 use crate::spec::LimitPolicy;
-use crate::stages::account::key_bytes;
+use crate::stages::memory_budget::key_bytes;
 
 impl KeyedStage {
     /// Whether values change how much room there is.
     pub(super) fn measures_values(&self) -> bool {
-        self.lifetimes.account.is_some() && self.fields.iter().any(|field| field.keeps_values())
+        self.lifetimes.budget.is_some() && self.fields.iter().any(|field| field.keeps_values())
     }
 
     /// Takes note of what the states of `keys` hold, now that events were added.
@@ -19,25 +19,25 @@ impl KeyedStage {
             return;
         }
         for key in keys {
-            let bytes = self.extra_bytes(*key);
+            let bytes = self.variable_bytes(*key);
             let is_alive = self.lifetimes.is_alive(*key);
-            if let Some(account) = self.lifetimes.account.as_mut().filter(|_| is_alive) {
-                account.set_extra(*key, bytes);
+            if let Some(budget) = self.lifetimes.budget.as_mut().filter(|_| is_alive) {
+                budget.set_variable_bytes(*key, bytes);
             }
         }
     }
 
-    fn extra_bytes(&self, key: u32) -> u64 {
-        self.fields.iter().map(|field| field.extra_bytes(key)).sum()
+    fn variable_bytes(&self, key: u32) -> u64 {
+        self.fields.iter().map(|field| field.variable_bytes(key)).sum()
     }
 
     /// The bytes of all states.
     pub(super) fn state_bytes(&self, keys: &Keys) -> u64 {
-        if let Some(account) = &self.lifetimes.account {
-            return account.bytes();
+        if let Some(budget) = &self.lifetimes.budget {
+            return budget.bytes();
         }
         let of_fields: u64 = self.fields.iter().map(|field| field.bytes()).sum();
-        let of = |key: u32| key_bytes(key, keys) + of_fields + self.extra_bytes(key);
+        let of = |key: u32| key_bytes(key, keys) + of_fields + self.variable_bytes(key);
         self.lifetimes.keys().map(of).sum()
     }
 
@@ -59,6 +59,6 @@ impl KeyedStage {
             self.stats.count_evicted(limit, 0, 0);
             return true;
         }
-        context.turn_away_next((limit, policy), self.index, events, cursor, &mut self.stats)
+        context.apply_limit_to_next((limit, policy), self.index, events, cursor, &mut self.stats)
     }
 }

@@ -34,7 +34,7 @@ trait State: Send + Sized + 'static {
     const KEEPS_VALUES: bool = false;
 
     /// What the values that it keeps count for.
-    fn extra_bytes(&self) -> u64 {
+    fn variable_bytes(&self) -> u64 {
         0
     }
 

@@ -53,7 +53,7 @@ impl State for LastOfKey {
     const BYTES: u64 = LastValues::BYTES;
     const KEEPS_VALUES: bool = true;
 
-    fn extra_bytes(&self) -> u64 {
+    fn variable_bytes(&self) -> u64 {
         self.0.counted_bytes()
     }
 

@@ -4,7 +4,7 @@ use super::KeyedStage;
 use crate::error::SnapshotError;
 use crate::keys::{Keys, NONE};
 use crate::snapshot::{SectionReader, SectionWriter};
-use crate::util::lru::Recency;
+use crate::util::lru::LruList;
 
 /// What a part holds.
 const COMMON: u32 = 0;
@@ -27,8 +27,8 @@ impl KeyedStage {
             let stats = &self.stats;
             writer.u64s([stats.events, stats.rows, stats.key_limit].into_iter());
             stats.save_limits(&self.plan.caps, writer);
-            if let Some(recency) = &self.lifetimes.recency {
-                recency.save(positions, writer);
+            if let Some(lru) = &self.lifetimes.lru {
+                lru.save(positions, writer);
             }
             return self.lifetimes.keys().map(|key| i64::from(position(key))).min();
         };
@@ -62,8 +62,8 @@ impl KeyedStage {
                 self.stats.rows = reader.u64()?;
                 self.stats.key_limit = reader.u64()?;
                 self.stats.load_limits(&self.plan.caps, reader)?;
-                if self.lifetimes.recency.is_some() {
-                    self.lifetimes.recency = Some(Recency::load(reader, ids)?);
+                if self.lifetimes.lru.is_some() {
+                    self.lifetimes.lru = Some(LruList::load(reader, ids)?);
                 }
                 Ok(())
             }

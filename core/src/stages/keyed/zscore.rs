@@ -46,7 +46,7 @@ macro_rules! state_of_last_values {
             const BYTES: u64 = LastValues::BYTES;
             const KEEPS_VALUES: bool = true;
 
-            fn extra_bytes(&self) -> u64 {
+            fn variable_bytes(&self) -> u64 {
                 self.0.counted_bytes()
             }
 

@@ -5,8 +5,8 @@ use super::{Context, Keys, NONE, NormalizeStage};
 use crate::data::frame::Events;
 use crate::plan::Limit;
 use crate::spec::LimitPolicy;
-use crate::stages::account::key_bytes;
-use crate::util::lru::Recency;
+use crate::stages::memory_budget::key_bytes;
+use crate::util::lru::LruList;
 
 /// A series in the bytes of a stage, and each of its fields, with the few known points behind its rows: how many these are
 /// is no matter of the stream alone.
@@ -28,7 +28,7 @@ impl NormalizeStage {
         }
         let needed =
             key_bytes(key, keys) + SERIES_BYTES + FIELD_BYTES * self.plan.fields.len() as u64;
-        let bytes = self.account.as_ref()?.bytes().saturating_add(needed);
+        let bytes = self.budget.as_ref()?.bytes().saturating_add(needed);
         (bytes > caps.max_bytes).then_some(Limit::Bytes)
     }
 
@@ -46,16 +46,16 @@ impl NormalizeStage {
             return None;
         }
         let ordinal = events.ordinals.at(*cursor);
-        let turned = context.turn_away(limit, policy, self.index, ordinal);
-        if turned.drops {
+        let outcome = context.apply_limit(limit, policy, self.index, ordinal);
+        if outcome.drops_event() {
             self.drop_next(events, cursor, limit.reason(), None, context);
         }
-        (!turned.goes_on).then_some(Stop::Refused)
+        (!outcome.continues()).then_some(Stop::Refused)
     }
 
     /// Lets go of the series of the oldest key, with the samples that wait; false: there is none.
     fn evict(&mut self, limit: Limit, keys: &mut Keys) -> bool {
-        let Some(key) = self.recency.as_ref().and_then(Recency::oldest) else { return false };
+        let Some(key) = self.lru.as_ref().and_then(LruList::oldest) else { return false };
         let of = self.by_key.get(key as usize).copied().unwrap_or(NONE);
         let Some(series) = self.series.get(of as usize) else { return false };
         let lanes = self.lanes.get(self.span(of)).unwrap_or_default();
@@ -70,27 +70,27 @@ impl NormalizeStage {
 
     /// Takes note that a sample of `key` has come to series `of`.
     pub(super) fn note(&mut self, of: u32, key: u32, keys: &Keys) {
-        if let Some(recency) = &mut self.recency {
-            recency.touch(key);
+        if let Some(lru) = &mut self.lru {
+            lru.touch(key);
         }
         self.measure(of, keys);
     }
 
     /// Takes note of what series `of` holds.
     pub(super) fn measure(&mut self, of: u32, keys: &Keys) {
-        if self.account.is_none() {
+        if self.budget.is_none() {
             return;
         }
         let bytes = self.series_bytes(of, keys);
-        if let Some(account) = &mut self.account {
-            account.set_extra(of, bytes);
+        if let Some(budget) = &mut self.budget {
+            budget.set_variable_bytes(of, bytes);
         }
     }
 
     /// The bytes of all series.
     pub(super) fn state_bytes(&self, keys: &Keys) -> u64 {
-        if let Some(account) = &self.account {
-            return account.bytes();
+        if let Some(budget) = &self.budget {
+            return budget.bytes();
         }
         (0..).take(self.series.len()).map(|of| self.series_bytes(of, keys)).sum()
     }

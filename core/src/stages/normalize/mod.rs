@@ -26,7 +26,7 @@ use self::holds::Holds;
 use self::layout::{Order, Piece};
 use self::schedule::Schedule;
 use self::series::{Lane, Series};
-use super::account::Account;
+use super::memory_budget::MemoryBudget;
 use super::{Context, Stage};
 use crate::data::frame::{Events, Frame};
 use crate::data::reject::RejectReason;
@@ -36,7 +36,7 @@ use crate::event_time::watermark::{END_OF_TIME, NO_WATERMARK};
 use crate::keys::{Keys, NONE};
 use crate::plan::NormalizePlan;
 use crate::snapshot::{SectionReader, SectionWriter};
-use crate::util::lru::Recency;
+use crate::util::lru::LruList;
 
 /// A normalization.
 ///
@@ -73,9 +73,9 @@ pub(super) struct NormalizeStage {
     /// Series whose interval is not known.
     undecided: u32,
     /// Where keys may be evicted.
-    recency: Option<Recency>,
+    lru: Option<LruList>,
     /// Where bytes are limited: what each series counts for.
-    account: Option<Account>,
+    budget: Option<MemoryBudget>,
     /// Whether rows can go straight to the output; the rows up to each point are kept for it.
     is_steady: bool,
     ends: Vec<u32>,
@@ -105,8 +105,8 @@ impl NormalizeStage {
             advanced: NO_WATERMARK,
             passed: NO_WATERMARK,
             undecided: 0,
-            recency: plan.caps.evicts_keys().then(Recency::default),
-            account: plan.caps.limits_bytes().then(Account::default),
+            lru: plan.caps.evicts_keys().then(LruList::default),
+            budget: plan.caps.limits_bytes().then(MemoryBudget::default),
             is_steady: steady::is_possible(&plan),
             ends: Vec::new(),
             scratch: ordinary::Scratch::default(),
@@ -178,11 +178,11 @@ impl NormalizeStage {
         if let Some(entry) = self.by_key.get_mut(series.key as usize) {
             *entry = NONE;
         }
-        if let Some(recency) = &mut self.recency {
-            recency.remove(series.key);
+        if let Some(lru) = &mut self.lru {
+            lru.remove(series.key);
         }
-        if let Some(account) = &mut self.account {
-            account.set_extra(of, 0);
+        if let Some(budget) = &mut self.budget {
+            budget.set_variable_bytes(of, 0);
         }
         keys.release(series.key);
         let holds = series.holds;

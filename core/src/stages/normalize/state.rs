@@ -8,7 +8,7 @@ use super::layout::Piece;
 use super::series::{Lane, Series};
 use super::{Keys, NONE, NormalizeStage, SectionReader, SectionWriter, SnapshotError};
 use crate::plan::FieldPlan;
-use crate::util::lru::Recency;
+use crate::util::lru::LruList;
 
 /// Places of keys that go into one part.
 const PART: u32 = 4096;
@@ -96,8 +96,8 @@ impl NormalizeStage {
         writer.i64(self.advanced);
         writer.i64(self.passed);
         stats.save_limits(&self.plan.caps, writer);
-        if let Some(recency) = &self.recency {
-            recency.save(positions, writer);
+        if let Some(lru) = &self.lru {
+            lru.save(positions, writer);
         }
     }
 
@@ -165,8 +165,8 @@ impl NormalizeStage {
         self.advanced = reader.i64()?;
         self.passed = reader.i64()?;
         self.stats.load_limits(&self.plan.caps, reader)?;
-        if self.recency.is_some() {
-            self.recency = Some(Recency::load(reader, ids)?);
+        if self.lru.is_some() {
+            self.lru = Some(LruList::load(reader, ids)?);
         }
         Ok(())
     }

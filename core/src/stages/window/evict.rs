@@ -5,12 +5,12 @@ use crate::data::frame::Events;
 use crate::keys::Keys;
 use crate::plan::Limit;
 use crate::spec::LimitPolicy;
-use crate::util::lru::Recency;
+use crate::util::lru::LruList;
 
 /// What is kept of keys where they may be evicted.
 #[derive(Default)]
 pub(super) struct Evictions {
-    pub(super) recency: Recency,
+    pub(super) lru: LruList,
     /// Where each slot stands in its slice.
     places: Vec<u32>,
 }
@@ -34,7 +34,7 @@ impl WindowStage {
         let Some(evictions) = &mut self.evictions else { return };
         let slots = self.run.get(run).unwrap_or_default();
         for (key, _) in keys.iter().zip(slots).filter(|(_, slot)| **slot != NONE) {
-            evictions.recency.touch(*key);
+            evictions.lru.touch(*key);
         }
     }
 
@@ -56,11 +56,11 @@ impl WindowStage {
         {
             return true;
         }
-        let turned = context.turn_away(limit, policy, self.index, events.ordinals.at(at));
-        if turned.drops {
+        let outcome = context.apply_limit(limit, policy, self.index, events.ordinals.at(at));
+        if outcome.drops_event() {
             self.drop_next(events, cursor, limit.reason(), context);
         }
-        turned.goes_on
+        outcome.continues()
     }
 
     /// Lets go of what is oldest, to make room for a window of `key` in the slice at `start`; false: there is nothing.
@@ -94,8 +94,8 @@ impl WindowStage {
     /// Takes the oldest key out of all slices.
     fn evict_oldest(&mut self, limit: Limit, keys: &mut Keys) -> bool {
         let Some(evictions) = &mut self.evictions else { return false };
-        let Some(key) = evictions.recency.oldest() else { return false };
-        evictions.recency.remove(key);
+        let Some(key) = evictions.lru.oldest() else { return false };
+        evictions.lru.remove(key);
         let has_key = |(start, slice): (&i64, &Slice)| (slice.slot(key) != NONE).then_some(*start);
         let open = self.open_by_key.get(key as usize).copied().unwrap_or(0) as usize;
         let slices: Vec<i64> = self.slices.iter().filter_map(has_key).take(open).collect();

@@ -35,7 +35,7 @@ use self::revise::Revising;
 use self::slice::Slice;
 use self::slide::Held;
 use self::staging::Staging;
-use super::account::Account;
+use super::memory_budget::MemoryBudget;
 use super::parts::Parts;
 use super::{Context, Stage};
 use crate::data::frame::{Events, Frame};
@@ -90,7 +90,7 @@ pub(super) struct WindowStage {
     /// Where something may have to make room.
     evictions: Option<Evictions>,
     /// Where bytes are limited.
-    account: Option<Account>,
+    budget: Option<MemoryBudget>,
     /// The watermark that the event before the next one met.
     met: i64,
     /// The slot of each event of the frame, as far as they are assigned.
@@ -117,7 +117,7 @@ impl WindowStage {
         Self {
             index,
             evictions: plan.caps.evicts().then(Evictions::default),
-            account: plan.caps.limits_bytes().then(Account::default),
+            budget: plan.caps.limits_bytes().then(MemoryBudget::default),
             accumulators: accumulators_of(&plan),
             plan,
             slices: BTreeMap::new(),

@@ -57,7 +57,7 @@ impl WindowStage {
         run: &mut [u32],
         keys: &mut Keys,
     ) -> usize {
-        let is_limited = self.evictions.is_some() || self.account.is_some();
+        let is_limited = self.evictions.is_some() || self.budget.is_some();
         if is_limited || start < self.late_before || self.blocks.reach(start) {
             return 0;
         }
@@ -110,11 +110,11 @@ impl WindowStage {
     pub(super) fn count_open(&mut self, key: u32, keys: &Keys) {
         let Some(open) = self.open_by_key.get_mut(key as usize) else { return };
         self.open_keys += u32::from(*open == 0);
-        if let Some(account) = &mut self.account {
+        if let Some(budget) = &mut self.budget {
             if *open == 0 {
-                account.open_key(key, keys);
+                budget.open_key(key, keys);
             }
-            account.add(WINDOW_BYTES + self.accumulators.slot_bytes());
+            budget.add(WINDOW_BYTES + self.accumulators.slot_bytes());
         }
         *open += 1;
     }
@@ -125,15 +125,15 @@ impl WindowStage {
         let Some(open) = self.open_by_key.get_mut(key as usize) else { return key };
         *open = open.saturating_sub(1);
         self.open_keys -= u32::from(*open == 0);
-        if let Some(account) = &mut self.account {
-            account.set_extra(slot, 0);
-            account.subtract(WINDOW_BYTES + self.accumulators.slot_bytes());
+        if let Some(budget) = &mut self.budget {
+            budget.set_variable_bytes(slot, 0);
+            budget.subtract(WINDOW_BYTES + self.accumulators.slot_bytes());
             if *open == 0 {
-                account.close_key(key);
+                budget.close_key(key);
             }
         }
         if let (0, Some(evictions)) = (*open, &mut self.evictions) {
-            evictions.recency.remove(key);
+            evictions.lru.remove(key);
         }
         key
     }

@@ -151,7 +151,7 @@ impl WindowStage {
         let Entry { key, ordinal, .. } = entry;
         let (grid, met) = (self.plan.grid, self.met);
         if let Some(evictions) = &mut self.evictions {
-            evictions.recency.touch(key);
+            evictions.lru.touch(key);
         }
         self.touch_slice(slice);
         self.accumulators.merge(&[slot], &part.values.pick(&[entry.place]));

@@ -1,7 +1,7 @@
 //! The open windows of one time slice: which key has which slot.
 
 use crate::keys::NONE;
-use crate::util::id_table::{Places, gather, spread};
+use crate::util::id_table::{IdTable, hash_id, unhash_id};
 
 /// A table by id has at least one entry of so many in use, when it is made.
 const LEAST_SHARE: usize = 4;
@@ -16,13 +16,13 @@ pub(super) struct Slice {
 
 /// From key id to slot: a table by id where at least a quarter of the keys are present, a hash table where fewer are.
 enum Index {
-    Sparse(Places),
+    Sparse(IdTable),
     Dense(Vec<u32>),
 }
 
 impl Default for Index {
     fn default() -> Self {
-        Self::Sparse(Places::default())
+        Self::Sparse(IdTable::default())
     }
 }
 
@@ -57,7 +57,7 @@ impl Slice {
                 (keys, by_key)
             }
             Index::Sparse(table) => {
-                let of_keys = table.iter().map(|(hash, slot)| (gather(hash), slot));
+                let of_keys = table.iter().map(|(hash, slot)| (unhash_id(hash), slot));
                 let mut pairs: Vec<(u32, u32)> = of_keys.collect();
                 crate::util::sort::pairs(&mut pairs);
                 pairs.into_iter().unzip()
@@ -76,7 +76,7 @@ impl Slice {
     /// Has the memory look for `keys`, if they are not in [`Slice::dense`].
     pub(super) fn read_ahead(&self, keys: &[u32]) {
         if let Index::Sparse(table) = &self.index {
-            let first = |key: &u32| table.first(spread(*key))[0];
+            let first = |key: &u32| table.first(hash_id(*key))[0];
             core::hint::black_box(keys.iter().map(first).fold(0, u64::wrapping_add));
         }
     }
@@ -85,7 +85,7 @@ impl Slice {
     pub(super) fn slot(&self, key: u32) -> u32 {
         match &self.index {
             Index::Dense(slots) => slots.get(key as usize).copied().unwrap_or(NONE),
-            Index::Sparse(table) => table.find(spread(key), |_| true),
+            Index::Sparse(table) => table.find(hash_id(key), |_| true),
         }
     }
 
@@ -94,12 +94,12 @@ impl Slice {
         self.slots.push(slot);
         if let Index::Sparse(table) = &mut self.index {
             if self.slots.len() * LEAST_SHARE < id_bound {
-                table.insert(spread(key), slot);
+                table.insert(hash_id(key), slot);
                 return;
             }
             let mut dense = vec![NONE; id_bound];
             for (known, slot) in table.iter() {
-                if let Some(entry) = dense.get_mut(gather(known) as usize) {
+                if let Some(entry) = dense.get_mut(unhash_id(known) as usize) {
                     *entry = slot;
                 }
             }
@@ -120,8 +120,8 @@ impl Slice {
         let slot = match &mut self.index {
             Index::Dense(slots) => core::mem::replace(slots.get_mut(key as usize)?, NONE),
             Index::Sparse(table) => {
-                let slot = table.find(spread(key), |_| true);
-                table.remove(spread(key), slot).then_some(slot)?
+                let slot = table.find(hash_id(key), |_| true);
+                table.remove(hash_id(key), slot).then_some(slot)?
             }
         };
         let place = *places.get(slot as usize)?;

@@ -79,8 +79,8 @@ impl Turning<'_> {
         let (reason, goes_on) = match why {
             Unplaced::Late => (RejectReason::Late, true),
             Unplaced::Limit(limit) => {
-                let turned = context.turn_away(limit, caps.policy(limit), stage, ordinal);
-                (limit.reason(), turned.goes_on)
+                let outcome = context.apply_limit(limit, caps.policy(limit), stage, ordinal);
+                (limit.reason(), outcome.continues())
             }
         };
         stats.count_dropped(reason, entry.events);

@@ -6,7 +6,7 @@ use super::panes::Pane;
 use super::revise::Revising;
 use super::{Keys, NONE, SectionReader, SectionWriter, Slice, SnapshotError, WindowStage};
 use crate::time::{MAX_TIME, MIN_TIME};
-use crate::util::lru::Recency;
+use crate::util::lru::LruList;
 
 /// What a part holds.
 const COMMON: u32 = 0;
@@ -129,7 +129,7 @@ impl WindowStage {
         }
         self.stats.save_limits(&self.plan.caps, writer);
         if let Some(evictions) = &self.evictions {
-            evictions.recency.save(positions, writer);
+            evictions.lru.save(positions, writer);
         }
         if self.plan.grid.has_gaps() {
             writer.u64(self.stats.unassigned);
@@ -245,7 +245,7 @@ impl WindowStage {
         }
         stats.load_limits(&self.plan.caps, reader)?;
         if let Some(evictions) = &mut self.evictions {
-            evictions.recency = Recency::load(reader, ids)?;
+            evictions.lru = LruList::load(reader, ids)?;
         }
         if self.plan.grid.has_gaps() {
             stats.unassigned = reader.u64()?;

@@ -198,7 +198,7 @@ impl Distincts {
     }
 
     /// What the values of `slot` count for in the bytes of a stage.
-    pub(super) fn extra_bytes(&self, slot: usize) -> u64 {
+    pub(super) fn variable_bytes(&self, slot: usize) -> u64 {
         match self.0.get(slot) {
             Some(Distinct::Few(hashes)) => 16 * hashes.count as u64,
             Some(Distinct::Many(_)) => REGISTERS as u64,

@@ -172,11 +172,11 @@ impl Field {
     }
 
     /// What `slot` counts for beyond that.
-    pub(super) fn extra_bytes(&self, slot: usize) -> u64 {
-        let distinct = self.distinct.as_ref().map_or(0, |list| list.extra_bytes(slot));
-        let sketch = self.sketch.as_ref().map_or(0, |list| list.extra_bytes(slot));
-        let tdigest = self.tdigest.as_ref().map_or(0, |list| list.extra_bytes(slot));
-        let exact = self.exact.as_ref().map_or(0, |list| list.extra_bytes(slot));
+    pub(super) fn variable_bytes(&self, slot: usize) -> u64 {
+        let distinct = self.distinct.as_ref().map_or(0, |list| list.variable_bytes(slot));
+        let sketch = self.sketch.as_ref().map_or(0, |list| list.variable_bytes(slot));
+        let tdigest = self.tdigest.as_ref().map_or(0, |list| list.variable_bytes(slot));
+        let exact = self.exact.as_ref().map_or(0, |list| list.variable_bytes(slot));
         distinct + sketch + tdigest + exact
     }
 

@@ -61,13 +61,13 @@ impl Accumulators {
     }
 
     /// Whether what a slot counts for depends on its values.
-    pub(super) fn have_extra(&self) -> bool {
+    pub(super) fn have_variable_bytes(&self) -> bool {
         self.have_unordered() || self.fields.iter().any(Field::has_digest)
     }
 
     /// What `slot` counts for beyond [`Accumulators::slot_bytes`].
-    pub(super) fn extra_bytes(&self, slot: u32) -> u64 {
-        self.fields.iter().map(|field| field.extra_bytes(slot as usize)).sum()
+    pub(super) fn variable_bytes(&self, slot: u32) -> u64 {
+        self.fields.iter().map(|field| field.variable_bytes(slot as usize)).sum()
     }
 
     /// Gives up the places in the stream of what is first and last: between times that are equal, merging decides.

@@ -5,7 +5,7 @@ use crate::data::frame::Events;
 use crate::event_time::watermark::NO_WATERMARK;
 use crate::keys::Keys;
 use crate::plan::Limit;
-use crate::stages::account::key_bytes;
+use crate::stages::memory_budget::key_bytes;
 
 impl CountStage {
     /// Writes the slot of each event from `from` on into `run`, until as many windows are full as there is `room` for rows.
@@ -79,7 +79,7 @@ impl CountStage {
             return Err(Limit::Keys);
         }
         let needed = || key_bytes(key, keys) + self.window_bytes();
-        let bytes = self.account.as_ref().map(|account| account.bytes().saturating_add(needed()));
+        let bytes = self.budget.as_ref().map(|budget| budget.bytes().saturating_add(needed()));
         if bytes.is_some_and(|bytes| bytes > caps.max_bytes) {
             return Err(Limit::Bytes);
         }
@@ -106,9 +106,9 @@ impl CountStage {
         }
         self.accumulators.reset(slot);
         let bytes = self.window_bytes();
-        if let Some(account) = &mut self.account {
-            account.open_key(window.key, keys);
-            account.add(bytes);
+        if let Some(budget) = &mut self.budget {
+            budget.open_key(window.key, keys);
+            budget.add(bytes);
         }
         if self.plan.passes_watermarks {
             self.earliest.set(slot, window.last.saturating_sub(1));
@@ -124,13 +124,13 @@ impl CountStage {
         }
         self.earliest.clear(slot);
         let bytes = self.window_bytes();
-        if let Some(account) = &mut self.account {
-            account.set_extra(slot, 0);
-            account.subtract(bytes);
-            account.close_key(key);
+        if let Some(budget) = &mut self.budget {
+            budget.set_variable_bytes(slot, 0);
+            budget.subtract(bytes);
+            budget.close_key(key);
         }
-        if let Some(recency) = &mut self.recency {
-            recency.remove(key);
+        if let Some(lru) = &mut self.lru {
+            lru.remove(key);
         }
     }
 }

@@ -19,9 +19,9 @@ use crate::keys::{Keys, NONE};
 use crate::plan::{CountPlan, Limit};
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::spec::LimitPolicy;
-use crate::stages::account::{Account, key_bytes};
+use crate::stages::memory_budget::{MemoryBudget, key_bytes};
 use crate::stages::parts::Parts;
-use crate::util::lru::Recency;
+use crate::util::lru::LruList;
 use crate::util::timer_queue::Timers;
 
 /// A window in the bytes of a stage, beside what it accumulates: its places in the tables.
@@ -41,9 +41,9 @@ pub(crate) struct CountStage {
     windows: Vec<Window>,
     free: Vec<u32>,
     /// Where keys may be evicted.
-    recency: Option<Recency>,
+    lru: Option<LruList>,
     /// Where bytes are limited.
-    account: Option<Account>,
+    budget: Option<MemoryBudget>,
     /// Windows that the run has filled.
     full: Vec<Row>,
     /// Windows that end with the input and wait for room in the output, the next one last. They are still open.
@@ -73,8 +73,8 @@ struct Window {
 
 impl CountStage {
     pub(crate) fn new(index: u32, plan: CountPlan) -> Self {
-        let recency = plan.caps.evicts_keys().then(Recency::default);
-        let account = plan.caps.limits_bytes().then(Account::default);
+        let lru = plan.caps.evicts_keys().then(LruList::default);
+        let budget = plan.caps.limits_bytes().then(MemoryBudget::default);
         let aggregates = &plan.aggregates;
         let mut accumulators =
             Accumulators::new(&aggregates.outputs, aggregates.fields.len(), aggregates.max_values);
@@ -89,8 +89,8 @@ impl CountStage {
             windows: Vec::new(),
             free: Vec::new(),
             full: Vec::new(),
-            recency,
-            account,
+            lru,
+            budget,
             due: Vec::new(),
             is_ending: false,
             earliest: Timers::default(),
@@ -149,9 +149,9 @@ impl CountStage {
 
     /// Takes note of events of `keys`, as far as these have open windows.
     fn touch(&mut self, keys: &[u32]) {
-        let Some(recency) = &mut self.recency else { return };
+        let Some(lru) = &mut self.lru else { return };
         let is_open = |key: &&u32| self.slots.get(**key as usize).is_some_and(|s| *s != NONE);
-        keys.iter().filter(is_open).for_each(|key| recency.touch(*key));
+        keys.iter().filter(is_open).for_each(|key| lru.touch(*key));
     }
 
     /// Does what is to be done at `limit` about the event at `cursor`; false: the call ends before it.
@@ -167,13 +167,13 @@ impl CountStage {
         if policy == LimitPolicy::Evict && self.make_room(limit, context.keys) {
             return true;
         }
-        context.turn_away_next((limit, policy), self.index, events, cursor, &mut self.stats)
+        context.apply_limit_to_next((limit, policy), self.index, events, cursor, &mut self.stats)
     }
 
     /// Lets go of the window of the oldest key; false: there is none.
     #[cold]
     fn make_room(&mut self, limit: Limit, keys: &mut Keys) -> bool {
-        let Some(key) = self.recency.as_ref().and_then(Recency::oldest) else { return false };
+        let Some(key) = self.lru.as_ref().and_then(LruList::oldest) else { return false };
         let slot = self.slots.get(key as usize).copied().unwrap_or(NONE);
         if slot == NONE {
             return false;
@@ -194,7 +194,7 @@ impl CountStage {
 
     /// Whether values change how much room there is.
     fn measures_values(&self) -> bool {
-        self.account.is_some() && self.accumulators.have_extra()
+        self.budget.is_some() && self.accumulators.have_variable_bytes()
     }
 
     /// Takes note of what the open windows of `run` hold, now that events were added.
@@ -208,18 +208,18 @@ impl CountStage {
 
     fn measure_slot(&mut self, slot: u32) {
         let is_open = self.window(slot).key != NONE;
-        if let Some(account) = self.account.as_mut().filter(|_| is_open) {
-            account.set_extra(slot, self.accumulators.extra_bytes(slot));
+        if let Some(budget) = self.budget.as_mut().filter(|_| is_open) {
+            budget.set_variable_bytes(slot, self.accumulators.variable_bytes(slot));
         }
     }
 
     /// The bytes of all open windows.
     fn state_bytes(&self, keys: &Keys) -> u64 {
-        if let Some(account) = &self.account {
-            return account.bytes();
+        if let Some(budget) = &self.budget {
+            return budget.bytes();
         }
         let of = |slot: u32| {
-            key_bytes(self.window(slot).key, keys) + self.accumulators.extra_bytes(slot)
+            key_bytes(self.window(slot).key, keys) + self.accumulators.variable_bytes(slot)
         };
         self.open_slots().map(|slot| of(slot) + self.window_bytes()).sum()
     }

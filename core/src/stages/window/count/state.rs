@@ -1,6 +1,6 @@
 //! Windows by arrival in snapshots: what is common first, then the open windows in the order of their keys, part by part.
 
-use crate::util::lru::Recency;
+use crate::util::lru::LruList;
 
 use super::{CountStage, Keys, NONE, SectionReader, SectionWriter, SnapshotError, Window};
 
@@ -48,8 +48,8 @@ impl CountStage {
         let counters = [stats.events, stats.rows, stats.key_limit];
         writer.u64s(counters.into_iter().chain([stats.value_limit, stats.folded_values]));
         stats.save_limits(&self.plan.caps, writer);
-        if let Some(recency) = &self.recency {
-            recency.save(positions, writer);
+        if let Some(lru) = &self.lru {
+            lru.save(positions, writer);
         }
         if self.is_ending || !self.staging.is_empty() {
             self.staging.save(positions, writer);
@@ -103,8 +103,8 @@ impl CountStage {
             *counter = reader.u64()?;
         }
         stats.load_limits(&self.plan.caps, reader)?;
-        if self.recency.is_some() {
-            self.recency = Some(Recency::load(reader, ids)?);
+        if self.lru.is_some() {
+            self.lru = Some(LruList::load(reader, ids)?);
         }
         if !reader.is_at_end() {
             let empty = self.empty_part();

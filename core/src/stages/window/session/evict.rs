@@ -26,12 +26,12 @@ impl SessionStage {
         {
             return true;
         }
-        let turned = context.turn_away(limit, policy, self.index, events.ordinals.at(at));
-        if turned.drops {
+        let outcome = context.apply_limit(limit, policy, self.index, events.ordinals.at(at));
+        if outcome.drops_event() {
             self.drop_event(events, at, limit.reason(), context);
             *cursor += 1;
         }
-        turned.goes_on
+        outcome.continues()
     }
 
     /// Lets go of what is oldest, to make room for a session of `key` that begins at `time`; false: there is nothing.
@@ -40,7 +40,7 @@ impl SessionStage {
         let slots = match limit {
             Limit::Windows => self.table.first_before(key, time).into_iter().collect(),
             Limit::Keys | Limit::Bytes => {
-                let oldest = self.table.recency.as_ref().and_then(|recency| recency.oldest());
+                let oldest = self.table.lru.as_ref().and_then(|lru| lru.oldest());
                 oldest.map(|oldest| self.table.of_key(oldest)).unwrap_or_default()
             }
         };
@@ -69,7 +69,7 @@ impl SessionStage {
 
     /// Whether values change how much room there is.
     pub(super) fn measures_values(&self) -> bool {
-        self.table.account.is_some() && self.accumulators.have_extra()
+        self.table.budget.is_some() && self.accumulators.have_variable_bytes()
     }
 
     /// Takes note of what the slots of `run` hold, now that events were added.
@@ -86,8 +86,8 @@ impl SessionStage {
         if self.table.info(slot).key == NONE {
             return;
         }
-        if let Some(account) = &mut self.table.account {
-            account.set_extra(slot, self.accumulators.extra_bytes(slot));
+        if let Some(budget) = &mut self.table.budget {
+            budget.set_variable_bytes(slot, self.accumulators.variable_bytes(slot));
         }
     }
 }

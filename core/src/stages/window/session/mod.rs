@@ -193,7 +193,7 @@ impl Stage for SessionStage {
     }
 
     fn stats(&self, keys: &Keys) -> StageStats {
-        let extra = |slot| self.accumulators.extra_bytes(slot);
+        let extra = |slot| self.accumulators.variable_bytes(slot);
         StageStats {
             keys: u64::from(self.table.open_keys),
             state_bytes: self.table.state_bytes(keys, extra),

@@ -3,7 +3,7 @@
 use super::fire::Cause;
 use super::table::{Bounds, Status};
 use super::{Keys, NONE, SectionReader, SectionWriter, SessionStage, SnapshotError};
-use crate::util::lru::Recency;
+use crate::util::lru::LruList;
 
 /// What a part holds.
 const COMMON: u32 = 0;
@@ -54,8 +54,8 @@ impl SessionStage {
             [stats.events, stats.rows, stats.late_dropped, stats.key_limit, stats.window_limit];
         writer.u64s(counters.into_iter().chain([stats.value_limit, stats.folded_values]));
         stats.save_limits(&self.plan.caps, writer);
-        if let Some(recency) = &self.table.recency {
-            recency.save(positions, writer);
+        if let Some(lru) = &self.table.lru {
+            lru.save(positions, writer);
         }
         let cause = self.late.map_or(Cause { watermark: 0, rank: 0 }, |(_, cause)| cause);
         writer.i64(cause.watermark);
@@ -114,8 +114,8 @@ impl SessionStage {
             *counter = reader.u64()?;
         }
         stats.load_limits(&self.plan.caps, reader)?;
-        if self.table.recency.is_some() {
-            self.table.recency = Some(Recency::load(reader, ids)?);
+        if self.table.lru.is_some() {
+            self.table.lru = Some(LruList::load(reader, ids)?);
         }
         let cause = Cause { watermark: reader.i64()?, rank: reader.u64()? };
         self.late = (cause.rank > 0).then_some((NONE, cause));

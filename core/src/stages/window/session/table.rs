@@ -3,8 +3,8 @@
 use super::others::Others;
 use crate::keys::{Keys, NONE};
 use crate::plan::{Caps, Limit};
-use crate::stages::account::{Account, key_bytes};
-use crate::util::lru::Recency;
+use crate::stages::memory_budget::{MemoryBudget, key_bytes};
+use crate::util::lru::LruList;
 use crate::util::timer_queue::Timers;
 
 /// A session in the bytes of a stage, beside what it accumulates: its places in the tables.
@@ -59,9 +59,9 @@ pub(super) struct Table {
     open_by_key: Vec<u32>,
     pub(super) open_keys: u32,
     /// Where keys may be evicted.
-    pub(super) recency: Option<Recency>,
+    pub(super) lru: Option<LruList>,
     /// Where bytes are limited.
-    pub(super) account: Option<Account>,
+    pub(super) budget: Option<MemoryBudget>,
     /// What a session counts for there, but for its values.
     session_bytes: u64,
     pub(super) timers: Timers,
@@ -71,8 +71,8 @@ impl Table {
     /// For sessions that accumulate in `slot_bytes` each, but for their values.
     pub(super) fn new(caps: &Caps, slot_bytes: u64) -> Self {
         let mut table = Self {
-            recency: caps.evicts_keys().then(Recency::default),
-            account: caps.limits_bytes().then(Account::default),
+            lru: caps.evicts_keys().then(LruList::default),
+            budget: caps.limits_bytes().then(MemoryBudget::default),
             ..Self::default()
         };
         table.set_slot_bytes(slot_bytes);
@@ -86,8 +86,8 @@ impl Table {
 
     /// The bytes of all sessions, of which `extra` gives what their values count for.
     pub(super) fn state_bytes(&self, keys: &Keys, extra: impl Fn(u32) -> u64) -> u64 {
-        if let Some(account) = &self.account {
-            return account.bytes();
+        if let Some(budget) = &self.budget {
+            return budget.bytes();
         }
         let open = (0..).zip(&self.open_by_key).filter(|(_, open)| **open > 0);
         let of_keys: u64 = open.map(|(key, _)| key_bytes(key, keys)).sum();
@@ -97,9 +97,9 @@ impl Table {
 
     /// Whether there is room for one more session of `key`, which has `open` ones.
     fn has_room(&self, key: u32, open: u32, caps: &Caps, keys: &Keys) -> bool {
-        let Some(account) = &self.account else { return true };
+        let Some(budget) = &self.budget else { return true };
         let of_key = if open == 0 { key_bytes(key, keys) } else { 0 };
-        account.bytes().saturating_add(of_key + self.session_bytes) <= caps.max_bytes
+        budget.bytes().saturating_add(of_key + self.session_bytes) <= caps.max_bytes
     }
 
     /// The first session of `key` that begins before `time`.
@@ -220,11 +220,11 @@ impl Table {
         }
         if let Some(open) = self.open_by_key.get_mut(key as usize) {
             self.open_keys += u32::from(*open == 0);
-            if let Some(account) = &mut self.account {
+            if let Some(budget) = &mut self.budget {
                 if *open == 0 {
-                    account.open_key(key, keys);
+                    budget.open_key(key, keys);
                 }
-                account.add(self.session_bytes);
+                budget.add(self.session_bytes);
             }
             *open += 1;
         }
@@ -264,24 +264,24 @@ impl Table {
         if let Some(open) = self.open_by_key.get_mut(key as usize) {
             *open = open.saturating_sub(1);
             self.open_keys -= u32::from(*open == 0);
-            if let Some(account) = &mut self.account {
-                account.set_extra(slot, 0);
-                account.subtract(self.session_bytes);
+            if let Some(budget) = &mut self.budget {
+                budget.set_variable_bytes(slot, 0);
+                budget.subtract(self.session_bytes);
                 if *open == 0 {
-                    account.close_key(key);
+                    budget.close_key(key);
                 }
             }
-            if let (0, Some(recency)) = (*open, &mut self.recency) {
-                recency.remove(key);
+            if let (0, Some(lru)) = (*open, &mut self.lru) {
+                lru.remove(key);
             }
         }
     }
 
     /// Takes note of events of `keys`, as far as these have sessions.
     pub(super) fn touch(&mut self, keys: &[u32]) {
-        let Some(recency) = &mut self.recency else { return };
+        let Some(lru) = &mut self.lru else { return };
         let open = |key: &&u32| self.open_by_key.get(**key as usize).is_some_and(|open| *open > 0);
-        keys.iter().filter(open).for_each(|key| recency.touch(*key));
+        keys.iter().filter(open).for_each(|key| lru.touch(*key));
     }
 
     /// The sessions of `key`.

@@ -117,7 +117,7 @@ impl Values for Digest {
         place.and_then(|place| before.results.get(place)).copied().unwrap_or(f64::NAN)
     }
 
-    fn extra_bytes(&self) -> u64 {
+    fn variable_bytes(&self) -> u64 {
         let centroids = self.before.as_ref().map_or(0, |before| before.digest.centroids().len());
         8 * self.recent.len() as u64 + 16 * centroids as u64
     }

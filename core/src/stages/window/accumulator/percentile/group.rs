@@ -172,7 +172,7 @@ impl Values for Group {
         place.between(low, high)
     }
 
-    fn extra_bytes(&self) -> u64 {
+    fn variable_bytes(&self) -> u64 {
         match self {
             Self::Values(values) => 8 * values.len() as u64,
             Self::Pairs(pairs) => 16 * pairs.len() as u64,

@@ -48,7 +48,7 @@ pub(super) trait Values: Clone {
     fn percentile(&self, percentile: Percentile, asked: &[Percentile]) -> f64;
 
     /// What it counts for in the bytes of a stage, beside that there is one.
-    fn extra_bytes(&self) -> u64;
+    fn variable_bytes(&self) -> u64;
 
     /// Writes what it holds, the same for equal state.
     fn save(&self, writer: &mut SectionWriter<'_>);
@@ -107,8 +107,8 @@ impl<G: Values> Percentiles<G> {
     }
 
     /// What the values of `slot` count for in the bytes of a stage.
-    pub(super) fn extra_bytes(&self, slot: usize) -> u64 {
-        self.groups.get(slot).map_or(0, G::extra_bytes)
+    pub(super) fn variable_bytes(&self, slot: usize) -> u64 {
+        self.groups.get(slot).map_or(0, G::variable_bytes)
     }
 
     /// The value of a slot that is sealed.

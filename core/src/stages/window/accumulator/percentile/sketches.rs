@@ -46,8 +46,8 @@ impl Sketches {
     }
 
     /// What the values of `slot` count for in the bytes of a stage.
-    pub(in super::super) fn extra_bytes(&self, slot: usize) -> u64 {
-        self.groups.extra_bytes(slot)
+    pub(in super::super) fn variable_bytes(&self, slot: usize) -> u64 {
+        self.groups.variable_bytes(slot)
     }
 
     /// The range of each of `slots`.

@@ -7,7 +7,7 @@ const KEY_BYTES: u64 = 96;
 
 /// What a stage keeps, where its bytes are limited.
 #[derive(Default)]
-pub(super) struct Account {
+pub(super) struct MemoryBudget {
     bytes: u64,
     /// What each key counts for, by id.
     keys: Vec<u64>,
@@ -20,7 +20,7 @@ pub(super) fn key_bytes(key: u32, keys: &Keys) -> u64 {
     KEY_BYTES + keys.bytes(key).len() as u64
 }
 
-impl Account {
+impl MemoryBudget {
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
     }
@@ -49,7 +49,7 @@ impl Account {
     }
 
     /// Counts `bytes` for what `slot` holds beyond that every window has, in place of what it did.
-    pub(super) fn set_extra(&mut self, slot: u32, bytes: u64) {
+    pub(super) fn set_variable_bytes(&mut self, slot: u32, bytes: u64) {
         let before = put(&mut self.extra, slot, bytes);
         self.bytes = self.bytes.saturating_add(bytes).saturating_sub(before);
     }
