@@ -1,8 +1,12 @@
-//! What the tests across crates share: the conformance vectors and where the built pieces lie.
+//! What the tests across crates share: the conformance vectors, the examples, and where the built pieces lie.
+
+mod examples;
 
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+
+pub use examples::{Example, examples};
 
 /// One conformance vector of `tests/vectors`.
 pub struct Vector {

@@ -52,6 +52,13 @@ export function wrongIdentities(identify, vectors) {
   return found.filter((one) => one.found !== one.identity);
 }
 
+/** The pipeline, events and rows of an example of tests/examples, which is Markdown. */
+export function parseExample(markdown) {
+  const blocks = markdown.split("```").filter((_, at) => at % 2 === 1);
+  const [pipeline, events, rows] = blocks.map((block) => block.slice(block.indexOf("\n") + 1));
+  return { spec: JSON.parse(pipeline), input: new TextEncoder().encode(events), rows };
+}
+
 /** What is wrong with the outcome of a vector; nothing if it is as expected. */
 export function differences(vector, { rows, stats }) {
   const { expected } = vector;

@@ -1,7 +1,7 @@
 /** The conformance vectors and the package's promises, in a page without a bundler. */
 import { identify, init, StreamProcessor, StreamProcessorError } from "stream-processor";
 
-import { differences, passesObjects, run, runObjects, wrongIdentities } from "../vectors.mjs";
+import { differences, parseExample, passesObjects, run, runObjects, wrongIdentities } from "../vectors.mjs";
 import { check, same } from "./check.js";
 
 const bytes = async (path) => {
@@ -12,6 +12,7 @@ const bytes = async (path) => {
 const json = async (path) => JSON.parse(new TextDecoder().decode(await bytes(path)));
 
 const vectors = (await json("/tests/vectors/")).filter((name) => name.endsWith(".json"));
+const examples = (await json("/tests/examples/")).filter((name) => name !== "README.md");
 
 const PIPELINE = {
   source: { key: "service", value: "latency" },
@@ -32,6 +33,8 @@ await check([
   ["the module is found beside the script", () => init()],
   ["the vectors are there", () => same(vectors.length >= 10, true)],
   ...vectors.map((name) => [name, () => vector(name)]),
+  ["the examples are there", () => same(examples.length >= 30, true)],
+  ...examples.map((name) => [name, () => example(name)]),
   ["identities", async () => same(wrongIdentities(identify, await json("/tests/vectors/identity/identity.json")), [])],
   ["objects in, objects out", objects],
   ["a snapshot goes on", snapshot],
@@ -46,6 +49,11 @@ async function missingModule() {
     return;
   }
   throw new Error("no error");
+}
+
+async function example(name) {
+  const example = parseExample(new TextDecoder().decode(await bytes(`/tests/examples/${name}`)));
+  same(run(StreamProcessor, example, Infinity).rows, example.rows);
 }
 
 async function vector(name) {
