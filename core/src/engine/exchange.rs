@@ -10,7 +10,7 @@ use crate::keys::NONE;
 use crate::plan::{Plan, StagePlan};
 use crate::snapshot::{Kind, PARTIAL_MAGIC, SectionReader, SectionWriter, Sections, write_section};
 use crate::spec::SpecError;
-use crate::stages::parts::{COUNTERS, Origin, counters_of};
+use crate::stages::partial::{COUNTER_COUNT, PartialOrigin, counters_of};
 
 /// So many counters of the stage stand in front of the reasons for which events were refused, the others behind them.
 const STAGE_FIRST: usize = 4;
@@ -54,7 +54,7 @@ struct Head {
     sequence: u64,
     watermark: i64,
     accepted: u64,
-    stage: [u64; COUNTERS],
+    stage: [u64; COUNTER_COUNT],
     rejected: Vec<u64>,
 }
 
@@ -162,7 +162,7 @@ impl Engine {
         let new: Vec<u64> = new.collect();
         let Self { stages, keys, plan, exchange, .. } = self;
         let Some(stage) = stages.get_mut(place) else { return Ok(Vec::new()) };
-        let watermark = stage.reached();
+        let watermark = stage.input_watermark();
         let mut bytes = Vec::new();
         write_section(&mut bytes, Kind::Pipeline, |writer| {
             writer.raw(&PARTIAL_MAGIC);
@@ -176,9 +176,9 @@ impl Engine {
             writer.length(new.len());
             writer.u64s(new.into_iter());
         });
-        let Some(parts) = stage.parts() else { return Ok(Vec::new()) };
+        let Some(parts) = stage.partial_state() else { return Ok(Vec::new()) };
         let mut used = vec![false; keys.id_bound()];
-        parts.part_keys(&mut |key| {
+        parts.for_each_key(&mut |key| {
             if let Some(used) = used.get_mut(key as usize) {
                 *used = true;
             }
@@ -198,13 +198,13 @@ impl Engine {
                 writer.raw(keys.bytes(*key));
             }
         });
-        write_section(&mut bytes, Kind::Stage, |writer| parts.write_parts(&positions, writer));
+        write_section(&mut bytes, Kind::Stage, |writer| parts.write_partial(&positions, writer));
         write_section(&mut bytes, Kind::End, |writer| writer.u64(4));
         let limit = plan.limits.max_snapshot_bytes;
         if bytes.len() as u64 > limit {
             return Err(SnapshotError::TooLarge { limit }.into());
         }
-        parts.clear_parts(keys);
+        parts.clear_windows(keys);
         exchange.sequence = exchange.sequence.saturating_add(1);
         exchange.sent = counters;
         keys.reclaim();
@@ -254,11 +254,11 @@ impl Engine {
         reader.end()?;
         let ordinal = self.source.next_ordinal;
         let Self { stages, keys, .. } = self;
-        let Some(parts) = stages.get_mut(place).and_then(|stage| stage.parts()) else {
+        let Some(parts) = stages.get_mut(place).and_then(|stage| stage.partial_state()) else {
             return Ok(Merged { is_new: false, full: false });
         };
-        let origin = Origin { source: &head.source, sequence: head.sequence, ordinal };
-        let taken = parts.take_parts(origin, &mut SectionReader::new(&windows), &ids, keys)?;
+        let origin = PartialOrigin { source: &head.source, sequence: head.sequence, ordinal };
+        let taken = parts.stage_partial(origin, &mut SectionReader::new(&windows), &ids, keys)?;
         parts.add_counters(head.stage);
         self.source.next_ordinal = ordinal.saturating_add(taken);
         self.count_merged(head);
@@ -339,7 +339,7 @@ fn read_head(payload: &[u8], reasons: usize) -> Result<Head, SnapshotError> {
     let accepted = counters.next().unwrap_or(0);
     let mut stage: Vec<u64> = counters.by_ref().take(STAGE_FIRST).collect();
     let mut rejected: Vec<u64> = counters.by_ref().take(REASONS_BETWEEN).collect();
-    stage.extend(counters.by_ref().take(COUNTERS - STAGE_FIRST));
+    stage.extend(counters.by_ref().take(COUNTER_COUNT - STAGE_FIRST));
     rejected.extend(counters.take(reasons.saturating_sub(REASONS_BETWEEN)));
     // Blocks of earlier versions end before the last of them.
     let stage = core::array::from_fn(|at| stage.get(at).copied().unwrap_or(0));

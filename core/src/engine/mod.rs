@@ -137,7 +137,7 @@ impl Engine {
         if options.emits_partials {
             let place = exchange::window_stage(&plan)?;
             let windows = stages.remove(place);
-            stages.insert(place, stages::at_the_edge(windows));
+            stages.insert(place, stages::collecting_partials(windows));
         }
         let result_rows = plan.limits.max_result_rows as usize;
         let last = plan.stages.len().saturating_sub(1);

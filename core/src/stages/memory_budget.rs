@@ -1,21 +1,23 @@
-//! The bytes of what a stage keeps, by a rule that is the same everywhere: what there is counts, not what memory it takes.
+//! Accounting of state bytes: a fixed rule counts what a stage holds, independent of what the
+//! allocator takes.
 
 use crate::keys::Keys;
 
-/// A key, beside its own bytes: its entry in the dictionary and in the tables of the stage.
+/// Bytes counted for a key in addition to its own: its entries in the dictionary and in the stage's
+/// tables.
 const KEY_BYTES: u64 = 96;
 
-/// What a stage keeps, where its bytes are limited.
+/// The bytes that a stage with a byte limit holds.
 #[derive(Default)]
 pub(super) struct MemoryBudget {
     bytes: u64,
-    /// What each key counts for, by id.
-    keys: Vec<u64>,
-    /// What is counted of each slot beyond that every window has.
-    extra: Vec<u64>,
+    /// The bytes counted for each key, by id.
+    key_bytes: Vec<u64>,
+    /// The bytes of values counted for each slot, in addition to the fixed size of a window.
+    variable_bytes: Vec<u64>,
 }
 
-/// What `key` counts for.
+/// Returns the bytes that `key` counts for.
 pub(super) fn key_bytes(key: u32, keys: &Keys) -> u64 {
     KEY_BYTES + keys.bytes(key).len() as u64
 }
@@ -25,38 +27,38 @@ impl MemoryBudget {
         self.bytes
     }
 
-    /// Counts `bytes` more.
+    /// Adds `bytes` to the total.
     pub(super) fn add(&mut self, bytes: u64) {
         self.bytes = self.bytes.saturating_add(bytes);
     }
 
-    /// Counts `bytes` less.
+    /// Subtracts `bytes` from the total.
     pub(super) fn subtract(&mut self, bytes: u64) {
         self.bytes = self.bytes.saturating_sub(bytes);
     }
 
-    /// Counts `key`, which it does not count yet.
+    /// Adds `key`, which must not be counted yet.
     pub(super) fn open_key(&mut self, key: u32, keys: &Keys) {
         let bytes = key_bytes(key, keys);
-        put(&mut self.keys, key, bytes);
+        replace(&mut self.key_bytes, key, bytes);
         self.add(bytes);
     }
 
-    /// Counts `key` no more.
+    /// Removes `key` from the total.
     pub(super) fn close_key(&mut self, key: u32) {
-        let bytes = put(&mut self.keys, key, 0);
+        let bytes = replace(&mut self.key_bytes, key, 0);
         self.subtract(bytes);
     }
 
-    /// Counts `bytes` for what `slot` holds beyond that every window has, in place of what it did.
+    /// Replaces the variable bytes counted for `slot` by `bytes`.
     pub(super) fn set_variable_bytes(&mut self, slot: u32, bytes: u64) {
-        let before = put(&mut self.extra, slot, bytes);
+        let before = replace(&mut self.variable_bytes, slot, bytes);
         self.bytes = self.bytes.saturating_add(bytes).saturating_sub(before);
     }
 }
 
-/// Sets the entry at `place`, and returns what was there.
-fn put(list: &mut Vec<u64>, place: u32, value: u64) -> u64 {
+/// Replaces the entry at `place` and returns the previous one.
+fn replace(list: &mut Vec<u64>, place: u32, value: u64) -> u64 {
     let place = place as usize;
     if list.len() <= place {
         list.resize(place + 1, 0);

@@ -1,4 +1,17 @@
-//! The stages of a pipeline as the engine runs them: one folder each, all behind one trait.
+//! The stages of a pipeline: one folder for each stage type, all behind the trait [`Stage`].
+//!
+//! The engine calls each stage with a run of [`Events`] and collects what it emits in a [`Frame`],
+//! which is the next stage's input:
+//!
+//! ```text
+//! source -> Events -> Stage::process -> Frame -> Events -> Stage::process -> Frame -> rows
+//!                        |    |
+//!                        |    +-- Context: keys, dropped events, host time, refusals
+//!                        +-- state of the stage: save / load (snapshot), partial_state
+//! ```
+//!
+//! [`build`] turns each [`StagePlan`] into its stage. A stage judges every event by the watermark
+//! in effect when it arrived, which is stored in a parallel column of [`Events`].
 
 mod dedup;
 mod filter;
@@ -7,7 +20,7 @@ mod keyed;
 mod map;
 mod memory_budget;
 mod normalize;
-pub(crate) mod parts;
+pub(crate) mod partial;
 mod window;
 
 use crate::data::dropped::{Dropped, Drops};
@@ -20,36 +33,38 @@ use crate::keys::Keys;
 use crate::plan::{Limit, StagePlan};
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::spec::LimitPolicy;
-use parts::{EdgeStage, Parts};
+use partial::{PartialStage, PartialState};
 
-/// What a stage may use beside its own state.
+/// What a stage may use in a call in addition to its own state.
 pub(crate) struct Context<'a> {
     pub(crate) keys: &'a mut Keys,
     pub(crate) drops: &'a mut Drops,
     /// The host's time as of the last tick, microseconds.
     pub(crate) now: i64,
-    /// Whether the events are those of a call, which may stop before each of them.
+    /// True if the events are the caller's own, so that the call may stop before any of them.
     pub(crate) may_stop: bool,
-    /// Why the call ends here.
+    /// The limit that ends the call, set by the stage that reached it.
     pub(crate) refusal: Option<Refusal>,
 }
 
-/// Where a limit ends a call.
+/// A limit under the policy `refuse` that ends a call.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Refusal {
     pub(crate) limit: Limit,
     pub(crate) stage: u32,
     pub(crate) ordinal: u64,
-    /// Whether the event is gone: it was not one of the call.
+    /// True if the event was dropped because it did not come from the call and cannot be given
+    /// back.
     pub(crate) dropped: bool,
 }
 
-/// What happens to an event for which a limit leaves no room, and to the call.
+/// The effect of a limit on an event that has no room, and on the call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LimitOutcome {
-    /// The event is dropped, and the call continues after it.
+    /// The event is dropped and the call continues with the next one.
     DropEvent,
-    /// The event is dropped, and the call ends after it: it was not one of the call, so it cannot be given back.
+    /// The event is dropped and the call ends after it: an event that did not come from the call
+    /// cannot be given back.
     DropAndStop,
     /// The call ends before the event, which counts as never seen.
     StopBefore,
@@ -66,9 +81,11 @@ impl LimitOutcome {
 }
 
 impl Context<'_> {
-    /// Applies `policy` to the event `ordinal`, for which `stage` has no room at `limit` even after evictions.
+    /// Applies `policy` to the event `ordinal`, for which `stage` has no room at `limit` even after
+    /// evictions.
     ///
-    /// Where the policy is to refuse, the call ends before the event. An event that is not of the call is dropped then.
+    /// Under the policy `refuse` the call ends before the event. An event that did not come from
+    /// the call is dropped instead.
     pub(crate) fn apply_limit(
         &mut self,
         limit: Limit,
@@ -84,8 +101,10 @@ impl Context<'_> {
         if dropped { LimitOutcome::DropAndStop } else { LimitOutcome::StopBefore }
     }
 
-    /// Applies `policy` at `limit` to the event at `cursor` of `stage`, where nothing can be evicted and no window is
-    /// reported; counts and reports the event if it is dropped. Returns whether the call continues.
+    /// Applies `policy` at `limit` to the event at `cursor`, for stages that have nothing to evict
+    /// and report no window.
+    ///
+    /// Counts and reports the event if it is dropped. Returns true if the call continues.
     pub(crate) fn apply_limit_to_next(
         &mut self,
         (limit, policy): (Limit, LimitPolicy),
@@ -123,12 +142,15 @@ impl Context<'_> {
     }
 }
 
-/// One step of a pipeline: takes events in batches, judges each by the watermark that stands beside it.
+/// A stage of a pipeline. It takes events in batches and judges each by the watermark in effect
+/// when it arrived.
 pub(crate) trait Stage: Send {
-    /// Takes `events` from `cursor` on, moves `cursor` behind those that are taken, and puts what it makes into `out`.
+    /// Processes `events` from `cursor` on, advances `cursor` past those it takes, and appends the
+    /// rows it emits to `out`.
     ///
-    /// Returns whether all are taken and their last watermark is reached. It stops before that only when `out` is full or a
-    /// limit refuses the next event, and goes on from where it stopped when it is called again with the same events.
+    /// Returns true once all events are taken and their last watermark is applied. Returns false
+    /// when `out` is full or a limit refuses the next event; the next call with the same events
+    /// continues there.
     fn process(
         &mut self,
         events: &Events<'_>,
@@ -137,12 +159,14 @@ pub(crate) trait Stage: Send {
         out: &mut Frame,
     ) -> bool;
 
-    /// What it has seen and done.
+    /// Returns the counters of the stage and the size of its state.
     fn stats(&self, keys: &Keys) -> StageStats;
 
-    /// Writes one part of its snapshot, the first one for `from` = `None`, and returns the `from` of the next, if any.
+    /// Writes one section of its snapshot, the first one for `from` = `None`, and returns the
+    /// `from` of the next section, if any.
     ///
-    /// Parts are written one by one so that no two have to fit in memory at once. Keys are written as `positions[id]`.
+    /// Sections are written one at a time, so that memory never has to hold two. Keys are written
+    /// as `positions[id]`.
     fn save(
         &self,
         from: Option<i64>,
@@ -150,7 +174,8 @@ pub(crate) trait Stage: Send {
         writer: &mut SectionWriter<'_>,
     ) -> Option<i64>;
 
-    /// Reads a part, in the order in which they were written; `ids` gives the key at each position.
+    /// Reads one section, in the order in which they were written; `ids` gives the key at each
+    /// position.
     fn load(
         &mut self,
         reader: &mut SectionReader<'_>,
@@ -158,25 +183,26 @@ pub(crate) trait Stage: Send {
         keys: &mut Keys,
     ) -> Result<(), SnapshotError>;
 
-    /// Its open windows, where they can go from one engine to another.
-    fn parts(&mut self) -> Option<&mut dyn Parts> {
+    /// Returns its open windows as partial state, if the stage can exchange it with other engines.
+    fn partial_state(&mut self) -> Option<&mut dyn PartialState> {
         None
     }
 
-    /// The watermark that has come to it, where no window of its fires.
-    fn reached(&self) -> i64 {
+    /// Returns the watermark that has reached the stage, for a stage that emits partial state
+    /// instead of rows.
+    fn input_watermark(&self) -> i64 {
         NO_WATERMARK
     }
 }
 
-/// The same stage, where its windows are taken out instead of being fired.
-pub(crate) fn at_the_edge(stage: Box<dyn Stage>) -> Box<dyn Stage> {
-    Box::new(EdgeStage::new(stage))
+/// Wraps a window stage so that its windows are exported as partial state and never fire.
+pub(crate) fn collecting_partials(stage: Box<dyn Stage>) -> Box<dyn Stage> {
+    Box::new(PartialStage::new(stage))
 }
 
-/// The stage that `plan` describes, the `index`th of its pipeline.
+/// Builds the stage that `plan` describes, the `index`th of its pipeline.
 ///
-/// `seed` is that of tables; it never shows in results.
+/// `seed` seeds hash tables; results do not depend on it.
 pub(crate) fn build(index: u32, plan: &StagePlan, seed: u64) -> Box<dyn Stage> {
     match plan {
         StagePlan::Calendar(plan) => Box::new(window::CalendarStage::new(index, plan.clone())),

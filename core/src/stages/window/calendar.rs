@@ -1,6 +1,7 @@
-//! Calendar windows: tumbling windows on a scale on which all windows of a calendar are of one size.
+//! Calendar windows: tumbling windows on a time scale on which all periods of the calendar have the
+//! same length.
 
-use super::{Context, Parts, Stage, WindowStage};
+use super::WindowStage;
 use crate::data::frame::{Events, Frame, FrameColumn};
 use crate::data::stats::StageStats;
 use crate::error::SnapshotError;
@@ -9,13 +10,16 @@ use crate::keys::Keys;
 use crate::plan::{Calendar, CalendarPlan, Period};
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::spec::Operation;
+use crate::stages::partial::PartialState;
+use crate::stages::{Context, Stage};
 
-/// Puts the times of events on the scale, and those of rows back.
+/// A calendar window stage: maps event times to the uniform scale, and the times of rows back to
+/// real time.
 pub(crate) struct CalendarStage {
     plan: CalendarPlan,
     windows: WindowStage,
-    /// The columns that compute a rate: they depend on how long a window is.
-    rates: Vec<usize>,
+    /// Indexes of the columns that compute a rate, which depends on the real length of the window.
+    rate_columns: Vec<usize>,
     timestamps: Vec<i64>,
     watermarks: Vec<i64>,
 }
@@ -23,9 +27,9 @@ pub(crate) struct CalendarStage {
 impl CalendarStage {
     pub(crate) fn new(index: u32, plan: CalendarPlan) -> Self {
         let outputs = (2..).zip(&plan.windows.outputs);
-        let rates = outputs.filter(|(_, output)| output.op == Operation::Rate);
+        let rate_columns = outputs.filter(|(_, output)| output.op == Operation::Rate);
         Self {
-            rates: rates.map(|(place, _)| place).collect(),
+            rate_columns: rate_columns.map(|(place, _)| place).collect(),
             windows: WindowStage::new(index, plan.windows.clone()),
             timestamps: Vec::new(),
             watermarks: Vec::new(),
@@ -33,23 +37,23 @@ impl CalendarStage {
         }
     }
 
-    /// Puts `events` from `from` on on the scale.
+    /// Maps the times and watermarks of `events` to the scale, from index `from` on.
     fn scale(&mut self, events: &Events<'_>, from: usize) {
         let calendar = &self.plan.calendar;
-        put(calendar, events.timestamps, 0, from, &mut self.timestamps);
-        put(calendar, events.watermarks, self.plan.lag_us, from, &mut self.watermarks);
+        scale_times(calendar, events.timestamps, 0, from, &mut self.timestamps);
+        scale_times(calendar, events.watermarks, self.plan.lag_us, from, &mut self.watermarks);
     }
 
-    /// The watermark here that is `scaled` on the scale.
-    fn met(&self, scaled: i64) -> i64 {
+    /// Returns the watermark of this stage for the watermark `scaled` on the scale.
+    fn unscaled_watermark(&self, scaled: i64) -> i64 {
         match self.plan.calendar.unscaled(scaled) {
             time @ (NO_WATERMARK | END_OF_TIME) => time,
             time => time.saturating_add(self.plan.lag_us),
         }
     }
 
-    /// Puts the rows of `out` from `first` on back.
-    fn scale_back(&self, out: &mut Frame, first: usize) {
+    /// Maps the rows of `out` from index `first` on back to real time.
+    fn unscale_rows(&self, out: &mut Frame, first: usize) {
         let calendar = &self.plan.calendar;
         let back = |times: &mut [i64]| {
             times.iter_mut().for_each(|time| *time = calendar.unscaled(*time));
@@ -57,7 +61,7 @@ impl CalendarStage {
         back(out.timestamps.get_mut(first..).unwrap_or_default());
         back(out.watermarks.get_mut(first..).unwrap_or_default());
         for time in out.firing.get_mut(first..).unwrap_or_default() {
-            *time = self.met(*time);
+            *time = self.unscaled_watermark(*time);
         }
         let starts = match out.columns.first() {
             Some(FrameColumn::Time(starts)) => starts.get(first..).unwrap_or_default(),
@@ -77,7 +81,7 @@ impl CalendarStage {
                         *time = if place == 0 { *start } else { *end };
                     }
                 }
-                FrameColumn::Number(numbers) if self.rates.contains(&place) => {
+                FrameColumn::Number(numbers) if self.rate_columns.contains(&place) => {
                     let numbers = numbers.get_mut(first..).unwrap_or_default().iter_mut();
                     for (number, (start, end)) in numbers.zip(&bounds) {
                         *number = rescaled(*number, scale_us, end.saturating_sub(*start));
@@ -89,14 +93,22 @@ impl CalendarStage {
     }
 }
 
-/// A rate in a window of `scale_us`, for one of `length_us`: exact up to the division, for the scale is a power of two.
+/// Converts a rate in a window of `scale_us` to one of `length_us`. Exact up to the division,
+/// because the scale is a power of two.
 #[expect(clippy::cast_precision_loss, reason = "windows are far shorter than 2^53 us")]
 fn rescaled(rate: f64, scale_us: i64, length_us: i64) -> f64 {
     rate * scale_us as f64 / length_us as f64
 }
 
-/// Appends `times` less `lag_us`, from `from` on, to as many as are there of those before.
-fn put(calendar: &Calendar, times: &[i64], lag_us: i64, from: usize, scaled: &mut Vec<i64>) {
+/// Replaces `scaled` by `times` less `lag_us`, mapped to the scale. Entries before `from` are not
+/// computed.
+fn scale_times(
+    calendar: &Calendar,
+    times: &[i64],
+    lag_us: i64,
+    from: usize,
+    scaled: &mut Vec<i64>,
+) {
     scaled.clear();
     scaled.resize(from.min(times.len()), 0);
     let mut period = Period { number: 0, start: 0, end: 0 };
@@ -122,7 +134,7 @@ impl Stage for CalendarStage {
     ) -> bool {
         self.scale(events, *cursor);
         let mut watermark = Vec::with_capacity(1);
-        put(&self.plan.calendar, &[events.watermark], self.plan.lag_us, 0, &mut watermark);
+        scale_times(&self.plan.calendar, &[events.watermark], self.plan.lag_us, 0, &mut watermark);
         let scaled = Events {
             timestamps: &self.timestamps,
             watermarks: &self.watermarks,
@@ -131,10 +143,10 @@ impl Stage for CalendarStage {
         };
         let (rows, drops) = (out.len(), context.drops.waiting().len());
         let done = self.windows.process(&scaled, cursor, context, out);
-        self.scale_back(out, rows);
+        self.unscale_rows(out, rows);
         let calendar = &self.plan.calendar;
         for dropped in context.drops.since(drops) {
-            dropped.watermark = self.met(dropped.watermark);
+            dropped.watermark = self.unscaled_watermark(dropped.watermark);
             let number = |end: i64| end.div_euclid(calendar.scale_us());
             dropped.window_end = dropped.window_end.map(|end| calendar.start_of(number(end)));
         }
@@ -172,7 +184,7 @@ impl Stage for CalendarStage {
         self.windows.load(reader, ids, keys)
     }
 
-    fn parts(&mut self) -> Option<&mut dyn Parts> {
-        self.windows.parts()
+    fn partial_state(&mut self) -> Option<&mut dyn PartialState> {
+        self.windows.partial_state()
     }
 }

@@ -1,11 +1,10 @@
-//! Parts of windows that other engines have sent, until they are added.
+//! Partial state from other engines, staged until it is merged.
 //!
-//! They wait for the first window that needs them, so that they can be added in the order of their sources, whatever the
-//! order in which they came.
+//! Partials wait for the first window that needs them. They are then merged in the order of their
+//! sources, independent of the order of arrival.
 
 use std::collections::{BTreeMap, btree_map};
 
-use super::Context;
 use super::accumulator::Accumulators;
 use crate::data::dropped::Dropped;
 use crate::data::reject::RejectReason;
@@ -14,71 +13,74 @@ use crate::error::SnapshotError;
 use crate::keys::{Keys, NONE};
 use crate::plan::{Caps, Limit};
 use crate::snapshot::{SectionReader, SectionWriter};
+use crate::stages::Context;
 
-/// What one slice holds of the events of one source, between two of its partial states.
-pub(super) struct Part {
-    /// The place in the stream of the first key's part.
+/// The state of one slice or session start from one source, as sent by one exported partial state.
+pub(super) struct StagedPartial {
+    /// The position in the stream of the partial of the first key.
     pub(super) ordinal: u64,
-    /// Ids, in the order of the keys' bytes; each is retained.
+    /// Ids in the order of the keys' bytes; each is retained.
     pub(super) keys: Vec<u32>,
-    /// By the place in `keys`: the end of the session, or the time of the last event. Empty where slices say it.
+    /// For each key the end of its session, or the time of its last event. Empty for slices, whose
+    /// end is known.
     pub(super) ends: Vec<i64>,
-    /// By the place in `keys`.
+    /// The values of each key, with its index in `keys` as the slot.
     pub(super) values: Accumulators,
-    /// Those of the keys before it have been added.
-    pub(super) done: usize,
+    /// Number of keys already merged; `keys[added]` is next.
+    pub(super) added: usize,
 }
 
-impl Part {
-    /// What it holds of the next key.
-    pub(super) fn next(&self) -> Option<Entry> {
-        let at = self.done;
+impl StagedPartial {
+    /// Returns the state of the next key.
+    pub(super) fn next(&self) -> Option<StagedKey> {
+        let at = self.added;
         let key = *self.keys.get(at)?;
-        let place = u32::try_from(at).unwrap_or(NONE);
+        let slot = u32::try_from(at).unwrap_or(NONE);
         let ordinal = self.ordinal.saturating_add(at as u64);
-        let events = self.values.events_in(place);
-        Some(Entry { key, place, end: self.ends.get(at).copied(), ordinal, events })
+        let events = self.values.events_in(slot);
+        Some(StagedKey { key, slot, end: self.ends.get(at).copied(), ordinal, events })
     }
 }
 
-/// What a part holds of one key.
+/// The state of one key in a staged partial.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Entry {
+pub(super) struct StagedKey {
     pub(super) key: u32,
-    /// Where its values are.
-    pub(super) place: u32,
-    /// The end of the session, or the time of the last event, where the part has it.
+    /// The slot of its values in the partial.
+    pub(super) slot: u32,
+    /// The end of the session, or the time of the last event, where the partial has it.
     pub(super) end: Option<i64>,
-    /// Its place in the stream.
+    /// Its position in the stream.
     pub(super) ordinal: u64,
     pub(super) events: u64,
 }
 
-/// Why something is not added.
+/// The reason why the state of a key cannot be merged.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Unplaced {
+pub(super) enum NotAdded {
     Late,
     Limit(Limit),
 }
 
-/// Where something is not added.
-pub(super) struct Turning<'a> {
+/// The stage and window from which the state of a key is dropped.
+pub(super) struct DroppedPartial<'a> {
     pub(super) stage: u32,
     pub(super) caps: &'a Caps,
     pub(super) stats: &'a mut StageStats,
-    /// The watermark that it is judged by.
-    pub(super) met: i64,
+    /// The watermark it was judged by.
+    pub(super) watermark: i64,
     pub(super) window_end: Option<i64>,
 }
 
-impl Turning<'_> {
-    /// Drops `entry`, which nobody could be given back; false: that is to be said, and the call ends.
-    pub(super) fn drop(self, entry: Entry, why: Unplaced, context: &mut Context<'_>) -> bool {
-        let Self { stage, caps, stats, met: watermark, window_end } = self;
+impl DroppedPartial<'_> {
+    /// Counts and reports `entry` as dropped: its events were taken by another engine and cannot be
+    /// given back. Returns false if the limit's policy ends the call.
+    pub(super) fn drop(self, entry: StagedKey, why: NotAdded, context: &mut Context<'_>) -> bool {
+        let Self { stage, caps, stats, watermark, window_end } = self;
         let ordinal = entry.ordinal;
-        let (reason, goes_on) = match why {
-            Unplaced::Late => (RejectReason::Late, true),
-            Unplaced::Limit(limit) => {
+        let (reason, continues) = match why {
+            NotAdded::Late => (RejectReason::Late, true),
+            NotAdded::Limit(limit) => {
                 let outcome = context.apply_limit(limit, caps.policy(limit), stage, ordinal);
                 (limit.reason(), outcome.continues())
             }
@@ -86,60 +88,61 @@ impl Turning<'_> {
         stats.count_dropped(reason, entry.events);
         let stage = Some(stage);
         context.drops.push(Dropped { ordinal, reason, stage, watermark, window_end });
-        goes_on
+        continues
     }
 }
 
-/// The start of a slice or a session, a source and a sequence.
-type Place = (i64, Box<[u8]>, u64);
+/// The start of a slice or session, then the source, then the sequence number within it.
+type StagingKey = (i64, Box<[u8]>, u64);
 
-/// All parts that wait.
+/// All staged partials.
 #[derive(Default)]
 pub(super) struct Staging {
-    parts: BTreeMap<Place, Part>,
-    /// Keys in them, each as often as it is there.
-    waiting: usize,
-    /// How many of them have each end.
+    partials: BTreeMap<StagingKey, StagedPartial>,
+    /// Number of staged keys, counted once for each partial that contains them.
+    waiting_keys: usize,
+    /// Number of staged sessions for each end.
     ends: BTreeMap<i64, usize>,
 }
 
 impl Staging {
     pub(super) fn is_empty(&self) -> bool {
-        self.parts.is_empty()
+        self.partials.is_empty()
     }
 
-    pub(super) fn waiting(&self) -> usize {
-        self.waiting
+    pub(super) fn waiting_keys(&self) -> usize {
+        self.waiting_keys
     }
 
-    pub(super) fn push(&mut self, place: Place, part: Part) {
-        self.waiting += part.keys.len() - part.done;
-        for end in part.ends.iter().skip(part.done) {
+    pub(super) fn push(&mut self, key: StagingKey, partial: StagedPartial) {
+        self.waiting_keys += partial.keys.len() - partial.added;
+        for end in partial.ends.iter().skip(partial.added) {
             *self.ends.entry(*end).or_default() += 1;
         }
-        self.parts.insert(place, part);
+        self.partials.insert(key, partial);
     }
 
-    /// The start of the first of them.
+    /// Returns the start of the first staged slice or session.
     pub(super) fn first(&self) -> Option<i64> {
-        self.parts.first_key_value().map(|((slice, _, _), _)| *slice)
+        self.partials.first_key_value().map(|((slice, _, _), _)| *slice)
     }
 
-    /// The earliest end of those that have one.
+    /// Returns the earliest end of a staged session.
     pub(super) fn first_end(&self) -> Option<i64> {
         self.ends.first_key_value().map(|(end, _)| *end)
     }
 
-    /// Takes the first of them out, until [`Staging::put_back`].
-    pub(super) fn take_first(&mut self) -> Option<(Place, Part)> {
-        self.parts.pop_first()
+    /// Removes the first partial, to be merged and handed to [`Staging::put_back`].
+    pub(super) fn take_first(&mut self) -> Option<(StagingKey, StagedPartial)> {
+        self.partials.pop_first()
     }
 
-    /// Keeps what is left of the part that was taken out when those of its keys before `from` had been added.
-    pub(super) fn put_back(&mut self, place: Place, part: Part, from: usize) {
-        let added = part.done - from;
-        self.waiting -= added;
-        for end in part.ends.iter().skip(from).take(added) {
+    /// Returns the remainder of a partial to the queue, after its keys from `from` to `added` were
+    /// merged.
+    pub(super) fn put_back(&mut self, key: StagingKey, partial: StagedPartial, from: usize) {
+        let added = partial.added - from;
+        self.waiting_keys -= added;
+        for end in partial.ends.iter().skip(from).take(added) {
             if let btree_map::Entry::Occupied(mut count) = self.ends.entry(*end) {
                 *count.get_mut() -= 1;
                 if *count.get() == 0 {
@@ -147,30 +150,30 @@ impl Staging {
                 }
             }
         }
-        if part.done < part.keys.len() {
-            self.parts.insert(place, part);
+        if partial.added < partial.keys.len() {
+            self.partials.insert(key, partial);
         }
     }
 
     pub(super) fn save(&self, positions: &[u32], writer: &mut SectionWriter<'_>) {
-        writer.length(self.parts.len());
-        for ((slice, source, sequence), part) in &self.parts {
+        writer.length(self.partials.len());
+        for ((slice, source, sequence), partial) in &self.partials {
             writer.i64(*slice);
             writer.length(source.len());
             writer.raw(source);
             writer.u64(*sequence);
-            writer.u64(part.ordinal.saturating_add(part.done as u64));
-            let keys = part.keys.get(part.done..).unwrap_or_default();
+            writer.u64(partial.ordinal.saturating_add(partial.added as u64));
+            let keys = partial.keys.get(partial.added..).unwrap_or_default();
             writer.length(keys.len());
             let position = |key: &u32| positions.get(*key as usize).copied().unwrap_or(NONE);
             writer.u32s(keys.iter().map(position));
-            writer.i64s(part.ends.iter().skip(part.done).copied());
-            let slots = (0..).zip(&part.keys).skip(part.done).map(|(slot, _)| slot);
-            part.values.save(&slots.collect::<Vec<u32>>(), writer);
+            writer.i64s(partial.ends.iter().skip(partial.added).copied());
+            let slots = (0..).zip(&partial.keys).skip(partial.added).map(|(slot, _)| slot);
+            partial.values.save(&slots.collect::<Vec<u32>>(), writer);
         }
     }
 
-    /// Reads what [`Staging::save`] wrote; `empty` is an accumulator like those of the parts.
+    /// Reads what [`Staging::save`] wrote; `empty` is an empty accumulator of the stage.
     pub(super) fn load(
         &mut self,
         reader: &mut SectionReader<'_>,
@@ -185,22 +188,22 @@ impl Staging {
             let source = reader.raw(length)?.into();
             let sequence = reader.u64()?;
             let ordinal = reader.u64()?;
-            let part = read_part(ordinal, reader, ids, empty, have_ends)?;
-            part.keys.iter().for_each(|key| keys.retain(*key));
-            self.push((slice, source, sequence), part);
+            let partial = read_partial(ordinal, reader, ids, empty, have_ends)?;
+            partial.keys.iter().for_each(|key| keys.retain(*key));
+            self.push((slice, source, sequence), partial);
         }
         Ok(())
     }
 }
 
-/// Reads the keys of a part, and what it holds of each.
-pub(super) fn read_part(
+/// Reads the keys of a partial and their values.
+pub(super) fn read_partial(
     ordinal: u64,
     reader: &mut SectionReader<'_>,
     ids: &[u32],
     empty: &Accumulators,
     has_ends: bool,
-) -> Result<Part, SnapshotError> {
+) -> Result<StagedPartial, SnapshotError> {
     let count = reader.length()?;
     let positions: Vec<u32> = reader.u32s(count)?.collect();
     if !positions.is_sorted_by(|a, b| a < b) {
@@ -213,5 +216,5 @@ pub(super) fn read_part(
     let slots: Vec<u32> = (0..).zip(&keys).map(|(slot, _)| slot).collect();
     let mut values = empty.clone();
     values.load(&slots, reader)?;
-    Ok(Part { ordinal, keys, ends, values, done: 0 })
+    Ok(StagedPartial { ordinal, keys, ends, values, added: 0 })
 }

@@ -1,6 +1,6 @@
-//! From an event to the slot of its key's window.
+//! Assignment: finds or opens the window of each event's key.
 
-use super::{CountStage, NONE, Row, Window};
+use super::{CountStage, CountWindow, DueRow, NONE};
 use crate::data::frame::Events;
 use crate::event_time::watermark::NO_WATERMARK;
 use crate::keys::Keys;
@@ -8,9 +8,10 @@ use crate::plan::Limit;
 use crate::stages::memory_budget::key_bytes;
 
 impl CountStage {
-    /// Writes the slot of each event from `from` on into `run`, until as many windows are full as there is `room` for rows.
+    /// Writes the slot of each event from `from` on into `run`, until `room` windows are full.
     ///
-    /// Returns the event before which it stopped, and what leaves no room for it.
+    /// Returns the index of the event before which it stopped, and the limit that leaves no room
+    /// for that event, if any.
     pub(super) fn assign(
         &mut self,
         events: &Events<'_>,
@@ -22,7 +23,7 @@ impl CountStage {
         let mut at = from;
         while let Some((&time, &key)) = events.timestamps.get(at).zip(events.keys.get(at)) {
             if !self.plan.passes_watermarks {
-                let followed = follow(
+                let assigned = assign_fast(
                     self.plan.count.unwrap_or(u64::MAX),
                     &self.slots,
                     &mut self.windows,
@@ -30,16 +31,16 @@ impl CountStage {
                     events.keys.get(at..).unwrap_or_default(),
                     run.get_mut(at..).unwrap_or_default(),
                 );
-                if followed > 0 {
-                    at += followed;
+                if assigned > 0 {
+                    at += assigned;
                     continue;
                 }
             }
             let watermark = events.watermarks.get(at).copied().unwrap_or(NO_WATERMARK);
-            self.pass_on(watermark);
+            self.advance_output_watermark(watermark);
             let slot = match self.slots.get(key as usize).copied().unwrap_or(NONE) {
-                // What those before it hold is not measured yet.
-                NONE if at > from && self.measures_values() => return (at, None),
+                // The values of the events so far are not counted toward the byte limit yet.
+                NONE if at > from && self.tracks_value_bytes() => return (at, None),
                 NONE => match self.open(key, time, keys) {
                     Ok(slot) => slot,
                     Err(limit) => return (at, Some(limit)),
@@ -52,7 +53,12 @@ impl CountStage {
             if self.add(slot, time) {
                 let rank = events.ordinals.at(at).saturating_add(1);
                 self.close(slot);
-                self.full.push(Row { slot, firing: watermark, rank, met: self.passed });
+                self.full.push(DueRow {
+                    slot,
+                    firing: watermark,
+                    rank,
+                    output_watermark: self.output_watermark,
+                });
             }
             at += 1;
             if self.full.len() >= room {
@@ -62,7 +68,7 @@ impl CountStage {
         (at, None)
     }
 
-    /// Counts an event at `time` in the window in `slot`. Returns whether the window is full.
+    /// Counts an event at `time` in the window in `slot`. Returns true if the window is full.
     fn add(&mut self, slot: u32, time: i64) -> bool {
         let Some(window) = self.windows.get_mut(slot as usize) else { return false };
         window.count = window.count.saturating_add(1);
@@ -84,12 +90,12 @@ impl CountStage {
             return Err(Limit::Bytes);
         }
         keys.retain(key);
-        let window = Window { key, count: 0, first: time, last: time };
+        let window = CountWindow { key, count: 0, first: time, last: time };
         Ok(self.insert(window, keys))
     }
 
-    /// Puts an open window into a slot.
-    pub(super) fn insert(&mut self, window: Window, keys: &Keys) -> u32 {
+    /// Stores an open window in a slot.
+    pub(super) fn insert(&mut self, window: CountWindow, keys: &Keys) -> u32 {
         let slot = self.free.pop().unwrap_or_else(|| {
             self.windows.push(window);
             u32::try_from(self.windows.len() - 1).unwrap_or(NONE)
@@ -111,18 +117,18 @@ impl CountStage {
             budget.add(bytes);
         }
         if self.plan.passes_watermarks {
-            self.earliest.set(slot, window.last.saturating_sub(1));
+            self.watermark_holds.set(slot, window.last.saturating_sub(1));
         }
         slot
     }
 
-    /// Takes the window in `slot` from its key; what it holds is still needed.
+    /// Detaches the window in `slot` from its key; its values stay until the row is written.
     pub(super) fn close(&mut self, slot: u32) {
         let key = self.window(slot).key;
         if let Some(known) = self.slots.get_mut(key as usize) {
             *known = NONE;
         }
-        self.earliest.clear(slot);
+        self.watermark_holds.clear(slot);
         let bytes = self.window_bytes();
         if let Some(budget) = &mut self.budget {
             budget.set_variable_bytes(slot, 0);
@@ -135,18 +141,20 @@ impl CountStage {
     }
 }
 
-/// The hot loop: follows events as long as each falls into an open window and does not fill it. Returns how many do.
-// Its own function: wasmtime's compiler keeps a loop's variables in registers only in small ones.
+/// The hot loop: assigns events while each falls into an open window and does not fill it. Returns
+/// the number of events assigned.
+// A separate function: wasmtime's compiler keeps a loop's variables in registers only in small
+// ones.
 #[inline(never)]
-fn follow(
+fn assign_fast(
     count: u64,
     slots: &[u32],
-    windows: &mut [Window],
+    windows: &mut [CountWindow],
     timestamps: &[i64],
     keys: &[u32],
     run: &mut [u32],
 ) -> usize {
-    let mut followed = 0;
+    let mut assigned = 0;
     for ((time, key), entry) in timestamps.iter().zip(keys).zip(run) {
         let Some(&slot) = slots.get(*key as usize) else { break };
         let Some(window) = windows.get_mut(slot as usize) else { break };
@@ -157,7 +165,7 @@ fn follow(
         window.first = window.first.min(*time);
         window.last = window.last.max(*time);
         *entry = slot;
-        followed += 1;
+        assigned += 1;
     }
-    followed
+    assigned
 }

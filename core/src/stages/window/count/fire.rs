@@ -1,6 +1,6 @@
-//! Rows of windows by arrival: when they are full, and at the end of input.
+//! Rows of count windows: when a window is full, and at the end of input.
 
-use super::{CountStage, NONE, Window};
+use super::{CountStage, CountWindow, NONE};
 use crate::data::frame::{Frame, FrameColumn};
 use crate::event_time::watermark::END_OF_TIME;
 use crate::keys::Keys;
@@ -8,17 +8,18 @@ use crate::time::NULL_TIME;
 
 /// A window whose row is due.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Row {
+pub(super) struct DueRow {
     pub(super) slot: u32,
-    /// The watermark that its last event met, and the rank of that event, as in [`Frame`].
+    /// The watermark under which its last event arrived, and the rank of that event, as in
+    /// [`Frame`].
     pub(super) firing: i64,
     pub(super) rank: u64,
-    /// The watermark that the row meets in the next stage.
-    pub(super) met: i64,
+    /// The watermark by which the next stage judges the row.
+    pub(super) output_watermark: i64,
 }
 
 impl CountStage {
-    /// Makes rows of the windows that the run has filled.
+    /// Emits rows of the windows that the run has filled.
     pub(super) fn emit_full(&mut self, out: &mut Frame) {
         let rows = core::mem::take(&mut self.full);
         if !rows.is_empty() {
@@ -28,16 +29,16 @@ impl CountStage {
         self.full.clear();
     }
 
-    /// Makes rows of the windows that end with the input; false: `out` is full.
-    pub(super) fn emit_rest(&mut self, keys: &mut Keys, out: &mut Frame) -> bool {
+    /// Emits rows of the windows still open at the end of input. Returns false if `out` is full.
+    pub(super) fn emit_open(&mut self, keys: &mut Keys, out: &mut Frame) -> bool {
         if self.due.is_empty() {
             self.due = self.open_slots().collect();
             self.sort_due(keys);
         }
         let left = self.due.len() - self.due.len().min(out.room());
-        let (firing, met) = (END_OF_TIME, self.passed);
-        let row = |slot: u32| Row { slot, firing, rank: 0, met };
-        let rows: Vec<Row> = self.due.drain(left..).rev().map(row).collect();
+        let (firing, output_watermark) = (END_OF_TIME, self.output_watermark);
+        let row = |slot: u32| DueRow { slot, firing, rank: 0, output_watermark };
+        let rows: Vec<DueRow> = self.due.drain(left..).rev().map(row).collect();
         for row in &rows {
             self.close(row.slot);
         }
@@ -47,7 +48,8 @@ impl CountStage {
         left == 0
     }
 
-    /// Puts the windows that are due into the descending order of their rows, so that they are taken from the end.
+    /// Sorts the due windows in descending order of their rows, so that they can be taken from the
+    /// end.
     fn sort_due(&mut self, keys: &mut Keys) {
         if self.due.len() < 2 {
             return;
@@ -62,8 +64,8 @@ impl CountStage {
         });
     }
 
-    /// Makes `rows`, and frees their slots. They retain their keys from here on.
-    fn write(&mut self, rows: &[Row], out: &mut Frame) {
+    /// Writes `rows` and frees their slots. The rows take over the references to the keys.
+    fn write(&mut self, rows: &[DueRow], out: &mut Frame) {
         let slots: Vec<u32> = rows.iter().map(|row| row.slot).collect();
         self.accumulators.seal(&slots, &mut self.stats);
         let has_bounds = self.plan.count.is_some();
@@ -73,7 +75,7 @@ impl CountStage {
         out.timestamps.extend(windows().map(|window| window.last));
         out.firing.extend(rows.iter().map(|row| row.firing));
         out.ranks.extend(rows.iter().map(|row| row.rank));
-        out.watermarks.extend(rows.iter().map(|row| row.met));
+        out.watermarks.extend(rows.iter().map(|row| row.output_watermark));
         out.ordinals.extend(self.stats.rows..self.stats.rows + rows.len() as u64);
         for (place, column) in out.columns.iter_mut().enumerate() {
             match column {
@@ -100,7 +102,7 @@ impl CountStage {
 
     pub(super) fn free_slot(&mut self, slot: u32) {
         if let Some(window) = self.windows.get_mut(slot as usize) {
-            *window = Window { key: NONE, ..*window };
+            *window = CountWindow { key: NONE, ..*window };
         }
         self.free.push(slot);
     }

@@ -1,16 +1,21 @@
-//! Windows by arrival: so many events of a key each, or all of them.
+//! Count windows: a fixed number of events of a key each, or all events of a key.
+//!
+//! Event time does not close them: a window fires with the event that fills it (`assign.rs`), or at
+//! the end of input (`fire.rs`). [`CountStage`] keeps one open window per key, in a slot; the
+//! accumulators are columns indexed by slot.
+//!
+//! The rows are events of the next stage, so the stage holds the watermark back: it does not pass
+//! the earliest event time that the row of any open window can have
+//! ([`CountStage::advance_output_watermark`]).
 
 mod assign;
 mod fire;
-mod parts;
-mod state;
+mod partial;
+mod snapshot;
 
 use core::ops::Range;
 
-use self::fire::Row;
-use super::accumulator::Accumulators;
-use super::staging::Staging;
-use super::{Context, Stage};
+use self::fire::DueRow;
 use crate::data::frame::{Events, Frame};
 use crate::data::stats::StageStats;
 use crate::error::SnapshotError;
@@ -20,17 +25,20 @@ use crate::plan::{CountPlan, Limit};
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::spec::LimitPolicy;
 use crate::stages::memory_budget::{MemoryBudget, key_bytes};
-use crate::stages::parts::Parts;
+use crate::stages::partial::PartialState;
+use crate::stages::window::accumulator::Accumulators;
+use crate::stages::window::staging::Staging;
+use crate::stages::{Context, Stage};
 use crate::util::lru::LruList;
 use crate::util::timer_queue::Timers;
 
-/// A window in the bytes of a stage, beside what it accumulates: its places in the tables.
+/// Bytes counted for a window in addition to its accumulators: its entries in the tables.
 const WINDOW_BYTES: u64 = 64;
 
-/// An aggregation of the events of each key in the order in which they come.
+/// An aggregation of the events of each key, in the order of arrival.
 ///
-/// The open window of a key has a slot, and the accumulators are lists by slot. A full window keeps its slot until the run
-/// of events is added, so a run goes on behind it.
+/// A full window keeps its slot until the run of events is applied, so that the run can continue
+/// past it.
 pub(crate) struct CountStage {
     index: u32,
     plan: CountPlan,
@@ -38,33 +46,36 @@ pub(crate) struct CountStage {
     /// The slot of each key's open window.
     slots: Vec<u32>,
     /// The windows by slot.
-    windows: Vec<Window>,
+    windows: Vec<CountWindow>,
     free: Vec<u32>,
-    /// Where keys may be evicted.
+    /// Present if keys may be evicted.
     lru: Option<LruList>,
-    /// Where bytes are limited.
+    /// Present if bytes are limited.
     budget: Option<MemoryBudget>,
     /// Windows that the run has filled.
-    full: Vec<Row>,
-    /// Windows that end with the input and wait for room in the output, the next one last. They are still open.
+    full: Vec<DueRow>,
+    /// Windows that end with the input and wait for room in the output, the next one last. They are
+    /// still open.
     due: Vec<u32>,
-    /// Whether the rows of the end of input are being emitted: the watermark that they are judged by is fixed then.
+    /// True while the rows of the end of input are emitted; the watermark that judges them is fixed
+    /// then.
     is_ending: bool,
-    /// The earliest time that the row of each open window may have, less 1 µs, where watermarks are passed on.
-    earliest: Timers,
-    /// What has come from other engines and is not added yet.
+    /// For each open window the watermark it allows: the earliest time its row can have, less 1 µs.
+    /// Used if watermarks are passed on.
+    watermark_holds: Timers,
+    /// Partial state from other engines, not merged yet.
     staging: Staging,
-    /// The watermark that has been passed on.
-    passed: i64,
-    /// The slot of each event of the frame, as far as they are assigned.
+    /// The watermark of the next stage.
+    output_watermark: i64,
+    /// The slot of each event of the frame, as far as assigned.
     run: Vec<u32>,
     stats: StageStats,
 }
 
-/// The events of a window, but for their values.
+/// The count and the time range of a window's events.
 #[derive(Debug, Clone, Copy)]
-struct Window {
-    /// [`NONE`] where the slot is free.
+struct CountWindow {
+    /// [`NONE`] if the slot is free.
     key: u32,
     count: u64,
     first: i64,
@@ -93,9 +104,9 @@ impl CountStage {
             budget,
             due: Vec::new(),
             is_ending: false,
-            earliest: Timers::default(),
+            watermark_holds: Timers::default(),
             staging: Staging::default(),
-            passed: NO_WATERMARK,
+            output_watermark: NO_WATERMARK,
             run: Vec::new(),
             stats: StageStats { r#type: "window", ..StageStats::default() },
         }
@@ -105,35 +116,35 @@ impl CountStage {
         self.windows.len() - self.free.len()
     }
 
-    /// The slots of the open windows.
+    /// Returns the slots of the open windows.
     fn open_slots(&self) -> impl Iterator<Item = u32> {
         let open = (0..).zip(&self.windows).filter(|(_, window)| window.key != NONE);
         open.map(|(slot, _)| slot)
     }
 
-    fn window(&self, slot: u32) -> Window {
-        let none = Window { key: NONE, count: 0, first: 0, last: 0 };
+    fn window(&self, slot: u32) -> CountWindow {
+        let none = CountWindow { key: NONE, count: 0, first: 0, last: 0 };
         self.windows.get(slot as usize).copied().unwrap_or(none)
     }
 
-    /// Moves the watermark that is passed on, now that the one here is `watermark`: not beyond the time of a row to come.
-    fn pass_on(&mut self, watermark: i64) {
+    /// Advances the output watermark as far as `watermark` and the open windows allow.
+    fn advance_output_watermark(&mut self, watermark: i64) {
         if !self.plan.passes_watermarks {
             return;
         }
-        let mut held = END_OF_TIME;
-        while let Some((time, slot)) = self.earliest.first() {
-            held = time;
-            let earliest = self.window(slot).last.saturating_sub(1);
-            if earliest <= time {
+        let mut hold = END_OF_TIME;
+        while let Some((time, slot)) = self.watermark_holds.first() {
+            hold = time;
+            let watermark_holds = self.window(slot).last.saturating_sub(1);
+            if watermark_holds <= time {
                 break;
             }
-            self.earliest.postpone_first(earliest);
+            self.watermark_holds.postpone_first(watermark_holds);
         }
-        self.passed = self.passed.max(watermark.min(held));
+        self.output_watermark = self.output_watermark.max(watermark.min(hold));
     }
 
-    /// Adds the events of `range` to the slots that they were given.
+    /// Adds the events of `range` to their assigned slots.
     fn apply(&mut self, events: &Events<'_>, range: Range<usize>) {
         let slots = self.run.get(range.clone()).unwrap_or_default();
         if slots.is_empty() {
@@ -147,14 +158,15 @@ impl CountStage {
         self.stats.events += range.len() as u64;
     }
 
-    /// Takes note of events of `keys`, as far as these have open windows.
+    /// Marks those of `keys` that have open windows as recently used.
     fn touch(&mut self, keys: &[u32]) {
         let Some(lru) = &mut self.lru else { return };
         let is_open = |key: &&u32| self.slots.get(**key as usize).is_some_and(|s| *s != NONE);
         keys.iter().filter(is_open).for_each(|key| lru.touch(*key));
     }
 
-    /// Does what is to be done at `limit` about the event at `cursor`; false: the call ends before it.
+    /// Handles `limit` for the event at `cursor`: evicts, drops the event, or refuses it. Returns
+    /// false if the call must end.
     #[cold]
     fn at_limit(
         &mut self,
@@ -170,7 +182,7 @@ impl CountStage {
         context.apply_limit_to_next((limit, policy), self.index, events, cursor, &mut self.stats)
     }
 
-    /// Lets go of the window of the oldest key; false: there is none.
+    /// Evicts the window of the least recently used key. Returns false if there is none.
     #[cold]
     fn make_room(&mut self, limit: Limit, keys: &mut Keys) -> bool {
         let Some(key) = self.lru.as_ref().and_then(LruList::oldest) else { return false };
@@ -187,19 +199,19 @@ impl CountStage {
         true
     }
 
-    /// A window in the bytes of the stage, but for its values.
+    /// Returns the bytes counted for a window, without those of its values.
     fn window_bytes(&self) -> u64 {
         WINDOW_BYTES + self.accumulators.slot_bytes()
     }
 
-    /// Whether values change how much room there is.
-    fn measures_values(&self) -> bool {
+    /// Returns true if added values change the bytes counted.
+    fn tracks_value_bytes(&self) -> bool {
         self.budget.is_some() && self.accumulators.have_variable_bytes()
     }
 
-    /// Takes note of what the open windows of `run` hold, now that events were added.
+    /// Updates the bytes counted for the open windows of `run` after their events were added.
     fn measure(&mut self, run: Range<usize>) {
-        if !self.measures_values() {
+        if !self.tracks_value_bytes() {
             return;
         }
         let slots = self.run.get(run).unwrap_or_default().to_vec();
@@ -213,7 +225,7 @@ impl CountStage {
         }
     }
 
-    /// The bytes of all open windows.
+    /// Returns the bytes of all open windows.
     fn state_bytes(&self, keys: &Keys) -> u64 {
         if let Some(budget) = &self.budget {
             return budget.bytes();
@@ -237,7 +249,7 @@ impl Stage for CountStage {
         if self.run.len() < end {
             self.run.resize(end, NONE);
         }
-        if !self.add_parts(events.watermark, context) {
+        if !self.add_partials(events.watermark, context) {
             return false;
         }
         while *cursor < end {
@@ -261,16 +273,16 @@ impl Stage for CountStage {
         }
         if events.watermark == END_OF_TIME {
             if !self.is_ending {
-                self.pass_on(END_OF_TIME - 1);
+                self.advance_output_watermark(END_OF_TIME - 1);
                 self.is_ending = true;
             }
-            if !self.emit_rest(context.keys, out) {
+            if !self.emit_open(context.keys, out) {
                 return false;
             }
-            self.passed = END_OF_TIME;
+            self.output_watermark = END_OF_TIME;
         }
-        self.pass_on(events.watermark);
-        out.watermark = self.passed;
+        self.advance_output_watermark(events.watermark);
+        out.watermark = self.output_watermark;
         true
     }
 
@@ -286,7 +298,7 @@ impl Stage for CountStage {
         positions: &[u32],
         writer: &mut SectionWriter<'_>,
     ) -> Option<i64> {
-        self.save_part(from, positions, writer)
+        self.save_section(from, positions, writer)
     }
 
     fn load(
@@ -295,10 +307,10 @@ impl Stage for CountStage {
         ids: &[u32],
         keys: &mut Keys,
     ) -> Result<(), SnapshotError> {
-        self.load_part(reader, ids, keys)
+        self.load_section(reader, ids, keys)
     }
 
-    fn parts(&mut self) -> Option<&mut dyn Parts> {
+    fn partial_state(&mut self) -> Option<&mut dyn PartialState> {
         Some(self)
     }
 }

@@ -1,15 +1,16 @@
-//! What happens where a session would be one too many: the event is dropped, or ends the call, or what is oldest makes room.
+//! Eviction: makes room for a session at a limit, or applies the limit's policy to the event.
 
 use core::ops::Range;
 
-use super::table::Status;
+use super::table::SessionStatus;
 use super::{Context, Keys, NONE, SessionStage};
 use crate::data::frame::Events;
 use crate::plan::Limit;
 use crate::spec::LimitPolicy;
 
 impl SessionStage {
-    /// Does what is to be done at `limit` about the event at `cursor`; false: the call ends before it.
+    /// Handles `limit` for the event at `cursor`: evicts, drops the event, or refuses it. Returns
+    /// false if the call must end.
     #[cold]
     pub(super) fn at_limit(
         &mut self,
@@ -34,7 +35,8 @@ impl SessionStage {
         outcome.continues()
     }
 
-    /// Lets go of what is oldest, to make room for a session of `key` that begins at `time`; false: there is nothing.
+    /// Evicts to make room for a session of `key` that starts at `time`. Returns false if there is
+    /// nothing to evict.
     #[cold]
     pub(super) fn make_room(&mut self, limit: Limit, key: u32, time: i64, keys: &mut Keys) -> bool {
         let slots = match limit {
@@ -50,8 +52,8 @@ impl SessionStage {
         if limit != Limit::Windows {
             self.stats.count_evicted_key();
         }
-        // What is in a row is not lost.
-        let waits = |slot: &&u32| self.table.info(**slot).status == Status::Open;
+        // Events of fired sessions are in a row already and do not count as lost.
+        let waits = |slot: &&u32| self.table.info(**slot).status == SessionStatus::Open;
         let events = slots
             .iter()
             .filter(waits)
@@ -67,21 +69,21 @@ impl SessionStage {
         true
     }
 
-    /// Whether values change how much room there is.
-    pub(super) fn measures_values(&self) -> bool {
+    /// Returns true if added values change the bytes counted.
+    pub(super) fn tracks_value_bytes(&self) -> bool {
         self.table.budget.is_some() && self.accumulators.have_variable_bytes()
     }
 
-    /// Takes note of what the slots of `run` hold, now that events were added.
+    /// Updates the bytes counted for the slots of `run` after their events were added.
     pub(super) fn measure(&mut self, run: Range<usize>) {
-        if !self.measures_values() {
+        if !self.tracks_value_bytes() {
             return;
         }
         let slots = self.run.get(run).unwrap_or_default().to_vec();
         slots.into_iter().for_each(|slot| self.measure_slot(slot));
     }
 
-    /// Takes note of what `slot` holds, unless its session is about to be joined with another.
+    /// Updates the bytes counted for `slot`, unless its session is about to be merged into another.
     pub(super) fn measure_slot(&mut self, slot: u32) {
         if self.table.info(slot).key == NONE {
             return;

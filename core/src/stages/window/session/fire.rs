@@ -1,6 +1,7 @@
-//! Firing: when the watermark passes a session's end, and when a late event changes it afterwards.
+//! Firing: when the watermark reaches a session's end, and when a late event changes the session
+//! afterwards.
 
-use super::table::Status;
+use super::table::SessionStatus;
 use super::{NONE, SessionStage};
 use crate::data::frame::{Events, Frame, FrameColumn};
 use crate::data::stats::StageStats;
@@ -8,16 +9,16 @@ use crate::event_time::watermark::{END_OF_TIME, NO_WATERMARK};
 use crate::keys::Keys;
 use crate::stages::window::accumulator::Accumulators;
 
-/// What makes a row come, and so where it stands among others.
+/// The position of a row in the output order: the watermark that triggers it, then its rank.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Cause {
+pub(super) struct RowOrder {
     pub(super) watermark: i64,
-    /// 0 for rows that come when they are due, as in [`Frame`].
+    /// 0 for rows that are on time, as in [`Frame`].
     pub(super) rank: u64,
 }
 
-impl Cause {
-    /// The event at `at`.
+impl RowOrder {
+    /// Returns the order of a row that the event at `at` triggers.
     pub(super) fn of(events: &Events<'_>, at: usize) -> Self {
         Self {
             watermark: events.watermarks.get(at).copied().unwrap_or(NO_WATERMARK),
@@ -27,7 +28,8 @@ impl Cause {
 }
 
 impl SessionStage {
-    /// Fires all that `watermark` has passed; false: `out` is full, and this is to be called again.
+    /// Fires everything that is due at `watermark`. Returns false if `out` is full; the next call
+    /// continues.
     pub(super) fn advance(&mut self, watermark: i64, keys: &mut Keys, out: &mut Frame) -> bool {
         while self.emit(keys, out) {
             if !self.is_due(watermark) {
@@ -38,18 +40,18 @@ impl SessionStage {
         false
     }
 
-    /// The watermark before which nothing is due.
+    /// Returns the watermark before which nothing is due.
     pub(super) fn next_due(&mut self) -> i64 {
         self.table.timers.first().map_or(END_OF_TIME, |(time, _)| time)
     }
 
-    /// Whether anything is due at `watermark`.
+    /// Returns true if anything is due at `watermark`.
     pub(super) fn is_due(&mut self, watermark: i64) -> bool {
         while let Some((time, slot)) = self.table.timers.first() {
             if time > watermark {
                 return false;
             }
-            // Timers are not moved with every event of a session.
+            // Events extend sessions without moving their timers.
             let due = self.due_at(slot);
             if due <= time {
                 return true;
@@ -59,30 +61,33 @@ impl SessionStage {
         false
     }
 
-    /// The watermark at which the session in `slot` fires, or is gone.
+    /// Returns the watermark at which the session in `slot` fires or, if it has fired, expires.
     pub(super) fn due_at(&self, slot: u32) -> i64 {
         match self.table.info(slot).status {
-            Status::Fired => self.plan.expires_at(self.table.bounds(slot).end).min(END_OF_TIME - 1),
+            SessionStatus::Fired => {
+                self.plan.expires_at(self.table.bounds(slot).end).min(END_OF_TIME - 1)
+            }
             _ => self.fires_at(slot),
         }
     }
 
     /// Makes the session in `slot` fire before the next event.
-    pub(super) fn make_late(&mut self, slot: u32, cause: Cause) {
+    pub(super) fn make_late(&mut self, slot: u32, order: RowOrder) {
         let revision = self.table.info(slot).revision;
-        self.table.set_status(slot, Status::Late, revision);
+        self.table.set_status(slot, SessionStatus::Late, revision);
         self.table.timers.clear(slot);
-        self.late = Some((slot, cause));
+        self.late = Some((slot, order));
     }
 
-    /// Puts the sessions that fire next into the order of their rows, and forgets those that are gone.
+    /// Collects the sessions that fire next, in the order of their rows, and removes those that
+    /// have expired.
     fn collect(&mut self, keys: &mut Keys) {
         let next = self.next_due();
         while let Some((time, slot)) = self.table.timers.first().filter(|(time, _)| *time == next) {
             let due = self.due_at(slot);
             if due > time {
                 self.table.timers.postpone_first(due);
-            } else if self.table.info(slot).status == Status::Fired {
+            } else if self.table.info(slot).status == SessionStatus::Fired {
                 let key = self.table.info(slot).key;
                 self.table.remove(slot);
                 self.accumulators.release(&[slot]);
@@ -101,7 +106,7 @@ impl SessionStage {
         }
     }
 
-    /// Makes rows of the sessions that have been collected; false: `out` is full.
+    /// Emits rows of the collected sessions. Returns false if `out` is full.
     pub(super) fn emit(&mut self, keys: &mut Keys, out: &mut Frame) -> bool {
         if self.due.is_empty() {
             return true;
@@ -111,93 +116,95 @@ impl SessionStage {
         if let Some(rows) = due.get_mut(left..).filter(|rows| !rows.is_empty()) {
             rows.reverse();
             let watermark = rows.first().map_or(NO_WATERMARK, |slot| self.fires_at(*slot));
-            self.fire(rows, Cause { watermark, rank: 0 }, keys, out);
+            self.fire(rows, RowOrder { watermark, rank: 0 }, keys, out);
         }
         due.truncate(left);
         self.due = due;
         left == 0
     }
 
-    /// Makes the row of the session that an event has just changed; false: `out` is full.
+    /// Emits the row of the session that a late event has just changed. Returns false if `out` is
+    /// full.
     pub(super) fn revise(&mut self, keys: &mut Keys, out: &mut Frame) -> bool {
         let late = self.late.filter(|(slot, _)| *slot != NONE);
-        let Some((slot, cause)) = late else { return true };
+        let Some((slot, order)) = late else { return true };
         if out.room() == 0 {
             return false;
         }
         self.late = None;
-        self.fire(&[slot], cause, keys, out);
+        self.fire(&[slot], order, keys, out);
         true
     }
 
-    /// Takes the row of the session in `slot` back; false: `out` is full.
+    /// Retracts the row of the session in `slot`. Returns false if `out` is full.
     pub(super) fn retract(
         &mut self,
         slot: u32,
-        cause: Cause,
+        order: RowOrder,
         keys: &mut Keys,
         out: &mut Frame,
     ) -> bool {
         if out.room() == 0 {
             return false;
         }
-        self.write_copy(&[slot], cause, true, out);
+        self.write_copy(&[slot], order, true, out);
         let info = self.table.info(slot);
         keys.retain(info.key);
-        self.table.set_status(slot, Status::Retracted, info.revision.saturating_add(1));
+        self.table.set_status(slot, SessionStatus::Retracted, info.revision.saturating_add(1));
         self.table.timers.clear(slot);
         true
     }
 
-    /// Makes a row of each session in `slots`. If it may still change, it stays.
-    fn fire(&mut self, slots: &[u32], cause: Cause, keys: &mut Keys, out: &mut Frame) {
+    /// Emits a row of each session in `slots`. Sessions that may still change are kept.
+    fn fire(&mut self, slots: &[u32], order: RowOrder, keys: &mut Keys, out: &mut Frame) {
         if self.plan.kept_us > 0 {
-            self.write_copy(slots, cause, false, out);
+            self.write_copy(slots, order, false, out);
             for slot in slots {
                 let info = self.table.info(*slot);
                 keys.retain(info.key);
-                self.table.set_status(*slot, Status::Fired, info.revision);
-                self.table.expect_none(*slot);
+                self.table.set_status(*slot, SessionStatus::Fired, info.revision);
+                self.table.clear_latest(*slot);
                 self.table.timers.set(*slot, self.due_at(*slot));
             }
             return;
         }
         self.accumulators.seal(slots, &mut self.stats);
-        self.write(slots, &self.accumulators, slots, (cause, false), out);
+        self.write(slots, &self.accumulators, slots, (order, false), out);
         self.stats.rows += slots.len() as u64;
         self.accumulators.release(slots);
-        // Their rows retain the keys from here on.
+        // The rows take over the references to the keys.
         slots.iter().for_each(|slot| self.table.remove(*slot));
     }
 
-    /// Makes rows of what `slots` hold now; events are still added to them.
-    fn write_copy(&mut self, slots: &[u32], cause: Cause, retracted: bool, out: &mut Frame) {
+    /// Writes rows from a copy of the values in `slots`, to which events are still added.
+    fn write_copy(&mut self, slots: &[u32], order: RowOrder, retracted: bool, out: &mut Frame) {
         let mut copy = self.accumulators.pick(slots);
-        let places: Vec<u32> = (0..).take(slots.len()).collect();
+        let value_slots: Vec<u32> = (0..).take(slots.len()).collect();
         let mut again = StageStats::default();
-        copy.seal(&places, if retracted { &mut again } else { &mut self.stats });
-        self.write(slots, &copy, &places, (cause, retracted), out);
+        copy.seal(&value_slots, if retracted { &mut again } else { &mut self.stats });
+        self.write(slots, &copy, &value_slots, (order, retracted), out);
         self.stats.rows += slots.len() as u64;
     }
 
-    /// Makes rows of the sessions in `slots`, whose results are at `places` of `accumulators`.
+    /// Writes rows of the sessions in `slots`, whose results are in the slots `value_slots` of
+    /// `accumulators`.
     fn write(
         &self,
         slots: &[u32],
         accumulators: &Accumulators,
-        places: &[u32],
-        (cause, retracted): (Cause, bool),
+        value_slots: &[u32],
+        (order, retracted): (RowOrder, bool),
         out: &mut Frame,
     ) {
         let taken = slots.len();
         let bounds = || slots.iter().map(|slot| self.table.bounds(*slot));
         out.keys.extend(slots.iter().map(|slot| self.table.info(*slot).key));
         out.timestamps.extend(bounds().map(|bounds| bounds.end.saturating_sub(1)));
-        out.firing.resize(out.firing.len() + taken, cause.watermark);
-        out.ranks.resize(out.ranks.len() + taken, cause.rank);
+        out.firing.resize(out.firing.len() + taken, order.watermark);
+        out.ranks.resize(out.ranks.len() + taken, order.rank);
         // The next stage judges the row under the watermark just below the one that fires it.
-        let passed_on = self.passed_on(cause.watermark.saturating_sub(1));
-        out.watermarks.resize(out.watermarks.len() + taken, passed_on);
+        let output_watermark = self.output_watermark(order.watermark.saturating_sub(1));
+        out.watermarks.resize(out.watermarks.len() + taken, output_watermark);
         let rows = self.stats.rows;
         out.ordinals.extend(rows..rows + taken as u64);
         let outputs = self.plan.aggregates.outputs.len();
@@ -209,14 +216,14 @@ impl SessionStage {
                 FrameColumn::Time(times) => times.extend(bounds().map(|bounds| bounds.end)),
                 FrameColumn::Number(numbers) if place < outputs + 2 => {
                     let output = place - 2;
-                    if !accumulators.results(output, places.iter(), numbers) {
+                    if !accumulators.results(output, value_slots.iter(), numbers) {
                         let lengths =
                             bounds().map(|bounds| bounds.end.saturating_sub(bounds.start));
-                        let places = places.iter().zip(lengths);
+                        let value_slots = value_slots.iter().zip(lengths);
                         let result = |(slot, length): (&u32, i64)| {
                             accumulators.result(output, *slot, length)
                         };
-                        numbers.extend(places.map(result));
+                        numbers.extend(value_slots.map(result));
                     }
                 }
                 FrameColumn::Number(revisions) => {

@@ -1,21 +1,40 @@
-//! Session windows: the events of a key that follow one another within a gap.
+//! Session windows: a session contains the events of a key that follow one another within a gap.
+//!
+//! An event at time t reaches from t to t + gap. It extends the sessions that it touches, and
+//! merges two of them into one:
+//!
+//! ```text
+//! session 1   [--------)                       each session ends one gap
+//! session 2                  [-------)         after its last event
+//! event               [--------)
+//! merged      [----------------------)
+//! ```
+//!
+//! [`SessionStage`] owns the [`SessionTable`] (`table.rs`), which holds the bounds and the status
+//! of every session in a slot and finds the sessions of a key; `sorted_lists.rs` holds those that
+//! are not the latest open one. The accumulators are columns indexed by slot.
+//!
+//! A session is [`SessionStatus::Open`] until the watermark reaches its end, then `Fired` until the
+//! allowed lateness has passed, then it expires. A late event within that time emits the row again
+//! (`Late`); one that changes the bounds first retracts the row (`Retracted`).
+//!
+//! Order of a call: `add_partials` (`partial.rs`); then for each run `assign` (`assign.rs`),
+//! `apply`, and what [`SessionStop`] asks for: `advance`, `retract`, `revise` (`fire.rs`),
+//! `merge_sessions`, or `at_limit` (`evict.rs`).
 
 mod assign;
 mod evict;
 mod fire;
-mod others;
-mod parts;
-mod state;
+mod partial;
+mod snapshot;
+mod sorted_lists;
 mod table;
 
 use core::ops::Range;
 
-use self::assign::{Gap, Stop};
-use self::fire::Cause;
-use self::table::{Status, Table};
-use super::accumulator::Accumulators;
-use super::staging::Staging;
-use super::{Context, Stage};
+use self::assign::{Gap, SessionStop};
+use self::fire::RowOrder;
+use self::table::{SessionStatus, SessionTable};
 use crate::data::frame::{Events, Frame};
 use crate::data::reject::RejectReason;
 use crate::data::stats::StageStats;
@@ -24,27 +43,31 @@ use crate::event_time::watermark::{END_OF_TIME, NO_WATERMARK};
 use crate::keys::{Keys, NONE};
 use crate::plan::SessionPlan;
 use crate::snapshot::{SectionReader, SectionWriter};
-use crate::stages::parts::Parts;
+use crate::stages::partial::PartialState;
+use crate::stages::window::accumulator::Accumulators;
+use crate::stages::window::staging::Staging;
+use crate::stages::{Context, Stage};
 
 /// A keyed session aggregation.
 ///
-/// Every session has a slot, and the accumulators are lists by slot. Nearly every event belongs to the last session of its
-/// key: a batch is cut into runs of those and the few that open, join or drop something. Within a run each event first gets
+/// Nearly every event belongs to the latest session of its key. A batch is cut into runs of such
+/// events, between the few that drop, merge or retract something. In a run, each event first gets
 /// its slot, then each field is added in one loop.
 pub(crate) struct SessionStage {
     index: u32,
     plan: SessionPlan,
     accumulators: Accumulators,
-    table: Table,
-    /// Sessions that have ended and wait for room in the output, the next one last. They are still in the table.
+    table: SessionTable,
+    /// Sessions that have ended and wait for room in the output, the next one last. They are still
+    /// in the table.
     due: Vec<u32>,
-    /// The session whose row an event has just changed, and that event.
-    late: Option<(u32, Cause)>,
-    /// What has come from other engines and is not added yet.
+    /// The session whose row the last event has changed, and the order of the new row.
+    late: Option<(u32, RowOrder)>,
+    /// Partial state from other engines, not merged yet.
     staging: Staging,
-    /// The watermark that the event before the next one met.
-    met: i64,
-    /// The slot of each event of the frame, as far as they are assigned.
+    /// The watermark under which the last event arrived.
+    input_watermark: i64,
+    /// The slot of each event of the frame, as far as assigned.
     run: Vec<u32>,
     stats: StageStats,
 }
@@ -59,31 +82,32 @@ impl SessionStage {
         }
         Self {
             index,
-            table: Table::new(&plan.caps, accumulators.slot_bytes()),
+            table: SessionTable::new(&plan.caps, accumulators.slot_bytes()),
             plan,
             accumulators,
             due: Vec::new(),
             late: None,
             staging: Staging::default(),
-            met: NO_WATERMARK,
+            input_watermark: NO_WATERMARK,
             run: Vec::new(),
             stats: StageStats { r#type: "window", ..StageStats::default() },
         }
     }
 
-    /// Returns the watermark at which the session in `slot` fires, unless an event changes it before.
+    /// Returns the watermark at which the session in `slot` fires, unless an event changes it
+    /// before.
     fn fires_at(&self, slot: u32) -> i64 {
         self.plan.fires_at(self.table.bounds(slot).end).min(END_OF_TIME - 1)
     }
 
-    /// The watermark at which the first of the sessions fires.
+    /// Returns the watermark at which the next session fires.
     fn next_fire(&self) -> Option<i64> {
-        let waits = |slot: &u32| self.table.info(*slot).status == Status::Open;
+        let waits = |slot: &u32| self.table.info(*slot).status == SessionStatus::Open;
         let sessions = self.table.slots().filter(waits).map(|slot| self.fires_at(slot));
-        sessions.chain(self.staged_fire()).min()
+        sessions.chain(self.next_staged_fire()).min()
     }
 
-    /// Adds the events of `range` to the slots that they were given.
+    /// Adds the events of `range` to their assigned slots.
     fn apply(&mut self, events: &Events<'_>, range: Range<usize>) {
         let slots = self.run.get(range.clone()).unwrap_or_default();
         if slots.is_empty() {
@@ -95,11 +119,13 @@ impl SessionStage {
             self.accumulators.add(field, slots, values, events.order(range.clone()));
         }
         self.stats.events += range.len() as u64;
-        self.met = events.watermarks.get(range.end - 1).copied().unwrap_or(self.met);
+        self.input_watermark =
+            events.watermarks.get(range.end - 1).copied().unwrap_or(self.input_watermark);
     }
 
-    /// Adds what the session in `later`, which is out of the table, holds to the one in `slot`.
-    fn join(&mut self, slot: u32, later: u32, key: u32, keys: &mut Keys) {
+    /// Merges the values of `later`, which is already removed from the table, into the session in
+    /// `slot`.
+    fn merge_sessions(&mut self, slot: u32, later: u32, key: u32, keys: &mut Keys) {
         self.accumulators.join(slot, later);
         self.measure_slot(slot);
         keys.release(key);
@@ -115,14 +141,14 @@ impl SessionStage {
     ) {
         self.stats.count_dropped(reason, 1);
         let gap = Gap::new(self.plan.gap_us);
-        let end = events.timestamps.get(at).map(|time| gap.behind(*time));
+        let end = events.timestamps.get(at).map(|time| gap.end_after(*time));
         context.report_drop(self.index, events, at, reason, end);
         self.stats.events += 1;
-        self.met = events.watermarks.get(at).copied().unwrap_or(self.met);
+        self.input_watermark = events.watermarks.get(at).copied().unwrap_or(self.input_watermark);
     }
 
     /// Returns the watermark of the next stage while this one is at `watermark`.
-    fn passed_on(&self, watermark: i64) -> i64 {
+    fn output_watermark(&self, watermark: i64) -> i64 {
         match watermark {
             NO_WATERMARK | END_OF_TIME => watermark,
             watermark => watermark.saturating_sub(self.plan.lag_us()),
@@ -141,7 +167,7 @@ impl Stage for SessionStage {
         if self.run.len() < events.timestamps.len() {
             self.run.resize(events.timestamps.len(), NONE);
         }
-        if !self.staging.is_empty() && !self.add_parts(events.watermark, context, out) {
+        if !self.staging.is_empty() && !self.add_partials(events.watermark, context, out) {
             return false;
         }
         loop {
@@ -156,49 +182,49 @@ impl Stage for SessionStage {
             self.table.touch(events.keys.get(*cursor..at).unwrap_or_default());
             *cursor = at;
             match stop {
-                Stop::Advance(watermark) => {
+                SessionStop::Advance(watermark) => {
                     if !self.advance(watermark, context.keys, out) {
                         return false;
                     }
                 }
-                Stop::Retract(slot) => {
-                    let cause = Cause::of(events, at);
-                    if !self.retract(slot, cause, context.keys, out) {
+                SessionStop::Retract(slot) => {
+                    let order = RowOrder::of(events, at);
+                    if !self.retract(slot, order, context.keys, out) {
                         return false;
                     }
                 }
-                Stop::Join(left, right) => {
+                SessionStop::Merge(left, right) => {
                     let key = self.table.info(left).key;
-                    self.join(left, right, key, context.keys);
+                    self.merge_sessions(left, right, key, context.keys);
                 }
-                Stop::Limit(limit) => {
+                SessionStop::Limit(limit) => {
                     if !self.at_limit(limit, events, cursor, context) {
                         return false;
                     }
                 }
-                Stop::Revise | Stop::Settle => {}
-                Stop::Drop(reason) => {
+                SessionStop::Revise | SessionStop::ApplyFirst => {}
+                SessionStop::Drop(reason) => {
                     self.drop_event(events, at, reason, context);
                     *cursor += 1;
                 }
-                Stop::End => break,
+                SessionStop::End => break,
             }
         }
         let done = self.advance(events.watermark, context.keys, out);
         if done {
-            self.met = self.met.max(events.watermark);
-            out.watermark = self.passed_on(self.met);
+            self.input_watermark = self.input_watermark.max(events.watermark);
+            out.watermark = self.output_watermark(self.input_watermark);
         }
         done
     }
 
     fn stats(&self, keys: &Keys) -> StageStats {
-        let extra = |slot| self.accumulators.variable_bytes(slot);
+        let variable_bytes = |slot| self.accumulators.variable_bytes(slot);
         StageStats {
             keys: u64::from(self.table.open_keys),
-            state_bytes: self.table.state_bytes(keys, extra),
+            state_bytes: self.table.state_bytes(keys, variable_bytes),
             open_windows: self.table.len() as u64,
-            watermark: Some(self.met)
+            watermark: Some(self.input_watermark)
                 .filter(|watermark| *watermark != NO_WATERMARK && *watermark != END_OF_TIME),
             next_fire: self.next_fire(),
             ..self.stats.clone()
@@ -211,7 +237,7 @@ impl Stage for SessionStage {
         positions: &[u32],
         writer: &mut SectionWriter<'_>,
     ) -> Option<i64> {
-        self.save_part(from, positions, writer)
+        self.save_section(from, positions, writer)
     }
 
     fn load(
@@ -220,10 +246,10 @@ impl Stage for SessionStage {
         ids: &[u32],
         keys: &mut Keys,
     ) -> Result<(), SnapshotError> {
-        self.load_part(reader, ids, keys)
+        self.load_section(reader, ids, keys)
     }
 
-    fn parts(&mut self) -> Option<&mut dyn Parts> {
+    fn partial_state(&mut self) -> Option<&mut dyn PartialState> {
         Some(self)
     }
 }

@@ -1,74 +1,77 @@
-//! The sessions that are not gone, each in a slot, and how they are found.
+//! The table of sessions that have not expired, and its indexes.
 
-use super::others::Others;
+use super::sorted_lists::SortedLists;
 use crate::keys::{Keys, NONE};
 use crate::plan::{Caps, Limit};
 use crate::stages::memory_budget::{MemoryBudget, key_bytes};
 use crate::util::lru::LruList;
 use crate::util::timer_queue::Timers;
 
-/// A session in the bytes of a stage, beside what it accumulates: its places in the tables.
+/// Bytes counted for a session in addition to its accumulators: its entries in the tables.
 const SESSION_BYTES: u64 = 96;
 
-/// From a session's first event to a gap behind its last.
+/// The bounds of a session: the time of its first event, and the time of its last event plus the
+/// gap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Bounds {
     pub(super) start: i64,
     pub(super) end: i64,
 }
 
-/// What is known of a session beside its bounds.
+/// The key and the status of a session.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Info {
+pub(super) struct SessionInfo {
     pub(super) key: u32,
-    pub(super) status: Status,
-    /// The number of the row that it has given, or of the one that it will give.
+    pub(super) status: SessionStatus,
+    /// The revision number of the last row or, if that is retracted, of the next one.
     pub(super) revision: u32,
 }
 
-/// What has become of a session's row.
+/// The status of a session and of its row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Status {
-    /// It waits for the end of the session.
+pub(super) enum SessionStatus {
+    /// No row has been emitted; the session waits for the watermark to reach its end.
     Open,
-    /// It is out.
+    /// The row has been emitted.
     Fired,
-    /// It is out and taken back: the event that comes next changes the bounds of the session.
+    /// The row has been emitted and retracted: the next event changes the bounds of the session.
     Retracted,
-    /// It is due at once: the event before has come late.
+    /// The row is due before the next event, because the previous event was late.
     Late,
 }
 
-/// The sessions that an event belongs to: one that began before it, and one that begins after it. [`NONE`] is none.
+/// The sessions that an event extends: one that starts at its time or before, and one that starts
+/// later. [`NONE`] if absent.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Around {
+pub(super) struct Neighbours {
     pub(super) left: u32,
     pub(super) right: u32,
 }
 
-/// All sessions by slot.
+/// All sessions, by slot.
 #[derive(Default)]
-pub(super) struct Table {
+pub(super) struct SessionTable {
     pub(super) bounds: Vec<Bounds>,
-    info: Vec<Info>,
+    info: Vec<SessionInfo>,
     free: Vec<u32>,
-    /// For each key its last session, unless that has fired: where nearly all events belong.
+    /// For each key its last session, unless that has fired: nearly all events belong there.
     pub(super) latest: Vec<u32>,
-    /// All other sessions.
-    others: Others,
+    /// All sessions that are not in `latest`.
+    others: SortedLists,
     open_by_key: Vec<u32>,
     pub(super) open_keys: u32,
-    /// Where keys may be evicted.
+    /// Present if keys may be evicted.
     pub(super) lru: Option<LruList>,
-    /// Where bytes are limited.
+    /// Present if bytes are limited.
     pub(super) budget: Option<MemoryBudget>,
-    /// What a session counts for there, but for its values.
+    /// The bytes counted for a session, without those of its values.
     session_bytes: u64,
     pub(super) timers: Timers,
 }
 
-impl Table {
-    /// For sessions that accumulate in `slot_bytes` each, but for their values.
+impl SessionTable {
+    /// Creates a table for sessions whose accumulators take `slot_bytes` each, without values of
+    /// variable size.
     pub(super) fn new(caps: &Caps, slot_bytes: u64) -> Self {
         let mut table = Self {
             lru: caps.evicts_keys().then(LruList::default),
@@ -79,37 +82,38 @@ impl Table {
         table
     }
 
-    /// Has sessions, of which there are none yet, accumulate in `slot_bytes` each.
+    /// Sets the bytes of the accumulators of a session; the table must be empty.
     pub(super) fn set_slot_bytes(&mut self, slot_bytes: u64) {
         self.session_bytes = SESSION_BYTES + slot_bytes;
     }
 
-    /// The bytes of all sessions, of which `extra` gives what their values count for.
-    pub(super) fn state_bytes(&self, keys: &Keys, extra: impl Fn(u32) -> u64) -> u64 {
+    /// Returns the bytes of all sessions; `variable_bytes` gives those of the values in a slot.
+    pub(super) fn state_bytes(&self, keys: &Keys, variable_bytes: impl Fn(u32) -> u64) -> u64 {
         if let Some(budget) = &self.budget {
             return budget.bytes();
         }
         let open = (0..).zip(&self.open_by_key).filter(|(_, open)| **open > 0);
         let of_keys: u64 = open.map(|(key, _)| key_bytes(key, keys)).sum();
-        let extra: u64 = self.slots().map(extra).sum();
-        of_keys + self.len() as u64 * self.session_bytes + extra
+        let variable_bytes: u64 = self.slots().map(variable_bytes).sum();
+        of_keys + self.len() as u64 * self.session_bytes + variable_bytes
     }
 
-    /// Whether there is room for one more session of `key`, which has `open` ones.
+    /// Returns true if the byte limit leaves room for one more session of `key`, which has `open`
+    /// of them.
     fn has_room(&self, key: u32, open: u32, caps: &Caps, keys: &Keys) -> bool {
         let Some(budget) = &self.budget else { return true };
         let of_key = if open == 0 { key_bytes(key, keys) } else { 0 };
         budget.bytes().saturating_add(of_key + self.session_bytes) <= caps.max_bytes
     }
 
-    /// The first session of `key` that begins before `time`.
+    /// Returns the first session of `key` if it starts before `time`.
     pub(super) fn first_before(&self, key: u32, time: i64) -> Option<u32> {
         let latest = self.latest.get(key as usize).copied().filter(|slot| *slot != NONE);
         let first = self.others.of_key(key).next().or(latest);
         first.filter(|slot| self.bounds(*slot).start < time)
     }
 
-    /// Sessions that are not gone.
+    /// Returns the number of sessions that have not expired.
     pub(super) fn len(&self) -> usize {
         self.info.len() - self.free.len()
     }
@@ -118,56 +122,57 @@ impl Table {
         self.bounds.get(slot as usize).copied().unwrap_or(Bounds { start: 0, end: 0 })
     }
 
-    pub(super) fn info(&self, slot: u32) -> Info {
-        let none = Info { key: NONE, status: Status::Open, revision: 0 };
+    pub(super) fn info(&self, slot: u32) -> SessionInfo {
+        let none = SessionInfo { key: NONE, status: SessionStatus::Open, revision: 0 };
         self.info.get(slot as usize).copied().unwrap_or(none)
     }
 
-    pub(super) fn set_status(&mut self, slot: u32, status: Status, revision: u32) {
+    pub(super) fn set_status(&mut self, slot: u32, status: SessionStatus, revision: u32) {
         if let Some(info) = self.info.get_mut(slot as usize) {
             info.status = status;
             info.revision = revision;
         }
     }
 
-    /// The slots in use.
+    /// Returns the slots in use.
     pub(super) fn slots(&self) -> impl Iterator<Item = u32> {
         let used = (0..).zip(&self.info).filter(|(_, info)| info.key != NONE);
         used.map(|(slot, _)| slot)
     }
 
-    /// The sessions of `key` that an event at `time` belongs to; alone it would be one until `end`.
-    pub(super) fn around(&self, key: u32, time: i64, end: i64) -> Around {
+    /// Returns the sessions of `key` that an event at `time` extends. The event alone would be a
+    /// session until `end`.
+    pub(super) fn neighbours(&self, key: u32, time: i64, end: i64) -> Neighbours {
         let latest = self.latest.get(key as usize).copied().unwrap_or(NONE);
         let reaches = |slot: u32| if time <= self.bounds(slot).end { slot } else { NONE };
         let starts_within = |slot: u32| {
             if slot != NONE && self.bounds(slot).start <= end { slot } else { NONE }
         };
         if latest != NONE && self.bounds(latest).start <= time {
-            return Around { left: reaches(latest), right: NONE };
+            return Neighbours { left: reaches(latest), right: NONE };
         }
         if !self.has_others(key, latest) {
-            return Around { left: NONE, right: starts_within(latest) };
+            return Neighbours { left: NONE, right: starts_within(latest) };
         }
-        let before = self.others.until(key, time);
-        let next = self.others.between(key, time, end).next();
-        Around {
+        let before = self.others.last_starting_by(key, time);
+        let next = self.others.starting_between(key, time, end).next();
+        Neighbours {
             left: before.map_or(NONE, reaches),
             right: next.unwrap_or_else(|| starts_within(latest)),
         }
     }
 
-    /// Whether `key` has sessions beside `latest`, its last one.
+    /// Returns true if `key` has sessions other than `latest`.
     fn has_others(&self, key: u32, latest: u32) -> bool {
         let open = self.open_by_key.get(key as usize).copied().unwrap_or(0);
         open > u32::from(latest != NONE)
     }
 
-    /// The sessions of `key` that one within `bounds` belongs to, in their order.
-    pub(super) fn touched(&self, key: u32, bounds: Bounds) -> Vec<u32> {
+    /// Returns the sessions of `key` that touch `bounds`, in their order.
+    pub(super) fn overlapping(&self, key: u32, bounds: Bounds) -> Vec<u32> {
         let Bounds { start, end } = bounds;
-        let before = self.others.until(key, start);
-        let behind = self.others.between(key, start, end);
+        let before = self.others.last_starting_by(key, start);
+        let behind = self.others.starting_between(key, start, end);
         let latest = self.latest.get(key as usize).copied().filter(|slot| *slot != NONE);
         let known = before.into_iter().chain(behind).chain(latest);
         let touches = |slot: &u32| {
@@ -177,7 +182,7 @@ impl Table {
         known.filter(touches).collect()
     }
 
-    /// Opens a session of `key`, which it retains.
+    /// Opens a session of `key`, which it retains, if there is room.
     pub(super) fn open(
         &mut self,
         key: u32,
@@ -199,7 +204,7 @@ impl Table {
         Ok(self.insert(key, bounds, keys))
     }
 
-    /// Puts a session of `key` into a slot.
+    /// Stores a session of `key` in a slot.
     pub(super) fn insert(&mut self, key: u32, bounds: Bounds, keys: &Keys) -> u32 {
         let place = key as usize;
         if self.open_by_key.len() <= place {
@@ -207,7 +212,7 @@ impl Table {
             self.open_by_key.resize(ids, 0);
             self.latest.resize(ids, NONE);
         }
-        let info = Info { key, status: Status::Open, revision: 0 };
+        let info = SessionInfo { key, status: SessionStatus::Open, revision: 0 };
         let slot = self.free.pop().unwrap_or_else(|| {
             self.info.push(info);
             self.bounds.push(bounds);
@@ -232,11 +237,11 @@ impl Table {
         slot
     }
 
-    /// Files a new session where it is looked for.
+    /// Adds a new session to `latest` or to the other sessions of its key.
     fn link(&mut self, slot: u32, key: u32, start: i64) {
         let latest = self.latest.get(key as usize).copied().unwrap_or(NONE);
         let is_last = if latest == NONE {
-            // It is counted already.
+            // The new session is counted already.
             let only = self.open_by_key.get(key as usize) == Some(&1);
             only || !self.others.any_after(key, start)
         } else {
@@ -252,7 +257,7 @@ impl Table {
         }
     }
 
-    /// Takes the session in `slot` out; its key is still retained.
+    /// Removes the session in `slot`; its key stays retained.
     pub(super) fn remove(&mut self, slot: u32) {
         self.timers.clear(slot);
         let key = self.info(slot).key;
@@ -277,14 +282,14 @@ impl Table {
         }
     }
 
-    /// Takes note of events of `keys`, as far as these have sessions.
+    /// Marks those of `keys` that have sessions as recently used.
     pub(super) fn touch(&mut self, keys: &[u32]) {
         let Some(lru) = &mut self.lru else { return };
         let open = |key: &&u32| self.open_by_key.get(**key as usize).is_some_and(|open| *open > 0);
         keys.iter().filter(open).for_each(|key| lru.touch(*key));
     }
 
-    /// The sessions of `key`.
+    /// Returns the sessions of `key`.
     pub(super) fn of_key(&self, key: u32) -> Vec<u32> {
         let latest = self.latest.get(key as usize).copied().filter(|slot| *slot != NONE);
         self.others.of_key(key).chain(latest).collect()
@@ -301,18 +306,18 @@ impl Table {
         }
     }
 
-    /// Has events expected in the session in `slot`, if it is open and the last of its key.
-    pub(super) fn expect(&mut self, slot: u32) {
-        let (Info { key, status, .. }, start) = (self.info(slot), self.bounds(slot).start);
-        let waits = status == Status::Open && self.latest.get(key as usize) == Some(&NONE);
+    /// Moves the session in `slot` to `latest` if it is open and the last one of its key.
+    pub(super) fn make_latest(&mut self, slot: u32) {
+        let (SessionInfo { key, status, .. }, start) = (self.info(slot), self.bounds(slot).start);
+        let waits = status == SessionStatus::Open && self.latest.get(key as usize) == Some(&NONE);
         if waits && !self.others.any_after(key, start) {
             self.others.remove(key, start, slot);
             self.set_latest(key, slot);
         }
     }
 
-    /// Has no events expected in the session in `slot`.
-    pub(super) fn expect_none(&mut self, slot: u32) {
+    /// Removes the session in `slot` from `latest`, so that the fast path does not extend it.
+    pub(super) fn clear_latest(&mut self, slot: u32) {
         let key = self.info(slot).key;
         if self.latest.get(key as usize) == Some(&slot) {
             self.set_latest(key, NONE);

@@ -1,15 +1,16 @@
-//! Opening slices for keys, and counting what is open.
+//! Opening of slots for keys, and the counts of open slots and keys.
 
-use super::bytes::WINDOW_BYTES;
+use super::memory::WINDOW_BYTES;
 use super::{NONE, Slice, WindowStage};
 use crate::keys::Keys;
 use crate::plan::{Limit, within};
 
-/// So many events of keys that have slots already make it worth to go on in the fast way.
-const PATIENCE: usize = 20;
+/// After this many known keys in a row, the fast path of
+/// [`SlotLookup`](super::slot_lookup::SlotLookup) is worth another try.
+const MAX_KNOWN_IN_A_ROW: usize = 20;
 
 impl WindowStage {
-    /// Opens the slice at `start` for `key`, whose event meets `watermark`.
+    /// Opens a slot for `key` in the slice at `start`, for an event that arrived under `watermark`.
     #[cold]
     pub(super) fn open(
         &mut self,
@@ -18,11 +19,11 @@ impl WindowStage {
         watermark: i64,
         keys: &mut Keys,
     ) -> Result<u32, Limit> {
-        let place = key as usize;
-        if self.open_by_key.len() <= place {
-            self.open_by_key.resize(keys.id_bound().max(place + 1), 0);
+        let position = key as usize;
+        if self.open_by_key.len() <= position {
+            self.open_by_key.resize(keys.id_bound().max(position + 1), 0);
         }
-        let open = self.open_by_key.get(place).copied().unwrap_or(0);
+        let open = self.open_by_key.get(position).copied().unwrap_or(0);
         let caps = &self.plan.caps;
         if open == 0 && self.open_keys >= caps.max_keys {
             return Err(Limit::Keys);
@@ -36,20 +37,23 @@ impl WindowStage {
         let slot = self.take_slot(key, keys);
         self.count_open(key, keys);
         self.accumulators.reset(slot);
-        self.panes.reset(slot);
-        self.touch_slice(start);
-        let place = self.insert(start, key, slot, keys);
-        if place == 0 {
+        self.emitted.reset(slot);
+        self.invalidate_slice(start);
+        let position = self.insert(start, key, slot, keys);
+        if position == 0 {
             self.set_open_from(self.open_from.max(self.plan.grid.first_open(watermark)));
-            self.next_stop = self.next_stop(watermark);
+            self.next_due = self.next_due_after(watermark);
         }
         Ok(slot)
     }
 
-    /// Finds the slots of events one by one, whichever slices they fall into, and opens those for keys that are new there:
-    /// while this happens again and again, and nothing else is to be done. Returns how many have got their slots.
+    /// Finds the slot of each event in whichever slice it falls, and opens slots for keys that are
+    /// new there.
+    ///
+    /// Stops once new keys become rare, or where limits, late events or the tree need more work.
+    /// Returns the number of events with a slot.
     #[inline(never)]
-    pub(super) fn open_more(
+    pub(super) fn open_many(
         &mut self,
         mut start: i64,
         timestamps: &[i64],
@@ -58,7 +62,7 @@ impl WindowStage {
         keys: &mut Keys,
     ) -> usize {
         let is_limited = self.evictions.is_some() || self.budget.is_some();
-        if is_limited || start < self.late_before || self.blocks.reach(start) {
+        if is_limited || start < self.late_before || self.tree.may_contain(start) {
             return 0;
         }
         let size_us = self.plan.grid.slice_us.unsigned_abs();
@@ -66,12 +70,12 @@ impl WindowStage {
         let Some(mut slice) = self.slices.get_mut(&start) else { return 0 };
         let (mut done, mut known) = (0, 0);
         for ((timestamp, key), entry) in timestamps.iter().zip(ids).zip(run) {
-            if known == PATIENCE {
+            if known == MAX_KNOWN_IN_A_ROW {
                 break;
             }
             if !within(*timestamp, start, size_us) {
                 start = self.plan.grid.slice_near(*timestamp, start);
-                if start < self.late_before || self.blocks.reach(start) {
+                if start < self.late_before || self.tree.may_contain(start) {
                     break;
                 }
                 slice = match self.slices.get_mut(&start) {
@@ -92,7 +96,7 @@ impl WindowStage {
                 *open += 1;
                 *entry = take(&mut self.free_slots, &mut self.slot_keys, *key, keys);
                 self.accumulators.reset(*entry);
-                self.panes.reset(*entry);
+                self.emitted.reset(*entry);
                 slice.insert(*key, *entry, id_bound);
                 known = 0;
             }
@@ -101,12 +105,12 @@ impl WindowStage {
         done
     }
 
-    /// A slot for `key`, which retains it.
+    /// Returns a free slot for `key` and retains the key.
     pub(super) fn take_slot(&mut self, key: u32, keys: &mut Keys) -> u32 {
         take(&mut self.free_slots, &mut self.slot_keys, key, keys)
     }
 
-    /// Counts one more slice of `key`.
+    /// Counts one more slot of `key`.
     pub(super) fn count_open(&mut self, key: u32, keys: &Keys) {
         let Some(open) = self.open_by_key.get_mut(key as usize) else { return };
         self.open_keys += u32::from(*open == 0);
@@ -119,7 +123,7 @@ impl WindowStage {
         *open += 1;
     }
 
-    /// Counts one slice of the key of `slot` less, and returns that key.
+    /// Counts one slot less of the key of `slot`, and returns that key.
     pub(super) fn count_closed(&mut self, slot: u32) -> u32 {
         let key = self.slot_keys.get(slot as usize).copied().unwrap_or(NONE);
         let Some(open) = self.open_by_key.get_mut(key as usize) else { return key };
@@ -138,24 +142,25 @@ impl WindowStage {
         key
     }
 
-    /// Gives `slot` to `key` in the slice at `start`. Returns its place there.
+    /// Adds `slot` for `key` to the slice at `start`. Returns its position there.
     pub(super) fn insert(&mut self, start: i64, key: u32, slot: u32, keys: &Keys) -> usize {
         if !self.slices.contains_key(&start) {
-            let before = self.slices.range(..start).next_back();
-            let slice = before.map(|(_, before)| Slice::beside(before)).unwrap_or_default();
+            let previous = self.slices.range(..start).next_back();
+            let slice =
+                previous.map(|(_, previous)| Slice::sized_like(previous)).unwrap_or_default();
             self.slices.insert(start, slice);
         }
         let Some(slice) = self.slices.get_mut(&start) else { return 0 };
-        let place = slice.slots().len();
+        let position = slice.slots().len();
         slice.insert(key, slot, keys.id_bound());
         if let Some(evictions) = &mut self.evictions {
-            evictions.put(slot, place);
+            evictions.set_position(slot, position);
         }
-        place
+        position
     }
 }
 
-/// A slot for `key`, which retains it.
+/// Returns a free slot for `key` and retains the key.
 fn take(free: &mut Vec<u32>, slot_keys: &mut Vec<u32>, key: u32, keys: &mut Keys) -> u32 {
     keys.retain(key);
     let slot = free.pop().unwrap_or_else(|| {

@@ -1,30 +1,31 @@
-//! Window state in snapshots: what is common first, then the window that is being emitted, then one part per start of an
-//! open slice, or of a window that has panes.
+//! Snapshots of window stages: a common section, then the window in emission, then one section for
+//! each slice start and each window with emitted rows.
 
-use super::fire::{Cause, Firing};
-use super::panes::Pane;
-use super::revise::Revising;
+use super::emitted_rows::KeyRows;
+use super::fire::{Firing, Trigger};
+use super::revise::LateEvent;
 use super::{Keys, NONE, SectionReader, SectionWriter, Slice, SnapshotError, WindowStage};
 use crate::time::{MAX_TIME, MIN_TIME};
 use crate::util::lru::LruList;
 
-/// What a part holds.
+/// The kind of a section.
 const COMMON: u32 = 0;
 const FIRING: u32 = 1;
 const OPEN: u32 = 2;
-/// A slice, and then the panes of the window that starts with it.
-const OPEN_PANES: u32 = 3;
+/// A slice, followed by the emitted rows of the window that starts with it.
+const OPEN_WITH_ROWS: u32 = 3;
 
-/// Where the window that is being emitted stands: before all slices.
+/// The position of the window in emission: before all slices.
 const BEFORE: i64 = i64::MIN;
 
-/// Why a window is emitted, where it may be for several reasons.
-const DUE: u32 = 0;
+/// The trigger of a window in emission, if it may have several.
+const ON_TIME: u32 = 0;
 const EARLY: u32 = 1;
 
 impl WindowStage {
-    /// Writes the part of the first slice that starts at `from` or later; what is common for `None`.
-    pub(super) fn save_part(
+    /// Writes the section of the first slice that starts at `from` or later, or the common section
+    /// for `None`.
+    pub(super) fn save_section(
         &self,
         from: Option<i64>,
         positions: &[u32],
@@ -38,28 +39,28 @@ impl WindowStage {
             writer.u32(FIRING);
             let slots: Vec<u32> = firing.slots.iter().rev().copied().collect();
             self.save_slots(firing.start, &slots, positions, writer);
-            self.save_cause(firing, writer);
+            self.save_trigger(firing, writer);
             return self.first_start(BEFORE);
         }
         let mut slots = self.slices.get(&from).map_or(&[][..], Slice::slots).to_vec();
         crate::util::sort::descending_by(&mut slots, |slot| self.position(slot, positions));
         slots.reverse();
-        writer.u32(if self.plan.emission.revises { OPEN_PANES } else { OPEN });
+        writer.u32(if self.plan.emission.revises { OPEN_WITH_ROWS } else { OPEN });
         self.save_slots(from, &slots, positions, writer);
         if self.plan.emission.revises {
-            self.save_panes(from, positions, writer);
+            self.save_emitted(from, positions, writer);
         }
         self.first_start(from.saturating_add(1))
     }
 
-    /// The first start of a slice, or of a window with panes, at `from` or later.
+    /// Returns the first start at `from` or later of a slice or of a window with emitted rows.
     fn first_start(&self, from: i64) -> Option<i64> {
         let slice = self.slices.range(from..).next().map(|(start, _)| *start);
-        let panes = self.panes.first_from(from);
-        slice.into_iter().chain(panes).min()
+        let emitted = self.emitted.first_window_from(from);
+        slice.into_iter().chain(emitted).min()
     }
 
-    pub(super) fn load_part(
+    pub(super) fn load_section(
         &mut self,
         reader: &mut SectionReader<'_>,
         ids: &[u32],
@@ -84,14 +85,14 @@ impl WindowStage {
         self.accumulators.load(&only_slots, reader)?;
         if kind == FIRING {
             let slots = only_slots.into_iter().rev().collect();
-            let firing = Firing { start, slots, cause: self.load_cause(reader)? };
+            let firing = Firing { start, slots, trigger: self.load_trigger(reader)? };
             let watermark = firing.watermark(&self.plan.grid);
             self.set_open_from(self.plan.grid.first_open(watermark));
-            self.next_stop = watermark;
+            self.next_due = watermark;
             self.firing = Some(firing);
             return Ok(());
         }
-        if kind != if self.plan.emission.revises { OPEN_PANES } else { OPEN } {
+        if kind != if self.plan.emission.revises { OPEN_WITH_ROWS } else { OPEN } {
             return Err(SnapshotError::Damaged("an unknown part of a window stage"));
         }
         for (slot, position) in slots {
@@ -104,15 +105,15 @@ impl WindowStage {
             self.measure_slot(slot);
         }
         if self.plan.emission.revises {
-            self.load_panes(start, reader, ids)?;
+            self.load_emitted(start, reader, ids)?;
         }
         if self.firing.is_none() {
-            self.next_stop = self.next_stop(self.met);
+            self.next_due = self.next_due_after(self.input_watermark);
         }
         Ok(())
     }
 
-    /// Whether the times of events reach to a window, or a slice, that starts at `start`.
+    /// Returns true if event times can reach a window, or a slice, that starts at `start`.
     pub(super) fn can_start(&self, start: i64, is_slice: bool) -> bool {
         let grid = &self.plan.grid;
         let first = grid.slice_of(MIN_TIME);
@@ -122,7 +123,7 @@ impl WindowStage {
 
     fn save_common(&self, positions: &[u32], writer: &mut SectionWriter<'_>) {
         writer.u32(COMMON);
-        writer.i64(self.met);
+        writer.i64(self.input_watermark);
         writer.u64s(self.counters().into_iter());
         if self.accumulators.keeps_values() {
             writer.u64s([self.stats.value_limit, self.stats.folded_values].into_iter());
@@ -135,8 +136,8 @@ impl WindowStage {
             writer.u64(self.stats.unassigned);
         }
         if self.plan.emission.revises {
-            writer.u32(u32::from(self.revising.is_some()));
-            if let Some(late) = &self.revising {
+            writer.u32(u32::from(self.late_event.is_some()));
+            if let Some(late) = &self.late_event {
                 writer.u32(positions.get(late.key as usize).copied().unwrap_or(NONE));
                 writer.u64(late.ordinal);
                 for time in [late.slice, late.watermark, late.next] {
@@ -149,7 +150,7 @@ impl WindowStage {
         }
     }
 
-    fn load_revising(
+    fn load_late_event(
         &mut self,
         reader: &mut SectionReader<'_>,
         ids: &[u32],
@@ -163,54 +164,55 @@ impl WindowStage {
         if next < self.plan.grid.first_window(slice) {
             return Err(SnapshotError::Damaged("a window of an event that is not in it"));
         }
-        self.revising = Some(Revising { slice, key, watermark, ordinal, next });
+        self.late_event = Some(LateEvent { slice, key, watermark, ordinal, next });
         Ok(())
     }
 
-    fn save_cause(&self, firing: &Firing, writer: &mut SectionWriter<'_>) {
+    fn save_trigger(&self, firing: &Firing, writer: &mut SectionWriter<'_>) {
         if self.plan.emission.revises {
-            writer.u32(if let Cause::Early(_) = firing.cause { EARLY } else { DUE });
+            writer.u32(if let Trigger::Early(_) = firing.trigger { EARLY } else { ON_TIME });
             writer.i64(firing.watermark(&self.plan.grid));
         }
     }
 
-    fn load_cause(&self, reader: &mut SectionReader<'_>) -> Result<Cause, SnapshotError> {
+    fn load_trigger(&self, reader: &mut SectionReader<'_>) -> Result<Trigger, SnapshotError> {
         if !self.plan.emission.revises {
-            return Ok(Cause::Due);
+            return Ok(Trigger::OnTime);
         }
-        let (cause, watermark) = (reader.u32()?, reader.i64()?);
-        match cause {
-            DUE => Ok(Cause::Due),
-            EARLY => Ok(Cause::Early(watermark)),
+        let (trigger, watermark) = (reader.u32()?, reader.i64()?);
+        match trigger {
+            ON_TIME => Ok(Trigger::OnTime),
+            EARLY => Ok(Trigger::Early(watermark)),
             _ => Err(SnapshotError::Damaged("a window fires for no reason")),
         }
     }
 
-    fn save_panes(&self, start: i64, positions: &[u32], writer: &mut SectionWriter<'_>) {
-        let position = |pane: &Pane| positions.get(pane.key as usize).copied().unwrap_or(NONE);
-        let mut panes: Vec<Pane> = self.panes.of(start).collect();
-        panes.sort_unstable_by_key(position);
-        writer.length(panes.len());
-        writer.u32s(panes.iter().map(position));
-        writer.u32s(panes.iter().map(|pane| pane.rows));
-        writer.u32s(panes.iter().map(|pane| u32::from(pane.changed)));
+    fn save_emitted(&self, start: i64, positions: &[u32], writer: &mut SectionWriter<'_>) {
+        let position =
+            |key_rows: &KeyRows| positions.get(key_rows.key as usize).copied().unwrap_or(NONE);
+        let mut emitted: Vec<KeyRows> = self.emitted.rows_of_window(start).collect();
+        emitted.sort_unstable_by_key(position);
+        writer.length(emitted.len());
+        writer.u32s(emitted.iter().map(position));
+        writer.u32s(emitted.iter().map(|key_rows| key_rows.rows));
+        writer.u32s(emitted.iter().map(|key_rows| u32::from(key_rows.changed)));
     }
 
-    fn load_panes(
+    fn load_emitted(
         &mut self,
         start: i64,
         reader: &mut SectionReader<'_>,
         ids: &[u32],
     ) -> Result<(), SnapshotError> {
         let early = self.plan.emission.early;
-        let due = early.and_then(|early| early.due(&self.plan.grid, start, self.met));
+        let due = early.and_then(|early| early.due(&self.plan.grid, start, self.input_watermark));
         let count = reader.length()?;
         let keys: Vec<u32> = reader.u32s(count)?.collect();
         let rows: Vec<u32> = reader.u32s(count)?.collect();
         let changed: Vec<u32> = reader.u32s(count)?.collect();
         for ((position, rows), changed) in keys.into_iter().zip(rows).zip(changed) {
-            let pane = Pane { key: key_at(position, ids)?, rows, changed: changed != 0 };
-            if !self.panes.insert(start, due, pane) {
+            let key_rows = KeyRows { key: key_at(position, ids)?, rows, changed: changed != 0 };
+            if !self.emitted.insert(start, due, key_rows) {
                 return Err(SnapshotError::Damaged("a key has a window twice"));
             }
         }
@@ -228,7 +230,7 @@ impl WindowStage {
         ids: &[u32],
         keys: &mut Keys,
     ) -> Result<(), SnapshotError> {
-        self.met = reader.i64()?;
+        self.input_watermark = reader.i64()?;
         let stats = &mut self.stats;
         for counter in [
             &mut stats.events,
@@ -251,13 +253,13 @@ impl WindowStage {
             stats.unassigned = reader.u64()?;
         }
         if self.plan.emission.revises {
-            self.load_revising(reader, ids)?;
+            self.load_late_event(reader, ids)?;
         }
         if !reader.is_at_end() {
-            let empty = self.empty_part();
+            let empty = self.empty_accumulators();
             self.staging.load(reader, ids, keys, &empty, false)?;
         }
-        self.set_open_from(self.plan.grid.first_open(self.met));
+        self.set_open_from(self.plan.grid.first_open(self.input_watermark));
         Ok(())
     }
 
@@ -274,14 +276,14 @@ impl WindowStage {
         self.accumulators.save(slots, writer);
     }
 
-    /// The place of a slot's key in the snapshot.
+    /// Returns the position of a slot's key in the snapshot.
     pub(super) fn position(&self, slot: u32, positions: &[u32]) -> u32 {
         let key = self.slot_keys.get(slot as usize).copied().unwrap_or(NONE);
         positions.get(key as usize).copied().unwrap_or(NONE)
     }
 }
 
-/// The key at `position` of a snapshot.
+/// Returns the key at `position` of a snapshot.
 fn key_at(position: u32, ids: &[u32]) -> Result<u32, SnapshotError> {
     let key = ids.get(position as usize).copied();
     key.ok_or(SnapshotError::Damaged("a window of a key that is not there"))

@@ -1,22 +1,22 @@
-//! Windows by arrival in snapshots: what is common first, then the open windows in the order of their keys, part by part.
+//! Snapshots of count windows: a common section, then the open windows in the order of their keys.
 
 use crate::util::lru::LruList;
 
-use super::{CountStage, Keys, NONE, SectionReader, SectionWriter, SnapshotError, Window};
+use super::{CountStage, CountWindow, Keys, NONE, SectionReader, SectionWriter, SnapshotError};
 
-/// What a part holds.
+/// The kind of a section.
 const COMMON: u32 = 0;
 const WINDOWS: u32 = 1;
 
 /// Marks a snapshot taken while the rows of the end of input were being emitted.
 const ENDING: u32 = 1;
 
-/// Keys whose windows are in one part.
+/// Number of keys whose windows share a section.
 const KEYS_PER_PART: u32 = 65_536;
 
 impl CountStage {
-    /// Writes the windows of the keys from position `from` on; what is common for `None`.
-    pub(super) fn save_part(
+    /// Writes the windows of the keys from position `from` on, or the common section for `None`.
+    pub(super) fn save_section(
         &self,
         from: Option<i64>,
         positions: &[u32],
@@ -43,7 +43,7 @@ impl CountStage {
 
     fn save_common(&self, positions: &[u32], writer: &mut SectionWriter<'_>) {
         writer.u32(COMMON);
-        writer.i64(self.passed);
+        writer.i64(self.output_watermark);
         let stats = &self.stats;
         let counters = [stats.events, stats.rows, stats.key_limit];
         writer.u64s(counters.into_iter().chain([stats.value_limit, stats.folded_values]));
@@ -59,7 +59,7 @@ impl CountStage {
         }
     }
 
-    /// Writes windows, each with the position of its key and its slot.
+    /// Writes windows, each given as the position of its key and its slot.
     fn save_windows(&self, windows: &[(u32, u32)], writer: &mut SectionWriter<'_>) {
         let slots: Vec<u32> = windows.iter().map(|(_, slot)| *slot).collect();
         let all = || slots.iter().map(|slot| self.window(*slot));
@@ -72,7 +72,7 @@ impl CountStage {
         self.accumulators.save(&slots, writer);
     }
 
-    pub(super) fn load_part(
+    pub(super) fn load_section(
         &mut self,
         reader: &mut SectionReader<'_>,
         ids: &[u32],
@@ -91,7 +91,7 @@ impl CountStage {
         ids: &[u32],
         keys: &mut Keys,
     ) -> Result<(), SnapshotError> {
-        self.passed = reader.i64()?;
+        self.output_watermark = reader.i64()?;
         let stats = &mut self.stats;
         for counter in [
             &mut stats.events,
@@ -107,7 +107,7 @@ impl CountStage {
             self.lru = Some(LruList::load(reader, ids)?);
         }
         if !reader.is_at_end() {
-            let empty = self.empty_part();
+            let empty = self.empty_accumulators();
             self.staging.load(reader, ids, keys, &empty, true)?;
         }
         if !reader.is_at_end() {
@@ -136,7 +136,7 @@ impl CountStage {
                 return Err(SnapshotError::Damaged("two windows of one key at one time"));
             }
             keys.retain(key);
-            slots.push(self.insert(Window { key, count, first, last }, keys));
+            slots.push(self.insert(CountWindow { key, count, first, last }, keys));
         }
         self.accumulators.load(&slots, reader)?;
         slots.into_iter().for_each(|slot| self.measure_slot(slot));

@@ -1,24 +1,26 @@
-//! Reading ahead: where keys are many, what is known of them is not in the cache, and event by event each would be waited
-//! for. Loops that only read have the memory look for many at once.
+//! Prefetching: with many keys their table entries are not in the cache, and each event would wait
+//! for memory.
+//!
+//! Loops that only read let the processor load many entries at once.
 
 use super::{Slice, WindowStage};
 use crate::data::frame::Events;
 use crate::keys::{Keys, NONE};
 
-/// Keys from which on it pays: what is known of fewer stays in the cache.
-const MANY_KEYS: usize = 1 << 15;
+/// Number of keys from which prefetching pays; the entries of fewer keys stay in the cache.
+const MIN_KEYS: usize = 1 << 15;
 
 impl WindowStage {
-    /// Reads what the events from `from` on will need.
-    pub(super) fn read_ahead(&mut self, events: &Events<'_>, from: usize, keys: &Keys) {
+    /// Prefetches the table entries of the events from `from` on.
+    pub(super) fn prefetch(&mut self, events: &Events<'_>, from: usize, keys: &Keys) {
         let Some(timestamp) = events.timestamps.get(from) else { return };
-        if self.open_by_key.len() < MANY_KEYS {
+        if self.open_by_key.len() < MIN_KEYS {
             return;
         }
         let slice = self.slices.get(&self.plan.grid.slice_of(*timestamp));
         let slots = slice.map_or(&[][..], Slice::dense);
         if let Some(slice) = slice {
-            slice.read_ahead(events.keys.get(from..).unwrap_or_default());
+            slice.prefetch(events.keys.get(from..).unwrap_or_default());
         }
         let new = &mut self.new_keys;
         new.resize(events.timestamps.len() - from, NONE);
@@ -31,7 +33,7 @@ impl WindowStage {
     }
 }
 
-/// Writes those of `keys` that have no slot to the front of `new`; returns how many they are.
+/// Writes those of `keys` that have no slot to the front of `new`, and returns their number.
 #[inline(never)]
 fn find_new(slots: &[u32], keys: &[u32], new: &mut [u32]) -> usize {
     let mut count = 0;
@@ -44,9 +46,9 @@ fn find_new(slots: &[u32], keys: &[u32], new: &mut [u32]) -> usize {
     count
 }
 
-/// The sum of the entries of `list` at `places`.
+/// Returns the sum of the entries of `list` at `indexes`.
 #[inline(never)]
-fn sum(list: &[u32], places: &[u32]) -> u32 {
-    let at = |place: &u32| list.get(*place as usize).copied().unwrap_or(0);
-    places.iter().map(at).fold(0, u32::wrapping_add)
+fn sum(list: &[u32], indexes: &[u32]) -> u32 {
+    let at = |index: &u32| list.get(*index as usize).copied().unwrap_or(0);
+    indexes.iter().map(at).fold(0, u32::wrapping_add)
 }

@@ -1,27 +1,28 @@
-//! Events for windows that have fired: each makes them fire again, at once and for its key alone.
+//! Revision: a late event makes the windows that have fired fire again, at once and for its key
+//! only.
 
-use super::blocks::Blocks;
-use super::fire::{Cause, Firing};
+use super::aggregate_tree::AggregateTree;
+use super::fire::{Firing, Trigger};
 use super::{Context, WindowStage};
 use crate::data::frame::{Events, Frame};
 use crate::event_time::watermark::NO_WATERMARK;
 use crate::plan::Grid;
 
-/// An event whose windows fire again.
+/// A late event whose windows fire again.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Revising {
-    /// The slice that it is in.
+pub(super) struct LateEvent {
+    /// The start of the event's slice.
     pub(super) slice: i64,
     pub(super) key: u32,
-    /// The watermark that it met.
+    /// The watermark under which the event arrived.
     pub(super) watermark: i64,
     pub(super) ordinal: u64,
-    /// The window that is next.
+    /// The next window to fire.
     pub(super) next: i64,
 }
 
-impl Revising {
-    /// The windows that are left: those that cover the slice and have fired.
+impl LateEvent {
+    /// Returns the remaining windows: those that cover the slice and have fired.
     fn windows(self, grid: &Grid) -> impl Iterator<Item = i64> + use<> {
         let grid = *grid;
         grid.windows(self.next, self.slice)
@@ -30,15 +31,15 @@ impl Revising {
 }
 
 impl WindowStage {
-    /// Notes that the event at `at`, which is in its slot, came after windows of its had fired.
+    /// Starts the revision for the event at `at`, which is already in its slot.
     #[cold]
-    pub(super) fn note_late(&mut self, events: &Events<'_>, at: usize) {
+    pub(super) fn begin_revision(&mut self, events: &Events<'_>, at: usize) {
         let next = events.timestamps.get(at).zip(events.keys.get(at));
         let Some((timestamp, key)) = next else { return };
         let watermark = events.watermarks.get(at).copied().unwrap_or(NO_WATERMARK);
         let grid = &self.plan.grid;
         let slice = grid.slice_of(*timestamp);
-        self.revising = Some(Revising {
+        self.late_event = Some(LateEvent {
             slice,
             key: *key,
             watermark,
@@ -47,42 +48,44 @@ impl WindowStage {
         });
     }
 
-    /// Fires the windows of a late event again; false: `out` is full, and this is to be called again.
+    /// Fires the windows of a late event again. Returns false if `out` is full; the next call
+    /// continues.
     pub(super) fn revise(&mut self, context: &mut Context<'_>, out: &mut Frame) -> bool {
-        let Some(late) = self.revising else { return true };
+        let Some(late) = self.late_event else { return true };
         let grid = self.plan.grid;
-        let mut blocks = Blocks::default();
+        let mut tree = AggregateTree::default();
         for window in late.windows(&grid) {
             if out.room() == 0 {
-                self.revising = Some(Revising { next: window, ..late });
+                self.late_event = Some(LateEvent { next: window, ..late });
                 return false;
             }
-            let slots = self.combine_key(window, late.key, &mut blocks, context.keys);
-            let cause = Cause::Late { watermark: late.watermark, ordinal: late.ordinal };
-            self.emit(Firing { start: window, slots, cause }, out);
+            let slots = self.combine_key(window, late.key, &mut tree, context.keys);
+            let trigger = Trigger::Late { watermark: late.watermark, ordinal: late.ordinal };
+            self.emit(Firing { start: window, slots, trigger }, out);
         }
-        self.revising = None;
+        self.late_event = None;
         true
     }
 
-    /// Marks the windows that a part of `slice` changes, which is in `slot` now, where early rows are due of them.
+    /// Marks the windows of `slice` as changed, after partial state was merged into `slot`, if they
+    /// emit early rows.
     pub(super) fn mark_changed(&mut self, slot: u32, key: u32, slice: i64, watermark: i64) {
         let Some(early) = self.plan.emission.early else { return };
         let grid = self.plan.grid;
-        if !self.panes.is_marked(slot) {
+        if !self.emitted.is_marked(slot) {
             let first = grid.first_window(slice).max(grid.first_open(watermark));
             let due = |window| early.due(&grid, window, watermark);
-            self.panes.mark(slot, key, grid.windows(first, slice), due);
+            self.emitted.mark(slot, key, grid.windows(first, slice), due);
         }
     }
 
-    /// Marks the windows that the events of `range` change, where early rows are due of them.
-    pub(super) fn note_changes(&mut self, events: &Events<'_>, range: core::ops::Range<usize>) {
+    /// Marks the windows of the events of `range` as changed, if they emit early rows.
+    pub(super) fn mark_changes(&mut self, events: &Events<'_>, range: core::ops::Range<usize>) {
         let Some(early) = self.plan.emission.early else { return };
         let grid = self.plan.grid;
         let slots = self.run.get(range.clone()).unwrap_or_default();
         for (at, slot) in range.zip(slots) {
-            if *slot == super::NONE || self.panes.is_marked(*slot) {
+            if *slot == super::NONE || self.emitted.is_marked(*slot) {
                 continue;
             }
             let next = events.timestamps.get(at).zip(events.keys.get(at));
@@ -91,7 +94,7 @@ impl WindowStage {
             let slice = grid.slice_of(*timestamp);
             let first = grid.first_window(slice).max(grid.first_open(watermark));
             let due = |window| early.due(&grid, window, watermark);
-            self.panes.mark(*slot, *key, grid.windows(first, slice), due);
+            self.emitted.mark(*slot, *key, grid.windows(first, slice), due);
         }
     }
 }

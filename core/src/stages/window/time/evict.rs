@@ -1,4 +1,4 @@
-//! What happens where a window would be one too many: the event is dropped, or ends the call, or what is oldest makes room.
+//! Eviction: makes room for a window at a limit, or applies the limit's policy to the event.
 
 use super::{Context, NONE, Slice, WindowStage};
 use crate::data::frame::Events;
@@ -7,30 +7,30 @@ use crate::plan::Limit;
 use crate::spec::LimitPolicy;
 use crate::util::lru::LruList;
 
-/// What is kept of keys where they may be evicted.
+/// The bookkeeping of stages that may evict keys or windows.
 #[derive(Default)]
-pub(super) struct Evictions {
+pub(super) struct EvictionState {
     pub(super) lru: LruList,
-    /// Where each slot stands in its slice.
-    places: Vec<u32>,
+    /// The index of each slot in its slice's list of slots.
+    positions: Vec<u32>,
 }
 
-impl Evictions {
-    /// Takes note that `slot` stands at `place` in its slice.
-    pub(super) fn put(&mut self, slot: u32, place: usize) {
+impl EvictionState {
+    /// Records that `slot` is at `position` in its slice.
+    pub(super) fn set_position(&mut self, slot: u32, position: usize) {
         let at = slot as usize;
-        if self.places.len() <= at {
-            self.places.resize(at + 1, NONE);
+        if self.positions.len() <= at {
+            self.positions.resize(at + 1, NONE);
         }
-        if let Some(entry) = self.places.get_mut(at) {
-            *entry = u32::try_from(place).unwrap_or(NONE);
+        if let Some(entry) = self.positions.get_mut(at) {
+            *entry = u32::try_from(position).unwrap_or(NONE);
         }
     }
 }
 
 impl WindowStage {
-    /// Takes note of events of `keys` that are in the slots of `run`.
-    pub(super) fn touch(&mut self, keys: &[u32], run: std::ops::Range<usize>) {
+    /// Marks `keys`, the events of `run`, as recently used; events without a slot do not count.
+    pub(super) fn touch_keys(&mut self, keys: &[u32], run: std::ops::Range<usize>) {
         let Some(evictions) = &mut self.evictions else { return };
         let slots = self.run.get(run).unwrap_or_default();
         for (key, _) in keys.iter().zip(slots).filter(|(_, slot)| **slot != NONE) {
@@ -38,7 +38,8 @@ impl WindowStage {
         }
     }
 
-    /// Does what is to be done at `limit` about the event at `cursor`; false: the call ends before it.
+    /// Handles `limit` for the event at `cursor`: evicts, drops the event, or refuses it. Returns
+    /// false if the call must end.
     #[cold]
     pub(super) fn at_limit(
         &mut self,
@@ -58,12 +59,13 @@ impl WindowStage {
         }
         let outcome = context.apply_limit(limit, policy, self.index, events.ordinals.at(at));
         if outcome.drops_event() {
-            self.drop_next(events, cursor, limit.reason(), context);
+            self.drop_event(events, cursor, limit.reason(), context);
         }
         outcome.continues()
     }
 
-    /// Lets go of what is oldest, to make room for a window of `key` in the slice at `start`; false: there is nothing.
+    /// Evicts to make room for a window of `key` in the slice at `start`. Returns false if there is
+    /// nothing to evict.
     #[cold]
     pub(super) fn make_room(
         &mut self,
@@ -73,56 +75,57 @@ impl WindowStage {
         keys: &mut Keys,
     ) -> bool {
         match limit {
-            Limit::Windows => self.evict_first(start, key, keys),
-            Limit::Keys | Limit::Bytes => self.evict_oldest(limit, keys),
+            Limit::Windows => self.evict_first_window(start, key, keys),
+            Limit::Keys | Limit::Bytes => self.evict_oldest_key(limit, keys),
         }
     }
 
-    /// Takes the first slice of `key` out, if it is before the one at `start`.
-    fn evict_first(&mut self, start: i64, key: u32, keys: &mut Keys) -> bool {
+    /// Evicts the first slice of `key` if it starts before `start`.
+    fn evict_first_window(&mut self, start: i64, key: u32, keys: &mut Keys) -> bool {
         let mut earlier = self.slices.range(..start);
         let Some((first, _)) = earlier.find(|(_, slice)| slice.slot(key) != NONE) else {
             return false;
         };
         let first = *first;
-        self.touch_slice(first);
+        self.invalidate_slice(first);
         let events = self.evict_slice(first, key, keys);
         self.stats.count_evicted(Limit::Windows, 1, events);
         true
     }
 
-    /// Takes the oldest key out of all slices.
-    fn evict_oldest(&mut self, limit: Limit, keys: &mut Keys) -> bool {
+    /// Evicts the least recently used key from all slices.
+    fn evict_oldest_key(&mut self, limit: Limit, keys: &mut Keys) -> bool {
         let Some(evictions) = &mut self.evictions else { return false };
         let Some(key) = evictions.lru.oldest() else { return false };
         evictions.lru.remove(key);
         let has_key = |(start, slice): (&i64, &Slice)| (slice.slot(key) != NONE).then_some(*start);
         let open = self.open_by_key.get(key as usize).copied().unwrap_or(0) as usize;
         let slices: Vec<i64> = self.slices.iter().filter_map(has_key).take(open).collect();
-        self.panes.forget_key(key);
+        self.emitted.remove_key(key);
         let windows = slices.len() as u64;
         let mut events: u64 = 0;
         for start in slices {
             events = events.saturating_add(self.evict_slice(start, key, keys));
         }
-        self.keep_firing();
+        self.materialize_firing();
         self.accumulators.forget_key(key);
         self.stats.count_evicted_key();
         self.stats.count_evicted(limit, windows, events);
         true
     }
 
-    /// Takes `key` out of the slice at `start`. Returns its events, if they were not in a row of each of their windows.
+    /// Removes `key` from the slice at `start`. Returns the number of its events that are lost:
+    /// those of which some window has not emitted a row.
     fn evict_slice(&mut self, start: i64, key: u32, keys: &mut Keys) -> u64 {
         let Some(evictions) = &mut self.evictions else { return 0 };
         let Some(slice) = self.slices.get_mut(&start) else { return 0 };
-        let Some(slot) = slice.remove(key, &mut evictions.places) else { return 0 };
+        let Some(slot) = slice.remove(key, &mut evictions.positions) else { return 0 };
         if slice.slots().is_empty() {
             self.slices.remove(&start);
         }
         let is_lost = self.plan.grid.last_window(start) >= self.open_from;
         let events = if is_lost { self.accumulators.events_in(slot) } else { 0 };
-        self.blocks.touch(start);
+        self.tree.mark_dirty(start);
         self.count_closed(slot);
         self.accumulators.release(&[slot]);
         self.free_slots.push(slot);

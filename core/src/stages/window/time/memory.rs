@@ -1,15 +1,16 @@
-//! The bytes of open windows.
+//! Accounting of the state bytes of open windows.
 
 use core::ops::Range;
 
 use super::{Keys, NONE, WindowStage};
 use crate::stages::memory_budget::key_bytes;
 
-/// A window of one key, beside what it accumulates: its places in the tables.
+/// Bytes counted for a slice of one key in addition to its accumulators: its entries in the tables.
 pub(super) const WINDOW_BYTES: u64 = 48;
 
 impl WindowStage {
-    /// Whether there is room for one more window of `key`, which has `open` ones.
+    /// Returns true if the byte limit leaves room for one more slice of `key`, which has `open` of
+    /// them.
     pub(super) fn has_room(&self, key: u32, open: u32, keys: &Keys) -> bool {
         let Some(budget) = &self.budget else { return true };
         let of_key = if open == 0 { key_bytes(key, keys) } else { 0 };
@@ -17,28 +18,28 @@ impl WindowStage {
         budget.bytes().saturating_add(of_key + window) <= self.plan.caps.max_bytes
     }
 
-    /// Whether values change how much room there is.
-    pub(super) fn measures_values(&self) -> bool {
+    /// Returns true if added values change the bytes counted.
+    pub(super) fn tracks_value_bytes(&self) -> bool {
         self.budget.is_some() && self.accumulators.have_variable_bytes()
     }
 
-    /// Takes note of what the slots of `run` hold, now that events were added.
+    /// Updates the bytes counted for the slots of `run` after their events were added.
     pub(super) fn measure(&mut self, run: Range<usize>) {
-        if !self.measures_values() {
+        if !self.tracks_value_bytes() {
             return;
         }
         let slots = self.run.get(run).unwrap_or_default().to_vec();
         slots.into_iter().filter(|slot| *slot != NONE).for_each(|slot| self.measure_slot(slot));
     }
 
-    /// Takes note of what `slot` holds.
+    /// Updates the bytes counted for `slot`.
     pub(super) fn measure_slot(&mut self, slot: u32) {
         if let Some(budget) = &mut self.budget {
             budget.set_variable_bytes(slot, self.accumulators.variable_bytes(slot));
         }
     }
 
-    /// The bytes of all open windows.
+    /// Returns the bytes of all open windows.
     pub(super) fn state_bytes(&self, keys: &Keys) -> u64 {
         if let Some(budget) = &self.budget {
             return budget.bytes();
@@ -47,10 +48,13 @@ impl WindowStage {
         let open = (0..).zip(&self.open_by_key).filter(|(_, open)| **open > 0);
         let of_keys: u64 = open.map(|(key, _)| key_bytes(key, keys)).sum();
         let slots = || self.slices.values().flat_map(|slice| slice.slots());
-        let extra = |slot: &u32| self.accumulators.variable_bytes(*slot);
-        let extra: u64 =
-            if self.accumulators.have_variable_bytes() { slots().map(extra).sum() } else { 0 };
+        let variable_bytes = |slot: &u32| self.accumulators.variable_bytes(*slot);
+        let variable_bytes: u64 = if self.accumulators.have_variable_bytes() {
+            slots().map(variable_bytes).sum()
+        } else {
+            0
+        };
         let windows = self.slices.values().map(|slice| slice.slots().len() as u64).sum::<u64>();
-        of_keys + windows * window + extra
+        of_keys + windows * window + variable_bytes
     }
 }

@@ -1,69 +1,72 @@
-//! Firing: when the watermark has come far enough, the keys of a window come out as rows in the order of their bytes.
+//! Firing: when the watermark passes a window's end, its keys are emitted as rows in the order of
+//! their bytes.
 
-use super::blocks::Blocks;
+use super::aggregate_tree::AggregateTree;
 use super::{Context, Slice, WindowStage};
 use crate::data::frame::{Frame, FrameColumn};
 use crate::keys::Keys;
 use crate::plan::Grid;
 
-/// Rows that are made column by column: what is kept of their keys stays in the cache.
+/// Rows written column by column at a time: few enough that their accumulators stay in the cache.
 const ROWS_AT_ONCE: usize = 512;
 
 /// A window that is being emitted.
 pub(super) struct Firing {
     pub(super) start: i64,
-    /// What is left of its slots, the next one last.
+    /// The slots not emitted yet, the next one last.
     pub(super) slots: Vec<u32>,
-    pub(super) cause: Cause,
+    pub(super) trigger: Trigger,
 }
 
-/// Why a window gives rows.
+/// The reason why a window emits rows.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Cause {
-    /// It is its time.
-    Due,
-    /// It has changed, and at this watermark it says so.
+pub(super) enum Trigger {
+    /// The watermark has passed the window end.
+    OnTime,
+    /// The window has changed, and an early row is due at this watermark.
     Early(i64),
-    /// This event came after it had fired.
+    /// This event arrived after the window had fired.
     Late { watermark: i64, ordinal: u64 },
 }
 
-/// The keys that early rows were made of last, and their blocks: while no event comes, the next window may need them too.
+/// The keys of the last early rows and their tree, which the next window can reuse while no event
+/// arrives.
 #[derive(Default)]
-struct Changed {
+struct EarlyCache {
     /// Ids in ascending order.
     keys: Vec<u32>,
-    blocks: Blocks,
+    tree: AggregateTree,
 }
 
 impl Firing {
-    /// The watermark that its rows waited for.
+    /// Returns the watermark that triggered the rows.
     pub(super) fn watermark(&self, grid: &Grid) -> i64 {
-        match self.cause {
-            Cause::Due => grid.fires_at(self.start),
-            Cause::Early(watermark) | Cause::Late { watermark, .. } => watermark,
+        match self.trigger {
+            Trigger::OnTime => grid.fires_at(self.start),
+            Trigger::Early(watermark) | Trigger::Late { watermark, .. } => watermark,
         }
     }
 
-    /// What comes after the watermark in the order of rows.
+    /// Returns the rank that orders rows triggered by the same watermark.
     fn rank(&self) -> u64 {
-        match self.cause {
-            Cause::Due | Cause::Early(_) => 0,
-            Cause::Late { ordinal, .. } => ordinal.saturating_add(1),
+        match self.trigger {
+            Trigger::OnTime | Trigger::Early(_) => 0,
+            Trigger::Late { ordinal, .. } => ordinal.saturating_add(1),
         }
     }
 }
 
 impl WindowStage {
-    /// Fires all that is due at `watermark`; false: `out` is full, and this is to be called again.
+    /// Fires everything that is due at `watermark`. Returns false if `out` is full; the next call
+    /// continues.
     pub(super) fn advance(
         &mut self,
         watermark: i64,
         context: &mut Context<'_>,
         out: &mut Frame,
     ) -> bool {
-        if self.next_stop <= watermark {
-            let mut changed = Changed::default();
+        if self.next_due <= watermark {
+            let mut changed = EarlyCache::default();
             while let Some(firing) = self.next_firing(watermark, &mut changed, context.keys) {
                 if let Some(rest) = self.emit(firing, out) {
                     self.firing = Some(rest);
@@ -75,22 +78,23 @@ impl WindowStage {
         }
         let grid = self.plan.grid;
         self.set_open_from(self.open_from.max(grid.first_open(watermark)));
-        if self.next_stop <= watermark {
+        if self.next_due <= watermark {
             if self.plan.emission.revises {
-                self.panes.forget(&grid, watermark);
+                self.emitted.remove_expired(&grid, watermark);
                 let kept = grid.first_kept(watermark);
-                self.forget_until(kept.saturating_sub(1), context.keys);
+                self.remove_slices_until(kept.saturating_sub(1), context.keys);
             }
-            self.next_stop = self.next_stop(watermark);
+            self.next_due = self.next_due_after(watermark);
         }
         true
     }
 
-    /// What comes out next at `watermark`, on time or early; `None`: nothing more is due.
+    /// Returns the next window to emit at `watermark`, on time or early, or `None` if nothing more
+    /// is due.
     fn next_firing(
         &mut self,
         watermark: i64,
-        changed: &mut Changed,
+        changed: &mut EarlyCache,
         keys: &mut Keys,
     ) -> Option<Firing> {
         if let Some(firing) = self.firing.take() {
@@ -98,7 +102,7 @@ impl WindowStage {
         }
         let next = self.next_window().map(|start| (self.plan.grid.fires_at(start), start));
         let next = next.filter(|(fires_at, _)| *fires_at <= watermark);
-        let early = self.panes.first_due().filter(|(due, _)| *due <= watermark);
+        let early = self.emitted.first_due().filter(|(due, _)| *due <= watermark);
         match (next, early) {
             (next, Some(early)) if next.is_none_or(|next| early < next) => {
                 Some(self.begin_early(early, changed, keys))
@@ -108,7 +112,7 @@ impl WindowStage {
         }
     }
 
-    /// Takes the window that starts at `start` out, to be emitted.
+    /// Combines the window that starts at `start` and removes the state that no later window needs.
     fn begin(&mut self, start: i64, keys: &mut Keys) -> Firing {
         let grid = self.plan.grid;
         let mut slots = if self.plan.emission.revises {
@@ -121,32 +125,32 @@ impl WindowStage {
             slots
         } else {
             let slots = self.combine_whole(start, keys);
-            self.forget_until(start, keys);
+            self.remove_slices_until(start, keys);
             slots
         };
         self.set_open_from(start.saturating_add(grid.slide_us));
         self.sort(&mut slots, keys);
-        Firing { start, slots, cause: Cause::Due }
+        Firing { start, slots, trigger: Trigger::OnTime }
     }
 
-    /// Takes out what has changed in the window at `start`, of which early rows are due at `watermark`.
+    /// Combines the changed keys of the window at `start`, whose early rows are due at `watermark`.
     fn begin_early(
         &mut self,
         (watermark, start): (i64, i64),
-        changed: &mut Changed,
+        changed: &mut EarlyCache,
         keys: &mut Keys,
     ) -> Firing {
-        let now = self.panes.take_due();
+        let now = self.emitted.take_first_due();
         if changed.keys != now {
-            *changed = Changed { keys: now, blocks: Blocks::default() };
+            *changed = EarlyCache { keys: now, tree: AggregateTree::default() };
         }
-        let Changed { keys: only, blocks } = changed;
-        let mut slots = self.combine(start, Some(only), blocks, keys);
+        let EarlyCache { keys: only, tree } = changed;
+        let mut slots = self.combine(start, Some(only), tree, keys);
         self.sort(&mut slots, keys);
-        Firing { start, slots, cause: Cause::Early(watermark) }
+        Firing { start, slots, trigger: Trigger::Early(watermark) }
     }
 
-    /// Puts slots into the descending order of their keys, so that they are taken from the end.
+    /// Sorts slots in descending order of their keys, so that they can be taken from the end.
     pub(super) fn sort(&self, slots: &mut [u32], keys: &mut Keys) {
         if slots.len() < 2 {
             return;
@@ -158,7 +162,8 @@ impl WindowStage {
         crate::util::sort::descending_by_place(slots, rank_of, bound);
     }
 
-    /// Makes rows of a window, some at once, as far as `out` has room; returns what is left of it.
+    /// Writes the next rows of a window, at most [`ROWS_AT_ONCE`] and as many as `out` has room
+    /// for. Returns the window if slots remain.
     pub(super) fn emit(&mut self, mut firing: Firing, out: &mut Frame) -> Option<Firing> {
         let taken = firing.slots.len().min(out.room()).min(ROWS_AT_ONCE);
         let rows = firing.slots.split_off(firing.slots.len() - taken);
@@ -166,7 +171,7 @@ impl WindowStage {
         let first = out.keys.len();
         for slot in rows.iter().rev() {
             let key = self.slot_keys.get(*slot as usize).copied().unwrap_or(0);
-            // The row retains the key from here on.
+            // The row takes over the slot's reference to the key.
             out.keys.push(key);
             self.free_slots.push(*slot);
         }
@@ -174,7 +179,7 @@ impl WindowStage {
         let fires_at = firing.watermark(&grid);
         extend(&mut out.firing, fires_at, taken);
         // The next stage judges the row under the watermark just below the one that fires it.
-        extend(&mut out.watermarks, self.passed_on(fires_at.saturating_sub(1)), taken);
+        extend(&mut out.watermarks, self.output_watermark(fires_at.saturating_sub(1)), taken);
         extend(&mut out.ranks, firing.rank(), taken);
         out.ordinals.extend(self.stats.rows..self.stats.rows + taken as u64);
         self.stats.rows += taken as u64;
@@ -196,12 +201,12 @@ impl WindowStage {
                         }
                     } else {
                         let keys = out.keys.get(first..).unwrap_or_default();
-                        let kept = !matches!(firing.cause, Cause::Due) || grid.keeps_fired();
-                        self.panes.number(firing.start, keys, kept, numbers);
+                        let kept = !matches!(firing.trigger, Trigger::OnTime) || grid.keeps_fired();
+                        self.emitted.number(firing.start, keys, kept, numbers);
                     }
                 }
                 FrameColumn::Bool(bools) => {
-                    extend(bools, u8::from(matches!(firing.cause, Cause::Early(_))), taken);
+                    extend(bools, u8::from(matches!(firing.trigger, Trigger::Early(_))), taken);
                 }
             }
         }

@@ -1,5 +1,5 @@
-//! What windows take with them from one to the next: they add the slices that they come to and take away those that they
-//! leave behind.
+//! The running window: values of sliding windows that are updated by adding new slices and
+//! subtracting old ones.
 
 use core::ops::Range;
 use std::collections::BTreeSet;
@@ -7,45 +7,46 @@ use std::collections::BTreeSet;
 use super::{NONE, WindowStage};
 use crate::plan::Grid;
 
-/// So many windows that an event is in make it pay: where they are fewer, more comes and goes than stays.
-const MANY_WINDOWS: i64 = 16;
+/// Number of windows per event from which this pays: with fewer, more slices enter and leave than
+/// stay.
+const MIN_WINDOWS_PER_EVENT: i64 = 16;
 
-/// Whether windows on `grid` are to take along what they can.
-pub(super) fn pays(grid: &Grid) -> bool {
-    grid.slices_per_window() / (grid.slide_us / grid.slice_us).max(1) >= MANY_WINDOWS
+/// Returns true if windows on `grid` are updated incrementally.
+pub(super) fn use_incremental(grid: &Grid) -> bool {
+    grid.slices_per_window() / (grid.slide_us / grid.slice_us).max(1) >= MIN_WINDOWS_PER_EVENT
 }
 
-/// The slices that the last window holds.
+/// The slices that the running values contain.
 #[derive(Default)]
-pub(super) struct Held {
+pub(super) struct RunningWindow {
     /// By number.
     range: Range<i64>,
-    /// Those of them that it does not, for they have changed since.
+    /// Slices of `range` that are no longer contained, because they have changed.
     out: BTreeSet<i64>,
 }
 
-impl Held {
+impl RunningWindow {
     fn has(&self, index: i64) -> bool {
         self.range.contains(&index) && !self.out.contains(&index)
     }
 }
 
 impl WindowStage {
-    /// Whether windows take anything with them.
-    pub(super) fn slides(&self) -> bool {
-        pays(&self.plan.grid) && self.accumulators.have_sketches()
+    /// Returns true if windows of this stage are updated incrementally.
+    pub(super) fn is_incremental(&self) -> bool {
+        use_incremental(&self.plan.grid) && self.accumulators.have_sketches()
     }
 
-    /// Takes note that the slice at `start` is about to change.
-    pub(super) fn touch_slice(&mut self, start: i64) {
-        if !self.blocks.reach(start) {
+    /// Invalidates the combinations that contain the slice at `start`, which is about to change.
+    pub(super) fn invalidate_slice(&mut self, start: i64) {
+        if !self.tree.may_contain(start) {
             return;
         }
-        self.blocks.touch(start);
+        self.tree.mark_dirty(start);
         let index = self.plan.grid.index_of(start);
-        if self.held.has(index) {
-            self.held.out.insert(index);
-            self.keep_firing();
+        if self.running.has(index) {
+            self.running.out.insert(index);
+            self.materialize_firing();
             if let Some(slice) = self.slices.get(&start) {
                 let (keys, slots) = slice.by_key();
                 self.accumulators.leave(&keys, &slots);
@@ -53,18 +54,20 @@ impl WindowStage {
         }
     }
 
-    /// Keeps what is left of a window that is being emitted as it is: what it shares is about to change.
-    pub(super) fn keep_firing(&mut self) {
+    /// Copies the values that a window in emission shares with the running window, which is about
+    /// to change.
+    pub(super) fn materialize_firing(&mut self) {
         if let Some(firing) = &self.firing {
             self.accumulators.unshare(&firing.slots);
         }
     }
 
-    /// Takes note that the slice at `start`, whose slots are given, goes.
-    pub(super) fn leave_behind(&mut self, start: i64, slots: &[u32]) {
+    /// Takes the slice at `start`, which is being removed and has these `slots`, out of the running
+    /// window.
+    pub(super) fn retire_slice(&mut self, start: i64, slots: &[u32]) {
         let index = self.plan.grid.index_of(start);
-        if self.held.has(index) {
-            self.held.out.insert(index);
+        if self.running.has(index) {
+            self.running.out.insert(index);
             for slot in slots {
                 let key = self.slot_keys.get(*slot as usize).copied().unwrap_or(NONE);
                 self.accumulators.leave_later(key, *slot);
@@ -72,16 +75,17 @@ impl WindowStage {
         }
     }
 
-    /// Moves on to the window with the slices `range`, by number, whose keys have `slots`.
-    pub(super) fn slide_to(&mut self, range: Range<i64>, slots: &[u32]) {
-        let held = core::mem::take(&mut self.held);
-        let goes_on = held.range.start <= range.start && range.start < held.range.end;
+    /// Moves the running window to the slices `range`, given by number; `slots` are those of the
+    /// keys of the window.
+    pub(super) fn advance_running(&mut self, range: Range<i64>, slots: &[u32]) {
+        let running = core::mem::take(&mut self.running);
+        let continues = running.range.start <= range.start && range.start < running.range.end;
         let mut new = range.clone();
-        if goes_on {
-            new.start = held.range.end;
+        if continues {
+            new.start = running.range.end;
             self.accumulators.settle();
-            self.change_slices(held.range.start..range.start, &held.out, false);
-            for index in held.out.range(range.start..) {
+            self.change_slices(running.range.start..range.start, &running.out, false);
+            for index in running.out.range(range.start..) {
                 self.change_slices(*index..*index + 1, &BTreeSet::new(), true);
             }
         } else {
@@ -95,10 +99,10 @@ impl WindowStage {
             }
         }
         self.accumulators.share(&keys, slots);
-        self.held = Held { range, out: BTreeSet::new() };
+        self.running = RunningWindow { range, out: BTreeSet::new() };
     }
 
-    /// Adds the slices of `range`, by number, or takes them away, but for those in `but`.
+    /// Adds the slices of `range`, given by number, or subtracts them, except those in `but`.
     fn change_slices(&mut self, range: Range<i64>, but: &BTreeSet<i64>, enter: bool) {
         let grid = self.plan.grid;
         if range.start >= range.end {
@@ -119,7 +123,7 @@ impl WindowStage {
         }
     }
 
-    /// Counts all of `key` in the slices `range` anew.
+    /// Recounts the values of `key` from the slices `range`.
     #[cold]
     fn recount(&mut self, key: u32, range: &Range<i64>) {
         let grid = self.plan.grid;

@@ -1,22 +1,23 @@
-//! Sessions in snapshots: what is common first, then the sessions in the order of their keys and times, part by part.
+//! Snapshots of sessions: a common section, then the sessions in the order of their keys and times.
 
-use super::fire::Cause;
-use super::table::{Bounds, Status};
+use super::fire::RowOrder;
+use super::table::{Bounds, SessionStatus};
 use super::{Keys, NONE, SectionReader, SectionWriter, SessionStage, SnapshotError};
 use crate::util::lru::LruList;
 
-/// What a part holds.
+/// The kind of a section.
 const COMMON: u32 = 0;
 const SESSIONS: u32 = 1;
 
-/// Keys whose sessions are in one part.
+/// Number of keys whose sessions share a section.
 const KEYS_PER_PART: u32 = 65_536;
 
-const STATUSES: [Status; 4] = [Status::Open, Status::Fired, Status::Retracted, Status::Late];
+const STATUSES: [SessionStatus; 4] =
+    [SessionStatus::Open, SessionStatus::Fired, SessionStatus::Retracted, SessionStatus::Late];
 
 impl SessionStage {
-    /// Writes the sessions of the keys from position `from` on; what is common for `None`.
-    pub(super) fn save_part(
+    /// Writes the sessions of the keys from position `from` on, or the common section for `None`.
+    pub(super) fn save_section(
         &self,
         from: Option<i64>,
         positions: &[u32],
@@ -48,7 +49,7 @@ impl SessionStage {
 
     fn save_common(&self, positions: &[u32], writer: &mut SectionWriter<'_>) {
         writer.u32(COMMON);
-        writer.i64(self.met);
+        writer.i64(self.input_watermark);
         let stats = &self.stats;
         let counters =
             [stats.events, stats.rows, stats.late_dropped, stats.key_limit, stats.window_limit];
@@ -57,15 +58,15 @@ impl SessionStage {
         if let Some(lru) = &self.table.lru {
             lru.save(positions, writer);
         }
-        let cause = self.late.map_or(Cause { watermark: 0, rank: 0 }, |(_, cause)| cause);
-        writer.i64(cause.watermark);
-        writer.u64(cause.rank);
+        let order = self.late.map_or(RowOrder { watermark: 0, rank: 0 }, |(_, order)| order);
+        writer.i64(order.watermark);
+        writer.u64(order.rank);
         if !self.staging.is_empty() {
             self.staging.save(positions, writer);
         }
     }
 
-    /// Writes sessions, each with the position of its key, its start and its slot.
+    /// Writes sessions, each given as the position of its key, its start and its slot.
     fn save_sessions(&self, sessions: &[(u32, i64, u32)], writer: &mut SectionWriter<'_>) {
         let slots: Vec<u32> = sessions.iter().map(|(_, _, slot)| *slot).collect();
         let info = || slots.iter().map(|slot| self.table.info(*slot));
@@ -81,7 +82,7 @@ impl SessionStage {
         self.accumulators.save(&slots, writer);
     }
 
-    pub(super) fn load_part(
+    pub(super) fn load_section(
         &mut self,
         reader: &mut SectionReader<'_>,
         ids: &[u32],
@@ -100,7 +101,7 @@ impl SessionStage {
         ids: &[u32],
         keys: &mut Keys,
     ) -> Result<(), SnapshotError> {
-        self.met = reader.i64()?;
+        self.input_watermark = reader.i64()?;
         let stats = &mut self.stats;
         for counter in [
             &mut stats.events,
@@ -117,10 +118,10 @@ impl SessionStage {
         if self.table.lru.is_some() {
             self.table.lru = Some(LruList::load(reader, ids)?);
         }
-        let cause = Cause { watermark: reader.i64()?, rank: reader.u64()? };
-        self.late = (cause.rank > 0).then_some((NONE, cause));
+        let order = RowOrder { watermark: reader.i64()?, rank: reader.u64()? };
+        self.late = (order.rank > 0).then_some((NONE, order));
         if !reader.is_at_end() {
-            let empty = self.empty_part();
+            let empty = self.empty_accumulators();
             self.staging.load(reader, ids, keys, &empty, true)?;
         }
         Ok(())
@@ -160,11 +161,11 @@ impl SessionStage {
         &mut self,
         key: u32,
         bounds: Bounds,
-        (status, revision): (Status, u32),
+        (status, revision): (SessionStatus, u32),
         keys: &mut Keys,
     ) -> Result<u32, SnapshotError> {
-        let around = self.table.around(key, bounds.start, bounds.end);
-        if bounds.end < bounds.start || around.left != NONE || around.right != NONE {
+        let neighbours = self.table.neighbours(key, bounds.start, bounds.end);
+        if bounds.end < bounds.start || neighbours.left != NONE || neighbours.right != NONE {
             return Err(SnapshotError::Damaged("two sessions of one key at one time"));
         }
         keys.retain(key);
@@ -172,16 +173,18 @@ impl SessionStage {
         self.accumulators.reset(slot);
         self.table.set_status(slot, status, revision);
         match status {
-            Status::Open | Status::Fired => self.table.timers.set(slot, self.due_at(slot)),
-            Status::Retracted => {}
-            Status::Late => {
+            SessionStatus::Open | SessionStatus::Fired => {
+                self.table.timers.set(slot, self.due_at(slot))
+            }
+            SessionStatus::Retracted => {}
+            SessionStatus::Late => {
                 let late = self.late.as_mut().filter(|(slot, _)| *slot == NONE);
                 let late = late.ok_or(SnapshotError::Damaged("a late session without a cause"))?;
                 late.0 = slot;
             }
         }
-        if status != Status::Open {
-            self.table.expect_none(slot);
+        if status != SessionStatus::Open {
+            self.table.clear_latest(slot);
         }
         Ok(slot)
     }

@@ -1,20 +1,21 @@
-//! The open windows of one time slice: which key has which slot.
+//! Time slices: the slots of all keys with events in one slice.
 
 use crate::keys::NONE;
 use crate::util::id_table::{IdTable, hash_id, unhash_id};
 
-/// A table by id has at least one entry of so many in use, when it is made.
-const LEAST_SHARE: usize = 4;
+/// A table indexed by id is used if at least one entry in this many is in use when it is created.
+const DENSE_SHARE: usize = 4;
 
-/// One slice of time and the slots of the keys that have events in it.
+/// A time slice: the slots of the keys that have events in it.
 #[derive(Default)]
 pub(super) struct Slice {
     index: Index,
-    /// Its slots, in the order in which they were opened.
+    /// The slots, in the order in which they were opened.
     slots: Vec<u32>,
 }
 
-/// From key id to slot: a table by id where at least a quarter of the keys are present, a hash table where fewer are.
+/// A map from key id to slot: indexed by id if at least a quarter of all keys are present,
+/// otherwise a hash table.
 enum Index {
     Sparse(IdTable),
     Dense(Vec<u32>),
@@ -27,10 +28,11 @@ impl Default for Index {
 }
 
 impl Slice {
-    /// An empty one beside `other`: where that has many of the keys, this one will.
-    pub(super) fn beside(other: &Self) -> Self {
+    /// Returns an empty slice, sized like `other`, its neighbour: if that one has many of the keys,
+    /// this one will too.
+    pub(super) fn sized_like(other: &Self) -> Self {
         let dense = other.dense().len();
-        if dense == 0 || other.slots.len() * LEAST_SHARE < dense {
+        if dense == 0 || other.slots.len() * DENSE_SHARE < dense {
             return Self::default();
         }
         Self {
@@ -43,7 +45,7 @@ impl Slice {
         &self.slots
     }
 
-    /// Its keys in ascending order of their ids, and the slot of each.
+    /// Returns its keys in ascending order of their ids, and the slot of each.
     pub(super) fn by_key(&self) -> (Vec<u32>, Vec<u32>) {
         match &self.index {
             Index::Dense(slots) => {
@@ -65,7 +67,8 @@ impl Slice {
         }
     }
 
-    /// The slots by key id, [`NONE`] where a key has none; empty while the slice is sparse.
+    /// Returns the slots by key id, [`NONE`] for absent keys. Empty while the slice uses a hash
+    /// table.
     pub(super) fn dense(&self) -> &[u32] {
         match &self.index {
             Index::Dense(slots) => slots,
@@ -73,15 +76,15 @@ impl Slice {
         }
     }
 
-    /// Has the memory look for `keys`, if they are not in [`Slice::dense`].
-    pub(super) fn read_ahead(&self, keys: &[u32]) {
+    /// Prefetches the entries of `keys` if the slice uses a hash table.
+    pub(super) fn prefetch(&self, keys: &[u32]) {
         if let Index::Sparse(table) = &self.index {
             let first = |key: &u32| table.first(hash_id(*key))[0];
             core::hint::black_box(keys.iter().map(first).fold(0, u64::wrapping_add));
         }
     }
 
-    /// The slot of `key`, or [`NONE`].
+    /// Returns the slot of `key`, or [`NONE`].
     pub(super) fn slot(&self, key: u32) -> u32 {
         match &self.index {
             Index::Dense(slots) => slots.get(key as usize).copied().unwrap_or(NONE),
@@ -89,11 +92,11 @@ impl Slice {
         }
     }
 
-    /// Gives `slot` to `key`, which has none here; key ids are below `id_bound`.
+    /// Adds `slot` for `key`, which must be absent; key ids are below `id_bound`.
     pub(super) fn insert(&mut self, key: u32, slot: u32, id_bound: usize) {
         self.slots.push(slot);
         if let Index::Sparse(table) = &mut self.index {
-            if self.slots.len() * LEAST_SHARE < id_bound {
+            if self.slots.len() * DENSE_SHARE < id_bound {
                 table.insert(hash_id(key), slot);
                 return;
             }
@@ -115,8 +118,9 @@ impl Slice {
         }
     }
 
-    /// Takes `key` out and returns its slot; `places` tells where slots stand in [`Slice::slots`].
-    pub(super) fn remove(&mut self, key: u32, places: &mut [u32]) -> Option<u32> {
+    /// Removes `key` and returns its slot. `positions` holds the index of each slot in
+    /// [`Slice::slots`] and is updated.
+    pub(super) fn remove(&mut self, key: u32, positions: &mut [u32]) -> Option<u32> {
         let slot = match &mut self.index {
             Index::Dense(slots) => core::mem::replace(slots.get_mut(key as usize)?, NONE),
             Index::Sparse(table) => {
@@ -124,13 +128,13 @@ impl Slice {
                 table.remove(hash_id(key), slot).then_some(slot)?
             }
         };
-        let place = *places.get(slot as usize)?;
-        if (place as usize) < self.slots.len() {
-            self.slots.swap_remove(place as usize);
+        let position = *positions.get(slot as usize)?;
+        if (position as usize) < self.slots.len() {
+            self.slots.swap_remove(position as usize);
         }
-        let moved = self.slots.get(place as usize);
-        if let Some(entry) = moved.and_then(|slot| places.get_mut(*slot as usize)) {
-            *entry = place;
+        let moved = self.slots.get(position as usize);
+        if let Some(entry) = moved.and_then(|slot| positions.get_mut(*slot as usize)) {
+            *entry = position;
         }
         Some(slot)
     }
@@ -140,7 +144,8 @@ impl Slice {
     }
 }
 
-/// Key ids are dense: Fibonacci hashing spreads them over the high and the low bits.
+/// Hashes a key id. Ids are dense, so Fibonacci hashing spreads them over the high and the low
+/// bits.
 pub(super) fn hash(key: u32) -> u64 {
     let spread = u64::from(key).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     spread ^ (spread >> 32)
@@ -151,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn finds_slots_before_and_after_it_turns_dense() {
+    fn slots_are_found_in_hash_and_dense_index() {
         let mut slice = Slice::default();
         for key in 0..1000 {
             assert_eq!(slice.slot(key), NONE);
