@@ -23,6 +23,7 @@ pub(super) fn key_bytes(key: u32, keys: &Keys) -> u64 {
 }
 
 impl MemoryBudget {
+    /// Returns the total.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
     }

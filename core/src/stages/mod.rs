@@ -71,10 +71,12 @@ pub(crate) enum LimitOutcome {
 }
 
 impl LimitOutcome {
+    /// Returns true if the event is dropped.
     pub(crate) fn drops_event(self) -> bool {
         self != Self::StopBefore
     }
 
+    /// Returns true if the call continues with the next event.
     pub(crate) fn continues(self) -> bool {
         self == Self::DropEvent
     }

@@ -65,12 +65,14 @@ pub(crate) fn counters_of(stats: &StageStats) -> [u64; COUNTER_COUNT] {
     counters(&mut stats).map(|counter| *counter)
 }
 
+/// Adds the counters `more` of another engine to `stats`.
 pub(crate) fn add_counters(stats: &mut StageStats, more: [u64; COUNTER_COUNT]) {
     for (known, more) in counters(stats).into_iter().zip(more) {
         *known = known.saturating_add(more);
     }
 }
 
+/// Returns the counters of `stats` in the order in which they travel.
 fn counters(stats: &mut StageStats) -> [&mut u64; COUNTER_COUNT] {
     let [keys, windows, bytes] = &mut stats.made_room;
     [
@@ -99,6 +101,7 @@ pub(crate) struct PartialStage {
 }
 
 impl PartialStage {
+    /// Wraps `windows`, a stage that can export its state.
     pub(crate) fn new(mut windows: Box<dyn Stage>) -> Self {
         if let Some(parts) = windows.partial_state() {
             parts.count_events();

@@ -106,14 +106,17 @@ pub(super) struct Staging {
 }
 
 impl Staging {
+    /// Returns true if no partial is staged.
     pub(super) fn is_empty(&self) -> bool {
         self.partials.is_empty()
     }
 
+    /// Returns the number of staged keys, counted once for each partial.
     pub(super) fn waiting_keys(&self) -> usize {
         self.waiting_keys
     }
 
+    /// Stages `partial`.
     pub(super) fn push(&mut self, key: StagingKey, partial: StagedPartial) {
         self.waiting_keys += partial.keys.len() - partial.added;
         for end in partial.ends.iter().skip(partial.added) {
@@ -155,6 +158,7 @@ impl Staging {
         }
     }
 
+    /// Writes the staged partials; keys are written as `positions[id]`.
     pub(super) fn save(&self, positions: &[u32], writer: &mut SectionWriter<'_>) {
         writer.length(self.partials.len());
         for ((slice, source, sequence), partial) in &self.partials {

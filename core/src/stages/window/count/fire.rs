@@ -100,6 +100,7 @@ impl CountStage {
         slots.into_iter().for_each(|slot| self.free_slot(slot));
     }
 
+    /// Frees `slot`, whose values are released.
     pub(super) fn free_slot(&mut self, slot: u32) {
         if let Some(window) = self.windows.get_mut(slot as usize) {
             *window = CountWindow { key: NONE, ..*window };

@@ -112,6 +112,7 @@ impl CountStage {
         }
     }
 
+    /// Returns the number of slots in use.
     fn open_windows(&self) -> usize {
         self.windows.len() - self.free.len()
     }
@@ -218,6 +219,7 @@ impl CountStage {
         slots.into_iter().for_each(|slot| self.measure_slot(slot));
     }
 
+    /// Updates the bytes counted for `slot` if its window is open.
     fn measure_slot(&mut self, slot: u32) {
         let is_open = self.window(slot).key != NONE;
         if let Some(budget) = self.budget.as_mut().filter(|_| is_open) {

@@ -72,6 +72,7 @@ impl CountStage {
         self.accumulators.save(&slots, writer);
     }
 
+    /// Reads a section of a snapshot.
     pub(super) fn load_section(
         &mut self,
         reader: &mut SectionReader<'_>,

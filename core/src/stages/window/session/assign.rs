@@ -1,7 +1,7 @@
 //! Assignment: finds the session of each event, which the event extends, opens, or merges with
 //! another.
 
-use super::fire::RowOrder;
+use super::fire::RowTrigger;
 use super::table::{Bounds, Neighbours, SessionStatus};
 use super::{NONE, SessionStage};
 use crate::data::frame::Events;
@@ -73,7 +73,7 @@ impl SessionStage {
             if at >= quiet_until {
                 continue;
             }
-            let (slot, stop) = match self.place(events, at, at == from, keys) {
+            let (slot, stop) = match self.place_event(events, at, at == from, keys) {
                 Placement::In(slot) => (slot, None),
                 Placement::InAndStop(slot, stop) => (slot, Some(stop)),
                 Placement::StopBefore(stop) => return (at, stop),
@@ -107,13 +107,13 @@ impl SessionStage {
         from + rest.partition_point(|watermark| *watermark < next_due)
     }
 
-    /// Places the event at `at`, whatever its effect on sessions. `is_first` is true if all events
-    /// before it are applied.
-    fn place(
+    /// Places the event at `at`, whatever its effect on sessions. If `is_first_of_run`, all events
+    /// before it are applied already.
+    fn place_event(
         &mut self,
         events: &Events<'_>,
         at: usize,
-        is_first: bool,
+        is_first_of_run: bool,
         keys: &mut Keys,
     ) -> Placement {
         let event = events.timestamps.get(at).zip(events.keys.get(at));
@@ -126,7 +126,7 @@ impl SessionStage {
                 if self.plan.expires_at(end) <= watermark {
                     return Placement::StopBefore(SessionStop::Drop(RejectReason::Late));
                 }
-                if !is_first && self.tracks_value_bytes() {
+                if !is_first_of_run && self.tracks_value_bytes() {
                     return Placement::StopBefore(SessionStop::ApplyFirst);
                 }
                 let bounds = Bounds { start: time, end };
@@ -149,7 +149,7 @@ impl SessionStage {
         };
         let is_late = self.plan.kept_us > 0 && self.fires_at(slot) <= watermark;
         if is_late {
-            self.make_late(slot, RowOrder::of(events, at));
+            self.make_late(slot, RowTrigger::of(events, at));
         } else {
             self.schedule(slot);
         }
@@ -226,6 +226,7 @@ pub(super) struct Gap {
 }
 
 impl Gap {
+    /// Creates a gap of `gap_us` microseconds.
     pub(super) fn new(gap_us: i64) -> Self {
         Self { gap_us, max_time: i64::MAX - gap_us }
     }

@@ -9,16 +9,16 @@ use crate::event_time::watermark::{END_OF_TIME, NO_WATERMARK};
 use crate::keys::Keys;
 use crate::stages::window::accumulator::Accumulators;
 
-/// The position of a row in the output order: the watermark that triggers it, then its rank.
+/// The trigger of a row, by which rows are ordered: first the watermark, then the rank.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct RowOrder {
+pub(super) struct RowTrigger {
     pub(super) watermark: i64,
     /// 0 for rows that are on time, as in [`Frame`].
     pub(super) rank: u64,
 }
 
-impl RowOrder {
-    /// Returns the order of a row that the event at `at` triggers.
+impl RowTrigger {
+    /// Returns the trigger of a row that the event at `at` changes.
     pub(super) fn of(events: &Events<'_>, at: usize) -> Self {
         Self {
             watermark: events.watermarks.get(at).copied().unwrap_or(NO_WATERMARK),
@@ -72,11 +72,11 @@ impl SessionStage {
     }
 
     /// Makes the session in `slot` fire before the next event.
-    pub(super) fn make_late(&mut self, slot: u32, order: RowOrder) {
+    pub(super) fn make_late(&mut self, slot: u32, trigger: RowTrigger) {
         let revision = self.table.info(slot).revision;
         self.table.set_status(slot, SessionStatus::Late, revision);
         self.table.timers.clear(slot);
-        self.late = Some((slot, order));
+        self.late = Some((slot, trigger));
     }
 
     /// Collects the sessions that fire next, in the order of their rows, and removes those that
@@ -116,7 +116,7 @@ impl SessionStage {
         if let Some(rows) = due.get_mut(left..).filter(|rows| !rows.is_empty()) {
             rows.reverse();
             let watermark = rows.first().map_or(NO_WATERMARK, |slot| self.fires_at(*slot));
-            self.fire(rows, RowOrder { watermark, rank: 0 }, keys, out);
+            self.fire(rows, RowTrigger { watermark, rank: 0 }, keys, out);
         }
         due.truncate(left);
         self.due = due;
@@ -127,12 +127,12 @@ impl SessionStage {
     /// full.
     pub(super) fn revise(&mut self, keys: &mut Keys, out: &mut Frame) -> bool {
         let late = self.late.filter(|(slot, _)| *slot != NONE);
-        let Some((slot, order)) = late else { return true };
+        let Some((slot, trigger)) = late else { return true };
         if out.room() == 0 {
             return false;
         }
         self.late = None;
-        self.fire(&[slot], order, keys, out);
+        self.fire(&[slot], trigger, keys, out);
         true
     }
 
@@ -140,14 +140,14 @@ impl SessionStage {
     pub(super) fn retract(
         &mut self,
         slot: u32,
-        order: RowOrder,
+        trigger: RowTrigger,
         keys: &mut Keys,
         out: &mut Frame,
     ) -> bool {
         if out.room() == 0 {
             return false;
         }
-        self.write_copy(&[slot], order, true, out);
+        self.write_copy(&[slot], trigger, true, out);
         let info = self.table.info(slot);
         keys.retain(info.key);
         self.table.set_status(slot, SessionStatus::Retracted, info.revision.saturating_add(1));
@@ -156,9 +156,9 @@ impl SessionStage {
     }
 
     /// Emits a row of each session in `slots`. Sessions that may still change are kept.
-    fn fire(&mut self, slots: &[u32], order: RowOrder, keys: &mut Keys, out: &mut Frame) {
+    fn fire(&mut self, slots: &[u32], trigger: RowTrigger, keys: &mut Keys, out: &mut Frame) {
         if self.plan.kept_us > 0 {
-            self.write_copy(slots, order, false, out);
+            self.write_copy(slots, trigger, false, out);
             for slot in slots {
                 let info = self.table.info(*slot);
                 keys.retain(info.key);
@@ -169,7 +169,7 @@ impl SessionStage {
             return;
         }
         self.accumulators.seal(slots, &mut self.stats);
-        self.write(slots, &self.accumulators, slots, (order, false), out);
+        self.write(slots, &self.accumulators, slots, (trigger, false), out);
         self.stats.rows += slots.len() as u64;
         self.accumulators.release(slots);
         // The rows take over the references to the keys.
@@ -177,12 +177,12 @@ impl SessionStage {
     }
 
     /// Writes rows from a copy of the values in `slots`, to which events are still added.
-    fn write_copy(&mut self, slots: &[u32], order: RowOrder, retracted: bool, out: &mut Frame) {
+    fn write_copy(&mut self, slots: &[u32], trigger: RowTrigger, retracted: bool, out: &mut Frame) {
         let mut copy = self.accumulators.pick(slots);
         let value_slots: Vec<u32> = (0..).take(slots.len()).collect();
         let mut again = StageStats::default();
         copy.seal(&value_slots, if retracted { &mut again } else { &mut self.stats });
-        self.write(slots, &copy, &value_slots, (order, retracted), out);
+        self.write(slots, &copy, &value_slots, (trigger, retracted), out);
         self.stats.rows += slots.len() as u64;
     }
 
@@ -193,17 +193,17 @@ impl SessionStage {
         slots: &[u32],
         accumulators: &Accumulators,
         value_slots: &[u32],
-        (order, retracted): (RowOrder, bool),
+        (trigger, retracted): (RowTrigger, bool),
         out: &mut Frame,
     ) {
         let taken = slots.len();
         let bounds = || slots.iter().map(|slot| self.table.bounds(*slot));
         out.keys.extend(slots.iter().map(|slot| self.table.info(*slot).key));
         out.timestamps.extend(bounds().map(|bounds| bounds.end.saturating_sub(1)));
-        out.firing.resize(out.firing.len() + taken, order.watermark);
-        out.ranks.resize(out.ranks.len() + taken, order.rank);
+        out.firing.resize(out.firing.len() + taken, trigger.watermark);
+        out.ranks.resize(out.ranks.len() + taken, trigger.rank);
         // The next stage judges the row under the watermark just below the one that fires it.
-        let output_watermark = self.output_watermark(order.watermark.saturating_sub(1));
+        let output_watermark = self.output_watermark(trigger.watermark.saturating_sub(1));
         out.watermarks.resize(out.watermarks.len() + taken, output_watermark);
         let rows = self.stats.rows;
         out.ordinals.extend(rows..rows + taken as u64);

@@ -33,7 +33,7 @@ mod table;
 use core::ops::Range;
 
 use self::assign::{Gap, SessionStop};
-use self::fire::RowOrder;
+use self::fire::RowTrigger;
 use self::table::{SessionStatus, SessionTable};
 use crate::data::frame::{Events, Frame};
 use crate::data::reject::RejectReason;
@@ -61,8 +61,8 @@ pub(crate) struct SessionStage {
     /// Sessions that have ended and wait for room in the output, the next one last. They are still
     /// in the table.
     due: Vec<u32>,
-    /// The session whose row the last event has changed, and the order of the new row.
-    late: Option<(u32, RowOrder)>,
+    /// The session whose row the last event has changed, and the trigger of the new row.
+    late: Option<(u32, RowTrigger)>,
     /// Partial state from other engines, not merged yet.
     staging: Staging,
     /// The watermark under which the last event arrived.
@@ -131,6 +131,7 @@ impl SessionStage {
         keys.release(key);
     }
 
+    /// Counts and reports the event at `at` as dropped.
     #[cold]
     fn drop_event(
         &mut self,
@@ -188,8 +189,8 @@ impl Stage for SessionStage {
                     }
                 }
                 SessionStop::Retract(slot) => {
-                    let order = RowOrder::of(events, at);
-                    if !self.retract(slot, order, context.keys, out) {
+                    let trigger = RowTrigger::of(events, at);
+                    if !self.retract(slot, trigger, context.keys, out) {
                         return false;
                     }
                 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::assign::Gap;
-use super::fire::RowOrder;
+use super::fire::RowTrigger;
 use super::table::{Bounds, Neighbours, SessionStatus};
 use super::{Context, Keys, NONE, SectionReader, SectionWriter, SessionStage, SnapshotError};
 use crate::data::frame::Frame;
@@ -150,10 +150,10 @@ impl SessionStage {
         let Some(entry) = partial.next() else { return true };
         let Some(end) = entry.end else { return true };
         let (key, bounds) = (entry.key, Bounds { start, end });
-        let order =
-            RowOrder { watermark: self.input_watermark, rank: entry.ordinal.saturating_add(1) };
+        let trigger =
+            RowTrigger { watermark: self.input_watermark, rank: entry.ordinal.saturating_add(1) };
         let overlapping = self.table.overlapping(key, bounds);
-        if !self.retract_all(&overlapping, bounds, order, context.keys, out) {
+        if !self.retract_all(&overlapping, bounds, trigger, context.keys, out) {
             return false;
         }
         partial.added += 1;
@@ -173,7 +173,7 @@ impl SessionStage {
                 }
                 self.table.touch(&[key]);
                 if self.plan.kept_us > 0 && self.fires_at(slot) <= self.input_watermark {
-                    self.make_late(slot, order);
+                    self.make_late(slot, trigger);
                 } else {
                     self.schedule(slot);
                 }
@@ -196,7 +196,7 @@ impl SessionStage {
         &mut self,
         overlapping: &[u32],
         bounds: Bounds,
-        order: RowOrder,
+        trigger: RowTrigger,
         keys: &mut Keys,
         out: &mut Frame,
     ) -> bool {
@@ -206,7 +206,7 @@ impl SessionStage {
         overlapping.iter().all(|slot| {
             let has_fired = self.table.info(*slot).status == SessionStatus::Fired;
             let stays = !has_fired || keeps_bounds(self.table.bounds(*slot));
-            stays || self.retract(*slot, order, keys, out)
+            stays || self.retract(*slot, trigger, keys, out)
         })
     }
 

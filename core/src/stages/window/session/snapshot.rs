@@ -1,6 +1,6 @@
 //! Snapshots of sessions: a common section, then the sessions in the order of their keys and times.
 
-use super::fire::RowOrder;
+use super::fire::RowTrigger;
 use super::table::{Bounds, SessionStatus};
 use super::{Keys, NONE, SectionReader, SectionWriter, SessionStage, SnapshotError};
 use crate::util::lru::LruList;
@@ -58,9 +58,10 @@ impl SessionStage {
         if let Some(lru) = &self.table.lru {
             lru.save(positions, writer);
         }
-        let order = self.late.map_or(RowOrder { watermark: 0, rank: 0 }, |(_, order)| order);
-        writer.i64(order.watermark);
-        writer.u64(order.rank);
+        let trigger =
+            self.late.map_or(RowTrigger { watermark: 0, rank: 0 }, |(_, trigger)| trigger);
+        writer.i64(trigger.watermark);
+        writer.u64(trigger.rank);
         if !self.staging.is_empty() {
             self.staging.save(positions, writer);
         }
@@ -82,6 +83,7 @@ impl SessionStage {
         self.accumulators.save(&slots, writer);
     }
 
+    /// Reads a section of a snapshot.
     pub(super) fn load_section(
         &mut self,
         reader: &mut SectionReader<'_>,
@@ -118,8 +120,8 @@ impl SessionStage {
         if self.table.lru.is_some() {
             self.table.lru = Some(LruList::load(reader, ids)?);
         }
-        let order = RowOrder { watermark: reader.i64()?, rank: reader.u64()? };
-        self.late = (order.rank > 0).then_some((NONE, order));
+        let trigger = RowTrigger { watermark: reader.i64()?, rank: reader.u64()? };
+        self.late = (trigger.rank > 0).then_some((NONE, trigger));
         if !reader.is_at_end() {
             let empty = self.empty_accumulators();
             self.staging.load(reader, ids, keys, &empty, true)?;
@@ -157,6 +159,7 @@ impl SessionStage {
         Ok(())
     }
 
+    /// Adds a session of a snapshot to the table, and returns its slot.
     fn load_session(
         &mut self,
         key: u32,

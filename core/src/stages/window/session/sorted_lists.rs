@@ -17,6 +17,7 @@ pub(super) struct SortedLists {
 }
 
 impl SortedLists {
+    /// Returns the sessions of `key`.
     fn list(&self, key: u32) -> &[Entry] {
         self.lists.get(key as usize).map_or(&[], Vec::as_slice)
     }
@@ -54,6 +55,7 @@ impl SortedLists {
         self.list(key).last().is_some_and(|entry| entry.start > time)
     }
 
+    /// Adds the session of `key` in `slot`, which starts at `start`.
     pub(super) fn insert(&mut self, key: u32, start: i64, slot: u32) {
         let place = key as usize;
         if self.lists.len() <= place {

@@ -118,15 +118,18 @@ impl SessionTable {
         self.info.len() - self.free.len()
     }
 
+    /// Returns the bounds of the session in `slot`.
     pub(super) fn bounds(&self, slot: u32) -> Bounds {
         self.bounds.get(slot as usize).copied().unwrap_or(Bounds { start: 0, end: 0 })
     }
 
+    /// Returns the key and the status of the session in `slot`.
     pub(super) fn info(&self, slot: u32) -> SessionInfo {
         let none = SessionInfo { key: NONE, status: SessionStatus::Open, revision: 0 };
         self.info.get(slot as usize).copied().unwrap_or(none)
     }
 
+    /// Sets the status and the revision of the session in `slot`.
     pub(super) fn set_status(&mut self, slot: u32, status: SessionStatus, revision: u32) {
         if let Some(info) = self.info.get_mut(slot as usize) {
             info.status = status;
@@ -331,6 +334,7 @@ impl SessionTable {
         }
     }
 
+    /// Removes the session in `slot` from `latest` or from the other sessions of its key.
     fn unlink(&mut self, slot: u32) {
         let key = self.info(slot).key;
         if self.latest.get(key as usize) == Some(&slot) {

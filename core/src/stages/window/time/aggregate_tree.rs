@@ -150,6 +150,7 @@ impl NodeRange {
         start <= index && end.is_none_or(|end| index < end)
     }
 
+    /// Returns the key of the node in the cache.
     fn id(self) -> (i64, u32) {
         (bounds(self.first, self.level()).0, self.level())
     }
@@ -229,6 +230,7 @@ impl SliceView<'_> {
         self.starts(range).next_back().map(|start| self.grid.index_of(*start))
     }
 
+    /// Returns the starts of the slices with events in `range`.
     fn starts(&self, range: Range<i64>) -> impl DoubleEndedIterator<Item = &i64> {
         let start = self.grid.start_of(range.start);
         let end = self.grid.start_of(range.end).max(start);
@@ -253,6 +255,7 @@ impl SliceView<'_> {
         self.values_of(&[])
     }
 
+    /// Copies the values in `slots` that nodes combine.
     fn values_of(&self, slots: &[u32]) -> Accumulators {
         if self.is_incremental {
             self.accumulators.part(slots)

@@ -43,6 +43,7 @@ impl CachedInterior {
         Self { ranges, node }
     }
 
+    /// Returns the combined values.
     pub(super) fn node(&self) -> &Node {
         &self.node
     }

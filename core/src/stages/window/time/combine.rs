@@ -116,6 +116,7 @@ impl WindowStage {
         }
     }
 
+    /// Returns the key of each of `slots`.
     pub(super) fn slot_keys_of<'a>(&'a self, slots: &'a [u32]) -> impl Iterator<Item = u32> + 'a {
         slots.iter().map(|slot| self.slot_keys.get(*slot as usize).copied().unwrap_or(NONE))
     }
@@ -147,6 +148,7 @@ impl WindowStage {
         }
     }
 
+    /// Returns a view of the slices for all keys or for `only` some.
     fn slices<'a>(&'a self, only: Option<&'a [u32]>) -> SliceView<'a> {
         SliceView {
             only,

@@ -71,12 +71,18 @@ impl EmittedRows {
     }
 
     /// Appends the number of rows that the window at `start` has emitted of each of `keys`. If
-    /// `kept`, each count is then incremented.
-    pub(super) fn number(&mut self, start: i64, keys: &[u32], kept: bool, numbers: &mut Vec<f64>) {
+    /// `count_rows`, each count is then incremented.
+    pub(super) fn number(
+        &mut self,
+        start: i64,
+        keys: &[u32],
+        count_rows: bool,
+        numbers: &mut Vec<f64>,
+    ) {
         if keys.is_empty() {
             return;
         }
-        if !kept {
+        if !count_rows {
             let window = self.windows.get(&start);
             let entry = |key: &u32| window.and_then(|window| window.key_rows(*key));
             numbers
@@ -189,10 +195,12 @@ impl WindowRows {
         }
     }
 
+    /// Returns the entry of `key`.
     fn key_rows(&self, key: u32) -> Option<&KeyRows> {
         self.keys.find(hash(key), |entry| entry.key == key)
     }
 
+    /// Returns the entry of `key`, adding an empty one if absent.
     fn key_rows_mut(&mut self, key: u32) -> &mut KeyRows {
         let new = || KeyRows { key, rows: 0, changed: false };
         let entry = self.keys.entry(hash(key), |entry| entry.key == key, |entry| hash(entry.key));

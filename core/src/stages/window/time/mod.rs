@@ -198,6 +198,7 @@ impl WindowStage {
         }
     }
 
+    /// Sets the start of the first window that has not fired.
     fn set_open_from(&mut self, window: i64) {
         self.open_from = window;
         if self.plan.emission.revises {
@@ -229,6 +230,7 @@ impl WindowStage {
             events.watermarks.get(range.end - 1).copied().unwrap_or(self.input_watermark);
     }
 
+    /// Counts and reports the event at `cursor` as dropped, and advances `cursor`.
     #[cold]
     fn drop_event(
         &mut self,

@@ -22,12 +22,13 @@ pub(super) struct RunningWindow {
     /// By number.
     range: Range<i64>,
     /// Slices of `range` that are no longer contained, because they have changed.
-    out: BTreeSet<i64>,
+    excluded: BTreeSet<i64>,
 }
 
 impl RunningWindow {
-    fn has(&self, index: i64) -> bool {
-        self.range.contains(&index) && !self.out.contains(&index)
+    /// Returns true if the running values contain slice `index`.
+    fn contains(&self, index: i64) -> bool {
+        self.range.contains(&index) && !self.excluded.contains(&index)
     }
 }
 
@@ -44,8 +45,8 @@ impl WindowStage {
         }
         self.tree.mark_dirty(start);
         let index = self.plan.grid.index_of(start);
-        if self.running.has(index) {
-            self.running.out.insert(index);
+        if self.running.contains(index) {
+            self.running.excluded.insert(index);
             self.materialize_firing();
             if let Some(slice) = self.slices.get(&start) {
                 let (keys, slots) = slice.by_key();
@@ -66,8 +67,8 @@ impl WindowStage {
     /// window.
     pub(super) fn retire_slice(&mut self, start: i64, slots: &[u32]) {
         let index = self.plan.grid.index_of(start);
-        if self.running.has(index) {
-            self.running.out.insert(index);
+        if self.running.contains(index) {
+            self.running.excluded.insert(index);
             for slot in slots {
                 let key = self.slot_keys.get(*slot as usize).copied().unwrap_or(NONE);
                 self.accumulators.leave_later(key, *slot);
@@ -84,8 +85,8 @@ impl WindowStage {
         if continues {
             new.start = running.range.end;
             self.accumulators.settle();
-            self.change_slices(running.range.start..range.start, &running.out, false);
-            for index in running.out.range(range.start..) {
+            self.change_slices(running.range.start..range.start, &running.excluded, false);
+            for index in running.excluded.range(range.start..) {
                 self.change_slices(*index..*index + 1, &BTreeSet::new(), true);
             }
         } else {
@@ -99,11 +100,11 @@ impl WindowStage {
             }
         }
         self.accumulators.share(&keys, slots);
-        self.running = RunningWindow { range, out: BTreeSet::new() };
+        self.running = RunningWindow { range, excluded: BTreeSet::new() };
     }
 
-    /// Adds the slices of `range`, given by number, or subtracts them, except those in `but`.
-    fn change_slices(&mut self, range: Range<i64>, but: &BTreeSet<i64>, enter: bool) {
+    /// Adds the slices of `range`, given by number, or subtracts them, except those in `except`.
+    fn change_slices(&mut self, range: Range<i64>, except: &BTreeSet<i64>, enter: bool) {
         let grid = self.plan.grid;
         if range.start >= range.end {
             return;
@@ -111,7 +112,7 @@ impl WindowStage {
         for (start, slice) in
             self.slices.range(grid.start_of(range.start)..grid.start_of(range.end))
         {
-            if but.contains(&grid.index_of(*start)) {
+            if except.contains(&grid.index_of(*start)) {
                 continue;
             }
             let (keys, slots) = slice.by_key();

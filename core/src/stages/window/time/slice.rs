@@ -41,6 +41,7 @@ impl Slice {
         }
     }
 
+    /// Returns the slots in the order in which they were opened.
     pub(super) fn slots(&self) -> &[u32] {
         &self.slots
     }

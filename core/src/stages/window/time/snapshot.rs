@@ -60,6 +60,7 @@ impl WindowStage {
         slice.into_iter().chain(emitted).min()
     }
 
+    /// Reads a section of a snapshot.
     pub(super) fn load_section(
         &mut self,
         reader: &mut SectionReader<'_>,
@@ -263,6 +264,7 @@ impl WindowStage {
         Ok(())
     }
 
+    /// Writes the keys and values of `slots`, which belong to the slice or window at `start`.
     pub(super) fn save_slots(
         &self,
         start: i64,
