@@ -58,11 +58,11 @@ impl MemoryBudget {
     }
 }
 
-/// Replaces the entry at `place` and returns the previous one.
-fn replace(list: &mut Vec<u64>, place: u32, value: u64) -> u64 {
-    let place = place as usize;
-    if list.len() <= place {
-        list.resize(place + 1, 0);
+/// Replaces the entry at `index` and returns the previous one.
+fn replace(list: &mut Vec<u64>, index: u32, value: u64) -> u64 {
+    let index = index as usize;
+    if list.len() <= index {
+        list.resize(index + 1, 0);
     }
-    list.get_mut(place).map_or(0, |entry| core::mem::replace(entry, value))
+    list.get_mut(index).map_or(0, |entry| core::mem::replace(entry, value))
 }

@@ -29,7 +29,7 @@ impl CalendarStage {
         let outputs = (2..).zip(&plan.windows.outputs);
         let rate_columns = outputs.filter(|(_, output)| output.op == Operation::Rate);
         Self {
-            rate_columns: rate_columns.map(|(place, _)| place).collect(),
+            rate_columns: rate_columns.map(|(index, _)| index).collect(),
             windows: WindowStage::new(index, plan.windows.clone()),
             timestamps: Vec::new(),
             watermarks: Vec::new(),
@@ -73,15 +73,15 @@ impl CalendarStage {
             .map(|start| start.div_euclid(scale_us))
             .map(|number| (calendar.start_of(number), calendar.start_of(number + 1)))
             .collect();
-        for (place, column) in out.columns.iter_mut().enumerate() {
+        for (index, column) in out.columns.iter_mut().enumerate() {
             match column {
                 FrameColumn::Time(times) => {
                     let times = times.get_mut(first..).unwrap_or_default().iter_mut();
                     for (time, (start, end)) in times.zip(&bounds) {
-                        *time = if place == 0 { *start } else { *end };
+                        *time = if index == 0 { *start } else { *end };
                     }
                 }
-                FrameColumn::Number(numbers) if self.rate_columns.contains(&place) => {
+                FrameColumn::Number(numbers) if self.rate_columns.contains(&index) => {
                     let numbers = numbers.get_mut(first..).unwrap_or_default().iter_mut();
                     for (number, (start, end)) in numbers.zip(&bounds) {
                         *number = rescaled(*number, scale_us, end.saturating_sub(*start));

@@ -75,7 +75,7 @@ pub(super) struct DroppedPartial<'a> {
 impl DroppedPartial<'_> {
     /// Counts and reports `entry` as dropped: its events were taken by another engine and cannot be
     /// given back. Returns false if the limit's policy ends the call.
-    pub(super) fn drop(self, entry: StagedKey, why: NotAdded, context: &mut Context<'_>) -> bool {
+    pub(super) fn report(self, entry: StagedKey, why: NotAdded, context: &mut Context<'_>) -> bool {
         let Self { stage, caps, stats, watermark, window_end } = self;
         let ordinal = entry.ordinal;
         let (reason, continues) = match why {

@@ -103,11 +103,11 @@ impl CountStage {
         if let Some(known) = self.windows.get_mut(slot as usize) {
             *known = window;
         }
-        let place = window.key as usize;
-        if self.slots.len() <= place {
-            self.slots.resize(keys.id_bound().max(place + 1), NONE);
+        let index = window.key as usize;
+        if self.slots.len() <= index {
+            self.slots.resize(keys.id_bound().max(index + 1), NONE);
         }
-        if let Some(known) = self.slots.get_mut(place) {
+        if let Some(known) = self.slots.get_mut(index) {
             *known = slot;
         }
         self.accumulators.reset(slot);

@@ -77,16 +77,16 @@ impl CountStage {
         out.ranks.extend(rows.iter().map(|row| row.rank));
         out.watermarks.extend(rows.iter().map(|row| row.output_watermark));
         out.ordinals.extend(self.stats.rows..self.stats.rows + rows.len() as u64);
-        for (place, column) in out.columns.iter_mut().enumerate() {
+        for (index, column) in out.columns.iter_mut().enumerate() {
             match column {
-                FrameColumn::Time(times) if place == 0 => {
+                FrameColumn::Time(times) if index == 0 => {
                     times.extend(windows().map(|window| bound(window.first)));
                 }
                 FrameColumn::Time(times) => {
                     times.extend(windows().map(|window| bound(window.last.saturating_add(1))));
                 }
                 FrameColumn::Number(numbers) => {
-                    let output = place.saturating_sub(2);
+                    let output = index.saturating_sub(2);
                     numbers.extend(slots.iter().zip(windows()).map(|(slot, window)| {
                         let length = window.last.saturating_sub(window.first).saturating_add(1);
                         self.accumulators.result(output, *slot, length)

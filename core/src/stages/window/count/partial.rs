@@ -125,14 +125,14 @@ impl CountStage {
             }
             Err(limit) => {
                 let (stage, caps, stats) = (self.index, &self.plan.caps, &mut self.stats);
-                let turning = DroppedPartial {
+                let dropped = DroppedPartial {
                     stage,
                     caps,
                     stats,
                     watermark: self.output_watermark,
                     window_end: None,
                 };
-                turning.drop(entry, NotAdded::Limit(limit), context)
+                dropped.report(entry, NotAdded::Limit(limit), context)
             }
         };
         context.keys.release(key);

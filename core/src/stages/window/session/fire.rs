@@ -208,14 +208,14 @@ impl SessionStage {
         let rows = self.stats.rows;
         out.ordinals.extend(rows..rows + taken as u64);
         let outputs = self.plan.aggregates.outputs.len();
-        for (place, column) in out.columns.iter_mut().enumerate() {
+        for (index, column) in out.columns.iter_mut().enumerate() {
             match column {
-                FrameColumn::Time(times) if place == 0 => {
+                FrameColumn::Time(times) if index == 0 => {
                     times.extend(bounds().map(|bounds| bounds.start));
                 }
                 FrameColumn::Time(times) => times.extend(bounds().map(|bounds| bounds.end)),
-                FrameColumn::Number(numbers) if place < outputs + 2 => {
-                    let output = place - 2;
+                FrameColumn::Number(numbers) if index < outputs + 2 => {
+                    let output = index - 2;
                     if !accumulators.results(output, value_slots.iter(), numbers) {
                         let lengths =
                             bounds().map(|bounds| bounds.end.saturating_sub(bounds.start));

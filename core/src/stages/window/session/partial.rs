@@ -183,7 +183,7 @@ impl SessionStage {
                 let (stage, caps, stats) = (self.index, &self.plan.caps, &mut self.stats);
                 let (watermark, window_end) = (self.input_watermark, Some(end));
                 DroppedPartial { stage, caps, stats, watermark, window_end }
-                    .drop(entry, why, context)
+                    .report(entry, why, context)
             }
         };
         context.keys.release(key);

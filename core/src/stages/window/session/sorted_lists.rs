@@ -57,11 +57,11 @@ impl SortedLists {
 
     /// Adds the session of `key` in `slot`, which starts at `start`.
     pub(super) fn insert(&mut self, key: u32, start: i64, slot: u32) {
-        let place = key as usize;
-        if self.lists.len() <= place {
-            self.lists.resize_with(place + 1, Vec::new);
+        let index = key as usize;
+        if self.lists.len() <= index {
+            self.lists.resize_with(index + 1, Vec::new);
         }
-        let Some(list) = self.lists.get_mut(place) else { return };
+        let Some(list) = self.lists.get_mut(index) else { return };
         let at = list.partition_point(|entry| entry.start <= start);
         list.insert(at, Entry { start, slot });
     }

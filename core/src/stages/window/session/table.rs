@@ -209,9 +209,9 @@ impl SessionTable {
 
     /// Stores a session of `key` in a slot.
     pub(super) fn insert(&mut self, key: u32, bounds: Bounds, keys: &Keys) -> u32 {
-        let place = key as usize;
-        if self.open_by_key.len() <= place {
-            let ids = keys.id_bound().max(place + 1);
+        let index = key as usize;
+        if self.open_by_key.len() <= index {
+            let ids = keys.id_bound().max(index + 1);
             self.open_by_key.resize(ids, 0);
             self.latest.resize(ids, NONE);
         }
@@ -221,10 +221,10 @@ impl SessionTable {
             self.bounds.push(bounds);
             u32::try_from(self.info.len() - 1).unwrap_or(NONE)
         });
-        if let (Some(known), Some(place)) =
+        if let (Some(known_info), Some(known_bounds)) =
             (self.info.get_mut(slot as usize), self.bounds.get_mut(slot as usize))
         {
-            (*known, *place) = (info, bounds);
+            (*known_info, *known_bounds) = (info, bounds);
         }
         if let Some(open) = self.open_by_key.get_mut(key as usize) {
             self.open_keys += u32::from(*open == 0);

@@ -186,13 +186,13 @@ impl WindowStage {
         self.accumulators.seal(&rows, &mut self.stats);
         let bounds = [grid.window_start(firing.start), grid.end_of(firing.start)];
         let length = bounds[1].saturating_sub(bounds[0]);
-        for (place, column) in out.columns.iter_mut().enumerate() {
+        for (index, column) in out.columns.iter_mut().enumerate() {
             match column {
                 FrameColumn::Time(times) => {
-                    extend(times, bounds.get(place).copied().unwrap_or(bounds[1]), taken)
+                    extend(times, bounds.get(index).copied().unwrap_or(bounds[1]), taken)
                 }
                 FrameColumn::Number(numbers) => {
-                    let output = place.saturating_sub(bounds.len());
+                    let output = index.saturating_sub(bounds.len());
                     if output < self.plan.outputs.len() {
                         if !self.accumulators.results(output, rows.iter().rev(), numbers) {
                             let result =

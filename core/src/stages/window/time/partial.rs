@@ -148,7 +148,7 @@ impl WindowStage {
                 let window_end = Some(grid.end_of(grid.last_window(slice)));
                 let (stage, caps, stats) = (self.index, &self.plan.caps, &mut self.stats);
                 DroppedPartial { stage, caps, stats, watermark: input_watermark, window_end }
-                    .drop(entry, why, context)
+                    .report(entry, why, context)
             }
         };
         context.keys.release(key);
