@@ -6,14 +6,14 @@ use super::window::{aggregated_column, check_options};
 use crate::data::schema::OutputKind;
 use crate::spec::{Aggregation, Field, Operation, PercentileEngine, PipelineSpec};
 use crate::spec::{Rolling, RollingField, SpecError};
-use crate::statistics::Kept;
+use crate::statistics::TrackedStatistics;
 
 #[derive(Debug, Clone)]
 pub(crate) struct RollingPlan {
     /// `None`: all so far.
     pub(crate) size: Option<usize>,
     /// What the results need.
-    pub(crate) kept: Kept,
+    pub(crate) kept: TrackedStatistics,
     /// The results of the field.
     pub(crate) outputs: Vec<RollingOutput>,
 }
@@ -37,7 +37,7 @@ pub(super) fn rolling_plan(
         _ => columns(path, rolling.field.as_deref(), &rolling.fields, input)?,
     };
     let mut plans: Vec<(Option<usize>, RollingPlan)> = Vec::new();
-    let mut kept = Kept::default();
+    let mut kept = TrackedStatistics::default();
     let mut place = 0;
     for (index, field) in columns.into_iter().enumerate() {
         let of = Rolled::new(path, rolling, index);
@@ -146,7 +146,7 @@ fn check_rolling(
 }
 
 /// Takes note of what `op` needs.
-fn keep_for(op: Operation, kept: &mut Kept) {
+fn keep_for(op: Operation, kept: &mut TrackedStatistics) {
     match op {
         Operation::Sum | Operation::Avg => kept.sums = true,
         Operation::Variance | Operation::Stddev => kept.moments = true,

@@ -5,7 +5,7 @@ use super::{Caps, Columns};
 use crate::data::schema::{OutputColumn, OutputKind};
 use crate::spec::{Duration, Ema, EmaField, Field, HalfLife, Named, PipelineSpec, SpecError};
 use crate::spec::{ZScore, ZScoreField, ZScoreMethod};
-use crate::statistics::{ExponentialMovingAverage, LEAST_WARMUP, Rule, TimeAwareMovingAverage};
+use crate::statistics::{ExponentialMovingAverage, MIN_WARMUP, TimeAwareMovingAverage, ZScoreRule};
 
 /// A stage that adds columns to the events of each key.
 #[derive(Debug, Clone)]
@@ -33,7 +33,7 @@ pub(crate) enum OperatorPlan {
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ZScorePlan {
-    pub(crate) rule: Rule,
+    pub(crate) rule: ZScoreRule,
     pub(crate) method: ZScoreMethod,
     /// `None`: all so far.
     pub(crate) window: Option<usize>,
@@ -111,7 +111,7 @@ fn judge(
         return Err(SpecError::new(format!("{path}.threshold"), message));
     }
     let warmup = own.warmup.or(stage.warmup).unwrap_or_default();
-    if u64::from(warmup) < LEAST_WARMUP {
+    if u64::from(warmup) < MIN_WARMUP {
         let message = "must be at least 2: one value has no deviation";
         return Err(SpecError::new(format!("{path}.warmup"), message));
     }
@@ -128,7 +128,7 @@ fn judge(
         check_size(&path, window, spec)?;
     }
     Ok(OperatorPlan::ZScore(ZScorePlan {
-        rule: Rule {
+        rule: ZScoreRule {
             threshold,
             warmup: warmup.into(),
             learn_anomalies: own.learn_anomalies.or(stage.learn_anomalies).unwrap_or_default(),

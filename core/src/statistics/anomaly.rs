@@ -1,92 +1,96 @@
-//! How far a value lies from those before it.
+//! Z-scores: the distance of a value from the values before it, in deviations.
 
-use super::last::{Kept, LastOrdered, LastValues};
+use super::last::{LastMedian, LastValues, TrackedStatistics};
 use super::{OnlineVariance, StatisticsError, finite};
 
-/// Values that are needed before one can be judged.
-pub(crate) const LEAST_WARMUP: u64 = 2;
+/// Minimum number of values before one gets a score.
+pub(crate) const MIN_WARMUP: u64 = 2;
 
-/// What a value is compared with.
-pub(crate) trait Reference {
-    /// Values in it.
+/// The statistics that a value is compared with.
+pub(crate) trait Baseline {
+    /// Returns the number of values learned.
     fn count(&self) -> u64;
 
-    /// Where they lie, and how far from there they usually are.
+    /// Returns the centre (mean or median) and the scale (a standard deviation, or its estimate by
+    /// the MAD).
     fn centre_and_scale(&self) -> (f64, f64);
 
-    /// Takes one more value, a number.
+    /// Adds a value, which is finite.
     fn learn(&mut self, value: f64);
 }
 
-/// How far a value lies from those before it.
+/// Z-scores: the distance of a value from the values before it, in deviations.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Score {
-    /// The distance in deviations, below zero for values that are too low. `None` as long as too few values have come, and
-    /// where the deviation is zero and the value another one.
+    /// The distance in deviations, negative for values below the centre. `None` during the warm-up,
+    /// and if the deviation is zero and the value differs.
     pub zscore: Option<f64>,
-    /// Whether that is more than the threshold either way, or the deviation is zero and the value another one.
+    /// True if the distance exceeds the threshold in either direction, or the deviation is zero and
+    /// the value differs.
     pub anomaly: bool,
 }
 
-/// When a value counts as an anomaly, and what is learned.
+/// The rule for anomalies: threshold, warm-up, and what is learned.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Rule {
+pub(crate) struct ZScoreRule {
     pub(crate) threshold: f64,
-    /// Values before the first that is judged.
+    /// Number of values before the first that gets a score.
     pub(crate) warmup: u64,
     pub(crate) learn_anomalies: bool,
 }
 
-impl Rule {
+impl ZScoreRule {
     pub(crate) fn new(threshold: f64) -> Self {
-        Self { threshold, warmup: LEAST_WARMUP, learn_anomalies: true }
+        Self { threshold, warmup: MIN_WARMUP, learn_anomalies: true }
     }
 
-    /// The score of `value`, not a number for none, and whether it is an anomaly.
+    /// Returns the score of `value`, or NaN if it has none, and whether it is an anomaly.
     #[inline(always)]
-    pub(crate) fn judge(&self, reference: &impl Reference, value: f64) -> (f64, bool) {
-        if reference.count() < self.warmup.max(LEAST_WARMUP) {
+    pub(crate) fn judge(&self, baseline: &impl Baseline, value: f64) -> (f64, bool) {
+        if baseline.count() < self.warmup.max(MIN_WARMUP) {
             return (f64::NAN, false);
         }
-        let (centre, scale) = reference.centre_and_scale();
+        let (centre, scale) = baseline.centre_and_scale();
         if scale > 0.0 && scale < f64::INFINITY {
             let score = (value - centre) / scale;
             let anomaly = score.abs() > self.threshold;
             return (if score.is_finite() { score } else { f64::NAN }, anomaly);
         }
-        // Without a deviation any other value is one too many; what is no number is no judgement.
+        // Without a deviation every different value is an anomaly; a deviation that is not a number
+        // gives no score.
         let same = value == centre;
         (if same && scale == 0.0 { 0.0 } else { f64::NAN }, !same && scale == 0.0)
     }
 
-    /// The same, and the value is learned, unless it is an anomaly and those are not.
+    /// Returns the same as [`ZScoreRule::judge`], and adds the value to `baseline`, unless it is an
+    /// anomaly and anomalies are not learned.
     #[inline(always)]
-    pub(crate) fn take(&self, reference: &mut impl Reference, value: f64) -> (f64, bool) {
-        let (score, anomaly) = self.judge(reference, value);
+    pub(crate) fn judge_and_learn(&self, baseline: &mut impl Baseline, value: f64) -> (f64, bool) {
+        let (score, anomaly) = self.judge(baseline, value);
         if self.learn_anomalies || !anomaly {
-            reference.learn(value);
+            baseline.learn(value);
         }
         (score, anomaly)
     }
 
-    fn score(&self, reference: &impl Reference, value: f64) -> Score {
+    fn score(&self, baseline: &impl Baseline, value: f64) -> Score {
         if !value.is_finite() {
             return Score { zscore: None, anomaly: false };
         }
-        let (zscore, anomaly) = self.judge(reference, value);
+        let (zscore, anomaly) = self.judge(baseline, value);
         Score { zscore: finite(zscore), anomaly }
     }
 
-    fn update(&self, reference: &mut impl Reference, value: f64) -> Score {
+    fn update(&self, baseline: &mut impl Baseline, value: f64) -> Score {
         if !value.is_finite() {
             return Score { zscore: None, anomaly: false };
         }
-        let (zscore, anomaly) = self.take(reference, value);
+        let (zscore, anomaly) = self.judge_and_learn(baseline, value);
         Score { zscore: finite(zscore), anomaly }
     }
 }
 
-impl Reference for OnlineVariance {
+impl Baseline for OnlineVariance {
     #[inline(always)]
     fn count(&self) -> u64 {
         self.count
@@ -103,9 +107,11 @@ impl Reference for OnlineVariance {
     }
 }
 
-/// Finds values that are far from the mean of those before them, in standard deviations of a sample.
+/// Detects values that are far from the mean of the values before them, in sample standard
+/// deviations.
 ///
-/// A value is compared with what was there before it, from the third one on, or later by [`ZScoreAnomalyDetector::with_warmup`].
+/// A value is compared with the values before it, from the third one on, or later by
+/// [`ZScoreAnomalyDetector::with_warmup`].
 /// ```
 /// use stream_processor_core::statistics::ZScoreAnomalyDetector;
 ///
@@ -115,59 +121,60 @@ impl Reference for OnlineVariance {
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct ZScoreAnomalyDetector {
-    rule: Rule,
+    rule: ZScoreRule,
     moments: OnlineVariance,
 }
 
 impl ZScoreAnomalyDetector {
-    /// Values more than `threshold` deviations away are anomalies.
+    /// Creates a detector: values more than `threshold` deviations away are anomalies.
     #[must_use]
     pub fn new(threshold: f64) -> Self {
-        Self { rule: Rule::new(threshold), moments: OnlineVariance::new() }
+        Self { rule: ZScoreRule::new(threshold), moments: OnlineVariance::new() }
     }
 
-    /// Judges no value before `values` have been learned; at least 2.
+    /// Sets the number of values before the first that gets a score; at least 2.
     #[must_use]
     pub fn with_warmup(mut self, values: u64) -> Self {
         self.rule.warmup = values;
         self
     }
 
-    /// Whether anomalies count for what comes after them, which is so by default. Otherwise a lasting change of level is an
-    /// anomaly for ever.
+    /// Sets whether anomalies are learned; true by default. If they are not, a lasting change of
+    /// level is an anomaly forever.
     #[must_use]
     pub fn learn_anomalies(mut self, learn: bool) -> Self {
         self.rule.learn_anomalies = learn;
         self
     }
 
-    /// Takes the next value and tells whether it is an anomaly.
+    /// Takes the next value, and returns true if it is an anomaly.
     pub fn check(&mut self, value: f64) -> bool {
         self.update(value).anomaly
     }
 
-    /// Takes the next value and tells how far it lies from those before.
+    /// Takes the next value, and returns its score against the values before it.
     pub fn update(&mut self, value: f64) -> Score {
         self.rule.update(&mut self.moments, value)
     }
 
-    /// How far `value` would lie from those so far, without taking it.
+    /// Returns the score of `value` against the values so far, without taking it.
     #[must_use]
     pub fn score(&self, value: f64) -> Score {
         self.rule.score(&self.moments, value)
     }
 
-    /// What has been learned.
+    /// Returns the statistics of the values learned.
     #[must_use]
     pub fn moments(&self) -> &OnlineVariance {
         &self.moments
     }
 }
 
-/// Finds values that are far from the median of the last ones, in median absolute deviations (MAD).
+/// Detects values that are far from the median of the last ones, in median absolute deviations
+/// (MAD).
 ///
-/// The deviations are scaled to be standard deviations where values are normally distributed. A few wild values change neither
-/// median nor deviation.
+/// The deviations are scaled to equal standard deviations for normally distributed values. A few
+/// outliers change neither median nor deviation.
 /// ```
 /// use stream_processor_core::statistics::RobustZScore;
 ///
@@ -179,60 +186,61 @@ impl ZScoreAnomalyDetector {
 /// ```
 #[derive(Debug, Clone)]
 pub struct RobustZScore {
-    rule: Rule,
-    last: LastOrdered,
+    rule: ZScoreRule,
+    last: LastMedian,
 }
 
 impl RobustZScore {
-    /// Values more than `threshold` deviations from the last `size` are anomalies.
+    /// Creates a detector: values more than `threshold` deviations from the last `size` are
+    /// anomalies.
     ///
     /// # Errors
-    /// If `size` is 0.
+    /// [`StatisticsError::EmptyWindow`] if `size` is 0.
     pub fn new(threshold: f64, size: usize) -> Result<Self, StatisticsError> {
         if size == 0 {
             return Err(StatisticsError::EmptyWindow);
         }
-        let last = LastOrdered(LastValues::new(size, Kept::ORDER));
-        Ok(Self { rule: Rule::new(threshold), last })
+        let last = LastMedian(LastValues::new(size, TrackedStatistics::ORDER));
+        Ok(Self { rule: ZScoreRule::new(threshold), last })
     }
 
-    /// Judges no value before `values` have been learned; at least 2.
+    /// Sets the number of values before the first that gets a score; at least 2.
     #[must_use]
     pub fn with_warmup(mut self, values: u64) -> Self {
         self.rule.warmup = values;
         self
     }
 
-    /// Whether anomalies count for what comes after them, which is so by default.
+    /// Sets whether anomalies are learned; true by default.
     #[must_use]
     pub fn learn_anomalies(mut self, learn: bool) -> Self {
         self.rule.learn_anomalies = learn;
         self
     }
 
-    /// Takes the next value and tells whether it is an anomaly.
+    /// Takes the next value, and returns true if it is an anomaly.
     pub fn check(&mut self, value: f64) -> bool {
         self.update(value).anomaly
     }
 
-    /// Takes the next value and tells how far it lies from those before.
+    /// Takes the next value, and returns its score against the values before it.
     pub fn update(&mut self, value: f64) -> Score {
         self.rule.update(&mut self.last, value)
     }
 
-    /// How far `value` would lie from those so far, without taking it.
+    /// Returns the score of `value` against the values so far, without taking it.
     #[must_use]
     pub fn score(&self, value: f64) -> Score {
         self.rule.score(&self.last, value)
     }
 
-    /// The median of the last values.
+    /// Returns the median of the last values.
     #[must_use]
     pub fn median(&self) -> Option<f64> {
         self.last.0.percentile(50.0)
     }
 
-    /// The median of their distances from it, not scaled.
+    /// Returns the median of their distances from the median, not scaled.
     #[must_use]
     pub fn median_absolute_deviation(&self) -> Option<f64> {
         finite(self.last.0.median_distance(self.median()?)?)
@@ -243,13 +251,13 @@ impl RobustZScore {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::last::{Kept, LastMoments, LastValues, NORMAL_QUARTILE};
+    use super::super::last::{LastMoments, LastValues, NORMAL_QUARTILE, TrackedStatistics};
     use super::*;
 
     const NOTHING: Score = Score { zscore: None, anomaly: false };
 
     #[test]
-    fn the_third_value_is_the_first_that_is_judged() {
+    fn third_value_is_the_first_with_a_score() {
         let mut detector = ZScoreAnomalyDetector::new(3.0);
         assert_eq!(detector.update(1.0), NOTHING);
         assert_eq!(detector.update(3.0), NOTHING);
@@ -262,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_deviation_only_the_same_value_has_a_score() {
+    fn without_deviation_only_the_equal_value_has_a_score() {
         let mut detector = ZScoreAnomalyDetector::new(3.0).learn_anomalies(false);
         let mut robust = RobustZScore::new(3.0, 10).unwrap().learn_anomalies(false);
         for detect in [&mut |value| detector.update(value), &mut |value| robust.update(value)]
@@ -277,15 +285,15 @@ mod tests {
     }
 
     #[test]
-    fn equal_values_have_the_score_0_whatever_their_number() {
+    fn equal_values_have_score_0() {
         for value in [0.1, -1.0 / 3.0, 1e-300, 123_456.789, 5e-324] {
             let mut all = ZScoreAnomalyDetector::new(0.0);
             let mut last = (
-                Rule::new(0.0),
-                LastMoments(LastValues::new(7, Kept::MOMENTS)),
+                ZScoreRule::new(0.0),
+                LastMoments(LastValues::new(7, TrackedStatistics::MOMENTS)),
                 RobustZScore::new(0.0, 7).unwrap(),
             );
-            // What has left the window leaves no trace in the mean of the equal ones.
+            // Values that have left the window leave no rounding error in the mean of equal values.
             [1e16, -3.7].iter().for_each(|wild| {
                 last.1.learn(*wild);
                 last.2.update(*wild);
@@ -302,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn anomalies_are_learned_unless_told_otherwise() {
+    fn anomalies_are_learned_by_default() {
         let after = |learn| {
             let mut detector = ZScoreAnomalyDetector::new(3.0).learn_anomalies(learn);
             for value in [1.0, 2.0, 3.0, 1000.0] {
@@ -314,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_that_are_none_or_too_large_are_no_anomaly_and_no_panic() {
+    fn values_that_are_not_finite_or_overflow_have_no_score() {
         let mut detector = ZScoreAnomalyDetector::new(1.0);
         let mut robust = RobustZScore::new(1.0, 3).unwrap();
         for value in [f64::NAN, f64::INFINITY, f64::MAX, -f64::MAX, f64::MAX, -f64::MAX, 0.0, 1.0] {
@@ -326,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn the_median_deviation_is_that_of_the_last_values() {
+    fn median_deviation_covers_only_the_last_values() {
         let mut detector = RobustZScore::new(3.5, 5).unwrap();
         for value in [1e9, 1.0, 1.0, 2.0, 2.0, 4.0] {
             detector.update(value);
@@ -338,7 +346,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn median_distances_are_those_of_a_sorted_list(
+        fn median_distance_equals_that_of_a_sorted_list(
             size in 1_usize..30,
             values in prop::collection::vec(prop_oneof![-9..9_i32, -1000..1000_i32].prop_map(|n| f64::from(n) / 8.0), 1..60),
         ) {

@@ -4,7 +4,8 @@ use core::f64::consts::LN_2;
 
 use super::StatisticsError;
 
-/// An exponential moving average: each value moves it by `alpha` of the distance. It starts at the first value.
+/// An exponential moving average: each value moves it by `alpha` of the distance. It starts at the
+/// first value.
 ///
 /// This is pandas' `ewm(..., adjust=False)`.
 /// ```
@@ -26,10 +27,10 @@ pub struct ExponentialMovingAverage {
 }
 
 impl ExponentialMovingAverage {
-    /// With the weight `alpha` of each new value.
+    /// Creates an average with the weight `alpha` of each new value.
     ///
     /// # Errors
-    /// Unless it is above 0 and at most 1.
+    /// [`StatisticsError::Alpha`] unless `alpha` is above 0 and at most 1.
     pub fn with_alpha(alpha: f64) -> Result<Self, StatisticsError> {
         if alpha > 0.0 && alpha <= 1.0 {
             return Ok(Self { alpha, average: f64::NAN });
@@ -37,10 +38,11 @@ impl ExponentialMovingAverage {
         Err(StatisticsError::Alpha(alpha))
     }
 
-    /// With `alpha = 2 / (span + 1)`: its values are on average as old as those of a plain mean of the last `span`.
+    /// Creates an average with `alpha = 2 / (span + 1)`: its values have the same mean age as those
+    /// of a plain mean of the last `span`.
     ///
     /// # Errors
-    /// Unless it is at least 1 and finite.
+    /// [`StatisticsError::Span`] unless `span` is at least 1 and finite.
     pub fn with_span(span: f64) -> Result<Self, StatisticsError> {
         if span >= 1.0 && span.is_finite() {
             return Self::with_alpha(2.0 / (span + 1.0));
@@ -48,10 +50,11 @@ impl ExponentialMovingAverage {
         Err(StatisticsError::Span(span))
     }
 
-    /// With `alpha = 1 − 2^(−1 / values)`: after so many more values, a value has half its weight.
+    /// Creates an average with `alpha = 1 − 2^(−1 / values)`: a value has half its weight after so
+    /// many more values.
     ///
     /// # Errors
-    /// Unless it is above 0 and finite.
+    /// [`StatisticsError::HalfLife`] unless `values` is above 0 and finite.
     pub fn with_half_life(values: f64) -> Result<Self, StatisticsError> {
         if values > 0.0 && values.is_finite() {
             return Self::with_alpha(gain(1.0 / values));
@@ -67,24 +70,25 @@ impl ExponentialMovingAverage {
         }
     }
 
-    /// The weight of a new value.
+    /// Returns the weight of a new value.
     #[must_use]
     pub fn alpha(&self) -> f64 {
         self.alpha
     }
 
-    /// The average; `None` without values.
+    /// Returns the average; `None` without values.
     #[must_use]
     pub fn value(&self) -> Option<f64> {
         super::finite(self.average)
     }
 }
 
-/// An exponential moving average over time: a value loses half its weight in each half-life, however many come.
+/// An exponential moving average over time: a value loses half its weight in each half-life,
+/// however many values arrive.
 ///
-/// A value that comes `step` after the latest one so far moves the average by 1 − 2^(−step / half-life) of the distance. One that
-/// comes at the same time, or is older, moves it by nothing: its step is 0. This is pandas' `ewm(halflife=..., times=...,
-/// adjust=False)`, for times in order.
+/// A value that is `step` after the latest timestamp moves the average by 1 − 2^(−step / half-life)
+/// of the distance. A value at the same time, or an older one, has step 0 and does not move it.
+/// This is pandas' `ewm(halflife=..., times=..., adjust=False)`, for times in order.
 /// ```
 /// use stream_processor_core::statistics::TimeAwareMovingAverage;
 ///
@@ -105,10 +109,10 @@ pub struct TimeAwareMovingAverage {
 }
 
 impl TimeAwareMovingAverage {
-    /// With a half-life in microseconds.
+    /// Creates an average with a half-life in microseconds.
     ///
     /// # Errors
-    /// Unless it is above 0.
+    /// [`StatisticsError::HalfLife`] unless `micros` is above 0.
     #[expect(clippy::cast_precision_loss, reason = "an ulp of a half-life is no matter")]
     pub fn with_half_life(micros: i64) -> Result<Self, StatisticsError> {
         let half_life_us = micros as f64;
@@ -122,7 +126,7 @@ impl TimeAwareMovingAverage {
         self.half_life_us
     }
 
-    /// Takes the next value, of time `timestamp` in microseconds.
+    /// Takes the next value, with its `timestamp` in microseconds.
     pub fn update(&mut self, timestamp: i64, value: f64) {
         if !value.is_finite() {
             return;
@@ -132,37 +136,37 @@ impl TimeAwareMovingAverage {
         self.latest = self.latest.max(timestamp);
     }
 
-    /// The average; `None` without values.
+    /// Returns the average; `None` without values.
     #[must_use]
     pub fn value(&self) -> Option<f64> {
         super::finite(self.average)
     }
 }
 
-/// Microseconds from `latest` to `timestamp`; none if that is back.
+/// Returns the microseconds from `latest` to `timestamp`; 0 if `timestamp` is older.
 #[inline(always)]
 pub(crate) fn elapsed(latest: i64, timestamp: i64) -> u64 {
     if timestamp > latest { timestamp.abs_diff(latest) } else { 0 }
 }
 
-/// The weight of a value that comes so much later.
+/// Returns the weight of a value that is `elapsed_us` after the latest one.
 pub(crate) fn time_gain(elapsed_us: u64, half_life_us: f64) -> f64 {
     if elapsed_us == 0 { 0.0 } else { gain(super::number(elapsed_us) / half_life_us) }
 }
 
-/// 1 − 2^(−half_lives), with all its digits where that is small.
+/// Returns 1 − 2^(−half_lives), with full precision for small values.
 fn gain(half_lives: f64) -> f64 {
     -libm::expm1(-half_lives * LN_2)
 }
 
-/// `average`, NaN at first, moved by `alpha` of the way to `value`.
+/// Returns `average` moved by `alpha` of the way to `value`; `value` if `average` is NaN.
 #[inline(always)]
 pub(crate) fn step(average: f64, value: f64, alpha: f64) -> f64 {
     let moved = average + alpha * (value - average);
     if moved.is_finite() { moved } else { step_apart(average, value, alpha) }
 }
 
-/// The first value, or one so far away that the distance is no number.
+/// Handles the first value, and a distance that overflows.
 #[cold]
 fn step_apart(average: f64, value: f64, alpha: f64) -> f64 {
     if average.is_nan() { value } else { average * (1.0 - alpha) + value * alpha }
@@ -183,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_weight_is_an_error() {
+    fn invalid_weights_are_errors() {
         for alpha in [0.0, -1.0, 1.1, f64::NAN] {
             assert!(ExponentialMovingAverage::with_alpha(alpha).is_err());
         }
@@ -198,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_constant_stays_and_what_is_not_finite_is_skipped() {
+    fn constant_series_keeps_its_average_and_values_that_are_not_finite_are_skipped() {
         let mut ema = ExponentialMovingAverage::with_span(7.0).unwrap();
         for value in [0.1, f64::NAN, 0.1, f64::INFINITY, 0.1, 0.1] {
             ema.update(value);
@@ -207,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn values_of_any_size_have_an_average() {
+    fn extreme_values_have_a_finite_average() {
         let mut ema = ExponentialMovingAverage::with_alpha(0.5).unwrap();
         ema.update(f64::MAX);
         ema.update(-f64::MAX);
@@ -219,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn regular_steps_are_those_of_a_half_life_in_values() {
+    fn regular_timestamps_equal_a_half_life_in_values() {
         let mut timed = TimeAwareMovingAverage::with_half_life(4_000).unwrap();
         let mut plain = ExponentialMovingAverage::with_half_life(4.0).unwrap();
         for at in 0..50_i32 {
@@ -231,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn late_values_do_not_move_the_clock_back() {
+    fn late_values_do_not_move_the_latest_timestamp_back() {
         let mut timed = TimeAwareMovingAverage::with_half_life(10).unwrap();
         timed.update(100, 0.0);
         timed.update(50, 8.0);

@@ -1,64 +1,64 @@
-//! The last N values, and what is asked of them.
+//! The last N values, with sum, moments, extremes and order as far as they are needed.
 
-use super::anomaly::Reference;
-use super::order::Ordered;
-use super::parts::{Extremes, Part, Sum};
-use super::two_blocks::TwoBlocks;
+use super::aggregate::{Aggregate, Extremes, Sum};
+use super::anomaly::Baseline;
+use super::ordered_multiset::OrderedMultiset;
+use super::two_block_aggregate::TwoBlockAggregate;
 use super::{OnlineVariance, number};
 use crate::error::SnapshotError;
 use crate::snapshot::{SectionReader, SectionWriter};
-use crate::statistics::rank::Place;
+use crate::statistics::rank::RankPosition;
 
-/// What is kept of them.
+/// The statistics that [`LastValues`] maintains.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Kept {
+pub(crate) struct TrackedStatistics {
     pub(crate) sums: bool,
     pub(crate) moments: bool,
     pub(crate) extremes: bool,
     pub(crate) order: bool,
 }
 
-impl Kept {
+impl TrackedStatistics {
     pub(crate) const MOMENTS: Self =
         Self { sums: false, moments: true, extremes: false, order: false };
     pub(crate) const ORDER: Self =
         Self { sums: false, moments: false, extremes: false, order: true };
 }
 
-/// The last N values, in a ring: once it is full the newest one takes the place of the oldest.
+/// The last N values in a ring buffer, and the statistics maintained over them.
 #[derive(Debug, Clone)]
 pub(crate) struct LastValues {
     size: usize,
     values: Vec<f64>,
-    /// Where the next value goes. It begins a new block where that is behind the end.
+    /// Index of the next value; at the end of the ring the next value starts a new block.
     next: usize,
-    sums: Option<TwoBlocks<Sum>>,
-    moments: Option<TwoBlocks<OnlineVariance>>,
-    extremes: Option<TwoBlocks<Extremes>>,
-    ordered: Option<Ordered>,
+    sums: Option<TwoBlockAggregate<Sum>>,
+    moments: Option<TwoBlockAggregate<OnlineVariance>>,
+    extremes: Option<TwoBlockAggregate<Extremes>>,
+    ordered: Option<OrderedMultiset>,
 }
 
 impl LastValues {
-    /// The last `size`, at least 1.
-    pub(crate) fn new(size: usize, kept: Kept) -> Self {
+    /// Creates a window of the last `size` values, at least 1.
+    pub(crate) fn new(size: usize, tracked: TrackedStatistics) -> Self {
         Self {
             size,
             values: Vec::new(),
             next: 0,
-            sums: kept.sums.then(TwoBlocks::new),
-            moments: kept.moments.then(TwoBlocks::new),
-            extremes: kept.extremes.then(TwoBlocks::new),
-            ordered: kept.order.then(Ordered::default),
+            sums: tracked.sums.then(TwoBlockAggregate::new),
+            moments: tracked.moments.then(TwoBlockAggregate::new),
+            extremes: tracked.extremes.then(TwoBlockAggregate::new),
+            ordered: tracked.order.then(OrderedMultiset::default),
         }
     }
 
-    /// Takes the next value, a number.
+    /// Takes the next value, which is finite, and drops the oldest one if the window is full.
     pub(crate) fn push(&mut self, value: f64) {
         if self.next >= self.size {
             self.next = 0;
-            turn(&mut self.sums, &self.values);
-            turn(&mut self.moments, &self.values);
-            turn(&mut self.extremes, &self.values);
+            start_block(&mut self.sums, &self.values);
+            start_block(&mut self.moments, &self.values);
+            start_block(&mut self.extremes, &self.values);
         }
         add(&mut self.sums, value);
         add(&mut self.moments, value);
@@ -80,10 +80,11 @@ impl LastValues {
         self.values.len()
     }
 
-    /// What one counts for in the bytes of a stage, but for its values.
+    /// Fixed bytes for the memory budget, without the values.
     pub(crate) const BYTES: u64 = 400;
 
-    /// What its values count for there, with what is kept of each for sums, moments, extremes and order.
+    /// Returns the bytes of the values for the memory budget, with those of the maintained
+    /// statistics.
     pub(crate) fn counted_bytes(&self) -> u64 {
         let kinds = [
             (16, self.sums.is_some()),
@@ -91,15 +92,17 @@ impl LastValues {
             (16, self.extremes.is_some()),
             (12, self.ordered.is_some()),
         ];
-        let kept = kinds.into_iter().filter(|(_, is_kept)| *is_kept).map(|(bytes, _)| bytes);
-        self.len() as u64 * (8 + kept.sum::<u64>())
+        let tracked =
+            kinds.into_iter().filter(|(_, is_tracked)| *is_tracked).map(|(bytes, _)| bytes);
+        self.len() as u64 * (8 + tracked.sum::<u64>())
     }
 
     pub(crate) fn size(&self) -> usize {
         self.size
     }
 
-    /// NaN, as all that follows, where it is undefined or not kept. It may be infinite.
+    /// Returns the sum, which may be infinite. This and the following methods give NaN or nothing
+    /// if the result is undefined or not maintained.
     pub(crate) fn sum(&self) -> f64 {
         match &self.sums {
             Some(sums) if !self.values.is_empty() => sums.get(self.next).total(),
@@ -119,26 +122,30 @@ impl LastValues {
         self.extremes.as_ref().map_or(Extremes::EMPTY, |extremes| extremes.get(self.next))
     }
 
-    /// The value at rank percent / 100 · (n − 1), linear between its neighbours.
+    /// Returns the value at rank percent / 100 · (n − 1), linear between its neighbours.
     pub(crate) fn percentile(&self, percent: f64) -> Option<f64> {
         let ordered = self.ordered.as_ref().filter(|_| !self.values.is_empty())?;
-        let place = Place::of_percent(percent, self.len() as u64);
-        let rank = usize::try_from(place.rank).ok()?;
+        let position = RankPosition::of_percent(percent, self.len() as u64);
+        let rank = usize::try_from(position.rank).ok()?;
         let low = ordered.get(rank)?;
-        Some(if place.is_between() { place.between(low, ordered.get(rank + 1)?) } else { low })
+        Some(if position.is_fractional() {
+            position.interpolate(low, ordered.get(rank + 1)?)
+        } else {
+            low
+        })
     }
 
-    /// The median of the distances from `centre`, infinite where those are.
+    /// Returns the median of the distances from `centre`, infinite if a distance overflows.
     pub(crate) fn median_distance(&self, centre: f64) -> Option<f64> {
         let ordered = self.ordered.as_ref().filter(|_| !self.values.is_empty())?;
-        let place = Place::of_percent(50.0, self.len() as u64);
+        let position = RankPosition::of_percent(50.0, self.len() as u64);
         let below = ordered.rank(centre);
-        let rank = usize::try_from(place.rank).ok()?;
+        let rank = usize::try_from(position.rank).ok()?;
         let low = distance(ordered, centre, below, rank)?;
-        if !place.is_between() {
+        if !position.is_fractional() {
             return Some(low);
         }
-        Some(place.between(low, distance(ordered, centre, below, rank + 1)?))
+        Some(position.interpolate(low, distance(ordered, centre, below, rank + 1)?))
     }
 
     pub(crate) fn save(&self, writer: &mut SectionWriter<'_>) {
@@ -147,13 +154,13 @@ impl LastValues {
         writer.f64s(self.values.iter().copied());
     }
 
-    /// Puts in what [`LastValues::save`] wrote; this is empty before.
+    /// Reads what [`LastValues::save`] wrote; the window must be empty.
     pub(crate) fn load(&mut self, reader: &mut SectionReader<'_>) -> Result<(), SnapshotError> {
         let (length, next) = (reader.u64()?, reader.u64()?);
         let length = usize::try_from(length).ok().filter(|length| *length <= self.size);
         let next = usize::try_from(next).ok();
         let (Some(length), Some(next)) = (length, next) else { return Err(DAMAGED) };
-        // All places are taken up to the end, or up to the next one.
+        // A full ring may have `next` anywhere; before that, `next` is the length.
         if next > length || (length < self.size && next != length) {
             return Err(DAMAGED);
         }
@@ -175,54 +182,63 @@ impl LastValues {
 const DAMAGED: SnapshotError = SnapshotError::Damaged("values that are no window");
 
 #[inline(always)]
-fn add<P: Part<Item = f64>>(part: &mut Option<TwoBlocks<P>>, value: f64) {
-    if let Some(part) = part {
-        part.add(value);
+fn add<P: Aggregate<Item = f64>>(aggregate: &mut Option<TwoBlockAggregate<P>>, value: f64) {
+    if let Some(aggregate) = aggregate {
+        aggregate.add(value);
     }
 }
 
-fn turn<P: Part<Item = f64>>(part: &mut Option<TwoBlocks<P>>, values: &[f64]) {
-    if let Some(part) = part {
-        part.turn(values);
+fn start_block<P: Aggregate<Item = f64>>(
+    aggregate: &mut Option<TwoBlockAggregate<P>>,
+    values: &[f64],
+) {
+    if let Some(aggregate) = aggregate {
+        aggregate.start_block(values);
     }
 }
 
-fn restore<P: Part<Item = f64>>(part: &mut Option<TwoBlocks<P>>, values: &[f64], next: usize) {
-    if let Some(part) = part {
-        let (beginning, end) = values.split_at_checked(next).unwrap_or_default();
+fn restore<P: Aggregate<Item = f64>>(
+    aggregate: &mut Option<TwoBlockAggregate<P>>,
+    values: &[f64],
+    next: usize,
+) {
+    if let Some(aggregate) = aggregate {
+        let (prefix, end) = values.split_at_checked(next).unwrap_or_default();
         if !end.is_empty() {
-            part.turn(values);
+            aggregate.start_block(values);
         }
-        beginning.iter().for_each(|value| part.add(*value));
+        prefix.iter().for_each(|value| aggregate.add(*value));
     }
 }
 
-/// The distance from `centre` of which `rank` are smaller; `below` values lie below it.
+/// Returns the distance from `centre` at `rank` in ascending order; `below` values are less than
+/// `centre`.
 ///
-/// Going away from the centre, distances grow on both sides: how many of the smallest are below is found by halving.
-fn distance(ordered: &Ordered, centre: f64, below: usize, rank: usize) -> Option<f64> {
+/// Distances grow on both sides of the centre. A binary search finds how many of the smallest ones
+/// belong to values below it.
+fn distance(ordered: &OrderedMultiset, centre: f64, below: usize, rank: usize) -> Option<f64> {
     let left = |nth: usize| Some(centre - ordered.get(below.checked_sub(nth + 1)?)?);
     let right = |nth: usize| Some(ordered.get(below + nth)? - centre);
     let above = ordered.len() - below;
-    let (mut least, mut most) = ((rank + 1).saturating_sub(above), below.min(rank + 1));
-    while least < most {
-        let middle = least.midpoint(most);
-        if left(middle)? < right(rank - middle)? {
-            least = middle + 1;
+    let (mut low_count, mut high_count) = ((rank + 1).saturating_sub(above), below.min(rank + 1));
+    while low_count < high_count {
+        let mid = low_count.midpoint(high_count);
+        if left(mid)? < right(rank - mid)? {
+            low_count = mid + 1;
         } else {
-            most = middle;
+            high_count = mid;
         }
     }
-    let farthest_left = least.checked_sub(1).and_then(left).unwrap_or(0.0);
-    let farthest_right = rank.checked_sub(least).and_then(right).unwrap_or(0.0);
+    let farthest_left = low_count.checked_sub(1).and_then(left).unwrap_or(0.0);
+    let farthest_right = rank.checked_sub(low_count).and_then(right).unwrap_or(0.0);
     Some(farthest_left.max(farthest_right))
 }
 
-/// The mean of the last values, and their standard deviation.
+/// The mean and standard deviation of the last values.
 #[derive(Debug, Clone)]
 pub(crate) struct LastMoments(pub(crate) LastValues);
 
-impl Reference for LastMoments {
+impl Baseline for LastMoments {
     fn count(&self) -> u64 {
         self.0.len() as u64
     }
@@ -238,12 +254,13 @@ impl Reference for LastMoments {
 
 /// The median of the last values, and the median of the distances from it.
 #[derive(Debug, Clone)]
-pub(crate) struct LastOrdered(pub(crate) LastValues);
+pub(crate) struct LastMedian(pub(crate) LastValues);
 
-/// The median distance of normally distributed values in standard deviations, the third quartile of the normal distribution.
+/// The median absolute deviation of a normal distribution in standard deviations: its third
+/// quartile.
 pub(crate) const NORMAL_QUARTILE: f64 = 0.674_489_750_196_081_7;
 
-impl Reference for LastOrdered {
+impl Baseline for LastMedian {
     fn count(&self) -> u64 {
         self.0.len() as u64
     }
@@ -264,20 +281,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn goes_on_from_what_was_saved_as_if_nothing_had_been() {
-        let kept = Kept { sums: true, moments: true, extremes: true, order: true };
+    fn restored_window_continues_with_equal_results() {
+        let tracked = TrackedStatistics { sums: true, moments: true, extremes: true, order: true };
         let all = |last: &LastValues| {
             let extremes = last.extremes();
             let moments = last.moments();
             [last.sum(), moments.mean, moments.m2, extremes.min, extremes.max].map(f64::to_bits)
         };
-        let mut last = LastValues::new(7, kept);
+        let mut last = LastValues::new(7, tracked);
         for at in 0..40_i32 {
             let mut bytes = Vec::new();
             crate::snapshot::write_section(&mut bytes, crate::snapshot::Kind::Stage, |writer| {
                 last.save(writer);
             });
-            let mut restored = LastValues::new(7, kept);
+            let mut restored = LastValues::new(7, tracked);
             let mut reader = SectionReader::new(&bytes[crate::snapshot::HEADER_BYTES..]);
             restored.load(&mut reader).unwrap();
             assert_eq!(all(&restored), all(&last), "{at}");
@@ -290,14 +307,18 @@ mod tests {
     }
 
     #[test]
-    fn damaged_windows_are_errors() {
+    fn damaged_snapshots_are_errors() {
         for words in [[8, 0], [3, 2], [3, 4], [7, 8], [u64::MAX, 0], [7, u64::MAX], [7, 7]] {
             let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
-            let mut last = LastValues::new(7, Kept::MOMENTS);
+            let mut last = LastValues::new(7, TrackedStatistics::MOMENTS);
             assert!(last.load(&mut SectionReader::new(&bytes)).is_err(), "{words:?}");
         }
         let words = [1, 1, f64::INFINITY.to_bits()];
         let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
-        assert!(LastValues::new(7, Kept::ORDER).load(&mut SectionReader::new(&bytes)).is_err());
+        assert!(
+            LastValues::new(7, TrackedStatistics::ORDER)
+                .load(&mut SectionReader::new(&bytes))
+                .is_err()
+        );
     }
 }

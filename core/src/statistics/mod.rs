@@ -1,7 +1,8 @@
-//! Statistics of a series of numbers, one value at a time: for use by themselves, and what the stages are made of.
+//! Statistics of a series of numbers, one value at a time. They are a public API and the building
+//! blocks of the stages.
 //!
-//! Results depend on the values and their order alone, to the last bit, on every machine. Values that are not finite are
-//! skipped. What is undefined, or too large for a number, is `None`.
+//! Results depend only on the values and their order, to the last bit, on every machine. Values
+//! that are not finite are skipped. A result that is undefined or too large is `None`.
 //! ```
 //! use stream_processor_core::statistics::{OnlineVariance, SlidingWindowStats, ZScoreAnomalyDetector};
 //!
@@ -19,15 +20,21 @@
 //! # Ok::<(), stream_processor_core::statistics::StatisticsError>(())
 //! ```
 
+// Where to find what:
+// - all values so far: `variance` (Welford), `ema` (moving averages), `rate` (events per second);
+// - the last N values: `sliding` (the public type) on `last` (the ring buffer), which maintains
+//   `aggregate`s over `two_block_aggregate` and an `ordered_multiset`;
+// - `anomaly`: z-scores against either, by the trait `Baseline`;
+// - `rank`: positions and interpolation of percentiles, also used by the window stage.
+mod aggregate;
 mod anomaly;
 mod ema;
 mod last;
-mod order;
-mod parts;
+mod ordered_multiset;
 pub(crate) mod rank;
 mod rate;
 mod sliding;
-mod two_blocks;
+mod two_block_aggregate;
 mod variance;
 
 pub use anomaly::{RobustZScore, Score, ZScoreAnomalyDetector};
@@ -36,42 +43,42 @@ pub use rate::RateCalculator;
 pub use sliding::SlidingWindowStats;
 pub use variance::OnlineVariance;
 
-pub(crate) use anomaly::{LEAST_WARMUP, Reference, Rule};
+pub(crate) use aggregate::{Aggregate, Extremes, Sum};
+pub(crate) use anomaly::{Baseline, MIN_WARMUP, ZScoreRule};
 pub(crate) use ema::{elapsed, step, time_gain};
-pub(crate) use last::{Kept, LastMoments, LastOrdered, LastValues};
-pub(crate) use parts::{Extremes, Part, Sum};
-pub(crate) use variance::GREATEST_SQUARED;
+pub(crate) use last::{LastMedian, LastMoments, LastValues, TrackedStatistics};
+pub(crate) use variance::SQRT_MAX;
 
-/// An option that means nothing, or a question that has no answer yet.
+/// An option out of its range, or a result that is not defined yet.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StatisticsError {
-    /// The weight of a new value.
+    /// The weight of a new value is out of its range.
     #[error("alpha is {0}: it must be above 0 and at most 1")]
     Alpha(f64),
-    /// The span of a moving average.
+    /// The span of a moving average is out of its range.
     #[error("the span is {0}: it must be at least 1")]
     Span(f64),
-    /// The half-life of a moving average.
+    /// The half-life of a moving average is out of its range.
     #[error("the half-life is {0}: it must be above 0")]
     HalfLife(f64),
-    /// The length of a window.
+    /// The length of a window is 0.
     #[error("a window must hold at least 1")]
     EmptyWindow,
-    /// A percentile.
+    /// A percentile is not from 0 to 100.
     #[error("{0} is no percentile: it must be from 0 to 100")]
     Percentile(f64),
-    /// No values have come so far.
+    /// There are no values yet.
     #[error("there are no values so far")]
     NoValues,
 }
 
-/// `value`, unless it is undefined or too large.
+/// Returns `value`, or `None` if it is not finite.
 fn finite(value: f64) -> Option<f64> {
     value.is_finite().then_some(value)
 }
 
-// By way of a signed number: processors convert those in one step.
+// A signed integer converts in one instruction.
 #[expect(clippy::cast_precision_loss, reason = "counts beyond 2^53 are out of reach")]
 #[inline(always)]
 pub(crate) fn number(count: u64) -> f64 {

@@ -4,10 +4,11 @@ use std::collections::VecDeque;
 
 use super::{StatisticsError, number};
 
-/// Different times that are kept as they are; of more, neighbours are counted together.
+/// Maximum number of timestamps kept exactly; beyond that, neighbours are merged.
 const MAX_TIMES: usize = 65_536;
 
-/// Events per second over the time just past. Time is passed in: microseconds of any clock, and it never goes back.
+/// Events per second over a trailing window. Time is a parameter, in microseconds of any clock, and
+/// never goes back.
 ///
 /// ```
 /// use stream_processor_core::statistics::RateCalculator;
@@ -23,19 +24,19 @@ const MAX_TIMES: usize = 65_536;
 #[derive(Debug, Clone)]
 pub struct RateCalculator {
     window_us: u64,
-    /// The latest time of its events and their number, in ascending order.
+    /// Entries of merged events: their latest timestamp and their number, ascending.
     times: VecDeque<(i64, u64)>,
     count: u64,
-    /// Events no further apart than this are counted at one time.
+    /// Events at most this far apart are merged into one entry.
     resolution_us: u64,
     now: i64,
 }
 
 impl RateCalculator {
-    /// Over the last `window_us` microseconds.
+    /// Creates a calculator over the last `window_us` microseconds.
     ///
     /// # Errors
-    /// If that is 0.
+    /// [`StatisticsError::EmptyWindow`] if `window_us` is 0.
     pub fn new(window_us: u64) -> Result<Self, StatisticsError> {
         if window_us == 0 {
             return Err(StatisticsError::EmptyWindow);
@@ -43,7 +44,7 @@ impl RateCalculator {
         Ok(Self { window_us, times: VecDeque::new(), count: 0, resolution_us: 0, now: i64::MIN })
     }
 
-    /// Takes note of `events` at `now`. A time before the latest one counts as that.
+    /// Records `events` at `now`. An earlier time counts as the latest one.
     pub fn record(&mut self, now: i64, events: u64) {
         self.advance(now);
         if events == 0 {
@@ -51,19 +52,19 @@ impl RateCalculator {
         }
         self.count = self.count.saturating_add(events);
         self.times.push_back((self.now, events));
-        self.join_last();
+        self.merge_last();
         if self.times.len() > MAX_TIMES {
             self.coarsen();
         }
     }
 
-    /// Events per second in the window that ends with `now`: those that came later than `now − window`.
+    /// Returns events per second in the window that ends at `now`: those later than `now − window`.
     pub fn rate(&mut self, now: i64) -> f64 {
         self.advance(now);
         number(self.count) * 1e6 / number(self.window_us)
     }
 
-    /// Events in the window that ends with the latest time.
+    /// Returns the number of events in the window that ends at the latest time.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.count
@@ -71,8 +72,8 @@ impl RateCalculator {
 
     fn advance(&mut self, now: i64) {
         self.now = self.now.max(now);
-        let is_over = |(time, _): &mut (i64, u64)| self.now.abs_diff(*time) >= self.window_us;
-        while let Some((_, events)) = self.times.pop_front_if(is_over) {
+        let has_expired = |(time, _): &mut (i64, u64)| self.now.abs_diff(*time) >= self.window_us;
+        while let Some((_, events)) = self.times.pop_front_if(has_expired) {
             self.count = self.count.saturating_sub(events);
         }
         if self.times.is_empty() {
@@ -80,8 +81,8 @@ impl RateCalculator {
         }
     }
 
-    /// Counts the last events with those before, if they are near enough.
-    fn join_last(&mut self) {
+    /// Merges the last two entries, if they are within the resolution.
+    fn merge_last(&mut self) {
         let Some((time, events)) = self.times.pop_back() else { return };
         let near = |(before, _): &&mut (i64, u64)| self.resolution_us >= time.abs_diff(*before);
         match self.times.back_mut().filter(near) {
@@ -90,14 +91,14 @@ impl RateCalculator {
         }
     }
 
-    /// Counts neighbours together until at most half as many times are left.
+    /// Doubles the resolution until at most half as many entries remain.
     #[cold]
     fn coarsen(&mut self) {
         while self.times.len() > MAX_TIMES / 2 {
             self.resolution_us = (self.resolution_us * 2).max(1);
             for entry in core::mem::take(&mut self.times) {
                 self.times.push_back(entry);
-                self.join_last();
+                self.merge_last();
             }
         }
     }
@@ -108,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_what_is_younger_than_the_window() {
+    fn only_events_within_the_window_count() {
         let mut rate = RateCalculator::new(1_000_000).unwrap();
         assert_eq!(rate.rate(-5), 0.0);
         rate.record(0, 1);
@@ -122,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn many_times_take_little_memory_and_are_nearly_exact() {
+    fn many_timestamps_take_bounded_memory_with_small_error() {
         let mut rate = RateCalculator::new(1_000_000).unwrap();
         for time in 0..3_000_000 {
             rate.record(time, 1);
@@ -133,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ends_of_time_are_times() {
+    fn extreme_timestamps_do_not_overflow() {
         let mut rate = RateCalculator::new(u64::MAX).unwrap();
         rate.record(i64::MIN, u64::MAX);
         rate.record(i64::MAX, u64::MAX);

@@ -1,12 +1,12 @@
 //! Statistics of the last N values.
 
-use super::last::{Kept, LastValues};
+use super::last::{LastValues, TrackedStatistics};
 use super::{OnlineVariance, StatisticsError, finite};
 
 /// Statistics of the last `size` values: mean, variance, extremes and any percentile.
 ///
-/// An update takes logarithmic time on average. Values that leave are never subtracted: results are put together from
-/// those that are there, so nothing drifts, whatever was there before.
+/// An update takes logarithmic time on average. Results are merged from the values in the window,
+/// and never subtracted, so rounding errors do not accumulate.
 /// ```
 /// use stream_processor_core::statistics::SlidingWindowStats;
 ///
@@ -27,50 +27,50 @@ pub struct SlidingWindowStats {
 }
 
 impl SlidingWindowStats {
-    /// Of the last `size` values.
+    /// Creates a window of the last `size` values.
     ///
     /// # Errors
-    /// If `size` is 0.
+    /// [`StatisticsError::EmptyWindow`] if `size` is 0.
     pub fn new(size: usize) -> Result<Self, StatisticsError> {
         if size == 0 {
             return Err(StatisticsError::EmptyWindow);
         }
-        let kept = Kept { sums: true, moments: true, extremes: true, order: true };
-        Ok(Self { last: LastValues::new(size, kept) })
+        let tracked = TrackedStatistics { sums: true, moments: true, extremes: true, order: true };
+        Ok(Self { last: LastValues::new(size, tracked) })
     }
 
-    /// Takes the next value; the oldest one leaves if there are too many.
+    /// Takes the next value, and drops the oldest one if the window is full.
     pub fn update(&mut self, value: f64) {
         if value.is_finite() {
             self.last.push(value);
         }
     }
 
-    /// Values in the window.
+    /// Returns the number of values in the window.
     #[must_use]
     pub fn len(&self) -> usize {
         self.last.len()
     }
 
-    /// Whether no values have come.
+    /// Returns true if there are no values.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The most values that it holds.
+    /// Returns the maximum number of values.
     #[must_use]
     pub fn size(&self) -> usize {
         self.last.size()
     }
 
-    /// The compensated sum (Neumaier); `None` without values.
+    /// Returns the compensated sum (Neumaier 1974); `None` without values.
     #[must_use]
     pub fn sum(&self) -> Option<f64> {
         finite(self.last.sum())
     }
 
-    /// That sum over the number of values.
+    /// Returns the mean: the compensated sum divided by the number of values.
     #[must_use]
     pub fn mean(&self) -> Option<f64> {
         finite(self.last.mean())
@@ -82,40 +82,41 @@ impl SlidingWindowStats {
         self.last.moments()
     }
 
-    /// The variance of a sample (n − 1); `None` for fewer than two values.
+    /// Returns the sample variance (n − 1); `None` for fewer than two values.
     #[must_use]
     pub fn variance(&self) -> Option<f64> {
         self.moments().variance()
     }
 
-    /// The standard deviation of a sample.
+    /// Returns the sample standard deviation.
     #[must_use]
     pub fn std_dev(&self) -> Option<f64> {
         self.moments().std_dev()
     }
 
-    /// The least value.
+    /// Returns the minimum.
     #[must_use]
     pub fn min(&self) -> Option<f64> {
         finite(self.last.extremes().min)
     }
 
-    /// The greatest value.
+    /// Returns the maximum.
     #[must_use]
     pub fn max(&self) -> Option<f64> {
         finite(self.last.extremes().max)
     }
 
-    /// The middle value, or the mean of the two middle ones; `None` without values.
+    /// Returns the median; `None` without values.
     #[must_use]
     pub fn median(&self) -> Option<f64> {
         self.last.percentile(50.0)
     }
 
-    /// The value that `percent` of the values do not exceed, linear between the two neighbouring ranks, as in numpy.
+    /// Returns the percentile `percent`, linear between the two neighbouring ranks, as in numpy.
     ///
     /// # Errors
-    /// Unless `percent` is from 0 to 100 and there are values.
+    /// [`StatisticsError::Percentile`] unless `percent` is from 0 to 100;
+    /// [`StatisticsError::NoValues`] without values.
     pub fn percentile(&self, percent: f64) -> Result<f64, StatisticsError> {
         if !(0.0..=100.0).contains(&percent) {
             return Err(StatisticsError::Percentile(percent));
@@ -131,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn without_values_there_is_nothing() {
+    fn results_without_values_are_none() {
         assert!(SlidingWindowStats::new(0).is_err());
         let stats = SlidingWindowStats::new(5).unwrap();
         assert!(stats.is_empty());
@@ -143,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn one_value_is_its_own_window() {
+    fn window_of_size_1_holds_the_last_value() {
         let mut stats = SlidingWindowStats::new(1).unwrap();
         for value in [3.0, f64::NAN, -4.0] {
             stats.update(value);
@@ -153,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_left_leaves_no_trace() {
+    fn removed_values_leave_no_rounding_error() {
         let mut stats = SlidingWindowStats::new(4).unwrap();
         for value in [f64::MAX, f64::MAX, -f64::MAX, 1e16, 0.1, 0.1, 0.1, 0.1] {
             stats.update(value);
@@ -168,7 +169,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn all_is_as_computed_from_the_last_values(
+        fn statistics_equal_those_of_the_last_values(
             size in 1_usize..40,
             values in prop::collection::vec(prop_oneof![-1e3..1e3, Just(0.0), Just(-0.0), -1e9..1e9], 1..120),
         ) {

@@ -2,13 +2,13 @@
 
 use super::{finite, number};
 
-/// The greatest number whose square is finite.
-pub(crate) const GREATEST_SQUARED: f64 = 1.340_780_792_994_259_6e154;
+/// The greatest number whose square is finite: the square root of `f64::MAX`.
+pub(crate) const SQRT_MAX: f64 = 1.340_780_792_994_259_6e154;
 
 /// Mean, variance and standard deviation, updated value by value (Welford 1962, Knuth 4.2.2).
 ///
-/// Two of them can be merged (Chan, Golub and LeVeque 1979). The relative error of a variance of n values is at most about
-/// n · mean / deviation · 2^-53, and usually far less.
+/// Two of them can be merged (Chan, Golub and LeVeque 1979). The relative error of a variance of n
+/// values is at most about n · mean / deviation · 2^-53, and usually far less.
 /// ```
 /// use stream_processor_core::statistics::OnlineVariance;
 ///
@@ -25,12 +25,12 @@ pub(crate) const GREATEST_SQUARED: f64 = 1.340_780_792_994_259_6e154;
 pub struct OnlineVariance {
     pub(crate) count: u64,
     pub(crate) mean: f64,
-    /// Squared distances from the mean.
+    /// Sum of squared distances from the mean.
     pub(crate) m2: f64,
 }
 
 impl OnlineVariance {
-    /// Of no values.
+    /// Creates the statistics of no values.
     #[must_use]
     pub const fn new() -> Self {
         Self { count: 0, mean: 0.0, m2: 0.0 }
@@ -52,7 +52,7 @@ impl OnlineVariance {
         self.m2 += distance * (value - self.mean);
     }
 
-    /// Adds the values of `other`, as if they had come after those here.
+    /// Merges `other`, whose values count as the later ones.
     /// ```
     /// use stream_processor_core::statistics::OnlineVariance;
     ///
@@ -70,7 +70,7 @@ impl OnlineVariance {
             return;
         }
         let distance = other.mean - self.mean;
-        if distance.abs() > GREATEST_SQUARED {
+        if distance.abs() > SQRT_MAX {
             self.merge_far(other);
             return;
         }
@@ -81,10 +81,10 @@ impl OnlineVariance {
         self.count = count;
     }
 
-    /// Merges where the square of the distance of the means overflows.
+    /// Merges if the square of the distance of the means overflows.
     ///
-    /// The sum of the squared distances does not, if one part is a single value: that is then added as
-    /// [`OnlineVariance::update`] adds it.
+    /// The sum of squared distances does not overflow if one part is a single value: it is then
+    /// added as [`OnlineVariance::update`] adds it.
     #[cold]
     fn merge_far(&mut self, other: &Self) {
         let (own, others) = (number(self.count), number(other.count));
@@ -100,37 +100,37 @@ impl OnlineVariance {
         self.count = count;
     }
 
-    /// Values so far.
+    /// Returns the number of values.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.count
     }
 
-    /// The mean; `None` without values.
+    /// Returns the mean; `None` without values.
     #[must_use]
     pub fn mean(&self) -> Option<f64> {
         if self.count == 0 { None } else { finite(self.mean) }
     }
 
-    /// The variance of a sample (n − 1); `None` for fewer than two values.
+    /// Returns the sample variance (n − 1); `None` for fewer than two values.
     #[must_use]
     pub fn variance(&self) -> Option<f64> {
         if self.count < 2 { None } else { finite(self.m2 / number(self.count - 1)) }
     }
 
-    /// The variance of values that are all there are (n); `None` without values.
+    /// Returns the population variance (n); `None` without values.
     #[must_use]
     pub fn population_variance(&self) -> Option<f64> {
         if self.count == 0 { None } else { finite(self.m2 / number(self.count)) }
     }
 
-    /// The standard deviation of a sample, the square root of [`OnlineVariance::variance`].
+    /// Returns the sample standard deviation, the square root of [`OnlineVariance::variance`].
     #[must_use]
     pub fn std_dev(&self) -> Option<f64> {
         self.variance().map(f64::sqrt)
     }
 
-    /// The square root of [`OnlineVariance::population_variance`].
+    /// Returns the square root of [`OnlineVariance::population_variance`].
     #[must_use]
     pub fn population_std_dev(&self) -> Option<f64> {
         self.population_variance().map(f64::sqrt)
@@ -168,13 +168,13 @@ mod tests {
     }
 
     #[test]
-    fn a_mean_of_1e8_deviations_leaves_the_digits_of_few_values() {
+    fn variance_is_exact_for_few_values_with_a_mean_of_1e8_deviations() {
         assert_eq!(of(&[4.0, 7.0, 13.0, 16.0].map(|value| value + 1e9)).variance(), Some(30.0));
         assert_eq!(of(&[0.1; 1000]).variance(), Some(0.0));
     }
 
     #[test]
-    fn what_is_not_finite_is_skipped_and_what_is_too_large_is_none() {
+    fn values_that_are_not_finite_are_skipped_and_overflow_is_none() {
         assert_eq!(of(&[1.0, f64::NAN, 3.0, f64::INFINITY]), of(&[1.0, 3.0]));
         assert_eq!(of(&[1e308, -1e308]).variance(), None);
     }
@@ -186,13 +186,13 @@ mod tests {
     }
 
     #[test]
-    fn only_squares_that_overflow_are_far() {
-        assert!((GREATEST_SQUARED * GREATEST_SQUARED).is_finite());
-        assert!((GREATEST_SQUARED.next_up() * GREATEST_SQUARED.next_up()).is_infinite());
+    fn sqrt_max_is_the_greatest_number_with_a_finite_square() {
+        assert!((SQRT_MAX * SQRT_MAX).is_finite());
+        assert!((SQRT_MAX.next_up() * SQRT_MAX.next_up()).is_infinite());
     }
 
     #[test]
-    fn merged_variance_overflows_only_where_the_variance_does() {
+    fn merged_variance_overflows_only_if_the_variance_does() {
         assert_eq!(merged(&[1e154], &[-5e153]).variance(), Some(1.125e308));
         assert_eq!(merged(&[-5e153], &[1e154]).variance(), Some(1.125e308));
         for (left, right) in [(&[0.0, 0.0][..], &[1.5e154][..]), (&[1.5e154], &[0.0, 0.0, 0.0])] {
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn merging_is_near_adding_one_by_one_wherever_it_is_cut() {
+    fn merging_any_two_parts_is_close_to_sequential_updates() {
         let values: Vec<f64> = (0..200).map(|at| 1e6 + f64::from(at * at % 37) / 7.0).collect();
         let whole = of(&values);
         for cut in 0..=values.len() {
@@ -216,7 +216,7 @@ mod tests {
             let mut merged = of(left);
             merged.merge(&of(right));
             assert_eq!(merged.count(), whole.count());
-            // The bound of Welford: n ulps times the condition number, which is about 6e5 here.
+            // Bound: n ulps times the condition number, which is about 6e5 here.
             assert!((merged.mean - whole.mean).abs() <= 1e-9);
             assert!((merged.m2 / whole.m2 - 1.0).abs() <= 1e-8, "{cut}: {merged:?} {whole:?}");
         }

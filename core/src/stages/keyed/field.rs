@@ -8,7 +8,7 @@ use crate::error::SnapshotError;
 use crate::plan::OperatorPlan;
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::spec::ZScoreMethod;
-use crate::statistics::{LastMoments, LastOrdered, OnlineVariance};
+use crate::statistics::{LastMedian, LastMoments, OnlineVariance};
 
 /// The states of a field by key id; those of keys that are not alive mean nothing.
 pub(super) trait FieldStates: Send {
@@ -44,7 +44,7 @@ pub(super) fn of(plan: &OperatorPlan) -> Box<dyn FieldStates> {
             None => States::<AllOfKey>::boxed(rolling),
         },
         OperatorPlan::ZScore(zscore) => match (zscore.method, zscore.window) {
-            (ZScoreMethod::Mad, _) => States::<LastOrdered>::boxed(zscore),
+            (ZScoreMethod::Mad, _) => States::<LastMedian>::boxed(zscore),
             (ZScoreMethod::Stddev, Some(_)) => States::<LastMoments>::boxed(zscore),
             (ZScoreMethod::Stddev, None) => States::<OnlineVariance>::boxed(zscore),
         },

@@ -6,7 +6,7 @@ use crate::error::SnapshotError;
 use crate::plan::{RollingOutput, RollingPlan};
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::spec::Operation;
-use crate::statistics::{Extremes, LastValues, OnlineVariance, Part, Sum, number};
+use crate::statistics::{Aggregate, Extremes, LastValues, OnlineVariance, Sum, number};
 
 /// What results are computed from; NaN is undefined.
 trait Values {

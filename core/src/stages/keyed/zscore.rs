@@ -6,7 +6,7 @@ use crate::error::SnapshotError;
 use crate::plan::ZScorePlan;
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::statistics::{
-    Kept, LastMoments, LastOrdered, LastValues, OnlineVariance, Reference, Rule,
+    Baseline, LastMedian, LastMoments, LastValues, OnlineVariance, TrackedStatistics, ZScoreRule,
 };
 
 impl State for OnlineVariance {
@@ -80,10 +80,10 @@ macro_rules! state_of_last_values {
     };
 }
 
-state_of_last_values!(LastMoments, Kept::MOMENTS);
-state_of_last_values!(LastOrdered, Kept::ORDER);
+state_of_last_values!(LastMoments, TrackedStatistics::MOMENTS);
+state_of_last_values!(LastMedian, TrackedStatistics::ORDER);
 
-fn score<R: Reference>(
+fn score<R: Baseline>(
     states: &mut [R],
     plan: &ZScorePlan,
     field: usize,
@@ -103,9 +103,9 @@ fn score<R: Reference>(
 /// The hot loop: judges each value by the state of its key, which then learns it.
 // Its own function: wasmtime's compiler keeps a loop's variables in registers only in small ones.
 #[inline(never)]
-fn score_all<R: Reference>(
+fn score_all<R: Baseline>(
     states: &mut [R],
-    rule: &Rule,
+    rule: &ZScoreRule,
     keys: &[u32],
     values: &[f64],
     (scores, anomalies): (&mut [f64], &mut [u8]),
@@ -117,7 +117,7 @@ fn score_all<R: Reference>(
             continue;
         }
         if let Some(state) = states.get_mut(*key as usize) {
-            let (found, is_anomaly) = rule.take(state, *value);
+            let (found, is_anomaly) = rule.judge_and_learn(state, *value);
             *score = found;
             *anomaly = u8::from(is_anomaly);
         }

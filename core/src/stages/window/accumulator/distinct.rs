@@ -1,44 +1,45 @@
-//! How many different values there are: counted while they are few, estimated by HyperLogLog when they are many.
+//! The aggregation `distinct`: exact up to 512 different values, estimated by HyperLogLog beyond.
 
 use foldhash::fast::FixedState;
 use hyperloglockless::HyperLogLog;
 
-use super::slots::{Cell, Cells};
+use super::slots::{Accumulator, BySlot};
 use crate::error::SnapshotError;
 use crate::snapshot::{SectionReader, SectionWriter};
 
-/// Different values that are counted exactly.
+/// Maximum number of different values that are counted exactly.
 const MAX_EXACT: usize = 512;
-/// Registers are two to the power of this: a standard error of 1.04 / sqrt(4096), 1.6 %.
+/// Base-2 logarithm of the number of registers: a standard error of 1.04 / sqrt(4096), 1.6 %.
 const PRECISION: u8 = 12;
 const REGISTERS: usize = 1 << PRECISION;
-/// The greatest number that a register can hold.
+/// Maximum value of a register.
 const MAX_REGISTER: u8 = 65;
 
-/// Which form it has, and all that is in it, is a function of the set of values alone.
+/// The number of different values. Variant and content depend only on the set of values, not on
+/// their order.
 #[derive(Clone)]
 pub(super) enum Distinct {
-    /// The hashes of all values.
-    Few(Hashes),
-    Many(Box<HyperLogLog<FixedState>>),
+    /// The hashes of all different values.
+    Exact(HashTable),
+    Estimated(Box<HyperLogLog<FixedState>>),
 }
 
-/// A set of hashes: a table by their low bits, about half full at most.
+/// A set of hashes: an open-addressing table indexed by their low bits, at most about half full.
 #[derive(Clone)]
-pub(super) struct Hashes {
-    /// None, or a power of two; [`FREE`] where there is no hash.
+pub(super) struct HashTable {
+    /// Length 0 or a power of two; [`EMPTY_ENTRY`] marks a free entry.
     table: Vec<u64>,
     count: usize,
 }
 
-/// What no value has as its hash.
-const FREE: u64 = 0;
+/// Marks a free entry; no value has this hash.
+const EMPTY_ENTRY: u64 = 0;
 
-impl Hashes {
+impl HashTable {
     const EMPTY: Self = Self { table: Vec::new(), count: 0 };
 
     fn iter(&self) -> impl Iterator<Item = u64> + '_ {
-        self.table.iter().copied().filter(|hash| *hash != FREE)
+        self.table.iter().copied().filter(|hash| *hash != EMPTY_ENTRY)
     }
 
     #[inline]
@@ -47,20 +48,20 @@ impl Hashes {
             self.grow();
         }
         let last = self.table.len() - 1;
-        let mut place = usize::try_from(hash & last as u64).unwrap_or(0);
-        while let Some(known) = self.table.get_mut(place).filter(|known| **known != hash) {
-            if *known == FREE {
+        let mut index = usize::try_from(hash & last as u64).unwrap_or(0);
+        while let Some(known) = self.table.get_mut(index).filter(|known| **known != hash) {
+            if *known == EMPTY_ENTRY {
                 *known = hash;
                 self.count += 1;
                 return;
             }
-            place = (place + 1) & last;
+            index = (index + 1) & last;
         }
     }
 
     #[cold]
     fn grow(&mut self) {
-        let larger = Self { table: vec![FREE; (self.table.len() * 2).max(8)], count: 0 };
+        let larger = Self { table: vec![EMPTY_ENTRY; (self.table.len() * 2).max(8)], count: 0 };
         let known = core::mem::replace(self, larger);
         known.iter().for_each(|hash| self.add(hash));
     }
@@ -70,30 +71,31 @@ impl Distinct {
     #[inline]
     fn add(&mut self, hash: u64) {
         match self {
-            Self::Many(registers) => registers.insert_hash(hash),
-            Self::Few(hashes) => {
+            Self::Estimated(registers) => registers.insert_hash(hash),
+            Self::Exact(hashes) => {
                 hashes.add(hash);
                 if hashes.count > MAX_EXACT {
-                    *self = Self::many(hashes);
+                    *self = Self::estimated(hashes);
                 }
             }
         }
     }
 
     #[cold]
-    fn many(hashes: &Hashes) -> Self {
-        // Everything is handed over hashed: this hasher is never asked.
+    fn estimated(hashes: &HashTable) -> Self {
+        // Values are inserted as hashes: this hasher is never called.
         let mut registers = HyperLogLog::with_hasher(PRECISION, FixedState::default());
         hashes.iter().for_each(|hash| registers.insert_hash(hash));
-        Self::Many(Box::new(registers))
+        Self::Estimated(Box::new(registers))
     }
 
     #[expect(clippy::cast_precision_loss, reason = "small numbers")]
     fn count(&self) -> f64 {
         match self {
-            Self::Few(hashes) => hashes.count as f64,
-            // Made anew, for its sum carries the roundings of the order in which the values came.
-            Self::Many(known) => of_registers(known.iter().collect()).raw_count().round(),
+            Self::Exact(hashes) => hashes.count as f64,
+            // Rebuilt from the registers, because the crate's running sum depends on rounding, and
+            // so on the order of values.
+            Self::Estimated(known) => of_registers(known.iter().collect()).raw_count().round(),
         }
     }
 }
@@ -107,7 +109,7 @@ fn of_registers(registers: Box<[u8]>) -> HyperLogLog<FixedState> {
         }
     }
     let zeros = counts.first().map_or(0, |count| *count as usize);
-    // From the greatest register on: the small terms first.
+    // In descending order, so that the small terms are added first.
     let mut sum = 0.0;
     for (register, count) in counts.into_iter().enumerate().rev() {
         sum += f64::from(count) / (1_u128 << register) as f64;
@@ -115,36 +117,36 @@ fn of_registers(registers: Box<[u8]>) -> HyperLogLog<FixedState> {
     HyperLogLog::from_parts(registers, FixedState::default(), zeros, sum)
 }
 
-impl Cell for Distinct {
-    const EMPTY: Self = Self::Few(Hashes::EMPTY);
+impl Accumulator for Distinct {
+    const EMPTY: Self = Self::Exact(HashTable::EMPTY);
 
     fn merge(&mut self, later: &Self) {
         match (&mut *self, later) {
-            (Self::Few(hashes), _) if hashes.count == 0 => *self = later.clone(),
-            (_, Self::Few(more)) => more.iter().for_each(|hash| self.add(hash)),
-            (Self::Few(hashes), Self::Many(_)) => {
-                let hashes = core::mem::replace(hashes, Hashes::EMPTY);
+            (Self::Exact(hashes), _) if hashes.count == 0 => *self = later.clone(),
+            (_, Self::Exact(more)) => more.iter().for_each(|hash| self.add(hash)),
+            (Self::Exact(hashes), Self::Estimated(_)) => {
+                let hashes = core::mem::replace(hashes, HashTable::EMPTY);
                 *self = later.clone();
                 hashes.iter().for_each(|hash| self.add(hash));
             }
-            (Self::Many(registers), Self::Many(more)) => {
-                // Both have the same number of registers.
+            (Self::Estimated(registers), Self::Estimated(more)) => {
+                // Cannot fail: both have the same number of registers.
                 let _ = registers.union(more);
             }
         }
     }
 
-    fn save(cells: impl Iterator<Item = Self> + Clone, writer: &mut SectionWriter<'_>) {
-        for cell in cells {
-            match cell {
-                Self::Few(hashes) => {
+    fn save(states: impl Iterator<Item = Self> + Clone, writer: &mut SectionWriter<'_>) {
+        for state in states {
+            match state {
+                Self::Exact(hashes) => {
                     writer.u32(0);
                     let mut sorted: Vec<u64> = hashes.iter().collect();
                     crate::util::sort::unsigned(&mut sorted);
                     writer.length(sorted.len());
                     writer.u64s(sorted.into_iter());
                 }
-                Self::Many(registers) => {
+                Self::Estimated(registers) => {
                     writer.u32(1);
                     writer.raw(registers.parts().0);
                 }
@@ -164,28 +166,27 @@ fn load(reader: &mut SectionReader<'_>) -> Result<Distinct, SnapshotError> {
             let length = reader.length()?;
             let hashes: Vec<u64> = reader.u64s(length)?.collect();
             let ascend = hashes.is_sorted_by(|a, b| a < b);
-            if !ascend || length > MAX_EXACT || hashes.first() == Some(&FREE) {
+            if !ascend || length > MAX_EXACT || hashes.first() == Some(&EMPTY_ENTRY) {
                 return Err(DAMAGED);
             }
-            let mut few = Hashes::EMPTY;
-            hashes.into_iter().for_each(|hash| few.add(hash));
-            Ok(Distinct::Few(few))
+            let mut exact = HashTable::EMPTY;
+            hashes.into_iter().for_each(|hash| exact.add(hash));
+            Ok(Distinct::Exact(exact))
         }
         1 => {
             let registers = reader.raw(REGISTERS)?;
             if registers.iter().any(|register| *register > MAX_REGISTER) {
                 return Err(DAMAGED);
             }
-            Ok(Distinct::Many(Box::new(of_registers(registers.into()))))
+            Ok(Distinct::Estimated(Box::new(of_registers(registers.into()))))
         }
         _ => Err(DAMAGED),
     }
 }
 
-/// The distinct values of each slot.
-pub(super) type Distincts = Cells<Distinct>;
+pub(super) type DistinctBySlot = BySlot<Distinct>;
 
-impl Distincts {
+impl DistinctBySlot {
     pub(super) fn add(&mut self, slots: &[u32], values: &[f64]) {
         for (slot, value) in slots.iter().zip(values) {
             if value.is_nan() {
@@ -197,11 +198,11 @@ impl Distincts {
         }
     }
 
-    /// What the values of `slot` count for in the bytes of a stage.
+    /// Returns the bytes of the values of `slot` for the memory budget.
     pub(super) fn variable_bytes(&self, slot: usize) -> u64 {
         match self.0.get(slot) {
-            Some(Distinct::Few(hashes)) => 16 * hashes.count as u64,
-            Some(Distinct::Many(_)) => REGISTERS as u64,
+            Some(Distinct::Exact(hashes)) => 16 * hashes.count as u64,
+            Some(Distinct::Estimated(_)) => REGISTERS as u64,
             None => 0,
         }
     }
@@ -211,13 +212,15 @@ impl Distincts {
     }
 }
 
-/// A hash that is the same everywhere, so that parts from anywhere can be merged, and no two values but one pair have
-/// the same: Steele, Lea and Flood's SplitMix64 of the bits. −0 is 0.
+/// Returns the hash of a value: SplitMix64 (Steele, Lea and Flood 2014) of its bits, with −0 as 0.
+///
+/// The hash is the same on every machine, so that partials from anywhere can be merged. It is a
+/// bijection, but for one pair of values that share a hash.
 fn hash(value: f64) -> u64 {
     let mut bits = (value + 0.0).to_bits().wrapping_add(0x9E37_79B9_7F4A_7C15);
     bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     bits = (bits ^ (bits >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    (bits ^ (bits >> 31)).max(FREE + 1)
+    (bits ^ (bits >> 31)).max(EMPTY_ENTRY + 1)
 }
 
 #[cfg(test)]
@@ -233,13 +236,13 @@ mod tests {
 
     fn bytes_of(distinct: &Distinct) -> Vec<u8> {
         let mut bytes = Vec::new();
-        let cells = [distinct.clone()];
-        write_section(&mut bytes, Kind::Stage, |writer| Distinct::save(cells.into_iter(), writer));
+        let states = [distinct.clone()];
+        write_section(&mut bytes, Kind::Stage, |writer| Distinct::save(states.into_iter(), writer));
         bytes
     }
 
     #[test]
-    fn the_hash_is_that_of_every_runtime() {
+    fn hashes_are_the_same_in_every_runtime() {
         assert_eq!(hash(0.0), 0xE220_A839_7B1D_CDAF);
         assert_eq!(hash(-0.0), hash(0.0));
         assert_eq!(hash(1.0), 0x88D7_C35B_BBF3_EDED);
@@ -247,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn few_values_are_counted_and_many_are_within_three_standard_errors() {
+    fn up_to_512_values_are_exact_and_more_within_three_standard_errors() {
         for count in [0, 1, 7, 511, 512] {
             assert_eq!(distinct((0..count).chain(0..count)).count(), f64::from(count));
         }
@@ -261,8 +264,8 @@ mod tests {
     #[test]
     fn memory_stays_within_its_bound() {
         let bytes = |distinct: &Distinct| match distinct {
-            Distinct::Few(hashes) => hashes.table.capacity() * size_of::<u64>(),
-            Distinct::Many(registers) => registers.len(),
+            Distinct::Exact(hashes) => hashes.table.capacity() * size_of::<u64>(),
+            Distinct::Estimated(registers) => registers.len(),
         };
         let of = |count: u32| bytes(&distinct((0..count).chain(0..count)));
         assert_eq!((of(1), of(512), of(513)), (64, 8192, 4096));
@@ -270,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_are_the_whole() {
+    fn merged_parts_equal_the_whole() {
         for (count, cut) in
             [(0, 0), (9, 4), (512, 1), (513, 256), (3000, 2900), (3000, 100), (9000, 4000)]
         {
@@ -286,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn order_does_not_matter_to_the_last_bit_even_where_terms_are_tiny() {
+    fn estimate_does_not_depend_on_order_to_the_last_bit() {
         let hashes: Vec<u64> = (0..60_u64)
             .map(|shift| (shift % 16) << 60 | 1 << shift)
             .chain((1..600).map(|at| at << 52))
@@ -297,13 +300,13 @@ mod tests {
             distinct
         };
         let (up, down) = (of(&mut hashes.iter()), of(&mut hashes.iter().rev()));
-        assert!(matches!(up, Distinct::Many(_)));
+        assert!(matches!(up, Distinct::Estimated(_)));
         assert_eq!(bytes_of(&up), bytes_of(&down));
         assert_eq!(up.count().to_bits(), down.count().to_bits());
     }
 
     #[test]
-    fn saved_counts_load_and_changed_bytes_do_no_harm() {
+    fn counts_round_trip_and_damaged_bytes_do_not_panic() {
         for count in [0, 100, 2000] {
             let saved = distinct(0..count);
             let mut bytes = bytes_of(&saved);

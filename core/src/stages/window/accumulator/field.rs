@@ -1,10 +1,10 @@
-//! What is kept of one field.
+//! The accumulators of one field of the events.
 
-use super::distinct::Distincts;
-use super::ends::Ends;
+use super::distinct::DistinctBySlot;
+use super::first_last::{FirstBySlot, LastBySlot};
 use super::numbers::Numbers;
-use super::percentile::{Digest, Group, Percentiles, Range, Sketches};
-use super::slots::{Cells, Slots};
+use super::percentile::{Digest, Percentiles, Sketches, ValueRange, ValueSet};
+use super::slots::{BySlot, SlotColumn};
 use crate::data::frame::Order;
 use crate::data::stats::StageStats;
 use crate::error::SnapshotError;
@@ -12,22 +12,24 @@ use crate::plan::WindowOutput;
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::spec::{Operation, PercentileEngine};
 
-/// Each kind of accumulator only where an output needs it.
+/// The accumulator columns of one field; a column exists only if an output needs it.
 #[derive(Clone)]
-pub(super) struct Field {
+pub(super) struct FieldAccumulators {
     numbers: Numbers,
-    first: Option<Ends<false>>,
-    last: Option<Ends<true>>,
-    distinct: Option<Distincts>,
+    first: Option<FirstBySlot>,
+    last: Option<LastBySlot>,
+    distinct: Option<DistinctBySlot>,
     sketch: Option<Sketches>,
-    /// The least and greatest values of sketches that are not here, in parts of windows that slide; and where these fire.
-    ranges: Option<Cells<Range>>,
+    /// Minimum and maximum per slot, for slots without a sketch of their own: in nodes of the
+    /// aggregate tree and in firing windows, if sketches are kept incrementally for sliding
+    /// windows.
+    ranges: Option<BySlot<ValueRange>>,
     tdigest: Option<Percentiles<Digest>>,
-    exact: Option<Percentiles<Group>>,
+    exact: Option<Percentiles<ValueSet>>,
 }
 
-impl Field {
-    /// What `outputs` need.
+impl FieldAccumulators {
+    /// Creates the columns that `outputs` need.
     pub(super) fn new<'a>(
         outputs: impl Iterator<Item = &'a WindowOutput> + Clone,
         max_values: u32,
@@ -43,9 +45,9 @@ impl Field {
         };
         Self {
             numbers: Numbers::new(any),
-            first: any(|op| op == Operation::First).then(Ends::default),
-            last: any(|op| op == Operation::Last).then(Ends::default),
-            distinct: any(|op| op == Operation::Distinct).then(Distincts::default),
+            first: any(|op| op == Operation::First).then(BySlot::default),
+            last: any(|op| op == Operation::Last).then(BySlot::default),
+            distinct: any(|op| op == Operation::Distinct).then(DistinctBySlot::default),
             sketch: asked(PercentileEngine::Sketch).map(|(asked, _)| Sketches::new(asked)),
             ranges: None,
             tdigest: asked(PercentileEngine::Tdigest)
@@ -67,39 +69,40 @@ impl Field {
         }
     }
 
-    /// Its sketch, if it has one.
+    /// Returns the sketch column, if an output needs it.
     pub(super) fn sketch(&mut self) -> Option<&mut Sketches> {
         self.sketch.as_mut()
     }
 
-    /// Whether what windows hold of `key` has to be counted anew.
-    pub(super) fn is_unsure(&self, key: u32) -> bool {
-        self.sketch.as_ref().is_some_and(|sketch| sketch.is_unsure(key))
+    /// Returns true if the running values of `key` must be recounted before they are used.
+    pub(super) fn needs_recount(&self, key: u32) -> bool {
+        self.sketch.as_ref().is_some_and(|sketch| sketch.needs_recount(key))
     }
 
-    /// Has `slots` stand for themselves again, where they stand for what windows hold.
-    pub(super) fn unshare(&mut self, slots: &[u32]) {
+    /// Gives `slots` that are aliases of running windows their own copy of the values.
+    pub(super) fn materialize(&mut self, slots: &[u32]) {
         if let Some(sketch) = &mut self.sketch {
-            sketch.unshare(slots, self.ranges.as_ref());
+            sketch.materialize(slots, self.ranges.as_ref());
         }
     }
 
-    /// Has windows slide: parts of them hold no sketches, only the ranges of these.
+    /// Switches to incremental sliding windows: aggregate tree nodes hold only ranges, not
+    /// sketches.
     pub(super) fn slide(&mut self) {
-        self.ranges = self.sketch.as_ref().map(|_| Cells::default());
+        self.ranges = self.sketch.as_ref().map(|_| BySlot::default());
     }
 
-    /// A part of a window that slides: copies of `slots`, at slots from 0 on.
-    pub(super) fn part(&self, slots: &[u32]) -> Self {
+    /// Returns copies of `slots`, renumbered from 0, with ranges in place of sketches.
+    pub(super) fn copy_without_sketches(&self, slots: &[u32]) -> Self {
         self.copies(slots, None, self.sketch.as_ref().map(|sketch| sketch.ranges(slots)))
     }
 
-    /// Copies of `slots`, with `sketch` and `ranges` for what is kept for the sketch.
+    /// Returns copies of `slots`, with `sketch` and `ranges` as given.
     fn copies(
         &self,
         slots: &[u32],
         sketch: Option<Sketches>,
-        ranges: Option<Cells<Range>>,
+        ranges: Option<BySlot<ValueRange>>,
     ) -> Self {
         Self {
             numbers: self.numbers.pick(slots),
@@ -127,37 +130,38 @@ impl Field {
         self.exact.merge(slots, &later.exact);
     }
 
-    /// Gives up the places in the stream of what is first and last.
-    pub(super) fn forget_places(&mut self) {
+    /// Clears the stream ordinals of `first` and `last`.
+    pub(super) fn forget_ordinals(&mut self) {
         if let Some(first) = &mut self.first {
-            first.forget_places();
+            first.forget_ordinals();
         }
         if let Some(last) = &mut self.last {
-            last.forget_places();
+            last.forget_ordinals();
         }
     }
 
-    /// Whether it keeps values in buckets, which have limits that are counted.
-    pub(super) fn has_buckets(&self) -> bool {
+    /// Returns true if values may fall into histograms, whose limits are counted.
+    pub(super) fn has_histograms(&self) -> bool {
         self.sketch.is_some() || self.exact.is_some()
     }
 
-    /// Whether it has a sketch.
+    /// Returns true if there is a sketch column.
     pub(super) fn has_sketch(&self) -> bool {
         self.sketch.is_some()
     }
 
-    /// Whether there is anything to do in [`Field::merge_unordered`].
+    /// Returns true if [`FieldAccumulators::merge_unordered`] has something to merge.
     pub(super) fn has_unordered(&self) -> bool {
-        self.has_buckets() || self.distinct.is_some()
+        self.has_histograms() || self.distinct.is_some()
     }
 
-    /// Whether it keeps a t-digest.
+    /// Returns true if there is a t-digest column.
     pub(super) fn has_digest(&self) -> bool {
         self.tdigest.is_some()
     }
 
-    /// What every slot counts for in the bytes of a stage. Pointers are not alike everywhere, so nothing is measured.
+    /// Returns the fixed bytes of a slot for the memory budget. Constants, because sizes of
+    /// pointers differ between targets.
     pub(super) fn slot_bytes(&self) -> u64 {
         let kinds = [
             (24, self.first.is_some()),
@@ -171,7 +175,7 @@ impl Field {
         self.numbers.slot_bytes() + kept.map(|(bytes, _)| bytes).sum::<u64>()
     }
 
-    /// What `slot` counts for beyond that.
+    /// Returns the bytes of `slot` on top of [`FieldAccumulators::slot_bytes`].
     pub(super) fn variable_bytes(&self, slot: usize) -> u64 {
         let distinct = self.distinct.as_ref().map_or(0, |list| list.variable_bytes(slot));
         let sketch = self.sketch.as_ref().map_or(0, |list| list.variable_bytes(slot));
@@ -180,7 +184,7 @@ impl Field {
         distinct + sketch + tdigest + exact
     }
 
-    /// Gives back what `slot` has in memory of its own.
+    /// Frees the heap memory of `slot`.
     pub(super) fn release(&mut self, slot: usize) {
         self.distinct.reset(slot);
         self.sketch.reset(slot);
@@ -188,9 +192,9 @@ impl Field {
         self.exact.reset(slot);
     }
 
-    /// Has the memory look for the slots of `keys`, which stand in `slots` by key.
-    pub(super) fn read_ahead(&self, slots: &[u32], keys: &[u32]) {
-        self.numbers.read_ahead(slots, keys);
+    /// Prefetches the accumulators of `keys`; `slots` maps a key to its slot.
+    pub(super) fn prefetch(&self, slots: &[u32], keys: &[u32]) {
+        self.numbers.prefetch(slots, keys);
     }
 
     pub(super) fn add(&mut self, slots: &[u32], values: &[f64], order: Order<'_>) {
@@ -215,7 +219,8 @@ impl Field {
         }
     }
 
-    /// Appends the value of `output` for each of `slots`; false: it has to be asked for one by one.
+    /// Appends the result of `output` for each of `slots`. Returns false, and appends nothing, if
+    /// the output has no batch path.
     pub(super) fn results<'a>(
         &self,
         output: &WindowOutput,
@@ -247,7 +252,7 @@ impl Field {
     }
 }
 
-impl Slots for Field {
+impl SlotColumn for FieldAccumulators {
     fn reset(&mut self, slot: usize) {
         self.numbers.reset(slot);
         self.first.reset(slot);
@@ -297,7 +302,7 @@ impl Slots for Field {
         self.last.save(slots, writer);
         self.distinct.save(slots, writer);
         if let Some(sketch) = &self.sketch {
-            sketch.save_shared(slots, self.ranges.as_ref(), writer);
+            sketch.save_with_aliases(slots, self.ranges.as_ref(), writer);
         }
         self.tdigest.save(slots, writer);
         self.exact.save(slots, writer);

@@ -1,8 +1,51 @@
-//! What is kept of the events of a window: for each of its fields the accumulators that its outputs need, by dense slot.
+//! Accumulators of windows: the state of all aggregations of a stage, as columns indexed by slot.
+//!
+//! A slot is a dense number that the stage assigns to one key in one slice, window or session. An
+//! aggregation is computed from accumulators, and each accumulator is a column with one entry for
+//! each slot. A column exists only if an output needs it.
+//!
+//! ```text
+//! Accumulators                        one for a window stage; also partials and aggregate tree nodes
+//! ├─ events                BySlot<u64>                count of events, without a field
+//! └─ fields[i]             FieldAccumulators          one for each field that outputs read
+//!    ├─ numbers            Numbers                    one of:
+//!    │                       SummaryBySlot              count rate sum avg min max range
+//!    │                       MomentsBySlot              variance stddev
+//!    │                       BySlot<SummaryAndMoments>  both
+//!    ├─ first, last        FirstBySlot, LastBySlot    first last
+//!    ├─ distinct           DistinctBySlot             distinct
+//!    ├─ sketch             Sketches                   percentiles, engine "sketch"
+//!    ├─ ranges             BySlot<ValueRange>         min and max of slots without a sketch
+//!    ├─ tdigest            Percentiles<Digest>        percentiles, engine "tdigest"
+//!    └─ exact              Percentiles<ValueSet>      percentiles, engine "exact"
+//!                  slot 0 │ slot 1 │ slot 2 │ …       every column has this shape
+//! ```
+//!
+//! The calls in the life of a slot:
+//!
+//! ```text
+//! reset ─► count, add (batches of events) ─► merge or join (slices, sessions) ─► seal
+//!       ─► results, result (rows) ─► release
+//! ```
+//!
+//! `save` and `load` write and read columns for snapshots and partials.
+//!
+//! | aggregation or concern | file |
+//! |---|---|
+//! | `count` (events) | `slots.rs`, as `u64` |
+//! | `count`, `rate`, `sum`, `avg`, `min`, `max`, `range` of a field | `summary.rs` |
+//! | `variance`, `stddev` | `moments.rs` |
+//! | both in one cache line | `numbers.rs` |
+//! | `first`, `last` | `first_last.rs` |
+//! | `distinct` | `distinct.rs` |
+//! | percentiles | `percentile/` |
+//! | which columns a field has | `field.rs` |
+//! | the traits, and the hot loop of ingestion | `slots.rs` |
+//! | incremental sliding windows | `sliding.rs`, `percentile/sketches.rs` |
 
 mod distinct;
-mod ends;
 mod field;
+mod first_last;
 mod moments;
 mod numbers;
 mod percentile;
@@ -10,8 +53,8 @@ mod sliding;
 mod slots;
 mod summary;
 
-use self::field::Field;
-use self::slots::{Cells, Slots};
+use self::field::FieldAccumulators;
+use self::slots::{BySlot, SlotColumn};
 use crate::data::frame::Order;
 use crate::data::stats::StageStats;
 use crate::error::SnapshotError;
@@ -19,65 +62,67 @@ use crate::plan::WindowOutput;
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::spec::Operation;
 
-/// The accumulators of all open windows.
+/// The accumulators of all open windows or slices of a stage, indexed by slot.
 #[derive(Clone)]
 pub(super) struct Accumulators {
     outputs: Vec<WindowOutput>,
-    /// Events per slot, where an output counts them.
-    events: Option<Cells<u64>>,
-    /// For each of the plan's fields.
-    fields: Vec<Field>,
+    /// Number of events per slot, if an output or a limit needs it.
+    events: Option<BySlot<u64>>,
+    /// One entry for each field of the plan.
+    fields: Vec<FieldAccumulators>,
 }
 
 impl Accumulators {
     pub(super) fn new(outputs: &[WindowOutput], fields: usize, max_values: u32) -> Self {
         let counts_events = outputs.iter().any(|output| output.field.is_none());
         let fields = (0..fields).map(|field| {
-            let of_field = |output: &&WindowOutput| output.field == Some(field);
-            Field::new(outputs.iter().filter(of_field), max_values)
+            let reads_field = |output: &&WindowOutput| output.field == Some(field);
+            FieldAccumulators::new(outputs.iter().filter(reads_field), max_values)
         });
         Self {
             outputs: outputs.to_vec(),
-            events: counts_events.then(Cells::default),
+            events: counts_events.then(BySlot::default),
             fields: fields.collect(),
         }
     }
 
-    /// Has the events of every slot counted, whether an output needs it or not; there are no slots yet.
+    /// Counts the events of every slot, even if no output needs it. Call before the first slot
+    /// exists.
     pub(super) fn count_events(&mut self) {
         self.events.get_or_insert_default();
     }
 
-    /// The events in `slot`, where they are counted.
+    /// Returns the number of events in `slot`, or 0 if events are not counted.
     pub(super) fn events_in(&self, slot: u32) -> u64 {
         let events = self.events.as_ref().and_then(|events| events.0.get(slot as usize));
         events.copied().unwrap_or(0)
     }
 
-    /// What every slot counts for in the bytes of a stage.
+    /// Returns the fixed number of bytes that each slot adds to the memory budget.
     pub(super) fn slot_bytes(&self) -> u64 {
         let events = if self.events.is_some() { 8 } else { 0 };
-        events + self.fields.iter().map(Field::slot_bytes).sum::<u64>()
+        events + self.fields.iter().map(FieldAccumulators::slot_bytes).sum::<u64>()
     }
 
-    /// Whether what a slot counts for depends on its values.
+    /// Returns true if the bytes of a slot depend on its values.
     pub(super) fn have_variable_bytes(&self) -> bool {
-        self.have_unordered() || self.fields.iter().any(Field::has_digest)
+        self.have_unordered() || self.fields.iter().any(FieldAccumulators::has_digest)
     }
 
-    /// What `slot` counts for beyond [`Accumulators::slot_bytes`].
+    /// Returns the bytes of `slot` on top of [`Accumulators::slot_bytes`].
     pub(super) fn variable_bytes(&self, slot: u32) -> u64 {
         self.fields.iter().map(|field| field.variable_bytes(slot as usize)).sum()
     }
 
-    /// Gives up the places in the stream of what is first and last: between times that are equal, merging decides.
-    pub(super) fn forget_places(&mut self) {
+    /// Clears the stream ordinals of `first` and `last`, so that at equal timestamps the order of
+    /// merging decides.
+    pub(super) fn forget_ordinals(&mut self) {
         for field in &mut self.fields {
-            field.forget_places();
+            field.forget_ordinals();
         }
     }
 
-    /// Makes `slot` empty, adding it if it is the next one.
+    /// Resets `slot`, appending it if it is the next one.
     pub(super) fn reset(&mut self, slot: u32) {
         let slot = slot as usize;
         self.events.reset(slot);
@@ -86,30 +131,31 @@ impl Accumulators {
         }
     }
 
-    /// Has the memory look for the slots of `keys`, which stand in `slots` by key.
-    pub(super) fn read_ahead(&self, slots: &[u32], keys: &[u32]) {
-        self.fields.iter().for_each(|field| field.read_ahead(slots, keys));
+    /// Prefetches the accumulators of `keys`; `slots` maps a key to its slot.
+    pub(super) fn prefetch(&self, slots: &[u32], keys: &[u32]) {
+        self.fields.iter().for_each(|field| field.prefetch(slots, keys));
     }
 
-    /// Counts an event in each of `slots`.
+    /// Adds one event to the count of each of `slots`.
     pub(super) fn count(&mut self, slots: &[u32]) {
         let Some(events) = &mut self.events else { return };
         for slot in slots {
             if let Some(count) = events.0.get_mut(*slot as usize) {
-                // A snapshot may say anything.
+                // Wraps, because a snapshot may contain any count.
                 *count = count.wrapping_add(1);
             }
         }
     }
 
-    /// Adds `values` of field `field`, each to its slot; `order` is where they stand.
+    /// Adds `values` of field `field`, each to its slot; `order` gives their timestamps and
+    /// ordinals.
     pub(super) fn add(&mut self, field: usize, slots: &[u32], values: &[f64], order: Order<'_>) {
         if let Some(field) = self.fields.get_mut(field) {
             field.add(slots, values, order);
         }
     }
 
-    /// As many empty slots with the same outputs.
+    /// Returns `slots` empty slots for the same outputs.
     pub(super) fn empty(&self, slots: usize) -> Self {
         Self {
             outputs: self.outputs.clone(),
@@ -118,7 +164,7 @@ impl Accumulators {
         }
     }
 
-    /// Copies of `slots`, at slots from 0 on.
+    /// Returns copies of `slots`, renumbered from 0.
     pub(super) fn pick(&self, slots: &[u32]) -> Self {
         Self {
             outputs: self.outputs.clone(),
@@ -127,13 +173,13 @@ impl Accumulators {
         }
     }
 
-    /// Adds the slots of `later`, from 0 on, to `slots`, as if their events came after those there.
+    /// Merges slot i of `later` into `slots[i]`; the events of `later` count as the later ones.
     pub(super) fn merge(&mut self, slots: &[u32], later: &Self) {
         self.merge_ordered(slots, later);
         self.merge_unordered(slots, later);
     }
 
-    /// The part of [`Accumulators::merge`] that has to be done in order.
+    /// Merges the accumulators whose result depends on the order of merging, like compensated sums.
     pub(super) fn merge_ordered(&mut self, slots: &[u32], later: &Self) {
         self.events.merge(slots, &later.events);
         for (field, later) in self.fields.iter_mut().zip(&later.fields) {
@@ -141,19 +187,20 @@ impl Accumulators {
         }
     }
 
-    /// The part of it that gives the same in any order.
+    /// Merges the accumulators whose result is the same in any order of merging: distinct counts,
+    /// sketches and exact percentiles.
     pub(super) fn merge_unordered(&mut self, slots: &[u32], later: &Self) {
         for (field, later) in self.fields.iter_mut().zip(&later.fields) {
             field.merge_unordered(slots, later);
         }
     }
 
-    /// Whether there is anything to do in [`Accumulators::merge_unordered`].
+    /// Returns true if [`Accumulators::merge_unordered`] has something to merge.
     pub(super) fn have_unordered(&self) -> bool {
-        self.fields.iter().any(Field::has_unordered)
+        self.fields.iter().any(FieldAccumulators::has_unordered)
     }
 
-    /// Adds slot `later` to `slot`, as if its events came after those there, and leaves it empty.
+    /// Merges slot `later` into `slot` and resets `later`; its events count as the later ones.
     pub(super) fn join(&mut self, slot: u32, later: u32) {
         let (slot, later) = (slot as usize, later as usize);
         self.events.join(slot, later);
@@ -162,19 +209,20 @@ impl Accumulators {
         }
     }
 
-    /// Whether it keeps values in buckets, which have limits that are counted.
+    /// Returns true if some accumulator has limits on values that are counted in the statistics
+    /// (sketch or exact percentiles).
     pub(super) fn keeps_values(&self) -> bool {
-        self.fields.iter().any(Field::has_buckets)
+        self.fields.iter().any(FieldAccumulators::has_histograms)
     }
 
-    /// Makes `slots` ready for [`Accumulators::result`]; nothing is added to them any more.
+    /// Prepares `slots` for [`Accumulators::result`]. No value may be added to them afterwards.
     pub(super) fn seal(&mut self, slots: &[u32], stats: &mut StageStats) {
         for field in &mut self.fields {
             field.seal(slots, stats);
         }
     }
 
-    /// Gives back the memory of `slots`.
+    /// Frees the heap memory of `slots`.
     pub(super) fn release(&mut self, slots: &[u32]) {
         for field in &mut self.fields {
             for slot in slots {
@@ -183,8 +231,9 @@ impl Accumulators {
         }
     }
 
-    /// Appends the value of output `output` for each of `slots`, which are sealed; false: nothing is appended, as
-    /// [`Accumulators::result`] has to tell it for each.
+    /// Appends the result of output `output` for each of the sealed `slots`, if that output has a
+    /// batch path. Returns false, and appends nothing, if the caller must use
+    /// [`Accumulators::result`] for each slot.
     pub(super) fn results<'a>(
         &self,
         output: usize,
@@ -199,7 +248,8 @@ impl Accumulators {
         }
     }
 
-    /// The value of output `output` for `slot`, which is sealed, in a window of `length_us`.
+    /// Returns the result of output `output` for the sealed `slot` of a window of `length_us`
+    /// microseconds. NaN stands for null.
     #[expect(clippy::cast_precision_loss, reason = "counts beyond 2^53 are out of reach")]
     pub(super) fn result(&self, output: usize, slot: u32, length_us: i64) -> f64 {
         let slot = slot as usize;
@@ -220,7 +270,7 @@ impl Accumulators {
         }
     }
 
-    /// Writes `slots` column by column.
+    /// Writes `slots`, one accumulator kind after the other.
     pub(super) fn save(&self, slots: &[u32], writer: &mut SectionWriter<'_>) {
         self.events.save(slots, writer);
         for field in &self.fields {
@@ -228,7 +278,7 @@ impl Accumulators {
         }
     }
 
-    /// Reads what [`Accumulators::save`] wrote, into `slots`.
+    /// Reads `slots` as [`Accumulators::save`] wrote them.
     pub(super) fn load(
         &mut self,
         slots: &[u32],

@@ -1,20 +1,21 @@
-//! Variance and standard deviation.
+//! The aggregations `variance` and `stddev`.
 
-use super::slots::{Cell, Cells, add_present};
+use super::slots::{Accumulator, BySlot, add_present};
 use crate::error::SnapshotError;
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::spec::Operation;
-use crate::statistics::{GREATEST_SQUARED, OnlineVariance};
+use crate::statistics::{OnlineVariance, SQRT_MAX};
 
-/// Mean and squared distances from it, updated value by value in the order of arrival (Welford 1962, Knuth 4.2.2).
+/// Count, mean and sum of squared distances from the mean, updated in the order of arrival (Welford
+/// 1962, Knuth 4.2.2).
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Moment {
+pub(super) struct Moments {
     count: u64,
     mean: f64,
     m2: f64,
 }
 
-impl Moment {
+impl Moments {
     #[inline(always)]
     pub(super) fn add(&mut self, value: f64) {
         self.count = self.count.wrapping_add(1);
@@ -23,7 +24,7 @@ impl Moment {
         self.m2 += distance * (value - self.mean);
     }
 
-    /// Merges where the square of the distance of the means overflows.
+    /// Merges two parts if the square of the distance of their means overflows.
     #[cold]
     fn merge_far(&mut self, later: &Self) {
         let of = |part: &Self| OnlineVariance { count: part.count, mean: part.mean, m2: part.m2 };
@@ -32,7 +33,7 @@ impl Moment {
         *self = Self { count: merged.count, mean: merged.mean, m2: merged.m2 };
     }
 
-    /// NaN where it is undefined or not finite.
+    /// Returns the variance; NaN if it is undefined or not finite.
     #[inline]
     fn variance(&self, population: bool) -> f64 {
         let divisor = if population { self.count } else { self.count.saturating_sub(1) };
@@ -43,7 +44,7 @@ impl Moment {
         if variance.is_finite() { variance } else { f64::NAN }
     }
 
-    /// The result of `op`.
+    /// Returns the result of `op`; NaN if it is undefined or not finite.
     pub(super) fn result(&self, op: Operation, population: bool) -> f64 {
         let variance = self.variance(population);
         if op == Operation::Stddev { variance.sqrt() } else { variance }
@@ -53,14 +54,15 @@ impl Moment {
 #[inline(always)]
 #[expect(clippy::cast_precision_loss, reason = "counts beyond 2^53 are out of reach")]
 fn number(count: u64) -> f64 {
-    // As a signed number it takes one instruction, as an unsigned one a branch or several.
+    // A signed integer converts in one instruction, an unsigned one takes a branch or several
+    // instructions.
     count.cast_signed() as f64
 }
 
-impl Cell for Moment {
+impl Accumulator for Moments {
     const EMPTY: Self = Self { count: 0, mean: 0.0, m2: 0.0 };
 
-    /// By Chan, Golub and LeVeque 1979.
+    /// Merges by the formula of Chan, Golub and LeVeque (1979).
     #[inline]
     fn merge(&mut self, later: &Self) {
         if self.count == 0 || later.count == 0 {
@@ -68,7 +70,7 @@ impl Cell for Moment {
             return;
         }
         let distance = later.mean - self.mean;
-        if distance.abs() > GREATEST_SQUARED {
+        if distance.abs() > SQRT_MAX {
             self.merge_far(later);
             return;
         }
@@ -79,10 +81,10 @@ impl Cell for Moment {
         self.count = count;
     }
 
-    fn save(cells: impl Iterator<Item = Self> + Clone, writer: &mut SectionWriter<'_>) {
-        writer.u64s(cells.clone().map(|moment| moment.count));
-        writer.f64s(cells.clone().map(|moment| moment.mean));
-        writer.f64s(cells.map(|moment| moment.m2));
+    fn save(states: impl Iterator<Item = Self> + Clone, writer: &mut SectionWriter<'_>) {
+        writer.u64s(states.clone().map(|moment| moment.count));
+        writer.f64s(states.clone().map(|moment| moment.mean));
+        writer.f64s(states.map(|moment| moment.m2));
     }
 
     fn load(count: usize, reader: &mut SectionReader<'_>) -> Result<Vec<Self>, SnapshotError> {
@@ -92,34 +94,36 @@ impl Cell for Moment {
     }
 }
 
-/// The moment of each slot.
-pub(super) type Moments = Cells<Moment>;
+pub(super) type MomentsBySlot = BySlot<Moments>;
 
-impl Moments {
-    /// Whether it gives the result of `op`.
-    pub(super) fn serve(op: Operation) -> bool {
+impl MomentsBySlot {
+    /// Returns true if `op` is computed from moments.
+    pub(super) fn supports(op: Operation) -> bool {
         matches!(op, Operation::Variance | Operation::Stddev)
     }
 
     pub(super) fn add(&mut self, slots: &[u32], values: &[f64]) {
-        add_present(&mut self.0, slots, values, Moment::add);
+        add_present(&mut self.0, slots, values, Moments::add);
     }
 }
 
-impl<C: Cell> Cells<C> {
-    /// Appends the result of `op` for each of `slots`, by the moment that is part `of` its cell.
-    pub(super) fn moments<'a>(
+impl<A: Accumulator> BySlot<A> {
+    /// Appends the result of `op` for each of `slots`; `moments_of` selects the moments in an
+    /// accumulator.
+    pub(super) fn append_moments<'a>(
         &self,
         op: Operation,
         population: bool,
-        of: impl Fn(&C) -> &Moment,
+        moments_of: impl Fn(&A) -> &Moments,
         slots: impl Iterator<Item = &'a u32>,
         numbers: &mut Vec<f64>,
     ) {
-        let variance = |cell: &C| of(cell).variance(population);
+        let variance = |state: &A| moments_of(state).variance(population);
         match op {
-            Operation::Stddev => self.each(slots, numbers, |cell| variance(cell).sqrt()),
-            _ => self.each(slots, numbers, variance),
+            Operation::Stddev => {
+                self.append_results(slots, numbers, |state| variance(state).sqrt())
+            }
+            _ => self.append_results(slots, numbers, variance),
         }
     }
 }
@@ -128,8 +132,8 @@ impl<C: Cell> Cells<C> {
 mod tests {
     use super::*;
 
-    fn moment(values: &[f64]) -> Moment {
-        let mut moment = Moment::EMPTY;
+    fn moment(values: &[f64]) -> Moments {
+        let mut moment = Moments::EMPTY;
         values.iter().for_each(|value| moment.add(*value));
         moment
     }
@@ -139,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sample_is_divided_by_one_less() {
+    fn sample_variance_divides_by_n_minus_1() {
         let values = [2.0, 4.0, 4.0, 4.0, 5.0, 5.0, 7.0, 9.0];
         assert_eq!(variance(&values, true), 4.0);
         assert_eq!(variance(&values, false), 32.0 / 7.0);
@@ -154,20 +158,20 @@ mod tests {
     }
 
     #[test]
-    fn a_mean_of_1e8_deviations_leaves_the_digits_of_few_values() {
+    fn variance_is_exact_for_few_values_with_a_mean_of_1e8_deviations() {
         let values = [4.0, 7.0, 13.0, 16.0].map(|value| value + 1e9);
         assert_eq!(variance(&values, false), 30.0);
         assert_eq!(variance(&[0.1; 1000], false), 0.0);
     }
 
     #[test]
-    fn what_is_too_large_is_null() {
+    fn overflowing_variance_is_null() {
         assert!(variance(&[1e308, -1e308], false).is_nan());
         assert!(variance(&[1e200, -1e200, 1.0], true).is_nan());
     }
 
     #[test]
-    fn parts_far_apart_have_the_variance_of_the_whole() {
+    fn merged_variance_is_exact_for_distant_means() {
         let mut merged = moment(&[1e154]);
         merged.merge(&moment(&[-5e153]));
         assert_eq!(
@@ -181,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_have_the_variance_of_the_whole() {
+    fn merged_variance_equals_that_of_all_values() {
         let values: Vec<f64> = (0..1000_u32).map(|at| 1e6 + f64::from(at * 7919 % 1013)).collect();
         let whole = moment(&values);
         for cut in [0, 1, 13, 500, 999, 1000] {
@@ -189,18 +193,19 @@ mod tests {
             let mut merged = moment(left);
             merged.merge(&moment(right));
             assert_eq!(merged.count, whole.count);
-            // About n roundings of relative size 2^-53, times how much greater the mean is than the deviation.
+            // Bound: about n roundings of relative size 2^-53, times the ratio of mean to
+            // deviation.
             assert!((merged.m2 / whole.m2 - 1.0).abs() < 1e-12, "{cut}");
             assert!((merged.mean / whole.mean - 1.0).abs() < 1e-15, "{cut}");
         }
     }
 
     #[test]
-    fn merging_with_nothing_changes_no_bit() {
+    fn merging_an_empty_state_changes_no_bit() {
         for values in [&[0.1, 0.2, -0.0][..], &[-0.0], &[1e308, -1e308], &[]] {
-            let bits = |of: &Moment| (of.count, of.mean.to_bits(), of.m2.to_bits());
-            let (whole, mut left, mut right) = (moment(values), moment(values), Moment::EMPTY);
-            left.merge(&Moment::EMPTY);
+            let bits = |of: &Moments| (of.count, of.mean.to_bits(), of.m2.to_bits());
+            let (whole, mut left, mut right) = (moment(values), moment(values), Moments::EMPTY);
+            left.merge(&Moments::EMPTY);
             right.merge(&whole);
             assert_eq!((bits(&left), bits(&right)), (bits(&whole), bits(&whole)));
         }

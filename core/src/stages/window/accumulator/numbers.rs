@@ -1,101 +1,102 @@
-//! Count, sum, extremes and variance: as far as outputs need them, and in one place where they need all.
+//! Accumulators of fixed size: [`Summary`], [`Moments`], or both in one cache line.
 
-use super::moments::{Moment, Moments};
-use super::slots::{Cell, Cells, Slots, add_present};
-use super::summary::{Summaries, Summary};
+use super::moments::{Moments, MomentsBySlot};
+use super::slots::{Accumulator, BySlot, SlotColumn, add_present};
+use super::summary::{Summary, SummaryBySlot};
 use crate::error::SnapshotError;
 use crate::plan::WindowOutput;
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::spec::Operation;
 
-/// Bytes of a [`Summary`] in the bytes of a stage, and those of a [`Moment`].
+/// Bytes of a [`Summary`] and of [`Moments`] in the memory budget.
 const SUMMARY_BYTES: u64 = 40;
 const MOMENT_BYTES: u64 = 24;
 
-/// What is kept of the values of a field as numbers of one size.
+/// The fixed-size accumulators that the outputs of a field need.
 #[derive(Clone)]
 pub(super) enum Numbers {
     None,
-    Summaries(Summaries),
-    Moments(Moments),
-    Both(Cells<Both>),
+    Summaries(SummaryBySlot),
+    Moments(MomentsBySlot),
+    SummaryAndMoments(BySlot<SummaryAndMoments>),
 }
 
-/// One cache line: where keys are many, each event waits for memory once.
+/// A summary and moments in one cache line: with many keys, each event causes one cache miss.
 #[derive(Debug, Clone, Copy)]
 #[repr(align(64))]
-pub(super) struct Both {
+pub(super) struct SummaryAndMoments {
     summary: Summary,
-    moment: Moment,
+    moments: Moments,
 }
 
-impl Both {
+impl SummaryAndMoments {
     #[inline(always)]
     fn add(&mut self, value: f64) {
         self.summary.add(value);
-        self.moment.add(value);
+        self.moments.add(value);
     }
 }
 
-impl Cell for Both {
-    const EMPTY: Self = Self { summary: Summary::EMPTY, moment: Moment::EMPTY };
+impl Accumulator for SummaryAndMoments {
+    const EMPTY: Self = Self { summary: Summary::EMPTY, moments: Moments::EMPTY };
 
     #[inline]
     fn merge(&mut self, later: &Self) {
         self.summary.merge(&later.summary);
-        self.moment.merge(&later.moment);
+        self.moments.merge(&later.moments);
     }
 
-    /// One after the other, as if they were apart.
-    fn save(cells: impl Iterator<Item = Self> + Clone, writer: &mut SectionWriter<'_>) {
-        Summary::save(cells.clone().map(|both| both.summary), writer);
-        Moment::save(cells.map(|both| both.moment), writer);
+    /// Writes all summaries, then all moments, as for two separate columns.
+    fn save(states: impl Iterator<Item = Self> + Clone, writer: &mut SectionWriter<'_>) {
+        Summary::save(states.clone().map(|state| state.summary), writer);
+        Moments::save(states.map(|state| state.moments), writer);
     }
 
     fn load(count: usize, reader: &mut SectionReader<'_>) -> Result<Vec<Self>, SnapshotError> {
         let summaries = Summary::load(count, reader)?;
-        let both = summaries.into_iter().zip(Moment::load(count, reader)?);
-        Ok(both.map(|(summary, moment)| Self { summary, moment }).collect())
+        let state = summaries.into_iter().zip(Moments::load(count, reader)?);
+        Ok(state.map(|(summary, moments)| Self { summary, moments }).collect())
     }
 }
 
-/// Does `$do` with the list, whichever it is.
+/// Evaluates `$do` with the column of any variant as `$list`, and `$none` without a column.
 macro_rules! with {
     ($numbers:expr, $list:ident => $do:expr, $none:expr) => {
         match $numbers {
             Numbers::None => $none,
             Numbers::Summaries($list) => $do,
             Numbers::Moments($list) => $do,
-            Numbers::Both($list) => $do,
+            Numbers::SummaryAndMoments($list) => $do,
         }
     };
 }
 
 impl Numbers {
-    /// What operations need of which `any` says that there is one.
+    /// Creates the column for the operations of a field; `any` tests whether one of them has a
+    /// property.
     pub(super) fn new(any: impl Fn(fn(Operation) -> bool) -> bool) -> Self {
-        match (any(Summaries::serve), any(Moments::serve)) {
-            (true, true) => Self::Both(Cells::default()),
-            (true, false) => Self::Summaries(Cells::default()),
-            (false, true) => Self::Moments(Cells::default()),
+        match (any(SummaryBySlot::supports), any(MomentsBySlot::supports)) {
+            (true, true) => Self::SummaryAndMoments(BySlot::default()),
+            (true, false) => Self::Summaries(BySlot::default()),
+            (false, true) => Self::Moments(BySlot::default()),
             (false, false) => Self::None,
         }
     }
 
-    /// What every slot counts for in the bytes of a stage.
+    /// Returns the fixed bytes of a slot for the memory budget.
     pub(super) fn slot_bytes(&self) -> u64 {
         match self {
             Self::None => 0,
             Self::Summaries(_) => SUMMARY_BYTES,
             Self::Moments(_) => MOMENT_BYTES,
-            Self::Both(_) => SUMMARY_BYTES + MOMENT_BYTES,
+            Self::SummaryAndMoments(_) => SUMMARY_BYTES + MOMENT_BYTES,
         }
     }
 
-    /// Has the memory look for the slots of `keys`, which stand in `slots` by key.
-    pub(super) fn read_ahead(&self, slots: &[u32], keys: &[u32]) {
-        if let Self::Both(list) = self {
-            read_ahead(&list.0, slots, keys);
+    /// Prefetches the accumulators of `keys`; `slots` maps a key to its slot.
+    pub(super) fn prefetch(&self, slots: &[u32], keys: &[u32]) {
+        if let Self::SummaryAndMoments(list) = self {
+            prefetch(&list.0, slots, keys);
         }
     }
 
@@ -104,11 +105,14 @@ impl Numbers {
             Self::None => {}
             Self::Summaries(list) => list.add(slots, values),
             Self::Moments(list) => list.add(slots, values),
-            Self::Both(list) => add_present(&mut list.0, slots, values, Both::add),
+            Self::SummaryAndMoments(list) => {
+                add_present(&mut list.0, slots, values, SummaryAndMoments::add)
+            }
         }
     }
 
-    /// Appends the value of `output` for each of `slots`; false: it is not one of those that come quickly.
+    /// Appends the result of `output` for each of `slots`. Returns false, and appends nothing, if
+    /// the output has no batch path.
     pub(super) fn results<'a>(
         &self,
         output: &WindowOutput,
@@ -117,48 +121,48 @@ impl Numbers {
     ) -> bool {
         let (op, population) = (output.op, output.population);
         match self {
-            Self::Summaries(list) if Summaries::serve(op) => {
-                return list.summaries(op, |summary| summary, slots, numbers);
+            Self::Summaries(list) if SummaryBySlot::supports(op) => {
+                return list.append_summaries(op, |summary| summary, slots, numbers);
             }
-            Self::Both(list) if Summaries::serve(op) => {
-                return list.summaries(op, |both| &both.summary, slots, numbers);
+            Self::SummaryAndMoments(list) if SummaryBySlot::supports(op) => {
+                return list.append_summaries(op, |state| &state.summary, slots, numbers);
             }
-            Self::Moments(list) if Moments::serve(op) => {
-                list.moments(op, population, |moment| moment, slots, numbers);
+            Self::Moments(list) if MomentsBySlot::supports(op) => {
+                list.append_moments(op, population, |moments| moments, slots, numbers);
             }
-            Self::Both(list) if Moments::serve(op) => {
-                list.moments(op, population, |both| &both.moment, slots, numbers);
+            Self::SummaryAndMoments(list) if MomentsBySlot::supports(op) => {
+                list.append_moments(op, population, |state| &state.moments, slots, numbers);
             }
             _ => return false,
         }
         true
     }
 
-    /// The value of `output` for `slot`, which is none of another kind.
+    /// Returns the result of `output` for `slot`, an output computed from a summary or moments.
     pub(super) fn result(&self, slot: usize, output: &WindowOutput) -> f64 {
         let (op, population) = (output.op, output.population);
         let found = match self {
             Self::None => None,
             Self::Summaries(list) => list.0.get(slot).map(|summary| summary.result(op)),
-            Self::Moments(list) => list.0.get(slot).map(|moment| moment.result(op, population)),
-            Self::Both(list) => list.0.get(slot).map(|both| match op {
-                op if Moments::serve(op) => both.moment.result(op, population),
-                op => both.summary.result(op),
+            Self::Moments(list) => list.0.get(slot).map(|moments| moments.result(op, population)),
+            Self::SummaryAndMoments(list) => list.0.get(slot).map(|state| match op {
+                op if MomentsBySlot::supports(op) => state.moments.result(op, population),
+                op => state.summary.result(op),
             }),
         };
         found.unwrap_or(f64::NAN)
     }
 }
 
-/// Reads a number of what each of `keys` has.
+/// Reads one number of the accumulator of each key: independent loads, so cache misses overlap.
 #[inline(never)]
-fn read_ahead(list: &[Both], slots: &[u32], keys: &[u32]) {
+fn prefetch(list: &[SummaryAndMoments], slots: &[u32], keys: &[u32]) {
     let slot = |key: &u32| slots.get(*key as usize).copied().unwrap_or(u32::MAX);
-    let number = |slot: u32| list.get(slot as usize).map_or(0, |both| both.summary.count());
+    let number = |slot: u32| list.get(slot as usize).map_or(0, |state| state.summary.count());
     core::hint::black_box(keys.iter().map(slot).map(number).fold(0, u64::wrapping_add));
 }
 
-impl Slots for Numbers {
+impl SlotColumn for Numbers {
     fn reset(&mut self, slot: usize) {
         with!(self, list => list.reset(slot), ());
     }
@@ -168,7 +172,7 @@ impl Slots for Numbers {
             Self::None => Self::None,
             Self::Summaries(list) => Self::Summaries(list.empty(slots)),
             Self::Moments(list) => Self::Moments(list.empty(slots)),
-            Self::Both(list) => Self::Both(list.empty(slots)),
+            Self::SummaryAndMoments(list) => Self::SummaryAndMoments(list.empty(slots)),
         }
     }
 
@@ -177,7 +181,7 @@ impl Slots for Numbers {
             Self::None => Self::None,
             Self::Summaries(list) => Self::Summaries(list.pick(slots)),
             Self::Moments(list) => Self::Moments(list.pick(slots)),
-            Self::Both(list) => Self::Both(list.pick(slots)),
+            Self::SummaryAndMoments(list) => Self::SummaryAndMoments(list.pick(slots)),
         }
     }
 
@@ -185,7 +189,9 @@ impl Slots for Numbers {
         match (self, later) {
             (Self::Summaries(list), Self::Summaries(later)) => list.merge(slots, later),
             (Self::Moments(list), Self::Moments(later)) => list.merge(slots, later),
-            (Self::Both(list), Self::Both(later)) => list.merge(slots, later),
+            (Self::SummaryAndMoments(list), Self::SummaryAndMoments(later)) => {
+                list.merge(slots, later)
+            }
             _ => {}
         }
     }

@@ -1,81 +1,92 @@
-//! Windows that slide: what they hold of each key goes with them from one to the next, where that gives the same as adding it
-//! anew. It is the sketches: their counts are whole numbers.
+//! Incremental sliding windows: running values by key that follow the window, for sketches only.
+//!
+//! When the window advances, slices that enter are added and slices that leave are subtracted. This
+//! is exact for sketches, because their state is whole counts. All other accumulators are merged
+//! from the aggregate tree.
+//!
+//! Order of calls for a window: `apply_deferred_leaves` (slices of the previous window that were
+//! closed), `leave` and `enter` (slices by which the windows differ), `needs_recount` and `recount`
+//! (keys whose number of different values is no longer certain), `alias` (the slots of the firing
+//! window refer to the running values). Then rows are emitted. `materialize` copies the running
+//! values into these slots if a slice changes before all rows are emitted.
 
 use super::Accumulators;
-use super::field::Field;
+use super::field::FieldAccumulators;
 use super::percentile::Sketches;
 
 impl Accumulators {
-    /// Has windows slide; there are no slots yet.
+    /// Switches to incremental sliding windows. Call before the first slot exists.
     pub(in super::super) fn slide(&mut self) {
-        self.fields.iter_mut().for_each(Field::slide);
+        self.fields.iter_mut().for_each(FieldAccumulators::slide);
     }
 
-    /// Whether windows take anything with them.
+    /// Returns true if some field has a sketch, and so running values.
     pub(in super::super) fn have_sketches(&self) -> bool {
-        self.fields.iter().any(Field::has_sketch)
+        self.fields.iter().any(FieldAccumulators::has_sketch)
     }
 
-    /// A part of a window without what the window takes with it: copies of `slots`, at slots from 0 on.
-    pub(in super::super) fn part(&self, slots: &[u32]) -> Self {
+    /// Returns copies of `slots`, renumbered from 0, without sketches, which the running values
+    /// cover.
+    pub(in super::super) fn copy_without_sketches(&self, slots: &[u32]) -> Self {
         Self {
             outputs: self.outputs.clone(),
-            events: super::Slots::pick(&self.events, slots),
-            fields: self.fields.iter().map(|field| field.part(slots)).collect(),
+            events: super::SlotColumn::pick(&self.events, slots),
+            fields: self.fields.iter().map(|field| field.copy_without_sketches(slots)).collect(),
         }
     }
 
     fn sketches(&mut self) -> impl Iterator<Item = &mut Sketches> {
-        self.fields.iter_mut().filter_map(Field::sketch)
+        self.fields.iter_mut().filter_map(FieldAccumulators::sketch)
     }
 
-    /// Takes what `slots` have into the window, for `keys`.
+    /// Adds the values of `slots` to the running values of `keys`.
     pub(in super::super) fn enter(&mut self, keys: &[u32], slots: &[u32]) {
         self.sketches().for_each(|sketch| sketch.enter(keys, slots));
     }
 
-    /// Takes it out again.
+    /// Subtracts the values of `slots` from the running values of `keys`.
     pub(in super::super) fn leave(&mut self, keys: &[u32], slots: &[u32]) {
         self.sketches().for_each(|sketch| sketch.leave(keys, slots));
     }
 
-    /// Has what `slot` has leave the window when that moves on. The slot is left empty.
-    pub(in super::super) fn leave_later(&mut self, key: u32, slot: u32) {
-        self.sketches().for_each(|sketch| sketch.leave_later(key, slot));
+    /// Moves the values of `slot` into the list for [`Accumulators::apply_deferred_leaves`], and
+    /// leaves the slot empty. They are still part of the current window.
+    pub(in super::super) fn defer_leave(&mut self, key: u32, slot: u32) {
+        self.sketches().for_each(|sketch| sketch.defer_leave(key, slot));
     }
 
-    /// Takes out what was to leave.
-    pub(in super::super) fn settle(&mut self) {
-        self.sketches().for_each(Sketches::settle);
+    /// Subtracts all deferred values from the running values.
+    pub(in super::super) fn apply_deferred_leaves(&mut self) {
+        self.sketches().for_each(Sketches::apply_deferred_leaves);
     }
 
-    /// Leaves nothing of `key` in the window.
+    /// Removes the running values of `key`.
     pub(in super::super) fn forget_key(&mut self, key: u32) {
         self.sketches().for_each(|sketch| sketch.forget_key(key));
     }
 
-    /// Leaves nothing in the window.
+    /// Removes all running values.
     pub(in super::super) fn forget_all(&mut self) {
         self.sketches().for_each(Sketches::forget_all);
     }
 
-    /// Whether what the window holds of `key` has to be counted anew.
-    pub(in super::super) fn is_unsure(&self, key: u32) -> bool {
-        self.fields.iter().any(|field| field.is_unsure(key))
+    /// Returns true if the running values of `key` must be recounted before they are used.
+    pub(in super::super) fn needs_recount(&self, key: u32) -> bool {
+        self.fields.iter().any(|field| field.needs_recount(key))
     }
 
-    /// Has the window hold of `key` what `slots` have.
+    /// Replaces the running values of `key` by the values of `slots`.
     pub(in super::super) fn recount(&mut self, key: u32, slots: &[u32]) {
         self.sketches().for_each(|sketch| sketch.recount(key, slots));
     }
 
-    /// Has `slots` stand for what the window holds of `keys`.
-    pub(in super::super) fn share(&mut self, keys: &[u32], slots: &[u32]) {
-        self.sketches().for_each(|sketch| sketch.share(keys, slots));
+    /// Makes `slots` aliases of the running values of `keys`.
+    pub(in super::super) fn alias(&mut self, keys: &[u32], slots: &[u32]) {
+        self.sketches().for_each(|sketch| sketch.alias(keys, slots));
     }
 
-    /// Has `slots` stand for themselves again: they have what the window holds now.
-    pub(in super::super) fn unshare(&mut self, slots: &[u32]) {
-        self.fields.iter_mut().for_each(|field| field.unshare(slots));
+    /// Copies the running values into the `slots` that are aliases of them.
+    pub(in super::super) fn materialize(&mut self, slots: &[u32]) {
+        self.fields.iter_mut().for_each(|field| field.materialize(slots));
     }
 }

@@ -1,17 +1,16 @@
-//! Count, compensated sum and extremes.
+//! The aggregations `count`, `rate`, `sum`, `avg`, `min`, `max` and `range`.
 
-use super::slots::{Cell, Cells, add_present};
+use super::slots::{Accumulator, BySlot, add_present};
 use crate::error::SnapshotError;
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::spec::Operation;
 use crate::util::simd::{least, least_of};
 
-/// The summary of each slot.
-pub(super) type Summaries = Cells<Summary>;
+pub(super) type SummaryBySlot = BySlot<Summary>;
 
-impl Summaries {
-    /// Whether it gives the result of `op`.
-    pub(super) fn serve(op: Operation) -> bool {
+impl SummaryBySlot {
+    /// Returns true if `op` is computed from a summary.
+    pub(super) fn supports(op: Operation) -> bool {
         use Operation::{Avg, Count, Max, Min, Range, Rate, Sum};
         matches!(op, Count | Rate | Sum | Avg | Min | Max | Range)
     }
@@ -21,38 +20,44 @@ impl Summaries {
     }
 }
 
-impl<C: Cell> Cells<C> {
-    /// Appends the result of `op` for each of `slots`, by the summary that is part `of` its cell; false: it is not one of
-    /// those that come quickly.
-    pub(super) fn summaries<'a>(
+impl<A: Accumulator> BySlot<A> {
+    /// Appends the result of `op` for each of `slots`; `summary_of` selects the summary in an
+    /// accumulator. Returns false, and appends nothing, if `op` has no batch path.
+    pub(super) fn append_summaries<'a>(
         &self,
         op: Operation,
-        of: impl Fn(&C) -> &Summary,
+        summary_of: impl Fn(&A) -> &Summary,
         slots: impl Iterator<Item = &'a u32>,
         numbers: &mut Vec<f64>,
     ) -> bool {
-        // The operation is known to each loop: asking for it again and again takes longer than what it does.
+        // One loop for each operation: a match inside the loop takes longer than the operation
+        // itself.
         match op {
-            Operation::Count => self.each(slots, numbers, |one| of(one).result(Operation::Count)),
-            Operation::Sum => self.each(slots, numbers, |one| of(one).result(Operation::Sum)),
-            Operation::Avg => self.each(slots, numbers, |one| of(one).result(Operation::Avg)),
-            Operation::Min => self.each(slots, numbers, |one| of(one).result(Operation::Min)),
-            Operation::Max => self.each(slots, numbers, |one| of(one).result(Operation::Max)),
+            Operation::Count => self
+                .append_results(slots, numbers, |state| summary_of(state).result(Operation::Count)),
+            Operation::Sum => self
+                .append_results(slots, numbers, |state| summary_of(state).result(Operation::Sum)),
+            Operation::Avg => self
+                .append_results(slots, numbers, |state| summary_of(state).result(Operation::Avg)),
+            Operation::Min => self
+                .append_results(slots, numbers, |state| summary_of(state).result(Operation::Min)),
+            Operation::Max => self
+                .append_results(slots, numbers, |state| summary_of(state).result(Operation::Max)),
             _ => return false,
         }
         true
     }
 }
 
-/// Count, compensated sum and extremes of the values that are not missing.
+/// Count, compensated sum, minimum and maximum of the values that are not missing.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Summary {
     count: u64,
     sum: f64,
-    /// What rounding has taken from `sum` (Neumaier 1974, by Knuth's branch-free two-sum).
+    /// The rounding error of `sum` (Neumaier 1974, by Knuth's branch-free two-sum).
     compensation: f64,
-    /// The least value and the greatest, negated: one instruction keeps both, without a branch to guess wrong.
-    ends: [f64; 2],
+    /// The minimum, and the maximum negated: one SIMD minimum updates both without a branch.
+    min_and_neg_max: [f64; 2],
 }
 
 impl Summary {
@@ -63,7 +68,7 @@ impl Summary {
         self.compensation += (self.sum - (sum - shifted)) + (value - shifted);
         self.sum = sum;
         self.count = self.count.wrapping_add(1);
-        self.ends = least_of(self.ends, value);
+        self.min_and_neg_max = least_of(self.min_and_neg_max, value);
     }
 
     #[inline(always)]
@@ -72,12 +77,12 @@ impl Summary {
     }
 
     fn min(&self) -> f64 {
-        let [min, _] = self.ends;
+        let [min, _] = self.min_and_neg_max;
         min
     }
 
     fn max(&self) -> f64 {
-        let [_, negated] = self.ends;
+        let [_, negated] = self.min_and_neg_max;
         -negated
     }
 
@@ -108,8 +113,9 @@ impl Summary {
     }
 }
 
-impl Cell for Summary {
-    const EMPTY: Self = Self { count: 0, sum: 0.0, compensation: 0.0, ends: [f64::INFINITY; 2] };
+impl Accumulator for Summary {
+    const EMPTY: Self =
+        Self { count: 0, sum: 0.0, compensation: 0.0, min_and_neg_max: [f64::INFINITY; 2] };
 
     #[inline(always)]
     fn merge(&mut self, later: &Self) {
@@ -119,15 +125,15 @@ impl Cell for Summary {
         self.compensation = (self.compensation + later.compensation) + lost;
         self.sum = sum;
         self.count = self.count.wrapping_add(later.count);
-        self.ends = least(self.ends, later.ends);
+        self.min_and_neg_max = least(self.min_and_neg_max, later.min_and_neg_max);
     }
 
-    fn save(cells: impl Iterator<Item = Self> + Clone, writer: &mut SectionWriter<'_>) {
-        writer.u64s(cells.clone().map(|summary| summary.count));
-        writer.f64s(cells.clone().map(|summary| summary.sum));
-        writer.f64s(cells.clone().map(|summary| summary.compensation));
-        writer.f64s(cells.clone().map(|summary| summary.min()));
-        writer.f64s(cells.map(|summary| summary.max()));
+    fn save(states: impl Iterator<Item = Self> + Clone, writer: &mut SectionWriter<'_>) {
+        writer.u64s(states.clone().map(|summary| summary.count));
+        writer.f64s(states.clone().map(|summary| summary.sum));
+        writer.f64s(states.clone().map(|summary| summary.compensation));
+        writer.f64s(states.clone().map(|summary| summary.min()));
+        writer.f64s(states.map(|summary| summary.max()));
     }
 
     fn load(count: usize, reader: &mut SectionReader<'_>) -> Result<Vec<Self>, SnapshotError> {
@@ -139,7 +145,7 @@ impl Cell for Summary {
             count,
             sum,
             compensation,
-            ends: [min, -max],
+            min_and_neg_max: [min, -max],
         });
         Ok(summaries.collect())
     }
@@ -156,13 +162,13 @@ mod tests {
     }
 
     #[test]
-    fn sums_keep_what_rounding_takes() {
+    fn sums_are_compensated() {
         assert_eq!(summary(&[1.0, 1e100, 1.0, -1e100]).result(Operation::Sum), 2.0);
         assert_eq!(summary(&[0.1; 10]).result(Operation::Sum), 1.0);
     }
 
     #[test]
-    fn results_without_a_finite_value_are_null() {
+    fn results_that_are_not_finite_are_null() {
         assert!(summary(&[1e308, 1e308]).result(Operation::Sum).is_nan());
         assert!(summary(&[]).result(Operation::Min).is_nan());
         assert_eq!(summary(&[]).result(Operation::Count), 0.0);
@@ -172,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn merging_keeps_what_rounding_takes() {
+    fn merged_sums_are_compensated() {
         let mut left = summary(&[1.0, 1e100]);
         left.merge(&summary(&[1.0, -1e100]));
         assert_eq!(left.result(Operation::Sum), 2.0);
@@ -180,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn merging_with_nothing_changes_no_bit() {
+    fn merging_an_empty_state_changes_no_bit() {
         for values in [&[0.1, 0.2, -0.0][..], &[-0.0], &[1e308, 1e308], &[5e-324, 1e16, -1.5], &[]]
         {
             let bits = |of: &Summary| {

@@ -26,7 +26,7 @@ impl WindowStage {
         new.resize(events.timestamps.len() - from, NONE);
         let ids = events.keys.get(from..).unwrap_or_default();
         let count = find_new(slots, ids, new);
-        self.accumulators.read_ahead(slots, ids);
+        self.accumulators.prefetch(slots, ids);
         let new = new.get(..count).unwrap_or_default();
         core::hint::black_box(sum(&self.open_by_key, new));
         keys.read_ahead(new);

@@ -1,32 +1,34 @@
-//! The values of one window and key for the t-digest: all of them while they are few, and centroids of those before.
+//! The t-digest of one slot: recent values one by one, and centroids of the values before.
 
 use tdigest::{Centroid, TDigest};
 
-use super::{ALWAYS_EXACT, Values, push};
+use super::{ALWAYS_EXACT, PercentileState, push};
 use crate::data::stats::StageStats;
 use crate::error::SnapshotError;
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::spec::Percentile;
-use crate::statistics::rank::{arrange, arranged};
+use crate::statistics::rank::{percentile_of_selected, select_ranks};
 
-/// Centroids of a digest at most.
+/// Maximum number of centroids of a digest.
 const MAX_CENTROIDS: usize = 200;
-/// Values that a digest counts without error, and far more than can come.
+/// Number of values that a digest counts without error; more cannot occur.
 const MAX_COUNT: u64 = 1 << 53;
 
-/// Values flow into the digest when there are [`ALWAYS_EXACT`] of them and one more comes, so that it depends on nothing but
-/// their order. Within such a flow their order does not matter.
+/// A t-digest with a buffer of recent values.
+///
+/// The buffer is flushed when it holds [`ALWAYS_EXACT`] values and one more arrives, so the digest
+/// depends only on the order of the values. Within one flush their order does not matter.
 #[derive(Debug, Clone)]
 pub(in super::super) struct Digest {
     /// The values that are not in the digest yet.
     recent: Vec<f64>,
-    before: Option<Box<Before>>,
+    digested: Option<Box<Digested>>,
 }
 
 #[derive(Debug, Clone)]
-struct Before {
+struct Digested {
     digest: TDigest,
-    /// What all values together give for each percentile that is asked for, since the group was sealed.
+    /// One result for each percentile of the outputs, over all values; valid after sealing.
     results: Vec<f64>,
 }
 
@@ -35,25 +37,26 @@ impl Digest {
     fn add_slowly(&mut self, value: f64) {
         if self.recent.len() == ALWAYS_EXACT {
             let full = core::mem::take(&mut self.recent);
-            self.flow(full);
+            self.flush(full);
             self.recent.reserve_exact(ALWAYS_EXACT);
         }
         push(&mut self.recent, value, ALWAYS_EXACT);
     }
 
     /// Moves `values` into the digest.
-    fn flow(&mut self, values: Vec<f64>) {
-        let before = self.before.get_or_insert_with(|| Box::new(Before::new(empty())));
-        before.digest = before.merged(values);
+    fn flush(&mut self, values: Vec<f64>) {
+        let digested = self.digested.get_or_insert_with(|| Box::new(Digested::new(empty())));
+        digested.digest = digested.merged(values);
     }
 }
 
-impl Before {
+impl Digested {
     fn new(digest: TDigest) -> Self {
         Self { digest, results: Vec::new() }
     }
 
-    /// The digest with `values`, in our order of floats, which is the crate's: sorted as integers, that is quicker.
+    /// Returns the digest with `values` added. Sorted here, because sorting floats as integers is
+    /// faster; the order is the crate's.
     fn merged(&self, mut values: Vec<f64>) -> TDigest {
         crate::util::sort::floats(&mut values);
         self.digest.merge_sorted(values)
@@ -64,8 +67,8 @@ fn empty() -> TDigest {
     TDigest::new_with_size(MAX_CENTROIDS)
 }
 
-impl Values for Digest {
-    const EMPTY: Self = Self { recent: Vec::new(), before: None };
+impl PercentileState for Digest {
+    const EMPTY: Self = Self { recent: Vec::new(), digested: None };
 
     #[inline]
     fn add(&mut self, value: f64, _exact: usize) {
@@ -76,49 +79,53 @@ impl Values for Digest {
         }
     }
 
-    /// The digests become one. Values that are in none yet stay so while they are few enough, else they flow together.
+    /// Merges the digests. Values in the buffers stay there if they fit into one buffer, else all
+    /// are flushed.
     fn merge(&mut self, later: &Self, _exact: usize) {
-        if let Some(more) = &later.before {
+        if let Some(more) = &later.digested {
             let mut digests = vec![more.digest.clone()];
-            if let Some(before) = self.before.take() {
-                digests.insert(0, before.digest);
+            if let Some(digested) = self.digested.take() {
+                digests.insert(0, digested.digest);
             }
-            self.before = Some(Box::new(Before::new(TDigest::merge_digests(digests))));
+            self.digested = Some(Box::new(Digested::new(TDigest::merge_digests(digests))));
         }
         self.recent.reserve_exact(later.recent.len());
         self.recent.extend_from_slice(&later.recent);
         if self.recent.len() > ALWAYS_EXACT {
             let all = core::mem::take(&mut self.recent);
-            self.flow(all);
+            self.flush(all);
         }
     }
 
     fn is_approximate(&self) -> bool {
-        self.before.is_some()
+        self.digested.is_some()
     }
 
     fn seal(&mut self, percentiles: &[Percentile], _stats: &mut StageStats) {
-        match &mut self.before {
-            None => arrange(&mut self.recent, percentiles),
-            Some(before) => {
-                let all = before.merged(self.recent.clone());
+        match &mut self.digested {
+            None => select_ranks(&mut self.recent, percentiles),
+            Some(digested) => {
+                let all = digested.merged(self.recent.clone());
                 let quantiles: Vec<f64> =
                     percentiles.iter().map(|percentile| percentile.percent() / 100.0).collect();
                 let found = all.quantiles(&quantiles).into_iter();
-                // -0 becomes 0: they are one value.
-                before.results = found.map(|value| value.unwrap_or(f64::NAN) + 0.0).collect();
+                // Turns −0 into 0: they are one value.
+                digested.results = found.map(|value| value.unwrap_or(f64::NAN) + 0.0).collect();
             }
         }
     }
 
     fn percentile(&self, percentile: Percentile, asked: &[Percentile]) -> f64 {
-        let Some(before) = &self.before else { return arranged(&self.recent, percentile) };
-        let place = asked.binary_search(&percentile).ok();
-        place.and_then(|place| before.results.get(place)).copied().unwrap_or(f64::NAN)
+        let Some(digested) = &self.digested else {
+            return percentile_of_selected(&self.recent, percentile);
+        };
+        let position = asked.binary_search(&percentile).ok();
+        position.and_then(|position| digested.results.get(position)).copied().unwrap_or(f64::NAN)
     }
 
     fn variable_bytes(&self) -> u64 {
-        let centroids = self.before.as_ref().map_or(0, |before| before.digest.centroids().len());
+        let centroids =
+            self.digested.as_ref().map_or(0, |digested| digested.digest.centroids().len());
         8 * self.recent.len() as u64 + 16 * centroids as u64
     }
 
@@ -127,7 +134,7 @@ impl Values for Digest {
         crate::util::sort::floats(&mut sorted);
         writer.length(sorted.len());
         writer.f64s(sorted.into_iter());
-        let digest = self.before.as_ref().map(|before| &before.digest);
+        let digest = self.digested.as_ref().map(|digested| &digested.digest);
         let centroids = digest.map_or(&[][..], TDigest::centroids);
         writer.length(centroids.len());
         if let Some((min, max)) = digest.and_then(|digest| digest.min().zip(digest.max())) {
@@ -146,7 +153,7 @@ impl Values for Digest {
             return Err(DAMAGED);
         }
         if count == 0 {
-            return Ok(Self { recent, before: None });
+            return Ok(Self { recent, digested: None });
         }
         let extremes: Vec<f64> = reader.f64s(2)?.collect();
         let means: Vec<f64> = reader.f64s(count)?.collect();
@@ -168,7 +175,7 @@ impl Values for Digest {
             means.into_iter().zip(weights).map(|(mean, weight)| Centroid::new(mean, weight));
         let digest =
             TDigest::new(centroids.collect(), 0.0, count, Some(max), Some(min), MAX_CENTROIDS);
-        Ok(Self { recent, before: Some(Box::new(Before::new(digest))) })
+        Ok(Self { recent, digested: Some(Box::new(Digested::new(digest))) })
     }
 }
 
@@ -200,10 +207,10 @@ mod tests {
     }
 
     #[test]
-    fn it_flows_with_the_value_behind_every_512() {
+    fn buffer_is_flushed_by_the_value_after_512() {
         let counts = [512, 513, 1024, 1025].map(|count| digest(values(count)).recent.len());
         assert_eq!(counts, [512, 1, 512, 1]);
-        assert!(digest(values(512)).before.is_none());
+        assert!(digest(values(512)).digested.is_none());
         let backwards = digest(values(512).rev().chain([7.0]));
         let forwards = digest(values(512).chain([7.0]));
         assert_eq!(bytes_of(&backwards), bytes_of(&forwards));
@@ -220,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_are_near_the_whole() {
+    fn merged_digests_have_small_rank_errors() {
         let mut all: Vec<f64> = values(6000).collect();
         all.sort_by(f64::total_cmp);
         for cut in [0, 100, 600, 3000, 5999, 6000] {
@@ -246,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn merging_with_nothing_changes_nothing() {
+    fn merging_an_empty_digest_changes_nothing() {
         for count in [0, 7, 512, 513, 3000] {
             let (mut left, mut right) = (digest(values(count)), Digest::EMPTY);
             right.merge(&left, ALWAYS_EXACT);
@@ -257,14 +264,14 @@ mod tests {
     }
 
     #[test]
-    fn extreme_values_give_numbers() {
+    fn extreme_values_give_finite_percentiles() {
         let extremes = [f64::MAX, -f64::MAX, 5e-324, -5e-324, 0.0];
         let mut digest = digest(extremes.into_iter().cycle().take(3000));
         assert!(percentiles(&mut digest).iter().all(|value| value.is_finite()));
     }
 
     #[test]
-    fn saved_digests_load_and_changed_bytes_do_no_harm() {
+    fn digests_round_trip_and_damaged_bytes_do_not_panic() {
         for count in [1, 100, 513, 3000] {
             let saved = digest(values(count));
             let mut bytes = bytes_of(&saved);

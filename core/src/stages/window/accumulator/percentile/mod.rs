@@ -1,76 +1,97 @@
-//! Percentiles: exact as far as an engine keeps the values, and beyond that from logarithmic buckets or from a t-digest.
+//! Percentiles: exact while an engine keeps all values, then by logarithmic buckets or a t-digest.
+//!
+//! ```text
+//! Percentiles<S>     a column of states, S: PercentileState
+//! ├─ S = ValueSet    engines "exact" and "sketch"
+//! │     Values       all values, up to 512 or the limit of values
+//! │     Pairs        value/count pairs, up to 256 different values
+//! │     Histogram    = HalfHistogram of each sign + zeros, min, max, count
+//! └─ S = Digest      engine "tdigest": 512 recent values + a t-digest of the values before
+//!
+//! Sketches           Percentiles<ValueSet> for engine "sketch", and by key, for sliding windows:
+//! └─ RunningValues   values of the current window, with removal
+//!       SortedCounts         value/count pairs, up to 1024 different values
+//!       RemovableHistogram   = RemovableHalfHistogram of each sign + a bound for different values
+//! ```
+//!
+//! `add` and `merge` fill a state, `seal` prepares it once for all percentiles of the outputs, and
+//! `percentile` reads one of them. Ranks and interpolation are in `statistics/rank.rs`.
 
-mod buckets;
-mod counted;
 mod digest;
-mod group;
-mod octaves;
+mod half_histogram;
+mod histogram;
 mod pairs;
-mod range;
-mod running;
-mod side;
+mod removable_half_histogram;
+mod removable_histogram;
+mod running_values;
 mod sketches;
 #[cfg(test)]
 mod tests;
+mod value_range;
+mod value_set;
 
 pub(super) use self::digest::Digest;
-pub(super) use self::group::Group;
-pub(super) use self::range::Range;
 pub(super) use self::sketches::Sketches;
-use super::slots::{Slots, add_each, put};
+pub(super) use self::value_range::ValueRange;
+pub(super) use self::value_set::ValueSet;
+use super::slots::{SlotColumn, add_each, set_or_push};
 use crate::data::stats::StageStats;
 use crate::error::SnapshotError;
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::spec::{Percentile, PercentileEngine};
 
-/// Values of a group that every engine keeps one by one.
+/// Number of values of a slot up to which every engine is exact.
 const ALWAYS_EXACT: usize = 512;
-/// Octaves that are kept of each sign; what is below the greatest so many is only counted.
+/// Maximum number of octaves for each sign. Values below the greatest ones are folded: only
+/// counted.
 const MAX_OCTAVES: usize = 64;
 
-/// The values of one window and key. Up to `exact` of them are kept one by one.
-pub(super) trait Values: Clone {
+/// The values of one slot, as far as an engine needs them. Up to `exact` of them are kept one by
+/// one.
+pub(super) trait PercentileState: Clone {
     const EMPTY: Self;
 
     /// Adds `value`, which is finite and not −0.
     fn add(&mut self, value: f64, exact: usize);
 
-    /// Adds what `later` holds, as if its values came after those here.
+    /// Merges `later`, whose values count as the later ones.
     fn merge(&mut self, later: &Self, exact: usize);
 
-    /// Whether it no longer has all the values.
+    /// Returns true if results are approximate, because not all values are kept.
     fn is_approximate(&self) -> bool;
 
-    /// Makes it ready for [`Values::percentile`] of each of `percentiles`, which ascend.
+    /// Prepares [`PercentileState::percentile`] for each of `percentiles`, in ascending order;
+    /// counts folded values in `stats`.
     fn seal(&mut self, percentiles: &[Percentile], stats: &mut StageStats);
 
-    /// Of those in `asked`, that it is sealed for; NaN where there are no values.
+    /// Returns `percentile`, one of `asked` that the state is sealed for; NaN without values.
     fn percentile(&self, percentile: Percentile, asked: &[Percentile]) -> f64;
 
-    /// What it counts for in the bytes of a stage, beside that there is one.
+    /// Returns the bytes of the values for the memory budget, without the fixed bytes of a slot.
     fn variable_bytes(&self) -> u64;
 
-    /// Writes what it holds, the same for equal state.
+    /// Writes the state; equal states give equal bytes.
     fn save(&self, writer: &mut SectionWriter<'_>);
 
-    /// Reads what [`Values::save`] wrote.
+    /// Reads what [`PercentileState::save`] wrote.
     fn load(reader: &mut SectionReader<'_>, exact: usize) -> Result<Self, SnapshotError>;
 }
 
-/// The group of each slot.
+/// The percentile state of each slot, for one engine.
 #[derive(Clone)]
-pub(super) struct Percentiles<G> {
-    groups: Vec<G>,
-    /// What is asked of them, ascending.
+pub(super) struct Percentiles<S> {
+    states: Vec<S>,
+    /// The percentiles of the outputs, ascending and without duplicates.
     percentiles: Vec<Percentile>,
-    /// Values of a group that are kept one by one.
+    /// Number of values of a slot that are kept one by one.
     exact: usize,
-    /// Whether more of them is a limit that has struck.
+    /// True if exceeding `exact` is counted as a limit reached, as for the exact engine.
     is_limit: bool,
 }
 
-impl<G: Values> Percentiles<G> {
-    /// For `percentiles` by `engine`; where it is the exact one, of up to `max_values` of a group.
+impl<S: PercentileState> Percentiles<S> {
+    /// Creates a column for `percentiles` by `engine`. The exact engine keeps up to `max_values` of
+    /// a slot.
     pub(super) fn new(
         mut percentiles: Vec<Percentile>,
         engine: PercentileEngine,
@@ -80,89 +101,91 @@ impl<G: Values> Percentiles<G> {
         percentiles.dedup();
         let is_limit = engine == PercentileEngine::Exact;
         let exact = if is_limit { ALWAYS_EXACT.max(max_values as usize) } else { ALWAYS_EXACT };
-        Self { groups: Vec::new(), percentiles, exact, is_limit }
+        Self { states: Vec::new(), percentiles, exact, is_limit }
     }
 
-    /// Other groups of the same kind.
-    fn with(&self, groups: Vec<G>) -> Self {
-        Self { groups, percentiles: self.percentiles.clone(), ..*self }
+    /// Returns a column with other `states` and the same settings.
+    fn with_states(&self, states: Vec<S>) -> Self {
+        Self { states, percentiles: self.percentiles.clone(), ..*self }
     }
 
-    /// Has `slot` hold `group`.
-    fn put(&mut self, slot: usize, group: G) {
-        put(&mut self.groups, slot, group);
+    /// Sets the state of `slot`.
+    fn set(&mut self, slot: usize, state: S) {
+        set_or_push(&mut self.states, slot, state);
     }
 
     pub(super) fn add(&mut self, slots: &[u32], values: &[f64]) {
-        add_all(&mut self.groups, slots, values, self.exact);
+        add_present(&mut self.states, slots, values, self.exact);
     }
 
-    /// Makes `slots` ready for [`Percentiles::result`], and counts what is not as exact as it might be.
+    /// Prepares `slots` for [`Percentiles::result`]; counts folded values and limits reached in
+    /// `stats`.
     pub(super) fn seal(&mut self, slots: &[u32], stats: &mut StageStats) {
         for slot in slots {
-            let Some(group) = self.groups.get_mut(*slot as usize) else { continue };
-            group.seal(&self.percentiles, stats);
-            stats.value_limit += u64::from(self.is_limit && group.is_approximate());
+            let Some(state) = self.states.get_mut(*slot as usize) else { continue };
+            state.seal(&self.percentiles, stats);
+            stats.value_limit += u64::from(self.is_limit && state.is_approximate());
         }
     }
 
-    /// What the values of `slot` count for in the bytes of a stage.
+    /// Returns the bytes of the values of `slot` for the memory budget.
     pub(super) fn variable_bytes(&self, slot: usize) -> u64 {
-        self.groups.get(slot).map_or(0, G::variable_bytes)
+        self.states.get(slot).map_or(0, S::variable_bytes)
     }
 
-    /// The value of a slot that is sealed.
+    /// Returns `percentile` of a sealed slot.
     pub(super) fn result(&self, slot: usize, percentile: Percentile) -> f64 {
-        let group = self.groups.get(slot);
-        group.map_or(f64::NAN, |group| group.percentile(percentile, &self.percentiles))
+        let state = self.states.get(slot);
+        state.map_or(f64::NAN, |state| state.percentile(percentile, &self.percentiles))
     }
 }
 
-impl<G: Values> Slots for Percentiles<G> {
+impl<S: PercentileState> SlotColumn for Percentiles<S> {
     fn reset(&mut self, slot: usize) {
-        put(&mut self.groups, slot, G::EMPTY);
+        set_or_push(&mut self.states, slot, S::EMPTY);
     }
 
     fn empty(&self, slots: usize) -> Self {
-        self.with(vec![G::EMPTY; slots])
+        self.with_states(vec![S::EMPTY; slots])
     }
 
     fn pick(&self, slots: &[u32]) -> Self {
-        let of = |slot: &u32| self.groups.get(*slot as usize).cloned().unwrap_or(G::EMPTY);
-        self.with(slots.iter().map(of).collect())
+        let of = |slot: &u32| self.states.get(*slot as usize).cloned().unwrap_or(S::EMPTY);
+        self.with_states(slots.iter().map(of).collect())
     }
 
     fn merge(&mut self, slots: &[u32], later: &Self) {
-        for (slot, later) in slots.iter().zip(&later.groups) {
-            if let Some(group) = self.groups.get_mut(*slot as usize) {
-                group.merge(later, self.exact);
+        for (slot, later) in slots.iter().zip(&later.states) {
+            if let Some(state) = self.states.get_mut(*slot as usize) {
+                state.merge(later, self.exact);
             }
         }
     }
 
     fn join(&mut self, slot: usize, later: usize) {
-        let moved = self.groups.get_mut(later).map(|group| core::mem::replace(group, G::EMPTY));
-        if let (Some(group), Some(later)) = (self.groups.get_mut(slot), moved) {
-            group.merge(&later, self.exact);
+        let moved = self.states.get_mut(later).map(|state| core::mem::replace(state, S::EMPTY));
+        if let (Some(state), Some(later)) = (self.states.get_mut(slot), moved) {
+            state.merge(&later, self.exact);
         }
     }
 
     fn save(&self, slots: &[u32], writer: &mut SectionWriter<'_>) {
         for slot in slots {
-            self.groups.get(*slot as usize).unwrap_or(&G::EMPTY).save(writer);
+            self.states.get(*slot as usize).unwrap_or(&S::EMPTY).save(writer);
         }
     }
 
     fn load(&mut self, slots: &[u32], reader: &mut SectionReader<'_>) -> Result<(), SnapshotError> {
         for slot in slots {
-            let group = G::load(reader, self.exact)?;
-            put(&mut self.groups, *slot as usize, group);
+            let state = S::load(reader, self.exact)?;
+            set_or_push(&mut self.states, *slot as usize, state);
         }
         Ok(())
     }
 }
 
-/// Adds `value` to fewer than `most` values, making room for some more: few times for few values, of which most lists are.
+/// Appends `value` to fewer than `most` values. Triples the capacity of short lists, which are the
+/// most frequent, and grows long ones by half.
 fn push(values: &mut Vec<f64>, value: f64, most: usize) {
     let length = values.len();
     if length == values.capacity() {
@@ -172,12 +195,12 @@ fn push(values: &mut Vec<f64>, value: f64, most: usize) {
     values.push(value);
 }
 
-/// Adds each value that is not missing to the group in its slot.
-fn add_all<G: Values>(groups: &mut [G], slots: &[u32], values: &[f64], exact: usize) {
-    add_each(groups, slots, values, |group, value| {
+/// Adds each value that is not missing (NaN) to the state of its slot.
+fn add_present<S: PercentileState>(states: &mut [S], slots: &[u32], values: &[f64], exact: usize) {
+    add_each(states, slots, values, |state, value| {
         if !value.is_nan() {
-            // −0 becomes 0: they are one value.
-            group.add(value + 0.0, exact);
+            // Turns −0 into 0: they are one value.
+            state.add(value + 0.0, exact);
         }
     });
 }

@@ -1,26 +1,28 @@
-//! Different values, each with how often it came.
+//! Value/count pairs: the different values in ascending order, each with its count.
 
 use crate::error::SnapshotError;
 use crate::snapshot::SectionReader;
 
-/// Different values that are kept exactly where there are more values than are kept one by one.
+/// Maximum number of different values that are kept exactly, if there are more values than are kept
+/// one by one.
 pub(super) const MAX_DISTINCT: usize = 256;
 
-/// Whether `values` are more than [`MAX_DISTINCT`] different ones: cheaper to know than by sorting them.
+/// Returns true if there are more than [`MAX_DISTINCT`] different `values`. Cheaper than sorting
+/// them.
 pub(super) fn has_many_distinct(values: &[f64]) -> bool {
     const PLACES: usize = MAX_DISTINCT * 4;
     let mut seen = [f64::NAN; PLACES];
     let mut distinct = 0;
     for value in values {
         let spread = value.to_bits().wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
-        let mut place = usize::try_from(spread).unwrap_or(0) % PLACES;
-        while let Some(known) = seen.get_mut(place).filter(|known| **known != *value) {
+        let mut position = usize::try_from(spread).unwrap_or(0) % PLACES;
+        while let Some(known) = seen.get_mut(position).filter(|known| **known != *value) {
             if known.is_nan() {
                 *known = *value;
                 distinct += 1;
                 break;
             }
-            place = (place + 1) % PLACES;
+            position = (position + 1) % PLACES;
         }
         if distinct > MAX_DISTINCT {
             return true;
@@ -29,8 +31,8 @@ pub(super) fn has_many_distinct(values: &[f64]) -> bool {
     false
 }
 
-/// The pairs of both, ascending as they are.
-pub(super) fn united(left: &[(f64, u64)], right: &[(f64, u64)]) -> Vec<(f64, u64)> {
+/// Merges two lists of ascending pairs.
+pub(super) fn merge_pairs(left: &[(f64, u64)], right: &[(f64, u64)]) -> Vec<(f64, u64)> {
     let mut merged = Vec::with_capacity(left.len().max(right.len()));
     let (mut left, mut right) = (left.iter().peekable(), right.iter().peekable());
     loop {
@@ -49,12 +51,12 @@ pub(super) fn united(left: &[(f64, u64)], right: &[(f64, u64)]) -> Vec<(f64, u64
     }
 }
 
-/// How many values `pairs` stand for.
+/// Returns the sum of the counts.
 pub(super) fn count(pairs: &[(f64, u64)]) -> u64 {
     pairs.iter().fold(0, |all, (_, times)| all.saturating_add(*times))
 }
 
-/// The value at `rank`, and how many from there on are the same.
+/// Returns the value at `rank`, and the number of equal values from that rank on.
 pub(super) fn at(pairs: &[(f64, u64)], mut rank: u64) -> (f64, u64) {
     for (value, times) in pairs {
         if rank < *times {
@@ -65,7 +67,7 @@ pub(super) fn at(pairs: &[(f64, u64)], mut rank: u64) -> (f64, u64) {
     (f64::NAN, 1)
 }
 
-/// Pairs from a snapshot; nothing where they are none.
+/// Reads pairs from a snapshot; `None` if they are not valid.
 pub(super) fn load(
     reader: &mut SectionReader<'_>,
 ) -> Result<Option<Vec<(f64, u64)>>, SnapshotError> {

@@ -1,33 +1,34 @@
-//! Groups of the sketch by slot, and by key what windows that slide hold.
+//! The percentile sketches: value sets by slot, and for incremental sliding windows running values
+//! by key.
 
-use super::running::Running;
-use super::{Group, Percentiles, Range, Values};
+use super::running_values::RunningValues;
+use super::{PercentileState, Percentiles, ValueRange, ValueSet};
 use crate::data::stats::StageStats;
 use crate::error::SnapshotError;
 use crate::keys::NONE;
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::spec::{Percentile, PercentileEngine};
-use crate::stages::window::accumulator::slots::{Cells, Slots};
+use crate::stages::window::accumulator::slots::{BySlot, SlotColumn};
 
-/// The group of each slot. Where windows slide, the slots of one that fires have none of their own: their values are those
-/// that the window's key holds now.
+/// The sketch column of a field. While an incremental sliding window fires, its slots have no value
+/// sets: they are aliases of the running values of their keys.
 #[derive(Clone)]
 pub(in super::super) struct Sketches {
-    groups: Percentiles<Group>,
-    held: Vec<Option<Box<Held>>>,
-    /// The key whose values a slot has, instead of a group.
-    holders: Vec<u32>,
-    /// What is to be taken away from keys before the next window.
-    leaving: Vec<(u32, Group)>,
+    sets: Percentiles<ValueSet>,
+    running: Vec<Option<Box<RunningKey>>>,
+    /// The key whose running values a slot is an alias of; [`NONE`] if it has its own value set.
+    aliased_keys: Vec<u32>,
+    /// Keys and values to remove before the next window.
+    deferred_leaves: Vec<(u32, ValueSet)>,
 }
 
-/// What the window that slides holds of one key.
+/// The running values of one key, with cached results.
 #[derive(Clone, Default)]
-struct Held {
-    values: Running,
-    /// Of each percentile that is asked for, unless values have come or gone since.
+struct RunningKey {
+    values: RunningValues,
+    /// One result for each percentile of the outputs; valid while `is_sealed`.
     results: Vec<f64>,
-    /// Values that these do not tell from 0.
+    /// Number of values that are folded: not distinguished from 0 in the results.
     folded: u64,
     is_sealed: bool,
 }
@@ -37,224 +38,249 @@ impl Sketches {
         Self::of(Percentiles::new(percentiles, PercentileEngine::Sketch, 0))
     }
 
-    fn of(groups: Percentiles<Group>) -> Self {
-        Self { groups, held: Vec::new(), holders: Vec::new(), leaving: Vec::new() }
+    fn of(sets: Percentiles<ValueSet>) -> Self {
+        Self { sets, running: Vec::new(), aliased_keys: Vec::new(), deferred_leaves: Vec::new() }
     }
 
     pub(in super::super) fn add(&mut self, slots: &[u32], values: &[f64]) {
-        self.groups.add(slots, values);
+        self.sets.add(slots, values);
     }
 
-    /// What the values of `slot` count for in the bytes of a stage.
+    /// Returns the bytes of the values of `slot` for the memory budget.
     pub(in super::super) fn variable_bytes(&self, slot: usize) -> u64 {
-        self.groups.variable_bytes(slot)
+        self.sets.variable_bytes(slot)
     }
 
-    /// The range of each of `slots`.
-    pub(in super::super) fn ranges(&self, slots: &[u32]) -> Cells<Range> {
-        let group = |slot: &u32| self.groups.groups.get(*slot as usize);
-        Cells(slots.iter().map(|slot| group(slot).map_or(Range::NONE, Range::of_group)).collect())
+    /// Returns the range of each of `slots`.
+    pub(in super::super) fn ranges(&self, slots: &[u32]) -> BySlot<ValueRange> {
+        let set = |slot: &u32| self.sets.states.get(*slot as usize);
+        BySlot(
+            slots
+                .iter()
+                .map(|slot| set(slot).map_or(ValueRange::NONE, ValueRange::of_set))
+                .collect(),
+        )
     }
 
-    /// Adds what `slots` have to what the window holds of `keys`.
+    /// Adds the values of `slots` to the running values of `keys`.
     pub(in super::super) fn enter(&mut self, keys: &[u32], slots: &[u32]) {
         for (key, slot) in keys.iter().zip(slots) {
-            let Some(group) = self.groups.groups.get(*slot as usize) else { continue };
-            if !group.is_empty() {
-                change(&mut self.held, *key, |values| values.add(group));
+            let Some(set) = self.sets.states.get(*slot as usize) else { continue };
+            if !set.is_empty() {
+                change(&mut self.running, *key, |values| values.add(set));
             }
         }
     }
 
-    /// Takes what `slots` have away from it.
+    /// Removes the values of `slots` from the running values of `keys`.
     pub(in super::super) fn leave(&mut self, keys: &[u32], slots: &[u32]) {
         for (key, slot) in keys.iter().zip(slots) {
-            let Some(group) = self.groups.groups.get(*slot as usize) else { continue };
-            if !group.is_empty() {
-                change(&mut self.held, *key, |values| values.remove(group));
+            let Some(set) = self.sets.states.get(*slot as usize) else { continue };
+            if !set.is_empty() {
+                change(&mut self.running, *key, |values| values.remove(set));
             }
         }
     }
 
-    /// Has what `slot` has leave with [`Sketches::settle`], and leaves it empty.
-    pub(in super::super) fn leave_later(&mut self, key: u32, slot: u32) {
-        let Some(group) = self.groups.groups.get_mut(slot as usize) else { return };
-        if !group.is_empty() {
-            self.leaving.push((key, core::mem::replace(group, Group::EMPTY)));
+    /// Moves the values of `slot` into the list for [`Sketches::apply_deferred_leaves`], and leaves
+    /// the slot empty.
+    pub(in super::super) fn defer_leave(&mut self, key: u32, slot: u32) {
+        let Some(set) = self.sets.states.get_mut(slot as usize) else { return };
+        if !set.is_empty() {
+            self.deferred_leaves.push((key, core::mem::replace(set, ValueSet::EMPTY)));
         }
     }
 
-    pub(in super::super) fn settle(&mut self) {
-        for (key, group) in self.leaving.drain(..) {
-            change(&mut self.held, key, |values| values.remove(&group));
+    /// Removes the deferred values from the running values of their keys.
+    pub(in super::super) fn apply_deferred_leaves(&mut self) {
+        for (key, set) in self.deferred_leaves.drain(..) {
+            change(&mut self.running, key, |values| values.remove(&set));
         }
     }
 
-    /// Holds nothing of `key` any more.
+    /// Removes the running values of `key`.
     pub(in super::super) fn forget_key(&mut self, key: u32) {
-        self.leaving.retain(|(leaving, _)| *leaving != key);
-        if let Some(held) = self.held.get_mut(key as usize) {
-            *held = None;
+        self.deferred_leaves.retain(|(leaving_key, _)| *leaving_key != key);
+        if let Some(running) = self.running.get_mut(key as usize) {
+            *running = None;
         }
     }
 
-    /// Holds nothing any more.
+    /// Removes all running values.
     pub(in super::super) fn forget_all(&mut self) {
-        self.leaving.clear();
-        self.held.clear();
+        self.deferred_leaves.clear();
+        self.running.clear();
     }
 
-    /// Whether the values of `key` have to be counted anew.
-    pub(in super::super) fn is_unsure(&self, key: u32) -> bool {
-        let held = self.held.get(key as usize).and_then(Option::as_ref);
-        held.is_some_and(|held| !held.is_sealed && held.values.is_unsure())
+    /// Returns true if the running values of `key` must be recounted before they are used.
+    pub(in super::super) fn needs_recount(&self, key: u32) -> bool {
+        let running = self.running.get(key as usize).and_then(Option::as_ref);
+        running.is_some_and(|running| !running.is_sealed && running.values.needs_recount())
     }
 
-    /// Holds what `slots` have of `key`, instead of what it held.
+    /// Replaces the running values of `key` by the values of `slots`.
     pub(in super::super) fn recount(&mut self, key: u32, slots: &[u32]) {
-        let groups = slots.iter().filter_map(|slot| self.groups.groups.get(*slot as usize));
-        let values = Running::of(groups);
-        change(&mut self.held, key, |held| *held = values);
+        let sets = slots.iter().filter_map(|slot| self.sets.states.get(*slot as usize));
+        let values = RunningValues::from_sets(sets);
+        change(&mut self.running, key, |running| *running = values);
     }
 
-    /// Has each of `slots` stand for what the window holds of its key.
-    pub(in super::super) fn share(&mut self, keys: &[u32], slots: &[u32]) {
+    /// Makes each of `slots` an alias of the running values of its key.
+    pub(in super::super) fn alias(&mut self, keys: &[u32], slots: &[u32]) {
         for (key, slot) in keys.iter().zip(slots) {
-            let place = *slot as usize;
-            if self.holders.len() <= place {
-                self.holders.resize(place + 1, NONE);
+            let position = *slot as usize;
+            if self.aliased_keys.len() <= position {
+                self.aliased_keys.resize(position + 1, NONE);
             }
-            if let Some(holder) = self.holders.get_mut(place) {
-                *holder = *key;
+            if let Some(aliased_key) = self.aliased_keys.get_mut(position) {
+                *aliased_key = *key;
             }
         }
     }
 
-    fn holder(&self, slot: usize) -> Option<usize> {
-        let holder = self.holders.get(slot).filter(|holder| **holder != NONE)?;
-        Some(*holder as usize)
+    /// Returns the key whose running values `slot` is an alias of.
+    fn aliased_key(&self, slot: usize) -> Option<usize> {
+        let aliased_key =
+            self.aliased_keys.get(slot).filter(|aliased_key| **aliased_key != NONE)?;
+        Some(*aliased_key as usize)
     }
 
-    fn held(&self, key: usize) -> Option<&Held> {
-        self.held.get(key).and_then(Option::as_deref)
+    fn running(&self, key: usize) -> Option<&RunningKey> {
+        self.running.get(key).and_then(Option::as_deref)
     }
 
-    /// Makes `slots` ready for [`Sketches::result`]; the values of those without a group lie within `ranges`.
+    /// Prepares `slots` for [`Sketches::result`]. The values of aliases are within `ranges`.
     pub(in super::super) fn seal(
         &mut self,
         slots: &[u32],
-        ranges: Option<&Cells<Range>>,
+        ranges: Option<&BySlot<ValueRange>>,
         stats: &mut StageStats,
     ) {
         for slot in slots {
-            let Some(key) = self.holder(*slot as usize) else {
-                self.groups.seal(&[*slot], stats);
+            let Some(key) = self.aliased_key(*slot as usize) else {
+                self.sets.seal(&[*slot], stats);
                 continue;
             };
-            let Some(held) = self.held.get_mut(key).and_then(Option::as_deref_mut) else {
+            let Some(running) = self.running.get_mut(key).and_then(Option::as_deref_mut) else {
                 continue;
             };
-            if !held.is_sealed {
-                let asked = self.groups.percentiles.as_slice();
-                held.results.resize(asked.len(), f64::NAN);
-                held.values.percentiles(asked, range_of(ranges, *slot), &mut held.results);
-                held.folded = held.values.folded();
-                held.is_sealed = true;
+            if !running.is_sealed {
+                let asked = self.sets.percentiles.as_slice();
+                running.results.resize(asked.len(), f64::NAN);
+                running.values.percentiles(asked, range_of(ranges, *slot), &mut running.results);
+                running.folded = running.values.folded();
+                running.is_sealed = true;
             }
-            stats.folded_values += held.folded;
+            stats.folded_values += running.folded;
         }
     }
 
-    /// The value of a slot that is sealed.
+    /// Returns `percentile` of a sealed slot.
     pub(in super::super) fn result(&self, slot: usize, percentile: Percentile) -> f64 {
-        let Some(key) = self.holder(slot) else { return self.groups.result(slot, percentile) };
-        let place = self.groups.percentiles.iter().position(|asked| *asked == percentile);
-        let result = self.held(key).zip(place).and_then(|(held, place)| held.results.get(place));
+        let Some(key) = self.aliased_key(slot) else { return self.sets.result(slot, percentile) };
+        let position = self.sets.percentiles.iter().position(|asked| *asked == percentile);
+        let result = self
+            .running(key)
+            .zip(position)
+            .and_then(|(running, position)| running.results.get(position));
         result.copied().unwrap_or(f64::NAN)
     }
 
-    /// Gives each of `slots` that stands for what the window holds a group of its own; the values lie within `ranges`.
-    pub(in super::super) fn unshare(&mut self, slots: &[u32], ranges: Option<&Cells<Range>>) {
+    /// Copies the running values into each of `slots` that is an alias of them. The values are
+    /// within `ranges`.
+    pub(in super::super) fn materialize(
+        &mut self,
+        slots: &[u32],
+        ranges: Option<&BySlot<ValueRange>>,
+    ) {
         for slot in slots {
-            let Some(group) = self.shared(*slot, ranges) else { continue };
-            self.groups.put(*slot as usize, group);
-            if let Some(holder) = self.holders.get_mut(*slot as usize) {
-                *holder = NONE;
+            let Some(set) = self.aliased_set(*slot, ranges) else { continue };
+            self.sets.set(*slot as usize, set);
+            if let Some(aliased_key) = self.aliased_keys.get_mut(*slot as usize) {
+                *aliased_key = NONE;
             }
         }
     }
 
-    /// What `slot` stands for, if that is what the window holds; the values lie within `ranges`.
-    fn shared(&self, slot: u32, ranges: Option<&Cells<Range>>) -> Option<Group> {
-        let held = self.held(self.holder(slot as usize)?);
-        Some(held.map_or(Group::EMPTY, |held| held.values.to_group(range_of(ranges, slot))))
+    /// Returns a copy of the running values that `slot` is an alias of; `None` if it has its own
+    /// values.
+    fn aliased_set(&self, slot: u32, ranges: Option<&BySlot<ValueRange>>) -> Option<ValueSet> {
+        let running = self.running(self.aliased_key(slot as usize)?);
+        Some(
+            running
+                .map_or(ValueSet::EMPTY, |running| running.values.to_set(range_of(ranges, slot))),
+        )
     }
 
-    /// Writes `slots` as [`Slots::save`] does, those that stand for what the window holds too.
-    pub(in super::super) fn save_shared(
+    /// Writes `slots` as [`SlotColumn::save`] does, with the running values for aliases.
+    pub(in super::super) fn save_with_aliases(
         &self,
         slots: &[u32],
-        ranges: Option<&Cells<Range>>,
+        ranges: Option<&BySlot<ValueRange>>,
         writer: &mut SectionWriter<'_>,
     ) {
         for slot in slots {
-            match self.shared(*slot, ranges) {
-                Some(group) => group.save(writer),
-                None => self.groups.save(&[*slot], writer),
+            match self.aliased_set(*slot, ranges) {
+                Some(set) => set.save(writer),
+                None => self.sets.save(&[*slot], writer),
             }
         }
     }
 }
 
-/// Changes what is held of `key`.
-fn change(held: &mut Vec<Option<Box<Held>>>, key: u32, change: impl FnOnce(&mut Running)) {
-    let place = key as usize;
-    if held.len() <= place {
-        held.resize(place + 1, None);
+/// Changes the running values of `key`; drops them if they become empty.
+fn change(
+    running: &mut Vec<Option<Box<RunningKey>>>,
+    key: u32,
+    change: impl FnOnce(&mut RunningValues),
+) {
+    let position = key as usize;
+    if running.len() <= position {
+        running.resize(position + 1, None);
     }
-    let Some(entry) = held.get_mut(place) else { return };
-    let known = entry.get_or_insert_default();
-    change(&mut known.values);
-    known.is_sealed = false;
-    if known.values.is_empty() {
+    let Some(entry) = running.get_mut(position) else { return };
+    let entry_state = entry.get_or_insert_default();
+    change(&mut entry_state.values);
+    entry_state.is_sealed = false;
+    if entry_state.values.is_empty() {
         *entry = None;
     }
 }
 
-fn range_of(ranges: Option<&Cells<Range>>, slot: u32) -> Range {
+fn range_of(ranges: Option<&BySlot<ValueRange>>, slot: u32) -> ValueRange {
     let range = ranges.and_then(|ranges| ranges.0.get(slot as usize));
-    range.copied().unwrap_or(Range::NONE)
+    range.copied().unwrap_or(ValueRange::NONE)
 }
 
-impl Slots for Sketches {
+impl SlotColumn for Sketches {
     fn reset(&mut self, slot: usize) {
-        self.groups.reset(slot);
-        if let Some(holder) = self.holders.get_mut(slot) {
-            *holder = NONE;
+        self.sets.reset(slot);
+        if let Some(aliased_key) = self.aliased_keys.get_mut(slot) {
+            *aliased_key = NONE;
         }
     }
 
     fn empty(&self, slots: usize) -> Self {
-        Self::of(self.groups.empty(slots))
+        Self::of(self.sets.empty(slots))
     }
 
     fn pick(&self, slots: &[u32]) -> Self {
-        Self::of(self.groups.pick(slots))
+        Self::of(self.sets.pick(slots))
     }
 
     fn merge(&mut self, slots: &[u32], later: &Self) {
-        self.groups.merge(slots, &later.groups);
+        self.sets.merge(slots, &later.sets);
     }
 
     fn join(&mut self, slot: usize, later: usize) {
-        self.groups.join(slot, later);
+        self.sets.join(slot, later);
     }
 
     fn save(&self, slots: &[u32], writer: &mut SectionWriter<'_>) {
-        self.groups.save(slots, writer);
+        self.sets.save(slots, writer);
     }
 
     fn load(&mut self, slots: &[u32], reader: &mut SectionReader<'_>) -> Result<(), SnapshotError> {
-        self.groups.load(slots, reader)
+        self.sets.load(slots, reader)
     }
 }

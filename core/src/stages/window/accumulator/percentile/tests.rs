@@ -1,17 +1,17 @@
-//! Parts of a window hold together what the whole holds, whether they are merged or come and go.
+//! Merged or incrementally updated parts of a window equal the window computed at once.
 
 use std::collections::VecDeque;
 
-use super::group::Group;
-use super::range::Range;
-use super::running::Running;
-use super::{ALWAYS_EXACT, Values};
+use super::running_values::RunningValues;
+use super::value_range::ValueRange;
+use super::value_set::ValueSet;
+use super::{ALWAYS_EXACT, PercentileState};
 use crate::data::stats::StageStats;
 use crate::snapshot::{Kind, write_section};
 use crate::spec::Percentile;
-use crate::stages::window::accumulator::slots::Cell;
+use crate::stages::window::accumulator::slots::Accumulator;
 
-/// The values of the part number `part`, of which there are `count`.
+/// A value, by the number of its part and its position in the stream.
 type Shape = fn(u64, u64) -> f64;
 
 fn spread(at: u64) -> u64 {
@@ -33,29 +33,29 @@ const SHAPES: [Shape; 9] = [
     |_, at| f64::from_bits((spread(at) % 900 + 100) << 52) * if at % 3 == 0 { -1.0 } else { 1.0 },
     |_, at| f64::from(u32::try_from(at).unwrap()),
     |_, at| -1.0 / (1.0 + number(at, 3_000)),
-    // Now few different values, now many.
+    // Few and many different values in turn.
     |part, at| number(at, if part / 12 % 2 == 0 { 30 } else { 100_000 }),
 ];
 
-fn part(shape: Shape, part: u64, count: u64) -> Group {
-    group((0..count).map(|at| shape(part, part * 1_000 + at) + 0.0))
+fn part(shape: Shape, part: u64, count: u64) -> ValueSet {
+    set((0..count).map(|at| shape(part, part * 1_000 + at) + 0.0))
 }
 
-fn bytes(group: &Group) -> Vec<u8> {
+fn bytes(set: &ValueSet) -> Vec<u8> {
     let mut bytes = Vec::new();
-    write_section(&mut bytes, Kind::Stage, |writer| group.save(writer));
+    write_section(&mut bytes, Kind::Stage, |writer| set.save(writer));
     bytes
 }
 
 #[test]
-fn what_comes_and_goes_leaves_what_is_there() {
+fn running_values_equal_the_merged_parts_of_the_window() {
     let asked: Vec<Percentile> =
         ["0", "1", "50", "77.7", "95", "100"].map(|text| text.parse().unwrap()).to_vec();
     for (shape, counts) in SHAPES.iter().flat_map(|shape| {
         [[3, 1, 7, 0], [70, 40, 2, 90], [0, 600, 900, 0], [130, 130, 130, 700]]
             .map(|counts| (*shape, counts))
     }) {
-        let (mut window, mut running) = (VecDeque::new(), Running::default());
+        let (mut window, mut running) = (VecDeque::new(), RunningValues::default());
         for at in 0..60_u64 {
             // Windows of up to 20 parts, then of fewer, then of more again.
             let length = if at % 30 < 20 { 20 } else { 5 };
@@ -65,15 +65,15 @@ fn what_comes_and_goes_leaves_what_is_there() {
             while window.len() > length {
                 running.remove(&window.pop_front().unwrap());
             }
-            if running.is_unsure() {
-                running = Running::of(window.iter());
+            if running.needs_recount() {
+                running = RunningValues::from_sets(window.iter());
             }
-            let (mut whole, mut range) = (Group::EMPTY, Range::EMPTY);
+            let (mut whole, mut range) = (ValueSet::EMPTY, ValueRange::EMPTY);
             for part in &window {
                 whole.merge(part, ALWAYS_EXACT);
-                range.merge(&Range::of_group(part));
+                range.merge(&ValueRange::of_set(part));
             }
-            assert_eq!(bytes(&running.to_group(range)), bytes(&whole));
+            assert_eq!(bytes(&running.to_set(range)), bytes(&whole));
             let (mut stats, mut found) = (StageStats::default(), vec![f64::NAN; asked.len()]);
             whole.seal(&asked, &mut stats);
             assert_eq!(running.folded(), stats.folded_values);
@@ -87,14 +87,14 @@ fn what_comes_and_goes_leaves_what_is_there() {
     }
 }
 
-fn group(values: impl Iterator<Item = f64>) -> Group {
-    let mut group = Group::EMPTY;
-    values.for_each(|value| group.add(value, ALWAYS_EXACT));
-    group
+fn set(values: impl Iterator<Item = f64>) -> ValueSet {
+    let mut set = ValueSet::EMPTY;
+    values.for_each(|value| set.add(value, ALWAYS_EXACT));
+    set
 }
 
 #[test]
-fn parts_are_the_whole() {
+fn merged_parts_equal_the_whole() {
     let shapes: [fn(u32) -> f64; 4] = [
         |at| f64::from(at * 7919 % 1013) - 300.0,
         |at| f64::from(at % 40),
@@ -112,10 +112,10 @@ fn parts_are_the_whole() {
             (3000, 40),
             (3000, 1400),
         ] {
-            let whole = group((0..count).map(value));
+            let whole = set((0..count).map(value));
             for (left, right) in [(0..cut, cut..count), (cut..count, 0..cut)] {
-                let mut merged = group(left.map(value));
-                merged.merge(&group(right.map(value)), 512);
+                let mut merged = set(left.map(value));
+                merged.merge(&set(right.map(value)), 512);
                 assert_eq!(bytes(&merged), bytes(&whole), "{count} {cut}");
             }
         }

@@ -1,20 +1,20 @@
-//! What can be put together from two runs of values, without ever taking one out again.
+//! Aggregates that are merged from the parts of a series, and never subtracted.
 
 use super::OnlineVariance;
 use crate::error::SnapshotError;
 use crate::snapshot::{SectionReader, SectionWriter};
 
-/// Something about a run of values.
-pub(crate) trait Part: Copy {
-    /// What it takes of each event.
+/// An aggregate of consecutive values that supports insertion and merging, but not removal.
+pub(crate) trait Aggregate: Copy {
+    /// The input of one event.
     type Item: Copy;
 
-    /// Of no values.
+    /// The aggregate without values.
     const EMPTY: Self;
 
     fn add(&mut self, item: Self::Item);
 
-    /// Adds what `later` holds, whose values came after those here.
+    /// Merges `later`, whose values came after the ones here.
     fn merge(&mut self, later: &Self);
 }
 
@@ -22,12 +22,12 @@ pub(crate) trait Part: Copy {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Sum {
     sum: f64,
-    /// What rounding has taken from `sum`.
+    /// The rounding error of `sum`.
     compensation: f64,
 }
 
 impl Sum {
-    /// Not a number where it is too large.
+    /// Returns the sum; not finite if it overflows.
     pub(crate) fn total(self) -> f64 {
         self.sum + self.compensation
     }
@@ -42,7 +42,7 @@ impl Sum {
     }
 }
 
-impl Part for Sum {
+impl Aggregate for Sum {
     type Item = f64;
 
     const EMPTY: Self = Self { sum: 0.0, compensation: 0.0 };
@@ -70,14 +70,14 @@ impl OnlineVariance {
 
     pub(crate) fn load(reader: &mut SectionReader<'_>) -> Result<Self, SnapshotError> {
         let (count, mean, m2) = (reader.u64()?, reader.u64()?, reader.u64()?);
-        // Far from what can be counted, so that counting on cannot overflow.
+        // Far beyond any real count, and small enough that counting on cannot overflow.
         let count = Some(count).filter(|count| *count < 1 << 62);
         let count = count.ok_or(SnapshotError::Damaged("too many values to be counted"))?;
         Ok(Self { count, mean: f64::from_bits(mean), m2: f64::from_bits(m2) })
     }
 }
 
-impl Part for OnlineVariance {
+impl Aggregate for OnlineVariance {
     type Item = f64;
 
     const EMPTY: Self = Self::new();
@@ -93,14 +93,14 @@ impl Part for OnlineVariance {
     }
 }
 
-/// The least and the greatest value.
+/// Minimum and maximum.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Extremes {
     pub(crate) min: f64,
     pub(crate) max: f64,
 }
 
-impl Part for Extremes {
+impl Aggregate for Extremes {
     type Item = f64;
 
     const EMPTY: Self = Self { min: f64::INFINITY, max: f64::NEG_INFINITY };

@@ -1,23 +1,23 @@
-//! Values counted in logarithmic buckets: 64 to an octave, found by the bits of the number.
+//! A histogram of both signs with logarithmic buckets: 64 for each octave.
 
-use super::range::Range;
-use super::side::Side;
+use super::half_histogram::HalfHistogram;
+use super::value_range::ValueRange;
 use crate::error::SnapshotError;
 use crate::snapshot::{SectionReader, SectionWriter};
 
-/// What is left of many values: how many fell into each bucket.
+/// Counts of values by logarithmic bucket, with exact minimum, maximum and count.
 #[derive(Debug, Clone, PartialEq)]
-pub(in super::super) struct Buckets {
+pub(in super::super) struct Histogram {
     count: u64,
     zeros: u64,
     min: f64,
     max: f64,
-    /// Most values have no sign: without negative ones this takes no room.
-    negative: Option<Box<Side>>,
-    positive: Side,
+    /// Boxed, because most fields have no negative values.
+    negative: Option<Box<HalfHistogram>>,
+    positive: HalfHistogram,
 }
 
-impl Buckets {
+impl Histogram {
     pub(super) fn new() -> Self {
         Self {
             count: 0,
@@ -25,16 +25,17 @@ impl Buckets {
             min: f64::INFINITY,
             max: f64::NEG_INFINITY,
             negative: None,
-            positive: Side::default(),
+            positive: HalfHistogram::default(),
         }
     }
 
-    /// Of `count` values and so many zeros, within `range`, by the sign of the others.
-    pub(super) fn of_sides(
+    /// Creates a histogram of `count` values, some of them zeros, within `range`; the halves hold
+    /// the others by sign.
+    pub(super) fn from_halves(
         (count, zeros): (u64, u64),
-        range: Range,
-        negative: Side,
-        positive: Side,
+        range: ValueRange,
+        negative: HalfHistogram,
+        positive: HalfHistogram,
     ) -> Self {
         let (min, max) = (range.min(), range.max());
         Self { count, zeros, min, max, negative: boxed(negative), positive }
@@ -48,22 +49,22 @@ impl Buckets {
         self.zeros
     }
 
-    /// The other values: the negative ones and the positive ones.
-    pub(super) fn sides(&self) -> (Option<&Side>, &Side) {
+    /// Returns the histograms of the negative and of the positive values.
+    pub(super) fn halves(&self) -> (Option<&HalfHistogram>, &HalfHistogram) {
         (self.negative.as_deref(), &self.positive)
     }
 
-    pub(super) fn range(&self) -> Range {
-        Range::of(self.min, self.max)
+    pub(super) fn range(&self) -> ValueRange {
+        ValueRange::of(self.min, self.max)
     }
 
-    /// Values below the octaves that are kept.
+    /// Returns the number of values below the octaves that are kept.
     pub(super) fn folded(&self) -> u64 {
-        let negative = self.negative.as_ref().map_or(0, |side| side.folded());
+        let negative = self.negative.as_ref().map_or(0, |half| half.folded());
         negative.saturating_add(self.positive.folded())
     }
 
-    /// Counts `value` `times`; a bucket counts to 2^32 − 1.
+    /// Adds `value` `times`; a bucket counts up to 2^32 − 1.
     #[inline]
     pub(super) fn add(&mut self, value: f64, times: u64) {
         self.count = self.count.saturating_add(times);
@@ -78,18 +79,18 @@ impl Buckets {
         }
     }
 
-    /// Of different values, each with how often it came.
-    pub(super) fn of_pairs(pairs: &[(f64, u64)]) -> Self {
-        let mut buckets = Self::new();
-        buckets.add_pairs(pairs);
-        buckets
+    /// Creates a histogram of value/count pairs.
+    pub(super) fn from_pairs(pairs: &[(f64, u64)]) -> Self {
+        let mut histogram = Self::new();
+        histogram.add_pairs(pairs);
+        histogram
     }
 
     pub(super) fn add_pairs(&mut self, pairs: &[(f64, u64)]) {
         pairs.iter().for_each(|(value, times)| self.add(*value, *times));
     }
 
-    /// Adds what `other` has counted.
+    /// Merges `other`.
     pub(super) fn merge(&mut self, other: &Self) {
         self.count = self.count.saturating_add(other.count);
         self.zeros = self.zeros.saturating_add(other.zeros);
@@ -101,17 +102,18 @@ impl Buckets {
         self.positive.merge(&other.positive);
     }
 
-    /// What stands for the values around rank `rank`, and how many from that rank on it stands for.
+    /// Returns the estimate at `rank`, and the number of values from that rank on with the same
+    /// estimate.
     pub(super) fn at(&self, mut rank: u64) -> (f64, u64) {
-        let (value, left) = self
+        let (value, remaining) = self
             .negative
             .as_ref()
-            .and_then(|side| side.at_from_above(&mut rank))
-            .map(|(magnitude, left)| (-magnitude, left))
+            .and_then(|half| half.at_from_above(&mut rank))
+            .map(|(magnitude, remaining)| (-magnitude, remaining))
             .or_else(|| {
                 let near_zero = self.folded().saturating_add(self.zeros);
-                match near_zero.checked_sub(rank).filter(|left| *left > 0) {
-                    Some(left) => Some((0.0, left)),
+                match near_zero.checked_sub(rank).filter(|remaining| *remaining > 0) {
+                    Some(remaining) => Some((0.0, remaining)),
                     None => {
                         rank -= near_zero;
                         None
@@ -120,29 +122,30 @@ impl Buckets {
             })
             .or_else(|| self.positive.at_from_below(&mut rank))
             .unwrap_or((self.max, 1));
-        (value.clamp(self.min, self.max), left)
+        (value.clamp(self.min, self.max), remaining)
     }
 
-    /// What it counts for in the bytes of a stage.
+    /// Returns the bytes for the memory budget.
     pub(super) fn counted_bytes(&self) -> u64 {
-        let negative = self.negative.as_ref().map_or(0, |side| side.counted_bytes());
+        let negative = self.negative.as_ref().map_or(0, |half| half.counted_bytes());
         160 + negative + self.positive.counted_bytes()
     }
 
     #[cfg(test)]
     pub(super) fn bytes(&self) -> usize {
-        let negative = self.negative.as_ref().map_or(0, |side| size_of::<Side>() + side.bytes());
+        let negative =
+            self.negative.as_ref().map_or(0, |half| size_of::<HalfHistogram>() + half.bytes());
         size_of::<Self>() + negative + self.positive.bytes()
     }
 
     pub(super) fn save(&self, writer: &mut SectionWriter<'_>) {
         writer.u64(self.zeros);
         writer.f64s([self.min, self.max].into_iter());
-        self.negative.as_deref().unwrap_or(&Side::default()).save(writer);
+        self.negative.as_deref().unwrap_or(&HalfHistogram::default()).save(writer);
         self.positive.save(writer);
     }
 
-    /// Reads what [`Buckets::save`] wrote of `count` values.
+    /// Reads what [`Histogram::save`] wrote of `count` values.
     pub(super) fn load(count: u64, reader: &mut SectionReader<'_>) -> Result<Self, SnapshotError> {
         let zeros = reader.u64()?;
         let [min, max] = [(); 2].map(|()| reader.u64().map(f64::from_bits));
@@ -150,39 +153,39 @@ impl Buckets {
         if !(min.is_finite() && max.is_finite() && min <= max) {
             return Err(SnapshotError::Damaged("a sketch without extremes"));
         }
-        let (negative, positive) = (Side::load(reader)?, Side::load(reader)?);
+        let (negative, positive) = (HalfHistogram::load(reader)?, HalfHistogram::load(reader)?);
         Ok(Self { count, zeros, min, max, negative: boxed(negative), positive })
     }
 }
 
-fn boxed(side: Side) -> Option<Box<Side>> {
-    (side != Side::default()).then(|| Box::new(side))
+fn boxed(half: HalfHistogram) -> Option<Box<HalfHistogram>> {
+    (half != HalfHistogram::default()).then(|| Box::new(half))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn of(values: &[f64]) -> Buckets {
-        let mut buckets = Buckets::new();
-        values.iter().for_each(|value| buckets.add(*value, 1));
-        buckets
+    fn of(values: &[f64]) -> Histogram {
+        let mut histogram = Histogram::new();
+        values.iter().for_each(|value| histogram.add(*value, 1));
+        histogram
     }
 
     #[test]
-    fn ranks_go_from_the_least_to_the_greatest() {
+    fn ranks_ascend_from_minimum_to_maximum() {
         let values = [-100.0, -1.0, -1.0, 0.0, 0.0, 0.5, 7.0, 7.0, 1e300];
-        let buckets = of(&values);
+        let histogram = of(&values);
         for (rank, value) in (0..).zip(values) {
-            let (found, _) = buckets.at(rank);
+            let (found, _) = histogram.at(rank);
             assert!((found - value).abs() <= value.abs() / 128.0, "{rank}: {found} {value}");
         }
-        assert_eq!(buckets.at(1).1, 2);
-        assert_eq!(buckets.at(3).1, 2);
+        assert_eq!(histogram.at(1).1, 2);
+        assert_eq!(histogram.at(3).1, 2);
     }
 
     #[test]
-    fn the_greatest_octaves_are_kept_whatever_the_order() {
+    fn greatest_octaves_are_kept_in_any_order() {
         let mut values: Vec<f64> =
             (0..100_u64).map(|octave| f64::from_bits((octave * 9 + 100) << 52)).collect();
         values.extend(values.clone().iter().map(|value| -value));

@@ -1,0 +1,334 @@
+//! Logarithmic buckets for the magnitudes of one sign: 64 for each octave, found by the bits of the
+//! number.
+
+use super::MAX_OCTAVES;
+use crate::error::SnapshotError;
+use crate::snapshot::{SectionReader, SectionWriter};
+
+/// Buckets of an octave. The widest is 1/64 of its lower bound, so its middle is at most 1/128 away
+/// from any value in it.
+pub(super) const BUCKETS_PER_OCTAVE: usize = 64;
+/// Bits of a double below those that select the bucket.
+const REST_BITS: u32 = 46;
+/// Marks an octave without values.
+const NO_BLOCK: u8 = u8::MAX;
+
+/// The counts of the magnitudes of one sign: 256 bytes for each octave that has values.
+///
+/// ```text
+/// octave            lowest_octave   +1        +2        +3
+/// block_of_octave       0         NO_BLOCK     2         1
+/// blocks            [64 counts]             [64 counts] [64 counts]
+/// ```
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct HalfHistogram {
+    /// The lowest octave with a block, as the exponent of a double. Octaves of subnormals continue
+    /// below 1.
+    lowest_octave: i32,
+    /// The index of the block of each octave from `lowest_octave` on.
+    block_of_octave: Vec<u8>,
+    blocks: Vec<[u32; BUCKETS_PER_OCTAVE]>,
+    /// Number of values in octaves below those that are kept.
+    folded: u64,
+}
+
+impl HalfHistogram {
+    /// Creates a histogram of `octaves`, in ascending order, and of `folded` values below them.
+    pub(super) fn of(
+        folded: u64,
+        octaves: impl Iterator<Item = (i32, [u32; BUCKETS_PER_OCTAVE])>,
+    ) -> Self {
+        let mut half = Self { folded, ..Self::default() };
+        for (octave, counts) in octaves {
+            if let Some(known) = half.allocate_block(octave) {
+                *known = counts;
+            }
+        }
+        half
+    }
+
+    /// Returns the number of values in octaves below those that are kept.
+    pub(super) fn folded(&self) -> u64 {
+        self.folded
+    }
+
+    /// Returns the number of octaves with values, and the lowest one.
+    #[cfg(test)]
+    pub(super) fn kept(&self) -> (usize, i32) {
+        (self.blocks.len(), self.lowest_octave)
+    }
+
+    /// Returns the bytes of the blocks for the memory budget; the index of octaves is negligible.
+    pub(super) fn counted_bytes(&self) -> u64 {
+        size_of_val(self.blocks.as_slice()) as u64
+    }
+
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> usize {
+        self.block_of_octave.capacity() + size_of_val(self.blocks.as_slice())
+    }
+
+    #[inline]
+    pub(super) fn add(&mut self, magnitude: u64, times: u64) {
+        let (octave, bucket) = octave_and_bucket(magnitude);
+        if let Some(count) = self.bucket(octave, bucket) {
+            *count = count.saturating_add(u32::try_from(times).unwrap_or(u32::MAX));
+        } else {
+            self.add_beyond(octave, bucket, times);
+        }
+    }
+
+    #[inline]
+    fn bucket(&mut self, octave: i32, bucket: usize) -> Option<&mut u32> {
+        self.block(octave)?.get_mut(bucket)
+    }
+
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.folded = self.folded.saturating_add(other.folded);
+        // In descending order, so that an octave that cannot be kept is folded at once.
+        for (octave, counts) in other.octaves().rev() {
+            match self.block(octave) {
+                Some(known) => add_counts(known, counts),
+                None => match self.allocate_block(octave) {
+                    Some(known) => *known = *counts,
+                    None => self.folded = self.folded.saturating_add(total(counts)),
+                },
+            }
+        }
+    }
+
+    fn block(&mut self, octave: i32) -> Option<&mut [u32; BUCKETS_PER_OCTAVE]> {
+        let index = octave.wrapping_sub(self.lowest_octave).cast_unsigned() as usize;
+        self.blocks.get_mut(*self.block_of_octave.get(index)? as usize)
+    }
+
+    /// Adds values to an octave without a block.
+    #[cold]
+    fn add_beyond(&mut self, octave: i32, bucket: usize, times: u64) {
+        match self.allocate_block(octave).and_then(|counts| counts.get_mut(bucket)) {
+            Some(count) => *count = u32::try_from(times).unwrap_or(u32::MAX),
+            None => self.folded = self.folded.saturating_add(times),
+        }
+    }
+
+    /// Returns an empty block for an octave that has none, or `None` if the octave is below all
+    /// that are kept.
+    fn allocate_block(&mut self, octave: i32) -> Option<&mut [u32; BUCKETS_PER_OCTAVE]> {
+        let block = if self.blocks.len() < MAX_OCTAVES {
+            self.blocks.reserve_exact(1);
+            self.blocks.push([0; BUCKETS_PER_OCTAVE]);
+            u8::try_from(self.blocks.len() - 1).unwrap_or(NO_BLOCK)
+        } else if octave < self.lowest_octave {
+            return None;
+        } else {
+            self.fold_lowest()
+        };
+        self.extend_to(octave);
+        let index = octave.wrapping_sub(self.lowest_octave).cast_unsigned() as usize;
+        *self.block_of_octave.get_mut(index)? = block;
+        self.blocks.get_mut(block as usize)
+    }
+
+    /// Folds the values of the lowest octave, and returns the index of its emptied block.
+    fn fold_lowest(&mut self) -> u8 {
+        let block = self.block_of_octave.first().copied().unwrap_or(NO_BLOCK);
+        if let Some(counts) = self.blocks.get_mut(block as usize) {
+            self.folded = self.folded.saturating_add(total(counts));
+            *counts = [0; BUCKETS_PER_OCTAVE];
+        }
+        let others =
+            self.block_of_octave.iter().skip(1).take_while(|index| **index == NO_BLOCK).count();
+        let dropped = (1 + others).min(self.block_of_octave.len());
+        self.block_of_octave.drain(..dropped);
+        self.lowest_octave += i32::try_from(dropped).unwrap_or(0);
+        block
+    }
+
+    /// Extends the index of octaves to contain `octave`.
+    fn extend_to(&mut self, octave: i32) {
+        if self.block_of_octave.is_empty() {
+            self.lowest_octave = octave;
+        }
+        let below = usize::try_from(self.lowest_octave - octave).unwrap_or(0);
+        self.block_of_octave.splice(..0, core::iter::repeat_n(NO_BLOCK, below));
+        self.lowest_octave = self.lowest_octave.min(octave);
+        let needed = usize::try_from(octave - self.lowest_octave).unwrap_or(0) + 1;
+        if self.block_of_octave.len() < needed {
+            self.block_of_octave.resize(needed, NO_BLOCK);
+        }
+    }
+
+    /// Iterates over the octaves with values, in ascending order.
+    pub(super) fn octaves(
+        &self,
+    ) -> impl DoubleEndedIterator<Item = (i32, &[u32; BUCKETS_PER_OCTAVE])> {
+        self.block_of_octave.iter().enumerate().filter_map(|(index, block)| {
+            let octave = self.lowest_octave.saturating_add(i32::try_from(index).unwrap_or(0));
+            Some((octave, self.blocks.get(*block as usize)?))
+        })
+    }
+
+    /// Returns the bucket middle at `rank` in ascending order, and the number of its values from that
+    /// rank on; `None`, with `rank` reduced by the count of all values, if the rank is beyond them.
+    pub(super) fn at_from_below(&self, rank: &mut u64) -> Option<(f64, u64)> {
+        for (octave, counts) in self.octaves() {
+            if skip_octave(counts, rank) {
+                continue;
+            }
+            for (bucket, count) in counts.iter().enumerate() {
+                if let Some(remaining) = remaining_from(*count, rank) {
+                    return Some((bucket_middle(octave, bucket), remaining));
+                }
+            }
+        }
+        None
+    }
+
+    /// Does the same as [`HalfHistogram::at_from_below`] in descending order.
+    pub(super) fn at_from_above(&self, rank: &mut u64) -> Option<(f64, u64)> {
+        for (octave, counts) in self.octaves().rev() {
+            if skip_octave(counts, rank) {
+                continue;
+            }
+            for (bucket, count) in counts.iter().enumerate().rev() {
+                if let Some(remaining) = remaining_from(*count, rank) {
+                    return Some((bucket_middle(octave, bucket), remaining));
+                }
+            }
+        }
+        None
+    }
+
+    pub(super) fn save(&self, writer: &mut SectionWriter<'_>) {
+        writer.u64(self.folded);
+        writer.length(self.octaves().count());
+        for (octave, counts) in self.octaves() {
+            writer.i64(i64::from(octave));
+            writer.u32s(counts.iter().copied());
+        }
+    }
+
+    pub(super) fn load(reader: &mut SectionReader<'_>) -> Result<Self, SnapshotError> {
+        const DAMAGED: SnapshotError = SnapshotError::Damaged("octaves of a sketch are wrong");
+        let mut half = Self { folded: reader.u64()?, ..Self::default() };
+        let octaves = reader.length()?;
+        if octaves > MAX_OCTAVES {
+            return Err(DAMAGED);
+        }
+        for block in 0..octaves {
+            let octave = reader.i64()?;
+            let octave = i32::try_from(octave).map_err(|_| DAMAGED)?;
+            let top = i32::try_from(half.block_of_octave.len()).map_err(|_| DAMAGED)?
+                + half.lowest_octave;
+            let valid = (LOWEST_OCTAVE..=HIGHEST_OCTAVE).contains(&octave);
+            if !valid || (block > 0 && octave < top) {
+                return Err(DAMAGED);
+            }
+            half.extend_to(octave);
+            if let Some(index) = half.block_of_octave.last_mut() {
+                *index = u8::try_from(block).unwrap_or(NO_BLOCK);
+            }
+            let mut counts = [0; BUCKETS_PER_OCTAVE];
+            for (count, saved) in counts.iter_mut().zip(reader.u32s(BUCKETS_PER_OCTAVE)?) {
+                *count = saved;
+            }
+            half.blocks.push(counts);
+        }
+        Ok(half)
+    }
+}
+
+const LOWEST_OCTAVE: i32 = -51;
+const HIGHEST_OCTAVE: i32 = 2046;
+
+/// Returns the octave and the bucket of a positive number, given by its bits.
+#[inline]
+pub(super) fn octave_and_bucket(magnitude: u64) -> (i32, usize) {
+    let bucket = |bits: u64| usize::try_from(bits % BUCKETS_PER_OCTAVE as u64).unwrap_or(0);
+    match i32::try_from(magnitude >> 52).unwrap_or(HIGHEST_OCTAVE) {
+        0 => {
+            // A subnormal: the leading bit of the mantissa gives the octave.
+            let leading = magnitude.checked_ilog2().unwrap_or(0);
+            let shifted = (magnitude << (51 - leading)) >> (51 - 6);
+            (leading.cast_signed() - 51, bucket(shifted))
+        }
+        octave => (octave, bucket(magnitude >> REST_BITS)),
+    }
+}
+
+/// Returns the octave of a number that is not 0.
+pub(super) fn octave_of(value: f64) -> i32 {
+    octave_and_bucket(value.abs().to_bits()).0
+}
+
+/// Returns the middle of the bucket of `value`, with its sign; 0 for 0.
+pub(super) fn bucket_middle_of(value: f64) -> f64 {
+    if value == 0.0 {
+        return 0.0;
+    }
+    let (octave, bucket) = octave_and_bucket(value.abs().to_bits());
+    bucket_middle(octave, bucket).copysign(value)
+}
+
+/// Returns the middle of a bucket.
+pub(super) fn bucket_middle(octave: i32, bucket: usize) -> f64 {
+    if let Ok(exponent @ 1..) = u64::try_from(octave) {
+        let bits = (exponent << 52) | ((bucket as u64) << REST_BITS) | (1 << (REST_BITS - 1));
+        return f64::from_bits(bits);
+    }
+    let leading = (octave + 51).clamp(0, 51).cast_unsigned();
+    let least = ((BUCKETS_PER_OCTAVE as u64 | bucket as u64) << 45) >> (51 - leading);
+    let half = (1_u64 << 44) >> (51 - leading);
+    f64::from_bits(least + half)
+}
+
+fn add_counts(known: &mut [u32; BUCKETS_PER_OCTAVE], more: &[u32; BUCKETS_PER_OCTAVE]) {
+    for (count, more) in known.iter_mut().zip(more) {
+        *count = count.saturating_add(*more);
+    }
+}
+
+fn total(counts: &[u32; BUCKETS_PER_OCTAVE]) -> u64 {
+    counts.iter().map(|count| u64::from(*count)).sum()
+}
+
+/// Returns true if `rank` is beyond all of `counts`; subtracts their total from `rank` then.
+fn skip_octave(counts: &[u32; BUCKETS_PER_OCTAVE], rank: &mut u64) -> bool {
+    let total = total(counts);
+    if *rank < total {
+        return false;
+    }
+    *rank -= total;
+    true
+}
+
+/// Returns the number of values of a bucket at `rank` and beyond; `None`, with `count` subtracted
+/// from `rank`, if the rank is beyond the bucket.
+fn remaining_from(count: u32, rank: &mut u64) -> Option<u64> {
+    let count = u64::from(count);
+    if *rank < count {
+        return Some(count - *rank);
+    }
+    *rank -= count;
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bucket_middle_is_within_1_128_of_every_number() {
+        let mut bits: u64 = 1;
+        while bits < f64::MAX.to_bits() {
+            for magnitude in [bits, bits + bits / 7, bits + bits / 3] {
+                let magnitude = magnitude.min(f64::MAX.to_bits());
+                let value = f64::from_bits(magnitude);
+                let (octave, bucket) = octave_and_bucket(magnitude);
+                let error = (bucket_middle(octave, bucket) - value).abs();
+                assert!(error <= value / 128.0, "{value:e} {octave} {bucket}");
+            }
+            bits += bits / 50 + 1;
+        }
+    }
+}
