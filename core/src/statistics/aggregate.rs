@@ -12,6 +12,7 @@ pub(crate) trait Aggregate: Copy {
     /// The aggregate without values.
     const EMPTY: Self;
 
+    /// Adds one event.
     fn add(&mut self, item: Self::Item);
 
     /// Merges `later`, whose values came after the ones here.

@@ -40,6 +40,7 @@ pub(crate) struct ZScoreRule {
 }
 
 impl ZScoreRule {
+    /// Creates a rule with the minimum warm-up, which learns anomalies.
     pub(crate) fn new(threshold: f64) -> Self {
         Self { threshold, warmup: MIN_WARMUP, learn_anomalies: true }
     }

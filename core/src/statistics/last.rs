@@ -197,6 +197,7 @@ fn start_block<P: Aggregate<Item = f64>>(
     }
 }
 
+/// Rebuilds an aggregate from the ring buffer of a snapshot.
 fn restore<P: Aggregate<Item = f64>>(
     aggregate: &mut Option<TwoBlockAggregate<P>>,
     values: &[f64],

@@ -78,6 +78,7 @@ fn finite(value: f64) -> Option<f64> {
     value.is_finite().then_some(value)
 }
 
+/// Converts a count to a float.
 // A signed integer converts in one instruction.
 #[expect(clippy::cast_precision_loss, reason = "counts beyond 2^53 are out of reach")]
 #[inline(always)]

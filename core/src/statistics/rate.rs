@@ -70,6 +70,7 @@ impl RateCalculator {
         self.count
     }
 
+    /// Moves the latest time to `now`, and removes the events that have left the window.
     fn advance(&mut self, now: i64) {
         self.now = self.now.max(now);
         let has_expired = |(time, _): &mut (i64, u64)| self.now.abs_diff(*time) >= self.window_us;

@@ -41,6 +41,7 @@ impl<P: Aggregate> TwoBlockAggregate<P> {
         self.prefix = P::EMPTY;
     }
 
+    /// Adds one event to the current block.
     #[inline]
     pub(crate) fn add(&mut self, item: P::Item) {
         self.prefix.add(item);

@@ -81,6 +81,7 @@ impl Distinct {
         }
     }
 
+    /// Returns the HyperLogLog registers of more than [`MAX_EXACT`] hashes.
     #[cold]
     fn estimated(hashes: &HashTable) -> Self {
         // Values are inserted as hashes: this hasher is never called.
@@ -100,6 +101,7 @@ impl Distinct {
     }
 }
 
+/// Returns a HyperLogLog with the given registers.
 #[expect(clippy::cast_precision_loss, reason = "powers of two")]
 fn of_registers(registers: Box<[u8]>) -> HyperLogLog<FixedState> {
     let mut counts = [0_u32; MAX_REGISTER as usize + 1];

@@ -57,6 +57,7 @@ impl FieldAccumulators {
         }
     }
 
+    /// Prepares `slots` for results: percentiles sort or sum their values once.
     pub(super) fn seal(&mut self, slots: &[u32], stats: &mut StageStats) {
         if let Some(sketch) = &mut self.sketch {
             sketch.seal(slots, self.ranges.as_ref(), stats);
@@ -116,6 +117,7 @@ impl FieldAccumulators {
         }
     }
 
+    /// Merges the columns whose result depends on the order of merging.
     pub(super) fn merge_ordered(&mut self, slots: &[u32], later: &Self) {
         self.numbers.merge(slots, &later.numbers);
         self.first.merge(slots, &later.first);
@@ -124,6 +126,7 @@ impl FieldAccumulators {
         self.ranges.merge(slots, &later.ranges);
     }
 
+    /// Merges the columns whose result is the same in any order of merging.
     pub(super) fn merge_unordered(&mut self, slots: &[u32], later: &Self) {
         self.distinct.merge(slots, &later.distinct);
         self.sketch.merge(slots, &later.sketch);
@@ -197,6 +200,7 @@ impl FieldAccumulators {
         self.numbers.prefetch(slots, keys);
     }
 
+    /// Adds each of `values` to its slot in every column.
     pub(super) fn add(&mut self, slots: &[u32], values: &[f64], order: Order<'_>) {
         self.numbers.add(slots, values);
         if let Some(first) = &mut self.first {
@@ -230,6 +234,7 @@ impl FieldAccumulators {
         self.numbers.results(output, slots, numbers)
     }
 
+    /// Returns the result of `output` for the sealed `slot`; NaN stands for null.
     pub(super) fn result(&self, slot: usize, output: &WindowOutput) -> f64 {
         let found = match output.op {
             Operation::First => self.first.as_ref().map(|list| list.result(slot)),

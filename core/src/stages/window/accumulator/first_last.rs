@@ -45,7 +45,9 @@ impl<const LAST: bool> Accumulator for FirstOrLast<LAST> {
     }
 }
 
+/// The first value of each slot.
 pub(super) type FirstBySlot = BySlot<FirstOrLast<false>>;
+/// The last value of each slot.
 pub(super) type LastBySlot = BySlot<FirstOrLast<true>>;
 
 impl<const LAST: bool> BySlot<FirstOrLast<LAST>> {
@@ -73,7 +75,8 @@ impl<const LAST: bool> BySlot<FirstOrLast<LAST>> {
     }
 }
 
-/// The hot loop: replaces the state of a slot by each value that is present and earlier (later).
+/// The hot loop: replaces the state of a slot by each value that is present and earlier than it, or
+/// with `LAST` later.
 // A separate function: wasmtime's compiler keeps the variables of a loop in registers only in small
 // functions.
 #[inline(never)]

@@ -73,6 +73,8 @@ pub(super) struct Accumulators {
 }
 
 impl Accumulators {
+    /// Creates the columns for `outputs` over `fields` fields. `max_values` limits exact
+    /// percentiles.
     pub(super) fn new(outputs: &[WindowOutput], fields: usize, max_values: u32) -> Self {
         let counts_events = outputs.iter().any(|output| output.field.is_none());
         let fields = (0..fields).map(|field| {

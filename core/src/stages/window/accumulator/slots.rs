@@ -79,8 +79,10 @@ pub(super) trait Accumulator: Clone {
     /// Merges `later`, whose values count as the later ones.
     fn merge(&mut self, later: &Self);
 
+    /// Writes the states, attribute by attribute.
     fn save(accumulators: impl Iterator<Item = Self> + Clone, writer: &mut SectionWriter<'_>);
 
+    /// Reads `count` states as [`Accumulator::save`] wrote them.
     fn load(count: usize, reader: &mut SectionReader<'_>) -> Result<Vec<Self>, SnapshotError>;
 }
 
@@ -150,6 +152,7 @@ impl<A: Accumulator> BySlot<A> {
         numbers.extend(slots.map(|slot| self.0.get(*slot as usize).map_or(f64::NAN, &result)));
     }
 
+    /// Iterates over copies of the accumulators of `slots`.
     fn copies(&self, slots: &[u32]) -> impl Iterator<Item = A> + Clone {
         slots.iter().map(|slot| self.0.get(*slot as usize).cloned().unwrap_or(A::EMPTY))
     }

@@ -86,11 +86,12 @@ impl Summary {
         -negated
     }
 
+    /// Returns the compensated sum.
     fn total(&self) -> f64 {
         self.sum + self.compensation
     }
 
-    /// The result of `op`; NaN where it is undefined or not finite.
+    /// Returns the result of `op`; NaN if it is undefined or not finite.
     #[inline(always)]
     pub(super) fn result(&self, op: Operation) -> f64 {
         #[expect(clippy::cast_precision_loss, reason = "counts beyond 2^53 are out of reach")]

@@ -58,7 +58,7 @@ impl PartialState for CountStage {
         if !partial.ends.iter().all(|last| (MIN_TIME..=MAX_TIME).contains(last)) {
             return Err(SnapshotError::Damaged("a part of a time that no event has"));
         }
-        partial.values.forget_places();
+        partial.values.forget_ordinals();
         let taken = partial.keys.len();
         if taken > 0 {
             partial.keys.iter().for_each(|key| keys.retain(*key));

@@ -75,7 +75,7 @@ impl PartialState for SessionStage {
             if !ascends || !partial.ends.iter().all(is_session) {
                 return Err(SnapshotError::Damaged("a part of a time that no session has"));
             }
-            partial.values.forget_places();
+            partial.values.forget_ordinals();
             taken = taken.saturating_add(partial.keys.len() as u64);
             partials.push((start, partial));
         }

@@ -258,7 +258,7 @@ impl SliceView<'_> {
     /// Copies the values in `slots` that nodes combine.
     fn values_of(&self, slots: &[u32]) -> Accumulators {
         if self.is_incremental {
-            self.accumulators.part(slots)
+            self.accumulators.copy_without_sketches(slots)
         } else {
             self.accumulators.pick(slots)
         }

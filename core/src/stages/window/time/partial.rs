@@ -63,7 +63,7 @@ impl PartialState for WindowStage {
             }
             let ordinal = origin.ordinal.saturating_add(taken);
             let mut partial = read_partial(ordinal, reader, ids, &empty, false)?;
-            partial.values.forget_places();
+            partial.values.forget_ordinals();
             taken = taken.saturating_add(partial.keys.len() as u64);
             partials.push((start, partial));
         }

@@ -59,7 +59,7 @@ impl WindowStage {
     /// to change.
     pub(super) fn materialize_firing(&mut self) {
         if let Some(firing) = &self.firing {
-            self.accumulators.unshare(&firing.slots);
+            self.accumulators.materialize(&firing.slots);
         }
     }
 
@@ -71,7 +71,7 @@ impl WindowStage {
             self.running.excluded.insert(index);
             for slot in slots {
                 let key = self.slot_keys.get(*slot as usize).copied().unwrap_or(NONE);
-                self.accumulators.leave_later(key, *slot);
+                self.accumulators.defer_leave(key, *slot);
             }
         }
     }
@@ -84,7 +84,7 @@ impl WindowStage {
         let mut new = range.clone();
         if continues {
             new.start = running.range.end;
-            self.accumulators.settle();
+            self.accumulators.apply_deferred_leaves();
             self.change_slices(running.range.start..range.start, &running.excluded, false);
             for index in running.excluded.range(range.start..) {
                 self.change_slices(*index..*index + 1, &BTreeSet::new(), true);
@@ -95,11 +95,11 @@ impl WindowStage {
         self.change_slices(new, &BTreeSet::new(), true);
         let keys: Vec<u32> = self.slot_keys_of(slots).collect();
         for key in &keys {
-            if self.accumulators.is_unsure(*key) {
+            if self.accumulators.needs_recount(*key) {
                 self.recount(*key, &range);
             }
         }
-        self.accumulators.share(&keys, slots);
+        self.accumulators.alias(&keys, slots);
         self.running = RunningWindow { range, excluded: BTreeSet::new() };
     }
 

@@ -25,6 +25,7 @@ pub(in super::super) struct Digest {
     digested: Option<Box<Digested>>,
 }
 
+/// The values that were flushed.
 #[derive(Debug, Clone)]
 struct Digested {
     digest: TDigest,
@@ -33,6 +34,7 @@ struct Digested {
 }
 
 impl Digest {
+    /// Adds `value` where the buffer has to grow or to be flushed.
     #[cold]
     fn add_slowly(&mut self, value: f64) {
         if self.recent.len() == ALWAYS_EXACT {

@@ -68,6 +68,7 @@ impl HalfHistogram {
         self.block_of_octave.capacity() + size_of_val(self.blocks.as_slice())
     }
 
+    /// Adds a magnitude, given by its bits, `times`.
     #[inline]
     pub(super) fn add(&mut self, magnitude: u64, times: u64) {
         let (octave, bucket) = octave_and_bucket(magnitude);
@@ -83,6 +84,7 @@ impl HalfHistogram {
         self.block(octave)?.get_mut(bucket)
     }
 
+    /// Merges `other`.
     pub(super) fn merge(&mut self, other: &Self) {
         self.folded = self.folded.saturating_add(other.folded);
         // In descending order, so that an octave that cannot be kept is folded at once.
@@ -97,6 +99,7 @@ impl HalfHistogram {
         }
     }
 
+    /// Returns the block of `octave`, if it has one.
     fn block(&mut self, octave: i32) -> Option<&mut [u32; BUCKETS_PER_OCTAVE]> {
         let index = octave.wrapping_sub(self.lowest_octave).cast_unsigned() as usize;
         self.blocks.get_mut(*self.block_of_octave.get(index)? as usize)
@@ -238,7 +241,9 @@ impl HalfHistogram {
     }
 }
 
+/// The octave of the smallest subnormal number.
 const LOWEST_OCTAVE: i32 = -51;
+/// The octave of the greatest finite number.
 const HIGHEST_OCTAVE: i32 = 2046;
 
 /// Returns the octave and the bucket of a positive number, given by its bits.

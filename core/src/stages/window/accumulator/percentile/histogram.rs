@@ -158,6 +158,7 @@ impl Histogram {
     }
 }
 
+/// Boxes a half, unless it is empty.
 fn boxed(half: HalfHistogram) -> Option<Box<HalfHistogram>> {
     (half != HalfHistogram::default()).then(|| Box::new(half))
 }

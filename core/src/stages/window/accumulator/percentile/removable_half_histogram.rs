@@ -86,6 +86,7 @@ impl RemovableHalfHistogram {
         }
     }
 
+    /// Changes the octave at `position` by the counts `by`, with the given addition or subtraction.
     fn apply(
         &mut self,
         position: usize,
@@ -108,6 +109,7 @@ impl RemovableHalfHistogram {
         self.nonzero_buckets += count_nonzero(counts);
     }
 
+    /// Returns the index of `octave`, or the index at which to insert it.
     #[inline]
     fn position(&self, octave: i32) -> Result<usize, usize> {
         // Usually the octaves have no gaps.
@@ -149,6 +151,7 @@ impl RemovableHalfHistogram {
         below.iter().fold(self.folded, |folded, total| folded.wrapping_add(*total))
     }
 
+    /// Iterates over the octaves that percentiles use, with total and counts.
     fn kept(&self) -> impl DoubleEndedIterator<Item = (i32, u64, &[u32; BUCKETS_PER_OCTAVE])> {
         let octaves = self.octaves.iter().zip(&self.totals).zip(&self.counts);
         octaves.skip(self.first_kept()).map(|((octave, total), counts)| (*octave, *total, counts))

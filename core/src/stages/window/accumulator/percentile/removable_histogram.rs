@@ -96,10 +96,12 @@ impl RemovableHistogram {
             || self.distinct.as_ref().is_some_and(|distinct| distinct.occupied > MAX_DISTINCT)
     }
 
+    /// Returns true if the buckets alone prove that there are many different values.
     fn has_many_nonzero_buckets(&self) -> bool {
         self.negative.nonzero_buckets() + self.positive.nonzero_buckets() > MAX_DISTINCT
     }
 
+    /// Returns the number of values below the octaves that percentiles use.
     pub(super) fn folded(&self) -> u64 {
         self.negative.folded().wrapping_add(self.positive.folded())
     }

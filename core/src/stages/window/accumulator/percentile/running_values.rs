@@ -186,6 +186,7 @@ impl RunningValues {
         }
     }
 
+    /// Returns true if percentiles are exact.
     fn is_exact(&self) -> bool {
         let few = self.count <= ALWAYS_EXACT as u64 || self.pairs.values.len() <= MAX_DISTINCT;
         self.removable.is_none() && few

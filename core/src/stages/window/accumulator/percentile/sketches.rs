@@ -145,6 +145,7 @@ impl Sketches {
         Some(*aliased_key as usize)
     }
 
+    /// Returns the running values of `key`, if it has values.
     fn running(&self, key: usize) -> Option<&RunningKey> {
         self.running.get(key).and_then(Option::as_deref)
     }
@@ -247,6 +248,7 @@ fn change(
     }
 }
 
+/// Returns the range of `slot`, or the range without values.
 fn range_of(ranges: Option<&BySlot<ValueRange>>, slot: u32) -> ValueRange {
     let range = ranges.and_then(|ranges| ranges.0.get(slot as usize));
     range.copied().unwrap_or(ValueRange::NONE)

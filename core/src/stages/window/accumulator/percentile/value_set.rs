@@ -84,6 +84,7 @@ impl ValueSet {
         Self::Pairs(values.chunk_by(|a, b| a == b).filter_map(pair).collect())
     }
 
+    /// Returns the number of values.
     fn count(&self) -> u64 {
         match self {
             Self::Values(values) => values.len() as u64,
