@@ -154,9 +154,9 @@ fn ends_at_one_time_go_by_the_place_in_the_stream() {
     let mut run = Run::new(pipeline(r#"["first", "last"]"#));
     let event = |value| Event { ts: 5, key: 1, value };
     let events = [event(1.0), event(2.0), event(3.0)];
-    run.push_judged(&events, Some(&[30, 10, 20]), None, KeysAs::Ids);
+    run.push_with_watermarks(&events, Some(&[30, 10, 20]), None, KeysAs::Ids);
     run.restore();
-    run.push_judged(&[event(4.0)], Some(&[15]), None, KeysAs::Ids);
+    run.push_with_watermarks(&[event(4.0)], Some(&[15]), None, KeysAs::Ids);
     let row = run.finish().0.remove(0);
     assert_eq!(row.values, [2.0_f64.to_bits(), 1.0_f64.to_bits()]);
 }

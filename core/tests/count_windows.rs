@@ -136,10 +136,10 @@ proptest! {
             let picked: Vec<usize> =
                 (0..events.len()).filter(|at| events[*at].key % shards == shard).collect();
             let part: Vec<Event> = picked.iter().map(|at| events[*at]).collect();
-            let met: Vec<i64> = picked.iter().map(|at| watermarks[*at]).collect();
+            let input_watermarks: Vec<i64> = picked.iter().map(|at| watermarks[*at]).collect();
             let ordinals: Vec<u64> = picked.iter().map(|at| *at as u64).collect();
             let mut run = Run::new(pipeline.clone());
-            run.push_judged(&part, Some(&ordinals), Some(&met), KeysAs::Ids);
+            run.push_with_watermarks(&part, Some(&ordinals), Some(&input_watermarks), KeysAs::Ids);
             while run.engine.finish().unwrap() != stream_processor_core::Progress::Done {}
             while let Some(chunk) = run.engine.poll(1) {
                 rows.push((chunk.firing[0], chunk.ranks[0], chunk.key(0).to_vec()));

@@ -3,7 +3,7 @@
 mod common;
 mod event_time_oracle;
 
-use common::{Beside, Event, KeysAs, Row, Run, concat, encoded, spec};
+use common::{BatchExtras, Event, KeysAs, Row, Run, concat, encoded, spec};
 use event_time_oracle::{Kind, Oracle, Rules, Step, steps};
 use proptest::prelude::*;
 use stream_processor_core::{KeyDefinitions, PipelineSpec, RejectReason, Stats};
@@ -48,21 +48,21 @@ fn push(run: &mut Run, rules: &Rules, steps: &[Step]) {
         Step::Event { ts, key, .. } => Some(Event { ts: *ts, key: *key, value: 1.5 }),
         _ => None,
     });
-    let beside = steps.iter().filter_map(|step| match step {
+    let extras = steps.iter().filter_map(|step| match step {
         Step::Event { partition, mark, .. } => Some((10 - *partition, *mark)),
         _ => None,
     });
     let events: Vec<Event> = events.collect();
-    let (ids, marks): (Vec<u32>, Vec<f64>) = beside.unzip();
+    let (ids, marks): (Vec<u32>, Vec<f64>) = extras.unzip();
     if rules.partitioned {
         define(run, &[0, 1, 2, 3, 4], false);
     }
-    let beside = Beside {
+    let extras = BatchExtras {
         partitions: rules.partitioned.then_some(&ids),
         marks: (rules.kind == Kind::Punctuated).then_some(&marks),
-        ..Beside::default()
+        ..BatchExtras::default()
     };
-    run.push_with(&events, beside, KeysAs::Encoded);
+    run.push_with(&events, extras, KeysAs::Encoded);
 }
 
 fn other(run: &mut Run, rules: &Rules, step: &Step) {

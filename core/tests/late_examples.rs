@@ -1,4 +1,4 @@
-//! What late events, early and final rows are, example by example.
+//! Late events, early rows and final rows: one example for each rule.
 
 mod common;
 
@@ -16,8 +16,8 @@ fn run_of(setup: Setup) -> Run {
     Run::new(pipeline(&[setup.stage("v")], Some(0), 1000))
 }
 
-/// Start in seconds, count and revision of each row so far.
-fn said(run: &mut Run) -> Vec<(i64, u32, u32)> {
+/// Polls all rows and returns the start in seconds, the count and the revision of each.
+fn polled(run: &mut Run) -> Vec<(i64, u32, u32)> {
     while run.poll(100) > 0 {}
     let number = |bits: u64| f64::from_bits(bits) as u32;
     let row = |row: Row| (row.start / SECOND, number(row.values[0]), number(row.values[5]));
@@ -25,42 +25,42 @@ fn said(run: &mut Run) -> Vec<(i64, u32, u32)> {
 }
 
 #[test]
-fn a_late_event_makes_its_window_fire_again_until_it_is_gone() {
+fn late_event_refires_its_window_until_the_window_expires() {
     let mut run = run_of(Setup::tumbling(10 * SECOND).lateness(5 * SECOND));
     run.push(&[at(1, 1), at(12, 1)], KeysAs::Ids);
-    assert_eq!(said(&mut run), [(0, 1, 0)]);
+    assert_eq!(polled(&mut run), [(0, 1, 0)]);
     run.push(&[at(2, 1)], KeysAs::Ids);
-    assert_eq!(said(&mut run), [(0, 2, 1)], "at once");
+    assert_eq!(polled(&mut run), [(0, 2, 1)], "at once");
     run.push(&[at(3, 2)], KeysAs::Ids);
-    assert_eq!(said(&mut run), [(0, 1, 0)], "a key that had no row yet gets its first one");
+    assert_eq!(polled(&mut run), [(0, 1, 0)], "a key that had no row yet gets its first one");
     assert_eq!(run.engine.stats().stages[0].open_windows, 3);
-    // The watermark is just below 15 s after this one, which is when the window is gone.
+    // The second event moves the watermark to just below 15 s, at which the window is removed.
     run.push(&[at(15, 1), at(4, 1)], KeysAs::Ids);
-    assert_eq!(said(&mut run), []);
+    assert_eq!(polled(&mut run), []);
     let drops = run.engine.drops(10);
     assert_eq!((drops[0].ordinal, drops[0].reason), (5, RejectReason::Late));
     assert_eq!((drops[0].watermark, drops[0].window_end), (15 * SECOND - 1, Some(10 * SECOND)));
     assert_eq!(drops[0].late_by(run.engine.plan()), Some(0));
-    assert_eq!(run.engine.stats().stages[0].open_windows, 1, "the window is forgotten");
+    assert_eq!(run.engine.stats().stages[0].open_windows, 1, "the window is removed");
     run.push(&[at(20, 1), at(9, 1)], KeysAs::Ids);
     assert_eq!(run.engine.drops(10)[0].late_by(run.engine.plan()), Some(5 * SECOND));
 }
 
 #[test]
-fn a_late_event_makes_all_of_its_sliding_windows_fire_again_that_have_fired() {
+fn late_event_refires_each_fired_sliding_window_that_contains_it() {
     let mut run = run_of(Setup::sliding(10 * SECOND, 5 * SECOND).lateness(5 * SECOND));
     run.push(&[at(1, 1), at(7, 1), at(16, 1)], KeysAs::Ids);
     run.push(&[at(16, 1)], KeysAs::Ids);
-    assert_eq!(said(&mut run), [(-5, 1, 0), (0, 2, 0), (5, 1, 0)]);
-    // The watermark is just below 16 s: [-5, 5) and [0, 10) are gone, [5, 15) has fired.
+    assert_eq!(polled(&mut run), [(-5, 1, 0), (0, 2, 0), (5, 1, 0)]);
+    // The watermark is just below 16 s: [-5, 5) and [0, 10) have expired, [5, 15) has fired.
     run.push(&[at(8, 1), at(4, 1)], KeysAs::Ids);
-    assert_eq!(said(&mut run), [(5, 2, 1)]);
+    assert_eq!(polled(&mut run), [(5, 2, 1)]);
     assert_eq!(run.engine.stats().late_dropped, 1);
 }
 
 #[test]
-fn final_rows_come_once_when_no_more_events_are_allowed() {
-    let mut run = run_of(Setup::tumbling(10 * SECOND).lateness(5 * SECOND).once());
+fn final_row_is_emitted_once_after_the_allowed_lateness() {
+    let mut run = run_of(Setup::tumbling(10 * SECOND).lateness(5 * SECOND).final_only());
     run.push(&[at(1, 1), at(12, 1), at(2, 1), at(14, 1)], KeysAs::Ids);
     assert_eq!(run.poll(10), 0);
     let stage = run.engine.stats().stages[0].clone();
@@ -73,27 +73,27 @@ fn final_rows_come_once_when_no_more_events_are_allowed() {
 }
 
 #[test]
-fn early_rows_come_as_the_watermark_crosses_their_time_and_only_of_what_has_changed() {
+fn early_row_is_emitted_only_for_a_window_that_changed() {
     let mut run = run_of(Setup::tumbling(60 * SECOND).early(10 * SECOND));
     run.push(&[at(1, 1), at(2, 2), at(10, 1)], KeysAs::Ids);
-    assert_eq!(said(&mut run), [], "the watermark is just below 10 s");
+    assert_eq!(polled(&mut run), [], "the watermark is just below 10 s");
     run.push(&[at(11, 1)], KeysAs::Ids);
-    assert_eq!(said(&mut run), [(0, 3, 0), (0, 1, 0)]);
+    assert_eq!(polled(&mut run), [(0, 3, 0), (0, 1, 0)]);
     run.push(&[at(12, 1), at(55, 1)], KeysAs::Ids);
     let early = |run: &Run| run.rows.iter().map(|row| row.values[6] == bits(1.0)).collect();
     run.poll(10);
     let (firing, marks): (Vec<i64>, Vec<bool>) =
         (run.rows.iter().map(|row| row.firing).collect(), early(&run));
     assert_eq!((firing, marks), (vec![20 * SECOND], vec![true]), "one row, however far it went");
-    assert_eq!(said(&mut run), [(0, 5, 1)]);
+    assert_eq!(polled(&mut run), [(0, 5, 1)]);
     run.push(&[at(70, 9)], KeysAs::Ids);
     run.poll(10);
     assert_eq!(early(&run), [false, false]);
-    assert_eq!(said(&mut run), [(0, 5, 2), (0, 1, 1)], "all keys, changed or not");
+    assert_eq!(polled(&mut run), [(0, 5, 2), (0, 1, 1)], "all keys, changed or not");
 }
 
 #[test]
-fn great_groups_are_revised_to_the_last_bit() {
+fn last_revision_of_a_large_window_equals_its_final_row() {
     let aggregations = r#""p50", {"op": "p95", "engine": "tdigest"}, {"op": "p99", "engine": "exact"}, "variance",
         "distinct", "rate", "first", "last""#;
     let rows = |setup: Setup| {
@@ -110,7 +110,7 @@ fn great_groups_are_revised_to_the_last_bit() {
     let tumbling = Setup::tumbling(10 * SECOND).lateness(5 * SECOND);
     let sliding = Setup::sliding(10 * SECOND, 2 * SECOND).lateness(10 * SECOND);
     for setup in [tumbling, sliding] {
-        let (once, mut revised) = (rows(setup.once()), rows(setup));
+        let (once, mut revised) = (rows(setup.final_only()), rows(setup));
         assert!(revised.len() > 300);
         revised.retain(|row| row.start == 0 && row.key == once[0].key);
         let due = once.into_iter().find(|row| row.start == 0).unwrap();
@@ -119,12 +119,12 @@ fn great_groups_are_revised_to_the_last_bit() {
 }
 
 #[test]
-fn a_jump_costs_rows_not_time() {
+fn watermark_jump_emits_one_early_row_per_window() {
     let setup = Setup::sliding(3600 * SECOND, 600 * SECOND).lateness(SECOND).early(1_000);
     let mut run = run_of(setup);
     let far = 200 * 365 * 86_400;
     run.push(&[at(0, 1), at(far, 1), at(far, 2)], KeysAs::Ids);
-    let rows = said(&mut run);
+    let rows = polled(&mut run);
     let of = |revision, start| rows.iter().filter(|row| row.2 == revision && row.0 < start).count();
     assert_eq!(of(0, 3600), 6, "one early row of each window");
     assert_eq!(of(1, 3600), 6, "and the one when it ends");
@@ -136,7 +136,7 @@ fn a_jump_costs_rows_not_time() {
 }
 
 #[test]
-fn slices_that_are_kept_for_late_events_count_for_the_limit() {
+fn slices_kept_for_late_events_count_for_the_window_limit() {
     let setup = Setup::tumbling(SECOND).lateness(2 * SECOND);
     let mut pipeline = pipeline(&[setup.stage("v")], Some(0), 1000);
     pipeline.limits.max_windows_per_key = 3;
@@ -155,7 +155,7 @@ fn slices_that_are_kept_for_late_events_count_for_the_limit() {
 }
 
 #[test]
-fn descriptions_that_do_not_fit_are_refused_with_the_reason() {
+fn invalid_options_are_refused_with_path_and_reason() {
     let error = |fields: &str, more: &str| {
         let text = format!(
             r#"{{"source": {{"value": "v"}}, "stages": [{{"type": "window", "window": "tumbling", "size": "10s",
@@ -206,7 +206,7 @@ fn descriptions_that_do_not_fit_are_refused_with_the_reason() {
 }
 
 #[test]
-fn columns_say_which_row_of_a_window_it_is_only_where_there_may_be_several() {
+fn revision_and_early_columns_exist_only_if_a_window_has_several_rows() {
     let columns = |setup: Setup| {
         let run = run_of(setup);
         let columns = run.engine.plan().output.columns.iter().skip(7);
@@ -216,5 +216,5 @@ fn columns_say_which_row_of_a_window_it_is_only_where_there_may_be_several() {
     assert_eq!(columns(plain), [""; 0]);
     assert_eq!(columns(plain.lateness(1)), ["revision"]);
     assert_eq!(columns(plain.early(1)), ["revision", "early"]);
-    assert_eq!(columns(plain.lateness(1).once()), [""; 0]);
+    assert_eq!(columns(plain.lateness(1).final_only()), [""; 0]);
 }

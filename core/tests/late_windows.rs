@@ -1,10 +1,11 @@
-//! Windows that take late events, give early rows or wait until they are final: as the oracle says, however they are run.
+//! Windows with allowed lateness, early rows or final rows: compared with the oracle for all ways
+//! to run them.
 
 mod common;
 
 use std::collections::BTreeMap;
 
-use common::late::{Oracle, Setup, judged, pipeline};
+use common::late::{Oracle, Setup, pipeline, with_watermarks};
 use common::{Event, KeysAs, Row, Run, cuts, events, run_cut};
 use proptest::prelude::*;
 use stream_processor_core::watermark::Generator;
@@ -54,7 +55,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
-    fn rows_are_those_of_the_oracle(
+    fn rows_equal_the_oracle(
         events in whole_numbers(),
         cuts in cuts(),
         setup in setups(),
@@ -62,20 +63,20 @@ proptest! {
         buffer in prop::sample::select(vec![1_u32, 3, 1000]),
         restores_when_full in prop::sample::select(vec![false, false, true]),
     ) {
-        let due = Oracle::of(setup, &judged(&events, bound));
-        prop_assume!(!restores_when_full || due.rows.len() < 300);
+        let expected = Oracle::of(setup, &with_watermarks(&events, bound));
+        prop_assume!(!restores_when_full || expected.rows.len() < 300);
         let mut run = Run::new(pipeline(&[setup.stage("v")], bound, buffer));
         run.restores_when_full = restores_when_full;
         let (rows, stats) = run_cut(run, &events, &cuts);
-        prop_assert_eq!(rows, due.plain_rows());
-        prop_assert_eq!(stats.late_dropped, due.late);
-        prop_assert_eq!(stats.unassigned, due.unassigned);
+        prop_assert_eq!(rows, expected.plain_rows());
+        prop_assert_eq!(stats.late_dropped, expected.late);
+        prop_assert_eq!(stats.unassigned, expected.unassigned);
         prop_assert_eq!(stats.events, events.len() as u64);
         prop_assert_eq!((stats.stages[0].keys, stats.stages[0].open_windows), (0, 0));
     }
 
     #[test]
-    fn roll_ups_see_final_rows_that_are_never_late(
+    fn roll_up_reads_final_rows_and_drops_none(
         events in whole_numbers(),
         cuts in cuts(),
         first in setups(),
@@ -85,23 +86,23 @@ proptest! {
         restores_when_full in prop::sample::select(vec![false, false, true]),
     ) {
         let first = Setup { early: None, is_final: true, ..first };
-        let stream = judged(&events, bound);
+        let stream = with_watermarks(&events, bound);
         let between = Oracle::of(first, &stream);
-        let due = Oracle::of(second, &between.passed_on(stream.watermark));
-        prop_assume!(!restores_when_full || due.rows.len() < 300);
-        // What one says of the first stage makes no difference: others follow.
-        let said = Setup { is_final: false, ..first };
-        let mut run = Run::new(pipeline(&[said.stage("v"), second.stage("count")], bound, buffer));
+        let expected = Oracle::of(second, &between.output_stream(stream.watermark));
+        prop_assume!(!restores_when_full || expected.rows.len() < 300);
+        // The emit option of the first stage makes no difference, because another stage follows.
+        let first_stage = Setup { is_final: false, ..first };
+        let mut run = Run::new(pipeline(&[first_stage.stage("v"), second.stage("count")], bound, buffer));
         run.restores_when_full = restores_when_full;
         let (rows, stats) = run_cut(run, &events, &cuts);
-        prop_assert_eq!(due.late, 0);
+        prop_assert_eq!(expected.late, 0);
         prop_assert_eq!(stats.stages[1].late_dropped, 0);
         prop_assert_eq!(stats.stages[0].late_dropped, between.late);
-        prop_assert_eq!(rows, due.plain_rows());
+        prop_assert_eq!(rows, expected.plain_rows());
     }
 
     #[test]
-    fn the_last_row_is_the_final_one_to_the_last_bit(
+    fn last_revision_equals_the_final_row(
         events in events(),
         setup in setups(),
         bound in bounds(),
@@ -125,7 +126,7 @@ proptest! {
     }
 
     #[test]
-    fn what_limits_keep_out_does_not_depend_on_cuts(
+    fn dropped_events_of_limits_do_not_depend_on_cuts(
         events in whole_numbers(),
         cuts in cuts(),
         setup in setups(),
@@ -136,17 +137,17 @@ proptest! {
         let mut pipeline = pipeline(&[setup.stage("v")], bound, 3);
         pipeline.limits.max_keys = 3;
         pipeline.limits.max_windows_per_key = windows;
-        prop_assume!(setup.slices() <= i64::from(windows));
+        prop_assume!(setup.max_open_slices() <= i64::from(windows));
         let mut whole = Run::new(pipeline.clone());
         whole.push(&events, KeysAs::Ids);
-        let due = whole.finish();
+        let expected = whole.finish();
         let mut run = Run::new(pipeline);
-        run.restores_when_full = restores_when_full && due.0.len() < 300;
-        prop_assert_eq!(run_cut(run, &events, &cuts), due);
+        run.restores_when_full = restores_when_full && expected.0.len() < 300;
+        prop_assert_eq!(run_cut(run, &events, &cuts), expected);
     }
 
     #[test]
-    fn shards_give_the_rows_of_one_instance(
+    fn merged_shards_equal_one_engine(
         events in whole_numbers(),
         setup in setups(),
         bound in bounds(),
@@ -165,9 +166,9 @@ proptest! {
                 let mine = |at: &usize| batch[*at].key % shards == shard;
                 let picked: Vec<usize> = (0..batch.len()).filter(mine).collect();
                 let part: Vec<Event> = picked.iter().map(|at| batch[*at]).collect();
-                let met: Vec<i64> = picked.iter().map(|at| watermarks[*at]).collect();
+                let input_watermarks: Vec<i64> = picked.iter().map(|at| watermarks[*at]).collect();
                 let ordinals: Vec<u64> = picked.iter().map(|at| ordinal + *at as u64).collect();
-                run.push_judged(&part, Some(&ordinals), Some(&met), KeysAs::Ids);
+                run.push_with_watermarks(&part, Some(&ordinals), Some(&input_watermarks), KeysAs::Ids);
                 run.advance(generator.watermark());
             }
             ordinal += batch.len() as u64;
@@ -179,8 +180,8 @@ proptest! {
         }
         let order = |(rank, row): &(u64, Row)| (row.firing, *rank, row.end, row.key.clone());
         rows.sort_by_key(order);
-        let due = Oracle::of(setup, &judged(&events, bound)).rows;
-        prop_assert!(due.is_sorted_by_key(order));
-        prop_assert_eq!(rows, due);
+        let expected = Oracle::of(setup, &with_watermarks(&events, bound)).rows;
+        prop_assert!(expected.is_sorted_by_key(order));
+        prop_assert_eq!(rows, expected);
     }
 }

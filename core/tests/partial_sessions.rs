@@ -4,7 +4,7 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use common::partials::{SECOND, at, both, edge, merge, pipeline, steps, whole_events};
+use common::partials::{SECOND, at, edge, merge, pipeline, raw_and_merged, steps, whole_events};
 use common::{Event, KeysAs, Row, Run, encoded, spec};
 use proptest::prelude::*;
 use stream_processor_core::{PipelineSpec, RejectReason};
@@ -38,7 +38,7 @@ proptest! {
     ) {
         let window = format!(r#""window": "session", "gap": "{gap}""#);
         let spec = pipeline(&window, lateness, bound, buffer);
-        let (whole, receiver) = both(&spec, &events, &steps, restores);
+        let (whole, receiver) = raw_and_merged(&spec, &events, &steps, restores);
         prop_assert_eq!(standing(&receiver.rows), standing(&whole.rows));
         prop_assert_eq!(receiver.engine.stats().late_dropped, whole.engine.stats().late_dropped);
         // How many rows come and are taken back on the way depends on the order within a block: parts go by their starts.
@@ -196,7 +196,7 @@ proptest! {
                     {{"type": "window", "window": "tumbling", "size": "4s",
                       "aggregations": [{{"op": "sum", "field": "count"}}, {{"op": "max", "field": "max"}}]}}]}}"#
         ));
-        let (whole, receiver) = both(&spec, &events, &steps, restores);
+        let (whole, receiver) = raw_and_merged(&spec, &events, &steps, restores);
         prop_assert_eq!(&receiver.rows, &whole.rows);
         prop_assert_eq!(receiver.engine.stats().late_dropped, whole.engine.stats().late_dropped);
     }

@@ -4,7 +4,7 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use common::partials::{SECOND, at, both, edge, merge, pipeline, steps, whole_events};
+use common::partials::{SECOND, at, edge, merge, pipeline, raw_and_merged, steps, whole_events};
 use common::{KeysAs, Row, Run, spec};
 use proptest::prelude::*;
 use stream_processor_core::{Engine, Error, Merged, Options, PipelineSpec, RejectReason};
@@ -47,7 +47,7 @@ proptest! {
         restores in any::<bool>(),
     ) {
         let spec = pipeline(window, "0s", bound, buffer);
-        let (whole, receiver) = both(&spec, &events, &steps, restores);
+        let (whole, receiver) = raw_and_merged(&spec, &events, &steps, restores);
         prop_assert_eq!(&receiver.rows, &whole.rows);
         let (found, due) = (receiver.engine.stats(), whole.engine.stats());
         prop_assert_eq!(found.late_dropped, due.late_dropped);
@@ -68,7 +68,7 @@ proptest! {
         prop_assume!(!window.contains("calendar"), "their rows are not corrected");
         let early = if early && !window.contains("cumulate") { r#", "early": "1s""# } else { "" };
         let spec = pipeline(&format!("{window}{early}"), "4s", "1s", buffer);
-        let (whole, receiver) = both(&spec, &events, &steps, restores);
+        let (whole, receiver) = raw_and_merged(&spec, &events, &steps, restores);
         prop_assert_eq!(truth(&receiver.rows), truth(&whole.rows));
         prop_assert_eq!(receiver.engine.stats().late_dropped, whole.engine.stats().late_dropped);
         prop_assert!(receiver.rows.len() <= whole.rows.len());

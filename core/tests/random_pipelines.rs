@@ -1,13 +1,15 @@
-//! Law 2 for random pipelines: rows are a function of the pipeline and of the events in their order.
+//! Invariant 2 for random pipelines: the rows depend on the pipeline and on the events in their
+//! order, and on nothing else.
 //!
-//! `cargo test` runs a short campaign, `cargo xtask campaign pipelines` a long one with other seeds.
+//! `cargo test` runs a short campaign. `cargo xtask campaign pipelines` runs a long one with other
+//! seeds.
 #![cfg(feature = "text")]
 
 mod pipelines;
 
 use pipelines::{Case, Choice, Failure, Outcome, agrees_with_unbounded, check, generate, shrink};
 
-/// What the cases of a campaign came to.
+/// The results of all cases of a campaign.
 #[derive(Default)]
 struct Report {
     valid: usize,
@@ -17,7 +19,7 @@ struct Report {
     failures: Vec<(u64, Case, Failure)>,
 }
 
-/// Tries the cases of so many seeds, until so many have failed, and makes those smaller.
+/// Runs the cases of `seeds` until `most_failures` of them have failed, and shrinks those.
 fn campaign(
     choice: Choice,
     seeds: std::ops::Range<u64>,
@@ -48,7 +50,7 @@ fn campaign(
 }
 
 impl Report {
-    /// Panics with all failures, if there are any, and where the cases do not test what they should.
+    /// Panics if a case has failed, or if the cases do not test what they should.
     fn assert_passed(&self) {
         for (seed, case, failure) in &self.failures {
             println!(
@@ -59,7 +61,9 @@ impl Report {
             );
         }
         let Self { valid, refused, sharded, rows, failures } = self;
-        println!("{valid} pipelines, {sharded} of them in shards, {rows} rows; {refused} are none");
+        println!(
+            "{valid} pipelines, {sharded} of them in shards, {rows} rows; {refused} are refused"
+        );
         assert!(failures.is_empty(), "{} of {valid} pipelines fail", failures.len());
         assert!(*valid > 7 * refused / 3, "most of what is generated is a pipeline");
         assert!(*rows > *valid, "pipelines give rows");
@@ -67,20 +71,20 @@ impl Report {
 }
 
 #[test]
-fn rows_do_not_depend_on_how_the_stream_is_cut() {
+fn rows_do_not_depend_on_batches_polls_snapshots_or_shards() {
     let report = campaign(Choice::Everything, 0..250, 3, check);
     report.assert_passed();
     assert!(report.sharded > 50, "many pipelines run in shards: {}", report.sharded);
 }
 
-/// Where no event is late, the final rows are those of a batch computation over all events.
+/// Checks that without late events the final rows are those of a batch computation over all events.
 ///
-/// Left out is what depends on the order of arrival by definition: `ema`, `rolling`, `zscore`, `dedup` and windows of so
-/// many events; early rows, which come beside the final ones; and `max_buffered`, a limit on what waits for the watermark.
-/// Sums are equal to the last bit all the same: a stage takes the rows of the one before in the order of their firing,
-/// which does not depend on the disorder that is allowed.
+/// Excluded is what depends on the order of arrival by definition: `ema`, `rolling`, `zscore`,
+/// `dedup` and count windows; early rows; and `max_buffered`, a limit on what waits for the
+/// watermark. Sums are still equal bit by bit: a stage processes the rows of the stage before it in
+/// the order of their firing, which does not depend on the disorder.
 #[test]
-fn final_rows_are_those_of_an_unbounded_stream_where_nothing_is_late() {
+fn stream_without_late_events_has_the_final_rows_of_an_unbounded_one() {
     let unbounded = |case: &Case, _: u64| agrees_with_unbounded(case);
     campaign(Choice::AnyOrder, 0..500, 3, unbounded).assert_passed();
 }

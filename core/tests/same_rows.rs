@@ -1,5 +1,6 @@
-//! Small examples of several stages, and of sessions, whose rows once depended on batches, shards or the order of arrival.
-//! Each has its right rows, which it gives however the stream is cut.
+//! Small examples of several stages, and of sessions, whose rows once depended on batches, shards
+//! or the order of arrival. Each example states its expected rows and checks them for every way to
+//! run the stream.
 #![cfg(feature = "text")]
 
 mod pipelines;
@@ -7,7 +8,7 @@ mod pipelines;
 use pipelines::{Case, Run, WHOLE, runs, same_rows};
 use serde_json::{Value, json};
 
-/// Checks that events, of seconds and keys, give `rows` through `stages` in every run.
+/// Checks that `events`, as seconds and keys, give `rows` through `stages` in every run.
 #[track_caller]
 fn check(stages: Value, events: &[(f64, &str)], rows: &[&str]) {
     let events = events
@@ -30,7 +31,8 @@ fn check(stages: Value, events: &[(f64, &str)], rows: &[&str]) {
     assert_eq!(found, rows, "{case}");
 }
 
-/// Returns the values of a row, separated by spaces: times in seconds of the first minute after the epoch.
+/// Returns the values of a row, separated by spaces. Times are seconds of the first minute after
+/// the epoch.
 fn plain(row: &str) -> String {
     let row = row.replace("1970-01-01T00:00:", "");
     let members = row.trim_start_matches('{').trim_end_matches('}').split(',');
@@ -52,25 +54,27 @@ fn count(kind: &str, options: Value) -> Value {
 }
 
 #[test]
-fn grid_points_keep_one_session_open() {
+fn grid_points_a_gap_apart_form_one_session() {
     let session = count("session", json!({ "gap": "1s" }));
     let events = [(0.0, "a"), (3.0, "a"), (6.0, "a"), (9.0, "a")];
     check(json!([normalize("1s"), session]), &events, &["a 00 10 10"]);
 }
 
 #[test]
-fn early_rows_come_between_grid_points() {
+fn early_rows_are_emitted_between_grid_points() {
     let early = count("tumbling", json!({ "size": "3s", "early": "1s" }));
     let events = [(0.0, "a"), (1.0, "a"), (2.0, "a"), (3.0, "a")];
     check(
         json!([normalize("1s"), early]),
         &events,
         &[
-            // The watermark behind the grid passes 1 s when the point there is out, and 2 s likewise.
+            // The watermark after the grid passes 1 s when the point at 1 s is emitted, and 2 s
+            // likewise.
             "a 00 03 2 0 true",
             "a 00 03 3 1 true",
             "a 00 03 3 2 false",
-            // The point at 3 s comes at the end of input, and the watermark still passes 4 s before it passes 6 s.
+            // The point at 3 s is emitted at the end of input. The watermark passes 4 s before it
+            // passes 6 s.
             "a 03 06 1 0 true",
             "a 03 06 1 1 false",
         ],
@@ -78,18 +82,19 @@ fn early_rows_come_between_grid_points() {
 }
 
 #[test]
-fn rows_of_windows_meet_the_watermark_just_below_the_one_that_fires_them() {
+fn window_row_reaches_the_next_stage_below_its_firing_watermark() {
     let early = count("tumbling", json!({ "size": "3s", "early": "1s" }));
     check(
         json!([count("tumbling", json!({ "size": "2s" })), early]),
         &[(23.5, "a"), (24.0, "c")],
-        // The row of `a` comes when the watermark is just below 24 s: no early time of its window is left.
+        // The row of `a` arrives at a watermark just below 24 s, after all early times of its
+        // window.
         &["a 21 24 1 0 false", "c 24 27 1 0 true", "c 24 27 1 1 false"],
     );
 }
 
 #[test]
-fn count_windows_take_the_rows_of_one_watermark_in_the_order_of_keys() {
+fn count_window_takes_rows_of_one_watermark_in_key_order() {
     let sliding = count("sliding", json!({ "size": "4s", "slide": "2s" }));
     check(
         json!([sliding, count("count", json!({ "count": 1 }))]),
@@ -99,7 +104,7 @@ fn count_windows_take_the_rows_of_one_watermark_in_the_order_of_keys() {
 }
 
 #[test]
-fn an_event_exactly_the_gap_later_joins_the_session_in_any_order_of_arrival() {
+fn event_exactly_one_gap_later_joins_the_session_in_any_order() {
     let session = || json!([count("session", json!({ "gap": "10s" }))]);
     let events =
         [(0.0, "a"), (10.0, "b"), (10.0, "a"), (20.0, "b"), (20.0, "a"), (30.0, "a"), (30.0, "b")];
@@ -111,24 +116,26 @@ fn an_event_exactly_the_gap_later_joins_the_session_in_any_order_of_arrival() {
 }
 
 #[test]
-fn a_late_looking_event_joins_the_session_that_is_still_there() {
+fn event_behind_the_watermark_joins_an_open_session() {
     let session = json!([count("session", json!({ "gap": "10s" }))]);
     let events = [(0.0, "k"), (10.0, "other"), (5.0, "k")];
     check(session, &events, &["k 00 15 2", "other 10 20 1"]);
 }
 
 #[test]
-fn an_event_is_late_when_the_session_that_it_would_form_has_expired() {
+fn event_is_late_if_the_session_it_would_form_has_expired() {
     let session = json!([count("session", json!({ "gap": "10s" }))]);
-    // The watermark is 20 s less 1 us: a session that ends at 20 s still takes events, one that ends before does not.
+    // The watermark is 20 s less 1 us: a session that ends at 20 s still accepts events, one that
+    // ends before does not.
     let events = [(0.0, "k"), (20.0, "other"), (9.999, "k"), (10.0, "k")];
     check(session, &events, &["k 00 10 1", "k 10 20 1", "other 20 30 1"]);
 }
 
 #[test]
-fn sample_after_a_silence_begins_a_series_with_an_interval_of_its_own() {
+fn sample_after_silence_starts_a_series_with_its_own_interval() {
     let normalize = json!({ "type": "normalize", "interval": "auto", "max_buffered": 1 });
-    // The interval of one sample is 1 us, so `a` is silent long before 11.5 s: its last sample is not judged by the old grid.
+    // The interval of one sample is 1 us, so `a` is silent long before 11.5 s. Its last sample
+    // starts a new grid.
     let events = [(10.5, "a"), (11.5, "b"), (3.0, "a")];
     let rows = ["a 10.5 10.5 false", "a 03 3 false", "b 11.5 11.5 false"];
     check(json!([normalize]), &events, &rows);

@@ -1,4 +1,5 @@
-//! Sessions are those of the oracle, however the stream is cut, polled, split, handed over and interrupted.
+//! Session windows compared with the oracle, for all batches, polls, shards, key forms and
+//! snapshots.
 
 mod common;
 
@@ -8,11 +9,11 @@ use stream_processor_core::{
     Engine, Options, PipelineSpec, RejectReason, Stats, watermark::Generator,
 };
 
-/// Sessions of a pipeline, microseconds.
+/// The options of a session window, in microseconds.
 #[derive(Debug, Clone, Copy)]
 struct Sessions {
     gap: i64,
-    /// `None`: no watermark before the end.
+    /// The out-of-orderness; `None` if the watermark rises only at the end of input.
     bound: Option<i64>,
     lateness: i64,
     is_final: bool,
@@ -23,7 +24,7 @@ impl Sessions {
         Self { gap, bound: Some(bound), lateness, is_final: false }
     }
 
-    /// A keyed pipeline with every aggregation that the oracle knows.
+    /// Returns a keyed pipeline with all aggregations of the oracle.
     fn pipeline(self, result_rows: u32) -> PipelineSpec {
         let Self { gap, bound, lateness, is_final } = self;
         let bound = bound.map_or("unbounded".to_owned(), |bound| format!("{bound}us"));
@@ -37,26 +38,27 @@ impl Sessions {
         ))
     }
 
+    /// Returns true if a session may emit more than one row.
     fn revises(self) -> bool {
         self.lateness > 0 && !self.is_final
     }
 }
 
-/// A session of the oracle.
+/// An open session of the oracle.
 #[derive(Debug, Clone)]
 struct Session {
     key: Vec<u8>,
     start: i64,
-    /// The last event.
+    /// Time of the last event.
     last: i64,
     summary: Summary,
-    /// The revision of the row that is out.
+    /// The revision of the emitted row, if there is one.
     fired: Option<u32>,
-    /// One more than the greatest revision of all rows that it replaces.
+    /// The next revision: one more than the greatest revision of all replaced rows.
     replaces: u32,
 }
 
-/// The compensated sum as two numbers, and the rest.
+/// The aggregates, with the compensated sum as two numbers.
 #[derive(Debug, Clone, Copy)]
 struct Summary {
     count: f64,
@@ -71,8 +73,8 @@ impl Summary {
         Self { count: 1.0, sum: value, lost: 0.0, min: value, max: value }
     }
 
-    /// The same, and then all of `later`.
-    fn and(self, later: Self) -> Self {
+    /// Merges `later`, whose events follow the ones of this summary.
+    fn merged(self, later: Self) -> Self {
         let sum = self.sum + later.sum;
         let error = if self.sum.abs() >= later.sum.abs() {
             (self.sum - sum) + later.sum
@@ -109,7 +111,7 @@ impl Oracle {
         for event in events {
             let watermark = greatest.zip(with.bound).map_or(i64::MIN, |(ts, bound)| ts - bound - 1);
             oracle.advance(watermark);
-            oracle.take(event, watermark);
+            oracle.process(event, watermark);
             greatest = Some(greatest.map_or(event.ts, |greatest| greatest.max(event.ts)));
         }
         oracle.advance(i64::MAX);
@@ -120,7 +122,7 @@ impl Oracle {
         session.last + self.with.gap
     }
 
-    /// Fires what `watermark` has passed, and forgets what is gone.
+    /// Fires the sessions that end at or before `watermark`, and removes those that have expired.
     fn advance(&mut self, watermark: i64) {
         let Sessions { lateness, is_final, .. } = self.with;
         let delay = if is_final { lateness } else { 0 };
@@ -152,7 +154,7 @@ impl Oracle {
         self.rows.push(Row { firing, end, start, key, values });
     }
 
-    fn take(&mut self, event: &Event, watermark: i64) {
+    fn process(&mut self, event: &Event, watermark: i64) {
         let Sessions { gap, lateness, .. } = self.with;
         let key = encoded(event.key);
         let near = |session: &&Session| {
@@ -177,8 +179,8 @@ impl Oracle {
         let event_alone = Summary::of(event.value);
         let summary = match &parts[..] {
             [] => event_alone,
-            [part] => part.summary.and(event_alone),
-            [left, right] => left.summary.and(event_alone).and(right.summary),
+            [part] => part.summary.merged(event_alone),
+            [left, right] => left.summary.merged(event_alone).merged(right.summary),
             _ => panic!("more than two sessions within reach"),
         };
         let replaces = replaces.unwrap_or(0);
@@ -201,7 +203,8 @@ fn sessions() -> impl Strategy<Value = Sessions> {
     })
 }
 
-/// The same stream with fewer keys and coarse times: ties, touching sessions and joins are common.
+/// Returns the same stream with fewer keys and coarse times: ties, touching sessions and merges are
+/// common.
 fn coarse(events: Vec<Event>) -> Vec<Event> {
     let coarse = |event: Event| Event {
         ts: event.ts.div_euclid(250_000) * 250_000,
@@ -219,7 +222,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
-    fn rows_are_those_of_the_oracle(
+    fn rows_equal_the_oracle(
         events in streams(),
         cuts in cuts(),
         sessions in sessions(),
@@ -237,7 +240,7 @@ proptest! {
     }
 
     #[test]
-    fn a_roll_up_of_sessions_does_not_depend_on_cuts(
+    fn roll_up_of_sessions_does_not_depend_on_cuts(
         events in streams(),
         cuts in cuts(),
         lateness in prop::sample::select(vec!["0s", "2s"]),
@@ -261,7 +264,7 @@ proptest! {
     }
 
     #[test]
-    fn shards_give_the_rows_of_one_instance(
+    fn merged_shards_equal_one_engine(
         events in streams(),
         sessions in sessions(),
         batch in 1_usize..50,
@@ -279,8 +282,8 @@ proptest! {
                 let mine = |at: &usize| batch[*at].key % shards == shard;
                 let picked: Vec<usize> = (0..batch.len()).filter(mine).collect();
                 let part: Vec<Event> = picked.iter().map(|at| batch[*at]).collect();
-                let met: Vec<i64> = picked.iter().map(|at| watermarks[*at]).collect();
-                run.push_judged(&part, None, Some(&met), KeysAs::Ids);
+                let input_watermarks: Vec<i64> = picked.iter().map(|at| watermarks[*at]).collect();
+                run.push_with_watermarks(&part, None, Some(&input_watermarks), KeysAs::Ids);
                 run.advance(generator.watermark());
             }
         }
@@ -290,8 +293,9 @@ proptest! {
     }
 }
 
-/// Events of one time, so that what depends on the order within a session has one right answer.
-fn in_any_order() -> impl Strategy<Value = Vec<Event>> {
+/// Generates events whose times are whole seconds, so that no aggregation depends on the order
+/// within a session.
+fn events_of_whole_seconds() -> impl Strategy<Value = Vec<Event>> {
     let event = (0_i64..40, 0_u32..2, -100..100_i32);
     prop::collection::vec(event, 1..100).prop_map(|events| {
         let event = |(ts, key, value)| Event { ts: ts * 1_000_000, key, value: f64::from(value) };
@@ -303,8 +307,8 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
-    fn whatever_is_joined_every_aggregation_is_that_of_all_events(
-        events in in_any_order(),
+    fn aggregations_of_merged_sessions_equal_those_of_all_their_events(
+        events in events_of_whole_seconds(),
         cuts in cuts(),
         lateness in prop::sample::select(vec!["0s", "10s", "60s"]),
     ) {
@@ -320,7 +324,7 @@ proptest! {
         let (rows, stats) = run_cut(run, &events, &cuts);
         let mut truth: Vec<Row> = Vec::new();
         for row in rows {
-            // The last row of a session stands, unless it is taken back.
+            // The last row of a session is the valid one, unless it is retracted.
             truth.retain(|known| (known.start, known.end, &known.key) != (row.start, row.end, &row.key));
             if lateness == "0s" || row.values.last() == Some(&bits(0.0)) {
                 truth.push(row);
@@ -349,7 +353,7 @@ proptest! {
     }
 }
 
-/// The same as above, of events in the order of their times.
+/// Returns the expected aggregations of events in event-time order.
 fn aggregations(group: &[Event]) -> [f64; 10] {
     let values: Vec<f64> = group.iter().map(|event| event.value).collect();
     let count = values.len() as f64;
@@ -380,13 +384,13 @@ fn at(seconds: i64, key: u32) -> Event {
     Event { ts: seconds * SECOND, key, value: seconds as f64 }
 }
 
-/// Start and end in seconds, and the count, of each row.
+/// Returns the start and end in seconds, and the count, of each row.
 fn bounds(rows: &[Row]) -> Vec<(i64, i64, f64)> {
     let bounds = |row: &Row| (row.start / SECOND, row.end / SECOND, f64::from_bits(row.values[0]));
     rows.iter().map(bounds).collect()
 }
 
-/// The same, and then revision and whether it is retracted.
+/// Returns the same as [`bounds`], and the revision and whether the row is retracted.
 fn revisions(rows: &[Row]) -> Vec<(i64, i64, f64, f64, bool)> {
     let number = |row: &Row, at: usize| f64::from_bits(row.values[row.values.len() - at]);
     let bounds = bounds(rows).into_iter().zip(rows);
@@ -401,14 +405,14 @@ fn run(gap: i64, bound: i64, lateness: i64, events: &[Event]) -> (Vec<Row>, Stat
 }
 
 #[test]
-fn events_exactly_a_gap_apart_are_one_session() {
+fn events_exactly_one_gap_apart_form_one_session() {
     let (rows, _) = run(10, 0, 0, &[at(0, 1), at(10, 1), at(21, 1)]);
     assert_eq!(bounds(&rows), [(0, 20, 2.0), (21, 31, 1.0)]);
     assert_eq!(rows[0].firing, 20 * SECOND);
 }
 
 #[test]
-fn an_event_joins_the_sessions_on_both_sides() {
+fn event_between_two_sessions_merges_them() {
     let (rows, _) =
         run(10, 30, 0, &[at(0, 1), at(30, 1), at(15, 2), at(15, 1), at(8, 1), at(22, 1)]);
     assert_eq!(bounds(&rows), [(15, 25, 1.0), (0, 40, 5.0)]);
@@ -422,7 +426,7 @@ fn session_stays_open_until_watermark_reaches_its_end() {
 }
 
 #[test]
-fn events_in_order_across_keys_are_joined_whichever_key_comes_first() {
+fn events_in_order_across_keys_join_their_sessions_in_any_key_order() {
     let [a, b] = [1, 2];
     let events = [at(0, a), at(10, b), at(10, a), at(20, b), at(20, a), at(30, a), at(30, b)];
     let (rows, stats) = run(10, 0, 0, &events);
@@ -431,17 +435,18 @@ fn events_in_order_across_keys_are_joined_whichever_key_comes_first() {
 }
 
 #[test]
-fn expired_session_is_not_joined_again() {
+fn expired_session_is_not_extended() {
     let (rows, stats) = run(10, 0, 0, &[at(0, 1), at(11, 2), at(5, 1)]);
     assert_eq!(bounds(&rows), [(0, 10, 1.0), (5, 15, 1.0), (11, 21, 1.0)]);
     assert_eq!(stats.late_dropped, 0);
 }
 
 #[test]
-fn an_event_is_late_when_the_session_it_would_form_is_gone() {
+fn event_is_late_if_the_session_it_would_form_has_expired() {
     let sessions = Sessions::new(10 * SECOND, 0, 0);
     let mut run = Run::new(sessions.pipeline(100));
-    // The watermark is just below 26 s: alone, 15 would end at 25; with what is at 20 it is in time.
+    // The watermark is just below 26 s. A session of 15 alone would end at 25; merged with 20 it is
+    // still open.
     run.push(&[at(20, 1), at(26, 2), at(15, 3), at(15, 1), at(10, 1)], KeysAs::Ids);
     let drops = run.engine.drops(10);
     assert_eq!(drops.len(), 1);
@@ -452,10 +457,10 @@ fn an_event_is_late_when_the_session_it_would_form_is_gone() {
     assert_eq!(stats.late_dropped, 1);
 }
 
-/// What `testSessionWindows` of Apache Flink's `WindowOperatorTest` pushes and expects: gap 3 s, the sum of values,
-/// watermarks sent by hand.
+/// Replays `testSessionWindows` of Apache Flink's `WindowOperatorTest` and checks its expected
+/// sums: a gap of 3 s, with watermarks sent by hand.
 #[test]
-fn the_sessions_of_flink() {
+fn sessions_equal_those_of_flink() {
     let event = |key: u32, value: f64, ts: i64| Event { ts: ts * 1_000, key, value };
     let mut run =
         Run::new(Sessions { bound: None, ..Sessions::new(3 * SECOND, 0, 0) }.pipeline(100));
@@ -502,10 +507,11 @@ fn the_sessions_of_flink() {
     assert_eq!(sums, due);
 }
 
-/// What `shouldMergeSessions` of Kafka Streams' `KStreamSessionWindowAggregateProcessorTest` does: gap 5 min, an event
-/// just beyond it, and one between the two. Its sessions end with their last event.
+/// Replays `shouldMergeSessions` of Kafka Streams' `KStreamSessionWindowAggregateProcessorTest`: a
+/// gap of 5 min, an event just beyond it, and one between the two. Its sessions end at their last
+/// event.
 #[test]
-fn the_sessions_of_kafka_streams() {
+fn sessions_equal_those_of_kafka_streams() {
     let gap = 300_000_000;
     let event = |ts: i64| Event { ts, key: 1, value: 1.0 };
     let mut run = Run::new(Sessions::new(gap, 2 * gap, 0).pipeline(100));
@@ -519,7 +525,7 @@ fn the_sessions_of_kafka_streams() {
 }
 
 #[test]
-fn three_sessions_become_one() {
+fn two_events_merge_three_sessions_into_one() {
     let minute = |n: i64| at(60 * n, 1);
     let events = [minute(0), minute(10), minute(20), minute(5), minute(15)];
     let (rows, _) = run(5 * 60, 3600, 0, &events);
@@ -527,7 +533,7 @@ fn three_sessions_become_one() {
 }
 
 #[test]
-fn a_late_event_corrects_the_row_at_once() {
+fn late_event_in_a_fired_session_emits_the_next_revision_at_once() {
     let (rows, _) =
         run(10, 0, 20, &[at(0, 1), at(8, 1), at(20, 2), at(4, 1), at(4, 1), at(60, 2), at(4, 1)]);
     assert_eq!(
@@ -544,7 +550,7 @@ fn a_late_event_corrects_the_row_at_once() {
 }
 
 #[test]
-fn superseded_rows_are_taken_back_before_the_merged_one() {
+fn merged_session_retracts_the_rows_it_replaces_first() {
     let events = [at(0, 1), at(15, 1), at(30, 2), at(7, 1), at(12, 1), at(40, 2)];
     let (rows, _) = run(10, 0, 100, &events);
     assert_eq!(
@@ -562,8 +568,9 @@ fn superseded_rows_are_taken_back_before_the_merged_one() {
 }
 
 #[test]
-fn a_session_that_goes_on_is_taken_back_and_fires_when_it_ends() {
-    // At 12 s the session from 0 has fired; 9 has it go on until 19, which is still to come.
+fn fired_session_that_is_extended_is_retracted_and_fires_again_at_its_end() {
+    // At a watermark of 12 s the session from 0 has fired. The event at 9 extends it to 19, so it
+    // is open again.
     let events = [at(0, 1), at(12, 2), at(9, 1), at(14, 2), at(5, 3), at(30, 2)];
     let (rows, _) = run(10, 0, 100, &events);
     assert_eq!(
@@ -580,8 +587,9 @@ fn a_session_that_goes_on_is_taken_back_and_fires_when_it_ends() {
 }
 
 #[test]
-fn a_part_that_never_fired_passes_on_what_it_had_replaced() {
-    // [0, 10) fires, goes on until 19 without firing, and is then joined with what begins at 21.
+fn merged_session_continues_the_revisions_of_its_parts() {
+    // [0, 10) fires, is extended to 19 without firing, and is then merged with the session that
+    // starts at 21.
     let events = [at(0, 1), at(12, 2), at(9, 1), at(21, 1), at(15, 1)];
     let (rows, _) = run(10, 8, 100, &[&events[..1], &[at(20, 2)], &events[2..]].concat());
     assert_eq!(
@@ -596,7 +604,7 @@ fn a_part_that_never_fired_passes_on_what_it_had_replaced() {
 }
 
 #[test]
-fn final_rows_come_once_when_no_event_can_change_them() {
+fn final_row_is_emitted_once_after_the_allowed_lateness() {
     let sessions = Sessions { is_final: true, ..Sessions::new(10 * SECOND, 0, 5 * SECOND) };
     let mut run = Run::new(sessions.pipeline(100));
     run.push(&[at(0, 1), at(14, 2), at(3, 1), at(19, 2), at(3, 1)], KeysAs::Ids);
@@ -608,7 +616,7 @@ fn final_rows_come_once_when_no_event_can_change_them() {
 }
 
 #[test]
-fn limits_count_sessions() {
+fn session_limits_count_open_sessions() {
     let mut pipeline = Sessions { bound: None, ..Sessions::new(SECOND, 0, 0) }.pipeline(100);
     pipeline.limits.max_keys = 2;
     pipeline.limits.max_windows_per_key = 2;
@@ -626,7 +634,7 @@ fn limits_count_sessions() {
 }
 
 #[test]
-fn times_at_the_ends_of_the_range_have_sessions() {
+fn times_at_the_ends_of_the_range_form_sessions() {
     let end = 8_640_000_000_000_000_000;
     let events = [-end, -end + 1, end, end - 1].map(|ts| Event { ts, key: 1, value: 1.0 });
     for lateness in ["0s", "520000w"] {
@@ -644,7 +652,7 @@ fn times_at_the_ends_of_the_range_have_sessions() {
 }
 
 #[test]
-fn descriptions_that_do_not_fit_are_refused_with_the_reason() {
+fn invalid_options_are_refused_with_path_and_reason() {
     let error = |fields: &str| {
         let text =
             format!(r#"{{"stages": [{{"type": "window", "aggregations": ["count"], {fields}}}]}}"#);

@@ -1,4 +1,5 @@
-//! Percentiles of many values in sliding windows: as in tumbling ones, however the stream is cut, polled and interrupted.
+//! Percentiles of many values in sliding windows: equal to those of tumbling windows, for all
+//! batches, polls and snapshots.
 
 mod common;
 mod distributions;
@@ -13,7 +14,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn great_groups_are_those_of_tumbling_windows(
+    fn large_sliding_windows_equal_tumbling_windows(
         distribution in 0..DISTRIBUTIONS.len(),
         seed in 1_u64..1000,
         count in 300_usize..3000,
@@ -45,14 +46,15 @@ proptest! {
         let whole = run_cut(digests(), &events, &[]);
         prop_assert_eq!(run_cut(digests(), &events, &cuts), whole);
         rows.retain(|row| row.start % 8_000_000 == 0);
-        // An event that is late for a tumbling window is late for the same sliding one.
+        // An event that is late for a tumbling window is late for the sliding window with the same
+        // bounds.
         prop_assert_eq!(rows, tumbling.0);
         prop_assert!(stats.late_dropped <= tumbling.1.late_dropped);
     }
 }
 
-/// Many events of few keys, values of one shape, most of them in order.
-fn great_stream(distribution: usize, count: usize, seed: u64, coarse: bool) -> Vec<Event> {
+/// Returns many events of few keys, with values of one distribution, most of them in order.
+fn large_stream(distribution: usize, count: usize, seed: u64, coarse: bool) -> Vec<Event> {
     let values = values_of(DISTRIBUTIONS[distribution], count, seed);
     let event = |(at, value): (i64, f64)| Event {
         ts: at * 15_000 - if at % 7 == 0 { at * 7_919_333 % 9_000_000 } else { 0 },
@@ -66,7 +68,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn what_windows_take_along_does_not_depend_on_cuts(
+    fn incremental_percentiles_do_not_depend_on_cuts(
         distribution in 0..DISTRIBUTIONS.len(),
         seed in 1_u64..1000,
         count in 1_000_usize..4_000,
@@ -93,7 +95,7 @@ proptest! {
                 "stages": [{{"type": "window", {window}, "allowed_lateness": "{lateness}",
                 "aggregations": ["count", "p0", "p1", "p50", "p99.9", "p100"]}}]}}"#
         ));
-        let events = great_stream(distribution, count, seed, coarse);
+        let events = large_stream(distribution, count, seed, coarse);
         cuts.iter_mut().for_each(|cut| cut.length *= 8);
         let mut whole = Run::new(pipeline.clone());
         whole.push(&events, KeysAs::Encoded);
@@ -103,7 +105,7 @@ proptest! {
     }
 
     #[test]
-    fn great_groups_that_are_corrected_are_those_of_tumbling_windows(
+    fn revised_large_sliding_windows_equal_tumbling_windows(
         distribution in 0..DISTRIBUTIONS.len(),
         seed in 1_u64..1000,
         count in 1_000_usize..4_000,
@@ -115,7 +117,7 @@ proptest! {
                     "stages": [{{"type": "window", {window}, "allowed_lateness": "30s",
                     "aggregations": ["count", "p0", "p1", "p50", "p99.9", "p100"]}}]}}"#
             ));
-            let events = great_stream(distribution, count, seed, coarse);
+            let events = large_stream(distribution, count, seed, coarse);
             let (rows, stats) = run_cut(Run::new(pipeline), &events, &[]);
             assert_eq!(stats.late_dropped, 0);
             let of_both = rows.into_iter().filter(|row| row.start % 20_000_000 == 0);

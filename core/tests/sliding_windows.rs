@@ -1,4 +1,5 @@
-//! Sliding windows give what the oracle gives, however the stream is cut, polled, split, handed over and interrupted.
+//! Sliding windows compared with the oracle, for all batches, polls, shards, key forms and
+//! snapshots.
 
 mod common;
 
@@ -8,7 +9,7 @@ use common::{Event, KeysAs, Row, Run, bits, cuts, encoded, events, linear, run_c
 use proptest::prelude::*;
 use stream_processor_core::{Engine, Options, PipelineSpec, RejectReason, watermark::Generator};
 
-/// Windows of `size` that start every `slide`, microseconds.
+/// Windows of `size` that start every `slide`, in microseconds.
 #[derive(Debug, Clone, Copy)]
 struct Sliding {
     size: i64,
@@ -21,7 +22,7 @@ impl Sliding {
         Self { size, slide, offset: 0 }
     }
 
-    /// A keyed pipeline with every aggregation.
+    /// Returns a keyed pipeline with all aggregations.
     fn pipeline(self, bound: Option<i64>, result_rows: u32) -> PipelineSpec {
         let Self { size, slide, offset } = self;
         let bound = bound.map_or("unbounded".to_owned(), |bound| format!("{bound}us"));
@@ -35,7 +36,7 @@ impl Sliding {
         ))
     }
 
-    /// The starts of the windows that cover `time`.
+    /// Returns the starts of the windows that cover `time`.
     fn starts(self, time: i64) -> Vec<i64> {
         let mut start = (time - self.offset).div_euclid(self.slide) * self.slide + self.offset;
         let mut starts = Vec::new();
@@ -46,7 +47,8 @@ impl Sliding {
         starts
     }
 
-    /// The number of the slice of `time`; slice 0 begins at the offset, taken modulo the slide.
+    /// Returns the number of the slice that contains `time`. Slice 0 starts at the offset modulo
+    /// the slide.
     fn slice(self, time: i64) -> i64 {
         (time - self.offset.rem_euclid(self.slide)).div_euclid(gcd(self.size, self.slide))
     }
@@ -62,7 +64,7 @@ struct Oracle {
     unassigned: u64,
 }
 
-/// Puts every event into every window that covers it and has not fired.
+/// Adds every event to each window that covers it and has not fired.
 fn oracle(events: &[Event], windows: Sliding, bound: Option<i64>) -> Oracle {
     let mut open: BTreeMap<(i64, Vec<u8>), BTreeMap<i64, Vec<Event>>> = BTreeMap::new();
     let mut greatest: Option<i64> = None;
@@ -98,17 +100,18 @@ fn oracle(events: &[Event], windows: Sliding, bound: Option<i64>) -> Oracle {
     Oracle { rows: rows.collect(), late, unassigned }
 }
 
-/// What a row says of the slices from `from` to `to`.
+/// Returns the columns of the window of the slices `from..to`.
 fn results(slices: &BTreeMap<i64, Vec<Event>>, from: i64, to: i64, size: i64) -> [f64; 16] {
-    let mut whole: Option<Part> = None;
+    let mut whole: Option<Aggregates> = None;
     let mut at = from;
     while at < to {
-        // The largest block of slices that begins here and lies within the window.
+        // The largest aligned node of the aggregate tree that starts here and lies within the
+        // window.
         let mut length = 1;
         while at % (length * 2) == 0 && at + length * 2 <= to {
             length *= 2;
         }
-        whole = combine(whole, block(slices, at, length));
+        whole = combine(whole, node(slices, at, length));
         at += length;
     }
     let mut events: Vec<Event> = slices.values().flatten().copied().collect();
@@ -119,10 +122,10 @@ fn results(slices: &BTreeMap<i64, Vec<Event>>, from: i64, to: i64, size: i64) ->
         max = if value > max { value } else { max };
     }
     let finite = |x: f64| if x.is_finite() { x } else { f64::NAN };
-    let Part { count, sum, lost, squares, .. } = whole.unwrap();
+    let Aggregates { count, sum, lost, squares, .. } = whole.unwrap();
     let total = finite(sum + lost);
     let variance = if count > 1.0 { finite(squares / (count - 1.0)) } else { f64::NAN };
-    // Slices follow each other in time, and within a slice its events stand in the order of arrival.
+    // Slices are ordered by time, and the events of a slice by their arrival.
     events.sort_by_key(|event| event.ts);
     [
         count,
@@ -144,9 +147,10 @@ fn results(slices: &BTreeMap<i64, Vec<Event>>, from: i64, to: i64, size: i64) ->
     ]
 }
 
-/// What depends on how values are put together: their sum and what rounding took from it, mean and squared distances.
+/// The aggregates that depend on the order of merging: the sum and its rounding error, the mean and
+/// the squared distances.
 #[derive(Clone, Copy)]
-struct Part {
+struct Aggregates {
     count: f64,
     sum: f64,
     lost: f64,
@@ -154,15 +158,15 @@ struct Part {
     squares: f64,
 }
 
-/// Of `length` slices from `from` on.
-fn block(slices: &BTreeMap<i64, Vec<Event>>, from: i64, length: i64) -> Option<Part> {
+/// Returns the aggregates of a node of `length` slices that starts at `from`.
+fn node(slices: &BTreeMap<i64, Vec<Event>>, from: i64, length: i64) -> Option<Aggregates> {
     if length > 1 {
         let half = length / 2;
-        return combine(block(slices, from, half), block(slices, from + half, half));
+        return combine(node(slices, from, half), node(slices, from + half, half));
     }
-    let mut whole: Option<Part> = None;
+    let mut whole: Option<Aggregates> = None;
     for Event { value, .. } in slices.get(&from)? {
-        let one = Part { count: 1.0, sum: *value, lost: 0.0, mean: *value, squares: 0.0 };
+        let one = Aggregates { count: 1.0, sum: *value, lost: 0.0, mean: *value, squares: 0.0 };
         let mut next = combine(whole, Some(one)).unwrap();
         if let Some(before) = whole {
             // Welford's update, value by value.
@@ -170,14 +174,14 @@ fn block(slices: &BTreeMap<i64, Vec<Event>>, from: i64, length: i64) -> Option<P
             next.mean = before.mean + distance / next.count;
             next.squares = before.squares + distance * (value - next.mean);
         }
-        // As the engine does, which begins with 0: 0 + -0 is 0.
+        // The engine starts at 0, and 0 + -0 is 0.
         next.sum += 0.0;
         whole = Some(next);
     }
     whole
 }
 
-fn combine(left: Option<Part>, right: Option<Part>) -> Option<Part> {
+fn combine(left: Option<Aggregates>, right: Option<Aggregates>) -> Option<Aggregates> {
     let (Some(left), Some(right)) = (left, right) else { return left.or(right) };
     let sum = left.sum + right.sum;
     let lost = if left.sum.abs() >= right.sum.abs() {
@@ -188,7 +192,7 @@ fn combine(left: Option<Part>, right: Option<Part>) -> Option<Part> {
     let count = left.count + right.count;
     let distance = right.mean - left.mean;
     let share = right.count / count;
-    Some(Part {
+    Some(Aggregates {
         count,
         sum,
         lost: (left.lost + right.lost) + lost,
@@ -197,7 +201,8 @@ fn combine(left: Option<Part>, right: Option<Part>) -> Option<Part> {
     })
 }
 
-/// Sizes and slides in milliseconds: with and without a common measure, one after another, with gaps, with many windows.
+/// Generates sizes and slides, in milliseconds: with and without a common divisor, adjacent, with
+/// gaps, and with many windows for each event.
 fn windows() -> impl Strategy<Value = Sliding> {
     let pairs = [(10_000, 3_000), (7_000, 7_000), (3_000, 10_000), (2_500, 1_000), (4_000, 6_000)];
     let more = [(2_000, 50), (700, 300), (60_000, 4_000), (1_000, 3_000), (8_000, 1_000)];
@@ -211,7 +216,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(192))]
 
     #[test]
-    fn rows_are_those_of_the_oracle(
+    fn rows_equal_the_oracle(
         events in events(),
         cuts in cuts(),
         windows in windows(),
@@ -219,20 +224,20 @@ proptest! {
         buffer in prop::sample::select(vec![1_u32, 3, 1000]),
         restores_when_full in prop::sample::select(vec![false, false, true]),
     ) {
-        let due = oracle(&events, windows, bound);
-        prop_assume!(!restores_when_full || due.rows.len() < 300);
+        let expected = oracle(&events, windows, bound);
+        prop_assume!(!restores_when_full || expected.rows.len() < 300);
         let mut run = Run::new(windows.pipeline(bound, buffer));
         run.restores_when_full = restores_when_full;
         let (rows, stats) = run_cut(run, &events, &cuts);
-        prop_assert_eq!(rows, due.rows);
-        prop_assert_eq!(stats.late_dropped, due.late);
-        prop_assert_eq!(stats.unassigned, due.unassigned);
+        prop_assert_eq!(rows, expected.rows);
+        prop_assert_eq!(stats.late_dropped, expected.late);
+        prop_assert_eq!(stats.unassigned, expected.unassigned);
         prop_assert_eq!(stats.events, events.len() as u64);
         prop_assert_eq!((stats.stages[0].keys, stats.stages[0].open_windows), (0, 0));
     }
 
     #[test]
-    fn a_roll_up_of_sliding_windows_does_not_depend_on_cuts(events in events(), cuts in cuts()) {
+    fn roll_up_of_sliding_windows_does_not_depend_on_cuts(events in events(), cuts in cuts()) {
         let pipeline = spec(
             r#"{"source": {"key": "k", "value": "v"}, "time": {"max_out_of_orderness": "1s"},
                 "limits": {"max_result_rows": 2},
@@ -243,13 +248,13 @@ proptest! {
         );
         let mut whole = Run::new(pipeline.clone());
         whole.push(&events, KeysAs::Encoded);
-        let due = whole.finish();
-        prop_assert_eq!(run_cut(Run::new(pipeline), &events, &cuts), due.clone());
-        prop_assert_eq!(due.1.stages[1].late_dropped, 0);
+        let expected = whole.finish();
+        prop_assert_eq!(run_cut(Run::new(pipeline), &events, &cuts), expected.clone());
+        prop_assert_eq!(expected.1.stages[1].late_dropped, 0);
     }
 
     #[test]
-    fn shards_give_the_rows_of_one_instance(
+    fn merged_shards_equal_one_engine(
         events in events(),
         windows in windows(),
         batch in 1_usize..50,
@@ -266,8 +271,8 @@ proptest! {
                 let mine = |at: &usize| batch[*at].key % shards == shard;
                 let picked: Vec<usize> = (0..batch.len()).filter(mine).collect();
                 let part: Vec<Event> = picked.iter().map(|at| batch[*at]).collect();
-                let met: Vec<i64> = picked.iter().map(|at| watermarks[*at]).collect();
-                run.push_judged(&part, None, Some(&met), KeysAs::Ids);
+                let input_watermarks: Vec<i64> = picked.iter().map(|at| watermarks[*at]).collect();
+                run.push_with_watermarks(&part, None, Some(&input_watermarks), KeysAs::Ids);
                 run.advance(generator.watermark());
             }
         }
@@ -283,23 +288,23 @@ fn at(seconds: i64, key: u32) -> Event {
     Event { ts: seconds * SECOND, key, value: 1.0 }
 }
 
-/// Start in seconds and count of each row.
+/// Returns the start in seconds and the count of each row.
 fn counts(rows: &[Row]) -> Vec<(i64, f64)> {
     rows.iter().map(|row| (row.start / SECOND, f64::from_bits(row.values[0]))).collect()
 }
 
 #[test]
-fn an_event_is_in_every_window_that_covers_it() {
+fn event_counts_in_every_window_that_covers_it() {
     let mut run = Run::new(Sliding::new(10 * SECOND, 3 * SECOND).pipeline(Some(0), 100));
     run.push(&[at(0, 1), at(1, 1)], KeysAs::Ids);
     assert_eq!(counts(&run.finish().0), [(-9, 1.0), (-6, 2.0), (-3, 2.0), (0, 2.0)]);
 }
 
 #[test]
-fn an_event_that_is_late_for_some_windows_counts_in_the_others() {
+fn event_late_for_some_windows_counts_in_the_open_ones() {
     let mut run = Run::new(Sliding::new(10 * SECOND, 5 * SECOND).pipeline(Some(0), 100));
     run.push(&[at(1, 1), at(12, 1)], KeysAs::Ids);
-    // The watermark is just below 12 s: the windows from -5 and 0 have fired.
+    // The watermark is just below 12 s: the windows that start at -5 and 0 have fired.
     run.push(&[at(7, 1), at(4, 1)], KeysAs::Ids);
     let drops = run.engine.drops(10);
     assert_eq!(drops.len(), 1, "only the last one is late for all of its windows");
@@ -311,7 +316,7 @@ fn an_event_that_is_late_for_some_windows_counts_in_the_others() {
 }
 
 #[test]
-fn events_between_windows_are_in_none_and_never_late() {
+fn event_between_windows_is_unassigned_and_never_late() {
     let mut run = Run::new(Sliding::new(3 * SECOND, 10 * SECOND).pipeline(Some(0), 100));
     run.push(&[at(0, 1), at(2, 1), at(3, 1), at(9, 1), at(25, 1), at(4, 1), at(1, 1)], KeysAs::Ids);
     assert_eq!(run.engine.drops(10).len(), 1);
@@ -323,7 +328,7 @@ fn events_between_windows_are_in_none_and_never_late() {
 }
 
 #[test]
-fn times_at_the_ends_of_the_range_have_windows() {
+fn times_at_the_ends_of_the_range_fall_into_windows() {
     let end = 8_640_000_000_000_000_000;
     let day = 86_400 * SECOND;
     let mut run = Run::new(Sliding::new(10_000 * day, 3_000 * day).pipeline(Some(0), 2));
@@ -339,7 +344,7 @@ fn times_at_the_ends_of_the_range_have_windows() {
 }
 
 #[test]
-fn slices_are_kept_as_long_as_a_window_needs_them() {
+fn slice_is_removed_after_its_last_window_fires() {
     let mut run = Run::new(Sliding::new(10 * SECOND, SECOND).pipeline(Some(0), 1000));
     let mut most = 0;
     for second in 0..200 {
@@ -353,7 +358,7 @@ fn slices_are_kept_as_long_as_a_window_needs_them() {
 }
 
 #[test]
-fn limits_count_slices() {
+fn window_limit_counts_slices() {
     let mut pipeline = Sliding::new(3 * SECOND, SECOND).pipeline(None, 100);
     pipeline.limits.max_keys = 2;
     pipeline.limits.max_windows_per_key = 3;
@@ -370,7 +375,7 @@ fn limits_count_slices() {
 }
 
 #[test]
-fn an_hour_every_second_gives_a_row_for_every_window() {
+fn one_hour_window_every_second_emits_3600_rows_per_event() {
     let mut run = Run::new(Sliding::new(3600 * SECOND, SECOND).pipeline(Some(0), 1000));
     run.push(&[at(0, 1), at(1_000_000, 1)], KeysAs::Ids);
     let (rows, _) = run.finish();
@@ -379,7 +384,7 @@ fn an_hour_every_second_gives_a_row_for_every_window() {
 }
 
 #[test]
-fn descriptions_that_do_not_fit_are_refused_with_the_reason() {
+fn invalid_options_are_refused_with_path_and_reason() {
     let error = |fields: &str| {
         let text = format!(
             r#"{{"stages": [{{"type": "window", "size": "10s", "aggregations": ["count"], {fields}}}]}}"#

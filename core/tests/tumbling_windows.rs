@@ -1,4 +1,4 @@
-//! Tumbling windows give what the oracle gives, however the stream is cut, polled, handed over and interrupted.
+//! Tumbling windows compared with the oracle, for all batches, polls, key forms and snapshots.
 
 mod common;
 
@@ -11,7 +11,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(192))]
 
     #[test]
-    fn rows_are_those_of_the_oracle(
+    fn rows_equal_the_oracle(
         events in events(),
         cuts in cuts(),
         size in prop::sample::select(vec![1_i64, 700_000, 1_000_000, 7_000_003]),
@@ -23,17 +23,17 @@ proptest! {
         let text = |us: i64| format!("{us}us");
         let bound_text = bound.map_or("unbounded".to_owned(), text);
         let pipeline = tumbling(&text(size), &text(offset), &bound_text, buffer);
-        let due = oracle(&events, size, offset, bound);
+        let expected = oracle(&events, size, offset, bound);
         let mut run = Run::new(pipeline);
         run.restores_when_full = restores_when_full;
         let (rows, stats) = run_cut(run, &events, &cuts);
-        prop_assert_eq!(rows, due.rows);
-        prop_assert_eq!(stats.late_dropped, due.late as u64);
+        prop_assert_eq!(rows, expected.rows);
+        prop_assert_eq!(stats.late_dropped, expected.late as u64);
         prop_assert_eq!(stats.events, events.len() as u64);
     }
 
     #[test]
-    fn a_roll_up_of_windows_does_not_depend_on_cuts(events in events(), cuts in cuts()) {
+    fn roll_up_of_tumbling_windows_does_not_depend_on_cuts(events in events(), cuts in cuts()) {
         let pipeline = spec(
             r#"{"source": {"key": "k", "value": "v"}, "time": {"max_out_of_orderness": "1s"},
                 "limits": {"max_result_rows": 2},
@@ -44,18 +44,18 @@ proptest! {
         );
         let mut whole = Run::new(pipeline.clone());
         whole.push(&events, KeysAs::Encoded);
-        let (due, due_stats) = whole.finish();
+        let (expected, expected_stats) = whole.finish();
         let (rows, stats) = run_cut(Run::new(pipeline), &events, &cuts);
-        prop_assert_eq!(&rows, &due);
-        prop_assert_eq!(stats, due_stats);
-        // The roll-up is what windows over the first stage's rows give.
+        prop_assert_eq!(&rows, &expected);
+        prop_assert_eq!(stats, expected_stats);
+        // The roll-up counts every event of the first stage that is not late.
         let first = oracle(&events, 1_000_000, 0, Some(1_000_000));
         let counted: f64 = rows.iter().map(|row| f64::from_bits(row.values[2])).sum();
         prop_assert_eq!(counted as usize, events.len() - first.late);
     }
 
     #[test]
-    fn shards_give_the_rows_of_one_instance(events in events(), batch in 1_usize..50, shards in 2_u32..5) {
+    fn merged_shards_equal_one_engine(events in events(), batch in 1_usize..50, shards in 2_u32..5) {
         let pipeline = tumbling("1s", "0s", "1s", 1000);
         let mut generator = Generator::new(&pipeline);
         let mut runs: Vec<Run> = (0..shards).map(|_| Run::new(pipeline.clone())).collect();
@@ -70,8 +70,8 @@ proptest! {
                 let picked: Vec<usize> = (0..batch.len()).filter(mine).collect();
                 let part: Vec<Event> = picked.iter().map(|at| batch[*at]).collect();
                 let ordinals: Vec<u64> = picked.iter().map(|at| ordinal + *at as u64).collect();
-                let met: Vec<i64> = picked.iter().map(|at| watermarks[*at]).collect();
-                run.push_judged(&part, Some(&ordinals), Some(&met), KeysAs::Ids);
+                let input_watermarks: Vec<i64> = picked.iter().map(|at| watermarks[*at]).collect();
+                run.push_with_watermarks(&part, Some(&ordinals), Some(&input_watermarks), KeysAs::Ids);
                 run.advance(generator.watermark());
                 while run.poll(100) > 0 {}
             }
@@ -88,7 +88,7 @@ proptest! {
 }
 
 #[test]
-fn a_window_fires_at_its_last_microsecond_and_not_before() {
+fn window_fires_when_the_watermark_reaches_its_last_microsecond() {
     let mut run = Run::new(tumbling("10s", "0s", "0s", 100));
     let at = |ts| Event { ts, key: 1, value: 1.0 };
     run.push(&[at(0), at(9_999_999), at(9_999_999)], KeysAs::Ids);
@@ -100,7 +100,7 @@ fn a_window_fires_at_its_last_microsecond_and_not_before() {
 }
 
 #[test]
-fn a_late_event_is_reported_with_the_numbers_that_made_it_late() {
+fn late_event_is_reported_with_watermark_and_window_end() {
     let mut run = Run::new(tumbling("10s", "0s", "0s", 100));
     let at = |ts| Event { ts, key: 1, value: 1.0 };
     run.push(&[at(25_000_000), at(19_999_999), at(20_000_000)], KeysAs::Ids);
@@ -115,7 +115,7 @@ fn a_late_event_is_reported_with_the_numbers_that_made_it_late() {
 }
 
 #[test]
-fn rows_of_one_firing_are_in_the_order_of_their_keys() {
+fn rows_of_one_firing_are_in_key_order() {
     let mut run = Run::new(tumbling("10s", "0s", "0s", 1000));
     let keys = [5, 3, 11, 2, 30, 1];
     let events: Vec<Event> =
@@ -127,7 +127,7 @@ fn rows_of_one_firing_are_in_the_order_of_their_keys() {
 }
 
 #[test]
-fn times_at_the_ends_of_the_range_have_windows() {
+fn times_at_the_ends_of_the_range_fall_into_windows() {
     let end = 8_640_000_000_000_000_000;
     let mut run = Run::new(tumbling("10000d", "0s", "0s", 10));
     run.push(
@@ -141,7 +141,7 @@ fn times_at_the_ends_of_the_range_have_windows() {
 }
 
 #[test]
-fn limits_keep_events_out_and_say_so() {
+fn events_beyond_key_and_window_limits_are_dropped_and_reported() {
     let mut pipeline = tumbling("1s", "0s", "unbounded", 100);
     pipeline.limits.max_keys = 2;
     pipeline.limits.max_windows_per_key = 3;
@@ -159,7 +159,7 @@ fn limits_keep_events_out_and_say_so() {
 }
 
 #[test]
-fn dropped_events_that_nobody_fetches_stop_the_engine() {
+fn engine_is_full_until_dropped_events_are_fetched() {
     let mut pipeline = tumbling("1s", "0s", "0s", 100);
     pipeline.limits.max_dropped_events = 5;
     let mut run = Run::new(pipeline);
@@ -182,7 +182,7 @@ fn dropped_events_that_nobody_fetches_stop_the_engine() {
 }
 
 #[test]
-fn ten_times_as_many_keys_as_are_kept_come_and_go() {
+fn keys_of_closed_windows_make_room_for_a_million_new_ones() {
     let mut run = Run::new(tumbling("1s", "0s", "0s", 10_000));
     for round in 0..200 {
         let events: Vec<Event> = (0..5_000)

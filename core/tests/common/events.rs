@@ -1,14 +1,15 @@
-//! Events with any number of columns, and all that comes out of a pipeline for them: for stages whose rows are events.
+//! Events with any number of columns, and the collected output of a pipeline: for stages whose rows
+//! are events.
 
 use stream_processor_core::{
     Batch, Column, Engine, Error, KeyColumn, Options, PipelineSpec, Progress, Pushed, RowColumn,
     Rows, Stats, key,
 };
 
-/// An event. A pipeline may read fewer columns than it has values.
+/// An event. A pipeline may read fewer columns than the event has values.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
-    /// Milliseconds.
+    /// Event time in milliseconds.
     pub ts: i64,
     pub key: String,
     pub values: Vec<f64>,
@@ -20,16 +21,16 @@ impl Event {
     }
 }
 
-/// How a stream is cut and interrupted; nothing of it may change a row.
+/// A way to split the stream into batches and to interrupt it. No choice may change a row.
 #[derive(Debug, Clone, Copy)]
 pub struct Run {
-    /// Events in a batch.
+    /// Number of events in a batch.
     pub cut: usize,
-    /// Whether it goes on from a snapshot after every batch and whenever it is full.
+    /// Whether the engine is restored from a snapshot after every batch and whenever it is full.
     pub restore: bool,
 }
 
-/// A value of a row, comparable to the last bit.
+/// A value of a row, compared bit by bit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Cell {
     Time(i64),
@@ -37,12 +38,12 @@ pub enum Cell {
     Bool(bool),
 }
 
-/// All rows, in order.
+/// All rows in the order in which they were polled.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Collected {
     pub firing: Vec<i64>,
     pub ranks: Vec<u64>,
-    /// As they are encoded.
+    /// Encoded keys.
     pub keys: Vec<Vec<u8>>,
     pub rows: Vec<Vec<Cell>>,
 }
@@ -63,7 +64,7 @@ impl Collected {
         }
     }
 
-    /// Takes all rows that wait.
+    /// Polls until no row waits, and appends the rows.
     pub fn poll(&mut self, engine: &mut Engine) {
         while let Some(rows) = engine.poll(7) {
             self.take(&rows);
@@ -71,20 +72,21 @@ impl Collected {
     }
 }
 
-/// A number as a cell.
+/// Returns the cell that holds `value`.
 pub fn number(value: f64) -> Cell {
     Cell::Number(super::bits(value))
 }
 
-/// Runs `events` through the pipeline to the end.
+/// Runs `events` through the pipeline to the end and returns all rows.
 pub fn collect(spec: &PipelineSpec, events: &[Event], run: Run) -> Collected {
     let (all, _, refused) = collect_refusing(spec, events, run);
     assert!(refused.is_empty(), "refused: {refused:?}");
     all
 }
 
-/// The same for pipelines whose limits refuse events of the first stage: the caller goes on behind each. Also what was counted
-/// before the end, and the places of the events that were refused.
+/// Does the same as [`collect`] for pipelines whose limits refuse events of the first stage. The
+/// caller continues behind each refused event. Also returns the counters before the end of input
+/// and the positions of the refused events.
 pub fn collect_refusing(
     spec: &PipelineSpec,
     events: &[Event],
@@ -92,14 +94,14 @@ pub fn collect_refusing(
 ) -> (Collected, Stats, Vec<usize>) {
     let mut engine = Engine::open(spec, Options::default()).unwrap();
     let (mut all, mut refused) = (Collected::default(), Vec::new());
-    for (place, batch) in events.chunks(run.cut).enumerate() {
+    for (batch_number, batch) in events.chunks(run.cut).enumerate() {
         let mut at = 0;
         loop {
             let pushed = match try_push(&mut engine, &batch[at..]) {
                 Ok(pushed) => pushed,
                 Err(Error::LimitReached(stop)) => {
                     assert!(!stop.dropped);
-                    refused.push(place * run.cut + at + stop.consumed);
+                    refused.push(batch_number * run.cut + at + stop.consumed);
                     assert_eq!(stop.ordinal, engine.next_ordinal());
                     at += stop.consumed + 1;
                     if run.restore {
@@ -130,12 +132,12 @@ pub fn collect_refusing(
     (all, stats, refused)
 }
 
-/// Pushes one batch, as far as the engine takes it.
+/// Pushes one batch, as far as the engine accepts it.
 pub fn push(engine: &mut Engine, events: &[Event]) -> Pushed {
     try_push(engine, events).unwrap()
 }
 
-/// The same where it may be refused.
+/// Does the same as [`push`], and returns the error if an event is refused.
 pub fn try_push(engine: &mut Engine, events: &[Event]) -> Result<Pushed, Error> {
     let input = &engine.plan().input;
     let (keyed, columns) = (!input.key.is_empty(), input.columns.len());
@@ -162,7 +164,7 @@ pub fn try_push(engine: &mut Engine, events: &[Event]) -> Result<Pushed, Error> 
     engine.push(&batch)
 }
 
-/// An engine that goes on from a snapshot of `engine`.
+/// Returns an engine restored from a snapshot of `engine`.
 pub fn restored(spec: &PipelineSpec, engine: &mut Engine) -> Engine {
     let snapshot = engine.snapshot().unwrap();
     let mut restored = Engine::restore(spec, engine.options(), &snapshot).unwrap();

@@ -1,4 +1,4 @@
-//! Windows that may give several rows, and the oracle for them.
+//! Windows that may emit several rows, and their oracle.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use stream_processor_core::PipelineSpec;
 
 use super::{Event, Row, bits, encoded, spec};
 
-/// A window stage; times in microseconds.
+/// A window stage. All times are in microseconds.
 #[derive(Debug, Clone, Copy)]
 pub struct Setup {
     pub size: i64,
@@ -34,10 +34,12 @@ impl Setup {
         Self { early: Some(early), ..self }
     }
 
-    pub fn once(self) -> Self {
+    /// Emits one final row after the allowed lateness, not several revisions.
+    pub fn final_only(self) -> Self {
         Self { is_final: true, ..self }
     }
 
+    /// Returns the stage as JSON, with the standard aggregations of `field`.
     pub fn stage(self, field: &str) -> String {
         self.stage_of(field, r#""count", "sum", "avg", "min", "max""#)
     }
@@ -61,24 +63,29 @@ impl Setup {
         text + "}"
     }
 
+    /// Returns true if a window may emit more than one row.
     pub fn revises(self) -> bool {
         !self.is_final && (self.lateness > 0 || self.early.is_some())
     }
 
+    /// Returns the last microsecond of the window.
     pub fn last_us(self, start: i64) -> i64 {
         start + self.size - 1
     }
 
+    /// Returns the watermark at which the window fires.
     pub fn fires_at(self, start: i64) -> i64 {
         self.last_us(start) + if self.is_final { self.lateness } else { 0 }
     }
 
-    pub fn gone_at(self, start: i64) -> i64 {
+    /// Returns the watermark at which the window is removed, so that later events are dropped.
+    pub fn expires_at(self, start: i64) -> i64 {
         self.last_us(start) + self.lateness
     }
 
-    /// The slices that may be open of one key in an ordered stream: those of a window, and those that are kept behind it.
-    pub fn slices(self) -> i64 {
+    /// Returns the maximum number of open slices of one key in an ordered stream: the slices of one
+    /// window, and those kept during the allowed lateness.
+    pub fn max_open_slices(self) -> i64 {
         let (mut slice, mut rest) = (self.size, self.slide);
         while rest != 0 {
             (slice, rest) = (rest, slice % rest);
@@ -86,7 +93,7 @@ impl Setup {
         self.size / slice + (self.lateness + slice - 1) / slice
     }
 
-    /// The starts of the windows that cover `time`, the first first.
+    /// Returns the starts of the windows that cover `time`, in ascending order.
     pub fn starts(self, time: i64) -> Vec<i64> {
         let mut start = (time - self.offset).div_euclid(self.slide) * self.slide + self.offset;
         let mut starts = Vec::new();
@@ -98,6 +105,7 @@ impl Setup {
     }
 }
 
+/// Returns a keyed pipeline of `stages` that polls after `result_rows` rows.
 pub fn pipeline(stages: &[String], bound: Option<i64>, result_rows: u32) -> PipelineSpec {
     let bound = bound.map_or("unbounded".to_owned(), |bound| format!("{bound}us"));
     spec(&format!(
@@ -107,13 +115,15 @@ pub fn pipeline(stages: &[String], bound: Option<i64>, result_rows: u32) -> Pipe
     ))
 }
 
-/// Events, each with the watermark that it meets, and the watermark after the last of them.
-pub struct Judged {
+/// Events, each with the watermark in effect when it arrives, and the watermark after the last
+/// event.
+pub struct WatermarkedStream {
     pub events: Vec<(Event, i64)>,
     pub watermark: i64,
 }
 
-pub fn judged(events: &[Event], bound: Option<i64>) -> Judged {
+/// Returns `events` with the watermarks of an out-of-orderness of `bound` microseconds.
+pub fn with_watermarks(events: &[Event], bound: Option<i64>) -> WatermarkedStream {
     let mut watermark = i64::MIN;
     let mut list = Vec::new();
     for event in events {
@@ -122,22 +132,23 @@ pub fn judged(events: &[Event], bound: Option<i64>) -> Judged {
             watermark = watermark.max(event.ts - bound - 1);
         }
     }
-    Judged { events: list, watermark }
+    WatermarkedStream { events: list, watermark }
 }
 
-/// The stage, event by event: all values of every window are kept, and each row is computed from them anew.
+/// The window stage, event by event: every window keeps all its values, and each row is computed
+/// from them.
 pub struct Oracle {
     pub setup: Setup,
-    pub open: BTreeMap<(i64, Vec<u8>), Open>,
+    pub open: BTreeMap<(i64, Vec<u8>), OpenWindow>,
     pub watermark: i64,
-    /// Each row after its rank.
+    /// Each row with its rank.
     pub rows: Vec<(u64, Row)>,
     pub late: u64,
     pub unassigned: u64,
 }
 
 #[derive(Default)]
-pub struct Open {
+pub struct OpenWindow {
     pub id: u32,
     pub values: Vec<f64>,
     pub rows: u32,
@@ -145,22 +156,22 @@ pub struct Open {
 }
 
 impl Oracle {
-    pub fn of(setup: Setup, stream: &Judged) -> Self {
+    pub fn of(setup: Setup, stream: &WatermarkedStream) -> Self {
         let (open, rows) = (BTreeMap::new(), Vec::new());
         let mut oracle = Self { setup, open, watermark: i64::MIN, rows, late: 0, unassigned: 0 };
         for (ordinal, (event, watermark)) in (0..).zip(&stream.events) {
             oracle.advance(*watermark);
-            oracle.take(event, ordinal);
+            oracle.process(event, ordinal);
         }
         oracle.advance(stream.watermark);
         oracle.advance(i64::MAX);
         oracle
     }
 
-    /// Fires all that is due between the watermark so far and `to`.
+    /// Fires all windows whose time lies after the current watermark and not after `to`.
     pub fn advance(&mut self, to: i64) {
         let setup = self.setup;
-        // Rows of an earlier stage at the end of input meet later watermarks than the stream had.
+        // At the end of input, rows of the first stage carry later watermarks than the stream had.
         let to = to.max(self.watermark);
         let crossed = |due: i64| self.watermark < due && due <= to;
         let mut due = Vec::new();
@@ -182,28 +193,31 @@ impl Oracle {
             }
         }
         self.watermark = to;
-        self.open.retain(|(start, _), _| setup.gone_at(*start) > to);
+        self.open.retain(|(start, _), _| setup.expires_at(*start) > to);
     }
 
-    pub fn take(&mut self, event: &Event, ordinal: u64) {
+    /// Adds `event` to all its open windows, and corrects the rows of windows that have fired.
+    pub fn process(&mut self, event: &Event, ordinal: u64) {
         let (setup, key) = (self.setup, encoded(event.key));
         let starts = setup.starts(event.ts);
         self.unassigned += u64::from(starts.is_empty());
-        let gone = starts.iter().filter(|start| setup.gone_at(**start) <= self.watermark).count();
-        self.late += u64::from(!starts.is_empty() && gone == starts.len());
-        for start in &starts[gone..] {
+        let expired =
+            starts.iter().filter(|start| setup.expires_at(**start) <= self.watermark).count();
+        self.late += u64::from(!starts.is_empty() && expired == starts.len());
+        for start in &starts[expired..] {
             let window = self.open.entry((*start, key.clone())).or_default();
             window.id = event.key;
             window.values.push(event.value);
             window.changed = true;
         }
-        for start in &starts[gone..] {
+        for start in &starts[expired..] {
             if setup.fires_at(*start) <= self.watermark {
                 self.emit(*start, key.clone(), self.watermark, ordinal + 1, false);
             }
         }
     }
 
+    /// Computes the row of one window and stores it.
     pub fn emit(&mut self, start: i64, key: Vec<u8>, firing: i64, rank: u64, early: bool) {
         let setup = self.setup;
         let window = self.open.get_mut(&(start, key.clone())).unwrap();
@@ -225,20 +239,22 @@ impl Oracle {
         self.rows.iter().map(|(_, row)| row.clone()).collect()
     }
 
-    /// What the next stage sees: the counts of the rows at the windows' last microseconds.
-    pub fn passed_on(&self, watermark: i64) -> Judged {
+    /// Returns the input of the next stage: the counts of the rows, at the last microsecond of each
+    /// window.
+    pub fn output_stream(&self, watermark: i64) -> WatermarkedStream {
         let lag = self.setup.lateness;
         let rows = self.rows.iter().map(|(_, row)| {
             let key = (0..8).find(|key| encoded(*key) == row.key).unwrap();
             let value = f64::from_bits(row.values[0]);
-            // The watermark just below the one that fires the row.
+            // The watermark is one microsecond below the watermark that fires the row.
             (Event { ts: row.end - 1, key, value }, row.firing - 1 - lag)
         });
-        Judged { events: rows.collect(), watermark: watermark.saturating_sub(lag) }
+        WatermarkedStream { events: rows.collect(), watermark: watermark.saturating_sub(lag) }
     }
 }
 
-/// count, sum, avg, min, max of whole numbers: no rounding, whatever the order.
+/// Returns count, sum, avg, min and max. The values are whole numbers, so no order of addition
+/// rounds.
 pub fn results(values: &[f64]) -> [f64; 5] {
     let sum: f64 = values.iter().sum();
     let count = values.len() as f64;

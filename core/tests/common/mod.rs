@@ -1,4 +1,9 @@
-//! Streams, the slow and obvious oracle, and ways to run an engine over a stream, for the tests of behaviours.
+//! Test streams, a slow and simple oracle, and functions that run an engine over a stream.
+//!
+//! [`oracle`] computes the expected rows of tumbling windows from the events alone. [`run_cut`]
+//! runs the same events through an engine, with batches, polls and snapshots as a list of [`Cut`]s
+//! says. A test compares the two. [`late`] does the same for windows that emit several rows,
+//! [`partials`] for partial state, and [`events`] for stages whose rows are events.
 #![allow(dead_code, unreachable_pub, reason = "each test uses its own part")]
 
 pub mod events;
@@ -11,7 +16,7 @@ use stream_processor_core::{
     RowColumn, Rows, key,
 };
 
-/// An event of the key `k<key>`.
+/// An event with the key `k<key>`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Event {
     pub ts: i64,
@@ -19,21 +24,23 @@ pub struct Event {
     pub value: f64,
 }
 
-/// A row with everything in it, comparable to the last bit.
+/// A row with all its columns, compared bit by bit.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
     pub firing: i64,
     pub end: i64,
     pub start: i64,
     pub key: Vec<u8>,
-    /// Bits, one canonical NaN; true is 1.
+    /// The bits of each number, with one canonical NaN. `true` is 1.
     pub values: Vec<u64>,
 }
 
+/// Returns the bits of `value`, with one canonical NaN.
 pub fn bits(value: f64) -> u64 {
     if value.is_nan() { f64::NAN.to_bits() } else { value.to_bits() }
 }
 
+/// Returns the encoded key `k<id>`.
 pub fn encoded(id: u32) -> Vec<u8> {
     let mut bytes = Vec::new();
     key::push_str(&mut bytes, &format!("k{id}"));
@@ -44,7 +51,8 @@ pub fn spec(json: &str) -> PipelineSpec {
     PipelineSpec::from_json(json).unwrap()
 }
 
-/// That a pipeline with `stage` is refused at `path`, in words that have `message` among them.
+/// Asserts that a pipeline with `stage` is refused, with an error at `path` whose message contains
+/// `message`.
 pub fn assert_refused(stage: &str, path: &str, message: &str) {
     let json = format!(r#"{{"source": {{"key": "k", "value": "v"}}, "stages": [{stage}]}}"#);
     let error =
@@ -53,7 +61,8 @@ pub fn assert_refused(stage: &str, path: &str, message: &str) {
     assert!(error.message().contains(message), "{error}");
 }
 
-/// A keyed tumbling window with every aggregation; small buffers, so that they fill up.
+/// Returns a pipeline with one keyed tumbling window and all its aggregations. Small result buffers
+/// fill up often.
 pub fn tumbling(size: &str, offset: &str, bound: &str, result_rows: u32) -> PipelineSpec {
     spec(&format!(
         r#"{{"source": {{"key": "k", "value": "v"}}, "time": {{"max_out_of_orderness": "{bound}"}},
@@ -63,12 +72,13 @@ pub fn tumbling(size: &str, offset: &str, bound: &str, result_rows: u32) -> Pipe
     ))
 }
 
-/// The rows that are due, computed event by event in the plainest way.
+/// The expected rows, computed event by event.
 pub struct Oracle {
     pub rows: Vec<Row>,
     pub late: usize,
 }
 
+/// Returns the expected rows of a tumbling window with count, sum, avg, min and max.
 pub fn oracle(events: &[Event], size: i64, offset: i64, bound: Option<i64>) -> Oracle {
     oracle_of(events, size, offset, bound, |events| {
         let values: Vec<f64> = events.iter().map(|event| event.value).collect();
@@ -76,7 +86,8 @@ pub fn oracle(events: &[Event], size: i64, offset: i64, bound: Option<i64>) -> O
     })
 }
 
-/// The same, where `results` gives the columns of a window from its events in the order of arrival.
+/// Does the same as [`oracle`]: `results` computes the columns of a window from its events, in the
+/// order of arrival.
 pub fn oracle_of(
     events: &[Event],
     size: i64,
@@ -113,7 +124,7 @@ pub fn oracle_of(
     Oracle { rows: rows.collect(), late }
 }
 
-/// count, sum, avg, min, max of `values`, Neumaier's way.
+/// Returns count, sum, avg, min and max of `values`. The sum is Neumaier's compensated sum.
 fn results(values: &[f64]) -> [f64; 5] {
     let (mut sum, mut lost) = (0.0_f64, 0.0_f64);
     for &value in values {
@@ -133,7 +144,7 @@ fn results(values: &[f64]) -> [f64; 5] {
     [count, total, finite(total / count), min, max]
 }
 
-/// The rule of numpy for percentiles, the plainest way.
+/// Returns a percentile of `values` by the linear rule of numpy.
 pub fn linear(values: &[f64], percent: &str) -> f64 {
     let mut sorted: Vec<f64> = values.iter().map(|value| value + 0.0).collect();
     sorted.sort_by(f64::total_cmp);
@@ -153,28 +164,29 @@ pub fn linear(values: &[f64], percent: &str) -> f64 {
     }
 }
 
-/// An engine with everything that its caller keeps beside it.
+/// An engine with the state that its caller keeps.
 pub struct Run {
     pub spec: PipelineSpec,
     pub engine: Engine,
     pub rows: Vec<Row>,
-    /// What orders rows of one firing watermark, for each of `rows`.
+    /// The rank of each of `rows`: the order among rows with the same firing watermark.
     pub ranks: Vec<u64>,
-    /// Whether it is restored from a snapshot whenever it is full: in the middle of a firing.
+    /// Whether the engine is restored from a snapshot whenever it is full, so in the middle of a
+    /// firing.
     pub restores_when_full: bool,
 }
 
-/// What a batch may have beside keys and values.
+/// The optional columns of a batch.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Beside<'a> {
+pub struct BatchExtras<'a> {
     pub ordinals: Option<&'a [u64]>,
     pub watermarks: Option<&'a [i64]>,
     pub partitions: Option<&'a [u32]>,
-    /// A second column.
+    /// The second value column.
     pub marks: Option<&'a [f64]>,
 }
 
-/// How keys are handed over.
+/// The form in which a batch holds its keys.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum KeysAs {
     Ids,
@@ -188,23 +200,30 @@ impl Run {
         Self { spec, engine, rows: Vec::new(), ranks: Vec::new(), restores_when_full: false }
     }
 
-    /// Pushes `events` as one batch, polling whenever the engine is full.
+    /// Pushes `events` as one batch, and polls whenever the engine is full.
     pub fn push(&mut self, events: &[Event], keys: KeysAs) {
-        self.push_judged(events, None, None, keys);
+        self.push_with_watermarks(events, None, None, keys);
     }
 
-    pub fn push_judged(
+    /// Does the same as [`Self::push`], with the ordinal and the watermark of each event if they
+    /// are given.
+    pub fn push_with_watermarks(
         &mut self,
         events: &[Event],
         ordinals: Option<&[u64]>,
         watermarks: Option<&[i64]>,
         keys: KeysAs,
     ) {
-        self.push_with(events, Beside { ordinals, watermarks, ..Beside::default() }, keys);
+        self.push_with(
+            events,
+            BatchExtras { ordinals, watermarks, ..BatchExtras::default() },
+            keys,
+        );
     }
 
-    pub fn push_with(&mut self, events: &[Event], beside: Beside<'_>, keys: KeysAs) {
-        let Beside { ordinals, watermarks, partitions, marks } = beside;
+    /// Does the same as [`Self::push`], with the optional columns of `extras`.
+    pub fn push_with(&mut self, events: &[Event], extras: BatchExtras<'_>, keys: KeysAs) {
+        let BatchExtras { ordinals, watermarks, partitions, marks } = extras;
         let mut at = 0;
         loop {
             let rest = &events[at..];
@@ -244,26 +263,28 @@ impl Run {
                 assert_eq!(at, events.len());
                 return;
             }
-            self.restore_if_wanted();
+            self.restore_if_enabled();
             assert!(self.poll(2) > 0, "full, but nothing to poll");
         }
     }
 
+    /// Advances the watermark, and polls whenever the engine is full.
     pub fn advance(&mut self, watermark: i64) {
         while self.engine.advance_watermark(watermark).unwrap() == Progress::Full {
-            self.restore_if_wanted();
+            self.restore_if_enabled();
             self.poll(3);
         }
     }
 
+    /// Passes the host's time to the engine, and polls whenever the engine is full.
     pub fn tick(&mut self, now: i64) {
         while self.engine.tick(now).unwrap() == Progress::Full {
-            self.restore_if_wanted();
+            self.restore_if_enabled();
             self.poll(3);
         }
     }
 
-    /// Takes at most `max` rows.
+    /// Polls at most `max` rows and returns how many there were.
     pub fn poll(&mut self, max: usize) -> usize {
         let Some(rows) = self.engine.poll(max) else { return 0 };
         let taken = rows.len();
@@ -272,27 +293,28 @@ impl Run {
         taken
     }
 
+    /// Ends the stream and returns all rows and the counters.
     pub fn finish(mut self) -> (Vec<Row>, stream_processor_core::Stats) {
         self.end();
         (self.rows, self.engine.stats())
     }
 
-    /// Ends the stream and takes all rows.
+    /// Ends the stream and polls all rows.
     pub fn end(&mut self) {
         while self.engine.finish().unwrap() == Progress::Full {
-            self.restore_if_wanted();
+            self.restore_if_enabled();
             self.poll(4);
         }
         while self.poll(5) > 0 {}
     }
 
-    fn restore_if_wanted(&mut self) {
+    fn restore_if_enabled(&mut self) {
         if self.restores_when_full {
             self.restore();
         }
     }
 
-    /// Goes on in a new engine that was restored from a snapshot of this one, handed over in pieces.
+    /// Replaces the engine by one restored from its snapshot.
     pub fn restore(&mut self) {
         let snapshot = self.engine.snapshot().unwrap();
         let mut restored = Engine::restore(&self.spec, self.engine.options(), &snapshot).unwrap();
@@ -325,7 +347,7 @@ fn row(rows: &Rows<'_>, at: usize) -> Row {
     }
 }
 
-/// A way to run a stream: where a batch ends, what happens then.
+/// One batch of a run: its length, and what happens after it.
 #[derive(Debug, Clone)]
 pub struct Cut {
     pub length: usize,
@@ -341,7 +363,7 @@ pub fn cuts() -> impl Strategy<Value = Vec<Cut>> {
     prop::collection::vec(cut, 1..30)
 }
 
-/// Runs `events` cut as `cuts` say, to the end.
+/// Runs all `events`, in batches as `cuts` says, and returns the rows and the counters.
 pub fn run_cut(
     mut run: Run,
     events: &[Event],
@@ -361,7 +383,7 @@ pub fn run_cut(
     run.finish()
 }
 
-/// Lays keys end to end.
+/// Concatenates keys into offsets and bytes.
 pub fn concat(keys: impl Iterator<Item = Vec<u8>>) -> (Vec<u32>, Vec<u8>) {
     let (mut offsets, mut bytes) = (vec![0], Vec::new());
     for key in keys {
@@ -371,7 +393,7 @@ pub fn concat(keys: impl Iterator<Item = Vec<u8>>) -> (Vec<u32>, Vec<u8>) {
     (offsets, bytes)
 }
 
-/// Streams with ties, disorder, jumps, negative times and values of every magnitude.
+/// Generates streams with ties, disorder, jumps, negative times and values of every magnitude.
 pub fn events() -> impl Strategy<Value = Vec<Event>> {
     let value = prop_oneof![
         4 => -1000.0..1000.0,

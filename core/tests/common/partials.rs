@@ -1,4 +1,4 @@
-//! Edges that send partial state and an engine that merges it.
+//! Edge engines that send partial state, and a receiver that merges it.
 
 use std::collections::BTreeMap;
 
@@ -10,6 +10,7 @@ use super::{Event, KeysAs, Run, events, spec};
 pub const AGGREGATIONS: &str = r#""count", "sum", "avg", "min", "max", "range", "distinct", "p50", "p95",
     {"op": "p90", "engine": "exact"}"#;
 
+/// Returns a pipeline with one window stage and all aggregations.
 pub fn pipeline(window: &str, lateness: &str, bound: &str, rows: u32) -> PipelineSpec {
     spec(&format!(
         r#"{{"source": {{"key": "k", "value": "v"}}, "time": {{"max_out_of_orderness": "{bound}"}},
@@ -18,13 +19,14 @@ pub fn pipeline(window: &str, lateness: &str, bound: &str, rows: u32) -> Pipelin
     ))
 }
 
+/// Returns an edge: an engine that emits partial state, not rows.
 pub fn edge(spec: &PipelineSpec) -> Run {
     let options = Options { emits_partials: true, report_drops: true, ..Options::default() };
     let engine = Engine::open(spec, options).unwrap();
     Run { engine, ..Run::new(spec.clone()) }
 }
 
-/// Merges, polling whenever the engine is full; whether it was new.
+/// Merges `partial`, and polls whenever the engine is full. Returns true if `partial` was new.
 pub fn merge(run: &mut Run, partial: &[u8]) -> bool {
     let mut is_new = false;
     loop {
@@ -41,7 +43,7 @@ pub fn merge(run: &mut Run, partial: &[u8]) -> bool {
     }
 }
 
-/// What happens next at a source.
+/// One step of a source: a batch of events, and then perhaps a snapshot and a partial.
 #[derive(Debug, Clone)]
 pub struct Step {
     pub source: usize,
@@ -62,8 +64,14 @@ pub fn spec_has_sessions(spec: &PipelineSpec) -> bool {
     serde_json::to_string(spec).unwrap().contains(r#""session""#)
 }
 
-/// The rows of one engine that takes each part's events when it is merged, and those of edges and a receiver.
-pub fn both(spec: &PipelineSpec, events: &[Event], steps: &[Step], restores: bool) -> (Run, Run) {
+/// Runs the same stream twice and returns both runs. The first is one engine that takes the events
+/// of a partial when that partial is merged. The second is the receiver of all edges.
+pub fn raw_and_merged(
+    spec: &PipelineSpec,
+    events: &[Event],
+    steps: &[Step],
+    restores: bool,
+) -> (Run, Run) {
     let mut whole = Run::new(spec.clone());
     let mut receiver = Run::new(spec.clone());
     receiver.restores_when_full = restores;
@@ -93,12 +101,13 @@ pub fn both(spec: &PipelineSpec, events: &[Event], steps: &[Step], restores: boo
         assert_eq!(run.engine.stats().stages[0].open_windows, 0);
         assert!(merge(&mut receiver, &partial));
         let watermark = whole.engine.watermark();
-        let met = vec![watermark; waiting.len()];
+        let input_watermarks = vec![watermark; waiting.len()];
         if spec_has_sessions(spec) {
-            // The last first: a session of a block is judged as one, by its end.
+            // The latest event comes first: a partial holds a whole session, which is late only if
+            // its end is.
             waiting.sort_by_key(|event| std::cmp::Reverse(event.ts));
         }
-        whole.push_judged(waiting, None, Some(&met), KeysAs::Encoded);
+        whole.push_with_watermarks(waiting, None, Some(&input_watermarks), KeysAs::Encoded);
         waiting.clear();
         reached.insert(step.source, run.engine.watermark());
         whole.advance(*reached.values().min().unwrap());
@@ -110,7 +119,7 @@ pub fn both(spec: &PipelineSpec, events: &[Event], steps: &[Step], restores: boo
     (whole, receiver)
 }
 
-/// Whole numbers: sums do not depend on the order.
+/// Generates events with whole numbers as values, so that sums do not depend on the order.
 pub fn whole_events() -> impl Strategy<Value = Vec<Event>> {
     events().prop_map(|events| {
         let whole =

@@ -1,4 +1,4 @@
-//! Lists of aggregations.
+//! Random lists of aggregations.
 
 use serde_json::{Value, json};
 
@@ -47,7 +47,8 @@ impl Builder<'_> {
         (list, names)
     }
 
-    /// Returns the aggregations of a rolling stage, with percentiles where it has a size, and the names of their columns.
+    /// Returns the aggregations of a rolling stage and the names of their columns. Percentiles
+    /// occur only if the stage has a size.
     pub fn rolling_aggregations(&mut self, has_size: bool) -> (Vec<Value>, Vec<String>) {
         let operations = if has_size { &ROLLING[..] } else { &ROLLING[..8] };
         let count = self.random.between(1, 3);

@@ -1,4 +1,4 @@
-//! What must hold of every case.
+//! The properties that must hold for every case.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -8,24 +8,25 @@ use stream_processor_core::Plan;
 use super::run::{Output, Row, Run, WHOLE, run};
 use super::{Case, Opened, Random};
 
-/// What became of a case in which nothing is wrong.
+/// The result of a case that has no failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// The pipeline is not one.
+    /// The engine refuses the pipeline.
     Refused,
-    /// All runs agree; in so many of them there was more than one shard, and there were so many rows.
+    /// All runs agree. `sharded` of them had more than one shard, and each gave `rows` rows.
     Agrees { sharded: usize, rows: usize },
 }
 
-/// Something that is wrong.
+/// A property that does not hold.
 #[derive(Debug, Clone)]
 pub struct Failure {
-    /// What differs: rows, their order, what merges them, counters, dropped events, or an error.
+    /// The part that differs: rows, their order, their merge keys, counters, dropped events, or an
+    /// error.
     pub what: &'static str,
     pub detail: String,
 }
 
-/// Checks that the output is the same in whatever way the stream is cut: batches, small buffers, snapshots, shards.
+/// Checks that the output is the same for all batch sizes, small buffers, snapshots and shards.
 ///
 /// # Errors
 /// The first run that differs.
@@ -42,16 +43,17 @@ pub fn check(case: &Case, seed: u64) -> Result<Outcome, Failure> {
     Ok(Outcome::Agrees { sharded, rows: whole.rows.len() })
 }
 
-/// Returns the ways to run a case that has not only one batch; one of them is cut into batches of `cut`.
+/// Returns all runs of a case other than the whole stream in one batch. Some use batches of `cut`
+/// events.
 pub fn runs(plan: &Plan, cut: usize) -> Vec<Run> {
     let mut runs = vec![
         Run { batch: 1, ..WHOLE },
         Run { batch: 2, ..WHOLE },
         Run { batch: 7, ..WHOLE },
-        Run { waiting: Some(2), ..WHOLE },
-        Run { batch: 2, waiting: Some(1), ..WHOLE },
+        Run { max_waiting: Some(2), ..WHOLE },
+        Run { batch: 2, max_waiting: Some(1), ..WHOLE },
         Run { batch: cut, restores: true, ..WHOLE },
-        Run { batch: 3, waiting: Some(3), restores: true, ..WHOLE },
+        Run { batch: 3, max_waiting: Some(3), restores: true, ..WHOLE },
     ];
     if plan.partitioned_by_key {
         let sharded = |shards: usize| Run { shards, ..WHOLE };
@@ -60,13 +62,13 @@ pub fn runs(plan: &Plan, cut: usize) -> Vec<Run> {
             sharded(3),
             sharded(4),
             Run { batch: 1, ..sharded(4) },
-            Run { batch: cut, waiting: Some(2), restores: true, ..sharded(2) },
+            Run { batch: cut, max_waiting: Some(2), restores: true, ..sharded(2) },
         ]);
     }
     runs
 }
 
-/// Runs `case` whole and in all of `runs`, and returns the output, which must be the same.
+/// Runs `case` in one batch and in all of `runs`, and returns the output that all of them give.
 ///
 /// # Errors
 /// The first run that differs.
@@ -87,7 +89,7 @@ pub fn same_rows(case: &Opened, runs: &[Run]) -> Result<Output, Failure> {
         }
         let mut output = try_run(*one)?;
         if one.shards > 1 {
-            output.take_silences_of(&whole);
+            output.copy_silence_counts_from(&whole);
         }
         if let Some((what, detail)) = difference(&whole, &output) {
             let detail = format!("{one}, beside the whole stream as one batch\n{detail}");
@@ -97,7 +99,10 @@ pub fn same_rows(case: &Opened, runs: &[Run]) -> Result<Output, Failure> {
     Ok(whole)
 }
 
-/// Checks that a stream in which no event is late gives the rows that it gives where nothing fires before its end.
+/// Checks that a stream without late events gives the same rows as one that fires only at its end.
+///
+/// # Errors
+/// Rows that differ, or late events.
 ///
 /// # Errors
 /// Rows that differ, and late events.
@@ -128,10 +133,10 @@ pub fn agrees_with_unbounded(case: &Case) -> Result<Outcome, Failure> {
     }
 }
 
-/// Rows that a failure shows of each side.
+/// Number of rows of each side that a failure shows.
 const ROWS_SHOWN: usize = 12;
 
-/// Returns what differs, and both sides of it.
+/// Returns the name of the first part that differs, and both sides of it.
 fn difference(expected: &Output, found: &Output) -> Option<(&'static str, String)> {
     let (a, b) = (&expected.rows, &found.rows);
     let same = a.iter().zip(b).take_while(|(a, b)| a == b).count();
@@ -145,7 +150,8 @@ fn difference(expected: &Output, found: &Output) -> Option<(&'static str, String
         let mut values: Vec<_> = rows
             .iter()
             .map(|row| {
-                // Rows that are events as they came have nothing but their place.
+                // Rows of events that pass unchanged have no columns: only their rank tells them
+                // apart.
                 let rank = if row.cells.is_empty() { row.rank } else { 0 };
                 (row.key.clone(), rank, row.cells.clone())
             })

@@ -1,42 +1,42 @@
-//! From a seed to a pipeline: its source, its time, its limits and the order of its stages.
+//! Generates a pipeline from a seed: its source, its time, its limits and the order of its stages.
 
 use serde_json::{Map, Value, json};
 
 use super::random::Random;
 use super::{Case, stream};
 
-/// What the pipelines of a test are made of.
+/// The kinds of stages and streams that a test uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Choice {
-    /// Every kind of stage, and events as late as they like.
+    /// Every kind of stage, and events of any lateness.
     Everything,
-    /// Stages whose rows do not depend on the order in which events arrive, and no event that is late.
+    /// Stages whose rows do not depend on the order of arrival, and no late events.
     AnyOrder,
 }
 
-/// A pipeline under construction: what a next stage may name.
+/// A pipeline under construction: the names and columns that the next stage can use.
 pub struct Builder<'a> {
     pub random: &'a mut Random,
     pub choice: Choice,
-    /// Milliseconds of which nearly all durations and times are multiples, so that boundaries coincide.
+    /// The unit of nearly all durations and times, in milliseconds, so that boundaries coincide.
     pub unit_ms: i64,
     /// The fields of the key.
     pub key: Vec<String>,
-    /// The columns of numbers.
+    /// The numeric columns.
     pub columns: Vec<String>,
-    /// Whether a stage may leave out the field that it works on: then it is the first column.
+    /// Whether a stage may omit its field. The default is the first column.
     pub has_default: bool,
     /// Whether the events are still those of the source, with all their fields.
     pub of_source: bool,
-    /// Whether a stage before has kept state by key, or named another key.
+    /// Whether an earlier stage has kept state by key or has set another key.
     pub has_used_key: bool,
     names: usize,
 }
 
-/// Six hours, for pipelines with calendar windows.
+/// The unit of pipelines with calendar windows: six hours.
 const CALENDAR_UNIT_MS: i64 = 21_600_000;
 
-/// Generates the case of `seed`; its pipeline may be one that the engine refuses.
+/// Generates the case of `seed`. The engine may refuse its pipeline.
 pub fn generate(seed: u64, choice: Choice) -> Case {
     let random = &mut Random::new(seed);
     let unit_ms = if random.chance(12) { CALENDAR_UNIT_MS } else { 500 };
@@ -73,7 +73,7 @@ pub fn generate(seed: u64, choice: Choice) -> Case {
 }
 
 impl Builder<'_> {
-    /// Sets `[time]` and returns how many units out of order events may come, if that is bounded.
+    /// Sets `[time]`. Returns the out-of-orderness in units, if it is bounded.
     fn time(&mut self, pipeline: &mut Value) -> Option<i64> {
         let bound = self.random.pick(&[0, 0, 0, 1, 2, 2, 4, 6, 10]);
         let late = json!(self.units(bound));
@@ -94,7 +94,7 @@ impl Builder<'_> {
         bound
     }
 
-    /// Returns a stage, of a kind that may stand here.
+    /// Returns a stage of a kind that is valid at this position.
     fn stage(&mut self, is_last: bool) -> Value {
         let mut kinds = vec![("window", 34), ("normalize", 24), ("filter", 8), ("map", 8)];
         if self.choice == Choice::Everything {
@@ -119,7 +119,7 @@ impl Builder<'_> {
         }
     }
 
-    /// Returns one of the kinds, each as often as its weight says.
+    /// Returns one of the kinds, with a probability proportional to its weight.
     pub fn weighted<'a>(&mut self, kinds: &[(&'a str, usize)]) -> &'a str {
         let mut left = self.random.below(kinds.iter().map(|(_, weight)| weight).sum());
         let chosen = kinds.iter().find(|(_, weight)| match left.checked_sub(*weight) {
@@ -137,30 +137,30 @@ impl Builder<'_> {
         format!("{}ms", count * self.unit_ms)
     }
 
-    /// Returns a duration of one of these numbers of units.
+    /// Returns a duration whose number of units is one of `counts`.
     pub fn one_of(&mut self, counts: &[i64]) -> String {
         let count = self.random.pick(counts);
         self.units(count)
     }
 
-    /// Returns where windows or grid points may be, relative to the epoch.
+    /// Returns an offset of windows or grid points from the epoch.
     pub fn offset(&mut self) -> String {
         let halves = self.random.pick(&[1, 2, 3, -1, -2, 7]);
         format!("{}ms", halves * self.unit_ms / 2)
     }
 
-    /// Returns a column name that is not used yet.
+    /// Returns an unused column name.
     pub fn name(&mut self) -> String {
         self.names += 1;
         format!("c{}", self.names)
     }
 
-    /// Returns the name of a column of numbers.
+    /// Returns the name of a numeric column.
     pub fn column(&mut self) -> String {
         self.random.pick(&self.columns)
     }
 
-    /// Names the field that the stage works on, where there is no default, and sometimes where there is.
+    /// Sets the field of a stage if it has no default, and sometimes if it has one.
     pub fn set_field(&mut self, stage: &mut Map<String, Value>) {
         if !self.has_default || self.random.chance(25) {
             stage.insert("field".to_owned(), self.column().into());

@@ -1,7 +1,17 @@
-//! Random pipelines and streams, and every way to cut a stream that must not change the rows.
+//! Random pipelines and streams, and all the ways to run them that must give the same rows.
 //!
-//! A [`Case`] is a pipeline and its events, both as JSON, so that the same case runs through the engine and through the
-//! program. [`generate`] makes one from a seed, [`check`] runs it, [`shrink`] makes a case that fails smaller.
+//! A [`Case`] is a pipeline and its events, both as JSON, so that the engine and the program can
+//! run the same case.
+//!
+//!     seed -> generate -> Case -> check -> runs of Shards -> Output, compared
+//!                           ^                                  |
+//!                           +---------- shrink <- Failure -----+
+//!
+//! - `generate` makes the pipeline of a seed from the stages of `windows`, `normalize` and
+//! `stages`, with lists of `aggregations`. `stream` makes its events.
+//! - `run` reads the events and runs them through one or several engines; each is a `shard`.
+//! - `check` compares the outputs of many runs, and `shrink` makes a failing case smaller.
+//!
 #![allow(dead_code, unreachable_pub, unused_imports, reason = "each test uses its own part")]
 
 mod aggregations;
@@ -34,7 +44,7 @@ pub struct Case {
     pub events: Vec<Value>,
 }
 
-/// A case as the engine takes it.
+/// A case that the engine has accepted: its specification, its plan and its parsed events.
 pub struct Opened {
     pub spec: PipelineSpec,
     pub plan: Plan,
@@ -42,7 +52,7 @@ pub struct Opened {
 }
 
 impl Case {
-    /// Returns the case as the engine takes it, or `None` where the pipeline or an event is refused.
+    /// Returns the accepted case, or `None` if the pipeline or an event is refused.
     pub fn open(&self) -> Option<Opened> {
         let spec = PipelineSpec::from_value(self.pipeline.clone()).ok()?;
         let plan = Plan::new(&spec).ok()?;
@@ -55,7 +65,7 @@ impl Case {
         self.events.iter().map(|event| format!("{event}\n")).collect()
     }
 
-    /// Returns the types of the stages, windows by their kind.
+    /// Returns the types of the stages. A window has the name of its kind.
     pub fn stages(&self) -> Vec<String> {
         let stages = self.pipeline["stages"].as_array().unwrap().iter();
         let name = |stage: &Value| match (&stage["window"], &stage["type"]) {

@@ -1,4 +1,4 @@
-//! Normalization with every option.
+//! Random normalize stages with every option.
 
 use serde_json::{Map, Value, json};
 
@@ -31,7 +31,7 @@ impl Builder<'_> {
         if self.random.chance(25) {
             stage.insert("offset".to_owned(), self.offset().into());
         }
-        // How many points wait depends on the watermark, so on the disorder that is allowed.
+        // The number of buffered points depends on the watermark, and so on the out-of-orderness.
         if self.choice == Choice::Everything && self.random.chance(10) {
             stage.insert("max_buffered".to_owned(), self.random.between(1, 4).into());
         }
@@ -43,7 +43,7 @@ impl Builder<'_> {
         stage.into()
     }
 
-    /// Names the fields where it is not the default one alone, and returns the columns that come out.
+    /// Sets `fields` unless the stage works on its default field. Returns the output columns.
     fn normalized_fields(
         &mut self,
         moves_samples: bool,
@@ -70,7 +70,8 @@ impl Builder<'_> {
         names
     }
 
-    /// Sets what a stage, or one of its fields, says of a field; a longest gap in `gaps` of 100.
+    /// Sets the options of the stage or of one field. `max_gap` is set with a probability of `gaps`
+    /// percent.
     fn field_options(&mut self, moves_samples: bool, gaps: usize, table: &mut Map<String, Value>) {
         if self.random.chance(75) {
             let fill = self.random.pick(&FILLS);

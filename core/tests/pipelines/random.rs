@@ -1,4 +1,4 @@
-//! A small random generator whose numbers depend on a seed alone.
+//! A small random generator, which depends on its seed alone.
 
 /// `SplitMix64` (Steele, Lea and Flood, 2014).
 pub struct Random(u64);
@@ -6,7 +6,7 @@ pub struct Random(u64);
 impl Random {
     /// Creates the generator of `seed`.
     pub fn new(seed: u64) -> Self {
-        // Seeds that follow one another give streams that have nothing in common.
+        // Mixes the seed, so that consecutive seeds give unrelated streams.
         let mut random = Self(seed.wrapping_mul(0xd134_2543_de82_ef95));
         random.next();
         random
@@ -20,17 +20,17 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// Returns a number from 0 up to, but not including, `bound`, which is at least 1.
+    /// Returns a number below `bound`, which must be at least 1.
     pub fn below(&mut self, bound: usize) -> usize {
         usize::try_from(self.next() % bound as u64).unwrap()
     }
 
-    /// Returns a number from `least` to `most`, both included.
+    /// Returns a number from `least` to `most`, both inclusive.
     pub fn between(&mut self, least: i64, most: i64) -> i64 {
         least + i64::try_from(self.below(usize::try_from(most - least + 1).unwrap())).unwrap()
     }
 
-    /// Returns true in `percent` of 100 calls.
+    /// Returns true with a probability of `percent` percent.
     pub fn chance(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }
@@ -40,7 +40,7 @@ impl Random {
         choices[self.below(choices.len())].clone()
     }
 
-    /// Returns a number from -1000 up to 1000 with all its digits.
+    /// Returns a number from -1000 to 1000 with random digits.
     pub fn fraction(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1_u64 << 53) as f64 * 2000.0 - 1000.0
     }

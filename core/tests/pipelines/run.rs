@@ -1,4 +1,4 @@
-//! Runs a case through engines: cut into batches, polled in small pieces, restored from snapshots, split over shards.
+//! Runs a case through engines, with batches, small polls, snapshots and shards as a [`Run`] says.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,24 +6,25 @@ use std::fmt;
 use stream_processor_core::text::{EventBuffer, Reader, ReaderOptions, write_rows};
 use stream_processor_core::{Dropped, Identity, PipelineSpec, Plan, RowColumn, Rows, Stats};
 
-use super::shard::{Shard, merge, split};
+use super::shard::{Shard, assign_watermarks, merge};
 use super::{Case, Opened};
 
-/// One way to run a case; nothing of it may change a row.
+/// One column to run a case. No choice may change a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Run {
-    /// Events in a batch.
+    /// Number of events in a batch.
     pub batch: usize,
-    /// Engines that share the keys.
+    /// Number of engines that share the keys.
     pub shards: usize,
-    /// The most rows, and dropped events, that wait in an engine; `None`: as many as by default.
-    pub waiting: Option<u32>,
-    /// Whether each engine goes on from a snapshot after every call.
+    /// Limit of the rows, and of the dropped events, that wait in an engine. `None` is the default
+    /// limit.
+    pub max_waiting: Option<u32>,
+    /// Whether each engine is restored from a snapshot after every call.
     pub restores: bool,
 }
 
-/// The run that all others must agree with.
-pub const WHOLE: Run = Run { batch: usize::MAX, shards: 1, waiting: None, restores: false };
+/// The reference run: the whole stream as one batch.
+pub const WHOLE: Run = Run { batch: usize::MAX, shards: 1, max_waiting: None, restores: false };
 
 impl fmt::Display for Run {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -32,35 +33,35 @@ impl fmt::Display for Run {
             batch => write!(f, "batches of {batch}")?,
         }
         write!(f, ", {} shards", self.shards)?;
-        if let Some(waiting) = self.waiting {
-            write!(f, ", at most {waiting} rows wait")?;
+        if let Some(max_waiting) = self.max_waiting {
+            write!(f, ", at most {max_waiting} rows wait")?;
         }
         f.write_str(if self.restores { ", restored after every call" } else { "" })
     }
 }
 
-/// The events of a case as the reader gives them.
+/// The events of a case as the reader returns them.
 #[derive(Debug, Clone, Default)]
 pub struct Parsed {
     pub timestamps: Vec<i64>,
-    /// Encoded; empty where the pipeline has no key.
+    /// The encoded keys; empty if the pipeline has no key.
     pub keys: Vec<Vec<u8>>,
     pub columns: Vec<Vec<f64>>,
     pub identities: Vec<Vec<Identity>>,
     pub ordinals: Vec<u64>,
-    /// The watermark of the whole stream before each event, where a splitter has judged it.
+    /// The watermark of the whole stream before each event, if there are several shards.
     pub watermarks: Option<Vec<i64>>,
 }
 
-/// A row with everything in it, comparable to the last bit.
+/// A row with all its columns, compared bit by bit.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
     pub firing: i64,
     pub rank: u64,
     pub key: Vec<u8>,
-    /// The times that order rows.
+    /// The times that order rows with the same firing watermark and rank.
     pub order: Vec<i64>,
-    /// All columns: bits of numbers with one NaN, times, and 0 or 1.
+    /// All columns: times, bits of numbers with one canonical NaN, and 0 or 1.
     pub cells: Vec<u64>,
     /// The row as NDJSON.
     pub text: String,
@@ -69,20 +70,20 @@ pub struct Row {
 /// A dropped event: ordinal, stage, reason, watermark, end of its window.
 pub type DroppedEvent = (u64, Option<u32>, String, i64, Option<i64>);
 
-/// All that a run gives.
+/// The whole output of a run.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Output {
     pub rows: Vec<Row>,
-    /// Sorted: when they are reported depends on the batches.
+    /// Sorted, because the order of reports depends on the batches.
     pub dropped: Vec<DroppedEvent>,
     /// The counters that depend on the events alone, by stage and name.
     pub counters: BTreeMap<(usize, &'static str), u64>,
-    /// The limits of an instance that were reached.
+    /// The names of the limits that an engine has reached.
     pub struck: Vec<&'static str>,
 }
 
 impl Parsed {
-    /// Reads the events of `case` for `plan`; `None` where one is rejected.
+    /// Reads the events of `case` for `plan`. Returns `None` if one is rejected.
     pub fn of(case: &Case, spec: &PipelineSpec, plan: &Plan) -> Option<Self> {
         let mut reader = Reader::new(&plan.input, ReaderOptions::of(spec));
         let (text, mut buffer) = (case.ndjson(), EventBuffer::new());
@@ -113,7 +114,7 @@ impl Parsed {
             timestamps: at(places, &self.timestamps),
             keys: at(places, &self.keys),
             columns: self.columns.iter().map(|column| at(places, column)).collect(),
-            identities: self.identities.iter().map(|way| at(places, way)).collect(),
+            identities: self.identities.iter().map(|column| at(places, column)).collect(),
             ordinals: at(places, &self.ordinals),
             watermarks: self.watermarks.as_ref().map(|watermarks| at(places, watermarks)),
         }
@@ -156,7 +157,7 @@ impl Row {
 }
 
 impl Output {
-    /// Adds what an engine has counted.
+    /// Adds the counters of an engine.
     pub fn count(&mut self, stats: &Stats) {
         let mut add = |stage: usize, name: &'static str, count: u64| {
             *self.counters.entry((stage, name)).or_default() += count;
@@ -180,8 +181,9 @@ impl Output {
         self.struck.extend(&stats.limits_struck);
     }
 
-    /// Returns whether a limit was reached whose effect may depend on the number of shards. `entry_limit` holds for each
-    /// instance. A later `normalize` that reaches `max_buffered` orders rows by the place of its input, which is that in the shard.
+    /// Returns true if a limit was reached whose effect may depend on the number of shards.
+    /// `entry_limit` holds for each instance. A later `normalize` that reaches `max_buffered`
+    /// orders rows by the position of its input within the shard.
     pub fn depends_on_shards(&self) -> bool {
         let is_buffer_limit = |((stage, name), count): (&(usize, &str), &u64)| {
             *name == "buffer_limit" && *stage > 0 && *count > 0
@@ -189,17 +191,17 @@ impl Output {
         self.struck.contains(&"entry_limit") || self.counters.iter().any(is_buffer_limit)
     }
 
-    /// Takes over how many series of later stages had fallen silent, from a run in one shard: at the end of input that depends
-    /// on how far rows of other keys have moved the watermark.
-    pub fn take_silences_of(&mut self, other: &Self) {
+    /// Copies the number of silent series of later stages from a run in one shard. At the end of
+    /// input that number depends on how far rows of other keys have moved the watermark.
+    pub fn copy_silence_counts_from(&mut self, other: &Self) {
         let later =
             |((stage, name), _): &(&(usize, &str), &u64)| *name == "fill_limit" && *stage > 0;
         self.counters
             .extend(other.counters.iter().filter(later).map(|(name, count)| (*name, *count)));
     }
 
-    /// Adds events that were dropped.
-    pub fn drop_all(&mut self, dropped: &[Dropped]) {
+    /// Adds dropped events.
+    pub fn add_dropped(&mut self, dropped: &[Dropped]) {
         let entry = |one: &Dropped| -> DroppedEvent {
             (one.ordinal, one.stage, one.reason.name().to_owned(), one.watermark, one.window_end)
         };
@@ -211,21 +213,24 @@ impl Output {
 /// Runs the events through the pipeline to the end.
 ///
 /// # Errors
+/// The error of the engine.
+///
+/// # Errors
 /// What the engine refuses to do.
 pub fn run(case: &Opened, run: Run) -> Result<Output, String> {
     let mut spec = case.spec.clone();
-    if let Some(waiting) = run.waiting {
-        spec.limits.max_result_rows = waiting;
-        spec.limits.max_dropped_events = waiting;
+    if let Some(max_waiting) = run.max_waiting {
+        spec.limits.max_result_rows = max_waiting;
+        spec.limits.max_dropped_events = max_waiting;
     }
-    // As the host decides it.
+    // The host uses several shards under the same condition.
     let shards = if case.plan.partitioned_by_key { run.shards } else { 1 };
     let mut workers = (0..shards)
         .map(|_| Shard::open(&spec, &case.plan, run.restores))
         .collect::<Result<Vec<_>, String>>()?;
     let mut output = Output::default();
     let mut events = case.events.clone();
-    let advances_to = split(&spec, shards, &mut events);
+    let advances_to = assign_watermarks(&spec, shards, &mut events);
     for batch in events.batches(run.batch) {
         let last = batch.ordinals.last().copied();
         for (number, worker) in workers.iter_mut().enumerate() {
@@ -243,7 +248,7 @@ pub fn run(case: &Opened, run: Run) -> Result<Output, String> {
     merge(&mut workers, &mut output.rows);
     for worker in &workers {
         output.count(&worker.engine.stats());
-        output.drop_all(&worker.dropped);
+        output.add_dropped(&worker.dropped);
     }
     Ok(output)
 }

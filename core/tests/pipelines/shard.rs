@@ -1,5 +1,6 @@
-//! One engine among several, and what the host does around them: it judges the watermark of the whole stream, deals keys
-//! out by a hash, and merges rows into their defined order (`host/src/run/split.rs`, `shard.rs`, `merge.rs`).
+//! One engine among several, and the host's part around them: it computes the watermark of the
+//! whole stream, assigns keys to shards by a hash, and merges rows into their defined order. The
+//! host's code is in `host/src/run/split.rs`, `shard.rs` and `merge.rs`.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, VecDeque};
@@ -11,25 +12,25 @@ use stream_processor_core::{
 
 use super::run::{Parsed, Row};
 
-/// An engine that runs a part of the keys.
+/// An engine that processes one part of the keys.
 pub struct Shard<'a> {
     spec: &'a PipelineSpec,
     plan: &'a Plan,
     pub engine: Engine,
-    /// How often it still goes on from a snapshot.
+    /// Number of snapshots that are still to be taken.
     restores: usize,
     rows: VecDeque<Row>,
     pub dropped: Vec<Dropped>,
 }
 
-/// Snapshots of one run at most: each has all that waits.
+/// Maximum number of snapshots in one run. Each contains all buffered state.
 const MOST_RESTORES: usize = 200;
 
-/// Calls that may find an engine full, one after another, before it counts as stuck.
+/// Number of consecutive calls that may find the engine full before it counts as stuck.
 const MOST_FULL_CALLS: usize = 100_000;
 
 impl<'a> Shard<'a> {
-    /// Opens an engine that goes on from a snapshot after each call, if it `restores`.
+    /// Opens an engine. If `restores`, it is restored from a snapshot after each call.
     pub fn open(spec: &'a PipelineSpec, plan: &'a Plan, restores: bool) -> Result<Self, String> {
         let options = Options { report_drops: true, ..Options::default() };
         let engine = Engine::open(spec, options).map_err(|error| error.to_string())?;
@@ -37,7 +38,7 @@ impl<'a> Shard<'a> {
         Ok(Self { spec, plan, engine, restores, rows: VecDeque::new(), dropped: Vec::new() })
     }
 
-    /// Pushes a batch, polling a row at a time whenever the engine is full.
+    /// Pushes a batch, and polls one row whenever the engine is full.
     pub fn push(&mut self, events: &Parsed) -> Result<(), String> {
         let mut taken = 0;
         let mut is_full = false;
@@ -45,17 +46,17 @@ impl<'a> Shard<'a> {
             let pushed = self.engine.push_from(events, taken)?;
             taken += pushed.0;
             is_full = pushed.1;
-            self.between(is_full)?;
+            self.restore_and_poll(is_full)?;
         }
         if is_full { self.advance(i64::MIN) } else { Ok(()) }
     }
 
-    /// Moves the watermark.
+    /// Advances the watermark.
     pub fn advance(&mut self, watermark: i64) -> Result<(), String> {
         self.repeat(|engine| engine.advance_watermark(watermark))
     }
 
-    /// Ends the stream and takes all rows.
+    /// Ends the stream and polls all rows.
     pub fn finish(&mut self) -> Result<(), String> {
         self.repeat(Engine::finish)?;
         self.poll_all();
@@ -69,7 +70,7 @@ impl<'a> Shard<'a> {
         for _ in 0..MOST_FULL_CALLS {
             let is_full =
                 call(&mut self.engine).map_err(|error| error.to_string())? == Progress::Full;
-            self.between(is_full)?;
+            self.restore_and_poll(is_full)?;
             if !is_full {
                 return Ok(());
             }
@@ -77,8 +78,8 @@ impl<'a> Shard<'a> {
         Err("stuck: the engine stays full".to_owned())
     }
 
-    /// What happens after a call.
-    fn between(&mut self, is_full: bool) -> Result<(), String> {
+    /// Restores the engine from a snapshot if it still should, and polls a row if it is full.
+    fn restore_and_poll(&mut self, is_full: bool) -> Result<(), String> {
         if self.restores > 0 {
             self.restores -= 1;
             self.restore()?;
@@ -92,7 +93,7 @@ impl<'a> Shard<'a> {
         Ok(())
     }
 
-    /// Goes on in an engine that is restored from a snapshot of this one.
+    /// Replaces the engine by one restored from its snapshot.
     fn restore(&mut self) -> Result<(), String> {
         let error = |error: stream_processor_core::Error| format!("snapshot: {error}");
         let snapshot = self.engine.snapshot().map_err(error)?;
@@ -119,7 +120,7 @@ impl<'a> Shard<'a> {
         count
     }
 
-    /// Takes all rows and all dropped events that wait.
+    /// Polls all rows and all dropped events.
     pub fn poll_all(&mut self) {
         while self.poll(usize::MAX) > 0 {}
         self.collect_dropped();
@@ -137,9 +138,9 @@ impl<'a> Shard<'a> {
     }
 }
 
-/// Pushes events from a place on.
+/// Pushes the events from a position on.
 trait PushFrom {
-    /// Returns how many were taken, and whether the engine is full.
+    /// Returns the number of accepted events, and whether the engine is full.
     fn push_from(&mut self, events: &Parsed, from: usize) -> Result<(usize, bool), String>;
 }
 
@@ -153,7 +154,7 @@ impl PushFrom for Engine {
         let columns: Vec<Column<'_>> =
             events.columns.iter().map(|column| Column::F64(&column[from..])).collect();
         let identities: Vec<&[Identity]> =
-            events.identities.iter().map(|way| &way[from..]).collect();
+            events.identities.iter().map(|column| &column[from..]).collect();
         let is_keyed = !self.plan().input.key.is_empty();
         let encoded = KeyColumn::Encoded { offsets: &offsets, bytes: &bytes };
         let pushed = self.push(&Batch {
@@ -170,9 +171,9 @@ impl PushFrom for Engine {
     }
 }
 
-/// Judges the watermark of the whole stream, where there are several shards: writes the one before each event, and
-/// returns the one after each event, by its ordinal.
-pub fn split(
+/// Computes the watermark of the whole stream if there are several shards. Stores the watermark
+/// before each event, and returns the one after each event, by its ordinal.
+pub fn assign_watermarks(
     spec: &PipelineSpec,
     shards: usize,
     events: &mut Parsed,
@@ -192,7 +193,7 @@ pub fn split(
 }
 
 impl Parsed {
-    /// Returns the events of shard `number`, which the bytes of their keys choose.
+    /// Returns the events of shard `number`, selected by a hash of the key bytes.
     pub fn of_shard(&self, number: usize, shards: usize) -> Self {
         let is_own = |place: &usize| {
             shards == 1 || crc32fast::hash(&self.keys[*place]) as usize % shards == number
@@ -202,7 +203,7 @@ impl Parsed {
     }
 }
 
-/// Moves the rows that all shards have made of a batch to `rows`, the first in the defined order first.
+/// Moves the rows of all shards to `rows`, in the defined order.
 pub fn merge(shards: &mut [Shard<'_>], rows: &mut Vec<Row>) {
     loop {
         let heads = shards.iter_mut().filter(|shard| !shard.rows.is_empty());
@@ -212,7 +213,7 @@ pub fn merge(shards: &mut [Shard<'_>], rows: &mut Vec<Row>) {
     }
 }
 
-/// The defined order of rows.
+/// Compares rows by the defined order.
 fn compare(a: &Row, b: &Row) -> Ordering {
     (a.firing, a.rank, &a.order, &a.key).cmp(&(b.firing, b.rank, &b.order, &b.key))
 }

@@ -1,14 +1,14 @@
-//! Makes a case that fails smaller, greedily: drops events, stages and options as long as it still fails.
+//! Makes a failing case smaller: drops events, stages and options as long as the case still fails.
 
 use serde_json::{Value, json};
 
 use super::Case;
 use super::check::Failure;
 
-/// Cases that are tried at most.
+/// Maximum number of cases that are tried.
 const MOST_TRIES: usize = 4_000;
 
-/// Returns a smaller case that fails in the same way, and how it fails.
+/// Returns a smaller case with the same kind of failure, and its failure.
 pub fn shrink(
     case: Case,
     failure: Failure,
@@ -18,7 +18,7 @@ pub fn shrink(
     let mut tries = 0;
     loop {
         let before = best.0.clone();
-        for candidates in [fewer_events, smaller_pipelines, plainer_events, nearer_events] {
+        for candidates in [fewer_events, smaller_pipelines, simpler_events, closer_events] {
             let mut place = 0;
             loop {
                 let list = candidates(&best.0);
@@ -39,7 +39,7 @@ pub fn shrink(
     }
 }
 
-/// Without a part of the events: a half first, single ones last.
+/// Returns the case without a part of its events: halves first, single events last.
 fn fewer_events(case: &Case) -> Vec<Case> {
     let count = case.events.len();
     let mut cases = Vec::new();
@@ -55,7 +55,7 @@ fn fewer_events(case: &Case) -> Vec<Case> {
     cases
 }
 
-/// Without a stage, an option, or an entry of a list.
+/// Returns the pipeline without a stage, an option, or an entry of a list.
 fn smaller_pipelines(case: &Case) -> Vec<Case> {
     let mut cases = Vec::new();
     let mut paths = Vec::new();
@@ -92,8 +92,8 @@ fn list_paths(value: &Value, path: String, paths: &mut Vec<String>) {
     }
 }
 
-/// With a plainer value, or without one that is not needed.
-fn plainer_events(case: &Case) -> Vec<Case> {
+/// Returns events with a simpler value, or without a value that is not required.
+fn simpler_events(case: &Case) -> Vec<Case> {
     let mut cases = Vec::new();
     for place in 0..case.events.len() {
         for (name, value) in [
@@ -118,8 +118,8 @@ fn plainer_events(case: &Case) -> Vec<Case> {
     cases
 }
 
-/// With less time before an event and all behind it.
-fn nearer_events(case: &Case) -> Vec<Case> {
+/// Returns events with less time before one event and all its successors.
+fn closer_events(case: &Case) -> Vec<Case> {
     let mut cases = Vec::new();
     for place in 1..case.events.len() {
         let time = |place: usize| case.events[place]["ts"].as_f64().unwrap();

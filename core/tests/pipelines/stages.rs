@@ -1,11 +1,11 @@
-//! The stages that take events one by one.
+//! Random stages that process events one by one.
 
 use serde_json::{Map, Value, json};
 
 use super::generate::Builder;
 
 impl Builder<'_> {
-    /// Returns a filter on columns, on fields of the key or on texts.
+    /// Returns a filter on numeric columns, fields of the key or texts.
     pub fn filter(&mut self) -> Value {
         let first = self.condition();
         let condition = match self.random.below(10) {
@@ -31,7 +31,7 @@ impl Builder<'_> {
         }
     }
 
-    /// Returns a map that adds columns or gives some other values.
+    /// Returns a map that adds or replaces columns.
     pub fn map(&mut self) -> Value {
         let mut set = Vec::new();
         for _ in 0..self.random.between(1, 2) {
@@ -54,7 +54,7 @@ impl Builder<'_> {
         json!({ "type": "map", "set": set })
     }
 
-    /// Returns a stage that keeps events apart by other fields.
+    /// Returns a stage that sets another key.
     pub fn key_by(&mut self) -> Value {
         let mut fields = self.key.clone();
         if !self.has_used_key && self.of_source {
@@ -69,7 +69,7 @@ impl Builder<'_> {
         json!({ "type": "key_by", "fields": fields })
     }
 
-    /// Returns a deduplication, by identities that keep keys apart or do not.
+    /// Returns a deduplication stage. Its identities may contain the key.
     pub fn dedup(&mut self) -> Value {
         let strategies = [
             json!([["k", "g", "id"]]),
@@ -90,7 +90,8 @@ impl Builder<'_> {
             stage["refresh"] = true.into();
         }
         if self.random.chance(30) {
-            // Filters so large that a new event is never taken for a duplicate: else shards would differ.
+            // The filters are so large that no new event counts as a duplicate. Otherwise shards
+            // would differ.
             stage["mode"] = "bloom".into();
             stage["capacity"] = 2000.into();
             stage["false_positive_rate"] = 1e-6.into();
@@ -99,7 +100,7 @@ impl Builder<'_> {
         stage
     }
 
-    /// Returns a moving average.
+    /// Returns an exponential moving average.
     pub fn ema(&mut self) -> Value {
         let mut stage = Map::new();
         match self.random.below(4) {

@@ -1,42 +1,44 @@
-//! Streams with ties, disorder, silences and jumps over many windows.
+//! Random streams with ties, disorder, silences and jumps over many windows.
 
 use serde_json::{Map, Value};
 
 use super::generate::Choice;
 use super::random::Random;
 
-/// Events of a stream are at most this many.
+/// Maximum number of events of a stream.
 const MAX_EVENTS: i64 = 40;
 
-/// Where streams begin, milliseconds: below 0, at 0, and three days before summer time begins in Berlin.
+/// First times of streams, in milliseconds: below 0, at 0, and three days before summer time begins
+/// in Berlin.
 const STARTS_MS: [i64; 4] = [0, 0, -9_000, 1_711_584_000_000];
 
-/// How the times of one stream are spread.
+/// The distribution of the times of one stream.
 struct Times {
     unit_ms: i64,
-    /// Whether all times are multiples of the unit, or one in a few is a bit beside one.
+    /// Whether all times are multiples of the unit. If not, a few are slightly above or below one.
     is_aligned: bool,
-    /// Units that an event may be behind the greatest time before it.
-    most_behind: i64,
-    /// Units of an ordinary step.
+    /// Maximum number of units that an event may be behind the greatest earlier time.
+    max_units_behind: i64,
+    /// Maximum step between two ordinary events, in units.
     step: i64,
     /// The greatest time so far, in units.
     greatest: i64,
-    /// Units of one silence to come, so long that more rows come at its end than wait between two stages.
+    /// Length of one silence to come, in units. Its end causes more rows than the buffer between
+    /// two stages holds.
     silence: Option<i64>,
 }
 
-/// Generates the events of a stream whose watermark is `bound` units behind.
+/// Generates the events of a stream with an out-of-orderness of `bound` units.
 pub fn events(random: &mut Random, unit_ms: i64, choice: Choice, bound: Option<i64>) -> Vec<Value> {
     let bound = bound.unwrap_or(4);
-    let most_behind = match choice {
+    let max_units_behind = match choice {
         Choice::AnyOrder => bound,
         Choice::Everything => random.pick(&[0, bound, bound, bound + 2, 2 * bound + 4, 20]),
     };
     let mut times = Times {
         unit_ms,
         is_aligned: random.chance(65),
-        most_behind,
+        max_units_behind,
         step: random.pick(&[1, 1, 2, 4]),
         greatest: 0,
         silence: random.chance(2).then(|| random.between(3_000, 6_000)),
@@ -80,16 +82,16 @@ impl Times {
             0 => self.greatest + self.silence.take().unwrap_or_else(|| random.between(8, 60)),
             1..8 => self.greatest + random.between(1, self.step),
             8..12 => self.greatest,
-            _ => self.greatest - random.between(0, self.most_behind),
+            _ => self.greatest - random.between(0, self.max_units_behind),
         };
-        // What is a bit beside a unit must not be too far behind either.
-        let beside = if self.is_aligned { 0 } else { random.below(4) };
-        if beside == 1 && units == self.greatest - self.most_behind {
+        // An event slightly below a unit must not exceed the out-of-orderness either.
+        let shift = if self.is_aligned { 0 } else { random.below(4) };
+        if shift == 1 && units == self.greatest - self.max_units_behind {
             units += 1;
         }
-        self.greatest = self.greatest.max(units + i64::from(beside > 1));
+        self.greatest = self.greatest.max(units + i64::from(shift > 1));
         let ms = start_ms + units * self.unit_ms;
-        match beside {
+        match shift {
             0 => ms.into(),
             // The last microsecond before a unit.
             1 => (ms as f64 - 0.001).into(),

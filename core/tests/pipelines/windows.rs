@@ -1,4 +1,4 @@
-//! Window stages of every kind.
+//! Random window stages of every kind.
 
 use serde_json::{Map, Value, json};
 
@@ -91,7 +91,7 @@ impl Builder<'_> {
             ),
             _ => {
                 stage.insert("zone".to_owned(), "Europe/Berlin".into());
-                // Summer time of 2024, with its beginning and its end.
+                // The summer time of Berlin in 2024, with its start and its end.
                 let rules = json!([[0, 3600], [1_711_846_800, 7200], [1_729_990_800, 3600]]);
                 stage.insert("zone_offsets".to_owned(), rules);
             }
