@@ -1,4 +1,4 @@
-//! The figures of docs/accuracy.md are what the engines do here, and not more than they promise.
+//! The figures of docs/accuracy.md equal those of this build, and stay within the promised bounds.
 
 mod common;
 mod distributions;
@@ -12,7 +12,7 @@ const DOCUMENT: &str = include_str!("../../docs/accuracy.md");
 const PERCENTS: [&str; 6] = ["1", "25", "50", "95", "99", "99.9"];
 const COUNTS: [usize; 3] = [512, 10_000, 200_000];
 
-/// What the aggregations give for one window with `values`.
+/// Returns the aggregations of one window with `values`.
 fn results(values: &[f64], aggregations: &str) -> Vec<f64> {
     let mut run = Run::new(spec(&format!(
         r#"{{"source": {{"key": "k", "value": "v"}}, "stages":
@@ -30,7 +30,8 @@ fn percentiles(values: &[f64], engine: &str) -> Vec<f64> {
     results(values, &each)
 }
 
-/// A line for each shape and number of values: the share by which each percentile is off.
+/// Returns one line for each distribution and number of values: the relative error of each
+/// percentile.
 fn table(engine: &str, check: impl Fn(&[f64], &str, f64, f64)) -> String {
     let mut table = String::from("| data | values |");
     PERCENTS.iter().for_each(|p| write!(table, " p{p} |").unwrap());
@@ -58,14 +59,14 @@ fn assert_documented(table: &str) {
 }
 
 #[test]
-fn the_document_shows_what_the_sketch_does() {
+fn documented_errors_of_the_sketch_are_measured_ones() {
     assert_documented(&table("sketch", |_, p, found, error| {
         assert!(error <= 0.01, "p{p}: {found} is {error} off");
     }));
 }
 
 #[test]
-fn the_document_shows_what_the_digest_does() {
+fn documented_errors_of_the_tdigest_are_measured_ones() {
     assert_documented(&table("tdigest", |values, p, found, _| {
         let share = p.parse::<f64>().unwrap() / 100.0;
         let rank = |place: usize| place as f64 / values.len() as f64;
@@ -82,12 +83,12 @@ fn the_document_shows_what_the_digest_does() {
 }
 
 #[test]
-fn the_exact_engine_is_exact() {
+fn exact_engine_has_no_error() {
     table("exact", |_, p, found, error| assert_eq!(error, 0.0, "p{p}: {found}"));
 }
 
 #[test]
-fn the_document_shows_what_distinct_does() {
+fn documented_errors_of_distinct_are_measured_ones() {
     let mut table = String::from("| different values | found | off |\n|--:|--:|--:|\n");
     for count in [100_u32, 512, 1_000, 5_000, 10_000, 50_000, 100_000, 500_000] {
         let values: Vec<f64> = (0..count).map(|at| f64::from(at) / 100.0).collect();

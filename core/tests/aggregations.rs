@@ -1,4 +1,5 @@
-//! Moments, range and ends of windows are what plain formulas give, however the stream is cut and interrupted.
+//! Moments, range, first and last of windows compared with simple formulas, for all batches and
+//! snapshots.
 
 mod common;
 
@@ -6,7 +7,7 @@ use common::{Event, KeysAs, Run, cuts, events, oracle_of, run_cut, spec};
 use proptest::prelude::*;
 use stream_processor_core::{PipelineSpec, Plan};
 
-/// Windows of one second with these aggregations of a field that may be missing.
+/// Returns a pipeline with windows of one second and `aggregations` of a field that may be missing.
 fn pipeline(aggregations: &str) -> PipelineSpec {
     spec(&format!(
         r#"{{"source": {{"key": "k"}}, "time": {{"max_out_of_orderness": "1s"}},
@@ -16,7 +17,7 @@ fn pipeline(aggregations: &str) -> PipelineSpec {
     ))
 }
 
-/// Events of which some have no value.
+/// Generates events, some of which have no value.
 fn with_gaps() -> impl Strategy<Value = Vec<Event>> {
     (events(), 2_usize..9).prop_map(|(mut events, every)| {
         for event in events.iter_mut().step_by(every) {
@@ -34,7 +35,8 @@ fn finite(value: f64) -> f64 {
     if value.is_finite() { value } else { f64::NAN }
 }
 
-/// Variance as a textbook writes Welford's update, of which there is just one way to round.
+/// Returns the variance by Welford's update as textbooks print it, which allows only one way to
+/// round.
 fn welford(values: &[f64], population: bool) -> f64 {
     let (mut n, mut mean, mut squares) = (0.0, 0.0, 0.0);
     for x in values {
@@ -47,7 +49,7 @@ fn welford(values: &[f64], population: bool) -> f64 {
     if divisor > 0.0 { finite(squares / divisor) } else { f64::NAN }
 }
 
-/// Variance in two passes: the mean first.
+/// Returns the variance computed in two passes, the mean first.
 fn two_pass(values: &[f64]) -> f64 {
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
@@ -58,7 +60,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
-    fn moments_are_those_of_a_plain_welford(events in with_gaps(), cuts in cuts()) {
+    fn moments_equal_those_of_welfords_update(events in with_gaps(), cuts in cuts()) {
         let pipeline = pipeline(
             r#"["variance", "stddev", {"op": "variance", "population": true, "name": "all"},
                 {"op": "stddev", "population": true, "name": "root"}, "count"]"#,
@@ -72,7 +74,7 @@ proptest! {
     }
 
     #[test]
-    fn a_variance_is_near_that_of_two_passes(
+    fn variance_is_within_its_bound_of_a_two_pass_variance(
         values in prop::collection::vec(-1000.0..1000.0, 2..300),
         mean in prop::sample::select(vec![0.0, 1e6, -1e9]),
     ) {
@@ -82,15 +84,16 @@ proptest! {
         run.push(&events, KeysAs::Ids);
         let found = f64::from_bits(run.finish().0[0].values[0]);
         let due = two_pass(&events.iter().map(|event| event.value).collect::<Vec<_>>());
-        // Welford's bound is about n ulps times the condition number sqrt(1 + mean^2 / variance).
+        // The bound of Welford's update is about n ulps times the condition number sqrt(1 + mean^2
+        // / variance).
         let condition = (1.0 + mean * mean / due).sqrt();
-        // So are the two passes, of their own.
+        // The two passes have the same bound.
         let tolerance = 2.0 * values.len() as f64 * f64::EPSILON * condition * due;
         prop_assert!((found - due).abs() <= tolerance, "{found} {due} {tolerance}");
     }
 
     #[test]
-    fn range_and_ends_are_those_of_a_sorted_list(events in with_gaps(), cuts in cuts()) {
+    fn range_first_and_last_equal_those_of_a_sorted_list(events in with_gaps(), cuts in cuts()) {
         let pipeline = pipeline(r#"["first", "last", "range", "max"]"#);
         let due = oracle_of(&events, 1_000_000, 0, Some(1_000_000), |events| {
             let mut there: Vec<&Event> = events.iter().filter(|event| !event.value.is_nan()).collect();
@@ -106,7 +109,7 @@ proptest! {
 }
 
 #[test]
-fn rates_are_counts_per_second_of_the_window() {
+fn rate_is_the_count_per_second_of_the_window() {
     let spec = |source: &str, aggregations: &str| {
         spec(&format!(
             r#"{{"source": {source}, "stages": [{{"type": "window", "window": "sliding", "size": "1m", "slide": "30s",
@@ -130,7 +133,7 @@ fn rates_are_counts_per_second_of_the_window() {
 }
 
 #[test]
-fn distinct_counts_are_exact_up_to_512_and_near_beyond() {
+fn distinct_is_exact_up_to_512_values_and_an_estimate_beyond() {
     let count = |values: u32| {
         let mut run = Run::new(pipeline(r#"["distinct", "count"]"#));
         let event = |at: u32| Event { ts: 0, key: 1, value: f64::from(at % values) / 8.0 };
@@ -150,7 +153,7 @@ fn distinct_counts_are_exact_up_to_512_and_near_beyond() {
 }
 
 #[test]
-fn ends_at_one_time_go_by_the_place_in_the_stream() {
+fn first_and_last_of_one_time_follow_the_ordinals() {
     let mut run = Run::new(pipeline(r#"["first", "last"]"#));
     let event = |value| Event { ts: 5, key: 1, value };
     let events = [event(1.0), event(2.0), event(3.0)];
@@ -162,7 +165,7 @@ fn ends_at_one_time_go_by_the_place_in_the_stream() {
 }
 
 #[test]
-fn a_roll_up_takes_first_and_last_of_the_rows_before() {
+fn roll_up_takes_first_and_last_of_its_input_rows() {
     let pipeline = spec(
         r#"{"source": {"value": "v", "key": "k"}, "time": {"max_out_of_orderness": "unbounded"}, "stages": [
             {"type": "window", "window": "tumbling", "size": "1s", "aggregations": ["sum"]},
@@ -177,7 +180,7 @@ fn a_roll_up_takes_first_and_last_of_the_rows_before() {
 }
 
 #[test]
-fn options_that_mean_nothing_are_errors() {
+fn options_without_effect_and_duplicate_columns_are_refused() {
     let error = |aggregations: &str| Plan::new(&pipeline(aggregations)).unwrap_err();
     let found = error(r#"["count", {"op": "avg", "population": true}]"#);
     assert_eq!(found.path(), "stages[0].aggregations[1].population");

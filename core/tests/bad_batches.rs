@@ -1,4 +1,5 @@
-//! Batches, keys and snapshots of the wrong shape are refused, name what is wrong, and change nothing.
+//! Malformed batches, keys and snapshots are refused with an error that names the fault, and change
+//! no state.
 
 mod common;
 
@@ -33,7 +34,7 @@ fn push(
 }
 
 #[test]
-fn columns_of_another_length_are_named() {
+fn column_with_another_length_is_refused_by_name() {
     let mut engine = engine();
     let (offsets, bytes) = concat([encoded(1)].into_iter());
     let keys = KeyColumn::Encoded { offsets: &offsets, bytes: &bytes };
@@ -48,7 +49,7 @@ fn columns_of_another_length_are_named() {
 }
 
 #[test]
-fn keys_that_are_no_keys_are_refused() {
+fn malformed_keys_are_refused() {
     let mut engine = engine();
     for (offsets, bytes) in
         [(vec![0, 1], vec![7]), (vec![0, 9], vec![7]), (vec![1, 0], vec![]), (vec![0], vec![])]
@@ -62,7 +63,7 @@ fn keys_that_are_no_keys_are_refused() {
 }
 
 #[test]
-fn bad_events_are_refused_one_by_one() {
+fn invalid_events_are_rejected_one_by_one() {
     let mut run = Run::new(tumbling("1s", "0s", "0s", 100));
     let of = |ts, value| Event { ts, key: 1, value };
     run.push(
@@ -94,7 +95,7 @@ fn bad_events_are_refused_one_by_one() {
 }
 
 #[test]
-fn a_finished_stream_takes_no_events() {
+fn finished_stream_accepts_no_events() {
     let mut engine = engine();
     engine.finish().unwrap();
     assert_eq!(push(&mut engine, &[], KeyColumn::Unkeyed, &[]).unwrap_err(), Error::Finished);
@@ -109,7 +110,7 @@ fn snapshot() -> Vec<u8> {
 }
 
 #[test]
-fn a_snapshot_of_another_pipeline_is_refused() {
+fn snapshot_of_another_pipeline_is_refused() {
     let other = tumbling("2s", "0s", "5s", 2);
     let error = Engine::restore(&other, Options::default(), &snapshot()).err().unwrap();
     assert_eq!(error.code(), "snapshot_other_pipeline");
@@ -119,7 +120,7 @@ fn a_snapshot_of_another_pipeline_is_refused() {
 }
 
 #[test]
-fn every_cut_of_a_snapshot_is_refused() {
+fn truncated_snapshot_is_refused_at_every_length() {
     let (spec, whole) = (tumbling("1s", "0s", "5s", 2), snapshot());
     assert!(Engine::restore(&spec, Options::default(), &whole).is_ok());
     for end in 0..whole.len() {
@@ -128,7 +129,7 @@ fn every_cut_of_a_snapshot_is_refused() {
 }
 
 #[test]
-fn every_changed_byte_of_a_snapshot_is_noticed() {
+fn snapshot_with_any_changed_byte_is_refused() {
     let (spec, mut bytes) = (tumbling("1s", "0s", "5s", 2), snapshot());
     for at in 0..bytes.len() {
         for change in [1, 0x80, 0xFF] {
@@ -144,7 +145,7 @@ fn every_changed_byte_of_a_snapshot_is_noticed() {
 
 proptest! {
     #[test]
-    fn no_block_panics(bytes in prop::collection::vec(any::<u8>(), 0..200), magic in 0_usize..5) {
+    fn reading_any_block_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..200), magic in 0_usize..5) {
         let magics = [b"SPB1", b"SPK1", b"SPR1", b"SPD1", b"SPP1"];
         let mut words = vec![0_u64; bytes.len().div_ceil(8) + 1];
         let block: &mut [u8] = bytemuck::cast_slice_mut(&mut words);
@@ -166,7 +167,7 @@ proptest! {
     }
 
     #[test]
-    fn blocks_read_back_what_was_written(
+    fn blocks_round_trip(
         events in common::events(),
         ids in any::<bool>(),
         extra in any::<bool>(),

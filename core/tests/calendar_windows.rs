@@ -1,4 +1,5 @@
-//! Windows by the calendar are those of the oracle: days, weeks and months, wherever clocks are set.
+//! Calendar windows compared with the oracle: days, weeks and months, across all changes of the
+//! clock.
 
 mod common;
 
@@ -12,7 +13,7 @@ const SECOND: i64 = 1_000_000;
 const HOUR: i64 = 3_600 * SECOND;
 const DAY: i64 = 24 * HOUR;
 
-/// Berlin, 2023 and 2024.
+/// The offsets of Berlin in 2023 and 2024.
 const BERLIN: &[(i64, i64)] = &[
     (1_667_091_600, 3_600),
     (1_679_792_400, 7_200),
@@ -20,7 +21,8 @@ const BERLIN: &[(i64, i64)] = &[
     (1_711_846_800, 7_200),
     (1_729_990_800, 3_600),
 ];
-/// Clocks are set forward at midnight, back across it, forward by a day, back by a day.
+/// Clocks that are set forward at midnight, back across midnight, forward by a day, and back by a
+/// day.
 const ODD: &[(i64, i64)] = &[
     (0, 0),
     (10 * 86_400, 3_600),
@@ -44,7 +46,7 @@ fn pipeline(unit: &str, zone: &[(i64, i64)], lateness: &str, result_rows: u32) -
     ))
 }
 
-/// The local date, in days, that has been reached at `time`: the greatest one so far.
+/// Returns the greatest local date up to `time`, in days.
 fn date(zone: &[(i64, i64)], time: i64) -> i64 {
     let mut offset = zone[0].1;
     let mut reached = i64::MIN;
@@ -55,13 +57,13 @@ fn date(zone: &[(i64, i64)], time: i64) -> i64 {
     reached.max((time + offset * SECOND).div_euclid(DAY))
 }
 
-/// The number of the week or month with the local date.
+/// Returns the number of the week or month that contains the local date.
 fn number(unit: &str, date: i64) -> i64 {
     match unit {
         "day" => date,
         "week" => (date + 3).div_euclid(7),
         _ => {
-            // Counted day by day.
+            // Counts day by day.
             let is_leap = |year: i64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
             let length = |month: i64| match month.rem_euclid(12) {
                 1 => 28 + i64::from(is_leap(1970 + month.div_euclid(12))),
@@ -82,7 +84,7 @@ fn number(unit: &str, date: i64) -> i64 {
     }
 }
 
-/// The bounds of the window that `time` is in, to the quarter of an hour.
+/// Returns the bounds of the window that contains `time`, to a quarter of an hour.
 fn bounds(unit: &str, zone: &[(i64, i64)], time: i64) -> (i64, i64) {
     const QUARTER: i64 = 900 * SECOND;
     let here = number(unit, date(zone, time));
@@ -132,7 +134,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
     #[test]
-    fn rows_are_those_of_the_oracle(
+    fn rows_equal_the_oracle(
         events in events(),
         cuts in cuts(),
         unit in prop::sample::select(vec!["day", "week", "month"]),
@@ -140,7 +142,7 @@ proptest! {
         lateness in prop::sample::select(vec![0_i64, 5]),
         buffer in prop::sample::select(vec![1_u32, 1000]),
     ) {
-        // Seconds become hours, so that the stream goes over weeks.
+        // Seconds become hours, so that the stream extends over weeks.
         let place = |event: Event| Event { ts: from * SECOND + event.ts * 3_600, ..event };
         let events: Vec<Event> = events.into_iter().map(place).collect();
         let (due, late) = oracle(&events, unit, zone, lateness * HOUR);
@@ -152,7 +154,7 @@ proptest! {
     }
 
     #[test]
-    fn a_roll_up_of_days_does_not_depend_on_cuts(events in events(), cuts in cuts()) {
+    fn roll_up_of_days_does_not_depend_on_cuts(events in events(), cuts in cuts()) {
         let place = |event: Event| Event { ts: 1_698_300_000 * SECOND + event.ts * 3_600, ..event };
         let events: Vec<Event> = events.into_iter().map(place).collect();
         let pipeline = spec(
@@ -180,7 +182,7 @@ fn at(ts: i64) -> Event {
 }
 
 #[test]
-fn the_day_on_which_clocks_are_set_back_has_25_hours() {
+fn day_has_25_hours_if_clocks_are_set_back() {
     let mut run = Run::new(pipeline("day", BERLIN, "0s", 100));
     // 2023-10-29, from midnight at +02:00 to midnight at +01:00.
     let (start, end) = (1_698_530_400, 1_698_620_400);
@@ -192,7 +194,7 @@ fn the_day_on_which_clocks_are_set_back_has_25_hours() {
 }
 
 #[test]
-fn a_late_event_is_reported_with_its_own_times() {
+fn late_event_is_reported_with_watermark_and_window_end() {
     let mut run = Run::new(pipeline("day", BERLIN, "1h", 100));
     let end = 1_698_620_400;
     run.push(&[at(end + 3 * 3_600), at(end - 1)], KeysAs::Ids);
@@ -205,7 +207,7 @@ fn a_late_event_is_reported_with_its_own_times() {
 }
 
 #[test]
-fn times_at_the_ends_of_the_range_do_no_harm() {
+fn times_at_the_ends_of_the_range_are_accepted() {
     let end = 8_640_000_000_000_000_000;
     for unit in ["day", "week", "month"] {
         let mut run = Run::new(pipeline(unit, ODD, "1h", 2));
@@ -217,7 +219,7 @@ fn times_at_the_ends_of_the_range_do_no_harm() {
 }
 
 #[test]
-fn descriptions_that_do_not_fit_are_refused_with_the_reason() {
+fn invalid_options_are_refused_with_path_and_reason() {
     let error = |fields: &str| {
         let text = format!(
             r#"{{"stages": [{{"type": "window", "aggregations": ["count"], "window": "calendar", {fields}}}]}}"#

@@ -1,4 +1,4 @@
-//! Calendar windows in years behind those whose rules are given: the rules of 400 years repeat.
+//! Calendar windows in years after the given rules: the rules of 400 years repeat.
 
 mod common;
 
@@ -10,23 +10,25 @@ use stream_processor_core::{Engine, Options, PipelineSpec};
 
 const SECOND: i64 = 1_000_000;
 const DAY_S: i64 = 86_400;
-/// Days of 400 years.
+/// Number of days in 400 years.
 const CYCLE_DAYS: i64 = 146_097;
 
-/// Days from the epoch to the first of January of `year`.
+/// Returns the days from the epoch to the first of January of `year`.
 fn new_year(year: i64) -> i64 {
     let before = year - 1;
     before * 365 + before.div_euclid(4) - before.div_euclid(100) + before.div_euclid(400) - 719_162
 }
 
-/// The last Sunday of a month that has 31 days, of which `rest` days of the year follow, in days since the epoch.
+/// Returns the last Sunday of a month with 31 days, in days since the epoch. `rest` is the number
+/// of days of the year after that month.
 fn last_sunday(year: i64, rest: i64) -> i64 {
     let last = new_year(year + 1) - rest - 1;
     // The epoch was a Thursday.
     last - (last + 4).rem_euclid(7)
 }
 
-/// Central European time of years from `from` to before `until`, with the rule of today.
+/// Returns the rules of Central European time from the year `from` to before `until`, with the rule
+/// of today.
 fn european(from: i64, until: i64) -> Vec<(i64, i64)> {
     let of_year = |year| {
         let [march, october] = [275, 61].map(|rest| last_sunday(year, rest) * DAY_S + 3_600);
@@ -65,13 +67,13 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn windows_are_those_of_rules_that_are_given_for_all_years(
+    fn repeated_rules_give_the_windows_of_rules_for_all_years(
         unit in prop::sample::select(vec!["day", "week", "month"]),
         times in prop::collection::vec((2_090..3_350_i64, -40..400 * 24_i64), 1..40),
     ) {
         let mut seconds: Vec<i64> =
             times.iter().map(|(year, hours)| new_year(*year) * DAY_S + hours * 3_600).collect();
-        // Where the given rules end, and where they have repeated once.
+        // The last year of the given rules, and the last year of their first repetition.
         seconds.extend([0, CYCLE_DAYS].map(|days| (new_year(2500) + days) * DAY_S - 3_600));
         let all = pipeline(unit, &european(2090, 3400), None);
         prop_assert_eq!(rows(&repeating(unit), &seconds), rows(&all, &seconds));
@@ -79,7 +81,7 @@ proptest! {
 }
 
 #[test]
-fn summer_days_begin_at_summer_time_however_far_away_the_year_is() {
+fn summer_time_applies_in_years_far_away() {
     for year in [2_210, 2_499, 2_500, 2_710, 9_999, 79_000] {
         let noon = |days: i64| (new_year(year) + days) * DAY_S + 43_200;
         let found = rows(&repeating("day"), &[noon(10), noon(190)]);
@@ -90,14 +92,14 @@ fn summer_days_begin_at_summer_time_however_far_away_the_year_is() {
 }
 
 #[test]
-fn without_a_limit_the_last_offset_holds() {
+fn last_offset_holds_without_a_limit() {
     let noon = (new_year(2600) + 190) * DAY_S + 43_200;
     let found = rows(&pipeline("day", &european(2090, 2500), None), &[noon]);
     assert_eq!((found[0].start / SECOND).rem_euclid(DAY_S) / 3_600, 23);
 }
 
 #[test]
-fn years_that_cannot_repeat_are_refused_with_the_reason() {
+fn rules_that_cannot_repeat_are_refused_with_the_reason() {
     let until = new_year(2500) * DAY_S;
     let refused = |rules: &str, until: i64, message: &str| {
         let stage = format!(
@@ -117,7 +119,7 @@ fn years_that_cannot_repeat_are_refused_with_the_reason() {
 }
 
 #[test]
-fn state_goes_on_under_other_rules_of_its_zone() {
+fn snapshot_restores_under_other_rules_of_its_zone() {
     let known = pipeline("day", &european(2020, 2100), None);
     let mut run = Run::new(known.clone());
     let time = (new_year(2024) + 190) * DAY_S + 43_200;

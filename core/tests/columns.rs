@@ -1,5 +1,5 @@
-//! Columns that stages add, replace and read, in any sequence, against one event at a time: names that exist, are new, are set
-//! twice or are read by later stages, whatever the batches and the snapshots.
+//! Columns that stages add, replace and read, in any sequence, compared with one event at a time.
+//! Names exist, are new, are set twice or are read by later stages, for all batches and snapshots.
 
 mod common;
 
@@ -15,21 +15,21 @@ use stream_processor_core::{PipelineSpec, Plan};
 
 const NAMES: [&str; 4] = ["v", "w", "x", "y"];
 
-/// A stage by the names that it reads and sets.
+/// A stage, as the names that it reads and sets.
 #[derive(Debug, Clone)]
 enum Step {
-    /// Each sets a name to the sum of two others, of which the first counts as 1 where it is missing.
+    /// Sets each name to the sum of two others. The first of them counts as 1 if it is missing.
     Map(Vec<(usize, usize, usize)>),
-    /// Events pass where this is more than 1.
+    /// Passes events whose column is above 1.
     Filter(usize),
     Ema(usize, usize),
     Rolling(usize, usize),
     ZScore(usize, usize),
-    /// One key for all.
+    /// Sets one key for all events.
     KeyBy,
 }
 
-/// What an event has for each name.
+/// The columns of an event by name.
 type Columns = BTreeMap<String, f64>;
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -74,7 +74,7 @@ fn stage(step: &Step) -> Value {
     }
 }
 
-/// A pipeline of `steps`, with a last stage that aggregates all names where `is_aggregated`.
+/// Returns a pipeline of `steps`. If `is_aggregated`, a last stage aggregates all names.
 fn pipeline(steps: &[Step], is_aggregated: bool) -> PipelineSpec {
     let mut stages: Vec<Value> = steps.iter().map(stage).collect();
     if is_aggregated {
@@ -90,8 +90,9 @@ fn pipeline(steps: &[Step], is_aggregated: bool) -> PipelineSpec {
     PipelineSpec::from_json(&spec.to_string()).unwrap()
 }
 
-/// Those of `steps` that can follow those before them; one that adds a name which is there cannot.
-fn possible(steps: Vec<Step>, is_aggregated: bool) -> Vec<Step> {
+/// Returns those of `steps` that are valid after the steps before them. A step cannot add a name
+/// that exists.
+fn valid_steps(steps: Vec<Step>, is_aggregated: bool) -> Vec<Step> {
     let mut kept: Vec<Step> = Vec::new();
     for step in steps {
         kept.push(step);
@@ -104,8 +105,8 @@ fn possible(steps: Vec<Step>, is_aggregated: bool) -> Vec<Step> {
     kept
 }
 
-/// What leaves `steps` for events with these keys and columns: their places, their keys and their columns.
-fn due(steps: &[Step], events: &[(String, Columns)]) -> Vec<(usize, String, Columns)> {
+/// Returns the output of `steps` for events with these keys and columns: position, key and columns.
+fn expected(steps: &[Step], events: &[(String, Columns)]) -> Vec<(usize, String, Columns)> {
     let mut all: Vec<(usize, String, Columns)> = (0..)
         .zip(events)
         .map(|(place, (key, columns))| (place, key.clone(), columns.clone()))
@@ -117,7 +118,7 @@ fn due(steps: &[Step], events: &[(String, Columns)]) -> Vec<(usize, String, Colu
     all
 }
 
-/// What a stage knows of one key.
+/// The state that a stage keeps for one key.
 struct State {
     ema: ExponentialMovingAverage,
     last: SlidingWindowStats,
@@ -134,7 +135,7 @@ impl State {
     }
 }
 
-/// Has one event go through `step`; false: it does not pass.
+/// Applies `step` to one event. Returns false if the event does not pass.
 fn apply(
     step: &Step,
     states: &mut BTreeMap<String, State>,
@@ -185,13 +186,14 @@ fn apply(
     true
 }
 
-/// The value of a field of the event at `place`; NaN is missing, which the source's own value never is.
+/// Returns the field of the event at `place`. NaN stands for a missing value, which the source
+/// never has.
 fn field(name: &str, place: usize) -> f64 {
     let at = place * 7 + name.len() + usize::from(name.as_bytes()[0]);
     if name != "v" && at % 11 == 3 { f64::NAN } else { (at * at % 23) as f64 / 4.0 - 1.0 }
 }
 
-/// The rows that `all` shows under the names of the output.
+/// Returns the rows that `all` gives under the names of the output.
 fn rows(spec: &PipelineSpec, all: &[(usize, String, Columns)], ts: &[i64]) -> Vec<Vec<Cell>> {
     let columns = Plan::new(spec).unwrap().output.columns;
     let cell = |place: usize, of_event: &Columns, name: &str| match name {
@@ -206,7 +208,7 @@ fn rows(spec: &PipelineSpec, all: &[(usize, String, Columns)], ts: &[i64]) -> Ve
         .collect()
 }
 
-/// Times, and each event with what the source has for every name.
+/// Returns the times, and each event with the source's columns.
 fn stream(keys: &[String]) -> (Vec<i64>, Vec<(String, Columns)>) {
     let columns = |place| NAMES.map(|name| (name.to_owned(), field(name, place)));
     let events = keys.iter().enumerate();
@@ -236,36 +238,36 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
-    fn stages_read_what_the_stages_before_them_set(steps in steps(), keys in keys(), cut in runs()) {
-        let steps = possible(steps, false);
-        // Behind filters alone rows are the events as they came, without columns.
+    fn stages_read_the_columns_that_earlier_stages_set(steps in steps(), keys in keys(), cut in runs()) {
+        let steps = valid_steps(steps, false);
+        // After filters alone, rows are the unchanged events, without columns.
         prop_assume!(!steps.iter().all(|step| matches!(step, Step::Filter(_))));
         let spec = pipeline(&steps, false);
         let (ts, events) = stream(&keys);
         let found = run(&spec, &keys, &ts, cut);
-        prop_assert_eq!(found.rows, rows(&spec, &due(&steps, &events), &ts));
+        prop_assert_eq!(found.rows, rows(&spec, &expected(&steps, &events), &ts));
     }
 
     #[test]
-    fn windows_aggregate_what_the_stages_before_them_set(steps in steps(), keys in keys(), cut in runs()) {
-        let steps = possible(steps, true);
+    fn windows_aggregate_the_columns_that_earlier_stages_set(steps in steps(), keys in keys(), cut in runs()) {
+        let steps = valid_steps(steps, true);
         let spec = pipeline(&steps, true);
         let (ts, events) = stream(&keys);
         let mut maxima: BTreeMap<String, [f64; 4]> = BTreeMap::new();
-        for (_, key, columns) in due(&steps, &events) {
+        for (_, key, columns) in expected(&steps, &events) {
             let of_key = maxima.entry(key).or_insert([f64::NAN; 4]);
             of_key.iter_mut().zip(NAMES).for_each(|(max, name)| *max = max.max(columns[name]));
         }
-        let due: Vec<Vec<Cell>> =
+        let expected: Vec<Vec<Cell>> =
             maxima.values().map(|maxima| maxima.iter().map(|max| number(*max)).collect()).collect();
         let found: Vec<Vec<Cell>> =
             run(&spec, &keys, &ts, cut).rows.iter().map(|row| row[2..].to_vec()).collect();
-        prop_assert_eq!(found, due);
+        prop_assert_eq!(found, expected);
     }
 }
 
 #[test]
-fn a_column_set_twice_has_the_last_value() {
+fn column_set_twice_has_its_last_value() {
     let set = json!([{"name": "w", "expression": "v * 2"}, {"name": "w", "expression": "w + 1"}]);
     for later in [json!([]), json!([{"type": "ema", "alpha": 1.0, "field": "w"}])] {
         let mut stages = vec![json!({"type": "map", "set": set})];
@@ -285,7 +287,7 @@ fn a_column_set_twice_has_the_last_value() {
 }
 
 #[test]
-fn a_map_of_the_field_that_marks_events_is_a_column_of_rows() {
+fn map_of_the_mark_field_adds_a_row_column() {
     let spec = |set: &str| {
         let spec = json!({
             "source": {"value": "v"}, "time": {"watermark": "punctuated", "watermark_field": "mark"},
@@ -306,7 +308,7 @@ fn a_map_of_the_field_that_marks_events_is_a_column_of_rows() {
 }
 
 #[test]
-fn columns_behind_normalize_and_windows_are_set_and_read_like_those_of_events() {
+fn columns_of_points_and_windows_are_set_and_read_like_those_of_events() {
     let set = |pairs: &[(&str, &str)]| -> Value {
         pairs.iter().map(|(name, text)| json!({"name": name, "expression": text})).collect()
     };
@@ -321,7 +323,7 @@ fn columns_behind_normalize_and_windows_are_set_and_read_like_those_of_events() 
         ]
     });
     let spec = PipelineSpec::from_json(&spec.to_string()).unwrap();
-    // At 0, 1 and 2 s v is 1, 2 (filled) and 3, w is 3, 5 and 7; then w + v is 4, 7 and 10.
+    // At 0, 1 and 2 s v is 1, 2 (filled) and 3, w is 3, 5 and 7; so w + v is 4, 7 and 10.
     let events = [(0, 1.0), (2_000, 3.0)].map(|(ts, v)| Event::new(ts, "", &[v]));
     for restore in [false, true] {
         let found = collect(&spec, &events, Run { cut: 1, restore }).rows;

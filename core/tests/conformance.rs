@@ -1,4 +1,4 @@
-//! The vectors of tests/vectors, natively: text in, text out, byte for byte what they expect.
+//! The vectors of `tests/vectors` in the native engine: each gives its expected bytes.
 #![cfg(feature = "text")]
 #![allow(
     clippy::disallowed_methods,
@@ -39,7 +39,7 @@ fn input(vector: &Value) -> Vec<u8> {
     }
 }
 
-/// Reads, runs and writes, in pieces of `batch` events.
+/// Reads, runs and writes in batches of `batch` events.
 fn run(spec: &PipelineSpec, bytes: &[u8], batch: usize) -> (String, Engine, Vec<String>) {
     let mut engine = Engine::open(spec, Options::default()).unwrap();
     let plan = engine.plan().clone();
@@ -97,7 +97,8 @@ fn run(spec: &PipelineSpec, bytes: &[u8], batch: usize) -> (String, Engine, Vec<
     (String::from_utf8(out).unwrap(), engine, rejected)
 }
 
-/// The same through the feed, in pieces of `piece` bytes: rows, or the text of the events that pass as they came.
+/// Does the same as [`run`] through the feed, in pieces of `piece` bytes. Returns the rows, or the
+/// text of the events that pass unchanged.
 fn fed(spec: &PipelineSpec, bytes: &[u8], piece: usize) -> (String, Engine) {
     let mut engine = Engine::open(spec, Options::default()).unwrap();
     let mut feed = Feed::new(spec, engine.plan(), 0);
@@ -121,7 +122,7 @@ fn fed(spec: &PipelineSpec, bytes: &[u8], piece: usize) -> (String, Engine) {
 }
 
 #[test]
-fn every_vector_gives_its_bytes_through_the_feed() {
+fn feed_gives_the_bytes_of_every_vector() {
     let mut passing = 0;
     for (path, vector) in vectors() {
         let spec = PipelineSpec::from_value(vector["spec"].clone()).unwrap();
@@ -138,11 +139,11 @@ fn every_vector_gives_its_bytes_through_the_feed() {
 }
 
 #[test]
-fn every_vector_gives_its_bytes() {
+fn native_engine_gives_the_bytes_of_every_vector() {
     for (path, vector) in vectors() {
         let spec = PipelineSpec::from_value(vector["spec"].clone()).unwrap();
         if Plan::new(&spec).unwrap().output.passes_events {
-            // What passes is no row: the feed keeps its text.
+            // An event that passes unchanged is no row: only the feed keeps its text.
             continue;
         }
         let expected = &vector["expected"];

@@ -1,4 +1,4 @@
-//! Windows of so many events, and the one of all events, are those of the oracle, however the stream is cut and interrupted.
+//! Count windows and global windows compared with the oracle, for all batches and snapshots.
 
 mod common;
 
@@ -10,7 +10,7 @@ use stream_processor_core::{
     Engine, Options, PipelineSpec, RejectReason, time::NULL_TIME, watermark::Generator,
 };
 
-/// `count` events a window; `None`: all.
+/// Returns a pipeline with windows of `count` events, or with one global window if `None`.
 fn pipeline(count: Option<usize>, result_rows: u32) -> PipelineSpec {
     let window = match count {
         Some(count) => format!(r#""window": "count", "count": {count}"#),
@@ -69,7 +69,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
-    fn rows_are_those_of_the_oracle(
+    fn rows_equal_the_oracle(
         events in events(),
         cuts in cuts(),
         count in prop::sample::select(vec![Some(1_usize), Some(2), Some(7), Some(1000), None]),
@@ -87,7 +87,7 @@ proptest! {
     }
 
     #[test]
-    fn what_follows_does_not_depend_on_cuts_and_loses_only_what_came_late(
+    fn later_stage_does_not_depend_on_cuts_and_drops_only_late_events(
         events in events(),
         cuts in cuts(),
         first in prop::sample::select(vec![
@@ -111,7 +111,7 @@ proptest! {
         let counted: f64 = rows.iter().map(|row| f64::from_bits(row.values[0])).sum();
         let late = late(&events, 3_000_000);
         if first.ends_with('1') {
-            // Rows of one event each are judged as the events would be.
+            // Rows of one event each are late under the same condition as the events.
             prop_assert_eq!(stats.stages[1].late_dropped, late);
             prop_assert_eq!(counted, (events.len() as u64 - late) as f64);
         } else if late == 0 || first.contains("global") {
@@ -121,7 +121,7 @@ proptest! {
     }
 
     #[test]
-    fn shards_give_the_rows_of_one_instance(
+    fn merged_shards_equal_one_engine(
         events in events(),
         count in prop::sample::select(vec![Some(1_usize), Some(3), None]),
         shards in 2_u32..5,
@@ -158,7 +158,7 @@ proptest! {
     }
 }
 
-/// Events that come late for tumbling windows of `size`.
+/// Returns the number of events that are late for tumbling windows of `size`.
 fn late(events: &[Event], size: i64) -> u64 {
     let mut greatest: Option<i64> = None;
     let mut late = 0;
@@ -177,7 +177,7 @@ fn at(seconds: i64, key: u32) -> Event {
 }
 
 #[test]
-fn a_key_more_than_the_limit_is_dropped_until_another_is_done() {
+fn key_beyond_the_limit_is_dropped_until_a_window_closes() {
     let mut pipeline = pipeline(Some(2), 100);
     pipeline.limits.max_keys = 1;
     let mut run = Run::new(pipeline);
@@ -191,7 +191,7 @@ fn a_key_more_than_the_limit_is_dropped_until_another_is_done() {
 }
 
 #[test]
-fn a_window_of_all_events_says_nothing_of_time() {
+fn global_window_fires_at_the_end_of_input_with_null_times() {
     let mut run = Run::new(pipeline(None, 100));
     run.push(&[at(5, 2), at(3, 1), at(-100, 1)], KeysAs::Ids);
     run.advance(1000 * SECOND);
@@ -203,7 +203,7 @@ fn a_window_of_all_events_says_nothing_of_time() {
 }
 
 #[test]
-fn descriptions_that_do_not_fit_are_refused_with_the_reason() {
+fn invalid_options_are_refused_with_path_and_reason() {
     let error = |fields: &str| {
         let text =
             format!(r#"{{"stages": [{{"type": "window", "aggregations": ["count"], {fields}}}]}}"#);

@@ -1,4 +1,4 @@
-//! Cumulating windows are those of the oracle, however the stream is cut, polled, handed over and interrupted.
+//! Cumulating windows compared with the oracle, for all batches, polls, key forms and snapshots.
 
 mod common;
 
@@ -8,7 +8,7 @@ use common::{Event, KeysAs, Row, Run, bits, cuts, encoded, events, run_cut, spec
 use proptest::prelude::*;
 use stream_processor_core::{Engine, Options, PipelineSpec};
 
-/// Cumulating windows of a pipeline, microseconds.
+/// The options of a cumulating window, in microseconds.
 #[derive(Debug, Clone, Copy)]
 struct Cumulating {
     size: i64,
@@ -36,7 +36,7 @@ impl Cumulating {
         (time - self.offset).div_euclid(self.size) * self.size + self.offset
     }
 
-    /// The ends of the windows that cover `time`.
+    /// Returns the ends of the windows that cover `time`.
     fn ends(self, time: i64) -> impl Iterator<Item = i64> {
         let (start, step) = (self.start(time), self.step);
         (1..=self.size / step).map(move |nth| start + nth * step).filter(move |end| *end > time)
@@ -48,7 +48,8 @@ struct Oracle {
     late: u64,
 }
 
-/// Keeps the values of every window of every key, and fires what is due before each event.
+/// Keeps the values of every window of every key, and fires before each event the windows that the
+/// watermark has passed.
 fn oracle(events: &[Event], with: Cumulating) -> Oracle {
     let mut open: BTreeMap<(i64, Vec<u8>), (Vec<f64>, u32)> = BTreeMap::new();
     let mut oracle = Oracle { rows: Vec::new(), late: 0 };
@@ -121,14 +122,14 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
-    fn rows_are_those_of_the_oracle(
+    fn rows_equal_the_oracle(
         events in events(),
         cuts in cuts(),
         windows in windows(),
         buffer in prop::sample::select(vec![1_u32, 3, 1000]),
         restores_when_full in prop::sample::select(vec![false, false, true]),
     ) {
-        // Whole numbers: their sum is the same in any order.
+        // Whole numbers have the same sum in any order.
         let events: Vec<Event> =
             events.into_iter().map(|event| Event { value: event.value.rem_euclid(1e6).floor() + 0.0, ..event }).collect();
         let due = oracle(&events, windows);
@@ -149,7 +150,7 @@ fn at(seconds: i64, value: f64) -> Event {
 }
 
 #[test]
-fn windows_with_one_start_grow_step_by_step() {
+fn windows_of_one_start_grow_by_one_step_each() {
     let windows = Cumulating {
         size: 6 * SECOND,
         step: 2 * SECOND,
@@ -159,7 +160,7 @@ fn windows_with_one_start_grow_step_by_step() {
         is_final: false,
     };
     let mut run = Run::new(windows.pipeline(100));
-    // 1 comes when the window up to 2 has fired: it counts from the next one on.
+    // The event at 1 arrives after the window up to 2 has fired. It counts from the next window on.
     run.push(&[at(0, 1.0), at(3, 2.0), at(1, 4.0), at(7, 8.0), at(2, 16.0)], KeysAs::Ids);
     let (rows, stats) = run.finish();
     let found: Vec<_> = rows
@@ -174,7 +175,7 @@ fn windows_with_one_start_grow_step_by_step() {
 }
 
 #[test]
-fn descriptions_that_do_not_fit_are_refused_with_the_reason() {
+fn invalid_options_are_refused_with_path_and_reason() {
     let error = |fields: &str| {
         let text = format!(
             r#"{{"stages": [{{"type": "window", "aggregations": ["count"], "window": "cumulate", {fields}}}]}}"#

@@ -1,4 +1,4 @@
-//! Deduplication against a map, whatever the batches, the room for results, the seeds and the snapshots.
+//! Deduplication compared with a list, for all batches, result buffers, hash seeds and snapshots.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,14 +15,15 @@ fn spec(options: &str, bound_us: i64, result_rows: usize) -> PipelineSpec {
     .unwrap()
 }
 
-/// A time and an identity by a small number; 0 is none.
+/// A time and an identity as a small number; 0 is no identity.
 type Event = (i64, u64);
 
 fn identity(id: u64) -> Identity {
     if id == 0 { [0, 0] } else { [id.wrapping_mul(0x9e37_79b9_7f4a_7c15), id] }
 }
 
-/// The places of those that pass, and the engine at the end. The host's time is that of the last event of a batch.
+/// Returns the positions of the events that pass, and the engine at the end. The host's time is
+/// that of the last event of a batch.
 fn run(
     spec: &PipelineSpec,
     events: &[Event],
@@ -76,25 +77,26 @@ fn run(
 }
 
 #[derive(Default)]
-struct Due {
+struct Expected {
     passed: Vec<u64>,
     duplicates: Vec<u64>,
     unjudged: Vec<u64>,
     evicted: u64,
 }
 
-/// A list of identities in the order in which they were touched. Unjudged events are not among those that pass.
-fn oracle(events: &[Event], bound: i64, ttl: Option<i64>, refresh: bool, most: usize) -> Due {
+/// Keeps a list of identities, the least recently touched first. `passed` does not contain unjudged
+/// events.
+fn oracle(events: &[Event], bound: i64, ttl: Option<i64>, refresh: bool, most: usize) -> Expected {
     let mut list: Vec<(u64, i64)> = Vec::new();
-    let (mut due, mut watermark) = (Due::default(), i64::MIN);
+    let (mut expected, mut watermark) = (Expected::default(), i64::MIN);
     for (place, (time, id)) in (0..).zip(events) {
         let over = |since: i64, now: i64| ttl.is_some_and(|ttl| now >= since + ttl);
         let known = list.iter().position(|(known, _)| known == id);
         let there = known.filter(|at| !over(list[*at].1, watermark.max(*time)));
         if *id == 0 {
-            due.passed.push(place);
+            expected.passed.push(place);
         } else if there.is_none() && over(*time, watermark) {
-            due.unjudged.push(place);
+            expected.unjudged.push(place);
         } else if there.is_none() || refresh {
             let since = there.map_or(*time, |at| list[at].1.max(*time));
             if let Some(at) = known {
@@ -103,19 +105,19 @@ fn oracle(events: &[Event], bound: i64, ttl: Option<i64>, refresh: bool, most: u
             list.retain(|(_, since)| !over(*since, watermark));
             while list.len() >= most {
                 list.remove(0);
-                due.evicted += 1;
+                expected.evicted += 1;
             }
             list.push((*id, since));
             match there {
-                None => due.passed.push(place),
-                Some(_) => due.duplicates.push(place),
+                None => expected.passed.push(place),
+                Some(_) => expected.duplicates.push(place),
             }
         } else {
-            due.duplicates.push(place);
+            expected.duplicates.push(place);
         }
         watermark = watermark.max(time - bound - 1);
     }
-    due
+    expected
 }
 
 fn events() -> impl Strategy<Value = Vec<Event>> {
@@ -132,7 +134,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
 
 proptest! {
     #[test]
-    fn duplicates_are_those_of_a_list(
+    fn duplicates_equal_those_of_a_list(
         events in events(),
         bound in 0_i64..20,
         ttl in prop::option::of(1_i64..60),
@@ -151,24 +153,24 @@ proptest! {
             options += &format!(r#", "on_unjudged": "{action}""#);
         }
         let spec = spec(&options, bound, rows);
-        let mut due = oracle(&events, bound, ttl, refresh, most);
+        let mut expected = oracle(&events, bound, ttl, refresh, most);
         let (passed, mut engine) = run(&spec, &events, cut, restore, seed);
-        let unjudged = due.unjudged.len() as u64;
+        let unjudged = expected.unjudged.len() as u64;
         let mut dropped: Vec<_> =
-            due.duplicates.iter().map(|place| (*place, RejectReason::Duplicate)).collect();
+            expected.duplicates.iter().map(|place| (*place, RejectReason::Duplicate)).collect();
         if drops_unjudged {
-            dropped.extend(due.unjudged.iter().map(|place| (*place, RejectReason::Unjudged)));
+            dropped.extend(expected.unjudged.iter().map(|place| (*place, RejectReason::Unjudged)));
             dropped.sort_unstable();
         } else {
-            due.passed.append(&mut due.unjudged);
-            due.passed.sort_unstable();
+            expected.passed.append(&mut expected.unjudged);
+            expected.passed.sort_unstable();
         }
-        prop_assert_eq!(&passed, &due.passed);
+        prop_assert_eq!(&passed, &expected.passed);
         let stats = engine.stats();
-        let duplicates = due.duplicates.len() as u64;
+        let duplicates = expected.duplicates.len() as u64;
         prop_assert_eq!((stats.duplicates, stats.stages[0].duplicates), (duplicates, duplicates));
         prop_assert_eq!((stats.unjudged, stats.stages[0].unjudged), (unjudged, unjudged));
-        prop_assert_eq!(stats.stages[0].evicted, due.evicted);
+        prop_assert_eq!(stats.stages[0].evicted, expected.evicted);
         let unidentified = events.iter().filter(|(_, id)| *id == 0).count() as u64;
         prop_assert_eq!(stats.stages[0].unidentified, unidentified);
         let drops = engine.drops(usize::MAX);
@@ -177,7 +179,7 @@ proptest! {
     }
 
     #[test]
-    fn filters_never_forget_within_the_ttl_and_forget_in_time(
+    fn bloom_filter_remembers_for_a_ttl_and_at_most_a_generation_more(
         events in events(),
         bound in 0_i64..20,
         ttl in 5_i64..60,
@@ -189,7 +191,8 @@ proptest! {
             r#", "ttl": "{ttl}us", "mode": "bloom", "capacity": 1000, "generations": {generations}, "false_positive_rate": 1e-6"#
         );
         let (passed, engine) = run(&spec(&options, bound, 1000), &events, cut, restore, 1);
-        // What passed is remembered for the ttl at least, and for a generation more at most.
+        // An identity that passed is remembered for at least the ttl, and for at most one
+        // generation more.
         let (mut since, mut unjudged) = (BTreeMap::new(), 0);
         let mut watermark = i64::MIN;
         let passed_set: BTreeSet<u64> = passed.iter().copied().collect();
@@ -215,20 +218,21 @@ proptest! {
 }
 
 #[test]
-fn event_a_ttl_behind_the_watermark_is_unjudged_unless_it_is_remembered() {
+fn event_one_ttl_behind_the_watermark_is_unjudged_unless_remembered() {
     const DAY: i64 = 86_400_000_000;
-    // The first event comes on day 0; the watermark is the greatest time less 1 us.
+    // The first event is on day 0. The watermark is the greatest time less 1 us.
     for (events, judged) in [
-        // a on day 0, b on day 152, a again at the time of day 1: far behind.
+        // Day 1 is more than a ttl behind the watermark of day 152, so the second event of 1 is
+        // unjudged.
         (vec![(0, 1), (152 * DAY, 2), (DAY, 1)], "first first unjudged"),
-        // The watermark is 1 us less than a ttl ahead: a is remembered.
+        // The watermark is 1 us less than a ttl ahead, so identity 1 is still remembered.
         (vec![(0, 1), (30 * DAY, 2), (0, 1)], "first first duplicate"),
         (vec![(0, 1), (39 * DAY, 2), (0, 1)], "first first unjudged"),
-        // An identity that never came before cannot be judged either.
+        // An event of an unknown identity is unjudged too.
         (vec![(0, 1), (40 * DAY, 2), (9 * DAY, 3)], "first first unjudged"),
-        // What is remembered is a duplicate, however late it comes.
+        // An event of a remembered identity is a duplicate, however late it arrives.
         (vec![(40 * DAY, 1), (41 * DAY, 2), (0, 1)], "first first duplicate"),
-        // What is unjudged is not remembered.
+        // Unjudged events are not remembered.
         (vec![(0, 1), (152 * DAY, 2), (DAY, 3), (DAY, 3)], "first first unjudged unjudged"),
         (vec![(0, 1), (152 * DAY, 2), (DAY, 0)], "first first unidentified"),
     ] {
@@ -241,21 +245,21 @@ fn event_a_ttl_behind_the_watermark_is_unjudged_unless_it_is_remembered() {
                     "unjudged" => action == "pass",
                     kind => kind != "duplicate",
                 };
-                let due: Vec<u64> =
+                let expected: Vec<u64> =
                     (0..).zip(&judged).filter(|(_, kind)| passes(kind)).map(|(at, _)| at).collect();
-                assert_eq!(passed, due, "{options} {events:?}");
+                assert_eq!(passed, expected, "{options} {events:?}");
                 let count = |kind: &str| judged.iter().filter(|judged| **judged == kind).count();
                 let stats = engine.stats();
                 assert_eq!(stats.unjudged, count("unjudged") as u64);
                 assert_eq!(stats.duplicates, count("duplicate") as u64);
-                assert_eq!(engine.drops(9).len(), judged.len() - due.len());
+                assert_eq!(engine.drops(9).len(), judged.len() - expected.len());
             }
         }
     }
 }
 
 #[test]
-fn unjudged_event_pushes_out_no_identity() {
+fn unjudged_event_evicts_no_identity() {
     let spec = spec(r#", "ttl": "10us", "max_entries": 2"#, 0, 9);
     let events = [(100, 1), (101, 2), (5, 3), (101, 1), (101, 2)];
     let (passed, engine) = run(&spec, &events, 9, false, 1);
@@ -263,24 +267,25 @@ fn unjudged_event_pushes_out_no_identity() {
 }
 
 #[test]
-fn a_memory_without_ttl_is_a_set() {
+fn dedup_without_ttl_remembers_every_identity() {
     let events: Vec<Event> = (0..60_000).map(|n| (n as i64, 1 + n * n % 30_011)).collect();
     let mut set = BTreeSet::new();
-    let due: Vec<u64> =
+    let expected: Vec<u64> =
         (0..).zip(&events).filter(|(_, (_, id))| set.insert(*id)).map(|(n, _)| n).collect();
     let (passed, engine) = run(&spec("", 0, 100_000), &events, 8192, false, 5);
-    assert_eq!(passed, due);
+    assert_eq!(passed, expected);
     assert_eq!(engine.stats().stages[0].entries, set.len() as u64);
 }
 
 #[test]
-fn filters_err_as_rarely_as_they_were_asked_to() {
+fn bloom_filter_keeps_its_false_positive_rate() {
     for (rate, generations) in [(0.01, 4), (0.001, 1), (0.05, 8)] {
         let count = 40_000_u64;
         let options = format!(
             r#", "ttl": "1s", "mode": "bloom", "capacity": {count}, "generations": {generations}, "false_positive_rate": {rate}"#
         );
-        // Steady: as many new identities within a ttl as the memory is made for; only the last third is counted.
+        // The load is steady: one ttl has as many new identities as the capacity. Only the last
+        // third is counted.
         let events: Vec<Event> = (0..3 * count).map(|n| ((n * 25) as i64, n + 1)).collect();
         let (passed, _) = run(&spec(&options, 0, 1_000_000), &events, 8192, false, 0);
         let in_last = passed.iter().filter(|place| **place >= 2 * count).count() as f64;
@@ -290,7 +295,7 @@ fn filters_err_as_rarely_as_they_were_asked_to() {
 }
 
 #[test]
-fn by_arrival_the_time_of_the_host_counts() {
+fn arrival_clock_uses_the_hosts_time() {
     let spec = spec(r#", "ttl": "10us", "clock": "arrival""#, 0, 100);
     let mut engine = Engine::open(&spec, Options::default()).unwrap();
     let mut push = |now| {
@@ -314,7 +319,7 @@ fn by_arrival_the_time_of_the_host_counts() {
 }
 
 #[test]
-fn bad_options_say_where_and_what_would_be_right() {
+fn invalid_options_are_refused_with_path_and_remedy() {
     for (options, path) in [
         (r#""strategies": []"#, "stages[0].strategies"),
         (r#""strategies": ["a", "a"]"#, "stages[0].strategies[1]"),
@@ -344,7 +349,7 @@ fn bad_options_say_where_and_what_would_be_right() {
 }
 
 #[test]
-fn keys_are_kept_apart_where_every_identity_tells_the_key() {
+fn dedup_is_partitioned_by_key_if_every_identity_contains_the_key() {
     for (strategies, apart) in [
         (r#"["id"]"#, false),
         (r#"["@content"]"#, true),
@@ -360,7 +365,7 @@ fn keys_are_kept_apart_where_every_identity_tells_the_key() {
 }
 
 #[test]
-fn damaged_snapshots_are_refused() {
+fn damaged_snapshot_is_refused_or_gives_a_valid_state() {
     for options in [
         r#", "ttl": "50us""#,
         r#", "ttl": "50us", "mode": "bloom", "capacity": 20, "generations": 2"#,
@@ -382,10 +387,10 @@ fn damaged_snapshots_are_refused() {
                 continue;
             }
             assert!(Engine::restore(&spec, Options::default(), &snapshot[..at]).is_err(), "{at}");
-            // With the checksum that goes with it, the change is refused or is another state.
+            // With valid checksums, the change is refused or gives another state.
             let mut forged = snapshot.clone();
             forged[at] = [0, 1, 0x7f, 0x80, 0xff][at % 5];
-            mend(&mut forged);
+            recompute_checksums(&mut forged);
             if let Ok(mut engine) = Engine::restore(&spec, Options::default(), &forged) {
                 let _ = engine.push(&batch);
                 let _ = engine.snapshot();
@@ -395,8 +400,8 @@ fn damaged_snapshots_are_refused() {
     }
 }
 
-/// Writes the checksums that go with the sections of `snapshot`, as far as there are sections.
-fn mend(snapshot: &mut [u8]) {
+/// Recomputes the checksums of all complete sections of `snapshot`.
+fn recompute_checksums(snapshot: &mut [u8]) {
     let word = |snapshot: &[u8], at: usize| {
         u32::from_le_bytes(snapshot[at..at + 4].try_into().unwrap()) as usize
     };

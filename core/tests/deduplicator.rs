@@ -1,10 +1,10 @@
-//! `Deduplicator` against a plain list of what is known.
+//! `Deduplicator` compared with a simple list of known identities.
 
 use proptest::prelude::*;
 use stream_processor_core::dedup::{Check, Deduplicator, DeduplicatorOptions, Token};
 use stream_processor_core::{Error, NO_IDENTITY, SnapshotError};
 
-/// What a caller does: with an identity, or with one of the tokens it holds.
+/// One call: with an identity, or with one of the tokens that the caller holds.
 #[derive(Debug, Clone, Copy)]
 enum Step {
     Check(u64),
@@ -19,7 +19,7 @@ struct Known {
     is_confirmed: bool,
 }
 
-/// Everything in one list, in the order in which it was put there.
+/// All known identities in one list, in the order in which they were added.
 struct Oracle {
     known: Vec<Known>,
     options: DeduplicatorOptions,
@@ -28,7 +28,7 @@ struct Oracle {
 }
 
 impl Oracle {
-    fn move_to(&mut self, now: i64) {
+    fn advance_to(&mut self, now: i64) {
         let is_over = |known: &Known| {
             let time = if known.is_confirmed {
                 self.options.ttl_us
@@ -90,7 +90,7 @@ fn steps() -> impl Strategy<Value = Vec<(i64, Step)>> {
         2 => any::<prop::sample::Index>().prop_map(Step::Confirm),
         1 => any::<prop::sample::Index>().prop_map(Step::Release),
     ];
-    // Time goes on, stands, and goes back.
+    // Time advances, stands still, or goes backwards.
     let pass = prop_oneof![8 => -2..6_i64, 1 => 0..60_i64];
     prop::collection::vec((pass, step), 0..150)
 }
@@ -117,7 +117,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
-    fn it_knows_what_a_list_knows(
+    fn results_and_counters_equal_those_of_a_list(
         steps in steps(),
         start in prop::sample::select(vec![0_i64, -50, i64::MIN, i64::MAX - 100]),
         ttl_us in prop::sample::select(vec![None, Some(1), Some(20), Some(i64::MAX)]),
@@ -142,22 +142,22 @@ proptest! {
             match step {
                 Step::Check(identity) => {
                     now = now.max(clock);
-                    oracle.move_to(now);
-                    let due = oracle.check(identity, now);
+                    oracle.advance_to(now);
+                    let expected = oracle.check(identity, now);
                     let found = seen.check([identity, 1], clock);
-                    prop_assert_eq!(name(found, &mut tokens, identity, now), due);
+                    prop_assert_eq!(name(found, &mut tokens, identity, now), expected);
                 }
                 Step::Confirm(at) if !tokens.is_empty() => {
                     let (identity, since, token) = tokens.remove(at.index(tokens.len()));
                     now = now.max(clock);
-                    oracle.move_to(now);
-                    let due = oracle.confirm(identity, since);
-                    oracle.move_to(now);
-                    prop_assert_eq!(seen.confirm(token, clock), due);
+                    oracle.advance_to(now);
+                    let expected = oracle.confirm(identity, since);
+                    oracle.advance_to(now);
+                    prop_assert_eq!(seen.confirm(token, clock), expected);
                 }
                 Step::Release(at) if !tokens.is_empty() => {
                     let (identity, since, token) = tokens.remove(at.index(tokens.len()));
-                    // No time is given: that of the last call stands.
+                    // `release` has no time parameter: the time of the last call applies.
                     oracle.known.retain(|known| *known != Known { identity, since, is_confirmed: false });
                     seen.release(token);
                     continue;
@@ -175,7 +175,7 @@ proptest! {
 }
 
 #[test]
-fn pending_identities_are_never_pushed_out() {
+fn pending_identity_is_never_evicted() {
     let options = DeduplicatorOptions { max_entries: 2, ..DeduplicatorOptions::default() };
     let mut seen = Deduplicator::new(options).unwrap();
     let Check::New(first) = seen.check([1, 0], 0) else { panic!() };
@@ -187,14 +187,14 @@ fn pending_identities_are_never_pushed_out() {
 }
 
 #[test]
-fn no_identity_is_never_pending() {
+fn missing_identity_is_never_pending() {
     let mut seen = Deduplicator::new(DeduplicatorOptions::default()).unwrap();
     assert_eq!(seen.check(NO_IDENTITY, 0), Check::Unidentified);
     assert_eq!(seen.stats().pending, 0);
 }
 
 #[test]
-fn options_out_of_range_are_named() {
+fn option_out_of_range_is_refused_by_name() {
     let good = DeduplicatorOptions::default();
     for (options, path) in [
         (DeduplicatorOptions { ttl_us: Some(0), ..good }, "ttl_us"),
@@ -207,7 +207,7 @@ fn options_out_of_range_are_named() {
 }
 
 #[test]
-fn damaged_snapshots_are_refused() {
+fn damaged_snapshot_is_refused() {
     let options = DeduplicatorOptions { ttl_us: Some(50), ..DeduplicatorOptions::default() };
     let mut seen = Deduplicator::new(options).unwrap();
     let mut tokens = Vec::new();
@@ -234,7 +234,7 @@ fn damaged_snapshots_are_refused() {
         Deduplicator::restore(others, &snapshot).unwrap_err(),
         Error::Snapshot(SnapshotError::OtherPipeline)
     );
-    // What is restored goes on, with the tokens that are out.
+    // The restored deduplicator accepts the tokens issued before.
     let mut restored = Deduplicator::restore(options, &snapshot).unwrap();
     assert_eq!(restored.check([1, 3], 11), Check::Duplicate);
     assert_eq!(restored.check([8, 3], 11), Check::Pending);

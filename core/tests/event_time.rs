@@ -1,4 +1,5 @@
-//! Partitions, kinds of watermark and host time, against an oracle that works everything out anew at every step.
+//! Partitions, kinds of watermark and host time, compared with an oracle that computes everything
+//! from all events at each step.
 
 mod common;
 mod event_time_oracle;
@@ -35,7 +36,7 @@ fn pipeline(rules: &Rules, result_rows: u32) -> PipelineSpec {
     ))
 }
 
-/// Partition `p` has the id `10 − p` and the name `k<p>`.
+/// Defines partitions. Partition `p` has the id `10 − p` and the name `k<p>`.
 fn define(run: &mut Run, partitions: &[u32], known: bool) -> bool {
     let ids: Vec<u32> = partitions.iter().map(|partition| 10 - partition).collect();
     let (offsets, bytes) = concat(partitions.iter().map(|partition| encoded(*partition)));
@@ -65,7 +66,7 @@ fn push(run: &mut Run, rules: &Rules, steps: &[Step]) {
     run.push_with(&events, extras, KeysAs::Encoded);
 }
 
-fn other(run: &mut Run, rules: &Rules, step: &Step) {
+fn apply(run: &mut Run, rules: &Rules, step: &Step) {
     match step {
         Step::Event { .. } => push(run, rules, core::slice::from_ref(step)),
         Step::Tick(now) => run.tick(*now),
@@ -86,12 +87,12 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(192))]
 
     #[test]
-    fn every_step_does_what_the_oracle_says(rules in event_time_oracle::rules(), steps in steps(), buffer in 1_u32..9) {
+    fn watermarks_rows_and_counters_equal_the_oracle_after_every_step(rules in event_time_oracle::rules(), steps in steps(), buffer in 1_u32..9) {
         let mut oracle = Oracle::new(rules, SIZE);
         let mut run = Run::new(pipeline(&rules, buffer));
         for step in &steps {
             oracle.step(step);
-            other(&mut run, &rules, step);
+            apply(&mut run, &rules, step);
             while run.poll(100) > 0 {}
             prop_assert_eq!(run.engine.watermark(), oracle.watermark, "{:?}", step);
             prop_assert_eq!(run.engine.next_deadline(), oracle.next_deadline(), "{:?}", step);
@@ -108,11 +109,12 @@ proptest! {
     }
 
     #[test]
-    fn batch_cuts_change_nothing(
+    fn rows_and_counters_do_not_depend_on_batches(
         rules in event_time_oracle::rules(), steps in steps(), cuts in prop::collection::vec(1_usize..30, 1..20),
         buffer in 1_u32..9, restores_when_full: bool,
     ) {
-        // Restoring starts the timers anew, so it happens here and there only where no timer runs.
+        // A restored engine restarts its timers, so engines are restored in the middle only without
+        // timers.
         let timers = rules.idle_timeout.or(rules.close_after_idle).or(rules.skew).is_some();
         let mut oracle = Oracle::new(rules, SIZE);
         steps.iter().for_each(|step| oracle.step(step));
@@ -129,7 +131,7 @@ proptest! {
                 rest = later;
             }
             if !is_event(&steps[0]) {
-                other(&mut run, &rules, &steps[0]);
+                apply(&mut run, &rules, &steps[0]);
             }
         }
         prop_assert_eq!(run.engine.watermark(), oracle.watermark);
@@ -162,7 +164,7 @@ fn fired(run: &mut Run) -> Vec<Row> {
 }
 
 #[test]
-fn the_slowest_partition_holds_the_others_back_until_it_is_idle() {
+fn slowest_partition_holds_the_watermark_until_it_is_idle() {
     let rules = Rules { idle_timeout: Some(10), ..rules() };
     let mut run = Run::new(pipeline(&rules, 100));
     run.tick(1_000);
@@ -181,7 +183,8 @@ fn the_slowest_partition_holds_the_others_back_until_it_is_idle() {
     run.tick(1_010);
     assert_eq!(run.engine.watermark(), 5_499_999);
     assert_eq!(fired(&mut run).len(), 1);
-    // Both idle: the greatest watermark of all. Back again, the partition is waited for, but time does not go back.
+    // Both partitions are idle: the greatest watermark holds. A partition that returns holds the
+    // watermark again, but does not move it back.
     run.tick(1_015);
     assert_eq!(run.engine.next_deadline(), None);
     push(&mut run, &rules, &[event(200_000, 1), event(9_000_000, 0)]);
@@ -190,7 +193,7 @@ fn the_slowest_partition_holds_the_others_back_until_it_is_idle() {
 }
 
 #[test]
-fn a_silent_stream_closes_what_is_open() {
+fn silent_stream_closes_its_open_windows() {
     let rules =
         Rules { bound: 30_000_000, close_after_idle: Some(60), partitioned: false, ..rules() };
     let mut run = Run::new(pipeline(&rules, 100));
@@ -210,7 +213,7 @@ fn a_silent_stream_closes_what_is_open() {
 }
 
 #[test]
-fn events_beyond_the_hosts_time_do_not_move_the_watermark() {
+fn event_ahead_of_the_hosts_time_does_not_move_the_watermark() {
     for keeps_future in [false, true] {
         let rules = Rules { skew: Some(1_000_000), keeps_future, partitioned: false, ..rules() };
         let mut run = Run::new(pipeline(&rules, 100));
@@ -234,7 +237,7 @@ fn events_beyond_the_hosts_time_do_not_move_the_watermark() {
 }
 
 #[test]
-fn one_partition_more_than_the_limit_is_refused() {
+fn event_of_a_partition_beyond_the_limit_is_rejected() {
     let rules = Rules { max_partitions: 2, ..rules() };
     let mut run = Run::new(pipeline(&rules, 100));
     push(&mut run, &rules, &[event(0, 0), event(5, 3), event(7, 1), event(9, 3)]);
@@ -247,7 +250,7 @@ fn one_partition_more_than_the_limit_is_refused() {
 }
 
 #[test]
-fn a_pipeline_whose_stages_follow_each_other_closes_as_a_whole() {
+fn close_after_idle_closes_all_stages() {
     let pipeline = spec(
         r#"{"source": {"key": "k", "value": "v"}, "time": {"close_after_idle": "1s"}, "stages": [
           {"type": "window", "window": "sliding", "size": "10s", "slide": "3s", "aggregations": ["sum"]},
@@ -257,13 +260,14 @@ fn a_pipeline_whose_stages_follow_each_other_closes_as_a_whole() {
     run.tick(0);
     run.push(&[Event { ts: 58_000_000, key: 1, value: 2.0 }], KeysAs::Ids);
     run.tick(1_000_000);
-    // Windows of the first stage end at 61, 64 and 67 s, so that of the second stage ends at 120 s.
+    // Windows of the first stage end at 61, 64 and 67 s, so the window of the second stage ends at
+    // 120 s.
     assert_eq!(fired(&mut run).len(), 1);
     assert_eq!(run.engine.watermark(), 119_999_999);
 }
 
 #[test]
-fn a_stage_that_waits_for_late_events_closes_too() {
+fn close_after_idle_closes_stages_with_allowed_lateness() {
     let pipeline = spec(
         r#"{"source": {"key": "k", "value": "v"}, "time": {"close_after_idle": "1s"}, "stages": [
           {"type": "window", "window": "tumbling", "size": "10s", "allowed_lateness": "7s", "aggregations": ["sum"]},
@@ -275,6 +279,7 @@ fn a_stage_that_waits_for_late_events_closes_too() {
     run.push(&[Event { ts: 8_000_000, key: 1, value: 2.0 }], KeysAs::Ids);
     run.tick(1_000_000);
     assert_eq!(fired(&mut run).len(), 1);
-    // The session stage holds the watermark 1 us back, since its rows leave when the watermark reaches their end.
+    // The session stage holds the watermark back by 1 us, since a session fires when the watermark
+    // reaches its end.
     assert_eq!(run.engine.watermark(), 70_000_000);
 }

@@ -1,4 +1,4 @@
-//! What `[time]` and `source.partition` may say together, and text that carries partitions and marks.
+//! The valid combinations of `[time]` and `source.partition`, and text with partitions and marks.
 
 use stream_processor_core::text::Feed;
 use stream_processor_core::{
@@ -14,7 +14,7 @@ fn spec(source: &str, time: &str) -> PipelineSpec {
 }
 
 #[test]
-fn options_that_mean_nothing_together_are_refused_with_the_reason() {
+fn options_that_exclude_each_other_are_refused_with_the_reason() {
     let partition = r#","partition": "p""#;
     for (source, time, path, message) in [
         ("", r#""watermark": "periodic""#, "time.watermark_interval", "missing"),
@@ -99,14 +99,15 @@ fn options_that_mean_nothing_together_are_refused_with_the_reason() {
 }
 
 #[test]
-fn unknown_names_offer_the_nearest() {
+fn unknown_name_suggests_the_nearest() {
     let error = PipelineSpec::from_json(r#"{"time": {"watermark": "periodical"}, "stages": []}"#);
     let error = error.unwrap_err();
     assert_eq!(error.path(), "time.watermark");
     assert!(error.message().contains("did you mean `periodic`"), "{error}");
 }
 
-/// What became of `text`: the watermark, events, rejected ones, and the partitions with their watermarks.
+/// Feeds `text` and returns the watermark, the numbers of events and of rejected ones, and the
+/// partitions with their watermarks.
 fn fed(spec: &PipelineSpec, text: &str, piece: usize) -> (i64, u64, u64, Vec<(String, i64)>) {
     let mut engine = Engine::open(spec, Options::default()).unwrap();
     let mut feed = Feed::new(spec, engine.plan(), 0);
@@ -122,7 +123,7 @@ fn fed(spec: &PipelineSpec, text: &str, piece: usize) -> (i64, u64, u64, Vec<(St
 }
 
 #[test]
-fn lines_name_their_partition() {
+fn each_line_names_its_partition() {
     let spec = spec(r#","partition": "p", "key": "k""#, "");
     let text = "{\"ts\":5,\"v\":1,\"p\":\"a\",\"k\":1}\n{\"ts\":9,\"v\":1,\"p\":7,\"k\":1}\n{\"ts\":8,\"v\":1,\"p\":null,\"k\":1}\n\
                 {\"ts\":12,\"v\":1,\"p\":\"a\",\"k\":1}\n{\"ts\":8,\"v\":1,\"p\":[],\"k\":1}\n";
@@ -130,7 +131,7 @@ fn lines_name_their_partition() {
     for piece in [1, 13, 1_000] {
         assert_eq!(fed(&spec, text, piece), due);
     }
-    // A dictionary of one entry is emptied all the time.
+    // A dictionary of one entry is reset for every line.
     let mut spec = spec;
     spec.limits.max_dictionary_keys = 1;
     assert_eq!(fed(&spec, text, 1_000), due);
@@ -140,7 +141,7 @@ fn lines_name_their_partition() {
 }
 
 #[test]
-fn marks_are_numbers_or_booleans() {
+fn marks_may_be_numbers_or_booleans() {
     let mut spec = spec("", r#""watermark": "punctuated", "watermark_field": "mark""#);
     let line = |ts: u32, mark: &str| format!("{{\"ts\":{ts},\"v\":1,\"mark\":{mark}}}\n");
     let text = [line(5, "true"), line(6, "false"), line(7, "0"), line(8, "null"), line(9, "\"x\"")];
@@ -151,7 +152,7 @@ fn marks_are_numbers_or_booleans() {
 }
 
 #[test]
-fn batches_without_their_partitions_are_refused() {
+fn batch_without_partitions_is_refused() {
     let mut engine = Engine::open(&spec(r#","partition": "p""#, ""), Options::default()).unwrap();
     let columns = [Column::F64(&[1.0, 2.0])];
     let batch = Batch { timestamps: &[1, 2], columns: &columns, ..Batch::default() };
@@ -164,7 +165,7 @@ fn batches_without_their_partitions_are_refused() {
     stream_processor_core::key::push_str(&mut bytes, "a");
     let offsets = [0, u32::try_from(bytes.len()).unwrap()];
     let definitions = KeyDefinitions { reset: false, ids: &[3], offsets: &offsets, bytes: &bytes };
-    // Over the wire, as a host defines them.
+    // Through the wire format, as a host defines partitions.
     let mut words = vec![0_u64; wire::key_definitions_len(&definitions) / 8];
     let block: &mut [u8] = bytemuck::cast_slice_mut(&mut words);
     wire::encode_partition_definitions(&definitions, true, block);
@@ -186,7 +187,7 @@ fn batches_without_their_partitions_are_refused() {
 }
 
 #[test]
-fn events_of_a_splitter_bring_their_watermarks_and_need_no_partition() {
+fn batch_with_watermarks_needs_no_partitions() {
     let mut engine = Engine::open(&spec(r#","partition": "p""#, ""), Options::default()).unwrap();
     let columns = [Column::F64(&[1.0, 2.0])];
     let batch = Batch {

@@ -1,4 +1,4 @@
-//! What happens at `limits.max_keys` where `on_max_keys` is `evict`, against oracles that keep a plain list of keys in the
+//! The key limit with the policy `evict`, compared with oracles that keep a list of keys in the
 //! order of their last events.
 
 mod common;
@@ -26,7 +26,7 @@ fn encoded(name: &str) -> Vec<u8> {
     bytes
 }
 
-/// Start, end, events.
+/// Returns a row: start, end, number of events.
 fn row(key: &str, start: i64, end: i64, count: usize) -> (Vec<u8>, Vec<Cell>) {
     let count = number(u32::try_from(count).unwrap().into());
     (encoded(key), vec![Cell::Time(start * 1_000), Cell::Time(end * 1_000), count])
@@ -34,13 +34,13 @@ fn row(key: &str, start: i64, end: i64, count: usize) -> (Vec<u8>, Vec<Cell>) {
 
 type Rows = Vec<(Vec<u8>, Vec<Cell>)>;
 
-/// The keys that are open, the one whose last event is the longest ago first, each with what is kept of it.
-struct Kept<S> {
+/// The open keys, each with its state. The key with the oldest last event comes first.
+struct LruKeys<S> {
     max_keys: usize,
     list: Vec<(String, S)>,
 }
 
-impl<S: Default> Kept<S> {
+impl<S: Default> LruKeys<S> {
     fn new(max_keys: usize) -> Self {
         Self { max_keys, list: Vec::new() }
     }
@@ -61,22 +61,22 @@ impl<S: Default> Kept<S> {
     }
 }
 
-/// Each event with the watermark that it meets, and then the end.
-fn judged(events: &[Event]) -> impl Iterator<Item = (Option<&Event>, i64)> {
+/// Returns each event with the watermark in effect when it arrives, and then the end of input.
+fn with_watermarks(events: &[Event]) -> impl Iterator<Item = (Option<&Event>, i64)> {
     let mut watermark = i64::MIN;
     let each = events.iter().map(move |event| {
-        let met = watermark;
+        let input_watermark = watermark;
         watermark = watermark.max(event.ts * 1_000 - BOUND * 1_000 - 1);
-        (Some(event), met)
+        (Some(event), input_watermark)
     });
     each.chain([(None, i64::MAX)])
 }
 
-/// Tumbling and sliding windows; slices are as long as the slide.
+/// Returns the rows of tumbling and sliding windows. A slice is as long as the slide.
 fn windows(events: &[Event], slide: i64, max_keys: usize) -> Rows {
-    let mut kept = Kept::<BTreeMap<i64, usize>>::new(max_keys);
+    let mut kept = LruKeys::<BTreeMap<i64, usize>>::new(max_keys);
     let (mut rows, mut before) = (Vec::new(), i64::MIN);
-    for (event, watermark) in judged(events) {
+    for (event, watermark) in with_watermarks(events) {
         let is_over = |start: i64| (start + SIZE) * 1_000 - 1 <= watermark;
         let mut due = BTreeSet::new();
         for (key, slices) in &kept.list {
@@ -109,11 +109,11 @@ fn windows(events: &[Event], slide: i64, max_keys: usize) -> Rows {
     rows
 }
 
-/// Sessions with a gap of [`SIZE`]: first event, end, events.
+/// Returns the rows of sessions with a gap of [`SIZE`]: first event, end, number of events.
 fn sessions(events: &[Event], max_keys: usize) -> Rows {
-    let mut kept = Kept::<Vec<(i64, i64, usize)>>::new(max_keys);
+    let mut kept = LruKeys::<Vec<(i64, i64, usize)>>::new(max_keys);
     let mut rows = Vec::new();
-    for (event, watermark) in judged(events) {
+    for (event, watermark) in with_watermarks(events) {
         let is_over = |end: i64| end * 1_000 <= watermark;
         let mut due = Vec::new();
         for (key, sessions) in &mut kept.list {
@@ -142,9 +142,9 @@ fn sessions(events: &[Event], max_keys: usize) -> Rows {
     rows
 }
 
-/// Running counts of the events of each key.
+/// Returns the running count of each key at each event.
 fn counts(events: &[Event], max_keys: usize) -> Vec<(Vec<u8>, Cell)> {
-    let mut kept = Kept::<u32>::new(max_keys);
+    let mut kept = LruKeys::<u32>::new(max_keys);
     let count = |event: &Event| {
         let count = kept.touch(&event.key);
         *count += 1;
@@ -153,9 +153,10 @@ fn counts(events: &[Event], max_keys: usize) -> Vec<(Vec<u8>, Cell)> {
     events.iter().map(count).collect()
 }
 
-/// Windows of three events each; the last, partial ones by their last and first event.
+/// Returns the rows of windows of three events. The windows that are open at the end are ordered by
+/// their last and first event.
 fn threes(events: &[Event], max_keys: usize) -> Vec<(Vec<u8>, Cell)> {
-    let mut kept = Kept::<Vec<i64>>::new(max_keys);
+    let mut kept = LruKeys::<Vec<i64>>::new(max_keys);
     let mut rows = Vec::new();
     for event in events {
         let times = kept.touch(&event.key);
@@ -202,7 +203,7 @@ fn last_cells(rows: Rows) -> Vec<(Vec<u8>, Cell)> {
 
 proptest! {
     #[test]
-    fn the_oldest_key_leaves_its_windows(events in events(), run in runs(), rows in 1..9_usize, max_keys in 1..5_usize, slides in any::<bool>()) {
+    fn evicted_key_loses_its_windows(events in events(), run in runs(), rows in 1..9_usize, max_keys in 1..5_usize, slides in any::<bool>()) {
         let (stage, slide) = match slides {
             true => (r#"{"type": "window", "window": "sliding", "size": "10ms", "slide": "2ms", "aggregations": ["count"]}"#, 2),
             false => (r#"{"type": "window", "window": "tumbling", "size": "10ms", "aggregations": ["count"]}"#, SIZE),
@@ -211,26 +212,26 @@ proptest! {
     }
 
     #[test]
-    fn the_oldest_key_leaves_its_sessions(events in events(), run in runs(), rows in 1..9_usize, max_keys in 1..5_usize) {
+    fn evicted_key_loses_its_sessions(events in events(), run in runs(), rows in 1..9_usize, max_keys in 1..5_usize) {
         let stage = r#"{"type": "window", "window": "session", "gap": "10ms", "aggregations": ["count"]}"#;
         prop_assert_eq!(found(&pipeline(stage, max_keys, rows), &events, run), sessions(&events, max_keys));
     }
 
     #[test]
-    fn the_oldest_key_leaves_its_running_count(events in events(), run in runs(), rows in 1..9_usize, max_keys in 1..5_usize) {
+    fn evicted_key_loses_its_running_count(events in events(), run in runs(), rows in 1..9_usize, max_keys in 1..5_usize) {
         let stage = r#"{"type": "rolling", "aggregations": ["count"]}"#;
         prop_assert_eq!(last_cells(found(&pipeline(stage, max_keys, rows), &events, run)), counts(&events, max_keys));
     }
 
     #[test]
-    fn the_oldest_key_leaves_its_partial_window(events in events(), run in runs(), rows in 1..9_usize, max_keys in 1..5_usize) {
+    fn evicted_key_loses_its_open_count_window(events in events(), run in runs(), rows in 1..9_usize, max_keys in 1..5_usize) {
         let stage = r#"{"type": "window", "window": "count", "count": 3, "aggregations": ["count"]}"#;
         prop_assert_eq!(last_cells(found(&pipeline(stage, max_keys, rows), &events, run)), threes(&events, max_keys));
     }
 }
 
 #[test]
-fn keys_in_a_row_without_end_stay_within_the_limit_and_are_counted() {
+fn endless_new_keys_stay_within_the_limit_and_are_counted() {
     const KEYS: i64 = 300_000;
     for (stage, windows) in [
         (r#"{"type": "window", "window": "tumbling", "size": "1h", "aggregations": ["count"]}"#, 1),

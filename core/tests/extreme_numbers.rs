@@ -1,4 +1,5 @@
-//! Numbers at their limits: what the whole of some values gives, their parts give too, in every kind of window.
+//! Numbers at the limits of doubles: merged parts of some values give the results of the whole, in
+//! every kind of window.
 
 mod common;
 
@@ -17,7 +18,8 @@ fn windows(window: &str, aggregations: &str) -> PipelineSpec {
     ))
 }
 
-/// The results of each row, without and with a snapshot after every event.
+/// Returns the results of each row, which are the same with and without a snapshot after every
+/// event.
 fn rows(spec: &PipelineSpec, events: &[Event]) -> Vec<Vec<f64>> {
     let run = |restores: bool| {
         let mut run = Run::new(spec.clone());
@@ -34,7 +36,8 @@ fn rows(spec: &PipelineSpec, events: &[Event]) -> Vec<Vec<f64>> {
     found.iter().map(|row| row.values.iter().map(|bits| f64::from_bits(*bits)).collect()).collect()
 }
 
-/// What `stage` adds for the last of `values`, without and with a snapshot after every event.
+/// Returns the columns that `stage` adds to the last of `values`, with and without a snapshot after
+/// every event.
 fn added(stage: &str, values: &[f64]) -> Vec<Cell> {
     let spec = spec(&format!(r#"{{"source": {{"key": "k", "value": "v"}}, "stages": [{stage}]}}"#));
     let events: Vec<_> =
@@ -45,7 +48,7 @@ fn added(stage: &str, values: &[f64]) -> Vec<Cell> {
 }
 
 #[test]
-fn variance_of_parts_overflows_only_where_that_of_the_whole_does() {
+fn merged_variance_overflows_only_if_the_variance_of_all_values_does() {
     let events = [at(1, FAR[0]), at(11, FAR[1])];
     for (window, due) in [
         (r#""window": "tumbling", "size": "20s""#, vec![VARIANCE]),
@@ -65,7 +68,7 @@ fn variance_of_parts_overflows_only_where_that_of_the_whole_does() {
 }
 
 #[test]
-fn variance_of_joined_sessions_and_merged_partial_state_does_not_overflow_early() {
+fn variance_of_merged_sessions_and_partials_does_not_overflow_early() {
     let session = windows(r#""window": "session", "gap": "10s""#, r#""variance", "sum""#);
     let found = rows(&session, &[at(0, FAR[0]), at(20, FAR[1]), at(10, 2.5e153)]);
     let due = 1.125e308 / 2.0;
@@ -83,7 +86,7 @@ fn variance_of_joined_sessions_and_merged_partial_state_does_not_overflow_early(
 
 #[test]
 fn variance_of_the_last_values_does_not_overflow_early() {
-    // The last two values are in two blocks of two.
+    // The last two values are in two nodes of two.
     let values = [0.0, FAR[0], FAR[1]];
     let rolling = r#"{"type": "rolling", "size": 2, "aggregations": ["variance", "stddev"]}"#;
     let due = [VARIANCE, VARIANCE.sqrt()].map(|value| Cell::Number(value.to_bits()));
@@ -96,8 +99,8 @@ fn variance_of_the_last_values_does_not_overflow_early() {
 }
 
 #[test]
-fn variance_is_within_its_bound_at_a_great_mean() {
-    // n · mean / deviation · 2^-53, as docs/semantics.md says; the deviation here is about 1.25.
+fn variance_is_within_its_bound_at_a_large_mean() {
+    // n · mean / deviation · 2^-53, as docs/semantics.md says. The deviation here is about 1.25.
     let values = [1.0, 2.0, 4.0].map(|value| 1e15 + value);
     let events: Vec<Event> = (0..).zip(values).map(|(second, value)| at(second, value)).collect();
     let bound = 3.0 * 1e15 / 1.247 * (f64::EPSILON / 2.0);
@@ -149,8 +152,9 @@ fn equal_samples_are_never_outliers() {
 }
 
 #[test]
-fn p0_and_p100_are_the_extremes_in_every_engine_and_window() {
-    // 10 is the least of its bucket, whose middle is 10.0625; 5,000 different values are beyond what a window keeps.
+fn p0_and_p100_equal_min_and_max_in_every_engine_and_window() {
+    // 10 is the smallest value of its bucket, whose middle is 10.0625. 5,000 different values
+    // exceed the window's limit.
     let value = |at: i64| 10.0 + (at * 7_919 % 5_000) as f64 / 3.0;
     let events: Vec<Event> = (0..5_000)
         .map(|place| Event {

@@ -1,4 +1,4 @@
-//! Filters against one comparison at a time, whatever the batches, the room for results and the snapshots.
+//! Filters compared with one comparison at a time, for all batches, result buffers and snapshots.
 
 mod common;
 
@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use stream_processor_core::text::Feed;
 use stream_processor_core::{Engine, Options, PipelineSpec};
 
-/// A condition in JSON, and the same as a closure on the key and the values.
+/// A condition in JSON, and the same condition as a closure on the key and the values.
 type Case = (&'static str, fn(&str, f64, f64) -> bool);
 
 const CASES: [Case; 12] = [
@@ -48,7 +48,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
 
 proptest! {
     #[test]
-    fn those_that_meet_the_conditions_pass(
+    fn events_that_meet_the_conditions_pass(
         events in events(),
         case in prop::sample::select(CASES.to_vec()),
         cut in 1..20_usize,
@@ -66,7 +66,7 @@ proptest! {
 }
 
 #[test]
-fn bad_conditions_say_where_and_what_would_be_right() {
+fn invalid_conditions_are_refused_with_path_and_remedy() {
     for (stage, path, message) in [
         (r#"{"type": "filter", "where": []}"#, "stages[0].where", "at least one condition"),
         (
@@ -116,8 +116,8 @@ fn bad_conditions_say_where_and_what_would_be_right() {
 }
 
 #[test]
-fn a_later_stage_judges_what_passes_as_if_nothing_else_had_come() {
-    // The watermark is that of the stream: what does not pass moves it all the same.
+fn filtered_events_still_move_the_watermark() {
+    // The watermark is that of the whole stream: events that do not pass move it too.
     let json = r#"{"source": {"key": "k", "value": "v"}, "stages": [
         {"type": "filter", "where": [{"field": "v", "op": "<", "value": 9}]},
         {"type": "window", "window": "tumbling", "size": "10ms", "aggregations": ["count", "sum"]}]}"#;
@@ -133,7 +133,7 @@ fn a_later_stage_judges_what_passes_as_if_nothing_else_had_come() {
 }
 
 #[test]
-fn numbers_of_conditions_are_read_exactly() {
+fn numbers_in_conditions_are_read_exactly() {
     for number in ["94.52706955539223", "0.30000000000000004", "9007199254740993", "1e22"] {
         let spec = spec(&format!(r#"{{"field": "k", "op": "==", "value": {number}}}"#), 10);
         let mut engine = Engine::open(&spec, Options::default()).unwrap();

@@ -1,5 +1,5 @@
-//! Snapshots of windows that somebody has changed, checksums and all, are refused or read: they never panic or go on
-//! without end.
+//! Snapshots of windows that were changed, with valid checksums, are refused or read. They never
+//! cause a panic or an endless loop.
 
 mod common;
 
@@ -10,10 +10,11 @@ use stream_processor_core::{Batch, Column, Engine, KeyColumn, Options, Progress}
 
 const HEADER_BYTES: usize = 24;
 const STAGE: u32 = 4;
-/// Its number, which part it is, the watermark and the counters: what is behind decides what happens next.
+/// Bytes of the stage number, the part, the watermark and the counters. The bytes after them decide
+/// what happens next.
 const COMMON_BYTES: usize = 56;
 
-/// Where the payload of each section of a stage begins and ends.
+/// Returns the start and end of the payload of each stage section.
 fn stages(snapshot: &[u8]) -> Vec<(usize, usize)> {
     let word = |at: usize| u32::from_le_bytes(snapshot[at..at + 4].try_into().unwrap());
     let (mut at, mut found) = (0, Vec::new());
@@ -29,7 +30,7 @@ fn stages(snapshot: &[u8]) -> Vec<(usize, usize)> {
     found
 }
 
-/// Writes `value` somewhere into the stage's state, and the checksum that goes with it.
+/// Writes `value` to a random place in the state of a stage, and recomputes the checksum.
 fn forge(snapshot: &mut [u8], place: prop::sample::Index, value: &[u8]) {
     let sections = stages(snapshot);
     forge_in(&sections, snapshot, place, value);
@@ -59,8 +60,8 @@ fn forge_in(
     snapshot[start + 16..start + 20].copy_from_slice(&checksum.to_le_bytes());
 }
 
-/// Goes on for a while; the rows are no matter.
-fn go_on(engine: &mut Engine, events: &[Event]) {
+/// Runs the engine for a while and ignores its rows.
+fn run_on(engine: &mut Engine, events: &[Event]) {
     let timestamps: Vec<i64> = events.iter().map(|event| event.ts).collect();
     let values: Vec<f64> = events.iter().map(|event| event.value).collect();
     let (offsets, bytes) = common::concat(events.iter().map(|event| common::encoded(event.key)));
@@ -81,14 +82,14 @@ fn go_on(engine: &mut Engine, events: &[Event]) {
         let _ = engine.poll(1000);
         polls += 1;
     }
-    assert!(polls < 1000, "it goes on and on");
+    assert!(polls < 1000, "the engine never finishes");
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
     #[test]
-    fn a_forged_state_does_no_harm(
+    fn forged_state_of_grid_windows_never_panics(
         events in events(),
         cut in 0_usize..200,
         place: prop::sample::Index,
@@ -107,17 +108,17 @@ proptest! {
         let mut run = Run::new(spec.clone());
         let (taken, rest) = events.split_at(cut.min(events.len()));
         run.push(taken, KeysAs::Encoded);
-        // One more event, whose rows may not find room.
+        // One more watermark, whose rows may not fit into the result buffer.
         let _ = run.engine.advance_watermark(taken.last().map_or(0, |event| event.ts + 1_500_000));
         let mut snapshot = run.engine.snapshot().unwrap();
         forge(&mut snapshot, place, &value.to_le_bytes()[..if whole { 8 } else { 4 }]);
         if let Ok(mut engine) = Engine::restore(&spec, run.engine.options(), &snapshot) {
-            go_on(&mut engine, rest);
+            run_on(&mut engine, rest);
         }
     }
 
     #[test]
-    fn nor_does_one_of_other_windows(
+    fn forged_state_of_other_windows_never_panics(
         events in events(),
         cut in 0_usize..200,
         place: prop::sample::Index,
@@ -149,7 +150,7 @@ proptest! {
         let mut snapshot = run.engine.snapshot().unwrap();
         forge(&mut snapshot, place, &value.to_le_bytes()[..if whole { 8 } else { 4 }]);
         if let Ok(mut engine) = Engine::restore(&spec, run.engine.options(), &snapshot) {
-            go_on(&mut engine, rest);
+            run_on(&mut engine, rest);
         }
     }
 }
@@ -161,7 +162,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
-    fn nor_does_one_of_stages_that_evict(
+    fn forged_state_of_evicting_stages_never_panics(
         events in events(),
         cut in 0_usize..200,
         place: prop::sample::Index,
@@ -182,12 +183,12 @@ proptest! {
         let value = if is_small { value % 8 } else { value };
         forge(&mut snapshot, place, &value.to_le_bytes());
         if let Ok(mut engine) = Engine::restore(&spec, run.engine.options(), &snapshot) {
-            go_on(&mut engine, rest);
+            run_on(&mut engine, rest);
         }
     }
 }
 
-/// The payload of the only section of a stage in partial state.
+/// Returns the payload of the only stage section of a partial.
 fn windows_of(partial: &[u8]) -> (usize, usize) {
     let word = |at: usize| u32::from_le_bytes(partial[at..at + 4].try_into().unwrap());
     let mut at = 0;

@@ -1,4 +1,5 @@
-//! Identities are those of the vectors, whatever the spelling of an event and whatever came before it.
+//! Identities equal those of the vectors, for every spelling of an event and after any other
+//! events.
 #![cfg(feature = "text")]
 #![allow(
     clippy::disallowed_methods,
@@ -17,7 +18,7 @@ fn hex(identity: Identity) -> Value {
 }
 
 #[test]
-fn identities_are_those_of_the_vectors() {
+fn identities_equal_those_of_the_vectors() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/vectors/identity/identity.json");
     let vectors: Vec<Value> = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     assert!(vectors.len() >= 4, "the vectors are there");
@@ -25,7 +26,7 @@ fn identities_are_those_of_the_vectors() {
         let strategies: Vec<By> = serde_json::from_value(vector["strategies"].clone()).unwrap();
         let mut identifier = Identifier::new(&strategies);
         let events = vector["events"].as_array().unwrap();
-        // The second time around other layouts have been learned.
+        // In the second round the reader has learned other layouts.
         for case in events.iter().chain(events.iter().rev()) {
             for _ in 0..2 {
                 let event = case["event"].as_str().unwrap();
@@ -36,7 +37,7 @@ fn identities_are_those_of_the_vectors() {
 }
 
 #[test]
-fn what_is_no_event_has_no_identity() {
+fn text_that_is_no_event_has_no_identity() {
     for strategy in [By::Content, By::Fields(vec!["a".into()])] {
         let mut identifier = Identifier::new(&[strategy]);
         for text in [
@@ -93,7 +94,7 @@ fn members(value: impl Strategy<Value = Value>) -> impl Strategy<Value = Map<Str
     })
 }
 
-/// The value spelled in another way; `salt` says how.
+/// Writes the value in another spelling, selected by `salt`.
 fn respelled(value: &Value, salt: u64, out: &mut String) {
     let next = salt.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
     let space = [" ", "", "\t", "  "][(next >> 40) as usize % 4];
@@ -149,7 +150,7 @@ fn respelled(value: &Value, salt: u64, out: &mut String) {
     }
 }
 
-/// What counts: without the members that are null.
+/// Returns the members that count for the identity: those that are not null.
 fn counted(event: &Map<String, Value>) -> Map<String, Value> {
     event
         .iter()
@@ -162,7 +163,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
 
     #[test]
-    fn equal_events_and_no_others_have_one_identity(
+    fn events_have_the_same_identity_only_if_they_are_equal(
         events in prop::collection::vec((members(value()), any::<u64>()), 1..8),
     ) {
         let mut content = Identifier::new(&[By::Content]);
@@ -192,7 +193,7 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_panic(bytes in prop::collection::vec(
+    fn reading_any_bytes_never_panics(bytes in prop::collection::vec(
         prop::sample::select(b"{}[]\",:\\ua1e-.0 \n\xff".to_vec()), 0..40,
     )) {
         let mut identifier = Identifier::new(&[By::Fields(vec!["a".into()]), By::Content]);

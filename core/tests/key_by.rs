@@ -1,4 +1,4 @@
-//! Another key behind `key_by` gives what a source with that key gives.
+//! A key set by `key_by` gives the rows of a source with that key.
 #![cfg(feature = "text")]
 
 mod text_common;
@@ -33,13 +33,13 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn a_later_key_is_as_good_as_one_of_the_source(
+    fn key_by_gives_the_rows_of_a_source_with_that_key(
         text in lines(),
         piece in 1..20_usize,
         most in 1..9_usize,
         restore in any::<bool>(),
     ) {
-        // Whether the fields are those of the key already or of the events alone.
+        // The fields are those of the source's key, or of the events alone.
         for source in [r#"["a", "b"]"#, r#""a""#, r#""b""#, "[]"] {
             for by in [r#"["b"]"#, r#""a""#, r#"["b", "a"]"#, "[]"] {
                 let first = format!(
@@ -55,7 +55,7 @@ proptest! {
 }
 
 #[test]
-fn what_is_no_field_of_the_key_is_an_error() {
+fn invalid_fields_of_key_by_are_refused() {
     for (key, fields, message) in [
         (r#"["a", "b"]"#, r#"["a", "a"]"#, "`a` is named twice"),
         (r#"["a", "b"]"#, r#"["zone", "zone"]"#, "`zone` is named twice"),
@@ -92,7 +92,7 @@ fn what_is_no_field_of_the_key_is_an_error() {
 }
 
 #[test]
-fn an_event_without_a_field_of_the_new_key_is_refused() {
+fn event_without_a_field_of_the_new_key_is_rejected() {
     let spec = spec(r#""a""#, r#"{"type": "key_by", "fields": "b"},"#, 9);
     let text = "{\"ts\":1,\"a\":1,\"v\":1}\n{\"ts\":1,\"a\":1,\"b\":null,\"v\":1}\n{\"ts\":1,\"a\":1,\"b\":\"x\",\"v\":2}\n";
     let found = rows(&spec, text, 1, true);

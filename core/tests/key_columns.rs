@@ -1,4 +1,4 @@
-//! Keys in columns: however a batch names them, by ids, encoded or as text, the same rows come out.
+//! Key columns: batches with ids, encoded keys or texts give the same rows.
 
 mod common;
 
@@ -10,7 +10,7 @@ use stream_processor_core::{
 };
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum As {
+enum KeyForm {
     Ids,
     Encoded,
     Text,
@@ -30,8 +30,9 @@ fn encoded(text: &str) -> Vec<u8> {
     bytes
 }
 
-/// The rows of `texts`, each the key of an event 1 µs after the one before: key, start, count and sum.
-fn rows(texts: &[String], form: As, cut: usize, seed: u64) -> Vec<(Vec<u8>, i64, [f64; 2])> {
+/// Returns the rows of `texts`, each the key of an event 1 µs after the previous one: key, start,
+/// count and sum.
+fn rows(texts: &[String], form: KeyForm, cut: usize, seed: u64) -> Vec<(Vec<u8>, i64, [f64; 2])> {
     let mut engine = open(r#""k""#, seed);
     let mut found = Vec::new();
     for (batch, texts) in texts.chunks(cut).enumerate() {
@@ -40,25 +41,25 @@ fn rows(texts: &[String], form: As, cut: usize, seed: u64) -> Vec<(Vec<u8>, i64,
         let values: Vec<f64> = times.iter().map(|time| *time as f64).collect();
         let ids: Vec<u32> = (0..).take(texts.len()).collect();
         let (offsets, bytes) = match form {
-            As::Text => concat(texts.iter().map(|text| text.as_bytes().to_vec())),
-            As::Ids | As::Encoded => concat(texts.iter().map(|text| encoded(text))),
+            KeyForm::Text => concat(texts.iter().map(|text| text.as_bytes().to_vec())),
+            KeyForm::Ids | KeyForm::Encoded => concat(texts.iter().map(|text| encoded(text))),
         };
         let (offsets, bytes) = (&offsets[..], &bytes[..]);
-        if form == As::Ids {
+        if form == KeyForm::Ids {
             let definitions = KeyDefinitions { reset: true, ids: &ids, offsets, bytes };
             engine.define_keys(&definitions).unwrap();
         }
         let batch = Batch {
             timestamps: &times,
             keys: match form {
-                As::Ids => KeyColumn::Ids(&ids),
-                As::Encoded => KeyColumn::Encoded { offsets, bytes },
-                As::Text => KeyColumn::Text { offsets, bytes },
+                KeyForm::Ids => KeyColumn::Ids(&ids),
+                KeyForm::Encoded => KeyColumn::Encoded { offsets, bytes },
+                KeyForm::Text => KeyColumn::Text { offsets, bytes },
             },
             columns: &[Column::F64(&values)],
             ..Batch::default()
         };
-        // Through a block, as the module gets it.
+        // Through a block, as the module receives it.
         let mut words = vec![0_u64; wire::batch_len(&batch) / 8];
         let block: &mut [u8] = bytemuck::cast_slice_mut(&mut words);
         wire::encode_batch(&batch, block);
@@ -80,7 +81,7 @@ fn rows(texts: &[String], form: As, cut: usize, seed: u64) -> Vec<(Vec<u8>, i64,
     found
 }
 
-/// Strings of all lengths around those that are kept short, few enough to come again.
+/// Generates strings of all lengths around the limit of short keys, few enough to occur again.
 fn texts() -> impl Strategy<Value = Vec<String>> {
     let text = prop_oneof![
         "[ab]{0,2}",
@@ -94,15 +95,15 @@ fn texts() -> impl Strategy<Value = Vec<String>> {
 
 proptest! {
     #[test]
-    fn rows_do_not_depend_on_how_keys_are_named(
+    fn rows_do_not_depend_on_the_key_form(
         texts in texts(),
         cuts: [prop::sample::Index; 3],
         seed: u64,
     ) {
-        let whole = rows(&texts, As::Encoded, texts.len(), 0);
+        let whole = rows(&texts, KeyForm::Encoded, texts.len(), 0);
         prop_assert!(whole.is_sorted_by_key(|(key, start, _)| (*start, key.clone())));
         prop_assert_eq!(whole.iter().map(|(_, _, [count, _])| *count as usize).sum::<usize>(), texts.len());
-        for (form, cut) in [As::Ids, As::Encoded, As::Text].into_iter().zip(cuts) {
+        for (form, cut) in [KeyForm::Ids, KeyForm::Encoded, KeyForm::Text].into_iter().zip(cuts) {
             let cut = 1 + cut.index(texts.len());
             prop_assert_eq!(&rows(&texts, form, cut, seed), &whole, "{:?}", form);
         }
@@ -121,7 +122,7 @@ fn push_text(engine: &mut Engine, offsets: &[u32], bytes: &[u8]) -> Result<usize
 }
 
 #[test]
-fn keys_with_numbers_that_keys_may_not_have_are_refused() {
+fn keys_with_invalid_numbers_are_refused() {
     let mut engine = open(r#""k""#, 0);
     for (number, is_taken) in [
         ("1", true),
@@ -152,7 +153,7 @@ fn keys_with_numbers_that_keys_may_not_have_are_refused() {
 }
 
 #[test]
-fn texts_that_are_none_are_refused() {
+fn malformed_key_texts_are_refused() {
     let mut engine = open(r#""k""#, 0);
     let é = "aéb".as_bytes();
     assert_eq!(push_text(&mut engine, &[0, 1, 3, 4], é), Ok(3));
@@ -168,20 +169,20 @@ fn texts_that_are_none_are_refused() {
         let error = push_text(&mut engine, offsets, bytes).unwrap_err();
         assert_eq!(error.code(), "malformed_block");
     }
-    // The encoding of a string with an escape is no string with that encoding.
-    let rows = rows(&["a\0".into(), "a\u{1}\u{1}".into()], As::Text, 1, 0);
+    // The encoding of a string with an escape is not the encoding of a plain text.
+    let rows = rows(&["a\0".into(), "a\u{1}\u{1}".into()], KeyForm::Text, 1, 0);
     assert_eq!(rows.len(), 2);
 }
 
 #[test]
-fn several_key_fields_are_no_text() {
+fn text_keys_require_a_single_key_field() {
     let mut engine = open(r#"["a", "b"]"#, 0);
     let error = push_text(&mut engine, &[0, 1], b"a").unwrap_err();
     assert_eq!(error.code(), "keys_mismatch");
 }
 
 #[test]
-fn a_block_names_keys_in_one_way() {
+fn block_has_only_one_key_form() {
     let batch = Batch {
         timestamps: &[0],
         keys: KeyColumn::Text { offsets: &[0, 1], bytes: b"a" },

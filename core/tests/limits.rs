@@ -1,5 +1,5 @@
-//! What happens at `limits.max_keys`, `limits.max_windows_per_key` and `limits.max_state_bytes` under each policy, against a
-//! plain model.
+//! `limits.max_keys`, `limits.max_windows_per_key` and `limits.max_state_bytes` under each policy,
+//! compared with a simple model.
 
 mod common;
 mod limits_oracle;
@@ -10,7 +10,7 @@ use limits_oracle::{BOUND, Kind, Limits, Outcome, Policy, run};
 use proptest::prelude::*;
 use stream_processor_core::{Engine, Error, Options, PipelineSpec, Progress, StageStats};
 
-/// What the engine makes of `events`, as the model says it.
+/// Returns the engine's result for `events`, in the form of the model.
 fn found(spec: &PipelineSpec, events: &[Event], run: Run) -> Outcome {
     let (all, stats, refused) = collect_refusing(spec, events, run);
     let stage = &stats.stages[0];
@@ -38,20 +38,20 @@ fn found(spec: &PipelineSpec, events: &[Event], run: Run) -> Outcome {
 
 proptest! {
     #[test]
-    fn tumbling_and_sliding_windows(events in events(), run_as in runs(), rows in 1..9_usize, limits in limits(5), slides in any::<bool>()) {
+    fn limits_of_tumbling_and_sliding_windows_equal_the_model(events in events(), run_as in runs(), rows in 1..9_usize, limits in limits(5), slides in any::<bool>()) {
         let (options, slide) = match slides {
             true => (r#""sliding", "size": "10ms", "slide": "2ms""#, 2),
             false => (r#""tumbling", "size": "10ms""#, 10),
         };
         let kind = Kind::Grid { slide, lateness: 0 };
-        // count has a summary.
+        // `count` has a summary.
         let expected = run(kind, limits, bytes(limits, 48, 40, 0), &events);
         let spec = pipeline(&window(options, r#"["count"]"#), limits, rows);
         prop_assert_eq!(found(&spec, &events, run_as), expected);
     }
 
     #[test]
-    fn windows_that_keep_values(events in events(), run_as in runs(), rows in 1..9_usize, limits in limits(2)) {
+    fn limits_of_windows_that_keep_values_equal_the_model(events in events(), run_as in runs(), rows in 1..9_usize, limits in limits(2)) {
         let kind = Kind::Grid { slide: 10, lateness: 0 };
         let expected = run(kind, limits, bytes(limits, 48, 72, 8), &events);
         let stage = window(r#""tumbling", "size": "10ms""#, r#"["count", "p50"]"#);
@@ -61,7 +61,7 @@ proptest! {
     }
 
     #[test]
-    fn windows_whose_rows_are_corrected(events in events(), run_as in runs(), rows in 1..9_usize, limits in limits(3)) {
+    fn limits_of_windows_with_revisions_equal_the_model(events in events(), run_as in runs(), rows in 1..9_usize, limits in limits(3)) {
         let limits = Limits { windows: (limits.windows.0, Policy::Drop), ..limits };
         let kind = Kind::Grid { slide: 10, lateness: 15 };
         let expected = run(kind, limits, bytes(limits, 48, 40, 0), &events);
@@ -70,7 +70,7 @@ proptest! {
     }
 
     #[test]
-    fn sessions(events in events(), run_as in runs(), rows in 1..9_usize, limits in limits(1)) {
+    fn limits_of_sessions_equal_the_model(events in events(), run_as in runs(), rows in 1..9_usize, limits in limits(1)) {
         let kind = Kind::Session { lateness: 0 };
         let expected = run(kind, limits, bytes(limits, 96, 40, 0), &events);
         let spec = pipeline(&window(r#""session", "gap": "10ms""#, r#"["count"]"#), limits, rows);
@@ -78,7 +78,7 @@ proptest! {
     }
 
     #[test]
-    fn sessions_whose_rows_are_corrected(events in events(), run_as in runs(), rows in 1..9_usize, limits in limits(1), lateness in 1..40_i64) {
+    fn limits_of_sessions_with_revisions_equal_the_model(events in events(), run_as in runs(), rows in 1..9_usize, limits in limits(1), lateness in 1..40_i64) {
         let kind = Kind::Session { lateness };
         let expected = run(kind, limits, bytes(limits, 96, 40, 0), &events);
         let stage = format!(r#""session", "gap": "10ms", "allowed_lateness": "{lateness}ms""#);
@@ -87,7 +87,7 @@ proptest! {
     }
 
     #[test]
-    fn sessions_that_keep_values(events in events(), run_as in runs(), rows in 1..9_usize, limits in limits(1)) {
+    fn limits_of_sessions_that_keep_values_equal_the_model(events in events(), run_as in runs(), rows in 1..9_usize, limits in limits(1)) {
         let expected = run(Kind::Session { lateness: 0 }, limits, bytes(limits, 96, 72, 8), &events);
         let stage = window(r#""session", "gap": "10ms""#, r#"["count", "p50"]"#);
         let mut found = found(&pipeline(&stage, limits, rows), &events, run_as);
@@ -95,9 +95,9 @@ proptest! {
         prop_assert_eq!(found, expected);
     }
 
-    /// Whatever the stage: neither cuts nor snapshots decide what a limit does.
+    /// Checks for many stages that the effect of a limit does not depend on batches and snapshots.
     #[test]
-    fn cuts_decide_nothing(events in events(), run_as in runs(), rows in 1..9_usize, limits in limits(12), stage in prop::sample::select(STAGES)) {
+    fn limits_do_not_depend_on_cuts(events in events(), run_as in runs(), rows in 1..9_usize, limits in limits(12), stage in prop::sample::select(STAGES)) {
         let whole = found(&pipeline(stage, limits, 100_000), &events, Run { cut: 1, restore: false });
         prop_assert_eq!(found(&pipeline(stage, limits, rows), &events, run_as), whole);
     }
@@ -120,9 +120,9 @@ const STAGES: &[&str] = &[
     r#"{"type": "normalize", "interval": "auto"}"#,
 ];
 
-/// One key too many: what a call that stops leaves behind.
+/// Checks the state of the engine after a call that stops at one key too many.
 #[test]
-fn a_call_stops_before_the_event_and_says_where() {
+fn refusing_call_stops_before_the_event_and_reports_its_ordinal() {
     let refusing = Limits {
         keys: (2, Policy::Refuse),
         windows: (100, Policy::Drop),
@@ -142,13 +142,14 @@ fn a_call_stops_before_the_event_and_says_where() {
             error.to_string(),
             "stages[0]: event 3 needs one key more than limits.max_keys = 2: raise it, or have on_max_keys say \"evict\" or \"drop\""
         );
-        // What was not taken is as good as never seen: neither counted nor moving the watermark.
+        // The refused events leave no trace: they are neither counted nor do they move the
+        // watermark.
         assert_eq!((engine.stats().events, engine.next_ordinal()), (3, 3));
         assert_eq!(engine.watermark(), 2_000 - BOUND * 1_000 - 1);
         engine = Engine::open(&spec, Options::default()).unwrap();
     }
     assert!(try_push(&mut engine, &batch).is_err());
-    // Other keys go on, and so does the same one once there is room.
+    // Events of known keys are accepted, and so is the refused event after a key has ended.
     assert_eq!(push(&mut engine, &batch[..3]).consumed, 3);
     let mut raised = spec.clone();
     raised.limits.max_keys = 3;
@@ -165,9 +166,10 @@ fn a_call_stops_before_the_event_and_says_where() {
     assert_eq!(rows(&mut roomy), 4);
 }
 
-/// A row that a later stage refuses is gone: it is dropped and counted, and the next call goes on behind it.
+/// Checks that a row refused by a later stage is dropped and counted, and that the next call
+/// continues behind it.
 #[test]
-fn rows_on_their_way_are_dropped_one_by_one() {
+fn rows_refused_by_a_later_stage_are_dropped_one_by_one() {
     let refusing = Limits {
         keys: (3, Policy::Refuse),
         windows: (100, Policy::Drop),
@@ -216,9 +218,10 @@ fn rows_on_their_way_are_dropped_one_by_one() {
     }
 }
 
-/// A run of points that ended counts no more, whether its rows were out before the next one began or not.
+/// Checks that an ended run of points does not count for the limit, whether its rows were polled
+/// before or not.
 #[test]
-fn what_ended_counts_no_more() {
+fn ended_series_do_not_count_for_the_key_limit() {
     let event = |(ts, key): (i64, &str)| Event { ts, key: key.to_owned(), values: vec![5.0] };
     let events = [(-29, "f"), (-20, "f"), (-8, "f"), (-25, "a")].map(event);
     let limits = Limits {

@@ -1,4 +1,5 @@
-//! Maps against arithmetic on one event at a time, whatever the batches, the room for results and the snapshots.
+//! Maps compared with arithmetic on one event at a time, for all batches, result buffers and
+//! snapshots.
 
 mod common;
 
@@ -22,7 +23,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
 
 proptest! {
     #[test]
-    fn columns_are_computed_in_order(events in events(), cut in 1..20_usize, restore in any::<bool>()) {
+    fn columns_are_computed_in_their_order(events in events(), cut in 1..20_usize, restore in any::<bool>()) {
         let spec = PipelineSpec::from_json(SPEC).unwrap();
         let names: Vec<String> = Plan::new(&spec).unwrap().output.columns.into_iter().map(|c| c.name).collect();
         prop_assert_eq!(names, ["ts", "v", "w", "sum", "ratio"]);
@@ -46,7 +47,7 @@ proptest! {
 }
 
 #[test]
-fn bad_maps_say_where_and_what_would_be_right() {
+fn invalid_maps_are_refused_with_path_and_remedy() {
     for (set, path, message) in [
         ("", "stages[0].set", "at least one column"),
         (

@@ -1,4 +1,5 @@
-//! Memory stays below `limits.max_state_bytes`, but for what is no state, however many keys come: measured by the allocator.
+//! The allocator measures that memory stays below `limits.max_state_bytes` plus a constant, for any
+//! number of keys.
 
 mod common;
 
@@ -11,7 +12,7 @@ use stream_processor_core::{
     Batch, Column, Engine, KeyColumn, Options, PipelineSpec, key, text::Feed,
 };
 
-/// The system's allocator, which counts what is in use and the most that ever was.
+/// The system's allocator with counters of the current and the maximum number of bytes.
 struct Counting;
 
 static IN_USE: AtomicUsize = AtomicUsize::new(0);
@@ -21,7 +22,7 @@ static MOST: AtomicUsize = AtomicUsize::new(0);
 static ALLOCATOR: Counting = Counting;
 
 #[expect(unsafe_code, reason = "an allocator has no other form; it hands all to the system's")]
-// SAFETY: every call goes to the system's allocator as it came.
+// SAFETY: every call is forwarded unchanged to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let now = IN_USE.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
@@ -35,8 +36,9 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-/// Keys that nothing refers to are kept for a while, 65,536 of them, and so are batches and rows on the way.
-const BESIDE: usize = 48 << 20;
+/// Bytes that are not state: up to 65,536 unreferenced keys are kept, and batches and rows are in
+/// transit.
+const OVERHEAD_BYTES: usize = 48 << 20;
 
 fn pipeline(stage: &str, max_state_bytes: u64) -> PipelineSpec {
     spec(&format!(
@@ -57,7 +59,7 @@ const STAGES: &[&str] = &[
     r#"{"type": "normalize", "interval": "1h", "reduce": "mean"}"#,
 ];
 
-/// Pushes `keys` keys that never came before, each with `events` events one after another.
+/// Pushes `keys` new keys, each with `events` consecutive events.
 fn push(engine: &mut Engine, keys: u64, events: u32) {
     const BATCH: u64 = 4_000;
     for first in (0..keys).step_by(BATCH as usize) {
@@ -83,7 +85,8 @@ fn push(engine: &mut Engine, keys: u64, events: u32) {
     }
 }
 
-/// Runs `feed` over an engine and says how much memory it took at most: no more than it may, and [`BESIDE`].
+/// Runs `feed` over an engine, and asserts that its memory stays within the limit plus
+/// [`OVERHEAD_BYTES`].
 fn measured(stage: &str, max_state_bytes: u64, feed: impl FnOnce(&PipelineSpec, &mut Engine)) {
     let spec = pipeline(stage, max_state_bytes);
     let before = IN_USE.load(Ordering::Relaxed);
@@ -92,7 +95,7 @@ fn measured(stage: &str, max_state_bytes: u64, feed: impl FnOnce(&PipelineSpec, 
     feed(&spec, &mut engine);
     let stats = engine.stats();
     let most = MOST.load(Ordering::Relaxed) - before;
-    // Windows and keys that are there may still grow.
+    // Existing windows and keys may still grow.
     let counted = max_state_bytes * 4 / 10..max_state_bytes * 45 / 100;
     assert!(counted.contains(&stats.state_bytes), "{}", stats.state_bytes);
     assert!(stats.stages[0].evicted_keys > 0 && stats.limits_struck == ["state_limit"]);
@@ -103,7 +106,7 @@ fn measured(stage: &str, max_state_bytes: u64, feed: impl FnOnce(&PipelineSpec, 
         stats.state_bytes as f64 / 1e6,
         most as f64 / 1e6
     );
-    let allowed = usize::try_from(max_state_bytes).unwrap() + BESIDE;
+    let allowed = usize::try_from(max_state_bytes).unwrap() + OVERHEAD_BYTES;
     assert!(most <= allowed, "{most} bytes in use where {max_state_bytes} are allowed");
 }
 
@@ -118,11 +121,11 @@ fn memory_stays_within_its_limit() {
 
 #[test]
 #[ignore = "takes minutes unless it is optimized: `cargo xtask test core` runs it so"]
-fn ten_million_keys_stay_within_the_limit() {
+fn memory_of_ten_million_keys_stays_within_its_limit() {
     for stage in [WINDOWS, STAGES[3], STAGES[5], STAGES[7]] {
         measured(stage, 256 << 20, |_, engine| push(engine, 10_000_000, 1));
     }
-    // As text: the dictionary of the reader stays within its limit as well.
+    // As text: the reader's dictionary stays within its limit too.
     measured(WINDOWS, 256 << 20, |spec, engine| {
         let mut feed = Feed::new(spec, engine.plan(), 0);
         let mut text = String::new();

@@ -1,4 +1,4 @@
-//! Columns of milliseconds are read as they would be one by one, bit for bit.
+//! Columns of milliseconds are read like single values, bit for bit.
 
 use proptest::prelude::*;
 use stream_processor_core::time::{from_ms_f64, from_ms_in_place};
@@ -13,10 +13,10 @@ fn assert_as_one_by_one(list: &[f64]) {
     }
 }
 
-/// Whole numbers of any size up to 2^53, and with them the ends of what is quick.
+/// Generates whole numbers of any size up to 2^53, and the limits of the fast path.
 fn whole() -> impl Strategy<Value = f64> {
     let near = |end: i64| end - 3..=end + 3;
-    // 2020 and 2^51 microseconds to either side.
+    // The year 2020, and 2^51 microseconds on both sides.
     let quick = [-673_963_013_685, 1_577_836_800_000, 3_829_636_613_685];
     let ends = prop_oneof![
         near(0),
@@ -29,7 +29,7 @@ fn whole() -> impl Strategy<Value = f64> {
     prop_oneof![ends, any].prop_map(|whole| whole as f64)
 }
 
-/// Times as they usually are.
+/// Generates times of the usual range.
 fn usual() -> impl Strategy<Value = f64> {
     (1_600_000_000_000_i64..1_800_000_000_000).prop_map(|whole| whole as f64)
 }
@@ -43,17 +43,17 @@ fn number() -> impl Strategy<Value = f64> {
 
 proptest! {
     #[test]
-    fn of_every_kind(list in prop::collection::vec(number(), 0..40)) {
+    fn any_numbers_are_read_like_single_values(list in prop::collection::vec(number(), 0..40)) {
         assert_as_one_by_one(&list);
     }
 
     #[test]
-    fn whole_ones(list in prop::collection::vec(whole(), 0..40)) {
+    fn whole_numbers_are_read_like_single_values(list in prop::collection::vec(whole(), 0..40)) {
         assert_as_one_by_one(&list);
     }
 
     #[test]
-    fn an_unusual_one_among_many(
+    fn one_unusual_number_among_many_is_read_like_a_single_value(
         mut list in prop::collection::vec(usual(), 1..1_500),
         other in number(),
         at in any::<prop::sample::Index>(),

@@ -1,4 +1,5 @@
-//! Normalization gives what a slow batch version gives, however the stream is cut, shuffled and interrupted.
+//! Normalization compared with a slow batch version, for all batches, orders of arrival and
+//! snapshots.
 
 mod common;
 mod normalize_oracle;
@@ -10,7 +11,7 @@ use stream_processor_core::PipelineSpec;
 
 const WHOLE: Run = Run { cut: 10_000, restore: false };
 
-/// The rows of `collected` as the oracle has them: key, time, values, flags.
+/// Returns the rows of `collected` in the oracle's form: key, time, values, flags.
 fn rows(collected: &Collected, fields: usize) -> Vec<Row> {
     let keys = collected.keys.iter().zip(&collected.rows);
     keys.map(|(key, cells)| {
@@ -35,8 +36,9 @@ fn close(a: f64, b: f64, scale: f64) -> bool {
     (a.is_nan() && b.is_nan()) || a == b || (a - b).abs() <= 1e-9 * scale.max(a.abs()).max(b.abs())
 }
 
-/// That both are the same rows, computed values up to rounding where `scale` says of what.
-fn same(found: &[Row], due: &[Row], scale: f64) -> Result<(), TestCaseError> {
+/// Asserts that both lists have the same rows. If `scale` is given, computed values may differ by
+/// rounding errors relative to it.
+fn assert_same_rows(found: &[Row], due: &[Row], scale: f64) -> Result<(), TestCaseError> {
     prop_assert_eq!(found.len(), due.len());
     for (found, due) in found.iter().zip(due) {
         prop_assert_eq!((&found.key, found.time), (&due.key, due.time));
@@ -87,12 +89,12 @@ prop_compose! {
         fields in fields(),
         max_fill_points in prop_oneof![4 => Just(100_000_i64), 1 => 0_i64..12],
     ) -> Options {
-        // Short intervals make many points: there the steps are short too, see `stream`.
+        // Short intervals give many points. Their steps are short too, see `stream`.
         Options { interval, offset, align, samples, fields, max_fill_points: max_fill_points.max(1), bound: 3000 }
     }
 }
 
-/// Samples with ties and disorder; some beyond what is allowed, some after long silences.
+/// Generates samples with ties and disorder; some are late, some come after long silences.
 fn stream(interval: i64) -> impl Strategy<Value = Vec<Event>> {
     let scale = interval.min(1000);
     let step = prop_oneof![
@@ -111,15 +113,15 @@ fn stream(interval: i64) -> impl Strategy<Value = Vec<Event>> {
     })
 }
 
-/// Most samples in the runs of [`runs`].
+/// Maximum number of samples in the runs of [`runs`].
 const LONG: usize = 2100;
 
-/// Long runs of one key each, nearly all in order.
+/// Generates long runs of one key each, nearly all in order.
 fn runs(interval: i64) -> impl Strategy<Value = Vec<Event>> {
     let scale = interval.min(1000);
     let step = prop_oneof![40 => 0..2 * scale, 1 => -scale..15 * scale];
     let value = prop_oneof![60 => -100.0..100.0, 1 => Just(f64::NAN)];
-    // Some are longer than what is taken at once.
+    // Some runs are longer than the batch that the stage processes at once.
     let length = prop_oneof![3 => 1..150_usize, 1 => 500..LONG / 3];
     let sample = (step, value.clone(), value);
     let run = length.prop_flat_map(move |length| prop::collection::vec(sample.clone(), length));
@@ -147,7 +149,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
 
     #[test]
-    fn rows_are_those_of_the_oracle(
+    fn rows_equal_the_oracle(
         (options, events) in cases(),
         cut in prop_oneof![1_usize..30, 30..LONG],
         restore: bool,
@@ -156,8 +158,8 @@ proptest! {
         let due = oracle(&options, &events);
         let fields = options.fields.len();
         let whole = collect(&spec(&options, 100_000), &events, WHOLE);
-        same(&sorted_by_key(rows(&whole, fields)), &due, 300.0)?;
-        // Rows stand in their defined order.
+        assert_same_rows(&sorted_by_key(rows(&whole, fields)), &due, 300.0)?;
+        // Rows are in their defined order.
         let order: Vec<_> = (0..whole.rows.len())
             .map(|at| {
                 let Cell::Time(time) = whole.rows[at][0] else { panic!() };
@@ -165,17 +167,18 @@ proptest! {
             })
             .collect();
         prop_assert!(order.is_sorted());
-        // And to the last bit they do not depend on how the stream was cut.
+        // The rows do not depend on the batches, bit by bit.
         let run = Run { cut, restore };
         prop_assert_eq!(collect(&spec(&options, result_rows), &events, run), whole);
     }
 
     #[test]
-    fn shuffled_arrival_within_the_bound_gives_the_same_rows(
+    fn arrival_order_within_the_bound_changes_no_row(
         (options, mut events) in cases(),
         jitter in prop::collection::vec(0_i64..3000, LONG),
     ) {
-        // Different times, so that no order among equals is lost; in order first.
+        // The times differ, so that no order among ties is lost. The samples are generated in
+        // order.
         events.sort_by_key(|event| event.ts);
         let mut last = i64::MIN;
         for event in &mut events {
@@ -194,7 +197,7 @@ proptest! {
     }
 }
 
-/// One field, samples of the key `k`.
+/// Returns the rows of one field for samples of the key `k`.
 fn run(options: &str, samples: &[(i64, f64)]) -> Vec<(i64, f64, bool)> {
     let spec = PipelineSpec::from_json(&format!(
         r#"{{"source": {{"value": "v"}}, "time": {{"max_out_of_orderness": "1h"}},
@@ -210,11 +213,11 @@ fn values(options: &str, samples: &[(i64, f64)]) -> Vec<f64> {
     run(options, samples).into_iter().map(|(_, value, _)| value).collect()
 }
 
-/// The samples of the front page's picture.
+/// The samples of the picture on the front page.
 const PICTURE: [(i64, f64); 4] = [(0, 10.0), (300, 12.0), (1700, 18.0), (4900, 35.0)];
 
 #[test]
-fn the_picture_is_as_documented() {
+fn front_page_picture_matches_the_engine() {
     let rounded = values(r#""interval": "1s", "align": "round", "reduce": "first""#, &PICTURE);
     let due = [10.0, 14.0, 18.0, 18.0 + 17.0 / 3.0, 18.0 + 34.0 / 3.0, 35.0];
     assert_eq!(rounded, due);
@@ -223,7 +226,7 @@ fn the_picture_is_as_documented() {
 }
 
 #[test]
-fn each_fill_is_what_it_says() {
+fn each_fill_computes_its_defined_values() {
     let samples = [(0, 0.0), (1000, 1.0), (4000, 7.0), (5000, 8.0)];
     let filled = |fill: &str| {
         values(&format!(r#""interval": "1s", "fill": {fill}"#), &samples)[2..4].to_vec()
@@ -243,7 +246,7 @@ fn each_fill_is_what_it_says() {
 }
 
 #[test]
-fn a_straight_line_survives_every_fill() {
+fn every_interpolating_fill_reproduces_a_straight_line() {
     let line = |at: i64| (at * 1000, 3.0 * at as f64 - 20.0);
     let samples: Vec<_> = [0, 1, 2, 5, 6, 9, 15, 16, 17, 20].into_iter().map(line).collect();
     for fill in [
@@ -267,7 +270,7 @@ fn a_straight_line_survives_every_fill() {
 }
 
 #[test]
-fn gaps_longer_than_allowed_stay_null() {
+fn gap_longer_than_max_gap_stays_null() {
     let samples = [(0, 0.0), (3000, 3.0), (7000, 7.0), (8000, 8.0)];
     let filled = |fill: &str| {
         values(&format!(r#""interval": "1s", "max_gap": "3s", "fill": {fill}"#), &samples)
@@ -281,7 +284,7 @@ fn gaps_longer_than_allowed_stay_null() {
 }
 
 #[test]
-fn extremes_stay_finite() {
+fn interpolation_between_extremes_stays_finite() {
     let all =
         [r#""linear""#, r#""forward""#, r#""mean""#, r#""spline""#, r#""polynomial", "degree": 1"#];
     let huge = [(0, 1e308), (4000, -1e308), (8000, 1e308), (12000, 1.7e308)];
@@ -303,7 +306,7 @@ fn extremes_stay_finite() {
         );
     }
     assert_eq!(run(r#""interval": "1s", "basis": "samples""#, &[(500, 4.0)]), []);
-    // The parabola through these is beyond any double between the last two.
+    // The parabola through these points exceeds the range of doubles between the last two.
     let steep = [(0, 1.7e308), (1000, -1.7e308), (4000, 1.7e308)];
     let found = values(r#""interval": "1s", "fill": "polynomial", "degree": 2"#, &steep);
     assert!(found[2].is_nan() || found[2].is_finite());
@@ -313,7 +316,7 @@ fn extremes_stay_finite() {
 }
 
 #[test]
-fn pchip_never_overshoots() {
+fn pchip_stays_between_its_neighbours() {
     let samples: Vec<(i64, f64)> =
         (0..200_i64).map(|at| (at * at % 7919 * 100, (at * 31 % 17) as f64 * 1e-3)).collect();
     let mut known = samples.clone();

@@ -1,4 +1,5 @@
-//! What the limits of keys and of bytes do where samples are put on a grid, under each policy, against a plain model.
+//! The limits of keys and of bytes in normalize stages, under each policy, compared with a simple
+//! model.
 
 mod common;
 mod limits_oracle;
@@ -13,7 +14,7 @@ use normalize_oracle::{Field, Options, Samples};
 use proptest::prelude::*;
 use stream_processor_core::PipelineSpec;
 
-/// A row behind the watermark that it waited for.
+/// A row with the watermark at which it is emitted.
 #[derive(Debug, Clone, PartialEq)]
 struct Row {
     firing: i64,
@@ -23,21 +24,21 @@ struct Row {
     filled: bool,
 }
 
-/// What came of a stream.
+/// The result of a stream.
 #[derive(Debug, Default, PartialEq)]
 struct Outcome {
     rows: Vec<Row>,
-    /// Events that a call stopped before, by their place in the stream.
+    /// Positions of the events before which a call stopped.
     refused: Vec<usize>,
-    /// Samples that found no key, no bytes.
+    /// Samples dropped by the key limit and by the byte limit.
     dropped: [u64; 2],
     late: u64,
-    /// Keys, open grid points of theirs, and samples in these.
+    /// Evicted keys, their open grid points, and the samples in these.
     evicted: [u64; 3],
     bytes: u64,
 }
 
-/// The series that go on, the one whose last sample is the longest ago first, each with all of its samples.
+/// The open series, each with all its samples. The series with the oldest last sample comes first.
 struct Model<'a> {
     options: &'a Options,
     limits: Limits,
@@ -51,7 +52,7 @@ fn model(options: &Options, limits: Limits, events: &[Event]) -> Outcome {
     let mut model = Model { options, limits, series, watermark: i64::MIN, out };
     for (place, event) in events.iter().enumerate() {
         model.end_silent();
-        if model.take(event) {
+        if model.process(event) {
             let moved = event.ts * 1_000 - BOUND * 1_000 - 1;
             model.watermark = model.watermark.max(moved);
         } else {
@@ -70,15 +71,15 @@ fn model(options: &Options, limits: Limits, events: &[Event]) -> Outcome {
 }
 
 impl Model<'_> {
-    fn is_over(&self, place: i64) -> bool {
+    fn is_closed(&self, place: i64) -> bool {
         self.options.last_of(place) <= self.watermark
     }
 
-    /// Lets go of the series whose next sample would be late, or begin a new one.
+    /// Removes the series whose next sample would be late or would start a new series.
     fn end_silent(&mut self) {
-        let silence = self.options.silence();
+        let silence = self.options.max_silence_us();
         let is_silent = |(_, places): &(String, BTreeMap<i64, Samples>)| {
-            places.keys().all(|place| self.is_over(*place + silence))
+            places.keys().all(|place| self.is_closed(*place + silence))
         };
         let (silent, rest) = self.series.iter().cloned().partition(is_silent);
         self.series = rest;
@@ -88,10 +89,10 @@ impl Model<'_> {
         }
     }
 
-    /// The rows of a series that ends with what is over.
+    /// Emits the rows of a series up to its last closed grid point.
     fn emit(&mut self, key: &str, places: &BTreeMap<i64, Samples>) {
         let mut over = places.clone();
-        over.retain(|place, _| self.is_over(*place));
+        over.retain(|place, _| self.is_closed(*place));
         for row in self.options.rows_of(&encoded(key), &over) {
             let (next, _) = over.range(row.time..).next().unwrap();
             self.out.rows.push(Row {
@@ -104,10 +105,10 @@ impl Model<'_> {
         }
     }
 
-    /// The open places of a series, and the samples that wait in them.
-    fn waiting(&self, places: &BTreeMap<i64, Samples>) -> (u64, u64) {
+    /// Returns the numbers of open grid points of a series and of the samples buffered in them.
+    fn count_buffered(&self, places: &BTreeMap<i64, Samples>) -> (u64, u64) {
         let keeps_all = ["mean", "sum", "median"].contains(&self.options.fields[0].reduce);
-        let open = places.iter().filter(|(place, _)| !self.is_over(**place));
+        let open = places.iter().filter(|(place, _)| !self.is_closed(**place));
         let samples = open.map(|(_, samples)| if keeps_all { samples.len() } else { 1 });
         let samples: Vec<usize> = samples.collect();
         (samples.len() as u64, samples.iter().sum::<usize>() as u64)
@@ -115,17 +116,17 @@ impl Model<'_> {
 
     fn bytes(&self) -> u64 {
         let of = |(key, places): &(String, BTreeMap<i64, Samples>)| {
-            let (open, samples) = self.waiting(places);
+            let (open, samples) = self.count_buffered(places);
             new_bytes(key) + 8 * open + 32 * samples
         };
         self.series.iter().map(of).sum()
     }
 
-    /// Takes `event`, or drops it; false: it is refused.
-    fn take(&mut self, event: &Event) -> bool {
+    /// Processes or drops `event`. Returns false if it is refused.
+    fn process(&mut self, event: &Event) -> bool {
         let time = event.ts * 1_000;
         let place = self.options.place_of(time);
-        if self.is_over(place) {
+        if self.is_closed(place) {
             self.out.late += 1;
             return true;
         }
@@ -160,10 +161,10 @@ impl Model<'_> {
         bytes.0.filter(|most| needed > most / 9 * 4).map(|_| (1, bytes.1))
     }
 
-    /// The oldest key makes room.
+    /// Evicts the key with the oldest last sample.
     fn evict(&mut self) {
         let (key, places) = self.series.remove(0);
-        let (open, samples) = self.waiting(&places);
+        let (open, samples) = self.count_buffered(&places);
         self.emit(&key, &places);
         for (count, more) in self.out.evicted.iter_mut().zip([1, open, samples]) {
             *count += more;
@@ -187,7 +188,7 @@ fn stage(options: &Options) -> String {
     )
 }
 
-/// What the engine makes of `events`.
+/// Returns the engine's result for `events`.
 fn found(spec: &PipelineSpec, events: &[Event], run: Run) -> Outcome {
     let (all, before, refused) = collect_refusing(spec, events, run);
     let stage = &before.stages[0];
@@ -209,7 +210,7 @@ fn found(spec: &PipelineSpec, events: &[Event], run: Run) -> Outcome {
     }
 }
 
-/// Fills that look no further than the two known points around.
+/// Fills that depend on the two neighbouring points only.
 const FILLS: &[&str] = &["linear", "forward", "backward", "zero", "mean", "none"];
 const REDUCES: &[&str] = &["last", "first", "mean", "min", "max", "sum", "median"];
 
@@ -229,7 +230,7 @@ prop_compose! {
     }
 }
 
-/// The stream of the other limits, but with many values.
+/// Generates the stream of the other limit tests, but with many values.
 fn samples() -> impl Strategy<Value = Vec<Event>> {
     events().prop_map(|events| {
         let value = |at: u32| f64::from(at * 7 % 13);
@@ -242,7 +243,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
     #[test]
-    fn the_oldest_key_leaves_its_series(
+    fn rows_and_counters_under_limits_equal_the_model(
         events in samples(),
         run in runs(),
         rows in 1..9_usize,
@@ -255,16 +256,17 @@ proptest! {
         for (found, due) in found.rows.iter_mut().zip(&mut due.rows) {
             let same = (found.value.is_nan() && due.value.is_nan()) || (found.value - due.value).abs() < 1e-9;
             prop_assert!(same, "{:?} is not {:?}", found, due);
-            // Rounding is all that may differ.
+            // Only rounding may differ.
             (found.value, due.value) = (0.0, 0.0);
         }
         prop_assert_eq!(found, due);
     }
 }
 
-/// A key that fell silent counts no more when its next sample comes, whether anything told the engine so before or not.
+/// Checks that a silent key does not count for the limit when its next sample arrives, for all
+/// batches.
 #[test]
-fn a_silent_key_is_let_go_before_its_next_sample() {
+fn silent_key_is_removed_before_its_next_sample() {
     let event = |(ts, key): (i64, &str)| Event::new(ts, key, &[1.0]);
     let events = [(-33, "d"), (-37, "f"), (-28, "a"), (-28, "b"), (-25, "a"), (-25, "f")];
     let events = events.map(event);

@@ -1,4 +1,4 @@
-//! The columns of normalized rows, and the descriptions of pipelines that are refused.
+//! The output columns of normalize stages, and the pipelines that are refused.
 
 mod common;
 
@@ -8,7 +8,7 @@ const SUMS: &str =
     r#", {"type": "window", "window": "tumbling", "size": "5s", "aggregations": ["count", "sum"]}"#;
 
 #[test]
-fn columns_are_the_time_the_fields_and_what_is_known_of_them() {
+fn output_columns_are_time_fields_and_flags() {
     let names = |source: &str, stage: &str| -> Vec<String> {
         let text = format!(
             r#"{{"source": {{"key": "k", {source}}}, "stages": [{{"type": "normalize", "interval": "1s"{stage}}}]}}"#
@@ -30,7 +30,7 @@ fn columns_are_the_time_the_fields_and_what_is_known_of_them() {
 }
 
 #[test]
-fn descriptions_that_do_not_fit_are_refused_with_the_reason() {
+fn invalid_options_are_refused_with_path_and_reason() {
     let error = |source: &str, stage: &str, later: &str| {
         let text = format!(
             r#"{{"source": {{{source}}}, "stages": [{{"type": "normalize", {stage}}}{later}]}}"#

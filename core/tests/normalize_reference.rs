@@ -1,4 +1,5 @@
-//! Normalization against pandas and scipy: tests/vectors/reference/normalize.json, made by the script beside it.
+//! Normalization compared with pandas and scipy: `tests/vectors/reference/normalize.json`, which
+//! `make.py` in its folder generates.
 #![allow(
     clippy::disallowed_methods,
     reason = "the engine has no I/O, its tests read their vectors"
@@ -18,7 +19,7 @@ fn read(path: &str) -> String {
     std::fs::read_to_string(path).unwrap()
 }
 
-/// Milliseconds and value of each sample.
+/// Returns the time in milliseconds and the value of each sample.
 fn samples(case: &Value) -> Vec<(i64, f64)> {
     let Some(file) = case["file"].as_str() else {
         let samples = case["samples"].as_array().unwrap();
@@ -37,7 +38,7 @@ fn samples(case: &Value) -> Vec<(i64, f64)> {
 }
 
 #[test]
-fn it_gives_what_pandas_and_scipy_give() {
+fn normalized_series_equal_those_of_pandas_and_scipy() {
     let cases: Vec<Value> =
         serde_json::from_str(&read("vectors/reference/normalize.json")).unwrap();
     assert!(cases.len() > 90);

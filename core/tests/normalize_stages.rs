@@ -1,4 +1,4 @@
-//! Normalization among other stages and at its limits.
+//! Normalize stages before other stages, and at their limits.
 
 mod common;
 mod normalize_oracle;
@@ -10,7 +10,7 @@ use stream_processor_core::{Engine, PipelineSpec, Progress, RejectReason, RowCol
 
 const WHOLE: Run = Run { cut: 10_000, restore: false };
 
-/// A pipeline of the field `v` by the key `k`, its first stage as given.
+/// Returns a pipeline of the field `v` by the key `k`: a normalize stage and `later` stages.
 fn pipeline(bound: &str, normalize: &str, later: &str) -> PipelineSpec {
     common::spec(&format!(
         r#"{{"source": {{"key": "k", "value": "v"}}, "time": {{"max_out_of_orderness": "{bound}"}},
@@ -21,7 +21,7 @@ fn pipeline(bound: &str, normalize: &str, later: &str) -> PipelineSpec {
 const SUMS: &str =
     r#", {"type": "window", "window": "tumbling", "size": "5s", "aggregations": ["count", "sum"]}"#;
 
-/// Key, time of the first column in seconds, numbers.
+/// Returns the key, the first time in seconds and the numbers of each row.
 fn rows(all: &Collected) -> Vec<(String, i64, Vec<f64>)> {
     let keys = all.keys.iter().zip(&all.rows);
     keys.map(|(key, cells)| {
@@ -40,8 +40,9 @@ fn at(seconds: f64, key: &str, value: f64) -> Event {
     Event::new((seconds * 1000.0) as i64, key, &[value])
 }
 
-/// Rows that are out after each event, and the counters after all of them, before the end.
-fn waiting(spec: &PipelineSpec, events: &[Event]) -> (Vec<usize>, Stats, Engine) {
+/// Returns the number of emitted rows after each event, and the counters after the last event and
+/// before the end of input.
+fn emitted_counts(spec: &PipelineSpec, events: &[Event]) -> (Vec<usize>, Stats, Engine) {
     let options = stream_processor_core::Options { report_drops: true, ..Default::default() };
     let mut engine = Engine::open(spec, options).unwrap();
     let mut counts = Vec::new();
@@ -78,9 +79,10 @@ prop_compose! {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
 
-    /// Windows behind it see every point that has a value, none of them late.
+    /// Checks that a window after a normalize stage reads every point that has a value, and none of
+    /// them late.
     #[test]
-    fn a_window_behind_it_misses_nothing(
+    fn window_after_normalize_reads_every_point_in_time(
         (options, events) in cases(),
         cut in 1_usize..20,
         restore: bool,
@@ -110,19 +112,19 @@ proptest! {
 }
 
 #[test]
-fn rows_come_as_early_as_they_are_certain() {
+fn row_is_emitted_as_soon_as_it_is_certain() {
     let samples = [0.0, 1.0, 2.0, 5.0, 6.0, 7.0].map(|second| at(second, "a", second));
-    let counts = |options: &str| waiting(&pipeline("0s", options, ""), &samples).0;
-    // The watermark is just below each sample: its point is over with the next one.
+    let counts = |options: &str| emitted_counts(&pipeline("0s", options, ""), &samples).0;
+    // The watermark is just below each sample, so each grid point closes with the next sample.
     assert_eq!(counts(r#""interval": "1s""#), [0, 1, 2, 3, 6, 7]);
-    // A slope needs one more.
+    // A slope needs one more point.
     assert_eq!(counts(r#""interval": "1s", "fill": "spline""#), [0, 1, 2, 3, 3, 7]);
     assert_eq!(
         counts(r#""interval": "1s", "fill": "polynomial", "degree": 3"#),
         [0, 1, 2, 3, 3, 7]
     );
     assert_eq!(counts(r#""interval": "1s", "fill": "none""#), [0, 1, 2, 3, 6, 7]);
-    // Too far away to be joined is known before the next sample is.
+    // A gap longer than `max_gap` is certain before the next sample arrives.
     assert_eq!(
         counts(r#""interval": "1s", "fill": "spline", "max_gap": "1s""#),
         [0, 1, 2, 3, 6, 7]
@@ -130,18 +132,19 @@ fn rows_come_as_early_as_they_are_certain() {
 }
 
 #[test]
-fn the_watermark_behind_it_is_held_back_until_silence_is_certain() {
+fn output_watermark_is_held_until_a_silence_is_certain() {
     let mut events = vec![at(0.0, "quiet", 1.0)];
     events.extend((1..40).map(|second| at(f64::from(second), "busy", 1.0)));
-    let held = waiting(&pipeline("0s", r#""interval": "1s""#, SUMS), &events).0;
+    let held = emitted_counts(&pipeline("0s", r#""interval": "1s""#, SUMS), &events).0;
     assert_eq!(held.last(), Some(&0), "a sample of the quiet key may still fill them");
-    let freed = waiting(&pipeline("0s", r#""interval": "1s", "max_gap": "10s""#, SUMS), &events).0;
+    let freed =
+        emitted_counts(&pipeline("0s", r#""interval": "1s", "max_gap": "10s""#, SUMS), &events).0;
     assert_eq!(freed[10..13], [0, 3, 3], "two windows of the busy key, one of the quiet one");
     assert_eq!(freed.last(), Some(&8));
 }
 
 #[test]
-fn points_without_a_value_reach_the_sink_alone() {
+fn points_without_a_value_reach_only_the_sink() {
     let events = [at(0.0, "a", 1.0), at(6.0, "a", 2.0)];
     let null = r#""interval": "1s", "fill": "none""#;
     assert_eq!(collect(&pipeline("0s", null, ""), &events, WHOLE).rows.len(), 7);
@@ -159,7 +162,8 @@ fn late_samples_are_dropped_and_reported() {
         at(1.5, "b", 9.0),
         at(2.1, "b", 3.0),
     ];
-    let (_, stats, mut engine) = waiting(&pipeline("0s", r#""interval": "1s""#, ""), &events);
+    let (_, stats, mut engine) =
+        emitted_counts(&pipeline("0s", r#""interval": "1s""#, ""), &events);
     assert_eq!((stats.late_dropped, stats.events), (2, 5));
     assert_eq!((stats.stages[0].keys, stats.stages[0].rows), (2, 1));
     let drops = engine.drops(10);
@@ -172,20 +176,20 @@ fn late_samples_are_dropped_and_reported() {
 }
 
 #[test]
-fn keys_beyond_the_limit_are_dropped_and_silent_ones_make_room() {
+fn samples_beyond_the_key_limit_are_dropped_until_a_key_falls_silent() {
     let mut spec = pipeline("0s", r#""interval": "1s""#, "");
     spec.limits.max_keys = 2;
     spec.limits.max_fill_points = 5;
     let events = ["a", "b", "c"].map(|key| at(0.0, key, 1.0));
     let later = [at(20.0, "d", 1.0), at(20.0, "c", 1.0), at(20.0, "b", 1.0)];
-    let (_, stats, _) = waiting(&spec, &[events.to_vec(), later.to_vec()].concat());
+    let (_, stats, _) = emitted_counts(&spec, &[events.to_vec(), later.to_vec()].concat());
     assert_eq!((stats.stages[0].key_limit, stats.stages[0].keys), (2, 2));
     assert_eq!(stats.stages[0].fill_limit, 2, "two keys were silent for too long");
     assert_eq!(stats.limits_struck, ["key_limit", "fill_limit"]);
 }
 
 #[test]
-fn silence_beyond_the_limit_gives_no_points_and_begins_anew() {
+fn silence_beyond_max_fill_points_starts_a_new_series() {
     let mut spec = pipeline("0s", r#""interval": "1s""#, "");
     spec.limits.max_fill_points = 3;
     let seconds = |samples: &[f64]| {
@@ -197,11 +201,11 @@ fn silence_beyond_the_limit_gives_no_points_and_begins_anew() {
 }
 
 #[test]
-fn a_full_buffer_closes_the_oldest_point_early() {
+fn full_buffer_closes_the_oldest_point_early() {
     let spec = pipeline("1h", r#""interval": "1s", "max_buffered": 2"#, "");
     let seconds = [3.0, 5.0, 4.0, 2.0, 6.0];
     let events: Vec<Event> = seconds.iter().map(|second| at(*second, "a", *second)).collect();
-    let (counts, stats, mut engine) = waiting(&spec, &events);
+    let (counts, stats, mut engine) = emitted_counts(&spec, &events);
     // 4 closes 3, so 2 is late; 6 closes 4.
     assert_eq!(counts, [0, 0, 1, 1, 2]);
     assert_eq!((stats.stages[0].buffer_limit, stats.late_dropped), (2, 1));
@@ -212,15 +216,15 @@ fn a_full_buffer_closes_the_oldest_point_early() {
     for run in [Run { cut: 1, restore: true }, Run { cut: 3, restore: false }] {
         assert_eq!(collect(&spec, &events, run), collect(&spec, &events, WHOLE));
     }
-    // Sums keep every sample.
+    // `sum` keeps every sample.
     let spec = pipeline("1h", r#""interval": "10s", "reduce": "sum", "max_buffered": 3"#, "");
     let events: Vec<Event> = (0..5).map(|second| at(f64::from(second), "a", 1.0)).collect();
-    let (_, stats, _) = waiting(&spec, &events);
+    let (_, stats, _) = emitted_counts(&spec, &events);
     assert_eq!((stats.stages[0].buffer_limit, stats.late_dropped), (1, 2));
 }
 
 #[test]
-fn a_field_that_is_silent_does_not_keep_the_others_waiting_without_bound() {
+fn silent_field_delays_the_other_fields_by_at_most_the_buffer() {
     let spec = common::spec(
         r#"{"source": {"key": "k", "value": ["v", "w"]}, "stages": [{"type": "normalize", "interval": "1s",
             "max_buffered": 20, "fields": [{"name": "v"}, {"name": "w"}]}]}"#,
@@ -232,14 +236,14 @@ fn a_field_that_is_silent_does_not_keep_the_others_waiting_without_bound() {
         Event::new(second * 1000, "a", &[1.0, w])
     };
     let events: Vec<Event> = (0..100).map(event).collect();
-    let (counts, stats, _) = waiting(&spec, &events);
+    let (counts, stats, _) = emitted_counts(&spec, &events);
     assert_eq!(counts[20], 1, "the second field may still come");
     assert_eq!(counts.last(), Some(&99));
     assert_eq!(stats.stages[0].buffer_limit, 1);
 }
 
 #[test]
-fn an_interval_is_found_by_the_median_step() {
+fn auto_interval_is_the_median_step() {
     let spec = pipeline("10s", r#""interval": "auto", "align": "round""#, "");
     let mut events: Vec<Event> =
         (0..50).map(|nth| at(f64::from(nth) * 2.0, "a", f64::from(nth))).collect();
@@ -259,9 +263,10 @@ fn an_interval_is_found_by_the_median_step() {
     assert_eq!(collect(&spec, &events, Run { cut: 5, restore: true }), whole);
 }
 
-/// A key that has fallen silent finds its interval anew, however its events are cut: silence is judged event by event.
+/// Checks that a key determines its interval again after a silence, for all batches: silence
+/// depends on each event alone.
 #[test]
-fn an_interval_ends_with_silence() {
+fn auto_interval_is_determined_again_after_silence() {
     let mut spec = pipeline("1s", r#""interval": "auto""#, "");
     spec.limits.max_fill_points = 5;
     let (mut before, mut after) = (0, 0);
@@ -275,7 +280,7 @@ fn an_interval_ends_with_silence() {
             assert_eq!(collect(&spec, &events, Run { cut, restore }), one_by_one, "{gap}");
         }
         let of_a = rows(&one_by_one).iter().filter(|row| row.0 == "a").count();
-        // 1 s between rows as before, or 2 s.
+        // The interval between rows stays 1 s, or becomes 2 s.
         before += usize::from(of_a > 100);
         after += usize::from(of_a == 80);
     }
@@ -304,7 +309,7 @@ fn outliers_are_dropped_flagged_or_clipped() {
 fn damaged_snapshots_are_refused() {
     let spec = pipeline("5s", r#""interval": "1s", "fill": "spline""#, "");
     let events: Vec<Event> = (0..20).map(|nth| at(f64::from(nth) * 1.7, "a", 1.0)).collect();
-    let (_, _, mut engine) = waiting(&spec, &events);
+    let (_, _, mut engine) = emitted_counts(&spec, &events);
     let snapshot = engine.snapshot().unwrap();
     for at in 0..snapshot.len() {
         let mut damaged = snapshot.clone();
@@ -315,7 +320,7 @@ fn damaged_snapshots_are_refused() {
 }
 
 #[test]
-fn many_keys_come_out_in_order() {
+fn rows_of_many_keys_are_in_the_defined_order() {
     let spec = pipeline("3s", r#""interval": "1s""#, "");
     let events: Vec<Event> = (0..3000_i64)
         .map(|nth| {

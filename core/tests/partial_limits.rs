@@ -1,4 +1,5 @@
-//! What happens at the limits of state where partial state is merged, under each policy, against a plain model.
+//! The limits of state in a receiver of partial state, under each policy, compared with a simple
+//! model.
 
 mod common;
 mod limits_oracle;
@@ -6,7 +7,7 @@ mod limits_oracle;
 use std::collections::BTreeMap;
 
 use common::events::{Collected, Event, restored, try_push};
-use limits_oracle::parts::{Block, run};
+use limits_oracle::parts::{SourceBatch, run};
 use limits_oracle::setup::{bytes, events, limits, pipeline, window};
 use limits_oracle::{Kind, Limits, Outcome, Policy};
 use proptest::prelude::*;
@@ -18,7 +19,7 @@ fn edge(spec: &PipelineSpec) -> Engine {
     Engine::open(spec, Options { emits_partials: true, ..Options::default() }).unwrap()
 }
 
-/// The engine that merges, and all that came of it.
+/// The receiver and its output.
 struct Receiver {
     spec: PipelineSpec,
     engine: Engine,
@@ -40,8 +41,8 @@ impl Receiver {
         }
     }
 
-    /// Makes the call until all of it is done. Returns what the last one said.
-    fn until_done<T>(
+    /// Repeats the call until it is complete. Returns the result of the last one.
+    fn repeat_until_done<T>(
         &mut self,
         mut call: impl FnMut(&mut Engine) -> Result<(T, bool), Error>,
     ) -> T {
@@ -60,18 +61,21 @@ impl Receiver {
     }
 
     fn merge(&mut self, partial: &[u8]) {
-        self.until_done(|engine| engine.merge(partial).map(|merged| ((), merged.full)));
+        self.repeat_until_done(|engine| engine.merge(partial).map(|merged| ((), merged.full)));
         let again = self.engine.merge(partial).unwrap();
         assert_eq!(again, Merged { is_new: false, full: false });
     }
 
     fn finish(&mut self) {
-        self.until_done(|engine| engine.finish().map(|progress| ((), progress == Progress::Full)));
+        self.repeat_until_done(|engine| {
+            engine.finish().map(|progress| ((), progress == Progress::Full))
+        });
         self.all.poll(&mut self.engine);
     }
 }
 
-/// Has `engine` take `events`, going on behind each that is refused. Returns the places of these.
+/// Pushes `events`, and continues behind each refused one. Returns the positions of the refused
+/// events.
 fn push_refusing(engine: &mut Engine, events: &[Event]) -> Vec<usize> {
     let (mut at, mut refused) = (0, Vec::new());
     loop {
@@ -90,12 +94,16 @@ fn push_refusing(engine: &mut Engine, events: &[Event]) -> Vec<usize> {
     }
 }
 
-/// What engines make of `blocks`, as the model says it.
-fn found(spec: &PipelineSpec, blocks: &[Block], restores: bool) -> (Outcome, Vec<(u8, usize)>) {
+/// Returns the engines' result for `batches`, in the form of the model.
+fn found(
+    spec: &PipelineSpec,
+    batches: &[SourceBatch],
+    restores: bool,
+) -> (Outcome, Vec<(u8, usize)>) {
     let mut edges = BTreeMap::<u8, Engine>::new();
     let mut receiver = Receiver::new(spec, restores);
     let mut refused = Vec::new();
-    for Block { source, events } in blocks {
+    for SourceBatch { source, events } in batches {
         let edge = edges.entry(*source).or_insert_with(|| edge(spec));
         refused.extend(push_refusing(edge, events).into_iter().map(|place| (*source, place)));
         receiver.merge(&edge.partial(&source.to_string()).unwrap());
@@ -111,7 +119,7 @@ fn found(spec: &PipelineSpec, blocks: &[Block], restores: bool) -> (Outcome, Vec
         assert_eq!((stop.stage, stop.consumed, stop.dropped), (0, 0, true));
     }
     assert_eq!(stats.limit_refused, receiver.refused.len() as u64);
-    let taken: usize = blocks.iter().map(|block| block.events.len()).sum();
+    let taken: usize = batches.iter().map(|batch| batch.events.len()).sum();
     assert_eq!(stats.events, (taken - refused.len()) as u64);
     let dropped = [stage.key_limit, stage.window_limit, stage.state_limit];
     assert_eq!(stats.limit_dropped, dropped.iter().sum::<u64>());
@@ -131,85 +139,86 @@ fn found(spec: &PipelineSpec, blocks: &[Block], restores: bool) -> (Outcome, Vec
     (outcome, refused)
 }
 
-/// Streams of up to three sources, cut into what they send.
-fn blocks() -> impl Strategy<Value = Vec<Block>> {
+/// Generates streams of up to three sources, split into the batches of their partials.
+fn source_batches() -> impl Strategy<Value = Vec<SourceBatch>> {
     (events(), prop::collection::vec((0..3_u8, 0..9_usize), 1..20)).prop_map(|(events, cuts)| {
         let mut rest = events.as_slice();
-        let mut block = |(source, length): (u8, usize)| {
+        let mut batch = |(source, length): (u8, usize)| {
             let (events, later) = rest.split_at(length.min(rest.len()));
             rest = later;
-            Block { source, events: events.to_vec() }
+            SourceBatch { source, events: events.to_vec() }
         };
-        cuts.into_iter().map(&mut block).collect()
+        cuts.into_iter().map(&mut batch).collect()
     })
 }
 
-/// Windows that are sent count their events, whatever the policies.
+/// Returns the bytes of windows. The windows of an edge count their events under all policies.
 fn sizes(limits: Limits, fixed: u64, slots: u64, value: u64) -> [(u64, u64); 2] {
     [(fixed + slots + 8, value), bytes(limits, fixed, slots, value)]
 }
 
 proptest! {
     #[test]
-    fn windows(blocks in blocks(), restores in any::<bool>(), rows in 1..9_usize, limits in limits(5), slides in any::<bool>()) {
+    fn limits_of_merged_windows_equal_the_model(batches in source_batches(), restores in any::<bool>(), rows in 1..9_usize, limits in limits(5), slides in any::<bool>()) {
         let (options, slide) = match slides {
             true => (r#""sliding", "size": "10ms", "slide": "2ms""#, 2),
             false => (r#""tumbling", "size": "10ms""#, 10),
         };
         let kind = Kind::Grid { slide, lateness: 0 };
-        let expected = run(kind, limits, sizes(limits, 48, 40, 0), &blocks);
+        let expected = run(kind, limits, sizes(limits, 48, 40, 0), &batches);
         let spec = pipeline(&window(options, r#"["count"]"#), limits, rows);
-        prop_assert_eq!(found(&spec, &blocks, restores), expected);
+        prop_assert_eq!(found(&spec, &batches, restores), expected);
     }
 
     #[test]
-    fn windows_whose_rows_are_corrected(blocks in blocks(), restores in any::<bool>(), rows in 1..9_usize, limits in limits(3)) {
+    fn limits_of_merged_windows_with_revisions_equal_the_model(batches in source_batches(), restores in any::<bool>(), rows in 1..9_usize, limits in limits(3)) {
         let limits = Limits { windows: (limits.windows.0, Policy::Refuse), ..limits };
         let kind = Kind::Grid { slide: 10, lateness: 15 };
-        let expected = run(kind, limits, sizes(limits, 48, 40, 0), &blocks);
+        let expected = run(kind, limits, sizes(limits, 48, 40, 0), &batches);
         let stage = window(r#""tumbling", "size": "10ms", "allowed_lateness": "15ms""#, r#"["count"]"#);
-        prop_assert_eq!(found(&pipeline(&stage, limits, rows), &blocks, restores), expected);
+        prop_assert_eq!(found(&pipeline(&stage, limits, rows), &batches, restores), expected);
     }
 
     #[test]
-    fn sessions(blocks in blocks(), restores in any::<bool>(), rows in 1..9_usize, limits in limits(1)) {
+    fn limits_of_merged_sessions_equal_the_model(batches in source_batches(), restores in any::<bool>(), rows in 1..9_usize, limits in limits(1)) {
         let kind = Kind::Session { lateness: 0 };
-        let expected = run(kind, limits, sizes(limits, 96, 40, 0), &blocks);
+        let expected = run(kind, limits, sizes(limits, 96, 40, 0), &batches);
         let spec = pipeline(&window(r#""session", "gap": "10ms""#, r#"["count"]"#), limits, rows);
-        prop_assert_eq!(found(&spec, &blocks, restores), expected);
+        prop_assert_eq!(found(&spec, &batches, restores), expected);
     }
 
     #[test]
-    fn sessions_whose_rows_are_corrected(blocks in blocks(), restores in any::<bool>(), rows in 1..9_usize, limits in limits(1), lateness in 1..40_i64) {
+    fn limits_of_merged_sessions_with_revisions_equal_the_model(batches in source_batches(), restores in any::<bool>(), rows in 1..9_usize, limits in limits(1), lateness in 1..40_i64) {
         let kind = Kind::Session { lateness };
-        let expected = run(kind, limits, sizes(limits, 96, 40, 0), &blocks);
+        let expected = run(kind, limits, sizes(limits, 96, 40, 0), &batches);
         let stage = format!(r#""session", "gap": "10ms", "allowed_lateness": "{lateness}ms""#);
         let spec = pipeline(&window(&stage, r#"["count"]"#), limits, rows);
-        prop_assert_eq!(found(&spec, &blocks, restores), expected);
+        prop_assert_eq!(found(&spec, &batches, restores), expected);
     }
 
     #[test]
-    fn windows_that_keep_values(blocks in blocks(), restores in any::<bool>(), rows in 1..9_usize, limits in limits(2)) {
+    fn limits_of_merged_windows_that_keep_values_equal_the_model(batches in source_batches(), restores in any::<bool>(), rows in 1..9_usize, limits in limits(2)) {
         let kind = Kind::Grid { slide: 10, lateness: 0 };
-        let expected = run(kind, limits, sizes(limits, 48, 72, 8), &blocks);
+        let expected = run(kind, limits, sizes(limits, 48, 72, 8), &batches);
         let stage = window(r#""tumbling", "size": "10ms""#, r#"["count", "p50"]"#);
-        let mut found = found(&pipeline(&stage, limits, rows), &blocks, restores);
+        let mut found = found(&pipeline(&stage, limits, rows), &batches, restores);
         found.0.rows.iter_mut().for_each(|(_, cells)| cells.truncate(3));
         prop_assert_eq!(found, expected);
     }
 }
 
-/// Room for two keys.
+/// Returns a pipeline with room for two keys.
 fn for_two(options: &str) -> PipelineSpec {
     let none = (100, Policy::Drop);
     let limits = Limits { keys: (2, Policy::Refuse), windows: none, bytes: (None, Policy::Drop) };
     pipeline(&window(options, r#"["count"]"#), limits, 100)
 }
 
-/// Blocks of two sources, the first ones empty: the second ones have the keys a and b, and twice c and d.
-fn blocks_of_two(spec: &PipelineSpec) -> Vec<Vec<u8>> {
+/// Returns partials of two sources. The first two are empty; the second ones have the keys a and b,
+/// and c twice and d.
+fn partials_of_two_sources(spec: &PipelineSpec) -> Vec<Vec<u8>> {
     let mut edges = [("0", edge(spec)), ("1", edge(spec))];
-    let mut blocks = Vec::new();
+    let mut partials = Vec::new();
     for keys in [[&[][..], &[]], [&["a", "b"], &["c", "c", "d"]]] {
         for ((source, edge), keys) in edges.iter_mut().zip(keys) {
             let events: Vec<Event> = keys.iter().map(|key| Event::new(1, key, &[1.0])).collect();
@@ -217,10 +226,10 @@ fn blocks_of_two(spec: &PipelineSpec) -> Vec<Vec<u8>> {
             if !events.is_empty() {
                 edge.advance_watermark(20_000).unwrap();
             }
-            blocks.push(edge.partial(source).unwrap());
+            partials.push(edge.partial(source).unwrap());
         }
     }
-    blocks
+    partials
 }
 
 fn refused<T: std::fmt::Debug>(called: Result<T, Error>) -> LimitReached {
@@ -230,7 +239,7 @@ fn refused<T: std::fmt::Debug>(called: Result<T, Error>) -> LimitReached {
     }
 }
 
-/// The keys of the rows that wait.
+/// Returns the keys of the rows that wait.
 fn keys_of_rows(engine: &mut Engine) -> Vec<Vec<u8>> {
     let mut all = Collected::default();
     all.poll(engine);
@@ -238,18 +247,18 @@ fn keys_of_rows(engine: &mut Engine) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn a_part_that_is_refused_is_dropped_and_the_next_call_goes_on() {
+fn refused_update_is_dropped_and_the_next_call_continues() {
     const TAKEN: Merged = Merged { is_new: true, full: false };
     const KNOWN: Merged = Merged { is_new: false, full: false };
     for options in [r#""tumbling", "size": "10ms""#, r#""session", "gap": "9ms""#] {
         let spec = for_two(options);
-        let blocks = blocks_of_two(&spec);
+        let partials = partials_of_two_sources(&spec);
         let options = Options { report_drops: true, ..Options::default() };
         let mut engine = Engine::open(&spec, options).unwrap();
-        for block in &blocks[..3] {
-            assert_eq!(engine.merge(block), Ok(TAKEN));
+        for partial in &partials[..3] {
+            assert_eq!(engine.merge(partial), Ok(TAKEN));
         }
-        let stop = refused(engine.merge(&blocks[3]));
+        let stop = refused(engine.merge(&partials[3]));
         assert_eq!((stop.limit, stop.value, stop.stage), ("max_keys", 2, 0));
         assert_eq!((stop.ordinal, stop.consumed, stop.dropped), (2, 0, true));
         let stats = engine.stats();
@@ -260,10 +269,11 @@ fn a_part_that_is_refused_is_dropped_and_the_next_call_goes_on() {
         assert_eq!((drops[0].ordinal, drops[0].window_end), (2, Some(10_000)));
         let snapshot = engine.snapshot().unwrap();
         let again = |spec: &PipelineSpec| Engine::restore(spec, options, &snapshot).unwrap();
-        // The same block again, which is taken already; another one, which is not; the end of input: each first goes on.
+        // The same partial again, which is known; another one, which is new; and the end of input:
+        // each first continues the merge.
         engine = again(&spec);
-        assert_eq!(refused(engine.merge(&blocks[3])).ordinal, 3);
-        assert_eq!(engine.merge(&blocks[3]), Ok(KNOWN));
+        assert_eq!(refused(engine.merge(&partials[3])).ordinal, 3);
+        assert_eq!(engine.merge(&partials[3]), Ok(KNOWN));
         assert_eq!(keys_of_rows(&mut engine), ["a", "b"].map(limits_oracle::encoded));
         let mut third = edge(&spec);
         let third = third.partial("2").unwrap();
@@ -275,22 +285,23 @@ fn a_part_that_is_refused_is_dropped_and_the_next_call_goes_on() {
         assert_eq!(engine.finish(), Ok(Progress::Done));
         assert_eq!(keys_of_rows(&mut engine), ["a", "b"].map(limits_oracle::encoded));
         assert_eq!(engine.stats().limit_dropped, 3);
-        // Under a greater limit what has not been refused yet is taken; what has been is gone.
+        // Under a higher limit the updates that were not refused yet are merged. The refused one is
+        // lost.
         let mut roomy = spec.clone();
         roomy.limits.max_keys = 4;
         engine = again(&roomy);
-        assert_eq!(engine.merge(&blocks[3]), Ok(KNOWN));
+        assert_eq!(engine.merge(&partials[3]), Ok(KNOWN));
         assert_eq!(keys_of_rows(&mut engine), ["a", "b", "d"].map(limits_oracle::encoded));
     }
 }
 
 #[test]
-fn parts_of_global_windows_are_refused_too() {
+fn updates_of_global_windows_are_refused_too() {
     for restores in [false, true] {
         let spec = for_two(r#""global""#);
         let mut receiver = Receiver::new(&spec, restores);
-        for block in blocks_of_two(&spec) {
-            receiver.merge(&block);
+        for partial in partials_of_two_sources(&spec) {
+            receiver.merge(&partial);
         }
         receiver.finish();
         let ordinals: Vec<u64> = receiver.refused.iter().map(|stop| stop.ordinal).collect();
@@ -300,9 +311,9 @@ fn parts_of_global_windows_are_refused_too() {
     }
 }
 
-/// An event that is refused where windows are sent has not moved the watermark that goes with them.
+/// Checks that an event refused by an edge does not move the watermark of its partial.
 #[test]
-fn a_refused_event_moves_no_watermark_that_is_sent() {
+fn refused_event_does_not_move_the_watermark_of_its_partial() {
     let spec = for_two(r#""tumbling", "size": "10ms""#);
     let mut edge = edge(&spec);
     let events = [(1, "a"), (2, "b"), (99, "c")].map(|(ts, key)| Event::new(ts, key, &[1.0]));

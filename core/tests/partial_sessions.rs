@@ -1,4 +1,4 @@
-//! Partial state of sessions, and of global windows.
+//! Partial state of sessions and of global windows.
 
 mod common;
 
@@ -9,7 +9,8 @@ use common::{Event, KeysAs, Row, Run, encoded, spec};
 use proptest::prelude::*;
 use stream_processor_core::{PipelineSpec, RejectReason};
 
-/// The rows of sessions that are not taken back, without their numbers. Each that is has come before, unchanged.
+/// Returns the rows of sessions that are not retracted, without their revisions. Each retraction
+/// follows its unchanged row.
 fn standing(rows: &[Row]) -> BTreeMap<(i64, i64, Vec<u8>), Vec<u64>> {
     let mut standing = BTreeMap::new();
     for row in rows {
@@ -27,7 +28,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
-    fn late_parts_take_back_the_sessions_that_they_change(
+    fn late_partials_retract_the_sessions_that_they_change(
         events in whole_events(),
         steps in steps(),
         gap in prop::sample::select(vec!["300ms", "1s", "3s"]),
@@ -41,7 +42,8 @@ proptest! {
         let (whole, receiver) = raw_and_merged(&spec, &events, &steps, restores);
         prop_assert_eq!(standing(&receiver.rows), standing(&whole.rows));
         prop_assert_eq!(receiver.engine.stats().late_dropped, whole.engine.stats().late_dropped);
-        // How many rows come and are taken back on the way depends on the order within a block: parts go by their starts.
+        // The number of emitted and retracted rows depends on the order within a partial, which is
+        // that of the session starts.
     }
 }
 
@@ -52,7 +54,7 @@ fn sessions(gap: &str, more: &str) -> PipelineSpec {
     ))
 }
 
-/// Start and end in seconds, count, and whether it is taken back.
+/// Returns the start and end in seconds, the count, and whether the row is retracted.
 fn spans(rows: &[Row]) -> Vec<(i64, i64, f64, bool)> {
     let of = |row: &Row| {
         let taken_back = row.values.get(5).is_some_and(|bits| *bits != 0);
@@ -62,14 +64,14 @@ fn spans(rows: &[Row]) -> Vec<(i64, i64, f64, bool)> {
 }
 
 #[test]
-fn a_part_joins_all_sessions_that_it_touches() {
+fn session_of_a_partial_merges_all_sessions_it_overlaps() {
     let spec = sessions("10s", "");
     let (mut a, mut b) = (edge(&spec), edge(&spec));
     let mut run = Run::new(spec.clone());
     for (run_of, name) in [(&mut a, "a"), (&mut b, "b")] {
         merge(&mut run, &run_of.engine.partial(name).unwrap());
     }
-    // Three sessions of one source; the one of the other source reaches from the first to the last of them.
+    // The first source has three sessions. The session of the second source overlaps all of them.
     a.push(&[at(0, 1.0), at(20, 2.0), at(40, 3.0), at(100, 4.0)], KeysAs::Ids);
     merge(&mut run, &a.engine.partial("a").unwrap());
     run.restore();
@@ -82,7 +84,7 @@ fn a_part_joins_all_sessions_that_it_touches() {
 }
 
 #[test]
-fn a_late_part_takes_back_all_sessions_that_it_joins() {
+fn late_partial_retracts_all_sessions_that_it_merges() {
     let spec = sessions("10s", r#""allowed_lateness": "100s","#);
     let (mut a, mut b) = (edge(&spec), edge(&spec));
     let mut run = Run::new(spec.clone());
@@ -98,7 +100,7 @@ fn a_late_part_takes_back_all_sessions_that_it_joins() {
 }
 
 #[test]
-fn sources_and_sequences_decide_the_order_of_sessions_and_global_windows_too() {
+fn sources_and_sequences_order_sessions_and_global_windows() {
     let global = r#"{"source": {"key": "k", "value": "v"}, "stages": [{"type": "window", "window": "global",
         "aggregations": ["first", "last", "sum", "count"]}]}"#;
     for spec in [sessions("10s", ""), spec(global)] {
@@ -113,7 +115,7 @@ fn sources_and_sequences_decide_the_order_of_sessions_and_global_windows_too() {
         let early = edge(&spec).engine.partial("c").unwrap();
         let rows = |order: [usize; 4]| {
             let mut run = Run::new(spec.clone());
-            // A source that has not begun holds the watermark back.
+            // A source without a partial holds the watermark back.
             merge(&mut run, &early);
             order.iter().for_each(|place| assert!(merge(&mut run, &parts[*place])));
             run.restore();
@@ -129,7 +131,7 @@ fn sources_and_sequences_decide_the_order_of_sessions_and_global_windows_too() {
 }
 
 #[test]
-fn a_session_of_a_block_is_judged_as_a_whole() {
+fn session_of_a_partial_is_late_only_as_a_whole() {
     let spec = sessions("10s", "");
     let (mut fast, mut slow) = (edge(&spec), edge(&spec));
     let mut run = Run::new(spec.clone());
@@ -150,7 +152,7 @@ fn a_session_of_a_block_is_judged_as_a_whole() {
 }
 
 #[test]
-fn limits_of_keys_hold_for_what_is_merged() {
+fn key_limit_holds_for_merged_partials() {
     let window = |kind: &str, limits: &str| {
         spec(&format!(
             r#"{{"source": {{"key": "k", "value": "v"}}, "limits": {{"max_keys": 1 {limits}}},
@@ -180,7 +182,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn stages_behind_merged_windows_see_the_same_rows(
+    fn stages_after_merged_windows_read_the_same_rows(
         events in whole_events(),
         steps in steps(),
         first in prop::sample::select(vec![

@@ -1,4 +1,4 @@
-//! Partial state: what several engines have seen, merged into one, gives the rows of the raw events.
+//! Partial state: the merged state of several engines gives the rows of the raw events.
 
 mod common;
 
@@ -28,8 +28,8 @@ fn all_windows() -> impl Strategy<Value = &'static str> {
     prop_oneof![windows(), others]
 }
 
-/// The last row of every window and key, without its number.
-fn truth(rows: &[Row]) -> BTreeMap<(i64, i64, Vec<u8>), Vec<u64>> {
+/// Returns the last row of every window and key, without its revision.
+fn last_rows(rows: &[Row]) -> BTreeMap<(i64, i64, Vec<u8>), Vec<u64>> {
     let of = |row: &Row| ((row.start, row.end, row.key.clone()), row.values[..10].to_vec());
     rows.iter().map(of).collect()
 }
@@ -38,7 +38,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
-    fn merged_parts_give_the_rows_of_the_raw_events(
+    fn merged_partials_give_the_rows_of_the_raw_events(
         events in whole_events(),
         steps in steps(),
         window in all_windows(),
@@ -57,7 +57,7 @@ proptest! {
     }
 
     #[test]
-    fn late_parts_revise_the_rows_that_are_out(
+    fn late_partials_revise_emitted_rows(
         events in whole_events(),
         steps in steps(),
         window in windows(),
@@ -69,13 +69,13 @@ proptest! {
         let early = if early && !window.contains("cumulate") { r#", "early": "1s""# } else { "" };
         let spec = pipeline(&format!("{window}{early}"), "4s", "1s", buffer);
         let (whole, receiver) = raw_and_merged(&spec, &events, &steps, restores);
-        prop_assert_eq!(truth(&receiver.rows), truth(&whole.rows));
+        prop_assert_eq!(last_rows(&receiver.rows), last_rows(&whole.rows));
         prop_assert_eq!(receiver.engine.stats().late_dropped, whole.engine.stats().late_dropped);
         prop_assert!(receiver.rows.len() <= whole.rows.len());
     }
 
     #[test]
-    fn bytes_that_are_no_partial_state_change_nothing(
+    fn malformed_partials_are_refused_and_change_nothing(
         events in whole_events(),
         place in any::<prop::sample::Index>(),
         flip in 1_u8..=255,
@@ -95,7 +95,7 @@ proptest! {
     }
 }
 
-fn ends() -> PipelineSpec {
+fn first_and_last() -> PipelineSpec {
     spec(
         r#"{"source": {"key": "k", "value": "v"}, "stages": [{"type": "window", "window": "tumbling",
             "size": "10s", "aggregations": ["first", "last", "sum"]}]}"#,
@@ -103,8 +103,8 @@ fn ends() -> PipelineSpec {
 }
 
 #[test]
-fn sources_and_sequences_decide_the_order_and_not_arrival() {
-    let spec = ends();
+fn sources_and_sequences_order_events_not_arrival() {
+    let spec = first_and_last();
     let mut parts = Vec::new();
     for (source, values) in [("a", [1e16, 1.0]), ("b", [-1e16, 0.3])] {
         let mut run = edge(&spec);
@@ -127,25 +127,25 @@ fn sources_and_sequences_decide_the_order_and_not_arrival() {
 }
 
 #[test]
-fn a_part_that_is_late_is_dropped_and_counts_its_events() {
-    let spec = ends();
+fn late_partial_is_dropped_and_its_events_are_counted() {
+    let spec = first_and_last();
     let (mut fast, mut slow) = (edge(&spec), edge(&spec));
     let mut run = Run::new(spec.clone());
     fast.push(&[at(1, 1.0), at(30, 2.0)], KeysAs::Ids);
     merge(&mut run, &fast.engine.partial("fast").unwrap());
-    assert_eq!(run.poll(10), 1, "nobody else is known");
+    assert_eq!(run.poll(10), 1, "no other source is known");
     slow.push(&[at(2, 3.0), at(3, 4.0), at(25, 5.0)], KeysAs::Ids);
     merge(&mut run, &slow.engine.partial("slow").unwrap());
     let drops = run.engine.drops(10);
-    assert_eq!(drops.len(), 2, "one for each part");
+    assert_eq!(drops.len(), 2, "one for each late window");
     assert_eq!((drops[0].reason, drops[0].window_end), (RejectReason::Late, Some(10 * SECOND)));
     assert_eq!(run.engine.stats().late_dropped, 3);
     assert_eq!(run.engine.stats().events, 5);
 }
 
 #[test]
-fn what_does_not_fit_is_refused_with_the_reason() {
-    let spec = ends();
+fn invalid_partials_are_refused_with_the_reason() {
+    let spec = first_and_last();
     let mut first = edge(&spec);
     let parts: Vec<Vec<u8>> = (0..3).map(|_| first.engine.partial("a").unwrap()).collect();
     let mut run = Run::new(spec.clone());

@@ -1,4 +1,5 @@
-//! Percentiles are those of a sorted list, or near them where the sketch says so, however the stream is cut and interrupted.
+//! Percentiles equal those of a sorted list, or stay within the sketch's bound, for all batches and
+//! snapshots.
 
 mod common;
 mod distributions;
@@ -10,7 +11,7 @@ use stream_processor_core::{PipelineSpec, Plan};
 
 const PERCENTS: [&str; 8] = ["0", "1", "25", "50", "95", "99", "99.9", "100"];
 
-/// Windows of one second with each of [`PERCENTS`], and how many values there are.
+/// Returns a pipeline with windows of one second, each of [`PERCENTS`], and the count.
 fn pipeline(engine: &str) -> PipelineSpec {
     let each = PERCENTS.map(|p| format!(r#"{{"op": "p{p}", "engine": "{engine}"}}"#)).join(", ");
     spec(&format!(
@@ -25,7 +26,7 @@ fn at_one_time(values: &[f64]) -> Vec<Event> {
     values.iter().map(|value| Event { ts: 0, key: 1, value: *value }).collect()
 }
 
-/// What `engine` gives for one window with `values`.
+/// Returns the results of `engine` for one window with `values`.
 fn found(engine: &str, values: &[f64]) -> Vec<f64> {
     let mut run = Run::new(pipeline(engine));
     run.push(&at_one_time(values), KeysAs::Ids);
@@ -41,7 +42,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
     #[test]
-    fn small_groups_are_exact_in_every_engine(mut events in events(), cuts in cuts(), every in 2_usize..9) {
+    fn small_windows_are_exact_in_every_engine(mut events in events(), cuts in cuts(), every in 2_usize..9) {
         for event in events.iter_mut().step_by(every) {
             event.value = f64::NAN;
         }
@@ -58,7 +59,7 @@ proptest! {
     }
 
     #[test]
-    fn great_groups_do_not_depend_on_cuts_and_order(
+    fn large_windows_do_not_depend_on_cuts_and_order(
         distribution in 0..DISTRIBUTIONS.len(),
         seed in 1_u64..1000,
         count in 400_usize..1500,
@@ -84,7 +85,7 @@ proptest! {
     }
 
     #[test]
-    fn each_order_statistic_of_the_sketch_is_within_one_percent(
+    fn order_statistics_of_the_sketch_are_within_one_percent(
         distribution in 0..DISTRIBUTIONS.len(),
         seed in 1_u64..1000,
         count in 513_usize..5000,
@@ -109,7 +110,7 @@ proptest! {
     }
 
     #[test]
-    fn the_digest_is_near_in_rank(
+    fn tdigest_error_in_rank_is_within_its_bound(
         distribution in 0..DISTRIBUTIONS.len(),
         seed in 1_u64..1000,
         count in 513_usize..6000,
@@ -121,7 +122,8 @@ proptest! {
             let share = percent.parse::<f64>().unwrap() / 100.0;
             let below = sorted.partition_point(|value| *value < found) as f64;
             let not_above = sorted.partition_point(|value| *value <= found) as f64;
-            // A centroid's share of the ranks is 4 / 200 in the middle, and less towards the ends; it is off by less.
+            // A centroid holds at most 4 / 200 of the ranks in the middle, and less towards both
+            // ends. The error is smaller.
             let rank = share * count as f64;
             let tolerance = (0.02 * (share * (1.0 - share)).sqrt() + 0.0005) * count as f64 + 1.0;
             prop_assert!(
@@ -132,7 +134,7 @@ proptest! {
     }
 
     #[test]
-    fn few_different_values_are_exact_however_many_there_are(seed in 1_u64..1000, count in 1_usize..4000) {
+    fn few_different_values_are_exact_for_any_count(seed in 1_u64..1000, count in 1_usize..4000) {
         let values: Vec<f64> =
             values_of("uniform", count, seed).iter().map(|value| (value * 0.255).floor() - 100.0).collect();
         prop_assert_eq!(found("sketch", &values), exactly(&values));
@@ -141,14 +143,14 @@ proptest! {
 }
 
 #[test]
-fn the_sketch_is_exact_up_to_512_values_and_not_beyond() {
+fn sketch_is_exact_only_up_to_512_values() {
     let values = values_of("lognormal", 513, 7);
     assert_eq!(found("sketch", &values[..512]), exactly(&values[..512]));
     assert_ne!(found("sketch", &values), exactly(&values));
 }
 
 #[test]
-fn the_sketch_is_exact_up_to_256_different_values_and_not_beyond() {
+fn sketch_is_exact_only_up_to_256_different_values() {
     let values: Vec<f64> = (0..2570_u32).map(|at| f64::from(at % 257) * 1.37 + 5.0).collect();
     let fewer: Vec<f64> = values.iter().copied().filter(|value| *value != 5.0).collect();
     assert_eq!(found("sketch", &fewer), exactly(&fewer));
@@ -156,7 +158,7 @@ fn the_sketch_is_exact_up_to_256_different_values_and_not_beyond() {
 }
 
 #[test]
-fn exact_groups_beyond_their_limit_go_on_as_sketches_and_say_so() {
+fn exact_window_beyond_its_value_limit_becomes_a_sketch_and_is_counted() {
     let values = values_of("lognormal", 601, 3);
     assert_eq!(found("exact", &values[..600]), exactly(&values[..600]));
     let run = |values: &[f64]| {
@@ -174,7 +176,7 @@ fn exact_groups_beyond_their_limit_go_on_as_sketches_and_say_so() {
 }
 
 #[test]
-fn what_is_below_64_octaves_counts_as_zero_and_is_counted() {
+fn values_64_octaves_below_the_greatest_count_as_zero_and_are_counted() {
     let values: Vec<f64> = (0..1000).map(|at| f64::from_bits((at + 200) << 52)).collect();
     let mut run = Run::new(pipeline("sketch"));
     run.push(&at_one_time(&values), KeysAs::Ids);
@@ -187,7 +189,7 @@ fn what_is_below_64_octaves_counts_as_zero_and_is_counted() {
 }
 
 #[test]
-fn zeros_of_both_signs_are_one_value() {
+fn zeros_of_both_signs_are_the_same_value() {
     let mut values = vec![0.0, -0.0, 0.0, -0.0, 1.0, -1.0];
     assert_eq!(found("sketch", &values)[3].to_bits(), 0);
     values.extend(values_of("mixed", 2000, 5));
@@ -196,7 +198,7 @@ fn zeros_of_both_signs_are_one_value() {
 }
 
 #[test]
-fn engines_and_percentiles_that_are_not_there_are_named() {
+fn unknown_engines_and_percentiles_are_refused_by_name() {
     let error = |aggregation: &str| {
         let text = format!(
             r#"{{"source": {{"value": "v"}}, "stages": [{{"type": "window", "window": "tumbling", "size": "1s",

@@ -1,5 +1,5 @@
-//! Moving averages, rolling aggregations and z-scores against plain lists of what came before, whatever the batches, the room for
-//! results and the snapshots.
+//! Moving averages, rolling aggregations and z-scores compared with lists of earlier values, for
+//! all batches, result buffers and snapshots.
 
 mod common;
 
@@ -9,7 +9,7 @@ use common::events::{Cell, Event, Run, collect, number};
 use proptest::prelude::*;
 use stream_processor_core::PipelineSpec;
 
-/// Allowed disorder, ms.
+/// Out-of-orderness in milliseconds.
 const BOUND: i64 = 5;
 
 fn spec(stages: &str, result_rows: usize, max_keys: usize) -> PipelineSpec {
@@ -20,7 +20,8 @@ fn spec(stages: &str, result_rows: usize, max_keys: usize) -> PipelineSpec {
     PipelineSpec::from_json(&json).unwrap()
 }
 
-/// Streams with disorder, ties and negative times. All sums of these values are exact; some of the second ones are missing.
+/// Generates streams with disorder, ties and negative times. All sums of these values are exact;
+/// some values of the second field are missing.
 fn events() -> impl Strategy<Value = Vec<Event>> {
     let value = || (-40..40_i32).prop_map(|n| f64::from(n) / 8.0);
     let second = prop_oneof![4 => value(), 1 => Just(f64::NAN)];
@@ -41,13 +42,14 @@ fn runs() -> impl Strategy<Value = Run> {
     (1..25_usize, any::<bool>()).prop_map(|(cut, restore)| Run { cut, restore })
 }
 
-/// What an event's key has had in its present life, up to this event: times and values of one field. None: the event is dropped.
+/// The times and values of one field of a key since its state was created, up to an event. `None`
+/// if the event is dropped.
 type History = Option<Vec<(i64, f64)>>;
 
 /// The time of a key's latest event, and its history.
-type Life = (i64, Vec<(i64, f64)>);
+type KeyState = (i64, Vec<(i64, f64)>);
 
-/// The history at each event, of the field `field`.
+/// Returns the history of the field `field` at each event.
 fn histories(
     events: &[Event],
     field: usize,
@@ -55,7 +57,7 @@ fn histories(
     max_keys: usize,
     is_value: impl Fn(&Event) -> bool,
 ) -> Vec<History> {
-    let mut alive: BTreeMap<&str, Life> = BTreeMap::new();
+    let mut alive: BTreeMap<&str, KeyState> = BTreeMap::new();
     let mut watermark = i64::MIN;
     let mut all = Vec::new();
     for event in events {
@@ -66,7 +68,8 @@ fn histories(
                 alive.remove(key);
             }
         }
-        // Times in ms, the watermark in µs: one less than the bound behind.
+        // Times are in milliseconds, the watermark in microseconds: one less than the greatest time
+        // minus the bound.
         watermark = watermark.max(event.ts - BOUND - 1);
         if !alive.contains_key(key) && is_value(event) {
             if alive.len() >= max_keys {
@@ -88,8 +91,9 @@ fn histories(
     all
 }
 
-/// The rows that are due, with the fields up to `field`: the event, and what `added` gives of its history, or nothing where its value is missing.
-fn due(
+/// Returns the expected rows, with the fields up to `field`: the event, and the columns that
+/// `added` computes from its history, or `missing` if its value is missing.
+fn expected(
     events: &[Event],
     field: usize,
     histories: &[History],
@@ -114,7 +118,8 @@ fn ema(values: &[f64], alpha: f64) -> f64 {
     values.iter().copied().reduce(|average, value| average + alpha * (value - average)).unwrap()
 }
 
-/// Mean and deviation of a sample, by Welford's update, of which there is just one way to round.
+/// Returns the mean and the deviation of a sample by Welford's update, which allows only one way to
+/// round.
 fn mean_and_deviation(values: &[f64]) -> (f64, f64) {
     let (mut n, mut mean, mut squares) = (0.0, 0.0, 0.0);
     for value in values {
@@ -138,7 +143,7 @@ fn median_and_deviation(values: &[f64]) -> (f64, f64) {
     (centre, median(&distances) / 0.674_489_750_196_081_7)
 }
 
-/// The score of the last value, and whether it is an anomaly.
+/// Returns the score of the last value, and whether it is an anomaly.
 fn zscore(
     values: &[f64],
     threshold: f64,
@@ -171,18 +176,18 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
     #[test]
-    fn averages_are_those_of_a_list(events in events(), run in runs(), rows in 1..9_usize, max_keys in 2..5_usize) {
+    fn averages_equal_those_of_a_list(events in events(), run in runs(), rows in 1..9_usize, max_keys in 2..5_usize) {
         for (stage, alpha) in [(r#""span": 4"#, 0.4), (r#""alpha": 0.25"#, 0.25), (r#""half_life": 1"#, 0.5)] {
             let stage = format!(r#"{{"type": "ema", "field": "w", {stage}}}"#);
             let found = collect(&spec(&stage, rows, max_keys), &events, run);
             let histories = histories(&events, 1, None, max_keys, |event| !event.values[1].is_nan());
             let added = |history: &[_]| vec![number(ema(&values(history), alpha))];
-            prop_assert_eq!(found.rows, due(&events, 1, &histories, added, &[number(f64::NAN)]));
+            prop_assert_eq!(found.rows, expected(&events, 1, &histories, added, &[number(f64::NAN)]));
         }
     }
 
     #[test]
-    fn fields_with_options_of_their_own_are_as_stages_of_their_own(
+    fn fields_with_own_options_equal_separate_stages(
         events in events(), run in runs(), rows in 1..9_usize,
     ) {
         for (together, alone) in [
@@ -214,17 +219,17 @@ proptest! {
                    {"type": "zscore", "field": "ts2", "threshold": 0.5, "warmup": 3, "window": 4, "learn_anomalies": false, "name": "ts2_zscore"}"#,
             ),
         ] {
-            // A third field, where one is named: the one that both columns make.
+            // The third field is the one that both columns add.
             let map = r#"{"type": "map", "set": [{"name": "ts2", "expression": "v - coalesce(w, 1)"}]},"#;
             let spec = |stages: &str| spec(&format!("{map}{stages}"), rows, 9);
             let found = collect(&spec(together), &events, run);
-            let due = collect(&spec(alone), &events, Run { cut: 1_000, restore: false });
-            prop_assert_eq!(found.rows, due.rows, "{}", together);
+            let expected = collect(&spec(alone), &events, Run { cut: 1_000, restore: false });
+            prop_assert_eq!(found.rows, expected.rows, "{}", together);
         }
     }
 
     #[test]
-    fn averages_over_time_forget_by_time(events in events(), run in runs(), rows in 1..9_usize) {
+    fn half_life_average_decays_by_time(events in events(), run in runs(), rows in 1..9_usize) {
         let found = collect(&spec(r#"{"type": "ema", "half_life": "8ms"}"#, rows, 9), &events, run);
         let histories = histories(&events, 0, None, 9, |_| true);
         let added = |history: &[(i64, f64)]| {
@@ -237,11 +242,11 @@ proptest! {
             }
             vec![number(average)]
         };
-        prop_assert_eq!(found.rows, due(&events, 0, &histories, added, &[]));
+        prop_assert_eq!(found.rows, expected(&events, 0, &histories, added, &[]));
     }
 
     #[test]
-    fn rolling_aggregations_are_those_of_the_last_values(
+    fn rolling_aggregations_equal_those_of_the_last_values(
         events in events(), run in runs(), rows in 1..9_usize, size in prop::sample::select(vec![None, Some(1_usize), Some(3), Some(16)]),
     ) {
         let of_size = size.map_or(String::new(), |size| format!(r#""size": {size}, "#));
@@ -258,27 +263,27 @@ proptest! {
             let mut sorted = last.to_vec();
             sorted.sort_by(f64::total_cmp);
             let (min, max) = (sorted[0], sorted[sorted.len() - 1]);
-            let mut due = vec![n, sum, sum / n, min, max, max - min];
+            let mut expected = vec![n, sum, sum / n, min, max, max - min];
             if size.is_some() {
                 let place = (n - 1.0) * 0.9;
                 let (low, high) = (sorted[place.floor() as usize], sorted[place.ceil() as usize]);
                 let share = place.fract();
                 let between = if share >= 0.5 { high - (high - low) * (1.0 - share) } else { low + (high - low) * share };
-                due.extend([median(last), between]);
+                expected.extend([median(last), between]);
             }
-            // −0 and 0 are one value where values are ordered or added.
-            due.into_iter().map(|value| number(value + 0.0)).collect()
+            // −0 and 0 are the same value if values are ordered or added.
+            expected.into_iter().map(|value| number(value + 0.0)).collect()
         };
         let missing = vec![number(f64::NAN); if size.is_some() { 8 } else { 6 }];
         let plain = |rows: Vec<Vec<Cell>>| -> Vec<Vec<Cell>> {
             let plain = |cell| if cell == number(-0.0) { number(0.0) } else { cell };
             rows.into_iter().map(|row| row.into_iter().map(plain).collect()).collect()
         };
-        prop_assert_eq!(plain(found.rows), plain(due(&events, 1, &histories, added, &missing)));
+        prop_assert_eq!(plain(found.rows), plain(expected(&events, 1, &histories, added, &missing)));
     }
 
     #[test]
-    fn rolling_moments_are_near_those_of_two_passes(events in events(), run in runs(), size in prop::sample::select(vec![None, Some(2_usize), Some(7)])) {
+    fn rolling_moments_are_within_their_bound_of_two_passes(events in events(), run in runs(), size in prop::sample::select(vec![None, Some(2_usize), Some(7)])) {
         let of_size = size.map_or(String::new(), |size| format!(r#""size": {size}, "#));
         let stage = format!(
             r#"{{"type": "rolling", {of_size}"aggregations": ["variance", "stddev", {{"op": "variance", "population": true, "name": "all"}}]}}"#
@@ -290,9 +295,9 @@ proptest! {
             let n = last.len() as f64;
             let mean = last.iter().sum::<f64>() / n;
             let squares = last.iter().map(|value| (value - mean) * (value - mean)).sum::<f64>();
-            let near = |cell: &Cell, due: f64| match cell {
-                Cell::Number(bits) if n < 2.0 && due.is_nan() => f64::from_bits(*bits).is_nan(),
-                Cell::Number(bits) => (f64::from_bits(*bits) - due).abs() <= 1e-13 * (1.0 + squares),
+            let near = |cell: &Cell, expected: f64| match cell {
+                Cell::Number(bits) if n < 2.0 && expected.is_nan() => f64::from_bits(*bits).is_nan(),
+                Cell::Number(bits) => (f64::from_bits(*bits) - expected).abs() <= 1e-13 * (1.0 + squares),
                 _ => false,
             };
             let sample = if n < 2.0 { f64::NAN } else { squares / (n - 1.0) };
@@ -304,7 +309,7 @@ proptest! {
     }
 
     #[test]
-    fn scores_are_those_of_the_values_before(
+    fn scores_use_the_values_before_the_event(
         events in events(), run in runs(), rows in 1..9_usize, max_keys in 2..5_usize, learn in any::<bool>(), warmup in 2..5_usize,
     ) {
         let stage = format!(
@@ -313,22 +318,22 @@ proptest! {
         let found = collect(&spec(&stage, rows, max_keys), &events, run);
         let histories = histories(&events, 1, None, max_keys, |event| !event.values[1].is_nan());
         let added = |history: &[_]| zscore(&values(history), 1.5, warmup, learn, usize::MAX, mean_and_deviation);
-        prop_assert_eq!(found.rows, due(&events, 1, &histories, added, &[number(f64::NAN), Cell::Bool(false)]));
+        prop_assert_eq!(found.rows, expected(&events, 1, &histories, added, &[number(f64::NAN), Cell::Bool(false)]));
     }
 
     #[test]
-    fn robust_scores_are_those_of_the_last_values(events in events(), run in runs(), rows in 1..9_usize, learn in any::<bool>(), window in 2..9_usize) {
+    fn robust_scores_use_the_last_values(events in events(), run in runs(), rows in 1..9_usize, learn in any::<bool>(), window in 2..9_usize) {
         let stage = format!(
             r#"{{"type": "zscore", "method": "mad", "threshold": 2, "learn_anomalies": {learn}, "window": {window}}}"#
         );
         let found = collect(&spec(&stage, rows, 9), &events, run);
         let histories = histories(&events, 0, None, 9, |_| true);
         let added = |history: &[_]| zscore(&values(history), 2.0, 2, learn, window, median_and_deviation);
-        prop_assert_eq!(found.rows, due(&events, 0, &histories, added, &[]));
+        prop_assert_eq!(found.rows, expected(&events, 0, &histories, added, &[]));
     }
 
     #[test]
-    fn keys_without_events_begin_anew(events in events(), run in runs(), rows in 1..9_usize, max_keys in 1..5_usize, ttl in 1..20_i64) {
+    fn key_without_events_for_a_state_ttl_starts_with_new_state(events in events(), run in runs(), rows in 1..9_usize, max_keys in 1..5_usize, ttl in 1..20_i64) {
         let stage = format!(
             r#"{{"type": "rolling", "aggregations": ["count", "sum"], "field": "w", "state_ttl": "{ttl}ms"}}"#
         );
@@ -338,11 +343,11 @@ proptest! {
             let all = values(history);
             vec![number(all.len() as f64), number(all.iter().sum::<f64>() + 0.0)]
         };
-        prop_assert_eq!(found.rows, due(&events, 1, &histories, added, &[number(f64::NAN); 2]));
+        prop_assert_eq!(found.rows, expected(&events, 1, &histories, added, &[number(f64::NAN); 2]));
     }
 
     #[test]
-    fn how_the_stream_is_cut_changes_nothing(
+    fn statistics_do_not_depend_on_cuts(
         events in events(), wild in prop::collection::vec(prop::sample::select(vec![0.1, 1e16, -1e308, 1e308, 5e-324, -0.0]), 0..40),
         run in runs(), rows in 1..9_usize,
     ) {

@@ -1,4 +1,5 @@
-//! Moving averages, rolling aggregations and z-scores against pandas and numpy, over a real series (tests/vectors/reference/statistics.py).
+//! Moving averages, rolling aggregations and z-scores of a real series compared with pandas and
+//! numpy (`tests/vectors/reference/statistics.py`).
 #![allow(
     clippy::disallowed_methods,
     reason = "the engine has no I/O, its tests read their references"
@@ -22,7 +23,7 @@ const STAGES: &str = r#"
     {"type": "zscore", "window": 20, "method": "mad", "name": "zscore_mad"}"#;
 
 #[test]
-fn a_real_series_gives_what_pandas_gives() {
+fn statistics_of_a_real_series_equal_those_of_pandas() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/vectors/reference/statistics.json");
     let table: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     let column = |name: &str| -> Vec<f64> {

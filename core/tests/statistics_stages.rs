@@ -1,4 +1,5 @@
-//! Stages that add statistics: names, mistakes, limits, and their place among other stages.
+//! Stages that add statistics: column names, invalid options, limits, and their order among other
+//! stages.
 
 mod common;
 
@@ -6,7 +7,7 @@ use common::events::{Cell, Event, Run, collect, number, push};
 use proptest::prelude::*;
 use stream_processor_core::{Engine, Options, PipelineSpec, Plan, RejectReason};
 
-/// Allowed disorder, ms.
+/// Out-of-orderness in milliseconds.
 const BOUND: i64 = 5;
 
 fn spec(stages: &str, result_rows: usize, max_keys: usize) -> PipelineSpec {
@@ -23,7 +24,7 @@ fn columns(stages: &str) -> Vec<String> {
 }
 
 #[test]
-fn added_columns_come_after_the_others_under_their_names() {
+fn added_columns_follow_the_existing_ones_under_their_names() {
     let names = columns(r#"{"type": "ema", "span": 9}, {"type": "zscore"}"#);
     assert_eq!(names, ["ts", "v", "ema", "zscore", "anomaly"]);
     let names = columns(
@@ -52,7 +53,7 @@ fn added_columns_come_after_the_others_under_their_names() {
 }
 
 #[test]
-fn what_does_not_fit_says_where_and_what_would_be_right() {
+fn invalid_options_are_refused_with_path_and_remedy() {
     const WINDOW: &str =
         r#"{"type": "window", "window": "tumbling", "size": "1s", "aggregations": ["avg", "max"]}"#;
     for (stages, path, message) in [
@@ -195,7 +196,7 @@ fn what_does_not_fit_says_where_and_what_would_be_right() {
 }
 
 #[test]
-fn descriptions_read_back_the_same() {
+fn specifications_round_trip_through_json() {
     let stages = r#"{"type": "ema", "half_life": 2.5, "fields": ["v", "w"]}, {"type": "ema", "half_life": "1m30s", "name": "slow"},
         {"type": "rolling", "size": 9, "aggregations": ["avg", "p95"], "state_ttl": "1h"},
         {"type": "zscore", "method": "mad", "warmup": 5, "learn_anomalies": false},
@@ -208,7 +209,7 @@ fn descriptions_read_back_the_same() {
 }
 
 #[test]
-fn one_key_too_many_is_dropped_counted_and_reported() {
+fn event_of_a_key_beyond_the_limit_is_dropped_counted_and_reported() {
     let spec = spec(r#"{"type": "zscore"}"#, 9, 2);
     let options = Options { report_drops: true, ..Options::default() };
     let mut engine = Engine::open(&spec, options).unwrap();
@@ -222,7 +223,7 @@ fn one_key_too_many_is_dropped_counted_and_reported() {
 }
 
 #[test]
-fn what_has_ended_keeps_no_key() {
+fn key_without_events_for_a_state_ttl_is_removed() {
     let spec = spec(r#"{"type": "ema", "span": 2, "state_ttl": "10ms"}"#, 99, 9);
     let mut engine = Engine::open(&spec, Options::default()).unwrap();
     let event = |ts, key| Event::new(ts, key, &[1.0, 1.0]);
@@ -235,8 +236,8 @@ fn what_has_ended_keeps_no_key() {
 }
 
 #[test]
-fn stages_follow_one_another_in_any_order() {
-    // A spike in the averages of windows, then in the values themselves before they come into windows.
+fn statistics_stages_work_before_and_after_windows() {
+    // A spike is found in the averages of windows, and in the values themselves before a window.
     let events: Vec<Event> = (0..60)
         .map(|at| {
             Event::new(
@@ -262,7 +263,7 @@ fn stages_follow_one_another_in_any_order() {
     assert_eq!(rows[0][2..], [number(10.0), number(900.0)]);
 }
 
-/// All of these stages, with the states of three keys.
+/// Returns a pipeline with all statistics stages, and a snapshot with the state of three keys.
 fn with_states() -> (PipelineSpec, Vec<u8>) {
     let stages = r#"{"type": "ema", "span": 3}, {"type": "ema", "half_life": "1s", "name": "slow", "state_ttl": "1h"},
         {"type": "rolling", "size": 4, "aggregations": ["avg", "stddev", "max", "p95"]},
@@ -279,7 +280,7 @@ fn with_states() -> (PipelineSpec, Vec<u8>) {
 
 proptest! {
     #[test]
-    fn damaged_snapshots_are_errors_or_states_and_never_a_panic(
+    fn damaged_snapshot_is_refused_or_gives_a_valid_state(
         damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..20),
         events in prop::collection::vec((0..9_i64, 0..4_usize, -9..9_i32), 0..20),
     ) {
@@ -292,7 +293,7 @@ proptest! {
             let payload = &mut bytes[at + 24..at + 24 + length];
             if is_stage && let Some((place, value)) = damage.next() {
                 payload[place.index(length)] = value;
-                // The checksum is made right again, so that what is changed is read.
+                // The checksums are recomputed, so that the changed bytes are read.
                 let checksum = crc32fast::hash(payload);
                 bytes[at + 16..at + 20].copy_from_slice(&checksum.to_le_bytes());
             }

@@ -1,18 +1,19 @@
-//! Snapshots that earlier versions wrote still load, and the stream goes on from them.
+//! Snapshots written by earlier versions still load, and their streams continue.
 
 mod common;
 
 use common::{Event, KeysAs, Run, tumbling};
 use stream_processor_core::Engine;
 
-/// Written by version 0.1.0: sections of version 1, open windows, a firing cut short, rows that wait, dropped events.
+/// Written by version 0.1.0: sections of version 1, open windows, an interrupted firing, waiting
+/// rows and dropped events.
 const VERSION_1: &[u8] = include_bytes!("snapshots/v1.bin");
 
-/// The same state in the same format since watermarks rise continuously between stages: only the watermarks of the rows that
-/// wait are others.
+/// The same state in the same format, written since watermarks rise continuously between stages.
+/// Only the watermarks of the waiting rows differ.
 const VERSION_1_CONTINUOUS: &[u8] = include_bytes!("snapshots/v1_continuous.bin");
 
-/// What the engine had taken when it wrote that.
+/// Returns a run with the state of the stored snapshots.
 fn run() -> Run {
     let mut run = Run::new(tumbling("1s", "0s", "500ms", 2));
     let events = (0..40).map(|at: i64| Event {
@@ -26,7 +27,7 @@ fn run() -> Run {
 }
 
 #[test]
-fn version_1_loads_and_goes_on() {
+fn snapshot_of_version_1_loads_and_its_stream_continues() {
     let mut old = run();
     old.engine = Engine::restore(&old.spec, old.engine.options(), VERSION_1).unwrap();
     let (rows, stats) = old.finish();
@@ -34,7 +35,7 @@ fn version_1_loads_and_goes_on() {
 }
 
 #[test]
-fn snapshot_of_today_has_the_bytes_of_version_1() {
+fn snapshot_has_the_bytes_of_the_stored_version_1() {
     let today = run().engine.snapshot().unwrap();
     assert_eq!(today, VERSION_1_CONTINUOUS, "a new format needs a new version number");
     assert_eq!(today.len(), VERSION_1.len());

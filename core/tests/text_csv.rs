@@ -1,4 +1,4 @@
-//! The CSV reader splits records as a plain reading of RFC 4180 does.
+//! The CSV reader splits records like a simple implementation of RFC 4180.
 #![cfg(feature = "text")]
 
 mod text_common;
@@ -8,10 +8,10 @@ use stream_processor_core::key::push_str;
 use stream_processor_core::text::{EventBuffer, Format, Reader, ReaderOptions};
 use text_common::{read, read_whole, schema};
 
-/// The fields of a record, without their quotes.
+/// The fields of a record, without quotes.
 type Fields = Vec<Vec<u8>>;
 
-/// What stands on the lines of a record.
+/// The content of the lines of a record.
 #[derive(Debug, Clone, PartialEq)]
 enum Read {
     Fields(Fields),
@@ -19,7 +19,7 @@ enum Read {
     TooLong,
 }
 
-/// A record: its line, what it is, its text.
+/// A record: its line number, its content, its text.
 type Record = (u64, Read, Vec<u8>);
 
 #[derive(Clone, Copy, PartialEq)]
@@ -30,8 +30,9 @@ enum State {
     QuoteInQuoted,
 }
 
-/// Splits `text` byte by byte. Quotes count at the start of a field only. Where one is bad, the record ends with the line
-/// where that quote opens; where a record is too long, with the line in which it exceeds the limit.
+/// Splits `text` byte by byte. Quotes count only at the start of a field. A record with a bad quote
+/// ends with the line of its opening quote. A record that is too long ends with the line in which
+/// it exceeds the limit.
 fn records(text: &[u8], max_line_bytes: usize) -> Vec<Record> {
     let mut records = Vec::new();
     let mut start = 0;
@@ -52,7 +53,7 @@ fn records(text: &[u8], max_line_bytes: usize) -> Vec<Record> {
                 }
             }
         };
-        // The record of a window that is cut before a line feed goes on.
+        // A record that is cut before its line feed continues.
         let goes_on = is_cut && end == window.len() && read != Read::BadQuote;
         let (read, end) = if goes_on { (Read::TooLong, end_of_line(end)) } else { (read, end) };
         let raw = text[start..end].strip_suffix(b"\r").unwrap_or(&text[start..end]).to_vec();
@@ -68,7 +69,8 @@ fn records(text: &[u8], max_line_bytes: usize) -> Vec<Record> {
     records
 }
 
-/// The fields of the record at `start` and its end; or where a bad quote opens, and whether it is still open at the end.
+/// Returns the fields of the record at `start` and its end. For a bad quote, returns its position
+/// and whether it is still open at the end.
 fn record(window: &[u8], start: usize) -> Result<(Fields, usize), (usize, bool)> {
     let (mut fields, mut field) = (Vec::new(), Vec::new());
     let (mut state, mut opened) = (State::FieldStart, start);
@@ -121,7 +123,7 @@ fn check(text: &[u8], max_line_bytes: usize) -> Result<(), TestCaseError> {
     let outcome = read_whole(&input, &schema(&["k", "k2"]), options).unwrap();
     let (mut events, mut rejections) = (outcome.events.iter(), outcome.rejections.iter());
     for (line, read, raw) in records(text, max_line_bytes) {
-        // These texts have no other spellings of a time; an empty field is missing.
+        // These texts spell times in one way only. An empty field is missing.
         let is_number = |field: &[u8]| !field.is_empty() && field.iter().all(u8::is_ascii_digit);
         let fields = match &read {
             Read::Fields(fields) => fields.clone(),
@@ -175,7 +177,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(3_000))]
 
     #[test]
-    fn well_formed_records_are_split_by_the_rfc(
+    fn well_formed_records_are_split_as_rfc_4180_says(
         records in prop::collection::vec((field(), field(), field(), any::<bool>(), any::<bool>()), 0..6),
     ) {
         let mut text = String::new();
@@ -187,7 +189,7 @@ proptest! {
     }
 
     #[test]
-    fn records_of_any_six_fields_are_split_as_byte_by_byte(
+    fn records_of_six_arbitrary_fields_equal_the_oracle(
         fields in prop::collection::vec(prop::collection::vec(
             prop::sample::select(b"7171\"\"\r\na\xc3\xa9".to_vec()), 0..4,
         ), 6..=18),
@@ -201,7 +203,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_split_as_byte_by_byte(
+    fn records_of_any_text_equal_the_oracle(
         text in prop::collection::vec(prop::sample::select(b"71,,,,\"\"\ra\n\xc3\xa9".to_vec()), 0..60),
         max_line_bytes in prop_oneof![Just(1_usize << 20), 14_usize..40],
     ) {
@@ -209,7 +211,8 @@ proptest! {
     }
 }
 
-/// The lines of the events and the rejections of `text`, in pieces of one byte and as a whole.
+/// Returns the lines of the events and the rejections of `text`, which are the same in pieces of
+/// one byte and in one piece.
 fn lines(text: &str, max_line_bytes: usize) -> (Vec<u64>, Vec<(u64, &'static str, String)>) {
     let options = ReaderOptions { format: Format::Csv, max_line_bytes, ..ReaderOptions::default() };
     let whole = read_whole(text.as_bytes(), &schema(&[]), options).unwrap();
@@ -222,18 +225,18 @@ fn lines(text: &str, max_line_bytes: usize) -> (Vec<u64>, Vec<(u64, &'static str
 }
 
 #[test]
-fn unclosed_quote_rejects_its_line_and_the_lines_after_it_are_read() {
+fn unclosed_quote_rejects_only_its_own_line() {
     let invalid = |line, text: &str| (line, "invalid_csv", text.to_owned());
     for (text, events, rejections) in [
-        // At the end of the input.
+        // A quote that is open at the end of the input.
         ("1000,1,\n2000,2,\"open\n3000,5,\n", vec![2, 4], vec![invalid(3, "2000,2,\"open")]),
         ("1000,1,\n2000,2,\"open", vec![2], vec![invalid(3, "2000,2,\"open")]),
         ("1000,1,\r\n2000,2,\"\r\n", vec![2], vec![invalid(3, "2000,2,\"")]),
-        // Where the quote of a later line closes it, text follows.
+        // A quote on a later line closes it, and text follows.
         ("1,1,\"open\n2,2,\"3\"\n3,3,4\n", vec![3, 4], vec![invalid(2, "1,1,\"open")]),
         // The second quote of a record of several lines.
         ("1,\"a\nb\",\"open\n2,2,\n", vec![4], vec![invalid(3, "1,\"a\nb\",\"open")]),
-        // One after another.
+        // Several records with open quotes in a row.
         ("\"\n1,1,\"x\n2,2,\n", vec![4], vec![invalid(2, "\""), invalid(3, "1,1,\"x")]),
     ] {
         let found = lines(&format!("ts,v,w\n{text}"), 1 << 20);
@@ -242,7 +245,7 @@ fn unclosed_quote_rejects_its_line_and_the_lines_after_it_are_read() {
 }
 
 #[test]
-fn text_after_a_closing_quote_is_a_rejection() {
+fn text_after_a_closing_quote_rejects_the_record() {
     for record in
         ["1,\"2\"3,", "\"1\" ,2,", "1,2,\"\"\"", "1,2,\"\"x", "1,2,\"\"\r\"", "\"1\"\"\"2,3,"]
     {
@@ -255,19 +258,19 @@ fn text_after_a_closing_quote_is_a_rejection() {
 }
 
 #[test]
-fn quote_that_is_open_at_the_limit_of_a_line_does_not_hide_the_lines_after_it() {
+fn quote_open_at_the_line_limit_does_not_hide_later_lines() {
     let many = "5,5,\n".repeat(30);
     let (events, rejections) = lines(&format!("ts,v,w\n1,1,\"open\n{many}"), 40);
     assert_eq!(events, (3..33).collect::<Vec<_>>());
     assert_eq!(rejections, [(2, "invalid_csv", "1,1,\"open".to_owned())]);
-    // A line that is too long by itself, quote or not.
+    // A line that is too long by itself, with and without a quote.
     let long = format!("1,1,\"{}", "x".repeat(50));
     let (events, rejections) = lines(&format!("ts,v,w\n{long}\n5,5,\n"), 40);
     assert_eq!((events, rejections), (vec![3], vec![(2, "line_too_long", long)]));
 }
 
 #[test]
-fn bad_quote_in_the_header_is_an_error() {
+fn bad_quote_in_the_header_fails() {
     for (text, error) in [
         (
             "ts,v,\"w\n1,2,3\n",

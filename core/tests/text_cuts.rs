@@ -1,4 +1,4 @@
-//! How an input is cut into reads never changes what is read, and no bytes make the reader panic.
+//! The boundaries of reads never change the events, and no bytes cause a panic.
 #![cfg(feature = "text")]
 
 mod text_common;
@@ -7,13 +7,13 @@ use proptest::prelude::*;
 use stream_processor_core::text::{Format, ReaderOptions};
 use text_common::{read, read_whole, schema};
 
-/// Bytes that mean something to one format or the other, more often than others.
+/// Generates bytes with a meaning in one of the formats more often than others.
 fn byte() -> impl Strategy<Value = u8> {
     let meaningful = b"\n\n\r\"\",,{}[]:\\ 0123456789.-eE+truefalsn\xc3\xa9\xff\xe2\x82\xac\0\x01";
     prop_oneof![9 => prop::sample::select(meaningful.to_vec()), 1 => any::<u8>()]
 }
 
-/// Pieces of text that are whole, or nearly so.
+/// Generates pieces of complete or nearly complete text.
 fn fragment() -> impl Strategy<Value = Vec<u8>> {
     let fragments: Vec<&[u8]> = vec![
         b"{\"ts\":1700000000123,\"k\":\"a\",\"v\":1.5}\n",
@@ -44,7 +44,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     #[test]
-    fn cuts_change_nothing(
+    fn events_do_not_depend_on_the_boundaries_of_reads(
         input in input(),
         csv: bool,
         header: bool,
@@ -82,7 +82,7 @@ proptest! {
 }
 
 #[test]
-fn a_long_line_comes_in_parts_cut_between_characters() {
+fn long_line_is_split_between_characters() {
     let long = "é€😀".repeat(500);
     let input = format!("{{}}\r\n{long}\r\n{long}\n{{}}");
     let options = ReaderOptions { max_line_bytes: 20, ..ReaderOptions::default() };
@@ -104,7 +104,7 @@ fn a_long_line_comes_in_parts_cut_between_characters() {
 }
 
 #[test]
-fn the_limit_counts_neither_line_feed_nor_carriage_return() {
+fn line_limit_excludes_line_feed_and_carriage_return() {
     let schema = schema(&[]);
     for (format, header) in [(Format::Ndjson, ""), (Format::Csv, "ts,v,w\n")] {
         let options = ReaderOptions { format, max_line_bytes: 20, ..ReaderOptions::default() };
@@ -128,7 +128,7 @@ fn the_limit_counts_neither_line_feed_nor_carriage_return() {
 }
 
 #[test]
-fn utf_8_is_checked_in_names_too_line_after_line() {
+fn utf_8_of_names_is_checked_on_every_line() {
     let line = b"{\"ts\":1,\"v\":2,\"name\xff\":3,\"other\":\"some plain ascii text behind it\"}\n";
     let outcome = read_whole(&line.repeat(3), &schema(&[]), ReaderOptions::default()).unwrap();
     let reasons: Vec<_> = outcome.rejections.iter().map(|rejection| rejection.1).collect();

@@ -1,4 +1,4 @@
-//! Fields of the events that are texts: compared, counted, told apart, whatever the batches, the room for results and the
+//! Text fields of events: compared, counted and used as keys, for all batches, result buffers and
 //! snapshots.
 #![cfg(feature = "text")]
 
@@ -12,7 +12,7 @@ use serde_json::Value;
 use stream_processor_core::{Engine, InputKind, Options, PipelineSpec, Plan, key};
 use text_common::rows;
 
-/// Window: 10 ms.
+/// Size of the window: 10 ms.
 const SIZE: i64 = 10;
 
 fn spec(stages: &str, result_rows: usize) -> PipelineSpec {
@@ -33,7 +33,7 @@ struct Event {
     region: Value,
 }
 
-/// Texts, numbers in several spellings, true and false, nothing.
+/// Generates texts, numbers in several spellings, true, false and null.
 fn value() -> impl Strategy<Value = Value> {
     let texts = ["eu", "us", "", "1", "true", "é\u{0}"];
     prop_oneof![
@@ -56,23 +56,23 @@ fn line(event: &Event) -> String {
     format!("{{\"user\":{user},\"ts\":{ts},\"k\":\"{key}\",\"region\":{region},\"v\":1}}\n")
 }
 
-/// What tells values apart: their type, and for numbers what they are, not how they are spelled.
-fn told(value: &Value) -> String {
+/// Returns the identity of a value: its type, and for a number its value, not its spelling.
+fn identity_of(value: &Value) -> String {
     match value.as_f64() {
         Some(number) => format!("number {number}"),
         None => value.to_string(),
     }
 }
 
-/// The rows that are due for the events that `passes` lets pass: counted one by one.
-fn due(events: &[Event], passes: impl Fn(&Value) -> bool) -> String {
+/// Returns the expected rows of the events for which `passes` returns true, counted one by one.
+fn expected(events: &[Event], passes: impl Fn(&Value) -> bool) -> String {
     let mut windows: BTreeMap<(i64, &str), Vec<&Value>> = BTreeMap::new();
     for event in events.iter().filter(|event| passes(&event.region)) {
         windows.entry((event.ts.div_euclid(SIZE), event.key)).or_default().push(&event.user);
     }
     let row = |((window, key), users): ((i64, &str), Vec<&Value>)| {
         let there: Vec<&&Value> = users.iter().filter(|user| !user.is_null()).collect();
-        let different: BTreeSet<String> = there.iter().map(|user| told(user)).collect();
+        let different: BTreeSet<String> = there.iter().map(|user| identity_of(user)).collect();
         let time = |window: i64| {
             let mut text = Vec::new();
             stream_processor_core::time::write_rfc3339(window * SIZE * 1_000, &mut text);
@@ -90,7 +90,7 @@ fn due(events: &[Event], passes: impl Fn(&Value) -> bool) -> String {
     windows.into_iter().map(row).collect()
 }
 
-/// A condition in JSON, and the same as a closure.
+/// A condition in JSON, and the same condition as a closure.
 type Case = (&'static str, fn(&Value) -> bool);
 
 const CASES: [Case; 8] = [
@@ -129,7 +129,7 @@ proptest! {
     ) {
         let text: String = events.iter().map(line).collect();
         let all = rows(&spec("", most), &text, piece, restore);
-        prop_assert_eq!(all, due(&events, |_| true));
+        prop_assert_eq!(all, expected(&events, |_| true));
         let (condition, passes) = case;
         let stage = format!(r#"{{"type": "filter", "where": [{condition}]}},"#);
         let found = rows(&spec(&stage, most), &text, piece, restore);
@@ -137,12 +137,12 @@ proptest! {
             true => events.iter().filter(|event| !event.user.is_null()).cloned().collect(),
             false => events.clone(),
         };
-        prop_assert_eq!(found, due(&kept, passes), "{}", condition);
+        prop_assert_eq!(found, expected(&kept, passes), "{}", condition);
     }
 }
 
 #[test]
-fn many_different_texts_are_estimated() {
+fn distinct_of_many_texts_is_an_estimate() {
     let spec = PipelineSpec::from_json(
         r#"{"source": {"value": "v"}, "stages": [{"type": "window", "window": "global", "aggregations":
             [{"op": "distinct", "field": "user", "name": "users"}]}]}"#,
@@ -158,7 +158,7 @@ fn many_different_texts_are_estimated() {
 }
 
 #[test]
-fn what_a_field_is_read_as_follows_from_all_stages() {
+fn type_of_a_field_follows_from_all_stages() {
     let kind = |stages: &str| {
         let json = format!(r#"{{"source": {{"value": "v", "key": "k"}}, "stages": [{stages}]}}"#);
         let plan = Plan::new(&PipelineSpec::from_json(&json).unwrap()).unwrap();
@@ -179,7 +179,7 @@ fn what_a_field_is_read_as_follows_from_all_stages() {
     let filter = |condition: &str| {
         format!(r#"{{"type": "filter", "where": [{condition}]}}, {{"type": "ema", "span": 2}}"#)
     };
-    // A text is not among the columns of rows, a number is.
+    // A text is not a column of the rows; a number is.
     let text = filter(r#"{"field": "x", "op": "==", "value": "a"}"#);
     assert_eq!(kind(&text), (Some(InputKind::Text), false));
     let number = filter(r#"{"field": "x", "op": "==", "value": 1}"#);
@@ -191,7 +191,7 @@ fn what_a_field_is_read_as_follows_from_all_stages() {
 }
 
 #[test]
-fn what_texts_cannot_do_is_an_error_that_says_so() {
+fn invalid_conditions_on_text_fields_are_refused_with_the_reason() {
     for (stage, path, message) in [
         (
             r#"{"type": "filter", "where": [{"field": "x", "op": "<", "value": "a"}]}"#,
@@ -214,7 +214,7 @@ fn what_texts_cannot_do_is_an_error_that_says_so() {
 }
 
 #[test]
-fn a_field_of_another_type_is_refused() {
+fn event_with_a_field_of_another_type_is_rejected() {
     let spec = spec("", 9);
     let mut engine = Engine::open(&spec, Options::default()).unwrap();
     let mut feed = stream_processor_core::text::Feed::new(&spec, engine.plan(), 0);
@@ -224,7 +224,7 @@ fn a_field_of_another_type_is_refused() {
 }
 
 #[test]
-fn fingerprints_are_finite_and_differ() {
+fn fingerprints_are_finite_and_distinct() {
     let all: BTreeSet<u64> = (0..20_000)
         .map(|n| {
             let mut value = Vec::new();

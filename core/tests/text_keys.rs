@@ -1,4 +1,5 @@
-//! Keys: their bytes order as their values do, end by themselves, and come back.
+//! Encoded keys: their bytes are ordered like their values, are self-delimiting, and decode to the
+//! same values.
 
 use core::cmp::Ordering;
 use proptest::prelude::*;
@@ -55,8 +56,8 @@ fn field() -> impl Strategy<Value = Field> {
     ]
 }
 
-/// Whether a number that is laid out as ECMAScript does may be in keys: it is an integer within the range of doubles, or what
-/// ECMAScript prints for the double nearest to it.
+/// Returns true if a number in ECMAScript's layout is valid in keys. It must be an integer within
+/// the range of doubles, or the text that ECMAScript prints for the nearest double.
 fn is_key_number(text: &str) -> bool {
     let value: f64 = text.parse().unwrap();
     let (digits, exponent) = text.split_once('e').unwrap_or((text, "0"));
@@ -67,7 +68,7 @@ fn is_key_number(text: &str) -> bool {
     value.is_finite() && (is_integer || buffer.format_finite(value) == text)
 }
 
-/// Whether events may have the field in their keys.
+/// Returns true if keys of events may contain the field.
 fn is_allowed(field: &KeyField<'_>) -> bool {
     let mut text = Vec::new();
     field.write_text(&mut text);
@@ -84,7 +85,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(20_000))]
 
     #[test]
-    fn bytes_order_as_values(
+    fn encoded_keys_are_ordered_like_their_values(
         a in prop::collection::vec(field(), 2),
         b in prop::collection::vec(field(), 2),
         same_first: bool,
@@ -101,7 +102,7 @@ proptest! {
     }
 
     #[test]
-    fn fields_come_back(key in prop::collection::vec(field(), 0..4)) {
+    fn fields_round_trip(key in prop::collection::vec(field(), 0..4)) {
         let bytes = encoded(&key);
         prop_assert_eq!(validate(&bytes, key.len()), fields(&bytes).all(|field| is_allowed(&field)));
         prop_assert!(!validate(&bytes, key.len() + 1));
@@ -128,7 +129,7 @@ proptest! {
     }
 
     #[test]
-    fn valid_bytes_are_those_that_would_be_written_for_allowed_numbers(
+    fn encoded_key_is_valid_only_if_the_writer_can_produce_it(
         bytes in prop::collection::vec(prop_oneof![0_u8..6, 125_u8..=131, 250_u8..=255, any::<u8>()], 0..12),
     ) {
         let count = fields(&bytes).count();
@@ -148,7 +149,7 @@ proptest! {
     }
 
     #[test]
-    fn every_double_and_every_integer_of_many_digits_may_be_in_keys(value: f64, integer: i128) {
+    fn every_double_and_every_large_integer_is_valid_in_keys(value: f64, integer: i128) {
         let mut double = Vec::new();
         if push_f64(&mut double, value) {
             prop_assert!(validate(&double, 1));
@@ -159,7 +160,7 @@ proptest! {
     }
 
     #[test]
-    fn doubles_are_the_numbers_that_ecmascript_prints(value: f64) {
+    fn doubles_are_encoded_as_ecmascript_prints_them(value: f64) {
         let (mut from_double, mut from_text) = (Vec::new(), Vec::new());
         prop_assert_eq!(push_f64(&mut from_double, value), value.is_finite());
         if value.is_finite() {

@@ -1,4 +1,4 @@
-//! The NDJSON reader accepts, refuses and reads what serde_json does.
+//! The NDJSON reader accepts and rejects the same lines as `serde_json`, and reads the same values.
 #![cfg(feature = "text")]
 
 mod text_common;
@@ -11,7 +11,7 @@ use stream_processor_core::text::ReaderOptions;
 use stream_processor_core::time::{MAX_TIME, parse_rfc3339};
 use text_common::{read_whole, schema};
 
-/// Scalars and small structures, as text.
+/// Generates scalars and small structures as text.
 fn value() -> impl Strategy<Value = String> {
     let scalar = prop_oneof![
         (0_i64..2_000_000_000_000).prop_map(|number| number.to_string()),
@@ -71,7 +71,7 @@ fn name() -> impl Strategy<Value = &'static str> {
     ])
 }
 
-/// An object that often has what is needed, in an order that often changes.
+/// Generates an object that often has the required fields, often in another order.
 fn line() -> impl Strategy<Value = String> {
     let good = (0_i64..2_000_000_000_000, "[a-z]{0,20}", -1e9..1e9).prop_map(
         |(ts, key, number): (_, _, f64)| {
@@ -117,8 +117,8 @@ fn corrupt(line: String, corruption: Option<(prop::sample::Index, u8, u8)>) -> V
 /// Time, key, `v` and `w`.
 type Expected = (f64, Value, f64, Option<f64>);
 
-/// What a line should give, or the reason why not. `None` where serde_json cannot tell (it refuses numbers
-/// beyond f64, which are JSON all the same).
+/// Returns the expected event of a line, or the reason of its rejection. Returns `None` if
+/// serde_json cannot decide: it refuses numbers beyond f64, which are valid JSON.
 fn expected(line: &[u8]) -> Option<Result<Expected, &'static str>> {
     if std::str::from_utf8(line).is_err() {
         return Some(Err("invalid_utf8"));
@@ -157,7 +157,7 @@ fn expected(line: &[u8]) -> Option<Result<Expected, &'static str>> {
 }
 
 fn close(found: f64, expected: f64) -> bool {
-    // serde_json's own reading may be off in the last bit; exactness is tested elsewhere.
+    // serde_json's own result may differ in the last bit. Other tests check exactness.
     (found - expected).abs() <= expected.abs() * 1e-15
 }
 
@@ -165,7 +165,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(4_000))]
 
     #[test]
-    fn lines_are_read_as_serde_json_reads_them(
+    fn lines_are_read_like_serde_json(
         lines in prop::collection::vec((line(), corruption()), 1..6),
         returns: bool,
     ) {

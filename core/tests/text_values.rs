@@ -1,4 +1,4 @@
-//! Numbers and times: printed as ECMAScript does, read exactly.
+//! Numbers and times: printed as ECMAScript prints them, read exactly.
 
 use proptest::prelude::*;
 use stream_processor_core::number::{Decimal, parse_f64, write_f64};
@@ -23,7 +23,7 @@ fn double() -> impl Strategy<Value = f64> {
     ]
 }
 
-/// The text of a JSON number.
+/// Generates the text of a JSON number.
 fn number_text() -> impl Strategy<Value = String> {
     "-?(0|[1-9][0-9]{0,24})(\\.[0-9]{1,24})?([eE][+-]?[0-9]{1,3})?"
 }
@@ -36,7 +36,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(20_000))]
 
     #[test]
-    fn doubles_print_as_ryu_js_prints_them_and_read_back(value in double()) {
+    fn doubles_print_like_ryu_js_and_round_trip(value in double()) {
         let text = written(|out| write_f64(value, out));
         if value.is_finite() {
             prop_assert_eq!(text.as_str(), ryu_js::Buffer::new().format(value).to_owned());
@@ -49,14 +49,14 @@ proptest! {
     }
 
     #[test]
-    fn numbers_are_read_as_std_reads_them(text in number_text()) {
+    fn numbers_are_read_like_std(text in number_text()) {
         let expected: f64 = text.parse().unwrap();
         let expected = Some(expected).filter(|value| value.is_finite()).map(f64::to_bits);
         prop_assert_eq!(parse_f64(text.as_bytes()).map(f64::to_bits), expected);
     }
 
     #[test]
-    fn decimals_are_equal_when_their_values_are(
+    fn decimals_are_equal_if_their_values_are(
         a: i64, b in -1_000_i64..1_000, exponent in -30_i32..30, zeros in 0_usize..20,
     ) {
         let parse = |text: &str| text.to_owned();
@@ -78,7 +78,7 @@ proptest! {
     }
 
     #[test]
-    fn times_print_and_read_back(time in MIN_TIME..=MAX_TIME, recent in 0_i64..4_000_000_000_000_000) {
+    fn times_round_trip(time in MIN_TIME..=MAX_TIME, recent in 0_i64..4_000_000_000_000_000) {
         for time in [time, recent, recent / 1_000 * 1_000, recent / 1_000_000 * 1_000_000] {
             let text = written(|out| write_rfc3339(time, out));
             prop_assert_eq!(parse_rfc3339(text.as_bytes()), Ok(time), "{}", text);
@@ -86,7 +86,7 @@ proptest! {
     }
 
     #[test]
-    fn printed_times_order_as_text(a in 0_i64..250_000_000_000_000_000, b in 0_i64..250_000_000_000_000_000) {
+    fn printed_times_are_ordered_as_text(a in 0_i64..250_000_000_000_000_000, b in 0_i64..250_000_000_000_000_000) {
         let seconds = |time: i64| written(|out| write_rfc3339(time / 1_000_000 * 1_000_000, out));
         prop_assert_eq!(seconds(a).cmp(&seconds(b)), (a / 1_000_000).cmp(&(b / 1_000_000)));
     }
@@ -123,7 +123,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..40), text in "[-+0-9TZtz:. eE]{0,40}") {
+    fn reading_any_bytes_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..40), text in "[-+0-9TZtz:. eE]{0,40}") {
         for bytes in [&bytes[..], text.as_bytes()] {
             let _ = parse_rfc3339(bytes);
             let _ = parse_decimal_time(bytes, TimeUnit::Ns);

@@ -1,10 +1,10 @@
-//! Made-up data of known shapes, the same on every machine.
+//! Synthetic data of known distributions, identical on every machine.
 
-/// Shapes, by name.
+/// The names of the distributions.
 pub(crate) const DISTRIBUTIONS: [&str; 8] =
     ["uniform", "lognormal", "bimodal", "sorted", "constant", "negative", "mixed", "wide"];
 
-/// Marsaglia's xorshift: numbers from 0 to 1.
+/// Marsaglia's xorshift generator: numbers from 0 to 1.
 struct Random(u64);
 
 impl Random {
@@ -15,19 +15,20 @@ impl Random {
         (self.0 >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    /// Near 10 and skewed: a product of many factors, as the law has it, without a logarithm.
+    /// Returns a skewed number near 10: a product of many factors, so log-normal, without a
+    /// logarithm.
     fn lognormal(&mut self) -> f64 {
         (0..24).fold(10.0, |product, _| product * (0.6 + self.next() * 0.9))
     }
 
-    /// Around `mean`, up to six steps away.
+    /// Returns a number around `mean`, at most six steps away.
     fn normal(&mut self, mean: f64, step: f64) -> f64 {
         let sum: f64 = (0..12).map(|_| self.next()).sum();
         mean + (sum - 6.0) * step
     }
 }
 
-/// `count` values of the shape `name`.
+/// Returns `count` values of the distribution `name`.
 pub(crate) fn values_of(name: &str, count: usize, seed: u64) -> Vec<f64> {
     let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
     let mut draw = |name: &str| match name {

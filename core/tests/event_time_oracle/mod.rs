@@ -1,4 +1,4 @@
-//! What event time does, in the slowest and plainest way: every number is worked out from all events so far.
+//! Slow and has_no_partitions event time: computes every number from all events so far.
 #![allow(unreachable_pub, reason = "one test uses it")]
 
 use proptest::prelude::*;
@@ -62,7 +62,7 @@ pub fn rules() -> impl Strategy<Value = Rules> {
         )
 }
 
-/// Steps whose event times and host times run roughly together.
+/// Generates steps whose event times and host times advance roughly together.
 pub fn steps() -> impl Strategy<Value = Vec<Step>> {
     #[derive(Debug, Clone)]
     enum Choice {
@@ -131,10 +131,10 @@ impl Known {
     }
 }
 
-/// What is told of a partition: its name, greatest time and watermark, and whether it is idle.
-pub type Told = (Option<String>, Option<i64>, Option<i64>, bool);
+/// The reported state of a partition: name, greatest time, watermark, and whether it is idle.
+pub type PartitionReport = (Option<String>, Option<i64>, Option<i64>, bool);
 
-/// The state of the world, as plain lists.
+/// The state of event time and windows, in plain lists.
 pub struct Oracle {
     rules: Rules,
     size: i64,
@@ -144,7 +144,7 @@ pub struct Oracle {
     open: bool,
     seen: Option<i64>,
     pub watermark: i64,
-    /// Start, key, events.
+    /// Start, key and number of events of each window.
     windows: Vec<(i64, u32, usize)>,
     drops: Vec<RejectReason>,
     events: u64,
@@ -173,8 +173,8 @@ impl Oracle {
         }
     }
 
-    /// A single bounded stream without timers has no partitions to speak of.
-    fn simple(&self) -> bool {
+    /// Returns true for a single bounded stream without timers, which has no partition statistics.
+    fn has_no_partitions(&self) -> bool {
         let Rules { kind, partitioned, close_after_idle, skew, .. } = self.rules;
         kind == Kind::Bounded && !partitioned && close_after_idle.is_none() && skew.is_none()
     }
@@ -279,7 +279,7 @@ impl Oracle {
     }
 
     pub fn next_deadline(&self) -> Option<i64> {
-        if self.simple() {
+        if self.has_no_partitions() {
             return None;
         }
         let at = |seen: Option<i64>, timeout: i64| seen.map_or(MIN_TIME, |seen| seen + timeout);
@@ -298,7 +298,7 @@ impl Oracle {
         deadlines.into_iter().min()
     }
 
-    /// Windows that have fired by now.
+    /// Returns the number of windows that have fired.
     pub fn fired(&self) -> usize {
         self.windows.iter().filter(|(start, _, _)| start + self.size - 1 <= self.watermark).count()
     }
@@ -320,8 +320,8 @@ impl Oracle {
         core::mem::take(&mut self.drops)
     }
 
-    pub fn partition_stats(&self) -> Vec<Told> {
-        if self.simple() {
+    pub fn partition_stats(&self) -> Vec<PartitionReport> {
+        if self.has_no_partitions() {
             return Vec::new();
         }
         let stats = self.known.iter().map(|known| {
@@ -335,7 +335,7 @@ impl Oracle {
         stats
     }
 
-    /// Events, future, late, rejected.
+    /// Returns the numbers of events, future, late and rejected ones.
     pub fn summary(&self) -> (u64, u64, u64, u64) {
         (self.events, self.future, self.late, self.rejected)
     }

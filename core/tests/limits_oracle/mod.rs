@@ -1,5 +1,9 @@
-//! What limits do, in the plainest way: all that is kept stands in one list of keys, the one whose last event is the longest
-//! ago first, and every event looks through it.
+//! A simple model of the limits: one list holds the state of all keys, the key with the oldest last
+//! event first. Every event searches that list.
+//!
+//! - [`run`] processes the events of one engine.
+//! - `parts` adds the partial state of several engines to one.
+//! - `setup` makes the pipelines and the streams.
 #![allow(dead_code, unreachable_pub, reason = "a module of several tests")]
 
 pub mod parts;
@@ -39,24 +43,24 @@ pub struct Limits {
     pub bytes: (Option<u64>, Policy),
 }
 
-/// What came of a stream.
+/// The result of a stream.
 #[derive(Debug, Default, PartialEq)]
 pub struct Outcome {
     pub rows: Vec<(Vec<u8>, Vec<Cell>)>,
-    /// The events that a call stopped before, by their place in the stream.
+    /// Positions of the events before which a call stopped.
     pub refused: Vec<usize>,
-    /// Events that found no key, no window, no bytes.
+    /// Events dropped by the limits of keys, of windows and of bytes.
     pub dropped: [u64; 3],
     pub late: u64,
-    /// Keys, windows, and events in windows that had not fired.
+    /// Evicted keys, windows, and events in windows that had not fired.
     pub evicted: [u64; 3],
     pub bytes: u64,
 }
 
-/// How windows come about, and when they go.
+/// The kind of a window: when it opens and when it expires.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Kind {
-    /// Slices are as long as the slide.
+    /// Tumbling and sliding windows. A slice is as long as the slide.
     Grid {
         slide: i64,
         lateness: i64,
@@ -70,14 +74,14 @@ pub enum Kind {
 struct Window {
     end: i64,
     count: u64,
-    /// Rows that the tumbling window has given; the number of the session's row.
+    /// The number of emitted rows of a tumbling window, or the next revision of a session.
     rows: u32,
-    /// Whether the session's row is out.
-    is_out: bool,
+    /// Whether the row of the session is emitted.
+    is_emitted: bool,
 }
 
-/// What comes at once for one window of a key: an event, or all that another engine has of one.
-struct Piece {
+/// The input of one window of a key: an event, or the partial state of another engine.
+struct WindowUpdate {
     key: String,
     start: i64,
     end: i64,
@@ -87,19 +91,19 @@ struct Piece {
 struct Model {
     kind: Kind,
     limits: Limits,
-    /// What a window, and each of its values, counts for.
+    /// The bytes that a window, and each of its values, counts for.
     window_bytes: u64,
     value_bytes: u64,
     keys: Vec<(String, BTreeMap<i64, Window>)>,
     watermark: i64,
     /// The watermark up to which windows have fired.
     fired: i64,
-    /// The limit that has refused the last piece that was.
+    /// The limit that refused the last refused update.
     refused_by: usize,
     out: Outcome,
 }
 
-/// Where an event finds no room.
+/// A limit that leaves no room for an event.
 #[derive(Clone, Copy)]
 enum Limit {
     Keys,
@@ -113,12 +117,12 @@ pub fn encoded(name: &str) -> Vec<u8> {
     bytes
 }
 
-/// Runs `events`, as a caller does who goes on behind each event that is refused.
+/// Processes `events`, and continues behind each event that is refused.
 pub fn run(kind: Kind, limits: Limits, bytes: (u64, u64), events: &[Event]) -> Outcome {
     let mut model = Model::new(kind, limits, bytes);
     for (place, event) in events.iter().enumerate() {
         model.fire();
-        if model.take(&kind.piece(event)) {
+        if model.process(&kind.update(event)) {
             model.watermark = model.watermark.max(event.ts * 1_000 - BOUND * 1_000 - 1);
         } else {
             model.out.refused.push(place);
@@ -132,12 +136,12 @@ pub fn run(kind: Kind, limits: Limits, bytes: (u64, u64), events: &[Event]) -> O
 }
 
 impl Kind {
-    fn piece(self, event: &Event) -> Piece {
+    fn update(self, event: &Event) -> WindowUpdate {
         let start = match self {
             Self::Grid { slide, .. } => event.ts.div_euclid(slide) * slide,
             Self::Session { .. } => event.ts,
         };
-        Piece { key: event.key.clone(), start, end: event.ts + SIZE, count: 1 }
+        WindowUpdate { key: event.key.clone(), start, end: event.ts + SIZE, count: 1 }
     }
 }
 
@@ -164,17 +168,17 @@ impl Model {
         self.keys.iter().map(of_key).sum()
     }
 
-    /// When what begins at `start` is gone.
-    fn is_gone(&self, start: i64, window: &Window) -> bool {
-        let gone_at = match self.kind {
+    /// Returns true if the window that starts at `start` has expired.
+    fn is_expired(&self, start: i64, window: &Window) -> bool {
+        let expires_at = match self.kind {
             Kind::Grid { lateness, .. } => (start + SIZE + lateness) * 1_000 - 1,
             Kind::Session { lateness } => (window.end + lateness) * 1_000,
         };
-        gone_at <= self.watermark
+        expires_at <= self.watermark
     }
 
-    /// Whether the end of the session has passed.
-    fn is_over(&self, window: &Window) -> bool {
+    /// Returns true if the watermark has passed the end of the session.
+    fn has_ended(&self, window: &Window) -> bool {
         window.end * 1_000 <= self.watermark
     }
 
@@ -191,28 +195,28 @@ impl Model {
         self.row(key, start, start + SIZE, count, &more);
     }
 
-    /// The row of the session from `start` to `end`, or the one that takes it back.
+    /// Emits the row of the session from `start` to `end`, or retracts it if it is emitted.
     fn session_row(&mut self, key: &str, start: i64, end: i64) {
         let (_, windows) = self.keys.iter_mut().find(|(known, _)| known == key).unwrap();
         let window = windows.get_mut(&start).unwrap();
-        let (count, revision, is_out) = (window.count, window.rows, window.is_out);
-        window.is_out = true;
+        let (count, revision, is_emitted) = (window.count, window.rows, window.is_emitted);
+        window.is_emitted = true;
         match self.kind {
             Kind::Session { lateness: 1.. } => {
-                let more = [number(revision.into()), Cell::Bool(is_out)];
+                let more = [number(revision.into()), Cell::Bool(is_emitted)];
                 self.row(key, start, end, count, &more);
             }
             _ => self.row(key, start, end, count, &[]),
         }
     }
 
-    /// All rows that are due at the watermark, and then what is gone.
+    /// Fires all windows up to the watermark, and removes the expired ones.
     fn fire(&mut self) {
         let mut due = Vec::new();
         for (key, windows) in &self.keys {
             match self.kind {
                 Kind::Session { .. } => {
-                    let is_due = |window: &Window| !window.is_out && self.is_over(window);
+                    let is_due = |window: &Window| !window.is_emitted && self.has_ended(window);
                     let over = windows.iter().filter(|(_, window)| is_due(window));
                     due.extend(over.map(|(start, w)| (w.end, *start, key.clone(), w.count)));
                 }
@@ -242,13 +246,13 @@ impl Model {
         self.fired = self.watermark;
         let mut keys = std::mem::take(&mut self.keys);
         for (_, windows) in &mut keys {
-            windows.retain(|start, window| !self.is_gone(*start, window));
+            windows.retain(|start, window| !self.is_expired(*start, window));
         }
         keys.retain(|(_, windows)| !windows.is_empty());
         self.keys = keys;
     }
 
-    /// The number of the next row of a tumbling window that may have several.
+    /// Returns the next revision of a tumbling window that may have several rows.
     fn next_row(&mut self, key: &str, start: i64) -> Option<u32> {
         let Kind::Grid { lateness: 1.., .. } = self.kind else { return None };
         let (_, windows) = self.keys.iter_mut().find(|(known, _)| known == key)?;
@@ -257,77 +261,78 @@ impl Model {
         Some(window.rows - 1)
     }
 
-    /// Takes `piece`, or drops it; false: it is refused.
-    fn take(&mut self, piece: &Piece) -> bool {
-        let Piece { start, end, .. } = *piece;
-        let touched = self.touched(piece);
-        let whole = Window { count: piece.count, end, ..Window::default() };
-        if touched.is_empty() && self.is_gone(start, &whole) {
-            self.out.late += piece.count;
+    /// Processes or drops `update`. Returns false if it is refused.
+    fn process(&mut self, update: &WindowUpdate) -> bool {
+        let WindowUpdate { start, end, .. } = *update;
+        let overlapping = self.overlapping(update);
+        let whole = Window { count: update.count, end, ..Window::default() };
+        if overlapping.is_empty() && self.is_expired(start, &whole) {
+            self.out.late += update.count;
             return true;
         }
-        while touched.is_empty() {
-            let Some(limit) = self.limit(&piece.key) else { break };
+        while overlapping.is_empty() {
+            let Some(limit) = self.limit(&update.key) else { break };
             let policy =
                 [self.limits.keys.1, self.limits.windows.1, self.limits.bytes.1][limit as usize];
             match policy {
-                Policy::Evict if self.evict(limit, &piece.key, start) => {}
+                Policy::Evict if self.evict(limit, &update.key, start) => {}
                 Policy::Refuse => {
                     self.refused_by = limit as usize;
                     return false;
                 }
                 _ => {
-                    self.out.dropped[limit as usize] += piece.count;
+                    self.out.dropped[limit as usize] += update.count;
                     return true;
                 }
             }
         }
-        self.take_back(piece, &touched);
-        let known = self.keys.iter().position(|(key, _)| *key == piece.key);
+        self.retract_changed(update, &overlapping);
+        let known = self.keys.iter().position(|(key, _)| *key == update.key);
         let mut windows = known.map(|place| self.keys.remove(place).1).unwrap_or_default();
         let (mut window, mut first) = (whole, start);
-        for start in touched {
+        for start in overlapping {
             let part = windows.remove(&start).unwrap();
             first = first.min(start);
             window.end = window.end.max(part.end);
             window.count += part.count;
-            window.rows = window.rows.max(part.rows + u32::from(part.is_out));
+            window.rows = window.rows.max(part.rows + u32::from(part.is_emitted));
         }
-        let (end, count, is_over) = (window.end, window.count, self.is_over(&window));
+        let (end, count, has_ended) = (window.end, window.count, self.has_ended(&window));
         windows.insert(first, window);
-        self.keys.push((piece.key.clone(), windows));
+        self.keys.push((update.key.clone(), windows));
         match self.kind {
             Kind::Grid { lateness: 1.., .. } if (start + SIZE) * 1_000 - 1 <= self.watermark => {
-                self.grid_row(&piece.key, start, count);
+                self.grid_row(&update.key, start, count);
             }
-            Kind::Session { lateness: 1.. } if is_over => {
-                self.session_row(&piece.key, first, end);
+            Kind::Session { lateness: 1.. } if has_ended => {
+                self.session_row(&update.key, first, end);
             }
             _ => {}
         }
         true
     }
 
-    /// Takes back the rows of sessions that `piece` gives other bounds: it belongs to those that begin at `touched`.
-    fn take_back(&mut self, piece: &Piece, touched: &[i64]) {
+    /// Retracts the rows of the sessions that start at `overlapping` if `update` changes their
+    /// bounds.
+    fn retract_changed(&mut self, update: &WindowUpdate, overlapping: &[i64]) {
         let Kind::Session { .. } = self.kind else { return };
-        for start in touched {
-            let (_, windows) = self.keys.iter().find(|(known, _)| *known == piece.key).unwrap();
-            let Window { end, is_out, .. } = windows[start];
-            let stays = touched.len() == 1 && *start <= piece.start && piece.end <= end;
-            if is_out && !stays {
-                self.session_row(&piece.key, *start, end);
+        for start in overlapping {
+            let (_, windows) = self.keys.iter().find(|(known, _)| *known == update.key).unwrap();
+            let Window { end, is_emitted, .. } = windows[start];
+            let stays = overlapping.len() == 1 && *start <= update.start && update.end <= end;
+            if is_emitted && !stays {
+                self.session_row(&update.key, *start, end);
             }
         }
     }
 
-    /// The windows of its key that `piece` belongs to.
-    fn touched(&self, piece: &Piece) -> Vec<i64> {
-        let known = self.keys.iter().find(|(key, _)| *key == piece.key);
+    /// Returns the starts of the windows of its key that `update` belongs to.
+    fn overlapping(&self, update: &WindowUpdate) -> Vec<i64> {
+        let known = self.keys.iter().find(|(key, _)| *key == update.key);
         let windows = known.map(|(_, windows)| windows.iter());
         let belongs = |(begin, window): &(&i64, &Window)| match self.kind {
-            Kind::Grid { .. } => **begin == piece.start,
-            Kind::Session { .. } => **begin <= piece.end && piece.start <= window.end,
+            Kind::Grid { .. } => **begin == update.start,
+            Kind::Session { .. } => **begin <= update.end && update.start <= window.end,
         };
         windows.into_iter().flatten().filter(belongs).map(|(start, _)| *start).collect()
     }
@@ -345,7 +350,7 @@ impl Model {
         self.limits.bytes.0.is_some_and(|most| needed > most / 9 * 4).then_some(Limit::Bytes)
     }
 
-    /// The oldest makes room; false: there is none.
+    /// Evicts the oldest key or window. Returns false if there is none.
     fn evict(&mut self, limit: Limit, key: &str, start: i64) -> bool {
         let evicted: Vec<(i64, Window)> = match limit {
             Limit::Windows => {
@@ -364,7 +369,7 @@ impl Model {
         self.out.evicted[1] += evicted.len() as u64;
         let is_lost = |(start, window): &&(i64, Window)| match self.kind {
             Kind::Grid { .. } => (start + SIZE) * 1_000 - 1 > self.watermark,
-            Kind::Session { .. } => !window.is_out,
+            Kind::Session { .. } => !window.is_emitted,
         };
         let lost = evicted.iter().filter(is_lost);
         self.out.evicted[2] += lost.map(|(_, window)| window.count).sum::<u64>();

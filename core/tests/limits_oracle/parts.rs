@@ -1,62 +1,63 @@
-//! Limits where engines send what they have of windows to one that adds it.
+//! The model of limits if edge engines send partial state to a receiver.
 
 use std::collections::BTreeMap;
 
-use super::{BOUND, Kind, Limits, Model, Outcome, Piece, encoded};
+use super::{BOUND, Kind, Limits, Model, Outcome, WindowUpdate, encoded};
 use crate::common::events::Event;
 
-/// Events that one source takes before it sends what it has.
+/// The events that one source processes before it sends a partial.
 #[derive(Debug, Clone)]
-pub struct Block {
+pub struct SourceBatch {
     pub source: u8,
     pub events: Vec<Event>,
 }
 
-/// An engine that sends.
+/// An edge engine.
 struct Edge {
     model: Model,
     sequence: u64,
     watermark: i64,
 }
 
-/// The start of the window, its source, the number of the block and the key.
-type Place = (i64, u8, u64, Vec<u8>);
+/// The merge order of an update: start of the window, source, number of the partial, key.
+type MergeOrder = (i64, u8, u64, Vec<u8>);
 
-/// The engine that adds what is sent.
+/// The engine that merges the partials.
 struct Receiver {
     model: Model,
-    /// Each with its place in the stream.
-    waiting: BTreeMap<Place, (usize, Piece)>,
+    /// The updates that are not merged yet, each with its ordinal.
+    waiting: BTreeMap<MergeOrder, (usize, WindowUpdate)>,
     ordinal: usize,
 }
 
-/// What comes of `blocks` under limits that hold for all engines; `bytes` are those of windows that are sent and of those that
-/// are added to. The refused are those of the engine that adds, and beside it those of the others, by source.
+/// Returns the result of `batches` under limits that hold for all engines. `bytes` are those of the
+/// edges' windows and of the receiver's. The refused events in the result are those of the
+/// receiver; those of the edges are returned by source.
 pub fn run(
     kind: Kind,
     limits: Limits,
     bytes: [(u64, u64); 2],
-    blocks: &[Block],
+    batches: &[SourceBatch],
 ) -> (Outcome, Vec<(u8, usize)>) {
     let mut edges = BTreeMap::<u8, Edge>::new();
     let model = Model::new(kind, limits, bytes[1]);
     let mut receiver = Receiver { model, waiting: BTreeMap::new(), ordinal: 0 };
     let mut refused = Vec::new();
-    for Block { source, events } in blocks {
+    for SourceBatch { source, events } in batches {
         let edge = edges.entry(*source).or_insert_with(|| Edge {
             model: Model::new(kind, limits, bytes[0]),
             sequence: 0,
             watermark: i64::MIN,
         });
         for (place, event) in events.iter().enumerate() {
-            if edge.model.take(&kind.piece(event)) {
+            if edge.model.process(&kind.update(event)) {
                 let moved = event.ts * 1_000 - BOUND * 1_000 - 1;
                 edge.watermark = edge.watermark.max(moved);
             } else {
                 refused.push((*source, place));
             }
         }
-        receiver.take(*source, edge);
+        receiver.add_partial(*source, edge);
         let reached = edges.values().map(|edge| edge.watermark).min();
         receiver.advance(reached.unwrap());
     }
@@ -73,27 +74,27 @@ pub fn run(
 }
 
 impl Receiver {
-    /// Takes all that `edge` has of windows, in the order in which it is sent.
-    fn take(&mut self, source: u8, edge: &mut Edge) {
-        let mut sent: Vec<Piece> = Vec::new();
+    /// Appends the state of all windows of `edge`, in the order in which it is sent.
+    fn add_partial(&mut self, source: u8, edge: &mut Edge) {
+        let mut sent: Vec<WindowUpdate> = Vec::new();
         for (key, windows) in edge.model.keys.drain(..) {
-            sent.extend(windows.iter().map(|(start, window)| Piece {
+            sent.extend(windows.iter().map(|(start, window)| WindowUpdate {
                 key: key.clone(),
                 start: *start,
                 end: window.end,
                 count: window.count,
             }));
         }
-        sent.sort_by_key(|piece| (piece.start, encoded(&piece.key)));
-        for piece in sent {
-            let place = (piece.start, source, edge.sequence, encoded(&piece.key));
-            self.waiting.insert(place, (self.ordinal, piece));
+        sent.sort_by_key(|update| (update.start, encoded(&update.key)));
+        for update in sent {
+            let place = (update.start, source, edge.sequence, encoded(&update.key));
+            self.waiting.insert(place, (self.ordinal, update));
             self.ordinal += 1;
         }
         edge.sequence += 1;
     }
 
-    /// Adds what a window needs that fires up to `watermark`, then fires these.
+    /// Merges the updates of all windows that fire up to `watermark`, and fires these.
     fn advance(&mut self, watermark: i64) {
         let watermark = watermark.max(self.model.watermark);
         while let Some(first) = self.waiting.first_entry() {
@@ -106,10 +107,10 @@ impl Receiver {
             if needed_at > watermark && !are_many {
                 break;
             }
-            let (_, (ordinal, piece)) = self.waiting.pop_first().unwrap();
-            if !self.model.take(&piece) {
+            let (_, (ordinal, update)) = self.waiting.pop_first().unwrap();
+            if !self.model.process(&update) {
                 self.model.out.refused.push(ordinal);
-                self.model.out.dropped[self.model.refused_by] += piece.count;
+                self.model.out.dropped[self.model.refused_by] += update.count;
             }
         }
         self.model.watermark = watermark;

@@ -1,4 +1,4 @@
-//! Pipelines with limits, and streams that strike them.
+//! Pipelines with limits, and streams that reach them.
 
 use proptest::prelude::*;
 use stream_processor_core::PipelineSpec;
@@ -54,7 +54,8 @@ pub fn limits(least_windows: usize) -> impl Strategy<Value = Limits> {
         .prop_map(|(keys, windows, bytes)| Limits { keys, windows, bytes })
 }
 
-/// A window and a value of it in bytes, where events are counted and, if that is asked for, values kept.
+/// Returns the bytes of a window and of one of its values, with the event counts and the values
+/// that the policies require.
 pub fn bytes(limits: Limits, fixed: u64, slots: u64, value: u64) -> (u64, u64) {
     let keys_evict = limits.keys.1 == Policy::Evict || limits.windows.1 == Policy::Evict;
     let evicts = keys_evict || (limits.bytes.0.is_some() && limits.bytes.1 == Policy::Evict);

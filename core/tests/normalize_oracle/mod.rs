@@ -1,4 +1,4 @@
-//! Normalization the slow and obvious way: reads all samples, sorts, aligns, fills by definition.
+//! Slow and simple normalization: reads all samples, sorts, aligns, and fills by definition.
 
 #![allow(dead_code, unreachable_pub, reason = "a module of a test")]
 
@@ -11,13 +11,13 @@ use stream_processor_core::{PipelineSpec, key};
 pub struct Field {
     pub fill: &'static str,
     pub reduce: &'static str,
-    /// Milliseconds.
+    /// The maximum gap in milliseconds.
     pub max_gap: Option<i64>,
     pub degree: usize,
     pub outliers: Option<&'static str>,
 }
 
-/// Times are milliseconds.
+/// The options of a stage. Times are in milliseconds.
 #[derive(Debug, Clone)]
 pub struct Options {
     pub interval: i64,
@@ -32,7 +32,7 @@ pub struct Options {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
     pub key: Vec<u8>,
-    /// Microseconds.
+    /// The time of the grid point in microseconds.
     pub time: i64,
     pub values: Vec<f64>,
     pub filled: Vec<bool>,
@@ -42,7 +42,7 @@ pub struct Row {
 const Z: f64 = 1.5;
 const WINDOW: usize = 5;
 
-/// The pipeline of `options`; its fields are `v0`, `v1`.
+/// Returns a pipeline with `options`. Its fields are `v0` and `v1`.
 pub fn spec(options: &Options, result_rows: u32) -> PipelineSpec {
     let Options { interval, offset, align, samples, fields, max_fill_points, bound } = options;
     let fields: Vec<String> = fields
@@ -81,10 +81,10 @@ pub fn spec(options: &Options, result_rows: u32) -> PipelineSpec {
     ))
 }
 
-/// The samples at a place, each with its time.
+/// The samples of a grid point, each with its time.
 pub type Samples = Vec<(i64, Event)>;
 
-/// A known value.
+/// A grid point with a known value.
 #[derive(Clone, Copy)]
 struct Known {
     time: i64,
@@ -97,13 +97,13 @@ impl Options {
         self.interval * 1000
     }
 
-    /// The last grid point at `time` or before.
+    /// Returns the last grid point at or before `time`.
     fn floor(&self, time: i64) -> i64 {
         let (interval, offset) = (self.interval_us(), self.offset * 1000);
         (time - offset).div_euclid(interval) * interval + offset
     }
 
-    /// Where a sample at `time` goes.
+    /// Returns the grid point of a sample at `time`.
     pub fn place_of(&self, time: i64) -> i64 {
         let below = self.floor(time);
         let above = if below == time { time } else { below + self.interval_us() };
@@ -116,7 +116,7 @@ impl Options {
         }
     }
 
-    /// The last microsecond of the samples of `place`.
+    /// Returns the last microsecond of the samples of the grid point `place`.
     pub fn last_of(&self, place: i64) -> i64 {
         match (self.samples, self.align) {
             (true, _) | (_, "ceil") => place,
@@ -125,17 +125,17 @@ impl Options {
         }
     }
 
-    /// The longest time between two samples of one series.
-    pub fn silence(&self) -> i64 {
+    /// Returns the longest time between two samples of one series.
+    pub fn max_silence_us(&self) -> i64 {
         self.interval_us() * (self.max_fill_points + 1)
     }
 
-    /// The rows of all samples of a key.
+    /// Returns the rows of all samples of a key.
     pub fn rows_of(&self, key: &[u8], places: &BTreeMap<i64, Samples>) -> Vec<Row> {
         let mut series: Vec<Vec<(i64, Samples)>> = Vec::new();
         for (place, samples) in places.clone() {
             match series.last_mut() {
-                Some(last) if place - last.last().unwrap().0 <= self.silence() => {
+                Some(last) if place - last.last().unwrap().0 <= self.max_silence_us() => {
                     last.push((place, samples))
                 }
                 _ => series.push(vec![(place, samples)]),
@@ -145,7 +145,7 @@ impl Options {
     }
 }
 
-/// All rows by key and time.
+/// Returns all rows, ordered by key and time.
 pub fn oracle(options: &Options, events: &[Event]) -> Vec<Row> {
     let mut places: BTreeMap<Vec<u8>, BTreeMap<i64, Samples>> = BTreeMap::new();
     let mut greatest: Option<i64> = None;
@@ -165,7 +165,7 @@ pub fn oracle(options: &Options, events: &[Event]) -> Vec<Row> {
 }
 
 fn rows_of(options: &Options, key: &[u8], series: &[(i64, Samples)]) -> Vec<Row> {
-    let (interval, silence) = (options.interval_us(), options.silence());
+    let (interval, max_silence_us) = (options.interval_us(), options.max_silence_us());
     let fields: Vec<Vec<Known>> = options
         .fields
         .iter()
@@ -179,7 +179,7 @@ fn rows_of(options: &Options, key: &[u8], series: &[(i64, Samples)]) -> Vec<Row>
         let mut row =
             Row { key: key.to_vec(), time, values: vec![], filled: vec![], outliers: vec![] };
         for (field, known) in options.fields.iter().zip(&fields) {
-            let gap = field.max_gap.map_or(silence, |gap| (gap * 1000).min(silence));
+            let gap = field.max_gap.map_or(max_silence_us, |gap| (gap * 1000).min(max_silence_us));
             let unit = if options.samples { 1 } else { interval };
             match known.iter().find(|known| known.time == time) {
                 Some(known) => {
@@ -201,7 +201,7 @@ fn rows_of(options: &Options, key: &[u8], series: &[(i64, Samples)]) -> Vec<Row>
     rows
 }
 
-/// The known values of a field, outliers treated.
+/// Returns the known values of a field, after the treatment of outliers.
 fn known(options: &Options, at: usize, field: &Field, series: &[(i64, Samples)]) -> Vec<Known> {
     let mut before: Vec<f64> = Vec::new();
     let mut known = Vec::new();
@@ -214,7 +214,7 @@ fn known(options: &Options, at: usize, field: &Field, series: &[(i64, Samples)])
         if there.is_empty() {
             continue;
         }
-        // Stable: of one time, in the order in which they came.
+        // The sort is stable: samples with the same time keep their order of arrival.
         there.sort_by_key(|(time, _)| *time);
         let mut sorted: Vec<f64> = there.iter().map(|(_, value)| *value).collect();
         sorted.sort_by(f64::total_cmp);
@@ -249,13 +249,13 @@ fn known(options: &Options, at: usize, field: &Field, series: &[(i64, Samples)])
     known
 }
 
-/// The value at `time`, at which nothing is known.
+/// Returns the filled value at `time`, which has no sample.
 fn fill(field: &Field, known: &[Known], gap: i64, unit: i64, time: i64) -> f64 {
     let right = known.partition_point(|known| known.time < time);
     if right == 0 || right == known.len() || known[right].time - known[right - 1].time > gap {
         return f64::NAN;
     }
-    // The run around it.
+    // The run of known points around `time`.
     let (mut start, mut end) = (right - 1, right + 1);
     while start > 0 && known[start].time - known[start - 1].time <= gap {
         start -= 1;
@@ -281,7 +281,7 @@ fn fill(field: &Field, known: &[Known], gap: i64, unit: i64, time: i64) -> f64 {
     }
 }
 
-/// Lagrange's polynomial through the nearest points.
+/// Evaluates Lagrange's polynomial through the nearest points.
 fn polynomial(run: &[(f64, f64)], at: usize, degree: usize, x: f64) -> f64 {
     let (left, right) = run.split_at(at + 1);
     let points = (degree + 1).min(run.len());
@@ -294,7 +294,7 @@ fn polynomial(run: &[(f64, f64)], at: usize, degree: usize, x: f64) -> f64 {
     nodes.iter().enumerate().map(term).sum()
 }
 
-/// As scipy's PchipInterpolator.
+/// Evaluates the monotone cubic as scipy's `PchipInterpolator` does.
 fn pchip(run: &[(f64, f64)], at: usize, x: f64) -> f64 {
     let h: Vec<f64> = run.windows(2).map(|pair| pair[1].0 - pair[0].0).collect();
     let m: Vec<f64> =

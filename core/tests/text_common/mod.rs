@@ -1,4 +1,4 @@
-//! What the tests of the reader share: reading in pieces, and a plain form of what was read.
+//! Shared by the tests of the reader: reads text in pieces and returns the result in a simple form.
 #![allow(dead_code, unreachable_pub, reason = "each test uses its own part")]
 
 use stream_processor_core::text::{EventBuffer, Feed, Format, Reader, ReaderOptions, write_rows};
@@ -9,15 +9,15 @@ use stream_processor_core::{
 /// One event: line, time, encoded key, columns (as bits), raw text.
 pub type Event = (u64, i64, Vec<u8>, Vec<u64>, Vec<u8>);
 
-/// What a whole input gave.
+/// The result of a whole input.
 #[derive(Debug, PartialEq, Default)]
 pub struct Outcome {
     pub events: Vec<Event>,
-    /// Line, reason, raw text (all parts together).
+    /// Line, reason, and raw text with all its parts concatenated.
     pub rejections: Vec<(u64, &'static str, Vec<u8>)>,
 }
 
-/// `ts`, the key `k` and `k2` where `keys` says so, `v` (required) and `w` (optional).
+/// Returns a schema with `ts`, the keys `keys`, the required field `v` and the optional field `w`.
 pub fn schema(keys: &[&str]) -> InputSchema {
     let column =
         |name: &str, required| InputColumn { name: name.into(), kind: InputKind::F64, required };
@@ -30,7 +30,7 @@ pub fn schema(keys: &[&str]) -> InputSchema {
     }
 }
 
-/// Reads `input`, of which `pieces` more bytes come into sight whenever the reader takes nothing.
+/// Reads `input`. Whenever the reader takes nothing, `pieces` more bytes become visible.
 pub fn read(
     input: &[u8],
     schema: &InputSchema,
@@ -103,7 +103,8 @@ pub fn read_whole(input: &[u8], schema: &InputSchema, options: ReaderOptions) ->
     read(input, schema, options, usize::MAX, [])
 }
 
-/// The rows of `text` through a pipeline, in pieces, from a snapshot again and again.
+/// Returns the rows of `text`, fed in pieces. If `restore`, the engine is restored from a snapshot
+/// again and again.
 pub fn rows(spec: &PipelineSpec, text: &str, piece: usize, restore: bool) -> String {
     let mut engine = Engine::open(spec, Options::default()).unwrap();
     let mut feed = Feed::new(spec, engine.plan(), 0);
