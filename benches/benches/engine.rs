@@ -1,4 +1,4 @@
-//! Criterion: the engine natively and in the module, beside a plain loop, on a million events.
+//! Criterion benchmarks: the native engine, the module and a plain loop on a million events.
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use processor::runtime::Runtime;

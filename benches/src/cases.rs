@@ -1,26 +1,26 @@
-//! Everything that is measured on columns in memory: one table.
+//! The table of all cases that are measured on columns in memory.
 
 use crate::ceilings;
 use crate::data::Events;
 use crate::loops::Keys;
 
-/// The data of a case.
+/// The data set of a case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Data {
     /// 1,000 keys over one hour.
     Stream,
     /// A million keys by Zipf's law over one hour.
     Zipf,
-    /// One series of a tenth as many events, about one a second.
+    /// One series with a tenth as many events, about one each second.
     Series,
-    /// Half as many ids, a fifth of them repeated.
+    /// Half as many events, each with an id. A fifth of the ids occurs again.
     Ids,
-    /// The same in events of JSON.
+    /// The same ids as JSON events.
     JsonIds,
 }
 
 impl Data {
-    /// Its events, where a stream has `count`.
+    /// Returns the events of a data set, if the stream has `count` events.
     #[must_use]
     pub fn events(self, count: usize) -> Events {
         match self {
@@ -31,7 +31,7 @@ impl Data {
         }
     }
 
-    /// Its name in files.
+    /// Returns the name of its file.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -43,38 +43,38 @@ impl Data {
     }
 }
 
-/// What the native engine has to reach.
+/// The speed that the native engine must reach.
 #[derive(Debug, Clone, Copy)]
 pub enum Bar {
-    /// So many times as fast as the fastest of the other systems.
+    /// A multiple of the speed of the fastest other system.
     Peers(f64),
-    /// So many times as fast as the plain loop, which is a crate.
+    /// A multiple of the speed of the plain loop, which runs a crate.
     Loop(f64),
-    /// So many million events per second.
+    /// Millions of events per second.
     Speed(f64),
-    /// So many million events per second by the plain loop, which is a type of core.
+    /// Millions of events per second of the plain loop, which runs a public type of core.
     Type(f64),
-    /// So many times the time of another case, and so many nanoseconds a row.
-    Beside(&'static str, f64, f64),
+    /// A multiple of the time of another case, plus nanoseconds for each row.
+    RelativeTo(&'static str, f64, f64),
 }
 
-/// One thing to measure.
+/// A measured case.
 pub struct Case {
-    /// What it is called, by the script of the other systems too.
+    /// Its name, also in the script of the other systems.
     pub name: &'static str,
     /// Its data.
     pub data: Data,
-    /// How batches name keys.
+    /// The form in which batches hold keys.
     pub keys: Keys,
-    /// The stages of its pipeline.
+    /// The stages of the pipeline, as JSON.
     pub stages: &'static str,
-    /// The plain loop.
+    /// The plain loop that is its ceiling.
     pub ceiling: Option<fn(&Events) -> usize>,
-    /// The other systems.
+    /// The other systems that run the case.
     pub peers: &'static [&'static str],
-    /// What is asked of it.
+    /// The required speed.
     pub bar: Bar,
-    /// Whether the module has to reach three quarters of native, or else the bar itself.
+    /// Whether the module must reach the bar itself, instead of three quarters of the native speed.
     pub hashing: bool,
 }
 
@@ -156,19 +156,19 @@ pub const CASES: &[Case] = &[
     Case {
         name: "sliding 10m/30s",
         stages: r#"[{"type":"window","window":"sliding","size":"10m","slide":"30s","aggregations":["count","sum","avg","min","max","stddev"]}]"#,
-        bar: Bar::Beside("tumbling 1m, ids", 1.5, 0.0),
+        bar: Bar::RelativeTo("tumbling 1m, ids", 1.5, 0.0),
         ..BASE
     },
     Case {
         name: "sliding 1h/1s",
         stages: r#"[{"type":"window","window":"sliding","size":"1h","slide":"1s","aggregations":["count","avg"]}]"#,
-        bar: Bar::Beside("tumbling 1m, ids", 2.0, 300.0),
+        bar: Bar::RelativeTo("tumbling 1m, ids", 2.0, 300.0),
         ..BASE
     },
     Case {
         name: "sliding 1h/1s, percentiles",
         stages: r#"[{"type":"window","window":"sliding","size":"1h","slide":"1s","aggregations":["p50","p95","p99"]}]"#,
-        bar: Bar::Beside("tumbling 1m, ids", 2.0, 1_500.0),
+        bar: Bar::RelativeTo("tumbling 1m, ids", 2.0, 1_500.0),
         ..BASE
     },
     Case {
@@ -178,7 +178,8 @@ pub const CASES: &[Case] = &[
         bar: Bar::Peers(3.0),
         ..BASE
     },
-    // Shorter than the disorder: sessions of two or three events, which are joined as often as they are opened.
+    // The gap is shorter than the disorder: sessions of two or three events, merged as often as
+    // opened.
     Case {
         name: "session 500ms",
         stages: r#"[{"type":"window","window":"session","gap":"500ms","aggregations":["count","sum","avg","min","max"]}]"#,
@@ -191,7 +192,7 @@ pub const CASES: &[Case] = &[
         data: Data::Zipf,
         stages: r#"[{"type":"window","window":"tumbling","size":"1h","aggregations":["count","sum","avg","min","max","stddev"]}]"#,
         peers: BOTH,
-        bar: Bar::Beside("tumbling 1m, ids", 10.0, 0.0),
+        bar: Bar::RelativeTo("tumbling 1m, ids", 10.0, 0.0),
         hashing: true,
         ..BASE
     },
@@ -244,10 +245,10 @@ pub const CASES: &[Case] = &[
         bar: Bar::Type(5.0),
         ..SERIES
     },
-    // The other systems and the loops have the ids as texts, and so does the engine here.
+    // The other systems, the loops and the engine read the ids as texts.
     Case { ceiling: Some(ceilings::hash_set), ..DEDUP_EXACT },
     Case { ceiling: Some(ceilings::fastbloom), ..DEDUP_BLOOM },
-    // The engine and the loops have the ids in JSON; duckdb has them as texts all the same.
+    // The engine and the loops read the ids from JSON. Duckdb reads them as texts.
     Case {
         name: "dedup exact, of JSON",
         data: Data::JsonIds,
@@ -263,7 +264,7 @@ pub const CASES: &[Case] = &[
 ];
 
 impl Case {
-    /// Its pipeline, as JSON.
+    /// Returns the pipeline as JSON.
     #[must_use]
     pub fn pipeline(&self) -> String {
         let source = match (self.data, self.keys) {

@@ -1,4 +1,5 @@
-//! Plain loops that do the same over dense ids, without state to save, limits or late events: the ceilings.
+//! Plain loops that compute the same results over dense ids, without snapshots, limits or late
+//! events: the ceilings.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hint::black_box;
@@ -17,10 +18,10 @@ const SIZE_US: i64 = 60_000_000;
 const LAG_US: i64 = 2_000_001;
 const STEP_US: i64 = 1_000_000;
 
-/// What a loop keeps of the values of one window and key.
+/// The aggregate of one window and key.
 trait Group: Clone + Default {
     fn add(&mut self, value: f64);
-    /// Whether there is a row, which is computed.
+    /// Computes the row. Returns true if the group has values.
     fn row(&mut self) -> bool;
 }
 
@@ -63,7 +64,7 @@ impl Group for Moments {
     }
 }
 
-/// Logarithmic buckets, 64 an octave: 1 %.
+/// Logarithmic buckets, 64 for each octave: a relative error of 1 %.
 #[derive(Clone, Default)]
 struct Buckets(Vec<u32>);
 
@@ -135,13 +136,13 @@ impl Group for Digest {
     }
 }
 
-/// Count, sum, avg, min, max and stddev of a minute.
+/// Computes count, sum, avg, min, max and stddev in windows of a minute.
 #[must_use]
 pub fn moments(events: &Events) -> usize {
     tumbling::<Moments>(events, |at| events.keys.get(at).copied().unwrap_or(0))
 }
 
-/// The same, with keys that are text.
+/// Does the same as [`moments`] with text keys.
 #[must_use]
 pub fn moments_of_text(events: &Events) -> usize {
     let names: Vec<String> = (0..events.key_count).map(key_name).collect();
@@ -152,25 +153,25 @@ pub fn moments_of_text(events: &Events) -> usize {
     })
 }
 
-/// Three percentiles by logarithmic buckets.
+/// Computes three percentiles with logarithmic buckets.
 #[must_use]
 pub fn buckets(events: &Events) -> usize {
     tumbling::<Buckets>(events, |at| events.keys.get(at).copied().unwrap_or(0))
 }
 
-/// Three percentiles from all values.
+/// Computes three percentiles from all values.
 #[must_use]
 pub fn all_values(events: &Events) -> usize {
     tumbling::<All>(events, |at| events.keys.get(at).copied().unwrap_or(0))
 }
 
-/// Three percentiles by the tdigest crate.
+/// Computes three percentiles with the tdigest crate.
 #[must_use]
 pub fn digests(events: &Events) -> usize {
     tumbling::<Digest>(events, |at| events.keys.get(at).copied().unwrap_or(0))
 }
 
-/// Windows of a minute that fire as the watermark passes them; returns the number of rows.
+/// Fires windows of a minute when the watermark passes them. Returns the number of rows.
 fn tumbling<G: Group>(events: &Events, key: impl Fn(usize) -> u32) -> usize {
     let fresh = || vec![G::default(); events.key_count as usize];
     let fire = |groups: Vec<G>| {
@@ -204,13 +205,13 @@ fn tumbling<G: Group>(events: &Events, key: impl Fn(usize) -> u32) -> usize {
     rows + open.into_values().map(fire).sum::<usize>()
 }
 
-/// Values each second on the straight line between two samples.
+/// Interpolates linearly at every second between two samples.
 #[must_use]
 pub fn linear(events: &Events) -> usize {
     grid(events, |from, to, share| from + (to - from) * share)
 }
 
-/// The last value, each second.
+/// Repeats the last value at every second.
 #[must_use]
 pub fn forward(events: &Events) -> usize {
     grid(events, |from, _, _| from)
@@ -232,7 +233,7 @@ fn grid(events: &Events, between: impl Fn(f64, f64, f64) -> f64) -> usize {
     black_box(&rows).len()
 }
 
-/// The type [`ExponentialMovingAverage`] by itself.
+/// Runs the type [`ExponentialMovingAverage`] without an engine.
 #[must_use]
 pub fn ema(events: &Events) -> usize {
     let Ok(mut average) = ExponentialMovingAverage::with_span(20.0) else { return 0 };
@@ -243,7 +244,7 @@ pub fn ema(events: &Events) -> usize {
     events.values.len()
 }
 
-/// The type [`ZScoreAnomalyDetector`] by itself.
+/// Runs the type [`ZScoreAnomalyDetector`] without an engine.
 #[must_use]
 pub fn zscore(events: &Events) -> usize {
     let mut detector = ZScoreAnomalyDetector::new(3.0);
@@ -253,7 +254,7 @@ pub fn zscore(events: &Events) -> usize {
     events.values.len()
 }
 
-/// The type [`SlidingWindowStats`] by itself, with a percentile after each value.
+/// Runs the type [`SlidingWindowStats`] without an engine, with a percentile after each value.
 #[must_use]
 pub fn sliding_stats(events: &Events) -> usize {
     let Ok(mut last) = SlidingWindowStats::new(100) else { return 0 };
@@ -264,35 +265,35 @@ pub fn sliding_stats(events: &Events) -> usize {
     events.values.len()
 }
 
-/// `HashSet` of the standard library, without a ttl.
+/// Deduplicates ids with the `HashSet` of the standard library, without a ttl.
 #[must_use]
 pub fn hash_set(events: &Events) -> usize {
     let mut seen = HashSet::new();
     ids_in(&events.ids).filter(|id| seen.insert(*id)).count()
 }
 
-/// The same of JSON.
+/// Does the same as [`hash_set`] for JSON events.
 #[must_use]
 pub fn hash_set_of_json(events: &Events) -> usize {
     let mut seen = HashSet::new();
     events.lines.iter().filter_map(id_of).filter(|id| seen.insert(*id)).count()
 }
 
-/// The crate fastbloom, one filter without a ttl.
+/// Deduplicates ids with the crate fastbloom: one filter without a ttl.
 #[must_use]
 pub fn fastbloom(events: &Events) -> usize {
     let mut seen = BloomFilter::with_false_pos(0.01).expected_items(events.lines.len());
     ids_in(&events.ids).filter(|id| !seen.insert(*id)).count()
 }
 
-/// The same of JSON.
+/// Does the same as [`fastbloom()`] for JSON events.
 #[must_use]
 pub fn fastbloom_of_json(events: &Events) -> usize {
     let mut seen = BloomFilter::with_false_pos(0.01).expected_items(events.lines.len());
     events.lines.iter().filter_map(id_of).filter(|id| !seen.insert(*id)).count()
 }
 
-/// The id of an event as serde_json reads it, which copies nothing here.
+/// Returns the id of an event as serde_json reads it, without a copy.
 fn id_of(line: &Line) -> Option<&str> {
     #[derive(Deserialize)]
     struct Event<'a> {
@@ -301,7 +302,7 @@ fn id_of(line: &Line) -> Option<&str> {
     serde_json::from_slice(line).ok().map(|Event { event_id }| event_id)
 }
 
-/// Events as NDJSON has them, batch by batch.
+/// Returns the events as NDJSON, one text for each batch.
 #[must_use]
 pub fn content_text(events: &Events) -> Vec<String> {
     let columns = events.timestamps.iter().zip(&events.keys).zip(&events.values);

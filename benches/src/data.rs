@@ -1,23 +1,23 @@
-//! The same events each time, on every machine: as columns, as NDJSON, as CSV.
+//! The generated events, identical on every machine: as columns, as NDJSON and as CSV.
 
 use std::fmt::Write as _;
 use std::io::{self, BufWriter, Write};
 use std::ops::Range;
 use std::path::Path;
 
-/// Events in columns.
+/// The events in columns.
 pub struct Events {
-    /// Event times, microseconds, whole milliseconds.
+    /// Event times in microseconds, multiples of a millisecond.
     pub timestamps: Vec<i64>,
     /// Key ids below `key_count`.
     pub keys: Vec<u32>,
-    /// Values of two decimals, skewed as latencies are.
+    /// Values with two decimals, skewed like latencies.
     pub values: Vec<f64>,
-    /// How many keys there are; one: the stream has no key.
+    /// Number of keys. If it is one, the stream has no key.
     pub key_count: u32,
-    /// The ids that events are deduplicated by, if they are, end to end.
+    /// The concatenated ids for deduplication, if there are any.
     pub ids: String,
-    /// Events of such an id each, as JSON.
+    /// The events with such ids, as JSON.
     pub lines: Vec<Line>,
 }
 
@@ -27,27 +27,28 @@ const ID_BYTES: usize = 18;
 /// `{"event_id":"event-000000000000"}`
 pub type Line = [u8; 33];
 
-/// Keys of the stream.
+/// Number of keys of the stream.
 pub const KEYS: u32 = 1_000;
-/// Keys of the stream with many.
+/// Number of keys of the stream with many keys.
 pub const MANY_KEYS: u32 = 1_000_000;
 const SEED: u64 = 0x9E37_79B9_7F4A_7C15;
-/// Where the stream starts: 2023-11-14T22:13:20Z, milliseconds.
+/// The first time of the stream: 2023-11-14T22:13:20Z, in milliseconds.
 const START_MS: i64 = 1_700_000_000_000;
 const SPAN_MS: u64 = 3_600_000;
 const DISORDER_MS: u64 = 2_000;
 
 impl Events {
-    /// [`KEYS`] keys of unequal weight over one hour, each event up to 2 s late.
+    /// Generates events of [`KEYS`] keys with unequal weights over one hour, each at most 2 s out
+    /// of order.
     #[must_use]
     pub fn new(count: usize) -> Self {
-        // The product of two uniform numbers: small ids are far more frequent.
+        // The product of two uniform numbers makes small ids far more frequent.
         Self::hour(count, KEYS, |random| {
             random.below(u64::from(KEYS)) * random.below(u64::from(KEYS)) / u64::from(KEYS)
         })
     }
 
-    /// The same with [`MANY_KEYS`] keys by Zipf's law with exponent 1.
+    /// Does the same with [`MANY_KEYS`] keys by Zipf's law with exponent 1.
     #[must_use]
     pub fn zipf(count: usize) -> Self {
         Self::hour(count, MANY_KEYS, |random| {
@@ -61,7 +62,7 @@ impl Events {
         })
     }
 
-    /// One series: steps of 0.1 to 1.9 s, in order.
+    /// Generates one series in order, with steps of 0.1 to 1.9 s.
     #[must_use]
     pub fn series(count: usize) -> Self {
         let mut random = Random(SEED);
@@ -74,7 +75,8 @@ impl Events {
         events
     }
 
-    /// Ids in place of keys over one hour, in order: a fifth of them stands within the last 100,000 already.
+    /// Generates ids instead of keys over one hour, in order. A fifth of them occurs among the
+    /// previous 100,000.
     #[must_use]
     pub fn ids(count: usize) -> Self {
         let mut random = Random(SEED);
@@ -97,7 +99,7 @@ impl Events {
         events
     }
 
-    /// The ids of the events of `range`, end to end.
+    /// Returns the concatenated ids of the events of `range`.
     #[must_use]
     pub fn ids_of(&self, range: Range<usize>) -> &str {
         self.ids.get(range.start * ID_BYTES..range.end * ID_BYTES).unwrap_or_default()
@@ -135,7 +137,10 @@ impl Events {
         self.values.push(hundredths as f64 / 100.0);
     }
 
-    /// Writes `{"ts":…,"service":"svc-0001","latency":…}`, a line each.
+    /// Writes `{"ts":…,"service":"svc-0001","latency":…}`, one event a line.
+    ///
+    /// # Errors
+    /// The error of the file system.
     ///
     /// # Errors
     /// What writing a file can fail with.
@@ -145,7 +150,10 @@ impl Events {
         })
     }
 
-    /// Writes `ts,service,latency`, a line each.
+    /// Writes `ts,service,latency`, one event a line.
+    ///
+    /// # Errors
+    /// The error of the file system.
     ///
     /// # Errors
     /// What writing a file can fail with.
@@ -155,7 +163,11 @@ impl Events {
         })
     }
 
-    /// Writes the three columns end to end, little-endian: milliseconds as doubles, key ids, values.
+    /// Writes the three columns one after another, little-endian: milliseconds as doubles, key ids,
+    /// values.
+    ///
+    /// # Errors
+    /// The error of the file system.
     ///
     /// # Errors
     /// What writing a file can fail with.
@@ -198,22 +210,22 @@ impl Events {
     }
 }
 
-/// The ids that lie in `ids` end to end.
+/// Returns the ids of the concatenated `ids`.
 pub fn ids_in(ids: &str) -> impl Iterator<Item = &str> {
     (0..ids.len() / ID_BYTES).filter_map(|id| ids.get(id * ID_BYTES..(id + 1) * ID_BYTES))
 }
 
-/// The name of a key.
+/// Returns the name of a key.
 #[must_use]
 pub fn key_name(id: u32) -> String {
     format!("svc-{id:04}")
 }
 
-/// xorshift64*.
+/// The generator xorshift64*.
 struct Random(u64);
 
 impl Random {
-    /// From 0 to below 1.
+    /// Returns a number from 0 to below 1.
     fn unit(&mut self) -> f64 {
         #[expect(clippy::cast_precision_loss, reason = "32 bits")]
         let share = self.below(1 << 32) as f64 / (1_u64 << 32) as f64;

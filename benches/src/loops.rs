@@ -1,4 +1,4 @@
-//! The same work by the engine natively and by the module in wasmtime.
+//! The same work by the native engine and by the module in wasmtime.
 
 use std::ops::Range;
 
@@ -15,12 +15,16 @@ use stream_processor_core::{
 use crate::data::{Events, Line, ids_in, key_name};
 use crate::measure::Laps;
 
-/// Memory that an instance may have: far more than it needs.
+/// The memory limit of an instance, far above its need.
 const MEMORY_LIMIT_BYTES: usize = 3 << 30;
 const POLL_ROWS: u32 = 4_096;
 const DEFINED_AT_ONCE: usize = 10_000;
 
-/// Tumbling windows of one minute with count, sum, avg, min and max for each key, 2 s of disorder allowed.
+/// Returns a pipeline with tumbling windows of one minute: count, sum, avg, min and max of each
+/// key, with 2 s of out-of-orderness.
+///
+/// # Errors
+/// None for a valid pipeline.
 ///
 /// # Errors
 /// None while the pipeline is right.
@@ -32,7 +36,10 @@ pub fn tumbling() -> Result<PipelineSpec, SpecError> {
     )
 }
 
-/// An engine natively.
+/// Opens a native engine.
+///
+/// # Errors
+/// The engine refuses the pipeline.
 ///
 /// # Errors
 /// A pipeline that the engine refuses.
@@ -40,7 +47,10 @@ pub fn native(spec: &PipelineSpec) -> Result<NativeEngine, Error> {
     NativeEngine::open(spec, Options::default())
 }
 
-/// An instance of the module in wasmtime.
+/// Opens an instance of the module in wasmtime.
+///
+/// # Errors
+/// The engine refuses the pipeline, or the module does not start.
 ///
 /// # Errors
 /// A pipeline that the engine refuses, a module that does not start.
@@ -48,7 +58,11 @@ pub fn module(runtime: &Runtime, spec: &PipelineSpec) -> Result<Instance, Error>
     Instance::open(runtime, spec, Options::default(), MEMORY_LIMIT_BYTES)
 }
 
-/// Runs all of `events` through `worker`, in batches, a lap each and one for the end; returns the number of rows.
+/// Runs all of `events` through `worker` in batches: one lap for each batch and one for the end.
+/// Returns the number of rows.
+///
+/// # Errors
+/// The error of the engine.
 ///
 /// # Errors
 /// A failure of the engine.
@@ -65,18 +79,18 @@ pub fn run(
     Ok(rows)
 }
 
-/// How batches name keys.
+/// The form in which batches hold keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Keys {
-    /// Not at all: one stream.
+    /// No key: one stream.
     None,
-    /// By ids that were defined before.
+    /// Ids that were defined before.
     Ids,
-    /// Each by its text.
+    /// Texts.
     Text,
 }
 
-/// Ends the stream; returns `rows` and those that were polled.
+/// Ends the stream. Returns `rows` plus the number of rows polled here.
 fn finish(worker: &mut dyn Worker, mut rows: usize) -> Result<usize, Error> {
     while worker.finish()? == Progress::Full {
         rows += poll(worker)?;
@@ -84,7 +98,7 @@ fn finish(worker: &mut dyn Worker, mut rows: usize) -> Result<usize, Error> {
     Ok(rows + poll(worker)?)
 }
 
-/// Keys end to end, as batches and dictionaries have them.
+/// Concatenated keys, as batches and dictionaries hold them.
 #[derive(Default)]
 struct Texts {
     offsets: Vec<u32>,
@@ -102,20 +116,21 @@ impl Texts {
     }
 }
 
-/// The keys of events as batches name them, laid out before anything is measured: the other systems have their columns too.
+/// The keys of all events in the form of the batches, prepared before the measurement: the other
+/// systems have prepared columns too.
 pub struct Names {
     keys: Keys,
-    /// Whether the ids that events are deduplicated by are in JSON.
+    /// Whether the ids for deduplication are in JSON.
     in_json: bool,
     names: Vec<String>,
-    /// What the ids are defined as, and the first id, block by block.
+    /// The first id of each block, and the encoded keys of its ids.
     definitions: Vec<(u32, Texts)>,
     /// The texts of each batch.
     texts: Vec<Texts>,
 }
 
 impl Names {
-    /// Of `events`, for batches that name keys by `keys`.
+    /// Prepares the keys of `events` in the form `keys`.
     #[must_use]
     pub fn of(events: &Events, keys: Keys) -> Self {
         let count = if keys == Keys::None { 0 } else { events.key_count };
@@ -136,7 +151,7 @@ impl Names {
         all
     }
 
-    /// The same of events whose ids are in JSON.
+    /// Makes the ids for deduplication come from JSON events.
     #[must_use]
     pub fn in_json(self) -> Self {
         Self { in_json: true, ..self }
@@ -156,7 +171,11 @@ impl Names {
     }
 }
 
-/// Pushes all of `events` into `worker`, in batches, a lap each; returns the number of rows. Writing a batch is not timed.
+/// Pushes all of `events` into `worker` in batches, one lap for each. Returns the number of rows.
+/// Filling a batch is not timed.
+///
+/// # Errors
+/// The error of the engine.
 ///
 /// # Errors
 /// A failure of the engine.
@@ -169,38 +188,37 @@ pub fn push(
     names.define(worker)?;
     let mut identifier = Identifier::new(&[Strategy::Fields(vec!["event_id".to_owned()])]);
     let mut identities: Vec<Identity> = Vec::new();
-    let mut written = Written::default();
+    let mut buffer = BatchBuffer::default();
     let (mut rows, mut start) = (0, 0);
     while start < events.timestamps.len() {
-        // A full result buffer ends a batch early; the rest of it goes before the next one.
+        // A full result buffer ends a batch early. Its rest is pushed before the next batch.
         let (batch, before) = (start / DEFAULT_BATCH_EVENTS, start % DEFAULT_BATCH_EVENTS);
         let range = rest_of_batch(start, events);
         let ids = events.keys.get(range.clone()).unwrap_or_default();
         let rest = (names.keys == Keys::Text && before > 0).then(|| names.texts_of(ids));
         let texts = rest.as_ref().or_else(|| names.texts.get(batch));
-        written.write(
+        buffer.write(
             events.timestamps.get(range.clone()).unwrap_or_default(),
             events.values.get(range.clone()).unwrap_or_default(),
             ids,
             texts,
         );
-        written
-            .write_ids(events.lines.get(range.clone()).unwrap_or_default(), events.ids_of(range));
+        buffer.write_ids(events.lines.get(range.clone()).unwrap_or_default(), events.ids_of(range));
         laps.restart_lap();
         identities.clear();
         if names.in_json {
-            identities.extend(written.lines.iter().map(|line| identifier.of_json(line)));
+            identities.extend(buffer.lines.iter().map(|line| identifier.of_json(line)));
         } else {
-            identifier.of_strings("event_id", ids_in(&written.event_ids), &mut identities);
+            identifier.of_strings("event_id", ids_in(&buffer.event_ids), &mut identities);
         }
         let identities = (!events.ids.is_empty()).then_some(identities.as_slice());
-        let columns = [Column::F64(&written.values)];
-        let Texts { offsets, bytes } = &written.texts;
+        let columns = [Column::F64(&buffer.values)];
+        let Texts { offsets, bytes } = &buffer.texts;
         let pushed = worker.push(&Batch {
-            timestamps: &written.timestamps,
+            timestamps: &buffer.timestamps,
             keys: match names.keys {
                 Keys::None => KeyColumn::Unkeyed,
-                Keys::Ids => KeyColumn::Ids(&written.ids),
+                Keys::Ids => KeyColumn::Ids(&buffer.ids),
                 Keys::Text => KeyColumn::Text { offsets, bytes },
             },
             columns: if identities.is_some() { &[] } else { &columns },
@@ -216,9 +234,9 @@ pub fn push(
     Ok(rows)
 }
 
-/// A batch as the producer of a live stream leaves it: just written, so in the processor's cache.
+/// A batch as the producer of a live stream leaves it: just buffer, so in the processor's cache.
 #[derive(Default)]
-struct Written {
+struct BatchBuffer {
     timestamps: Vec<i64>,
     values: Vec<f64>,
     ids: Vec<u32>,
@@ -227,7 +245,7 @@ struct Written {
     lines: Vec<Line>,
 }
 
-impl Written {
+impl BatchBuffer {
     fn write_ids(&mut self, lines: &[Line], ids: &str) {
         self.lines.clear();
         self.lines.extend_from_slice(lines);
@@ -250,7 +268,11 @@ impl Written {
     }
 }
 
-/// The same of events whose keys have ids, which the caller writes where the module reads them.
+/// Does the same as [`run`] for events with key ids, which are buffer directly into the module's
+/// memory.
+///
+/// # Errors
+/// The error of the engine.
 ///
 /// # Errors
 /// A failure of the engine.
@@ -285,7 +307,7 @@ pub fn run_in_place(
     Ok(rows)
 }
 
-/// The events from `start` on that are in one batch with it.
+/// Returns the range from `start` to the end of its batch.
 fn rest_of_batch(start: usize, events: &Events) -> Range<usize> {
     let end = start - start % DEFAULT_BATCH_EVENTS + DEFAULT_BATCH_EVENTS.get();
     start..end.min(events.timestamps.len())

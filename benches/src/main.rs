@@ -1,4 +1,5 @@
-//! Measures every way to run the engine, and other systems on the same data, in one run: `cargo xtask bench`.
+//! Measures all ways to run the engine, and other systems on the same data, in one run: `cargo
+//! xtask bench`.
 
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
@@ -18,18 +19,18 @@ use stream_processor_core::text::Identifier;
 #[global_allocator]
 static ALLOCATOR: memory::Counting = memory::Counting;
 
-/// Events of the stream, unless said otherwise.
+/// The default number of events of the stream.
 const EVENTS: usize = 10_000_000;
-/// Each thing is measured this often; the best counts, for these machines are noisy.
+/// The default number of rounds. The best round counts, because these machines are noisy.
 const ROUNDS: usize = 5;
 const FILE_ROUNDS: usize = 3;
-/// What ratios of columns in memory are of.
+/// The measurement that is the base of the ratios for columns in memory.
 const CORE: &str = "core, native";
 const CALLS: u32 = 2_000_000;
-/// Events whose text is hashed.
+/// Number of events whose text is hashed.
 const HASHED: usize = 1_000_000;
 
-/// What was measured: seconds of processor time.
+/// A measurement in seconds of processor time.
 struct Measured {
     name: &'static str,
     seconds: f64,
@@ -99,8 +100,8 @@ impl Arguments {
     }
 }
 
-/// Columns in memory: a plain loop, the engine natively, the module in wasmtime and in Node.js. Of the last three, each
-/// batch counts with the best of all rounds.
+/// Measures columns in memory: a plain loop, the native engine, the module in wasmtime and in
+/// Node.js. For the last three, the best round of each batch counts.
 fn columns_in_memory(events: &Events, rounds: usize, folder: &Path) -> Result<Vec<Measured>> {
     let columns = folder.join("stream");
     events.write_columns(&columns)?;
@@ -153,7 +154,7 @@ fn columns_in_memory(events: &Events, rounds: usize, folder: &Path) -> Result<Ve
     ])
 }
 
-/// Gigabytes a second of the hash of events as they are, of batches that were just written.
+/// Prints the gigabytes per second of the content hash, on batches that were just written.
 fn content_hash(events: &Events, rounds: usize) {
     let batches = ceilings::content_text(events);
     let (mut written, mut identities, mut laps) = (Vec::new(), Vec::new(), Laps::default());
@@ -176,7 +177,7 @@ fn content_hash(events: &Events, rounds: usize) {
     println!("content hash of events of 100 bytes: {speed:.2} GB/s (bar: 1 GB/s)\n");
 }
 
-/// Nanoseconds of the cheapest call into the module.
+/// Measures the nanoseconds of the cheapest call into the module.
 fn border_call(runtime: &Runtime) -> Result<f64> {
     let mut instance = loops::module(runtime, &loops::tumbling()?)?;
     let started = Instant::now();
@@ -210,7 +211,7 @@ fn files(events: &Events, folder: &Path) -> Result<Vec<Measured>> {
     Ok(best)
 }
 
-/// The program's one-liner on `input`.
+/// Runs the program's one-liner on `input`.
 fn program(name: &'static str, input: &Path, flags: &[&str]) -> Result<Measured> {
     let mut command = Command::new(root().join("target/release/stream-processor"));
     command.args(["window", "--tumbling", "1m", "--key", "service", "--value", "latency"]);
@@ -224,7 +225,7 @@ fn program(name: &'static str, input: &Path, flags: &[&str]) -> Result<Measured>
     })
 }
 
-/// Another system: it prints the number of its rows.
+/// Runs another system, which prints the number of its rows.
 fn peer(name: &'static str, system: &str, input: &Path) -> Result<Measured> {
     let python = root().join("target/bench/venv/bin/python");
     let script = root().join("benches/peers/peers.py");
@@ -234,17 +235,17 @@ fn peer(name: &'static str, system: &str, input: &Path) -> Result<Measured> {
     Ok(Measured { name, seconds, rows })
 }
 
-/// Columns into the npm package in Node.js, one `way` or the other: it prints the seconds of the best of each batch, and its
-/// rows.
-fn node(name: &'static str, columns: &Path, rounds: usize, way: &str) -> Result<Measured> {
+/// Pushes columns into the npm package in Node.js by `method`. The script prints the total of the
+/// best time of each batch, in seconds, and the number of rows.
+fn node(name: &'static str, columns: &Path, rounds: usize, method: &str) -> Result<Measured> {
     let script = root().join("target/bench/node/push_columns.mjs");
     let mut command = Command::new("node");
-    let (_, output) = child(command.arg(script).arg(columns).arg(rounds.to_string()).arg(way))?;
+    let (_, output) = child(command.arg(script).arg(columns).arg(rounds.to_string()).arg(method))?;
     let (seconds, rows) = output.trim().split_once(' ').context("seconds and rows")?;
     Ok(Measured { name, seconds: seconds.parse()?, rows: rows.parse()? })
 }
 
-/// Keeps the faster of two measurements of one thing.
+/// Keeps the faster of two measurements with the same name.
 fn keep(best: &mut Vec<Measured>, measured: Measured) {
     match best.iter_mut().find(|known| known.name == measured.name) {
         Some(known) if known.seconds <= measured.seconds => {}

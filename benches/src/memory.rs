@@ -1,4 +1,4 @@
-//! Bytes of an open window of one key, counted by the allocator.
+//! Measures the bytes of an open window of one key with a counting allocator.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,13 +12,13 @@ use crate::data::Events;
 use crate::loops;
 use crate::measure::Laps;
 
-/// The system's allocator, which counts what is in use.
+/// The system's allocator with a counter of the bytes in use.
 pub struct Counting;
 
 static IN_USE: AtomicUsize = AtomicUsize::new(0);
 
 #[expect(unsafe_code, reason = "an allocator has no other form; it hands all to the system's")]
-// SAFETY: every call goes to the system's allocator as it came.
+// SAFETY: every call is forwarded unchanged to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         IN_USE.fetch_add(layout.size(), Ordering::Relaxed);
@@ -31,23 +31,23 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-/// What is open: keys, windows of each, values in each window of a key.
-struct Open {
+/// The open state to measure: keys, windows of each key, and values in each window.
+struct OpenState {
     name: &'static str,
     aggregations: &'static str,
     keys: u32,
     windows: i64,
     values: usize,
-    /// Bytes that are allowed, given how many octaves the values touch.
+    /// The allowed bytes, by the number of octaves of the values.
     bar: fn(f64) -> f64,
 }
 
-/// Of an open window of a key, whatever is aggregated; percentiles come on top.
+/// The bytes of an open window of a key with any aggregations, without percentiles.
 const WINDOW: f64 = 100.0;
 const MOMENTS: &str = r#"["count","sum","avg","min","max","stddev"]"#;
 const PERCENTILES: &str = r#"["p50","p95","p99"]"#;
-const OPEN: &[Open] = &[
-    Open {
+const OPEN_STATES: &[OpenState] = &[
+    OpenState {
         name: "count to stddev, 1,000 keys",
         aggregations: MOMENTS,
         keys: 1_000,
@@ -55,7 +55,7 @@ const OPEN: &[Open] = &[
         values: 2,
         bar: |_| WINDOW,
     },
-    Open {
+    OpenState {
         name: "count to stddev, 100,000 keys",
         aggregations: MOMENTS,
         keys: 100_000,
@@ -63,7 +63,7 @@ const OPEN: &[Open] = &[
         values: 1,
         bar: |_| WINDOW,
     },
-    Open {
+    OpenState {
         name: "percentiles, 20 values",
         aggregations: PERCENTILES,
         keys: 1_000,
@@ -71,7 +71,7 @@ const OPEN: &[Open] = &[
         values: 20,
         bar: |_| WINDOW + 1_024.0,
     },
-    Open {
+    OpenState {
         name: "percentiles, 100 values",
         aggregations: PERCENTILES,
         keys: 1_000,
@@ -79,7 +79,7 @@ const OPEN: &[Open] = &[
         values: 100,
         bar: |_| WINDOW + 1_024.0,
     },
-    Open {
+    OpenState {
         name: "percentiles, 512 values",
         aggregations: PERCENTILES,
         keys: 1_000,
@@ -87,7 +87,7 @@ const OPEN: &[Open] = &[
         values: 512,
         bar: |_| WINDOW + 4_096.0,
     },
-    Open {
+    OpenState {
         name: "percentiles, 2,000 values",
         aggregations: PERCENTILES,
         keys: 100,
@@ -100,11 +100,14 @@ const OPEN: &[Open] = &[
 /// Prints the table.
 ///
 /// # Errors
+/// The error of the engine.
+///
+/// # Errors
 /// A failure of the engine.
 pub fn print() -> Result<()> {
     println!("| open windows of a key | bytes each | bar | met? |");
     println!("|---|---|---|---|");
-    for open in OPEN {
+    for open in OPEN_STATES {
         let (bytes, bar) = measure(open)?;
         let met = if bytes <= bar { "yes" } else { "no" };
         println!("| {} | {bytes:.0} | {bar:.0} | {met} |", open.name);
@@ -113,7 +116,7 @@ pub fn print() -> Result<()> {
     Ok(())
 }
 
-fn measure(open: &Open) -> Result<(f64, f64)> {
+fn measure(open: &OpenState) -> Result<(f64, f64)> {
     let spec = PipelineSpec::from_json(&format!(
         r#"{{"source":{{"key":"service","value":"latency"}},"time":{{"max_out_of_orderness":"1d"}},
             "stages":[{{"type":"window","window":"tumbling","size":"1m","aggregations":{}}}]}}"#,
@@ -133,8 +136,8 @@ fn measure(open: &Open) -> Result<(f64, f64)> {
     Ok((each, (open.bar)(octaves)))
 }
 
-/// As many values for each key in each window, window after window.
-fn events(open: &Open) -> Events {
+/// Generates the same number of values for each key in each window, window after window.
+fn events(open: &OpenState) -> Events {
     let rounds = open.values * open.keys as usize;
     let mut events = Events::new(rounds * usize::try_from(open.windows).unwrap_or(0));
     events.key_count = open.keys;

@@ -1,4 +1,4 @@
-//! Runs the cases and prints how each compares.
+//! Runs the cases and prints a table that compares them.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -13,26 +13,27 @@ use crate::data::Events;
 use crate::loops;
 use crate::measure::{Laps, child, timed};
 
-/// What the module has to reach of native.
+/// The required speed of the module, as a share of the native speed.
 const MODULE_SHARE: f64 = 0.75;
 
-/// Where and how to measure.
+/// The options and paths of a run.
 pub struct Setting<'a> {
     /// Events of the stream.
     pub events: usize,
-    /// Each thing is measured this often; the best counts, of our own engine that of each batch.
+    /// Number of rounds. The best round counts, and for the own engine the best round of each
+    /// batch.
     pub rounds: usize,
-    /// Cases whose name contains this.
+    /// Only cases whose name contains this text run.
     pub only: &'a str,
     /// The folder for data.
     pub folder: &'a Path,
-    /// The interpreter with the other systems, and their script.
+    /// The Python interpreter that has the other systems.
     pub python: &'a Path,
     /// The script of the other systems.
     pub script: &'a Path,
 }
 
-/// Processor seconds of a case.
+/// The processor seconds of a case.
 struct Measured {
     name: &'static str,
     events: f64,
@@ -90,7 +91,8 @@ fn measure(
     let run = |worker: &mut dyn Worker, laps: &mut Laps| loops::run(worker, events, &names, laps);
     let (mut native, mut module) = (Laps::default(), Laps::default());
     let (mut ceiling, mut rows) = (None, 0);
-    // One after another within a round, so that all meet the same moods of the machine.
+    // The candidates take turns within a round, so that disturbances of the machine affect all of
+    // them.
     for _ in 0..setting.rounds {
         rows = run(&mut loops::native(&spec)?, &mut native)?;
         run(&mut loops::module(runtime, &spec)?, &mut module)?;
@@ -107,7 +109,7 @@ fn measure(
     Ok(Measured { name: case.name, events: count, rows, native, module, ceiling, peers })
 }
 
-/// Another system on the same columns: it prints its best time.
+/// Runs another system on the same columns. It prints its best time in seconds.
 fn peer(case: &Case, system: &str, setting: &Setting<'_>) -> Result<f64> {
     let mut command = Command::new(setting.python);
     command.arg(setting.script).args(["columns", system, case.name]);
@@ -152,7 +154,7 @@ fn line(case: &Case, measured: &Measured, done: &[Measured]) -> String {
     line
 }
 
-/// What the bar says, and the seconds that it allows.
+/// Returns the text of the bar, and the maximum number of seconds.
 fn bar(bar: Bar, measured: &Measured, done: &[Measured]) -> (String, f64) {
     let best = measured.peers.iter().map(|(_, seconds)| *seconds).fold(f64::NAN, f64::min);
     match bar {
@@ -162,7 +164,7 @@ fn bar(bar: Bar, measured: &Measured, done: &[Measured]) -> (String, f64) {
         }
         Bar::Speed(speed) => (format!("{speed} M/s"), measured.events / speed / 1e6),
         Bar::Type(speed) => (format!("the type alone: {speed} M/s"), measured.events / speed / 1e6),
-        Bar::Beside(name, times, row_ns) => {
+        Bar::RelativeTo(name, times, row_ns) => {
             let other = done.iter().find(|other| other.name == name);
             let event = other.map_or(f64::NAN, |other| other.native / other.events);
             #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]

@@ -1,4 +1,4 @@
-//! What the tests across crates share: the conformance vectors, the examples, and where the built pieces lie.
+//! Shared by the tests across crates: the conformance vectors, the examples and the paths of the built artifacts.
 
 mod examples;
 
@@ -14,13 +14,16 @@ pub struct Vector {
     pub name: String,
     /// The pipeline, as JSON.
     pub spec: Value,
-    /// The text that goes in.
+    /// The input text.
     pub input: Vec<u8>,
-    /// What is due: `rows` as text, and counters.
+    /// The expected output: `rows` as text, and counters.
     pub expected: Value,
 }
 
-/// Every vector, by name.
+/// Returns all vectors, ordered by name.
+///
+/// # Panics
+/// If a vector cannot be read: there would be nothing to test.
 ///
 /// # Panics
 /// Where a vector cannot be read: the tests have nothing to test then.
@@ -51,13 +54,16 @@ fn vector(path: &Path) -> Vector {
     }
 }
 
-/// The workspace's folder.
+/// Returns the folder of the workspace.
 #[must_use]
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new(".")).to_owned()
 }
 
-/// The module, as `cargo xtask build` leaves it.
+/// Returns the bytes of the module that `cargo xtask build` makes.
+///
+/// # Panics
+/// If the module is not built.
 ///
 /// # Panics
 /// Where it is not built.
@@ -68,7 +74,10 @@ pub fn module() -> Vec<u8> {
         .unwrap_or_else(|error| panic!("{}: {error}; `cargo xtask build` makes it", path.display()))
 }
 
-/// The program, as `cargo xtask build` leaves it.
+/// Returns the path of the program that `cargo xtask build` makes.
+///
+/// # Panics
+/// If the program is not built.
 ///
 /// # Panics
 /// Where it is not built.

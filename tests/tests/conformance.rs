@@ -1,4 +1,4 @@
-//! The program gives the bytes of every vector, whatever the number of shards, the size of batches, and the engine.
+//! The program writes the bytes of every vector, for any number of shards, batch size and engine.
 
 use std::path::Path;
 use std::process::Command;
@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::Value;
 use stream_processor_tests::{Vector, program, vectors};
 
-/// Runs a vector; its rows and its summary.
+/// Runs a vector and returns its rows and its summary.
 fn run(vector: &Vector, folder: &Path, flags: &[&str]) -> (String, Value) {
     let (pipeline, input) = (folder.join("pipeline.json"), folder.join("input"));
     let summary = folder.join("summary.json");
@@ -29,7 +29,7 @@ fn run(vector: &Vector, folder: &Path, flags: &[&str]) -> (String, Value) {
 }
 
 #[test]
-fn every_vector_gives_its_bytes() {
+fn program_writes_the_bytes_of_every_vector() {
     let folder = tempfile::tempdir().unwrap();
     for vector in vectors() {
         let expected = &vector.expected;

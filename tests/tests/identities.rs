@@ -1,4 +1,4 @@
-//! The module in wasmtime tells the identities of the vectors.
+//! The module in wasmtime computes the identities of the vectors.
 
 use processor::runtime::{DEFAULT_MEMORY_LIMIT_BYTES, Instance, Runtime};
 use serde_json::Value;
@@ -11,7 +11,7 @@ fn hex(identity: Identity) -> Value {
 }
 
 #[test]
-fn identities_are_those_of_the_vectors() {
+fn identities_equal_those_of_the_vectors() {
     let spec = r#"{"stages": [{"type": "window", "window": "global", "aggregations": ["count"]}]}"#;
     let spec = PipelineSpec::from_json(spec).unwrap();
     let runtime = Runtime::new().unwrap();

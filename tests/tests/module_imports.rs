@@ -1,18 +1,18 @@
-//! No function of the C ABI can reach an import: shown on the module's own call graph.
+//! No function of the C ABI can reach an import. The module's own call graph proves it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use stream_processor_tests::module;
 use wasmparser::{ElementItems, ExternalKind, Operator, Parser, Payload, TypeRef};
 
-/// Who calls whom in a module. Functions are numbered as in the module: imports first.
+/// The call graph of a module. Functions are numbered as in the module: imports first.
 #[derive(Default)]
 struct CallGraph {
     imports: Vec<String>,
     exports: BTreeMap<String, u32>,
     /// The type of each function.
     types: Vec<u32>,
-    /// Functions that a table holds: what an indirect call may reach, if the type fits.
+    /// The functions in tables: the possible targets of an indirect call of the same type.
     in_tables: BTreeSet<u32>,
     calls: BTreeMap<u32, BTreeSet<u32>>,
     /// The types of each function's indirect calls.
@@ -97,20 +97,20 @@ impl CallGraph {
         }
     }
 
-    /// A way from `from` to an import, if there is one.
-    fn way_to_an_import(&self, from: u32) -> Option<Vec<u32>> {
-        let mut came_from: BTreeMap<u32, u32> = BTreeMap::new();
+    /// Returns a path of calls from `from` to an import, if there is one.
+    fn path_to_an_import(&self, from: u32) -> Option<Vec<u32>> {
+        let mut callers: BTreeMap<u32, u32> = BTreeMap::new();
         let mut open = vec![from];
         while let Some(function) = open.pop() {
             if (function as usize) < self.imports.len() {
-                let mut way = vec![function];
+                let mut path = vec![function];
                 while let Some(before) =
-                    came_from.get(way.last()?).filter(|_| way.last() != Some(&from))
+                    callers.get(path.last()?).filter(|_| path.last() != Some(&from))
                 {
-                    way.push(*before);
+                    path.push(*before);
                 }
-                way.reverse();
-                return Some(way);
+                path.reverse();
+                return Some(path);
             }
             let direct = self.calls.get(&function).into_iter().flatten().copied();
             let types = self.indirect.get(&function);
@@ -119,8 +119,8 @@ impl CallGraph {
             };
             let indirect = self.in_tables.iter().copied().filter(fits);
             for next in direct.chain(indirect) {
-                if next != from && !came_from.contains_key(&next) {
-                    came_from.insert(next, function);
+                if next != from && !callers.contains_key(&next) {
+                    callers.insert(next, function);
                     open.push(next);
                 }
             }
@@ -133,25 +133,25 @@ impl CallGraph {
 fn no_path_of_the_c_abi_reaches_an_import() {
     let graph = CallGraph::of(&module());
     assert!(!graph.imports.is_empty(), "the classes for JavaScript import something");
-    let doors: Vec<(&String, &u32)> =
+    let functions: Vec<(&String, &u32)> =
         graph.exports.iter().filter(|(name, _)| name.starts_with("sp_")).collect();
-    assert!(doors.len() >= 18, "{doors:?}");
-    for (name, function) in doors {
-        if let Some(way) = graph.way_to_an_import(*function) {
-            let import = &graph.imports[*way.last().unwrap() as usize];
-            panic!("{name} reaches the import {import} by way of functions {way:?}");
+    assert!(functions.len() >= 18, "{functions:?}");
+    for (name, function) in functions {
+        if let Some(path) = graph.path_to_an_import(*function) {
+            let import = &graph.imports[*path.last().unwrap() as usize];
+            panic!("{name} reaches the import {import} through the functions {path:?}");
         }
     }
     let class = graph.exports.iter().find(|(name, _)| name.contains("_push_text"));
     let (_, class) = class.expect("a method for JavaScript");
     assert!(
-        graph.way_to_an_import(*class).is_some(),
+        graph.path_to_an_import(*class).is_some(),
         "the search finds imports where they are called"
     );
 }
 
 #[test]
-fn the_module_imports_only_what_the_glue_gives() {
+fn module_imports_only_functions_of_the_js_glue() {
     for import in CallGraph::of(&module()).imports {
         assert!(import.contains("__wbg") || import.contains("__wbindgen"), "{import}");
     }

@@ -1,4 +1,5 @@
-//! The module in wasmtime gives the native engine's rows, however the stream is cut, and restored from a snapshot at any point.
+//! The module in wasmtime gives the rows of the native engine, for all batches and with snapshots
+//! at any point.
 
 use processor::runtime::{DEFAULT_MEMORY_LIMIT_BYTES, Instance, NativeEngine, Runtime, Worker};
 use proptest::prelude::*;
@@ -15,11 +16,11 @@ struct Event {
     value: f64,
 }
 
-/// What happens after a batch.
+/// The action after a batch.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Between {
+enum AfterBatch {
     Nothing,
-    /// A snapshot is taken and restored into a new instance, in parts of so many bytes.
+    /// A snapshot is restored into a new instance, in parts of so many bytes.
     Restore(u32),
 }
 
@@ -46,12 +47,12 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
     })
 }
 
-fn cuts() -> impl Strategy<Value = Vec<(usize, Between)>> {
-    let between = prop_oneof![Just(Between::Nothing), (1_u32..5000).prop_map(Between::Restore)];
-    prop::collection::vec((0_usize..30, between), 1..12)
+fn cuts() -> impl Strategy<Value = Vec<(usize, AfterBatch)>> {
+    let after = prop_oneof![Just(AfterBatch::Nothing), (1_u32..5000).prop_map(AfterBatch::Restore)];
+    prop::collection::vec((0_usize..30, after), 1..12)
 }
 
-/// An engine with the text of its rows.
+/// An engine and the text of its rows.
 struct Run<W> {
     worker: W,
     plan: Plan,
@@ -111,7 +112,7 @@ impl<W: Worker> Run<W> {
 }
 
 #[test]
-fn the_module_gives_the_rows_of_the_native_engine() {
+fn module_gives_the_rows_of_the_native_engine() {
     let spec = pipeline();
     let plan = Plan::new(&spec).unwrap();
     let runtime = Runtime::new().unwrap();
@@ -126,11 +127,11 @@ fn the_module_gives_the_rows_of_the_native_engine() {
             native.push(&events);
             let mut module = Run { worker: open(), plan: plan.clone(), text: Vec::new() };
             let mut rest = &events[..];
-            for (length, between) in cuts {
+            for (length, after) in cuts {
                 let (batch, later) = rest.split_at(length.min(rest.len()));
                 rest = later;
                 module.push(batch);
-                if let Between::Restore(part) = between {
+                if let AfterBatch::Restore(part) = after {
                     let snapshot = module.worker.snapshot(part).unwrap();
                     module.worker = open();
                     module.worker.restore(&snapshot, part).unwrap();

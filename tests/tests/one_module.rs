@@ -1,4 +1,4 @@
-//! The npm package ships, byte for byte, the module that the program runs.
+//! The npm package ships the same module as the program, byte for byte.
 
 use std::path::Path;
 use std::process::Command;
@@ -10,7 +10,7 @@ fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The module in the packed npm package.
+/// Returns the module in the packed npm package.
 fn packed(folder: &Path) -> Vec<u8> {
     let package = root().join("target/npm/stream-processor.tgz");
     let status =
