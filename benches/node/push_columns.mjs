@@ -1,7 +1,7 @@
-// The npm package on columns in memory, in so many rounds: prints seconds, each batch with its best of all rounds, and rows.
-// "copied" pushes a caller's own columns and takes rows as objects; "in-place" has the caller write columns where the module reads
-// them, and takes rows as columns. Times are microseconds, as they are for the engine without a module; writing a batch is not
-// timed, as it is not there.
+// Pushes columns in memory into the npm package, in several rounds. Prints the sum of the best seconds of
+// each batch, and the number of rows. "copied" pushes columns of the caller and polls rows as objects.
+// "in-place" writes columns directly into the module's memory and polls rows as columns. Times are
+// microseconds, as in the native benchmark. Filling a batch is not timed, as there.
 //     node push_columns.mjs COLUMNS ROUNDS copied|in-place
 import { readFileSync } from "node:fs";
 
@@ -16,7 +16,7 @@ const latency = new Float64Array(buffer, events * 8, events);
 const ids = new Uint32Array(buffer, events * 16, events);
 const dictionary = Array.from({ length: 1_000 }, (_, id) => `svc-${String(id).padStart(4, "0")}`);
 
-// A caller's own columns of one batch.
+// The caller's columns of one batch.
 const own = { timestamps: new BigInt64Array(BATCH), keys: new Uint32Array(BATCH), columns: { latency: new Float64Array(BATCH) } };
 
 const pipeline = {
@@ -32,12 +32,12 @@ if (!inPlace && way !== "copied") throw new Error(`${way}: expected copied or in
 await init();
 const rounds = Number(process.argv[3]);
 const least = [];
-// The engine of JavaScript compiles what runs often: it has its chance before the clock starts.
+// A round that does not count lets the JavaScript engine compile the hot code.
 let rows = run([]);
 for (let round = 0; round < rounds; round += 1) rows = run(least);
 console.log(least.reduce((all, seconds) => all + seconds, 0), rows);
 
-/** Pushes all events and takes the rows; keeps in `least` the fewest seconds that each batch has taken, and the end. */
+/** Pushes all events and polls the rows. Keeps in `least` the minimum seconds of each batch and of the end. */
 function run(least) {
   let started = performance.now();
   let lap = 0;
@@ -65,7 +65,7 @@ function run(least) {
   return rows;
 }
 
-/** Tells `pause` how long writing the columns has taken. */
+/** Calls `pause` with the milliseconds that filling the columns took. */
 function write(batch, from, to, pause) {
   const started = performance.now();
   (batch.microseconds ?? batch.timestamps).set(timestamps.subarray(from, to));

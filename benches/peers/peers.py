@@ -1,7 +1,7 @@
-"""Other systems on the same data, on one thread.
+"""Runs other systems on the data of the benchmark, on one thread.
 
 usage: peers.py file duckdb|polars FILE: prints the number of result rows
-       peers.py columns duckdb|polars|numpy CASE FILE ROUNDS: prints the least seconds of processor time
+       peers.py columns duckdb|polars|numpy CASE FILE ROUNDS: prints the minimum seconds of processor time
 """
 
 import os
@@ -43,7 +43,7 @@ def with_polars(path):
 
 
 def columns_of(path):
-    """Milliseconds, values and key ids, as the benchmark's `write_columns` lays them out."""
+    """Returns milliseconds, values and key ids from a file of the benchmark's `write_columns`."""
     import numpy
 
     count = os.path.getsize(path) // 20
@@ -61,7 +61,7 @@ GAPS_MS = {"session 30s": 30_000, "session 500ms": 500}
 
 
 def duckdb_sessions(gap_ms):
-    """Events that are more than the gap apart are in different sessions."""
+    """Returns the query of sessions. Events more than the gap apart are in different sessions."""
     return f"""
         with marked as (select *, coalesce(t - lag(t) over (partition by k order by t) > {gap_ms}, true) as starts from data),
              numbered as (select *, sum(starts::int) over (partition by k order by t, starts desc rows unbounded preceding) as session from marked)
@@ -132,7 +132,7 @@ def polars_case(name, path):
     samples = frame.select(t, v).set_sorted("t")
     if name == "normalize forward":
         return lambda: grid.join_asof(samples, on="t")
-    # From the same columns to the same rows: putting the grid among the samples and taking it out again belong to the work.
+    # The work includes the insertion of grid points among the samples and their extraction.
     samples = samples.with_columns(on_grid=False)
     grid = grid.select("t", v=polars.lit(None, polars.Float64), on_grid=True)
     return lambda: polars.concat([samples, grid]).sort("t").with_columns(v.interpolate_by("t")).filter("on_grid").select("t", "v")

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Makes identity/identity.json: events, the strategies they are told apart by, and the identities that are due.
+"""Generates identity/identity.json: events, the strategies of their identities, and the expected identities.
 
-Canonical form and strategies are written again here in plain Python; the hash is that of the package xxhash
-(pip install xxhash). Every runtime must give exactly these identities.
+Canonical form and strategies are implemented here in plain Python, independent of the engine. The hash is
+that of the package xxhash (pip install xxhash). Every runtime must give exactly these identities.
 """
 
 import json
@@ -17,7 +17,7 @@ HERE = pathlib.Path(__file__).parent
 
 
 def members(pairs):
-    return ("object", dict(pairs))  # of one name the last counts
+    return ("object", dict(pairs))  # the last member of a name counts
 
 
 def read(text):

@@ -1,9 +1,15 @@
 #!/usr/bin/env python3
-"""Makes the conformance vectors of this folder: input, pipeline, and the rows that are due.
+"""Generates the conformance vectors of this folder: input, pipeline and expected rows.
 
-The rows are computed here, by plain Python over plain lists, and share no code with the engine. Run it again after a change:
-python3 tests/vectors/make.py. Every runtime must then give exactly these bytes: the engine natively, the module in
-wasmtime, in Node.js and in Chromium.
+Plain Python over plain lists computes the rows; it shares no code with the engine. Run it again after
+a change: python3 tests/vectors/make.py. Every runtime must give exactly these bytes: the native engine,
+and the module in wasmtime, in Node.js and in Chromium.
+
+    events -> Watermark -> stream of (time, key, event, watermark) -> stage -> ... -> stage -> rows
+
+run() passes the stream through the stages. Each kind of window is a subclass of Stage; normalize.py has
+the normalize stage, passing.py the filter and key_by stages. write() stores a vector, and main() lists
+them all.
 """
 
 import csv
@@ -25,7 +31,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 def number(value):
-    """A float as ECMAScript prints it; None as null."""
+    """Returns a float as ECMAScript prints it, and None as null."""
     if value is None or math.isnan(value) or math.isinf(value):
         return "null"
     if value == 0:
@@ -51,7 +57,7 @@ def rfc3339(us):
 
 
 def parse_time(value, unit):
-    """Microseconds, floored."""
+    """Returns the time in microseconds, rounded down."""
     if isinstance(value, str):
         match = re.fullmatch(r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)?)?", value)
         day, clock, fraction, zone = match.groups()
@@ -83,7 +89,7 @@ def neumaier(values):
 
 
 def variance(values, population=False):
-    """Welford's update, value by value: each runtime must round just as it does."""
+    """Returns the variance by Welford's update. Every runtime must round in the same way."""
     mean = squares = 0.0
     for count, value in enumerate(values, 1):
         distance = value - mean
@@ -94,7 +100,7 @@ def variance(values, population=False):
 
 
 def percentile(percent, values):
-    """The linear rule of numpy. `values` are all there are, so this is what every engine gives of small groups."""
+    """Returns the percentile by the linear rule of numpy. Every engine gives it for small windows."""
     ordered = sorted(value + 0.0 for value in values)
     place = (len(ordered) - 1) * (percent / 100)
     low = min(math.floor(place), len(ordered) - 1)
@@ -106,7 +112,10 @@ def percentile(percent, values):
 
 
 def tdigest(percent, values, size=200, flow=512):
-    """The merging t-digest with the scale function 2q² (mirrored), fed 512 values at a time; groups of up to 512 are exact."""
+    """Returns the percentile by the merging t-digest with the scale function 2q² (mirrored).
+
+    The digest merges 512 values at a time, and windows of up to 512 values are exact.
+    """
     if len(values) <= flow:
         return percentile(percent, values)
     centroids = []
@@ -161,7 +170,7 @@ def tdigest(percent, values, size=200, flow=512):
     return min(max(found, least), greatest) + 0.0
 
 
-# Of LogLog-Beta (Qin, Kim and Tung 2016) for 4,096 registers.
+# The coefficients of LogLog-Beta (Qin, Kim and Tung 2016) for 4,096 registers.
 BETA = [
     -0.384979202588598,
     0.183162233114364,
@@ -175,9 +184,9 @@ BETA = [
 
 
 def distinct(values):
-    """Exact up to 512 different values, else the estimate of LogLog-Beta over SplitMix64 of their bits."""
+    """Returns the number of different values: exact up to 512, else LogLog-Beta over SplitMix64 of their bits."""
     if any(isinstance(value, (str, bool)) for value in values):
-        # Texts, numbers, true and false, of which a vector has few different ones.
+        # Texts, numbers, true and false. No vector has many different ones, so the count is exact.
         return float(len({(isinstance(value, bool), isinstance(value, str), value) for value in values}))
     different = {struct.unpack("<Q", struct.pack("<d", value + 0.0))[0] for value in values}
     if len(different) <= 512:
@@ -199,8 +208,10 @@ def distinct(values):
 
 
 def merged(left, right):
-    """Count, mean and squared distances of two parts together (Chan, Golub and LeVeque). Where the square of the distance of the
-    means overflows, the smaller part is added as a single value is."""
+    """Merges the count, mean and squared distances of two parts (Chan, Golub and LeVeque).
+
+    If the squared distance of the means overflows, the smaller part is added like a single value.
+    """
     (n, a, p), (m, b, q) = left, right
     distance, share = b - a, m / (n + m)
     mean = a + distance * share
@@ -211,8 +222,11 @@ def merged(left, right):
 
 
 def moments(slices, first, last):
-    """Count, mean and squared distances of the slices from `first` to before `last`: of the largest aligned blocks of 2^k slices,
-    from left to right, each its left half combined with its right half (Chan, Golub and LeVeque)."""
+    """Returns count, mean and squared distances of the slices from `first` to before `last`.
+
+    The largest aligned nodes of 2^k slices are merged from left to right. A node merges its left half with
+    its right half (Chan, Golub and LeVeque).
+    """
     def combined(left, right):
         if left is None or right is None:
             return left or right
@@ -240,7 +254,7 @@ def moments(slices, first, last):
 
 
 def sliding_variance(entry, events, start, window):
-    """The same for windows that overlap, which are combined from slices."""
+    """Returns the variance or stddev of overlapping windows, which are merged from slices."""
     width = math.gcd(window.size, window.slide)
     number = lambda ts: (ts - window.offset % window.slide) // width
     slices = {}
@@ -253,7 +267,7 @@ def sliding_variance(entry, events, start, window):
 
 
 def aggregate(entry, events, start, end, window):
-    """`events` are pairs of time and value, in the order of the stream, none of them missing."""
+    """Returns one aggregation of `events`: pairs of time and value in stream order, without missing values."""
     op = entry["op"]
     values = [value for _, value in events]
     if op == "count":
@@ -286,7 +300,7 @@ def aggregate(entry, events, start, end, window):
 
 
 def key_order(key):
-    """false < true < numbers < strings by UTF-8 bytes, field by field."""
+    """Returns the sort key of a key: false < true < numbers < strings by UTF-8 bytes, field by field."""
     def rank(field):
         if isinstance(field, bool):
             return (0, int(field), b"")
@@ -297,7 +311,7 @@ def key_order(key):
 
 
 class Stage:
-    """What all kinds of windows have: aggregations, rows, counters."""
+    """The base of all kinds of windows: aggregations, rows and counters."""
 
     def __init__(self, stage, default, is_last):
         self.aggregations = []
@@ -314,7 +328,7 @@ class Stage:
         self.rows = []
 
     def row(self, firing, key, start, end, events, **marks):
-        """A row of `events`, which are pairs of time and event."""
+        """Appends a row that aggregates `events`, which are pairs of time and event."""
         row = {"window_start": start, "window_end": end}
         for name, entry, field in self.aggregations:
             picked = [(ts, event[field] if field else 1.0) for ts, event in events]
@@ -324,9 +338,10 @@ class Stage:
 
 
 class Window(Stage):
-    """Tumbling, sliding or cumulating windows, event by event: every event is put into every window that covers it.
+    """Tumbling, sliding or cumulating windows. Each event is added to every window that covers it.
 
-    Sums are added in the order of arrival: windows that overlap here take values whose sums are exact in any order.
+    Values are added in the order of arrival. The vectors with overlapping windows have values whose sums
+    are exact in any order.
     """
 
     def __init__(self, stage, default, is_last):
@@ -346,7 +361,7 @@ class Window(Stage):
         return end - 1 + self.lateness
 
     def fire(self, watermark):
-        """All that is due as the watermark moves on, and then windows that are gone are forgotten."""
+        """Fires all windows up to the watermark, early rows included, and removes the expired windows."""
         due = []
         for start, end, key in self.open:
             times = [self.fires_at(end)]
@@ -391,7 +406,7 @@ class Window(Stage):
 
 
 class Calendar(Stage):
-    """Days, weeks and months of a zone of the IANA database, event by event."""
+    """Calendar windows: days, weeks and months in a zone of the IANA database."""
 
     def __init__(self, stage, default, is_last):
         super().__init__(stage, default, is_last)
@@ -424,9 +439,10 @@ class Calendar(Stage):
 
 
 class Sessions(Stage):
-    """Sessions, event by event. A session has its events, and `fired`: the revision of its row, if that is out.
+    """Session windows. A session has its events, and `fired`: the revision of its emitted row, or None.
 
-    Sums are added in the order of arrival: sessions that are joined here take values whose sums are exact in any order.
+    Values are added in the order of arrival. The vectors that merge sessions have values whose sums are
+    exact in any order.
     """
 
     def __init__(self, stage, default, is_last):
@@ -474,7 +490,7 @@ class Sessions(Stage):
 
 
 class Counted(Stage):
-    """Windows of so many events of a key, or of all of them."""
+    """Count windows and global windows."""
 
     def __init__(self, stage, default, is_last):
         super().__init__(stage, default, is_last)
@@ -504,7 +520,11 @@ KINDS = {"calendar": Calendar, "session": Sessions, "count": Counted, "global": 
 
 
 def last_moments(values, size):
-    """Count, mean and squared distances of the last `size` values: the end of a block, from the back, merged with the beginning of the next."""
+    """Returns count, mean and squared distances of the last `size` values.
+
+    The values are split into blocks of `size`. The end of the previous block, added backwards, is merged
+    with the beginning of the current block.
+    """
     def fold(values):
         mean = squares = 0.0
         for count, value in enumerate(values, 1):
@@ -527,7 +547,7 @@ def median(values):
 
 
 def ema(stage, values):
-    """`values` are those of a key so far, here and in what follows; results are those at the last of them."""
+    """Returns the average at the last of `values`: the values of a key so far, as in rolling() and zscore()."""
     alpha = 2 / (stage["span"] + 1) if "span" in stage else stage["alpha"]
     average = values[0]
     for value in values[1:]:
@@ -536,7 +556,7 @@ def ema(stage, values):
 
 
 def rolling(stage, values):
-    """Values whose sums are exact in any order."""
+    """Returns the aggregations at the last value. The vectors have values whose sums are exact in any order."""
     size = stage.get("size", len(values))
     last = values[-size:]
     row = {}
@@ -577,7 +597,7 @@ def zscore(stage, values):
 
 
 def canonical(value):
-    """What a JSON value is, whatever its spelling: numbers by their exact value, objects whatever the order of their fields."""
+    """Returns the same value for all spellings of a JSON value: other number formats, other orders of fields."""
     if isinstance(value, dict):
         return ("object", tuple(sorted((name, canonical(one)) for name, one in value.items())))
     if isinstance(value, list):
@@ -590,7 +610,7 @@ def canonical(value):
 
 
 def identity(strategies, event):
-    """By the first strategy that applies; None if none does."""
+    """Returns the identity by the first strategy that applies, or None."""
     for strategy in strategies:
         if strategy == "@content":
             return ("@content", canonical({name: value for name, value in event.items() if value is not None}))
@@ -601,7 +621,7 @@ def identity(strategies, event):
 
 
 def dedup(stage, stream):
-    """The events of which none has come before, as far as that is remembered."""
+    """Returns the events whose identity has not occurred within the ttl."""
     ttl = duration(stage["ttl"]) if "ttl" in stage else math.inf
     seen, passed = {}, []
     for ts, key, event, met in stream:
@@ -618,9 +638,9 @@ ADDING = {"ema": ema, "rolling": rolling, "zscore": zscore}
 
 
 def add(stage, stream, default):
-    """Adds the columns of `stage` to the events, each by the values of its key so far."""
+    """Adds the columns of `stage` to each event, computed from the values of its key so far."""
     fields = stage.get("fields", [stage.get("field", default)])
-    # A field may have options of its own, of which a weight replaces whatever weight the stage has.
+    # A field may have its own options. Its weight replaces the weight of the stage.
     fields = [field if isinstance(field, dict) else {"name": field} for field in fields]
     weight = lambda options: {} if {"span", "alpha"} & options.keys() else {name: stage[name] for name in ("span", "alpha") if name in stage}
     of_stage = {name: value for name, value in stage.items() if name not in ("span", "alpha", "fields")}
@@ -647,7 +667,7 @@ def as_list(value):
 
 
 class Watermark:
-    """The watermark of a stream: the least of those of its partitions, moved event by event."""
+    """The watermark of a stream: the minimum over its partitions, updated after every event."""
 
     def __init__(self, spec):
         time = spec.get("time", {})
@@ -678,9 +698,11 @@ class Watermark:
 
 
 def run(spec, events, originals):
-    """The rows of `spec` over `events`: dicts with every field, in order; the watermark moves event by event.
+    """Runs `events` (dicts with all their fields) through `spec`.
 
-    `originals` are the lines of these events, for pipelines that let them pass as they are."""
+    Returns the text of the rows, and the numbers of late and of unassigned events. `originals` are the lines
+    of the events, which are the rows of pipelines that pass them unchanged.
+    """
     source = spec.get("source", {})
     keys = as_list(source.get("key"))
     default = (as_list(source.get("value")) + [None])[0]
@@ -714,7 +736,7 @@ def run(spec, events, originals):
             window.finish(key_order)
             late += window.late
             times.add(window.timestamp)
-            # Points without a value are for the sink alone.
+            # Only the sink receives points without a value.
             stream = [(ts, key, row, -math.inf) for ts, key, row in window.rows if row[default] is not None]
             rows = window.rows
             continue
@@ -725,7 +747,7 @@ def run(spec, events, originals):
         window.fire(math.inf)
         late += window.late
         unassigned += window.unassigned
-        # Rows are never late for a later stage, and all is over at the end: any watermark below them will do.
+        # Rows are never late for a later stage, so any watermark below them gives the same result.
         stream = [(ts, key, row, -math.inf) for ts, key, row in window.rows]
         names = [name for name, _, _ in window.aggregations]
         default = names[0] if len(names) == 1 else None
@@ -735,7 +757,7 @@ def run(spec, events, originals):
     lines = []
     for ts, key, row in rows:
         if spec["stages"][-1]["type"] in ADDING and "window_start" not in row:
-            # A row is an event: its time comes first, and its key is there already.
+            # A row is an event: its time comes first, and its fields contain the key.
             time = source.get("timestamp", "ts")
             row = {time: rfc3339(ts), **{name: value for name, value in row.items() if name not in (time, *keys)}}
         fields = [(name, key_text(value)) for name, value in zip(keys, key)]
@@ -745,7 +767,7 @@ def run(spec, events, originals):
 
 
 def key_text(value):
-    """A field of a key; integers keep all their digits, up to where ECMAScript would use an exponent."""
+    """Returns the text of a key field. Integers keep all their digits, unless ECMAScript uses an exponent."""
     if isinstance(value, (str, bool)):
         return json.dumps(value, ensure_ascii=False)
     return str(value) if isinstance(value, int) and abs(value) < 10**21 else number(float(value))
@@ -779,7 +801,10 @@ ALL = ["count", "sum", "avg", "min", "max"]
 
 
 def write(name, about, spec, events, text=None, file=None, format="ndjson", rejected=None, originals=()):
-    """`events` are what a reader accepts of the input, `originals` their lines; `rejected` counts the rest by reason."""
+    """Writes a vector. `events` are the accepted events and `originals` their lines.
+
+    `rejected` counts the rejected events by reason.
+    """
     rows, late, unassigned = run(spec, events, originals)
     spec = {**spec, "source": {**spec.get("source", {}), "format": format}}
     vector = {
@@ -801,7 +826,7 @@ def write(name, about, spec, events, text=None, file=None, format="ndjson", reje
 
 
 def stream(count, keys=3, step=700, jitter=0, start=1_700_000_000_000):
-    """A made-up stream: no random numbers, so that it never changes."""
+    """Generates a stream by a fixed recurrence, so that it never changes."""
     events = []
     state = 12345
     for at in range(count):
@@ -815,7 +840,7 @@ def stream(count, keys=3, step=700, jitter=0, start=1_700_000_000_000):
 
 
 def tied(events):
-    """Whole seconds, so that many events have one time."""
+    """Rounds times down to whole seconds, so that many events share a time."""
     return [{**event, "ts": event["ts"] // 1000 * 1000} for event in events]
 
 
@@ -970,9 +995,9 @@ def main():
 
 
 def moving(base, events):
-    """What moves the watermark, beside the greatest event time."""
+    """Writes the vectors of partitions and of the kinds of watermark."""
     stages = [window("5s", ALL)]
-    # One host is a minute behind the others; the first event of each is near the others', so that it is known early.
+    # One host is a minute behind. The first events of all hosts are close, so that each is known early.
     hosts = [{**event, "host": ["a", 7, True][at % 3], "ts": event["ts"] - (60_000 if at % 3 == 1 and at > 2 else 0)}
              for at, event in enumerate(events)]
     write("partitions", "Three partitions, by text, number and true, one of them a minute behind: nobody's events are late for that",
@@ -1013,7 +1038,7 @@ def normalized():
 
 
 def passing(base):
-    """Pipelines that hand out events as they came, all their fields and every space."""
+    """Writes the vectors of pipelines that pass events unchanged, with all fields and spaces."""
     def write_passing(name, about, spec, events, **more):
         lines = spellings(events)
         write(name, about, spec, events, text="\n".join(lines), originals=lines, **more)
@@ -1057,7 +1082,7 @@ def passing(base):
 
 
 def texts(base, time):
-    """Fields that are texts: compared, counted, made the key."""
+    """Writes the vectors of text fields: compared, counted and used as keys."""
     users = ["ann", "bob", 7, 7.0, "7", True, None, "", "ä\u0000"]
     events = [{**event, "user": users[at * 5 % 9], "region": ["eu", "us", "", 1, "ü"][at % 5], "status": [200, "ok", 404][at % 3]}
               for at, event in enumerate(stream(240, keys=3, step=350, jitter=3000))]
@@ -1096,7 +1121,7 @@ def texts(base, time):
 
 
 def repeated(stream):
-    """Events with identities of several kinds, some of them twice."""
+    """Returns events with identities of several kinds, some of them twice."""
     once = [{**event, "latency": event["latency"] // 1 / 4} for event in stream]
     events = []
     for at, event in enumerate(once):
@@ -1106,7 +1131,7 @@ def repeated(stream):
             event.update(tenant=["a", {"b": at % 5}], order_id=f"o{at % 7}")
         events.append(event)
         if at % 5 == 0:
-            # Another spelling of the same: fields in another order, whole numbers with a point.
+            # The same event in another spelling: other order of fields, whole numbers with a point.
             events.append({name: float(value) if isinstance(value, int) and name != "at" else value for name, value in reversed(event.items())})
     return events
 
@@ -1121,7 +1146,7 @@ def deduplicated(base):
 
 
 def statistics(base, events):
-    """Values are quarters, so that sums are exact in any order."""
+    """Writes the vectors of statistics. Values are quarters, so that sums are exact in any order."""
     some = [{**event, "bytes": None if at % 3 == 0 else at % 11 / 4} for at, event in enumerate(events)]
     write("statistics", "Moving averages, rolling aggregations and z-scores of events as they come, some values missing",
           {"source": base, "time": {"max_out_of_orderness": "1s"},
@@ -1147,7 +1172,7 @@ def statistics(base, events):
 
 
 def number_keys(base):
-    """Integers that are no doubles, next to those that are, and decimals."""
+    """Writes the vector of number keys: integers that no double represents, their neighbours, and decimals."""
     keys = [9007199254740993, 9007199254740992, 9007199254740994, -9007199254740993, 123456789012345678901, 7, 0.1, 0.30000000000000004, -0.5]
     events = [{**event, "service": keys[at % len(keys)]} for at, event in enumerate(stream(80))]
     write("number_keys", "Keys that are numbers: integers beyond 2^53 stay apart",
@@ -1204,7 +1229,7 @@ def csv_quotes():
     lines = ["ts,service,latency,note"]
     for at, event in enumerate(good):
         note = ["", '"with, comma"', '"two\nlines"'][at % 3]
-        # An open quote before a good line with quotes would be closed there by what opens one of its own.
+        # The opening quote of a later valid line would close an open quote before it.
         lines += [f"{event['ts']},{event['service']},{event['latency']},{note}"] + bad[at // 3:at // 3 + 1] * (at % 3 == 0)
     lines += ['1,svc-a,1,"never closed'] + [f"{event['ts']},{event['service']},{event['latency']}," for event in good[-3:]]
     write("csv_quotes", "Quotes that are not closed, and text after closing quotes: the lines after them count",

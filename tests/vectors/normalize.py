@@ -1,10 +1,10 @@
-"""Normalization for make.py: reads all samples, aligns, reduces and fills by definition."""
+"""The normalize stage of make.py: reads all samples, aligns, reduces and fills by definition."""
 
 import math
 
 
 def neighbours(degree, left, right):
-    """The points of a polynomial: half of them on either side, more on one where the other has too few."""
+    """Returns the points of a polynomial: half on each side, or more on one side if the other has too few."""
     from_left = min(-(-(degree + 1) // 2), len(left))
     from_right = min(degree + 1 - from_left, len(right))
     from_left = min(degree + 1 - from_right, len(left))
@@ -12,7 +12,7 @@ def neighbours(degree, left, right):
 
 
 def newton(points, x):
-    """The polynomial through `points`, by divided differences."""
+    """Evaluates the polynomial through `points` at `x`, by divided differences."""
     positions, factors = [p for p, _ in points], [v for _, v in points]
     for order in range(1, len(points)):
         for at in range(len(points) - 1, order - 1, -1):
@@ -24,7 +24,7 @@ def newton(points, x):
 
 
 def pchip(left, right, x):
-    """The monotone cubic between the last of `left` and the first of `right`, positions counted from the former."""
+    """Evaluates the monotone cubic between the last of `left`, at position 0, and the first of `right`."""
     def piece(a, b):
         return b[0] - a[0], (b[1] - a[1]) / (b[0] - a[0])
 
@@ -58,8 +58,10 @@ def pchip(left, right, x):
 
 
 class Normalize:
-    """A normalize stage of one field. Rows stand in the order of the watermark that each waited for: for `spline` and
-    `polynomial` that is right for streams of one key alone."""
+    """A normalize stage of one field. Rows are ordered by the watermark that emits them.
+
+    For `spline` and `polynomial` that order is valid for streams of a single key only.
+    """
 
     def __init__(self, stage, field, timestamp, duration, total):
         self.stage, self.field, self.timestamp, self.total = stage, field, timestamp, total
@@ -86,7 +88,7 @@ class Normalize:
             self.samples.setdefault(key, {}).setdefault(place, []).append((ts, event[self.field]))
 
     def reduce(self, samples):
-        """Sums in the order of event time, so that they do not depend on the order of arrival."""
+        """Reduces the samples of a grid point. Sums follow event time, so they do not depend on arrival."""
         samples = sorted(samples, key=lambda sample: sample[0])
         values = [value for _, value in samples]
         ordered = sorted(values)
@@ -100,7 +102,7 @@ class Normalize:
         }[self.stage.get("reduce", "last")]()
 
     def fill(self, known, at, time):
-        """The value at `time`, between the known points `at - 1` and `at`."""
+        """Returns the filled value at `time`, between the known points `at - 1` and `at`."""
         if known[at][0] - known[at - 1][0] > self.gap:
             return None
         start = end = at

@@ -1,4 +1,4 @@
-"""Stages that let events pass as they are or drop them, and what becomes of the text of those that pass."""
+"""Stages that pass or drop events, and the text of the events that pass."""
 
 import csv
 import io
@@ -9,7 +9,7 @@ JSON_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?")
 
 
 def passes(stages):
-    """Whether events come out of `stages` as they went in."""
+    """Returns True if `stages` pass events unchanged."""
     return all(stage["type"] in ("filter", "dedup") for stage in stages)
 
 
@@ -41,14 +41,14 @@ def filtered(stage, stream):
 
 
 def key_by(stage, keys, stream):
-    """The names of the new key, and the stream with it."""
+    """Returns the names of the new key fields, and the stream with the new key."""
     names = [stage["fields"]] if isinstance(stage["fields"], str) else stage["fields"]
     of = lambda key, event: {**event, **dict(zip(keys, key))}
     return names, [(ts, tuple(of(key, event)[name] for name in names), event, met) for ts, key, event, met in stream]
 
 
 def spellings(events):
-    """The events as lines of JSON that are written in many ways."""
+    """Returns the events as lines of JSON in several spellings."""
     lines = []
     for at, event in enumerate(events):
         line = json.dumps(event, ensure_ascii=at % 2 == 0, separators=[(",", ":"), (" ,\t", " : "), None][at % 3])
@@ -57,7 +57,7 @@ def spellings(events):
 
 
 def records(text):
-    """The records of CSV as objects: what is a JSON number is that, what is empty is null, all else is text."""
+    """Returns the records of CSV as JSON objects: numbers stay numbers, empty fields become null, others texts."""
     def cell(value):
         if value == "":
             return "null"

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Makes normalize.json of this folder: what pandas and scipy give for series that the engine normalizes too.
+"""Generates normalize.json of this folder: series normalized by pandas and scipy.
 
-Its rows are compared up to rounding, natively, by core/tests/normalize_reference.rs. It needs pandas and scipy (made with
-pandas 3.1 and scipy 1.17): python3 tests/vectors/reference/make.py. Each case has the options of the stage, the
-samples or the file with them, and the values due: null where there is none.
+core/tests/normalize_reference.rs compares the native engine with them, up to rounding. The script needs
+pandas and scipy (last run with pandas 3.1 and scipy 1.17): python3 tests/vectors/reference/make.py.
+Each case has the options of the stage, the samples or their file, and the expected values or nulls.
 """
 
 import json
@@ -21,7 +21,7 @@ CASES = []
 
 
 def case(options, source, values):
-    """`values` is a series on the grid."""
+    """Appends a case. `values` is a series on the grid."""
     values = values[values.first_valid_index():values.last_valid_index()]
     CASES.append({
         "options": options, **source,
@@ -32,19 +32,19 @@ def case(options, source, values):
 
 
 def seconds(index, origin):
-    """From the time `origin`: times since the epoch are too long for a double to tell microseconds apart for sure."""
+    """Returns seconds since `origin`: a double cannot hold times since the epoch to the microsecond."""
     return (index.astype("int64").to_numpy() - origin.value) / 1e9
 
 
 def unit(series):
-    """Nanoseconds, whatever pandas has made of it."""
+    """Converts the index to nanoseconds from any unit of pandas."""
     series = series.copy()
     series.index = series.index.as_unit("ns")
     return series
 
 
 def gaps(known, grid, longest):
-    """Whether each point of `grid` lies in a gap of `known` times that is longer than `longest`."""
+    """Returns for each point of `grid` whether it lies in a gap of `known` longer than `longest`."""
     right = numpy.searchsorted(known, grid)
     exact = known[numpy.minimum(right, len(known) - 1)] == grid
     length = known[numpy.minimum(right, len(known) - 1)] - known[numpy.maximum(right - 1, 0)]
@@ -52,7 +52,7 @@ def gaps(known, grid, longest):
 
 
 def polynomial(known, grid, degree):
-    """The polynomial through the nearest known points of each gap."""
+    """Evaluates the polynomial through the nearest known points of each gap."""
     origin = known.index[0]
     times, values = seconds(known.index, origin), known.to_numpy()
     out = []
@@ -65,13 +65,13 @@ def polynomial(known, grid, degree):
         from_right = min(degree + 1 - from_left, len(times) - right)
         from_left = min(degree + 1 - from_right, right)
         near = slice(right - from_left, right + from_right)
-        # Times near 0, for the sake of precision.
+        # Times near 0 keep the precision.
         out.append(float(BarycentricInterpolator(times[near] - time, values[near])(0.0)))
     return pandas.Series(out, index=grid)
 
 
 def compare(samples, source, freq, interval):
-    """All that pandas and scipy have an answer to."""
+    """Appends the cases that pandas and scipy can compute."""
     samples = unit(samples)
     aligned = unit(samples.resample(freq).last())
     known = aligned.dropna()
@@ -99,7 +99,7 @@ def compare(samples, source, freq, interval):
     linear = aligned.interpolate("linear")
     linear[gaps(known.index.to_numpy(), grid.to_numpy(), longest.to_numpy())] = math.nan
     case({**step, "fill": "linear", "max_gap": f"{longest // pandas.Timedelta('1ms')}ms"}, source, linear)
-    # From the raw samples.
+    # These cases interpolate between the raw samples.
     raw = samples.groupby(level=0).last()
     inner = pandas.date_range(raw.index[0].ceil(freq), raw.index[-1].floor(freq), freq=freq).as_unit("ns")
     basis = {**step, "basis": "samples"}

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What pandas and numpy say of a real series: moving averages, rolling aggregations and z-scores.
+"""Moving averages, rolling aggregations and z-scores of a real series, by pandas and numpy.
 
 Written to statistics.json beside this file; core/tests/statistics_reference.rs compares. It needs pandas (made with pandas 3.1 and numpy 2.4):
 python3 tests/vectors/reference/statistics.py
@@ -18,7 +18,7 @@ WINDOW = 20
 
 
 def mad(values):
-    """Scaled to be a standard deviation where values are normally distributed, as in scipy."""
+    """Returns the MAD, scaled to the standard deviation of normally distributed values, as in scipy."""
     return np.nanmedian(np.abs(values - np.nanmedian(values))) / 0.6744897501960817
 
 
@@ -26,7 +26,7 @@ def main():
     with open(HERE.parent.parent / "data/nab/ec2_cpu_utilization_5f5533.csv") as file:
         rows = list(csv.DictReader(file))[:300]
     times = [datetime.fromisoformat(row["timestamp"]).replace(tzinfo=timezone.utc) for row in rows]
-    # Uneven steps: every seventh row is left out.
+    # Every seventh row is omitted, so that the steps are uneven.
     kept = [at for at in range(len(rows)) if at % 7 != 3]
     series = pd.Series([float(rows[at]["value"]) for at in kept])
     stamps = pd.to_datetime([times[at] for at in kept])
