@@ -43,8 +43,9 @@ fn table(engine: &str, check: impl Fn(&[f64], &str, f64, f64)) -> String {
             let found = percentiles(&values, engine);
             values.sort_by(f64::total_cmp);
             for (p, found) in PERCENTS.into_iter().zip(found) {
-                let due = linear(&values, p);
-                let error = if found == due { 0.0 } else { (found - due).abs() / due.abs() };
+                let expected = linear(&values, p);
+                let error =
+                    if found == expected { 0.0 } else { (found - expected).abs() / expected.abs() };
                 check(&values, p, found, error);
                 write!(table, " {:.3} % |", error * 100.0).unwrap();
             }

@@ -65,12 +65,12 @@ proptest! {
             r#"["variance", "stddev", {"op": "variance", "population": true, "name": "all"},
                 {"op": "stddev", "population": true, "name": "root"}, "count"]"#,
         );
-        let due = oracle_of(&events, 1_000_000, 0, Some(1_000_000), |events| {
+        let expected = oracle_of(&events, 1_000_000, 0, Some(1_000_000), |events| {
             let values = values(events);
             let (sample, all) = (welford(&values, false), welford(&values, true));
             vec![sample, sample.sqrt(), all, all.sqrt(), values.len() as f64]
         });
-        prop_assert_eq!(run_cut(Run::new(pipeline), &events, &cuts).0, due.rows);
+        prop_assert_eq!(run_cut(Run::new(pipeline), &events, &cuts).0, expected.rows);
     }
 
     #[test]
@@ -83,19 +83,19 @@ proptest! {
         let mut run = Run::new(pipeline(r#"["variance"]"#));
         run.push(&events, KeysAs::Ids);
         let found = f64::from_bits(run.finish().0[0].values[0]);
-        let due = two_pass(&events.iter().map(|event| event.value).collect::<Vec<_>>());
+        let expected = two_pass(&events.iter().map(|event| event.value).collect::<Vec<_>>());
         // The bound of Welford's update is about n ulps times the condition number sqrt(1 + mean^2
         // / variance).
-        let condition = (1.0 + mean * mean / due).sqrt();
+        let condition = (1.0 + mean * mean / expected).sqrt();
         // The two passes have the same bound.
-        let tolerance = 2.0 * values.len() as f64 * f64::EPSILON * condition * due;
-        prop_assert!((found - due).abs() <= tolerance, "{found} {due} {tolerance}");
+        let tolerance = 2.0 * values.len() as f64 * f64::EPSILON * condition * expected;
+        prop_assert!((found - expected).abs() <= tolerance, "{found} {expected} {tolerance}");
     }
 
     #[test]
     fn range_first_and_last_equal_those_of_a_sorted_list(events in with_gaps(), cuts in cuts()) {
         let pipeline = pipeline(r#"["first", "last", "range", "max"]"#);
-        let due = oracle_of(&events, 1_000_000, 0, Some(1_000_000), |events| {
+        let expected = oracle_of(&events, 1_000_000, 0, Some(1_000_000), |events| {
             let mut there: Vec<&Event> = events.iter().filter(|event| !event.value.is_nan()).collect();
             let values = values(events);
             let least = values.iter().copied().fold(f64::INFINITY, f64::min);
@@ -104,7 +104,7 @@ proptest! {
             let end = |event: Option<&&Event>| event.map_or(f64::NAN, |event| event.value);
             vec![end(there.first()), end(there.last()), finite(greatest - least), finite(greatest)]
         });
-        prop_assert_eq!(run_cut(Run::new(pipeline), &events, &cuts).0, due.rows);
+        prop_assert_eq!(run_cut(Run::new(pipeline), &events, &cuts).0, expected.rows);
     }
 }
 
@@ -175,8 +175,8 @@ fn roll_up_takes_first_and_last_of_its_input_rows() {
     let event = |second: i64, value| Event { ts: second * 1_000_000, key: 1, value };
     run.push(&[event(7, 5.0), event(3, 1.0), event(5, 3.0), event(3, 0.5)], KeysAs::Ids);
     let row = run.finish().0.remove(0);
-    let due = [1.5, 5.0, welford(&[1.5, 3.0, 5.0], false).sqrt()];
-    assert_eq!(row.values, due.map(f64::to_bits));
+    let expected = [1.5, 5.0, welford(&[1.5, 3.0, 5.0], false).sqrt()];
+    assert_eq!(row.values, expected.map(f64::to_bits));
 }
 
 #[test]

@@ -145,11 +145,11 @@ proptest! {
         // Seconds become hours, so that the stream extends over weeks.
         let place = |event: Event| Event { ts: from * SECOND + event.ts * 3_600, ..event };
         let events: Vec<Event> = events.into_iter().map(place).collect();
-        let (due, late) = oracle(&events, unit, zone, lateness * HOUR);
+        let (expected, late) = oracle(&events, unit, zone, lateness * HOUR);
         let mut run = Run::new(pipeline(unit, zone, &format!("{lateness}h"), buffer));
-        run.restores_when_full = buffer == 1 && due.len() < 100;
+        run.restores_when_full = buffer == 1 && expected.len() < 100;
         let (rows, stats) = run_cut(run, &events, &cuts);
-        prop_assert_eq!(rows, due);
+        prop_assert_eq!(rows, expected);
         prop_assert_eq!(stats.late_dropped, late);
     }
 
@@ -168,9 +168,9 @@ proptest! {
         );
         let mut whole = Run::new(pipeline.clone());
         whole.push(&events, KeysAs::Encoded);
-        let due = whole.finish();
-        prop_assert_eq!(run_cut(Run::new(pipeline), &events, &cuts), due.clone());
-        let (rows, stats) = due;
+        let expected = whole.finish();
+        prop_assert_eq!(run_cut(Run::new(pipeline), &events, &cuts), expected.clone());
+        let (rows, stats) = expected;
         prop_assert_eq!(stats.stages[1].late_dropped, 0);
         let counted: f64 = rows.iter().map(|row| f64::from_bits(row.values[0])).sum();
         prop_assert_eq!(counted, (events.len() as u64 - stats.late_dropped) as f64);

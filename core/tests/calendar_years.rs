@@ -125,18 +125,18 @@ fn snapshot_restores_under_other_rules_of_its_zone() {
     let time = (new_year(2024) + 190) * DAY_S + 43_200;
     run.push(&[Event { ts: time * SECOND, key: 1, value: 1.0 }], KeysAs::Ids);
     let snapshot = run.engine.snapshot().unwrap();
-    let due = run.finish().0;
+    let expected = run.finish().0;
 
     let extended = pipeline("day", &european(2020, 2500), Some(new_year(2500) * DAY_S));
     let mut later = Run::new(extended.clone());
     later.engine = Engine::restore(&extended, Options::default(), &snapshot).unwrap();
-    assert_eq!(later.finish().0, due);
+    assert_eq!(later.finish().0, expected);
 
     let mut sender = edge(&known);
     sender.push(&[Event { ts: time * SECOND, key: 1, value: 1.0 }], KeysAs::Ids);
     let mut receiver = Run::new(extended.clone());
     assert!(merge(&mut receiver, &sender.engine.partial("edge").unwrap()));
-    assert_eq!(receiver.finish().0, due);
+    assert_eq!(receiver.finish().0, expected);
 
     let restored = |spec: &PipelineSpec| Engine::restore(spec, Options::default(), &snapshot).err();
     let Stage::Window(window) = &known.stages[0] else { unreachable!() };

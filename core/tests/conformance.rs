@@ -160,10 +160,16 @@ fn native_engine_gives_the_bytes_of_every_vector() {
             assert_eq!(stats.late_dropped, expected["late_dropped"], "{}", path.display());
             let unassigned = expected["unassigned"].as_u64().unwrap_or(0);
             assert_eq!(stats.unassigned, unassigned, "{}", path.display());
-            let due = expected["rejected"].as_object().unwrap();
+            let rejections = expected["rejected"].as_object().unwrap();
             let counted = |reason: &str| rejected.iter().filter(|found| *found == reason).count();
-            assert!(due.iter().all(|(reason, count)| counted(reason) == *count), "{rejected:?}");
-            assert_eq!(due.values().filter_map(Value::as_u64).sum::<u64>(), rejected.len() as u64);
+            assert!(
+                rejections.iter().all(|(reason, count)| counted(reason) == *count),
+                "{rejected:?}"
+            );
+            assert_eq!(
+                rejections.values().filter_map(Value::as_u64).sum::<u64>(),
+                rejected.len() as u64
+            );
         }
     }
 }

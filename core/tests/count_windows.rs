@@ -79,9 +79,9 @@ proptest! {
         let mut run = Run::new(pipeline(count, buffer));
         run.restores_when_full = restores_when_full;
         let (rows, stats) = run_cut(run, &events, &cuts);
-        let due = oracle(&events, count);
-        prop_assert_eq!(stats.rows, due.len() as u64);
-        prop_assert_eq!(rows, due);
+        let expected = oracle(&events, count);
+        prop_assert_eq!(stats.rows, expected.len() as u64);
+        prop_assert_eq!(rows, expected);
         prop_assert_eq!((stats.late_dropped, stats.events), (0, events.len() as u64));
         prop_assert_eq!((stats.stages[0].keys, stats.stages[0].open_windows), (0, 0));
     }
@@ -105,9 +105,9 @@ proptest! {
         ));
         let mut whole = Run::new(pipeline.clone());
         whole.push(&events, KeysAs::Encoded);
-        let due = whole.finish();
-        prop_assert_eq!(run_cut(Run::new(pipeline), &events, &cuts), due.clone());
-        let (rows, stats) = due;
+        let expected = whole.finish();
+        prop_assert_eq!(run_cut(Run::new(pipeline), &events, &cuts), expected.clone());
+        let (rows, stats) = expected;
         let counted: f64 = rows.iter().map(|row| f64::from_bits(row.values[0])).sum();
         let late = late(&events, 3_000_000);
         if first.ends_with('1') {
@@ -147,14 +147,14 @@ proptest! {
         }
         rows.sort_by_key(|(firing, rank, _)| (*firing, *rank));
         let full = |row: &Row| row.firing != i64::MAX;
-        let due: Vec<_> =
+        let expected: Vec<_> =
             oracle(&events, count).into_iter().filter(full).map(|row| (row.firing, row.key)).collect();
         let found: Vec<_> = rows
             .into_iter()
             .filter(|(firing, _, _)| *firing != i64::MAX)
             .map(|(firing, _, key)| (firing, key))
             .collect();
-        prop_assert_eq!(found, due);
+        prop_assert_eq!(found, expected);
     }
 }
 

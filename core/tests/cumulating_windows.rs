@@ -132,13 +132,13 @@ proptest! {
         // Whole numbers have the same sum in any order.
         let events: Vec<Event> =
             events.into_iter().map(|event| Event { value: event.value.rem_euclid(1e6).floor() + 0.0, ..event }).collect();
-        let due = oracle(&events, windows);
-        prop_assume!(!restores_when_full || due.rows.len() < 200);
+        let expected = oracle(&events, windows);
+        prop_assume!(!restores_when_full || expected.rows.len() < 200);
         let mut run = Run::new(windows.pipeline(buffer));
         run.restores_when_full = restores_when_full;
         let (rows, stats) = run_cut(run, &events, &cuts);
-        prop_assert_eq!(rows, due.rows);
-        prop_assert_eq!(stats.late_dropped, due.late);
+        prop_assert_eq!(rows, expected.rows);
+        prop_assert_eq!(stats.late_dropped, expected.late);
         prop_assert_eq!((stats.stages[0].keys, stats.stages[0].open_windows), (0, 0));
     }
 }

@@ -127,17 +127,17 @@ fn each_line_names_its_partition() {
     let spec = spec(r#","partition": "p", "key": "k""#, "");
     let text = "{\"ts\":5,\"v\":1,\"p\":\"a\",\"k\":1}\n{\"ts\":9,\"v\":1,\"p\":7,\"k\":1}\n{\"ts\":8,\"v\":1,\"p\":null,\"k\":1}\n\
                 {\"ts\":12,\"v\":1,\"p\":\"a\",\"k\":1}\n{\"ts\":8,\"v\":1,\"p\":[],\"k\":1}\n";
-    let due = (8_999, 3, 2, vec![("7".to_owned(), 8_999), ("a".to_owned(), 11_999)]);
+    let expected = (8_999, 3, 2, vec![("7".to_owned(), 8_999), ("a".to_owned(), 11_999)]);
     for piece in [1, 13, 1_000] {
-        assert_eq!(fed(&spec, text, piece), due);
+        assert_eq!(fed(&spec, text, piece), expected);
     }
     // A dictionary of one entry is reset for every line.
     let mut spec = spec;
     spec.limits.max_dictionary_keys = 1;
-    assert_eq!(fed(&spec, text, 1_000), due);
+    assert_eq!(fed(&spec, text, 1_000), expected);
     spec.source.format = stream_processor_core::spec::Format::Csv;
     let text = "ts,v,p,k\n5,1,a,x\n9,1,7,x\n8,1,,x\n12,1,a,y\n";
-    assert_eq!(fed(&spec, text, 7), (8_999, 3, 1, due.3));
+    assert_eq!(fed(&spec, text, 7), (8_999, 3, 1, expected.3));
 }
 
 #[test]

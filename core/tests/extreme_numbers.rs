@@ -50,7 +50,7 @@ fn added(stage: &str, values: &[f64]) -> Vec<Cell> {
 #[test]
 fn merged_variance_overflows_only_if_the_variance_of_all_values_does() {
     let events = [at(1, FAR[0]), at(11, FAR[1])];
-    for (window, due) in [
+    for (window, expected) in [
         (r#""window": "tumbling", "size": "20s""#, vec![VARIANCE]),
         (
             r#""window": "sliding", "size": "20s", "slide": "10s""#,
@@ -61,7 +61,7 @@ fn merged_variance_overflows_only_if_the_variance_of_all_values_does() {
     ] {
         let bits = |values: Vec<f64>| values.into_iter().map(common::bits).collect::<Vec<u64>>();
         let found = rows(&windows(window, r#""variance""#), &events);
-        assert_eq!(bits(found.concat()), bits(due), "{window}");
+        assert_eq!(bits(found.concat()), bits(expected), "{window}");
         let deviations = rows(&windows(window, r#""stddev", "sum""#), &events);
         assert!(deviations.iter().any(|row| row[0] == VARIANCE.sqrt()), "{window}");
     }
@@ -71,8 +71,8 @@ fn merged_variance_overflows_only_if_the_variance_of_all_values_does() {
 fn variance_of_merged_sessions_and_partials_does_not_overflow_early() {
     let session = windows(r#""window": "session", "gap": "10s""#, r#""variance", "sum""#);
     let found = rows(&session, &[at(0, FAR[0]), at(20, FAR[1]), at(10, 2.5e153)]);
-    let due = 1.125e308 / 2.0;
-    assert!((found[0][0] / due - 1.0).abs() < 1e-15, "{found:?}");
+    let expected = 1.125e308 / 2.0;
+    assert!((found[0][0] / expected - 1.0).abs() < 1e-15, "{found:?}");
 
     let tumbling = windows(r#""window": "tumbling", "size": "20s""#, r#""variance""#);
     let mut receiver = Run::new(tumbling.clone());
@@ -89,8 +89,8 @@ fn variance_of_the_last_values_does_not_overflow_early() {
     // The last two values are in two nodes of two.
     let values = [0.0, FAR[0], FAR[1]];
     let rolling = r#"{"type": "rolling", "size": 2, "aggregations": ["variance", "stddev"]}"#;
-    let due = [VARIANCE, VARIANCE.sqrt()].map(|value| Cell::Number(value.to_bits()));
-    assert_eq!(added(rolling, &values), due);
+    let expected = [VARIANCE, VARIANCE.sqrt()].map(|value| Cell::Number(value.to_bits()));
+    assert_eq!(added(rolling, &values), expected);
     let scores =
         added(r#"{"type": "zscore", "window": 2}"#, &[values.as_slice(), &[1e154]].concat());
     let score = (1e154 - 2.5e153) / VARIANCE.sqrt();
@@ -143,8 +143,8 @@ fn equal_samples_are_never_outliers() {
             r#"{"type": "zscore", "threshold": 0, "window": 7}"#,
             r#"{"type": "zscore", "threshold": 0, "method": "mad"}"#,
         ] {
-            let due = [Cell::Number(0), Cell::Bool(false)];
-            assert_eq!(added(zscore, &[value; 60]), due, "{zscore} {value}");
+            let expected = [Cell::Number(0), Cell::Bool(false)];
+            assert_eq!(added(zscore, &[value; 60]), expected, "{zscore} {value}");
         }
         let rolling = r#"{"type": "rolling", "size": 7, "aggregations": ["variance", "stddev"]}"#;
         assert_eq!(added(rolling, &[value; 60]), [Cell::Number(0); 2], "{value}");

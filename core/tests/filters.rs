@@ -59,9 +59,9 @@ proptest! {
         let spec = spec(condition, rows);
         let run = Run { cut, restore };
         let rows = collect(&spec, &events, run);
-        let due = events.iter().enumerate().filter(|(_, event)| meets(&event.key, event.values[0], event.values[1]));
-        let due: Vec<u64> = due.map(|(place, _)| place as u64).collect();
-        prop_assert_eq!(rows.ranks, due);
+        let expected = events.iter().enumerate().filter(|(_, event)| meets(&event.key, event.values[0], event.values[1]));
+        let expected: Vec<u64> = expected.map(|(place, _)| place as u64).collect();
+        prop_assert_eq!(rows.ranks, expected);
     }
 }
 

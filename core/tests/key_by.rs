@@ -47,8 +47,8 @@ proptest! {
                        {{"type": "key_by", "fields": {by}}},"#
                 );
                 let found = rows(&spec(source, &first, most), &text, piece, restore);
-                let due = rows(&spec(by, "", 1_000), &text, 1_000, false);
-                prop_assert_eq!(found, due, "{} behind {}", by, source);
+                let expected = rows(&spec(by, "", 1_000), &text, 1_000, false);
+                prop_assert_eq!(found, expected, "{} behind {}", by, source);
             }
         }
     }

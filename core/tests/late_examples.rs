@@ -113,8 +113,8 @@ fn last_revision_of_a_large_window_equals_its_final_row() {
         let (once, mut revised) = (rows(setup.final_only()), rows(setup));
         assert!(revised.len() > 300);
         revised.retain(|row| row.start == 0 && row.key == once[0].key);
-        let due = once.into_iter().find(|row| row.start == 0).unwrap();
-        assert_eq!(revised.last().unwrap().values[..8], due.values);
+        let expected = once.into_iter().find(|row| row.start == 0).unwrap();
+        assert_eq!(revised.last().unwrap().values[..8], expected.values);
     }
 }
 

@@ -24,8 +24,8 @@ fn found(spec: &PipelineSpec, events: &[Event], run: Run) -> Outcome {
     let evicted = stage.evicted_keys + stage.evicted_windows;
     let struck = !refused.is_empty() || key_limit + window_limit + state_limit + evicted > 0;
     let names = ["key_limit", "window_limit", "state_limit"];
-    let said = stats.limits_struck.iter().any(|name| names.contains(name));
-    assert_eq!(said, struck, "{:?}", stats.limits_struck);
+    let is_reported = stats.limits_struck.iter().any(|name| names.contains(name));
+    assert_eq!(is_reported, struck, "{:?}", stats.limits_struck);
     Outcome {
         rows: all.keys.into_iter().zip(all.rows).collect(),
         refused,

@@ -28,7 +28,7 @@ proptest! {
         let names: Vec<String> = Plan::new(&spec).unwrap().output.columns.into_iter().map(|c| c.name).collect();
         prop_assert_eq!(names, ["ts", "v", "w", "sum", "ratio"]);
         let all = collect(&spec, &events, Run { cut, restore });
-        let due: Vec<Vec<Cell>> = events
+        let expected: Vec<Vec<Cell>> = events
             .iter()
             .filter_map(|event| {
                 let (v, w) = (event.values[0], event.values[1]);
@@ -41,7 +41,7 @@ proptest! {
                 })
             })
             .collect();
-        prop_assert_eq!(all.rows, due);
+        prop_assert_eq!(all.rows, expected);
         prop_assert!(all.ranks.is_sorted());
     }
 }

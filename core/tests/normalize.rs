@@ -38,13 +38,13 @@ fn close(a: f64, b: f64, scale: f64) -> bool {
 
 /// Asserts that both lists have the same rows. If `scale` is given, computed values may differ by
 /// rounding errors relative to it.
-fn assert_same_rows(found: &[Row], due: &[Row], scale: f64) -> Result<(), TestCaseError> {
-    prop_assert_eq!(found.len(), due.len());
-    for (found, due) in found.iter().zip(due) {
-        prop_assert_eq!((&found.key, found.time), (&due.key, due.time));
-        prop_assert_eq!(&found.filled, &due.filled, "at {}", found.time);
-        prop_assert_eq!(&found.outliers, &due.outliers, "at {}", found.time);
-        for (a, b) in found.values.iter().zip(&due.values) {
+fn assert_same_rows(found: &[Row], expected: &[Row], scale: f64) -> Result<(), TestCaseError> {
+    prop_assert_eq!(found.len(), expected.len());
+    for (found, expected) in found.iter().zip(expected) {
+        prop_assert_eq!((&found.key, found.time), (&expected.key, expected.time));
+        prop_assert_eq!(&found.filled, &expected.filled, "at {}", found.time);
+        prop_assert_eq!(&found.outliers, &expected.outliers, "at {}", found.time);
+        for (a, b) in found.values.iter().zip(&expected.values) {
             prop_assert!(close(*a, *b, scale), "{} is not {} at {}", a, b, found.time);
         }
     }
@@ -155,10 +155,10 @@ proptest! {
         restore: bool,
         result_rows in prop_oneof![1_u32..40, 40..400_u32],
     ) {
-        let due = oracle(&options, &events);
+        let expected = oracle(&options, &events);
         let fields = options.fields.len();
         let whole = collect(&spec(&options, 100_000), &events, WHOLE);
-        assert_same_rows(&sorted_by_key(rows(&whole, fields)), &due, 300.0)?;
+        assert_same_rows(&sorted_by_key(rows(&whole, fields)), &expected, 300.0)?;
         // Rows are in their defined order.
         let order: Vec<_> = (0..whole.rows.len())
             .map(|at| {
@@ -219,8 +219,8 @@ const PICTURE: [(i64, f64); 4] = [(0, 10.0), (300, 12.0), (1700, 18.0), (4900, 3
 #[test]
 fn front_page_picture_matches_the_engine() {
     let rounded = values(r#""interval": "1s", "align": "round", "reduce": "first""#, &PICTURE);
-    let due = [10.0, 14.0, 18.0, 18.0 + 17.0 / 3.0, 18.0 + 34.0 / 3.0, 35.0];
-    assert_eq!(rounded, due);
+    let expected = [10.0, 14.0, 18.0, 18.0 + 17.0 / 3.0, 18.0 + 34.0 / 3.0, 35.0];
+    assert_eq!(rounded, expected);
     let raw = values(r#""interval": "1s", "basis": "samples""#, &PICTURE);
     assert_eq!(raw, [10.0, 15.0, 19.59375, 24.90625, 30.21875]);
 }
@@ -239,7 +239,7 @@ fn each_fill_computes_its_defined_values() {
     assert!(filled(r#""none""#).iter().all(|value| value.is_nan()));
     assert_eq!(filled(r#""polynomial", "degree": 1"#), [3.0, 5.0]);
     let cubic = filled(r#""polynomial", "degree": 3"#);
-    assert!(cubic.iter().zip([2.9, 5.1]).all(|(value, due)| (value - due).abs() < 1e-12));
+    assert!(cubic.iter().zip([2.9, 5.1]).all(|(value, expected)| (value - expected).abs() < 1e-12));
     let flags: Vec<bool> =
         run(r#""interval": "1s""#, &samples).into_iter().map(|(_, _, filled)| filled).collect();
     assert_eq!(flags, [false, false, true, true, false, false]);
@@ -262,8 +262,8 @@ fn every_interpolating_fill_reproduces_a_straight_line() {
             let found = run(&options, &samples);
             assert_eq!(found.len(), 21, "{options}");
             for (time, value, _) in found {
-                let due = line(time / 1000).1;
-                assert!((value - due).abs() < 1e-9, "{options}: {value} at {time}");
+                let expected = line(time / 1000).1;
+                assert!((value - expected).abs() < 1e-9, "{options}: {value} at {time}");
             }
         }
     }

@@ -252,14 +252,14 @@ proptest! {
     ) {
         let mut spec = pipeline(&stage(&options), limits, rows);
         spec.limits.max_fill_points = u32::try_from(options.max_fill_points).unwrap();
-        let (mut found, mut due) = (found(&spec, &events, run), model(&options, limits, &events));
-        for (found, due) in found.rows.iter_mut().zip(&mut due.rows) {
-            let same = (found.value.is_nan() && due.value.is_nan()) || (found.value - due.value).abs() < 1e-9;
-            prop_assert!(same, "{:?} is not {:?}", found, due);
+        let (mut found, mut expected) = (found(&spec, &events, run), model(&options, limits, &events));
+        for (found, expected) in found.rows.iter_mut().zip(&mut expected.rows) {
+            let same = (found.value.is_nan() && expected.value.is_nan()) || (found.value - expected.value).abs() < 1e-9;
+            prop_assert!(same, "{:?} is not {:?}", found, expected);
             // Only rounding may differ.
-            (found.value, due.value) = (0.0, 0.0);
+            (found.value, expected.value) = (0.0, 0.0);
         }
-        prop_assert_eq!(found, due);
+        prop_assert_eq!(found, expected);
     }
 }
 

@@ -86,9 +86,9 @@ fn invalid_options_are_refused_with_path_and_reason() {
         error(r#""value": "filled""#, r#""interval": "1s""#, "")
             .contains("a second column `filled`")
     );
-    let gone = r#", {"type": "window", "window": "tumbling", "size": "5s", "field": "w", "aggregations": ["sum"]}"#;
+    let unknown_field = r#", {"type": "window", "window": "tumbling", "size": "5s", "field": "w", "aggregations": ["sum"]}"#;
     assert!(
-        error(r#""value": ["v", "w"]"#, r#""interval": "1s""#, gone)
+        error(r#""value": ["v", "w"]"#, r#""interval": "1s""#, unknown_field)
             .contains("no earlier stage gives a field `w`")
     );
 }

@@ -50,17 +50,18 @@ fn normalized_series_equal_those_of_pandas_and_scipy() {
         let events: Vec<Event> =
             samples(case).into_iter().map(|(ts, value)| Event::new(ts, "", &[value])).collect();
         let all = collect(&spec, &events, Run { cut: 1000, restore: false });
-        let due = case["values"].as_array().unwrap();
-        assert_eq!(all.rows.len(), due.len(), "{}", case["options"]);
+        let expected = case["values"].as_array().unwrap();
+        assert_eq!(all.rows.len(), expected.len(), "{}", case["options"]);
         let start = case["start"].as_i64().unwrap() * 1000;
         assert_eq!(all.rows[0][0], Cell::Time(start), "{}", case["options"]);
-        for (row, due) in all.rows.iter().zip(due) {
+        for (row, expected) in all.rows.iter().zip(expected) {
             let Cell::Number(bits) = row[1] else { panic!("a number") };
-            let (value, due) = (f64::from_bits(bits), due.as_f64());
-            let close = due.is_some_and(|due| (value - due).abs() <= 1e-9 * due.abs().max(1.0));
+            let (value, expected) = (f64::from_bits(bits), expected.as_f64());
+            let close = expected
+                .is_some_and(|expected| (value - expected).abs() <= 1e-9 * expected.abs().max(1.0));
             assert!(
-                close || (due.is_none() && value.is_nan()),
-                "{}: {value} is not {due:?}, {row:?}",
+                close || (expected.is_none() && value.is_nan()),
+                "{}: {value} is not {expected:?}, {row:?}",
                 case["options"]
             );
         }

@@ -92,16 +92,16 @@ proptest! {
         let window = r#"{"source": {}, "stages": [{"type": "window", "window": "sliding", "size": "4s", "slide": "2s", "aggregations": ["count", "sum"]}]}"#;
         pipeline.stages.extend(common::spec(window).stages);
         let found = collect(&pipeline, &events, Run { cut, restore });
-        let mut due: std::collections::BTreeMap<(i64, Vec<u8>), (f64, f64)> = Default::default();
+        let mut expected: std::collections::BTreeMap<(i64, Vec<u8>), (f64, f64)> = Default::default();
         for row in oracle(&options, &events).into_iter().filter(|row| !row.values[0].is_nan()) {
             let last = row.time.div_euclid(2_000_000) * 2_000_000;
             for start in [last - 2_000_000, last] {
-                let entry = due.entry((start + 4_000_000, row.key.clone())).or_default();
+                let entry = expected.entry((start + 4_000_000, row.key.clone())).or_default();
                 *entry = (entry.0 + 1.0, entry.1 + row.values[0]);
             }
         }
-        prop_assert_eq!(found.rows.len(), due.len());
-        for ((cells, key), ((end, of), (count, sum))) in found.rows.iter().zip(&found.keys).zip(due) {
+        prop_assert_eq!(found.rows.len(), expected.len());
+        for ((cells, key), ((end, of), (count, sum))) in found.rows.iter().zip(&found.keys).zip(expected) {
             prop_assert_eq!((cells[1], key), (Cell::Time(end), &of));
             let [Cell::Number(a), Cell::Number(b)] = cells[2..4] else { panic!() };
             prop_assert_eq!(f64::from_bits(a), count);
@@ -284,7 +284,7 @@ fn auto_interval_is_determined_again_after_silence() {
         before += usize::from(of_a > 100);
         after += usize::from(of_a == 80);
     }
-    assert!(before > 5 && after > 5, "{before} go on, {after} begin anew");
+    assert!(before > 5 && after > 5, "{before} keep the interval, {after} determine it again");
 }
 
 #[test]

@@ -52,7 +52,7 @@ impl Receiver {
                 self.engine = restored(&self.spec, &mut self.engine);
             }
             match called {
-                Ok((said, false)) => return said,
+                Ok((result, false)) => return result,
                 Ok((_, true)) => self.all.poll(&mut self.engine),
                 Err(Error::LimitReached(stop)) => self.refused.push(stop),
                 Err(error) => panic!("{error}"),
@@ -125,8 +125,8 @@ fn found(
     assert_eq!(stats.limit_dropped, dropped.iter().sum::<u64>());
     let evicted = [stage.evicted_keys, stage.evicted_windows, stage.evicted_events];
     let names = ["key_limit", "window_limit", "state_limit"];
-    let said = stats.limits_struck.iter().any(|name| names.contains(name));
-    assert_eq!(said, dropped.iter().chain(&evicted).any(|count| *count > 0));
+    let is_reported = stats.limits_struck.iter().any(|name| names.contains(name));
+    assert_eq!(is_reported, dropped.iter().chain(&evicted).any(|count| *count > 0));
     let ordinal = |stop: &LimitReached| usize::try_from(stop.ordinal).unwrap();
     let outcome = Outcome {
         rows: receiver.all.keys.into_iter().zip(receiver.all.rows).collect(),

@@ -95,8 +95,9 @@ fn late_partial_retracts_all_sessions_that_it_merges() {
     b.push(&[at(10, 5.0), at(5, 6.0), at(90, 7.0)], KeysAs::Ids);
     merge(&mut run, &b.engine.partial("b").unwrap());
     let rows = run.finish().0;
-    let due = [(0, 10, 1.0, true), (20, 30, 1.0, true), (0, 30, 4.0, false), (80, 100, 2.0, false)];
-    assert_eq!(spans(&rows)[2..], due);
+    let expected =
+        [(0, 10, 1.0, true), (20, 30, 1.0, true), (0, 30, 4.0, false), (80, 100, 2.0, false)];
+    assert_eq!(spans(&rows)[2..], expected);
 }
 
 #[test]
@@ -121,11 +122,11 @@ fn sources_and_sequences_order_sessions_and_global_windows() {
             run.restore();
             run.finish().0
         };
-        let due = rows([0, 1, 2, 3]);
-        assert_eq!(due.len(), 1);
-        assert_eq!(due[0].values[..2], [1e16_f64.to_bits(), 0.3_f64.to_bits()]);
+        let expected = rows([0, 1, 2, 3]);
+        assert_eq!(expected.len(), 1);
+        assert_eq!(expected[0].values[..2], [1e16_f64.to_bits(), 0.3_f64.to_bits()]);
         for order in [[2, 3, 0, 1], [0, 2, 1, 3], [2, 0, 3, 1]] {
-            assert_eq!(rows(order), due);
+            assert_eq!(rows(order), expected);
         }
     }
 }

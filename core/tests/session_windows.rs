@@ -128,9 +128,9 @@ impl Oracle {
         let delay = if is_final { lateness } else { 0 };
         self.open.sort_by_key(|session| (session.last, session.start, session.key.clone()));
         for at in 0..self.open.len() {
-            let due = self.end(&self.open[at]) + delay;
-            if self.open[at].fired.is_none() && due <= watermark {
-                self.fire(at, due);
+            let fires_at = self.end(&self.open[at]) + delay;
+            if self.open[at].fired.is_none() && fires_at <= watermark {
+                self.fire(at, fires_at);
             }
         }
         let gap = self.with.gap;
@@ -229,12 +229,12 @@ proptest! {
         buffer in prop::sample::select(vec![1_u32, 3, 1000]),
         restores_when_full in any::<bool>(),
     ) {
-        let due = Oracle::of(&events, sessions);
+        let expected = Oracle::of(&events, sessions);
         let mut run = Run::new(sessions.pipeline(buffer));
         run.restores_when_full = restores_when_full;
         let (rows, stats) = run_cut(run, &events, &cuts);
-        prop_assert_eq!(rows, due.rows);
-        prop_assert_eq!(stats.late_dropped, due.late);
+        prop_assert_eq!(rows, expected.rows);
+        prop_assert_eq!(stats.late_dropped, expected.late);
         prop_assert_eq!(stats.events, events.len() as u64);
         prop_assert_eq!((stats.stages[0].keys, stats.stages[0].open_windows), (0, 0));
     }
@@ -255,9 +255,9 @@ proptest! {
         ));
         let mut whole = Run::new(pipeline.clone());
         whole.push(&events, KeysAs::Encoded);
-        let due = whole.finish();
-        prop_assert_eq!(run_cut(Run::new(pipeline), &events, &cuts), due.clone());
-        let (rows, stats): (Vec<Row>, Stats) = due;
+        let expected = whole.finish();
+        prop_assert_eq!(run_cut(Run::new(pipeline), &events, &cuts), expected.clone());
+        let (rows, stats): (Vec<Row>, Stats) = expected;
         prop_assert_eq!(stats.stages[1].late_dropped, 0);
         let counted: f64 = rows.iter().map(|row| f64::from_bits(row.values[1])).sum();
         prop_assert_eq!(counted, (events.len() as u64 - stats.late_dropped) as f64);
@@ -340,10 +340,10 @@ proptest! {
             if stats.late_dropped == 0 {
                 group.sort_by_key(|event| event.ts);
                 let found: Vec<f64> = row.values.iter().map(|bits| f64::from_bits(*bits)).collect();
-                let due = aggregations(&group);
-                for (found, due) in found.iter().zip(&due) {
-                    let same = (found - due).abs() <= 1e-9 * due.abs().max(1.0);
-                    prop_assert!(same || (found.is_nan() && due.is_nan()), "{:?} {:?}", found, due);
+                let expected = aggregations(&group);
+                for (found, expected) in found.iter().zip(&expected) {
+                    let same = (found - expected).abs() <= 1e-9 * expected.abs().max(1.0);
+                    prop_assert!(same || (found.is_nan() && expected.is_nan()), "{:?} {:?}", found, expected);
                 }
             }
         }
@@ -496,15 +496,15 @@ fn sessions_equal_those_of_flink() {
             (row.key.clone(), f64::from_bits(row.values[1]), row.start / 1_000, row.end / 1_000)
         })
         .collect();
-    let due = [
+    let expected = [
         (encoded(1), 6.0, 10, 5_500),
         (encoded(2), 6.0, 0, 5_500),
         (encoded(2), 20.0, 5_501, 9_050),
         (encoded(2), 30.0, 15_000, 18_000),
     ];
-    let mut due = due.to_vec();
-    due[..2].sort_by_key(|(_, _, start, _)| *start);
-    assert_eq!(sums, due);
+    let mut expected = expected.to_vec();
+    expected[..2].sort_by_key(|(_, _, start, _)| *start);
+    assert_eq!(sums, expected);
 }
 
 /// Replays `shouldMergeSessions` of Kafka Streams' `KStreamSessionWindowAggregateProcessorTest`: a

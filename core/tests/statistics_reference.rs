@@ -45,11 +45,14 @@ fn statistics_of_a_real_series_equal_those_of_pandas() {
         if name == "ts" || name.ends_with("anomaly") {
             continue;
         }
-        for (at, (row, due)) in rows.iter().zip(column(name)).enumerate() {
+        for (at, (row, expected)) in rows.iter().zip(column(name)).enumerate() {
             let Cell::Number(bits) = row[place] else { panic!("{name}") };
             let found = f64::from_bits(bits);
-            let near = (found - due).abs() <= 1e-9 * (1.0 + due.abs());
-            assert!(near || (found.is_nan() && due.is_nan()), "{name} {at}: {found} {due}");
+            let near = (found - expected).abs() <= 1e-9 * (1.0 + expected.abs());
+            assert!(
+                near || (found.is_nan() && expected.is_nan()),
+                "{name} {at}: {found} {expected}"
+            );
             compared += 1;
         }
     }

@@ -20,7 +20,7 @@ struct Event {
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum AfterBatch {
     Nothing,
-    /// A snapshot is restored into a new instance, in parts of so many bytes.
+    /// A snapshot is restored into a new instance, in parts of this many bytes.
     Restore(u32),
 }
 
