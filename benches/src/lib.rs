@@ -3,7 +3,7 @@
 //! - [`data`] generates the events, and [`cases`] lists the pipelines to measure.
 //! - [`loops`] runs the native engine and the module, [`ceilings`] the plain loops.
 //! - [`measure`] takes processor times, [`memory`] counts bytes, and [`table`] prints the
-//! comparison.
+//!   comparison.
 
 pub mod cases;
 pub mod ceilings;

@@ -1,5 +1,5 @@
-//! Invariant 2 for random pipelines: the rows depend on the pipeline and on the events in their
-//! order, and on nothing else.
+//! The first invariant of ARCHITECTURE.md for random pipelines: the rows depend on the pipeline and
+//! on the events in their order, and on nothing else.
 //!
 //! `cargo test` runs a short campaign. `cargo xtask campaign pipelines` runs a long one with other
 //! seeds.

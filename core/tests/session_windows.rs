@@ -143,6 +143,7 @@ impl Oracle {
         self.row(at, firing, false);
     }
 
+    /// Appends a row of the session, or its retraction.
     fn row(&mut self, at: usize, firing: i64, retracted: bool) {
         let session = &self.open[at];
         let mut values = session.summary.values().map(bits).to_vec();
@@ -154,6 +155,7 @@ impl Oracle {
         self.rows.push(Row { firing, end, start, key, values });
     }
 
+    /// Processes one event: merges it with the sessions within the gap, or drops it as late.
     fn process(&mut self, event: &Event, watermark: i64) {
         let Sessions { gap, lateness, .. } = self.with;
         let key = encoded(event.key);

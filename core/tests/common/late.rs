@@ -44,6 +44,7 @@ impl Setup {
         self.stage_of(field, r#""count", "sum", "avg", "min", "max""#)
     }
 
+    /// Returns the stage as JSON, with `aggregations` of `field`.
     pub fn stage_of(self, field: &str, aggregations: &str) -> String {
         let Self { size, slide, offset, lateness, early, is_final } = self;
         let mut text = format!(
@@ -105,7 +106,8 @@ impl Setup {
     }
 }
 
-/// Returns a keyed pipeline of `stages` that polls after `result_rows` rows.
+/// Returns a keyed pipeline of `stages` whose result buffer holds `result_rows` rows. `bound` is
+/// the out-of-orderness in microseconds; `None` is unbounded.
 pub fn pipeline(stages: &[String], bound: Option<i64>, result_rows: u32) -> PipelineSpec {
     let bound = bound.map_or("unbounded".to_owned(), |bound| format!("{bound}us"));
     spec(&format!(
@@ -235,6 +237,7 @@ impl Oracle {
         self.rows.push((rank, row));
     }
 
+    /// Returns the rows without their ranks.
     pub fn plain_rows(&self) -> Vec<Row> {
         self.rows.iter().map(|(_, row)| row.clone()).collect()
     }

@@ -47,6 +47,7 @@ pub fn encoded(id: u32) -> Vec<u8> {
     bytes
 }
 
+/// Parses a pipeline from JSON.
 pub fn spec(json: &str) -> PipelineSpec {
     PipelineSpec::from_json(json).unwrap()
 }
@@ -356,6 +357,7 @@ pub struct Cut {
     pub keys: KeysAs,
 }
 
+/// Generates the batches of a run.
 pub fn cuts() -> impl Strategy<Value = Vec<Cut>> {
     let keys = prop::sample::select(vec![KeysAs::Ids, KeysAs::Encoded]);
     let cut = (0_usize..40, 0_usize..6, any::<bool>(), keys)

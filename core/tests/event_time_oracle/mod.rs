@@ -6,6 +6,7 @@ use stream_processor_core::{RejectReason, time::MIN_TIME};
 
 use crate::common::{Row, bits, encoded};
 
+/// The kind of watermark.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Kind {
     Bounded,
@@ -14,6 +15,7 @@ pub enum Kind {
     Manual,
 }
 
+/// The options of `[time]` that the tests vary.
 #[derive(Debug, Clone, Copy)]
 pub struct Rules {
     pub kind: Kind,
@@ -26,6 +28,7 @@ pub struct Rules {
     pub max_partitions: u32,
 }
 
+/// One step of a test: an event, or a call of the host.
 #[derive(Debug, Clone)]
 pub enum Step {
     Event { ts: i64, key: u32, partition: u32, mark: f64 },
@@ -35,6 +38,7 @@ pub enum Step {
     Declare(u32),
 }
 
+/// Generates options that are valid together.
 pub fn rules() -> impl Strategy<Value = Rules> {
     let kind = prop::sample::select(vec![
         Kind::Bounded,
@@ -99,6 +103,7 @@ pub fn steps() -> impl Strategy<Value = Vec<Step>> {
     })
 }
 
+/// A known partition with all its events.
 struct Known {
     name: u32,
     events: Vec<(i64, bool)>,
@@ -111,6 +116,7 @@ impl Known {
         self.events.iter().map(|(ts, _)| *ts).max()
     }
 
+    /// Computes the watermark of the partition from all its events.
     fn watermark(&self, rules: &Rules) -> i64 {
         let mut reached: Option<i64> = None;
         let mut greatest = i64::MIN;
@@ -179,6 +185,7 @@ impl Oracle {
         kind == Kind::Bounded && !partitioned && close_after_idle.is_none() && skew.is_none()
     }
 
+    /// Applies one step.
     pub fn step(&mut self, step: &Step) {
         let now = self.now.filter(|_| self.ticked);
         match step {
@@ -204,6 +211,7 @@ impl Oracle {
         }
     }
 
+    /// Processes one event: rejects it, or adds it to its window and its partition.
     fn event(&mut self, ts: i64, key: u32, name: u32, marked: bool, now: Option<i64>) {
         let future = now.zip(self.rules.skew).is_some_and(|(now, skew)| ts > now + skew);
         if future {
@@ -235,6 +243,7 @@ impl Oracle {
         self.combine();
     }
 
+    /// Adds one event to its window, or drops it as late.
     fn window(&mut self, ts: i64, key: u32) {
         let start = ts.div_euclid(self.size) * self.size;
         if start + self.size - 1 <= self.watermark {
@@ -248,6 +257,7 @@ impl Oracle {
         }
     }
 
+    /// Moves the host's time: partitions become idle, and a silent stream closes its windows.
     fn tick(&mut self, at: i64) {
         let now = self.now.map_or(at, |now| now.max(at));
         self.now = Some(now);
@@ -267,6 +277,8 @@ impl Oracle {
         }
     }
 
+    /// Raises the watermark to the minimum of all partitions that are not idle. If all are idle,
+    /// the maximum counts.
     fn combine(&mut self) {
         let watermarks = |idle: bool| {
             self.known
@@ -278,6 +290,7 @@ impl Oracle {
         self.watermark = self.watermark.max(reached.unwrap_or(i64::MIN));
     }
 
+    /// Returns the next host time at which something changes.
     pub fn next_deadline(&self) -> Option<i64> {
         if self.has_no_partitions() {
             return None;
@@ -303,6 +316,7 @@ impl Oracle {
         self.windows.iter().filter(|(start, _, _)| start + self.size - 1 <= self.watermark).count()
     }
 
+    /// Returns the expected rows of all windows.
     pub fn rows(&self) -> Vec<Row> {
         let rows = self.windows.iter().map(|(start, key, count)| Row {
             firing: start + self.size - 1,
@@ -320,6 +334,7 @@ impl Oracle {
         core::mem::take(&mut self.drops)
     }
 
+    /// Returns the state of all partitions, sorted.
     pub fn partition_stats(&self) -> Vec<PartitionReport> {
         if self.has_no_partitions() {
             return Vec::new();

@@ -8,10 +8,9 @@
 //!                           +---------- shrink <- Failure -----+
 //!
 //! - `generate` makes the pipeline of a seed from the stages of `windows`, `normalize` and
-//! `stages`, with lists of `aggregations`. `stream` makes its events.
+//!   `stages`, with lists of `aggregations`. `stream` makes its events.
 //! - `run` reads the events and runs them through one or several engines; each is a `shard`.
 //! - `check` compares the outputs of many runs, and `shrink` makes a failing case smaller.
-//!
 #![allow(dead_code, unreachable_pub, unused_imports, reason = "each test uses its own part")]
 
 mod aggregations;
