@@ -1,4 +1,4 @@
-//! Filters: the events that meet a condition pass, unchanged.
+//! The `filter` stage: passes the events that satisfy a condition, unchanged.
 
 use super::{Context, Stage};
 use crate::data::frame::{Events, Frame};
@@ -10,21 +10,22 @@ use crate::plan::{Condition, FilterPlan, Operand};
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::spec::Comparison;
 
-/// A filter.
+/// State of one `filter` stage.
 pub(super) struct FilterStage {
     plan: FilterPlan,
-    /// Whether each event of the batch meets the condition.
-    met: Vec<bool>,
-    /// The places of those that do.
+    /// For each event of the batch: true if it satisfies the condition.
+    passes: Vec<bool>,
+    /// Indices of the events that pass.
     passing: Vec<u32>,
-    known: Known,
+    key_comparisons: KeyComparisons,
     stats: StageStats,
 }
 
-/// What comparisons of keys have found, by key id, so that each key is compared once in a batch. Ids get new meanings between batches.
+/// Cached results of key comparisons by key id, so that each key is compared once per batch. Key
+/// ids change their meaning between batches.
 #[derive(Default)]
-struct Known {
-    /// The comparison that an entry is of.
+struct KeyComparisons {
+    /// Number of the current comparison; entries of other comparisons are stale.
     comparison: u64,
     found: Vec<(u64, bool)>,
 }
@@ -32,7 +33,13 @@ struct Known {
 impl FilterStage {
     pub(super) fn new(plan: FilterPlan) -> Self {
         let stats = StageStats { r#type: "filter", ..StageStats::default() };
-        Self { plan, met: Vec::new(), passing: Vec::new(), known: Known::default(), stats }
+        Self {
+            plan,
+            passes: Vec::new(),
+            passing: Vec::new(),
+            key_comparisons: KeyComparisons::default(),
+            stats,
+        }
     }
 }
 
@@ -45,28 +52,28 @@ impl Stage for FilterStage {
         out: &mut Frame,
     ) -> bool {
         let end = events.timestamps.len();
-        self.met.clear();
-        self.met.resize(end - *cursor, true);
-        let Self { plan, met, known, .. } = self;
-        meet(&plan.condition, events, *cursor, (context.keys, known), met);
+        self.passes.clear();
+        self.passes.resize(end - *cursor, true);
+        let Self { plan, passes, key_comparisons, .. } = self;
+        clear_failing(&plan.condition, events, *cursor, (context.keys, key_comparisons), passes);
         self.passing.clear();
-        let places = (*cursor..).zip(&self.met).filter(|(_, met)| **met);
+        let places = (*cursor..).zip(&self.passes).filter(|(_, passes)| **passes);
         self.passing.extend(places.filter_map(|(place, _)| u32::try_from(place).ok()));
         let room = out.room();
-        let behind = match self.passing.get(room) {
+        let processed_end = match self.passing.get(room) {
             Some(first_left) => *first_left as usize,
             None => end,
         };
         self.passing.truncate(room);
-        if self.passing.len() == behind - *cursor {
-            out.push_run(events, *cursor..behind, context.keys);
+        if self.passing.len() == processed_end - *cursor {
+            out.push_run(events, *cursor..processed_end, context.keys);
         } else {
             out.push_events(events, &self.passing, context.keys);
         }
-        self.stats.events += (behind - *cursor) as u64;
+        self.stats.events += (processed_end - *cursor) as u64;
         self.stats.rows += self.passing.len() as u64;
-        *cursor = behind;
-        let done = behind == end;
+        *cursor = processed_end;
+        let done = processed_end == end;
         if done {
             out.watermark = events.watermark;
         }
@@ -99,41 +106,42 @@ impl Stage for FilterStage {
     }
 }
 
-/// Clears the entries in `met` of the events from `first` on that do not meet `condition`.
-fn meet(
+/// Clears the entries in `passes` of events, from `first` on, that do not satisfy `condition`.
+fn clear_failing(
     condition: &Condition,
     events: &Events<'_>,
     first: usize,
-    (keys, known): (&Keys, &mut Known),
-    met: &mut [bool],
+    (keys, key_comparisons): (&Keys, &mut KeyComparisons),
+    passes: &mut [bool],
 ) {
     match condition {
         Condition::All(all) => {
-            all.iter().for_each(|one| meet(one, events, first, (keys, known), met));
+            all.iter()
+                .for_each(|one| clear_failing(one, events, first, (keys, key_comparisons), passes));
         }
         Condition::Any(any) => {
-            let mut some = vec![false; met.len()];
+            let mut some = vec![false; passes.len()];
             for one in any {
-                let mut this = vec![true; met.len()];
-                meet(one, events, first, (keys, known), &mut this);
+                let mut this = vec![true; passes.len()];
+                clear_failing(one, events, first, (keys, key_comparisons), &mut this);
                 some.iter_mut().zip(this).for_each(|(some, this)| *some |= this);
             }
-            met.iter_mut().zip(some).for_each(|(met, some)| *met &= some);
+            passes.iter_mut().zip(some).for_each(|(passes, some)| *passes &= some);
         }
         Condition::Not(not) => {
-            let mut this = vec![true; met.len()];
-            meet(not, events, first, (keys, known), &mut this);
-            met.iter_mut().zip(this).for_each(|(met, this)| *met &= !this);
+            let mut this = vec![true; passes.len()];
+            clear_failing(not, events, first, (keys, key_comparisons), &mut this);
+            passes.iter_mut().zip(this).for_each(|(passes, this)| *passes &= !this);
         }
         Condition::Number { column, op, values } => {
             let numbers = events.numbers(*column).get(first..).unwrap_or_default();
-            compare_numbers(*op, numbers, values, met);
+            compare_numbers(*op, numbers, values, passes);
         }
         Condition::Key { field, op, values } => {
-            let of_events = events.keys.get(first..).unwrap_or_default();
-            known.begin(keys);
-            for (met, id) in met.iter_mut().zip(of_events) {
-                *met &= known.get(*id, || {
+            let event_keys = events.keys.get(first..).unwrap_or_default();
+            key_comparisons.start(keys);
+            for (passes, id) in passes.iter_mut().zip(event_keys) {
+                *passes &= key_comparisons.get(*id, || {
                     compare_key(*op, key::field_bytes(keys.bytes(*id), *field), values)
                 });
             }
@@ -141,34 +149,35 @@ fn meet(
     }
 }
 
-/// One loop for each comparison, so that none has a branch an event.
-fn compare_numbers(op: Comparison, numbers: &[f64], values: &[f64], met: &mut [bool]) {
+/// One loop per operator, so that no loop has a branch per event.
+fn compare_numbers(op: Comparison, numbers: &[f64], values: &[f64], passes: &mut [bool]) {
     let value = values.first().copied().unwrap_or(f64::NAN);
-    let all = met.iter_mut().zip(numbers);
+    let all = passes.iter_mut().zip(numbers);
     match op {
-        Comparison::Equal => all.for_each(|(met, number)| *met &= *number == value),
-        // NaN, a missing number, is not equal to anything, but does not meet this either.
+        Comparison::Equal => all.for_each(|(passes, number)| *passes &= *number == value),
+        // A missing number (NaN) satisfies neither `==` nor `!=`.
         Comparison::NotEqual => {
-            all.for_each(|(met, number)| *met &= (*number < value) | (*number > value));
+            all.for_each(|(passes, number)| *passes &= (*number < value) | (*number > value));
         }
-        Comparison::Less => all.for_each(|(met, number)| *met &= *number < value),
-        Comparison::LessOrEqual => all.for_each(|(met, number)| *met &= *number <= value),
-        Comparison::Greater => all.for_each(|(met, number)| *met &= *number > value),
-        Comparison::GreaterOrEqual => all.for_each(|(met, number)| *met &= *number >= value),
-        Comparison::In => all.for_each(|(met, number)| *met &= values.contains(number)),
-        Comparison::Missing => all.for_each(|(met, number)| *met &= number.is_nan()),
+        Comparison::Less => all.for_each(|(passes, number)| *passes &= *number < value),
+        Comparison::LessOrEqual => all.for_each(|(passes, number)| *passes &= *number <= value),
+        Comparison::Greater => all.for_each(|(passes, number)| *passes &= *number > value),
+        Comparison::GreaterOrEqual => all.for_each(|(passes, number)| *passes &= *number >= value),
+        Comparison::In => all.for_each(|(passes, number)| *passes &= values.contains(number)),
+        Comparison::Missing => all.for_each(|(passes, number)| *passes &= number.is_nan()),
     }
 }
 
-impl Known {
-    /// Begins another comparison.
-    fn begin(&mut self, keys: &Keys) {
+impl KeyComparisons {
+    /// Starts the next comparison.
+    fn start(&mut self, keys: &Keys) {
         self.comparison += 1;
         if self.found.len() < keys.id_bound() {
             self.found.resize(keys.id_bound(), (0, false));
         }
     }
 
+    /// Returns the cached result for key `id`, or compares it now.
     fn get(&mut self, id: u32, compare: impl FnOnce() -> bool) -> bool {
         match self.found.get_mut(id as usize) {
             Some((comparison, found)) => {
@@ -182,21 +191,21 @@ impl Known {
     }
 }
 
-/// Values of different types are not equal and in no order.
+/// Compares a key field. Values of different types are not equal and have no order.
 fn compare_key(op: Comparison, field: &[u8], values: &[Operand]) -> bool {
-    let is = |holds: fn(core::cmp::Ordering) -> bool| {
+    let any_value = |accepts: fn(core::cmp::Ordering) -> bool| {
         values.iter().any(|Operand(value)| {
-            key::is_same_type(field, value) && holds(field.cmp(value.as_slice()))
+            key::is_same_type(field, value) && accepts(field.cmp(value.as_slice()))
         })
     };
     match op {
-        Comparison::Equal | Comparison::In => is(|order| order.is_eq()),
-        Comparison::NotEqual => !is(|order| order.is_eq()),
-        Comparison::Less => is(|order| order.is_lt()),
-        Comparison::LessOrEqual => is(|order| order.is_le()),
-        Comparison::Greater => is(|order| order.is_gt()),
-        Comparison::GreaterOrEqual => is(|order| order.is_ge()),
-        // An event without a field of its key is rejected before any stage.
+        Comparison::Equal | Comparison::In => any_value(|order| order.is_eq()),
+        Comparison::NotEqual => !any_value(|order| order.is_eq()),
+        Comparison::Less => any_value(|order| order.is_lt()),
+        Comparison::LessOrEqual => any_value(|order| order.is_le()),
+        Comparison::Greater => any_value(|order| order.is_gt()),
+        Comparison::GreaterOrEqual => any_value(|order| order.is_ge()),
+        // Events without a field of their key are rejected before any stage.
         Comparison::Missing => false,
     }
 }

@@ -1,4 +1,4 @@
-//! Another key for the stages behind: some fields of the one before.
+//! The `key_by` stage: replaces the key by some of its fields.
 
 use super::{Context, Stage};
 use crate::data::frame::{Events, Frame};
@@ -9,16 +9,17 @@ use crate::keys::{Keys, NONE};
 use crate::plan::KeyByPlan;
 use crate::snapshot::{SectionReader, SectionWriter};
 
-/// A change of key.
+/// State of one `key_by` stage.
 pub(super) struct KeyByStage {
     plan: KeyByPlan,
-    /// The new key of each old one, as far as it was met in this batch: ids get new meanings between batches.
-    known: Vec<u32>,
-    /// The old keys in `known`.
-    met: Vec<u32>,
+    /// New key id by old key id, for keys of this batch. Key ids change their meaning between
+    /// batches.
+    new_ids: Vec<u32>,
+    /// Old keys that have an entry in `new_ids`.
+    cached: Vec<u32>,
     /// The new key of each event.
     ids: Vec<u32>,
-    /// A key that is put together.
+    /// Scratch space to build a key.
     key: Vec<u8>,
     stats: StageStats,
 }
@@ -26,28 +27,28 @@ pub(super) struct KeyByStage {
 impl KeyByStage {
     pub(super) fn new(plan: KeyByPlan) -> Self {
         let stats = StageStats { r#type: "key_by", ..StageStats::default() };
-        Self { plan, known: vec![], met: vec![], ids: vec![], key: vec![], stats }
+        Self { plan, new_ids: vec![], cached: vec![], ids: vec![], key: vec![], stats }
     }
 
-    /// Finds the new key of each of `old`.
-    fn find(&mut self, old: &[u32], keys: &mut Keys) {
-        self.known.resize(self.known.len().max(keys.id_bound()), NONE);
+    /// Computes the new key of each of `old`.
+    fn map_keys(&mut self, old: &[u32], keys: &mut Keys) {
+        self.new_ids.resize(self.new_ids.len().max(keys.id_bound()), NONE);
         self.ids.clear();
         for id in old {
-            let Some(known) = self.known.get_mut(*id as usize) else { continue };
-            if *known == NONE {
+            let Some(new_id) = self.new_ids.get_mut(*id as usize) else { continue };
+            if *new_id == NONE {
                 self.key.clear();
                 for place in &self.plan.places {
                     self.key.extend_from_slice(key::field_bytes(keys.bytes(*id), *place));
                 }
-                *known = keys.intern(&self.key);
-                self.met.push(*id);
+                *new_id = keys.intern(&self.key);
+                self.cached.push(*id);
             }
-            self.ids.push(*known);
+            self.ids.push(*new_id);
         }
-        for id in self.met.drain(..) {
-            if let Some(known) = self.known.get_mut(id as usize) {
-                *known = NONE;
+        for id in self.cached.drain(..) {
+            if let Some(new_id) = self.new_ids.get_mut(id as usize) {
+                *new_id = NONE;
             }
         }
     }
@@ -63,7 +64,7 @@ impl Stage for KeyByStage {
     ) -> bool {
         let end = events.timestamps.len().min(*cursor + out.room());
         let range = *cursor..end;
-        self.find(events.keys.get(range.clone()).unwrap_or_default(), context.keys);
+        self.map_keys(events.keys.get(range.clone()).unwrap_or_default(), context.keys);
         out.push_run(&Events { keys: &[], ..*events }, range.clone(), context.keys);
         self.ids.iter().for_each(|id| context.keys.retain(*id));
         out.keys.extend_from_slice(&self.ids);

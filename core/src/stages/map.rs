@@ -1,4 +1,4 @@
-//! Maps: columns that are computed from others, event by event.
+//! The `map` stage: computes columns from other columns, event by event.
 
 use super::{Context, Stage};
 use crate::data::frame::{Events, Frame, FrameColumn};
@@ -9,7 +9,7 @@ use crate::keys::Keys;
 use crate::plan::MapPlan;
 use crate::snapshot::{SectionReader, SectionWriter};
 
-/// A map.
+/// State of one `map` stage.
 pub(super) struct MapStage {
     plan: MapPlan,
     stats: StageStats,
@@ -34,14 +34,14 @@ impl Stage for MapStage {
         let first = out.len();
         out.push_run(events, range.clone(), context.keys);
         for (place, steps) in &self.plan.set {
-            // `out` already holds what earlier assignments set.
+            // `out` already holds the results of earlier assignments.
             let column = |column: usize| match out.columns.get(column) {
                 Some(FrameColumn::Number(numbers)) => numbers.get(first..).unwrap_or_default(),
                 _ => &[],
             };
             let values = compute(steps, range.len(), column);
             if let Some(FrameColumn::Number(numbers)) = out.columns.get_mut(*place) {
-                // Whatever the column held for these events: its input, or what an earlier assignment set.
+                // Replaces the input values, or those of an earlier assignment.
                 numbers.truncate(first);
                 numbers.extend(values);
             }

@@ -1,16 +1,16 @@
 //! Exponential moving averages.
 
-use super::{Input, State, more};
+use super::{Input, KeyState, append_missing};
 use crate::data::frame::FrameColumn;
 use crate::error::SnapshotError;
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::statistics::{elapsed, step, time_gain};
 
-/// The moving average of a key; NaN before its first value.
+/// Moving average of a key; NaN before its first value.
 pub(super) struct Average(f64);
 
-impl State for Average {
-    /// The weight of a new value.
+impl KeyState for Average {
+    /// Weight of a new value.
     type Options = f64;
 
     const BYTES: u64 = 8;
@@ -27,7 +27,13 @@ impl State for Average {
         added: &mut [FrameColumn],
     ) {
         if let Some(FrameColumn::Number(averages)) = added.get_mut(field) {
-            move_all(states, *alpha, input.keys, input.values, more(averages, input.keys.len()));
+            move_all(
+                states,
+                *alpha,
+                input.keys,
+                input.values,
+                append_missing(averages, input.keys.len()),
+            );
         }
     }
 
@@ -40,8 +46,9 @@ impl State for Average {
     }
 }
 
-/// The hot loop: moves each key's average by its values and writes what it is then.
-// Its own function: wasmtime's compiler keeps a loop's variables in registers only in small ones.
+/// Moves each key's average by its values and writes the result; this is the hot loop.
+// A separate function: wasmtime's compiler keeps loop variables in registers only in small
+// functions.
 #[inline(never)]
 fn move_all(states: &mut [Average], alpha: f64, keys: &[u32], values: &[f64], out: &mut [f64]) {
     for ((key, value), out) in keys.iter().zip(values).zip(out) {
@@ -55,6 +62,7 @@ fn move_all(states: &mut [Average], alpha: f64, keys: &[u32], values: &[f64], ou
     }
 }
 
+/// Reads an average; it is NaN or finite.
 fn load_average(reader: &mut SectionReader<'_>) -> Result<f64, SnapshotError> {
     let average = f64::from_bits(reader.u64()?);
     if average.is_infinite() {
@@ -63,15 +71,15 @@ fn load_average(reader: &mut SectionReader<'_>) -> Result<f64, SnapshotError> {
     Ok(average)
 }
 
-/// The moving average of a key over time.
+/// Time-weighted moving average of a key.
 pub(super) struct TimedAverage {
     average: f64,
-    /// The greatest time of its values.
+    /// Latest time of the key's values.
     latest: i64,
 }
 
-impl State for TimedAverage {
-    /// The half-life, microseconds.
+impl KeyState for TimedAverage {
+    /// Half-life, microseconds.
     type Options = f64;
 
     const BYTES: u64 = 16;
@@ -88,20 +96,20 @@ impl State for TimedAverage {
         added: &mut [FrameColumn],
     ) {
         let Some(FrameColumn::Number(averages)) = added.get_mut(field) else { return };
-        let out = more(averages, input.keys.len());
-        // Many series are regular: the last weight is often the next one.
-        let mut known = (0, 0.0);
+        let out = append_missing(averages, input.keys.len());
+        // Many series are regular, so the previous gain is often the next one.
+        let mut last_gain = (0, 0.0);
         let events = input.timestamps.iter().zip(input.keys).zip(input.values);
         for (((timestamp, key), value), out) in events.zip(out) {
             if value.is_nan() {
                 continue;
             }
             let Some(state) = states.get_mut(*key as usize) else { continue };
-            let passed = elapsed(state.latest, *timestamp);
-            if passed != known.0 {
-                known = (passed, time_gain(passed, *half_life_us));
+            let elapsed_us = elapsed(state.latest, *timestamp);
+            if elapsed_us != last_gain.0 {
+                last_gain = (elapsed_us, time_gain(elapsed_us, *half_life_us));
             }
-            state.average = step(state.average, *value, known.1);
+            state.average = step(state.average, *value, last_gain.1);
             state.latest = state.latest.max(*timestamp);
             *out = state.average;
         }

@@ -1,8 +1,8 @@
-//! The states of one field, whatever they are of: a call for many events goes to the loop that knows.
+//! The states of one field, behind a trait object: one dynamic call per batch, not per event.
 
 use super::average::{Average, TimedAverage};
-use super::rolling::{AllOfKey, LastOfKey};
-use super::{Input, State};
+use super::rolling::{AllValues, LastNValues};
+use super::{Input, KeyState};
 use crate::data::frame::FrameColumn;
 use crate::error::SnapshotError;
 use crate::plan::OperatorPlan;
@@ -10,38 +10,38 @@ use crate::snapshot::{SectionReader, SectionWriter};
 use crate::spec::ZScoreMethod;
 use crate::statistics::{LastMedian, LastMoments, OnlineVariance};
 
-/// The states of a field by key id; those of keys that are not alive mean nothing.
+/// States of one field by key id. States of keys that are not alive are unspecified.
 pub(super) trait FieldStates: Send {
-    /// Lets `key` begin anew; ids are below `bound`.
+    /// Resets the state of `key`; `bound` is an upper bound of key ids.
     fn reset(&mut self, key: u32, bound: usize);
 
-    /// As [`State::take`].
+    /// Calls [`KeyState::take`].
     fn take(&mut self, field: usize, input: &Input<'_>, added: &mut [FrameColumn]);
 
-    /// What a state counts for in the bytes of the stage, but for the values that it keeps.
+    /// Returns the bytes that a state counts for, without the values it keeps.
     fn bytes(&self) -> u64;
 
-    /// Whether states keep values.
+    /// Returns true if states keep values.
     fn keeps_values(&self) -> bool;
 
-    /// What the values that the state of `key` keeps count for.
+    /// Returns the bytes of the values that the state of `key` keeps.
     fn variable_bytes(&self, key: u32) -> u64;
 
     /// Writes the states of `keys`.
     fn save(&self, keys: &mut dyn Iterator<Item = u32>, writer: &mut SectionWriter<'_>);
 
-    /// What [`FieldStates::save`] wrote.
+    /// Reads what [`FieldStates::save`] wrote.
     fn load(&mut self, keys: &[u32], reader: &mut SectionReader<'_>) -> Result<(), SnapshotError>;
 }
 
-/// The states of a field that `plan` describes.
+/// Returns the states of a field that `plan` describes.
 pub(super) fn of(plan: &OperatorPlan) -> Box<dyn FieldStates> {
     match plan.clone() {
         OperatorPlan::Ema { alpha } => States::<Average>::boxed(alpha),
         OperatorPlan::TimedEma { half_life_us } => States::<TimedAverage>::boxed(half_life_us),
         OperatorPlan::Rolling(rolling) => match rolling.size {
-            Some(_) => States::<LastOfKey>::boxed(rolling),
-            None => States::<AllOfKey>::boxed(rolling),
+            Some(_) => States::<LastNValues>::boxed(rolling),
+            None => States::<AllValues>::boxed(rolling),
         },
         OperatorPlan::ZScore(zscore) => match (zscore.method, zscore.window) {
             (ZScoreMethod::Mad, _) => States::<LastMedian>::boxed(zscore),
@@ -51,24 +51,25 @@ pub(super) fn of(plan: &OperatorPlan) -> Box<dyn FieldStates> {
     }
 }
 
-struct States<S: State> {
+/// States of type `S` and their options.
+struct States<S: KeyState> {
     options: S::Options,
     states: Vec<S>,
 }
 
-impl<S: State> States<S> {
+impl<S: KeyState> States<S> {
     fn boxed(options: S::Options) -> Box<dyn FieldStates> {
         Box::new(Self { options, states: Vec::new() })
     }
 }
 
-impl<S: State> FieldStates for States<S> {
+impl<S: KeyState> FieldStates for States<S> {
     fn reset(&mut self, key: u32, bound: usize) {
-        let place = key as usize;
-        if self.states.len() <= place {
-            self.states.resize_with(bound.max(place + 1), || S::empty(&self.options));
+        let index = key as usize;
+        if self.states.len() <= index {
+            self.states.resize_with(bound.max(index + 1), || S::empty(&self.options));
         }
-        if let Some(state) = self.states.get_mut(place) {
+        if let Some(state) = self.states.get_mut(index) {
             *state = S::empty(&self.options);
         }
     }
@@ -96,8 +97,8 @@ impl<S: State> FieldStates for States<S> {
     fn load(&mut self, keys: &[u32], reader: &mut SectionReader<'_>) -> Result<(), SnapshotError> {
         for key in keys {
             let state = S::load(&self.options, reader)?;
-            if let Some(place) = self.states.get_mut(*key as usize) {
-                *place = state;
+            if let Some(entry) = self.states.get_mut(*key as usize) {
+                *entry = state;
             }
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! Which keys a stage keeps something of, and until when.
+//! Lifetimes of keys: which keys have state, and when it expires.
 
 use std::collections::BTreeSet;
 
@@ -7,92 +7,98 @@ use crate::plan::{Caps, Limit};
 use crate::stages::memory_budget::{MemoryBudget, key_bytes};
 use crate::util::lru::LruList;
 
-/// Why a run of events ends.
+/// Reason why admission stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stop {
-    /// There is no next event.
-    End,
-    /// Before the next event a life may end.
-    Ending,
-    /// The next event needs more than this limit leaves.
+pub(super) enum AdmitStop {
+    /// All events of the range were admitted.
+    EndOfRange,
+    /// A key may expire before the next event.
+    MayExpire,
+    /// The next event needs more room than this limit leaves.
     Limit(Limit),
 }
 
-/// The lives of keys, each from its first value until it has had no events for as long as `ttl`.
+/// Lifetimes of keys: from the first value until `ttl` has passed without events.
 ///
-/// A key is over once the watermark has reached the time of its latest event + ttl; an event as late as that begins a new life too.
+/// A key expires once the watermark reaches the time of its latest event + ttl. An event at or
+/// after that time also starts a new lifetime.
 pub(super) struct Lifetimes {
     caps: Caps,
     ttl: Option<i64>,
     /// By key id.
-    lives: Vec<bool>,
+    is_alive_by_key: Vec<bool>,
     alive: u32,
-    /// The time of each key's latest event; empty without a ttl.
+    /// Time of each key's latest event, by key id; empty without a ttl.
     latest: Vec<i64>,
-    /// When each key that is alive is over, or a time before that: it is looked up only then.
-    ends: BTreeSet<(i64, u32)>,
-    /// By key id, the time under which it stands there.
-    listed: Vec<i64>,
-    /// The first of these.
-    next_end: i64,
-    /// Where keys may be evicted.
+    /// A lower bound of the expiry of each live key. The exact time is computed only when it is
+    /// reached.
+    deadlines: BTreeSet<(i64, u32)>,
+    /// Entry of each key in `deadlines`, by key id.
+    listed_deadline: Vec<i64>,
+    /// The first of `deadlines`.
+    next_deadline: i64,
+    /// Present if keys may be evicted.
     pub(super) lru: Option<LruList>,
-    /// Where bytes are limited.
+    /// Present if bytes are limited.
     pub(super) budget: Option<MemoryBudget>,
-    /// What a key counts for there, but for its name and its values.
+    /// Bytes that a key counts for, without its name and its values.
     state_bytes: u64,
 }
 
 impl Lifetimes {
-    /// Of keys whose states count for `state_bytes` each, but for their values.
+    /// Makes lifetimes of keys whose states count for `state_bytes` each, without their values.
     pub(super) fn new(caps: Caps, ttl: Option<i64>, state_bytes: u64) -> Self {
         Self {
             caps,
             ttl,
-            lives: Vec::new(),
+            is_alive_by_key: Vec::new(),
             alive: 0,
             latest: Vec::new(),
-            ends: BTreeSet::new(),
-            listed: Vec::new(),
-            next_end: i64::MAX,
+            deadlines: BTreeSet::new(),
+            listed_deadline: Vec::new(),
+            next_deadline: i64::MAX,
             lru: caps.evicts_keys().then(LruList::default),
             budget: caps.limits_bytes().then(MemoryBudget::default),
             state_bytes,
         }
     }
 
+    /// Returns the number of live keys.
     pub(super) fn alive(&self) -> u64 {
         self.alive.into()
     }
 
-    pub(super) fn are_endless(&self) -> bool {
+    /// Returns true if keys have no ttl.
+    pub(super) fn never_expire(&self) -> bool {
         self.ttl.is_none()
     }
 
+    /// Returns the ttl, microseconds.
     pub(super) fn ttl(&self) -> Option<i64> {
         self.ttl
     }
 
+    /// Returns true if `key` is alive.
     pub(super) fn is_alive(&self, key: u32) -> bool {
-        self.lives.get(key as usize).copied().unwrap_or(false)
+        self.is_alive_by_key.get(key as usize).copied().unwrap_or(false)
     }
 
-    /// How many of `keys` come before the first that is not alive.
+    /// Returns how many of `keys` precede the first key that is not alive.
     pub(super) fn count_alive(&self, keys: &[u32]) -> usize {
-        count_alive(&self.lives, keys)
+        count_alive(&self.is_alive_by_key, keys)
     }
 
-    /// The keys that are alive.
+    /// Returns the live keys.
     pub(super) fn keys(&self) -> impl Iterator<Item = u32> {
-        (0..).zip(&self.lives).filter(|(_, alive)| **alive).map(|(key, _)| key)
+        (0..).zip(&self.is_alive_by_key).filter(|(_, alive)| **alive).map(|(key, _)| key)
     }
 
-    /// The time of the latest event of `key`, which is alive.
+    /// Returns the time of the latest event of `key`, which must be alive.
     pub(super) fn latest(&self, key: u32) -> i64 {
         self.latest.get(key as usize).copied().unwrap_or(i64::MIN)
     }
 
-    /// What leaves no room for `key`, which is not alive.
+    /// Returns the limit that leaves no room for `key`, which must not be alive.
     pub(super) fn limit(&self, key: u32, keys: &Keys) -> Option<Limit> {
         if self.alive >= self.caps.max_keys {
             return Some(Limit::Keys);
@@ -102,15 +108,15 @@ impl Lifetimes {
         (bytes > self.caps.max_bytes).then_some(Limit::Bytes)
     }
 
-    /// Begins the life of `key`, which is not alive.
+    /// Starts the lifetime of `key`, which must not be alive.
     pub(super) fn begin(&mut self, key: u32, timestamp: i64, keys: &mut Keys) {
-        let place = key as usize;
-        let bound = keys.id_bound().max(place + 1);
-        if self.lives.len() < bound {
-            self.lives.resize(bound, false);
+        let index = key as usize;
+        let bound = keys.id_bound().max(index + 1);
+        if self.is_alive_by_key.len() < bound {
+            self.is_alive_by_key.resize(bound, false);
         }
-        if let Some(life) = self.lives.get_mut(place) {
-            *life = true;
+        if let Some(is_alive) = self.is_alive_by_key.get_mut(index) {
+            *is_alive = true;
         }
         self.alive += 1;
         keys.retain(key);
@@ -121,49 +127,49 @@ impl Lifetimes {
         if let Some(ttl) = self.ttl {
             if self.latest.len() < bound {
                 self.latest.resize(bound, i64::MIN);
-                self.listed.resize(bound, i64::MAX);
+                self.listed_deadline.resize(bound, i64::MAX);
             }
-            if let Some(latest) = self.latest.get_mut(place) {
+            if let Some(latest) = self.latest.get_mut(index) {
                 *latest = timestamp;
             }
-            self.list(key, timestamp.saturating_add(ttl));
+            self.schedule(key, timestamp.saturating_add(ttl));
         }
     }
 
-    /// Takes note of an event of `key`.
+    /// Records an event of `key`.
     pub(super) fn touch(&mut self, key: u32, timestamp: i64) {
         if let Some(latest) = self.latest.get_mut(key as usize) {
             *latest = timestamp.max(*latest);
         }
     }
 
-    /// Takes note of events of `keys`, as far as these are alive.
-    pub(super) fn note(&mut self, keys: &[u32]) {
+    /// Records events of `keys` in the LRU list; ignores keys that are not alive.
+    pub(super) fn touch_all(&mut self, keys: &[u32]) {
         let Some(lru) = &mut self.lru else { return };
-        let alive = |key: &&u32| self.lives.get(**key as usize) == Some(&true);
+        let alive = |key: &&u32| self.is_alive_by_key.get(**key as usize) == Some(&true);
         keys.iter().filter(alive).for_each(|key| lru.touch(*key));
     }
 
-    /// The key that has had no event for the longest, where it has to make room for a new one.
+    /// Returns the least recently used key if keys may be evicted.
     pub(super) fn oldest(&self) -> Option<u32> {
         self.lru.as_ref()?.oldest()
     }
 
-    /// Whether a life may end before an event of `key` at `timestamp` that meets `watermark`.
-    pub(super) fn ends(&self, key: u32, timestamp: i64, watermark: i64) -> bool {
-        watermark >= self.next_end || self.is_over(key, timestamp)
+    /// Returns true if a key may expire before an event of `key` at `timestamp` under `watermark`.
+    pub(super) fn may_expire(&self, key: u32, timestamp: i64, watermark: i64) -> bool {
+        watermark >= self.next_deadline || self.is_expired(key, timestamp)
     }
 
-    /// Whether `key` is alive, but at `time` no longer.
-    pub(super) fn is_over(&self, key: u32, time: i64) -> bool {
+    /// Returns true if `key` is alive but has expired at `time`.
+    pub(super) fn is_expired(&self, key: u32, time: i64) -> bool {
         let Some(ttl) = self.ttl else { return false };
         self.is_alive(key) && time >= self.latest(key).saturating_add(ttl)
     }
 
-    /// Ends the life of `key`, which is alive.
-    pub(super) fn end(&mut self, key: u32, keys: &mut Keys) {
-        if let Some(life) = self.lives.get_mut(key as usize) {
-            *life = false;
+    /// Ends the lifetime of `key`, which must be alive.
+    pub(super) fn expire(&mut self, key: u32, keys: &mut Keys) {
+        if let Some(is_alive) = self.is_alive_by_key.get_mut(key as usize) {
+            *is_alive = false;
         }
         self.alive = self.alive.saturating_sub(1);
         keys.release(key);
@@ -175,44 +181,45 @@ impl Lifetimes {
         if let Some(lru) = &mut self.lru {
             lru.remove(key);
         }
-        if let Some(listed) = self.listed.get(key as usize) {
-            self.ends.remove(&(*listed, key));
-            self.note_next();
+        if let Some(listed_deadline) = self.listed_deadline.get(key as usize) {
+            self.deadlines.remove(&(*listed_deadline, key));
+            self.update_next_deadline();
         }
     }
 
-    /// Ends a life that is over at `watermark`, if there is one, and returns its key.
-    pub(super) fn end_next(&mut self, watermark: i64, keys: &mut Keys) -> Option<u32> {
-        while watermark >= self.next_end {
-            let (_, key) = self.ends.pop_first()?;
-            let end = self.latest(key).saturating_add(self.ttl.unwrap_or(i64::MAX));
-            if end <= watermark {
-                self.end(key, keys);
+    /// Expires one key whose time has come at `watermark` and returns it.
+    pub(super) fn expire_next(&mut self, watermark: i64, keys: &mut Keys) -> Option<u32> {
+        while watermark >= self.next_deadline {
+            let (_, key) = self.deadlines.pop_first()?;
+            let deadline = self.latest(key).saturating_add(self.ttl.unwrap_or(i64::MAX));
+            if deadline <= watermark {
+                self.expire(key, keys);
                 return Some(key);
             }
-            self.list(key, end);
+            self.schedule(key, deadline);
         }
         None
     }
 
-    /// Has `key` looked up at `end`.
-    fn list(&mut self, key: u32, end: i64) {
-        if let Some(listed) = self.listed.get_mut(key as usize) {
-            *listed = end;
+    /// Enters `key` in `deadlines`.
+    fn schedule(&mut self, key: u32, deadline: i64) {
+        if let Some(listed_deadline) = self.listed_deadline.get_mut(key as usize) {
+            *listed_deadline = deadline;
         }
-        self.ends.insert((end, key));
-        self.note_next();
+        self.deadlines.insert((deadline, key));
+        self.update_next_deadline();
     }
 
-    fn note_next(&mut self) {
-        self.next_end = self.ends.first().map_or(i64::MAX, |(end, _)| *end);
+    fn update_next_deadline(&mut self) {
+        self.next_deadline = self.deadlines.first().map_or(i64::MAX, |(deadline, _)| *deadline);
     }
 }
 
-// Its own function: wasmtime's compiler keeps a loop's variables in registers only in small ones.
+// A separate function: wasmtime's compiler keeps loop variables in registers only in small
+// functions.
 #[inline(never)]
-fn count_alive(lives: &[bool], keys: &[u32]) -> usize {
-    let alive = |key: &u32| lives.get(*key as usize).copied().unwrap_or(false);
+fn count_alive(is_alive_by_key: &[bool], keys: &[u32]) -> usize {
+    let alive = |key: &u32| is_alive_by_key.get(*key as usize).copied().unwrap_or(false);
     let (eights, _) = keys.as_chunks::<8>();
     let all = |eight: &&[u32; 8]| eight.iter().fold(true, |all, key| all & alive(key));
     let before = 8 * eights.iter().take_while(all).count();

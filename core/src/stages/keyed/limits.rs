@@ -1,4 +1,5 @@
-//! What happens where a key would be one too many: the event is dropped, or ends the call, or the oldest key makes room.
+//! Limits of keys and bytes: drops the event, stops the call, or evicts the least recently used
+//! key.
 
 use super::{Context, KeyedStage};
 use crate::data::frame::Events;
@@ -8,14 +9,14 @@ use crate::spec::LimitPolicy;
 use crate::stages::memory_budget::key_bytes;
 
 impl KeyedStage {
-    /// Whether values change how much room there is.
-    pub(super) fn measures_values(&self) -> bool {
+    /// Returns true if bytes are limited and values change them.
+    pub(super) fn tracks_value_bytes(&self) -> bool {
         self.lifetimes.budget.is_some() && self.fields.iter().any(|field| field.keeps_values())
     }
 
-    /// Takes note of what the states of `keys` hold, now that events were added.
-    pub(super) fn measure(&mut self, keys: &[u32]) {
-        if !self.measures_values() {
+    /// Updates the budget for the states of `keys` after events were added.
+    pub(super) fn update_bytes(&mut self, keys: &[u32]) {
+        if !self.tracks_value_bytes() {
             return;
         }
         for key in keys {
@@ -27,11 +28,12 @@ impl KeyedStage {
         }
     }
 
+    /// Returns the bytes of the values that the states of `key` keep.
     fn variable_bytes(&self, key: u32) -> u64 {
         self.fields.iter().map(|field| field.variable_bytes(key)).sum()
     }
 
-    /// The bytes of all states.
+    /// Returns the bytes of all states.
     pub(super) fn state_bytes(&self, keys: &Keys) -> u64 {
         if let Some(budget) = &self.lifetimes.budget {
             return budget.bytes();
@@ -41,9 +43,10 @@ impl KeyedStage {
         self.lifetimes.keys().map(of).sum()
     }
 
-    /// Does what is to be done at `limit` about the event at `cursor`; false: the call ends before it.
+    /// Applies the policy of `limit` to the event at `cursor`. Returns false if the call must stop
+    /// before it.
     #[cold]
-    pub(super) fn at_limit(
+    pub(super) fn apply_limit(
         &mut self,
         limit: Limit,
         events: &Events<'_>,
@@ -53,7 +56,7 @@ impl KeyedStage {
         let policy = self.plan.caps.policy(limit);
         let oldest = self.lifetimes.oldest().filter(|key| self.lifetimes.is_alive(*key));
         if let (LimitPolicy::Evict, Some(oldest)) = (policy, oldest) {
-            self.lifetimes.end(oldest, context.keys);
+            self.lifetimes.expire(oldest, context.keys);
             self.reset(oldest, context.keys);
             self.stats.count_evicted_key();
             self.stats.count_evicted(limit, 0, 0);

@@ -1,6 +1,21 @@
-//! Stages that add columns to events, from what they keep of each key: moving averages, rolling aggregations, z-scores.
+//! Keyed stages: `ema`, `rolling` and `zscore` add columns to events from state they keep per key.
 //!
-//! Events are taken as they come, late ones too, and all pass on, with their times, watermarks and places.
+//! Every event passes, late ones included, with its time, watermark and position unchanged.
+//!
+//! ```text
+//! KeyedStage
+//!   +- Lifetimes            which keys have state, ttl, LRU list, memory budget
+//!   +- fields: FieldStates  one entry a field: a Vec<KeyState> by key id
+//!        average   Average, TimedAverage               (ema)
+//!        rolling   LastNValues, AllValues              (rolling)
+//!        zscore    OnlineVariance, LastMoments, LastOrdered
+//! ```
+//!
+//! A call of [`Stage::process`] repeats these steps until the batch is used up:
+//! 1. `admit` starts the lifetimes of new keys. It stops before an event where a key may expire or a
+//!    limit is reached.
+//! 2. `emit` copies the admitted events to the output and appends the new columns, field by field.
+//! 3. The budget and the LRU list are updated, and a limit that was reached is applied.
 
 mod average;
 mod field;
@@ -13,7 +28,7 @@ mod zscore;
 use core::ops::Range;
 
 use self::field::FieldStates;
-use self::lifetime::{Lifetimes, Stop};
+use self::lifetime::{AdmitStop, Lifetimes};
 use super::{Context, Stage};
 use crate::data::frame::{Events, Frame, FrameColumn};
 use crate::data::stats::StageStats;
@@ -23,25 +38,27 @@ use crate::keys::Keys;
 use crate::plan::{KeyedPlan, OperatorPlan};
 use crate::snapshot::{SectionReader, SectionWriter};
 
-/// What is kept of a field of one key.
-trait State: Send + Sized + 'static {
-    /// The options of the stage.
+/// State of one field of one key.
+trait KeyState: Send + Sized + 'static {
+    /// Options of the stage.
     type Options: Send + Clone;
 
-    /// What it counts for in the bytes of the stage, but for the values that it keeps.
+    /// Bytes that a state counts for, without the values it keeps.
     const BYTES: u64;
-    /// Whether it keeps values.
+    /// True if the state keeps values.
     const KEEPS_VALUES: bool = false;
 
-    /// What the values that it keeps count for.
+    /// Returns the bytes of the values that the state keeps.
     fn variable_bytes(&self) -> u64 {
         0
     }
 
-    /// Of no values.
+    /// Returns the state before the first value.
     fn empty(options: &Self::Options) -> Self;
 
-    /// Takes the values of `input`, each by the state of its key in `states`, and appends to `added` what the stage adds for its `field`th field.
+    /// Adds the values of `input` to the states of their keys, and appends the results to `added`.
+    ///
+    /// `field` is the index of the field among those of the stage.
     fn take(
         states: &mut [Self],
         options: &Self::Options,
@@ -50,33 +67,34 @@ trait State: Send + Sized + 'static {
         added: &mut [FrameColumn],
     );
 
+    /// Writes the state.
     fn save(&self, writer: &mut SectionWriter<'_>);
 
-    /// What [`State::save`] wrote.
+    /// Reads what [`KeyState::save`] wrote.
     fn load(options: &Self::Options, reader: &mut SectionReader<'_>)
     -> Result<Self, SnapshotError>;
 }
 
-/// A run of events, as a [`State`] sees them. All lists are of one length.
+/// Consecutive events of one field, in parallel columns.
 struct Input<'a> {
     timestamps: &'a [i64],
     keys: &'a [u32],
-    /// NaN is missing.
+    /// NaN is a missing value.
     values: &'a [f64],
 }
 
-/// A stage that keeps a state of each field and key.
+/// A stage with one state per field and key.
 struct KeyedStage {
     index: u32,
     plan: KeyedPlan,
     fields: Vec<Box<dyn FieldStates>>,
     lifetimes: Lifetimes,
-    /// What a field that counts events has for values.
+    /// Values of a field that counts events instead of reading a column.
     ones: Vec<f64>,
     stats: StageStats,
 }
 
-/// The stage that `plan` describes.
+/// Builds the stage that `plan` describes.
 pub(super) fn build(index: u32, plan: KeyedPlan) -> Box<dyn Stage> {
     let name = match plan.operators.first() {
         Some(OperatorPlan::Rolling(_)) => "rolling",
@@ -96,24 +114,25 @@ pub(super) fn build(index: u32, plan: KeyedPlan) -> Box<dyn Stage> {
 }
 
 impl KeyedStage {
-    /// Lets `key` begin anew in every field.
+    /// Resets the state of `key` in every field.
     fn reset(&mut self, key: u32, keys: &Keys) {
         for field in &mut self.fields {
             field.reset(key, keys.id_bound());
         }
     }
 
-    /// Makes sure that the keys of the events from `from` to before `end` are alive, as far as nothing interferes.
+    /// Starts the lifetimes of the keys of the events in `range`, up to the first event that needs
+    /// something else first.
     ///
-    /// Returns the event before which it stopped, and why.
+    /// Returns the index of that event and the reason, or the end of the range.
     fn admit(
         &mut self,
         events: &Events<'_>,
         range: Range<usize>,
         keys: &mut Keys,
-    ) -> (usize, Stop) {
+    ) -> (usize, AdmitStop) {
         let run = events.keys.get(range.clone()).unwrap_or_default();
-        let first = match self.lifetimes.are_endless() {
+        let first = match self.lifetimes.never_expire() {
             true => range.start + self.lifetimes.count_alive(run),
             false => range.start,
         };
@@ -121,35 +140,35 @@ impl KeyedStage {
             let key = events.keys.get(at).copied().unwrap_or_default();
             let timestamp = events.timestamps.get(at).copied().unwrap_or_default();
             let watermark = events.watermarks.get(at).copied().unwrap_or(NO_WATERMARK);
-            if self.lifetimes.ends(key, timestamp, watermark) {
+            if self.lifetimes.may_expire(key, timestamp, watermark) {
                 if at > range.start {
-                    return (at, Stop::Ending);
+                    return (at, AdmitStop::MayExpire);
                 }
-                self.end_lives(watermark, keys);
-                if self.lifetimes.is_over(key, timestamp) {
-                    self.lifetimes.end(key, keys);
+                self.expire_keys(watermark, keys);
+                if self.lifetimes.is_expired(key, timestamp) {
+                    self.lifetimes.expire(key, keys);
                 }
             }
             if !self.lifetimes.is_alive(key) {
                 if !self.has_value(events, at) {
                     continue;
                 }
-                // What those before it hold is not measured yet.
-                if at > range.start && self.measures_values() {
-                    return (at, Stop::Ending);
+                // The bytes of the preceding events are not in the budget yet.
+                if at > range.start && self.tracks_value_bytes() {
+                    return (at, AdmitStop::MayExpire);
                 }
                 if let Some(limit) = self.lifetimes.limit(key, keys) {
-                    return (at, Stop::Limit(limit));
+                    return (at, AdmitStop::Limit(limit));
                 }
                 self.lifetimes.begin(key, timestamp, keys);
                 self.reset(key, keys);
             }
             self.lifetimes.touch(key, timestamp);
         }
-        (range.end, Stop::End)
+        (range.end, AdmitStop::EndOfRange)
     }
 
-    /// Whether the event at `at` has a value that a state would take.
+    /// Returns true if the event at `at` has a value that a state would take.
     fn has_value(&self, events: &Events<'_>, at: usize) -> bool {
         self.plan.fields.iter().any(|field| match field {
             Some(column) => events.numbers(*column).get(at).is_some_and(|value| !value.is_nan()),
@@ -157,16 +176,16 @@ impl KeyedStage {
         })
     }
 
-    /// Ends the lives that are over at `watermark`.
-    fn end_lives(&mut self, watermark: i64, keys: &mut Keys) {
-        while let Some(key) = self.lifetimes.end_next(watermark, keys) {
-            // What it kept is let go of.
+    /// Ends the lifetimes that have expired at `watermark`.
+    fn expire_keys(&mut self, watermark: i64, keys: &mut Keys) {
+        while let Some(key) = self.lifetimes.expire_next(watermark, keys) {
+            // Releases the memory of its state.
             self.reset(key, keys);
         }
     }
 
-    /// Passes the events of `range` on, with the columns that are added.
-    fn pass(
+    /// Copies the events of `range` to `out` and appends the computed columns.
+    fn emit(
         &mut self,
         events: &Events<'_>,
         range: Range<usize>,
@@ -214,18 +233,18 @@ impl Stage for KeyedStage {
             }
             let range = *cursor..end.min(*cursor + room);
             let (at, stop) = self.admit(events, range, context.keys);
-            self.pass(events, *cursor..at, context, out);
+            self.emit(events, *cursor..at, context, out);
             let taken = events.keys.get(*cursor..at).unwrap_or_default();
-            self.measure(taken);
-            self.lifetimes.note(taken);
+            self.update_bytes(taken);
+            self.lifetimes.touch_all(taken);
             *cursor = at;
-            if let Stop::Limit(limit) = stop
-                && !self.at_limit(limit, events, cursor, context)
+            if let AdmitStop::Limit(limit) = stop
+                && !self.apply_limit(limit, events, cursor, context)
             {
                 return false;
             }
         }
-        self.end_lives(events.watermark, context.keys);
+        self.expire_keys(events.watermark, context.keys);
         out.watermark = events.watermark;
         true
     }
@@ -254,8 +273,8 @@ impl Stage for KeyedStage {
     }
 }
 
-/// Appends `count` entries to a column of numbers and returns them, all missing.
-fn more(column: &mut Vec<f64>, count: usize) -> &mut [f64] {
+/// Appends `count` missing values to a column and returns them as a slice.
+fn append_missing(column: &mut Vec<f64>, count: usize) -> &mut [f64] {
     let before = column.len();
     column.resize(before + count, f64::NAN);
     column.get_mut(before..).unwrap_or_default()

@@ -1,6 +1,6 @@
-//! Rolling aggregations: of the last values of a key, or of all so far.
+//! Rolling aggregations: over the last n values of a key, or over all values so far.
 
-use super::{Input, State, more};
+use super::{Input, KeyState, append_missing};
 use crate::data::frame::FrameColumn;
 use crate::error::SnapshotError;
 use crate::plan::{RollingOutput, RollingPlan};
@@ -8,8 +8,8 @@ use crate::snapshot::{SectionReader, SectionWriter};
 use crate::spec::Operation;
 use crate::statistics::{Aggregate, Extremes, LastValues, OnlineVariance, Sum, number};
 
-/// What results are computed from; NaN is undefined.
-trait Values {
+/// Values that results are computed from; NaN means undefined.
+trait RollingValues {
     fn push(&mut self, value: f64);
     fn count(&self) -> u64;
     fn sum(&self) -> f64;
@@ -18,10 +18,10 @@ trait Values {
     fn percentile(&self, percent: f64) -> Option<f64>;
 }
 
-/// The last values of a key.
-pub(super) struct LastOfKey(LastValues);
+/// The last n values of a key.
+pub(super) struct LastNValues(LastValues);
 
-impl Values for LastOfKey {
+impl RollingValues for LastNValues {
     fn push(&mut self, value: f64) {
         self.0.push(value);
     }
@@ -47,7 +47,7 @@ impl Values for LastOfKey {
     }
 }
 
-impl State for LastOfKey {
+impl KeyState for LastNValues {
     type Options = RollingPlan;
 
     const BYTES: u64 = LastValues::BYTES;
@@ -68,7 +68,7 @@ impl State for LastOfKey {
         input: &Input<'_>,
         added: &mut [FrameColumn],
     ) {
-        roll(states, &plan.outputs, input, added);
+        update_all(states, &plan.outputs, input, added);
     }
 
     fn save(&self, writer: &mut SectionWriter<'_>) {
@@ -83,13 +83,13 @@ impl State for LastOfKey {
 }
 
 /// All values of a key so far.
-pub(super) struct AllOfKey {
+pub(super) struct AllValues {
     sum: Sum,
     moments: OnlineVariance,
     extremes: Extremes,
 }
 
-impl Values for AllOfKey {
+impl RollingValues for AllValues {
     #[inline(always)]
     fn push(&mut self, value: f64) {
         self.sum.add(value);
@@ -118,7 +118,7 @@ impl Values for AllOfKey {
     }
 }
 
-impl State for AllOfKey {
+impl KeyState for AllValues {
     type Options = RollingPlan;
 
     const BYTES: u64 = 64;
@@ -134,7 +134,7 @@ impl State for AllOfKey {
         input: &Input<'_>,
         added: &mut [FrameColumn],
     ) {
-        roll(states, &plan.outputs, input, added);
+        update_all(states, &plan.outputs, input, added);
     }
 
     fn save(&self, writer: &mut SectionWriter<'_>) {
@@ -151,7 +151,8 @@ impl State for AllOfKey {
     }
 }
 
-fn roll<V: Values>(
+/// Adds each value to the state of its key and writes the results of all outputs.
+fn update_all<V: RollingValues>(
     states: &mut [V],
     outputs: &[RollingOutput],
     input: &Input<'_>,
@@ -164,7 +165,7 @@ fn roll<V: Values>(
     let Some(before) = before else { return };
     for output in outputs {
         if let Some(FrameColumn::Number(column)) = added.get_mut(output.place) {
-            more(column, input.keys.len());
+            append_missing(column, input.keys.len());
         }
     }
     for (at, (key, value)) in (before..).zip(input.keys.iter().zip(input.values)) {
@@ -186,8 +187,8 @@ fn roll<V: Values>(
     }
 }
 
-/// The result of `output` over `values`, of which there is at least one; not finite where it is undefined or too large.
-fn result(values: &impl Values, output: &RollingOutput) -> f64 {
+/// Returns the result of `output` over at least one value; not finite if undefined or too large.
+fn result(values: &impl RollingValues, output: &RollingOutput) -> f64 {
     let moments =
         |of: fn(&OnlineVariance) -> Option<f64>| of(&values.moments()).unwrap_or(f64::NAN);
     match (output.op, output.population) {
@@ -207,7 +208,7 @@ fn result(values: &impl Values, output: &RollingOutput) -> f64 {
         (Operation::Percentile(percentile), _) => {
             values.percentile(percentile.percent()).unwrap_or(f64::NAN)
         }
-        // The plan has none of these.
+        // The plan excludes these operations.
         (Operation::First | Operation::Last | Operation::Distinct | Operation::Rate, _) => f64::NAN,
     }
 }

@@ -1,4 +1,4 @@
-//! The state of keyed stages in snapshots: what is common first, then parts of so many keys.
+//! Snapshot sections of keyed stages: the common part first, then keys in parts.
 
 use super::KeyedStage;
 use crate::error::SnapshotError;
@@ -6,15 +6,16 @@ use crate::keys::{Keys, NONE};
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::util::lru::LruList;
 
-/// What a part holds.
+/// Kinds of part.
 const COMMON: u32 = 0;
 const KEYS: u32 = 1;
 
-/// Places of keys that go into one part.
-const PART_KEYS: i64 = 8192;
+/// Key positions in one part.
+const KEYS_PER_PART: i64 = 8192;
 
 impl KeyedStage {
-    /// Writes the states of the keys at places from `from` on; what is common for `None`.
+    /// Writes the states of keys at positions from `from` on, or the common part for `None`.
+    /// Returns the first position of the next part.
     pub(super) fn save_part(
         &self,
         from: Option<i64>,
@@ -33,7 +34,7 @@ impl KeyedStage {
             return self.lifetimes.keys().map(|key| i64::from(position(key))).min();
         };
         writer.u32(KEYS);
-        let end = from.saturating_add(PART_KEYS);
+        let end = from.saturating_add(KEYS_PER_PART);
         let all = self.lifetimes.keys().map(|key| (position(key), key));
         let mut part: Vec<(u32, u32)> =
             all.filter(|(position, _)| (from..end).contains(&i64::from(*position))).collect();
@@ -50,6 +51,7 @@ impl KeyedStage {
         later.filter(|position| *position >= end).min()
     }
 
+    /// Reads one part that [`Self::save_part`] wrote.
     pub(super) fn load_part(
         &mut self,
         reader: &mut SectionReader<'_>,
@@ -99,7 +101,7 @@ impl KeyedStage {
         for field in &mut self.fields {
             field.load(&loaded, reader)?;
         }
-        self.measure(&loaded);
+        self.update_bytes(&loaded);
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
-//! Z-scores: each value against those of its key before it.
+//! Z-scores: compares each value with the preceding values of its key.
 
-use super::{Input, State, more};
+use super::{Input, KeyState, append_missing};
 use crate::data::frame::FrameColumn;
 use crate::error::SnapshotError;
 use crate::plan::ZScorePlan;
@@ -9,7 +9,7 @@ use crate::statistics::{
     Baseline, LastMedian, LastMoments, LastValues, OnlineVariance, TrackedStatistics, ZScoreRule,
 };
 
-impl State for OnlineVariance {
+impl KeyState for OnlineVariance {
     type Options = ZScorePlan;
 
     const BYTES: u64 = 24;
@@ -37,10 +37,10 @@ impl State for OnlineVariance {
     }
 }
 
-/// For a reference that is made of the last values.
+/// Implements [`KeyState`] for a reference over the last n values.
 macro_rules! state_of_last_values {
     ($reference:ident, $kept:expr) => {
-        impl State for $reference {
+        impl KeyState for $reference {
             type Options = ZScorePlan;
 
             const BYTES: u64 = LastValues::BYTES;
@@ -83,6 +83,7 @@ macro_rules! state_of_last_values {
 state_of_last_values!(LastMoments, TrackedStatistics::MOMENTS);
 state_of_last_values!(LastMedian, TrackedStatistics::ORDER);
 
+/// Appends scores and anomaly flags to the columns of `field`.
 fn score<R: Baseline>(
     states: &mut [R],
     plan: &ZScorePlan,
@@ -96,12 +97,19 @@ fn score<R: Baseline>(
         let before = anomalies.len();
         anomalies.resize(before + count, 0);
         let anomalies = anomalies.get_mut(before..).unwrap_or_default();
-        score_all(states, &plan.rule, input.keys, input.values, (more(scores, count), anomalies));
+        score_all(
+            states,
+            &plan.rule,
+            input.keys,
+            input.values,
+            (append_missing(scores, count), anomalies),
+        );
     }
 }
 
-/// The hot loop: judges each value by the state of its key, which then learns it.
-// Its own function: wasmtime's compiler keeps a loop's variables in registers only in small ones.
+/// Scores each value with the state of its key and then adds it to the state; this is the hot loop.
+// A separate function: wasmtime's compiler keeps loop variables in registers only in small
+// functions.
 #[inline(never)]
 fn score_all<R: Baseline>(
     states: &mut [R],
