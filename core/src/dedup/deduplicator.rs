@@ -1,86 +1,91 @@
-//! Deduplication for callers whose own work may fail: an identity is pending until that is known.
+//! Deduplication in two phases, for callers whose own work may fail: an identity is pending until
+//! it is confirmed or released.
 
-use super::exact::Exact;
+use super::exact_set::ExactSet;
 use crate::data::batch::{Identity, NO_IDENTITY};
 use crate::spec::SpecError;
 
-/// Identities that a [`Deduplicator`] may hold at most, whatever its options say.
+/// Maximum of `max_entries`.
 const MAX_ENTRIES: u32 = 1 << 31;
 
-/// What a [`Deduplicator`] is made with.
+/// Options of a [`Deduplicator`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeduplicatorOptions {
-    /// How long after it was first seen an identity is a duplicate, microseconds; `None`: for good.
+    /// Time after the first check during which an identity is a duplicate, microseconds. `None`
+    /// never expires.
     pub ttl_us: Option<i64>,
-    /// How long an identity waits for [`Deduplicator::confirm`] or [`Deduplicator::release`], microseconds: a caller that
-    /// crashed holds it no longer than that.
+    /// Time an identity stays pending without [`Deduplicator::confirm`] or
+    /// [`Deduplicator::release`], microseconds. It bounds how long a crashed caller blocks an
+    /// identity.
     pub pending_timeout_us: i64,
-    /// Identities at most, pending ones among them. Where there would be more, the one that was confirmed before all others
-    /// goes; pending ones stay.
+    /// Maximum number of identities, pending ones included. At the limit the identity that was
+    /// confirmed first is evicted; pending ones are never evicted.
     pub max_entries: u32,
-    /// What the table is mixed with, so that nobody can choose identities that collide. It never shows in results.
+    /// Seed of the hash table, against chosen collisions. It does not affect results.
     pub seed: u64,
 }
 
 impl Default for DeduplicatorOptions {
-    /// For good, one minute to confirm, ten million identities.
+    /// No expiry, one minute to confirm, ten million identities.
     fn default() -> Self {
         Self { ttl_us: None, pending_timeout_us: 60_000_000, max_entries: 10_000_000, seed: 0 }
     }
 }
 
-/// What [`Deduplicator::check`] says of an identity.
+/// Result of [`Deduplicator::check`].
 #[derive(Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Check {
-    /// It is new, and pending from now on: give the token to [`Deduplicator::confirm`] or [`Deduplicator::release`].
+    /// New, and pending from now on. Pass the token to [`Deduplicator::confirm`] or
+    /// [`Deduplicator::release`].
     New(Token),
-    /// It was confirmed before.
+    /// Confirmed before.
     Duplicate,
-    /// Somebody else has its token, and has not said yet how it went.
+    /// Another caller holds its token and has not confirmed or released it yet.
     Pending,
-    /// It is new, but the table is full of pending ones. Nothing was noted.
+    /// New, but all entries are pending ones. Nothing was recorded.
     Full,
-    /// It is [`NO_IDENTITY`]. Nothing was noted.
+    /// The identity is [`NO_IDENTITY`]. Nothing was recorded.
     Unidentified,
 }
 
-/// The right to say how it went with an identity, once.
+/// The right to confirm or release an identity, once.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "an identity is pending until its token is given back, or its time is over"]
 pub struct Token {
     identity: Identity,
-    /// When it was first seen. With the identity this tells tokens apart: time only goes on, and an identity is not pending
-    /// twice within its time but for those who gave the token back.
+    /// Time of the first check. Together with the identity it distinguishes tokens. Time does not
+    /// decrease, and an identity becomes pending again at the same time only if its token was given
+    /// back.
     since: i64,
 }
 
 impl Token {
-    /// The identity it is for.
+    /// Returns the identity of the token.
     #[must_use]
     pub fn identity(&self) -> Identity {
         self.identity
     }
 }
 
-/// What happened in a [`Deduplicator`].
+/// Counters of a [`Deduplicator`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct DeduplicatorStats {
-    /// Identities that are confirmed.
+    /// Number of confirmed identities.
     pub confirmed: u64,
-    /// Identities that are pending.
+    /// Number of pending identities.
     pub pending: u64,
     /// Checks that found a duplicate.
     pub duplicates: u64,
-    /// Identities whose time to be confirmed was over.
+    /// Pending identities that timed out.
     pub timed_out: u64,
-    /// Confirmed identities that went because of `max_entries`.
+    /// Confirmed identities evicted because of `max_entries`.
     pub evicted: u64,
-    /// Checks that found the table full of pending identities.
+    /// Checks that found all entries pending.
     pub full: u64,
 }
 
-/// Tells whether an event came before, for callers that pass it on to something that may fail.
+/// Deduplicates events for callers that pass them on to something that may fail.
 ///
 /// ```
 /// use stream_processor_core::dedup::{Check, Deduplicator, DeduplicatorOptions};
@@ -92,23 +97,23 @@ pub struct DeduplicatorStats {
 ///
 /// let Check::New(token) = seen.check(order, 0) else { panic!("nothing came before") };
 /// assert_eq!(seen.check(order, 1), Check::Pending);
-/// // It could not be stored: as if it had never come.
+/// // Storing it failed: release it, as if it had never been checked.
 /// seen.release(token);
 ///
 /// let Check::New(token) = seen.check(order, 2) else { panic!("it was released") };
 /// assert!(seen.confirm(token, 3));
 /// assert_eq!(seen.check(order, 4), Check::Duplicate);
-/// // An hour after it was first seen it is forgotten.
+/// // It expires an hour after the first check.
 /// assert!(matches!(seen.check(order, hour + 2), Check::New(_)));
 /// # Ok::<(), stream_processor_core::SpecError>(())
 /// ```
 ///
-/// Times are microseconds. A time before an earlier one counts as that one.
+/// Times are microseconds. A time earlier than a previous one counts as the previous one.
 #[derive(Debug)]
 pub struct Deduplicator {
     pub(super) options: DeduplicatorOptions,
-    pub(super) confirmed: Exact,
-    pub(super) pending: Exact,
+    pub(super) confirmed: ExactSet,
+    pub(super) pending: ExactSet,
     max_entries: usize,
     pub(super) now: i64,
     pub(super) duplicates: u64,
@@ -117,10 +122,10 @@ pub struct Deduplicator {
 }
 
 impl Deduplicator {
-    /// Holds nothing yet.
+    /// Makes an empty deduplicator.
     ///
     /// # Errors
-    /// An option is out of its range.
+    /// Returns an error if an option is out of range.
     pub fn new(options: DeduplicatorOptions) -> Result<Self, SpecError> {
         let DeduplicatorOptions { ttl_us, pending_timeout_us, max_entries, seed } = options;
         if ttl_us.is_some_and(|ttl| ttl <= 0) {
@@ -137,8 +142,8 @@ impl Deduplicator {
         }
         Ok(Self {
             options,
-            confirmed: Exact::new(ttl_us, false, max_entries, seed),
-            pending: Exact::new(Some(pending_timeout_us), false, max_entries, seed),
+            confirmed: ExactSet::new(ttl_us, false, max_entries, seed),
+            pending: ExactSet::new(Some(pending_timeout_us), false, max_entries, seed),
             max_entries: max_entries as usize,
             now: i64::MIN,
             duplicates: 0,
@@ -147,9 +152,9 @@ impl Deduplicator {
         })
     }
 
-    /// What is known of `identity` at `now`. A new one is pending from then on.
+    /// Looks up `identity` at `now`, microseconds. A new identity becomes pending.
     pub fn check(&mut self, identity: Identity, now: i64) -> Check {
-        self.move_to(now);
+        self.advance(now);
         if identity == NO_IDENTITY {
             return Check::Unidentified;
         }
@@ -168,32 +173,33 @@ impl Deduplicator {
         Check::New(Token { identity, since: self.now })
     }
 
-    /// It went well: from now on the identity is a duplicate, until the ttl is over since it was first seen.
+    /// Confirms an identity: it is a duplicate until the ttl has passed since its first check.
     ///
-    /// A token whose time is over confirms as well, if nobody has checked the identity since and there is room. False: it
-    /// changed nothing, and the event may have been passed on twice.
+    /// A token that has timed out still confirms, if the identity was not checked since and there
+    /// is room. Returns false if nothing changed; the event may then have been passed on twice.
     pub fn confirm(&mut self, token: Token, now: i64) -> bool {
-        self.move_to(now);
+        self.advance(now);
         let Token { identity, since } = token;
         let held = self.pending.since(identity);
         if held == Some(since) {
-            self.pending.forget(identity);
+            self.pending.remove(identity);
         } else if held.is_some() || self.confirmed.since(identity).is_some() || !self.make_room() {
             return false;
         }
         self.confirmed.restore(identity, since);
-        self.forget_what_is_over();
+        self.expire();
         true
     }
 
-    /// It failed: as if the identity had never come. Does nothing if the token's time is over.
+    /// Releases an identity, as if it had never been checked. Does nothing if the token has timed
+    /// out.
     pub fn release(&mut self, token: Token) {
         if self.pending.since(token.identity) == Some(token.since) {
-            self.pending.forget(token.identity);
+            self.pending.remove(token.identity);
         }
     }
 
-    /// What happened, as of the last time that was given.
+    /// Returns the counters as of the latest time given.
     #[must_use]
     pub fn stats(&self) -> DeduplicatorStats {
         DeduplicatorStats {
@@ -206,21 +212,23 @@ impl Deduplicator {
         }
     }
 
-    fn move_to(&mut self, now: i64) {
+    /// Advances time to `now`, which may be earlier than a previous time, and expires entries.
+    fn advance(&mut self, now: i64) {
         self.now = self.now.max(now);
-        self.forget_what_is_over();
+        self.expire();
     }
 
-    fn forget_what_is_over(&mut self) {
+    /// Removes entries that have expired or timed out.
+    fn expire(&mut self) {
         let pending = self.pending.len();
         self.pending.expire(self.now);
         self.timed_out += (pending - self.pending.len()) as u64;
         self.confirmed.expire(self.now);
-        self.pending.tidy();
-        self.confirmed.tidy();
+        self.pending.compact();
+        self.confirmed.compact();
     }
 
-    /// Makes room for one more; false: all are pending.
+    /// Makes room for one entry. Returns false if all entries are pending.
     fn make_room(&mut self) -> bool {
         self.confirmed.len() + self.pending.len() < self.max_entries || self.confirmed.evict()
     }

@@ -1,7 +1,7 @@
 //! Deduplication: options checked, each way to tell identities in one list.
 
 use crate::data::schema::OutputColumn;
-use crate::dedup::Sizes;
+use crate::dedup::BloomSizes;
 use crate::spec::{Clock, Dedup, DedupMode, OnUnjudged, PipelineSpec, SpecError, Stage, Strategy};
 
 /// Limits and defaults of the options.
@@ -34,7 +34,7 @@ pub(crate) const ENTRY_BYTES: u64 = 40;
 #[derive(Debug, Clone)]
 pub(crate) enum MemoryPlan {
     Exact { max_entries: u32 },
-    Bloom(Sizes),
+    Bloom(BloomSizes),
 }
 
 impl DedupPlan {
@@ -121,7 +121,7 @@ fn memory(path: &str, dedup: &Dedup) -> Result<MemoryPlan, SpecError> {
             if !(1..=MAX_GENERATIONS).contains(&generations) {
                 return error("generations", "must be 1 to 64");
             }
-            Ok(MemoryPlan::Bloom(Sizes::new(capacity, rate, generations)))
+            Ok(MemoryPlan::Bloom(BloomSizes::new(capacity, rate, generations)))
         }
     }
 }

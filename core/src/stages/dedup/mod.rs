@@ -1,6 +1,6 @@
-//! Deduplication: an event passes unless one of its identity has passed before.
+//! The `dedup` stage: passes an event unless one with the same identity has passed before.
 
-mod state;
+mod snapshot;
 
 use core::ops::Range;
 
@@ -9,7 +9,7 @@ use crate::data::batch::Identity;
 use crate::data::frame::{Events, Frame};
 use crate::data::reject::RejectReason;
 use crate::data::stats::StageStats;
-use crate::dedup::{Bloom, Exact, Seen};
+use crate::dedup::{BloomSet, ExactSet, Verdict};
 use crate::error::SnapshotError;
 use crate::event_time::watermark::NO_WATERMARK;
 use crate::keys::Keys;
@@ -17,50 +17,53 @@ use crate::plan::{DedupPlan, ENTRY_BYTES, MemoryPlan};
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::spec::{Clock, OnUnjudged};
 
-/// A deduplication.
+/// State of one `dedup` stage.
 pub(super) struct DedupStage {
     index: u32,
     plan: DedupPlan,
     memory: Memory,
-    /// The time up to which what was remembered is over: the last watermark or, by arrival, the host's time.
+    /// Time up to which identities have expired: the watermark, or the host's time with `clock =
+    /// "arrival"`.
     time: i64,
-    /// What was found of each event of the batch.
-    seen: Vec<Seen>,
-    /// The places of those that pass.
+    /// Verdict on each event of the batch.
+    verdicts: Vec<Verdict>,
+    /// Indices of the events that pass.
     passing: Vec<u32>,
     stats: StageStats,
 }
 
+/// The set of identities.
 enum Memory {
-    Exact(Exact),
-    Bloom(Bloom),
+    Exact(ExactSet),
+    Bloom(BloomSet),
 }
 
 impl Memory {
-    fn see_all(
+    /// Looks up and records `identities`; `times_of` gives time and watermark of each.
+    fn check_all(
         &mut self,
         identities: &[Identity],
-        moments: impl Fn(usize) -> (i64, i64),
-        seen: impl FnMut(usize, Seen),
+        times_of: impl Fn(usize) -> (i64, i64),
+        report: impl FnMut(usize, Verdict),
     ) {
         match self {
-            Self::Exact(memory) => memory.see_all(identities, moments, seen),
-            Self::Bloom(memory) => memory.see_all(identities, moments, seen),
+            Self::Exact(memory) => memory.check_all(identities, times_of, report),
+            Self::Bloom(memory) => memory.check_all(identities, times_of, report),
         }
     }
 
-    /// Forgets what is over at `time`.
+    /// Removes what has expired at `time`.
     fn expire(&mut self, time: i64) {
         match self {
             Self::Exact(memory) => {
                 memory.expire(time);
-                memory.tidy();
+                memory.compact();
             }
             Self::Bloom(memory) => memory.expire(time),
         }
     }
 
-    /// Identities that are remembered, and those that a limit has pushed out.
+    /// Returns the number of remembered identities, and of those evicted by a limit.
     fn counts(&self) -> (u64, u64) {
         match self {
             Self::Exact(memory) => (memory.len() as u64, memory.evicted()),
@@ -73,30 +76,32 @@ impl DedupStage {
     pub(super) fn new(index: u32, plan: DedupPlan, seed: u64) -> Self {
         let memory = match plan.memory {
             MemoryPlan::Exact { max_entries } => {
-                Memory::Exact(Exact::new(plan.ttl_us, plan.refresh, max_entries, seed))
+                Memory::Exact(ExactSet::new(plan.ttl_us, plan.refresh, max_entries, seed))
             }
-            MemoryPlan::Bloom(sizes) => Memory::Bloom(Bloom::new(sizes, plan.ttl_us, plan.refresh)),
+            MemoryPlan::Bloom(sizes) => {
+                Memory::Bloom(BloomSet::new(sizes, plan.ttl_us, plan.refresh))
+            }
         };
         Self {
             index,
             plan,
             memory,
             time: NO_WATERMARK,
-            seen: Vec::new(),
+            verdicts: Vec::new(),
             passing: Vec::new(),
             stats: StageStats { r#type: "dedup", ..StageStats::default() },
         }
     }
 
-    /// Looks up the events of `range`.
+    /// Looks up and records the events of `range`.
     fn look_up(&mut self, events: &Events<'_>, range: Range<usize>, now: i64) {
-        let Self { memory, seen, .. } = self;
+        let Self { memory, verdicts, .. } = self;
         let identities = events.identities.of(self.plan.way).get(range.clone()).unwrap_or_default();
-        seen.clear();
-        seen.resize(identities.len(), Seen::Unidentified);
+        verdicts.clear();
+        verdicts.resize(identities.len(), Verdict::Unidentified);
         let found = |event: usize, found| {
-            if let Some(seen) = seen.get_mut(event) {
-                *seen = found;
+            if let Some(verdict) = verdicts.get_mut(event) {
+                *verdict = found;
             }
         };
         match self.plan.clock {
@@ -104,18 +109,19 @@ impl DedupStage {
                 let times = events.timestamps.get(range.clone()).unwrap_or_default();
                 let watermarks = events.watermarks.get(range).unwrap_or_default();
                 let at = |column: &[i64], event| column.get(event).copied().unwrap_or(NO_WATERMARK);
-                memory.see_all(
+                memory.check_all(
                     identities,
                     |event| (at(times, event), at(watermarks, event)),
                     found,
                 );
             }
-            Clock::Arrival => memory.see_all(identities, |_| (now, now), found),
+            Clock::Arrival => memory.check_all(identities, |_| (now, now), found),
         }
     }
 
-    /// Passes on the events of `range` that are new, which `out` has room for.
-    fn pass(
+    /// Passes the new events of `range`; `out` must have room for them. Reports the others as
+    /// dropped.
+    fn emit(
         &mut self,
         events: &Events<'_>,
         range: Range<usize>,
@@ -124,17 +130,17 @@ impl DedupStage {
     ) {
         self.passing.clear();
         let (mut unidentified, mut unjudged, mut duplicates) = (0, 0, 0);
-        for (event, seen) in range.clone().zip(&self.seen) {
-            match seen {
-                Seen::First => {}
-                Seen::Before => {
+        for (event, verdict) in range.clone().zip(&self.verdicts) {
+            match verdict {
+                Verdict::New => {}
+                Verdict::Duplicate => {
                     duplicates += 1;
                     let reason = RejectReason::Duplicate;
                     context.report_drop(self.index, events, event, reason, None);
                     continue;
                 }
-                Seen::Unidentified => unidentified += 1,
-                Seen::Unjudged => {
+                Verdict::Unidentified => unidentified += 1,
+                Verdict::Unjudged => {
                     unjudged += 1;
                     if self.plan.on_unjudged == OnUnjudged::Drop {
                         let reason = RejectReason::Unjudged;
@@ -157,8 +163,8 @@ impl DedupStage {
         }
     }
 
-    /// Goes on to `watermark`.
-    fn move_to(&mut self, watermark: i64, now: i64) {
+    /// Advances time to `watermark` or, by arrival, to `now`, and expires identities.
+    fn advance(&mut self, watermark: i64, now: i64) {
         self.time = match self.plan.clock {
             Clock::Event => self.time.max(watermark),
             Clock::Arrival => now,
@@ -176,15 +182,17 @@ impl Stage for DedupStage {
         out: &mut Frame,
     ) -> bool {
         let end = events.timestamps.len();
-        let behind = end.min(cursor.saturating_add(out.room()));
-        let range = *cursor..behind;
+        let processed_end = end.min(cursor.saturating_add(out.room()));
+        let range = *cursor..processed_end;
         self.look_up(events, range.clone(), context.now);
-        self.pass(events, range, context, out);
-        *cursor = behind;
-        let done = behind == end;
-        let met = behind.checked_sub(1).and_then(|last| events.watermarks.get(last));
-        let watermark = if done { events.watermark } else { met.copied().unwrap_or(NO_WATERMARK) };
-        self.move_to(watermark, context.now);
+        self.emit(events, range, context, out);
+        *cursor = processed_end;
+        let done = processed_end == end;
+        let last_watermark =
+            processed_end.checked_sub(1).and_then(|last| events.watermarks.get(last));
+        let watermark =
+            if done { events.watermark } else { last_watermark.copied().unwrap_or(NO_WATERMARK) };
+        self.advance(watermark, context.now);
         if done {
             out.watermark = events.watermark;
         }

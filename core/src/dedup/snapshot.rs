@@ -1,22 +1,22 @@
-//! A [`Deduplicator`] as bytes: one section, which has a version and a checksum.
+//! Snapshot of a [`Deduplicator`]: one section with a version and a checksum.
 
 use super::deduplicator::{Deduplicator, DeduplicatorOptions};
-use super::exact::Exact;
+use super::exact_set::ExactSet;
 use crate::data::batch::Identity;
 use crate::error::{Error, SnapshotError};
 use crate::snapshot::{Kind, SectionReader, SectionWriter, Sections, write_section};
 
-/// Bytes of an identity, and of all else at most.
+/// Bytes per identity, and maximum bytes of everything else.
 const ENTRY_BYTES: u64 = 24;
 const OTHER_BYTES: u64 = 128;
 
 const DAMAGED: SnapshotError = SnapshotError::Damaged("identities that cannot be remembered");
 
 impl Deduplicator {
-    /// Everything that is known, as bytes: equal state gives equal bytes, whatever the seed.
+    /// Returns the state as bytes. Equal state gives equal bytes, whatever the seed.
     ///
-    /// What is pending stays so. A token is good for what is restored as well; one that is gone with its process leaves its
-    /// identity pending until that times out.
+    /// Pending identities stay pending. Tokens remain valid for the restored deduplicator. A token
+    /// lost with its process leaves its identity pending until it times out.
     #[must_use]
     pub fn snapshot(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
@@ -31,11 +31,11 @@ impl Deduplicator {
         bytes
     }
 
-    /// What [`Deduplicator::snapshot`] gave, with the same options but for the seed.
+    /// Restores a [`Deduplicator::snapshot`]. Options must be the same, except for the seed.
     ///
     /// # Errors
-    /// [`Error::Spec`] for an option out of its range, [`Error::Snapshot`] for bytes that are no such snapshot, or of other
-    /// options.
+    /// Returns [`Error::Spec`] for an option out of range, and [`Error::Snapshot`] for bytes that
+    /// are not such a snapshot or belong to other options.
     pub fn restore(options: DeduplicatorOptions, bytes: &[u8]) -> Result<Self, Error> {
         let mut restored = Self::new(options)?;
         let limit = OTHER_BYTES + ENTRY_BYTES * u64::from(options.max_entries);
@@ -79,14 +79,14 @@ impl Deduplicator {
     }
 }
 
-/// All but the seed.
+/// Writes all options except the seed.
 fn save_options(options: &DeduplicatorOptions, writer: &mut SectionWriter<'_>) {
     writer.i64(options.ttl_us.unwrap_or_default());
     writer.i64(options.pending_timeout_us);
     writer.u64(u64::from(options.max_entries));
 }
 
-fn save_entries(entries: &Exact, writer: &mut SectionWriter<'_>) {
+fn save_entries(entries: &ExactSet, writer: &mut SectionWriter<'_>) {
     let (entries, _) = entries.entries_from(0, usize::MAX);
     writer.length(entries.len());
     for ([low, high], since) in entries {

@@ -1,23 +1,24 @@
-//! Memories of identities in snapshots: the counters first, then what is remembered, part by part.
+//! Snapshot sections of `dedup`: counters first, then the identities in parts.
 
 use super::{DedupStage, Memory};
 use crate::dedup::FilterPart;
 use crate::error::SnapshotError;
 use crate::snapshot::{SectionReader, SectionWriter};
 
-/// What a part holds.
+/// Kinds of part.
 const COMMON: u32 = 0;
 const ENTRIES: u32 = 1;
-/// 2 was a filter of blocks of another form.
+/// 2 was a filter with another block layout.
 const FILTER: u32 = 3;
 
 /// Identities, and blocks of a filter, in one part.
-const ENTRIES_OF_PART: usize = 1 << 16;
-const BLOCKS_OF_PART: usize = 1 << 14;
+const ENTRIES_PER_PART: usize = 1 << 16;
+const BLOCKS_PER_PART: usize = 1 << 14;
 
 const DAMAGED: SnapshotError = SnapshotError::Damaged("identities that cannot be remembered");
 
 impl DedupStage {
+    /// Writes the part at cursor `from`, or the common part for `None`. Returns the next cursor.
     pub(super) fn save_part(
         &self,
         from: Option<i64>,
@@ -31,7 +32,8 @@ impl DedupStage {
                 [stats.events, stats.rows, stats.duplicates, stats.unidentified, evicted];
             writer.u64s(counters.into_iter());
             writer.i64(self.time);
-            // Only where there are some: the snapshots of all others are those of earlier versions.
+            // Written only if not zero, so that all other snapshots are equal to those of earlier
+            // versions.
             if stats.unjudged > 0 {
                 writer.u64(stats.unjudged);
             }
@@ -40,7 +42,7 @@ impl DedupStage {
         let next = match &self.memory {
             Memory::Exact(memory) => {
                 let from = u32::try_from(from).unwrap_or(u32::MAX);
-                let (entries, next) = memory.entries_from(from, ENTRIES_OF_PART);
+                let (entries, next) = memory.entries_from(from, ENTRIES_PER_PART);
                 writer.u32(ENTRIES);
                 writer.length(entries.len());
                 for ([low, high], since) in entries {
@@ -50,7 +52,7 @@ impl DedupStage {
                 next.map(u64::from)
             }
             Memory::Bloom(memory) => {
-                let (part, next) = memory.part(from.cast_unsigned(), BLOCKS_OF_PART);
+                let (part, next) = memory.part(from.cast_unsigned(), BLOCKS_PER_PART);
                 writer.u32(FILTER);
                 if let Some(part) = part {
                     writer.i64(part.generation);
@@ -65,6 +67,7 @@ impl DedupStage {
         next.map(u64::cast_signed)
     }
 
+    /// Reads one part that [`Self::save_part`] wrote.
     pub(super) fn load_part(
         &mut self,
         reader: &mut SectionReader<'_>,
