@@ -1,10 +1,10 @@
-//! Following the schedule: places that are over become known points, silences end runs.
+//! Advancing: follows the schedule, closes slots that the watermark has passed, and ends runs.
 
 use super::NormalizeStage;
 use super::fill::Point;
 use super::grid::Grid;
-use super::layout::Piece;
-use super::series::{Lane, NEVER, Series};
+use super::layout::RowRun;
+use super::series::{FieldSeries, NEVER, Series};
 use crate::data::frame::Frame;
 use crate::data::stats::StageStats;
 use crate::event_time::watermark::END_OF_TIME;
@@ -12,217 +12,241 @@ use crate::keys::Keys;
 use crate::plan::NormalizePlan;
 use crate::spec::{Fill, MAX_DEGREE};
 
-/// When rows that are certain too late, as those of a key whose interval was just found, are said to be due.
+/// Firing of rows that became certain too late, as for a key whose interval was just determined.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Belated {
-    /// The watermark that they have waited for,
+pub(super) struct LateFiring {
+    /// Watermark that the rows are assigned to.
     pub(super) at: i64,
-    /// and what puts them behind the others there; without it, the time at which they should have been due.
+    /// Rank behind other rows of that watermark; `None` ranks by the watermark at which they were
+    /// due.
     pub(super) rank: Option<u64>,
 }
 
-/// How far a series is followed.
+/// How far the schedule is followed.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Bound {
+pub(super) struct AdvanceBound {
     pub(super) watermark: i64,
     pub(super) at_end: bool,
-    /// How many things may happen.
-    pub(super) steps: usize,
+    /// Maximum number of schedule entries to process for one series.
+    pub(super) max_visits: usize,
 }
 
-impl Bound {
-    /// Everything up to `watermark`.
+impl AdvanceBound {
+    /// Follows everything due up to `watermark`.
     pub(super) fn until(watermark: i64) -> Self {
-        Self { watermark, at_end: watermark == END_OF_TIME, steps: usize::MAX }
+        Self { watermark, at_end: watermark == END_OF_TIME, max_visits: usize::MAX }
     }
 }
 
-/// A series with all that it takes to go on with it.
-pub(super) struct Work<'a> {
+/// One series with its fields, the plan and the counters.
+pub(super) struct SeriesWork<'a> {
     pub(super) plan: &'a NormalizePlan,
     pub(super) series: &'a mut Series,
-    pub(super) lanes: &'a mut [Lane],
+    pub(super) field_series: &'a mut [FieldSeries],
     pub(super) stats: &'a mut StageStats,
 }
 
 impl NormalizeStage {
-    /// Follows the schedule up to `watermark`; false: `out` is full, and this is to be called again.
+    /// Follows the schedule up to `watermark`. Returns false if `out` is full; call it again then.
     pub(super) fn advance(&mut self, watermark: i64, keys: &mut Keys, out: &mut Frame) -> bool {
         if !self.plan.is_last {
             return self.advance_by_instants(watermark, keys, out);
         }
-        let bound = Bound::until(watermark);
+        let bound = AdvanceBound::until(watermark);
         if watermark > self.advanced {
-            self.follow_steady(bound, keys, out);
-            self.follow(bound, None, keys);
+            self.emit_fast(bound, keys, out);
+            self.run_due(bound, None, keys);
             self.advanced = watermark;
         }
         if !self.emit(keys, out) {
             return false;
         }
-        if watermark == END_OF_TIME && self.undecided > 0 {
-            self.decide_all();
-            self.follow(bound, Some(Belated { at: watermark, rank: None }), keys);
+        if watermark == END_OF_TIME && self.without_interval > 0 {
+            self.set_all_intervals();
+            self.run_due(bound, Some(LateFiring { at: watermark, rank: None }), keys);
         }
         self.emit(keys, out)
     }
 
-    /// Follows the schedule up to `watermark`, one instant at a time: the rows of an instant are emitted under the watermark
-    /// just below it, before anything later happens. False: `out` is full, and this is to be called again.
+    /// Follows the schedule up to `watermark`, one due time after another. Returns false if `out`
+    /// is full.
     ///
-    /// Where a later stage sees the watermark, it must rise through every instant, also when one event moves it over many.
+    /// Rows of one due time are emitted under the watermark just below it. A later stage must see
+    /// the watermark rise through every due time, even if one event moves it over many.
     fn advance_by_instants(&mut self, watermark: i64, keys: &mut Keys, out: &mut Frame) -> bool {
-        let bound = Bound::until(watermark);
+        let bound = AdvanceBound::until(watermark);
         loop {
             if !self.emit(keys, out) {
                 return false;
             }
-            self.follow_steady(bound, keys, out);
+            self.emit_fast(bound, keys, out);
             if !self.emit(keys, out) {
                 return false;
             }
             let next = self.schedule.next_due(&self.series);
             let Some(instant) = next.filter(|instant| *instant <= watermark) else { break };
-            self.pass_on(instant.saturating_sub(1));
-            self.follow(Bound { watermark: instant, ..bound }, None, keys);
+            self.raise_output_watermark(instant.saturating_sub(1));
+            self.run_due(AdvanceBound { watermark: instant, ..bound }, None, keys);
         }
         self.advanced = self.advanced.max(watermark);
-        self.pass_on(watermark);
+        self.raise_output_watermark(watermark);
         true
     }
 
-    /// Does what is due within `bound`; the rows that become certain are pending then.
-    pub(super) fn follow(&mut self, bound: Bound, belated: Option<Belated>, keys: &mut Keys) {
+    /// Runs everything due within `bound` and queues the rows that become certain.
+    pub(super) fn run_due(
+        &mut self,
+        bound: AdvanceBound,
+        late_firing: Option<LateFiring>,
+        keys: &mut Keys,
+    ) {
         let before = self.pending.len();
-        while let Some(of) = self.schedule.take(bound.watermark, &mut self.series) {
-            self.follow_one(of, bound, belated);
-            self.measure(of, keys);
+        while let Some(series_id) = self.schedule.pop_due(bound.watermark, &mut self.series) {
+            self.run_due_of(series_id, bound, late_firing);
+            self.update_bytes(series_id, keys);
         }
         if self.touched.len() > 1 {
             let ranks = keys.ranks();
             let rank_of = |key: u32| ranks.get(key as usize).copied().unwrap_or(0);
-            let pieces = self.pending.get_mut(before..).unwrap_or_default();
-            self.order.sort(pieces, rank_of);
+            let row_runs = self.pending.get_mut(before..).unwrap_or_default();
+            self.sorter.sort(row_runs, rank_of);
         }
     }
 
-    pub(super) fn follow_one(&mut self, of: u32, bound: Bound, belated: Option<Belated>) {
-        let span = self.span(of);
-        let Self { plan, series, lanes, stats, pending, schedule, .. } = self;
-        let Some(series) = series.get_mut(of as usize) else { return };
+    /// Runs what is due for series `series_id` within `bound`.
+    pub(super) fn run_due_of(
+        &mut self,
+        series_id: u32,
+        bound: AdvanceBound,
+        late_firing: Option<LateFiring>,
+    ) {
+        let field_range = self.field_range(series_id);
+        let Self { plan, series, field_series, stats, pending, schedule, .. } = self;
+        let Some(series) = series.get_mut(series_id as usize) else { return };
         let Some(grid) = series.grid else { return };
-        let lanes = lanes.get_mut(span).unwrap_or_default();
-        let mut work = Work { plan, series, lanes, stats };
-        let mut due = work.series.next_due(work.lanes, &grid);
-        for _ in 0..bound.steps {
+        let field_series = field_series.get_mut(field_range).unwrap_or_default();
+        let mut work = SeriesWork { plan, series, field_series, stats };
+        let mut due = work.series.next_due(work.field_series, &grid);
+        for _ in 0..bound.max_visits {
             if due > bound.watermark || due == NEVER {
                 break;
             }
-            work.visit(&grid, due, bound.at_end);
-            let firing = match belated {
+            work.do_due(&grid, due, bound.at_end);
+            let firing = match late_firing {
                 None => (due, 0),
-                // Times in order, as unsigned numbers.
-                Some(Belated { at, rank }) => (at, rank.unwrap_or(due.cast_unsigned() ^ (1 << 63))),
+                // Order-preserving map from signed to unsigned.
+                Some(LateFiring { at, rank }) => {
+                    (at, rank.unwrap_or(due.cast_unsigned() ^ (1 << 63)))
+                }
             };
-            pending.extend(work.take_rows(&grid, of, firing));
-            due = work.series.next_due(work.lanes, &grid);
+            pending.extend(work.take_ready_rows(&grid, series_id, firing));
+            due = work.series.next_due(work.field_series, &grid);
         }
         work.series.due = NEVER;
-        schedule.add(of, work.series, due);
-        self.touched.push(of);
+        schedule.add(series_id, work.series, due);
+        self.touched.push(series_id);
     }
 }
 
-impl Work<'_> {
-    /// Does what there is to do at `time`.
-    fn visit(&mut self, grid: &Grid, time: i64, at_end: bool) {
-        if self.series.places.first().is_some_and(|place| grid.last_of(*place) <= time) {
-            self.close(grid);
+impl SeriesWork<'_> {
+    /// Processes what is due at `time`: closes a slot, ends fields, ends the run.
+    fn do_due(&mut self, grid: &Grid, time: i64, at_end: bool) {
+        if self.series.slots.first().is_some_and(|slot| grid.last_of(*slot) <= time) {
+            self.close_oldest_slot(grid);
         }
-        for (field, lane) in self.plan.fields.iter().zip(self.lanes.iter_mut()) {
-            if lane.timer <= time {
-                lane.timer = NEVER;
+        for (field, state) in self.plan.fields.iter().zip(self.field_series.iter_mut()) {
+            if state.timer <= time {
+                state.timer = NEVER;
                 let reach = self.series.reach(self.plan, field);
-                let certain = |last: &Point| over(grid, last.time.saturating_add(reach)) <= time;
-                lane.ended |= lane.known.last().is_none_or(certain);
+                let certain =
+                    |last: &Point| closing_watermark(grid, last.time.saturating_add(reach)) <= time;
+                state.ended |= state.known.last().is_none_or(certain);
             }
         }
         if self.series.expiry <= time {
             self.series.expiry = NEVER;
-            if self.series.goes_on && over(grid, self.series.goes_on_until(self.plan)) <= time {
-                // At the end of input it is not silence, unless something came after it.
-                self.fall_silent(!at_end || !self.series.places.is_empty());
+            if self.series.in_run
+                && closing_watermark(grid, self.series.run_deadline(self.plan)) <= time
+            {
+                // The end of input does not count as a silence, unless samples follow.
+                self.end_run(!at_end || !self.series.slots.is_empty());
             }
         }
-        self.series.settle(self.plan, self.lanes);
-        self.arm(grid);
+        self.series.update_ready(self.plan, self.field_series);
+        self.set_timers(grid);
     }
 
-    /// The oldest place is over: what is there is known.
-    pub(super) fn close(&mut self, grid: &Grid) {
-        let Some(place) = self.series.places.pop() else { return };
-        if self.series.goes_on && place > self.series.goes_on_until(self.plan) {
-            self.fall_silent(true);
+    /// Closes the oldest slot: reduces its samples to known points.
+    pub(super) fn close_oldest_slot(&mut self, grid: &Grid) {
+        let Some(slot) = self.series.slots.pop() else { return };
+        if self.series.in_run && slot > self.series.run_deadline(self.plan) {
+            self.end_run(true);
         }
-        if !self.series.goes_on {
-            self.series.next = grid.ceil(place);
+        if !self.series.in_run {
+            self.series.next = grid.ceil(slot);
         }
-        self.series.goes_on = true;
-        self.series.closed = place;
-        for (field, lane) in self.plan.fields.iter().zip(self.lanes.iter_mut()) {
-            let Some(value) = lane.cells.take(field.reduce, place) else { continue };
+        self.series.in_run = true;
+        self.series.closed = slot;
+        for (field, state) in self.plan.fields.iter().zip(self.field_series.iter_mut()) {
+            let Some(value) = state.buffer.take_reduced(field.reduce, slot) else { continue };
             let (value, outlier) = match field.outliers {
-                Some(rule) => lane.recent.judge(rule, value),
+                Some(rule) => state.recent.judge(rule, value),
                 None => (Some(value), false),
             };
             self.stats.outliers += u64::from(outlier);
             if let Some(value) = value {
-                lane.know(place, value, outlier, self.series.reach(self.plan, field));
+                state.add_known(slot, value, outlier, self.series.reach(self.plan, field));
             }
         }
-        // Where one field keeps the others waiting, they do not wait without bound.
+        // One field may keep the others waiting; this bounds the points that wait.
         let most = self.plan.max_buffered.saturating_add(MAX_DEGREE);
         let next = self.series.next;
-        let waiting = |lane: &Lane| lane.known.len() > most && lane.waiting(next) > most;
-        if self.lanes.len() > 1 && self.lanes.iter().any(waiting) {
+        let waiting_points =
+            |state: &FieldSeries| state.known.len() > most && state.waiting_points(next) > most;
+        if self.field_series.len() > 1 && self.field_series.iter().any(waiting_points) {
             self.stats.buffer_limit += 1;
-            for (field, lane) in self.plan.fields.iter().zip(self.lanes.iter_mut()) {
-                lane.ended |= field.rule.settled(grid, &lane.known) < place;
+            for (field, state) in self.plan.fields.iter().zip(self.field_series.iter_mut()) {
+                state.ended |= field.rule.certain_until(grid, &state.known) < slot;
             }
         }
     }
 
-    /// What comes later is another series.
-    fn fall_silent(&mut self, counts: bool) {
-        self.series.goes_on = false;
-        self.lanes.iter_mut().for_each(Lane::end);
+    /// Ends the run: later samples begin a new one. `counts` adds it to the `fill_limit` counter.
+    fn end_run(&mut self, counts: bool) {
+        self.series.in_run = false;
+        self.field_series.iter_mut().for_each(FieldSeries::end);
         self.stats.fill_limit += u64::from(counts);
     }
 
-    /// Sees to it that silence is noticed where it changes something.
-    pub(super) fn arm(&mut self, grid: &Grid) {
-        if !self.series.goes_on {
+    /// Sets the timers that detect the end of a run, where that changes the output.
+    pub(super) fn set_timers(&mut self, grid: &Grid) {
+        if !self.series.in_run {
             return;
         }
         if self.series.expiry == NEVER {
-            self.series.expiry = over(grid, self.series.goes_on_until(self.plan));
+            self.series.expiry = closing_watermark(grid, self.series.run_deadline(self.plan));
         }
-        // Where rows come out as soon as they have both neighbours and no later stage waits, it changes nothing.
-        let alone = self.plan.is_last && self.lanes.len() == 1;
-        for (field, lane) in self.plan.fields.iter().zip(self.lanes.iter_mut()) {
+        // With one field and no later stage, rows are emitted as soon as both neighbours are known.
+        let alone = self.plan.is_last && self.field_series.len() == 1;
+        for (field, state) in self.plan.fields.iter().zip(self.field_series.iter_mut()) {
             let needs = !alone || matches!(field.rule.fill, Fill::Spline | Fill::Polynomial);
-            if !needs || lane.timer != NEVER || lane.ended {
+            if !needs || state.timer != NEVER || state.ended {
                 continue;
             }
-            if let Some(last) = lane.known.last() {
+            if let Some(last) = state.known.last() {
                 let until = last.time.saturating_add(self.series.reach(self.plan, field));
-                lane.timer = over(grid, until);
+                state.timer = closing_watermark(grid, until);
             }
         }
     }
 
-    /// The rows that are certain and were not before.
-    pub(super) fn take_rows(&mut self, grid: &Grid, of: u32, firing: (i64, u64)) -> Option<Piece> {
+    /// Returns the rows that have become certain since the last call.
+    pub(super) fn take_ready_rows(
+        &mut self,
+        grid: &Grid,
+        series_id: u32,
+        firing: (i64, u64),
+    ) -> Option<RowRun> {
         let Series { next, ready, key, .. } = *self.series;
         if next > ready {
             return None;
@@ -232,17 +256,18 @@ impl Work<'_> {
             time => time / grid.interval,
         };
         let count = usize::try_from(rows).unwrap_or(usize::MAX).saturating_add(1);
-        let piece = Piece { firing, series: of, key, from: next, interval: grid.interval, count };
-        self.series.next = piece.after(count);
+        let row_run =
+            RowRun { firing, series: series_id, key, from: next, interval: grid.interval, count };
+        self.series.next = row_run.after(count);
         if self.series.next == next {
-            // The end of time: there is no next row.
+            // The grid has reached the end of time: there is no next row.
             self.series.ready = i64::MIN;
         }
-        Some(piece)
+        Some(row_run)
     }
 }
 
-/// The watermark at which no sample that counts at `time` or before can come any more.
-pub(super) fn over(grid: &Grid, time: i64) -> i64 {
-    grid.last_of(grid.place_until(time)).min(NEVER - 1)
+/// Returns the watermark that closes all slots at or before `time`.
+pub(super) fn closing_watermark(grid: &Grid, time: i64) -> i64 {
+    grid.last_of(grid.last_slot_at(time)).min(NEVER - 1)
 }

@@ -1,72 +1,75 @@
-//! `interval = "auto"`: the interval of a key is the median step between its first samples.
+//! `interval = "auto"`: uses the median step between the first samples of a key.
 
 use super::NormalizeStage;
-use super::cells::Cell;
+use super::buffer::BufferedSample;
 use super::grid::Grid;
-use super::series::{Series, open};
+use super::series::{Series, open_slot};
 use crate::data::frame::Events;
 
-/// Samples of a key that decide.
-const SAMPLES: usize = 32;
+/// Number of samples that determine the interval.
+const MAX_SAMPLES: usize = 32;
 
 impl NormalizeStage {
+    /// Returns how many samples determine the interval.
     pub(super) fn samples_for_auto(&self) -> usize {
-        SAMPLES.min(self.plan.max_buffered)
+        MAX_SAMPLES.min(self.plan.max_buffered)
     }
 
-    /// Keeps a sample until the interval is known.
-    pub(super) fn gather(&mut self, of: u32, events: &Events<'_>, at: usize) {
-        let span = self.span(of);
+    /// Buffers a sample of a series whose interval is not known.
+    pub(super) fn buffer_until_interval(&mut self, series_id: u32, events: &Events<'_>, at: usize) {
+        let field_range = self.field_range(series_id);
         let time = events.timestamps.get(at).copied().unwrap_or_default();
-        let lanes = self.lanes.get_mut(span).unwrap_or_default();
-        for (field, lane) in self.plan.fields.iter().zip(lanes) {
+        let field_series = self.field_series.get_mut(field_range).unwrap_or_default();
+        for (field, state) in self.plan.fields.iter().zip(field_series) {
             let value = events.numbers(field.column).get(at).copied().unwrap_or(f64::NAN);
             if !value.is_nan() {
-                lane.cells.list.push(Cell { place: time, time, value });
+                state.buffer.samples.push(BufferedSample { slot: time, time, value });
             }
         }
-        if let Some(series) = self.series.get_mut(of as usize) {
-            series.places.push(time);
+        if let Some(series) = self.series.get_mut(series_id as usize) {
+            series.slots.push(time);
         }
     }
 
-    /// Finds the interval of series `of` and gives its samples their places.
-    pub(super) fn decide(&mut self, of: u32) {
-        let span = self.span(of);
-        let Self { plan, series, lanes, schedule, .. } = self;
-        let Some(series) = series.get_mut(of as usize) else { return };
+    /// Determines the interval of series `series_id` and moves its samples to their slots.
+    pub(super) fn set_interval(&mut self, series_id: u32) {
+        let field_range = self.field_range(series_id);
+        let Self { plan, series, field_series, schedule, .. } = self;
+        let Some(series) = series.get_mut(series_id as usize) else { return };
         let interval = median_step(series);
         let grid = Grid::new(interval, plan.offset_us, plan.align, plan.basis);
         series.grid = Some(grid);
-        for time in core::mem::take(&mut series.places).iter().copied() {
-            let place = grid.place_of(time);
-            if open(&mut series.places, place) {
-                schedule.add(of, series, grid.last_of(place));
+        for time in core::mem::take(&mut series.slots).iter().copied() {
+            let slot = grid.slot_of(time);
+            if open_slot(&mut series.slots, slot) {
+                schedule.add(series_id, series, grid.last_of(slot));
             }
         }
-        let lanes = lanes.get_mut(span).unwrap_or_default();
-        for (field, lane) in plan.fields.iter().zip(lanes) {
-            for Cell { time, value, .. } in core::mem::take(&mut lane.cells.list).iter().copied() {
-                lane.add(field, grid.place_of(time), time, value);
+        let field_series = field_series.get_mut(field_range).unwrap_or_default();
+        for (field, state) in plan.fields.iter().zip(field_series) {
+            for BufferedSample { time, value, .. } in
+                core::mem::take(&mut state.buffer.samples).iter().copied()
+            {
+                state.add(field, grid.slot_of(time), time, value);
             }
         }
-        self.undecided = self.undecided.saturating_sub(1);
+        self.without_interval = self.without_interval.saturating_sub(1);
     }
 
-    /// At the end of input: what has come has to do.
-    pub(super) fn decide_all(&mut self) {
-        for of in (0..).take(self.series.len()) {
-            let waits = |one: &Series| one.grid.is_none() && !one.places.is_empty();
-            if self.series.get(of as usize).is_some_and(waits) {
-                self.decide(of);
+    /// Determines all missing intervals from the samples at hand; for the end of input.
+    pub(super) fn set_all_intervals(&mut self) {
+        for series_id in (0..).take(self.series.len()) {
+            let is_waiting = |one: &Series| one.grid.is_none() && !one.slots.is_empty();
+            if self.series.get(series_id as usize).is_some_and(is_waiting) {
+                self.set_interval(series_id);
             }
         }
     }
 }
 
-/// The median of the steps between different times, the lower one of two; 1 µs where there is no step.
+/// Returns the median step between distinct times, the lower one of two; 1 µs if there is no step.
 fn median_step(series: &Series) -> i64 {
-    let mut times: Vec<i64> = series.places.iter().copied().collect();
+    let mut times: Vec<i64> = series.slots.iter().copied().collect();
     crate::util::sort::integers(&mut times);
     times.dedup();
     let mut steps: Vec<i64> = times

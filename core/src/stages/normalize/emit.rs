@@ -1,20 +1,20 @@
-//! From series whose rows are certain to rows in columns, whole stretches at once.
+//! Emission: writes pending row runs to the output columns, many rows per loop.
 
 use super::NormalizeStage;
-use super::fill::Entries;
-use super::layout::{Layout, Piece, cut};
+use super::fill::GridEntries;
+use super::layout::{RowLayout, RowRun, rows_that_fit};
 use crate::data::frame::{Frame, FrameColumn};
 use crate::data::schema::OutputColumn;
 use crate::keys::Keys;
 use crate::plan::NormalizePlan;
 
-/// Rows at once: enough for long loops.
-pub(super) const MOST_ROWS: usize = 1 << 16;
+/// Maximum number of rows written at once: enough for long loops.
+pub(super) const MAX_ROWS_AT_ONCE: usize = 1 << 16;
 
-/// Columns that are used again whenever rows of several series come together.
+/// Scratch space to interleave rows of several series.
 pub(super) struct Emitter {
-    layout: Layout,
-    /// The rows of several series, one after another.
+    layout: RowLayout,
+    /// Rows of several series, one row run after another.
     scratch: Vec<FrameColumn>,
     kept: Vec<u32>,
 }
@@ -22,7 +22,7 @@ pub(super) struct Emitter {
 impl Emitter {
     pub(super) fn new(columns: &[OutputColumn]) -> Self {
         Self {
-            layout: Layout::default(),
+            layout: RowLayout::default(),
             scratch: columns.iter().map(|column| FrameColumn::of(column.kind)).collect(),
             kept: Vec::new(),
         }
@@ -30,134 +30,134 @@ impl Emitter {
 }
 
 impl NormalizeStage {
-    /// Emits the pending rows; false: `out` is full.
+    /// Emits the pending rows. Returns false if `out` is full.
     pub(super) fn emit(&mut self, keys: &mut Keys, out: &mut Frame) -> bool {
         while self.emitted < self.pending.len() {
-            let room = out.room().min(MOST_ROWS);
+            let room = out.room().min(MAX_ROWS_AT_ONCE);
             if room == 0 {
                 return false;
             }
-            self.emit_some(room, keys, out);
+            self.emit_up_to(room, keys, out);
         }
         self.pending.clear();
         self.emitted = 0;
-        while let Some(of) = self.touched.pop() {
-            self.settle_down(of, keys);
+        while let Some(series_id) = self.touched.pop() {
+            self.finish_series(series_id, keys);
         }
         true
     }
 
-    /// Emits as many of the pending rows as there is `room` for.
-    fn emit_some(&mut self, room: usize, keys: &mut Keys, out: &mut Frame) {
+    /// Emits as many pending rows as fit in `room`.
+    fn emit_up_to(&mut self, room: usize, keys: &mut Keys, out: &mut Frame) {
         let pending = self.pending.get(self.emitted..).unwrap_or_default();
         let groups = pending.chunk_by(|a, b| a.firing == b.firing);
-        let (mut pieces, mut rows) = (0, 0_usize);
+        let (mut row_runs, mut rows) = (0, 0_usize);
         for group in groups {
-            let more = group.iter().map(|piece| piece.count).fold(rows, usize::saturating_add);
+            let more = group.iter().map(|row_run| row_run.count).fold(rows, usize::saturating_add);
             if more > room {
                 break;
             }
-            (pieces, rows) = (pieces + group.len(), more);
+            (row_runs, rows) = (row_runs + group.len(), more);
         }
         let first = self.emitted;
-        if pieces > 0 {
-            self.emitted += pieces;
+        if row_runs > 0 {
+            self.emitted += row_runs;
             let mut pending = core::mem::take(&mut self.pending);
-            self.emit_pieces(pending.get(first..self.emitted).unwrap_or_default(), keys, out);
+            self.emit_row_runs(pending.get(first..self.emitted).unwrap_or_default(), keys, out);
             core::mem::swap(&mut self.pending, &mut pending);
         } else {
-            let part = self.take_part(room);
-            self.emit_pieces(&part, keys, out);
+            let head = self.split_group(room);
+            self.emit_row_runs(&head, keys, out);
         }
     }
 
-    /// Takes the first rows of a group for which there is not enough room.
-    fn take_part(&mut self, room: usize) -> Vec<Piece> {
+    /// Removes the first rows of a group that does not fit in `room` as a whole, and returns them.
+    fn split_group(&mut self, room: usize) -> Vec<RowRun> {
         let pending = self.pending.get_mut(self.emitted..).unwrap_or_default();
         let Some(group) = pending.chunk_by_mut(|a, b| a.firing == b.firing).next() else {
             return Vec::new();
         };
-        let counts = cut(group, room);
+        let counts = rows_that_fit(group, room);
         let taken =
-            group.iter().zip(&counts).map(|(piece, count)| Piece { count: *count, ..*piece });
-        let part = taken.filter(|piece| piece.count > 0).collect();
-        for (piece, count) in group.iter_mut().zip(&counts) {
-            piece.from = piece.after(*count);
-            piece.count -= count;
+            group.iter().zip(&counts).map(|(row_run, count)| RowRun { count: *count, ..*row_run });
+        let head = taken.filter(|row_run| row_run.count > 0).collect();
+        for (row_run, count) in group.iter_mut().zip(&counts) {
+            row_run.from = row_run.after(*count);
+            row_run.count -= count;
         }
-        // What is left stands at the end of the group.
+        // Moves row runs that have rows left to the end of the group.
         let mut end = group.len();
         for at in (0..group.len()).rev() {
-            if group.get(at).is_some_and(|piece| piece.count > 0) {
+            if group.get(at).is_some_and(|row_run| row_run.count > 0) {
                 end -= 1;
                 group.swap(at, end);
             }
         }
         self.emitted += end;
-        part
+        head
     }
 
     /// Emits whole groups.
-    fn emit_pieces(&mut self, pieces: &[Piece], keys: &mut Keys, out: &mut Frame) {
+    fn emit_row_runs(&mut self, row_runs: &[RowRun], keys: &mut Keys, out: &mut Frame) {
         let start = out.len();
-        let total: usize = pieces.iter().map(|piece| piece.count).sum();
+        let total: usize = row_runs.iter().map(|row_run| row_run.count).sum();
         let end = start + total;
-        grow(&mut out.columns, end);
+        resize_columns(&mut out.columns, end);
         out.timestamps.resize(end, 0);
         out.keys.resize(end, 0);
         out.firing.resize(end, 0);
         out.ranks.resize(end, 0);
         let mut at = start;
-        let mut rest = pieces;
-        while let Some((stretch, later)) = rest.split_at_checked(stretch_of(rest)) {
-            let Some(first) = stretch.first() else { break };
+        let mut rest = row_runs;
+        while let Some((batch, later)) = rest.split_at_checked(batch_len(rest)) {
+            let Some(first) = batch.first() else { break };
             rest = later;
-            let rows: usize = stretch.iter().map(|piece| piece.count).sum();
-            if stretch.last().is_some_and(|last| stretch.len() > 1 && last.firing == first.firing) {
-                self.write_side_by_side(stretch, out, at);
+            let rows: usize = batch.iter().map(|row_run| row_run.count).sum();
+            if batch.last().is_some_and(|last| batch.len() > 1 && last.firing == first.firing) {
+                self.write_interleaved(batch, out, at);
             } else {
-                self.write(&Piece { count: rows, ..*first }, &mut out.columns, at);
+                self.write(&RowRun { count: rows, ..*first }, &mut out.columns, at);
                 let times = out.timestamps.get_mut(at..at + rows).unwrap_or_default();
                 write_times(times, first.from, first.interval);
                 out.keys.get_mut(at..at + rows).unwrap_or_default().fill(first.key);
             }
-            for piece in stretch {
-                let range = at..at + piece.count;
-                out.firing.get_mut(range.clone()).unwrap_or_default().fill(piece.firing.0);
-                if piece.firing.1 != 0 {
-                    out.ranks.get_mut(range.clone()).unwrap_or_default().fill(piece.firing.1);
+            for row_run in batch {
+                let range = at..at + row_run.count;
+                out.firing.get_mut(range.clone()).unwrap_or_default().fill(row_run.firing.0);
+                if row_run.firing.1 != 0 {
+                    out.ranks.get_mut(range.clone()).unwrap_or_default().fill(row_run.firing.1);
                 }
                 at = range.end;
             }
         }
-        self.complete(start, keys, out);
+        self.finish_rows(start, keys, out);
     }
 
-    /// Writes a group of several series.
-    fn write_side_by_side(&mut self, pieces: &[Piece], out: &mut Frame, start: usize) {
+    /// Writes row runs of several series, interleaved by time and key.
+    fn write_interleaved(&mut self, row_runs: &[RowRun], out: &mut Frame, start: usize) {
         let mut emitter = core::mem::replace(&mut self.emitter, Emitter::new(&[]));
         let Emitter { layout, scratch, .. } = &mut emitter;
-        layout.lay_out(pieces, start);
+        layout.lay_out(row_runs, start);
         scratch.iter_mut().for_each(clear);
-        grow(scratch, layout.places.len());
-        let mut places = layout.places.as_slice();
+        resize_columns(scratch, layout.positions.len());
+        let mut positions = layout.positions.as_slice();
         let mut first = 0;
-        for piece in pieces {
-            self.write(piece, scratch, first);
-            first += piece.count;
-            let Some((own, rest)) = places.split_at_checked(piece.count) else { break };
-            places = rest;
-            scatter(&mut out.timestamps, own, piece.times());
-            scatter(&mut out.keys, own, core::iter::repeat(piece.key));
+        for row_run in row_runs {
+            self.write(row_run, scratch, first);
+            first += row_run.count;
+            let Some((own, rest)) = positions.split_at_checked(row_run.count) else { break };
+            positions = rest;
+            scatter(&mut out.timestamps, own, row_run.times());
+            scatter(&mut out.keys, own, core::iter::repeat(row_run.key));
         }
         for (column, from) in out.columns.iter_mut().zip(scratch.iter()) {
-            scatter_column(column, &layout.places, from);
+            scatter_column(column, &layout.positions, from);
         }
         self.emitter = emitter;
     }
 
-    /// Does the rest for the rows from `start` on.
-    pub(super) fn complete(&mut self, start: usize, keys: &mut Keys, out: &mut Frame) {
+    /// Completes the rows from `start` on: counters, watermarks, key references and ordinals.
+    pub(super) fn finish_rows(&mut self, start: usize, keys: &mut Keys, out: &mut Frame) {
         let fields = self.plan.fields.len();
         for column in out.columns.iter().skip(fields).take(fields) {
             if let FrameColumn::Bool(filled) = column {
@@ -165,10 +165,11 @@ impl NormalizeStage {
                 self.stats.filled += filled.iter().map(|filled| u64::from(*filled)).sum::<u64>();
             }
         }
-        // Rows of one instant meet the watermark just below it; those of a run have theirs already.
-        out.watermarks.resize(out.len(), self.passed);
+        // These rows get the watermark just below their firing; rows of the fast path already have
+        // theirs.
+        out.watermarks.resize(out.len(), self.output_watermark);
         if !self.plan.is_last {
-            drop_nulls(&self.plan, out, start, &mut self.emitter.kept);
+            drop_null_rows(&self.plan, out, start, &mut self.emitter.kept);
         }
         for run in out.keys.get(start..).unwrap_or_default().chunk_by(|a, b| a == b) {
             keys.retain_times(run.first().copied().unwrap_or(0), run.len());
@@ -178,25 +179,25 @@ impl NormalizeStage {
         self.stats.rows += rows;
     }
 
-    /// Writes the values of `piece` to the rows of `columns` from `start` on.
-    fn write(&mut self, piece: &Piece, columns: &mut [FrameColumn], start: usize) {
-        let span = self.span(piece.series);
-        let Self { plan, series, lanes, .. } = self;
-        let lanes = lanes.get_mut(span).unwrap_or_default();
-        let grid = series.get(piece.series as usize).and_then(|series| series.grid);
+    /// Writes the values of `row_run` to the rows of `columns` from `start` on.
+    fn write(&mut self, row_run: &RowRun, columns: &mut [FrameColumn], start: usize) {
+        let field_range = self.field_range(row_run.series);
+        let Self { plan, series, field_series, .. } = self;
+        let field_series = field_series.get_mut(field_range).unwrap_or_default();
+        let grid = series.get(row_run.series as usize).and_then(|series| series.grid);
         let Some(grid) = grid else { return };
-        let rows = start..start + piece.count;
+        let rows = start..start + row_run.count;
         let fields = plan.fields.len();
-        for (place, (field, lane)) in plan.fields.iter().zip(lanes).enumerate() {
+        for (index, (field, state)) in plan.fields.iter().zip(field_series).enumerate() {
             let (values, rest) = columns.split_at_mut(fields);
             let (filled, flags) = rest.split_at_mut(fields);
             let flag = field.flag.and_then(|flag| flags.get_mut(flag.saturating_sub(2 * fields)));
             let (Some(FrameColumn::Number(values)), Some(FrameColumn::Bool(filled))) =
-                (values.get_mut(place), filled.get_mut(place))
+                (values.get_mut(index), filled.get_mut(index))
             else {
                 continue;
             };
-            let mut entries = Entries {
+            let mut entries = GridEntries {
                 values: values.get_mut(rows.clone()).unwrap_or_default(),
                 filled: filled.get_mut(rows.clone()).unwrap_or_default(),
                 outliers: match flag {
@@ -204,50 +205,51 @@ impl NormalizeStage {
                     _ => &mut [],
                 },
             };
-            let behind = lane.read_until(piece.from);
-            field.rule.write(&grid, &lane.known, behind, piece.from, &mut entries);
+            let behind = state.count_before(row_run.from);
+            field.rule.write(&grid, &state.known, behind, row_run.from, &mut entries);
         }
     }
 }
 
-/// How many of the first of `pieces` are written together: all that have waited for the same, or those of one series that
-/// follow each other, where each has waited for something else.
-fn stretch_of(pieces: &[Piece]) -> usize {
-    let Some(first) = pieces.first() else { return 0 };
-    let group = |piece: &Piece| piece.firing == first.firing;
-    let together = pieces.iter().take_while(|piece| group(piece)).count();
+/// Returns how many of the first `row_runs` are written together: one group with the same firing,
+/// or consecutive row runs of one series.
+fn batch_len(row_runs: &[RowRun]) -> usize {
+    let Some(first) = row_runs.first() else { return 0 };
+    let group = |row_run: &RowRun| row_run.firing == first.firing;
+    let together = row_runs.iter().take_while(|row_run| group(row_run)).count();
     if together > 1 {
         return together;
     }
-    let follows = |trio: &[Piece]| match trio {
-        [before, piece, behind @ ..] => {
-            piece.series == before.series
-                && piece.from == before.after(before.count)
-                && behind.first().is_none_or(|behind| behind.firing != piece.firing)
+    let follows = |trio: &[RowRun]| match trio {
+        [before, row_run, behind @ ..] => {
+            row_run.series == before.series
+                && row_run.from == before.after(before.count)
+                && behind.first().is_none_or(|behind| behind.firing != row_run.firing)
         }
         _ => false,
     };
-    let after = (1..pieces.len()).take_while(|at| {
-        let end = pieces.len().min(at + 2);
-        follows(pieces.get(at - 1..end).unwrap_or_default())
+    let after = (1..row_runs.len()).take_while(|at| {
+        let end = row_runs.len().min(at + 2);
+        follows(row_runs.get(at - 1..end).unwrap_or_default())
     });
     1 + after.count()
 }
 
+/// Writes the times of consecutive rows.
 pub(super) fn write_times(times: &mut [i64], from: i64, interval: i64) {
     let mut next = from;
     for time in times {
         *time = next;
-        // Of all but the last it is the time of a row.
+        // After the last row the value is not used.
         next = next.wrapping_add(interval);
     }
 }
 
-/// Lets go of the rows from `start` on that have no value: they are for the sink, not for a later stage.
-fn drop_nulls(plan: &NormalizePlan, out: &mut Frame, start: usize, kept: &mut Vec<u32>) {
+/// Drops rows without any value from `start` on: the sink gets them, later stages do not.
+fn drop_null_rows(plan: &NormalizePlan, out: &mut Frame, start: usize, kept: &mut Vec<u32>) {
     let values = out.columns.iter().take(plan.fields.len());
     let is_complete = |column: &FrameColumn| match column {
-        FrameColumn::Number(values) => has_no_null(values.get(start..).unwrap_or_default()),
+        FrameColumn::Number(values) => is_without_null(values.get(start..).unwrap_or_default()),
         _ => false,
     };
     if values.clone().any(is_complete) {
@@ -290,13 +292,14 @@ fn drop_nulls(plan: &NormalizePlan, out: &mut Frame, start: usize, kept: &mut Ve
     }
 }
 
+/// Returns true if no value is NaN.
 #[inline(never)]
-fn has_no_null(values: &[f64]) -> bool {
+fn is_without_null(values: &[f64]) -> bool {
     values.iter().fold(true, |all, value| all & !value.is_nan())
 }
 
-/// Adds entries that are null and false, up to `length` of them.
-fn grow(columns: &mut [FrameColumn], length: usize) {
+/// Extends all columns to `length` with nulls and false.
+fn resize_columns(columns: &mut [FrameColumn], length: usize) {
     for column in columns {
         match column {
             FrameColumn::Time(times) => times.resize(length, 0),
@@ -314,22 +317,22 @@ fn clear(column: &mut FrameColumn) {
     }
 }
 
-/// Puts each of `values` to its place.
-fn scatter<T>(rows: &mut [T], places: &[u32], values: impl Iterator<Item = T>) {
-    for (place, value) in places.iter().zip(values) {
-        if let Some(row) = rows.get_mut(*place as usize) {
+/// Writes each of `values` to its position.
+fn scatter<T>(rows: &mut [T], positions: &[u32], values: impl Iterator<Item = T>) {
+    for (position, value) in positions.iter().zip(values) {
+        if let Some(row) = rows.get_mut(*position as usize) {
             *row = value;
         }
     }
 }
 
-fn scatter_column(to: &mut FrameColumn, places: &[u32], from: &FrameColumn) {
+fn scatter_column(to: &mut FrameColumn, positions: &[u32], from: &FrameColumn) {
     match (to, from) {
         (FrameColumn::Number(to), FrameColumn::Number(from)) => {
-            scatter(to, places, from.iter().copied());
+            scatter(to, positions, from.iter().copied());
         }
         (FrameColumn::Bool(to), FrameColumn::Bool(from)) => {
-            scatter(to, places, from.iter().copied());
+            scatter(to, positions, from.iter().copied());
         }
         _ => {}
     }

@@ -1,40 +1,46 @@
-//! The grid: which point a sample belongs to, and until when samples of a point may come.
+//! The grid: the slot of a sample, and the times at which a slot closes.
 
 use crate::spec::{Align, Basis};
 
-/// Grid points are the multiples of an interval, shifted by an offset.
+/// Grid points: the multiples of an interval, shifted by an offset.
+///
+/// ```text
+/// align = "floor":  samples of point p are in [p, p + interval)
+/// align = "ceil":   samples of point p are in (p - interval, p]
+/// align = "round":  samples of point p are in [p - interval / 2, p + interval - interval / 2)
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Grid {
-    /// From one point to the next, positive.
+    /// Distance between grid points, microseconds, positive.
     pub(crate) interval: i64,
-    /// A point, in `0..interval`.
+    /// One grid point, in `0..interval`.
     offset: i64,
-    /// How far before a point its samples begin.
+    /// Distance from the first sample of a grid point to the point.
     shift: i64,
-    /// Whether samples move to grid points; otherwise each stays at its own time.
-    aligned: bool,
+    /// True if samples move to grid points; false if each keeps its own time.
+    is_aligned: bool,
 }
 
 impl Grid {
-    /// `interval` is positive.
+    /// Makes a grid. `interval` must be positive.
     pub(crate) fn new(interval: i64, offset: i64, align: Align, basis: Basis) -> Self {
         let shift = match align {
             Align::Floor => 0,
             Align::Round => interval / 2,
             Align::Ceil => interval - 1,
         };
-        let aligned = basis == Basis::Aligned;
-        Self { interval, offset: offset.rem_euclid(interval), shift, aligned }
+        let is_aligned = basis == Basis::Aligned;
+        Self { interval, offset: offset.rem_euclid(interval), shift, is_aligned }
     }
 
-    /// The time at which a sample taken at `time` counts.
-    pub(super) fn place_of(&self, time: i64) -> i64 {
-        if self.aligned { self.floor(time.saturating_add(self.shift)) } else { time }
+    /// Returns the slot of a sample at `time`.
+    pub(super) fn slot_of(&self, time: i64) -> i64 {
+        if self.is_aligned { self.floor(time.saturating_add(self.shift)) } else { time }
     }
 
-    /// The same, quickly where it is at the place `near` or the one after.
-    pub(super) fn place_near(&self, time: i64, near: Option<i64>) -> i64 {
-        if let Some(near) = near.filter(|_| self.aligned) {
+    /// Returns [`Self::slot_of`]; faster if the slot is `near` or the one after it.
+    pub(super) fn slot_near(&self, time: i64, near: Option<i64>) -> i64 {
+        if let Some(near) = near.filter(|_| self.is_aligned) {
             let since = time.wrapping_sub(near).wrapping_add(self.shift).cast_unsigned();
             let interval = self.interval.cast_unsigned();
             if since < interval {
@@ -44,66 +50,66 @@ impl Grid {
                 return near.saturating_add(self.interval);
             }
         }
-        self.place_of(time)
+        self.slot_of(time)
     }
 
-    /// Whether samples move to grid points.
+    /// Returns true if samples move to grid points.
     pub(super) fn is_aligned(&self) -> bool {
-        self.aligned
+        self.is_aligned
     }
 
-    /// How far before a point its samples begin.
+    /// Returns the distance from the first sample of a grid point to the point.
     pub(super) fn shift(&self) -> i64 {
         self.shift
     }
 
-    /// The last microsecond of the samples that count at `place`.
-    pub(super) fn last_of(&self, place: i64) -> i64 {
-        if self.aligned { place.saturating_add(self.interval - 1 - self.shift) } else { place }
+    /// Returns the last microsecond of `slot`. A watermark at or after it closes the slot.
+    pub(super) fn last_of(&self, slot: i64) -> i64 {
+        if self.is_aligned { slot.saturating_add(self.interval - 1 - self.shift) } else { slot }
     }
 
-    /// The last place at `time` or before that a sample can have.
-    pub(super) fn place_until(&self, time: i64) -> i64 {
-        if self.aligned { self.floor(time) } else { time }
+    /// Returns the last possible slot at or before `time`.
+    pub(super) fn last_slot_at(&self, time: i64) -> i64 {
+        if self.is_aligned { self.floor(time) } else { time }
     }
 
-    /// The first place of a sample that is not late at `watermark`.
+    /// Returns the first slot that is still open at `watermark`.
     pub(super) fn first_open(&self, watermark: i64) -> i64 {
         let after = watermark.saturating_add(1);
-        if self.aligned {
+        if self.is_aligned {
             self.ceil(after.saturating_sub(self.interval - 1 - self.shift))
         } else {
             after
         }
     }
 
-    /// Returns the latest time, at most `watermark`, before all places whose samples may still come at `watermark`.
+    /// Returns the latest time, at most `watermark`, before all slots that are open at `watermark`.
     pub(super) fn before_open(&self, watermark: i64) -> i64 {
         self.first_open(watermark).saturating_sub(1).min(watermark)
     }
 
-    /// The last grid point at `time` or before.
+    /// Returns the last grid point at or before `time`.
     pub(super) fn floor(&self, time: i64) -> i64 {
         let since = time.saturating_sub(self.offset).rem_euclid(self.interval);
         time.saturating_sub(since)
     }
 
-    /// The first grid point at `time` or later.
+    /// Returns the first grid point at or after `time`.
     pub(super) fn ceil(&self, time: i64) -> i64 {
         let since = time.saturating_sub(self.offset).rem_euclid(self.interval);
         if since == 0 { time } else { time.saturating_add(self.interval - since) }
     }
 
-    /// The grid point `steps` after `from`, which is one.
+    /// Returns the grid point `steps` after the grid point `from`.
     pub(super) fn at(&self, from: i64, steps: usize) -> i64 {
         let steps = i64::try_from(steps).unwrap_or(i64::MAX);
         from.saturating_add(steps.saturating_mul(self.interval))
     }
 
-    /// From one grid point to the next, in the unit in which positions are counted, and that unit: a step of the grid where all
-    /// points are on it.
+    /// Returns the distance of grid points in units, and the length of the unit in microseconds.
+    /// The unit is one grid step if all points are on the grid, otherwise one microsecond.
     pub(super) fn step_and_unit(&self) -> (i64, i64) {
-        if self.aligned { (1, self.interval) } else { (self.interval, 1) }
+        if self.is_aligned { (1, self.interval) } else { (self.interval, 1) }
     }
 }
 
@@ -114,8 +120,8 @@ mod tests {
     const ALIGNS: [Align; 3] = [Align::Floor, Align::Ceil, Align::Round];
 
     #[test]
-    fn samples_move_to_their_point() {
-        let place = |align, time| Grid::new(10, 3, align, Basis::Aligned).place_of(time);
+    fn samples_align_to_grid_points() {
+        let slot = |align, time| Grid::new(10, 3, align, Basis::Aligned).slot_of(time);
         for (time, floor, ceil, round) in [
             (3, 3, 3, 3),
             (4, 3, 13, 3),
@@ -124,26 +130,26 @@ mod tests {
             (2, -7, 3, 3),
             (-8, -17, -7, -7),
         ] {
-            assert_eq!(place(Align::Floor, time), floor);
-            assert_eq!(place(Align::Ceil, time), ceil);
-            assert_eq!(place(Align::Round, time), round, "half up");
+            assert_eq!(slot(Align::Floor, time), floor);
+            assert_eq!(slot(Align::Ceil, time), ceil);
+            assert_eq!(slot(Align::Round, time), round, "half up");
         }
-        assert_eq!(Grid::new(10, 3, Align::Floor, Basis::Samples).place_of(7), 7);
+        assert_eq!(Grid::new(10, 3, Align::Floor, Basis::Samples).slot_of(7), 7);
     }
 
     #[test]
-    fn a_point_is_open_until_its_last_sample_may_come() {
+    fn slot_is_open_until_its_last_microsecond() {
         for (interval, offset) in [(1, 0), (7, 2), (10, -4), (10, 25)] {
             for align in ALIGNS {
                 let grid = Grid::new(interval, offset, align, Basis::Aligned);
                 for time in -50..50 {
-                    let place = grid.place_of(time);
-                    let last = grid.last_of(place);
-                    assert!(last >= time && grid.place_of(last) == place);
-                    assert!(grid.place_of(last + 1) > place);
-                    let open = (-100..100).map(|at| grid.place_of(at));
-                    let open = open.filter(|place| grid.last_of(*place) > time).min();
-                    assert_eq!(Some(grid.first_open(time)), open, "{grid:?} {time}");
+                    let slot = grid.slot_of(time);
+                    let last = grid.last_of(slot);
+                    assert!(last >= time && grid.slot_of(last) == slot);
+                    assert!(grid.slot_of(last + 1) > slot);
+                    let open_slots = (-100..100).map(|at| grid.slot_of(at));
+                    let open_slot = open_slots.filter(|slot| grid.last_of(*slot) > time).min();
+                    assert_eq!(Some(grid.first_open(time)), open_slot, "{grid:?} {time}");
                     assert!(grid.floor(time) <= time && time < grid.floor(time) + interval);
                     assert_eq!(
                         grid.ceil(time) - grid.floor(time),
@@ -155,13 +161,13 @@ mod tests {
     }
 
     #[test]
-    fn the_ends_of_time_do_not_overflow() {
+    fn extreme_times_do_not_overflow() {
         for interval in [1, 1_000_000, crate::spec::MAX_DURATION_US] {
             for align in ALIGNS {
                 let grid = Grid::new(interval, interval - 1, align, Basis::Aligned);
                 for time in [i64::MIN, crate::time::MIN_TIME, crate::time::MAX_TIME, i64::MAX] {
-                    let place = grid.place_of(time);
-                    let _ = (grid.last_of(place), grid.first_open(time), grid.ceil(time));
+                    let slot = grid.slot_of(time);
+                    let _ = (grid.last_of(slot), grid.first_open(time), grid.ceil(time));
                 }
             }
         }

@@ -1,31 +1,65 @@
-//! Normalization: samples at any time become values on a regular grid, each key for itself.
+//! The `normalize` stage: turns samples at arbitrary times into values on a regular grid, per key.
+//!
+//! A sample is buffered in its slot until the watermark has passed the slot's last microsecond. A
+//! slot is a grid point, or with `basis = "samples"` the sample's own time. The slot then closes:
+//! its samples reduce to one known point, and the fill computes the rows up to it once it has the
+//! neighbours it needs.
+//!
+//! ```text
+//! events --ingest--> slots --advance--> known points --fill--> row runs --emit--> frame
+//!          ingest_run       schedule     outliers              layout
+//!                           emit_fast (slots to frame, for the common case)
+//! ```
+//!
+//! Ownership:
+//! - [`NormalizeStage`] owns all series, the [`Schedule`], the pending [`RowRun`]s and the
+//!   counters.
+//! - [`Series`] is the state of one key: its grid, its open slots, and where its current run
+//!   stands.
+//! - [`FieldSeries`] is the state of one field of a series: buffered samples and known points.
+//! - [`Schedule`] holds the watermark at which each series has work next.
+//! - [`WatermarkHolds`] holds how far each series keeps the output watermark back.
+//! - [`Emitter`] writes pending rows to the output frame.
+//!
+//! A run is a sequence of known points without a gap that is too long to fill; see
+//! `Series::in_run`.
+//!
+//! A call of [`Stage::process`]:
+//! 1. `emit` writes rows that are pending from an earlier call.
+//! 2. `ingest` takes samples until a watermark, a slot that was closed early or a limit stops it.
+//! 3. `advance` closes the slots that the watermark has passed, and queues the rows that are certain.
+//! 4. `emit` writes them, ordered by time and then by key.
+//!
+//! A batch is ingested as a whole before the schedule is followed. Each sample is still judged by
+//! its own input watermark, and a closed slot takes no sample, so the result does not depend on
+//! batch boundaries.
 
-mod absorb;
 mod advance;
 mod auto;
-mod cells;
+mod buffer;
 mod emit;
+mod emit_fast;
 mod fill;
+mod front_queue;
 mod grid;
-mod holds;
+mod ingest;
+mod ingest_run;
+mod interval_divider;
 mod layout;
 mod limits;
-mod ordinary;
 mod outliers;
-mod queue;
 mod schedule;
 mod series;
-mod state;
-mod steady;
-mod steps;
+mod snapshot;
+mod watermark_hold;
 
-use self::absorb::Stop;
 use self::emit::Emitter;
 use self::grid::Grid;
-use self::holds::Holds;
-use self::layout::{Order, Piece};
+use self::ingest::IngestStop;
+use self::layout::{RowRun, RowRunSorter};
 use self::schedule::Schedule;
-use self::series::{Lane, Series};
+use self::series::{FieldSeries, Series};
+use self::watermark_hold::WatermarkHolds;
 use super::memory_budget::MemoryBudget;
 use super::{Context, Stage};
 use crate::data::frame::{Events, Frame};
@@ -38,48 +72,42 @@ use crate::plan::NormalizePlan;
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::util::lru::LruList;
 
-/// A normalization.
-///
-/// Samples wait at their places, which are grid points or their own times, until the watermark has passed the last
-/// microsecond of the place. Then the place is over, what is there is a known point, and the rows up to it can be
-/// computed as soon as the fill has its neighbours. What is due at which watermark stands in a schedule, so a batch is taken
-/// as a whole first and only then is the schedule followed: each sample is judged by its own watermark, and a place that
-/// is over takes none.
+/// State of one `normalize` stage. See the module documentation for the order of a call.
 pub(super) struct NormalizeStage {
     index: u32,
     plan: NormalizePlan,
-    /// The grid of all keys; `None` where each has its own.
+    /// The grid of all keys; `None` if each key has its own (`interval = "auto"`).
     grid: Option<Grid>,
     series: Vec<Series>,
-    /// The fields of each series, one series after another.
-    lanes: Vec<Lane>,
+    /// The fields of all series: `plan.fields.len()` entries a series, in the order of `series`.
+    field_series: Vec<FieldSeries>,
     free: Vec<u32>,
-    /// The series of each key.
-    by_key: Vec<u32>,
+    /// Index of the series of each key, by key id.
+    series_of_key: Vec<u32>,
     schedule: Schedule,
-    holds: Holds,
-    /// Rows that are certain, in their order; they are emitted before anything else happens.
-    pending: Vec<Piece>,
-    /// How many of those are out.
+    watermark_holds: WatermarkHolds,
+    /// Certain rows in output order. They are emitted before anything else happens.
+    pending: Vec<RowRun>,
+    /// Number of entries of `pending` that have been emitted.
     emitted: usize,
-    order: Order,
-    /// Series that have changed since rows were pending last.
+    sorter: RowRunSorter,
+    /// Series that have changed since `pending` was empty.
     touched: Vec<u32>,
     emitter: Emitter,
-    /// The watermark up to which the schedule has been followed.
+    /// Watermark up to which the schedule has been followed.
     advanced: i64,
-    /// The watermark that was passed on.
-    passed: i64,
-    /// Series whose interval is not known.
-    undecided: u32,
-    /// Where keys may be evicted.
+    /// Watermark passed to the next stage.
+    output_watermark: i64,
+    /// Number of series whose interval is not known yet.
+    without_interval: u32,
+    /// Present if the limit policy may evict keys.
     lru: Option<LruList>,
-    /// Where bytes are limited: what each series counts for.
+    /// Present if bytes are limited: the bytes of each series.
     budget: Option<MemoryBudget>,
-    /// Whether rows can go straight to the output; the rows up to each point are kept for it.
-    is_steady: bool,
-    ends: Vec<u32>,
-    scratch: ordinary::Scratch,
+    /// True if rows of this plan can skip `pending`; `row_ends` is scratch space for that.
+    can_emit_fast: bool,
+    row_ends: Vec<u32>,
+    scratch: ingest_run::Scratch,
     stats: StageStats,
 }
 
@@ -92,107 +120,112 @@ impl NormalizeStage {
             index,
             grid,
             series: Vec::new(),
-            lanes: Vec::new(),
+            field_series: Vec::new(),
             free: Vec::new(),
-            by_key: Vec::new(),
+            series_of_key: Vec::new(),
             schedule: Schedule::default(),
-            holds: Holds::default(),
+            watermark_holds: WatermarkHolds::default(),
             pending: Vec::new(),
             emitted: 0,
-            order: Order::default(),
+            sorter: RowRunSorter::default(),
             touched: Vec::new(),
             emitter: Emitter::new(&plan.columns),
             advanced: NO_WATERMARK,
-            passed: NO_WATERMARK,
-            undecided: 0,
+            output_watermark: NO_WATERMARK,
+            without_interval: 0,
             lru: plan.caps.evicts_keys().then(LruList::default),
             budget: plan.caps.limits_bytes().then(MemoryBudget::default),
-            is_steady: steady::is_possible(&plan),
-            ends: Vec::new(),
-            scratch: ordinary::Scratch::default(),
+            can_emit_fast: emit_fast::is_possible(&plan),
+            row_ends: Vec::new(),
+            scratch: ingest_run::Scratch::default(),
             stats: StageStats { r#type: "normalize", ..StageStats::default() },
             plan,
         }
     }
 
-    /// Series in use.
-    fn live(&self) -> usize {
+    /// Returns the number of series in use.
+    fn live_series(&self) -> usize {
         self.series.len() - self.free.len()
     }
 
-    /// Where the fields of series `of` are among the lanes.
-    fn span(&self, of: u32) -> core::ops::Range<usize> {
+    /// Returns the range of series `series_id` in `field_series`.
+    fn field_range(&self, series_id: u32) -> core::ops::Range<usize> {
         let fields = self.plan.fields.len();
-        let first = (of as usize).saturating_mul(fields);
+        let first = (series_id as usize).saturating_mul(fields);
         first..first.saturating_add(fields)
     }
 
-    /// A series for `key`, which it retains.
-    fn begin(&mut self, key: u32, keys: &mut Keys) -> u32 {
-        let of = self.free.pop().unwrap_or_else(|| {
+    /// Opens a series for `key` and retains the key. Returns the index of the series.
+    fn open_series(&mut self, key: u32, keys: &mut Keys) -> u32 {
+        let series_id = self.free.pop().unwrap_or_else(|| {
             self.series.push(Series::new(NONE, None));
-            self.lanes.extend(self.plan.fields.iter().map(|_| Lane::new()));
+            self.field_series.extend(self.plan.fields.iter().map(|_| FieldSeries::new()));
             u32::try_from(self.series.len() - 1).unwrap_or(NONE)
         });
-        if let Some(series) = self.series.get_mut(of as usize) {
-            let holds = series.holds;
-            *series = Series { holds, ..Series::new(key, self.grid) };
+        if let Some(series) = self.series.get_mut(series_id as usize) {
+            let in_watermark_holds = series.in_watermark_holds;
+            *series = Series { in_watermark_holds, ..Series::new(key, self.grid) };
         }
-        self.undecided += u32::from(self.grid.is_none());
+        self.without_interval += u32::from(self.grid.is_none());
         keys.retain(key);
-        let place = key as usize;
-        if self.by_key.len() <= place {
-            self.by_key.resize(keys.id_bound().max(place + 1), NONE);
+        let index = key as usize;
+        if self.series_of_key.len() <= index {
+            self.series_of_key.resize(keys.id_bound().max(index + 1), NONE);
         }
-        if let Some(entry) = self.by_key.get_mut(place) {
-            *entry = of;
+        if let Some(entry) = self.series_of_key.get_mut(index) {
+            *entry = series_id;
         }
-        of
+        series_id
     }
 
-    /// Takes note that the rows of series `of` which were certain are out; a series without anything is let go.
-    fn settle_down(&mut self, of: u32, keys: &mut Keys) {
-        let span = self.span(of);
-        let Self { plan, series, lanes, .. } = self;
-        let lanes = lanes.get_mut(span).unwrap_or_default();
-        let found = series.get_mut(of as usize).filter(|series| series.key != NONE);
+    /// Drops the points of series `series_id` that emitted rows no longer need, and closes the series if
+    /// it is empty.
+    fn finish_series(&mut self, series_id: u32, keys: &mut Keys) {
+        let field_range = self.field_range(series_id);
+        let Self { plan, series, field_series, .. } = self;
+        let field_series = field_series.get_mut(field_range).unwrap_or_default();
+        let found = series.get_mut(series_id as usize).filter(|series| series.key != NONE);
         let Some(series) = found else { return };
-        for (field, lane) in plan.fields.iter().zip(lanes.iter_mut()) {
-            lane.forget(field, series.next);
+        for (field, state) in plan.fields.iter().zip(field_series.iter_mut()) {
+            state.drop_unneeded(field, series.next);
         }
-        if series.goes_on || !series.places.is_empty() {
-            if !plan.is_last && !series.holds {
-                self.holds.add(of, series, plan, lanes);
+        if series.in_run || !series.slots.is_empty() {
+            if !plan.is_last && !series.in_watermark_holds {
+                self.watermark_holds.add(series_id, series, plan, field_series);
             }
-            self.measure(of, keys);
+            self.update_bytes(series_id, keys);
             return;
         }
-        self.let_go(of, keys);
+        self.close_series(series_id, keys);
     }
 
-    /// Lets go of series `of`.
-    fn let_go(&mut self, of: u32, keys: &mut Keys) {
-        let span = self.span(of);
-        self.lanes.get_mut(span).unwrap_or_default().iter_mut().for_each(Lane::reset);
-        let Some(series) = self.series.get_mut(of as usize) else { return };
-        if let Some(entry) = self.by_key.get_mut(series.key as usize) {
+    /// Closes series `series_id`, releases its key and recycles its index.
+    fn close_series(&mut self, series_id: u32, keys: &mut Keys) {
+        let field_range = self.field_range(series_id);
+        self.field_series
+            .get_mut(field_range)
+            .unwrap_or_default()
+            .iter_mut()
+            .for_each(FieldSeries::reset);
+        let Some(series) = self.series.get_mut(series_id as usize) else { return };
+        if let Some(entry) = self.series_of_key.get_mut(series.key as usize) {
             *entry = NONE;
         }
         if let Some(lru) = &mut self.lru {
             lru.remove(series.key);
         }
         if let Some(budget) = &mut self.budget {
-            budget.set_variable_bytes(of, 0);
+            budget.set_variable_bytes(series_id, 0);
         }
         keys.release(series.key);
-        let holds = series.holds;
-        *series = Series { holds, ..Series::new(NONE, None) };
-        self.free.push(of);
+        let in_watermark_holds = series.in_watermark_holds;
+        *series = Series { in_watermark_holds, ..Series::new(NONE, None) };
+        self.free.push(series_id);
     }
 
-    /// Drops the sample at `cursor`.
+    /// Drops the sample at `cursor`, counts it and reports it.
     #[cold]
-    fn drop_next(
+    fn drop_event(
         &mut self,
         events: &Events<'_>,
         cursor: &mut usize,
@@ -206,21 +239,25 @@ impl NormalizeStage {
         *cursor += 1;
     }
 
-    /// Raises the watermark of the next stage, now that the schedule has been followed up to `watermark`.
-    fn pass_on(&mut self, watermark: i64) {
+    /// Raises the output watermark after the schedule has been followed up to `watermark`.
+    ///
+    /// The output watermark stays before every row that may still come from an open slot or an open
+    /// run.
+    fn raise_output_watermark(&mut self, watermark: i64) {
         let held = match self.grid {
             _ if self.plan.is_last || watermark == END_OF_TIME || watermark == NO_WATERMARK => {
                 watermark
             }
             Some(grid) => {
-                let Self { plan, series, lanes, holds, .. } = self;
-                let hold = holds.lowest(series, plan, lanes).unwrap_or(i64::MAX);
-                grid.before_open(watermark).min(hold)
+                let Self { plan, series, field_series, watermark_holds, .. } = self;
+                let lowest_hold =
+                    watermark_holds.lowest(series, plan, field_series).unwrap_or(i64::MAX);
+                grid.before_open(watermark).min(lowest_hold)
             }
-            // Without one grid it is the last stage.
+            // Without a common grid this is the last stage, so no stage reads the watermark.
             None => watermark,
         };
-        self.passed = self.passed.max(held);
+        self.output_watermark = self.output_watermark.max(held);
     }
 }
 
@@ -236,28 +273,28 @@ impl Stage for NormalizeStage {
             if !self.emit(context.keys, out) {
                 return false;
             }
-            match self.absorb(events, cursor, context) {
-                Stop::End => break,
-                Stop::Advance(watermark) => {
+            match self.ingest(events, cursor, context) {
+                IngestStop::EndOfBatch => break,
+                IngestStop::Advance(watermark) => {
                     if !self.advance(watermark, context.keys, out) {
                         return false;
                     }
                 }
-                Stop::Fired => {}
-                Stop::Refused => return false,
+                IngestStop::RowsPending => {}
+                IngestStop::AtLimit => return false,
             }
         }
         let done = self.advance(events.watermark, context.keys, out);
         if done {
-            self.pass_on(events.watermark);
-            out.watermark = self.passed;
+            self.raise_output_watermark(events.watermark);
+            out.watermark = self.output_watermark;
         }
         done
     }
 
     fn stats(&self, keys: &Keys) -> StageStats {
         let state_bytes = self.state_bytes(keys);
-        StageStats { keys: self.live() as u64, state_bytes, ..self.stats.clone() }
+        StageStats { keys: self.live_series() as u64, state_bytes, ..self.stats.clone() }
     }
 
     fn save(

@@ -1,20 +1,22 @@
-//! Outliers: values too many standard deviations from the mean of those before.
+//! Outlier detection: values too many standard deviations from the mean of the preceding values.
 
 use std::collections::VecDeque;
 
 use crate::spec::{OutlierAction, Outliers};
 
-/// Values that are needed before one can be judged.
-const WARM_UP: usize = 2;
+/// Minimum number of preceding values.
+const MIN_VALUES: usize = 2;
 
-/// The last values of one field of one key, outliers too: a level that has changed is the normal one after a while.
+/// The last values of one field of one key, including outliers, so that a level shift becomes
+/// normal.
 #[derive(Debug, Default)]
-pub(super) struct Recent {
+pub(super) struct RecentValues {
     pub(super) values: VecDeque<f64>,
 }
 
-impl Recent {
-    /// Judges `value` by the values before it, which it then joins. Returns what it counts as, and whether it is an outlier.
+impl RecentValues {
+    /// Judges `value` by the preceding values and then records it. Returns the value that counts,
+    /// and true if it is an outlier.
     pub(super) fn judge(&mut self, rule: Outliers, value: f64) -> (Option<f64>, bool) {
         let bounds = self.bounds(rule.zscore);
         if self.values.len() >= rule.window as usize {
@@ -32,9 +34,10 @@ impl Recent {
         (result, true)
     }
 
-    /// The least and the greatest value that is no outlier; `None` where there are too few to tell, or they overflow.
+    /// Returns the smallest and largest value that is no outlier. Returns `None` if there are too
+    /// few values or the bounds overflow.
     fn bounds(&self, zscore: f64) -> Option<(f64, f64)> {
-        if self.values.len() < WARM_UP {
+        if self.values.len() < MIN_VALUES {
             return None;
         }
         let count = f64::from(u32::try_from(self.values.len()).unwrap_or(u32::MAX));
@@ -45,10 +48,11 @@ impl Recent {
         (bounds.0.is_finite() && bounds.1.is_finite()).then_some(bounds)
     }
 
-    /// Returns the mean of the `count` values, exactly their value where all are equal.
+    /// Returns the mean of the `count` values: exactly their value if all are equal.
     ///
-    /// The rounded sum may be some units of the last place off, which is more than the deviation of nearly equal values. The
-    /// mean distance of the values from that first result is added to it: distances of nearly equal values are exact.
+    /// The rounded sum may be off by some units in the last place. That exceeds the deviation of
+    /// nearly equal values. The mean distance of the values from this first result is added; such
+    /// distances are exact.
     fn mean(&self, count: f64) -> f64 {
         let near = self.values.iter().sum::<f64>() / count;
         near + self.values.iter().map(|value| value - near).sum::<f64>() / count
@@ -60,7 +64,7 @@ mod tests {
     use super::*;
 
     fn judged(action: OutlierAction, values: &[f64]) -> Vec<(Option<f64>, bool)> {
-        let mut recent = Recent::default();
+        let mut recent = RecentValues::default();
         let rule = Outliers { zscore: 3.0, window: 4, action };
         values.iter().map(|value| recent.judge(rule, *value)).collect()
     }
@@ -88,7 +92,7 @@ mod tests {
     fn equal_values_are_never_outliers() {
         for value in [0.1, -0.1, 1.0 / 3.0, 1e-300, 123_456.789, 1e300, 5e-324] {
             for window in [2, 7, 100, 1000] {
-                let mut recent = Recent::default();
+                let mut recent = RecentValues::default();
                 let rule = Outliers { zscore: 1e-9, window, action: OutlierAction::Clip };
                 let all = [value; 2100].map(|value| recent.judge(rule, value));
                 assert_eq!(all, [(Some(value), false); 2100], "{value}, window {window}");
@@ -98,7 +102,7 @@ mod tests {
 
     #[test]
     fn values_near_the_mean_of_nearly_equal_ones_are_no_outliers() {
-        let mut recent = Recent::default();
+        let mut recent = RecentValues::default();
         let rule = Outliers { zscore: 0.5, window: 100, action: OutlierAction::Flag };
         let next = 0.1_f64.next_up();
         recent.judge(rule, next);

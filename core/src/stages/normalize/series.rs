@@ -1,54 +1,55 @@
-//! The state of one key: its open grid points, and for each field the samples that wait and the points that are known.
+//! State of one key: its open slots, and for each field the buffered samples and the known points.
 
-use super::advance::over;
-use super::cells::{Cell, Cells};
+use super::advance::closing_watermark;
+use super::buffer::{BufferedSample, SampleBuffer};
 use super::fill::Point;
+use super::front_queue::FrontQueue;
 use super::grid::Grid;
-use super::outliers::Recent;
-use super::queue::Queue;
+use super::outliers::RecentValues;
 use crate::plan::{FieldPlan, NormalizePlan};
 use crate::spec::Fill;
 
-/// No such time.
+/// A time that never comes: no deadline, no timer.
 pub(super) const NEVER: i64 = i64::MAX;
 
-/// The samples of one key.
+/// State of one key, without its fields.
 #[derive(Debug)]
 pub(super) struct Series {
     pub(super) key: u32,
-    /// `None` while its interval is not known: then `places` are the times of samples, in the order in which they came.
+    /// `None` until the interval is known. Until then `slots` holds sample times in order of
+    /// arrival.
     pub(super) grid: Option<Grid>,
-    /// Open places with samples, in order.
-    pub(super) places: Queue<i64>,
-    /// The last place that is over; the earliest time where none is.
+    /// Open slots that hold samples, ascending.
+    pub(super) slots: FrontQueue<i64>,
+    /// The last closed slot; `i64::MIN` if none is closed.
     pub(super) closed: i64,
-    /// Whether rows go on from there: it has not been silent for too long.
-    pub(super) goes_on: bool,
-    /// The grid point of the next row.
+    /// True while the current run can continue: the silence since `closed` is not too long yet.
+    pub(super) in_run: bool,
+    /// Grid point of the next row.
     pub(super) next: i64,
-    /// Rows until here are certain.
+    /// Rows up to this time are certain.
     pub(super) ready: i64,
-    /// When it is looked at whether it has been silent for too long.
+    /// Watermark at which the run is checked for a silence that is too long.
     pub(super) expiry: i64,
-    /// When there is something to do next, as the schedule has it.
+    /// Watermark at which the series has work next, as entered in the schedule.
     pub(super) due: i64,
-    /// Whether the passed-on watermark is looked at for its sake.
-    pub(super) holds: bool,
+    /// True if the series has an entry in [`super::WatermarkHolds`].
+    pub(super) in_watermark_holds: bool,
 }
 
-/// One field of a series.
+/// State of one field of a series.
 #[derive(Debug, Default)]
-pub(super) struct Lane {
-    pub(super) cells: Cells,
-    /// Known points: those that rows to come may depend on.
+pub(super) struct FieldSeries {
+    pub(super) buffer: SampleBuffer,
+    /// Points that rows still to come may depend on.
     pub(super) known: Vec<Point>,
-    /// How many of them are behind the rows that were emitted.
+    /// Number of `known` points before the rows that have been emitted.
     read: usize,
-    /// Whether no point can join the last one any more.
+    /// True if no later point can join the last known one.
     pub(super) ended: bool,
-    /// When that is looked at; [`NEVER`] where it is not.
+    /// Watermark at which the field is checked for its end; [`NEVER`] if it needs no check.
     pub(super) timer: i64,
-    pub(super) recent: Recent,
+    pub(super) recent: RecentValues,
 }
 
 impl Series {
@@ -56,136 +57,153 @@ impl Series {
         Self {
             key,
             grid,
-            places: Queue::default(),
+            slots: FrontQueue::default(),
             closed: i64::MIN,
-            goes_on: false,
+            in_run: false,
             next: i64::MAX,
             ready: i64::MIN,
             expiry: NEVER,
             due: NEVER,
-            holds: false,
+            in_watermark_holds: false,
         }
     }
 
-    /// Returns the watermark at which the series, whose fields are `lanes`, has something to do next.
-    pub(super) fn next_due(&self, lanes: &[Lane], grid: &Grid) -> i64 {
-        let place = self.places.first().map_or(NEVER, |place| grid.last_of(*place));
-        let timers = lanes.iter().map(|lane| lane.timer);
-        timers.fold(place.min(self.expiry), i64::min)
+    /// Returns the watermark at which the series has work next; `field_series` are its fields.
+    pub(super) fn next_due(&self, field_series: &[FieldSeries], grid: &Grid) -> i64 {
+        let slot = self.slots.first().map_or(NEVER, |slot| grid.last_of(*slot));
+        let timers = field_series.iter().map(|state| state.timer);
+        timers.fold(slot.min(self.expiry), i64::min)
     }
 
-    /// The time until which the next sample must come for rows to go on.
-    pub(super) fn goes_on_until(&self, plan: &NormalizePlan) -> i64 {
-        self.closed.saturating_add(self.silence(plan))
+    /// Returns the latest time of a sample that still continues the run.
+    pub(super) fn run_deadline(&self, plan: &NormalizePlan) -> i64 {
+        self.closed.saturating_add(self.max_silence(plan))
     }
 
-    /// Whether no sample at or before the watermark `met` can go on with it, once all that is over by then is closed.
-    pub(super) fn is_silent_at(&self, met: i64, grid: &Grid, plan: &NormalizePlan) -> bool {
-        over(grid, self.last_place().saturating_add(self.silence(plan))) <= met
+    /// Returns true if no sample at or before `input_watermark` can continue the run, once all
+    /// slots that this watermark passes are closed.
+    pub(super) fn run_expires_by(
+        &self,
+        input_watermark: i64,
+        grid: &Grid,
+        plan: &NormalizePlan,
+    ) -> bool {
+        closing_watermark(grid, self.last_slot().saturating_add(self.max_silence(plan)))
+            <= input_watermark
     }
 
-    /// A watermark below which it is not silent, which takes less to find out than whether it is.
-    pub(super) fn calm_before(&self, grid: &Grid, plan: &NormalizePlan) -> i64 {
-        match self.goes_on || !self.places.is_empty() {
-            true => self.last_place().saturating_add(self.silence(plan) - grid.interval),
-            // It has only begun.
+    /// Returns a watermark below which [`Self::run_expires_by`] is false, at lower cost.
+    pub(super) fn run_lasts_before(&self, grid: &Grid, plan: &NormalizePlan) -> i64 {
+        match self.in_run || !self.slots.is_empty() {
+            true => self.last_slot().saturating_add(self.max_silence(plan) - grid.interval),
+            // The series has only begun.
             false => NEVER,
         }
     }
 
-    fn last_place(&self) -> i64 {
-        self.places.last().map_or(self.closed, |place| self.closed.max(*place))
+    /// Returns the last slot that has samples or is closed.
+    fn last_slot(&self) -> i64 {
+        self.slots.last().map_or(self.closed, |slot| self.closed.max(*slot))
     }
 
-    /// The longest time between two rows that have samples.
-    fn silence(&self, plan: &NormalizePlan) -> i64 {
+    /// Returns the longest time between two consecutive samples of one run.
+    fn max_silence(&self, plan: &NormalizePlan) -> i64 {
         let interval = self.grid.map_or(1, |grid| grid.interval);
         interval.saturating_mul(i64::from(plan.max_fill_points).saturating_add(1))
     }
 
-    /// The longest time between two points of `field` that is filled.
+    /// Returns the longest time between two points of `field` that is filled.
     pub(super) fn reach(&self, plan: &NormalizePlan, field: &FieldPlan) -> i64 {
-        field.max_gap_us.min(self.silence(plan))
+        field.max_gap_us.min(self.max_silence(plan))
     }
 
-    /// What rows can be emitted, as far as it is known.
-    pub(super) fn settle(&mut self, plan: &NormalizePlan, lanes: &[Lane]) {
+    /// Updates `ready`, the time up to which rows are certain.
+    pub(super) fn update_ready(&mut self, plan: &NormalizePlan, field_series: &[FieldSeries]) {
         let Some(grid) = self.grid else { return };
-        let settled = plan.fields.iter().zip(lanes).map(|(field, lane)| match lane.ended {
-            true => i64::MAX,
-            false => field.rule.settled(&grid, &lane.known),
-        });
-        self.ready = settled.fold(self.closed, i64::min);
+        let certain_until =
+            plan.fields.iter().zip(field_series).map(|(field, state)| match state.ended {
+                true => i64::MAX,
+                false => field.rule.certain_until(&grid, &state.known),
+            });
+        self.ready = certain_until.fold(self.closed, i64::min);
     }
 
-    /// The time before the earliest row with values that may still come, apart from those of open places.
-    pub(super) fn hold(&self, plan: &NormalizePlan, lanes: &[Lane]) -> Option<i64> {
-        let mut lanes = plan.fields.iter().zip(lanes);
-        let waits = |(field, lane): (&FieldPlan, &Lane)| lane.waits(field);
-        let holds = self.next <= self.closed || (self.goes_on && lanes.any(waits));
-        holds.then(|| self.next.saturating_sub(1))
+    /// Returns the time before the earliest row with values that may still come, apart from open
+    /// slots. Returns `None` if the series does not hold the watermark back.
+    pub(super) fn watermark_hold(
+        &self,
+        plan: &NormalizePlan,
+        field_series: &[FieldSeries],
+    ) -> Option<i64> {
+        let mut field_series = plan.fields.iter().zip(field_series);
+        let may_be_filled = |(field, state): (&FieldPlan, &FieldSeries)| state.may_be_filled(field);
+        let holds_back =
+            self.next <= self.closed || (self.in_run && field_series.any(may_be_filled));
+        holds_back.then(|| self.next.saturating_sub(1))
     }
 }
 
-impl Lane {
+impl FieldSeries {
     pub(super) fn new() -> Self {
         Self { timer: NEVER, ..Self::default() }
     }
 
-    /// Ends it: what comes later has nothing to do with it.
+    /// Ends the run of this field: later points do not join the earlier ones.
     pub(super) fn end(&mut self) {
         self.ended = true;
         self.recent.values.clear();
     }
 
-    /// Makes it as new, but for its room.
+    /// Clears the state and keeps its allocations.
     pub(super) fn reset(&mut self) {
-        self.cells.list.clear();
+        self.buffer.samples.clear();
         self.known.clear();
         self.recent.values.clear();
         (self.read, self.ended, self.timer) = (0, false, NEVER);
     }
 
-    pub(super) fn add(&mut self, field: &FieldPlan, place: i64, time: i64, value: f64) {
+    /// Buffers a sample unless its value is missing (NaN).
+    pub(super) fn add(&mut self, field: &FieldPlan, slot: i64, time: i64, value: f64) {
         if !value.is_nan() {
-            self.cells.add(field.reduce, Cell { place, time, value });
+            self.buffer.add(field.reduce, BufferedSample { slot, time, value });
         }
     }
 
-    /// Whether points after the last known one may still be filled.
-    pub(super) fn waits(&self, field: &FieldPlan) -> bool {
+    /// Returns true if grid points after the last known point may still be filled.
+    pub(super) fn may_be_filled(&self, field: &FieldPlan) -> bool {
         !self.ended && !self.known.is_empty() && field.rule.fill != Fill::None
     }
 
-    /// Adds a point that is known now; `reach` is the longest time between two that is filled.
-    pub(super) fn know(&mut self, time: i64, value: f64, outlier: bool, reach: i64) {
+    /// Adds a known point. It joins the last one if at most `reach` lies between them.
+    pub(super) fn add_known(&mut self, time: i64, value: f64, outlier: bool, reach: i64) {
         let last = self.known.last().filter(|_| !self.ended);
         let joined = last.is_some_and(|last| time.saturating_sub(last.time) <= reach);
         self.known.push(Point { time, value, joined, outlier });
         self.ended = false;
     }
 
-    /// Points that rows from `next` on wait with.
-    pub(super) fn waiting(&self, next: i64) -> usize {
+    /// Returns the number of points at or after `next`, the next row.
+    pub(super) fn waiting_points(&self, next: i64) -> usize {
         self.known.len() - self.known.partition_point(|point| point.time < next)
     }
 
-    /// How many points are before `from`, which never goes back.
-    pub(super) fn read_until(&mut self, from: i64) -> usize {
+    /// Returns the number of known points before `from`. `from` must not decrease between calls.
+    pub(super) fn count_before(&mut self, from: i64) -> usize {
         let ahead = self.known.get(self.read..).unwrap_or_default();
         self.read += ahead.partition_point(|point| point.time < from);
         self.read
     }
 
-    /// Lets go of the points that no row from `next` on depends on.
-    pub(super) fn forget(&mut self, field: &FieldPlan, next: i64) {
-        let behind = self.read_until(next);
+    /// Drops the points that no row from `next` on depends on.
+    pub(super) fn drop_unneeded(&mut self, field: &FieldPlan, next: i64) {
+        let behind = self.count_before(next);
         if self.ended && behind == self.known.len() {
             self.known.clear();
             self.read = 0;
         } else {
-            let mut past = behind.saturating_sub(field.rule.reach());
-            // Nothing reaches beyond a point that is not joined to the one before, whether it was known when that ended or not.
+            let mut past = behind.saturating_sub(field.rule.lookback_points());
+            // No fill looks past a point that is not joined to its predecessor. Points beyond it
+            // are dropped whether or not that end was known when they were emitted.
             let near = self.known.get(past..=behind).or(self.known.get(past..));
             let apart = near.unwrap_or_default().iter().rposition(|point| !point.joined);
             past += apart.unwrap_or(0);
@@ -195,19 +213,19 @@ impl Lane {
     }
 }
 
-/// Opens `place` among `places`, if it is not open; true: it was not.
-pub(super) fn open(places: &mut Queue<i64>, place: i64) -> bool {
-    match places.last() {
-        Some(last) if *last == place => false,
-        Some(last) if *last > place => match places.binary_search(&place) {
+/// Opens `slot` and returns true if it was not open.
+pub(super) fn open_slot(slots: &mut FrontQueue<i64>, slot: i64) -> bool {
+    match slots.last() {
+        Some(last) if *last == slot => false,
+        Some(last) if *last > slot => match slots.binary_search(&slot) {
             Ok(_) => false,
             Err(at) => {
-                places.insert(at, place);
+                slots.insert(at, slot);
                 true
             }
         },
         _ => {
-            places.push(place);
+            slots.push(slot);
             true
         }
     }

@@ -1,11 +1,21 @@
-//! Fills: what stands at the grid points between two known points.
+//! Fills: the values at grid points between two known points of a run.
+//!
+//! - [`Gap`] is the space between two known points; `gap` also has the linear fill.
+//! - `pchip` and `polynomial` are the fills that need more than two points.
+//! - [`PointRun`] writes the rows of many gaps in one pass, for the fast path.
+//!
+//! ```text
+//! known points    *         *       * |        *      | = not joined: a new run
+//! grid points     o . . . . . . o . . |  . . . o
+//!                 \__ gap _/\_ gap _/   nothing is filled across the end of a run
+//! ```
 
 mod gap;
 mod pchip;
+mod point_run;
 mod polynomial;
-mod stretch;
 
-pub(super) use self::stretch::{Rows, SPARE, Stretch};
+pub(super) use self::point_run::{PointRun, RunRows, SPARE};
 
 use self::gap::Gap;
 use super::grid::Grid;
@@ -17,23 +27,23 @@ use crate::spec::Fill;
 pub(super) struct Point {
     pub(super) time: i64,
     pub(super) value: f64,
-    /// Whether what lies between it and the point before may be filled: they are of one run.
+    /// True if the gap to the previous point may be filled: both are in the same run.
     pub(super) joined: bool,
-    /// Whether its value is an outlier.
+    /// True if the value is an outlier.
     pub(super) outlier: bool,
 }
 
-/// The entries of consecutive grid points in the output, null and neither filled nor outliers so far.
-pub(super) struct Entries<'a> {
+/// Output columns of consecutive grid points; initially null, not filled and no outliers.
+pub(super) struct GridEntries<'a> {
     pub(super) values: &'a mut [f64],
     pub(super) filled: &'a mut [u8],
-    /// As long as the others, or empty where nobody asks.
+    /// As long as `values`, or empty if the column is not requested.
     pub(super) outliers: &'a mut [u8],
 }
 
 impl FillRule {
-    /// How many known points that are behind the values to come may still depend on.
-    pub(super) fn reach(self) -> usize {
+    /// Returns how many emitted known points the following values may still depend on.
+    pub(super) fn lookback_points(self) -> usize {
         match self.fill {
             Fill::Polynomial => self.degree,
             Fill::Spline => 2,
@@ -41,76 +51,81 @@ impl FillRule {
         }
     }
 
-    /// Until when the values are certain, whatever points may still join those of `known`.
-    pub(super) fn settled(self, grid: &Grid, known: &[Point]) -> i64 {
+    /// Returns the time up to which values are certain, whatever points may still join `known`.
+    pub(super) fn certain_until(self, grid: &Grid, known: &[Point]) -> i64 {
         let Some(last) = known.last() else { return i64::MAX };
         let open = match self.fill {
             Fill::None => return i64::MAX,
-            // The slope at a point needs its other neighbour.
-            Fill::Spline => in_run(known, 2),
-            Fill::Polynomial => match in_run(known, self.degree + 1) {
+            // The slope at a point needs the neighbour on its other side.
+            Fill::Spline => points_in_run(known, 2),
+            Fill::Polynomial => match points_in_run(known, self.degree + 1) {
                 enough if enough > self.degree => self.degree.div_ceil(2),
-                // Until there are enough of them, more may be taken from the right.
+                // With too few points on the left, the polynomial takes more from the right.
                 all => all,
             },
             _ => return last.time,
         };
         let mut certain = known.iter().skip(known.len() - open).map(|point| point.time);
         let first = certain.next().unwrap_or(i64::MAX);
-        // Where there is no grid point between two of them, there is nothing to wait for.
+        // Without a grid point between two points, there is nothing to wait for.
         let follows = |last: i64, time: i64| grid.ceil(last.saturating_add(1)) >= time;
         certain
             .try_fold(first, |last, time| follows(last, time).then_some(time).ok_or(last))
             .unwrap_or_else(|last| last)
     }
 
-    /// Writes what is known about the grid points from `from` on; `behind` of the `known` points are before that. All of it must
-    /// be settled, or be as good as settled because no other point will join.
+    /// Writes the values at the grid points from `from` on; `behind` of the `known` points are
+    /// before it.
+    ///
+    /// All these values must be certain, or no further point may join the run.
     pub(super) fn write(
         self,
         grid: &Grid,
         known: &[Point],
         behind: usize,
         from: i64,
-        entries: &mut Entries<'_>,
+        entries: &mut GridEntries<'_>,
     ) {
         let count = entries.values.len();
         let mut left = behind.checked_sub(1).and_then(|at| known.get(at));
-        // The first row behind the left point.
+        // Index of the first row after the left point.
         let mut first = 0;
         for (right, point) in known.iter().enumerate().skip(behind) {
             let since = point.time.saturating_sub(from).cast_unsigned();
             let interval = grid.interval.cast_unsigned();
             let before = since / interval;
             let is_row = before * interval == since;
-            let place =
+            let index =
                 usize::try_from(before).unwrap_or(usize::MAX).saturating_add(usize::from(!is_row));
-            let place = place.min(count);
-            if let Some(left) = left.filter(|_| point.joined && first < place) {
-                let gap = Gap::new(grid, known, right, left, point, self.reach());
-                if let Some(values) = entries.values.get_mut(first..place) {
+            let index = index.min(count);
+            if let Some(left) = left.filter(|_| point.joined && first < index) {
+                let gap = Gap::new(grid, known, right, left, point, self.lookback_points());
+                if let Some(values) = entries.values.get_mut(first..index) {
                     self.fill(&gap, gap.position(grid.at(from, first)), values);
-                    self.flag(values, entries.filled.get_mut(first..place).unwrap_or_default());
+                    self.mark_filled(
+                        values,
+                        entries.filled.get_mut(first..index).unwrap_or_default(),
+                    );
                 }
             }
-            if place == count {
+            if index == count {
                 return;
             }
             if is_row {
-                if let Some(value) = entries.values.get_mut(place) {
+                if let Some(value) = entries.values.get_mut(index) {
                     *value = point.value;
                 }
-                if let Some(outlier) = entries.outliers.get_mut(place) {
+                if let Some(outlier) = entries.outliers.get_mut(index) {
                     *outlier = u8::from(point.outlier);
                 }
             }
-            first = place + usize::from(is_row);
+            first = index + usize::from(is_row);
             left = Some(point);
         }
     }
 
-    /// Writes which of the `values` of a gap are filled.
-    fn flag(self, values: &[f64], filled: &mut [u8]) {
+    /// Marks which `values` of a gap are filled.
+    fn mark_filled(self, values: &[f64], filled: &mut [u8]) {
         match self.fill {
             Fill::None => {}
             Fill::Polynomial => {
@@ -118,12 +133,12 @@ impl FillRule {
                     *filled = u8::from(!value.is_nan());
                 }
             }
-            // Those never leave the range of what they are between.
+            // These fills stay within the range of the gap's two points, so they are never NaN.
             _ => filled.fill(1),
         }
     }
 
-    /// Writes the values in `gap` from the position `first` on.
+    /// Writes the values of `gap` from position `first` on.
     fn fill(self, gap: &Gap<'_>, first: f64, values: &mut [f64]) {
         match self.fill {
             Fill::None => {}
@@ -138,13 +153,13 @@ impl FillRule {
     }
 }
 
-/// Points in the run of the last one, where `most` or more are as good as `most`.
-fn in_run(known: &[Point], most: usize) -> usize {
+/// Returns the number of points in the last point's run, at most `most`.
+fn points_in_run(known: &[Point], most: usize) -> usize {
     let last = known.iter().rev().take(most);
     last.clone().position(|point| !point.joined).map_or(last.len(), |at| at + 1)
 }
 
-/// The mean of two finite numbers, which is finite.
+/// Returns the mean of two finite numbers, which is finite.
 pub(super) fn mean(a: f64, b: f64) -> f64 {
     let sum = a + b;
     if sum.is_finite() { sum / 2.0 } else { a / 2.0 + b / 2.0 }

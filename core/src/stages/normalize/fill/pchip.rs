@@ -1,16 +1,17 @@
-//! The monotone cubic of Fritsch and Carlson (PCHIP), with the slopes of Fritsch and Butland, as scipy has it.
+//! PCHIP: the monotone cubic of Fritsch and Carlson with the slopes of Fritsch and Butland, as in
+//! scipy.
 
 use super::Point;
 use super::gap::Gap;
 
-/// Writes the values in `gap` from the position `first` on. They never leave the range between its two points.
+/// Writes the values of `gap` from position `first` on. They stay in the range of its two points.
 pub(super) fn fill(gap: &Gap<'_>, first: f64, values: &mut [f64]) {
     let (left, right) = gap.sides(2);
     let before = left.len().checked_sub(2).and_then(|at| left.get(at));
     let after = right.get(1);
     let around = [before, Some(gap.left), Some(gap.right), after];
     let scale = gap.scale(around.into_iter().flatten().map(|point| point.value));
-    let between = |a: &Point, b: &Point| Piece {
+    let between = |a: &Point, b: &Point| Segment {
         length: gap.position(b.time) - gap.position(a.time),
         slope: (b.value * scale - a.value * scale) / (gap.position(b.time) - gap.position(a.time)),
     };
@@ -39,15 +40,15 @@ pub(super) fn fill(gap: &Gap<'_>, first: f64, values: &mut [f64]) {
     }
 }
 
-/// What lies between two neighbouring points.
+/// The line between two neighbouring points.
 #[derive(Clone, Copy)]
-struct Piece {
+struct Segment {
     length: f64,
     slope: f64,
 }
 
-/// The slope at a point with a piece on either side: the weighted harmonic mean of theirs, 0 at an extreme.
-fn inner_slope(left: Piece, right: Piece) -> f64 {
+/// Returns the slope at an inner point: the weighted harmonic mean of both sides, 0 at an extremum.
+fn inner_slope(left: Segment, right: Segment) -> f64 {
     if left.slope == 0.0 || right.slope == 0.0 || (left.slope < 0.0) != (right.slope < 0.0) {
         return 0.0;
     }
@@ -55,10 +56,10 @@ fn inner_slope(left: Piece, right: Piece) -> f64 {
     1.0 / ((a / left.slope + b / right.slope) / (a + b))
 }
 
-/// The slope at the end of a run, from the piece there and the `next` one: of the parabola through the three points, as
-/// far as that keeps the shape.
-fn end_slope(here: Piece, next: Piece) -> f64 {
-    let Piece { length, slope } = here;
+/// Returns the slope at the end of a run from its last segment and the `next` one. It is the slope
+/// of the parabola through the three points, limited to preserve the shape.
+fn end_slope(here: Segment, next: Segment) -> f64 {
+    let Segment { length, slope } = here;
     let end = ((2.0 * length + next.length) * slope - length * next.slope) / (length + next.length);
     let sign = |x: f64| if x == 0.0 { 0.0 } else { x.signum() };
     if sign(end) != sign(slope) {

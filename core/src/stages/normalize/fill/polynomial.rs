@@ -3,11 +3,11 @@
 use super::gap::Gap;
 use crate::spec::MAX_DEGREE;
 
-/// Writes the values in `gap` from the position `first` on; NaN where they are not finite.
+/// Writes the values of `gap` from position `first` on; NaN if not finite.
 pub(super) fn fill(gap: &Gap<'_>, degree: usize, first: f64, values: &mut [f64]) {
     let (left, right) = gap.sides(degree + 1);
     let points = degree + 1;
-    // Half of them on either side, and where there are fewer, more on the other.
+    // Takes half of the points from each side, and more from one side if the other has fewer.
     let from_left = points.div_ceil(2).min(left.len());
     let from_right = (points - from_left).min(right.len());
     let from_left = (points - from_right).min(left.len());
@@ -35,7 +35,7 @@ pub(super) fn fill(gap: &Gap<'_>, degree: usize, first: f64, values: &mut [f64])
     }
 }
 
-/// From values to the factors of Newton's form.
+/// Turns values into the coefficients of Newton's form (divided differences).
 fn divide_differences(positions: &[f64], values: &mut [f64]) {
     for order in 1..values.len() {
         for at in (order..values.len()).rev() {

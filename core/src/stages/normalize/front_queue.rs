@@ -1,22 +1,23 @@
-//! What waits, end to end in memory, so that loops run over all of it.
+//! A contiguous queue, so that loops run over one slice.
 
 use core::ops::{Deref, DerefMut};
 
-/// A list that is taken from at its beginning. What is taken leaves a gap, which is closed instead of growing.
+/// A list with removal at the front. Removed entries leave a gap, which is closed before the list
+/// grows.
 #[derive(Debug)]
-pub(super) struct Queue<T> {
+pub(super) struct FrontQueue<T> {
     list: Vec<T>,
-    /// Entries before that are gone.
+    /// Entries before this index have been removed.
     start: usize,
 }
 
-impl<T> Default for Queue<T> {
+impl<T> Default for FrontQueue<T> {
     fn default() -> Self {
         Self { list: Vec::new(), start: 0 }
     }
 }
 
-impl<T: Copy> Queue<T> {
+impl<T: Copy> FrontQueue<T> {
     pub(super) fn push(&mut self, entry: T) {
         self.make_room(1);
         self.list.push(entry);
@@ -27,28 +28,28 @@ impl<T: Copy> Queue<T> {
         self.list.extend_from_slice(entries);
     }
 
-    /// Puts `entry` before the one at `at`.
+    /// Inserts `entry` before the entry at `at`.
     pub(super) fn insert(&mut self, at: usize, entry: T) {
         self.make_room(1);
         self.list.insert(self.start + at, entry);
     }
 
-    /// Takes out the first.
+    /// Removes and returns the first entry.
     pub(super) fn pop(&mut self) -> Option<T> {
         let first = self.first().copied();
-        self.take(1);
+        self.drop_front(1);
         first
     }
 
-    /// Takes out the last.
+    /// Removes and returns the last entry.
     pub(super) fn pop_last(&mut self) -> Option<T> {
         let last = self.last().copied();
         self.list.truncate(self.list.len() - usize::from(last.is_some()));
         last
     }
 
-    /// Takes out the first `count`.
-    pub(super) fn take(&mut self, count: usize) {
+    /// Removes the first `count` entries.
+    pub(super) fn drop_front(&mut self, count: usize) {
         self.start += count.min(self.len());
         if self.start == self.list.len() {
             self.clear();
@@ -60,7 +61,7 @@ impl<T: Copy> Queue<T> {
         self.start = 0;
     }
 
-    /// Closes the gap where the list would grow otherwise, if that frees enough to be worth it.
+    /// Closes the gap if the list would grow otherwise and the gap is at least half of it.
     fn make_room(&mut self, more: usize) {
         let free = self.list.capacity() - self.list.len();
         if more > free && self.start > 0 && self.start >= self.list.len() / 2 {
@@ -70,13 +71,13 @@ impl<T: Copy> Queue<T> {
     }
 }
 
-impl<T> FromIterator<T> for Queue<T> {
+impl<T> FromIterator<T> for FrontQueue<T> {
     fn from_iter<I: IntoIterator<Item = T>>(entries: I) -> Self {
         Self { list: entries.into_iter().collect(), start: 0 }
     }
 }
 
-impl<T> Deref for Queue<T> {
+impl<T> Deref for FrontQueue<T> {
     type Target = [T];
 
     fn deref(&self) -> &[T] {
@@ -84,7 +85,7 @@ impl<T> Deref for Queue<T> {
     }
 }
 
-impl<T> DerefMut for Queue<T> {
+impl<T> DerefMut for FrontQueue<T> {
     fn deref_mut(&mut self) -> &mut [T] {
         self.list.get_mut(self.start..).unwrap_or_default()
     }
@@ -96,14 +97,14 @@ mod tests {
 
     #[test]
     fn entries_come_out_in_order_and_room_is_used_again() {
-        let (mut queue, mut next) = (Queue::default(), 0);
+        let (mut queue, mut next) = (FrontQueue::default(), 0);
         for round in 0..1000 {
             for entry in 3 * round..3 * round + 3 {
                 queue.push(entry);
             }
             assert_eq!(queue.len(), 3);
             assert_eq!(queue.pop(), Some(next));
-            queue.take(2);
+            queue.drop_front(2);
             next += 3;
         }
         queue.extend_from_slice(&[1, 2, 3]);
@@ -117,7 +118,7 @@ mod tests {
         }
         assert_eq!(queue.len(), 4);
         assert!(queue.list.capacity() <= 16, "{}", queue.list.capacity());
-        queue.take(9);
+        queue.drop_front(9);
         assert!(queue.is_empty() && queue.pop().is_none());
     }
 }

@@ -1,43 +1,45 @@
-//! Normalization in snapshots: what is common first, then the series in parts, in the order of their keys.
+//! Snapshot sections of `normalize`: first the common part, then series in parts ordered by key,
+//! then pending rows.
 
-use super::advance::Work;
-use super::cells::Cell;
+use super::advance::SeriesWork;
+use super::buffer::BufferedSample;
 use super::fill::Point;
 use super::grid::Grid;
-use super::layout::Piece;
-use super::series::{Lane, Series};
+use super::layout::RowRun;
+use super::series::{FieldSeries, Series};
 use super::{Keys, NONE, NormalizeStage, SectionReader, SectionWriter, SnapshotError};
 use crate::plan::FieldPlan;
 use crate::util::lru::LruList;
 
-/// Places of keys that go into one part.
-const PART: u32 = 4096;
+/// Key positions in one part.
+const KEYS_PER_PART: u32 = 4096;
 
-/// What a part holds.
+/// Kinds of part.
 const COMMON: u32 = 0;
 const SERIES: u32 = 1;
 const PENDING: u32 = 2;
 
-/// Parts of pending rows begin here, behind all positions of keys.
+/// Cursor values from here on address pending rows; smaller ones are key positions.
 const PENDING_FROM: i64 = 1 << 32;
 
-/// Bits of a point.
+/// Bits of the flags of a point.
 const JOINED: u32 = 1;
 const OUTLIER: u32 = 2;
 
 const UNKNOWN_KEY: SnapshotError = SnapshotError::Damaged("a series of a key that is not there");
 
 impl NormalizeStage {
-    /// Writes the series whose keys' positions begin at `from`; what is common for `None`.
+    /// Writes the part that begins at cursor `from`, or the common part for `None`. Returns the
+    /// cursor of the next part.
     pub(super) fn save_part(
         &self,
         from: Option<i64>,
         positions: &[u32],
         writer: &mut SectionWriter<'_>,
     ) -> Option<i64> {
-        let live = self.series.iter().zip(0..).filter(|(series, _)| series.key != NONE);
-        let placed = live.filter_map(|(series, of)| {
-            Some((*positions.get(series.key as usize)?, of)).filter(|(at, _)| *at != NONE)
+        let live_series = self.series.iter().zip(0..).filter(|(series, _)| series.key != NONE);
+        let placed = live_series.filter_map(|(series, series_id)| {
+            Some((*positions.get(series.key as usize)?, series_id)).filter(|(at, _)| *at != NONE)
         });
         let Some(from) = from else {
             self.save_common(positions, writer);
@@ -50,30 +52,32 @@ impl NormalizeStage {
             return Some(PENDING_FROM.saturating_add(i64::try_from(next).ok()?));
         }
         let from = u32::try_from(from).unwrap_or(u32::MAX);
-        let end = from.saturating_add(PART);
+        let end = from.saturating_add(KEYS_PER_PART);
         let mut next = None;
         let mut part: Vec<(u32, u32)> = Vec::new();
-        for (position, of) in placed {
+        for (position, series_id) in placed {
             if position >= end {
                 next = Some(next.map_or(position, |next: u32| next.min(position)));
             } else if position >= from {
-                part.push((position, of));
+                part.push((position, series_id));
             }
         }
         crate::util::sort::pairs(&mut part);
         writer.u32(SERIES);
         writer.length(part.len());
-        for (position, of) in part {
-            if let Some(series) = self.series.get(of as usize) {
+        for (position, series_id) in part {
+            if let Some(series) = self.series.get(series_id as usize) {
                 writer.u32(position);
                 save_series(series, writer);
-                let lanes = self.lanes.get(self.span(of)).unwrap_or_default();
-                lanes.iter().for_each(|lane| save_lane(lane, writer));
+                let field_series =
+                    self.field_series.get(self.field_range(series_id)).unwrap_or_default();
+                field_series.iter().for_each(|state| save_field_series(state, writer));
             }
         }
         next.map(i64::from).or(self.first_pending())
     }
 
+    /// Returns the cursor of the first part of pending rows, if rows are pending.
     fn first_pending(&self) -> Option<i64> {
         (self.emitted < self.pending.len()).then_some(PENDING_FROM)
     }
@@ -94,14 +98,15 @@ impl NormalizeStage {
             writer.u64(counter);
         }
         writer.i64(self.advanced);
-        writer.i64(self.passed);
+        writer.i64(self.output_watermark);
         stats.save_limits(&self.plan.caps, writer);
         if let Some(lru) = &self.lru {
             lru.save(positions, writer);
         }
     }
 
-    /// Writes the pending rows from the `first`th on; returns the first of the next part.
+    /// Writes pending rows from the `first` on. Returns the index of the first row of the next
+    /// part.
     fn save_pending(
         &self,
         first: usize,
@@ -109,19 +114,20 @@ impl NormalizeStage {
         writer: &mut SectionWriter<'_>,
     ) -> Option<usize> {
         let left = self.pending.get(self.emitted..).unwrap_or_default();
-        let end = left.len().min(first.saturating_add(PART as usize));
+        let end = left.len().min(first.saturating_add(KEYS_PER_PART as usize));
         let part = left.get(first..end).unwrap_or_default();
         writer.u32(PENDING);
         writer.length(part.len());
-        writer.i64s(part.iter().map(|piece| piece.firing.0));
-        writer.u64s(part.iter().map(|piece| piece.firing.1));
+        writer.i64s(part.iter().map(|row_run| row_run.firing.0));
+        writer.u64s(part.iter().map(|row_run| row_run.firing.1));
         let position = |key: u32| positions.get(key as usize).copied().unwrap_or(NONE);
-        writer.u32s(part.iter().map(|piece| position(piece.key)));
-        writer.i64s(part.iter().map(|piece| piece.from));
-        writer.u64s(part.iter().map(|piece| piece.count as u64));
+        writer.u32s(part.iter().map(|row_run| position(row_run.key)));
+        writer.i64s(part.iter().map(|row_run| row_run.from));
+        writer.u64s(part.iter().map(|row_run| row_run.count as u64));
         (end < left.len()).then_some(end)
     }
 
+    /// Reads one part that [`Self::save_part`] wrote.
     pub(super) fn load_part(
         &mut self,
         reader: &mut SectionReader<'_>,
@@ -163,7 +169,7 @@ impl NormalizeStage {
             *counter = reader.u64()?;
         }
         self.advanced = reader.i64()?;
-        self.passed = reader.i64()?;
+        self.output_watermark = reader.i64()?;
         self.stats.load_limits(&self.plan.caps, reader)?;
         if self.lru.is_some() {
             self.lru = Some(LruList::load(reader, ids)?);
@@ -183,17 +189,21 @@ impl NormalizeStage {
         let (from, rows) = (reader.i64s(count)?, reader.u64s(count)?);
         for ((firing, position), (from, rows)) in at.zip(ranks).zip(positions).zip(from.zip(rows)) {
             let key = *ids.get(position as usize).ok_or(NO_ROWS)?;
-            let of = *self.by_key.get(key as usize).filter(|of| **of != NONE).ok_or(NO_ROWS)?;
-            let series = self.series.get(of as usize).ok_or(NO_ROWS)?;
+            let series_id = *self
+                .series_of_key
+                .get(key as usize)
+                .filter(|series_id| **series_id != NONE)
+                .ok_or(NO_ROWS)?;
+            let series = self.series.get(series_id as usize).ok_or(NO_ROWS)?;
             let interval = series.grid.ok_or(NO_ROWS)?.interval;
             let count = usize::try_from(rows).map_err(|_| NO_ROWS)?;
             if count == 0 {
                 return Err(NO_ROWS);
             }
-            self.pending.push(Piece { firing, series: of, key, from, interval, count });
+            self.pending.push(RowRun { firing, series: series_id, key, from, interval, count });
         }
         if self.touched.is_empty() {
-            // Any of them may have changed.
+            // The snapshot does not list which series had changed, so all of them are checked.
             self.touched.extend((0..).take(self.series.len()));
         }
         Ok(())
@@ -205,86 +215,87 @@ impl NormalizeStage {
         reader: &mut SectionReader<'_>,
         keys: &mut Keys,
     ) -> Result<(), SnapshotError> {
-        if self.by_key.get(key as usize).is_some_and(|of| *of != NONE) {
+        if self.series_of_key.get(key as usize).is_some_and(|series_id| *series_id != NONE) {
             return Err(SnapshotError::Damaged("two series of one key"));
         }
-        let of = self.begin(key, keys);
-        let span = self.span(of);
-        let Self { plan, series, lanes, schedule, stats, .. } = self;
-        let series = series.get_mut(of as usize).ok_or(UNKNOWN_KEY)?;
+        let series_id = self.open_series(key, keys);
+        let field_range = self.field_range(series_id);
+        let Self { plan, series, field_series, schedule, stats, .. } = self;
+        let series = series.get_mut(series_id as usize).ok_or(UNKNOWN_KEY)?;
         let interval = reader.i64()?;
         if interval < 0 || plan.interval_us.is_some_and(|known| known != interval) {
             return Err(SnapshotError::Damaged("an interval that is none"));
         }
         if series.grid.is_none() && interval > 0 {
             series.grid = Some(Grid::new(interval, plan.offset_us, plan.align, plan.basis));
-            self.undecided = self.undecided.saturating_sub(1);
+            self.without_interval = self.without_interval.saturating_sub(1);
         }
-        series.goes_on = reader.u32()? != 0;
+        series.in_run = reader.u32()? != 0;
         for time in [&mut series.closed, &mut series.next, &mut series.ready] {
             *time = reader.i64()?;
         }
-        let places = reader.length()?;
-        series.places = reader.i64s(places)?.collect();
-        if series.grid.is_some() && !series.places.iter().is_sorted_by(|a, b| a < b) {
+        let slots = reader.length()?;
+        series.slots = reader.i64s(slots)?.collect();
+        if series.grid.is_some() && !series.slots.iter().is_sorted_by(|a, b| a < b) {
             return Err(SnapshotError::Damaged("grid points are out of order"));
         }
-        let lanes = lanes.get_mut(span).unwrap_or_default();
-        for (field, lane) in plan.fields.iter().zip(lanes.iter_mut()) {
-            load_lane(field, lane, reader)?;
+        let field_series = field_series.get_mut(field_range).unwrap_or_default();
+        for (field, state) in plan.fields.iter().zip(field_series.iter_mut()) {
+            load_field_series(field, state, reader)?;
         }
         if !plan.is_last {
-            self.holds.add(of, series, plan, lanes);
+            self.watermark_holds.add(series_id, series, plan, field_series);
         }
         if let Some(grid) = series.grid {
-            let mut work = Work { plan, series, lanes, stats };
-            work.arm(&grid);
-            let due = work.series.next_due(work.lanes, &grid);
-            schedule.add(of, work.series, due);
+            let mut work = SeriesWork { plan, series, field_series, stats };
+            work.set_timers(&grid);
+            let due = work.series.next_due(work.field_series, &grid);
+            schedule.add(series_id, work.series, due);
         }
-        self.measure(of, keys);
+        self.update_bytes(series_id, keys);
         Ok(())
     }
 }
 
 fn save_series(series: &Series, writer: &mut SectionWriter<'_>) {
     writer.i64(series.grid.map_or(0, |grid| grid.interval));
-    writer.u32(u32::from(series.goes_on));
+    writer.u32(u32::from(series.in_run));
     writer.i64(series.closed);
     writer.i64(series.next);
     writer.i64(series.ready);
-    writer.length(series.places.len());
-    writer.i64s(series.places.iter().copied());
+    writer.length(series.slots.len());
+    writer.i64s(series.slots.iter().copied());
 }
 
-fn save_lane(lane: &Lane, writer: &mut SectionWriter<'_>) {
-    let cells = &lane.cells.list;
-    writer.length(cells.len());
-    writer.i64s(cells.iter().map(|cell| cell.place));
-    writer.i64s(cells.iter().map(|cell| cell.time));
-    writer.f64s(cells.iter().map(|cell| cell.value));
-    writer.u32(u32::from(lane.ended));
-    writer.length(lane.known.len());
-    writer.i64s(lane.known.iter().map(|point| point.time));
-    writer.f64s(lane.known.iter().map(|point| point.value));
+fn save_field_series(state: &FieldSeries, writer: &mut SectionWriter<'_>) {
+    let samples = &state.buffer.samples;
+    writer.length(samples.len());
+    writer.i64s(samples.iter().map(|sample| sample.slot));
+    writer.i64s(samples.iter().map(|sample| sample.time));
+    writer.f64s(samples.iter().map(|sample| sample.value));
+    writer.u32(u32::from(state.ended));
+    writer.length(state.known.len());
+    writer.i64s(state.known.iter().map(|point| point.time));
+    writer.f64s(state.known.iter().map(|point| point.value));
     let bits = |point: &Point| {
         (if point.joined { JOINED } else { 0 }) | (if point.outlier { OUTLIER } else { 0 })
     };
-    writer.u32s(lane.known.iter().map(bits));
-    writer.length(lane.recent.values.len());
-    writer.f64s(lane.recent.values.iter().copied());
+    writer.u32s(state.known.iter().map(bits));
+    writer.length(state.recent.values.len());
+    writer.f64s(state.recent.values.iter().copied());
 }
 
-fn load_lane(
+fn load_field_series(
     field: &FieldPlan,
-    lane: &mut Lane,
+    state: &mut FieldSeries,
     reader: &mut SectionReader<'_>,
 ) -> Result<(), SnapshotError> {
     let count = reader.length()?;
-    let (places, times, values) = (reader.i64s(count)?, reader.i64s(count)?, reader.f64s(count)?);
-    let cells = places.zip(times).zip(values);
-    lane.cells.list = cells.map(|((place, time), value)| Cell { place, time, value }).collect();
-    lane.ended = reader.u32()? != 0;
+    let (slots, times, values) = (reader.i64s(count)?, reader.i64s(count)?, reader.f64s(count)?);
+    let samples = slots.zip(times).zip(values);
+    state.buffer.samples =
+        samples.map(|((slot, time), value)| BufferedSample { slot, time, value }).collect();
+    state.ended = reader.u32()? != 0;
     let count = reader.length()?;
     let (times, values, bits) = (reader.i64s(count)?, reader.f64s(count)?, reader.u32s(count)?);
     let points = times.zip(values).zip(bits);
@@ -294,12 +305,12 @@ fn load_lane(
         joined: bits & JOINED != 0,
         outlier: bits & OUTLIER != 0,
     };
-    lane.known = points.map(point).collect();
-    if !lane.known.is_sorted_by(|a, b| a.time < b.time) {
+    state.known = points.map(point).collect();
+    if !state.known.is_sorted_by(|a, b| a.time < b.time) {
         return Err(SnapshotError::Damaged("known points are out of order"));
     }
     let count = reader.length()?;
-    lane.recent.values = reader.f64s(count)?.collect();
+    state.recent.values = reader.f64s(count)?.collect();
     let window = field.outliers.map_or(0, |rule| rule.window as usize);
     if count > window {
         return Err(SnapshotError::Damaged("more values than decide about outliers"));
