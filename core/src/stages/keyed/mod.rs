@@ -12,8 +12,8 @@
 //! ```
 //!
 //! A call of [`Stage::process`] repeats these steps until the batch is used up:
-//! 1. `admit` starts the lifetimes of new keys. It stops before an event where a key may expire or a
-//!    limit is reached.
+//! 1. `admit` starts the lifetimes of new keys. It stops where a key may expire or
+//!    a limit is reached.
 //! 2. `emit` copies the admitted events to the output and appends the new columns, field by field.
 //! 3. The budget and the LRU list are updated, and a limit that was reached is applied.
 

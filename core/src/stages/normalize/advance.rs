@@ -16,8 +16,8 @@ use crate::spec::{Fill, MAX_DEGREE};
 #[derive(Debug, Clone, Copy)]
 pub(super) struct LateFiring {
     /// Watermark that the rows are assigned to.
-    pub(super) at: i64,
-    /// Rank behind other rows of that watermark; `None` ranks by the watermark at which they were
+    pub(super) watermark: i64,
+    /// Rank after other rows of that watermark; `None` ranks by the watermark at which they were
     /// due.
     pub(super) rank: Option<u64>,
 }
@@ -50,7 +50,7 @@ impl NormalizeStage {
     /// Follows the schedule up to `watermark`. Returns false if `out` is full; call it again then.
     pub(super) fn advance(&mut self, watermark: i64, keys: &mut Keys, out: &mut Frame) -> bool {
         if !self.plan.is_last {
-            return self.advance_by_instants(watermark, keys, out);
+            return self.advance_by_due_time(watermark, keys, out);
         }
         let bound = AdvanceBound::until(watermark);
         if watermark > self.advanced {
@@ -63,7 +63,7 @@ impl NormalizeStage {
         }
         if watermark == END_OF_TIME && self.without_interval > 0 {
             self.set_all_intervals();
-            self.run_due(bound, Some(LateFiring { at: watermark, rank: None }), keys);
+            self.run_due(bound, Some(LateFiring { watermark, rank: None }), keys);
         }
         self.emit(keys, out)
     }
@@ -73,7 +73,7 @@ impl NormalizeStage {
     ///
     /// Rows of one due time are emitted under the watermark just below it. A later stage must see
     /// the watermark rise through every due time, even if one event moves it over many.
-    fn advance_by_instants(&mut self, watermark: i64, keys: &mut Keys, out: &mut Frame) -> bool {
+    fn advance_by_due_time(&mut self, watermark: i64, keys: &mut Keys, out: &mut Frame) -> bool {
         let bound = AdvanceBound::until(watermark);
         loop {
             if !self.emit(keys, out) {
@@ -135,8 +135,8 @@ impl NormalizeStage {
             let firing = match late_firing {
                 None => (due, 0),
                 // Order-preserving map from signed to unsigned.
-                Some(LateFiring { at, rank }) => {
-                    (at, rank.unwrap_or(due.cast_unsigned() ^ (1 << 63)))
+                Some(LateFiring { watermark, rank }) => {
+                    (watermark, rank.unwrap_or(due.cast_unsigned() ^ (1 << 63)))
                 }
             };
             pending.extend(work.take_ready_rows(&grid, series_id, firing));
@@ -172,7 +172,7 @@ impl SeriesWork<'_> {
                 self.end_run(!at_end || !self.series.slots.is_empty());
             }
         }
-        self.series.update_ready(self.plan, self.field_series);
+        self.series.update_ready_until(self.plan, self.field_series);
         self.set_timers(grid);
     }
 
@@ -183,10 +183,10 @@ impl SeriesWork<'_> {
             self.end_run(true);
         }
         if !self.series.in_run {
-            self.series.next = grid.ceil(slot);
+            self.series.next_row = grid.ceil(slot);
         }
         self.series.in_run = true;
-        self.series.closed = slot;
+        self.series.last_closed = slot;
         for (field, state) in self.plan.fields.iter().zip(self.field_series.iter_mut()) {
             let Some(value) = state.buffer.take_reduced(field.reduce, slot) else { continue };
             let (value, outlier) = match field.outliers {
@@ -200,7 +200,7 @@ impl SeriesWork<'_> {
         }
         // One field may keep the others waiting; this bounds the points that wait.
         let most = self.plan.max_buffered.saturating_add(MAX_DEGREE);
-        let next = self.series.next;
+        let next = self.series.next_row;
         let waiting_points =
             |state: &FieldSeries| state.known.len() > most && state.waiting_points(next) > most;
         if self.field_series.len() > 1 && self.field_series.iter().any(waiting_points) {
@@ -247,7 +247,7 @@ impl SeriesWork<'_> {
         series_id: u32,
         firing: (i64, u64),
     ) -> Option<RowRun> {
-        let Series { next, ready, key, .. } = *self.series;
+        let Series { next_row: next, ready_until: ready, key, .. } = *self.series;
         if next > ready {
             return None;
         }
@@ -258,10 +258,10 @@ impl SeriesWork<'_> {
         let count = usize::try_from(rows).unwrap_or(usize::MAX).saturating_add(1);
         let row_run =
             RowRun { firing, series: series_id, key, from: next, interval: grid.interval, count };
-        self.series.next = row_run.after(count);
-        if self.series.next == next {
+        self.series.next_row = row_run.after(count);
+        if self.series.next_row == next {
             // The grid has reached the end of time: there is no next row.
-            self.series.ready = i64::MIN;
+            self.series.ready_until = i64::MIN;
         }
         Some(row_run)
     }

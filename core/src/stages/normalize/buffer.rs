@@ -25,13 +25,13 @@ impl SampleBuffer {
     pub(super) fn add(&mut self, reduce: Reduce, sample: BufferedSample) {
         let insert_at = match self.samples.last() {
             Some(last) if last.slot > sample.slot => {
-                self.samples.partition_point(|known| known.slot <= sample.slot)
+                self.samples.partition_point(|kept| kept.slot <= sample.slot)
             }
             _ => self.samples.len(),
         };
-        if let Some(known) = insert_at.checked_sub(1).and_then(|at| self.samples.get_mut(at))
-            && known.slot == sample.slot
-            && merge(reduce, known, sample)
+        if let Some(kept) = insert_at.checked_sub(1).and_then(|at| self.samples.get_mut(at))
+            && kept.slot == sample.slot
+            && merge(reduce, kept, sample)
         {
             return;
         }
@@ -50,7 +50,7 @@ impl SampleBuffer {
         if self.samples.first().is_none_or(|second| second.slot != slot) {
             return Some(first.value);
         }
-        let others = self.samples.partition_point(|known| known.slot <= slot);
+        let others = self.samples.partition_point(|kept| kept.slot <= slot);
         let mut samples = vec![first];
         samples.extend_from_slice(self.samples.get(..others).unwrap_or_default());
         self.samples.drop_front(others);
@@ -72,17 +72,17 @@ pub(super) fn keeps_all_samples(reduce: Reduce) -> bool {
 }
 
 /// Merges a sample into the kept sample of its slot. Returns false if both must be kept.
-pub(super) fn merge(reduce: Reduce, known: &mut BufferedSample, sample: BufferedSample) -> bool {
+pub(super) fn merge(reduce: Reduce, kept: &mut BufferedSample, sample: BufferedSample) -> bool {
     let replaces = match reduce {
         // Among samples of one time, the one that arrived last wins.
-        Reduce::Last => sample.time >= known.time,
-        Reduce::First => sample.time < known.time,
-        Reduce::Min => sample.value.total_cmp(&known.value).is_lt(),
-        Reduce::Max => sample.value.total_cmp(&known.value).is_gt(),
+        Reduce::Last => sample.time >= kept.time,
+        Reduce::First => sample.time < kept.time,
+        Reduce::Min => sample.value.total_cmp(&kept.value).is_lt(),
+        Reduce::Max => sample.value.total_cmp(&kept.value).is_gt(),
         Reduce::Mean | Reduce::Sum | Reduce::Median => return false,
     };
     if replaces {
-        *known = sample;
+        *kept = sample;
     }
     true
 }

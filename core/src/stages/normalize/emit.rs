@@ -205,8 +205,8 @@ impl NormalizeStage {
                     _ => &mut [],
                 },
             };
-            let behind = state.count_before(row_run.from);
-            field.rule.write(&grid, &state.known, behind, row_run.from, &mut entries);
+            let points_before = state.count_before(row_run.from);
+            field.rule.write(&grid, &state.known, points_before, row_run.from, &mut entries);
         }
     }
 }
@@ -221,10 +221,10 @@ fn batch_len(row_runs: &[RowRun]) -> usize {
         return together;
     }
     let follows = |trio: &[RowRun]| match trio {
-        [before, row_run, behind @ ..] => {
+        [before, row_run, next @ ..] => {
             row_run.series == before.series
                 && row_run.from == before.after(before.count)
-                && behind.first().is_none_or(|behind| behind.firing != row_run.firing)
+                && next.first().is_none_or(|next| next.firing != row_run.firing)
         }
         _ => false,
     };

@@ -61,8 +61,8 @@ impl NormalizeStage {
         }
     }
 
-    /// Closes slots of series `series_id` that the watermark `until` has passed, while the run continues.
-    /// Returns the number of closed slots.
+    /// Closes slots of series `series_id` that the watermark `until` has passed, while the run
+    /// continues. Returns the number of closed slots.
     fn close_fast(
         &mut self,
         series_id: u32,
@@ -93,32 +93,32 @@ impl NormalizeStage {
             return 0;
         };
         let last_due = grid.last_of(last.time);
-        let from = series.next;
+        let from = series.next_row;
         let slots = series.slots.get(..closed).unwrap_or_default();
         count_rows(slots, from.wrapping_sub(grid.interval), divider, row_ends);
         series.slots.drop_front(closed);
-        series.closed = last.time;
+        series.last_closed = last.time;
         let point_run =
             PointRun { points, row_ends, from, interval: grid.interval, lag: grid.last_of(0) };
         let start = out.len();
         let rows = if field.rule.is_local() {
             write_local(field, &grid, &point_run, out)
         } else {
-            let behind = state.known.partition_point(|point| point.time < from);
-            write_settled(field, &grid, &point_run, (&state.known, behind), out)
+            let points_before = state.known.partition_point(|point| point.time < from);
+            write_settled(field, &grid, &point_run, (&state.known, points_before), out)
         };
         write_times_and_keys(&point_run, rows, series.key, out);
         if !plan.is_last {
             *output_watermark = write_watermarks(field, &grid, hold, *output_watermark, start, out);
         }
-        series.next = grid.at(from, rows);
+        series.next_row = grid.at(from, rows);
         if series.expiry <= last_due {
             series.expiry = NEVER;
         }
         if state.timer <= last_due {
             state.timer = NEVER;
         }
-        series.update_ready(plan, field_series);
+        series.update_ready_until(plan, field_series);
         SeriesWork { plan, series, field_series, stats }.set_timers(&grid);
         self.finish_rows(start, keys, out);
         closed
@@ -183,7 +183,7 @@ fn last_closable_slot(
     room: usize,
 ) -> Option<i64> {
     let last = state.known.last().filter(|_| series.in_run && !state.ended)?;
-    let Series { next, .. } = *series;
+    let Series { next_row: next, .. } = *series;
     let interval = grid.interval;
     let before = next.checked_sub(interval)?;
     if field.rule.is_local() && !(before..next).contains(&last.time) {
@@ -268,13 +268,13 @@ fn write_local(field: &FieldPlan, grid: &Grid, point_run: &PointRun<'_>, out: &m
     rows
 }
 
-/// Writes the certain rows of fills that need one more point. `behind` of the `known` points are
+/// Writes the certain rows of fills that need one more point. `points_before` of the `known` points are
 /// before all rows. Returns the number of rows.
 fn write_settled(
     field: &FieldPlan,
     grid: &Grid,
     point_run: &PointRun<'_>,
-    (known, behind): (&[Point], usize),
+    (known, points_before): (&[Point], usize),
     out: &mut Frame,
 ) -> usize {
     let most = point_run.row_ends.last().map_or(0, |end| *end as usize);
@@ -290,7 +290,7 @@ fn write_settled(
         filled: append(filled, rows, 0),
         outliers: &mut [],
     };
-    field.rule.write(grid, known, behind, point_run.from, &mut entries);
+    field.rule.write(grid, known, points_before, point_run.from, &mut entries);
     rows
 }
 

@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn entries_come_out_in_order_and_room_is_used_again() {
+    fn entries_leave_in_order_and_space_is_reused() {
         let (mut queue, mut next) = (FrontQueue::default(), 0);
         for round in 0..1000 {
             for entry in 3 * round..3 * round + 3 {

@@ -44,19 +44,19 @@ impl NormalizeStage {
         context: &mut Context<'_>,
     ) -> IngestStop {
         while let Some(key) = events.keys.get(*cursor) {
-            let known = self.series_of_key.get(*key as usize).copied().unwrap_or(NONE);
-            let field_range = self.field_range(known);
-            if let Some(series) = self.series.get_mut(known as usize) {
+            let series_id = self.series_of_key.get(*key as usize).copied().unwrap_or(NONE);
+            let field_range = self.field_range(series_id);
+            if let Some(series) = self.series.get_mut(series_id as usize) {
                 let field_series = self.field_series.get_mut(field_range).unwrap_or_default();
                 let scratch = &mut self.scratch;
                 let from = (*cursor, self.advanced);
                 let (taken, due) =
                     ingest_series_run(&self.plan, series, field_series, events, from, scratch);
-                self.schedule.add(known, series, due);
+                self.schedule.add(series_id, series, due);
                 self.stats.events += taken as u64;
                 *cursor += taken;
                 if taken > 0 {
-                    self.touch(known, *key, context.keys);
+                    self.touch(series_id, *key, context.keys);
                     match events.watermarks.get(*cursor) {
                         Some(input_watermark)
                             if taken >= MAX_INGESTED_AT_ONCE
@@ -69,19 +69,19 @@ impl NormalizeStage {
                     }
                 }
             }
-            if let Some(stop) = self.ingest_exceptional(known, events, cursor, context) {
+            if let Some(stop) = self.ingest_exceptional(series_id, events, cursor, context) {
                 return stop;
             }
         }
         IngestStop::EndOfBatch
     }
 
-    /// Ingests or drops a sample that the fast path of its series `known` cannot take. Returns the
-    /// reason if something else must happen first.
+    /// Ingests or drops a sample that the fast path of its series `series_id` cannot take. Returns
+    /// the reason if something else must happen first.
     #[cold]
     fn ingest_exceptional(
         &mut self,
-        known: u32,
+        series_id: u32,
         events: &Events<'_>,
         cursor: &mut usize,
         context: &mut Context<'_>,
@@ -90,7 +90,7 @@ impl NormalizeStage {
         let (&time, &key) = events.timestamps.get(at).zip(events.keys.get(at))?;
         let input_watermark = events.watermarks.get(at).copied().unwrap_or(NO_WATERMARK);
         let is_late = |grid: &Grid| grid.last_of(grid.slot_of(time)) <= input_watermark;
-        if known == NONE {
+        if series_id == NONE {
             if self.grid.as_ref().is_some_and(is_late) {
                 self.drop_late(events, cursor, context);
             } else if let Some(limit) = self.limit(key, context.keys) {
@@ -105,23 +105,23 @@ impl NormalizeStage {
             }
             return None;
         }
-        let series = self.series.get(known as usize)?;
+        let series = self.series.get(series_id as usize)?;
         let rank = events.ordinals.at(at).saturating_add(1);
         let Some(grid) = series.grid else {
-            let completes_sample = series.slots.len() + 1 >= self.samples_for_auto();
-            if completes_sample && self.advanced < input_watermark {
+            let is_last_needed = series.slots.len() + 1 >= self.samples_for_auto();
+            if is_last_needed && self.advanced < input_watermark {
                 return Some(IngestStop::Advance(input_watermark));
             }
-            self.buffer_until_interval(known, events, at);
+            self.buffer_until_interval(series_id, events, at);
             self.stats.events += 1;
             *cursor += 1;
-            self.touch(known, key, context.keys);
-            if !completes_sample {
+            self.touch(series_id, key, context.keys);
+            if !is_last_needed {
                 return None;
             }
-            self.set_interval(known);
-            self.update_bytes(known, context.keys);
-            let late_firing = LateFiring { at: input_watermark, rank: Some(rank) };
+            self.set_interval(series_id);
+            self.update_bytes(series_id, context.keys);
+            let late_firing = LateFiring { watermark: input_watermark, rank: Some(rank) };
             self.run_due(AdvanceBound::until(input_watermark), Some(late_firing), context.keys);
             return Some(IngestStop::RowsPending);
         };
@@ -129,7 +129,7 @@ impl NormalizeStage {
             // The run may end by then. The sample would begin a series that has no grid yet.
             return Some(IngestStop::Advance(input_watermark));
         }
-        if grid.slot_of(time) <= series.closed || is_late(&grid) {
+        if grid.slot_of(time) <= series.last_closed || is_late(&grid) {
             self.drop_late(events, cursor, context);
             return None;
         }
@@ -137,8 +137,8 @@ impl NormalizeStage {
         if self.advanced < input_watermark {
             return Some(IngestStop::Advance(input_watermark));
         }
-        self.close_oldest_early(known, (input_watermark, rank));
-        self.update_bytes(known, context.keys);
+        self.close_oldest_early(series_id, (input_watermark, rank));
+        self.update_bytes(series_id, context.keys);
         Some(IngestStop::RowsPending)
     }
 
@@ -165,7 +165,7 @@ impl NormalizeStage {
         let mut work = SeriesWork { plan, series, field_series, stats };
         let oldest = work.series.slots.first().copied().unwrap_or(i64::MIN);
         let is_far = oldest > work.series.run_deadline(plan);
-        if work.series.in_run && is_far && work.series.next <= work.series.closed {
+        if work.series.in_run && is_far && work.series.next_row <= work.series.last_closed {
             // The pending rows wait for points that a long silence separates from them: emit these
             // rows first.
             work.field_series.iter_mut().for_each(FieldSeries::end);
@@ -173,7 +173,7 @@ impl NormalizeStage {
             work.stats.buffer_limit += 1;
             work.close_oldest_slot(&grid);
         }
-        work.series.update_ready(plan, work.field_series);
+        work.series.update_ready_until(plan, work.field_series);
         work.set_timers(&grid);
         pending.extend(work.take_ready_rows(&grid, series_id, firing));
         let due = work.series.next_due(work.field_series, &grid);
@@ -261,7 +261,7 @@ fn ingest_each(
         }
         let slot = grid.slot_near(*time, series.slots.last().copied());
         let last = grid.last_of(slot);
-        if slot <= series.closed || last <= *input_watermark {
+        if slot <= series.last_closed || last <= *input_watermark {
             break;
         }
         if *input_watermark >= run_lasts_before

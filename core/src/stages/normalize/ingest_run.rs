@@ -77,7 +77,7 @@ fn ingest_block(
     let (continues_last, slot, sample) = match (series.slots.last(), buffered.last()) {
         (Some(&slot), Some(&sample)) if sample.slot == slot => (true, slot, sample),
         (None, None) => {
-            (false, series.closed, BufferedSample { slot: 0, time: i64::MIN, value: 0.0 })
+            (false, series.last_closed, BufferedSample { slot: 0, time: i64::MIN, value: 0.0 })
         }
         _ => return 0,
     };
@@ -85,7 +85,7 @@ fn ingest_block(
         (*first, *known) = (slot, sample);
     }
     let origin = if continues_last { slot } else { grid.slot_of(*time) };
-    let run = buffer_run(field.reduce, &grid, origin, series.closed, samples, scratch);
+    let run = buffer_run(field.reduce, &grid, origin, series.last_closed, samples, scratch);
     if run.samples == 0 {
         return 0;
     }

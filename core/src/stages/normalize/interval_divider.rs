@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spans_are_divided_exactly() {
+    fn division_is_exact() {
         let most = MAX_SPAN.cast_unsigned() - 1;
         let mut random = 9_u64;
         for interval in [1, 2, 3, 7, 10, 999, 1_000_000, 3_600_000_001, (1 << 50) - 1] {

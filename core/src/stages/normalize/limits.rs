@@ -110,7 +110,7 @@ impl NormalizeStage {
         let fields = field_series.map(|state| {
             FIELD_BYTES
                 + SAMPLE_BYTES * state.buffer.samples.len() as u64
-                + POINT_BYTES * state.waiting_points(series.next) as u64
+                + POINT_BYTES * state.waiting_points(series.next_row) as u64
                 + VALUE_BYTES * state.recent.values.len() as u64
         });
         let slots = SLOT_BYTES * series.slots.len() as u64;

@@ -1,8 +1,8 @@
 //! The `normalize` stage: turns samples at arbitrary times into values on a regular grid, per key.
 //!
 //! A sample is buffered in its slot until the watermark has passed the slot's last microsecond. A
-//! slot is a grid point, or with `basis = "samples"` the sample's own time. The slot then closes:
-//! its samples reduce to one known point, and the fill computes the rows up to it once it has the
+//! slot is a grid point, or with `basis = "samples"` the sample's own time. When a slot closes, its
+//! samples reduce to one known point. The fill computes the rows up to that point once it has the
 //! neighbours it needs.
 //!
 //! ```text
@@ -27,12 +27,12 @@
 //! A call of [`Stage::process`]:
 //! 1. `emit` writes rows that are pending from an earlier call.
 //! 2. `ingest` takes samples until a watermark, a slot that was closed early or a limit stops it.
-//! 3. `advance` closes the slots that the watermark has passed, and queues the rows that are certain.
+//! 3. `advance` closes the slots that the watermark has passed and queues the certain rows.
 //! 4. `emit` writes them, ordered by time and then by key.
 //!
 //! A batch is ingested as a whole before the schedule is followed. Each sample is still judged by
-//! its own input watermark, and a closed slot takes no sample, so the result does not depend on
-//! batch boundaries.
+//! its own input watermark, and a closed slot takes no sample. The result therefore does not depend
+//! on batch boundaries.
 
 mod advance;
 mod auto;
@@ -178,8 +178,8 @@ impl NormalizeStage {
         series_id
     }
 
-    /// Drops the points of series `series_id` that emitted rows no longer need, and closes the series if
-    /// it is empty.
+    /// Drops the points of series `series_id` that emitted rows no longer need, and closes the
+    /// series if it is empty.
     fn finish_series(&mut self, series_id: u32, keys: &mut Keys) {
         let field_range = self.field_range(series_id);
         let Self { plan, series, field_series, .. } = self;
@@ -187,7 +187,7 @@ impl NormalizeStage {
         let found = series.get_mut(series_id as usize).filter(|series| series.key != NONE);
         let Some(series) = found else { return };
         for (field, state) in plan.fields.iter().zip(field_series.iter_mut()) {
-            state.drop_unneeded(field, series.next);
+            state.drop_unneeded(field, series.next_row);
         }
         if series.in_run || !series.slots.is_empty() {
             if !plan.is_last && !series.in_watermark_holds {

@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn values_far_from_those_before_are_outliers() {
+    fn values_far_from_preceding_mean_are_outliers() {
         let values = [1.0, 3.0, 1.0, 3.0, 50.0, 2.0];
         let last = |action| judged(action, &values)[4];
         assert_eq!(last(OutlierAction::Drop), (None, true));
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_two_are_never_outliers_and_without_deviation_any_other_value_is() {
+    fn first_two_values_are_never_outliers_and_zero_deviation_flags_any_change() {
         assert!(judged(OutlierAction::Drop, &[1.0, 1e9]).iter().all(|(_, outlier)| !outlier));
         let constant = judged(OutlierAction::Flag, &[5.0, 5.0, 5.0, 6.0, 6.0, 6.0]);
         let outliers: Vec<bool> = constant.iter().map(|(_, outlier)| *outlier).collect();
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn values_near_the_mean_of_nearly_equal_ones_are_no_outliers() {
+    fn value_near_mean_of_nearly_equal_values_is_no_outlier() {
         let mut recent = RecentValues::default();
         let rule = Outliers { zscore: 0.5, window: 100, action: OutlierAction::Flag };
         let next = 0.1_f64.next_up();
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn values_too_great_to_square_are_no_outliers() {
+    fn values_whose_square_overflows_are_no_outliers() {
         assert!(judged(OutlierAction::Drop, &[1e300, -1e300, 1e308]).iter().all(|(_, out)| !out));
     }
 }

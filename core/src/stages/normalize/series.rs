@@ -22,13 +22,13 @@ pub(super) struct Series {
     /// Open slots that hold samples, ascending.
     pub(super) slots: FrontQueue<i64>,
     /// The last closed slot; `i64::MIN` if none is closed.
-    pub(super) closed: i64,
-    /// True while the current run can continue: the silence since `closed` is not too long yet.
+    pub(super) last_closed: i64,
+    /// True while the current run can continue: the silence since `last_closed` is not too long yet.
     pub(super) in_run: bool,
     /// Grid point of the next row.
-    pub(super) next: i64,
+    pub(super) next_row: i64,
     /// Rows up to this time are certain.
-    pub(super) ready: i64,
+    pub(super) ready_until: i64,
     /// Watermark at which the run is checked for a silence that is too long.
     pub(super) expiry: i64,
     /// Watermark at which the series has work next, as entered in the schedule.
@@ -44,7 +44,7 @@ pub(super) struct FieldSeries {
     /// Points that rows still to come may depend on.
     pub(super) known: Vec<Point>,
     /// Number of `known` points before the rows that have been emitted.
-    read: usize,
+    emitted_points: usize,
     /// True if no later point can join the last known one.
     pub(super) ended: bool,
     /// Watermark at which the field is checked for its end; [`NEVER`] if it needs no check.
@@ -58,10 +58,10 @@ impl Series {
             key,
             grid,
             slots: FrontQueue::default(),
-            closed: i64::MIN,
+            last_closed: i64::MIN,
             in_run: false,
-            next: i64::MAX,
-            ready: i64::MIN,
+            next_row: i64::MAX,
+            ready_until: i64::MIN,
             expiry: NEVER,
             due: NEVER,
             in_watermark_holds: false,
@@ -77,7 +77,7 @@ impl Series {
 
     /// Returns the latest time of a sample that still continues the run.
     pub(super) fn run_deadline(&self, plan: &NormalizePlan) -> i64 {
-        self.closed.saturating_add(self.max_silence(plan))
+        self.last_closed.saturating_add(self.max_silence(plan))
     }
 
     /// Returns true if no sample at or before `input_watermark` can continue the run, once all
@@ -103,7 +103,7 @@ impl Series {
 
     /// Returns the last slot that has samples or is closed.
     fn last_slot(&self) -> i64 {
-        self.slots.last().map_or(self.closed, |slot| self.closed.max(*slot))
+        self.slots.last().map_or(self.last_closed, |slot| self.last_closed.max(*slot))
     }
 
     /// Returns the longest time between two consecutive samples of one run.
@@ -117,15 +117,19 @@ impl Series {
         field.max_gap_us.min(self.max_silence(plan))
     }
 
-    /// Updates `ready`, the time up to which rows are certain.
-    pub(super) fn update_ready(&mut self, plan: &NormalizePlan, field_series: &[FieldSeries]) {
+    /// Updates `ready_until`, the time up to which rows are certain.
+    pub(super) fn update_ready_until(
+        &mut self,
+        plan: &NormalizePlan,
+        field_series: &[FieldSeries],
+    ) {
         let Some(grid) = self.grid else { return };
         let certain_until =
             plan.fields.iter().zip(field_series).map(|(field, state)| match state.ended {
                 true => i64::MAX,
                 false => field.rule.certain_until(&grid, &state.known),
             });
-        self.ready = certain_until.fold(self.closed, i64::min);
+        self.ready_until = certain_until.fold(self.last_closed, i64::min);
     }
 
     /// Returns the time before the earliest row with values that may still come, apart from open
@@ -138,8 +142,8 @@ impl Series {
         let mut field_series = plan.fields.iter().zip(field_series);
         let may_be_filled = |(field, state): (&FieldPlan, &FieldSeries)| state.may_be_filled(field);
         let holds_back =
-            self.next <= self.closed || (self.in_run && field_series.any(may_be_filled));
-        holds_back.then(|| self.next.saturating_sub(1))
+            self.next_row <= self.last_closed || (self.in_run && field_series.any(may_be_filled));
+        holds_back.then(|| self.next_row.saturating_sub(1))
     }
 }
 
@@ -159,7 +163,7 @@ impl FieldSeries {
         self.buffer.samples.clear();
         self.known.clear();
         self.recent.values.clear();
-        (self.read, self.ended, self.timer) = (0, false, NEVER);
+        (self.emitted_points, self.ended, self.timer) = (0, false, NEVER);
     }
 
     /// Buffers a sample unless its value is missing (NaN).
@@ -189,26 +193,26 @@ impl FieldSeries {
 
     /// Returns the number of known points before `from`. `from` must not decrease between calls.
     pub(super) fn count_before(&mut self, from: i64) -> usize {
-        let ahead = self.known.get(self.read..).unwrap_or_default();
-        self.read += ahead.partition_point(|point| point.time < from);
-        self.read
+        let ahead = self.known.get(self.emitted_points..).unwrap_or_default();
+        self.emitted_points += ahead.partition_point(|point| point.time < from);
+        self.emitted_points
     }
 
     /// Drops the points that no row from `next` on depends on.
     pub(super) fn drop_unneeded(&mut self, field: &FieldPlan, next: i64) {
-        let behind = self.count_before(next);
-        if self.ended && behind == self.known.len() {
+        let points_before = self.count_before(next);
+        if self.ended && points_before == self.known.len() {
             self.known.clear();
-            self.read = 0;
+            self.emitted_points = 0;
         } else {
-            let mut past = behind.saturating_sub(field.rule.lookback_points());
+            let mut dropped = points_before.saturating_sub(field.rule.lookback_points());
             // No fill looks past a point that is not joined to its predecessor. Points beyond it
             // are dropped whether or not that end was known when they were emitted.
-            let near = self.known.get(past..=behind).or(self.known.get(past..));
-            let apart = near.unwrap_or_default().iter().rposition(|point| !point.joined);
-            past += apart.unwrap_or(0);
-            self.known.drain(..past);
-            self.read -= past;
+            let candidates = self.known.get(dropped..=points_before).or(self.known.get(dropped..));
+            let run_start = candidates.unwrap_or_default().iter().rposition(|point| !point.joined);
+            dropped += run_start.unwrap_or(0);
+            self.known.drain(..dropped);
+            self.emitted_points -= dropped;
         }
     }
 }

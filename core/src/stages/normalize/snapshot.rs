@@ -231,7 +231,7 @@ impl NormalizeStage {
             self.without_interval = self.without_interval.saturating_sub(1);
         }
         series.in_run = reader.u32()? != 0;
-        for time in [&mut series.closed, &mut series.next, &mut series.ready] {
+        for time in [&mut series.last_closed, &mut series.next_row, &mut series.ready_until] {
             *time = reader.i64()?;
         }
         let slots = reader.length()?;
@@ -260,9 +260,9 @@ impl NormalizeStage {
 fn save_series(series: &Series, writer: &mut SectionWriter<'_>) {
     writer.i64(series.grid.map_or(0, |grid| grid.interval));
     writer.u32(u32::from(series.in_run));
-    writer.i64(series.closed);
-    writer.i64(series.next);
-    writer.i64(series.ready);
+    writer.i64(series.last_closed);
+    writer.i64(series.next_row);
+    writer.i64(series.ready_until);
     writer.length(series.slots.len());
     writer.i64s(series.slots.iter().copied());
 }

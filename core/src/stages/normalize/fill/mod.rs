@@ -74,7 +74,7 @@ impl FillRule {
             .unwrap_or_else(|last| last)
     }
 
-    /// Writes the values at the grid points from `from` on; `behind` of the `known` points are
+    /// Writes the values at the grid points from `from` on; `points_before` of the `known` points are
     /// before it.
     ///
     /// All these values must be certain, or no further point may join the run.
@@ -82,15 +82,15 @@ impl FillRule {
         self,
         grid: &Grid,
         known: &[Point],
-        behind: usize,
+        points_before: usize,
         from: i64,
         entries: &mut GridEntries<'_>,
     ) {
         let count = entries.values.len();
-        let mut left = behind.checked_sub(1).and_then(|at| known.get(at));
+        let mut left = points_before.checked_sub(1).and_then(|at| known.get(at));
         // Index of the first row after the left point.
         let mut first = 0;
-        for (right, point) in known.iter().enumerate().skip(behind) {
+        for (right, point) in known.iter().enumerate().skip(points_before) {
             let since = point.time.saturating_sub(from).cast_unsigned();
             let interval = grid.interval.cast_unsigned();
             let before = since / interval;
