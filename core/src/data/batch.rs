@@ -1,8 +1,9 @@
-//! What goes in: columnar batches of events.
+//! Batches of events: the input of the engine, column by column.
 
-/// A batch of events, borrowed from the caller, one entry of each column per event.
+/// A batch of events, borrowed from the caller. Each column has one entry per event.
 ///
-/// All columns have the length of `timestamps`; [`crate::Engine::push`] refuses a batch in which one differs.
+/// All columns have the length of `timestamps`; [`crate::Engine::push`] returns an error if one
+/// differs.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Batch<'a> {
     /// Event times, microseconds since the epoch.
@@ -13,43 +14,47 @@ pub struct Batch<'a> {
     pub columns: &'a [Column<'a>],
     /// The identities of the events by each of [`crate::InputSchema::identities`], in that order.
     pub identities: &'a [&'a [Identity]],
-    /// The place of each event in the whole stream; absent: the engine counts on from the last one.
+    /// The ordinal of each event in the whole stream. If absent, the engine counts on from the last
+    /// event.
     pub ordinals: Option<&'a [u64]>,
-    /// The stream's watermark as each event arrives, where a splitter has judged it; absent: the engine judges.
+    /// The stream's watermark as each event arrives, as computed by a splitter. If absent, the
+    /// engine computes it.
     pub watermarks: Option<&'a [i64]>,
-    /// The partition that each event came by, where the pipeline names a field for it: the caller's own ids, which it has
-    /// defined by [`crate::Engine::define_partitions`].
+    /// The partition of each event, if the pipeline names a field for it: ids defined by the caller
+    /// with [`crate::Engine::define_partitions`].
     pub partitions: Option<&'a [u32]>,
 }
 
-/// How a batch names the key of each event.
+/// The keys of the events of a batch.
 #[derive(Debug, Clone, Copy, Default)]
 pub enum KeyColumn<'a> {
-    /// The pipeline names no key: one stream.
+    /// The pipeline has no key fields: one stream.
     #[default]
     Unkeyed,
-    /// The caller's own ids, which it has defined by [`crate::Engine::define_keys`].
+    /// Ids defined by the caller with [`crate::Engine::define_keys`].
     Ids(&'a [u32]),
-    /// Encoded keys ([`crate::key`]) as Arrow lays out text: `offsets` has one entry more than there are events.
+    /// Encoded keys ([`crate::key`]) in Arrow's layout of strings: `offsets` has one entry more
+    /// than there are events.
     Encoded {
-        /// Where each key starts in `bytes`, and the end of the last one.
+        /// The offset in `bytes` where each key starts, then the end of the last one.
         offsets: &'a [u32],
-        /// The encoded keys, end to end.
+        /// The encoded keys, concatenated.
         bytes: &'a [u8],
     },
-    /// Strings as Arrow lays out text, for pipelines with one key field: `offsets` has one entry more than there are events.
+    /// Strings in Arrow's layout, for pipelines with one key field: `offsets` has one entry more
+    /// than there are events.
     Text {
-        /// Where each string starts in `bytes`, and the end of the last one.
+        /// The offset in `bytes` where each string starts, then the end of the last one.
         offsets: &'a [u32],
-        /// The strings in UTF-8, end to end.
+        /// The strings in UTF-8, concatenated.
         bytes: &'a [u8],
     },
 }
 
-/// What makes an event the same event when it comes again: 128 bits, the low half first.
+/// The identity of an event, for deduplication: 128 bits, the low half first.
 pub type Identity = [u64; 2];
 
-/// The identity of an event that has none.
+/// The identity of an event without one.
 pub const NO_IDENTITY: Identity = [0; 2];
 
 /// One column of a batch.
@@ -61,7 +66,7 @@ pub enum Column<'a> {
 }
 
 impl Column<'_> {
-    /// Entries in this column.
+    /// Returns the number of entries.
     #[must_use]
     pub fn len(&self) -> usize {
         match self {
@@ -69,7 +74,7 @@ impl Column<'_> {
         }
     }
 
-    /// Whether the column has no entries.
+    /// Returns whether the column has no entries.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0

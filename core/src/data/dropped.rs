@@ -1,31 +1,32 @@
-//! Events that were taken and then dropped, for whoever wants to route them.
+//! Dropped events, for routing to a dead-letter sink.
 
 use crate::data::reject::RejectReason;
 use crate::plan::{Plan, StagePlan, WindowPlan};
 
-/// An event that a stage, or the engine itself, has dropped. It is counted in [`crate::Stats`] as well.
+/// An event that a stage or the engine itself dropped. [`crate::Stats`] counts it as well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Dropped {
-    /// The event's place in the stream.
+    /// The ordinal of the event in the stream.
     pub ordinal: u64,
-    /// Why.
+    /// The reason.
     pub reason: RejectReason,
-    /// The stage that dropped it; `None`: it never reached one.
+    /// The stage that dropped it; `None` if it reached no stage.
     pub stage: Option<u32>,
-    /// The watermark that it met, microseconds.
+    /// The watermark in effect when the event arrived, microseconds.
     pub watermark: i64,
-    /// The end of the window that it came too late for, microseconds.
+    /// The end of the window that it was too late for, microseconds.
     pub window_end: Option<i64>,
 }
 
 impl Dropped {
-    /// How late a late event was, microseconds: `watermark - (window_end - 1 us + allowed_lateness)`. At 0 the window has
-    /// just gone. `plan` is that of the engine which dropped it.
+    /// Returns how late a late event was, microseconds: `watermark - (window_end - 1 us +
+    /// allowed_lateness)`. At 0 the window has just expired. `plan` is the plan of the engine that
+    /// dropped it.
     #[must_use]
     pub fn late_by(&self, plan: &Plan) -> Option<i64> {
         let stage = plan.stages.get(self.stage? as usize);
         let end = self.window_end.filter(|_| self.reason == RejectReason::Late)?;
-        let gone_at = match stage? {
+        let expires_at = match stage? {
             StagePlan::Window(WindowPlan { grid, .. }) => {
                 grid.gone_at(end.saturating_sub(grid.size_us))
             }
@@ -34,11 +35,11 @@ impl Dropped {
             StagePlan::Calendar(plan) => end.saturating_sub(1).saturating_add(plan.lag_us),
             _ => return None,
         };
-        Some(self.watermark.saturating_sub(gone_at))
+        Some(self.watermark.saturating_sub(expires_at))
     }
 }
 
-/// Collects dropped events, if anyone asked for them.
+/// Collects dropped events, if [`crate::Options::report_drops`] is set.
 pub(crate) struct Drops {
     reported: bool,
     waiting: Vec<Dropped>,
@@ -55,7 +56,7 @@ impl Drops {
         }
     }
 
-    /// Those from the `first` on.
+    /// Returns the events from number `first` on.
     pub(crate) fn since(&mut self, first: usize) -> &mut [Dropped] {
         self.waiting.get_mut(first..).unwrap_or_default()
     }
@@ -64,16 +65,17 @@ impl Drops {
         &self.waiting
     }
 
-    /// Forgets those from the `first` on that reached no stage and stand at `end` in the stream or behind.
-    pub(crate) fn forget_refused(&mut self, first: usize, end: u64) {
-        let mut place = 0;
+    /// Discards events from number `first` on that reached no stage and have an ordinal of at least
+    /// `end`.
+    pub(crate) fn discard_refused(&mut self, first: usize, end: u64) {
+        let mut index = 0;
         self.waiting.retain(|dropped| {
-            place += 1;
-            place <= first || dropped.stage.is_some() || dropped.ordinal < end
+            index += 1;
+            index <= first || dropped.stage.is_some() || dropped.ordinal < end
         });
     }
 
-    /// Hands out the oldest `max`.
+    /// Removes and returns the oldest `max` events.
     pub(crate) fn take(&mut self, max: usize) -> Vec<Dropped> {
         self.waiting.drain(..max.min(self.waiting.len())).collect()
     }

@@ -1,4 +1,11 @@
-//! What travels between stages: events in columns, each with the watermark it is judged by.
+//! Events and rows between stages, in columns, each with the watermark in effect when it arrived.
+//!
+//! [`Events`] is a borrowed view of a batch or a frame, the input of a stage. [`Frame`] owns rows:
+//! the output of a stage, and the input that a paused engine stores. Both have parallel columns:
+//!
+//! ```text
+//!  timestamps  keys  watermarks  ordinals  firing  ranks  columns[0..]  identities[0..]
+//! ```
 
 use core::ops::Range;
 
@@ -8,25 +15,25 @@ use crate::data::schema::{OutputColumn, OutputKind};
 use crate::event_time::watermark::NO_WATERMARK;
 use crate::keys::Keys;
 
-/// A run of events on its way into a stage, borrowed from a batch or from a [`Frame`].
+/// Events for a stage, borrowed from a batch or from a [`Frame`].
 #[derive(Clone, Copy)]
 pub(crate) struct Events<'a> {
     pub(crate) timestamps: &'a [i64],
     /// Ids of [`Keys`].
     pub(crate) keys: &'a [u32],
-    /// The watermark that each event meets.
+    /// The watermark in effect when each event arrived.
     pub(crate) watermarks: &'a [i64],
     pub(crate) ordinals: Ordinals<'a>,
-    /// How the rows of earlier stages are ordered, as in [`Frame`]; empty for events of the source.
+    /// The order of rows of earlier stages, as in [`Frame`]; empty for events of the source.
     pub(crate) order: RowOrder<'a>,
     pub(crate) columns: &'a [ColumnView<'a>],
     pub(crate) identities: Identities<'a>,
-    /// The watermark after the last of them.
+    /// The watermark after the last event.
     pub(crate) watermark: i64,
 }
 
 impl<'a> Events<'a> {
-    /// No events, only a watermark.
+    /// Returns a view without events, with a watermark.
     pub(crate) fn none(watermark: i64) -> Self {
         Self {
             timestamps: &[],
@@ -40,7 +47,7 @@ impl<'a> Events<'a> {
         }
     }
 
-    /// The numbers of column `column`; empty where it is none.
+    /// Returns the numbers of column `column`; empty if it has another kind.
     pub(crate) fn numbers(&self, column: usize) -> &'a [f64] {
         match self.columns.get(column) {
             Some(ColumnView::Number(values)) => values,
@@ -48,7 +55,7 @@ impl<'a> Events<'a> {
         }
     }
 
-    /// Where the events of `range` stand in time and in the stream.
+    /// Returns the timestamps and ordinals of the events of `range`.
     pub(crate) fn order(&self, range: Range<usize>) -> Order<'a> {
         Order {
             ordinals: self.ordinals.skip(range.start),
@@ -57,48 +64,48 @@ impl<'a> Events<'a> {
     }
 }
 
-/// The identities of events by each way to tell them.
+/// The identity columns of events.
 #[derive(Clone, Copy)]
 pub(crate) enum Identities<'a> {
-    /// Of a part of a batch, between two places.
+    /// Columns of a batch, restricted to a range.
     Batch(&'a [&'a [Identity]], usize, usize),
     Frame(&'a [Vec<Identity>]),
 }
 
 impl<'a> Identities<'a> {
-    /// Those of way number `way`; empty where there is none.
-    pub(crate) fn of(&self, way: usize) -> &'a [Identity] {
+    /// Returns column `column`; empty if there is none.
+    pub(crate) fn column(&self, column: usize) -> &'a [Identity] {
         match self {
-            Self::Batch(ways, from, to) => {
-                ways.get(way).and_then(|way| way.get(*from..*to)).unwrap_or_default()
+            Self::Batch(columns, from, to) => {
+                columns.get(column).and_then(|ids| ids.get(*from..*to)).unwrap_or_default()
             }
-            Self::Frame(ways) => ways.get(way).map(Vec::as_slice).unwrap_or_default(),
+            Self::Frame(columns) => columns.get(column).map(Vec::as_slice).unwrap_or_default(),
         }
     }
 
-    fn ways(&self) -> usize {
+    fn count(&self) -> usize {
         match self {
-            Self::Batch(ways, ..) => ways.len(),
-            Self::Frame(ways) => ways.len(),
+            Self::Batch(columns, ..) => columns.len(),
+            Self::Frame(columns) => columns.len(),
         }
     }
 }
 
-/// What orders rows that an earlier stage has made, before their own times and keys do.
+/// The sort keys of rows of an earlier stage that come before their times and keys.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct RowOrder<'a> {
     pub(crate) firing: &'a [i64],
     pub(crate) ranks: &'a [u64],
 }
 
-/// What orders events: time first, then the place in the stream.
+/// The order of events: by timestamp, then by ordinal.
 #[derive(Clone, Copy)]
 pub(crate) struct Order<'a> {
     pub(crate) timestamps: &'a [i64],
     pub(crate) ordinals: Ordinals<'a>,
 }
 
-/// The places of events in the stream.
+/// The ordinals of events: their positions in the stream.
 #[derive(Clone, Copy)]
 pub(crate) enum Ordinals<'a> {
     From(u64),
@@ -106,7 +113,7 @@ pub(crate) enum Ordinals<'a> {
 }
 
 impl Ordinals<'_> {
-    /// Those from `event` on.
+    /// Returns the ordinals from `event` on.
     pub(crate) fn skip(self, event: usize) -> Self {
         match self {
             Self::From(first) => Self::From(first.saturating_add(event as u64)),
@@ -146,7 +153,7 @@ impl FrameColumn {
         }
     }
 
-    /// The entries of `range`, as the caller sees them.
+    /// Returns the entries of `range` for the caller.
     pub(crate) fn rows(&self, range: Range<usize>) -> RowColumn<'_> {
         match self {
             Self::Time(times) => RowColumn::Time(times.get(range).unwrap_or_default()),
@@ -190,38 +197,39 @@ impl FrameColumn {
     }
 }
 
-/// The key of all rows whose `keys` these are, if it is one.
-pub(crate) fn only(keys: &[u32]) -> Option<u32> {
+/// Returns the key that all of `keys` are, if they are all the same.
+pub(crate) fn common_key(keys: &[u32]) -> Option<u32> {
     let (first, others) = keys.split_first()?;
     others.iter().all(|key| key == first).then_some(*first)
 }
 
-/// Events or rows that wait: what one stage gives the next, what the last one gives the caller, what a full engine holds.
+/// Buffered events or rows: the output of a stage, the rows that wait to be polled, or pending
+/// input.
 ///
-/// Each of them retains its key.
+/// Each row retains its key in [`Keys`].
 pub(crate) struct Frame {
     pub(crate) timestamps: Vec<i64>,
     pub(crate) keys: Vec<u32>,
     pub(crate) watermarks: Vec<i64>,
     pub(crate) ordinals: Vec<u64>,
-    /// The watermark that each row waited for, the first part of the order of rows; 0 for events that wait for nothing.
+    /// The watermark that each row waited for, its first sort key; 0 for passed events.
     pub(crate) firing: Vec<i64>,
-    /// The second part: 0 for rows that came when they were due, behind those one more than the ordinal of the event that
-    /// caused a revision; for events that wait for nothing, their ordinal.
+    /// The second sort key: 0 for on-time rows. For a revision, the ordinal of the event that
+    /// caused it, plus 1. For passed events, their ordinal.
     pub(crate) ranks: Vec<u64>,
     pub(crate) columns: Vec<FrameColumn>,
-    /// Identities by the ways that later stages use, which are the first ones of its events.
+    /// The identity columns that later stages use: the first ones of the input.
     pub(crate) identities: Vec<Vec<Identity>>,
-    /// The watermark after the last of them.
+    /// The watermark after the last row.
     pub(crate) watermark: i64,
-    /// Those before are done.
+    /// The number of rows that are already consumed.
     pub(crate) cursor: usize,
-    /// Rows that it takes; then the stage that fills it pauses.
+    /// The number of waiting rows at which the stage that fills the frame pauses.
     pub(crate) capacity: usize,
 }
 
 impl Frame {
-    pub(crate) fn new(columns: &[OutputColumn], ways: usize, capacity: usize) -> Self {
+    pub(crate) fn new(columns: &[OutputColumn], identity_columns: usize, capacity: usize) -> Self {
         Self {
             timestamps: Vec::new(),
             keys: Vec::new(),
@@ -230,15 +238,15 @@ impl Frame {
             firing: Vec::new(),
             ranks: Vec::new(),
             columns: columns.iter().map(|column| FrameColumn::of(column.kind)).collect(),
-            identities: vec![Vec::new(); ways],
+            identities: vec![Vec::new(); identity_columns],
             watermark: NO_WATERMARK,
             cursor: 0,
             capacity,
         }
     }
 
-    /// Copies what is left of `events` from `from` on, to go on with it later.
-    pub(crate) fn rest_of(events: &Events<'_>, from: usize, keys: &mut Keys) -> Self {
+    /// Copies `events` from number `from` on, to process them later.
+    pub(crate) fn copy_remaining(events: &Events<'_>, from: usize, keys: &mut Keys) -> Self {
         let range = from.min(events.timestamps.len())..events.timestamps.len();
         let copy = |column: &ColumnView<'_>| {
             let mut copy = match column {
@@ -261,9 +269,9 @@ impl Frame {
             firing: Vec::new(),
             ranks: Vec::new(),
             columns: events.columns.iter().map(copy).collect(),
-            identities: (0..events.identities.ways())
-                .map(|way| {
-                    events.identities.of(way).get(range.clone()).unwrap_or_default().to_vec()
+            identities: (0..events.identities.count())
+                .map(|column| {
+                    events.identities.column(column).get(range.clone()).unwrap_or_default().to_vec()
                 })
                 .collect(),
             watermark: events.watermark,
@@ -276,12 +284,12 @@ impl Frame {
         self.timestamps.len()
     }
 
-    /// Rows that it still takes.
+    /// Returns the number of rows that can be added before the frame is full.
     pub(crate) fn room(&self) -> usize {
         self.capacity.saturating_sub(self.len() - self.cursor)
     }
 
-    /// Appends the events at `places`, with the columns that this frame has of them.
+    /// Appends the events at `places`, with the columns that this frame has.
     pub(crate) fn push_events(&mut self, events: &Events<'_>, places: &[u32], keys: &mut Keys) {
         let Events { order, ordinals, .. } = events;
         let first = self.ordinals.len();
@@ -302,12 +310,12 @@ impl Frame {
         for (column, view) in self.columns.iter_mut().zip(events.columns) {
             column.extend_at(view, places);
         }
-        for (way, identities) in self.identities.iter_mut().enumerate() {
-            gather(events.identities.of(way), places, identities);
+        for (column, identities) in self.identities.iter_mut().enumerate() {
+            gather(events.identities.column(column), places, identities);
         }
     }
 
-    /// Appends the events of `range`, with the columns that this frame has of them.
+    /// Appends the events of `range`, with the columns that this frame has.
     pub(crate) fn push_run(&mut self, events: &Events<'_>, range: Range<usize>, keys: &mut Keys) {
         let Events { order, ordinals, .. } = events;
         let first = self.ordinals.len();
@@ -330,8 +338,8 @@ impl Frame {
         for (column, view) in self.columns.iter_mut().zip(events.columns) {
             column.extend_from(view, range.clone());
         }
-        for (way, identities) in self.identities.iter_mut().enumerate() {
-            let of_events = events.identities.of(way);
+        for (column, identities) in self.identities.iter_mut().enumerate() {
+            let of_events = events.identities.column(column);
             identities.extend_from_slice(of_events.get(range.clone()).unwrap_or_default());
         }
     }
@@ -340,7 +348,7 @@ impl Frame {
         self.columns.iter().map(FrameColumn::view).collect()
     }
 
-    /// The events in it, as input of the next stage; `columns` are its [`Frame::views`].
+    /// Returns the rows as input of the next stage; `columns` are its [`Frame::views`].
     pub(crate) fn events<'a>(&'a self, columns: &'a [ColumnView<'a>]) -> Events<'a> {
         Events {
             timestamps: &self.timestamps,
@@ -354,20 +362,20 @@ impl Frame {
         }
     }
 
-    /// Lets go of everything.
+    /// Removes all rows.
     pub(crate) fn clear(&mut self, keys: &mut Keys) {
         self.cursor = self.len();
-        self.drop_done(keys);
+        self.discard_consumed(keys);
     }
 
-    /// Lets go of the rows before the cursor.
-    pub(crate) fn drop_done(&mut self, keys: &mut Keys) {
+    /// Removes the rows before the cursor and releases their keys.
+    pub(crate) fn discard_consumed(&mut self, keys: &mut Keys) {
         let done = self.cursor;
         self.cursor = 0;
-        let gone = self.keys.get(..done).unwrap_or_default();
-        match only(gone) {
+        let released = self.keys.get(..done).unwrap_or_default();
+        match common_key(released) {
             Some(key) => keys.release_times(key, done),
-            None => gone.iter().for_each(|key| keys.release(*key)),
+            None => released.iter().for_each(|key| keys.release(*key)),
         }
         self.keys.drain(..done);
         self.timestamps.drain(..done);
@@ -388,7 +396,7 @@ impl Frame {
     }
 }
 
-/// Appends the entries of `from` at `places`; 0 for those that it does not have.
+/// Appends the entries of `from` at `places`; 0 for places beyond its end.
 fn gather<T: Copy + Default>(from: &[T], places: &[u32], to: &mut Vec<T>) {
     to.extend(places.iter().map(|place| from.get(*place as usize).copied().unwrap_or_default()));
 }

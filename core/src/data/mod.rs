@@ -1,4 +1,10 @@
-//! The data that enters, crosses and leaves the engine, all of it in columns.
+//! Data that enters, crosses and leaves the engine, all of it in columns.
+//!
+//! ```text
+//!  caller ──Batch──> engine ──Events──> stage ──Frame──> stage ──Frame──> Rows ──> caller
+//!                      │                  │
+//!                      └──────────────────┴──> Dropped, with a RejectReason
+//! ```
 //!
 //! ```text
 //!  Batch ──> Frame ──> Frame ──> Rows        events in, from stage to stage, rows out
@@ -6,9 +12,10 @@
 //!     └─────────┴──> Dropped, RejectReason    what was refused or dropped, and why
 //! ```
 //!
-//! A [`batch::Batch`] is what a caller pushes; [`schema`] says which columns it needs and which a row has. Between stages,
-//! events and rows travel as [`frame::Events`], borrowed from the batch or from the [`frame::Frame`] that the stage before
-//! filled. The last frame is handed out as [`rows::Rows`]. [`stats`] counts all of it.
+//! A [`batch::Batch`] is what a caller pushes. [`schema`] lists the columns that it needs and the
+//! columns of a row. A stage reads [`frame::Events`], borrowed from the batch or from a
+//! [`frame::Frame`], and appends its output to its own frame. The last frame is handed out as
+//! [`rows::Rows`]. [`stats`] has the counters.
 
 pub(crate) mod batch;
 pub(crate) mod dropped;

@@ -1,6 +1,6 @@
-//! Why events are refused: one list of reasons for the readers and the engine.
+//! The reasons to reject or drop events: one list for the readers and the engine.
 
-/// Why an event was not taken.
+/// The reason why an event was rejected or dropped.
 ///
 /// The names are stable: they appear in dead letters, summaries, metrics and `err.code`.
 #[derive(
@@ -16,44 +16,45 @@ pub enum RejectReason {
     InvalidUtf8,
     /// The line is not one JSON value.
     InvalidJson,
-    /// The line is JSON, but no object.
+    /// The line is JSON, but not an object.
     NotAnObject,
-    /// The record has not as many fields as the header.
+    /// The record has more or fewer fields than the header.
     WrongColumnCount,
     /// A field that the pipeline needs is missing, null, or (CSV) empty.
     MissingField,
     /// A field holds a value of a type that the pipeline cannot use there.
     WrongType,
-    /// The timestamp is text that is no time.
+    /// The timestamp is text that is not a time.
     InvalidTimestamp,
     /// The timestamp is outside ±8.64e15 milliseconds.
     TimestampOutOfRange,
     /// A number is not finite: it overflows a double, or says NaN or infinity.
     NonFinite,
-    /// The event came too late for every window that covers it.
+    /// The event arrived too late for all of its windows.
     Late,
-    /// Its key would have been one more than the limit.
+    /// The event's key would exceed `limits.max_keys`.
     KeyLimit,
-    /// Its window would have been one more than the limit.
+    /// The event's window would exceed `limits.max_windows_per_key`.
     WindowLimit,
-    /// The event came before.
+    /// The event repeats an earlier identity.
     Duplicate,
-    /// It is further ahead of the host's time than `time.max_future_skew`.
+    /// The event is further ahead of the host's time than `time.max_future_skew`.
     Future,
-    /// Its partition would have been one more than the limit.
+    /// The event's partition would exceed `limits.max_partitions`.
     PartitionLimit,
-    /// There was no room left for the state that it needs.
+    /// The event's state would exceed `limits.max_state_bytes`.
     StateLimit,
-    /// A quote in a record of CSV is not closed, or text follows the closing quote.
+    /// A quote in a CSV record is not closed, or text follows the closing quote.
     InvalidCsv,
-    /// It is so far behind the watermark that `dedup` no longer knows whether it came before.
+    /// The event is so far behind the watermark that `dedup` cannot tell whether it is a duplicate.
     Unjudged,
-    /// A number in its key is neither an integer within the range of doubles nor the shortest decimal of a double.
+    /// A number in the key is neither an integer within the range of doubles nor the shortest
+    /// decimal of a double.
     InvalidKeyNumber,
 }
 
 impl RejectReason {
-    /// Every reason, in the order of their declaration.
+    /// All reasons, in the order of their declaration.
     pub const ALL: &'static [Self] = &[
         Self::LineTooLong,
         Self::InvalidUtf8,
@@ -77,13 +78,13 @@ impl RejectReason {
         Self::InvalidKeyNumber,
     ];
 
-    /// The reason's place in [`RejectReason::ALL`], as blocks and snapshots carry it.
+    /// Returns the index in [`RejectReason::ALL`], as stored in blocks and snapshots.
     #[must_use]
     pub fn number(self) -> usize {
         self as usize
     }
 
-    /// The reason's stable name.
+    /// Returns the reason's stable name.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

@@ -1,19 +1,21 @@
-//! What comes out: rows, column by column.
+//! Rows: the output of the engine, column by column.
 
 /// A chunk of output rows, borrowed from the engine (or from the bytes of [`crate::wire`]).
 ///
-/// [`crate::OutputSchema`] names the columns. Rows stand in their defined order, in which those of several shards are
-/// merged too: by `firing`, `ranks`, the times that [`crate::OutputSchema::order`] names, and the bytes of the key.
+/// [`crate::OutputSchema`] names the columns. Rows are sorted by `firing`, `ranks`, the time
+/// columns in [`crate::OutputSchema::order`], and the bytes of the key. Rows of several shards are
+/// merged in this order too.
 #[derive(Debug, Clone)]
 pub struct Rows<'a> {
-    /// The watermark that each row waited for, microseconds; 0 where it waited for none.
+    /// The watermark that each row waited for, microseconds; 0 if it waited for none.
     pub firing: &'a [i64],
-    /// What orders rows that waited for the same: 0 for rows that came when they were due, larger for revisions. Rows that
-    /// are events of the source have their place in the stream here.
+    /// Orders rows with the same `firing`: 0 for on-time rows, greater for revisions. Rows that are
+    /// events of the source have their ordinal here.
     pub ranks: &'a [u64],
-    /// Where the encoded key of each row starts in `key_bytes`, and the end of the last one.
+    /// The offset in `key_bytes` where the encoded key of each row starts, then the end of the last
+    /// one.
     pub key_offsets: &'a [u32],
-    /// The encoded keys ([`crate::key`]), end to end; all empty where the pipeline names no key.
+    /// The encoded keys ([`crate::key`]), concatenated; all empty if the pipeline has no key.
     pub key_bytes: &'a [u8],
     /// The columns, as [`crate::OutputSchema::columns`] lists them.
     pub columns: Vec<RowColumn<'a>>,
@@ -25,14 +27,14 @@ pub struct Rows<'a> {
 pub enum RowColumn<'a> {
     /// Microseconds since the epoch; [`crate::time::NULL_TIME`] is null.
     Time(&'a [i64]),
-    /// Numbers; NaN is null, no other value is non-finite.
+    /// Numbers; NaN is null. No value is infinite.
     Number(&'a [f64]),
-    /// 0 is false, all else is true.
+    /// 0 is false, all other values are true.
     Bool(&'a [u8]),
 }
 
 impl RowColumn<'_> {
-    /// Bytes of its values.
+    /// Returns the size of the values in bytes.
     pub(crate) fn size_bytes(&self) -> usize {
         match self {
             Self::Time(times) => size_of_val(*times),
@@ -43,19 +45,19 @@ impl RowColumn<'_> {
 }
 
 impl<'a> Rows<'a> {
-    /// Rows in this chunk.
+    /// Returns the number of rows.
     #[must_use]
     pub fn len(&self) -> usize {
         self.firing.len()
     }
 
-    /// Whether the chunk has no rows.
+    /// Returns whether there are no rows.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.firing.is_empty()
     }
 
-    /// The encoded key of row `row`; empty beyond the end.
+    /// Returns the encoded key of row `row`; empty beyond the end.
     #[must_use]
     pub fn key(&self, row: usize) -> &'a [u8] {
         let bounds = (self.key_offsets.get(row), self.key_offsets.get(row + 1));

@@ -1,19 +1,21 @@
-//! The columns that a pipeline reads and the columns that it writes, both derived from its description.
+//! The columns that a pipeline reads and those that it writes, derived from its description.
 
 use crate::spec::Strategy;
 
-/// What a batch for a pipeline must contain. Made by [`crate::Plan::new`].
+/// The columns that a batch for a pipeline must contain. Created by [`crate::Plan::new`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct InputSchema {
     /// The field that holds the event time.
     pub timestamp: String,
-    /// The fields that make the key, in order; empty: one stream. Behind those of the source are the fields that `key_by` adds.
+    /// The key fields, in order; empty for one stream. Fields added by `key_by` follow those of the
+    /// source.
     pub key: Vec<String>,
-    /// The field that names the partition of the source that an event came by; none: there is one.
+    /// The field that names the partition of the source; `None` if the source has no partitions.
     pub partition: Option<String>,
     /// The other fields, in the order of [`crate::Batch::columns`].
     pub columns: Vec<InputColumn>,
-    /// The ways to tell identities, each with its strategies, in the order of [`crate::Batch::identities`].
+    /// The identity columns, each with its strategies, in the order of
+    /// [`crate::Batch::identities`].
     pub identities: Vec<Vec<Strategy>>,
 }
 
@@ -24,7 +26,8 @@ pub struct InputColumn {
     pub name: String,
     /// The kind of its column.
     pub kind: InputKind,
-    /// Whether an event without it, or with null, is rejected (the configured `value`); otherwise it is missing there.
+    /// Whether an event without it, or with null, is rejected (the configured `value`). Otherwise
+    /// the value is missing.
     pub required: bool,
 }
 
@@ -36,28 +39,28 @@ pub enum InputKind {
     F64,
     /// Numbers too, but the text reader takes true for 1 and false for 0.
     Flag,
-    /// Texts, numbers, true and false, each as its [`crate::key::fingerprint`].
+    /// Strings, numbers, true and false, each as its [`crate::key::fingerprint`].
     Text,
 }
 
-/// What the rows of a pipeline look like. Made by [`crate::Plan::new`].
+/// The columns of a pipeline's rows. Created by [`crate::Plan::new`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OutputSchema {
     /// The key fields, printed first.
     pub key: Vec<String>,
-    /// The other columns of a row, in the order in which they are printed and in that of [`crate::Rows::columns`].
+    /// The other columns of a row, in the order of printing and of [`crate::Rows::columns`].
     pub columns: Vec<OutputColumn>,
-    /// The columns of times that order rows, the first first.
+    /// The indexes of the time columns that order rows, the most significant first.
     pub order: Vec<usize>,
-    /// Whether rows are events of the source as they came, all their fields: then [`crate::Rows::ranks`] has the ordinal of
-    /// each, and there are no columns.
+    /// Whether rows are events of the source, passed with all their fields. If set,
+    /// [`crate::Rows::ranks`] has the ordinal of each event, and there are no columns.
     pub passes_events: bool,
 }
 
 /// One column of the output.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutputColumn {
-    /// The name it is printed under.
+    /// The name that it is printed under.
     pub name: String,
     /// The kind of its values.
     pub kind: OutputKind,

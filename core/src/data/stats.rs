@@ -1,4 +1,4 @@
-//! What an engine has seen and done, in numbers.
+//! Counters of an engine, its stages and its partitions.
 
 use serde::Serialize;
 
@@ -7,70 +7,73 @@ use crate::error::SnapshotError;
 use crate::plan::{Caps, Limit};
 use crate::snapshot::{SectionReader, SectionWriter};
 
-/// Counters of one engine since it was opened (kept over snapshot and restore). All are numbers of events or rows.
+/// Counters of one engine since it was opened, kept across snapshot and restore. All count events
+/// or rows.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Stats {
     /// Events that the source accepted.
     pub events: u64,
-    /// Events that were refused before any stage.
+    /// Events that were rejected before any stage.
     pub rejected: u64,
-    /// Events that came too late for every window of theirs.
+    /// Events that arrived too late for all of their windows.
     pub late_dropped: u64,
-    /// Events that a limit kept out.
+    /// Events that a limit dropped.
     pub limit_dropped: u64,
     /// Calls that a limit has ended, with the error `limit_reached`.
     pub limit_refused: u64,
-    /// Events that are in no row, because limits have taken what was kept of them.
+    /// Events that are in no row, because a limit evicted their state.
     pub evicted_events: u64,
-    /// Bytes of state that all stages keep now, by the rule in docs/semantics.md.
+    /// Bytes of state that all stages hold now, by the rule in docs/semantics.md.
     pub state_bytes: u64,
-    /// Events that came before.
+    /// Events that repeat an earlier identity.
     pub duplicates: u64,
-    /// Events so late that `dedup` could not tell whether they came before: passed or dropped, as its `on_unjudged` says.
+    /// Events too late for `dedup` to decide whether they are duplicates: passed or dropped, by its
+    /// `on_unjudged`.
     pub unjudged: u64,
     /// Events that no window covers.
     pub unassigned: u64,
     /// Events further ahead of the host's time than `time.max_future_skew`, dropped or kept.
     pub future: u64,
-    /// Rows that the last stage has made.
+    /// Rows that the last stage has emitted.
     pub rows: u64,
-    /// Why events were refused, each reason with its number.
+    /// The number of rejected events by reason.
     pub rejected_by_reason: Vec<ReasonCount>,
-    /// The limits that have struck, by the name of the reason.
+    /// The limits that were reached, by the name of the reason.
     pub limits_struck: Vec<&'static str>,
     /// The stages in order.
     pub stages: Vec<StageStats>,
     /// The stream's watermark, microseconds; `None` before the first event and after the end.
     pub watermark: Option<i64>,
-    /// How far each partition of the source has come, in the order of their names: why the watermark is where it is. Empty
-    /// where the greatest event time of the stream says it all.
+    /// The progress of each partition of the source, sorted by name; it explains the watermark.
+    /// Empty if the watermark follows the stream's greatest event time alone.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub partitions: Vec<PartitionStats>,
 }
 
-/// How far one partition of the source has come.
+/// The progress of one partition of the source.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct PartitionStats {
-    /// Its name, as `source.partition` has it; `None`: the pipeline names no such field.
+    /// Its name, as in the field `source.partition`; `None` if the pipeline names no such field.
     pub partition: Option<String>,
-    /// The greatest time of its events, microseconds; those too far in the future do not count.
+    /// The greatest time of its events, microseconds, without those too far in the future.
     pub greatest_time: Option<i64>,
     /// Its own watermark, microseconds.
     pub watermark: Option<i64>,
-    /// Whether it was silent for `time.idle_timeout`, so that nobody waits for it.
+    /// Whether it was silent for `time.idle_timeout`, so that the watermark does not wait for it.
     pub idle: bool,
-    /// Whether the stream's watermark waits for it: of those that are not idle it has come least far.
+    /// Whether the stream's watermark waits for it: of the active partitions, it has the least
+    /// watermark.
     pub holds_back: bool,
 }
 
-/// A reason and how often it applied.
+/// A rejection reason and its number of events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct ReasonCount {
     /// The reason.
     pub reason: RejectReason,
-    /// Events.
+    /// The number of events.
     pub count: u64,
 }
 
@@ -80,69 +83,73 @@ pub struct ReasonCount {
 pub struct StageStats {
     /// The stage's type.
     pub r#type: &'static str,
-    /// Events that reached it.
+    /// Events that reached the stage.
     pub events: u64,
-    /// Rows or events that it passed on.
+    /// Rows or events that the stage emitted.
     pub rows: u64,
-    /// Events that came too late for every window of theirs.
+    /// Events that arrived too late for all of their windows.
     pub late_dropped: u64,
-    /// Events that no window covers: sliding windows that start further apart than they are long leave gaps.
+    /// Events that no window covers: sliding windows leave gaps if their slide exceeds their size.
     pub unassigned: u64,
-    /// Events that found `limits.max_keys` keys with open windows.
+    /// Events dropped because `limits.max_keys` keys had open windows.
     pub key_limit: u64,
-    /// Keys that lost all of their state, to make room at `limits.max_keys` or `limits.max_state_bytes`.
+    /// Keys whose whole state was evicted at `limits.max_keys` or `limits.max_state_bytes`.
     pub evicted_keys: u64,
-    /// Windows that made room, those of such keys and those at `limits.max_windows_per_key`: slices of them where they
-    /// slide, grid points of `normalize`.
+    /// Windows evicted with such keys or at `limits.max_windows_per_key`. Sliding windows count
+    /// slices, `normalize` counts grid points.
     pub evicted_windows: u64,
-    /// Events that were in windows which made room, and will not be in a row of each.
+    /// Events that were in evicted windows, and so are missing in some rows.
     pub evicted_events: u64,
-    /// How often something made room at each limit, in the order of their declaration.
+    /// The number of evictions at each limit, in the order of [`Limit`].
     #[serde(skip)]
     pub(crate) made_room: [u64; 3],
-    /// Events that found `limits.max_windows_per_key` open windows of their key.
+    /// Events dropped because their key had `limits.max_windows_per_key` open windows.
     pub window_limit: u64,
-    /// Events that found no room in `limits.max_state_bytes`.
+    /// Events dropped because `limits.max_state_bytes` was reached.
     pub state_limit: u64,
-    /// Windows that fired with more than `limits.max_values` values of an exact percentile: they were answered by the sketch.
+    /// Windows that fired with more than `limits.max_values` values of an exact percentile: the
+    /// sketch answered them.
     pub value_limit: u64,
-    /// Values in fired windows that lay below the 64 octaves that a sketch keeps: they count as 0.
+    /// Values in fired windows below the 64 octaves that a sketch keeps: they count as 0.
     pub folded_values: u64,
-    /// Events that came before, by their identity.
+    /// Events that repeat an earlier identity.
     pub duplicates: u64,
     /// Events without an identity: they passed.
     pub unidentified: u64,
-    /// Events whose time is a ttl behind the watermark, and which are not remembered: passed or dropped.
+    /// Events whose time is a ttl or more behind the watermark and which are not remembered: passed
+    /// or dropped.
     pub unjudged: u64,
-    /// Identities that `max_entries` or `capacity` has pushed out before their time.
+    /// Identities evicted by `max_entries` or `capacity` before their ttl.
     pub evicted: u64,
-    /// Identities that are remembered now.
+    /// Identities remembered now.
     pub entries: u64,
     /// Grid points that were filled.
     pub filled: u64,
     /// Values that were found to be outliers.
     pub outliers: u64,
-    /// Series that were silent for more than `limits.max_fill_points` grid points: what came later began a new one.
+    /// Series that were silent for more than `limits.max_fill_points` grid points. Later samples
+    /// began a new series.
     pub fill_limit: u64,
-    /// Grid points that were over early, or fills that were given up, because `max_buffered` values of their key waited.
+    /// Grid points closed early, or fills abandoned, because `max_buffered` values of their key
+    /// waited.
     pub buffer_limit: u64,
     /// Keys with open windows now.
     pub keys: u64,
-    /// Bytes of state that it keeps now, by the rule in docs/semantics.md.
+    /// Bytes of state that the stage holds now, by the rule in docs/semantics.md.
     pub state_bytes: u64,
-    /// Open windows now, each key for itself, with those that are kept for late events; slices of them where they slide.
+    /// Open windows now, per key, with those kept for late events. Sliding windows count slices.
     pub open_windows: u64,
-    /// The watermark that a stage with windows has seen, microseconds; behind the stream's where a stage before it waits
-    /// for late events.
+    /// The input watermark of a stage with windows, microseconds. It is behind the stream's if an
+    /// earlier stage waits for late events.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub watermark: Option<i64>,
-    /// The watermark at which its next window with events fires, microseconds: until then no row is due.
+    /// The watermark at which the next window with events fires, microseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_fire: Option<i64>,
 }
 
 impl StageStats {
-    /// Counts `events` that `reason` has dropped.
+    /// Counts `events` dropped for `reason`.
     pub(crate) fn count_dropped(&mut self, reason: RejectReason, events: u64) {
         let counter = match reason {
             RejectReason::KeyLimit => &mut self.key_limit,
@@ -153,12 +160,12 @@ impl StageStats {
         *counter = counter.saturating_add(events);
     }
 
-    /// Events that a limit kept out.
+    /// Returns the number of events that a limit dropped.
     pub(crate) fn limit_dropped(&self) -> u64 {
         self.key_limit + self.window_limit + self.state_limit
     }
 
-    /// Whether the limit of keys, of windows or of bytes has struck.
+    /// Returns whether the limit has dropped events or evicted state.
     pub(crate) fn has_struck(&self, limit: Limit) -> bool {
         let dropped = match limit {
             Limit::Keys => self.key_limit,
@@ -168,12 +175,12 @@ impl StageStats {
         dropped > 0 || self.made_room.get(limit as usize).is_some_and(|times| *times > 0)
     }
 
-    /// Counts a key that lost all of its state.
+    /// Counts a key whose whole state was evicted.
     pub(crate) fn count_evicted_key(&mut self) {
         self.evicted_keys = self.evicted_keys.saturating_add(1);
     }
 
-    /// Takes note that `windows` of one key, with `events` that are in no row yet, made room at `limit`.
+    /// Counts `windows` of one key evicted at `limit`, with `events` that are in no row yet.
     pub(crate) fn count_evicted(&mut self, limit: Limit, windows: u64, events: u64) {
         self.evicted_windows = self.evicted_windows.saturating_add(windows);
         self.evicted_events = self.evicted_events.saturating_add(events);
@@ -182,7 +189,7 @@ impl StageStats {
         }
     }
 
-    /// Writes what limits have done that others have not to say.
+    /// Writes the counters of limits that the pipeline's policies use.
     pub(crate) fn save_limits(&self, caps: &Caps, writer: &mut SectionWriter<'_>) {
         if caps.evicts() {
             writer.u64s([self.evicted_keys, self.evicted_windows, self.evicted_events].into_iter());

@@ -1,4 +1,4 @@
-//! Ids of the caller's choice: what is defined, and what a batch makes of it.
+//! Ids chosen by the caller: definitions of keys and partitions, and the mapping of a batch's ids.
 
 use super::source::{Source, map_ids};
 use super::{Engine, KeyDefinitions};
@@ -8,11 +8,12 @@ use crate::keys::NONE;
 use crate::plan::Plan;
 
 impl Engine {
-    /// Gives partitions ids of the caller's choice, for [`Batch::partitions`]. A partition is known, and waited for, from its
-    /// first event on, or from now on if it is `known` here.
+    /// Assigns ids chosen by the caller to partitions, for [`Batch::partitions`]. The watermark
+    /// waits for a partition from its first event on, or from now on if `known` is set.
     ///
     /// # Errors
-    /// As [`Engine::define_keys`], each name being one key field; [`Error::TooManyPartitions`]. Then nothing is defined.
+    /// As for [`Engine::define_keys`], with each name as one key field, and
+    /// [`Error::TooManyPartitions`]. On error nothing is defined.
     pub fn define_partitions(
         &mut self,
         definitions: &KeyDefinitions<'_>,
@@ -28,7 +29,7 @@ impl Engine {
 }
 
 impl Source {
-    /// Writes the engine's ids of the batch's partitions.
+    /// Stores the engine's id of each partition of the batch.
     pub(super) fn map_partitions(&mut self, plan: &Plan, batch: &Batch<'_>) -> Result<(), Error> {
         let mapped = &mut self.scratch.partitions;
         mapped.clear();
@@ -54,7 +55,7 @@ impl Source {
 /// The greatest id that a caller may choose.
 const MAX_ID: u32 = 1 << 28;
 
-/// The keys of `definitions`, each of `fields` fields, if all of it is as it should be.
+/// Checks `definitions` and returns its keys, each of `fields` fields.
 pub(super) fn checked<'a>(
     definitions: &KeyDefinitions<'a>,
     fields: usize,
@@ -67,7 +68,7 @@ pub(super) fn checked<'a>(
     Ok(encoded_keys(offsets, bytes))
 }
 
-/// That `offsets` cut `bytes` into `count` keys that all pass `valid`.
+/// Checks that `offsets` cut `bytes` into `count` keys that all pass `valid`.
 fn check_keys(
     offsets: &[u32],
     bytes: &[u8],
@@ -82,7 +83,7 @@ fn check_keys(
     }
 }
 
-/// That `offsets` cut `bytes` into `count` keys.
+/// Checks that `offsets` cut `bytes` into `count` keys.
 pub(super) fn check_offsets(offsets: &[u32], bytes: &[u8], count: usize) -> Result<(), Error> {
     if offsets.len() != count + 1 {
         return Err(Error::MalformedBlock("key offsets need one entry more than there are keys"));
@@ -98,15 +99,15 @@ pub(super) fn check_offsets(offsets: &[u32], bytes: &[u8], count: usize) -> Resu
     Ok(())
 }
 
-/// Whether no entry is less than the one before it.
-// Without an early end compilers make vector instructions of it.
+/// Returns whether no entry is less than the one before it.
+// Without an early exit, compilers vectorize the loop.
 #[inline(never)]
 fn never_decrease(offsets: &[u32]) -> bool {
     let later = offsets.get(1..).unwrap_or_default();
     offsets.iter().zip(later).fold(true, |all, (a, b)| all & (a <= b))
 }
 
-/// The keys that `offsets` cut out of `bytes`.
+/// Returns the keys that `offsets` cut out of `bytes`.
 fn encoded_keys<'a>(offsets: &'a [u32], bytes: &'a [u8]) -> impl Iterator<Item = &'a [u8]> + Clone {
     offsets.windows(2).map(|pair| match pair {
         [start, end] => bytes.get(*start as usize..*end as usize).unwrap_or_default(),

@@ -1,4 +1,15 @@
-//! Partial state: the windows of one engine go out as bytes and are added to those of another.
+//! Partial state: the windows of one engine, sent as bytes and merged into those of another.
+//!
+//! [`Engine::partial`] writes the window state since the last call, with the watermark and the
+//! counters, and removes it. [`Engine::merge`] adds it to another engine of the same pipeline:
+//!
+//! ```text
+//!  edge engine A ──partial()──┐
+//!                             ├──merge()──> central engine: fires the windows
+//!  edge engine B ──partial()──┘            watermark = minimum over the sources
+//! ```
+//!
+//! Each source numbers its partial states. A repeated one is ignored, a missing one is an error.
 
 use std::collections::BTreeMap;
 
@@ -12,44 +23,46 @@ use crate::snapshot::{Kind, PARTIAL_MAGIC, SectionReader, SectionWriter, Section
 use crate::spec::SpecError;
 use crate::stages::partial::{COUNTER_COUNT, PartialOrigin, counters_of};
 
-/// So many counters of the stage stand in front of the reasons for which events were refused, the others behind them.
-const STAGE_FIRST: usize = 4;
+/// The number of stage counters that stand before the rejection counters; the others follow them.
+const LEADING_STAGE_COUNTERS: usize = 4;
 
-/// So many reasons stand between them; those that came later stand behind all counters of the stage.
-const REASONS_BETWEEN: usize = 17;
+/// The number of rejection counters between these. Reasons added later stand after all stage
+/// counters.
+const LEADING_REASONS: usize = 17;
 
-/// What became of partial state.
+/// The result of [`Engine::merge`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Merged {
-    /// Whether this call has taken it; if not, it had been taken before.
+    /// Whether this call merged the partial state. `false` if it was merged before, or not merged
+    /// yet.
     pub is_new: bool,
     /// Whether the result buffer is full: poll, then call again with the same bytes.
     pub full: bool,
 }
 
-/// What has gone out as partial state, and what has come in.
+/// The progress of partial state, sent and received.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(super) struct Exchange {
-    /// The number of the next partial state that goes out.
+    /// The sequence number of the next partial state to send.
     sequence: u64,
-    /// What the counters were when the last one did.
+    /// The counters at the time of the last partial state that was sent.
     sent: Vec<u64>,
     /// The engines that partial state has come from, by name.
-    pub(super) sources: BTreeMap<Box<[u8]>, Remote>,
+    pub(super) sources: BTreeMap<Box<[u8]>, PartialSource>,
 }
 
 /// An engine that sends partial state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Remote {
-    /// The number of its next partial state.
+pub(super) struct PartialSource {
+    /// The sequence number of its next partial state.
     next: u64,
     watermark: i64,
-    /// Whether nobody waits for it any more: its stream has ended.
+    /// Whether its stream has ended, so that the watermark no longer waits for it.
     ended: bool,
 }
 
-/// The head of partial state.
-struct Head {
+/// The header of partial state.
+struct PartialHeader {
     source: Box<[u8]>,
     sequence: u64,
     watermark: i64,
@@ -58,18 +71,19 @@ struct Head {
     rejected: Vec<u64>,
 }
 
-/// Partial state in pieces, all checked but for the windows themselves.
-struct Parsed {
-    head: Head,
+/// Partial state cut into its sections. All are checked except the windows.
+struct ParsedPartial {
+    header: PartialHeader,
     keys: Vec<u8>,
     windows: Vec<u8>,
 }
 
 impl Exchange {
-    /// What all engines have reached; where all have ended, the most that one had.
+    /// Returns the least watermark of the sources that have not ended. If all have ended, returns
+    /// the greatest watermark of any.
     fn watermark(&self) -> i64 {
-        let waited = self.sources.values().filter(|source| !source.ended);
-        let least = waited.map(|source| source.watermark).min();
+        let active = self.sources.values().filter(|source| !source.ended);
+        let least = active.map(|source| source.watermark).min();
         let most = || self.sources.values().map(|source| source.watermark).max();
         least.or_else(most).unwrap_or(NO_WATERMARK)
     }
@@ -108,16 +122,16 @@ impl Exchange {
             let length = reader.length()?;
             let name = reader.raw(length)?.into();
             let (next, watermark, ended) = (reader.u64()?, reader.i64()?, reader.u32()? != 0);
-            self.sources.insert(name, Remote { next, watermark, ended });
+            self.sources.insert(name, PartialSource { next, watermark, ended });
         }
         Ok(())
     }
 }
 
-/// The place of the first stage with windows, whose state goes out as partial state.
+/// Returns the index of the first stage with windows, whose state is sent as partial state.
 ///
 /// # Errors
-/// A pipeline without such a stage, or where its windows cannot be added up.
+/// The pipeline has no such stage, or its windows cannot be merged.
 pub(super) fn window_stage(plan: &Plan) -> Result<usize, SpecError> {
     let found = plan.stages.iter().position(StagePlan::has_windows);
     let place = found.ok_or_else(|| {
@@ -137,13 +151,15 @@ pub(super) fn window_stage(plan: &Plan) -> Result<usize, SpecError> {
 }
 
 impl Engine {
-    /// Takes out the state of all windows, with the watermark, as bytes for [`Engine::merge`] of an engine of the same
-    /// pipeline; this one goes on without it. `source` names this engine among all that send there: a name is used by one
-    /// engine and those restored from its snapshots, never by one that begins anew.
+    /// Removes the state of all windows and returns it, with the watermark, as bytes for
+    /// [`Engine::merge`] of an engine of the same pipeline. This engine continues without that
+    /// state. `source` names this engine among all senders. Only this engine and engines restored
+    /// from its snapshots may use the name, never a new engine.
     ///
     /// # Errors
-    /// [`Error::PartialsMismatch`] where the engine was not opened with [`super::Options::emits_partials`];
-    /// [`SnapshotError::TooLarge`] beyond `limits.max_snapshot_bytes`, which takes nothing out.
+    /// [`Error::PartialsMismatch`] if the engine was not opened with
+    /// [`super::Options::emits_partials`]. [`SnapshotError::TooLarge`] beyond
+    /// `limits.max_snapshot_bytes`; then nothing is removed.
     pub fn partial(&mut self, source: &str) -> Result<Vec<u8>, Error> {
         if !self.options.emits_partials {
             return Err(Error::PartialsMismatch(
@@ -211,15 +227,17 @@ impl Engine {
         Ok(bytes)
     }
 
-    /// Adds partial state that [`Engine::partial`] of an engine of the same pipeline gave, as if its events came now. Each
-    /// source counts for the watermark as a partition does. The partial states of one source are to come in their order;
-    /// one that was taken already is ignored.
+    /// Merges partial state from [`Engine::partial`] of an engine of the same pipeline, as if its
+    /// events arrived now. Each source counts for the watermark as a partition does. Merge the
+    /// partial states of one source in order; one that was merged before is ignored.
     ///
     /// # Errors
-    /// [`Error::Snapshot`] for bytes that are no partial state of this pipeline, [`Error::PartialGap`] where an earlier one
-    /// is missing, [`Error::TooManyPartitions`] for one source more than `limits.max_partitions`,
-    /// [`Error::PartialsMismatch`] where the engine takes events itself; [`Error::LimitReached`] for a window that found no
-    /// room and is dropped, of this block or of one before: call again with the same bytes, which goes on behind it.
+    /// [`Error::Snapshot`] for bytes that are not partial state of this pipeline.
+    /// [`Error::PartialGap`] if an earlier partial state of the source is missing.
+    /// [`Error::TooManyPartitions`] for more sources than `limits.max_partitions`.
+    /// [`Error::PartialsMismatch`] if the engine takes events itself. [`Error::LimitReached`] if a
+    /// limit dropped a window of this or an earlier partial state: call again with the same bytes
+    /// to continue after it.
     pub fn merge(&mut self, partial: &[u8]) -> Result<Merged, Error> {
         if self.finished {
             return Err(Error::Finished);
@@ -232,12 +250,12 @@ impl Engine {
                 "an engine takes either events or partial state: give the events to one that emits partials",
             ));
         }
-        let Parsed { head, keys, windows } = self.parse(partial)?;
-        let known = self.exchange.sources.get(&head.source).copied();
+        let ParsedPartial { header, keys, windows } = self.parse(partial)?;
+        let known = self.exchange.sources.get(&header.source).copied();
         let expected = known.map_or(0, |source| source.next);
         let limit = self.plan.limits.max_partitions;
-        if head.sequence > expected {
-            return Err(Error::PartialGap { expected, found: head.sequence });
+        if header.sequence > expected {
+            return Err(Error::PartialGap { expected, found: header.sequence });
         }
         if known.is_none() && self.exchange.sources.len() >= limit as usize {
             return Err(Error::TooManyPartitions { limit });
@@ -245,7 +263,7 @@ impl Engine {
         self.revision += 1;
         let is_full = self.resume()? == Progress::Full
             || self.drops.waiting().len() >= self.plan.limits.max_dropped_events as usize;
-        if is_full || head.sequence < expected {
+        if is_full || header.sequence < expected {
             return Ok(Merged { is_new: false, full: is_full });
         }
         let mut ids = Vec::new();
@@ -257,50 +275,51 @@ impl Engine {
         let Some(parts) = stages.get_mut(place).and_then(|stage| stage.partial_state()) else {
             return Ok(Merged { is_new: false, full: false });
         };
-        let origin = PartialOrigin { source: &head.source, sequence: head.sequence, ordinal };
+        let origin = PartialOrigin { source: &header.source, sequence: header.sequence, ordinal };
         let taken = parts.stage_partial(origin, &mut SectionReader::new(&windows), &ids, keys)?;
-        parts.add_counters(head.stage);
+        parts.add_counters(header.stage);
         self.source.next_ordinal = ordinal.saturating_add(taken);
-        self.count_merged(head);
+        self.count_merged(header);
         let flowed = self.flow_merged();
         self.keys.reclaim();
         Ok(Merged { is_new: true, full: flowed? == Progress::Full })
     }
 
-    /// What there is to count of a stream before its windows and in them.
+    /// Returns the counters of the stream before its windows and in them.
     fn counters(&self, place: usize) -> Vec<u64> {
         let stage = self.stages.get(place).map(|stage| counters_of(&stage.stats(&self.keys)));
         let stage = stage.unwrap_or_default();
         let mut counters = vec![self.source.accepted()];
-        counters.extend(stage.iter().take(STAGE_FIRST));
-        counters.extend(self.source.rejected.iter().take(REASONS_BETWEEN));
-        counters.extend(stage.iter().skip(STAGE_FIRST));
-        counters.extend(self.source.rejected.iter().skip(REASONS_BETWEEN));
+        counters.extend(stage.iter().take(LEADING_STAGE_COUNTERS));
+        counters.extend(self.source.rejected.iter().take(LEADING_REASONS));
+        counters.extend(stage.iter().skip(LEADING_STAGE_COUNTERS));
+        counters.extend(self.source.rejected.iter().skip(LEADING_REASONS));
         counters
     }
 
-    fn count_merged(&mut self, head: Head) {
-        self.source.accepted = self.source.accepted.saturating_add(head.accepted);
-        for (known, more) in self.source.rejected.iter_mut().zip(head.rejected) {
+    fn count_merged(&mut self, header: PartialHeader) {
+        self.source.accepted = self.source.accepted.saturating_add(header.accepted);
+        for (known, more) in self.source.rejected.iter_mut().zip(header.rejected) {
             *known = known.saturating_add(more);
         }
-        let new = Remote { next: 0, watermark: NO_WATERMARK, ended: false };
-        let source = self.exchange.sources.entry(head.source).or_insert(new);
-        source.next = head.sequence.saturating_add(1);
-        source.ended = head.watermark == END_OF_TIME;
+        let new = PartialSource { next: 0, watermark: NO_WATERMARK, ended: false };
+        let source = self.exchange.sources.entry(header.source).or_insert(new);
+        source.next = header.sequence.saturating_add(1);
+        source.ended = header.watermark == END_OF_TIME;
         if !source.ended {
-            source.watermark = source.watermark.max(head.watermark);
+            source.watermark = source.watermark.max(header.watermark);
         }
     }
 
-    /// Moves the watermark: what was merged is added, judged by the one before.
+    /// Moves the watermark. Merged windows were judged by the watermark before.
     fn flow_merged(&mut self) -> Result<Progress, Error> {
         self.source.advance(self.exchange.watermark());
         self.flow(&Events::none(self.source.watermark()))
     }
 
-    /// Cuts partial state into its sections and checks what does not depend on the state of this engine.
-    fn parse(&self, partial: &[u8]) -> Result<Parsed, SnapshotError> {
+    /// Cuts partial state into its sections and checks everything that does not depend on this
+    /// engine's state.
+    fn parse(&self, partial: &[u8]) -> Result<ParsedPartial, SnapshotError> {
         let mut sections = Sections::new(self.plan.limits.max_snapshot_bytes);
         sections.push(partial);
         let mut next = |wanted: Kind| match sections.next()? {
@@ -316,7 +335,7 @@ impl Engine {
         if !self.plan.agrees_with(identity) {
             return Err(SnapshotError::OtherPipeline);
         }
-        let head = read_head(&next(Kind::Partial)?, self.source.rejected.len())?;
+        let header = read_header(&next(Kind::Partial)?, self.source.rejected.len())?;
         let (keys, windows) = (next(Kind::Keys)?, next(Kind::Stage)?);
         let end = next(Kind::End)?;
         let mut reader = SectionReader::new(&end);
@@ -324,12 +343,12 @@ impl Engine {
             return Err(SnapshotError::Damaged("sections are missing"));
         }
         reader.end()?;
-        Ok(Parsed { head, keys, windows })
+        Ok(ParsedPartial { header, keys, windows })
     }
 }
 
-/// Reads what a block says beside its windows, where there are so many `reasons` to refuse events.
-fn read_head(payload: &[u8], reasons: usize) -> Result<Head, SnapshotError> {
+/// Reads the header of partial state; `reasons` is the number of rejection reasons.
+fn read_header(payload: &[u8], reasons: usize) -> Result<PartialHeader, SnapshotError> {
     let mut reader = SectionReader::new(payload);
     let length = reader.length()?;
     let source = reader.raw(length)?.into();
@@ -337,12 +356,12 @@ fn read_head(payload: &[u8], reasons: usize) -> Result<Head, SnapshotError> {
     let count = reader.length()?;
     let mut counters = reader.u64s(count)?;
     let accepted = counters.next().unwrap_or(0);
-    let mut stage: Vec<u64> = counters.by_ref().take(STAGE_FIRST).collect();
-    let mut rejected: Vec<u64> = counters.by_ref().take(REASONS_BETWEEN).collect();
-    stage.extend(counters.by_ref().take(COUNTER_COUNT - STAGE_FIRST));
-    rejected.extend(counters.take(reasons.saturating_sub(REASONS_BETWEEN)));
-    // Blocks of earlier versions end before the last of them.
+    let mut stage: Vec<u64> = counters.by_ref().take(LEADING_STAGE_COUNTERS).collect();
+    let mut rejected: Vec<u64> = counters.by_ref().take(LEADING_REASONS).collect();
+    stage.extend(counters.by_ref().take(COUNTER_COUNT - LEADING_STAGE_COUNTERS));
+    rejected.extend(counters.take(reasons.saturating_sub(LEADING_REASONS)));
+    // Partial state of earlier versions ends before the newest counters.
     let stage = core::array::from_fn(|at| stage.get(at).copied().unwrap_or(0));
     reader.end()?;
-    Ok(Head { source, sequence, watermark, accepted, stage, rejected })
+    Ok(PartialHeader { source, sequence, watermark, accepted, stage, rejected })
 }

@@ -1,5 +1,5 @@
-//! How events move through the stages, and how everything stops and goes on: when the result buffer is full, and where a
-//! limit refuses an event.
+//! The path of events through the stages: pauses at a full result buffer or a refused event, and
+//! resumes there.
 
 use super::{Engine, Progress};
 use crate::data::frame::{Events, Frame};
@@ -7,15 +7,16 @@ use crate::error::{Error, LimitReached};
 use crate::plan::Limit;
 use crate::stages::{Context, Refusal, Stage};
 
-/// How far events of a call have come that may end before each of them.
-pub(super) enum Run {
+/// The result of processing events where a call may end before each of them.
+pub(super) enum ChunkOutcome {
     Done,
-    /// So many are taken. The result buffer is full, or the call ends here.
+    /// The number of events taken, and the refusal; without one, the result buffer is full.
     Stopped(usize, Option<Refusal>),
 }
 
 impl Engine {
-    /// Sends `events` through all stages; what cannot go on is kept. The engine must not be holding anything yet.
+    /// Sends `events` through all stages and stores those that cannot be processed yet. No events
+    /// may be pending.
     ///
     /// # Errors
     /// [`Error::LimitReached`]: an event was refused, and dropped.
@@ -25,16 +26,16 @@ impl Engine {
         if done {
             return Ok(Progress::Done);
         }
-        self.pending = Some(Frame::rest_of(events, cursor, &mut self.keys));
-        self.outcome(refusal)
+        self.pending = Some(Frame::copy_remaining(events, cursor, &mut self.keys));
+        self.refused_or_full(refusal)
     }
 
-    /// Sends `events` through all stages, as far as they can go on; the rest is not kept.
-    pub(super) fn run(&mut self, events: &Events<'_>) -> Run {
+    /// Sends `events` through all stages as far as possible. Does not store the remaining ones.
+    pub(super) fn flow_without_storing(&mut self, events: &Events<'_>) -> ChunkOutcome {
         let mut cursor = 0;
         match self.drive_all(events, &mut cursor, true) {
-            (true, _) => Run::Done,
-            (false, refusal) => Run::Stopped(cursor, refusal),
+            (true, _) => ChunkOutcome::Done,
+            (false, refusal) => ChunkOutcome::Stopped(cursor, refusal),
         }
     }
 
@@ -45,21 +46,21 @@ impl Engine {
         may_stop: bool,
     ) -> (bool, Option<Refusal>) {
         let now = self.source.time.now();
-        let Self { stages, links, keys, drops, .. } = self;
+        let Self { stages, stage_outputs, keys, drops, .. } = self;
         let mut context = Context { keys, drops, now, may_stop, refusal: None };
-        let done = drive(stages, links, events, cursor, &mut context);
+        let done = drive(stages, stage_outputs, events, cursor, &mut context);
         (done, context.refusal)
     }
 
-    /// What is to be said where not everything went on.
-    fn outcome(&mut self, refusal: Option<Refusal>) -> Result<Progress, Error> {
+    /// Returns the result of a call that has not processed everything.
+    fn refused_or_full(&mut self, refusal: Option<Refusal>) -> Result<Progress, Error> {
         match refusal {
             Some(refusal) => Err(self.refused(refusal, 0)),
             None => Ok(Progress::Full),
         }
     }
 
-    /// Counts a call that ends with `refusal`, when it has taken `consumed` events, and says so.
+    /// Counts a call that ends with `refusal` after `consumed` events, and returns its error.
     pub(super) fn refused(&mut self, refusal: Refusal, consumed: usize) -> Error {
         let Refusal { limit, stage, ordinal, dropped } = refusal;
         if let Some(times) = self.refusals.get_mut(limit as usize) {
@@ -75,17 +76,18 @@ impl Engine {
         Error::LimitReached(LimitReached { limit, value, stage, ordinal, consumed, dropped })
     }
 
-    /// Goes on with whatever was held when the result buffer filled up, or where a limit ended a call.
+    /// Continues with everything that waits since the result buffer was full or a limit ended a
+    /// call.
     ///
     /// # Errors
-    /// As [`Engine::flow`].
+    /// As for [`Engine::flow`].
     pub(super) fn resume(&mut self) -> Result<Progress, Error> {
-        self.forget_polled();
-        for earlier in (0..self.links.len().saturating_sub(1)).rev() {
-            let Some((filled, later)) = self.links.split_at_mut_checked(earlier + 1) else {
+        self.discard_polled();
+        for earlier in (0..self.stage_outputs.len().saturating_sub(1)).rev() {
+            let Some((filled, later)) = self.stage_outputs.split_at_mut_checked(earlier + 1) else {
                 continue;
             };
-            let (Some(link), Some(stages)) =
+            let (Some(output), Some(stages)) =
                 (filled.last_mut(), self.stages.get_mut(earlier + 1..))
             else {
                 continue;
@@ -97,9 +99,9 @@ impl Engine {
                 may_stop: false,
                 refusal: None,
             };
-            if !drain(stages, later, link, &mut context) {
+            if !drain(stages, later, output, &mut context) {
                 let refusal = context.refusal;
-                return self.outcome(refusal);
+                return self.refused_or_full(refusal);
             }
         }
         let Some(mut pending) = self.pending.take() else { return Ok(Progress::Done) };
@@ -114,10 +116,10 @@ impl Engine {
         }
         pending.cursor = cursor;
         self.pending = Some(pending);
-        self.outcome(refusal)
+        self.refused_or_full(refusal)
     }
 
-    /// Moves the watermark of the stream, once nothing is held any more.
+    /// Moves the stream's watermark, once nothing is pending.
     pub(super) fn move_to(&mut self, watermark: i64) -> Result<Progress, Error> {
         if self.resume()? == Progress::Full {
             return Ok(Progress::Full);
@@ -127,24 +129,24 @@ impl Engine {
     }
 }
 
-/// Runs `events` through the first of `stages` and all that it makes through the others; false: the result buffer is full,
-/// or the call ends.
+/// Runs `events` through the first of `stages` and its output through the others. Returns `false`
+/// if the result buffer is full or the call ends.
 fn drive(
     stages: &mut [Box<dyn Stage>],
-    links: &mut [Frame],
+    stage_outputs: &mut [Frame],
     events: &Events<'_>,
     cursor: &mut usize,
     context: &mut Context<'_>,
 ) -> bool {
-    let (Some((stage, later)), Some((link, links))) =
-        (stages.split_first_mut(), links.split_first_mut())
+    let (Some((stage, later)), Some((output, stage_outputs))) =
+        (stages.split_first_mut(), stage_outputs.split_first_mut())
     else {
         return true;
     };
     loop {
-        let done = stage.process(events, cursor, context, link);
+        let done = stage.process(events, cursor, context, output);
         let is_refused = context.refusal.is_some();
-        if !later.is_empty() && !drain(later, links, link, context) {
+        if !later.is_empty() && !drain(later, stage_outputs, output, context) {
             return false;
         }
         if done {
@@ -156,22 +158,23 @@ fn drive(
     }
 }
 
-/// Runs what waits in `link` through `stages`; false: the result buffer is full, or the call ends.
+/// Runs the rows of `output` through `stages`. Returns `false` if the result buffer is full or the
+/// call ends.
 fn drain(
     stages: &mut [Box<dyn Stage>],
-    links: &mut [Frame],
-    link: &mut Frame,
+    stage_outputs: &mut [Frame],
+    output: &mut Frame,
     context: &mut Context<'_>,
 ) -> bool {
-    let views = link.views();
-    let mut cursor = link.cursor;
+    let views = output.views();
+    let mut cursor = output.cursor;
     let may_stop = core::mem::replace(&mut context.may_stop, false);
-    let done = drive(stages, links, &link.events(&views), &mut cursor, context);
+    let done = drive(stages, stage_outputs, &output.events(&views), &mut cursor, context);
     context.may_stop = may_stop;
     drop(views);
-    link.cursor = cursor;
+    output.cursor = cursor;
     if done {
-        link.clear(context.keys);
+        output.clear(context.keys);
     }
     done
 }

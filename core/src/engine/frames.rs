@@ -1,4 +1,4 @@
-//! Frames and dropped events in snapshots.
+//! Buffered rows and dropped events in snapshots.
 
 use super::Engine;
 use crate::data::batch::Identity;
@@ -9,12 +9,12 @@ use crate::error::SnapshotError;
 use crate::event_time::watermark::NO_WATERMARK;
 use crate::snapshot::{SectionReader, SectionWriter};
 
-/// The frame that holds what was taken and could not go on.
+/// The frame number of [`Engine::pending`].
 pub(super) const PENDING: u32 = u32::MAX;
-/// No stage, no window, no key.
+/// Stands for "no stage", "no window" and "no key".
 const NONE: u32 = u32::MAX;
 
-/// What is behind the cursor.
+/// Writes the rows from the cursor on.
 pub(super) fn save_frame(frame: &Frame, positions: &[u32], writer: &mut SectionWriter<'_>) {
     let from = frame.cursor;
     writer.i64(frame.watermark);
@@ -43,24 +43,25 @@ pub(super) fn save_frame(frame: &Frame, positions: &[u32], writer: &mut SectionW
             }
         }
     }
-    // Where all rows came when they were due there is nothing to say: so were all that older versions have written.
+    // Ranks are written only if one is not 0. Older versions had no ranks: all their rows were on
+    // time.
     let ranks = frame.ranks.get(from..).unwrap_or_default();
     if ranks.iter().any(|rank| *rank != 0) {
         writer.u64s(ranks.iter().copied());
     }
-    for way in &frame.identities {
-        writer.u64s(way.iter().skip(from).flatten().copied());
+    for column in &frame.identities {
+        writer.u64s(column.iter().skip(from).flatten().copied());
     }
 }
 
-/// The identities of `rows` events by each of `ways`: there are no more of them where the pipeline tells none.
+/// Reads the identity columns of `rows` events. The section has none if the pipeline uses none.
 fn load_identities(
     reader: &mut SectionReader<'_>,
-    ways: usize,
+    identity_columns: usize,
     rows: usize,
 ) -> Result<Vec<Vec<Identity>>, SnapshotError> {
     let mut all = Vec::new();
-    for _ in 0..ways {
+    for _ in 0..identity_columns {
         let halves: Vec<u64> = reader.u64s(rows.saturating_mul(2))?.collect();
         let (pairs, _) = halves.as_chunks::<2>();
         all.push(pairs.to_vec());
@@ -106,8 +107,8 @@ pub(super) fn load_frame(
         false => reader.u64s(firing)?.collect(),
     };
     if place == PENDING {
-        let ways = if rows > 0 { engine.plan.input.identities.len() } else { 0 };
-        frame.identities = load_identities(reader, ways, rows)?;
+        let identity_columns = if rows > 0 { engine.plan.input.identities.len() } else { 0 };
+        frame.identities = load_identities(reader, identity_columns, rows)?;
         let columns = engine.plan.input.columns.len();
         if firing != 0 || (rows > 0 && frame.columns.len() != columns) {
             return Err(NOT_THERE);
@@ -115,16 +116,16 @@ pub(super) fn load_frame(
         engine.pending = Some(frame);
         return Ok(());
     }
-    let link = engine.links.get_mut(place as usize).ok_or(NOT_THERE)?;
-    let ways = link.identities.len();
-    frame.identities = load_identities(reader, ways, rows)?;
+    let output = engine.stage_outputs.get_mut(place as usize).ok_or(NOT_THERE)?;
+    let identity_columns = output.identities.len();
+    frame.identities = load_identities(reader, identity_columns, rows)?;
     let kinds =
         |frame: &Frame| frame.columns.iter().map(core::mem::discriminant).collect::<Vec<_>>();
-    if firing != rows || kinds(&frame) != kinds(link) {
+    if firing != rows || kinds(&frame) != kinds(output) {
         return Err(NOT_THERE);
     }
-    frame.capacity = link.capacity;
-    *link = frame;
+    frame.capacity = output.capacity;
+    *output = frame;
     Ok(())
 }
 

@@ -1,4 +1,40 @@
-//! The engine: a state machine that takes batches and hands out rows, and does nothing by itself.
+//! The engine: a synchronous state machine that takes batches of events and hands out rows.
+//!
+//! An [`Engine`] owns everything that one run of a pipeline needs:
+//!
+//! | field | type | owns |
+//! |---|---|---|
+//! | `plan` | [`Plan`] | the resolved pipeline; never changes |
+//! | `keys` | `Keys` | the key dictionary: encoded keys by dense id |
+//! | `source` | `Source` | event time, ordinals and counters of the input, column buffers |
+//! | `stages` | `dyn Stage` | the operators, each with its own state |
+//! | `stage_outputs` | `Frame` | the output buffer of each stage; the last one holds the result rows |
+//! | `pending` | `Frame` | input that was accepted but not yet processed |
+//! | `drops` | `Drops` | dropped events that wait for the caller |
+//! | `exchange` | `Exchange` | progress of partial state, sent and received |
+//!
+//! A call of [`Engine::push`] passes through the files of this folder in this order:
+//!
+//! ```text
+//!  push ──> source.rs        checks the shape of the batch, maps keys (and partitions:
+//!    │                       definitions.rs) to dense ids
+//!    ├────> push.rs          cuts the batch into chunks of 4,096 events
+//!    │        ├> source.rs   stores the watermark in effect at each event, rejects bad events
+//!    │        └> flow.rs     runs the chunk through the stages:
+//!    │
+//!    │          Events ─> stage 0 ─> stage_outputs[0] ─> stage 1 ─> … ─> result rows
+//!    │
+//!    └────> rewind.rs        if a limit refuses an event: restores the source to that event
+//!
+//!  poll ──> polled.rs        result rows, with their keys as bytes
+//! ```
+//!
+//! `tick`, `advance_watermark` and `finish` move the watermark and call `flow.rs` without events.
+//! If the result buffer is full, every stage pauses at its cursor. The next call resumes there
+//! (`flow.rs`), so results do not depend on when the caller polls.
+//!
+//! `state.rs` writes and reads snapshots section by section, with `frames.rs` for buffered rows.
+//! `exchange.rs` sends and merges partial state.
 
 mod definitions;
 mod exchange;
@@ -28,48 +64,52 @@ use crate::stages::{self, Stage};
 use polled::PolledKeys;
 use source::Source;
 
-/// Rows that wait between two stages before the later one takes them.
-const LINK_ROWS: usize = 4096;
+/// The number of rows that an output buffer between two stages holds before the earlier stage
+/// pauses.
+const STAGE_OUTPUT_ROWS: usize = 4096;
 
-/// What the caller decides at open; nothing of it changes results, but for where they come out.
+/// The caller's settings at open. They change where results come out, never what they are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
-    /// The seed of the key table. Give a random one where keys come from strangers: a known one invites flooding.
+    /// The seed of the key table. Use a random seed for untrusted keys: with a known one, an
+    /// attacker can provoke collisions.
     pub table_seed: u64,
     /// Whether dropped events are kept for [`Engine::drops`].
     pub report_drops: bool,
-    /// Whether the windows of the first stage that has some go out by [`Engine::partial`], and so never fire here.
+    /// Whether the first stage with windows sends them by [`Engine::partial`] instead of firing
+    /// them here.
     pub emits_partials: bool,
 }
 
-/// Key ids of the caller's own choice, for [`Engine::define_keys`].
+/// Key ids chosen by the caller, for [`Engine::define_keys`].
 #[derive(Debug, Clone, Copy)]
 pub struct KeyDefinitions<'a> {
-    /// Whether all ids that were defined before are forgotten first.
+    /// Whether all earlier definitions are removed first.
     pub reset: bool,
-    /// The ids; dense ones are best, they index a table.
+    /// The ids. Dense ids are best, because they index a table.
     pub ids: &'a [u32],
-    /// Where the encoded key ([`crate::key`]) of each id starts in `bytes`, and the end of the last one.
+    /// The offset in `bytes` where the encoded key ([`crate::key`]) of each id starts, then the end
+    /// of the last one.
     pub offsets: &'a [u32],
-    /// The encoded keys, end to end.
+    /// The encoded keys, concatenated.
     pub bytes: &'a [u8],
 }
 
-/// What became of a batch.
+/// The result of [`Engine::push`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pushed {
-    /// Events that were taken, from the front of the batch.
+    /// The number of events that were taken, from the front of the batch.
     pub consumed: usize,
-    /// Whether the result buffer is full: poll, and take the dropped events if they are reported; then push the rest (or
-    /// an empty batch, if there is none).
+    /// Whether the result buffer is full. Poll, and take the dropped events if they are reported.
+    /// Then push the remaining events (or an empty batch, if none remain).
     pub full: bool,
 }
 
-/// Whether something was done completely.
+/// The result of a call that may pause at a full result buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
-    /// All of it.
+    /// The call is complete.
     Done,
     /// The result buffer is full: poll, then call again.
     Full,
@@ -77,8 +117,8 @@ pub enum Progress {
 
 /// Runs one pipeline over one stream of events.
 ///
-/// Results are a function of the pipeline and of the events in their order alone: how they are cut into batches, when the
-/// engine is polled, and whether it was restored from a snapshot in between change nothing.
+/// Results depend only on the pipeline and the events in their order. Batch boundaries, the times
+/// of polls, and a restore from a snapshot change nothing.
 /// ```
 /// use stream_processor_core::{Batch, Column, Engine, KeyColumn, Options, PipelineSpec, Progress};
 ///
@@ -106,26 +146,26 @@ pub struct Engine {
     keys: Keys,
     source: Source,
     stages: Vec<Box<dyn Stage>>,
-    /// What each stage has made and the next has not taken; the last one waits for the caller.
-    links: Vec<Frame>,
-    /// Events, or a watermark, that were taken when the result buffer filled up.
+    /// The output buffer of each stage; the last one holds the rows that wait to be polled.
+    stage_outputs: Vec<Frame>,
+    /// Events, or a watermark, that were accepted but not yet processed.
     pending: Option<Frame>,
     drops: Drops,
     exchange: exchange::Exchange,
     finished: bool,
-    /// Calls that each [`Limit`] has ended.
+    /// The number of calls that each [`Limit`] has ended.
     refusals: [u64; 3],
-    /// Goes up with every change, so that a snapshot in progress notices.
+    /// Incremented by every change, so that a snapshot in progress detects it.
     revision: u64,
-    /// The keys of the rows that were last handed out.
+    /// The encoded keys of the rows that were polled last.
     polled: PolledKeys,
 }
 
 impl Engine {
-    /// An engine at the beginning of a stream.
+    /// Creates an engine at the beginning of a stream.
     ///
     /// # Errors
-    /// [`Error::Spec`] where the pipeline does not fit together; see [`Plan::new`].
+    /// [`Error::Spec`] if the pipeline is inconsistent; see [`Plan::new`].
     pub fn open(spec: &PipelineSpec, options: Options) -> Result<Self, Error> {
         let plan = Plan::new(spec)?;
         let mut keys = Keys::new(options.table_seed);
@@ -141,12 +181,12 @@ impl Engine {
         }
         let result_rows = plan.limits.max_result_rows as usize;
         let last = plan.stages.len().saturating_sub(1);
-        let capacity = |place| if place == last { result_rows } else { LINK_ROWS };
-        let links = plan.stages.iter().enumerate();
-        let links = links
+        let capacity = |place| if place == last { result_rows } else { STAGE_OUTPUT_ROWS };
+        let stage_plans = plan.stages.iter().enumerate();
+        let stage_outputs = stage_plans
             .map(|(place, stage)| {
-                let ways = plan.ways_behind(place);
-                Frame::new(stage.columns(), ways, capacity(place))
+                let identity_columns = plan.ways_behind(place);
+                Frame::new(stage.columns(), identity_columns, capacity(place))
             })
             .collect();
         Ok(Self {
@@ -155,7 +195,7 @@ impl Engine {
             keys,
             source,
             stages,
-            links,
+            stage_outputs,
             pending: None,
             drops: Drops::new(options.report_drops),
             exchange: exchange::Exchange::default(),
@@ -166,44 +206,46 @@ impl Engine {
         })
     }
 
-    /// What this engine runs.
+    /// Returns the pipeline that this engine runs.
     #[must_use]
     pub fn plan(&self) -> &Plan {
         &self.plan
     }
 
-    /// What the caller decided at open.
+    /// Returns the options given at open.
     #[must_use]
     pub fn options(&self) -> Options {
         self.options
     }
 
-    /// The stream's watermark, microseconds; [`NO_WATERMARK`] before the first event, [`END_OF_TIME`] at the end.
+    /// Returns the stream's watermark, microseconds: [`NO_WATERMARK`] before the first event,
+    /// [`END_OF_TIME`] at the end.
     #[must_use]
     pub fn watermark(&self) -> i64 {
         self.source.watermark()
     }
 
-    /// The host time from which [`Engine::tick`] has something to do; `None`: nothing waits for host time. What waits for
-    /// the first tick has [`crate::time::MIN_TIME`]: any time will do.
+    /// Returns the earliest host time at which [`Engine::tick`] has an effect, or `None` if nothing
+    /// waits for host time. Returns [`crate::time::MIN_TIME`] if the first tick has an effect at
+    /// any time.
     #[must_use]
     pub fn next_deadline(&self) -> Option<i64> {
         self.source.time.next_deadline()
     }
 
-    /// The place in the stream that the next event gets, where its batch names none.
+    /// Returns the ordinal of the next event, where its batch gives none.
     #[must_use]
     pub fn next_ordinal(&self) -> u64 {
         self.source.next_ordinal
     }
 
-    /// Rows that wait to be polled.
+    /// Returns the number of rows that wait to be polled.
     #[must_use]
     pub fn waiting_rows(&self) -> usize {
-        self.links.last().map_or(0, |rows| rows.len() - rows.cursor)
+        self.stage_outputs.last().map_or(0, |rows| rows.len() - rows.cursor)
     }
 
-    /// What the engine has seen and done.
+    /// Returns the counters of the engine and its stages.
     #[must_use]
     pub fn stats(&self) -> Stats {
         let stages: Vec<_> = self.stages.iter().map(|stage| stage.stats(&self.keys)).collect();
@@ -249,10 +291,10 @@ impl Engine {
         }
     }
 
-    /// Gives keys ids of the caller's choice, for [`crate::KeyColumn::Ids`].
+    /// Assigns ids chosen by the caller to keys, for [`crate::KeyColumn::Ids`].
     ///
     /// # Errors
-    /// [`Error::MalformedBlock`] and [`Error::InvalidKey`]; then nothing is defined.
+    /// [`Error::MalformedBlock`] and [`Error::InvalidKey`]; in both cases nothing is defined.
     pub fn define_keys(&mut self, definitions: &KeyDefinitions<'_>) -> Result<(), Error> {
         let fields = self.plan.input.key.len();
         if fields == 0 {
@@ -267,13 +309,15 @@ impl Engine {
         Ok(())
     }
 
-    /// Takes events, in the order of the stream, until the result buffer is full.
+    /// Processes events in stream order until the batch ends or the result buffer is full.
     ///
-    /// Events with a time out of range or a missing required value are refused and counted, not an error.
+    /// Events with a time out of range or without a required value are rejected and counted. They
+    /// are not an error.
     ///
     /// # Errors
-    /// A batch of the wrong shape, a key id that is not defined, events after [`Engine::finish`]; [`Error::LimitReached`],
-    /// which says how many events were taken before it.
+    /// Returns an error for a batch of the wrong shape, an undefined key id, or events after
+    /// [`Engine::finish`]. [`Error::LimitReached`] says how many events were taken before the
+    /// limit.
     pub fn push(&mut self, batch: &Batch<'_>) -> Result<Pushed, Error> {
         if self.finished {
             return Err(Error::Finished);
@@ -285,7 +329,7 @@ impl Engine {
         }
         let admitted = self.source.admit(&self.plan, batch, &mut self.keys);
         if admitted.is_err() {
-            // The keys before one that is refused are there already.
+            // Keys before the refused one are already interned.
             self.keys.reclaim();
         }
         admitted?;
@@ -295,21 +339,23 @@ impl Engine {
         pushed
     }
 
-    /// Moves the stream's watermark to `watermark`, microseconds, if that is forward: what a source without events knows.
+    /// Moves the stream's watermark forward to `watermark`, microseconds. Does nothing if that is
+    /// not forward. For sources that know the time without events.
     ///
     /// # Errors
-    /// [`Error::LimitReached`]: a row on its way to a later stage was refused; calling again goes on.
+    /// [`Error::LimitReached`]: a later stage refused a row. Call again to continue.
     pub fn advance_watermark(&mut self, watermark: i64) -> Result<Progress, Error> {
         self.revision += 1;
         let watermark = watermark.min(END_OF_TIME - 1);
         self.move_to(watermark)
     }
 
-    /// Tells the engine the host's time, microseconds; it never goes back. Events count as having come at the time of the
-    /// last tick before them: tick before every push where `time` has options that go by host time.
+    /// Sets the host's time, microseconds; it never moves back. Events count as arrived at the time
+    /// of the last tick before them. If `time` has options that use host time, tick before every
+    /// push.
     ///
     /// # Errors
-    /// [`Error::LimitReached`]: a row on its way to a later stage was refused; calling again goes on.
+    /// [`Error::LimitReached`]: a later stage refused a row. Call again to continue.
     pub fn tick(&mut self, now: i64) -> Result<Progress, Error> {
         self.revision += 1;
         if self.resume()? == Progress::Full {
@@ -322,29 +368,30 @@ impl Engine {
         if moved == before { Ok(Progress::Done) } else { self.flow(&Events::none(moved)) }
     }
 
-    /// Ends the stream: everything that is open fires. Calling it again goes on with it.
+    /// Ends the stream and fires all open windows. If the result buffer is full, poll and call
+    /// again.
     ///
     /// # Errors
-    /// [`Error::LimitReached`]: a row on its way to a later stage was refused; calling again goes on.
+    /// [`Error::LimitReached`]: a later stage refused a row. Call again to continue.
     pub fn finish(&mut self) -> Result<Progress, Error> {
         self.revision += 1;
         self.finished = true;
         self.move_to(END_OF_TIME)
     }
 
-    /// Hands out at most `max_rows` of the rows that wait, the oldest first; `None` if there are none.
+    /// Returns up to `max_rows` waiting rows, the oldest first, or `None` if none wait.
     pub fn poll(&mut self, max_rows: usize) -> Option<Rows<'_>> {
         let left = self.waiting_rows();
         if left == 0 {
-            self.forget_polled();
+            self.discard_polled();
         }
         let waiting = left.min(max_rows);
         if waiting == 0 {
             return None;
         }
         self.revision += 1;
-        let Self { links, keys, polled, plan, .. } = self;
-        let frame = links.last_mut()?;
+        let Self { stage_outputs, keys, polled, plan, .. } = self;
+        let frame = stage_outputs.last_mut()?;
         let range = frame.cursor..frame.cursor + waiting;
         frame.cursor = range.end;
         polled.set(frame.keys.get(range.clone()).unwrap_or_default(), keys);
@@ -369,24 +416,26 @@ impl Engine {
         })
     }
 
-    /// Hands out at most `max` dropped events, the oldest first, where [`Options::report_drops`] asked for them.
+    /// Returns and removes up to `max` dropped events, the oldest first. They are kept only if
+    /// [`Options::report_drops`] is set.
     pub fn drops(&mut self, max: usize) -> Vec<Dropped> {
         self.revision += 1;
         self.drops.take(max)
     }
 
-    /// Counts an event that a reader refused before it could be pushed.
+    /// Counts an event that a reader rejected before it could be pushed.
     pub fn count_rejected(&mut self, reason: RejectReason) {
         self.revision += 1;
         self.source.count_rejected(reason);
     }
 
-    /// Lets go of the rows that were handed out, if they are at least as many as those that wait and would be moved.
-    fn forget_polled(&mut self) {
+    /// Discards polled rows once they are at least as many as the waiting rows, which have to be
+    /// moved.
+    fn discard_polled(&mut self) {
         self.polled.clear();
         let enough = |rows: &&mut Frame| rows.cursor > 0 && rows.cursor >= rows.len() - rows.cursor;
-        if let Some(rows) = self.links.last_mut().filter(enough) {
-            rows.drop_done(&mut self.keys);
+        if let Some(rows) = self.stage_outputs.last_mut().filter(enough) {
+            rows.discard_consumed(&mut self.keys);
         }
     }
 }

@@ -1,9 +1,9 @@
-//! The keys of the rows that were last handed out.
+//! The encoded keys of the rows that were polled last.
 
-use crate::data::frame::only;
+use crate::data::frame::common_key;
 use crate::keys::Keys;
 
-/// As [`crate::Rows`] has them.
+/// Encoded keys in the layout of [`crate::Rows`].
 #[derive(Default)]
 pub(super) struct PolledKeys {
     pub(super) offsets: Vec<u32>,
@@ -16,11 +16,11 @@ impl PolledKeys {
         self.bytes.clear();
     }
 
-    /// Lists the keys of `rows`.
+    /// Replaces the list by the keys of `rows`.
     pub(super) fn set(&mut self, rows: &[u32], keys: &Keys) {
         self.clear();
         self.offsets.push(0);
-        if only(rows).is_some_and(|key| keys.bytes(key).is_empty()) {
+        if common_key(rows).is_some_and(|key| keys.bytes(key).is_empty()) {
             self.offsets.resize(1 + rows.len(), 0);
             return;
         }

@@ -1,8 +1,8 @@
-//! A batch that has been admitted, chunk by chunk on its way into the first stage.
+//! The path of a checked batch, chunk by chunk, into the first stage.
 
 use core::ops::Range;
 
-use super::flow::Run;
+use super::flow::ChunkOutcome;
 use super::source::Source;
 use super::{Engine, Progress, Pushed};
 use crate::data::batch::{Batch, Column, Identity, KeyColumn};
@@ -11,26 +11,29 @@ use crate::data::frame::{ColumnView, Events, Identities, Ordinals, RowOrder};
 use crate::data::reject::RejectReason;
 use crate::error::Error;
 
-/// Events that go through the stages at once: their columns stay in the second cache (1,024 to 4,096 measured alike in the module).
+/// The number of events in a chunk. Its columns stay in the second-level cache: 1,024 to 4,096
+/// measured alike in the module.
 const CHUNK_EVENTS: usize = 4096;
 
 #[derive(Default)]
 pub(super) struct Scratch {
-    /// The engine's ids of the batch's keys, unless they are those of the batch.
+    /// The engine's ids of the batch's keys, unless `same_ids` is set: then they equal those of the
+    /// batch.
     pub(super) keys: Vec<u32>,
     pub(super) same_ids: bool,
     /// The engine's ids of the batch's partitions.
     pub(super) partitions: Vec<u32>,
     pub(super) watermarks: Vec<i64>,
-    /// The events of a chunk that are refused, or too far in the future, by their place in it.
+    /// The events of a chunk that are rejected, or too far in the future, by their index in the
+    /// chunk.
     pub(super) refused: Vec<(usize, RejectReason)>,
-    kept: Kept,
+    accepted: AcceptedEvents,
 }
 
-/// The accepted events of a chunk in which some are refused.
+/// The accepted events of a chunk in which some are rejected.
 #[derive(Default)]
-struct Kept {
-    /// Where they stand in the chunk.
+struct AcceptedEvents {
+    /// The index of each event in the chunk.
     places: Vec<usize>,
     timestamps: Vec<i64>,
     keys: Vec<u32>,
@@ -41,49 +44,56 @@ struct Kept {
 }
 
 impl Engine {
-    /// Takes a batch that has been admitted, chunk by chunk.
+    /// Processes a checked batch, chunk by chunk.
     pub(super) fn push_admitted(&mut self, batch: &Batch<'_>) -> Result<Pushed, Error> {
         if self.resume()? == Progress::Full {
             return Ok(Pushed { consumed: 0, full: true });
         }
         let events = batch.timestamps.len();
-        let most_drops = self.plan.limits.max_dropped_events as usize;
+        let max_drops = self.plan.limits.max_dropped_events as usize;
         let mut at = 0;
         while at < events {
-            if self.drops.waiting().len() >= most_drops {
+            if self.drops.waiting().len() >= max_drops {
                 return Ok(Pushed { consumed: at, full: true });
             }
             let end = events.min(at + CHUNK_EVENTS);
-            let before = self.plan.refuses.then(|| self.mark());
-            let run = if self.source.judge(batch, at..end) {
-                self.push_whole(batch, at..end)?
+            let before = self.plan.refuses.then(|| self.source_checkpoint());
+            let outcome = if self.source.assign_watermarks(batch, at..end) {
+                self.push_in_place(batch, at..end)?
             } else {
-                self.push_kept(batch, at..end)?
+                self.push_accepted(batch, at..end)?
             };
-            match (run, before) {
-                (Run::Done, _) => at = end,
-                (Run::Stopped(taken, refusal), Some(before)) => {
-                    return self.stop(batch, at..end, taken, refusal, before);
+            match (outcome, before) {
+                (ChunkOutcome::Done, _) => at = end,
+                (ChunkOutcome::Stopped(taken, refusal), Some(before)) => {
+                    return self.end_call_early(batch, at..end, taken, refusal, before);
                 }
-                (Run::Stopped(..), None) => return Ok(Pushed { consumed: end, full: true }),
+                (ChunkOutcome::Stopped(..), None) => {
+                    return Ok(Pushed { consumed: end, full: true });
+                }
             }
         }
         Ok(Pushed { consumed: events, full: false })
     }
 
-    /// Sends `events` through the stages. Where no limit refuses any, what cannot go on is kept.
-    fn send(&mut self, events: &Events<'_>) -> Result<Run, Error> {
+    /// Sends `events` through the stages. If no limit has the policy `refuse`, unprocessed events
+    /// are stored.
+    fn send(&mut self, events: &Events<'_>) -> Result<ChunkOutcome, Error> {
         if self.plan.refuses {
-            return Ok(self.run(events));
+            return Ok(self.flow_without_storing(events));
         }
         Ok(match self.flow(events)? {
-            Progress::Done => Run::Done,
-            Progress::Full => Run::Stopped(events.timestamps.len(), None),
+            Progress::Done => ChunkOutcome::Done,
+            Progress::Full => ChunkOutcome::Stopped(events.timestamps.len(), None),
         })
     }
 
-    /// A chunk of which nothing is refused: its columns are used where they are.
-    fn push_whole(&mut self, batch: &Batch<'_>, range: Range<usize>) -> Result<Run, Error> {
+    /// Processes a chunk without rejected events: its columns are used in place, without a copy.
+    fn push_in_place(
+        &mut self,
+        batch: &Batch<'_>,
+        range: Range<usize>,
+    ) -> Result<ChunkOutcome, Error> {
         let timestamps = batch.timestamps.get(range.clone()).unwrap_or_default();
         let listed = batch.ordinals.and_then(|ordinals| ordinals.get(range.clone()));
         let ordinals = listed.map_or(Ordinals::From(self.source.next_ordinal), Ordinals::Listed);
@@ -93,7 +103,7 @@ impl Engine {
         });
         let columns: Vec<_> = columns.collect();
         let scratch = core::mem::take(&mut self.source.scratch);
-        let run = self.send(&Events {
+        let outcome = self.send(&Events {
             timestamps,
             keys: scratch.keys_of(batch, range.clone()),
             watermarks: &scratch.watermarks,
@@ -104,16 +114,20 @@ impl Engine {
             watermark: self.source.watermark(),
         });
         self.source.scratch = scratch;
-        run
+        outcome
     }
 
-    /// A chunk of which some events are not taken: the others are copied together. Where these stop, so many of the chunk
-    /// are taken as come before the next of them.
+    /// Processes a chunk with rejected events: the accepted ones are copied together. If the stages
+    /// stop at one of them, the events of the chunk before that one are taken.
     #[cold]
-    fn push_kept(&mut self, batch: &Batch<'_>, range: Range<usize>) -> Result<Run, Error> {
+    fn push_accepted(
+        &mut self,
+        batch: &Batch<'_>,
+        range: Range<usize>,
+    ) -> Result<ChunkOutcome, Error> {
         let mut scratch = core::mem::take(&mut self.source.scratch);
-        let mut kept = core::mem::take(&mut scratch.kept);
-        kept.clear(batch.columns.len(), batch.identities.len());
+        let mut accepted = core::mem::take(&mut scratch.accepted);
+        accepted.clear(batch.columns.len(), batch.identities.len());
         let mut refused = scratch.refused.iter().copied().peekable();
         let keys = scratch.keys_of(batch, range.clone());
         let length = range.len();
@@ -132,35 +146,36 @@ impl Engine {
                 continue;
             }
             let timestamp = batch.timestamps.get(event).copied().unwrap_or_default();
-            kept.push(place, timestamp, *key, *watermark, ordinal);
-            for (column, Column::F64(values)) in kept.columns.iter_mut().zip(batch.columns) {
+            accepted.push(place, timestamp, *key, *watermark, ordinal);
+            for (column, Column::F64(values)) in accepted.columns.iter_mut().zip(batch.columns) {
                 column.push(values.get(event).copied().unwrap_or(f64::NAN));
             }
-            for (identities, way) in kept.identities.iter_mut().zip(batch.identities) {
-                identities.extend(way.get(event));
+            for (identities, column) in accepted.identities.iter_mut().zip(batch.identities) {
+                identities.extend(column.get(event));
             }
         }
         let columns: Vec<_> =
-            kept.columns.iter().map(|values| ColumnView::Number(values)).collect();
-        let run = self.send(&Events {
-            timestamps: &kept.timestamps,
-            keys: &kept.keys,
-            watermarks: &kept.watermarks,
-            ordinals: Ordinals::Listed(&kept.ordinals),
+            accepted.columns.iter().map(|values| ColumnView::Number(values)).collect();
+        let outcome = self.send(&Events {
+            timestamps: &accepted.timestamps,
+            keys: &accepted.keys,
+            watermarks: &accepted.watermarks,
+            ordinals: Ordinals::Listed(&accepted.ordinals),
             order: RowOrder::default(),
             columns: &columns,
-            identities: Identities::Frame(&kept.identities),
+            identities: Identities::Frame(&accepted.identities),
             watermark: self.source.watermark(),
         });
         drop(columns);
-        let run = run.map(|run| match run {
-            Run::Stopped(taken, refusal) => {
-                Run::Stopped(kept.places.get(taken).copied().unwrap_or(length), refusal)
-            }
+        let outcome = outcome.map(|outcome| match outcome {
+            ChunkOutcome::Stopped(taken, refusal) => ChunkOutcome::Stopped(
+                accepted.places.get(taken).copied().unwrap_or(length),
+                refusal,
+            ),
             done => done,
         });
-        self.source.scratch = Scratch { kept, ..scratch };
-        run
+        self.source.scratch = Scratch { accepted, ..scratch };
+        outcome
     }
 }
 
@@ -171,10 +186,10 @@ impl Source {
         }
     }
 
-    /// Counts an event that is refused for `reason`, or accepted.
+    /// Counts an event that is rejected for `reason`, or accepted.
     pub(super) fn count(&mut self, reason: Option<RejectReason>) {
         match reason {
-            // A good event of a bad clock; [`EventTime`] has counted it.
+            // The event is valid, its sender's clock is wrong; [`EventTime`] has counted it.
             None | Some(RejectReason::Future) => self.accepted += 1,
             Some(reason) => self.count_rejected(reason),
         }
@@ -190,7 +205,7 @@ impl Source {
 }
 
 impl Scratch {
-    /// The engine's ids of the keys of events `range`.
+    /// Returns the engine's ids of the keys of the events of `range`.
     fn keys_of<'a>(&'a self, batch: &Batch<'a>, range: Range<usize>) -> &'a [u32] {
         match batch.keys {
             KeyColumn::Ids(ids) if self.same_ids => ids.get(range).unwrap_or_default(),
@@ -199,8 +214,8 @@ impl Scratch {
     }
 }
 
-impl Kept {
-    fn clear(&mut self, columns: usize, ways: usize) {
+impl AcceptedEvents {
+    fn clear(&mut self, columns: usize, identity_columns: usize) {
         self.places.clear();
         self.timestamps.clear();
         self.keys.clear();
@@ -208,7 +223,7 @@ impl Kept {
         self.ordinals.clear();
         self.columns.resize_with(columns, Vec::new);
         self.columns.iter_mut().for_each(Vec::clear);
-        self.identities.resize_with(ways, Vec::new);
+        self.identities.resize_with(identity_columns, Vec::new);
         self.identities.iter_mut().for_each(Vec::clear);
     }
 

@@ -1,4 +1,5 @@
-//! Calls that end in the middle of a chunk: the source goes back to before the first event that was not taken.
+//! Calls that end in the middle of a chunk: the source is restored to the first event that was not
+//! taken.
 
 use core::ops::Range;
 
@@ -10,22 +11,22 @@ use crate::event_time::EventTime;
 use crate::event_time::watermark::Generator;
 use crate::stages::Refusal;
 
-/// What the source was before a chunk.
-pub(super) struct Mark {
+/// The state of the source before a chunk.
+pub(super) struct SourceCheckpoint {
     stream: Generator,
-    /// Where the stream's watermark is not all there is to it.
+    /// The event time, if it has more state than the stream's watermark.
     time: Option<EventTime>,
     next_ordinal: u64,
     accepted: u64,
     rejected: Vec<u64>,
-    /// Dropped events that wait.
+    /// The number of dropped events that waited.
     drops: usize,
 }
 
 impl Engine {
-    pub(super) fn mark(&self) -> Mark {
+    pub(super) fn source_checkpoint(&self) -> SourceCheckpoint {
         let source = &self.source;
-        Mark {
+        SourceCheckpoint {
             stream: source.time.stream.clone(),
             time: (!source.time.is_simple()).then(|| source.time.clone()),
             next_ordinal: source.next_ordinal,
@@ -35,29 +36,30 @@ impl Engine {
         }
     }
 
-    /// Ends a call that has taken `taken` of the events of `chunk`, and says why. The others are as good as never seen.
-    pub(super) fn stop(
+    /// Ends a call that has taken `taken` events of `chunk`. The source is restored as if the other
+    /// events had not arrived.
+    pub(super) fn end_call_early(
         &mut self,
         batch: &Batch<'_>,
         chunk: Range<usize>,
         taken: usize,
         refusal: Option<Refusal>,
-        before: Mark,
+        before: SourceCheckpoint,
     ) -> Result<Pushed, Error> {
         let consumed = chunk.start.saturating_add(taken);
         if consumed < chunk.end {
             self.rewind(batch, chunk.start..consumed, before);
         }
-        // What the events that were taken have made due is all that is left to do.
-        let rest = Events::none(self.source.watermark());
-        self.pending = Some(Frame::rest_of(&rest, 0, &mut self.keys));
+        // Only the firings caused by the taken events remain to be processed.
+        let no_events = Events::none(self.source.watermark());
+        self.pending = Some(Frame::copy_remaining(&no_events, 0, &mut self.keys));
         match refusal {
             Some(refusal) if refusal.dropped => return Err(self.refused(refusal, consumed)),
             None => return Ok(Pushed { consumed, full: true }),
             Some(_) => {}
         }
         match self.resume() {
-            // It comes to the refused event again when it is pushed again.
+            // The refused event is judged again when the caller pushes it again.
             Ok(Progress::Full) => return Ok(Pushed { consumed, full: true }),
             Err(Error::LimitReached(earlier)) => {
                 return Err(Error::LimitReached(crate::LimitReached { consumed, ..earlier }));
@@ -70,9 +72,9 @@ impl Engine {
         }
     }
 
-    /// Has the source see no more of a chunk than the events of `taken`.
-    fn rewind(&mut self, batch: &Batch<'_>, taken: Range<usize>, before: Mark) {
-        let Mark { stream, time, next_ordinal, accepted, rejected, drops } = before;
+    /// Restores the source and lets it take only the events of `taken` again.
+    fn rewind(&mut self, batch: &Batch<'_>, taken: Range<usize>, before: SourceCheckpoint) {
+        let SourceCheckpoint { stream, time, next_ordinal, accepted, rejected, drops } = before;
         if let Some(time) = time {
             self.source.time = time;
         }
@@ -80,7 +82,7 @@ impl Engine {
         self.source.next_ordinal = next_ordinal;
         self.source.accepted = accepted;
         self.source.rejected = rejected;
-        let all = self.source.judge(batch, taken.clone());
+        let all = self.source.assign_watermarks(batch, taken.clone());
         let refused = if all { Vec::new() } else { self.source.scratch.refused.clone() };
         for (place, event) in taken.enumerate() {
             let ordinal = batch.ordinals.and_then(|ordinals| ordinals.get(event)).copied();
@@ -90,6 +92,6 @@ impl Engine {
             self.source.count(reason.map(|(_, reason)| *reason));
         }
         let end = self.source.next_ordinal;
-        self.drops.forget_refused(drops, end);
+        self.drops.discard_refused(drops, end);
     }
 }

@@ -1,4 +1,5 @@
-//! The front of the engine: checks batches, refuses bad events, maps keys, and gives each event the watermark it meets.
+//! The input side of the engine: checks batches, rejects bad events, maps keys, and stores the
+//! watermark in effect at each event.
 
 use core::ops::Range;
 
@@ -15,14 +16,14 @@ use crate::plan::Plan;
 use crate::time::{MAX_TIME, MIN_TIME};
 use crate::util::simd::{are_finite, greatest};
 
-/// State of the source, and columns that are used again for every chunk.
+/// The state of the source, and column buffers that are reused for every chunk.
 pub(super) struct Source {
     pub(super) time: EventTime,
     pub(super) next_ordinal: u64,
     pub(super) accepted: u64,
-    /// Refused events by [`RejectReason::ALL`].
+    /// The number of rejected events by reason, in the order of [`RejectReason::ALL`].
     pub(super) rejected: Vec<u64>,
-    /// The only key where the pipeline names none.
+    /// The id of the only key, if the pipeline has no key fields.
     unkeyed: Option<u32>,
     required: Vec<bool>,
     pub(super) scratch: Scratch,
@@ -70,7 +71,7 @@ impl Source {
         self.rejected.get(reason.number()).is_some_and(|count| *count > 0)
     }
 
-    /// Checks that `batch` has the shape that `plan` needs, and maps its keys.
+    /// Checks that `batch` has the shape that `plan` requires, and maps its keys and partitions.
     pub(super) fn admit(
         &mut self,
         plan: &Plan,
@@ -88,9 +89,12 @@ impl Source {
         if batch.columns.len() != columns.len() {
             return Err(Error::ColumnCount { expected: columns.len(), found: batch.columns.len() });
         }
-        let ways = plan.input.identities.len();
-        if batch.identities.len() != ways {
-            return Err(Error::IdentityCount { expected: ways, found: batch.identities.len() });
+        let identity_columns = plan.input.identities.len();
+        if batch.identities.len() != identity_columns {
+            return Err(Error::IdentityCount {
+                expected: identity_columns,
+                found: batch.identities.len(),
+            });
         }
         let named = columns.iter().map(|column| column.name.as_str());
         let lengths = named.zip(batch.columns.iter().map(Column::len));
@@ -101,7 +105,7 @@ impl Source {
         ];
         let extra =
             extra.into_iter().filter_map(|(name, length)| length.map(|length| (name, length)));
-        let identities = batch.identities.iter().map(|way| ("identities", way.len()));
+        let identities = batch.identities.iter().map(|column| ("identities", column.len()));
         let mut all = lengths.chain(extra).chain(identities);
         if let Some((column, found)) = all.find(|(_, found)| *found != expected) {
             return Err(Error::ColumnLength { column: column.to_owned(), expected, found });
@@ -110,7 +114,8 @@ impl Source {
         self.map_keys(plan, batch, keys)
     }
 
-    /// Writes the engine's ids of the batch's keys. The dictionary grows at most by keys; no state has changed when this refuses.
+    /// Stores the engine's id of each key of the batch. On error, no state has changed except that
+    /// the dictionary may have new keys.
     fn map_keys(&mut self, plan: &Plan, batch: &Batch<'_>, keys: &mut Keys) -> Result<(), Error> {
         let expected = batch.timestamps.len();
         self.scratch.same_ids = false;
@@ -160,45 +165,54 @@ impl Source {
         Ok(())
     }
 
-    /// Judges the events of `range`: writes the watermark that each meets; false: some are not taken, and noted.
-    pub(super) fn judge(&mut self, batch: &Batch<'_>, range: Range<usize>) -> bool {
+    /// Stores the watermark in effect at each event of `range`. Returns `true` if no event was
+    /// rejected; otherwise they are listed in the scratch.
+    pub(super) fn assign_watermarks(&mut self, batch: &Batch<'_>, range: Range<usize>) -> bool {
         if !self.time.is_simple() {
-            return self.judge_each(batch, range);
+            return self.assign_watermarks_one_by_one(batch, range);
         }
         let before = self.time.stream.clone();
-        self.judge_whole(batch, range.clone()) || {
+        self.assign_watermarks_if_all_valid(batch, range.clone()) || {
             self.time.stream = before;
-            self.judge_each(batch, range)
+            self.assign_watermarks_one_by_one(batch, range)
         }
     }
 
-    /// Judges the events of `range` if none of them is refused; false: one is, and what was judged is of no use.
-    pub(super) fn judge_whole(&mut self, batch: &Batch<'_>, range: Range<usize>) -> bool {
+    /// Does so if no event of `range` is rejected. Returns `false` if one is; what was stored is
+    /// then invalid.
+    pub(super) fn assign_watermarks_if_all_valid(
+        &mut self,
+        batch: &Batch<'_>,
+        range: Range<usize>,
+    ) -> bool {
         let timestamps = batch.timestamps.get(range.clone()).unwrap_or_default();
         let given = batch.watermarks.and_then(|watermarks| watermarks.get(range.clone()));
         let finite = |Column::F64(values): &Column<'_>| {
             are_finite(values.get(range.clone()).unwrap_or_default())
         };
-        let surely = self.judge_times(timestamps, given) && batch.columns.iter().all(finite);
-        surely || range.into_iter().all(|event| self.refusal(batch, event).is_none())
+        let certainly_valid =
+            self.assign_stream_watermarks(timestamps, given) && batch.columns.iter().all(finite);
+        certainly_valid || range.into_iter().all(|event| self.refusal(batch, event).is_none())
     }
 
-    /// Writes the watermark that each of `timestamps` meets; false: a time may be out of range.
-    fn judge_times(&mut self, timestamps: &[i64], given: Option<&[i64]>) -> bool {
-        let met = &mut self.scratch.watermarks;
-        met.resize(timestamps.len(), 0);
+    /// Stores the watermark in effect at each of `timestamps`. Returns `false` if a time may be out
+    /// of range.
+    fn assign_stream_watermarks(&mut self, timestamps: &[i64], given: Option<&[i64]>) -> bool {
+        let in_effect = &mut self.scratch.watermarks;
+        in_effect.resize(timestamps.len(), 0);
         let generator = &mut self.time.stream;
-        let Some(given) = given else { return generator.judge(timestamps, met) };
-        for (given, met) in given.iter().zip(met) {
+        let Some(given) = given else { return generator.observe_chunk(timestamps, in_effect) };
+        for (given, in_effect) in given.iter().zip(in_effect) {
             generator.advance((*given).min(END_OF_TIME - 1));
-            *met = generator.watermark();
+            *in_effect = generator.watermark();
         }
         timestamps.iter().all(|time| (MIN_TIME..=MAX_TIME).contains(time))
     }
 
-    /// Judges the events of `range` one by one; false: some are not taken, and noted.
-    fn judge_each(&mut self, batch: &Batch<'_>, range: Range<usize>) -> bool {
-        let mut met = core::mem::take(&mut self.scratch.watermarks);
+    /// Does so one event at a time, and lists the rejected events. Returns `true` if there are
+    /// none.
+    fn assign_watermarks_one_by_one(&mut self, batch: &Batch<'_>, range: Range<usize>) -> bool {
+        let mut in_effect = core::mem::take(&mut self.scratch.watermarks);
         let mut refused = core::mem::take(&mut self.scratch.refused);
         let mark = self.time.mark_column().and_then(|column| batch.columns.get(column));
         let chunk = Chunk {
@@ -212,14 +226,14 @@ impl Source {
         };
         let in_range = |time: &i64| (MIN_TIME..=MAX_TIME).contains(time);
         if chunk.timestamps.iter().all(in_range) && batch.columns.iter().all(finite) {
-            self.time.judge_each(&chunk, |_| None, &mut met, &mut refused);
+            self.time.observe_chunk(&chunk, |_| None, &mut in_effect, &mut refused);
         } else {
             let required = &self.required;
             let refusal = |event: usize| refusal(batch, required, range.start + event);
-            self.time.judge_each(&chunk, refusal, &mut met, &mut refused);
+            self.time.observe_chunk(&chunk, refusal, &mut in_effect, &mut refused);
         }
         let all = refused.is_empty();
-        self.scratch.watermarks = met;
+        self.scratch.watermarks = in_effect;
         self.scratch.refused = refused;
         all
     }
@@ -229,7 +243,7 @@ impl Source {
     }
 }
 
-/// Why an event is refused, if it is.
+/// Returns the reason to reject an event, if there is one.
 fn refusal(batch: &Batch<'_>, required: &[bool], event: usize) -> Option<RejectReason> {
     let timestamp = batch.timestamps.get(event).copied().unwrap_or(i64::MIN);
     if !(MIN_TIME..=MAX_TIME).contains(&timestamp) {
@@ -244,24 +258,26 @@ fn refusal(batch: &Batch<'_>, required: &[bool], event: usize) -> Option<RejectR
     })
 }
 
-/// Whether all of `ids` are below `bound`.
+/// Returns whether all of `ids` are below `bound`.
 fn all_below(ids: &[u32], bound: usize) -> bool {
     ids.is_empty() || (greatest(ids) as usize) < bound
 }
 
-/// Writes the engine's id of each of the caller's `ids`; false: one of them is not defined, and stands there as [`NONE`].
+/// Stores the engine's id for each of the caller's `ids`. Returns `false` if one is not defined;
+/// its entry is [`NONE`].
 pub(super) fn map_ids(ids: &[u32], defined: &[u32], mapped: &mut Vec<u32>) -> bool {
     mapped.resize(ids.len(), NONE);
     map_all(ids, defined, mapped)
 }
 
-// Its own function: wasmtime's compiler keeps a loop's variables in registers only in small ones.
+// A separate function: wasmtime's compiler keeps a loop's variables in registers only in small
+// functions.
 #[inline(never)]
 fn map_all(ids: &[u32], defined: &[u32], mapped: &mut [u32]) -> bool {
     let of = |id: u32| defined.get(id as usize).copied().unwrap_or(NONE);
     let (ids, ids_rest) = ids.as_chunks::<8>();
     let (mapped, mapped_rest) = mapped.as_chunks_mut::<8>();
-    // The sign bit stays where one is NONE.
+    // The sign bit stays set if an id is NONE.
     let mut all = 0;
     for (ids, mapped) in ids.iter().zip(mapped) {
         *mapped = ids.map(of);

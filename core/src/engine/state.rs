@@ -1,4 +1,11 @@
 //! Snapshot and restore: the whole state of an engine, section by section.
+//!
+//! A snapshot is canonical: equal state gives equal bytes. Keys are written once, sorted by their
+//! bytes, and all other sections refer to a key by its position in that list. The sections:
+//!
+//! ```text
+//!  Pipeline  Source  [Time]  [Exchange]  Keys  Stage…  Frame…  Frame (pending)  Drops  End
+//! ```
 
 use super::frames::{PENDING, load_drops, load_frame, save_drops, save_frame};
 use super::{Engine, Options};
@@ -6,17 +13,17 @@ use crate::error::{Error, SnapshotError};
 use crate::snapshot::{Kind, MAGIC, SectionReader, SectionWriter, Sections, write_section};
 use crate::spec::PipelineSpec;
 
-/// Reasons that the first version of snapshots knew.
+/// The number of rejection reasons in the first snapshot version.
 const VERSION_1_REASONS: usize = 13;
-/// No stage, no window.
+/// Stands for "no stage" and "no window".
 const NONE: u32 = u32::MAX;
 
-/// How far a snapshot has been read. It is good as long as the engine does not change.
+/// The position of a snapshot in progress. It is valid as long as the engine does not change.
 #[derive(Debug)]
 pub struct SnapshotCursor {
     next: Step,
     revision: u64,
-    /// The place of each key by id, and the ids by place.
+    /// The position of each key by id; `order` has the ids by position.
     positions: Vec<u32>,
     order: Vec<u32>,
     sections: u64,
@@ -31,7 +38,7 @@ enum Step {
     Exchange,
     Keys,
     Stage(usize, Option<i64>),
-    Link(usize),
+    StageOutput(usize),
     Pending,
     Drops,
     End,
@@ -41,19 +48,21 @@ enum Step {
 impl Engine {
     /// Begins a snapshot. Read it with [`Engine::write_section`] before the engine is used again.
     pub fn begin_snapshot(&mut self) -> SnapshotCursor {
-        self.forget_polled();
-        // What is done does not refer to its keys any more: the keys are part of the snapshot.
-        let Self { links, pending, keys, .. } = self;
-        links.iter_mut().chain(pending).for_each(|frame| frame.drop_done(keys));
+        self.discard_polled();
+        // Consumed rows must not retain keys that the snapshot would then contain.
+        let Self { stage_outputs, pending, keys, .. } = self;
+        stage_outputs.iter_mut().chain(pending).for_each(|frame| frame.discard_consumed(keys));
         let (positions, order) = self.keys.canonical();
         let revision = self.revision;
         SnapshotCursor { next: Step::Pipeline, revision, positions, order, sections: 0, bytes: 0 }
     }
 
-    /// Appends the next section of a snapshot to `bytes`; false: there is none.
+    /// Appends the next section of a snapshot to `bytes`. Returns `false` if there are no more
+    /// sections.
     ///
     /// # Errors
-    /// [`SnapshotError::Outdated`] where the engine has changed, [`SnapshotError::TooLarge`] beyond the limit.
+    /// [`SnapshotError::Outdated`] if the engine has changed, [`SnapshotError::TooLarge`] beyond
+    /// the limit.
     pub fn write_section(
         &self,
         cursor: &mut SnapshotCursor,
@@ -76,7 +85,7 @@ impl Engine {
         Ok(true)
     }
 
-    /// The whole snapshot at once.
+    /// Returns the whole snapshot.
     ///
     /// # Errors
     /// [`SnapshotError::TooLarge`] beyond `limits.max_snapshot_bytes`.
@@ -87,17 +96,19 @@ impl Engine {
         Ok(bytes)
     }
 
-    /// An engine that goes on where the one that wrote `snapshot` was. Its caller defines its key ids anew.
+    /// Creates an engine that continues from `snapshot`. The caller has to define its key ids
+    /// again.
     ///
     /// # Errors
-    /// [`Error::Spec`] for the pipeline, [`Error::Snapshot`] for bytes that are no snapshot of it.
+    /// [`Error::Spec`] for an inconsistent pipeline, [`Error::Snapshot`] for bytes that are not a
+    /// snapshot of it.
     pub fn restore(spec: &PipelineSpec, options: Options, snapshot: &[u8]) -> Result<Self, Error> {
         let mut restore = Restore::new(spec, options)?;
         restore.push(snapshot)?;
         restore.finish()
     }
 
-    /// Writes one section and returns which is next.
+    /// Writes one section and returns the next step.
     fn write_step(&self, cursor: &SnapshotCursor, bytes: &mut Vec<u8>) -> Step {
         match cursor.next {
             Step::Pipeline => {
@@ -124,14 +135,18 @@ impl Engine {
                 Step::Stage(0, None)
             }
             Step::Stage(index, from) => self.save_stage(index, from, cursor, bytes),
-            Step::Link(index) => {
+            Step::StageOutput(index) => {
                 write_section(bytes, Kind::Frame, |writer| {
                     writer.u32(u32::try_from(index).unwrap_or(NONE));
-                    if let Some(link) = self.links.get(index) {
-                        save_frame(link, &cursor.positions, writer);
+                    if let Some(output) = self.stage_outputs.get(index) {
+                        save_frame(output, &cursor.positions, writer);
                     }
                 });
-                if index + 1 < self.links.len() { Step::Link(index + 1) } else { Step::Pending }
+                if index + 1 < self.stage_outputs.len() {
+                    Step::StageOutput(index + 1)
+                } else {
+                    Step::Pending
+                }
             }
             Step::Pending => {
                 write_section(bytes, Kind::Frame, |writer| {
@@ -160,7 +175,8 @@ impl Engine {
         if self.exchange.is_used() { Step::Exchange } else { Step::Keys }
     }
 
-    /// What a snapshot of this engine must agree with: its pipeline, and whether it emits partial state.
+    /// Returns the identity that a snapshot must match: the pipeline, and whether the engine emits
+    /// partial state.
     fn identity(&self) -> Vec<u8> {
         [self.plan.identity.as_bytes(), self.role()].concat()
     }
@@ -175,7 +191,8 @@ impl Engine {
         writer.i64(self.source.time.now());
         writer.u64(self.source.accepted);
         writer.u32(u32::from(self.finished));
-        // Reasons that came later are written once they have a count, so that equal state gives the bytes that it always gave.
+        // Reasons added after version 1 are written only if counted, so that equal state keeps
+        // giving the same bytes.
         let counts = &self.source.rejected;
         let last = counts.iter().rposition(|count| *count > 0).map_or(0, |last| last + 1);
         let written = last.max(VERSION_1_REASONS.min(counts.len()));
@@ -209,12 +226,12 @@ impl Engine {
         match next {
             Some(from) => Step::Stage(index, Some(from)),
             None if index + 1 < self.stages.len() => Step::Stage(index + 1, None),
-            None => Step::Link(0),
+            None => Step::StageOutput(0),
         }
     }
 }
 
-/// Makes an engine of a snapshot that comes in pieces.
+/// Restores an engine from a snapshot that arrives in pieces.
 pub struct Restore {
     engine: Engine,
     sections: Sections,
@@ -225,20 +242,20 @@ pub struct Restore {
 }
 
 impl Restore {
-    /// For a snapshot of the pipeline `spec`.
+    /// Begins to restore a snapshot of the pipeline `spec`.
     ///
     /// # Errors
-    /// [`Error::Spec`] where the pipeline does not fit together.
+    /// [`Error::Spec`] if the pipeline is inconsistent.
     pub fn new(spec: &PipelineSpec, options: Options) -> Result<Self, Error> {
         let engine = Engine::open(spec, options)?;
         let sections = Sections::new(engine.plan.limits.max_snapshot_bytes);
         Ok(Self { engine, sections, ids: Vec::new(), read: 0, ended: false })
     }
 
-    /// Takes the next piece, of any length.
+    /// Reads the next piece, of any length.
     ///
     /// # Errors
-    /// [`Error::Snapshot`]; then this is of no more use.
+    /// [`Error::Snapshot`]; after it, this value cannot be used further.
     pub fn push(&mut self, bytes: &[u8]) -> Result<(), Error> {
         self.sections.push(bytes);
         while let Some((kind, payload)) = self.sections.next()? {
@@ -253,10 +270,10 @@ impl Restore {
         Ok(())
     }
 
-    /// The engine, once the snapshot is complete.
+    /// Returns the engine, once the snapshot is complete.
     ///
     /// # Errors
-    /// [`Error::Snapshot`] where something is missing.
+    /// [`Error::Snapshot`] if part of it is missing.
     pub fn finish(self) -> Result<Engine, Error> {
         if self.read == 0 && !self.sections.is_empty() {
             return Err(SnapshotError::NotASnapshot.into());
@@ -318,7 +335,7 @@ fn load_source(engine: &mut Engine, reader: &mut SectionReader<'_>) -> Result<()
     engine.source.accepted = reader.u64()?;
     engine.finished = reader.u32()? != 0;
     let reasons = reader.length()?;
-    // A snapshot of an older version knows fewer reasons.
+    // Snapshots of older versions have fewer reasons.
     for (count, saved) in engine.source.rejected.iter_mut().zip(reader.u64s(reasons)?) {
         *count = saved;
     }

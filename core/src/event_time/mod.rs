@@ -1,7 +1,18 @@
-//! How event time moves where it takes more than the greatest event time of the stream: several partitions, other kinds of
-//! watermark, and the host's time.
+//! Event time: the watermark of a stream, and everything that moves it.
+//!
+//! [`EventTime`] owns the watermark of one engine. In the simple case it is a [`Generator`] alone:
+//! the greatest event time less the allowed disorder. Otherwise each partition of the source has a
+//! watermark, and the stream's watermark is the minimum over the active ones:
+//!
+//! ```text
+//!  event ──> Partition ──> MinTracker ──> Generator (the stream's watermark, never moves back)
+//!  tick  ──> marks partitions idle, or closes everything after silence ──┘
+//! ```
+//!
+//! `watermark.rs` has the generator, `partition.rs` one partition, `partitions.rs` all of them with
+//! `min_tracker.rs`, `state.rs` the definitions, statistics and snapshots.
 
-mod least;
+mod min_tracker;
 mod partition;
 mod partitions;
 mod state;
@@ -14,35 +25,37 @@ use crate::plan::{Moves, TimePlan};
 use crate::time::MIN_TIME;
 use partitions::Partitions;
 
-/// The time of one stream: its watermark, and what moves it.
+/// The event time of one stream: its watermark, and the state that moves it.
 #[derive(Clone)]
 pub(crate) struct EventTime {
     plan: TimePlan,
     is_simple: bool,
-    /// The watermark of the stream. Where time is simple, events move it at once; otherwise the partitions do.
+    /// The stream's watermark. Events move it directly if time is simple; otherwise the partitions
+    /// do.
     pub(crate) stream: Generator,
     partitions: Partitions,
-    /// The host's time as of the last tick, microseconds, over snapshots too: it never goes back.
+    /// The host's time at the last tick, microseconds. It never moves back, across snapshots too.
     now: i64,
-    /// Whether a tick came since the engine was opened or restored: what it says is of today.
+    /// Whether the engine was ticked since it was opened or restored. If not, `now` may be out of
+    /// date.
     is_ticked: bool,
-    /// Whether events came since everything was last closed for want of them.
+    /// Whether events arrived since everything was last closed by `time.close_after_idle`.
     is_open: bool,
-    /// The host's time at the last event; `None`: no tick has told since.
+    /// The host's time at the last event; `None` if there was no tick since.
     seen_at: Option<i64>,
-    /// Events too far ahead of the host's time.
+    /// The number of events too far ahead of the host's time.
     pub(crate) future: u64,
 }
 
-/// What a chunk of events says about time.
+/// The time-related columns of a chunk of events.
 #[derive(Clone, Copy)]
 pub(crate) struct Chunk<'a> {
     pub(crate) timestamps: &'a [i64],
-    /// Ids of [`EventTime::partition_names`]; `None`: all came by the same one.
+    /// Ids of [`EventTime::partition_names`]; `None` if the source has no partitions.
     pub(crate) partitions: Option<&'a [u32]>,
-    /// The column that marks the events that move the watermark, where one does.
+    /// The column that marks the events that move the watermark, if the pipeline names one.
     pub(crate) marks: Option<&'a [f64]>,
-    /// The stream's watermark at each event, where a splitter has judged it.
+    /// The stream's watermark at each event, if the caller gives it.
     pub(crate) given: Option<&'a [i64]>,
 }
 
@@ -65,7 +78,7 @@ impl EventTime {
         }
     }
 
-    /// Whether [`EventTime::stream`] alone judges events.
+    /// Returns whether [`EventTime::stream`] alone moves the watermark.
     pub(crate) fn is_simple(&self) -> bool {
         self.is_simple
     }
@@ -78,7 +91,7 @@ impl EventTime {
         self.now
     }
 
-    /// The column that marks events, where the pipeline names one.
+    /// Returns the index of the column that marks events, if the pipeline names one.
     pub(crate) fn mark_column(&self) -> Option<usize> {
         match self.plan.rule.moves {
             Moves::Marked(column) => Some(column),
@@ -86,27 +99,28 @@ impl EventTime {
         }
     }
 
-    /// Judges events one by one: appends to `met` the watermark that each meets, and to `refused` those that are not taken,
-    /// for their own sake as `refusal` says, or for their time or partition.
-    pub(crate) fn judge_each(
+    /// Takes events one by one. Stores the watermark in effect at each event in `in_effect`. Stores
+    /// in `refused` the events that are rejected: as `refusal` says, or for their time or
+    /// partition.
+    pub(crate) fn observe_chunk(
         &mut self,
         chunk: &Chunk<'_>,
         refusal: impl Fn(usize) -> Option<RejectReason>,
-        met: &mut Vec<i64>,
+        in_effect: &mut Vec<i64>,
         refused: &mut Vec<(usize, RejectReason)>,
     ) {
-        met.clear();
-        met.reserve(chunk.timestamps.len());
+        in_effect.clear();
+        in_effect.reserve(chunk.timestamps.len());
         refused.clear();
         for (event, time) in chunk.timestamps.iter().enumerate() {
             let given = chunk.given.and_then(|given| given.get(event));
             if let Some(given) = given {
                 self.stream.advance((*given).min(END_OF_TIME - 1));
             }
-            met.push(self.stream.watermark());
+            in_effect.push(self.stream.watermark());
             let reason = refusal(event).or_else(|| match given {
                 Some(_) => None,
-                None => self.take(*time, chunk.partition(event), chunk.is_marked(event)),
+                None => self.observe(*time, chunk.partition(event), chunk.is_marked(event)),
             });
             if let Some(reason) = reason {
                 refused.push((event, reason));
@@ -114,9 +128,9 @@ impl EventTime {
         }
     }
 
-    /// Takes note of an event, or says why it is not taken.
+    /// Takes one event. Returns the reason if it is rejected.
     #[inline]
-    fn take(&mut self, time: i64, partition: u32, marked: bool) -> Option<RejectReason> {
+    fn observe(&mut self, time: i64, partition: u32, marked: bool) -> Option<RejectReason> {
         if self.is_simple {
             self.stream.observe(time);
             return None;
@@ -126,7 +140,7 @@ impl EventTime {
             return (!self.plan.keeps_future).then_some(RejectReason::Future);
         }
         let now = self.is_ticked.then_some(self.now);
-        let Some(place) = self.partitions.known(partition, now) else {
+        let Some(place) = self.partitions.get_or_add(partition, now) else {
             return Some(RejectReason::PartitionLimit);
         };
         self.partitions.observe(place, self.plan.rule, time, marked, now);
@@ -136,19 +150,20 @@ impl EventTime {
         None
     }
 
-    /// Whether `time` is too far ahead of the host's time, as far as that is known.
+    /// Returns whether `time` is too far ahead of the host's time, as far as that is known.
     #[inline]
     fn is_future(&self, time: i64) -> bool {
         let skew = self.plan.max_future_skew_us.filter(|_| self.is_ticked);
         skew.is_some_and(|skew| time > self.now.saturating_add(skew))
     }
 
-    /// Moves the stream's watermark, if that is forward.
+    /// Moves the stream's watermark to `watermark`, if that is forward.
     pub(crate) fn advance(&mut self, watermark: i64) {
         self.stream.advance(watermark);
     }
 
-    /// The host's time is `now`. `closed_at` gives the watermark at which everything up to an event time has fired.
+    /// Sets the host's time. `closed_at` returns the watermark at which everything up to an event
+    /// time has fired.
     pub(crate) fn tick(&mut self, now: i64, closed_at: impl FnOnce(i64) -> i64) {
         self.now = self.now.max(now);
         self.is_ticked = true;
@@ -169,7 +184,8 @@ impl EventTime {
         }
     }
 
-    /// The host's time from which [`EventTime::tick`] has something to do; [`MIN_TIME`]: any will do.
+    /// Returns the earliest host time at which [`EventTime::tick`] has an effect; [`MIN_TIME`] if
+    /// any time has.
     pub(crate) fn next_deadline(&self) -> Option<i64> {
         if self.is_simple || self.watermark() == END_OF_TIME {
             return None;
@@ -177,9 +193,9 @@ impl EventTime {
         let after = |seen_at: Option<i64>, timeout_us: i64| {
             seen_at.map_or(MIN_TIME, |seen_at| seen_at.saturating_add(timeout_us))
         };
-        let waited_for = self.partitions.list().iter().filter(|partition| !partition.idle);
+        let active = self.partitions.list().iter().filter(|partition| !partition.idle);
         let idle = self.plan.idle_timeout_us.and_then(|timeout_us| {
-            waited_for.map(|partition| after(partition.seen_at, timeout_us)).min()
+            active.map(|partition| after(partition.seen_at, timeout_us)).min()
         });
         let close = self.plan.close_after_idle_us.filter(|_| self.is_open);
         let close = close.map(|timeout_us| after(self.seen_at, timeout_us));
@@ -188,7 +204,7 @@ impl EventTime {
     }
 }
 
-/// The caller's id of the only partition of a source that has none.
+/// The caller's id of the only partition of a source without partitions.
 const UNNAMED: u32 = 0;
 
 impl Chunk<'_> {

@@ -1,10 +1,10 @@
-//! One partition of the source: how far its event time has come.
+//! One partition of the source and its watermark.
 
 use crate::event_time::watermark::NO_WATERMARK;
 use crate::plan::{Moves, Rule};
 use crate::spec::OutOfOrderness;
 
-/// A partition that is known: an event came by it, or the host has declared it.
+/// A known partition: an event arrived by it, or the host has declared it.
 #[derive(Clone)]
 pub(super) struct Partition {
     /// The id of its name.
@@ -12,11 +12,11 @@ pub(super) struct Partition {
     /// The greatest time of its events; [`NO_WATERMARK`] before the first.
     pub(super) greatest: i64,
     pub(super) watermark: i64,
-    /// What `greatest` was when a watermark that moves in steps last moved.
+    /// The value of `greatest` when a watermark that moves in steps last moved.
     pub(super) moved_at: i64,
-    /// The host's time at its last event; `None`: no tick has told since.
+    /// The host's time at its last event; `None` if there was no tick since.
     pub(super) seen_at: Option<i64>,
-    /// Whether it was silent for too long to be waited for.
+    /// Whether it was silent for the idle timeout, so that the watermark does not wait for it.
     pub(super) idle: bool,
 }
 
@@ -32,7 +32,7 @@ impl Partition {
         }
     }
 
-    /// Takes note of an event at `time`; `marked` says whether the pipeline's `watermark_field` marks it.
+    /// Takes an event at `time`. `marked` says whether the pipeline's `watermark_field` marks it.
     #[inline]
     pub(super) fn observe(&mut self, rule: Rule, time: i64, marked: bool) {
         self.greatest = self.greatest.max(time);

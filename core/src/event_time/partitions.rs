@@ -1,6 +1,6 @@
-//! The partitions of the source together: who is known, who is waited for, and what they have reached in common.
+//! All partitions of the source, and the watermark that they have in common.
 
-use super::least::{ABSENT, Least};
+use super::min_tracker::{ABSENT, MinTracker};
 use super::partition::Partition;
 use crate::event_time::watermark::NO_WATERMARK;
 use crate::keys::{Keys, NONE};
@@ -9,28 +9,28 @@ use crate::plan::Rule;
 /// All partitions of one engine.
 #[derive(Clone)]
 pub(super) struct Partitions {
-    /// Names by id, and the caller's ids.
+    /// The dictionary of partition names, and the caller's ids.
     pub(super) names: Keys,
-    /// The place in `list` by id of the name; [`NONE`]: not known yet.
+    /// The index in `list` by id of the name; [`NONE`] if the partition is not known yet.
     places: Vec<u32>,
-    /// In the order in which they became known.
+    /// The partitions in the order in which they became known.
     list: Vec<Partition>,
-    /// The watermarks of those that are waited for.
-    waited_for: Least,
-    /// The greatest watermark of any.
+    /// The watermarks of the active partitions; [`ABSENT`] for idle ones.
+    active_watermarks: MinTracker,
+    /// The greatest watermark of any partition.
     greatest_watermark: i64,
-    most: usize,
+    max_partitions: usize,
 }
 
 impl Partitions {
-    pub(super) fn new(seed: u64, most: u32) -> Self {
+    pub(super) fn new(seed: u64, max_partitions: u32) -> Self {
         Self {
             names: Keys::new(seed),
             places: Vec::new(),
             list: Vec::new(),
-            waited_for: Least::default(),
+            active_watermarks: MinTracker::default(),
             greatest_watermark: NO_WATERMARK,
-            most: most as usize,
+            max_partitions: max_partitions as usize,
         }
     }
 
@@ -38,24 +38,26 @@ impl Partitions {
         &self.list
     }
 
-    /// What all that are waited for have reached; the most that any has reached where none is.
+    /// Returns the least watermark of the active partitions. If all are idle, returns the greatest
+    /// of any.
     #[inline]
     pub(super) fn watermark(&self) -> i64 {
-        match self.waited_for.get() {
+        match self.active_watermarks.min() {
             ABSENT => self.greatest_watermark,
             least => least,
         }
     }
 
-    /// The greatest time of any event.
+    /// Returns the greatest time of any event.
     pub(super) fn greatest(&self) -> Option<i64> {
         let times = self.list.iter().map(|partition| partition.greatest);
         times.max().filter(|time| *time != NO_WATERMARK)
     }
 
-    /// The place of the partition with the name `name`, which is known from now on; `None`: it would be one too many.
+    /// Returns the index of the partition named `name`, adding it if needed. Returns `None` at the
+    /// limit.
     #[inline]
-    pub(super) fn known(&mut self, name: u32, now: Option<i64>) -> Option<usize> {
+    pub(super) fn get_or_add(&mut self, name: u32, now: Option<i64>) -> Option<usize> {
         match self.places.get(name as usize) {
             Some(place) if *place != NONE => Some(*place as usize),
             _ => self.add(Partition::new(name, now)),
@@ -66,10 +68,10 @@ impl Partitions {
         self.places.get(name as usize).is_some_and(|place| *place != NONE)
     }
 
-    /// Adds a partition whose name is not known yet; `None`: it would be one too many.
+    /// Adds a partition that is not known yet. Returns `None` at the limit.
     #[cold]
     pub(super) fn add(&mut self, partition: Partition) -> Option<usize> {
-        if self.list.len() >= self.most {
+        if self.list.len() >= self.max_partitions {
             return None;
         }
         let place = self.list.len();
@@ -79,13 +81,13 @@ impl Partitions {
         }
         *self.places.get_mut(name)? = u32::try_from(place).ok()?;
         self.names.retain(partition.name);
-        self.waited_for.push(if partition.idle { ABSENT } else { partition.watermark });
+        self.active_watermarks.push(if partition.idle { ABSENT } else { partition.watermark });
         self.greatest_watermark = self.greatest_watermark.max(partition.watermark);
         self.list.push(partition);
         Some(place)
     }
 
-    /// Takes note of an event of the partition at `place`, at the host's time `now`.
+    /// Takes an event of the partition at index `place`, at the host's time `now`.
     #[inline]
     pub(super) fn observe(
         &mut self,
@@ -102,17 +104,17 @@ impl Partitions {
         if partition.watermark != before || partition.idle {
             partition.idle = false;
             self.greatest_watermark = self.greatest_watermark.max(partition.watermark);
-            self.waited_for.set(place, partition.watermark);
+            self.active_watermarks.set(place, partition.watermark);
         }
     }
 
-    /// Stops waiting for those that were silent for `timeout_us`, now that it is `now`.
+    /// Marks the partitions idle that were silent for `timeout_us` at the host's time `now`.
     pub(super) fn tick(&mut self, now: i64, timeout_us: Option<i64>) {
         for (place, partition) in self.list.iter_mut().enumerate() {
             let silent_us = now.saturating_sub(*partition.seen_at.get_or_insert(now));
             if !partition.idle && timeout_us.is_some_and(|timeout_us| silent_us >= timeout_us) {
                 partition.idle = true;
-                self.waited_for.set(place, ABSENT);
+                self.active_watermarks.set(place, ABSENT);
             }
         }
     }

@@ -1,4 +1,4 @@
-//! What the caller says about partitions, what it is told about them, and their part of a snapshot.
+//! Definitions, statistics and snapshots of partitions.
 
 use super::EventTime;
 use super::partition::Partition;
@@ -11,12 +11,13 @@ use crate::keys::Keys;
 use crate::snapshot::{SectionReader, SectionWriter};
 
 impl EventTime {
-    /// The caller's ids of partitions, and their names.
+    /// Returns the dictionary of partition names, with the caller's ids.
     pub(crate) fn partition_names(&self) -> &Keys {
         &self.partitions.names
     }
 
-    /// Gives partitions ids of the caller's choice, all valid. Where they are `known`, they are waited for at once.
+    /// Assigns ids chosen by the caller to partitions; all ids are valid. If `known` is set, the
+    /// watermark waits for them from now on.
     pub(crate) fn define_partitions<'a>(
         &mut self,
         definitions: &KeyDefinitions<'_>,
@@ -35,7 +36,7 @@ impl EventTime {
                 return Err(Error::TooManyPartitions { limit });
             }
             for name in fresh {
-                self.partitions.known(name, now);
+                self.partitions.get_or_add(name, now);
             }
         }
         if definitions.reset {
@@ -48,7 +49,7 @@ impl EventTime {
         Ok(())
     }
 
-    /// What can be told of the partitions, in the order of their names.
+    /// Returns the statistics of the partitions, sorted by name.
     pub(crate) fn partition_stats(&self) -> Vec<PartitionStats> {
         let names = &self.partitions.names;
         let least = self.partitions.watermark();
@@ -79,7 +80,7 @@ impl EventTime {
         }
     }
 
-    /// What [`EventTime::save`] wrote. Timers begin anew, with the first tick to come.
+    /// Reads what [`EventTime::save`] wrote. Idle timers restart at the next tick.
     pub(crate) fn load(&mut self, reader: &mut SectionReader<'_>) -> Result<(), SnapshotError> {
         const DAMAGED: SnapshotError = SnapshotError::Damaged("the partitions are wrong");
         let flag = |number: u32| if number < 2 { Ok(number == 1) } else { Err(DAMAGED) };
@@ -108,12 +109,12 @@ impl EventTime {
         Ok(())
     }
 
-    /// The host's time when a snapshot was written: it does not go back behind that.
+    /// Restores the host's time of a snapshot; it does not move back behind that.
     pub(crate) fn load_now(&mut self, now: i64) {
         self.now = now;
     }
 
-    /// The partitions in the order of their names.
+    /// Returns the partitions sorted by name.
     fn sorted(&self) -> Vec<&Partition> {
         let names = &self.partitions.names;
         let mut list: Vec<&Partition> = self.partitions.list().iter().collect();
@@ -122,7 +123,7 @@ impl EventTime {
     }
 }
 
-/// The name of a partition as people write it.
+/// Returns the name of a partition as plain text.
 fn printed(name: &[u8]) -> Option<String> {
     let mut text = Vec::new();
     key::fields(name).next()?.write_text(&mut text);

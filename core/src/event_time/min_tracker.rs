@@ -1,20 +1,20 @@
-//! The least of many values of which one changes at a time.
+//! The minimum of many values, of which one changes at a time.
 
-/// A tree of minima over values by place: a change costs the logarithm of their number.
+/// A tree of minima over values by index. A change costs the logarithm of their number.
 #[derive(Default, Clone)]
-pub(super) struct Least {
-    /// The node at `n` is the least of those at 2n and 2n + 1; the values are the second half.
+pub(super) struct MinTracker {
+    /// Node `n` is the minimum of nodes `2n` and `2n + 1`; the values are the second half.
     nodes: Vec<i64>,
     values: usize,
 }
 
-/// Stands where there is no value: it is never the least.
+/// Stands for "no value": it is never the minimum.
 pub(super) const ABSENT: i64 = i64::MAX;
 
-impl Least {
-    /// The least value; [`ABSENT`] if there is none.
+impl MinTracker {
+    /// Returns the least value, or [`ABSENT`] if there is none.
     #[inline]
-    pub(super) fn get(&self) -> i64 {
+    pub(super) fn min(&self) -> i64 {
         self.nodes.get(1).copied().unwrap_or(ABSENT)
     }
 
@@ -32,7 +32,7 @@ impl Least {
         self.set(self.values - 1, value);
     }
 
-    /// Changes the value at `place`.
+    /// Changes the value at index `place`.
     #[inline]
     pub(super) fn set(&mut self, place: usize, value: i64) {
         let mut node = self.nodes.len() / 2 + place;
@@ -55,22 +55,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_the_least_after_every_change() {
-        let mut least = Least::default();
+    fn min_is_correct_after_every_change() {
+        let mut tracker = MinTracker::default();
         let mut values: Vec<i64> = Vec::new();
-        assert_eq!(least.get(), ABSENT);
+        assert_eq!(tracker.min(), ABSENT);
         for step in 0..400_i64 {
             let value = step * 7_919 % 101 - 50;
             if step % 5 == 0 {
-                least.push(value);
+                tracker.push(value);
                 values.push(value);
             } else {
                 let place = usize::try_from(step * 31).unwrap() % values.len();
                 let value = if step % 7 == 0 { ABSENT } else { value };
-                least.set(place, value);
+                tracker.set(place, value);
                 values[place] = value;
             }
-            assert_eq!(least.get(), *values.iter().min().unwrap());
+            assert_eq!(tracker.min(), *values.iter().min().unwrap());
         }
     }
 }
