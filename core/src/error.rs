@@ -1,14 +1,15 @@
-//! What can go wrong, each with a code that never changes.
+//! Errors of the engine, each with a stable code.
 
 use crate::data::reject::RejectReason;
 use crate::plan::Limit;
 use crate::spec::SpecError;
 
-/// An error of the engine. After any of them but [`Error::LimitReached`] the engine is as it was before the call.
+/// An error of the engine. Except after [`Error::LimitReached`], the engine is in the state before
+/// the call.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The pipeline description is wrong.
+    /// The pipeline description is invalid.
     #[error(transparent)]
     Spec(#[from] SpecError),
     /// A column of a batch has another length than its timestamps.
@@ -21,7 +22,7 @@ pub enum Error {
         /// Entries in the column.
         found: usize,
     },
-    /// A batch has more or fewer columns than the pipeline reads.
+    /// The number of columns of a batch is not the number that the pipeline reads.
     #[error("the batch has {found} columns, but the pipeline reads {expected}")]
     ColumnCount {
         /// Columns that the pipeline reads.
@@ -29,14 +30,14 @@ pub enum Error {
         /// Columns in the batch.
         found: usize,
     },
-    /// A batch has more or fewer lists of identities than the pipeline needs.
+    /// The number of identity columns of a batch is not the number that the pipeline needs.
     #[error(
         "the batch has {found} lists of identities, but the pipeline needs {expected}: one for each way to tell them"
     )]
     IdentityCount {
-        /// Lists that the pipeline needs.
+        /// The number that the pipeline needs.
         expected: usize,
-        /// Lists in the batch.
+        /// The number in the batch.
         found: usize,
     },
     /// A batch has more events than `limits.max_batch_events`.
@@ -49,63 +50,65 @@ pub enum Error {
         /// The limit.
         limit: u32,
     },
-    /// The pipeline has a key and the batch none, or the other way round.
+    /// The pipeline has a key but the batch has none, or the reverse.
     #[error("{0}")]
     KeysMismatch(&'static str),
-    /// A batch uses a key id that was never defined.
+    /// A batch uses a key id that is not defined.
     #[error(
         "key id {id} of event {event} is not defined: define it with define_keys before it is used"
     )]
     UnknownKeyId {
         /// The id.
         id: u32,
-        /// The event's place in the batch.
+        /// The index of the event in the batch.
         event: usize,
     },
-    /// The pipeline names a partition and the batch none, or the other way round.
+    /// The pipeline names a partition but the batch has none, or the reverse.
     #[error("{0}")]
     PartitionsMismatch(&'static str),
-    /// A batch uses an id of a partition that was never defined.
+    /// A batch uses a partition id that is not defined.
     #[error(
         "partition id {id} of event {event} is not defined: define it with define_partitions before it is used"
     )]
     UnknownPartitionId {
         /// The id.
         id: u32,
-        /// The event's place in the batch.
+        /// The index of the event in the batch.
         event: usize,
     },
-    /// More partitions are to be waited for than `limits.max_partitions`.
+    /// The source would have more partitions than `limits.max_partitions`.
     #[error("there would be more partitions than limits.max_partitions = {limit}")]
     TooManyPartitions {
         /// The limit.
         limit: u32,
     },
-    /// A key is not a valid encoding of the pipeline's key fields, or has a number that keys may not have.
+    /// A key is not a valid encoding of the pipeline's key fields, or contains a number that keys
+    /// may not contain.
     #[error(
         "key {index} is not a valid encoding of {fields} key field(s), whose numbers are integers within ±1.8e308 or the \
          shortest decimals of doubles"
     )]
     InvalidKey {
-        /// The key's place in the block.
+        /// The index of the key in the block.
         index: usize,
-        /// Key fields of the pipeline.
+        /// The number of key fields of the pipeline.
         fields: usize,
     },
-    /// Partial state is asked of an engine that has none to give or to take.
+    /// The engine neither emits nor merges partial state.
     #[error("{0}")]
     PartialsMismatch(&'static str),
-    /// Partial state came before an earlier one of its source.
+    /// Partial state arrived before an earlier one of its source.
     #[error(
         "partial state {found} came, but {expected} is the next of its source: merge them in their order"
     )]
     PartialGap {
-        /// The one that is next.
+        /// The expected sequence number.
         expected: u64,
-        /// The one that came.
+        /// The sequence number that arrived.
         found: u64,
     },
-    /// An event would exceed a limit whose policy is `refuse`. What came before it is done, and the engine can go on.
+    /// An event would exceed a limit whose policy is `refuse`. Earlier events are processed, and
+    /// the engine can continue.
     #[error("{0}")]
     LimitReached(LimitReached),
     /// Events were pushed after `finish`.
@@ -114,7 +117,7 @@ pub enum Error {
     /// A snapshot cannot be written or read.
     #[error("snapshot: {0}")]
     Snapshot(SnapshotError),
-    /// The header of CSV is not what the pipeline needs.
+    /// The header of a CSV file does not fit the pipeline.
     #[cfg(feature = "text")]
     #[error(transparent)]
     Header(#[from] crate::text::HeaderError),
@@ -123,27 +126,28 @@ pub enum Error {
     MalformedBlock(&'static str),
 }
 
-/// Where a limit has ended a call.
+/// The limit that ended a call, and the event that reached it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LimitReached {
-    /// Its name in `limits`.
+    /// The name of the limit in `limits`.
     pub limit: &'static str,
-    /// Its value.
+    /// The value of the limit.
     pub value: u64,
-    /// The stage that has no room, by its place.
+    /// The index of the stage without room.
     pub stage: u32,
-    /// The event's place in the stream; behind a stage that makes rows of its own, among these.
+    /// The ordinal of the event in the stream. For a stage behind one that makes its own rows, the
+    /// ordinal among those rows.
     pub ordinal: u64,
-    /// Events of the call that were taken, from the front of the batch.
+    /// The number of events of the call that were taken, from the front of the batch.
     pub consumed: usize,
-    /// Whether the event is dropped and counted, for an earlier stage, or the engine, had taken it already. If not, it is
-    /// the first that was not taken.
+    /// Whether the event is dropped and counted, because the engine or an earlier stage had taken
+    /// it already. Otherwise it is the first event that was not taken.
     pub dropped: bool,
 }
 
 impl LimitReached {
-    /// Why an event is dropped that the limit keeps out.
+    /// Returns the reason for which an event is dropped at this limit.
     #[must_use]
     pub fn reason(&self) -> RejectReason {
         let limits = [Limit::Keys, Limit::Windows, Limit::Bytes];
@@ -168,17 +172,17 @@ impl core::fmt::Display for LimitReached {
     }
 }
 
-/// What is wrong with a snapshot.
+/// An error of writing or reading a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SnapshotError {
-    /// It does not begin as a snapshot does.
+    /// The bytes do not start like a snapshot.
     #[error("not a snapshot of stream-processor")]
     NotASnapshot,
-    /// It does not begin as partial state does.
+    /// The bytes do not start like partial state.
     #[error("not partial state of stream-processor")]
     NotAPartial,
-    /// It was written by a newer version.
+    /// A newer version wrote the snapshot.
     #[error("section {section} has version {found}; this program reads up to {known}")]
     NewerVersion {
         /// The section.
@@ -188,19 +192,19 @@ pub enum SnapshotError {
         /// The newest version known here.
         known: u32,
     },
-    /// It belongs to another pipeline.
+    /// The snapshot belongs to another pipeline.
     #[error("it was taken of another pipeline (keys, fields, time, stages or limits differ)")]
     OtherPipeline,
-    /// Bytes are missing, changed or contradict each other.
+    /// Bytes are missing, changed or inconsistent.
     #[error("it is damaged: {0}")]
     Damaged(&'static str),
-    /// It would exceed `limits.max_snapshot_bytes`.
+    /// The snapshot would exceed `limits.max_snapshot_bytes`.
     #[error("it exceeds limits.max_snapshot_bytes = {limit}")]
     TooLarge {
         /// The limit.
         limit: u64,
     },
-    /// The engine changed while it was being read.
+    /// The engine changed while the snapshot was being read.
     #[error("the engine has moved on since it was begun: begin again")]
     Outdated,
 }
@@ -212,7 +216,7 @@ impl From<SnapshotError> for Error {
 }
 
 impl Error {
-    /// A short name that never changes, the same in Rust, JavaScript, logs and docs.
+    /// Returns a short stable name, the same in Rust, JavaScript, logs and docs.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {

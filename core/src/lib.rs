@@ -54,7 +54,7 @@ pub use plan::{OneShard, Plan};
 pub use spec::{PipelineSpec, SpecError};
 pub use util::json;
 
-/// The Rust of the project's front page.
+/// Compiles the Rust example of the project's README as a documentation test.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct FrontPage;

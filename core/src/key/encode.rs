@@ -1,4 +1,4 @@
-//! Writing fields of keys.
+//! Encoding of key fields.
 
 use super::text::needs_escape;
 use super::{
@@ -31,7 +31,8 @@ pub fn push_str(key: &mut Vec<u8>, value: &str) {
 #[inline]
 pub(crate) fn push_plain_str(key: &mut Vec<u8>, text: &[u8], start: usize, end: usize) {
     key.push(STRING);
-    // A copy of 16 bytes, cut afterwards, is a move or two; a copy of any length is a call.
+    // A copy of 16 bytes, truncated afterwards, compiles to one or two moves; a copy of variable
+    // length is a call.
     match text.get(start..).and_then(|text| text.first_chunk::<16>()) {
         Some(chunk) if end - start <= chunk.len() => {
             let before = key.len();
@@ -54,7 +55,8 @@ pub fn push_number(key: &mut Vec<u8>, value: &Decimal<'_>) {
     push_digits(key, value.is_negative(), value.point(), value.digits());
 }
 
-/// Appends a number field from a JSON number's text; false, and nothing appended, if the text is no number.
+/// Appends a number field from a JSON number's text. Returns `false`, and appends nothing, if the
+/// text is not a number.
 pub fn push_number_text(key: &mut Vec<u8>, text: &[u8]) -> bool {
     let decimal = Decimal::parse(text);
     if let Some(value) = &decimal {
@@ -77,7 +79,7 @@ pub(crate) fn push_scaled(key: &mut Vec<u8>, negative: bool, mantissa: u64, expo
     }
     let digits = mantissa.ilog10() + 1;
     push_head(key, negative, exponent + digits.cast_signed());
-    // From the last pair to the first; an odd last digit makes a pair with a 0.
+    // From the last pair of digits to the first. An odd last digit forms a pair with a 0.
     let mut pairs = [0; 10];
     let mut unused = pairs.len();
     let mut odd = digits % 2 == 1;
@@ -95,9 +97,9 @@ pub(crate) fn push_scaled(key: &mut Vec<u8>, negative: bool, mantissa: u64, expo
     key.push(END ^ flip_of(negative));
 }
 
-/// Appends a number field: the decimal value that ECMAScript prints for `value`.
+/// Appends a number field with the decimal value that ECMAScript prints for `value`.
 ///
-/// False, and nothing appended, for NaN and the infinities, which JSON cannot say.
+/// Returns `false`, and appends nothing, for NaN and the infinities, which JSON cannot represent.
 pub fn push_f64(key: &mut Vec<u8>, value: f64) -> bool {
     value.is_finite()
         && push_number_text(key, ryu_js::Buffer::new().format_finite(value).as_bytes())
@@ -125,7 +127,7 @@ fn push_digits(
     key.push(END ^ flip);
 }
 
-/// Appends what stands before the digits of a number.
+/// Appends the bytes of a number before its digits.
 fn push_head(key: &mut Vec<u8>, negative: bool, point: i32) {
     let flip = flip_of(negative);
     key.extend_from_slice(&[NUMBER, if negative { NEGATIVE } else { POSITIVE }]);

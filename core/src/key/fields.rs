@@ -1,4 +1,4 @@
-//! Reading fields of keys, and checking keys from outside.
+//! Decoding of key fields, and validation of keys from outside.
 
 use core::iter::FusedIterator;
 use std::borrow::Cow;
@@ -9,10 +9,10 @@ use super::{
 };
 use crate::number::{Decimal, parse_f64, write_layout};
 
-/// 2^53: up to it, every integer is a double of its own. It has 16 digits.
+/// 2^53: all integers up to it are exact as doubles. It has 16 digits.
 const MAX_EXACT: u64 = 1 << 53;
 const EXACT_DIGITS: usize = 16;
-/// Digits of the largest double before its decimal point.
+/// The number of digits before the decimal point of the largest double.
 const MAX_WHOLE_DIGITS: usize = 309;
 
 /// One field of a key.
@@ -50,7 +50,7 @@ impl KeyField<'_> {
 pub struct KeyNumber<'a> {
     negative: bool,
     point: i32,
-    /// Encoded pairs of digits, flipped where `negative`, without the end.
+    /// Encoded pairs of digits, with flipped bits if `negative`, without the end byte.
     pairs: &'a [u8],
 }
 
@@ -60,8 +60,8 @@ impl KeyNumber<'_> {
         write_layout(self.negative, self.point, self.digit_count(), self.digits(), out);
     }
 
-    /// Appends the number as plain digits if it is an integer beyond ±2^53 and within the range of doubles; false, and
-    /// nothing appended, if it is not.
+    /// Appends the number as plain digits if it is an integer beyond ±2^53 within the range of
+    /// doubles. Otherwise returns `false` and appends nothing.
     pub fn write_big_integer(&self, out: &mut Vec<u8>) -> bool {
         let count = self.digit_count();
         let Ok(whole @ EXACT_DIGITS..=MAX_WHOLE_DIGITS) = usize::try_from(self.point) else {
@@ -81,7 +81,7 @@ impl KeyNumber<'_> {
         true
     }
 
-    /// Returns whether events may have the number in their keys.
+    /// Returns whether the keys of events may contain the number.
     fn is_allowed(&self) -> bool {
         is_certain_key_number(self.point, self.digit_count()) || {
             let mut text = Vec::with_capacity(24);
@@ -91,7 +91,7 @@ impl KeyNumber<'_> {
         }
     }
 
-    /// The nearest double; infinite beyond the largest one.
+    /// Returns the nearest double; infinite beyond the largest one.
     #[must_use]
     pub fn to_f64(&self) -> f64 {
         let mut text = Vec::with_capacity(24);
@@ -100,31 +100,32 @@ impl KeyNumber<'_> {
         parse_f64(&text).unwrap_or(beyond)
     }
 
-    /// The significant digits, each 0 to 9.
+    /// Returns the significant digits, each 0 to 9.
     fn digits(&self) -> impl Iterator<Item = u8> + Clone {
         self.values().flat_map(|pair| [pair / 10, pair % 10]).take(self.digit_count())
     }
 
-    /// How many digits [`KeyNumber::digits`] gives: an odd last one stands in a pair with a 0.
+    /// Returns the number of significant digits. An odd last digit is stored in a pair with a 0.
     fn digit_count(&self) -> usize {
         let odd = self.values().next_back().is_some_and(|pair| pair % 10 == 0);
         self.pairs.len() * 2 - usize::from(odd)
     }
 
-    /// The pairs of digits, each 0 to 99.
+    /// Returns the pairs of digits, each 0 to 99.
     fn values(&self) -> impl DoubleEndedIterator<Item = u8> + Clone {
         let flip = flip_of(self.negative);
         self.pairs.iter().map(move |&pair| (pair ^ flip).wrapping_sub(1))
     }
 }
 
-/// The fields of an encoded key, in order. Ends at the first byte that begins no field.
+/// Returns the fields of an encoded key, in order. Ends at the first byte that starts no valid
+/// field.
 #[must_use]
 pub fn fields(key: &[u8]) -> Fields<'_> {
     Fields { rest: key }
 }
 
-/// The bytes of field `field` of a key; empty where it has none.
+/// Returns the bytes of field number `field` of a key; empty if there is none.
 pub(crate) fn field_bytes(key: &[u8], field: usize) -> &[u8] {
     let mut all = fields(key);
     let skipped = all.by_ref().take(field).count();
@@ -134,14 +135,15 @@ pub(crate) fn field_bytes(key: &[u8], field: usize) -> &[u8] {
     rest.get(..len).unwrap_or_default()
 }
 
-/// Whether two fields are both boolean, both numbers or both strings.
+/// Returns whether two fields are both booleans, both numbers or both strings.
 pub(crate) fn is_same_type(a: &[u8], b: &[u8]) -> bool {
     let kind = |field: &[u8]| field.first().map(|tag| if *tag == TRUE { FALSE } else { *tag });
     kind(a) == kind(b)
 }
 
-/// Returns whether `key` is the encoding of a key with `field_count` fields that events may have: each number is an
-/// integer within the range of doubles, or the shortest decimal of a double. For bytes from outside.
+/// Returns whether `key` encodes a key of `field_count` fields that events may have. Numbers must
+/// be integers within the range of doubles, or the shortest decimals of doubles. For bytes from
+/// outside.
 #[must_use]
 pub fn validate(key: &[u8], field_count: usize) -> bool {
     let allowed = |field: &KeyField<'_>| match field {
@@ -151,13 +153,13 @@ pub fn validate(key: &[u8], field_count: usize) -> bool {
     all_fields(key, field_count, allowed)
 }
 
-/// Returns whether `key` is the encoding of a key with `field_count` fields, with any numbers. For snapshots: earlier
-/// versions took all numbers.
+/// Returns whether `key` encodes a key of `field_count` fields with any numbers. For snapshots:
+/// earlier versions allowed all numbers.
 pub(crate) fn is_encoded(key: &[u8], field_count: usize) -> bool {
     all_fields(key, field_count, |_| true)
 }
 
-/// Returns whether `key` has `field_count` fields and nothing else, and all are `allowed`.
+/// Returns whether `key` has exactly `field_count` fields, and all are `allowed`.
 fn all_fields(key: &[u8], field_count: usize, allowed: impl Fn(&KeyField<'_>) -> bool) -> bool {
     if field_count == 1 && is_plain_string(key) {
         return true;
@@ -167,7 +169,7 @@ fn all_fields(key: &[u8], field_count: usize, allowed: impl Fn(&KeyField<'_>) ->
         && fields.rest.is_empty()
 }
 
-/// Whether `key` is one string of ASCII characters that need no escape, as most keys are.
+/// Returns whether `key` is one string of ASCII characters without escapes, as most keys are.
 fn is_plain_string(key: &[u8]) -> bool {
     let plain = |all: bool, byte: &u8| all & byte.is_ascii() & (*byte > ESCAPE);
     matches!(key, [STRING, text @ .., END] if text.iter().fold(true, plain))
@@ -206,7 +208,8 @@ impl<'a> Iterator for Fields<'a> {
 
 impl FusedIterator for Fields<'_> {}
 
-/// Reads a string up to its end; `None` if it has none, has an escape that [`push_str`] does not write, or is not UTF-8.
+/// Reads a string up to its end. Returns `None` if it has no end, has an escape that [`push_str`]
+/// does not write, or is not UTF-8.
 fn read_string(bytes: &[u8]) -> Option<(Cow<'_, str>, &[u8])> {
     let end = bytes.iter().position(|&byte| byte == END)?;
     let (escaped, rest) = bytes.split_at_checked(end)?;
@@ -225,7 +228,7 @@ fn read_string(bytes: &[u8]) -> Option<(Cow<'_, str>, &[u8])> {
     Some((String::from_utf8(text).ok()?.into(), rest))
 }
 
-/// Reads a magnitude up to its end; `None` if it is not one that [`push_number`] writes.
+/// Reads a magnitude up to its end. Returns `None` if [`push_number`] would not write it so.
 fn read_magnitude(negative: bool, bytes: &[u8]) -> Option<(KeyNumber<'_>, &[u8])> {
     let flip = flip_of(negative);
     let (&first, rest) = bytes.split_first()?;

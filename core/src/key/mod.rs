@@ -1,8 +1,10 @@
-//! Keys as bytes: an encoding that keeps the order of the values and tells every field's end.
+//! Encoded keys: a byte encoding that preserves the order of values and marks the end of each
+//! field.
 //!
-//! A key is the concatenation of its fields. Comparing the bytes of two keys compares them field by field:
-//! false < true < numbers (by exact decimal value) < strings (by their UTF-8 bytes). No encoded field is a prefix of
-//! another one, so keys of several fields never run into each other. Each value has exactly one encoding.
+//! A key is the concatenation of its fields. Comparing the bytes of two keys compares them field by
+//! field: false < true < numbers (by exact decimal value) < strings (by their UTF-8 bytes). No
+//! encoded field is a prefix of another one, so keys of several fields are unambiguous. Each value
+//! has exactly one encoding.
 //!
 //! | field | bytes |
 //! |---|---|
@@ -13,14 +15,15 @@
 //! | a number above 0 | `03 02`, then magnitude |
 //! | a string | `04`, its UTF-8 with `00` written as `01 01` and `01` as `01 02`, then `00` |
 //!
-//! A magnitude is 0.DIGITS · 10^point: `point + 128` as one byte when that is 1 to 254, otherwise `FF` (large) or `00`
-//! (small) and `point + 2^31` as four bytes, big-endian; then the digits, two a byte, as their value + 1 (an odd last
-//! digit is followed by a 0); then `00`. The idea is that of FoundationDB's tuples; their escape, `00 FF`, would make the
-//! empty string a prefix of others.
+//! A magnitude is 0.DIGITS · 10^point. The point is `point + 128` as one byte if that is 1 to 254.
+//! Otherwise it is `FF` (large) or `00` (small), and `point + 2^31` as four bytes, big-endian. Then
+//! follow the digits, two in a byte, as their value + 1; an odd last digit is followed by a 0. `00`
+//! ends it. The encoding follows FoundationDB's tuple layer; with its escape, `00 FF`, the empty
+//! string would be a prefix of others.
 //!
-//! The encoding has room for any decimal. The engine takes keys with two kinds of them: integers within the range of
-//! doubles, and the shortest decimals of doubles (what ECMAScript prints). JavaScript can hand out and take back both
-//! unchanged.
+//! The encoding can represent any decimal. The engine accepts two kinds of numbers in keys:
+//! integers within the range of doubles, and the shortest decimals of doubles (as ECMAScript prints
+//! them). JavaScript can read and write both without loss.
 
 mod encode;
 mod fields;
@@ -52,7 +55,8 @@ const POSITIVE: u8 = 0x02;
 
 /// Ends a string or a magnitude.
 const END: u8 = 0x00;
-/// In a string: the next byte is one more than what it stands for, which is a byte up to this one.
+/// Marks an escaped byte of a string, which is at most this one: the next byte is the escaped one,
+/// plus 1.
 const ESCAPE: u8 = 0x01;
 
 const POINT_BIAS: i32 = 128;

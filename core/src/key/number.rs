@@ -1,4 +1,4 @@
-//! The numbers that keys may have: those that every runtime can hand out and take back unchanged.
+//! The numbers that keys may contain: those that every runtime can read and write without loss.
 
 use crate::number::Decimal;
 
@@ -6,14 +6,16 @@ use crate::number::Decimal;
 const MAX_CERTAIN_POINT: i32 = 308;
 /// 0.1 · 10^-306 is a normal double.
 const MIN_CERTAIN_POINT: i32 = -306;
-/// Every decimal of so many digits, within these points, is the shortest one of a double.
+/// Every decimal of at most this many digits, within these points, is the shortest one of a double.
 const CERTAIN_DIGITS: usize = 15;
-/// No double needs more digits.
+/// The greatest number of digits that a double needs.
 const MAX_DIGITS: usize = 17;
 
-/// Returns whether a key may have `number`: an integer within the range of doubles, or the shortest decimal of a double.
+/// Returns whether keys may contain `number`: an integer within the range of doubles, or the
+/// shortest decimal of a double.
 ///
-/// `nearest` gives the double nearest to it, `None` beyond the finite ones; it is asked only where that matters.
+/// `nearest` returns the double nearest to it, `None` beyond the finite ones. It is called only if
+/// its result matters.
 pub(crate) fn is_key_number(number: &Decimal<'_>, nearest: impl FnOnce() -> Option<f64>) -> bool {
     let (point, digits) = (number.point(), number.digit_count());
     if is_certain_key_number(point, digits) {
@@ -25,24 +27,24 @@ pub(crate) fn is_key_number(number: &Decimal<'_>, nearest: impl FnOnce() -> Opti
     digits <= MAX_DIGITS && nearest().is_some_and(|value| is_shortest(number, value))
 }
 
-/// Returns whether every 0.DIGITS · 10^point of so many significant digits is such a number.
+/// Returns whether every number 0.DIGITS · 10^point with this many significant digits is allowed.
 pub(crate) fn is_certain_key_number(point: i32, digits: usize) -> bool {
     point <= MAX_CERTAIN_POINT
         && (is_integer(point, digits) || digits <= CERTAIN_DIGITS && point >= MIN_CERTAIN_POINT)
 }
 
-/// Returns whether 0.DIGITS · 10^point has no fraction, for a last digit other than 0.
+/// Returns whether 0.DIGITS · 10^point has no fraction, if the last digit is not 0.
 pub(crate) fn is_integer(point: i32, digits: usize) -> bool {
     usize::try_from(point).is_ok_and(|whole| digits <= whole)
 }
 
-/// Returns whether `number` is what ECMAScript prints for `value`, which is finite.
+/// Returns whether `number` is the decimal that ECMAScript prints for `value`, which is finite.
 fn is_shortest(number: &Decimal<'_>, value: f64) -> bool {
     let mut buffer = ryu_js::Buffer::new();
     Decimal::parse(buffer.format_finite(value).as_bytes()).as_ref() == Some(number)
 }
 
-/// Returns whether mantissa · 10^exponent is certainly such a number, by a look at its size.
+/// Returns whether mantissa · 10^exponent is certainly allowed, by a fast check of its size.
 #[cfg(feature = "text")]
 #[inline]
 pub(crate) fn is_small_key_number(mantissa: u64, exponent: i32) -> bool {
@@ -88,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_double_prints_and_what_is_beyond_doubles_are_not() {
+    fn other_decimals_are_not_key_numbers() {
         for text in [
             "1e400",
             "-1e400",

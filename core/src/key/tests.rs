@@ -13,7 +13,7 @@ fn string(text: &str) -> Vec<u8> {
 }
 
 #[test]
-fn the_layout_is_the_documented_one() {
+fn encoding_has_the_documented_layout() {
     assert_eq!(string("a\0\u{1}b"), b"\x04a\x01\x01\x01\x02b\x00");
     assert_eq!(number("0"), [3, 1]);
     assert_eq!(number("-0.0"), [3, 1]);
@@ -25,7 +25,7 @@ fn the_layout_is_the_documented_one() {
 }
 
 #[test]
-fn bytes_order_as_values_do() {
+fn byte_order_is_value_order() {
     let mut keys = vec![vec![FALSE], vec![TRUE]];
     let numbers = [
         "-1e999999999999",
@@ -68,7 +68,7 @@ fn bytes_order_as_values_do() {
 }
 
 #[test]
-fn fields_come_back_as_they_went_in() {
+fn fields_round_trip() {
     let mut key = Vec::new();
     push_str(&mut key, "svc \"1\"");
     push_bool(&mut key, true);
@@ -92,7 +92,7 @@ fn fields_come_back_as_they_went_in() {
 }
 
 #[test]
-fn what_is_no_number_is_not_appended() {
+fn non_numbers_are_not_appended() {
     let mut key = Vec::new();
     assert!(!push_f64(&mut key, f64::NAN));
     assert!(!push_f64(&mut key, f64::INFINITY));
@@ -101,7 +101,7 @@ fn what_is_no_number_is_not_appended() {
 }
 
 #[test]
-fn snapshots_may_have_numbers_that_events_may_not() {
+fn is_encoded_allows_numbers_that_validate_rejects() {
     for text in ["1e400", "0.1234567890123456789"] {
         let key = number(text);
         assert!(is_encoded(&key, 1) && !validate(&key, 1), "{text}");
@@ -109,7 +109,7 @@ fn snapshots_may_have_numbers_that_events_may_not() {
 }
 
 #[test]
-fn other_bytes_are_not_valid() {
+fn validate_rejects_malformed_bytes() {
     for bytes in [
         &[0][..],
         &[5],
@@ -121,7 +121,7 @@ fn other_bytes_are_not_valid() {
         &[3, 2, 129, 11],                       // no end
         &[3, 2, 129, 2, 0],                     // a leading zero
         &[3, 2, 129, 11, 1, 0],                 // trailing zeros
-        &[3, 2, 129, 101, 0],                   // no pair of digits
+        &[3, 2, 129, 101, 0],                   // not a pair of digits
         &[3, 2, 0xff, 0x80, 0, 0, 1, 11, 0],    // a short point written long
         &[3, 2, 0xff, 0xff, 0xff, 0, 0, 11, 0], // beyond the largest point
         &[4, b'a'],
@@ -137,7 +137,7 @@ fn other_bytes_are_not_valid() {
 
 #[cfg(feature = "text")]
 #[test]
-fn scanned_numbers_are_encoded_as_their_text_is() {
+fn push_scaled_matches_push_number_text() {
     let mantissas = [0, 1, 9, 10, 99, 100, 101, 12_345, 1_700_000_000_123, u64::MAX, u64::MAX - 5];
     let exponents = [-400, -200, -130, -20, -3, -1, 0, 1, 2, 19, 107, 126, 127, 400];
     for (mantissa, exponent) in

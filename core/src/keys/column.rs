@@ -1,4 +1,4 @@
-//! The ids of a whole column of keys.
+//! Interning of whole columns of keys.
 
 use super::{Keys, NONE};
 use crate::key;
@@ -6,10 +6,11 @@ use crate::util::byte_table::ByteTable;
 use crate::util::short_bytes::head_at;
 
 impl Keys {
-    /// Writes the ids of the keys that `offsets` cut out of `bytes`, each found or, if it is `valid`, added.
+    /// Stores the ids of the keys that `offsets` cut out of `bytes`. Unknown keys are added if
+    /// `valid` accepts them.
     ///
     /// # Errors
-    /// The place of the first key that is neither known nor valid.
+    /// The index of the first key that is neither known nor valid.
     pub(crate) fn intern_column(
         &mut self,
         offsets: &[u32],
@@ -18,15 +19,15 @@ impl Keys {
         ids: &mut Vec<u32>,
     ) -> Result<(), usize> {
         self.intern_each(offsets, bytes, ids, find_keys, |keys, bytes| {
-            // What is known was valid when it came.
+            // Known keys were validated when they were added.
             valid(bytes).then(|| keys.intern(bytes))
         })
     }
 
-    /// The same for keys that are one string each, and come without the encoding of keys.
+    /// Does the same for keys of one string field, given as plain strings instead of encoded keys.
     ///
     /// # Errors
-    /// The place of the first one that is not UTF-8.
+    /// The index of the first string that is not UTF-8.
     pub(crate) fn intern_texts(
         &mut self,
         offsets: &[u32],
@@ -42,7 +43,7 @@ impl Keys {
         })
     }
 
-    /// Writes the ids that `find` finds, and between them those that `add` gives.
+    /// Stores the ids that `find` finds; where it finds none, the id that `add` returns.
     fn intern_each(
         &mut self,
         offsets: &[u32],
@@ -51,7 +52,7 @@ impl Keys {
         find: fn(&ByteTable, &[u32], &[u8], &mut [u32]) -> usize,
         mut add: impl FnMut(&mut Self, &[u8]) -> Option<u32>,
     ) -> Result<(), usize> {
-        // What is there from the batch before is written over.
+        // Entries of the previous batch are overwritten.
         ids.resize(offsets.len().saturating_sub(1), NONE);
         let (mut at, mut offsets, mut ids) = (0, offsets, ids.as_mut_slice());
         loop {
@@ -70,8 +71,10 @@ impl Keys {
     }
 }
 
-/// Writes the ids of the keys that `offsets` cut out of `bytes`, as far as they are known; returns how many these are.
-// Its own function: wasmtime's compiler keeps a loop's variables in registers only in small ones.
+/// Stores the ids of the keys that `offsets` cut out of `bytes`, up to the first unknown key.
+/// Returns their number.
+// A separate function: wasmtime's compiler keeps a loop's variables in registers only in small
+// functions.
 #[inline(never)]
 fn find_keys(table: &ByteTable, offsets: &[u32], bytes: &[u8], ids: &mut [u32]) -> usize {
     find_run(offsets, ids, |start, len| match head_at(bytes, start, len) {
@@ -80,56 +83,59 @@ fn find_keys(table: &ByteTable, offsets: &[u32], bytes: &[u8], ids: &mut [u32]) 
     })
 }
 
-/// The same for strings without an escape.
+/// Does the same for strings without escapes.
 fn find_texts(table: &ByteTable, offsets: &[u32], bytes: &[u8], ids: &mut [u32]) -> usize {
     let mut found = 0;
     loop {
         let (offsets, ids) = (offsets.get(found..), ids.get_mut(found..));
         let (Some(offsets), Some(ids)) = (offsets, ids) else { return found };
-        let first = find_first_texts(table, offsets, bytes, ids);
+        let first = find_texts_fast(table, offsets, bytes, ids);
         let offsets = offsets.get(first..).unwrap_or_default();
         let rest = ids.get_mut(first..).unwrap_or_default();
-        let more = find_more_texts(table, offsets, bytes, rest);
+        let more = find_texts_slow(table, offsets, bytes, rest);
         found += first + more;
-        if more < TURN {
+        if more < KEYS_PER_ITERATION {
             return found;
         }
     }
 }
 
-/// As many strings as find their keys at once make one turn of the loop: at each, wasmtime looks at the deadline, and stores
-/// and loads again all that the loop has in registers.
-const TURN: usize = 4;
+/// The number of strings that one loop iteration looks up. In each iteration, wasmtime checks the
+/// deadline, and stores and reloads all loop variables held in registers.
+const KEYS_PER_ITERATION: usize = 4;
 
-/// The hot loop, which calls nothing: goes on while short strings are where they are looked for first.
+/// The hot loop, without calls: continues while short strings are in their first two table slots.
 #[inline(never)]
-fn find_first_texts(table: &ByteTable, offsets: &[u32], bytes: &[u8], ids: &mut [u32]) -> usize {
+fn find_texts_fast(table: &ByteTable, offsets: &[u32], bytes: &[u8], ids: &mut [u32]) -> usize {
     let find = |start: u32, end: u32| {
         key::find_text_first(table, bytes, start as usize, end.wrapping_sub(start) as usize)
     };
     let ends = offsets.get(1..).unwrap_or_default();
-    let (starts, ends) = (offsets.as_chunks::<TURN>().0, ends.as_chunks::<TURN>().0);
+    let (starts, ends) =
+        (offsets.as_chunks::<KEYS_PER_ITERATION>().0, ends.as_chunks::<KEYS_PER_ITERATION>().0);
     let mut found = 0;
-    for ((starts, ends), ids) in starts.iter().zip(ends).zip(ids.as_chunks_mut::<TURN>().0) {
+    for ((starts, ends), ids) in
+        starts.iter().zip(ends).zip(ids.as_chunks_mut::<KEYS_PER_ITERATION>().0)
+    {
         let ([a, b, c, d], [e, f, g, h]) = (*starts, *ends);
         *ids = [find(a, e), find(b, f), find(c, g), find(d, h)];
         if ids.iter().fold(0, |all, id| all | id).cast_signed() < 0 {
             break;
         }
-        found += TURN;
+        found += KEYS_PER_ITERATION;
     }
     found
 }
 
-/// Goes on, at most a turn, with whatever strings there are.
+/// Looks up the next strings, at most one iteration's number, with the general look-up.
 #[inline(never)]
-fn find_more_texts(table: &ByteTable, offsets: &[u32], bytes: &[u8], ids: &mut [u32]) -> usize {
-    let turn = ids.len().min(TURN);
-    let ids = ids.get_mut(..turn).unwrap_or_default();
+fn find_texts_slow(table: &ByteTable, offsets: &[u32], bytes: &[u8], ids: &mut [u32]) -> usize {
+    let count = ids.len().min(KEYS_PER_ITERATION);
+    let ids = ids.get_mut(..count).unwrap_or_default();
     find_run(offsets, ids, |start, len| key::find_text(table, bytes, start, len))
 }
 
-/// The same for strings of which some have escapes: each has to be encoded.
+/// Finds nothing: for columns with escapes, where each string has to be encoded first.
 fn find_nothing(_: &ByteTable, _: &[u32], _: &[u8], _: &mut [u32]) -> usize {
     0
 }

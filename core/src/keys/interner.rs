@@ -1,12 +1,13 @@
-//! A dictionary of encoded keys: bytes to dense ids in order of first sight.
+//! A dictionary of encoded keys: dense ids in the order of first occurrence.
 
 use crate::util::byte_table::ByteTable;
 use crate::util::id_table::NONE;
 
-/// Gives each distinct run of bytes a dense id, 0 for the first one seen.
+/// Assigns dense ids to distinct byte strings, starting at 0.
 ///
-/// Ids follow the order of first sight, so the seed of the hash never shows. The caller bounds the number of entries:
-/// ids are `u32`, and entries beyond `u32::MAX` would share the last one.
+/// Ids follow the order of first occurrence, so the hash seed has no visible effect. The caller
+/// bounds the number of entries: ids are `u32`, and entries beyond `u32::MAX` would share the last
+/// one.
 #[derive(Debug, Clone)]
 pub struct Interner {
     table: ByteTable,
@@ -14,13 +15,14 @@ pub struct Interner {
 }
 
 impl Interner {
-    /// An empty dictionary, its table hashed with `seed`: from an unpredictable one, nobody can provoke collisions.
+    /// Creates an empty dictionary whose table is hashed with `seed`. An unpredictable seed
+    /// prevents provoked collisions.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self { table: ByteTable::new(seed), total_bytes: 0 }
     }
 
-    /// The id of `bytes`, a new one if they were never seen.
+    /// Returns the id of `bytes`, adding them if needed.
     #[inline]
     pub fn intern(&mut self, bytes: &[u8]) -> u32 {
         match self.table.find(bytes) {
@@ -37,44 +39,44 @@ impl Interner {
         id
     }
 
-    /// The id of `bytes` if they have one.
+    /// Returns the id of `bytes`, if they have one.
     #[inline]
     #[must_use]
     pub fn find(&self, bytes: &[u8]) -> Option<u32> {
         Some(self.table.find(bytes)).filter(|id| *id != NONE)
     }
 
-    /// Entries so far.
+    /// Returns the number of entries.
     #[must_use]
     pub fn len(&self) -> usize {
         self.table.id_bound()
     }
 
-    /// Whether nothing was interned yet.
+    /// Returns whether there are no entries.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The bytes of all entries together.
+    /// Returns the total length of all entries in bytes.
     #[must_use]
     pub fn total_bytes(&self) -> usize {
         self.total_bytes
     }
 
-    /// The bytes with the id `id`; empty if there are none.
+    /// Returns the bytes with the id `id`; empty if there are none.
     #[must_use]
     pub fn bytes(&self, id: u32) -> &[u8] {
         self.table.bytes(id)
     }
 
-    /// The entries from `first_id` on, in order of their ids.
+    /// Returns the entries from `first_id` on, in the order of their ids.
     pub fn entries_from(&self, first_id: u32) -> impl Iterator<Item = (u32, &[u8])> {
         let len = u32::try_from(self.len()).unwrap_or(u32::MAX);
         (first_id..len).map(|id| (id, self.bytes(id)))
     }
 
-    /// Forgets all entries: ids start at 0 again. Keeps the memory.
+    /// Removes all entries but keeps the memory. Ids start at 0 again.
     pub fn clear(&mut self) {
         self.table.clear();
         self.total_bytes = 0;
@@ -86,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_follow_first_sight_whatever_the_seed() {
+    fn ids_follow_first_occurrence_for_every_seed() {
         for seed in [0, 1, u64::MAX] {
             let mut interner = Interner::new(seed);
             let ids: Vec<u32> =
@@ -105,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn many_entries_survive_growth_and_clear_starts_again() {
+    fn entries_survive_growth_and_clear_restarts_ids() {
         let mut interner = Interner::new(7);
         for round in 0..2 {
             for number in 0..10_000_u32 {

@@ -1,4 +1,4 @@
-//! Keys as JSON text: how JavaScript names them and gets them back.
+//! Keys as JSON text, the form in which JavaScript gives and receives them.
 
 use crate::data::rows::Rows;
 use crate::engine::KeyDefinitions;
@@ -7,7 +7,7 @@ use crate::key::{self, KeyField};
 use crate::keys::interner::Interner;
 use crate::text::{read_fingerprints, read_keys};
 
-/// Once so many keys have ids, or keys of so many bytes, ids start over.
+/// The number of keys, or of their bytes, at which [`RowKeys`] starts ids over.
 const MAX_KEYS: usize = 65_536;
 const MAX_KEY_BYTES: usize = 1 << 22;
 
@@ -20,8 +20,9 @@ pub struct OwnedKeyDefinitions {
 }
 
 impl OwnedKeyDefinitions {
-    /// Reads a JSON array of keys and gives them `ids` in turn. A key is a string, a number or a boolean, or an array of
-    /// such where the pipeline has several key fields. Numbers keep all their digits.
+    /// Reads a JSON array of keys and assigns `ids` to them in turn. A key is a string, a number or
+    /// a boolean, or an array of these if the pipeline has several key fields. Numbers keep all
+    /// their digits.
     /// ```
     /// use stream_processor_core::key_json::OwnedKeyDefinitions;
     /// assert!(OwnedKeyDefinitions::from_json(r#"[["eu", 7], ["us", 7]]"#, 0.., 2).is_ok());
@@ -29,7 +30,8 @@ impl OwnedKeyDefinitions {
     /// ```
     ///
     /// # Errors
-    /// [`Error::InvalidKey`] for a key of another form, [`Error::MalformedBlock`] for text that is no array of keys.
+    /// [`Error::InvalidKey`] for a key of another form, [`Error::MalformedBlock`] for text that is
+    /// not an array of keys.
     pub fn from_json(
         text: &str,
         ids: impl IntoIterator<Item = u32>,
@@ -46,7 +48,7 @@ impl OwnedKeyDefinitions {
         }
     }
 
-    /// The definitions for [`crate::Engine::define_keys`].
+    /// Returns the definitions for [`crate::Engine::define_keys`].
     #[must_use]
     pub fn as_definitions(&self, reset: bool) -> KeyDefinitions<'_> {
         KeyDefinitions { reset, ids: &self.ids, offsets: &self.offsets, bytes: &self.bytes }
@@ -56,14 +58,16 @@ impl OwnedKeyDefinitions {
 /// Returns the [`key::fingerprint`] of each value of a JSON array of strings, numbers and booleans.
 ///
 /// # Errors
-/// As [`OwnedKeyDefinitions::from_json`].
+/// As for [`OwnedKeyDefinitions::from_json`].
 pub fn fingerprints_from_json(text: &str) -> Result<Vec<f64>, Error> {
     read_fingerprints(text)
 }
 
-/// Ids for the keys of rows, for a reader that keeps what they stand for: each key is spelled out to it once.
+/// Ids for the keys of rows, for a receiver that caches the keys: each key is sent as text only
+/// once.
 ///
-/// They have nothing to do with the engine's own ids, so they stay right whatever the engine forgets or restores.
+/// These ids are independent of the engine's ids, so they stay valid when the engine removes or
+/// restores keys.
 #[derive(Debug, Clone)]
 pub struct RowKeys {
     interner: Interner,
@@ -71,16 +75,19 @@ pub struct RowKeys {
 }
 
 impl RowKeys {
-    /// For keys of `fields`; `seed` is that of the table, as in [`Interner::new`].
+    /// Creates ids for keys of `fields` fields; `seed` is the seed of the table, as in
+    /// [`Interner::new`].
     #[must_use]
     pub fn new(fields: usize, seed: u64) -> Self {
         Self { interner: Interner::new(seed), fields }
     }
 
-    /// Appends the id of each row's key to `ids`, and to `new` the keys that the reader has not seen as a JSON array, each an
-    /// array itself where there are several fields. `JSON.parse` would round integers beyond ±2^53: those are written as
-    /// `{"int":"9007199254740993"}`. Returns the id of the first of these: the reader is to forget that one and
-    /// all above. Appends nothing where the pipeline has no key, and nothing to `new` where no key is new.
+    /// Appends the id of each row's key to `ids`. Appends the keys that the receiver has not seen
+    /// to `new`, as a JSON array; each key is itself an array if there are several fields.
+    /// `JSON.parse` would round integers beyond ±2^53: these are written as
+    /// `{"int":"9007199254740993"}`. Returns the id of the first new key: the receiver must discard
+    /// that id and all above. Appends nothing if the pipeline has no key, and nothing to `new` if
+    /// no key is new.
     pub fn write(&mut self, rows: &Rows<'_>, ids: &mut Vec<u32>, new: &mut Vec<u8>) -> u32 {
         if self.fields == 0 {
             return 0;
@@ -132,7 +139,7 @@ fn write_field(field: &KeyField<'_>, out: &mut Vec<u8>) {
 mod tests {
     use super::*;
 
-    fn told(keys: &mut RowKeys, text: &str) -> (Vec<u32>, u32, String) {
+    fn written_keys(keys: &mut RowKeys, text: &str) -> (Vec<u32>, u32, String) {
         let OwnedKeyDefinitions { ids, offsets, bytes } =
             OwnedKeyDefinitions::from_json(text, 5.., keys.fields).unwrap();
         assert!(ids.iter().zip(5..).all(|(id, expected)| *id == expected));
@@ -150,22 +157,22 @@ mod tests {
     }
 
     #[test]
-    fn keys_come_back_as_they_went_in() {
+    fn keys_round_trip() {
         let text = r#"["a","","é\n",7,-0.5,1e-7,true,false]"#;
-        assert_eq!(told(&mut RowKeys::new(1, 0), text).2, text);
+        assert_eq!(written_keys(&mut RowKeys::new(1, 0), text).2, text);
         let text = r#"[["a",1],["a","1"]]"#;
-        assert_eq!(told(&mut RowKeys::new(2, 0), text).2, text);
-        assert_eq!(told(&mut RowKeys::new(0, 0), "[[],[]]"), (vec![], 0, String::new()));
+        assert_eq!(written_keys(&mut RowKeys::new(2, 0), text).2, text);
+        assert_eq!(written_keys(&mut RowKeys::new(0, 0), "[[],[]]"), (vec![], 0, String::new()));
     }
 
     #[test]
-    fn integers_beyond_2_to_the_53_come_back_with_all_digits() {
+    fn integers_beyond_2_to_the_53_keep_all_digits() {
         let text = "[9007199254740992, 9007199254740993,-9007199254740994, 1e21,\n1.5e16,9007199254740991.5e1]";
         let expected = r#"[9007199254740992,{"int":"9007199254740993"},{"int":"-9007199254740994"},{"int":"1000000000000000000000"},{"int":"15000000000000000"},{"int":"90071992547409915"}]"#;
-        assert_eq!(told(&mut RowKeys::new(1, 0), text).2, expected);
+        assert_eq!(written_keys(&mut RowKeys::new(1, 0), text).2, expected);
         let text = "[[123456789012345678901234567890,0.1]]";
         let expected = r#"[[{"int":"123456789012345678901234567890"},0.1]]"#;
-        assert_eq!(told(&mut RowKeys::new(2, 0), text).2, expected);
+        assert_eq!(written_keys(&mut RowKeys::new(2, 0), text).2, expected);
     }
 
     #[test]
@@ -174,35 +181,38 @@ mod tests {
             [0.1 + 0.2, 1.0 / 3.0, 123.456_789_012_345_67, 5e-324, 2.225_073_858_507_201_4e-308]
         {
             let text = format!("[{}]", ryu_js::Buffer::new().format_finite(value));
-            assert_eq!(told(&mut RowKeys::new(1, 0), &text).2, text);
+            assert_eq!(written_keys(&mut RowKeys::new(1, 0), &text).2, text);
         }
     }
 
     #[test]
-    fn each_key_is_spelled_out_once() {
+    fn each_key_is_written_as_text_once() {
         let mut keys = RowKeys::new(1, 3);
         assert_eq!(
-            told(&mut keys, r#"["b","a","b",1]"#),
+            written_keys(&mut keys, r#"["b","a","b",1]"#),
             (vec![0, 1, 0, 2], 0, r#"["b","a",1]"#.into())
         );
-        assert_eq!(told(&mut keys, r#"[1,"1","a"]"#), (vec![2, 3, 1], 3, r#"["1"]"#.into()));
-        assert_eq!(told(&mut keys, r#"["1","b"]"#), (vec![3, 0], 4, String::new()));
-        assert_eq!(told(&mut keys, "[]"), (vec![], 4, String::new()));
+        assert_eq!(
+            written_keys(&mut keys, r#"[1,"1","a"]"#),
+            (vec![2, 3, 1], 3, r#"["1"]"#.into())
+        );
+        assert_eq!(written_keys(&mut keys, r#"["1","b"]"#), (vec![3, 0], 4, String::new()));
+        assert_eq!(written_keys(&mut keys, "[]"), (vec![], 4, String::new()));
     }
 
     #[test]
-    fn ids_start_over_at_the_bounds() {
+    fn ids_start_over_at_the_limits() {
         let mut keys = RowKeys::new(1, 3);
         let many = Vec::from_iter(0..MAX_KEYS);
-        assert_eq!(told(&mut keys, &format!("{many:?}")).0.len(), MAX_KEYS);
-        assert_eq!(told(&mut keys, "[7,8,7]"), (vec![0, 1, 0], 0, "[7,8]".into()));
+        assert_eq!(written_keys(&mut keys, &format!("{many:?}")).0.len(), MAX_KEYS);
+        assert_eq!(written_keys(&mut keys, "[7,8,7]"), (vec![0, 1, 0], 0, "[7,8]".into()));
         let long = format!("[\"{}\"]", "x".repeat(MAX_KEY_BYTES));
-        assert_eq!(told(&mut keys, &long), (vec![2], 2, long));
-        assert_eq!(told(&mut keys, "[8]"), (vec![0], 0, "[8]".into()));
+        assert_eq!(written_keys(&mut keys, &long), (vec![2], 2, long));
+        assert_eq!(written_keys(&mut keys, "[8]"), (vec![0], 0, "[8]".into()));
     }
 
     #[test]
-    fn keys_of_another_form_are_refused() {
+    fn malformed_keys_are_refused() {
         for (text, fields) in
             [("[null]", 1), ("[[1]]", 1), ("[1]", 2), ("[[1,2,3]]", 2), ("[1]", 0), ("[1e400]", 1)]
         {

@@ -1,4 +1,17 @@
-//! The engine's key dictionary: keys are interned once to dense ids, kept while something refers to them.
+//! The engine's key dictionary: each distinct key is interned once to a dense id.
+//!
+//! [`Keys`] owns the bytes of all keys ([`ByteTable`]), a reference count and a definition count per
+//! id, and the cached sort order of the keys (`order.rs`). State and buffered rows retain their key;
+//! a key that nothing refers to becomes idle. [`Keys::reclaim`] removes the keys idle the longest.
+//!
+//! ```text
+//!  intern ──> referenced ──release──> idle ──reclaim──> removed, id free
+//!               ^                      │
+//!               └──────retain──────────┘
+//! ```
+//!
+//! `column.rs` interns whole columns. [`interner`] is a simpler dictionary without removal, for
+//! readers and for `key_json`, the keys of JavaScript.
 
 mod column;
 pub mod interner;
@@ -8,39 +21,39 @@ mod order;
 
 use std::collections::VecDeque;
 
-use self::order::Order;
+use self::order::KeyOrder;
 use crate::util::byte_table::ByteTable;
 pub(crate) use crate::util::id_table::NONE;
 
-/// Keys nothing refers to that are kept all the same, so that a key that comes back is found.
+/// The number of idle keys that are kept, so that a key that returns keeps its id.
 const MAX_IDLE_KEYS: usize = 65_536;
 
-/// Keys that are looked for in memory at once, before each is dealt with.
-const READ_AT_ONCE: usize = 256;
+/// The number of keys whose table slots are prefetched at once, before each is processed.
+const PREFETCH_BATCH: usize = 256;
 
-/// Interned keys by dense id. Ids never leave the engine; those of forgotten keys are used again.
+/// Interned keys by dense id. Ids never leave the engine; ids of removed keys are reused.
 #[derive(Clone)]
 pub(crate) struct Keys {
     table: ByteTable,
-    /// What is known of each id.
+    /// The counts of each id.
     entries: Vec<Entry>,
     free: Vec<u32>,
-    /// Ids that nothing referred to when they were put here, the longest idle first.
+    /// Idle ids, the longest idle first. Some may be referenced again since.
     idle: VecDeque<u32>,
-    /// The caller's ids.
+    /// The engine's id for each id of the caller.
     defined: Vec<u32>,
-    /// Whether every id of the caller that is defined is also the engine's, without a gap.
+    /// Whether all ids of the caller are equal to the engine's ids, without gaps.
     same_ids: bool,
-    order: Order,
+    order: KeyOrder,
 }
 
 #[derive(Clone, Copy, Default)]
 struct Entry {
-    /// State and rows that refer to this key.
+    /// The number of state entries and rows that refer to this key.
     references: u32,
-    /// Ids of the caller that mean this key.
+    /// The number of the caller's ids that are defined as this key.
     definitions: u32,
-    /// Whether it is among the idle ones.
+    /// Whether the id is in the idle queue.
     idle: bool,
 }
 
@@ -53,11 +66,11 @@ impl Keys {
             idle: VecDeque::new(),
             defined: Vec::new(),
             same_ids: true,
-            order: Order::default(),
+            order: KeyOrder::default(),
         }
     }
 
-    /// Ids are below this.
+    /// Returns the bound of ids: all are below it.
     pub(crate) fn id_bound(&self) -> usize {
         self.entries.len()
     }
@@ -66,54 +79,56 @@ impl Keys {
         self.table.bytes(id)
     }
 
-    /// The caller's ids, each with the engine's; [`NONE`] where it has defined none.
+    /// Returns the engine's id for each of the caller's ids; [`NONE`] for an undefined id.
     pub(crate) fn defined(&self) -> &[u32] {
         &self.defined
     }
 
-    /// Whether the caller's ids are the engine's own, all those below [`Keys::defined`]'s length.
+    /// Returns whether the caller's ids equal the engine's, for all ids below the length of
+    /// [`Keys::defined`].
     pub(crate) fn has_same_ids(&self) -> bool {
         self.same_ids
     }
 
-    /// The id of `key`. It stays valid until [`Keys::reclaim`], and beyond while it is retained.
+    /// Returns the id of `key`, adding it if needed. The id stays valid until [`Keys::reclaim`],
+    /// and beyond while it is retained.
     pub(crate) fn intern(&mut self, key: &[u8]) -> u32 {
         match self.table.find(key) {
             NONE => {
                 let id = self.insert(key);
-                self.rest(id);
+                self.mark_idle_if_unreferenced(id);
                 id
             }
             id => id,
         }
     }
 
-    /// Gives `key`, which has none, an id.
+    /// Adds `key`, which is not in the dictionary, and returns its id.
     fn insert(&mut self, key: &[u8]) -> u32 {
         let id = self.free.pop().unwrap_or_else(|| {
             self.entries.push(Entry::default());
             u32::try_from(self.entries.len() - 1).unwrap_or(NONE)
         });
         self.table.insert(key, id);
-        self.order.note_new(id);
+        self.order.insert(id);
         id
     }
 
-    /// Gives the caller's `ids` to `keys`, until [`Keys::undefine_all`].
+    /// Defines the caller's `ids` as `keys`, until [`Keys::undefine_all`].
     pub(crate) fn define_all<'a>(
         &mut self,
         ids: &[u32],
         mut keys: impl Iterator<Item = &'a [u8]> + Clone,
     ) {
-        for ids in ids.chunks(READ_AT_ONCE) {
-            self.table.read_ahead(keys.clone().take(ids.len()));
+        for ids in ids.chunks(PREFETCH_BATCH) {
+            self.table.prefetch(keys.clone().take(ids.len()));
             for (id, key) in ids.iter().zip(&mut keys) {
                 self.define(*id, key);
             }
         }
     }
 
-    /// Gives the caller's id `caller` to `key`, until [`Keys::undefine_all`].
+    /// Defines the caller's id `caller` as `key`, until [`Keys::undefine_all`].
     pub(crate) fn define(&mut self, caller: u32, key: &[u8]) {
         let id = match self.table.find(key) {
             NONE => self.insert(key),
@@ -146,7 +161,7 @@ impl Keys {
         }
     }
 
-    /// The same for several rows at once.
+    /// Retains a key `times` times.
     pub(crate) fn retain_times(&mut self, id: u32, times: usize) {
         if let Some(entry) = self.entries.get_mut(id as usize) {
             let times = u32::try_from(times).unwrap_or(u32::MAX);
@@ -158,29 +173,30 @@ impl Keys {
         self.release_times(id, 1);
     }
 
-    /// The same for several rows at once.
+    /// Releases a key `times` times.
     pub(crate) fn release_times(&mut self, id: u32, times: usize) {
         if let Some(entry) = self.entries.get_mut(id as usize) {
             let times = u32::try_from(times).unwrap_or(u32::MAX);
             debug_assert!(entry.references >= times, "released more often than retained");
             entry.references = entry.references.saturating_sub(times);
-            self.rest(id);
+            self.mark_idle_if_unreferenced(id);
         }
     }
 
-    /// Has the memory look for what is known of `ids`.
-    pub(crate) fn read_ahead(&self, ids: &[u32]) {
+    /// Prefetches the entries of `ids`.
+    pub(crate) fn prefetch(&self, ids: &[u32]) {
         let references =
             |id: &u32| self.entries.get(*id as usize).map_or(0, |entry| entry.references);
         core::hint::black_box(ids.iter().map(references).fold(0, u32::wrapping_add));
     }
 
-    /// Whether state or rows refer to the key.
+    /// Returns whether state or rows refer to the key.
     pub(crate) fn is_retained(&self, id: u32) -> bool {
         self.entries.get(id as usize).is_some_and(|entry| entry.references > 0)
     }
 
-    /// Forgets the keys that have been idle the longest. Only ids that nothing holds without retaining them may be out.
+    /// Removes the keys idle the longest, beyond the number kept. The caller must hold no id that
+    /// is not retained.
     pub(crate) fn reclaim(&mut self) {
         while self.idle.len() > MAX_IDLE_KEYS {
             let Some(id) = self.idle.pop_front() else { return };
@@ -188,18 +204,20 @@ impl Keys {
             entry.idle = false;
             if entry.references == 0 && entry.definitions == 0 {
                 self.table.remove(id);
-                self.order.note_gone(id);
+                self.order.remove(id);
                 self.free.push(id);
             }
         }
     }
 
-    /// The place of each id among all keys in the order of their bytes; comparing two places compares two keys.
+    /// Returns the rank of each id in the order of the keys' bytes. Comparing two ranks compares
+    /// two keys.
     pub(crate) fn ranks(&mut self) -> &[u32] {
         self.order.ranks(&self.table)
     }
 
-    /// The retained keys in the order of their bytes, for a snapshot: their places by id, and their ids by place.
+    /// Returns the retained keys sorted by their bytes, for a snapshot: the position of each id,
+    /// and the id at each position.
     pub(crate) fn canonical(&mut self) -> (Vec<u32>, Vec<u32>) {
         let order: Vec<u32> = self.order.ids(&self.table).to_vec();
         let order: Vec<u32> = order.into_iter().filter(|id| self.is_retained(*id)).collect();
@@ -215,12 +233,12 @@ impl Keys {
     fn undefine(&mut self, id: u32) {
         if let Some(entry) = self.entries.get_mut(id as usize) {
             entry.definitions = entry.definitions.saturating_sub(1);
-            self.rest(id);
+            self.mark_idle_if_unreferenced(id);
         }
     }
 
-    /// Puts the key among the idle ones if nothing refers to it.
-    fn rest(&mut self, id: u32) {
+    /// Adds the key to the idle queue if nothing refers to it.
+    fn mark_idle_if_unreferenced(&mut self, id: u32) {
         let Some(entry) = self.entries.get_mut(id as usize) else { return };
         if entry.references == 0 && entry.definitions == 0 && !entry.idle {
             entry.idle = true;

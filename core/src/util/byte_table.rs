@@ -1,7 +1,9 @@
-//! Runs of bytes by dense ids: what the engine's key dictionary and that of the readers are made of.
+//! Byte strings ("runs") by dense ids: the hash table behind the key dictionaries of the engine and
+//! the readers.
 //!
-//! A hit reads two places: a slot of the table, 8 bytes, and the entry, which has short runs in itself. Only long ones lie
-//! in an arena. The table has the hashes, so growing it never reads the runs.
+//! A hit reads two cache lines: a table slot of 8 bytes, and the entry, which contains short runs.
+//! Only long runs are stored in an arena. The table stores the hashes, so growing it does not read
+//! the runs.
 
 use core::hash::{BuildHasher, Hasher};
 
@@ -12,71 +14,71 @@ use crate::util::id_table::IdTable;
 use crate::util::short_bytes::{Head, SHORT, head_of};
 use crate::util::sort::halves;
 
-/// An arena is not cleared up before it has lost so many bytes.
-const LEAST_LOST: usize = 1 << 16;
+/// The arena is compacted only after it has at least this many unused bytes.
+const MIN_UNUSED_BYTES: usize = 1 << 16;
 
-/// An odd number whose bits are mixed (of SplitMix64).
-const SPREAD: u64 = 0xbf58_476d_1ce4_e5b9;
+/// An odd number with well-mixed bits (from SplitMix64).
+const MIXER: u64 = 0xbf58_476d_1ce4_e5b9;
 
 /// A run of bytes.
 #[derive(Debug, Clone, Copy, Default)]
 struct Entry {
-    /// The run itself, or, where it is longer, its place in the arena.
+    /// The run itself, or, for a long run, its offset in the arena.
     head: Head,
     len: u32,
 }
 
 impl Entry {
-    /// Whether it is the run of `len` bytes, at most 16, with this head.
+    /// Returns whether this is the run of `len` bytes, at most 16, with this head.
     #[inline(always)]
-    fn is_short(&self, [low, high]: Head, len: usize) -> bool {
-        // As one comparison of 16 bytes, the module would write them to memory first.
+    fn equals_short(&self, [low, high]: Head, len: usize) -> bool {
+        // The module would write both to memory for a comparison of 16 bytes.
         let [own_low, own_high] = self.head;
         (own_low ^ low) | (own_high ^ high) == 0 && self.len as usize == len
     }
 }
 
-/// Runs of bytes by dense ids. Who uses it chooses the ids and says which are free.
+/// Runs of bytes by dense ids. The caller chooses the ids and keeps track of free ones.
 #[derive(Debug, Clone)]
 pub(crate) struct ByteTable {
-    /// For long runs.
+    /// The hasher of long runs.
     hasher: FixedState,
-    /// For short ones.
+    /// The multipliers that hash short runs.
     multipliers: [u64; 4],
-    places: IdTable,
+    ids: IdTable,
     entries: Vec<Entry>,
-    /// The long runs.
+    /// The long runs, concatenated.
     arena: Vec<u8>,
-    /// Bytes of the arena that no run has any more.
-    lost: usize,
+    /// The number of bytes of the arena that belong to removed runs.
+    unused_bytes: usize,
 }
 
 impl ByteTable {
-    /// From an unpredictable `seed`, nobody can provoke collisions.
+    /// Creates an empty table. An unpredictable `seed` prevents provoked collisions.
     pub(crate) fn new(seed: u64) -> Self {
         let hasher = FixedState::with_seed(seed);
         Self {
             multipliers: [0_u64, 1, 2, 3].map(|number| hasher.hash_one(number)),
             hasher,
-            places: IdTable::roomy(),
+            ids: IdTable::roomy(),
             entries: Vec::new(),
             arena: Vec::new(),
-            lost: 0,
+            unused_bytes: 0,
         }
     }
 
-    /// Ids are below this.
+    /// Returns the bound of ids: all are below it.
     pub(crate) fn id_bound(&self) -> usize {
         self.entries.len()
     }
 
-    /// The run of `id`; empty where it has none.
+    /// Returns the run of `id`; empty if it has none.
     #[inline]
     pub(crate) fn bytes(&self, id: u32) -> &[u8] {
         self.entries.get(id as usize).map_or(&[], |entry| self.bytes_of(entry))
     }
 
-    /// The id of `run`, or [`NONE`].
+    /// Returns the id of `run`, or [`NONE`].
     #[inline]
     pub(crate) fn find(&self, run: &[u8]) -> u32 {
         match head_of(run) {
@@ -85,24 +87,26 @@ impl ByteTable {
         }
     }
 
-    /// The same for a run of `len` bytes, at most 16, by its head.
+    /// Does the same for a run of `len` bytes, at most 16, by its head.
     #[inline(always)]
     pub(crate) fn find_short(&self, head: Head, len: usize) -> u32 {
-        let same = |entry: &Entry| entry.is_short(head, len);
+        let same = |entry: &Entry| entry.equals_short(head, len);
         self.probe(self.hash_short(head), same)
     }
 
-    /// The same without a call, so only in the first two places where it may be: [`NONE`] does not mean that it is not there.
+    /// Does the same without a call, but only in the first two slots: [`NONE`] does not mean that
+    /// the run is absent.
     #[inline(always)]
     pub(crate) fn find_short_first(&self, head: Head, len: usize) -> u32 {
-        let same =
-            |id: u32| self.entries.get(id as usize).is_some_and(|entry| entry.is_short(head, len));
-        self.places.find_first(self.hash_short(head), same)
+        let same = |id: u32| {
+            self.entries.get(id as usize).is_some_and(|entry| entry.equals_short(head, len))
+        };
+        self.ids.find_first(self.hash_short(head), same)
     }
 
-    /// The id of the long run that is `inner` between the byte `first` and another one.
+    /// Returns the id of the long run that consists of the byte `first`, `inner` and one more byte.
     #[inline(never)]
-    pub(crate) fn find_around(&self, first: u8, inner: &[u8]) -> u32 {
+    pub(crate) fn find_enclosed(&self, first: u8, inner: &[u8]) -> u32 {
         let same = |entry: &Entry| {
             let run =
                 if entry.len as usize == inner.len() + 2 { self.bytes_of(entry) } else { &[] };
@@ -111,7 +115,7 @@ impl ByteTable {
         self.probe(self.hash_inner(inner), same)
     }
 
-    /// The id of `run`, which is long, or [`NONE`].
+    /// Returns the id of `run`, which is long, or [`NONE`].
     #[inline(never)]
     pub(crate) fn find_long(&self, run: &[u8]) -> u32 {
         let same =
@@ -119,13 +123,13 @@ impl ByteTable {
         self.probe(self.hash_long(run), same)
     }
 
-    /// Has the memory look for `runs`, which are to be looked up.
-    pub(crate) fn read_ahead<'a>(&self, runs: impl Iterator<Item = &'a [u8]>) {
-        let first = |run| self.places.first(self.hash(run))[0];
+    /// Prefetches the slots of `runs`.
+    pub(crate) fn prefetch<'a>(&self, runs: impl Iterator<Item = &'a [u8]>) {
+        let first = |run| self.ids.first(self.hash(run))[0];
         core::hint::black_box(runs.map(first).fold(0, u64::wrapping_add));
     }
 
-    /// Gives `run`, which has no id, `id`: a free one, or the next.
+    /// Adds `run`, which has no id, with the id `id`: a free one, or the next.
     pub(crate) fn insert(&mut self, run: &[u8], id: u32) {
         let (hash, head) = match head_of(run) {
             Some(head) => (self.hash_short(head), head),
@@ -140,32 +144,32 @@ impl ByteTable {
             Some(free) => *free = entry,
             None => self.entries.push(entry),
         }
-        self.places.insert(hash, id);
+        self.ids.insert(hash, id);
     }
 
-    /// Takes the run of `id` out: the id is free.
+    /// Removes the run of `id`, and so frees the id.
     pub(crate) fn remove(&mut self, id: u32) {
         let hash = self.hash(self.bytes(id));
-        if !self.places.remove(hash, id) {
+        if !self.ids.remove(hash, id) {
             return;
         }
         let Some(entry) = self.entries.get_mut(id as usize) else { return };
         let len = entry.len as usize;
         *entry = Entry::default();
         if len > SHORT {
-            self.lost += len;
-            if self.lost > LEAST_LOST && self.lost > self.arena.len() / 2 {
-                self.clear_up();
+            self.unused_bytes += len;
+            if self.unused_bytes > MIN_UNUSED_BYTES && self.unused_bytes > self.arena.len() / 2 {
+                self.compact_arena();
             }
         }
     }
 
-    /// Forgets all runs; keeps the memory.
+    /// Removes all runs but keeps the memory.
     pub(crate) fn clear(&mut self) {
-        self.places.clear();
+        self.ids.clear();
         self.entries.clear();
         self.arena.clear();
-        self.lost = 0;
+        self.unused_bytes = 0;
     }
 
     #[inline]
@@ -181,7 +185,7 @@ impl ByteTable {
 
     #[inline(always)]
     fn probe(&self, hash: u32, same: impl Fn(&Entry) -> bool) -> u32 {
-        self.places.find(hash, |id| self.entries.get(id as usize).is_some_and(&same))
+        self.ids.find(hash, |id| self.entries.get(id as usize).is_some_and(&same))
     }
 
     #[inline]
@@ -189,9 +193,10 @@ impl ByteTable {
         head_of(run).map_or_else(|| self.hash_long(run), |head| self.hash_short(head))
     }
 
-    /// Three multiplications of 64 bits, where foldhash takes four in the module. By pairs of 32 bits two runs come to the
-    /// same as seldom as random numbers do, if the multipliers are random (Thorup, "High Speed Hashing for Integers and Strings",
-    /// pair-multiply-shift); the last one spreads runs that differ in a few bits, which would stand side by side.
+    /// Three multiplications of 64 bits, where foldhash takes four in the module. Multiplying pairs
+    /// of 32 bits with random multipliers makes collisions as rare as for random numbers (Thorup,
+    /// "High Speed Hashing for Integers and Strings", pair-multiply-shift). The last multiplication
+    /// spreads runs that differ in a few bits, which would share neighbouring slots.
     #[inline(always)]
     fn hash_short(&self, [low, high]: Head) -> u32 {
         let [a, b, c, d] = self.multipliers;
@@ -200,10 +205,10 @@ impl ByteTable {
             a.wrapping_add(x.into()).wrapping_mul(b.wrapping_add(y.into()))
         };
         let sum = product(a, b, low_low, low_high).wrapping_add(product(c, d, high_low, high_high));
-        halves((sum ^ sum >> 29).wrapping_mul(SPREAD)).0
+        halves((sum ^ sum >> 29).wrapping_mul(MIXER)).0
     }
 
-    /// Of all but the first byte and the last one.
+    /// Hashes all but the first and the last byte.
     fn hash_long(&self, run: &[u8]) -> u32 {
         self.hash_inner(inner_of(run))
     }
@@ -214,10 +219,10 @@ impl ByteTable {
         halves(hasher.finish()).1
     }
 
-    /// Copies the long runs that are left together.
+    /// Copies the remaining long runs into a new arena.
     #[cold]
-    fn clear_up(&mut self) {
-        let mut arena = Vec::with_capacity(self.arena.len() - self.lost);
+    fn compact_arena(&mut self) {
+        let mut arena = Vec::with_capacity(self.arena.len() - self.unused_bytes);
         for entry in self.entries.iter_mut().filter(|entry| entry.len as usize > SHORT) {
             let [start, _] = entry.head;
             let start = usize::try_from(start).unwrap_or(usize::MAX);
@@ -226,17 +231,18 @@ impl ByteTable {
             arena.extend_from_slice(run.unwrap_or_default());
         }
         self.arena = arena;
-        self.lost = 0;
+        self.unused_bytes = 0;
     }
 }
 
-/// What is between the first byte and the last one.
+/// Returns the bytes between the first and the last one.
 #[inline(always)]
 fn inner_of(run: &[u8]) -> &[u8] {
     run.get(1..run.len().saturating_sub(1)).unwrap_or_default()
 }
 
-/// Whether two runs, of one length, are the same: by 8 bytes, as comparing any length is a call, and a slow one in the module.
+/// Returns whether two runs of equal length are the same. Compares 8 bytes at a time, as a
+/// comparison of any length is a slow call in the module.
 #[inline(always)]
 fn is_same(a: &[u8], b: &[u8]) -> bool {
     let same = |(a, b): (&[u8; 8], &[u8; 8])| u64::from_le_bytes(*a) == u64::from_le_bytes(*b);
@@ -253,7 +259,7 @@ mod tests {
     use super::*;
     use crate::util::id_table::NONE;
 
-    /// Runs that are short and long, some of them alike but for one byte or for zeros at the end.
+    /// Returns short and long runs, some of which differ in one byte or in zeros at the end only.
     fn runs() -> impl Strategy<Value = Vec<u8>> {
         let lengths = prop_oneof![0..20_usize, 14..18_usize, 30..70_usize];
         (lengths, 0..4_u8, 0..3_u8).prop_map(|(len, last, fill)| {
@@ -267,18 +273,18 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_does_what_a_map_does(
+        fn behaves_like_a_map(
             seed: u64,
             steps in prop::collection::vec((runs(), any::<bool>()), 0..400),
         ) {
             let mut table = ByteTable::new(seed);
             let mut map: BTreeMap<Vec<u8>, u32> = BTreeMap::new();
             let mut free: Vec<u32> = vec![];
-            for (run, goes) in steps {
+            for (run, remove) in steps {
                 let known = map.get(&run).copied();
                 prop_assert_eq!(table.find(&run), known.unwrap_or(NONE));
                 match known {
-                    Some(id) if goes => {
+                    Some(id) if remove => {
                         table.remove(id);
                         map.remove(&run);
                         free.push(id);
@@ -302,21 +308,21 @@ mod tests {
     }
 
     #[test]
-    fn runs_that_are_alike_are_spread_whatever_the_seed() {
-        let alike = |number: u32| [format!("user{number}"), format!("{number:08x}")];
+    fn similar_runs_are_spread_for_every_seed() {
+        let similar = |number: u32| [format!("user{number}"), format!("{number:08x}")];
         for seed in 0..50 {
             for kind in 0..2 {
                 let mut table = ByteTable::new(seed);
                 for number in 0..4_000 {
-                    table.insert(alike(number)[kind].as_bytes(), number);
+                    table.insert(similar(number)[kind].as_bytes(), number);
                 }
                 let is_first = |number: &u32| {
-                    let run = &alike(*number)[kind];
+                    let run = &similar(*number)[kind];
                     let head = head_of(run.as_bytes()).unwrap();
-                    let first = table.places.first(table.hash_short(head));
-                    first.iter().any(|place| halves(*place).1 == *number)
+                    let first = table.ids.first(table.hash_short(head));
+                    first.iter().any(|slot| halves(*slot).1 == *number)
                 };
-                // A quarter full, 0.96 of random places are among the first two.
+                // At a quarter full, 0.96 of random entries are in their first two slots.
                 let first = (0..4_000).filter(is_first).count();
                 assert!(first > 3_750, "{first} of 4,000 with seed {seed}");
             }
@@ -324,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn long_runs_give_their_memory_back() {
+    fn removed_long_runs_free_their_memory() {
         let mut table = ByteTable::new(3);
         let run = |number: u32| format!("a run that is longer than sixteen bytes: {number}");
         for number in 0..20_000 {
@@ -333,7 +339,7 @@ mod tests {
                 table.remove((number + 1) % 100);
             }
         }
-        assert!(table.arena.len() < 4 * LEAST_LOST, "{}", table.arena.len());
+        assert!(table.arena.len() < 4 * MIN_UNUSED_BYTES, "{}", table.arena.len());
         for number in 19_901..20_000 {
             assert_eq!(table.find(run(number).as_bytes()), number % 100);
         }

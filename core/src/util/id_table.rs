@@ -1,35 +1,38 @@
-//! Open addressing: from hashes to ids, eight bytes each, so that a look-up reads one place.
+//! An open-addressing hash table from hashes to ids: eight bytes a slot, so that a look-up reads
+//! one cache line.
 
 use crate::util::sort::halves;
 
 /// No id, no position.
 pub(crate) const NONE: u32 = u32::MAX;
 
-/// A place that has no id.
+/// A slot without an id.
 const EMPTY: u64 = u64::MAX;
-/// IdTable that are looked at together, side by side.
-const PAIR: usize = 2;
-const FIRST_PLACES: usize = 16;
-/// With so many places there is no more room than elsewhere.
-const ROOMY_PLACES: usize = 1 << 14;
+/// The number of adjacent slots that are probed together.
+const PROBED_SLOTS: usize = 2;
+const INITIAL_SLOTS: usize = 16;
+/// The number of slots from which a roomy table is filled like any other.
+const MAX_ROOMY_SLOTS: usize = 1 << 14;
 
-/// Ids by hash. Growing it never asks for a hash again.
+/// Ids by hash. The hashes are stored, so growing the table does not compute them again.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct IdTable {
-    /// By the low bits of the hash: each has the hash in its upper half and the id in its lower one.
-    places: Vec<u64>,
+    /// The slots, indexed by the low bits of the hash. Each has the hash in its upper half and the
+    /// id in its lower half.
+    slots: Vec<u64>,
     used: usize,
-    /// Whether three of four places stay empty while there are few: then nearly all ids are in the first two places.
+    /// Whether three of four slots stay empty while the table is small. Then nearly all ids are in
+    /// their first two slots.
     is_roomy: bool,
 }
 
 impl IdTable {
-    /// IdTable with much room, for few ids that are looked up all the time.
+    /// Creates a sparse table, for few ids that are looked up all the time.
     pub(crate) fn roomy() -> Self {
         Self { is_roomy: true, ..Self::default() }
     }
 
-    /// The id with this hash that is the `same`, or [`NONE`].
+    /// Returns the id with this hash for which `same` holds, or [`NONE`].
     #[inline(always)]
     pub(crate) fn find(&self, hash: u32, same: impl Fn(u32) -> bool) -> u32 {
         match self.find_first(hash, &same) {
@@ -38,8 +41,9 @@ impl IdTable {
         }
     }
 
-    /// The same where it is one of the first two, as nearly all are: without a call, a loop (at every turn of one the module looks
-    /// at the deadline) or a branch on which of them it is. [`NONE`] does not mean that it is not there.
+    /// Does the same for the first two slots, which hold nearly all ids. Avoids a call, a loop (in
+    /// each iteration the module checks the deadline), and a branch on which slot matches. [`NONE`]
+    /// does not mean that the id is absent.
     #[inline(always)]
     pub(crate) fn find_first(&self, hash: u32, same: impl Fn(u32) -> bool) -> u32 {
         let [first, second] = self.first(hash).map(halves);
@@ -52,55 +56,56 @@ impl IdTable {
         let mask = self.mask();
         let mut at = self.home(hash);
         loop {
-            let place = self.places.get(at).copied().unwrap_or(EMPTY);
-            let (known, id) = halves(place);
+            let slot = self.slots.get(at).copied().unwrap_or(EMPTY);
+            let (known, id) = halves(slot);
             if known == hash && same(id) {
                 return id;
             }
-            if place == EMPTY {
+            if slot == EMPTY {
                 return NONE;
             }
             at = (at + 1) & mask;
         }
     }
 
-    /// Where [`IdTable::find`] looks first: reading it has the memory fetch it.
+    /// Returns the slots that [`IdTable::find`] probes first. Reading them prefetches them.
     #[inline(always)]
-    pub(crate) fn first(&self, hash: u32) -> [u64; PAIR] {
-        let pairs = self.places.as_chunks().0;
-        pairs.get(self.home(hash) / PAIR).copied().unwrap_or([EMPTY; PAIR])
+    pub(crate) fn first(&self, hash: u32) -> [u64; PROBED_SLOTS] {
+        let pairs = self.slots.as_chunks().0;
+        pairs.get(self.home(hash) / PROBED_SLOTS).copied().unwrap_or([EMPTY; PROBED_SLOTS])
     }
 
-    /// The first place for a hash.
+    /// Returns the index of the first slot of a hash.
     #[inline(always)]
     fn home(&self, hash: u32) -> usize {
-        hash as usize & self.mask() & !(PAIR - 1)
+        hash as usize & self.mask() & !(PROBED_SLOTS - 1)
     }
 
-    /// Adds an id, which is not there yet.
+    /// Adds an id that is not in the table.
     pub(crate) fn insert(&mut self, hash: u32, id: u32) {
-        let places = self.places.len();
-        let quarters = if self.is_roomy && places < ROOMY_PLACES { 1 } else { 3 };
-        if (self.used + 1) * 4 > places * quarters {
+        let slots = self.slots.len();
+        let quarters = if self.is_roomy && slots < MAX_ROOMY_SLOTS { 1 } else { 3 };
+        if (self.used + 1) * 4 > slots * quarters {
             self.grow();
         }
         self.used += 1;
         self.put(joined(hash, id));
     }
 
-    /// Takes an id out, and moves those behind it that would not be found any more; false: it is not there.
+    /// Removes an id, and moves later ids that could no longer be found. Returns `false` if the id
+    /// is not in the table.
     pub(crate) fn remove(&mut self, hash: u32, id: u32) -> bool {
         let mask = self.mask();
         let mut at = self.home(hash);
         loop {
-            match self.places.get(at) {
+            match self.slots.get(at) {
                 Some(&found) if found == joined(hash, id) => break,
                 Some(&EMPTY) | None => return false,
                 Some(_) => at = (at + 1) & mask,
             }
         }
         let mut next = (at + 1) & mask;
-        while let Some(&moved) = self.places.get(next).filter(|place| **place != EMPTY) {
+        while let Some(&moved) = self.slots.get(next).filter(|slot| **slot != EMPTY) {
             let home = self.home(halves(moved).0);
             if next.wrapping_sub(home) & mask >= next.wrapping_sub(at) & mask {
                 self.set(at, moved);
@@ -113,44 +118,44 @@ impl IdTable {
         true
     }
 
-    /// All hashes and ids, in any order.
+    /// Returns all hashes and ids, in any order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, u32)> {
-        self.places.iter().filter(|place| **place != EMPTY).map(|place| halves(*place))
+        self.slots.iter().filter(|slot| **slot != EMPTY).map(|slot| halves(*slot))
     }
 
-    /// Forgets all ids; keeps the memory.
+    /// Removes all ids but keeps the memory.
     pub(crate) fn clear(&mut self) {
-        self.places.fill(EMPTY);
+        self.slots.fill(EMPTY);
         self.used = 0;
     }
 
     fn mask(&self) -> usize {
-        self.places.len().wrapping_sub(1)
+        self.slots.len().wrapping_sub(1)
     }
 
-    fn set(&mut self, at: usize, place: u64) {
-        if let Some(entry) = self.places.get_mut(at) {
-            *entry = place;
+    fn set(&mut self, at: usize, slot: u64) {
+        if let Some(entry) = self.slots.get_mut(at) {
+            *entry = slot;
         }
     }
 
     #[cold]
     fn grow(&mut self) {
-        let places = vec![EMPTY; FIRST_PLACES.max(self.places.len() * 2)];
-        for place in core::mem::replace(&mut self.places, places) {
-            if place != EMPTY {
-                self.put(place);
+        let slots = vec![EMPTY; INITIAL_SLOTS.max(self.slots.len() * 2)];
+        for slot in core::mem::replace(&mut self.slots, slots) {
+            if slot != EMPTY {
+                self.put(slot);
             }
         }
     }
 
-    /// Puts `place` where the first one is empty from its own on.
-    fn put(&mut self, place: u64) {
+    /// Stores `slot` in the first empty slot from its home on.
+    fn put(&mut self, slot: u64) {
         let mask = self.mask();
-        let mut at = self.home(halves(place).0);
-        while let Some(entry) = self.places.get_mut(at) {
+        let mut at = self.home(halves(slot).0);
+        while let Some(entry) = self.slots.get_mut(at) {
             if *entry == EMPTY {
-                *entry = place;
+                *entry = slot;
                 return;
             }
             at = (at + 1) & mask;
@@ -162,19 +167,19 @@ fn joined(hash: u32, id: u32) -> u64 {
     u64::from(hash) << 32 | u64::from(id)
 }
 
-const SPREAD: u32 = 0x9E37_79B1;
-/// SPREAD · GATHER = 1, modulo 2^32.
-const GATHER: u32 = 0x0e8b_2f51;
+const MULTIPLIER: u32 = 0x9E37_79B1;
+/// The inverse of MULTIPLIER modulo 2^32.
+const INVERSE: u32 = 0x0e8b_2f51;
 
-/// A hash of dense numbers from which [`unhash_id`] makes the number again.
+/// Returns a hash of dense numbers that [`unhash_id`] can invert.
 #[inline(always)]
 pub(crate) fn hash_id(number: u32) -> u32 {
-    number.wrapping_mul(SPREAD).rotate_left(16)
+    number.wrapping_mul(MULTIPLIER).rotate_left(16)
 }
 
-/// The number that [`hash_id`] made `hash` of.
+/// Returns the number that [`hash_id`] mapped to `hash`.
 pub(crate) fn unhash_id(hash: u32) -> u32 {
-    hash.rotate_right(16).wrapping_mul(GATHER)
+    hash.rotate_right(16).wrapping_mul(INVERSE)
 }
 
 #[cfg(test)]
@@ -186,7 +191,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_come_back_from_their_hashes() {
+    fn unhash_id_inverts_hash_id() {
         for number in (0..1000).chain([u32::MAX, 1 << 31, 0x1234_5678]) {
             assert_eq!(unhash_id(hash_id(number)), number);
         }
@@ -194,38 +199,38 @@ mod tests {
 
     proptest! {
         #[test]
-        fn they_do_what_a_map_does(
+        fn behaves_like_a_map(
             is_roomy: bool,
             steps in prop::collection::vec((0..60_u32, 0..3_u32, any::<bool>()), 0..300),
         ) {
-            let mut places = if is_roomy { IdTable::roomy() } else { IdTable::default() };
+            let mut table = if is_roomy { IdTable::roomy() } else { IdTable::default() };
             let mut map = BTreeMap::new();
-            for (number, (kind, bit, goes)) in (0..).zip(steps) {
-                // Some hashes are the same, some begin at the same place.
+            for (number, (kind, bit, remove)) in (0..).zip(steps) {
+                // Some hashes are equal, some share a home slot.
                 let hash = kind << (bit * 10);
                 let known: Option<u32> = map.get(&(hash, bit)).copied();
-                let found = places.find(hash, |id| Some(id) == known);
+                let found = table.find(hash, |id| Some(id) == known);
                 prop_assert_eq!(found, known.unwrap_or(NONE));
                 match known {
-                    Some(id) if goes => {
-                        prop_assert!(places.remove(hash, id));
-                        prop_assert!(!places.remove(hash, id));
+                    Some(id) if remove => {
+                        prop_assert!(table.remove(hash, id));
+                        prop_assert!(!table.remove(hash, id));
                         map.remove(&(hash, bit));
                     }
                     Some(_) => {}
                     None => {
-                        places.insert(hash, number);
+                        table.insert(hash, number);
                         map.insert((hash, bit), number);
                     }
                 }
             }
-            let mut all: Vec<_> = places.iter().collect();
+            let mut all: Vec<_> = table.iter().collect();
             let mut expected: Vec<_> = map.iter().map(|((hash, _), id)| (*hash, *id)).collect();
             all.sort_unstable();
             expected.sort_unstable();
             prop_assert_eq!(all, expected);
-            places.clear();
-            prop_assert_eq!(places.iter().count(), 0);
+            table.clear();
+            prop_assert_eq!(table.iter().count(), 0);
         }
     }
 }

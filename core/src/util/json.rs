@@ -1,15 +1,15 @@
-//! JSON strings, written as `JSON.stringify` writes them.
+//! JSON strings, with the escapes of `JSON.stringify`.
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
-/// Appends `text` as a JSON string, with no more escapes than `JSON.stringify` makes.
+/// Appends `text` as a JSON string, with only the escapes that `JSON.stringify` makes.
 pub fn write_string(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
     write_escaped(text, out);
     out.push(b'"');
 }
 
-/// Appends what stands between the quotes of a JSON string.
+/// Appends the content of a JSON string, without the quotes.
 pub(crate) fn write_escaped(text: &str, out: &mut Vec<u8>) {
     let mut rest = text.as_bytes();
     while let Some(plain) = rest.iter().position(|&byte| needs_escape(byte)) {
@@ -45,7 +45,7 @@ fn push_escape(byte: u8, out: &mut Vec<u8>) {
     out.extend_from_slice(&[b'\\', short]);
 }
 
-/// Appends any bytes as a JSON string; each sequence that is not UTF-8 becomes U+FFFD.
+/// Appends bytes as a JSON string; each sequence that is not UTF-8 becomes U+FFFD.
 pub fn write_string_lossy(bytes: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
     write_string_part_lossy(bytes, out);
@@ -54,8 +54,8 @@ pub fn write_string_lossy(bytes: &[u8], out: &mut Vec<u8>) {
 
 /// Appends a part of a JSON string, without quotes; each sequence that is not UTF-8 becomes U+FFFD.
 ///
-/// For text that comes in parts: between one `"` and the other, every part in turn. Parts that are not cut within a
-/// character give what the whole text would.
+/// For text that arrives in parts: write `"`, each part in turn, and `"`. Parts that are not cut
+/// within a character give the same result as the whole text.
 pub fn write_string_part_lossy(bytes: &[u8], out: &mut Vec<u8>) {
     for chunk in bytes.utf8_chunks() {
         write_escaped(chunk.valid(), out);

@@ -1,19 +1,19 @@
-//! Which key has had no event for the longest, where a full stage lets it go.
+//! Keys in the order of their last events, for eviction of the least recently used one.
 
 use crate::error::SnapshotError;
 use crate::keys::NONE;
 use crate::snapshot::{SectionReader, SectionWriter};
 
-/// Keys in the order of their last events: a list linked by key id, so that every change takes the same short time.
+/// A doubly linked list indexed by key id, so that every change takes constant time.
 #[derive(Default)]
 pub(crate) struct LruList {
-    /// By key id.
+    /// The list nodes by key id.
     links: Vec<Link>,
     oldest: Option<u32>,
     newest: Option<u32>,
 }
 
-/// The keys before and behind a key.
+/// The neighbours of a key in the list.
 #[derive(Clone, Copy)]
 struct Link {
     older: Option<u32>,
@@ -24,17 +24,17 @@ struct Link {
 const UNLISTED: Link = Link { older: None, newer: None, listed: false };
 
 impl LruList {
-    /// The key whose last event is the longest ago.
+    /// Returns the least recently used key.
     pub(crate) fn oldest(&self) -> Option<u32> {
         self.oldest
     }
 
-    /// All keys, the oldest first.
+    /// Returns all keys, the least recently used first.
     pub(crate) fn keys(&self) -> impl Iterator<Item = u32> {
         core::iter::successors(self.oldest, |key| self.link(*key).newer)
     }
 
-    /// Takes note that the event that comes last is one of `key`.
+    /// Makes `key` the most recently used one.
     pub(crate) fn touch(&mut self, key: u32) {
         if self.newest == Some(key) {
             return;
@@ -52,7 +52,7 @@ impl LruList {
         }
     }
 
-    /// Takes `key` out, if it is listed.
+    /// Removes `key`, if it is listed.
     pub(crate) fn remove(&mut self, key: u32) {
         let Link { older, newer, listed } = self.link(key);
         if !listed {
@@ -69,7 +69,7 @@ impl LruList {
         self.set(key, UNLISTED);
     }
 
-    /// Writes the places of all keys, the oldest first.
+    /// Writes the snapshot positions of all keys, the least recently used first.
     pub(crate) fn save(&self, positions: &[u32], writer: &mut SectionWriter<'_>) {
         let position = |key: u32| positions.get(key as usize).copied().unwrap_or(NONE);
         writer.length(self.keys().count());
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_stand_in_the_order_of_their_last_events() {
+    fn keys_are_listed_by_their_last_event() {
         let (mut lru, mut expected) = (LruList::default(), Vec::new());
         for round in 0..5_000_u32 {
             let key = round.wrapping_mul(2_654_435_761) >> 27;

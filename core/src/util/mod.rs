@@ -1,4 +1,4 @@
-//! Data structures and loops that know nothing of events: tables, queues, sorting, vector instructions.
+//! Data structures and loops without knowledge of events: tables, queues, sorting, SIMD.
 
 pub(crate) mod byte_table;
 pub(crate) mod id_table;

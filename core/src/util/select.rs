@@ -1,23 +1,24 @@
-//! Numbers put at the ranks that are asked for: less work than sorting all.
+//! Selection of several ranks at once, which is cheaper than sorting.
 //!
-//! A quickselect of several ranks at once. Its loops do not branch on what they compare, and take eight numbers a turn: at
-//! each turn of any loop wasmtime looks at the deadline.
+//! A quickselect for several ranks. Its loops do not branch on comparisons, and take eight numbers
+//! per iteration, as wasmtime checks the deadline in each one.
 
 use core::cell::Cell;
 
 use crate::util::sort;
 
-/// Numbers that are sorted at once, and that one turn of a loop takes.
+/// The number of values that one sorting network sorts, and that one loop iteration takes.
 const EIGHT: usize = 8;
-/// Ends of parts that are known at once.
-const MAX_ENDS: usize = 24;
-/// Times that a pivot may leave nearly all on one side, until what is left is sorted.
-const MAX_LOPSIDED: u32 = 12;
+/// The number of partition boundaries that are remembered.
+const MAX_BOUNDARIES: usize = 24;
+/// The number of unbalanced partitions after which the rest is sorted.
+const MAX_UNBALANCED: u32 = 12;
 
-/// Puts at each of `ranks`, which ascend, what would stand there if `values` were sorted by [`f64::total_cmp`].
+/// Places at each of `ranks`, which ascend, the value that sorting by [`f64::total_cmp`] would
+/// place there.
 pub(crate) fn floats(values: &mut [f64], ranks: impl Iterator<Item = usize>) {
     let bits: &mut [i64] = bytemuck::cast_slice_mut(values);
-    // Without a sign, the bits stand in the order of the floats as they are.
+    // Bits without a sign already sort as the floats do.
     let is_signed = bits.iter().fold(0, |all, bits| all | *bits) < 0;
     if is_signed {
         sort::flip_negative(bits);
@@ -33,28 +34,30 @@ fn integers(values: &mut [i64], ranks: impl Iterator<Item = usize>) {
         sort_few(values);
         return;
     }
-    let mut parts = Parts { from: 0, ends: [values.len(); MAX_ENDS], known: 1, lopsided: 0 };
+    let mut order =
+        KnownOrder { from: 0, boundaries: [values.len(); MAX_BOUNDARIES], known: 1, unbalanced: 0 };
     let count = values.len();
     for rank in ranks.take_while(|rank| *rank < count) {
-        parts.settle(values, rank);
+        order.place_rank(values, rank);
     }
 }
 
-/// What is known of the order of numbers: those before `from` are at their places, and none of those before an end is
-/// greater than one behind it.
-struct Parts {
+/// The known order of the values: those before `from` are in their final places, and no value
+/// before a boundary is greater than one after it.
+struct KnownOrder {
     from: usize,
-    /// The nearest one last.
-    ends: [usize; MAX_ENDS],
+    /// The nearest boundary last.
+    boundaries: [usize; MAX_BOUNDARIES],
     known: usize,
-    lopsided: u32,
+    unbalanced: u32,
 }
 
-impl Parts {
-    /// Puts at `rank` what belongs there.
-    fn settle(&mut self, values: &mut [i64], rank: usize) {
+impl KnownOrder {
+    /// Places the right value at `rank`.
+    fn place_rank(&mut self, values: &mut [i64], rank: usize) {
         while rank >= self.from {
-            let Some(end) = self.known.checked_sub(1).and_then(|last| self.ends.get(last)) else {
+            let Some(end) = self.known.checked_sub(1).and_then(|last| self.boundaries.get(last))
+            else {
                 return;
             };
             let end = *end;
@@ -65,7 +68,8 @@ impl Parts {
             }
             let length = end - self.from;
             if length <= EIGHT {
-                // Eight in a row, of which some may be at their places: these stay there.
+                // Eight adjacent values, some of which may be in their final places already: these
+                // stay there.
                 let first = self.from.min(values.len().saturating_sub(EIGHT));
                 let eight = values.get_mut(first..).and_then(|values| values.first_chunk_mut());
                 if let Some(eight) = eight {
@@ -75,7 +79,7 @@ impl Parts {
                 return;
             }
             let Some(part) = values.get_mut(self.from..end) else { return };
-            if self.known == MAX_ENDS || self.lopsided == MAX_LOPSIDED {
+            if self.known == MAX_BOUNDARIES || self.unbalanced == MAX_UNBALANCED {
                 sort::integers(part);
                 self.from = end;
                 return;
@@ -86,12 +90,12 @@ impl Parts {
             if is_least {
                 less = partition(part, pivot.saturating_add(1));
             }
-            self.lopsided += u32::from(less.min(length - less) < length / 8);
+            self.unbalanced += u32::from(less.min(length - less) < length / 8);
             let middle = self.from + less;
             if is_least || rank >= middle {
-                // Where the pivot is the least one, all before the middle equal it.
+                // If the pivot is the minimum, all values before the middle equal it.
                 self.from = middle;
-            } else if let Some(end) = self.ends.get_mut(self.known) {
+            } else if let Some(end) = self.boundaries.get_mut(self.known) {
                 *end = middle;
                 self.known += 1;
             }
@@ -99,7 +103,7 @@ impl Parts {
     }
 }
 
-/// About the middle one, and not the greatest but where all sampled ones equal it.
+/// Returns a value near the median. It is not the maximum, unless all sampled values are equal.
 fn pivot_of(values: &[i64]) -> i64 {
     let step = values.len() / 6;
     let at = |place: usize| values.get(step * place).copied().unwrap_or(0);
@@ -114,18 +118,18 @@ fn median([a, b, c, d, e]: [i64; 5]) -> i64 {
     e.max(low).min(high)
 }
 
-/// Moves what is less than `pivot` before the others; returns how many that are.
+/// Moves the values less than `pivot` to the front, and returns their number.
 #[inline(never)]
 fn partition(values: &mut [i64], pivot: i64) -> usize {
     let cells = Cell::from_mut(values).as_slice_of_cells();
-    let (turns, rest) = cells.as_chunks::<EIGHT>();
+    let (chunks, rest) = cells.as_chunks::<EIGHT>();
     let mut less = 0;
-    for [a, b, c, d, e, f, g, h] in turns {
-        // Where the next ones go: a turn moves eight at most.
+    for [a, b, c, d, e, f, g, h] in chunks {
+        // The destinations of this iteration, which moves at most eight values.
         let Some(front) = cells.get(less..).and_then(|cells| cells.first_chunk()) else { break };
         let mut moved = 0;
         for cell in [a, b, c, d, e, f, g, h] {
-            moved = step(front, cell, moved, pivot);
+            moved = swap_if_less(front, cell, moved, pivot);
         }
         less += moved;
     }
@@ -140,9 +144,10 @@ fn partition(values: &mut [i64], pivot: i64) -> usize {
     less
 }
 
-/// Swaps a number with the first one that is not less than `pivot`, which stays first unless the other one is less.
+/// Swaps a value with the first one that is not less than `pivot`. The first one advances only if
+/// the value is less.
 #[inline(always)]
-fn step(front: &[Cell<i64>; EIGHT], cell: &Cell<i64>, moved: usize, pivot: i64) -> usize {
+fn swap_if_less(front: &[Cell<i64>; EIGHT], cell: &Cell<i64>, moved: usize, pivot: i64) -> usize {
     let value = cell.get();
     if let Some(first) = front.get(moved % EIGHT) {
         cell.set(first.get());
@@ -151,14 +156,14 @@ fn step(front: &[Cell<i64>; EIGHT], cell: &Cell<i64>, moved: usize, pivot: i64) 
     moved + usize::from(value < pivot)
 }
 
-/// Sorts up to eight.
+/// Sorts up to eight values.
 fn sort_few(values: &mut [i64]) {
     let mut eight = [i64::MAX; EIGHT];
     eight.iter_mut().zip(&*values).for_each(|(entry, value)| *entry = *value);
     values.iter_mut().zip(sorted(eight)).for_each(|(entry, value)| *entry = value);
 }
 
-/// Batcher's network of odd-even merges.
+/// Sorts eight values with Batcher's odd-even merge network.
 #[inline(never)]
 fn sorted([a, b, c, d, e, f, g, h]: [i64; EIGHT]) -> [i64; EIGHT] {
     let ((a, b), (c, d), (e, f), (g, h)) =
@@ -184,7 +189,8 @@ mod tests {
 
     use super::*;
 
-    /// Numbers of some shape, many of them equal in some, and patterns that mislead the choice of pivots.
+    /// Returns numbers of several shapes: many equal ones, and patterns that mislead the choice of
+    /// pivots.
     fn values() -> impl Strategy<Value = Vec<f64>> {
         let of = |value: BoxedStrategy<f64>, most| prop::collection::vec(value, 0..most);
         let few = (-3..3_i8).prop_map(f64::from).boxed();
@@ -205,7 +211,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_asked_for_stands_where_sorting_puts_it(
+        fn selected_ranks_match_a_full_sort(
             values in values(),
             mut ranks in prop::collection::vec(0..800_usize, 0..12),
         ) {
@@ -224,19 +230,29 @@ mod tests {
     }
 
     #[test]
-    fn lopsided_parts_are_sorted_in_the_end() {
-        let mut parts = Parts { from: 0, ends: [40; MAX_ENDS], known: 1, lopsided: MAX_LOPSIDED };
+    fn unbalanced_partitions_fall_back_to_sorting() {
+        let mut order = KnownOrder {
+            from: 0,
+            boundaries: [40; MAX_BOUNDARIES],
+            known: 1,
+            unbalanced: MAX_UNBALANCED,
+        };
         let mut values: Vec<i64> = (0..40).map(|at| at * 7 % 40).collect();
-        parts.settle(&mut values, 20);
+        order.place_rank(&mut values, 20);
         assert!(values.is_sorted());
-        parts = Parts { from: 0, ends: [40; MAX_ENDS], known: MAX_ENDS, lopsided: 0 };
+        order = KnownOrder {
+            from: 0,
+            boundaries: [40; MAX_BOUNDARIES],
+            known: MAX_BOUNDARIES,
+            unbalanced: 0,
+        };
         values.reverse();
-        parts.settle(&mut values, 3);
+        order.place_rank(&mut values, 3);
         assert!(values.is_sorted());
     }
 
     #[test]
-    fn the_median_of_five_is_in_their_middle() {
+    fn median_of_five_matches_sorting() {
         for at in 0..5_usize.pow(5) {
             let five: [usize; 5] = core::array::from_fn(|place| at / 5_usize.pow(place as u32) % 5);
             let mut sorted = five;

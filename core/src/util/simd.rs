@@ -1,7 +1,8 @@
-//! Two numbers at once. Compilers do not find vector instructions for blocks of a few events by themselves, so the module
-//! has them spelled out; elsewhere the same is plain Rust.
+//! Operations on two numbers at once. Compilers do not vectorize loops over a few events by
+//! themselves, so the wasm module uses explicit SIMD instructions. Other targets use the same
+//! operations in plain Rust.
 
-/// Two neighbouring entries of a column of times.
+/// Two adjacent entries of a column of times.
 #[derive(Clone, Copy)]
 pub(crate) struct Pair(pair::Lanes);
 
@@ -11,7 +12,7 @@ impl Pair {
         Self(pair::new(value, value))
     }
 
-    /// The entries of a block, two by two.
+    /// Returns the entries of a block as four pairs.
     #[inline(always)]
     pub(crate) fn all(block: &[i64; 8]) -> [Self; 4] {
         let [a, b, c, d, e, f, g, h] = *block;
@@ -28,49 +29,49 @@ impl Pair {
         Self(pair::or(self.0, other.0))
     }
 
-    /// Whether an entry has one of `bits`.
+    /// Returns whether an entry has one of `bits` set.
     #[inline(always)]
     pub(crate) fn any_of(self, bits: i64) -> bool {
         pair::any_of(self.0, bits)
     }
 }
 
-/// The lesser one of each two: `known` where `new` is none or equal.
+/// Returns the lesser number of each lane; `known` if `new` is NaN or equal.
 #[inline(always)]
 pub(crate) fn least(known: [f64; 2], new: [f64; 2]) -> [f64; 2] {
     pair::least(known, new)
 }
 
-/// [`least`] of `known` with `value` and its negation.
+/// Returns [`least`] of `known` with `value` and its negation.
 #[inline(always)]
 pub(crate) fn least_of(known: [f64; 2], value: f64) -> [f64; 2] {
     pair::least_of(known, value)
 }
 
-/// Whether none of `values` is NaN; it may say no where only their sum is NaN.
+/// Returns whether no value is NaN. It may return `false` if only a sum of them is NaN.
 #[inline(never)]
 pub(crate) fn are_numbers(values: &[f64]) -> bool {
-    let (turns, rest) = values.as_chunks();
-    pair::are_numbers(turns) && !rest.iter().any(|value| value.is_nan())
+    let (chunks, rest) = values.as_chunks();
+    pair::are_numbers(chunks) && !rest.iter().any(|value| value.is_nan())
 }
 
-/// Whether all of `values` are finite.
+/// Returns whether all of `values` are finite.
 #[inline(never)]
 pub(crate) fn are_finite(values: &[f64]) -> bool {
-    let (turns, rest) = values.as_chunks();
-    pair::are_finite(turns) && rest.iter().all(|value| value.is_finite())
+    let (chunks, rest) = values.as_chunks();
+    pair::are_finite(chunks) && rest.iter().all(|value| value.is_finite())
 }
 
-/// The greatest of `values`, or 0.
+/// Returns the greatest of `values`, or 0.
 #[inline(never)]
 pub(crate) fn greatest(values: &[u32]) -> u32 {
-    let (turns, rest) = values.as_chunks();
-    rest.iter().copied().fold(pair::greatest(turns), u32::max)
+    let (chunks, rest) = values.as_chunks();
+    rest.iter().copied().fold(pair::greatest(chunks), u32::max)
 }
 
-/// Numbers that one turn of a loop takes: at each turn of any loop, wasmtime looks at the deadline, and stores and loads
-/// again all that the loop has in registers.
-const TURN: usize = 32;
+/// The number of values in one loop iteration. In each iteration, wasmtime checks the deadline, and
+/// stores and reloads all loop variables held in registers.
+const PER_ITERATION: usize = 32;
 
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod pair {
@@ -82,7 +83,7 @@ mod pair {
         i64x2 as new, i64x2_sub as sub, v128 as Lanes, v128_or as or,
     };
 
-    use super::TURN;
+    use super::PER_ITERATION;
 
     #[inline(always)]
     pub(super) fn any_of(lanes: Lanes, bits: i64) -> bool {
@@ -97,29 +98,29 @@ mod pair {
 
     #[inline(always)]
     pub(super) fn least_of([a, b]: [f64; 2], value: f64) -> [f64; 2] {
-        // The sign bit turned by one instruction: a negation would first build its constant.
-        let ends = v128_xor(f64x2_splat(value), new(0, i64::MIN));
-        let least = f64x2_pmin(f64x2(a, b), ends);
+        // Flips the sign bit with one instruction: a negation would first build its constant.
+        let both = v128_xor(f64x2_splat(value), new(0, i64::MIN));
+        let least = f64x2_pmin(f64x2(a, b), both);
         [f64x2_extract_lane::<0>(least), f64x2_extract_lane::<1>(least)]
     }
 
     #[inline(always)]
-    pub(super) fn are_numbers(turns: &[[f64; TURN]]) -> bool {
-        is_number_of(turns, |sum, two| f64x2_add(sum, two))
+    pub(super) fn are_numbers(chunks: &[[f64; PER_ITERATION]]) -> bool {
+        is_number_of(chunks, |sum, two| f64x2_add(sum, two))
     }
 
     #[inline(always)]
-    pub(super) fn are_finite(turns: &[[f64; TURN]]) -> bool {
-        // Of what is not finite, the product with zero is NaN.
-        is_number_of(turns, |sum, two| f64x2_add(sum, f64x2_mul(two, f64x2_splat(0.0))))
+    pub(super) fn are_finite(chunks: &[[f64; PER_ITERATION]]) -> bool {
+        // The product of a non-finite number with zero is NaN.
+        is_number_of(chunks, |sum, two| f64x2_add(sum, f64x2_mul(two, f64x2_splat(0.0))))
     }
 
-    /// Whether folding all into four sums leaves numbers: a sum that is NaN stays so.
+    /// Returns whether folding all values into four sums gives no NaN: a sum that is NaN stays NaN.
     #[inline(always)]
-    fn is_number_of(turns: &[[f64; TURN]], fold: impl Fn(Lanes, Lanes) -> Lanes) -> bool {
+    fn is_number_of(chunks: &[[f64; PER_ITERATION]], fold: impl Fn(Lanes, Lanes) -> Lanes) -> bool {
         let mut sums = [f64x2_splat(0.0); 4];
-        for turn in turns {
-            for eight in turn.as_chunks::<8>().0 {
+        for chunk in chunks {
+            for eight in chunk.as_chunks::<8>().0 {
                 let [a, b, c, d, e, f, g, h] = *eight;
                 let twos = [f64x2(a, b), f64x2(c, d), f64x2(e, f), f64x2(g, h)];
                 for (sum, two) in sums.iter_mut().zip(twos) {
@@ -133,10 +134,10 @@ mod pair {
     }
 
     #[inline(always)]
-    pub(super) fn greatest(turns: &[[u32; TURN]]) -> u32 {
+    pub(super) fn greatest(chunks: &[[u32; PER_ITERATION]]) -> u32 {
         let mut greatest = [i64x2_splat(0); 2];
-        for turn in turns {
-            for eight in turn.as_chunks::<8>().0 {
+        for chunk in chunks {
+            for eight in chunk.as_chunks::<8>().0 {
                 let [a, b, c, d, e, f, g, h] = *eight;
                 for (greatest, four) in
                     greatest.iter_mut().zip([u32x4(a, b, c, d), u32x4(e, f, g, h)])
@@ -154,7 +155,7 @@ mod pair {
 
 #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
 mod pair {
-    use super::TURN;
+    use super::PER_ITERATION;
 
     pub(super) type Lanes = [i64; 2];
 
@@ -188,28 +189,28 @@ mod pair {
         least(known, [value, -value])
     }
 
-    // Plain loops without branches: compilers make vector instructions of them.
+    // Plain loops without branches, which compilers vectorize.
 
     #[inline(always)]
-    pub(super) fn are_numbers(turns: &[[f64; TURN]]) -> bool {
+    pub(super) fn are_numbers(chunks: &[[f64; PER_ITERATION]]) -> bool {
         const INFINITY: u64 = 0x7ff << 52;
         let beyond = |value: &f64| INFINITY.wrapping_sub(value.to_bits() & MAGNITUDE);
-        turns.as_flattened().iter().fold(0, |all, value| all | beyond(value)) >> 63 == 0
+        chunks.as_flattened().iter().fold(0, |all, value| all | beyond(value)) >> 63 == 0
     }
 
     #[inline(always)]
-    pub(super) fn are_finite(turns: &[[f64; TURN]]) -> bool {
-        // Adding one to the exponent reaches the sign bit of those that are not.
+    pub(super) fn are_finite(chunks: &[[f64; PER_ITERATION]]) -> bool {
+        // Adding one to the exponent sets the sign bit of non-finite numbers.
         const EXPONENT_ONE: u64 = 1 << 52;
         let bits = |value: &f64| (value.to_bits() & MAGNITUDE) + EXPONENT_ONE;
-        turns.as_flattened().iter().fold(0, |all, value| all | bits(value)) >> 63 == 0
+        chunks.as_flattened().iter().fold(0, |all, value| all | bits(value)) >> 63 == 0
     }
 
     const MAGNITUDE: u64 = !(1 << 63);
 
     #[inline(always)]
-    pub(super) fn greatest(turns: &[[u32; TURN]]) -> u32 {
-        turns.as_flattened().iter().fold(0, |greatest, value| greatest.max(*value))
+    pub(super) fn greatest(chunks: &[[u32; PER_ITERATION]]) -> u32 {
+        chunks.as_flattened().iter().fold(0, |greatest, value| greatest.max(*value))
     }
 }
 
@@ -217,7 +218,7 @@ mod pair {
 mod tests {
     use super::*;
 
-    /// Some numbers, with `value` at `at`.
+    /// Returns some numbers, with `value` at index `at`.
     fn with(value: f64, at: usize) -> Vec<f64> {
         let mut values: Vec<f64> = (0..150).map(|value| f64::from(value) - 70.5).collect();
         values[at] = value;
@@ -225,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_finite_or_no_number_is_noticed() {
+    fn nan_and_infinity_are_detected_at_every_index() {
         for at in [0, 1, 63, 64, 127, 128, 149] {
             for value in [0.0, -0.0, 1.0, f64::MAX, f64::MIN, f64::MIN_POSITIVE, 5e-324] {
                 assert!(are_finite(&with(value, at)) && are_numbers(&with(value, at)), "{value}");
@@ -240,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn the_greatest_is_found_wherever_it_is() {
+    fn greatest_finds_the_maximum_at_every_index() {
         assert_eq!(greatest(&[]), 0);
         for at in 0..150 {
             let mut values: Vec<u32> = (0..150).collect();

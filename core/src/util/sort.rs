@@ -1,12 +1,13 @@
-//! Sorting by numbers: all of it ends in one compiled sort, as each further kind of elements takes tens of kilobytes of code.
+//! Sorting by numbers. All sorts share one compiled sort, as each further element type adds tens of
+//! kilobytes of code.
 
-/// Smallest first.
+/// Sorts numbers in ascending order.
 #[inline(never)]
 pub(crate) fn integers(values: &mut [i64]) {
     values.sort_unstable();
 }
 
-/// Smallest first.
+/// Sorts numbers in ascending order.
 pub(crate) fn unsigned(values: &mut [u64]) {
     let values: &mut [i64] = bytemuck::cast_slice_mut(values);
     let flip = |values: &mut [i64]| values.iter_mut().for_each(|value| *value ^= i64::MIN);
@@ -15,7 +16,7 @@ pub(crate) fn unsigned(values: &mut [u64]) {
     flip(values);
 }
 
-/// In the order of [`f64::total_cmp`].
+/// Sorts numbers in the order of [`f64::total_cmp`].
 pub(crate) fn floats(values: &mut [f64]) {
     let bits: &mut [i64] = bytemuck::cast_slice_mut(values);
     flip_negative(bits);
@@ -23,14 +24,14 @@ pub(crate) fn floats(values: &mut [f64]) {
     flip_negative(bits);
 }
 
-/// Has the bits of floats follow the order of the floats, and back.
+/// Maps the bits of floats to integers with the same order, and back.
 pub(crate) fn flip_negative(bits: &mut [i64]) {
     for bits in bits {
         *bits ^= (*bits >> 63) & i64::MAX;
     }
 }
 
-/// By the first number, then by the second.
+/// Sorts pairs by their first number, then by their second.
 pub(crate) fn pairs(pairs: &mut [(u32, u32)]) {
     let mut keys: Vec<i64> = pairs.iter().map(|(first, second)| joined(*first, *second)).collect();
     integers(&mut keys);
@@ -39,7 +40,7 @@ pub(crate) fn pairs(pairs: &mut [(u32, u32)]) {
     }
 }
 
-/// By what `rank` says of each, the greatest first.
+/// Sorts ids by `rank`, in descending order.
 pub(crate) fn descending_by(ids: &mut [u32], rank: impl Fn(u32) -> u32) {
     let mut keys: Vec<i64> = ids.iter().map(|id| joined(rank(*id), *id)).collect();
     integers(&mut keys);
@@ -48,7 +49,8 @@ pub(crate) fn descending_by(ids: &mut [u32], rank: impl Fn(u32) -> u32) {
     }
 }
 
-/// The same for ranks that all differ and are below `bound`: a table by rank where they are dense.
+/// Does the same for ranks that are distinct and below `bound`: with a table by rank where the ids
+/// are dense.
 pub(crate) fn descending_by_place(ids: &mut [u32], rank: impl Fn(u32) -> u32, bound: usize) {
     const ABSENT: u32 = u32::MAX;
     if ids.len() < bound / 8 {
@@ -67,7 +69,7 @@ pub(crate) fn descending_by_place(ids: &mut [u32], rank: impl Fn(u32) -> u32, bo
     }
 }
 
-/// By the two times and the rank that `of` says of each, the greatest first.
+/// Sorts ids by the two times and the rank that `of` returns, in descending order.
 pub(crate) fn descending_by_times(ids: &mut [u32], of: impl Fn(u32) -> (i64, i64, u32)) {
     let mut keys: Vec<_> = ids.iter().map(|id| (of(*id), *id)).collect();
     keys.sort_unstable();
@@ -76,7 +78,7 @@ pub(crate) fn descending_by_times(ids: &mut [u32], of: impl Fn(u32) -> (i64, i64
     }
 }
 
-/// One number that sorts as the two do.
+/// Returns one number that sorts as the pair does.
 fn joined(first: u32, second: u32) -> i64 {
     (i64::from(first) << 32 | i64::from(second)) ^ i64::MIN
 }
@@ -85,9 +87,9 @@ fn parts(joined: i64) -> (u32, u32) {
     halves(joined.cast_unsigned() ^ (1 << 63))
 }
 
-/// The upper half of a number and the lower one.
+/// Returns the upper and the lower half of a number.
 #[inline(always)]
-#[allow(clippy::cast_possible_truncation, reason = "each half is what is left")]
+#[allow(clippy::cast_possible_truncation, reason = "each half keeps only its own bits")]
 pub(crate) fn halves(number: u64) -> (u32, u32) {
     ((number >> 32) as u32, number as u32)
 }
@@ -100,7 +102,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn numbers_sort_as_in_the_standard_library(
+        fn sorts_match_the_standard_library(
             values in prop::collection::vec(any::<u64>(), 0..80),
             floats_of in prop::collection::vec(any::<f64>(), 0..80),
         ) {
@@ -118,7 +120,7 @@ mod tests {
         }
 
         #[test]
-        fn ids_sort_by_what_is_said_of_them(
+        fn ids_sort_by_rank(
             ranks in prop::collection::vec(prop_oneof![any::<u32>(), 0..9_u32], 0..80),
         ) {
             let all: Vec<(u32, u32)> = ranks.iter().copied().zip(0..).collect();

@@ -1,24 +1,25 @@
-//! A time for each slot, and which comes first.
+//! A priority queue with at most one time per slot.
 
 use core::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// No time.
+/// Stands for "no time".
 const NEVER: i64 = i64::MAX;
 
-/// Stale entries that are always allowed.
+/// The number of stale entries that is always allowed.
 const MIN_STALE: usize = 64;
 
-/// One time for each slot, and which is the earliest.
+/// One time per slot, and the earliest of them.
 ///
-/// Times that are changed stay in the heap until they come up, or until more of them are stale than not.
+/// Changed times leave stale entries in the heap. They are removed at the top, or when they are
+/// more than half of the heap.
 #[derive(Default)]
 pub(crate) struct Timers {
     heap: BinaryHeap<Reverse<(i64, u32)>>,
     /// The time of each slot.
     times: Vec<i64>,
-    /// Slots that have one.
-    set: usize,
+    /// The number of slots that have a time.
+    active: usize,
 }
 
 impl Timers {
@@ -33,33 +34,33 @@ impl Timers {
         if *known == time {
             return;
         }
-        self.set += usize::from(*known == NEVER);
+        self.active += usize::from(*known == NEVER);
         *known = time;
         self.heap.push(Reverse((time, slot)));
-        self.tidy();
+        self.compact_if_stale();
     }
 
-    /// Takes the time of `slot` away.
+    /// Removes the time of `slot`.
     pub(crate) fn clear(&mut self, slot: u32) {
         if let Some(time) = self.times.get_mut(slot as usize).filter(|time| **time != NEVER) {
             *time = NEVER;
-            self.set -= 1;
-            self.tidy();
+            self.active -= 1;
+            self.compact_if_stale();
         }
     }
 
-    fn tidy(&mut self) {
-        if self.heap.len() > 2 * self.set + MIN_STALE {
+    fn compact_if_stale(&mut self) {
+        if self.heap.len() > 2 * self.active + MIN_STALE {
             self.compact();
         }
     }
 
-    /// The time of `slot`, if it has one.
+    /// Returns the time of `slot`, if it has one.
     pub(crate) fn get(&self, slot: u32) -> Option<i64> {
         self.times.get(slot as usize).copied().filter(|time| *time != NEVER)
     }
 
-    /// The earliest time and a slot that has it.
+    /// Returns the earliest time and a slot that has it.
     pub(crate) fn first(&mut self) -> Option<(i64, u32)> {
         while let Some(Reverse((time, slot))) = self.heap.peek().copied() {
             if self.get(slot) == Some(time) {
@@ -70,7 +71,7 @@ impl Timers {
         None
     }
 
-    /// Sets a later time of the slot that [`Timers::first`] has given.
+    /// Sets a later time for the slot that [`Timers::first`] returned.
     pub(crate) fn postpone_first(&mut self, time: i64) {
         let time = time.min(NEVER - 1);
         let Some(mut first) = self.heap.peek_mut() else { return };
@@ -80,7 +81,7 @@ impl Timers {
         }
     }
 
-    /// Drops what is stale, and what a slot that was used again has put there twice.
+    /// Removes stale entries, and duplicates left by reused slots.
     #[cold]
     fn compact(&mut self) {
         let mut entries = core::mem::take(&mut self.heap).into_vec();
@@ -96,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_earliest_comes_first_and_what_is_stale_does_not_pile_up() {
+    fn first_is_the_earliest_time_and_stale_entries_stay_bounded() {
         let mut timers = Timers::default();
         for round in 0..10_000_u32 {
             let slot = round % 10;

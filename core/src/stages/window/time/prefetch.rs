@@ -29,7 +29,7 @@ impl WindowStage {
         self.accumulators.prefetch(slots, ids);
         let new = new.get(..count).unwrap_or_default();
         core::hint::black_box(sum(&self.open_by_key, new));
-        keys.read_ahead(new);
+        keys.prefetch(new);
     }
 }
 
