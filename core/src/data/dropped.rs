@@ -67,7 +67,7 @@ impl Drops {
 
     /// Discards events from number `first` on that reached no stage and have an ordinal of at least
     /// `end`.
-    pub(crate) fn discard_refused(&mut self, first: usize, end: u64) {
+    pub(crate) fn discard_rejected(&mut self, first: usize, end: u64) {
         let mut index = 0;
         self.waiting.retain(|dropped| {
             index += 1;

@@ -134,19 +134,19 @@ impl Exchange {
 /// The pipeline has no such stage, or its windows cannot be merged.
 pub(super) fn window_stage(plan: &Plan) -> Result<usize, SpecError> {
     let found = plan.stages.iter().position(StagePlan::has_windows);
-    let place = found.ok_or_else(|| {
+    let stage_index = found.ok_or_else(|| {
         SpecError::new(
             "stages",
             "partial state is that of windows: add a stage with `type = \"window\"`",
         )
     })?;
-    match plan.stages.get(place) {
+    match plan.stages.get(stage_index) {
         Some(StagePlan::Count(plan)) if plan.count.is_some() => {
             let message = "windows of a count of events depend on the order of arrival and do not go out as partial state: \
                            only windows by time, sessions and global windows do";
-            Err(SpecError::new(format!("stages[{place}].window"), message))
+            Err(SpecError::new(format!("stages[{stage_index}].window"), message))
         }
-        _ => Ok(place),
+        _ => Ok(stage_index),
     }
 }
 
@@ -166,18 +166,18 @@ impl Engine {
                 "the engine fires its windows itself: open it with the option emits_partials",
             ));
         }
-        let place = window_stage(&self.plan)?;
+        let stage_index = window_stage(&self.plan)?;
         self.revision += 1;
         if self.resume()? == Progress::Full {
             return Err(Error::PartialsMismatch("dropped events wait: take them, then call again"));
         }
-        let counters = self.counters(place);
+        let counters = self.counters(stage_index);
         let new = counters.iter().enumerate().map(|(at, count)| {
             count.saturating_sub(self.exchange.sent.get(at).copied().unwrap_or(0))
         });
         let new: Vec<u64> = new.collect();
         let Self { stages, keys, plan, exchange, .. } = self;
-        let Some(stage) = stages.get_mut(place) else { return Ok(Vec::new()) };
+        let Some(stage) = stages.get_mut(stage_index) else { return Ok(Vec::new()) };
         let watermark = stage.input_watermark();
         let mut bytes = Vec::new();
         write_section(&mut bytes, Kind::Pipeline, |writer| {
@@ -203,8 +203,8 @@ impl Engine {
         order.retain(|key| used.get(*key as usize).copied().unwrap_or(false));
         positions.fill(NONE);
         for (position, key) in (0..).zip(&order) {
-            if let Some(place) = positions.get_mut(*key as usize) {
-                *place = position;
+            if let Some(slot) = positions.get_mut(*key as usize) {
+                *slot = position;
             }
         }
         write_section(&mut bytes, Kind::Keys, |writer| {
@@ -242,7 +242,7 @@ impl Engine {
         if self.finished {
             return Err(Error::Finished);
         }
-        let place = window_stage(&self.plan)?;
+        let stage_index = window_stage(&self.plan)?;
         if self.options.emits_partials
             || (self.exchange.sources.is_empty() && self.source.accepted() > 0)
         {
@@ -272,7 +272,7 @@ impl Engine {
         reader.end()?;
         let ordinal = self.source.next_ordinal;
         let Self { stages, keys, .. } = self;
-        let Some(parts) = stages.get_mut(place).and_then(|stage| stage.partial_state()) else {
+        let Some(parts) = stages.get_mut(stage_index).and_then(|stage| stage.partial_state()) else {
             return Ok(Merged { is_new: false, full: false });
         };
         let origin = PartialOrigin { source: &header.source, sequence: header.sequence, ordinal };
@@ -286,8 +286,8 @@ impl Engine {
     }
 
     /// Returns the counters of the stream before its windows and in them.
-    fn counters(&self, place: usize) -> Vec<u64> {
-        let stage = self.stages.get(place).map(|stage| counters_of(&stage.stats(&self.keys)));
+    fn counters(&self, stage_index: usize) -> Vec<u64> {
+        let stage = self.stages.get(stage_index).map(|stage| counters_of(&stage.stats(&self.keys)));
         let stage = stage.unwrap_or_default();
         let mut counters = vec![self.source.accepted()];
         counters.extend(stage.iter().take(LEADING_STAGE_COUNTERS));
@@ -311,7 +311,7 @@ impl Engine {
         }
     }
 
-    /// Moves the watermark. Merged windows were judged by the watermark before.
+    /// Moves the watermark. Lateness of merged windows was decided by the watermark before.
     fn flow_merged(&mut self) -> Result<Progress, Error> {
         self.source.advance(self.exchange.watermark());
         self.flow(&Events::none(self.source.watermark()))

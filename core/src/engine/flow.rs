@@ -22,8 +22,8 @@ impl Engine {
     /// [`Error::LimitReached`]: an event was refused, and dropped.
     pub(super) fn flow(&mut self, events: &Events<'_>) -> Result<Progress, Error> {
         let mut cursor = 0;
-        let (done, refusal) = self.drive_all(events, &mut cursor, false);
-        if done {
+        let (flow, refusal) = self.drive_all(events, &mut cursor, false);
+        if flow == Flow::Complete {
             return Ok(Progress::Done);
         }
         self.pending = Some(Frame::copy_remaining(events, cursor, &mut self.keys));
@@ -34,8 +34,8 @@ impl Engine {
     pub(super) fn flow_without_storing(&mut self, events: &Events<'_>) -> ChunkOutcome {
         let mut cursor = 0;
         match self.drive_all(events, &mut cursor, true) {
-            (true, _) => ChunkOutcome::Done,
-            (false, refusal) => ChunkOutcome::Stopped(cursor, refusal),
+            (Flow::Complete, _) => ChunkOutcome::Done,
+            (Flow::Paused, refusal) => ChunkOutcome::Stopped(cursor, refusal),
         }
     }
 
@@ -44,12 +44,12 @@ impl Engine {
         events: &Events<'_>,
         cursor: &mut usize,
         may_stop: bool,
-    ) -> (bool, Option<Refusal>) {
+    ) -> (Flow, Option<Refusal>) {
         let now = self.source.time.now();
         let Self { stages, stage_outputs, keys, drops, .. } = self;
         let mut context = Context { keys, drops, now, may_stop, refusal: None };
-        let done = drive(stages, stage_outputs, events, cursor, &mut context);
-        (done, context.refusal)
+        let flow = drive(stages, stage_outputs, events, cursor, &mut context);
+        (flow, context.refusal)
     }
 
     /// Returns the result of a call that has not processed everything.
@@ -99,7 +99,7 @@ impl Engine {
                 may_stop: false,
                 refusal: None,
             };
-            if !drain(stages, later, output, &mut context) {
+            if drain(stages, later, output, &mut context) == Flow::Paused {
                 let refusal = context.refusal;
                 return self.refused_or_full(refusal);
             }
@@ -108,9 +108,9 @@ impl Engine {
         let views = pending.views();
         let mut cursor = pending.cursor;
         let events = pending.events(&views);
-        let (done, refusal) = self.drive_all(&events, &mut cursor, false);
+        let (flow, refusal) = self.drive_all(&events, &mut cursor, false);
         drop(views);
-        if done {
+        if flow == Flow::Complete {
             pending.clear(&mut self.keys);
             return Ok(Progress::Done);
         }
@@ -129,52 +129,58 @@ impl Engine {
     }
 }
 
-/// Runs `events` through the first of `stages` and its output through the others. Returns `false`
-/// if the result buffer is full or the call ends.
+/// Says whether stages have processed all of their input.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Flow {
+    Complete,
+    /// The result buffer is full, or the call ends here.
+    Paused,
+}
+
+/// Runs `events` through the first of `stages` and its output through the others.
 fn drive(
     stages: &mut [Box<dyn Stage>],
     stage_outputs: &mut [Frame],
     events: &Events<'_>,
     cursor: &mut usize,
     context: &mut Context<'_>,
-) -> bool {
+) -> Flow {
     let (Some((stage, later)), Some((output, stage_outputs))) =
         (stages.split_first_mut(), stage_outputs.split_first_mut())
     else {
-        return true;
+        return Flow::Complete;
     };
     loop {
         let done = stage.process(events, cursor, context, output);
         let is_refused = context.refusal.is_some();
-        if !later.is_empty() && !drain(later, stage_outputs, output, context) {
-            return false;
+        if !later.is_empty() && drain(later, stage_outputs, output, context) == Flow::Paused {
+            return Flow::Paused;
         }
         if done {
-            return true;
+            return Flow::Complete;
         }
         if later.is_empty() || is_refused {
-            return false;
+            return Flow::Paused;
         }
     }
 }
 
-/// Runs the rows of `output` through `stages`. Returns `false` if the result buffer is full or the
-/// call ends.
+/// Runs the rows of `output`, which the stage before filled, through `stages`.
 fn drain(
     stages: &mut [Box<dyn Stage>],
     stage_outputs: &mut [Frame],
     output: &mut Frame,
     context: &mut Context<'_>,
-) -> bool {
+) -> Flow {
     let views = output.views();
     let mut cursor = output.cursor;
     let may_stop = core::mem::replace(&mut context.may_stop, false);
-    let done = drive(stages, stage_outputs, &output.events(&views), &mut cursor, context);
+    let flow = drive(stages, stage_outputs, &output.events(&views), &mut cursor, context);
     context.may_stop = may_stop;
     drop(views);
     output.cursor = cursor;
-    if done {
+    if flow == Flow::Complete {
         output.clear(context.keys);
     }
-    done
+    flow
 }

@@ -76,8 +76,8 @@ pub(super) fn load_frame(
 ) -> Result<(), SnapshotError> {
     const NOT_THERE: SnapshotError =
         SnapshotError::Damaged("rows between stages that are not there");
-    let place = reader.u32()?;
-    if place == PENDING && reader.u32()? == 0 {
+    let frame_number = reader.u32()?;
+    if frame_number == PENDING && reader.u32()? == 0 {
         return Ok(());
     }
     let mut frame = Frame::new(&[], 0, 0);
@@ -106,7 +106,7 @@ pub(super) fn load_frame(
         true => vec![0; firing],
         false => reader.u64s(firing)?.collect(),
     };
-    if place == PENDING {
+    if frame_number == PENDING {
         let identity_columns = if rows > 0 { engine.plan.input.identities.len() } else { 0 };
         frame.identities = load_identities(reader, identity_columns, rows)?;
         let columns = engine.plan.input.columns.len();
@@ -116,7 +116,7 @@ pub(super) fn load_frame(
         engine.pending = Some(frame);
         return Ok(());
     }
-    let output = engine.stage_outputs.get_mut(place as usize).ok_or(NOT_THERE)?;
+    let output = engine.stage_outputs.get_mut(frame_number as usize).ok_or(NOT_THERE)?;
     let identity_columns = output.identities.len();
     frame.identities = load_identities(reader, identity_columns, rows)?;
     let kinds =

@@ -8,7 +8,7 @@
 //! | `keys` | `Keys` | the key dictionary: encoded keys by dense id |
 //! | `source` | `Source` | event time, ordinals and counters of the input, column buffers |
 //! | `stages` | `dyn Stage` | the operators, each with its own state |
-//! | `stage_outputs` | `Frame` | the output buffer of each stage; the last one holds the result rows |
+//! | `stage_outputs` | `Frame` | the output of each stage; the last one holds the result rows |
 //! | `pending` | `Frame` | input that was accepted but not yet processed |
 //! | `drops` | `Drops` | dropped events that wait for the caller |
 //! | `exchange` | `Exchange` | progress of partial state, sent and received |
@@ -175,18 +175,18 @@ impl Engine {
             .map(|(index, plan)| stages::build(index, plan, options.table_seed))
             .collect();
         if options.emits_partials {
-            let place = exchange::window_stage(&plan)?;
-            let windows = stages.remove(place);
-            stages.insert(place, stages::collecting_partials(windows));
+            let index = exchange::window_stage(&plan)?;
+            let windows = stages.remove(index);
+            stages.insert(index, stages::collecting_partials(windows));
         }
         let result_rows = plan.limits.max_result_rows as usize;
         let last = plan.stages.len().saturating_sub(1);
-        let capacity = |place| if place == last { result_rows } else { STAGE_OUTPUT_ROWS };
+        let capacity = |index| if index == last { result_rows } else { STAGE_OUTPUT_ROWS };
         let stage_plans = plan.stages.iter().enumerate();
         let stage_outputs = stage_plans
-            .map(|(place, stage)| {
-                let identity_columns = plan.ways_behind(place);
-                Frame::new(stage.columns(), identity_columns, capacity(place))
+            .map(|(index, stage)| {
+                let identity_columns = plan.ways_behind(index);
+                Frame::new(stage.columns(), identity_columns, capacity(index))
             })
             .collect();
         Ok(Self {

@@ -3,7 +3,7 @@
 use core::ops::Range;
 
 use super::flow::ChunkOutcome;
-use super::source::Source;
+use super::source::{ChunkCheck, Source};
 use super::{Engine, Progress, Pushed};
 use crate::data::batch::{Batch, Column, Identity, KeyColumn};
 use crate::data::dropped::Dropped;
@@ -26,7 +26,7 @@ pub(super) struct Scratch {
     pub(super) watermarks: Vec<i64>,
     /// The events of a chunk that are rejected, or too far in the future, by their index in the
     /// chunk.
-    pub(super) refused: Vec<(usize, RejectReason)>,
+    pub(super) rejected: Vec<(usize, RejectReason)>,
     accepted: AcceptedEvents,
 }
 
@@ -34,7 +34,7 @@ pub(super) struct Scratch {
 #[derive(Default)]
 struct AcceptedEvents {
     /// The index of each event in the chunk.
-    places: Vec<usize>,
+    indexes: Vec<usize>,
     timestamps: Vec<i64>,
     keys: Vec<u32>,
     watermarks: Vec<i64>,
@@ -58,10 +58,9 @@ impl Engine {
             }
             let end = events.min(at + CHUNK_EVENTS);
             let before = self.plan.refuses.then(|| self.source_checkpoint());
-            let outcome = if self.source.assign_watermarks(batch, at..end) {
-                self.push_in_place(batch, at..end)?
-            } else {
-                self.push_accepted(batch, at..end)?
+            let outcome = match self.source.assign_watermarks(batch, at..end) {
+                ChunkCheck::AllAccepted => self.push_in_place(batch, at..end)?,
+                ChunkCheck::SomeRejected => self.push_accepted(batch, at..end)?,
             };
             match (outcome, before) {
                 (ChunkOutcome::Done, _) => at = end,
@@ -88,7 +87,7 @@ impl Engine {
         })
     }
 
-    /// Processes a chunk without rejected events: its columns are used in place, without a copy.
+    /// Processes a chunk without rejected events: its columns are used where they are, without a copy.
     fn push_in_place(
         &mut self,
         batch: &Batch<'_>,
@@ -128,15 +127,15 @@ impl Engine {
         let mut scratch = core::mem::take(&mut self.source.scratch);
         let mut accepted = core::mem::take(&mut scratch.accepted);
         accepted.clear(batch.columns.len(), batch.identities.len());
-        let mut refused = scratch.refused.iter().copied().peekable();
+        let mut rejected = scratch.rejected.iter().copied().peekable();
         let keys = scratch.keys_of(batch, range.clone());
         let length = range.len();
         let events = range.zip(keys).zip(&scratch.watermarks).enumerate();
-        for (place, ((event, key), watermark)) in events {
+        for (index, ((event, key), watermark)) in events {
             let ordinal = batch.ordinals.and_then(|ordinals| ordinals.get(event)).copied();
             let ordinal = ordinal.unwrap_or(self.source.next_ordinal);
             self.source.next_ordinal = ordinal.saturating_add(1);
-            let reason = refused.next_if(|(refused, _)| *refused == place);
+            let reason = rejected.next_if(|(rejected, _)| *rejected == index);
             let reason = reason.map(|(_, reason)| reason);
             self.source.count(reason);
             if let Some(reason) = reason {
@@ -146,7 +145,7 @@ impl Engine {
                 continue;
             }
             let timestamp = batch.timestamps.get(event).copied().unwrap_or_default();
-            accepted.push(place, timestamp, *key, *watermark, ordinal);
+            accepted.push(index, timestamp, *key, *watermark, ordinal);
             for (column, Column::F64(values)) in accepted.columns.iter_mut().zip(batch.columns) {
                 column.push(values.get(event).copied().unwrap_or(f64::NAN));
             }
@@ -169,7 +168,7 @@ impl Engine {
         drop(columns);
         let outcome = outcome.map(|outcome| match outcome {
             ChunkOutcome::Stopped(taken, refusal) => ChunkOutcome::Stopped(
-                accepted.places.get(taken).copied().unwrap_or(length),
+                accepted.indexes.get(taken).copied().unwrap_or(length),
                 refusal,
             ),
             done => done,
@@ -216,7 +215,7 @@ impl Scratch {
 
 impl AcceptedEvents {
     fn clear(&mut self, columns: usize, identity_columns: usize) {
-        self.places.clear();
+        self.indexes.clear();
         self.timestamps.clear();
         self.keys.clear();
         self.watermarks.clear();
@@ -227,8 +226,8 @@ impl AcceptedEvents {
         self.identities.iter_mut().for_each(Vec::clear);
     }
 
-    fn push(&mut self, place: usize, timestamp: i64, key: u32, watermark: i64, ordinal: u64) {
-        self.places.push(place);
+    fn push(&mut self, index: usize, timestamp: i64, key: u32, watermark: i64, ordinal: u64) {
+        self.indexes.push(index);
         self.timestamps.push(timestamp);
         self.keys.push(key);
         self.watermarks.push(watermark);

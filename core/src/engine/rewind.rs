@@ -3,6 +3,7 @@
 
 use core::ops::Range;
 
+use super::source::ChunkCheck;
 use super::{Engine, Progress, Pushed};
 use crate::data::batch::Batch;
 use crate::data::frame::{Events, Frame};
@@ -59,7 +60,7 @@ impl Engine {
             Some(_) => {}
         }
         match self.resume() {
-            // The refused event is judged again when the caller pushes it again.
+            // The refused event reaches the limit again when the caller pushes it again.
             Ok(Progress::Full) => return Ok(Pushed { consumed, full: true }),
             Err(Error::LimitReached(earlier)) => {
                 return Err(Error::LimitReached(crate::LimitReached { consumed, ..earlier }));
@@ -74,24 +75,27 @@ impl Engine {
 
     /// Restores the source and lets it take only the events of `taken` again.
     fn rewind(&mut self, batch: &Batch<'_>, taken: Range<usize>, before: SourceCheckpoint) {
-        let SourceCheckpoint { stream, time, next_ordinal, accepted, rejected, drops } = before;
+        let SourceCheckpoint { stream, time, next_ordinal, accepted, rejected: counts, drops } =
+            before;
         if let Some(time) = time {
             self.source.time = time;
         }
         self.source.time.stream = stream;
         self.source.next_ordinal = next_ordinal;
         self.source.accepted = accepted;
-        self.source.rejected = rejected;
-        let all = self.source.assign_watermarks(batch, taken.clone());
-        let refused = if all { Vec::new() } else { self.source.scratch.refused.clone() };
-        for (place, event) in taken.enumerate() {
+        self.source.rejected = counts;
+        let rejected = match self.source.assign_watermarks(batch, taken.clone()) {
+            ChunkCheck::AllAccepted => Vec::new(),
+            ChunkCheck::SomeRejected => self.source.scratch.rejected.clone(),
+        };
+        for (index, event) in taken.enumerate() {
             let ordinal = batch.ordinals.and_then(|ordinals| ordinals.get(event)).copied();
             let ordinal = ordinal.unwrap_or(self.source.next_ordinal);
             self.source.next_ordinal = ordinal.saturating_add(1);
-            let reason = refused.iter().find(|(refused, _)| *refused == place);
+            let reason = rejected.iter().find(|(rejected, _)| *rejected == index);
             self.source.count(reason.map(|(_, reason)| *reason));
         }
         let end = self.source.next_ordinal;
-        self.drops.discard_refused(drops, end);
+        self.drops.discard_rejected(drops, end);
     }
 }

@@ -29,6 +29,14 @@ pub(super) struct Source {
     pub(super) scratch: Scratch,
 }
 
+/// Says whether all events of a chunk were accepted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum ChunkCheck {
+    AllAccepted,
+    /// The rejected events are listed in [`Scratch::rejected`].
+    SomeRejected,
+}
+
 impl Source {
     pub(super) fn new(plan: &Plan, keys: &mut Keys, seed: u64) -> Self {
         let unkeyed = plan.input.key.is_empty().then(|| keys.intern(&[]));
@@ -165,17 +173,20 @@ impl Source {
         Ok(())
     }
 
-    /// Stores the watermark in effect at each event of `range`. Returns `true` if no event was
-    /// rejected; otherwise they are listed in the scratch.
-    pub(super) fn assign_watermarks(&mut self, batch: &Batch<'_>, range: Range<usize>) -> bool {
-        if !self.time.is_simple() {
-            return self.assign_watermarks_one_by_one(batch, range);
-        }
-        let before = self.time.stream.clone();
-        self.assign_watermarks_if_all_valid(batch, range.clone()) || {
+    /// Stores the watermark in effect at each event of `range`, and lists the rejected events.
+    pub(super) fn assign_watermarks(
+        &mut self,
+        batch: &Batch<'_>,
+        range: Range<usize>,
+    ) -> ChunkCheck {
+        if self.time.is_simple() {
+            let before = self.time.stream.clone();
+            if self.assign_watermarks_if_all_valid(batch, range.clone()) {
+                return ChunkCheck::AllAccepted;
+            }
             self.time.stream = before;
-            self.assign_watermarks_one_by_one(batch, range)
         }
+        self.assign_watermarks_one_by_one(batch, range)
     }
 
     /// Does so if no event of `range` is rejected. Returns `false` if one is; what was stored is
@@ -192,7 +203,7 @@ impl Source {
         };
         let certainly_valid =
             self.assign_stream_watermarks(timestamps, given) && batch.columns.iter().all(finite);
-        certainly_valid || range.into_iter().all(|event| self.refusal(batch, event).is_none())
+        certainly_valid || range.into_iter().all(|event| self.rejection(batch, event).is_none())
     }
 
     /// Stores the watermark in effect at each of `timestamps`. Returns `false` if a time may be out
@@ -209,11 +220,14 @@ impl Source {
         timestamps.iter().all(|time| (MIN_TIME..=MAX_TIME).contains(time))
     }
 
-    /// Does so one event at a time, and lists the rejected events. Returns `true` if there are
-    /// none.
-    fn assign_watermarks_one_by_one(&mut self, batch: &Batch<'_>, range: Range<usize>) -> bool {
+    /// Does so one event at a time, for any kind of event time.
+    fn assign_watermarks_one_by_one(
+        &mut self,
+        batch: &Batch<'_>,
+        range: Range<usize>,
+    ) -> ChunkCheck {
         let mut in_effect = core::mem::take(&mut self.scratch.watermarks);
-        let mut refused = core::mem::take(&mut self.scratch.refused);
+        let mut rejected = core::mem::take(&mut self.scratch.rejected);
         let mark = self.time.mark_column().and_then(|column| batch.columns.get(column));
         let chunk = Chunk {
             timestamps: batch.timestamps.get(range.clone()).unwrap_or_default(),
@@ -226,25 +240,28 @@ impl Source {
         };
         let in_range = |time: &i64| (MIN_TIME..=MAX_TIME).contains(time);
         if chunk.timestamps.iter().all(in_range) && batch.columns.iter().all(finite) {
-            self.time.observe_chunk(&chunk, |_| None, &mut in_effect, &mut refused);
+            self.time.observe_chunk(&chunk, |_| None, &mut in_effect, &mut rejected);
         } else {
             let required = &self.required;
-            let refusal = |event: usize| refusal(batch, required, range.start + event);
-            self.time.observe_chunk(&chunk, refusal, &mut in_effect, &mut refused);
+            let rejection = |event: usize| rejection(batch, required, range.start + event);
+            self.time.observe_chunk(&chunk, rejection, &mut in_effect, &mut rejected);
         }
-        let all = refused.is_empty();
+        let check = match rejected.is_empty() {
+            true => ChunkCheck::AllAccepted,
+            false => ChunkCheck::SomeRejected,
+        };
         self.scratch.watermarks = in_effect;
-        self.scratch.refused = refused;
-        all
+        self.scratch.rejected = rejected;
+        check
     }
 
-    fn refusal(&self, batch: &Batch<'_>, event: usize) -> Option<RejectReason> {
-        refusal(batch, &self.required, event)
+    fn rejection(&self, batch: &Batch<'_>, event: usize) -> Option<RejectReason> {
+        rejection(batch, &self.required, event)
     }
 }
 
 /// Returns the reason to reject an event, if there is one.
-fn refusal(batch: &Batch<'_>, required: &[bool], event: usize) -> Option<RejectReason> {
+fn rejection(batch: &Batch<'_>, required: &[bool], event: usize) -> Option<RejectReason> {
     let timestamp = batch.timestamps.get(event).copied().unwrap_or(i64::MIN);
     if !(MIN_TIME..=MAX_TIME).contains(&timestamp) {
         return Some(RejectReason::TimestampOutOfRange);

@@ -24,18 +24,18 @@ impl MinTracker {
         if self.values == half {
             let old = self.nodes.split_off(half);
             self.nodes = vec![ABSENT; (half * 4).max(2)];
-            for (place, value) in old.into_iter().enumerate() {
-                self.set(place, value);
+            for (index, value) in old.into_iter().enumerate() {
+                self.set(index, value);
             }
         }
         self.values += 1;
         self.set(self.values - 1, value);
     }
 
-    /// Changes the value at index `place`.
+    /// Changes the value at `index`.
     #[inline]
-    pub(super) fn set(&mut self, place: usize, value: i64) {
-        let mut node = self.nodes.len() / 2 + place;
+    pub(super) fn set(&mut self, index: usize, value: i64) {
+        let mut node = self.nodes.len() / 2 + index;
         let Some(slot) = self.nodes.get_mut(node) else { return };
         *slot = value;
         while node > 1 {
@@ -65,10 +65,10 @@ mod tests {
                 tracker.push(value);
                 values.push(value);
             } else {
-                let place = usize::try_from(step * 31).unwrap() % values.len();
+                let index = usize::try_from(step * 31).unwrap() % values.len();
                 let value = if step % 7 == 0 { ABSENT } else { value };
-                tracker.set(place, value);
-                values[place] = value;
+                tracker.set(index, value);
+                values[index] = value;
             }
             assert_eq!(tracker.min(), *values.iter().min().unwrap());
         }

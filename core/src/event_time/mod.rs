@@ -100,30 +100,30 @@ impl EventTime {
     }
 
     /// Takes events one by one. Stores the watermark in effect at each event in `in_effect`. Stores
-    /// in `refused` the events that are rejected: as `refusal` says, or for their time or
+    /// in `rejected` the events that are rejected: as `rejection` says, or for their time or
     /// partition.
     pub(crate) fn observe_chunk(
         &mut self,
         chunk: &Chunk<'_>,
-        refusal: impl Fn(usize) -> Option<RejectReason>,
+        rejection: impl Fn(usize) -> Option<RejectReason>,
         in_effect: &mut Vec<i64>,
-        refused: &mut Vec<(usize, RejectReason)>,
+        rejected: &mut Vec<(usize, RejectReason)>,
     ) {
         in_effect.clear();
         in_effect.reserve(chunk.timestamps.len());
-        refused.clear();
+        rejected.clear();
         for (event, time) in chunk.timestamps.iter().enumerate() {
             let given = chunk.given.and_then(|given| given.get(event));
             if let Some(given) = given {
                 self.stream.advance((*given).min(END_OF_TIME - 1));
             }
             in_effect.push(self.stream.watermark());
-            let reason = refusal(event).or_else(|| match given {
+            let reason = rejection(event).or_else(|| match given {
                 Some(_) => None,
                 None => self.observe(*time, chunk.partition(event), chunk.is_marked(event)),
             });
             if let Some(reason) = reason {
-                refused.push((event, reason));
+                rejected.push((event, reason));
             }
         }
     }
@@ -140,10 +140,10 @@ impl EventTime {
             return (!self.plan.keeps_future).then_some(RejectReason::Future);
         }
         let now = self.is_ticked.then_some(self.now);
-        let Some(place) = self.partitions.get_or_add(partition, now) else {
+        let Some(index) = self.partitions.get_or_add(partition, now) else {
             return Some(RejectReason::PartitionLimit);
         };
-        self.partitions.observe(place, self.plan.rule, time, marked, now);
+        self.partitions.observe(index, self.plan.rule, time, marked, now);
         self.stream.advance(self.partitions.watermark());
         self.is_open = true;
         self.seen_at = now;

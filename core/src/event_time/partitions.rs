@@ -12,7 +12,7 @@ pub(super) struct Partitions {
     /// The dictionary of partition names, and the caller's ids.
     pub(super) names: Keys,
     /// The index in `list` by id of the name; [`NONE`] if the partition is not known yet.
-    places: Vec<u32>,
+    index_by_name: Vec<u32>,
     /// The partitions in the order in which they became known.
     list: Vec<Partition>,
     /// The watermarks of the active partitions; [`ABSENT`] for idle ones.
@@ -26,7 +26,7 @@ impl Partitions {
     pub(super) fn new(seed: u64, max_partitions: u32) -> Self {
         Self {
             names: Keys::new(seed),
-            places: Vec::new(),
+            index_by_name: Vec::new(),
             list: Vec::new(),
             active_watermarks: MinTracker::default(),
             greatest_watermark: NO_WATERMARK,
@@ -58,14 +58,14 @@ impl Partitions {
     /// limit.
     #[inline]
     pub(super) fn get_or_add(&mut self, name: u32, now: Option<i64>) -> Option<usize> {
-        match self.places.get(name as usize) {
-            Some(place) if *place != NONE => Some(*place as usize),
+        match self.index_by_name.get(name as usize) {
+            Some(index) if *index != NONE => Some(*index as usize),
             _ => self.add(Partition::new(name, now)),
         }
     }
 
     pub(super) fn is_known(&self, name: u32) -> bool {
-        self.places.get(name as usize).is_some_and(|place| *place != NONE)
+        self.index_by_name.get(name as usize).is_some_and(|index| *index != NONE)
     }
 
     /// Adds a partition that is not known yet. Returns `None` at the limit.
@@ -74,47 +74,47 @@ impl Partitions {
         if self.list.len() >= self.max_partitions {
             return None;
         }
-        let place = self.list.len();
+        let index = self.list.len();
         let name = partition.name as usize;
-        if self.places.len() <= name {
-            self.places.resize(name + 1, NONE);
+        if self.index_by_name.len() <= name {
+            self.index_by_name.resize(name + 1, NONE);
         }
-        *self.places.get_mut(name)? = u32::try_from(place).ok()?;
+        *self.index_by_name.get_mut(name)? = u32::try_from(index).ok()?;
         self.names.retain(partition.name);
         self.active_watermarks.push(if partition.idle { ABSENT } else { partition.watermark });
         self.greatest_watermark = self.greatest_watermark.max(partition.watermark);
         self.list.push(partition);
-        Some(place)
+        Some(index)
     }
 
-    /// Takes an event of the partition at index `place`, at the host's time `now`.
+    /// Takes an event of the partition at `index`, at the host's time `now`.
     #[inline]
     pub(super) fn observe(
         &mut self,
-        place: usize,
+        index: usize,
         rule: Rule,
         time: i64,
         marked: bool,
         now: Option<i64>,
     ) {
-        let Some(partition) = self.list.get_mut(place) else { return };
+        let Some(partition) = self.list.get_mut(index) else { return };
         let before = partition.watermark;
         partition.observe(rule, time, marked);
         partition.seen_at = now;
         if partition.watermark != before || partition.idle {
             partition.idle = false;
             self.greatest_watermark = self.greatest_watermark.max(partition.watermark);
-            self.active_watermarks.set(place, partition.watermark);
+            self.active_watermarks.set(index, partition.watermark);
         }
     }
 
     /// Marks the partitions idle that were silent for `timeout_us` at the host's time `now`.
     pub(super) fn tick(&mut self, now: i64, timeout_us: Option<i64>) {
-        for (place, partition) in self.list.iter_mut().enumerate() {
+        for (index, partition) in self.list.iter_mut().enumerate() {
             let silent_us = now.saturating_sub(*partition.seen_at.get_or_insert(now));
             if !partition.idle && timeout_us.is_some_and(|timeout_us| silent_us >= timeout_us) {
                 partition.idle = true;
-                self.active_watermarks.set(place, ABSENT);
+                self.active_watermarks.set(index, ABSENT);
             }
         }
     }

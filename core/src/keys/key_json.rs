@@ -112,8 +112,8 @@ fn write_key(key: &[u8], fields: usize, out: &mut Vec<u8>) {
     if fields > 1 {
         out.push(b'[');
     }
-    for (place, field) in key::fields(key).enumerate() {
-        if place > 0 {
+    for (index, field) in key::fields(key).enumerate() {
+        if index > 0 {
             out.push(b',');
         }
         write_field(&field, out);

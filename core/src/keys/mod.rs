@@ -1,8 +1,9 @@
 //! The engine's key dictionary: each distinct key is interned once to a dense id.
 //!
-//! [`Keys`] owns the bytes of all keys ([`ByteTable`]), a reference count and a definition count per
-//! id, and the cached sort order of the keys (`order.rs`). State and buffered rows retain their key;
-//! a key that nothing refers to becomes idle. [`Keys::reclaim`] removes the keys idle the longest.
+//! [`Keys`] owns the bytes of all keys ([`ByteTable`]), a reference count and a definition count
+//! per id, and the cached sort order of the keys (`order.rs`). State and buffered rows retain their
+//! key; a key that nothing refers to becomes idle. [`Keys::reclaim`] removes the keys idle the
+//! longest.
 //!
 //! ```text
 //!  intern ──> referenced ──release──> idle ──reclaim──> removed, id free
@@ -137,12 +138,12 @@ impl Keys {
         if let Some(entry) = self.entries.get_mut(id as usize) {
             entry.definitions += 1;
         }
-        let place = caller as usize;
-        self.same_ids &= id == caller && place <= self.defined.len();
-        if self.defined.len() <= place {
-            self.defined.resize(place + 1, NONE);
+        let index = caller as usize;
+        self.same_ids &= id == caller && index <= self.defined.len();
+        if self.defined.len() <= index {
+            self.defined.resize(index + 1, NONE);
         }
-        if let Some(slot) = self.defined.get_mut(place) {
+        if let Some(slot) = self.defined.get_mut(index) {
             let before = core::mem::replace(slot, id);
             self.undefine(before);
         }

@@ -83,12 +83,12 @@ impl KeyOrder {
             return self.ids.len();
         }
         let Self { ids, ranks, .. } = self;
-        let is_current = |(place, id): (u32, &u32)| ranks.get(*id as usize) == Some(&place);
+        let is_current = |(index, id): (u32, &u32)| ranks.get(*id as usize) == Some(&index);
         let unchanged = (0..).zip(&*ids).take_while(|pair| is_current(*pair)).count();
-        let mut place = 0;
+        let mut index = 0;
         ids.retain(|id| {
-            place += 1;
-            is_current((place - 1, id))
+            index += 1;
+            is_current((index - 1, id))
         });
         unchanged
     }
@@ -120,7 +120,7 @@ impl KeyOrder {
 /// Returns the length of the prefix of `ids` for which `before` holds. Gallops in doubling steps,
 /// as the end is often near.
 fn prefix_len(ids: &[u32], before: impl Fn(u32) -> bool) -> usize {
-    let is_before = |place: usize| ids.get(place).is_some_and(|id| before(*id));
+    let is_before = |index: usize| ids.get(index).is_some_and(|id| before(*id));
     let mut step = 1;
     while is_before(step - 1) {
         step *= 2;
