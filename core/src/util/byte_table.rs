@@ -1,9 +1,9 @@
 //! Byte strings ("runs") by dense ids: the hash table behind the key dictionaries of the engine and
 //! the readers.
 //!
-//! A hit reads two cache lines: a table slot of 8 bytes, and the entry, which contains short runs.
-//! Only long runs are stored in an arena. The table stores the hashes, so growing it does not read
-//! the runs.
+//! A hit reads memory in two places: a table slot of 8 bytes, and the entry, which contains short
+//! runs. Only long runs are stored in an arena. The table stores the hashes, so growing it does not
+//! read the runs.
 
 use core::hash::{BuildHasher, Hasher};
 

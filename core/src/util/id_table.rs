@@ -1,5 +1,5 @@
-//! An open-addressing hash table from hashes to ids: eight bytes a slot, so that a look-up reads
-//! one cache line.
+//! An open-addressing hash table from hashes to ids. A slot has eight bytes, so that a look-up
+//! usually reads memory in one place.
 
 use crate::util::sort::halves;
 

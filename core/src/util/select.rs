@@ -129,7 +129,7 @@ fn partition(values: &mut [i64], pivot: i64) -> usize {
         let Some(front) = cells.get(less..).and_then(|cells| cells.first_chunk()) else { break };
         let mut moved = 0;
         for cell in [a, b, c, d, e, f, g, h] {
-            moved = swap_if_less(front, cell, moved, pivot);
+            moved = swap_and_advance(front, cell, moved, pivot);
         }
         less += moved;
     }
@@ -144,10 +144,15 @@ fn partition(values: &mut [i64], pivot: i64) -> usize {
     less
 }
 
-/// Swaps a value with the first one that is not less than `pivot`. The first one advances only if
-/// the value is less.
+/// Swaps a value with the first one that is not less than `pivot`. The position of that one
+/// advances only if the value is less.
 #[inline(always)]
-fn swap_if_less(front: &[Cell<i64>; EIGHT], cell: &Cell<i64>, moved: usize, pivot: i64) -> usize {
+fn swap_and_advance(
+    front: &[Cell<i64>; EIGHT],
+    cell: &Cell<i64>,
+    moved: usize,
+    pivot: i64,
+) -> usize {
     let value = cell.get();
     if let Some(first) = front.get(moved % EIGHT) {
         cell.set(first.get());
