@@ -272,7 +272,8 @@ impl Engine {
         reader.end()?;
         let ordinal = self.source.next_ordinal;
         let Self { stages, keys, .. } = self;
-        let Some(parts) = stages.get_mut(stage_index).and_then(|stage| stage.partial_state()) else {
+        let Some(parts) = stages.get_mut(stage_index).and_then(|stage| stage.partial_state())
+        else {
             return Ok(Merged { is_new: false, full: false });
         };
         let origin = PartialOrigin { source: &header.source, sequence: header.sequence, ordinal };
