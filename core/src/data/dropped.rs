@@ -28,7 +28,7 @@ impl Dropped {
         let end = self.window_end.filter(|_| self.reason == RejectReason::Late)?;
         let expires_at = match stage? {
             StagePlan::Window(WindowPlan { grid, .. }) => {
-                grid.gone_at(end.saturating_sub(grid.size_us))
+                grid.expires_at(end.saturating_sub(grid.size_us))
             }
             StagePlan::Normalize(_) => end.saturating_sub(1),
             StagePlan::Session(plan) => plan.expires_at(end),

@@ -58,7 +58,7 @@ use crate::data::stats::{ReasonCount, Stats};
 use crate::error::Error;
 use crate::event_time::watermark::{END_OF_TIME, NO_WATERMARK};
 use crate::keys::Keys;
-use crate::plan::{Limit, Plan, Shown};
+use crate::plan::{Limit, OutputSource, Plan};
 use crate::spec::PipelineSpec;
 use crate::stages::{self, Stage};
 use polled::PolledKeys;
@@ -185,7 +185,7 @@ impl Engine {
         let stage_plans = plan.stages.iter().enumerate();
         let stage_outputs = stage_plans
             .map(|(index, stage)| {
-                let identity_columns = plan.ways_behind(index);
+                let identity_columns = plan.identity_columns_after(index);
                 Frame::new(stage.columns(), identity_columns, capacity(index))
             })
             .collect();
@@ -401,13 +401,13 @@ impl Engine {
             key_offsets: &polled.offsets,
             key_bytes: &polled.bytes,
             columns: plan
-                .shown
+                .output_sources
                 .iter()
-                .map(|shown| match shown {
-                    Shown::Timestamp => {
+                .map(|source| match source {
+                    OutputSource::Timestamp => {
                         RowColumn::Time(frame.timestamps.get(range.clone()).unwrap_or_default())
                     }
-                    Shown::Column(column) => frame
+                    OutputSource::Column(column) => frame
                         .columns
                         .get(*column)
                         .map_or(RowColumn::Number(&[]), |column| column.rows(range.clone())),

@@ -21,7 +21,7 @@ pub mod watermark;
 use crate::data::reject::RejectReason;
 use crate::event_time::watermark::{END_OF_TIME, Generator, NO_WATERMARK};
 use crate::keys::NONE;
-use crate::plan::{Moves, TimePlan};
+use crate::plan::{AdvanceOn, TimePlan};
 use crate::time::MIN_TIME;
 use partitions::Partitions;
 
@@ -93,8 +93,8 @@ impl EventTime {
 
     /// Returns the index of the column that marks events, if the pipeline names one.
     pub(crate) fn mark_column(&self) -> Option<usize> {
-        match self.plan.rule.moves {
-            Moves::Marked(column) => Some(column),
+        match self.plan.rule.advance_on {
+            AdvanceOn::Marked(column) => Some(column),
             _ => None,
         }
     }

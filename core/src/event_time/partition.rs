@@ -1,7 +1,7 @@
 //! One partition of the source and its watermark.
 
 use crate::event_time::watermark::NO_WATERMARK;
-use crate::plan::{Moves, Rule};
+use crate::plan::{AdvanceOn, WatermarkRule};
 use crate::spec::OutOfOrderness;
 
 /// A known partition: an event arrived by it, or the host has declared it.
@@ -34,11 +34,11 @@ impl Partition {
 
     /// Takes an event at `time`. `marked` says whether the pipeline's `watermark_field` marks it.
     #[inline]
-    pub(super) fn observe(&mut self, rule: Rule, time: i64, marked: bool) {
+    pub(super) fn observe(&mut self, rule: WatermarkRule, time: i64, marked: bool) {
         self.greatest = self.greatest.max(time);
-        let reached = match rule.moves {
-            Moves::Always => time,
-            Moves::Every(step) => {
+        let reached = match rule.advance_on {
+            AdvanceOn::Always => time,
+            AdvanceOn::Every(step) => {
                 let first = self.moved_at == NO_WATERMARK;
                 if !first && self.greatest.saturating_sub(self.moved_at) < step {
                     return;
@@ -46,8 +46,8 @@ impl Partition {
                 self.moved_at = self.greatest;
                 self.greatest
             }
-            Moves::Marked(_) if marked => time,
-            Moves::Marked(_) | Moves::Never => return,
+            AdvanceOn::Marked(_) if marked => time,
+            AdvanceOn::Marked(_) | AdvanceOn::Never => return,
         };
         if let OutOfOrderness::Bounded(bound) = rule.out_of_orderness {
             let lag_us = bound.as_micros().saturating_add(1);

@@ -4,7 +4,7 @@ use super::min_tracker::{ABSENT, MinTracker};
 use super::partition::Partition;
 use crate::event_time::watermark::NO_WATERMARK;
 use crate::keys::{Keys, NONE};
-use crate::plan::Rule;
+use crate::plan::WatermarkRule;
 
 /// All partitions of one engine.
 #[derive(Clone)]
@@ -92,7 +92,7 @@ impl Partitions {
     pub(super) fn observe(
         &mut self,
         index: usize,
-        rule: Rule,
+        rule: WatermarkRule,
         time: i64,
         marked: bool,
         now: Option<i64>,

@@ -1,4 +1,12 @@
-//! Windows by the calendar of a time zone: days, weeks and months, whatever their length.
+//! Calendar windows: days, weeks and months of a time zone, whose lengths vary.
+//!
+//! The window stage knows only windows of one size. A [`Calendar`] therefore maps event time to a
+//! scale on which every window has the same length, and back:
+//!
+//! ```text
+//! local days     |  Sat 24 h  |  Sun 23 h |   Mon 24 h  |     clocks go forward on Sunday
+//! scale       ---|----====----|----====---|----====-----|     equal distances between ends
+//! ```
 
 use super::window::aggregates;
 use super::{Caps, Columns, Emission, Grid, WindowPlan};
@@ -8,15 +16,16 @@ use crate::time::{date_of, days_of};
 
 const SECOND_US: i64 = 1_000_000;
 const DAY_US: i64 = 86_400 * SECOND_US;
-/// After 400 years the Gregorian calendar repeats, to the day of the week; all that goes by it repeats, too.
+/// Period of the Gregorian calendar: after 400 years, dates fall on the same weekdays again. The
+/// zone rules that depend on them repeat as well.
 const CYCLE_DAYS: i64 = 146_097;
 const CYCLE_US: i64 = CYCLE_DAYS * DAY_US;
 
-/// Calendar windows: tumbling windows on a time scale of their own, on which all are of one size.
+/// Calendar windows: tumbling windows on a scale on which all of them have one size.
 #[derive(Debug, Clone)]
 pub(crate) struct CalendarPlan {
     pub(crate) calendar: Calendar,
-    /// How long after its end a window fires.
+    /// Time from the end of a window until it fires.
     pub(crate) lag_us: i64,
     /// The windows on the scale of [`Calendar::scaled_in`].
     pub(crate) windows: WindowPlan,
@@ -26,13 +35,15 @@ pub(crate) struct CalendarPlan {
 #[derive(Debug, Clone)]
 pub(crate) struct Calendar {
     unit: CalendarUnit,
-    /// Since when, and how far ahead of UTC, microseconds. Never empty; the first holds before that, too.
+    /// Offset changes: (start, offset from UTC), both in microseconds. Never empty; the first entry
+    /// also applies to all earlier times.
     rules: Vec<(i64, i64)>,
-    /// From here on, microseconds, the rules of the 400 years before repeat; otherwise the last one holds.
+    /// From this time on (microseconds), the rules of the preceding 400 years repeat. If `None`,
+    /// the last rule applies forever.
     rules_until: Option<i64>,
 }
 
-/// A window, by its number, and its bounds.
+/// A window: its number and its bounds in microseconds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Period {
     pub(crate) number: i64,
@@ -41,7 +52,8 @@ pub(crate) struct Period {
 }
 
 impl CalendarPlan {
-    /// The windows of `window`, which stands at `path`, and the columns of their rows.
+    /// Plans the calendar windows of `window`, the stage at `path`, and returns their output
+    /// columns.
     pub(super) fn new(
         path: &str,
         window: &Window,
@@ -77,7 +89,7 @@ impl CalendarPlan {
     }
 }
 
-/// The rules of the zone of `window`.
+/// Returns the offset changes of the zone of `window`, in microseconds.
 fn rules(path: &str, window: &Window) -> Result<Vec<(i64, i64)>, SpecError> {
     let zone = window.zone.as_deref().unwrap_or("UTC");
     let Some(rules) = &window.zone_offsets else {
@@ -110,7 +122,7 @@ fn rules(path: &str, window: &Window) -> Result<Vec<(i64, i64)>, SpecError> {
     Ok(rules.iter().map(|(since, offset)| (micros(*since), micros(*offset))).collect())
 }
 
-/// Returns until when `rules`, those of `window`, are given.
+/// Returns the time up to which `rules`, those of `window`, are listed, in microseconds.
 fn rules_until(
     path: &str,
     window: &Window,
@@ -143,13 +155,13 @@ fn rules_until(
     Ok(Some(until_us))
 }
 
-/// Returns how far ahead of UTC clocks are at `time` by `rules`.
+/// Returns the offset from UTC at `time` according to `rules`, in microseconds.
 fn offset_in(rules: &[(i64, i64)], time: i64) -> i64 {
     let behind = rules.partition_point(|(since, _)| *since <= time);
     rules.get(behind.saturating_sub(1)).map_or(0, |(_, offset)| *offset)
 }
 
-/// Seconds ahead of UTC: of `UTC`, `Z`, `+05:30`, `-03:00`.
+/// Parses a fixed offset (`UTC`, `Z`, `+05:30`, `-03:00`) into seconds ahead of UTC.
 fn fixed_offset(zone: &str) -> Option<i64> {
     if matches!(zone, "UTC" | "Z") {
         return Some(0);
@@ -167,15 +179,16 @@ fn fixed_offset(zone: &str) -> Option<i64> {
 }
 
 impl Calendar {
-    /// How far the calendar reaches both ways: about 80,000 years, for which there is room on the scale.
+    /// Largest distance from the epoch that the calendar covers: about 80,000 years. The scale has
+    /// room for it.
     pub(crate) const MAX_TIME: i64 = 80_000 * 365 * DAY_US;
 
-    /// The window that `time` falls into.
+    /// Returns the window that contains `time`.
     pub(crate) fn period_of(&self, time: i64) -> Period {
         let time = time.clamp(-Self::MAX_TIME, Self::MAX_TIME);
         let local = time.saturating_add(self.offset_at(time));
         let mut number = self.number_of(local.div_euclid(DAY_US));
-        // Where clocks are set across midnight, the local date may be the next one's or the one before.
+        // Where clocks change across midnight, the local date may be off by one day either way.
         for _ in 0..3 {
             if self.start_of(number) > time {
                 number -= 1;
@@ -190,13 +203,13 @@ impl Calendar {
         self.period_of(time).end
     }
 
-    /// Returns how far ahead of UTC clocks are at `time`.
+    /// Returns the offset from UTC at `time`, in microseconds.
     fn offset_at(&self, time: i64) -> i64 {
         let time = time.saturating_sub(self.cycles_at(time).saturating_mul(CYCLE_US));
         offset_in(&self.rules, time)
     }
 
-    /// Returns how many times 400 years lie between `time` and the time whose rules it has.
+    /// Returns by how many cycles of 400 years `time` lies after the time whose rules apply to it.
     fn cycles_at(&self, time: i64) -> i64 {
         match self.rules_until {
             Some(until) if time >= until => time.saturating_sub(until) / CYCLE_US + 1,
@@ -204,7 +217,8 @@ impl Calendar {
         }
     }
 
-    /// Where window `number` starts: at the first moment with its first local date, or a later one.
+    /// Returns the start of window `number`: the first moment at which local clocks show its first
+    /// date or a later one.
     pub(crate) fn start_of(&self, number: i64) -> i64 {
         let midnight = self.first_day(number).saturating_mul(DAY_US);
         let shift = self.cycles_at(midnight).saturating_mul(CYCLE_US);
@@ -224,7 +238,7 @@ impl Calendar {
         starts.into_iter().find(|(start, end)| start < end).map_or(i64::MAX, |(start, _)| start)
     }
 
-    /// From one window to the next on the scale: a power of two that no window is longer than.
+    /// Returns the window length on the scale: a power of two that no window exceeds.
     pub(crate) fn scale_us(&self) -> i64 {
         match self.unit {
             CalendarUnit::Day => 1 << 38,
@@ -233,13 +247,14 @@ impl Calendar {
         }
     }
 
-    /// `time`, which is in `period`, on the scale, where window n ends at (n + 1) · [`Calendar::scale_us`].
+    /// Maps `time`, which lies in `period`, to the scale. Window n ends there at (n + 1) ·
+    /// [`Calendar::scale_us`].
     pub(crate) fn scaled_in(&self, time: i64, period: &Period) -> i64 {
         let end = period.number.saturating_add(1).saturating_mul(self.scale_us());
         end.saturating_sub(period.end.saturating_sub(time))
     }
 
-    /// The time that [`Calendar::scaled_in`] has put there.
+    /// Maps a time on the scale back to event time: the inverse of [`Calendar::scaled_in`].
     pub(crate) fn unscaled(&self, scaled: i64) -> i64 {
         if matches!(scaled, NO_WATERMARK | END_OF_TIME) {
             return scaled;
@@ -249,7 +264,8 @@ impl Calendar {
         self.start_of(next).saturating_sub(before_end)
     }
 
-    /// The number of the window with the local date `day`, in days since the epoch.
+    /// Returns the number of the window that contains the local date `day`, in days since the
+    /// epoch.
     fn number_of(&self, day: i64) -> i64 {
         match self.unit {
             CalendarUnit::Day => day,
@@ -261,7 +277,7 @@ impl Calendar {
         }
     }
 
-    /// The first local date of window `number`, in days since the epoch.
+    /// Returns the first local date of window `number`, in days since the epoch.
     fn first_day(&self, number: i64) -> i64 {
         match self.unit {
             CalendarUnit::Day => number,

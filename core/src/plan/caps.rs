@@ -1,9 +1,9 @@
-//! How much a stage may keep, and what becomes of the event that would be too much.
+//! Limits of a stage's state, and the policy for an event that would exceed one.
 
 use crate::data::reject::RejectReason;
 use crate::spec::{LimitPolicy, PipelineSpec, SpecError, Stage};
 
-/// A limit on what a stage keeps.
+/// A limit on the state of a stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Limit {
     Keys,
@@ -12,7 +12,7 @@ pub(crate) enum Limit {
 }
 
 impl Limit {
-    /// Its name in `[limits]`.
+    /// Returns the name of the limit in `[limits]`.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Keys => "max_keys",
@@ -21,7 +21,7 @@ impl Limit {
         }
     }
 
-    /// Why an event is dropped that it keeps out.
+    /// Returns the reason for dropping an event because of this limit.
     pub(crate) fn reason(self) -> RejectReason {
         match self {
             Self::Keys => RejectReason::KeyLimit,
@@ -36,9 +36,10 @@ impl Limit {
 pub(crate) struct Caps {
     pub(crate) max_keys: u32,
     pub(crate) max_windows_per_key: u32,
-    /// The memory that its state may take; as good as infinite where nobody asked for it.
+    /// Maximum memory of the stage's state in bytes; `u64::MAX` if no limit is set.
     pub(crate) max_memory: u64,
-    /// What its state may count for, so that it stays below `max_memory` while tables grow.
+    /// Maximum of the bytes that the stage counts. It leaves room below `max_memory` for tables
+    /// that grow.
     pub(crate) max_bytes: u64,
     on_max_keys: LimitPolicy,
     on_max_windows_per_key: LimitPolicy,
@@ -46,12 +47,13 @@ pub(crate) struct Caps {
 }
 
 impl Caps {
-    /// Those of each stage of `spec` that keeps state.
+    /// Returns the limits of each stage of `spec` that keeps state; all stages get equal shares.
     pub(super) fn of(spec: &PipelineSpec) -> Self {
         let limits = &spec.limits;
-        let keeping = spec.stages.iter().filter(|stage| keeps_state(stage)).count().max(1);
-        // Tables double when they grow: at the worst, memory is 2.2 times what is in it.
-        let max_memory = limits.max_state_bytes.map_or(u64::MAX, |bytes| bytes / keeping as u64);
+        let stateful_stages = spec.stages.iter().filter(|stage| keeps_state(stage)).count().max(1);
+        // Tables double when they grow: in the worst case, memory is 2.2 times their content.
+        let max_memory =
+            limits.max_state_bytes.map_or(u64::MAX, |bytes| bytes / stateful_stages as u64);
         Self {
             max_keys: limits.max_keys,
             max_windows_per_key: limits.max_windows_per_key,
@@ -71,30 +73,31 @@ impl Caps {
         }
     }
 
-    /// Whether the stage keeps count of its bytes.
+    /// Returns true if the stage must count the bytes of its state.
     pub(crate) fn limits_bytes(&self) -> bool {
         self.max_bytes != u64::MAX
     }
 
-    /// Whether the oldest key may have to make room.
+    /// Returns true if the least recently used key may be evicted.
     pub(crate) fn evicts_keys(&self) -> bool {
         self.on_max_keys == LimitPolicy::Evict
             || (self.limits_bytes() && self.on_max_bytes == LimitPolicy::Evict)
     }
 
-    /// Whether anything may have to make room.
+    /// Returns true if anything may be evicted: keys or windows.
     pub(crate) fn evicts(&self) -> bool {
         self.evicts_keys() || self.on_max_windows_per_key == LimitPolicy::Evict
     }
 
-    /// Whether a call may end with [`crate::Error::LimitReached`].
+    /// Returns true if a call may end with [`crate::Error::LimitReached`].
     pub(super) fn refuses(&self) -> bool {
         [self.on_max_keys, self.on_max_windows_per_key].contains(&LimitPolicy::Refuse)
             || (self.limits_bytes() && self.on_max_bytes == LimitPolicy::Refuse)
     }
 
-    /// Adds to `identity` what two engines must agree on to exchange state. A limit that refuses decides nothing but where
-    /// a call ends: a snapshot goes on under a greater one.
+    /// Adds to `identity` the limits that two engines must share to exchange state. A limit with
+    /// policy `refuse` is left out: it only decides where a call ends, so a snapshot may continue
+    /// under a greater one.
     pub(super) fn identify(
         spec: &PipelineSpec,
         identity: &mut serde_json::Map<String, serde_json::Value>,
@@ -109,7 +112,7 @@ impl Caps {
         insert("max_keys", value(caps.on_max_keys, caps.max_keys.into()));
         let windows = value(caps.on_max_windows_per_key, caps.max_windows_per_key.into());
         insert("max_windows_per_key", windows);
-        // Only where they decide anything: snapshots of other pipelines go on as they are.
+        // Added only if they affect results, so that snapshots of other pipelines stay valid.
         if caps.on_max_keys == LimitPolicy::Evict {
             insert("on_max_keys", "evict".into());
         }
@@ -129,7 +132,7 @@ fn keeps_state(stage: &Stage) -> bool {
     !matches!(stage, Stage::Filter(_) | Stage::Map(_) | Stage::KeyBy(_))
 }
 
-/// That a limit of state is one.
+/// Checks that `limits.max_state_bytes` can be enforced.
 pub(super) fn check_state_bytes(spec: &PipelineSpec) -> Result<(), SpecError> {
     match spec.limits.max_state_bytes {
         Some(0) => Err(SpecError::new(

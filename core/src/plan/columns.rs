@@ -1,38 +1,41 @@
-//! The columns that travel between two stages, by name.
+//! Name resolution: the columns between two stages, by name.
 
 use crate::data::schema::{InputColumn, InputKind, OutputColumn, OutputKind, OutputSchema};
 use crate::spec::{PipelineSpec, ReadAs, SpecError, Stage};
 
-/// The columns behind the source or behind a stage.
+/// The columns of the frames that the source or a stage emits.
 #[derive(Clone)]
 pub(super) struct Columns {
     columns: Vec<OutputColumn>,
-    /// The column that a stage means when it names none.
+    /// The column that a stage uses if it names none.
     default: Option<usize>,
-    /// Whether they are those of the source, perhaps with more added: then any field of an event is one of them.
+    /// True for the columns of the source, possibly extended by stages. Stages may then read any
+    /// field of an event.
     of_source: bool,
-    /// The name of the field of each event's own time; none where the columns tell it, as those of windows do.
+    /// Name of the event time field. `None` for window rows, whose columns contain their times.
     timestamp: Option<String>,
-    /// The columns of times that order rows.
+    /// The time columns that order rows.
     order: Vec<usize>,
     key: Vec<String>,
-    /// The columns of texts, by their fingerprints.
+    /// The text columns, which hold fingerprints of the texts.
     texts: Vec<usize>,
-    /// The column that marks events which move the watermark, unless it is a value; and whether no stage reads it.
-    mark: Option<(usize, bool)>,
+    /// The column of `time.watermark_field`, unless it is also a value, and whether no stage reads
+    /// it.
+    marker: Option<(usize, bool)>,
 }
 
-/// Where a column of the output comes from.
+/// The source of an output column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Shown {
-    /// The time of each event.
+pub(crate) enum OutputSource {
+    /// The event time of the row.
     Timestamp,
     /// A column of the last stage's frame.
     Column(usize),
 }
 
 impl Columns {
-    /// The configured values, then every field that a stage reads from the events of the source.
+    /// Returns the columns of the source: the configured values, then every field that a stage
+    /// reads from the events.
     pub(super) fn of_source(spec: &PipelineSpec) -> Self {
         let values = &spec.source.value.0;
         let key = key_of_source(spec);
@@ -57,21 +60,25 @@ impl Columns {
         let is_text = |name: &String| {
             let is_read =
                 |kind| reads.iter().any(|(read, read_as)| read == name && *read_as == kind);
-            let marks = spec.time.watermark_field.as_ref() == Some(name);
-            !values.contains(name) && !marks && !is_read(ReadAs::Number) && is_read(ReadAs::Text)
+            let is_marker = spec.time.watermark_field.as_ref() == Some(name);
+            !values.contains(name)
+                && !is_marker
+                && !is_read(ReadAs::Number)
+                && is_read(ReadAs::Text)
         };
         let texts = names.iter().enumerate().filter(|(_, name)| is_text(name));
         let texts = texts.map(|(place, _)| place).collect();
-        let mark = spec.time.watermark_field.as_deref();
-        let mark = mark.filter(|mark| !values.iter().any(|value| value == mark)).map(|mark| {
-            let place = names.iter().position(|name| *name == mark);
-            if place.is_none() {
-                names.push(mark.to_owned());
-            }
-            (place.unwrap_or(names.len() - 1), place.is_none())
-        });
+        let marker = spec.time.watermark_field.as_deref();
+        let marker =
+            marker.filter(|marker| !values.iter().any(|value| value == marker)).map(|marker| {
+                let place = names.iter().position(|name| *name == marker);
+                if place.is_none() {
+                    names.push(marker.to_owned());
+                }
+                (place.unwrap_or(names.len() - 1), place.is_none())
+            });
         Self {
-            mark,
+            marker,
             texts,
             columns: names.iter().map(|name| number(name)).collect(),
             default: (!values.is_empty()).then_some(0),
@@ -82,7 +89,8 @@ impl Columns {
         }
     }
 
-    /// The columns of rows that tell their own times; `order` names those that order them.
+    /// Returns empty columns for rows that contain their own times; `order` lists the time columns
+    /// that order them.
     pub(super) fn of_rows(&self, order: Vec<usize>) -> Self {
         let key = self.key.clone();
         Self {
@@ -93,11 +101,11 @@ impl Columns {
             order,
             key,
             texts: Vec::new(),
-            mark: None,
+            marker: None,
         }
     }
 
-    /// The columns of events at times of their own, which order them.
+    /// Returns empty columns for rows that have an event time of their own and are ordered by it.
     pub(super) fn of_events(&self) -> Self {
         let timestamp = self.timestamp.clone().or_else(|| Some("ts".to_owned()));
         Self { timestamp, ..self.of_rows(vec![0]) }
@@ -123,7 +131,7 @@ impl Columns {
         self.columns.get(column).map_or("", |column| column.name.as_str())
     }
 
-    /// The fields of the key.
+    /// Returns the names of the key fields.
     pub(super) fn key(&self) -> &[String] {
         &self.key
     }
@@ -132,18 +140,19 @@ impl Columns {
         self.key = key;
     }
 
-    /// The place of the key field `name` in the key.
+    /// Returns the index of the key field `name`.
     pub(super) fn key_field(&self, name: &str) -> Option<usize> {
         self.key.iter().position(|key| key == name)
     }
 
-    /// The column of texts that `field` names.
+    /// Returns the text column named `field`.
     pub(super) fn text(&self, field: Option<&str>) -> Option<usize> {
         let named = |place: &usize| Some(self.name(*place)) == field;
         self.texts.iter().copied().find(named)
     }
 
-    /// The column of numbers that `field` names, or the default one; `Ok(None)` where there is no default.
+    /// Returns the number column named `field`, or the default column. Returns `Ok(None)` if there
+    /// is no default.
     pub(super) fn resolve(
         &self,
         path: &str,
@@ -169,21 +178,21 @@ impl Columns {
         Err(SpecError::new(path, message))
     }
 
-    /// Returns the place of the column of numbers that a stage sets under `name`, which may be a new one; `path` names what
-    /// asks for it.
+    /// Returns the index of the number column that a stage writes as `name`, and adds it if it is
+    /// new. `path` locates the option in errors.
     pub(super) fn set(&mut self, path: &str, name: &str) -> Result<usize, SpecError> {
         if !self.columns.iter().any(|column| column.name == name) {
             return self.add(path, name, OutputKind::Number);
         }
         let place = self.resolve(path, Some(name))?.unwrap_or_default();
-        if let Some((_, unread)) = self.mark.as_mut().filter(|(mark, _)| *mark == place) {
-            // From here on it is a column of its own, not the mark that only the source needs.
+        if let Some((_, unread)) = self.marker.as_mut().filter(|(marker, _)| *marker == place) {
+            // The column now holds a computed value, so it is no longer only a watermark marker.
             *unread = false;
         }
         Ok(place)
     }
 
-    /// Adds a column; `path` names what asks for it.
+    /// Adds a column and returns its index. `path` locates the option in errors.
     pub(super) fn add(
         &mut self,
         path: &str,
@@ -203,7 +212,7 @@ impl Columns {
     }
 
     pub(super) fn into_input(self, required: &[String]) -> Vec<InputColumn> {
-        let mark = self.mark.map(|(place, _)| place);
+        let marker = self.marker.map(|(place, _)| place);
         let texts = self.texts;
         let columns = self.columns.into_iter().enumerate();
         columns
@@ -211,7 +220,7 @@ impl Columns {
                 required: required.contains(&name),
                 name,
                 kind: match () {
-                    () if mark == Some(place) => InputKind::Flag,
+                    () if marker == Some(place) => InputKind::Flag,
                     () if texts.contains(&place) => InputKind::Text,
                     () => InputKind::F64,
                 },
@@ -219,14 +228,17 @@ impl Columns {
             .collect()
     }
 
-    /// What rows of these columns look like, and where each column of theirs comes from.
-    pub(super) fn into_output(self) -> Result<(OutputSchema, Vec<Shown>), SpecError> {
+    /// Returns the output schema and the source of each of its columns.
+    pub(super) fn into_output(self) -> Result<(OutputSchema, Vec<OutputSource>), SpecError> {
         let time = self.timestamp.map(|name| OutputColumn { name, kind: OutputKind::Time });
-        let mark = self.mark.filter(|(_, unread)| *unread).map(|(place, _)| place);
-        let is_shown = |place: &usize| mark != Some(*place) && !self.texts.contains(place);
+        let marker = self.marker.filter(|(_, unread)| *unread).map(|(place, _)| place);
+        let is_shown = |place: &usize| marker != Some(*place) && !self.texts.contains(place);
         let places = (0..self.columns.len()).filter(is_shown);
-        let shown =
-            time.iter().map(|_| Shown::Timestamp).chain(places.map(Shown::Column)).collect();
+        let shown = time
+            .iter()
+            .map(|_| OutputSource::Timestamp)
+            .chain(places.map(OutputSource::Column))
+            .collect();
         let columns = self.columns.into_iter().enumerate();
         let columns = columns.filter(|(place, _)| is_shown(place)).map(|(_, column)| column);
         let columns: Vec<OutputColumn> = time.into_iter().chain(columns).collect();
@@ -245,7 +257,7 @@ impl Columns {
     }
 }
 
-/// The fields of the key of the source, and behind them those that `key_by` reads from its events as well.
+/// Returns the key fields of the source, followed by those that `key_by` reads from its events.
 fn key_of_source(spec: &PipelineSpec) -> Vec<String> {
     let mut key = spec.source.key.0.clone();
     let mut added: Vec<String> = Vec::new();

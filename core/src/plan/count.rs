@@ -1,22 +1,23 @@
-//! Windows by arrival: so many events each, or all there are.
+//! Count windows and global windows: they contain events by arrival, not by event time.
 
 use super::window::aggregates;
 use super::{Aggregates, Caps, Columns};
 use crate::spec::{PipelineSpec, SpecError, Window, WindowKind};
 
-/// Windows of the events of a key in the order in which they come.
+/// Windows over the events of a key in arrival order.
 #[derive(Debug, Clone)]
 pub(crate) struct CountPlan {
-    /// The events of a window; `None`: all until the end of input.
+    /// Number of events in a window; `None`: all events until the end of input.
     pub(crate) count: Option<u64>,
-    /// Whether a stage behind it sees a watermark before the end of input: not while windows of all events are open.
+    /// True if a later stage receives watermarks before the end of input. Global windows hold them
+    /// back.
     pub(crate) passes_watermarks: bool,
     pub(crate) aggregates: Aggregates,
     pub(crate) caps: Caps,
 }
 
 impl CountPlan {
-    /// The windows of `window`, which stands at `path`, and the columns of their rows.
+    /// Plans the windows of `window`, the stage at `path`, and returns their output columns.
     pub(super) fn new(
         path: &str,
         window: &Window,

@@ -1,4 +1,4 @@
-//! Deduplication: options checked, each way to tell identities in one list.
+//! Deduplication: checked options, and the list of identity columns.
 
 use crate::data::schema::OutputColumn;
 use crate::dedup::BloomSizes;
@@ -16,19 +16,19 @@ const MAX_GENERATIONS: u32 = 64;
 
 #[derive(Debug, Clone)]
 pub(crate) struct DedupPlan {
-    /// The place of its identities among those of its events.
-    pub(crate) way: usize,
-    /// Microseconds; `None`: for good.
+    /// Index of the identity column that the stage reads.
+    pub(crate) identity_column: usize,
+    /// Time to live in microseconds; `None`: identities never expire.
     pub(crate) ttl_us: Option<i64>,
     pub(crate) clock: Clock,
     pub(crate) refresh: bool,
     pub(crate) on_unjudged: OnUnjudged,
     pub(crate) memory: MemoryPlan,
-    /// The columns of its input, which it passes on.
+    /// The columns of its input, which the stage forwards.
     pub(crate) columns: Vec<OutputColumn>,
 }
 
-/// An identity that is remembered exactly in the bytes of a stage: 24 in the log, and 10 to 15 in the index.
+/// State bytes of one exactly remembered identity: 24 in the log, and 10 to 15 in the index.
 pub(crate) const ENTRY_BYTES: u64 = 40;
 
 #[derive(Debug, Clone)]
@@ -38,12 +38,12 @@ pub(crate) enum MemoryPlan {
 }
 
 impl DedupPlan {
-    /// `columns` and `ways` are what its input has.
+    /// Plans the stage at `path`. `columns` and `identity_columns` are those of its input.
     pub(super) fn new(
         path: &str,
         dedup: &Dedup,
         columns: &[OutputColumn],
-        ways: &[Way],
+        identity_columns: &[IdentityColumn],
         max_bytes: u64,
     ) -> Result<Self, SpecError> {
         let error =
@@ -67,18 +67,20 @@ impl DedupPlan {
             let message = "every event can be judged: this is for a `ttl` by event time only";
             return error("on_unjudged", message.to_owned());
         }
-        let Some(way) = ways.iter().position(|way| way.strategies == dedup.strategies) else {
+        let Some(identity_column) =
+            identity_columns.iter().position(|column| column.strategies == dedup.strategies)
+        else {
             let message =
                 "the rows of an earlier stage have no identities: put `dedup` before it".to_owned();
             return error("type", message);
         };
         Ok(Self {
-            way,
+            identity_column,
             ttl_us: dedup.ttl.map(|ttl| ttl.as_micros()),
             clock: dedup.clock,
             refresh: dedup.refresh,
             on_unjudged: dedup.on_unjudged.unwrap_or_default(),
-            memory: within(path, memory(path, dedup)?, max_bytes)?,
+            memory: fit_to_budget(path, memory(path, dedup)?, max_bytes)?,
             columns: columns.to_vec(),
         })
     }
@@ -126,8 +128,8 @@ fn memory(path: &str, dedup: &Dedup) -> Result<MemoryPlan, SpecError> {
     }
 }
 
-/// `memory` in no more than `max_bytes`.
-fn within(path: &str, memory: MemoryPlan, max_bytes: u64) -> Result<MemoryPlan, SpecError> {
+/// Shrinks `memory` to `max_bytes`, or returns an error if that is not possible.
+fn fit_to_budget(path: &str, memory: MemoryPlan, max_bytes: u64) -> Result<MemoryPlan, SpecError> {
     match memory {
         MemoryPlan::Exact { max_entries } => {
             let room = u32::try_from(max_bytes / ENTRY_BYTES).unwrap_or(u32::MAX);
@@ -144,34 +146,37 @@ fn within(path: &str, memory: MemoryPlan, max_bytes: u64) -> Result<MemoryPlan, 
     }
 }
 
-/// A way to tell identities.
+/// An identity column: the identities of events by one list of strategies.
 #[derive(Debug, Clone)]
-pub(super) struct Way {
+pub(super) struct IdentityColumn {
     pub(super) strategies: Vec<Strategy>,
-    /// The last stage that uses it.
+    /// Index of the last stage that reads the column.
     pub(super) last_use: usize,
 }
 
-/// The ways that the stages of `spec` use, those first that are used longest: behind any stage, the first ones are left.
-pub(super) fn ways(spec: &PipelineSpec) -> Vec<Way> {
-    let mut ways: Vec<Way> = Vec::new();
+/// Returns the identity columns of `spec`, ordered by last use, latest first. After any stage, the
+/// columns still needed are therefore a prefix of the list.
+pub(super) fn identity_columns(spec: &PipelineSpec) -> Vec<IdentityColumn> {
+    let mut identity_columns: Vec<IdentityColumn> = Vec::new();
     for (stage, spec) in spec.stages.iter().enumerate() {
         if let Stage::Dedup(Dedup { strategies, .. }) = spec {
-            match ways.iter_mut().find(|way| way.strategies == *strategies) {
-                Some(way) => way.last_use = stage,
-                None => ways.push(Way { strategies: strategies.clone(), last_use: stage }),
+            match identity_columns.iter_mut().find(|column| column.strategies == *strategies) {
+                Some(column) => column.last_use = stage,
+                None => identity_columns
+                    .push(IdentityColumn { strategies: strategies.clone(), last_use: stage }),
             }
         }
         if spec.replaces_columns() {
             break;
         }
     }
-    ways.sort_by_key(|way| core::cmp::Reverse(way.last_use));
-    ways
+    identity_columns.sort_by_key(|identity_column| core::cmp::Reverse(identity_column.last_use));
+    identity_columns
 }
 
-/// Whether events of two keys never have one identity by `strategies`: each of them looks at all of `key`.
-pub(super) fn keeps_keys_apart(strategies: &[Strategy], key: &[String]) -> bool {
+/// Returns true if events of different keys never share an identity by `strategies`: each strategy
+/// then includes all fields of `key`.
+pub(super) fn identities_include_key(strategies: &[Strategy], key: &[String]) -> bool {
     strategies.iter().all(|strategy| match strategy {
         Strategy::Content => true,
         Strategy::Fields(names) => key.iter().all(|field| names.contains(field)),

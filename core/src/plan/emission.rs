@@ -1,30 +1,32 @@
-//! When the rows of a window come, and until when it takes events.
+//! When a window emits rows, and until when it accepts events.
 
 use super::grid::{Grid, common_divisor};
 use crate::data::schema::OutputKind;
 use crate::spec::{Emit, Limits, SpecError, Window};
 
-/// What a window stage does beside firing each window once.
+/// How a window stage emits: corrected rows, early rows, and the lag of its output watermark.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Emission {
-    /// Whether one key may have several rows of a window, so that they are numbered.
+    /// True if a key may get several rows of one window; they are then numbered by a revision.
     pub(crate) revises: bool,
     pub(crate) early: Option<Early>,
-    /// How far the watermark that it passes on stays behind the one that it meets.
+    /// Distance between the input watermark and the output watermark, microseconds.
     pub(crate) lag_us: i64,
 }
 
-/// Rows before the end of a window.
+/// Early rows: rows of a window before its end.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Early {
-    /// They are due every so often, from the start of the window on.
+    /// Interval of early rows, counted from the window start, microseconds.
     pub(crate) every_us: i64,
-    /// Whenever one is due in any window, it is a multiple of this away from the offset.
+    /// Every time at which an early row of any window is due is the offset plus a multiple of this,
+    /// microseconds.
     pub(crate) step_us: i64,
 }
 
 impl Emission {
-    /// What `window`, which stands at `path`, asks for; `grid` learns when its windows fire and when they are gone.
+    /// Plans the emission of `window`, the stage at `path`. Sets in `grid` when windows fire and
+    /// expire.
     pub(super) fn of(
         path: &str,
         window: &Window,
@@ -34,20 +36,20 @@ impl Emission {
     ) -> Result<Self, SpecError> {
         let lateness_us = lateness(path, window, grid, limits)?;
         let early = early(path, window, is_last, grid)?;
-        let once = window.emit == Emit::Final || !is_last;
-        if once {
+        let is_final = window.emit == Emit::Final || !is_last;
+        if is_final {
             grid.delay_us = lateness_us;
         } else {
             grid.kept_us = lateness_us;
         }
         Ok(Self {
-            revises: !once && (lateness_us > 0 || early.is_some()),
+            revises: !is_final && (lateness_us > 0 || early.is_some()),
             early,
             lag_us: grid.delay_us,
         })
     }
 
-    /// The columns that tell several rows of a window apart.
+    /// Returns the columns that distinguish several rows of one window.
     pub(super) fn columns(&self) -> impl Iterator<Item = (&'static str, OutputKind)> {
         let revision = self.revises.then_some(("revision", OutputKind::Number));
         let early = self.early.map(|_| ("early", OutputKind::Bool));

@@ -1,12 +1,12 @@
-//! How event time moves, checked: what `[time]` and `source.partition` say together.
+//! Progress of event time: `[time]` and `source.partition`, checked together.
 
 use super::{Columns, Plan, StagePlan, WindowPlan};
 use crate::spec::{Duration, Future, OutOfOrderness, PipelineSpec, SpecError, Time, Watermark};
 
-/// `[time]` in microseconds.
+/// The options of `[time]`, durations in microseconds.
 #[derive(Debug, Clone)]
 pub(crate) struct TimePlan {
-    pub(crate) rule: Rule,
+    pub(crate) rule: WatermarkRule,
     pub(crate) partitioned: bool,
     pub(crate) max_partitions: u32,
     pub(crate) idle_timeout_us: Option<i64>,
@@ -15,30 +15,32 @@ pub(crate) struct TimePlan {
     pub(crate) keeps_future: bool,
 }
 
-/// How the events of one partition move its watermark.
+/// How events of a partition advance its watermark.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Rule {
+pub(crate) struct WatermarkRule {
     pub(crate) out_of_orderness: OutOfOrderness,
-    pub(crate) moves: Moves,
+    pub(crate) advance_on: AdvanceOn,
 }
 
-/// Which events move it.
+/// The events that advance a watermark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Moves {
-    /// Each that is ahead of the others.
+pub(crate) enum AdvanceOn {
+    /// Every event that is later than all before it.
     Always,
-    /// Once event time has advanced so far since it last moved.
+    /// The first event that is this much later than the last one that advanced the watermark,
+    /// microseconds.
     Every(i64),
-    /// Those with a number other than 0 in this column.
+    /// Events with a non-zero number in this column.
     Marked(usize),
     Never,
 }
 
 impl TimePlan {
-    /// Whether the greatest event time of the stream says all, as a [`crate::event_time::watermark::Generator`] follows it.
+    /// Returns true if the watermark depends only on the greatest event time of the stream. A
+    /// [`crate::event_time::watermark::Generator`] then computes it.
     pub(crate) fn is_simple(&self) -> bool {
-        // One silent partition holds nobody back, so its timeout changes nothing.
-        self.rule.moves == Moves::Always
+        // A single silent partition delays no other, so its timeout has no effect.
+        self.rule.advance_on == AdvanceOn::Always
             && !self.partitioned
             && self.close_after_idle_us.is_none()
             && self.max_future_skew_us.is_none()
@@ -60,21 +62,21 @@ impl TimePlan {
             value => Ok(value.map(Duration::as_micros)),
         };
         let interval = positive("watermark_interval", time.watermark_interval)?;
-        let moves = match (time.watermark, &time.watermark_field) {
-            (Watermark::Periodic, _) => Moves::Every(interval.unwrap_or_default()),
+        let advance_on = match (time.watermark, &time.watermark_field) {
+            (Watermark::Periodic, _) => AdvanceOn::Every(interval.unwrap_or_default()),
             (Watermark::Punctuated, Some(field)) => {
                 let column = columns.resolve("time.watermark_field", Some(field))?;
-                Moves::Marked(column.unwrap_or_default())
+                AdvanceOn::Marked(column.unwrap_or_default())
             }
-            (Watermark::Manual, _) => Moves::Never,
-            _ => Moves::Always,
+            (Watermark::Manual, _) => AdvanceOn::Never,
+            _ => AdvanceOn::Always,
         };
         let skew = time.max_future_skew.map(Duration::as_micros);
         if skew.is_some_and(|skew| skew < 0) {
             return Err(error("max_future_skew", "negative: must be at least 0s".to_owned()));
         }
         Ok(Self {
-            rule: Rule { out_of_orderness: time.max_out_of_orderness, moves },
+            rule: WatermarkRule { out_of_orderness: time.max_out_of_orderness, advance_on },
             partitioned: spec.source.partition.is_some(),
             max_partitions: spec.limits.max_partitions,
             idle_timeout_us: positive("idle_timeout", time.idle_timeout)?,
@@ -94,7 +96,7 @@ fn check_names(spec: &PipelineSpec) -> Result<(), SpecError> {
     }
 }
 
-/// That every option has something to act on.
+/// Checks that no option is set that would have no effect.
 fn check_together(time: &Time, partitioned: bool) -> Result<(), SpecError> {
     let kind = time.watermark;
     let only = |name: &str, wanted: &str, given: bool, of: Watermark| match (given, kind == of) {
@@ -141,8 +143,8 @@ fn error(name: &str, message: String) -> SpecError {
 }
 
 impl StagePlan {
-    /// The watermark, but for [`StagePlan::delay_us`], at which everything of events up to `time` has been given on, and
-    /// the greatest event time in that.
+    /// Returns the watermark, apart from [`StagePlan::delay_us`], at which the stage has emitted
+    /// all results of events up to `time`. Also returns the greatest event time of these results.
     fn closed_at(&self, time: i64) -> i64 {
         match self {
             Self::Window(WindowPlan { grid, .. }) => {
@@ -165,7 +167,8 @@ impl StagePlan {
         }
     }
 
-    /// How far the watermark that the stage gives on is behind the one that it meets.
+    /// Returns the distance between the stage's input watermark and its output watermark,
+    /// microseconds.
     fn delay_us(&self) -> i64 {
         match self {
             Self::Window(plan) => plan.grid.delay_us,
@@ -177,7 +180,7 @@ impl StagePlan {
 }
 
 impl Plan {
-    /// The watermark at which nothing of events up to `time` is open in any stage.
+    /// Returns the watermark at which no stage holds open state of events up to `time`.
     pub(crate) fn closed_at(&self, time: i64) -> i64 {
         let closed_at = self.stages.iter().fold(time, |time, stage| stage.closed_at(time));
         self.stages.iter().fold(closed_at, |time, stage| time.saturating_add(stage.delay_us()))

@@ -1,4 +1,4 @@
-//! Filters: from conditions by name to conditions on columns and fields of the key.
+//! Filters: resolves the names in conditions to columns and key fields.
 
 use serde_json::Value;
 
@@ -10,17 +10,18 @@ use crate::spec::{self, Comparison, Filter, SpecError};
 #[derive(Debug, Clone)]
 pub(crate) struct FilterPlan {
     pub(crate) condition: Condition,
-    /// The columns of its input, which it passes on.
+    /// The columns of its input, which the stage forwards.
     pub(crate) columns: Vec<OutputColumn>,
 }
 
-/// What an event must meet.
+/// A condition on an event.
 #[derive(Debug, Clone)]
 pub(crate) enum Condition {
     All(Vec<Self>),
     Any(Vec<Self>),
     Not(Box<Self>),
-    /// A comparison with a number, or with several for `in`. Texts are compared by their fingerprints.
+    /// A comparison of a column with numbers; `in` has several. Texts are compared by their
+    /// fingerprints.
     Number {
         column: usize,
         op: Comparison,
@@ -34,7 +35,7 @@ pub(crate) enum Condition {
     },
 }
 
-/// A value as keys encode it: the bytes of two values of one type compare as the values do.
+/// A value in key encoding: encoded values of one type compare bytewise in the order of the values.
 #[derive(Debug, Clone)]
 pub(crate) struct Operand(pub(crate) Vec<u8>);
 
@@ -143,7 +144,7 @@ fn comparison(
     Ok(Condition::Number { column, op, values })
 }
 
-/// `value` as a field of a key.
+/// Encodes `value` as a field of a key.
 fn operand(path: &str, value: &Value) -> Result<Operand, SpecError> {
     let mut bytes = Vec::new();
     let is_scalar = match value {

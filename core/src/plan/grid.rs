@@ -1,35 +1,46 @@
-//! The grid of windows and slices: which windows cover a time, and where the pieces begin that they are put together of.
+//! The grid of windows and slices: which windows contain a time, and where their slices start.
+//!
+//! ```text
+//! windows of size 4, slide 2    [0        4)
+//!                                    [2        6)
+//!                                         [4        8)
+//! slices of 2                   [0   [2   [4   [6   [8
+//! ```
+//!
+//! Each event is aggregated once, into its slice; windows merge their slices (stream slicing).
 
 use core::ops::Range;
 
 use crate::spec::{Duration, Limits, SpecError, Window, WindowKind};
 
-/// Windows of one size that start every so often, and slices: pieces of time that no window starts or ends within.
+/// Windows of one size at a fixed distance, and slices: pieces of time in which no window starts or
+/// ends.
 ///
-/// Every start and every end of a window is a multiple of the greatest common divisor of size and slide away from the
-/// offset, so slices have that length. Tumbling windows are slices.
+/// Every start and end of a window is the offset plus a multiple of the greatest common divisor of
+/// size and slide. Slices have that length. Tumbling windows have exactly one slice each.
 ///
-/// Cumulating windows are tumbling ones that have all before them in their period as well: a window is known by the start
-/// of its last slice, which for the others is its own start.
+/// Cumulating windows are planned as tumbling windows that also include all earlier slices of their
+/// period. A window's id is the start of its last slice; for all other kinds, that of its only or
+/// first slice, its own start.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Grid {
-    /// From what a window is known by to its end.
+    /// Distance from a window's id to its end.
     pub(crate) size_us: i64,
-    /// From one window's start to the next.
+    /// Distance between the starts of consecutive windows.
     pub(crate) slide_us: i64,
-    /// From one start of cumulating windows to the next.
+    /// Period of cumulating windows: the distance between their starts.
     period_us: Option<i64>,
-    /// A start of a window, in `0..slide_us`, or of a period.
+    /// Start of a window, in `0..slide_us`, or of a period.
     offset_us: i64,
     pub(crate) slice_us: i64,
-    /// How long after its end a window fires.
+    /// Time from the end of a window until it fires.
     pub(super) delay_us: i64,
-    /// How long after it has fired a window still takes events.
+    /// Time after firing during which a window still accepts events.
     pub(super) kept_us: i64,
 }
 
 impl Grid {
-    /// The grid of `window`, which stands at `path`; windows fire when they end and are gone then.
+    /// Plans the grid of `window`, the stage at `path`. Windows fire and expire at their ends.
     pub(super) fn of(path: &str, window: &Window, limits: &Limits) -> Result<Self, SpecError> {
         let size = window.size.unwrap_or_default();
         let size_us = size.as_micros();
@@ -49,18 +60,18 @@ impl Grid {
         };
         let slide_us = grid.slide_us;
         let windows = size_us.div_euclid(slide_us) + i64::from(size_us % slide_us != 0);
-        let most = limits.max_windows_per_event;
-        if windows > i64::from(most) {
+        let limit = limits.max_windows_per_event;
+        if windows > i64::from(limit) {
             let message = format!(
-                "an event would be in {windows} windows of {size}, more than limits.max_windows_per_event = {most}"
+                "an event would be in {windows} windows of {size}, more than limits.max_windows_per_event = {limit}"
             );
             return Err(SpecError::new(format!("{path}.{option}"), message));
         }
-        let most = limits.max_windows_per_key;
-        if grid.slices_per_window() > i64::from(most) {
+        let limit = limits.max_windows_per_key;
+        if grid.slices_per_window() > i64::from(limit) {
             let message = format!(
                 "windows would be put together of {} slices of {slice_us} us, the greatest common divisor of size \
-                 and slide, more than limits.max_windows_per_key = {most}: choose rounder durations",
+                 and slide, more than limits.max_windows_per_key = {limit}: choose rounder durations",
                 grid.slices_per_window(),
                 slice_us = grid.slice_us,
             );
@@ -69,7 +80,7 @@ impl Grid {
         Ok(grid)
     }
 
-    /// `size_us` and `slide_us` are positive.
+    /// Returns the grid of tumbling or sliding windows; `size_us` and `slide_us` are positive.
     fn new(size_us: i64, slide_us: i64, offset_us: i64) -> Self {
         let slice_us = common_divisor(size_us, slide_us);
         let offset_us = offset_us.rem_euclid(slide_us);
@@ -77,23 +88,23 @@ impl Grid {
         Self { size_us, slide_us, period_us, offset_us, slice_us, delay_us: 0, kept_us: 0 }
     }
 
-    /// Windows of one size, one after another.
+    /// Returns the grid of tumbling windows without an offset.
     pub(super) fn tumbling(size_us: i64) -> Self {
         Self::new(size_us, size_us, 0)
     }
 
-    /// Windows that grow by `step_us`, a divisor of `size_us`, up to that.
+    /// Returns the grid of windows that grow up to `size_us` by `step_us`, a divisor of it.
     fn cumulating(size_us: i64, step_us: i64, offset_us: i64) -> Self {
         let offset_us = offset_us.rem_euclid(size_us);
         Self { period_us: Some(size_us), offset_us, ..Self::new(step_us, step_us, 0) }
     }
 
-    /// The slices of a window, of the longest one where they grow.
+    /// Returns the number of slices of a window; of the longest one for cumulating windows.
     pub(crate) fn slices_per_window(&self) -> i64 {
         self.period_us.unwrap_or(self.size_us) / self.slice_us
     }
 
-    /// Where the window that is known by `window` starts.
+    /// Returns the start of the window with the id `window`.
     pub(crate) fn window_start(&self, window: i64) -> i64 {
         match self.period_us {
             Some(period_us) => {
@@ -104,7 +115,7 @@ impl Grid {
         }
     }
 
-    /// The numbers of the slices of the window that is known by `window`.
+    /// Returns the indices of the slices of the window with the id `window`.
     pub(crate) fn slices_of(&self, window: i64) -> Range<i64> {
         let first = self.index_of(self.window_start(window));
         let slices = match self.period_us {
@@ -114,46 +125,48 @@ impl Grid {
         first..first.saturating_add(slices)
     }
 
-    /// Whether some times are in no window.
+    /// Returns true if some times lie in no window.
     pub(crate) fn has_gaps(&self) -> bool {
         self.slide_us > self.size_us
     }
 
-    /// Whether windows still take events after they have fired.
+    /// Returns true if windows accept events after they have fired.
     pub(crate) fn keeps_fired(&self) -> bool {
         self.kept_us > 0
     }
 
-    /// The start of the slice that `timestamp` falls into.
+    /// Returns the start of the slice that contains `timestamp`.
     pub(crate) fn slice_of(&self, timestamp: i64) -> i64 {
         let since = timestamp.saturating_sub(self.offset_us);
         timestamp.saturating_sub(since.rem_euclid(self.slice_us))
     }
 
-    /// The same where that is likely the slice at `near` or one beside it: divisions are slow.
+    /// Returns the same as [`Grid::slice_of`], without a division if the slice is `near` or
+    /// adjacent to it.
     #[inline]
     pub(crate) fn slice_near(&self, timestamp: i64, near: i64) -> i64 {
         let size_us = self.slice_us;
         let within = |start| within(timestamp, start, size_us.unsigned_abs());
-        let beside =
+        let adjacent =
             if timestamp < near { near.wrapping_sub(size_us) } else { near.wrapping_add(size_us) };
         if within(near) {
             near
-        } else if within(beside) {
-            beside
+        } else if within(adjacent) {
+            adjacent
         } else {
             self.slice_of(timestamp)
         }
     }
 
-    /// The number of the slice that starts at `start`, or within which a window starts there; slice 0 is at the offset.
+    /// Returns the index of the slice that contains the window start or slice start `start`. Slice
+    /// 0 starts at the offset.
     pub(crate) fn index_of(&self, start: i64) -> i64 {
-        // Division by the slice first, for `start - offset` may be out of range.
+        // The division comes first because `start - offset` may overflow.
         let index = start.div_euclid(self.slice_us);
         index.saturating_sub(self.offset_us.div_euclid(self.slice_us))
     }
 
-    /// Where slice `index` starts.
+    /// Returns the start of the slice with this index.
     pub(crate) fn start_of(&self, index: i64) -> i64 {
         let since = index.saturating_add(self.offset_us.div_euclid(self.slice_us));
         since.saturating_mul(self.slice_us).saturating_add(self.offset_us % self.slice_us)
@@ -163,27 +176,29 @@ impl Grid {
         window.saturating_add(self.size_us)
     }
 
-    /// The last microsecond of the window that starts at `window`.
+    /// Returns the last microsecond of the window that starts at `window`.
     pub(crate) fn last_us(&self, window: i64) -> i64 {
         window.saturating_add(self.size_us - 1)
     }
 
-    /// The watermark at which the window that starts at `window` fires.
+    /// Returns the watermark at which the window that starts at `window` fires.
     pub(crate) fn fires_at(&self, window: i64) -> i64 {
         window.saturating_add(self.size_us - 1 + self.delay_us)
     }
 
-    /// The watermark from which the window that starts at `window` takes no more events.
-    pub(crate) fn gone_at(&self, window: i64) -> i64 {
+    /// Returns the watermark at which the window that starts at `window` expires: it then accepts
+    /// no more events.
+    pub(crate) fn expires_at(&self, window: i64) -> i64 {
         window.saturating_add(self.size_us - 1 + self.delay_us + self.kept_us)
     }
 
-    /// The start of the first window that covers the slice at `slice`, if any does.
+    /// Returns the start of the first window that contains the slice at `slice`, if any does.
     pub(crate) fn first_window(&self, slice: i64) -> i64 {
         self.window_from(slice.saturating_add(self.slice_us - self.size_us))
     }
 
-    /// The start of the last window that starts at `slice` or before: the last to cover it, if any does.
+    /// Returns the start of the last window that starts at or before `slice`. If any window
+    /// contains the slice, this is the last one.
     pub(crate) fn last_window(&self, slice: i64) -> i64 {
         if let Some(period_us) = self.period_us {
             return self.window_start(slice).saturating_add(period_us - self.slice_us);
@@ -192,24 +207,25 @@ impl Grid {
         slice.saturating_sub(since)
     }
 
-    /// The starts from `first`, which is one, on of the windows that cover the slice at `slice`.
+    /// Returns the starts of the windows that contain the slice at `slice`, from `first` on, which
+    /// is one.
     pub(crate) fn windows(&self, first: i64, slice: i64) -> impl Iterator<Item = i64> + use<> {
         let (last, slide_us) = (self.last_window(slice), self.slide_us);
         let next = move |window: &i64| window.checked_add(slide_us);
         core::iter::successors(Some(first), next).take_while(move |window| *window <= last)
     }
 
-    /// The start of the first window that has not fired at `watermark`.
+    /// Returns the start of the first window that has not fired at `watermark`.
     pub(crate) fn first_open(&self, watermark: i64) -> i64 {
         self.first_after(watermark, self.size_us - 1 + self.delay_us)
     }
 
-    /// The start of the first window that is not gone at `watermark`.
+    /// Returns the start of the first window that has not expired at `watermark`.
     pub(crate) fn first_kept(&self, watermark: i64) -> i64 {
         self.first_after(watermark, self.size_us - 1 + self.delay_us + self.kept_us)
     }
 
-    /// The start of the first window that starts later than `watermark - length_us`.
+    /// Returns the start of the first window that starts after `watermark - length_us`.
     fn first_after(&self, watermark: i64, length_us: i64) -> i64 {
         match watermark.checked_sub(length_us) {
             Some(start) => self.window_from(start.saturating_add(1)),
@@ -217,7 +233,7 @@ impl Grid {
         }
     }
 
-    /// The end of the last window that starts before `window`.
+    /// Returns the end of the last window that starts before `window`.
     pub(crate) fn end_before(&self, window: i64) -> i64 {
         match window.checked_sub(self.slide_us) {
             Some(before) => self.end_of(before),
@@ -225,24 +241,25 @@ impl Grid {
         }
     }
 
-    /// Whether any window covers the slice at `slice`.
+    /// Returns true if any window contains the slice at `slice`.
     pub(crate) fn covers(&self, slice: i64) -> bool {
         slice < self.end_of(self.last_window(slice))
     }
 
-    /// The first start of a window at `time` or later.
+    /// Returns the first window start at or after `time`.
     fn window_from(&self, time: i64) -> i64 {
         self.multiple_from(time, self.slide_us)
     }
 
-    /// The first time at `time` or later that is a multiple of `step_us`, a divisor of the slide, away from the offset.
+    /// Returns the first time at or after `time` that is the offset plus a multiple of `step_us`, a
+    /// divisor of the slide.
     pub(crate) fn multiple_from(&self, time: i64, step_us: i64) -> i64 {
         let until = (self.offset_us % step_us - time.rem_euclid(step_us)).rem_euclid(step_us);
         time.saturating_add(until)
     }
 }
 
-/// The `slide` of sliding windows.
+/// Checks the `slide` of sliding windows and returns it in microseconds.
 fn slide_of(path: &str, slide: Duration) -> Result<i64, SpecError> {
     if slide.as_micros() <= 0 {
         let message = format!("{slide}: windows must start more than 0s apart, such as \"30s\"");
@@ -251,7 +268,7 @@ fn slide_of(path: &str, slide: Duration) -> Result<i64, SpecError> {
     Ok(slide.as_micros())
 }
 
-/// The `step` of cumulating windows of `size`.
+/// Checks the `step` of cumulating windows of `size` and returns it in microseconds.
 fn step_of(path: &str, step: Duration, size: Duration) -> Result<i64, SpecError> {
     if step.as_micros() <= 0 || size.as_micros() % step.as_micros() != 0 {
         let message = format!(
@@ -262,13 +279,13 @@ fn step_of(path: &str, step: Duration, size: Duration) -> Result<i64, SpecError>
     Ok(step.as_micros())
 }
 
-/// Whether `timestamp` falls into the slice that begins at `start`.
+/// Returns true if `timestamp` lies in the slice of `size_us` that starts at `start`.
 #[inline(always)]
 pub(crate) fn within(timestamp: i64, start: i64, size_us: u64) -> bool {
     timestamp.wrapping_sub(start).cast_unsigned() < size_us
 }
 
-/// The greatest common divisor of two positive numbers.
+/// Returns the greatest common divisor of two positive numbers.
 pub(super) fn common_divisor(mut a: i64, mut b: i64) -> i64 {
     while b != 0 {
         (a, b) = (b, a % b);
@@ -281,7 +298,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_agrees_with_counting_windows_one_by_one() {
+    fn grid_agrees_with_enumerated_windows() {
         for (size, slide, offset) in
             [(10, 3, 0), (10, 3, 20), (3, 10, 4), (7, 7, -1), (12, 8, 5), (1, 4, 3)]
         {
@@ -313,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn cumulating_windows_have_all_slices_since_their_start() {
+    fn cumulating_window_contains_all_slices_since_its_start() {
         for (size, step, offset) in [(12, 3, 0), (12, 3, 7), (12, 4, -5), (6, 6, 1), (10, 1, 23)] {
             let grid = Grid::cumulating(size, step, offset);
             for time in -60..60_i64 {
@@ -334,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ends_of_time_do_not_overflow() {
+    fn extreme_times_do_not_overflow() {
         let longest = crate::spec::MAX_DURATION_US;
         let grids = [
             Grid::new(longest, longest - 1, longest - 2),

@@ -1,10 +1,10 @@
-//! Whether state of one pipeline may go into an engine of another.
+//! The identity of a pipeline: state moves only between engines whose identities agree.
 
 use serde_json::Value;
 
-/// Returns whether `stored`, which describes the pipeline that some state comes from, agrees with `own`.
+/// Returns true if `stored`, the identity that a piece of state was saved with, agrees with `own`.
 ///
-/// What earlier versions stored has the rules of zones in it.
+/// Earlier versions stored the zone rules as well; they are ignored.
 pub(super) fn agree(own: &str, stored: &[u8]) -> bool {
     if stored == own.as_bytes() {
         return true;
@@ -16,7 +16,8 @@ pub(super) fn agree(own: &str, stored: &[u8]) -> bool {
     }
 }
 
-/// Returns `identity` without the rules of zones that have a name: each release of a time zone database may have other ones.
+/// Returns `identity` without the rules of named zones: they differ between releases of the time
+/// zone database.
 pub(super) fn without_zone_rules(mut identity: Value) -> Value {
     let stages = identity.get_mut("stages").and_then(Value::as_array_mut);
     let stages = stages.into_iter().flatten().filter_map(Value::as_object_mut);
@@ -34,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rules_of_named_zones_are_not_compared_and_everything_else_is() {
+    fn identity_ignores_only_rules_of_named_zones() {
         let identity = |zone: &str, rules: Option<Value>, alpha: f64| {
             let mut window = json!({"type": "window", "zone": zone});
             if let (Some(rules), Some(window)) = (rules, window.as_object_mut()) {

@@ -1,4 +1,4 @@
-//! Another key: which fields of the one before make it.
+//! Key changes: which fields of the input key make the new key.
 
 use super::Columns;
 use crate::data::schema::OutputColumn;
@@ -6,9 +6,9 @@ use crate::spec::{KeyBy, SpecError};
 
 #[derive(Debug, Clone)]
 pub(crate) struct KeyByPlan {
-    /// The places of its fields in the key before.
+    /// Indices of the new key's fields in the input key.
     pub(crate) places: Vec<usize>,
-    /// The columns of its input, which it passes on.
+    /// The columns of its input, which the stage forwards.
     pub(crate) columns: Vec<OutputColumn>,
 }
 

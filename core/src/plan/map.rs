@@ -1,4 +1,4 @@
-//! Maps: from expressions on names to expressions on columns.
+//! Maps: resolves the names in expressions to columns.
 
 use super::Columns;
 use crate::data::schema::OutputColumn;
@@ -7,9 +7,9 @@ use crate::spec::{Map, SpecError};
 
 #[derive(Debug, Clone)]
 pub(crate) struct MapPlan {
-    /// The column that each expression fills, in order: one that is there already, or the next one.
+    /// The assignments in order: the index of an existing or new column, and its expression.
     pub(crate) set: Vec<(usize, Vec<Step>)>,
-    /// Those of its input, and then the new ones.
+    /// The columns of its input, followed by the new ones.
     pub(crate) columns: Vec<OutputColumn>,
 }
 

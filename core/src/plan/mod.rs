@@ -1,4 +1,20 @@
-//! From a pipeline description to what the engine runs: names resolved to columns, units to microseconds.
+//! Planning: turns a [`PipelineSpec`] into a checked [`Plan`] that the engine executes.
+//!
+//! ```text
+//! PipelineSpec                 names, durations, options
+//!    |  Columns::of_source     the columns that the reader must deliver
+//!    v
+//! for each stage: XPlan::new(path, options, input columns) -> (plan, output columns)
+//!    |
+//!    v
+//! Plan                         column indices, microseconds, limits per stage
+//! ```
+//!
+//! Each kind of stage has a file with its plan, and its options are checked there. Errors are
+//! [`SpecError`]s with the path of the option. Shared parts: `columns` resolves names, `grid` and
+//! `emission` describe windows and their rows, and `caps` holds limits. `event_time` holds
+//! watermark rules, `sharding` decides whether a stream may be split by key, and `identity` whether
+//! state fits a pipeline.
 
 mod calendar;
 mod caps;
@@ -25,12 +41,12 @@ use crate::spec::{SpecError, Stage, Window, WindowKind, check_options};
 pub(crate) use calendar::{Calendar, CalendarPlan, Period};
 pub(crate) use caps::{Caps, Limit};
 use columns::Columns;
-pub(crate) use columns::Shown;
+pub(crate) use columns::OutputSource;
 pub(crate) use count::CountPlan;
 pub(crate) use dedup::{DedupPlan, ENTRY_BYTES, MemoryPlan};
-use dedup::{Way, ways};
+use dedup::{IdentityColumn, identity_columns};
 pub(crate) use emission::{Early, Emission};
-pub(crate) use event_time::{Moves, Rule, TimePlan};
+pub(crate) use event_time::{AdvanceOn, TimePlan, WatermarkRule};
 pub(crate) use filter::{Condition, FilterPlan, Operand};
 pub(crate) use grid::{Grid, within};
 pub(crate) use key_by::KeyByPlan;
@@ -45,31 +61,33 @@ use statistics::{ema_plan, zscore_plan};
 use window::window_plan;
 pub(crate) use window::{Aggregates, WindowOutput, WindowPlan};
 
-/// A pipeline that has been checked as a whole.
+/// A checked pipeline, ready for execution.
 #[derive(Debug, Clone)]
 pub struct Plan {
     /// The columns that batches must have.
     pub input: InputSchema,
     /// The columns that rows have.
     pub output: OutputSchema,
-    /// Whether the stream may be split by key over several engines, each of which is given the watermark of the whole stream
-    /// with every event (see [`crate::event_time::watermark::Generator`]): their rows, merged, are those of one engine.
+    /// True if the stream may be split by key over several engines; their merged rows are those of
+    /// one engine. Each engine needs the watermark of the whole stream with every event (see
+    /// [`crate::event_time::watermark::Generator`]).
     pub partitioned_by_key: bool,
-    /// The reason why not, where the stream may not be split.
+    /// The reason why the stream must not be split, if so.
     pub one_shard: Option<OneShard>,
-    /// The bounds of one engine instance.
+    /// The limits of one engine.
     pub limits: Limits,
-    /// Whether a call may end with [`crate::Error::LimitReached`].
+    /// True if a call may end with [`crate::Error::LimitReached`].
     pub(crate) refuses: bool,
-    /// Whether the host's time decides anything: then the engine is told it, by [`crate::Engine::tick`].
+    /// True if results depend on the host's time, which the host then passes to
+    /// [`crate::Engine::tick`].
     pub goes_by_host_time: bool,
     pub(crate) time: TimePlan,
     pub(crate) stages: Vec<StagePlan>,
-    /// The ways to tell identities, in the order of [`InputSchema::identities`].
-    ways: Vec<Way>,
-    /// Where each column of the output comes from.
-    pub(crate) shown: Vec<Shown>,
-    /// What a snapshot must agree with, as canonical JSON.
+    /// The identity columns, in the order of [`InputSchema::identities`].
+    identity_columns: Vec<IdentityColumn>,
+    /// The source of each output column.
+    pub(crate) output_sources: Vec<OutputSource>,
+    /// The identity that a snapshot must agree with, as canonical JSON.
     pub(crate) identity: String,
 }
 
@@ -88,7 +106,7 @@ pub(crate) enum StagePlan {
 }
 
 impl StagePlan {
-    /// The columns that the stage gives on.
+    /// Returns the columns that the stage emits.
     pub(crate) fn columns(&self) -> &[OutputColumn] {
         match self {
             Self::Window(plan) => &plan.columns,
@@ -106,7 +124,8 @@ impl StagePlan {
 }
 
 impl StagePlan {
-    /// Has a stage that passes events give on nothing but their order: the caller has the events.
+    /// Removes the columns of a final stage that passes events: only their order is emitted, since
+    /// the caller has the events.
     fn drop_columns(&mut self) {
         match self {
             Self::Filter(plan) => plan.columns.clear(),
@@ -115,7 +134,7 @@ impl StagePlan {
         }
     }
 
-    /// Whether its rows are those of windows.
+    /// Returns true if the stage emits window rows.
     pub(crate) fn has_windows(&self) -> bool {
         matches!(self, Self::Window(_) | Self::Session(_) | Self::Count(_) | Self::Calendar(_))
     }
@@ -125,8 +144,8 @@ impl Plan {
     /// Checks `spec` as a whole and resolves its names.
     ///
     /// # Errors
-    /// Whatever does not fit together: an aggregation of a field that no event carries, two columns of one name, a
-    /// size of zero, ...
+    /// Returns an error for parts that do not fit together: an aggregation of a field that no event
+    /// carries, two columns of one name, a size of zero, ...
     /// ```
     /// use stream_processor_core::{PipelineSpec, Plan};
     /// let spec = PipelineSpec::from_json(r#"{"stages": [{"type": "window", "window": "tumbling", "size": "1m",
@@ -144,7 +163,7 @@ impl Plan {
                 "missing: a pipeline needs at least one [[stages]]",
             ));
         }
-        let ways = ways(spec);
+        let identity_columns = identity_columns(spec);
         let source = Columns::of_source(spec);
         let time = TimePlan::of(spec, &source)?;
         let mut columns = source.clone();
@@ -163,9 +182,15 @@ impl Plan {
                     (StagePlan::KeyBy(plan), columns)
                 }
                 Stage::Dedup(dedup) => {
-                    let ways = if columns.is_of_source() { ways.as_slice() } else { &[] };
-                    let plan =
-                        DedupPlan::new(&path, dedup, columns.list(), ways, limits.1.max_memory)?;
+                    let identity_columns =
+                        if columns.is_of_source() { identity_columns.as_slice() } else { &[] };
+                    let plan = DedupPlan::new(
+                        &path,
+                        dedup,
+                        columns.list(),
+                        identity_columns,
+                        limits.1.max_memory,
+                    )?;
                     (StagePlan::Dedup(plan), columns)
                 }
                 Stage::Filter(filter) => {
@@ -199,7 +224,7 @@ impl Plan {
         }
         let key = spec.source.key.0.clone();
         let one_shard = OneShard::of(spec, &time, &stages);
-        let (output, shown) = if passes_events {
+        let (output, output_sources) = if passes_events {
             (OutputSchema { key: key.clone(), passes_events, ..OutputSchema::default() }, vec![])
         } else {
             columns.into_output()?
@@ -210,25 +235,28 @@ impl Plan {
                 key: source.key().to_vec(),
                 partition: spec.source.partition.clone(),
                 columns: source.into_input(&spec.source.value.0),
-                identities: ways.iter().map(|way| way.strategies.clone()).collect(),
+                identities: identity_columns
+                    .iter()
+                    .map(|column| column.strategies.clone())
+                    .collect(),
             },
             output,
             partitioned_by_key: one_shard.is_none(),
             one_shard,
             limits: spec.limits.clone(),
             refuses: limits.1.refuses(),
-            goes_by_host_time: time.goes_by_host_time() || spec.stages.iter().any(by_arrival),
+            goes_by_host_time: time.goes_by_host_time() || spec.stages.iter().any(uses_host_clock),
             time,
             stages,
-            ways,
-            shown,
+            identity_columns,
+            output_sources,
             identity: identity(spec),
         })
     }
 }
 
 impl Plan {
-    /// Whether `key` is one that events have in some stage.
+    /// Returns true if `key` has the form of a key that events have in some stage.
     pub(crate) fn is_key(&self, key: &[u8]) -> bool {
         let has = |fields: usize| match fields {
             0 => key.is_empty(),
@@ -241,23 +269,24 @@ impl Plan {
         core::iter::once(self.input.key.len()).chain(behind).any(has)
     }
 
-    /// Returns whether state of the pipeline that `identity` describes may go into an engine of this one.
+    /// Returns true if state of the pipeline with this `identity` may be loaded into an engine of
+    /// this one.
     pub(crate) fn agrees_with(&self, identity: &[u8]) -> bool {
         identity::agree(&self.identity, identity)
     }
 
-    /// How many ways to tell identities are used behind stage number `stage`.
-    pub(crate) fn ways_behind(&self, stage: usize) -> usize {
-        self.ways.iter().filter(|way| way.last_use > stage).count()
+    /// Returns the number of identity columns that are read after stage number `stage`.
+    pub(crate) fn identity_columns_after(&self, stage: usize) -> usize {
+        self.identity_columns.iter().filter(|column| column.last_use > stage).count()
     }
 }
 
-/// Whether `stage` goes by the host's time.
-fn by_arrival(stage: &Stage) -> bool {
+/// Returns true if `stage` depends on the host's time.
+fn uses_host_clock(stage: &Stage) -> bool {
     matches!(stage, Stage::Dedup(dedup) if dedup.clock == Clock::Arrival)
 }
 
-/// The windows of `window`, which stands at `path`, and the columns of their rows.
+/// Plans the windows of `window`, the stage at `path`, and returns their output columns.
 fn windows(
     path: &str,
     window: &Window,
@@ -327,7 +356,7 @@ fn check_limits(limits: &Limits) -> Result<(), SpecError> {
     }
 }
 
-/// What two engines must agree on to exchange state.
+/// Returns what two engines must agree on to exchange state, as canonical JSON.
 fn identity(spec: &PipelineSpec) -> String {
     let mut identity = serde_json::json!({
         "key": spec.source.key,
@@ -338,7 +367,7 @@ fn identity(spec: &PipelineSpec) -> String {
     if let Some(identity) = identity.as_object_mut() {
         Caps::identify(spec, identity);
     }
-    // Only where they decide anything: snapshots of other pipelines go on as they are.
+    // Added only if they affect results, so that snapshots of other pipelines stay valid.
     let exact = |aggregation: &Aggregation| aggregation.engine == Some(PercentileEngine::Exact);
     let keeps_values = |stage: &Stage| match stage {
         Stage::Window(window) => window.aggregations.iter().any(exact),

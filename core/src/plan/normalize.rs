@@ -1,4 +1,4 @@
-//! Normalization: from options to what each field needs.
+//! Normalization: resolves the options of the stage for each field.
 
 use super::Caps;
 use super::columns::Columns;
@@ -10,18 +10,20 @@ use crate::spec::{
 
 #[derive(Debug, Clone)]
 pub(crate) struct NormalizePlan {
-    /// Microseconds; `None`: each key has its own, the median step of its first samples.
+    /// Grid interval in microseconds; `None`: each key has its own, the median step of its first
+    /// samples.
     pub(crate) interval_us: Option<i64>,
     pub(crate) offset_us: i64,
     pub(crate) align: Align,
     pub(crate) basis: Basis,
     pub(crate) fields: Vec<FieldPlan>,
-    /// The columns of its rows: the fields, then whether each is filled, then whether those that ask for it are outliers.
+    /// The output columns: the fields, then a fill flag for each, then the outlier flags that were
+    /// asked for.
     pub(crate) columns: Vec<OutputColumn>,
     pub(crate) max_buffered: usize,
     pub(crate) max_fill_points: u32,
     pub(crate) caps: Caps,
-    /// Whether its rows go to the sink: then those without values are among them.
+    /// True if the rows go to the sink, which also receives rows without values.
     pub(crate) is_last: bool,
 }
 
@@ -31,23 +33,23 @@ pub(crate) struct FieldPlan {
     pub(crate) column: usize,
     pub(crate) reduce: Reduce,
     pub(crate) rule: FillRule,
-    /// Microseconds; none is as good as infinite.
+    /// Longest gap to fill, microseconds; unlimited if not set.
     pub(crate) max_gap_us: i64,
     pub(crate) outliers: Option<Outliers>,
-    /// The column of the stage's rows that tells outliers.
+    /// The output column that flags outliers.
     pub(crate) flag: Option<usize>,
 }
 
-/// How the points between two known ones are computed.
+/// How points between two known samples are computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FillRule {
     pub(crate) fill: Fill,
-    /// For polynomials, from 1 to [`MAX_DEGREE`].
+    /// Degree of a polynomial, from 1 to [`MAX_DEGREE`].
     pub(crate) degree: usize,
 }
 
 impl NormalizePlan {
-    /// The plan of the stage at `path`, and the columns of its rows.
+    /// Plans the stage at `path` and returns its output columns.
     pub(super) fn new(
         path: &str,
         stage: &Normalize,
@@ -113,7 +115,7 @@ fn interval(path: &str, stage: &Normalize, is_last: bool) -> Result<Option<i64>,
     }
 }
 
-/// That nothing is asked of raw samples that only aligned ones have.
+/// Checks that no option for aligned samples is set if raw samples are emitted.
 fn check_basis(path: &str, stage: &Normalize) -> Result<(), SpecError> {
     if stage.basis != Basis::Samples {
         return Ok(());
@@ -134,7 +136,7 @@ fn check_basis(path: &str, stage: &Normalize) -> Result<(), SpecError> {
     }
 }
 
-/// Each field with its name.
+/// Returns the plan of each field with its name.
 fn fields(
     path: &str,
     stage: &Normalize,
@@ -166,7 +168,7 @@ fn fields(
     Ok((plans, names))
 }
 
-/// What `own` says of a field, and for the rest `stage`.
+/// Merges the options of a field, `own`, with those of the `stage`, which apply to all others.
 fn field(
     path: &str,
     own_path: &str,
@@ -192,7 +194,7 @@ fn field(
             let message = format!("missing: the degree of the polynomial, from 1 to {MAX_DEGREE}");
             return Err(SpecError::new(format!("{own_path}.degree"), message));
         }
-        // One for all fields may be meant for others of them.
+        // An option of the stage may be meant for other fields.
         (_, Some((at, _))) if at == own_path => {
             let message = "only fill = \"polynomial\" has a degree";
             return Err(SpecError::new(format!("{own_path}.degree"), message));
@@ -227,5 +229,6 @@ fn field(
     })
 }
 
-/// Values before one that decide whether it is an outlier, at most: each is looked at again for the next.
+/// Maximum number of preceding values for outlier detection. Each of them is examined again for
+/// every value.
 const MAX_OUTLIER_WINDOW: u32 = 10_000;

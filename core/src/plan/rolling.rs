@@ -1,4 +1,4 @@
-//! Rolling aggregations: from fields and options to what is kept of the last values.
+//! Rolling aggregations: resolves fields and options, and derives the state that they need.
 
 use super::Columns;
 use super::statistics::{KeyedPlan, OperatorPlan, check_size, columns, keyed_plan};
@@ -10,9 +10,9 @@ use crate::statistics::TrackedStatistics;
 
 #[derive(Debug, Clone)]
 pub(crate) struct RollingPlan {
-    /// `None`: all so far.
+    /// Number of values in the window; `None`: all values so far.
     pub(crate) size: Option<usize>,
-    /// What the results need.
+    /// The state that the results need.
     pub(crate) kept: TrackedStatistics,
     /// The results of the field.
     pub(crate) outputs: Vec<RollingOutput>,
@@ -20,7 +20,7 @@ pub(crate) struct RollingPlan {
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RollingOutput {
-    /// Which of the added columns it is.
+    /// Index among the added columns.
     pub(crate) place: usize,
     pub(crate) op: Operation,
     pub(crate) population: bool,
@@ -40,10 +40,10 @@ pub(super) fn rolling_plan(
     let mut kept = TrackedStatistics::default();
     let mut place = 0;
     for (index, field) in columns.into_iter().enumerate() {
-        let of = Rolled::new(path, rolling, index);
-        let size = of.size(spec)?;
-        for (index, aggregation) in of.aggregations()?.iter().enumerate() {
-            let path = format!("{}.aggregations[{index}]", of.aggregations_at);
+        let options = EffectiveOptions::new(path, rolling, index);
+        let size = options.size(spec)?;
+        for (index, aggregation) in options.aggregations()?.iter().enumerate() {
+            let path = format!("{}.aggregations[{index}]", options.aggregations_path);
             check_options(&path, aggregation)?;
             check_rolling(&path, aggregation, size, !rolling.fields.is_empty())?;
             let column = match field {
@@ -56,7 +56,7 @@ pub(super) fn rolling_plan(
                 plans.push((column, RollingPlan { size, kept, outputs: Vec::new() }));
                 plans.len() - 1
             });
-            keep_for(aggregation.op, &mut kept);
+            require_state(aggregation.op, &mut kept);
             if let Some((_, plan)) = plans.get_mut(known) {
                 let (op, population) = (aggregation.op, aggregation.population);
                 plan.outputs.push(RollingOutput { place, op, population });
@@ -65,7 +65,7 @@ pub(super) fn rolling_plan(
         }
     }
     let (columns, plans): (Vec<_>, Vec<_>) = plans.into_iter().unzip();
-    // All fields keep what one of them needs: snapshots have one form for all.
+    // All fields keep the state that any of them needs, since snapshots have one layout for all.
     let operators =
         plans.into_iter().map(|plan| OperatorPlan::Rolling(RollingPlan { kept, ..plan }));
     let names = rolling.columns(input.default().map(|column| input.name(column)));
@@ -73,30 +73,30 @@ pub(super) fn rolling_plan(
     keyed_plan(path, (operators.collect(), columns, added), rolling.state_ttl, input, spec)
 }
 
-/// What a field of a rolling stage says itself, else what the stage does.
-struct Rolled<'a> {
+/// Effective options of a field of a rolling stage: its own, else those of the stage.
+struct EffectiveOptions<'a> {
     stage: &'a Rolling,
     own: Option<&'a RollingField>,
-    size_at: String,
-    aggregations_at: String,
+    size_path: String,
+    aggregations_path: String,
 }
 
-impl<'a> Rolled<'a> {
+impl<'a> EffectiveOptions<'a> {
     fn new(path: &str, stage: &'a Rolling, index: usize) -> Self {
         let own = stage.fields.get(index).and_then(Field::options);
         let at = |is_own: bool| match is_own {
             true => format!("{path}.fields[{index}]"),
             false => path.to_owned(),
         };
-        let size_at = at(own.is_some_and(|own| own.size.is_some()));
-        let aggregations_at = at(own.is_some_and(|own| own.aggregations.is_some()));
-        Self { stage, own, size_at, aggregations_at }
+        let size_path = at(own.is_some_and(|own| own.size.is_some()));
+        let aggregations_path = at(own.is_some_and(|own| own.aggregations.is_some()));
+        Self { stage, own, size_path, aggregations_path }
     }
 
     fn size(&self, spec: &PipelineSpec) -> Result<Option<u32>, SpecError> {
         let size = self.own.and_then(|own| own.size).or(self.stage.size);
         if let Some(size) = size {
-            check_size(&format!("{}.size", self.size_at), size, spec)?;
+            check_size(&format!("{}.size", self.size_path), size, spec)?;
         }
         Ok(size)
     }
@@ -106,14 +106,14 @@ impl<'a> Rolled<'a> {
         match own.unwrap_or(&self.stage.aggregations) {
             [] => {
                 let message = "empty: name at least one, such as avg";
-                Err(SpecError::new(format!("{}.aggregations", self.aggregations_at), message))
+                Err(SpecError::new(format!("{}.aggregations", self.aggregations_path), message))
             }
             aggregations => Ok(aggregations),
         }
     }
 }
 
-/// That a rolling aggregation can be computed.
+/// Checks that a rolling aggregation can be computed.
 fn check_rolling(
     path: &str,
     aggregation: &Aggregation,
@@ -145,8 +145,8 @@ fn check_rolling(
     Err(SpecError::new(path, message))
 }
 
-/// Takes note of what `op` needs.
-fn keep_for(op: Operation, kept: &mut TrackedStatistics) {
+/// Adds to `kept` the state that `op` needs.
+fn require_state(op: Operation, kept: &mut TrackedStatistics) {
     match op {
         Operation::Sum | Operation::Avg => kept.sums = true,
         Operation::Variance | Operation::Stddev => kept.moments = true,

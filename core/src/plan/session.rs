@@ -1,24 +1,25 @@
-//! Session windows: what their options mean together.
+//! Session windows: checks their options.
 
 use super::window::aggregates;
 use super::{Aggregates, Caps, Columns};
 use crate::data::schema::OutputKind;
 use crate::spec::{Emit, PipelineSpec, SpecError, Window};
 
-/// Sessions: the events of a key that follow one another within a gap.
+/// Session windows: the events of a key whose distance is less than the gap.
 #[derive(Debug, Clone)]
 pub(crate) struct SessionPlan {
     pub(crate) gap_us: i64,
-    /// How long a session waits after the watermark has reached its end before it fires.
+    /// Time from the end of a session until it fires.
     pub(crate) delay_us: i64,
-    /// How long after that it may still change; then its rows are numbered and may be retracted.
+    /// Time after firing during which a session may still change. If positive, rows are numbered
+    /// and may be retracted.
     pub(crate) kept_us: i64,
     pub(crate) aggregates: Aggregates,
     pub(crate) caps: Caps,
 }
 
 impl SessionPlan {
-    /// The sessions of `window`, which stands at `path`, and the columns of their rows.
+    /// Plans the sessions of `window`, the stage at `path`, and returns their output columns.
     pub(super) fn new(
         path: &str,
         window: &Window,
@@ -30,8 +31,8 @@ impl SessionPlan {
         let lateness_us = lateness(path, window)?;
         let is_final = window.emit == Emit::Final || !is_last;
         let (delay_us, kept_us) = if is_final { (lateness_us, 0) } else { (0, lateness_us) };
-        let marks = if kept_us > 0 { &MARKS[..] } else { &[] }.iter().copied();
-        let (aggregates, columns) = aggregates(path, window, marks, input, spec)?;
+        let status_columns = if kept_us > 0 { &STATUS_COLUMNS[..] } else { &[] }.iter().copied();
+        let (aggregates, columns) = aggregates(path, window, status_columns, input, spec)?;
         let plan = Self { gap_us, delay_us, kept_us, aggregates, caps: Caps::of(spec) };
         Ok((plan, columns))
     }
@@ -55,8 +56,8 @@ impl SessionPlan {
     }
 }
 
-/// The columns that tell several rows of a session apart.
-const MARKS: [(&str, OutputKind); 2] =
+/// The columns that distinguish several rows of one session.
+const STATUS_COLUMNS: [(&str, OutputKind); 2] =
     [("revision", OutputKind::Number), ("retracted", OutputKind::Bool)];
 
 fn gap(path: &str, window: &Window) -> Result<i64, SpecError> {

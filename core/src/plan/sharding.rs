@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::dedup::keeps_keys_apart;
+use super::dedup::identities_include_key;
 use super::{StagePlan, TimePlan};
 use crate::spec::{PipelineSpec, Stage};
 
@@ -91,7 +91,7 @@ impl OneShard {
         }
         let of_keys = spec.stages.iter().enumerate().find_map(|(stage, spec)| match spec {
             Stage::KeyBy(_) => Some(Self::KeyBy { stage }),
-            Stage::Dedup(dedup) if !keeps_keys_apart(&dedup.strategies, key) => {
+            Stage::Dedup(dedup) if !identities_include_key(&dedup.strategies, key) => {
                 Some(Self::Dedup { stage })
             }
             _ => None,
@@ -100,7 +100,8 @@ impl OneShard {
     }
 }
 
-/// Returns the first place at which a stage depends on the events of other keys through the watermark or the order of rows.
+/// Returns the first stage that depends on events of other keys, through the watermark or the order
+/// of rows.
 fn across_keys(stages: &[StagePlan]) -> Option<OneShard> {
     let mut holder = None;
     let mut has_rows = false;
@@ -108,7 +109,7 @@ fn across_keys(stages: &[StagePlan]) -> Option<OneShard> {
         if let (Some(holder), true) = (holder, plan.sees_watermark()) {
             return Some(OneShard::Hold { stage: holder, seen_by: stage });
         }
-        if has_rows && plan.orders_by_place() {
+        if has_rows && plan.orders_by_input_position() {
             return Some(OneShard::Order { stage });
         }
         match plan.hold() {
@@ -152,7 +153,7 @@ impl StagePlan {
     }
 
     /// Returns whether some rows of the stage are ordered by the place of the event that caused them.
-    fn orders_by_place(&self) -> bool {
+    fn orders_by_input_position(&self) -> bool {
         match self {
             Self::Count(plan) => plan.count.is_some(),
             Self::Normalize(plan) => plan.interval_us.is_none(),

@@ -1,4 +1,4 @@
-//! Stages that add statistics: from fields and options to columns and weights.
+//! Stages that add statistics: resolves fields and options to columns and weights.
 
 use super::rolling::RollingPlan;
 use super::{Caps, Columns};
@@ -10,16 +10,16 @@ use crate::statistics::{ExponentialMovingAverage, MIN_WARMUP, TimeAwareMovingAve
 /// A stage that adds columns to the events of each key.
 #[derive(Debug, Clone)]
 pub(crate) struct KeyedPlan {
-    /// What it does with each of `fields`.
+    /// The operator for each of `fields`.
     pub(crate) operators: Vec<OperatorPlan>,
-    /// The columns of its input that it reads; `None` counts events.
+    /// The input columns that the stage reads; `None` counts events.
     pub(crate) fields: Vec<Option<usize>>,
-    /// The columns of its input, and then those that it adds.
+    /// The columns of its input, followed by those that it adds.
     pub(crate) columns: Vec<OutputColumn>,
-    /// How many of them it adds.
+    /// Number of added columns.
     pub(crate) added: usize,
     pub(crate) caps: Caps,
-    /// Event time, microseconds, after which a key without events begins anew.
+    /// Event time in microseconds after which the state of a key without events is discarded.
     pub(crate) state_ttl: Option<i64>,
 }
 
@@ -35,11 +35,11 @@ pub(crate) enum OperatorPlan {
 pub(crate) struct ZScorePlan {
     pub(crate) rule: ZScoreRule,
     pub(crate) method: ZScoreMethod,
-    /// `None`: all so far.
+    /// Number of values in the window; `None`: all values so far.
     pub(crate) window: Option<usize>,
 }
 
-/// Values that `mad` compares with where no window is named.
+/// Default number of values that `mad` compares with.
 const MAD_WINDOW: u32 = 100;
 
 pub(super) fn ema_plan(
@@ -84,9 +84,9 @@ pub(super) fn zscore_plan(
         method: Some(zscore.method),
         window: zscore.window,
     };
-    let of_stage = judge(path, &ZScoreField::default(), &stage, spec)?;
+    let of_stage = zscore_operator(path, &ZScoreField::default(), &stage, spec)?;
     let of_field = |(index, field): (usize, &Field<ZScoreField>)| match field.options() {
-        Some(own) => judge(&format!("{path}.fields[{index}]"), own, &stage, spec),
+        Some(own) => zscore_operator(&format!("{path}.fields[{index}]"), own, &stage, spec),
         None => Ok(of_stage.clone()),
     };
     let operators = match zscore.fields.as_slice() {
@@ -98,8 +98,8 @@ pub(super) fn zscore_plan(
     keyed_plan(path, (operators, columns, added), zscore.state_ttl, input, spec)
 }
 
-/// How a field is judged: as it says itself, else as the stage does.
-fn judge(
+/// Plans the scoring of a field: its own options, else those of the stage.
+fn zscore_operator(
     path: &str,
     own: &ZScoreField,
     stage: &ZScoreField,
@@ -138,13 +138,13 @@ fn judge(
     }))
 }
 
-/// What a stage does with which columns, and the columns that it adds.
-type Work = (Vec<OperatorPlan>, Vec<Option<usize>>, Vec<(String, OutputKind)>);
+/// The operators of a stage, the columns that they read, and the columns that they add.
+type KeyedParts = (Vec<OperatorPlan>, Vec<Option<usize>>, Vec<(String, OutputKind)>);
 
-/// What all of them have in common; `input` gets the added columns.
+/// Builds the plan of a keyed stage from its operators, and adds its columns to `input`.
 pub(super) fn keyed_plan(
     path: &str,
-    (operators, fields, added): Work,
+    (operators, fields, added): KeyedParts,
     state_ttl: Option<Duration>,
     input: &mut Columns,
     spec: &PipelineSpec,
@@ -165,7 +165,8 @@ pub(super) fn keyed_plan(
     })
 }
 
-/// The columns that a stage reads: those of `fields`, of `field`, or the default one.
+/// Returns the columns that a stage reads: those of `fields`, that of `field`, or the default
+/// column.
 pub(super) fn columns<T: Named>(
     path: &str,
     field: Option<&str>,
@@ -202,7 +203,7 @@ pub(super) fn columns<T: Named>(
     Ok(columns)
 }
 
-/// One of span, alpha and half-life.
+/// The options span, alpha and half-life, of which one must be set.
 type Weights = (Option<f64>, Option<f64>, Option<HalfLife>);
 
 fn weight(path: &str, weights: Weights) -> Result<OperatorPlan, SpecError> {

@@ -1,4 +1,5 @@
-//! Windows: from their description to slices, fields and columns.
+//! Tumbling, sliding and cumulating windows: resolves their description to slices, fields and
+//! columns.
 
 use super::{Caps, Columns, Emission, Grid};
 use crate::data::schema::{OutputColumn, OutputKind};
@@ -8,9 +9,10 @@ use crate::spec::{Aggregation, Operation, PercentileEngine, PipelineSpec, SpecEr
 pub(crate) struct WindowPlan {
     pub(crate) grid: Grid,
     pub(crate) emission: Emission,
-    /// The columns of the stage's input that are aggregated, each once.
+    /// The aggregated columns of the stage's input, without duplicates.
     pub(crate) fields: Vec<usize>,
-    /// The columns of its rows: start and end, then one for each of `outputs`, then what tells several rows of a window apart.
+    /// The output columns: start and end, one for each of `outputs`, then those that distinguish
+    /// several rows of a window.
     pub(crate) columns: Vec<OutputColumn>,
     pub(crate) outputs: Vec<WindowOutput>,
     pub(crate) caps: Caps,
@@ -20,20 +22,21 @@ pub(crate) struct WindowPlan {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct WindowOutput {
     pub(crate) op: Operation,
-    /// The place in [`WindowPlan::fields`]; `None` counts events.
+    /// Index into [`WindowPlan::fields`]; `None` counts events.
     pub(crate) field: Option<usize>,
-    /// For the moments: whether the values are all there are.
+    /// For variance and standard deviation: true if the values are the whole population.
     pub(crate) population: bool,
-    /// For percentiles.
+    /// For percentiles: how they are computed.
     pub(crate) engine: PercentileEngine,
 }
 
-/// What is aggregated, and how the rows look.
+/// The aggregations of a window, and the columns of its rows.
 #[derive(Debug, Clone)]
 pub(crate) struct Aggregates {
-    /// The columns of the stage's input that are aggregated, each once.
+    /// The aggregated columns of the stage's input, without duplicates.
     pub(crate) fields: Vec<usize>,
-    /// The columns of its rows: start and end, one for each of `outputs`, and what tells several rows of a window apart.
+    /// The output columns: start and end, one for each of `outputs`, then those that distinguish
+    /// several rows of a window.
     pub(crate) columns: Vec<OutputColumn>,
     pub(crate) outputs: Vec<WindowOutput>,
     pub(crate) max_values: u32,
@@ -61,11 +64,11 @@ pub(super) fn window_plan(
     Ok((plan, columns))
 }
 
-/// What `window` aggregates; `marks` are the last columns of its rows.
+/// Plans the aggregations of `window`; `status_columns` are the last columns of its rows.
 pub(super) fn aggregates(
     path: &str,
     window: &Window,
-    marks: impl Iterator<Item = (&'static str, OutputKind)>,
+    status_columns: impl Iterator<Item = (&'static str, OutputKind)>,
     input: &Columns,
     spec: &PipelineSpec,
 ) -> Result<(Aggregates, Columns), SpecError> {
@@ -107,7 +110,7 @@ pub(super) fn aggregates(
         columns.add(&path, &name, OutputKind::Number)?;
     }
     columns.set_default((outputs.len() == 1).then_some(2));
-    for (name, kind) in marks {
+    for (name, kind) in status_columns {
         columns.add(&format!("{path}.aggregations"), name, kind)?;
     }
     let list = columns.list().to_vec();
@@ -115,7 +118,7 @@ pub(super) fn aggregates(
     Ok((Aggregates { fields, columns: list, outputs, max_values }, columns))
 }
 
-/// That the options of `aggregation` mean something to its operation.
+/// Checks that the options of `aggregation` apply to its operation.
 pub(super) fn check_options(path: &str, aggregation: &Aggregation) -> Result<(), SpecError> {
     let op = aggregation.op;
     if aggregation.population && !matches!(op, Operation::Variance | Operation::Stddev) {
@@ -129,7 +132,7 @@ pub(super) fn check_options(path: &str, aggregation: &Aggregation) -> Result<(),
     Ok(())
 }
 
-/// The column that `aggregation` reads; `None`: it counts events.
+/// Returns the column that `aggregation` reads; `None`: it counts events.
 pub(super) fn aggregated_column(
     path: &str,
     aggregation: &Aggregation,
@@ -153,7 +156,8 @@ pub(super) fn aggregated_column(
     Ok(column)
 }
 
-/// `avg` for the default field, `avg_bytes` for another, or the name that was given.
+/// Returns the column name: `avg` for the default field, `avg_bytes` for another, or the given
+/// name.
 fn column_name(
     aggregation: &Aggregation,
     stage_field: Option<&str>,
