@@ -261,7 +261,7 @@ impl Columns {
 fn key_of_source(spec: &PipelineSpec) -> Vec<String> {
     let mut key = spec.source.key.0.clone();
     let mut added: Vec<String> = Vec::new();
-    for stage in spec.stages.iter().take_while(|stage| !stage.goes_by_key()) {
+    for stage in spec.stages.iter().take_while(|stage| !stage.groups_by_key()) {
         let Stage::KeyBy(key_by) = stage else {
             added.extend(stage.adds(None));
             continue;

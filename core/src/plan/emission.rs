@@ -4,7 +4,8 @@ use super::grid::{Grid, common_divisor};
 use crate::data::schema::OutputKind;
 use crate::spec::{Emit, Limits, SpecError, Window};
 
-/// How a window stage emits: corrected rows, early rows, and the lag of its output watermark.
+/// The emission rules of a window stage: corrected rows, early rows, and the lag of its output
+/// watermark.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Emission {
     /// True if a key may get several rows of one window; they are then numbered by a revision.
@@ -65,11 +66,11 @@ fn lateness(path: &str, window: &Window, grid: &Grid, limits: &Limits) -> Result
         return Err(SpecError::new(path, message));
     }
     let more = lateness_us / grid.slice_us + i64::from(lateness_us % grid.slice_us != 0);
-    let (slices, most) = (grid.slices_per_window() + more, limits.max_windows_per_key);
-    if slices > i64::from(most) {
+    let (slices, limit) = (grid.slices_per_window() + more, limits.max_windows_per_key);
+    if slices > i64::from(limit) {
         let message = format!(
             "{} after windows of {}, {slices} pieces of {} us would be kept for each key, more than \
-             limits.max_windows_per_key = {most}",
+             limits.max_windows_per_key = {limit}",
             window.allowed_lateness,
             window.size.unwrap_or_default(),
             grid.slice_us

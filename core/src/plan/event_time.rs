@@ -15,7 +15,7 @@ pub(crate) struct TimePlan {
     pub(crate) keeps_future: bool,
 }
 
-/// How events of a partition advance its watermark.
+/// The rule by which events of a partition advance its watermark.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct WatermarkRule {
     pub(crate) out_of_orderness: OutOfOrderness,

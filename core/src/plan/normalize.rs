@@ -40,7 +40,7 @@ pub(crate) struct FieldPlan {
     pub(crate) flag: Option<usize>,
 }
 
-/// How points between two known samples are computed.
+/// The method that computes points between two known samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FillRule {
     pub(crate) fill: Fill,

@@ -5,7 +5,7 @@ use super::{Aggregates, Caps, Columns};
 use crate::data::schema::OutputKind;
 use crate::spec::{Emit, PipelineSpec, SpecError, Window};
 
-/// Session windows: the events of a key whose distance is less than the gap.
+/// Session windows: consecutive events of a key that are at most the gap apart.
 #[derive(Debug, Clone)]
 pub(crate) struct SessionPlan {
     pub(crate) gap_us: i64,
@@ -39,18 +39,21 @@ impl SessionPlan {
 
     /// Returns the watermark at which a session that ends at `end` fires.
     ///
-    /// An event at `end` itself still joins the session and may arrive in time while the watermark is below `end`.
+    /// An event at `end` itself still joins the session, and is on time while the watermark is
+    /// below `end`.
     pub(crate) fn fires_at(&self, end: i64) -> i64 {
         end.saturating_add(self.delay_us)
     }
 
-    /// Returns the watermark at which a session that ends at `end` expires: from then on it takes no events.
+    /// Returns the watermark at which a session that ends at `end` expires: it then accepts no more
+    /// events.
     pub(crate) fn expires_at(&self, end: i64) -> i64 {
         self.fires_at(end).saturating_add(self.kept_us)
     }
 
-    /// Returns how far the watermark of the next stage stays behind: a row of event time `end - 1` leaves when the
-    /// watermark reaches `end`, and must not be late there.
+    /// Returns the distance between the input and the output watermark, microseconds. A row of
+    /// event time `end - 1` is emitted when the watermark reaches `end`, and must not be late in
+    /// the next stage.
     pub(crate) fn lag_us(&self) -> i64 {
         self.delay_us.saturating_add(1)
     }

@@ -23,7 +23,8 @@ use crate::spec::{PipelineSpec, Stage};
 pub enum OneShard {
     /// The events have no key.
     NoKey,
-    /// The watermark depends on more than the greatest event time: on partitions, marked events or the host's time.
+    /// The watermark depends on more than the greatest event time: on partitions, marked events or
+    /// the host's time.
     Time,
     /// A stage looks for duplicates among the events of several keys.
     Dedup {
@@ -35,14 +36,15 @@ pub enum OneShard {
         /// The stage.
         stage: usize,
     },
-    /// A stage holds the watermark back until every key has come far enough, and a later stage sees that watermark.
+    /// A stage holds the watermark back until every key has advanced far enough, and a later stage
+    /// sees that watermark.
     Hold {
         /// The stage that holds the watermark back.
         stage: usize,
         /// The first later stage that sees it.
         seen_by: usize,
     },
-    /// A stage orders its rows by the place of its input among the rows of all keys.
+    /// A stage orders its rows by the position of its input among the rows of all keys.
     Order {
         /// The stage.
         stage: usize,
@@ -79,8 +81,8 @@ impl fmt::Display for OneShard {
 }
 
 impl OneShard {
-    /// Returns the reason why `spec`, whose stages are planned as `stages`, runs in one engine; `None` if any number of
-    /// engines, each with some of the keys, gives the same rows.
+    /// Returns the reason why `spec`, whose stages are planned as `stages`, must run in one engine.
+    /// Returns `None` if any number of engines, each with some of the keys, gives the same rows.
     pub(super) fn of(spec: &PipelineSpec, time: &TimePlan, stages: &[StagePlan]) -> Option<Self> {
         let key = &spec.source.key.0;
         if key.is_empty() {
@@ -122,12 +124,12 @@ fn across_keys(stages: &[StagePlan]) -> Option<OneShard> {
     None
 }
 
-/// How a stage holds back the watermark of the next stage, apart from a fixed lag.
+/// The way in which a stage holds back the watermark of the next stage, in addition to a fixed lag.
 enum Hold {
     None,
-    /// Until every key has come far enough.
+    /// Until every key has advanced far enough.
     UntilEveryKey,
-    /// No watermark passes before the end of input.
+    /// Until the end of input.
     UntilEndOfInput,
 }
 
@@ -152,7 +154,8 @@ impl StagePlan {
         }
     }
 
-    /// Returns whether some rows of the stage are ordered by the place of the event that caused them.
+    /// Returns whether some rows of the stage are ordered by the position of the event that
+    /// triggered them.
     fn orders_by_input_position(&self) -> bool {
         match self {
             Self::Count(plan) => plan.count.is_some(),

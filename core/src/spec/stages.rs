@@ -1,4 +1,4 @@
-//! The stages of a pipeline, one struct each.
+//! The stages of a pipeline: the enum of all kinds, and the window stage.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +12,7 @@ use super::map::Map;
 use super::normalize::Normalize;
 use super::statistics::{Ema, Rolling, ZScore};
 
-/// `[[stages]]`: one step of a pipeline.
+/// `[[stages]]`: one processing step of a pipeline.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all = "lowercase")]
@@ -20,27 +20,28 @@ use super::statistics::{Ema, Rolling, ZScore};
 pub enum Stage {
     /// Aggregates the events of each key and window into one row.
     Window(Window),
-    /// Keeps events apart by other fields of their key.
+    /// Groups events by other fields.
     #[serde(rename = "key_by")]
     KeyBy(KeyBy),
-    /// Lets the events pass that meet conditions.
+    /// Passes events that satisfy conditions.
     Filter(Filter),
-    /// Lets the events pass that have not come before.
+    /// Drops duplicate events.
     Dedup(Dedup),
-    /// Turns samples at any time into values at regular times.
+    /// Turns irregular samples into values at regular times.
     Normalize(Normalize),
     /// Adds an exponential moving average.
     Ema(Ema),
     /// Adds aggregations of the last values.
     Rolling(Rolling),
-    /// Adds z-scores, and whether they are anomalies.
+    /// Adds z-scores, and whether values are anomalies.
     ZScore(ZScore),
-    /// Computes columns from others.
+    /// Computes columns from other columns.
     Map(Map),
 }
 
 impl Stage {
-    /// The fields of its input that it reads by name, other than those of the `key`, and as what.
+    /// Returns the input fields that the stage reads by name, other than those of `key`, and their
+    /// types.
     pub(crate) fn fields(&self, key: &[String]) -> Vec<(String, ReadAs)> {
         let numbers = |names: Vec<String>| -> Vec<(String, ReadAs)> {
             names.into_iter().map(|name| (name, ReadAs::Number)).collect()
@@ -68,7 +69,8 @@ impl Stage {
         }
     }
 
-    /// The columns that it adds to those of its input, of which `default` is the one that is meant where none is named.
+    /// Returns the columns that the stage adds to those of its input. `default` is the field that
+    /// is used if none is named.
     pub(crate) fn adds(&self, default: Option<&str>) -> Vec<String> {
         match self {
             Self::Ema(ema) => ema.columns(),
@@ -83,30 +85,30 @@ impl Stage {
         }
     }
 
-    /// Whether its rows have none of the columns of its input.
+    /// Returns true if the stage emits none of the columns of its input.
     pub(crate) fn replaces_columns(&self) -> bool {
         matches!(self, Self::Window(_) | Self::Normalize(_))
     }
 
-    /// Whether it keeps a state of each key.
-    pub(crate) fn goes_by_key(&self) -> bool {
+    /// Returns true if the stage keeps state for each key.
+    pub(crate) fn groups_by_key(&self) -> bool {
         !matches!(self, Self::Filter(_) | Self::Dedup(_) | Self::Map(_) | Self::KeyBy(_))
     }
 
-    /// Whether it passes events on as they are, or drops them.
+    /// Returns true if the stage only passes or drops events, without changing them.
     pub(crate) fn passes_events(&self) -> bool {
         matches!(self, Self::Filter(_) | Self::Dedup(_))
     }
 }
 
-/// What a stage takes a field for.
+/// The type that a stage reads a field as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ReadAs {
-    /// A number, and nothing else.
+    /// A number.
     Number,
-    /// A text, a number, true or false: only whether two are the same counts.
+    /// A text, a number, true or false; used only for equality.
     Text,
-    /// Either.
+    /// Any type.
     Any,
 }
 
@@ -120,76 +122,81 @@ impl ReadAs {
     }
 }
 
-/// The fields of a stage that names one, or several.
+/// Returns the fields of a stage that names one or several.
 fn named<T: Named>(field: Option<&String>, fields: &[Field<T>]) -> Vec<String> {
     field.cloned().into_iter().chain(fields.iter().map(|field| field.name().to_owned())).collect()
 }
 
-/// `type = "window"`.
+/// `type = "window"`: aggregates the events of each key and window into one row.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Window {
-    /// How events are assigned to windows.
+    /// The rule that assigns events to windows.
     pub window: WindowKind,
-    /// The length of a window; for tumbling, sliding and cumulating ones.
+    /// The length of tumbling, sliding and cumulating windows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<Duration>,
-    /// From the start of one sliding window to the start of the next; only for these.
+    /// The distance between the starts of sliding windows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slide: Option<Duration>,
-    /// The longest time between two events of one session; only for these.
+    /// For sessions: the longest time between two events of one session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gap: Option<Duration>,
-    /// How much longer each cumulating window is than the one before; only for these.
+    /// For cumulating windows: how much longer each one is than the one before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<Duration>,
-    /// The events of a window of `window = "count"`; only for these.
+    /// For count windows: the number of events in a window.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
-    /// The unit of calendar windows; only for these.
+    /// For calendar windows: the unit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit: Option<CalendarUnit>,
-    /// The offset from UTC that calendar windows go by, as in `"+05:30"`, or the name of a time zone with `zone_offsets`;
-    /// absent: UTC.
+    /// For calendar windows: an offset from UTC, as in `"+05:30"`, or the name of a time zone with
+    /// `zone_offsets`; default: UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zone: Option<String>,
-    /// The rules of `zone`: since when, in seconds since the epoch, how many seconds it is ahead of UTC. The first holds
-    /// before that, too; the last holds for good, unless there is `zone_offsets_until`.
+    /// The offset changes of `zone`: pairs of the time of a change (seconds since the epoch) and
+    /// the new offset (seconds ahead of UTC). The first also applies to all earlier times. The last
+    /// applies forever, unless `zone_offsets_until` is set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zone_offsets: Option<Vec<(i64, i64)>>,
-    /// Until when `zone_offsets` has the rules, in seconds since the epoch: from then on, those of the 400 years before repeat.
+    /// The time up to which `zone_offsets` is complete, in seconds since the epoch. After it, the
+    /// offsets of the preceding 400 years repeat.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zone_offsets_until: Option<i64>,
-    /// Where windows start, relative to the epoch.
+    /// The start of a window, relative to the epoch.
     #[serde(default)]
     pub offset: Duration,
-    /// The field that is aggregated where an aggregation names none; absent: the default value.
+    /// The field of aggregations that name none; default: the default value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
-    /// What each row says of its window.
+    /// The aggregations in each row.
     pub aggregations: Vec<Aggregation>,
-    /// How long after its end a window still takes events.
+    /// Time after its end during which a window still accepts events.
     #[serde(default, skip_serializing_if = "Duration::is_zero")]
     pub allowed_lateness: Duration,
-    /// Whether rows come when their window ends, to be corrected by late events, or once and for all.
+    /// Time of emission: when the window ends, with later corrections, or once when rows are
+    /// final.
     #[serde(default, skip_serializing_if = "Emit::is_default")]
     pub emit: Emit,
-    /// How often, from its start on, a window that has changed gives a row before it ends.
+    /// The interval of early rows: how often a window that has changed emits a row before its end,
+    /// counted from its start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub early: Option<Duration>,
 }
 
-/// When the rows of a window come.
+/// When a window emits its rows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Emit {
-    /// At the end of the window; each late event that is still allowed gives the corrected row at once.
+    /// At the end of the window. Each allowed late event emits a corrected row at once.
     #[default]
     Close,
-    /// Once, when the window takes no more events. A window before another stage always does this.
+    /// Once, when the window accepts no more events. A window before another stage always does
+    /// this.
     Final,
 }
 
@@ -199,21 +206,23 @@ impl Emit {
     }
 }
 
-/// How events are assigned to windows.
+/// The rule that assigns events to windows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum WindowKind {
-    /// Windows of one size, one after another.
+    /// Consecutive windows of one size.
     Tumbling,
-    /// Windows of one size that start every `slide`: an event is in all that cover it, in none where they leave gaps.
+    /// Windows of one size that start every `slide`. An event belongs to all that contain it, or to
+    /// none if they leave gaps.
     Sliding,
-    /// Windows of events that follow one another within `gap`, each from its first event to `gap` after its last.
+    /// Windows of events at most `gap` apart, from the first event to `gap` after the last.
     Session,
-    /// Windows with the same start, each `step` longer than the one before, up to `size`; then the next start.
+    /// Windows with the same start, each `step` longer than the one before, up to `size`; then the
+    /// next start.
     Cumulate,
-    /// Windows of `count` events, in the order in which they come.
+    /// Windows of `count` events in arrival order.
     Count,
     /// One window of all events, until the end of input.
     Global,
@@ -231,6 +240,6 @@ pub enum CalendarUnit {
     Day,
     /// From Monday to Monday.
     Week,
-    /// From the first to the first.
+    /// From the first of a month to the first of the next.
     Month,
 }
