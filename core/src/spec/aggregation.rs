@@ -1,4 +1,4 @@
-//! What a window says of its events: operations and their options.
+//! Aggregations: operations and their options.
 
 use core::fmt;
 use core::str::FromStr;
@@ -7,58 +7,61 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::percentile::{Percentile, PercentileEngine};
 
-/// One aggregation: its name alone (`"avg"`), or `{ op = "max", field = "bytes", name = "peak" }`.
+/// An aggregation: an operation (`"avg"`), or `{ op = "max", field = "bytes", name = "peak" }`.
 ///
-/// Make one of an [`Operation`] and set what differs, as options may be added.
+/// Create one from an [`Operation`] and set the options that differ; more options may be added.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Aggregation {
-    /// What is computed.
+    /// The operation.
     pub op: Operation,
-    /// The field it is computed from; absent: the stage's.
+    /// The aggregated field; default: that of the stage.
     pub field: Option<String>,
-    /// The name of its column; absent: `avg`, or `avg_bytes` for a field that is not the default.
+    /// The column name; default: the operation, as in `avg`, or `avg_bytes` for a field that is not
+    /// the default.
     pub name: Option<String>,
-    /// For `variance` and `stddev`: whether the values are all there are (n), not a sample of them (n − 1).
+    /// For `variance` and `stddev`: true if the values are the whole population (n), false if they
+    /// are a sample (n − 1).
     pub population: bool,
-    /// For percentiles: how they are computed; absent: by the sketch.
+    /// For percentiles: how they are computed; default: by the sketch.
     pub engine: Option<PercentileEngine>,
 }
 
-/// What an aggregation computes. Missing values are skipped.
+/// The operation of an aggregation. Missing values are skipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Operation {
-    /// Events whose field is not missing; all events where no field is configured.
+    /// The number of events whose field is not missing; of all events if no field is configured.
     Count,
-    /// The sum, compensated (Neumaier).
+    /// The sum, with Neumaier compensation.
     Sum,
-    /// The mean: the compensated sum over the count.
+    /// The mean: the compensated sum divided by the count.
     Avg,
-    /// The least value.
+    /// The minimum.
     Min,
-    /// The greatest value.
+    /// The maximum.
     Max,
-    /// The greatest value less the least.
+    /// The maximum minus the minimum.
     Range,
-    /// The variance of a sample (n − 1), or with `population` of all (n).
+    /// The variance of a sample (n − 1) or, with `population`, of the whole population (n).
     Variance,
     /// The square root of the variance.
     Stddev,
-    /// The value of the earliest event; of several at one time, the one that came first.
+    /// The value of the earliest event; among equal times, of the first to arrive.
     First,
-    /// The value of the latest event; of several at one time, the one that came last.
+    /// The value of the latest event; among equal times, of the last to arrive.
     Last,
-    /// How many different values there are: exactly up to 512 of them, within about 1.6 % (one standard error) beyond.
+    /// The number of distinct values: exact up to 512, then estimated within about 1.6 % (one
+    /// standard error).
     Distinct,
-    /// What `Count` counts, per second of the window.
+    /// The count per second of the window.
     Rate,
-    /// The value that this share of the values does not exceed, linear between two of them.
+    /// A percentile of the values, with linear interpolation.
     Percentile(Percentile),
 }
 
 impl Operation {
-    /// Every operation but the percentiles.
+    /// All operations except percentiles.
     const NAMED: [Self; 12] = [
         Self::Count,
         Self::Sum,
@@ -74,7 +77,7 @@ impl Operation {
         Self::Rate,
     ];
 
-    /// The names in pipelines and rows; `p<any>` stands for every other percentile.
+    /// The names in pipelines and rows; `p<any>` stands for all other percentiles.
     pub const NAMES: [&str; 16] = [
         "count", "sum", "avg", "min", "max", "range", "variance", "stddev", "first", "last",
         "distinct", "rate", "p50", "p95", "p99", "p<any>",
@@ -91,7 +94,7 @@ impl fmt::Display for Operation {
     }
 }
 
-/// A name that is no operation.
+/// Error: the name is not an operation.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct UnknownOperation {
     found: String,
@@ -138,7 +141,7 @@ impl<'de> Deserialize<'de> for Operation {
     }
 }
 
-/// The written-out form of an [`Aggregation`].
+/// The serialized form of an [`Aggregation`] with options.
 #[derive(Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -237,7 +240,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_read_back() {
+    fn operation_names_parse_back() {
         for name in &Operation::NAMES[..15] {
             assert_eq!(name.parse::<Operation>().unwrap().to_string(), *name);
         }
@@ -245,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_names_are_answered_with_what_would_be_right() {
+    fn unknown_operation_error_suggests_valid_names() {
         let error = |name: &str| name.parse::<Operation>().unwrap_err().to_string();
         assert_eq!(
             error("p101"),
@@ -256,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn options_read_back_and_unknown_ones_are_errors() {
+    fn options_round_trip_and_unknown_options_are_errors() {
         for text in [
             r#""p95""#,
             r#"{"op":"p95","engine":"exact"}"#,

@@ -1,4 +1,5 @@
-//! From JSON values to a [`PipelineSpec`], with errors that name the path and what would be right.
+//! Decodes JSON values into a [`PipelineSpec`], with errors that name the path and what would be
+//! right.
 
 use core::fmt;
 
@@ -7,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::{PipelineSpec, Stage, check_options};
 
-/// What is wrong with a pipeline description, and where.
+/// An error in a pipeline description, with its location.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SpecError {
     path: String,
@@ -16,7 +17,7 @@ pub struct SpecError {
 }
 
 impl SpecError {
-    /// An error about the field at `path`, for hosts that check what only they use.
+    /// Creates an error about the field at `path`, for hosts that check their own fields.
     #[must_use]
     pub fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
         Self { path: path.into(), line: None, message: message.into() }
@@ -27,19 +28,19 @@ impl SpecError {
         self
     }
 
-    /// The field, as in `stages[0].size`; empty where the text as a whole is meant.
+    /// Returns the path of the field, as in `stages[0].size`; empty for the text as a whole.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// The line in the text, from 1, where it is known.
+    /// Returns the line in the text, from 1, if known.
     #[must_use]
     pub fn line(&self) -> Option<usize> {
         self.line
     }
 
-    /// What is wrong and what would be right.
+    /// Returns what is wrong and what would be right.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.message
@@ -64,7 +65,7 @@ const SECTIONS: [&str; 7] = ["source", "time", "stages", "sink", "late", "dead_l
 const STAGES: [&str; 9] =
     ["window", "filter", "dedup", "map", "normalize", "ema", "rolling", "zscore", "key_by"];
 
-/// Reads the sections one by one, so that each error knows its path.
+/// Decodes the sections separately, so that each error knows its path.
 pub(super) fn pipeline(value: Value) -> Result<PipelineSpec, SpecError> {
     let Value::Object(mut sections) = value else {
         return Err(SpecError::new("", "a pipeline is a table of sections, such as [source]"));
@@ -135,7 +136,7 @@ fn stage(index: usize, value: Value) -> Result<Stage, SpecError> {
     }
 }
 
-/// Reads one table; `path` is where it stands.
+/// Decodes a table at `path`.
 fn table<T: DeserializeOwned>(path: &str, value: Value) -> Result<T, SpecError> {
     serde_path_to_error::deserialize(value).map_err(|error| {
         let inner = error.path().to_string();
@@ -147,7 +148,8 @@ fn table<T: DeserializeOwned>(path: &str, value: Value) -> Result<T, SpecError> 
     })
 }
 
-/// Turns serde's wording into ours: the path ends in the field that is meant, and the nearest right name is offered.
+/// Rewords an error of serde: the path ends in the field concerned, and the most similar valid name
+/// is suggested.
 fn explain(path: &str, message: &str) -> SpecError {
     let quoted = || message.split('`').skip(1).step_by(2);
     let ending_in = |field: &str| match path.strip_suffix(field) {
@@ -174,7 +176,7 @@ fn explain(path: &str, message: &str) -> SpecError {
     SpecError::new(path, message)
 }
 
-/// `did you mean ...?` where one of `known` is near, and then all of them.
+/// Returns `did you mean ...?` if one of `known` is similar, followed by all of them.
 pub(crate) fn expected(found: &str, known: &[&str]) -> String {
     let near = known
         .iter()

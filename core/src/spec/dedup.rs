@@ -1,62 +1,65 @@
-//! `type = "dedup"`.
+//! The `dedup` stage.
 
 use serde::{Deserialize, Serialize};
 
 use super::duration::Duration;
 use super::strategy::Strategy;
 
-/// `type = "dedup"`: an event passes unless one of its identity has passed before.
+/// `type = "dedup"`: drops events whose identity has been seen before.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Dedup {
-    /// How to tell an event's identity: the first one that the event has the fields of counts. An event with none passes.
+    /// Identification of an event: by the first strategy whose fields the event has. Events without
+    /// an identity pass.
     pub strategies: Vec<Strategy>,
-    /// How long an identity is remembered from when it was first seen; absent: for good.
+    /// Time for which an identity is remembered after it was first seen; default: forever.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttl: Option<Duration>,
-    /// By which time.
+    /// The clock that `ttl` refers to.
     #[serde(default)]
     pub clock: Clock,
-    /// Whether a duplicate makes its identity's time begin anew.
+    /// If true, a duplicate restarts the `ttl` of its identity.
     #[serde(default)]
     pub refresh: bool,
-    /// What becomes of events that are a ttl behind the watermark, so that nobody knows whether they came before: `pass`
-    /// unless set. For a ttl by event time.
+    /// Treatment of events that are more than a `ttl` behind the watermark and can no longer be
+    /// judged; default: `pass`. Requires a `ttl` in event time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_unjudged: Option<OnUnjudged>,
-    /// How identities are remembered.
+    /// Storage of identities.
     #[serde(default)]
     pub mode: DedupMode,
-    /// `exact`: identities that are remembered, 10,000,000 unless set; with one more, the oldest is forgotten and counted.
+    /// For `exact`: the maximum number of stored identities; default: 10,000,000. Beyond it, the
+    /// oldest is forgotten and counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_entries: Option<u32>,
-    /// `bloom`: identities within a ttl that it is made for, 1,000,000 unless set; with more, the oldest are forgotten and
-    /// counted.
+    /// For `bloom`: the expected number of identities within a `ttl`; default: 1,000,000. Beyond
+    /// it, the oldest are forgotten and counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capacity: Option<u32>,
-    /// `bloom`: the share of new events that may be taken for duplicates, 0.01 unless set.
+    /// For `bloom`: the share of new events that may be mistaken for duplicates; default: 0.01.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub false_positive_rate: Option<f64>,
-    /// `bloom`: into how many parts the ttl is cut, 4 unless set; an identity is remembered for up to one part more.
+    /// For `bloom`: the number of parts that the `ttl` is divided into; default: 4. An identity is
+    /// remembered for up to one part longer than the `ttl`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generations: Option<u32>,
 }
 
-/// The time by which identities are forgotten.
+/// The clock by which identities expire.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Clock {
-    /// That of the events and their watermark.
+    /// Event time: the watermark.
     #[default]
     Event,
-    /// That of the host as of its last tick.
+    /// Host time: the time of the last tick.
     Arrival,
 }
 
-/// What becomes of events that came too late to be judged.
+/// Treatment of events that arrive too late to be judged.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
@@ -69,15 +72,15 @@ pub enum OnUnjudged {
     Drop,
 }
 
-/// How identities are remembered.
+/// Storage of identities.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum DedupMode {
-    /// One by one: at most 40 bytes each.
+    /// Individually, with at most 40 bytes each.
     #[default]
     Exact,
-    /// In Bloom filters: a byte or two each, at the price of some new events that are taken for duplicates.
+    /// In Bloom filters, with one or two bytes each; some new events are mistaken for duplicates.
     Bloom,
 }

@@ -1,13 +1,13 @@
-//! Durations as people write them: `500ms`, `1m`, `1h30m`.
+//! Durations in text form: `500ms`, `1m`, `1h30m`.
 
 use core::fmt;
 use core::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// The longest duration a pipeline may name: 10,000 years of 365 days, in microseconds.
+/// The longest duration in a pipeline: 10,000 years of 365 days, in microseconds.
 ///
-/// Event time reaches ±8.64e18 µs, so the ends of windows of this size still fit an `i64`.
+/// Event times reach ±8.64e18 µs, so the ends of windows of this size still fit an `i64`.
 pub const MAX_DURATION_US: i64 = 10_000 * 365 * 86_400_000_000;
 
 const UNITS: [(&str, i64); 7] = [
@@ -20,7 +20,7 @@ const UNITS: [(&str, i64); 7] = [
     ("us", 1),
 ];
 
-/// A length of time: whole microseconds, at most [`MAX_DURATION_US`] either way.
+/// A duration in whole microseconds, at most [`MAX_DURATION_US`] in either direction.
 ///
 /// ```
 /// use stream_processor_core::spec::Duration;
@@ -33,13 +33,14 @@ const UNITS: [(&str, i64); 7] = [
 pub struct Duration(i64);
 
 impl Duration {
-    /// A duration of `micros` microseconds; `None` beyond [`MAX_DURATION_US`] either way.
+    /// Creates a duration of `micros` microseconds; `None` beyond [`MAX_DURATION_US`] in either
+    /// direction.
     #[must_use]
     pub fn from_micros(micros: i64) -> Option<Self> {
         (-MAX_DURATION_US..=MAX_DURATION_US).contains(&micros).then_some(Self(micros))
     }
 
-    /// The duration in microseconds.
+    /// Returns the duration in microseconds.
     #[must_use]
     pub fn as_micros(self) -> i64 {
         self.0
@@ -50,7 +51,7 @@ impl Duration {
     }
 }
 
-/// Text that is no duration.
+/// Error: the text is not a duration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{0:?} is not a duration: write a number and its unit, such as \"500ms\", \"10s\", \"1m\" or \"1h30m\" (units: us, ms, s, m, h, d, w; at most 10000 years)"
@@ -79,7 +80,8 @@ impl FromStr for Duration {
     }
 }
 
-/// Reads `12.5ms` from the front of `text`: its microseconds, exactly, and what follows.
+/// Reads a component such as `12.5ms` from the front of `text`. Returns its exact microseconds and
+/// the rest of the text.
 fn component(text: &str) -> Option<(i64, &str)> {
     let number_end = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
     let (number, rest) = text.split_at(number_end);
@@ -164,12 +166,12 @@ impl schemars::JsonSchema for Duration {
     }
 }
 
-/// How far behind the greatest event time an event may come and still count as on time.
+/// Maximum distance behind the greatest event time at which an event is still on time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OutOfOrderness {
     /// At most this long.
     Bounded(Duration),
-    /// Any time: everything fires at the end of input.
+    /// Any time: all windows fire at the end of input.
     Unbounded,
 }
 
@@ -247,7 +249,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_what_people_write() {
+    fn common_spellings_parse() {
         for (text, micros) in [
             ("0s", 0),
             ("250us", 250),
@@ -264,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_no_duration() {
+    fn invalid_durations_are_rejected() {
         for text in
             ["", "5", "s", "1x", "1.s", ".5s", "1s ", "1 s", "1.5us", "1e3s", "--1s", "9999999w"]
         {
@@ -273,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn prints_what_reads_back() {
+    fn displayed_duration_parses_back() {
         for micros in [0, 1, -1, 999, 61_000_000, 90_061_001_001, MAX_DURATION_US, -MAX_DURATION_US]
         {
             let duration = Duration::from_micros(micros).unwrap();

@@ -1,4 +1,4 @@
-//! Fields that a stage works on, each by its name or with options of its own.
+//! Fields that a stage processes, each with its name only or with options.
 
 use core::fmt;
 use core::marker::PhantomData;
@@ -10,25 +10,25 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::aggregation::Aggregation;
 use super::statistics::{HalfLife, ZScoreMethod};
 
-/// A field by its name, as in `"cpu"`, or by a table, as in `{ name = "cpu", span = 20 }`.
+/// A field: its name, as in `"cpu"`, or a table, as in `{ name = "cpu", span = 20 }`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum Field<T> {
-    /// With the options of the stage.
+    /// A field with the options of the stage.
     Name(String),
-    /// With options of its own; the stage's hold for what it leaves open.
+    /// A field with options of its own; those of the stage apply where it sets none.
     Table(T),
 }
 
 /// A field with options.
 pub trait Named {
-    /// The field.
+    /// Returns the name of the field.
     fn name(&self) -> &str;
 }
 
 impl<T: Named> Field<T> {
-    /// The field's name.
+    /// Returns the name of the field.
     pub fn name(&self) -> &str {
         match self {
             Self::Name(name) => name,
@@ -36,7 +36,7 @@ impl<T: Named> Field<T> {
         }
     }
 
-    /// What differs from the stage.
+    /// Returns the options of the field, if it has any.
     pub fn options(&self) -> Option<&T> {
         match self {
             Self::Name(_) => None,
@@ -72,15 +72,16 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Field<T> {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct EmaField {
-    /// The field's name.
+    /// The name of the field.
     pub name: String,
-    /// The weight of a new value is 2 / (span + 1). At most one of `span`, `alpha` and `half_life`.
+    /// Span of the average: a new value has the weight 2 / (span + 1). Set at most one of `span`,
+    /// `alpha` and `half_life`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub span: Option<f64>,
     /// The weight of a new value, above 0 and at most 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alpha: Option<f64>,
-    /// After this many more values, or after this time, a value has half its weight.
+    /// The number of values, or the time, after which a value has half its weight.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub half_life: Option<HalfLife>,
 }
@@ -90,12 +91,12 @@ pub struct EmaField {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RollingField {
-    /// The field's name.
+    /// The name of the field.
     pub name: String,
-    /// How many values, with the present one.
+    /// The number of values, including the current one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<u32>,
-    /// What is added, instead of the stage's.
+    /// The aggregations, instead of those of the stage.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aggregations: Option<Vec<Aggregation>>,
 }
@@ -105,21 +106,21 @@ pub struct RollingField {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ZScoreField {
-    /// The field's name.
+    /// The name of the field.
     pub name: String,
-    /// More deviations than this either way are an anomaly.
+    /// Values more deviations away than this, in either direction, are anomalies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threshold: Option<f64>,
-    /// Values of a key before the first that is judged, at least 2.
+    /// The number of values of a key before the first one that is scored, at least 2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warmup: Option<u32>,
-    /// Whether anomalies count for the values after them.
+    /// If true, anomalies count among the values that later ones are compared with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub learn_anomalies: Option<bool>,
-    /// What a value is compared with.
+    /// The reference that a value is compared with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<ZScoreMethod>,
-    /// How many of the values before.
+    /// The number of preceding values to compare with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<u32>,
 }

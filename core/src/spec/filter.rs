@@ -1,76 +1,77 @@
-//! Conditions on events.
+//! The `filter` stage: conditions on events.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::stages::ReadAs;
 
-/// `type = "filter"`: lets the events pass that meet all conditions of `where`.
+/// `type = "filter"`: passes events that satisfy all conditions of `where`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Filter {
-    /// What an event must meet, all of it.
+    /// The conditions, all of which must be satisfied.
     pub r#where: Vec<Condition>,
 }
 
-/// A comparison, `{ field = "latency", op = ">", value = 100 }`, or several put together by `all`, `any` or `not`.
+/// A comparison, `{ field = "latency", op = ">", value = 100 }`, or a combination of conditions by
+/// `all`, `any` or `not`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Condition {
-    /// The field that is compared.
+    /// The compared field.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
-    /// How it is compared.
+    /// The comparison operator.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub op: Option<Comparison>,
-    /// What it is compared with: a number, a text, true or false; for `in` a list.
+    /// The value to compare with: a number, a text, true or false; a list for `in`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<Value>,
-    /// All of these.
+    /// All of these conditions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub all: Option<Vec<Condition>>,
-    /// At least one of these.
+    /// At least one of these conditions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub any: Option<Vec<Condition>>,
-    /// The contrary of this.
+    /// The negation of this condition.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not: Option<Box<Condition>>,
 }
 
-/// How a field is compared. A missing number meets `missing` alone.
+/// A comparison operator. A missing value satisfies only `missing`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Comparison {
     /// Equal.
     #[serde(rename = "==")]
     Equal,
-    /// Another value, or a value of another type.
+    /// Not equal: another value, or a value of another type.
     #[serde(rename = "!=")]
     NotEqual,
-    /// Less; texts by their UTF-8 bytes.
+    /// Less; texts are compared by their UTF-8 bytes.
     #[serde(rename = "<")]
     Less,
-    /// Less or equal.
+    /// Less than or equal.
     #[serde(rename = "<=")]
     LessOrEqual,
     /// Greater.
     #[serde(rename = ">")]
     Greater,
-    /// Greater or equal.
+    /// Greater than or equal.
     #[serde(rename = ">=")]
     GreaterOrEqual,
-    /// Equal to one of a list.
+    /// Equal to one value of a list.
     #[serde(rename = "in")]
     In,
-    /// Not there, or null; without `value`.
+    /// Absent or null; takes no `value`.
     #[serde(rename = "missing")]
     Missing,
 }
 
 impl Filter {
-    /// Every field that is compared, and as what.
+    /// Returns every compared field, and the type it is compared as.
     pub(crate) fn fields(&self) -> Vec<(String, ReadAs)> {
         let mut fields = Vec::new();
         self.r#where.iter().for_each(|condition| condition.collect_fields(&mut fields));
@@ -85,7 +86,7 @@ impl Condition {
         parts.for_each(|condition| condition.collect_fields(fields));
     }
 
-    /// What its field is taken for: a text where it is compared with one.
+    /// Returns the type that the field is read as: a text if it is compared with one.
     fn read_as(&self) -> ReadAs {
         let is_text = |value: &Value| value.is_string() || value.is_boolean();
         let compares_text = match &self.value {
@@ -94,7 +95,7 @@ impl Condition {
             None => false,
         };
         match self.op {
-            // That something is there can be told of everything.
+            // Fields of any type may be checked for absence.
             Some(Comparison::Missing) => ReadAs::Text,
             _ if compares_text => ReadAs::Text,
             Some(Comparison::Equal | Comparison::NotEqual | Comparison::In) => ReadAs::Any,

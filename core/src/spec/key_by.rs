@@ -1,15 +1,16 @@
-//! Another key for the stages behind.
+//! The `key_by` stage: another key for later stages.
 
 use serde::{Deserialize, Serialize};
 
 use super::sections::Names;
 
-/// `type = "key_by"`: the stages behind keep events apart by these fields.
+/// `type = "key_by"`: later stages group events by these fields.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct KeyBy {
-    /// Fields of the key, in any order; none: one stream. The first one, before all stages that go by key, may name any fields
-    /// of the events: an event without one is refused.
+    /// The fields of the new key, in any order; none: all events form one stream. If no earlier
+    /// stage groups by key, any fields of the events may be named. Events without one of them are
+    /// rejected.
     pub fields: Names,
 }

@@ -1,10 +1,10 @@
-//! Which kinds of windows have which options.
+//! The options of each kind of window.
 
 use super::{Duration, Emit, SpecError, Window, WindowKind};
 
 use WindowKind::{Calendar, Count, Cumulate, Global, Session, Sliding, Tumbling};
 
-/// Options and the kinds of windows that have them.
+/// The options, each with the kinds of windows that have it.
 const OPTIONS: [(&str, &[WindowKind]); 12] = [
     ("size", &[Tumbling, Sliding, Cumulate]),
     ("slide", &[Sliding]),
@@ -20,7 +20,7 @@ const OPTIONS: [(&str, &[WindowKind]); 12] = [
     ("early", &[Tumbling, Sliding]),
 ];
 
-/// That `window`, which stands at `path`, has the options of its kind and no others.
+/// Checks that `window`, the stage at `path`, has exactly the options of its kind.
 pub(crate) fn check_options(path: &str, window: &Window) -> Result<(), SpecError> {
     for (name, kinds) in OPTIONS {
         let (given, needed) = is_given(window, name);
@@ -40,7 +40,7 @@ pub(crate) fn check_options(path: &str, window: &Window) -> Result<(), SpecError
     Ok(())
 }
 
-/// Whether `window` has option `name`, and whether its kind of windows needs it.
+/// Returns whether `window` sets the option `name`, and whether its kind requires it.
 fn is_given(window: &Window, name: &str) -> (bool, bool) {
     match name {
         "size" => (window.size.is_some(), true),

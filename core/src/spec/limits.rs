@@ -1,8 +1,8 @@
-//! How far things may grow: every limit has a name and a default here.
+//! Limits: every structure that grows has a named limit with a default.
 
 use serde::{Deserialize, Serialize};
 
-/// What becomes of an event that would take a stage beyond one of its limits.
+/// Treatment of an event that would take a stage beyond one of its limits.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
@@ -10,54 +10,66 @@ pub enum LimitPolicy {
     /// The event is dropped, and counted under the name of the limit.
     #[default]
     Drop,
-    /// The oldest makes room: it loses all that the stage keeps of it, without a row; that is counted as `evicted_keys`,
-    /// `evicted_windows` and `evicted_events`.
+    /// The oldest key or window is evicted: its state is discarded without a row. This is counted
+    /// as `evicted_keys`, `evicted_windows` and `evicted_events`.
     Evict,
-    /// The call stops with the error `limit_reached`, before the event.
+    /// The call stops before the event with the error `limit_reached`.
     Refuse,
 }
 
-/// `[limits]`: the bounds of one engine instance. What happens at each is counted in [`crate::Stats`].
+/// `[limits]`: the limits of one engine. Events and values that reach one are counted in
+/// [`crate::Stats`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// Keys with open state in one stage.
+    /// Maximum number of keys for which one stage holds state.
     pub max_keys: u32,
-    /// What becomes of the event of one key more: the oldest key is the one whose last event in the stage is the longest ago.
+    /// Treatment of an event of a key beyond `max_keys`. `evict` removes the key whose last
+    /// event in the stage is the longest ago.
     pub on_max_keys: LimitPolicy,
-    /// Open windows or sessions of one key in one stage, slices where windows slide, with those that are kept for late
-    /// events.
+    /// Maximum number of open windows or sessions of one key in one stage, including those kept for
+    /// late events. For sliding windows, slices are counted.
     pub max_windows_per_key: u32,
-    /// What becomes of the event that would open one window more: the oldest window is the one that begins first.
+    /// Treatment of an event that would open a window beyond `max_windows_per_key`. `evict`
+    /// removes the window with the earliest start.
     pub on_max_windows_per_key: LimitPolicy,
-    /// Bytes of memory for state: what is counted by the rule in docs/semantics.md may be 4/9 of it, as tables double when
-    /// they grow. Where several stages keep state, each has an equal share. Absent: as much as there is.
+    /// Maximum memory for state, in bytes. At most 4/9 of it holds state as counted by the rule in
+    /// docs/semantics.md, since tables double when they grow. Stages that keep state have equal
+    /// shares. Default: unlimited.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_state_bytes: Option<u64>,
-    /// What becomes of the event for whose key or window there is no room: the oldest key is as at `on_max_keys`.
+    /// Treatment of an event whose key or window would exceed `max_state_bytes`. `evict` removes
+    /// a key as for `on_max_keys`.
     pub on_max_state_bytes: LimitPolicy,
-    /// Values of one window and key that an exact percentile keeps, at least 512; with more it goes on as a sketch, which is
-    /// counted as `value_limit`.
+    /// Maximum number of values that an exact percentile keeps for one window and key, at least
+    /// 512. Beyond it, a sketch replaces them, which is counted as `value_limit`.
     pub max_values: u32,
-    /// Partitions of the source; an event of one more is refused with the reason `partition_limit`.
+    /// Maximum number of partitions of the source. Events of further ones are rejected with the
+    /// reason `partition_limit`.
     pub max_partitions: u32,
-    /// Sliding windows that cover one event; a pipeline where `size / slide` is more is refused.
+    /// Maximum number of sliding windows that contain one event. A pipeline where `size / slide`
+    /// exceeds it is rejected.
     pub max_windows_per_event: u32,
-    /// Grid points between two samples that are made at most; a longer gap gives none, begins a new series, and is counted
-    /// as `fill_limit`.
+    /// Maximum number of grid points that are filled between two samples. A longer gap is not
+    /// filled and starts a new series, which is counted as `fill_limit`.
     pub max_fill_points: u32,
-    /// Rows that wait to be polled; then the engine says `full` and takes no more until it is polled.
+    /// Maximum number of rows that wait to be polled. The engine then returns `full` and accepts no
+    /// events until it is polled.
     pub max_result_rows: u32,
-    /// Dropped events that wait to be reported, where someone asked for them; then the engine says `full` as well.
+    /// Maximum number of dropped events that wait to be reported, if they are reported at all. The
+    /// engine then returns `full` as well.
     pub max_dropped_events: u32,
-    /// Bytes of a snapshot; a larger one is an error and leaves the engine as it was.
+    /// Maximum size of a snapshot, in bytes. A larger one is an error and leaves the engine
+    /// unchanged.
     pub max_snapshot_bytes: u64,
-    /// Bytes of an input line; a longer one is rejected with the reason `line_too_long`.
+    /// Maximum length of an input line, in bytes. A longer one is rejected with the reason
+    /// `line_too_long`.
     pub max_line_bytes: u32,
-    /// Keys that a reader of text remembers before it starts its dictionary anew; results do not depend on it.
+    /// Maximum number of keys in the dictionary of a text reader, which is then emptied. Results do
+    /// not depend on it.
     pub max_dictionary_keys: u32,
-    /// Events in one batch; a larger batch is refused.
+    /// Maximum number of events in one batch. A larger batch is an error.
     pub max_batch_events: u32,
 }
 

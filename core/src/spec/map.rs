@@ -1,20 +1,20 @@
-//! Columns that are computed from others.
+//! The `map` stage: columns computed from others.
 
 use serde::{Deserialize, Serialize};
 
 use crate::expression;
 
-/// `type = "map"`: computes columns from others, event by event.
+/// `type = "map"`: computes columns from other columns, for each event.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Map {
-    /// The columns, in order: each may use those before it.
+    /// The assignments in order; each may use the columns before it.
     pub set: Vec<Assignment>,
 }
 
 impl Map {
-    /// The fields of its input that it reads, or gives other values.
+    /// Returns the input fields that the stage reads or overwrites.
     pub(crate) fn fields(&self) -> Vec<String> {
         let mut fields: Vec<String> = Vec::new();
         for (index, assignment) in self.set.iter().enumerate() {
@@ -26,12 +26,12 @@ impl Map {
     }
 }
 
-/// A column and what it is.
+/// A column and the expression that computes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Assignment {
-    /// The name of the column: a new one, or one that gets other values.
+    /// The name of the column: a new one, or an existing one that is overwritten.
     pub name: String,
     /// An arithmetic expression, such as `"bytes / 1048576"`.
     pub expression: String,

@@ -1,4 +1,10 @@
-//! The pipeline description: one serde type for Rust, JavaScript, the command line and the page.
+//! The pipeline description: one serde type for Rust, JavaScript, the command line and the web
+//! page.
+//!
+//! [`PipelineSpec`] has a section for each TOML table: `sections` defines `[source]` and `[sink]`,
+//! `event_time` `[time]`, `limits` `[limits]`. `stages` defines `[[stages]]`, with a file for each
+//! kind of stage. `decode` and `toml_text` read and write the two text forms. Names are not
+//! resolved here: [`crate::Plan::new`] checks a description as a whole.
 
 mod aggregation;
 mod decode;
@@ -47,40 +53,42 @@ pub use stages::{CalendarUnit, Emit, Stage, Window, WindowKind};
 pub use statistics::{Ema, HalfLife, Rolling, ZScore, ZScoreMethod};
 pub use strategy::Strategy;
 
-/// A pipeline: where events come from, what happens to them, where rows go.
+/// A pipeline: where events come from, how they are processed, and where rows go.
 ///
-/// The engine reads `source` (field names only), `time`, `stages` and `limits`; the rest is the host's.
+/// The engine reads `source` (field names only), `time`, `stages` and `limits`. Everything else is
+/// for the host.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(deny_unknown_fields))]
 pub struct PipelineSpec {
-    /// Where events come from and which of their fields matter.
+    /// Where events come from, and which of their fields are used.
     #[cfg_attr(feature = "schema", schemars(default))]
     pub source: Source,
-    /// How event time moves.
+    /// Progress of event time.
     #[cfg_attr(feature = "schema", schemars(default))]
     pub time: Time,
-    /// What happens to the events, in order.
+    /// The processing steps, in order.
     pub stages: Vec<Stage>,
     /// Where rows go.
     #[cfg_attr(feature = "schema", schemars(default))]
     pub sink: Sink,
-    /// Where late events go; without it they go to the dead letters.
+    /// Where late events go; default: to the dead letters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub late: Option<OutputPath>,
-    /// Where refused events go.
+    /// Where rejected events go.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dead_letter: Option<OutputPath>,
-    /// How far things may grow.
+    /// The limits of the engine.
     #[cfg_attr(feature = "schema", schemars(default))]
     pub limits: Limits,
 }
 
 impl PipelineSpec {
-    /// Reads a pipeline from JSON text.
+    /// Parses a pipeline from JSON.
     ///
     /// # Errors
-    /// Text that is not JSON, and unknown, missing or ill-typed fields, each with its path:
+    /// Returns an error with its path for invalid JSON, and for unknown, missing or mistyped
+    /// fields:
     /// ```
     /// use stream_processor_core::PipelineSpec;
     /// let error = PipelineSpec::from_json(r#"{"stages": [{"type": "window", "sise": "1m"}]}"#).unwrap_err();
@@ -93,7 +101,7 @@ impl PipelineSpec {
         Self::from_value(value)
     }
 
-    /// Reads a pipeline from JSON that is parsed already.
+    /// Decodes a pipeline from a JSON value.
     ///
     /// # Errors
     /// As [`PipelineSpec::from_json`].
@@ -101,29 +109,29 @@ impl PipelineSpec {
         decode::pipeline(value)
     }
 
-    /// Reads a pipeline from TOML text; errors know their line.
+    /// Parses a pipeline from TOML. Errors contain the line.
     ///
     /// # Errors
-    /// Text that is not TOML, and all that [`PipelineSpec::from_json`] refuses.
+    /// Returns an error for invalid TOML, and as [`PipelineSpec::from_json`].
     #[cfg(feature = "toml")]
     pub fn from_toml(text: &str) -> Result<Self, SpecError> {
         toml_text::pipeline(text)
     }
 
-    /// The pipeline as TOML text that reads back the same.
+    /// Returns the pipeline as TOML. Parsing it gives an equal pipeline.
     #[cfg(feature = "toml")]
     #[must_use]
     pub fn to_toml(&self) -> String {
         toml_text::print(self)
     }
 
-    /// The pipeline as JSON text that reads back the same.
+    /// Returns the pipeline as JSON. Parsing it gives an equal pipeline.
     #[must_use]
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// The JSON Schema of a pipeline.
+    /// Returns the JSON Schema of a pipeline.
     #[cfg(feature = "schema")]
     #[must_use]
     pub fn json_schema() -> Value {

@@ -1,4 +1,4 @@
-//! `type = "normalize"`: samples at any time become values at regular times.
+//! The `normalize` stage: turns irregular samples into values at regular times.
 
 use core::fmt;
 use core::str::FromStr;
@@ -7,44 +7,46 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::duration::Duration;
 
-/// The greatest degree of a polynomial fill.
+/// The maximum degree of a polynomial fill.
 pub const MAX_DEGREE: usize = 9;
 
-/// `type = "normalize"`.
+/// `type = "normalize"`: turns irregular samples into values at regular times.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Normalize {
-    /// From one grid point to the next, or `auto`: the median step of each key's first samples.
+    /// The distance between grid points, or `auto`: the median step of each key's first samples.
     pub interval: Interval,
-    /// Where a grid point is, relative to the epoch.
+    /// The position of a grid point, relative to the epoch.
     #[serde(default)]
     pub offset: Duration,
-    /// Which grid point a sample belongs to; `floor` unless it says otherwise.
+    /// The grid point that a sample belongs to; default: `floor`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub align: Option<Align>,
-    /// What values are computed from.
+    /// The basis of the values: aligned or original samples.
     #[serde(default)]
     pub basis: Basis,
-    /// What becomes of several samples on one grid point; `last` unless it says otherwise.
+    /// The method that combines several samples on one grid point; default: `last`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reduce: Option<Reduce>,
-    /// What stands at grid points without samples; `linear` unless it says otherwise.
+    /// The method that fills grid points without samples; default: `linear`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fill: Option<Fill>,
     /// The degree of a polynomial fill, from 1 to 9.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub degree: Option<u32>,
-    /// The longest time between two known points that is filled; absent: any.
+    /// The longest time between two known points that is filled; default: unlimited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_gap: Option<Duration>,
-    /// What of one key may wait for its grid point to be over; then the oldest one is over early.
+    /// Maximum number of grid points or samples of one key that are buffered; beyond it, the oldest
+    /// is completed early.
     #[serde(default = "max_buffered")]
     pub max_buffered: u32,
-    /// Which values count as outliers, and what becomes of them.
+    /// Which values are outliers, and what happens to them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outliers: Option<Outliers>,
-    /// The fields, where it is not the pipeline's default value alone; what they leave open is as above.
+    /// The fields, if they are not just the default value of the pipeline. Options that a field
+    /// does not set are those of the stage.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<NormalizeField>,
 }
@@ -53,17 +55,17 @@ fn max_buffered() -> u32 {
     100_000
 }
 
-/// One field of a [`Normalize`] stage.
+/// A field of a [`Normalize`] stage.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NormalizeField {
-    /// The field's name.
+    /// The name of the field.
     pub name: String,
-    /// What becomes of several samples on one grid point.
+    /// The method that combines several samples on one grid point.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reduce: Option<Reduce>,
-    /// What stands at grid points without samples.
+    /// The method that fills grid points without samples.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fill: Option<Fill>,
     /// The degree of a polynomial fill, from 1 to 9.
@@ -72,15 +74,15 @@ pub struct NormalizeField {
     /// The longest time between two known points that is filled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_gap: Option<Duration>,
-    /// Which values count as outliers, and what becomes of them.
+    /// Which values are outliers, and what happens to them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outliers: Option<Outliers>,
 }
 
-/// From one grid point to the next.
+/// The distance between grid points.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Interval {
-    /// Always this long.
+    /// A fixed duration.
     Every(Duration),
     /// The median step between the first samples of each key.
     Auto,
@@ -143,89 +145,91 @@ impl schemars::JsonSchema for Interval {
     }
 }
 
-/// Which grid point a sample belongs to.
+/// The grid point that a sample belongs to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Align {
-    /// The one before it.
+    /// The preceding one.
     #[default]
     Floor,
-    /// The one after it.
+    /// The following one.
     Ceil,
-    /// The nearest one; halfway, the one after it.
+    /// The nearest one; the following one in the middle between two.
     Round,
 }
 
-/// What values are computed from.
+/// The samples that values are computed from.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Basis {
-    /// Samples move to their grid points, and empty ones are filled from those that are not.
+    /// Samples are moved to their grid points, and empty points are filled from the others.
     #[default]
     Aligned,
-    /// Samples stay where they are, and the value at a grid point is computed from those around it.
+    /// Samples keep their times, and the value at a grid point is computed from the samples around
+    /// it.
     Samples,
 }
 
-/// What becomes of several samples on one grid point.
+/// The method that combines several samples on one grid point.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Reduce {
-    /// The latest by event time; of several at one time, the one that came last.
+    /// The latest by event time; among equal times, the last to arrive.
     #[default]
     Last,
-    /// The earliest by event time; of several at one time, the one that came first.
+    /// The earliest by event time; among equal times, the first to arrive.
     First,
-    /// Their mean.
+    /// The mean.
     Mean,
-    /// The least.
+    /// The minimum.
     Min,
-    /// The greatest.
+    /// The maximum.
     Max,
-    /// Their sum.
+    /// The sum.
     Sum,
-    /// The middle one, or the mean of the two in the middle.
+    /// The median: the middle value, or the mean of the two in the middle.
     Median,
 }
 
-/// What stands between two known points.
+/// The method that fills points between two known points.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Fill {
-    /// The straight line from one to the other.
+    /// By the straight line between the two.
     #[default]
     Linear,
-    /// The one before.
+    /// With the preceding value.
     Forward,
-    /// The one after.
+    /// With the following value.
     Backward,
-    /// Zero.
+    /// With zero.
     Zero,
-    /// The mean of the two.
+    /// With the mean of the two.
     Mean,
-    /// The polynomial through the nearest known points.
+    /// By the polynomial through the nearest known points.
     Polynomial,
-    /// The monotone cubic through the neighbours (PCHIP), which never overshoots.
+    /// By the monotone cubic through the neighbours (PCHIP), which never overshoots.
     Spline,
-    /// Null.
+    /// Not at all: the value is null.
     None,
 }
 
-/// Which values count as outliers, and what becomes of them.
+/// Which values are outliers, and what happens to them.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Outliers {
-    /// How many standard deviations from the mean of the values before is too far.
+    /// The distance from the mean of the preceding values, in standard deviations, beyond which a
+    /// value is an outlier.
     pub zscore: f64,
-    /// How many values before count.
+    /// The number of preceding values to compare with.
     #[serde(default = "window")]
     pub window: u32,
-    /// What becomes of an outlier.
+    /// Treatment of an outlier.
     #[serde(default)]
     pub action: OutlierAction,
 }
@@ -234,16 +238,16 @@ fn window() -> u32 {
     100
 }
 
-/// What becomes of an outlier.
+/// Treatment of an outlier.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum OutlierAction {
-    /// It counts as missing, and is filled.
+    /// It is treated as missing, and filled.
     #[default]
     Drop,
-    /// It stays, and its row says so.
+    /// It is kept, and flagged in its row.
     Flag,
-    /// It moves to the nearest value that is none.
+    /// It is replaced by the nearest value that is not an outlier.
     Clip,
 }

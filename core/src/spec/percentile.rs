@@ -5,7 +5,7 @@ use core::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// A percentile from 0 to 100, exact to the millionth: what stands behind the `p` of `p99.9`.
+/// A percentile from 0 to 100 with up to six decimal places: the number after `p` in `p99.9`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Percentile {
     millionths: u32,
@@ -14,18 +14,18 @@ pub struct Percentile {
 const SCALE: u32 = 1_000_000;
 
 impl Percentile {
-    /// What its text looks like.
+    /// Regular expression of its text.
     #[cfg(feature = "schema")]
     pub(super) const PATTERN: &str = r"(100(\.0{1,6})?|[0-9]{1,2}(\.[0-9]{1,6})?)";
 
-    /// The percentile, as the double nearest to it.
+    /// Returns the percentile as the nearest double.
     #[must_use]
     pub fn percent(self) -> f64 {
         f64::from(self.millionths) / f64::from(SCALE)
     }
 }
 
-/// Text that is no percentile.
+/// Error: the text is not a percentile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a percentile is a number from 0 to 100 with at most six decimals, such as 99.9")]
 pub struct PercentileError;
@@ -34,8 +34,8 @@ impl FromStr for Percentile {
     type Err = PercentileError;
 
     fn from_str(text: &str) -> Result<Self, PercentileError> {
-        let digits = |text: &str, most| {
-            (1..=most).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+        let digits = |text: &str, max_digits| {
+            (1..=max_digits).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
         };
         let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
         if !digits(whole, 3) || !digits(decimals, 6) || (whole.len() == 3 && whole != "100") {
@@ -60,18 +60,20 @@ impl fmt::Display for Percentile {
     }
 }
 
-/// How a percentile is computed.
+/// The method that computes a percentile.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum PercentileEngine {
-    /// Small groups exactly, great ones in logarithmic buckets: each order statistic to 1 %, in little memory.
+    /// Exactly for few values, else in logarithmic buckets: each order statistic within 1 %, in
+    /// little memory.
     #[default]
     Sketch,
-    /// Small groups exactly, great ones in a t-digest: to a small share of the ranks, best at the ends.
+    /// Exactly for few values, else by a t-digest: within a small share of the ranks, max_digits
+    /// precise at both ends.
     Tdigest,
-    /// From all values, up to `limits.max_values` of a window and key.
+    /// From all values, up to `limits.max_values` for one window and key.
     Exact,
 }
 
@@ -80,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn prints_what_it_read_in_its_plainest_form() {
+    fn percentile_displays_in_shortest_form() {
         for (text, plain) in [
             ("0", "0"),
             ("50", "50"),
@@ -98,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_no_percentile() {
+    fn invalid_percentiles_are_rejected() {
         for text in [
             "",
             "101",

@@ -1,32 +1,34 @@
-//! The sections of a pipeline beside its stages: source, time, sink and the side outputs.
+//! The sections of a pipeline for input and output: source, sink, late events and dead letters.
 
 use serde::{Deserialize, Serialize};
 
 use crate::time::TimeUnit;
 
-/// `[source]`: where events come from and which of their fields matter.
+/// `[source]`: where events come from, and which of their fields are used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Source {
-    /// What is read.
+    /// The kind of source.
     pub r#type: SourceType,
-    /// The file or files to read one after another, for `type = "file"`; .gz and .zst are read as they are.
+    /// The file or files to read in order, for `type = "file"`; .gz and .zst files are
+    /// decompressed.
     #[serde(skip_serializing_if = "Names::is_empty")]
     pub path: Names,
-    /// How events are written.
+    /// The text format of events.
     pub format: Format,
-    /// The field that holds the event time: RFC 3339 text, or a number in `timestamp_unit`.
+    /// The field that contains the event time: RFC 3339 text, or a number in `timestamp_unit`.
     pub timestamp: String,
-    /// The unit of event times that are numbers.
+    /// The unit of numeric event times.
     pub timestamp_unit: TimeUnit,
-    /// The field or fields by which events are kept apart; none: one stream.
+    /// The field or fields that form the key; none: all events form one stream.
     #[serde(skip_serializing_if = "Names::is_empty")]
     pub key: Names,
-    /// The numeric field or fields that every event must have; the first is the default of the stages.
+    /// The numeric field or fields that every event must have. The first is the default field of
+    /// the stages.
     #[serde(skip_serializing_if = "Names::is_empty")]
     pub value: Names,
-    /// The field that says which partition of the source an event came by: each has a watermark of its own.
+    /// The field that contains the partition of an event. Each partition has its own watermark.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub partition: Option<String>,
 }
@@ -46,7 +48,7 @@ impl Default for Source {
     }
 }
 
-/// What a source reads.
+/// The kind of a source.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
@@ -59,15 +61,15 @@ pub enum SourceType {
     File,
 }
 
-/// How events and rows are written as text.
+/// The text format of events and rows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
-    /// One JSON object a line.
+    /// One JSON object per line.
     #[default]
     Ndjson,
-    /// RFC 4180, with a header line.
+    /// CSV by RFC 4180, with a header line.
     Csv,
 }
 
@@ -76,16 +78,16 @@ pub enum Format {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Sink {
-    /// What is written to.
+    /// The kind of sink.
     pub r#type: SinkType,
     /// The file to write, for `type = "file"`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    /// How rows are written.
+    /// The text format of rows.
     pub format: Format,
 }
 
-/// What a sink writes to.
+/// The kind of a sink.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
@@ -98,7 +100,7 @@ pub enum SinkType {
     File,
 }
 
-/// `[late]` and `[dead_letter]`: a file of NDJSON.
+/// `[late]` and `[dead_letter]`: an NDJSON file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -107,7 +109,7 @@ pub struct OutputPath {
     pub path: String,
 }
 
-/// No, one or several names: in a file, a text or a list of texts.
+/// Zero or more names: a text or a list of texts in a pipeline file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Names(pub Vec<String>);
 

@@ -1,4 +1,4 @@
-//! Stages that add statistics to the events of each key.
+//! Stages that add statistics to the events of each key: `ema`, `rolling` and `zscore`.
 
 use core::fmt;
 
@@ -13,25 +13,26 @@ use super::fields::{EmaField, Field, Named, RollingField, ZScoreField};
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Ema {
-    /// The weight of a new value is 2 / (span + 1). One of `span`, `alpha` and `half_life`.
+    /// Span of the average: a new value has the weight 2 / (span + 1). Set one of `span`, `alpha`
+    /// and `half_life`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub span: Option<f64>,
     /// The weight of a new value, above 0 and at most 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alpha: Option<f64>,
-    /// After this many more values, or after this time, a value has half its weight.
+    /// The number of values, or the time, after which a value has half its weight.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub half_life: Option<HalfLife>,
-    /// The field it is taken of; absent: the default value.
+    /// The averaged field; default: the default value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
     /// Several fields: each gets a column `<field>_ema`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<Field<EmaField>>,
-    /// The name of the added column; absent: `ema`.
+    /// The name of the added column; default: `ema`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// A key without events for this long, by event time, begins anew; absent: never.
+    /// Event time after which the state of a key without events is discarded; default: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state_ttl: Option<Duration>,
 }
@@ -41,71 +42,75 @@ pub struct Ema {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Rolling {
-    /// How many values, with the present one; absent: all so far.
+    /// The number of values, including the current one; default: all so far.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<u32>,
-    /// What is added; each is a column of its own. Absent where each of the `fields` has its own.
+    /// The aggregations, each of which adds a column. May be omitted if each of the `fields` has
+    /// its own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub aggregations: Vec<Aggregation>,
-    /// The field that is aggregated where an aggregation names none; absent: the default value.
+    /// The field of aggregations that name none; default: the default value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
     /// Several fields: each gets columns such as `<field>_avg`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<Field<RollingField>>,
-    /// A key without events for this long, by event time, begins anew; absent: never.
+    /// Event time after which the state of a key without events is discarded; default: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state_ttl: Option<Duration>,
 }
 
-/// `type = "zscore"`: adds how far each value lies from those before, and whether that is too far.
+/// `type = "zscore"`: adds the distance of each value from the preceding ones, and whether it is an
+/// anomaly.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ZScore {
-    /// More deviations than this either way are an anomaly.
+    /// Values more deviations away than this, in either direction, are anomalies.
     #[serde(default = "ZScore::default_threshold")]
     pub threshold: f64,
-    /// Values of a key before the first that is judged, at least 2.
+    /// The number of values of a key before the first one that is scored, at least 2.
     #[serde(default = "ZScore::default_warmup")]
     pub warmup: u32,
-    /// Whether anomalies count for the values after them.
+    /// If true, anomalies count among the values that later ones are compared with.
     #[serde(default = "ZScore::default_learn_anomalies")]
     pub learn_anomalies: bool,
-    /// What a value is compared with.
+    /// The reference that a value is compared with.
     #[serde(default)]
     pub method: ZScoreMethod,
-    /// How many of the values before; absent: all for `stddev`, 100 for `mad`.
+    /// The number of preceding values to compare with; default: all for `stddev`, 100 for `mad`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<u32>,
-    /// The field that is judged; absent: the default value.
+    /// The scored field; default: the default value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
     /// Several fields: each gets the columns `<field>_zscore` and `<field>_anomaly`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<Field<ZScoreField>>,
-    /// The name of the score's column; beside it is `<name>_anomaly`. Absent: `zscore` and `anomaly`.
+    /// The name of the score column; the anomaly column is `<name>_anomaly`. Default: `zscore` and
+    /// `anomaly`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// A key without events for this long, by event time, begins anew; absent: never.
+    /// Event time after which the state of a key without events is discarded; default: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state_ttl: Option<Duration>,
 }
 
-/// What a z-score is measured from and in.
+/// The center and the unit of a z-score.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum ZScoreMethod {
-    /// From the mean, in standard deviations of a sample.
+    /// The mean, and the standard deviation of a sample.
     #[default]
     Stddev,
-    /// From the median, in median absolute deviations, scaled to be standard deviations of normally distributed values.
+    /// The median, and the median absolute deviation, scaled to the standard deviation of normally
+    /// distributed values.
     Mad,
 }
 
-/// How long it takes until a value of a moving average has half its weight.
+/// The half-life of a value in a moving average.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(untagged)]
@@ -117,7 +122,7 @@ pub enum HalfLife {
 }
 
 impl Ema {
-    /// The name of its column of a single field.
+    /// Returns the name of the column for a single field.
     pub(crate) fn column(&self) -> &str {
         self.name.as_deref().unwrap_or("ema")
     }
@@ -128,7 +133,8 @@ impl Ema {
 }
 
 impl Rolling {
-    /// The columns that it adds; `default` is the field that is meant where none is named.
+    /// Returns the columns that the stage adds. `default` is the field that is used if none is
+    /// named.
     pub(crate) fn columns(&self, default: Option<&str>) -> Vec<String> {
         let meant = self.field.as_deref().or(default);
         let name = |one: &Aggregation| match (&one.name, one.field.as_deref()) {
@@ -152,13 +158,13 @@ impl Rolling {
         columns
     }
 
-    /// The aggregations of `field`.
+    /// Returns the aggregations of `field`.
     pub(crate) fn of_field<'a>(&'a self, field: &'a Field<RollingField>) -> &'a [Aggregation] {
         let own = field.options().and_then(|options| options.aggregations.as_deref());
         own.unwrap_or(&self.aggregations)
     }
 
-    /// The fields that it reads by name.
+    /// Returns the fields that the stage reads by name.
     pub(crate) fn reads(&self) -> impl Iterator<Item = &str> {
         let own = |one: &'_ Aggregation| one.field.is_some();
         let stage = self.field.as_deref().filter(|_| !self.aggregations.iter().all(own));
@@ -167,7 +173,7 @@ impl Rolling {
     }
 }
 
-/// `names` of a single field; of several, those of each with the field before.
+/// Returns `names` for a single field; for several, the names prefixed with each field.
 fn named<T: Named>(fields: &[Field<T>], names: &[&str]) -> Vec<String> {
     if fields.len() < 2 {
         return names.iter().map(|name| (*name).to_owned()).collect();

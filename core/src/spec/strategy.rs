@@ -1,4 +1,4 @@
-//! What makes two events the same one.
+//! Deduplication strategies: what makes two events equal.
 
 use core::fmt;
 
@@ -8,12 +8,14 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// The name of [`Strategy::Content`].
 const CONTENT: &str = "@content";
 
-/// One way to tell an event's identity. An event that lacks a field of it, or has null there, is left to the next one.
+/// A strategy to identify an event. If an event lacks one of its fields, or has null there, the
+/// next strategy is tried.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Strategy {
-    /// By the values of these fields together, of any type.
+    /// By the combined values of these fields, of any type.
     Fields(Vec<String>),
-    /// By everything in the event: the order of fields, white space and the spelling of numbers do not matter.
+    /// By all content of the event. The order of fields, white space and the spelling of numbers
+    /// are ignored.
     Content,
 }
 
@@ -101,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn strategies_read_as_they_print() {
+    fn displayed_strategy_parses_back() {
         for (text, strategy) in [
             ("\"@content\"", Strategy::Content),
             ("\"event_id\"", Strategy::Fields(vec!["event_id".into()])),

@@ -1,4 +1,4 @@
-//! Pipelines as TOML text: errors gain the line that they are about.
+//! Pipelines as TOML text: adds the line to errors.
 
 use serde_json::Value;
 use toml::Spanned;
@@ -6,7 +6,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::{PipelineSpec, SpecError};
 
-/// Reads a pipeline from TOML.
+/// Parses a pipeline from TOML.
 pub(super) fn pipeline(text: &str) -> Result<PipelineSpec, SpecError> {
     let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
         let at = error.span().map_or(0, |span| span.start);
@@ -16,20 +16,21 @@ pub(super) fn pipeline(text: &str) -> Result<PipelineSpec, SpecError> {
     PipelineSpec::from_value(value).map_err(|error| locate(text, error))
 }
 
-/// Writes a pipeline as TOML.
+/// Formats a pipeline as TOML.
 pub(super) fn print(spec: &PipelineSpec) -> String {
     toml::to_string(spec).unwrap_or_default()
 }
 
 impl SpecError {
-    /// The same error with the line of its field, or of the nearest table around it, in the TOML text it came from.
+    /// Returns the error with the line of its field, or of the nearest enclosing table, in the TOML
+    /// source `text`.
     #[must_use]
     pub fn located_in(self, text: &str) -> Self {
         locate(text, self)
     }
 }
 
-/// Adds the line of the field that `error` names, or of the nearest table around it.
+/// Adds the line of the field that `error` names, or of the nearest enclosing table.
 fn locate(text: &str, error: SpecError) -> SpecError {
     let Ok(document) = DeTable::parse(text) else { return error };
     match offset(document.get_ref(), document.span().start, error.path()) {
@@ -38,7 +39,7 @@ fn locate(text: &str, error: SpecError) -> SpecError {
     }
 }
 
-/// Where the field at `path` begins, following it as far as it exists.
+/// Returns the byte offset of the field at `path`, or of its deepest existing parent.
 fn offset(root: &DeTable<'_>, start: usize, path: &str) -> Option<usize> {
     let mut at = None;
     let mut table = Some(root);
@@ -78,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_name_line_field_and_remedy() {
+    fn errors_contain_line_field_and_suggestion() {
         let text = "[source]\nkey = \"service\"\nvalu = \"latency\"\n";
         assert_eq!(
             error(text),
@@ -116,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_back_what_it_prints() {
+    fn printed_toml_parses_back() {
         let text = "[source]\nkey = [\"a\", \"b\"]\nvalue = \"v\"\n[[stages]]\ntype = \"window\"\nwindow = \"tumbling\"\n\
                     size = \"1m\"\naggregations = [\"count\", { op = \"max\", field = \"v\", name = \"peak\" }]\n";
         let spec = pipeline(text).unwrap();

@@ -1,10 +1,11 @@
-//! What a pipeline does that few would want.
+//! Warnings about valid pipelines with surprising behaviour.
 
 use super::normalize::{Fill, Normalize};
 use super::{PipelineSpec, SpecError, Stage};
 
 impl PipelineSpec {
-    /// What is right, but may surprise: each with the field that would change it.
+    /// Returns warnings about valid but possibly unintended behaviour, each with the field that
+    /// would change it.
     /// ```
     /// use stream_processor_core::PipelineSpec;
     /// let spec = PipelineSpec::from_json(r#"{"stages": [{"type": "normalize", "interval": "1s"}]}"#)?;
@@ -15,7 +16,7 @@ impl PipelineSpec {
     pub fn warnings(&self) -> Vec<SpecError> {
         let stages = self.stages.iter().enumerate();
         let warning = |(index, stage): (usize, &Stage)| match stage {
-            Stage::Normalize(normalize) if waits_for_ever(normalize) => {
+            Stage::Normalize(normalize) if fills_gaps_of_any_length(normalize) => {
                 let holds = if index + 1 < self.stages.len() {
                     ", and later stages wait for it"
                 } else {
@@ -32,8 +33,8 @@ impl PipelineSpec {
     }
 }
 
-/// Whether a field is filled across any silence.
-fn waits_for_ever(normalize: &Normalize) -> bool {
+/// Returns true if a field is filled across gaps of any length.
+fn fills_gaps_of_any_length(normalize: &Normalize) -> bool {
     if normalize.max_gap.is_some() {
         return false;
     }
