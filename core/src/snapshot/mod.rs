@@ -1,8 +1,16 @@
-//! The form of snapshots: sections of raw little-endian columns, each versioned and checksummed.
+//! The snapshot format: sections of raw little-endian columns, each with a version and a checksum.
 //!
-//! A section is a header of 24 bytes (kind `u32`, version `u32`, payload length `u64`, CRC-32 of the payload `u32`, zero
-//! `u32`) and its payload, padded with zeros to a multiple of 8. The first section starts the file and its payload starts
-//! with [`MAGIC`]; the last one is [`Kind::End`] and counts the others. Equal state gives equal bytes.
+//! A section is a header of 24 bytes (kind `u32`, version `u32`, payload length `u64`, CRC-32 of
+//! the payload `u32`, zero `u32`) and its payload, padded with zeros to a multiple of 8. The first
+//! section starts the file, and its payload starts with [`MAGIC`]. The last one is [`Kind::End`]
+//! and counts the others. Equal state gives equal bytes.
+//!
+//! ```text
+//! | header, 24 | payload of Pipeline: magic, identity | pad | header | payload | pad | ... | End |
+//! ```
+//!
+//! [`SectionWriter`] writes the values of a payload, and [`SectionReader`] reads them
+//! with checks. [`Sections`] splits a stream of bytes into sections.
 
 mod read;
 mod write;
@@ -10,44 +18,44 @@ mod write;
 pub(crate) use read::{SectionReader, Sections};
 pub(crate) use write::{SectionWriter, write_section};
 
-/// What every snapshot starts with, behind the header of its first section.
+/// The first bytes of a snapshot after the header of its first section.
 pub(crate) const MAGIC: [u8; 8] = *b"SPSNAP\r\n";
 
-/// The same for partial state.
+/// The first bytes of partial state after the header of its first section.
 pub(crate) const PARTIAL_MAGIC: [u8; 8] = *b"SPPART\r\n";
 
-/// Bytes of a section's header.
+/// Length of a section header in bytes.
 pub(crate) const HEADER_BYTES: usize = 24;
 
-/// What a section holds.
+/// The content of a section.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// The magic, and the pipeline it belongs to.
+    /// The magic, and the pipeline that the state belongs to.
     Pipeline,
-    /// Watermark, counters and place in the stream.
+    /// Watermark, counters and position in the stream.
     Source,
-    /// The keys that others refer to, in the order of their bytes.
+    /// The referenced keys, in the order of their bytes.
     Keys,
     /// A part of a stage.
     Stage,
-    /// Events or rows that wait.
+    /// Events or rows that are not yet processed or polled.
     Frame,
-    /// Dropped events that wait to be reported.
+    /// Dropped events that are not yet reported.
     Drops,
     /// The number of sections before it.
     End,
-    /// Partitions of the source, where time is more than one watermark.
+    /// Partitions of the source, if event time has more than one watermark.
     Time,
-    /// What has gone out as partial state, and what has come in.
+    /// Partial state that was exported and imported.
     Exchange,
-    /// The head of partial state: where it comes from.
+    /// The head of partial state: its origin.
     Partial,
-    /// All of a [`crate::dedup::Deduplicator`].
+    /// The whole state of a [`crate::dedup::Deduplicator`].
     Deduplicator,
 }
 
 impl Kind {
-    /// Kinds with their numbers and the newest version of each.
+    /// The kinds with their numbers and their newest versions.
     const ALL: [(Self, u32, u32); 11] = [
         (Self::Pipeline, 1, 1),
         (Self::Source, 2, 1),

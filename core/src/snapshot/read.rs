@@ -1,20 +1,20 @@
-//! Reading sections, whatever the bytes may be.
+//! Reads sections. Any bytes are handled: malformed ones give an error.
 
 use super::{HEADER_BYTES, Kind};
 use crate::error::SnapshotError;
 
 const CUT_SHORT: SnapshotError = SnapshotError::Damaged("a section ends early");
 
-/// Cuts a stream of bytes, in whatever pieces it comes, into checked sections.
+/// Splits a stream of bytes, in pieces of any size, into checked sections.
 pub(crate) struct Sections {
     bytes: Vec<u8>,
-    /// Bytes in front that are done.
+    /// Number of consumed bytes at the front.
     done: usize,
     limit: u64,
 }
 
 impl Sections {
-    /// Sections of at most `limit` bytes each.
+    /// Creates a splitter for sections of at most `limit` bytes each.
     pub(crate) fn new(limit: u64) -> Self {
         Self { bytes: Vec::new(), done: 0, limit }
     }
@@ -25,12 +25,12 @@ impl Sections {
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// Whether no bytes of an unfinished section wait.
+    /// Returns true if no bytes of an incomplete section are buffered.
     pub(crate) fn is_empty(&self) -> bool {
         self.done == self.bytes.len()
     }
 
-    /// The next whole section, if it is there already: its kind and payload.
+    /// Returns the kind and payload of the next section, if it is complete.
     pub(crate) fn next(&mut self) -> Result<Option<(Kind, Vec<u8>)>, SnapshotError> {
         let waiting = self.bytes.get(self.done..).unwrap_or_default();
         let Some(header) = waiting.get(..HEADER_BYTES) else { return Ok(None) };
@@ -71,7 +71,7 @@ impl Sections {
     }
 }
 
-/// Reads the payload of one section.
+/// Reads the payload of a section.
 pub(crate) struct SectionReader<'a> {
     bytes: &'a [u8],
 }
@@ -91,7 +91,7 @@ impl<'a> SectionReader<'a> {
         self.bytes.is_empty()
     }
 
-    /// All that is left.
+    /// Returns all remaining bytes.
     pub(crate) fn rest(&mut self) -> &'a [u8] {
         core::mem::take(&mut self.bytes)
     }
@@ -108,7 +108,7 @@ impl<'a> SectionReader<'a> {
         self.array().map(i64::from_le_bytes)
     }
 
-    /// A number of entries that follow; each takes at least a byte.
+    /// Reads the number of entries that follow, each of which takes at least one byte.
     pub(crate) fn length(&mut self) -> Result<usize, SnapshotError> {
         let length = usize::try_from(self.u64()?).map_err(|_| CUT_SHORT)?;
         if length > self.bytes.len() { Err(CUT_SHORT) } else { Ok(length) }
@@ -142,7 +142,7 @@ impl<'a> SectionReader<'a> {
         Ok(self.arrays(count)?.map(f64::from_le_bytes))
     }
 
-    /// That nothing is left.
+    /// Checks that no bytes remain.
     pub(crate) fn end(self) -> Result<(), SnapshotError> {
         if self.bytes.is_empty() {
             Ok(())

@@ -1,13 +1,13 @@
-//! Writing sections.
+//! Writes sections.
 
 use super::{HEADER_BYTES, Kind};
 
-/// Appends the payload of one section.
+/// Writes the payload of a section.
 pub(crate) struct SectionWriter<'a> {
     bytes: &'a mut Vec<u8>,
 }
 
-/// Appends a section of `kind` to `bytes`; `payload` writes what is in it.
+/// Appends a section of `kind` to `bytes`; `payload` writes its content.
 pub(crate) fn write_section<T>(
     bytes: &mut Vec<u8>,
     kind: Kind,
@@ -34,7 +34,7 @@ pub(crate) fn write_section<T>(
 }
 
 impl<'a> SectionWriter<'a> {
-    /// Appends to `bytes`.
+    /// Creates a writer that appends to `bytes`.
     pub(crate) fn new(bytes: &'a mut Vec<u8>) -> Self {
         Self { bytes }
     }
@@ -71,7 +71,8 @@ impl<'a> SectionWriter<'a> {
         values.for_each(|value| self.i64(value));
     }
 
-    /// NaN is written as one canonical NaN, so that equal state gives equal bytes on every machine.
+    /// Writes doubles. NaN is written as one canonical NaN, so that equal state gives equal bytes
+    /// on every machine.
     pub(crate) fn f64s(&mut self, values: impl Iterator<Item = f64>) {
         let canonical = |value: f64| if value.is_nan() { f64::NAN } else { value };
         self.u64s(values.map(|value| canonical(value).to_bits()));

@@ -28,7 +28,7 @@ pub struct DecodedBatch<'a> {
 }
 
 impl DecodedBatch<'_> {
-    /// The batch.
+    /// Returns the batch.
     #[must_use]
     pub fn batch(&self) -> Batch<'_> {
         Batch {
@@ -43,7 +43,7 @@ impl DecodedBatch<'_> {
     }
 }
 
-/// The length of the block of `batch`, bytes.
+/// Returns the length of the block of `batch` in bytes.
 #[must_use]
 pub fn batch_len(batch: &Batch<'_>) -> usize {
     let events = batch.timestamps.len();
@@ -65,7 +65,7 @@ pub fn batch_len(batch: &Batch<'_>) -> usize {
         + batch.partitions.map_or(0, |ids| padded(size_of_val(ids)))
 }
 
-/// Writes the block of `batch` into `block`, which is [`batch_len`] bytes long.
+/// Writes the block of `batch` into `block`, which has [`batch_len`] bytes.
 pub fn encode_batch(batch: &Batch<'_>, block: &mut [u8]) {
     let (key_flag, key_bytes) = match batch.keys {
         KeyColumn::Unkeyed => (0, 0),
@@ -117,30 +117,30 @@ fn put_header(
     writer.put(&[0; RESERVED_BYTES]);
 }
 
-/// What a batch has that is written where it will be read.
+/// The shape of a batch that is written in place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BatchShape {
-    /// Its events.
+    /// Number of events.
     pub events: usize,
-    /// Columns of numbers.
+    /// Number of numeric columns.
     pub columns: usize,
-    /// Whether events have ids of keys.
+    /// True if events have key ids.
     pub has_keys: bool,
 }
 
-/// The columns of such a batch, to be written.
+/// The columns of a batch that is written in place.
 #[derive(Debug)]
 pub struct BatchColumns<'a> {
-    /// Times, microseconds.
+    /// Event times in microseconds.
     pub timestamps: &'a mut [i64],
-    /// Numbers; NaN is none.
+    /// Numbers; NaN means missing.
     pub columns: Vec<&'a mut [f64]>,
-    /// Ids of keys; empty where there are none.
+    /// Key ids; empty if events have none.
     pub keys: &'a mut [u32],
 }
 
 impl BatchShape {
-    /// The length of its block, bytes.
+    /// Returns the length of the block in bytes.
     #[must_use]
     pub fn block_len(&self) -> usize {
         let keys = if self.has_keys { self.events.saturating_mul(size_of::<u32>()) } else { 0 };
@@ -148,10 +148,11 @@ impl BatchShape {
         wide.saturating_add(padded(keys)).saturating_add(HEADER_BYTES)
     }
 
-    /// Makes `block`, which is [`BatchShape::block_len`] bytes long, one of such a batch, and gives its columns.
+    /// Initializes `block`, which has [`BatchShape::block_len`] bytes, for a batch of this shape.
+    /// Returns its columns.
     ///
     /// # Errors
-    /// [`Error::MalformedBlock`] for a block that is shorter or not aligned to 8 bytes.
+    /// [`Error::MalformedBlock`] if the block is too short or not aligned to 8 bytes.
     pub fn lay_out<'a>(&self, block: &'a mut [u8]) -> Result<BatchColumns<'a>, Error> {
         let mut writer = BlockWriter::new(block);
         let flags = if self.has_keys { KEY_IDS } else { 0 };
@@ -221,5 +222,5 @@ pub fn decode_batch(block: &[u8]) -> Result<DecodedBatch<'_>, Error> {
     })
 }
 
-/// Columns that take no bytes are bounded by nothing else.
+/// Limits columns of batches without events, whose number the block length does not limit.
 const MAX_EMPTY_COLUMNS: usize = 1 << 16;

@@ -1,4 +1,4 @@
-//! Blocks of key definitions, and of those of partitions.
+//! Blocks of key definitions and of partition definitions.
 
 use super::{BlockReader, BlockWriter, padded};
 use crate::engine::KeyDefinitions;
@@ -10,7 +10,7 @@ const PARTITIONS_MAGIC: [u8; 4] = *b"SPP1";
 const RESET: u32 = 1;
 const KNOWN: u32 = 2;
 
-/// The length of the block of `definitions`, of keys or of partitions, bytes.
+/// Returns the length of the block of `definitions`, of keys or of partitions, in bytes.
 #[must_use]
 pub fn key_definitions_len(definitions: &KeyDefinitions<'_>) -> usize {
     HEADER_BYTES
@@ -19,12 +19,13 @@ pub fn key_definitions_len(definitions: &KeyDefinitions<'_>) -> usize {
         + padded(definitions.bytes.len())
 }
 
-/// Writes the block of `definitions` into `block`, which is [`key_definitions_len`] bytes long.
+/// Writes the block of `definitions` into `block`, which has [`key_definitions_len`] bytes.
 pub fn encode_key_definitions(definitions: &KeyDefinitions<'_>, block: &mut [u8]) {
     encode(MAGIC, 0, definitions, block);
 }
 
-/// Writes the block of `definitions` of partitions into `block`, which is [`key_definitions_len`] bytes long.
+/// Writes the block of the partition `definitions` into `block`, which has [`key_definitions_len`]
+/// bytes.
 pub fn encode_partition_definitions(
     definitions: &KeyDefinitions<'_>,
     known: bool,
@@ -53,7 +54,8 @@ pub fn decode_key_definitions(block: &[u8]) -> Result<KeyDefinitions<'_>, Error>
     decode(reader, RESET).map(|(_, definitions)| definitions)
 }
 
-/// Reads a block of definitions of partitions, and whether they are known from then on.
+/// Reads a block of partition definitions. Also returns whether the partitions are known from then
+/// on.
 ///
 /// # Errors
 /// [`Error::MalformedBlock`] for anything that [`encode_partition_definitions`] would not write.

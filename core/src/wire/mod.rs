@@ -1,7 +1,17 @@
-//! The blocks of the module's C ABI (docs/abi.md): batches, definitions of keys and partitions, rows and dropped events as bytes.
+//! The blocks of the module's C ABI (docs/abi.md): batches, key and partition definitions, rows and
+//! dropped events as bytes.
 //!
-//! Writer and reader stand side by side, so that a host and the module cannot disagree. Reading borrows: a block is used
-//! where it lies, which needs it aligned to 8 bytes and a little-endian machine.
+//! ```text
+//! host                                         module
+//! encode_batch            ── events ──>        decode_batch
+//! encode_key_definitions  ── definitions ──>   decode_key_definitions
+//! decode_rows             <── rows ──          encode_rows
+//! decode_drops            <── drops ──         encode_drops
+//! ```
+//!
+//! Each file contains the writer and the reader of one block, so that host and module cannot
+//! disagree. Readers borrow from the block, which must be aligned to 8 bytes on a little-endian
+//! machine.
 
 mod drops;
 mod events;
@@ -20,7 +30,7 @@ use crate::error::Error;
 
 const _: () = assert!(cfg!(target_endian = "little"), "blocks are used where they lie");
 
-/// A block that the module hands out: bytes aligned to 8.
+/// A block that the module returns: bytes aligned to 8.
 #[derive(Debug, Default)]
 pub struct Block {
     words: Vec<u64>,
@@ -28,14 +38,14 @@ pub struct Block {
 }
 
 impl Block {
-    /// Makes the block `len` bytes long, all zero.
+    /// Resizes the block to `len` bytes, all zero.
     pub fn clear_to(&mut self, len: usize) {
         self.words.clear();
         self.words.resize(len.div_ceil(8), 0);
         self.len = len;
     }
 
-    /// The bytes.
+    /// Returns the bytes of the block.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         bytemuck::cast_slice(&self.words).get(..self.len).unwrap_or_default()
@@ -50,7 +60,7 @@ fn padded(len: usize) -> usize {
     len.saturating_add(7) / 8 * 8
 }
 
-/// Writes a header and sections into a block that has exactly their length.
+/// Writes a header and sections into a block of exactly their length.
 struct BlockWriter<'a> {
     bytes: &'a mut [u8],
 }
@@ -79,14 +89,14 @@ impl<'a> BlockWriter<'a> {
         self.u32(u32::try_from(value).unwrap_or(u32::MAX));
     }
 
-    /// A section: the bytes of `values`, padded.
+    /// Writes a section: the bytes of `values`, padded.
     fn section<T: bytemuck::NoUninit>(&mut self, values: &[T]) {
         let bytes: &[u8] = bytemuck::cast_slice(values);
         self.put(bytes);
         self.put([0; 8].get(..padded(bytes.len()) - bytes.len()).unwrap_or_default());
     }
 
-    /// A section of `count` values that the caller writes.
+    /// Reserves a section of `count` values, which the caller writes.
     fn room<T: bytemuck::Pod>(&mut self, count: usize) -> Result<&'a mut [T], Error> {
         let len = count.saturating_mul(size_of::<T>());
         let all = core::mem::take(&mut self.bytes);
@@ -98,7 +108,7 @@ impl<'a> BlockWriter<'a> {
     }
 }
 
-/// Reads a block and checks every length on the way.
+/// Reads a block and checks every length.
 struct BlockReader<'a> {
     bytes: &'a [u8],
 }
@@ -126,7 +136,7 @@ impl<'a> BlockReader<'a> {
         Ok(())
     }
 
-    /// A section of `count` values.
+    /// Reads a section of `count` values.
     fn section<T: bytemuck::AnyBitPattern>(&mut self, count: usize) -> Result<&'a [T], Error> {
         let len = count.checked_mul(size_of::<T>()).ok_or(ENDS_EARLY)?;
         let (section, rest) = self.bytes.split_at_checked(padded(len)).ok_or(ENDS_EARLY)?;
