@@ -1,8 +1,9 @@
-//! Expressions computed: one loop over a whole batch for each operation.
+//! Evaluates expressions: one loop over a whole batch for each operation.
 
 use super::{Binary, Step, Unary};
 
-/// Computes `steps` for `len` events; `column` gives the numbers of a column. NaN is missing, in and out.
+/// Evaluates `steps` for `len` events; `column` returns the numbers of a column. NaN means missing,
+/// in input and output.
 pub(crate) fn compute<'a>(
     steps: &[Step],
     len: usize,
@@ -37,7 +38,7 @@ pub(crate) fn compute<'a>(
     values
 }
 
-/// One loop for each operation.
+/// Applies a unary operation to all values, with a separate loop for each operation.
 fn apply(operation: Unary, values: &mut [f64]) {
     match operation {
         Unary::Negate => values.iter_mut().for_each(|value| *value = -*value),
@@ -68,7 +69,7 @@ fn combine(operation: Binary, left: &mut [f64], right: &[f64]) {
     }
 }
 
-/// `right` where `is_right` says so or it is missing, otherwise `left`.
+/// Returns `right` if `is_right` or if it is missing, else `left`.
 fn select(left: f64, right: f64, is_right: bool) -> f64 {
     if is_right || right.is_nan() { right } else { left }
 }

@@ -1,8 +1,12 @@
-//! Arithmetic expressions on columns of numbers: read once, computed for a batch at a time.
+//! Arithmetic expressions on numeric columns: parsed once, evaluated for a batch at a time.
 //!
-//! An expression has numbers, names of fields (in backquotes where they are no plain words), `+ - * /`, parentheses, and
-//! the functions `abs`, `ceil`, `coalesce`, `floor`, `max`, `min`, `round` and `sqrt`. What a missing number goes into is
-//! missing, but for `coalesce(a, b)`, which is b where a is missing.
+//! An expression has numbers, field names (in backquotes if they are not plain words), `+ - * /`,
+//! and parentheses. Its functions are `abs`, `ceil`, `coalesce`, `floor`, `max`, `min`, `round` and
+//! `sqrt`. An operation on a missing number gives a missing one. Only `coalesce(a, b)` differs: it
+//! is b if a is missing.
+//!
+//! [`parse`] turns text into [`Step`]s in postfix order, and [`compute`] evaluates them with a
+//! stack of columns.
 
 mod compute;
 
@@ -10,18 +14,18 @@ use core::fmt;
 
 pub(crate) use compute::compute;
 
-/// Parentheses, signs and calls within each other.
+/// Maximum nesting of parentheses, signs and calls.
 const MAX_DEPTH: usize = 64;
 
-/// A node; operands stand before it in the list.
+/// An operation in postfix order: its operands precede it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Step {
     Constant(f64),
-    /// A column, by its place.
+    /// Pushes a column, by its index.
     Column(usize),
-    /// Takes one value.
+    /// Applies an operation to one value.
     Unary(Unary),
-    /// Takes two values, the second one last.
+    /// Applies an operation to two values; the second was pushed last.
     Binary(Binary),
 }
 
@@ -46,10 +50,10 @@ pub(crate) enum Binary {
     Coalesce,
 }
 
-/// Where an expression goes wrong, and how.
+/// An error in an expression, with its location.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ExpressionError {
-    /// The place in the text, bytes from 0.
+    /// The location in the text, in bytes from 0.
     at: usize,
     message: String,
 }
@@ -60,7 +64,7 @@ impl fmt::Display for ExpressionError {
     }
 }
 
-/// Reads `text` into steps; `column` gives the place of a field, or what is wrong with its name.
+/// Parses `text` into steps. `column` returns the index of a field, or what is wrong with its name.
 pub(crate) fn parse(
     text: &str,
     column: &mut dyn FnMut(&str) -> Result<usize, String>,
@@ -73,14 +77,14 @@ pub(crate) fn parse(
     }
 }
 
-/// Every field that `text` names, as far as it can be read.
+/// Returns every field that `text` names, up to the first syntax error.
 pub(crate) fn fields(text: &str) -> Vec<String> {
     let mut fields = Vec::new();
     let mut collect = |name: &str| {
         fields.push(name.to_owned());
         Ok(0)
     };
-    // What is wrong with the text is told when it is planned.
+    // Syntax errors are reported when the pipeline is planned.
     let _ = parse(text, &mut collect);
     fields
 }
@@ -104,7 +108,7 @@ impl Parser<'_> {
         self.text.get(self.at..).unwrap_or_default()
     }
 
-    /// The next character that is no space.
+    /// Returns the next character that is not white space.
     fn peek(&mut self) -> Option<char> {
         let rest = self.rest();
         self.at += rest.len() - rest.trim_start().len();
@@ -263,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn they_are_computed_as_written() {
+    fn operators_follow_usual_precedence() {
         for (text, due) in [
             ("1 + 2 * 3", 7.0),
             ("(1 + 2) * 3", 9.0),
@@ -284,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_or_not_finite_is_missing() {
+    fn missing_operands_and_non_finite_results_are_missing() {
         for text in ["a + 1", "max(a, 1)", "min(1, a)", "1 / (b - b)", "sqrt(-b)", "round(a)"] {
             assert!(value(text, f64::NAN, 3.0).is_nan(), "{text}");
         }
@@ -292,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_say_where() {
+    fn errors_contain_position() {
         let deep = "(".repeat(100);
         for (text, due) in [
             ("", "at byte 1: expected a number, a field, a function or `(`"),

@@ -4,29 +4,33 @@ use super::scan::scan_exponent;
 use super::write_u64;
 use core::cmp::Ordering;
 
-/// An exact decimal number, borrowed from its text: a sign, significant digits and the place of the decimal point.
+/// An exact decimal number, borrowed from its text: a sign, significant digits and the position of
+/// the decimal point.
 ///
-/// Two spellings of one value are equal: `1`, `1.0` and `10e-1`; `-0` and `0`. Numbers compare by value.
-/// Digits are kept without bound (the text holds them); exponents saturate at ±[`Decimal::MAX_POINT`], so numbers that
-/// differ only beyond 10^1,073,741,824 are taken for equal.
+/// Different spellings of one value are equal: `1`, `1.0` and `10e-1`; `-0` and `0`. Numbers
+/// compare by value. The number of digits is unlimited (the text holds them). Exponents saturate at
+/// ±[`Decimal::MAX_POINT`], so numbers that differ only beyond 10^1,073,741,824 compare as equal.
 #[derive(Debug, Clone, Copy)]
 pub struct Decimal<'a> {
     negative: bool,
-    /// ASCII digits before the point of the text, without leading zeros; `tail` goes on.
+    /// ASCII digits before the decimal point of the text, without leading zeros; `tail` continues
+    /// them.
     head: &'a [u8],
-    /// ASCII digits after it. The last digit of both is not 0, nor is the first.
+    /// ASCII digits after the decimal point. Neither the first nor the last digit of both parts
+    /// together is 0.
     tail: &'a [u8],
     /// The value is 0.DIGITS · 10^point.
     point: i32,
 }
 
 impl<'a> Decimal<'a> {
-    /// The largest magnitude of [`Decimal::point`]; beyond it exponents saturate.
+    /// The largest magnitude of [`Decimal::point`], at which exponents saturate.
     pub const MAX_POINT: i32 = 1 << 30;
 
-    /// Reads a decimal number exactly.
+    /// Parses a decimal number exactly.
     ///
-    /// The text is a JSON number, or one of the looser spellings `+1`, `.5`, `1.` and `007`; `None` for any other.
+    /// The text is a JSON number, or one of the looser spellings `+1`, `.5`, `1.` and `007`.
+    /// Returns `None` for anything else.
     ///
     /// ```
     /// # use stream_processor_core::number::Decimal;
@@ -59,12 +63,12 @@ impl<'a> Decimal<'a> {
         Some(Self::normalized(negative, whole, fraction, exponent))
     }
 
-    /// Digits before and after the point, cut to the significant ones.
+    /// Removes insignificant zeros from the digits before and after the decimal point.
     fn normalized(negative: bool, whole: &'a [u8], fraction: &'a [u8], exponent: i32) -> Self {
         let mut head = trim_zeros_start(whole);
         let mut tail = trim_zeros_end(fraction);
         if tail.is_empty() {
-            // Trimmed at its end `head` has the same point: that counts from its start.
+            // Trimming the end of `head` does not move the point, which is counted from the start.
             let length = head.len();
             head = trim_zeros_end(head);
             if head.is_empty() {
@@ -82,36 +86,38 @@ impl<'a> Decimal<'a> {
         Self { negative, head, tail, point: saturated_point(length, leading_zeros, exponent) }
     }
 
-    /// Whether the number is below zero.
+    /// Returns true if the number is negative.
     #[must_use]
     pub fn is_negative(&self) -> bool {
         self.negative
     }
 
-    /// Whether the number is zero.
+    /// Returns true if the number is zero.
     #[must_use]
     pub fn is_zero(&self) -> bool {
         self.digit_count() == 0
     }
 
-    /// The place of the decimal point: the value is 0.DIGITS · 10^point. Zero has 0.
+    /// Returns the position of the decimal point: the value is 0.DIGITS · 10^point. It is 0 for
+    /// zero.
     #[must_use]
     pub fn point(&self) -> i32 {
         self.point
     }
 
-    /// The significant digits, each 0 to 9: the first and the last are not 0; zero has none.
+    /// Returns the significant digits, each 0 to 9. Neither the first nor the last is 0; zero has
+    /// no digits.
     pub fn digits(&self) -> impl Iterator<Item = u8> + 'a {
         self.head.iter().chain(self.tail).map(|digit| digit - b'0')
     }
 
-    /// How many digits [`Decimal::digits`] gives.
+    /// Returns the number of [`Decimal::digits`].
     #[must_use]
     pub fn digit_count(&self) -> usize {
         self.head.len() + self.tail.len()
     }
 
-    /// Appends the number as ECMAScript would lay out its exact digits: `3`, `0.1`, `1e+21`,
+    /// Appends the number with all digits in ECMAScript's layout: `3`, `0.1`, `1e+21`,
     /// `1.2345678901234567890123e+22`.
     pub fn write(&self, out: &mut Vec<u8>) {
         write_layout(self.negative, self.point, self.digit_count(), self.digits(), out);
@@ -192,7 +198,7 @@ pub(crate) fn write_layout(
     }
 }
 
-/// The digits at the front of `text`, and what follows them.
+/// Splits `text` into its leading digits and the rest.
 fn split_digits(text: &[u8]) -> (&[u8], &[u8]) {
     let end = text.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len());
     text.split_at_checked(end).unwrap_or((text, &[]))
@@ -208,7 +214,7 @@ fn trim_zeros_end(digits: &[u8]) -> &[u8] {
     digits.get(..digits.len() - zeros).unwrap_or(&[])
 }
 
-/// digits − zeros + exponent, within ±[`Decimal::MAX_POINT`].
+/// Returns digits − zeros + exponent, saturated at ±[`Decimal::MAX_POINT`].
 fn saturated_point(digits: usize, zeros: usize, exponent: i32) -> i32 {
     let max = i64::from(Decimal::MAX_POINT);
     let part = |count: usize| i64::try_from(count).unwrap_or(max).min(max);

@@ -1,4 +1,4 @@
-//! Numbers as text: ECMAScript's spelling of a double, exact reading of one, and exact decimals.
+//! Numbers as text: doubles in ECMAScript's format, correctly rounded parsing, and exact decimals.
 
 mod decimal;
 mod scan;
@@ -11,7 +11,7 @@ use scan::MAX_EXACT_MANTISSA;
 
 /// Appends `value` exactly as ECMAScript prints a Number: `3`, `0.1`, `1e+21`.
 ///
-/// -0 prints as `0`; NaN and the infinities, which JSON has no words for, as `null`.
+/// -0 is printed as `0`. NaN and the infinities, which JSON cannot express, are printed as `null`.
 pub fn write_f64(value: f64, out: &mut Vec<u8>) {
     if let Some(integer) = small_integer(value) {
         if integer < 0 {
@@ -40,7 +40,8 @@ pub(crate) fn write_u64(mut value: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(digits.get(unused..).unwrap_or(&[]));
 }
 
-/// `value` as an integer if it is one below 2^53, where every integer is a double of its own.
+/// Returns `value` as an integer if it is one below 2^53, where doubles represent all integers
+/// exactly.
 #[allow(
     clippy::cast_possible_truncation,
     clippy::cast_precision_loss,
@@ -51,10 +52,10 @@ fn small_integer(value: f64) -> Option<i64> {
     (integer as f64 == value && integer.unsigned_abs() < MAX_EXACT_MANTISSA).then_some(integer)
 }
 
-/// Reads a decimal number, correctly rounded to the nearest double.
+/// Parses a decimal number, correctly rounded to the nearest double.
 ///
-/// The text is a JSON number, or one of the looser spellings `+1`, `.5`, `1.` and `007`. `None` for any other text
-/// and for a number too large for a finite double.
+/// The text is a JSON number, or one of the looser spellings `+1`, `.5`, `1.` and `007`. Returns
+/// `None` for anything else, and for numbers too large for a finite double.
 #[must_use]
 pub fn parse_f64(text: &[u8]) -> Option<f64> {
     let mut number = ScannedNumber::default();
@@ -65,7 +66,7 @@ pub fn parse_f64(text: &[u8]) -> Option<f64> {
     parse_by_std(text)
 }
 
-/// What the standard library makes of a decimal number; `None` beyond the finite doubles.
+/// Parses a decimal number with the standard library; `None` if it exceeds the finite doubles.
 #[cold]
 fn parse_by_std(text: &[u8]) -> Option<f64> {
     let value: f64 = core::str::from_utf8(text).ok()?.parse().ok()?;
@@ -130,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn looser_spellings_are_numbers_and_words_are_not() {
+    fn loose_spellings_parse_and_words_do_not() {
         for (text, value) in [("+1", 1.0), (".5", 0.5), ("1.", 1.0), ("007", 7.0), ("+.5e1", 5.0)] {
             assert_eq!(parse_f64(text.as_bytes()), Some(value));
         }

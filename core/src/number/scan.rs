@@ -1,39 +1,41 @@
-//! The scan of a JSON number: strict, in one pass, eight digits at a time.
+//! Strict scan of a JSON number: one pass, eight digits at a time.
 
 use super::parse_by_std;
 
-/// Mantissas up to here are doubles without rounding.
+/// Largest mantissa that a double represents without rounding.
 pub(super) const MAX_EXACT_MANTISSA: u64 = 1 << 53;
 
-/// Powers of ten that are doubles without rounding.
+/// Powers of ten that doubles represent exactly.
 const EXACT_POWERS: [f64; 23] = [
     1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16,
     1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
 ];
 
-/// Eight ASCII zeros, and what so many more digits multiply a number by.
+/// Eight ASCII zeros.
 const ZEROS: u64 = 0x3030_3030_3030_3030;
 const POWERS: [u64; 8] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000];
 
-/// A JSON number as its scan found it.
+/// A scanned JSON number.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct ScannedNumber {
-    /// Whether a minus sign stands before it.
+    /// True if it has a minus sign.
     pub(crate) negative: bool,
-    /// Whether `mantissa` holds all digits.
+    /// True if `mantissa` contains all digits.
     pub(crate) exact: bool,
     /// The digits without the decimal point.
     pub(crate) mantissa: u64,
-    /// The power of ten that `mantissa` is to be multiplied by.
+    /// The power of ten to multiply `mantissa` by.
     pub(crate) exponent: i32,
 }
 
 impl ScannedNumber {
-    /// The nearest double of the number whose text is `text`; `None` beyond the finite ones.
+    /// Returns the nearest double of the number, whose text is `text`; `None` if it exceeds the
+    /// finite doubles.
     #[inline]
     #[allow(clippy::cast_precision_loss, reason = "the mantissa is compared with 2^53 before")]
     pub(crate) fn nearest_f64(&self, text: &[u8]) -> Option<f64> {
-        // Clinger's fast path: both operands are exact, so the one rounding of the result is the right one.
+        // Clinger's fast path: both operands are exact, so the result is rounded only once,
+        // correctly.
         if self.exact && self.mantissa <= MAX_EXACT_MANTISSA {
             let power = usize::try_from(self.exponent.unsigned_abs()).ok();
             if let Some(power) = power.and_then(|power| EXACT_POWERS.get(power)) {
@@ -45,7 +47,7 @@ impl ScannedNumber {
         parse_by_std(text)
     }
 
-    /// The number, if it was written as a plain integer that fits.
+    /// Returns the number if it is written as a plain integer and fits an `i64`.
     #[inline]
     pub(crate) fn plain_integer(&self) -> Option<i64> {
         if !self.exact || self.exponent != 0 {
@@ -56,13 +58,14 @@ impl ScannedNumber {
     }
 }
 
-/// Scans the number of strict JSON that starts at `start` of `bytes` into `number`; gives its end.
+/// Scans the strict JSON number at `start` of `bytes` into `number`, and returns its end.
 ///
-/// (Writing each part where it is to stay avoids copies of the whole, which stall on the parts' stores.)
+/// Writing each part in place avoids copies of the whole struct, which stall on the stores of its
+/// parts.
 ///
 /// # Errors
 ///
-/// Where the text stops being a number.
+/// Returns the position at which the text is no longer a number.
 #[inline(always)]
 pub(crate) fn scan_json_number(
     bytes: &[u8],
@@ -101,14 +104,16 @@ pub(crate) fn scan_json_number(
         at = end;
     }
     number.negative = negative;
-    // 19 digits always fit a u64; leading zeros count too, which only costs such numbers the fast path.
+    // 19 digits always fit a u64. Leading zeros count too, which only costs such numbers the fast
+    // path.
     number.exact = digits <= 19;
     number.mantissa = mantissa;
     number.exponent = exponent;
     Ok(at)
 }
 
-/// Scans digits from `at`, shifting them into `mantissa` (which wraps when they are too many); gives their end.
+/// Scans digits from `at` and shifts them into `mantissa`, which wraps if there are too many.
+/// Returns their end.
 #[inline]
 fn scan_digits(bytes: &[u8], mut at: usize, mantissa: &mut u64) -> usize {
     while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
@@ -119,7 +124,7 @@ fn scan_digits(bytes: &[u8], mut at: usize, mantissa: &mut u64) -> usize {
             at += 8;
             continue;
         }
-        // As if zeros stood before the digits: how many there are costs no turns of a loop.
+        // Pads with leading zeros, so that the number of digits needs no loop.
         let padded = (word ^ ZEROS) << 8 << (8 * (7 - count)) ^ ZEROS;
         let power = POWERS.get(count).copied().unwrap_or(1);
         *mantissa = mantissa.wrapping_mul(power).wrapping_add(value_of(padded));
@@ -134,18 +139,19 @@ fn scan_digits(bytes: &[u8], mut at: usize, mantissa: &mut u64) -> usize {
     at
 }
 
-/// How many ASCII digits stand at the front of eight bytes, the first in the lowest one.
+/// Returns the number of leading ASCII digits in eight bytes; the first byte is the lowest.
 #[inline]
 fn digit_count(word: u64) -> usize {
     let digits = word ^ ZEROS;
-    // Carries leave the first mark alone.
+    // Carries never affect the first mark.
     let others = (digits.wrapping_add(0x7676_7676_7676_7676) | digits) & 0x8080_8080_8080_8080;
     (others.trailing_zeros() / 8) as usize
 }
 
-/// The value of eight ASCII digits, the first in the lowest byte.
+/// Returns the value of eight ASCII digits; the first is in the lowest byte.
 ///
-/// After Lemire, "Quickly parsing eight digits" (2018): neighbours are added up pairwise, three times.
+/// After Lemire, "Quickly parsing eight digits" (2018): neighbours are combined pairwise, three
+/// times.
 #[inline]
 fn value_of(word: u64) -> u64 {
     let digits = word ^ ZEROS;
@@ -155,7 +161,7 @@ fn value_of(word: u64) -> u64 {
     low.wrapping_add(high) >> 32
 }
 
-/// Scans what follows the `e` of a number: its value, saturating, and its end.
+/// Scans the exponent after the `e` of a number. Returns its saturated value and its end.
 #[cold]
 pub(super) fn scan_exponent(bytes: &[u8], mut at: usize) -> Result<(i32, usize), usize> {
     let negative = bytes.get(at) == Some(&b'-');
@@ -176,7 +182,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_strict_scan_stops_where_json_ends() {
+    fn strict_scan_stops_after_json_number() {
         let scan = |text: &str| scan_json_number(text.as_bytes(), 0, &mut ScannedNumber::default());
         assert_eq!(scan("12.34,"), Ok(5));
         assert_eq!(scan("-1e-5]"), Ok(5));
@@ -206,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn digits_of_any_number_are_shifted_in() {
+    fn digit_runs_of_any_length_are_scanned() {
         for count in 0..=19 {
             let digits = &b"9876543210123456789"[..count];
             for behind in

@@ -1,14 +1,16 @@
-//! Milliseconds become microseconds where they lie: columns of JavaScript's times.
+//! Converts columns of JavaScript times from milliseconds to microseconds in place.
 
 use super::from_ms_f64;
 use crate::util::simd::Pair;
 
-/// Words that are converted at once: there is one branch for all of them.
+/// Words that are converted together, with one branch for all of them.
 const BLOCK: usize = 8;
 
-/// Turns milliseconds into microseconds in place, both as the bits of a word: a double before, an `i64` after.
+/// Converts milliseconds to microseconds in place. Words hold the bits of a double before and of an
+/// `i64` after.
 ///
-/// What is no time becomes `none`. Otherwise as [`from_ms_f64`]; whole milliseconds, the usual case, are quick.
+/// Invalid times become `none`. Otherwise it converts as [`from_ms_f64`], with a fast path for
+/// whole milliseconds, the usual case.
 pub fn from_ms_in_place(words: &mut [u64], none: i64) {
     let (mut blocks, rest) = words.as_chunks_mut::<BLOCK>();
     while !blocks.is_empty() {
@@ -21,20 +23,23 @@ pub fn from_ms_in_place(words: &mut [u64], none: i64) {
     from_ms_slowly(rest, none);
 }
 
-/// Added to a whole number within ±2^51, it leaves that number in the low bits: converting has no vector instruction.
+/// Adding this to a whole number within ±2^51 leaves that number in the low bits of the double. The
+/// conversion itself has no vector instruction.
 const SHIFT: f64 = 6_755_399_441_055_744.0;
 
-/// Sign and exponent of a double; those of [`SHIFT`] stay with such a number.
+/// Sign and exponent of a double. Those of [`SHIFT`] are unchanged by adding such a number.
 const EXPONENT: u64 = 0xfff << 52;
 
-/// The beginning of 2020 in microseconds: what is within ±2^51 of it, 71 years, is quick.
+/// The start of 2020 in microseconds. Times within ±2^51 of it, 71 years, take the fast path.
 const CENTRE: f64 = 1_577_836_800_000_000.0;
 
-/// What is left in front of the microseconds since the epoch.
-const FRONT: u64 = SHIFT.to_bits().wrapping_sub(1_577_836_800_000_000);
+/// The bits to subtract so that microseconds since the epoch remain.
+const BITS_TO_SUBTRACT: u64 = SHIFT.to_bits().wrapping_sub(1_577_836_800_000_000);
 
-/// Converts blocks while they have nothing but whole milliseconds of the years 1949 to 2090; returns how many these are.
-// Its own function, which calls nothing: so compilers of the module keep the variables of its loop in registers.
+/// Converts leading blocks that contain only whole milliseconds of the years 1949 to 2090. Returns
+/// their number.
+// A separate function without calls, so that compilers of the module keep its loop variables in
+// registers.
 #[inline(never)]
 fn from_whole_ms(blocks: &mut [[u64; BLOCK]]) -> usize {
     let mut converted = 0;
@@ -49,7 +54,7 @@ fn from_whole_ms(blocks: &mut [[u64; BLOCK]]) -> usize {
     converted
 }
 
-/// The block in microseconds, and bits where it has something else.
+/// Returns the block in microseconds, and non-zero bits if it contains anything else.
 #[inline(always)]
 fn micros_of(block: &[u64; BLOCK]) -> ([u64; BLOCK], Pair) {
     let shift = SHIFT.to_bits();
@@ -61,7 +66,7 @@ fn micros_of(block: &[u64; BLOCK]) -> ([u64; BLOCK], Pair) {
         *unlike = ((whole ^ word) | ((shifted ^ shift) & EXPONENT)).cast_signed();
     }
     let unlike = Pair::all(&unlike).into_iter().fold(Pair::splat(0), Pair::or);
-    (shifted.map(|shifted| shifted.wrapping_sub(FRONT)), unlike)
+    (shifted.map(|shifted| shifted.wrapping_sub(BITS_TO_SUBTRACT)), unlike)
 }
 
 #[cold]

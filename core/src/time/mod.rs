@@ -1,4 +1,4 @@
-//! Event times: microseconds since the epoch, read from and written as text.
+//! Event times: microseconds since the epoch, parsed from text and formatted as text.
 
 mod in_place;
 mod rfc3339;
@@ -9,18 +9,18 @@ pub use rfc3339::{parse_rfc3339, write_rfc3339};
 
 use crate::number::{Decimal, ScannedNumber, scan_json_number};
 
-/// Stands for "no time" in a column of times.
+/// Marks a missing time in a column of times.
 pub const NULL_TIME: i64 = i64::MIN;
 
-/// The earliest event time, microseconds since the epoch: where the Date of JavaScript begins.
+/// The earliest event time in microseconds since the epoch: the minimum of a JavaScript Date.
 pub const MIN_TIME: i64 = -MAX_TIME;
 
-/// The latest event time, microseconds since the epoch: where the Date of JavaScript ends.
+/// The latest event time in microseconds since the epoch: the maximum of a JavaScript Date.
 pub const MAX_TIME: i64 = 8_640_000_000_000_000_000;
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
 
-/// The unit of a time that is written as a plain number.
+/// The unit of a numeric time.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize,
 )]
@@ -39,7 +39,7 @@ pub enum TimeUnit {
 }
 
 impl TimeUnit {
-    /// The power of ten that makes microseconds of this unit.
+    /// Returns the power of ten that converts this unit to microseconds.
     fn exponent(self) -> i32 {
         match self {
             Self::S => 6,
@@ -50,20 +50,21 @@ impl TimeUnit {
     }
 }
 
-/// Why something is no event time.
+/// Error: a value is not an event time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TimeError {
     /// The text is not a time.
     #[error("not a time")]
     Invalid,
-    /// A time before [`MIN_TIME`] or after [`MAX_TIME`].
+    /// The time is before [`MIN_TIME`] or after [`MAX_TIME`].
     #[error("a time outside the years -271821 to 275760")]
     OutOfRange,
 }
 
-/// Reads a decimal number of `unit` since the epoch, exactly: microseconds, rounded towards the past.
+/// Parses a decimal number of `unit` since the epoch exactly, and returns microseconds, rounded
+/// down.
 ///
-/// The text is what [`Decimal::parse`] takes: a JSON number in any spelling.
+/// The text is anything that [`Decimal::parse`] accepts: a JSON number in any spelling.
 ///
 /// ```
 /// # use stream_processor_core::time::{TimeUnit, parse_decimal_time};
@@ -72,8 +73,8 @@ pub enum TimeError {
 ///
 /// # Errors
 ///
-/// [`TimeError::Invalid`] for text that is no decimal number, [`TimeError::OutOfRange`] for times beyond [`MIN_TIME`]
-/// and [`MAX_TIME`].
+/// [`TimeError::Invalid`] if the text is not a decimal number, [`TimeError::OutOfRange`] for times
+/// beyond [`MIN_TIME`] and [`MAX_TIME`].
 #[inline]
 pub fn parse_decimal_time(text: &[u8], unit: TimeUnit) -> Result<i64, TimeError> {
     let mut number = ScannedNumber::default();
@@ -84,7 +85,7 @@ pub fn parse_decimal_time(text: &[u8], unit: TimeUnit) -> Result<i64, TimeError>
     }
 }
 
-/// The time that a scanned number stands for; `text` is its text.
+/// Returns the time of a scanned number, whose text is `text`.
 #[inline]
 pub(crate) fn scanned_time(
     number: &ScannedNumber,
@@ -103,7 +104,7 @@ pub(crate) fn scanned_time(
     }
 }
 
-/// Digit by digit: any spelling of any length.
+/// Parses a number of any spelling and length, digit by digit.
 #[cold]
 fn exact_time(text: &[u8], unit: TimeUnit) -> Result<i64, TimeError> {
     let number = Decimal::parse(text).ok_or(TimeError::Invalid)?;
@@ -125,7 +126,8 @@ fn exact_time(text: &[u8], unit: TimeUnit) -> Result<i64, TimeError> {
     i64::try_from(time).map_err(|_| TimeError::OutOfRange).and_then(in_range)
 }
 
-/// The nearest microsecond to a Number of JavaScript's milliseconds; halves round up, as `Math.round` does.
+/// Converts JavaScript milliseconds to the nearest microsecond; halves are rounded up, as by
+/// `Math.round`.
 ///
 /// ```
 /// # use stream_processor_core::time::{TimeError, from_ms_f64};
@@ -135,8 +137,8 @@ fn exact_time(text: &[u8], unit: TimeUnit) -> Result<i64, TimeError> {
 ///
 /// # Errors
 ///
-/// [`TimeError::Invalid`] for NaN, [`TimeError::OutOfRange`] for the infinities and for times beyond [`MIN_TIME`] and
-/// [`MAX_TIME`].
+/// [`TimeError::Invalid`] for NaN, [`TimeError::OutOfRange`] for the infinities and for times
+/// beyond [`MIN_TIME`] and [`MAX_TIME`].
 #[inline]
 pub fn from_ms_f64(milliseconds: f64) -> Result<i64, TimeError> {
     if milliseconds.is_nan() {
@@ -153,7 +155,7 @@ pub fn from_ms_f64(milliseconds: f64) -> Result<i64, TimeError> {
     in_range(in_i64(whole) * 1_000 + in_i64(floor) + up)
 }
 
-/// A time as JavaScript's milliseconds, the nearest Number to it.
+/// Converts a time to JavaScript milliseconds, the nearest Number.
 ///
 /// ```
 /// # use stream_processor_core::time::to_ms_f64;
@@ -166,7 +168,7 @@ pub fn from_ms_f64(milliseconds: f64) -> Result<i64, TimeError> {
     reason = "whole milliseconds of an i64 are below 2^54; what is lost is beyond f64"
 )]
 pub fn to_ms_f64(time: i64) -> f64 {
-    // Divided first: beyond 2^53 microseconds the conversion alone would cost whole milliseconds.
+    // Divided first: beyond 2^53 microseconds, converting first would lose whole milliseconds.
     time.div_euclid(1_000) as f64 + time.rem_euclid(1_000) as f64 / 1_000.0
 }
 

@@ -4,10 +4,12 @@ use super::{MICROS_PER_SECOND, TimeError, in_range};
 
 const SECONDS_PER_DAY: i64 = 86_400;
 
-/// Reads an RFC 3339 time: microseconds since the epoch, any further digits cut off (rounded towards the past).
+/// Parses an RFC 3339 time to microseconds since the epoch. Further digits are cut off, which
+/// rounds down.
 ///
-/// More than RFC 3339 is accepted: a space or a small `t` before the time of day, `z`, no offset (taken for UTC), no
-/// seconds, a date alone (its midnight), and years beyond 9999 or before 0 as `±YYYYYY`.
+/// It accepts more than RFC 3339: a space or a lower-case `t` before the time of day, `z`, no
+/// offset (UTC is assumed) and no seconds. A date alone (midnight) and years beyond 9999 or before
+/// 0 as `±YYYYYY` are valid, too.
 ///
 /// ```
 /// # use stream_processor_core::time::{TimeError, parse_rfc3339};
@@ -17,8 +19,9 @@ const SECONDS_PER_DAY: i64 = 86_400;
 ///
 /// # Errors
 ///
-/// [`TimeError::Invalid`] for text of another form and for dates and times of day that do not exist (leap seconds
-/// among them), [`TimeError::OutOfRange`] for times beyond [`MIN_TIME`] and [`MAX_TIME`].
+/// [`TimeError::Invalid`] for text of another form and for dates and times of day that do not exist
+/// (including leap seconds), [`TimeError::OutOfRange`] for times beyond [`MIN_TIME`] and
+/// [`MAX_TIME`].
 #[inline]
 pub fn parse_rfc3339(text: &[u8]) -> Result<i64, TimeError> {
     if let Some((date, rest)) = text.split_first_chunk::<10>()
@@ -31,7 +34,7 @@ pub fn parse_rfc3339(text: &[u8]) -> Result<i64, TimeError> {
     parse_expanded(text)
 }
 
-/// Reads a time with a year of six digits and a sign.
+/// Parses a time whose year has a sign and six digits.
 #[cold]
 fn parse_expanded(text: &[u8]) -> Result<i64, TimeError> {
     let (date, rest) = text.split_first_chunk::<13>().ok_or(TimeError::Invalid)?;
@@ -50,7 +53,7 @@ fn parse_expanded(text: &[u8]) -> Result<i64, TimeError> {
     in_day(days_of(year, two_digits(m0, m1), two_digits(d0, d1))?, rest)
 }
 
-/// Reads the time of day and the offset that follow a date, `days` after the epoch.
+/// Parses the time of day and the offset after a date, which is `days` after the epoch.
 #[inline]
 fn in_day(days: i64, text: &[u8]) -> Result<i64, TimeError> {
     let (second, micros, offset) = match *text {
@@ -63,12 +66,13 @@ fn in_day(days: i64, text: &[u8]) -> Result<i64, TimeError> {
         _ => return Err(TimeError::Invalid),
     };
     let seconds = days * SECONDS_PER_DAY + second - offset;
-    // Years have six digits at most, so only the step to microseconds can overflow.
+    // Years have six digits at most, so only the conversion to microseconds can overflow.
     let time = seconds.checked_mul(MICROS_PER_SECOND).and_then(|time| time.checked_add(micros));
     time.ok_or(TimeError::OutOfRange).and_then(in_range)
 }
 
-/// Reads `:ss` and a fraction, if they are there: seconds, microseconds, and what follows.
+/// Parses an optional `:ss` with a fraction. Returns seconds, microseconds, and the rest of the
+/// text.
 #[inline]
 fn seconds(text: &[u8]) -> Result<(i64, i64, &[u8]), TimeError> {
     let [b':', s0, s1, rest @ ..] = text else { return Ok((0, 0, text)) };
@@ -79,7 +83,7 @@ fn seconds(text: &[u8]) -> Result<(i64, i64, &[u8]), TimeError> {
     let mut scale = MICROS_PER_SECOND;
     let mut any = false;
     while let [digit @ b'0'..=b'9', after @ ..] = rest {
-        // Beyond the sixth digit the scale is 0: cut off, which rounds towards the past.
+        // After the sixth digit the scale is 0: further digits are cut off, which rounds down.
         scale /= 10;
         micros += i64::from(digit - b'0') * scale;
         any = true;
@@ -88,7 +92,7 @@ fn seconds(text: &[u8]) -> Result<(i64, i64, &[u8]), TimeError> {
     if any { Ok((second, micros, rest)) } else { Err(TimeError::Invalid) }
 }
 
-/// Reads an offset to the end of the text: seconds east of UTC.
+/// Parses an offset up to the end of the text, and returns seconds east of UTC.
 #[inline]
 fn offset_seconds(text: &[u8]) -> Result<i64, TimeError> {
     match *text {
@@ -115,9 +119,10 @@ fn two_digits(high: u8, low: u8) -> Option<i64> {
     (high <= 9 && low <= 9).then(|| i64::from(high * 10 + low))
 }
 
-/// Days from the epoch to a date of the proleptic Gregorian calendar.
+/// Returns the days from the epoch to a date of the proleptic Gregorian calendar.
 ///
-/// After Hinnant, "chrono-Compatible Low-Level Date Algorithms": years begin in March, eras have 400 years.
+/// After Hinnant, "chrono-Compatible Low-Level Date Algorithms": years begin in March, eras have
+/// 400 years.
 #[inline]
 pub(crate) fn days_of(year: i64, month: Option<i64>, day: Option<i64>) -> Result<i64, TimeError> {
     let (Some(month @ 1..=12), Some(day)) = (month, day) else { return Err(TimeError::Invalid) };
@@ -138,9 +143,11 @@ pub(crate) fn days_of(year: i64, month: Option<i64>, day: Option<i64>) -> Result
         - 719_468)
 }
 
-/// Appends a time in microseconds since the epoch as RFC 3339 in UTC, with as many fraction digits as it needs.
+/// Appends a time in microseconds since the epoch as RFC 3339 in UTC, with as many fraction digits
+/// as it needs.
 ///
-/// Years outside 0 to 9999 are written as `±YYYYYY`. [`NULL_TIME`] is the caller's to catch: here it is a time.
+/// Years outside 0 to 9999 are written as `±YYYYYY`. [`NULL_TIME`] is not treated specially; the
+/// caller must handle it.
 pub fn write_rfc3339(time: i64, out: &mut Vec<u8>) {
     let (seconds, micros) =
         (time.div_euclid(MICROS_PER_SECOND), time.rem_euclid(MICROS_PER_SECOND));
@@ -172,7 +179,7 @@ pub fn write_rfc3339(time: i64, out: &mut Vec<u8>) {
     out.push(b'Z');
 }
 
-/// The date `days` after the epoch: year, month, day. The way back of [`days_of`].
+/// Returns the date `days` after the epoch: year, month, day. The inverse of [`days_of`].
 pub(crate) fn date_of(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
@@ -235,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time_is_refused() {
+    fn invalid_times_are_rejected() {
         for text in [
             "",
             "2023",
