@@ -1,4 +1,4 @@
-//! Text straight into an engine, in pieces that may end anywhere.
+//! Feeds text to an engine, in pieces of any size.
 
 use super::{EventBuffer, EventWriter, Format, NewKeys, Reader, ReaderOptions};
 use crate::{
@@ -6,13 +6,15 @@ use crate::{
     Progress,
 };
 
-/// Events that are read before they are pushed: their columns stay in the processor's caches.
+/// Number of events read before they are pushed: their columns then stay in the processor's caches.
 const BATCH_EVENTS: usize = 8_192;
 
-/// Reads text in the format of the pipeline's source and pushes what it reads, keeping all that has to wait: a line that is not whole yet, and events for
-/// which the engine had no room. Lines that are refused are counted in the engine's [`crate::Stats`].
+/// Reads text in the format of the pipeline's source and pushes its events. It buffers incomplete
+/// lines, and events for which the engine had no room. Rejected lines are counted in the engine's
+/// [`crate::Stats`].
 ///
-/// The ids of partitions are the feed's. The engine's key ids are shared: a caller that defines some itself has the feed begin behind them, by [`Feed::begin_ids_at`].
+/// The feed assigns the ids of partitions itself. The key ids of the engine are shared: a caller
+/// that also defines keys must reserve the ids before its own by [`Feed::begin_ids_at`].
 /// ```
 /// use stream_processor_core::{Engine, Options, PipelineSpec, Progress, text::Feed};
 ///
@@ -30,31 +32,31 @@ pub struct Feed {
     reader: Reader,
     keyed: bool,
     partitioned: bool,
-    /// Text that is not read yet.
+    /// Text that is not yet read.
     text: Vec<u8>,
     events: EventBuffer,
-    /// The first event that is not pushed yet.
+    /// Index of the first event that is not yet pushed.
     next: usize,
     /// The id of the first key.
     first_id: u32,
-    /// The ids of the events' keys.
+    /// The key ids of the events.
     ids: Vec<u32>,
-    /// Where the pipeline passes events: those that have passed.
-    passed: Option<Passed>,
+    /// Events that have passed, if the pipeline passes events.
+    passed: Option<PassedEvents>,
 }
 
-/// Events that have passed, as NDJSON.
-struct Passed {
+/// PassedEvents events, as NDJSON.
+struct PassedEvents {
     writer: EventWriter,
     has_begun: bool,
     text: Vec<u8>,
     events: usize,
-    /// More do not wait to be taken.
-    most: usize,
+    /// Maximum number of events that wait to be taken.
+    max_events: usize,
 }
 
 impl Feed {
-    /// A feed at the beginning of a text. `table_seed` is as in [`crate::Options`].
+    /// Creates a feed for a new text. `table_seed` is as in [`crate::Options`].
     #[must_use]
     pub fn new(spec: &PipelineSpec, plan: &Plan, table_seed: u64) -> Self {
         let options = ReaderOptions { table_seed, ..ReaderOptions::of(spec) };
@@ -67,79 +69,83 @@ impl Feed {
             next: 0,
             first_id: 0,
             ids: Vec::new(),
-            passed: plan.output.passes_events.then(|| Passed {
+            passed: plan.output.passes_events.then(|| PassedEvents {
                 writer: EventWriter::new(spec.source.format, Format::Ndjson),
                 has_begun: false,
                 text: Vec::new(),
                 events: 0,
-                most: plan.limits.max_result_rows as usize,
+                max_events: plan.limits.max_result_rows as usize,
             }),
         }
     }
 
-    /// Where the pipeline passes events ([`crate::OutputSchema::passes_events`]): hands out those of the text that have
-    /// passed since the last call, as NDJSON, and how many they are. They are not among the engine's rows.
+    /// Returns the events that have passed since the last call, as NDJSON, and their number. They
+    /// are not among the engine's rows. Applies to pipelines that pass events
+    /// ([`crate::OutputSchema::passes_events`]).
     pub fn take_passed(&mut self) -> (Vec<u8>, usize) {
-        let taken = |passed: &mut Passed| {
+        let taken = |passed: &mut PassedEvents| {
             (core::mem::take(&mut passed.text), core::mem::take(&mut passed.events))
         };
         self.passed.as_mut().map(taken).unwrap_or_default()
     }
 
-    /// Gives keys ids from `first_id` on. To be called before any text is pushed.
+    /// Assigns key ids from `first_id` on. Must be called before any text is pushed.
     pub fn begin_ids_at(&mut self, first_id: u32) {
         self.first_id = first_id;
     }
 
-    /// Whether all text was read and all events were pushed: a snapshot of the engine then tells all.
+    /// Returns true if all text was read and all events were pushed, so that a snapshot of the
+    /// engine is complete.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.text.is_empty() && self.next == self.events.len()
     }
 
-    /// Takes the next piece of text, always whole. [`Progress::Full`]: poll (and [`Feed::take_passed`]), then call
-    /// [`Feed::resume`].
+    /// Takes the next piece of text, always as a whole. After [`Progress::Full`], poll (and call
+    /// [`Feed::take_passed`]), then call [`Feed::resume`].
     ///
     /// # Errors
-    /// Those of [`Engine::push`], such as text after the end, and a header of CSV that lacks a column. After
-    /// [`Error::LimitReached`] the event is dropped and counted, and [`Feed::resume`] goes on behind it.
+    /// As [`Engine::push`], for example for text after the end. Also for a CSV header that lacks a
+    /// column. After [`Error::LimitReached`] the event is dropped and counted, and [`Feed::resume`]
+    /// continues after it.
     pub fn push(&mut self, engine: &mut Engine, piece: &[u8]) -> Result<Progress, Error> {
         self.text.extend_from_slice(piece);
-        self.go_on(engine, false)
+        self.process_buffered(engine, false)
     }
 
-    /// Goes on after [`Progress::Full`].
+    /// Continues after [`Progress::Full`].
     ///
     /// # Errors
     /// As [`Feed::push`].
     pub fn resume(&mut self, engine: &mut Engine) -> Result<Progress, Error> {
-        self.go_on(engine, false)
+        self.process_buffered(engine, false)
     }
 
-    /// Ends the text, so that a last line without its line feed counts. [`Progress::Full`]: poll, then call it again.
+    /// Ends the text, so that a last line without a line feed counts. After [`Progress::Full`],
+    /// poll and call it again.
     ///
     /// # Errors
     /// As [`Feed::push`].
     pub fn end(&mut self, engine: &mut Engine) -> Result<Progress, Error> {
-        self.go_on(engine, true)
+        self.process_buffered(engine, true)
     }
 
-    fn go_on(&mut self, engine: &mut Engine, end: bool) -> Result<Progress, Error> {
+    fn process_buffered(&mut self, engine: &mut Engine, end: bool) -> Result<Progress, Error> {
         let mut read = 0;
-        let progress = self.read_on(engine, end, &mut read);
+        let progress = self.read_and_push(engine, end, &mut read);
         self.text.drain(..read);
         progress
     }
 
-    /// Reads and pushes the text from `read` on, which it moves.
-    fn read_on(
+    /// Reads and pushes the text from `read` on, and advances `read`.
+    fn read_and_push(
         &mut self,
         engine: &mut Engine,
         end: bool,
         read: &mut usize,
     ) -> Result<Progress, Error> {
         loop {
-            if self.push_events(engine)? == Progress::Full || self.is_full_of_passed() {
+            if self.push_events(engine)? == Progress::Full || self.passed_buffer_is_full() {
                 return Ok(Progress::Full);
             }
             let start = *read;
@@ -147,7 +153,7 @@ impl Feed {
             let taken = self.reader.read(rest, end, BATCH_EVENTS, &mut self.events)?;
             *read += taken;
             self.next = 0;
-            self.note(engine)?;
+            self.report_new_ids_and_rejections(engine)?;
             self.push_passing(engine, start)?;
             if taken == 0 && self.events.is_empty() {
                 return Ok(Progress::Done);
@@ -155,7 +161,8 @@ impl Feed {
         }
     }
 
-    /// Goes on behind what a push that a limit has ended did not take: nobody else has the event.
+    /// Skips the event that a push refused because of a limit, and counts it: the feed has its only
+    /// copy.
     fn skip_refused(&mut self, engine: &mut Engine, error: Error) -> Error {
         let Error::LimitReached(stop) = error else { return error };
         self.next += stop.consumed;
@@ -166,11 +173,12 @@ impl Feed {
         Error::LimitReached(LimitReached { consumed: 0, dropped: true, ..stop })
     }
 
-    fn is_full_of_passed(&self) -> bool {
-        self.passed.as_ref().is_some_and(|passed| passed.events >= passed.most)
+    fn passed_buffer_is_full(&self) -> bool {
+        self.passed.as_ref().is_some_and(|passed| passed.events >= passed.max_events)
     }
 
-    /// Where the pipeline passes events: pushes those that were read from the text at `start`, and keeps what passes.
+    /// Pushes the events that were read from the text at `start`, and keeps those that pass. For
+    /// pipelines that pass events.
     fn push_passing(&mut self, engine: &mut Engine, start: usize) -> Result<(), Error> {
         let Some(mut passed) = self.passed.take() else { return Ok(()) };
         if let (false, Some(header)) = (passed.has_begun, self.reader.header()) {
@@ -199,8 +207,8 @@ impl Feed {
         pushed.map(drop)
     }
 
-    /// Counts the lines that were refused and gives the engine the keys that are new.
-    fn note(&mut self, engine: &mut Engine) -> Result<(), Error> {
+    /// Counts rejected lines and defines new keys in the engine.
+    fn report_new_ids_and_rejections(&mut self, engine: &mut Engine) -> Result<(), Error> {
         for rejection in self.events.rejections().iter().filter(|part| !part.continuation) {
             engine.count_rejected(rejection.reason);
         }
@@ -216,7 +224,8 @@ impl Feed {
         if keys.ids.is_empty() {
             return Ok(());
         }
-        // A dictionary that starts anew gives its ids new meanings, one by one: nothing has to be forgotten.
+        // A dictionary that was reset redefines its ids one by one, so the old ones need not be
+        // removed.
         let ids: Vec<u32> = keys.ids.iter().map(|id| first_id + id).collect();
         let (offsets, bytes) = (keys.offsets, keys.bytes);
         engine.define_keys(&KeyDefinitions { reset: false, ids: &ids, offsets, bytes })
@@ -267,8 +276,8 @@ mod tests {
         "max_dictionary_keys": 3}, "stages": [{"type": "window", "window": "tumbling", "size": "1s",
         "aggregations": ["count", "sum"]}]}"#;
 
-    /// The rows and counters of `text`, fed in pieces of `piece` bytes.
-    fn fed(text: &str, piece: usize) -> (String, String) {
+    /// Returns the rows and counters of `text`, feed_in_pieces in pieces of `piece` bytes.
+    fn feed_in_pieces(text: &str, piece: usize) -> (String, String) {
         let spec = PipelineSpec::from_json(SPEC).unwrap();
         let mut engine = Engine::open(&spec, Options::default()).unwrap();
         let mut feed = Feed::new(&spec, engine.plan(), 0);
@@ -299,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn events_that_pass_keep_their_text() {
+    fn passed_events_keep_their_text() {
         let filter = |format: &str, rows: u32| {
             PipelineSpec::from_json(&format!(
                 r#"{{"source": {{"value": "v", "format": "{format}"}}, "limits": {{"max_result_rows": {rows}}},
@@ -307,7 +316,7 @@ mod tests {
             ))
             .unwrap()
         };
-        let fed = |format: &str, rows: u32, text: &str, piece: usize| {
+        let feed_in_pieces = |format: &str, rows: u32, text: &str, piece: usize| {
             let spec = filter(format, rows);
             let mut engine = Engine::open(&spec, Options::default()).unwrap();
             let mut feed = Feed::new(&spec, engine.plan(), 0);
@@ -334,23 +343,27 @@ mod tests {
             "{\"ts\":1, \"v\":2, \"more\":[ 1.0 ]}\n{\"ts\":2,\"v\":1}\nno\n{\"ts\":3,\"v\":1e1}";
         let due = "{\"ts\":1, \"v\":2, \"more\":[ 1.0 ]}\n{\"ts\":3,\"v\":1e1}\n";
         for (rows, piece) in [(100, 1_000), (1, 1_000), (1, 3), (2, 40)] {
-            assert_eq!(fed("ndjson", rows, text, piece), (due.to_owned(), 2), "{rows} {piece}");
+            assert_eq!(
+                feed_in_pieces("ndjson", rows, text, piece),
+                (due.to_owned(), 2),
+                "{rows} {piece}"
+            );
         }
         let csv = "ts,v,w\n1,2,x\n2,1,y\n3,10,\n";
         let due = "{\"ts\":1,\"v\":2,\"w\":\"x\"}\n{\"ts\":3,\"v\":10,\"w\":null}\n";
-        assert_eq!(fed("csv", 1, csv, 2), (due.to_owned(), 2));
+        assert_eq!(feed_in_pieces("csv", 1, csv, 2), (due.to_owned(), 2));
     }
 
     #[test]
-    fn pieces_a_full_buffer_and_a_small_dictionary_change_nothing() {
+    fn piece_size_full_buffer_and_small_dictionary_do_not_change_results() {
         let line = |n: u32| format!("{{\"ts\":{},\"k\":\"k{}\",\"v\":{n}}}\n", n * 100, n % 7);
         let mut text: String = (0..200).map(line).collect();
         text.insert_str(line(0).len(), "nonsense\n{\"ts\": true}\n");
         text.pop();
-        let whole = fed(&text, usize::MAX);
+        let whole = feed_in_pieces(&text, usize::MAX);
         assert!(whole.1.contains(r#""events":200,"rejected":2"#), "{}", whole.1);
         for piece in [1, 7, 64, 1_000] {
-            assert_eq!(fed(&text, piece), whole, "{piece}");
+            assert_eq!(feed_in_pieces(&text, piece), whole, "{piece}");
         }
     }
 }

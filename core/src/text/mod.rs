@@ -1,19 +1,33 @@
-//! Text on both ends: lines of NDJSON or CSV into columns of events, and rows into lines.
+//! Text input and output: parses lines of NDJSON or CSV into columns of events, and formats rows as
+//! lines.
 //!
-//! This is the one reader and the one writer of the project: pure functions from bytes to bytes beside the engine, used
-//! by the host, by JavaScript and by Rust programs alike.
+//! This is the only reader and the only writer of the project: pure functions on bytes outside the
+//! engine. The host, JavaScript and Rust programs all use them.
 //!
-//! # What is read
+//! ```text
+//! bytes ──> read/ ──┬──> EventBuffer ──> Engine ──> Rows ──> write/ ──> lines
+//!             │     └──> Rejection
+//!         identity/
+//! ```
 //!
-//! A line is what stands between line feeds; a carriage return before one belongs to it. A UTF-8 byte order mark at the
-//! very start is skipped. Nothing after the last line feed is no line; any other line, a blank one too, is an event or a
-//! [`Rejection`]. Checks come in this order, and the first that fails names the reason:
+//! [`Reader`] and [`EventBuffer`] (folder `read/`) turn bytes into batches, and `identity/`
+//! computes the identities of events. [`write_rows`] and [`EventWriter`] (folder `write/`) turn
+//! rows and unchanged events into text. [`Feed`] connects a reader to an engine.
+//!
+//! # Input
+//!
+//! A line is the text between line feeds; a carriage return before a line feed belongs to it. A
+//! UTF-8 byte order mark at the very start is skipped. An empty rest after the last line feed is
+//! not a line. Any other line, even a blank one, is an event or a [`Rejection`]. Checks come in
+//! this order, and the first that fails gives the reason:
 //!
 //! 1. length (`line_too_long`) and UTF-8 (`invalid_utf8`);
-//! 2. NDJSON: strict JSON of RFC 8259, one value, nested 128 levels at most, escaped surrogates in pairs
-//!    (`invalid_json`), that is an object (`not_an_object`); CSV: every quote closed, and a comma or the end of the line
-//!    after it (`invalid_csv`), as many fields as the header (`wrong_column_count`);
-//! 3. the timestamp, the fields of the key, the partition, and the columns, each in the order of the [`crate::InputSchema`].
+//! 2. NDJSON: strict JSON of RFC 8259, one value, at most 128 levels of nesting, escaped surrogates
+//!    in pairs (`invalid_json`), that is an object (`not_an_object`). CSV: every quote is closed and
+//!    followed by a comma or the end of the line (`invalid_csv`), and there are as many fields as in
+//!    the header (`wrong_column_count`);
+//! 3. the timestamp, the fields of the key, the partition, and the columns, each in the order of
+//!    the [`crate::InputSchema`].
 //!
 //! | field | JSON | CSV |
 //! |---|---|---|
@@ -24,17 +38,20 @@
 //! | text | a string, number or boolean; null is missing | text as it stands; empty is missing |
 //! | flag | a number or a boolean; null is missing | a number, `true` or `false`; empty is missing |
 //!
-//! What is missing is rejected as `missing_field`, but for columns that are not required, where it becomes NaN. A value
-//! of another type is rejected as `wrong_type` everywhere. In an object that repeats a name the last one counts, as in
-//! `JSON.parse`. Numbers that overflow a double, and `NaN` and `inf` in CSV, are rejected as `non_finite`. A number in a
-//! key or a partition is rejected as `invalid_key_number` unless it is an integer within the range of doubles or the shortest
-//! decimal of a double.
+//! A missing value is rejected as `missing_field`; in columns that are not required, it becomes NaN
+//! instead. A value of another type is always rejected as `wrong_type`. If an object repeats a
+//! name, the last value counts, as in `JSON.parse`. Numbers that overflow a double, and `NaN` and
+//! `inf` in CSV, are rejected as `non_finite`. A number in a key or a partition must be an integer
+//! within the range of doubles, or the shortest decimal of a double. Any other is rejected as
+//! `invalid_key_number`.
 //!
-//! CSV is that of RFC 4180 (quotes, line feeds in quotes); its first record is the header. Quotes count at the start of a
-//! field only. A quote that is not closed before the input ends, or within the longest length of a line, and one whose
-//! closing quote text follows, make a rejection of the record up to the end of the line where the quote opens, and have
-//! that line's number. Reading resumes with the next line, so the lines that the quote would hide are read as records. A
-//! record that is too long ends with the line in which it exceeds the limit. A bad quote in the header is a [`HeaderError`].
+//! CSV follows RFC 4180 (quotes, line feeds in quotes); its first record is the header. Only quotes
+//! at the start of a field count. There are two kinds of bad quotes: those that are not closed
+//! before the end of input or within the maximum length of a line, and those whose closing quote is
+//! followed by text. The rejection of such a record extends to the end of the line where the quote
+//! opens, and has that line's number. Reading resumes at the next line, so lines that the quote
+//! would hide are read as records. A record that is too long ends with the line in which it exceeds
+//! the limit. A bad quote in the header is a [`HeaderError`].
 
 mod feed;
 mod identity;
@@ -48,8 +65,8 @@ pub use read::csv::HeaderError;
 pub use read::events::{EventBuffer, NewKeys, Span};
 pub use read::reader::{Reader, ReaderOptions};
 pub use read::rejection::{FieldRole, Rejection};
-pub use write::passed::EventWriter;
-pub use write::writer::{write_csv_header, write_rows};
+pub use write::event_writer::EventWriter;
+pub use write::row_writer::{write_csv_header, write_rows};
 
 pub(crate) use read::keys::{read_fingerprints, read_keys};
 

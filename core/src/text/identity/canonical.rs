@@ -1,4 +1,4 @@
-//! One form for each JSON value, whatever its spelling: what is hashed.
+//! The canonical form of JSON values, which is hashed: one form for all spellings of a value.
 //!
 //! | value | bytes |
 //! |---|---|
@@ -10,7 +10,8 @@
 //! | an object | `07`, its members in the order of their names as encoded, each its name as a string and its value, `00` |
 //! | null | `08` |
 //!
-//! Integers are little-endian. No form is the beginning of another one, so no two lists of values run into each other.
+//! Integers are little-endian. No form is a prefix of another one, so the forms of different lists
+//! of values never coincide.
 
 use crate::key::{push_bool, push_plain_str, push_str};
 use crate::number::{Decimal, ScannedNumber};
@@ -26,10 +27,10 @@ pub(super) const OBJECT: u8 = 0x07;
 pub(super) const NULL: u8 = 0x08;
 const END: u8 = 0x00;
 
-/// Digits that always fit a `u64`.
+/// Number of digits that always fits a `u64`.
 const MAX_DIGITS: usize = 19;
 
-/// A member of an object: where its form starts in the buffer, where its name ends, where all of it ends.
+/// A member of an object: the start of its form in the buffer, the end of its name, and its end.
 #[derive(Debug, Clone, Copy)]
 struct Member {
     start: usize,
@@ -41,7 +42,7 @@ struct Member {
 #[derive(Debug, Default)]
 pub(super) struct Canonical {
     pub(super) bytes: Vec<u8>,
-    /// The members of the objects that are open, the innermost last.
+    /// The members of all open objects, the innermost last.
     members: Vec<Member>,
     unescaped: Vec<u8>,
 }
@@ -52,7 +53,8 @@ impl Canonical {
         self.members.clear();
     }
 
-    /// Appends a scalar that a reader has found in `text`; false: it is missing, null, empty in CSV, or no scalar.
+    /// Appends a scalar that a reader has found in `text`. Returns false if it is missing, null,
+    /// empty in CSV, or not a scalar.
     #[inline]
     pub(super) fn push_scalar(&mut self, value: &Value, text: &[u8]) -> bool {
         match value.kind {
@@ -115,14 +117,14 @@ impl Canonical {
         self.bytes.push(END);
     }
 
-    /// Appends the value whose text is `text`; false: it is not JSON.
+    /// Appends the value whose text is `text`. Returns false if it is not JSON.
     pub(super) fn push_text(&mut self, text: &[u8]) -> bool {
         let mut scanner = Scanner::new(text, 0);
         self.push_value(&mut scanner, MAX_DEPTH).is_some()
     }
 
-    /// Appends the members of the object at `start`, those that are null left out; `None`: no object ends the line there,
-    /// or, with `only`, all of `bytes`.
+    /// Appends the members of the object at `start` except those that are null. Returns `None`
+    /// unless an object there ends the line or, with `only`, all of `bytes`.
     pub(super) fn push_event(&mut self, bytes: &[u8], start: usize, only: bool) -> Option<()> {
         let mut scanner = Scanner::new(bytes, start);
         scanner.skip_space();
@@ -133,7 +135,8 @@ impl Canonical {
         scanner.is_at_end(only).then_some(())
     }
 
-    /// Appends a value that a reader has found in `text`; false: it is missing, null, or empty in CSV.
+    /// Appends a value that a reader has found in `text`. Returns false if it is missing, null, or
+    /// empty in CSV.
     pub(super) fn push_found(&mut self, value: &Value, text: &[u8]) -> bool {
         match value.kind {
             Kind::Array | Kind::Object => self.push_text(value.text(text)),
@@ -141,7 +144,8 @@ impl Canonical {
         }
     }
 
-    /// Appends the value at the scanner's place, arrays and objects at most `depth` deep.
+    /// Appends the value at the scanner's position; arrays and objects may be nested `depth`
+    /// levels.
     fn push_value(&mut self, scanner: &mut Scanner<'_>, depth: u32) -> Option<()> {
         match scanner.peek() {
             Some(b'{') => {
@@ -189,7 +193,8 @@ impl Canonical {
         }
     }
 
-    /// Appends the members of the object at the scanner's place in their order, the last one of each name.
+    /// Appends the members of the object at the scanner's position in canonical order. For a
+    /// repeated name, the last one is used.
     fn push_members(
         &mut self,
         scanner: &mut Scanner<'_>,
@@ -235,7 +240,7 @@ impl Canonical {
         Some(())
     }
 
-    /// Brings the members from `first` on into the order of their names and drops what does not count.
+    /// Sorts the members from `first` on by name and removes those that do not count.
     fn order(&mut self, first: usize, skip_null: bool) {
         let Self { bytes, members, .. } = self;
         let members = members.get_mut(first..).unwrap_or_default();
@@ -249,7 +254,7 @@ impl Canonical {
         if in_order && !members.iter().any(is_null) {
             return;
         }
-        // Of one name the last comes first, and is kept.
+        // The last member of a repeated name is sorted first and kept.
         members.sort_by(|a, b| name(a).cmp(name(b)).then(b.start.cmp(&a.start)));
         let (Some(start), end) = (members.iter().map(|member| member.start).min(), bytes.len())
         else {

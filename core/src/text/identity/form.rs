@@ -1,24 +1,25 @@
-//! The quick way to a canonical form: plain values go into a buffer with room, by moves of fixed length.
+//! Fast path to a canonical form: simple values are copied into a buffer with spare room, in moves
+//! of fixed length.
 
 use super::canonical::{Canonical, NUMBER, OBJECT, STRING};
 use crate::text::read::value::{Kind, Value};
 
-/// Bytes that are copied at once.
+/// Number of bytes that are copied at once.
 const CHUNK: usize = 32;
 const HALF: usize = CHUNK / 2;
 
-/// The beginning of a form that is being put together.
+/// A form under construction.
 #[derive(Debug)]
 pub(super) struct Form {
     bytes: Vec<u8>,
-    /// Bytes of it that are the form.
+    /// Number of bytes that are part of the form.
     length: usize,
 }
 
-/// A part of forms that is known beforehand.
+/// A part of forms that is known in advance.
 #[derive(Debug)]
 pub(super) struct Piece {
-    /// Padded with zeros, if it is that short.
+    /// The part, padded with zeros, if it fits.
     chunk: [u8; CHUNK],
     bytes: Box<[u8]>,
 }
@@ -49,7 +50,7 @@ impl Form {
         self.length = 0;
     }
 
-    /// Makes room for `more` bytes and a chunk.
+    /// Reserves room for `more` bytes and a chunk.
     #[inline]
     fn reserve(&mut self, more: usize) {
         if self.bytes.len() - self.length < more + CHUNK {
@@ -96,7 +97,8 @@ impl Form {
         self.length += piece.bytes.len();
     }
 
-    /// Appends a value that a reader has found in `text`; false: it is missing, null, or empty in CSV.
+    /// Appends a value that a reader has found in `text`. Returns false if it is missing, null, or
+    /// empty in CSV.
     #[inline(always)]
     pub(super) fn push_value(
         &mut self,
@@ -110,7 +112,7 @@ impl Form {
                 self.push_number(value);
             }
             Kind::Missing | Kind::Null => return false,
-            _ => return self.push_other(value, text, canonical),
+            _ => return self.push_canonical(value, text, canonical),
         }
         true
     }
@@ -122,7 +124,8 @@ impl Form {
         self.reserve(length + 2);
         self.write(self.length, &[STRING]);
         let to = self.length + 1;
-        // Both ends, which may overlap or be the same: so lengths on either side of a half need no branch.
+        // Copies both ends, which may overlap or coincide, so lengths above and below a half need
+        // no branch.
         let reach = length.max(HALF);
         let ends = text
             .get(start..start + reach)
@@ -146,7 +149,7 @@ impl Form {
         }
     }
 
-    /// Appends a number of digits that fit, with a small exponent.
+    /// Appends a number whose digits fit, with a small exponent.
     #[inline]
     fn push_number(&mut self, value: &Value) {
         let (mut mantissa, mut exponent) = (value.number.mantissa, value.number.exponent);
@@ -168,9 +171,9 @@ impl Form {
         self.length += 14;
     }
 
-    /// Appends a value by way of `canonical`.
+    /// Appends a value through `canonical`.
     #[inline(never)]
-    fn push_other(&mut self, value: &Value, text: &[u8], canonical: &mut Canonical) -> bool {
+    fn push_canonical(&mut self, value: &Value, text: &[u8], canonical: &mut Canonical) -> bool {
         canonical.clear();
         let pushed = canonical.push_found(value, text);
         if pushed {
@@ -179,7 +182,8 @@ impl Form {
         pushed
     }
 
-    /// Appends a member that a reader has found in `text`; `skip_null`: unless it is null or missing.
+    /// Appends a member that a reader has found in `text`. If `skip_null`, null and missing values
+    /// are omitted.
     #[inline]
     pub(super) fn push_named(
         &mut self,

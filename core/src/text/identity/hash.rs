@@ -1,21 +1,22 @@
-//! XXH3 (128 bits, seed 0) of a string between two known pieces, read where it lies.
+//! XXH3 (128 bits, seed 0) of a string between two known parts, without copying the string.
 
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::canonical::STRING;
 use crate::data::batch::Identity;
 
-/// What is hashed this way: so many bytes of the string at least, of all at most.
+/// Bounds of inputs that are hashed here: minimum length of the string, and maximum length of the
+/// whole.
 const SHORTEST: usize = 16;
 const LONGEST: usize = 128;
-/// Bytes before the string, at most.
+/// Maximum number of bytes before the string.
 const HEAD: usize = 32;
 
 const PRIME_1: u64 = 0x9e37_79b1_85eb_ca87;
 const PRIME_2: u64 = 0xc2b2_ae3d_27d4_eb4f;
 const PRIME_4: u64 = 0x85eb_ca77_c2b2_ae63;
 
-/// The secret of XXH3 as far as up to 128 bytes need it.
+/// The part of the XXH3 secret that inputs of up to 128 bytes need.
 const SECRET: [[u64; 4]; 4] = [
     [0xbe4b_a423_396c_feb8, 0x1cad_21f7_2c81_017c, 0xdb97_9083_e96d_d4de, 0x1f67_b3b7_a4a4_4072],
     [0x78e5_c0cc_4ee6_79cb, 0x2172_ffcc_7dd0_5a82, 0x8e24_43f7_7446_08b8, 0x4c26_3a81_e690_35e0],
@@ -23,7 +24,8 @@ const SECRET: [[u64; 4]; 4] = [
     [0x3f34_9ce3_3f76_faa8, 0x1d4f_0bc7_c7bb_dcf9, 0x3159_b4cd_4be0_518a, 0x6473_78d9_c97e_9fc8],
 ];
 
-/// An [`Identity`] that is being told: two numbers stay in registers, where an array goes through memory and is waited for.
+/// An [`Identity`] under computation. Two fields stay in registers; an array would pass through
+/// memory and stall.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Hash {
     low: u64,
@@ -31,10 +33,10 @@ pub(super) struct Hash {
 }
 
 impl Hash {
-    /// That of [`NO_IDENTITY`](crate::data::batch::NO_IDENTITY).
+    /// The hash that stands for [`NO_IDENTITY`](crate::data::batch::NO_IDENTITY).
     pub(super) const NONE: Self = Self { low: 0, high: 0 };
 
-    /// Not none, whatever the hash is.
+    /// Creates a hash that is never [`Hash::NONE`].
     #[inline]
     fn new(low: u64, high: u64) -> Self {
         Self { low: if low | high == 0 { 1 } else { low }, high }
@@ -51,7 +53,7 @@ impl Hash {
     }
 }
 
-/// The hash of `bytes`.
+/// Returns the hash of `bytes`.
 #[inline]
 #[allow(clippy::cast_possible_truncation, reason = "each half is what is left")]
 pub(super) fn hash_of(bytes: &[u8]) -> Hash {
@@ -59,7 +61,7 @@ pub(super) fn hash_of(bytes: &[u8]) -> Hash {
     Hash::new(hash as u64, (hash >> 64) as u64)
 }
 
-/// What stands before a string, with zeros behind it.
+/// The bytes before a string, padded with zeros.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Head {
     bytes: [u8; HEAD + 8],
@@ -67,7 +69,7 @@ pub(super) struct Head {
 }
 
 impl Head {
-    /// `head` and the mark of a string; `None`: that is too long.
+    /// Returns `head` followed by the tag of a string; `None` if that is too long.
     pub(super) fn of_string(head: &[u8]) -> Option<Self> {
         Self::new(&[head, &[STRING]].concat())
     }
@@ -84,14 +86,14 @@ fn word_at(bytes: &[u8], at: usize) -> Option<u64> {
     bytes.get(at..)?.first_chunk().map(|chunk| u64::from_le_bytes(*chunk))
 }
 
-/// The string and what is around it.
-struct Around<'a> {
+/// The bytes to hash: a string and the parts before and after it.
+struct HashInput<'a> {
     head: &'a Head,
     string: &'a [u8],
 }
 
-impl Around<'_> {
-    /// The 16 bytes at `at`, which do not reach the end.
+impl HashInput<'_> {
+    /// Returns the 16 bytes at `at`, which do not reach the end.
     #[inline]
     fn pair(&self, at: usize) -> Option<[u64; 2]> {
         Some([self.word(at)?, self.word(at + 8)?])
@@ -109,7 +111,7 @@ impl Around<'_> {
         Some(in_head | word_at(self.string, 0)? << (8 * (before + 1)))
     }
 
-    /// The last 16 bytes, of which the very last is 0.
+    /// Returns the last 16 bytes, of which the final one is 0.
     #[inline]
     fn last(&self) -> Option<[u64; 2]> {
         let end = self.string.len();
@@ -139,7 +141,8 @@ fn avalanche(value: u64) -> u64 {
     mixed ^ mixed >> 32
 }
 
-/// The hash of `head`, `string` and a zero; none where that is not told here.
+/// Returns the hash of `head`, `string` and a zero byte; [`Hash::NONE`] for lengths that are not
+/// handled here.
 #[inline]
 pub(super) fn hash_of_string(head: &Head, string: &[u8]) -> Hash {
     quick_hash(head, string).unwrap_or(Hash::NONE)
@@ -151,21 +154,21 @@ fn quick_hash(head: &Head, string: &[u8]) -> Option<Hash> {
     if string.len() < SHORTEST || length > LONGEST {
         return None;
     }
-    let around = Around { head, string };
+    let input = HashInput { head, string };
     let mut state = [(length as u64).wrapping_mul(PRIME_1), 0];
-    let last = around.last()?;
+    let last = input.last()?;
     let [first, second, third, fourth] = &SECRET;
     if length > 32 {
         if length > 64 {
             if length > 96 {
-                let (front, back) = (around.pair(48)?, around.pair(length - 64)?);
+                let (front, back) = (input.pair(48)?, input.pair(length - 64)?);
                 mix(&mut state, front, back, fourth);
             }
-            mix(&mut state, around.pair(32)?, around.pair(length - 48)?, third);
+            mix(&mut state, input.pair(32)?, input.pair(length - 48)?, third);
         }
-        mix(&mut state, around.pair(16)?, around.pair(length - 32)?, second);
+        mix(&mut state, input.pair(16)?, input.pair(length - 32)?, second);
     }
-    mix(&mut state, around.pair(0)?, last, first);
+    mix(&mut state, input.pair(0)?, last, first);
     let [low, high] = state;
     let both = low
         .wrapping_mul(PRIME_1)
@@ -179,7 +182,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn strings_are_hashed_where_they_lie_as_they_are_in_one_piece() {
+    fn hash_of_string_agrees_with_hash_of_concatenation() {
         let text: Vec<u8> = (0..200_u32).map(|at| (at * 151 % 251) as u8).collect();
         for head in 0..=HEAD + 1 {
             for length in 0..150 {

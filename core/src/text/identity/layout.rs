@@ -1,4 +1,5 @@
-//! The quick way to an event's form: most events are laid out as the one before, so the order of their members is known.
+//! Fast path to the form of a whole event: most events have the layout of the one before, so the
+//! order of their members is known.
 
 use super::canonical::Canonical;
 use super::form::{Form, Piece};
@@ -7,7 +8,8 @@ use crate::text::read::names::{Guess, UNNEEDED};
 use crate::text::read::scan::{MAX_DEPTH, Scanner};
 use crate::text::read::value::{Kind, Value};
 
-/// Members of an object that is learned, and how deep objects in it are learned too; more takes the long way.
+/// Maximum number of members of a learned object, and maximum depth of learned objects in it.
+/// Larger objects take the slow path.
 const MAX_MEMBERS: usize = 64;
 const MAX_LEVELS: u32 = 4;
 
@@ -15,34 +17,34 @@ const MAX_LEVELS: u32 = 4;
 #[derive(Debug, Default)]
 pub(super) struct Layout {
     object: Object,
-    /// Events since the last one that was laid out so.
+    /// Number of events since the last one with this layout.
     misses: u32,
 }
 
 #[derive(Debug, Default)]
 struct Object {
-    /// As they stand in the event.
+    /// In the order of the event.
     members: Vec<Member>,
-    /// The places of the members in the order of their names.
+    /// Indices of the members, sorted by name.
     order: Vec<usize>,
 }
 
 #[derive(Debug)]
 struct Member {
-    /// All that stands between the value before and this one.
+    /// The text between the preceding value and this one.
     guess: Guess,
     /// The name in quotes.
     name: Box<[u8]>,
-    /// The name's form.
+    /// The form of the name.
     form: Piece,
-    /// What is in it, where it is an object.
+    /// The layout of the value, if it is an object.
     object: Option<Box<Object>>,
     value: Value,
 }
 
 impl Layout {
-    /// Appends the members of the object at `start`, those that are null left out; false, and nothing appended, if it is
-    /// laid out in another way. `only`: nothing may follow it.
+    /// Appends the members of the object at `start` except those that are null. Returns false, and
+    /// appends nothing, if the object has another layout. If `only`, nothing may follow the object.
     #[inline]
     pub(super) fn push_event(
         &mut self,
@@ -63,10 +65,11 @@ impl Layout {
         found
     }
 
-    /// Takes note that the object at `start`, which is JSON, is laid out in another way, and learns that way. Where no two
-    /// events are alike, it learns ever less often.
+    /// Records that the object at `start`, which is valid JSON, has another layout, and learns that
+    /// layout. It learns at the 1st, 2nd, 4th, 8th, ... learn_after_miss in a row, so events
+    /// without a common layout cost little.
     #[cold]
-    pub(super) fn miss(&mut self, bytes: &[u8], start: usize) {
+    pub(super) fn learn_after_miss(&mut self, bytes: &[u8], start: usize) {
         self.misses = self.misses.saturating_add(1);
         if self.misses.is_power_of_two() {
             let mut scanner = Scanner::new(bytes, start);
@@ -77,7 +80,7 @@ impl Layout {
 }
 
 impl Object {
-    /// Finds the values; `None` if the object is laid out in another way.
+    /// Finds the values; `None` if the object has another layout.
     #[inline]
     fn scan(&mut self, scanner: &mut Scanner<'_>, depth: u32) -> Option<()> {
         let mut before = b'{';
@@ -99,7 +102,7 @@ impl Object {
         Some(())
     }
 
-    /// Appends the members that were found.
+    /// Appends the members found by the last scan.
     #[inline]
     fn push(&self, form: &mut Form, canonical: &mut Canonical, bytes: &[u8], skip_null: bool) {
         for &place in &self.order {
@@ -117,7 +120,7 @@ impl Object {
         }
     }
 
-    /// Learns the layout of the object at the scanner's place; `None`: it cannot be guessed.
+    /// Learns the layout of the object at the scanner's position; `None` if it cannot be predicted.
     fn learn(scanner: &mut Scanner<'_>, levels: u32) -> Option<Self> {
         let mut object = Self::default();
         loop {
@@ -135,7 +138,7 @@ impl Object {
         let form = |place: &usize| object.members.get(*place).map(|member| member.form.bytes());
         let mut order: Vec<usize> = (0..object.members.len()).collect();
         order.sort_by(|a, b| form(a).cmp(&form(b)));
-        // Of a name that is there twice, the long way takes the last.
+        // For a repeated name, the slow path uses the last value.
         let distinct = order.is_sorted_by(|a, b| form(a) < form(b));
         object.order = order;
         distinct.then_some(object)
@@ -143,7 +146,7 @@ impl Object {
 }
 
 impl Member {
-    /// Learns the member at the scanner's place, with all that stands from `from` on.
+    /// Learns the member at the scanner's position, including all text since `from`.
     fn learn(scanner: &mut Scanner<'_>, from: usize, levels: u32) -> Option<Self> {
         let name_start = scanner.at;
         let (kind, end) = scanner.name()?;
@@ -168,8 +171,8 @@ impl Member {
         })
     }
 
-    /// Goes to its value where the guess is wrong: other white space, near the end of the bytes, or a long name. `before`
-    /// is what has to stand before the name.
+    /// Skips to the value if the guess failed: other white space, near the end of the bytes, or a
+    /// long name. `before` is the character required before the name.
     #[cold]
     fn take_name(&self, scanner: &mut Scanner<'_>, before: u8) -> Option<()> {
         scanner.skip_space();

@@ -1,8 +1,19 @@
-//! The identity of an event: a 128-bit hash of what makes it the same event wherever, and however spelled, it comes again.
+//! Event identities: a 128-bit hash that is equal for all spellings of an event.
 //!
-//! The hash is XXH3 (128 bits, seed 0) of one byte for the strategy and what it looks at in the form of [`canonical`]: `10`
-//! and name and value of each field in the order of the strategy, or `11` and all members of the event but those that are
-//! null. The identity that would be 0, which stands for none, is 1.
+//! The hash is XXH3 (128 bits, seed 0) of one byte for the strategy, followed by the identifying
+//! values in the form of [`canonical`]. After `10` come name and value of each field in the order
+//! of the strategy. After `11` come all members of the event that are not null. An identity of 0,
+//! which means none, is replaced by 1.
+//!
+//! ```text
+//! strategy           fast path                             slow path
+//! one string field   hash::hash_of_string (no copy)        form::Form
+//! several fields     form::Form (fixed-length copies)      canonical::Canonical, per value
+//! @content           layout::Layout (predicted members)    canonical::Canonical (sorts members)
+//! ```
+//!
+//! [`Identities`] holds the strategies of a reader and picks the path. [`Identifier`] does the same
+//! for single events outside a reader.
 
 mod canonical;
 mod form;
@@ -30,42 +41,42 @@ use crate::spec::{SpecError, Strategy};
 const FIELDS: u8 = 0x10;
 const CONTENT: u8 = 0x11;
 
-/// Tells identities from the values that a reader has found.
+/// Computes identities from the values that a reader has found.
 #[derive(Debug)]
 pub(super) struct Identities {
-    strategies: Vec<Compiled>,
+    strategies: Vec<CompiledStrategy>,
     form: Form,
     canonical: Canonical,
     layout: Layout,
 }
 
 #[derive(Debug)]
-enum Compiled {
+enum CompiledStrategy {
     Content,
     Fields(Vec<Field>),
-    /// One field, and what stands before it if it is a string.
+    /// One field, and the bytes hashed before its value if that is a string.
     Field(Field, Head),
 }
 
 #[derive(Debug)]
 struct Field {
-    /// What stands before the value.
+    /// The bytes hashed before the value.
     head: Piece,
     slot: usize,
 }
 
-/// All there is in an event.
+/// The content of a whole event.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Content<'a> {
-    /// The JSON object that begins there in the text, and ends its line.
+    /// A JSON object that starts at this position of the text and ends its line.
     Json(usize),
-    /// The JSON object that is all there is in the text.
+    /// A JSON object that is the whole text.
     OnlyJson,
-    /// The columns of CSV in the order of their names.
+    /// The columns of CSV, sorted by name.
     Csv(&'a [NamedSlot]),
 }
 
-/// A column of CSV: its name in canonical form, and where its values are found.
+/// A column of CSV: its name in canonical form, and the slot of its values.
 #[derive(Debug)]
 pub(super) struct NamedSlot {
     name: Piece,
@@ -79,13 +90,13 @@ impl NamedSlot {
         Self { name: Piece::new(&bytes), slot }
     }
 
-    /// What columns are ordered by.
+    /// Returns the sort key of the column.
     pub(super) fn order(&self) -> (&[u8], usize) {
         (self.name.bytes(), self.slot)
     }
 }
 
-impl Compiled {
+impl CompiledStrategy {
     fn of_fields(fields: Vec<Field>) -> Self {
         match <[Field; 1]>::try_from(fields) {
             Ok([field]) => match Head::of_string(field.head.bytes()) {
@@ -98,7 +109,7 @@ impl Compiled {
 }
 
 impl Identities {
-    /// By `strategies`, tried in order; `slot_of` gives the slot of a field.
+    /// Compiles `strategies`, which are tried in order; `slot_of` returns the slot of a field.
     pub(super) fn new(strategies: &[Strategy], mut slot_of: impl FnMut(&str) -> usize) -> Self {
         let mut field = |index: usize, name: &str| {
             let mut head = if index == 0 { vec![FIELDS] } else { Vec::new() };
@@ -106,8 +117,8 @@ impl Identities {
             Field { head: Piece::new(&head), slot: slot_of(name) }
         };
         let compiled = strategies.iter().map(|strategy| match strategy {
-            Strategy::Content => Compiled::Content,
-            Strategy::Fields(names) => Compiled::of_fields(
+            Strategy::Content => CompiledStrategy::Content,
+            Strategy::Fields(names) => CompiledStrategy::of_fields(
                 names.iter().enumerate().map(|(index, name)| field(index, name)).collect(),
             ),
         });
@@ -119,32 +130,32 @@ impl Identities {
         }
     }
 
-    /// Whether any of the strategies looks at everything in an event.
+    /// Returns true if any strategy uses the whole content of an event.
     pub(super) fn need_content(&self) -> bool {
-        self.strategies.iter().any(|strategy| matches!(strategy, Compiled::Content))
+        self.strategies.iter().any(|strategy| matches!(strategy, CompiledStrategy::Content))
     }
 
-    /// The slot of the one field that is tried first; `None`: the first strategy looks at more.
+    /// Returns the slot of the first strategy's field; `None` if it uses more than one field.
     fn first_slot(&self) -> Option<usize> {
         match self.strategies.first()? {
-            Compiled::Field(field, _) => Some(field.slot),
-            Compiled::Fields(fields) => match fields.as_slice() {
+            CompiledStrategy::Field(field, _) => Some(field.slot),
+            CompiledStrategy::Fields(fields) => match fields.as_slice() {
                 [field] => Some(field.slot),
                 _ => None,
             },
-            Compiled::Content => None,
+            CompiledStrategy::Content => None,
         }
     }
 
-    /// What stands before a string in that field.
+    /// Returns the bytes hashed before a string in that field.
     fn head_of_string(&self) -> Option<Head> {
         match self.strategies.first()? {
-            Compiled::Field(_, head) => Some(*head),
+            CompiledStrategy::Field(_, head) => Some(*head),
             _ => None,
         }
     }
 
-    /// The identity of the event whose values are in `slots`, with their texts in `text`.
+    /// Returns the identity of the event whose values are in `slots`, with their texts in `text`.
     pub(super) fn identify(
         &mut self,
         slots: &[Value],
@@ -154,12 +165,14 @@ impl Identities {
         let Self { strategies, form, canonical, layout } = self;
         for strategy in strategies {
             let hash = match strategy {
-                Compiled::Field(field, head) => match of_string(field, head, slots, text) {
+                CompiledStrategy::Field(field, head) => match of_string(field, head, slots, text) {
                     Hash::NONE => of_fields(form, canonical, from_ref(field), slots, text),
                     hash => hash,
                 },
-                Compiled::Fields(fields) => of_fields(form, canonical, fields, slots, text),
-                Compiled::Content => of_content(form, canonical, layout, slots, text, content),
+                CompiledStrategy::Fields(fields) => of_fields(form, canonical, fields, slots, text),
+                CompiledStrategy::Content => {
+                    of_content(form, canonical, layout, slots, text, content)
+                }
             };
             if !hash.is_none() {
                 return hash.identity();
@@ -169,7 +182,7 @@ impl Identities {
     }
 }
 
-/// The quickest way, for a string that is not short; none for anything else.
+/// Fast path for a string that is not short. Returns none for anything else.
 #[inline]
 fn of_string(field: &Field, head: &Head, slots: &[Value], text: &[u8]) -> Hash {
     match slots.get(field.slot) {
@@ -227,11 +240,12 @@ fn of_content(
     if canonical.push_event(text, start, only).is_none() {
         return Hash::NONE;
     }
-    layout.miss(text, start);
+    layout.learn_after_miss(text, start);
     hash_of(&canonical.bytes)
 }
 
-/// Tells the identity of single events by the strategies of a `dedup` stage; readers do so for every line.
+/// Computes the identity of single events by the strategies of a `dedup` stage, as readers do for
+/// every line.
 ///
 /// ```
 /// # use stream_processor_core::{NO_IDENTITY, spec::Strategy, text::Identifier};
@@ -242,14 +256,14 @@ fn of_content(
 /// ```
 pub struct Identifier {
     identities: Identities,
-    /// The fields that are looked at, by slot.
+    /// The names of the fields, by slot.
     fields: Vec<Box<str>>,
     names: Names,
     slots: Vec<Value>,
 }
 
 impl Identifier {
-    /// By `strategies`, tried in order.
+    /// Compiles `strategies`, which are tried in order.
     #[must_use]
     pub fn new(strategies: &[Strategy]) -> Self {
         let mut needed: Vec<Box<str>> = Vec::new();
@@ -258,31 +272,33 @@ impl Identifier {
         Self { identities, fields: needed, names, slots }
     }
 
-    /// By strategies as a `dedup` stage lists them, in JSON.
+    /// Compiles strategies in JSON, as a `dedup` stage lists them.
     ///
     /// # Errors
-    /// Text that is no such list.
+    /// Returns an error if the text is not such a list.
     pub fn from_json(strategies: &str) -> Result<Self, SpecError> {
         let strategies: Vec<Strategy> = serde_json::from_str(strategies)
             .map_err(|error| SpecError::new("strategies", error.to_string()))?;
         Ok(Self::new(&strategies))
     }
 
-    /// Appends the identity of each of `lines`, as [`Identifier::of_json`] tells it: 16 bytes, little-endian.
+    /// Appends the identity of each of `lines`, as returned by [`Identifier::of_json`]: 16 bytes,
+    /// little-endian.
     pub fn write(&mut self, lines: &[u8], out: &mut Vec<u8>) {
         let mut next = Some(0);
         while let Some(start) = next {
             let feed = next_feed(lines, start);
             let end = feed.unwrap_or(lines.len());
-            let identity = self.tell(lines, start, end, Content::Json(start));
+            let identity = self.identify_event(lines, start, end, Content::Json(start));
             identity.iter().for_each(|half| out.extend_from_slice(&half.to_le_bytes()));
             next = feed.map(|feed| feed + 1);
         }
     }
 
-    /// Appends the identity of each of `ids`: that of an event which has nothing but this string, in `field`.
+    /// Appends the identity of each of `ids`: that of an event whose only member is this string, in
+    /// `field`.
     ///
-    /// So ids that lie in a column, of a table or of the keys of a topic, need not be made JSON first.
+    /// Ids from a table column, or from the keys of a topic, thus need no conversion to JSON.
     ///
     /// ```
     /// # use stream_processor_core::{spec::Strategy, text::Identifier};
@@ -320,14 +336,22 @@ impl Identifier {
         }
     }
 
-    /// The identity of `event`, a JSON object on one line; [`NO_IDENTITY`] if no strategy applies, or for any other text.
+    /// Returns the identity of `event`, a JSON object on one line. Returns [`NO_IDENTITY`] if no
+    /// strategy applies, or for any other text.
     #[must_use]
     pub fn of_json(&mut self, event: &[u8]) -> Identity {
-        self.tell(event, 0, event.len(), Content::OnlyJson)
+        self.identify_event(event, 0, event.len(), Content::OnlyJson)
     }
 
-    /// The identity of the event from `start` to `end` of `text`, which is all of it or a line.
-    fn tell(&mut self, text: &[u8], start: usize, end: usize, content: Content<'_>) -> Identity {
+    /// Returns the identity of the event from `start` to `end` of `text`, which is the whole text
+    /// or a line.
+    fn identify_event(
+        &mut self,
+        text: &[u8],
+        start: usize,
+        end: usize,
+        content: Content<'_>,
+    ) -> Identity {
         if !self.slots.is_empty() {
             // The scan of a line ends at a line feed.
             let line = scan_line(text, start, &mut self.names, &mut self.slots);
@@ -339,13 +363,13 @@ impl Identifier {
     }
 }
 
-/// An event that has nothing but the string `value` in `field`, as JSON.
+/// Formats an event whose only member is the string `value` in `field` as JSON.
 #[cold]
 fn event_of(field: &str, value: &str) -> Vec<u8> {
     serde_json::to_vec(&BTreeMap::from([(field, value)])).unwrap_or_default()
 }
 
-/// The place of `name` in `needed`, where it is put if it is new.
+/// Returns the index of `name` in `needed`, and adds it if it is new.
 pub(super) fn slot_of(needed: &mut Vec<Box<str>>, name: &str) -> usize {
     let place = needed.iter().position(|needed| **needed == *name);
     place.unwrap_or_else(|| {

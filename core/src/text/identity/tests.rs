@@ -1,4 +1,4 @@
-//! The quick ways to identities against the general one.
+//! Tests the fast paths to identities against the canonical one.
 
 use proptest::prelude::*;
 
@@ -22,7 +22,7 @@ fn value() -> impl Strategy<Value = String> {
     ]
 }
 
-/// Names and values, and the white space between them.
+/// Members of an event, and the white space between them.
 fn event() -> impl Strategy<Value = (Vec<(&'static str, String)>, &'static str)> {
     let name = prop::sample::select(vec![
         "event_id",
@@ -40,8 +40,9 @@ fn line(members: &[(&str, String)], space: &str) -> String {
     format!("{{{}}}{space}", members.join(","))
 }
 
-/// By the general way: the form of all fields, the last value of each counts; none if one is missing or null.
-fn general(members: &[(&str, String)], fields: &[&str]) -> Identity {
+/// Computes an identity by the canonical path: from the forms of all fields, with the last value of
+/// each name. None if a field is missing or null.
+fn canonical_identity(members: &[(&str, String)], fields: &[&str]) -> Identity {
     let mut canonical = Canonical::default();
     canonical.bytes.push(FIELDS);
     for field in fields {
@@ -55,7 +56,7 @@ fn general(members: &[(&str, String)], fields: &[&str]) -> Identity {
     hash_of(&canonical.bytes).identity()
 }
 
-fn general_content(line: &str) -> Identity {
+fn canonical_content_identity(line: &str) -> Identity {
     let mut canonical = Canonical::default();
     canonical.bytes.push(CONTENT);
     canonical.push_event(line.as_bytes(), 0, true).unwrap();
@@ -64,23 +65,23 @@ fn general_content(line: &str) -> Identity {
 
 proptest! {
     #[test]
-    fn quick_ways_tell_what_the_general_one_does(events in prop::collection::vec(event(), 1..8)) {
-        let ways: [&[&str]; 4] =
+    fn fast_paths_agree_with_canonical_path(events in prop::collection::vec(event(), 1..8)) {
+        let strategies_to_test: [&[&str]; 4] =
             [&["event_id"], &["é"], &["a name of more than thirty-two bytes"], &["id", "ts"]];
         let strategy = |fields: &[&str]| {
             crate::spec::Strategy::Fields(fields.iter().map(|field| (*field).to_owned()).collect())
         };
-        let mut identifiers = ways.map(|fields| Identifier::new(&[strategy(fields)]));
+        let mut identifiers = strategies_to_test.map(|fields| Identifier::new(&[strategy(fields)]));
         let mut by_content = Identifier::new(&[crate::spec::Strategy::Content]);
-        // Twice, so that layouts are known.
+        // Each event twice, so that the second time its layout is known.
         for (members, space) in events.iter().flat_map(|event| [event, event]) {
             let line = line(members, space);
-            for (identifier, fields) in identifiers.iter_mut().zip(ways) {
-                let expected = general(members, fields);
+            for (identifier, fields) in identifiers.iter_mut().zip(strategies_to_test) {
+                let expected = canonical_identity(members, fields);
                 prop_assert_eq!(identifier.of_json(line.as_bytes()), expected, "{}", line);
             }
-            prop_assert_eq!(by_content.of_json(line.as_bytes()), general_content(&line), "{}", line);
-            // Whatever is cut off, or follows on another line, leaves no event.
+            prop_assert_eq!(by_content.of_json(line.as_bytes()), canonical_content_identity(&line), "{}", line);
+            // A truncated line, or one continued on the next line, is not an event.
             for end in (0..line.trim_end().len()).filter(|end| line.is_char_boundary(*end)) {
                 let cut = &line.as_bytes()[..end];
                 prop_assert_eq!(by_content.of_json(cut), NO_IDENTITY);
@@ -95,20 +96,20 @@ proptest! {
     }
 
     #[test]
-    fn ids_in_a_column_have_the_identities_of_events_with_nothing_else(
+    fn of_strings_agrees_with_single_field_events(
         ids in prop::collection::vec("[ -~é\u{0}\u{1}\n\"]{0,40}", 1..8),
     ) {
         let fields = |names: &[&str]| {
             crate::spec::Strategy::Fields(names.iter().map(|name| (*name).to_owned()).collect())
         };
-        let ways = [
+        let strategies_to_test = [
             vec![fields(&["id"])],
             vec![fields(&["id", "ts"]), fields(&["id"])],
             vec![fields(&["ts"]), crate::spec::Strategy::Content],
             vec![crate::spec::Strategy::Content],
             vec![fields(&["ts"])],
         ];
-        for strategies in ways {
+        for strategies in strategies_to_test {
             let mut identifier = Identifier::new(&strategies);
             let mut found = vec![];
             identifier.of_strings("id", ids.iter().map(String::as_str), &mut found);

@@ -1,22 +1,22 @@
-//! Lines of NDJSON that no reader would take, found without reading their fields.
+//! Finds lines of NDJSON that no reader would accept, without reading their fields.
 
 use super::lines::next_feed;
 use super::names::Names;
 use super::ndjson::{Line, scan_line};
 use crate::RejectReason;
 
-/// A line that is no JSON object.
+/// A line that is not a JSON object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FaultyLine {
-    /// The line, 0 for the first.
+    /// The index of the line; 0 for the first.
     pub index: usize,
-    /// Why readers refuse it.
+    /// The reason why readers reject it.
     pub reason: RejectReason,
-    /// What is wrong with it.
+    /// Description of the defect.
     pub message: String,
 }
 
-/// Returns those of `lines`, text in UTF-8, that are no JSON objects by the rules of the readers.
+/// Returns those of `lines`, UTF-8 text, that are not JSON objects by the rules of the readers.
 ///
 /// ```
 /// # use stream_processor_core::{RejectReason, text::faulty_lines};
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_are_faulty_where_a_reader_refuses_them() {
+    fn faulty_lines_are_those_that_readers_reject() {
         let deep = |depth: usize| format!("{{\"a\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
         let lines =
             ["{}", r#"{"a":"😀"}"#, r#"{"a":"\udc00"}"#, "", "7", &deep(127), &deep(128), " {} "];

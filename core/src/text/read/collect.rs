@@ -1,4 +1,4 @@
-//! From the values of a line to an event: checks them in their order and appends to the columns.
+//! Turns the values of a line into an event: checks them in order and appends them to the columns.
 
 use super::csv::Wanted;
 use super::events::{EventBuffer, Span};
@@ -11,52 +11,53 @@ use crate::text::identity::{Content, Identities, NamedSlot, slot_of};
 use crate::time::TimeUnit;
 use crate::{InputKind, InputSchema, RejectReason};
 
-/// Bytes of keys that the dictionary holds before it is emptied.
+/// Maximum number of key bytes in the dictionary before it is emptied.
 const MAX_DICTIONARY_BYTES: usize = 64 << 20;
 
-/// Makes events and rejections out of values.
+/// Turns values into events and rejections.
 pub(super) struct Collector {
-    /// The distinct names of the needed fields; their places are the slots.
+    /// The distinct names of the needed fields; their indices are the slots.
     needed: Vec<Box<str>>,
-    /// Those from this slot on only tell identities: CSV may have no such columns.
+    /// Slots from this one on are used for identities only; CSV may lack such columns.
     required: usize,
     /// The values of the current line.
     pub(super) slots: Vec<Value>,
-    /// Lines of the input before the current one.
+    /// Number of lines of the input before the current one.
     pub(super) lines_before: u64,
     timestamp_slot: usize,
     timestamp_unit: TimeUnit,
     key_slots: Vec<usize>,
     columns: Vec<Column>,
     identities: Vec<Identities>,
-    /// All columns of CSV in the order of their names, where an identity needs them.
+    /// All columns of CSV, sorted by name, if an identity needs them.
     all_columns: Option<Vec<NamedSlot>>,
     partition_slot: Option<usize>,
     keys: Dictionary,
     partitions: Dictionary,
-    /// A text that is read.
+    /// Buffer for the text of a value.
     scratch: Vec<u8>,
 }
 
-/// Ids for keys or partitions.
+/// Assigns ids to keys or partitions.
 struct Dictionary {
     interner: Interner,
-    most: usize,
-    /// What stands in the current line.
+    max_entries: usize,
+    /// The key or partition of the current line.
     current: Vec<u8>,
 }
 
 impl Dictionary {
     fn new(options: &ReaderOptions) -> Self {
-        let most = options.max_dictionary_keys.max(1);
-        Self { interner: Interner::new(options.table_seed), most, current: Vec::new() }
+        let max_entries = options.max_dictionary_keys.max(1);
+        Self { interner: Interner::new(options.table_seed), max_entries, current: Vec::new() }
     }
 
-    /// The id of what stands in the current line; `None` if it has none and there is no room for one.
+    /// Returns the id of the current key or partition; `None` if it has no id and there is no room
+    /// for one.
     #[inline]
     fn id(&mut self) -> Option<u32> {
-        let has_room =
-            self.interner.len() < self.most && self.interner.total_bytes() < MAX_DICTIONARY_BYTES;
+        let has_room = self.interner.len() < self.max_entries
+            && self.interner.total_bytes() < MAX_DICTIONARY_BYTES;
         if has_room {
             Some(self.interner.intern(&self.current))
         } else {
@@ -109,18 +110,18 @@ impl Collector {
         }
     }
 
-    /// The names of the needed fields, in the order of their slots.
+    /// Returns the names of the needed fields, in the order of their slots.
     pub(super) fn needed(&self) -> &[Box<str>] {
         &self.needed
     }
 
-    /// What is looked for in a header of CSV.
+    /// Returns the columns to find in a CSV header.
     pub(super) fn wanted(&self) -> Wanted<'_> {
         let Self { needed, required, all_columns, .. } = self;
         Wanted { names: needed, required: *required, all: all_columns.is_some() }
     }
 
-    /// Records of CSV follow, whose columns have these names and slots.
+    /// Starts a CSV input, whose columns have these names and slots.
     pub(super) fn begin_records(&mut self, columns: impl Iterator<Item = (String, usize)>) {
         self.slots.fill(Value::MISSING);
         if let Some(all) = &mut self.all_columns {
@@ -130,23 +131,25 @@ impl Collector {
         }
     }
 
-    /// A read begins.
+    /// Starts a read.
     pub(super) fn start(&self, events: &mut EventBuffer) {
         events.start(self.columns.len(), self.identities.len());
         events.new_keys.start(self.keys.interner.len());
         events.new_partitions.start(self.partitions.interner.len());
     }
 
-    /// A read ends.
+    /// Ends a read.
     pub(super) fn finish(&self, events: &mut EventBuffer) {
         events.new_keys.take(&self.keys.interner);
         events.new_partitions.take(&self.partitions.interner);
     }
 
-    /// Makes an event, or a rejection, of the values in the slots, whose texts stand in `text`. False, and nothing taken,
-    /// if the dictionary is full of keys that other events of the buffer have.
+    /// Turns the values in the slots, whose texts are in `text`, into an event or a rejection.
+    /// Returns false, and consumes nothing, if the dictionary is full of keys that other events of
+    /// the buffer use.
     ///
-    /// `in_place` says that `text` is what was read, `span` is where the record stands in that, on `lines` lines.
+    /// `in_place` means that `text` is what was read; `span` is the position of the record in that,
+    /// on `lines` lines.
     #[inline]
     pub(super) fn take(
         &mut self,
@@ -237,26 +240,28 @@ impl Collector {
         }
     }
 
-    /// Appends the ids of the current line; false, and nothing appended, if there is no room for one in its dictionary.
+    /// Appends the ids of the current line. Returns false, and appends nothing, if its dictionary
+    /// has no room for one.
     #[inline]
     fn append_ids(&mut self, events: &mut EventBuffer) -> bool {
         if !self.key_slots.is_empty() {
-            let Some(id) = self.keys.id() else { return self.append_ids_anew(events) };
+            let Some(id) = self.keys.id() else { return self.append_ids_after_reset(events) };
             events.keys.push(id);
         }
         if self.partition_slot.is_some() {
             let Some(id) = self.partitions.id() else {
                 events.keys.truncate(events.timestamps.len());
-                return self.append_ids_anew(events);
+                return self.append_ids_after_reset(events);
             };
             events.partitions.push(id);
         }
         true
     }
 
-    /// Empties the dictionaries, unless an event of the buffer has an id of theirs.
+    /// Empties the dictionaries and appends the ids. Returns false if an event of the buffer uses
+    /// an id of theirs.
     #[cold]
-    fn append_ids_anew(&mut self, events: &mut EventBuffer) -> bool {
+    fn append_ids_after_reset(&mut self, events: &mut EventBuffer) -> bool {
         if !events.timestamps.is_empty() {
             return false;
         }
@@ -298,7 +303,7 @@ impl Collector {
         }
     }
 
-    /// Refuses the record at `span`, which stands on `lines` lines.
+    /// Rejects the record at `span`, which occupies `lines` lines.
     #[cold]
     pub(super) fn reject(
         &mut self,
@@ -320,7 +325,7 @@ impl Collector {
         self.lines_before += lines;
     }
 
-    /// Refuses a part of a line that is too long; counts no lines.
+    /// Rejects a part of a line that is too long; counts no lines.
     pub(super) fn reject_part(
         &mut self,
         span: Span,
@@ -338,7 +343,7 @@ impl Collector {
     }
 }
 
-/// Takes back what an event that is not taken after all has put into the columns.
+/// Removes the values of an event that is not accepted from the columns.
 #[cold]
 fn cut_columns(events: &mut EventBuffer, rows: usize) {
     events.columns.iter_mut().for_each(|numbers| numbers.truncate(rows));

@@ -1,8 +1,9 @@
 //! CSV: records by RFC 4180, the first of which names the columns.
 //!
-//! A record without doubled quotes and line feeds in quotes is read in place. For all others [`Fields`] finds the end, checks
-//! the quotes and undoes them. It looks at the bytes of one record of at most the longest length alone, so that cuts of the
-//! input never show.
+//! A record without doubled quotes and without line feeds in quotes is read in place. For all
+//! others, [`Fields`] finds the end, checks the quotes and removes them. It looks only at the bytes
+//! of one record of at most the maximum length, so that results do not depend on how the input is
+//! split.
 
 use super::lines::{before_return, count_feeds, next_feed};
 use super::names::UNNEEDED;
@@ -10,19 +11,19 @@ use super::quotes::{BadQuote, Extent, Fields, HIGH_BITS, QuoteFault, skip_plain}
 use super::value::{Kind, Value};
 use memchr::memrchr;
 
-/// Why the header of a CSV input cannot be used.
+/// Error: the header of a CSV input cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HeaderError {
-    /// A column that the pipeline needs is not there.
+    /// A column that the pipeline needs is missing.
     #[error("the CSV header has no column {name:?}; its columns are {}", columns.join(", "))]
     MissingColumn {
         /// The column.
         name: String,
-        /// The columns that are there.
+        /// The columns of the header.
         columns: Vec<String>,
     },
-    /// A column that the pipeline needs is there more than once.
+    /// A column that the pipeline needs occurs more than once.
     #[error("the CSV header has the column {name:?} more than once")]
     RepeatedColumn {
         /// The column.
@@ -37,64 +38,66 @@ pub enum HeaderError {
     /// The header is not UTF-8.
     #[error("the CSV header is not UTF-8")]
     InvalidUtf8,
-    /// A quote in the header is not closed, or text follows the closing quote.
+    /// A quote in the header is not closed, or its closing quote is followed by text.
     #[error("line {line}, in the CSV header: {problem}")]
     BadQuote {
         /// The line of the input where the quote opens.
         line: u64,
-        /// What is wrong, and the byte of the line where the quote opens.
+        /// The defect, and the byte of the line where the quote opens.
         problem: String,
     },
 }
 
-/// What a reader looks for in a header.
+/// The columns that a reader needs from a header.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Wanted<'a> {
-    /// The columns of the slots. Those from number `required` on need not be there.
+    /// The columns of the slots. Those from index `required` on are optional.
     pub(super) names: &'a [Box<str>],
     pub(super) required: usize,
-    /// Whether every other column has a slot too, behind those.
+    /// If true, every other column has a slot, too, after those.
     pub(super) all: bool,
 }
 
-/// What stands at the start of a record.
+/// The result of parsing a record.
 pub(super) enum Parsed {
     Record(Record),
     Malformed(Malformed),
-    /// The end of the record is not in sight.
-    Unended,
+    /// The record is incomplete.
+    Incomplete,
 }
 
-/// A record with a bad quote, up to the end of the line where the quote opens: the lines after that are records of their own.
+/// A record with a bad quote, up to the end of the line where the quote opens. The lines after that
+/// are records of their own.
 pub(super) struct Malformed {
     pub(super) quote: BadQuote,
-    /// Line feeds of the record before the quote.
+    /// Number of line feeds of the record before the quote.
     pub(super) lines_before: u64,
-    /// The end of the line where the quote opens, before its line end.
+    /// The end of the line where the quote opens, without its line end.
     pub(super) end: usize,
-    /// Where the next line starts.
+    /// The start of the next line.
     pub(super) next: usize,
 }
 
-/// A record that was read.
+/// A parsed record.
 pub(super) struct Record {
-    /// The end of its text, before its line end.
+    /// The end of its text, without its line end.
     pub(super) end: usize,
-    /// Where the next one starts.
+    /// The start of the next record.
     pub(super) next: usize,
     pub(super) fields: usize,
-    /// Whether the values stand in the bytes that were read, all on one line; otherwise they are in [`Csv::unquoted`].
+    /// True if the values lie in the bytes that were read, all on one line; otherwise they are in
+    /// [`Csv::unquoted`].
     pub(super) in_place: bool,
     pub(super) check_utf8: bool,
 }
 
 /// Reads records.
 pub(super) struct Csv {
-    /// The columns of the header: the slot of each one. `None`: the header is still to come.
+    /// The slot of each column of the header; `None` before the header is read.
     header: Option<Vec<usize>>,
     /// The text of the header.
     header_text: Vec<u8>,
-    /// The fields of a record with quotes, without them.
+    /// The fields of a quoted record, without their quotes.
     unquoted: Fields,
     max_line_bytes: usize,
 }
@@ -105,28 +108,28 @@ impl Csv {
         Self { header: None, header_text, unquoted, max_line_bytes }
     }
 
-    /// The number of columns; `None`: the header is still to come.
+    /// Returns the number of columns; `None` before the header is read.
     pub(super) fn columns(&self) -> Option<usize> {
         self.header.as_ref().map(Vec::len)
     }
 
-    /// The text of the header, once it was read.
+    /// Returns the text of the header, once it is read.
     pub(super) fn header_text(&self) -> Option<&[u8]> {
         self.header.is_some().then_some(&self.header_text)
     }
 
-    /// A new input begins, with a header.
+    /// Starts a new input, which has a header.
     pub(super) fn restart(&mut self) {
         self.header = None;
     }
 
-    /// The bytes that the values of `record` stand in.
+    /// Returns the bytes that contain the values of `record`.
     #[inline]
     pub(super) fn text<'a>(&'a self, record: &Record, bytes: &'a [u8]) -> &'a [u8] {
         if record.in_place { bytes } else { self.unquoted.text() }
     }
 
-    /// Reads the header at `start`; `None` if its end is not in sight. Line feeds before it are skipped.
+    /// Reads the header at `start`; `None` if it is incomplete. Line feeds before it are skipped.
     pub(super) fn read_header(
         &mut self,
         bytes: &[u8],
@@ -138,7 +141,7 @@ impl Csv {
         let skipped = rest.iter().take_while(|byte| **byte == b'\n').count();
         let start = start + skipped;
         let record = match self.parse(bytes, start, end, &mut []) {
-            Parsed::Unended => return None,
+            Parsed::Incomplete => return None,
             Parsed::Record(record) => record,
             Parsed::Malformed(Malformed { quote, lines_before, .. }) => {
                 let line = skipped as u64 + lines_before + 1;
@@ -157,7 +160,7 @@ impl Csv {
         }))
     }
 
-    /// The slot of each column of the header that was parsed.
+    /// Returns the slot of each column of the header that was parsed.
     fn slots_of(&self, wanted: Wanted<'_>) -> Result<Vec<usize>, HeaderError> {
         let columns = self.names();
         let Wanted { names, required, all } = wanted;
@@ -181,20 +184,20 @@ impl Csv {
         Ok(slots)
     }
 
-    /// The names and the slots of all columns of the header that was parsed last.
+    /// Returns the names and the slots of all columns of the header that was parsed last.
     pub(super) fn named_slots(&self) -> impl Iterator<Item = (String, usize)> {
         let slots = self.header.as_deref().unwrap_or(&[]);
         self.names().into_iter().zip(slots.iter().copied())
     }
 
-    /// The fields of the record that was parsed last.
+    /// Returns the fields of the record that was parsed last.
     fn names(&self) -> Vec<String> {
         let text = self.unquoted.text();
         let name = |(from, to)| String::from_utf8_lossy(text.get(from..to).unwrap_or(&[]));
         self.unquoted.bounds().map(|bounds| name(bounds).into_owned()).collect()
     }
 
-    /// Reads the record at `start`, putting the needed fields into `slots`.
+    /// Reads the record at `start`, and stores the needed fields in `slots`.
     #[inline]
     pub(super) fn read(
         &mut self,
@@ -213,7 +216,8 @@ impl Csv {
             let mut field_end = skip_plain(bytes, field_start, quoted, &mut seen);
             at = field_end;
             if quoted {
-                // A quote that is not the field's last byte, or a line feed before it, is for the parser.
+                // The parser handles a quote that is not the field's last byte, and a line feed
+                // before it.
                 if bytes.get(at) != Some(&b'"') {
                     return self.parse(bytes, start, end, slots);
                 }
@@ -226,7 +230,7 @@ impl Csv {
             match delimiter {
                 Some(b',' | b'\n') => {}
                 None if end => {}
-                None => return Parsed::Unended,
+                None => return Parsed::Incomplete,
                 Some(_) => return self.parse(bytes, start, end, slots),
             }
             if !quoted && delimiter != Some(b',') {
@@ -247,17 +251,17 @@ impl Csv {
         }
     }
 
-    /// Reads the record at `start` by the rules of RFC 4180, undoing its quotes.
+    /// Parses the record at `start` by the rules of RFC 4180, and removes its quotes.
     #[cold]
     fn parse(&mut self, bytes: &[u8], start: usize, end: bool, slots: &mut [Value]) -> Parsed {
-        // A record without its line end in this much is too long, and need not be kept.
+        // A record that has no line end within this length is too long, and need not be buffered.
         let longest = self.max_line_bytes + 2;
         let window = bytes.get(..bytes.len().min(start + longest)).unwrap_or(&[]);
         let end = end && window.len() == bytes.len();
         let max_line_bytes = self.max_line_bytes;
         let (line_end, next) = match self.unquoted.read(window, start) {
             Extent::LineFeed(feed) => (feed, feed + 1),
-            Extent::Unended if end => (window.len(), window.len()),
+            Extent::Incomplete if end => (window.len(), window.len()),
             Extent::OpenQuote(opened) if end => {
                 return malformed(window, start, opened, QuoteFault::OpenAtEnd, end);
             }
@@ -268,7 +272,7 @@ impl Csv {
             Extent::TextAfterQuote(opened) => {
                 return malformed(window, start, opened, QuoteFault::TextAfter, end);
             }
-            Extent::Unended | Extent::OpenQuote(_) => return Parsed::Unended,
+            Extent::Incomplete | Extent::OpenQuote(_) => return Parsed::Incomplete,
         };
         let mut fields = 0;
         for (column, (from, to)) in self.unquoted.bounds().enumerate() {
@@ -283,12 +287,12 @@ impl Csv {
     }
 }
 
-/// Rejects the record at `start` for the quote at `opened`, once the end of the quote's line is in sight.
+/// Rejects the record at `start` for the quote at `opened`, once the line of the quote is complete.
 fn malformed(bytes: &[u8], start: usize, opened: usize, fault: QuoteFault, end: bool) -> Parsed {
     let (line_end, next) = match next_feed(bytes, opened) {
         Some(feed) => (feed, feed + 1),
         None if end => (bytes.len(), bytes.len()),
-        None => return Parsed::Unended,
+        None => return Parsed::Incomplete,
     };
     let before = bytes.get(start..opened).unwrap_or(&[]);
     let line_start = memrchr(b'\n', before).map_or(0, |feed| feed + 1);

@@ -1,11 +1,11 @@
-//! Where a reader puts what it reads: the columns of a batch, and what it refused.
+//! The output of a reader: the columns of a batch, and the rejected lines.
 
 use super::rejection::Rejection;
 use crate::data::batch::Identity;
 use crate::keys::interner::Interner;
 
-/// The events of one [`super::reader::Reader::read`], column by column, with the keys and partitions that it met first and the lines that it
-/// refused. Reading clears it and keeps its memory.
+/// The events of one [`super::reader::Reader::read`] by column, with the new keys and partitions
+/// and the rejected lines. Each read clears the buffer and reuses its memory.
 #[derive(Debug, Clone, Default)]
 pub struct EventBuffer {
     pub(super) timestamps: Vec<i64>,
@@ -21,7 +21,7 @@ pub struct EventBuffer {
     pub(super) rejections: Vec<Rejection>,
 }
 
-/// Entries of a dictionary that are new in a buffer.
+/// The entries of a dictionary that are new in a buffer.
 #[derive(Debug, Clone, Default)]
 pub(super) struct NewIds {
     first: u32,
@@ -38,14 +38,14 @@ impl NewIds {
         self.bytes.clear();
     }
 
-    /// Those that come to a dictionary with `known` entries are new.
+    /// Starts with a dictionary of `known` entries; later ones are new.
     pub(super) fn start(&mut self, known: usize) {
         self.clear();
         self.first = u32::try_from(known).unwrap_or(u32::MAX);
         self.offsets.push(0);
     }
 
-    /// Copies those that are new out of the dictionary.
+    /// Copies the new entries from the dictionary.
     pub(super) fn take(&mut self, dictionary: &Interner) {
         for (id, bytes) in dictionary.entries_from(self.first) {
             self.ids.push(id);
@@ -63,126 +63,128 @@ impl NewIds {
     }
 }
 
-/// Where a line, or a record of CSV, stands in the bytes that were read, without its line end.
+/// The position of a line or CSV record in the bytes that were read, without its line end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
-    /// Its first byte.
+    /// The position of the first byte.
     pub start: u32,
-    /// The byte after its last one.
+    /// The position after the last byte.
     pub end: u32,
 }
 
 impl Span {
-    /// Readers look at no more bytes than fit.
+    /// Readers look at no more bytes than fit a `u32`.
     pub(super) fn new(start: usize, end: usize) -> Self {
         let fit = |place| u32::try_from(place).unwrap_or(u32::MAX);
         Self { start: fit(start), end: fit(end) }
     }
 
-    /// The bytes of the span; empty if `bytes` does not hold it.
+    /// Returns the bytes of the span; empty if `bytes` does not contain it.
     #[must_use]
     pub fn of<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
         bytes.get(self.start as usize..self.end as usize).unwrap_or(&[])
     }
 }
 
-/// Keys that a reader has given ids.
+/// Keys that a reader has assigned ids to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NewKeys<'a> {
-    /// The id of each key: each is one more than the one before.
+    /// The id of each key; ids are consecutive.
     pub ids: &'a [u32],
-    /// Where each key starts in `bytes`, and the end of the last one.
+    /// The start of each key in `bytes`, followed by the end of the last one.
     pub offsets: &'a [u32],
-    /// The encoded keys ([`crate::key`]), end to end.
+    /// The encoded keys ([`crate::key`]), concatenated.
     pub bytes: &'a [u8],
 }
 
 impl EventBuffer {
-    /// An empty buffer.
+    /// Creates an empty buffer.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Events.
+    /// Returns the number of events.
     #[must_use]
     pub fn len(&self) -> usize {
         self.timestamps.len()
     }
 
-    /// Whether there are no events; there may be rejections.
+    /// Returns true if there are no events; there may be rejections.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.timestamps.is_empty()
     }
 
-    /// The event times, microseconds since the epoch.
+    /// Returns the event times in microseconds since the epoch.
     #[must_use]
     pub fn timestamps(&self) -> &[i64] {
         &self.timestamps
     }
 
-    /// The id of each event's key; empty where the pipeline names no key.
+    /// Returns the key id of each event; empty if the pipeline names no key.
     #[must_use]
     pub fn keys(&self) -> &[u32] {
         &self.keys
     }
 
-    /// The numbers, in the order of [`crate::InputSchema::columns`]; NaN is missing.
+    /// Returns the numbers, in the order of [`crate::InputSchema::columns`]; NaN means missing.
     #[must_use]
     pub fn columns(&self) -> &[Vec<f64>] {
         &self.columns
     }
 
-    /// The identities, by each of [`crate::InputSchema::identities`].
+    /// Returns the identities, for each of [`crate::InputSchema::identities`].
     #[must_use]
     pub fn identities(&self) -> &[Vec<Identity>] {
         &self.identities
     }
 
-    /// The line of each event, 1 for the first of the input; a record of CSV has that of its first byte.
+    /// Returns the line of each event; 1 for the first of the input. A CSV record has the line of
+    /// its first byte.
     #[must_use]
     pub fn lines(&self) -> &[u64] {
         &self.lines
     }
 
-    /// Where the text of each event stands in the bytes that were read.
+    /// Returns the position of each event's text in the bytes that were read.
     #[must_use]
     pub fn spans(&self) -> &[Span] {
         &self.spans
     }
 
-    /// The keys that these events are the first ones to have.
+    /// Returns the keys that occur for the first time in these events.
     #[must_use]
     pub fn new_keys(&self) -> NewKeys<'_> {
         self.new_keys.view()
     }
 
-    /// The id of each event's partition; empty where the pipeline names none.
+    /// Returns the partition id of each event; empty if the pipeline names no partition.
     #[must_use]
     pub fn partitions(&self) -> &[u32] {
         &self.partitions
     }
 
-    /// The partitions that these events are the first ones to have.
+    /// Returns the partitions that occur for the first time in these events.
     #[must_use]
     pub fn new_partitions(&self) -> NewKeys<'_> {
         self.new_partitions.view()
     }
 
-    /// Whether the reader has emptied its dictionaries before these events: ids from earlier reads mean nothing any more.
+    /// Returns true if the reader has emptied its dictionaries before these events. Ids from
+    /// earlier reads are then invalid.
     #[must_use]
     pub fn reset(&self) -> bool {
         self.reset
     }
 
-    /// What was refused, in the order of the lines.
+    /// Returns the rejections in the order of their lines.
     #[must_use]
     pub fn rejections(&self) -> &[Rejection] {
         &self.rejections
     }
 
-    /// Forgets everything, keeps the memory.
+    /// Clears the buffer, but keeps its memory.
     pub fn clear(&mut self) {
         self.timestamps.clear();
         self.keys.clear();
@@ -197,14 +199,14 @@ impl EventBuffer {
         self.rejections.clear();
     }
 
-    /// Clears the buffer for events with `columns` columns and `ways` to tell identities.
+    /// Clears the buffer for events with this number of numeric columns and identity columns.
     pub(super) fn start(&mut self, columns: usize, ways: usize) {
         self.clear();
         self.columns.resize_with(columns, Vec::new);
         self.identities.resize_with(ways, Vec::new);
     }
 
-    /// Whether another event and another rejection fit under `max_events`.
+    /// Returns true if another event and another rejection fit within `max_events`.
     pub(super) fn has_room(&self, max_events: usize) -> bool {
         self.timestamps.len() < max_events && self.rejections.len() < max_events
     }

@@ -1,4 +1,4 @@
-//! JSON arrays of keys, and of single values, read by the same rules as the fields of events.
+//! JSON arrays of keys and of single values, read by the same rules as the fields of events.
 
 use super::scan::{MAX_DEPTH, Scanner};
 use super::value::Value;
@@ -7,12 +7,14 @@ use crate::Error;
 const NOT_AN_ARRAY: Error = Error::MalformedBlock("the keys are no JSON array");
 const TOO_LONG: Error = Error::MalformedBlock("the keys are too many or too long");
 
-/// Reads a JSON array of keys: appends their encodings to `bytes`, and the end of each to `offsets`.
+/// Reads a JSON array of keys: appends their encodings to `bytes`, and the end of each to
+/// `offsets`.
 ///
-/// A key is a string, a number or a boolean, or an array of such where there are several `fields`.
+/// A key is a string, a number or a boolean, or an array of these if there are several `fields`.
 ///
 /// # Errors
-/// [`Error::InvalidKey`] for a key of another form, [`Error::MalformedBlock`] for text that is no array of keys.
+/// [`Error::InvalidKey`] for a key of another form, [`Error::MalformedBlock`] if the text is not an
+/// array of keys.
 pub(crate) fn read_keys(
     text: &str,
     fields: usize,
@@ -29,7 +31,8 @@ pub(crate) fn read_keys(
     })
 }
 
-/// Reads a JSON array of strings, numbers and booleans: returns the [`crate::key::fingerprint`] of each.
+/// Reads a JSON array of strings, numbers and booleans, and returns the [`crate::key::fingerprint`]
+/// of each.
 ///
 /// # Errors
 /// As [`read_keys`].
@@ -45,7 +48,7 @@ pub(crate) fn read_fingerprints(text: &str) -> Result<Vec<f64>, Error> {
     Ok(found)
 }
 
-/// Reads `text` as an array, each element by `take`, which gives `None` for what is no JSON.
+/// Reads `text` as an array, each element by `take`, which returns `None` for invalid JSON.
 fn read_array(
     text: &str,
     mut take: impl FnMut(&mut Scanner<'_>) -> Option<Result<(), Error>>,
@@ -62,7 +65,8 @@ fn read_array(
     if read.is_some() && scanner.peek().is_none() { Ok(()) } else { Err(NOT_AN_ARRAY) }
 }
 
-/// Appends the key at the scanner's place; false if it is of another form, `None` if it is no JSON.
+/// Appends the key at the scanner's position. Returns false if it has another form, `None` for
+/// invalid JSON.
 fn push_key(scanner: &mut Scanner<'_>, fields: usize, bytes: &mut Vec<u8>) -> Option<bool> {
     let (mut count, mut valid) = (0, true);
     let mut push = |scanner: &mut Scanner<'_>| {
@@ -80,7 +84,8 @@ fn push_key(scanner: &mut Scanner<'_>, fields: usize, bytes: &mut Vec<u8>) -> Op
     Some(valid && count == fields)
 }
 
-/// Goes behind the array at the scanner's place, calling `take` at each element; `None` where it is no array.
+/// Skips the array at the scanner's position, and calls `take` at each element. Returns `None` if
+/// it is not an array.
 fn elements(
     scanner: &mut Scanner<'_>,
     mut take: impl FnMut(&mut Scanner<'_>) -> Option<()>,
@@ -107,7 +112,7 @@ fn elements(
     }
 }
 
-/// Skips white space, line feeds too.
+/// Skips white space, including line feeds.
 fn skip_space(scanner: &mut Scanner<'_>) {
     scanner.skip_space();
     while scanner.peek() == Some(b'\n') {

@@ -1,20 +1,21 @@
-//! Where lines end, and where a line may be cut.
+//! The ends of lines, and positions where a line may be split.
 
 use memchr::{memchr, memchr_iter};
 
-/// The place of the first line feed from `start` on.
+/// Returns the position of the first line feed from `start` on.
 pub(in crate::text) fn next_feed(bytes: &[u8], start: usize) -> Option<usize> {
     Some(start + memchr(b'\n', bytes.get(start..)?)?)
 }
 
-/// `line_end`, or the place of the carriage return before it; not before `start`.
+/// Returns `line_end`, or the position of the carriage return before it, but not before `start`.
 #[inline]
 pub(in crate::text) fn before_return(bytes: &[u8], start: usize, line_end: usize) -> usize {
     let returns = line_end > start && bytes.get(line_end - 1) == Some(&b'\r');
     line_end - usize::from(returns)
 }
 
-/// The end of the last whole character from `start` on; a carriage return at the end, too, waits for what follows it.
+/// Returns the end of the last whole character from `start` on. A carriage return at the end is
+/// excluded, too: a line feed may follow.
 pub(in crate::text) fn last_character_end(bytes: &[u8], start: usize) -> usize {
     let tail = bytes.get(start..).unwrap_or(&[]);
     let (tail, len) = match tail {
@@ -34,12 +35,12 @@ pub(in crate::text) fn last_character_end(bytes: &[u8], start: usize) -> usize {
     len
 }
 
-/// Line feeds from `start` to `end`.
+/// Returns the number of line feeds from `start` to `end`.
 pub(in crate::text) fn count_feeds(bytes: &[u8], start: usize, end: usize) -> u64 {
     memchr_iter(b'\n', bytes.get(start..end).unwrap_or(&[])).fold(0, |feeds, _| feeds + 1)
 }
 
-/// Lines that a record stands on.
+/// Returns the number of lines that a record occupies.
 pub(in crate::text) fn lines_of(bytes: &[u8], start: usize, next: usize) -> u64 {
     let unended = bytes.get(next - 1) != Some(&b'\n');
     count_feeds(bytes, start, next) + u64::from(unended)
@@ -67,7 +68,7 @@ mod tests {
         let ends: Vec<usize> =
             (0..=text.len()).map(|end| last_character_end(&text[..end], 0)).collect();
         assert_eq!(ends, [0, 1, 1, 3, 3, 3, 6, 6, 6, 6, 10, 10]);
-        // What is no character need not be kept together.
+        // Invalid bytes may be split anywhere.
         assert_eq!(last_character_end(b"\x80\x80\x80\x80", 0), 4);
         assert_eq!(last_character_end(b"\xff", 0), 1);
         assert_eq!(last_character_end(b"a\xe2\x82", 1), 1);

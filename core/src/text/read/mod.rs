@@ -6,9 +6,10 @@
 //!                                                   └──> rejection
 //! ```
 //!
-//! The [`reader::Reader`] finds whole lines in the bytes that arrive and has one of the two syntaxes read each of them into
-//! [`value::Value`]s, one for each field that the pipeline needs. The collector turns these into a row of an
-//! [`events::EventBuffer`], or into a [`rejection::Rejection`]. Field names are looked up in [`names::Names`].
+//! The [`reader::Reader`] finds whole lines in the bytes and has one of the two syntaxes parse each
+//! of them into [`value::Value`]s, one for each field that the pipeline needs. The collector turns
+//! these into a row of an [`events::EventBuffer`], or into a [`rejection::Rejection`]. Field names
+//! are looked up in [`names::Names`].
 
 pub(super) mod check;
 mod collect;

@@ -1,19 +1,20 @@
-//! Which fields of a line the pipeline needs: looked up by guessing that the line is laid out as the one before.
+//! Lookup of the fields that the pipeline needs. It predicts that a line has the layout of the one
+//! before.
 
 use super::scan::Scanner;
 use super::unescape::unescape;
 use super::value::Kind;
 use super::words::last_word;
 
-/// No slot: a field that nobody needs.
+/// The slot of fields that are not needed.
 pub(in crate::text) const UNNEEDED: usize = usize::MAX;
 
-/// Members of a line that are guessed; later ones are looked up.
+/// Maximum number of members of a line that are predicted; later ones are looked up.
 const MAX_GUESSES: usize = 64;
 
-/// The names of the needed fields, and the layout of the line before.
+/// The names of the needed fields, and the layout of the preceding line.
 pub(in crate::text) struct Names {
-    /// A name's place here is its slot.
+    /// The index of a name is its slot.
     needed: Box<[Box<str>]>,
     guesses: Vec<Guess>,
 }
@@ -23,7 +24,8 @@ impl Names {
         Self { needed: needed.into(), guesses: Vec::new() }
     }
 
-    /// Goes behind the name of the line's member number `member`, its colon and white space: the slot of its value.
+    /// Skips the name of the line's member number `member`, its colon and white space. Returns the
+    /// slot of its value.
     #[inline]
     pub(in crate::text) fn read(
         &mut self,
@@ -51,12 +53,12 @@ impl Names {
         } else {
             self.slot(text)
         };
-        // A colon that does not follow at once makes a guess that never comes true.
+        // A colon that does not follow at once gives a guess that never matches.
         let text = scanner.bytes.get(start..end + 2).filter(|text| text.ends_with(b":"));
         let guess = Guess::new(text.unwrap_or_default(), slot);
         match self.guesses.get_mut(member) {
             Some(old) => *old = guess,
-            // Members come in order, so this one is next.
+            // Members are read in order, so this one is the next.
             None if member < MAX_GUESSES => self.guesses.push(guess),
             None => {}
         }
@@ -68,20 +70,21 @@ impl Names {
     }
 }
 
-/// What stands at a member's place, such as its name in quotes and the colon.
+/// Expected text of a member, such as its name in quotes and the colon.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::text) struct Guess {
     /// The bytes, padded with zeros.
     words: [u64; 4],
-    /// Ones where `words` has bytes.
+    /// Ones for the bytes that `words` contains.
     masks: [u64; 4],
     length: usize,
     slot: usize,
 }
 
 impl Guess {
-    /// What is empty or too long makes a guess that never comes true. So does what is beyond ASCII: a guess that comes true
-    /// skips the scan, and with it the note that UTF-8 has to be checked.
+    /// Creates a guess. Empty, too long or non-ASCII text gives one that never matches. A matching
+    /// guess skips the scan, and with it the detection of non-ASCII bytes, whose UTF-8 must be
+    /// checked.
     pub(in crate::text) fn new(text: &[u8], slot: usize) -> Self {
         let mut bytes = [0; 32];
         let mut mask = [0; 32];
@@ -90,13 +93,13 @@ impl Guess {
             bytes.iter_mut().zip(text).for_each(|(byte, text)| *byte = *text);
             mask.iter_mut().zip(text).for_each(|(mask, _)| *mask = 0xff);
         } else {
-            // No byte is 1 where every bit is masked out.
+            // A masked byte is never 1, so this never matches.
             bytes = [1; 32];
         }
         Self { words: words_of(&bytes), masks: words_of(&mask), length: text.len(), slot }
     }
 
-    /// Goes behind these bytes, if they stand at the scanner's place.
+    /// Skips these bytes, and returns true, if they are at the scanner's position.
     #[inline]
     pub(in crate::text) fn take(&self, scanner: &mut Scanner<'_>) -> bool {
         let found = self.is_at(scanner.bytes, scanner.at);

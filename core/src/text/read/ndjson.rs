@@ -1,20 +1,21 @@
-//! NDJSON: one pass over a line checks that it is JSON and finds the fields that are needed.
+//! NDJSON: one pass over a line checks that it is JSON and finds the needed fields.
 
 use super::names::Names;
 use super::scan::{MAX_DEPTH, Scanner, SyntaxError};
 use super::value::{Kind, Value};
 
-/// What a line turned out to be.
+/// The result of scanning a line.
 pub(in crate::text) enum Line {
-    /// An object: `slots` has its values. The line's end, and whether its UTF-8 has yet to be checked.
+    /// An object, whose values are in `slots`: the end of the line, and whether its UTF-8 must
+    /// still be checked.
     Object { end: usize, check_utf8: bool },
     /// Another value.
     Other,
-    /// No JSON; or its end is not in sight.
+    /// Invalid JSON, or an incomplete line.
     Broken(SyntaxError),
 }
 
-/// Scans the line at `start`, putting the values of the needed fields into `slots`.
+/// Scans the line at `start`, and stores the values of the needed fields in `slots`.
 #[inline]
 pub(in crate::text) fn scan_line(
     bytes: &[u8],
@@ -47,7 +48,7 @@ pub(in crate::text) fn scan_line(
     }
 }
 
-/// Scans the object at the scanner's place.
+/// Scans the object at the scanner's position.
 #[inline]
 fn object(scanner: &mut Scanner<'_>, names: &mut Names, slots: &mut [Value]) -> Option<()> {
     let mut unneeded = Value::MISSING;

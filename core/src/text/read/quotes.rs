@@ -1,4 +1,4 @@
-//! Finds where a CSV record with quotes ends, and which quote is wrong if it does not end well.
+//! Finds the end of a CSV record with quotes, and the bad quote if there is one.
 
 use super::lines::before_return;
 use core::fmt;
@@ -6,35 +6,35 @@ use core::fmt;
 const ONES: u64 = 0x0101_0101_0101_0101;
 pub(super) const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
 
-/// The end of a record, by RFC 4180: quotes count at the start of a field only.
+/// The end of a record by RFC 4180: only quotes at the start of a field count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Extent {
-    /// The record ends at the line feed at this place.
+    /// The record ends at the line feed at this position.
     LineFeed(usize),
-    /// The bytes end within the record, outside of quotes.
-    Unended,
-    /// The bytes end before the quote that opens at this place is closed.
+    /// The bytes end within the record, outside quotes.
+    Incomplete,
+    /// The bytes end before the quote that opens at this position is closed.
     OpenQuote(usize),
-    /// The quote that opens at this place is closed, and text follows the closing quote.
+    /// The quote that opens at this position is closed, but its closing quote is followed by text.
     TextAfterQuote(usize),
 }
 
-/// A quote for which a record is rejected.
+/// A quote that causes the rejection of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct BadQuote {
     pub(super) fault: QuoteFault,
-    /// The place of the opening quote on its line, 1 for the first byte.
+    /// The column of the opening quote in its line; 1 for the first byte.
     pub(super) column: usize,
 }
 
-/// The ways in which a quote is wrong.
+/// The defect of a quote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum QuoteFault {
     /// Text follows the closing quote.
     TextAfter,
     /// The input ends before the quote is closed.
     OpenAtEnd,
-    /// The record reaches the limit of a line before the quote is closed.
+    /// The record reaches the maximum line length before the quote is closed.
     OpenAtLimit { max_line_bytes: usize },
 }
 
@@ -56,29 +56,29 @@ impl fmt::Display for BadQuote {
     }
 }
 
-/// The fields of one record, without their quotes.
+/// The fields of a record, without their quotes.
 #[derive(Default)]
 pub(super) struct Fields {
-    /// The fields, end to end.
+    /// The fields, concatenated.
     text: Vec<u8>,
     /// The end of each field in `text`.
     ends: Vec<usize>,
 }
 
 impl Fields {
-    /// The bytes that all fields stand in.
+    /// Returns the concatenated text of all fields.
     pub(super) fn text(&self) -> &[u8] {
         &self.text
     }
 
-    /// Where each field starts and ends in [`Fields::text`].
+    /// Returns the start and the end of each field in [`Fields::text`].
     pub(super) fn bounds(&self) -> impl Iterator<Item = (usize, usize)> {
         let starts = core::iter::once(0).chain(self.ends.iter().copied());
         starts.zip(self.ends.iter().copied())
     }
 
-    /// Reads the record at `start`, and returns where it ends. Where that is not at a line feed, the fields are right only if
-    /// the input ends with `bytes`.
+    /// Reads the record at `start`, and returns its end. If that is not a line feed, the fields are
+    /// complete only if the input ends with `bytes`.
     pub(super) fn read(&mut self, bytes: &[u8], start: usize) -> Extent {
         self.text.clear();
         self.ends.clear();
@@ -101,13 +101,14 @@ impl Fields {
                 [b',', ..] => at += 1,
                 [b'\n', ..] => return Extent::LineFeed(at),
                 [b'\r', b'\n', ..] => return Extent::LineFeed(at + 1),
-                [] | [b'\r'] => return Extent::Unended,
+                [] | [b'\r'] => return Extent::Incomplete,
                 _ => return Extent::TextAfterQuote(opened),
             }
         }
     }
 
-    /// Appends what stands in the quotes that open at `opened`, and returns the place of the closing quote.
+    /// Appends the content of the quotes that open at `opened`, and returns the position of the
+    /// closing quote.
     fn push_quoted(&mut self, bytes: &[u8], opened: usize) -> Option<usize> {
         let (mut from, mut at) = (opened + 1, opened + 1);
         loop {
@@ -120,13 +121,14 @@ impl Fields {
             if bytes.get(at + 1) != Some(&b'"') {
                 return Some(at);
             }
-            // The second one of a doubled quote is text.
+            // The second quote of a doubled one is content.
             (from, at) = (at + 1, at + 2);
         }
     }
 }
 
-/// Returns the end of the field without quotes at `start`: the place of the comma or line feed behind it, or the end of `bytes`.
+/// Returns the end of the unquoted field at `start`: the position of the next comma or line feed,
+/// or the end of `bytes`.
 fn plain_end(bytes: &[u8], start: usize) -> usize {
     let mut at = start;
     loop {
@@ -138,16 +140,17 @@ fn plain_end(bytes: &[u8], start: usize) -> usize {
     }
 }
 
-/// The place of the next quote or line feed from `at` on, or comma where there is no `quoted` text; or the end of `bytes`.
+/// Returns the position of the next quote or line feed from `at` on, or comma outside `quoted`
+/// text; else the end of `bytes`.
 #[inline]
 pub(super) fn skip_plain(bytes: &[u8], mut at: usize, quoted: bool, seen: &mut u64) -> usize {
-    // In quotes a second look for quotes stands for the one for commas.
+    // In quotes, the search for commas looks for quotes again instead.
     let delimiter = if quoted { b'"' } else { b',' };
     let delimiters = ONES * u64::from(delimiter);
     while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
         let word = u64::from_le_bytes(*chunk);
         *seen |= word;
-        // As in the scanner of JSON: of the bytes found, the first one is right.
+        // As in the JSON scanner: of the bytes found, only the first one is certain.
         let commas = (word ^ delimiters).wrapping_sub(ONES);
         let quotes = (word ^ (ONES * 0x22)).wrapping_sub(ONES);
         let line_feeds = (word ^ (ONES * 0x0a)).wrapping_sub(ONES);
@@ -180,9 +183,9 @@ mod tests {
             ("\"a\"\r\n", Extent::LineFeed(4)),
             ("a\"b,c\"\n", Extent::LineFeed(6)),
             ("\n", Extent::LineFeed(0)),
-            ("a,\"b\"", Extent::Unended),
-            ("a,\"b\"\r", Extent::Unended),
-            ("", Extent::Unended),
+            ("a,\"b\"", Extent::Incomplete),
+            ("a,\"b\"\r", Extent::Incomplete),
+            ("", Extent::Incomplete),
             ("a,\"b\n\"\"", Extent::OpenQuote(2)),
             ("\"", Extent::OpenQuote(0)),
             ("\"a\"b\n", Extent::TextAfterQuote(0)),

@@ -1,4 +1,4 @@
-//! The reader: bytes of lines in, columns of events out.
+//! The reader: turns bytes of lines into columns of events.
 
 use super::collect::Collector;
 use super::csv::{Csv, HeaderError, Malformed, Parsed};
@@ -12,28 +12,31 @@ use crate::spec::Format;
 use crate::time::TimeUnit;
 use crate::{InputSchema, PipelineSpec, RejectReason};
 
-/// Bytes that one call looks at: places in them fit a `u32`, and so do those of the keys that they can hold.
+/// Maximum number of bytes that one call looks at. Positions in them, and in the keys that they
+/// contain, then fit a `u32`.
 const MAX_READ_BYTES: usize = 1 << 30;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// How a reader reads.
+/// Options of a reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReaderOptions {
-    /// What the lines are.
+    /// The format of the lines.
     pub format: Format,
-    /// The unit of timestamps that are numbers.
+    /// The unit of numeric timestamps.
     pub timestamp_unit: TimeUnit,
-    /// Bytes of a line, without its line end; a longer one is rejected. 1 MiB by default, 512 MiB at most.
+    /// Maximum length of a line in bytes, without its line end; a longer one is rejected. Default:
+    /// 1 MiB; at most 512 MiB.
     pub max_line_bytes: usize,
-    /// Keys that the dictionary holds before it is emptied; 65,536 by default.
+    /// Maximum number of keys in the dictionary before it is emptied; default: 65,536.
     pub max_dictionary_keys: usize,
-    /// Seed of the dictionary's table: unpredictable where input is not trusted. Never shows in results.
+    /// Seed of the dictionary's hash table; must be unpredictable if input is not trusted. Results
+    /// do not depend on it.
     pub table_seed: u64,
 }
 
 impl ReaderOptions {
-    /// What `spec` says of its source and its limits; the seed is 0.
+    /// Returns the options for the source and limits of `spec`; the seed is 0.
     #[must_use]
     pub fn of(spec: &PipelineSpec) -> Self {
         Self {
@@ -58,7 +61,7 @@ impl Default for ReaderOptions {
     }
 }
 
-/// Reads NDJSON or CSV into events. How the input is cut into calls never changes what is read.
+/// Reads NDJSON or CSV into events. Results do not depend on how the input is split into calls.
 ///
 /// ```
 /// # use stream_processor_core::{InputColumn, InputKind, InputSchema};
@@ -85,9 +88,10 @@ pub struct Reader {
     syntax: Syntax,
     collector: Collector,
     max_line_bytes: usize,
-    /// Whether nothing was taken of this input yet.
+    /// True if nothing of this input was consumed yet.
     at_start: bool,
-    /// In a line that is too long, and of which a part was taken: the line feeds of that part.
+    /// Within a line that is too long, of which a part was consumed: the number of line feeds in
+    /// that part.
     long_line_feeds: Option<u64>,
 }
 
@@ -97,7 +101,7 @@ enum Syntax {
 }
 
 impl Reader {
-    /// A reader of events as `schema` needs them.
+    /// Creates a reader of events for `schema`.
     #[must_use]
     pub fn new(schema: &InputSchema, options: ReaderOptions) -> Self {
         let max_line_bytes = options.max_line_bytes.min(MAX_READ_BYTES / 2);
@@ -109,8 +113,8 @@ impl Reader {
         Self { syntax, collector, max_line_bytes, at_start: true, long_line_feeds: None }
     }
 
-    /// A new input begins (the next file, say): its lines count from 1, and it may have a byte order mark and has a
-    /// header of its own. Keys keep their ids.
+    /// Starts a new input, such as the next file: line numbers restart at 1, and it may have a byte
+    /// order mark and a header of its own. Keys keep their ids.
     pub fn next_input(&mut self) {
         self.collector.lines_before = 0;
         self.at_start = true;
@@ -120,7 +124,8 @@ impl Reader {
         }
     }
 
-    /// The header of the input under way, without its line end; `None` where none was read, and for NDJSON.
+    /// Returns the header of the current input without its line end; `None` if none was read, and
+    /// for NDJSON.
     #[must_use]
     pub fn header(&self) -> Option<&[u8]> {
         match &self.syntax {
@@ -129,18 +134,21 @@ impl Reader {
         }
     }
 
-    /// Takes whole lines from the front of `bytes` until they end or `events`, which is cleared before, holds
-    /// `max_events` events or rejections. Gives the number of bytes taken; the caller presents the rest again, with more
-    /// behind it. `end` says that nothing follows `bytes`, so that a last line without its line feed counts.
+    /// Consumes whole lines from the front of `bytes`, and returns the number of bytes consumed. It
+    /// stops when `events` holds `max_events` events or rejections; `events` is cleared before. The
+    /// caller presents the remaining bytes again, followed by more. `end` means that nothing
+    /// follows `bytes`, so that a last line without a line feed counts.
     ///
-    /// A read stops early where a key would be one more than the dictionary holds; the next one empties it and says so
-    /// ([`EventBuffer::reset`]). So all ids of one buffer are from one dictionary. Of a line that is too long, parts are
-    /// taken as they come. To be sure of progress, present [`ReaderOptions::max_line_bytes`] + 6 bytes, or the `end`.
+    /// A read stops early before a key that exceeds the dictionary; the next read empties it and
+    /// reports that ([`EventBuffer::reset`]). So all ids of a buffer belong to one dictionary. A
+    /// line that is too long is consumed in parts as they arrive. To guarantee progress, present
+    /// [`ReaderOptions::max_line_bytes`] + 6 bytes, or the `end`.
     ///
     /// # Errors
     ///
-    /// Only for the header of CSV: it lacks a column that the schema names (an optional one too: here a misspelt name
-    /// can be told from a value that is missing), repeats one, is too long or not UTF-8. The reader is of no use then.
+    /// Only for a CSV header that is too long or not UTF-8, repeats a column, or lacks one that the
+    /// schema names. Even an optional column must be present, so that misspelt names are found. The
+    /// reader is unusable afterwards.
     pub fn read(
         &mut self,
         bytes: &[u8],
@@ -180,7 +188,8 @@ impl Reader {
         Ok(at)
     }
 
-    /// Reads the line at `start`: where the next one starts; `None` if this one is not to be taken yet.
+    /// Reads the line at `start`, and returns the start of the next one; `None` if the line must
+    /// not be consumed yet.
     #[inline]
     fn ndjson_line(
         &mut self,
@@ -200,12 +209,13 @@ impl Reader {
                 return self.collector.take(bytes, true, span, 1, events).then_some(end + 1);
             }
         }
-        self.unusual_line(bytes, start, end, line, events)
+        self.finish_unusual_line(bytes, start, end, line, events)
     }
 
-    /// What [`Reader::ndjson_line`] does after its scan, for lines that need a closer look.
+    /// Continues [`Reader::ndjson_line`] after its scan, for lines that are not plain valid
+    /// objects.
     #[cold]
-    fn unusual_line(
+    fn finish_unusual_line(
         &mut self,
         bytes: &[u8],
         start: usize,
@@ -233,7 +243,8 @@ impl Reader {
         Some(next)
     }
 
-    /// Reads the record at `start`: where the next one starts; `None` if this one is not to be taken yet.
+    /// Reads the record at `start`, and returns the start of the next one; `None` if the record
+    /// must not be consumed yet.
     #[inline]
     fn csv_record(
         &mut self,
@@ -249,7 +260,7 @@ impl Reader {
             Parsed::Malformed(malformed) => {
                 return Ok(Some(self.reject_quote(bytes, start, &malformed, events)));
             }
-            Parsed::Unended => return Ok(self.begin_long_line(bytes, start, end, events)),
+            Parsed::Incomplete => return Ok(self.begin_long_line(bytes, start, end, events)),
         };
         let span = Span::new(start, record.end);
         let fits = record.fields == expected && record.end - start <= self.max_line_bytes;
@@ -271,7 +282,8 @@ impl Reader {
         Ok(taken.then_some(record.next))
     }
 
-    /// Rejects the record at `start` up to the end of the line where a bad quote opens, and returns where the next line starts.
+    /// Rejects the record at `start` up to the end of the line where a bad quote opens, and returns
+    /// the start of the next line.
     #[cold]
     fn reject_quote(
         &mut self,
@@ -291,7 +303,8 @@ impl Reader {
         next
     }
 
-    /// Reads the header of CSV at `start`: where the first record starts; `None` if its end is not in sight.
+    /// Reads the CSV header at `start`, and returns the start of the first record; `None` if the
+    /// header is incomplete.
     #[cold]
     fn csv_header(
         &mut self,
@@ -315,13 +328,13 @@ impl Reader {
         Ok(Some(record.next))
     }
 
-    /// Whether the line at `start`, whose end is not in sight, may still turn out not to be too long. (Its last byte may
-    /// be the carriage return of its end.)
+    /// Returns true if the incomplete line at `start` may still turn out to fit the limit. Its last
+    /// byte may be the carriage return of its end.
     fn may_grow(&self, bytes: &[u8], start: usize) -> bool {
         bytes.len() - start <= self.max_line_bytes + 1
     }
 
-    /// Takes the first part of the line at `start`, if it is too long for certain, though its end is not in sight.
+    /// Consumes the first part of the incomplete line at `start` if it is certainly too long.
     fn begin_long_line(
         &mut self,
         bytes: &[u8],
@@ -335,9 +348,10 @@ impl Reader {
         self.long_line_part(bytes, start, false, end, events)
     }
 
-    /// Takes a part of a line that is too long, from `at` to the line's end or else to the last whole
-    /// character; `None` if that is too little. A record of CSV that is too long ends with the line in which it exceeds the
-    /// limit: line feeds before that are in quotes, and a quote that is open there is not followed.
+    /// Consumes a part of a line that is too long, from `at` to the line's end or else to the last
+    /// whole character. Returns `None` if there is no whole character. A CSV record that is too
+    /// long ends with the line in which it exceeds the limit: line feeds before that are in quotes,
+    /// and later quotes are ignored.
     #[cold]
     fn long_line_part(
         &mut self,
@@ -375,7 +389,7 @@ impl Reader {
     }
 }
 
-/// Why `text` is no line to look into, if it is none.
+/// Returns the reason for rejecting a line by its length or encoding, if any.
 fn check_text(text: &[u8], max_line_bytes: usize) -> Option<(RejectReason, Found)> {
     if text.len() > max_line_bytes {
         return Some((RejectReason::LineTooLong, Found::Longer { max_line_bytes }));

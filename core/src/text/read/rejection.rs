@@ -1,4 +1,4 @@
-//! Lines that a reader refused, and what it can say about them.
+//! Rejected lines, and their descriptions.
 
 use super::events::Span;
 use super::quotes::BadQuote;
@@ -6,34 +6,35 @@ use super::value::Kind;
 use crate::{InputKind, InputSchema, RejectReason};
 use core::fmt;
 
-/// Text of a value that a message shows, in characters.
+/// Maximum number of characters of a value that a message shows.
 const SHOWN_CHARACTERS: usize = 40;
 
-/// A line that gave no event, or one part of a line that was too long to be seen at once.
+/// A rejected line, or one part of a line that was too long to be read at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rejection {
-    /// The line, 1 for the first of the input; a record of CSV has that of its first byte or, where a quote is wrong, that of
-    /// the opening quote.
+    /// The line; 1 for the first of the input. A CSV record has the line of its first byte or, for
+    /// a bad quote, that of the opening quote.
     pub line: u64,
-    /// Why.
+    /// The reason.
     pub reason: RejectReason,
-    /// The field that is to blame, if it is one.
+    /// The field that caused the rejection, if any.
     pub field: Option<FieldRole>,
-    /// Where the line, or this part of it, stands in the bytes that were read.
+    /// The position of the line, or of this part of it, in the bytes that were read.
     pub span: Span,
-    /// Whether an entry before this one holds the part before: not to be counted again.
+    /// True if an earlier rejection has the preceding part of the line: this one must not be
+    /// counted again.
     pub continuation: bool,
-    /// Whether a further entry, of a later read perhaps, goes on with the same line.
+    /// True if a further rejection, perhaps of a later read, continues the same line.
     pub continues: bool,
     pub(super) found: Found,
 }
 
-/// What a field is for.
+/// The role of a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FieldRole {
     /// The event time.
     Timestamp,
-    /// The key's field with this index in [`InputSchema::key`].
+    /// The key field with this index in [`InputSchema::key`].
     Key(usize),
     /// The partition.
     Partition,
@@ -42,7 +43,7 @@ pub enum FieldRole {
 }
 
 impl FieldRole {
-    /// The field's name in the events.
+    /// Returns the name of the field in the events.
     #[must_use]
     pub fn name(self, schema: &InputSchema) -> &str {
         match self {
@@ -54,27 +55,28 @@ impl FieldRole {
     }
 }
 
-/// What stands where something else should.
+/// The text found in place of the required one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Found {
-    /// The reason says it all.
+    /// Nothing to add to the reason.
     Nothing,
     /// A line longer than this.
     Longer { max_line_bytes: usize },
-    /// Bytes that are no JSON, at this place.
+    /// Invalid JSON at this position.
     Syntax { at: usize, expected: &'static str },
-    /// A quote that is wrong.
+    /// A bad quote.
     Quote(BadQuote),
-    /// So many fields of CSV.
+    /// This number of CSV fields.
     Fields { found: usize, expected: usize },
-    /// A value; where its text stands, if it stands in the bytes that were read.
+    /// A value, and the position of its text if that lies in the bytes that were read.
     Value { kind: Kind, text: Option<Span> },
 }
 
 impl Rejection {
-    /// The rejection in words: the field, what was found, and what would be right.
+    /// Returns a description of the rejection: the field, what was found, and what would be right.
     ///
-    /// `schema` is the reader's, `bytes` are those that were read. Nothing is computed until it is printed.
+    /// `schema` is that of the reader, and `bytes` are those that were read. Nothing is computed
+    /// before it is printed.
     #[must_use]
     pub fn detail<'a>(
         &'a self,
@@ -135,7 +137,7 @@ impl Rejection {
     }
 }
 
-/// What the pipeline wants of the field.
+/// Writes what the pipeline requires of the field.
 fn write_problem(
     reason: RejectReason,
     role: FieldRole,
@@ -216,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn details_name_the_field_what_was_found_and_what_would_be_right() {
+    fn detail_contains_field_found_and_expected() {
         for (line, expected) in [
             ("  ", "invalid_json: the line is blank"),
             ("{\"ts\":1,}", "invalid_json: byte 9: expected a field name in quotes, found '}'"),

@@ -1,30 +1,31 @@
-//! Strict JSON, scanned without building anything: where values end, and whether they are JSON at all.
+//! Strict JSON scanner: finds the ends of values and checks them, without building anything.
 //!
-//! A line feed is never white space here: it ends the line that is being scanned. So no scan leaves its line.
+//! A line feed is never white space here: it ends the scanned line. So no scan leaves its line.
 
 use super::value::{Kind, Value};
 use super::words::{HIGH_BITS, last_word, special};
 use crate::number::scan_json_number;
 
-/// How deep arrays and objects may stand in each other.
+/// Maximum nesting of arrays and objects.
 pub(in crate::text) const MAX_DEPTH: u32 = 128;
 
-/// Where a line stops being JSON, and what would have been right there.
+/// The position at which a line stops being JSON, and what was expected there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::text) struct SyntaxError {
     pub(in crate::text) at: usize,
     pub(in crate::text) expected: &'static str,
 }
 
-/// A scanner's place in its bytes. Where a scan fails it gives `None` and stays at the place of the error.
+/// A position in bytes. If a scan fails, it returns `None`, and the position is that of the error.
 ///
-/// Results are small, and values are written where they are to stay: what fits registers is not copied through memory.
+/// Results are small, and values are written in place: what fits registers is not copied through
+/// memory.
 pub(in crate::text) struct Scanner<'a> {
     pub(in crate::text) bytes: &'a [u8],
     pub(in crate::text) at: usize,
-    /// The bytes of strings seen so far, or'ed: tells whether any was beyond ASCII.
+    /// Bitwise or of the bytes of all scanned strings: shows whether any was not ASCII.
     seen: u64,
-    /// After a failure, what would have been right.
+    /// After a failure, what was expected.
     expected: &'static str,
 }
 
@@ -33,17 +34,18 @@ impl<'a> Scanner<'a> {
         Self { bytes, at, seen: 0, expected: "" }
     }
 
-    /// Whether strings hold bytes beyond ASCII. May say so for the sake of bytes shortly after a string.
+    /// Returns true if strings contain non-ASCII bytes. May also return true because of bytes
+    /// shortly after a string.
     pub(in crate::text) fn may_be_beyond_ascii(&self) -> bool {
         self.seen & HIGH_BITS != 0
     }
 
-    /// The error after a failure.
+    /// Returns the error after a failure.
     pub(in crate::text) fn into_error(self) -> SyntaxError {
         SyntaxError { at: self.at, expected: self.expected }
     }
 
-    /// Fails for want of what was `expected` here.
+    /// Fails because `expected` is not at this position.
     #[cold]
     pub(in crate::text) fn fail<T>(&mut self, expected: &'static str) -> Option<T> {
         self.expected = expected;
@@ -62,14 +64,14 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Whether only white space follows in the line or, with `only`, in the bytes.
+    /// Returns true if only white space follows in the line or, with `only`, in the bytes.
     #[inline]
     pub(in crate::text) fn is_at_end(&mut self, only: bool) -> bool {
         self.skip_space();
         self.peek().is_none_or(|byte| byte == b'\n' && !only)
     }
 
-    /// Goes behind a string whose opening quote has been taken: tells whether it has escapes.
+    /// Skips a string whose opening quote was consumed. Returns whether it has escapes.
     #[inline(always)]
     fn string(&mut self) -> Option<Kind> {
         let mut kind = Kind::String;
@@ -96,7 +98,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Goes on to the next quote, backslash or control character, or near the end of the bytes.
+    /// Skips to the next quote, backslash or control character, or near the end of the bytes.
     #[inline]
     fn skip_plain(&mut self) {
         while let Some((low, rest)) =
@@ -120,13 +122,13 @@ impl<'a> Scanner<'a> {
         self.skip_last_plain();
     }
 
-    /// The same for the last 15 bytes.
+    /// Does the same as [`Scanner::skip_plain`] for the last 15 bytes.
     #[inline(never)]
     fn skip_last_plain(&mut self) {
         loop {
             let word = last_word(self.bytes, self.at);
             self.seen |= word;
-            // What is behind the end looks like control characters.
+            // The padding after the end looks like control characters.
             let special = special(word);
             if special != 0 {
                 self.at += (special.trailing_zeros() / 8) as usize;
@@ -136,7 +138,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Goes behind the escape at the backslash. Escaped surrogates must stand in pairs.
+    /// Skips the escape at the backslash. Escaped surrogates must come in pairs.
     #[cold]
     fn escape(&mut self) -> Option<()> {
         self.at += 1;
@@ -158,7 +160,7 @@ impl<'a> Scanner<'a> {
         Some(())
     }
 
-    /// Goes behind the escape that has to follow a high surrogate.
+    /// Skips the escape that must follow a high surrogate.
     fn low_surrogate(&mut self) -> Option<()> {
         let start = self.at;
         if self.bytes.get(start..start + 2) == Some(b"\\u") {
@@ -171,7 +173,7 @@ impl<'a> Scanner<'a> {
         self.fail("the low surrogate that belongs to the high one")
     }
 
-    /// Goes behind `uXXXX`: the code unit.
+    /// Skips `uXXXX`, and returns the code unit.
     fn unicode_escape(&mut self) -> Option<u16> {
         let mut unit = 0;
         for _ in 0..4 {
@@ -186,7 +188,8 @@ impl<'a> Scanner<'a> {
         Some(unit)
     }
 
-    /// Goes behind the value at this place and puts it into `value`. Arrays and objects in it may be `depth` deep.
+    /// Skips the value at this position and stores it in `value`. Arrays and objects may be nested
+    /// `depth` levels.
     #[inline(always)]
     pub(in crate::text) fn value(&mut self, depth: u32, value: &mut Value) -> Option<()> {
         let start = self.at;
@@ -211,7 +214,7 @@ impl<'a> Scanner<'a> {
         Some(())
     }
 
-    /// Goes behind a value that is neither string nor number.
+    /// Skips a value that is neither a string nor a number.
     #[cold]
     fn other_value(&mut self, depth: u32) -> Option<Kind> {
         if let Some(bracket @ (b'{' | b'[')) = self.peek() {
@@ -227,7 +230,8 @@ impl<'a> Scanner<'a> {
         Some(kind)
     }
 
-    /// Goes behind an array or object, at most `max_depth` deep. No recursion: one bit a level remembers its bracket.
+    /// Skips an array or object of at most `max_depth` levels. Not recursive: one bit per level
+    /// stores its kind of bracket.
     fn compound(&mut self, max_depth: u32) -> Option<()> {
         let mut unneeded = Value::MISSING;
         let mut objects: u128 = 0;
@@ -249,7 +253,7 @@ impl<'a> Scanner<'a> {
                     self.name()?;
                 }
             } else {
-                // Any bracket was taken above, so this goes no deeper.
+                // All brackets were consumed above, so this value has no nesting.
                 self.value(0, &mut unneeded)?;
                 closed = self.after_value(objects & 1 == 1)?;
             }
@@ -265,7 +269,8 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// In an array or object after a value: at a closing bracket (true), or behind a comma and, in an object, a name.
+    /// Continues after a value in an array or object. Returns true at a closing bracket; otherwise
+    /// skips a comma and, in an object, a name.
     fn after_value(&mut self, in_object: bool) -> Option<bool> {
         self.skip_space();
         match self.peek() {
@@ -284,7 +289,8 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Goes behind a name, its colon and white space, to the value: whether it has escapes, and where its text ends.
+    /// Skips a name, its colon and white space. Returns whether it has escapes, and the end of its
+    /// text.
     pub(in crate::text) fn name(&mut self) -> Option<(Kind, usize)> {
         if self.peek() != Some(b'"') {
             return self.fail("a field name in quotes");
@@ -306,7 +312,7 @@ impl<'a> Scanner<'a> {
 mod tests {
     use super::*;
 
-    /// How a whole text scans: its kind, or where the error is.
+    /// Scans a whole text: returns its kind, or the position of the error.
     fn scan(text: &str) -> Result<Kind, usize> {
         let mut scanner = Scanner::new(text.as_bytes(), 0);
         let mut value = Value::MISSING;
@@ -315,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_json() {
+    fn valid_json_is_scanned_to_its_end() {
         for (text, kind) in [
             ("\"\"", Kind::String),
             ("\"a long string without any escapes in it\"", Kind::String),
@@ -335,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_json_stops_where_it_goes_wrong() {
+    fn scan_error_is_at_first_invalid_byte() {
         for (text, at) in [
             ("", 0),
             ("nul", 0),

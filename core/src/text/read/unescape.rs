@@ -1,6 +1,6 @@
-//! The text behind the escapes of a JSON string.
+//! Decodes the escapes of a JSON string.
 
-/// Appends the text that a scanned string with escapes stands for.
+/// Appends the decoded text of a scanned string with escapes.
 pub(in crate::text) fn unescape(string: &[u8], out: &mut Vec<u8>) {
     let mut rest = string;
     while let [byte, after @ ..] = rest {
@@ -27,7 +27,7 @@ pub(in crate::text) fn unescape(string: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// The character of the `XXXX` at the front, or of `XXXX\uXXXX`, and what follows.
+/// Decodes `XXXX` or `XXXX\uXXXX` at the front of `text`. Returns the character and the rest.
 fn escaped_character(text: &[u8]) -> (char, &[u8]) {
     let unit = |digits: &[u8; 4]| {
         digits
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn escapes_are_undone() {
+    fn escapes_are_decoded() {
         let mut out = Vec::new();
         unescape(br#"a\"\\\/\b\f\n\r\t\u00e9\ud83d\ude00\u0000z"#, &mut out);
         assert_eq!(out, "a\"\\/\u{8}\u{c}\n\r\té😀\0z".as_bytes());

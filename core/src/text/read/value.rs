@@ -1,4 +1,4 @@
-//! One field's value as a reader found it, and what the pipeline makes of it.
+//! A scanned field value, and its conversion to what the pipeline needs.
 
 use super::unescape::unescape;
 use crate::RejectReason;
@@ -9,10 +9,10 @@ use crate::key::{
 use crate::number::{Decimal, ScannedNumber, parse_f64};
 use crate::time::{TimeError, TimeUnit, parse_decimal_time, parse_rfc3339, scanned_time};
 
-/// What stands in a field.
+/// The kind of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::text) enum Kind {
-    /// The field is not there.
+    /// The field is absent.
     Missing,
     Null,
     False,
@@ -27,13 +27,14 @@ pub(in crate::text) enum Kind {
     Text,
 }
 
-/// A value: its kind, and where its text stands in the bytes of the record (a string's without its quotes).
+/// A value: its kind, and the position of its text in the bytes of the record (of a string without
+/// its quotes).
 #[derive(Debug, Clone, Copy)]
 pub(in crate::text) struct Value {
     pub(in crate::text) kind: Kind,
     pub(in crate::text) start: usize,
     pub(in crate::text) end: usize,
-    /// Meaningful for [`Kind::Number`].
+    /// Valid for [`Kind::Number`] only.
     pub(in crate::text) number: ScannedNumber,
 }
 
@@ -45,7 +46,7 @@ impl Value {
         number: ScannedNumber { negative: false, exact: false, mantissa: 0, exponent: 0 },
     };
 
-    /// Makes it a value of a kind other than [`Kind::Number`].
+    /// Sets the value to one of a kind other than [`Kind::Number`].
     #[inline]
     pub(in crate::text) fn set(&mut self, kind: Kind, start: usize, end: usize) {
         self.kind = kind;
@@ -58,7 +59,7 @@ impl Value {
         bytes.get(self.start..self.end).unwrap_or(&[])
     }
 
-    /// The value as an event time, microseconds.
+    /// Returns the value as an event time in microseconds.
     #[inline]
     pub(in crate::text) fn timestamp(
         &self,
@@ -94,7 +95,7 @@ impl Value {
         time.map_err(timestamp_reason)
     }
 
-    /// The value as a number of a column; NaN where it is missing.
+    /// Returns the value as a number of a column; NaN if it is missing.
     #[inline]
     pub(in crate::text) fn number(
         &self,
@@ -111,7 +112,8 @@ impl Value {
         }
     }
 
-    /// The value as a number of a column where true is 1 and false is 0, in CSV as words.
+    /// Returns the value as a number of a column where true is 1 and false is 0; in CSV, these are
+    /// words.
     pub(in crate::text) fn flag(&self, bytes: &[u8], required: bool) -> Result<f64, RejectReason> {
         let word = trim(self.text(bytes));
         match self.kind {
@@ -123,7 +125,7 @@ impl Value {
         }
     }
 
-    /// The value as a number that tells it from all others, put together in `scratch`; NaN where it is missing.
+    /// Returns a number that identifies the value, computed in `scratch`; NaN if it is missing.
     pub(in crate::text) fn fingerprint(
         &self,
         bytes: &[u8],
@@ -164,7 +166,7 @@ impl Value {
         number.is_some_and(|number| is_key_number(&number, || self.number.nearest_f64(text)))
     }
 
-    /// Appends the value as a string, number or boolean is encoded in keys, with any number.
+    /// Appends the key encoding of a string, boolean or any number.
     #[inline]
     fn push_scalar(&self, bytes: &[u8], key: &mut Vec<u8>) -> Result<(), RejectReason> {
         let text = self.text(bytes);
@@ -213,7 +215,7 @@ fn csv_number(text: &[u8]) -> Result<f64, RejectReason> {
     parse_f64(text).ok_or_else(|| no_number(text))
 }
 
-/// Why `text` is no finite number.
+/// Returns the reason why `text` is not a finite number.
 #[cold]
 fn no_number(text: &[u8]) -> RejectReason {
     let unsigned = text.strip_prefix(b"-").or(text.strip_prefix(b"+")).unwrap_or(text);
@@ -227,7 +229,7 @@ fn no_number(text: &[u8]) -> RejectReason {
     }
 }
 
-/// Without the spaces and tabs around it.
+/// Returns `text` without leading and trailing spaces and tabs.
 #[inline]
 fn trim(mut text: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = text {
@@ -245,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn csv_numbers_may_have_spaces_around_and_say_what_is_wrong() {
+    fn csv_numbers_may_be_surrounded_by_spaces_and_errors_name_the_reason() {
         let number = |text: &str, required| csv(text).number(text.as_bytes(), required);
         assert_eq!(number(" 12.5\t", true), Ok(12.5));
         assert_eq!(number("+.5", true), Ok(0.5));
@@ -270,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn csv_keys_are_strings_as_they_stand() {
+    fn csv_keys_are_unchanged_strings() {
         let mut key = Vec::new();
         assert_eq!(csv(" 1 ").push_key(b" 1 ", &mut key), Ok(()));
         assert_eq!(key, b"\x04 1 \0");
@@ -278,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn key_numbers_are_integers_within_doubles_or_what_doubles_print() {
+    fn key_numbers_are_integers_in_double_range_or_shortest_decimals() {
         let key = |text: &str| {
             let mut value = Value { kind: Kind::Number, end: text.len(), ..Value::MISSING };
             assert_eq!(
@@ -302,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn values_that_are_only_told_apart_may_have_any_number() {
+    fn fingerprinted_values_may_be_any_number() {
         let text = b"1e400";
         let mut value = Value { kind: Kind::Number, end: text.len(), ..Value::MISSING };
         assert!(crate::number::scan_json_number(text, 0, &mut value.number).is_ok());

@@ -1,19 +1,22 @@
-//! Text looked at eight bytes at a time.
+//! Examines text eight bytes at a time.
 
 const ONES: u64 = 0x0101_0101_0101_0101;
 pub(super) const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
 
-/// Marks quotes, backslashes and control characters among eight bytes by their high bits. Only the first mark is sure.
+/// Marks quotes, backslashes and control characters among eight bytes by their high bits. Only the
+/// first mark is certain.
 #[inline]
 pub(super) fn special(word: u64) -> u64 {
-    // Subtracting borrows into a byte's high bit where the byte was too small, and may borrow from the next one too.
+    // A subtraction borrows into the high bit of a byte that was too small, and may also borrow
+    // from the next byte.
     let quotes = (word ^ (ONES * 0x22)).wrapping_sub(ONES);
     let backslashes = (word ^ (ONES * 0x5c)).wrapping_sub(ONES);
     let controls = word.wrapping_sub(ONES * 0x20);
     (quotes | backslashes | controls) & !word & HIGH_BITS
 }
 
-/// The eight bytes at `at` of `bytes`, which may end before, then with zeros; all zeros where `bytes` are short altogether.
+/// Returns the eight bytes at `at` of `bytes`, padded with zeros after the end. Returns zeros if
+/// `bytes` has fewer than eight bytes.
 #[inline]
 pub(super) fn last_word(bytes: &[u8], at: usize) -> u64 {
     let rest = bytes.get(at..).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Writes rows, and events that pass as they came, as lines of NDJSON and CSV.
+//! Writes rows, and events that pass unchanged, as lines of NDJSON and CSV.
 
-pub(super) mod passed;
-pub(super) mod writer;
+pub(super) mod event_writer;
+pub(super) mod row_writer;

@@ -1,4 +1,4 @@
-//! Rows as lines of NDJSON or CSV.
+//! Writes rows as lines of NDJSON or CSV.
 
 use crate::key::{KeyField, fields};
 use crate::number::write_f64;
@@ -7,21 +7,22 @@ use crate::time::{NULL_TIME, write_rfc3339};
 use crate::util::json::write_string;
 use crate::{OutputSchema, RowColumn, Rows};
 
-/// Appends `rows` as lines: the fields of the key first, by their names, then the columns in their order.
+/// Appends `rows` as lines: first the fields of the key, then the columns in their order.
 ///
-/// NDJSON has one flat object a line, without spaces. CSV has one record a line, quoted only where it has to be, and no
-/// header ([`write_csv_header`]). Times are RFC 3339 text, numbers are printed as ECMAScript does; a missing one is
-/// `null`, or an empty field. Lines end with a line feed.
+/// NDJSON has one flat object per line, without spaces. CSV has one record per line, quoted only
+/// where necessary, and no header ([`write_csv_header`]). Times are RFC 3339 text, and numbers are
+/// printed as in ECMAScript. A missing number is `null`, or an empty field. Lines end with a line
+/// feed.
 pub fn write_rows(format: Format, schema: &OutputSchema, rows: &Rows<'_>, out: &mut Vec<u8>) {
-    let mut columns: Vec<Cells<'_>> =
-        rows.columns.iter().map(|&column| Cells::new(column)).collect();
+    let mut columns: Vec<ColumnWriter<'_>> =
+        rows.columns.iter().map(|&column| ColumnWriter::new(column)).collect();
     match format {
         Format::Ndjson => write_ndjson(&member_names(schema), rows, &mut columns, out),
         Format::Csv => write_csv(schema.key.len(), rows, &mut columns, out),
     }
 }
 
-/// Appends the header that goes before rows in CSV.
+/// Appends the CSV header of the rows.
 pub fn write_csv_header(schema: &OutputSchema, out: &mut Vec<u8>) {
     let columns = schema.columns.iter().map(|column| &column.name);
     for (index, name) in schema.key.iter().chain(columns).enumerate() {
@@ -33,7 +34,7 @@ pub fn write_csv_header(schema: &OutputSchema, out: &mut Vec<u8>) {
     out.push(b'\n');
 }
 
-/// What stands before each value of an object: `{"key":`, then `,"column":` for the others.
+/// Returns the text before each value of an object: `{"key":`, then `,"column":` for the others.
 fn member_names(schema: &OutputSchema) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
     let mut first = true;
     let mut member = |name: &String| {
@@ -50,7 +51,7 @@ fn member_names(schema: &OutputSchema) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
 fn write_ndjson(
     (key_names, column_names): &(Vec<Vec<u8>>, Vec<Vec<u8>>),
     rows: &Rows<'_>,
-    columns: &mut [Cells<'_>],
+    columns: &mut [ColumnWriter<'_>],
     out: &mut Vec<u8>,
 ) {
     let is_empty = key_names.is_empty() && column_names.is_empty();
@@ -71,7 +72,12 @@ fn write_ndjson(
     }
 }
 
-fn write_csv(key_fields: usize, rows: &Rows<'_>, columns: &mut [Cells<'_>], out: &mut Vec<u8>) {
+fn write_csv(
+    key_fields: usize,
+    rows: &Rows<'_>,
+    columns: &mut [ColumnWriter<'_>],
+    out: &mut Vec<u8>,
+) {
     for row in 0..rows.len() {
         let start = out.len();
         let mut key = fields(rows.key(row));
@@ -87,7 +93,7 @@ fn write_csv(key_fields: usize, rows: &Rows<'_>, columns: &mut [Cells<'_>], out:
             column.write_csv(row, out);
             out.push(b',');
         }
-        // The last comma makes place for the line's end.
+        // Replaces the last comma by the line feed.
         if out.len() > start {
             out.pop();
         }
@@ -95,7 +101,7 @@ fn write_csv(key_fields: usize, rows: &Rows<'_>, columns: &mut [Cells<'_>], out:
     }
 }
 
-/// Appends a field of CSV, in quotes if it has a comma, a quote, or a line's end in it.
+/// Appends a CSV field, in quotes if it contains a comma, a quote or a line break.
 fn write_csv_text(text: &[u8], out: &mut Vec<u8>) {
     if !text.iter().any(|byte| matches!(byte, b',' | b'"' | b'\n' | b'\r')) {
         out.extend_from_slice(text);
@@ -111,11 +117,12 @@ fn write_csv_text(text: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-/// A column and what it remembers.
-enum Cells<'a> {
+/// A column, and the state of writing it.
+enum ColumnWriter<'a> {
     Time {
         times: &'a [i64],
-        /// The last time that was written, and its text in quotes: rows of one window follow each other.
+        /// The last time that was written, and its text in quotes: consecutive rows often belong to
+        /// one window.
         last: i64,
         text: Vec<u8>,
     },
@@ -123,7 +130,7 @@ enum Cells<'a> {
     Bool(&'a [u8]),
 }
 
-impl<'a> Cells<'a> {
+impl<'a> ColumnWriter<'a> {
     fn new(column: RowColumn<'a>) -> Self {
         match column {
             RowColumn::Time(times) => Self::Time { times, last: NULL_TIME, text: Vec::new() },
@@ -166,7 +173,7 @@ fn write_bool(bools: &[u8], row: usize, out: &mut Vec<u8>) {
     out.extend_from_slice(if is_true { b"true" } else { b"false" });
 }
 
-/// The text of a time in quotes, made anew only if it is not the last one.
+/// Returns the text of a time in quotes, and formats it only if it differs from the last one.
 fn text_of_time<'t>(
     times: &[i64],
     row: usize,
@@ -211,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_flat_objects_and_records() {
+    fn rows_are_flat_objects_or_records() {
         let schema = schema(
             &["svc", "the \"zone\", or so"],
             &[

@@ -1,4 +1,4 @@
-//! Events that pass a pipeline unchanged, as text.
+//! Writes events that pass a pipeline unchanged.
 
 use csv_core::{ReadRecordResult, Reader};
 
@@ -6,9 +6,9 @@ use crate::number::{ScannedNumber, scan_json_number};
 use crate::spec::Format;
 use crate::util::json::write_string;
 
-/// Writes events of the source as they came ([`crate::OutputSchema::passes_events`]): their text, or, from CSV to NDJSON,
-/// an object of all their fields. In that a field whose text is a JSON number is one, an empty field is null, and every
-/// other field is a string.
+/// Writes unchanged events of the source ([`crate::OutputSchema::passes_events`]). It copies their
+/// text or, from CSV to NDJSON, writes an object of all their fields. In the object, a field whose
+/// text is a JSON number becomes a number, an empty field null, and any other field a string.
 ///
 /// ```
 /// # use stream_processor_core::text::{EventWriter, Format};
@@ -22,19 +22,20 @@ use crate::util::json::write_string;
 pub struct EventWriter {
     from: Format,
     to: Format,
-    /// What stands before each value: `{"ts":`, `,"host":`.
+    /// The text before each value: `{"ts":`, `,"host":`.
     members: Vec<Vec<u8>>,
     has_header: bool,
 }
 
 impl EventWriter {
-    /// For events that are written in `from`, to be written in `to`; NDJSON cannot become CSV, and stays what it is.
+    /// Creates a writer from the format `from` to the format `to`. NDJSON cannot be converted to
+    /// CSV, and stays NDJSON.
     #[must_use]
     pub fn new(from: Format, to: Format) -> Self {
         Self { from, to, members: Vec::new(), has_header: false }
     }
 
-    /// Begins an input of CSV with its header, which CSV keeps once.
+    /// Starts a CSV input with its header. CSV output keeps the first header only.
     pub fn begin(&mut self, header: &[u8], out: &mut Vec<u8>) {
         if self.to == Format::Csv {
             if !self.has_header {
@@ -81,7 +82,7 @@ fn is_number(text: &[u8]) -> bool {
     scan_json_number(text, 0, &mut ScannedNumber::default()) == Ok(text.len())
 }
 
-/// Gives `see` each field of a record of CSV, without its quotes.
+/// Calls `see` with each field of a CSV record, without its quotes.
 fn for_each_field(record: &[u8], mut see: impl FnMut(&[u8])) {
     let mut fields = vec![0; record.len()];
     let mut ends = vec![0; record.iter().filter(|byte| **byte == b',').count() + 1];
