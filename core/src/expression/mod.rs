@@ -29,6 +29,7 @@ pub(crate) enum Step {
     Binary(Binary),
 }
 
+/// An operation on one value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unary {
     Negate,
@@ -39,6 +40,7 @@ pub(crate) enum Unary {
     Sqrt,
 }
 
+/// An operation on two values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Binary {
     Add,
@@ -89,6 +91,7 @@ pub(crate) fn fields(text: &str) -> Vec<String> {
     fields
 }
 
+/// A recursive-descent parser that emits steps in postfix order.
 struct Parser<'a> {
     text: &'a str,
     at: usize,

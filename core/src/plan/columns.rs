@@ -276,6 +276,7 @@ fn key_of_source(spec: &PipelineSpec) -> Vec<String> {
     key
 }
 
+/// Returns a number column named `name`.
 pub(super) fn number(name: &str) -> OutputColumn {
     OutputColumn { name: name.to_owned(), kind: OutputKind::Number }
 }

@@ -14,6 +14,7 @@ const RATES: core::ops::RangeInclusive<f64> = 1e-6..=0.5;
 const DEFAULT_GENERATIONS: u32 = 4;
 const MAX_GENERATIONS: u32 = 64;
 
+/// The plan of a `dedup` stage.
 #[derive(Debug, Clone)]
 pub(crate) struct DedupPlan {
     /// Index of the identity column that the stage reads.
@@ -31,6 +32,7 @@ pub(crate) struct DedupPlan {
 /// State bytes of one exactly remembered identity: 24 in the log, and 10 to 15 in the index.
 pub(crate) const ENTRY_BYTES: u64 = 40;
 
+/// The storage of identities: exact with a limit, or Bloom filters of given sizes.
 #[derive(Debug, Clone)]
 pub(crate) enum MemoryPlan {
     Exact { max_entries: u32 },

@@ -7,6 +7,7 @@ use crate::data::schema::OutputColumn;
 use crate::key;
 use crate::spec::{self, Comparison, Filter, SpecError};
 
+/// The plan of a `filter` stage.
 #[derive(Debug, Clone)]
 pub(crate) struct FilterPlan {
     pub(crate) condition: Condition,

@@ -4,6 +4,7 @@ use super::Columns;
 use crate::data::schema::OutputColumn;
 use crate::spec::{KeyBy, SpecError};
 
+/// The plan of a `key_by` stage.
 #[derive(Debug, Clone)]
 pub(crate) struct KeyByPlan {
     /// Indices of the new key's fields in the input key.

@@ -5,6 +5,7 @@ use crate::data::schema::OutputColumn;
 use crate::expression::{self, Step};
 use crate::spec::{Map, SpecError};
 
+/// The plan of a `map` stage.
 #[derive(Debug, Clone)]
 pub(crate) struct MapPlan {
     /// The assignments in order: the index of an existing or new column, and its expression.

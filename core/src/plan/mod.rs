@@ -91,6 +91,7 @@ pub struct Plan {
     pub(crate) identity: String,
 }
 
+/// The plan of a stage. `ema`, `rolling` and `zscore` are all [`KeyedPlan`]s.
 #[derive(Debug, Clone)]
 pub(crate) enum StagePlan {
     Window(WindowPlan),

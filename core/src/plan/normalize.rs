@@ -8,6 +8,7 @@ use crate::spec::{
     Outliers, Reduce, SpecError,
 };
 
+/// The plan of a `normalize` stage.
 #[derive(Debug, Clone)]
 pub(crate) struct NormalizePlan {
     /// Grid interval in microseconds; `None`: each key has its own, the median step of its first
@@ -27,6 +28,7 @@ pub(crate) struct NormalizePlan {
     pub(crate) is_last: bool,
 }
 
+/// The plan of one normalized field.
 #[derive(Debug, Clone)]
 pub(crate) struct FieldPlan {
     /// The column of the stage's input.

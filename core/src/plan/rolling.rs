@@ -8,6 +8,7 @@ use crate::spec::{Aggregation, Field, Operation, PercentileEngine, PipelineSpec}
 use crate::spec::{Rolling, RollingField, SpecError};
 use crate::statistics::TrackedStatistics;
 
+/// The rolling aggregations of one field.
 #[derive(Debug, Clone)]
 pub(crate) struct RollingPlan {
     /// Number of values in the window; `None`: all values so far.
@@ -18,6 +19,7 @@ pub(crate) struct RollingPlan {
     pub(crate) outputs: Vec<RollingOutput>,
 }
 
+/// One aggregation and its column.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RollingOutput {
     /// Index among the added columns.
@@ -26,6 +28,7 @@ pub(crate) struct RollingOutput {
     pub(crate) population: bool,
 }
 
+/// Plans the `rolling` stage at `path`, and adds its columns to `input`.
 pub(super) fn rolling_plan(
     path: &str,
     rolling: &Rolling,

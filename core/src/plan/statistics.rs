@@ -23,6 +23,7 @@ pub(crate) struct KeyedPlan {
     pub(crate) state_ttl: Option<i64>,
 }
 
+/// The operator of a keyed stage for one field.
 #[derive(Debug, Clone)]
 pub(crate) enum OperatorPlan {
     Ema { alpha: f64 },
@@ -31,6 +32,7 @@ pub(crate) enum OperatorPlan {
     ZScore(ZScorePlan),
 }
 
+/// The z-score of one field.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ZScorePlan {
     pub(crate) rule: ZScoreRule,
@@ -42,6 +44,7 @@ pub(crate) struct ZScorePlan {
 /// Default number of values that `mad` compares with.
 const MAD_WINDOW: u32 = 100;
 
+/// Plans the `ema` stage at `path`, and adds its columns to `input`.
 pub(super) fn ema_plan(
     path: &str,
     ema: &Ema,
@@ -69,6 +72,7 @@ pub(super) fn ema_plan(
     keyed_plan(path, (operators, columns, added), ema.state_ttl, input, spec)
 }
 
+/// Plans the `zscore` stage at `path`, and adds its columns to `input`.
 pub(super) fn zscore_plan(
     path: &str,
     zscore: &ZScore,
@@ -232,6 +236,7 @@ fn weight(path: &str, weights: Weights) -> Result<OperatorPlan, SpecError> {
     }
 }
 
+/// Checks that `size`, a number of values, is positive and within `limits.max_values`.
 pub(super) fn check_size(path: &str, size: u32, spec: &PipelineSpec) -> Result<(), SpecError> {
     let limit = spec.limits.max_values;
     let message = match size {

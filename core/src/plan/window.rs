@@ -5,6 +5,7 @@ use super::{Caps, Columns, Emission, Grid};
 use crate::data::schema::{OutputColumn, OutputKind};
 use crate::spec::{Aggregation, Operation, PercentileEngine, PipelineSpec, SpecError, Window};
 
+/// The plan of tumbling, sliding or cumulating windows.
 #[derive(Debug, Clone)]
 pub(crate) struct WindowPlan {
     pub(crate) grid: Grid,
@@ -19,6 +20,7 @@ pub(crate) struct WindowPlan {
     pub(crate) max_values: u32,
 }
 
+/// One aggregation of a window.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct WindowOutput {
     pub(crate) op: Operation,
@@ -42,6 +44,7 @@ pub(crate) struct Aggregates {
     pub(crate) max_values: u32,
 }
 
+/// Plans the windows of `window`, the stage at `path`, and returns their output columns.
 pub(super) fn window_plan(
     path: &str,
     window: &Window,

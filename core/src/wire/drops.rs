@@ -9,6 +9,7 @@ use crate::time::NULL_TIME;
 const MAGIC: [u8; 4] = *b"SPD1";
 const HEADER_BYTES: usize = 16;
 const RESERVED_BYTES: usize = 8;
+/// Stands for a missing stage number.
 const NO_STAGE: u32 = u32::MAX;
 
 /// Writes `drops` into `block`.

@@ -8,6 +8,7 @@ const MAGIC: [u8; 4] = *b"SPB1";
 const HEADER_BYTES: usize = 64;
 const RESERVED_BYTES: usize = 40;
 
+/// Flags of the header: which optional sections a block of events has.
 const KEY_IDS: u32 = 1;
 const KEYS_ENCODED: u32 = 2;
 const ORDINALS: u32 = 4;

@@ -7,6 +7,7 @@ use crate::error::Error;
 const MAGIC: [u8; 4] = *b"SPK1";
 const HEADER_BYTES: usize = 16;
 const PARTITIONS_MAGIC: [u8; 4] = *b"SPP1";
+/// Flags of the header.
 const RESET: u32 = 1;
 const KNOWN: u32 = 2;
 

@@ -6,6 +6,7 @@ use crate::error::Error;
 
 const MAGIC: [u8; 4] = *b"SPR1";
 const HEADER_BYTES: usize = 16;
+/// Codes of the column kinds.
 const TIME: u8 = 0;
 const NUMBER: u8 = 1;
 const BOOL: u8 = 2;

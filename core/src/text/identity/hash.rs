@@ -5,9 +5,9 @@ use xxhash_rust::xxh3::xxh3_128;
 use super::canonical::STRING;
 use crate::data::batch::Identity;
 
-/// Bounds of inputs that are hashed here: minimum length of the string, and maximum length of the
-/// whole.
+/// Minimum length of a string that is hashed here.
 const SHORTEST: usize = 16;
+/// Maximum length of the whole input that is hashed here.
 const LONGEST: usize = 128;
 /// Maximum number of bytes before the string.
 const HEAD: usize = 32;

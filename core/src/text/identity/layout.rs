@@ -21,6 +21,7 @@ pub(super) struct Layout {
     misses: u32,
 }
 
+/// The layout of an object.
 #[derive(Debug, Default)]
 struct Object {
     /// In the order of the event.
@@ -29,6 +30,7 @@ struct Object {
     order: Vec<usize>,
 }
 
+/// A member of a learned object, and its current value.
 #[derive(Debug)]
 struct Member {
     /// The text between the preceding value and this one.

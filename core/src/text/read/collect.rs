@@ -66,6 +66,7 @@ impl Dictionary {
     }
 }
 
+/// A column to fill, and the slot of its values.
 struct Column {
     slot: usize,
     required: bool,

@@ -95,6 +95,7 @@ pub struct Reader {
     long_line_feeds: Option<u64>,
 }
 
+/// The syntax of the lines, with its state.
 enum Syntax {
     Ndjson(Names),
     Csv(Box<Csv>),
