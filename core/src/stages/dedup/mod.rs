@@ -96,8 +96,11 @@ impl DedupStage {
     /// Looks up and records the events of `range`.
     fn look_up(&mut self, events: &Events<'_>, range: Range<usize>, now: i64) {
         let Self { memory, verdicts, .. } = self;
-        let identities =
-            events.identities.column(self.plan.identity_column).get(range.clone()).unwrap_or_default();
+        let identities = events
+            .identities
+            .column(self.plan.identity_column)
+            .get(range.clone())
+            .unwrap_or_default();
         verdicts.clear();
         verdicts.resize(identities.len(), Verdict::Unidentified);
         let found = |event: usize, found| {

@@ -122,7 +122,7 @@ impl WindowStage {
     /// Returns true if at `watermark` the last window that covers the slice at `start` has expired.
     fn has_expired(&self, start: i64, watermark: i64) -> bool {
         let grid = &self.plan.grid;
-        grid.gone_at(grid.last_window(start)) <= watermark
+        grid.expires_at(grid.last_window(start)) <= watermark
     }
 
     /// Returns true if at `watermark` the first window that covers the slice at `start` has fired.

@@ -103,7 +103,7 @@ impl EmittedRows {
     /// Removes the windows that have expired at `watermark`.
     pub(super) fn remove_expired(&mut self, grid: &Grid, watermark: i64) {
         while let Some(window) = self.windows.first_entry() {
-            if grid.gone_at(*window.key()) > watermark {
+            if grid.expires_at(*window.key()) > watermark {
                 return;
             }
             window.remove();

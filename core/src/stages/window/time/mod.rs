@@ -191,7 +191,7 @@ impl WindowStage {
         if !self.plan.emission.revises {
             return fires;
         }
-        let next = fires.min(grid.gone_at(grid.last_window(*slice)));
+        let next = fires.min(grid.expires_at(grid.last_window(*slice)));
         match self.plan.emission.early {
             Some(early) => next.min(grid.multiple_from(watermark.saturating_add(1), early.step_us)),
             None => next,

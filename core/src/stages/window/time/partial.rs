@@ -135,7 +135,7 @@ impl WindowStage {
         let (grid, input_watermark) = (self.plan.grid, self.input_watermark);
         let known = self.slices.get(&slice).map_or(NONE, |slice| slice.slot(key));
         let slot = match known {
-            _ if grid.gone_at(grid.last_window(slice)) <= input_watermark => Err(NotAdded::Late),
+            _ if grid.expires_at(grid.last_window(slice)) <= input_watermark => Err(NotAdded::Late),
             NONE => self.open_for_partial(slice, key, context.keys).map_err(NotAdded::Limit),
             slot => Ok(slot),
         };
