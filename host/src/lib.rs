@@ -1,25 +1,41 @@
-//! stream-processor runs pipelines over live event streams, in one WebAssembly module that gives the same rows
-//! everywhere: this crate is that module in wasmtime, with sources and sinks around it.
+//! Runs pipelines over live event streams. The engine is one WebAssembly module, which gives the
+//! same rows in every runtime; this crate runs it in wasmtime and connects it to files and streams.
 //!
-//! [`Pipeline`] is the whole of it: a checked [`PipelineSpec`](spec::PipelineSpec) that can be run. [`runtime`] has the
-//! module's instances for programs that feed them themselves; the engine without a module is the crate
-//! `stream-processor-core`.
+//! [`Pipeline`] is the entry point: a checked [`PipelineSpec`](spec::PipelineSpec) that can be run.
+//! [`runtime`] gives access to single instances of the module, for programs that push events
+//! themselves. The engine without a module is the crate `stream-processor-core`.
+//!
+//! | module | contents |
+//! |---|---|
+//! | `pipeline` | [`Pipeline`], [`Settings`], [`Io`]: the public API of a run |
+//! | `run` | the threads of a run, from input bytes to output bytes |
+//! | `io` | inputs and outputs: standard streams, files, compression |
+//! | `module` | the embedded module and its instances in wasmtime |
+//! | `time_zones` | time zone rules for calendar windows |
+//! | `error` | [`Error`] and its codes |
 
-mod counters;
 mod error;
+mod io;
 pub mod module;
+mod pipeline;
 mod run;
-pub mod runtime;
-mod stdio;
-mod zones;
+mod time_zones;
 
-pub use counters::{Counters, ReasonCount, StageCounters};
 pub use error::Error;
-pub use run::{
-    DEFAULT_BATCH_EVENTS, EngineKind, Failure, Input, Io, Observer, Output, PartitionSummary,
-    Pipeline, RefusedLine, Settings, Summary, Tally,
-};
+pub use io::{Input, Output};
+pub use module::counters::{Counters, ReasonCount, StageCounters};
+pub use pipeline::{DEFAULT_BATCH_EVENTS, EngineKind, Failure, Io, Pipeline, Settings};
+pub use run::{Observer, PartitionSummary, RefusedLine, Summary, Tally};
 pub use stream_processor_core::{OneShard, Plan, RejectReason};
+
+/// Instances of the module, and the native engine, for programs that push events themselves.
+pub mod runtime {
+    pub use crate::module::instance::Instance;
+    pub use crate::module::limits::{CALL_DEADLINE, DEFAULT_MEMORY_LIMIT_BYTES};
+    pub use crate::module::native::NativeEngine;
+    pub use crate::module::runtime::Runtime;
+    pub use crate::module::worker::Worker;
+}
 
 /// Pipeline descriptions.
 pub mod spec {

@@ -1,26 +1,27 @@
-//! What a run needs before it begins: inputs that are there, outputs that are open, engines.
+//! Setup of a run: checks inputs, opens outputs, and opens an engine for each shard.
 
 use stream_processor_core::Options;
 
-use super::files;
-use super::input::Part;
-use super::output::{Output, TextSink};
-use super::pipeline::{EngineKind, Io, Pipeline, Settings};
 use crate::error::Error;
+use crate::io::files;
+use crate::io::input::InputSource;
+use crate::io::output::{Output, TextSink};
+use crate::pipeline::{EngineKind, Io, Pipeline, Settings};
 use crate::runtime::{Instance, NativeEngine, Runtime, Worker};
 
-/// The outputs of a run, open.
+/// The open outputs of a run.
 pub(super) struct Sinks {
     pub(super) rows: TextSink,
     pub(super) dead_letter: Option<TextSink>,
     pub(super) late: Option<TextSink>,
 }
 
-/// Opens everything that is written, once everything that is read is known to be there.
-pub(super) fn open(io: Io) -> Result<(Vec<Part>, Sinks), Error> {
+/// Opens the outputs of a run after it has checked that every input exists, so that a missing input
+/// leaves existing output files untouched.
+pub(super) fn open_outputs(io: Io) -> Result<(Vec<InputSource>, Sinks), Error> {
     io.check_files(None, None)?;
-    let inputs = io.input.into_parts()?;
-    // Late events that go where the dead letters go are dead letters.
+    let inputs = io.input.into_sources()?;
+    // If both go to one file, late events are written as dead letters.
     let dead_letter = io.dead_letter.as_ref();
     let late = io.late.filter(|late| {
         dead_letter.is_none_or(|dead_letter| !files::is_same_output(late, dead_letter))
@@ -35,14 +36,14 @@ pub(super) fn open(io: Io) -> Result<(Vec<Part>, Sinks), Error> {
 
 /// The engines of a run.
 pub(super) struct Engines {
-    /// One for each shard.
+    /// One engine for each shard.
     pub(super) workers: Vec<Box<dyn Worker>>,
-    /// What the module's instances live in.
+    /// The runtime of the module's instances; `None` for native engines.
     pub(super) runtime: Option<Runtime>,
 }
 
 /// Opens an engine for each shard.
-pub(super) fn engines(
+pub(super) fn open_engines(
     pipeline: &Pipeline,
     settings: &Settings,
     shards: usize,

@@ -1,4 +1,4 @@
-//! One shard at work: a thread with an engine of its own.
+//! A shard of a run: a thread that owns one engine and processes its part of each batch.
 
 use std::sync::mpsc::{Receiver, Sender, SyncSender};
 
@@ -6,108 +6,113 @@ use stream_processor_core::{
     Batch, Column, Dropped, Identity, KeyColumn, KeyDefinitions, Progress,
 };
 
-use super::alarm::Alarm;
-use super::chunk::Chunk;
-use super::merge::FromShard;
-use crate::counters::Counters;
+use super::merge::ShardOutput;
+use super::row_chunk::RowChunk;
+use super::tick_timer::TickTimer;
 use crate::error::Error;
-use crate::runtime::Worker;
+use crate::module::counters::Counters;
+use crate::module::worker::Worker;
 
-/// Rows that leave an engine at once.
+/// Maximum number of rows for one poll of the engine.
 const POLL_ROWS: u32 = 4096;
 
-/// Dropped events that leave an engine at once.
+/// Maximum number of dropped events for one call of the engine.
 const POLL_DROPS: u32 = 4096;
 
-/// The part of a batch that belongs to one shard, and the keys that it needs.
+/// One shard's part of a batch: columns of events, and definitions of the keys they use.
 #[derive(Debug, Default)]
 pub(super) struct ShardBatch {
     pub(super) timestamps: Vec<i64>,
     pub(super) ordinals: Vec<u64>,
-    /// The stream's watermark before each event; empty where the shard has the whole stream and judges by itself.
+    /// The stream's watermark before each event. Empty for a single shard, whose engine computes
+    /// the watermark itself.
     pub(super) watermarks: Vec<i64>,
     pub(super) columns: Vec<Vec<f64>>,
     pub(super) identities: Vec<Vec<Identity>>,
-    /// Empty where the pipeline has no key.
+    /// Empty if the pipeline has no key.
     pub(super) key_ids: Vec<u32>,
     pub(super) new_keys: NewKeys,
-    /// Empty where the pipeline names no partition.
+    /// Empty if the pipeline names no partition.
     pub(super) partitions: Vec<u32>,
     pub(super) new_partitions: NewKeys,
-    /// The time of day, where the pipeline goes by it.
+    /// The time of day, if the pipeline depends on it.
     pub(super) now: Option<i64>,
-    /// The stream's watermark after the whole batch, for a shard that has not all of it.
+    /// The stream's watermark after the whole batch, if there are several shards.
     pub(super) advance_to: Option<i64>,
     /// Whether the stream ends with this batch.
     pub(super) is_last: bool,
 }
 
-/// Keys, or partitions, that an engine must know before the batch.
+/// Keys, or partitions, that the batch uses for the first time.
 #[derive(Debug, Default)]
 pub(super) struct NewKeys {
+    /// Whether the engine must forget all earlier ids.
     pub(super) reset: bool,
     pub(super) ids: Vec<u32>,
     pub(super) offsets: Vec<u32>,
     pub(super) bytes: Vec<u8>,
 }
 
-/// A shard and its connections.
+/// A shard: its engine and its channels.
 pub(super) struct Shard {
     pub(super) worker: Box<dyn Worker>,
     pub(super) receive: Receiver<ShardBatch>,
-    pub(super) send: SyncSender<FromShard>,
-    /// Where batches go that are used up.
-    pub(super) used: Sender<ShardBatch>,
+    pub(super) send: SyncSender<ShardOutput>,
+    /// Returns processed batches to the parser.
+    pub(super) recycled: Sender<ShardBatch>,
     pub(super) report_drops: bool,
-    /// Whom it tells when the next tick is due, where the pipeline goes by the time of day.
-    pub(super) alarm: Option<Alarm>,
-    /// Events of the batch that were dropped.
+    /// The timer of the next tick, if the pipeline depends on the time of day.
+    pub(super) tick_timer: Option<TickTimer>,
+    /// Dropped events of the current batch.
     pub(super) dropped: Vec<Dropped>,
 }
 
-/// What a shard has done when it ends.
-pub(super) struct Worked {
+/// The result of a shard that ended without a failure.
+pub(super) struct ShardResult {
     pub(super) counters: Counters,
-    /// The limit that has ended it before its time; what came before is written.
-    pub(super) stopped: Option<Error>,
+    /// The limit with the policy `refuse` that ended the shard. Rows made before are written.
+    pub(super) limit_reached: Option<Error>,
 }
 
-/// Why a shard stops before its time.
-enum Stop {
-    /// The far end is gone, so nobody wants the rows.
-    Unwanted,
+/// Why a shard stops before the end of the stream.
+enum ShardStop {
+    /// The writer no longer receives.
+    WriterGone,
     Failed(Error),
 }
 
-impl From<Error> for Stop {
+impl From<Error> for ShardStop {
     fn from(error: Error) -> Self {
         Self::Failed(error)
     }
 }
 
 impl Shard {
-    /// Works until the parser or the far end is gone, and returns what the engine has counted.
-    pub(super) fn run(mut self) -> Result<Worked, Error> {
-        let mut stopped = None;
+    /// Processes batches until the parser's channel closes or the writer ends. Returns the counters
+    /// of the engine.
+    pub(super) fn run(mut self) -> Result<ShardResult, Error> {
+        let mut limit_reached = None;
         while let Ok(batch) = self.receive.recv() {
-            match self.batch(&batch) {
-                // The parser may be gone; then the batch is just dropped.
-                Ok(()) => drop(self.used.send(batch)),
-                Err(Stop::Unwanted) => break,
-                Err(Stop::Failed(error)) if error.is_limit() => {
-                    stopped = Some(error);
-                    if let Err(Stop::Failed(error)) = self.end_batch() {
+            match self.process(&batch) {
+                // If the parser has ended, the batch is dropped.
+                Ok(()) => drop(self.recycled.send(batch)),
+                Err(ShardStop::WriterGone) => break,
+                Err(ShardStop::Failed(error)) if error.is_limit() => {
+                    limit_reached = Some(error);
+                    if let Err(ShardStop::Failed(error)) = self.end_batch() {
                         return Err(error);
                     }
                     break;
                 }
-                Err(Stop::Failed(error)) => return Err(error),
+                Err(ShardStop::Failed(error)) => return Err(error),
             }
         }
-        Ok(Worked { counters: self.worker.counters()?, stopped })
+        Ok(ShardResult { counters: self.worker.counters()?, limit_reached })
     }
 
-    fn batch(&mut self, batch: &ShardBatch) -> Result<(), Stop> {
+    /// Processes a batch: definitions, the time of day, events, the watermark, the end of the
+    /// stream. Sends its rows and dropped events to the writer.
+    fn process(&mut self, batch: &ShardBatch) -> Result<(), ShardStop> {
         if let Some(keys) = batch.new_keys.definitions() {
             self.worker.define_keys(&keys)?;
         }
@@ -116,52 +121,55 @@ impl Shard {
         }
         if let Some(now) = batch.now {
             while self.worker.tick(now)? == Progress::Full {
-                self.poll()?;
+                self.send_rows()?;
             }
         }
-        let mut taken = 0;
+        let mut consumed = 0;
         let mut full = false;
-        while taken < batch.timestamps.len() {
-            let pushed = batch.with_rest(taken, |rest| self.worker.push(rest))?;
-            taken += pushed.consumed;
+        while consumed < batch.timestamps.len() {
+            let pushed = batch.with_view_from(consumed, |view| self.worker.push(view))?;
+            consumed += pushed.consumed;
             full = pushed.full;
             if full {
-                self.poll()?;
+                self.send_rows()?;
                 self.collect_dropped()?;
             }
         }
+        // A push that filled the result buffer may have stopped while windows fired. Advancing to
+        // the smallest watermark resumes that firing and changes nothing else.
         let resume = full.then_some(i64::MIN);
         if let Some(watermark) = batch.advance_to.or(resume) {
             while self.worker.advance(watermark)? == Progress::Full {
-                self.poll()?;
+                self.send_rows()?;
             }
         }
         while batch.is_last && self.worker.finish()? == Progress::Full {
-            self.poll()?;
+            self.send_rows()?;
         }
-        if let Some(alarm) = &self.alarm {
-            alarm.set(self.worker.next_deadline()?);
+        if let Some(timer) = &self.tick_timer {
+            timer.schedule(self.worker.next_deadline()?);
         }
         self.end_batch()
     }
 
-    /// Sends on what the batch has made.
-    fn end_batch(&mut self) -> Result<(), Stop> {
-        self.poll()?;
+    /// Sends the remaining rows and the dropped events of the batch.
+    fn end_batch(&mut self) -> Result<(), ShardStop> {
+        self.send_rows()?;
         self.collect_dropped()?;
         let dropped = std::mem::take(&mut self.dropped);
-        self.send.send(FromShard::Done(dropped)).map_err(|_| Stop::Unwanted)
+        self.send.send(ShardOutput::BatchDone(dropped)).map_err(|_| ShardStop::WriterGone)
     }
 
-    /// Sends on all rows that wait.
-    fn poll(&mut self) -> Result<(), Stop> {
+    /// Polls all rows that wait in the engine and sends them to the writer.
+    fn send_rows(&mut self) -> Result<(), ShardStop> {
         while let Some(rows) = self.worker.poll(POLL_ROWS)? {
-            let chunk = FromShard::Rows(Chunk::copy_of(&rows));
-            self.send.send(chunk).map_err(|_| Stop::Unwanted)?;
+            let chunk = ShardOutput::Rows(RowChunk::copy_of(&rows));
+            self.send.send(chunk).map_err(|_| ShardStop::WriterGone)?;
         }
         Ok(())
     }
 
+    /// Moves the engine's dropped events to `dropped`, if an output needs them.
     fn collect_dropped(&mut self) -> Result<(), Error> {
         while self.report_drops {
             let more = self.worker.drops(POLL_DROPS)?;
@@ -175,7 +183,7 @@ impl Shard {
 }
 
 impl ShardBatch {
-    /// Empties the batch, keeping its memory.
+    /// Empties the batch and keeps its memory.
     pub(super) fn clear(&mut self) {
         self.timestamps.clear();
         self.ordinals.clear();
@@ -191,28 +199,28 @@ impl ShardBatch {
         self.is_last = false;
     }
 
-    /// Shows `see` the batch without its first `taken` events.
-    fn with_rest<T>(&self, taken: usize, see: impl FnOnce(&Batch<'_>) -> T) -> T {
+    /// Calls `use_view` with the batch from event `start` on.
+    fn with_view_from<T>(&self, start: usize, use_view: impl FnOnce(&Batch<'_>) -> T) -> T {
         let columns: Vec<Column<'_>> =
-            self.columns.iter().map(|column| Column::F64(rest(column, taken))).collect();
+            self.columns.iter().map(|column| Column::F64(from(column, start))).collect();
         let identities: Vec<&[Identity]> =
-            self.identities.iter().map(|way| rest(way, taken)).collect();
-        see(&Batch {
-            timestamps: rest(&self.timestamps, taken),
+            self.identities.iter().map(|identities| from(identities, start)).collect();
+        use_view(&Batch {
+            timestamps: from(&self.timestamps, start),
             keys: match self.key_ids.as_slice() {
                 [] => KeyColumn::Unkeyed,
-                ids => KeyColumn::Ids(rest(ids, taken)),
+                ids => KeyColumn::Ids(from(ids, start)),
             },
             columns: &columns,
             identities: &identities,
-            ordinals: Some(rest(&self.ordinals, taken)),
+            ordinals: Some(from(&self.ordinals, start)),
             watermarks: match self.watermarks.as_slice() {
                 [] => None,
-                watermarks => Some(rest(watermarks, taken)),
+                watermarks => Some(from(watermarks, start)),
             },
             partitions: match self.partitions.as_slice() {
                 [] => None,
-                partitions => Some(rest(partitions, taken)),
+                partitions => Some(from(partitions, start)),
             },
         })
     }
@@ -226,7 +234,7 @@ impl NewKeys {
         self.bytes.clear();
     }
 
-    /// Adds one key.
+    /// Adds a key and its id.
     pub(super) fn push(&mut self, id: u32, key: &[u8]) {
         if self.offsets.is_empty() {
             self.offsets.push(0);
@@ -236,7 +244,7 @@ impl NewKeys {
         self.offsets.push(u32::try_from(self.bytes.len()).unwrap_or(u32::MAX));
     }
 
-    /// What the engine is to be told; `None`: nothing.
+    /// Returns the definitions for the engine, or `None` if there are none.
     fn definitions(&self) -> Option<KeyDefinitions<'_>> {
         if self.ids.is_empty() && !self.reset {
             return None;
@@ -246,6 +254,7 @@ impl NewKeys {
     }
 }
 
-fn rest<T>(column: &[T], taken: usize) -> &[T] {
-    column.get(taken..).unwrap_or_default()
+/// Returns the values of a column from event `start` on.
+fn from<T>(column: &[T], start: usize) -> &[T] {
+    column.get(start..).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! Deals events out to the shards, each key always to the same one.
+//! Splits events over the shards by the hash of their key, so that a key always has the same shard.
 
 use stream_processor_core::InputSchema;
 use stream_processor_core::text::{EventBuffer, NewKeys};
@@ -6,22 +6,25 @@ use stream_processor_core::watermark::Generator;
 
 use super::shard::ShardBatch;
 
-/// Deals events out to shards.
+/// Splits events over shards. With several shards it also computes the stream's watermark, because
+/// no shard has all events.
 pub(super) struct Splitter {
-    /// Whether events have keys, and partitions, so that the engines know ids of them.
+    /// Whether events have keys.
     keyed: bool,
+    /// Whether events have partitions.
     partitioned: bool,
     /// The shard of each key id.
     shard_of_id: Vec<u16>,
-    /// Follows the whole stream, since no shard sees it.
+    /// The watermark of the whole stream.
     watermark: Generator,
-    /// The watermark before each event of the read under way, and its shard.
+    /// Scratch: the watermark before each event of the current read.
     watermarks: Vec<i64>,
+    /// Scratch: the shard of each event of the current read.
     shards: Vec<u16>,
 }
 
 impl Splitter {
-    /// For events as `schema` has them, of which `watermark` is at the beginning.
+    /// Creates a splitter of events with `schema`. `watermark` must not have seen an event.
     pub(super) fn new(schema: &InputSchema, watermark: Generator) -> Self {
         Self {
             keyed: !schema.key.is_empty(),
@@ -33,7 +36,8 @@ impl Splitter {
         }
     }
 
-    /// Appends the first `count` events of a read to `batches`, one for each shard. `line_base` is added to every line.
+    /// Appends the first `count` events of a read to `batches`, one for each shard. Adds
+    /// `line_base` to every line number.
     pub(super) fn append(
         &mut self,
         events: &EventBuffer,
@@ -51,21 +55,22 @@ impl Splitter {
             [whole] => append_all(events, count, line_base, whole),
             batches => {
                 self.assign_keys(events, batches);
-                self.deal(events, count, line_base, batches);
+                self.append_split(events, count, line_base, batches);
             }
         }
     }
 
-    /// Gives every new key to the shard that its bytes choose: the same one in every run, on every machine.
+    /// Assigns each new key to a shard by the CRC-32 of its bytes: the same shard in every run and
+    /// on every machine.
     fn assign_keys(&mut self, events: &EventBuffer, batches: &mut [ShardBatch]) {
         for (id, key) in entries(events.new_keys()) {
             let shard = crc32fast::hash(key) as usize % batches.len();
-            let place = id as usize;
-            if self.shard_of_id.len() <= place {
-                self.shard_of_id.resize(place + 1, 0);
+            let index = id as usize;
+            if self.shard_of_id.len() <= index {
+                self.shard_of_id.resize(index + 1, 0);
             }
             if let (Some(of_id), Some(batch)) =
-                (self.shard_of_id.get_mut(place), batches.get_mut(shard))
+                (self.shard_of_id.get_mut(index), batches.get_mut(shard))
             {
                 *of_id = shard as u16;
                 batch.new_keys.push(id, key);
@@ -73,7 +78,8 @@ impl Splitter {
         }
     }
 
-    fn deal(
+    /// Appends each event to the batch of its key's shard, with the stream's watermark before it.
+    fn append_split(
         &mut self,
         events: &EventBuffer,
         count: usize,
@@ -87,14 +93,14 @@ impl Splitter {
         watermark.observe_all(timestamps, watermarks);
         shards.clear();
         shards.extend(keys.iter().map(|id| shard_of_id.get(*id as usize).copied().unwrap_or(0)));
-        deal(shards, timestamps, batches, |batch| Some(&mut batch.timestamps));
-        deal(shards, keys, batches, |batch| Some(&mut batch.key_ids));
-        deal(shards, watermarks, batches, |batch| Some(&mut batch.watermarks));
+        scatter(shards, timestamps, batches, |batch| Some(&mut batch.timestamps));
+        scatter(shards, keys, batches, |batch| Some(&mut batch.key_ids));
+        scatter(shards, watermarks, batches, |batch| Some(&mut batch.watermarks));
         for (index, column) in events.columns().iter().enumerate() {
-            deal(shards, column, batches, |batch| batch.columns.get_mut(index));
+            scatter(shards, column, batches, |batch| batch.columns.get_mut(index));
         }
-        for (index, way) in events.identities().iter().enumerate() {
-            deal(shards, way, batches, |batch| batch.identities.get_mut(index));
+        for (index, identities) in events.identities().iter().enumerate() {
+            scatter(shards, identities, batches, |batch| batch.identities.get_mut(index));
         }
         for (shard, line) in shards.iter().zip(events.lines()) {
             if let Some(batch) = batches.get_mut(usize::from(*shard)) {
@@ -107,7 +113,7 @@ impl Splitter {
     }
 }
 
-/// One shard takes everything, and judges the watermark by itself.
+/// Appends the events to the batch of the only shard, whose engine computes the watermark itself.
 fn append_all(events: &EventBuffer, count: usize, line_base: u64, whole: &mut ShardBatch) {
     for (id, key) in entries(events.new_keys()) {
         whole.new_keys.push(id, key);
@@ -122,12 +128,12 @@ fn append_all(events: &EventBuffer, count: usize, line_base: u64, whole: &mut Sh
     for (column, values) in whole.columns.iter_mut().zip(events.columns()) {
         column.extend(values.iter().take(count));
     }
-    for (way, identities) in whole.identities.iter_mut().zip(events.identities()) {
-        way.extend(identities.iter().take(count));
+    for (column, identities) in whole.identities.iter_mut().zip(events.identities()) {
+        column.extend(identities.iter().take(count));
     }
 }
 
-/// What a read has met first, each with its id.
+/// Returns the ids and bytes of the keys that a read found for the first time.
 fn entries(keys: NewKeys<'_>) -> impl Iterator<Item = (u32, &[u8])> {
     let bounds = keys.offsets.windows(2);
     keys.ids.iter().copied().zip(bounds.map(move |bounds| match *bounds {
@@ -137,7 +143,7 @@ fn entries(keys: NewKeys<'_>) -> impl Iterator<Item = (u32, &[u8])> {
 }
 
 /// Appends each value to the column of its shard.
-fn deal<T: Copy>(
+fn scatter<T: Copy>(
     shards: &[u16],
     values: &[T],
     batches: &mut [ShardBatch],

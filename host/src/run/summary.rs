@@ -1,76 +1,79 @@
-//! The counters of a whole run, as `--summary-json` writes them.
+//! The summary of a run: its counters, as `--summary-json` writes them.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 use stream_processor_core::time::write_rfc3339;
 
-use super::tally::Tally;
-use crate::counters::{Counters, PartitionCounters, StageCounters};
+use super::progress::Tally;
 use crate::module;
+use crate::module::counters::{Counters, PartitionCounters, StageCounters};
 
-/// What a run has seen and done.
+/// Counters of a whole run, summed over its shards.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Summary {
-    /// Lines of input that are events or should be: `events` and `rejected` together.
+    /// Input lines that should be events: the sum of `events` and `rejected`.
     pub lines: u64,
     /// Events that the source accepted.
     pub events: u64,
-    /// Lines and events that were refused.
+    /// Lines and events that were refused before any stage.
     pub rejected: u64,
-    /// Events that came too late for every window of theirs.
+    /// Events that were late for every window they belong to.
     pub late_dropped: u64,
-    /// Events that a limit kept out.
+    /// Events that were dropped at a limit.
     pub limit_dropped: u64,
-    /// Calls that a limit has ended: the run stops at the first.
+    /// Calls that a limit with the policy `refuse` ended. The run stops at the first.
     pub limit_refused: u64,
-    /// Events that are in no row, because limits have taken what was kept of them.
+    /// Events whose state was evicted at a limit before their windows fired.
     pub evicted_events: u64,
-    /// Events that were seen before.
+    /// Events that `dedup` found to be duplicates.
     pub duplicates: u64,
-    /// Events so late that `dedup` could not tell whether they were seen before: passed or dropped, as its `on_unjudged` says.
+    /// Events that are too late for `dedup` to find their duplicates. `on_unjudged` passes or drops
+    /// them.
     pub unjudged: u64,
-    /// Events too far ahead of the clock.
+    /// Events further ahead of the time of day than `time.max_future_skew`.
     pub future: u64,
-    /// Events that no window covers.
+    /// Events that belong to no window.
     pub unassigned: u64,
-    /// Rows that were made.
+    /// Rows that the last stage emitted.
     pub rows: u64,
-    /// Why lines and events were refused; only reasons that occurred.
+    /// Refused lines and events by reason. Contains only reasons that occurred.
     pub rejected_by_reason: BTreeMap<String, u64>,
-    /// The limits that have struck.
+    /// The limits that were reached.
     pub limits_struck: Vec<String>,
-    /// The stages in order.
+    /// The counters of each stage, in order.
     pub stages: Vec<StageCounters>,
-    /// How far each partition of the source has come, in the order of their names; where one time says it all, none.
+    /// The progress of each partition of the source, in the order of their names. Empty if the
+    /// stream has a single watermark.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub partitions: Vec<PartitionSummary>,
-    /// Whether all input was read and every window has fired.
+    /// Whether all input was read and every window fired.
     pub complete: bool,
-    /// Bytes of input, as stored.
+    /// Bytes of input, before decompression.
     pub input_bytes: u64,
-    /// Shards that the keys were split over.
+    /// The number of shards that the keys were split over.
     pub shards: usize,
-    /// Wall-clock time, seconds.
+    /// Wall-clock time of the run, in seconds.
     pub elapsed_seconds: f64,
-    /// The module that did it.
+    /// The SHA-256 of the module, in hexadecimal digits.
     pub module_sha256: &'static str,
 }
 
-/// How far one partition of the source has come. Times are RFC 3339.
+/// The progress of one partition of the source. Times are RFC 3339.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct PartitionSummary {
-    /// Its name, as the field of `source.partition` has it; `None`: the pipeline names no such field.
+    /// The value of the field `source.partition`, or `None` if the pipeline names no such field.
     pub partition: Option<String>,
-    /// The greatest time of its events.
+    /// The greatest event time of the partition.
     pub greatest_time: Option<String>,
-    /// Its own watermark.
+    /// The watermark of the partition.
     pub watermark: Option<String>,
-    /// Whether it was silent for `time.idle_timeout`, so that nobody waits for it.
+    /// Whether the partition had no events for `time.idle_timeout`, so that it no longer holds back
+    /// the watermark of the stream.
     pub idle: bool,
-    /// Whether the stream's watermark waits for it.
+    /// Whether the partition holds back the watermark of the stream.
     pub holds_back: bool,
 }
 
@@ -92,7 +95,8 @@ impl PartitionSummary {
 }
 
 impl Summary {
-    pub(super) fn new(tally: &Tally, counters: Counters) -> Self {
+    /// Combines the parser's counts with the counters of the engines.
+    pub(crate) fn new(tally: &Tally, counters: Counters) -> Self {
         let mut rejected_by_reason: BTreeMap<String, u64> = tally
             .refused_by_reason()
             .map(|(reason, count)| (reason.name().into(), count))
@@ -104,7 +108,7 @@ impl Summary {
             lines: tally.accepted() + tally.refused(),
             events: match counters.limit_refused {
                 0 => tally.accepted().saturating_sub(counters.rejected),
-                // Lines behind the end were read for nothing.
+                // The parser reads ahead; events behind the refused one were not processed.
                 _ => counters.events,
             },
             rejected: tally.refused() + counters.rejected,
@@ -127,7 +131,7 @@ impl Summary {
         }
     }
 
-    /// Events for each second of wall-clock time.
+    /// Returns the events per second of wall-clock time.
     #[must_use]
     pub fn events_per_second(&self) -> f64 {
         self.events as f64 / self.elapsed_seconds.max(f64::MIN_POSITIVE)

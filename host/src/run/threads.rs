@@ -1,4 +1,4 @@
-//! The threads of a run, and how they begin and end together.
+//! Starts the threads of a run and joins them at its end.
 
 use std::sync::Arc;
 use std::sync::mpsc::{channel, sync_channel};
@@ -7,60 +7,67 @@ use std::thread::{self, JoinHandle};
 use stream_processor_core::text::{Reader, ReaderOptions};
 use stream_processor_core::watermark::Generator;
 
-use super::alarm::Alarm;
-use super::collect::{Collected, Collector, RowSink};
-use super::feed::{Feeder, Outlets, Stop, Texts};
-use super::fetch::Fetcher;
-use super::letters::Letters;
+use super::dead_letter::DeadLetterWriter;
 use super::merge::Merger;
-use super::observe::Observer;
-use super::pipeline::{Io, Pipeline, Settings};
+use super::parser::{KeptText, Parser, ParserStop, Receivers};
+use super::progress::{Observer, Tally};
+use super::reader::InputReader;
 use super::setup;
-use super::shard::{Shard, Worked};
+use super::shard::{Shard, ShardResult};
 use super::split::Splitter;
-use super::tally::Tally;
-use crate::counters::Counters;
+use super::tick_timer::TickTimer;
+use super::writer::{RowWriter, Writer, WriterEnd};
 use crate::error::Error;
-use crate::runtime::Runtime;
+use crate::module::counters::Counters;
+use crate::module::runtime::Runtime;
+use crate::pipeline::{Io, Pipeline, Settings};
 
 /// Batches that may wait for a shard.
 const BATCHES_AHEAD: usize = 3;
 
-/// Chunks of rows that may wait for the far end, for each shard.
+/// Chunks of rows of each shard that may wait for the writer.
 const CHUNKS_AHEAD: usize = 8;
 
-/// How a run has ended.
-pub(super) struct Ended {
-    pub(super) counters: Counters,
-    /// Whether everything was read and written; false where whoever read the rows has gone.
-    pub(super) result: Result<bool, Error>,
+/// The end of a run.
+pub(crate) struct RunEnd {
+    pub(crate) counters: Counters,
+    pub(crate) result: Result<Completion, Error>,
 }
 
-/// Runs a pipeline to its end on this thread (the parser) and those that it starts: one that reads ahead, one for each
-/// shard, one that writes.
-pub(super) fn run(
+/// How far a run without an error came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Completion {
+    /// All input was read and all rows were written.
+    Complete,
+    /// The run ended early, because the reader of its rows closed its end of the pipe.
+    OutputClosed,
+}
+
+/// Runs a pipeline to its end: the parser on this thread, and a reader, the shards and a writer on
+/// threads of their own.
+pub(crate) fn run(
     pipeline: &Pipeline,
     io: Io,
     settings: &Settings,
     shards: usize,
     observer: &mut dyn Observer,
     tally: &mut Tally,
-) -> Ended {
+) -> RunEnd {
     match start(pipeline, io, settings, shards, tally) {
-        Ok(started) => started.run(pipeline, settings, observer, tally),
-        Err(error) => Ended { counters: Counters::default(), result: Err(error) },
+        Ok(threads) => threads.parse_and_join(pipeline, settings, observer, tally),
+        Err(error) => RunEnd { counters: Counters::default(), result: Err(error) },
     }
 }
 
-/// Everything but the parser, at work.
-struct Started {
-    texts: Texts,
-    fetcher: Fetcher,
-    outlets: Outlets,
-    alarm: Option<Alarm>,
-    shards: Vec<JoinHandle<Result<Worked, Error>>>,
-    far_end: JoinHandle<Result<Collected, Error>>,
-    /// Keeps the time for the module's deadlines.
+/// The threads of a run other than the parser's, and what the parser needs to feed them.
+struct RunningThreads {
+    kept_text: KeptText,
+    input: InputReader,
+    receivers: Receivers,
+    tick_timer: Option<TickTimer>,
+    shards: Vec<JoinHandle<Result<ShardResult, Error>>>,
+    writer: JoinHandle<Result<WriterEnd, Error>>,
+    /// Advances the clock of the module's call deadlines while it lives.
     _runtime: Option<Runtime>,
 }
 
@@ -70,106 +77,116 @@ fn start(
     settings: &Settings,
     shards: usize,
     tally: &Tally,
-) -> Result<Started, Error> {
+) -> Result<RunningThreads, Error> {
     let passes_events = pipeline.plan().output.passes_events;
-    let texts = Texts {
+    let kept_text = KeptText {
         refused: io.dead_letter.is_some(),
         events: io.dead_letter.is_some() || io.late.is_some() || passes_events,
-        rows: passes_events,
+        events_are_rows: passes_events,
     };
     let report_drops = io.dead_letter.is_some() || io.late.is_some();
-    let (inputs, sinks) = setup::open(io)?;
-    let engines = setup::engines(pipeline, settings, shards, report_drops)?;
-    let fetcher = Fetcher::start(inputs, Arc::clone(&tally.bytes))?;
-    // A pipeline that goes by the time of day has one shard.
-    let alarm = pipeline.plan().goes_by_host_time.then(|| fetcher.alarm());
-    let (notes, noted) = sync_channel(BATCHES_AHEAD);
-    let (give_back, used) = channel();
-    let mut outlets = Outlets { shards: Vec::new(), notes, used };
-    let (mut threads, mut receivers) = (Vec::new(), Vec::new());
+    let (sources, sinks) = setup::open_outputs(io)?;
+    let engines = setup::open_engines(pipeline, settings, shards, report_drops)?;
+    let input = InputReader::start(sources, Arc::clone(&tally.bytes))?;
+    // A pipeline that depends on the time of day has one shard.
+    let tick_timer = pipeline.plan().goes_by_host_time.then(|| input.tick_timer());
+    let (to_writer, logs) = sync_channel(BATCHES_AHEAD);
+    let (recycle, recycled) = channel();
+    let mut receivers = Receivers { shards: Vec::new(), writer: to_writer, recycled };
+    let (mut shard_threads, mut shard_outputs) = (Vec::new(), Vec::new());
     for worker in engines.workers {
         let (to_shard, receive) = sync_channel(BATCHES_AHEAD);
         let (send, from_shard) = sync_channel(CHUNKS_AHEAD);
-        let used = give_back.clone();
-        let alarm = alarm.clone();
+        let recycled = recycle.clone();
+        let tick_timer = tick_timer.clone();
         let dropped = Vec::new();
-        let shard = Shard { worker, receive, send, used, report_drops, alarm, dropped };
-        outlets.shards.push(to_shard);
-        receivers.push(from_shard);
-        threads.push(spawn("shard", || shard.run())?);
+        let shard = Shard { worker, receive, send, recycled, report_drops, tick_timer, dropped };
+        receivers.shards.push(to_shard);
+        shard_outputs.push(from_shard);
+        shard_threads.push(spawn("shard", || shard.run())?);
     }
-    let collector = Collector {
-        notes: noted,
-        merger: Merger::new(receivers, &pipeline.plan().output),
-        rows: RowSink::new(sinks.rows, pipeline),
-        letters: Letters::new(sinks.dead_letter, sinks.late, pipeline.spec()),
+    let writer = Writer {
+        logs,
+        merger: Merger::new(shard_outputs, &pipeline.plan().output),
+        rows: RowWriter::new(sinks.rows, pipeline),
+        dead_letters: DeadLetterWriter::new(sinks.dead_letter, sinks.late, pipeline.spec()),
     };
-    let wake_parser = fetcher.stopper();
-    let far_end = spawn("writer", move || {
-        let collected = collector.run();
+    let wake_parser = input.writer_ended_waker();
+    let writer = spawn("writer", move || {
+        let end = writer.run();
         wake_parser();
-        collected
+        end
     })?;
-    let _runtime = engines.runtime;
-    Ok(Started { texts, fetcher, outlets, alarm, shards: threads, far_end, _runtime })
+    Ok(RunningThreads {
+        kept_text,
+        input,
+        receivers,
+        tick_timer,
+        shards: shard_threads,
+        writer,
+        _runtime: engines.runtime,
+    })
 }
 
-impl Started {
-    fn run(
+impl RunningThreads {
+    /// Runs the parser to its end, then joins the other threads.
+    fn parse_and_join(
         self,
         pipeline: &Pipeline,
         settings: &Settings,
         observer: &mut dyn Observer,
         tally: &mut Tally,
-    ) -> Ended {
+    ) -> RunEnd {
         let spec = pipeline.spec();
         let reader_options =
             ReaderOptions { table_seed: settings.table_seed, ..ReaderOptions::of(spec) };
         let schema = &pipeline.plan().input;
-        let feeder = Feeder {
+        let parser = Parser {
             schema,
-            reader: Reader::new(schema, reader_options),
+            text_reader: Reader::new(schema, reader_options),
             batch_events: settings.batch_events.get().min(spec.limits.max_batch_events as usize),
             strict: settings.strict,
-            texts: self.texts,
-            fetcher: self.fetcher,
+            kept_text: self.kept_text,
+            input: self.input,
             splitter: Splitter::new(schema, Generator::new(spec)),
-            outlets: self.outlets,
-            alarm: self.alarm,
+            receivers: self.receivers,
+            tick_timer: self.tick_timer,
             observer,
             tally,
         };
-        // The parser's end closes the shards' inputs, and theirs the far end's.
-        let fed = feeder.run();
-        end(fed, self.shards, self.far_end)
+        // When the parser ends, its channels to the shards close; then theirs to the writer.
+        let parsed = parser.run();
+        join(parsed, self.shards, self.writer)
     }
 }
 
-/// Waits for all threads. A shard that failed is the cause of whatever else went wrong, then the far end.
-fn end(
-    fed: Result<(), Stop>,
-    shards: Vec<JoinHandle<Result<Worked, Error>>>,
-    far_end: JoinHandle<Result<Collected, Error>>,
-) -> Ended {
+/// Joins all threads. If several have failed, the result is the error of a shard, else of the
+/// writer, else of the parser, because a failed thread makes those before it fail to send.
+fn join(
+    parsed: Result<(), ParserStop>,
+    shards: Vec<JoinHandle<Result<ShardResult, Error>>>,
+    writer: JoinHandle<Result<WriterEnd, Error>>,
+) -> RunEnd {
     let mut counters = Counters::default();
-    let mut failed = None;
+    let mut shard_error = None;
     for shard in shards {
         match shard.join().unwrap_or(Err(Error::Thread("shard"))) {
-            Ok(worked) => {
-                counters.add(&worked.counters);
-                failed = failed.or(worked.stopped);
+            Ok(result) => {
+                counters.add(&result.counters);
+                shard_error = shard_error.or(result.limit_reached);
             }
-            Err(error) => failed = failed.or(Some(error)),
+            Err(error) => shard_error = shard_error.or(Some(error)),
         }
     }
-    let collected = far_end.join().unwrap_or(Err(Error::Thread("writer")));
-    let result = match (failed, collected, fed) {
-        (Some(error), ..) | (None, Err(error), _) | (None, Ok(_), Err(Stop::Failed(error))) => {
-            Err(error)
-        }
-        (None, Ok(collected), fed) => Ok(fed.is_ok() && collected == Collected::All),
+    let written = writer.join().unwrap_or(Err(Error::Thread("writer")));
+    let result = match (shard_error, written, parsed) {
+        (Some(error), ..)
+        | (None, Err(error), _)
+        | (None, Ok(_), Err(ParserStop::Failed(error))) => Err(error),
+        (None, Ok(WriterEnd::Complete), Ok(())) => Ok(Completion::Complete),
+        (None, Ok(_), _) => Ok(Completion::OutputClosed),
     };
-    Ended { counters, result }
+    RunEnd { counters, result }
 }
 
 fn spawn<T: Send + 'static>(

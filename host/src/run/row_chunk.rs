@@ -1,12 +1,12 @@
-//! Rows that have left an instance: copied once, merged in their defined order.
+//! Chunks of rows copied out of an engine, to be sent to the writer and merged.
 
 use std::cmp::Ordering;
 
 use stream_processor_core::{OutputKind, OutputSchema, RowColumn, Rows};
 
-/// Owned rows, laid out as [`Rows`].
+/// A chunk of rows: the columns of [`Rows`], owned.
 #[derive(Debug, Clone)]
-pub(super) struct Chunk {
+pub(super) struct RowChunk {
     firing: Vec<i64>,
     ranks: Vec<u64>,
     key_offsets: Vec<u32>,
@@ -21,8 +21,8 @@ enum Values {
     Bool(Vec<u8>),
 }
 
-impl Chunk {
-    /// No rows yet.
+impl RowChunk {
+    /// Creates a chunk without rows.
     pub(super) fn new(schema: &OutputSchema) -> Self {
         let columns = schema.columns.iter().map(|column| match column.kind {
             OutputKind::Time => Values::Time(Vec::new()),
@@ -38,7 +38,7 @@ impl Chunk {
         }
     }
 
-    /// A copy of `rows`.
+    /// Copies `rows`.
     pub(super) fn copy_of(rows: &Rows<'_>) -> Self {
         let columns = rows.columns.iter().map(|column| match column {
             RowColumn::Time(times) => Values::Time(times.to_vec()),
@@ -55,15 +55,17 @@ impl Chunk {
         }
     }
 
+    /// Returns the number of rows.
     pub(super) fn len(&self) -> usize {
         self.firing.len()
     }
 
+    /// Returns the bytes of all keys.
     pub(super) fn key_len_bytes(&self) -> usize {
         self.key_bytes.len()
     }
 
-    /// The rows, to be written.
+    /// Returns a view of the rows.
     pub(super) fn rows(&self) -> Rows<'_> {
         Rows {
             firing: &self.firing,
@@ -100,6 +102,7 @@ impl Chunk {
         }
     }
 
+    /// Removes all rows and keeps the memory.
     pub(super) fn clear(&mut self) {
         self.firing.clear();
         self.ranks.clear();
@@ -114,7 +117,8 @@ impl Chunk {
         }
     }
 
-    /// The defined order of rows: the watermark that each waited for, its rank, the times of the columns `order`, the key.
+    /// Compares two rows in the defined order: by the watermark that fired the row, its rank, the
+    /// times in the columns `order`, and the key.
     pub(super) fn compare(
         &self,
         row: usize,

@@ -1,7 +1,8 @@
-//! The files that a run reads and writes, so that none is read and written, or written twice.
+//! Checks that a run does not read and write one file, or write one file twice.
 //!
-//! Files are compared by device and inode: hard links, symbolic links, redirected standard streams and other spellings of a
-//! path are one file. Devices, pipes and terminals may be used as often as one likes.
+//! Files are compared by device and inode, so hard links, symbolic links, redirected standard
+//! streams and other spellings of a path count as one file. Devices, pipes and terminals may be
+//! used any number of times.
 
 use std::fs::{self, Metadata};
 use std::io;
@@ -9,24 +10,24 @@ use std::path::{Path, PathBuf};
 
 use super::input::Input;
 use super::output::Output;
-use super::pipeline::Io;
+use super::stdio::StandardStream;
 use crate::error::Error;
-use crate::stdio::Stream;
+use crate::pipeline::Io;
 
-/// Links that are followed to a file that does not exist yet.
+/// Maximum number of links to follow to a file that does not exist yet.
 const MAX_LINKS: usize = 40;
 
-/// Tells one file from another.
+/// The identity of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum FileId {
-    /// A file that exists.
+enum FileId {
+    /// An existing file.
     Existing(Inode),
-    /// A file that is yet to be created: its folder, and its name there.
+    /// A file that does not exist yet: its folder, and its name there.
     New(Inode, PathBuf),
 }
 
 impl FileId {
-    /// Returns the identity of the file at `path`; `None` where it is no regular file.
+    /// Returns the identity of the file at `path`; `None` if it is not a regular file.
     fn of_path(path: &Path) -> Option<Self> {
         match fs::metadata(path) {
             Ok(metadata) => Self::of_metadata(&metadata, path),
@@ -52,18 +53,18 @@ impl FileId {
 
     /// Returns the identity of the file that a standard stream is redirected to.
     #[cfg(unix)]
-    fn of_stream(stream: Stream) -> Option<Self> {
+    fn of_stream(stream: StandardStream) -> Option<Self> {
         let metadata = stream.file().and_then(|file| file.metadata()).ok()?;
         Self::of_metadata(&metadata, Path::new(""))
     }
 
     #[cfg(not(unix))]
-    fn of_stream(_: Stream) -> Option<Self> {
+    fn of_stream(_: StandardStream) -> Option<Self> {
         None
     }
 }
 
-/// Device and inode.
+/// The device and the inode of a file.
 #[cfg(unix)]
 type Inode = (u64, u64);
 
@@ -73,7 +74,7 @@ fn inode(metadata: &Metadata, _: &Path) -> Inode {
     (metadata.dev(), metadata.ino())
 }
 
-/// The path without links: hard links are not noticed.
+/// The path without links. Hard links are not detected.
 #[cfg(not(unix))]
 type Inode = PathBuf;
 
@@ -82,7 +83,7 @@ fn inode(_: &Metadata, path: &Path) -> Inode {
     fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }
 
-/// A file, and the name that messages give it.
+/// A file and its name in messages.
 struct Named {
     name: String,
     id: Option<FileId>,
@@ -93,13 +94,13 @@ impl Named {
         Self { name: path.display().to_string(), id: FileId::of_path(path) }
     }
 
-    fn stream(name: &str, stream: Stream) -> Self {
+    fn stream(name: &str, stream: StandardStream) -> Self {
         Self { name: name.to_owned(), id: FileId::of_stream(stream) }
     }
 
     fn output(output: &Output) -> Self {
         match output {
-            Output::Stdout => Self::stream("stdout", Stream::Stdout),
+            Output::Stdout => Self::stream("stdout", StandardStream::Stdout),
             Output::File(path) => Self::path(path),
             Output::Writer(name, _) => Self { name: name.clone(), id: None },
         }
@@ -110,34 +111,34 @@ impl Named {
     }
 }
 
-/// Returns whether two outputs are one, so that one must be opened for both.
-pub(super) fn is_same_output(one: &Output, other: &Output) -> bool {
+/// Returns whether two outputs are the same, so that only one may be opened.
+pub(crate) fn is_same_output(one: &Output, other: &Output) -> bool {
     matches!((one, other), (Output::Stdout, Output::Stdout))
         || Named::output(one).is_same(&Named::output(other))
 }
 
 impl Io {
-    /// Checks that no file is both read and written, or written twice. Nothing is opened or created.
+    /// Checks that no file is both read and written, or written twice. Opens and creates nothing.
     ///
-    /// `pipeline` is the file that the pipeline was read from. `summary` is where the caller writes when the run has ended:
-    /// this may be stdout although rows go there too.
+    /// `pipeline` is the file that the pipeline was read from. `summary` is the output that the
+    /// caller writes after the run; it may be stdout even if rows go there too.
     ///
     /// # Errors
-    /// [`Error::Write`], which names both files.
+    /// [`Error::Write`], with the names of both files.
     pub fn check_files(
         &self,
         pipeline: Option<&Path>,
         summary: Option<&Output>,
     ) -> Result<(), Error> {
         let mut others = match &self.input {
-            Input::Stdin => vec![Named::stream("stdin", Stream::Stdin)],
+            Input::Stdin => vec![Named::stream("stdin", StandardStream::Stdin)],
             Input::Files(paths) => paths.iter().map(PathBuf::as_path).map(Named::path).collect(),
             Input::Reader(..) => Vec::new(),
         };
         others.extend(pipeline.map(Named::path));
         let mut outputs = vec![&self.output];
         outputs.extend(&self.dead_letter);
-        // Late events that go where the dead letters go are dead letters.
+        // If both go to one file, late events are written as dead letters.
         let dead_letter = self.dead_letter.as_ref();
         outputs.extend(self.late.as_ref().filter(|late| {
             dead_letter.is_none_or(|dead_letter| !is_same_output(late, dead_letter))
@@ -148,10 +149,10 @@ impl Io {
         }
         let has_stdout = outputs.iter().any(|output| is_stdout(output));
         outputs.extend(summary.filter(|summary| !(has_stdout && is_stdout(summary))));
-        let stderr = Named::stream("stderr", Stream::Stderr);
+        let stderr = Named::stream("stderr", StandardStream::Stderr);
         for output in outputs {
             let named = Named::output(output);
-            // Messages may go where rows go, as with `> all 2>&1`.
+            // Messages and rows may share a file, as with `> all 2>&1`.
             let stderr = Some(&stderr).filter(|_| !is_stdout(output));
             if let Some(other) = others.iter().chain(stderr).find(|other| other.is_same(&named)) {
                 return Err(same_file(&named.name, &other.name));

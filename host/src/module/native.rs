@@ -1,23 +1,23 @@
-//! The engine compiled into this program, for comparison with the module: `--engine native`.
+//! The engine compiled into this program (`--engine native`), for comparison with the module.
 
 use stream_processor_core::{
     Batch, Dropped, Engine, KeyDefinitions, Options, PipelineSpec, Progress, Pushed, Rows,
 };
 
-use super::Worker;
-use crate::counters::Counters;
+use super::counters::Counters;
+use super::worker::Worker;
 use crate::error::Error;
 
-/// An engine without the module around it. It has no memory limit and no deadline.
+/// An engine without the module. It has no memory limit and no deadline.
 pub struct NativeEngine {
     engine: Engine,
 }
 
 impl NativeEngine {
-    /// Opens `spec`.
+    /// Opens an engine for `spec`.
     ///
     /// # Errors
-    /// A pipeline that does not fit together.
+    /// The engine refuses the pipeline.
     pub fn open(spec: &PipelineSpec, options: Options) -> Result<Self, Error> {
         Ok(Self { engine: Engine::open(spec, options)? })
     }

@@ -1,4 +1,4 @@
-//! One instance of the module: its own memory, its own limits, one open pipeline.
+//! An instance of the module: its own memory and limits, and one open pipeline.
 
 use serde::Deserialize;
 use stream_processor_core::wire::{self, BatchColumns, BatchShape};
@@ -7,26 +7,28 @@ use stream_processor_core::{
 };
 use wasmtime::{Store, Trap, WasmParams, WasmResults};
 
+use super::counters::Counters;
 use super::exports::{Exports, Function};
 use super::limits::{CALL_DEADLINE, DEADLINE_EPOCHS, MemoryLimit};
-use super::{Runtime, Worker};
-use crate::counters::Counters;
+use super::runtime::Runtime;
+use super::worker::Worker;
 use crate::error::Error;
 
-/// The least size of the block in which batches are handed over.
-const MIN_BLOCK_BYTES: u32 = 256 << 10;
+/// The minimum size of the transfer buffer.
+const MIN_TRANSFER_BYTES: u32 = 256 << 10;
 
-/// An instance of the module with a pipeline open in it.
+/// An instance of the module with an open pipeline.
 ///
-/// A call that traps, runs out of memory or takes longer than [`CALL_DEADLINE`] ends the instance: every later call is
-/// [`Error::Poisoned`].
+/// A call that traps, runs out of memory or exceeds [`CALL_DEADLINE`] ends the instance. Every
+/// later call returns [`Error::Poisoned`].
 pub struct Instance {
     store: Store<MemoryLimit>,
     exports: Exports,
     handle: i32,
-    /// A block of the module's memory, kept and grown, through which everything is handed over.
-    block: u32,
-    block_bytes: u32,
+    /// The address of the transfer buffer: a block of the module's memory to which the host writes
+    /// arguments. It is kept between calls and grows.
+    transfer: u32,
+    transfer_bytes: u32,
     poisoned: bool,
 }
 
@@ -34,7 +36,7 @@ impl Instance {
     /// Instantiates the module and opens `spec` in it.
     ///
     /// # Errors
-    /// A pipeline that the engine refuses, or a module that does not start.
+    /// The engine refuses the pipeline, or the module does not start.
     pub fn open(
         runtime: &Runtime,
         spec: &PipelineSpec,
@@ -42,21 +44,21 @@ impl Instance {
         memory_limit_bytes: usize,
     ) -> Result<Self, Error> {
         let engine = runtime.instances.module().engine();
-        let limit = MemoryLimit { limit_bytes: memory_limit_bytes, struck: false };
+        let limit = MemoryLimit { limit_bytes: memory_limit_bytes, was_reached: false };
         let mut store = Store::new(engine, limit);
         store.limiter(|limit| limit);
         store.set_epoch_deadline(DEADLINE_EPOCHS);
         let instance = runtime.instances.instantiate(&mut store);
         let instance = match instance {
             Ok(instance) => instance,
-            Err(_) if store.data().struck => {
+            Err(_) if store.data().was_reached => {
                 return Err(Error::MemoryLimit { limit_bytes: memory_limit_bytes });
             }
             Err(error) => return Err(Error::module(error)),
         };
         let exports = Exports::new(&mut store, &instance)?;
         let mut opened =
-            Self { store, exports, handle: 0, block: 0, block_bytes: 0, poisoned: false };
+            Self { store, exports, handle: 0, transfer: 0, transfer_bytes: 0, poisoned: false };
         let options = serde_json::to_string(&options).unwrap_or_default();
         let arguments = opened.write_two(spec.to_json().as_bytes(), options.as_bytes())?;
         opened.handle = opened.checked(|exports| &exports.open, arguments)?;
@@ -64,11 +66,11 @@ impl Instance {
         Ok(opened)
     }
 
-    /// The identity of each of `lines`, a JSON object each, by the strategies of a `dedup` stage in JSON;
-    /// [`stream_processor_core::NO_IDENTITY`] where none applies.
+    /// Returns the identity of each of `lines`, which are JSON objects, by the `strategies` of a
+    /// `dedup` stage in JSON. It is [`stream_processor_core::NO_IDENTITY`] if no strategy applies.
     ///
     /// # Errors
-    /// Strategies that are none, or a failure of the engine.
+    /// The strategies are invalid, or the engine fails.
     pub fn identify(&mut self, strategies: &str, lines: &str) -> Result<Vec<Identity>, Error> {
         let arguments = self.write_two(strategies.as_bytes(), lines.as_bytes())?;
         let found = self.fetch(|exports| &exports.identify, arguments)?;
@@ -82,7 +84,8 @@ impl Instance {
         found.ok_or_else(|| self.last_error())
     }
 
-    /// Hands over two texts, of which the second is in a block of its own: both with their lengths.
+    /// Writes two texts into the module, the second into a block that the caller frees. Returns the
+    /// address and the length of both.
     fn write_two(&mut self, first: &[u8], second: &[u8]) -> Result<(u32, u32, u32, u32), Error> {
         let (first_len, second_len) = (length(first.len())?, length(second.len())?);
         let first_block = self.write(first_len, |bytes| bytes.copy_from_slice(first))?;
@@ -91,7 +94,7 @@ impl Instance {
         Ok((first_block, first_len, second_block, second_len))
     }
 
-    /// The stream's watermark; the smallest `i64` before the first event.
+    /// Returns the stream's watermark, or `i64::MIN` before the first event.
     ///
     /// # Errors
     /// A failure of the engine.
@@ -99,10 +102,11 @@ impl Instance {
         self.call(|exports| &exports.watermark, self.handle)
     }
 
-    /// The whole state, to be restored into another instance of the same pipeline.
+    /// Returns a snapshot of the whole state, to be restored into an instance of the same pipeline.
+    /// Reads it in parts of at most `max_part_bytes`.
     ///
     /// # Errors
-    /// A state larger than the pipeline's limit, or a failure of the engine.
+    /// The state is larger than the pipeline's limit, or the engine fails.
     pub fn snapshot(&mut self, max_part_bytes: u32) -> Result<Vec<u8>, Error> {
         self.checked(|exports| &exports.snapshot, self.handle)?;
         let mut snapshot = Vec::new();
@@ -115,10 +119,11 @@ impl Instance {
         }
     }
 
-    /// Replaces the state by a snapshot, which is handed over in parts of at most `max_part_bytes`.
+    /// Replaces the state by a snapshot, which is written in parts of at most `max_part_bytes`.
     ///
     /// # Errors
-    /// A snapshot that is damaged or of another pipeline, which changes nothing; or a failure of the engine.
+    /// The snapshot is damaged or of another pipeline, and the state is unchanged; or the engine
+    /// fails.
     pub fn restore(&mut self, snapshot: &[u8], max_part_bytes: u32) -> Result<(), Error> {
         let mut parts = snapshot.chunks(max_part_bytes.max(1) as usize).peekable();
         if parts.peek().is_none() {
@@ -133,12 +138,12 @@ impl Instance {
         Ok(())
     }
 
-    /// Takes events that `write` writes where the module reads them, and so without the copy that [`Worker::push`] makes:
-    /// all columns in full, the keys by ids that are defined. Where not all are consumed, those behind come again in a call
-    /// of their own.
+    /// Pushes events that `write` writes directly into the module's memory, without the copy that
+    /// [`Worker::push`] makes. Columns have no nulls, and keys are ids that are defined. If not all
+    /// events are consumed, push the remaining ones again.
     ///
     /// # Errors
-    /// A batch that does not fit the pipeline, or a failure of the engine.
+    /// The batch does not fit the pipeline, or the engine fails.
     pub fn push_in_place(
         &mut self,
         shape: BatchShape,
@@ -156,11 +161,12 @@ impl Instance {
         Ok(Pushed { consumed: pushed as u32 as usize, full: pushed >> 32 == 1 })
     }
 
-    /// Takes out the state of the windows; `source` names this engine among those that send.
+    /// Removes the state of the windows and returns it as partial state. `source` identifies this
+    /// engine among all that send partial state.
     ///
     /// # Errors
-    /// An engine that was not opened with `emits_partials`, a state larger than the pipeline's limit, or a failure of the
-    /// engine.
+    /// The engine was not opened with `emits_partials`, the state is larger than the pipeline's
+    /// limit, or the engine fails.
     pub fn partial(&mut self, source: &str) -> Result<Vec<u8>, Error> {
         let len = length(source.len())?;
         let block = self.write(len, |bytes| bytes.copy_from_slice(source.as_bytes()))?;
@@ -171,11 +177,11 @@ impl Instance {
         }
     }
 
-    /// Adds what [`Instance::partial`] of another engine gave.
+    /// Merges the partial state that [`Instance::partial`] of another engine returned.
     ///
     /// # Errors
-    /// Bytes that are no partial state of this pipeline or come out of order, which changes nothing; or a failure of the
-    /// engine.
+    /// The bytes are not partial state of this pipeline or are out of order, and the state is
+    /// unchanged; or the engine fails.
     pub fn merge(&mut self, partial: &[u8]) -> Result<Merged, Error> {
         let len = length(partial.len())?;
         let block = self.write(len, |bytes| bytes.copy_from_slice(partial))?;
@@ -200,7 +206,7 @@ impl Instance {
         })
     }
 
-    /// Calls a function whose negative result is an error, and fetches that.
+    /// Calls a function whose negative result is an error, and returns that error.
     fn checked<P: WasmParams, R: WasmResults + Copy + Into<i64>>(
         &mut self,
         function: impl Fn(&Exports) -> &Function<P, R>,
@@ -210,17 +216,18 @@ impl Instance {
         if result.into() < 0 { Err(self.last_error()) } else { Ok(result) }
     }
 
-    /// Calls a function that answers with a block; `None`: there is nothing.
+    /// Calls a function that returns the address and length of a block, and returns the block.
+    /// `None` stands for the address 0: there is no block.
     fn fetch<P: WasmParams>(
         &mut self,
         function: impl Fn(&Exports) -> &Function<P, u64>,
         arguments: P,
     ) -> Result<Option<&[u8]>, Error> {
-        let place = self.call(function, arguments)?;
-        if place == 0 {
+        let location = self.call(function, arguments)?;
+        if location == 0 {
             return Ok(None);
         }
-        let (start, len) = (place as u32 as usize, (place >> 32) as usize);
+        let (start, len) = (location as u32 as usize, (location >> 32) as usize);
         let memory = self.exports.memory.data(&self.store);
         match memory.get(start..start.saturating_add(len)) {
             Some(block) => Ok(Some(block)),
@@ -228,17 +235,18 @@ impl Instance {
         }
     }
 
+    /// Returns the error of the last call of the module.
     fn last_error(&mut self) -> Error {
         #[derive(Deserialize)]
         struct Reported {
             code: String,
             message: String,
         }
-        let struck = self.store.data().struck;
+        let limit_was_reached = self.store.data().was_reached;
         let limit_bytes = self.store.data().limit_bytes;
         match self.fetch(|exports| &exports.error, ()) {
             Ok(block) => match serde_json::from_slice(block.unwrap_or_default()) {
-                Ok(Reported { code, .. }) if struck && code == "out_of_memory" => {
+                Ok(Reported { code, .. }) if limit_was_reached && code == "out_of_memory" => {
                     Error::MemoryLimit { limit_bytes }
                 }
                 Ok(Reported { code, message }) => Error::Engine { code, message },
@@ -248,17 +256,18 @@ impl Instance {
         }
     }
 
-    /// Has `fill` write `len` bytes into the block, which grows where it is too small; returns where the block is.
+    /// Calls `fill` to write `len` bytes into the transfer buffer, which grows if it is too small.
+    /// Returns the address of the buffer.
     fn write(&mut self, len: u32, fill: impl FnOnce(&mut [u8])) -> Result<u32, Error> {
-        if len > self.block_bytes {
-            let grown = len.checked_next_power_of_two().unwrap_or(len).max(MIN_BLOCK_BYTES);
-            self.call(|exports| &exports.free, self.block)?;
-            self.block_bytes = 0;
-            self.block = self.allocate(grown)?;
-            self.block_bytes = grown;
+        if len > self.transfer_bytes {
+            let grown = len.checked_next_power_of_two().unwrap_or(len).max(MIN_TRANSFER_BYTES);
+            self.call(|exports| &exports.free, self.transfer)?;
+            self.transfer_bytes = 0;
+            self.transfer = self.allocate(grown)?;
+            self.transfer_bytes = grown;
         }
-        self.copy_in(self.block, len, fill)?;
-        Ok(self.block)
+        self.copy_in(self.transfer, len, fill)?;
+        Ok(self.transfer)
     }
 
     fn allocate(&mut self, len: u32) -> Result<u32, Error> {
@@ -342,17 +351,20 @@ fn progress(result: i32) -> Progress {
     if result == 1 { Progress::Full } else { Progress::Done }
 }
 
-/// Says why a call ended in a trap.
+/// Returns the error of a call that ended in a trap.
 fn failure(call: &'static str, error: &wasmtime::Error, limit: &MemoryLimit) -> Error {
     match error.downcast_ref::<Trap>() {
         Some(Trap::Interrupt) => Error::Deadline { call, seconds: CALL_DEADLINE.as_secs() },
-        _ if limit.struck => Error::MemoryLimit { limit_bytes: limit.limit_bytes },
+        _ if limit.was_reached => Error::MemoryLimit { limit_bytes: limit.limit_bytes },
         Some(trap) => Error::Trap { call, reason: trap.to_string() },
         None => Error::Trap { call, reason: format!("{error:#}") },
     }
 }
 
-/// A length as the module's ABI has it.
+/// Converts a length to the type of the module's ABI.
+///
+/// # Errors
+/// The length exceeds 32 bits.
 fn length(bytes: usize) -> Result<u32, Error> {
     u32::try_from(bytes).map_err(|_| Error::Engine {
         code: "batch_too_large".into(),

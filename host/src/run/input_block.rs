@@ -1,22 +1,23 @@
-//! Blocks of input bytes with room in front, so that the unfinished line before a block can be put before it.
+//! Blocks of input bytes with headroom, so that the unfinished line before a block can be
+//! prepended.
 
-/// Bytes that one block takes from its source at once.
+/// Bytes that one block reads from its source at once.
 pub(super) const BLOCK_BYTES: usize = 256 << 10;
 
-/// Room in front of the data; a longer rest is joined by copying the block.
+/// Room in front of the data. A longer unfinished line is joined by copying the whole block.
 const HEADROOM_BYTES: usize = 64 << 10;
 
-/// A run of input bytes.
+/// A block of input bytes.
 #[derive(Debug, Default)]
-pub(super) struct Block {
+pub(super) struct InputBlock {
     buffer: Vec<u8>,
     start: usize,
     end: usize,
 }
 
-impl Block {
-    /// A block of these bytes, and no room.
-    pub(super) fn of(bytes: Vec<u8>) -> Self {
+impl InputBlock {
+    /// Creates a block that holds `bytes` and has no headroom.
+    pub(super) fn from_bytes(bytes: Vec<u8>) -> Self {
         Self { start: 0, end: bytes.len(), buffer: bytes }
     }
 
@@ -27,40 +28,42 @@ impl Block {
         self.end = HEADROOM_BYTES;
     }
 
-    /// What can still be filled; [`Block::filled`] says how much was.
+    /// Returns the room behind the data. After writing to it, call [`InputBlock::add_filled`].
     pub(super) fn room(&mut self) -> &mut [u8] {
         self.buffer.get_mut(self.end..HEADROOM_BYTES + BLOCK_BYTES).unwrap_or_default()
     }
 
-    pub(super) fn filled(&mut self, bytes: usize) {
+    /// Adds the first `bytes` of [`InputBlock::room`] to the data.
+    pub(super) fn add_filled(&mut self, bytes: usize) {
         self.end = (self.end + bytes).min(self.buffer.len());
     }
 
-    /// Puts `rest` before the data.
-    pub(super) fn prepend(&mut self, rest: &[u8]) {
-        if let Some(start) = self.start.checked_sub(rest.len()) {
-            if let Some(room) = self.buffer.get_mut(start..self.start) {
-                room.copy_from_slice(rest);
+    /// Puts the unfinished line of the block before in front of the data.
+    pub(super) fn prepend(&mut self, unfinished: &[u8]) {
+        if let Some(start) = self.start.checked_sub(unfinished.len()) {
+            if let Some(headroom) = self.buffer.get_mut(start..self.start) {
+                headroom.copy_from_slice(unfinished);
             }
             self.start = start;
         } else {
-            let joined = [rest, self.data()].concat();
+            let joined = [unfinished, self.data()].concat();
             self.start = 0;
             self.end = joined.len();
             self.buffer = joined;
         }
     }
 
-    /// The bytes that have not been taken.
+    /// Returns the bytes that were not consumed yet.
     pub(super) fn data(&self) -> &[u8] {
         self.buffer.get(self.start..self.end).unwrap_or_default()
     }
 
-    /// Takes `bytes` from the front.
-    pub(super) fn take(&mut self, bytes: usize) {
+    /// Removes `bytes` from the front of the data.
+    pub(super) fn consume(&mut self, bytes: usize) {
         self.start = (self.start + bytes).min(self.end);
     }
 
+    /// Returns whether all data was consumed.
     pub(super) fn is_empty(&self) -> bool {
         self.start == self.end
     }
@@ -70,27 +73,27 @@ impl Block {
 mod tests {
     use super::*;
 
-    fn block(data: &[u8]) -> Block {
-        let mut block = Block::default();
+    fn block(data: &[u8]) -> InputBlock {
+        let mut block = InputBlock::default();
         block.reset();
         block.room()[..data.len()].copy_from_slice(data);
-        block.filled(data.len());
+        block.add_filled(data.len());
         block
     }
 
     #[test]
-    fn a_rest_goes_before_the_data() {
+    fn unfinished_line_goes_before_the_data() {
         let mut block = block(b"rest\nnext");
         block.prepend(b"the ");
         assert_eq!(block.data(), b"the rest\nnext");
-        block.take(9);
+        block.consume(9);
         assert_eq!(block.data(), b"next");
-        block.take(4);
+        block.consume(4);
         assert!(block.is_empty());
     }
 
     #[test]
-    fn a_rest_longer_than_the_headroom_is_joined() {
+    fn unfinished_line_longer_than_the_headroom_is_joined_by_copying() {
         let long = vec![b'x'; HEADROOM_BYTES + 1];
         let mut joined = block(b"end\n");
         joined.prepend(&long);

@@ -1,27 +1,28 @@
-//! Where rows and letters go: standard output, files or any writer, through one buffer each.
+//! Outputs of text: standard output, files or any writer, each with one buffer.
 
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
+use super::stdio;
 use crate::error::Error;
-use crate::stdio;
 
-/// Bytes that are collected before they are written.
+/// Buffered bytes from which on the buffer is written.
 const BUFFER_BYTES: usize = 64 << 10;
 
-/// Where lines of text go.
+/// An output of lines of text.
 pub enum Output {
     /// Standard output.
     Stdout,
-    /// A file, which is created or emptied.
+    /// A file, which is created or truncated.
     File(PathBuf),
-    /// Any writer, and its name for messages.
+    /// Any writer, with its name for messages.
     Writer(String, Box<dyn Write + Send>),
 }
 
 impl Output {
-    pub(super) fn name(&self) -> String {
+    /// Returns the name of the output in messages.
+    fn name(&self) -> String {
         match self {
             Self::Stdout => "stdout".into(),
             Self::File(path) => path.display().to_string(),
@@ -29,7 +30,8 @@ impl Output {
         }
     }
 
-    pub(super) fn open(self) -> Result<TextSink, Error> {
+    /// Opens the output; a file is created or truncated.
+    pub(crate) fn open(self) -> Result<TextSink, Error> {
         let name = self.name();
         let writer: io::Result<Box<dyn Write + Send>> = match self {
             Self::Stdout => stdio::writer(),
@@ -44,10 +46,10 @@ impl Output {
         }
     }
 
-    /// Writes `text` and nothing else.
+    /// Opens the output and writes `text` to it.
     ///
     /// # Errors
-    /// [`Error::Write`], also where standard output was closed when the program was started.
+    /// [`Error::Write`], also if standard output was closed when the program started.
     pub fn write_text(self, text: &str) -> Result<(), Error> {
         let mut sink = self.open()?;
         sink.append(|out| out.extend_from_slice(text.as_bytes()))?;
@@ -55,26 +57,27 @@ impl Output {
     }
 }
 
-/// An open output.
-pub(super) struct TextSink {
+/// An open output with a buffer.
+pub(crate) struct TextSink {
     name: String,
     writer: Box<dyn Write + Send>,
     buffer: Vec<u8>,
 }
 
 impl TextSink {
-    pub(super) fn name(&self) -> &str {
+    /// Returns the name of the output in messages.
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    /// Has `append` add text, which is written at once where enough has come together.
-    pub(super) fn append(&mut self, append: impl FnOnce(&mut Vec<u8>)) -> Result<(), Error> {
+    /// Calls `append` to add text to the buffer, and writes the buffer if it is full.
+    pub(crate) fn append(&mut self, append: impl FnOnce(&mut Vec<u8>)) -> Result<(), Error> {
         append(&mut self.buffer);
         if self.buffer.len() >= BUFFER_BYTES { self.write() } else { Ok(()) }
     }
 
-    /// Writes everything that was appended and hands it to the operating system.
-    pub(super) fn flush(&mut self) -> Result<(), Error> {
+    /// Writes the buffer and flushes the writer.
+    pub(crate) fn flush(&mut self) -> Result<(), Error> {
         if self.buffer.is_empty() {
             return Ok(());
         }

@@ -1,18 +1,39 @@
-//! Gzip files as `gzip -d` reads them: members one after another, and zero bytes behind the last one.
+//! Decompression of gzip and zstd files, chosen by the name of the file.
+//!
+//! Gzip files are read as `gzip -d` reads them: all members, and zero bytes after the last one.
 
-use std::io::{self, BufRead, ErrorKind, Read};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read};
+use std::path::Path;
 
 use flate2::bufread::GzDecoder;
 
-/// Reads all members of a gzip file as one stream. Tapes and block devices pad files with zero bytes: these are skipped.
-pub(super) struct Gzip<R> {
-    /// The member under way; `None`: the file has ended.
+/// Bytes read ahead of a decompressor.
+const COMPRESSED_BUFFER_BYTES: usize = 128 << 10;
+
+/// Returns a reader of the decompressed bytes of `file`, whose path is `path`: names that end in
+/// `.gz` are gzip, names that end in `.zst` are zstd.
+pub(super) fn decompressed<R: Read + Send + 'static>(
+    path: &Path,
+    file: R,
+) -> io::Result<Box<dyn Read + Send>> {
+    let buffered = |file| BufReader::with_capacity(COMPRESSED_BUFFER_BYTES, file);
+    Ok(match path.extension().and_then(|extension| extension.to_str()) {
+        Some("gz") => Box::new(Gzip::new(buffered(file))),
+        Some("zst") => Box::new(zstd::stream::read::Decoder::with_buffer(buffered(file))?),
+        _ => Box::new(file),
+    })
+}
+
+/// Reads all members of a gzip file as one stream. Skips the zero bytes that tapes and block
+/// devices append to files.
+struct Gzip<R> {
+    /// The current member, or `None` at the end of the file.
     member: Option<GzDecoder<R>>,
 }
 
 impl<R: BufRead> Gzip<R> {
-    /// Reads from the start of a first member.
-    pub(super) fn new(reader: R) -> Self {
+    /// Creates a reader that starts at the first member.
+    fn new(reader: R) -> Self {
         Self { member: Some(GzDecoder::new(reader)) }
     }
 }
@@ -31,7 +52,8 @@ impl<R: BufRead> Read for Gzip<R> {
     }
 }
 
-/// Returns a decoder of the member that follows in `reader`; `None` at the end of the file, behind zero bytes too.
+/// Returns a decoder of the next member in `reader`, or `None` at the end of the file, also after
+/// zero bytes.
 fn next_member<R: BufRead>(mut reader: R) -> io::Result<Option<GzDecoder<R>>> {
     let mut is_padded = false;
     loop {
@@ -75,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn zero_bytes_behind_the_last_member_are_skipped() {
+    fn zero_bytes_after_the_last_member_are_skipped() {
         let (one, two) = (gzip(b"one"), gzip(b"two"));
         for padding in [0, 1, 511, 100_000] {
             let padding = vec![0; padding];
@@ -85,10 +107,10 @@ mod tests {
     }
 
     #[test]
-    fn other_bytes_behind_a_member_are_an_error() {
+    fn other_bytes_after_a_member_are_an_error() {
         let one = gzip(b"one");
-        for rest in [&b"x"[..], b"\0x", &[&[0; 9][..], &one].concat(), &one[..one.len() - 1]] {
-            assert!(read(&[&one[..], rest].concat()).is_err(), "{rest:?}");
+        for trailing in [&b"x"[..], b"\0x", &[&[0; 9][..], &one].concat(), &one[..one.len() - 1]] {
+            assert!(read(&[&one[..], trailing].concat()).is_err(), "{trailing:?}");
         }
         assert!(read(&[0; 20]).is_err(), "no member at all");
         assert!(read(b"").is_err(), "an empty file");

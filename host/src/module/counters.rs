@@ -1,10 +1,11 @@
-//! The engine's counters, read from its own JSON and added up over shards.
+//! Counters of an engine, read from the JSON of its statistics and summed over shards.
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 
-/// What an engine, or all shards of a run together, have counted. See [`stream_processor_core::Stats`].
+/// Counters of an engine, or the sum over all shards of a run. See
+/// [`stream_processor_core::Stats`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
@@ -13,121 +14,125 @@ pub struct Counters {
     pub events: u64,
     /// Events that were refused before any stage.
     pub rejected: u64,
-    /// Events that came too late for every window of theirs.
+    /// Events that were late for every window they belong to.
     pub late_dropped: u64,
-    /// Events that a limit kept out.
+    /// Events that were dropped at a limit.
     pub limit_dropped: u64,
-    /// Calls that a limit has ended.
+    /// Calls that a limit with the policy `refuse` ended.
     pub limit_refused: u64,
-    /// Events that are in no row, because limits have taken what was kept of them.
+    /// Events whose state was evicted at a limit before their windows fired.
     pub evicted_events: u64,
-    /// Bytes of state that all stages keep now.
+    /// Current bytes of state of all stages.
     pub state_bytes: u64,
-    /// Events that were seen before.
+    /// Events that `dedup` found to be duplicates.
     pub duplicates: u64,
-    /// Events so late that `dedup` could not tell whether they were seen before.
+    /// Events that are too late for `dedup` to find their duplicates.
     pub unjudged: u64,
-    /// Events too far ahead of the clock.
+    /// Events further ahead of the time of day than `time.max_future_skew`.
     pub future: u64,
-    /// Events that no window covers.
+    /// Events that belong to no window.
     pub unassigned: u64,
-    /// Rows that the last stage has made.
+    /// Rows that the last stage emitted.
     pub rows: u64,
-    /// Why events were refused, each reason with its number.
+    /// Refused events by reason.
     pub rejected_by_reason: Vec<ReasonCount>,
-    /// The limits that have struck.
+    /// The limits that were reached.
     pub limits_struck: Vec<String>,
-    /// The stages in order.
+    /// The counters of each stage, in order.
     pub stages: Vec<StageCounters>,
-    /// How far each partition of the source has come, where that is more than one time.
+    /// The progress of each partition of the source. Empty if the stream has a single watermark.
     pub partitions: Vec<PartitionCounters>,
 }
 
-/// How far one partition of the source has come. Times are microseconds since the epoch.
+/// The progress of one partition of the source. Times are microseconds since the epoch.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct PartitionCounters {
-    /// Its name; `None`: the pipeline names no field for it.
+    /// The name of the partition, or `None` if the pipeline names no field for it.
     pub partition: Option<String>,
-    /// The greatest time of its events.
+    /// The greatest event time of the partition.
     pub greatest_time: Option<i64>,
-    /// Its own watermark.
+    /// The watermark of the partition.
     pub watermark: Option<i64>,
-    /// Whether it was silent for `time.idle_timeout`.
+    /// Whether the partition had no events for `time.idle_timeout`.
     pub idle: bool,
-    /// Whether the stream's watermark waits for it.
+    /// Whether the partition holds back the watermark of the stream.
     pub holds_back: bool,
 }
 
-/// A reason and how often it applied.
+/// A reason and the number of events that were refused for it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReasonCount {
     /// The reason's name.
     pub reason: String,
-    /// Events.
+    /// The number of events.
     pub count: u64,
 }
 
-/// Counters of one stage.
+/// The counters of one stage.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct StageCounters {
-    /// The stage's type.
+    /// The type of the stage.
     pub r#type: String,
-    /// Events that reached it.
+    /// Events that reached the stage.
     pub events: u64,
-    /// Rows or events that it passed on.
+    /// Rows or events that the stage emitted.
     pub rows: u64,
-    /// Events that came too late for every window of theirs.
+    /// Events that were late for every window they belong to.
     pub late_dropped: u64,
-    /// Events that no window covers.
+    /// Events that belong to no window.
     pub unassigned: u64,
-    /// Events that found `limits.max_keys` keys with open windows.
+    /// Events that needed a key beyond `limits.max_keys`.
     pub key_limit: u64,
-    /// Keys that lost all of their state to make room.
+    /// Keys whose state was evicted at a limit.
     pub evicted_keys: u64,
-    /// Windows that made room.
+    /// Windows that were evicted at a limit.
     pub evicted_windows: u64,
-    /// Events that were in them, and will not be in a row of each.
+    /// Events in evicted windows, counted for each of these windows.
     pub evicted_events: u64,
-    /// Events that found `limits.max_windows_per_key` open windows of their key.
+    /// Events that needed a window beyond `limits.max_windows_per_key`.
     pub window_limit: u64,
-    /// Events that found no room in `limits.max_state_bytes`.
+    /// Events that needed state beyond `limits.max_state_bytes`.
     pub state_limit: u64,
-    /// Windows with more than `limits.max_values` values of an exact percentile.
+    /// Windows with more than `limits.max_values` values of an exact percentile, which a sketch
+    /// computed instead.
     pub value_limit: u64,
-    /// Values too small for the octaves that a sketch keeps.
+    /// Values in fired windows below the 64 octaves that a sketch keeps, which count as 0.
     pub folded_values: u64,
-    /// Events that came before, by their identity.
+    /// Events whose identity was seen before.
     pub duplicates: u64,
-    /// Events without an identity: they passed.
+    /// Events without an identity, which passed.
     pub unidentified: u64,
-    /// Events whose time is a ttl behind the watermark, and which are not remembered: passed or dropped.
+    /// Events whose time is a ttl or more behind the watermark and whose identity is unknown. They
+    /// were passed or dropped.
     pub unjudged: u64,
-    /// Identities that a limit has pushed out before their time.
+    /// Identities that were evicted at a limit before they expired.
     pub evicted: u64,
-    /// Identities that are remembered now.
+    /// Current number of stored identities.
     pub entries: u64,
     /// Grid points that were filled.
     pub filled: u64,
     /// Values that were found to be outliers.
     pub outliers: u64,
-    /// Series that were silent for more than `limits.max_fill_points` grid points.
+    /// Gaps of more than `limits.max_fill_points` grid points. They are not filled, and the next
+    /// sample begins a new series.
     pub fill_limit: u64,
-    /// Grid points that were over early because too many values of their key waited.
+    /// Grid points that were closed early, or fills that were given up, because their key had
+    /// `max_buffered` buffered values.
     pub buffer_limit: u64,
-    /// Keys with open windows now.
+    /// Current number of keys with open windows.
     pub keys: u64,
-    /// Bytes of state that it keeps now.
+    /// Current bytes of state of the stage.
     pub state_bytes: u64,
-    /// Open windows now, each key for itself.
+    /// Current number of open windows, summed over keys.
     pub open_windows: u64,
 }
 
 impl Counters {
-    /// Reads what the engine reports.
+    /// Parses the statistics of an engine.
     pub(crate) fn from_json(json: &[u8]) -> Result<Self, Error> {
         serde_json::from_slice(json)
             .map_err(|error| Error::Module(format!("it reports its counters badly: {error}")))
@@ -159,7 +164,7 @@ impl Counters {
         for (stage, other) in self.stages.iter_mut().zip(&other.stages) {
             stage.add(other);
         }
-        // Where there are partitions, there is one shard.
+        // A stream with partitions has one shard.
         self.partitions.extend(other.partitions.iter().cloned());
     }
 
@@ -206,7 +211,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shards_add_up() {
+    fn counters_of_shards_are_summed() {
         let json = br#"{"events": 3, "rows": 1, "rejected_by_reason": [{"reason": "future", "count": 1}],
             "limits_struck": ["key_limit"], "stages": [{"type": "window", "events": 3, "keys": 2}], "more": 0}"#;
         let shard = Counters::from_json(json).unwrap();

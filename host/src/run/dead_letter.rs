@@ -1,4 +1,4 @@
-//! Dead letters and late events: the lines that made no row, with the reason and their text as it came.
+//! Dead letters and late events: lines that gave no row, with the reason and their original text.
 
 use stream_processor_core::json::{write_string, write_string_lossy, write_string_part_lossy};
 use stream_processor_core::spec::Stage;
@@ -6,23 +6,25 @@ use stream_processor_core::time::{NULL_TIME, write_rfc3339};
 use stream_processor_core::watermark::END_OF_TIME;
 use stream_processor_core::{Dropped, PipelineSpec, RejectReason};
 
-use super::notes::{Notes, Refused};
-use super::output::TextSink;
+use super::batch_log::{BatchLog, RefusedEntry};
 use crate::error::Error;
+use crate::io::output::TextSink;
 
-/// The outputs for lines that made no row.
-pub(super) struct Letters {
+/// Writes dead letters and late events to their outputs.
+pub(super) struct DeadLetterWriter {
     dead: Option<TextSink>,
     late: Option<TextSink>,
-    /// The inputs so far: the lines of all inputs before, and the name.
+    /// The inputs so far: the number of lines in all inputs before, and the name.
     inputs: Vec<(u64, String)>,
-    /// The first stage that makes rows. What stages behind it drop are rows, which stand on no line.
+    /// The first stage that makes rows. Later stages drop rows, which belong to no input line.
     row_stage: Option<usize>,
-    /// Whether the last line in `dead` waits for the rest of its text, and the first bytes of a character cut in two.
+    /// Set while the last line in `dead` lacks the end of its text. Holds the first bytes of a
+    /// character whose last bytes are in the next piece.
     unfinished: Option<Vec<u8>>,
 }
 
-impl Letters {
+impl DeadLetterWriter {
+    /// Creates a writer; without an output, its lines are skipped.
     pub(super) fn new(
         dead: Option<TextSink>,
         late: Option<TextSink>,
@@ -33,24 +35,24 @@ impl Letters {
         Self { dead, late, inputs: Vec::new(), row_stage, unfinished: None }
     }
 
-    /// Writes what became of the lines of one batch, in the order of the lines.
-    pub(super) fn write(&mut self, notes: &Notes, dropped: &[Dropped]) -> Result<(), Error> {
-        self.inputs.extend_from_slice(&notes.inputs);
+    /// Writes the refused lines and dropped events of one batch, in the order of the lines.
+    pub(super) fn write(&mut self, log: &BatchLog, dropped: &[Dropped]) -> Result<(), Error> {
+        self.inputs.extend_from_slice(&log.inputs);
         let mut dropped = dropped.iter().peekable();
-        for refused in notes.refused() {
+        for refused in log.refused() {
             while let Some(earlier) = dropped.next_if(|dropped| dropped.ordinal < refused.line) {
-                self.write_dropped(notes, earlier)?;
+                self.write_dropped(log, earlier)?;
             }
-            self.write_refused(notes, refused)?;
+            self.write_refused(log, refused)?;
         }
-        for rest in dropped {
-            self.write_dropped(notes, rest)?;
+        for later in dropped {
+            self.write_dropped(log, later)?;
         }
         Ok(())
     }
 
-    /// Ends a line whose rest will not come, because the run has stopped within it.
-    pub(super) fn end(&mut self) -> Result<(), Error> {
+    /// Ends the last dead letter if the run has stopped before its whole text arrived.
+    pub(super) fn end_unfinished_line(&mut self) -> Result<(), Error> {
         match (self.unfinished.take(), &mut self.dead) {
             (Some(cut), Some(dead)) => dead.append(|out| {
                 write_string_part_lossy(&cut, out);
@@ -60,12 +62,14 @@ impl Letters {
         }
     }
 
+    /// Flushes both outputs.
     pub(super) fn flush(&mut self) -> Result<(), Error> {
         self.dead.iter_mut().chain(&mut self.late).try_for_each(TextSink::flush)
     }
 
-    /// Late events go to their own output, or to the dead letters; all other dropped events go there at once.
-    fn write_dropped(&mut self, notes: &Notes, dropped: &Dropped) -> Result<(), Error> {
+    /// Writes a dropped event: a late one to the output for late events if there is one, all others
+    /// to the dead letters.
+    fn write_dropped(&mut self, log: &BatchLog, dropped: &Dropped) -> Result<(), Error> {
         let Self { dead, late, inputs, row_stage, .. } = self;
         let own = late.as_mut().filter(|_| dropped.reason == RejectReason::Late);
         let Some(sink) = own.or(dead.as_mut()) else { return Ok(()) };
@@ -78,10 +82,10 @@ impl Letters {
                 out,
                 dropped.reason,
                 dropped.stage,
-                line.and_then(|line| place(inputs, line)),
+                line.and_then(|line| find_line(inputs, line)),
             );
             write_times(out, Some(dropped.watermark), dropped.window_end);
-            match line.and_then(|line| notes.event(line)) {
+            match line.and_then(|line| log.event_text(line)) {
                 Some(text) => write_string_lossy(text, out),
                 None => out.extend_from_slice(b"null"),
             }
@@ -89,20 +93,20 @@ impl Letters {
         })
     }
 
-    /// A line longer than the limit comes in parts; its text is one string all the same.
-    fn write_refused(&mut self, notes: &Notes, refused: &Refused) -> Result<(), Error> {
+    /// Writes a refused line. The pieces of a line longer than the limit become one string.
+    fn write_refused(&mut self, log: &BatchLog, refused: &RefusedEntry) -> Result<(), Error> {
         let Self { dead: Some(dead), inputs, unfinished, .. } = self else { return Ok(()) };
-        let begun = unfinished.take();
+        let split_character = unfinished.take();
         dead.append(|out| {
-            let mut text = begun.unwrap_or_else(|| {
-                write_head(out, refused.reason, None, place(inputs, refused.line));
+            let mut text = split_character.unwrap_or_else(|| {
+                write_head(out, refused.reason, None, find_line(inputs, refused.line));
                 write_times(out, None, None);
                 out.push(b'"');
                 Vec::new()
             });
-            text.extend_from_slice(notes.text(refused));
+            text.extend_from_slice(log.refused_text(refused));
             if refused.continues {
-                *unfinished = Some(text.split_off(whole_characters(&text)));
+                *unfinished = Some(text.split_off(complete_len(&text)));
                 write_string_part_lossy(&text, out);
             } else {
                 write_string_part_lossy(&text, out);
@@ -112,21 +116,22 @@ impl Letters {
     }
 }
 
-/// What follows the text of a line.
+/// Closes the text of a line and its object.
 const TEXT_END: &[u8] = b"\"}\n";
 
-/// Returns the input that line `line` of all inputs stands in, and its number there.
-fn place(inputs: &[(u64, String)], line: u64) -> Option<(&str, u64)> {
-    let begun = inputs.partition_point(|(lines_before, _)| *lines_before < line);
-    let (lines_before, name) = inputs.get(begun.checked_sub(1)?)?;
+/// Returns the input that contains line `line` of all inputs, and the line number in that input.
+fn find_line(inputs: &[(u64, String)], line: u64) -> Option<(&str, u64)> {
+    let started = inputs.partition_point(|(lines_before, _)| *lines_before < line);
+    let (lines_before, name) = inputs.get(started.checked_sub(1)?)?;
     Some((name, line - lines_before))
 }
 
+/// Writes the reason, the stage and the position of a line.
 fn write_head(
     out: &mut Vec<u8>,
     reason: RejectReason,
     stage: Option<u32>,
-    place: Option<(&str, u64)>,
+    position: Option<(&str, u64)>,
 ) {
     out.extend_from_slice(b"{\"reason\":");
     write_string(reason.name(), out);
@@ -135,7 +140,7 @@ fn write_head(
         Some(stage) => out.extend_from_slice(stage.to_string().as_bytes()),
         None => out.extend_from_slice(b"null"),
     }
-    let Some((input, line)) = place else {
+    let Some((input, line)) = position else {
         out.extend_from_slice(b",\"input\":null,\"line\":null");
         return;
     };
@@ -145,6 +150,7 @@ fn write_head(
     out.extend_from_slice(line.to_string().as_bytes());
 }
 
+/// Writes the times of a dropped event, and the name of the field of its text.
 fn write_times(out: &mut Vec<u8>, watermark: Option<i64>, window_end: Option<i64>) {
     for (name, time) in [("watermark", watermark), ("window_end", window_end)] {
         out.extend_from_slice(b",\"");
@@ -162,10 +168,10 @@ fn write_times(out: &mut Vec<u8>, watermark: Option<i64>, window_end: Option<i64
     out.extend_from_slice(b",\"event\":");
 }
 
-/// The length of `text` without a character at its end whose last bytes are still to come.
-fn whole_characters(text: &[u8]) -> usize {
-    let longest_start = text.len().saturating_sub(3);
-    for start in (longest_start..text.len()).rev() {
+/// Returns the length of `text` without an incomplete UTF-8 character at its end.
+fn complete_len(text: &[u8]) -> usize {
+    let earliest_start = text.len().saturating_sub(3);
+    for start in (earliest_start..text.len()).rev() {
         let needed = match text.get(start) {
             Some(0xc2..=0xdf) => 2,
             Some(0xe0..=0xef) => 3,
@@ -183,21 +189,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_are_counted_in_their_input() {
+    fn line_numbers_count_from_the_start_of_each_input() {
         let inputs = [(0, "a".to_owned()), (3, "empty".to_owned()), (3, "b".to_owned())];
-        let places: Vec<_> = (1..6).map(|line| place(&inputs, line)).collect();
-        let due = [("a", 1), ("a", 2), ("a", 3), ("b", 1), ("b", 2)];
-        assert_eq!(places, due.map(Some));
-        assert_eq!(place(&[], 1), None);
+        let positions: Vec<_> = (1..6).map(|line| find_line(&inputs, line)).collect();
+        let expected = [("a", 1), ("a", 2), ("a", 3), ("b", 1), ("b", 2)];
+        assert_eq!(positions, expected.map(Some));
+        assert_eq!(find_line(&[], 1), None);
     }
 
     #[test]
-    fn a_character_cut_in_two_is_kept_whole() {
+    fn incomplete_character_at_the_end_is_not_counted() {
         let text = "aé😀".as_bytes();
-        let whole: Vec<usize> =
-            (0..=text.len()).map(|end| whole_characters(&text[..end])).collect();
-        assert_eq!(whole, [0, 1, 1, 3, 3, 3, 3, 7]);
-        assert_eq!(whole_characters(b"\x80\x80\x80\x80"), 4);
-        assert_eq!(whole_characters(b"\xff"), 1);
+        let lengths: Vec<usize> = (0..=text.len()).map(|end| complete_len(&text[..end])).collect();
+        assert_eq!(lengths, [0, 1, 1, 3, 3, 3, 3, 7]);
+        assert_eq!(complete_len(b"\x80\x80\x80\x80"), 4);
+        assert_eq!(complete_len(b"\xff"), 1);
     }
 }

@@ -1,18 +1,18 @@
-//! The functions of the module's C ABI (docs/abi.md), looked up and typed.
+//! The functions of the module's C ABI (docs/abi.md), with their types.
 
 use wasmtime::{Instance, Memory, Store, TypedFunc, WasmParams, WasmResults};
 
+use super::ABI_VERSION;
 use super::limits::MemoryLimit;
 use crate::error::Error;
-use crate::module::ABI_VERSION;
 
-/// One function of the module and its name, for error messages.
+/// A function of the module, with its name for error messages.
 pub(super) struct Function<P, R> {
     pub(super) name: &'static str,
     pub(super) function: TypedFunc<P, R>,
 }
 
-/// What the host calls. A pointer or length is a `u32`, a handle an `i32`.
+/// The functions that the host calls. A pointer or length is a `u32`, a handle an `i32`.
 pub(super) struct Exports {
     pub(super) memory: Memory,
     pub(super) alloc: Function<u32, u32>,
@@ -39,7 +39,7 @@ pub(super) struct Exports {
 }
 
 impl Exports {
-    /// Looks everything up and asks for the ABI's version.
+    /// Looks up all functions and checks the version of the ABI.
     pub(super) fn new(store: &mut Store<MemoryLimit>, instance: &Instance) -> Result<Self, Error> {
         let memory = instance
             .get_memory(&mut *store, "memory")

@@ -1,25 +1,28 @@
-//! Time zones by name: the engine has no database of them, so it is given their rules.
+//! Rules of named time zones. The engine has no time zone database, so the host adds the rules of
+//! each zone to the pipeline.
 
 use jiff::Timestamp;
 use jiff::tz::{self, TimeZone};
 use stream_processor_core::spec::{Stage, WindowKind};
 use stream_processor_core::{PipelineSpec, SpecError};
 
-/// The years whose rules are given. Every zone has local mean time before 1800, and one rule for all years from 2100 on (no
-/// release of the database has rules for single years behind 2087): so the last 400 years repeat.
+/// The first instant whose rules are given: every zone has local mean time before 1800.
 const FROM: &str = "1800-01-01T00:00:00Z";
+/// The first instant after the given rules. No release of the database has rules for single years
+/// after 2087, so one rule holds from 2100 on and the last 400 years repeat.
 const UNTIL: &str = "2500-01-01T00:00:00Z";
 
-/// Gives every calendar window of a named zone the rules of that zone, unless the pipeline has them.
+/// Adds the rules of its zone to each calendar window with a named zone, unless the pipeline has
+/// rules already.
 ///
 /// # Errors
-/// A name that no zone has.
+/// The name of a window's zone is unknown.
 pub(crate) fn resolve(spec: &mut PipelineSpec) -> Result<(), SpecError> {
     for (index, stage) in spec.stages.iter_mut().enumerate() {
         let Stage::Window(window) = stage else { continue };
         let is_given = window.zone_offsets.is_some() || window.zone_offsets_until.is_some();
-        let is_open = window.window == WindowKind::Calendar && !is_given;
-        let Some(name) = window.zone.as_deref().filter(|_| is_open) else { continue };
+        let needs_rules = window.window == WindowKind::Calendar && !is_given;
+        let Some(name) = window.zone.as_deref().filter(|_| needs_rules) else { continue };
         if name == "UTC" || name.starts_with(['+', '-']) {
             continue;
         }
@@ -39,13 +42,14 @@ fn time(text: &str) -> Timestamp {
     text.parse().unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
-/// Since when, seconds, the zone is how many seconds ahead of UTC.
+/// Returns the zone's offsets: pairs of the time from which one holds, in seconds since the epoch,
+/// and the seconds ahead of UTC.
 fn rules(zone: &TimeZone) -> Vec<(i64, i64)> {
     let (from, until) = (time(FROM), time(UNTIL));
     let mut rules = vec![(from.as_second(), i64::from(zone.to_offset(from).seconds()))];
     for transition in zone.following(from).take_while(|transition| transition.timestamp() < until) {
         let offset = i64::from(transition.offset().seconds());
-        // Some transitions change the zone's abbreviation alone.
+        // Some transitions change only the zone's abbreviation.
         if rules.last().is_none_or(|(_, before)| *before != offset) {
             rules.push((transition.timestamp().as_second(), offset));
         }
@@ -57,7 +61,7 @@ fn rules(zone: &TimeZone) -> Vec<(i64, i64)> {
 mod tests {
     use super::*;
 
-    /// The rules that a pipeline gets for `zone`.
+    /// Returns the rules that a pipeline gets for `zone`.
     fn resolved(zone: &str) -> Vec<(i64, i64)> {
         let mut spec = spec(zone);
         resolve(&mut spec).unwrap();
@@ -75,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn zones_are_found_by_name() {
+    fn rules_of_named_zones_are_added_and_unknown_names_are_errors() {
         let rules = resolved("Europe/Berlin");
         assert!(rules.contains(&(1_711_846_800, 7_200)), "summer time of 2024");
         assert!(rules.contains(&(1_729_990_800, 3_600)), "and its end");
@@ -90,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn rules_reach_from_local_mean_time_to_years_that_repeat() {
+    fn rules_begin_with_local_mean_time_and_their_last_400_years_repeat() {
         const CYCLE: i64 = 146_097 * 86_400;
         let (from, until) = (time(FROM), time(UNTIL));
         for zone in tz::db().available().filter(|zone| zone.as_str() != "UTC") {

@@ -1,4 +1,4 @@
-//! The pipeline as a user of this crate sees it.
+//! The public API of a run: [`Pipeline`], its [`Settings`], and the [`Io`] it connects.
 
 use std::hash::{BuildHasher, RandomState};
 use std::num::NonZeroUsize;
@@ -7,74 +7,73 @@ use std::time::Instant;
 use stream_processor_core::spec::{Format, SinkType, SourceType};
 use stream_processor_core::{PipelineSpec, Plan, SpecError};
 
-use super::input::Input;
-use super::observe::Observer;
-use super::output::Output;
-use super::summary::Summary;
-use super::tally::Tally;
-use super::threads;
 use crate::error::Error;
-use crate::runtime::DEFAULT_MEMORY_LIMIT_BYTES;
+use crate::io::{Input, Output};
+use crate::module::limits::DEFAULT_MEMORY_LIMIT_BYTES;
+use crate::run::threads::{self, Completion};
+use crate::run::{Observer, Summary, Tally};
+use crate::time_zones;
 
-/// Events that are handed to the module at once, unless set otherwise.
+/// The default number of events in one batch for the engine.
 pub const DEFAULT_BATCH_EVENTS: NonZeroUsize = NonZeroUsize::new(8192).unwrap();
 
-/// A pipeline that has been checked as a whole and can be run.
+/// A checked pipeline that can be run.
 #[derive(Debug, Clone)]
 pub struct Pipeline {
     spec: PipelineSpec,
     plan: Plan,
 }
 
-/// How a pipeline is run. Nothing of it changes a row.
+/// Settings of a run. They do not change the rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Settings {
-    /// Threads to split the keys over, each with an instance of its own. A pipeline that does not keep the keys of its
-    /// source apart runs in one, whatever this says.
+    /// The number of threads that keys are split over, each with its own instance. A pipeline whose
+    /// keys are not independent runs in one shard; see [`Pipeline::shards`].
     pub shards: NonZeroUsize,
-    /// Events that are handed over at once.
+    /// The number of events in one batch for the engine.
     pub batch_events: NonZeroUsize,
-    /// Bytes of memory that each instance may have.
+    /// Maximum bytes of memory of each instance.
     pub memory_limit_bytes: usize,
-    /// What runs the pipeline.
+    /// The engine that runs the pipeline.
     pub engine: EngineKind,
     /// Whether the first bad line ends the run.
     pub strict: bool,
-    /// Seeds hash tables: random unless set, since a known seed invites keys that collide.
+    /// The seed of hash tables. Random by default, because a known seed allows attacks with
+    /// colliding keys.
     pub table_seed: u64,
 }
 
-/// What runs a pipeline.
+/// The engine that runs a pipeline.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum EngineKind {
-    /// The WebAssembly module, in wasmtime.
+    /// The WebAssembly module in wasmtime.
     #[default]
     Module,
-    /// The engine compiled into this program; only to compare.
+    /// The engine compiled into this program, for comparison.
     Native,
 }
 
-/// What a run reads and writes.
+/// The input and the outputs of a run.
 pub struct Io {
-    /// Where events come from.
+    /// The source of events.
     pub input: Input,
-    /// Where rows go.
+    /// The output of rows.
     pub output: Output,
-    /// Where refused events go.
+    /// The output of dead letters: refused lines and dropped events.
     pub dead_letter: Option<Output>,
-    /// Where late events go; without it they go to the dead letters.
+    /// The output of late events. If `None`, they go to the dead letters.
     pub late: Option<Output>,
 }
 
-/// A run that came to a bad end. What it had made before is written.
+/// A failed run. Rows made before the failure are written.
 #[derive(Debug, thiserror::Error)]
 #[error("{error}")]
 pub struct Failure {
-    /// Why.
+    /// The reason.
     #[source]
     pub error: Error,
-    /// What was counted until then.
+    /// The counters until the failure.
     pub summary: Summary,
 }
 
@@ -91,14 +90,14 @@ impl Default for Settings {
     }
 }
 
-/// Paths stand where the types say that there are files, and nowhere else.
+/// Checks that `source.path` and `sink.path` are given exactly if the type is `file`.
 fn check_paths(spec: &PipelineSpec) -> Result<(), SpecError> {
     let paths = [
         ("source.path", spec.source.r#type == SourceType::File, !spec.source.path.0.is_empty()),
         ("sink.path", spec.sink.r#type == SinkType::File, spec.sink.path.is_some()),
     ];
-    for (field, is_needed, is_there) in paths {
-        match (is_needed, is_there) {
+    for (field, is_needed, is_given) in paths {
+        match (is_needed, is_given) {
             (true, false) => {
                 return Err(SpecError::new(field, "missing: `type = \"file\"` needs it"));
             }
@@ -112,7 +111,7 @@ fn check_paths(spec: &PipelineSpec) -> Result<(), SpecError> {
     Ok(())
 }
 
-/// Events that pass as they came cannot become records.
+/// Checks that NDJSON events that pass unchanged are not to be written as CSV.
 fn check_passing(spec: &PipelineSpec, plan: &Plan) -> Result<(), SpecError> {
     let from_objects = spec.source.format == Format::Ndjson && spec.sink.format == Format::Csv;
     if plan.output.passes_events && from_objects {
@@ -123,40 +122,41 @@ fn check_passing(spec: &PipelineSpec, plan: &Plan) -> Result<(), SpecError> {
 }
 
 impl Pipeline {
-    /// Checks a description as a whole.
+    /// Checks a description as a whole and plans it.
     ///
     /// # Errors
-    /// [`Error::Spec`] for what does not fit together, and for paths that are missing or would not be used.
+    /// [`Error::Spec`] if options contradict each other, or a path is missing or would not be used.
     pub fn new(mut spec: PipelineSpec) -> Result<Self, Error> {
-        crate::zones::resolve(&mut spec)?;
+        time_zones::resolve(&mut spec)?;
         let plan = Plan::new(&spec)?;
         check_paths(&spec)?;
         check_passing(&spec, &plan)?;
         Ok(Self { spec, plan })
     }
 
-    /// The description.
+    /// Returns the description.
     #[must_use]
     pub fn spec(&self) -> &PipelineSpec {
         &self.spec
     }
 
-    /// What the engine makes of it: the columns that it reads and writes.
+    /// Returns the plan: the columns that the engine reads and writes, and its stages.
     #[must_use]
     pub fn plan(&self) -> &Plan {
         &self.plan
     }
 
-    /// The shards that a run with these settings really has.
+    /// Returns the number of shards of a run: `settings.shards`, or 1 if keys are not independent.
     #[must_use]
     pub fn shards(&self, settings: &Settings) -> NonZeroUsize {
         if self.plan.partitioned_by_key { settings.shards } else { NonZeroUsize::MIN }
     }
 
-    /// Runs the pipeline until its input ends, or whoever reads its rows has gone.
+    /// Runs the pipeline until its input ends, or the reader of its rows closes its end of the
+    /// pipe.
     ///
     /// # Errors
-    /// [`Failure`], with what was counted until then.
+    /// [`Failure`], with the counters until then.
     ///
     /// ```
     /// use processor::{Input, Io, Output, Pipeline, Settings, spec::PipelineSpec};
@@ -187,15 +187,15 @@ impl Pipeline {
         settings: &Settings,
         observer: &mut dyn Observer,
     ) -> Result<Summary, Box<Failure>> {
-        let begun = Instant::now();
+        let start = Instant::now();
         let mut tally = Tally::default();
         let shards = self.shards(settings).get();
-        let ended = threads::run(self, io, settings, shards, observer, &mut tally);
-        let mut summary = Summary::new(&tally, ended.counters);
+        let end = threads::run(self, io, settings, shards, observer, &mut tally);
+        let mut summary = Summary::new(&tally, end.counters);
         summary.shards = shards;
-        summary.elapsed_seconds = begun.elapsed().as_secs_f64();
-        summary.complete = matches!(ended.result, Ok(true));
-        match ended.result {
+        summary.elapsed_seconds = start.elapsed().as_secs_f64();
+        summary.complete = matches!(end.result, Ok(Completion::Complete));
+        match end.result {
             Ok(_) => Ok(summary),
             Err(error) => Err(Box::new(Failure { error, summary })),
         }

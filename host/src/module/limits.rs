@@ -1,4 +1,4 @@
-//! What one instance of the module may use: memory, and time per call.
+//! Limits of one instance of the module: its memory, and the time of a call.
 
 use std::sync::mpsc::{Sender, channel};
 use std::thread::{self, JoinHandle};
@@ -6,27 +6,28 @@ use std::time::Duration;
 
 use wasmtime::{Engine, ResourceLimiter};
 
-/// Bytes of linear memory that one instance may have, unless set otherwise.
+/// The default maximum of an instance's linear memory, in bytes.
 pub const DEFAULT_MEMORY_LIMIT_BYTES: usize = 1 << 30;
 
-/// Elements that a table of the module may have; it grows only for JavaScript.
+/// Maximum number of elements of a table of the module. Tables grow only for JavaScript.
 const MAX_TABLE_ELEMENTS: usize = 1 << 16;
 
-/// How long one call into the module may take.
+/// The maximum time of one call into the module.
 pub const CALL_DEADLINE: Duration = Duration::from_secs(10);
 
-/// How often the engine's epoch moves on: deadlines are exact to this much.
+/// The period of the engine's epoch, which is the precision of deadlines.
 const EPOCH_PERIOD: Duration = Duration::from_millis(200);
 
-/// [`CALL_DEADLINE`] in epochs. The epoch under way when a call begins is not a whole one, hence one more.
+/// [`CALL_DEADLINE`] in epochs, plus one because a call begins in the middle of an epoch.
 pub(super) const DEADLINE_EPOCHS: u64 =
     (CALL_DEADLINE.as_millis() / EPOCH_PERIOD.as_millis()) as u64 + 1;
 
-/// Bounds the memory of one instance and remembers whether the bound was met.
+/// The memory limit of one instance.
 #[derive(Debug)]
 pub(super) struct MemoryLimit {
     pub(super) limit_bytes: usize,
-    pub(super) struck: bool,
+    /// Whether a growth of the memory was refused.
+    pub(super) was_reached: bool,
 }
 
 impl ResourceLimiter for MemoryLimit {
@@ -36,7 +37,7 @@ impl ResourceLimiter for MemoryLimit {
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        self.struck |= desired > self.limit_bytes;
+        self.was_reached |= desired > self.limit_bytes;
         Ok(desired <= self.limit_bytes)
     }
 
@@ -50,35 +51,36 @@ impl ResourceLimiter for MemoryLimit {
     }
 }
 
-/// A thread that moves the engine's epoch on for as long as this value lives.
+/// A thread that advances the engine's epoch while this value lives.
 #[derive(Debug)]
-pub(super) struct Ticker {
+pub(super) struct EpochThread {
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Ticker {
+impl EpochThread {
+    /// Starts the thread.
     pub(super) fn start(engine: &Engine) -> std::io::Result<Self> {
         let (stop, stopped) = channel::<()>();
         let engine = engine.clone();
-        let tick = move || {
-            // Nothing is ever sent: the wait ends by time, or because the sender is gone.
+        let advance = move || {
+            // Nothing is ever sent: the wait ends by time, or because the sender was dropped.
             while stopped.recv_timeout(EPOCH_PERIOD)
                 == Err(std::sync::mpsc::RecvTimeoutError::Timeout)
             {
                 engine.increment_epoch();
             }
         };
-        let thread = thread::Builder::new().name("epoch".into()).spawn(tick)?;
+        let thread = thread::Builder::new().name("epoch".into()).spawn(advance)?;
         Ok(Self { stop: Some(stop), thread: Some(thread) })
     }
 }
 
-impl Drop for Ticker {
+impl Drop for EpochThread {
     fn drop(&mut self) {
         self.stop.take();
         if let Some(thread) = self.thread.take() {
-            // A thread that only counts cannot have failed in a way that matters here.
+            // The thread only increments the epoch, so its result carries no information.
             let _ = thread.join();
         }
     }
@@ -96,9 +98,9 @@ mod tests {
         \x0a\x09\x01\x07\0\x03\x40\x0c\0\x0b\x0b";
 
     #[test]
-    fn a_call_without_end_is_interrupted() {
+    fn endless_call_is_interrupted_at_its_deadline() {
         let engine = stream_processor_module::engine().unwrap();
-        let _ticker = Ticker::start(&engine).unwrap();
+        let _epoch_thread = EpochThread::start(&engine).unwrap();
         let mut store = Store::new(&engine, ());
         store.set_epoch_deadline(1);
         let module = Module::new(&engine, ENDLESS).unwrap();

@@ -1,9 +1,10 @@
-//! Standard input and output, whose errors are never taken for the end of input or for success.
+//! Standard input and output. A closed stream is an error here, not an empty input or a success.
 //!
-//! Before `main` the standard library opens `/dev/null` in the place of a standard stream that is closed. Later it ignores
-//! that a stream is not open for the direction it is used in. Both would lose rows without a word.
+//! The standard library opens `/dev/null` before `main` in place of a closed standard stream, and
+//! it ignores reads and writes on a stream that is not open in that direction. Both would lose rows
+//! without an error.
 
-pub(crate) use platform::{Stream, reader, writer};
+pub(crate) use platform::{StandardStream, reader, writer};
 
 #[cfg(unix)]
 mod platform {
@@ -17,23 +18,24 @@ mod platform {
 
     /// A standard stream.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-    pub(crate) enum Stream {
+    pub(crate) enum StandardStream {
         Stdin,
         Stdout,
         Stderr,
     }
 
-    /// Whether each stream was closed when the program was started.
+    /// Whether each stream was closed when the program started.
     static CLOSED: [AtomicBool; 3] = [const { AtomicBool::new(false) }; 3];
 
-    /// Has the loader call [`note_closed_streams`] before `main`, as it calls constructors of C++.
+    /// Makes the loader call [`store_closed_streams`] before `main`, as it calls C++ constructors.
     #[cfg_attr(target_vendor = "apple", unsafe(link_section = "__DATA,__mod_init_func"))]
     #[cfg_attr(not(target_vendor = "apple"), unsafe(link_section = ".init_array"))]
     #[used]
-    static AT_START: extern "C" fn() = note_closed_streams;
+    static AT_START: extern "C" fn() = store_closed_streams;
 
-    extern "C" fn note_closed_streams() {
-        for stream in [Stream::Stdin, Stream::Stdout, Stream::Stderr] {
+    /// Stores which streams are closed.
+    extern "C" fn store_closed_streams() {
+        for stream in [StandardStream::Stdin, StandardStream::Stdout, StandardStream::Stderr] {
             let is_closed = matches!(
                 stream.duplicate(),
                 Err(error) if error.raw_os_error() == Some(BAD_DESCRIPTOR)
@@ -42,7 +44,7 @@ mod platform {
         }
     }
 
-    impl Stream {
+    impl StandardStream {
         fn closed(self) -> &'static AtomicBool {
             let [stdin, stdout, stderr] = &CLOSED;
             match self {
@@ -64,7 +66,7 @@ mod platform {
         /// Returns the stream as a file.
         ///
         /// # Errors
-        /// It was closed when the program was started.
+        /// The stream was closed when the program started.
         pub(crate) fn file(self) -> io::Result<File> {
             if self.closed().load(Ordering::Relaxed) {
                 return Err(io::Error::from_raw_os_error(BAD_DESCRIPTOR));
@@ -73,14 +75,14 @@ mod platform {
         }
     }
 
-    /// Returns what reads standard input.
+    /// Returns a reader of standard input.
     pub(crate) fn reader() -> io::Result<Box<dyn Read + Send>> {
-        Ok(Box::new(Stream::Stdin.file()?))
+        Ok(Box::new(StandardStream::Stdin.file()?))
     }
 
-    /// Returns what writes to standard output, without a buffer.
+    /// Returns an unbuffered writer to standard output.
     pub(crate) fn writer() -> io::Result<Box<dyn Write + Send>> {
-        Ok(Box::new(Stream::Stdout.file()?))
+        Ok(Box::new(StandardStream::Stdout.file()?))
     }
 }
 
@@ -90,18 +92,18 @@ mod platform {
 
     /// A standard stream.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-    pub(crate) enum Stream {
+    pub(crate) enum StandardStream {
         Stdin,
         Stdout,
         Stderr,
     }
 
-    /// Returns what reads standard input.
+    /// Returns a reader of standard input.
     pub(crate) fn reader() -> io::Result<Box<dyn Read + Send>> {
         Ok(Box::new(io::stdin()))
     }
 
-    /// Returns what writes to standard output.
+    /// Returns a writer to standard output.
     pub(crate) fn writer() -> io::Result<Box<dyn Write + Send>> {
         Ok(Box::new(io::stdout()))
     }

@@ -1,0 +1,77 @@
+//! Progress of a run under way: counts of the lines read, and the observer that receives them.
+
+use std::fmt::Display;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use stream_processor_core::RejectReason;
+
+/// Counts of the input that was read so far.
+#[derive(Debug, Clone, Default)]
+pub struct Tally {
+    pub(super) accepted: u64,
+    /// Refused lines, in the order of [`RejectReason::ALL`].
+    refused: Vec<u64>,
+    pub(super) bytes: Arc<AtomicU64>,
+}
+
+/// Receives reports while a run is under way. Both methods do nothing by default.
+pub trait Observer {
+    /// Receives a refused line.
+    fn refused(&mut self, line: &RefusedLine<'_>) {
+        let _ = line;
+    }
+
+    /// Receives the counts after each batch that was sent to the shards, and when the input pauses.
+    fn progress(&mut self, tally: &Tally) {
+        let _ = tally;
+    }
+}
+
+/// An observer that ignores all reports.
+impl Observer for () {}
+
+/// A line that gave no event.
+pub struct RefusedLine<'a> {
+    /// The path of the file, or `stdin`.
+    pub input: &'a str,
+    /// The line in that file, from 1.
+    pub line: u64,
+    /// The reason, as counted in the summary.
+    pub reason: RejectReason,
+    /// A message: the field, what was found there, and what was expected.
+    pub detail: &'a dyn Display,
+}
+
+impl Tally {
+    /// Counts a refused line.
+    pub(super) fn count_refused(&mut self, reason: RejectReason) {
+        self.refused.resize(RejectReason::ALL.len(), 0);
+        if let Some(count) = self.refused.get_mut(reason.number()) {
+            *count += 1;
+        }
+    }
+
+    /// Returns the number of lines that gave an event.
+    #[must_use]
+    pub fn accepted(&self) -> u64 {
+        self.accepted
+    }
+
+    /// Returns the number of lines that gave no event.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        self.refused.iter().sum()
+    }
+
+    /// Returns the number of refused lines for each reason that occurred.
+    pub fn refused_by_reason(&self) -> impl Iterator<Item = (RejectReason, u64)> {
+        RejectReason::ALL.iter().copied().zip(self.refused.iter().copied()).filter(|(_, n)| *n > 0)
+    }
+
+    /// Returns the bytes of input read, before decompression.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+}
