@@ -1,4 +1,5 @@
-//! Embeds the module that `cargo xtask build` has made, and its precompiled code where that belongs to the same bytes.
+//! Embeds the module that `cargo xtask build` compiles, and its precompiled code if that was made
+//! from the same bytes.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -6,9 +7,10 @@ use std::{env, fs};
 
 use sha2::{Digest, Sha256};
 
-/// Names another module file than the workspace's `target/module/stream_processor.wasm`.
+/// The variable that names a module file other than `target/module/stream_processor.wasm`.
 const MODULE_VARIABLE: &str = "STREAM_PROCESSOR_MODULE";
-/// The SHA-256 of the wasm file that heads its precompiled code (see stream-processor-module).
+/// Bytes of the SHA-256 of the wasm file at the start of its precompiled code (see
+/// stream-processor-module).
 const DIGEST_BYTES: usize = 32;
 
 fn main() {
@@ -26,6 +28,7 @@ fn main() {
     fs::write(out.join("embedded.rs"), source).expect("OUT_DIR is writable");
 }
 
+/// Returns the path of the module.
 fn module_path() -> PathBuf {
     match env::var_os(MODULE_VARIABLE) {
         Some(path) => PathBuf::from(path),
@@ -34,7 +37,7 @@ fn module_path() -> PathBuf {
     }
 }
 
-/// Copies the files to `out` and writes the constants that include them.
+/// Copies the files to `out` and returns the source of the constants that include them.
 fn embed(wasm: &[u8], precompiled: Option<Vec<u8>>, out: &Path) -> String {
     let digest = Sha256::digest(wasm);
     let hex = digest.iter().fold(String::new(), |mut hex, byte| {
@@ -64,6 +67,7 @@ fn embed(wasm: &[u8], precompiled: Option<Vec<u8>>, out: &Path) -> String {
     )
 }
 
+/// Returns source that fails to compile with a message about the missing module.
 fn missing(path: &Path, error: &std::io::Error) -> String {
     let message = format!(
         "cannot read the module {}: {error}. `cargo xtask build` makes it; {MODULE_VARIABLE} names another file",

@@ -1,4 +1,4 @@
-//! What can go wrong in the host, each with a code that never changes.
+//! Errors of the host, each with a stable code.
 
 use std::io;
 
@@ -10,7 +10,7 @@ use stream_processor_core::text::HeaderError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The pipeline description is wrong.
+    /// The pipeline description is invalid.
     #[error(transparent)]
     Spec(#[from] SpecError),
     /// An input cannot be opened or read.
@@ -18,7 +18,7 @@ pub enum Error {
     Read {
         /// The path, or `stdin`.
         name: String,
-        /// The operating system's reason.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// An output cannot be created or written.
@@ -26,7 +26,7 @@ pub enum Error {
     Write {
         /// The path, or `stdout`.
         name: String,
-        /// The operating system's reason.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// A bad line ended a strict run.
@@ -34,11 +34,11 @@ pub enum Error {
     BadLine {
         /// The path, or `stdin`.
         input: String,
-        /// The line in it, from 1.
+        /// The line in the input, from 1.
         line: u64,
         /// The reason, as counted in the summary.
         reason: RejectReason,
-        /// The reason in words.
+        /// The message of the reader.
         detail: String,
     },
     /// The header of a CSV input does not fit the pipeline.
@@ -46,35 +46,35 @@ pub enum Error {
     Header {
         /// The path, or `stdin`.
         input: String,
-        /// What the reader says.
+        /// The message of the reader.
         message: String,
     },
     /// The engine refused a call.
     #[error("{message}")]
     Engine {
-        /// The engine's own code.
+        /// The code of the engine's error.
         code: String,
-        /// What it says.
+        /// The message of the engine's error.
         message: String,
     },
-    /// The module needed more memory than an instance may have.
+    /// The module needed more memory than the limit of an instance.
     #[error(
         "the module needs more than its {limit_bytes} bytes of memory: raise --memory-limit, use more --shards, or bound \
          the state under [limits]"
     )]
     MemoryLimit {
-        /// The limit of one instance.
+        /// The limit of one instance, in bytes.
         limit_bytes: usize,
     },
-    /// A call into the module took too long.
+    /// A call into the module exceeded its deadline.
     #[error("the module did not answer `{call}` within {seconds} s and was stopped")]
     Deadline {
         /// The function that was called.
         call: &'static str,
-        /// The deadline of one call.
+        /// The deadline of one call, in seconds.
         seconds: u64,
     },
-    /// The module trapped, which is a defect of this program; its instance is lost.
+    /// The module trapped, which is a defect of this program. The state of its instance is lost.
     #[error("the module failed in `{call}` and its state is lost: {reason}")]
     Trap {
         /// The function that was called.
@@ -85,13 +85,13 @@ pub enum Error {
     /// An instance was used after a trap.
     #[error("this instance of the module failed before and cannot go on")]
     Poisoned,
-    /// The module cannot be compiled or instantiated, or does not speak this program's ABI.
+    /// The module cannot be compiled or instantiated, or has another ABI version than this program.
     #[error("the module cannot be used: {0}")]
     Module(String),
-    /// A thread of the run ended by a panic, which is a defect of this program.
+    /// A thread of the run panicked, which is a defect of this program.
     #[error("a thread of the run failed: {0}")]
     Thread(&'static str),
-    /// Events of CSV pass to one output, but their headers are not the same.
+    /// CSV events pass to one output, but the headers of their inputs differ.
     #[error(
         "the inputs have different CSV headers, so their records cannot go under one: use `format = \"ndjson\"` for the output"
     )]
@@ -99,7 +99,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// A short name that never changes, the same in logs and docs.
+    /// Returns the code of the error, a short name that never changes.
     #[must_use]
     pub fn code(&self) -> &str {
         match self {
@@ -119,23 +119,27 @@ impl Error {
         }
     }
 
-    /// Whether a limit with the policy `refuse` has ended the call.
+    /// Returns whether a limit with the policy `refuse` ended the call.
     pub(crate) fn is_limit(&self) -> bool {
         self.code() == "limit_reached"
     }
 
+    /// Creates an error from one of wasmtime.
     pub(crate) fn module(error: wasmtime::Error) -> Self {
         Self::Module(format!("{error:#}"))
     }
 
+    /// Creates an error of a CSV header.
     pub(crate) fn header(input: impl Into<String>, error: &HeaderError) -> Self {
         Self::Header { input: input.into(), message: error.to_string() }
     }
 
+    /// Creates an error of an input.
     pub(crate) fn read(name: impl Into<String>, source: io::Error) -> Self {
         Self::Read { name: name.into(), source }
     }
 
+    /// Creates an error of an output.
     pub(crate) fn write(name: impl Into<String>, source: io::Error) -> Self {
         Self::Write { name: name.into(), source }
     }

@@ -1,4 +1,5 @@
-//! Every kind of bad line is skipped, counted by reason, shown, and kept as it came.
+//! Bad lines are skipped, counted by reason, reported on stderr, and written unchanged as dead
+//! letters.
 
 mod common;
 
@@ -7,7 +8,7 @@ use tempfile::tempdir;
 
 const GOOD: &str = "{\"ts\":1,\"service\":\"a\",\"latency\":1}\n";
 
-/// Runs one bad line between two good ones; returns its dead letter, and what stderr says.
+/// Runs a bad line between two good ones. Returns its dead letter and stderr.
 fn refused(line: &[u8]) -> (serde_json::Value, String) {
     let folder = tempdir().unwrap();
     let (dead, summary) = (folder.path().join("dead"), folder.path().join("summary"));
@@ -31,7 +32,7 @@ fn refused(line: &[u8]) -> (serde_json::Value, String) {
 }
 
 #[test]
-fn each_kind_has_its_reason() {
+fn each_kind_of_bad_line_has_its_reason() {
     let cases: [(&str, &str); 15] = [
         ("not json", "invalid_json"),
         (" \t", "invalid_json"),
@@ -59,15 +60,16 @@ fn each_kind_has_its_reason() {
 }
 
 #[test]
-fn bad_utf8_is_kept_as_well_as_json_can() {
+fn invalid_utf8_becomes_replacement_characters_in_the_dead_letter() {
     let (letter, _) = refused(b"{\"ts\":1,\"service\":\"a\xff\",\"latency\":1}");
     assert_eq!(letter["reason"], "invalid_utf8");
     assert_eq!(letter["event"], "{\"ts\":1,\"service\":\"a\u{fffd}\",\"latency\":1}");
 }
 
 #[test]
-fn a_line_beyond_the_limit_is_kept_whole() {
-    // Over a megabyte, in characters of several bytes, so that the parts it comes in end within one.
+fn line_longer_than_the_limit_is_whole_in_the_dead_letter() {
+    // Over a megabyte in characters of several bytes, so that pieces of the line end inside a
+    // character.
     let line = format!(
         "{{\"ts\":1,\"service\":\"a\",\"latency\":1,\"text\":\"{}\"}}",
         "é😀".repeat(400_000)
@@ -80,7 +82,7 @@ fn a_line_beyond_the_limit_is_kept_whole() {
 }
 
 #[test]
-fn the_message_names_the_field_and_what_was_found() {
+fn message_names_the_field_and_the_value_found() {
     let (_, stderr) = refused(br#"{"ts":1,"service":"a","latency":"slow"}"#);
     assert!(
         stderr.contains("field \"latency\": expected a number, found the string \"slow\""),
@@ -89,7 +91,7 @@ fn the_message_names_the_field_and_what_was_found() {
 }
 
 #[test]
-fn five_are_shown_and_all_are_counted() {
+fn first_five_bad_lines_are_printed_and_all_are_counted() {
     let ran = run(&window(&[]), "bad\n".repeat(12) + GOOD);
     assert_eq!(ran.stderr.matches("invalid_json: ").count(), 5, "{}", ran.stderr);
     assert!(ran.stderr.contains("... and 7 more bad lines"), "{}", ran.stderr);
@@ -97,13 +99,13 @@ fn five_are_shown_and_all_are_counted() {
 }
 
 #[test]
-fn quiet_says_nothing() {
+fn quiet_prints_no_bad_lines() {
     let ran = run(&window(&["--quiet"]), "bad\n".repeat(12) + GOOD);
     assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
 }
 
 #[test]
-fn strict_ends_at_the_first_and_writes_what_came_before() {
+fn strict_run_ends_at_the_first_bad_line_and_keeps_earlier_rows() {
     let folder = tempdir().unwrap();
     let (dead, summary) = (folder.path().join("dead"), folder.path().join("summary"));
     let input = "{\"ts\":0,\"service\":\"a\",\"latency\":1}\n{\"ts\":60000,\"service\":\"a\",\"latency\":1}\nbad\n\

@@ -1,4 +1,4 @@
-//! Calendar windows by named time zones.
+//! Calendar windows in named time zones.
 
 mod common;
 
@@ -8,7 +8,7 @@ use common::{run, text};
 use tempfile::tempdir;
 
 #[test]
-fn zone_rules_hold_in_every_year() {
+fn zone_rules_apply_in_every_year() {
     let folder = tempdir().unwrap();
     let file = folder.path().join("pipeline.toml");
     let pipeline = "[[stages]]\ntype = \"window\"\nwindow = \"calendar\"\nunit = \"day\"\nzone = \"Europe/Berlin\"\n\
@@ -21,13 +21,13 @@ fn zone_rules_hold_in_every_year() {
         assert_eq!(ran.code, 0, "{}", ran.stderr);
         let starts: Vec<&str> =
             ran.stdout.lines().map(|row| row.split('"').nth(3).unwrap()).collect();
-        let due = [
+        let expected = [
             "1850-06-30T23:06:32Z", // local mean time
             "2210-01-09T23:00:00Z",
             "2210-07-09T22:00:00Z",
             "2650-07-09T22:00:00Z",
             "9999-07-09T22:00:00Z",
         ];
-        assert_eq!(starts, due, "{engine}");
+        assert_eq!(starts, expected, "{engine}");
     }
 }

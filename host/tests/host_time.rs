@@ -1,4 +1,4 @@
-//! Live runs whose windows fire by the time of day: silent streams, silent partitions, clocks that are wrong.
+//! Runs that depend on the time of day: silent streams, silent partitions, events in the future.
 
 mod common;
 
@@ -20,16 +20,17 @@ fn line(ts: i64, partition: &str) -> String {
     format!("{{\"ts\":{ts},\"v\":1,\"p\":\"{partition}\"}}\n")
 }
 
-/// The first row that comes while the input stays open after `input`, and all output once it is closed.
+/// Returns the first row that is written while the input stays open after `input`, and all rows
+/// that follow once it is closed.
 fn live(pipeline: &str, input: &str) -> (String, String) {
     let folder = tempdir().unwrap();
     let file = folder.path().join("pipeline.toml");
     fs::write(&file, pipeline).unwrap();
-    live_by(&["run", text(&file), "--quiet"], input)
+    live_command(&["run", text(&file), "--quiet"], input)
 }
 
-/// The same of a command.
-fn live_by(command: &[&str], input: &str) -> (String, String) {
+/// Returns the same as [`live`] for a command.
+fn live_command(command: &[&str], input: &str) -> (String, String) {
     let mut child = program(command).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let mut stdout = BufReader::new(child.stdout.take().unwrap());
@@ -50,19 +51,19 @@ fn row(start: &str, end: &str, count: u32) -> String {
 }
 
 #[test]
-fn a_silent_stream_fires_what_is_open() {
+fn silent_stream_fires_open_windows_after_close_after_idle() {
     let time = "max_out_of_orderness = \"1h\"\nclose_after_idle = \"300ms\"";
     let input = line(4_100, "a") + &line(3_900, "a");
     let (first, rest) = live(&pipeline("", time), &input);
     assert_eq!(first, row("03", "04", 1));
     assert_eq!(rest, row("04", "05", 1));
     let flags = ["--max-out-of-orderness", "1h", "--close-after-idle", "300ms", "--quiet"];
-    let (again, _) = live_by(&[&["window", "--tumbling", "1s"][..], &flags].concat(), &input);
+    let (again, _) = live_command(&[&["window", "--tumbling", "1s"][..], &flags].concat(), &input);
     assert_eq!(again, first);
 }
 
 #[test]
-fn a_silent_partition_is_not_waited_for() {
+fn silent_partition_does_not_hold_back_the_watermark_after_idle_timeout() {
     let source = "partition = \"p\"";
     let input = line(1_000, "slow") + &line(1_100, "fast") + &line(9_000, "fast");
     let (first, rest) = live(&pipeline(source, "idle_timeout = \"300ms\""), &input);
@@ -71,11 +72,11 @@ fn a_silent_partition_is_not_waited_for() {
 }
 
 #[test]
-fn partitions_hold_each_other_back_in_files_too() {
+fn slowest_partition_holds_back_the_watermark_in_files() {
     let folder = tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     fs::write(path("pipeline.toml"), pipeline("key = \"p\"\npartition = \"p\"", "")).unwrap();
-    // Partition b is an hour behind a, and is known first: nothing of it is late.
+    // Partition b is an hour behind a and has the first event, so none of its events is late.
     let mut input = String::new();
     for second in 0..50 {
         input += &line(second * 1_000, "b");
@@ -109,22 +110,22 @@ fn partitions_hold_each_other_back_in_files_too() {
             serde_json::json!({ "partition": name, "greatest_time": reached, "watermark": watermark,
                 "idle": false, "holds_back": false })
         };
-        let due = [
+        let expected = [
             partition("a", "1970-01-01T01:00:49Z", "1970-01-01T01:00:48.999999Z"),
             partition("b", "1970-01-01T00:00:49Z", "1970-01-01T00:00:48.999999Z"),
         ];
-        assert_eq!(summary["partitions"].as_array().unwrap(), &due);
+        assert_eq!(summary["partitions"].as_array().unwrap(), &expected);
         let arguments = ["run", text(&pipeline), "--engine", engine];
-        let told = run(&arguments, &input).stderr;
+        let stderr = run(&arguments, &input).stderr;
         assert!(
-            told.contains("\npartition a: up to 1970-01-01T01:00:49Z\npartition b: up to"),
-            "{told}"
+            stderr.contains("\npartition a: up to 1970-01-01T01:00:49Z\npartition b: up to"),
+            "{stderr}"
         );
     }
 }
 
 #[test]
-fn one_line_pipelines_have_the_options_of_time() {
+fn one_line_pipelines_have_flags_for_all_time_options() {
     let folder = tempdir().unwrap();
     let summary = folder.path().join("summary.json");
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
@@ -162,7 +163,7 @@ fn one_line_pipelines_have_the_options_of_time() {
 }
 
 #[test]
-fn events_of_a_wrong_clock_are_dead_letters() {
+fn events_beyond_max_future_skew_are_dead_letters() {
     let folder = tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     fs::write(path("pipeline.toml"), pipeline("", "max_future_skew = \"1h\"")).unwrap();

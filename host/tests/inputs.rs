@@ -1,4 +1,4 @@
-//! Where events come from: files, compressed files, several files, CSV.
+//! Inputs: files, compressed files, several files, CSV.
 
 mod common;
 
@@ -15,7 +15,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn files_are_read_as_they_are() {
+fn plain_and_compressed_files_give_the_same_rows() {
     let folder = tempdir().unwrap();
     let input = events(20_000, 10);
     let expected = run(&window(&[]), &input).stdout;
@@ -34,7 +34,7 @@ fn files_are_read_as_they_are() {
 }
 
 #[test]
-fn zero_bytes_behind_a_gzip_member_are_padding() {
+fn zero_bytes_after_a_gzip_member_are_padding() {
     let folder = tempdir().unwrap();
     let input = events(2_000, 10);
     let expected = run(&window(&[]), &input).stdout;
@@ -68,9 +68,9 @@ fn zstd_frames_and_skippable_frames_are_one_stream_and_other_bytes_fail_the_run(
         let ran = run(&window(&["-i", text(&path)]), "");
         assert_eq!((ran.code, &ran.stdout), (0, &expected), "{}", ran.stderr);
     }
-    // As zstd(1), which knows no padding.
-    for rest in [&[0; 512][..], b"x", &back[..back.len() - 1], &skippable[..10]] {
-        fs::write(&path, [&front[..], rest].concat()).unwrap();
+    // As zstd(1), which accepts no padding.
+    for trailing in [&[0; 512][..], b"x", &back[..back.len() - 1], &skippable[..10]] {
+        fs::write(&path, [&front[..], trailing].concat()).unwrap();
         let ran = run(&window(&["-i", text(&path)]), "");
         assert_eq!(ran.code, 1);
         let error = format!("error: cannot read {}: ", text(&path));
@@ -79,7 +79,7 @@ fn zstd_frames_and_skippable_frames_are_one_stream_and_other_bytes_fail_the_run(
 }
 
 #[test]
-fn a_damaged_file_fails_the_run_and_names_it() {
+fn damaged_file_fails_the_run_and_is_named() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("cut.gz");
     let whole = gzip(events(20_000, 10).as_bytes());
@@ -95,13 +95,13 @@ fn a_damaged_file_fails_the_run_and_names_it() {
 }
 
 #[test]
-fn several_files_are_one_stream() {
+fn several_files_are_read_as_one_stream() {
     let folder = tempdir().unwrap();
     let input = events(2000, 5);
     let expected = run(&window(&[]), &input).stdout;
     let middle = input[..input.len() / 2].rfind('\n').unwrap();
     let (first, second) = (folder.path().join("1.ndjson"), folder.path().join("2.ndjson"));
-    // The first file ends without a line feed: its last line is a line all the same.
+    // The first file ends without a line feed. Its last line still counts.
     fs::write(&first, &input[..middle]).unwrap();
     fs::write(&second, input[middle + 1..].to_owned() + "bad\n").unwrap();
     let dead = folder.path().join("dead");
@@ -116,11 +116,11 @@ fn several_files_are_one_stream() {
     );
     let letter = &json_lines(&dead).into_iter().find(|l| l["reason"] == "invalid_json").unwrap();
     assert_eq!(letter["input"], text(&second));
-    assert_eq!(letter["line"], lines_of_second, "letters count lines as stderr does");
+    assert_eq!(letter["line"], lines_of_second, "dead letters and stderr count lines alike");
 }
 
 #[test]
-fn csv_reads_and_writes() {
+fn csv_is_read_and_written() {
     let csv = "latency,service,ts,note\n1,a,0,\"two\nlines\"\n3,\"a\",1970-01-01T00:00:30Z,\nx,a,5,\n1,2\n";
     let folder = tempdir().unwrap();
     let (dead, summary) = (folder.path().join("dead"), folder.path().join("summary"));
@@ -186,7 +186,7 @@ fn unclosed_csv_quote_rejects_its_line_in_every_kind_of_input() {
 }
 
 #[test]
-fn quote_that_is_open_for_megabytes_does_not_hide_what_follows() {
+fn quote_that_is_open_for_megabytes_does_not_swallow_later_lines() {
     let rows = "60000,a,1\n".repeat(300_000);
     let ran = run(&window(&["--format", "csv"]), format!("ts,service,latency\n0,a,\"1\n{rows}"));
     assert!(
@@ -198,7 +198,7 @@ fn quote_that_is_open_for_megabytes_does_not_hide_what_follows() {
 }
 
 #[test]
-fn a_csv_header_without_a_needed_column_fails_the_run() {
+fn csv_header_without_a_needed_column_fails_the_run() {
     let ran = run(&window(&["--format", "csv"]), "ts,servise,latency\n0,a,1\n");
     assert_eq!(ran.code, 1);
     assert!(ran.stderr.starts_with("error: stdin: "), "{}", ran.stderr);
@@ -206,14 +206,14 @@ fn a_csv_header_without_a_needed_column_fails_the_run() {
 }
 
 #[test]
-fn empty_input_is_no_failure() {
+fn empty_input_succeeds_without_rows() {
     let ran = run(&window(&[]), "");
     assert_eq!((ran.code, ran.stdout.as_str()), (0, ""));
     assert!(ran.stderr.starts_with("0 events, 0 rows"), "{}", ran.stderr);
 }
 
 #[test]
-fn a_missing_file_is_named_and_nothing_is_written() {
+fn missing_file_is_named_and_outputs_stay_untouched() {
     let folder = tempdir().unwrap();
     let output = folder.path().join("rows");
     fs::write(&output, "precious").unwrap();
@@ -229,7 +229,7 @@ fn a_missing_file_is_named_and_nothing_is_written() {
 }
 
 #[test]
-fn units_of_time() {
+fn timestamp_unit_scales_numbers() {
     for (unit, ts) in [("s", "90"), ("ms", "90000"), ("us", "90000000"), ("ns", "90000000000")] {
         let event = format!("{{\"at\":{ts},\"service\":\"a\",\"latency\":1}}\n");
         let ran = run(&window(&["--timestamp", "at", "--timestamp-unit", unit]), event);

@@ -1,4 +1,4 @@
-//! Instances of the module, fed directly.
+//! Instances of the module, used directly.
 
 use processor::runtime::{DEFAULT_MEMORY_LIMIT_BYTES, Instance, NativeEngine, Runtime, Worker};
 use processor::spec::PipelineSpec;
@@ -29,7 +29,7 @@ fn batch<'a>(timestamps: &'a [i64], ids: &'a [u32], columns: &'a [Column<'a>]) -
     }
 }
 
-/// What `worker` has to poll, as text.
+/// Polls all rows of `worker`, as text.
 fn rows(worker: &mut dyn Worker) -> String {
     let mut text = String::new();
     while let Some(rows) = worker.poll(1).unwrap() {
@@ -54,7 +54,7 @@ fn second_half(worker: &mut dyn Worker) -> String {
 }
 
 #[test]
-fn the_module_does_what_the_native_engine_does() {
+fn module_and_native_engine_agree() {
     let runtime = Runtime::new().unwrap();
     let mut module = open(&runtime);
     let spec = PipelineSpec::from_json(SPEC).unwrap();
@@ -70,7 +70,7 @@ fn the_module_does_what_the_native_engine_does() {
 }
 
 #[test]
-fn events_written_in_place_are_those_that_are_copied() {
+fn push_in_place_equals_push() {
     let runtime = Runtime::new().unwrap();
     let spec =
         PipelineSpec::from_json(&SPEC.replacen('{', r#"{"limits": {"max_result_rows": 2}, "#, 1));
@@ -80,7 +80,7 @@ fn events_written_in_place_are_those_that_are_copied() {
     let (mut copied, mut in_place) = (open(), open());
     copied.define_keys(&KEYS).unwrap();
     in_place.define_keys(&KEYS).unwrap();
-    // Odd numbers of events, so that ids do not end with a word; windows fire within the batches.
+    // An odd number of events, so that the ids end inside a word. Windows fire inside the batches.
     let timestamps: Vec<i64> = (0..20_001).map(|event| event * 300_007).collect();
     let ids: Vec<u32> = (0..20_001).map(|event| event % 2).collect();
     let values: Vec<f64> =
@@ -114,12 +114,12 @@ fn events_written_in_place_are_those_that_are_copied() {
 }
 
 #[test]
-fn a_snapshot_goes_on_in_another_instance() {
+fn snapshot_continues_in_another_instance() {
     let runtime = Runtime::new().unwrap();
     let mut module = open(&runtime);
     first_half(&mut module);
     let snapshot = module.snapshot(64).unwrap();
-    assert_eq!(module.snapshot(1 << 20).unwrap(), snapshot, "parts do not matter");
+    assert_eq!(module.snapshot(1 << 20).unwrap(), snapshot, "the size of parts does not matter");
     let mut other = open(&runtime);
     other.restore(&snapshot, 100).unwrap();
     assert_eq!(
@@ -129,7 +129,7 @@ fn a_snapshot_goes_on_in_another_instance() {
 }
 
 #[test]
-fn a_damaged_snapshot_is_refused_and_changes_nothing() {
+fn damaged_snapshot_is_refused_and_changes_nothing() {
     let runtime = Runtime::new().unwrap();
     let mut module = open(&runtime);
     first_half(&mut module);
@@ -151,12 +151,12 @@ fn errors_of_the_engine_keep_their_code() {
     assert_eq!(error.code(), "unknown_key_id");
     let error = module.push(&batch(&[0], &[7], &[])).unwrap_err();
     assert_eq!(error.code(), "column_count");
-    // An error is no trap: the instance goes on.
+    // An error is not a trap: the instance can be used further.
     first_half(&mut module);
 }
 
 #[test]
-fn a_limit_ends_a_call_and_the_instance_goes_on() {
+fn limit_ends_a_call_and_the_instance_can_be_used_further() {
     let runtime = Runtime::new().unwrap();
     let text = SPEC.replacen('{', r#"{"limits": {"max_keys": 1, "on_max_keys": "refuse"}, "#, 1);
     let spec = PipelineSpec::from_json(&text).unwrap();
@@ -176,7 +176,7 @@ fn a_limit_ends_a_call_and_the_instance_goes_on() {
 }
 
 #[test]
-fn an_instance_that_ran_out_of_memory_is_lost() {
+fn instance_at_its_memory_limit_returns_memory_limit() {
     let runtime = Runtime::new().unwrap();
     let spec = PipelineSpec::from_json(SPEC).unwrap();
     let mut module = Instance::open(&runtime, &spec, Options::default(), 4 << 20).unwrap();

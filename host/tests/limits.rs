@@ -1,4 +1,4 @@
-//! What a run does at its limits: it goes on and says so, or it stops.
+//! Limits of a run: it continues and reports the limit, or it ends.
 
 mod common;
 
@@ -9,7 +9,7 @@ use common::{Ran, json, json_lines, run, text};
 use serde_json::Value;
 use tempfile::tempdir;
 
-/// Runs windows of a minute over `input` with these `limits`, and returns what it said and counted.
+/// Runs windows of a minute over `input` with these `limits`. Returns the output and the summary.
 fn limited(limits: &str, flags: &[&str], input: &str) -> (Ran, Value) {
     let folder = tempdir().unwrap();
     let (pipeline, summary) = (folder.path().join("p.toml"), folder.path().join("summary"));
@@ -21,7 +21,7 @@ fn limited(limits: &str, flags: &[&str], input: &str) -> (Ran, Value) {
     (ran, json(&summary))
 }
 
-/// Two keys a minute, and in the third minute a third.
+/// Returns events of two keys in each minute, and of a third key in the third minute.
 fn input() -> String {
     let mut input = String::new();
     for minute in 0..5 {
@@ -33,7 +33,7 @@ fn input() -> String {
 }
 
 #[test]
-fn a_limit_that_refuses_ends_the_run_and_what_came_before_is_written() {
+fn limit_with_refuse_ends_the_run_and_earlier_rows_are_written() {
     for flags in [&["--engine", "module"][..], &["--engine", "native"], &["--batch-events", "1"]] {
         let (ran, summary) = limited("max_keys = 2\non_max_keys = \"refuse\"", flags, &input());
         assert_eq!(ran.code, 1, "{}", ran.stderr);
@@ -44,7 +44,7 @@ fn a_limit_that_refuses_ends_the_run_and_what_came_before_is_written() {
         assert_eq!((&summary["limit_refused"], &summary["rows"]), (&1.into(), &4.into()));
         assert_eq!(summary["limits_struck"], serde_json::json!(["key_limit"]));
     }
-    // Whichever shard it is that stops.
+    // With several shards, any of them may reach the limit.
     let (ran, summary) =
         limited("max_keys = 1\non_max_keys = \"refuse\"", &["--shards", "2"], &input());
     assert_eq!((ran.code, &summary["complete"]), (1, &false.into()));
@@ -52,7 +52,7 @@ fn a_limit_that_refuses_ends_the_run_and_what_came_before_is_written() {
 }
 
 #[test]
-fn what_made_room_is_counted_and_said() {
+fn evictions_are_counted_and_reported() {
     let (ran, summary) = limited("max_keys = 2\non_max_keys = \"evict\"", &[], &input());
     assert_eq!((ran.code, ran.stdout.lines().count()), (0, 9));
     assert!(ran.stderr.contains("2 evicted, limits struck: key_limit, 9 rows"), "{}", ran.stderr);
@@ -67,7 +67,7 @@ fn what_made_room_is_counted_and_said() {
 }
 
 #[test]
-fn what_found_no_room_is_a_dead_letter() {
+fn event_dropped_at_a_limit_is_a_dead_letter() {
     let folder = tempdir().unwrap();
     let letters = folder.path().join("letters");
     let bytes = "max_state_bytes = 945";

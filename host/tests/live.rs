@@ -1,4 +1,4 @@
-//! A live stream: rows appear when they are ready, not when a buffer is full.
+//! Live streams: rows are written as soon as they exist, not when a buffer is full.
 
 mod common;
 
@@ -12,7 +12,7 @@ use common::{program, window};
 const PROMPT: Duration = Duration::from_secs(5);
 
 #[test]
-fn rows_appear_while_the_stream_pauses() {
+fn rows_are_written_while_the_stream_pauses() {
     for shards in ["1", "2"] {
         let mut child = program(&window(&["--shards", shards])).spawn().unwrap();
         let mut input = child.stdin.take().unwrap();
@@ -25,7 +25,7 @@ fn rows_appear_while_the_stream_pauses() {
         });
         for minute in 0..3 {
             let ts = minute * 60_000;
-            // The last line is not whole yet: it must not hold up what came before.
+            // The last line is incomplete. It must not delay the rows of those before.
             write!(input, "{{\"ts\":{ts},\"service\":\"a\",\"latency\":{minute}}}\n{{\"ts\":")
                 .unwrap();
             input.flush().unwrap();
@@ -43,7 +43,7 @@ fn rows_appear_while_the_stream_pauses() {
 }
 
 #[test]
-fn a_reader_that_goes_away_is_noticed_while_the_stream_pauses() {
+fn closed_stdout_ends_the_run_while_the_stream_pauses() {
     let mut child = program(&window(&[])).spawn().unwrap();
     let mut input = child.stdin.take().unwrap();
     drop(child.stdout.take());

@@ -1,4 +1,4 @@
-//! Where rows, late events and dead letters go.
+//! Outputs: rows, late events and dead letters.
 
 mod common;
 
@@ -8,7 +8,8 @@ use std::io::{BufRead, BufReader, Write};
 use common::{events, json, json_lines, program, run, run_redirected, text, window};
 use tempfile::tempdir;
 
-/// Minute 0, then minute 2, then an event that is late for minute 0 and one that is not.
+/// Events of minute 0 and minute 2, an event that is late for minute 0, a bad line, and another
+/// event of minute 2.
 const LATE: &str = r#"{"ts":1000,"service":"a","latency":1}
 {"ts":120000,"service":"a","latency":1}
 {"ts":2000,"service":"a","latency":5, "note":"as it came"}
@@ -43,7 +44,7 @@ fn late_events_go_to_their_own_file() {
 }
 
 #[test]
-fn without_it_they_are_dead_letters_in_the_order_of_lines() {
+fn late_events_without_own_file_are_dead_letters_in_line_order() {
     let folder = tempdir().unwrap();
     let dead = folder.path().join("dead");
     for more in [&[][..], &["--late", text(&dead)], &["--batch-events", "1"], &["--shards", "2"]] {
@@ -56,7 +57,7 @@ fn without_it_they_are_dead_letters_in_the_order_of_lines() {
 }
 
 #[test]
-fn a_pipeline_file_names_them_and_flags_override_it() {
+fn flags_override_the_outputs_of_the_pipeline_file() {
     let folder = tempdir().unwrap();
     let at = |name: &str| folder.path().join(name).display().to_string();
     fs::write(at("in"), LATE).unwrap();
@@ -83,7 +84,7 @@ fn a_pipeline_file_names_them_and_flags_override_it() {
 }
 
 #[test]
-fn what_cannot_be_written_is_named() {
+fn output_that_cannot_be_written_is_named() {
     let ran = run(&window(&["-o", "/no/such/folder/rows"]), LATE);
     assert_eq!(ran.code, 1);
     assert!(
@@ -122,7 +123,7 @@ fn one_file_is_not_used_twice() {
     assert_eq!(run(&window(&devices), LATE).code, 0);
 }
 
-/// A folder with an input, links to it, and a pipeline file that reads stdin.
+/// Creates a folder with an input, links to it, and a pipeline file that reads stdin.
 fn folder_with_links() -> tempfile::TempDir {
     let folder = tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
@@ -226,7 +227,8 @@ fn dead_letters_name_the_file_and_the_line_in_it() {
     let at = |name: &str| folder.path().join(name);
     let (dead, one, two) = (at("dead"), at("1.ndjson"), at("2.ndjson"));
     let event = |ts: u32| format!("{{\"ts\":{ts},\"service\":\"a\",\"latency\":1}}\n");
-    // The second file is empty; the third has a late event and a bad line; neither first line ends with a feed.
+    // The second file is empty. The third has late events and a bad line. The first file ends
+    // without a line feed.
     fs::write(&one, event(1000) + &event(120_000) + "bad").unwrap();
     fs::write(at("0.ndjson"), "").unwrap();
     fs::write(&two, event(2000) + &event(121_000) + "worse\n" + &event(3000)).unwrap();
@@ -238,23 +240,23 @@ fn dead_letters_name_the_file_and_the_line_in_it() {
     };
     let three = csv("3.csv", "1000,a,1,\"two\nlines\"\n120000,a,1,\nx,a,1,\n");
     let four = csv("4.csv", "2000,a,1,\n121000,a,1,\"\n3000,a,1,\n");
-    let due = |name: &std::path::Path, line: u64, reason: &str| {
+    let entry = |name: &std::path::Path, line: u64, reason: &str| {
         (text(name).to_owned(), line, reason.to_owned())
     };
     let ndjson = vec![
-        due(&one, 3, "invalid_json"),
-        due(&two, 1, "late"),
-        due(&two, 3, "invalid_json"),
-        due(&two, 4, "late"),
+        entry(&one, 3, "invalid_json"),
+        entry(&two, 1, "late"),
+        entry(&two, 3, "invalid_json"),
+        entry(&two, 4, "late"),
     ];
     let of_csv = vec![
-        due(&three, 5, "invalid_timestamp"),
-        due(&four, 2, "late"),
-        due(&four, 3, "invalid_csv"),
-        due(&four, 4, "late"),
+        entry(&three, 5, "invalid_timestamp"),
+        entry(&four, 2, "late"),
+        entry(&four, 3, "invalid_csv"),
+        entry(&four, 4, "late"),
     ];
     let csv_inputs = ["-i", text(&three), "-i", text(&four)].map(str::to_owned);
-    for (inputs, due) in [(&inputs[..], ndjson), (&csv_inputs[..], of_csv)] {
+    for (inputs, expected) in [(&inputs[..], ndjson), (&csv_inputs[..], of_csv)] {
         for more in ["--batch-events 1", "--batch-events 2", "--shards 3", "--late dead2"] {
             let mut flags: Vec<&str> = inputs.iter().map(String::as_str).collect();
             flags.extend(["--dead-letter", text(&dead)]);
@@ -276,8 +278,8 @@ fn dead_letters_name_the_file_and_the_line_in_it() {
                 })
                 .collect();
             found.sort_unstable();
-            assert_eq!(found, due, "{more}");
-            for (input, line, reason) in due.iter().filter(|(_, _, reason)| reason != "late") {
+            assert_eq!(found, expected, "{more}");
+            for (input, line, reason) in expected.iter().filter(|(_, _, reason)| reason != "late") {
                 assert!(
                     ran.stderr.contains(&format!("{input}:{line}: {reason}: ")),
                     "{}",
@@ -289,7 +291,7 @@ fn dead_letters_name_the_file_and_the_line_in_it() {
 }
 
 #[test]
-fn rows_that_a_later_stage_drops_stand_on_no_line() {
+fn row_dropped_by_a_later_stage_has_no_input_line() {
     let folder = tempdir().unwrap();
     let (pipeline, dead) = (folder.path().join("p.toml"), folder.path().join("dead"));
     let window = |size: &str| {
@@ -317,7 +319,7 @@ fn rows_that_a_later_stage_drops_stand_on_no_line() {
 }
 
 #[test]
-fn unjudged_events_are_counted_and_dropped_on_request() {
+fn unjudged_events_are_counted_and_dropped_if_on_unjudged_is_drop() {
     let folder = tempdir().unwrap();
     let (dead, summary) = (folder.path().join("dead"), folder.path().join("summary"));
     let input = "{\"ts\":\"2024-01-01\",\"id\":\"a\"}\n{\"ts\":\"2024-06-01\",\"id\":\"b\"}\n{\"ts\":\"2024-01-02\",\"id\":\"a\"}\n";
@@ -342,7 +344,7 @@ fn unjudged_events_are_counted_and_dropped_on_request() {
 }
 
 #[test]
-fn a_reader_that_goes_away_ends_the_run_quietly() {
+fn closed_stdout_ends_the_run_without_an_error() {
     for shards in ["1", "2"] {
         let mut child =
             program(&window(&["--tumbling", "1s", "--shards", shards][2..])).spawn().unwrap();

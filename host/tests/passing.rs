@@ -1,4 +1,4 @@
-//! Pipelines that pass events as they came.
+//! Pipelines that pass events unchanged.
 
 mod common;
 
@@ -15,7 +15,7 @@ fn pipeline(source: &str, sink: &str) -> String {
 }
 
 #[test]
-fn they_keep_their_text_in_any_number_of_batches_and_shards() {
+fn passed_events_keep_their_text_with_any_batches_and_shards() {
     let folder = tempdir().unwrap();
     let file = folder.path().join("pipeline.toml");
     fs::write(&file, pipeline("", "")).unwrap();
@@ -26,12 +26,12 @@ fn they_keep_their_text_in_any_number_of_batches_and_shards() {
     );
     let value =
         |line: &str| line.rsplit(':').next().unwrap().trim_end_matches('}').parse::<f64>().unwrap();
-    let mut due =
+    let mut expected =
         "{\"ts\":1700000000000,\"service\":\"svc-1\",\"latency\": 501, \"more\": { }}\n".to_owned();
     for line in input.lines().skip(2) {
         if value(line) > 500.0 && !line.contains("\"svc-3\"") {
-            due.push_str(line);
-            due.push('\n');
+            expected.push_str(line);
+            expected.push('\n');
         }
     }
     let dead = folder.path().join("dead");
@@ -44,13 +44,13 @@ fn they_keep_their_text_in_any_number_of_batches_and_shards() {
     ] {
         let ran = run(&[&["run", text(&file), "--quiet"], more].concat(), &input);
         assert_eq!(ran.code, 0, "{}", ran.stderr);
-        assert_eq!(ran.stdout, due, "{more:?}");
+        assert_eq!(ran.stdout, expected, "{more:?}");
     }
     assert_eq!(json_lines(&dead).len(), 1);
 }
 
 #[test]
-fn csv_keeps_one_header_or_becomes_objects() {
+fn passed_csv_keeps_one_header_or_becomes_objects() {
     let folder = tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     let (one, two, other) = (path("1.csv"), path("2.csv"), path("3.csv"));
@@ -86,7 +86,7 @@ fn csv_keeps_one_header_or_becomes_objects() {
 }
 
 #[test]
-fn objects_do_not_become_records() {
+fn passing_ndjson_to_a_csv_sink_is_refused() {
     let folder = tempdir().unwrap();
     let file = folder.path().join("pipeline.toml");
     fs::write(&file, pipeline("", "format = \"csv\"")).unwrap();
@@ -100,7 +100,7 @@ fn objects_do_not_become_records() {
 }
 
 #[test]
-fn dedup_lets_each_event_pass_once() {
+fn dedup_command_drops_duplicates() {
     let input = "{\"ts\":1,\"id\":\"a\",\"v\":1.0}\n{\"v\":1,\"id\":\"a\",\"ts\":1}\n{\"ts\":2,\"id\":\"a\",\"v\":2}\n{\"ts\":3,\"v\":2}\n";
     let lines = |flags: &[&str]| {
         let ran = run(&[&["dedup", "--quiet"], flags].concat(), input);
@@ -134,7 +134,7 @@ fn dedup_lets_each_event_pass_once() {
 }
 
 #[test]
-fn normalize_puts_samples_on_a_grid() {
+fn normalize_command_puts_samples_on_a_grid() {
     let input = "{\"ts\":0,\"k\":\"a\",\"v\":10}\n{\"ts\":1700,\"k\":\"a\",\"v\":18}\n{\"ts\":4900,\"k\":\"a\",\"v\":35}\n";
     let flags = [
         "normalize",

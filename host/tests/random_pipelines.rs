@@ -1,6 +1,8 @@
-//! Random pipelines through the program: the module's rows are the bytes of the native engine's, however the stream is cut.
+//! Random pipelines: the program writes the same bytes as the engine in this process, for any batch
+//! size, number of shards and engine.
 //!
-//! The cases are those of `core/tests/random_pipelines.rs`, which cuts many more of them in more ways.
+//! The generator is that of `core/tests/random_pipelines.rs`, which tests more pipelines in more
+//! ways.
 
 mod common;
 #[path = "../../core/tests/pipelines/mod.rs"]
@@ -12,19 +14,20 @@ use common::{run, text};
 use pipelines::{Case, Choice, WHOLE, generate};
 use tempfile::tempdir;
 
-/// Pipelines that are tried.
+/// The number of seeds to test.
 const PIPELINES: u64 = 60;
 
-/// The first seed: the engine's own test tries others.
+/// The first seed. The test of core uses others.
 const FIRST_SEED: u64 = 500_000;
 
-/// Returns what the engine in this process makes of the whole stream, as the program writes it.
+/// Returns the rows that the engine in this process makes of the whole stream, as the program
+/// writes them. Returns `None` if the pipeline is invalid.
 fn expected(case: &Case) -> Option<String> {
     let opened = case.open()?;
     let output = pipelines::run(&opened, WHOLE).unwrap();
     let lines: Vec<String> = case.events.iter().map(ToString::to_string).collect();
     let row = |row: &pipelines::Row| match opened.plan.output.passes_events {
-        // The line that the event came on, counted from 1.
+        // The rank is the line of the event, from 1.
         true => lines[usize::try_from(row.rank).unwrap() - 1].clone() + "\n",
         false => row.text.clone() + "\n",
     };
@@ -32,7 +35,7 @@ fn expected(case: &Case) -> Option<String> {
 }
 
 #[test]
-fn the_program_writes_the_same_bytes_however_the_stream_is_cut() {
+fn program_writes_the_same_bytes_for_any_batches_shards_and_engine() {
     let folder = tempdir().unwrap();
     let pipeline = folder.path().join("pipeline.json");
     let (mut tried, mut rows) = (0, 0);
@@ -58,6 +61,6 @@ fn the_program_writes_the_same_bytes_however_the_stream_is_cut() {
             );
         }
     }
-    assert!(tried > PIPELINES * 7 / 10, "most of what is generated is a pipeline");
+    assert!(tried > PIPELINES * 7 / 10, "most generated pipelines are valid");
     assert!(rows > 200, "pipelines give rows");
 }

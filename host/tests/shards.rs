@@ -1,4 +1,4 @@
-//! Rows do not depend on how a stream is cut, how many shards there are, or which engine runs.
+//! Rows do not depend on the batch size, the number of shards, or the engine.
 
 mod common;
 
@@ -6,7 +6,7 @@ use common::{events, json, run, text, window};
 use tempfile::tempdir;
 
 #[test]
-fn rows_are_the_same_bytes() {
+fn rows_are_identical_for_any_shards_batches_and_engine() {
     let input = events(60_000, 300);
     let expected = run(&window(&["--max-out-of-orderness", "1s"]), &input).stdout;
     assert!(expected.lines().count() > 5000);
@@ -25,7 +25,7 @@ fn rows_are_the_same_bytes() {
 }
 
 #[test]
-fn counters_add_up() {
+fn counters_of_shards_sum_to_those_of_one() {
     let folder = tempdir().unwrap();
     let summary = folder.path().join("summary");
     let input = events(20_000, 50) + "bad\n";
@@ -46,7 +46,7 @@ fn counters_add_up() {
 }
 
 #[test]
-fn a_stream_without_key_is_not_split() {
+fn stream_without_key_runs_in_one_shard() {
     let flags = ["window", "--tumbling", "1m", "--agg", "count", "--shards", "4"];
     let ran = run(&flags, events(10_000, 50));
     assert_eq!(ran.stderr.matches("note: ").count(), 1, "{}", ran.stderr);
@@ -54,7 +54,7 @@ fn a_stream_without_key_is_not_split() {
 }
 
 #[test]
-fn small_dictionaries_and_buffers_change_nothing() {
+fn small_dictionaries_and_buffers_change_no_row() {
     let folder = tempdir().unwrap();
     let pipeline = folder.path().join("p.toml");
     let text_of = |limits: &str| {

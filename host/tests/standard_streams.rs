@@ -1,4 +1,4 @@
-//! Standard streams that are closed or full never look like success.
+//! Closed and full standard streams are failures.
 
 mod common;
 
@@ -10,7 +10,7 @@ use tempfile::tempdir;
 const PIPELINE: &str = "[[stages]]\ntype = \"window\"\nwindow = \"tumbling\"\nsize = \"1m\"\n\
                         aggregations = [\"count\"]\n";
 
-/// Commands that write to stdout. `in` and `p.toml` are in their folder.
+/// Returns commands that write to stdout. Their folder contains `in`, `bad` and `p.toml`.
 fn commands() -> Vec<Vec<&'static str>> {
     let mut commands: Vec<Vec<_>> = [
         "--version",
@@ -44,7 +44,7 @@ fn folder() -> tempfile::TempDir {
 }
 
 #[test]
-fn every_command_fails_where_stdout_takes_nothing() {
+fn every_command_fails_if_stdout_is_closed_or_full() {
     let folder = folder();
     for (redirection, reason) in [
         (">&-", "Bad file descriptor"),
@@ -61,7 +61,7 @@ fn every_command_fails_where_stdout_takes_nothing() {
 }
 
 #[test]
-fn reader_of_stdout_that_goes_away_is_no_failure() {
+fn closed_pipe_of_stdout_is_not_a_failure() {
     let folder = folder();
     for command in commands().into_iter().filter(|command| !command.contains(&"--dead-letter")) {
         let mut child = program(&command).current_dir(folder.path()).spawn().unwrap();
@@ -74,7 +74,7 @@ fn reader_of_stdout_that_goes_away_is_no_failure() {
 }
 
 #[test]
-fn closed_streams_that_are_not_needed_do_not_matter() {
+fn closed_streams_that_are_not_used_are_not_a_failure() {
     let folder = folder();
     let flags = ["run", "p.toml", "-i", "in", "-o", "rows", "--quiet"];
     let ran = run_redirected(folder.path(), &flags, "<&- >&- 2>&-");
@@ -85,7 +85,7 @@ fn closed_streams_that_are_not_needed_do_not_matter() {
 }
 
 #[test]
-fn stdin_that_cannot_be_read_is_no_empty_input() {
+fn unreadable_stdin_is_a_failure_not_an_empty_input() {
     let folder = folder();
     for redirection in ["<&-", "0> unread"] {
         let ran = run_redirected(folder.path(), &["run", "p.toml"], redirection);
@@ -95,18 +95,18 @@ fn stdin_that_cannot_be_read_is_no_empty_input() {
 }
 
 #[test]
-fn messages_that_are_lost_fail_the_run() {
+fn message_that_cannot_be_written_fails_the_run() {
     let folder = folder();
     for command in ["run p.toml -i in", "check p.toml", "run p.toml -i bad"] {
         let command: Vec<_> = command.split(' ').collect();
         let code = run_redirected(folder.path(), &command, "2> /dev/full").code;
-        // `check` has nothing to say on stderr.
+        // `check` prints nothing on stderr.
         assert_eq!(code, i32::from(command[0] != "check"), "{command:?}");
     }
 }
 
 #[test]
-fn side_outputs_that_are_full_fail_the_run_and_rows_made_before_are_written() {
+fn full_side_output_fails_the_run_and_earlier_rows_are_written() {
     let folder = folder();
     fs::write(folder.path().join("in"), events(20_000, 3)).unwrap();
     for (flag, input) in [("--dead-letter", "bad"), ("--summary-json", "in")] {

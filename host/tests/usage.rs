@@ -1,4 +1,4 @@
-//! The command line: what is refused, what is printed.
+//! The command line: errors of usage, and the texts that commands print.
 
 mod common;
 
@@ -28,7 +28,7 @@ fn with_file(command: &str, pipeline: &str) -> (common::Ran, String) {
 }
 
 #[test]
-fn an_invalid_pipeline_names_file_line_field_and_remedy() {
+fn error_of_an_invalid_pipeline_names_file_line_field_and_remedy() {
     let cases = [
         ("[source]\nvalu = 1\n", ":2: source.valu: unknown field `valu`, did you mean `value`?"),
         ("[source\n", ":1: "),
@@ -57,7 +57,7 @@ fn an_invalid_pipeline_names_file_line_field_and_remedy() {
 }
 
 #[test]
-fn a_missing_pipeline_is_named() {
+fn missing_pipeline_file_is_named() {
     let ran = run(&["run", "no-such.toml"], "");
     assert_eq!(ran.code, 2);
     assert_eq!(
@@ -92,7 +92,7 @@ fn wrong_flags_are_usage_errors() {
 }
 
 #[test]
-fn check_says_what_was_understood() {
+fn check_prints_a_summary_of_the_pipeline() {
     let (ran, path) = with_file("check", PIPELINE);
     assert_eq!(
         ran.stdout,
@@ -108,7 +108,7 @@ fn check_says_what_was_understood() {
 }
 
 #[test]
-fn explain_adds_rows_and_limits() {
+fn explain_prints_columns_and_limits() {
     let (ran, _) = with_file("explain", PIPELINE);
     for line in [
         "  window_start             time, RFC 3339",
@@ -120,7 +120,7 @@ fn explain_adds_rows_and_limits() {
 }
 
 #[test]
-fn version_names_the_module() {
+fn version_prints_the_module_digest_and_abi() {
     let ran = run(&["--version"], "");
     let lines: Vec<_> = ran.stdout.lines().collect();
     assert_eq!(lines[0], "stream-processor 0.1.0");
@@ -133,7 +133,7 @@ fn version_names_the_module() {
 }
 
 #[test]
-fn the_schema_is_json() {
+fn schema_is_json() {
     let schema: serde_json::Value = serde_json::from_str(&run(&["schema"], "").stdout).unwrap();
     assert!(schema["properties"]["stages"].is_object());
 }
@@ -158,12 +158,12 @@ fn init_writes_a_pipeline_that_runs_and_overwrites_nothing() {
 }
 
 #[test]
-fn completions_are_made_for_a_shell() {
+fn completions_are_printed_for_a_shell() {
     assert!(run(&["completions", "bash"], "").stdout.contains("complete -F"));
 }
 
 #[test]
-fn memory_has_a_limit() {
+fn memory_limit_fails_the_run() {
     let events = common::events(200_000, 100_000);
     for limit in ["64KiB", "4MiB"] {
         let ran = run(&window(&["--memory-limit", limit]), &events);

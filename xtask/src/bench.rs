@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: every way to run the engine beside other systems, in one run.
+//! `cargo xtask bench`: measures every way to run the engine, and other systems, in one run.
 
 use std::process::Command;
 
@@ -7,18 +7,18 @@ use anyhow::{Context, Result};
 use crate::run::{Stamp, cargo, root, run, run_quietly, target};
 use crate::{build, npm};
 
-/// Builds everything, installs the other systems, and measures.
+/// Builds everything, installs the other systems, and runs the benchmarks.
 pub(crate) fn bench() -> Result<()> {
     build::build()?;
     let script = root().join("benches/node/push_columns.mjs");
     npm::install(&target().join("bench/node"), &[script])?;
-    peers()?;
+    install_peers()?;
     let package = ["--package", "stream-processor-benches"];
     run(cargo(&["run", "--quiet", "--release"]).args(package))
 }
 
-/// The other systems, in a Python environment of their own.
-fn peers() -> Result<()> {
+/// Installs the other systems in a Python environment of their own.
+fn install_peers() -> Result<()> {
     let requirements = root().join("benches/peers/requirements.txt");
     let environment = target().join("bench/venv");
     let stamp = Stamp::new("bench-peers", "1", std::slice::from_ref(&requirements))?;

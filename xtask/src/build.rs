@@ -1,11 +1,12 @@
-//! `cargo xtask build`: from sources to the program and the npm package.
+//! `cargo xtask build`: builds the module, the npm package and the program.
 
 use anyhow::Result;
 
 use crate::run::{cargo, run};
 use crate::{module, npm};
 
-/// Leaves `target/release/stream-processor` and `target/npm/stream-processor.tgz`, both around the same module.
+/// Builds `target/release/stream-processor` and `target/npm/stream-processor.tgz`, both with the
+/// same module.
 pub(crate) fn build() -> Result<()> {
     module::build()?;
     npm::build()?;
@@ -13,7 +14,7 @@ pub(crate) fn build() -> Result<()> {
     Ok(())
 }
 
-/// The native program, with the module and its precompiled form inside.
+/// Builds the native program with the embedded module and its precompiled code.
 pub(crate) fn program() -> Result<()> {
     module::precompile()?;
     let bin = ["--bin", "stream-processor"];

@@ -1,4 +1,4 @@
-//! `cargo xtask campaign`: tests that run for as long as one likes.
+//! `cargo xtask campaign`: long random tests of a chosen size.
 
 use std::process::ExitCode;
 
@@ -8,7 +8,7 @@ use crate::run::cargo;
 
 const CAMPAIGNS: &str = "there is one campaign: pipelines [--count N] [--seed S]";
 
-/// Runs a campaign by its name, with its options.
+/// Runs the campaign that `arguments` name, with its options.
 pub(crate) fn campaign(arguments: &[String]) -> Result<ExitCode> {
     match arguments.split_first() {
         Some((name, options)) if name == "pipelines" => pipelines(options),
@@ -16,7 +16,8 @@ pub(crate) fn campaign(arguments: &[String]) -> Result<ExitCode> {
     }
 }
 
-/// Random pipelines through the engine, cut in every way, from seed S on: `core/tests/random_pipelines.rs`.
+/// Runs random pipelines from seed S on, with every way to cut the stream:
+/// `core/tests/random_pipelines.rs`.
 fn pipelines(options: &[String]) -> Result<ExitCode> {
     let test = ["test", "--quiet", "--release", "--package", "stream-processor-core"];
     let mut command = cargo(&test);

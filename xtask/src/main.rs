@@ -1,4 +1,12 @@
-//! `cargo xtask …`: the only build tool.
+//! `cargo xtask …`: the build tool of the workspace.
+//!
+//! | file | contents |
+//! |---|---|
+//! | `build.rs`, `module.rs`, `npm.rs` | the program, the module, the npm package |
+//! | `test.rs`, `campaign.rs`, `bench.rs`, `demo.rs` | the commands of those names |
+//! | `setup.rs` | installs missing tools |
+//! | `run.rs` | child processes, files, and stamps that skip steps without changes |
+//! | `table.rs` | tables of the demo |
 
 mod bench;
 mod build;
@@ -16,12 +24,12 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 
 const USAGE: &str = "\
-cargo xtask build            the module, the npm package and the program
-cargo xtask test [FILTER…]   everything that is checked, or the parts whose names contain a filter
+cargo xtask build            builds the module, the npm package and the program
+cargo xtask test [FILTER…]   runs all tests, or the parts whose names contain a filter
 cargo xtask demo             builds, then runs real data through the program and the npm package
-cargo xtask bench            builds, then measures every way to run the engine beside other systems
+cargo xtask bench            builds, then measures every way to run the engine, and other systems
 cargo xtask campaign pipelines [--count N] [--seed S]
-                             runs random pipelines in every way that must not change a row";
+                             runs random pipelines with every cut that must not change a row";
 
 fn main() -> ExitCode {
     match command() {
@@ -33,18 +41,19 @@ fn main() -> ExitCode {
     }
 }
 
+/// Runs the command of the arguments.
 fn command() -> Result<ExitCode> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let (name, rest) = match arguments.split_first() {
-        Some((name, rest)) => (name.as_str(), rest),
+    let (name, options) = match arguments.split_first() {
+        Some((name, options)) => (name.as_str(), options),
         None => ("help", arguments.as_slice()),
     };
-    match (name, rest) {
+    match (name, options) {
         ("build", []) => build::build().map(|()| ExitCode::SUCCESS),
         ("test", filters) => test::test(filters),
         ("demo", []) => demo::demo().map(|()| ExitCode::SUCCESS),
         ("bench", []) => bench::bench().map(|()| ExitCode::SUCCESS),
-        ("campaign", rest) => campaign::campaign(rest),
+        ("campaign", options) => campaign::campaign(options),
         ("help" | "--help" | "-h", _) => {
             println!("{USAGE}");
             Ok(ExitCode::SUCCESS)

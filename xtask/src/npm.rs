@@ -1,4 +1,4 @@
-//! The npm package: TypeScript compiled over the generated glue, assembled and packed.
+//! Builds the npm package: compiles TypeScript over the generated glue, assembles and packs it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,27 +9,28 @@ use anyhow::{Context, Result, bail};
 use crate::run::{Stamp, cargo, read, root, run_quietly, sha256, target, write_if_changed};
 use crate::{module, setup};
 
-/// Where the wrapper's sources live.
+/// Returns the folder of the wrapper's sources.
 pub(crate) fn sources() -> PathBuf {
     root().join("wasm/js")
 }
 
-/// The packed package.
+/// Returns the path of the packed package.
 pub(crate) fn tarball() -> PathBuf {
     target().join("npm/stream-processor.tgz")
 }
 
-/// The package as its users get it, unpacked.
+/// Returns the folder of the unpacked package.
 fn package() -> PathBuf {
     target().join("npm/package")
 }
 
-/// Types made from the pipeline's JSON Schema, and the glue's, where `tsconfig.json` looks for them.
+/// Returns the folder where `tsconfig.json` finds the generated types: those of the glue, and those
+/// from the JSON Schema of pipelines.
 fn generated() -> PathBuf {
     target().join("npm/generated")
 }
 
-/// Compiles and packs the package around the module that [`module::build`] has made.
+/// Compiles and packs the package with the module of [`module::build`].
 pub(crate) fn build() -> Result<()> {
     setup::npm_packages(&sources())?;
     let [glue, glue_types] = module::glue();
@@ -56,7 +57,8 @@ pub(crate) fn build() -> Result<()> {
     stamp.set()
 }
 
-/// A fresh project in `folder`, with the packed package installed as a user would and `files` (or folders) copied into it.
+/// Creates a project in `folder` with the packed package installed and `files` (or folders) copied
+/// into it.
 pub(crate) fn install(folder: &Path, files: &[PathBuf]) -> Result<PathBuf> {
     if folder.exists() {
         fs::remove_dir_all(folder)?;
@@ -70,14 +72,14 @@ pub(crate) fn install(folder: &Path, files: &[PathBuf]) -> Result<PathBuf> {
     Ok(folder.to_path_buf())
 }
 
-/// A program that the wrapper's npm packages bring.
+/// Returns a command for a program of the wrapper's npm packages.
 pub(crate) fn tool(name: &str) -> Command {
     let mut command = Command::new(sources().join("node_modules/.bin").join(name));
     command.current_dir(sources());
     command
 }
 
-/// `pipeline.d.ts` from the JSON Schema of the pipeline description.
+/// Generates `pipeline.d.ts` from the JSON Schema of pipeline descriptions.
 fn pipeline_types() -> Result<()> {
     let schema = run_quietly(&mut cargo(&[
         "run",
@@ -102,6 +104,7 @@ fn pipeline_types() -> Result<()> {
     stamp.set()
 }
 
+/// Compiles the wrapper and copies the files of the package together.
 fn assemble() -> Result<()> {
     let package = package();
     if package.exists() {
@@ -116,11 +119,11 @@ fn assemble() -> Result<()> {
     copy(&module::wasm(), &dist.join("stream_processor.wasm"))?;
     copy(&sources().join("README.md"), &package.join("README.md"))?;
     copy(&root().join("LICENSE"), &package.join("LICENSE"))?;
-    manifest(&package.join("package.json"))
+    write_manifest(&package.join("package.json"))
 }
 
-/// The manifest as it is kept, which must carry the workspace's version.
-fn manifest(path: &Path) -> Result<()> {
+/// Writes the manifest to `path` after it has checked that its version is that of the workspace.
+fn write_manifest(path: &Path) -> Result<()> {
     let bytes = read(&sources().join("package.json"))?;
     let manifest: serde_json::Value = serde_json::from_slice(&bytes)?;
     let version = setup::version()?;
@@ -130,6 +133,7 @@ fn manifest(path: &Path) -> Result<()> {
     fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
 }
 
+/// Packs the package and checks that it contains the module of the host.
 fn pack() -> Result<()> {
     let mut command = Command::new("npm");
     command.args(["pack", "--loglevel=error", "--ignore-scripts", "--pack-destination"]);

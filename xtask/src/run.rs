@@ -1,4 +1,4 @@
-//! Folders, child processes and files that are written only when their content changes.
+//! Folders, child processes, and files that are written only if their content changes.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -8,28 +8,29 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 
-/// The folder of the workspace.
+/// Returns the folder of the workspace.
 pub(crate) fn root() -> PathBuf {
     let own = Path::new(env!("CARGO_MANIFEST_DIR"));
     own.parent().unwrap_or(own).to_path_buf()
 }
 
-/// The folder that everything built goes to, wherever `CARGO_TARGET_DIR` points.
+/// Returns the folder of all build outputs, independent of `CARGO_TARGET_DIR`.
 pub(crate) fn target() -> PathBuf {
     root().join("target")
 }
 
-/// Cargo, in the workspace, building into [`target`] with the workspace's own flags.
+/// Returns a command of cargo in the workspace that builds into [`target`] with the workspace's
+/// flags.
 pub(crate) fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(arguments).current_dir(root());
     command.env("CARGO_TARGET_DIR", target());
-    // Flags from outside would replace those of `.cargo/config.toml`, and the module would lose its SIMD.
+    // Flags of the environment would replace those of `.cargo/config.toml`, which enable SIMD.
     command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
     command
 }
 
-/// Runs a command to its end and fails unless it succeeds.
+/// Runs a command and fails unless it succeeds.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let status = command.status().with_context(|| format!("cannot start {}", text(command)))?;
     if !status.success() {
@@ -38,7 +39,8 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Runs a command without showing what it prints, unless it fails.
+/// Runs a command and returns its stdout. Prints nothing; if the command fails, its output is part
+/// of the error.
 pub(crate) fn run_quietly(command: &mut Command) -> Result<String> {
     let output = command
         .stdin(Stdio::null())
@@ -52,7 +54,7 @@ pub(crate) fn run_quietly(command: &mut Command) -> Result<String> {
     Ok(printed)
 }
 
-/// The command as a person would type it.
+/// Returns the command as text.
 pub(crate) fn text(command: &Command) -> String {
     let program = Path::new(command.get_program()).file_name().unwrap_or(command.get_program());
     let arguments = command.get_args().map(|argument| argument.to_string_lossy());
@@ -60,9 +62,10 @@ pub(crate) fn text(command: &Command) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// Writes a file unless it already holds these bytes: what is built from it then stays fresh.
+/// Writes a file unless it has these bytes already, so that later steps find it unchanged. Returns
+/// whether it was written.
 pub(crate) fn write_if_changed(path: &Path, bytes: &[u8]) -> Result<bool> {
-    if read_if_there(path)?.is_some_and(|old| old == bytes) {
+    if read_if_exists(path)?.is_some_and(|old| old == bytes) {
         return Ok(false);
     }
     if let Some(folder) = path.parent() {
@@ -72,8 +75,8 @@ pub(crate) fn write_if_changed(path: &Path, bytes: &[u8]) -> Result<bool> {
     Ok(true)
 }
 
-/// The bytes of a file, or nothing where there is no such file.
-pub(crate) fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>> {
+/// Reads a file, or returns `None` if it does not exist.
+pub(crate) fn read_if_exists(path: &Path) -> Result<Option<Vec<u8>>> {
     match fs::read(path) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
@@ -81,21 +84,21 @@ pub(crate) fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>> {
     }
 }
 
-/// The bytes of a file that has to be there.
+/// Reads a file that must exist.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
     fs::read(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
-/// Every file below some files and folders, sorted, without what npm installs.
+/// Returns all files below some files and folders, sorted, without `node_modules`.
 pub(crate) fn files(roots: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
-    let mut open = roots.to_vec();
-    while let Some(path) = open.pop() {
+    let mut pending = roots.to_vec();
+    while let Some(path) = pending.pop() {
         if path.is_file() {
             found.push(path);
         } else if path.is_dir() && !path.ends_with("node_modules") {
             for entry in fs::read_dir(&path)? {
-                open.push(entry?.path());
+                pending.push(entry?.path());
             }
         }
     }
@@ -103,19 +106,20 @@ pub(crate) fn files(roots: &[PathBuf]) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// SHA-256 in hexadecimal.
+/// Returns the SHA-256 of `bytes` in hexadecimal digits.
 pub(crate) fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A step that runs only when what it reads has changed since it last succeeded.
+/// The stamp of a build step that runs only if its inputs have changed since it last succeeded.
 pub(crate) struct Stamp {
     path: PathBuf,
     hash: String,
 }
 
 impl Stamp {
-    /// Of a step by the name `name` that reads `inputs` (files and folders) and whose own rules are `recipe`.
+    /// Creates the stamp of step `name`, which reads `inputs` (files and folders). `recipe` is its
+    /// own source or version: a change of it runs the step again.
     pub(crate) fn new(name: &str, recipe: &str, inputs: &[PathBuf]) -> Result<Self> {
         let mut hasher = Sha256::new();
         hasher.update(recipe);
@@ -127,14 +131,15 @@ impl Stamp {
         Ok(Self { path: target().join("xtask-stamps").join(name), hash })
     }
 
-    /// Whether the step has nothing to do, given the files that it leaves.
+    /// Returns whether the step can be skipped, because neither inputs nor recipe changed and
+    /// `outputs` exist.
     pub(crate) fn is_fresh(&self, outputs: &[PathBuf]) -> Result<bool> {
-        let done = read_if_there(&self.path)?;
+        let done = read_if_exists(&self.path)?;
         Ok(done.is_some_and(|done| done == self.hash.as_bytes())
             && outputs.iter().all(|output| output.exists()))
     }
 
-    /// Notes that the step has succeeded.
+    /// Stores that the step has succeeded.
     pub(crate) fn set(&self) -> Result<()> {
         write_if_changed(&self.path, self.hash.as_bytes()).map(drop)
     }

@@ -1,4 +1,4 @@
-//! Installs what a fresh machine lacks, saying so in one line each.
+//! Installs missing tools and prints a line for each.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,12 +7,13 @@ use anyhow::{Context, Result, bail};
 
 use crate::run::{Stamp, read, root, run_quietly};
 
-/// What the module is compiled for.
+/// The Rust target of the module.
 pub(crate) const WASM_TARGET: &str = "wasm32-unknown-unknown";
-/// Where Debian puts the browser.
+/// The path of Debian's Chromium.
 pub(crate) const CHROMIUM: &str = "/usr/bin/chromium";
 
-/// The Rust target of the module; `rust-toolchain.toml` names it, but rustup may be told not to install by itself.
+/// Installs the Rust target of the module. `rust-toolchain.toml` names it, but rustup may be
+/// configured not to install by itself.
 pub(crate) fn wasm_target() -> Result<()> {
     let sysroot =
         run_quietly(Command::new("rustc").args(["--print", "sysroot"]).current_dir(root()))?;
@@ -24,7 +25,7 @@ pub(crate) fn wasm_target() -> Result<()> {
     run_quietly(command.args(["target", "add", WASM_TARGET]).current_dir(root())).map(drop)
 }
 
-/// clippy and rustfmt, where the toolchain came without them.
+/// Installs clippy and rustfmt if the toolchain lacks them.
 pub(crate) fn rust_components() -> Result<()> {
     for component in ["clippy", "rustfmt"] {
         let program = if component == "clippy" { "cargo-clippy" } else { "rustfmt" };
@@ -39,7 +40,7 @@ pub(crate) fn rust_components() -> Result<()> {
     Ok(())
 }
 
-/// The npm packages that a folder's lock file lists.
+/// Installs the npm packages of a folder's lock file.
 pub(crate) fn npm_packages(folder: &Path) -> Result<()> {
     let lock = folder.join("package-lock.json");
     let installed = folder.join("node_modules");
@@ -57,7 +58,7 @@ pub(crate) fn npm_packages(folder: &Path) -> Result<()> {
     stamp.set()
 }
 
-/// Chromium, from Debian's packages.
+/// Installs Chromium from Debian's packages unless it exists. Returns its path.
 pub(crate) fn chromium() -> Result<PathBuf> {
     if let Some(path) = std::env::var_os("CHROMIUM") {
         return Ok(PathBuf::from(path));
@@ -73,6 +74,7 @@ pub(crate) fn chromium() -> Result<PathBuf> {
     Ok(PathBuf::from(CHROMIUM))
 }
 
+/// Runs apt-get as root.
 fn apt_get(arguments: &[&str]) -> Result<()> {
     let is_root = run_quietly(Command::new("id").arg("-u"))?.trim() == "0";
     let mut command = Command::new(if is_root { "apt-get" } else { "sudo" });
@@ -85,6 +87,7 @@ fn apt_get(arguments: &[&str]) -> Result<()> {
         .map(drop)
 }
 
+/// Checks that Node.js 20 or later is installed.
 fn require_node() -> Result<()> {
     let version = run_quietly(Command::new("node").arg("--version"))
         .context("Node.js is missing: install version 20 or later")?;
@@ -95,7 +98,7 @@ fn require_node() -> Result<()> {
     Ok(())
 }
 
-/// The version that the workspace gives all its parts.
+/// Returns the version of the workspace.
 pub(crate) fn version() -> Result<String> {
     let manifest = String::from_utf8(read(&root().join("Cargo.toml"))?)?;
     let line = manifest.lines().find_map(|line| line.strip_prefix("version = "));

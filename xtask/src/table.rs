@@ -1,14 +1,14 @@
-//! A table of series for a terminal: what each is like, and its course as a sparkline.
+//! A table of series for a terminal: statistics of each, and a sparkline of its averages.
 
 use std::io::IsTerminal;
 
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 const SPARKLINE_CELLS: usize = 40;
 
-/// The windows of one key.
+/// Statistics of the windows of one key.
 pub(crate) struct Series {
     pub(crate) name: String,
-    /// Events.
+    /// The number of events.
     pub(crate) count: u64,
     min: f64,
     sum: f64,
@@ -48,16 +48,16 @@ impl Series {
     }
 }
 
-/// Paints for a terminal, plainly for everything else.
+/// Formats text with colors for a terminal, without colors for other outputs.
 #[derive(Clone, Copy)]
 pub(crate) struct Painter {
-    colours: bool,
+    colors: bool,
 }
 
 impl Painter {
     pub(crate) fn of_stdout() -> Self {
         let asked_not_to = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        Self { colours: std::io::stdout().is_terminal() && !asked_not_to }
+        Self { colors: std::io::stdout().is_terminal() && !asked_not_to }
     }
 
     pub(crate) fn bold(self, text: &str) -> String {
@@ -72,7 +72,7 @@ impl Painter {
         self.paint("32", text)
     }
 
-    /// A line for each series under one of titles.
+    /// Returns a table with a line of titles and a line for each series.
     pub(crate) fn table(self, series: &[Series]) -> String {
         let titles = ["key", "events", "windows", "min", "avg", "max"].map(String::from);
         let rows: Vec<[String; 6]> = series.iter().map(Series::cells).collect();
@@ -83,18 +83,18 @@ impl Painter {
         let widths: [usize; 6] = std::array::from_fn(width);
         let mut lines = vec![self.dim(&format!("{}  avg over time", line(&titles, &widths)))];
         for (cells, series) in rows.iter().zip(series) {
-            let course = self.paint("36", &sparkline(&series.averages));
-            lines.push(format!("{}  {course}", line(cells, &widths)));
+            let sparkline = self.paint("36", &sparkline(&series.averages));
+            lines.push(format!("{}  {sparkline}", line(cells, &widths)));
         }
         lines.join("\n")
     }
 
     fn paint(self, code: &str, text: &str) -> String {
-        if self.colours { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_string() }
+        if self.colors { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_string() }
     }
 }
 
-/// The cells side by side, the first to the left, numbers to the right.
+/// Joins cells to a line, the first aligned left, numbers aligned right.
 fn line(cells: &[String; 6], widths: &[usize; 6]) -> String {
     let [name, numbers @ ..] = cells;
     let [name_width, number_widths @ ..] = widths;
@@ -105,7 +105,7 @@ fn line(cells: &[String; 6], widths: &[usize; 6]) -> String {
     text
 }
 
-/// The course of `values`, several in one cell where they are many.
+/// Returns a sparkline of `values`. If there are more than [`SPARKLINE_CELLS`], a cell is a mean.
 fn sparkline(values: &[f64]) -> String {
     let cells = values.len().min(SPARKLINE_CELLS);
     let means: Vec<f64> = (0..cells)
@@ -124,7 +124,7 @@ fn sparkline(values: &[f64]) -> String {
     means.iter().map(bar).collect()
 }
 
-/// A number in at most seven characters: 51.85, 1.2k, 250.3M.
+/// Formats a number in at most seven characters: 51.85, 1.2k, 250.3M.
 fn short(value: f64) -> String {
     let magnitude = value.abs();
     match magnitude {
@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sparkline_goes_from_the_least_to_the_greatest() {
+    fn sparkline_scales_from_the_least_to_the_greatest_mean() {
         assert_eq!(sparkline(&[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]), "▁▂▃▄▅▆▇█");
         assert_eq!(sparkline(&[5.0, 5.0]), "▄▄");
         assert_eq!(sparkline(&[]), "");
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_short() {
+    fn numbers_are_abbreviated() {
         assert_eq!(
             [0.5, 51.846, 9_999.0, 12_345.0, 250_300_000.0].map(short),
             ["0.50", "51.85", "9999.00", "12.3k", "250.3M"]

@@ -1,4 +1,4 @@
-//! `cargo xtask test`: every check there is, counted over all languages.
+//! `cargo xtask test`: runs all checks and tests, and counts them over all languages.
 
 use std::fs;
 use std::path::PathBuf;
@@ -11,33 +11,33 @@ use crate::run::{cargo, root, run_quietly, target, text};
 use crate::setup::{self, WASM_TARGET};
 use crate::{build, module, npm};
 
-/// One part of the whole: its name, and what it runs.
-struct Part {
+/// A part of the test run: its name and the function that runs it.
+struct TestPart {
     name: &'static str,
     run: fn() -> Result<Outcome>,
 }
 
-const PARTS: [Part; 12] = [
-    Part { name: "format", run: format },
-    Part { name: "core", run: core },
-    Part { name: "core-imports", run: core_imports },
-    Part { name: "bindings", run: bindings },
-    Part { name: "build", run: whole_build },
-    Part { name: "lint", run: lint },
-    Part { name: "host", run: host },
-    Part { name: "types", run: types },
-    Part { name: "node", run: node },
-    Part { name: "workerd", run: workerd },
-    Part { name: "browser", run: browser },
-    Part { name: "page", run: page },
+const PARTS: [TestPart; 12] = [
+    TestPart { name: "format", run: format },
+    TestPart { name: "core", run: core },
+    TestPart { name: "core-imports", run: core_imports },
+    TestPart { name: "bindings", run: bindings },
+    TestPart { name: "build", run: whole_build },
+    TestPart { name: "lint", run: lint },
+    TestPart { name: "host", run: host },
+    TestPart { name: "types", run: types },
+    TestPart { name: "node", run: node },
+    TestPart { name: "workerd", run: workerd },
+    TestPart { name: "browser", run: browser },
+    TestPart { name: "page", run: page },
 ];
 
-/// What a part found.
+/// The result of a part.
 #[derive(Default)]
 struct Outcome {
     passed: u64,
     failed: u64,
-    /// What was printed, shown where something failed.
+    /// The output of the commands, which is printed if something failed.
     output: String,
 }
 
@@ -49,11 +49,12 @@ impl Outcome {
     }
 }
 
-/// Runs the parts whose names contain one of `filters`, all without one.
+/// Runs the parts whose names contain one of `filters`, or all parts if there are no filters.
 pub(crate) fn test(filters: &[String]) -> Result<ExitCode> {
-    let is_wanted =
-        |part: &&Part| filters.is_empty() || filters.iter().any(|word| part.name.contains(word));
-    let parts: Vec<&Part> = PARTS.iter().filter(is_wanted).collect();
+    let is_wanted = |part: &&TestPart| {
+        filters.is_empty() || filters.iter().any(|word| part.name.contains(word))
+    };
+    let parts: Vec<&TestPart> = PARTS.iter().filter(is_wanted).collect();
     if parts.is_empty() {
         let names = PARTS.map(|part| part.name).join(", ");
         anyhow::bail!("no part is called {}; there are: {names}", filters.join(" or "));
@@ -70,6 +71,7 @@ pub(crate) fn test(filters: &[String]) -> Result<ExitCode> {
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// Prints the result of a part.
 fn report(name: &str, outcome: &Outcome, took: Duration) {
     let Outcome { passed, failed, output } = outcome;
     if *failed > 0 {
@@ -79,27 +81,30 @@ fn report(name: &str, outcome: &Outcome, took: Duration) {
     println!("  {name:<13} {passed:>5} passed  {:>6.1} s  {verdict}", took.as_secs_f64());
 }
 
+/// Returns the result of a part that could not run.
 fn could_not_run(why: &str) -> Outcome {
     Outcome { passed: 0, failed: 1, output: format!("could not run: {why}\n") }
 }
 
+/// Checks the format of Rust sources.
 fn format() -> Result<Outcome> {
     setup::rust_components()?;
     check(&mut cargo(&["fmt", "--all", "--check"]))
 }
 
-/// The engine, without anything else: in the profile of the dev loop.
+/// Tests the engine alone, in the dev profile.
 fn core() -> Result<Outcome> {
     let package = ["--package", "stream-processor-core"];
     let mut outcome = count(cargo(&["test", "--quiet", "--no-fail-fast"]).args(package))?;
     outcome.add(check(cargo(&["check", "--quiet", "--no-default-features"]).args(package))?);
-    // What takes too long without optimization.
+    // Tests that take too long without optimization.
     let mut long = cargo(&["test", "--quiet", "--release", "--test", "memory_limits"]);
     outcome.add(count(long.args(package).args(["--", "--ignored"]))?);
     Ok(outcome)
 }
 
-/// The engine compiled alone to wasm imports nothing: no clock, no randomness, no files.
+/// Checks that the engine alone, compiled to wasm, imports nothing: no clock, no randomness, no
+/// files.
 fn core_imports() -> Result<Outcome> {
     setup::wasm_target()?;
     let package = ["--package", "stream-processor-core", "--crate-type", "cdylib"];
@@ -115,7 +120,7 @@ fn core_imports() -> Result<Outcome> {
     Ok(Outcome { passed: 0, failed: 1, output })
 }
 
-/// The bindings as an ordinary library, and this build tool.
+/// Tests the bindings as a native library, and this build tool.
 fn bindings() -> Result<Outcome> {
     let test = ["test", "--quiet", "--no-fail-fast", "--package"];
     let mut outcome = count(cargo(&test).arg("stream-processor-wasm"))?;
@@ -123,23 +128,24 @@ fn bindings() -> Result<Outcome> {
     Ok(outcome)
 }
 
+/// Builds everything.
 fn whole_build() -> Result<Outcome> {
     build::build()?;
     Ok(Outcome { passed: 1, ..Outcome::default() })
 }
 
-/// After the build, since the host embeds what the build makes.
+/// Runs clippy. It needs the build, because the host embeds the module.
 fn lint() -> Result<Outcome> {
     setup::rust_components()?;
     let clippy = ["clippy", "--quiet", "--workspace", "--all-targets"];
     let mut outcome = check(cargo(&clippy).args(["--release", "--", "-D", "warnings"]))?;
-    // The bindings' classes exist only there.
+    // The classes of the bindings exist only for this target.
     let wasm = ["clippy", "--quiet", "--package", "stream-processor-wasm", "--target", WASM_TARGET];
     outcome.add(check(cargo(&wasm).args(["--", "-D", "warnings"]))?);
     Ok(outcome)
 }
 
-/// All that needs wasmtime, in the one profile in which it is compiled anyway.
+/// Tests everything that uses wasmtime, in the release profile, in which the build compiles it.
 fn host() -> Result<Outcome> {
     build::build()?;
     let mut command = cargo(&["test", "--quiet", "--no-fail-fast", "--release", "--workspace"]);
@@ -149,7 +155,7 @@ fn host() -> Result<Outcome> {
     count(&mut command)
 }
 
-/// Programs that use the package, checked against the types that it ships.
+/// Checks programs that use the package against its types.
 fn types() -> Result<Outcome> {
     let project = consumer()?;
     let mut outcome = Outcome::default();
@@ -160,6 +166,7 @@ fn types() -> Result<Outcome> {
     Ok(outcome)
 }
 
+/// Tests the package in Node.js.
 fn node() -> Result<Outcome> {
     let project = consumer()?;
     let mut command = Command::new("node");
@@ -167,13 +174,14 @@ fn node() -> Result<Outcome> {
     count(command.env("VECTORS", vectors()).env("MODULE", module::wasm()))
 }
 
-/// Workers that use the package, in the runtime of Cloudflare's edge.
+/// Tests the package in workerd, the runtime of Cloudflare Workers.
 fn workerd() -> Result<Outcome> {
     let project = consumer()?;
     let mut command = Command::new("node");
     count(command.arg(npm::sources().join("tests/workerd/run.mjs")).arg(project))
 }
 
+/// Tests the package in Chromium.
 fn browser() -> Result<Outcome> {
     let chromium = setup::chromium()?;
     let project = consumer()?;
@@ -182,7 +190,7 @@ fn browser() -> Result<Outcome> {
     count(command.env("CHROMIUM", chromium).env("VECTORS", vectors()))
 }
 
-/// The page of `www/`, built and used in a browser.
+/// Builds the page of `www/` and tests it in Chromium.
 fn page() -> Result<Outcome> {
     let chromium = setup::chromium()?;
     module::build()?;
@@ -193,12 +201,12 @@ fn page() -> Result<Outcome> {
     count(command.args(["test", "--silent"]).current_dir(page).env("CHROMIUM", chromium))
 }
 
-/// Inputs and the rows that every runtime must make of them.
+/// Returns the folder of the conformance vectors.
 fn vectors() -> PathBuf {
     root().join("tests/vectors")
 }
 
-/// A project that has the package installed and the tests copied into it.
+/// Creates a project with the package installed and the tests copied into it. Returns its folder.
 fn consumer() -> Result<PathBuf> {
     module::build()?;
     npm::build()?;
@@ -207,20 +215,22 @@ fn consumer() -> Result<PathBuf> {
     npm::install(&target().join("npm/consumer"), &tests)
 }
 
-/// A command that only succeeds or fails: one check.
+/// Runs a command that counts as one test: it succeeds or fails.
 fn check(command: &mut Command) -> Result<Outcome> {
     let (success, output) = captured(command)?;
     Ok(Outcome { passed: u64::from(success), failed: u64::from(!success), output })
 }
 
-/// A command that counts by itself; failing without a failed test counts as one.
+/// Runs a command that reports how many tests passed and failed. A failure without a failed test
+/// counts as one failed test.
 fn count(command: &mut Command) -> Result<Outcome> {
     let (success, output) = captured(command)?;
-    let (passed, failed) = tally(&output);
+    let (passed, failed) = count_summaries(&output);
     let failed = if success { failed } else { failed.max(1) };
     Ok(Outcome { passed, failed, output })
 }
 
+/// Runs a command. Returns whether it succeeded, and its output.
 fn captured(command: &mut Command) -> Result<(bool, String)> {
     let shown = text(command);
     let output = command.stdin(Stdio::null()).output();
@@ -229,13 +239,14 @@ fn captured(command: &mut Command) -> Result<(bool, String)> {
     Ok((output.status.success(), format!("$ {shown}\n{}", printed.concat())))
 }
 
-/// Passed and failed tests by the summaries of `cargo test` and of node's test runner.
-fn tally(output: &str) -> (u64, u64) {
+/// Returns the passed and failed tests in the summaries of `cargo test` and of Node.js's test
+/// runner.
+fn count_summaries(output: &str) -> (u64, u64) {
     let (mut passed, mut failed) = (0, 0);
     for line in output.lines() {
         let words: Vec<&str> = line.split_whitespace().collect();
         let number =
-            |place: usize| words.get(place).and_then(|word| word.parse().ok()).unwrap_or(0);
+            |index: usize| words.get(index).and_then(|word| word.parse().ok()).unwrap_or(0);
         match words.as_slice() {
             ["test", "result:", _, _, "passed;", _, "failed;", ..] => {
                 passed += number(3);
@@ -254,15 +265,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn summaries_of_both_runners_are_added_up() {
+    fn summaries_of_both_runners_are_summed() {
         let cargo =
             "test result: FAILED. 3 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out";
         let node = "# tests 9\n# pass 7\n# fail 2\n# cancelled 1\n# skipped 0";
-        assert_eq!(tally(&format!("{cargo}\n{node}\n{cargo}")), (13, 5));
+        assert_eq!(count_summaries(&format!("{cargo}\n{node}\n{cargo}")), (13, 5));
     }
 
     #[test]
-    fn every_part_has_its_own_name() {
+    fn names_of_parts_are_unique() {
         let mut names = PARTS.map(|part| part.name);
         names.sort_unstable();
         assert!(names.windows(2).all(|pair| pair[0] != pair[1]));

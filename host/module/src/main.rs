@@ -1,4 +1,5 @@
-//! `stream-processor-module IN.wasm OUT.cwasm`: compiles the module ahead of time for the machine that builds the host.
+//! `stream-processor-module IN.wasm OUT.cwasm`: compiles the module ahead of time, for the
+//! processor of the machine that builds the host.
 
 use std::process::ExitCode;
 use std::{env, fs};

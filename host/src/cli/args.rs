@@ -1,4 +1,4 @@
-//! The command line as clap reads it.
+//! The commands and flags of the command line. Doc comments are the texts of `--help`.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use processor::spec::{Duration, Operation, OutOfOrderness};
 
-/// Shards beyond this bring nothing on any machine.
+/// Maximum number of shards. More shards than cores gain nothing.
 const MAX_SHARDS: i64 = 1024;
 
 /// Deduplicate, normalize and aggregate live event streams.
@@ -26,11 +26,11 @@ pub(crate) enum Command {
     Window(WindowArgs),
     /// Put samples on a regular grid, without a pipeline file
     Normalize(NormalizeArgs),
-    /// Let each event pass once, without a pipeline file
+    /// Drop duplicate events, without a pipeline file
     Dedup(DedupArgs),
-    /// Say what a pipeline file means, or what is wrong with it
+    /// Check a pipeline file and print a summary of it, or its errors
     Check(PipelineFile),
-    /// Describe a pipeline in words: what it reads, does, writes, and its limits
+    /// Describe a pipeline: its input, stages, output and limits
     Explain(PipelineFile),
     /// Print the JSON Schema of pipeline files
     Schema,
@@ -67,35 +67,35 @@ pub(crate) struct WindowArgs {
     /// Windows of this size, one after another (500ms, 10s, 1m, 1h, 1d)
     #[arg(long, value_name = "SIZE", group = "kind")]
     pub(crate) tumbling: Option<Duration>,
-    /// Windows of this size that start every so often (10m/30s)
+    /// Windows of SIZE that start every SLIDE (10m/30s)
     #[arg(long, value_name = "SIZE/SLIDE", value_parser = parse_two, group = "kind")]
     pub(crate) sliding: Option<TwoDurations>,
-    /// Windows of events that follow one another within this gap (30s)
+    /// Windows of events that follow each other within this gap (30s)
     #[arg(long, value_name = "GAP", group = "kind")]
     pub(crate) session: Option<Duration>,
-    /// Windows with one start that grow step by step up to this size (1h/1m)
+    /// Windows with the same start that grow by STEP up to SIZE (1h/1m)
     #[arg(long, value_name = "SIZE/STEP", value_parser = parse_two, group = "kind")]
     pub(crate) cumulate: Option<TwoDurations>,
-    /// Windows of so many events of a key, as they come
+    /// Windows of this many events of a key, in order of arrival
     #[arg(long, value_name = "EVENTS", group = "kind")]
     pub(crate) count: Option<u32>,
     /// One window of all events
     #[arg(long, group = "kind")]
     pub(crate) global: bool,
-    /// Where windows start, relative to the epoch
+    /// The offset of window starts from the epoch
     #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
     pub(crate) offset: Option<Duration>,
-    /// What to compute, separated by commas: count, sum, avg, min, max, range, variance, stddev, first, last, distinct,
-    /// rate, p50, p95, p99, p<any>
+    /// What to compute, separated by commas: count, sum, avg, min, max, range, variance, stddev,
+    /// first, last, distinct, rate, p50, p95, p99, p<any>
     #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "count")]
     pub(crate) agg: Vec<Operation>,
-    /// How long after its end a window takes late events, and gives a corrected row for each
+    /// How long a window accepts late events after its end; each one emits a corrected row
     #[arg(long, value_name = "DURATION")]
     pub(crate) allowed_lateness: Option<Duration>,
-    /// Give rows of windows that are not over, every so often
+    /// Emit early rows of open windows at this interval
     #[arg(long, value_name = "DURATION")]
     pub(crate) early: Option<Duration>,
-    /// Give one row a window, once no event can change it any more
+    /// Emit one row for each window, when no event can change it any more
     #[arg(long)]
     pub(crate) r#final: bool,
     #[command(flatten)]
@@ -104,29 +104,30 @@ pub(crate) struct WindowArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct NormalizeArgs {
-    /// From one grid point to the next (1s, 5m), or `auto`: the median step of each key's first samples
+    /// The distance of grid points (1s, 5m), or `auto`: the median step of each key's first samples
     #[arg(long, value_name = "DURATION")]
     pub(crate) interval: String,
-    /// Where a grid point is, relative to the epoch
+    /// The offset of grid points from the epoch
     #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
     pub(crate) offset: Option<Duration>,
-    /// Which grid point a sample belongs to: floor, ceil, round [default: floor]
+    /// The grid point of a sample: floor, ceil, round [default: floor]
     #[arg(long, value_name = "NAME")]
     pub(crate) align: Option<String>,
-    /// What values are computed from: aligned, samples [default: aligned]
+    /// Compute values from aligned values or from samples: aligned, samples [default: aligned]
     #[arg(long, value_name = "NAME")]
     pub(crate) basis: Option<String>,
-    /// What becomes of several samples on one grid point: last, first, mean, min, max, sum, median [default: last]
+    /// How several samples on one grid point are reduced to one: last, first, mean, min, max, sum,
+    /// median [default: last]
     #[arg(long, value_name = "NAME")]
     pub(crate) reduce: Option<String>,
-    /// What stands at grid points without samples: linear, forward, backward, zero, mean, polynomial, spline, none
-    /// [default: linear]
+    /// How grid points without samples are filled: linear, forward, backward, zero, mean,
+    /// polynomial, spline, none [default: linear]
     #[arg(long, value_name = "NAME")]
     pub(crate) fill: Option<String>,
     /// The degree of a polynomial fill
     #[arg(long, value_name = "N")]
     pub(crate) degree: Option<u32>,
-    /// The longest time between two known points that is filled
+    /// The longest gap between two known points that is filled
     #[arg(long, value_name = "DURATION")]
     pub(crate) max_gap: Option<Duration>,
     #[command(flatten)]
@@ -135,7 +136,7 @@ pub(crate) struct NormalizeArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct DedupArgs {
-    /// How to tell that an event has come before, tried in order: a field (event_id), several together
+    /// What identifies an event, tried in order: a field (event_id), several fields
     /// (tenant+order_id), or the whole event (@content)
     #[arg(
         long,
@@ -145,41 +146,42 @@ pub(crate) struct DedupArgs {
         default_value = "@content"
     )]
     pub(crate) strategies: Vec<String>,
-    /// How long an event is remembered, from when it was first seen [default: for good]
+    /// How long an identity is stored, from its first event on [default: for ever]
     #[arg(long, value_name = "DURATION")]
     pub(crate) ttl: Option<Duration>,
-    /// By which time: event, arrival [default: event]
+    /// The time that expires identities: event, arrival [default: event]
     #[arg(long, value_name = "NAME")]
     pub(crate) clock: Option<String>,
-    /// Whether each duplicate makes the time begin anew
+    /// Restart the time to live at each duplicate
     #[arg(long)]
     pub(crate) refresh: bool,
-    /// What becomes of events that are a ttl behind the watermark, and so cannot be judged: pass, drop [default: pass]
+    /// What to do with events that are a ttl behind the watermark, whose duplicates cannot be
+    /// found: pass, drop [default: pass]
     #[arg(long, value_name = "NAME")]
     pub(crate) on_unjudged: Option<String>,
-    /// How events are remembered: exact, bloom [default: exact]
+    /// How identities are stored: exact, bloom [default: exact]
     #[arg(long, value_name = "NAME")]
     pub(crate) mode: Option<String>,
-    /// exact: events that are remembered [default: 10000000]
+    /// exact: maximum number of stored identities [default: 10000000]
     #[arg(long, value_name = "N")]
     pub(crate) max_entries: Option<u32>,
-    /// bloom: events within a ttl that it is made for [default: 1000000]
+    /// bloom: expected number of events within a ttl [default: 1000000]
     #[arg(long, value_name = "N")]
     pub(crate) capacity: Option<u32>,
-    /// bloom: the share of new events that may be taken for duplicates [default: 0.01]
+    /// bloom: maximum share of new events that are taken for duplicates [default: 0.01]
     #[arg(long, value_name = "SHARE")]
     pub(crate) false_positive_rate: Option<f64>,
     #[command(flatten)]
     pub(crate) events: EventArgs,
 }
 
-/// What events are.
+/// The fields and the format of events.
 #[derive(Debug, Args)]
 pub(crate) struct EventArgs {
-    /// The field or fields by which events are kept apart (a,b); none: one stream
+    /// The field or fields of the key (a,b); without it, all events are one stream
     #[arg(long, value_name = "FIELD", value_delimiter = ',')]
     pub(crate) key: Vec<String>,
-    /// The numeric field or fields (a,b) that every event must have; the first is what is computed with
+    /// The numeric field or fields (a,b) that every event must have; the first is aggregated
     #[arg(long, value_name = "FIELD", value_delimiter = ',')]
     pub(crate) value: Vec<String>,
     /// The field with the event time: RFC 3339 text, or a number
@@ -188,13 +190,14 @@ pub(crate) struct EventArgs {
     /// The unit of event times that are numbers
     #[arg(long, value_name = "UNIT", default_value = "ms")]
     pub(crate) timestamp_unit: Unit,
-    /// How events are written [default: csv for an input named so, otherwise ndjson]
+    /// The format of events [default: csv if the name of the input ends in .csv, otherwise ndjson]
     #[arg(long)]
     pub(crate) format: Option<Format>,
-    /// How rows are written [default: ndjson; events that pass as they came: as they came]
+    /// The format of rows [default: ndjson; for dedup, the format of events]
     #[arg(long, value_name = "FORMAT")]
     pub(crate) output_format: Option<Format>,
-    /// How far behind the greatest event time an event may come: a duration, or `unbounded` for files in any order
+    /// How far behind the greatest event time an event may be: a duration, or `unbounded` for files
+    /// in any order
     #[arg(long, value_name = "DURATION", default_value = "0s")]
     pub(crate) max_out_of_orderness: OutOfOrderness,
     #[command(flatten)]
@@ -203,37 +206,38 @@ pub(crate) struct EventArgs {
     pub(crate) io: IoArgs,
 }
 
-/// How event time moves, beside the disorder that is allowed.
+/// How the watermark advances, apart from the allowed disorder.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Event time")]
 pub(crate) struct TimeArgs {
-    /// The field that says which partition of the source an event came by: each has a watermark of its own
+    /// The field with the source partition of an event; each partition has its own watermark
     #[arg(long, value_name = "FIELD")]
     pub(crate) partition: Option<String>,
-    /// What moves the watermark: bounded, ascending, periodic, punctuated, manual [default: bounded]
+    /// What advances the watermark: bounded, ascending, periodic, punctuated, manual [default:
+    /// bounded]
     #[arg(long, value_name = "NAME")]
     pub(crate) watermark: Option<String>,
-    /// periodic: how far event time must advance before the watermark moves again
+    /// periodic: how far event time must advance before the watermark advances again
     #[arg(long, value_name = "DURATION")]
     pub(crate) watermark_interval: Option<Duration>,
-    /// punctuated: the field that marks the events which move the watermark
+    /// punctuated: the field that marks events which advance the watermark
     #[arg(long, value_name = "FIELD")]
     pub(crate) watermark_field: Option<String>,
-    /// The time of day after which a silent partition no longer holds the others back
+    /// How long, by the time of day, a partition without events holds back the others
     #[arg(long, value_name = "DURATION")]
     pub(crate) idle_timeout: Option<Duration>,
-    /// The time of day without any event after which all that is open by event time fires
+    /// How long, by the time of day, the stream may have no events before all open windows fire
     #[arg(long, value_name = "DURATION")]
     pub(crate) close_after_idle: Option<Duration>,
-    /// How far ahead of the time of day an event may be; one further ahead does not move the watermark
+    /// How far ahead of the time of day an event may be; later ones do not advance the watermark
     #[arg(long, value_name = "DURATION")]
     pub(crate) max_future_skew: Option<Duration>,
-    /// What becomes of events further ahead: drop, keep [default: drop]
+    /// What to do with events further ahead: drop, keep [default: drop]
     #[arg(long, value_name = "NAME")]
     pub(crate) future: Option<String>,
 }
 
-/// How long windows are, and how far apart they start, or by how much they grow.
+/// The size of windows, and the distance of their starts or the step of their growth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TwoDurations {
     pub(crate) size: Duration,
@@ -260,19 +264,20 @@ pub(crate) enum Unit {
     Ns,
 }
 
-/// Inputs, outputs and how to run; each flag overrides what the pipeline file says.
+/// Inputs, outputs and settings of a run. Each flag overrides the pipeline file.
 #[derive(Debug, Args)]
 pub(crate) struct IoArgs {
-    /// Read events from this file (.gz and .zst as they are; again for more files; - for stdin)
+    /// Read events from this file (.gz and .zst are decompressed; repeat it for more files; - for
+    /// stdin)
     #[arg(short, long, value_name = "FILE", help_heading = "Input and output")]
     pub(crate) input: Vec<PathBuf>,
     /// Write rows to this file (- for stdout)
     #[arg(short, long, value_name = "FILE", help_heading = "Input and output")]
     pub(crate) output: Option<PathBuf>,
-    /// Write refused events to this file, as NDJSON with the reason
+    /// Write dead letters to this file: refused lines and dropped events, as NDJSON with the reason
     #[arg(long, value_name = "FILE", help_heading = "Input and output")]
     pub(crate) dead_letter: Option<PathBuf>,
-    /// Write late events to this file, as NDJSON [default: the dead letters]
+    /// Write late events to this file, as NDJSON [default: with the dead letters]
     #[arg(long, value_name = "FILE", help_heading = "Input and output")]
     pub(crate) late: Option<PathBuf>,
     /// Write counters to this file when the run ends, as JSON (- for stdout)
@@ -281,26 +286,27 @@ pub(crate) struct IoArgs {
     /// Stop at the first bad line
     #[arg(long, help_heading = "Running")]
     pub(crate) strict: bool,
-    /// Say nothing on stderr but errors
+    /// Print only errors on stderr
     #[arg(short, long, help_heading = "Running")]
     pub(crate) quiet: bool,
-    /// Split the keys over this many threads, each with an instance of the module; rows are the same
+    /// Split the keys over this many threads, each with an instance of the module; rows stay the
+    /// same
     #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Running",
         value_parser = clap::value_parser!(u16).range(1..=MAX_SHARDS))]
     pub(crate) shards: u16,
-    /// Memory that each instance of the module may have (bytes, or with KiB, MiB, GiB)
+    /// Maximum memory of each instance of the module (in bytes, or with KiB, MiB, GiB)
     #[arg(long, value_name = "SIZE", default_value = "1GiB", help_heading = "Running",
         value_parser = parse_bytes)]
     pub(crate) memory_limit: usize,
-    /// Run the module, or for comparison the engine compiled into this program
+    /// The engine to run: the module, or for comparison the one compiled into this program
     #[arg(long, value_enum, default_value = "module", help_heading = "Running")]
     pub(crate) engine: Engine,
-    /// Events that are handed to the module at once
+    /// The number of events in one batch for the module
     #[arg(long, value_name = "N", hide = true, default_value_t = processor::DEFAULT_BATCH_EVENTS)]
     pub(crate) batch_events: NonZeroUsize,
 }
 
-/// What runs the pipeline.
+/// The engine that runs the pipeline.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum Engine {
     /// The WebAssembly module
@@ -309,7 +315,7 @@ pub(crate) enum Engine {
     Native,
 }
 
-/// Reads a size and what is behind it: `10m/30s`.
+/// Parses two durations: `10m/30s`.
 fn parse_two(text: &str) -> Result<TwoDurations, String> {
     let Some((size, each)) = text.split_once('/') else {
         return Err("expected two durations, such as 10m/30s".into());
@@ -318,7 +324,7 @@ fn parse_two(text: &str) -> Result<TwoDurations, String> {
     Ok(TwoDurations { size: duration(size)?, each: duration(each)? })
 }
 
-/// Reads a number of bytes: `1073741824`, `512MiB`, `2GiB`.
+/// Parses a number of bytes: `1073741824`, `512MiB`, `2GiB`.
 fn parse_bytes(text: &str) -> Result<usize, String> {
     let units = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("", 1_usize)];
     let found = units.iter().find_map(|(unit, scale)| Some((text.strip_suffix(unit)?, scale)));
@@ -332,7 +338,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_have_units() {
+    fn byte_sizes_have_binary_units() {
         assert_eq!(parse_bytes("1024"), Ok(1024));
         assert_eq!(parse_bytes("64MiB"), Ok(64 << 20));
         assert_eq!(parse_bytes("2 GiB"), Ok(2 << 30));
@@ -341,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn two_durations_stand_about_a_slash() {
+    fn two_durations_are_separated_by_a_slash() {
         let two = parse_two("10m/30s").unwrap();
         assert_eq!((two.size.as_micros(), two.each.as_micros()), (600_000_000, 30_000_000));
         assert!(parse_two("10m").is_err());
@@ -350,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_is_of_one_kind() {
+    fn window_needs_exactly_one_kind() {
         let parse = |flags: &[&str]| {
             Cli::try_parse_from(["stream-processor", "window"].iter().chain(flags).copied())
         };
@@ -372,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn the_definition_is_sound() {
+    fn definition_passes_clap_assertions() {
         use clap::CommandFactory;
         Cli::command().debug_assert();
     }

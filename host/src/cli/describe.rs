@@ -1,4 +1,4 @@
-//! Pipelines in words, for `check` and `explain`.
+//! Descriptions of pipelines, for `check` and `explain`.
 
 use std::fmt::Write;
 
@@ -8,7 +8,7 @@ use processor::spec::{
 };
 use processor::{OneShard, Pipeline};
 
-/// What was understood, a line for each part.
+/// Describes a pipeline with a line for each part.
 pub(crate) fn short(pipeline: &Pipeline) -> String {
     let spec = pipeline.spec();
     let mut lines = vec![
@@ -27,7 +27,8 @@ pub(crate) fn short(pipeline: &Pipeline) -> String {
     })
 }
 
-/// The same, with the columns of a row, the way rows are split over shards, and the limits.
+/// Describes a pipeline as [`short`], with the columns of a row, whether keys are split over
+/// shards, and the limits.
 pub(crate) fn long(pipeline: &Pipeline) -> String {
     let mut text = short(pipeline);
     let plan = pipeline.plan();
@@ -49,7 +50,7 @@ pub(crate) fn long(pipeline: &Pipeline) -> String {
     text
 }
 
-/// Says why a pipeline that has keys runs in one instance, if it does.
+/// Returns the reason if a pipeline with keys runs in one instance.
 fn one_shard(pipeline: &Pipeline) -> Option<String> {
     let reason = pipeline.plan().one_shard.filter(|reason| *reason != OneShard::NoKey)?;
     Some(format!("1, whatever --shards says: {reason}"))
@@ -230,7 +231,7 @@ fn quoted(names: &[String]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
-/// The name that a pipeline file has for a value.
+/// Returns the name of a value in pipeline files.
 fn name(value: &impl serde::Serialize) -> String {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(name)) => name,

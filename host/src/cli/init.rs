@@ -1,4 +1,4 @@
-//! `stream-processor init`: a commented pipeline to start from.
+//! `stream-processor init`: writes a commented pipeline to start from.
 
 use std::fs::File;
 use std::io::{ErrorKind, Write};
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::{Exit, report};
 
-/// What is written. A test runs it.
+/// The commented pipeline. A test runs it.
 pub(crate) const TEMPLATE: &str = r#"# A pipeline of stream-processor: `stream-processor check pipeline.toml` says what it means,
 # `stream-processor run pipeline.toml` runs it.
 
@@ -39,13 +39,16 @@ format = "ndjson"           # or "csv"
 # path = "late.ndjson"
 "#;
 
-/// Writes the template to `path`, which must not exist.
+/// Writes the template to `path`.
+///
+/// # Errors
+/// The file exists already or cannot be written.
 pub(crate) fn write(path: &Path) -> Result<(), Exit> {
     let written = File::create_new(path).and_then(|mut file| file.write_all(TEMPLATE.as_bytes()));
     match written {
         Ok(()) => {
             let path = path.display();
-            report::say(&format!(
+            report::print_message(&format!(
                 "wrote {path}: edit it, then try `stream-processor check {path}`"
             ));
             Ok(())

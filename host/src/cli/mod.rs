@@ -1,4 +1,8 @@
-//! The command line: reads arguments, calls the library, speaks to people.
+//! The command line: parses arguments, calls the library, and reports to the user.
+//!
+//! `args.rs` declares commands and flags. `pipeline_file.rs` loads a pipeline from a file,
+//! `one_line.rs` builds one from flags. `run.rs` runs it, and `report.rs` writes progress and the
+//! summary to stderr. `describe.rs` and `init.rs` implement `check`, `explain` and `init`.
 
 mod args;
 mod describe;
@@ -17,15 +21,15 @@ use processor::{Error, Output, module};
 
 use args::{Cli, Command};
 
-/// Why a command ends without success.
+/// A failure of a command, with its exit code.
 pub(crate) enum Exit {
-    /// The run failed: 1.
+    /// The run failed: exit code 1.
     Failed(String),
-    /// The pipeline or the command line is wrong: 2.
+    /// The pipeline or the command line is invalid: exit code 2.
     Invalid(String),
 }
 
-/// Runs the command that the arguments name.
+/// Runs the command of the arguments.
 pub(crate) fn main() -> ExitCode {
     let cli = command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
     let code = match cli.map_or_else(usage, |cli| dispatch(cli.command)) {
@@ -33,18 +37,19 @@ pub(crate) fn main() -> ExitCode {
         Err(Exit::Failed(message)) => failure(1, &message),
         Err(Exit::Invalid(message)) => failure(2, &message),
     };
-    // What could not be said must not look like success.
-    if report::was_lost() && code == ExitCode::SUCCESS { ExitCode::FAILURE } else { code }
+    // A message that could not be written must not look like success.
+    if report::message_was_lost() && code == ExitCode::SUCCESS { ExitCode::FAILURE } else { code }
 }
 
 fn failure(code: u8, message: &str) -> ExitCode {
-    report::say(&format!("error: {message}"));
+    report::print_message(&format!("error: {message}"));
     ExitCode::from(code)
 }
 
-/// Prints help, the version, or what is wrong with the command line; for the latter the program ends here.
+/// Prints help or the version to stdout. For an invalid command line, prints its errors to stderr
+/// and exits.
 fn usage(error: clap::Error) -> Result<(), Exit> {
-    // On a terminal clap has colours.
+    // On a terminal, clap prints in colors.
     if error.use_stderr() || io::stdout().is_terminal() {
         error.exit()
     }
@@ -69,7 +74,7 @@ fn dispatch(command: Command) -> Result<(), Exit> {
         Command::Check(file) => {
             let pipeline = pipeline_file::load(&file.pipeline)?;
             for warning in pipeline.spec().warnings() {
-                report::say(&format!("warning: {warning}"));
+                report::print_message(&format!("warning: {warning}"));
             }
             print(&format!("{} is valid\n{}", file.pipeline.display(), describe::short(&pipeline)))
         }
@@ -84,7 +89,7 @@ fn dispatch(command: Command) -> Result<(), Exit> {
     }
 }
 
-/// The command line's definition; `--version` tells the module as well.
+/// Returns the definition of the command line. `--version` also prints the module's digest and ABI.
 fn command() -> clap::Command {
     let version = format!(
         "{}\nmodule sha256 {}\nmodule abi {}",
@@ -92,11 +97,11 @@ fn command() -> clap::Command {
         module::SHA256,
         module::ABI_VERSION
     );
-    // Clap keeps the text as long as the program runs.
+    // Clap needs a `'static` text.
     Cli::command().long_version(&*version.leak())
 }
 
-/// Writes text to stdout; a reader that has gone away is no failure.
+/// Writes text to stdout. A closed pipe is not a failure.
 fn print(text: &str) -> Result<(), Exit> {
     match Output::Stdout.write_text(text) {
         Err(Error::Write { source, .. }) if source.kind() == ErrorKind::BrokenPipe => Ok(()),

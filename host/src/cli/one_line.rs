@@ -1,4 +1,4 @@
-//! Pipelines of one stage, made of flags: `stream-processor window`, `normalize`, `dedup`.
+//! Builds pipelines of one stage from flags: `stream-processor window`, `normalize`, `dedup`.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::Exit;
 use super::args::{DedupArgs, EventArgs, Format, NormalizeArgs, Unit, WindowArgs};
 
-/// The flag that stands for a field of a pipeline.
+/// A field of a pipeline and the flag that sets it.
 type Flag = (&'static str, &'static str);
 
 const EVENT_FLAGS: [Flag; 13] = [
@@ -28,10 +28,10 @@ const EVENT_FLAGS: [Flag; 13] = [
     ("sink.format", "--output-format"),
 ];
 
-/// The pipeline of one window.
+/// Builds the pipeline of `window`.
 pub(crate) fn window(arguments: &WindowArgs) -> Result<Pipeline, Exit> {
     let WindowArgs { tumbling, sliding, session, cumulate, count, .. } = arguments;
-    // clap asks for exactly one of them.
+    // Clap requires exactly one of them.
     let (kind, size) = match (tumbling, sliding, session, cumulate, count) {
         (_, Some(_), ..) => ("sliding", "--sliding"),
         (_, _, Some(_), ..) => ("session", "--session"),
@@ -44,14 +44,14 @@ pub(crate) fn window(arguments: &WindowArgs) -> Result<Pipeline, Exit> {
     let stage = table([
         ("type", text("window")),
         ("window", text(kind)),
-        ("size", shown(sizes)),
-        ("slide", shown(sliding.map(|of| of.each))),
-        ("step", shown(cumulate.map(|of| of.each))),
-        ("gap", shown(*session)),
+        ("size", duration(sizes)),
+        ("slide", duration(sliding.map(|of| of.each))),
+        ("step", duration(cumulate.map(|of| of.each))),
+        ("gap", duration(*session)),
         ("count", count.map(Value::from)),
-        ("offset", shown(arguments.offset)),
-        ("allowed_lateness", shown(arguments.allowed_lateness)),
-        ("early", shown(arguments.early)),
+        ("offset", duration(arguments.offset)),
+        ("allowed_lateness", duration(arguments.allowed_lateness)),
+        ("early", duration(arguments.early)),
         ("emit", arguments.r#final.then(|| "final".into())),
         ("aggregations", Some(arguments.agg.iter().map(ToString::to_string).collect())),
     ]);
@@ -70,18 +70,18 @@ pub(crate) fn window(arguments: &WindowArgs) -> Result<Pipeline, Exit> {
     pipeline(&arguments.events, stage, &flags, Format::Ndjson)
 }
 
-/// The pipeline that puts samples on a grid.
+/// Builds the pipeline of `normalize`.
 pub(crate) fn normalize(arguments: &NormalizeArgs) -> Result<Pipeline, Exit> {
     let stage = table([
         ("type", text("normalize")),
         ("interval", text(&arguments.interval)),
-        ("offset", shown(arguments.offset)),
+        ("offset", duration(arguments.offset)),
         ("align", arguments.align.as_deref().and_then(text)),
         ("basis", arguments.basis.as_deref().and_then(text)),
         ("reduce", arguments.reduce.as_deref().and_then(text)),
         ("fill", arguments.fill.as_deref().and_then(text)),
         ("degree", arguments.degree.map(Value::from)),
-        ("max_gap", shown(arguments.max_gap)),
+        ("max_gap", duration(arguments.max_gap)),
         ("fields", fields(&arguments.events.value)),
     ]);
     let flags = [
@@ -98,7 +98,7 @@ pub(crate) fn normalize(arguments: &NormalizeArgs) -> Result<Pipeline, Exit> {
     pipeline(&arguments.events, stage, &flags, Format::Ndjson)
 }
 
-/// The pipeline that lets each event pass once.
+/// Builds the pipeline of `dedup`.
 pub(crate) fn dedup(arguments: &DedupArgs) -> Result<Pipeline, Exit> {
     let strategy = |text: &String| match text.split('+').collect::<Vec<_>>().as_slice() {
         [_] => json!(text),
@@ -107,7 +107,7 @@ pub(crate) fn dedup(arguments: &DedupArgs) -> Result<Pipeline, Exit> {
     let stage = table([
         ("type", text("dedup")),
         ("strategies", Some(arguments.strategies.iter().map(strategy).collect())),
-        ("ttl", shown(arguments.ttl)),
+        ("ttl", duration(arguments.ttl)),
         ("clock", arguments.clock.as_deref().and_then(text)),
         ("refresh", Some(arguments.refresh.into())),
         ("on_unjudged", arguments.on_unjudged.as_deref().and_then(text)),
@@ -131,7 +131,7 @@ pub(crate) fn dedup(arguments: &DedupArgs) -> Result<Pipeline, Exit> {
     pipeline(&arguments.events, stage, &flags, format)
 }
 
-/// The fields of a stage, where there are several.
+/// Returns the `fields` of a stage if there are several.
 fn fields(names: &[String]) -> Option<Value> {
     (names.len() > 1).then(|| names.iter().map(|name| json!({ "name": name })).collect())
 }
@@ -140,18 +140,18 @@ fn text(text: &str) -> Option<Value> {
     Some(text.into())
 }
 
-fn shown(value: impl Into<Option<processor::spec::Duration>>) -> Option<Value> {
-    value.into().map(|duration| duration.to_string().into())
+fn duration(value: impl Into<Option<processor::spec::Duration>>) -> Option<Value> {
+    value.into().map(|value| value.to_string().into())
 }
 
-/// A table of the fields that are there.
+/// Returns an object of the fields that have a value.
 fn table<const N: usize>(fields: [(&str, Option<Value>); N]) -> Value {
-    let there = fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
-    Value::Object(there.collect::<Map<_, _>>())
+    let given = fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    Value::Object(given.collect::<Map<_, _>>())
 }
 
-/// The pipeline of `stage`; what is wrong with it is told by the flags of its fields. Rows are written in `output` unless
-/// a flag says otherwise.
+/// Builds a pipeline with `stage`. Errors name the flags of the fields. `output` is the default
+/// format of rows.
 fn pipeline(
     events: &EventArgs,
     stage: Value,
@@ -193,11 +193,11 @@ fn time(events: &EventArgs) -> Value {
     table([
         ("max_out_of_orderness", Some(events.max_out_of_orderness.to_string().into())),
         ("watermark", time.watermark.as_deref().and_then(text)),
-        ("watermark_interval", shown(time.watermark_interval)),
+        ("watermark_interval", duration(time.watermark_interval)),
         ("watermark_field", time.watermark_field.as_deref().and_then(text)),
-        ("idle_timeout", shown(time.idle_timeout)),
-        ("close_after_idle", shown(time.close_after_idle)),
-        ("max_future_skew", shown(time.max_future_skew)),
+        ("idle_timeout", duration(time.idle_timeout)),
+        ("close_after_idle", duration(time.close_after_idle)),
+        ("max_future_skew", duration(time.max_future_skew)),
         ("future", time.future.as_deref().and_then(text)),
     ])
 }
@@ -210,7 +210,8 @@ fn format_name(format: Format) -> &'static str {
 }
 
 impl EventArgs {
-    /// How events are written: as the flag says, or the name of the first input, compressed or not.
+    /// Returns the format of events: that of the flag, otherwise that of the first input's name,
+    /// without its extension for compression.
     fn input_format(&self) -> Format {
         let first = self.io.input.first().map(PathBuf::as_path);
         let name = first.and_then(|path| path.file_name()).map(|name| name.to_string_lossy());
@@ -221,7 +222,7 @@ impl EventArgs {
     }
 }
 
-/// The error with the flag in the place of the field of a pipeline file.
+/// Returns the message of an error with the flag instead of the field of a pipeline file.
 fn in_flags(error: &SpecError, flags: &[Flag]) -> String {
     let path = error.path();
     let in_stage = path.strip_prefix("stages[0].");

@@ -1,4 +1,4 @@
-//! Reads pipeline files, with errors that name file, line and field.
+//! Loads pipeline files. Errors name the file, the line and the field.
 
 use std::fs;
 use std::path::Path;
@@ -8,12 +8,12 @@ use processor::{Error, Pipeline};
 
 use super::Exit;
 
-/// Reads and checks the pipeline at `path`: JSON if its name ends so, otherwise TOML.
+/// Loads and checks the pipeline at `path`: JSON if its name ends in `.json`, otherwise TOML.
 pub(crate) fn load(path: &Path) -> Result<Pipeline, Exit> {
     let text = fs::read_to_string(path)
         .map_err(|error| Exit::Invalid(format!("cannot read {}: {error}", path.display())))?;
-    let invalid = |error: SpecError| Exit::Invalid(at(path, &error));
-    let is_json = path.extension().is_some_and(|ending| ending == "json");
+    let invalid = |error: SpecError| Exit::Invalid(located(path, &error));
+    let is_json = path.extension().is_some_and(|extension| extension == "json");
     let spec =
         if is_json { PipelineSpec::from_json(&text) } else { PipelineSpec::from_toml(&text) };
     Pipeline::new(spec.map_err(invalid)?).map_err(|error| match error {
@@ -23,14 +23,14 @@ pub(crate) fn load(path: &Path) -> Result<Pipeline, Exit> {
     })
 }
 
-/// `pipeline.toml:7: stages[0].size: ...`, as compilers write it.
-fn at(path: &Path, error: &SpecError) -> String {
-    let mut place = path.display().to_string();
+/// Returns the message of an error with its position: `pipeline.toml:7: stages[0].size: ...`.
+fn located(path: &Path, error: &SpecError) -> String {
+    let mut position = path.display().to_string();
     if let Some(line) = error.line() {
-        place.push_str(&format!(":{line}"));
+        position.push_str(&format!(":{line}"));
     }
     match error.path() {
-        "" => format!("{place}: {}", error.message()),
-        field => format!("{place}: {field}: {}", error.message()),
+        "" => format!("{position}: {}", error.message()),
+        field => format!("{position}: {field}: {}", error.message()),
     }
 }

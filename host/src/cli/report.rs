@@ -1,4 +1,4 @@
-//! What a run says on stderr: the first bad lines, progress, and a sentence at the end.
+//! Messages of a run on stderr: the first bad lines, a progress bar, and a summary at the end.
 
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,16 +7,16 @@ use std::time::Duration;
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
 use processor::{Observer, PartitionSummary, RefusedLine, Summary, Tally};
 
-/// Bad lines that are shown; all are counted.
+/// Maximum number of bad lines to print. All are counted.
 const BAD_LINES_SHOWN: u64 = 5;
 
-/// Partitions that the summary lists; `--summary-json` has all.
+/// Maximum number of partitions to print. `--summary-json` lists all.
 const PARTITIONS_SHOWN: usize = 10;
 
-/// How often the spinner turns while nothing comes in.
+/// The period of the spinner while no input arrives.
 const SPINNER_PERIOD: Duration = Duration::from_millis(250);
 
-/// Tells a person how a run goes.
+/// Prints the messages of a run.
 pub(crate) struct Report {
     quiet: bool,
     bar: Option<ProgressBar>,
@@ -24,14 +24,14 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// `len_bytes` is the length of the input, where it is known. There is no progress bar where rows appear on the
-    /// same terminal.
+    /// Creates a report. `len_bytes` is the length of the input, if it is known. There is no
+    /// progress bar if rows are printed on the terminal.
     pub(crate) fn new(quiet: bool, len_bytes: Option<u64>, rows_on_terminal: bool) -> Self {
         let wanted = !quiet && !rows_on_terminal && io::stderr().is_terminal();
         Self { quiet, bar: wanted.then(|| bar(len_bytes)), bad_lines: 0 }
     }
 
-    /// Takes the bar away and says how many bad lines were not shown.
+    /// Removes the progress bar and prints the number of bad lines that were not printed.
     pub(crate) fn finish(&mut self) {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
@@ -39,7 +39,7 @@ impl Report {
         let more = self.bad_lines.saturating_sub(BAD_LINES_SHOWN);
         if more > 0 && !self.quiet {
             let lines = if more == 1 { "line" } else { "lines" };
-            say(&format!("... and {} more bad {lines}", HumanCount(more)));
+            print_message(&format!("... and {} more bad {lines}", HumanCount(more)));
         }
     }
 }
@@ -52,8 +52,8 @@ impl Observer for Report {
         }
         let text = format!("{}:{}: {}: {}", line.input, line.line, line.reason, line.detail);
         match &self.bar {
-            Some(bar) => bar.suspend(|| say(&text)),
-            None => say(&text),
+            Some(bar) => bar.suspend(|| print_message(&text)),
+            None => print_message(&text),
         }
     }
 
@@ -67,6 +67,7 @@ impl Observer for Report {
     }
 }
 
+/// Returns a progress bar if the length of the input is known, otherwise a spinner.
 fn bar(len_bytes: Option<u64>) -> ProgressBar {
     let (bar, template) = match len_bytes {
         Some(len) => (ProgressBar::new(len), "{percent:>3} % {wide_bar} {msg}, {eta} left"),
@@ -82,7 +83,7 @@ fn bar(len_bytes: Option<u64>) -> ProgressBar {
     }
 }
 
-/// The run in one sentence.
+/// Returns a summary of the run in one line.
 pub(crate) fn sentence(summary: &Summary) -> String {
     let mut parts = vec![counted(summary.events, "event", "events")];
     if summary.rejected > 0 {
@@ -115,7 +116,7 @@ pub(crate) fn sentence(summary: &Summary) -> String {
     )
 }
 
-/// How far each partition has come, a line each, where there are several.
+/// Returns a line for each partition with its progress, if there are several.
 pub(crate) fn partitions(summary: &Summary) -> Vec<String> {
     let all = summary.partitions.as_slice();
     if all.len() < 2 {
@@ -137,10 +138,12 @@ pub(crate) fn partitions(summary: &Summary) -> Vec<String> {
     lines
 }
 
+/// Returns a count with its noun in the singular or plural.
 fn counted(count: u64, one: &str, many: &str) -> String {
     format!("{} {}", HumanCount(count), if count == 1 { one } else { many })
 }
 
+/// Returns a rate in events per second with three digits or so.
 fn per_second(rate: f64) -> String {
     match rate {
         rate if rate >= 1e6 => format!("{:.1} M events/s", rate / 1e6),
@@ -149,18 +152,18 @@ fn per_second(rate: f64) -> String {
     }
 }
 
-/// Whether stderr did not take a line.
-static WAS_LOST: AtomicBool = AtomicBool::new(false);
+/// Whether a line could not be written to stderr.
+static MESSAGE_WAS_LOST: AtomicBool = AtomicBool::new(false);
 
-/// Writes a line to stderr. A reader that has gone away is no failure.
-pub(crate) fn say(line: &str) {
+/// Writes a line to stderr. A closed pipe is not a failure.
+pub(crate) fn print_message(line: &str) {
     let written = writeln!(io::stderr(), "{line}");
     if written.is_err_and(|error| error.kind() != ErrorKind::BrokenPipe) {
-        WAS_LOST.store(true, Ordering::Relaxed);
+        MESSAGE_WAS_LOST.store(true, Ordering::Relaxed);
     }
 }
 
-/// Returns whether something could not be said.
-pub(crate) fn was_lost() -> bool {
-    WAS_LOST.load(Ordering::Relaxed)
+/// Returns whether a message could not be written.
+pub(crate) fn message_was_lost() -> bool {
+    MESSAGE_WAS_LOST.load(Ordering::Relaxed)
 }

@@ -1,4 +1,5 @@
-//! Runs a pipeline for `run` and `window`: flags over the file, then the run, then what is to be said of it.
+//! Runs a pipeline for `run`, `window`, `normalize` and `dedup`: applies flags to the pipeline's
+//! inputs and outputs, runs it, and reports the result.
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use super::Exit;
 use super::args::{Engine, IoArgs};
 use super::report::{self, Report};
 
-/// Runs `pipeline`, which was read from `file`, with what the flags say.
+/// Runs `pipeline`, which was read from `file`, with the inputs, outputs and settings of the flags.
 pub(crate) fn run(pipeline: Pipeline, file: Option<&Path>, arguments: &IoArgs) -> Result<(), Exit> {
     let spec = pipeline.spec();
     let io = Io {
@@ -22,7 +23,7 @@ pub(crate) fn run(pipeline: Pipeline, file: Option<&Path>, arguments: &IoArgs) -
         ),
         late: side_output(&arguments.late, spec.late.as_ref().map(|late| &*late.path)),
     };
-    let summary_output = arguments.summary_json.as_deref().map(to_path);
+    let summary_output = arguments.summary_json.as_deref().map(output_of_path);
     io.check_files(file, summary_output.as_ref())
         .map_err(|error| Exit::Failed(error.to_string()))?;
     let settings = settings(arguments);
@@ -30,12 +31,12 @@ pub(crate) fn run(pipeline: Pipeline, file: Option<&Path>, arguments: &IoArgs) -
         && settings.shards.get() > 1
         && !arguments.quiet
     {
-        report::say(&format!("note: --shards has no effect: {reason}"));
+        report::print_message(&format!("note: --shards has no effect: {reason}"));
     }
     let mut report = Report::new(arguments.quiet, io.input.len_bytes(), writes_to_terminal(&io));
-    let ended = pipeline.run(io, &settings, &mut report);
+    let result = pipeline.run(io, &settings, &mut report);
     report.finish();
-    let (summary, error) = match ended {
+    let (summary, error) = match result {
         Ok(summary) => (summary, None),
         Err(failure) => (failure.summary, Some(failure.error)),
     };
@@ -43,15 +44,15 @@ pub(crate) fn run(pipeline: Pipeline, file: Option<&Path>, arguments: &IoArgs) -
     match error {
         Some(error) => {
             if let Err(Exit::Failed(message) | Exit::Invalid(message)) = written {
-                report::say(&format!("error: {message}"));
+                report::print_message(&format!("error: {message}"));
             }
             Err(Exit::Failed(error.to_string()))
         }
         None => {
             written?;
             if !arguments.quiet && summary.complete {
-                report::say(&report::sentence(&summary));
-                report::partitions(&summary).iter().for_each(|line| report::say(line));
+                report::print_message(&report::sentence(&summary));
+                report::partitions(&summary).iter().for_each(|line| report::print_message(line));
             }
             Ok(())
         }
@@ -97,22 +98,23 @@ fn inputs(paths: &[PathBuf]) -> Result<Input, Exit> {
 
 fn output(spec: &PipelineSpec, arguments: &IoArgs) -> Result<Output, Exit> {
     match (&arguments.output, spec.sink.r#type, &spec.sink.path) {
-        (Some(path), ..) => Ok(to_path(path)),
+        (Some(path), ..) => Ok(output_of_path(path)),
         (None, SinkType::Stdout, _) => Ok(Output::Stdout),
-        (None, SinkType::File, Some(path)) => Ok(to_path(Path::new(path))),
+        (None, SinkType::File, Some(path)) => Ok(output_of_path(Path::new(path))),
         _ => Err(Exit::Invalid("sink: this program cannot write there".into())),
     }
 }
 
 fn side_output(flag: &Option<PathBuf>, in_file: Option<&str>) -> Option<Output> {
-    flag.as_deref().or(in_file.map(Path::new)).map(to_path)
+    flag.as_deref().or(in_file.map(Path::new)).map(output_of_path)
 }
 
-fn to_path(path: &Path) -> Output {
+/// Returns the output of a path; `-` is stdout.
+fn output_of_path(path: &Path) -> Output {
     if path == Path::new("-") { Output::Stdout } else { Output::File(path.to_owned()) }
 }
 
-/// Whether rows appear on a terminal, where a progress bar would get between them.
+/// Returns whether an output is a terminal, where a progress bar would mix with its lines.
 fn writes_to_terminal(io: &Io) -> bool {
     let is_stdout = |output: &Output| matches!(output, Output::Stdout);
     let outputs = [Some(&io.output), io.dead_letter.as_ref(), io.late.as_ref()];

@@ -1,4 +1,4 @@
-//! What the tests of the program share: running it, and making events.
+//! Helpers of the program's tests: run the program, generate events.
 #![allow(dead_code, reason = "every test file uses some of it")]
 
 use std::fmt::Write as _;
@@ -8,14 +8,14 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-/// The program, not yet started.
+/// Returns a command of the program with piped standard streams.
 pub(crate) fn program(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_stream-processor"));
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
 
-/// How the program ended and what it wrote.
+/// The exit code and the output of the program.
 pub(crate) struct Ran {
     pub(crate) code: i32,
     pub(crate) stdout: String,
@@ -40,7 +40,8 @@ pub(crate) fn run(arguments: &[&str], stdin: impl AsRef<[u8]>) -> Ran {
     }
 }
 
-/// Runs the program in `folder` by a shell, with `redirections` behind its arguments, such as `< in >> out`.
+/// Runs the program in `folder` by a shell, with `redirections` such as `< in >> out` after its
+/// arguments.
 pub(crate) fn run_redirected(folder: &Path, arguments: &[&str], redirections: &str) -> Ran {
     let script = format!("exec \"$0\" \"$@\" {redirections}");
     let output = Command::new("sh")
@@ -57,29 +58,30 @@ pub(crate) fn run_redirected(folder: &Path, arguments: &[&str], redirections: &s
     }
 }
 
-/// `window` by minutes, keyed, with the flags in `more`.
+/// Returns the arguments of `window` with keys and windows of a minute, and the flags in `more`.
 pub(crate) fn window<'a>(more: &[&'a str]) -> Vec<&'a str> {
     let flags = "window --tumbling 1m --key service --value latency --agg count,avg,max";
     flags.split(' ').chain(more.iter().copied()).collect()
 }
 
-/// A path as text.
+/// Returns a path as text.
 pub(crate) fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-/// The JSON values of the lines of a file.
+/// Parses each line of a file as JSON.
 pub(crate) fn json_lines(path: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(path).unwrap();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// The JSON value that a file holds.
+/// Parses a file as JSON.
 pub(crate) fn json(path: &Path) -> Value {
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
-/// Events of `keys` services, a few milliseconds apart and up to 3 seconds out of order; the same in every run.
+/// Generates `count` events of `keys` services, 40 ms apart and up to 3 seconds out of order. They
+/// are the same in every run.
 pub(crate) fn events(count: u64, keys: u64) -> String {
     let mut state = 0x2545_f491_4f6c_dd1d_u64;
     let mut random = move |below: u64| {
