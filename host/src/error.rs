@@ -38,7 +38,7 @@ pub enum Error {
         line: u64,
         /// The reason, as counted in the summary.
         reason: RejectReason,
-        /// The message of the reader.
+        /// The message: the field, what was found there, and what was expected.
         detail: String,
     },
     /// The header of a CSV input does not fit the pipeline.

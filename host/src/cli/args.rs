@@ -36,7 +36,7 @@ pub(crate) enum Command {
     Schema,
     /// Write a commented pipeline file to start from
     Init {
-        /// Where to write it; an existing file is left alone
+        /// The file to write; an existing file is not overwritten
         #[arg(default_value = "pipeline.toml")]
         path: PathBuf,
     },

@@ -144,7 +144,7 @@ fn describe_stage(stage: &Stage, spec: &PipelineSpec) -> String {
     }
 }
 
-/// The type of a stage, and its fields as they are written in JSON.
+/// Describes a stage by its type and its fields in JSON.
 fn describe_fields(stage: &Stage) -> String {
     let Ok(serde_json::Value::Object(mut fields)) = serde_json::to_value(stage) else {
         return String::new();

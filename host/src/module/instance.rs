@@ -97,7 +97,7 @@ impl Instance {
     /// Returns the stream's watermark, or `i64::MIN` before the first event.
     ///
     /// # Errors
-    /// A failure of the engine.
+    /// The engine fails.
     pub fn watermark(&mut self) -> Result<i64, Error> {
         self.call(|exports| &exports.watermark, self.handle)
     }

@@ -1,21 +1,22 @@
 //! A run of a pipeline: from lines of input through the engine to lines of output.
 //!
-//! Threads, and what flows between them. Each channel is bounded, so a slow thread slows those
-//! before it:
+//! The threads of a run and their channels. A number is the capacity of a channel, so a slow thread
+//! blocks those before it:
 //!
 //! ```text
-//!  reader            parser (caller's thread)             shard 0..n            writer
-//!  reader.rs         parser.rs, split.rs                  shard.rs              writer.rs
-//! +--------+ blocks +-------------------------+ batches  +--------+ row chunks +-----------------+
-//! | read,  |------->| parse lines, split by   |--------->| engine |----------->| merge shards    |
-//! | decom- |   4    | key, stamp watermarks   | 3/shard  | (module|  8/shard   | (merge.rs),     |
-//! | press  |<-------|                         |<---------| or     | + dropped  | write rows and  |
-//! +--------+ reuse  +-------------------------+  reuse   | native)|   events   | dead letters    |
-//!     ^               ^                 |                +--------+            +-----------------+
-//!     |               |                 |  one BatchLog per batch: refused lines   ^    |
-//!     |               |                 +------------------------------------------+    |
-//!     |               +----- "stopped" when the writer ends, "tick changed" from shard 0+
+//!             blocks             batches            rows, dropped events
+//! +--------+    4    +--------+  3 a shard  +---------+   8 a shard   +--------+
+//! | reader | ------> | parser | ----------> | shard 0 | ------------> | writer | -> rows
+//! |        |         |        | ---+        +---------+     +-------> |        | -> dead letters
+//! +--------+         +--------+    |        +---------+     |         |        | -> late events
+//!                       ^  |       +------> | shard 1 | ----+         +--------+
+//!                       |  |                +---------+                 ^    |
+//!                       |  +------- 3 batch logs: refused lines, text --+    |
+//!                       +---------- "writer ended"; a shard: "tick changed" -+
 //! ```
+//!
+//! Processed blocks and batches return to the reader and the parser, which use their memory again.
+//! The parser works on the thread that calls [`crate::Pipeline::run`].
 //!
 //! Who owns what:
 //! - The reader ([`reader::InputReader`]) owns the inputs and fills [`input_block::InputBlock`]s
@@ -32,8 +33,7 @@
 //!
 //! Order of calls: [`setup`] opens inputs, outputs and engines; [`threads::run`] starts the threads
 //! and runs the parser on the calling thread. The end of input closes the shards' channels, and
-//! they close the writer's. [`progress`] reports while the run is under way, [`summary`]
-//! afterwards.
+//! they close the writer's. [`progress`] reports during the run, [`summary`] after it.
 
 mod batch_log;
 mod dead_letter;

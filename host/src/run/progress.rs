@@ -1,4 +1,4 @@
-//! Progress of a run under way: counts of the lines read, and the observer that receives them.
+//! Progress of a run: counts of the lines read, and the observer that receives them.
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ pub struct Tally {
     pub(super) bytes: Arc<AtomicU64>,
 }
 
-/// Receives reports while a run is under way. Both methods do nothing by default.
+/// Receives reports during a run. Both methods do nothing by default.
 pub trait Observer {
     /// Receives a refused line.
     fn refused(&mut self, line: &RefusedLine<'_>) {
