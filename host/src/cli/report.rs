@@ -143,7 +143,7 @@ fn counted(count: u64, one: &str, many: &str) -> String {
     format!("{} {}", HumanCount(count), if count == 1 { one } else { many })
 }
 
-/// Returns a rate in events per second with three digits or so.
+/// Returns a rate in events/s, k events/s or M events/s.
 fn per_second(rate: f64) -> String {
     match rate {
         rate if rate >= 1e6 => format!("{:.1} M events/s", rate / 1e6),

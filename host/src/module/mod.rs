@@ -11,8 +11,8 @@
 //! ```
 //!
 //! - [`runtime::Runtime`] loads the module once; [`instance::Instance::open`] instantiates it.
-//! - [`exports`] has the typed functions of the C ABI (docs/abi.md).
-//! - [`limits`] bounds the memory of an instance and the time of a call.
+//! - `exports.rs` has the typed functions of the C ABI (docs/abi.md).
+//! - `limits.rs` bounds the memory of an instance and the time of a call.
 //! - [`worker::Worker`] is what a shard of a run needs of an engine; [`counters::Counters`] are the
 //!   statistics that it returns.
 
