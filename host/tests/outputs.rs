@@ -191,6 +191,33 @@ fn no_file_is_read_and_written_or_written_twice() {
 }
 
 #[test]
+fn messages_do_not_go_into_a_file_that_is_read() {
+    let window = window(&[]).join(" ");
+    for (arguments, redirections, file, same) in [
+        ("-i in", "2>> hard", "in", "in"),
+        ("", "< in 2>> in", "in", "stdin"),
+        ("run p.toml -i in", "2>> p.toml", "p.toml", "p.toml"),
+    ] {
+        let folder = folder_with_links();
+        let path = folder.path().join(file);
+        let before = fs::read_to_string(&path).unwrap();
+        let command =
+            if arguments.starts_with("run") { arguments } else { &format!("{window} {arguments}") };
+        let arguments: Vec<_> = command.split_whitespace().collect();
+        let ran = run_redirected(folder.path(), &arguments, redirections);
+        assert_eq!((ran.code, ran.stdout.as_str()), (1, ""), "{command} {redirections}");
+        // Stderr is the only place for the refusal itself.
+        let added = fs::read_to_string(&path).unwrap().split_off(before.len());
+        assert_eq!(
+            added,
+            format!(
+                "error: cannot write stderr: this run reads it, or writes something else to it: it is the same file as {same}\n"
+            )
+        );
+    }
+}
+
+#[test]
 fn devices_pipes_and_shared_side_outputs_may_be_used_several_times() {
     let folder = folder_with_links();
     let window = window(&[]).join(" ");

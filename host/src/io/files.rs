@@ -136,6 +136,10 @@ impl Io {
             Input::Reader(..) => Vec::new(),
         };
         others.extend(pipeline.map(Named::path));
+        let stderr = Named::stream("stderr", StandardStream::Stderr);
+        if let Some(read) = others.iter().find(|read| read.is_same(&stderr)) {
+            return Err(same_file(&stderr.name, &read.name));
+        }
         let mut outputs = vec![&self.output];
         outputs.extend(&self.dead_letter);
         // If both go to one file, late events are written as dead letters.
@@ -149,7 +153,6 @@ impl Io {
         }
         let has_stdout = outputs.iter().any(|output| is_stdout(output));
         outputs.extend(summary.filter(|summary| !(has_stdout && is_stdout(summary))));
-        let stderr = Named::stream("stderr", StandardStream::Stderr);
         for output in outputs {
             let named = Named::output(output);
             // Messages and rows may share a file, as with `> all 2>&1`.
