@@ -1,4 +1,4 @@
-/** What every entry exports beside `init`. */
+/** Exports shared by all entries; each entry adds its own `init`. */
 export { StreamProcessorError } from "./error.js";
 export { identify } from "./identity.js";
 export { initSync, type Init, type ModuleSource } from "./load.js";

@@ -1,29 +1,35 @@
-/** Checks what a caller hands in, so that every mistake is an error that names the argument and what would be right. */
+/** Checks of arguments: each error names the argument and the values that are allowed. */
 import { describe, StreamProcessorError } from "./error.js";
 import type { ProcessorOptions } from "./types.js";
 
-/** The error for the argument `field` of `call`, which `needs` something else than what was `found`. */
+/**
+ * Returns the error for a wrong argument `field` of the method `call`. `needs` describes the values
+ * that are allowed; `found` is the value that was passed.
+ */
 export function wrongArgument(call: string, field: string, needs: string, found: unknown, code = "invalid_argument"): StreamProcessorError {
   return new StreamProcessorError(code, `${call} needs ${needs}, but got ${shown(found)}`, { field });
 }
 
-/** Says what an argument is. */
+/** Describes the value of an argument. */
 function shown(found: unknown): string {
   if (found === undefined) return "undefined";
   return isDetached(found) ? "one whose memory is detached" : describe(found);
 }
 
-/** Whether `value` is an object with fields: no null, no function. */
+/** Returns true if `value` is an object with fields: not null, not a function. */
 export function isObject(value: unknown): value is object {
   return typeof value === "object" && value !== null;
 }
 
-/** Whether `text` has half of a surrogate pair in it, which no UTF-8 can say. */
+/** Returns true if `text` has a lone surrogate, which UTF-8 cannot encode. */
 export function hasLoneSurrogate(text: string): boolean {
   return /\p{Surrogate}/u.test(text);
 }
 
-/** The bytes of `value`, which the argument `field` of `call` is; `needs` is what would be right there. */
+/**
+ * Returns the bytes of `value`, the argument `field` of `call`. Throws if it holds no bytes;
+ * `needs` describes the values that are allowed.
+ */
 export function checkedBytes(value: unknown, call: string, field: string, needs: string, code?: string): Uint8Array {
   if (!isDetached(value)) {
     if (value instanceof Uint8Array) return value;
@@ -32,7 +38,9 @@ export function checkedBytes(value: unknown, call: string, field: string, needs:
   throw wrongArgument(call, field, needs, value, code);
 }
 
-/** Whether `value` is an array or a buffer whose memory was transferred to somebody else, so that it looks empty. */
+/**
+ * Returns true if `value` is an array or a buffer whose memory was transferred, which looks empty.
+ */
 export function isDetached(value: unknown): boolean {
   const buffer = ArrayBuffer.isView(value) ? value.buffer : value;
   if (!(buffer instanceof ArrayBuffer) || buffer.byteLength > 0) return false;
@@ -44,13 +52,13 @@ export function isDetached(value: unknown): boolean {
   }
 }
 
-/** A text that names something. */
+/** Returns `value`, a name; throws if it is not well-formed text. */
 export function checkedName(value: unknown, call: string, field: string): string {
   if (typeof value === "string" && !hasLoneSurrogate(value)) return value;
   throw wrongArgument(call, field, "a text without halves of surrogate pairs", value);
 }
 
-/** A time of day or of the stream in milliseconds. */
+/** Returns `time`, a time of day or of the stream, in milliseconds; throws if it is not a time. */
 export function checkedTime(time: unknown, call: string): number {
   const ms = typeof time === "number" ? time : time instanceof Date ? time.getTime() : undefined;
   if (ms !== undefined && Math.abs(ms) <= 8.64e15) return ms;
@@ -58,14 +66,15 @@ export function checkedTime(time: unknown, call: string): number {
   throw wrongArgument(call, "time", needs, ms ?? time, "invalid_time");
 }
 
-/** The events of a call to `push`. */
+/** Returns the events of a call to `push` as an array; throws if one is not an object. */
 export function checkedEvents(events: unknown): readonly object[] {
   if (!isObject(events)) {
     const hint = typeof events === "string" ? " (pushNdjson and pushCsv take text)" : "";
     throw wrongArgument("push", "events", `an event object or an iterable of them${hint}`, events, "invalid_event");
   }
   const list = Array.isArray(events) ? events : Symbol.iterator in events ? [...(events as Iterable<unknown>)] : [events];
-  // Something else than an object is no event at all, but a mistake of the program. (`every` leaves out what is not there.)
+  // A value that is not an object is a programming error, not a rejected event. A loop, because
+  // `every` skips the holes of a sparse array.
   for (let index = 0; index < list.length; index += 1) {
     if (isObject(list[index])) continue;
     const message = `event ${index} must be an object, but is ${describe(list[index])}`;
@@ -80,7 +89,7 @@ interface CheckedOptions {
   onReject: ProcessorOptions["onReject"] | undefined;
 }
 
-/** What a processor may do beyond its pipeline, with what holds unless it is set. */
+/** Checks the options of a processor and fills in the defaults. */
 export function checkedOptions(options: unknown): CheckedOptions {
   const call = "new StreamProcessor";
   if (!isObject(options)) throw wrongArgument(call, "options", "an object of options, or none", options);
@@ -93,11 +102,11 @@ export function checkedOptions(options: unknown): CheckedOptions {
   if (typeof partials !== "boolean") {
     throw wrongArgument(call, "options.emitsPartials", "true or false as options.emitsPartials", partials);
   }
-  const told = onReject ?? undefined;
-  if (told !== undefined && typeof told !== "function") {
-    throw wrongArgument(call, "options.onReject", "a function as options.onReject", told);
+  const callback = onReject ?? undefined;
+  if (callback !== undefined && typeof callback !== "function") {
+    throw wrongArgument(call, "options.onReject", "a function as options.onReject", callback);
   }
-  return { maxPendingRows: most, emitsPartials: partials, onReject: told as ProcessorOptions["onReject"] };
+  return { maxPendingRows: most, emitsPartials: partials, onReject: callback as ProcessorOptions["onReject"] };
 }
 
 const DEFAULT_MAX_PENDING_ROWS = 1_000_000;

@@ -1,27 +1,36 @@
-/** Keys as small numbers: each is spelled out to the module once. */
+/**
+ * Dictionary encoding of keys: each distinct key is sent to the module once as JSON, and afterwards
+ * by its id, a small integer.
+ */
 import { hasLoneSurrogate } from "./arguments.js";
 import { describe, StreamProcessorError } from "./error.js";
 import { jsonOfScalar, jsonOfScalars } from "./json.js";
 import type { Key, KeyIds, RejectReason } from "./types.js";
 
-/** Tells the module what ids mean: those of `keys`, a JSON array, count on from `first`. */
+/** Defines keys in the module: the elements of the JSON array `keys` get ids from `first` on. */
 type Define = (keys: string, first: number) => void;
 
-/** The keys of a batch: an id for each event, and what all of them are below. */
+/** The keys of a batch: one id per event; all ids are less than `bound`. */
 export interface KeysOfBatch {
   ids: Uint32Array;
   bound: number;
 }
 
-/** Gives each key an id, and starts over once it knows `max` keys: results do not depend on it. */
+/**
+ * A dictionary from keys to ids. It starts over with an empty dictionary once it holds `max` keys;
+ * results do not depend on ids.
+ */
 export class KeyDictionary {
   readonly #fields: readonly string[];
   readonly #several: boolean;
   readonly #max: number;
   readonly #ids = new Map<unknown, number>();
-  /** Keys as JSON that the module does not know yet. */
+  /** Keys, as JSON, that are not yet defined in the module. */
   #fresh: string[] = [];
-  /** The caller's dictionary, the ids of its keys here, and whether those are their places there. */
+  /**
+   * The caller's dictionary, the id of each of its keys, and whether each id equals the key's
+   * index.
+   */
   #mapped: { dictionary: readonly Key[]; ids: number[]; same: boolean } | undefined;
 
   constructor(fields: readonly string[], max: number) {
@@ -30,7 +39,7 @@ export class KeyDictionary {
     this.#max = max;
   }
 
-  /** To be called between batches, when no id is in use. */
+  /** Clears a full dictionary. Must be called between batches, when no id is in use. */
   makeRoom(): void {
     if (this.#ids.size < this.#max) return;
     this.#ids.clear();
@@ -38,13 +47,13 @@ export class KeyDictionary {
     this.#mapped = undefined;
   }
 
-  /** The id of the key of event `index`, given by its fields. */
+  /** Returns the id of the key of event `index`, reading the key from the event's fields. */
   idOfFields(event: Readonly<Record<string, unknown>>, index: number): number {
     if (this.#several) return this.idOf(this.#fields.map((name) => event[name]), index);
     return this.idOf(event[this.#fields[0] as string], index);
   }
 
-  /** The id of the key of event `index`. */
+  /** Returns the id of `key`, the key of event `index`; a new key gets the next id. */
   idOf(key: unknown, index: number): number {
     const several = this.#several;
     if (several) this.#checkSeveral(key, index);
@@ -58,12 +67,12 @@ export class KeyDictionary {
     return id;
   }
 
-  /** Keys that have an id; ids are below. */
+  /** The number of keys that have an id; all ids are less than it. */
   get size(): number {
     return this.#ids.size;
   }
 
-  /** The ids here of keys that the caller has numbered by its own dictionary. */
+  /** Translates ids of the caller's dictionary into ids of this dictionary. */
   idsOf({ ids, dictionary }: KeyIds): KeysOfBatch {
     if (this.#mapped?.dictionary !== dictionary) this.#mapped = { dictionary, ids: [], same: true };
     const mapped = this.#mapped;
@@ -72,13 +81,13 @@ export class KeyDictionary {
       mapped.same &&= id === place;
       mapped.ids.push(id);
     }
-    // Ids that pass unchanged are compared with the dictionary's length in the module, which is quicker.
+    // The module checks unchanged ids against the dictionary's length, which is faster than here.
     if (mapped.same) return { ids, bound: dictionary.length };
     checkIds(ids, dictionary.length);
     return { ids: ids.map((id) => mapped.ids[id] as number), bound: this.size };
   }
 
-  /** Tells the module about the keys that are new. */
+  /** Defines all new keys in the module. */
   flush(define: Define): void {
     if (this.#fresh.length === 0) return;
     define(`[${this.#fresh.join()}]`, this.#ids.size - this.#fresh.length);
@@ -104,10 +113,13 @@ export class KeyDictionary {
   }
 }
 
-/** What would be right as a field of a key. */
+/** The values allowed in a key field, for messages. */
 export const EXPECTED_KEY = "a text, a finite number, an integer within ±1.8e308 as a BigInt, or a boolean";
 
-/** Why `value` cannot be a field of a key, by the rules of the reader of text; undefined if it can. */
+/**
+ * Returns the reason why `value` is not a valid key field, or undefined if it is valid. The rules
+ * are those of the text parser.
+ */
 export function keyFault(value: unknown): RejectReason | undefined {
   switch (typeof value) {
     case "string":
@@ -115,7 +127,7 @@ export function keyFault(value: unknown): RejectReason | undefined {
     case "number":
       return Number.isFinite(value) ? undefined : "non_finite";
     case "bigint":
-      // Rounded to a double it is infinite if it is beyond them.
+      // A BigInt beyond the range of a double converts to infinity.
       return Number.isFinite(Number(value)) ? undefined : "invalid_key_number";
     case "boolean":
       return undefined;

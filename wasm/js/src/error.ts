@@ -1,19 +1,22 @@
-/** The one error type of the package. */
+/** The error type of the package. */
 
-/** Where an error happened, as far as it is known. */
+/** Details of an error, where they are known. */
 export interface ErrorDetails {
   /** The field or column that is wrong. */
   field?: string;
-  /** The place of the wrong event among those of the call. */
+  /** The index of the wrong event in the call. */
   index?: number;
-  /** What of the call was taken before the error: events, or bytes of text. */
+  /** How much of the call was processed before the error: events, or bytes of text. */
   consumed?: number;
   /** With the code `limit_reached`: the name of the limit in the pipeline's `limits`. */
   limit?: string;
   cause?: unknown;
 }
 
-/** An error with a `code` that never changes; the engine's codes are the same in Rust, in logs and in the docs. */
+/**
+ * An error with a stable `code`. The engine's codes are the same in Rust, in JavaScript, in logs
+ * and in the documentation.
+ */
 export class StreamProcessorError extends Error {
   override readonly name = "StreamProcessorError";
   readonly code: string;
@@ -32,13 +35,16 @@ export class StreamProcessorError extends Error {
   }
 }
 
-/** The same error, where `consumed` of the call was taken before it. */
-export function after(error: unknown, consumed: number): unknown {
+/**
+ * Returns `limit_reached` errors with `consumed`, how much of the call was processed before;
+ * returns other errors unchanged.
+ */
+export function withConsumed(error: unknown, consumed: number): unknown {
   if (!(error instanceof StreamProcessorError) || error.limit === undefined) return error;
   return new StreamProcessorError(error.code, error.message, { limit: error.limit, consumed, cause: error.cause });
 }
 
-/** Says what a value is, for messages about values of the wrong kind. */
+/** Describes a value, for messages about values of the wrong type. */
 export function describe(value: unknown): string {
   if (value === undefined) return "missing";
   if (value === null || typeof value === "number" || typeof value === "boolean") return String(value);

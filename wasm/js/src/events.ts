@@ -1,4 +1,4 @@
-/** From the columns of a caller to those that the module takes. */
+/** Conversion of the caller's columns to the columns of the module. */
 import { isDetached, isObject, wrongArgument } from "./arguments.js";
 import type { KeyDictionary, KeysOfBatch } from "./dictionary.js";
 import { describe, StreamProcessorError } from "./error.js";
@@ -6,32 +6,32 @@ import { checkedTexts, type Fingerprints } from "./fingerprints.js";
 import type { InputColumn, InputSchema } from "./schema.js";
 import type { EventColumns, Key, KeyColumn, KeyValue } from "./types.js";
 
-/** Milliseconds, or microseconds as whole numbers. */
+/** Timestamps: milliseconds in a Float64Array, microseconds in a BigInt64Array. */
 export type Times = Float64Array | BigInt64Array;
 
-/** A batch as the module takes it. */
+/** A batch in the form that the module expects. */
 export interface Batch {
-  /** The events of the call, those that are left out too. */
+  /** The number of events in the call, including rejected ones. */
   events: number;
   timestamps: Times;
-  /** Without ids where the pipeline names no key. */
+  /** Has no ids if the pipeline has no key. */
   keys: KeysOfBatch;
-  /** Without ids where the pipeline names no partition. */
+  /** Has no ids if the pipeline has no partition field. */
   partitions: KeysOfBatch;
   columns: Float64Array[];
-  /** The place of each event among those of the call, where some of them are left out. */
+  /** The index of each event in the call, if some events of the call were rejected. */
   places?: Uint32Array;
 }
 
 const CALL = "pushColumns";
 
-/** What a caller has handed in as a batch of columns. */
+/** Returns `batch`; throws if it is not an object. */
 export function checkedBatch(batch: unknown): EventColumns {
   if (isObject(batch)) return batch as EventColumns;
   throw wrongArgument(CALL, "batch", "an object { timestamps, keys, columns }", batch);
 }
 
-/** The columns of a batch that has columns already, in the module's order. */
+/** Checks and converts a batch of columns; the result's columns are in the module's order. */
 export function fromColumns(
   batch: EventColumns,
   schema: InputSchema,
@@ -66,7 +66,7 @@ export function fromColumns(
   };
 }
 
-/** The event at `index` of a batch that has columns, as an object. */
+/** Returns the event at `index` of a batch of columns as an object. */
 export function eventOfColumns(batch: EventColumns, schema: InputSchema, index: number): object {
   const key = keyAt(batch.keys, index);
   const time = batch.timestamps[index];
@@ -85,13 +85,15 @@ function keyAt(keys: EventColumns["keys"] | null, index: number): Key | undefine
   return "dictionary" in keys ? keys.dictionary[keys.ids[index] as number] : keys[index];
 }
 
+/** The keys of a batch of a pipeline without a key. */
 export const NO_KEYS: KeysOfBatch = { ids: new Uint32Array(), bound: 0 };
 
+/** Returns ids of the dictionary `keys` with their bound. */
 export function numbered(ids: Uint32Array, keys: KeyDictionary): KeysOfBatch {
   return { ids, bound: keys.size };
 }
 
-/** Ids, and what they stand for: the keys of events, or their partitions. */
+/** The kind of an id column: the keys of events, or their partitions. */
 interface IdsOf {
   field: "keys" | "partitions";
   what: string;
@@ -119,7 +121,7 @@ function keysOf(given: KeyColumn | null | undefined, of: IdsOf, keys: KeyDiction
   return numbered(checkLength(ids, field, events), keys);
 }
 
-/** That ids and what they stand for have the right types. */
+/** Throws if ids or their dictionary have the wrong type. */
 export function checkKeyIds(ids: unknown, dictionary: unknown, field: string, call: string): void {
   if (!(ids instanceof Uint32Array)) throw wrongArgument(call, `${field}.ids`, `a Uint32Array as ${field}.ids`, ids);
   if (!Array.isArray(dictionary)) {
@@ -148,8 +150,8 @@ function columnOf(values: unknown, { name, kind }: InputColumn, fingerprints: Fi
 }
 
 /**
- * The numbers of a column. In a plain array something else than a Number may stand for one, by `otherwise`, which gives undefined
- * for what does not.
+ * Converts a column to numbers. `otherwise` converts the values of a plain array that are not
+ * Numbers; it returns undefined for a value that is not allowed.
  */
 function numbers(column: unknown, name: string, needs: string, otherwise: (value: unknown) => number | undefined): Float64Array {
   if (column instanceof Float64Array && !isDetached(column)) return column;
@@ -169,7 +171,7 @@ function numbers(column: unknown, name: string, needs: string, otherwise: (value
   return values;
 }
 
-/** Whether `column` is a typed array of Numbers of another kind. */
+/** Returns true if `column` is a typed array of Numbers. */
 function isNumbers(column: unknown): column is Float32Array {
   if (!ArrayBuffer.isView(column) || isDetached(column)) return false;
   return !(column instanceof DataView || column instanceof BigInt64Array || column instanceof BigUint64Array);

@@ -1,23 +1,26 @@
-/** Columns of texts: the module gets a number in the place of each value, which tells it from all others. */
+/** Text columns: the module receives a fingerprint, a distinct number, in place of each value. */
 import { hasLoneSurrogate } from "./arguments.js";
 import { StreamProcessorError } from "./error.js";
 import { jsonOfScalars } from "./json.js";
 
-/** The number of each value of a JSON array. */
+/** Returns the fingerprint of each value of a JSON array. */
 export type Fingerprints = (values: string) => Float64Array;
 
-/** Whether the value is missing. */
+/** Returns true if the value is missing. */
 export function missing(value: unknown): boolean {
   return value === undefined || value === null || Number.isNaN(value);
 }
 
-/** Whether the value can stand in such a column. */
-export function isTold(value: unknown): boolean {
+/** Returns true if the value is allowed in a text column. */
+export function isTextValue(value: unknown): boolean {
   if (typeof value === "string") return !hasLoneSurrogate(value);
   return typeof value === "boolean" || typeof value === "bigint" || Number.isFinite(value);
 }
 
-/** The column of `values`, of which all are told or missing. Each different value goes to the module once. */
+/**
+ * Returns the fingerprints of `values`; NaN for missing values. Every value must be a text value or
+ * missing. Each distinct value is sent to the module once.
+ */
 export function columnOfTexts(values: readonly unknown[], fingerprints: Fingerprints): Float64Array {
   const places = new Map<unknown, number>();
   const ids = Int32Array.from(values, (value) => {
@@ -31,10 +34,10 @@ export function columnOfTexts(values: readonly unknown[], fingerprints: Fingerpr
   return Float64Array.from(ids, (id) => (id < 0 ? Number.NaN : (found[id] as number)));
 }
 
-/** The same for the column `name` of a batch, whose values may be anything. */
+/** Checks the values of the column `name` of a batch, then returns their fingerprints. */
 export function checkedTexts(values: ArrayLike<unknown>, name: string, fingerprints: Fingerprints): Float64Array {
   const list = Array.from(values);
-  const index = list.findIndex((value) => !missing(value) && !isTold(value));
+  const index = list.findIndex((value) => !missing(value) && !isTextValue(value));
   if (index < 0) return columnOfTexts(list, fingerprints);
   const message = `event ${index}: the column "${name}" must have a text, a finite number or a boolean there, or nothing`;
   throw new StreamProcessorError("invalid_event", message, { field: name, index });

@@ -1,4 +1,4 @@
-/** What makes an event the same event when it comes again, for programs that keep such marks themselves. */
+/** Event identities, for programs that deduplicate events themselves. */
 import { hasLoneSurrogate, isObject, wrongArgument } from "./arguments.js";
 import { StreamProcessorError } from "./error.js";
 import { Processor } from "./glue.js";
@@ -9,19 +9,22 @@ import type { Strategy } from "./pipeline.js";
 const BYTES = 16;
 
 /**
- * The identity of an event by the strategies of a `dedup` stage, tried in order: 32 hexadecimal digits, the same in every
- * runtime and however the event is spelled. Null if no strategy applies. An event is an object, or JSON text on one line,
- * which keeps numbers that a Number cannot tell apart, as BigInts in an object do. Throws `invalid_event` for what is no event.
+ * Returns the identity of an event as 32 hexadecimal digits, or null if no strategy applies. The
+ * strategies are those of a `dedup` stage and are tried in order. The identity is the same in every
+ * runtime and does not depend on how the JSON is written.
+ *
+ * `event` is an object or JSON text. JSON text, and BigInts in an object, keep integers that a
+ * Number would round. Throws `invalid_event` if `event` is not an event.
  */
 export function identify(strategies: readonly Strategy[], event: object | string): string | null {
   if (!Array.isArray(strategies)) throw wrongArgument("identify", "strategies", "an array of strategies", strategies);
   const line = lineOf(event);
-  const ways = textOf(strategies, "strategies", "invalid_argument");
+  const strategiesJson = textOf(strategies, "strategies", "invalid_argument");
   const generation = currentGeneration();
-  const bytes = guarded(generation, () => Processor.identify_by(ways, line));
+  const bytes = guarded(generation, () => Processor.identify_by(strategiesJson, line));
   const digits = Array.from(bytes.subarray(0, BYTES).reverse(), (byte) => byte.toString(16).padStart(2, "0")).join("");
   if (!/^0*$/.test(digits)) return digits;
-  // No strategy applies, or the line is no event.
+  // All zero: no strategy applies, or the line is not an event.
   const faults = guarded(generation, () => Processor.faulty_lines(line));
   if (faults === "") return null;
   const [{ message }] = JSON.parse(faults) as [{ message: string }];

@@ -1,31 +1,31 @@
-/** JSON with integers of any size: what JSON.stringify gives, and BigInts as the integers that they are. */
+/** JSON with integers of any size: like JSON.stringify, but a BigInt becomes an integer literal. */
 
 /**
- * The JSON text of `value`; undefined where JSON.stringify gives that. Throws for what JSON cannot say, such as an object that
- * holds itself.
+ * Returns `value` as JSON; undefined if JSON.stringify returns undefined. Throws for values that
+ * JSON cannot express, such as a circular object.
  */
 export function jsonOf(value: unknown): string | undefined {
   try {
     return JSON.stringify(value);
   } catch (error) {
-    // BigInts end it with this error, and so do circles.
+    // JSON.stringify throws a TypeError for BigInts and for circular objects.
     if (error instanceof TypeError) return written("", value, new Set());
     throw error;
   }
 }
 
-/** The JSON text of texts, numbers, BigInts and booleans, as an array. */
+/** Returns a JSON array of texts, numbers, BigInts and booleans. */
 export function jsonOfScalars(values: readonly unknown[]): string {
   if (!values.some((value) => typeof value === "bigint")) return JSON.stringify(values);
   return `[${values.map(jsonOfScalar).join()}]`;
 }
 
-/** The JSON text of a text, a number, a BigInt or a boolean. */
+/** Returns a text, a number, a BigInt or a boolean as JSON. */
 export function jsonOfScalar(value: unknown): string {
   return typeof value === "bigint" ? String(value) : JSON.stringify(value);
 }
 
-/** The text of `value`, which stands under `name` in the objects of `path`. */
+/** Returns the JSON of `value`, the field `name`; `path` has the objects that enclose it. */
 function written(name: string, value: unknown, path: Set<object>): string | undefined {
   if (typeof value === "bigint") return String(value);
   if (typeof value !== "object" || value === null) return JSON.stringify(value);

@@ -1,27 +1,34 @@
-/** Whole events on their way to the module, which tells them apart: as JSON, one a line. */
+/** Sends whole events to the module as JSON lines, for stages that compute event identities. */
 import { jsonOf } from "./json.js";
 import type { Fault } from "./objects.js";
 import type { RejectReason } from "./types.js";
 
-/** Events, and units of their text, that go to the module at once. */
+/** Limits of one call into the module: events, and UTF-16 code units of text. */
 const MAX_EVENTS = 16_384;
 const MAX_UNITS = 1 << 24;
 
-/** The part of the module that knows events as lines; both give {@link LineFault}s as a JSON array, empty where there are none. */
+/**
+ * The module's functions over JSON lines. Both return the {@link LineFault}s of the lines as a JSON
+ * array, or an empty text if there are none.
+ */
 export interface Lines {
-  /** Takes further events of a call; `begins` says that they are its first. */
+  /** Computes the identities of further events of a call; `begins` is true for the first ones. */
   identify(lines: string, begins: boolean): string;
+  /** Checks lines without storing their identities. */
   faultsOf(lines: string): string;
 }
 
-/** What the module has to say of a line that is no JSON object. */
+/** The module's error for a line that is not a JSON object. */
 interface LineFault {
   index: number;
   reason: RejectReason;
   message: string;
 }
 
-/** Tells the module so many `events`; returns why those are rejected that JSON, as the module reads it, cannot say. */
+/**
+ * Sends the events of a call to the module, which computes their identities. Returns a fault for
+ * each event that has no JSON text that the module can read.
+ */
 export function identifyEvents(events: number, eventAt: (index: number) => object, module: Lines): Map<number, Fault> {
   const faults = new Map<number, Fault>();
   for (let from = 0; from < events; ) {
@@ -44,7 +51,7 @@ export function identifyEvents(events: number, eventAt: (index: number) => objec
   return faults;
 }
 
-/** The event as JSON; where there is no such text, empty, and why is put into `faults`. */
+/** Returns the event as JSON. If that fails, returns an empty line and adds a fault to `faults`. */
 function lineOf(event: object, index: number, faults: Map<number, Fault>): string {
   try {
     return jsonOf(event) ?? "";
@@ -56,12 +63,12 @@ function lineOf(event: object, index: number, faults: Map<number, Fault>): strin
   }
 }
 
-/** The first field that cannot be written by itself, or whose line `isFaulty`. */
+/** Returns the first field that cannot be written as JSON, or whose JSON line `isFaulty`. */
 function fieldWhere(event: object, isFaulty: (line: string) => boolean): string | undefined {
   return Object.keys(event).find((name) => {
     try {
       const value = (event as Record<string, unknown>)[name];
-      // JSON has no functions, and `toJSON` speaks for the whole event.
+      // JSON has no functions, and a `toJSON` function applies to the whole event.
       return typeof value !== "function" && isFaulty(jsonOf({ [name]: value }) ?? "{}");
     } catch {
       return true;

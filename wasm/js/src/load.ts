@@ -1,22 +1,24 @@
-/** Loads the module, once for all processors, and starts it afresh after a trap. */
+/** Loads the module once for all processors and re-instantiates it after a trap. */
 import { describe, type ErrorDetails, StreamProcessorError } from "./error.js";
 import * as glue from "./glue.js";
 
-/** A `WebAssembly.Module`, where the types that a program is checked with know of it; those of Node.js alone do not. */
+/**
+ * `WebAssembly.Module` if the program's type libraries declare it; those of Node.js alone do not.
+ */
 export type CompiledModule = typeof globalThis extends { WebAssembly: { Module: { prototype: infer M } } } ? M : object;
 
-/** Where the module comes from: its address, a response, its bytes, or what was compiled from them. */
+/** The source of the module: its URL, a response, its bytes, or a compiled module. */
 export type ModuleSource = string | URL | Response | ArrayBuffer | ArrayBufferView | CompiledModule;
 
-/** Loads the module unless that has happened; without a source, from where the package keeps it. */
+/** Loads the module unless it is already loaded. The default source is the package's own file. */
 export type Init = (source?: ModuleSource | Promise<ModuleSource>) => Promise<void>;
 
 let loaded = false;
 let loading: Promise<void> | undefined;
-/** Goes up when a trap has cost all processors their memory. */
+/** The number of traps so far; each one invalidates all processors of its generation. */
 let generation = 0;
 
-/** An `init` that finds the module by `locate` where it is told nothing else. */
+/** Returns an `init` function whose default source is the result of `locate`. */
 export function initWith(locate: () => ModuleSource | Promise<ModuleSource>): Init {
   return (source) => {
     if (!loaded && loading === undefined) {
@@ -25,13 +27,13 @@ export function initWith(locate: () => ModuleSource | Promise<ModuleSource>): In
       });
       return loading;
     }
-    // The source is not needed: that it fails is nobody's concern.
+    // The module is loaded or loading, so this source is unused: ignore its failure.
     Promise.resolve(source).catch(() => {});
     return loading ?? Promise.resolve();
   };
 }
 
-/** Loads the module at once, from what an edge worker imports or from bytes. */
+/** Loads the module synchronously, from a compiled module or from bytes. */
 export function initSync(source: CompiledModule | ArrayBuffer | ArrayBufferView): void {
   if (loaded) return;
   try {
@@ -62,7 +64,7 @@ async function compile(source: ModuleSource): Promise<WebAssembly.Module> {
     throw new TypeError(`expected an address, a Response, bytes or a WebAssembly.Module, but got ${describe(source)}`);
   }
   if (!source.ok) throw new Error(`${source.url || "the response"}: HTTP status ${source.status}`);
-  // Only this type may be compiled while it arrives; servers that do not know it are served all the same.
+  // compileStreaming requires this type; some servers send another one.
   if (source.headers.get("content-type") === "application/wasm") return WebAssembly.compileStreaming(source);
   return WebAssembly.compile(await source.arrayBuffer());
 }
@@ -72,7 +74,7 @@ function cannotLoad(cause: unknown): StreamProcessorError {
   return new StreamProcessorError("module_not_loaded", `cannot load stream_processor.wasm: ${why}`, { cause });
 }
 
-/** The module's present life, which a processor notes when it is made. */
+/** Returns the module's current generation, which each new processor stores. */
 export function currentGeneration(): number {
   if (!loaded) {
     throw new StreamProcessorError("not_initialized", "the module is not loaded yet: `await init()` first");
@@ -80,13 +82,16 @@ export function currentGeneration(): number {
   return generation;
 }
 
-/** The life of a processor that was given back. */
+/** The generation of a disposed processor. */
 export const DISPOSED = -1;
 
-/** Calls into the module; what it throws becomes a {@link StreamProcessorError}. */
-export function guarded<T>(born: number, call: () => T): T {
-  if (born === DISPOSED) throw new StreamProcessorError("disposed", "the processor was disposed of and cannot be used");
-  if (born !== generation) throw trapped();
+/**
+ * Calls into the module for a processor of the generation `created`. Converts exceptions of the
+ * module to {@link StreamProcessorError}s.
+ */
+export function guarded<T>(created: number, call: () => T): T {
+  if (created === DISPOSED) throw new StreamProcessorError("disposed", "the processor was disposed of and cannot be used");
+  if (created !== generation) throw trapped();
   try {
     return call();
   } catch (error) {
@@ -96,7 +101,7 @@ export function guarded<T>(born: number, call: () => T): T {
 
 function translated(error: unknown): unknown {
   if (error instanceof StreamProcessorError) return error;
-  // An overflow of the module's stack is a RangeError.
+  // JavaScript engines throw a RangeError when the module's stack overflows.
   if (error instanceof WebAssembly.RuntimeError || error instanceof RangeError) {
     generation += 1;
     glue.__wbg_reset_state();

@@ -1,20 +1,22 @@
-/** From plain event objects to the columns that the module takes; those that do not fit are rejected one by one. */
+/**
+ * Conversion of event objects to columns; each event that does not fit the pipeline is rejected.
+ */
 import { EXPECTED_KEY, keyFault, type KeyDictionary } from "./dictionary.js";
 import { describe } from "./error.js";
 import { type Batch, NO_KEYS, numbered } from "./events.js";
-import { columnOfTexts, type Fingerprints, isTold } from "./fingerprints.js";
+import { columnOfTexts, type Fingerprints, isTextValue } from "./fingerprints.js";
 import type { InputSchema } from "./schema.js";
 import type { Rejection, RejectReason } from "./types.js";
 
-/** Reads times that are text: milliseconds, NaN for what is no time. One call for all of them. */
+/** Parses times, one a line; returns milliseconds, and NaN for a line that is not a time. */
 export type ParseTimes = (lines: string) => Float64Array;
 
-/** Milliseconds of a Number in each unit; a division loses nothing where a multiplication by 0.001 would. */
+/** Conversions to milliseconds. Division is exact where multiplication by 0.001 would round. */
 const TO_MS = { s: (n: number) => n * 1e3, ms: (n: number) => n, us: (n: number) => n / 1e3, ns: (n: number) => n / 1e6 };
 
 const MAX_MS = 8.64e15;
 
-/** What would be right in a column. */
+/** The values allowed in each kind of column, for messages. */
 const EXPECTED = {
   number: "a finite number",
   flag: "a finite number or a boolean",
@@ -23,12 +25,12 @@ const EXPECTED = {
 
 type Event = Readonly<Record<string, unknown>>;
 
-/** Why an event is rejected. */
+/** The reason why an event is rejected. */
 export interface Fault {
   reason: RejectReason;
-  /** The field that is wrong; undefined where it is the event as a whole. */
+  /** The field that is wrong; undefined if the whole event is wrong. */
   field: string | undefined;
-  /** What is wrong and what would be right, behind the number of the event. */
+  /** The text that follows the event's index in the message. */
   message: string;
 }
 
@@ -37,8 +39,8 @@ function fieldFault(reason: RejectReason, field: string, expected: string, value
 }
 
 /**
- * The columns of the events that fit, and why the others do not, by the rules of the reader of text. Those that `unwritable`
- * has are rejected whatever their fields are.
+ * Converts the events that fit the pipeline to columns and returns a rejection for each of the
+ * others. The rules are those of the text parser. Events in `unwritable` are always rejected.
  */
 export function fromObjects(
   events: readonly object[],
@@ -96,7 +98,9 @@ function rejection(event: object, index: number, { reason, field, message }: Fau
   return { event, index, reason, field, message: `event ${index}: ${message}` };
 }
 
-/** The time of each event in milliseconds, and what is wrong with those that have none. */
+/**
+ * Returns the time of each event in milliseconds, and the faults of events without a valid time.
+ */
 function timesOf(
   events: readonly Event[],
   schema: InputSchema,
@@ -137,7 +141,7 @@ function timeFault(schema: InputSchema, value: unknown, reason: RejectReason): F
   return fieldFault(reason, schema.timestamp, expected, value);
 }
 
-/** What is wrong with the key or a column of an event. */
+/** Returns the first fault in an event's key, partition or columns; undefined if there is none. */
 function faultOfFields(event: Event, schema: InputSchema): Fault | undefined {
   for (const field of schema.partition === null ? schema.key : [...schema.key, schema.partition]) {
     const reason = keyFault(event[field]);
@@ -147,7 +151,7 @@ function faultOfFields(event: Event, schema: InputSchema): Fault | undefined {
   for (const { name, required, kind } of schema.columns) {
     const value = event[name];
     if (kind === "flag" && typeof value === "boolean") continue;
-    if (kind === "text" && isTold(value)) continue;
+    if (kind === "text" && isTextValue(value)) continue;
     const reason = kind === "text" && typeof value === "string" ? "wrong_type" : columnFault(value, required);
     if (reason === undefined) continue;
     return fieldFault(reason, name, EXPECTED[kind], value);

@@ -1,10 +1,10 @@
-/** What the module needs to open a pipeline. */
+/** The arguments with which the module opens a pipeline. */
 import { StreamProcessorError } from "./error.js";
 import { jsonOf } from "./json.js";
 import type { PipelineSpec } from "./pipeline.js";
 import { withZoneRules } from "./zones.js";
 
-/** The pipeline as JSON. */
+/** Returns the pipeline as JSON, with the rules of its time zones. */
 export function specOf(pipeline: PipelineSpec): string {
   const resolved = withZoneRules(pipeline);
   try {
@@ -15,7 +15,10 @@ export function specOf(pipeline: PipelineSpec): string {
   }
 }
 
-/** Keys may come from strangers, and a known seed would let them crowd one place of the table. */
+/**
+ * Returns a random seed for the engine's hash tables. With a known seed, an attacker could choose
+ * keys that collide.
+ */
 export function tableSeed(): number {
   let words: Uint32Array;
   try {

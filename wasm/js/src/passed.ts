@@ -1,9 +1,12 @@
-/** Events that have passed a pipeline as they came, and wait to be drained. */
+/** The queue of unchanged events that passed a pipeline and wait to be drained. */
 import { StreamProcessorError } from "./error.js";
 import { jsonOf } from "./json.js";
 import { concatenated } from "./text.js";
 
-/** Those of objects stay the objects that they were, those of text its bytes, until they are asked for in the other form. */
+/**
+ * A queue of passed events. Objects stay the pushed objects and text stays bytes; either is
+ * converted only when it is drained in the other form.
+ */
 export class PassedEvents {
   #parts: (object | Uint8Array)[] = [];
   #count = 0;
@@ -17,12 +20,13 @@ export class PassedEvents {
     this.#count += 1;
   }
 
-  /** Takes lines of NDJSON. */
+  /** Appends `events` lines of NDJSON. */
   addText(text: Uint8Array, events: number): void {
     if (events > 0) this.#parts.push(text);
     this.#count += events;
   }
 
+  /** Removes and returns all events as objects. */
   takeObjects(): object[] {
     const decoder = new TextDecoder();
     return this.#take().flatMap((part) => {
@@ -32,7 +36,10 @@ export class PassedEvents {
     });
   }
 
-  /** Takes all of them as lines; where one cannot be written as JSON, all stay. */
+  /**
+   * Removes and returns all events as NDJSON. If one cannot be written as JSON, throws and keeps
+   * all.
+   */
   takeNdjson(): Uint8Array {
     const encoder = new TextEncoder();
     const bytes = (part: object) => (part instanceof Uint8Array ? part : encoder.encode(`${lineOf(part)}\n`));

@@ -1,8 +1,15 @@
-/** The processor: a pipeline over one stream of events. */
+/**
+ * The processor: one pipeline over one stream of events.
+ *
+ * A call checks its arguments, converts events to columns (`objects.ts`, `events.ts`) with ids
+ * instead of keys (`dictionary.ts`), and copies them into the module's memory in batches. Text goes
+ * to the module as bytes (`text.ts`). Rows wait in the module until they are drained (`rows.ts`);
+ * unchanged events wait here (`passed.ts`).
+ */
 /// <reference lib="esnext.disposable" preserve="true" />
 import { checkedBytes, checkedEvents, checkedName, checkedOptions, checkedTime } from "./arguments.js";
 import { KeyDictionary } from "./dictionary.js";
-import { after, StreamProcessorError } from "./error.js";
+import { StreamProcessorError, withConsumed } from "./error.js";
 import { type Batch, checkedBatch, eventOfColumns, fromColumns, type Times } from "./events.js";
 import { Processor } from "./glue.js";
 import { identifyEvents, type Lines } from "./lines.js";
@@ -18,16 +25,17 @@ import { statsOf } from "./stats.js";
 import { concatenated, halfAsBytes, pieces } from "./text.js";
 import type { CommitOptions, EventColumns, ProcessorOptions, Rejection, ReservedColumns, Row, RowColumns, Stats } from "./types.js";
 
-/** Events that cross into the module at once: what fits the processor's caches. */
+/** The number of events of one call into the module: a batch fits into the CPU's caches. */
 const BATCH_EVENTS = 16_384;
-/** What a snapshot and partial state are handed in as. */
+/** The types of a snapshot and of partial state, for messages. */
 const BYTES = "a Uint8Array or an ArrayBuffer";
 
 /**
  * Runs one pipeline over one stream of events.
  *
- * Push events in, drain rows out. Nothing happens by itself and nothing is asynchronous: results are a function of the
- * pipeline and of the events in their order. A processor holds memory of the module until {@link dispose}.
+ * Push events in, drain rows out. All calls are synchronous and there are no timers: results depend
+ * only on the pipeline and on the events in their order. A processor holds memory of the module
+ * until {@link dispose}.
  */
 export class StreamProcessor {
   readonly #raw: Processor;
@@ -36,20 +44,21 @@ export class StreamProcessor {
   readonly #schema: Schema;
   readonly #keys: KeyDictionary;
   readonly #partitions: KeyDictionary;
-  /** Where the pipeline passes events as they came: those that wait. */
+  /** The passed events that wait to be drained, if the pipeline outputs events unchanged. */
   readonly #passed: PassedEvents | undefined;
-  /** The batch that a caller writes, and whether it is being written. */
+  /** The last batch of {@link reserveColumns}, and whether it may be committed. */
   #reservation: Reservation | undefined;
   #isReserved = false;
   readonly #rows: RowReader;
   readonly #maxPendingRows: number;
   readonly #onReject: ProcessorOptions["onReject"] | undefined;
-  /** Half of a character that ended the text so far: the next text begins with the other one. */
+  /** The high surrogate at the end of the text so far; the next text may begin with the low one. */
   #half = "";
 
   /**
-   * Throws `invalid_pipeline`, with the path of the field and what would be right; `no_randomness` at the top level of a
-   * Cloudflare Worker's module, where there is none: make processors in a handler.
+   * Opens a pipeline. Throws `invalid_pipeline`, with the path of the field and the allowed values.
+   * Throws `no_randomness` at the top level of a Cloudflare Worker's module: create processors in a
+   * handler instead.
    */
   constructor(pipeline: PipelineSpec, options: ProcessorOptions = {}) {
     const { maxPendingRows, emitsPartials, onReject } = checkedOptions(options);
@@ -68,7 +77,7 @@ export class StreamProcessor {
     this.#onReject = onReject;
   }
 
-  /** A processor that goes on from a snapshot of the same pipeline, wherever that was taken. */
+  /** Restores a processor from a snapshot of the same pipeline, taken in any runtime. */
   static restore(pipeline: PipelineSpec, snapshot: Uint8Array | ArrayBuffer, options: ProcessorOptions = {}): StreamProcessor {
     const bytes = checkedBytes(snapshot, "restore", "snapshot", BYTES);
     const processor = new StreamProcessor(pipeline, options);
@@ -82,9 +91,12 @@ export class StreamProcessor {
   }
 
   /**
-   * Takes an event, or several in their order, by the field names of the pipeline's `source`. The time may be a Number in
-   * `timestamp_unit`, RFC 3339 text or a Date. An event that does not fit is rejected: counted in {@link stats} by its
-   * reason, and told to `onReject`; the others are taken. Many events in one call are much cheaper than a call for each.
+   * Processes one event object, or several in order. Its fields have the names of the pipeline's
+   * `source`; the time is a Number in `timestamp_unit`, RFC 3339 text or a Date.
+   *
+   * An event that does not fit is rejected: it is counted in {@link stats} by its reason and passed
+   * to `onReject`. The other events are processed. One call with many events is much cheaper than
+   * one call per event.
    */
   push(events: object | Iterable<object>): void {
     this.#checkUsable();
@@ -100,15 +112,18 @@ export class StreamProcessor {
       };
       this.#pushBatch(collect, (index) => list[index] as object);
     } catch (error) {
-      // What comes after is pushed again, and told about then.
+      // The caller pushes the remaining events again; their rejections are reported then.
       consumed = (error instanceof StreamProcessorError && error.consumed) || 0;
-      throw readable(error);
+      throw asEventError(error);
     } finally {
       this.#reject(rejections.filter(({ index }) => index < (consumed ?? list.length)));
     }
   }
 
-  /** Takes events as columns, the fastest way. Events that the pipeline refuses are counted in {@link stats}. */
+  /**
+   * Processes events given as columns, which is faster than objects. Rejected events are counted in
+   * {@link stats}.
+   */
   pushColumns(batch: EventColumns): void {
     this.#checkUsable();
     const columns = checkedBatch(batch);
@@ -124,8 +139,9 @@ export class StreamProcessor {
   }
 
   /**
-   * Columns for `events`, up to 1,048,576, in the module's own memory: write them, then {@link commitColumns}. They are good
-   * until any processor is called, save that; to be asked for again for each batch, which costs next to nothing.
+   * Returns columns for `events`, up to 1,048,576, in the module's own memory. Write them, then
+   * call {@link commitColumns}. Any other call to any processor invalidates them. Call this again
+   * for each batch; the call is cheap.
    */
   reserveColumns(events: number): ReservedColumns {
     this.#checkUsable();
@@ -142,8 +158,9 @@ export class StreamProcessor {
   }
 
   /**
-   * Takes what has been written into {@link reserveColumns}, as {@link pushColumns} would, without a copy. After an error
-   * with `consumed`, drain, then call it again with `from` moved on by as much, and write nothing in between.
+   * Processes the events written into the columns of {@link reserveColumns}, without a copy. After
+   * an error with `consumed`, drain and call this again with `from` increased by `consumed`. Do not
+   * write to the columns in between.
    */
   commitColumns(options: CommitOptions = {}): void {
     this.#checkUsable();
@@ -158,43 +175,52 @@ export class StreamProcessor {
       this.#commit(reservation, from, to, options);
       this.#isReserved = false;
     } catch (error) {
-      // What has no such place cannot go on.
+      // Only an error with `consumed` can be continued.
       this.#isReserved = error instanceof StreamProcessorError && error.consumed !== undefined;
       throw error;
     }
   }
 
   /**
-   * Takes text of one JSON object a line, in pieces that may end anywhere, within a character too; {@link finish} ends the last
-   * line. Lines that cannot be read are skipped and counted in {@link stats}; so is a line with half of a surrogate pair alone
-   * (`invalid_utf8`).
+   * Processes text with one JSON object a line. The text may be split anywhere, also within a
+   * character; {@link finish} ends the last line. Invalid lines are skipped and counted in
+   * {@link stats}. A line with a lone surrogate is invalid (`invalid_utf8`).
    */
   pushNdjson(text: string | Uint8Array | ArrayBuffer): void {
     this.#pushText(text, "ndjson", "pushNdjson");
   }
 
-  /** As {@link pushNdjson}, for pipelines whose `source.format` is `csv`; the first line is the header. */
+  /**
+   * Processes CSV text like {@link pushNdjson}, for pipelines whose `source.format` is `csv`. The
+   * first line is the header.
+   */
   pushCsv(text: string | Uint8Array | ArrayBuffer): void {
     this.#pushText(text, "csv", "pushCsv");
   }
 
-  /** Says that no event before `time` (milliseconds or a Date) is still to come. */
+  /**
+   * Advances the watermark to `time` (milliseconds or a Date): no event before `time` is expected
+   * any more.
+   */
   advanceWatermark(time: number | Date): void {
     const ms = checkedTime(time, "advanceWatermark");
     this.#untilDone(() => this.#raw.advance_watermark(ms));
   }
 
-  /** Tells the time of day (milliseconds or a Date) to pipelines that wait for it; see {@link nextDeadline}. */
+  /**
+   * Passes the time of day (milliseconds or a Date) to pipelines that use it; see
+   * {@link nextDeadline}.
+   */
   tick(now: number | Date): void {
     const ms = checkedTime(now, "tick");
     this.#untilDone(() => this.#raw.tick(ms));
   }
 
-  /** Ends the stream: all that is open gives its rows. */
+  /** Ends the stream and emits the rows of all open windows. */
   finish(): void {
     this.#checkUsable();
     if (this.#half !== "") {
-      // The other half never came.
+      // The low surrogate never arrived.
       this.#checkRoom(0);
       const bytes = halfAsBytes(this.#half);
       this.#half = "";
@@ -204,10 +230,12 @@ export class StreamProcessor {
   }
 
   /**
-   * Hands out all rows that are done, as objects; times are milliseconds. Where a pipeline only passes events or drops
-   * them, rows are the events as they came: the objects that were pushed, or all fields of a line of text. These are read by
-   * JSON.parse, which rounds integers beyond ±2^53 and decimals of many digits: {@link drainNdjson} has them exactly. Keys of
-   * all other rows are exact: such integers are BigInts.
+   * Removes and returns all finished rows as objects. Times are milliseconds; integer keys beyond
+   * ±2^53 are BigInts.
+   *
+   * If a pipeline only passes or drops events, its rows are the input events: the pushed objects,
+   * or all fields of a text line. Text lines are read by JSON.parse, which rounds integers beyond
+   * ±2^53 and decimals with many digits; {@link drainNdjson} returns them exactly.
    */
   drain<R extends object = Row>(): R[] {
     this.#checkUsable();
@@ -219,8 +247,8 @@ export class StreamProcessor {
   }
 
   /**
-   * Hands out the next rows that are done, up to some thousands, as columns; nothing once there are none. Pipelines that
-   * pass events as they came have no columns: {@link drain} hands those out.
+   * Removes and returns the next finished rows, up to some thousands, as columns; undefined if
+   * there are none. Pipelines that pass events unchanged have no columns: use {@link drain}.
    */
   drainColumns(): RowColumns | undefined {
     this.#checkUsable();
@@ -231,29 +259,39 @@ export class StreamProcessor {
     return chunk && this.#rows.columns(chunk);
   }
 
-  /** Hands out all rows that are done, as NDJSON: the very bytes that the command line prints, times as RFC 3339. */
+  /**
+   * Removes and returns all finished rows as NDJSON, with times as RFC 3339. The bytes are those
+   * that the command line prints.
+   */
   drainNdjson(): Uint8Array {
     this.#checkUsable();
     if (this.#passed !== undefined) return this.#passed.takeNdjson();
     return concatenated([...this.#polled(() => this.#raw.poll_ndjson(POLL_ROWS))]);
   }
 
-  /** The stream's watermark in milliseconds; null before the first event and after the end. */
+  /**
+   * Returns the stream's watermark in milliseconds; null before the first event and after the end.
+   */
   get watermark(): number | null {
     return this.#call(() => this.#raw.watermark()) ?? null;
   }
 
-  /** The time in milliseconds from which {@link tick} has something to do; null if nothing waits for it. */
+  /**
+   * Returns the earliest time in milliseconds at which {@link tick} has an effect; null if there is
+   * none.
+   */
   get nextDeadline(): number | null {
     return this.#call(() => this.#raw.next_deadline()) ?? null;
   }
 
-  /** What the processor has seen and done. */
+  /** Returns the processor's counters and watermarks. */
   stats(): Stats {
     return statsOf(this.#call(() => this.#raw.stats()), this.watermark);
   }
 
-  /** The whole state, for {@link restore}. Rows that are done and not drained are in it. */
+  /**
+   * Returns the whole state, for {@link restore}. It includes finished rows that are not drained.
+   */
   snapshot(): Uint8Array {
     this.#checkUsable();
     const spilled = this.#passed?.count ?? this.#call(() => this.#raw.spilled_rows());
@@ -269,9 +307,11 @@ export class StreamProcessor {
   }
 
   /**
-   * Takes out the state of all windows, for {@link merge} of a processor of the same pipeline, and goes on without it. Needs
-   * the option `emitsPartials`. `source` names this processor among all that send there: a name is used by one processor and
-   * those restored from its snapshots, never by one that begins anew.
+   * Removes and returns the state of all windows, for {@link merge} of another processor with the
+   * same pipeline. Needs the option `emitsPartials`.
+   *
+   * `source` identifies this processor among all senders. Only one processor, and those restored
+   * from its snapshots, may use a name; a processor without restored state needs a new name.
    */
   partial(source: string): Uint8Array {
     const name = checkedName(source, "partial", "source");
@@ -279,9 +319,11 @@ export class StreamProcessor {
   }
 
   /**
-   * Adds what {@link partial} of another processor gave, as if its events came now; each source counts for the watermark as
-   * a partition does. Returns whether it is new: what was taken already is ignored, so sending it twice does no harm. What
-   * one source sends is to be merged in its order; otherwise it throws with the code `partial_gap`.
+   * Merges the {@link partial} state of another processor, as if its events arrived now. Each
+   * source has its own watermark, like a partition.
+   *
+   * Returns false if the state was merged before; it is then ignored, so sending it twice is safe.
+   * Partials of one source must be merged in order; otherwise this throws `partial_gap`.
    */
   merge(partial: Uint8Array | ArrayBuffer): boolean {
     const bytes = checkedBytes(partial, "merge", "partial", BYTES);
@@ -292,7 +334,7 @@ export class StreamProcessor {
     return isNew;
   }
 
-  /** Gives the processor's memory back; it cannot be used any more. */
+  /** Frees the processor's memory; the processor cannot be used afterwards. */
   dispose(): void {
     if (this.#generation === currentGeneration()) this.#raw.free();
     this.#generation = DISPOSED;
@@ -307,7 +349,7 @@ export class StreamProcessor {
     faultsOf: (lines) => this.#call(() => Processor.faulty_lines(lines)),
   };
 
-  /** What the pipeline reads of `events`. */
+  /** Converts `events` to the columns that the pipeline reads. */
   #read(events: readonly object[], keys: KeyDictionary): { batch: Batch; rejections: Rejection[] } {
     const { input } = this.#schema;
     const parseTimes = (lines: string) => this.#call(() => this.#raw.parse_times(lines));
@@ -326,17 +368,21 @@ export class StreamProcessor {
     return guarded(this.#generation, run);
   }
 
-  /** Throws where the processor was disposed of, or the module has trapped. */
+  /** Throws if the processor was disposed or the module has trapped. */
   #checkUsable(): void {
     this.#call(() => {});
   }
 
+  /** Counts rejections and passes them to `onReject`. */
   #reject(rejections: readonly Rejection[]): void {
     for (const { reason } of rejections) this.#call(() => this.#raw.count_rejected(reason));
     for (const rejection of rejections) this.#onReject?.(rejection);
   }
 
-  /** Takes what `collect` makes of the events of a call; `eventAt` gives an event by its place in the call. */
+  /**
+   * Processes the batch that `collect` returns; `eventAt` returns an event by its index in the
+   * call.
+   */
   #pushBatch(collect: (keys: KeyDictionary) => Batch, eventAt: (index: number) => object): void {
     this.#checkRoom(0);
     this.#keys.makeRoom();
@@ -359,6 +405,9 @@ export class StreamProcessor {
     });
   }
 
+  /**
+   * Processes the events of a reservation from `from` to `to`, translating ids first if necessary.
+   */
   #commit(reservation: Reservation, from: number, to: number, options: CommitOptions): void {
     if (reservation.bound === undefined) {
       this.#keys.makeRoom();
@@ -374,15 +423,15 @@ export class StreamProcessor {
     this.#take(to - from, push, (place) => place);
   }
 
-  /** Tells the module about keys and partitions that are new. */
+  /** Defines new keys and partitions in the module. */
   #define(): void {
     this.#keys.flush((fresh, first) => this.#call(() => this.#raw.define_keys(fresh, first)));
     this.#partitions.flush((fresh, first) => this.#call(() => this.#raw.define_partitions(fresh, first)));
   }
 
   /**
-   * Takes `events` in pieces by `push`, which says how many it has taken of those from one place to another; `placeOf` is
-   * what was taken in the caller's counting.
+   * Processes `events` in batches. `push` returns how many events of a range the module consumed;
+   * `placeOf` converts a position in the batch to an index in the caller's events.
    */
   #take(
     events: number,
@@ -396,19 +445,19 @@ export class StreamProcessor {
       try {
         from += push(from, to);
       } catch (error) {
-        throw after(error, placeOf(from + ((error instanceof StreamProcessorError && error.consumed) || 0)));
+        throw withConsumed(error, placeOf(from + ((error instanceof StreamProcessorError && error.consumed) || 0)));
       }
       takePassed();
       if (this.#passed === undefined && this.#raw.is_full()) this.#spill(placeOf(from));
     } while (from < events || this.#raw.is_full());
   }
 
-  /** Writes events into the module's memory, where it takes them from without another copy. */
+  /** Writes events into the reserved columns in the module's memory. */
   #write(from: number, to: number, timestamps: Times, ids: Uint32Array[], columns: Float64Array[]): void {
     const events = to - from;
     this.#isReserved = false;
     const address = this.#call(() => this.#raw.reserve(events));
-    // The buffer is another one after the memory has grown.
+    // Read the buffer after the call: it is replaced when the memory grows.
     const { buffer } = this.#memory;
     const at = (column: number) => columnAt(address, events, column);
     if (timestamps instanceof BigInt64Array) {
@@ -440,27 +489,29 @@ export class StreamProcessor {
     }
   }
 
-  /** Takes a piece of text, up to where `consumed` of the call is taken. */
+  /** Processes a piece of text; `consumed` is the number of bytes of the call up to its end. */
   #takeText(bytes: Uint8Array, consumed: number): void {
-    this.#stopping(consumed, () => this.#raw.push_text(bytes));
+    this.#callConsuming(consumed, () => this.#raw.push_text(bytes));
     this.#takePassed();
     while (this.#raw.is_full()) {
       this.#spill(consumed);
-      this.#stopping(consumed, () => this.#raw.resume_text());
+      this.#callConsuming(consumed, () => this.#raw.resume_text());
       this.#takePassed();
     }
   }
 
-  /** Calls into the module when `consumed` of the call is taken; a limit may end it there. */
-  #stopping(consumed: number, run: () => void): void {
+  /** Calls into the module; an error of a limit gets `consumed`. */
+  #callConsuming(consumed: number, run: () => void): void {
     try {
       this.#call(run);
     } catch (error) {
-      throw after(error, consumed);
+      throw withConsumed(error, consumed);
     }
   }
 
-  /** Repeats what stops where the module's result buffer is full. */
+  /**
+   * Repeats `step`, which stops whenever the module's result buffer is full, until it completes.
+   */
   #untilDone(step: () => void): void {
     this.#call(step);
     this.#takePassed();
@@ -471,13 +522,13 @@ export class StreamProcessor {
     }
   }
 
-  /** Moves rows out of the full result buffer, so that the module can go on. */
+  /** Moves rows out of the full result buffer, so that the module can continue. */
   #spill(consumed: number): void {
     this.#checkPending(this.#passed?.count ?? this.#call(() => this.#raw.spilled_rows()), consumed);
     this.#call(() => this.#raw.spill());
   }
 
-  /** Takes nothing where as many events have passed as may wait. */
+  /** Throws `results_full` if the maximum number of passed events waits to be drained. */
   #checkRoom(consumed: number): void {
     if (this.#passed !== undefined) this.#checkPending(this.#passed.count, consumed);
   }
@@ -488,29 +539,29 @@ export class StreamProcessor {
     throw new StreamProcessorError("results_full", message, { consumed });
   }
 
-  /** Keeps the text of the events that have passed, where the pipeline passes events. */
+  /** Moves the text of passed events into the queue, if the pipeline passes events unchanged. */
   #takePassed(): void {
     if (this.#passed === undefined) return;
     const text = this.#call(() => this.#raw.take_passed());
     this.#passed.addText(text, this.#raw.passed_events());
   }
 
-  /** All that `poll` gives until there is no more. */
+  /** Yields the results of `poll` until it returns undefined. */
   *#polled<T>(poll: () => T | undefined): Generator<T> {
     for (let chunk = this.#call(poll); chunk !== undefined; chunk = this.#call(poll)) yield chunk;
   }
 }
 
 export interface StreamProcessor {
-  /** As {@link StreamProcessor.dispose}, for `using`. */
+  /** Calls {@link StreamProcessor.dispose} at the end of a `using` block. */
   [Symbol.dispose](): void;
 }
 
-// Older browsers have no Symbol.dispose.
+// Older browsers lack Symbol.dispose.
 if (Symbol.dispose !== undefined) StreamProcessor.prototype[Symbol.dispose] = StreamProcessor.prototype.dispose;
 
-/** What a getter or an iterator of the events threw, as an error of the package. */
-function readable(error: unknown): StreamProcessorError {
+/** Converts an exception of a getter or an iterator of the events to an error of the package. */
+function asEventError(error: unknown): StreamProcessorError {
   if (error instanceof StreamProcessorError) return error;
   const why = error instanceof Error ? error.message : String(error);
   return new StreamProcessorError("invalid_event", `the events cannot be read: ${why}`, { cause: error });

@@ -1,4 +1,4 @@
-/** Columns in the module's memory, which a caller fills in the place of its own. */
+/** Columns in the module's memory that the caller fills directly, without a copy. */
 import type { KeyDictionary, KeysOfBatch } from "./dictionary.js";
 import { describe, StreamProcessorError } from "./error.js";
 import { isObject, wrongArgument } from "./arguments.js";
@@ -6,22 +6,22 @@ import { checkKeyIds, NO_KEYS } from "./events.js";
 import type { InputSchema } from "./schema.js";
 import type { CommitOptions, Key, ReservedColumns } from "./types.js";
 
-/** Where a column begins in a batch of `events`: each takes whole cache lines. */
+/** Returns the address of a column in a batch of `events`; columns are aligned to cache lines. */
 export function columnAt(address: number, events: number, column: number): number {
   return address + Math.ceil(events / 8) * 64 * column;
 }
 
-/** A reserved batch, from when it is reserved until all of it is taken. */
+/** A reserved batch: lives from `reserveColumns` until all of its events are committed. */
 export class Reservation {
   readonly views: ReservedColumns;
   readonly events: number;
   readonly #schema: InputSchema;
   readonly #buffer: ArrayBuffer;
   readonly #address: number;
-  /** Keys in the engine's ids, once they are: what follows goes on with the same events. */
+  /** The bound of the engine's key ids, once ids are translated; undefined before the commit. */
   bound: number | undefined;
 
-  /** Of `events`, at `address` of the module's memory. */
+  /** Creates views of the columns of `events` at `address` of the module's memory. */
   constructor(schema: InputSchema, buffer: ArrayBuffer, address: number, events: number) {
     this.events = events;
     this.#schema = schema;
@@ -40,12 +40,12 @@ export class Reservation {
     };
   }
 
-  /** Whether its columns are the same memory as those of `events` at `address` now. */
+  /** Returns true if the views cover the same memory as a batch of `events` at `address`. */
   fits(buffer: ArrayBuffer, address: number, events: number): boolean {
     return this.#buffer === buffer && this.#address === address && this.events === events;
   }
 
-  /** As after reserving: columns that may be absent have no values. */
+  /** Resets the batch for reuse: fills optional columns with NaN. */
   renew(): this {
     this.bound = undefined;
     for (const { name, required } of this.#schema.columns) {
@@ -54,7 +54,7 @@ export class Reservation {
     return this;
   }
 
-  /** The ids that the caller has written become those that the module knows. */
+  /** Translates the ids that the caller wrote, in place, into ids that the module knows. */
   translate(buffer: ArrayBuffer, to: number, dictionaries: CommitOptions, keys: KeyDictionary, partitions: KeyDictionary): void {
     if (buffer !== this.#buffer) {
       const message = "the module's memory has grown since reserveColumns, so what was written is lost: reserve and write again";
@@ -91,7 +91,10 @@ function translated(
   return batch;
 }
 
-/** Columns in place hold numbers alone; some pipelines need more of an event. */
+/**
+ * Throws if the pipeline cannot use reserved columns or `events` is out of range. Reserved columns
+ * hold only numbers; some pipelines need texts or whole events.
+ */
 export function checkReservable(schema: InputSchema, passesEvents: boolean, events: number): void {
   const text = schema.columns.find(({ kind }) => kind === "text");
   const why =
@@ -108,16 +111,16 @@ export function checkReservable(schema: InputSchema, passesEvents: boolean, even
   }
 }
 
-/** Events of one reservation: more do not fit in caches, and memory that has grown stays. */
+/** Maximum events of a reservation: more exceed the caches, and wasm memory never shrinks. */
 const MAX_RESERVED = 1 << 20;
 
-/** What a caller says of the columns that were written. */
+/** Returns the options of `commitColumns`; throws if they are not an object. */
 export function checkedCommit(options: unknown): CommitOptions {
   if (isObject(options)) return options as CommitOptions;
   throw wrongArgument("commitColumns", "options", "an object of options, or none", options);
 }
 
-/** The part of a reservation that a call takes: from where and to where. */
+/** Returns the range of events that a commit takes; throws if it is outside the reservation. */
 export function rangeOf(options: CommitOptions, reserved: number): [from: number, to: number] {
   const { from = 0, events = reserved } = options;
   if (Number.isInteger(from) && Number.isInteger(events) && 0 <= from && from <= events && events <= reserved) {
@@ -127,7 +130,7 @@ export function rangeOf(options: CommitOptions, reserved: number): [from: number
   throw new StreamProcessorError("invalid_range", message, { field: "events" });
 }
 
-/** Whether the times that were written are microseconds. */
+/** Returns true if the written times are microseconds. */
 export function isInMicroseconds({ unit = "ms" }: CommitOptions): boolean {
   if (unit === "ms" || unit === "us") return unit === "us";
   const message = `commitColumns knows the units "ms" and "us", but got ${typeof unit === "string" ? JSON.stringify(unit) : describe(unit)}`;

@@ -1,30 +1,33 @@
-/** From the module's columns of rows to plain objects, or to columns of the caller's own. */
+/**
+ * Reads rows out of the module. `nextRows` polls a chunk of columns in the module's memory;
+ * `RowReader` converts it to plain objects, or copies it to columns that the caller owns.
+ */
 import type { Processor } from "./glue.js";
 import type { OutputSchema } from "./schema.js";
 import type { Key, KeyValue, Row, RowColumns } from "./types.js";
 
-/** Rows that cross out of the module at once. */
+/** The maximum number of rows of one poll. */
 export const POLL_ROWS = 16_384;
 
-/** Rows as the module hands them out: good until it is called again. */
+/** Rows in the module's memory; valid until the next call into the module. */
 export interface RowChunk {
   rows: number;
-  /** Keys that were not told before, as a JSON array; empty where there are none. */
+  /** Keys that are new in this chunk, as a JSON array; an empty text if there are none. */
   newKeys: string;
-  /** The first of their ids, which count on; what ids from there on meant before is over. */
+  /** The id of the first new key; ids from there on lose their previous meaning. */
   firstNewKey: number;
-  /** The id of each row's key; none where the pipeline has no key. */
+  /** The id of each row's key; empty if the pipeline has no key. */
   keyIds: Uint32Array;
-  /** Their columns, one after another; NaN is null. */
+  /** All columns, one after another; NaN is null. */
   numbers: Float64Array;
 }
 
-/** Polls for the next rows; nothing if there are none. */
+/** Polls the next rows; returns undefined if there are none. */
 export function nextRows(raw: Processor, memory: WebAssembly.Memory, { key, columns }: OutputSchema): RowChunk | undefined {
   const rows = raw.poll(POLL_ROWS);
   if (rows === 0) return undefined;
   const newKeys = raw.new_keys();
-  // After all calls: the buffer is another one once the memory has grown.
+  // Read the buffer after all calls: it is replaced when the memory grows.
   const { buffer } = memory;
   return {
     rows,
@@ -35,10 +38,10 @@ export function nextRows(raw: Processor, memory: WebAssembly.Memory, { key, colu
   };
 }
 
-/** Fields of the key, and columns, that are stored as the object is made; the others are stored one by one. */
+/** The numbers of key fields and columns that the unrolled code of `#appendFirst` handles. */
 const UNROLLED = { fields: 2, columns: 8 };
 
-/** A field of keys by their ids. */
+/** The values of one key field, indexed by key id. */
 type KeyField = KeyValue[];
 
 /** Reads the rows of one processor, as objects or as columns. */
@@ -46,9 +49,11 @@ export class RowReader {
   readonly #schema: OutputSchema;
   readonly #fields: readonly string[];
   readonly #names: readonly string[];
-  /** Rows have one shape, and a name that objects know by themselves, as `__proto__`, is a field of theirs. */
+  /**
+   * The template of all rows: it fixes their shape and makes names such as `__proto__` own fields.
+   */
   readonly #blank: Row;
-  /** Keys that the module has told, and the same field by field. */
+  /** All keys by id, and the same keys split into fields. */
   #dictionary: Key[] = [];
   readonly #keys: KeyField[];
 
@@ -83,7 +88,7 @@ export class RowReader {
     });
   }
 
-  /** A chunk as columns, which stay as they are. */
+  /** Copies a chunk to columns that stay valid. */
   columns(chunk: RowChunk): RowColumns {
     this.#learn(chunk);
     const { rows } = chunk;
@@ -93,11 +98,11 @@ export class RowReader {
     return { rows, ...(this.#fields.length > 0 && { keys }), columns: Object.fromEntries(columns) as Record<string, Float64Array> };
   }
 
-  /** Takes note of keys that are new. */
+  /** Adds the chunk's new keys to the dictionary. */
   #learn({ newKeys, firstNewKey }: RowChunk): void {
     if (newKeys === "") return;
     const keys = keysOf(newKeys);
-    // Callers may hold the dictionary: it grows, and where ids start over there is another one.
+    // Callers may hold the dictionary: it only grows, and is replaced when ids start over.
     if (firstNewKey < this.#dictionary.length) this.#dictionary = [];
     this.#keys.forEach((values, field) => {
       values.length = firstNewKey;
@@ -107,8 +112,8 @@ export class RowReader {
   }
 
   /**
-   * Appends rows with their first fields and columns. Engines of JavaScript remember for each place in the code which name it
-   * stores by: one that stores by many names is several times slower.
+   * Appends rows with their first key fields and columns. Unrolled, because JavaScript engines
+   * cache the property name per store site: a site that stores many names is several times slower.
    */
   #appendFirst(rows: number, ids: Uint32Array, numbers: Float64Array, all: Row[]): void {
     const [i, j] = this.#fields as [string, string];
@@ -134,10 +139,10 @@ export class RowReader {
   }
 }
 
-/** A field of a key as the module writes it: an integer that JSON.parse would round is written by its digits. */
+/** A key field in the module's JSON; an integer that JSON.parse would round is a text of digits. */
 type WrittenField = Exclude<KeyValue, bigint> | { int: string };
 
-/** The keys of a JSON array of the module. */
+/** Parses a JSON array of keys from the module. */
 function keysOf(json: string): (KeyValue | KeyValue[])[] {
   const keys = JSON.parse(json) as (WrittenField | WrittenField[])[];
   if (!json.includes('{"int":"')) return keys as (KeyValue | KeyValue[])[];

@@ -1,15 +1,15 @@
-/** What the module says of its pipeline: the columns that it reads and those that it writes. */
+/** The schema that the module returns for a pipeline: the columns that it reads and writes. */
 
 /** The columns that a pipeline reads. */
 export interface InputSchema {
   format: "ndjson" | "csv";
   timestamp: string;
   timestamp_unit: "s" | "ms" | "us" | "ns";
-  /** The fields of the source's key, and behind them those that `key_by` reads as well. */
+  /** The key fields of `source.key`, followed by further fields of `key_by`. */
   key: string[];
-  /** The field of the partition; null where there is none. */
+  /** The partition field; null if there is none. */
   partition: string | null;
-  /** Whether the module must know the whole events, to tell whether they came before. */
+  /** True if the module needs whole events, to compute the identities for deduplication. */
   has_identities: boolean;
   columns: InputColumn[];
 }
@@ -18,7 +18,9 @@ export interface InputSchema {
 export interface InputColumn {
   name: string;
   required: boolean;
-  /** Flags are numbers, or true and false; the module gets texts, numbers, true and false as their fingerprints. */
+  /**
+   * A flag is a number or a boolean. A text is a text, a number or a boolean, sent as fingerprint.
+   */
   kind: "number" | "flag" | "text";
 }
 
@@ -26,11 +28,11 @@ export interface InputColumn {
 export interface OutputSchema {
   key: string[];
   columns: { name: string; kind: "number" | "bool" }[];
-  /** Whether rows are the events that have passed, as they came. */
+  /** True if the output rows are the unchanged input events. */
   passes_events: boolean;
 }
 
-/** Both, and the bounds that concern a caller. */
+/** The input and output schema, and the limits that apply to the caller. */
 export interface Schema {
   input: InputSchema;
   output: OutputSchema;

@@ -1,7 +1,7 @@
-/** What the module tells of its engine, in the units of JavaScript. */
+/** Conversion of the engine's counters to the units of JavaScript. */
 import type { Stats } from "./types.js";
 
-/** The counters that the module has written as JSON, with the stream's `watermark`, which the module gives in milliseconds. */
+/** Parses the module's counters from JSON and adds the stream's `watermark`, in milliseconds. */
 export function statsOf(json: string, watermark: number | null): Stats {
   const stats = JSON.parse(json) as Stats;
   const stages = stats.stages.map((stage) => ({
@@ -17,7 +17,7 @@ export function statsOf(json: string, watermark: number | null): Stats {
   return { ...stats, stages, partitions, watermark };
 }
 
-/** What the module counts in microseconds, and leaves out where there is none. */
+/** Converts a time of the module, in microseconds, to milliseconds; null if it is absent. */
 function inMilliseconds(microseconds: number | null | undefined): number | null {
   return typeof microseconds === "number" ? microseconds / 1000 : null;
 }

@@ -1,28 +1,34 @@
-/** Text in pieces of bounded size, so that the module needs no memory for all of it, and the way back. */
+/**
+ * Encodes text as UTF-8 in pieces of bounded size, so that the module's memory does not grow with
+ * the text.
+ */
 import { checkedBytes, hasLoneSurrogate } from "./arguments.js";
 
 const PIECE_BYTES = 1 << 18;
 
-/** Bytes that UTF-8 decoders see where half of a surrogate pair stands alone. */
+/** The number of bytes that stand for a lone surrogate. */
 const HALF_BYTES = 3;
 
-/** A piece of the text of a call, good until the next one. */
+/** A piece of a call's text; valid until the next piece is requested. */
 export interface Piece {
   bytes: Uint8Array;
-  /** The bytes of the call up to the end of the piece; half of a character that is cut counts as 3. */
+  /** The bytes of the call up to the end of the piece; a high surrogate at the end counts as 3. */
   consumed: number;
-  /** The half of a character that ends the text of the call: the next call begins with the other one. */
+  /** The high surrogate at the end of the call's text; the next call may begin with the low one. */
   half: string;
 }
 
-/** The bytes of `text`, which goes on behind `half` of a character; `call` is the method that was given it. */
+/**
+ * Encodes `text` piece by piece. `half` is the high surrogate that ended the text of the previous
+ * call, or empty. `call` is the calling method, for messages.
+ */
 export function* pieces(text: unknown, half: string, call: string): Generator<Piece> {
   if (typeof text === "string") {
     if (text !== "") yield* encoded(text, half);
     return;
   }
   const bytes = checkedBytes(text, call, "text", "text, a Uint8Array or an ArrayBuffer", "invalid_text");
-  // Bytes cannot go on with half a character.
+  // Bytes cannot complete a surrogate pair.
   if (half !== "" && bytes.length > 0) yield { bytes: halfAsBytes(half), consumed: 0, half: "" };
   for (let from = 0; from < bytes.length; from += PIECE_BYTES) {
     const piece = bytes.subarray(from, from + PIECE_BYTES);
@@ -30,7 +36,10 @@ export function* pieces(text: unknown, half: string, call: string): Generator<Pi
   }
 }
 
-/** The bytes of half a surrogate pair that stays alone: no UTF-8, so that the line is rejected as `invalid_utf8`. */
+/**
+ * Returns the bytes of a lone surrogate. They are not valid UTF-8, so the line is rejected as
+ * `invalid_utf8`.
+ */
 export function halfAsBytes(half: string): Uint8Array {
   const unit = half.charCodeAt(0);
   return Uint8Array.of(0xe0 | (unit >> 12), 0x80 | ((unit >> 6) & 0x3f), 0x80 | (unit & 0x3f));
@@ -39,7 +48,8 @@ export function halfAsBytes(half: string): Uint8Array {
 function* encoded(text: string, before: string): Generator<Piece> {
   const half = /[\ud800-\udbff]$/.test(text) ? text.slice(-1) : "";
   const whole = before + text.slice(0, text.length - half.length);
-  // The half before was counted by its own call: with the other one it makes 4 bytes, alone it keeps its 3.
+  // The previous call already counted 3 bytes for its surrogate. A completed pair has 4 bytes; a
+  // lone surrogate keeps its 3.
   const isCompleted = /^[\udc00-\udfff]/.test(text);
   let consumed = before === "" ? 0 : isCompleted ? HALF_BYTES - 4 : -HALF_BYTES;
   let left = whole.length;
@@ -51,7 +61,7 @@ function* encoded(text: string, before: string): Generator<Piece> {
   }
 }
 
-/** The bytes of all of `text`, and how many of its units they are. */
+/** Encodes all of `text`; yields bytes and the number of UTF-16 code units that they encode. */
 function* runs(text: string): Generator<{ bytes: Uint8Array; read: number }> {
   const encoder = new TextEncoder();
   const buffer = new Uint8Array(Math.min(PIECE_BYTES, text.length * 3));
@@ -69,7 +79,7 @@ function* runs(text: string): Generator<{ bytes: Uint8Array; read: number }> {
   }
 }
 
-/** One array of all `parts`. */
+/** Returns the concatenation of all `parts`. */
 export function concatenated(parts: readonly Uint8Array[]): Uint8Array {
   const whole = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
   let end = 0;

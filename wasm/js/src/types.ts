@@ -1,110 +1,125 @@
-/** What goes in and comes out, beside the pipeline itself. */
+/** The types of inputs and outputs, except the pipeline. */
 
 /**
- * A key field of an event. A Number is the decimal that it prints as. Integers beyond ±2^53, which a Number may round, go in as
- * BigInts, up to ±1.8e308, and always come out as BigInts.
+ * A key field of an event. A Number stands for the decimal that it prints as. Pass integers beyond
+ * ±2^53, which a Number may round, as BigInts, up to ±1.8e308; rows always have them as BigInts.
  */
 export type KeyValue = string | number | bigint | boolean;
 
-/** A key: a value, or one for each field where the pipeline names several. */
+/** A key: one value, or an array of values if the pipeline has several key fields. */
 export type Key = KeyValue | readonly KeyValue[];
 
-/** The keys of a batch of events: one each, or their places in a dictionary. */
+/** The keys of a batch of events: one key per event, or ids of a dictionary. */
 export type KeyColumn = readonly Key[] | KeyIds;
 
-/** Keys by their places in a dictionary. Keep one array for all batches, appending new keys: it is then read once. */
+/**
+ * Dictionary-encoded keys: an id is an index into the dictionary. Keep one dictionary array for all
+ * batches and append new keys to it; each key is then read once.
+ */
 export interface KeyIds {
   readonly ids: Uint32Array;
   readonly dictionary: readonly Key[];
 }
 
-/** Numbers, one an event; in a plain array, null and undefined are missing values. */
+/** Numbers, one per event; in a plain array, null and undefined are missing values. */
 export type NumberColumn = Float64Array | readonly (number | null | undefined)[];
 
-/** Texts, numbers or booleans, one an event; null and undefined are missing values. */
+/** Texts, numbers or booleans, one per event; null and undefined are missing values. */
 export type TextColumn = readonly (KeyValue | null | undefined)[];
 
 /** A batch of events, column by column. */
 export interface EventColumns {
   /**
-   * Milliseconds since the epoch; fractions count down to the microsecond. A BigInt64Array has microseconds, as columns of
-   * Arrow do, and takes no conversion.
+   * Milliseconds since the epoch, with fractions down to the microsecond. A BigInt64Array holds
+   * microseconds, like Arrow timestamp columns, and needs no conversion.
    */
   readonly timestamps: Float64Array | readonly number[] | BigInt64Array;
   /**
-   * Absent where the pipeline names no key. Where `key_by` names fields that `source.key` does not, they stand behind
-   * those of `source.key`.
+   * The key of each event; absent if the pipeline has no key. Fields of `key_by` that are not in
+   * `source.key` follow the fields of `source.key`.
    */
   readonly keys?: KeyColumn;
-  /** For pipelines with `source.partition`: the partition of each event. */
+  /** The partition of each event, for pipelines with `source.partition`. */
   readonly partitions?: KeyColumn;
-  /** Each column by the name of its field; NaN is a missing value. Fields that are compared or told apart may be texts. */
+  /**
+   * Columns by field name; NaN is a missing value. Fields that are only compared or counted as
+   * distinct values may be texts.
+   */
   readonly columns?: Readonly<Record<string, NumberColumn | TextColumn>>;
 }
 
 /**
- * Columns in the module's own memory, for a caller that makes events: what is written here is not copied again. Each holds
- * what {@link EventColumns} says; all are to be written anew for each batch.
+ * Columns in the module's own memory, for a caller that produces events: they are not copied again.
+ * Their contents are those of {@link EventColumns}. Write all columns again for each batch.
  */
 export interface ReservedColumns {
   readonly timestamps: Float64Array;
-  /** The same memory, for microseconds instead: say `unit: "us"` then. */
+  /** The memory of `timestamps`, for microseconds: commit with `unit: "us"`. */
   readonly microseconds: BigInt64Array;
-  /** Places in the dictionary of keys; empty where the pipeline names no key. */
+  /** Indexes into the dictionary of keys; empty if the pipeline has no key. */
   readonly keys: Uint32Array;
-  /** Places in the dictionary of partitions; empty where the pipeline names none. */
+  /** Indexes into the dictionary of partitions; empty if the pipeline has no partition field. */
   readonly partitions: Uint32Array;
-  /** Each column by the name of its field; those that events may lack are full of NaN at first. */
+  /** Columns by field name; optional columns are initially filled with NaN. */
   readonly columns: Readonly<Record<string, Float64Array>>;
 }
 
-/** What has been written into {@link ReservedColumns}. */
+/** Describes the contents of {@link ReservedColumns}. */
 export interface CommitOptions {
-  /** How many events there are, from the first on: all that were reserved unless set. */
+  /** The number of written events, from the first one on; default: all reserved events. */
   readonly events?: number;
-  /** How many of them to leave out: those that were taken before an error, by its `consumed`. */
+  /** The number of events to skip: those `consumed` before an error; default 0. */
   readonly from?: number;
-  /** What the times are: `"us"` takes those that were written as `microseconds`; `"ms"` unless set. */
+  /**
+   * The unit of the times: `"us"` reads `microseconds`, `"ms"` reads `timestamps`; default `"ms"`.
+   */
   readonly unit?: "ms" | "us";
-  /** What ids of keys stand for. Keep one array for all batches, appending new keys: it is then read once. */
+  /**
+   * The dictionary of keys. Keep one array for all batches and append new keys to it; each key is
+   * then read once.
+   */
   readonly keys?: readonly Key[];
-  /** The same for partitions. */
+  /** The dictionary of partitions, used like that of keys. */
   readonly partitions?: readonly Key[];
 }
 
 /**
- * A row: the key fields, then the columns, by the names that the output has everywhere. Times are milliseconds. Only key fields
- * are ever BigInts: integers beyond ±2^53.
+ * A row: the key fields, then the columns; names are the same in every runtime. Times are
+ * milliseconds. Only key fields can be BigInts: integers beyond ±2^53.
  */
 export type Row = Record<string, KeyValue | null>;
 
-/** Rows, column by column: for charts, and for other processors, whose `pushColumns` takes the keys as they are. */
+/** Rows as columns, for charts or for `pushColumns` of another processor, which accepts `keys`. */
 export interface RowColumns {
-  /** How many there are. */
+  /** The number of rows. */
   readonly rows: number;
-  /** Places in a dictionary that all batches share, until it has grown large; absent where the pipeline has no key. */
+  /**
+   * Keys as ids of a dictionary that batches share until it is full and a new one starts; absent if
+   * the pipeline has no key.
+   */
   readonly keys?: KeyIds;
-  /** Each column by its name: times are milliseconds, true is 1, NaN is null. */
+  /** Columns by name: times are milliseconds, true is 1, NaN is null. */
   readonly columns: Readonly<Record<string, Float64Array>>;
 }
 
-/** What a processor may do beyond its pipeline. */
+/** Options of a processor. */
 export interface ProcessorOptions {
   /**
-   * Rows beyond `limits.max_result_rows` that may wait to be drained, 1,000,000 unless set. Once there are so many, calls
-   * stop with the error `results_full`, which says in `consumed` how much they have taken; nothing is lost.
+   * Maximum number of rows beyond `limits.max_result_rows` that wait to be drained; default
+   * 1,000,000. At the maximum, calls throw `results_full`; its `consumed` is how much was
+   * processed. No data is lost.
    */
   readonly maxPendingRows?: number;
   /**
-   * Whether the windows of the first stage that has some go out by `partial` instead of being fired here: for a browser or an
-   * edge worker that sends state where another processor merges it. False unless set.
+   * If true, windows of the first window stage are not fired; `partial` returns their state. Use it
+   * in a browser or edge worker that sends state to another processor. Default false.
    */
   readonly emitsPartials?: boolean;
-  /** Is told of each event that `push` did not take. They are counted in any case. */
+  /** Called for each event that `push` rejects. Rejected events are counted in any case. */
   readonly onReject?: (rejection: Rejection) => void;
 }
 
-/** Why an event was refused: the names are those of the command line and of dead letters. */
+/** The reason for a rejection, by the name that the command line and dead letters use. */
 export type RejectReason =
   | "missing_field"
   | "wrong_type"
@@ -115,71 +130,74 @@ export type RejectReason =
   | "invalid_json"
   | "not_an_object";
 
-/** An event that does not fit the pipeline. */
+/** A rejected event: it does not fit the pipeline. */
 export interface Rejection {
   readonly event: object;
-  /** The event's place among those of the call. */
+  /** The event's index in the call. */
   readonly index: number;
   readonly reason: RejectReason;
-  /** The field that is wrong; undefined where it is the event as a whole. */
+  /** The field that is wrong; undefined if the whole event is wrong. */
   readonly field: string | undefined;
-  /** What is wrong and what would be right. */
+  /** The error and the allowed values. */
   readonly message: string;
 }
 
-/** What a processor has seen and done, in numbers of events and rows. */
+/** Counters of a processor. */
 export interface Stats {
   /** Events that the source accepted. */
   events: number;
-  /** Events that were refused before any stage. */
+  /** Events that were rejected before any stage. */
   rejected: number;
-  /** Events that came too late for every window of theirs. */
+  /** Events that were late for all of their windows. */
   late_dropped: number;
-  /** Events that a limit kept out. */
+  /** Events dropped by a limit. */
   limit_dropped: number;
-  /** Calls that a limit has ended, with the error `limit_reached`. */
+  /** Calls that a limit stopped with the error `limit_reached`. */
   limit_refused: number;
-  /** Events that are in no row, because limits have taken what was kept of them. */
+  /** Events that are in no row, because a limit evicted their state. */
   evicted_events: number;
-  /** Bytes of state that all stages keep now, by the rule in docs/semantics.md. */
+  /** Bytes of state held by all stages, by the rule in docs/semantics.md. */
   state_bytes: number;
-  /** Events that came before, by their identity. */
+  /** Duplicate events, by their identity. */
   duplicates: number;
-  /** Events so late that `dedup` could not tell whether they came before: passed or dropped, as its `on_unjudged` says. */
+  /** Events too late for `dedup` to detect duplicates; its `on_unjudged` passes or drops them. */
   unjudged: number;
-  /** Events further ahead of the host's time than `time.max_future_skew`. */
+  /** Events that are more than `time.max_future_skew` ahead of the host's time. */
   future: number;
   /** Events that no window covers. */
   unassigned: number;
-  /** Rows that the last stage has made. */
+  /** Rows emitted by the last stage. */
   rows: number;
-  /** Why events were refused. */
+  /** Rejected events by reason. */
   rejected_by_reason: { reason: string; count: number }[];
-  /** The limits that have struck. */
+  /** The limits that were reached. */
   limits_struck: string[];
   /** The stages in order. */
   stages: StageStats[];
   /** The stream's watermark in milliseconds; null before the first event and after the end. */
   watermark: number | null;
-  /** How far each partition of the source has come, by name: why the watermark is where it is. Empty where one time says it all. */
+  /**
+   * The progress of each partition of the source, by name; it explains the stream's watermark.
+   * Empty if the stream has a single watermark.
+   */
   partitions: PartitionStats[];
 }
 
-/** How far one partition of the source has come. Times are milliseconds. */
+/** The progress of one partition of the source. Times are milliseconds. */
 export interface PartitionStats {
-  /** Its name as text; null where the pipeline names no field for it. */
+  /** The partition's name; null if the pipeline has no partition field. */
   partition: string | null;
-  /** The greatest time of its events; those too far in the future do not count. */
+  /** The greatest time of its events, except events too far in the future. */
   greatest_time: number | null;
-  /** Its own watermark. */
+  /** The partition's own watermark. */
   watermark: number | null;
-  /** Whether it was silent for `time.idle_timeout`, so that nobody waits for it. */
+  /** True if it had no events for `time.idle_timeout`; the stream's watermark then ignores it. */
   idle: boolean;
-  /** Whether the stream's watermark waits for it. */
+  /** True if the partition holds back the stream's watermark. */
   holds_back: boolean;
 }
 
-/** What one stage has seen and done. */
+/** Counters of one stage. */
 export interface StageStats {
   type: string;
   events: number;
@@ -187,34 +205,42 @@ export interface StageStats {
   late_dropped: number;
   unassigned: number;
   key_limit: number;
-  /** Keys that lost all of their state, where a limit's policy is "evict". */
+  /** Keys whose whole state was evicted, for limits with the policy "evict". */
   evicted_keys: number;
-  /** Windows that made room, those of such keys and others. */
+  /** Evicted windows, including those of evicted keys. */
   evicted_windows: number;
-  /** Events that were in them, and will not be in a row of each. */
+  /** Events in evicted windows that had not yet been in a row of each of their windows. */
   evicted_events: number;
   window_limit: number;
   state_limit: number;
   value_limit: number;
   folded_values: number;
-  /** Events that came before, those without an identity, identities that a limit has pushed out, those remembered now. */
+  /** Duplicate events. */
   duplicates: number;
+  /** Events without an identity. */
   unidentified: number;
-  /** Events whose time is a ttl behind the watermark, and which are not remembered: passed or dropped. */
+  /** Events at least a ttl behind the watermark with an unknown identity: passed or dropped. */
   unjudged: number;
+  /** Identities evicted by a limit. */
   evicted: number;
+  /** Identities stored now. */
   entries: number;
-  /** Grid points that were filled, values that were outliers, and where limits of normalization have struck. */
+  /** Filled grid points. */
   filled: number;
+  /** Values that were outliers. */
   outliers: number;
+  /** Counts of reached limits of normalization. */
   fill_limit: number;
   buffer_limit: number;
   keys: number;
-  /** Bytes of state that it keeps now. */
+  /** Bytes of state held now. */
   state_bytes: number;
   open_windows: number;
-  /** The watermark that a stage with windows has seen, in milliseconds; null before the first event and after the end. */
+  /**
+   * The input watermark of a stage with windows, in milliseconds; null before the first event and
+   * after the end.
+   */
   watermark: number | null;
-  /** The watermark at which its next window with events fires, in milliseconds: until then no row is due. */
+  /** The watermark at which the next window with events fires, in milliseconds. */
   next_fire: number | null;
 }

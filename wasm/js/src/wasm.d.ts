@@ -1,4 +1,4 @@
-/** What bundlers and runtimes for edge workers make of an import of the module. */
+/** The type of a `.wasm` import in bundlers and edge worker runtimes. */
 declare module "*.wasm" {
   const module: import("./load.js").CompiledModule;
   export default module;

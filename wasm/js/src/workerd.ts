@@ -1,9 +1,9 @@
-/** Entry for Cloudflare Workers, where a module cannot be fetched or compiled, but imported. */
+/** Entry for Cloudflare Workers, which can import a module but not fetch or compile one. */
 import module from "./stream_processor.wasm";
 
 import { initWith } from "./load.js";
 
 export * from "./api.js";
 
-/** Loads the module, once; calling it again waits for the same module. */
+/** Loads the module once; later calls wait for the same module. */
 export const init = /* @__PURE__ */ initWith(() => module);

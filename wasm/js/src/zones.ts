@@ -1,20 +1,23 @@
-/** Time zones by name: the module has no database of them, so it is given their rules. */
+/**
+ * Rules of named time zones. The module has no time zone database, so the rules are read from
+ * `Intl` and passed in the pipeline.
+ */
 import { StreamProcessorError } from "./error.js";
 import type { PipelineSpec } from "./pipeline.js";
 
 /**
- * The years whose rules are given. Every zone has local mean time before the first, and one rule for all years from
- * `MODEL_YEAR` on: so the last 400 years repeat.
+ * The range of years with rules. Before it, every zone uses local mean time. From `MODEL_YEAR` on,
+ * each zone has one yearly rule, so the last 400 years, the cycle of the calendar, repeat.
  */
 const FROM_YEAR = 1800;
 const UNTIL_YEAR = 2500;
-/** The first of 28 years in which every kind of year comes: with each day of the week as its first one, leap years and others. */
+/** The first of 28 years that cover each first weekday, in leap years and in common years. */
 const MODEL_YEAR = 2104;
 const SEARCHED_UNTIL_MS = newYear(MODEL_YEAR + 28);
-/** No zone sets its clocks and sets them back within this. */
+/** The step of the search; no zone changes its clocks twice within it. */
 const STEP_MS = 7 * 86_400_000;
 
-/** The pipeline with the rules of every named zone that calendar windows go by, unless it has them. */
+/** Returns the pipeline with the rules of the named zones of its calendar windows filled in. */
 export function withZoneRules(pipeline: PipelineSpec): PipelineSpec {
   const stages = (pipeline as { stages?: unknown } | null)?.stages;
   if (!Array.isArray(stages) || !stages.some(needsRules)) return pipeline;
@@ -32,7 +35,9 @@ function needsRules(stage: unknown): stage is { zone: string } {
 
 const known = new Map<string, [number, number][]>();
 
-/** Since when, seconds, the zone is how many seconds ahead of UTC. */
+/**
+ * Returns the zone's rules: pairs of a start in seconds since the epoch and an offset in seconds.
+ */
 function rulesOf(zone: string, index: number): [number, number][] {
   const found = known.get(zone);
   if (found !== undefined) return found;
@@ -62,7 +67,7 @@ function rulesOf(zone: string, index: number): [number, number][] {
   return rules;
 }
 
-/** The rules of `year`, taken from those of the model year with the same days of the week. */
+/** Returns the rules of `year`, copied from the model year with the same weekdays. */
 function asInModelYear(rules: [number, number][], year: number): [number, number][] {
   const weekday = (of: number): number => new Date(newYear(of)).getUTCDay();
   let model = MODEL_YEAR;
@@ -72,12 +77,12 @@ function asInModelYear(rules: [number, number][], year: number): [number, number
   return ofYear.map(([since, offset]) => [since - from + newYear(year) / 1000, offset]);
 }
 
-/** When a year begins in UTC, milliseconds. */
+/** Returns the start of a year in UTC, in milliseconds. */
 function newYear(year: number): number {
   return Date.UTC(year, 0, 1);
 }
 
-/** How many seconds the zone is ahead of UTC at a time. */
+/** Returns a function from a time in milliseconds to the zone's offset from UTC in seconds. */
 function offsets(zone: string, index: number): (ms: number) => number {
   const fields = ["year", "month", "day", "hour", "minute", "second"] as const;
   const options = Object.fromEntries(fields.map((field) => [field, "numeric"]));
