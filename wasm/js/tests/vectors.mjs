@@ -1,6 +1,8 @@
-/** Runs conformance vectors through the package: the same code in Node.js and in a page. */
+/** Runs conformance vectors through the package; shared by Node.js and browser tests. */
 
-/** The NDJSON and the counters that a vector's input gives, pushed in pieces of `piece` bytes. */
+/**
+ * Pushes a vector's input in pieces of `piece` bytes; returns the NDJSON output and the counters.
+ */
 export function run(StreamProcessor, { spec, input }, piece) {
   const processor = new StreamProcessor(spec);
   const push = (bytes) => (spec.source?.format === "csv" ? processor.pushCsv(bytes) : processor.pushNdjson(bytes));
@@ -18,8 +20,9 @@ export function run(StreamProcessor, { spec, input }, piece) {
 }
 
 /**
- * For a pipeline that passes events as they came: pushes the lines of a vector as objects, `batch` a call, and gives the rows
- * that the lines of the objects which come out make, and the counters. Those have to be the objects that went in.
+ * Pushes the lines of a vector as objects, `batch` per call, through a pipeline that passes events
+ * unchanged. Returns the lines of the drained objects and the counters. The line of an object that
+ * was not pushed is `undefined`.
  */
 export function runObjects(StreamProcessor, { spec, input }, batch) {
   const processor = new StreamProcessor(spec);
@@ -38,13 +41,15 @@ export function runObjects(StreamProcessor, { spec, input }, batch) {
   return { rows: passed.map((object) => `${line.get(object)}\n`).join(""), stats };
 }
 
-/** Whether a vector's pipeline hands out the very objects that are pushed, and its input is one of these a line. */
+/**
+ * Returns true if a vector's pipeline returns the pushed objects and its input has one per line.
+ */
 export function passesObjects({ spec }) {
   const passes = spec.stages.every(({ type }) => type === "filter" || type === "dedup");
   return passes && spec.source?.format !== "csv";
 }
 
-/** What is wrong with the identities that `identify` tells of events as text; nothing if they are as expected. */
+/** Returns the differences between expected identities and those of `identify`. */
 export function wrongIdentities(identify, vectors) {
   const cases = vectors.flatMap(({ strategies, events }) => events.map((one) => ({ ...one, strategies })));
   if (cases.length < 50) return ["the vectors are not there"];
@@ -52,14 +57,14 @@ export function wrongIdentities(identify, vectors) {
   return found.filter((one) => one.found !== one.identity);
 }
 
-/** The pipeline, events and rows of an example of tests/examples, which is Markdown. */
+/** Parses the pipeline, events and rows of an example in Markdown of tests/examples. */
 export function parseExample(markdown) {
   const blocks = markdown.split("```").filter((_, at) => at % 2 === 1);
   const [pipeline, events, rows] = blocks.map((block) => block.slice(block.indexOf("\n") + 1));
   return { spec: JSON.parse(pipeline), input: new TextEncoder().encode(events), rows };
 }
 
-/** What is wrong with the outcome of a vector; nothing if it is as expected. */
+/** Returns the differences between a vector's outcome and its expected outcome. */
 export function differences(vector, { rows, stats }) {
   const { expected } = vector;
   const rejected = Object.fromEntries(stats.rejected_by_reason.map(({ reason, count }) => [reason, count]));

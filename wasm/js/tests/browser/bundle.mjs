@@ -1,7 +1,7 @@
-/** Bundles a program that uses the package, as an application would. */
+/** Bundles a program that uses the package, like an application does. */
 import { build } from "esbuild";
 
-/** Puts `entry`, all that it imports and the module it names into `folder`. */
+/** Bundles `entry`, its imports and the module that it references into `folder`. */
 export async function bundle(entry, folder) {
   await build({
     entryPoints: [entry],

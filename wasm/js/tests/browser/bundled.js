@@ -1,4 +1,4 @@
-/** A program as a bundler sees it: the module is an asset of its own, and its address is given to `init`. */
+/** A bundled program: the module is a separate asset, and its URL is passed to `init`. */
 import { init, StreamProcessor } from "stream-processor";
 import module from "stream-processor/stream_processor.wasm";
 

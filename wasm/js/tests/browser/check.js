@@ -1,4 +1,4 @@
-/** Runs checks one after another, shows them, and leaves their outcomes for whoever opened the page. */
+/** Runs checks in order, shows them, and stores their outcomes in `window.finished`. */
 export async function check(checks) {
   const outcomes = [];
   for (const [name, run] of checks) {
@@ -17,7 +17,7 @@ export async function check(checks) {
   window.finished = outcomes;
 }
 
-/** Throws unless both are the same once written as JSON. */
+/** Throws unless both values have the same JSON. */
 export function same(found, expected) {
   const [left, right] = [JSON.stringify(found), JSON.stringify(expected)];
   if (left !== right) throw new Error(`found ${left}\nexpected ${right}`);

@@ -1,4 +1,4 @@
-/** The conformance vectors and the package's promises, in a page without a bundler. */
+/** The conformance vectors and checks of the package's API, in a page without a bundler. */
 import { identify, init, StreamProcessor, StreamProcessorError } from "stream-processor";
 
 import { differences, parseExample, passesObjects, run, runObjects, wrongIdentities } from "../vectors.mjs";

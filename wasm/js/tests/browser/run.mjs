@@ -1,4 +1,6 @@
-/** Opens pages that use the installed package in headless Chromium and reports what they found, as node's runner does. */
+/**
+ * Opens pages that use the installed package in headless Chromium; reports like Node's test runner.
+ */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
@@ -34,13 +36,13 @@ try {
 }
 report();
 
-/** The outcomes that a page leaves in `window.finished`, and all that went wrong on the way. */
+/** Returns the outcomes that a page stores in `window.finished`, and all errors of the page. */
 async function visit(name) {
   const page = await browser.newPage();
   const problems = [];
   page.on("pageerror", (error) => problems.push({ name: `${name}: no error on the page`, error: String(error) }));
   page.on("console", (message) => {
-    // A check asks for a module that is not there.
+    // One check requests a module that does not exist.
     if (message.location().url.endsWith("/nowhere.wasm")) return;
     if (["error", "warning"].includes(message.type())) problems.push({ name: `${name}: a quiet console`, error: message.text() });
   });

@@ -1,4 +1,4 @@
-/** A static server on the loopback address and a free port. */
+/** A static web server on the loopback address and a free port. */
 import { createServer } from "node:http";
 import { readdir, readFile } from "node:fs/promises";
 import { extname, join, normalize } from "node:path";
@@ -12,7 +12,10 @@ const TYPES = {
   ".wasm": "application/wasm",
 };
 
-/** Serves each folder under its prefix, the first that fits; a folder's own address lists its files as JSON. */
+/**
+ * Serves each folder under its prefix; the first match wins. A folder's URL lists its files as
+ * JSON.
+ */
 export async function serve(folders) {
   const server = createServer(async (request, response) => {
     const path = normalize(decodeURIComponent(new URL(request.url, "http://localhost").pathname));
@@ -20,12 +23,12 @@ export async function serve(folders) {
     const file = join(folder, path.slice(prefix.length));
     try {
       const body = path.endsWith("/") ? JSON.stringify(await readdir(file)) : await readFile(file);
-      // Many servers do not know the type of a module: the bundle's comes as plain bytes.
+      // Many servers do not know the media type of wasm, so the bundle's module has a generic one.
       const plain = path.startsWith("/bundle/") && path.endsWith(".wasm");
       const type = plain ? "application/octet-stream" : TYPES[extname(path)];
       response.writeHead(200, { "content-type": type ?? "application/octet-stream" }).end(body);
     } catch {
-      // Browsers ask for an icon by themselves.
+      // Browsers request an icon automatically.
       response.writeHead(path === "/favicon.ico" ? 204 : 404).end();
     }
   });

@@ -1,4 +1,7 @@
-/** Whatever a method is called with, a mistake is a StreamProcessorError that names the argument and what would be right. */
+/**
+ * Every wrong argument throws a StreamProcessorError with the argument's name and the allowed
+ * values.
+ */
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
 import { identify, init, initSync, StreamProcessor, StreamProcessorError } from "stream-processor";
@@ -10,7 +13,7 @@ const PIPELINE = { source: { key: "k", value: "v" }, stages: [WINDOW] };
 const EVENT = { ts: 1, k: "a", v: 1 };
 const COLUMNS = { timestamps: [1], keys: ["a"], columns: { v: [1] } };
 
-/** A typed array, or a buffer, whose memory was transferred. */
+/** Returns a typed array or a buffer after its memory was transferred. */
 function detached(array) {
   structuredClone(array.buffer ?? array, { transfer: [array.buffer ?? array] });
   return array;
@@ -26,7 +29,7 @@ const fail = () => {
   throw new Error("a getter that throws");
 };
 
-/** Values of every kind. */
+/** Values of every type. */
 const ANYTHING = {
   undefined: undefined,
   null: null,
@@ -55,7 +58,7 @@ const ANYTHING = {
   "null prototype": Object.create(null),
 };
 
-/** Each method, as a call with one argument that is anything; `fits` are those that are no mistake. */
+/** Calls of each method with one arbitrary argument; `fits` matches the kinds of valid values. */
 const CALLS = {
   "new StreamProcessor(pipeline)": { call: (_, x) => new StreamProcessor(x) },
   "new StreamProcessor(pipeline, options)": {
@@ -67,7 +70,7 @@ const CALLS = {
   onReject: { call: (_, x) => new StreamProcessor(PIPELINE, { onReject: x }), fits: /^(undefined|null|function)$/ },
   "restore(pipeline)": { call: (_, x) => StreamProcessor.restore(x, new StreamProcessor(PIPELINE).snapshot()) },
   "restore(, snapshot)": { call: (_, x) => StreamProcessor.restore(PIPELINE, x) },
-  // Objects that lack fields are rejected and counted.
+  // Objects without the fields are rejected events, not errors.
   push: { call: (p, x) => p.push(x), fits: /^(object|array|circle|Date|detached ArrayBuffer|DataView|null proto.*)$/ },
   "push([event])": {
     call: (p, x) => p.push([EVENT, x]),
@@ -82,7 +85,7 @@ const CALLS = {
     fits: /^array of text$/,
   },
   columns: { call: (p, x) => p.pushColumns({ ...COLUMNS, columns: x }) },
-  // Missing values are rejected and counted.
+  // Missing values make rejected events, not errors.
   "columns.v": { call: (p, x) => p.pushColumns({ ...COLUMNS, columns: { v: x } }), fits: /^array (of null|of undefined|with a hole)$/ },
   reserveColumns: { call: (p, x) => p.reserveColumns(x), fits: /^number$/ },
   commitColumns: { call: (p, x) => (p.reserveColumns(1), p.commitColumns(x)) },
@@ -132,7 +135,7 @@ for (const [name, { call, fits = /^$/ }] of Object.entries(CALLS)) {
       }
       assert.ok(thrown instanceof StreamProcessorError, `${kind}: ${thrown?.stack ?? "no error"}`);
       assert.ok(!["internal", "trapped"].includes(thrown.code), `${kind}: ${thrown.message}`);
-      // What was wrong has changed nothing.
+      // A failed call leaves the state unchanged.
       processor.push(EVENT);
       processor.finish();
       assert.equal(processor.drain().length, 1, kind);
@@ -140,7 +143,7 @@ for (const [name, { call, fits = /^$/ }] of Object.entries(CALLS)) {
   });
 }
 
-test("the message names the method, what would be right and what came", () => {
+test("an argument error names the method, the allowed values and the actual value", () => {
   const processor = new StreamProcessor(PIPELINE);
   const cases = [
     [() => processor.push('{"ts":1}'), "invalid_event", "push needs an event object or an iterable of them (pushNdjson and pushCsv take text)"],
@@ -169,7 +172,7 @@ test("the message names the method, what would be right and what came", () => {
   }
 });
 
-test("a processor that was disposed of throws one error, whatever is called", () => {
+test("every method of a disposed processor throws the same error", () => {
   const filter = { type: "filter", where: [{ field: "v", op: ">", value: 0 }] };
   for (const pipeline of [PIPELINE, { ...PIPELINE, stages: [filter] }]) {
     const snapshot = new StreamProcessor(pipeline).snapshot();
@@ -206,7 +209,7 @@ test("a processor that was disposed of throws one error, whatever is called", ()
   }
 });
 
-test("numbers of other typed arrays, and missing numbers of plain arrays, are taken as they are", () => {
+test("any typed array of Numbers is accepted, and plain arrays may lack numbers", () => {
   const sum = { ...WINDOW, aggregations: ["count", "sum", { op: "sum", field: "w" }] };
   const processor = new StreamProcessor({ source: { value: "v" }, stages: [sum] });
   processor.pushColumns({ timestamps: Int32Array.of(1, 2), columns: { v: Float32Array.of(1.5, 2.5), w: [null, 4] } });
@@ -216,7 +219,7 @@ test("numbers of other typed arrays, and missing numbers of plain arrays, are ta
   assert.deepEqual(processor.stats().rejected_by_reason, [{ reason: "missing_field", count: 1 }]);
 });
 
-test("an error of the caller's own functions comes as it is from onReject, and as the cause from events", () => {
+test("an exception of onReject is rethrown unchanged; one of the events becomes a cause", () => {
   const own = new Error("my own");
   const processor = new StreamProcessor(PIPELINE, {
     onReject: () => {
@@ -233,7 +236,7 @@ test("an error of the caller's own functions comes as it is from onReject, and a
   assert.throws(() => processor.push([EVENT, broken]), { name: "StreamProcessorError", code: "invalid_event", cause: own });
 });
 
-test("without randomness a processor is a typed error", () => {
+test("the constructor throws no_randomness without a random source", () => {
   const { getRandomValues } = crypto;
   crypto.getRandomValues = () => {
     throw new Error("Disallowed operation called within global scope");
@@ -246,7 +249,7 @@ test("without randomness a processor is a typed error", () => {
   new StreamProcessor(PIPELINE).dispose();
 });
 
-test("sources that are not needed any more may fail", async () => {
+test("init ignores a failing source once the module is loaded", async () => {
   const unhandled = [];
   const note = (error) => unhandled.push(error);
   process.on("unhandledRejection", note);

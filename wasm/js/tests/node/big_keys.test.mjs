@@ -1,4 +1,4 @@
-/** Integers beyond 2^53 in keys go in and come out exactly, as BigInts. */
+/** Integer keys beyond 2^53 are exact: BigInts in input and output. */
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
 import { init, StreamProcessor } from "stream-processor";
@@ -8,7 +8,7 @@ before(() => init());
 const COUNT = { type: "window", window: "tumbling", size: "1s", aggregations: ["count"] };
 const PIPELINE = { source: { key: "id" }, stages: [COUNT] };
 const HUGE = 123456789012345678901234567890n;
-/** In the order of their values. */
+/** Sorted by value, ascending. */
 const KEYS = [-HUGE, -9007199254740993n, -9007199254740992, -0.5, 0, 0.1, 1, 9007199254740991, 9007199254740992, 9007199254740993n, 9007199254740994n, 10n ** 22n, HUGE, 10n ** 308n];
 
 function ended(processor) {
@@ -18,7 +18,7 @@ function ended(processor) {
 
 const line = (key) => `{"ts":1,"id":${key}}\n`;
 
-test("keys of text, objects and columns come back as they are", () => {
+test("keys of text, objects and columns keep their exact value in rows", () => {
   const text = new StreamProcessor(PIPELINE);
   text.pushNdjson(KEYS.map(line).join(""));
   const objects = new StreamProcessor(PIPELINE);
@@ -39,7 +39,7 @@ test("keys of text, objects and columns come back as they are", () => {
   }
 });
 
-test("several key fields, partitions and key_by know BigInts too", () => {
+test("BigInts work in multi-field keys, partitions and key_by", () => {
   const pipeline = { source: { key: ["shop", "id"], partition: "p" }, stages: [{ type: "key_by", fields: ["id"] }, COUNT] };
   const processor = new StreamProcessor(pipeline);
   processor.push([{ ts: 1, shop: "a", id: HUGE, p: HUGE }, { ts: 1, shop: 5n, id: HUGE + 1n, p: 1 }]);
@@ -49,14 +49,14 @@ test("several key fields, partitions and key_by know BigInts too", () => {
   assert.deepEqual(ended(processor).map(({ id, count }) => [id, count]), [[HUGE, 3], [HUGE + 1n, 1]]);
 });
 
-test("a number is one key however it is spelled", () => {
+test("all spellings of a number are the same key", () => {
   const processor = new StreamProcessor(PIPELINE);
   processor.pushNdjson(["1", "1.0", "10e-1", "1e22", "10000000000000000000000", "9007199254740993", "9007199254740993.0"].map(line).join(""));
   processor.push([1, 1n, 1e22, 10n ** 22n, 9007199254740993n].map((id) => ({ ts: 1, id })));
   assert.deepEqual(ended(processor).map(({ id, count }) => [id, count]), [[1, 5], [9007199254740993n, 3], [10n ** 22n, 4]]);
 });
 
-test("keys of columns go into another processor as they are", () => {
+test("drained key columns can be pushed to another processor unchanged", () => {
   const first = new StreamProcessor(PIPELINE);
   first.pushNdjson(KEYS.map(line).join(""));
   first.finish();
@@ -74,13 +74,13 @@ test("keys of columns go into another processor as they are", () => {
   assert.ok(lines.includes('{"id":9007199254740993,') && lines.includes('{"id":-9007199254740993,'), lines);
 });
 
-test("a snapshot keeps them", () => {
+test("a snapshot keeps BigInt keys", () => {
   const processor = new StreamProcessor(PIPELINE);
   processor.push(KEYS.map((id) => ({ ts: 1, id })));
   assert.deepEqual(ended(StreamProcessor.restore(PIPELINE, processor.snapshot())).map(({ id }) => id), KEYS);
 });
 
-test("numbers that no double and no integer within its range is are rejected by a reason of their own", () => {
+test("key numbers outside the range of a double are rejected as invalid_key_number", () => {
   const wrongs = ["1e400", "-1e400", "0.1234567890123456789", "9007199254740993.5", "1e-400", `1${"0".repeat(400)}`];
   const text = new StreamProcessor(PIPELINE);
   text.pushNdjson(["0.1", ...wrongs, "0.30000000000000004"].map(line).join(""));
@@ -101,7 +101,7 @@ test("numbers that no double and no integer within its range is are rejected by 
   assert.equal(columns.stats().events, 0);
 });
 
-test("BigInts in columns of texts, and in conditions, are the integers of text", () => {
+test("a BigInt in a text column or a condition equals the integer in text", () => {
   const filter = { type: "filter", where: [{ field: "id", op: "==", value: 9007199254740993n }] };
   const distinct = { type: "window", window: "global", aggregations: ["count", { op: "distinct", field: "user" }] };
   const processor = new StreamProcessor({ source: { key: "id" }, stages: [filter, distinct] });
@@ -111,7 +111,7 @@ test("BigInts in columns of texts, and in conditions, are the integers of text",
   assert.deepEqual(ended(processor), [{ id: 9007199254740993n, window_start: null, window_end: null, count: 4, distinct_user: 2 }]);
 });
 
-test("events that are passed on keep their numbers in drainNdjson", () => {
+test("drainNdjson keeps the exact numbers of passed events", () => {
   const filter = { type: "filter", where: [{ field: "id", op: ">", value: 0 }] };
   const processor = new StreamProcessor({ source: { key: "id" }, stages: [filter] });
   const lines = '{"ts":1,"id":9007199254740993,"n":0.1234567890123456789}\n';

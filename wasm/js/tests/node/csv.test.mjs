@@ -1,4 +1,4 @@
-/** CSV whose quotes are wrong, in pieces of every length. */
+/** CSV with malformed quotes, in pieces of every length. */
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
 import { init, StreamProcessor } from "stream-processor";
@@ -10,7 +10,7 @@ const PIPELINE = {
   stages: [{ type: "window", window: "tumbling", size: "10s", aggregations: ["count", "sum"] }],
 };
 
-test("an unclosed quote rejects its line and the lines after it count", () => {
+test("an unclosed quote rejects its line but not the following lines", () => {
   const text = 'ts,v,note\n1000,1,ok\n2000,2,"unclosed\n3000,5,fine\n';
   for (const length of [1, 7, text.length]) {
     const processor = new StreamProcessor(PIPELINE);
@@ -25,7 +25,7 @@ test("an unclosed quote rejects its line and the lines after it count", () => {
   }
 });
 
-test("text after a closing quote is a rejection", () => {
+test("text after a closing quote rejects the line", () => {
   const processor = new StreamProcessor(PIPELINE);
   processor.pushCsv('ts,v,note\n1000,1,"a"b\n2000,"2"2,\n3000,3,"c"\n');
   assert.deepEqual(processor.stats().rejected_by_reason, [{ reason: "invalid_csv", count: 2 }]);
@@ -33,7 +33,7 @@ test("text after a closing quote is a rejection", () => {
   processor.dispose();
 });
 
-test("a bad quote in the header is an error that names it", () => {
+test("a malformed quote in the header throws an error that names it", () => {
   const processor = new StreamProcessor(PIPELINE);
   assert.throws(() => processor.pushCsv('ts,"v"alue,note\n1,2,3\n'), {
     name: "StreamProcessorError",

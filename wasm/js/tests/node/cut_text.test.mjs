@@ -1,4 +1,4 @@
-/** Text may be cut anywhere, within a character too: the rows are the same, and no character is altered. */
+/** Text may be split anywhere, also within a character; rows and characters do not change. */
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
 import { init, StreamProcessor } from "stream-processor";
@@ -11,7 +11,7 @@ const CSV = { source: { key: "k", format: "csv" }, stages: [COUNT] };
 const HALF = "\ud83d";
 const decoder = new TextDecoder();
 
-/** The rows and the rejections of `parts`, pushed one after another. */
+/** Pushes `parts` one after another and returns the rows and the rejections. */
 function pushed(pipeline, parts) {
   const processor = new StreamProcessor(pipeline);
   for (const part of parts) pipeline === CSV ? processor.pushCsv(part) : processor.pushNdjson(part);
@@ -22,7 +22,7 @@ function pushed(pipeline, parts) {
   return { rows, events, reasons: Object.fromEntries(reasons.map(({ reason, count }) => [reason, count])) };
 }
 
-test("strings cut at every place, also within surrogate pairs, give the rows of the whole", () => {
+test("a string split at any place, also within a surrogate pair, gives the same rows", () => {
   const texts = [
     [NDJSON, '{"ts":1,"k":"😀a😀"}\n{"ts":2,"k":"é𝒳"}\n{"ts":3,"k":"😀"}'],
     [CSV, 'ts,k\n1,😀a😀\n2,"é\n𝒳"\n3,😀'],
@@ -39,7 +39,7 @@ test("strings cut at every place, also within surrogate pairs, give the rows of 
   }
 });
 
-test("a half that never gets its other one rejects its line, wherever it stands", () => {
+test("a lone surrogate rejects its line at any position", () => {
   const good = '{"ts":1,"k":"a"}\n';
   const bad = `{"ts":1,"k":"${HALF}"}\n`;
   const cut = `{"ts":1,"k":"${HALF}`;
@@ -49,11 +49,11 @@ test("a half that never gets its other one rejects its line, wherever it stands"
     [good + bad + good],
     [good, cut, '"}\n', good],
     [good, cut, HALF, '"}\n', good],
-    // Bytes cannot go on with half a character of a string.
+    // Bytes cannot complete a surrogate pair of a string.
     [good, cut, bytes.encode(`"}\n${good}`)],
     [good, '{"ts":1,"k":"\ude00"}\n', good],
     [good, '{"ts":1,"k":"', "\ude00", '"}\n', good],
-    // The end of the stream is one too.
+    // The end of the stream leaves a surrogate unpaired too.
     [good, good, cut],
     [good, good, `{"ts":1,"k":"a"}${HALF}`],
   ];
@@ -66,7 +66,7 @@ test("a half that never gets its other one rejects its line, wherever it stands"
   assert.deepEqual([events, reasons], [2, { invalid_utf8: 1 }]);
 });
 
-test("each processor keeps its own half, and a snapshot waits for the other one", () => {
+test("each processor keeps its own pending surrogate, which prevents a snapshot", () => {
   const [first, second] = [new StreamProcessor(NDJSON), new StreamProcessor(NDJSON)];
   first.pushNdjson(`{"ts":1,"k":"${HALF}`);
   second.pushNdjson('{"ts":1,"k":"');
@@ -78,20 +78,20 @@ test("each processor keeps its own half, and a snapshot waits for the other one"
   for (const processor of [first, second, restored]) processor.finish();
   const keys = [first, second, restored].map((processor) => processor.drain().map(({ k }) => k));
   assert.deepEqual(keys, [["😀"], ["b"], ["😀"]]);
-  // The half alone is a part of a line as well.
+  // A pending surrogate alone is a partial line as well.
   const other = new StreamProcessor(NDJSON);
   other.pushNdjson(HALF);
   assert.throws(() => other.snapshot(), { code: "line_pending" });
 });
 
-test("a call that stops for want of room counts its halves as 3 bytes each, and goes on from there", () => {
+test("consumed counts a pending surrogate as 3 bytes, and the caller can continue from it", () => {
   const filter = { type: "filter", where: [{ field: "v", op: ">", value: 0 }] };
   const pipeline = { source: { value: "v" }, stages: [filter] };
   const line = '{"ts":1,"v":1,"k":"😀"}\n';
   const processor = new StreamProcessor(pipeline, { maxPendingRows: 1 });
   const cut = line.indexOf("😀") + 1;
   processor.pushNdjson(line + line.slice(0, cut));
-  // Nothing of the call is taken, the half of the call before neither.
+  // The call consumes nothing, and the surrogate of the previous call stays pending.
   assert.throws(() => processor.pushNdjson(line.slice(cut)), { code: "results_full", consumed: 0 });
   assert.equal(processor.drain().length, 1);
   processor.pushNdjson(line.slice(cut));

@@ -1,4 +1,4 @@
-/** Every mistake is a typed error that names the field and what would be right. */
+/** Every error has a code and names the field and the allowed values. */
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
 import { init, StreamProcessor, StreamProcessorError } from "stream-processor";
@@ -8,7 +8,7 @@ before(() => init());
 const WINDOW = { type: "window", window: "tumbling", size: "1s", aggregations: ["sum"] };
 const PIPELINE = { source: { key: "service", value: "latency" }, stages: [WINDOW] };
 
-/** Asserts that `call` throws this error and says this much. */
+/** Asserts that `call` throws an error with these details and this message. */
 function fails(call, code, words, details = {}) {
   assert.throws(call, (error) => {
     assert.ok(error instanceof StreamProcessorError, String(error));
@@ -19,14 +19,14 @@ function fails(call, code, words, details = {}) {
   });
 }
 
-test("a wrong pipeline names the field's path and what would be right", () => {
+test("an invalid pipeline error has the field's path and the allowed values", () => {
   const wrong = { ...PIPELINE, stages: [{ ...WINDOW, sise: "1s" }] };
   fails(() => new StreamProcessor(wrong), "invalid_pipeline", ["sise", "size"], { field: "stages[0].sise" });
   fails(() => new StreamProcessor({}), "invalid_pipeline", ["stages"]);
   fails(() => new StreamProcessor(undefined), "invalid_pipeline", []);
 });
 
-test("an event that does not fit is rejected by its reason, and the others of the call are taken", () => {
+test("an event that does not fit is rejected with a reason; the call's other events are processed", () => {
   const good = { ts: 0, service: "a", latency: 1 };
   const wrongs = [
     [{ ...good, latency: "12" }, "latency", "wrong_type", ["event 1", "finite number", 'the text "12"']],
@@ -61,7 +61,7 @@ test("an event that does not fit is rejected by its reason, and the others of th
   for (const { reason, count: counted } of rejected_by_reason) assert.equal(counted, count(reason), reason);
 });
 
-test("a key id beyond the dictionary is found wherever it stands", () => {
+test("a key id beyond the dictionary is an error at any position", () => {
   const processor = new StreamProcessor(PIPELINE);
   const events = 40_000;
   const ids = new Uint32Array(events);
@@ -70,14 +70,14 @@ test("a key id beyond the dictionary is found wherever it stands", () => {
   fails(() => processor.pushColumns(batch), "unknown_key_id", ["key 1 of event 35000", "1 keys"]);
 });
 
-test("something else than an object is a mistake of the program", () => {
+test("an event that is not an object throws", () => {
   const processor = new StreamProcessor(PIPELINE);
   const good = { ts: 0, service: "a", latency: 1 };
   fails(() => processor.push([good, 7]), "invalid_event", ["event 1", "an object", "7"], { index: 1 });
   assert.equal(processor.stats().events, 0);
 });
 
-test("columns of the wrong shape name the column", () => {
+test("an error about a malformed column names the column", () => {
   const processor = new StreamProcessor(PIPELINE);
   const batch = { timestamps: [1, 2], keys: ["a", "b"], columns: { latency: [1, 2] } };
   const wrongs = [
@@ -93,7 +93,7 @@ test("columns of the wrong shape name the column", () => {
   fails(() => unkeyed.pushColumns(batch), "keys_mismatch", ["keys"]);
 });
 
-test("text of the wrong kind or format is refused", () => {
+test("text of the wrong type or format throws", () => {
   const processor = new StreamProcessor(PIPELINE);
   fails(() => processor.pushNdjson(7), "invalid_text", ["Uint8Array", "7"]);
   fails(() => processor.pushCsv("a,b\n"), "wrong_format", ["ndjson", "csv"]);
@@ -101,20 +101,20 @@ test("text of the wrong kind or format is refused", () => {
   fails(() => csv.pushCsv("ts,service,latenzy\n1,a,2\n"), "invalid_header", ["latency", "latenzy"]);
 });
 
-test("a time that is none is refused", () => {
+test("an invalid time throws", () => {
   const processor = new StreamProcessor(PIPELINE);
   fails(() => processor.tick(Number.NaN), "invalid_time", ["tick"]);
   fails(() => processor.advanceWatermark(1e17), "invalid_time", ["advanceWatermark"]);
 });
 
-test("events after the end are refused", () => {
+test("events after finish throw", () => {
   const processor = new StreamProcessor(PIPELINE);
   processor.finish();
   processor.finish();
   fails(() => processor.push({ ts: 0, service: "a", latency: 1 }), "finished", ["finished"]);
 });
 
-test("a processor that was given back is a typed error", () => {
+test("using a disposed processor throws disposed", () => {
   const processor = new StreamProcessor(PIPELINE);
   processor.dispose();
   processor.dispose();
@@ -122,7 +122,7 @@ test("a processor that was given back is a typed error", () => {
   fails(() => processor.drain(), "disposed", ["disposed"]);
 });
 
-test("a limit that refuses stops before the event, and the caller goes on as it likes", () => {
+test("a refusing limit stops the call before the event, and the caller can continue", () => {
   const limits = { max_keys: 2, on_max_keys: "refuse" };
   const event = (ts, service) => ({ ts, service, latency: 1 });
   const events = [event(0, "a"), event(1, "b"), { ts: 2 }, event(3, "c"), event(4, "a")];
@@ -136,7 +136,7 @@ test("a limit that refuses stops before the event, and the caller goes on as it 
   processor.finish();
   assert.deepEqual(processor.stats().limits_struck, ["key_limit"]);
   assert.deepEqual(processor.drain().map((row) => [row.service, row.sum]), [["a", 2], ["b", 1]]);
-  // With more room the stream goes on from there.
+  // With a higher limit the stream continues from there.
   const roomier = StreamProcessor.restore({ ...PIPELINE, limits: { ...limits, max_keys: 3 } }, snapshot);
   roomier.push(event(5, "c"));
   roomier.finish();
@@ -147,7 +147,7 @@ test("a limit that refuses stops before the event, and the caller goes on as it 
   fails(() => columns.pushColumns(batch), "limit_reached", words, { consumed: 2 });
 });
 
-test("text goes on behind the line that a limit has refused", () => {
+test("text continues after the line that a limit refused", () => {
   const limits = { max_state_bytes: 900, on_max_state_bytes: "refuse" };
   const lines = ["a", "b", "c", "a"].map((service, ts) => `${JSON.stringify({ ts, service, latency: 1 })}\n`);
   const processor = new StreamProcessor({ ...PIPELINE, limits });

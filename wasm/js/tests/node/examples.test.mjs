@@ -1,4 +1,4 @@
-/** The examples of tests/examples, in Node.js. */
+/** Runs the examples of tests/examples in Node.js. */
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -12,7 +12,7 @@ await init();
 
 const names = readdirSync(folder).filter((name) => name !== "README.md");
 
-test("the examples are there", () => assert.ok(names.length >= 30));
+test("all examples are found", () => assert.ok(names.length >= 30));
 
 for (const name of names) {
   const example = parseExample(readFileSync(join(folder, name), "utf8"));

@@ -1,4 +1,4 @@
-/** What the package contains, and that loading the module behaves. */
+/** The contents of the package, and loading of the module. */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -8,11 +8,11 @@ import { init, initSync, StreamProcessor, StreamProcessorError } from "stream-pr
 const PIPELINE = { stages: [{ type: "window", window: "tumbling", size: "1s", aggregations: ["count"] }] };
 const wasm = readFileSync(new URL(import.meta.resolve("stream-processor/stream_processor.wasm")));
 
-test("a processor before init is a typed error", () => {
+test("a processor before init throws not_initialized", () => {
   assert.throws(() => new StreamProcessor(PIPELINE), { name: "StreamProcessorError", code: "not_initialized" });
 });
 
-test("what is no module is a typed error, and init can be tried again", async () => {
+test("an invalid module throws module_not_loaded, and init can be retried", async () => {
   await assert.rejects(init(new Uint8Array([1, 2, 3])), (error) => {
     assert.ok(error instanceof StreamProcessorError);
     assert.equal(error.code, "module_not_loaded");
@@ -22,7 +22,7 @@ test("what is no module is a typed error, and init can be tried again", async ()
   assert.throws(() => initSync(new Uint8Array(8)), { code: "module_not_loaded" });
 });
 
-test("init is idempotent, in whatever order it is called", async () => {
+test("init is idempotent for concurrent and later calls", async () => {
   const pending = init();
   initSync(new WebAssembly.Module(wasm));
   const processor = new StreamProcessor(PIPELINE);
@@ -33,12 +33,12 @@ test("init is idempotent, in whatever order it is called", async () => {
   assert.equal(processor.drain()[0].count, 2);
 });
 
-test("the shipped module is the one that was built", { skip: process.env.MODULE === undefined }, () => {
+test("the package contains the module that was built", { skip: process.env.MODULE === undefined }, () => {
   const sha256 = (bytes) => createHash("sha256").update(bytes).digest("hex");
   assert.equal(sha256(wasm), sha256(readFileSync(process.env.MODULE)));
 });
 
-test("the package has a license, types and no way around its exports", async () => {
+test("the package has a license and types, and hides files outside its exports", async () => {
   const { default: manifest } = await import("stream-processor/package.json", { with: { type: "json" } });
   assert.equal(manifest.license, "Apache-2.0");
   assert.ok(readFileSync(new URL(import.meta.resolve("stream-processor")).pathname.replace(/\.js$/, ".d.ts")));

@@ -1,4 +1,4 @@
-/** Plain objects and columns in, plain objects out. */
+/** Input as objects, columns and text; output as objects and columns. */
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
 import { init, StreamProcessor } from "stream-processor";
@@ -18,7 +18,7 @@ function rows(processor) {
 
 const KEYED = pipeline({ key: "service", value: "latency" });
 
-test("objects become rows with the names of the output", () => {
+test("rows have the names of the output schema", () => {
   const processor = new StreamProcessor(KEYED);
   processor.push([
     { ts: 100, service: "b", latency: 1 },
@@ -32,14 +32,14 @@ test("objects become rows with the names of the output", () => {
   ]);
 });
 
-test("any iterable of events will do", () => {
+test("push accepts any iterable of events", () => {
   const processor = new StreamProcessor(KEYED);
   processor.push(new Set([{ ts: 1, service: "a", latency: 1 }, { ts: 2, service: "a", latency: 2 }]));
   processor.push([]);
   assert.equal(rows(processor)[0].sum, 3);
 });
 
-test("a time may be a Number in its unit, text or a Date", () => {
+test("a timestamp may be a Number in its unit, text or a Date", () => {
   for (const [unit, time] of [["s", 1.25], ["ms", 1250], ["us", 1250000], ["ns", 1.25e9]]) {
     const processor = new StreamProcessor(pipeline({ timestamp: "at", timestamp_unit: unit }, ["count"]));
     processor.push([{ at: time }, { at: "1970-01-01T00:00:01.250001Z" }, { at: new Date(1250) }]);
@@ -57,7 +57,7 @@ test("keys keep their type, and several fields make one key", () => {
   assert.deepEqual(found, [["__proto__", "", 1], ["x", true, 1], ["x", 1, 3], ["x", "1", 1], ["y", 0, 1]]);
 });
 
-test("a field may have any name, also one that objects know", () => {
+test("a field may have any name, also one of Object.prototype", () => {
   const processor = new StreamProcessor(pipeline({ key: "__proto__" }, ["count"]));
   processor.push(JSON.parse('{"ts": 0, "__proto__": "k"}'));
   assert.deepEqual(Object.entries(rows(processor)[0])[0], ["__proto__", "k"]);
@@ -94,7 +94,7 @@ test("columns, keys by a dictionary, objects and text give the same bytes", () =
   for (const output of outputs) assert.equal(output, outputs[0]);
 });
 
-test("a dictionary may grow and be exchanged", () => {
+test("the caller's dictionary may grow and be replaced", () => {
   const processor = new StreamProcessor(pipeline({ key: "k" }, ["count"]));
   const dictionary = ["a"];
   processor.pushColumns({ timestamps: [0], keys: { ids: Uint32Array.of(0), dictionary } });
@@ -104,7 +104,7 @@ test("a dictionary may grow and be exchanged", () => {
   assert.deepEqual(rows(processor).map(({ k, count }) => [k, count]), [["a", 1], ["b", 2]]);
 });
 
-test("missing and undefined numbers are null, in rows too", () => {
+test("missing numbers are null in rows", () => {
   const sum = { op: "sum", field: "bytes" };
   const processor = new StreamProcessor(pipeline({ value: "v" }, ["count", sum]));
   processor.push([{ ts: 0, v: 1, bytes: null }, { ts: 1, v: 2 }]);
@@ -112,7 +112,7 @@ test("missing and undefined numbers are null, in rows too", () => {
   assert.deepEqual(rows(processor), [{ window_start: 0, window_end: 1000, count: 3, sum_bytes: null }]);
 });
 
-test("columns with values that the pipeline refuses are counted", () => {
+test("rejected events of columns are counted", () => {
   const processor = new StreamProcessor(KEYED);
   const latency = [1, Number.NaN, Number.POSITIVE_INFINITY, 1, 1];
   const timestamps = [0, 0, 0, Number.NaN, 9e15];
@@ -126,7 +126,7 @@ test("columns with values that the pipeline refuses are counted", () => {
   ]);
 });
 
-test("watermark, tick and stats speak of milliseconds", () => {
+test("watermark, tick and stats use milliseconds", () => {
   const processor = new StreamProcessor(KEYED);
   assert.equal(processor.watermark, null);
   assert.equal(processor.nextDeadline, null);
@@ -139,7 +139,7 @@ test("watermark, tick and stats speak of milliseconds", () => {
   assert.equal(processor.drain().length, 1);
 });
 
-test("a pipeline that only passes events hands out the very objects, or the text's own bytes", () => {
+test("a pipeline that only passes events returns the pushed objects or the bytes of the text", () => {
   const filter = { type: "filter", where: [{ field: "v", op: ">", value: 1 }] };
   const pipeline = { source: { key: "k", value: "v" }, stages: [filter] };
   const events = [
@@ -170,10 +170,10 @@ test("a pipeline that only passes events hands out the very objects, or the text
   assert.deepEqual(csv.drain(), [{ ts: 1, k: "a", v: 2, x: null }]);
 });
 
-test("calendar windows go by named zones, right across daylight saving", () => {
+test("calendar windows follow named zones across daylight saving changes", () => {
   const stage = { type: "window", window: "calendar", unit: "day", zone: "Europe/Berlin", aggregations: ["count"] };
   const processor = new StreamProcessor({ stages: [stage] });
-  // An event an hour: the day in which summer time begins has 23 of them, that in which it ends 25.
+  // One event per hour: the day on which summer time starts has 23, the day on which it ends 25.
   const hours = (from, count) => Array.from({ length: count }, (_, hour) => ({ ts: Date.parse(from) + hour * 3_600_000 }));
   processor.push(hours("2024-03-29T23:00:00Z", 72));
   processor.push(hours("2024-10-25T22:00:00Z", 73));
@@ -202,7 +202,7 @@ test("calendar windows go by named zones, right across daylight saving", () => {
   assert.throws(() => new StreamProcessor(nowhere), { code: "invalid_pipeline", field: "stages[0].zone" });
 });
 
-test("objects, columns and text are told apart by the same identities", () => {
+test("objects, columns and text have the same identities", () => {
   const dedup = { type: "dedup", strategies: ["id", ["k", "v"], "@content"] };
   const pipeline = { source: { key: "k", value: "v" }, stages: [dedup] };
   const processor = new StreamProcessor(pipeline);
@@ -218,7 +218,7 @@ test("objects, columns and text are told apart by the same identities", () => {
   assert.equal(processor.stats().duplicates, 4);
 });
 
-test("events in columns have their times in their identities and in what is passed on, in either unit", () => {
+test("column events have their times in identities and passed events, in either unit", () => {
   const deduplicated = { source: { value: "v" }, stages: [{ type: "dedup", strategies: ["@content"], ttl: "1m" }] };
   for (const timestamps of [Float64Array.of(1, 2, 1), BigInt64Array.of(1000n, 2000n, 1000n)]) {
     const processor = new StreamProcessor(deduplicated);
@@ -228,7 +228,7 @@ test("events in columns have their times in their identities and in what is pass
   }
 });
 
-test("partitions hold the watermark back until they are idle", () => {
+test("a partition holds back the watermark until it is idle", () => {
   const source = { value: "v", partition: "p" };
   const time = { idle_timeout: "5s" };
   const stages = [{ type: "window", window: "tumbling", size: "1s", aggregations: ["count"] }];
@@ -253,7 +253,7 @@ test("partitions hold the watermark back until they are idle", () => {
   assert.deepEqual(rejected, ["p", "p"]);
 });
 
-test("fields that are texts come as objects, in columns and as text", () => {
+test("text fields work in objects, columns and text", () => {
   const stages = [
     { type: "filter", where: [{ field: "page", op: "!=", value: "/health" }] },
     { type: "key_by", fields: ["region", "service"] },
@@ -287,7 +287,7 @@ test("fields that are texts come as objects, in columns and as text", () => {
   ]);
 });
 
-test("rows have their own keys, whether these are those of the rows before or not", () => {
+test("rows have the right keys, repeated or new", () => {
   const pipeline = {
     source: { key: ["region", "host"], value: "v" },
     stages: [{ type: "window", window: "tumbling", size: "1s", aggregations: ["sum"] }],
@@ -301,7 +301,7 @@ test("rows have their own keys, whether these are those of the rows before or no
   });
   const expected = hosts.map((names, second) => [...names].sort().map((host) => [second % 2 === 0 ? "eu" : 7, host]));
   assert.deepEqual(found, expected);
-  // The same keys again and again, which the module does not tell twice.
+  // Repeated keys, which the module sends only once.
   const same = new StreamProcessor(pipeline);
   for (const ts of [0, 1000, 2000]) {
     same.push(["a", "b"].map((host) => ({ ts, region: "eu", host, v: ts })));
@@ -310,12 +310,12 @@ test("rows have their own keys, whether these are those of the rows before or no
   }
 });
 
-test("rows have their own keys, however many there are", () => {
+test("rows have the right keys after the key dictionary starts over", () => {
   const processor = new StreamProcessor({
     source: { key: "id", value: "v" },
     stages: [{ type: "window", window: "tumbling", size: "1s", aggregations: ["sum"] }],
   });
-  // The module starts over with the keys that it has told once they are 65,536.
+  // The module restarts its key dictionary at 65,536 keys.
   const sizes = [40_000, 10, 70_000, 3, 40_000];
   sizes.forEach((size, second) => {
     const keys = Array.from({ length: size }, (_, place) => second * 30_000 + place);
@@ -329,7 +329,7 @@ test("rows have their own keys, however many there are", () => {
   });
 });
 
-/** Rows that came as columns, as objects. */
+/** Converts rows as columns to objects. */
 function objectsOf({ rows, keys, columns }, fields, bools = []) {
   return Array.from({ length: rows }, (_, row) => {
     const key = keys?.dictionary[keys.ids[row]];
@@ -349,7 +349,7 @@ function columnsOf(processor, fields, bools) {
   return rows;
 }
 
-test("rows as columns are the rows as objects", () => {
+test("drainColumns returns the rows of drain", () => {
   const stages = [{ type: "window", window: "session", gap: "1s", allowed_lateness: "1m", aggregations: ["count", "stddev"] }];
   for (const key of [undefined, "host", ["region", "host"]]) {
     const fields = key === undefined ? [] : [key].flat();
@@ -360,7 +360,7 @@ test("rows as columns are the rows as objects", () => {
       asObjects.push(event);
       asColumns.push(event);
       if (n % 50 === 0) expected.push(...asObjects.drain());
-      // Some rows as objects, some as columns: both know all keys.
+      // Alternate between objects and columns: both share the keys.
       if (n % 50 === 0) found.push(...(n % 100 === 0 ? asColumns.drain() : columnsOf(asColumns, fields, ["retracted"])));
     }
     asObjects.finish();
@@ -373,7 +373,7 @@ test("rows as columns are the rows as objects", () => {
   }
 });
 
-test("rows as columns go into another processor with their dictionary, also once that has started over", () => {
+test("drained columns can be pushed to another processor, also after their dictionary starts over", () => {
   const source = { key: "id", value: "v" };
   const window = (size) => ({ type: "window", window: "tumbling", size, aggregations: ["sum"] });
   const first = new StreamProcessor({ source, stages: [window("1s")] });
@@ -391,17 +391,17 @@ test("rows as columns go into another processor with their dictionary, also once
       held.push([ids, Array.from(ids.ids, (id) => ids.dictionary[id])]);
     }
   });
-  // What was handed out stays as it was.
+  // Columns that were drained before stay unchanged.
   for (const [{ ids, dictionary }, names] of held) assert.deepEqual(Array.from(ids, (id) => dictionary[id]), names);
   assert.equal(dictionaries.size, 2);
   second.finish();
   const rows = second.drain();
   assert.equal(rows.length, 70_000 + 10);
-  // The key "0 7" was in the first and third batch, "1 7" in the second.
+  // Key "0 7" is in the first and third batch, "1 7" in the second.
   assert.deepEqual(rows.filter(({ id }) => id.endsWith(" 7")).map(({ id, sum }) => [id, sum]), [["0 7", 14], ["1 7", 7]]);
 });
 
-test("pipelines that pass events have no columns to drain", () => {
+test("drainColumns throws for pipelines that pass events", () => {
   const processor = new StreamProcessor({ stages: [{ type: "dedup", strategies: ["id"], ttl: "1m" }] });
   assert.throws(() => processor.drainColumns(), { code: "no_columns" });
 });

@@ -1,4 +1,4 @@
-/** Columns written in the module's memory give what columns copied there give. */
+/** Reserved columns give the same results as pushed columns. */
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
 import { init, StreamProcessor, StreamProcessorError } from "stream-processor";
@@ -12,7 +12,7 @@ const PIPELINE = {
 };
 const DICTIONARY = Array.from({ length: 40 }, (_, id) => `key ${id}`);
 
-/** Numbers below `bound`, the same ones each time. */
+/** Returns a generator of pseudo-random numbers below `bound` with a fixed seed. */
 function generator(seed) {
   let state = seed;
   return (bound) => {
@@ -21,7 +21,9 @@ function generator(seed) {
   };
 }
 
-/** Events of every kind: out of order, late, with fractions of time, with values and times that are none. */
+/**
+ * Events of every kind: out of order, late, with fractional times, with missing values and times.
+ */
 function eventsOf(count, random) {
   const times = [Number.NaN, 9e15, -1, 0.0005];
   return {
@@ -34,12 +36,14 @@ function eventsOf(count, random) {
   };
 }
 
-/** Times in microseconds; what is no time, or later than dates of JavaScript, is out of range there too. */
+/**
+ * Converts times to microseconds; invalid times and times beyond JavaScript dates are out of range.
+ */
 function inMicroseconds(timestamps) {
   return BigInt64Array.from(timestamps, (ms) => (ms < 8.64e15 ? BigInt(Math.floor(ms * 1000 + 1e-6)) : 2n ** 63n - 1n));
 }
 
-/** Fills what is reserved with the events from `from` on; returns how many these are. */
+/** Fills the reserved columns with the events from `from` on; returns their number. */
 function write(reserved, { timestamps, ids, v, w }, from, unit) {
   const to = Math.min(from + reserved.timestamps.length, timestamps.length);
   const times = timestamps.subarray(from, to);
@@ -51,7 +55,9 @@ function write(reserved, { timestamps, ids, v, w }, from, unit) {
   return to - from;
 }
 
-/** Everything in place, in cuts of `sizeOf()` events, draining where a call says so and otherwise as `drains()` says. */
+/**
+ * Commits all events in batches of `sizeOf()`; drains if a call requires it or `drains()` is true.
+ */
 function inPlace(processor, events, { sizeOf, drains, unit, dictionary = DICTIONARY, meddle = () => {} }) {
   const rows = [];
   for (let at = 0; at < events.timestamps.length; ) {
@@ -74,7 +80,7 @@ function inPlace(processor, events, { sizeOf, drains, unit, dictionary = DICTION
   return rows;
 }
 
-/** The end of the stream, however often results are full. */
+/** Finishes the stream, draining whenever results are full. */
 function ended(processor, rows) {
   for (;;) {
     try {
@@ -91,7 +97,7 @@ function ended(processor, rows) {
   return { rows, events, reasons, late };
 }
 
-test("rows and counters are those of columns that are copied, however batches are cut", () => {
+test("reserved columns of any batch size give the rows and counters of pushed columns", () => {
   for (let seed = 1; seed <= 30; seed += 1) {
     const random = generator(seed);
     const events = eventsOf(1 + random(30_000), random);
@@ -103,7 +109,7 @@ test("rows and counters are those of columns that are copied, however batches ar
     const small = random(2) === 0;
     const limits = small ? { max_result_rows: 1 + random(5) } : {};
     const processor = new StreamProcessor({ ...PIPELINE, limits }, small ? { maxPendingRows: 1 + random(50) } : {});
-    // Other ids for the same keys: one by text, and those of another dictionary.
+    // Other ids for the same keys: from text, and from another dictionary.
     if (random(2) === 0) processor.pushNdjson("");
     if (random(2) === 0) processor.pushColumns({ timestamps: [], keys: { ids: Uint32Array.of(), dictionary: ["other"] }, columns: { v: [] } });
     const most = 1 + random(random(2) === 0 ? 100 : 40_000);
@@ -116,7 +122,7 @@ test("rows and counters are those of columns that are copied, however batches ar
   }
 });
 
-test("ids that text has taken before change nothing", () => {
+test("ids that text used before do not change results", () => {
   const random = generator(7);
   const events = eventsOf(5000, random);
   const lines = '{"ts": 5, "k": "key 7", "v": 1}\n{"ts": 6, "k": "text", "v": 2}\n';
@@ -130,7 +136,7 @@ test("ids that text has taken before change nothing", () => {
   assert.deepEqual(ended(processor, rows), ended(copied, []));
 });
 
-test("a batch that stopped half-way goes on when the memory has grown", () => {
+test("a partly committed batch continues after the memory has grown", () => {
   const events = eventsOf(20_000, generator(3));
   const { timestamps, ids, v, w } = events;
   const copied = new StreamProcessor(PIPELINE);
@@ -147,7 +153,7 @@ test("a batch that stopped half-way goes on when the memory has grown", () => {
   assert.deepEqual(ended(processor, rows), ended(copied, []));
 });
 
-test("what was written before the memory has grown is refused, not misread", () => {
+test("a commit after the memory has grown throws columns_detached", () => {
   const processor = new StreamProcessor(PIPELINE);
   const reserved = processor.reserveColumns(10);
   const others = [];
@@ -163,7 +169,7 @@ test("what was written before the memory has grown is refused, not misread", () 
   processor.commitColumns({ keys: DICTIONARY });
 });
 
-test("columns that events may lack are missing unless they are written", () => {
+test("optional columns that are not written are missing values", () => {
   const processor = new StreamProcessor(PIPELINE);
   for (const w of [5, undefined]) {
     const reserved = processor.reserveColumns(1);
@@ -177,7 +183,7 @@ test("columns that events may lack are missing unless they are written", () => {
   assert.deepEqual(rows.map(({ k, count, sum, sum_w }) => [k, count, sum, sum_w]), [["key 1", 2, 4, 5]]);
 });
 
-test("partitions, and pipelines without a key", () => {
+test("reserved columns work with partitions and without a key", () => {
   const stages = [{ type: "window", window: "tumbling", size: "1s", aggregations: ["count"] }];
   const pipeline = { source: { value: "v", partition: "p" }, stages };
   const partitions = ["one", "two"];
@@ -197,7 +203,7 @@ test("partitions, and pipelines without a key", () => {
   assert.deepEqual(ended(processor, []), ended(copied, []));
 });
 
-test("mistakes are typed errors that say what would be right", () => {
+test("wrong use of reserved columns throws an error with the allowed values", () => {
   const fails = (call, code, word) => {
     assert.throws(call, (error) => {
       assert.ok(error instanceof StreamProcessorError, String(error));

@@ -1,4 +1,4 @@
-/** Snapshots, full buffers and traps: nothing is lost without an error. */
+/** Snapshots, full buffers and traps: no data is lost without an error. */
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
 import { init, StreamProcessor } from "stream-processor";
@@ -19,7 +19,7 @@ function whole(pipeline = PIPELINE) {
   return text(processor);
 }
 
-test("a snapshot goes on anywhere, with the rows that were not drained", () => {
+test("a restored snapshot continues the stream and has the undrained rows", () => {
   const first = new StreamProcessor(PIPELINE);
   first.push(EVENTS.slice(0, 1234));
   const snapshot = first.snapshot();
@@ -31,7 +31,7 @@ test("a snapshot goes on anywhere, with the rows that were not drained", () => {
   assert.equal(text(second), whole());
 });
 
-test("what is no snapshot of this pipeline is refused", () => {
+test("restore rejects bytes that are not a snapshot of the pipeline", () => {
   const snapshot = new StreamProcessor(PIPELINE).snapshot();
   const other = { ...PIPELINE, stages: [{ ...PIPELINE.stages[0], size: "2s" }] };
   assert.throws(() => StreamProcessor.restore(other, snapshot), { code: "snapshot_other_pipeline" });
@@ -40,7 +40,7 @@ test("what is no snapshot of this pipeline is refused", () => {
   assert.throws(() => StreamProcessor.restore(PIPELINE, snapshot), { code: "snapshot_damaged" });
 });
 
-test("a full result buffer changes nothing", () => {
+test("a full result buffer does not change results", () => {
   const small = { ...PIPELINE, limits: { max_result_rows: 3 } };
   assert.equal(whole(small), whole());
   const lines = EVENTS.map((event) => JSON.stringify(event)).join("\n");
@@ -52,13 +52,13 @@ test("a full result buffer changes nothing", () => {
   assert.equal(rows.reduce((sum, { count }) => sum + count, 0), EVENTS.length);
 });
 
-test("what was taken counts the events of the call, rejected ones too, and each of those is told once", () => {
+test("consumed includes rejected events, and each rejection is reported once", () => {
   const told = [];
   const source = { key: "k", value: "v" };
   const stages = [{ type: "window", window: "tumbling", size: "1ms", aggregations: ["count"] }];
   const options = { maxPendingRows: 3, onReject: ({ event }) => told.push(event.ts) };
   const processor = new StreamProcessor({ source, stages, limits: { max_result_rows: 1 } }, options);
-  // Bad ones first, in the middle, side by side and last.
+  // Invalid events at the start, in the middle, adjacent and at the end.
   const events = Array.from({ length: 101 }, (_, ts) => (ts % 4 < 2 ? { ts, k: "a" } : { ts, k: "a", v: 1 }));
   const rows = [];
   for (let rest = events, done = false; !done; ) {
@@ -80,7 +80,7 @@ test("what was taken counts the events of the call, rejected ones too, and each 
   assert.deepEqual([accepted, rejected], [times(false).length, times(true).length]);
 });
 
-test("rows that nobody drains end in an error that says how much was taken", () => {
+test("undrained rows end in results_full, with the consumed amount", () => {
   const small = { ...PIPELINE, limits: { max_result_rows: 3 } };
   const processor = new StreamProcessor(small, { maxPendingRows: 20 });
   const parts = [];
@@ -105,7 +105,7 @@ test("rows that nobody drains end in an error that says how much was taken", () 
   assert.equal(parts.join(""), whole());
 });
 
-test("a snapshot in the middle of a line is refused", () => {
+test("a snapshot in the middle of a line throws", () => {
   const processor = new StreamProcessor(PIPELINE);
   processor.pushNdjson('{"ts": 1, "k"');
   assert.throws(() => processor.snapshot(), { code: "line_pending" });
@@ -113,7 +113,7 @@ test("a snapshot in the middle of a line is refused", () => {
   assert.ok(processor.snapshot().length > 0);
 });
 
-test("text in pieces, as text or as bytes", () => {
+test("text in pieces gives the same rows as strings and as bytes", () => {
   const lines = `${EVENTS.map((event) => JSON.stringify({ ...event, k: `ключ ${event.k} 😀` })).join("\n")}`;
   const outputs = [lines, new TextEncoder().encode(lines), new TextEncoder().encode(lines).buffer].map((input) => {
     const processor = new StreamProcessor(PIPELINE);
@@ -126,11 +126,11 @@ test("text in pieces, as text or as bytes", () => {
   assert.equal(outputs[2], outputs[0]);
 });
 
-test("`using` and dispose give memory back", () => {
+test("`using` and dispose free memory", () => {
   assert.equal(StreamProcessor.prototype[Symbol.dispose], StreamProcessor.prototype.dispose);
 });
 
-test("a trap costs all processors their state, says so, and leaves the package usable", async () => {
+test("after a trap all processors throw, and new ones work", async () => {
   const glue = await import(new URL("glue.js", import.meta.resolve("stream-processor")));
   const processor = new StreamProcessor(PIPELINE);
   processor.push(EVENTS.slice(0, 1000));

@@ -1,4 +1,4 @@
-/** The conformance vectors, in Node.js. */
+/** Runs the conformance vectors in Node.js. */
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -12,9 +12,9 @@ await init();
 
 const names = readdirSync(folder).filter((name) => name.endsWith(".json"));
 
-test("the vectors are there", () => assert.ok(names.length >= 10));
+test("all vectors are found", () => assert.ok(names.length >= 10));
 
-test("identities", () => {
+test("identify returns the identities of the vectors", () => {
   const vectors = JSON.parse(readFileSync(join(folder, "identity/identity.json"), "utf8"));
   assert.deepEqual(wrongIdentities(identify, vectors), []);
   assert.equal(identify(["id"], { id: [1.0, "x"] }), identify(["id"], '{"x": 1,\n "id": [10e-1, "\\u0078"]}'));

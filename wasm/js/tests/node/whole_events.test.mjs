@@ -1,4 +1,7 @@
-/** Where the whole event counts, what JSON cannot say is rejected as its text is: nothing is lost without a count. */
+/**
+ * Pipelines that need whole events reject objects that JSON cannot express, with the reason that
+ * their text would have. Each rejection is counted.
+ */
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
 import { identify, init, StreamProcessor, StreamProcessorError } from "stream-processor";
@@ -18,7 +21,7 @@ function nested(depth) {
   return value;
 }
 
-test("an event that JSON cannot say is rejected and counted, and the others of the call are taken", () => {
+test("an event that JSON cannot express is rejected and counted; the others are processed", () => {
   const good = (ts) => ({ ts, v: 1 });
   const wrongs = [
     [circle({ ts: 2, v: 1 }), "self", "invalid_json"],
@@ -29,7 +32,7 @@ test("an event that JSON cannot say is rejected and counted, and the others of t
     [{ ts: 2, v: 1, toJSON: () => [1] }, undefined, "not_an_object"],
     [{ ts: 2, v: 1, toJSON: () => undefined }, undefined, "invalid_json"],
     [{ ts: 2, v: 1, id: { toJSON() { throw new Error("no"); } } }, "id", "invalid_json"],
-    // What is wrong with the text comes first, as in text.
+    // A fault of the JSON text is reported before a fault of a field, as for text.
     [{ ts: "soon", id: "\ud83d" }, "id", "invalid_json"],
   ];
   for (const [wrong, field, reason] of wrongs) {
@@ -44,13 +47,13 @@ test("an event that JSON cannot say is rejected and counted, and the others of t
     assert.deepEqual(processor.drain(), [good(1), good(3)]);
     const { events: accepted, rejected, stages } = processor.stats();
     assert.deepEqual([accepted, rejected, stages[0].unidentified], [2, 2, 0]);
-    // The identities are those of the events that were taken.
+    // Only the accepted events have stored identities, so these are duplicates.
     processor.push([good(3), good(1)]);
     assert.deepEqual([processor.drain(), processor.stats().duplicates], [[], 2]);
   }
 });
 
-test("an object is rejected as its text is", () => {
+test("an object is rejected with the reason of its text", () => {
   for (const event of [{ ts: 1, v: 1, note: "\ud83d" }, { ts: 1, v: 1, deep: nested(128) }, { ts: 1, v: 1, deep: nested(127) }]) {
     const [asObject, asText] = [new StreamProcessor(DEDUP), new StreamProcessor(DEDUP)];
     asObject.push(event);
@@ -60,7 +63,7 @@ test("an object is rejected as its text is", () => {
   }
 });
 
-test("BigInts are the integers that text has, in identities and in lines", () => {
+test("a BigInt equals the integer in text, in identities and in passed lines", () => {
   const processor = new StreamProcessor(DEDUP);
   processor.push([
     { ts: 1, v: 1, id: 9007199254740993n },
@@ -76,7 +79,7 @@ test("BigInts are the integers that text has, in identities and in lines", () =>
   assert.equal(lines, due);
 });
 
-test("BigInts are written as JSON.stringify writes all else", () => {
+test("objects with BigInts are otherwise written like JSON.stringify", () => {
   const rich = { when: new Date(0), boxed: [Object("x"), Object(1), Object(true)], fn() {}, none: undefined, map: new Map(), list: [undefined, () => {}], "é\n": null };
   const lines = [1, 1n].map((n) => {
     const processor = new StreamProcessor({ stages: [{ type: "filter", where: [{ field: "v", op: "missing" }] }] });
@@ -86,7 +89,7 @@ test("BigInts are written as JSON.stringify writes all else", () => {
   assert.equal(lines[1], lines[0]);
 });
 
-test("events that have passed and cannot be written stay, for drain", () => {
+test("passed events that drainNdjson cannot write stay for drain", () => {
   const filter = { type: "filter", where: [{ field: "v", op: ">", value: 0 }] };
   const processor = new StreamProcessor({ source: { value: "v" }, stages: [filter] });
   const events = [{ ts: 1, v: 1 }, circle({ ts: 2, v: 1 })];
@@ -95,7 +98,7 @@ test("events that have passed and cannot be written stay, for drain", () => {
   assert.deepEqual(processor.drain(), events);
 });
 
-test("identify throws for what is no event", () => {
+test("identify throws for a value that is not an event", () => {
   const wrongs = [circle({ id: 1 }), { id: "\ud83d" }, { id: 1, note: "\ud83d" }, '{"id":"\\ud83d"}', '{"id":"\ud83d"}', "[1]", '{"id":1', { toJSON: () => 5 }];
   for (const wrong of wrongs) {
     for (const strategies of [["id"], ["@content"]]) {
@@ -111,7 +114,7 @@ test("identify throws for what is no event", () => {
   assert.equal(identify(["id"], { other: 1n }), null);
 });
 
-test("many events at once keep their identities, whichever are rejected", () => {
+test("events of a large call keep their own identities when others are rejected", () => {
   const processor = new StreamProcessor(DEDUP);
   const events = Array.from({ length: 40_000 }, (_, n) => (n % 7 === 0 ? { ts: n, id: n } : { ts: n, v: 1, id: n % 20_000 }));
   processor.push(events);

@@ -1,4 +1,4 @@
-/** A program that uses the whole package, for the type checker alone. */
+/** A program that uses the whole public API; it is only type-checked. */
 import { identify, init, initSync, StreamProcessor, StreamProcessorError } from "stream-processor";
 import type { CommitOptions, EventColumns, Key, KeyValue, PipelineSpec, ProcessorOptions, ReservedColumns, Row, RowColumns, Stats } from "stream-processor";
 
@@ -80,19 +80,19 @@ export async function use(module: Uint8Array): Promise<Window[]> {
 }
 
 export const wrong: PipelineSpec[] = [
-  // @ts-expect-error: there is no such window
+  // @ts-expect-error: unknown window kind
   { stages: [{ type: "window", window: "tumblin", size: "1s", aggregations: ["count"] }] },
-  // @ts-expect-error: there is no such aggregation
+  // @ts-expect-error: unknown aggregation
   { stages: [{ type: "window", window: "tumbling", size: "1s", aggregations: ["average"] }] },
-  // @ts-expect-error: a window is of some kind
+  // @ts-expect-error: the window kind is missing
   { stages: [{ type: "window", size: "1s", aggregations: ["count"] }] },
-  // @ts-expect-error: a field that no pipeline has
+  // @ts-expect-error: unknown pipeline field
   { stages: [], sauce: {} },
 ];
 
 export const nulls: EventColumns = { timestamps: [1, 2], columns: { latency: [1, null] } };
 
-// @ts-expect-error: a time is never missing
+// @ts-expect-error: a timestamp must not be missing
 export const noTime: EventColumns = { timestamps: [null] };
 
 export const told: ProcessorOptions = {

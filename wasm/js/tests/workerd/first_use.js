@@ -1,4 +1,4 @@
-/** A Cloudflare Worker that loads the module in a handler, wrongly at first. */
+/** A Cloudflare Worker that loads the module in a handler; its first attempt fails. */
 import { init, StreamProcessor, StreamProcessorError } from "stream-processor";
 
 const PIPELINE = { stages: [{ type: "window", window: "tumbling", size: "1s", aggregations: ["count"] }] };
@@ -17,7 +17,7 @@ export default {
   async test() {
     const codes = [
       await codeOf(() => new StreamProcessor(PIPELINE)),
-      // Workers compile nothing.
+      // Workers cannot compile modules.
       await codeOf(() => init(new Uint8Array([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]))),
       await codeOf(() => init("no address")),
       await codeOf(() => init()),

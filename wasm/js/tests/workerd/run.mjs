@@ -1,4 +1,6 @@
-/** Bundles workers as their tools do, runs them in workerd, and reports as node's runner does. */
+/**
+ * Bundles workers like their tools do, runs them in workerd, and reports like Node's test runner.
+ */
 import { spawnSync } from "node:child_process";
 import { copyFile, mkdir } from "node:fs/promises";
 import { createRequire } from "node:module";
@@ -21,7 +23,7 @@ await build({
   mainFields: ["module", "main"],
   conditions: ["workerd", "worker", "browser"],
   target: "es2022",
-  // The runtime compiles modules before a worker starts; it finds them by their names.
+  // The runtime compiles modules before a worker starts and looks them up by name.
   external: ["*.wasm"],
   logLevel: "warning",
 });

@@ -1,9 +1,9 @@
-/** A Cloudflare Worker that uses the package: each check of `test` is run by workerd itself. */
+/** A Cloudflare Worker that uses the package; workerd runs the checks of `test`. */
 import { init, StreamProcessor, StreamProcessorError } from "stream-processor";
 
 const PIPELINE = { source: { key: "k", value: "v" }, stages: [{ type: "window", window: "tumbling", size: "1s", aggregations: ["sum"] }] };
 
-// The top level of a module: there are no random numbers yet.
+// The top level of a module has no random numbers.
 await init();
 let atTopLevel;
 try {
