@@ -1,6 +1,8 @@
-//! The C ABI over linear memory (docs/abi.md): every function checks what it is given and calls nothing outside the module.
+//! The C ABI over linear memory (docs/abi.md). Every function checks its arguments; none calls a
+//! function outside the module.
 //!
-//! Blocks that a host allocates are kept in a table, so that reading one is a look-up and no pointer is ever followed.
+//! Blocks that a host allocates are kept in a table: a block is read by a look-up of its address,
+//! and no host pointer is dereferenced.
 
 use std::cell::RefCell;
 
@@ -14,7 +16,7 @@ use crate::block::{AlignedBlock, address};
 /// The version of docs/abi.md.
 pub const ABI_VERSION: u32 = 1;
 
-/// A call that failed, and one that a limit has ended.
+/// The results of a call that failed, and of one that a limit stopped.
 const FAILED: i32 = -1;
 const LIMIT_REACHED: i32 = -2;
 const FULL_BIT: i64 = 1 << 32;
@@ -23,39 +25,40 @@ thread_local! {
     static STATE: RefCell<State> = RefCell::default();
 }
 
-/// Everything behind the ABI.
+/// The state behind the ABI.
 #[derive(Default)]
 struct State {
-    /// Blocks that the host has allocated.
+    /// Blocks allocated by the host.
     blocks: Vec<AlignedBlock>,
-    /// Open engines; handle 1 is the first.
+    /// Open engines by handle; the first handle is 1.
     instances: Vec<Option<Instance>>,
-    /// The identities that were told last.
+    /// The result of the last `sp_identify`.
     identities: Vec<u8>,
-    /// What the last failed call has to say, as JSON.
+    /// The error of the last failed call, as JSON.
     error: Vec<u8>,
 }
 
+/// An open engine and the buffers of its results.
 struct Instance {
     spec: PipelineSpec,
     engine: Engine,
-    /// What the last call handed out.
+    /// The block returned by the last call.
     out: wire::Block,
     bytes: Vec<u8>,
     snapshot: Option<SnapshotRead>,
     restore: Option<Restore>,
 }
 
-/// A snapshot that is being read.
+/// A snapshot that the host is reading.
 struct SnapshotRead {
     cursor: SnapshotCursor,
-    /// The section that is being handed out, and how much of it has been.
+    /// The current section, and the number of its bytes that the host has read.
     section: Vec<u8>,
     read: usize,
 }
 
 impl State {
-    /// The block that the host means by `ptr` and `len`.
+    /// Returns the first `len` bytes of the block at `ptr`.
     fn block(&self, ptr: u32, len: u32) -> Result<&[u8], Error> {
         if len == 0 {
             return Ok(&[]);
@@ -72,7 +75,7 @@ impl State {
         instance.ok_or(Error::MalformedBlock("the handle is no open engine"))
     }
 
-    /// The instance and a block, together.
+    /// Calls `run` with an instance and a block.
     fn with_block<T>(
         &mut self,
         handle: i32,
@@ -104,12 +107,12 @@ impl State {
     }
 }
 
-/// Runs `call`; what it fails with is kept for `sp_error`, and `failed` is returned.
+/// Runs `call`. If it fails, stores the error for `sp_error` and returns `failed`.
 fn guarded<T>(failed: T, call: impl FnOnce(&mut State) -> Result<T, Error>) -> T {
     answered(|_| failed, call)
 }
 
-/// The same for calls whose result is negative where they fail.
+/// Runs `call` like [`guarded`]; a failure returns the negative status of the error.
 fn checked<T: From<i32>>(call: impl FnOnce(&mut State) -> Result<T, Error>) -> T {
     let status = |error: &Error| match error {
         Error::LimitReached(_) => LIMIT_REACHED,
@@ -131,7 +134,7 @@ fn answered<T>(
     })
 }
 
-/// Pointer and length of a block that the module owns, as one result.
+/// Packs the pointer and the length of a block that the module owns into one result.
 fn handed_out(bytes: &[u8]) -> u64 {
     if bytes.is_empty() {
         return 0;
@@ -146,13 +149,13 @@ fn progress(progress: Progress) -> i32 {
     }
 }
 
-/// The version of this ABI.
+/// Returns the version of this ABI.
 #[unsafe(no_mangle)]
 pub extern "C" fn sp_abi_version() -> u32 {
     ABI_VERSION
 }
 
-/// A block of `len` bytes, aligned to 64; 0 where there is no room.
+/// Allocates a block of `len` bytes, aligned to 64 bytes; returns 0 if memory is exhausted.
 #[unsafe(no_mangle)]
 pub extern "C" fn sp_alloc(len: u32) -> u32 {
     let Some(block) = AlignedBlock::new(len as usize) else { return 0 };
@@ -161,7 +164,7 @@ pub extern "C" fn sp_alloc(len: u32) -> u32 {
     address
 }
 
-/// Gives a block back.
+/// Frees a block.
 #[unsafe(no_mangle)]
 pub extern "C" fn sp_free(ptr: u32) {
     STATE.with_borrow_mut(|state| state.blocks.retain(|block| block.address() != ptr));
@@ -220,7 +223,7 @@ pub extern "C" fn sp_close(handle: i32) -> i32 {
     })
 }
 
-/// Takes a block of key definitions.
+/// Adds the key definitions of a block.
 #[unsafe(no_mangle)]
 pub extern "C" fn sp_define_keys(handle: i32, ptr: u32, len: u32) -> i32 {
     checked(|state| {
@@ -231,7 +234,7 @@ pub extern "C" fn sp_define_keys(handle: i32, ptr: u32, len: u32) -> i32 {
     })
 }
 
-/// Takes a block of definitions of partitions.
+/// Adds the partition definitions of a block.
 #[unsafe(no_mangle)]
 pub extern "C" fn sp_define_partitions(handle: i32, ptr: u32, len: u32) -> i32 {
     checked(|state| {
@@ -243,7 +246,8 @@ pub extern "C" fn sp_define_partitions(handle: i32, ptr: u32, len: u32) -> i32 {
     })
 }
 
-/// Takes a block of events.
+/// Pushes a block of events; returns the number consumed, with a bit set if the result buffer is
+/// full.
 #[unsafe(no_mangle)]
 pub extern "C" fn sp_push(handle: i32, ptr: u32, len: u32) -> i64 {
     checked(|state| {
@@ -255,13 +259,13 @@ pub extern "C" fn sp_push(handle: i32, ptr: u32, len: u32) -> i64 {
     })
 }
 
-/// Moves the stream's watermark.
+/// Advances the stream's watermark.
 #[unsafe(no_mangle)]
 pub extern "C" fn sp_advance(handle: i32, watermark: i64) -> i32 {
     checked(|state| Ok(progress(state.instance(handle)?.engine.advance_watermark(watermark)?)))
 }
 
-/// Tells the host's time.
+/// Passes the host's time to the engine.
 #[unsafe(no_mangle)]
 pub extern "C" fn sp_tick(handle: i32, now: i64) -> i32 {
     checked(|state| Ok(progress(state.instance(handle)?.engine.tick(now)?)))
@@ -273,7 +277,7 @@ pub extern "C" fn sp_finish(handle: i32) -> i32 {
     checked(|state| Ok(progress(state.instance(handle)?.engine.finish()?)))
 }
 
-/// Hands out rows.
+/// Returns a block of rows; 0 if there are none or the call fails.
 #[unsafe(no_mangle)]
 pub extern "C" fn sp_poll(handle: i32, max_rows: u32) -> u64 {
     guarded(0, |state| {
@@ -288,7 +292,7 @@ pub extern "C" fn sp_poll(handle: i32, max_rows: u32) -> u64 {
     })
 }
 
-/// Hands out dropped events.
+/// Returns a block of dropped events; 0 if there are none or the call fails.
 #[unsafe(no_mangle)]
 pub extern "C" fn sp_drops(handle: i32, max: u32) -> u64 {
     guarded(0, |state| {
@@ -302,13 +306,13 @@ pub extern "C" fn sp_drops(handle: i32, max: u32) -> u64 {
     })
 }
 
-/// The stream's watermark.
+/// Returns the stream's watermark.
 #[unsafe(no_mangle)]
 pub extern "C" fn sp_watermark(handle: i32) -> i64 {
     guarded(i64::MIN, |state| Ok(state.instance(handle)?.engine.watermark()))
 }
 
-/// The host time from which a tick has work.
+/// Returns the earliest host time at which a tick has an effect.
 #[unsafe(no_mangle)]
 pub extern "C" fn sp_next_deadline(handle: i32) -> i64 {
     guarded(i64::MAX, |state| {
@@ -316,7 +320,7 @@ pub extern "C" fn sp_next_deadline(handle: i32) -> i64 {
     })
 }
 
-/// Hands out the counters, as JSON.
+/// Returns the counters as JSON.
 #[unsafe(no_mangle)]
 pub extern "C" fn sp_stats(handle: i32) -> u64 {
     guarded(0, |state| {
@@ -337,7 +341,8 @@ pub extern "C" fn sp_snapshot(handle: i32) -> i32 {
     })
 }
 
-/// Hands out the next bytes of a snapshot; 0 at its end or where it fails (then `sp_error` has something new to say).
+/// Returns the next bytes of a snapshot; 0 at its end, or if it fails. `sp_error` is empty at the
+/// end and has the error after a failure.
 #[unsafe(no_mangle)]
 pub extern "C" fn sp_snapshot_read(handle: i32, max_len: u32) -> u64 {
     guarded(0, |state| {
@@ -360,7 +365,7 @@ pub extern "C" fn sp_snapshot_read(handle: i32, max_len: u32) -> u64 {
     })
 }
 
-/// Takes a snapshot piece by piece.
+/// Restores an engine from a snapshot, piece by piece.
 #[unsafe(no_mangle)]
 pub extern "C" fn sp_restore(handle: i32, ptr: u32, len: u32, last: u32) -> i32 {
     checked(|state| {
@@ -381,7 +386,8 @@ pub extern "C" fn sp_restore(handle: i32, ptr: u32, len: u32, last: u32) -> i32 
     })
 }
 
-/// Takes out the state of the windows, with the name of this engine among those that send; 0 where it fails.
+/// Removes and returns the state of the windows; the source names this engine among all senders.
+/// Returns 0 if it fails.
 #[unsafe(no_mangle)]
 pub extern "C" fn sp_partial(handle: i32, source_ptr: u32, source_len: u32) -> u64 {
     guarded(0, |state| {
@@ -393,7 +399,8 @@ pub extern "C" fn sp_partial(handle: i32, source_ptr: u32, source_len: u32) -> u
     })
 }
 
-/// Adds what `sp_partial` of another engine gave: bit 0 is set if it is new, bit 1 if the result buffer is full.
+/// Merges the result of `sp_partial` of another engine. Bit 0 of the result is set if the state is
+/// new, bit 1 if the result buffer is full.
 #[unsafe(no_mangle)]
 pub extern "C" fn sp_merge(handle: i32, ptr: u32, len: u32) -> i32 {
     checked(|state| {
@@ -404,7 +411,8 @@ pub extern "C" fn sp_merge(handle: i32, ptr: u32, len: u32) -> i32 {
     })
 }
 
-/// Tells the identities of events, one JSON object a line, by the strategies of a `dedup` stage in JSON; 0 where it fails.
+/// Returns the identities of events, one JSON object a line, by the strategies of a `dedup` stage
+/// in JSON; 0 if it fails.
 #[unsafe(no_mangle)]
 pub extern "C" fn sp_identify(
     strategies_ptr: u32,
@@ -421,7 +429,7 @@ pub extern "C" fn sp_identify(
     })
 }
 
-/// Hands out what the last call that failed has to say, as JSON.
+/// Returns the error of the last failed call, as JSON.
 #[unsafe(no_mangle)]
 pub extern "C" fn sp_error() -> u64 {
     STATE.with_borrow(|state| handed_out(&state.error))

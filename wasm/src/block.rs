@@ -1,18 +1,18 @@
-//! Memory that a host or JavaScript writes into directly.
+//! Memory blocks that a host or JavaScript writes to directly.
 
-/// A cache line: columns that begin on one are copied and read fastest.
+/// The alignment of blocks, a cache line: aligned columns are copied and read fastest.
 const ALIGNMENT: usize = 64;
 
-/// Words that begin on a cache line.
+/// A block of memory, aligned to a cache line.
 #[derive(Default)]
 pub(crate) struct AlignedBlock {
     words: Box<[u64]>,
-    /// Words before the first that is aligned.
+    /// The number of words before the first aligned one.
     skipped: usize,
 }
 
 impl AlignedBlock {
-    /// A block of at least `len` bytes, all zero; `None` where there is no room.
+    /// Allocates a zeroed block of at least `len` bytes; `None` if memory is exhausted.
     pub(crate) fn new(len: usize) -> Option<Self> {
         let spare = ALIGNMENT / size_of::<u64>() - 1;
         let words = len.div_ceil(size_of::<u64>()).max(1) + spare;
@@ -37,7 +37,7 @@ impl AlignedBlock {
     }
 }
 
-/// A pointer in linear memory, which has 32 bits.
+/// Returns a pointer as an address in linear memory, which has 32 bits.
 pub(crate) fn address<T>(pointer: *const T) -> u32 {
     u32::try_from(pointer.addr()).unwrap_or(0)
 }

@@ -1,4 +1,5 @@
-//! The class for JavaScript: the engine as it is, which the TypeScript wrapper makes comfortable.
+//! The class exported to JavaScript: a low-level interface of the engine, used by the TypeScript
+//! wrapper.
 
 use serde_json::json;
 use stream_processor_core::key_json::{OwnedKeyDefinitions, fingerprints_from_json};
@@ -16,7 +17,7 @@ use wasm_bindgen::prelude::*;
 use crate::block::{AlignedBlock, address};
 use crate::rows::{PolledRows, SpilledRows};
 
-/// Stands for every time that is none; the engine refuses it as out of range and counts it.
+/// The replacement of an invalid time; the engine rejects it as out of range and counts it.
 const NO_TIME: i64 = MAX_TIME + 1;
 
 #[wasm_bindgen]
@@ -40,27 +41,27 @@ extern "C" {
     fn set_consumed(this: &Thrown, consumed: usize);
 }
 
-/// Where ids begin for whichever of columns and text comes second: behind any that the first can need.
+/// The first key id of the second kind of input, columns or text; the first kind uses ids from 0.
 const SECOND_IDS: u32 = 1 << 24;
 
-/// An engine, what feeds it with text, and rows that had to leave its result buffer.
+/// An engine with its text parser and the rows that were spilled from its result buffer.
 #[wasm_bindgen]
 pub struct Processor {
     spec: PipelineSpec,
     engine: Engine,
     feed: Feed,
-    /// Whether the last call stopped because the result buffer is full.
+    /// True if the last call stopped because the result buffer is full.
     full: bool,
     spilled: SpilledRows,
-    /// Where JavaScript writes a batch.
+    /// The memory in which JavaScript writes a batch.
     batch: AlignedBlock,
-    /// Events of the batch, from its first on, that are in the engine's form already: microseconds, and its own ids.
+    /// The number of leading events of the batch already converted to microseconds and engine ids.
     prepared: usize,
-    /// The ids of columns' keys begin here, once there are any.
+    /// The first id of keys of columns, once any are defined.
     first_id: Option<u32>,
     text_has_ids: bool,
     passed_events: usize,
-    /// Where identities matter: the ways to tell them, and by each those of the events of the call.
+    /// The identity columns of the pipeline, and for each the identities of the events of the call.
     identifiers: Vec<Identifier>,
     identities: Vec<Vec<Identity>>,
     polled: PolledRows,
@@ -68,8 +69,8 @@ pub struct Processor {
 
 #[wasm_bindgen]
 impl Processor {
-    /// Opens the pipeline that `spec` describes in JSON; `table_seed` is any number; `emits_partials` has its windows go
-    /// out by [`Processor::partial`].
+    /// Opens the pipeline of the JSON `spec`; `table_seed` is any number. If `emits_partials` is
+    /// true, [`Processor::partial`] returns the windows.
     #[wasm_bindgen(constructor)]
     pub fn new(spec: &str, table_seed: f64, emits_partials: bool) -> Result<Processor, JsValue> {
         let spec = PipelineSpec::from_json(spec).map_err(|error| thrown(&error.into()))?;
@@ -99,7 +100,7 @@ impl Processor {
         })
     }
 
-    /// The columns that the pipeline reads and writes, as JSON.
+    /// Returns the columns that the pipeline reads and writes, as JSON.
     pub fn schema(&self) -> String {
         let plan = self.engine.plan();
         let input = plan.input.columns.iter();
@@ -134,7 +135,7 @@ impl Processor {
         .to_string()
     }
 
-    /// Gives the keys of a JSON array ids from `first_id` on.
+    /// Defines the keys of a JSON array, with ids from `first_id` on.
     pub fn define_keys(&mut self, keys: &str, first_id: u32) -> Result<(), JsValue> {
         let fields = self.engine.plan().input.key.len();
         let base = *self.first_id.get_or_insert(if self.text_has_ids { SECOND_IDS } else { 0 });
@@ -143,7 +144,7 @@ impl Processor {
             .map_err(|error| thrown(&error))
     }
 
-    /// Gives the partitions of a JSON array ids from `first_id` on.
+    /// Defines the partitions of a JSON array, with ids from `first_id` on.
     pub fn define_partitions(&mut self, names: &str, first_id: u32) -> Result<(), JsValue> {
         let base = self.first_partition_id();
         OwnedKeyDefinitions::from_json(names, base.saturating_add(first_id).., 1)
@@ -151,8 +152,9 @@ impl Processor {
             .map_err(|error| thrown(&error))
     }
 
-    /// Tells the identities of further events of the next call, one JSON object a line; `begins` says that they are its
-    /// first. Returns what [`Processor::faulty_lines`] does: such lines have no identity.
+    /// Computes the identities of further events of the next call, one JSON object a line. `begins`
+    /// is true for its first events. Returns the result of [`Processor::faulty_lines`]; faulty
+    /// lines have no identity.
     pub fn identify(&mut self, lines: &str, begins: bool) -> String {
         for (way, found) in self.identifiers.iter_mut().zip(&mut self.identities) {
             if begins {
@@ -163,7 +165,7 @@ impl Processor {
         Self::faulty_lines(lines)
     }
 
-    /// Forgets the identities of all events of the call but those at `places`, which ascend.
+    /// Removes the identities of all events of the call except those at `places`, which ascend.
     pub fn keep_identities(&mut self, places: &[u32]) {
         for found in &mut self.identities {
             let kept = places.iter().filter_map(|place| found.get(*place as usize).copied());
@@ -171,7 +173,8 @@ impl Processor {
         }
     }
 
-    /// What is wrong with those of `lines` that are no JSON objects, as a JSON array; empty if all are.
+    /// Returns the faults of `lines` that are not JSON objects, as a JSON array; empty if there are
+    /// none.
     pub fn faulty_lines(lines: &str) -> String {
         let faults = faulty_lines(lines);
         if faults.is_empty() {
@@ -181,8 +184,8 @@ impl Processor {
         json!(faults.iter().map(fault).collect::<Vec<_>>()).to_string()
     }
 
-    /// The identities of events, one JSON object a line, by the strategies of a `dedup` stage in JSON: 16 bytes each,
-    /// little-endian, all 0 for none.
+    /// Returns the identities of events, one JSON object a line, by the strategies of a `dedup`
+    /// stage in JSON: 16 bytes each, little-endian; all bytes are 0 if there is no identity.
     pub fn identify_by(strategies: &str, lines: &str) -> Result<Vec<u8>, JsValue> {
         let identifier = Identifier::from_json(strategies);
         let mut found = Vec::new();
@@ -190,18 +193,18 @@ impl Processor {
         Ok(found)
     }
 
-    /// What columns of texts have in the place of each value of a JSON array.
+    /// Returns the fingerprint of each value of a JSON array, for text columns.
     pub fn fingerprints(&self, values: &str) -> Result<Vec<f64>, JsValue> {
         fingerprints_from_json(values).map_err(|error| thrown(&error))
     }
 
-    /// The module's memory, for what JavaScript writes there itself.
+    /// Returns the module's memory, which JavaScript writes to directly.
     pub fn memory(&self) -> JsValue {
         wasm_bindgen::memory()
     }
 
-    /// Where to write a batch of `events`, in that memory: times, each column, ids of keys, ids of
-    /// partitions, each beginning at the next multiple of 64 bytes.
+    /// Returns the address for a batch of `events` in that memory: times, each column, key ids and
+    /// partition ids, each starting at the next multiple of 64 bytes.
     pub fn reserve(&mut self, events: usize) -> Result<u32, JsValue> {
         let columns = self.engine.plan().input.columns.len();
         let len = stride(events).saturating_mul(3 + columns).saturating_mul(size_of::<u64>());
@@ -213,9 +216,10 @@ impl Processor {
         Ok(self.batch.address())
     }
 
-    /// Takes the events from `from` on, before `to`, of a batch of `events` that was written where [`Processor::reserve`]
-    /// said; ids of keys are below `bound`. Returns how many it has taken. `first` is the place of `from` in the call, for
-    /// messages. `in_us`: times are microseconds, as whole numbers of 64 bits.
+    /// Pushes the events `from..to` of a batch of `events` at the address of
+    /// [`Processor::reserve`]. Returns the number of events consumed. Key ids must be less than
+    /// `bound`. `first` is the index of `from` in the call, for messages. `in_us` is true if times
+    /// are 64-bit integer microseconds.
     pub fn push_reserved(
         &mut self,
         events: usize,
@@ -229,7 +233,7 @@ impl Processor {
         let (columns, keyed) = (plan.input.columns.len(), !plan.input.key.is_empty());
         let partitioned = plan.input.partition.is_some();
         let first_partition_id = self.first_partition_id();
-        // What a call has left in the engine's form stays so until it is taken.
+        // Events that an earlier call converted but did not consume are not converted again.
         let fresh = self.prepared.max(from)..to;
         let stride = stride(events);
         let words = self.batch.words_mut();
@@ -281,20 +285,20 @@ impl Processor {
         Ok(pushed.consumed)
     }
 
-    /// Counts an event that JavaScript has refused, by the name of the reason.
+    /// Counts an event that JavaScript rejected, by the name of the reason.
     pub fn count_rejected(&mut self, reason: &str) {
         if let Some(reason) = RejectReason::ALL.iter().find(|known| known.name() == reason) {
             self.engine.count_rejected(*reason);
         }
     }
 
-    /// The times that `lines` of RFC 3339 text name, in milliseconds; NaN for a line that is no time.
+    /// Parses `lines` of RFC 3339 times to milliseconds; NaN for a line that is not a time.
     pub fn parse_times(&self, lines: &str) -> Vec<f64> {
         let times = lines.split('\n').map(|line| parse_rfc3339(line.as_bytes()));
         times.map(|time| time.map_or(f64::NAN, to_ms_f64)).collect()
     }
 
-    /// Takes a piece of text in the format of the pipeline's source, always whole.
+    /// Pushes a piece of text in the format of the pipeline's source; the whole piece is consumed.
     pub fn push_text(&mut self, piece: &[u8]) -> Result<(), JsValue> {
         if !self.text_has_ids {
             self.text_has_ids = true;
@@ -304,48 +308,48 @@ impl Processor {
         self.note(progress).map(drop)
     }
 
-    /// The text's events that have passed since the last call, as NDJSON, where the pipeline passes events.
+    /// Removes and returns the passed events of text as NDJSON, if the pipeline passes events.
     pub fn take_passed(&mut self) -> Vec<u8> {
         let (text, events) = self.feed.take_passed();
         self.passed_events = events;
         text
     }
 
-    /// How many events [`Processor::take_passed`] has handed out last.
+    /// Returns the number of events of the last [`Processor::take_passed`].
     pub fn passed_events(&self) -> usize {
         self.passed_events
     }
 
-    /// Events that have come before the next one.
+    /// Returns the ordinal of the next event: the number of events before it.
     pub fn next_ordinal(&self) -> f64 {
         self.engine.next_ordinal() as f64
     }
 
-    /// The places in the stream of the events that have passed and wait, where the pipeline passes events.
+    /// Removes and returns the ordinals of waiting passed events, if the pipeline passes events.
     pub fn poll_ordinals(&mut self) -> Vec<f64> {
         let waiting = self.engine.waiting_rows();
         let rows = self.engine.poll(waiting);
         rows.map_or_else(Vec::new, |rows| rows.ranks.iter().map(|rank| *rank as f64).collect())
     }
 
-    /// Goes on with text that was taken before the result buffer was full.
+    /// Continues with text that was pushed before the result buffer was full.
     pub fn resume_text(&mut self) -> Result<(), JsValue> {
         let progress = self.feed.resume(&mut self.engine);
         self.note(progress).map(drop)
     }
 
-    /// Whether text waits for the rest of its line.
+    /// Returns true if the text so far ends within a line.
     pub fn has_partial_line(&self) -> bool {
         !self.feed.is_empty()
     }
 
-    /// Moves the watermark.
+    /// Advances the watermark.
     pub fn advance_watermark(&mut self, ms: f64) -> Result<(), JsValue> {
         let progress = self.engine.advance_watermark(time(ms)?);
         self.note(progress).map(drop)
     }
 
-    /// Tells the time of day.
+    /// Passes the time of day to the engine.
     pub fn tick(&mut self, ms: f64) -> Result<(), JsValue> {
         let progress = self.engine.tick(time(ms)?);
         self.note(progress).map(drop)
@@ -361,51 +365,53 @@ impl Processor {
         Ok(())
     }
 
-    /// Whether the last call stopped because the result buffer is full: poll or spill, then call again.
+    /// Returns true if the last call stopped because the result buffer is full: poll or spill, then
+    /// call again.
     pub fn is_full(&self) -> bool {
         self.full
     }
 
-    /// Moves the rows that wait out of the result buffer, to be polled before any later ones.
+    /// Moves the waiting rows out of the result buffer; they are polled before any later rows.
     pub fn spill(&mut self) {
         self.spilled.spill(&mut self.engine);
     }
 
-    /// Rows that have been spilled and not yet polled.
+    /// Returns the number of spilled rows that are not yet polled.
     pub fn spilled_rows(&self) -> usize {
         self.spilled.len()
     }
 
-    /// Takes the next rows, about `max_rows`, and says how many they are: [`Processor::new_keys`], [`Processor::key_ids`] and
-    /// [`Processor::numbers`] hand them out.
+    /// Polls the next rows, about `max_rows`, and returns their number. [`Processor::new_keys`],
+    /// [`Processor::key_ids`] and [`Processor::numbers`] return their contents.
     pub fn poll(&mut self, max_rows: usize) -> Result<usize, JsValue> {
         let polled = &mut self.polled;
         let rows = self.spilled.next(&mut self.engine, max_rows, |rows| polled.set(rows));
         rows.map(Option::unwrap_or_default).map_err(|error| thrown(&error))
     }
 
-    /// The keys of the rows that were polled last that were not told before, as a JSON array: their ids count on from
-    /// [`Processor::first_new_key`], whatever had those before. Empty where no key is new, or the pipeline has none.
+    /// Returns the new keys of the last poll as a JSON array; empty if there are none. Their ids
+    /// start at [`Processor::first_new_key`] and replace earlier meanings of these ids.
     pub fn new_keys(&mut self) -> String {
         core::mem::take(&mut self.polled.new_keys)
     }
 
-    /// The first id of [`Processor::new_keys`].
+    /// Returns the first id of [`Processor::new_keys`].
     pub fn first_new_key(&self) -> u32 {
         self.polled.first_new_key
     }
 
-    /// Where the module's memory has the ids of the keys of the rows that were polled last.
+    /// Returns the address of the key ids of the last poll.
     pub fn key_ids(&self) -> u32 {
         address(self.polled.key_ids.as_ptr())
     }
 
-    /// Where it has their columns, one after another; NaN is null, times are milliseconds, 1 is true.
+    /// Returns the address of the columns of the last poll, one after another; NaN is null, times
+    /// are milliseconds, 1 is true.
     pub fn numbers(&self) -> u32 {
         address(self.polled.numbers.as_ptr())
     }
 
-    /// The next rows, about `max_rows`, as NDJSON; nothing if there are none.
+    /// Polls the next rows, about `max_rows`, as NDJSON; `None` if there are none.
     pub fn poll_ndjson(&mut self, max_rows: usize) -> Result<Option<Vec<u8>>, JsValue> {
         let schema = self.engine.plan().output.clone();
         let text = self.spilled.next(&mut self.engine, max_rows, |rows| {
@@ -416,40 +422,40 @@ impl Processor {
         text.map_err(|error| thrown(&error))
     }
 
-    /// The watermark in milliseconds; nothing before the first event and after the end.
+    /// Returns the watermark in milliseconds; `None` before the first event and after the end.
     pub fn watermark(&self) -> Option<f64> {
         let watermark = self.engine.watermark();
         (watermark != NO_WATERMARK && watermark != END_OF_TIME).then(|| to_ms_f64(watermark))
     }
 
-    /// The time of day in milliseconds from which `tick` has something to do.
+    /// Returns the earliest time of day in milliseconds at which `tick` has an effect.
     pub fn next_deadline(&self) -> Option<f64> {
         self.engine.next_deadline().map(to_ms_f64)
     }
 
-    /// What the engine has seen and done, as JSON.
+    /// Returns the engine's counters as JSON.
     pub fn stats(&self) -> String {
         serde_json::to_string(&self.engine.stats()).unwrap_or_default()
     }
 
-    /// The whole state, save rows that have been spilled and a line that is not whole.
+    /// Returns the whole state, except spilled rows and a partial line.
     pub fn snapshot(&mut self) -> Result<Vec<u8>, JsValue> {
         self.engine.snapshot().map_err(|error| thrown(&error))
     }
 
-    /// Takes out the state of the windows; `source` names this engine among those that send.
+    /// Removes and returns the state of the windows; `source` names this engine among all senders.
     pub fn partial(&mut self, source: &str) -> Result<Vec<u8>, JsValue> {
         self.engine.partial(source).map_err(|error| thrown(&error))
     }
 
-    /// Adds what [`Processor::partial`] of another engine gave; whether this call has taken it.
+    /// Merges the result of [`Processor::partial`] of another engine; returns true if it is new.
     pub fn merge(&mut self, partial: &[u8]) -> Result<bool, JsValue> {
         let merged = self.engine.merge(partial).map_err(|error| thrown(&error))?;
         self.full = merged.full;
         Ok(merged.is_new)
     }
 
-    /// Goes on from a snapshot of the same pipeline; if that fails, nothing has changed.
+    /// Restores a snapshot of the same pipeline; a failure leaves the processor unchanged.
     pub fn restore(&mut self, snapshot: &[u8]) -> Result<(), JsValue> {
         let restored = Engine::restore(&self.spec, self.engine.options(), snapshot);
         self.engine = restored.map_err(|error| thrown(&error))?;
@@ -458,7 +464,7 @@ impl Processor {
 }
 
 impl Processor {
-    /// Where ids of partitions begin: behind those that text can need.
+    /// Returns the first partition id of columns; text uses lower ids.
     fn first_partition_id(&self) -> u32 {
         self.engine.plan().limits.max_dictionary_keys
     }
@@ -470,7 +476,7 @@ impl Processor {
     }
 }
 
-/// The words that a column of `events` takes: whole cache lines.
+/// Returns the number of words of a column of `events`, rounded up to whole cache lines.
 fn stride(events: usize) -> usize {
     events.next_multiple_of(8)
 }
@@ -488,7 +494,8 @@ fn time(ms: f64) -> Result<i64, JsValue> {
     from_ms_f64(ms).map_err(|error| coded("invalid_time", &error.to_string()).into())
 }
 
-/// The error as JavaScript throws it: an `Error` with a `code`, and with the `field` that a pipeline has wrong.
+/// Converts an error to a JavaScript `Error` with a `code`; a pipeline error also has the `field`,
+/// a limit error `limit` and `consumed`.
 fn thrown(error: &Error) -> JsValue {
     let value = coded(error.code(), &error.to_string());
     if let Error::Spec(spec) = error {

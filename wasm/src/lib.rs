@@ -1,6 +1,8 @@
-//! stream-processor as one WebAssembly module: thin doors to the engine, without logic of their own.
+//! stream-processor as one WebAssembly module: thin bindings to the engine, without own logic.
 //!
-//! `js` has the classes that wasm-bindgen gives to JavaScript, `abi` the plain functions that every other host calls.
+//! `js` has the class that wasm-bindgen exports to JavaScript. `abi` has the C functions for all
+//! other hosts. Both use `block` for memory that the host writes; `rows` converts rows for
+//! JavaScript.
 
 #![deny(unsafe_code)]
 

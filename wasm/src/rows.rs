@@ -1,4 +1,4 @@
-//! Rows on their way out to JavaScript.
+//! Conversion of rows for JavaScript, and rows spilled from the engine's result buffer.
 
 use std::collections::VecDeque;
 
@@ -7,7 +7,7 @@ use stream_processor_core::time::{NULL_TIME, to_ms_f64};
 use stream_processor_core::wire::{Block, decode_rows, encode_rows};
 use stream_processor_core::{Engine, Error, RowColumn, Rows};
 
-/// Rows that had to leave the engine's result buffer, before those that are in it.
+/// Rows moved out of the engine's full result buffer; they precede the rows that are still in it.
 #[derive(Default)]
 pub(crate) struct SpilledRows {
     blocks: VecDeque<Block>,
@@ -19,7 +19,7 @@ impl SpilledRows {
         self.len
     }
 
-    /// Takes all rows that wait in `engine`.
+    /// Moves all waiting rows out of `engine`.
     pub(crate) fn spill(&mut self, engine: &mut Engine) {
         let waiting = engine.waiting_rows();
         if let Some(rows) = engine.poll(waiting) {
@@ -30,7 +30,8 @@ impl SpilledRows {
         }
     }
 
-    /// Hands the next rows to `take`, about `max_rows`: those of `engine` where none are here.
+    /// Calls `take` with the next rows, about `max_rows`: spilled rows first, then those of
+    /// `engine`.
     pub(crate) fn next<T>(
         &mut self,
         engine: &mut Engine,
@@ -46,20 +47,20 @@ impl SpilledRows {
     }
 }
 
-/// The rows that were polled last, as JavaScript reads them.
+/// The rows of the last poll, in the form that JavaScript reads.
 pub(crate) struct PolledRows {
     keys: RowKeys,
-    /// Keys that JavaScript does not know, as a JSON array, and the id of the first of them.
+    /// Keys that JavaScript does not know yet, as a JSON array, and the id of the first one.
     pub(crate) new_keys: String,
     pub(crate) first_new_key: u32,
-    /// The id of each row's key; none where the pipeline has no key.
+    /// The id of each row's key; empty if the pipeline has no key.
     pub(crate) key_ids: Vec<u32>,
     /// All columns, one after another; NaN is null, times are milliseconds, 1 is true.
     pub(crate) numbers: Vec<f64>,
 }
 
 impl PolledRows {
-    /// For keys of `key_fields`.
+    /// Creates an empty set of rows with `key_fields` key fields.
     pub(crate) fn new(key_fields: usize, table_seed: u64) -> Self {
         Self {
             keys: RowKeys::new(key_fields, table_seed),
@@ -70,7 +71,7 @@ impl PolledRows {
         }
     }
 
-    /// Takes `rows` in the place of those before; returns how many they are.
+    /// Replaces the previous rows by `rows`; returns their number.
     pub(crate) fn set(&mut self, rows: &Rows<'_>) -> usize {
         let mut new_keys = Vec::new();
         self.key_ids.clear();
@@ -89,14 +90,15 @@ impl PolledRows {
                 RowColumn::Time(times) => all.extend(in_ms(times)),
                 RowColumn::Number(numbers) => all.extend_from_slice(numbers),
                 RowColumn::Bool(bools) => all.extend(bools.iter().map(|bool| f64::from(*bool))),
-                // No other kind exists; should one come, its place stays.
+                // No other kind exists yet; a new kind would be a column of NaN.
                 _ => all.resize(all.len() + rows.len(), f64::NAN),
             }
         }
     }
 }
 
-/// `times` in milliseconds. Most rows have the time of the row before, and a division is slow in the module.
+/// Converts `times` to milliseconds. Caches the last result, because most rows have the time of the
+/// previous row and a division is slow in wasm.
 fn in_ms(times: &[i64]) -> impl Iterator<Item = f64> {
     let (mut last, mut ms) = (NULL_TIME, f64::NAN);
     times.iter().map(move |time| {
