@@ -1,7 +1,12 @@
-/** How the page is bundled: addresses are relative, so that `dist/` works from any folder of any web server. */
+/**
+ * The bundler's configuration. URLs are relative, so that `dist/` works in any folder of a web
+ * server.
+ */
 import { defineConfig, type Plugin } from "vite";
 
-/** What the built page may load: its own files, and WebAssembly. It can send nothing anywhere else. */
+/**
+ * The content security policy: the page loads only its own files and WebAssembly; it sends no data.
+ */
 const POLICY = [
   "default-src 'self'",
   "script-src 'self' 'wasm-unsafe-eval'",
@@ -22,8 +27,8 @@ export default defineConfig({
   base: "./",
   plugins: [contentSecurityPolicy],
   build: { target: "es2022", reportCompressedSize: false },
-  // The package finds its .wasm file beside itself; in the dev server that needs the package left as it is.
+  // The package loads its .wasm file from its own folder, so the dev server must not prebundle it.
   optimizeDeps: { exclude: ["stream-processor"] },
-  // The package and the data lie beside this folder.
+  // The package and the data are outside this folder.
   server: { fs: { allow: [".."] } },
 });

@@ -1,4 +1,4 @@
-/** The chart: one line for each of the busiest keys. */
+/** The chart: one line for each of the keys with the most events. */
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 
@@ -11,7 +11,7 @@ const FONT = "12px system-ui, sans-serif";
 export class Chart {
   readonly #place: HTMLElement;
   #plot: uPlot | undefined;
-  /** What the plot was made for; another one is made when it changes. */
+  /** The configuration of the plot; a change creates a new plot. */
   #made = "";
   #shown: { lines: Lines; column: string } | undefined;
 
@@ -24,7 +24,7 @@ export class Chart {
     });
   }
 
-  /** Draws `lines`, whose values are `column`. */
+  /** Draws `lines` of the values of `column`. */
   show(lines: Lines, column: string): void {
     this.#shown = { lines, column };
     const data = [lines.times, ...lines.lines.map((line) => line.values)] as uPlot.AlignedData;
@@ -36,7 +36,7 @@ export class Chart {
       this.#plot = new uPlot(this.#options(lines, column), data, this.#place);
       this.#made = made;
     }
-    // Where nothing is pointed at, the legend shows the newest values.
+    // Without a cursor, the legend shows the newest values.
     if (this.#plot.cursor.idx == null) this.#plot.setLegend({ idx: lines.times.length - 1 });
   }
 
@@ -89,13 +89,16 @@ export class Chart {
   }
 }
 
-/** Dots show what a line cannot: a window whose neighbours have no row. Many of them would hide the line. */
+/**
+ * Returns true if a line has few points, so that its points are drawn as dots. Dots show windows
+ * without adjacent rows, which a line cannot show; many dots would hide the line.
+ */
 function hasFewPoints(plot: uPlot, place: number): boolean {
   const values = plot.data[place] ?? [];
   return values.length < MAX_DOTS || Array.from(values).filter((value) => value != null).length < MAX_DOTS;
 }
 
-/** Zero is in sight unless that would press the lines together. */
+/** Returns the range of the value axis; includes zero unless that would flatten the lines. */
 function range(min: number | null, max: number | null): [number, number] {
   if (min === null || max === null) return [0, 1];
   const [low, high] = uPlot.rangeNum(min, max, 0.1, true) as [number, number];

@@ -1,15 +1,15 @@
-/** The controls: which stream, how fast, play and pause, and saving the rows. */
+/** The controls: stream, speed, play, pause, and download of the rows. */
 import { byId } from "./dom.js";
 import { whole } from "./format.js";
 import { FULL_SPEED } from "./player.js";
 import type { Stream } from "./streams.js";
 
-/** Events a second at each step of the slider. */
+/** The speeds of the slider's steps, in events per second. */
 const SPEEDS = [10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 100_000, FULL_SPEED];
 
 export type State = "playing" | "paused" | "finished" | "failed";
 
-/** What the controls ask for. */
+/** The callbacks of the controls. */
 export interface Actions {
   onStream(stream: Stream): void;
   onSpeed(eventsPerSecond: number): void;
@@ -46,13 +46,13 @@ export class Controls {
     return this.#lastLineFirst.checked;
   }
 
-  /** Offers one more stream. */
+  /** Adds a stream to the choice. */
   add(stream: Stream): void {
     this.#streams.push(stream);
     this.#stream.add(new Option(stream.name));
   }
 
-  /** Shows a stream as the chosen one, at the speed that suits it. */
+  /** Shows a stream as the selected one and sets its default speed. */
   show(stream: Stream): void {
     this.#stream.selectedIndex = this.#streams.indexOf(stream);
     byId("about", HTMLElement).textContent = stream.about;

@@ -1,4 +1,4 @@
-/** The counters: what the processor has seen and done. */
+/** The display of the processor's counters. */
 import type { Stats } from "stream-processor";
 
 import { byId } from "./dom.js";

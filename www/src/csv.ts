@@ -1,6 +1,6 @@
-/** Enough of CSV (RFC 4180) to look into a file; the package reads the whole of it. */
+/** A small CSV parser (RFC 4180) to inspect the start of a file; the package reads whole files. */
 
-/** The records of `text` as objects, by the names in its first record. */
+/** Parses `text` to objects; the first record has the field names. */
 export function csvEvents(text: string): { names: string[]; events: Record<string, unknown>[] } {
   const [names = [], ...rest] = records(text);
   const events = rest.map((record) => Object.fromEntries(names.map((name, place) => [name, scalar(record[place] ?? "")])));
@@ -13,7 +13,7 @@ function scalar(text: string): string | number | null {
   return Number.isNaN(value) ? text : value;
 }
 
-/** The records of `text`, each as its fields. */
+/** Parses `text` to records, each an array of fields. */
 function* records(text: string): Generator<string[]> {
   let record: string[] = [];
   for (const [, quoted, plain = "", end] of text.matchAll(/(?:"((?:[^"]|"")*)"|([^",\r\n]*))(,|\r?\n|$)/g)) {

@@ -1,4 +1,4 @@
-/** The pipeline as JSON that can be edited; what is wrong with it is said while one types. */
+/** The editor of the pipeline's JSON; shows errors while the user types. */
 import { type PipelineSpec, StreamProcessor, StreamProcessorError } from "stream-processor";
 
 import { byId, element, withCode } from "./dom.js";
@@ -10,7 +10,7 @@ export class Editor {
   readonly #apply = byId("apply", HTMLButtonElement);
   #applied = "";
 
-  /** Calls `onApply` with every pipeline that is to run. */
+  /** Creates the editor; it calls `onApply` with each pipeline that the user runs. */
   constructor(onApply: (pipeline: PipelineSpec) => void) {
     const apply = () => {
       const pipeline = this.check();
@@ -26,14 +26,14 @@ export class Editor {
     this.#apply.addEventListener("click", apply);
   }
 
-  /** Shows `pipeline` as the one that runs. */
+  /** Shows `pipeline` as the running one. */
   show(pipeline: PipelineSpec): void {
     this.#text.value = written(pipeline);
     this.#applied = this.#text.value;
     this.check();
   }
 
-  /** The pipeline, if it is one; otherwise the page says why not. */
+  /** Returns the pipeline; if it is invalid, shows the error and returns undefined. */
   check(): PipelineSpec | undefined {
     try {
       const pipeline = JSON.parse(this.#text.value) as PipelineSpec;
@@ -49,7 +49,7 @@ export class Editor {
     }
   }
 
-  /** Says what is wrong: where, and what would be right. */
+  /** Shows an error with its place and the allowed values. */
   showError(error: unknown): void {
     const message = error instanceof Error ? error.message : String(error);
     const path = error instanceof StreamProcessorError ? /^([\w.[\]]+): /.exec(message)?.[1] : undefined;

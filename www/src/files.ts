@@ -1,7 +1,7 @@
-/** Files from the user: dropped anywhere on the page, or chosen in a dialog. */
+/** Input files: dropped anywhere on the page, or chosen in a dialog. */
 import { byId } from "./dom.js";
 
-/** A file is held in memory while it is replayed. */
+/** The maximum size: a file is held in memory during its replay. */
 const MAX_FILE_BYTES = 2 ** 30;
 
 export interface OpenFile {
@@ -9,7 +9,7 @@ export interface OpenFile {
   bytes: Uint8Array;
 }
 
-/** Calls `onFile` with every file that the user gives, `onError` if it cannot be read. */
+/** Calls `onFile` with each file of the user, or `onError` if it cannot be read. */
 export function acceptFiles(onFile: (file: OpenFile) => void, onError: (error: unknown) => void): void {
   const open = (file: File | undefined) => {
     if (file !== undefined) read(file).then(onFile).catch(onError);

@@ -1,4 +1,4 @@
-/** Numbers and times as people read them; times are UTC. */
+/** Formats numbers and times for display; times are UTC. */
 
 const WHOLE = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const PRECISE = new Intl.NumberFormat("en", { maximumSignificantDigits: 6 });
@@ -8,19 +8,19 @@ export const whole = (value: number): string => WHOLE.format(value);
 export const precise = (value: number): string => PRECISE.format(value);
 export const short = (value: number): string => SHORT.format(value);
 
-/** `2018-01-31 18:00`, with seconds and fractions only where there are some. */
+/** Formats a time as `2018-01-31 18:00`; seconds and fractions only if they are not zero. */
 export function moment(time: string): string {
   return time.replace("T", " ").replace(/(:00)?Z$/, "");
 }
 
-/** The same for milliseconds since the epoch. */
+/** Formats milliseconds since the epoch in the same way. */
 export function momentOfMs(ms: number): string {
   return moment(new Date(ms).toISOString().replace(".000Z", "Z"));
 }
 
 const DAY_S = 86_400;
 
-/** Labels of a time axis whose ticks are `step` seconds apart. */
+/** Formats the labels of a time axis with ticks `step` seconds apart. */
 export function ticks(seconds: readonly number[], step: number): string[] {
   return seconds.map((time) => {
     const [date = "", clock = ""] = new Date(time * 1_000).toISOString().split("T");

@@ -1,11 +1,11 @@
-/** A pipeline to start from, for a file that nobody has described: read off its first lines. */
+/** Guesses a pipeline for an unknown file from its first lines. */
 import type { PipelineSpec } from "stream-processor";
 
 import { csvEvents } from "./csv.js";
 import { Lines } from "./lines.js";
 
 const SAMPLE_LINES = 1_000;
-/** A window should hold about this many events of each key of the sample. */
+/** The target number of events per window and key of the sample. */
 const EVENTS_PER_WINDOW = 20;
 const SIZES: readonly [text: string, ms: number][] = [
   ["100ms", 1e2], ["1s", 1e3], ["10s", 1e4], ["1m", 6e4], ["5m", 3e5], ["15m", 9e5], ["1h", 3.6e6], ["6h", 2.16e7],
@@ -49,7 +49,7 @@ export function guess(bytes: Uint8Array, fileName: string): PipelineSpec {
   };
 }
 
-/** The lines that are events; the engine will say what is wrong with the others. */
+/** Returns the lines that are events; the engine reports the faults of the others. */
 function ndjsonEvents(text: string): { names: string[]; events: Event[] } {
   const events = text.split("\n").flatMap((line) => {
     try {
@@ -62,7 +62,7 @@ function ndjsonEvents(text: string): { names: string[]; events: Event[] } {
   return { names: Object.keys(events[0] ?? {}), events };
 }
 
-/** Values that come again, as names do and identities do not. */
+/** Returns true if values repeat, as names do and unique ids do not. */
 function isKey(values: unknown[]): boolean {
   if (!values.every((value) => typeof value === "string")) return false;
   return new Set(values).size <= Math.max(0.9 * values.length, 1);
@@ -76,7 +76,7 @@ function isTime(value: unknown): boolean {
   return typeof value === "string" && /^\d{4}-\d\d-\d\d/.test(value);
 }
 
-/** By its size, as a time of our days. */
+/** Returns the unit in which a number is a time of the present. */
 function unitOf(time: unknown): Unit {
   if (typeof time !== "number") return "ms";
   if (time > 1e17) return "ns";
@@ -89,7 +89,10 @@ function milliseconds(time: unknown, unit: Unit): number {
   return Date.parse(String(time));
 }
 
-/** Twice what the sample shows; a file that runs backwards has all its rows at the end. */
+/**
+ * Returns twice the disorder of the sample; "unbounded" for a file in descending order, which then
+ * emits all rows at the end.
+ */
 function disorderOf(times: number[]): string {
   if ((times.at(-1) ?? 0) < (times[0] ?? 0)) return "unbounded";
   let newest = -Infinity;

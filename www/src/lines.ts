@@ -1,15 +1,15 @@
-/** Whole lines out of bytes, as many at a time as are due, without copying them. */
+/** Splits bytes into pieces of whole lines without copying. */
 
 const LINE_FEED = 10;
 const QUOTE = 34;
 
-/** How lines end: where `quoted`, a line feed inside double quotes belongs to its line (CSV). */
+/** Rules of line ends: if `quoted` (CSV), a line feed in double quotes does not end a line. */
 export interface LineRules {
   quoted: boolean;
 }
 
 export class Lines {
-  /** How many lines have been taken. */
+  /** The number of lines returned so far. */
   taken = 0;
   readonly #bytes: Uint8Array;
   readonly #rules: LineRules;
@@ -20,7 +20,7 @@ export class Lines {
     this.#rules = rules;
   }
 
-  /** The next lines, at most `count`, in one piece; empty at the end. */
+  /** Returns the next lines, at most `count`, in one piece; empty at the end. */
   take(count: number): Uint8Array {
     const from = this.#next;
     for (let line = 0; line < count && !this.done; line += 1) {
@@ -34,7 +34,7 @@ export class Lines {
     return this.#next >= this.#bytes.length;
   }
 
-  /** How much is read, from 0 to 1. */
+  /** Returns the fraction of bytes returned so far, from 0 to 1. */
   get progress(): number {
     return this.#bytes.length === 0 ? 1 : this.#next / this.#bytes.length;
   }
@@ -58,7 +58,7 @@ export class Lines {
   }
 }
 
-/** The same lines from the last to the first; `headers` lines stay at the top. */
+/** Reverses the order of lines; the first `headers` lines stay at the top. */
 export function lastLineFirst(bytes: Uint8Array, rules: LineRules, headers: number): Uint8Array {
   const lines = new Lines(bytes, rules);
   const reversed = new Uint8Array(bytes.length + 1);

@@ -1,12 +1,12 @@
-/** A stream that is made up in the tab, with all that makes real ones hard: disorder, late events, broken lines. */
+/** A generated stream with the difficulties of real ones: disorder, late events, invalid lines. */
 
 const EVENTS = 200_000;
 const SERVICES = 40;
 const START_MS = Date.UTC(2025, 0, 1, 9);
-/** On average; two hours in all. */
+/** Average time between events; the stream covers two hours. */
 const STEP_MS = 36;
 
-/** The requests that services answer, as NDJSON; the same at every call. */
+/** Returns requests to services as NDJSON; the result is the same in every call. */
 export function requests(): Uint8Array {
   const random = generator(7);
   const lines: string[] = [];
@@ -23,7 +23,7 @@ export function requests(): Uint8Array {
   return new TextEncoder().encode(`${lines.join("\n")}\n`);
 }
 
-/** Numbers from 0 to 1 that look random (mulberry32). */
+/** Returns a generator of pseudo-random numbers from 0 to 1 (mulberry32). */
 function generator(seed: number): () => number {
   let state = seed;
   return () => {

@@ -1,4 +1,4 @@
-/** The page: wires the controls, the pipeline's editor and the views to a player. */
+/** The page: connects the controls, the pipeline's editor and the views to a player. */
 import { init, type PipelineSpec, type Row } from "stream-processor";
 
 import "./style.css";
@@ -40,12 +40,12 @@ let run: Run | undefined;
 let rows = new RowStore(fieldsOf(pipeline));
 let failed = false;
 
-/** Loads a stream, and plays it through its own pipeline. */
+/** Loads a stream and plays it through its own pipeline. */
 async function choose(stream: Stream): Promise<void> {
   stop();
   chosen = stream;
   const [loaded] = await Promise.all([stream.bytes(), init()]);
-  // Another may have been chosen meanwhile.
+  // The user may have selected another stream meanwhile.
   if (chosen !== stream) return;
   bytes = loaded;
   pipeline = stream.pipeline;
@@ -54,7 +54,7 @@ async function choose(stream: Stream): Promise<void> {
   restart();
 }
 
-/** Plays the stream from its beginning. */
+/** Plays the stream from its start. */
 function restart(): void {
   stop();
   rows = new RowStore(fieldsOf(pipeline));
@@ -80,7 +80,7 @@ function fail(error: unknown): void {
   showState();
 }
 
-/** Shows what a frame has brought. */
+/** Shows the results of a frame. */
 function show(fresh: Row[]): void {
   if (run === undefined) return;
   showCounters(run.stats(), run.eventsPerSecond);
@@ -102,7 +102,7 @@ function showChart(): void {
     rows.keys > lines.length ? `busiest ${lines.length} of ${whole(rows.keys)}` : "";
 }
 
-/** Offers the columns that there are to draw, and keeps the choice where it can. */
+/** Updates the choice of drawable columns; keeps the selected column if it still exists. */
 function showColumns(): void {
   const names = rows.columns;
   const before = column.value;

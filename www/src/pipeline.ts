@@ -1,11 +1,13 @@
-/** What the page itself needs to know of a pipeline: which fields hold what, and how it is written. */
+/**
+ * Properties of a pipeline that the page uses: the meaning of row fields, and formatting as JSON.
+ */
 import type { PipelineSpec } from "stream-processor";
 
-/** Fields of rows that are times, whatever the pipeline. */
+/** Row fields that are times in every pipeline. */
 export const WINDOW_START = "window_start";
 export const WINDOW_END = "window_end";
 
-/** The fields of a row by what they mean. */
+/** Row fields by meaning. */
 export interface Fields {
   keys: readonly string[];
   times: readonly string[];
@@ -16,7 +18,7 @@ export function fieldsOf(pipeline: PipelineSpec): Fields {
   return { keys: Array.isArray(key) ? key : [key], times: [WINDOW_START, WINDOW_END, timestamp] };
 }
 
-/** A pipeline as a person would write it: lists of plain values stay on one line. */
+/** Formats a pipeline as JSON; arrays of plain values stay on one line. */
 export function written(pipeline: PipelineSpec): string {
   const spread = JSON.stringify(pipeline, null, 2);
   return spread.replace(/\[\s+([^[\]{}]*?)\s+\]/g, (_, items: string) => `[${items.replace(/,\s+/g, ", ")}]`);

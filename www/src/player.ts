@@ -1,23 +1,23 @@
-/** The clock of a replay: in each animation frame it lets a run take the lines that are due. */
+/** The clock of a replay: each animation frame pushes the lines that are due into a run. */
 import type { Row } from "stream-processor";
 
 import type { Run } from "./run.js";
 
-/** Lines in one call of the processor. */
+/** The maximum number of lines of one push. */
 const BATCH_LINES = 1_024;
-/** How long a frame may work, so that the page stays smooth at any speed. */
+/** The maximum work per frame, so that the page stays responsive at any speed. */
 const FRAME_BUDGET_MS = 10;
-/** Stands for no limit: frames then take what fits into their budget. */
+/** The speed without a limit: frames use their whole budget. */
 export const FULL_SPEED = 1e9;
-/** A frame that comes later than this makes up for no more. */
+/** The maximum time that a late frame catches up on. */
 const MAX_FRAME_MS = 100;
 
-/** What a player tells the page. */
+/** The callbacks of a player. */
 export interface Listener {
-  /** After each frame that took lines. */
+  /** Called after each frame that pushed lines. */
   onRows(rows: Row[]): void;
   onError(error: unknown): void;
-  /** When it starts, pauses or ends. */
+  /** Called when the replay starts, pauses or ends. */
   onState(): void;
 }
 
@@ -33,14 +33,14 @@ export class Player {
     this.#listener = listener;
   }
 
-  /** Replaces the run, and plays it. */
+  /** Replaces the run and plays it. */
   start(run: Run): void {
     this.stop();
     this.#run = run;
     this.play();
   }
 
-  /** Ends the run for good. */
+  /** Ends the run permanently. */
   stop(): void {
     this.pause();
     this.#run?.dispose();
@@ -81,7 +81,7 @@ export class Player {
     else this.pause();
   };
 
-  /** All lines that are due, or as many as fit into a frame. */
+  /** Pushes the lines that are due, as many as fit into the frame's budget. */
   #take(run: Run): Row[] {
     const deadline = performance.now() + FRAME_BUDGET_MS;
     const rows: Row[] = [];
@@ -90,7 +90,7 @@ export class Player {
       for (const row of run.advance(count)) rows.push(row);
       this.#due -= count;
     }
-    // What did not fit is not made up for.
+    // Lines that exceeded the budget are not caught up on.
     this.#due = Math.min(this.#due, BATCH_LINES);
     return rows;
   }

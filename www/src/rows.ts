@@ -1,23 +1,23 @@
-/** The rows that the page remembers, and the lines of the chart that they make. */
+/** The rows that the page keeps, and the chart lines computed from them. */
 import type { Row } from "stream-processor";
 
 import { type Fields, WINDOW_END, WINDOW_START } from "./pipeline.js";
 
-/** The newest rows are remembered, at least this many. */
+/** The minimum number of newest rows that are kept. */
 const MAX_ROWS = 20_000;
-/** Keys beyond this many are not candidates for the chart. */
+/** The maximum number of keys that are candidates for the chart. */
 const MAX_COUNTED_KEYS = 10_000;
-/** Lines of the chart: as many as there are colours that can be told apart. */
+/** The maximum number of chart lines: the number of distinguishable colours. */
 export const MAX_LINES = 6;
 
-/** A line of the chart: its key and its colour, a number that stays while the key is among the busiest. */
+/** A chart line: its key and colour number, which is stable while the key is one of the busiest. */
 export interface Line {
   key: string;
   colour: number;
   values: (number | null)[];
 }
 
-/** Lines over common times, in seconds since the epoch. */
+/** Chart lines over shared times, in seconds since the epoch. */
 export interface Lines {
   times: number[];
   lines: Line[];
@@ -26,9 +26,9 @@ export interface Lines {
 export class RowStore {
   readonly fields: Fields;
   #rows: Row[] = [];
-  /** Per key: its events, or its rows where the pipeline does not count. */
+  /** Events per key, or rows per key if the pipeline does not count events. */
   readonly #weights = new Map<string, number>();
-  /** Keys by their colour. */
+  /** Keys by colour number. */
   readonly #colours: (string | undefined)[] = Array.from({ length: MAX_LINES });
 
   constructor(fields: Fields) {
@@ -47,12 +47,12 @@ export class RowStore {
     this.#giveColours();
   }
 
-  /** The newest rows, the newest first. */
+  /** Returns the newest rows, newest first. */
   newest(count: number): Row[] {
     return this.#rows.slice(-count).reverse();
   }
 
-  /** The columns that can be drawn. */
+  /** Returns the columns that can be drawn. */
   get columns(): string[] {
     const { keys, times } = this.fields;
     return Object.keys(this.#rows[0] ?? {}).filter((name) => !keys.includes(name) && !times.includes(name));
@@ -62,18 +62,18 @@ export class RowStore {
     return this.#weights.size;
   }
 
-  /** The key of a row as text; empty where the pipeline has none. */
+  /** Returns the key of a row as text; empty if the pipeline has no key. */
   keyOf(row: Row): string {
     return this.fields.keys.map((name) => String(row[name])).join(" · ");
   }
 
-  /** The colour of a key that is among the busiest. */
+  /** Returns the colour number of a key; undefined if it is not one of the busiest. */
   colourOf(key: string): number | undefined {
     const colour = this.#colours.indexOf(key);
     return colour < 0 ? undefined : colour;
   }
 
-  /** One line for each of the busiest keys: `column` over the windows' starts. */
+  /** Returns one line for each of the busiest keys: `column` over window starts. */
   lines(column: string): Lines {
     const points = new Map<number, Map<string, number>>();
     for (const row of this.#rows) {
@@ -99,7 +99,7 @@ export class RowStore {
     return Number.isNaN(ms) ? undefined : ms / 1_000;
   }
 
-  /** The busiest keys have a colour each; who stays among them keeps it. */
+  /** Assigns colours to the busiest keys; a key keeps its colour while it is one of them. */
   #giveColours(): void {
     const ranked = [...this.#weights].sort((a, b) => b[1] - a[1]);
     const busiest = new Set(ranked.slice(0, MAX_LINES).map(([key]) => key));

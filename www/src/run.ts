@@ -1,29 +1,29 @@
-/** One run of a pipeline over one recording: lines go into the processor in batches, rows come out. */
+/** One run of a pipeline over one recording: pushes lines in batches and drains rows. */
 import { type PipelineSpec, type Row, type Stats, StreamProcessor } from "stream-processor";
 
 import { lastLineFirst, Lines } from "./lines.js";
 
-/** Smaller batches say more of the clock than of the processor. */
+/** Smaller batches are not timed: the clock's resolution would dominate. */
 const MIN_TIMED_LINES = 500;
-/** The median of this many batches is told: others may need the machine's core too. */
+/** The speed is the median of this many batches, because other programs disturb single ones. */
 const TIMED_BATCHES = 64;
-/** Rows are kept for saving up to this many bytes of text. */
+/** Rows are kept for download up to this many bytes of text. */
 const MAX_SAVED_BYTES = 64 * 2 ** 20;
 
 export class Run {
-  /** False once it is finished or has failed. */
+  /** False after the run has finished or failed. */
   active = true;
   readonly #processor: StreamProcessor;
   readonly #lines: Lines;
   readonly #isCsv: boolean;
-  /** The first batch of some size also compiles the module's code: it does not count. */
+  /** False until the first timed batch, which is ignored: it also compiles the module's code. */
   #warm = false;
-  /** Of the latest batches, in events a second. */
+  /** The speeds of the latest batches, in events per second. */
   #speeds: number[] = [];
   #saved: Uint8Array[] = [];
   #savedBytes = 0;
 
-  /** Throws a `StreamProcessorError` that says what is wrong with the pipeline. */
+  /** Opens the pipeline; throws a `StreamProcessorError` if it is invalid. */
   constructor(pipeline: PipelineSpec, bytes: Uint8Array, options: { lastLineFirst: boolean }) {
     this.#processor = new StreamProcessor(pipeline);
     this.#isCsv = pipeline.source?.format === "csv";
@@ -31,7 +31,10 @@ export class Run {
     this.#lines = new Lines(options.lastLineFirst ? lastLineFirst(bytes, rules, this.#isCsv ? 1 : 0) : bytes, rules);
   }
 
-  /** Takes the next lines, at most `count`, as one batch, and gives the rows that are due; after the last line, all. */
+  /**
+   * Pushes at most `count` lines as one batch and returns the finished rows. The last line ends the
+   * stream.
+   */
   advance(count: number): Row[] {
     const before = this.#lines.taken;
     const batch = this.#lines.take(count);
@@ -49,7 +52,10 @@ export class Run {
     return this.#processor.stats();
   }
 
-  /** Events for each second that the processor itself works; nothing before it had batches of some size. */
+  /**
+   * Returns the processor's speed in events per second of its own work; undefined until it is
+   * measured.
+   */
   get eventsPerSecond(): number | undefined {
     return this.#speeds.toSorted((a, b) => a - b)[this.#speeds.length >> 1];
   }
@@ -58,13 +64,16 @@ export class Run {
     return this.#lines.progress;
   }
 
-  /** All rows so far, byte for byte as the command line prints them; nothing if they have grown too large to keep. */
+  /**
+   * Returns all rows so far, with the bytes that the command line prints; undefined if they are too
+   * large.
+   */
   savedRows(): Blob | undefined {
     if (this.#savedBytes > MAX_SAVED_BYTES) return undefined;
     return new Blob(this.#saved as BlobPart[], { type: "application/x-ndjson" });
   }
 
-  /** Gives the processor's memory back. */
+  /** Frees the processor's memory. */
   dispose(): void {
     this.active = false;
     this.#processor.dispose();
@@ -90,7 +99,10 @@ export class Run {
   }
 }
 
-/** The page shows the very rows that it saves; a page that saves none would call `drain()`, which gives objects. */
+/**
+ * Parses the rows of the saved text. A page that saves none would call `drain()`, which returns
+ * objects.
+ */
 function parsed(ndjson: Uint8Array): Row[] {
   if (ndjson.length === 0) return [];
   const lines = new TextDecoder().decode(ndjson).trimEnd().replaceAll("\n", ",");

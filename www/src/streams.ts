@@ -1,4 +1,4 @@
-/** The streams that come with the page: two real recordings and one that is made up, each with a pipeline to start from. */
+/** The page's built-in streams: two recordings and a generated one, each with a pipeline. */
 import type { PipelineSpec } from "stream-processor";
 
 import cpu from "../../tests/data/nab/ec2_cpu_utilization_5f5533.csv?url";
@@ -10,7 +10,7 @@ export interface Stream {
   name: string;
   about: string;
   pipeline: PipelineSpec;
-  /** Whether to begin with the last line, because the newest events come first. */
+  /** True if the newest events come first, so that the replay starts with the last line. */
   lastLineFirst: boolean;
   eventsPerSecond: number;
   bytes(): Promise<Uint8Array>;

@@ -50,7 +50,7 @@ export class Table {
   }
 }
 
-/** How a column is set. */
+/** Returns the class that formats a column. */
 function kind(name: string, { fields }: RowStore): string {
   if (name === WINDOW_END) return "end-time";
   return fields.keys.includes(name) || fields.times.includes(name) ? "" : "number";
@@ -62,7 +62,7 @@ function shown(value: Row[string], isTime: boolean): string {
   return isTime ? moment(String(value)) : String(value);
 }
 
-/** The colour that the key has in the chart. */
+/** Creates a marker in the key's colour in the chart. */
 function swatch(colour: number | undefined): HTMLElement {
   const dot = element("span", "", "swatch");
   if (colour !== undefined) dot.style.background = `var(--line-${colour + 1})`;

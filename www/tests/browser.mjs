@@ -1,4 +1,4 @@
-/** Chromium without a window, and a page in it that minds its errors. */
+/** Headless Chromium with pages that collect their errors. */
 import { chromium } from "playwright-core";
 
 const FLAGS = [
@@ -15,7 +15,7 @@ export function launch() {
   return chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", headless: true, args: FLAGS });
 }
 
-/** A page in a fresh context, and the list of all that goes wrong in it. */
+/** Opens a page in a new context; returns it with the list of its errors. */
 export async function openPage(browser, address, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
   const page = await context.newPage();

@@ -1,4 +1,4 @@
-/** The built page in Chromium: what it must do, seen from outside. */
+/** Tests of the built page in Chromium. */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
@@ -24,7 +24,7 @@ after(async () => {
   server?.close();
 });
 
-/** Runs `steps` in a page of its own, in which nothing may go wrong. */
+/** Runs `steps` in a new page; any error in the page fails the test. */
 async function inPage(steps, options) {
   const { page, errors } = await openPage(browser, server.address, options);
   await state(page, "playing");
@@ -52,7 +52,7 @@ async function savedRows(page) {
   return readFile(await download.path(), "utf8");
 }
 
-test("the earthquakes give the very rows that every runtime gives", () =>
+test("the earthquakes give the same rows as in every runtime", () =>
   inPage(async (page) => {
     const vector = JSON.parse(await readFile(www("../tests/vectors/earthquakes.json"), "utf8"));
     await page.getByLabel("Last line first").uncheck();
@@ -63,7 +63,7 @@ test("the earthquakes give the very rows that every runtime gives", () =>
     assert.equal(await counter(page, "events"), "1,707");
   }));
 
-test("windows are drawn and listed while the stream plays", () =>
+test("windows appear in the chart and in the table while the stream plays", () =>
   inPage(async (page) => {
     await page.locator("#rows tbody tr").nth(11).waitFor();
     await page.locator("#chart canvas").waitFor();
@@ -83,7 +83,7 @@ function countsOf(rows) {
   return Object.fromEntries(found.map(({ key, window_start, count }) => [`${key} ${window_start}`, count]));
 }
 
-/** Counted here, so that how frames cut the stream into batches can be seen to change nothing. */
+/** Counts independently of the page: the batches of its frames must not change the result. */
 async function earthquakesPerSixHours() {
   const counts = {};
   for (const line of (await readFile(www("../tests/data/usgs/earthquakes_week.ndjson"), "utf8")).trim().split("\n")) {
@@ -94,7 +94,7 @@ async function earthquakesPerSixHours() {
   return counts;
 }
 
-test("a broken pipeline is told where it is wrong and what would be right", () =>
+test("an invalid pipeline shows the error's place and the allowed values", () =>
   inPage(async (page) => {
     const stage = { type: "window", window: "tumbling", size: "1d" };
     const message = page.locator("#pipeline-message");
@@ -109,7 +109,7 @@ test("a broken pipeline is told where it is wrong and what would be right", () =
     assert.equal(await textbox(page).getAttribute("aria-invalid"), "false");
   }));
 
-test("the CSV series plays through its own pipeline", () =>
+test("the CSV stream plays through its own pipeline", () =>
   inPage(async (page) => {
     await page.getByRole("combobox", { name: "Stream" }).selectOption({ label: "CPU of a server, two weeks" });
     await page.locator("#about", { hasText: "CPU" }).waitFor();
@@ -119,7 +119,7 @@ test("the CSV series plays through its own pipeline", () =>
     assert.equal(rows.reduce((sum, row) => sum + row.count, 0), 4_032);
   }));
 
-test("the made-up stream has late events and broken lines, and they are counted", () =>
+test("late events and invalid lines of the generated stream are counted", () =>
   inPage(async (page) => {
     await page.getByRole("combobox", { name: "Stream" }).selectOption({ index: 2 });
     await page.locator("#about", { hasText: "requests" }).waitFor();
@@ -132,7 +132,7 @@ test("the made-up stream has late events and broken lines, and they are counted"
     assert.equal(await page.locator("#note-rejected").textContent(), `invalid_json ${rejected}`);
   }));
 
-test("a dropped file gets a pipeline that fits, NDJSON and CSV alike", () =>
+test("a dropped NDJSON or CSV file gets a fitting pipeline", () =>
   inPage(async (page) => {
     const ndjson = '{"at": 1700000000, "city": "Bern", "kWh": 2.5}\n{"at": 1700000060, "city": "Bern", "kWh": 3.5}\n';
     await drop(page, "meters.ndjson", ndjson);
@@ -159,7 +159,7 @@ async function drop(page, name, text) {
   await page.dispatchEvent("body", "drop", { dataTransfer });
 }
 
-test("a file that the pipeline cannot read says so", () =>
+test("a file that the pipeline cannot read shows an error", () =>
   inPage(async (page) => {
     await page.locator("#file").setInputFiles({ name: "x.csv", mimeType: "text/csv", buffer: Buffer.from("ts,v\n1,2\n") });
     await state(page, "finished");
@@ -172,7 +172,7 @@ test("a file that the pipeline cannot read says so", () =>
     assert.match(await page.locator("#pipeline-message").textContent(), /no column "w"; its columns are ts, v/);
   }));
 
-test("a phone in the dark scrolls in one direction only", () =>
+test("a narrow page in dark mode scrolls only vertically", () =>
   inPage(async (page) => {
     await page.locator("#chart canvas").waitFor();
     const [wide, width] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);

@@ -1,4 +1,4 @@
-/** A plain web server for the built page, in a folder of its own, as any host would serve it. */
+/** A static web server that serves the built page from a subfolder. */
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
@@ -12,7 +12,7 @@ const TYPES = {
 };
 const FOLDER = "/some/folder/";
 
-/** Serves `root` on a free port of this machine. */
+/** Serves `root` on a free loopback port. */
 export async function serve(root) {
   const server = createServer(async ({ url }, response) => {
     const { pathname } = new URL(url, "http://localhost");
