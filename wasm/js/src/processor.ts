@@ -22,7 +22,7 @@ import { nextRows, POLL_ROWS, RowReader } from "./rows.js";
 import { checkedCommit, checkReservable, columnAt, isInMicroseconds, rangeOf, Reservation } from "./reserved.js";
 import type { Schema } from "./schema.js";
 import { statsOf } from "./stats.js";
-import { concatenated, halfAsBytes, pieces } from "./text.js";
+import { concatenated, pieces, surrogateBytes } from "./text.js";
 import type { CommitOptions, EventColumns, ProcessorOptions, Rejection, ReservedColumns, Row, RowColumns, Stats } from "./types.js";
 
 /** The number of events of one call into the module: a batch fits into the CPU's caches. */
@@ -53,7 +53,7 @@ export class StreamProcessor {
   readonly #maxPendingRows: number;
   readonly #onReject: ProcessorOptions["onReject"] | undefined;
   /** The high surrogate at the end of the text so far; the next text may begin with the low one. */
-  #half = "";
+  #pendingSurrogate = "";
 
   /**
    * Opens a pipeline. Throws `invalid_pipeline`, with the path of the field and the allowed values.
@@ -219,11 +219,11 @@ export class StreamProcessor {
   /** Ends the stream and emits the rows of all open windows. */
   finish(): void {
     this.#checkUsable();
-    if (this.#half !== "") {
+    if (this.#pendingSurrogate !== "") {
       // The low surrogate never arrived.
       this.#checkRoom(0);
-      const bytes = halfAsBytes(this.#half);
-      this.#half = "";
+      const bytes = surrogateBytes(this.#pendingSurrogate);
+      this.#pendingSurrogate = "";
       this.#takeText(bytes, 0);
     }
     this.#untilDone(() => this.#raw.finish());
@@ -299,7 +299,7 @@ export class StreamProcessor {
       const message = `drain() first: ${spilled} rows have left the result buffer and would not be in the snapshot`;
       throw new StreamProcessorError("rows_pending", message);
     }
-    if (this.#half !== "" || this.#call(() => this.#raw.has_partial_line())) {
+    if (this.#pendingSurrogate !== "" || this.#call(() => this.#raw.has_partial_line())) {
       const message = "push the rest of the last line first: a part of a line would not be in the snapshot";
       throw new StreamProcessorError("line_pending", message);
     }
@@ -481,10 +481,10 @@ export class StreamProcessor {
       throw new StreamProcessorError("wrong_format", message, { field: "source.format" });
     }
     let before = 0;
-    for (const { bytes, consumed, half } of pieces(text, this.#half, call)) {
+    for (const { bytes, consumed, surrogate } of pieces(text, this.#pendingSurrogate, call)) {
       this.#checkRoom(before);
       before = consumed;
-      this.#half = half;
+      this.#pendingSurrogate = surrogate;
       this.#takeText(bytes, consumed);
     }
   }

@@ -7,7 +7,7 @@ import { checkedBytes, hasLoneSurrogate } from "./arguments.js";
 const PIECE_BYTES = 1 << 18;
 
 /** The number of bytes that stand for a lone surrogate. */
-const HALF_BYTES = 3;
+const SURROGATE_BYTES = 3;
 
 /** A piece of a call's text; valid until the next piece is requested. */
 export interface Piece {
@@ -15,24 +15,24 @@ export interface Piece {
   /** The bytes of the call up to the end of the piece; a high surrogate at the end counts as 3. */
   consumed: number;
   /** The high surrogate at the end of the call's text; the next call may begin with the low one. */
-  half: string;
+  surrogate: string;
 }
 
 /**
- * Encodes `text` piece by piece. `half` is the high surrogate that ended the text of the previous
- * call, or empty. `call` is the calling method, for messages.
+ * Encodes `text` piece by piece. `surrogate` is the high surrogate that ended the text of the
+ * previous call, or empty. `call` is the calling method, for messages.
  */
-export function* pieces(text: unknown, half: string, call: string): Generator<Piece> {
+export function* pieces(text: unknown, surrogate: string, call: string): Generator<Piece> {
   if (typeof text === "string") {
-    if (text !== "") yield* encoded(text, half);
+    if (text !== "") yield* encoded(text, surrogate);
     return;
   }
   const bytes = checkedBytes(text, call, "text", "text, a Uint8Array or an ArrayBuffer", "invalid_text");
   // Bytes cannot complete a surrogate pair.
-  if (half !== "" && bytes.length > 0) yield { bytes: halfAsBytes(half), consumed: 0, half: "" };
+  if (surrogate !== "" && bytes.length > 0) yield { bytes: surrogateBytes(surrogate), consumed: 0, surrogate: "" };
   for (let from = 0; from < bytes.length; from += PIECE_BYTES) {
     const piece = bytes.subarray(from, from + PIECE_BYTES);
-    yield { bytes: piece, consumed: from + piece.length, half: "" };
+    yield { bytes: piece, consumed: from + piece.length, surrogate: "" };
   }
 }
 
@@ -40,24 +40,24 @@ export function* pieces(text: unknown, half: string, call: string): Generator<Pi
  * Returns the bytes of a lone surrogate. They are not valid UTF-8, so the line is rejected as
  * `invalid_utf8`.
  */
-export function halfAsBytes(half: string): Uint8Array {
-  const unit = half.charCodeAt(0);
+export function surrogateBytes(surrogate: string): Uint8Array {
+  const unit = surrogate.charCodeAt(0);
   return Uint8Array.of(0xe0 | (unit >> 12), 0x80 | ((unit >> 6) & 0x3f), 0x80 | (unit & 0x3f));
 }
 
 function* encoded(text: string, before: string): Generator<Piece> {
-  const half = /[\ud800-\udbff]$/.test(text) ? text.slice(-1) : "";
-  const whole = before + text.slice(0, text.length - half.length);
+  const surrogate = /[\ud800-\udbff]$/.test(text) ? text.slice(-1) : "";
+  const whole = before + text.slice(0, text.length - surrogate.length);
   // The previous call already counted 3 bytes for its surrogate. A completed pair has 4 bytes; a
   // lone surrogate keeps its 3.
   const isCompleted = /^[\udc00-\udfff]/.test(text);
-  let consumed = before === "" ? 0 : isCompleted ? HALF_BYTES - 4 : -HALF_BYTES;
+  let consumed = before === "" ? 0 : isCompleted ? SURROGATE_BYTES - 4 : -SURROGATE_BYTES;
   let left = whole.length;
-  if (left === 0) yield { bytes: new Uint8Array(), consumed: HALF_BYTES, half };
+  if (left === 0) yield { bytes: new Uint8Array(), consumed: SURROGATE_BYTES, surrogate };
   for (const { bytes, read } of runs(whole)) {
     left -= read;
-    consumed += bytes.length + (left === 0 ? HALF_BYTES * half.length : 0);
-    yield { bytes, consumed, half: left === 0 ? half : "" };
+    consumed += bytes.length + (left === 0 ? SURROGATE_BYTES * surrogate.length : 0);
+    yield { bytes, consumed, surrogate: left === 0 ? surrogate : "" };
   }
 }
 
@@ -68,7 +68,7 @@ function* runs(text: string): Generator<{ bytes: Uint8Array; read: number }> {
   const parts = hasLoneSurrogate(text) ? text.split(/(\p{Surrogate})/u) : [text];
   for (const part of parts) {
     if (part.length === 1 && hasLoneSurrogate(part)) {
-      yield { bytes: halfAsBytes(part), read: 1 };
+      yield { bytes: surrogateBytes(part), read: 1 };
       continue;
     }
     for (let from = 0; from < part.length; ) {
