@@ -157,17 +157,16 @@ fn write_watermarks(
     out: &mut Frame,
 ) -> i64 {
     let may_be_filled = field.rule.fill != Fill::None;
-    let times = out.timestamps.get(start..).unwrap_or_default();
-    let mut times = times.iter();
+    let mut row = start;
     for instant in out.firing.get(start..).unwrap_or_default().chunk_by(|a, b| a == b) {
         let due = instant.first().copied().unwrap_or_default();
-        let first = times.clone().next().copied().unwrap_or_default();
+        let first = out.timestamps.get(row).copied().unwrap_or_default();
+        row += instant.len();
         // While values may still come, the series holds the watermark before its next row.
         let own = if may_be_filled { first.saturating_sub(1) } else { i64::MAX };
         output_watermark =
             output_watermark.max(grid.before_open(due.saturating_sub(1)).min(own).min(hold));
         out.watermarks.resize(out.watermarks.len() + instant.len(), output_watermark);
-        times = times.as_slice().get(instant.len()..).unwrap_or_default().iter();
     }
     output_watermark
 }
