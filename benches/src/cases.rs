@@ -74,7 +74,7 @@ pub struct Case {
     pub peers: &'static [&'static str],
     /// The required speed.
     pub bar: Bar,
-    /// Whether the module must reach the bar itself, instead of three quarters of the native speed.
+    /// True if the module must reach the bar itself, instead of three quarters of the native speed.
     pub hashing: bool,
 }
 

@@ -120,7 +120,7 @@ impl Texts {
 /// systems have prepared columns too.
 pub struct Names {
     keys: Keys,
-    /// Whether the ids for deduplication are in JSON.
+    /// True if the ids for deduplication are in JSON.
     in_json: bool,
     names: Vec<String>,
     /// The first id of each block, and the encoded keys of its ids.

@@ -141,7 +141,7 @@ pub struct LimitReached {
     pub ordinal: u64,
     /// The number of events of the call that were taken, from the front of the batch.
     pub consumed: usize,
-    /// Whether the event is dropped and counted, because the engine or an earlier stage had taken
+    /// True if the event is dropped and counted, because the engine or an earlier stage had taken
     /// it already. Otherwise it is the first event that was not taken.
     pub dropped: bool,
 }

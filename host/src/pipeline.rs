@@ -37,7 +37,7 @@ pub struct Settings {
     pub memory_limit_bytes: usize,
     /// The engine that runs the pipeline.
     pub engine: EngineKind,
-    /// Whether the first bad line ends the run.
+    /// True if the first bad line ends the run.
     pub strict: bool,
     /// The seed of hash tables. Random by default, because a known seed allows attacks with
     /// colliding keys.

@@ -26,7 +26,7 @@ pub struct InputColumn {
     pub name: String,
     /// The kind of its column.
     pub kind: InputKind,
-    /// Whether an event without it, or with null, is rejected (the configured `value`). Otherwise
+    /// True if an event without it, or with null, is rejected (the configured `value`). Otherwise
     /// the value is missing.
     pub required: bool,
 }
@@ -52,7 +52,7 @@ pub struct OutputSchema {
     pub columns: Vec<OutputColumn>,
     /// The indexes of the time columns that order rows, the most significant first.
     pub order: Vec<usize>,
-    /// Whether rows are events of the source, passed with all their fields. If set,
+    /// True if rows are events of the source, passed with all their fields. If set,
     /// [`crate::Rows::ranks`] has the ordinal of each event, and there are no columns.
     pub passes_events: bool,
 }

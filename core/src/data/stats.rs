@@ -61,9 +61,9 @@ pub struct PartitionStats {
     pub greatest_time: Option<i64>,
     /// Its own watermark, microseconds.
     pub watermark: Option<i64>,
-    /// Whether it was silent for `time.idle_timeout`, so that the watermark does not wait for it.
+    /// True if it was silent for `time.idle_timeout`, so that the watermark does not wait for it.
     pub idle: bool,
-    /// Whether the stream's watermark waits for it: of the active partitions, it has the least
+    /// True if the stream's watermark waits for it: of the active partitions, it has the least
     /// watermark.
     pub holds_back: bool,
 }

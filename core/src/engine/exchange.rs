@@ -33,10 +33,10 @@ const LEADING_REASONS: usize = 17;
 /// The result of [`Engine::merge`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Merged {
-    /// Whether this call merged the partial state. `false` if it was merged before, or not merged
+    /// True if this call merged the partial state. `false` if it was merged before, or not merged
     /// yet.
     pub is_new: bool,
-    /// Whether the result buffer is full: poll, then call again with the same bytes.
+    /// True if the result buffer is full: poll, then call again with the same bytes.
     pub full: bool,
 }
 
@@ -57,7 +57,7 @@ pub(super) struct PartialSource {
     /// The sequence number of its next partial state.
     next: u64,
     watermark: i64,
-    /// Whether its stream has ended, so that the watermark no longer waits for it.
+    /// True if its stream has ended, so that the watermark no longer waits for it.
     ended: bool,
 }
 

@@ -75,9 +75,9 @@ pub struct Options {
     /// The seed of the key table. Use a random seed for untrusted keys: with a known one, an
     /// attacker can provoke collisions.
     pub table_seed: u64,
-    /// Whether dropped events are kept for [`Engine::drops`].
+    /// True if dropped events are kept for [`Engine::drops`].
     pub report_drops: bool,
-    /// Whether the first stage with windows sends them by [`Engine::partial`] instead of firing
+    /// True if the first stage with windows sends them by [`Engine::partial`] instead of firing
     /// them here.
     pub emits_partials: bool,
 }
@@ -85,7 +85,7 @@ pub struct Options {
 /// Key ids chosen by the caller, for [`Engine::define_keys`].
 #[derive(Debug, Clone, Copy)]
 pub struct KeyDefinitions<'a> {
-    /// Whether all earlier definitions are removed first.
+    /// True if all earlier definitions are removed first.
     pub reset: bool,
     /// The ids. Dense ids are best, because they index a table.
     pub ids: &'a [u32],
@@ -101,7 +101,7 @@ pub struct KeyDefinitions<'a> {
 pub struct Pushed {
     /// The number of events that were taken, from the front of the batch.
     pub consumed: usize,
-    /// Whether the result buffer is full. Poll, and take the dropped events if they are reported.
+    /// True if the result buffer is full. Poll, and take the dropped events if they are reported.
     /// Then push the remaining events (or an empty batch, if none remain).
     pub full: bool,
 }

@@ -36,10 +36,10 @@ pub(crate) struct EventTime {
     partitions: Partitions,
     /// The host's time at the last tick, microseconds. It never moves back, across snapshots too.
     now: i64,
-    /// Whether the engine was ticked since it was opened or restored. If not, `now` may be out of
+    /// True if the engine was ticked since it was opened or restored. If not, `now` may be out of
     /// date.
     is_ticked: bool,
-    /// Whether events arrived since everything was last closed by `time.close_after_idle`.
+    /// True if events arrived since everything was last closed by `time.close_after_idle`.
     is_open: bool,
     /// The host's time at the last event; `None` if there was no tick since.
     seen_at: Option<i64>,

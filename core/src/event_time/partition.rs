@@ -16,7 +16,7 @@ pub(super) struct Partition {
     pub(super) moved_at: i64,
     /// The host's time at its last event; `None` if there was no tick since.
     pub(super) seen_at: Option<i64>,
-    /// Whether it was silent for the idle timeout, so that the watermark does not wait for it.
+    /// True if it was silent for the idle timeout, so that the watermark does not wait for it.
     pub(super) idle: bool,
 }
 

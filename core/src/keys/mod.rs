@@ -43,7 +43,7 @@ pub(crate) struct Keys {
     idle: VecDeque<u32>,
     /// The engine's id for each id of the caller.
     defined: Vec<u32>,
-    /// Whether all ids of the caller are equal to the engine's ids, without gaps.
+    /// True if all ids of the caller are equal to the engine's ids, without gaps.
     same_ids: bool,
     order: KeyOrder,
 }
@@ -54,7 +54,7 @@ struct Entry {
     references: u32,
     /// The number of the caller's ids that are defined as this key.
     definitions: u32,
-    /// Whether the id is in the idle queue.
+    /// True if the id is in the idle queue.
     idle: bool,
 }
 

@@ -21,7 +21,7 @@ pub(crate) struct IdTable {
     /// id in its lower half.
     slots: Vec<u64>,
     used: usize,
-    /// Whether three of four slots stay empty while the table is small. Then nearly all ids are in
+    /// True if three of four slots stay empty while the table is small. Then nearly all ids are in
     /// their first two slots.
     is_roomy: bool,
 }

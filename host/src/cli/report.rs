@@ -152,7 +152,7 @@ fn per_second(rate: f64) -> String {
     }
 }
 
-/// Whether a line could not be written to stderr.
+/// True if a line could not be written to stderr.
 static MESSAGE_WAS_LOST: AtomicBool = AtomicBool::new(false);
 
 /// Writes a line to stderr. A closed pipe is not a failure.

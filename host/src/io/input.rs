@@ -103,7 +103,7 @@ pub(crate) struct OpenInput {
     /// The path, or `stdin`.
     pub(crate) name: String,
     pub(crate) reader: Box<dyn Read + Send>,
-    /// Whether to read until a block is full: for regular files. The bytes of a pipe or a terminal
+    /// True if to read until a block is full: for regular files. The bytes of a pipe or a terminal
     /// are parsed as they arrive.
     pub(crate) fills_blocks: bool,
 }

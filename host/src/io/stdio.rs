@@ -24,7 +24,7 @@ mod platform {
         Stderr,
     }
 
-    /// Whether each stream was closed when the program started.
+    /// True if each stream was closed when the program started.
     static CLOSED: [AtomicBool; 3] = [const { AtomicBool::new(false) }; 3];
 
     /// Makes the loader call [`store_closed_streams`] before `main`, as it calls C++ constructors.

@@ -55,9 +55,9 @@ pub struct PartitionCounters {
     pub greatest_time: Option<i64>,
     /// The watermark of the partition.
     pub watermark: Option<i64>,
-    /// Whether the partition had no events for `time.idle_timeout`.
+    /// True if the partition had no events for `time.idle_timeout`.
     pub idle: bool,
-    /// Whether the partition holds back the watermark of the stream.
+    /// True if the partition holds back the watermark of the stream.
     pub holds_back: bool,
 }
 

@@ -26,7 +26,7 @@ pub(super) const DEADLINE_EPOCHS: u64 =
 #[derive(Debug)]
 pub(super) struct MemoryLimit {
     pub(super) limit_bytes: usize,
-    /// Whether a growth of the memory was refused.
+    /// True if a growth of the memory was refused.
     pub(super) was_reached: bool,
 }
 

@@ -25,7 +25,7 @@ pub(super) struct BatchLog {
 pub(super) struct RefusedEntry {
     pub(super) line: u64,
     pub(super) reason: RejectReason,
-    /// Whether another piece of the same line follows.
+    /// True if another piece of the same line follows.
     pub(super) continues: bool,
     text: Range<usize>,
 }

@@ -36,7 +36,7 @@ pub(super) struct Parser<'a> {
 pub(super) struct KeptText {
     pub(super) refused: bool,
     pub(super) events: bool,
-    /// Whether rows are the text of events. Then the headers of CSV inputs are logged as well.
+    /// True if rows are the text of events. Then the headers of CSV inputs are logged as well.
     pub(super) events_are_rows: bool,
 }
 
@@ -72,7 +72,7 @@ struct ParserState {
     last_line: u64,
     /// Bytes of an unfinished line.
     unfinished: Vec<u8>,
-    /// Whether the header of the current input is in the log.
+    /// True if the header of the current input is in the log.
     has_logged_header: bool,
     events: EventBuffer,
     batches: Vec<ShardBatch>,

@@ -40,7 +40,7 @@ pub(super) struct InputReader {
     to_parser: SyncSender<ParserMessage>,
 }
 
-/// Whether an input has more bytes after a read.
+/// True if an input has more bytes after a read.
 enum ReadState {
     MayContinue,
     Ended,

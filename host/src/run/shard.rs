@@ -39,14 +39,14 @@ pub(super) struct ShardBatch {
     pub(super) now: Option<i64>,
     /// The stream's watermark after the whole batch, if there are several shards.
     pub(super) advance_to: Option<i64>,
-    /// Whether the stream ends with this batch.
+    /// True if the stream ends with this batch.
     pub(super) is_last: bool,
 }
 
 /// Keys, or partitions, that the batch uses for the first time.
 #[derive(Debug, Default)]
 pub(super) struct NewKeys {
-    /// Whether the engine must forget all earlier ids.
+    /// True if the engine must forget all earlier ids.
     pub(super) reset: bool,
     pub(super) ids: Vec<u32>,
     pub(super) offsets: Vec<u32>,

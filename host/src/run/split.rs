@@ -9,9 +9,9 @@ use super::shard::ShardBatch;
 /// Splits events over shards. With several shards it also computes the stream's watermark, because
 /// no shard has all events.
 pub(super) struct Splitter {
-    /// Whether events have keys.
+    /// True if events have keys.
     keyed: bool,
-    /// Whether events have partitions.
+    /// True if events have partitions.
     partitioned: bool,
     /// The shard of each key id.
     shard_of_id: Vec<u16>,

@@ -48,7 +48,7 @@ pub struct Summary {
     /// stream has a single watermark.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub partitions: Vec<PartitionSummary>,
-    /// Whether all input was read and every window fired.
+    /// True if all input was read and every window fired.
     pub complete: bool,
     /// Bytes of input, before decompression.
     pub input_bytes: u64,
@@ -70,10 +70,10 @@ pub struct PartitionSummary {
     pub greatest_time: Option<String>,
     /// The watermark of the partition.
     pub watermark: Option<String>,
-    /// Whether the partition had no events for `time.idle_timeout`, so that it no longer holds back
+    /// True if the partition had no events for `time.idle_timeout`, so that it no longer holds back
     /// the watermark of the stream.
     pub idle: bool,
-    /// Whether the partition holds back the watermark of the stream.
+    /// True if the partition holds back the watermark of the stream.
     pub holds_back: bool,
 }
 
