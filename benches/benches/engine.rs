@@ -1,7 +1,7 @@
 //! Criterion benchmarks: the native engine, the module and a plain loop on a million events.
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use processor::runtime::Runtime;
+use stream_processor::runtime::Runtime;
 use stream_processor_benches::data::Events;
 use stream_processor_benches::loops::{Keys, Names};
 use stream_processor_benches::measure::Laps;

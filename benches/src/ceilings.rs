@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hint::black_box;
 
 use fastbloom::BloomFilter;
-use processor::DEFAULT_BATCH_EVENTS;
 use serde::Deserialize;
+use stream_processor::DEFAULT_BATCH_EVENTS;
 use stream_processor_core::statistics::{
     ExponentialMovingAverage, SlidingWindowStats, ZScoreAnomalyDetector,
 };

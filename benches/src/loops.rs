@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use processor::runtime::{Instance, NativeEngine, Runtime, Worker};
-use processor::{DEFAULT_BATCH_EVENTS, Error};
+use stream_processor::runtime::{Instance, NativeEngine, Runtime, Worker};
+use stream_processor::{DEFAULT_BATCH_EVENTS, Error};
 use stream_processor_core::spec::Strategy;
 use stream_processor_core::text::Identifier;
 use stream_processor_core::wire::BatchShape;

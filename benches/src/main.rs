@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use processor::runtime::Runtime;
+use stream_processor::runtime::Runtime;
 use stream_processor_benches::data::Events;
 use stream_processor_benches::loops::{Keys, Names};
 use stream_processor_benches::measure::{Laps, child, timed};

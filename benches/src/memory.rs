@@ -4,7 +4,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::Result;
-use processor::runtime::NativeEngine;
+use stream_processor::runtime::NativeEngine;
 use stream_processor_core::Options;
 use stream_processor_core::PipelineSpec;
 

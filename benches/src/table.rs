@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
-use processor::runtime::{Runtime, Worker};
+use stream_processor::runtime::{Runtime, Worker};
 use stream_processor_core::PipelineSpec;
 
 use crate::cases::{Bar, CASES, Case, Data};

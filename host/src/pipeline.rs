@@ -159,7 +159,7 @@ impl Pipeline {
     /// [`Failure`], with the counters until then.
     ///
     /// ```
-    /// use processor::{Input, Io, Output, Pipeline, Settings, spec::PipelineSpec};
+    /// use stream_processor::{Input, Io, Output, Pipeline, Settings, spec::PipelineSpec};
     ///
     /// let spec = PipelineSpec::from_toml(r#"
     ///     [source]

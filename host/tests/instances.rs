@@ -1,7 +1,9 @@
 //! Instances of the module, used directly.
 
-use processor::runtime::{DEFAULT_MEMORY_LIMIT_BYTES, Instance, NativeEngine, Runtime, Worker};
-use processor::spec::PipelineSpec;
+use stream_processor::runtime::{
+    DEFAULT_MEMORY_LIMIT_BYTES, Instance, NativeEngine, Runtime, Worker,
+};
+use stream_processor::spec::PipelineSpec;
 use stream_processor_core::wire::BatchShape;
 use stream_processor_core::{Batch, Column, KeyColumn, KeyDefinitions, Options, Progress};
 

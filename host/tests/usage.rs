@@ -124,11 +124,11 @@ fn version_prints_the_module_digest_and_abi() {
     let ran = run(&["--version"], "");
     let lines: Vec<_> = ran.stdout.lines().collect();
     assert_eq!(lines[0], "stream-processor 0.1.0");
-    assert_eq!(lines[1], format!("module sha256 {}", processor::module::SHA256));
+    assert_eq!(lines[1], format!("module sha256 {}", stream_processor::module::SHA256));
     assert_eq!(lines[2], "module abi 1");
     assert_eq!(
-        stream_processor_module::sha256_hex(processor::module::WASM),
-        processor::module::SHA256
+        stream_processor_module::sha256_hex(stream_processor::module::WASM),
+        stream_processor::module::SHA256
     );
 }
 

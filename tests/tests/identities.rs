@@ -1,7 +1,7 @@
 //! The module in wasmtime computes the identities of the vectors.
 
-use processor::runtime::{DEFAULT_MEMORY_LIMIT_BYTES, Instance, Runtime};
 use serde_json::Value;
+use stream_processor::runtime::{DEFAULT_MEMORY_LIMIT_BYTES, Instance, Runtime};
 use stream_processor_core::{Identity, NO_IDENTITY, Options, PipelineSpec};
 use stream_processor_tests::root;
 

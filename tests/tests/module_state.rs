@@ -1,9 +1,11 @@
 //! The module in wasmtime gives the rows of the native engine, for all batches and with snapshots
 //! at any point.
 
-use processor::runtime::{DEFAULT_MEMORY_LIMIT_BYTES, Instance, NativeEngine, Runtime, Worker};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
+use stream_processor::runtime::{
+    DEFAULT_MEMORY_LIMIT_BYTES, Instance, NativeEngine, Runtime, Worker,
+};
 use stream_processor_core::text::{Format, write_rows};
 use stream_processor_core::{
     Batch, Column, KeyColumn, KeyDefinitions, Options, PipelineSpec, Plan, Progress, key,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use processor::spec::{Duration, Operation, OutOfOrderness};
+use stream_processor::spec::{Duration, Operation, OutOfOrderness};
 
 /// Maximum number of shards. More shards than cores gain nothing.
 const MAX_SHARDS: i64 = 1024;
@@ -302,7 +302,7 @@ pub(crate) struct IoArgs {
     #[arg(long, value_enum, default_value = "module", help_heading = "Running")]
     pub(crate) engine: Engine,
     /// The number of events in one batch for the module
-    #[arg(long, value_name = "N", hide = true, default_value_t = processor::DEFAULT_BATCH_EVENTS)]
+    #[arg(long, value_name = "N", hide = true, default_value_t = stream_processor::DEFAULT_BATCH_EVENTS)]
     pub(crate) batch_events: NonZeroUsize,
 }
 

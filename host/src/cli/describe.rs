@@ -2,11 +2,11 @@
 
 use std::fmt::Write;
 
-use processor::schema::{OutputKind, OutputSchema};
-use processor::spec::{
+use stream_processor::schema::{OutputKind, OutputSchema};
+use stream_processor::spec::{
     Aggregation, Future, PipelineSpec, SinkType, SourceType, Stage, Watermark, Window,
 };
-use processor::{OneShard, Pipeline};
+use stream_processor::{OneShard, Pipeline};
 
 /// Describes a pipeline with a line for each part.
 pub(crate) fn short(pipeline: &Pipeline) -> String {

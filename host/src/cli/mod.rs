@@ -16,8 +16,8 @@ use std::io::{self, ErrorKind, IsTerminal};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches};
-use processor::spec::PipelineSpec;
-use processor::{Error, Output, module};
+use stream_processor::spec::PipelineSpec;
+use stream_processor::{Error, Output, module};
 
 use args::{Cli, Command};
 

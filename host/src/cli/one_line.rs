@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use processor::spec::{PipelineSpec, SpecError};
-use processor::{Error, Pipeline};
 use serde_json::{Map, Value, json};
+use stream_processor::spec::{PipelineSpec, SpecError};
+use stream_processor::{Error, Pipeline};
 
 use super::Exit;
 use super::args::{DedupArgs, EventArgs, Format, NormalizeArgs, Unit, WindowArgs};
@@ -140,7 +140,7 @@ fn text(text: &str) -> Option<Value> {
     Some(text.into())
 }
 
-fn duration(value: impl Into<Option<processor::spec::Duration>>) -> Option<Value> {
+fn duration(value: impl Into<Option<stream_processor::spec::Duration>>) -> Option<Value> {
     value.into().map(|value| value.to_string().into())
 }
 

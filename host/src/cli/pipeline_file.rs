@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use processor::spec::{PipelineSpec, SpecError};
-use processor::{Error, Pipeline};
+use stream_processor::spec::{PipelineSpec, SpecError};
+use stream_processor::{Error, Pipeline};
 
 use super::Exit;
 

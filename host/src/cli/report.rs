@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
-use processor::{Observer, PartitionSummary, RefusedLine, Summary, Tally};
+use stream_processor::{Observer, PartitionSummary, RefusedLine, Summary, Tally};
 
 /// Maximum number of bad lines to print. All are counted.
 const BAD_LINES_SHOWN: u64 = 5;

@@ -4,8 +4,8 @@
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use processor::spec::{PipelineSpec, SinkType, SourceType};
-use processor::{EngineKind, Input, Io, Output, Pipeline, Settings, Summary};
+use stream_processor::spec::{PipelineSpec, SinkType, SourceType};
+use stream_processor::{EngineKind, Input, Io, Output, Pipeline, Settings, Summary};
 
 use super::Exit;
 use super::args::{Engine, IoArgs};
