@@ -14,6 +14,7 @@
     )
 )]
 
+mod aggregates;
 mod data;
 pub mod dedup;
 mod engine;

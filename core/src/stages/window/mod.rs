@@ -7,7 +7,7 @@
 //! | [`SessionStage`] | events of a key within a gap of each other | `session/` |
 //! | [`CountStage`] | a number of events of a key, or all of them | `count/` |
 //!
-//! Shared by all: `accumulator/` holds the values of all open windows in columns indexed by slot,
+//! Shared by all: `core/src/aggregates/` holds the values of all open windows in columns indexed by slot,
 //! `staging.rs` holds partial state of other engines until it is merged. A slot is a dense number
 //! for the state of one key in one slice, session or count window.
 //!
@@ -20,7 +20,6 @@
 //! stop       fire, revise, merge, evict or drop as `assign` asked; then the next run
 //! ```
 
-mod accumulator;
 mod calendar;
 mod count;
 mod session;

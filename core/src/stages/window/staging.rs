@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, btree_map};
 
-use super::accumulator::Accumulators;
+use crate::aggregates::Accumulators;
 use crate::data::dropped::Dropped;
 use crate::data::reject::RejectReason;
 use crate::data::stats::StageStats;

@@ -16,6 +16,7 @@ mod snapshot;
 use core::ops::Range;
 
 use self::fire::DueRow;
+use crate::aggregates::Accumulators;
 use crate::data::frame::{Events, Frame};
 use crate::data::stats::StageStats;
 use crate::error::SnapshotError;
@@ -26,7 +27,6 @@ use crate::snapshot::{SectionReader, SectionWriter};
 use crate::spec::LimitPolicy;
 use crate::stages::memory_budget::{MemoryBudget, key_bytes};
 use crate::stages::partial::PartialState;
-use crate::stages::window::accumulator::Accumulators;
 use crate::stages::window::staging::Staging;
 use crate::stages::{Context, Stage};
 use crate::util::lru::LruList;

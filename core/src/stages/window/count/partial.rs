@@ -3,11 +3,11 @@
 use super::{
     Context, CountStage, CountWindow, Keys, NONE, SectionReader, SectionWriter, SnapshotError,
 };
+use crate::aggregates::Accumulators;
 use crate::event_time::watermark::END_OF_TIME;
 use crate::plan::Limit;
 use crate::spec::LimitPolicy;
 use crate::stages::partial::{COUNTER_COUNT, PartialOrigin, PartialState, add_counters};
-use crate::stages::window::accumulator::Accumulators;
 use crate::stages::window::staging::{DroppedPartial, NotAdded, StagedPartial, read_partial};
 use crate::time::{MAX_TIME, MIN_TIME};
 

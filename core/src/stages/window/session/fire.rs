@@ -3,11 +3,11 @@
 
 use super::table::SessionStatus;
 use super::{NONE, SessionStage};
+use crate::aggregates::Accumulators;
 use crate::data::frame::{Events, Frame, FrameColumn};
 use crate::data::stats::StageStats;
 use crate::event_time::watermark::{END_OF_TIME, NO_WATERMARK};
 use crate::keys::Keys;
-use crate::stages::window::accumulator::Accumulators;
 
 /// The trigger of a row, by which rows are ordered: first the watermark, then the rank.
 #[derive(Debug, Clone, Copy)]

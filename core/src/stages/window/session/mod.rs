@@ -35,6 +35,7 @@ use core::ops::Range;
 use self::assign::{Gap, SessionStop};
 use self::fire::RowTrigger;
 use self::table::{SessionStatus, SessionTable};
+use crate::aggregates::Accumulators;
 use crate::data::frame::{Events, Frame};
 use crate::data::reject::RejectReason;
 use crate::data::stats::StageStats;
@@ -44,7 +45,6 @@ use crate::keys::{Keys, NONE};
 use crate::plan::SessionPlan;
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::stages::partial::PartialState;
-use crate::stages::window::accumulator::Accumulators;
 use crate::stages::window::staging::Staging;
 use crate::stages::{Context, Stage};
 

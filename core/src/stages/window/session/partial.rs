@@ -7,11 +7,11 @@ use super::assign::Gap;
 use super::fire::RowTrigger;
 use super::table::{Bounds, Neighbours, SessionStatus};
 use super::{Context, Keys, NONE, SectionReader, SectionWriter, SessionStage, SnapshotError};
+use crate::aggregates::Accumulators;
 use crate::data::frame::Frame;
 use crate::plan::Limit;
 use crate::spec::LimitPolicy;
 use crate::stages::partial::{COUNTER_COUNT, PartialOrigin, PartialState, add_counters};
-use crate::stages::window::accumulator::Accumulators;
 use crate::stages::window::staging::{DroppedPartial, NotAdded, StagedPartial, read_partial};
 use crate::time::{MAX_TIME, MIN_TIME};
 

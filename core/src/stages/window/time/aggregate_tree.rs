@@ -21,9 +21,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Slice;
 use super::cached_interior::CachedInterior;
+use crate::aggregates::Accumulators;
 use crate::keys::NONE;
 use crate::plan::Grid;
-use crate::stages::window::accumulator::Accumulators;
 
 /// The slices with events and their accumulators.
 pub(super) struct SliceView<'a> {

@@ -1,4 +1,4 @@
-//! Accumulators of windows: the state of all aggregations of a stage, as columns indexed by slot.
+//! Aggregations: the state of all aggregations of a window stage, as columns indexed by slot.
 //!
 //! A slot is a dense number that the stage assigns to one key in one slice, window or session. An
 //! aggregation is computed from accumulators, and each accumulator is a column with one entry for
@@ -64,7 +64,7 @@ use crate::spec::Operation;
 
 /// The accumulators of all open windows or slices of a stage, indexed by slot.
 #[derive(Clone)]
-pub(super) struct Accumulators {
+pub(crate) struct Accumulators {
     outputs: Vec<WindowOutput>,
     /// Number of events per slot, if an output or a limit needs it.
     events: Option<BySlot<u64>>,
@@ -75,7 +75,7 @@ pub(super) struct Accumulators {
 impl Accumulators {
     /// Creates the columns for `outputs` over `fields` fields. `max_values` limits exact
     /// percentiles.
-    pub(super) fn new(outputs: &[WindowOutput], fields: usize, max_values: u32) -> Self {
+    pub(crate) fn new(outputs: &[WindowOutput], fields: usize, max_values: u32) -> Self {
         let counts_events = outputs.iter().any(|output| output.field.is_none());
         let fields = (0..fields).map(|field| {
             let reads_field = |output: &&WindowOutput| output.field == Some(field);
@@ -90,42 +90,42 @@ impl Accumulators {
 
     /// Counts the events of every slot, even if no output needs it. Call before the first slot
     /// exists.
-    pub(super) fn count_events(&mut self) {
+    pub(crate) fn count_events(&mut self) {
         self.events.get_or_insert_default();
     }
 
     /// Returns the number of events in `slot`, or 0 if events are not counted.
-    pub(super) fn events_in(&self, slot: u32) -> u64 {
+    pub(crate) fn events_in(&self, slot: u32) -> u64 {
         let events = self.events.as_ref().and_then(|events| events.0.get(slot as usize));
         events.copied().unwrap_or(0)
     }
 
     /// Returns the fixed number of bytes that each slot adds to the memory budget.
-    pub(super) fn slot_bytes(&self) -> u64 {
+    pub(crate) fn slot_bytes(&self) -> u64 {
         let events = if self.events.is_some() { 8 } else { 0 };
         events + self.fields.iter().map(FieldAccumulators::slot_bytes).sum::<u64>()
     }
 
     /// Returns true if the bytes of a slot depend on its values.
-    pub(super) fn have_variable_bytes(&self) -> bool {
+    pub(crate) fn have_variable_bytes(&self) -> bool {
         self.have_unordered() || self.fields.iter().any(FieldAccumulators::has_digest)
     }
 
     /// Returns the bytes of `slot` on top of [`Accumulators::slot_bytes`].
-    pub(super) fn variable_bytes(&self, slot: u32) -> u64 {
+    pub(crate) fn variable_bytes(&self, slot: u32) -> u64 {
         self.fields.iter().map(|field| field.variable_bytes(slot as usize)).sum()
     }
 
     /// Clears the stream ordinals of `first` and `last`, so that at equal timestamps the order of
     /// merging decides.
-    pub(super) fn forget_ordinals(&mut self) {
+    pub(crate) fn forget_ordinals(&mut self) {
         for field in &mut self.fields {
             field.forget_ordinals();
         }
     }
 
     /// Resets `slot`, appending it if it is the next one.
-    pub(super) fn reset(&mut self, slot: u32) {
+    pub(crate) fn reset(&mut self, slot: u32) {
         let slot = slot as usize;
         self.events.reset(slot);
         for field in &mut self.fields {
@@ -134,12 +134,12 @@ impl Accumulators {
     }
 
     /// Prefetches the accumulators of `keys`; `slots` maps a key to its slot.
-    pub(super) fn prefetch(&self, slots: &[u32], keys: &[u32]) {
+    pub(crate) fn prefetch(&self, slots: &[u32], keys: &[u32]) {
         self.fields.iter().for_each(|field| field.prefetch(slots, keys));
     }
 
     /// Adds one event to the count of each of `slots`.
-    pub(super) fn count(&mut self, slots: &[u32]) {
+    pub(crate) fn count(&mut self, slots: &[u32]) {
         let Some(events) = &mut self.events else { return };
         for slot in slots {
             if let Some(count) = events.0.get_mut(*slot as usize) {
@@ -151,14 +151,14 @@ impl Accumulators {
 
     /// Adds `values` of field `field`, each to its slot; `order` gives their timestamps and
     /// ordinals.
-    pub(super) fn add(&mut self, field: usize, slots: &[u32], values: &[f64], order: Order<'_>) {
+    pub(crate) fn add(&mut self, field: usize, slots: &[u32], values: &[f64], order: Order<'_>) {
         if let Some(field) = self.fields.get_mut(field) {
             field.add(slots, values, order);
         }
     }
 
     /// Returns `slots` empty slots for the same outputs.
-    pub(super) fn empty(&self, slots: usize) -> Self {
+    pub(crate) fn empty(&self, slots: usize) -> Self {
         Self {
             outputs: self.outputs.clone(),
             events: self.events.empty(slots),
@@ -167,7 +167,7 @@ impl Accumulators {
     }
 
     /// Returns copies of `slots`, renumbered from 0.
-    pub(super) fn pick(&self, slots: &[u32]) -> Self {
+    pub(crate) fn pick(&self, slots: &[u32]) -> Self {
         Self {
             outputs: self.outputs.clone(),
             events: self.events.pick(slots),
@@ -176,13 +176,13 @@ impl Accumulators {
     }
 
     /// Merges slot i of `later` into `slots[i]`; the events of `later` count as the later ones.
-    pub(super) fn merge(&mut self, slots: &[u32], later: &Self) {
+    pub(crate) fn merge(&mut self, slots: &[u32], later: &Self) {
         self.merge_ordered(slots, later);
         self.merge_unordered(slots, later);
     }
 
     /// Merges the accumulators whose result depends on the order of merging, like compensated sums.
-    pub(super) fn merge_ordered(&mut self, slots: &[u32], later: &Self) {
+    pub(crate) fn merge_ordered(&mut self, slots: &[u32], later: &Self) {
         self.events.merge(slots, &later.events);
         for (field, later) in self.fields.iter_mut().zip(&later.fields) {
             field.merge_ordered(slots, later);
@@ -191,19 +191,19 @@ impl Accumulators {
 
     /// Merges the accumulators whose result is the same in any order of merging: distinct counts,
     /// sketches and exact percentiles.
-    pub(super) fn merge_unordered(&mut self, slots: &[u32], later: &Self) {
+    pub(crate) fn merge_unordered(&mut self, slots: &[u32], later: &Self) {
         for (field, later) in self.fields.iter_mut().zip(&later.fields) {
             field.merge_unordered(slots, later);
         }
     }
 
     /// Returns true if [`Accumulators::merge_unordered`] has something to merge.
-    pub(super) fn have_unordered(&self) -> bool {
+    pub(crate) fn have_unordered(&self) -> bool {
         self.fields.iter().any(FieldAccumulators::has_unordered)
     }
 
     /// Merges slot `later` into `slot` and resets `later`; its events count as the later ones.
-    pub(super) fn join(&mut self, slot: u32, later: u32) {
+    pub(crate) fn join(&mut self, slot: u32, later: u32) {
         let (slot, later) = (slot as usize, later as usize);
         self.events.join(slot, later);
         for field in &mut self.fields {
@@ -213,19 +213,19 @@ impl Accumulators {
 
     /// Returns true if some accumulator has limits on values that are counted in the statistics
     /// (sketch or exact percentiles).
-    pub(super) fn keeps_values(&self) -> bool {
+    pub(crate) fn keeps_values(&self) -> bool {
         self.fields.iter().any(FieldAccumulators::has_histograms)
     }
 
     /// Prepares `slots` for [`Accumulators::result`]. No value may be added to them afterwards.
-    pub(super) fn seal(&mut self, slots: &[u32], stats: &mut StageStats) {
+    pub(crate) fn seal(&mut self, slots: &[u32], stats: &mut StageStats) {
         for field in &mut self.fields {
             field.seal(slots, stats);
         }
     }
 
     /// Frees the heap memory of `slots`.
-    pub(super) fn release(&mut self, slots: &[u32]) {
+    pub(crate) fn release(&mut self, slots: &[u32]) {
         for field in &mut self.fields {
             for slot in slots {
                 field.release(*slot as usize);
@@ -236,7 +236,7 @@ impl Accumulators {
     /// Appends the result of output `output` for each of the sealed `slots`, if that output has a
     /// batch path. Returns false, and appends nothing, if the caller must use
     /// [`Accumulators::result`] for each slot.
-    pub(super) fn results<'a>(
+    pub(crate) fn results<'a>(
         &self,
         output: usize,
         slots: impl Iterator<Item = &'a u32>,
@@ -253,7 +253,7 @@ impl Accumulators {
     /// Returns the result of output `output` for the sealed `slot` of a window of `length_us`
     /// microseconds. NaN stands for null.
     #[expect(clippy::cast_precision_loss, reason = "counts beyond 2^53 are out of reach")]
-    pub(super) fn result(&self, output: usize, slot: u32, length_us: i64) -> f64 {
+    pub(crate) fn result(&self, output: usize, slot: u32, length_us: i64) -> f64 {
         let slot = slot as usize;
         let Some(output) = self.outputs.get(output) else { return f64::NAN };
         let found = match output.field {
@@ -273,7 +273,7 @@ impl Accumulators {
     }
 
     /// Writes `slots`, one accumulator kind after the other.
-    pub(super) fn save(&self, slots: &[u32], writer: &mut SectionWriter<'_>) {
+    pub(crate) fn save(&self, slots: &[u32], writer: &mut SectionWriter<'_>) {
         self.events.save(slots, writer);
         for field in &self.fields {
             field.save(slots, writer);
@@ -281,7 +281,7 @@ impl Accumulators {
     }
 
     /// Reads `slots` as [`Accumulators::save`] wrote them.
-    pub(super) fn load(
+    pub(crate) fn load(
         &mut self,
         slots: &[u32],
         reader: &mut SectionReader<'_>,

@@ -6,10 +6,10 @@ use super::running_values::RunningValues;
 use super::value_range::ValueRange;
 use super::value_set::ValueSet;
 use super::{ALWAYS_EXACT, PercentileState};
+use crate::aggregates::slots::Accumulator;
 use crate::data::stats::StageStats;
 use crate::snapshot::{Kind, write_section};
 use crate::spec::Percentile;
-use crate::stages::window::accumulator::slots::Accumulator;
 
 /// A value, by the number of its part and its position in the stream.
 type Shape = fn(u64, u64) -> f64;

@@ -3,12 +3,12 @@
 
 use super::running_values::RunningValues;
 use super::{PercentileState, Percentiles, ValueRange, ValueSet};
+use crate::aggregates::slots::{BySlot, SlotColumn};
 use crate::data::stats::StageStats;
 use crate::error::SnapshotError;
 use crate::keys::NONE;
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::spec::{Percentile, PercentileEngine};
-use crate::stages::window::accumulator::slots::{BySlot, SlotColumn};
 
 /// The sketch column of a field. While an incremental sliding window fires, its slots have no value
 /// sets: they are aliases of the running values of their keys.

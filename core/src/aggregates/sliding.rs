@@ -16,18 +16,18 @@ use super::percentile::Sketches;
 
 impl Accumulators {
     /// Switches to incremental sliding windows. Call before the first slot exists.
-    pub(in super::super) fn slide(&mut self) {
+    pub(crate) fn slide(&mut self) {
         self.fields.iter_mut().for_each(FieldAccumulators::slide);
     }
 
     /// Returns true if some field has a sketch, and so running values.
-    pub(in super::super) fn have_sketches(&self) -> bool {
+    pub(crate) fn have_sketches(&self) -> bool {
         self.fields.iter().any(FieldAccumulators::has_sketch)
     }
 
     /// Returns copies of `slots`, renumbered from 0, without sketches, which the running values
     /// cover.
-    pub(in super::super) fn copy_without_sketches(&self, slots: &[u32]) -> Self {
+    pub(crate) fn copy_without_sketches(&self, slots: &[u32]) -> Self {
         Self {
             outputs: self.outputs.clone(),
             events: super::SlotColumn::pick(&self.events, slots),
@@ -40,53 +40,53 @@ impl Accumulators {
     }
 
     /// Adds the values of `slots` to the running values of `keys`.
-    pub(in super::super) fn enter(&mut self, keys: &[u32], slots: &[u32]) {
+    pub(crate) fn enter(&mut self, keys: &[u32], slots: &[u32]) {
         self.sketches().for_each(|sketch| sketch.enter(keys, slots));
     }
 
     /// Subtracts the values of `slots` from the running values of `keys`.
-    pub(in super::super) fn leave(&mut self, keys: &[u32], slots: &[u32]) {
+    pub(crate) fn leave(&mut self, keys: &[u32], slots: &[u32]) {
         self.sketches().for_each(|sketch| sketch.leave(keys, slots));
     }
 
     /// Moves the values of `slot` into the list for [`Accumulators::apply_deferred_leaves`], and
     /// leaves the slot empty. They are still part of the current window.
-    pub(in super::super) fn defer_leave(&mut self, key: u32, slot: u32) {
+    pub(crate) fn defer_leave(&mut self, key: u32, slot: u32) {
         self.sketches().for_each(|sketch| sketch.defer_leave(key, slot));
     }
 
     /// Subtracts all deferred values from the running values.
-    pub(in super::super) fn apply_deferred_leaves(&mut self) {
+    pub(crate) fn apply_deferred_leaves(&mut self) {
         self.sketches().for_each(Sketches::apply_deferred_leaves);
     }
 
     /// Removes the running values of `key`.
-    pub(in super::super) fn forget_key(&mut self, key: u32) {
+    pub(crate) fn forget_key(&mut self, key: u32) {
         self.sketches().for_each(|sketch| sketch.forget_key(key));
     }
 
     /// Removes all running values.
-    pub(in super::super) fn forget_all(&mut self) {
+    pub(crate) fn forget_all(&mut self) {
         self.sketches().for_each(Sketches::forget_all);
     }
 
     /// Returns true if the running values of `key` must be recounted before they are used.
-    pub(in super::super) fn needs_recount(&self, key: u32) -> bool {
+    pub(crate) fn needs_recount(&self, key: u32) -> bool {
         self.fields.iter().any(|field| field.needs_recount(key))
     }
 
     /// Replaces the running values of `key` by the values of `slots`.
-    pub(in super::super) fn recount(&mut self, key: u32, slots: &[u32]) {
+    pub(crate) fn recount(&mut self, key: u32, slots: &[u32]) {
         self.sketches().for_each(|sketch| sketch.recount(key, slots));
     }
 
     /// Makes `slots` aliases of the running values of `keys`.
-    pub(in super::super) fn alias(&mut self, keys: &[u32], slots: &[u32]) {
+    pub(crate) fn alias(&mut self, keys: &[u32], slots: &[u32]) {
         self.sketches().for_each(|sketch| sketch.alias(keys, slots));
     }
 
     /// Copies the running values into the `slots` that are aliases of them.
-    pub(in super::super) fn materialize(&mut self, slots: &[u32]) {
+    pub(crate) fn materialize(&mut self, slots: &[u32]) {
         self.fields.iter_mut().for_each(|field| field.materialize(slots));
     }
 }
