@@ -163,7 +163,7 @@ impl StagePlan {
             | Self::Dedup(_)
             | Self::KeyBy(_)
             | Self::Map(_)
-            | Self::Keyed(_) => time,
+            | Self::Analytics(_) => time,
         }
     }
 

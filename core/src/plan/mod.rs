@@ -56,7 +56,7 @@ use rolling::rolling_plan;
 pub(crate) use rolling::{RollingOutput, RollingPlan};
 pub(crate) use session::SessionPlan;
 pub use sharding::OneShard;
-pub(crate) use statistics::{KeyedPlan, OperatorPlan, ZScorePlan};
+pub(crate) use statistics::{AnalyticsPlan, OperatorPlan, ZScorePlan};
 use statistics::{ema_plan, zscore_plan};
 use window::window_plan;
 pub(crate) use window::{Aggregates, WindowOutput, WindowPlan};
@@ -91,7 +91,7 @@ pub struct Plan {
     pub(crate) identity: String,
 }
 
-/// The plan of a stage. `ema`, `rolling` and `zscore` are all [`KeyedPlan`]s.
+/// The plan of a stage. `ema`, `rolling` and `zscore` are all [`AnalyticsPlan`]s.
 #[derive(Debug, Clone)]
 pub(crate) enum StagePlan {
     Window(WindowPlan),
@@ -102,7 +102,7 @@ pub(crate) enum StagePlan {
     KeyBy(KeyByPlan),
     Dedup(DedupPlan),
     Normalize(NormalizePlan),
-    Keyed(KeyedPlan),
+    Analytics(AnalyticsPlan),
     Map(MapPlan),
 }
 
@@ -118,7 +118,7 @@ impl StagePlan {
             Self::KeyBy(plan) => &plan.columns,
             Self::Dedup(plan) => &plan.columns,
             Self::Normalize(plan) => &plan.columns,
-            Self::Keyed(plan) => &plan.columns,
+            Self::Analytics(plan) => &plan.columns,
             Self::Map(plan) => &plan.columns,
         }
     }
@@ -204,13 +204,14 @@ impl Plan {
                     (StagePlan::Normalize(plan), rows)
                 }
                 Stage::Ema(ema) => {
-                    (StagePlan::Keyed(ema_plan(&path, ema, &mut columns, spec)?), columns)
+                    (StagePlan::Analytics(ema_plan(&path, ema, &mut columns, spec)?), columns)
                 }
-                Stage::Rolling(rolling) => {
-                    (StagePlan::Keyed(rolling_plan(&path, rolling, &mut columns, spec)?), columns)
-                }
+                Stage::Rolling(rolling) => (
+                    StagePlan::Analytics(rolling_plan(&path, rolling, &mut columns, spec)?),
+                    columns,
+                ),
                 Stage::ZScore(zscore) => {
-                    (StagePlan::Keyed(zscore_plan(&path, zscore, &mut columns, spec)?), columns)
+                    (StagePlan::Analytics(zscore_plan(&path, zscore, &mut columns, spec)?), columns)
                 }
                 Stage::Map(map) => {
                     let (plan, columns) = MapPlan::new(&path, map, columns)?;

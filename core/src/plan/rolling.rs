@@ -1,7 +1,7 @@
 //! Rolling aggregations: resolves fields and options, and derives the state that they need.
 
 use super::Columns;
-use super::statistics::{KeyedPlan, OperatorPlan, check_size, columns, keyed_plan};
+use super::statistics::{AnalyticsPlan, OperatorPlan, check_size, columns, keyed_plan};
 use super::window::{aggregated_column, check_options};
 use crate::data::schema::OutputKind;
 use crate::spec::{Aggregation, Field, Operation, PercentileEngine, PipelineSpec};
@@ -34,7 +34,7 @@ pub(super) fn rolling_plan(
     rolling: &Rolling,
     input: &mut Columns,
     spec: &PipelineSpec,
-) -> Result<KeyedPlan, SpecError> {
+) -> Result<AnalyticsPlan, SpecError> {
     let columns = match rolling.fields.as_slice() {
         [] => vec![None],
         _ => columns(path, rolling.field.as_deref(), &rolling.fields, input)?,

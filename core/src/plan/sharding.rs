@@ -149,7 +149,7 @@ impl StagePlan {
             Self::Window(_) | Self::Session(_) | Self::Calendar(_) | Self::Normalize(_) => true,
             Self::Count(plan) => plan.count.is_some(),
             Self::Dedup(plan) => plan.ttl_us.is_some(),
-            Self::Keyed(plan) => plan.state_ttl.is_some(),
+            Self::Analytics(plan) => plan.state_ttl.is_some(),
             Self::Filter(_) | Self::Map(_) | Self::KeyBy(_) => false,
         }
     }

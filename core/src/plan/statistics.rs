@@ -9,7 +9,7 @@ use crate::statistics::{ExponentialMovingAverage, MIN_WARMUP, TimeAwareMovingAve
 
 /// A stage that adds columns to the events of each key.
 #[derive(Debug, Clone)]
-pub(crate) struct KeyedPlan {
+pub(crate) struct AnalyticsPlan {
     /// The operator for each of `fields`.
     pub(crate) operators: Vec<OperatorPlan>,
     /// The input columns that the stage reads; `None` counts events.
@@ -23,7 +23,7 @@ pub(crate) struct KeyedPlan {
     pub(crate) state_ttl: Option<i64>,
 }
 
-/// The operator of a keyed stage for one field.
+/// The operator of an analytics stage for one field.
 #[derive(Debug, Clone)]
 pub(crate) enum OperatorPlan {
     Ema { alpha: f64 },
@@ -50,7 +50,7 @@ pub(super) fn ema_plan(
     ema: &Ema,
     input: &mut Columns,
     spec: &PipelineSpec,
-) -> Result<KeyedPlan, SpecError> {
+) -> Result<AnalyticsPlan, SpecError> {
     let columns = columns(path, ema.field.as_deref(), &ema.fields, input)?;
     let weights = (ema.span, ema.alpha, ema.half_life);
     let of_stage = match weights {
@@ -78,7 +78,7 @@ pub(super) fn zscore_plan(
     zscore: &ZScore,
     input: &mut Columns,
     spec: &PipelineSpec,
-) -> Result<KeyedPlan, SpecError> {
+) -> Result<AnalyticsPlan, SpecError> {
     let columns = columns(path, zscore.field.as_deref(), &zscore.fields, input)?;
     let stage = ZScoreField {
         name: String::new(),
@@ -152,14 +152,14 @@ pub(super) fn keyed_plan(
     state_ttl: Option<Duration>,
     input: &mut Columns,
     spec: &PipelineSpec,
-) -> Result<KeyedPlan, SpecError> {
+) -> Result<AnalyticsPlan, SpecError> {
     if state_ttl.is_some_and(|ttl| ttl.as_micros() <= 0) {
         return Err(SpecError::new(format!("{path}.state_ttl"), "must be longer than 0s"));
     }
     for (name, kind) in &added {
         input.add(path, name, *kind)?;
     }
-    Ok(KeyedPlan {
+    Ok(AnalyticsPlan {
         operators,
         fields,
         columns: input.list().to_vec(),

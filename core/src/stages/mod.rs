@@ -13,6 +13,7 @@
 //! [`build`] turns each [`StagePlan`] into its stage. A stage judges every event by the watermark
 //! in effect when it arrived, which is stored in a parallel column of [`Events`].
 
+mod analytics;
 mod dedup;
 mod filter;
 mod key_by;
@@ -212,7 +213,7 @@ pub(crate) fn build(index: u32, plan: &StagePlan, seed: u64) -> Box<dyn Stage> {
         StagePlan::Session(plan) => Box::new(window::SessionStage::new(index, plan.clone())),
         StagePlan::Window(plan) => Box::new(window::WindowStage::new(index, plan.clone())),
         StagePlan::Dedup(plan) => Box::new(dedup::DedupStage::new(index, plan.clone(), seed)),
-        StagePlan::Keyed(plan) => keyed::build(index, plan.clone()),
+        StagePlan::Analytics(plan) => analytics::build(index, plan.clone()),
         StagePlan::Map(plan) => Box::new(map::MapStage::new(plan.clone())),
         StagePlan::KeyBy(plan) => Box::new(key_by::KeyByStage::new(plan.clone())),
         StagePlan::Filter(plan) => Box::new(filter::FilterStage::new(plan.clone())),

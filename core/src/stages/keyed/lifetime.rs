@@ -9,7 +9,7 @@ use crate::util::lru::LruList;
 
 /// Reason why admission stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum AdmitStop {
+pub(in crate::stages) enum AdmitStop {
     /// All events of the range were admitted.
     EndOfRange,
     /// A key may expire before the next event.
@@ -22,7 +22,7 @@ pub(super) enum AdmitStop {
 ///
 /// A key expires once the watermark reaches the time of its latest event + ttl. An event at or
 /// after that time also starts a new lifetime.
-pub(super) struct Lifetimes {
+pub(in crate::stages) struct Lifetimes {
     caps: Caps,
     ttl: Option<i64>,
     /// By key id.
@@ -38,16 +38,16 @@ pub(super) struct Lifetimes {
     /// The first of `deadlines`.
     next_deadline: i64,
     /// Present if keys may be evicted.
-    pub(super) lru: Option<LruList>,
+    pub(in crate::stages) lru: Option<LruList>,
     /// Present if bytes are limited.
-    pub(super) budget: Option<MemoryBudget>,
+    pub(in crate::stages) budget: Option<MemoryBudget>,
     /// Bytes that a key counts for, without its name and its values.
     state_bytes: u64,
 }
 
 impl Lifetimes {
     /// Makes lifetimes of keys whose states count for `state_bytes` each, without their values.
-    pub(super) fn new(caps: Caps, ttl: Option<i64>, state_bytes: u64) -> Self {
+    pub(in crate::stages) fn new(caps: Caps, ttl: Option<i64>, state_bytes: u64) -> Self {
         Self {
             caps,
             ttl,
@@ -64,42 +64,42 @@ impl Lifetimes {
     }
 
     /// Returns the number of live keys.
-    pub(super) fn alive(&self) -> u64 {
+    pub(in crate::stages) fn alive(&self) -> u64 {
         self.alive.into()
     }
 
     /// Returns true if keys have no ttl.
-    pub(super) fn never_expire(&self) -> bool {
+    pub(in crate::stages) fn never_expire(&self) -> bool {
         self.ttl.is_none()
     }
 
     /// Returns the ttl, microseconds.
-    pub(super) fn ttl(&self) -> Option<i64> {
+    pub(in crate::stages) fn ttl(&self) -> Option<i64> {
         self.ttl
     }
 
     /// Returns true if `key` is alive.
-    pub(super) fn is_alive(&self, key: u32) -> bool {
+    pub(in crate::stages) fn is_alive(&self, key: u32) -> bool {
         self.is_alive_by_key.get(key as usize).copied().unwrap_or(false)
     }
 
     /// Returns how many of `keys` precede the first key that is not alive.
-    pub(super) fn count_alive(&self, keys: &[u32]) -> usize {
+    pub(in crate::stages) fn count_alive(&self, keys: &[u32]) -> usize {
         count_alive(&self.is_alive_by_key, keys)
     }
 
     /// Returns the live keys.
-    pub(super) fn keys(&self) -> impl Iterator<Item = u32> {
+    pub(in crate::stages) fn keys(&self) -> impl Iterator<Item = u32> {
         (0..).zip(&self.is_alive_by_key).filter(|(_, alive)| **alive).map(|(key, _)| key)
     }
 
     /// Returns the time of the latest event of `key`, which must be alive.
-    pub(super) fn latest(&self, key: u32) -> i64 {
+    pub(in crate::stages) fn latest(&self, key: u32) -> i64 {
         self.latest.get(key as usize).copied().unwrap_or(i64::MIN)
     }
 
     /// Returns the limit that leaves no room for `key`, which must not be alive.
-    pub(super) fn limit(&self, key: u32, keys: &Keys) -> Option<Limit> {
+    pub(in crate::stages) fn limit(&self, key: u32, keys: &Keys) -> Option<Limit> {
         if self.alive >= self.caps.max_keys {
             return Some(Limit::Keys);
         }
@@ -109,7 +109,7 @@ impl Lifetimes {
     }
 
     /// Starts the lifetime of `key`, which must not be alive.
-    pub(super) fn begin(&mut self, key: u32, timestamp: i64, keys: &mut Keys) {
+    pub(in crate::stages) fn begin(&mut self, key: u32, timestamp: i64, keys: &mut Keys) {
         let index = key as usize;
         let bound = keys.id_bound().max(index + 1);
         if self.is_alive_by_key.len() < bound {
@@ -137,37 +137,37 @@ impl Lifetimes {
     }
 
     /// Records an event of `key`.
-    pub(super) fn touch(&mut self, key: u32, timestamp: i64) {
+    pub(in crate::stages) fn touch(&mut self, key: u32, timestamp: i64) {
         if let Some(latest) = self.latest.get_mut(key as usize) {
             *latest = timestamp.max(*latest);
         }
     }
 
     /// Records events of `keys` in the LRU list; ignores keys that are not alive.
-    pub(super) fn touch_all(&mut self, keys: &[u32]) {
+    pub(in crate::stages) fn touch_all(&mut self, keys: &[u32]) {
         let Some(lru) = &mut self.lru else { return };
         let alive = |key: &&u32| self.is_alive_by_key.get(**key as usize) == Some(&true);
         keys.iter().filter(alive).for_each(|key| lru.touch(*key));
     }
 
     /// Returns the least recently used key if keys may be evicted.
-    pub(super) fn oldest(&self) -> Option<u32> {
+    pub(in crate::stages) fn oldest(&self) -> Option<u32> {
         self.lru.as_ref()?.oldest()
     }
 
     /// Returns true if a key may expire before an event of `key` at `timestamp` under `watermark`.
-    pub(super) fn may_expire(&self, key: u32, timestamp: i64, watermark: i64) -> bool {
+    pub(in crate::stages) fn may_expire(&self, key: u32, timestamp: i64, watermark: i64) -> bool {
         watermark >= self.next_deadline || self.is_expired(key, timestamp)
     }
 
     /// Returns true if `key` is alive but has expired at `time`.
-    pub(super) fn is_expired(&self, key: u32, time: i64) -> bool {
+    pub(in crate::stages) fn is_expired(&self, key: u32, time: i64) -> bool {
         let Some(ttl) = self.ttl else { return false };
         self.is_alive(key) && time >= self.latest(key).saturating_add(ttl)
     }
 
     /// Ends the lifetime of `key`, which must be alive.
-    pub(super) fn expire(&mut self, key: u32, keys: &mut Keys) {
+    pub(in crate::stages) fn expire(&mut self, key: u32, keys: &mut Keys) {
         if let Some(is_alive) = self.is_alive_by_key.get_mut(key as usize) {
             *is_alive = false;
         }
@@ -188,7 +188,11 @@ impl Lifetimes {
     }
 
     /// Expires one key whose time has come at `watermark` and returns it.
-    pub(super) fn expire_next(&mut self, watermark: i64, keys: &mut Keys) -> Option<u32> {
+    pub(in crate::stages) fn expire_next(
+        &mut self,
+        watermark: i64,
+        keys: &mut Keys,
+    ) -> Option<u32> {
         while watermark >= self.next_deadline {
             let (_, key) = self.deadlines.pop_first()?;
             let deadline = self.latest(key).saturating_add(self.ttl.unwrap_or(i64::MAX));

@@ -1,6 +1,6 @@
-//! Snapshot sections of keyed stages: the common part first, then keys in parts.
+//! Snapshot sections of analytics stages: the common part first, then keys in parts.
 
-use super::KeyedStage;
+use super::AnalyticsStage;
 use crate::error::SnapshotError;
 use crate::keys::{Keys, NONE};
 use crate::snapshot::{SectionReader, SectionWriter};
@@ -13,7 +13,7 @@ const KEYS: u32 = 1;
 /// Key positions in one part.
 const KEYS_PER_PART: i64 = 8192;
 
-impl KeyedStage {
+impl AnalyticsStage {
     /// Writes the states of keys at positions from `from` on, or the common part for `None`.
     /// Returns the first position of the next part.
     pub(super) fn save_part(

@@ -1,14 +1,14 @@
 //! Limits of keys and bytes: drops the event, stops the call, or evicts the least recently used
 //! key.
 
-use super::{Context, KeyedStage};
+use super::{AnalyticsStage, Context};
 use crate::data::frame::Events;
 use crate::keys::Keys;
 use crate::plan::Limit;
 use crate::spec::LimitPolicy;
 use crate::stages::memory_budget::key_bytes;
 
-impl KeyedStage {
+impl AnalyticsStage {
     /// Returns true if bytes are limited and values change them.
     pub(super) fn tracks_value_bytes(&self) -> bool {
         self.lifetimes.budget.is_some() && self.fields.iter().any(|field| field.keeps_values())
