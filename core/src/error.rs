@@ -30,6 +30,14 @@ pub enum Error {
         /// Columns in the batch.
         found: usize,
     },
+    /// A field of an event does not fit the pipeline.
+    #[error("field `{field}`: {problem}")]
+    InvalidField {
+        /// The field.
+        field: String,
+        /// What is wrong, and what would be right.
+        problem: String,
+    },
     /// The number of identity columns of a batch is not the number that the pipeline needs.
     #[error(
         "the batch has {found} lists of identities, but the pipeline needs {expected}: one for each way to tell them"
@@ -223,6 +231,7 @@ impl Error {
             Self::Spec(_) => "invalid_pipeline",
             Self::ColumnLength { .. } => "column_length",
             Self::ColumnCount { .. } => "column_count",
+            Self::InvalidField { .. } => "invalid_field",
             Self::IdentityCount { .. } => "identity_count",
             Self::BatchTooLarge { .. } => "batch_too_large",
             Self::KeysMismatch(_) => "keys_mismatch",

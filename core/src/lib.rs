@@ -36,6 +36,7 @@ mod util;
 pub mod wire;
 
 pub use data::batch::{Batch, Column, Identity, KeyColumn, NO_IDENTITY};
+pub use data::builder::{BatchBuilder, BuiltBatch, EventKey};
 pub use data::dropped::Dropped;
 pub use data::reject::RejectReason;
 pub use data::rows::{RowColumn, Rows};
@@ -43,6 +44,7 @@ pub use data::schema::{
     InputColumn, InputKind, InputSchema, OutputColumn, OutputKind, OutputSchema,
 };
 pub use data::stats::{PartitionStats, ReasonCount, StageStats, Stats};
+pub use data::value::Value;
 pub use engine::{
     Engine, KeyDefinitions, Merged, Options, Progress, Pushed, Restore, SnapshotCursor,
 };

@@ -3,7 +3,23 @@
 /// A batch of events, borrowed from the caller. Each column has one entry per event.
 ///
 /// All columns have the length of `timestamps`; [`crate::Engine::push`] returns an error if one
-/// differs.
+/// differs. [`crate::BatchBuilder`] makes batches event by event. A caller whose data is in columns
+/// already lends them:
+/// ```
+/// use stream_processor_core::{Batch, Column, Engine, KeyColumn, Options, PipelineSpec};
+///
+/// let spec = PipelineSpec::from_json(r#"{"source": {"key": "service", "value": "latency"}, "stages":
+///     [{"type": "window", "window": "tumbling", "size": "1s", "aggregations": ["count", "avg"]}]}"#)?;
+/// let mut engine = Engine::open(&spec, Options::default())?;
+/// let batch = Batch {
+///     timestamps: &[100_000, 900_000, 1_500_000],
+///     keys: KeyColumn::Text { offsets: &[0, 3, 6, 9], bytes: b"apiapiweb" },
+///     columns: &[Column::F64(&[1.0, 2.0, 5.0])],
+///     ..Batch::default()
+/// };
+/// assert_eq!(engine.push(&batch)?.consumed, 3);
+/// # Ok::<(), stream_processor_core::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Batch<'a> {
     /// Event times, microseconds since the epoch.

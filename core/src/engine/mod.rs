@@ -120,24 +120,19 @@ pub enum Progress {
 /// Results depend only on the pipeline and the events in their order. Batch boundaries, the times
 /// of polls, and a restore from a snapshot change nothing.
 /// ```
-/// use stream_processor_core::{Batch, Column, Engine, KeyColumn, Options, PipelineSpec, Progress};
+/// use stream_processor_core::{BatchBuilder, Engine, Options, PipelineSpec, Progress};
 ///
 /// let spec = PipelineSpec::from_json(r#"{"source": {"value": "latency"}, "stages":
 ///     [{"type": "window", "window": "tumbling", "size": "1s", "aggregations": ["count", "avg"]}]}"#)?;
 /// let mut engine = Engine::open(&spec, Options::default())?;
-/// let batch = Batch {
-///     timestamps: &[100_000, 900_000, 1_500_000],
-///     keys: KeyColumn::Unkeyed,
-///     columns: &[Column::F64(&[1.0, 2.0, 5.0])],
-///     identities: &[],
-///     ordinals: None,
-///     watermarks: None,
-///     partitions: None,
-/// };
-/// assert_eq!(engine.push(&batch)?.consumed, 3);
-/// assert_eq!(engine.poll(100).map(|rows| rows.len()), Some(1)); // the first second is over
+/// let mut events = BatchBuilder::new(engine.plan());
+/// for (time, latency) in [(100_000, 1.0), (900_000, 2.0), (1_500_000, 5.0)] {
+///     events.push(time, (), &[latency])?;
+/// }
+/// assert_eq!(events.push_to(&mut engine)?.consumed, 3);
+/// assert_eq!(engine.poll(100).and_then(|rows| rows.number(0, "avg")), Some(1.5)); // the first second
 /// assert_eq!(engine.finish()?, Progress::Done);
-/// assert_eq!(engine.poll(100).map(|rows| rows.len()), Some(1));
+/// assert_eq!(engine.poll(100).and_then(|rows| rows.number(0, "avg")), Some(5.0));
 /// # Ok::<(), stream_processor_core::Error>(())
 /// ```
 pub struct Engine {
@@ -396,6 +391,7 @@ impl Engine {
         frame.cursor = range.end;
         polled.set(frame.keys.get(range.clone()).unwrap_or_default(), keys);
         Some(Rows {
+            schema: Some(&plan.output),
             firing: frame.firing.get(range.clone()).unwrap_or_default(),
             ranks: frame.ranks.get(range.clone()).unwrap_or_default(),
             key_offsets: &polled.offsets,

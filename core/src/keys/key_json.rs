@@ -145,6 +145,7 @@ mod tests {
         assert!(ids.iter().zip(5..).all(|(id, expected)| *id == expected));
         let (firing, ranks) = (vec![0; ids.len()], vec![0; ids.len()]);
         let rows = Rows {
+            schema: None,
             firing: &firing,
             ranks: &ranks,
             key_offsets: &offsets,

@@ -73,5 +73,5 @@ pub fn decode_rows(block: &[u8]) -> Result<Rows<'_>, Error> {
     let key_offsets = reader.section(rows.saturating_add(1))?;
     let key_bytes = reader.section(key_bytes)?;
     reader.end()?;
-    Ok(Rows { firing, ranks, key_offsets, key_bytes, columns: list })
+    Ok(Rows { schema: None, firing, ranks, key_offsets, key_bytes, columns: list })
 }

@@ -68,6 +68,7 @@ impl RowChunk {
     /// Returns a view of the rows.
     pub(super) fn rows(&self) -> Rows<'_> {
         Rows {
+            schema: None,
             firing: &self.firing,
             ranks: &self.ranks,
             key_offsets: &self.key_offsets,

@@ -235,6 +235,7 @@ mod tests {
             key_offsets.push(u32::try_from(key_bytes.len()).unwrap());
         }
         let rows = Rows {
+            schema: None,
             firing: &[0, 0, 0],
             ranks: &[0, 0, 0],
             key_offsets: &key_offsets,
@@ -265,6 +266,7 @@ a,1,1970-01-01T00:00:01.5Z,3,false
         push_bool(&mut key_bytes, true);
         key_bytes.push(0xee);
         let mut rows = Rows {
+            schema: None,
             firing: &[0],
             ranks: &[0],
             key_offsets: &[0, 2],
