@@ -1,13 +1,10 @@
 //! The allocator measures that memory stays below `limits.max_state_bytes` plus a constant, for any
 //! number of keys.
 
-mod common;
-
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use common::spec;
 use stream_processor_core::{
     Batch, Column, Engine, KeyColumn, Options, PipelineSpec, key, text::Feed,
 };
@@ -41,10 +38,11 @@ unsafe impl GlobalAlloc for Counting {
 const OVERHEAD_BYTES: usize = 48 << 20;
 
 fn pipeline(stage: &str, max_state_bytes: u64) -> PipelineSpec {
-    spec(&format!(
+    let json = format!(
         r#"{{"source": {{"key": "k", "value": "v"}}, "limits": {{"max_keys": 4000000000,
             "max_state_bytes": {max_state_bytes}, "on_max_state_bytes": "evict"}}, "stages": [{stage}]}}"#
-    ))
+    );
+    PipelineSpec::from_json(&json).unwrap()
 }
 
 const WINDOWS: &str = r#"{"type": "window", "window": "tumbling", "size": "1h", "aggregations": ["count", "avg", "stddev"]}"#;

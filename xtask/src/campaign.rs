@@ -17,7 +17,7 @@ pub(crate) fn campaign(arguments: &[String]) -> Result<ExitCode> {
 }
 
 /// Runs random pipelines from seed S on, with every way to cut the stream:
-/// `core/tests/random_pipelines.rs`.
+/// `core/tests/pipelines`.
 fn pipelines(options: &[String]) -> Result<ExitCode> {
     let test = ["test", "--quiet", "--release", "--package", "stream-processor-core"];
     let mut command = cargo(&test);
@@ -31,7 +31,7 @@ fn pipelines(options: &[String]) -> Result<ExitCode> {
             value.parse().with_context(|| format!("{}: a number", option.join(" ")))?;
         command.env(variable, number.to_string());
     }
-    command.args(["--test", "random_pipelines", "long_campaign", "--", "--ignored", "--nocapture"]);
+    command.args(["--test", "pipelines", "long_campaign", "--", "--ignored", "--nocapture"]);
     let status = command.status().context("cannot start cargo")?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Generates normalize.json of this folder: series normalized by pandas and scipy.
 
-core/tests/normalize_reference.rs compares the native engine with them, up to rounding. The script needs
+core/tests/it/normalize/reference.rs compares the native engine with them, up to rounding. The script needs
 pandas and scipy (last run with pandas 3.1 and scipy 1.17): python3 tests/vectors/reference/make.py.
 Each case has the options of the stage, the samples or their file, and the expected values or nulls.
 """

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Moving averages, rolling aggregations and z-scores of a real series, by pandas and numpy.
 
-Written to statistics.json beside this file; core/tests/statistics_reference.rs compares. It needs pandas (made with pandas 3.1 and numpy 2.4):
+Written to statistics.json beside this file; core/tests/it/statistics/reference.rs compares. It needs pandas (made with pandas 3.1 and numpy 2.4):
 python3 tests/vectors/reference/statistics.py
 """
 

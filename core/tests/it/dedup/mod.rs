@@ -1,0 +1,5 @@
+//! Identities of events and deduplication.
+
+mod deduplicator;
+mod identity;
+mod stage;

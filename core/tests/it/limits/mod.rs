@@ -1,0 +1,7 @@
+//! Limits of state under each policy.
+
+mod eviction;
+mod normalize;
+mod oracle;
+mod partials;
+mod policies;

@@ -1,0 +1,7 @@
+//! Normalize stages.
+
+mod options;
+pub mod oracle;
+mod reference;
+mod rows;
+mod stages;

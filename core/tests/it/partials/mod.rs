@@ -1,0 +1,4 @@
+//! Partial state of several engines, merged by a receiver.
+
+mod sessions;
+mod windows;

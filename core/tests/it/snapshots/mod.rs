@@ -1,0 +1,4 @@
+//! Snapshots: stored ones of earlier versions, and forged ones.
+
+mod forged;
+mod stored;

@@ -1,0 +1,143 @@
+//! Filters compared with one comparison at a time, for all batches, result buffers and snapshots.
+
+use crate::common::events::{Event, Run, collect};
+use proptest::prelude::*;
+use stream_processor_core::text::Feed;
+use stream_processor_core::{Engine, Options, PipelineSpec};
+
+/// A condition in JSON, and the same condition as a closure on the key and the values.
+type Case = (&'static str, fn(&str, f64, f64) -> bool);
+
+const CASES: [Case; 12] = [
+    (r#"{"field": "v", "op": ">", "value": 3}"#, |_, v, _| v > 3.0),
+    (r#"{"field": "v", "op": ">=", "value": 3}"#, |_, v, _| v >= 3.0),
+    (r#"{"field": "v", "op": "<", "value": 3}"#, |_, v, _| v < 3.0),
+    (r#"{"field": "w", "op": "<=", "value": 3}"#, |_, _, w| w <= 3.0),
+    (r#"{"field": "w", "op": "==", "value": 3}"#, |_, _, w| w == 3.0),
+    (r#"{"field": "w", "op": "!=", "value": 3}"#, |_, _, w| w != 3.0 && !w.is_nan()),
+    (r#"{"field": "w", "op": "missing"}"#, |_, _, w| w.is_nan()),
+    (r#"{"field": "v", "op": "in", "value": [1, 5]}"#, |_, v, _| v == 1.0 || v == 5.0),
+    (r#"{"field": "k", "op": "==", "value": "b"}"#, |k, _, _| k == "b"),
+    (r#"{"field": "k", "op": ">=", "value": "b"}"#, |k, _, _| k >= "b"),
+    (r#"{"field": "k", "op": "!=", "value": 1}"#, |_, _, _| true),
+    (
+        r#"{"any": [{"not": {"field": "k", "op": "in", "value": ["a", "b"]}},
+                    {"all": [{"field": "v", "op": "<", "value": 2}, {"field": "w", "op": ">", "value": 4}]}]}"#,
+        |k, v, w| !["a", "b"].contains(&k) || (v < 2.0 && w > 4.0),
+    ),
+];
+
+fn spec(condition: &str, result_rows: usize) -> PipelineSpec {
+    let json = format!(
+        r#"{{"source": {{"key": "k", "value": "v"}}, "limits": {{"max_result_rows": {result_rows}}},
+            "stages": [{{"type": "filter", "where": [{condition}]}}]}}"#
+    );
+    PipelineSpec::from_json(&json).unwrap()
+}
+
+fn events() -> impl Strategy<Value = Vec<Event>> {
+    let w = prop_oneof![3 => (0..6_u8).prop_map(f64::from), 1 => Just(f64::NAN)];
+    let event = (-50..50_i64, prop::sample::select(vec!["a", "b", "c"]), 0..6_u8, w);
+    prop::collection::vec(
+        event.prop_map(|(ts, k, v, w)| Event::new(ts, k, &[f64::from(v), w])),
+        0..60,
+    )
+}
+
+proptest! {
+    #[test]
+    fn events_that_meet_the_conditions_pass(
+        events in events(),
+        case in prop::sample::select(CASES.to_vec()),
+        cut in 1..20_usize,
+        rows in 1..9_usize,
+        restore in any::<bool>(),
+    ) {
+        let (condition, meets) = case;
+        let spec = spec(condition, rows);
+        let run = Run { cut, restore };
+        let rows = collect(&spec, &events, run);
+        let expected = events.iter().enumerate().filter(|(_, event)| meets(&event.key, event.values[0], event.values[1]));
+        let expected: Vec<u64> = expected.map(|(place, _)| place as u64).collect();
+        prop_assert_eq!(rows.ranks, expected);
+    }
+}
+
+#[test]
+fn invalid_conditions_are_refused_with_path_and_remedy() {
+    for (stage, path, message) in [
+        (r#"{"type": "filter", "where": []}"#, "stages[0].where", "at least one condition"),
+        (
+            r#"{"type": "filter", "where": [{}]}"#,
+            "stages[0].where[0]",
+            "`field` (with `op` and `value`)",
+        ),
+        (
+            r#"{"type": "filter", "where": [{"op": "<"}]}"#,
+            "stages[0].where[0].field",
+            "which field",
+        ),
+        (r#"{"type": "filter", "where": [{"field": "v"}]}"#, "stages[0].where[0].op", "one of =="),
+        (
+            r#"{"type": "filter", "where": [{"field": "v", "op": "<"}]}"#,
+            "stages[0].where[0].value",
+            "what to compare with",
+        ),
+        (
+            r#"{"type": "filter", "where": [{"field": "v", "op": "=<", "value": 1}]}"#,
+            "stages[0].where[0].op",
+            "unknown name `=<`",
+        ),
+        (
+            r#"{"type": "filter", "where": [{"not": {"field": "v", "op": "in", "value": 1}}]}"#,
+            "stages[0].where[0].not.value",
+            "needs a list",
+        ),
+        (
+            r#"{"type": "filter", "where": [{"field": "v", "op": "<", "value": "x"}]}"#,
+            "stages[0].where[0].value",
+            "is read as a number, by source.value or another stage",
+        ),
+        (
+            r#"{"type": "filter", "where": [{"field": "k", "op": "<", "value": null}]}"#,
+            "stages[0].where[0].value",
+            "what to compare with",
+        ),
+        (
+            r#"{"type": "filter", "where": [{"field": "k", "op": "<", "value": [1]}]}"#,
+            "stages[0].where[0].value",
+            "expected a text, a number, true or false",
+        ),
+    ] {
+        crate::common::assert_refused(stage, path, message);
+    }
+}
+
+#[test]
+fn filtered_events_still_move_the_watermark() {
+    // The watermark is that of the whole stream: events that do not pass move it too.
+    let json = r#"{"source": {"key": "k", "value": "v"}, "stages": [
+        {"type": "filter", "where": [{"field": "v", "op": "<", "value": 9}]},
+        {"type": "window", "window": "tumbling", "size": "10ms", "aggregations": ["count", "sum"]}]}"#;
+    let spec = PipelineSpec::from_json(json).unwrap();
+    let events =
+        [Event::new(1, "a", &[1.0]), Event::new(12, "a", &[9.0]), Event::new(5, "a", &[2.0])];
+    let mut engine = Engine::open(&spec, Options::default()).unwrap();
+    crate::common::events::push(&mut engine, &events);
+    engine.finish().unwrap();
+    let stats = engine.stats();
+    assert_eq!((stats.events, stats.rows, stats.late_dropped), (3, 1, 1));
+    assert_eq!((stats.stages[0].events, stats.stages[0].rows), (3, 2));
+}
+
+#[test]
+fn numbers_in_conditions_are_read_exactly() {
+    for number in ["94.52706955539223", "0.30000000000000004", "9007199254740993", "1e22"] {
+        let spec = spec(&format!(r#"{{"field": "k", "op": "==", "value": {number}}}"#), 10);
+        let mut engine = Engine::open(&spec, Options::default()).unwrap();
+        let mut feed = Feed::new(&spec, engine.plan(), 0);
+        let line = format!("{{\"ts\":1,\"k\":{number},\"v\":1}}\n");
+        feed.push(&mut engine, line.as_bytes()).unwrap();
+        assert_eq!(feed.take_passed(), (line.into_bytes(), 1), "{number}");
+    }
+}

@@ -1,0 +1,5 @@
+//! Stages that add statistics: `ema`, `rolling` and `zscore`.
+
+mod reference;
+mod rows;
+mod stages;

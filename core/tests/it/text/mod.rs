@@ -1,0 +1,8 @@
+//! Text formats: reading NDJSON and CSV, keys, numbers and times.
+
+mod csv;
+mod cuts;
+mod fields;
+mod keys;
+mod ndjson;
+mod values;

@@ -1,0 +1,19 @@
+//! Tests of the program and of the library, in one program.
+
+mod bad_lines;
+mod calendar;
+#[path = "../../../core/tests/pipelines/cases/mod.rs"]
+#[allow(dead_code, unreachable_pub, unused_imports, reason = "the engine's tests use the rest")]
+mod cases;
+mod common;
+mod host_time;
+mod inputs;
+mod instances;
+mod limits;
+mod live;
+mod outputs;
+mod passing;
+mod random_pipelines;
+mod shards;
+mod standard_streams;
+mod usage;

@@ -1,0 +1,8 @@
+//! Tests across crates, in one program: the built program, the module and the npm package.
+
+mod conformance;
+mod examples;
+mod identities;
+mod module_imports;
+mod module_state;
+mod one_module;
