@@ -41,7 +41,7 @@ pub use data::dropped::Dropped;
 pub use data::reject::RejectReason;
 pub use data::rows::{RowColumn, Rows};
 pub use data::schema::{
-    InputColumn, InputKind, InputSchema, OutputColumn, OutputKind, OutputSchema,
+    ColumnRole, InputColumn, InputKind, InputSchema, OutputColumn, OutputKind, OutputSchema,
 };
 pub use data::stats::{PartitionStats, ReasonCount, StageStats, Stats};
 pub use data::value::Value;

@@ -1,7 +1,7 @@
 //! Dropped events, for routing to a dead-letter sink.
 
 use crate::data::reject::RejectReason;
-use crate::plan::{Plan, StagePlan, WindowPlan};
+use crate::plan::Plan;
 
 /// An event that a stage or the engine itself dropped. [`crate::Stats`] counts it as well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,18 +24,9 @@ impl Dropped {
     /// dropped it.
     #[must_use]
     pub fn late_by(&self, plan: &Plan) -> Option<i64> {
-        let stage = plan.stages.get(self.stage? as usize);
+        let plan = plan.stages.get(self.stage? as usize)?;
         let end = self.window_end.filter(|_| self.reason == RejectReason::Late)?;
-        let expires_at = match stage? {
-            StagePlan::Window(WindowPlan { grid, .. }) => {
-                grid.expires_at(end.saturating_sub(grid.size_us))
-            }
-            StagePlan::Normalize(_) => end.saturating_sub(1),
-            StagePlan::Session(plan) => plan.expires_at(end),
-            StagePlan::Calendar(plan) => end.saturating_sub(1).saturating_add(plan.lag_us),
-            _ => return None,
-        };
-        Some(self.watermark.saturating_sub(expires_at))
+        Some(self.watermark.saturating_sub(plan.stage.accepts_until(end)?))
     }
 }
 

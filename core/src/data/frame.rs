@@ -10,8 +10,9 @@
 use core::ops::Range;
 
 use crate::data::batch::Identity;
+use crate::data::row_layout::RowLayout;
 use crate::data::rows::RowColumn;
-use crate::data::schema::{OutputColumn, OutputKind};
+use crate::data::schema::OutputKind;
 use crate::event_time::watermark::NO_WATERMARK;
 use crate::keys::Keys;
 
@@ -229,7 +230,7 @@ pub(crate) struct Frame {
 }
 
 impl Frame {
-    pub(crate) fn new(columns: &[OutputColumn], identity_columns: usize, capacity: usize) -> Self {
+    pub(crate) fn new(layout: &RowLayout, identity_columns: usize, capacity: usize) -> Self {
         Self {
             timestamps: Vec::new(),
             keys: Vec::new(),
@@ -237,7 +238,7 @@ impl Frame {
             ordinals: Vec::new(),
             firing: Vec::new(),
             ranks: Vec::new(),
-            columns: columns.iter().map(|column| FrameColumn::of(column.kind)).collect(),
+            columns: layout.empty_columns(),
             identities: vec![Vec::new(); identity_columns],
             watermark: NO_WATERMARK,
             cursor: 0,

@@ -22,6 +22,7 @@ pub(crate) mod builder;
 pub(crate) mod dropped;
 pub(crate) mod frame;
 pub(crate) mod reject;
+pub(crate) mod row_layout;
 pub(crate) mod rows;
 pub(crate) mod schema;
 pub(crate) mod stats;

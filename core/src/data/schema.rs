@@ -64,6 +64,75 @@ pub struct OutputColumn {
     pub name: String,
     /// The kind of its values.
     pub kind: OutputKind,
+    /// What its values mean.
+    pub role: ColumnRole,
+}
+
+impl OutputColumn {
+    /// Creates a column; its kind follows from its role.
+    #[must_use]
+    pub fn new(name: impl Into<String>, role: ColumnRole) -> Self {
+        Self { name: name.into(), kind: role.kind(), role }
+    }
+}
+
+/// What the values of an output column mean. No two columns of a row have one role, except
+/// [`ColumnRole::Value`] and [`ColumnRole::Anomaly`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ColumnRole {
+    /// The event time of a row that is an event, or a value at a time.
+    EventTime,
+    /// A field of an event, or a number computed from its fields.
+    Value,
+    /// True if a value of an event is an anomaly.
+    Anomaly,
+    /// The start of the window.
+    WindowStart,
+    /// The end of the window, which is not part of it.
+    WindowEnd,
+    /// The result of the window's aggregation with this index.
+    Aggregation(usize),
+    /// The number of the row among those of its key and window, from 0.
+    Revision,
+    /// True if the window has not ended yet.
+    Early,
+    /// True if the row revokes an earlier one.
+    Retracted,
+    /// The value of the normalized field with this index.
+    Field(usize),
+    /// True if the value of the normalized field with this index is computed from others.
+    Filled(usize),
+    /// True if the value of the normalized field with this index is an outlier.
+    Outlier(usize),
+}
+
+impl ColumnRole {
+    /// Returns the kind of the values.
+    #[must_use]
+    pub fn kind(self) -> OutputKind {
+        match self {
+            Self::EventTime | Self::WindowStart | Self::WindowEnd => OutputKind::Time,
+            Self::Value | Self::Aggregation(_) | Self::Revision | Self::Field(_) => {
+                OutputKind::Number
+            }
+            Self::Anomaly | Self::Early | Self::Retracted | Self::Filled(_) | Self::Outlier(_) => {
+                OutputKind::Bool
+            }
+        }
+    }
+
+    /// Returns the name of a column that has the same name in all rows.
+    pub(crate) fn fixed_name(self) -> &'static str {
+        match self {
+            Self::WindowStart => "window_start",
+            Self::WindowEnd => "window_end",
+            Self::Revision => "revision",
+            Self::Early => "early",
+            Self::Retracted => "retracted",
+            _ => "",
+        }
+    }
 }
 
 /// The kind of an output column.

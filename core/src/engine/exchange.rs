@@ -18,7 +18,7 @@ use crate::data::frame::Events;
 use crate::error::{Error, SnapshotError};
 use crate::event_time::watermark::{END_OF_TIME, NO_WATERMARK};
 use crate::keys::NONE;
-use crate::plan::{Plan, StagePlan};
+use crate::plan::{PartialSupport, Plan, StagePlan};
 use crate::snapshot::{Kind, PARTIAL_MAGIC, SectionReader, SectionWriter, Sections, write_section};
 use crate::spec::SpecError;
 use crate::stages::partial::{COUNTER_COUNT, PartialOrigin, counters_of};
@@ -133,15 +133,16 @@ impl Exchange {
 /// # Errors
 /// The pipeline has no such stage, or its windows cannot be merged.
 pub(super) fn window_stage(plan: &Plan) -> Result<usize, SpecError> {
-    let found = plan.stages.iter().position(StagePlan::has_windows);
+    let support = |plan: &StagePlan| plan.stage.partial_support();
+    let found = plan.stages.iter().position(|plan| support(plan) != PartialSupport::NoWindows);
     let stage_index = found.ok_or_else(|| {
         SpecError::new(
             "stages",
             "partial state is that of windows: add a stage with `type = \"window\"`",
         )
     })?;
-    match plan.stages.get(stage_index) {
-        Some(StagePlan::Count(plan)) if plan.count.is_some() => {
+    match plan.stages.get(stage_index).map(support) {
+        Some(PartialSupport::NotMergeable) => {
             let message = "windows of a count of events depend on the order of arrival and do not go out as partial state: \
                            only windows by time, sessions and global windows do";
             Err(SpecError::new(format!("stages[{stage_index}].window"), message))

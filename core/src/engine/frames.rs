@@ -5,6 +5,7 @@ use crate::data::batch::Identity;
 use crate::data::dropped::Dropped;
 use crate::data::frame::{Frame, FrameColumn};
 use crate::data::reject::RejectReason;
+use crate::data::row_layout::RowLayout;
 use crate::error::SnapshotError;
 use crate::event_time::watermark::NO_WATERMARK;
 use crate::snapshot::{SectionReader, SectionWriter};
@@ -80,7 +81,7 @@ pub(super) fn load_frame(
     if frame_number == PENDING && reader.u32()? == 0 {
         return Ok(());
     }
-    let mut frame = Frame::new(&[], 0, 0);
+    let mut frame = Frame::new(&RowLayout::default(), 0, 0);
     frame.watermark = reader.i64()?;
     let rows = reader.length()?;
     frame.timestamps = reader.i64s(rows)?.collect();

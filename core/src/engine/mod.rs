@@ -167,7 +167,7 @@ impl Engine {
         let source = Source::new(&plan, &mut keys, options.table_seed);
         let mut stages: Vec<_> = (0..)
             .zip(&plan.stages)
-            .map(|(index, plan)| stages::build(index, plan, options.table_seed))
+            .map(|(index, plan)| plan.stage.build(index, options.table_seed))
             .collect();
         if options.emits_partials {
             let index = exchange::window_stage(&plan)?;
@@ -181,7 +181,7 @@ impl Engine {
         let stage_outputs = stage_plans
             .map(|(index, stage)| {
                 let identity_columns = plan.identity_columns_after(index);
-                Frame::new(stage.columns(), identity_columns, capacity(index))
+                Frame::new(&stage.layout, identity_columns, capacity(index))
             })
             .collect();
         Ok(Self {

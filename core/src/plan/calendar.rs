@@ -8,10 +8,13 @@
 //! scale       ---|----====----|----====---|----====-----|     equal distances between ends
 //! ```
 
+use super::columns::Columns;
+use super::stage::{PartialSupport, PlannedStage, StageSite};
 use super::window::aggregates;
-use super::{Caps, Columns, Emission, Grid, WindowPlan};
+use super::{Caps, Emission, Grid, WindowPlan};
 use crate::event_time::watermark::{END_OF_TIME, NO_WATERMARK};
-use crate::spec::{CalendarUnit, Emit, PipelineSpec, SpecError, Window};
+use crate::spec::{CalendarUnit, Emit, SpecError, Window};
+use crate::stages::{CalendarStage, Stage};
 use crate::time::{date_of, days_of};
 
 const SECOND_US: i64 = 1_000_000;
@@ -52,15 +55,14 @@ pub(crate) struct Period {
 }
 
 impl CalendarPlan {
-    /// Plans the calendar windows of `window`, the stage at `path`, and returns their output
+    /// Plans the calendar windows of `window`, the stage at `site`, and returns their output
     /// columns.
     pub(super) fn new(
-        path: &str,
         window: &Window,
-        is_last: bool,
+        site: &StageSite<'_>,
         input: &Columns,
-        spec: &PipelineSpec,
     ) -> Result<(Self, Columns), SpecError> {
+        let StageSite { path, spec, is_last, .. } = *site;
         let unit = window.unit.unwrap_or(CalendarUnit::Day);
         let rules = rules(path, window)?;
         let calendar = Calendar { unit, rules_until: rules_until(path, window, &rules)?, rules };
@@ -80,12 +82,42 @@ impl CalendarPlan {
             grid: Grid::tumbling(calendar.scale_us()),
             emission: Emission { revises: false, early: None, lag_us: 0 },
             fields: aggregates.fields,
-            columns: aggregates.columns,
+            layout: aggregates.layout,
             outputs: aggregates.outputs,
             caps: Caps::of(spec),
             max_values: aggregates.max_values,
         };
         Ok((Self { calendar, lag_us, windows }, columns))
+    }
+}
+
+impl PlannedStage for CalendarPlan {
+    fn build(&self, index: u32, _: u64) -> Box<dyn Stage> {
+        Box::new(CalendarStage::new(index, self.clone()))
+    }
+
+    fn sees_watermark(&self) -> bool {
+        true
+    }
+
+    fn closed_at(&self, time: i64) -> i64 {
+        time.max(self.calendar.end_of(time).saturating_sub(1))
+    }
+
+    fn delay_us(&self) -> i64 {
+        self.lag_us
+    }
+
+    fn emits_rows(&self) -> bool {
+        true
+    }
+
+    fn partial_support(&self) -> PartialSupport {
+        PartialSupport::Mergeable
+    }
+
+    fn accepts_until(&self, end: i64) -> Option<i64> {
+        Some(end.saturating_sub(1).saturating_add(self.lag_us))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Limits of a stage's state, and the policy for an event that would exceed one.
 
 use crate::data::reject::RejectReason;
-use crate::spec::{LimitPolicy, PipelineSpec, SpecError, Stage};
+use crate::spec::{LimitPolicy, PipelineSpec, SpecError, Stage, StageState};
 
 /// A limit on the state of a stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,8 +120,9 @@ impl Caps {
             insert("on_max_windows_per_key", "evict".into());
         }
         if let Some(bytes) = limits.max_state_bytes {
-            let has_dedup = spec.stages.iter().any(|stage| matches!(stage, Stage::Dedup(_)));
-            let policy = if has_dedup { LimitPolicy::Drop } else { caps.on_max_bytes };
+            let sizes_state = |stage: &Stage| stage.options().sizes_state_by_bytes();
+            let affects_results = spec.stages.iter().any(sizes_state);
+            let policy = if affects_results { LimitPolicy::Drop } else { caps.on_max_bytes };
             insert("max_state_bytes", value(policy, bytes));
             insert("on_max_state_bytes", serde_json::json!(caps.on_max_bytes));
         }
@@ -129,7 +130,7 @@ impl Caps {
 }
 
 fn keeps_state(stage: &Stage) -> bool {
-    !matches!(stage, Stage::Filter(_) | Stage::Map(_) | Stage::KeyBy(_))
+    stage.options().state() != StageState::None
 }
 
 /// Checks that `limits.max_state_bytes` can be enforced.

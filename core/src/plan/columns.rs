@@ -1,12 +1,14 @@
 //! Name resolution: the columns between two stages, by name.
 
-use crate::data::schema::{InputColumn, InputKind, OutputColumn, OutputKind, OutputSchema};
-use crate::spec::{PipelineSpec, ReadAs, SpecError, Stage};
+use crate::data::row_layout::RowLayout;
+use crate::data::schema::{ColumnRole, InputColumn, InputKind, OutputColumn};
+use crate::data::schema::{OutputKind, OutputSchema};
+use crate::spec::{PipelineSpec, ReadAs, SpecError, Stage, StageState};
 
 /// The columns of the frames that the source or a stage emits.
 #[derive(Clone)]
-pub(super) struct Columns {
-    columns: Vec<OutputColumn>,
+pub(crate) struct Columns {
+    layout: RowLayout,
     /// The column that a stage uses if it names none.
     default: Option<usize>,
     /// True for the columns of the source, possibly extended by stages. Stages may then read any
@@ -14,8 +16,6 @@ pub(super) struct Columns {
     of_source: bool,
     /// Name of the event time field. `None` for window rows, whose columns contain their times.
     timestamp: Option<String>,
-    /// The time columns that order rows.
-    order: Vec<usize>,
     key: Vec<String>,
     /// The text columns, which hold fingerprints of the texts.
     texts: Vec<usize>,
@@ -43,7 +43,7 @@ impl Columns {
         let mut added: Vec<String> = Vec::new();
         let mut reads: Vec<(String, ReadAs)> = Vec::new();
         for stage in &spec.stages {
-            for (name, read_as) in stage.fields(&key) {
+            for (name, read_as) in stage.options().fields(&key) {
                 if added.contains(&name) {
                     continue;
                 }
@@ -52,10 +52,10 @@ impl Columns {
                 }
                 reads.push((name, read_as));
             }
-            if stage.replaces_columns() {
+            if stage.emits_rows() {
                 break;
             }
-            added.extend(stage.adds(values.first().map(String::as_str)));
+            added.extend(stage.options().added_columns(values.first().map(String::as_str)));
         }
         let is_text = |name: &String| {
             let is_read =
@@ -77,28 +77,29 @@ impl Columns {
                 }
                 (place.unwrap_or(names.len() - 1), place.is_none())
             });
+        let mut layout = RowLayout::default();
+        for name in names {
+            layout.push(OutputColumn::new(name, ColumnRole::Value));
+        }
         Self {
             marker,
             texts,
-            columns: names.iter().map(|name| number(name)).collect(),
+            layout,
             default: (!values.is_empty()).then_some(0),
             of_source: true,
             timestamp: Some(spec.source.timestamp.clone()),
-            order: Vec::new(),
             key,
         }
     }
 
-    /// Returns empty columns for rows that contain their own times; `order` lists the time columns
-    /// that order them.
-    pub(super) fn of_rows(&self, order: Vec<usize>) -> Self {
+    /// Returns empty columns for rows that contain the times of their windows.
+    pub(super) fn of_rows(&self) -> Self {
         let key = self.key.clone();
         Self {
-            columns: vec![],
+            layout: RowLayout::default(),
             default: None,
             of_source: false,
             timestamp: None,
-            order,
             key,
             texts: Vec::new(),
             marker: None,
@@ -108,11 +109,15 @@ impl Columns {
     /// Returns empty columns for rows that have an event time of their own and are ordered by it.
     pub(super) fn of_events(&self) -> Self {
         let timestamp = self.timestamp.clone().or_else(|| Some("ts".to_owned()));
-        Self { timestamp, ..self.of_rows(vec![0]) }
+        Self { timestamp, ..self.of_rows() }
     }
 
     pub(super) fn list(&self) -> &[OutputColumn] {
-        &self.columns
+        self.layout.columns()
+    }
+
+    pub(super) fn layout(&self) -> &RowLayout {
+        &self.layout
     }
 
     pub(super) fn is_of_source(&self) -> bool {
@@ -128,7 +133,7 @@ impl Columns {
     }
 
     pub(super) fn name(&self, column: usize) -> &str {
-        self.columns.get(column).map_or("", |column| column.name.as_str())
+        self.list().get(column).map_or("", |column| column.name.as_str())
     }
 
     /// Returns the names of the key fields.
@@ -159,8 +164,8 @@ impl Columns {
         field: Option<&str>,
     ) -> Result<Option<usize>, SpecError> {
         let Some(field) = field else { return Ok(self.default) };
-        let place = self.columns.iter().position(|column| column.name == field);
-        let kind = place.and_then(|place| self.columns.get(place)).map(|column| column.kind);
+        let place = self.list().iter().position(|column| column.name == field);
+        let kind = place.and_then(|place| self.list().get(place)).map(|column| column.kind);
         let message = match kind {
             Some(OutputKind::Number) if self.text(Some(field)).is_some() => {
                 format!("`{field}` is a text here, not a number")
@@ -169,7 +174,7 @@ impl Columns {
             Some(OutputKind::Time) => format!("`{field}` is a time, not a number"),
             Some(OutputKind::Bool) => format!("`{field}` is true or false, not a number"),
             None => {
-                let numbers = self.columns.iter().filter(|one| one.kind == OutputKind::Number);
+                let numbers = self.list().iter().filter(|one| one.kind == OutputKind::Number);
                 let known: Vec<&str> = numbers.map(|column| column.name.as_str()).collect();
                 let expected = crate::spec::expected(field, &known);
                 format!("no earlier stage gives a field `{field}`, {expected}")
@@ -181,8 +186,8 @@ impl Columns {
     /// Returns the index of the number column that a stage writes as `name`, and adds it if it is
     /// new. `path` locates the option in errors.
     pub(super) fn set(&mut self, path: &str, name: &str) -> Result<usize, SpecError> {
-        if !self.columns.iter().any(|column| column.name == name) {
-            return self.add(path, name, OutputKind::Number);
+        if !self.list().iter().any(|column| column.name == name) {
+            return self.add(path, name, ColumnRole::Value);
         }
         let place = self.resolve(path, Some(name))?.unwrap_or_default();
         if let Some((_, unread)) = self.marker.as_mut().filter(|(marker, _)| *marker == place) {
@@ -197,9 +202,9 @@ impl Columns {
         &mut self,
         path: &str,
         name: &str,
-        kind: OutputKind,
+        role: ColumnRole,
     ) -> Result<usize, SpecError> {
-        if self.columns.iter().any(|known| known.name == name) || self.key_field(name).is_some() {
+        if self.list().iter().any(|known| known.name == name) || self.key_field(name).is_some() {
             let message = format!("a second column `{name}`: give one of them another `name`");
             return Err(SpecError::new(path, message));
         }
@@ -207,14 +212,13 @@ impl Columns {
             let message = format!("`{name}` is the field of the event time: choose another `name`");
             return Err(SpecError::new(path, message));
         }
-        self.columns.push(OutputColumn { name: name.to_owned(), kind });
-        Ok(self.columns.len() - 1)
+        Ok(self.layout.push(OutputColumn::new(name, role)))
     }
 
     pub(super) fn into_input(self, required: &[String]) -> Vec<InputColumn> {
         let marker = self.marker.map(|(place, _)| place);
         let texts = self.texts;
-        let columns = self.columns.into_iter().enumerate();
+        let columns = self.layout.into_columns().into_iter().enumerate();
         columns
             .map(|(place, OutputColumn { name, .. })| InputColumn {
                 required: required.contains(&name),
@@ -230,16 +234,18 @@ impl Columns {
 
     /// Returns the output schema and the source of each of its columns.
     pub(super) fn into_output(self) -> Result<(OutputSchema, Vec<OutputSource>), SpecError> {
-        let time = self.timestamp.map(|name| OutputColumn { name, kind: OutputKind::Time });
+        let order_roles = self.order_roles();
+        let time = self.timestamp.map(|name| OutputColumn::new(name, ColumnRole::EventTime));
         let marker = self.marker.filter(|(_, unread)| *unread).map(|(place, _)| place);
         let is_shown = |place: &usize| marker != Some(*place) && !self.texts.contains(place);
-        let places = (0..self.columns.len()).filter(is_shown);
+        let columns = self.layout.into_columns();
+        let places = (0..columns.len()).filter(is_shown);
         let shown = time
             .iter()
             .map(|_| OutputSource::Timestamp)
             .chain(places.map(OutputSource::Column))
             .collect();
-        let columns = self.columns.into_iter().enumerate();
+        let columns = columns.into_iter().enumerate();
         let columns = columns.filter(|(place, _)| is_shown(place)).map(|(_, column)| column);
         let columns: Vec<OutputColumn> = time.into_iter().chain(columns).collect();
         let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
@@ -252,8 +258,19 @@ impl Columns {
             let message = format!("the key field `{name}` has the name of an output column");
             return Err(SpecError::new("source.key", message));
         }
-        let (key, order) = (self.key, self.order);
-        Ok((OutputSchema { key, columns, order, passes_events: false }, shown))
+        let position = |role: &ColumnRole| columns.iter().position(|column| column.role == *role);
+        let order = order_roles.iter().filter_map(position).collect();
+        Ok((OutputSchema { key: self.key, columns, order, passes_events: false }, shown))
+    }
+
+    /// Returns the roles of the time columns that order rows, the most significant first.
+    fn order_roles(&self) -> &'static [ColumnRole] {
+        match self.timestamp {
+            // Events of the source are ordered by their positions in the stream.
+            _ if self.of_source => &[],
+            Some(_) => &[ColumnRole::EventTime],
+            None => &[ColumnRole::WindowEnd, ColumnRole::WindowStart],
+        }
     }
 }
 
@@ -261,12 +278,13 @@ impl Columns {
 fn key_of_source(spec: &PipelineSpec) -> Vec<String> {
     let mut key = spec.source.key.0.clone();
     let mut added: Vec<String> = Vec::new();
-    for stage in spec.stages.iter().take_while(|stage| !stage.groups_by_key()) {
-        let Stage::KeyBy(key_by) = stage else {
-            added.extend(stage.adds(None));
+    let keeps_no_keys = |stage: &&Stage| stage.options().state() != StageState::ByKey;
+    for stage in spec.stages.iter().take_while(keeps_no_keys) {
+        let Some(fields) = stage.options().new_key() else {
+            added.extend(stage.options().added_columns(None));
             continue;
         };
-        for field in &key_by.fields.0 {
+        for field in fields {
             if !key.contains(field) && !added.contains(field) {
                 key.push(field.clone());
             }
@@ -274,9 +292,4 @@ fn key_of_source(spec: &PipelineSpec) -> Vec<String> {
         break;
     }
     key
-}
-
-/// Returns a number column named `name`.
-pub(super) fn number(name: &str) -> OutputColumn {
-    OutputColumn { name: name.to_owned(), kind: OutputKind::Number }
 }

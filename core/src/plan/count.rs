@@ -1,8 +1,12 @@
 //! Count windows and global windows: they contain events by arrival, not by event time.
 
+use super::columns::Columns;
+use super::sharding::Hold;
+use super::stage::{PartialSupport, PlannedStage, StageSite};
 use super::window::aggregates;
-use super::{Aggregates, Caps, Columns};
-use crate::spec::{PipelineSpec, SpecError, Window, WindowKind};
+use super::{Aggregates, Caps};
+use crate::spec::{SpecError, Window, WindowKind};
+use crate::stages::{CountStage, Stage};
 
 /// Windows over the events of a key in arrival order.
 #[derive(Debug, Clone)]
@@ -17,14 +21,13 @@ pub(crate) struct CountPlan {
 }
 
 impl CountPlan {
-    /// Plans the windows of `window`, the stage at `path`, and returns their output columns.
+    /// Plans the windows of `window`, the stage at `site`, and returns their output columns.
     pub(super) fn new(
-        path: &str,
         window: &Window,
-        is_last: bool,
+        site: &StageSite<'_>,
         input: &Columns,
-        spec: &PipelineSpec,
     ) -> Result<(Self, Columns), SpecError> {
+        let StageSite { path, spec, is_last, .. } = *site;
         if window.count == Some(0) {
             let message = "0: a window has at least 1 event";
             return Err(SpecError::new(format!("{path}.count"), message));
@@ -33,5 +36,37 @@ impl CountPlan {
         let count = window.count.filter(|_| window.window == WindowKind::Count);
         let passes_watermarks = !is_last && count.is_some();
         Ok((Self { count, passes_watermarks, aggregates, caps: Caps::of(spec) }, columns))
+    }
+}
+
+impl PlannedStage for CountPlan {
+    fn build(&self, index: u32, _: u64) -> Box<dyn Stage> {
+        Box::new(CountStage::new(index, self.clone()))
+    }
+
+    fn sees_watermark(&self) -> bool {
+        self.count.is_some()
+    }
+
+    fn hold(&self) -> Hold {
+        match self.count {
+            Some(_) => Hold::UntilEveryKey,
+            None => Hold::UntilEndOfInput,
+        }
+    }
+
+    fn emits_rows(&self) -> bool {
+        true
+    }
+
+    fn orders_by_input_position(&self) -> bool {
+        self.count.is_some()
+    }
+
+    fn partial_support(&self) -> PartialSupport {
+        match self.count {
+            Some(_) => PartialSupport::NotMergeable,
+            None => PartialSupport::Mergeable,
+        }
     }
 }

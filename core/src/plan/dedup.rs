@@ -1,8 +1,14 @@
 //! Deduplication: checked options, and the list of identity columns.
 
-use crate::data::schema::OutputColumn;
+use std::sync::Arc;
+
+use super::Caps;
+use super::columns::Columns;
+use super::sharding::OneShard;
+use super::stage::{PlanStage, Planned, PlannedStage, StageSite};
 use crate::dedup::BloomSizes;
-use crate::spec::{Clock, Dedup, DedupMode, OnUnjudged, PipelineSpec, SpecError, Stage, Strategy};
+use crate::spec::{Clock, Dedup, DedupMode, OnUnjudged, PipelineSpec, SpecError, Strategy};
+use crate::stages::{DedupStage, Stage};
 
 /// Limits and defaults of the options.
 const MAX_ENTRIES: u32 = 1 << 31;
@@ -25,8 +31,8 @@ pub(crate) struct DedupPlan {
     pub(crate) refresh: bool,
     pub(crate) on_unjudged: OnUnjudged,
     pub(crate) memory: MemoryPlan,
-    /// The columns of its input, which the stage forwards.
-    pub(crate) columns: Vec<OutputColumn>,
+    /// True if events of different keys may have one identity.
+    across_keys: bool,
 }
 
 /// State bytes of one exactly remembered identity: 24 in the log, and 10 to 15 in the index.
@@ -39,15 +45,16 @@ pub(crate) enum MemoryPlan {
     Bloom(BloomSizes),
 }
 
+impl PlanStage for Dedup {
+    fn plan(&self, site: &StageSite<'_>, input: Columns) -> Planned {
+        Ok((Arc::new(DedupPlan::new(self, site, &input)?), input))
+    }
+}
+
 impl DedupPlan {
-    /// Plans the stage at `path`. `columns` and `identity_columns` are those of its input.
-    pub(super) fn new(
-        path: &str,
-        dedup: &Dedup,
-        columns: &[OutputColumn],
-        identity_columns: &[IdentityColumn],
-        max_bytes: u64,
-    ) -> Result<Self, SpecError> {
+    fn new(dedup: &Dedup, site: &StageSite<'_>, input: &Columns) -> Result<Self, SpecError> {
+        let StageSite { path, spec, identity_columns, .. } = *site;
+        let identity_columns = if input.is_of_source() { identity_columns } else { &[] };
         let error =
             |field: &str, message: String| Err(SpecError::new(format!("{path}.{field}"), message));
         if dedup.strategies.is_empty() {
@@ -82,9 +89,23 @@ impl DedupPlan {
             clock: dedup.clock,
             refresh: dedup.refresh,
             on_unjudged: dedup.on_unjudged.unwrap_or_default(),
-            memory: fit_to_budget(path, memory(path, dedup)?, max_bytes)?,
-            columns: columns.to_vec(),
+            memory: fit_to_budget(path, memory(path, dedup)?, Caps::of(spec).max_memory)?,
+            across_keys: !identities_include_key(&dedup.strategies, &spec.source.key.0),
         })
+    }
+}
+
+impl PlannedStage for DedupPlan {
+    fn build(&self, index: u32, seed: u64) -> Box<dyn Stage> {
+        Box::new(DedupStage::new(index, self.clone(), seed))
+    }
+
+    fn sees_watermark(&self) -> bool {
+        self.ttl_us.is_some()
+    }
+
+    fn across_keys(&self, index: usize) -> Option<OneShard> {
+        self.across_keys.then_some(OneShard::Dedup { stage: index })
     }
 }
 
@@ -150,7 +171,7 @@ fn fit_to_budget(path: &str, memory: MemoryPlan, max_bytes: u64) -> Result<Memor
 
 /// An identity column: the identities of events by one list of strategies.
 #[derive(Debug, Clone)]
-pub(super) struct IdentityColumn {
+pub(crate) struct IdentityColumn {
     pub(super) strategies: Vec<Strategy>,
     /// Index of the last stage that reads the column.
     pub(super) last_use: usize,
@@ -161,14 +182,14 @@ pub(super) struct IdentityColumn {
 pub(super) fn identity_columns(spec: &PipelineSpec) -> Vec<IdentityColumn> {
     let mut identity_columns: Vec<IdentityColumn> = Vec::new();
     for (stage, spec) in spec.stages.iter().enumerate() {
-        if let Stage::Dedup(Dedup { strategies, .. }) = spec {
-            match identity_columns.iter_mut().find(|column| column.strategies == *strategies) {
+        if let Some(strategies) = spec.options().strategies() {
+            match identity_columns.iter_mut().find(|column| column.strategies == strategies) {
                 Some(column) => column.last_use = stage,
                 None => identity_columns
-                    .push(IdentityColumn { strategies: strategies.clone(), last_use: stage }),
+                    .push(IdentityColumn { strategies: strategies.to_vec(), last_use: stage }),
             }
         }
-        if spec.replaces_columns() {
+        if spec.emits_rows() {
             break;
         }
     }
@@ -178,7 +199,7 @@ pub(super) fn identity_columns(spec: &PipelineSpec) -> Vec<IdentityColumn> {
 
 /// Returns true if events of different keys never share an identity by `strategies`: each strategy
 /// then includes all fields of `key`.
-pub(super) fn identities_include_key(strategies: &[Strategy], key: &[String]) -> bool {
+fn identities_include_key(strategies: &[Strategy], key: &[String]) -> bool {
     strategies.iter().all(|strategy| match strategy {
         Strategy::Content => true,
         Strategy::Fields(names) => key.iter().all(|field| names.contains(field)),

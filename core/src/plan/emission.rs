@@ -1,7 +1,7 @@
 //! When a window emits rows, and until when it accepts events.
 
 use super::grid::{Grid, common_divisor};
-use crate::data::schema::OutputKind;
+use crate::data::schema::ColumnRole;
 use crate::spec::{Emit, Limits, SpecError, Window};
 
 /// The emission rules of a window stage: corrected rows, early rows, and the lag of its output
@@ -51,9 +51,9 @@ impl Emission {
     }
 
     /// Returns the columns that distinguish several rows of one window.
-    pub(super) fn columns(&self) -> impl Iterator<Item = (&'static str, OutputKind)> {
-        let revision = self.revises.then_some(("revision", OutputKind::Number));
-        let early = self.early.map(|_| ("early", OutputKind::Bool));
+    pub(super) fn columns(&self) -> impl Iterator<Item = ColumnRole> {
+        let revision = self.revises.then_some(ColumnRole::Revision);
+        let early = self.early.map(|_| ColumnRole::Early);
         revision.into_iter().chain(early)
     }
 }

@@ -1,6 +1,7 @@
 //! Progress of event time: `[time]` and `source.partition`, checked together.
 
-use super::{Columns, Plan, StagePlan, WindowPlan};
+use super::Plan;
+use super::columns::Columns;
 use crate::spec::{Duration, Future, OutOfOrderness, PipelineSpec, SpecError, Time, Watermark};
 
 /// The options of `[time]`, durations in microseconds.
@@ -142,47 +143,11 @@ fn error(name: &str, message: String) -> SpecError {
     SpecError::new(format!("time.{name}"), message)
 }
 
-impl StagePlan {
-    /// Returns the watermark, apart from [`StagePlan::delay_us`], at which the stage has emitted
-    /// all results of events up to `time`. Also returns the greatest event time of these results.
-    fn closed_at(&self, time: i64) -> i64 {
-        match self {
-            Self::Window(WindowPlan { grid, .. }) => {
-                let end = grid.end_of(grid.last_window(grid.slice_of(time)));
-                time.max(end.saturating_sub(1))
-            }
-            Self::Calendar(plan) => time.max(plan.calendar.end_of(time).saturating_sub(1)),
-            Self::Session(plan) => time.saturating_add(plan.gap_us - 1),
-            Self::Normalize(plan) => {
-                let gaps = plan.fields.iter().map(|field| field.max_gap_us);
-                let gap = gaps.filter(|gap| *gap < i64::MAX).max().unwrap_or(0);
-                time.saturating_add(plan.interval_us.unwrap_or(0)).saturating_add(gap)
-            }
-            Self::Count(_)
-            | Self::Filter(_)
-            | Self::Dedup(_)
-            | Self::KeyBy(_)
-            | Self::Map(_)
-            | Self::Analytics(_) => time,
-        }
-    }
-
-    /// Returns the distance between the stage's input watermark and its output watermark,
-    /// microseconds.
-    fn delay_us(&self) -> i64 {
-        match self {
-            Self::Window(plan) => plan.grid.delay_us,
-            Self::Session(plan) => plan.lag_us(),
-            Self::Calendar(plan) => plan.lag_us,
-            _ => 0,
-        }
-    }
-}
-
 impl Plan {
     /// Returns the watermark at which no stage holds open state of events up to `time`.
     pub(crate) fn closed_at(&self, time: i64) -> i64 {
-        let closed_at = self.stages.iter().fold(time, |time, stage| stage.closed_at(time));
-        self.stages.iter().fold(closed_at, |time, stage| time.saturating_add(stage.delay_us()))
+        let stages = || self.stages.iter().map(|plan| &plan.stage);
+        let closed_at = stages().fold(time, |time, stage| stage.closed_at(time));
+        stages().fold(closed_at, |time, stage| time.saturating_add(stage.delay_us()))
     }
 }

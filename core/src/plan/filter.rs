@@ -1,18 +1,19 @@
 //! Filters: resolves the names in conditions to columns and key fields.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
-use super::Columns;
-use crate::data::schema::OutputColumn;
+use super::columns::Columns;
+use super::stage::{PlanStage, Planned, PlannedStage, StageSite};
 use crate::key;
 use crate::spec::{self, Comparison, Filter, SpecError};
+use crate::stages::{FilterStage, Stage};
 
 /// The plan of a `filter` stage.
 #[derive(Debug, Clone)]
 pub(crate) struct FilterPlan {
     pub(crate) condition: Condition,
-    /// The columns of its input, which the stage forwards.
-    pub(crate) columns: Vec<OutputColumn>,
 }
 
 /// A condition on an event.
@@ -40,15 +41,25 @@ pub(crate) enum Condition {
 #[derive(Debug, Clone)]
 pub(crate) struct Operand(pub(crate) Vec<u8>);
 
-impl FilterPlan {
-    pub(super) fn new(path: &str, filter: &Filter, input: &Columns) -> Result<Self, SpecError> {
-        let path = format!("{path}.where");
-        if filter.r#where.is_empty() {
+impl PlanStage for Filter {
+    fn plan(&self, site: &StageSite<'_>, input: Columns) -> Planned {
+        let path = format!("{}.where", site.path);
+        if self.r#where.is_empty() {
             let message = "empty: name at least one condition, such as { field = \"latency\", op = \">\", value = 100 }";
             return Err(SpecError::new(path, message));
         }
-        let condition = Condition::All(list(&path, &filter.r#where, input)?);
-        Ok(Self { condition, columns: input.list().to_vec() })
+        let condition = Condition::All(list(&path, &self.r#where, &input)?);
+        Ok((Arc::new(FilterPlan { condition }), input))
+    }
+}
+
+impl PlannedStage for FilterPlan {
+    fn build(&self, _: u32, _: u64) -> Box<dyn Stage> {
+        Box::new(FilterStage::new(self.clone()))
+    }
+
+    fn sees_watermark(&self) -> bool {
+        false
     }
 }
 

@@ -2,6 +2,33 @@
 
 use serde_json::Value;
 
+use super::Caps;
+use crate::spec::PipelineSpec;
+
+/// Returns what two engines must agree on to exchange state, as canonical JSON.
+pub(super) fn of(spec: &PipelineSpec) -> String {
+    let mut identity = serde_json::json!({
+        "key": spec.source.key,
+        "value": spec.source.value,
+        "time": spec.time,
+        "stages": spec.stages,
+    });
+    if let Some(identity) = identity.as_object_mut() {
+        Caps::identify(spec, identity);
+        // Added only if they affect results, so that snapshots of other pipelines stay valid.
+        for stage in &spec.stages {
+            if let Some((name, limit)) = stage.options().identity_limit(&spec.limits) {
+                identity.insert(name.to_owned(), limit.into());
+            }
+        }
+        if let Some(partition) = &spec.source.partition {
+            identity.insert("partition".to_owned(), partition.as_str().into());
+            identity.insert("max_partitions".to_owned(), spec.limits.max_partitions.into());
+        }
+    }
+    without_zone_rules(identity).to_string()
+}
+
 /// Returns true if `stored`, the identity that a piece of state was saved with, agrees with `own`.
 ///
 /// Earlier versions stored the zone rules as well; they are ignored.
@@ -18,7 +45,7 @@ pub(super) fn agree(own: &str, stored: &[u8]) -> bool {
 
 /// Returns `identity` without the rules of named zones: they differ between releases of the time
 /// zone database.
-pub(super) fn without_zone_rules(mut identity: Value) -> Value {
+fn without_zone_rules(mut identity: Value) -> Value {
     let stages = identity.get_mut("stages").and_then(Value::as_array_mut);
     let stages = stages.into_iter().flatten().filter_map(Value::as_object_mut);
     for stage in stages.filter(|stage| stage.contains_key("zone")) {

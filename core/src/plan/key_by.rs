@@ -1,26 +1,24 @@
 //! Key changes: which fields of the input key make the new key.
 
-use super::Columns;
-use crate::data::schema::OutputColumn;
+use std::sync::Arc;
+
+use super::columns::Columns;
+use super::sharding::OneShard;
+use super::stage::{PlanStage, Planned, PlannedStage, StageSite};
 use crate::spec::{KeyBy, SpecError};
+use crate::stages::{KeyByStage, Stage};
 
 /// The plan of a `key_by` stage.
 #[derive(Debug, Clone)]
 pub(crate) struct KeyByPlan {
     /// Indices of the new key's fields in the input key.
     pub(crate) places: Vec<usize>,
-    /// The columns of its input, which the stage forwards.
-    pub(crate) columns: Vec<OutputColumn>,
 }
 
-impl KeyByPlan {
-    pub(super) fn new(
-        path: &str,
-        stage: &KeyBy,
-        mut columns: Columns,
-    ) -> Result<(Self, Columns), SpecError> {
-        let path = format!("{path}.fields");
-        let names = &stage.fields.0;
+impl PlanStage for KeyBy {
+    fn plan(&self, site: &StageSite<'_>, mut columns: Columns) -> Planned {
+        let path = format!("{}.fields", site.path);
+        let names = &self.fields.0;
         let mut places = Vec::with_capacity(names.len());
         for (index, name) in names.iter().enumerate() {
             if names.iter().take(index).any(|earlier| earlier == name) {
@@ -43,6 +41,24 @@ impl KeyByPlan {
             places.push(place);
         }
         columns.set_key(names.clone());
-        Ok((Self { places, columns: columns.list().to_vec() }, columns))
+        Ok((Arc::new(KeyByPlan { places }), columns))
+    }
+}
+
+impl PlannedStage for KeyByPlan {
+    fn build(&self, _: u32, _: u64) -> Box<dyn Stage> {
+        Box::new(KeyByStage::new(self.clone()))
+    }
+
+    fn sees_watermark(&self) -> bool {
+        false
+    }
+
+    fn across_keys(&self, index: usize) -> Option<OneShard> {
+        Some(OneShard::KeyBy { stage: index })
+    }
+
+    fn new_key_fields(&self) -> Option<usize> {
+        Some(self.places.len())
     }
 }

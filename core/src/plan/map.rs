@@ -1,31 +1,29 @@
 //! Maps: resolves the names in expressions to columns.
 
-use super::Columns;
-use crate::data::schema::OutputColumn;
+use std::sync::Arc;
+
+use super::columns::Columns;
+use super::stage::{PlanStage, Planned, PlannedStage, StageSite};
 use crate::expression::{self, Step};
 use crate::spec::{Map, SpecError};
+use crate::stages::{MapStage, Stage};
 
 /// The plan of a `map` stage.
 #[derive(Debug, Clone)]
 pub(crate) struct MapPlan {
     /// The assignments in order: the index of an existing or new column, and its expression.
     pub(crate) set: Vec<(usize, Vec<Step>)>,
-    /// The columns of its input, followed by the new ones.
-    pub(crate) columns: Vec<OutputColumn>,
 }
 
-impl MapPlan {
-    pub(super) fn new(
-        path: &str,
-        map: &Map,
-        mut columns: Columns,
-    ) -> Result<(Self, Columns), SpecError> {
-        if map.set.is_empty() {
+impl PlanStage for Map {
+    fn plan(&self, site: &StageSite<'_>, mut columns: Columns) -> Planned {
+        let path = site.path;
+        if self.set.is_empty() {
             let message = "empty: name at least one column, such as { name = \"mb\", expression = \"bytes / 1048576\" }";
             return Err(SpecError::new(format!("{path}.set"), message));
         }
-        let mut set = Vec::with_capacity(map.set.len());
-        for (index, assignment) in map.set.iter().enumerate() {
+        let mut set = Vec::with_capacity(self.set.len());
+        for (index, assignment) in self.set.iter().enumerate() {
             let path = format!("{path}.set[{index}]");
             let expression_path = format!("{path}.expression");
             let mut column = |name: &str| match columns.resolve("", Some(name)) {
@@ -37,7 +35,16 @@ impl MapPlan {
             let place = columns.set(&format!("{path}.name"), &assignment.name)?;
             set.push((place, steps));
         }
-        let plan = Self { set, columns: columns.list().to_vec() };
-        Ok((plan, columns))
+        Ok((Arc::new(MapPlan { set }), columns))
+    }
+}
+
+impl PlannedStage for MapPlan {
+    fn build(&self, _: u32, _: u64) -> Box<dyn Stage> {
+        Box::new(MapStage::new(self.clone()))
+    }
+
+    fn sees_watermark(&self) -> bool {
+        false
     }
 }

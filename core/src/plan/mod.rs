@@ -4,23 +4,27 @@
 //! PipelineSpec                 names, durations, options
 //!    |  Columns::of_source     the columns that the reader must deliver
 //!    v
-//! for each stage: XPlan::new(path, options, input columns) -> (plan, output columns)
+//! for each stage: PlanStage::plan(options, site, input columns) -> (planned stage, its columns)
 //!    |
 //!    v
 //! Plan                         column indices, microseconds, limits per stage
 //! ```
 //!
-//! Each kind of stage has a file with its plan, and its options are checked there. Errors are
-//! [`SpecError`]s with the path of the option. Shared parts: `columns` resolves names, `grid` and
-//! `emission` describe windows and their rows, and `caps` holds limits. `event_time` holds
-//! watermark rules, `sharding` decides whether a stream may be split by key, and `identity` whether
-//! state fits a pipeline.
+//! Each kind of stage has a file with its plan: [`PlanStage`] checks the options and resolves names,
+//! and [`PlannedStage`] answers what the rest of the engine asks about the stage, and builds it.
+//! Errors are [`SpecError`]s with the path of the option. Shared parts: `columns` resolves names,
+//! `grid` and `emission` describe windows and their rows, `analytics` is shared by `ema`, `rolling`
+//! and `zscore`, and `caps` holds limits. `event_time` holds watermark rules, `sharding` decides
+//! whether a stream may be split by key, and `identity` whether state fits a pipeline.
 
+mod analytics;
 mod calendar;
 mod caps;
+mod check;
 mod columns;
 mod count;
 mod dedup;
+mod ema;
 mod emission;
 mod event_time;
 mod filter;
@@ -32,12 +36,14 @@ mod normalize;
 mod rolling;
 mod session;
 mod sharding;
-mod statistics;
+mod stage;
 mod window;
+mod zscore;
 
-use crate::data::schema::{InputSchema, OutputColumn, OutputSchema};
-use crate::spec::{Aggregation, Clock, Limits, PercentileEngine, PipelineSpec};
-use crate::spec::{SpecError, Stage, Window, WindowKind, check_options};
+use crate::data::row_layout::RowLayout;
+use crate::data::schema::{InputSchema, OutputSchema};
+use crate::spec::{Limits, PipelineSpec, SpecError, Stage, StageOutput};
+pub(crate) use analytics::{AnalyticsPlan, OperatorPlan};
 pub(crate) use calendar::{Calendar, CalendarPlan, Period};
 pub(crate) use caps::{Caps, Limit};
 use columns::Columns;
@@ -51,15 +57,14 @@ pub(crate) use filter::{Condition, FilterPlan, Operand};
 pub(crate) use grid::{Grid, within};
 pub(crate) use key_by::KeyByPlan;
 pub(crate) use map::MapPlan;
-pub(crate) use normalize::{FieldPlan, FillRule, NormalizePlan};
-use rolling::rolling_plan;
+pub(crate) use normalize::{FieldColumns, FieldPlan, FillRule, NormalizePlan};
 pub(crate) use rolling::{RollingOutput, RollingPlan};
 pub(crate) use session::SessionPlan;
 pub use sharding::OneShard;
-pub(crate) use statistics::{AnalyticsPlan, OperatorPlan, ZScorePlan};
-use statistics::{ema_plan, zscore_plan};
-use window::window_plan;
+use stage::StageSite;
+pub(crate) use stage::{PartialSupport, PlanStage, StagePlan};
 pub(crate) use window::{Aggregates, WindowOutput, WindowPlan};
+pub(crate) use zscore::ZScorePlan;
 
 /// A checked pipeline, ready for execution.
 #[derive(Debug, Clone)]
@@ -91,56 +96,6 @@ pub struct Plan {
     pub(crate) identity: String,
 }
 
-/// The plan of a stage. `ema`, `rolling` and `zscore` are all [`AnalyticsPlan`]s.
-#[derive(Debug, Clone)]
-pub(crate) enum StagePlan {
-    Window(WindowPlan),
-    Session(SessionPlan),
-    Count(CountPlan),
-    Calendar(CalendarPlan),
-    Filter(FilterPlan),
-    KeyBy(KeyByPlan),
-    Dedup(DedupPlan),
-    Normalize(NormalizePlan),
-    Analytics(AnalyticsPlan),
-    Map(MapPlan),
-}
-
-impl StagePlan {
-    /// Returns the columns that the stage emits.
-    pub(crate) fn columns(&self) -> &[OutputColumn] {
-        match self {
-            Self::Window(plan) => &plan.columns,
-            Self::Session(plan) => &plan.aggregates.columns,
-            Self::Count(plan) => &plan.aggregates.columns,
-            Self::Calendar(plan) => &plan.windows.columns,
-            Self::Filter(plan) => &plan.columns,
-            Self::KeyBy(plan) => &plan.columns,
-            Self::Dedup(plan) => &plan.columns,
-            Self::Normalize(plan) => &plan.columns,
-            Self::Analytics(plan) => &plan.columns,
-            Self::Map(plan) => &plan.columns,
-        }
-    }
-}
-
-impl StagePlan {
-    /// Removes the columns of a final stage that passes events: only their order is emitted, since
-    /// the caller has the events.
-    fn drop_columns(&mut self) {
-        match self {
-            Self::Filter(plan) => plan.columns.clear(),
-            Self::Dedup(plan) => plan.columns.clear(),
-            _ => {}
-        }
-    }
-
-    /// Returns true if the stage emits window rows.
-    pub(crate) fn has_windows(&self) -> bool {
-        matches!(self, Self::Window(_) | Self::Session(_) | Self::Count(_) | Self::Calendar(_))
-    }
-}
-
 impl Plan {
     /// Checks `spec` as a whole and resolves its names.
     ///
@@ -155,8 +110,8 @@ impl Plan {
     /// # Ok::<(), stream_processor_core::spec::SpecError>(())
     /// ```
     pub fn new(spec: &PipelineSpec) -> Result<Self, SpecError> {
-        check_source(spec)?;
-        check_limits(&spec.limits)?;
+        check::source(spec)?;
+        check::limits(&spec.limits)?;
         caps::check_state_bytes(spec)?;
         if spec.stages.is_empty() {
             return Err(SpecError::new(
@@ -169,60 +124,21 @@ impl Plan {
         let time = TimePlan::of(spec, &source)?;
         let mut columns = source.clone();
         let mut stages = Vec::with_capacity(spec.stages.len());
-        let limits = (&spec.limits, Caps::of(spec));
-        for (index, stage) in spec.stages.iter().enumerate() {
+        for (index, options) in spec.stages.iter().map(Stage::options).enumerate() {
             let path = format!("stages[{index}]");
-            let plan;
-            (plan, columns) = match stage {
-                Stage::Window(window) => {
-                    let is_last = index + 1 == spec.stages.len();
-                    windows(&path, window, is_last, &columns, spec)?
-                }
-                Stage::KeyBy(key_by) => {
-                    let (plan, columns) = KeyByPlan::new(&path, key_by, columns)?;
-                    (StagePlan::KeyBy(plan), columns)
-                }
-                Stage::Dedup(dedup) => {
-                    let identity_columns =
-                        if columns.is_of_source() { identity_columns.as_slice() } else { &[] };
-                    let plan = DedupPlan::new(
-                        &path,
-                        dedup,
-                        columns.list(),
-                        identity_columns,
-                        limits.1.max_memory,
-                    )?;
-                    (StagePlan::Dedup(plan), columns)
-                }
-                Stage::Filter(filter) => {
-                    (StagePlan::Filter(FilterPlan::new(&path, filter, &columns)?), columns)
-                }
-                Stage::Normalize(normalize) => {
-                    let is_last = index + 1 == spec.stages.len();
-                    let (plan, rows) =
-                        NormalizePlan::new(&path, normalize, &columns, limits, is_last)?;
-                    (StagePlan::Normalize(plan), rows)
-                }
-                Stage::Ema(ema) => {
-                    (StagePlan::Analytics(ema_plan(&path, ema, &mut columns, spec)?), columns)
-                }
-                Stage::Rolling(rolling) => (
-                    StagePlan::Analytics(rolling_plan(&path, rolling, &mut columns, spec)?),
-                    columns,
-                ),
-                Stage::ZScore(zscore) => {
-                    (StagePlan::Analytics(zscore_plan(&path, zscore, &mut columns, spec)?), columns)
-                }
-                Stage::Map(map) => {
-                    let (plan, columns) = MapPlan::new(&path, map, columns)?;
-                    (StagePlan::Map(plan), columns)
-                }
-            };
-            stages.push(plan);
+            options.check(&path)?;
+            let is_last = index + 1 == spec.stages.len();
+            let identity_columns = &identity_columns;
+            let site = StageSite { path: &path, spec, is_last, identity_columns };
+            let stage;
+            (stage, columns) = options.plan(&site, columns)?;
+            stages.push(StagePlan { layout: columns.layout().clone(), stage });
         }
-        let passes_events = spec.stages.iter().all(Stage::passes_events);
+        let passes_events =
+            spec.stages.iter().all(|stage| stage.options().output() == StageOutput::SameEvents);
         if let (true, Some(last)) = (passes_events, stages.last_mut()) {
-            last.drop_columns();
+            // Only the order of the events is emitted, since the caller has the events.
+            last.layout = RowLayout::default();
         }
         let key = spec.source.key.0.clone();
         let one_shard = OneShard::of(spec, &time, &stages);
@@ -246,13 +162,14 @@ impl Plan {
             partitioned_by_key: one_shard.is_none(),
             one_shard,
             limits: spec.limits.clone(),
-            refuses: limits.1.refuses(),
-            goes_by_host_time: time.goes_by_host_time() || spec.stages.iter().any(uses_host_clock),
+            refuses: Caps::of(spec).refuses(),
+            goes_by_host_time: time.goes_by_host_time()
+                || spec.stages.iter().any(|stage| stage.options().uses_host_clock()),
             time,
             stages,
             identity_columns,
             output_sources,
-            identity: identity(spec),
+            identity: identity::of(spec),
         })
     }
 }
@@ -264,11 +181,8 @@ impl Plan {
             0 => key.is_empty(),
             fields => crate::key::is_encoded(key, fields),
         };
-        let behind = self.stages.iter().filter_map(|stage| match stage {
-            StagePlan::KeyBy(plan) => Some(plan.places.len()),
-            _ => None,
-        });
-        core::iter::once(self.input.key.len()).chain(behind).any(has)
+        let new_keys = self.stages.iter().filter_map(|plan| plan.stage.new_key_fields());
+        core::iter::once(self.input.key.len()).chain(new_keys).any(has)
     }
 
     /// Returns true if state of the pipeline with this `identity` may be loaded into an engine of
@@ -281,112 +195,4 @@ impl Plan {
     pub(crate) fn identity_columns_after(&self, stage: usize) -> usize {
         self.identity_columns.iter().filter(|column| column.last_use > stage).count()
     }
-}
-
-/// Returns true if `stage` depends on the host's time.
-fn uses_host_clock(stage: &Stage) -> bool {
-    matches!(stage, Stage::Dedup(dedup) if dedup.clock == Clock::Arrival)
-}
-
-/// Plans the windows of `window`, the stage at `path`, and returns their output columns.
-fn windows(
-    path: &str,
-    window: &Window,
-    is_last: bool,
-    input: &Columns,
-    spec: &PipelineSpec,
-) -> Result<(StagePlan, Columns), SpecError> {
-    check_options(path, window)?;
-    Ok(match window.window {
-        WindowKind::Session => {
-            let (plan, rows) = SessionPlan::new(path, window, is_last, input, spec)?;
-            (StagePlan::Session(plan), rows)
-        }
-        WindowKind::Calendar => {
-            let (plan, rows) = CalendarPlan::new(path, window, is_last, input, spec)?;
-            (StagePlan::Calendar(plan), rows)
-        }
-        WindowKind::Count | WindowKind::Global => {
-            let (plan, rows) = CountPlan::new(path, window, is_last, input, spec)?;
-            (StagePlan::Count(plan), rows)
-        }
-        _ => {
-            let (plan, rows) = window_plan(path, window, is_last, input, spec)?;
-            (StagePlan::Window(plan), rows)
-        }
-    })
-}
-
-fn check_source(spec: &PipelineSpec) -> Result<(), SpecError> {
-    let source = &spec.source;
-    if source.timestamp.is_empty() {
-        return Err(SpecError::new(
-            "source.timestamp",
-            "empty: name the field that holds the event time",
-        ));
-    }
-    for (path, names) in [("source.key", &source.key.0), ("source.value", &source.value.0)] {
-        for (index, name) in names.iter().enumerate() {
-            if name.is_empty() {
-                return Err(SpecError::new(path, "empty: name a field of the events"));
-            }
-            if names.iter().take(index).any(|earlier| earlier == name) {
-                return Err(SpecError::new(path, format!("`{name}` is named twice")));
-            }
-        }
-    }
-    Ok(())
-}
-
-fn check_limits(limits: &Limits) -> Result<(), SpecError> {
-    let positive = [
-        ("max_keys", limits.max_keys),
-        ("max_windows_per_key", limits.max_windows_per_key),
-        ("max_values", limits.max_values),
-        ("max_partitions", limits.max_partitions),
-        ("max_windows_per_event", limits.max_windows_per_event),
-        ("max_fill_points", limits.max_fill_points),
-        ("max_result_rows", limits.max_result_rows),
-        ("max_dropped_events", limits.max_dropped_events),
-        ("max_line_bytes", limits.max_line_bytes),
-        ("max_dictionary_keys", limits.max_dictionary_keys),
-        ("max_batch_events", limits.max_batch_events),
-    ];
-    match positive.into_iter().find(|(_, value)| *value == 0) {
-        Some((name, _)) => Err(SpecError::new(format!("limits.{name}"), "0: must be at least 1")),
-        None => Ok(()),
-    }
-}
-
-/// Returns what two engines must agree on to exchange state, as canonical JSON.
-fn identity(spec: &PipelineSpec) -> String {
-    let mut identity = serde_json::json!({
-        "key": spec.source.key,
-        "value": spec.source.value,
-        "time": spec.time,
-        "stages": spec.stages,
-    });
-    if let Some(identity) = identity.as_object_mut() {
-        Caps::identify(spec, identity);
-    }
-    // Added only if they affect results, so that snapshots of other pipelines stay valid.
-    let exact = |aggregation: &Aggregation| aggregation.engine == Some(PercentileEngine::Exact);
-    let keeps_values = |stage: &Stage| match stage {
-        Stage::Window(window) => window.aggregations.iter().any(exact),
-        _ => false,
-    };
-    let mut insert = |name: &str, value: serde_json::Value| {
-        identity.as_object_mut().map(|identity| identity.insert(name.to_owned(), value))
-    };
-    if spec.stages.iter().any(keeps_values) {
-        insert("max_values", spec.limits.max_values.into());
-    }
-    if let Some(partition) = &spec.source.partition {
-        insert("partition", partition.as_str().into());
-        insert("max_partitions", spec.limits.max_partitions.into());
-    }
-    if spec.stages.iter().any(|stage| matches!(stage, Stage::Normalize(_))) {
-        insert("max_fill_points", spec.limits.max_fill_points.into());
-    }
-    identity::without_zone_rules(identity).to_string()
 }

@@ -1,12 +1,18 @@
 //! Normalization: resolves the options of the stage for each field.
 
+use std::sync::Arc;
+
 use super::Caps;
 use super::columns::Columns;
-use crate::data::schema::{OutputColumn, OutputKind};
+use super::sharding::Hold;
+use super::stage::{PlanStage, Planned, PlannedStage, StageSite};
+use crate::data::row_layout::RowLayout;
+use crate::data::schema::ColumnRole;
 use crate::spec::{
-    Align, Basis, Fill, Interval, Limits, MAX_DEGREE, Normalize, NormalizeField, OutlierAction,
-    Outliers, Reduce, SpecError,
+    Align, Basis, Fill, Interval, MAX_DEGREE, Normalize, NormalizeField, OutlierAction, Outliers,
+    Reduce, SpecError,
 };
+use crate::stages::{NormalizeStage, Stage};
 
 /// The plan of a `normalize` stage.
 #[derive(Debug, Clone)]
@@ -18,9 +24,9 @@ pub(crate) struct NormalizePlan {
     pub(crate) align: Align,
     pub(crate) basis: Basis,
     pub(crate) fields: Vec<FieldPlan>,
-    /// The output columns: the fields, then a fill flag for each, then the outlier flags that were
+    /// The columns of rows: the fields, then a fill flag for each, then the outlier flags that were
     /// asked for.
-    pub(crate) columns: Vec<OutputColumn>,
+    pub(crate) layout: RowLayout,
     pub(crate) max_buffered: usize,
     pub(crate) max_fill_points: u32,
     pub(crate) caps: Caps,
@@ -38,8 +44,16 @@ pub(crate) struct FieldPlan {
     /// Longest gap to fill, microseconds; unlimited if not set.
     pub(crate) max_gap_us: i64,
     pub(crate) outliers: Option<Outliers>,
-    /// The output column that flags outliers.
-    pub(crate) flag: Option<usize>,
+    /// The columns of rows that the field is written to.
+    pub(crate) columns: FieldColumns,
+}
+
+/// Positions of the columns of one normalized field.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct FieldColumns {
+    pub(crate) value: usize,
+    pub(crate) filled: usize,
+    pub(crate) outlier: Option<usize>,
 }
 
 /// The method that computes points between two known samples.
@@ -50,15 +64,21 @@ pub(crate) struct FillRule {
     pub(crate) degree: usize,
 }
 
+impl PlanStage for Normalize {
+    fn plan(&self, site: &StageSite<'_>, input: Columns) -> Planned {
+        let (plan, columns) = NormalizePlan::new(self, site, &input)?;
+        Ok((Arc::new(plan), columns))
+    }
+}
+
 impl NormalizePlan {
-    /// Plans the stage at `path` and returns its output columns.
-    pub(super) fn new(
-        path: &str,
+    /// Plans the stage at `site` and returns its output columns.
+    fn new(
         stage: &Normalize,
+        site: &StageSite<'_>,
         input: &Columns,
-        (limits, caps): (&Limits, Caps),
-        is_last: bool,
     ) -> Result<(Self, Columns), SpecError> {
+        let StageSite { path, spec, is_last, .. } = *site;
         let interval_us = interval(path, stage, is_last)?;
         check_basis(path, stage)?;
         if stage.max_buffered == 0 {
@@ -66,37 +86,71 @@ impl NormalizePlan {
         }
         let (mut fields, names) = fields(path, stage, input)?;
         let mut output = input.of_events();
-        for name in &names {
-            output.add(path, name, OutputKind::Number)?;
+        for (index, (field, name)) in fields.iter_mut().zip(&names).enumerate() {
+            field.columns.value = output.add(path, name, ColumnRole::Field(index))?;
         }
         let added = |name: &str, what: &str| match names.len() {
             1 => what.to_owned(),
             _ => format!("{name}_{what}"),
         };
-        for name in &names {
-            output.add(path, &added(name, "filled"), OutputKind::Bool)?;
+        for (index, (field, name)) in fields.iter_mut().zip(&names).enumerate() {
+            let name = added(name, "filled");
+            field.columns.filled = output.add(path, &name, ColumnRole::Filled(index))?;
         }
-        for (field, name) in fields.iter_mut().zip(&names) {
+        for (index, (field, name)) in fields.iter_mut().zip(&names).enumerate() {
             let flags = |outliers: Outliers| outliers.action == OutlierAction::Flag;
             if field.outliers.is_some_and(flags) {
-                let column = output.add(path, &added(name, "outlier"), OutputKind::Bool)?;
-                field.flag = Some(column);
+                let name = added(name, "outlier");
+                field.columns.outlier =
+                    Some(output.add(path, &name, ColumnRole::Outlier(index))?);
             }
         }
-        output.set_default(Some(0));
+        output.set_default(output.layout().position(ColumnRole::Field(0)));
         let plan = Self {
             interval_us,
             offset_us: stage.offset.as_micros(),
             align: stage.align.unwrap_or_default(),
             basis: stage.basis,
             fields,
-            columns: output.list().to_vec(),
+            layout: output.layout().clone(),
             max_buffered: stage.max_buffered as usize,
-            max_fill_points: limits.max_fill_points,
-            caps,
+            max_fill_points: spec.limits.max_fill_points,
+            caps: Caps::of(spec),
             is_last,
         };
         Ok((plan, output))
+    }
+}
+
+impl PlannedStage for NormalizePlan {
+    fn build(&self, index: u32, _: u64) -> Box<dyn Stage> {
+        Box::new(NormalizeStage::new(index, self.clone()))
+    }
+
+    fn sees_watermark(&self) -> bool {
+        true
+    }
+
+    fn closed_at(&self, time: i64) -> i64 {
+        let gaps = self.fields.iter().map(|field| field.max_gap_us);
+        let gap = gaps.filter(|gap| *gap < i64::MAX).max().unwrap_or(0);
+        time.saturating_add(self.interval_us.unwrap_or(0)).saturating_add(gap)
+    }
+
+    fn hold(&self) -> Hold {
+        Hold::UntilEveryKey
+    }
+
+    fn emits_rows(&self) -> bool {
+        true
+    }
+
+    fn orders_by_input_position(&self) -> bool {
+        self.interval_us.is_none()
+    }
+
+    fn accepts_until(&self, end: i64) -> Option<i64> {
+        Some(end.saturating_sub(1))
     }
 }
 
@@ -227,7 +281,7 @@ fn field(
         rule: FillRule { fill, degree },
         max_gap_us: max_gap.map_or(i64::MAX, |gap| gap.as_micros()),
         outliers,
-        flag: None,
+        columns: FieldColumns::default(),
     })
 }
 

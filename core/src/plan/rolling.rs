@@ -1,9 +1,10 @@
 //! Rolling aggregations: resolves fields and options, and derives the state that they need.
 
-use super::Columns;
-use super::statistics::{AnalyticsPlan, OperatorPlan, check_size, columns, keyed_plan};
+use super::analytics::{AnalyticsPlan, OperatorPlan, check_size, fields_read};
+use super::columns::Columns;
+use super::stage::{PlanStage, Planned, StageSite};
 use super::window::{aggregated_column, check_options};
-use crate::data::schema::OutputKind;
+use crate::data::schema::ColumnRole;
 use crate::spec::{Aggregation, Field, Operation, PercentileEngine, PipelineSpec};
 use crate::spec::{Rolling, RollingField, SpecError};
 use crate::statistics::TrackedStatistics;
@@ -28,52 +29,49 @@ pub(crate) struct RollingOutput {
     pub(crate) population: bool,
 }
 
-/// Plans the `rolling` stage at `path`, and adds its columns to `input`.
-pub(super) fn rolling_plan(
-    path: &str,
-    rolling: &Rolling,
-    input: &mut Columns,
-    spec: &PipelineSpec,
-) -> Result<AnalyticsPlan, SpecError> {
-    let columns = match rolling.fields.as_slice() {
-        [] => vec![None],
-        _ => columns(path, rolling.field.as_deref(), &rolling.fields, input)?,
-    };
-    let mut plans: Vec<(Option<usize>, RollingPlan)> = Vec::new();
-    let mut kept = TrackedStatistics::default();
-    let mut place = 0;
-    for (index, field) in columns.into_iter().enumerate() {
-        let options = EffectiveOptions::new(path, rolling, index);
-        let size = options.size(spec)?;
-        for (index, aggregation) in options.aggregations()?.iter().enumerate() {
-            let path = format!("{}.aggregations[{index}]", options.aggregations_path);
-            check_options(&path, aggregation)?;
-            check_rolling(&path, aggregation, size, !rolling.fields.is_empty())?;
-            let column = match field {
-                Some(field) => Some(field),
-                None => aggregated_column(&path, aggregation, rolling.field.as_deref(), input)?,
-            };
-            let known = plans.iter().position(|(known, _)| *known == column);
-            let known = known.unwrap_or_else(|| {
-                let size = size.map(|size| size as usize);
-                plans.push((column, RollingPlan { size, kept, outputs: Vec::new() }));
-                plans.len() - 1
-            });
-            require_state(aggregation.op, &mut kept);
-            if let Some((_, plan)) = plans.get_mut(known) {
-                let (op, population) = (aggregation.op, aggregation.population);
-                plan.outputs.push(RollingOutput { place, op, population });
+impl PlanStage for Rolling {
+    fn plan(&self, site: &StageSite<'_>, input: Columns) -> Planned {
+        let StageSite { path, spec, .. } = *site;
+        let columns = match self.fields.as_slice() {
+            [] => vec![None],
+            _ => fields_read(path, self.field.as_deref(), &self.fields, &input)?,
+        };
+        let mut plans: Vec<(Option<usize>, RollingPlan)> = Vec::new();
+        let mut kept = TrackedStatistics::default();
+        let mut place = 0;
+        for (index, field) in columns.into_iter().enumerate() {
+            let options = EffectiveOptions::new(path, self, index);
+            let size = options.size(spec)?;
+            for (index, aggregation) in options.aggregations()?.iter().enumerate() {
+                let path = format!("{}.aggregations[{index}]", options.aggregations_path);
+                check_options(&path, aggregation)?;
+                check_rolling(&path, aggregation, size, !self.fields.is_empty())?;
+                let column = match field {
+                    Some(field) => Some(field),
+                    None => aggregated_column(&path, aggregation, self.field.as_deref(), &input)?,
+                };
+                let known = plans.iter().position(|(known, _)| *known == column);
+                let known = known.unwrap_or_else(|| {
+                    let size = size.map(|size| size as usize);
+                    plans.push((column, RollingPlan { size, kept, outputs: Vec::new() }));
+                    plans.len() - 1
+                });
+                require_state(aggregation.op, &mut kept);
+                if let Some((_, plan)) = plans.get_mut(known) {
+                    let (op, population) = (aggregation.op, aggregation.population);
+                    plan.outputs.push(RollingOutput { place, op, population });
+                }
+                place += 1;
             }
-            place += 1;
         }
+        let (columns, plans): (Vec<_>, Vec<_>) = plans.into_iter().unzip();
+        // All fields keep the state that any of them needs, since snapshots have one layout for all.
+        let operators =
+            plans.into_iter().map(|plan| OperatorPlan::Rolling(RollingPlan { kept, ..plan }));
+        let names = self.columns(input.default().map(|column| input.name(column)));
+        let added = names.into_iter().map(|name| (name, ColumnRole::Value));
+        AnalyticsPlan::planned(site, input, (operators.collect(), columns), added, self.state_ttl)
     }
-    let (columns, plans): (Vec<_>, Vec<_>) = plans.into_iter().unzip();
-    // All fields keep the state that any of them needs, since snapshots have one layout for all.
-    let operators =
-        plans.into_iter().map(|plan| OperatorPlan::Rolling(RollingPlan { kept, ..plan }));
-    let names = rolling.columns(input.default().map(|column| input.name(column)));
-    let added = names.into_iter().map(|name| (name, OutputKind::Number)).collect();
-    keyed_plan(path, (operators.collect(), columns, added), rolling.state_ttl, input, spec)
 }
 
 /// Effective options of a field of a rolling stage: its own, else those of the stage.

@@ -1,9 +1,12 @@
 //! Session windows: checks their options.
 
+use super::columns::Columns;
+use super::stage::{PartialSupport, PlannedStage, StageSite};
 use super::window::aggregates;
-use super::{Aggregates, Caps, Columns};
-use crate::data::schema::OutputKind;
-use crate::spec::{Emit, PipelineSpec, SpecError, Window};
+use super::{Aggregates, Caps};
+use crate::data::schema::ColumnRole;
+use crate::spec::{Emit, SpecError, Window};
+use crate::stages::{SessionStage, Stage};
 
 /// Session windows: consecutive events of a key that are at most the gap apart.
 #[derive(Debug, Clone)]
@@ -19,14 +22,13 @@ pub(crate) struct SessionPlan {
 }
 
 impl SessionPlan {
-    /// Plans the sessions of `window`, the stage at `path`, and returns their output columns.
+    /// Plans the sessions of `window`, the stage at `site`, and returns their output columns.
     pub(super) fn new(
-        path: &str,
         window: &Window,
-        is_last: bool,
+        site: &StageSite<'_>,
         input: &Columns,
-        spec: &PipelineSpec,
     ) -> Result<(Self, Columns), SpecError> {
+        let StageSite { path, spec, is_last, .. } = *site;
         let gap_us = gap(path, window)?;
         let lateness_us = lateness(path, window)?;
         let is_final = window.emit == Emit::Final || !is_last;
@@ -59,9 +61,38 @@ impl SessionPlan {
     }
 }
 
+impl PlannedStage for SessionPlan {
+    fn build(&self, index: u32, _: u64) -> Box<dyn Stage> {
+        Box::new(SessionStage::new(index, self.clone()))
+    }
+
+    fn sees_watermark(&self) -> bool {
+        true
+    }
+
+    fn closed_at(&self, time: i64) -> i64 {
+        time.saturating_add(self.gap_us - 1)
+    }
+
+    fn delay_us(&self) -> i64 {
+        self.lag_us()
+    }
+
+    fn emits_rows(&self) -> bool {
+        true
+    }
+
+    fn partial_support(&self) -> PartialSupport {
+        PartialSupport::Mergeable
+    }
+
+    fn accepts_until(&self, end: i64) -> Option<i64> {
+        Some(self.expires_at(end))
+    }
+}
+
 /// The columns that distinguish several rows of one session.
-const STATUS_COLUMNS: [(&str, OutputKind); 2] =
-    [("revision", OutputKind::Number), ("retracted", OutputKind::Bool)];
+const STATUS_COLUMNS: [ColumnRole; 2] = [ColumnRole::Revision, ColumnRole::Retracted];
 
 fn gap(path: &str, window: &Window) -> Result<i64, SpecError> {
     let gap = window.gap.unwrap_or_default();

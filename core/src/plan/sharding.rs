@@ -2,9 +2,8 @@
 
 use core::fmt;
 
-use super::dedup::identities_include_key;
 use super::{StagePlan, TimePlan};
-use crate::spec::{PipelineSpec, Stage};
+use crate::spec::PipelineSpec;
 
 /// The reason why all events of a pipeline go through one engine.
 ///
@@ -84,30 +83,24 @@ impl OneShard {
     /// Returns the reason why `spec`, whose stages are planned as `stages`, must run in one engine.
     /// Returns `None` if any number of engines, each with some of the keys, gives the same rows.
     pub(super) fn of(spec: &PipelineSpec, time: &TimePlan, stages: &[StagePlan]) -> Option<Self> {
-        let key = &spec.source.key.0;
-        if key.is_empty() {
+        if spec.source.key.0.is_empty() {
             return Some(Self::NoKey);
         }
         if !time.is_simple() {
             return Some(Self::Time);
         }
-        let of_keys = spec.stages.iter().enumerate().find_map(|(stage, spec)| match spec {
-            Stage::KeyBy(_) => Some(Self::KeyBy { stage }),
-            Stage::Dedup(dedup) if !identities_include_key(&dedup.strategies, key) => {
-                Some(Self::Dedup { stage })
-            }
-            _ => None,
-        });
-        of_keys.or_else(|| across_keys(stages))
+        let mut numbered = stages.iter().enumerate();
+        let across_keys = numbered.find_map(|(index, plan)| plan.stage.across_keys(index));
+        across_keys.or_else(|| through_watermark_or_order(stages))
     }
 }
 
 /// Returns the first stage that depends on events of other keys, through the watermark or the order
 /// of rows.
-fn across_keys(stages: &[StagePlan]) -> Option<OneShard> {
+fn through_watermark_or_order(stages: &[StagePlan]) -> Option<OneShard> {
     let mut holder = None;
     let mut has_rows = false;
-    for (stage, plan) in stages.iter().enumerate() {
+    for (stage, plan) in stages.iter().map(|plan| &plan.stage).enumerate() {
         if let (Some(holder), true) = (holder, plan.sees_watermark()) {
             return Some(OneShard::Hold { stage: holder, seen_by: stage });
         }
@@ -119,48 +112,17 @@ fn across_keys(stages: &[StagePlan]) -> Option<OneShard> {
             Hold::UntilEndOfInput => holder = None,
             Hold::None => {}
         }
-        has_rows |= plan.has_windows() || matches!(plan, StagePlan::Normalize(_));
+        has_rows |= plan.emits_rows();
     }
     None
 }
 
 /// The way in which a stage holds back the watermark of the next stage, in addition to a fixed lag.
-enum Hold {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hold {
     None,
     /// Until every key has advanced far enough.
     UntilEveryKey,
     /// Until the end of input.
     UntilEndOfInput,
-}
-
-impl StagePlan {
-    fn hold(&self) -> Hold {
-        match self {
-            Self::Normalize(_) => Hold::UntilEveryKey,
-            Self::Count(plan) if plan.count.is_some() => Hold::UntilEveryKey,
-            Self::Count(_) => Hold::UntilEndOfInput,
-            _ => Hold::None,
-        }
-    }
-
-    /// Returns whether rows, or their order, depend on the watermark that the stage sees.
-    fn sees_watermark(&self) -> bool {
-        match self {
-            Self::Window(_) | Self::Session(_) | Self::Calendar(_) | Self::Normalize(_) => true,
-            Self::Count(plan) => plan.count.is_some(),
-            Self::Dedup(plan) => plan.ttl_us.is_some(),
-            Self::Analytics(plan) => plan.state_ttl.is_some(),
-            Self::Filter(_) | Self::Map(_) | Self::KeyBy(_) => false,
-        }
-    }
-
-    /// Returns whether some rows of the stage are ordered by the position of the event that
-    /// triggered them.
-    fn orders_by_input_position(&self) -> bool {
-        match self {
-            Self::Count(plan) => plan.count.is_some(),
-            Self::Normalize(plan) => plan.interval_us.is_none(),
-            _ => false,
-        }
-    }
 }

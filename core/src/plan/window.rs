@@ -1,9 +1,16 @@
-//! Tumbling, sliding and cumulating windows: resolves their description to slices, fields and
-//! columns.
+//! Window stages: chooses the plan by the kind of windows, and resolves tumbling, sliding and
+//! cumulating windows to slices, fields and columns.
 
-use super::{Caps, Columns, Emission, Grid};
-use crate::data::schema::{OutputColumn, OutputKind};
-use crate::spec::{Aggregation, Operation, PercentileEngine, PipelineSpec, SpecError, Window};
+use std::sync::Arc;
+
+use super::columns::Columns;
+use super::stage::{PartialSupport, PlanStage, Planned, PlannedStage, StageSite};
+use super::{CalendarPlan, Caps, CountPlan, Emission, Grid, SessionPlan};
+use crate::data::row_layout::RowLayout;
+use crate::data::schema::ColumnRole;
+use crate::spec::{Aggregation, Operation, PercentileEngine, PipelineSpec, SpecError};
+use crate::spec::{Window, WindowKind};
+use crate::stages::{Stage, WindowStage};
 
 /// The plan of tumbling, sliding or cumulating windows.
 #[derive(Debug, Clone)]
@@ -12,9 +19,8 @@ pub(crate) struct WindowPlan {
     pub(crate) emission: Emission,
     /// The aggregated columns of the stage's input, without duplicates.
     pub(crate) fields: Vec<usize>,
-    /// The output columns: start and end, one for each of `outputs`, then those that distinguish
-    /// several rows of a window.
-    pub(crate) columns: Vec<OutputColumn>,
+    /// The columns of rows.
+    pub(crate) layout: RowLayout,
     pub(crate) outputs: Vec<WindowOutput>,
     pub(crate) caps: Caps,
     pub(crate) max_values: u32,
@@ -32,46 +38,94 @@ pub(crate) struct WindowOutput {
     pub(crate) engine: PercentileEngine,
 }
 
-/// The aggregations of a window, and the columns of its rows.
+/// The aggregations of a window, and the layout of its rows.
 #[derive(Debug, Clone)]
 pub(crate) struct Aggregates {
     /// The aggregated columns of the stage's input, without duplicates.
     pub(crate) fields: Vec<usize>,
-    /// The output columns: start and end, one for each of `outputs`, then those that distinguish
-    /// several rows of a window.
-    pub(crate) columns: Vec<OutputColumn>,
+    /// The columns of rows.
+    pub(crate) layout: RowLayout,
     pub(crate) outputs: Vec<WindowOutput>,
     pub(crate) max_values: u32,
 }
 
-/// Plans the windows of `window`, the stage at `path`, and returns their output columns.
-pub(super) fn window_plan(
-    path: &str,
-    window: &Window,
-    is_last: bool,
-    input: &Columns,
-    spec: &PipelineSpec,
-) -> Result<(WindowPlan, Columns), SpecError> {
-    let mut grid = Grid::of(path, window, &spec.limits)?;
-    let emission = Emission::of(path, window, is_last, &mut grid, &spec.limits)?;
-    let (aggregates, columns) = aggregates(path, window, emission.columns(), input, spec)?;
-    let plan = WindowPlan {
-        grid,
-        emission,
-        fields: aggregates.fields,
-        columns: aggregates.columns,
-        outputs: aggregates.outputs,
-        caps: Caps::of(spec),
-        max_values: aggregates.max_values,
-    };
-    Ok((plan, columns))
+impl PlanStage for Window {
+    fn plan(&self, site: &StageSite<'_>, input: Columns) -> Planned {
+        match self.window {
+            WindowKind::Session => planned(SessionPlan::new(self, site, &input)?),
+            WindowKind::Calendar => planned(CalendarPlan::new(self, site, &input)?),
+            WindowKind::Count | WindowKind::Global => planned(CountPlan::new(self, site, &input)?),
+            WindowKind::Tumbling | WindowKind::Sliding | WindowKind::Cumulate => {
+                planned(WindowPlan::new(self, site, &input)?)
+            }
+        }
+    }
+}
+
+fn planned<P: PlannedStage + 'static>((plan, columns): (P, Columns)) -> Planned {
+    Ok((Arc::new(plan), columns))
+}
+
+impl WindowPlan {
+    /// Plans the windows of `window`, the stage at `site`, and returns their output columns.
+    fn new(
+        window: &Window,
+        site: &StageSite<'_>,
+        input: &Columns,
+    ) -> Result<(Self, Columns), SpecError> {
+        let StageSite { path, spec, is_last, .. } = *site;
+        let mut grid = Grid::of(path, window, &spec.limits)?;
+        let emission = Emission::of(path, window, is_last, &mut grid, &spec.limits)?;
+        let (aggregates, columns) = aggregates(path, window, emission.columns(), input, spec)?;
+        let plan = Self {
+            grid,
+            emission,
+            fields: aggregates.fields,
+            layout: aggregates.layout,
+            outputs: aggregates.outputs,
+            caps: Caps::of(spec),
+            max_values: aggregates.max_values,
+        };
+        Ok((plan, columns))
+    }
+}
+
+impl PlannedStage for WindowPlan {
+    fn build(&self, index: u32, _: u64) -> Box<dyn Stage> {
+        Box::new(WindowStage::new(index, self.clone()))
+    }
+
+    fn sees_watermark(&self) -> bool {
+        true
+    }
+
+    fn closed_at(&self, time: i64) -> i64 {
+        let end = self.grid.end_of(self.grid.last_window(self.grid.slice_of(time)));
+        time.max(end.saturating_sub(1))
+    }
+
+    fn delay_us(&self) -> i64 {
+        self.grid.delay_us
+    }
+
+    fn emits_rows(&self) -> bool {
+        true
+    }
+
+    fn partial_support(&self) -> PartialSupport {
+        PartialSupport::Mergeable
+    }
+
+    fn accepts_until(&self, end: i64) -> Option<i64> {
+        Some(self.grid.expires_at(end.saturating_sub(self.grid.size_us)))
+    }
 }
 
 /// Plans the aggregations of `window`; `status_columns` are the last columns of its rows.
 pub(super) fn aggregates(
     path: &str,
     window: &Window,
-    status_columns: impl Iterator<Item = (&'static str, OutputKind)>,
+    status_columns: impl Iterator<Item = ColumnRole>,
     input: &Columns,
     spec: &PipelineSpec,
 ) -> Result<(Aggregates, Columns), SpecError> {
@@ -82,9 +136,9 @@ pub(super) fn aggregates(
     }
     let mut fields = Vec::new();
     let mut outputs = Vec::with_capacity(window.aggregations.len());
-    let mut columns = input.of_rows(vec![1, 0]);
-    for name in ["window_start", "window_end"] {
-        columns.add(path, name, OutputKind::Time)?;
+    let mut columns = input.of_rows();
+    for role in [ColumnRole::WindowStart, ColumnRole::WindowEnd] {
+        columns.add(path, role.fixed_name(), role)?;
     }
     for (index, aggregation) in window.aggregations.iter().enumerate() {
         let path = format!("{path}.aggregations[{index}]");
@@ -110,15 +164,16 @@ pub(super) fn aggregates(
             input,
             column,
         );
-        columns.add(&path, &name, OutputKind::Number)?;
+        columns.add(&path, &name, ColumnRole::Aggregation(index))?;
     }
-    columns.set_default((outputs.len() == 1).then_some(2));
-    for (name, kind) in status_columns {
-        columns.add(&format!("{path}.aggregations"), name, kind)?;
+    let first = columns.layout().position(ColumnRole::Aggregation(0));
+    columns.set_default(first.filter(|_| outputs.len() == 1));
+    for role in status_columns {
+        columns.add(&format!("{path}.aggregations"), role.fixed_name(), role)?;
     }
-    let list = columns.list().to_vec();
+    let layout = columns.layout().clone();
     let max_values = spec.limits.max_values;
-    Ok((Aggregates { fields, columns: list, outputs, max_values }, columns))
+    Ok((Aggregates { fields, layout, outputs, max_values }, columns))
 }
 
 /// Checks that the options of `aggregation` apply to its operation.

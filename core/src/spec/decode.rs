@@ -6,7 +6,7 @@ use core::fmt;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::{PipelineSpec, Stage, check_options};
+use super::{PipelineSpec, Stage};
 
 /// An error in a pipeline description, with its location.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,8 +62,6 @@ impl fmt::Display for SpecError {
 impl core::error::Error for SpecError {}
 
 const SECTIONS: [&str; 7] = ["source", "time", "stages", "sink", "late", "dead_letter", "limits"];
-const STAGES: [&str; 9] =
-    ["window", "filter", "dedup", "map", "normalize", "ema", "rolling", "zscore", "key_by"];
 
 /// Decodes the sections separately, so that each error knows its path.
 pub(super) fn pipeline(value: Value) -> Result<PipelineSpec, SpecError> {
@@ -96,48 +94,15 @@ fn stages(value: Option<Value>) -> Result<Vec<Stage>, SpecError> {
     match value {
         None => Ok(Vec::new()),
         Some(Value::Array(stages)) => {
-            stages.into_iter().enumerate().map(|(index, value)| stage(index, value)).collect()
+            let stages = stages.into_iter().enumerate();
+            stages.map(|(index, value)| Stage::decode(&format!("stages[{index}]"), value)).collect()
         }
         Some(_) => Err(SpecError::new("stages", "expected a list of stages: [[stages]]")),
     }
 }
 
-fn stage(index: usize, value: Value) -> Result<Stage, SpecError> {
-    let path = format!("stages[{index}]");
-    let Value::Object(mut fields) = value else {
-        return Err(SpecError::new(path, "expected a table: a stage with its `type`"));
-    };
-    let kind = match fields.remove("type") {
-        Some(Value::String(kind)) => kind,
-        Some(_) => return Err(SpecError::new(path + ".type", "expected the type's name")),
-        None => {
-            let message = format!("missing: {}", expected("", &STAGES));
-            return Err(SpecError::new(path + ".type", message));
-        }
-    };
-    match kind.as_str() {
-        "dedup" => table(&path, Value::Object(fields)).map(Stage::Dedup),
-        "window" => {
-            let window = table(&path, Value::Object(fields))?;
-            check_options(&path, &window)?;
-            Ok(Stage::Window(window))
-        }
-        "key_by" => table(&path, Value::Object(fields)).map(Stage::KeyBy),
-        "filter" => table(&path, Value::Object(fields)).map(Stage::Filter),
-        "normalize" => table(&path, Value::Object(fields)).map(Stage::Normalize),
-        "ema" => table(&path, Value::Object(fields)).map(Stage::Ema),
-        "rolling" => table(&path, Value::Object(fields)).map(Stage::Rolling),
-        "zscore" => table(&path, Value::Object(fields)).map(Stage::ZScore),
-        "map" => table(&path, Value::Object(fields)).map(Stage::Map),
-        _ => {
-            let message = format!("unknown stage type `{kind}`, {}", expected(&kind, &STAGES));
-            Err(SpecError::new(path + ".type", message))
-        }
-    }
-}
-
 /// Decodes a table at `path`.
-fn table<T: DeserializeOwned>(path: &str, value: Value) -> Result<T, SpecError> {
+pub(super) fn table<T: DeserializeOwned>(path: &str, value: Value) -> Result<T, SpecError> {
     serde_path_to_error::deserialize(value).map_err(|error| {
         let inner = error.path().to_string();
         let full = match inner.as_str() {

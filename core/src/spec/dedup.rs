@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::duration::Duration;
+use super::stages::{StageOptions, StageOutput, StageState};
 use super::strategy::Strategy;
 
 /// `type = "dedup"`: drops events whose identity has been seen before.
@@ -44,6 +45,28 @@ pub struct Dedup {
     /// remembered for up to one part longer than the `ttl`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generations: Option<u32>,
+}
+
+impl StageOptions for Dedup {
+    fn output(&self) -> StageOutput {
+        StageOutput::SameEvents
+    }
+
+    fn state(&self) -> StageState {
+        StageState::OfStream
+    }
+
+    fn strategies(&self) -> Option<&[Strategy]> {
+        Some(&self.strategies)
+    }
+
+    fn uses_host_clock(&self) -> bool {
+        self.clock == Clock::Arrival
+    }
+
+    fn sizes_state_by_bytes(&self) -> bool {
+        true
+    }
 }
 
 /// The clock by which identities expire.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::stages::ReadAs;
+use super::stages::{ReadAs, StageOptions, StageOutput, StageState};
 
 /// `type = "filter"`: passes events that satisfy all conditions of `where`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -70,11 +70,19 @@ pub enum Comparison {
     Missing,
 }
 
-impl Filter {
-    /// Returns every compared field, and the type it is compared as.
-    pub(crate) fn fields(&self) -> Vec<(String, ReadAs)> {
+impl StageOptions for Filter {
+    fn output(&self) -> StageOutput {
+        StageOutput::SameEvents
+    }
+
+    fn state(&self) -> StageState {
+        StageState::None
+    }
+
+    fn fields(&self, key: &[String]) -> Vec<(String, ReadAs)> {
         let mut fields = Vec::new();
         self.r#where.iter().for_each(|condition| condition.collect_fields(&mut fields));
+        fields.retain(|(field, _)| !key.contains(field));
         fields
     }
 }

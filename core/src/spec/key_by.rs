@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::sections::Names;
+use super::stages::{StageOptions, StageOutput, StageState};
 
 /// `type = "key_by"`: later stages group events by these fields.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,4 +14,18 @@ pub struct KeyBy {
     /// stage groups by key, any fields of the events may be named. Events without one of them are
     /// rejected.
     pub fields: Names,
+}
+
+impl StageOptions for KeyBy {
+    fn output(&self) -> StageOutput {
+        StageOutput::ChangedEvents
+    }
+
+    fn state(&self) -> StageState {
+        StageState::None
+    }
+
+    fn new_key(&self) -> Option<&[String]> {
+        Some(&self.fields.0)
+    }
 }

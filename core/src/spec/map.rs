@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::stages::{ReadAs, StageOptions, StageOutput, StageState};
 use crate::expression;
 
 /// `type = "map"`: computes columns from other columns, for each event.
@@ -15,7 +16,7 @@ pub struct Map {
 
 impl Map {
     /// Returns the input fields that the stage reads or overwrites.
-    pub(crate) fn fields(&self) -> Vec<String> {
+    fn read_fields(&self) -> Vec<String> {
         let mut fields: Vec<String> = Vec::new();
         for (index, assignment) in self.set.iter().enumerate() {
             let before = self.set.get(..index).unwrap_or_default();
@@ -23,6 +24,24 @@ impl Map {
             fields.extend(expression::fields(&assignment.expression).into_iter().filter(is_new));
         }
         fields
+    }
+}
+
+impl StageOptions for Map {
+    fn output(&self) -> StageOutput {
+        StageOutput::ChangedEvents
+    }
+
+    fn state(&self) -> StageState {
+        StageState::None
+    }
+
+    fn fields(&self, _: &[String]) -> Vec<(String, ReadAs)> {
+        ReadAs::numbers(self.read_fields())
+    }
+
+    fn added_columns(&self, _: Option<&str>) -> Vec<String> {
+        self.set.iter().map(|assignment| assignment.name.clone()).collect()
     }
 }
 

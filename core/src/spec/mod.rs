@@ -2,8 +2,8 @@
 //! page.
 //!
 //! [`PipelineSpec`] has a section for each TOML table: `sections` defines `[source]` and `[sink]`,
-//! `event_time` `[time]`, `limits` `[limits]`. `stages` defines `[[stages]]`, with a file for each
-//! kind of stage. `decode` and `toml_text` read and write the two text forms. Names are not
+//! `event_time` `[time]`, `limits` `[limits]`. `stages` lists the kinds of `[[stages]]`, each of
+//! which has a file with its options. `decode` and `toml_text` read and write the two text forms. Names are not
 //! resolved here: [`crate::Plan::new`] checks a description as a whole.
 
 mod aggregation;
@@ -26,6 +26,7 @@ mod strategy;
 #[cfg(feature = "toml")]
 mod toml_text;
 mod warnings;
+mod window;
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
@@ -48,10 +49,11 @@ pub use normalize::{
 };
 pub use percentile::{Percentile, PercentileEngine, PercentileError};
 pub use sections::{Format, Names, OutputPath, Sink, SinkType, Source, SourceType};
-pub(crate) use stages::ReadAs;
-pub use stages::{CalendarUnit, Emit, Stage, Window, WindowKind};
+pub use stages::Stage;
+pub(crate) use stages::{ReadAs, StageOutput, StageState};
 pub use statistics::{Ema, HalfLife, Rolling, ZScore, ZScoreMethod};
 pub use strategy::Strategy;
+pub use window::{CalendarUnit, Emit, Window, WindowKind};
 
 /// A pipeline: where events come from, how they are processed, and where rows go.
 ///

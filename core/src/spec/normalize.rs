@@ -6,6 +6,8 @@ use core::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::duration::Duration;
+use super::limits::Limits;
+use super::stages::{ReadAs, StageOptions, StageOutput, StageState};
 
 /// The maximum degree of a polynomial fill.
 pub const MAX_DEGREE: usize = 9;
@@ -53,6 +55,48 @@ pub struct Normalize {
 
 fn max_buffered() -> u32 {
     100_000
+}
+
+impl Normalize {
+    /// Returns true if a field is filled across gaps of any length.
+    fn fills_gaps_of_any_length(&self) -> bool {
+        if self.max_gap.is_some() {
+            return false;
+        }
+        let fills = |fill: Option<Fill>| fill.unwrap_or_default() != Fill::None;
+        match self.fields.as_slice() {
+            [] => fills(self.fill),
+            fields => fields
+                .iter()
+                .any(|field| field.max_gap.is_none() && fills(field.fill.or(self.fill))),
+        }
+    }
+}
+
+impl StageOptions for Normalize {
+    fn output(&self) -> StageOutput {
+        StageOutput::Rows
+    }
+
+    fn state(&self) -> StageState {
+        StageState::ByKey
+    }
+
+    fn fields(&self, _: &[String]) -> Vec<(String, ReadAs)> {
+        ReadAs::numbers(self.fields.iter().map(|field| field.name.clone()))
+    }
+
+    fn identity_limit(&self, limits: &Limits) -> Option<(&'static str, u32)> {
+        Some(("max_fill_points", limits.max_fill_points))
+    }
+
+    fn warning(&self, is_last: bool) -> Option<(&'static str, String)> {
+        let holds = if is_last { "" } else { ", and later stages wait for it" };
+        let message = format!(
+            "missing: what follows a key's last sample waits for its next one, or the end of input{holds}"
+        );
+        self.fills_gaps_of_any_length().then_some(("max_gap", message))
+    }
 }
 
 /// A field of a [`Normalize`] stage.

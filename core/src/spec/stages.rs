@@ -1,104 +1,185 @@
-//! The stages of a pipeline: the enum of all kinds, and the window stage.
+//! The list of all kinds of stages, and what a stage says about its options.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::Value;
 
-use super::aggregation::{Aggregation, Operation};
+use super::decode::table;
 use super::dedup::Dedup;
-use super::duration::Duration;
-use super::fields::{Field, Named};
 use super::filter::Filter;
 use super::key_by::KeyBy;
+use super::limits::Limits;
 use super::map::Map;
 use super::normalize::Normalize;
 use super::statistics::{Ema, Rolling, ZScore};
+use super::strategy::Strategy;
+use super::window::Window;
+use super::{SpecError, expected};
+use crate::plan::PlanStage;
 
-/// `[[stages]]`: one processing step of a pipeline.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(tag = "type", rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum Stage {
+/// Defines [`Stage`] from the list of kinds: documentation, type of the options, name.
+macro_rules! stages {
+    ($($(#[$doc:meta])* $kind:ident = $name:tt,)*) => {
+        /// `[[stages]]`: one processing step of a pipeline.
+        #[derive(Debug, Clone, PartialEq, Serialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+        #[serde(tag = "type")]
+        #[non_exhaustive]
+        pub enum Stage {
+            $($(#[$doc])* #[serde(rename = $name)] $kind($kind),)*
+        }
+
+        /// The names of all kinds.
+        const NAMES: &[&str] = &[$($name),*];
+
+        impl Stage {
+            /// Returns the options of the stage.
+            pub(crate) fn options(&self) -> &dyn StageOptions {
+                match self {
+                    $(Self::$kind(options) => options,)*
+                }
+            }
+
+            /// Decodes the options of the stage at `path`, of the kind `name`.
+            fn decode_kind(name: &str, path: &str, options: Value) -> Result<Self, SpecError> {
+                match name {
+                    $($name => table(path, options).map(Self::$kind),)*
+                    _ => {
+                        let message = format!("unknown stage type `{name}`, {}", expected(name, NAMES));
+                        Err(SpecError::new(format!("{path}.type"), message))
+                    }
+                }
+            }
+        }
+    };
+}
+
+stages! {
     /// Aggregates the events of each key and window into one row.
-    Window(Window),
-    /// Groups events by other fields.
-    #[serde(rename = "key_by")]
-    KeyBy(KeyBy),
+    Window = "window",
     /// Passes events that satisfy conditions.
-    Filter(Filter),
+    Filter = "filter",
     /// Drops duplicate events.
-    Dedup(Dedup),
-    /// Turns irregular samples into values at regular times.
-    Normalize(Normalize),
-    /// Adds an exponential moving average.
-    Ema(Ema),
-    /// Adds aggregations of the last values.
-    Rolling(Rolling),
-    /// Adds z-scores, and whether values are anomalies.
-    ZScore(ZScore),
+    Dedup = "dedup",
     /// Computes columns from other columns.
-    Map(Map),
+    Map = "map",
+    /// Turns irregular samples into values at regular times.
+    Normalize = "normalize",
+    /// Adds an exponential moving average.
+    Ema = "ema",
+    /// Adds aggregations of the last values.
+    Rolling = "rolling",
+    /// Adds z-scores, and whether values are anomalies.
+    ZScore = "zscore",
+    /// Groups events by other fields.
+    KeyBy = "key_by",
 }
 
 impl Stage {
-    /// Returns the input fields that the stage reads by name, other than those of `key`, and their
-    /// types.
-    pub(crate) fn fields(&self, key: &[String]) -> Vec<(String, ReadAs)> {
-        let numbers = |names: Vec<String>| -> Vec<(String, ReadAs)> {
-            names.into_iter().map(|name| (name, ReadAs::Number)).collect()
+    /// Decodes the stage at `path` from its table.
+    pub(super) fn decode(path: &str, value: Value) -> Result<Self, SpecError> {
+        let Value::Object(mut options) = value else {
+            return Err(SpecError::new(path, "expected a table: a stage with its `type`"));
         };
-        match self {
-            Self::Window(window) => {
-                let own = |one: &Aggregation| {
-                    let field = one.field.clone().or(window.field.clone())?;
-                    Some((field, ReadAs::of_operation(one.op)))
-                };
-                window.aggregations.iter().filter_map(own).collect()
+        let name = match options.remove("type") {
+            Some(Value::String(name)) => name,
+            Some(_) => {
+                return Err(SpecError::new(format!("{path}.type"), "expected the type's name"));
             }
-            Self::KeyBy(_) | Self::Dedup(_) => Vec::new(),
-            Self::Filter(filter) => {
-                let fields = filter.fields().into_iter();
-                fields.filter(|(field, _)| !key.contains(field)).collect()
+            None => {
+                let message = format!("missing: {}", expected("", NAMES));
+                return Err(SpecError::new(format!("{path}.type"), message));
             }
-            Self::Normalize(normalize) => {
-                numbers(normalize.fields.iter().map(|field| field.name.clone()).collect())
-            }
-            Self::Ema(ema) => numbers(named(ema.field.as_ref(), &ema.fields)),
-            Self::ZScore(zscore) => numbers(named(zscore.field.as_ref(), &zscore.fields)),
-            Self::Rolling(rolling) => numbers(rolling.reads().map(String::from).collect()),
-            Self::Map(map) => numbers(map.fields()),
-        }
+        };
+        let stage = Self::decode_kind(&name, path, Value::Object(options))?;
+        stage.options().check(path)?;
+        Ok(stage)
+    }
+
+    /// Returns true if the stage emits rows of its own, with none of the columns of its input.
+    #[must_use]
+    pub fn emits_rows(&self) -> bool {
+        self.options().output() == StageOutput::Rows
+    }
+}
+
+/// What a kind of stage says about its options, before names are resolved.
+pub(crate) trait StageOptions: PlanStage {
+    /// Returns what the stage emits.
+    fn output(&self) -> StageOutput;
+
+    /// Returns what the stage keeps between events.
+    fn state(&self) -> StageState;
+
+    /// Returns the input fields that the stage reads by name, and their types. Fields of `key` that
+    /// it reads as part of the key are left out.
+    fn fields(&self, _key: &[String]) -> Vec<(String, ReadAs)> {
+        Vec::new()
     }
 
     /// Returns the columns that the stage adds to those of its input. `default` is the field that
     /// is used if none is named.
-    pub(crate) fn adds(&self, default: Option<&str>) -> Vec<String> {
-        match self {
-            Self::Ema(ema) => ema.columns(),
-            Self::Rolling(rolling) => rolling.columns(default),
-            Self::ZScore(zscore) => zscore.columns(),
-            Self::Window(_)
-            | Self::Filter(_)
-            | Self::Dedup(_)
-            | Self::KeyBy(_)
-            | Self::Normalize(_) => Vec::new(),
-            Self::Map(map) => map.set.iter().map(|assignment| assignment.name.clone()).collect(),
-        }
+    fn added_columns(&self, _default: Option<&str>) -> Vec<String> {
+        Vec::new()
     }
 
-    /// Returns true if the stage emits none of the columns of its input.
-    pub(crate) fn replaces_columns(&self) -> bool {
-        matches!(self, Self::Window(_) | Self::Normalize(_))
+    /// Returns the fields of the new key, for a stage that changes the key.
+    fn new_key(&self) -> Option<&[String]> {
+        None
     }
 
-    /// Returns true if the stage keeps state for each key.
-    pub(crate) fn groups_by_key(&self) -> bool {
-        !matches!(self, Self::Filter(_) | Self::Dedup(_) | Self::Map(_) | Self::KeyBy(_))
+    /// Returns the strategies of the identities that the stage reads, if any.
+    fn strategies(&self) -> Option<&[Strategy]> {
+        None
     }
 
-    /// Returns true if the stage only passes or drops events, without changing them.
-    pub(crate) fn passes_events(&self) -> bool {
-        matches!(self, Self::Filter(_) | Self::Dedup(_))
+    /// Returns true if results depend on the host's time.
+    fn uses_host_clock(&self) -> bool {
+        false
     }
+
+    /// Checks, before names are resolved, that the options fit together.
+    fn check(&self, _path: &str) -> Result<(), SpecError> {
+        Ok(())
+    }
+
+    /// Returns the name and value of a limit that results depend on: engines that exchange state
+    /// must agree on it.
+    fn identity_limit(&self, _limits: &Limits) -> Option<(&'static str, u32)> {
+        None
+    }
+
+    /// Returns true if the size of the state, and therefore results, follow from
+    /// `limits.max_state_bytes` under every policy.
+    fn sizes_state_by_bytes(&self) -> bool {
+        false
+    }
+
+    /// Returns an option whose value is valid but may have an unintended effect, and that effect.
+    fn warning(&self, _is_last: bool) -> Option<(&'static str, String)> {
+        None
+    }
+}
+
+/// What a stage emits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StageOutput {
+    /// Events of its input, unchanged.
+    SameEvents,
+    /// The events of its input, with changed or added columns, or with another key.
+    ChangedEvents,
+    /// Rows of its own, with none of the columns of its input.
+    Rows,
+}
+
+/// What a stage keeps between events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StageState {
+    /// Nothing.
+    None,
+    /// State of the stream, whatever the keys of its events are.
+    OfStream,
+    /// State of each key.
+    ByKey,
 }
 
 /// The type that a stage reads a field as.
@@ -113,133 +194,8 @@ pub(crate) enum ReadAs {
 }
 
 impl ReadAs {
-    fn of_operation(op: Operation) -> Self {
-        match op {
-            Operation::Distinct => Self::Text,
-            Operation::Count | Operation::Rate => Self::Any,
-            _ => Self::Number,
-        }
+    /// Returns `names`, each read as a number.
+    pub(super) fn numbers(names: impl IntoIterator<Item = String>) -> Vec<(String, Self)> {
+        names.into_iter().map(|name| (name, Self::Number)).collect()
     }
-}
-
-/// Returns the fields of a stage that names one or several.
-fn named<T: Named>(field: Option<&String>, fields: &[Field<T>]) -> Vec<String> {
-    field.cloned().into_iter().chain(fields.iter().map(|field| field.name().to_owned())).collect()
-}
-
-/// `type = "window"`: aggregates the events of each key and window into one row.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Window {
-    /// The rule that assigns events to windows.
-    pub window: WindowKind,
-    /// The length of tumbling, sliding and cumulating windows.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub size: Option<Duration>,
-    /// The distance between the starts of sliding windows.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub slide: Option<Duration>,
-    /// For sessions: the longest time between two events of one session.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub gap: Option<Duration>,
-    /// For cumulating windows: how much longer each one is than the one before.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub step: Option<Duration>,
-    /// For count windows: the number of events in a window.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub count: Option<u64>,
-    /// For calendar windows: the unit.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub unit: Option<CalendarUnit>,
-    /// For calendar windows: an offset from UTC, as in `"+05:30"`, or the name of a time zone with
-    /// `zone_offsets`; default: UTC.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub zone: Option<String>,
-    /// The offset changes of `zone`: pairs of the time of a change (seconds since the epoch) and
-    /// the new offset (seconds ahead of UTC). The first also applies to all earlier times. The last
-    /// applies forever, unless `zone_offsets_until` is set.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub zone_offsets: Option<Vec<(i64, i64)>>,
-    /// The time up to which `zone_offsets` is complete, in seconds since the epoch. After it, the
-    /// offsets of the preceding 400 years repeat.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub zone_offsets_until: Option<i64>,
-    /// The start of a window, relative to the epoch.
-    #[serde(default)]
-    pub offset: Duration,
-    /// The field of aggregations that name none; default: the default value.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub field: Option<String>,
-    /// The aggregations in each row.
-    pub aggregations: Vec<Aggregation>,
-    /// Time after its end during which a window still accepts events.
-    #[serde(default, skip_serializing_if = "Duration::is_zero")]
-    pub allowed_lateness: Duration,
-    /// Time of emission: when the window ends, with later corrections, or once when rows are
-    /// final.
-    #[serde(default, skip_serializing_if = "Emit::is_default")]
-    pub emit: Emit,
-    /// The interval of early rows: how often a window that has changed emits a row before its end,
-    /// counted from its start.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub early: Option<Duration>,
-}
-
-/// When a window emits its rows.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum Emit {
-    /// At the end of the window. Each allowed late event emits a corrected row at once.
-    #[default]
-    Close,
-    /// Once, when the window accepts no more events. A window before another stage always does
-    /// this.
-    Final,
-}
-
-impl Emit {
-    fn is_default(&self) -> bool {
-        *self == Self::Close
-    }
-}
-
-/// The rule that assigns events to windows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum WindowKind {
-    /// Consecutive windows of one size.
-    Tumbling,
-    /// Windows of one size that start every `slide`. An event belongs to all that contain it, or to
-    /// none if they leave gaps.
-    Sliding,
-    /// Windows of events at most `gap` apart, from the first event to `gap` after the last.
-    Session,
-    /// Windows with the same start, each `step` longer than the one before, up to `size`; then the
-    /// next start.
-    Cumulate,
-    /// Windows of `count` events in arrival order.
-    Count,
-    /// One window of all events, until the end of input.
-    Global,
-    /// Days, weeks or months of a time zone.
-    Calendar,
-}
-
-/// The unit of calendar windows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum CalendarUnit {
-    /// From midnight to midnight.
-    Day,
-    /// From Monday to Monday.
-    Week,
-    /// From the first of a month to the first of the next.
-    Month,
 }

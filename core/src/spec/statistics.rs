@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::aggregation::Aggregation;
 use super::duration::Duration;
 use super::fields::{EmaField, Field, Named, RollingField, ZScoreField};
+use super::stages::{ReadAs, StageOptions, StageOutput, StageState};
 
 /// `type = "ema"`: adds an exponential moving average.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -204,6 +205,68 @@ impl ZScore {
     fn default_learn_anomalies() -> bool {
         true
     }
+}
+
+impl StageOptions for Ema {
+    fn output(&self) -> StageOutput {
+        StageOutput::ChangedEvents
+    }
+
+    fn state(&self) -> StageState {
+        StageState::ByKey
+    }
+
+    fn fields(&self, _: &[String]) -> Vec<(String, ReadAs)> {
+        ReadAs::numbers(named_fields(self.field.as_ref(), &self.fields))
+    }
+
+    fn added_columns(&self, _: Option<&str>) -> Vec<String> {
+        self.columns()
+    }
+}
+
+impl StageOptions for Rolling {
+    fn output(&self) -> StageOutput {
+        StageOutput::ChangedEvents
+    }
+
+    fn state(&self) -> StageState {
+        StageState::ByKey
+    }
+
+    fn fields(&self, _: &[String]) -> Vec<(String, ReadAs)> {
+        ReadAs::numbers(self.reads().map(String::from))
+    }
+
+    fn added_columns(&self, default: Option<&str>) -> Vec<String> {
+        self.columns(default)
+    }
+}
+
+impl StageOptions for ZScore {
+    fn output(&self) -> StageOutput {
+        StageOutput::ChangedEvents
+    }
+
+    fn state(&self) -> StageState {
+        StageState::ByKey
+    }
+
+    fn fields(&self, _: &[String]) -> Vec<(String, ReadAs)> {
+        ReadAs::numbers(named_fields(self.field.as_ref(), &self.fields))
+    }
+
+    fn added_columns(&self, _: Option<&str>) -> Vec<String> {
+        self.columns()
+    }
+}
+
+/// Returns the fields of a stage that names one or several.
+fn named_fields<T: Named>(
+    field: Option<&String>,
+    fields: &[Field<T>],
+) -> impl Iterator<Item = String> {
+    field.cloned().into_iter().chain(fields.iter().map(|field| field.name().to_owned()))
 }
 
 impl<'de> Deserialize<'de> for HalfLife {

@@ -1,6 +1,5 @@
 //! Warnings about valid pipelines with surprising behaviour.
 
-use super::normalize::{Fill, Normalize};
 use super::{PipelineSpec, SpecError, Stage};
 
 impl PipelineSpec {
@@ -14,35 +13,11 @@ impl PipelineSpec {
     /// ```
     #[must_use]
     pub fn warnings(&self) -> Vec<SpecError> {
-        let stages = self.stages.iter().enumerate();
-        let warning = |(index, stage): (usize, &Stage)| match stage {
-            Stage::Normalize(normalize) if fills_gaps_of_any_length(normalize) => {
-                let holds = if index + 1 < self.stages.len() {
-                    ", and later stages wait for it"
-                } else {
-                    ""
-                };
-                let message = format!(
-                    "missing: what follows a key's last sample waits for its next one, or the end of input{holds}"
-                );
-                Some(SpecError::new(format!("stages[{index}].max_gap"), message))
-            }
-            _ => None,
+        let count = self.stages.len();
+        let warning = |(index, stage): (usize, &Stage)| {
+            let (option, message) = stage.options().warning(index + 1 == count)?;
+            Some(SpecError::new(format!("stages[{index}].{option}"), message))
         };
-        stages.filter_map(warning).collect()
-    }
-}
-
-/// Returns true if a field is filled across gaps of any length.
-fn fills_gaps_of_any_length(normalize: &Normalize) -> bool {
-    if normalize.max_gap.is_some() {
-        return false;
-    }
-    let fills = |fill: Option<Fill>| fill.unwrap_or_default() != Fill::None;
-    match normalize.fields.as_slice() {
-        [] => fills(normalize.fill),
-        fields => fields
-            .iter()
-            .any(|field| field.max_gap.is_none() && fills(field.fill.or(normalize.fill))),
+        self.stages.iter().enumerate().filter_map(warning).collect()
     }
 }

@@ -11,7 +11,7 @@ use crate::snapshot::{SectionReader, SectionWriter};
 use crate::spec::Comparison;
 
 /// State of one `filter` stage.
-pub(super) struct FilterStage {
+pub(crate) struct FilterStage {
     plan: FilterPlan,
     /// For each event of the batch: true if it satisfies the condition.
     passes: Vec<bool>,
@@ -31,7 +31,7 @@ struct KeyComparisons {
 }
 
 impl FilterStage {
-    pub(super) fn new(plan: FilterPlan) -> Self {
+    pub(crate) fn new(plan: FilterPlan) -> Self {
         let stats = StageStats { r#type: "filter", ..StageStats::default() };
         Self {
             plan,

@@ -10,7 +10,7 @@ use crate::plan::KeyByPlan;
 use crate::snapshot::{SectionReader, SectionWriter};
 
 /// State of one `key_by` stage.
-pub(super) struct KeyByStage {
+pub(crate) struct KeyByStage {
     plan: KeyByPlan,
     /// New key id by old key id, for keys of this batch. Key ids change their meaning between
     /// batches.
@@ -25,7 +25,7 @@ pub(super) struct KeyByStage {
 }
 
 impl KeyByStage {
-    pub(super) fn new(plan: KeyByPlan) -> Self {
+    pub(crate) fn new(plan: KeyByPlan) -> Self {
         let stats = StageStats { r#type: "key_by", ..StageStats::default() };
         Self { plan, new_ids: vec![], cached: vec![], ids: vec![], key: vec![], stats }
     }

@@ -10,13 +10,13 @@ use crate::plan::MapPlan;
 use crate::snapshot::{SectionReader, SectionWriter};
 
 /// State of one `map` stage.
-pub(super) struct MapStage {
+pub(crate) struct MapStage {
     plan: MapPlan,
     stats: StageStats,
 }
 
 impl MapStage {
-    pub(super) fn new(plan: MapPlan) -> Self {
+    pub(crate) fn new(plan: MapPlan) -> Self {
         Self { plan, stats: StageStats { r#type: "map", ..StageStats::default() } }
     }
 }

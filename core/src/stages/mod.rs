@@ -10,8 +10,8 @@
 //!                        +-- state of the stage: save / load (snapshot), partial_state
 //! ```
 //!
-//! [`build`] turns each [`StagePlan`] into its stage. A stage judges every event by the watermark
-//! in effect when it arrived, which is stored in a parallel column of [`Events`].
+//! [`crate::plan::PlannedStage::build`] makes the stage of a plan. A stage judges every event by the
+//! watermark in effect when it arrived, which is stored in a parallel column of [`Events`].
 
 mod analytics;
 mod dedup;
@@ -31,10 +31,17 @@ use crate::data::stats::StageStats;
 use crate::error::SnapshotError;
 use crate::event_time::watermark::NO_WATERMARK;
 use crate::keys::Keys;
-use crate::plan::{Limit, StagePlan};
+use crate::plan::Limit;
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::spec::LimitPolicy;
+pub(crate) use analytics::build as analytics_stage;
+pub(crate) use dedup::DedupStage;
+pub(crate) use filter::FilterStage;
+pub(crate) use key_by::KeyByStage;
+pub(crate) use map::MapStage;
+pub(crate) use normalize::NormalizeStage;
 use partial::{PartialStage, PartialState};
+pub(crate) use window::{CalendarStage, CountStage, SessionStage, WindowStage};
 
 /// What a stage may use in a call in addition to its own state.
 pub(crate) struct Context<'a> {
@@ -201,22 +208,4 @@ pub(crate) trait Stage: Send {
 /// Wraps a window stage so that its windows are exported as partial state and never fire.
 pub(crate) fn collecting_partials(stage: Box<dyn Stage>) -> Box<dyn Stage> {
     Box::new(PartialStage::new(stage))
-}
-
-/// Builds the stage that `plan` describes, the `index`th of its pipeline.
-///
-/// `seed` seeds hash tables; results do not depend on it.
-pub(crate) fn build(index: u32, plan: &StagePlan, seed: u64) -> Box<dyn Stage> {
-    match plan {
-        StagePlan::Calendar(plan) => Box::new(window::CalendarStage::new(index, plan.clone())),
-        StagePlan::Count(plan) => Box::new(window::CountStage::new(index, plan.clone())),
-        StagePlan::Session(plan) => Box::new(window::SessionStage::new(index, plan.clone())),
-        StagePlan::Window(plan) => Box::new(window::WindowStage::new(index, plan.clone())),
-        StagePlan::Dedup(plan) => Box::new(dedup::DedupStage::new(index, plan.clone(), seed)),
-        StagePlan::Analytics(plan) => analytics::build(index, plan.clone()),
-        StagePlan::Map(plan) => Box::new(map::MapStage::new(plan.clone())),
-        StagePlan::KeyBy(plan) => Box::new(key_by::KeyByStage::new(plan.clone())),
-        StagePlan::Filter(plan) => Box::new(filter::FilterStage::new(plan.clone())),
-        StagePlan::Normalize(plan) => Box::new(normalize::NormalizeStage::new(index, plan.clone())),
-    }
 }

@@ -94,7 +94,7 @@ struct AnalyticsStage {
 }
 
 /// Builds the stage that `plan` describes.
-pub(super) fn build(index: u32, plan: AnalyticsPlan) -> Box<dyn Stage> {
+pub(crate) fn build(index: u32, plan: AnalyticsPlan) -> Box<dyn Stage> {
     let name = match plan.operators.first() {
         Some(OperatorPlan::Rolling(_)) => "rolling",
         Some(OperatorPlan::ZScore(_)) => "zscore",

@@ -18,7 +18,7 @@ use crate::snapshot::{SectionReader, SectionWriter};
 use crate::spec::{Clock, OnUnjudged};
 
 /// State of one `dedup` stage.
-pub(super) struct DedupStage {
+pub(crate) struct DedupStage {
     index: u32,
     plan: DedupPlan,
     memory: Memory,
@@ -73,7 +73,7 @@ impl Memory {
 }
 
 impl DedupStage {
-    pub(super) fn new(index: u32, plan: DedupPlan, seed: u64) -> Self {
+    pub(crate) fn new(index: u32, plan: DedupPlan, seed: u64) -> Self {
         let memory = match plan.memory {
             MemoryPlan::Exact { max_entries } => {
                 Memory::Exact(ExactSet::new(plan.ttl_us, plan.refresh, max_entries, seed))

@@ -2,28 +2,28 @@
 
 use super::NormalizeStage;
 use super::fill::GridEntries;
-use super::layout::{RowLayout, RowRun, rows_that_fit};
+use super::layout::{RowPositions, RowRun, rows_that_fit};
 use crate::data::frame::{Frame, FrameColumn};
-use crate::data::schema::OutputColumn;
+use crate::data::row_layout::RowLayout;
 use crate::keys::Keys;
-use crate::plan::NormalizePlan;
+use crate::plan::{FieldColumns, NormalizePlan};
 
 /// Maximum number of rows written at once: enough for long loops.
 pub(super) const MAX_ROWS_AT_ONCE: usize = 1 << 16;
 
 /// Scratch space to interleave rows of several series.
 pub(super) struct Emitter {
-    layout: RowLayout,
+    positions: RowPositions,
     /// Rows of several series, one row run after another.
     scratch: Vec<FrameColumn>,
     kept: Vec<u32>,
 }
 
 impl Emitter {
-    pub(super) fn new(columns: &[OutputColumn]) -> Self {
+    pub(super) fn new(layout: &RowLayout) -> Self {
         Self {
-            layout: RowLayout::default(),
-            scratch: columns.iter().map(|column| FrameColumn::of(column.kind)).collect(),
+            positions: RowPositions::default(),
+            scratch: layout.empty_columns(),
             kept: Vec::new(),
         }
     }
@@ -135,12 +135,13 @@ impl NormalizeStage {
 
     /// Writes row runs of several series, interleaved by time and key.
     fn write_interleaved(&mut self, row_runs: &[RowRun], out: &mut Frame, start: usize) {
-        let mut emitter = core::mem::replace(&mut self.emitter, Emitter::new(&[]));
-        let Emitter { layout, scratch, .. } = &mut emitter;
-        layout.lay_out(row_runs, start);
+        let mut emitter =
+            core::mem::replace(&mut self.emitter, Emitter::new(&RowLayout::default()));
+        let Emitter { positions: interleaved, scratch, .. } = &mut emitter;
+        interleaved.lay_out(row_runs, start);
         scratch.iter_mut().for_each(clear);
-        resize_columns(scratch, layout.positions.len());
-        let mut positions = layout.positions.as_slice();
+        resize_columns(scratch, interleaved.positions.len());
+        let mut positions = interleaved.positions.as_slice();
         let mut first = 0;
         for row_run in row_runs {
             self.write(row_run, scratch, first);
@@ -151,16 +152,15 @@ impl NormalizeStage {
             scatter(&mut out.keys, own, core::iter::repeat(row_run.key));
         }
         for (column, from) in out.columns.iter_mut().zip(scratch.iter()) {
-            scatter_column(column, &layout.positions, from);
+            scatter_column(column, &interleaved.positions, from);
         }
         self.emitter = emitter;
     }
 
     /// Completes the rows from `start` on: counters, watermarks, key references and ordinals.
     pub(super) fn finish_rows(&mut self, start: usize, keys: &mut Keys, out: &mut Frame) {
-        let fields = self.plan.fields.len();
-        for column in out.columns.iter().skip(fields).take(fields) {
-            if let FrameColumn::Bool(filled) = column {
+        for field in &self.plan.fields {
+            if let Some(FrameColumn::Bool(filled)) = out.columns.get(field.columns.filled) {
                 let filled = filled.get(start..).unwrap_or_default();
                 self.stats.filled += filled.iter().map(|filled| u64::from(*filled)).sum::<u64>();
             }
@@ -187,27 +187,52 @@ impl NormalizeStage {
         let grid = series.get(row_run.series as usize).and_then(|series| series.grid);
         let Some(grid) = grid else { return };
         let rows = start..start + row_run.count;
-        let fields = plan.fields.len();
-        for (index, (field, state)) in plan.fields.iter().zip(field_series).enumerate() {
-            let (values, rest) = columns.split_at_mut(fields);
-            let (filled, flags) = rest.split_at_mut(fields);
-            let flag = field.flag.and_then(|flag| flags.get_mut(flag.saturating_sub(2 * fields)));
-            let (Some(FrameColumn::Number(values)), Some(FrameColumn::Bool(filled))) =
-                (values.get_mut(index), filled.get_mut(index))
-            else {
+        for (field, state) in plan.fields.iter().zip(field_series) {
+            let Some((values, filled, outliers)) = columns_of(field.columns, columns) else {
                 continue;
             };
             let mut entries = GridEntries {
                 values: values.get_mut(rows.clone()).unwrap_or_default(),
                 filled: filled.get_mut(rows.clone()).unwrap_or_default(),
-                outliers: match flag {
-                    Some(FrameColumn::Bool(flag)) => flag.get_mut(rows.clone()).unwrap_or_default(),
-                    _ => &mut [],
+                outliers: match outliers {
+                    Some(outliers) => outliers.get_mut(rows.clone()).unwrap_or_default(),
+                    None => &mut [],
                 },
             };
             let points_before = state.count_before(row_run.from);
             field.rule.write(&grid, &state.known, points_before, row_run.from, &mut entries);
         }
+    }
+}
+
+/// The columns of one field: values, fill flags, and outlier flags if they were asked for.
+type ColumnsOfField<'a> = (&'a mut Vec<f64>, &'a mut Vec<u8>, Option<&'a mut Vec<u8>>);
+
+/// Returns the columns of the field with the positions `at`.
+pub(super) fn columns_of(
+    at: FieldColumns,
+    columns: &mut [FrameColumn],
+) -> Option<ColumnsOfField<'_>> {
+    let (values, filled, outliers) = match at.outlier {
+        Some(outlier) => {
+            let [values, filled, outliers] =
+                columns.get_disjoint_mut([at.value, at.filled, outlier]).ok()?;
+            (values, filled, Some(outliers))
+        }
+        None => {
+            let [values, filled] = columns.get_disjoint_mut([at.value, at.filled]).ok()?;
+            (values, filled, None)
+        }
+    };
+    let outliers = match outliers {
+        Some(FrameColumn::Bool(outliers)) => Some(outliers),
+        _ => None,
+    };
+    match (values, filled) {
+        (FrameColumn::Number(values), FrameColumn::Bool(filled)) => {
+            Some((values, filled, outliers))
+        }
+        _ => None,
     }
 }
 
@@ -247,7 +272,7 @@ pub(super) fn write_times(times: &mut [i64], from: i64, interval: i64) {
 
 /// Drops rows without any value from `start` on: the sink gets them, later stages do not.
 fn drop_null_rows(plan: &NormalizePlan, out: &mut Frame, start: usize, kept: &mut Vec<u32>) {
-    let values = out.columns.iter().take(plan.fields.len());
+    let values = plan.fields.iter().filter_map(|field| out.columns.get(field.columns.value));
     let is_complete = |column: &FrameColumn| match column {
         FrameColumn::Number(values) => is_without_null(values.get(start..).unwrap_or_default()),
         _ => false,

@@ -6,12 +6,12 @@
 use super::NormalizeStage;
 use super::advance::{AdvanceBound, SeriesWork};
 use super::buffer::keeps_all_samples;
-use super::emit::MAX_ROWS_AT_ONCE;
+use super::emit::{MAX_ROWS_AT_ONCE, columns_of};
 use super::fill::{GridEntries, Point, PointRun, RunRows, SPARE};
 use super::grid::Grid;
 use super::interval_divider::{IntervalDivider, MAX_SPAN};
 use super::series::{FieldSeries, NEVER, Series};
-use crate::data::frame::{Frame, FrameColumn};
+use crate::data::frame::Frame;
 use crate::keys::Keys;
 use crate::plan::{FieldPlan, NormalizePlan};
 use crate::spec::Fill;
@@ -251,10 +251,7 @@ fn count_rows(slots: &[i64], before: i64, divider: IntervalDivider, row_ends: &m
 fn write_local(field: &FieldPlan, grid: &Grid, point_run: &PointRun<'_>, out: &mut Frame) -> usize {
     let rows = point_run.row_ends.last().map_or(0, |end| *end as usize);
     let start = out.timestamps.len();
-    let [FrameColumn::Number(values), FrameColumn::Bool(filled), ..] = out.columns.as_mut_slice()
-    else {
-        return 0;
-    };
+    let Some((values, filled, _)) = columns_of(field.columns, &mut out.columns) else { return 0 };
     let mut entries = RunRows {
         values: append(values, rows + SPARE, f64::NAN),
         filled: append(filled, rows + SPARE, 0),
@@ -280,10 +277,7 @@ fn write_settled(
     let start = out.timestamps.len();
     let rows = point_run.write_firing(append(&mut out.firing, most + SPARE, 0));
     out.firing.truncate(start + rows);
-    let [FrameColumn::Number(values), FrameColumn::Bool(filled), ..] = out.columns.as_mut_slice()
-    else {
-        return 0;
-    };
+    let Some((values, filled, _)) = columns_of(field.columns, &mut out.columns) else { return 0 };
     let mut entries = GridEntries {
         values: append(values, rows, f64::NAN),
         filled: append(filled, rows, 0),

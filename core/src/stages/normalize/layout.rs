@@ -96,7 +96,7 @@ pub(super) fn rows_that_fit(row_runs: &[RowRun], room: usize) -> Vec<usize> {
 
 /// Computes the output position of each row; reuses its allocations.
 #[derive(Debug, Default)]
-pub(super) struct RowLayout {
+pub(super) struct RowPositions {
     /// Grid steps from the earliest row to the first row of each row run.
     steps: Vec<usize>,
     /// By grid step: the position of the next row of that time.
@@ -106,7 +106,7 @@ pub(super) struct RowLayout {
     pub(super) positions: Vec<u32>,
 }
 
-impl RowLayout {
+impl RowPositions {
     /// Computes positions for `row_runs`, which must be in key order, from `start` on.
     pub(super) fn lay_out(&mut self, row_runs: &[RowRun], start: usize) {
         self.positions.clear();
@@ -183,7 +183,7 @@ mod tests {
 
     /// Returns time and key of each row in output order.
     fn rows(row_runs: &[RowRun]) -> Vec<(i64, u32)> {
-        let mut layout = RowLayout::default();
+        let mut layout = RowPositions::default();
         layout.lay_out(row_runs, 0);
         let all = row_runs.iter().flat_map(|one| one.times().map(|time| (time, one.key)));
         let mut rows = vec![(0, 0); layout.positions.len()];

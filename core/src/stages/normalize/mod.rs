@@ -73,7 +73,7 @@ use crate::snapshot::{SectionReader, SectionWriter};
 use crate::util::lru::LruList;
 
 /// State of one `normalize` stage. See the module documentation for the order of a call.
-pub(super) struct NormalizeStage {
+pub(crate) struct NormalizeStage {
     index: u32,
     plan: NormalizePlan,
     /// The grid of all keys; `None` if each key has its own (`interval = "auto"`).
@@ -112,7 +112,7 @@ pub(super) struct NormalizeStage {
 }
 
 impl NormalizeStage {
-    pub(super) fn new(index: u32, plan: NormalizePlan) -> Self {
+    pub(crate) fn new(index: u32, plan: NormalizePlan) -> Self {
         let grid = plan
             .interval_us
             .map(|interval| Grid::new(interval, plan.offset_us, plan.align, plan.basis));
@@ -129,7 +129,7 @@ impl NormalizeStage {
             emitted: 0,
             sorter: RowRunSorter::default(),
             touched: Vec::new(),
-            emitter: Emitter::new(&plan.columns),
+            emitter: Emitter::new(&plan.layout),
             advanced: NO_WATERMARK,
             output_watermark: NO_WATERMARK,
             without_interval: 0,

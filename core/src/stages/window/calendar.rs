@@ -3,6 +3,7 @@
 
 use super::WindowStage;
 use crate::data::frame::{Events, Frame, FrameColumn};
+use crate::data::schema::ColumnRole;
 use crate::data::stats::StageStats;
 use crate::error::SnapshotError;
 use crate::event_time::watermark::{END_OF_TIME, NO_WATERMARK};
@@ -18,18 +19,13 @@ use crate::stages::{Context, Stage};
 pub(crate) struct CalendarStage {
     plan: CalendarPlan,
     windows: WindowStage,
-    /// Indexes of the columns that compute a rate, which depends on the real length of the window.
-    rate_columns: Vec<usize>,
     timestamps: Vec<i64>,
     watermarks: Vec<i64>,
 }
 
 impl CalendarStage {
     pub(crate) fn new(index: u32, plan: CalendarPlan) -> Self {
-        let outputs = (2..).zip(&plan.windows.outputs);
-        let rate_columns = outputs.filter(|(_, output)| output.op == Operation::Rate);
         Self {
-            rate_columns: rate_columns.map(|(index, _)| index).collect(),
             windows: WindowStage::new(index, plan.windows.clone()),
             timestamps: Vec::new(),
             watermarks: Vec::new(),
@@ -52,6 +48,13 @@ impl CalendarStage {
         }
     }
 
+    /// Returns true if aggregation `output` is a rate, which depends on the real length of the
+    /// window.
+    fn is_rate(&self, output: usize) -> bool {
+        let output = self.plan.windows.outputs.get(output);
+        output.is_some_and(|output| output.op == Operation::Rate)
+    }
+
     /// Maps the rows of `out` from index `first` on back to real time.
     fn unscale_rows(&self, out: &mut Frame, first: usize) {
         let calendar = &self.plan.calendar;
@@ -63,7 +66,9 @@ impl CalendarStage {
         for time in out.firing.get_mut(first..).unwrap_or_default() {
             *time = self.unscaled_watermark(*time);
         }
-        let starts = match out.columns.first() {
+        let layout = &self.plan.windows.layout;
+        let starts = layout.position(ColumnRole::WindowStart).and_then(|at| out.columns.get(at));
+        let starts = match starts {
             Some(FrameColumn::Time(starts)) => starts.get(first..).unwrap_or_default(),
             _ => &[],
         };
@@ -73,15 +78,19 @@ impl CalendarStage {
             .map(|start| start.div_euclid(scale_us))
             .map(|number| (calendar.start_of(number), calendar.start_of(number + 1)))
             .collect();
-        for (index, column) in out.columns.iter_mut().enumerate() {
-            match column {
-                FrameColumn::Time(times) => {
+        for (role, column) in layout.roles().zip(&mut out.columns) {
+            match (role, column) {
+                (ColumnRole::WindowStart, FrameColumn::Time(times)) => {
                     let times = times.get_mut(first..).unwrap_or_default().iter_mut();
-                    for (time, (start, end)) in times.zip(&bounds) {
-                        *time = if index == 0 { *start } else { *end };
-                    }
+                    times.zip(&bounds).for_each(|(time, (start, _))| *time = *start);
                 }
-                FrameColumn::Number(numbers) if self.rate_columns.contains(&index) => {
+                (ColumnRole::WindowEnd, FrameColumn::Time(times)) => {
+                    let times = times.get_mut(first..).unwrap_or_default().iter_mut();
+                    times.zip(&bounds).for_each(|(time, (_, end))| *time = *end);
+                }
+                (ColumnRole::Aggregation(output), FrameColumn::Number(numbers))
+                    if self.is_rate(output) =>
+                {
                     let numbers = numbers.get_mut(first..).unwrap_or_default().iter_mut();
                     for (number, (start, end)) in numbers.zip(&bounds) {
                         *number = rescaled(*number, scale_us, end.saturating_sub(*start));

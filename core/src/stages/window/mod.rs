@@ -26,7 +26,7 @@ mod session;
 mod staging;
 mod time;
 
-pub(super) use calendar::CalendarStage;
-pub(super) use count::CountStage;
-pub(super) use session::SessionStage;
-pub(super) use time::WindowStage;
+pub(crate) use calendar::CalendarStage;
+pub(crate) use count::CountStage;
+pub(crate) use session::SessionStage;
+pub(crate) use time::WindowStage;

@@ -195,15 +195,12 @@ fn text_of_time<'t>(
 mod tests {
     use super::*;
     use crate::key::{push_bool, push_number_text, push_str};
-    use crate::{OutputColumn, OutputKind};
+    use crate::{ColumnRole, OutputColumn};
 
-    fn schema(key: &[&str], columns: &[(&str, OutputKind)]) -> OutputSchema {
+    fn schema(key: &[&str], columns: &[(&str, ColumnRole)]) -> OutputSchema {
         OutputSchema {
             key: key.iter().map(|&name| name.into()).collect(),
-            columns: columns
-                .iter()
-                .map(|&(name, kind)| OutputColumn { name: name.into(), kind })
-                .collect(),
+            columns: columns.iter().map(|&(name, role)| OutputColumn::new(name, role)).collect(),
             ..OutputSchema::default()
         }
     }
@@ -222,9 +219,9 @@ mod tests {
         let schema = schema(
             &["svc", "the \"zone\", or so"],
             &[
-                ("window_start", OutputKind::Time),
-                ("count", OutputKind::Number),
-                ("filled", OutputKind::Bool),
+                ("window_start", ColumnRole::WindowStart),
+                ("count", ColumnRole::Aggregation(0)),
+                ("filled", ColumnRole::Filled(0)),
             ],
         );
         let mut key_bytes = Vec::new();
@@ -273,11 +270,11 @@ a,1,1970-01-01T00:00:01.5Z,3,false
             key_bytes: &key_bytes,
             columns: vec![RowColumn::Number(&[f64::INFINITY])],
         };
-        let keyed = schema(&["a", "b"], &[("n", OutputKind::Number)]);
+        let keyed = schema(&["a", "b"], &[("n", ColumnRole::Value)]);
         assert_eq!(written(Format::Ndjson, &keyed, &rows), "{\"a\":true,\"b\":null,\"n\":null}\n");
         assert_eq!(written(Format::Csv, &keyed, &rows), "a,b,n\ntrue,,\n");
         rows.key_offsets = &[0, 0];
-        let unkeyed = schema(&[], &[("n", OutputKind::Number)]);
+        let unkeyed = schema(&[], &[("n", ColumnRole::Value)]);
         assert_eq!(written(Format::Ndjson, &unkeyed, &rows), "{\"n\":null}\n");
         assert_eq!(written(Format::Csv, &unkeyed, &rows), "n\n\n");
     }

@@ -2,6 +2,7 @@
 
 use super::{CountStage, CountWindow, NONE};
 use crate::data::frame::{Frame, FrameColumn};
+use crate::data::schema::ColumnRole;
 use crate::event_time::watermark::END_OF_TIME;
 use crate::keys::Keys;
 use crate::time::NULL_TIME;
@@ -77,22 +78,21 @@ impl CountStage {
         out.ranks.extend(rows.iter().map(|row| row.rank));
         out.watermarks.extend(rows.iter().map(|row| row.output_watermark));
         out.ordinals.extend(self.stats.rows..self.stats.rows + rows.len() as u64);
-        for (index, column) in out.columns.iter_mut().enumerate() {
-            match column {
-                FrameColumn::Time(times) if index == 0 => {
+        for (role, column) in self.plan.aggregates.layout.roles().zip(&mut out.columns) {
+            match (role, column) {
+                (ColumnRole::WindowStart, FrameColumn::Time(times)) => {
                     times.extend(windows().map(|window| bound(window.first)));
                 }
-                FrameColumn::Time(times) => {
+                (ColumnRole::WindowEnd, FrameColumn::Time(times)) => {
                     times.extend(windows().map(|window| bound(window.last.saturating_add(1))));
                 }
-                FrameColumn::Number(numbers) => {
-                    let output = index.saturating_sub(2);
+                (ColumnRole::Aggregation(output), FrameColumn::Number(numbers)) => {
                     numbers.extend(slots.iter().zip(windows()).map(|(slot, window)| {
                         let length = window.last.saturating_sub(window.first).saturating_add(1);
                         self.accumulators.result(output, *slot, length)
                     }));
                 }
-                FrameColumn::Bool(_) => {}
+                _ => {}
             }
         }
         self.stats.rows += rows.len() as u64;

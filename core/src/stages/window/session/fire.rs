@@ -5,6 +5,7 @@ use super::table::SessionStatus;
 use super::{NONE, SessionStage};
 use crate::aggregates::Accumulators;
 use crate::data::frame::{Events, Frame, FrameColumn};
+use crate::data::schema::ColumnRole;
 use crate::data::stats::StageStats;
 use crate::event_time::watermark::{END_OF_TIME, NO_WATERMARK};
 use crate::keys::Keys;
@@ -207,15 +208,15 @@ impl SessionStage {
         out.watermarks.resize(out.watermarks.len() + taken, output_watermark);
         let rows = self.stats.rows;
         out.ordinals.extend(rows..rows + taken as u64);
-        let outputs = self.plan.aggregates.outputs.len();
-        for (index, column) in out.columns.iter_mut().enumerate() {
-            match column {
-                FrameColumn::Time(times) if index == 0 => {
+        for (role, column) in self.plan.aggregates.layout.roles().zip(&mut out.columns) {
+            match (role, column) {
+                (ColumnRole::WindowStart, FrameColumn::Time(times)) => {
                     times.extend(bounds().map(|bounds| bounds.start));
                 }
-                FrameColumn::Time(times) => times.extend(bounds().map(|bounds| bounds.end)),
-                FrameColumn::Number(numbers) if index < outputs + 2 => {
-                    let output = index - 2;
+                (ColumnRole::WindowEnd, FrameColumn::Time(times)) => {
+                    times.extend(bounds().map(|bounds| bounds.end));
+                }
+                (ColumnRole::Aggregation(output), FrameColumn::Number(numbers)) => {
                     if !accumulators.results(output, value_slots.iter(), numbers) {
                         let lengths =
                             bounds().map(|bounds| bounds.end.saturating_sub(bounds.start));
@@ -226,13 +227,14 @@ impl SessionStage {
                         numbers.extend(value_slots.map(result));
                     }
                 }
-                FrameColumn::Number(revisions) => {
+                (ColumnRole::Revision, FrameColumn::Number(revisions)) => {
                     let revision = |slot: &u32| f64::from(self.table.info(*slot).revision);
                     revisions.extend(slots.iter().map(revision));
                 }
-                FrameColumn::Bool(bools) => {
-                    bools.resize(bools.len() + taken, u8::from(retracted));
+                (ColumnRole::Retracted, FrameColumn::Bool(flags)) => {
+                    flags.resize(flags.len() + taken, u8::from(retracted));
                 }
+                _ => {}
             }
         }
     }

@@ -4,6 +4,7 @@
 use super::aggregate_tree::AggregateTree;
 use super::{Context, Slice, WindowStage};
 use crate::data::frame::{Frame, FrameColumn};
+use crate::data::schema::ColumnRole;
 use crate::keys::Keys;
 use crate::plan::Grid;
 
@@ -184,30 +185,27 @@ impl WindowStage {
         out.ordinals.extend(self.stats.rows..self.stats.rows + taken as u64);
         self.stats.rows += taken as u64;
         self.accumulators.seal(&rows, &mut self.stats);
-        let bounds = [grid.window_start(firing.start), grid.end_of(firing.start)];
-        let length = bounds[1].saturating_sub(bounds[0]);
-        for (index, column) in out.columns.iter_mut().enumerate() {
-            match column {
-                FrameColumn::Time(times) => {
-                    extend(times, bounds.get(index).copied().unwrap_or(bounds[1]), taken)
-                }
-                FrameColumn::Number(numbers) => {
-                    let output = index.saturating_sub(bounds.len());
-                    if output < self.plan.outputs.len() {
-                        if !self.accumulators.results(output, rows.iter().rev(), numbers) {
-                            let result =
-                                |slot: &u32| self.accumulators.result(output, *slot, length);
-                            numbers.extend(rows.iter().rev().map(result));
-                        }
-                    } else {
-                        let keys = out.keys.get(first..).unwrap_or_default();
-                        let kept = !matches!(firing.trigger, Trigger::OnTime) || grid.keeps_fired();
-                        self.emitted.number(firing.start, keys, kept, numbers);
+        let (start, end) = (grid.window_start(firing.start), grid.end_of(firing.start));
+        let length = end.saturating_sub(start);
+        for (role, column) in self.plan.layout.roles().zip(&mut out.columns) {
+            match (role, column) {
+                (ColumnRole::WindowStart, FrameColumn::Time(times)) => extend(times, start, taken),
+                (ColumnRole::WindowEnd, FrameColumn::Time(times)) => extend(times, end, taken),
+                (ColumnRole::Aggregation(output), FrameColumn::Number(numbers)) => {
+                    if !self.accumulators.results(output, rows.iter().rev(), numbers) {
+                        let result = |slot: &u32| self.accumulators.result(output, *slot, length);
+                        numbers.extend(rows.iter().rev().map(result));
                     }
                 }
-                FrameColumn::Bool(bools) => {
-                    extend(bools, u8::from(matches!(firing.trigger, Trigger::Early(_))), taken);
+                (ColumnRole::Revision, FrameColumn::Number(revisions)) => {
+                    let keys = out.keys.get(first..).unwrap_or_default();
+                    let kept = !matches!(firing.trigger, Trigger::OnTime) || grid.keeps_fired();
+                    self.emitted.number(firing.start, keys, kept, revisions);
                 }
+                (ColumnRole::Early, FrameColumn::Bool(early)) => {
+                    extend(early, u8::from(matches!(firing.trigger, Trigger::Early(_))), taken);
+                }
+                _ => {}
             }
         }
         self.accumulators.release(&rows);

@@ -1,0 +1,46 @@
+//! Checks of the sections `[source]` and `[limits]`, before stages are planned.
+
+use crate::spec::{Limits, PipelineSpec, SpecError};
+
+/// Checks that fields have names, each once.
+pub(super) fn source(spec: &PipelineSpec) -> Result<(), SpecError> {
+    let source = &spec.source;
+    if source.timestamp.is_empty() {
+        return Err(SpecError::new(
+            "source.timestamp",
+            "empty: name the field that holds the event time",
+        ));
+    }
+    for (path, names) in [("source.key", &source.key.0), ("source.value", &source.value.0)] {
+        for (index, name) in names.iter().enumerate() {
+            if name.is_empty() {
+                return Err(SpecError::new(path, "empty: name a field of the events"));
+            }
+            if names.iter().take(index).any(|earlier| earlier == name) {
+                return Err(SpecError::new(path, format!("`{name}` is named twice")));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Checks that no limit is zero.
+pub(super) fn limits(limits: &Limits) -> Result<(), SpecError> {
+    let positive = [
+        ("max_keys", limits.max_keys),
+        ("max_windows_per_key", limits.max_windows_per_key),
+        ("max_values", limits.max_values),
+        ("max_partitions", limits.max_partitions),
+        ("max_windows_per_event", limits.max_windows_per_event),
+        ("max_fill_points", limits.max_fill_points),
+        ("max_result_rows", limits.max_result_rows),
+        ("max_dropped_events", limits.max_dropped_events),
+        ("max_line_bytes", limits.max_line_bytes),
+        ("max_dictionary_keys", limits.max_dictionary_keys),
+        ("max_batch_events", limits.max_batch_events),
+    ];
+    match positive.into_iter().find(|(_, value)| *value == 0) {
+        Some((name, _)) => Err(SpecError::new(format!("limits.{name}"), "0: must be at least 1")),
+        None => Ok(()),
+    }
+}
