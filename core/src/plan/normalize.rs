@@ -9,8 +9,8 @@ use super::stage::{PlanStage, Planned, PlannedStage, StageSite};
 use crate::data::row_layout::RowLayout;
 use crate::data::schema::ColumnRole;
 use crate::spec::{
-    Align, Basis, Fill, Interval, MAX_DEGREE, Normalize, NormalizeField, OutlierAction, Outliers,
-    Reduce, SpecError,
+    Align, Basis, Fill, FillNeeds, Interval, MAX_DEGREE, Normalize, NormalizeField, OutlierAction,
+    Outliers, Reduce, SpecError,
 };
 use crate::stages::{NormalizeStage, Stage};
 
@@ -60,8 +60,35 @@ pub(crate) struct FieldColumns {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FillRule {
     pub(crate) fill: Fill,
-    /// Degree of a polynomial, from 1 to [`MAX_DEGREE`].
+    pub(crate) needs: FillNeeds,
+    /// Degree of a polynomial, from 1 to [`MAX_DEGREE`]; 1 for other fills.
     pub(crate) degree: usize,
+}
+
+impl FillRule {
+    /// Returns true if gaps are filled at all.
+    pub(crate) fn fills_gaps(self) -> bool {
+        self.needs != FillNeeds::Nothing
+    }
+
+    /// Returns true if the rows between two points depend on these points alone.
+    pub(crate) fn is_local(self) -> bool {
+        matches!(self.needs, FillNeeds::Nothing | FillNeeds::GapEnds)
+    }
+
+    /// Returns true if the rows of a gap depend on at most one point after it.
+    pub(crate) fn needs_at_most_one_point_after(self) -> bool {
+        self.is_local() || self.needs == FillNeeds::OneMorePoint
+    }
+
+    /// Returns how many emitted known points the following values may still depend on.
+    pub(crate) fn lookback_points(self) -> usize {
+        match self.needs {
+            FillNeeds::Nothing | FillNeeds::GapEnds => 1,
+            FillNeeds::OneMorePoint => 2,
+            FillNeeds::DegreePoints => self.degree,
+        }
+    }
 }
 
 impl PlanStage for Normalize {
@@ -238,15 +265,16 @@ fn field(
         Some(degree) => Some((own_path, degree)),
         None => stage.degree.map(|degree| (path, degree)),
     };
-    let degree = match (fill, degree) {
-        (Fill::Polynomial, Some((path, degree))) => match usize::try_from(degree) {
+    let needs = fill.needs();
+    let degree = match (needs, degree) {
+        (FillNeeds::DegreePoints, Some((path, degree))) => match usize::try_from(degree) {
             Ok(degree) if (1..=MAX_DEGREE).contains(&degree) => degree,
             _ => {
                 let message = format!("{degree}: must be from 1 to {MAX_DEGREE}");
                 return Err(SpecError::new(format!("{path}.degree"), message));
             }
         },
-        (Fill::Polynomial, None) => {
+        (FillNeeds::DegreePoints, None) => {
             let message = format!("missing: the degree of the polynomial, from 1 to {MAX_DEGREE}");
             return Err(SpecError::new(format!("{own_path}.degree"), message));
         }
@@ -278,7 +306,7 @@ fn field(
     Ok(FieldPlan {
         column,
         reduce,
-        rule: FillRule { fill, degree },
+        rule: FillRule { fill, needs, degree },
         max_gap_us: max_gap.map_or(i64::MAX, |gap| gap.as_micros()),
         outliers,
         columns: FieldColumns::default(),

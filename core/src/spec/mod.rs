@@ -43,6 +43,7 @@ pub use key_by::KeyBy;
 pub(crate) use kinds::check_options;
 pub use limits::{LimitPolicy, Limits};
 pub use map::{Assignment, Map};
+pub(crate) use normalize::FillNeeds;
 pub use normalize::{
     Align, Basis, Fill, Interval, MAX_DEGREE, Normalize, NormalizeField, OutlierAction, Outliers,
     Reduce,

@@ -63,7 +63,7 @@ impl Normalize {
         if self.max_gap.is_some() {
             return false;
         }
-        let fills = |fill: Option<Fill>| fill.unwrap_or_default() != Fill::None;
+        let fills = |fill: Option<Fill>| fill.unwrap_or_default().needs() != FillNeeds::Nothing;
         match self.fields.as_slice() {
             [] => fills(self.fill),
             fields => fields
@@ -260,6 +260,36 @@ pub enum Fill {
     Spline,
     /// Not at all: the value is null.
     None,
+}
+
+/// The known points that the values of a gap depend on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FillNeeds {
+    /// None: gaps stay empty.
+    Nothing,
+    /// The two points at the ends of the gap. Values lie between theirs, or are a constant.
+    GapEnds,
+    /// The points at the ends of the gap, and the next one on each side. Values lie between those
+    /// at the ends.
+    OneMorePoint,
+    /// As many of the nearest points as the option `degree` says, and one more. A value that is not
+    /// finite is null.
+    DegreePoints,
+}
+
+impl Fill {
+    /// Returns what the fill depends on. Everything else that the stage does for a fill, apart from
+    /// computing its values, follows from it.
+    pub(crate) fn needs(self) -> FillNeeds {
+        match self {
+            Self::None => FillNeeds::Nothing,
+            Self::Linear | Self::Forward | Self::Backward | Self::Zero | Self::Mean => {
+                FillNeeds::GapEnds
+            }
+            Self::Spline => FillNeeds::OneMorePoint,
+            Self::Polynomial => FillNeeds::DegreePoints,
+        }
+    }
 }
 
 /// Which values are outliers, and what happens to them.

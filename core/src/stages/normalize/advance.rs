@@ -10,7 +10,7 @@ use crate::data::stats::StageStats;
 use crate::event_time::watermark::END_OF_TIME;
 use crate::keys::Keys;
 use crate::plan::NormalizePlan;
-use crate::spec::{Fill, MAX_DEGREE};
+use crate::spec::MAX_DEGREE;
 
 /// Firing of rows that became certain too late, as for a key whose interval was just determined.
 #[derive(Debug, Clone, Copy)]
@@ -229,7 +229,7 @@ impl SeriesWork<'_> {
         // With one field and no later stage, rows are emitted as soon as both neighbours are known.
         let alone = self.plan.is_last && self.field_series.len() == 1;
         for (field, state) in self.plan.fields.iter().zip(self.field_series.iter_mut()) {
-            let needs = !alone || matches!(field.rule.fill, Fill::Spline | Fill::Polynomial);
+            let needs = !alone || !field.rule.is_local();
             if !needs || state.timer != NEVER || state.ended {
                 continue;
             }

@@ -14,7 +14,6 @@ use super::series::{FieldSeries, NEVER, Series};
 use crate::data::frame::Frame;
 use crate::keys::Keys;
 use crate::plan::{FieldPlan, NormalizePlan};
-use crate::spec::Fill;
 use crate::util::sort::halves;
 
 /// Turns that may close fewer than [`FEW_SLOTS`] slots before the general path takes over.
@@ -24,7 +23,7 @@ const FEW_SLOTS: usize = 16;
 /// Returns true if rows of `plan` can take the fast path at all.
 pub(super) fn is_possible(plan: &NormalizePlan) -> bool {
     match plan.fields.as_slice() {
-        [field] => field.outliers.is_none() && field.rule.fill != Fill::Polynomial,
+        [field] => field.outliers.is_none() && field.rule.needs_at_most_one_point_after(),
         _ => false,
     }
 }
@@ -156,7 +155,7 @@ fn write_watermarks(
     start: usize,
     out: &mut Frame,
 ) -> i64 {
-    let may_be_filled = field.rule.fill != Fill::None;
+    let may_be_filled = field.rule.fills_gaps();
     let mut row = start;
     for instant in out.firing.get(start..).unwrap_or_default().chunk_by(|a, b| a == b) {
         let due = instant.first().copied().unwrap_or_default();

@@ -7,7 +7,6 @@ use super::front_queue::FrontQueue;
 use super::grid::Grid;
 use super::outliers::RecentValues;
 use crate::plan::{FieldPlan, NormalizePlan};
-use crate::spec::Fill;
 
 /// A time that never comes: no deadline, no timer.
 pub(super) const NEVER: i64 = i64::MAX;
@@ -175,7 +174,7 @@ impl FieldSeries {
 
     /// Returns true if grid points after the last known point may still be filled.
     pub(super) fn may_be_filled(&self, field: &FieldPlan) -> bool {
-        !self.ended && !self.known.is_empty() && field.rule.fill != Fill::None
+        !self.ended && !self.known.is_empty() && field.rule.fills_gaps()
     }
 
     /// Adds a known point. It joins the last one if at most `reach` lies between them.

@@ -20,7 +20,7 @@ pub(super) use self::point_run::{PointRun, RunRows, SPARE};
 use self::gap::Gap;
 use super::grid::Grid;
 use crate::plan::FillRule;
-use crate::spec::Fill;
+use crate::spec::{Fill, FillNeeds};
 
 /// A known point of one field of one key.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -42,28 +42,19 @@ pub(super) struct GridEntries<'a> {
 }
 
 impl FillRule {
-    /// Returns how many emitted known points the following values may still depend on.
-    pub(super) fn lookback_points(self) -> usize {
-        match self.fill {
-            Fill::Polynomial => self.degree,
-            Fill::Spline => 2,
-            _ => 1,
-        }
-    }
-
     /// Returns the time up to which values are certain, whatever points may still join `known`.
     pub(super) fn certain_until(self, grid: &Grid, known: &[Point]) -> i64 {
         let Some(last) = known.last() else { return i64::MAX };
-        let open = match self.fill {
-            Fill::None => return i64::MAX,
-            // The slope at a point needs the neighbour on its other side.
-            Fill::Spline => points_in_run(known, 2),
-            Fill::Polynomial => match points_in_run(known, self.degree + 1) {
+        let open = match self.needs {
+            FillNeeds::Nothing => return i64::MAX,
+            FillNeeds::GapEnds => return last.time,
+            // The gap before the last point needs the point after it.
+            FillNeeds::OneMorePoint => points_in_run(known, 2),
+            FillNeeds::DegreePoints => match points_in_run(known, self.degree + 1) {
                 enough if enough > self.degree => self.degree.div_ceil(2),
-                // With too few points on the left, the polynomial takes more from the right.
+                // With too few points on the left, more are taken from the right.
                 all => all,
             },
-            _ => return last.time,
         };
         let mut certain = known.iter().skip(known.len() - open).map(|point| point.time);
         let first = certain.next().unwrap_or(i64::MAX);
@@ -126,15 +117,15 @@ impl FillRule {
 
     /// Marks which `values` of a gap are filled.
     fn mark_filled(self, values: &[f64], filled: &mut [u8]) {
-        match self.fill {
-            Fill::None => {}
-            Fill::Polynomial => {
+        match self.needs {
+            FillNeeds::Nothing => {}
+            FillNeeds::DegreePoints => {
                 for (filled, value) in filled.iter_mut().zip(values) {
                     *filled = u8::from(!value.is_nan());
                 }
             }
-            // These fills stay within the range of the gap's two points, so they are never NaN.
-            _ => filled.fill(1),
+            // Values between those of two points are never NaN.
+            FillNeeds::GapEnds | FillNeeds::OneMorePoint => filled.fill(1),
         }
     }
 

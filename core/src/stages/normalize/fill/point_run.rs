@@ -37,11 +37,6 @@ struct ShortGap {
 }
 
 impl FillRule {
-    /// Returns true if the rows between two points depend on these points alone.
-    pub(in super::super) fn is_local(self) -> bool {
-        !matches!(self.fill, Fill::Spline | Fill::Polynomial)
-    }
-
     /// Writes the rows of a point run. The fill must satisfy [`FillRule::is_local`].
     pub(in super::super) fn write_run(
         self,
@@ -49,7 +44,7 @@ impl FillRule {
         point_run: &PointRun<'_>,
         rows: &mut RunRows<'_>,
     ) {
-        let filled = u8::from(self.fill != Fill::None);
+        let filled = u8::from(self.fills_gaps());
         match self.fill {
             Fill::Linear if is_aligned => write::<true>(point_run, rows, filled, line),
             Fill::Linear => write::<false>(point_run, rows, filled, line),
@@ -59,7 +54,9 @@ impl FillRule {
                 write::<true>(point_run, rows, filled, |gap, _| super::mean(gap.left, gap.right));
             }
             Fill::Zero => write::<true>(point_run, rows, filled, |_, _| 0.0),
-            _ => write::<true>(point_run, rows, filled, |_, _| f64::NAN),
+            Fill::None => write::<true>(point_run, rows, filled, |_, _| f64::NAN),
+            // Not local.
+            Fill::Spline | Fill::Polynomial => {}
         }
     }
 }
