@@ -71,6 +71,16 @@ pub enum Error {
         /// The index of the event in the batch.
         event: usize,
     },
+    /// A batch of JavaScript uses a key id that its dictionary does not have.
+    #[error("key {id} of event {event} is beyond the dictionary, which has {keys} keys")]
+    KeyBeyondDictionary {
+        /// The id.
+        id: u32,
+        /// The index of the event in the call.
+        event: usize,
+        /// The number of keys in the dictionary.
+        keys: u32,
+    },
     /// The pipeline names a partition but the batch has none, or the reverse.
     #[error("{0}")]
     PartitionsMismatch(&'static str),
@@ -235,7 +245,7 @@ impl Error {
             Self::IdentityCount { .. } => "identity_count",
             Self::BatchTooLarge { .. } => "batch_too_large",
             Self::KeysMismatch(_) => "keys_mismatch",
-            Self::UnknownKeyId { .. } => "unknown_key_id",
+            Self::UnknownKeyId { .. } | Self::KeyBeyondDictionary { .. } => "unknown_key_id",
             Self::PartitionsMismatch(_) => "partitions_mismatch",
             Self::UnknownPartitionId { .. } => "unknown_partition_id",
             Self::TooManyPartitions { .. } => "too_many_partitions",

@@ -21,6 +21,8 @@ mod engine;
 mod error;
 mod event_time;
 mod expression;
+#[cfg(feature = "text")]
+pub mod javascript;
 pub mod key;
 mod keys;
 pub mod number;

@@ -42,8 +42,9 @@ struct State {
 struct Instance {
     spec: PipelineSpec,
     engine: Engine,
-    /// The block returned by the last call.
+    /// The block of rows or dropped events that the last call returned.
     out: wire::Block,
+    /// The JSON or partial state that the last call returned.
     bytes: Vec<u8>,
     snapshot: Option<SnapshotRead>,
     restore: Option<Restore>,
@@ -68,32 +69,34 @@ impl State {
         bytes.ok_or(Error::MalformedBlock("pointer and length are no block of sp_alloc"))
     }
 
+    /// Returns the engine with the handle `handle`.
     fn instance(&mut self, handle: i32) -> Result<&mut Instance, Error> {
-        let place = usize::try_from(handle).ok().and_then(|handle| handle.checked_sub(1));
+        let index = index_of(handle);
         let instance =
-            place.and_then(|place| self.instances.get_mut(place)).and_then(Option::as_mut);
+            index.and_then(|index| self.instances.get_mut(index)).and_then(Option::as_mut);
         instance.ok_or(Error::MalformedBlock("the handle is no open engine"))
     }
 
-    /// Calls `run` with an instance and a block.
+    /// Calls `use_block` with an engine and a block of the host.
     fn with_block<T>(
         &mut self,
         handle: i32,
         (ptr, len): (u32, u32),
-        run: impl FnOnce(&mut Instance, &[u8]) -> Result<T, Error>,
+        use_block: impl FnOnce(&mut Instance, &[u8]) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let mut instances = std::mem::take(&mut self.instances);
-        let place = usize::try_from(handle).ok().and_then(|handle| handle.checked_sub(1));
-        let result = match place.and_then(|place| instances.get_mut(place)).and_then(Option::as_mut)
+        let index = index_of(handle);
+        let result = match index.and_then(|index| instances.get_mut(index)).and_then(Option::as_mut)
         {
-            Some(instance) => self.block(ptr, len).and_then(|block| run(instance, block)),
+            Some(instance) => self.block(ptr, len).and_then(|block| use_block(instance, block)),
             None => Err(Error::MalformedBlock("the handle is no open engine")),
         };
         self.instances = instances;
         result
     }
 
-    fn fail(&mut self, error: &Error) {
+    /// Stores `error` as JSON for `sp_error`.
+    fn store_error(&mut self, error: &Error) {
         let mut text = serde_json::json!({ "code": error.code(), "message": error.to_string() });
         if let Error::LimitReached(stop) = error {
             text["limit"] = stop.limit.into();
@@ -108,40 +111,48 @@ impl State {
 }
 
 /// Runs `call`. If it fails, stores the error for `sp_error` and returns `failed`.
-fn guarded<T>(failed: T, call: impl FnOnce(&mut State) -> Result<T, Error>) -> T {
-    answered(|_| failed, call)
+fn run_or<T>(failed: T, call: impl FnOnce(&mut State) -> Result<T, Error>) -> T {
+    run(call, |_| failed)
 }
 
-/// Runs `call` like [`guarded`]; a failure returns the negative status of the error.
-fn checked<T: From<i32>>(call: impl FnOnce(&mut State) -> Result<T, Error>) -> T {
+/// Runs `call`. If it fails, stores the error for `sp_error` and returns its negative status.
+fn run_or_status<T: From<i32>>(call: impl FnOnce(&mut State) -> Result<T, Error>) -> T {
     let status = |error: &Error| match error {
         Error::LimitReached(_) => LIMIT_REACHED,
         _ => FAILED,
     };
-    answered(|error| status(error).into(), call)
+    run(call, |error| status(error).into())
 }
 
-fn answered<T>(
-    failed: impl FnOnce(&Error) -> T,
+/// Runs `call`. If it fails, stores the error and returns what `on_error` makes of it.
+fn run<T>(
     call: impl FnOnce(&mut State) -> Result<T, Error>,
+    on_error: impl FnOnce(&Error) -> T,
 ) -> T {
     STATE.with_borrow_mut(|state| match call(state) {
         Ok(value) => value,
         Err(error) => {
-            state.fail(&error);
-            failed(&error)
+            state.store_error(&error);
+            on_error(&error)
         }
     })
 }
 
-/// Packs the pointer and the length of a block that the module owns into one result.
-fn handed_out(bytes: &[u8]) -> u64 {
+/// Packs the pointer and the length of a block that the module owns into one result: the pointer in
+/// the low 32 bits. Returns 0 for an empty block.
+fn packed(bytes: &[u8]) -> u64 {
     if bytes.is_empty() {
         return 0;
     }
     u64::from(address(bytes.as_ptr())) | (bytes.len() as u64) << 32
 }
 
+/// Returns the index of the engine with the handle `handle`; handles start at 1.
+fn index_of(handle: i32) -> Option<usize> {
+    usize::try_from(handle).ok()?.checked_sub(1)
+}
+
+/// Returns the result of a call: 1 if the result buffer is full, else 0.
 fn progress(progress: Progress) -> i32 {
     match progress {
         Progress::Done => 0,
@@ -173,7 +184,7 @@ pub extern "C" fn sp_free(ptr: u32) {
 /// Opens an engine; returns its handle.
 #[unsafe(no_mangle)]
 pub extern "C" fn sp_open(spec_ptr: u32, spec_len: u32, options_ptr: u32, options_len: u32) -> i32 {
-    checked(|state| {
+    run_or_status(|state| {
         let spec = PipelineSpec::from_json(text(state.block(spec_ptr, spec_len)?)?)?;
         let options = options(state.block(options_ptr, options_len)?)?;
         let engine = Engine::open(&spec, options)?;
@@ -186,14 +197,14 @@ pub extern "C" fn sp_open(spec_ptr: u32, spec_len: u32, options_ptr: u32, option
             restore: None,
         };
         let free = state.instances.iter().position(Option::is_none);
-        let place = free.unwrap_or_else(|| {
+        let index = free.unwrap_or_else(|| {
             state.instances.push(None);
             state.instances.len() - 1
         });
-        if let Some(slot) = state.instances.get_mut(place) {
+        if let Some(slot) = state.instances.get_mut(index) {
             *slot = Some(instance);
         }
-        i32::try_from(place + 1).map_err(|_| Error::MalformedBlock("too many open engines"))
+        i32::try_from(index + 1).map_err(|_| Error::MalformedBlock("too many open engines"))
     })
 }
 
@@ -213,10 +224,9 @@ fn options(bytes: &[u8]) -> Result<Options, Error> {
 /// Closes an engine.
 #[unsafe(no_mangle)]
 pub extern "C" fn sp_close(handle: i32) -> i32 {
-    checked(|state| {
+    run_or_status(|state| {
         state.instance(handle)?;
-        let place = usize::try_from(handle - 1).unwrap_or(usize::MAX);
-        if let Some(slot) = state.instances.get_mut(place) {
+        if let Some(slot) = index_of(handle).and_then(|index| state.instances.get_mut(index)) {
             *slot = None;
         }
         Ok(0)
@@ -226,7 +236,7 @@ pub extern "C" fn sp_close(handle: i32) -> i32 {
 /// Adds the key definitions of a block.
 #[unsafe(no_mangle)]
 pub extern "C" fn sp_define_keys(handle: i32, ptr: u32, len: u32) -> i32 {
-    checked(|state| {
+    run_or_status(|state| {
         state.with_block(handle, (ptr, len), |instance, block| {
             instance.engine.define_keys(&wire::decode_key_definitions(block)?)?;
             Ok(0)
@@ -237,7 +247,7 @@ pub extern "C" fn sp_define_keys(handle: i32, ptr: u32, len: u32) -> i32 {
 /// Adds the partition definitions of a block.
 #[unsafe(no_mangle)]
 pub extern "C" fn sp_define_partitions(handle: i32, ptr: u32, len: u32) -> i32 {
-    checked(|state| {
+    run_or_status(|state| {
         state.with_block(handle, (ptr, len), |instance, block| {
             let (definitions, known) = wire::decode_partition_definitions(block)?;
             instance.engine.define_partitions(&definitions, known)?;
@@ -250,7 +260,7 @@ pub extern "C" fn sp_define_partitions(handle: i32, ptr: u32, len: u32) -> i32 {
 /// full.
 #[unsafe(no_mangle)]
 pub extern "C" fn sp_push(handle: i32, ptr: u32, len: u32) -> i64 {
-    checked(|state| {
+    run_or_status(|state| {
         state.with_block(handle, (ptr, len), |instance, block| {
             let pushed = instance.engine.push(&wire::decode_batch(block)?.batch())?;
             let consumed = i64::try_from(pushed.consumed).unwrap_or(i64::MAX);
@@ -262,30 +272,32 @@ pub extern "C" fn sp_push(handle: i32, ptr: u32, len: u32) -> i64 {
 /// Advances the stream's watermark.
 #[unsafe(no_mangle)]
 pub extern "C" fn sp_advance(handle: i32, watermark: i64) -> i32 {
-    checked(|state| Ok(progress(state.instance(handle)?.engine.advance_watermark(watermark)?)))
+    run_or_status(|state| {
+        Ok(progress(state.instance(handle)?.engine.advance_watermark(watermark)?))
+    })
 }
 
 /// Passes the host's time to the engine.
 #[unsafe(no_mangle)]
 pub extern "C" fn sp_tick(handle: i32, now: i64) -> i32 {
-    checked(|state| Ok(progress(state.instance(handle)?.engine.tick(now)?)))
+    run_or_status(|state| Ok(progress(state.instance(handle)?.engine.tick(now)?)))
 }
 
 /// Ends the stream.
 #[unsafe(no_mangle)]
 pub extern "C" fn sp_finish(handle: i32) -> i32 {
-    checked(|state| Ok(progress(state.instance(handle)?.engine.finish()?)))
+    run_or_status(|state| Ok(progress(state.instance(handle)?.engine.finish()?)))
 }
 
 /// Returns a block of rows; 0 if there are none or the call fails.
 #[unsafe(no_mangle)]
 pub extern "C" fn sp_poll(handle: i32, max_rows: u32) -> u64 {
-    guarded(0, |state| {
+    run_or(0, |state| {
         let Instance { engine, out, .. } = state.instance(handle)?;
         match engine.poll(max_rows as usize) {
             Some(rows) => {
                 wire::encode_rows(&rows, out);
-                Ok(handed_out(out.as_bytes()))
+                Ok(packed(out.as_bytes()))
             }
             None => Ok(0),
         }
@@ -295,45 +307,43 @@ pub extern "C" fn sp_poll(handle: i32, max_rows: u32) -> u64 {
 /// Returns a block of dropped events; 0 if there are none or the call fails.
 #[unsafe(no_mangle)]
 pub extern "C" fn sp_drops(handle: i32, max: u32) -> u64 {
-    guarded(0, |state| {
+    run_or(0, |state| {
         let Instance { engine, out, .. } = state.instance(handle)?;
         let drops = engine.drops(max as usize);
         if drops.is_empty() {
             return Ok(0);
         }
         wire::encode_drops(&drops, out);
-        Ok(handed_out(out.as_bytes()))
+        Ok(packed(out.as_bytes()))
     })
 }
 
 /// Returns the stream's watermark.
 #[unsafe(no_mangle)]
 pub extern "C" fn sp_watermark(handle: i32) -> i64 {
-    guarded(i64::MIN, |state| Ok(state.instance(handle)?.engine.watermark()))
+    run_or(i64::MIN, |state| Ok(state.instance(handle)?.engine.watermark()))
 }
 
 /// Returns the earliest host time at which a tick has an effect.
 #[unsafe(no_mangle)]
 pub extern "C" fn sp_next_deadline(handle: i32) -> i64 {
-    guarded(i64::MAX, |state| {
-        Ok(state.instance(handle)?.engine.next_deadline().unwrap_or(i64::MAX))
-    })
+    run_or(i64::MAX, |state| Ok(state.instance(handle)?.engine.next_deadline().unwrap_or(i64::MAX)))
 }
 
 /// Returns the counters as JSON.
 #[unsafe(no_mangle)]
 pub extern "C" fn sp_stats(handle: i32) -> u64 {
-    guarded(0, |state| {
+    run_or(0, |state| {
         let Instance { engine, bytes, .. } = state.instance(handle)?;
         *bytes = serde_json::to_vec(&engine.stats()).unwrap_or_default();
-        Ok(handed_out(bytes))
+        Ok(packed(bytes))
     })
 }
 
 /// Begins a snapshot.
 #[unsafe(no_mangle)]
 pub extern "C" fn sp_snapshot(handle: i32) -> i32 {
-    checked(|state| {
+    run_or_status(|state| {
         let instance = state.instance(handle)?;
         let cursor = instance.engine.begin_snapshot();
         instance.snapshot = Some(SnapshotRead { cursor, section: Vec::new(), read: 0 });
@@ -345,7 +355,7 @@ pub extern "C" fn sp_snapshot(handle: i32) -> i32 {
 /// end and has the error after a failure.
 #[unsafe(no_mangle)]
 pub extern "C" fn sp_snapshot_read(handle: i32, max_len: u32) -> u64 {
-    guarded(0, |state| {
+    run_or(0, |state| {
         state.error.clear();
         let Instance { engine, snapshot, .. } = state.instance(handle)?;
         let Some(SnapshotRead { cursor, section, read }) = snapshot else {
@@ -361,14 +371,14 @@ pub extern "C" fn sp_snapshot_read(handle: i32, max_len: u32) -> u64 {
         let rest = section.get(*read..).unwrap_or_default();
         let piece = rest.get(..max_len as usize).unwrap_or(rest);
         *read += piece.len();
-        Ok(handed_out(piece))
+        Ok(packed(piece))
     })
 }
 
 /// Restores an engine from a snapshot, piece by piece.
 #[unsafe(no_mangle)]
 pub extern "C" fn sp_restore(handle: i32, ptr: u32, len: u32, last: u32) -> i32 {
-    checked(|state| {
+    run_or_status(|state| {
         state.with_block(handle, (ptr, len), |instance, block| {
             let mut restore = match instance.restore.take() {
                 Some(restore) => restore,
@@ -390,11 +400,11 @@ pub extern "C" fn sp_restore(handle: i32, ptr: u32, len: u32, last: u32) -> i32 
 /// Returns 0 if it fails.
 #[unsafe(no_mangle)]
 pub extern "C" fn sp_partial(handle: i32, source_ptr: u32, source_len: u32) -> u64 {
-    guarded(0, |state| {
+    run_or(0, |state| {
         state.with_block(handle, (source_ptr, source_len), |instance, source| {
             let Instance { engine, bytes, .. } = instance;
             *bytes = engine.partial(text(source)?)?;
-            Ok(handed_out(bytes))
+            Ok(packed(bytes))
         })
     })
 }
@@ -403,7 +413,7 @@ pub extern "C" fn sp_partial(handle: i32, source_ptr: u32, source_len: u32) -> u
 /// new, bit 1 if the result buffer is full.
 #[unsafe(no_mangle)]
 pub extern "C" fn sp_merge(handle: i32, ptr: u32, len: u32) -> i32 {
-    checked(|state| {
+    run_or_status(|state| {
         state.with_block(handle, (ptr, len), |instance, block| {
             let merged = instance.engine.merge(block)?;
             Ok(i32::from(merged.is_new) | i32::from(merged.full) << 1)
@@ -420,17 +430,18 @@ pub extern "C" fn sp_identify(
     lines_ptr: u32,
     lines_len: u32,
 ) -> u64 {
-    guarded(0, |state| {
+    run_or(0, |state| {
         let strategies = text(state.block(strategies_ptr, strategies_len)?)?;
-        let mut found = Vec::new();
-        Identifier::from_json(strategies)?.write(state.block(lines_ptr, lines_len)?, &mut found);
-        state.identities = found;
-        Ok(handed_out(&state.identities))
+        let mut identities = Vec::new();
+        let lines = state.block(lines_ptr, lines_len)?;
+        Identifier::from_json(strategies)?.write(lines, &mut identities);
+        state.identities = identities;
+        Ok(packed(&state.identities))
     })
 }
 
 /// Returns the error of the last failed call, as JSON.
 #[unsafe(no_mangle)]
 pub extern "C" fn sp_error() -> u64 {
-    STATE.with_borrow(|state| handed_out(&state.error))
+    STATE.with_borrow(|state| packed(&state.error))
 }

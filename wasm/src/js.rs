@@ -2,23 +2,19 @@
 //! wrapper.
 
 use serde_json::json;
+use stream_processor_core::javascript::{
+    CallIdentities, InputIds, PolledRows, ReservedBatch, ReservedRange, SpilledRows,
+};
 use stream_processor_core::key_json::{OwnedKeyDefinitions, fingerprints_from_json};
 use stream_processor_core::text::{FaultyLine, Feed, Format, Identifier, faulty_lines, write_rows};
-use stream_processor_core::time::{
-    MAX_TIME, from_ms_f64, from_ms_in_place, parse_rfc3339, to_ms_f64,
-};
+use stream_processor_core::time::{from_ms_f64, parse_rfc3339, to_ms_f64};
 use stream_processor_core::watermark::{END_OF_TIME, NO_WATERMARK};
 use stream_processor_core::{
-    Batch, Column, Engine, Error, Identity, InputKind, KeyColumn, Options, OutputKind,
-    PipelineSpec, Progress, RejectReason,
+    Engine, Error, InputKind, Options, OutputKind, PipelineSpec, Progress, RejectReason,
 };
 use wasm_bindgen::prelude::*;
 
 use crate::block::{AlignedBlock, address};
-use crate::rows::{PolledRows, SpilledRows};
-
-/// The replacement of an invalid time; the engine rejects it as out of range and counts it.
-const NO_TIME: i64 = MAX_TIME + 1;
 
 #[wasm_bindgen]
 extern "C" {
@@ -41,9 +37,6 @@ extern "C" {
     fn set_consumed(this: &Thrown, consumed: usize);
 }
 
-/// The first key id of the second kind of input, columns or text; the first kind uses ids from 0.
-const SECOND_IDS: u32 = 1 << 24;
-
 /// An engine with its text parser and the rows that were spilled from its result buffer.
 #[wasm_bindgen]
 pub struct Processor {
@@ -55,15 +48,10 @@ pub struct Processor {
     spilled: SpilledRows,
     /// The memory in which JavaScript writes a batch.
     batch: AlignedBlock,
-    /// The number of leading events of the batch already converted to microseconds and engine ids.
-    prepared: usize,
-    /// The first id of keys of columns, once any are defined.
-    first_id: Option<u32>,
-    text_has_ids: bool,
+    reserved: ReservedBatch,
+    ids: InputIds,
     passed_events: usize,
-    /// The identity columns of the pipeline, and for each the identities of the events of the call.
-    identifiers: Vec<Identifier>,
-    identities: Vec<Vec<Identity>>,
+    identities: CallIdentities,
     polled: PolledRows,
 }
 
@@ -83,18 +71,10 @@ impl Processor {
             full: false,
             spilled: SpilledRows::default(),
             batch: AlignedBlock::default(),
-            prepared: 0,
-            first_id: None,
-            text_has_ids: false,
+            reserved: ReservedBatch::new(engine.plan()),
+            ids: InputIds::default(),
             passed_events: 0,
-            identities: vec![Vec::new(); engine.plan().input.identities.len()],
-            identifiers: engine
-                .plan()
-                .input
-                .identities
-                .iter()
-                .map(|way| Identifier::new(way))
-                .collect(),
+            identities: CallIdentities::new(engine.plan()),
             polled: PolledRows::new(engine.plan().output.key.len(), table_seed),
             engine,
         })
@@ -138,16 +118,16 @@ impl Processor {
     /// Defines the keys of a JSON array, with ids from `first_id` on.
     pub fn define_keys(&mut self, keys: &str, first_id: u32) -> Result<(), JsValue> {
         let fields = self.engine.plan().input.key.len();
-        let base = *self.first_id.get_or_insert(if self.text_has_ids { SECOND_IDS } else { 0 });
-        OwnedKeyDefinitions::from_json(keys, base.saturating_add(first_id).., fields)
+        let first_id = self.ids.first_of_columns().saturating_add(first_id);
+        OwnedKeyDefinitions::from_json(keys, first_id.., fields)
             .and_then(|keys| self.engine.define_keys(&keys.as_definitions(false)))
             .map_err(|error| thrown(&error))
     }
 
     /// Defines the partitions of a JSON array, with ids from `first_id` on.
     pub fn define_partitions(&mut self, names: &str, first_id: u32) -> Result<(), JsValue> {
-        let base = self.first_partition_id();
-        OwnedKeyDefinitions::from_json(names, base.saturating_add(first_id).., 1)
+        let first_id = self.reserved.first_partition_id().saturating_add(first_id);
+        OwnedKeyDefinitions::from_json(names, first_id.., 1)
             .and_then(|names| self.engine.define_partitions(&names.as_definitions(false), false))
             .map_err(|error| thrown(&error))
     }
@@ -156,21 +136,16 @@ impl Processor {
     /// is true for its first events. Returns the result of [`Processor::faulty_lines`]; faulty
     /// lines have no identity.
     pub fn identify(&mut self, lines: &str, begins: bool) -> String {
-        for (way, found) in self.identifiers.iter_mut().zip(&mut self.identities) {
-            if begins {
-                found.clear();
-            }
-            found.extend(lines.split('\n').map(|line| way.of_json(line.as_bytes())));
+        if begins {
+            self.identities.clear();
         }
+        self.identities.add(lines);
         Self::faulty_lines(lines)
     }
 
     /// Removes the identities of all events of the call except those at `places`, which ascend.
     pub fn keep_identities(&mut self, places: &[u32]) {
-        for found in &mut self.identities {
-            let kept = places.iter().filter_map(|place| found.get(*place as usize).copied());
-            *found = kept.collect();
-        }
+        self.identities.keep(places);
     }
 
     /// Returns the faults of `lines` that are not JSON objects, as a JSON array; empty if there are
@@ -188,9 +163,9 @@ impl Processor {
     /// stage in JSON: 16 bytes each, little-endian; all bytes are 0 if there is no identity.
     pub fn identify_by(strategies: &str, lines: &str) -> Result<Vec<u8>, JsValue> {
         let identifier = Identifier::from_json(strategies);
-        let mut found = Vec::new();
-        identifier.map_err(|error| thrown(&error.into()))?.write(lines.as_bytes(), &mut found);
-        Ok(found)
+        let mut identities = Vec::new();
+        identifier.map_err(|error| thrown(&error.into()))?.write(lines.as_bytes(), &mut identities);
+        Ok(identities)
     }
 
     /// Returns the fingerprint of each value of a JSON array, for text columns.
@@ -206,13 +181,11 @@ impl Processor {
     /// Returns the address for a batch of `events` in that memory: times, each column, key ids and
     /// partition ids, each starting at the next multiple of 64 bytes.
     pub fn reserve(&mut self, events: usize) -> Result<u32, JsValue> {
-        let columns = self.engine.plan().input.columns.len();
-        let len = stride(events).saturating_mul(3 + columns).saturating_mul(size_of::<u64>());
+        let len = self.reserved.begin(events);
         if self.batch.bytes().len() < len {
             let no_room = || coded("out_of_memory", "the module has no room for the batch");
             self.batch = AlignedBlock::new(len).ok_or_else(no_room)?;
         }
-        self.prepared = 0;
         Ok(self.batch.address())
     }
 
@@ -229,56 +202,9 @@ impl Processor {
         first: usize,
         in_us: bool,
     ) -> Result<usize, JsValue> {
-        let plan = self.engine.plan();
-        let (columns, keyed) = (plan.input.columns.len(), !plan.input.key.is_empty());
-        let partitioned = plan.input.partition.is_some();
-        let first_partition_id = self.first_partition_id();
-        // Events that an earlier call converted but did not consume are not converted again.
-        let fresh = self.prepared.max(from)..to;
-        let stride = stride(events);
-        let words = self.batch.words_mut();
-        let (times, rest) = words.split_at_mut(stride.min(words.len()));
-        let (values, ids) = rest.split_at_mut((stride * columns).min(rest.len()));
-        let (ids, partitions) = ids.split_at_mut(stride.min(ids.len()));
-        let ids: &mut [u32] = bytemuck::cast_slice_mut(ids);
-        let partitions: &mut [u32] = bytemuck::cast_slice_mut(partitions);
-        if let Some(ids) = ids.get_mut(fresh.clone()).filter(|_| keyed) {
-            if ids.iter().fold(0, |all, id| all | u32::from(*id >= bound)) != 0 {
-                return Err(unknown_key(ids, bound, first.saturating_add(fresh.start - from)));
-            }
-            if let Some(base) = self.first_id.filter(|base| *base > 0) {
-                ids.iter_mut().for_each(|id| *id = id.saturating_add(base));
-            }
-        }
-        if let Some(partitions) = partitions.get_mut(fresh.clone()).filter(|_| partitioned) {
-            partitions.iter_mut().for_each(|id| *id = id.saturating_add(first_partition_id));
-        }
-        if let Some(times) = times.get_mut(fresh).filter(|_| !in_us) {
-            from_ms_in_place(times, NO_TIME);
-        }
-        self.prepared = self.prepared.max(to);
-        let events = to.saturating_sub(from);
-        let times = times.get(from..to).unwrap_or_default();
-        let ids = ids.get(from..to).unwrap_or_default();
-        let partitions = partitions.get(from..to).unwrap_or_default();
-        let column = |place| {
-            let values = values.get(stride * place + from..stride * place + to).unwrap_or_default();
-            Column::F64(bytemuck::cast_slice(values))
-        };
-        let columns: Vec<_> = (0..columns).map(column).collect();
-        let identities = self.identities.iter();
-        let identities: Vec<&[Identity]> = identities
-            .map(|way| way.get(first..first.saturating_add(events)).unwrap_or_default())
-            .collect();
-        let pushed = self.engine.push(&Batch {
-            timestamps: bytemuck::cast_slice(times),
-            keys: if keyed { KeyColumn::Ids(ids) } else { KeyColumn::Unkeyed },
-            columns: &columns,
-            identities: &identities,
-            ordinals: None,
-            watermarks: None,
-            partitions: partitioned.then_some(partitions),
-        });
+        let range = ReservedRange { events, from, to, first, keys: bound, in_us };
+        let Self { reserved, batch, ids, identities, engine, .. } = self;
+        let pushed = reserved.push(batch.words_mut(), &range, ids, identities, engine);
         self.full = false;
         let pushed = pushed.map_err(|error| thrown(&error))?;
         self.full = pushed.full;
@@ -300,12 +226,11 @@ impl Processor {
 
     /// Pushes a piece of text in the format of the pipeline's source; the whole piece is consumed.
     pub fn push_text(&mut self, piece: &[u8]) -> Result<(), JsValue> {
-        if !self.text_has_ids {
-            self.text_has_ids = true;
-            self.feed.begin_ids_at(if self.first_id.is_some() { SECOND_IDS } else { 0 });
+        if let Some(first_id) = self.ids.begin_text() {
+            self.feed.begin_ids_at(first_id);
         }
         let progress = self.feed.push(&mut self.engine, piece);
-        self.note(progress).map(drop)
+        self.record(progress).map(drop)
     }
 
     /// Removes and returns the passed events of text as NDJSON, if the pipeline passes events.
@@ -335,7 +260,7 @@ impl Processor {
     /// Continues with text that was pushed before the result buffer was full.
     pub fn resume_text(&mut self) -> Result<(), JsValue> {
         let progress = self.feed.resume(&mut self.engine);
-        self.note(progress).map(drop)
+        self.record(progress).map(drop)
     }
 
     /// Returns true if the text so far ends within a line.
@@ -346,21 +271,21 @@ impl Processor {
     /// Advances the watermark.
     pub fn advance_watermark(&mut self, ms: f64) -> Result<(), JsValue> {
         let progress = self.engine.advance_watermark(time(ms)?);
-        self.note(progress).map(drop)
+        self.record(progress).map(drop)
     }
 
     /// Passes the time of day to the engine.
     pub fn tick(&mut self, ms: f64) -> Result<(), JsValue> {
         let progress = self.engine.tick(time(ms)?);
-        self.note(progress).map(drop)
+        self.record(progress).map(drop)
     }
 
     /// Ends the text and the stream.
     pub fn finish(&mut self) -> Result<(), JsValue> {
         let progress = self.feed.end(&mut self.engine);
-        if self.note(progress)? == Progress::Done {
+        if self.record(progress)? == Progress::Done {
             let progress = self.engine.finish();
-            self.note(progress)?;
+            self.record(progress)?;
         }
         Ok(())
     }
@@ -464,30 +389,12 @@ impl Processor {
 }
 
 impl Processor {
-    /// Returns the first partition id of columns; text uses lower ids.
-    fn first_partition_id(&self) -> u32 {
-        self.engine.plan().limits.max_dictionary_keys
-    }
-
-    fn note(&mut self, progress: Result<Progress, Error>) -> Result<Progress, JsValue> {
+    /// Records whether the result buffer is full.
+    fn record(&mut self, progress: Result<Progress, Error>) -> Result<Progress, JsValue> {
         self.full = matches!(progress, Ok(Progress::Full));
         let progress = progress.map_err(|error| thrown(&error))?;
         Ok(progress)
     }
-}
-
-/// Returns the number of words of a column of `events`, rounded up to whole cache lines.
-fn stride(events: usize) -> usize {
-    events.next_multiple_of(8)
-}
-
-fn unknown_key(ids: &[u32], bound: u32, first: usize) -> JsValue {
-    let event = ids.iter().position(|id| *id >= bound).unwrap_or(0);
-    let id = ids.get(event).copied().unwrap_or(bound);
-    let event = first.saturating_add(event);
-    let what =
-        format!("key {id} of event {event} is beyond the dictionary, which has {bound} keys");
-    coded("unknown_key_id", &what).into()
 }
 
 fn time(ms: f64) -> Result<i64, JsValue> {

@@ -1,8 +1,7 @@
 //! stream-processor as one WebAssembly module: thin bindings to the engine, without own logic.
 //!
 //! `js` has the class that wasm-bindgen exports to JavaScript. `abi` has the C functions for all
-//! other hosts. Both use `block` for memory that the host writes; `rows` converts rows for
-//! JavaScript.
+//! other hosts. Both use `block` for memory that the host writes.
 
 #![deny(unsafe_code)]
 
@@ -10,4 +9,3 @@
 pub mod abi;
 mod block;
 mod js;
-mod rows;
