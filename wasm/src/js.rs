@@ -143,9 +143,9 @@ impl Processor {
         Self::faulty_lines(lines)
     }
 
-    /// Removes the identities of all events of the call except those at `places`, which ascend.
-    pub fn keep_identities(&mut self, places: &[u32]) {
-        self.identities.keep(places);
+    /// Removes the identities of all events of the call except those at `indexes`, which ascend.
+    pub fn keep_identities(&mut self, indexes: &[u32]) {
+        self.identities.keep(indexes);
     }
 
     /// Returns the faults of `lines` that are not JSON objects, as a JSON array; empty if there are

@@ -29,10 +29,10 @@ impl CallIdentities {
         }
     }
 
-    /// Removes the identities of all events except those at `places`, which ascend.
-    pub fn keep(&mut self, places: &[u32]) {
+    /// Removes the identities of all events except those at `indexes`, which ascend.
+    pub fn keep(&mut self, indexes: &[u32]) {
         for (_, found) in &mut self.columns {
-            let kept = places.iter().filter_map(|place| found.get(*place as usize).copied());
+            let kept = indexes.iter().filter_map(|index| found.get(*index as usize).copied());
             *found = kept.collect();
         }
     }

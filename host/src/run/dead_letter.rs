@@ -30,8 +30,7 @@ impl DeadLetterWriter {
         late: Option<TextSink>,
         pipeline: &PipelineSpec,
     ) -> Self {
-        let makes_rows = |stage: &Stage| matches!(stage, Stage::Window(_) | Stage::Normalize(_));
-        let row_stage = pipeline.stages.iter().position(makes_rows);
+        let row_stage = pipeline.stages.iter().position(Stage::emits_rows);
         Self { dead, late, inputs: Vec::new(), row_stage, unfinished: None }
     }
 
