@@ -3,9 +3,16 @@
 use foldhash::fast::FixedState;
 use hyperloglockless::HyperLogLog;
 
-use super::slots::{Accumulator, BySlot};
+use super::column::State;
+use super::registry::{Definition, Input};
+use super::slots::{Accumulator, FieldAccumulator};
+use crate::data::frame::Order;
 use crate::error::SnapshotError;
+use crate::plan::WindowOutput;
 use crate::snapshot::{SectionReader, SectionWriter};
+
+pub(super) const DISTINCT: Definition =
+    Definition { input: Input::Values, ..Definition::new("distinct", State::Distinct) };
 
 /// Maximum number of different values that are counted exactly.
 const MAX_EXACT: usize = 512;
@@ -186,31 +193,32 @@ fn load(reader: &mut SectionReader<'_>) -> Result<Distinct, SnapshotError> {
     }
 }
 
-pub(super) type DistinctBySlot = BySlot<Distinct>;
+impl FieldAccumulator for Distinct {
+    const STATES: &[State] = &[State::Distinct];
+    const SLOT_BYTES: u64 = 32;
+    const MERGES_IN_ANY_ORDER: bool = true;
+    const OWNS_HEAP: bool = true;
 
-impl DistinctBySlot {
-    pub(super) fn add(&mut self, slots: &[u32], values: &[f64]) {
+    fn add(accumulators: &mut [Self], slots: &[u32], values: &[f64], _: Order<'_>) {
         for (slot, value) in slots.iter().zip(values) {
             if value.is_nan() {
                 continue;
             }
-            if let Some(distinct) = self.0.get_mut(*slot as usize) {
+            if let Some(distinct) = accumulators.get_mut(*slot as usize) {
                 distinct.add(hash(*value));
             }
         }
     }
 
-    /// Returns the bytes of the values of `slot` for the memory budget.
-    pub(super) fn variable_bytes(&self, slot: usize) -> u64 {
-        match self.0.get(slot) {
-            Some(Distinct::Exact(hashes)) => 16 * hashes.count as u64,
-            Some(Distinct::Estimated(_)) => REGISTERS as u64,
-            None => 0,
-        }
+    fn result(&self, _: &WindowOutput) -> f64 {
+        self.count()
     }
 
-    pub(super) fn result(&self, slot: usize) -> f64 {
-        self.0.get(slot).map_or(f64::NAN, Distinct::count)
+    fn variable_bytes(&self) -> u64 {
+        match self {
+            Self::Exact(hashes) => 16 * hashes.count as u64,
+            Self::Estimated(_) => REGISTERS as u64,
+        }
     }
 }
 

@@ -1,9 +1,17 @@
 //! The aggregations `first` and `last`: by event time and, at equal timestamps, by stream position.
 
-use super::slots::{Accumulator, BySlot};
+use super::column::State;
+use super::registry::{Definition, Rolling};
+use super::slots::{Accumulator, FieldAccumulator};
 use crate::data::frame::{Order, Ordinals};
 use crate::error::SnapshotError;
+use crate::plan::WindowOutput;
 use crate::snapshot::{SectionReader, SectionWriter};
+
+pub(super) const FIRST: Definition =
+    Definition { rolling: Rolling::ByEventTime, ..Definition::new("first", State::First) };
+pub(super) const LAST: Definition =
+    Definition { rolling: Rolling::ByEventTime, ..Definition::new("last", State::Last) };
 
 /// The first value, or with `LAST` the last, with its timestamp and its position in the stream.
 #[derive(Debug, Clone, Copy)]
@@ -45,33 +53,30 @@ impl<const LAST: bool> Accumulator for FirstOrLast<LAST> {
     }
 }
 
-/// The first value of each slot.
-pub(super) type FirstBySlot = BySlot<FirstOrLast<false>>;
-/// The last value of each slot.
-pub(super) type LastBySlot = BySlot<FirstOrLast<true>>;
+impl<const LAST: bool> FieldAccumulator for FirstOrLast<LAST> {
+    const STATES: &[State] = if LAST { &[State::Last] } else { &[State::First] };
+    const SLOT_BYTES: u64 = 24;
 
-impl<const LAST: bool> BySlot<FirstOrLast<LAST>> {
-    pub(super) fn add(&mut self, slots: &[u32], values: &[f64], order: Order<'_>) {
+    fn add(accumulators: &mut [Self], slots: &[u32], values: &[f64], order: Order<'_>) {
         match order.ordinals {
             Ordinals::From(first) => {
-                add_all(&mut self.0, slots, values, order.timestamps, first..);
+                add_all(accumulators, slots, values, order.timestamps, first..);
             }
             Ordinals::Listed(ordinals) => {
                 let ordinals = ordinals.iter().copied();
-                add_all(&mut self.0, slots, values, order.timestamps, ordinals);
+                add_all(accumulators, slots, values, order.timestamps, ordinals);
             }
         }
     }
 
-    /// Clears the stream ordinals, so that at equal timestamps the order of merging decides.
-    pub(super) fn forget_ordinals(&mut self) {
-        for state in self.0.iter_mut().filter(|state| !state.value.is_nan()) {
-            state.ordinal = 0;
-        }
+    fn result(&self, _: &WindowOutput) -> f64 {
+        self.value
     }
 
-    pub(super) fn result(&self, slot: usize) -> f64 {
-        self.0.get(slot).map_or(f64::NAN, |state| state.value)
+    fn forget_ordinals(accumulators: &mut [Self]) {
+        for state in accumulators.iter_mut().filter(|state| !state.value.is_nan()) {
+            state.ordinal = 0;
+        }
     }
 }
 
@@ -101,17 +106,15 @@ fn add_all<const LAST: bool>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::slots::SlotColumn;
+    use super::super::slots::{BySlot, SlotColumn};
     use super::*;
 
     fn first_and_last(timestamps: &[i64], ordinals: Ordinals<'_>, values: &[f64]) -> (f64, f64) {
-        let (mut first, mut last) = (FirstBySlot::default(), LastBySlot::default());
-        first.reset(0);
-        last.reset(0);
+        let (mut first, mut last) = ([FirstOrLast::<false>::EMPTY], [FirstOrLast::<true>::EMPTY]);
         let slots = vec![0; values.len()];
-        first.add(&slots, values, Order { timestamps, ordinals });
-        last.add(&slots, values, Order { timestamps, ordinals });
-        (first.result(0), last.result(0))
+        FieldAccumulator::add(&mut first, &slots, values, Order { timestamps, ordinals });
+        FieldAccumulator::add(&mut last, &slots, values, Order { timestamps, ordinals });
+        (first[0].value, last[0].value)
     }
 
     #[test]
@@ -143,19 +146,19 @@ mod tests {
 
     #[test]
     fn merged_first_and_last_equal_those_of_all_events() {
-        let (mut first, mut last) = (FirstBySlot::default(), LastBySlot::default());
-        first.0 = vec![event(3, 1, 1.0), event(3, 0, 2.0), FirstOrLast::EMPTY];
-        last.0 = vec![event(3, 5, 1.0), event(3, 4, 2.0), FirstOrLast::EMPTY];
+        let mut first =
+            BySlot(vec![event::<false>(3, 1, 1.0), event(3, 0, 2.0), FirstOrLast::EMPTY]);
+        let mut last = BySlot(vec![event::<true>(3, 5, 1.0), event(3, 4, 2.0), FirstOrLast::EMPTY]);
         first.join(0, 1);
         last.join(0, 1);
-        assert_eq!((first.result(0), last.result(0)), (2.0, 1.0));
+        assert_eq!((first.0[0].value, last.0[0].value), (2.0, 1.0));
         first.join(0, 2);
         last.join(0, 2);
-        assert_eq!((first.result(0), last.result(0)), (2.0, 1.0));
+        assert_eq!((first.0[0].value, last.0[0].value), (2.0, 1.0));
         let (firsts, lasts) = (first.clone(), last.clone());
         first.merge(&[2], &firsts);
         last.merge(&[2], &lasts);
-        assert_eq!((first.result(2), last.result(2)), (2.0, 1.0));
-        assert!(first.result(1).is_nan());
+        assert_eq!((first.0[2].value, last.0[2].value), (2.0, 1.0));
+        assert!(first.0[1].value.is_nan());
     }
 }

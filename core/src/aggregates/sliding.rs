@@ -11,18 +11,19 @@
 //! values into these slots if a slice changes before all rows are emitted.
 
 use super::Accumulators;
-use super::field::FieldAccumulators;
+use super::column::Column;
 use super::percentile::Sketches;
+use super::slots::SlotColumn;
 
 impl Accumulators {
     /// Switches to incremental sliding windows. Call before the first slot exists.
     pub(crate) fn slide(&mut self) {
-        self.fields.iter_mut().for_each(FieldAccumulators::slide);
+        self.sketches().for_each(Sketches::track_ranges);
     }
 
     /// Returns true if some field has a sketch, and so running values.
     pub(crate) fn have_sketches(&self) -> bool {
-        self.fields.iter().any(FieldAccumulators::has_sketch)
+        self.columns.iter().any(|of| matches!(of.column, Column::Sketch(_)))
     }
 
     /// Returns copies of `slots`, renumbered from 0, without sketches, which the running values
@@ -30,13 +31,13 @@ impl Accumulators {
     pub(crate) fn copy_without_sketches(&self, slots: &[u32]) -> Self {
         Self {
             outputs: self.outputs.clone(),
-            events: super::SlotColumn::pick(&self.events, slots),
-            fields: self.fields.iter().map(|field| field.copy_without_sketches(slots)).collect(),
+            events: self.events.pick(slots),
+            columns: self.map_columns(|column| column.pick_without_sketches(slots)),
         }
     }
 
     fn sketches(&mut self) -> impl Iterator<Item = &mut Sketches> {
-        self.fields.iter_mut().filter_map(FieldAccumulators::sketch)
+        self.columns_mut().filter_map(Column::sketches)
     }
 
     /// Adds the values of `slots` to the running values of `keys`.
@@ -72,7 +73,10 @@ impl Accumulators {
 
     /// Returns true if the running values of `key` must be recounted before they are used.
     pub(crate) fn needs_recount(&self, key: u32) -> bool {
-        self.fields.iter().any(|field| field.needs_recount(key))
+        self.columns.iter().any(|of| match &of.column {
+            Column::Sketch(sketches) => sketches.needs_recount(key),
+            _ => false,
+        })
     }
 
     /// Replaces the running values of `key` by the values of `slots`.
@@ -87,6 +91,6 @@ impl Accumulators {
 
     /// Copies the running values into the `slots` that are aliases of them.
     pub(crate) fn materialize(&mut self, slots: &[u32]) {
-        self.fields.iter_mut().for_each(|field| field.materialize(slots));
+        self.sketches().for_each(|sketch| sketch.materialize(slots));
     }
 }

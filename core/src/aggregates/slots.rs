@@ -1,12 +1,14 @@
-//! Columns of accumulators indexed by slot, and the two traits behind them.
+//! Columns of accumulators indexed by slot, and the traits behind them.
 //!
-//! [`Accumulator`] is the state of one aggregation in one slot, and [`BySlot`] a vector of them.
-//! [`SlotColumn`] is what a stage does with a whole column, whatever its accumulators are. The hot
-//! loop of ingestion, [`add_each`], is also here.
+//! [`Accumulator`] is state of one slot that can be merged and saved. [`FieldAccumulator`] also
+//! takes values of a field and computes results. [`BySlot`] is a vector of either. [`SlotColumn`]
+//! is what a stage does with a whole column, whatever its accumulators are.
 
+use super::column::State;
+use crate::data::frame::Order;
 use crate::error::SnapshotError;
+use crate::plan::WindowOutput;
 use crate::snapshot::{SectionReader, SectionWriter};
-use crate::util::simd::are_numbers;
 
 /// A column of accumulators of one kind, indexed by dense slot.
 pub(super) trait SlotColumn: Sized {
@@ -71,7 +73,7 @@ impl<T: SlotColumn> SlotColumn for Option<T> {
     }
 }
 
-/// The state of one aggregation in one slot.
+/// State of one slot.
 pub(super) trait Accumulator: Clone {
     /// The state without values. Merging it on either side changes nothing.
     const EMPTY: Self;
@@ -84,6 +86,47 @@ pub(super) trait Accumulator: Clone {
 
     /// Reads `count` states as [`Accumulator::save`] wrote them.
     fn load(count: usize, reader: &mut SectionReader<'_>) -> Result<Vec<Self>, SnapshotError>;
+}
+
+/// State of one slot that takes the values of a field and computes results.
+pub(super) trait FieldAccumulator: Accumulator {
+    /// The states that the accumulator is: aggregations of these are computed from it.
+    const STATES: &[State];
+    /// Fixed bytes of a slot for the memory budget.
+    const SLOT_BYTES: u64;
+    /// True if results are the same in any order of merging.
+    const MERGES_IN_ANY_ORDER: bool = false;
+    /// True if the accumulator owns heap memory.
+    const OWNS_HEAP: bool = false;
+
+    /// Adds each of `values` that is not missing (NaN) to its slot; `order` gives their timestamps
+    /// and ordinals.
+    fn add(accumulators: &mut [Self], slots: &[u32], values: &[f64], order: Order<'_>);
+
+    /// Returns the result of `output`, an aggregation of one of [`FieldAccumulator::STATES`]; NaN
+    /// if it is undefined or not finite.
+    fn result(&self, output: &WindowOutput) -> f64;
+
+    /// Appends the result of `output` for each of `slots`.
+    fn results<'a>(
+        column: &BySlot<Self>,
+        output: &WindowOutput,
+        slots: impl Iterator<Item = &'a u32>,
+        numbers: &mut Vec<f64>,
+    ) {
+        column.append_results(slots, numbers, |accumulator| accumulator.result(output));
+    }
+
+    /// Returns the bytes for the memory budget on top of [`FieldAccumulator::SLOT_BYTES`].
+    fn variable_bytes(&self) -> u64 {
+        0
+    }
+
+    /// Prefetches the accumulators of `keys`; `slots` maps a key to its slot.
+    fn prefetch(_accumulators: &[Self], _slots: &[u32], _keys: &[u32]) {}
+
+    /// Clears the stream ordinals, so that at equal timestamps the order of merging decides.
+    fn forget_ordinals(_accumulators: &mut [Self]) {}
 }
 
 /// One accumulator for each slot.
@@ -173,118 +216,6 @@ impl Accumulator for u64 {
     fn load(count: usize, reader: &mut SectionReader<'_>) -> Result<Vec<Self>, SnapshotError> {
         Ok(reader.u64s(count)?.collect())
     }
-}
-
-/// Adds each value that is not missing (NaN) to the accumulator of its slot.
-#[inline(always)]
-pub(super) fn add_present<A>(
-    accumulators: &mut [A],
-    slots: &[u32],
-    values: &[f64],
-    add: impl Fn(&mut A, f64) + Copy,
-) {
-    if are_numbers(values) {
-        add_each(accumulators, slots, values, add);
-    } else {
-        add_each(accumulators, slots, values, |accumulator, value| {
-            if !value.is_nan() {
-                add(accumulator, value);
-            }
-        });
-    }
-}
-
-/// Adds each value to the accumulator of its slot; skips values of unknown slots.
-#[inline(always)]
-pub(super) fn add_each<A>(
-    accumulators: &mut [A],
-    slots: &[u32],
-    values: &[f64],
-    add: impl Fn(&mut A, f64) + Copy,
-) {
-    let mut from = 0;
-    while let (Some(slots), Some(values)) = (slots.get(from..), values.get(from..)) {
-        let added = add_run(accumulators, slots, values, add);
-        if added >= slots.len().min(values.len()) {
-            break;
-        }
-        from += added + 1;
-    }
-}
-
-/// The hot loop: adds values until one has an unknown slot, and returns how many were added.
-///
-/// Unrolled by eight: an iteration alone costs as much as an addition, because wasmtime checks the
-/// deadline in each, and spills and reloads all registers for it.
-// A separate function: wasmtime's compiler keeps the variables of a loop in registers only in small
-// functions.
-#[inline(never)]
-fn add_run<A>(
-    accumulators: &mut [A],
-    slots: &[u32],
-    values: &[f64],
-    add: impl Fn(&mut A, f64) + Copy,
-) -> usize {
-    let (chunks, slots) = slots.as_chunks::<8>();
-    let (value_chunks, values) = values.as_chunks::<8>();
-    let mut added = 0;
-    for (slots, values) in chunks.iter().zip(value_chunks) {
-        let [a, b, c, d, e, f, g, h] = *slots;
-        let [value_a, value_b, value_c, value_d, value_e, value_f, value_g, value_h] = *values;
-        let first = [(a, value_a), (b, value_b), (c, value_c), (d, value_d)];
-        let count = add_four(accumulators, first, add);
-        if count < 4 {
-            return added + count;
-        }
-        let second = [(e, value_e), (f, value_f), (g, value_g), (h, value_h)];
-        let count = add_four(accumulators, second, add);
-        if count < 4 {
-            return added + 4 + count;
-        }
-        added += 8;
-    }
-    for (slot, value) in slots.iter().zip(values) {
-        if !add_one(accumulators, *slot, *value, add) {
-            break;
-        }
-        added += 1;
-    }
-    added
-}
-
-/// Adds up to four values, and returns how many were added. Unrolled by hand, because compilers
-/// keep such short loops as loops. Returning at an unknown slot, instead of skipping it, lets the
-/// compiler compute addresses once for four values.
-#[inline(always)]
-fn add_four<A>(
-    accumulators: &mut [A],
-    [a, b, c, d]: [(u32, f64); 4],
-    add: impl Fn(&mut A, f64) + Copy,
-) -> usize {
-    if !add_one(accumulators, a.0, a.1, add) {
-        return 0;
-    }
-    if !add_one(accumulators, b.0, b.1, add) {
-        return 1;
-    }
-    if !add_one(accumulators, c.0, c.1, add) {
-        return 2;
-    }
-    if !add_one(accumulators, d.0, d.1, add) {
-        return 3;
-    }
-    4
-}
-
-/// Adds `value` to the accumulator of `slot`; returns false if there is none.
-#[inline(always)]
-fn add_one<A>(accumulators: &mut [A], slot: u32, value: f64, add: impl Fn(&mut A, f64)) -> bool {
-    let accumulator = accumulators.get_mut(slot as usize);
-    let is_there = accumulator.is_some();
-    if let Some(accumulator) = accumulator {
-        add(accumulator, value);
-    }
-    is_there
 }
 
 /// Sets entry `index`, or appends it if `index` is the length of the list.

@@ -4,6 +4,7 @@ use super::analytics::{AnalyticsPlan, OperatorPlan, check_size, fields_read};
 use super::columns::Columns;
 use super::stage::{PlanStage, Planned, StageSite};
 use super::window::{aggregated_column, check_options};
+use crate::aggregates::{self, Rolling as RollingState, definition};
 use crate::data::schema::ColumnRole;
 use crate::spec::{Aggregation, Field, Operation, PercentileEngine, PipelineSpec};
 use crate::spec::{Rolling, RollingField, SpecError};
@@ -56,7 +57,7 @@ impl PlanStage for Rolling {
                     plans.push((column, RollingPlan { size, kept, outputs: Vec::new() }));
                     plans.len() - 1
                 });
-                require_state(aggregation.op, &mut kept);
+                kept = kept.and(definition(aggregation.op).rolling.tracked());
                 if let Some((_, plan)) = plans.get_mut(known) {
                     let (op, population) = (aggregation.op, aggregation.population);
                     plan.outputs.push(RollingOutput { place, op, population });
@@ -122,21 +123,22 @@ fn check_rolling(
     has_fields: bool,
 ) -> Result<(), SpecError> {
     let op = aggregation.op;
-    let message = match op {
+    let message = match definition(op).rolling {
         _ if aggregation.field.is_some() && has_fields => {
             "it has a field of its own beside the stage's `fields`: leave one of them out"
                 .to_owned()
         }
-        Operation::First | Operation::Last => format!(
-            "`{op}` goes by event time, rolling aggregations by arrival: they have count, sum, avg, min, max, range, variance, stddev and percentiles"
+        RollingState::ByEventTime => format!(
+            "`{op}` goes by event time, rolling aggregations by arrival: they have {}",
+            rolling_names()
         ),
-        Operation::Distinct | Operation::Rate => format!(
-            "`{op}` is one of windows: rolling aggregations are count, sum, avg, min, max, range, variance, stddev and percentiles"
-        ),
-        Operation::Percentile(_) if size.is_none() => {
+        RollingState::WindowsOnly => {
+            format!("`{op}` is one of windows: rolling aggregations are {}", rolling_names())
+        }
+        RollingState::TracksLast(_) if size.is_none() => {
             format!("`{op}` of all values so far would need all of them: give the stage a `size`")
         }
-        Operation::Percentile(_)
+        RollingState::TracksLast(_)
             if aggregation.engine.is_some_and(|engine| engine != PercentileEngine::Exact) =>
         {
             "the percentiles of a rolling stage are exact: leave `engine` out".to_owned()
@@ -146,17 +148,10 @@ fn check_rolling(
     Err(SpecError::new(path, message))
 }
 
-/// Adds to `kept` the state that `op` needs.
-fn require_state(op: Operation, kept: &mut TrackedStatistics) {
-    match op {
-        Operation::Sum | Operation::Avg => kept.sums = true,
-        Operation::Variance | Operation::Stddev => kept.moments = true,
-        Operation::Min | Operation::Max | Operation::Range => kept.extremes = true,
-        Operation::Percentile(_) => kept.order = true,
-        Operation::Count
-        | Operation::First
-        | Operation::Last
-        | Operation::Distinct
-        | Operation::Rate => {}
-    }
+/// Returns the names of the aggregations that a rolling stage computes, for messages.
+fn rolling_names() -> String {
+    let named = aggregates::NAMED.iter();
+    let rolling = named.filter(|(_, known)| matches!(known.rolling, RollingState::Tracks(_)));
+    let names: Vec<&str> = rolling.map(|(_, known)| known.name).collect();
+    format!("{} and percentiles", names.join(", "))
 }

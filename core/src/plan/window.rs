@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::columns::Columns;
 use super::stage::{PartialSupport, PlanStage, Planned, PlannedStage, StageSite};
 use super::{CalendarPlan, Caps, CountPlan, Emission, Grid, SessionPlan};
+use crate::aggregates::{self, Input, Options, definition};
 use crate::data::row_layout::RowLayout;
 use crate::data::schema::ColumnRole;
 use crate::spec::{Aggregation, Operation, PercentileEngine, PipelineSpec, SpecError};
@@ -179,11 +180,15 @@ pub(super) fn aggregates(
 /// Checks that the options of `aggregation` apply to its operation.
 pub(super) fn check_options(path: &str, aggregation: &Aggregation) -> Result<(), SpecError> {
     let op = aggregation.op;
-    if aggregation.population && !matches!(op, Operation::Variance | Operation::Stddev) {
-        let message = format!("`{op}` has no population: only `variance` and `stddev` have");
+    let options = definition(op).options;
+    if aggregation.population && options != Options::Population {
+        let having =
+            aggregates::NAMED.iter().filter(|(_, known)| known.options == Options::Population);
+        let having: Vec<String> = having.map(|(known, _)| format!("`{known}`")).collect();
+        let message = format!("`{op}` has no population: only {} have", having.join(" and "));
         return Err(SpecError::new(format!("{path}.population"), message));
     }
-    if aggregation.engine.is_some() && !matches!(op, Operation::Percentile(_)) {
+    if aggregation.engine.is_some() && options != Options::Engine {
         let message = format!("`{op}` has no engine: only percentiles have, such as `p95`");
         return Err(SpecError::new(format!("{path}.engine"), message));
     }
@@ -198,11 +203,12 @@ pub(super) fn aggregated_column(
     input: &Columns,
 ) -> Result<Option<usize>, SpecError> {
     let field = aggregation.field.as_deref().or(stage_field);
-    let column = match (aggregation.op, input.text(field)) {
-        (Operation::Distinct | Operation::Count | Operation::Rate, Some(text)) => Some(text),
+    let reads = definition(aggregation.op).input;
+    let column = match (reads, input.text(field)) {
+        (Input::Values | Input::ValuesOrEvents, Some(text)) => Some(text),
         _ => input.resolve(path, field)?,
     };
-    if column.is_none() && !matches!(aggregation.op, Operation::Count | Operation::Rate) {
+    if column.is_none() && reads != Input::ValuesOrEvents {
         let message = format!(
             "{} of which field? name it: {{ op = \"{}\", field = ... }}, or set {}",
             aggregation.op,

@@ -6,6 +6,7 @@ use core::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::percentile::{Percentile, PercentileEngine};
+use crate::aggregates;
 
 /// An aggregation: an operation (`"avg"`), or `{ op = "max", field = "bytes", name = "peak" }`.
 ///
@@ -61,27 +62,8 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// All operations except percentiles.
-    const NAMED: [Self; 12] = [
-        Self::Count,
-        Self::Sum,
-        Self::Avg,
-        Self::Min,
-        Self::Max,
-        Self::Range,
-        Self::Variance,
-        Self::Stddev,
-        Self::First,
-        Self::Last,
-        Self::Distinct,
-        Self::Rate,
-    ];
-
     /// The names in pipelines and rows; `p<any>` stands for all other percentiles.
-    pub const NAMES: [&str; 16] = [
-        "count", "sum", "avg", "min", "max", "range", "variance", "stddev", "first", "last",
-        "distinct", "rate", "p50", "p95", "p99", "p<any>",
-    ];
+    pub const NAMES: &[&str] = aggregates::NAMES;
 }
 
 impl fmt::Display for Operation {
@@ -89,8 +71,7 @@ impl fmt::Display for Operation {
         if let Self::Percentile(percentile) = self {
             return write!(f, "p{percentile}");
         }
-        let mut named = Self::NAMED.iter().zip(Self::NAMES);
-        f.write_str(named.find(|(known, _)| *known == self).map_or("", |(_, name)| name))
+        f.write_str(aggregates::definition(*self).name)
     }
 }
 
@@ -112,7 +93,7 @@ impl fmt::Display for UnknownOperation {
                 ": percentiles are p0 to p100, with at most six decimals, such as p99.9",
             );
         }
-        write!(f, ", {}", super::decode::expected(found, &Operation::NAMES))
+        write!(f, ", {}", super::decode::expected(found, Operation::NAMES))
     }
 }
 
@@ -120,9 +101,9 @@ impl FromStr for Operation {
     type Err = UnknownOperation;
 
     fn from_str(name: &str) -> Result<Self, UnknownOperation> {
-        let mut named = Self::NAMED.into_iter().zip(Self::NAMES);
-        if let Some((operation, _)) = named.find(|(_, known)| *known == name) {
-            return Ok(operation);
+        let mut named = aggregates::NAMED.iter();
+        if let Some((operation, _)) = named.find(|(_, definition)| definition.name == name) {
+            return Ok(*operation);
         }
         let percentile = name.strip_prefix('p').and_then(|number| number.parse().ok());
         percentile.map(Self::Percentile).ok_or_else(|| UnknownOperation { found: name.to_owned() })
@@ -209,7 +190,7 @@ impl schemars::JsonSchema for Operation {
     }
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        let [names @ .., _] = Self::NAMES;
+        let names = Self::NAMES.split_last().map_or(&[][..], |(_, names)| names);
         schemars::json_schema!({ "anyOf": [
             { "type": "string", "enum": names },
             {
@@ -241,7 +222,7 @@ mod tests {
 
     #[test]
     fn operation_names_parse_back() {
-        for name in &Operation::NAMES[..15] {
+        for name in Operation::NAMES.split_last().unwrap().1 {
             assert_eq!(name.parse::<Operation>().unwrap().to_string(), *name);
         }
         assert_eq!("p99.90".parse::<Operation>().unwrap().to_string(), "p99.9");

@@ -8,6 +8,7 @@ use super::limits::Limits;
 use super::percentile::PercentileEngine;
 use super::stages::{ReadAs, StageOptions, StageOutput, StageState};
 use super::{SpecError, check_options};
+use crate::aggregates::{Input, definition};
 
 /// `type = "window"`: aggregates the events of each key and window into one row.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -98,10 +99,10 @@ impl StageOptions for Window {
 
 impl ReadAs {
     fn of_operation(op: Operation) -> Self {
-        match op {
-            Operation::Distinct => Self::Text,
-            Operation::Count | Operation::Rate => Self::Any,
-            _ => Self::Number,
+        match definition(op).input {
+            Input::Numbers => Self::Number,
+            Input::Values => Self::Text,
+            Input::ValuesOrEvents => Self::Any,
         }
     }
 }

@@ -19,50 +19,6 @@ pub(crate) trait Aggregate: Copy {
     fn merge(&mut self, later: &Self);
 }
 
-/// A compensated sum (Neumaier 1974, by Knuth's branch-free two-sum).
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Sum {
-    sum: f64,
-    /// The rounding error of `sum`.
-    compensation: f64,
-}
-
-impl Sum {
-    /// Returns the sum; not finite if it overflows.
-    pub(crate) fn total(self) -> f64 {
-        self.sum + self.compensation
-    }
-
-    pub(crate) fn save(&self, writer: &mut SectionWriter<'_>) {
-        writer.f64s([self.sum, self.compensation].into_iter());
-    }
-
-    pub(crate) fn load(reader: &mut SectionReader<'_>) -> Result<Self, SnapshotError> {
-        let (sum, compensation) = (reader.u64()?, reader.u64()?);
-        Ok(Self { sum: f64::from_bits(sum), compensation: f64::from_bits(compensation) })
-    }
-}
-
-impl Aggregate for Sum {
-    type Item = f64;
-
-    const EMPTY: Self = Self { sum: 0.0, compensation: 0.0 };
-
-    #[inline(always)]
-    fn add(&mut self, value: f64) {
-        self.merge(&Self { sum: value, compensation: 0.0 });
-    }
-
-    #[inline(always)]
-    fn merge(&mut self, later: &Self) {
-        let sum = self.sum + later.sum;
-        let shifted = sum - self.sum;
-        let lost = (self.sum - (sum - shifted)) + (later.sum - shifted);
-        self.compensation = (self.compensation + later.compensation) + lost;
-        self.sum = sum;
-    }
-}
-
 impl OnlineVariance {
     pub(crate) fn save(&self, writer: &mut SectionWriter<'_>) {
         writer.u64(self.count);

@@ -1,8 +1,9 @@
 //! The last N values, with sum, moments, extremes and order as far as they are needed.
 
-use super::aggregate::{Aggregate, Extremes, Sum};
+use super::aggregate::{Aggregate, Extremes};
 use super::anomaly::Baseline;
 use super::ordered_multiset::OrderedMultiset;
+use super::sum::Sum;
 use super::two_block_aggregate::TwoBlockAggregate;
 use super::{OnlineVariance, number};
 use crate::error::SnapshotError;
@@ -19,10 +20,22 @@ pub(crate) struct TrackedStatistics {
 }
 
 impl TrackedStatistics {
-    pub(crate) const MOMENTS: Self =
-        Self { sums: false, moments: true, extremes: false, order: false };
-    pub(crate) const ORDER: Self =
-        Self { sums: false, moments: false, extremes: false, order: true };
+    pub(crate) const NONE: Self =
+        Self { sums: false, moments: false, extremes: false, order: false };
+    pub(crate) const SUMS: Self = Self { sums: true, ..Self::NONE };
+    pub(crate) const MOMENTS: Self = Self { moments: true, ..Self::NONE };
+    pub(crate) const EXTREMES: Self = Self { extremes: true, ..Self::NONE };
+    pub(crate) const ORDER: Self = Self { order: true, ..Self::NONE };
+
+    /// Returns the statistics of either.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self {
+            sums: self.sums || other.sums,
+            moments: self.moments || other.moments,
+            extremes: self.extremes || other.extremes,
+            order: self.order || other.order,
+        }
+    }
 }
 
 /// The last N values in a ring buffer, and the statistics maintained over them.

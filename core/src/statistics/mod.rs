@@ -21,7 +21,8 @@
 //! ```
 
 // Where to find what:
-// - all values so far: `variance` (Welford), `ema` (moving averages), `rate` (events per second);
+// - all values so far: `variance` (Welford), `sum` (Neumaier), `ema` (moving averages), `rate`
+//   (events per second);
 // - the last N values: `sliding` (the public type) on `last` (the ring buffer), which maintains
 //   `aggregate`s over `two_block_aggregate` and an `ordered_multiset`;
 // - `anomaly`: z-scores against either, by the trait `Baseline`;
@@ -34,6 +35,7 @@ mod ordered_multiset;
 pub(crate) mod rank;
 mod rate;
 mod sliding;
+mod sum;
 mod two_block_aggregate;
 mod variance;
 
@@ -43,11 +45,11 @@ pub use rate::RateCalculator;
 pub use sliding::SlidingWindowStats;
 pub use variance::OnlineVariance;
 
-pub(crate) use aggregate::{Aggregate, Extremes, Sum};
+pub(crate) use aggregate::{Aggregate, Extremes};
 pub(crate) use anomaly::{Baseline, MIN_WARMUP, ZScoreRule};
 pub(crate) use ema::{elapsed, step, time_gain};
 pub(crate) use last::{LastMedian, LastMoments, LastValues, TrackedStatistics};
-pub(crate) use variance::SQRT_MAX;
+pub(crate) use sum::Sum;
 
 /// An option out of its range, or a result that is not defined yet.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]

@@ -1,9 +1,11 @@
 //! Mean and variance of all values so far.
 
-use super::{finite, number};
+use super::finite;
 
 /// The greatest number whose square is finite: the square root of `f64::MAX`.
-pub(crate) const SQRT_MAX: f64 = 1.340_780_792_994_259_6e154;
+const SQRT_MAX: f64 = 1.340_780_792_994_259_6e154;
+/// Maximum count after a merge: [`number`] converts it correctly.
+const MAX_COUNT: u64 = i64::MAX.unsigned_abs();
 
 /// Mean, variance and standard deviation, updated value by value (Welford 1962, Knuth 4.2.2).
 ///
@@ -46,7 +48,8 @@ impl OnlineVariance {
 
     #[inline(always)]
     pub(crate) fn add(&mut self, value: f64) {
-        self.count += 1;
+        // Wraps, because a snapshot may contain any count.
+        self.count = self.count.wrapping_add(1);
         let distance = value - self.mean;
         self.mean += distance / number(self.count);
         self.m2 += distance * (value - self.mean);
@@ -74,7 +77,7 @@ impl OnlineVariance {
             self.merge_far(other);
             return;
         }
-        let count = self.count + other.count;
+        let count = self.merged_count(other);
         let share = number(other.count) / number(count);
         self.mean += distance * share;
         self.m2 = (self.m2 + other.m2) + distance * distance * (number(self.count) * share);
@@ -89,7 +92,7 @@ impl OnlineVariance {
     fn merge_far(&mut self, other: &Self) {
         let (own, others) = (number(self.count), number(other.count));
         let distance = other.mean - self.mean;
-        let count = self.count.saturating_add(other.count);
+        let count = self.merged_count(other);
         let mean = self.mean + distance * (others / number(count));
         let between = match other.count <= self.count {
             true => (other.mean - mean) * others,
@@ -98,6 +101,23 @@ impl OnlineVariance {
         self.m2 = (self.m2 + other.m2) + (distance * between).abs();
         self.mean = mean;
         self.count = count;
+    }
+
+    #[inline(always)]
+    fn merged_count(&self, other: &Self) -> u64 {
+        self.count.wrapping_add(other.count).min(MAX_COUNT)
+    }
+
+    /// Returns the variance of a sample or of the whole `population`; NaN if it is undefined or not
+    /// finite.
+    #[inline]
+    pub(crate) fn variance_of(&self, population: bool) -> f64 {
+        let divisor = if population { self.count } else { self.count.saturating_sub(1) };
+        if divisor == 0 {
+            return f64::NAN;
+        }
+        let variance = self.m2 / number(divisor);
+        if variance.is_finite() { variance } else { f64::NAN }
     }
 
     /// Returns the number of values.
@@ -115,13 +135,13 @@ impl OnlineVariance {
     /// Returns the sample variance (n − 1); `None` for fewer than two values.
     #[must_use]
     pub fn variance(&self) -> Option<f64> {
-        if self.count < 2 { None } else { finite(self.m2 / number(self.count - 1)) }
+        finite(self.variance_of(false))
     }
 
     /// Returns the population variance (n); `None` without values.
     #[must_use]
     pub fn population_variance(&self) -> Option<f64> {
-        if self.count == 0 { None } else { finite(self.m2 / number(self.count)) }
+        finite(self.variance_of(true))
     }
 
     /// Returns the sample standard deviation, the square root of [`OnlineVariance::variance`].
@@ -135,6 +155,15 @@ impl OnlineVariance {
     pub fn population_std_dev(&self) -> Option<f64> {
         self.population_variance().map(f64::sqrt)
     }
+}
+
+/// Converts a count to a float.
+// A signed integer converts in one instruction, an unsigned one takes a branch or several
+// instructions.
+#[inline(always)]
+#[expect(clippy::cast_precision_loss, reason = "counts beyond 2^53 are out of reach")]
+fn number(count: u64) -> f64 {
+    count.cast_signed() as f64
 }
 
 impl Extend<f64> for OnlineVariance {
@@ -205,6 +234,29 @@ mod tests {
             assert_eq!(merged(&[left], &[right]).variance(), None);
             assert_eq!(merged(&[left, left], &[right, right]).variance(), None);
         }
+    }
+
+    #[test]
+    fn merging_an_empty_part_changes_no_bit() {
+        for values in [&[0.1, 0.2, -0.0][..], &[-0.0], &[1e308, -1e308], &[]] {
+            let bits = |of: &OnlineVariance| (of.count, of.mean.to_bits(), of.m2.to_bits());
+            let (whole, none) = (of(values), of(&[]));
+            let (mut left, mut right) = (whole, none);
+            left.merge(&none);
+            right.merge(&whole);
+            assert_eq!((bits(&left), bits(&right)), (bits(&whole), bits(&whole)));
+        }
+    }
+
+    #[test]
+    fn count_saturates_when_a_part_is_merged_with_itself() {
+        let mut variance = of(&[1.0, 3.0]);
+        for _ in 0..80 {
+            variance.merge(&variance.clone());
+        }
+        assert_eq!(variance.count(), i64::MAX.unsigned_abs());
+        assert_eq!(variance.mean(), Some(2.0));
+        assert!(variance.variance().unwrap() > 0.0);
     }
 
     #[test]

@@ -71,6 +71,8 @@ fn empty() -> TDigest {
 
 impl PercentileState for Digest {
     const EMPTY: Self = Self { recent: Vec::new(), digested: None };
+    const MERGES_IN_ANY_ORDER: bool = false;
+    const LIMITS_VALUES: bool = false;
 
     #[inline]
     fn add(&mut self, value: f64, _exact: usize) {

@@ -34,11 +34,23 @@ pub(super) use self::digest::Digest;
 pub(super) use self::sketches::Sketches;
 pub(super) use self::value_range::ValueRange;
 pub(super) use self::value_set::ValueSet;
-use super::slots::{SlotColumn, add_each, set_or_push};
+use super::add::add_each;
+use super::column::{FieldColumn, State};
+use super::registry::{Definition, Options, Rolling};
+use super::slots::{SlotColumn, set_or_push};
+use crate::data::frame::Order;
 use crate::data::stats::StageStats;
 use crate::error::SnapshotError;
+use crate::plan::WindowOutput;
 use crate::snapshot::{SectionReader, SectionWriter};
-use crate::spec::{Percentile, PercentileEngine};
+use crate::spec::{Operation, Percentile, PercentileEngine};
+use crate::statistics::TrackedStatistics;
+
+pub(super) const DEFINITION: Definition = Definition {
+    options: Options::Engine,
+    rolling: Rolling::TracksLast(TrackedStatistics::ORDER),
+    ..Definition::new("p<any>", State::Percentiles)
+};
 
 /// Number of values of a slot up to which every engine is exact.
 const ALWAYS_EXACT: usize = 512;
@@ -50,6 +62,10 @@ const MAX_OCTAVES: usize = 64;
 /// one.
 pub(super) trait PercentileState: Clone {
     const EMPTY: Self;
+    /// True if results are the same in any order of merging.
+    const MERGES_IN_ANY_ORDER: bool;
+    /// True if there are limits on values that are counted in the statistics.
+    const LIMITS_VALUES: bool;
 
     /// Adds `value`, which is finite and not −0.
     fn add(&mut self, value: f64, exact: usize);
@@ -83,10 +99,9 @@ pub(super) struct Percentiles<S> {
     states: Vec<S>,
     /// The percentiles of the outputs, ascending and without duplicates.
     percentiles: Vec<Percentile>,
+    engine: PercentileEngine,
     /// Number of values of a slot that are kept one by one.
     exact: usize,
-    /// True if exceeding `exact` is counted as a limit reached, as for the exact engine.
-    is_limit: bool,
 }
 
 impl<S: PercentileState> Percentiles<S> {
@@ -99,9 +114,11 @@ impl<S: PercentileState> Percentiles<S> {
     ) -> Self {
         percentiles.sort_unstable();
         percentiles.dedup();
-        let is_limit = engine == PercentileEngine::Exact;
-        let exact = if is_limit { ALWAYS_EXACT.max(max_values as usize) } else { ALWAYS_EXACT };
-        Self { states: Vec::new(), percentiles, exact, is_limit }
+        let exact = match engine {
+            PercentileEngine::Exact => ALWAYS_EXACT.max(max_values as usize),
+            PercentileEngine::Sketch | PercentileEngine::Tdigest => ALWAYS_EXACT,
+        };
+        Self { states: Vec::new(), percentiles, engine, exact }
     }
 
     /// Returns a column with other `states` and the same settings.
@@ -114,27 +131,8 @@ impl<S: PercentileState> Percentiles<S> {
         set_or_push(&mut self.states, slot, state);
     }
 
-    pub(super) fn add(&mut self, slots: &[u32], values: &[f64]) {
-        add_present(&mut self.states, slots, values, self.exact);
-    }
-
-    /// Prepares `slots` for [`Percentiles::result`]; counts folded values and limits reached in
-    /// `stats`.
-    pub(super) fn seal(&mut self, slots: &[u32], stats: &mut StageStats) {
-        for slot in slots {
-            let Some(state) = self.states.get_mut(*slot as usize) else { continue };
-            state.seal(&self.percentiles, stats);
-            stats.value_limit += u64::from(self.is_limit && state.is_approximate());
-        }
-    }
-
-    /// Returns the bytes of the values of `slot` for the memory budget.
-    pub(super) fn variable_bytes(&self, slot: usize) -> u64 {
-        self.states.get(slot).map_or(0, S::variable_bytes)
-    }
-
     /// Returns `percentile` of a sealed slot.
-    pub(super) fn result(&self, slot: usize, percentile: Percentile) -> f64 {
+    fn percentile(&self, slot: usize, percentile: Percentile) -> f64 {
         let state = self.states.get(slot);
         state.map_or(f64::NAN, |state| state.percentile(percentile, &self.percentiles))
     }
@@ -181,6 +179,72 @@ impl<S: PercentileState> SlotColumn for Percentiles<S> {
             set_or_push(&mut self.states, *slot as usize, state);
         }
         Ok(())
+    }
+}
+
+impl<S: PercentileState> FieldColumn for Percentiles<S> {
+    fn computes(&self, output: &WindowOutput) -> bool {
+        percentile_of(output).is_some() && output.engine == self.engine
+    }
+
+    fn slot_bytes(&self) -> u64 {
+        32
+    }
+
+    fn has_variable_bytes(&self) -> bool {
+        true
+    }
+
+    fn variable_bytes(&self, slot: usize) -> u64 {
+        self.states.get(slot).map_or(0, S::variable_bytes)
+    }
+
+    fn merges_in_any_order(&self) -> bool {
+        S::MERGES_IN_ANY_ORDER
+    }
+
+    fn limits_values(&self) -> bool {
+        S::LIMITS_VALUES
+    }
+
+    fn add(&mut self, slots: &[u32], values: &[f64], _: Order<'_>) {
+        add_present(&mut self.states, slots, values, self.exact);
+    }
+
+    /// Prepares `slots` for results; counts folded values and limits reached in `stats`.
+    fn seal(&mut self, slots: &[u32], stats: &mut StageStats) {
+        // Only for the exact engine it is a limit that not all values are kept.
+        let is_limit = self.engine == PercentileEngine::Exact;
+        for slot in slots {
+            let Some(state) = self.states.get_mut(*slot as usize) else { continue };
+            state.seal(&self.percentiles, stats);
+            stats.value_limit += u64::from(is_limit && state.is_approximate());
+        }
+    }
+
+    fn results<'a>(
+        &self,
+        output: &WindowOutput,
+        slots: impl Iterator<Item = &'a u32>,
+        numbers: &mut Vec<f64>,
+    ) {
+        numbers.extend(slots.map(|slot| self.result(output, *slot as usize)));
+    }
+
+    fn result(&self, output: &WindowOutput, slot: usize) -> f64 {
+        percentile_of(output).map_or(f64::NAN, |percentile| self.percentile(slot, percentile))
+    }
+
+    fn release(&mut self, slot: usize) {
+        self.reset(slot);
+    }
+}
+
+/// Returns the percentile of `output`, if it is one.
+fn percentile_of(output: &WindowOutput) -> Option<Percentile> {
+    match output.op {
+        Operation::Percentile(percentile) => Some(percentile),
+        _ => None,
     }
 }
 

@@ -2,11 +2,14 @@
 //! by key.
 
 use super::running_values::RunningValues;
-use super::{PercentileState, Percentiles, ValueRange, ValueSet};
+use super::{PercentileState, Percentiles, ValueRange, ValueSet, percentile_of};
+use crate::aggregates::column::FieldColumn;
 use crate::aggregates::slots::{BySlot, SlotColumn};
+use crate::data::frame::Order;
 use crate::data::stats::StageStats;
 use crate::error::SnapshotError;
 use crate::keys::NONE;
+use crate::plan::WindowOutput;
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::spec::{Percentile, PercentileEngine};
 
@@ -15,6 +18,9 @@ use crate::spec::{Percentile, PercentileEngine};
 #[derive(Clone)]
 pub(in super::super) struct Sketches {
     sets: Percentiles<ValueSet>,
+    /// Minimum and maximum of aliases, merged from the nodes of the aggregate tree; `None` unless
+    /// windows are updated incrementally.
+    ranges: Option<BySlot<ValueRange>>,
     running: Vec<Option<Box<RunningKey>>>,
     /// The key whose running values a slot is an alias of; [`NONE`] if it has its own value set.
     aliased_keys: Vec<u32>,
@@ -35,20 +41,29 @@ struct RunningKey {
 
 impl Sketches {
     pub(in super::super) fn new(percentiles: Vec<Percentile>) -> Self {
-        Self::of(Percentiles::new(percentiles, PercentileEngine::Sketch, 0))
+        Self::of(Percentiles::new(percentiles, PercentileEngine::Sketch, 0), None)
     }
 
-    fn of(sets: Percentiles<ValueSet>) -> Self {
-        Self { sets, running: Vec::new(), aliased_keys: Vec::new(), deferred_leaves: Vec::new() }
+    fn of(sets: Percentiles<ValueSet>, ranges: Option<BySlot<ValueRange>>) -> Self {
+        Self {
+            sets,
+            ranges,
+            running: Vec::new(),
+            aliased_keys: Vec::new(),
+            deferred_leaves: Vec::new(),
+        }
     }
 
-    pub(in super::super) fn add(&mut self, slots: &[u32], values: &[f64]) {
-        self.sets.add(slots, values);
+    /// Switches to incremental sliding windows. Call before the first slot exists.
+    pub(in super::super) fn track_ranges(&mut self) {
+        self.ranges = Some(BySlot::default());
     }
 
-    /// Returns the bytes of the values of `slot` for the memory budget.
-    pub(in super::super) fn variable_bytes(&self, slot: usize) -> u64 {
-        self.sets.variable_bytes(slot)
+    /// Merges range i of `later` into the range of `slots[i]`.
+    pub(in super::super) fn merge_ranges(&mut self, slots: &[u32], later: &BySlot<ValueRange>) {
+        if let Some(ranges) = &mut self.ranges {
+            ranges.merge(slots, later);
+        }
     }
 
     /// Returns the range of each of `slots`.
@@ -150,52 +165,10 @@ impl Sketches {
         self.running.get(key).and_then(Option::as_deref)
     }
 
-    /// Prepares `slots` for [`Sketches::result`]. The values of aliases are within `ranges`.
-    pub(in super::super) fn seal(
-        &mut self,
-        slots: &[u32],
-        ranges: Option<&BySlot<ValueRange>>,
-        stats: &mut StageStats,
-    ) {
+    /// Copies the running values into each of `slots` that is an alias of them.
+    pub(in super::super) fn materialize(&mut self, slots: &[u32]) {
         for slot in slots {
-            let Some(key) = self.aliased_key(*slot as usize) else {
-                self.sets.seal(&[*slot], stats);
-                continue;
-            };
-            let Some(running) = self.running.get_mut(key).and_then(Option::as_deref_mut) else {
-                continue;
-            };
-            if !running.is_sealed {
-                let asked = self.sets.percentiles.as_slice();
-                running.results.resize(asked.len(), f64::NAN);
-                running.values.percentiles(asked, range_of(ranges, *slot), &mut running.results);
-                running.folded = running.values.folded();
-                running.is_sealed = true;
-            }
-            stats.folded_values += running.folded;
-        }
-    }
-
-    /// Returns `percentile` of a sealed slot.
-    pub(in super::super) fn result(&self, slot: usize, percentile: Percentile) -> f64 {
-        let Some(key) = self.aliased_key(slot) else { return self.sets.result(slot, percentile) };
-        let position = self.sets.percentiles.iter().position(|asked| *asked == percentile);
-        let result = self
-            .running(key)
-            .zip(position)
-            .and_then(|(running, position)| running.results.get(position));
-        result.copied().unwrap_or(f64::NAN)
-    }
-
-    /// Copies the running values into each of `slots` that is an alias of them. The values are
-    /// within `ranges`.
-    pub(in super::super) fn materialize(
-        &mut self,
-        slots: &[u32],
-        ranges: Option<&BySlot<ValueRange>>,
-    ) {
-        for slot in slots {
-            let Some(set) = self.aliased_set(*slot, ranges) else { continue };
+            let Some(set) = self.aliased_set(*slot) else { continue };
             self.sets.set(*slot as usize, set);
             if let Some(aliased_key) = self.aliased_keys.get_mut(*slot as usize) {
                 *aliased_key = NONE;
@@ -205,27 +178,10 @@ impl Sketches {
 
     /// Returns a copy of the running values that `slot` is an alias of; `None` if it has its own
     /// values.
-    fn aliased_set(&self, slot: u32, ranges: Option<&BySlot<ValueRange>>) -> Option<ValueSet> {
+    fn aliased_set(&self, slot: u32) -> Option<ValueSet> {
         let running = self.running(self.aliased_key(slot as usize)?);
-        Some(
-            running
-                .map_or(ValueSet::EMPTY, |running| running.values.to_set(range_of(ranges, slot))),
-        )
-    }
-
-    /// Writes `slots` as [`SlotColumn::save`] does, with the running values for aliases.
-    pub(in super::super) fn save_with_aliases(
-        &self,
-        slots: &[u32],
-        ranges: Option<&BySlot<ValueRange>>,
-        writer: &mut SectionWriter<'_>,
-    ) {
-        for slot in slots {
-            match self.aliased_set(*slot, ranges) {
-                Some(set) => set.save(writer),
-                None => self.sets.save(&[*slot], writer),
-            }
-        }
+        let range = || range_of(self.ranges.as_ref(), slot);
+        Some(running.map_or(ValueSet::EMPTY, |running| running.values.to_set(range())))
     }
 }
 
@@ -257,17 +213,18 @@ fn range_of(ranges: Option<&BySlot<ValueRange>>, slot: u32) -> ValueRange {
 impl SlotColumn for Sketches {
     fn reset(&mut self, slot: usize) {
         self.sets.reset(slot);
+        self.ranges.reset(slot);
         if let Some(aliased_key) = self.aliased_keys.get_mut(slot) {
             *aliased_key = NONE;
         }
     }
 
     fn empty(&self, slots: usize) -> Self {
-        Self::of(self.sets.empty(slots))
+        Self::of(self.sets.empty(slots), self.ranges.empty(slots))
     }
 
     fn pick(&self, slots: &[u32]) -> Self {
-        Self::of(self.sets.pick(slots))
+        Self::of(self.sets.pick(slots), self.ranges.pick(slots))
     }
 
     fn merge(&mut self, slots: &[u32], later: &Self) {
@@ -278,11 +235,93 @@ impl SlotColumn for Sketches {
         self.sets.join(slot, later);
     }
 
+    /// Writes the running values for aliases.
     fn save(&self, slots: &[u32], writer: &mut SectionWriter<'_>) {
-        self.sets.save(slots, writer);
+        for slot in slots {
+            match self.aliased_set(*slot) {
+                Some(set) => set.save(writer),
+                None => self.sets.save(&[*slot], writer),
+            }
+        }
     }
 
     fn load(&mut self, slots: &[u32], reader: &mut SectionReader<'_>) -> Result<(), SnapshotError> {
-        self.sets.load(slots, reader)
+        self.sets.load(slots, reader)?;
+        self.ranges.load(slots, reader)
+    }
+}
+
+impl FieldColumn for Sketches {
+    fn computes(&self, output: &WindowOutput) -> bool {
+        self.sets.computes(output)
+    }
+
+    fn slot_bytes(&self) -> u64 {
+        self.sets.slot_bytes()
+    }
+
+    fn has_variable_bytes(&self) -> bool {
+        self.sets.has_variable_bytes()
+    }
+
+    fn variable_bytes(&self, slot: usize) -> u64 {
+        self.sets.variable_bytes(slot)
+    }
+
+    fn merges_in_any_order(&self) -> bool {
+        self.sets.merges_in_any_order()
+    }
+
+    fn limits_values(&self) -> bool {
+        self.sets.limits_values()
+    }
+
+    fn add(&mut self, slots: &[u32], values: &[f64], order: Order<'_>) {
+        self.sets.add(slots, values, order);
+    }
+
+    fn seal(&mut self, slots: &[u32], stats: &mut StageStats) {
+        for slot in slots {
+            let Some(key) = self.aliased_key(*slot as usize) else {
+                self.sets.seal(&[*slot], stats);
+                continue;
+            };
+            let Some(running) = self.running.get_mut(key).and_then(Option::as_deref_mut) else {
+                continue;
+            };
+            if !running.is_sealed {
+                let asked = self.sets.percentiles.as_slice();
+                let range = range_of(self.ranges.as_ref(), *slot);
+                running.results.resize(asked.len(), f64::NAN);
+                running.values.percentiles(asked, range, &mut running.results);
+                running.folded = running.values.folded();
+                running.is_sealed = true;
+            }
+            stats.folded_values += running.folded;
+        }
+    }
+
+    fn results<'a>(
+        &self,
+        output: &WindowOutput,
+        slots: impl Iterator<Item = &'a u32>,
+        numbers: &mut Vec<f64>,
+    ) {
+        numbers.extend(slots.map(|slot| self.result(output, *slot as usize)));
+    }
+
+    fn result(&self, output: &WindowOutput, slot: usize) -> f64 {
+        let Some(key) = self.aliased_key(slot) else { return self.sets.result(output, slot) };
+        let percentile = percentile_of(output);
+        let position = self.sets.percentiles.iter().position(|asked| Some(*asked) == percentile);
+        let result = self
+            .running(key)
+            .zip(position)
+            .and_then(|(running, position)| running.results.get(position));
+        result.copied().unwrap_or(f64::NAN)
+    }
+
+    fn release(&mut self, slot: usize) {
+        self.reset(slot);
     }
 }

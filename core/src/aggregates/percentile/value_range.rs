@@ -1,8 +1,11 @@
 //! Minimum and maximum of values.
 
-use super::super::slots::Accumulator;
 use super::value_set::ValueSet;
+use crate::aggregates::State;
+use crate::aggregates::slots::{Accumulator, FieldAccumulator};
+use crate::data::frame::Order;
 use crate::error::SnapshotError;
+use crate::plan::WindowOutput;
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::statistics::rank::Extreme;
 use crate::util::simd::least;
@@ -73,5 +76,18 @@ impl Accumulator for ValueRange {
 
     fn load(count: usize, _: &mut SectionReader<'_>) -> Result<Vec<Self>, SnapshotError> {
         Ok(vec![Self::NONE; count])
+    }
+}
+
+/// A column of ranges stands in for sketches in nodes of the aggregate tree. No output is computed
+/// from it, and nodes are copied and merged, but take no values.
+impl FieldAccumulator for ValueRange {
+    const STATES: &[State] = &[];
+    const SLOT_BYTES: u64 = 0;
+
+    fn add(_: &mut [Self], _: &[u32], _: &[f64], _: Order<'_>) {}
+
+    fn result(&self, _: &WindowOutput) -> f64 {
+        f64::NAN
     }
 }

@@ -108,6 +108,8 @@ impl ValueSet {
 
 impl PercentileState for ValueSet {
     const EMPTY: Self = Self::Values(Vec::new());
+    const MERGES_IN_ANY_ORDER: bool = true;
+    const LIMITS_VALUES: bool = true;
 
     #[inline]
     fn add(&mut self, value: f64, exact: usize) {

@@ -1,31 +1,26 @@
 //! Rolling aggregations: over the last n values of a key, or over all values so far.
 
 use super::{Input, KeyState, append_missing};
+use crate::aggregates::summary::SummaryValues;
+use crate::aggregates::{State, definition, moments, summary};
 use crate::data::frame::FrameColumn;
 use crate::error::SnapshotError;
 use crate::plan::{RollingOutput, RollingPlan};
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::spec::Operation;
-use crate::statistics::{Aggregate, Extremes, LastValues, OnlineVariance, Sum, number};
+use crate::statistics::{Aggregate, Extremes, LastValues, OnlineVariance, Sum};
 
 /// Values that results are computed from; NaN means undefined.
-trait RollingValues {
+trait RollingValues: SummaryValues {
     fn push(&mut self, value: f64);
-    fn count(&self) -> u64;
-    fn sum(&self) -> f64;
     fn moments(&self) -> OnlineVariance;
-    fn extremes(&self) -> Extremes;
     fn percentile(&self, percent: f64) -> Option<f64>;
 }
 
 /// The last n values of a key.
 pub(super) struct LastNValues(LastValues);
 
-impl RollingValues for LastNValues {
-    fn push(&mut self, value: f64) {
-        self.0.push(value);
-    }
-
+impl SummaryValues for LastNValues {
     fn count(&self) -> u64 {
         self.0.len() as u64
     }
@@ -34,12 +29,18 @@ impl RollingValues for LastNValues {
         self.0.sum()
     }
 
-    fn moments(&self) -> OnlineVariance {
-        self.0.moments()
-    }
-
     fn extremes(&self) -> Extremes {
         self.0.extremes()
+    }
+}
+
+impl RollingValues for LastNValues {
+    fn push(&mut self, value: f64) {
+        self.0.push(value);
+    }
+
+    fn moments(&self) -> OnlineVariance {
+        self.0.moments()
     }
 
     fn percentile(&self, percent: f64) -> Option<f64> {
@@ -89,14 +90,7 @@ pub(super) struct AllValues {
     extremes: Extremes,
 }
 
-impl RollingValues for AllValues {
-    #[inline(always)]
-    fn push(&mut self, value: f64) {
-        self.sum.add(value);
-        self.moments.add(value);
-        self.extremes.add(value);
-    }
-
+impl SummaryValues for AllValues {
     fn count(&self) -> u64 {
         self.moments.count
     }
@@ -105,12 +99,21 @@ impl RollingValues for AllValues {
         self.sum.total()
     }
 
-    fn moments(&self) -> OnlineVariance {
-        self.moments
-    }
-
     fn extremes(&self) -> Extremes {
         self.extremes
+    }
+}
+
+impl RollingValues for AllValues {
+    #[inline(always)]
+    fn push(&mut self, value: f64) {
+        self.sum.add(value);
+        self.moments.add(value);
+        self.extremes.add(value);
+    }
+
+    fn moments(&self) -> OnlineVariance {
+        self.moments
     }
 
     fn percentile(&self, _: f64) -> Option<f64> {
@@ -189,26 +192,13 @@ fn update_all<V: RollingValues>(
 
 /// Returns the result of `output` over at least one value; not finite if undefined or too large.
 fn result(values: &impl RollingValues, output: &RollingOutput) -> f64 {
-    let moments =
-        |of: fn(&OnlineVariance) -> Option<f64>| of(&values.moments()).unwrap_or(f64::NAN);
-    match (output.op, output.population) {
-        (Operation::Count, _) => number(values.count()),
-        (Operation::Sum, _) => values.sum(),
-        (Operation::Avg, _) => values.sum() / number(values.count()),
-        (Operation::Min, _) => values.extremes().min,
-        (Operation::Max, _) => values.extremes().max,
-        (Operation::Range, _) => {
-            let Extremes { min, max } = values.extremes();
-            max - min
-        }
-        (Operation::Variance, false) => moments(OnlineVariance::variance),
-        (Operation::Variance, true) => moments(OnlineVariance::population_variance),
-        (Operation::Stddev, false) => moments(OnlineVariance::std_dev),
-        (Operation::Stddev, true) => moments(OnlineVariance::population_std_dev),
-        (Operation::Percentile(percentile), _) => {
+    match (definition(output.op).state, output.op) {
+        (State::Summary, op) => summary::result(op, values),
+        (State::Moments, op) => moments::result(op, output.population, &values.moments()),
+        (State::Percentiles, Operation::Percentile(percentile)) => {
             values.percentile(percentile.percent()).unwrap_or(f64::NAN)
         }
-        // The plan excludes these operations.
-        (Operation::First | Operation::Last | Operation::Distinct | Operation::Rate, _) => f64::NAN,
+        // The plan excludes these.
+        (State::Percentiles | State::First | State::Last | State::Distinct, _) => f64::NAN,
     }
 }

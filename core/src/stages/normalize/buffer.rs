@@ -3,6 +3,7 @@
 use super::fill::mean;
 use super::front_queue::FrontQueue;
 use crate::spec::Reduce;
+use crate::statistics::Sum;
 
 /// A sample, or what is kept of all samples of one slot.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -90,21 +91,15 @@ pub(super) fn merge(reduce: Reduce, kept: &mut BufferedSample, sample: BufferedS
 /// Power of two that scales values down where their sum overflows.
 const DOWNSCALE: f64 = f64::from_bits((1023 - 70) << 52);
 
-/// Returns the compensated sum (Neumaier).
+/// Returns the compensated sum.
 fn compensated_sum(values: impl Iterator<Item = f64> + Clone) -> f64 {
-    let sum = |scale: f64| {
-        let (mut sum, mut lost) = (0.0_f64, 0.0_f64);
-        for value in values.clone().map(|value| value * scale) {
-            let next = sum + value;
-            lost +=
-                if sum.abs() >= value.abs() { (sum - next) + value } else { (value - next) + sum };
-            sum = next;
-        }
-        sum + lost
-    };
-    let plain = sum(1.0);
+    let plain = values.clone().collect::<Sum>().total();
     // The sum may be finite even if an intermediate sum overflows.
-    if plain.is_finite() { plain } else { sum(DOWNSCALE) / DOWNSCALE }
+    if plain.is_finite() {
+        plain
+    } else {
+        values.map(|value| value * DOWNSCALE).collect::<Sum>().total() / DOWNSCALE
+    }
 }
 
 fn average(values: impl ExactSizeIterator<Item = f64> + Clone) -> f64 {

@@ -2,6 +2,7 @@
 //! same length.
 
 use super::WindowStage;
+use crate::aggregates::{Unit, definition};
 use crate::data::frame::{Events, Frame, FrameColumn};
 use crate::data::schema::ColumnRole;
 use crate::data::stats::StageStats;
@@ -10,7 +11,6 @@ use crate::event_time::watermark::{END_OF_TIME, NO_WATERMARK};
 use crate::keys::Keys;
 use crate::plan::{Calendar, CalendarPlan, Period};
 use crate::snapshot::{SectionReader, SectionWriter};
-use crate::spec::Operation;
 use crate::stages::partial::PartialState;
 use crate::stages::{Context, Stage};
 
@@ -52,7 +52,7 @@ impl CalendarStage {
     /// window.
     fn is_rate(&self, output: usize) -> bool {
         let output = self.plan.windows.outputs.get(output);
-        output.is_some_and(|output| output.op == Operation::Rate)
+        output.is_some_and(|output| definition(output.op).unit == Unit::PerSecond)
     }
 
     /// Maps the rows of `out` from index `first` on back to real time.
