@@ -1,7 +1,7 @@
 //! The aggregations `first` and `last`: by event time and, at equal timestamps, by stream position.
 
 use super::column::State;
-use super::registry::{Definition, Rolling};
+use super::registry::{Definition, RollingSupport};
 use super::slots::{Accumulator, FieldAccumulator};
 use crate::data::frame::{Order, Ordinals};
 use crate::error::SnapshotError;
@@ -9,9 +9,9 @@ use crate::plan::WindowOutput;
 use crate::snapshot::{SectionReader, SectionWriter};
 
 pub(super) const FIRST: Definition =
-    Definition { rolling: Rolling::ByEventTime, ..Definition::new("first", State::First) };
+    Definition { rolling: RollingSupport::ByEventTime, ..Definition::new("first", State::First) };
 pub(super) const LAST: Definition =
-    Definition { rolling: Rolling::ByEventTime, ..Definition::new("last", State::Last) };
+    Definition { rolling: RollingSupport::ByEventTime, ..Definition::new("last", State::Last) };
 
 /// The first value, or with `LAST` the last, with its timestamp and its position in the stream.
 #[derive(Debug, Clone, Copy)]

@@ -63,7 +63,7 @@ mod summary_and_moments;
 
 pub(crate) use accumulators::Accumulators;
 pub(crate) use column::State;
-pub(crate) use registry::{Definition, Input, Options, Rolling, Unit};
+pub(crate) use registry::{Definition, Input, OwnOption, RollingSupport, Unit};
 
 use crate::spec::Operation;
 

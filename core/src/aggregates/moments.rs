@@ -2,7 +2,7 @@
 
 use super::add::add_present;
 use super::column::State;
-use super::registry::{Definition, Options, Rolling};
+use super::registry::{Definition, OwnOption, RollingSupport};
 use super::slots::{Accumulator, BySlot, FieldAccumulator};
 use crate::data::frame::Order;
 use crate::error::SnapshotError;
@@ -12,13 +12,13 @@ use crate::spec::Operation;
 use crate::statistics::{OnlineVariance, TrackedStatistics};
 
 pub(super) const VARIANCE: Definition = Definition {
-    options: Options::Population,
-    rolling: Rolling::Tracks(TrackedStatistics::MOMENTS),
+    option: OwnOption::Population,
+    rolling: RollingSupport::Tracks(TrackedStatistics::MOMENTS),
     ..Definition::new("variance", State::Moments)
 };
 pub(super) const STDDEV: Definition = Definition {
-    options: Options::Population,
-    rolling: Rolling::Tracks(TrackedStatistics::MOMENTS),
+    option: OwnOption::Population,
+    rolling: RollingSupport::Tracks(TrackedStatistics::MOMENTS),
     ..Definition::new("stddev", State::Moments)
 };
 

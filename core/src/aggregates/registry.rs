@@ -1,7 +1,8 @@
 //! What the engine knows about an aggregation: its [`Definition`], declared once, next to its state.
 //!
-//! The plan checks pipelines by it, windows and `rolling` choose their state by it, and messages
-//! and the JSON Schema list its names. The list of all definitions is in `mod.rs`.
+//! The plan checks pipelines by it. Windows and `rolling` choose their state by it. Messages, the
+//! JSON Schema and the help of the command line list its names. The list of all definitions is in
+//! `mod.rs`.
 
 use super::column::State;
 use crate::statistics::TrackedStatistics;
@@ -14,9 +15,9 @@ pub(crate) struct Definition {
     /// The state of a window that the result is computed from.
     pub(crate) state: State,
     pub(crate) input: Input,
-    pub(crate) options: Options,
+    pub(crate) option: OwnOption,
     pub(crate) unit: Unit,
-    pub(crate) rolling: Rolling,
+    pub(crate) rolling: RollingSupport,
 }
 
 impl Definition {
@@ -26,9 +27,9 @@ impl Definition {
             name,
             state,
             input: Input::Numbers,
-            options: Options::None,
+            option: OwnOption::None,
             unit: Unit::Value,
-            rolling: Rolling::WindowsOnly,
+            rolling: RollingSupport::WindowsOnly,
         }
     }
 }
@@ -44,9 +45,9 @@ pub(crate) enum Input {
     ValuesOrEvents,
 }
 
-/// The options that an aggregation has in addition to its field and name.
+/// The option that an aggregation has in addition to its field and name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Options {
+pub(crate) enum OwnOption {
     None,
     /// `population`.
     Population,
@@ -65,7 +66,7 @@ pub(crate) enum Unit {
 
 /// How the stage `rolling` computes an aggregation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Rolling {
+pub(crate) enum RollingSupport {
     /// From these statistics, over the last n values or all values so far.
     Tracks(TrackedStatistics),
     /// From these statistics, over the last n values only: all values would have to be kept.
@@ -76,7 +77,7 @@ pub(crate) enum Rolling {
     WindowsOnly,
 }
 
-impl Rolling {
+impl RollingSupport {
     /// Returns the statistics that the result is computed from.
     pub(crate) fn tracked(self) -> TrackedStatistics {
         match self {

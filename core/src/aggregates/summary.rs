@@ -2,7 +2,7 @@
 
 use super::add::add_present;
 use super::column::State;
-use super::registry::{Definition, Input, Rolling, Unit};
+use super::registry::{Definition, Input, RollingSupport, Unit};
 use super::slots::{Accumulator, BySlot, FieldAccumulator};
 use crate::data::frame::Order;
 use crate::error::SnapshotError;
@@ -14,7 +14,7 @@ use crate::util::simd::{least, least_of};
 
 pub(super) const COUNT: Definition = Definition {
     input: Input::ValuesOrEvents,
-    rolling: Rolling::Tracks(TrackedStatistics::NONE),
+    rolling: RollingSupport::Tracks(TrackedStatistics::NONE),
     ..Definition::new("count", State::Summary)
 };
 pub(super) const RATE: Definition = Definition {
@@ -23,23 +23,23 @@ pub(super) const RATE: Definition = Definition {
     ..Definition::new("rate", State::Summary)
 };
 pub(super) const SUM: Definition = Definition {
-    rolling: Rolling::Tracks(TrackedStatistics::SUMS),
+    rolling: RollingSupport::Tracks(TrackedStatistics::SUMS),
     ..Definition::new("sum", State::Summary)
 };
 pub(super) const AVG: Definition = Definition {
-    rolling: Rolling::Tracks(TrackedStatistics::SUMS),
+    rolling: RollingSupport::Tracks(TrackedStatistics::SUMS),
     ..Definition::new("avg", State::Summary)
 };
 pub(super) const MIN: Definition = Definition {
-    rolling: Rolling::Tracks(TrackedStatistics::EXTREMES),
+    rolling: RollingSupport::Tracks(TrackedStatistics::EXTREMES),
     ..Definition::new("min", State::Summary)
 };
 pub(super) const MAX: Definition = Definition {
-    rolling: Rolling::Tracks(TrackedStatistics::EXTREMES),
+    rolling: RollingSupport::Tracks(TrackedStatistics::EXTREMES),
     ..Definition::new("max", State::Summary)
 };
 pub(super) const RANGE: Definition = Definition {
-    rolling: Rolling::Tracks(TrackedStatistics::EXTREMES),
+    rolling: RollingSupport::Tracks(TrackedStatistics::EXTREMES),
     ..Definition::new("range", State::Summary)
 };
 

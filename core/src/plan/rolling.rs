@@ -4,7 +4,7 @@ use super::analytics::{AnalyticsPlan, OperatorPlan, check_size, fields_read};
 use super::columns::Columns;
 use super::stage::{PlanStage, Planned, StageSite};
 use super::window::{aggregated_column, check_options};
-use crate::aggregates::{self, Rolling as RollingState, definition};
+use crate::aggregates::{self, RollingSupport, definition};
 use crate::data::schema::ColumnRole;
 use crate::spec::{Aggregation, Field, Operation, PercentileEngine, PipelineSpec};
 use crate::spec::{Rolling, RollingField, SpecError};
@@ -128,17 +128,17 @@ fn check_rolling(
             "it has a field of its own beside the stage's `fields`: leave one of them out"
                 .to_owned()
         }
-        RollingState::ByEventTime => format!(
+        RollingSupport::ByEventTime => format!(
             "`{op}` goes by event time, rolling aggregations by arrival: they have {}",
             rolling_names()
         ),
-        RollingState::WindowsOnly => {
+        RollingSupport::WindowsOnly => {
             format!("`{op}` is one of windows: rolling aggregations are {}", rolling_names())
         }
-        RollingState::TracksLast(_) if size.is_none() => {
+        RollingSupport::TracksLast(_) if size.is_none() => {
             format!("`{op}` of all values so far would need all of them: give the stage a `size`")
         }
-        RollingState::TracksLast(_)
+        RollingSupport::TracksLast(_)
             if aggregation.engine.is_some_and(|engine| engine != PercentileEngine::Exact) =>
         {
             "the percentiles of a rolling stage are exact: leave `engine` out".to_owned()
@@ -151,7 +151,7 @@ fn check_rolling(
 /// Returns the names of the aggregations that a rolling stage computes, for messages.
 fn rolling_names() -> String {
     let named = aggregates::NAMED.iter();
-    let rolling = named.filter(|(_, known)| matches!(known.rolling, RollingState::Tracks(_)));
+    let rolling = named.filter(|(_, known)| matches!(known.rolling, RollingSupport::Tracks(_)));
     let names: Vec<&str> = rolling.map(|(_, known)| known.name).collect();
     format!("{} and percentiles", names.join(", "))
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::columns::Columns;
 use super::stage::{PartialSupport, PlanStage, Planned, PlannedStage, StageSite};
 use super::{CalendarPlan, Caps, CountPlan, Emission, Grid, SessionPlan};
-use crate::aggregates::{self, Input, Options, definition};
+use crate::aggregates::{self, Input, OwnOption, definition};
 use crate::data::row_layout::RowLayout;
 use crate::data::schema::ColumnRole;
 use crate::spec::{Aggregation, Operation, PercentileEngine, PipelineSpec, SpecError};
@@ -180,15 +180,15 @@ pub(super) fn aggregates(
 /// Checks that the options of `aggregation` apply to its operation.
 pub(super) fn check_options(path: &str, aggregation: &Aggregation) -> Result<(), SpecError> {
     let op = aggregation.op;
-    let options = definition(op).options;
-    if aggregation.population && options != Options::Population {
+    let option = definition(op).option;
+    if aggregation.population && option != OwnOption::Population {
         let having =
-            aggregates::NAMED.iter().filter(|(_, known)| known.options == Options::Population);
+            aggregates::NAMED.iter().filter(|(_, known)| known.option == OwnOption::Population);
         let having: Vec<String> = having.map(|(known, _)| format!("`{known}`")).collect();
         let message = format!("`{op}` has no population: only {} have", having.join(" and "));
         return Err(SpecError::new(format!("{path}.population"), message));
     }
-    if aggregation.engine.is_some() && options != Options::Engine {
+    if aggregation.engine.is_some() && option != OwnOption::Engine {
         let message = format!("`{op}` has no engine: only percentiles have, such as `p95`");
         return Err(SpecError::new(format!("{path}.engine"), message));
     }

@@ -85,9 +85,13 @@ pub(crate) struct WindowArgs {
     /// The offset of window starts from the epoch
     #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
     pub(crate) offset: Option<Duration>,
-    /// What to compute, separated by commas: count, sum, avg, min, max, range, variance, stddev,
-    /// first, last, distinct, rate, p50, p95, p99, p<any>
-    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "count")]
+    #[arg(
+        long,
+        value_name = "LIST",
+        value_delimiter = ',',
+        default_value = "count",
+        help = format!("What to compute, separated by commas: {}", Operation::NAMES.join(", "))
+    )]
     pub(crate) agg: Vec<Operation>,
     /// How long a window accepts late events after its end; each one emits a corrected row
     #[arg(long, value_name = "DURATION")]

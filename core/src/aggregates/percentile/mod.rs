@@ -36,7 +36,7 @@ pub(super) use self::value_range::ValueRange;
 pub(super) use self::value_set::ValueSet;
 use super::add::add_each;
 use super::column::{FieldColumn, State};
-use super::registry::{Definition, Options, Rolling};
+use super::registry::{Definition, OwnOption, RollingSupport};
 use super::slots::{SlotColumn, set_or_push};
 use crate::data::frame::Order;
 use crate::data::stats::StageStats;
@@ -47,8 +47,8 @@ use crate::spec::{Operation, Percentile, PercentileEngine};
 use crate::statistics::TrackedStatistics;
 
 pub(super) const DEFINITION: Definition = Definition {
-    options: Options::Engine,
-    rolling: Rolling::TracksLast(TrackedStatistics::ORDER),
+    option: OwnOption::Engine,
+    rolling: RollingSupport::TracksLast(TrackedStatistics::ORDER),
     ..Definition::new("p<any>", State::Percentiles)
 };
 
