@@ -195,10 +195,10 @@ fn result(values: &impl RollingValues, output: &RollingOutput) -> f64 {
     match (definition(output.op).state, output.op) {
         (State::Summary, op) => summary::result(op, values),
         (State::Moments, op) => moments::result(op, output.population, &values.moments()),
-        (State::Percentiles, Operation::Percentile(percentile)) => {
+        (_, Operation::Percentile(percentile)) => {
             values.percentile(percentile.percent()).unwrap_or(f64::NAN)
         }
-        // The plan excludes these.
-        (State::Percentiles | State::First | State::Last | State::Distinct, _) => f64::NAN,
+        // The plan excludes all others.
+        _ => f64::NAN,
     }
 }
