@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::root;
 
-/// One example, which is also a section of docs/semantics.md.
+/// One example, which docs/semantics.md or docs/pipeline.md shows.
 pub struct Example {
     /// The name of its file.
     pub name: String,
@@ -18,10 +18,10 @@ pub struct Example {
     pub rows: String,
 }
 
-/// Returns all examples, in the order in which the documents show them.
+/// Returns all examples, ordered by the names of their files.
 ///
 /// # Panics
-/// If an example cannot be read, or is not of the form that README.md beside them describes.
+/// If an example cannot be read, or is not of the form that tests/examples/README.md describes.
 #[must_use]
 pub fn examples() -> Vec<Example> {
     let folder = root().join("tests/examples");

@@ -1,4 +1,5 @@
-//! The examples of `tests/examples` give their rows through the program, and are those that the documents show.
+//! The examples of `tests/examples` give their rows through the program, and the documents show
+//! exactly these examples.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -25,6 +26,12 @@ fn run(example: &Example, flags: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// Returns the documents that show examples.
+fn documents() -> [String; 2] {
+    ["docs/semantics.md", "docs/pipeline.md"]
+        .map(|path| std::fs::read_to_string(root().join(path)).unwrap())
+}
+
 #[test]
 fn examples_give_their_rows() {
     for example in examples() {
@@ -35,14 +42,20 @@ fn examples_give_their_rows() {
 }
 
 #[test]
-fn semantics_shows_every_example_as_it_is_tested() {
-    let semantics = std::fs::read_to_string(root().join("docs/semantics.md")).unwrap();
-    let mut shown = 0;
+fn documents_show_each_example_once_and_verbatim() {
     for Example { name, markdown, .. } in examples() {
-        let at = semantics.find(markdown.trim_end());
-        let at =
-            at.unwrap_or_else(|| panic!("docs/semantics.md does not show tests/examples/{name}"));
-        assert!(at > shown, "docs/semantics.md shows tests/examples/{name} out of order");
-        shown = at;
+        let text = format!("\n{}\n", markdown.trim_end());
+        let shown: usize = documents().iter().map(|document| document.matches(&text).count()).sum();
+        assert_eq!(
+            shown, 1,
+            "docs/semantics.md or docs/pipeline.md must show the text of tests/examples/{name} once"
+        );
     }
+}
+
+#[test]
+fn documents_show_tested_examples_only() {
+    let shown: usize =
+        documents().iter().map(|document| document.matches("\ngives\n\n```").count()).sum();
+    assert_eq!(shown, examples().len(), "an example of the documents is no file of tests/examples");
 }
