@@ -1,4 +1,5 @@
-//! Batches: their key columns, and malformed ones.
+//! Batches: built event by event, their key columns, and malformed ones.
 
 mod bad_batches;
+mod builder;
 mod key_columns;
