@@ -3,6 +3,7 @@
 #![cfg_attr(
     not(test),
     deny(
+        clippy::missing_errors_doc,
         clippy::unwrap_used,
         clippy::expect_used,
         clippy::panic,
@@ -25,7 +26,11 @@ mod expression;
 pub mod javascript;
 pub mod key;
 mod keys;
+#[cfg(feature = "host")]
 pub mod number;
+#[cfg(not(feature = "host"))]
+#[allow(dead_code, unreachable_pub, reason = "the feature `host` makes it public")]
+mod number;
 mod plan;
 mod snapshot;
 pub mod spec;
@@ -35,6 +40,7 @@ pub mod statistics;
 pub mod text;
 pub mod time;
 mod util;
+#[cfg(feature = "host")]
 pub mod wire;
 
 pub use data::batch::{Batch, Column, Identity, KeyColumn, NO_IDENTITY};
@@ -52,11 +58,13 @@ pub use engine::{
 };
 pub use error::{Error, LimitReached, SnapshotError};
 pub use event_time::watermark;
+#[cfg(feature = "host")]
 pub use keys::interner;
-#[cfg(feature = "text")]
+#[cfg(all(feature = "host", feature = "text"))]
 pub use keys::key_json;
 pub use plan::{OneShard, Plan};
 pub use spec::{PipelineSpec, SpecError};
+#[cfg(feature = "host")]
 pub use util::json;
 
 /// Compiles the Rust example of the project's README as a documentation test.

@@ -7,7 +7,7 @@ use crate::data::value::Value;
 use crate::key;
 use crate::time::NULL_TIME;
 
-/// A chunk of output rows, borrowed from the engine (or from the bytes of [`crate::wire`]).
+/// A chunk of output rows, borrowed from the engine or from the bytes of a block.
 ///
 /// [`crate::OutputSchema`] names the columns. Rows are sorted by `firing`, `ranks`, the time
 /// columns in [`crate::OutputSchema::order`], and the bytes of the key. Rows of several shards are
@@ -81,6 +81,7 @@ impl RowColumn<'_> {
     }
 
     /// Returns the size of the values in bytes.
+    #[cfg(feature = "host")]
     pub(crate) fn size_bytes(&self) -> usize {
         match self {
             Self::Time(times) => size_of_val(*times),

@@ -55,7 +55,7 @@ pub struct KeyNumber<'a> {
 }
 
 impl KeyNumber<'_> {
-    /// Appends the number as [`Decimal::write`] does.
+    /// Appends the number as ECMAScript prints it, with all of its digits.
     pub fn write(&self, out: &mut Vec<u8>) {
         write_layout(self.negative, self.point, self.digit_count(), self.digits(), out);
     }

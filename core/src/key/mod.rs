@@ -33,7 +33,9 @@ mod number;
 mod tests;
 mod text;
 
-pub use encode::{push_bool, push_f64, push_number, push_number_text, push_str};
+#[cfg(feature = "host")]
+pub use encode::push_number;
+pub use encode::{push_bool, push_f64, push_number_text, push_str};
 #[cfg(feature = "text")]
 pub(crate) use encode::{push_plain_str, push_scaled};
 pub use fields::{Fields, KeyField, KeyNumber, fields, validate};

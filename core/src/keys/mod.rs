@@ -15,8 +15,12 @@
 //! readers and for `key_json`, the keys of JavaScript.
 
 mod column;
+#[cfg_attr(
+    not(feature = "host"),
+    allow(dead_code, unreachable_pub, reason = "the feature `host` makes it public")
+)]
 pub mod interner;
-#[cfg(feature = "text")]
+#[cfg(all(feature = "host", feature = "text"))]
 pub mod key_json;
 mod order;
 

@@ -68,6 +68,7 @@ pub use read::rejection::{FieldRole, Rejection};
 pub use write::event_writer::EventWriter;
 pub use write::row_writer::{write_csv_header, write_rows};
 
+#[cfg(feature = "host")]
 pub(crate) use read::keys::{read_fingerprints, read_keys};
 
 pub use crate::spec::Format;

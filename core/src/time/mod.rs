@@ -64,7 +64,7 @@ pub enum TimeError {
 /// Parses a decimal number of `unit` since the epoch exactly, and returns microseconds, rounded
 /// down.
 ///
-/// The text is anything that [`Decimal::parse`] accepts: a JSON number in any spelling.
+/// The text is a JSON number in any spelling.
 ///
 /// ```
 /// # use stream_processor_core::time::{TimeUnit, parse_decimal_time};

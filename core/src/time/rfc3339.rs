@@ -20,8 +20,8 @@ const SECONDS_PER_DAY: i64 = 86_400;
 /// # Errors
 ///
 /// [`TimeError::Invalid`] for text of another form and for dates and times of day that do not exist
-/// (including leap seconds), [`TimeError::OutOfRange`] for times beyond [`MIN_TIME`] and
-/// [`MAX_TIME`].
+/// (including leap seconds), [`TimeError::OutOfRange`] for times beyond [`MIN_TIME`](crate::time::MIN_TIME) and
+/// [`MAX_TIME`](crate::time::MAX_TIME).
 #[inline]
 pub fn parse_rfc3339(text: &[u8]) -> Result<i64, TimeError> {
     if let Some((date, rest)) = text.split_first_chunk::<10>()
@@ -146,7 +146,7 @@ pub(crate) fn days_of(year: i64, month: Option<i64>, day: Option<i64>) -> Result
 /// Appends a time in microseconds since the epoch as RFC 3339 in UTC, with as many fraction digits
 /// as it needs.
 ///
-/// Years outside 0 to 9999 are written as `±YYYYYY`. [`NULL_TIME`] is not treated specially; the
+/// Years outside 0 to 9999 are written as `±YYYYYY`. [`NULL_TIME`](crate::time::NULL_TIME) is not treated specially; the
 /// caller must handle it.
 pub fn write_rfc3339(time: i64, out: &mut Vec<u8>) {
     let (seconds, micros) =

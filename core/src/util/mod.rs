@@ -2,6 +2,10 @@
 
 pub(crate) mod byte_table;
 pub(crate) mod id_table;
+#[cfg_attr(
+    not(feature = "host"),
+    allow(dead_code, unreachable_pub, reason = "the feature `host` makes it public")
+)]
 pub mod json;
 pub(crate) mod lru;
 pub(crate) mod select;

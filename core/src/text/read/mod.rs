@@ -15,6 +15,7 @@ pub(super) mod check;
 mod collect;
 pub(super) mod csv;
 pub(super) mod events;
+#[cfg(feature = "host")]
 pub(super) mod keys;
 pub(super) mod lines;
 pub(super) mod names;
