@@ -16,6 +16,7 @@
 )]
 
 mod aggregates;
+pub mod aggregation;
 mod data;
 pub mod dedup;
 mod engine;

@@ -303,7 +303,7 @@ impl Restore {
             }
             Kind::Time => engine.source.time.load(reader),
             Kind::Exchange => engine.exchange.load(reader, engine.plan.limits.max_partitions),
-            Kind::Partial | Kind::Deduplicator => Err(SnapshotError::NotASnapshot),
+            Kind::Partial | Kind::Deduplicator | Kind::Group => Err(SnapshotError::NotASnapshot),
             Kind::Keys => load_keys(engine, reader, &mut self.ids),
             Kind::Stage => {
                 let index = reader.u32()? as usize;

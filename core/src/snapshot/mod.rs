@@ -52,11 +52,13 @@ pub(crate) enum Kind {
     Partial,
     /// The whole state of a [`crate::dedup::Deduplicator`].
     Deduplicator,
+    /// The whole state of a [`crate::aggregation::Group`].
+    Group,
 }
 
 impl Kind {
     /// The kinds with their numbers and their newest versions.
-    const ALL: [(Self, u32, u32); 11] = [
+    const ALL: [(Self, u32, u32); 12] = [
         (Self::Pipeline, 1, 1),
         (Self::Source, 2, 1),
         (Self::Keys, 3, 1),
@@ -68,6 +70,7 @@ impl Kind {
         (Self::Exchange, 9, 1),
         (Self::Partial, 10, 1),
         (Self::Deduplicator, 11, 1),
+        (Self::Group, 12, 1),
     ];
 
     fn number_and_version(self) -> (u32, u32) {
