@@ -51,6 +51,10 @@ pub fn push_bool(key: &mut Vec<u8>, value: bool) {
 }
 
 /// Appends a number field: its exact value.
+#[cfg_attr(
+    not(feature = "host"),
+    allow(unreachable_pub, reason = "the feature `host` makes it public")
+)]
 pub fn push_number(key: &mut Vec<u8>, value: &Decimal<'_>) {
     push_digits(key, value.is_negative(), value.point(), value.digits());
 }
