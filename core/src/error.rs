@@ -144,6 +144,9 @@ pub enum Error {
     MalformedBlock(&'static str),
 }
 
+/// The limits that can end a call.
+const LIMITS: [Limit; 3] = [Limit::Keys, Limit::Windows, Limit::Bytes];
+
 /// The limit that ended a call, and the event that reached it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -168,9 +171,14 @@ impl LimitReached {
     /// Returns the reason for which an event is dropped at this limit.
     #[must_use]
     pub fn reason(&self) -> RejectReason {
-        let limits = [Limit::Keys, Limit::Windows, Limit::Bytes];
-        let found = limits.into_iter().find(|limit| limit.name() == self.limit);
+        let found = LIMITS.into_iter().find(|limit| limit.name() == self.limit);
         found.map_or(RejectReason::StateLimit, Limit::reason)
+    }
+
+    /// Returns the name of a limit that can end a call, or `None` if `name` is no such limit.
+    #[cfg(feature = "host")]
+    pub(crate) fn known_limit(name: &str) -> Option<&'static str> {
+        LIMITS.into_iter().map(Limit::name).find(|known| *known == name)
     }
 }
 

@@ -1,10 +1,11 @@
 //! Errors of the host, each with a stable code.
 
+use std::fmt::{self, Write as _};
 use std::io;
 
-use stream_processor_core::RejectReason;
 use stream_processor_core::spec::SpecError;
 use stream_processor_core::text::HeaderError;
+use stream_processor_core::{LimitReached, RejectReason};
 
 /// An error of a run.
 #[derive(Debug, thiserror::Error)]
@@ -14,7 +15,7 @@ pub enum Error {
     #[error(transparent)]
     Spec(#[from] SpecError),
     /// An input cannot be opened or read.
-    #[error("cannot read {name}: {source}")]
+    #[error("cannot read {}: {source}", Escaped(name))]
     Read {
         /// The path, or `stdin`.
         name: String,
@@ -22,7 +23,7 @@ pub enum Error {
         source: io::Error,
     },
     /// An output cannot be created or written.
-    #[error("cannot write {name}: {source}")]
+    #[error("cannot write {}: {source}", Escaped(name))]
     Write {
         /// The path, or `stdout`.
         name: String,
@@ -30,7 +31,7 @@ pub enum Error {
         source: io::Error,
     },
     /// A bad line ended a strict run.
-    #[error("{input}:{line}: {reason}: {detail} (the run is strict and ends here)")]
+    #[error("{}:{line}: {reason}: {detail} (the run is strict and ends here)", Escaped(input))]
     BadLine {
         /// The path, or `stdin`.
         input: String,
@@ -42,7 +43,7 @@ pub enum Error {
         detail: String,
     },
     /// The header of a CSV input does not fit the pipeline.
-    #[error("{input}: {message}")]
+    #[error("{}: {message}", Escaped(input))]
     Header {
         /// The path, or `stdin`.
         input: String,
@@ -57,6 +58,9 @@ pub enum Error {
         /// The message of the engine's error.
         message: String,
     },
+    /// An event would exceed a limit whose policy is `refuse`. Earlier events are processed.
+    #[error("{0}")]
+    LimitReached(LimitReached),
     /// The module needed more memory than the limit of an instance.
     #[error(
         "the module needs more than its {limit_bytes} bytes of memory: raise --memory-limit, use more --shards, or bound \
@@ -67,7 +71,10 @@ pub enum Error {
         limit_bytes: usize,
     },
     /// A call into the module exceeded its deadline.
-    #[error("the module did not answer `{call}` within {seconds} s and was stopped")]
+    #[error(
+        "the module was stopped, because its function `{call}` ran longer than {seconds} s; the state of this instance \
+         is lost: use more --shards, or bound the state under [limits]"
+    )]
     Deadline {
         /// The function that was called.
         call: &'static str,
@@ -75,7 +82,10 @@ pub enum Error {
         seconds: u64,
     },
     /// The module trapped, which is a defect of this program. The state of its instance is lost.
-    #[error("the module failed in `{call}` and its state is lost: {reason}")]
+    #[error(
+        "the module failed in its function `{call}`: {reason}; the state of this instance is lost. This is a defect of \
+         the program, please report it"
+    )]
     Trap {
         /// The function that was called.
         call: &'static str,
@@ -83,17 +93,31 @@ pub enum Error {
         reason: String,
     },
     /// An instance was used after a trap.
-    #[error("this instance of the module failed before and cannot go on")]
+    #[error(
+        "this instance of the module is unusable, because an earlier call failed and its state is lost: open another \
+         instance and restore a snapshot"
+    )]
     Poisoned,
     /// The module cannot be compiled or instantiated, or has another ABI version than this program.
     #[error("the module cannot be used: {0}")]
     Module(String),
     /// A thread of the run panicked, which is a defect of this program.
-    #[error("a thread of the run failed: {0}")]
+    #[error(
+        "the {0} thread of the run ended without a result. This is a defect of the program, please report it"
+    )]
     Thread(&'static str),
+    /// A thread of the run cannot be started.
+    #[error("cannot start the {name} thread of the run: {source}")]
+    ThreadStart {
+        /// The name of the thread.
+        name: &'static str,
+        /// The error of the operating system.
+        source: io::Error,
+    },
     /// CSV events pass to one output, but the headers of their inputs differ.
     #[error(
-        "the inputs have different CSV headers, so their records cannot go under one: use `format = \"ndjson\"` for the output"
+        "sink.format: the inputs have different CSV headers, but a CSV output has only one: use inputs with the same \
+         header, or format = \"ndjson\""
     )]
     Headers,
 }
@@ -109,19 +133,20 @@ impl Error {
             Self::BadLine { .. } => "bad_line",
             Self::Header { .. } => "invalid_header",
             Self::Engine { code, .. } => code,
+            Self::LimitReached(_) => "limit_reached",
             Self::MemoryLimit { .. } => "memory_limit",
             Self::Deadline { .. } => "deadline",
             Self::Trap { .. } => "trap",
             Self::Poisoned => "poisoned",
             Self::Module(_) => "module_unusable",
-            Self::Thread(_) => "thread_failed",
+            Self::Thread(_) | Self::ThreadStart { .. } => "thread_failed",
             Self::Headers => "different_headers",
         }
     }
 
     /// Returns whether a limit with the policy `refuse` ended the call.
     pub(crate) fn is_limit(&self) -> bool {
-        self.code() == "limit_reached"
+        matches!(self, Self::LimitReached(_))
     }
 
     /// Creates an error from one of wasmtime.
@@ -147,6 +172,36 @@ impl Error {
 
 impl From<stream_processor_core::Error> for Error {
     fn from(error: stream_processor_core::Error) -> Self {
-        Self::Engine { code: error.code().to_owned(), message: error.to_string() }
+        match error {
+            stream_processor_core::Error::LimitReached(limit) => Self::LimitReached(limit),
+            error => Self::Engine { code: error.code().to_owned(), message: error.to_string() },
+        }
+    }
+}
+
+/// A name in a message, with its control characters escaped, so that it stays on one line.
+pub(crate) struct Escaped<'a>(pub(crate) &'a str);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for character in self.0.chars() {
+            if character.is_control() {
+                write!(f, "{}", character.escape_default())?;
+            } else {
+                f.write_char(character)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_of_names_are_escaped() {
+        let error = Error::read("a\nerror: \u{1b}[2J b", io::ErrorKind::NotFound.into());
+        assert_eq!(error.to_string(), "cannot read a\\nerror: \\u{1b}[2J b: entity not found");
     }
 }

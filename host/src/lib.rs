@@ -23,10 +23,11 @@ mod time_zones;
 
 pub use error::Error;
 pub use io::{Input, Output};
-pub use module::counters::{Counters, ReasonCount, StageCounters};
 pub use pipeline::{DEFAULT_BATCH_EVENTS, EngineKind, Failure, Io, Pipeline, Settings};
 pub use run::{Observer, PartitionSummary, RefusedLine, Summary, Tally};
-pub use stream_processor_core::{OneShard, Plan, RejectReason};
+pub use stream_processor_core::{
+    LimitReached, OneShard, PartitionStats, Plan, ReasonCount, RejectReason, StageStats, Stats,
+};
 
 /// Instances of the module, and the native engine, for programs that push events themselves.
 pub mod runtime {

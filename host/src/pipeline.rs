@@ -99,10 +99,14 @@ fn check_paths(spec: &PipelineSpec) -> Result<(), SpecError> {
     for (field, is_needed, is_given) in paths {
         match (is_needed, is_given) {
             (true, false) => {
-                return Err(SpecError::new(field, "missing: `type = \"file\"` needs it"));
+                return Err(SpecError::new(
+                    field,
+                    "missing: type = \"file\" needs the path of a file",
+                ));
             }
             (false, true) => {
-                let unused = "it would not be used: `type = \"file\"` is missing";
+                let unused = "unused: only type = \"file\" reads or writes a path, so set the type or \
+                              remove the path";
                 return Err(SpecError::new(field, unused));
             }
             _ => {}
@@ -115,7 +119,8 @@ fn check_paths(spec: &PipelineSpec) -> Result<(), SpecError> {
 fn check_passing(spec: &PipelineSpec, plan: &Plan) -> Result<(), SpecError> {
     let from_objects = spec.source.format == Format::Ndjson && spec.sink.format == Format::Csv;
     if plan.output.passes_events && from_objects {
-        let message = "csv: these stages pass events as they came, and those are ndjson";
+        let message = "\"csv\" is not possible, because these stages pass events as they came and the \
+                       events are ndjson: use format = \"ndjson\"";
         return Err(SpecError::new("sink.format", message));
     }
     Ok(())
@@ -191,7 +196,7 @@ impl Pipeline {
         let mut tally = Tally::default();
         let shards = self.shards(settings).get();
         let end = threads::run(self, io, settings, shards, observer, &mut tally);
-        let mut summary = Summary::new(&tally, end.counters);
+        let mut summary = Summary::new(&tally, end.stats);
         summary.shards = shards;
         summary.elapsed_seconds = start.elapsed().as_secs_f64();
         summary.complete = matches!(end.result, Ok(Completion::Complete));

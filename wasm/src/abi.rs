@@ -97,16 +97,7 @@ impl State {
 
     /// Stores `error` as JSON for `sp_error`.
     fn store_error(&mut self, error: &Error) {
-        let mut text = serde_json::json!({ "code": error.code(), "message": error.to_string() });
-        if let Error::LimitReached(stop) = error {
-            text["limit"] = stop.limit.into();
-            text["value"] = stop.value.into();
-            text["stage"] = stop.stage.into();
-            text["ordinal"] = stop.ordinal.into();
-            text["consumed"] = stop.consumed.into();
-            text["dropped"] = stop.dropped.into();
-        }
-        self.error = text.to_string().into_bytes();
+        self.error = wire::encode_error(error);
     }
 }
 

@@ -1,15 +1,36 @@
 //! Counters of an engine, its stages and its partitions.
 
-use serde::Serialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::data::reject::RejectReason;
 use crate::error::SnapshotError;
 use crate::plan::{Caps, Limit};
 use crate::snapshot::{SectionReader, SectionWriter};
 
+/// The names in [`Stats::limits_struck`].
+const LIMIT_NAMES: [&str; 8] = [
+    "key_limit",
+    "window_limit",
+    "state_limit",
+    "partition_limit",
+    "value_limit",
+    "entry_limit",
+    "fill_limit",
+    "buffer_limit",
+];
+
+/// The names in [`StageStats::type`].
+const STAGE_TYPES: [&str; 9] =
+    ["window", "normalize", "dedup", "filter", "map", "key_by", "ema", "rolling", "zscore"];
+
+/// The type of a stage. An alias, because serde takes a field `&'static str` for borrowed data.
+type StageType = &'static str;
+
 /// Counters of one engine since it was opened, kept across snapshot and restore. All count events
 /// or rows.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 #[non_exhaustive]
 pub struct Stats {
     /// Events that the source accepted.
@@ -40,6 +61,7 @@ pub struct Stats {
     /// The number of rejected events by reason.
     pub rejected_by_reason: Vec<ReasonCount>,
     /// The limits that were reached, by the name of the reason.
+    #[serde(deserialize_with = "limit_names")]
     pub limits_struck: Vec<&'static str>,
     /// The stages in order.
     pub stages: Vec<StageStats>,
@@ -52,7 +74,8 @@ pub struct Stats {
 }
 
 /// The progress of one partition of the source.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 #[non_exhaustive]
 pub struct PartitionStats {
     /// Its name, as in the field `source.partition`; `None` if the pipeline names no such field.
@@ -69,7 +92,7 @@ pub struct PartitionStats {
 }
 
 /// A rejection reason and its number of events.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReasonCount {
     /// The reason.
     pub reason: RejectReason,
@@ -78,11 +101,13 @@ pub struct ReasonCount {
 }
 
 /// Counters of one stage.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 #[non_exhaustive]
 pub struct StageStats {
     /// The stage's type.
-    pub r#type: &'static str,
+    #[serde(deserialize_with = "stage_type")]
+    pub r#type: StageType,
     /// Events that reached the stage.
     pub events: u64,
     /// Rows or events that the stage emitted.
@@ -148,7 +173,150 @@ pub struct StageStats {
     pub next_fire: Option<i64>,
 }
 
+impl Stats {
+    /// Adds the counters of another engine of the same pipeline, such as another shard. The
+    /// watermark becomes the smaller one.
+    pub fn add(&mut self, other: &Self) {
+        let Self {
+            events,
+            rejected,
+            late_dropped,
+            limit_dropped,
+            limit_refused,
+            evicted_events,
+            state_bytes,
+            duplicates,
+            unjudged,
+            unassigned,
+            future,
+            rows,
+            rejected_by_reason,
+            limits_struck,
+            stages,
+            watermark,
+            partitions,
+        } = other;
+        self.events += events;
+        self.rejected += rejected;
+        self.late_dropped += late_dropped;
+        self.limit_dropped += limit_dropped;
+        self.limit_refused += limit_refused;
+        self.evicted_events += evicted_events;
+        self.state_bytes += state_bytes;
+        self.duplicates += duplicates;
+        self.unjudged += unjudged;
+        self.unassigned += unassigned;
+        self.future += future;
+        self.rows += rows;
+        for ReasonCount { reason, count } in rejected_by_reason {
+            match self.rejected_by_reason.iter_mut().find(|known| known.reason == *reason) {
+                Some(known) => known.count += count,
+                None => {
+                    self.rejected_by_reason.push(ReasonCount { reason: *reason, count: *count })
+                }
+            }
+        }
+        for name in limits_struck {
+            if !self.limits_struck.contains(name) {
+                self.limits_struck.push(name);
+            }
+        }
+        self.stages.resize_with(self.stages.len().max(stages.len()), StageStats::default);
+        for (stage, other) in self.stages.iter_mut().zip(stages) {
+            stage.add(other);
+        }
+        self.watermark = earlier(self.watermark, *watermark);
+        self.partitions.extend(partitions.iter().cloned());
+    }
+}
+
+/// Returns the earlier of two times, of which each may be unknown.
+fn earlier(one: Option<i64>, other: Option<i64>) -> Option<i64> {
+    one.into_iter().chain(other).min()
+}
+
+/// Reads one of [`STAGE_TYPES`], or the empty name of [`StageStats::default`].
+fn stage_type<'de, D: Deserializer<'de>>(deserializer: D) -> Result<StageType, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    let known = STAGE_TYPES.iter().chain(&[""]).find(|known| **known == name);
+    known.copied().ok_or_else(|| D::Error::custom(format!("{name:?} is no type of a stage")))
+}
+
+/// Reads names of [`LIMIT_NAMES`].
+fn limit_names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<&'static str>, D::Error> {
+    let names = Vec::<String>::deserialize(deserializer)?;
+    let known = names.iter().map(|name| {
+        let known = LIMIT_NAMES.iter().find(|known| *known == name);
+        known.copied().ok_or_else(|| D::Error::custom(format!("{name:?} is no name of a limit")))
+    });
+    known.collect()
+}
+
 impl StageStats {
+    /// Adds the counters of the same stage in another engine. The times become the smaller ones.
+    fn add(&mut self, other: &Self) {
+        let Self {
+            r#type,
+            events,
+            rows,
+            late_dropped,
+            unassigned,
+            key_limit,
+            evicted_keys,
+            evicted_windows,
+            evicted_events,
+            made_room,
+            window_limit,
+            state_limit,
+            value_limit,
+            folded_values,
+            duplicates,
+            unidentified,
+            unjudged,
+            evicted,
+            entries,
+            filled,
+            outliers,
+            fill_limit,
+            buffer_limit,
+            keys,
+            state_bytes,
+            open_windows,
+            watermark,
+            next_fire,
+        } = other;
+        self.r#type = r#type;
+        self.events += events;
+        self.rows += rows;
+        self.late_dropped += late_dropped;
+        self.unassigned += unassigned;
+        self.key_limit += key_limit;
+        self.evicted_keys += evicted_keys;
+        self.evicted_windows += evicted_windows;
+        self.evicted_events += evicted_events;
+        for (times, other) in self.made_room.iter_mut().zip(made_room) {
+            *times += other;
+        }
+        self.window_limit += window_limit;
+        self.state_limit += state_limit;
+        self.value_limit += value_limit;
+        self.folded_values += folded_values;
+        self.duplicates += duplicates;
+        self.unidentified += unidentified;
+        self.unjudged += unjudged;
+        self.evicted += evicted;
+        self.entries += entries;
+        self.filled += filled;
+        self.outliers += outliers;
+        self.fill_limit += fill_limit;
+        self.buffer_limit += buffer_limit;
+        self.keys += keys;
+        self.state_bytes += state_bytes;
+        self.open_windows += open_windows;
+        self.watermark = earlier(self.watermark, *watermark);
+        self.next_fire = earlier(self.next_fire, *next_fire);
+    }
+
     /// Counts `events` dropped for `reason`.
     pub(crate) fn count_dropped(&mut self, reason: RejectReason, events: u64) {
         let counter = match reason {
@@ -218,5 +386,39 @@ impl StageStats {
             self.state_limit = reader.u64()?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_of_shards_are_summed() {
+        let json = r#"{"events": 3, "rows": 1, "rejected_by_reason": [{"reason": "future", "count": 1}],
+            "limits_struck": ["key_limit"], "stages": [{"type": "window", "events": 3, "keys": 2,
+            "next_fire": 7}], "watermark": 5, "added_later": 0}"#;
+        let shard: Stats = serde_json::from_str(json).unwrap();
+        let mut sum = Stats { watermark: Some(4), ..Stats::default() };
+        sum.add(&shard);
+        sum.add(&shard);
+        assert_eq!((sum.events, sum.rows, sum.stages[0].keys), (6, 2, 4));
+        assert_eq!(sum.rejected_by_reason[0].count, 2);
+        assert_eq!((sum.limits_struck, sum.stages[0].r#type), (vec!["key_limit"], "window"));
+        assert_eq!((sum.watermark, sum.stages[0].next_fire), (Some(4), Some(7)));
+    }
+
+    #[test]
+    fn written_counters_are_read_again() {
+        let stages = STAGE_TYPES.map(|r#type| StageStats { r#type, ..StageStats::default() });
+        let stats = Stats {
+            limits_struck: LIMIT_NAMES.to_vec(),
+            stages: stages.to_vec(),
+            ..Stats::default()
+        };
+        let json = serde_json::to_string(&stats).unwrap();
+        assert_eq!(serde_json::from_str::<Stats>(&json).unwrap(), stats);
+        let unknown = json.replace("\"zscore\"", "\"z\"");
+        assert!(serde_json::from_str::<Stats>(&unknown).is_err());
     }
 }

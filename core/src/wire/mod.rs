@@ -7,6 +7,7 @@
 //! encode_key_definitions  ── definitions ──>   decode_key_definitions
 //! decode_rows             <── rows ──          encode_rows
 //! decode_drops            <── drops ──         encode_drops
+//! decode_error            <── error ──         encode_error
 //! ```
 //!
 //! Each file contains the writer and the reader of one block, so that host and module cannot
@@ -14,11 +15,13 @@
 //! machine.
 
 mod drops;
+mod errors;
 mod events;
 mod keys;
 mod rows;
 
 pub use drops::{decode_drops, encode_drops};
+pub use errors::{ReportedError, decode_error, encode_error};
 pub use events::{BatchColumns, BatchShape, DecodedBatch, batch_len, decode_batch, encode_batch};
 pub use keys::{
     decode_key_definitions, decode_partition_definitions, encode_key_definitions,

@@ -53,9 +53,10 @@ pub(crate) fn write(path: &Path) -> Result<(), Exit> {
             ));
             Ok(())
         }
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            Err(Exit::Failed(format!("{} exists already and is left as it is", path.display())))
-        }
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(Exit::Failed(format!(
+            "cannot write {}: it exists already. Name another file, or remove this one",
+            path.display()
+        ))),
         Err(error) => Err(Exit::Failed(format!("cannot write {}: {error}", path.display()))),
     }
 }

@@ -98,13 +98,13 @@ pub(crate) fn sentence(summary: &Summary) -> String {
         (summary.unjudged, "unjudged"),
         (summary.future, "in the future"),
         (summary.unassigned, "in no window"),
-        (summary.limit_dropped, "kept out by a limit"),
+        (summary.limit_dropped, "dropped at a limit"),
         (summary.evicted_events, "evicted"),
     ];
     let others = others.iter().filter(|(count, _)| *count > 0);
     parts.extend(others.map(|(count, what)| format!("{} {what}", HumanCount(*count))));
     if !summary.limits_struck.is_empty() {
-        parts.push(format!("limits struck: {}", summary.limits_struck.join(", ")));
+        parts.push(format!("limits reached: {}", summary.limits_struck.join(", ")));
     }
     parts.push(counted(summary.rows, "row", "rows"));
     format!(
@@ -125,7 +125,7 @@ pub(crate) fn partitions(summary: &Summary) -> Vec<String> {
     let line = |of: &PartitionSummary| {
         let name = of.partition.as_deref().unwrap_or("unnamed");
         let reached = of.greatest_time.as_deref().unwrap_or("no event");
-        let marks = [(of.idle, ", idle"), (of.holds_back, ", the one that holds back")];
+        let marks = [(of.idle, ", idle"), (of.holds_back, ", holds back the watermark")];
         let marks: String = marks.iter().filter(|(is, _)| *is).map(|(_, mark)| *mark).collect();
         format!("partition {name}: up to {reached}{marks}")
     };

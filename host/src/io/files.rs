@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use super::input::Input;
 use super::output::Output;
 use super::stdio::StandardStream;
-use crate::error::Error;
+use crate::error::{Error, Escaped};
 use crate::pipeline::Io;
 
 /// Maximum number of links to follow to a file that does not exist yet.
@@ -168,12 +168,11 @@ impl Io {
 
 fn same_file(name: &str, other: &str) -> Error {
     let message = match name == other {
-        true => "this run reads it, or writes something else to it".to_owned(),
-        false => {
-            format!(
-                "this run reads it, or writes something else to it: it is the same file as {other}"
-            )
-        }
+        true => "this run uses the file twice: choose another file for this output".to_owned(),
+        false => format!(
+            "this run uses the file twice, it is the same as {}: choose another file for this output",
+            Escaped(other)
+        ),
     };
     Error::write(name, io::Error::other(message))
 }

@@ -47,8 +47,9 @@ impl Exports {
         let version: Function<(), u32> = function(store, instance, "sp_abi_version")?;
         let version = version.function.call(&mut *store, ()).map_err(Error::module)?;
         if version != ABI_VERSION {
-            let message =
-                format!("its ABI has version {version}, this program speaks {ABI_VERSION}");
+            let message = format!(
+                "its C interface has version {version}, but this program needs version {ABI_VERSION}"
+            );
             return Err(Error::Module(message));
         }
         Ok(Self {

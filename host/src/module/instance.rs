@@ -1,18 +1,20 @@
 //! An instance of the module: its own memory and limits, and one open pipeline.
 
-use serde::Deserialize;
-use stream_processor_core::wire::{self, BatchColumns, BatchShape};
+use stream_processor_core::wire::{self, BatchColumns, BatchShape, ReportedError};
 use stream_processor_core::{
-    Batch, Dropped, Identity, KeyDefinitions, Merged, Options, PipelineSpec, Progress, Pushed, Rows,
+    Batch, Dropped, Identity, KeyDefinitions, Merged, Options, PipelineSpec, Progress, Pushed,
+    Rows, Stats,
 };
 use wasmtime::{Store, Trap, WasmParams, WasmResults};
 
-use super::counters::Counters;
 use super::exports::{Exports, Function};
 use super::limits::{CALL_DEADLINE, DEADLINE_EPOCHS, MemoryLimit};
 use super::runtime::Runtime;
 use super::worker::Worker;
 use crate::error::Error;
+
+/// Maximum bytes of a snapshot that one call passes.
+const SNAPSHOT_PART_BYTES: u32 = 1 << 20;
 
 /// The minimum size of the transfer buffer.
 const MIN_TRANSFER_BYTES: u32 = 256 << 10;
@@ -102,29 +104,35 @@ impl Instance {
         self.call(|exports| &exports.watermark, self.handle)
     }
 
-    /// Returns a snapshot of the whole state, to be restored into an instance of the same pipeline.
-    /// Reads it in parts of at most `max_part_bytes`.
+    /// Returns the same as [`Worker::snapshot`], but reads it in parts of at most
+    /// `max_part_bytes`.
     ///
     /// # Errors
-    /// The state is larger than the pipeline's limit, or the engine fails.
-    pub fn snapshot(&mut self, max_part_bytes: u32) -> Result<Vec<u8>, Error> {
+    /// Those of [`Worker::snapshot`].
+    pub fn snapshot_in_parts(&mut self, max_part_bytes: u32) -> Result<Vec<u8>, Error> {
         self.checked(|exports| &exports.snapshot, self.handle)?;
         let mut snapshot = Vec::new();
         loop {
             let arguments = (self.handle, max_part_bytes);
             match self.fetch(|exports| &exports.snapshot_read, arguments)? {
                 Some(part) => snapshot.extend_from_slice(part),
-                None => return Ok(snapshot),
+                None => break,
             }
+        }
+        // The end of a snapshot and a failure are both the address 0. `sp_error` is empty at the
+        // end.
+        match self.fetch(|exports| &exports.error, ())? {
+            None => Ok(snapshot),
+            Some(_) => Err(self.last_error()),
         }
     }
 
-    /// Replaces the state by a snapshot, which is written in parts of at most `max_part_bytes`.
+    /// Does the same as [`Worker::restore`], but writes the snapshot in parts of at most
+    /// `max_part_bytes`.
     ///
     /// # Errors
-    /// The snapshot is damaged or of another pipeline, and the state is unchanged; or the engine
-    /// fails.
-    pub fn restore(&mut self, snapshot: &[u8], max_part_bytes: u32) -> Result<(), Error> {
+    /// Those of [`Worker::restore`].
+    pub fn restore_in_parts(&mut self, snapshot: &[u8], max_part_bytes: u32) -> Result<(), Error> {
         let mut parts = snapshot.chunks(max_part_bytes.max(1) as usize).peekable();
         if parts.peek().is_none() {
             self.checked(|exports| &exports.restore, (self.handle, 0, 0, 1))?;
@@ -159,34 +167,6 @@ impl Instance {
     fn push_block(&mut self, block: u32, len: u32) -> Result<Pushed, Error> {
         let pushed = self.checked(|exports| &exports.push, (self.handle, block, len))?;
         Ok(Pushed { consumed: pushed as u32 as usize, full: pushed >> 32 == 1 })
-    }
-
-    /// Removes the state of the windows and returns it as partial state. `source` identifies this
-    /// engine among all that send partial state.
-    ///
-    /// # Errors
-    /// The engine was not opened with `emits_partials`, the state is larger than the pipeline's
-    /// limit, or the engine fails.
-    pub fn partial(&mut self, source: &str) -> Result<Vec<u8>, Error> {
-        let len = length(source.len())?;
-        let block = self.write(len, |bytes| bytes.copy_from_slice(source.as_bytes()))?;
-        let partial = self.fetch(|exports| &exports.partial, (self.handle, block, len))?;
-        match partial.map(<[u8]>::to_vec) {
-            Some(partial) => Ok(partial),
-            None => Err(self.last_error()),
-        }
-    }
-
-    /// Merges the partial state that [`Instance::partial`] of another engine returned.
-    ///
-    /// # Errors
-    /// The bytes are not partial state of this pipeline or are out of order, and the state is
-    /// unchanged; or the engine fails.
-    pub fn merge(&mut self, partial: &[u8]) -> Result<Merged, Error> {
-        let len = length(partial.len())?;
-        let block = self.write(len, |bytes| bytes.copy_from_slice(partial))?;
-        let merged = self.checked(|exports| &exports.merge, (self.handle, block, len))?;
-        Ok(Merged { is_new: merged & 1 != 0, full: merged & 2 != 0 })
     }
 
     /// Calls a function of the module under the deadline.
@@ -231,26 +211,17 @@ impl Instance {
         let memory = self.exports.memory.data(&self.store);
         match memory.get(start..start.saturating_add(len)) {
             Some(block) => Ok(Some(block)),
-            None => Err(Error::Module("it names a block outside its memory".into())),
+            None => Err(Error::Module("it returned a block outside of its memory".into())),
         }
     }
 
     /// Returns the error of the last call of the module.
     fn last_error(&mut self) -> Error {
-        #[derive(Deserialize)]
-        struct Reported {
-            code: String,
-            message: String,
-        }
-        let limit_was_reached = self.store.data().was_reached;
-        let limit_bytes = self.store.data().limit_bytes;
         match self.fetch(|exports| &exports.error, ()) {
-            Ok(block) => match serde_json::from_slice(block.unwrap_or_default()) {
-                Ok(Reported { code, .. }) if limit_was_reached && code == "out_of_memory" => {
-                    Error::MemoryLimit { limit_bytes }
-                }
-                Ok(Reported { code, message }) => Error::Engine { code, message },
-                Err(error) => Error::Module(format!("it reports an error badly: {error}")),
+            Ok(block) => match wire::decode_error(block.unwrap_or_default()) {
+                Ok(ReportedError { limit_reached: Some(limit), .. }) => Error::LimitReached(limit),
+                Ok(ReportedError { code, message, .. }) => Error::Engine { code, message },
+                Err(error) => Error::Module(format!("it reported an error badly: {error}")),
             },
             Err(error) => error,
         }
@@ -281,7 +252,7 @@ impl Instance {
         let (start, len) = (block as usize, len as usize);
         match self.exports.memory.data_mut(&mut self.store).get_mut(start..start + len) {
             Some(bytes) => fill(bytes),
-            None => return Err(Error::Module("it gave a block outside its memory".into())),
+            None => return Err(Error::Module("it allocated a block outside of its memory".into())),
         }
         Ok(())
     }
@@ -341,9 +312,35 @@ impl Worker for Instance {
         }
     }
 
-    fn counters(&mut self) -> Result<Counters, Error> {
+    fn stats(&mut self) -> Result<Stats, Error> {
         let block = self.fetch(|exports| &exports.stats, self.handle)?;
-        Counters::from_json(block.unwrap_or_default())
+        serde_json::from_slice(block.unwrap_or_default())
+            .map_err(|error| Error::Module(format!("its counters cannot be read: {error}")))
+    }
+
+    fn snapshot(&mut self) -> Result<Vec<u8>, Error> {
+        self.snapshot_in_parts(SNAPSHOT_PART_BYTES)
+    }
+
+    fn restore(&mut self, snapshot: &[u8]) -> Result<(), Error> {
+        self.restore_in_parts(snapshot, SNAPSHOT_PART_BYTES)
+    }
+
+    fn partial(&mut self, source: &str) -> Result<Vec<u8>, Error> {
+        let len = length(source.len())?;
+        let block = self.write(len, |bytes| bytes.copy_from_slice(source.as_bytes()))?;
+        let partial = self.fetch(|exports| &exports.partial, (self.handle, block, len))?;
+        match partial.map(<[u8]>::to_vec) {
+            Some(partial) => Ok(partial),
+            None => Err(self.last_error()),
+        }
+    }
+
+    fn merge(&mut self, partial: &[u8]) -> Result<Merged, Error> {
+        let len = length(partial.len())?;
+        let block = self.write(len, |bytes| bytes.copy_from_slice(partial))?;
+        let merged = self.checked(|exports| &exports.merge, (self.handle, block, len))?;
+        Ok(Merged { is_new: merged & 1 != 0, full: merged & 2 != 0 })
     }
 }
 
@@ -368,6 +365,6 @@ fn failure(call: &'static str, error: &wasmtime::Error, limit: &MemoryLimit) -> 
 fn length(bytes: usize) -> Result<u32, Error> {
     u32::try_from(bytes).map_err(|_| Error::Engine {
         code: "batch_too_large".into(),
-        message: format!("a block of {bytes} bytes is more than the module can address"),
+        message: format!("a block of {bytes} bytes exceeds the 4 GiB that the module can address: push smaller batches"),
     })
 }

@@ -13,10 +13,8 @@
 //! - [`runtime::Runtime`] loads the module once; [`instance::Instance::open`] instantiates it.
 //! - `exports.rs` has the typed functions of the C ABI (docs/abi.md).
 //! - `limits.rs` bounds the memory of an instance and the time of a call.
-//! - [`worker::Worker`] is what a shard of a run needs of an engine; [`counters::Counters`] are the
-//!   statistics that it returns.
+//! - [`worker::Worker`] is what a shard of a run needs of an engine.
 
-pub(crate) mod counters;
 mod exports;
 pub(crate) mod instance;
 pub(crate) mod limits;

@@ -1,16 +1,17 @@
 //! The engine compiled into this program (`--engine native`), for comparison with the module.
 
 use stream_processor_core::{
-    Batch, Dropped, Engine, KeyDefinitions, Options, PipelineSpec, Progress, Pushed, Rows,
+    Batch, Dropped, Engine, KeyDefinitions, Merged, Options, PipelineSpec, Progress, Pushed, Rows,
+    Stats,
 };
 
-use super::counters::Counters;
 use super::worker::Worker;
 use crate::error::Error;
 
 /// An engine without the module. It has no memory limit and no deadline.
 pub struct NativeEngine {
     engine: Engine,
+    spec: PipelineSpec,
 }
 
 impl NativeEngine {
@@ -19,7 +20,7 @@ impl NativeEngine {
     /// # Errors
     /// The engine refuses the pipeline.
     pub fn open(spec: &PipelineSpec, options: Options) -> Result<Self, Error> {
-        Ok(Self { engine: Engine::open(spec, options)? })
+        Ok(Self { engine: Engine::open(spec, options)?, spec: spec.clone() })
     }
 }
 
@@ -60,7 +61,24 @@ impl Worker for NativeEngine {
         Ok(self.engine.drops(max as usize))
     }
 
-    fn counters(&mut self) -> Result<Counters, Error> {
-        Counters::from_json(&serde_json::to_vec(&self.engine.stats()).unwrap_or_default())
+    fn stats(&mut self) -> Result<Stats, Error> {
+        Ok(self.engine.stats())
+    }
+
+    fn snapshot(&mut self) -> Result<Vec<u8>, Error> {
+        Ok(self.engine.snapshot()?)
+    }
+
+    fn restore(&mut self, snapshot: &[u8]) -> Result<(), Error> {
+        self.engine = Engine::restore(&self.spec, self.engine.options(), snapshot)?;
+        Ok(())
+    }
+
+    fn partial(&mut self, source: &str) -> Result<Vec<u8>, Error> {
+        Ok(self.engine.partial(source)?)
+    }
+
+    fn merge(&mut self, partial: &[u8]) -> Result<Merged, Error> {
+        Ok(self.engine.merge(partial)?)
     }
 }

@@ -22,8 +22,11 @@ impl Runtime {
         let mut linker = Linker::new(&engine);
         linker.define_unknown_imports_as_traps(&module).map_err(Error::module)?;
         let instances = linker.instantiate_pre(&module).map_err(Error::module)?;
-        let epoch_thread = EpochThread::start(&engine)
-            .map_err(|error| Error::Module(format!("cannot start its clock: {error}")))?;
+        let epoch_thread = EpochThread::start(&engine).map_err(|error| {
+            Error::Module(format!(
+                "cannot start the thread that measures the time of calls: {error}"
+            ))
+        })?;
         Ok(Self { instances, _epoch_thread: epoch_thread })
     }
 }

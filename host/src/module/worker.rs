@@ -1,8 +1,9 @@
 //! The interface of an engine to a shard: the module in wasmtime or the native engine.
 
-use stream_processor_core::{Batch, Dropped, KeyDefinitions, Progress, Pushed, Rows};
+use stream_processor_core::{
+    Batch, Dropped, KeyDefinitions, Merged, Progress, Pushed, Rows, Stats,
+};
 
-use super::counters::Counters;
 use crate::error::Error;
 
 /// An engine that holds the state of one shard. Times are microseconds since the epoch.
@@ -69,5 +70,35 @@ pub trait Worker: Send {
     ///
     /// # Errors
     /// The engine fails.
-    fn counters(&mut self) -> Result<Counters, Error>;
+    fn stats(&mut self) -> Result<Stats, Error>;
+
+    /// Returns a snapshot of the whole state. Any engine of the same pipeline can restore it: a
+    /// snapshot of the module restores into a native engine, and the reverse.
+    ///
+    /// # Errors
+    /// The state is larger than `limits.max_snapshot_bytes`, or the engine fails.
+    fn snapshot(&mut self) -> Result<Vec<u8>, Error>;
+
+    /// Replaces the state by a snapshot.
+    ///
+    /// # Errors
+    /// The snapshot is damaged or of another pipeline, and the state is unchanged; or the engine
+    /// fails.
+    fn restore(&mut self, snapshot: &[u8]) -> Result<(), Error>;
+
+    /// Removes the state of the windows and returns it as partial state. `source` identifies this
+    /// engine among all that send partial state.
+    ///
+    /// # Errors
+    /// The engine was not opened with `emits_partials`, the state is larger than
+    /// `limits.max_snapshot_bytes`, or the engine fails.
+    fn partial(&mut self, source: &str) -> Result<Vec<u8>, Error>;
+
+    /// Merges the partial state that [`Worker::partial`] of another engine returned. If the result
+    /// buffer is full, poll the waiting rows and call it again with the same bytes.
+    ///
+    /// # Errors
+    /// The bytes are not partial state of this pipeline or are out of order, and the state is
+    /// unchanged; or the engine fails.
+    fn merge(&mut self, partial: &[u8]) -> Result<Merged, Error>;
 }

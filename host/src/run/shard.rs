@@ -3,14 +3,13 @@
 use std::sync::mpsc::{Receiver, Sender, SyncSender};
 
 use stream_processor_core::{
-    Batch, Column, Dropped, Identity, KeyColumn, KeyDefinitions, Progress,
+    Batch, Column, Dropped, Identity, KeyColumn, KeyDefinitions, Progress, Stats,
 };
 
 use super::merge::ShardOutput;
 use super::row_chunk::RowChunk;
 use super::tick_timer::TickTimer;
 use crate::error::Error;
-use crate::module::counters::Counters;
 use crate::module::worker::Worker;
 
 /// Maximum number of rows for one poll of the engine.
@@ -69,7 +68,7 @@ pub(super) struct Shard {
 
 /// The result of a shard that ended without a failure.
 pub(super) struct ShardResult {
-    pub(super) counters: Counters,
+    pub(super) stats: Stats,
     /// The limit with the policy `refuse` that ended the shard. Rows made before are written.
     pub(super) limit_reached: Option<Error>,
 }
@@ -107,7 +106,7 @@ impl Shard {
                 Err(ShardStop::Failed(error)) => return Err(error),
             }
         }
-        Ok(ShardResult { counters: self.worker.counters()?, limit_reached })
+        Ok(ShardResult { stats: self.worker.stats()?, limit_reached })
     }
 
     /// Processes a batch: definitions, the time of day, events, the watermark, the end of the

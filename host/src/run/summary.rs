@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use stream_processor_core::time::write_rfc3339;
+use stream_processor_core::{PartitionStats, StageStats, Stats};
 
 use super::progress::Tally;
 use crate::module;
-use crate::module::counters::{Counters, PartitionCounters, StageCounters};
 
 /// Counters of a whole run, summed over its shards.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -43,7 +43,7 @@ pub struct Summary {
     /// The limits that were reached.
     pub limits_struck: Vec<String>,
     /// The counters of each stage, in order.
-    pub stages: Vec<StageCounters>,
+    pub stages: Vec<StageStats>,
     /// The progress of each partition of the source, in the order of their names. Empty if the
     /// stream has a single watermark.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -78,7 +78,7 @@ pub struct PartitionSummary {
 }
 
 impl PartitionSummary {
-    fn new(of: PartitionCounters) -> Self {
+    fn new(of: PartitionStats) -> Self {
         let shown = |time: i64| {
             let mut text = Vec::new();
             write_rfc3339(time, &mut text);
@@ -94,37 +94,44 @@ impl PartitionSummary {
     }
 }
 
+/// Returns the counters of a stage at the end of a run, where its watermark has no meaning.
+fn without_times(mut stage: StageStats) -> StageStats {
+    stage.watermark = None;
+    stage.next_fire = None;
+    stage
+}
+
 impl Summary {
     /// Combines the parser's counts with the counters of the engines.
-    pub(crate) fn new(tally: &Tally, counters: Counters) -> Self {
+    pub(crate) fn new(tally: &Tally, stats: Stats) -> Self {
         let mut rejected_by_reason: BTreeMap<String, u64> = tally
             .refused_by_reason()
             .map(|(reason, count)| (reason.name().into(), count))
             .collect();
-        for counted in counters.rejected_by_reason {
-            *rejected_by_reason.entry(counted.reason).or_default() += counted.count;
+        for counted in stats.rejected_by_reason {
+            *rejected_by_reason.entry(counted.reason.name().into()).or_default() += counted.count;
         }
         Self {
             lines: tally.accepted() + tally.refused(),
-            events: match counters.limit_refused {
-                0 => tally.accepted().saturating_sub(counters.rejected),
+            events: match stats.limit_refused {
+                0 => tally.accepted().saturating_sub(stats.rejected),
                 // The parser reads ahead; events behind the refused one were not processed.
-                _ => counters.events,
+                _ => stats.events,
             },
-            rejected: tally.refused() + counters.rejected,
-            late_dropped: counters.late_dropped,
-            limit_dropped: counters.limit_dropped,
-            limit_refused: counters.limit_refused,
-            evicted_events: counters.evicted_events,
-            duplicates: counters.duplicates,
-            unjudged: counters.unjudged,
-            future: counters.future,
-            unassigned: counters.unassigned,
-            rows: counters.rows,
+            rejected: tally.refused() + stats.rejected,
+            late_dropped: stats.late_dropped,
+            limit_dropped: stats.limit_dropped,
+            limit_refused: stats.limit_refused,
+            evicted_events: stats.evicted_events,
+            duplicates: stats.duplicates,
+            unjudged: stats.unjudged,
+            future: stats.future,
+            unassigned: stats.unassigned,
+            rows: stats.rows,
             rejected_by_reason,
-            limits_struck: counters.limits_struck,
-            stages: counters.stages,
-            partitions: counters.partitions.into_iter().map(PartitionSummary::new).collect(),
+            limits_struck: stats.limits_struck.into_iter().map(str::to_owned).collect(),
+            stages: stats.stages.into_iter().map(without_times).collect(),
+            partitions: stats.partitions.into_iter().map(PartitionSummary::new).collect(),
             input_bytes: tally.bytes(),
             module_sha256: module::SHA256,
             ..Self::default()

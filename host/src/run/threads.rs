@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{channel, sync_channel};
 use std::thread::{self, JoinHandle};
 
+use stream_processor_core::Stats;
 use stream_processor_core::text::{Reader, ReaderOptions};
 use stream_processor_core::watermark::Generator;
 
@@ -18,7 +19,6 @@ use super::split::Splitter;
 use super::tick_timer::TickTimer;
 use super::writer::{RowWriter, Writer, WriterEnd};
 use crate::error::Error;
-use crate::module::counters::Counters;
 use crate::module::runtime::Runtime;
 use crate::pipeline::{Io, Pipeline, Settings};
 
@@ -30,7 +30,7 @@ const CHUNKS_AHEAD: usize = 8;
 
 /// The end of a run.
 pub(crate) struct RunEnd {
-    pub(crate) counters: Counters,
+    pub(crate) stats: Stats,
     pub(crate) result: Result<Completion, Error>,
 }
 
@@ -55,7 +55,7 @@ pub(crate) fn run(
 ) -> RunEnd {
     match start(pipeline, io, settings, shards, tally) {
         Ok(threads) => threads.parse_and_join(pipeline, settings, observer, tally),
-        Err(error) => RunEnd { counters: Counters::default(), result: Err(error) },
+        Err(error) => RunEnd { stats: Stats::default(), result: Err(error) },
     }
 }
 
@@ -167,12 +167,12 @@ fn join(
     shards: Vec<JoinHandle<Result<ShardResult, Error>>>,
     writer: JoinHandle<Result<WriterEnd, Error>>,
 ) -> RunEnd {
-    let mut counters = Counters::default();
+    let mut stats = Stats::default();
     let mut shard_error = None;
     for shard in shards {
         match shard.join().unwrap_or(Err(Error::Thread("shard"))) {
             Ok(result) => {
-                counters.add(&result.counters);
+                stats.add(&result.stats);
                 shard_error = shard_error.or(result.limit_reached);
             }
             Err(error) => shard_error = shard_error.or(Some(error)),
@@ -186,12 +186,15 @@ fn join(
         (None, Ok(WriterEnd::Complete), Ok(())) => Ok(Completion::Complete),
         (None, Ok(_), _) => Ok(Completion::OutputClosed),
     };
-    RunEnd { counters, result }
+    RunEnd { stats, result }
 }
 
 fn spawn<T: Send + 'static>(
     name: &'static str,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<JoinHandle<T>, Error> {
-    thread::Builder::new().name(name.into()).spawn(work).map_err(|_| Error::Thread(name))
+    thread::Builder::new()
+        .name(name.into())
+        .spawn(work)
+        .map_err(|source| Error::ThreadStart { name, source })
 }

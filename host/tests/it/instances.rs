@@ -1,5 +1,6 @@
 //! Instances of the module, used directly.
 
+use stream_processor::Error;
 use stream_processor::runtime::{
     DEFAULT_MEMORY_LIMIT_BYTES, Instance, NativeEngine, Runtime, Worker,
 };
@@ -68,7 +69,7 @@ fn module_and_native_engine_agree() {
     assert_eq!(module.tick(5).unwrap(), Progress::Done);
     assert_eq!(rows(&mut module), rows(&mut native));
     assert_eq!(second_half(&mut module), second_half(&mut native));
-    assert_eq!(module.counters().unwrap(), native.counters().unwrap());
+    assert_eq!(module.stats().unwrap(), native.stats().unwrap());
 }
 
 #[test]
@@ -109,7 +110,7 @@ fn push_in_place_equals_push() {
     }
     assert!(calls > 3, "results were full");
     assert_eq!(found, expected);
-    assert_eq!(in_place.counters().unwrap(), copied.counters().unwrap());
+    assert_eq!(in_place.stats().unwrap(), copied.stats().unwrap());
     let shape = BatchShape { events: 1, columns: 2, has_keys: true };
     let error = in_place.push_in_place(shape, |_| {}).unwrap_err();
     assert_eq!(error.code(), "column_count");
@@ -120,10 +121,10 @@ fn snapshot_continues_in_another_instance() {
     let runtime = Runtime::new().unwrap();
     let mut module = open(&runtime);
     first_half(&mut module);
-    let snapshot = module.snapshot(64).unwrap();
-    assert_eq!(module.snapshot(1 << 20).unwrap(), snapshot, "the size of parts does not matter");
+    let snapshot = module.snapshot_in_parts(64).unwrap();
+    assert_eq!(module.snapshot().unwrap(), snapshot, "the size of parts does not matter");
     let mut other = open(&runtime);
-    other.restore(&snapshot, 100).unwrap();
+    other.restore_in_parts(&snapshot, 100).unwrap();
     assert_eq!(
         rows(&mut other) + &second_half(&mut other),
         rows(&mut module) + &second_half(&mut module)
@@ -135,14 +136,14 @@ fn damaged_snapshot_is_refused_and_changes_nothing() {
     let runtime = Runtime::new().unwrap();
     let mut module = open(&runtime);
     first_half(&mut module);
-    let mut snapshot = module.snapshot(1 << 20).unwrap();
+    let mut snapshot = module.snapshot().unwrap();
     let key = snapshot.windows(3).position(|bytes| bytes == b"\x04b\0").unwrap();
     snapshot[key + 1] ^= 1;
-    let before = module.snapshot(1 << 20).unwrap();
-    let error = module.restore(&snapshot, 1 << 20).unwrap_err();
+    let before = module.snapshot().unwrap();
+    let error = module.restore(&snapshot).unwrap_err();
     assert!(error.code().starts_with("snapshot_"), "{error}");
-    assert!(module.restore(&[], 1).is_err());
-    assert_eq!(module.snapshot(1 << 20).unwrap(), before);
+    assert!(module.restore(&[]).is_err());
+    assert_eq!(module.snapshot().unwrap(), before);
 }
 
 #[test]
@@ -169,10 +170,12 @@ fn limit_ends_a_call_and_the_instance_can_be_used_further() {
     for _ in 0..2 {
         let error = module.push(&all).unwrap_err();
         assert_eq!(error.code(), "limit_reached");
-        assert!(error.to_string().contains("limits.max_keys = 1"), "{error}");
+        let Error::LimitReached(stop) = error else { panic!("{error}") };
+        assert_eq!((stop.limit, stop.value, stop.stage), ("max_keys", 1, 0));
+        assert_eq!((stop.consumed, stop.dropped), (2, false));
     }
-    let counters = module.counters().unwrap();
-    assert_eq!((counters.events, counters.limit_refused), (4, 2));
+    let stats = module.stats().unwrap();
+    assert_eq!((stats.events, stats.limit_refused), (4, 2));
     assert_eq!(module.finish().unwrap(), Progress::Done);
     assert_eq!(rows(&mut module).lines().count(), 1);
 }

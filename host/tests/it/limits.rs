@@ -53,14 +53,14 @@ fn limit_with_refuse_ends_the_run_and_earlier_rows_are_written() {
 fn evictions_are_counted_and_reported() {
     let (ran, summary) = limited("max_keys = 2\non_max_keys = \"evict\"", &[], &input());
     assert_eq!((ran.code, ran.stdout.lines().count()), (0, 9));
-    assert!(ran.stderr.contains("2 evicted, limits struck: key_limit, 9 rows"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("2 evicted, limits reached: key_limit, 9 rows"), "{}", ran.stderr);
     assert_eq!((&summary["complete"], &summary["evicted_events"]), (&true.into(), &2.into()));
     let stage = &summary["stages"][0];
     let evicted = ["evicted_keys", "evicted_windows", "evicted_events"].map(|name| &stage[name]);
     assert_eq!(evicted, [&Value::from(2); 3]);
     let bytes = "max_state_bytes = 720\non_max_state_bytes = \"evict\"";
     let (ran, summary) = limited(bytes, &[], &input());
-    assert!(ran.stderr.contains("limits struck: state_limit"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("limits reached: state_limit"), "{}", ran.stderr);
     assert_eq!(summary["limits_struck"], serde_json::json!(["state_limit"]));
 }
 

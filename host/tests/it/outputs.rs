@@ -110,11 +110,7 @@ fn one_file_is_not_used_twice() {
     {
         let ran = run(&window(&flags), "");
         assert_eq!(ran.code, 1);
-        assert!(
-            ran.stderr.contains("this run reads it, or writes something else to it"),
-            "{}",
-            ran.stderr
-        );
+        assert!(ran.stderr.contains("this run uses the file twice"), "{}", ran.stderr);
     }
     assert_eq!(fs::read_to_string(&path).unwrap(), LATE, "the input is untouched");
     let devices = ["-o", "/dev/null", "--dead-letter", "/dev/null"];
@@ -173,12 +169,11 @@ fn no_file_is_read_and_written_or_written_twice() {
         let ran = run_redirected(folder.path(), &arguments, redirections);
         assert_eq!(ran.code, 1, "{command} {redirections}");
         let (name, other) = same.split_once(": ").unwrap();
-        let mut says = format!(
-            "error: cannot write {name}: this run reads it, or writes something else to it"
+        let same =
+            if name == other { String::new() } else { format!(", it is the same as {other}") };
+        let says = format!(
+            "error: cannot write {name}: this run uses the file twice{same}: choose another file for this output"
         );
-        if name != other {
-            says += &format!(": it is the same file as {other}");
-        }
         let stderr = if redirections.starts_with("2") { at("rows") } else { ran.stderr };
         assert!(stderr.ends_with(&format!("{says}\n")), "{command} {redirections}: {stderr}");
         assert_eq!((at("in"), at("p.toml")), (LATE.to_owned(), pipeline.clone()), "untouched");
@@ -209,7 +204,8 @@ fn messages_do_not_go_into_a_file_that_is_read() {
         assert_eq!(
             added,
             format!(
-                "error: cannot write stderr: this run reads it, or writes something else to it: it is the same file as {same}\n"
+                "error: cannot write stderr: this run uses the file twice, it is the same as {same}: choose another file for \
+                 this output\n"
             )
         );
     }

@@ -36,11 +36,11 @@ fn error_of_an_invalid_pipeline_names_file_line_field_and_remedy() {
         ("[source]\n", ": stages: missing"),
         (
             &PIPELINE.replace("[time]", "path = \"x\"\n[time]"),
-            ":4: source.path: it would not be used",
+            ":4: source.path: unused: only type = \"file\"",
         ),
         (
             &format!("[sink]\ntype = \"file\"\n{PIPELINE}"),
-            ":1: sink.path: missing: `type = \"file\"`",
+            ":1: sink.path: missing: type = \"file\"",
         ),
     ];
     for (pipeline, message) in cases {

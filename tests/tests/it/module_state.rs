@@ -134,10 +134,10 @@ fn module_gives_the_rows_of_the_native_engine() {
                 rest = later;
                 module.push(batch);
                 if let AfterBatch::Restore(part) = after {
-                    let snapshot = module.worker.snapshot(part).unwrap();
+                    let snapshot = module.worker.snapshot_in_parts(part).unwrap();
                     module.worker = open();
-                    module.worker.restore(&snapshot, part).unwrap();
-                    prop_assert_eq!(module.worker.snapshot(1 << 20).unwrap(), snapshot);
+                    module.worker.restore_in_parts(&snapshot, part).unwrap();
+                    prop_assert_eq!(module.worker.snapshot_in_parts(1 << 20).unwrap(), snapshot);
                 }
             }
             module.push(rest);
