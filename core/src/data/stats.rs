@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::data::reject::RejectReason;
 use crate::error::SnapshotError;
 use crate::plan::{Caps, Limit};
-use crate::snapshot::{SectionReader, SectionWriter};
+use crate::snapshot::Codec;
 
 /// The names in [`Stats::limits_struck`].
 const LIMIT_NAMES: [&str; 8] = [
@@ -357,33 +357,22 @@ impl StageStats {
         }
     }
 
-    /// Writes the counters of limits that the pipeline's policies use.
-    pub(crate) fn save_limits(&self, caps: &Caps, writer: &mut SectionWriter<'_>) {
-        if caps.evicts() {
-            writer.u64s([self.evicted_keys, self.evicted_windows, self.evicted_events].into_iter());
-            writer.u64s(self.made_room.into_iter());
-        }
-        if caps.limits_bytes() {
-            writer.u64(self.state_limit);
-        }
-    }
-
-    /// Reads what [`StageStats::save_limits`] wrote.
-    pub(crate) fn load_limits(
+    /// Writes or reads the counters of limits that the pipeline's policies use.
+    pub(crate) fn limit_fields<C: Codec>(
         &mut self,
         caps: &Caps,
-        reader: &mut SectionReader<'_>,
+        codec: &mut C,
     ) -> Result<(), SnapshotError> {
         if caps.evicts() {
-            self.evicted_keys = reader.u64()?;
-            self.evicted_windows = reader.u64()?;
-            self.evicted_events = reader.u64()?;
-            for times in &mut self.made_room {
-                *times = reader.u64()?;
-            }
+            codec.numbers([
+                &mut self.evicted_keys,
+                &mut self.evicted_windows,
+                &mut self.evicted_events,
+            ])?;
+            codec.numbers(&mut self.made_room)?;
         }
         if caps.limits_bytes() {
-            self.state_limit = reader.u64()?;
+            codec.number(&mut self.state_limit)?;
         }
         Ok(())
     }

@@ -19,7 +19,10 @@ use crate::error::{Error, SnapshotError};
 use crate::event_time::watermark::{END_OF_TIME, NO_WATERMARK};
 use crate::keys::NONE;
 use crate::plan::{PartialSupport, Plan, StagePlan};
-use crate::snapshot::{Kind, PARTIAL_MAGIC, SectionReader, SectionWriter, Sections, write_section};
+use crate::snapshot::{
+    Kind, PARTIAL_MAGIC, SectionReader, SectionWriter, Sections, StateReader, StateWriter,
+    write_section,
+};
 use crate::spec::SpecError;
 use crate::stages::partial::{COUNTER_COUNT, PartialOrigin, counters_of};
 
@@ -215,7 +218,9 @@ impl Engine {
                 writer.raw(keys.bytes(*key));
             }
         });
-        write_section(&mut bytes, Kind::Stage, |writer| parts.write_partial(&positions, writer));
+        write_section(&mut bytes, Kind::Stage, |writer| {
+            parts.write_partial(&mut StateWriter::new(writer, &positions))
+        })?;
         write_section(&mut bytes, Kind::End, |writer| writer.u64(4));
         let limit = plan.limits.max_snapshot_bytes;
         if bytes.len() as u64 > limit {
@@ -278,7 +283,8 @@ impl Engine {
             return Ok(Merged { is_new: false, full: false });
         };
         let origin = PartialOrigin { source: &header.source, sequence: header.sequence, ordinal };
-        let taken = parts.stage_partial(origin, &mut SectionReader::new(&windows), &ids, keys)?;
+        let windows = SectionReader::new(&windows);
+        let taken = parts.stage_partial(origin, &mut StateReader::new(windows, &ids, keys))?;
         parts.add_counters(header.stage);
         self.source.next_ordinal = ordinal.saturating_add(taken);
         self.count_merged(header);

@@ -10,7 +10,9 @@
 use super::frames::{PENDING, load_drops, load_frame, save_drops, save_frame};
 use super::{Engine, Options};
 use crate::error::{Error, SnapshotError};
-use crate::snapshot::{Kind, MAGIC, SectionReader, SectionWriter, Sections, write_section};
+use crate::snapshot::{
+    Kind, MAGIC, SectionReader, SectionWriter, Sections, StateReader, StateWriter, write_section,
+};
 use crate::spec::PipelineSpec;
 
 /// The number of rejection reasons in the first snapshot version.
@@ -64,7 +66,7 @@ impl Engine {
     /// [`SnapshotError::Outdated`] if the engine has changed, [`SnapshotError::TooLarge`] beyond
     /// the limit.
     pub fn write_section(
-        &self,
+        &mut self,
         cursor: &mut SnapshotCursor,
         bytes: &mut Vec<u8>,
     ) -> Result<bool, Error> {
@@ -75,7 +77,7 @@ impl Engine {
             return Ok(false);
         }
         let before = bytes.len();
-        cursor.next = self.write_step(cursor, bytes);
+        cursor.next = self.write_step(cursor, bytes)?;
         cursor.sections += 1;
         cursor.bytes += (bytes.len() - before) as u64;
         let limit = self.plan.limits.max_snapshot_bytes;
@@ -109,8 +111,12 @@ impl Engine {
     }
 
     /// Writes one section and returns the next step.
-    fn write_step(&self, cursor: &SnapshotCursor, bytes: &mut Vec<u8>) -> Step {
-        match cursor.next {
+    fn write_step(
+        &mut self,
+        cursor: &SnapshotCursor,
+        bytes: &mut Vec<u8>,
+    ) -> Result<Step, SnapshotError> {
+        Ok(match cursor.next {
             Step::Pipeline => {
                 write_section(bytes, Kind::Pipeline, |writer| {
                     writer.raw(&MAGIC);
@@ -134,7 +140,7 @@ impl Engine {
                 write_section(bytes, Kind::Keys, |writer| self.save_keys(&cursor.order, writer));
                 Step::Stage(0, None)
             }
-            Step::Stage(index, from) => self.save_stage(index, from, cursor, bytes),
+            Step::Stage(index, from) => self.save_stage(index, from, cursor, bytes)?,
             Step::StageOutput(index) => {
                 write_section(bytes, Kind::Frame, |writer| {
                     writer.u32(u32::try_from(index).unwrap_or(NONE));
@@ -168,7 +174,7 @@ impl Engine {
                 write_section(bytes, Kind::End, |writer| writer.u64(cursor.sections));
                 Step::Done
             }
-        }
+        })
     }
 
     fn after_time(&self) -> Step {
@@ -213,21 +219,24 @@ impl Engine {
     }
 
     fn save_stage(
-        &self,
+        &mut self,
         index: usize,
         from: Option<i64>,
         cursor: &SnapshotCursor,
         bytes: &mut Vec<u8>,
-    ) -> Step {
+    ) -> Result<Step, SnapshotError> {
         let next = write_section(bytes, Kind::Stage, |writer| {
             writer.u32(u32::try_from(index).unwrap_or(NONE));
-            self.stages.get(index).and_then(|stage| stage.save(from, &cursor.positions, writer))
+            match self.stages.get_mut(index) {
+                Some(stage) => stage.save(from, &mut StateWriter::new(writer, &cursor.positions)),
+                None => Ok(None),
+            }
         });
-        match next {
+        Ok(match next? {
             Some(from) => Step::Stage(index, Some(from)),
             None if index + 1 < self.stages.len() => Step::Stage(index + 1, None),
             None => Step::StageOutput(0),
-        }
+        })
     }
 }
 
@@ -309,7 +318,10 @@ impl Restore {
                 let index = reader.u32()? as usize;
                 let stage = engine.stages.get_mut(index);
                 let stage = stage.ok_or(SnapshotError::Damaged("a stage that is not there"))?;
-                stage.load(reader, &self.ids, &mut engine.keys)
+                let section = SectionReader::new(reader.rest());
+                let mut state = StateReader::new(section, &self.ids, &mut engine.keys);
+                stage.load(&mut state)?;
+                state.section.end()
             }
             Kind::Frame => load_frame(engine, reader, &self.ids),
             Kind::Drops => {

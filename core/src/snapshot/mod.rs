@@ -10,11 +10,14 @@
 //! ```
 //!
 //! [`SectionWriter`] writes the values of a payload, and [`SectionReader`] reads them
-//! with checks. [`Sections`] splits a stream of bytes into sections.
+//! with checks. [`Sections`] splits a stream of bytes into sections. A [`Codec`] does both from one
+//! list of fields.
 
+mod codec;
 mod read;
 mod write;
 
+pub(crate) use codec::{Codec, StateReader, StateWriter};
 pub(crate) use read::{SectionReader, Sections};
 pub(crate) use write::{SectionWriter, write_section};
 

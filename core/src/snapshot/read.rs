@@ -91,6 +91,12 @@ impl<'a> SectionReader<'a> {
         self.bytes.is_empty()
     }
 
+    /// Fails if fewer than `count` times `size` bytes are left.
+    pub(super) fn expect(&self, count: usize, size: usize) -> Result<(), SnapshotError> {
+        let length = count.checked_mul(size).ok_or(CUT_SHORT)?;
+        if length > self.bytes.len() { Err(CUT_SHORT) } else { Ok(()) }
+    }
+
     /// Returns all remaining bytes.
     pub(crate) fn rest(&mut self) -> &'a [u8] {
         core::mem::take(&mut self.bytes)

@@ -39,6 +39,11 @@ impl<'a> SectionWriter<'a> {
         Self { bytes }
     }
 
+    /// Returns a writer that appends to the same section.
+    pub(super) fn reborrow(&mut self) -> SectionWriter<'_> {
+        SectionWriter { bytes: self.bytes }
+    }
+
     pub(crate) fn u32(&mut self, value: u32) {
         self.bytes.extend_from_slice(&value.to_le_bytes());
     }

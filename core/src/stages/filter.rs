@@ -7,7 +7,7 @@ use crate::error::SnapshotError;
 use crate::key;
 use crate::keys::Keys;
 use crate::plan::{Condition, FilterPlan, Operand};
-use crate::snapshot::{SectionReader, SectionWriter};
+use crate::snapshot::{Codec, StateReader, StateWriter};
 use crate::spec::Comparison;
 
 /// State of one `filter` stage.
@@ -40,6 +40,11 @@ impl FilterStage {
             key_comparisons: KeyComparisons::default(),
             stats,
         }
+    }
+
+    /// Writes or reads the fields of its section.
+    fn fields<C: Codec>(&mut self, codec: &mut C) -> Result<(), SnapshotError> {
+        codec.numbers([&mut self.stats.events, &mut self.stats.rows])
     }
 }
 
@@ -85,24 +90,16 @@ impl Stage for FilterStage {
     }
 
     fn save(
-        &self,
-        _from: Option<i64>,
-        _positions: &[u32],
-        writer: &mut SectionWriter<'_>,
-    ) -> Option<i64> {
-        writer.u64s([self.stats.events, self.stats.rows].into_iter());
-        None
+        &mut self,
+        _: Option<i64>,
+        writer: &mut StateWriter<'_>,
+    ) -> Result<Option<i64>, SnapshotError> {
+        self.fields(writer)?;
+        Ok(None)
     }
 
-    fn load(
-        &mut self,
-        reader: &mut SectionReader<'_>,
-        _ids: &[u32],
-        _keys: &mut Keys,
-    ) -> Result<(), SnapshotError> {
-        self.stats.events = reader.u64()?;
-        self.stats.rows = reader.u64()?;
-        Ok(())
+    fn load(&mut self, reader: &mut StateReader<'_>) -> Result<(), SnapshotError> {
+        self.fields(reader)
     }
 }
 

@@ -7,7 +7,7 @@ use crate::error::SnapshotError;
 use crate::key;
 use crate::keys::{Keys, NONE};
 use crate::plan::KeyByPlan;
-use crate::snapshot::{SectionReader, SectionWriter};
+use crate::snapshot::{Codec, StateReader, StateWriter};
 
 /// State of one `key_by` stage.
 pub(crate) struct KeyByStage {
@@ -52,6 +52,13 @@ impl KeyByStage {
             }
         }
     }
+
+    /// Writes or reads the fields of its section.
+    fn fields<C: Codec>(&mut self, codec: &mut C) -> Result<(), SnapshotError> {
+        codec.number(&mut self.stats.events)?;
+        self.stats.rows = self.stats.events;
+        Ok(())
+    }
 }
 
 impl Stage for KeyByStage {
@@ -83,23 +90,15 @@ impl Stage for KeyByStage {
     }
 
     fn save(
-        &self,
-        _from: Option<i64>,
-        _positions: &[u32],
-        writer: &mut SectionWriter<'_>,
-    ) -> Option<i64> {
-        writer.u64(self.stats.events);
-        None
+        &mut self,
+        _: Option<i64>,
+        writer: &mut StateWriter<'_>,
+    ) -> Result<Option<i64>, SnapshotError> {
+        self.fields(writer)?;
+        Ok(None)
     }
 
-    fn load(
-        &mut self,
-        reader: &mut SectionReader<'_>,
-        _ids: &[u32],
-        _keys: &mut Keys,
-    ) -> Result<(), SnapshotError> {
-        self.stats.events = reader.u64()?;
-        self.stats.rows = self.stats.events;
-        Ok(())
+    fn load(&mut self, reader: &mut StateReader<'_>) -> Result<(), SnapshotError> {
+        self.fields(reader)
     }
 }

@@ -7,7 +7,7 @@ use crate::error::SnapshotError;
 use crate::expression::compute;
 use crate::keys::Keys;
 use crate::plan::MapPlan;
-use crate::snapshot::{SectionReader, SectionWriter};
+use crate::snapshot::{Codec, StateReader, StateWriter};
 
 /// State of one `map` stage.
 pub(crate) struct MapStage {
@@ -18,6 +18,13 @@ pub(crate) struct MapStage {
 impl MapStage {
     pub(crate) fn new(plan: MapPlan) -> Self {
         Self { plan, stats: StageStats { r#type: "map", ..StageStats::default() } }
+    }
+
+    /// Writes or reads the fields of its section.
+    fn fields<C: Codec>(&mut self, codec: &mut C) -> Result<(), SnapshotError> {
+        codec.number(&mut self.stats.events)?;
+        self.stats.rows = self.stats.events;
+        Ok(())
     }
 }
 
@@ -61,23 +68,15 @@ impl Stage for MapStage {
     }
 
     fn save(
-        &self,
-        _from: Option<i64>,
-        _positions: &[u32],
-        writer: &mut SectionWriter<'_>,
-    ) -> Option<i64> {
-        writer.u64(self.stats.events);
-        None
+        &mut self,
+        _: Option<i64>,
+        writer: &mut StateWriter<'_>,
+    ) -> Result<Option<i64>, SnapshotError> {
+        self.fields(writer)?;
+        Ok(None)
     }
 
-    fn load(
-        &mut self,
-        reader: &mut SectionReader<'_>,
-        _ids: &[u32],
-        _keys: &mut Keys,
-    ) -> Result<(), SnapshotError> {
-        self.stats.events = reader.u64()?;
-        self.stats.rows = self.stats.events;
-        Ok(())
+    fn load(&mut self, reader: &mut StateReader<'_>) -> Result<(), SnapshotError> {
+        self.fields(reader)
     }
 }

@@ -32,7 +32,7 @@ use crate::error::SnapshotError;
 use crate::event_time::watermark::NO_WATERMARK;
 use crate::keys::Keys;
 use crate::plan::Limit;
-use crate::snapshot::{SectionReader, SectionWriter};
+use crate::snapshot::{StateReader, StateWriter};
 use crate::spec::LimitPolicy;
 pub(crate) use analytics::build as analytics_stage;
 pub(crate) use dedup::DedupStage;
@@ -175,23 +175,15 @@ pub(crate) trait Stage: Send {
     /// Writes one section of its snapshot, the first one for `from` = `None`, and returns the
     /// `from` of the next section, if any.
     ///
-    /// Sections are written one at a time, so that memory never has to hold two. Keys are written
-    /// as `positions[id]`.
+    /// Sections are written one at a time, so that memory never has to hold two.
     fn save(
-        &self,
-        from: Option<i64>,
-        positions: &[u32],
-        writer: &mut SectionWriter<'_>,
-    ) -> Option<i64>;
-
-    /// Reads one section, in the order in which they were written; `ids` gives the key at each
-    /// position.
-    fn load(
         &mut self,
-        reader: &mut SectionReader<'_>,
-        ids: &[u32],
-        keys: &mut Keys,
-    ) -> Result<(), SnapshotError>;
+        from: Option<i64>,
+        writer: &mut StateWriter<'_>,
+    ) -> Result<Option<i64>, SnapshotError>;
+
+    /// Reads one section, in the order in which they were written.
+    fn load(&mut self, reader: &mut StateReader<'_>) -> Result<(), SnapshotError>;
 
     /// Returns its open windows as partial state, if the stage can exchange it with other engines.
     fn partial_state(&mut self) -> Option<&mut dyn PartialState> {

@@ -9,7 +9,7 @@ use crate::data::stats::StageStats;
 use crate::error::SnapshotError;
 use crate::event_time::watermark::NO_WATERMARK;
 use crate::keys::Keys;
-use crate::snapshot::{SectionReader, SectionWriter};
+use crate::snapshot::{Codec, StateReader, StateWriter};
 
 /// The source of a partial, which decides its place in the order of merging.
 #[derive(Debug, Clone, Copy)]
@@ -29,8 +29,8 @@ pub(crate) trait PartialState {
     /// times.
     fn for_each_key(&self, name: &mut dyn FnMut(u32));
 
-    /// Writes the open windows; keys are written as `positions[id]`.
-    fn write_partial(&self, positions: &[u32], writer: &mut SectionWriter<'_>);
+    /// Writes the open windows.
+    fn write_partial(&mut self, writer: &mut StateWriter<'_>) -> Result<(), SnapshotError>;
 
     /// Removes the open windows, keeping watermark and counters.
     fn clear_windows(&mut self, keys: &mut Keys);
@@ -46,9 +46,7 @@ pub(crate) trait PartialState {
     fn stage_partial(
         &mut self,
         origin: PartialOrigin<'_>,
-        reader: &mut SectionReader<'_>,
-        ids: &[u32],
-        keys: &mut Keys,
+        reader: &mut StateReader<'_>,
     ) -> Result<u64, SnapshotError>;
 
     /// Adds the counters of another engine to its own.
@@ -108,6 +106,11 @@ impl PartialStage {
         }
         Self { windows, watermark: NO_WATERMARK, no_watermarks: Vec::new() }
     }
+
+    /// Writes or reads the fields at the start of every section: a section does not know its index.
+    fn head<C: Codec>(&mut self, codec: &mut C) -> Result<(), SnapshotError> {
+        codec.number(&mut self.watermark)
+    }
 }
 
 impl Stage for PartialStage {
@@ -139,24 +142,17 @@ impl Stage for PartialStage {
     }
 
     fn save(
-        &self,
+        &mut self,
         from: Option<i64>,
-        positions: &[u32],
-        writer: &mut SectionWriter<'_>,
-    ) -> Option<i64> {
-        // At the start of every section, because a section does not know its index.
-        writer.i64(self.watermark);
-        self.windows.save(from, positions, writer)
+        writer: &mut StateWriter<'_>,
+    ) -> Result<Option<i64>, SnapshotError> {
+        self.head(writer)?;
+        self.windows.save(from, writer)
     }
 
-    fn load(
-        &mut self,
-        reader: &mut SectionReader<'_>,
-        ids: &[u32],
-        keys: &mut Keys,
-    ) -> Result<(), SnapshotError> {
-        self.watermark = reader.i64()?;
-        self.windows.load(reader, ids, keys)
+    fn load(&mut self, reader: &mut StateReader<'_>) -> Result<(), SnapshotError> {
+        self.head(reader)?;
+        self.windows.load(reader)
     }
 
     fn partial_state(&mut self) -> Option<&mut dyn PartialState> {

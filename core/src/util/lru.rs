@@ -1,8 +1,7 @@
 //! Keys in the order of their last events, for eviction of the least recently used one.
 
 use crate::error::SnapshotError;
-use crate::keys::NONE;
-use crate::snapshot::{SectionReader, SectionWriter};
+use crate::snapshot::Codec;
 
 /// A doubly linked list indexed by key id, so that every change takes constant time.
 #[derive(Default)]
@@ -69,22 +68,15 @@ impl LruList {
         self.set(key, UNLISTED);
     }
 
-    /// Writes the snapshot positions of all keys, the least recently used first.
-    pub(crate) fn save(&self, positions: &[u32], writer: &mut SectionWriter<'_>) {
-        let position = |key: u32| positions.get(key as usize).copied().unwrap_or(NONE);
-        writer.length(self.keys().count());
-        writer.u32s(self.keys().map(position));
-    }
-
-    /// Reads what [`LruList::save`] wrote.
-    pub(crate) fn load(reader: &mut SectionReader<'_>, ids: &[u32]) -> Result<Self, SnapshotError> {
-        let mut lru = Self::default();
-        let count = reader.length()?;
-        for position in reader.u32s(count)? {
-            let key = ids.get(position as usize);
-            lru.touch(*key.ok_or(SnapshotError::Damaged("a key that is not there"))?);
+    /// Writes or reads all keys, the least recently used first.
+    pub(crate) fn fields<C: Codec>(&mut self, codec: &mut C) -> Result<(), SnapshotError> {
+        let mut keys: Vec<u32> = self.keys().collect();
+        codec.rows(&mut keys)?.key(|key| key)?;
+        if C::READS {
+            *self = Self::default();
+            keys.into_iter().for_each(|key| self.touch(key));
         }
-        Ok(lru)
+        Ok(())
     }
 
     fn link(&self, key: u32) -> Link {

@@ -3,7 +3,7 @@
 use super::{Input, KeyState, append_missing};
 use crate::data::frame::FrameColumn;
 use crate::error::SnapshotError;
-use crate::snapshot::{SectionReader, SectionWriter};
+use crate::snapshot::Codec;
 use crate::statistics::{elapsed, step, time_gain};
 
 /// Moving average of a key; NaN before its first value.
@@ -37,12 +37,8 @@ impl KeyState for Average {
         }
     }
 
-    fn save(&self, writer: &mut SectionWriter<'_>) {
-        writer.f64s([self.0].into_iter());
-    }
-
-    fn load(_: &f64, reader: &mut SectionReader<'_>) -> Result<Self, SnapshotError> {
-        Ok(Self(load_average(reader)?))
+    fn fields<C: Codec>(&mut self, codec: &mut C) -> Result<(), SnapshotError> {
+        average_fields(&mut self.0, codec)
     }
 }
 
@@ -62,13 +58,13 @@ fn move_all(states: &mut [Average], alpha: f64, keys: &[u32], values: &[f64], ou
     }
 }
 
-/// Reads an average; it is NaN or finite.
-fn load_average(reader: &mut SectionReader<'_>) -> Result<f64, SnapshotError> {
-    let average = f64::from_bits(reader.u64()?);
-    if average.is_infinite() {
+/// Writes or reads an average; it is NaN or finite.
+fn average_fields<C: Codec>(average: &mut f64, codec: &mut C) -> Result<(), SnapshotError> {
+    codec.number(average)?;
+    if C::READS && average.is_infinite() {
         return Err(SnapshotError::Damaged("an average that is infinite"));
     }
-    Ok(average)
+    Ok(())
 }
 
 /// Time-weighted moving average of a key.
@@ -115,12 +111,8 @@ impl KeyState for TimedAverage {
         }
     }
 
-    fn save(&self, writer: &mut SectionWriter<'_>) {
-        writer.f64s([self.average].into_iter());
-        writer.i64(self.latest);
-    }
-
-    fn load(_: &f64, reader: &mut SectionReader<'_>) -> Result<Self, SnapshotError> {
-        Ok(Self { average: load_average(reader)?, latest: reader.i64()? })
+    fn fields<C: Codec>(&mut self, codec: &mut C) -> Result<(), SnapshotError> {
+        average_fields(&mut self.average, codec)?;
+        codec.number(&mut self.latest)
     }
 }

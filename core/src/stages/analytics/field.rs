@@ -6,7 +6,7 @@ use super::{Input, KeyState};
 use crate::data::frame::FrameColumn;
 use crate::error::SnapshotError;
 use crate::plan::OperatorPlan;
-use crate::snapshot::{SectionReader, SectionWriter};
+use crate::snapshot::{Codec, StateReader, StateWriter};
 use crate::spec::ZScoreMethod;
 use crate::statistics::{LastMedian, LastMoments, OnlineVariance};
 
@@ -28,10 +28,10 @@ pub(super) trait FieldStates: Send {
     fn variable_bytes(&self, key: u32) -> u64;
 
     /// Writes the states of `keys`.
-    fn save(&self, keys: &mut dyn Iterator<Item = u32>, writer: &mut SectionWriter<'_>);
+    fn save(&mut self, keys: &[u32], writer: &mut StateWriter<'_>) -> Result<(), SnapshotError>;
 
-    /// Reads what [`FieldStates::save`] wrote.
-    fn load(&mut self, keys: &[u32], reader: &mut SectionReader<'_>) -> Result<(), SnapshotError>;
+    /// Reads the states of `keys`, which must be empty.
+    fn load(&mut self, keys: &[u32], reader: &mut StateReader<'_>) -> Result<(), SnapshotError>;
 }
 
 /// Returns the states of a field that `plan` describes.
@@ -60,6 +60,13 @@ struct States<S: KeyState> {
 impl<S: KeyState> States<S> {
     fn boxed(options: S::Options) -> Box<dyn FieldStates> {
         Box::new(Self { options, states: Vec::new() })
+    }
+
+    fn fields<C: Codec>(&mut self, keys: &[u32], codec: &mut C) -> Result<(), SnapshotError> {
+        keys.iter().try_for_each(|key| match self.states.get_mut(*key as usize) {
+            Some(state) => state.fields(codec),
+            None => Ok(()),
+        })
     }
 }
 
@@ -90,17 +97,11 @@ impl<S: KeyState> FieldStates for States<S> {
         self.states.get(key as usize).map_or(0, S::variable_bytes)
     }
 
-    fn save(&self, keys: &mut dyn Iterator<Item = u32>, writer: &mut SectionWriter<'_>) {
-        keys.filter_map(|key| self.states.get(key as usize)).for_each(|state| state.save(writer));
+    fn save(&mut self, keys: &[u32], writer: &mut StateWriter<'_>) -> Result<(), SnapshotError> {
+        self.fields(keys, writer)
     }
 
-    fn load(&mut self, keys: &[u32], reader: &mut SectionReader<'_>) -> Result<(), SnapshotError> {
-        for key in keys {
-            let state = S::load(&self.options, reader)?;
-            if let Some(entry) = self.states.get_mut(*key as usize) {
-                *entry = state;
-            }
-        }
-        Ok(())
+    fn load(&mut self, keys: &[u32], reader: &mut StateReader<'_>) -> Result<(), SnapshotError> {
+        self.fields(keys, reader)
     }
 }

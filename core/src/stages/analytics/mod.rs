@@ -35,7 +35,7 @@ use crate::error::SnapshotError;
 use crate::event_time::watermark::NO_WATERMARK;
 use crate::keys::Keys;
 use crate::plan::{AnalyticsPlan, OperatorPlan};
-use crate::snapshot::{SectionReader, SectionWriter};
+use crate::snapshot::{Codec, StateReader, StateWriter};
 
 /// State of one field of one key.
 trait KeyState: Send + Sized + 'static {
@@ -66,12 +66,8 @@ trait KeyState: Send + Sized + 'static {
         added: &mut [FrameColumn],
     );
 
-    /// Writes the state.
-    fn save(&self, writer: &mut SectionWriter<'_>);
-
-    /// Reads what [`KeyState::save`] wrote.
-    fn load(options: &Self::Options, reader: &mut SectionReader<'_>)
-    -> Result<Self, SnapshotError>;
+    /// Writes the state, or reads it into an empty one.
+    fn fields<C: Codec>(&mut self, codec: &mut C) -> Result<(), SnapshotError>;
 }
 
 /// Consecutive events of one field, in parallel columns.
@@ -254,21 +250,15 @@ impl Stage for AnalyticsStage {
     }
 
     fn save(
-        &self,
+        &mut self,
         from: Option<i64>,
-        positions: &[u32],
-        writer: &mut SectionWriter<'_>,
-    ) -> Option<i64> {
-        self.save_part(from, positions, writer)
+        writer: &mut StateWriter<'_>,
+    ) -> Result<Option<i64>, SnapshotError> {
+        self.save_section(from, writer)
     }
 
-    fn load(
-        &mut self,
-        reader: &mut SectionReader<'_>,
-        ids: &[u32],
-        keys: &mut Keys,
-    ) -> Result<(), SnapshotError> {
-        self.load_part(reader, ids, keys)
+    fn load(&mut self, reader: &mut StateReader<'_>) -> Result<(), SnapshotError> {
+        self.load_section(reader)
     }
 }
 

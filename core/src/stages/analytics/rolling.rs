@@ -6,7 +6,7 @@ use crate::aggregates::{State, definition, moments, summary};
 use crate::data::frame::FrameColumn;
 use crate::error::SnapshotError;
 use crate::plan::{RollingOutput, RollingPlan};
-use crate::snapshot::{SectionReader, SectionWriter};
+use crate::snapshot::Codec;
 use crate::spec::Operation;
 use crate::statistics::{Aggregate, Extremes, LastValues, OnlineVariance, Sum};
 
@@ -72,14 +72,8 @@ impl KeyState for LastNValues {
         update_all(states, &plan.outputs, input, added);
     }
 
-    fn save(&self, writer: &mut SectionWriter<'_>) {
-        self.0.save(writer);
-    }
-
-    fn load(plan: &RollingPlan, reader: &mut SectionReader<'_>) -> Result<Self, SnapshotError> {
-        let mut state = Self::empty(plan);
-        state.0.load(reader)?;
-        Ok(state)
+    fn fields<C: Codec>(&mut self, codec: &mut C) -> Result<(), SnapshotError> {
+        codec.part(&mut self.0, LastValues::save, LastValues::load)
     }
 }
 
@@ -140,17 +134,13 @@ impl KeyState for AllValues {
         update_all(states, &plan.outputs, input, added);
     }
 
-    fn save(&self, writer: &mut SectionWriter<'_>) {
-        self.sum.save(writer);
-        self.moments.save(writer);
-        writer.f64s([self.extremes.min, self.extremes.max].into_iter());
-    }
-
-    fn load(_: &RollingPlan, reader: &mut SectionReader<'_>) -> Result<Self, SnapshotError> {
-        let (sum, moments) = (Sum::load(reader)?, OnlineVariance::load(reader)?);
-        let min = f64::from_bits(reader.u64()?);
-        let max = f64::from_bits(reader.u64()?);
-        Ok(Self { sum, moments, extremes: Extremes { min, max } })
+    fn fields<C: Codec>(&mut self, codec: &mut C) -> Result<(), SnapshotError> {
+        codec.part(&mut self.sum, Sum::save, |sum, reader| {
+            *sum = Sum::load(reader)?;
+            Ok(())
+        })?;
+        self.moments.fields(codec)?;
+        codec.numbers([&mut self.extremes.min, &mut self.extremes.max])
     }
 }
 

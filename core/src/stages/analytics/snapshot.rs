@@ -1,107 +1,98 @@
-//! Snapshot sections of analytics stages: the common part first, then keys in parts.
+//! Snapshot sections of analytics stages: the common section first, then keys in parts.
 
 use super::AnalyticsStage;
 use crate::error::SnapshotError;
-use crate::keys::{Keys, NONE};
-use crate::snapshot::{SectionReader, SectionWriter};
-use crate::util::lru::LruList;
+use crate::keys::Keys;
+use crate::snapshot::{Codec, StateReader, StateWriter};
 
-/// Kinds of part.
+/// The kind of a section.
 const COMMON: u32 = 0;
 const KEYS: u32 = 1;
 
-/// Key positions in one part.
-const KEYS_PER_PART: i64 = 8192;
+/// Number of key positions in one section.
+const KEYS_PER_PART: u32 = 8192;
+
+/// The fields of a key that do not depend on the stage type.
+#[derive(Default)]
+struct KeyRow {
+    key: u32,
+    /// The time of its latest event.
+    latest: i64,
+}
 
 impl AnalyticsStage {
-    /// Writes the states of keys at positions from `from` on, or the common part for `None`.
-    /// Returns the first position of the next part.
-    pub(super) fn save_part(
-        &self,
+    /// Writes the states of the keys at positions from `from` on, or the common section for `None`.
+    pub(super) fn save_section(
+        &mut self,
         from: Option<i64>,
-        positions: &[u32],
-        writer: &mut SectionWriter<'_>,
-    ) -> Option<i64> {
-        let position = |key: u32| positions.get(key as usize).copied().unwrap_or(NONE);
+        writer: &mut StateWriter<'_>,
+    ) -> Result<Option<i64>, SnapshotError> {
         let Some(from) = from else {
-            writer.u32(COMMON);
-            let stats = &self.stats;
-            writer.u64s([stats.events, stats.rows, stats.key_limit].into_iter());
-            stats.save_limits(&self.plan.caps, writer);
-            if let Some(lru) = &self.lifetimes.lru {
-                lru.save(positions, writer);
-            }
-            return self.lifetimes.keys().map(|key| i64::from(position(key))).min();
+            writer.section.u32(COMMON);
+            self.common(writer)?;
+            return Ok(writer.first_position(self.lifetimes.keys()));
         };
-        writer.u32(KEYS);
-        let end = from.saturating_add(KEYS_PER_PART);
-        let all = self.lifetimes.keys().map(|key| (position(key), key));
-        let mut part: Vec<(u32, u32)> =
-            all.filter(|(position, _)| (from..end).contains(&i64::from(*position))).collect();
-        crate::util::sort::pairs(&mut part);
-        writer.length(part.len());
-        writer.u32s(part.iter().map(|(position, _)| *position));
-        if self.lifetimes.ttl().is_some() {
-            writer.i64s(part.iter().map(|(_, key)| self.lifetimes.latest(*key)));
+        let keys = self.lifetimes.keys().map(|key| (key, key));
+        let (page, next) = writer.page(keys, from, KEYS_PER_PART);
+        let latest = |key| KeyRow { key, latest: self.lifetimes.latest(key) };
+        let rows = page.into_iter().map(|(_, key)| latest(key)).collect();
+        writer.section.u32(KEYS);
+        let keys = self.rows(rows, writer)?;
+        for field in &mut self.fields {
+            field.save(&keys, writer)?;
         }
-        for field in &self.fields {
-            field.save(&mut part.iter().map(|(_, key)| *key), writer);
-        }
-        let later = self.lifetimes.keys().map(|key| i64::from(position(key)));
-        later.filter(|position| *position >= end).min()
+        Ok(next)
     }
 
-    /// Reads one part that [`Self::save_part`] wrote.
-    pub(super) fn load_part(
+    /// Reads one section.
+    pub(super) fn load_section(
         &mut self,
-        reader: &mut SectionReader<'_>,
-        ids: &[u32],
-        keys: &mut Keys,
+        reader: &mut StateReader<'_>,
     ) -> Result<(), SnapshotError> {
-        match reader.u32()? {
-            COMMON => {
-                self.stats.events = reader.u64()?;
-                self.stats.rows = reader.u64()?;
-                self.stats.key_limit = reader.u64()?;
-                self.stats.load_limits(&self.plan.caps, reader)?;
-                if self.lifetimes.lru.is_some() {
-                    self.lifetimes.lru = Some(LruList::load(reader, ids)?);
+        match reader.section.u32()? {
+            COMMON => self.common(reader),
+            KEYS => {
+                let keys = self.rows(Vec::new(), reader)?;
+                for field in &mut self.fields {
+                    field.load(&keys, reader)?;
                 }
+                self.update_bytes(&keys);
                 Ok(())
             }
-            KEYS => self.load_keys(reader, ids, keys),
             _ => Err(SnapshotError::Damaged("an unknown part of a stage")),
         }
     }
 
-    fn load_keys(
+    fn common<C: Codec>(&mut self, codec: &mut C) -> Result<(), SnapshotError> {
+        let stats = &mut self.stats;
+        codec.numbers([&mut stats.events, &mut stats.rows, &mut stats.key_limit])?;
+        stats.limit_fields(&self.plan.caps, codec)?;
+        self.lifetimes.lru.as_mut().map_or(Ok(()), |lru| lru.fields(codec))
+    }
+
+    /// Writes `rows`, or reads them and begins the lifetimes of their keys. Returns the keys.
+    fn rows<C: Codec>(
         &mut self,
-        reader: &mut SectionReader<'_>,
-        ids: &[u32],
-        keys: &mut Keys,
-    ) -> Result<(), SnapshotError> {
-        const UNKNOWN: SnapshotError = SnapshotError::Damaged("a state of a key that is not there");
-        const TWICE: SnapshotError = SnapshotError::Damaged("two states of one key");
-        let count = reader.length()?;
-        let positions: Vec<u32> = reader.u32s(count)?.collect();
-        let latest: Vec<i64> = match self.lifetimes.ttl() {
-            Some(_) => reader.i64s(count)?.collect(),
-            None => vec![0; count],
-        };
-        let mut loaded = Vec::with_capacity(count);
-        for (position, latest) in positions.iter().zip(latest) {
-            let key = ids.get(*position as usize).copied().ok_or(UNKNOWN)?;
-            if self.lifetimes.is_alive(key) {
-                return Err(TWICE);
-            }
-            self.lifetimes.begin(key, latest, keys);
-            self.reset(key, keys);
-            loaded.push(key);
+        mut rows: Vec<KeyRow>,
+        codec: &mut C,
+    ) -> Result<Vec<u32>, SnapshotError> {
+        let mut columns = codec.rows(&mut rows)?;
+        columns.key(|row| &mut row.key)?;
+        if self.lifetimes.ttl().is_some() {
+            columns.number(|row| &mut row.latest)?;
         }
-        for field in &mut self.fields {
-            field.load(&loaded, reader)?;
+        if let Some(keys) = codec.keys() {
+            rows.iter().try_for_each(|row| self.restore(row, keys))?;
         }
-        self.update_bytes(&loaded);
+        Ok(rows.into_iter().map(|row| row.key).collect())
+    }
+
+    fn restore(&mut self, row: &KeyRow, keys: &mut Keys) -> Result<(), SnapshotError> {
+        if self.lifetimes.is_alive(row.key) {
+            return Err(SnapshotError::Damaged("two states of one key"));
+        }
+        self.lifetimes.begin(row.key, row.latest, keys);
+        self.reset(row.key, keys);
         Ok(())
     }
 }

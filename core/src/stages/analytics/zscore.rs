@@ -4,7 +4,7 @@ use super::{Input, KeyState, append_missing};
 use crate::data::frame::FrameColumn;
 use crate::error::SnapshotError;
 use crate::plan::ZScorePlan;
-use crate::snapshot::{SectionReader, SectionWriter};
+use crate::snapshot::Codec;
 use crate::statistics::{
     Baseline, LastMedian, LastMoments, LastValues, OnlineVariance, TrackedStatistics, ZScoreRule,
 };
@@ -28,12 +28,11 @@ impl KeyState for OnlineVariance {
         score(states, plan, field, input, added);
     }
 
-    fn save(&self, writer: &mut SectionWriter<'_>) {
-        Self::save(self, writer);
-    }
-
-    fn load(_: &ZScorePlan, reader: &mut SectionReader<'_>) -> Result<Self, SnapshotError> {
-        Self::load(reader)
+    fn fields<C: Codec>(&mut self, codec: &mut C) -> Result<(), SnapshotError> {
+        codec.part(self, Self::save, |moments, reader| {
+            *moments = Self::load(reader)?;
+            Ok(())
+        })
     }
 }
 
@@ -64,17 +63,8 @@ macro_rules! state_of_last_values {
                 score(states, plan, field, input, added);
             }
 
-            fn save(&self, writer: &mut SectionWriter<'_>) {
-                self.0.save(writer);
-            }
-
-            fn load(
-                plan: &ZScorePlan,
-                reader: &mut SectionReader<'_>,
-            ) -> Result<Self, SnapshotError> {
-                let mut state = Self::empty(plan);
-                state.0.load(reader)?;
-                Ok(state)
+            fn fields<C: Codec>(&mut self, codec: &mut C) -> Result<(), SnapshotError> {
+                codec.part(&mut self.0, LastValues::save, LastValues::load)
             }
         }
     };

@@ -14,7 +14,7 @@ use crate::error::SnapshotError;
 use crate::event_time::watermark::NO_WATERMARK;
 use crate::keys::Keys;
 use crate::plan::{DedupPlan, ENTRY_BYTES, MemoryPlan};
-use crate::snapshot::{SectionReader, SectionWriter};
+use crate::snapshot::{StateReader, StateWriter};
 use crate::spec::{Clock, OnUnjudged};
 
 /// State of one `dedup` stage.
@@ -68,6 +68,14 @@ impl Memory {
         match self {
             Self::Exact(memory) => (memory.len() as u64, memory.evicted()),
             Self::Bloom(memory) => (memory.len(), memory.evicted()),
+        }
+    }
+
+    /// Sets the number of evicted identities.
+    fn restore_evicted(&mut self, evicted: u64) {
+        match self {
+            Self::Exact(memory) => memory.restore_evicted(evicted),
+            Self::Bloom(memory) => memory.restore_evicted(evicted),
         }
     }
 }
@@ -213,20 +221,14 @@ impl Stage for DedupStage {
     }
 
     fn save(
-        &self,
+        &mut self,
         from: Option<i64>,
-        _positions: &[u32],
-        writer: &mut SectionWriter<'_>,
-    ) -> Option<i64> {
-        self.save_part(from, writer)
+        writer: &mut StateWriter<'_>,
+    ) -> Result<Option<i64>, SnapshotError> {
+        self.save_section(from, writer)
     }
 
-    fn load(
-        &mut self,
-        reader: &mut SectionReader<'_>,
-        _ids: &[u32],
-        _keys: &mut Keys,
-    ) -> Result<(), SnapshotError> {
-        self.load_part(reader)
+    fn load(&mut self, reader: &mut StateReader<'_>) -> Result<(), SnapshotError> {
+        self.load_section(reader)
     }
 }

@@ -1,11 +1,12 @@
 //! Snapshot sections of `dedup`: counters first, then the identities in parts.
 
 use super::{DedupStage, Memory};
+use crate::data::batch::Identity;
 use crate::dedup::FilterPart;
 use crate::error::SnapshotError;
-use crate::snapshot::{SectionReader, SectionWriter};
+use crate::snapshot::{Codec, StateReader, StateWriter};
 
-/// Kinds of part.
+/// The kind of a section.
 const COMMON: u32 = 0;
 const ENTRIES: u32 = 1;
 /// 2 was a filter with another block layout.
@@ -18,99 +19,102 @@ const BLOCKS_PER_PART: usize = 1 << 14;
 const DAMAGED: SnapshotError = SnapshotError::Damaged("identities that cannot be remembered");
 
 impl DedupStage {
-    /// Writes the part at cursor `from`, or the common part for `None`. Returns the next cursor.
-    pub(super) fn save_part(
-        &self,
+    /// Writes the section at cursor `from`, or the common section for `None`. Returns the next
+    /// cursor.
+    pub(super) fn save_section(
+        &mut self,
         from: Option<i64>,
-        writer: &mut SectionWriter<'_>,
-    ) -> Option<i64> {
+        writer: &mut StateWriter<'_>,
+    ) -> Result<Option<i64>, SnapshotError> {
         let Some(from) = from else {
-            writer.u32(COMMON);
-            let (entries, evicted) = self.memory.counts();
-            let stats = &self.stats;
-            let counters =
-                [stats.events, stats.rows, stats.duplicates, stats.unidentified, evicted];
-            writer.u64s(counters.into_iter());
-            writer.i64(self.time);
-            // Written only if not zero, so that all other snapshots are equal to those of earlier
-            // versions.
-            if stats.unjudged > 0 {
-                writer.u64(stats.unjudged);
-            }
-            return (entries > 0).then_some(0);
+            writer.section.u32(COMMON);
+            self.common(writer)?;
+            let (entries, _) = self.memory.counts();
+            return Ok((entries > 0).then_some(0));
         };
         let next = match &self.memory {
             Memory::Exact(memory) => {
                 let from = u32::try_from(from).unwrap_or(u32::MAX);
-                let (entries, next) = memory.entries_from(from, ENTRIES_PER_PART);
-                writer.u32(ENTRIES);
-                writer.length(entries.len());
-                for ([low, high], since) in entries {
-                    writer.u64s([low, high].into_iter());
-                    writer.i64(since);
-                }
+                let (mut entries, next) = memory.entries_from(from, ENTRIES_PER_PART);
+                writer.section.u32(ENTRIES);
+                writer.section.length(entries.len());
+                entries.iter_mut().try_for_each(|entry| entry_fields(entry, writer))?;
                 next.map(u64::from)
             }
             Memory::Bloom(memory) => {
                 let (part, next) = memory.part(from.cast_unsigned(), BLOCKS_PER_PART);
-                writer.u32(FILTER);
-                if let Some(part) = part {
-                    writer.i64(part.generation);
-                    writer.u32(part.count);
-                    writer.length(part.first);
-                    writer.length(part.words.len());
-                    writer.u64s(part.words.into_iter());
-                }
+                writer.section.u32(FILTER);
+                part.map_or(Ok(()), |mut part| filter_fields(&mut part, writer))?;
                 next
             }
         };
-        next.map(u64::cast_signed)
+        Ok(next.map(u64::cast_signed))
     }
 
-    /// Reads one part that [`Self::save_part`] wrote.
-    pub(super) fn load_part(
+    /// Reads one section.
+    pub(super) fn load_section(
         &mut self,
-        reader: &mut SectionReader<'_>,
+        reader: &mut StateReader<'_>,
     ) -> Result<(), SnapshotError> {
-        match (reader.u32()?, &mut self.memory) {
-            (COMMON, memory) => {
-                let stats = &mut self.stats;
-                for counter in [
-                    &mut stats.events,
-                    &mut stats.rows,
-                    &mut stats.duplicates,
-                    &mut stats.unidentified,
-                ] {
-                    *counter = reader.u64()?;
-                }
-                let evicted = reader.u64()?;
-                match memory {
-                    Memory::Exact(memory) => memory.restore_evicted(evicted),
-                    Memory::Bloom(memory) => memory.restore_evicted(evicted),
-                }
-                self.time = reader.i64()?;
-                self.stats.unjudged = if reader.is_at_end() { 0 } else { reader.u64()? };
-                Ok(())
-            }
+        match (reader.section.u32()?, &mut self.memory) {
+            (COMMON, _) => self.common(reader),
             (ENTRIES, Memory::Exact(memory)) => {
-                for _ in 0..reader.length()? {
-                    let identity = [reader.u64()?, reader.u64()?];
-                    if !memory.restore(identity, reader.i64()?) {
+                for _ in 0..reader.section.length()? {
+                    let mut entry = Default::default();
+                    entry_fields(&mut entry, reader)?;
+                    if !memory.restore(entry.0, entry.1) {
                         return Err(DAMAGED);
                     }
                 }
                 Ok(())
             }
             (FILTER, Memory::Bloom(memory)) => {
-                let generation = reader.i64()?;
-                let count = reader.u32()?;
-                let first = usize::try_from(reader.u64()?).map_err(|_| DAMAGED)?;
-                let length = reader.length()?;
-                let words = reader.u64s(length)?.collect();
-                let restored = memory.restore(&FilterPart { generation, count, first, words });
-                if restored { Ok(()) } else { Err(DAMAGED) }
+                let mut part = FilterPart { generation: 0, count: 0, first: 0, words: Vec::new() };
+                filter_fields(&mut part, reader)?;
+                if memory.restore(&part) { Ok(()) } else { Err(DAMAGED) }
             }
             _ => Err(SnapshotError::Damaged("an unknown part of a dedup stage")),
         }
     }
+
+    fn common<C: Codec>(&mut self, codec: &mut C) -> Result<(), SnapshotError> {
+        let stats = &mut self.stats;
+        codec.numbers([
+            &mut stats.events,
+            &mut stats.rows,
+            &mut stats.duplicates,
+            &mut stats.unidentified,
+        ])?;
+        let (_, mut evicted) = self.memory.counts();
+        codec.number(&mut evicted)?;
+        if C::READS {
+            self.memory.restore_evicted(evicted);
+        }
+        codec.number(&mut self.time)?;
+        // Written only if not zero, so that all other snapshots are equal to those of earlier
+        // versions.
+        if codec.has_more(stats.unjudged > 0) {
+            codec.number(&mut stats.unjudged)?;
+        }
+        Ok(())
+    }
+}
+
+/// Writes or reads an identity and its time.
+fn entry_fields<C: Codec>(
+    ([low, high], since): &mut (Identity, i64),
+    codec: &mut C,
+) -> Result<(), SnapshotError> {
+    codec.numbers([low, high])?;
+    codec.number(since)
+}
+
+/// Writes or reads blocks of a filter.
+fn filter_fields<C: Codec>(part: &mut FilterPart, codec: &mut C) -> Result<(), SnapshotError> {
+    codec.number(&mut part.generation)?;
+    codec.number(&mut part.count)?;
+    let mut first = part.first as u64;
+    codec.number(&mut first)?;
+    part.first = usize::try_from(first).map_err(|_| DAMAGED)?;
+    codec.list(&mut part.words)
 }

@@ -6,7 +6,7 @@ use crate::spec::Reduce;
 use crate::statistics::Sum;
 
 /// A sample, or what is kept of all samples of one slot.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct BufferedSample {
     /// Slot that the sample counts in.
     pub(super) slot: i64,

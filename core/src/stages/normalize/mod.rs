@@ -69,7 +69,7 @@ use crate::error::SnapshotError;
 use crate::event_time::watermark::{END_OF_TIME, NO_WATERMARK};
 use crate::keys::{Keys, NONE};
 use crate::plan::NormalizePlan;
-use crate::snapshot::{SectionReader, SectionWriter};
+use crate::snapshot::{StateReader, StateWriter};
 use crate::util::lru::LruList;
 
 /// State of one `normalize` stage. See the module documentation for the order of a call.
@@ -298,20 +298,14 @@ impl Stage for NormalizeStage {
     }
 
     fn save(
-        &self,
+        &mut self,
         from: Option<i64>,
-        positions: &[u32],
-        writer: &mut SectionWriter<'_>,
-    ) -> Option<i64> {
-        self.save_part(from, positions, writer)
+        writer: &mut StateWriter<'_>,
+    ) -> Result<Option<i64>, SnapshotError> {
+        self.save_section(from, writer)
     }
 
-    fn load(
-        &mut self,
-        reader: &mut SectionReader<'_>,
-        ids: &[u32],
-        keys: &mut Keys,
-    ) -> Result<(), SnapshotError> {
-        self.load_part(reader, ids, keys)
+    fn load(&mut self, reader: &mut StateReader<'_>) -> Result<(), SnapshotError> {
+        self.load_section(reader)
     }
 }

@@ -10,7 +10,7 @@ use crate::error::SnapshotError;
 use crate::event_time::watermark::{END_OF_TIME, NO_WATERMARK};
 use crate::keys::Keys;
 use crate::plan::{Calendar, CalendarPlan, Period};
-use crate::snapshot::{SectionReader, SectionWriter};
+use crate::snapshot::{StateReader, StateWriter};
 use crate::stages::partial::PartialState;
 use crate::stages::{Context, Stage};
 
@@ -176,21 +176,15 @@ impl Stage for CalendarStage {
     }
 
     fn save(
-        &self,
+        &mut self,
         from: Option<i64>,
-        positions: &[u32],
-        writer: &mut SectionWriter<'_>,
-    ) -> Option<i64> {
-        self.windows.save(from, positions, writer)
+        writer: &mut StateWriter<'_>,
+    ) -> Result<Option<i64>, SnapshotError> {
+        self.windows.save(from, writer)
     }
 
-    fn load(
-        &mut self,
-        reader: &mut SectionReader<'_>,
-        ids: &[u32],
-        keys: &mut Keys,
-    ) -> Result<(), SnapshotError> {
-        self.windows.load(reader, ids, keys)
+    fn load(&mut self, reader: &mut StateReader<'_>) -> Result<(), SnapshotError> {
+        self.windows.load(reader)
     }
 
     fn partial_state(&mut self) -> Option<&mut dyn PartialState> {

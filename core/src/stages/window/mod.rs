@@ -7,9 +7,10 @@
 //! | [`SessionStage`] | events of a key within a gap of each other | `session/` |
 //! | [`CountStage`] | a number of events of a key, or all of them | `count/` |
 //!
-//! Shared by all: `core/src/aggregates/` holds the values of all open windows in columns indexed by
-//! slot, `staging.rs` holds partial state of other engines until it is merged. A slot is a dense
-//! number for the state of one key in one slice, session or count window.
+//! Shared by all: `core/src/aggregates/` holds the values of all open windows in columns indexed
+//! by slot, `partial.rs` exports and merges open windows, `staging.rs` holds partial state of other
+//! engines until it is merged. A slot is a dense number for the state of one key in one slice,
+//! session or count window.
 //!
 //! Every stage cuts a batch into runs and handles each run in two passes:
 //!
@@ -22,6 +23,7 @@
 
 mod calendar;
 mod count;
+mod partial;
 mod session;
 mod staging;
 mod time;

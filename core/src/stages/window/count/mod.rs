@@ -23,7 +23,7 @@ use crate::error::SnapshotError;
 use crate::event_time::watermark::{END_OF_TIME, NO_WATERMARK};
 use crate::keys::{Keys, NONE};
 use crate::plan::{CountPlan, Limit};
-use crate::snapshot::{SectionReader, SectionWriter};
+use crate::snapshot::{StateReader, StateWriter};
 use crate::spec::LimitPolicy;
 use crate::stages::memory_budget::{MemoryBudget, key_bytes};
 use crate::stages::partial::PartialState;
@@ -73,7 +73,7 @@ pub(crate) struct CountStage {
 }
 
 /// The count and the time range of a window's events.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 struct CountWindow {
     /// [`NONE`] if the slot is free.
     key: u32,
@@ -251,7 +251,7 @@ impl Stage for CountStage {
         if self.run.len() < end {
             self.run.resize(end, NONE);
         }
-        if !self.add_partials(events.watermark, context) {
+        if !self.staging.is_empty() && !self.add_partials(events.watermark, context, out) {
             return false;
         }
         while *cursor < end {
@@ -295,21 +295,15 @@ impl Stage for CountStage {
     }
 
     fn save(
-        &self,
+        &mut self,
         from: Option<i64>,
-        positions: &[u32],
-        writer: &mut SectionWriter<'_>,
-    ) -> Option<i64> {
-        self.save_section(from, positions, writer)
+        writer: &mut StateWriter<'_>,
+    ) -> Result<Option<i64>, SnapshotError> {
+        self.save_section(from, writer)
     }
 
-    fn load(
-        &mut self,
-        reader: &mut SectionReader<'_>,
-        ids: &[u32],
-        keys: &mut Keys,
-    ) -> Result<(), SnapshotError> {
-        self.load_section(reader, ids, keys)
+    fn load(&mut self, reader: &mut StateReader<'_>) -> Result<(), SnapshotError> {
+        self.load_section(reader)
     }
 
     fn partial_state(&mut self) -> Option<&mut dyn PartialState> {

@@ -1,15 +1,12 @@
 //! Snapshots of count windows: a common section, then the open windows in the order of their keys.
 
-use crate::util::lru::LruList;
-
-use super::{CountStage, CountWindow, Keys, NONE, SectionReader, SectionWriter, SnapshotError};
+use super::{CountStage, CountWindow, Keys, NONE, SnapshotError};
+use crate::snapshot::{Codec, StateReader, StateWriter};
+use crate::stages::window::partial::empty_accumulators;
 
 /// The kind of a section.
 const COMMON: u32 = 0;
 const WINDOWS: u32 = 1;
-
-/// Marks a snapshot taken while the rows of the end of input were being emitted.
-const ENDING: u32 = 1;
 
 /// Number of keys whose windows share a section.
 const KEYS_PER_PART: u32 = 65_536;
@@ -17,130 +14,90 @@ const KEYS_PER_PART: u32 = 65_536;
 impl CountStage {
     /// Writes the windows of the keys from position `from` on, or the common section for `None`.
     pub(super) fn save_section(
-        &self,
+        &mut self,
         from: Option<i64>,
-        positions: &[u32],
-        writer: &mut SectionWriter<'_>,
-    ) -> Option<i64> {
-        let position = |slot: u32| {
-            let key = self.window(slot).key;
-            positions.get(key as usize).copied().unwrap_or(NONE)
-        };
-        let all = self.open_slots().map(|slot| (position(slot), slot));
+        writer: &mut StateWriter<'_>,
+    ) -> Result<Option<i64>, SnapshotError> {
+        let all = self.open_slots().map(|slot| (self.window(slot).key, slot));
         let Some(from) = from else {
-            self.save_common(positions, writer);
-            return all.map(|(position, _)| i64::from(position)).min();
+            let first = writer.first_position(all.map(|(key, _)| key));
+            writer.section.u32(COMMON);
+            self.common(writer)?;
+            return Ok(first);
         };
-        let from = u32::try_from(from).unwrap_or(NONE);
-        let end = from.saturating_add(KEYS_PER_PART);
-        let (mut part, later): (Vec<_>, Vec<_>) = all
-            .filter(|(position, _)| *position >= from)
-            .partition(|(position, _)| *position < end);
-        crate::util::sort::pairs(&mut part);
-        self.save_windows(&part, writer);
-        later.iter().map(|(position, _)| i64::from(*position)).min()
-    }
-
-    fn save_common(&self, positions: &[u32], writer: &mut SectionWriter<'_>) {
-        writer.u32(COMMON);
-        writer.i64(self.output_watermark);
-        let stats = &self.stats;
-        let counters = [stats.events, stats.rows, stats.key_limit];
-        writer.u64s(counters.into_iter().chain([stats.value_limit, stats.folded_values]));
-        stats.save_limits(&self.plan.caps, writer);
-        if let Some(lru) = &self.lru {
-            lru.save(positions, writer);
-        }
-        if self.is_ending || !self.staging.is_empty() {
-            self.staging.save(positions, writer);
-        }
-        if self.is_ending {
-            writer.u32(ENDING);
-        }
-    }
-
-    /// Writes windows, each given as the position of its key and its slot.
-    fn save_windows(&self, windows: &[(u32, u32)], writer: &mut SectionWriter<'_>) {
-        let slots: Vec<u32> = windows.iter().map(|(_, slot)| *slot).collect();
-        let all = || slots.iter().map(|slot| self.window(*slot));
-        writer.u32(WINDOWS);
-        writer.length(windows.len());
-        writer.u32s(windows.iter().map(|(position, _)| *position));
-        writer.u64s(all().map(|window| window.count));
-        writer.i64s(all().map(|window| window.first));
-        writer.i64s(all().map(|window| window.last));
-        self.accumulators.save(&slots, writer);
+        let (page, next) = writer.page(all, from, KEYS_PER_PART);
+        writer.section.u32(WINDOWS);
+        self.windows(page.into_iter().map(|(_, slot)| slot).collect(), writer)?;
+        Ok(next)
     }
 
     /// Reads a section of a snapshot.
     pub(super) fn load_section(
         &mut self,
-        reader: &mut SectionReader<'_>,
-        ids: &[u32],
-        keys: &mut Keys,
+        reader: &mut StateReader<'_>,
     ) -> Result<(), SnapshotError> {
-        match reader.u32()? {
-            COMMON => self.load_common(reader, ids, keys),
-            WINDOWS => self.load_windows(reader, ids, keys),
+        match reader.section.u32()? {
+            COMMON => self.common(reader),
+            WINDOWS => self.windows(Vec::new(), reader),
             _ => Err(SnapshotError::Damaged("an unknown part of a window stage")),
         }
     }
 
-    fn load_common(
-        &mut self,
-        reader: &mut SectionReader<'_>,
-        ids: &[u32],
-        keys: &mut Keys,
-    ) -> Result<(), SnapshotError> {
-        self.output_watermark = reader.i64()?;
+    fn common<C: Codec>(&mut self, codec: &mut C) -> Result<(), SnapshotError> {
+        codec.number(&mut self.output_watermark)?;
         let stats = &mut self.stats;
-        for counter in [
+        codec.numbers([
             &mut stats.events,
             &mut stats.rows,
             &mut stats.key_limit,
             &mut stats.value_limit,
             &mut stats.folded_values,
-        ] {
-            *counter = reader.u64()?;
+        ])?;
+        stats.limit_fields(&self.plan.caps, codec)?;
+        self.lru.as_mut().map_or(Ok(()), |lru| lru.fields(codec))?;
+        if codec.has_more(self.is_ending || !self.staging.is_empty()) {
+            let empty = empty_accumulators(&self.accumulators);
+            self.staging.fields(&empty, true, codec)?;
         }
-        stats.load_limits(&self.plan.caps, reader)?;
-        if self.lru.is_some() {
-            self.lru = Some(LruList::load(reader, ids)?);
-        }
-        if !reader.is_at_end() {
-            let empty = self.empty_accumulators();
-            self.staging.load(reader, ids, keys, &empty, true)?;
-        }
-        if !reader.is_at_end() {
-            self.is_ending = reader.u32()? == ENDING;
+        if codec.has_more(self.is_ending) {
+            codec.number(&mut self.is_ending)?;
         }
         Ok(())
     }
 
-    fn load_windows(
+    /// Writes the windows in `slots`, or reads windows into new slots.
+    fn windows<C: Codec>(
         &mut self,
-        reader: &mut SectionReader<'_>,
-        ids: &[u32],
-        keys: &mut Keys,
+        mut slots: Vec<u32>,
+        codec: &mut C,
     ) -> Result<(), SnapshotError> {
-        let count = reader.length()?;
-        let positions: Vec<u32> = reader.u32s(count)?.collect();
-        let counts: Vec<u64> = reader.u64s(count)?.collect();
-        let firsts: Vec<i64> = reader.i64s(count)?.collect();
-        let lasts = reader.i64s(count)?;
-        let mut slots = Vec::with_capacity(count);
-        let windows = positions.iter().zip(counts).zip(firsts.into_iter().zip(lasts));
-        for ((position, count), (first, last)) in windows {
-            let key = ids.get(*position as usize).copied();
-            let key = key.ok_or(SnapshotError::Damaged("a window of a key that is not there"))?;
-            if self.slots.get(key as usize).is_some_and(|slot| *slot != NONE) {
-                return Err(SnapshotError::Damaged("two windows of one key at one time"));
-            }
-            keys.retain(key);
-            slots.push(self.insert(CountWindow { key, count, first, last }, keys));
+        let mut windows: Vec<_> = slots.iter().map(|slot| self.window(*slot)).collect();
+        let mut columns = codec.rows(&mut windows)?;
+        columns.key(|window| &mut window.key)?;
+        columns.number(|window| &mut window.count)?;
+        columns.number(|window| &mut window.first)?;
+        columns.number(|window| &mut window.last)?;
+        if let Some(keys) = codec.keys() {
+            let restored = windows.into_iter().map(|window| self.restore(window, keys));
+            slots = restored.collect::<Result<_, _>>()?;
         }
-        self.accumulators.load(&slots, reader)?;
-        slots.into_iter().for_each(|slot| self.measure_slot(slot));
+        codec.part(
+            &mut self.accumulators,
+            |values, writer| values.save(&slots, writer),
+            |values, reader| values.load(&slots, reader),
+        )?;
+        if C::READS {
+            slots.into_iter().for_each(|slot| self.measure_slot(slot));
+        }
         Ok(())
+    }
+
+    /// Adds a window that was read, and returns its slot.
+    fn restore(&mut self, window: CountWindow, keys: &mut Keys) -> Result<u32, SnapshotError> {
+        if self.slots.get(window.key as usize).is_some_and(|slot| *slot != NONE) {
+            return Err(SnapshotError::Damaged("two windows of one key at one time"));
+        }
+        keys.retain(window.key);
+        Ok(self.insert(window, keys))
     }
 }

@@ -1,102 +1,106 @@
 //! Partial state of sessions: they are exported, and merged with the sessions they touch in another
 //! engine.
 
-use std::collections::BTreeMap;
-
 use super::assign::Gap;
 use super::fire::RowTrigger;
 use super::table::{Bounds, Neighbours, SessionStatus};
-use super::{Context, Keys, NONE, SectionReader, SectionWriter, SessionStage, SnapshotError};
-use crate::aggregates::Accumulators;
+use super::{Context, Keys, NONE, SessionStage};
 use crate::data::frame::Frame;
 use crate::plan::Limit;
 use crate::spec::LimitPolicy;
-use crate::stages::partial::{COUNTER_COUNT, PartialOrigin, PartialState, add_counters};
-use crate::stages::window::staging::{DroppedPartial, NotAdded, StagedPartial, read_partial};
+use crate::stages::window::partial::{
+    DropCause, MergeableWindows, NotAdded, Placement, WindowParts, merge_staged,
+};
+use crate::stages::window::staging::{PartialKey, StagedKey};
 use crate::time::{MAX_TIME, MIN_TIME};
 
-impl PartialState for SessionStage {
+impl MergeableWindows for SessionStage {
+    const HAVE_STARTS: bool = true;
+    const HAVE_ENDS: bool = true;
+
+    fn parts(&mut self) -> WindowParts<'_> {
+        WindowParts {
+            index: self.index,
+            caps: &self.plan.caps,
+            accumulators: &mut self.accumulators,
+            staging: &mut self.staging,
+            stats: &mut self.stats,
+        }
+    }
+
+    fn emptied(&self) -> Self {
+        let input_watermark = self.input_watermark;
+        Self { input_watermark, ..Self::new(self.index, self.plan.clone()) }
+    }
+
+    fn for_each_window(&self, visit: &mut dyn FnMut(i64, u32)) {
+        self.table.slots().for_each(|slot| visit(self.table.bounds(slot).start, slot));
+    }
+
+    fn key_of(&self, slot: u32) -> PartialKey {
+        PartialKey { key: self.table.info(slot).key, end: self.table.bounds(slot).end }
+    }
+
+    fn can_have(&self, start: i64, end: i64) -> bool {
+        let gap = Gap::new(self.plan.gap_us);
+        let ends = gap.end_after(start)..=gap.end_after(MAX_TIME);
+        (MIN_TIME..=MAX_TIME).contains(&start) && ends.contains(&end)
+    }
+
     fn count_events(&mut self) {
         self.accumulators.count_events();
         self.table.set_slot_bytes(self.accumulators.slot_bytes());
     }
 
-    fn for_each_key(&self, name: &mut dyn FnMut(u32)) {
-        self.table.slots().for_each(|slot| name(self.table.info(slot).key));
+    fn emit_due(&mut self, context: &mut Context<'_>, out: &mut Frame) -> bool {
+        self.revise(context.keys, out) && self.emit(context.keys, out)
     }
 
-    /// Sessions are grouped by their start.
-    fn write_partial(&self, positions: &[u32], writer: &mut SectionWriter<'_>) {
-        let mut starts: BTreeMap<i64, Vec<(u32, u32)>> = BTreeMap::new();
-        for slot in self.table.slots() {
-            let key = self.table.info(slot).key as usize;
-            let position = positions.get(key).copied().unwrap_or(NONE);
-            starts.entry(self.table.bounds(slot).start).or_default().push((position, slot));
-        }
-        writer.length(starts.len());
-        for (start, mut sessions) in starts {
-            sessions.sort_unstable();
-            let slots: Vec<u32> = sessions.iter().map(|(_, slot)| *slot).collect();
-            writer.i64(start);
-            writer.length(sessions.len());
-            writer.u32s(sessions.iter().map(|(position, _)| *position));
-            writer.i64s(slots.iter().map(|slot| self.table.bounds(*slot).end));
-            self.accumulators.save(&slots, writer);
-        }
-    }
-
-    fn clear_windows(&mut self, keys: &mut Keys) {
-        self.table.slots().for_each(|slot| keys.release(self.table.info(slot).key));
-        let mut empty = Self::new(self.index, self.plan.clone());
-        empty.count_events();
-        empty.input_watermark = self.input_watermark;
-        empty.stats = core::mem::take(&mut self.stats);
-        *self = empty;
-    }
-
-    fn stage_partial(
+    fn place(
         &mut self,
-        origin: PartialOrigin<'_>,
-        reader: &mut SectionReader<'_>,
-        ids: &[u32],
-        keys: &mut Keys,
-    ) -> Result<u64, SnapshotError> {
-        let empty = self.empty_accumulators();
-        let gap = Gap::new(self.plan.gap_us);
-        let mut partials: Vec<(i64, StagedPartial)> = Vec::new();
-        let mut taken = 0_u64;
-        for _ in 0..reader.length()? {
-            let start = reader.i64()?;
-            let ascends = partials.last().is_none_or(|(before, _)| *before < start);
-            let ordinal = origin.ordinal.saturating_add(taken);
-            let mut partial = read_partial(ordinal, reader, ids, &empty, true)?;
-            let ends = gap.end_after(start)..=gap.end_after(MAX_TIME);
-            let is_session = |end| (MIN_TIME..=MAX_TIME).contains(&start) && ends.contains(end);
-            if !ascends || !partial.ends.iter().all(is_session) {
-                return Err(SnapshotError::Damaged("a part of a time that no session has"));
+        start: i64,
+        entry: StagedKey,
+        context: &mut Context<'_>,
+        out: &mut Frame,
+    ) -> Placement {
+        let (key, bounds) = (entry.key, Bounds { start, end: entry.end });
+        let overlapping = self.table.overlapping(key, bounds);
+        let trigger = self.trigger_of(entry);
+        if !self.retract_all(&overlapping, bounds, trigger, context.keys, out) {
+            return Placement::OutputFull;
+        }
+        let why = match overlapping.first() {
+            None if self.plan.expires_at(bounds.end) <= self.input_watermark => NotAdded::Late,
+            None => match self.open_for_partial(key, bounds, context.keys) {
+                Ok(slot) => return Placement::In(slot),
+                Err(limit) => NotAdded::Limit(limit),
+            },
+            Some(first) => {
+                self.merge_overlapping(&overlapping, bounds, context.keys);
+                return Placement::In(*first);
             }
-            partial.values.forget_ordinals();
-            taken = taken.saturating_add(partial.keys.len() as u64);
-            partials.push((start, partial));
-        }
-        for (start, partial) in partials {
-            partial.keys.iter().for_each(|key| keys.retain(*key));
-            self.staging.push((start, origin.source.into(), origin.sequence), partial);
-        }
-        Ok(taken)
+        };
+        let (watermark, window_end) = (self.input_watermark, Some(bounds.end));
+        Placement::Dropped(DropCause { why, watermark, window_end })
     }
 
-    fn add_counters(&mut self, counters: [u64; COUNTER_COUNT]) {
-        add_counters(&mut self.stats, counters);
+    fn merged(&mut self, _: i64, entry: StagedKey, slot: u32) {
+        if self.tracks_value_bytes() {
+            self.measure_slot(slot);
+        }
+        self.table.touch(&[entry.key]);
+        if self.plan.kept_us > 0 && self.fires_at(slot) <= self.input_watermark {
+            self.make_late(slot, self.trigger_of(entry));
+        } else {
+            self.schedule(slot);
+        }
     }
 }
 
 impl SessionStage {
-    /// Returns empty accumulators to read partials into.
-    pub(super) fn empty_accumulators(&self) -> Accumulators {
-        let mut empty = self.accumulators.empty(0);
-        empty.count_events();
-        empty
+    /// Returns the trigger of rows that the state `entry` of a key changes.
+    fn trigger_of(&self, entry: StagedKey) -> RowTrigger {
+        RowTrigger { watermark: self.input_watermark, rank: entry.ordinal.saturating_add(1) }
     }
 
     /// Returns the watermark at which the first staged session fires if nothing merges with it.
@@ -121,73 +125,7 @@ impl SessionStage {
         out: &mut Frame,
     ) -> bool {
         let watermark = watermark.max(self.input_watermark);
-        loop {
-            if !self.revise(context.keys, out) || !self.emit(context.keys, out) {
-                return false;
-            }
-            if !self.needs_partial(watermark) {
-                return true;
-            }
-            let Some((staging_key, mut partial)) = self.staging.take_first() else { return true };
-            let from = partial.added;
-            let is_done = self.add_next(staging_key.0, &mut partial, context, out);
-            self.staging.put_back(staging_key, partial, from);
-            if !is_done {
-                return false;
-            }
-        }
-    }
-
-    /// Merges the session of the next key of `partial`. Returns false if `out` is full, or if it
-    /// had no room and the call must end.
-    fn add_next(
-        &mut self,
-        start: i64,
-        partial: &mut StagedPartial,
-        context: &mut Context<'_>,
-        out: &mut Frame,
-    ) -> bool {
-        let Some(entry) = partial.next() else { return true };
-        let Some(end) = entry.end else { return true };
-        let (key, bounds) = (entry.key, Bounds { start, end });
-        let trigger =
-            RowTrigger { watermark: self.input_watermark, rank: entry.ordinal.saturating_add(1) };
-        let overlapping = self.table.overlapping(key, bounds);
-        if !self.retract_all(&overlapping, bounds, trigger, context.keys, out) {
-            return false;
-        }
-        partial.added += 1;
-        let slot = match overlapping.first() {
-            None if self.plan.expires_at(end) <= self.input_watermark => Err(NotAdded::Late),
-            None => self.open_for_partial(key, bounds, context.keys).map_err(NotAdded::Limit),
-            Some(first) => {
-                self.merge_overlapping(&overlapping, bounds, context.keys);
-                Ok(*first)
-            }
-        };
-        let continues = match slot {
-            Ok(slot) => {
-                self.accumulators.merge(&[slot], &partial.values.pick(&[entry.slot]));
-                if self.tracks_value_bytes() {
-                    self.measure_slot(slot);
-                }
-                self.table.touch(&[key]);
-                if self.plan.kept_us > 0 && self.fires_at(slot) <= self.input_watermark {
-                    self.make_late(slot, trigger);
-                } else {
-                    self.schedule(slot);
-                }
-                true
-            }
-            Err(why) => {
-                let (stage, caps, stats) = (self.index, &self.plan.caps, &mut self.stats);
-                let (watermark, window_end) = (self.input_watermark, Some(end));
-                DroppedPartial { stage, caps, stats, watermark, window_end }
-                    .report(entry, why, context)
-            }
-        };
-        context.keys.release(key);
-        continues
+        merge_staged(self, |stage| stage.needs_partial(watermark), context, out)
     }
 
     /// Retracts the rows of those of `overlapping` that have fired and whose bounds will change.

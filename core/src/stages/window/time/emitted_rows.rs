@@ -35,7 +35,7 @@ struct WindowRows {
 }
 
 /// The emitted rows of one key in one window. The slices of the window retain the key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct KeyRows {
     pub(super) key: u32,
     /// Number of rows emitted.

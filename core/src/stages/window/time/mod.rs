@@ -73,7 +73,7 @@ use crate::error::SnapshotError;
 use crate::event_time::watermark::{END_OF_TIME, NO_WATERMARK};
 use crate::keys::{Keys, NONE};
 use crate::plan::WindowPlan;
-use crate::snapshot::{SectionReader, SectionWriter};
+use crate::snapshot::{StateReader, StateWriter};
 use crate::stages::memory_budget::MemoryBudget;
 use crate::stages::partial::PartialState;
 use crate::stages::{Context, Stage};
@@ -325,21 +325,15 @@ impl Stage for WindowStage {
     }
 
     fn save(
-        &self,
+        &mut self,
         from: Option<i64>,
-        positions: &[u32],
-        writer: &mut SectionWriter<'_>,
-    ) -> Option<i64> {
-        self.save_section(from, positions, writer)
+        writer: &mut StateWriter<'_>,
+    ) -> Result<Option<i64>, SnapshotError> {
+        self.save_section(from, writer)
     }
 
-    fn load(
-        &mut self,
-        reader: &mut SectionReader<'_>,
-        ids: &[u32],
-        keys: &mut Keys,
-    ) -> Result<(), SnapshotError> {
-        self.load_section(reader, ids, keys)
+    fn load(&mut self, reader: &mut StateReader<'_>) -> Result<(), SnapshotError> {
+        self.load_section(reader)
     }
 
     fn partial_state(&mut self) -> Option<&mut dyn PartialState> {

@@ -2,91 +2,97 @@
 //! engine.
 
 use super::revise::LateEvent;
-use super::{Context, NONE, Slice, WindowStage};
+use super::{Context, NONE, WindowStage};
 use crate::data::frame::Frame;
-use crate::error::SnapshotError;
 use crate::keys::Keys;
 use crate::plan::Limit;
-use crate::snapshot::{SectionReader, SectionWriter};
 use crate::spec::LimitPolicy;
-use crate::stages::partial::{COUNTER_COUNT, PartialOrigin, PartialState, add_counters};
-use crate::stages::window::staging::{
-    DroppedPartial, NotAdded, StagedKey, StagedPartial, read_partial,
+use crate::stages::window::partial::{
+    DropCause, MergeableWindows, NotAdded, Placement, WindowParts, merge_staged,
 };
+use crate::stages::window::staging::{PartialKey, StagedKey};
 
-impl PartialState for WindowStage {
-    fn count_events(&mut self) {
-        self.accumulators.count_events();
-    }
+impl MergeableWindows for WindowStage {
+    const HAVE_STARTS: bool = true;
+    const HAVE_ENDS: bool = false;
 
-    fn for_each_key(&self, name: &mut dyn FnMut(u32)) {
-        for slot in self.slices.values().flat_map(Slice::slots) {
-            name(self.slot_keys.get(*slot as usize).copied().unwrap_or(NONE));
+    fn parts(&mut self) -> WindowParts<'_> {
+        WindowParts {
+            index: self.index,
+            caps: &self.plan.caps,
+            accumulators: &mut self.accumulators,
+            staging: &mut self.staging,
+            stats: &mut self.stats,
         }
     }
 
-    fn write_partial(&self, positions: &[u32], writer: &mut SectionWriter<'_>) {
-        writer.length(self.slices.len());
+    fn emptied(&self) -> Self {
+        let input_watermark = self.input_watermark;
+        Self { input_watermark, ..Self::new(self.index, self.plan.clone()) }
+    }
+
+    fn for_each_window(&self, visit: &mut dyn FnMut(i64, u32)) {
         for (start, slice) in &self.slices {
-            let mut slots = slice.slots().to_vec();
-            slots.sort_unstable_by_key(|slot| self.position(*slot, positions));
-            self.save_slots(*start, &slots, positions, writer);
+            slice.slots().iter().for_each(|slot| visit(*start, *slot));
         }
     }
 
-    fn clear_windows(&mut self, keys: &mut Keys) {
-        for slot in self.slices.values().flat_map(Slice::slots) {
-            keys.release(self.slot_keys.get(*slot as usize).copied().unwrap_or(NONE));
-        }
-        let mut empty = Self::new(self.index, self.plan.clone());
-        empty.count_events();
-        empty.input_watermark = self.input_watermark;
-        empty.stats = core::mem::take(&mut self.stats);
-        *self = empty;
+    fn key_of(&self, slot: u32) -> PartialKey {
+        PartialKey { key: self.key_in(slot), end: 0 }
     }
 
-    fn stage_partial(
+    fn can_have(&self, start: i64, _: i64) -> bool {
+        self.can_start(start, true) && self.plan.grid.covers(start)
+    }
+
+    fn emit_due(&mut self, context: &mut Context<'_>, out: &mut Frame) -> bool {
+        self.revise(context, out)
+    }
+
+    fn place(
         &mut self,
-        origin: PartialOrigin<'_>,
-        reader: &mut SectionReader<'_>,
-        ids: &[u32],
-        keys: &mut Keys,
-    ) -> Result<u64, SnapshotError> {
-        let empty = self.empty_accumulators();
-        let mut partials: Vec<(i64, StagedPartial)> = Vec::new();
-        let mut taken = 0_u64;
-        for _ in 0..reader.length()? {
-            let start = reader.i64()?;
-            let ascends = partials.last().is_none_or(|(before, _)| *before < start);
-            if !ascends || !self.can_start(start, true) || !self.plan.grid.covers(start) {
-                return Err(SnapshotError::Damaged("a part of a time that no window covers"));
+        slice: i64,
+        entry: StagedKey,
+        context: &mut Context<'_>,
+        _: &mut Frame,
+    ) -> Placement {
+        let (grid, watermark) = (self.plan.grid, self.input_watermark);
+        let known = self.slices.get(&slice).map_or(NONE, |slice| slice.slot(entry.key));
+        let slot = match known {
+            _ if grid.expires_at(grid.last_window(slice)) <= watermark => Err(NotAdded::Late),
+            NONE => self.open_for_partial(slice, entry.key, context.keys).map_err(NotAdded::Limit),
+            slot => Ok(slot),
+        };
+        match slot {
+            Ok(slot) => {
+                self.invalidate_slice(slice);
+                Placement::In(slot)
             }
-            let ordinal = origin.ordinal.saturating_add(taken);
-            let mut partial = read_partial(ordinal, reader, ids, &empty, false)?;
-            partial.values.forget_ordinals();
-            taken = taken.saturating_add(partial.keys.len() as u64);
-            partials.push((start, partial));
+            Err(why) => {
+                let window_end = Some(grid.end_of(grid.last_window(slice)));
+                Placement::Dropped(DropCause { why, watermark, window_end })
+            }
         }
-        for (start, partial) in partials {
-            partial.keys.iter().for_each(|key| keys.retain(*key));
-            self.staging.push((start, origin.source.into(), origin.sequence), partial);
-        }
-        Ok(taken)
     }
 
-    fn add_counters(&mut self, counters: [u64; COUNTER_COUNT]) {
-        add_counters(&mut self.stats, counters);
+    fn merged(&mut self, slice: i64, entry: StagedKey, slot: u32) {
+        let StagedKey { key, ordinal, .. } = entry;
+        let (grid, watermark) = (self.plan.grid, self.input_watermark);
+        if let Some(evictions) = &mut self.evictions {
+            evictions.lru.touch(key);
+        }
+        if self.tracks_value_bytes() {
+            self.measure_slot(slot);
+        }
+        if self.plan.emission.revises && grid.fires_at(grid.first_window(slice)) <= watermark {
+            let next = grid.first_window(slice).max(grid.first_kept(watermark));
+            self.late_event = Some(LateEvent { slice, key, watermark, ordinal, next });
+        }
+        self.mark_changed(slot, key, slice, watermark);
     }
 }
 
 impl WindowStage {
-    /// Returns empty accumulators to read partials into.
-    pub(super) fn empty_accumulators(&self) -> super::Accumulators {
-        let mut empty = self.accumulators.empty(0);
-        empty.count_events();
-        empty
-    }
-
     /// Returns the watermark at which the partials of the first staged slice must be merged.
     pub(super) fn partials_due(&self) -> Option<i64> {
         let slice = self.staging.first()?;
@@ -105,75 +111,8 @@ impl WindowStage {
         out: &mut Frame,
     ) -> bool {
         let watermark = watermark.max(self.input_watermark);
-        loop {
-            if !self.revise(context, out) {
-                return false;
-            }
-            if self.partials_due().is_none_or(|due| due > watermark) {
-                return true;
-            }
-            let Some((staging_key, mut partial)) = self.staging.take_first() else { return true };
-            let from = partial.added;
-            let continues = self.add_next(staging_key.0, &mut partial, context);
-            self.staging.put_back(staging_key, partial, from);
-            if !continues {
-                return false;
-            }
-        }
-    }
-
-    /// Merges the next key of `partial`. Returns false if it had no room and the call must end.
-    fn add_next(
-        &mut self,
-        slice: i64,
-        partial: &mut StagedPartial,
-        context: &mut Context<'_>,
-    ) -> bool {
-        let Some(entry) = partial.next() else { return true };
-        partial.added += 1;
-        let key = entry.key;
-        let (grid, input_watermark) = (self.plan.grid, self.input_watermark);
-        let known = self.slices.get(&slice).map_or(NONE, |slice| slice.slot(key));
-        let slot = match known {
-            _ if grid.expires_at(grid.last_window(slice)) <= input_watermark => Err(NotAdded::Late),
-            NONE => self.open_for_partial(slice, key, context.keys).map_err(NotAdded::Limit),
-            slot => Ok(slot),
-        };
-        let continues = match slot {
-            Ok(slot) => {
-                self.add_entry(slice, slot, entry, partial);
-                true
-            }
-            Err(why) => {
-                let window_end = Some(grid.end_of(grid.last_window(slice)));
-                let (stage, caps, stats) = (self.index, &self.plan.caps, &mut self.stats);
-                DroppedPartial { stage, caps, stats, watermark: input_watermark, window_end }
-                    .report(entry, why, context)
-            }
-        };
-        context.keys.release(key);
-        continues
-    }
-
-    /// Merges `entry` of `partial` into `slot`, the slot of its key in the slice at `slice`.
-    fn add_entry(&mut self, slice: i64, slot: u32, entry: StagedKey, partial: &StagedPartial) {
-        let StagedKey { key, ordinal, .. } = entry;
-        let (grid, input_watermark) = (self.plan.grid, self.input_watermark);
-        if let Some(evictions) = &mut self.evictions {
-            evictions.lru.touch(key);
-        }
-        self.invalidate_slice(slice);
-        self.accumulators.merge(&[slot], &partial.values.pick(&[entry.slot]));
-        if self.tracks_value_bytes() {
-            self.measure_slot(slot);
-        }
-        if self.plan.emission.revises && grid.fires_at(grid.first_window(slice)) <= input_watermark
-        {
-            let next = grid.first_window(slice).max(grid.first_kept(input_watermark));
-            self.late_event =
-                Some(LateEvent { slice, key, watermark: input_watermark, ordinal, next });
-        }
-        self.mark_changed(slot, key, slice, input_watermark);
+        let is_due = |stage: &Self| stage.partials_due().is_some_and(|due| due <= watermark);
+        merge_staged(self, is_due, context, out)
     }
 
     /// Opens a slot for `key` in the slice at `slice`, evicting if the policy says so.

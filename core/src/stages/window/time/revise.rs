@@ -9,7 +9,7 @@ use crate::event_time::watermark::NO_WATERMARK;
 use crate::plan::Grid;
 
 /// A late event whose windows fire again.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct LateEvent {
     /// The start of the event's slice.
     pub(super) slice: i64,
