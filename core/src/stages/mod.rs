@@ -111,28 +111,6 @@ impl Context<'_> {
         if dropped { LimitOutcome::DropAndStop } else { LimitOutcome::StopBefore }
     }
 
-    /// Applies `policy` at `limit` to the event at `cursor`, for stages that have nothing to evict
-    /// and report no window.
-    ///
-    /// Counts and reports the event if it is dropped. Returns true if the call continues.
-    pub(crate) fn apply_limit_to_next(
-        &mut self,
-        (limit, policy): (Limit, LimitPolicy),
-        stage: u32,
-        events: &Events<'_>,
-        cursor: &mut usize,
-        stats: &mut StageStats,
-    ) -> bool {
-        let outcome = self.apply_limit(limit, policy, stage, events.ordinals.at(*cursor));
-        if outcome.drops_event() {
-            stats.events += 1;
-            stats.count_dropped(limit.reason(), 1);
-            self.report_drop(stage, events, *cursor, limit.reason(), None);
-            *cursor += 1;
-        }
-        outcome.continues()
-    }
-
     /// Reports that `stage` drops the event at `at`.
     pub(crate) fn report_drop(
         &mut self,

@@ -1,67 +1,60 @@
-//! Limits of keys and bytes: drops the event, stops the call, or evicts the least recently used
-//! key.
+//! Limits of keys and bytes, and the bytes of all states.
 
-use super::{AnalyticsStage, Context};
-use crate::data::frame::Events;
+use super::AnalyticsStage;
+use crate::data::stats::StageStats;
 use crate::keys::Keys;
-use crate::plan::Limit;
-use crate::spec::LimitPolicy;
-use crate::stages::memory_budget::key_bytes;
+use crate::plan::{Caps, Limit};
+use crate::stages::keyed::limits::Limited;
+
+impl Limited for AnalyticsStage {
+    fn index(&self) -> u32 {
+        self.index
+    }
+
+    fn caps(&self) -> &Caps {
+        &self.plan.caps
+    }
+
+    fn counters(&mut self) -> &mut StageStats {
+        &mut self.stats
+    }
+
+    /// Evicts the state of the least recently used key.
+    fn make_room(&mut self, limit: Limit, _: u32, _: i64, keys: &mut Keys) -> bool {
+        let oldest = self.lifetimes.state.oldest().filter(|key| self.lifetimes.is_alive(*key));
+        let Some(oldest) = oldest else { return false };
+        self.lifetimes.expire(oldest, keys);
+        self.reset(oldest, keys);
+        self.stats.count_evicted_key();
+        self.stats.count_evicted(limit, 0, 0);
+        true
+    }
+}
 
 impl AnalyticsStage {
     /// Returns true if bytes are limited and values change them.
     pub(super) fn tracks_value_bytes(&self) -> bool {
-        self.lifetimes.budget.is_some() && self.fields.iter().any(|field| field.keeps_values())
+        self.lifetimes.state.limits_bytes() && self.fields.iter().any(|field| field.keeps_values())
     }
 
-    /// Updates the budget for the states of `keys` after events were added.
+    /// Updates the bytes of the states of `keys` after events were added.
     pub(super) fn update_bytes(&mut self, keys: &[u32]) {
         if !self.tracks_value_bytes() {
             return;
         }
+        let Self { lifetimes, fields, .. } = self;
         for key in keys {
-            let bytes = self.variable_bytes(*key);
-            let is_alive = self.lifetimes.is_alive(*key);
-            if let Some(budget) = self.lifetimes.budget.as_mut().filter(|_| is_alive) {
-                budget.set_variable_bytes(*key, bytes);
+            if lifetimes.is_alive(*key) {
+                let bytes = || fields.iter().map(|field| field.variable_bytes(*key)).sum();
+                lifetimes.state.measure(*key, bytes);
             }
         }
     }
 
-    /// Returns the bytes of the values that the states of `key` keep.
-    fn variable_bytes(&self, key: u32) -> u64 {
-        self.fields.iter().map(|field| field.variable_bytes(key)).sum()
-    }
-
     /// Returns the bytes of all states.
     pub(super) fn state_bytes(&self, keys: &Keys) -> u64 {
-        if let Some(budget) = &self.lifetimes.budget {
-            return budget.bytes();
-        }
-        let of_fields: u64 = self.fields.iter().map(|field| field.bytes()).sum();
-        let of = |key: u32| key_bytes(key, keys) + of_fields + self.variable_bytes(key);
-        self.lifetimes.keys().map(of).sum()
-    }
-
-    /// Applies the policy of `limit` to the event at `cursor`. Returns false if the call must stop
-    /// before it.
-    #[cold]
-    pub(super) fn apply_limit(
-        &mut self,
-        limit: Limit,
-        events: &Events<'_>,
-        cursor: &mut usize,
-        context: &mut Context<'_>,
-    ) -> bool {
-        let policy = self.plan.caps.policy(limit);
-        let oldest = self.lifetimes.oldest().filter(|key| self.lifetimes.is_alive(*key));
-        if let (LimitPolicy::Evict, Some(oldest)) = (policy, oldest) {
-            self.lifetimes.expire(oldest, context.keys);
-            self.reset(oldest, context.keys);
-            self.stats.count_evicted_key();
-            self.stats.count_evicted(limit, 0, 0);
-            return true;
-        }
-        context.apply_limit_to_next((limit, policy), self.index, events, cursor, &mut self.stats)
+        let state = &self.lifetimes.state;
+        let of_fields = |key| self.fields.iter().map(move |field| field.variable_bytes(key));
+        state.bytes(keys, || state.keys().flat_map(of_fields).sum())
     }
 }

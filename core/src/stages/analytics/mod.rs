@@ -28,6 +28,7 @@ use core::ops::Range;
 
 use self::field::FieldStates;
 use super::keyed::lifetime::{AdmitStop, Lifetimes};
+use super::keyed::limits::Limited;
 use super::{Context, Stage};
 use crate::data::frame::{Events, Frame, FrameColumn};
 use crate::data::stats::StageStats;
@@ -101,7 +102,7 @@ pub(crate) fn build(index: u32, plan: AnalyticsPlan) -> Box<dyn Stage> {
     Box::new(AnalyticsStage {
         index,
         fields,
-        lifetimes: Lifetimes::new(plan.caps, plan.state_ttl, bytes),
+        lifetimes: Lifetimes::new(&plan.caps, plan.state_ttl, bytes),
         plan,
         ones: Vec::new(),
         stats: StageStats { r#type: name, ..StageStats::default() },
@@ -152,7 +153,7 @@ impl AnalyticsStage {
                 if at > range.start && self.tracks_value_bytes() {
                     return (at, AdmitStop::MayExpire);
                 }
-                if let Some(limit) = self.lifetimes.limit(key, keys) {
+                if let Some(limit) = self.lifetimes.state.limit(key, keys) {
                     return (at, AdmitStop::Limit(limit));
                 }
                 self.lifetimes.begin(key, timestamp, keys);
@@ -231,10 +232,10 @@ impl Stage for AnalyticsStage {
             self.emit(events, *cursor..at, context, out);
             let taken = events.keys.get(*cursor..at).unwrap_or_default();
             self.update_bytes(taken);
-            self.lifetimes.touch_all(taken);
+            self.lifetimes.state.touch_all(taken);
             *cursor = at;
             if let AdmitStop::Limit(limit) = stop
-                && !self.apply_limit(limit, events, cursor, context)
+                && !self.at_limit(limit, events, cursor, context)
             {
                 return false;
             }
@@ -246,7 +247,11 @@ impl Stage for AnalyticsStage {
 
     fn stats(&self, keys: &Keys) -> StageStats {
         let state_bytes = self.state_bytes(keys);
-        StageStats { keys: self.lifetimes.alive(), state_bytes, ..self.stats.clone() }
+        StageStats {
+            keys: self.lifetimes.state.open_keys().into(),
+            state_bytes,
+            ..self.stats.clone()
+        }
     }
 
     fn save(

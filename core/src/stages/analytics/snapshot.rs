@@ -30,9 +30,9 @@ impl AnalyticsStage {
         let Some(from) = from else {
             writer.section.u32(COMMON);
             self.common(writer)?;
-            return Ok(writer.first_position(self.lifetimes.keys()));
+            return Ok(writer.first_position(self.lifetimes.state.keys()));
         };
-        let keys = self.lifetimes.keys().map(|key| (key, key));
+        let keys = self.lifetimes.state.keys().map(|key| (key, key));
         let (page, next) = writer.page(keys, from, KEYS_PER_PART);
         let latest = |key| KeyRow { key, latest: self.lifetimes.latest(key) };
         let rows = page.into_iter().map(|(_, key)| latest(key)).collect();
@@ -67,7 +67,7 @@ impl AnalyticsStage {
         let stats = &mut self.stats;
         codec.numbers([&mut stats.events, &mut stats.rows, &mut stats.key_limit])?;
         stats.limit_fields(&self.plan.caps, codec)?;
-        self.lifetimes.lru.as_mut().map_or(Ok(()), |lru| lru.fields(codec))
+        self.lifetimes.state.fields(codec)
     }
 
     /// Writes `rows`, or reads them and begins the lifetimes of their keys. Returns the keys.

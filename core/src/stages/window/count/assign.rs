@@ -5,7 +5,6 @@ use crate::data::frame::Events;
 use crate::event_time::watermark::NO_WATERMARK;
 use crate::keys::Keys;
 use crate::plan::Limit;
-use crate::stages::memory_budget::key_bytes;
 
 impl CountStage {
     /// Writes the slot of each event from `from` on into `run`, until `room` windows are full.
@@ -26,7 +25,7 @@ impl CountStage {
                 let assigned = assign_fast(
                     self.plan.count.unwrap_or(u64::MAX),
                     &self.slots,
-                    &mut self.windows,
+                    self.windows.items_mut(),
                     events.timestamps.get(at..).unwrap_or_default(),
                     events.keys.get(at..).unwrap_or_default(),
                     run.get_mut(at..).unwrap_or_default(),
@@ -70,7 +69,7 @@ impl CountStage {
 
     /// Counts an event at `time` in the window in `slot`. Returns true if the window is full.
     fn add(&mut self, slot: u32, time: i64) -> bool {
-        let Some(window) = self.windows.get_mut(slot as usize) else { return false };
+        let Some(window) = self.windows.get_mut(slot) else { return false };
         window.count = window.count.saturating_add(1);
         window.first = window.first.min(time);
         window.last = window.last.max(time);
@@ -79,15 +78,8 @@ impl CountStage {
 
     /// Opens a window of `key`, which it retains, if there is room.
     pub(super) fn open(&mut self, key: u32, time: i64, keys: &mut Keys) -> Result<u32, Limit> {
-        let caps = &self.plan.caps;
-        // Full windows of the run are closed, but their slots are still in use.
-        if self.open_windows() - self.full.len() >= caps.max_keys as usize {
-            return Err(Limit::Keys);
-        }
-        let needed = || key_bytes(key, keys) + self.window_bytes();
-        let bytes = self.budget.as_ref().map(|budget| budget.bytes().saturating_add(needed()));
-        if bytes.is_some_and(|bytes| bytes > caps.max_bytes) {
-            return Err(Limit::Bytes);
+        if let Some(limit) = self.keyed.limit(key, keys) {
+            return Err(limit);
         }
         keys.retain(key);
         let window = CountWindow { key, count: 0, first: time, last: time };
@@ -96,13 +88,7 @@ impl CountStage {
 
     /// Stores an open window in a slot.
     pub(super) fn insert(&mut self, window: CountWindow, keys: &Keys) -> u32 {
-        let slot = self.free.pop().unwrap_or_else(|| {
-            self.windows.push(window);
-            u32::try_from(self.windows.len() - 1).unwrap_or(NONE)
-        });
-        if let Some(known) = self.windows.get_mut(slot as usize) {
-            *known = window;
-        }
+        let slot = self.windows.take(window);
         let index = window.key as usize;
         if self.slots.len() <= index {
             self.slots.resize(keys.id_bound().max(index + 1), NONE);
@@ -111,11 +97,7 @@ impl CountStage {
             *known = slot;
         }
         self.accumulators.reset(slot);
-        let bytes = self.window_bytes();
-        if let Some(budget) = &mut self.budget {
-            budget.open_key(window.key, keys);
-            budget.add(bytes);
-        }
+        self.keyed.open(window.key, keys);
         if self.plan.passes_watermarks {
             self.watermark_holds.set(slot, window.last.saturating_sub(1));
         }
@@ -129,15 +111,7 @@ impl CountStage {
             *known = NONE;
         }
         self.watermark_holds.clear(slot);
-        let bytes = self.window_bytes();
-        if let Some(budget) = &mut self.budget {
-            budget.set_variable_bytes(slot, 0);
-            budget.subtract(bytes);
-            budget.close_key(key);
-        }
-        if let Some(lru) = &mut self.lru {
-            lru.remove(key);
-        }
+        self.keyed.close(key, slot);
     }
 }
 

@@ -58,7 +58,7 @@ impl CountStage {
         let (ranks, has_bounds) = (keys.ranks(), self.plan.count.is_some());
         let windows = &self.windows;
         crate::util::sort::descending_by_times(&mut self.due, |slot| {
-            let Some(window) = windows.get(slot as usize) else { return (0, 0, NONE) };
+            let Some(window) = windows.get(slot) else { return (0, 0, NONE) };
             let rank = ranks.get(window.key as usize).copied().unwrap_or(NONE);
             let (first, last) = if has_bounds { (window.first, window.last) } else { (0, 0) };
             (last, first, rank)
@@ -102,9 +102,9 @@ impl CountStage {
 
     /// Frees `slot`, whose values are released.
     pub(super) fn free_slot(&mut self, slot: u32) {
-        if let Some(window) = self.windows.get_mut(slot as usize) {
+        if let Some(window) = self.windows.get_mut(slot) {
             *window = CountWindow { key: NONE, ..*window };
         }
-        self.free.push(slot);
+        self.windows.free(slot);
     }
 }

@@ -22,14 +22,14 @@ use crate::data::stats::StageStats;
 use crate::error::SnapshotError;
 use crate::event_time::watermark::{END_OF_TIME, NO_WATERMARK};
 use crate::keys::{Keys, NONE};
-use crate::plan::{CountPlan, Limit};
+use crate::plan::{Caps, CountPlan, Limit};
 use crate::snapshot::{StateReader, StateWriter};
-use crate::spec::LimitPolicy;
-use crate::stages::memory_budget::{MemoryBudget, key_bytes};
+use crate::stages::keyed::limits::Limited;
+use crate::stages::keyed::slots::Slots;
+use crate::stages::keyed::state::KeyedState;
 use crate::stages::partial::PartialState;
 use crate::stages::window::staging::Staging;
 use crate::stages::{Context, Stage};
-use crate::util::lru::LruList;
 use crate::util::timer_queue::Timers;
 
 /// Bytes counted for a window in addition to its accumulators: its entries in the tables.
@@ -43,15 +43,12 @@ pub(crate) struct CountStage {
     index: u32,
     plan: CountPlan,
     accumulators: Accumulators,
+    /// The keys that have open windows.
+    keyed: KeyedState,
     /// The slot of each key's open window.
     slots: Vec<u32>,
     /// The windows by slot.
-    windows: Vec<CountWindow>,
-    free: Vec<u32>,
-    /// Present if keys may be evicted.
-    lru: Option<LruList>,
-    /// Present if bytes are limited.
-    budget: Option<MemoryBudget>,
+    windows: Slots<CountWindow>,
     /// Windows that the run has filled.
     full: Vec<DueRow>,
     /// Windows that end with the input and wait for room in the output, the next one last. They are
@@ -84,8 +81,6 @@ struct CountWindow {
 
 impl CountStage {
     pub(crate) fn new(index: u32, plan: CountPlan) -> Self {
-        let lru = plan.caps.evicts_keys().then(LruList::default);
-        let budget = plan.caps.limits_bytes().then(MemoryBudget::default);
         let aggregates = &plan.aggregates;
         let mut accumulators =
             Accumulators::new(&aggregates.outputs, aggregates.fields.len(), aggregates.max_values);
@@ -94,14 +89,12 @@ impl CountStage {
         }
         Self {
             index,
+            keyed: KeyedState::new(&plan.caps, WINDOW_BYTES + accumulators.slot_bytes(), false),
             plan,
             accumulators,
             slots: Vec::new(),
-            windows: Vec::new(),
-            free: Vec::new(),
+            windows: Slots::default(),
             full: Vec::new(),
-            lru,
-            budget,
             due: Vec::new(),
             is_ending: false,
             watermark_holds: Timers::default(),
@@ -112,20 +105,15 @@ impl CountStage {
         }
     }
 
-    /// Returns the number of slots in use.
-    fn open_windows(&self) -> usize {
-        self.windows.len() - self.free.len()
-    }
-
     /// Returns the slots of the open windows.
     fn open_slots(&self) -> impl Iterator<Item = u32> {
-        let open = (0..).zip(&self.windows).filter(|(_, window)| window.key != NONE);
+        let open = (0..).zip(self.windows.items()).filter(|(_, window)| window.key != NONE);
         open.map(|(slot, _)| slot)
     }
 
     fn window(&self, slot: u32) -> CountWindow {
         let none = CountWindow { key: NONE, count: 0, first: 0, last: 0 };
-        self.windows.get(slot as usize).copied().unwrap_or(none)
+        self.windows.get(slot).copied().unwrap_or(none)
     }
 
     /// Advances the output watermark as far as `watermark` and the open windows allow.
@@ -159,55 +147,9 @@ impl CountStage {
         self.stats.events += range.len() as u64;
     }
 
-    /// Marks those of `keys` that have open windows as recently used.
-    fn touch(&mut self, keys: &[u32]) {
-        let Some(lru) = &mut self.lru else { return };
-        let is_open = |key: &&u32| self.slots.get(**key as usize).is_some_and(|s| *s != NONE);
-        keys.iter().filter(is_open).for_each(|key| lru.touch(*key));
-    }
-
-    /// Handles `limit` for the event at `cursor`: evicts, drops the event, or refuses it. Returns
-    /// false if the call must end.
-    #[cold]
-    fn at_limit(
-        &mut self,
-        limit: Limit,
-        events: &Events<'_>,
-        cursor: &mut usize,
-        context: &mut Context<'_>,
-    ) -> bool {
-        let policy = self.plan.caps.policy(limit);
-        if policy == LimitPolicy::Evict && self.make_room(limit, context.keys) {
-            return true;
-        }
-        context.apply_limit_to_next((limit, policy), self.index, events, cursor, &mut self.stats)
-    }
-
-    /// Evicts the window of the least recently used key. Returns false if there is none.
-    #[cold]
-    fn make_room(&mut self, limit: Limit, keys: &mut Keys) -> bool {
-        let Some(key) = self.lru.as_ref().and_then(LruList::oldest) else { return false };
-        let slot = self.slots.get(key as usize).copied().unwrap_or(NONE);
-        if slot == NONE {
-            return false;
-        }
-        self.stats.count_evicted_key();
-        self.stats.count_evicted(limit, 1, self.accumulators.events_in(slot));
-        self.close(slot);
-        self.free_slot(slot);
-        self.accumulators.release(&[slot]);
-        keys.release(key);
-        true
-    }
-
-    /// Returns the bytes counted for a window, without those of its values.
-    fn window_bytes(&self) -> u64 {
-        WINDOW_BYTES + self.accumulators.slot_bytes()
-    }
-
     /// Returns true if added values change the bytes counted.
     fn tracks_value_bytes(&self) -> bool {
-        self.budget.is_some() && self.accumulators.have_variable_bytes()
+        self.keyed.limits_bytes() && self.accumulators.have_variable_bytes()
     }
 
     /// Updates the bytes counted for the open windows of `run` after their events were added.
@@ -221,21 +163,46 @@ impl CountStage {
 
     /// Updates the bytes counted for `slot` if its window is open.
     fn measure_slot(&mut self, slot: u32) {
-        let is_open = self.window(slot).key != NONE;
-        if let Some(budget) = self.budget.as_mut().filter(|_| is_open) {
-            budget.set_variable_bytes(slot, self.accumulators.variable_bytes(slot));
+        if self.window(slot).key != NONE {
+            self.keyed.measure(slot, || self.accumulators.variable_bytes(slot));
         }
     }
 
     /// Returns the bytes of all open windows.
     fn state_bytes(&self, keys: &Keys) -> u64 {
-        if let Some(budget) = &self.budget {
-            return budget.bytes();
+        let variable_bytes = |slot| self.accumulators.variable_bytes(slot);
+        self.keyed.bytes(keys, || self.open_slots().map(variable_bytes).sum())
+    }
+}
+
+impl Limited for CountStage {
+    fn index(&self) -> u32 {
+        self.index
+    }
+
+    fn caps(&self) -> &Caps {
+        &self.plan.caps
+    }
+
+    fn counters(&mut self) -> &mut StageStats {
+        &mut self.stats
+    }
+
+    /// Evicts the window of the least recently used key.
+    #[cold]
+    fn make_room(&mut self, limit: Limit, _: u32, _: i64, keys: &mut Keys) -> bool {
+        let Some(key) = self.keyed.oldest() else { return false };
+        let slot = self.slots.get(key as usize).copied().unwrap_or(NONE);
+        if slot == NONE {
+            return false;
         }
-        let of = |slot: u32| {
-            key_bytes(self.window(slot).key, keys) + self.accumulators.variable_bytes(slot)
-        };
-        self.open_slots().map(|slot| of(slot) + self.window_bytes()).sum()
+        self.stats.count_evicted_key();
+        self.stats.count_evicted(limit, 1, self.accumulators.events_in(slot));
+        self.close(slot);
+        self.free_slot(slot);
+        self.accumulators.release(&[slot]);
+        keys.release(key);
+        true
     }
 }
 
@@ -265,7 +232,7 @@ impl Stage for CountStage {
             self.apply(events, *cursor..at);
             self.emit_full(out);
             self.measure(*cursor..at);
-            self.touch(events.keys.get(*cursor..at).unwrap_or_default());
+            self.keyed.touch_all(events.keys.get(*cursor..at).unwrap_or_default());
             *cursor = at;
             if let Some(limit) = limit
                 && !self.at_limit(limit, events, cursor, context)
@@ -289,7 +256,7 @@ impl Stage for CountStage {
     }
 
     fn stats(&self, keys: &Keys) -> StageStats {
-        let open = self.open_windows() as u64;
+        let open = u64::from(self.keyed.open_keys());
         let state_bytes = self.state_bytes(keys);
         StageStats { keys: open, open_windows: open, state_bytes, ..self.stats.clone() }
     }

@@ -1,10 +1,9 @@
 //! Partial state of global windows, which hold all events of a key.
 
-use super::{Context, CountStage, CountWindow, Keys, NONE};
+use super::{Context, CountStage, CountWindow, NONE};
 use crate::data::frame::Frame;
 use crate::event_time::watermark::END_OF_TIME;
-use crate::plan::Limit;
-use crate::spec::LimitPolicy;
+use crate::stages::keyed::limits::Limited;
 use crate::stages::window::partial::{
     DropCause, MergeableWindows, NotAdded, Placement, WindowParts, merge_staged,
 };
@@ -51,7 +50,13 @@ impl MergeableWindows for CountStage {
         context: &mut Context<'_>,
         _: &mut Frame,
     ) -> Placement {
-        match self.open_for_partial(entry.key, entry.end, context.keys) {
+        let StagedKey { key, end, .. } = entry;
+        let known = self.slots.get(key as usize).copied().filter(|slot| *slot != NONE);
+        let opened = known.map_or_else(
+            || self.open_or_evict(key, end, context.keys, |stage, keys| stage.open(key, end, keys)),
+            Ok,
+        );
+        match opened {
             Ok(slot) => Placement::In(slot),
             Err(limit) => Placement::Dropped(DropCause {
                 why: NotAdded::Limit(limit),
@@ -62,7 +67,7 @@ impl MergeableWindows for CountStage {
     }
 
     fn merged(&mut self, _: i64, entry: StagedKey, slot: u32) {
-        if let Some(window) = self.windows.get_mut(slot as usize) {
+        if let Some(window) = self.windows.get_mut(slot) {
             window.count = window.count.saturating_add(entry.events);
             window.first = window.first.min(entry.end);
             window.last = window.last.max(entry.end);
@@ -70,7 +75,7 @@ impl MergeableWindows for CountStage {
         if self.tracks_value_bytes() {
             self.measure_slot(slot);
         }
-        self.touch(&[entry.key]);
+        self.keyed.touch(entry.key);
     }
 }
 
@@ -87,21 +92,5 @@ impl CountStage {
             || self.plan.passes_watermarks
             || self.staging.waiting_keys() > self.plan.caps.max_keys as usize;
         merge_staged(self, |_| are_due, context, out)
-    }
-
-    /// Returns the slot of the window of `key`, opening it if necessary and evicting if the policy
-    /// says so.
-    fn open_for_partial(&mut self, key: u32, last: i64, keys: &mut Keys) -> Result<u32, Limit> {
-        if let Some(slot) = self.slots.get(key as usize).filter(|slot| **slot != NONE) {
-            return Ok(*slot);
-        }
-        loop {
-            match self.open(key, last, keys) {
-                Err(limit)
-                    if self.plan.caps.policy(limit) == LimitPolicy::Evict
-                        && self.make_room(limit, keys) => {}
-                opened => return opened,
-            }
-        }
     }
 }

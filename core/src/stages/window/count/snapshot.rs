@@ -54,7 +54,7 @@ impl CountStage {
             &mut stats.folded_values,
         ])?;
         stats.limit_fields(&self.plan.caps, codec)?;
-        self.lru.as_mut().map_or(Ok(()), |lru| lru.fields(codec))?;
+        self.keyed.fields(codec)?;
         if codec.has_more(self.is_ending || !self.staging.is_empty()) {
             let empty = empty_accumulators(&self.accumulators);
             self.staging.fields(&empty, true, codec)?;

@@ -2,8 +2,8 @@
 //! another.
 
 use super::fire::RowTrigger;
-use super::table::{Bounds, Neighbours, SessionStatus};
-use super::{NONE, SessionStage};
+use super::table::{Bounds, SessionStatus};
+use super::SessionStage;
 use crate::data::frame::Events;
 use crate::data::reject::RejectReason;
 use crate::event_time::watermark::NO_WATERMARK;
@@ -120,32 +120,28 @@ impl SessionStage {
         let Some((&time, &key)) = event else { return Placement::StopBefore(SessionStop::End) };
         let watermark = events.watermarks.get(at).copied().unwrap_or(NO_WATERMARK);
         let end = Gap::new(self.plan.gap_us).end_after(time);
-        let neighbours = self.table.neighbours(key, time, end);
-        let slot = match neighbours {
-            Neighbours { left: NONE, right: NONE } => {
+        let bounds = Bounds { start: time, end };
+        let neighbours = self.table.neighbours(key, bounds);
+        let slot = match neighbours.slots().first() {
+            None => {
                 if self.plan.expires_at(end) <= watermark {
                     return Placement::StopBefore(SessionStop::Drop(RejectReason::Late));
                 }
                 if !is_first_of_run && self.tracks_value_bytes() {
                     return Placement::StopBefore(SessionStop::ApplyFirst);
                 }
-                let bounds = Bounds { start: time, end };
-                match self.table.open(key, bounds, &self.plan.caps, keys) {
-                    Ok(slot) => {
-                        self.accumulators.reset(slot);
-                        slot
-                    }
+                match self.open(key, bounds, keys) {
+                    Ok(slot) => slot,
                     Err(limit) => return Placement::StopBefore(SessionStop::Limit(limit)),
                 }
             }
-            Neighbours { left, right } => match self.fired_with_new_bounds(neighbours, time, end) {
-                Some(slot) => return Placement::StopBefore(SessionStop::Retract(slot)),
-                None => {
-                    let slot = if left == NONE { right } else { left };
-                    self.extend(slot, neighbours, time, end);
-                    slot
+            Some(first) => {
+                if let Some(slot) = self.first_to_retract(neighbours.slots(), bounds) {
+                    return Placement::StopBefore(SessionStop::Retract(slot));
                 }
-            },
+                self.unite(neighbours.slots(), bounds);
+                *first
+            }
         };
         let is_late = self.plan.kept_us > 0 && self.fires_at(slot) <= watermark;
         if is_late {
@@ -153,58 +149,49 @@ impl SessionStage {
         } else {
             self.schedule(slot);
         }
-        match neighbours {
-            Neighbours { left, right } if left != NONE && right != NONE => {
-                Placement::InAndStop(slot, SessionStop::Merge(left, right))
-            }
+        match neighbours.slots() {
+            [left, right] => Placement::InAndStop(slot, SessionStop::Merge(*left, *right)),
             _ if is_late => Placement::InAndStop(slot, SessionStop::Revise),
             _ => Placement::In(slot),
         }
     }
 
-    /// Returns a fired session whose bounds the event at `time` changes. The event alone would be a
-    /// session until `end`.
-    fn fired_with_new_bounds(
-        &self,
-        Neighbours { left, right }: Neighbours,
-        time: i64,
-        end: i64,
-    ) -> Option<u32> {
-        let keeps_bounds = |slot: u32| {
-            let bounds = self.table.bounds(slot);
-            right == NONE && bounds.start <= time && end <= bounds.end
-        };
-        let has_fired = |slot: &u32| {
-            *slot != NONE
-                && self.table.info(*slot).status == SessionStatus::Fired
-                && !keeps_bounds(*slot)
-        };
-        [left, right].into_iter().find(has_fired)
+    /// Opens a session of `key` that touches no other, if there is room.
+    pub(super) fn open(&mut self, key: u32, bounds: Bounds, keys: &mut Keys) -> Result<u32, Limit> {
+        let slot = self.table.open(key, bounds, keys)?;
+        self.accumulators.reset(slot);
+        Ok(slot)
     }
 
-    /// Extends the session in `slot`, one of `neighbours`, by an event at `time`. If there are two
-    /// neighbours, it takes over the bounds and the revision of both.
-    pub(super) fn extend(
-        &mut self,
-        slot: u32,
-        Neighbours { left, right }: Neighbours,
-        time: i64,
-        end: i64,
-    ) {
-        let mut bounds = Bounds { start: time, end };
+    /// Returns the first of the sessions `touched` that has fired and whose bounds change once they
+    /// are united with `bounds`.
+    pub(super) fn first_to_retract(&self, touched: &[u32], bounds: Bounds) -> Option<u32> {
+        let keeps_bounds = |known: Bounds| {
+            touched.len() == 1 && known.start <= bounds.start && bounds.end <= known.end
+        };
+        let must_retract = |slot: &u32| {
+            self.table.info(*slot).status == SessionStatus::Fired
+                && !keeps_bounds(self.table.bounds(*slot))
+        };
+        touched.iter().copied().find(must_retract)
+    }
+
+    /// Unites the sessions `touched` with `bounds`: the first takes over the bounds and the
+    /// revision of all, the others are removed from the table. Their values still have to be
+    /// merged.
+    pub(super) fn unite(&mut self, touched: &[u32], mut bounds: Bounds) {
+        let Some((first, later)) = touched.split_first() else { return };
         let mut revision = 0;
-        for part in [left, right].into_iter().filter(|part| *part != NONE) {
-            let (info, part) = (self.table.info(part), self.table.bounds(part));
+        for slot in touched {
+            let (info, known) = (self.table.info(*slot), self.table.bounds(*slot));
             let replaces = u32::from(info.status == SessionStatus::Fired);
             revision = revision.max(info.revision.saturating_add(replaces));
-            bounds.start = bounds.start.min(part.start);
-            bounds.end = bounds.end.max(part.end);
+            bounds.start = bounds.start.min(known.start);
+            bounds.end = bounds.end.max(known.end);
         }
-        if left != NONE && right != NONE {
-            self.table.remove(right);
-        }
-        self.table.set_bounds(slot, bounds);
-        self.table.set_status(slot, SessionStatus::Open, revision);
+        later.iter().for_each(|slot| self.table.remove(*slot));
+        self.table.set_bounds(*first, bounds);
+        self.table.set_status(*first, SessionStatus::Open, revision);
     }
 
     /// Schedules the firing of the session in `slot`.

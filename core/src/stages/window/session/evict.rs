@@ -1,48 +1,43 @@
-//! Eviction: makes room for a session at a limit, or applies the limit's policy to the event.
+//! Eviction: makes room for a session at a limit, and counts bytes.
 
 use core::ops::Range;
 
+use super::assign::Gap;
 use super::table::SessionStatus;
-use super::{Context, Keys, NONE, SessionStage};
-use crate::data::frame::Events;
-use crate::plan::Limit;
-use crate::spec::LimitPolicy;
+use super::{Keys, NONE, SessionStage};
+use crate::data::stats::StageStats;
+use crate::plan::{Caps, Limit};
+use crate::stages::keyed::limits::Limited;
 
-impl SessionStage {
-    /// Handles `limit` for the event at `cursor`: evicts, drops the event, or refuses it. Returns
-    /// false if the call must end.
-    #[cold]
-    pub(super) fn at_limit(
-        &mut self,
-        limit: Limit,
-        events: &Events<'_>,
-        cursor: &mut usize,
-        context: &mut Context<'_>,
-    ) -> bool {
-        let at = *cursor;
-        let policy = self.plan.caps.policy(limit);
-        let event = events.keys.get(at).zip(events.timestamps.get(at));
-        if policy == LimitPolicy::Evict
-            && event.is_some_and(|(key, time)| self.make_room(limit, *key, *time, context.keys))
-        {
-            return true;
-        }
-        let outcome = context.apply_limit(limit, policy, self.index, events.ordinals.at(at));
-        if outcome.drops_event() {
-            self.drop_event(events, at, limit.reason(), context);
-            *cursor += 1;
-        }
-        outcome.continues()
+impl Limited for SessionStage {
+    fn index(&self) -> u32 {
+        self.index
     }
 
-    /// Evicts to make room for a session of `key` that starts at `time`. Returns false if there is
-    /// nothing to evict.
+    fn caps(&self) -> &Caps {
+        &self.plan.caps
+    }
+
+    fn counters(&mut self) -> &mut StageStats {
+        &mut self.stats
+    }
+
+    fn window_end(&self, time: i64) -> Option<i64> {
+        Some(Gap::new(self.plan.gap_us).end_after(time))
+    }
+
+    fn set_input_watermark(&mut self, watermark: i64) {
+        self.input_watermark = watermark;
+    }
+
+    /// Evicts the first session of `key` if it starts before `time`, or all sessions of the least
+    /// recently used key.
     #[cold]
-    pub(super) fn make_room(&mut self, limit: Limit, key: u32, time: i64, keys: &mut Keys) -> bool {
+    fn make_room(&mut self, limit: Limit, key: u32, time: i64, keys: &mut Keys) -> bool {
         let slots = match limit {
             Limit::Windows => self.table.first_before(key, time).into_iter().collect(),
             Limit::Keys | Limit::Bytes => {
-                let oldest = self.table.lru.as_ref().and_then(|lru| lru.oldest());
+                let oldest = self.table.keyed.oldest();
                 oldest.map(|oldest| self.table.of_key(oldest)).unwrap_or_default()
             }
         };
@@ -68,10 +63,12 @@ impl SessionStage {
         }
         true
     }
+}
 
+impl SessionStage {
     /// Returns true if added values change the bytes counted.
     pub(super) fn tracks_value_bytes(&self) -> bool {
-        self.table.budget.is_some() && self.accumulators.have_variable_bytes()
+        self.table.keyed.limits_bytes() && self.accumulators.have_variable_bytes()
     }
 
     /// Updates the bytes counted for the slots of `run` after their events were added.
@@ -88,8 +85,6 @@ impl SessionStage {
         if self.table.info(slot).key == NONE {
             return;
         }
-        if let Some(budget) = &mut self.table.budget {
-            budget.set_variable_bytes(slot, self.accumulators.variable_bytes(slot));
-        }
+        self.table.keyed.measure(slot, || self.accumulators.variable_bytes(slot));
     }
 }

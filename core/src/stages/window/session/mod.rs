@@ -32,18 +32,18 @@ mod table;
 
 use core::ops::Range;
 
-use self::assign::{Gap, SessionStop};
+use self::assign::SessionStop;
 use self::fire::RowTrigger;
 use self::table::{SessionStatus, SessionTable};
 use crate::aggregates::Accumulators;
 use crate::data::frame::{Events, Frame};
-use crate::data::reject::RejectReason;
 use crate::data::stats::StageStats;
 use crate::error::SnapshotError;
 use crate::event_time::watermark::{END_OF_TIME, NO_WATERMARK};
 use crate::keys::{Keys, NONE};
 use crate::plan::SessionPlan;
 use crate::snapshot::{StateReader, StateWriter};
+use crate::stages::keyed::limits::Limited;
 use crate::stages::partial::PartialState;
 use crate::stages::window::staging::Staging;
 use crate::stages::{Context, Stage};
@@ -125,27 +125,10 @@ impl SessionStage {
 
     /// Merges the values of `later`, which is already removed from the table, into the session in
     /// `slot`.
-    fn merge_sessions(&mut self, slot: u32, later: u32, key: u32, keys: &mut Keys) {
+    fn merge_sessions(&mut self, slot: u32, later: u32, keys: &mut Keys) {
         self.accumulators.join(slot, later);
         self.measure_slot(slot);
-        keys.release(key);
-    }
-
-    /// Counts and reports the event at `at` as dropped.
-    #[cold]
-    fn drop_event(
-        &mut self,
-        events: &Events<'_>,
-        at: usize,
-        reason: RejectReason,
-        context: &mut Context<'_>,
-    ) {
-        self.stats.count_dropped(reason, 1);
-        let gap = Gap::new(self.plan.gap_us);
-        let end = events.timestamps.get(at).map(|time| gap.end_after(*time));
-        context.report_drop(self.index, events, at, reason, end);
-        self.stats.events += 1;
-        self.input_watermark = events.watermarks.get(at).copied().unwrap_or(self.input_watermark);
+        keys.release(self.table.info(slot).key);
     }
 
     /// Returns the watermark of the next stage while this one is at `watermark`.
@@ -180,7 +163,7 @@ impl Stage for SessionStage {
             self.run = run;
             self.apply(events, *cursor..at);
             self.measure(*cursor..at);
-            self.table.touch(events.keys.get(*cursor..at).unwrap_or_default());
+            self.table.keyed.touch_all(events.keys.get(*cursor..at).unwrap_or_default());
             *cursor = at;
             match stop {
                 SessionStop::Advance(watermark) => {
@@ -195,8 +178,7 @@ impl Stage for SessionStage {
                     }
                 }
                 SessionStop::Merge(left, right) => {
-                    let key = self.table.info(left).key;
-                    self.merge_sessions(left, right, key, context.keys);
+                    self.merge_sessions(left, right, context.keys);
                 }
                 SessionStop::Limit(limit) => {
                     if !self.at_limit(limit, events, cursor, context) {
@@ -205,8 +187,7 @@ impl Stage for SessionStage {
                 }
                 SessionStop::Revise | SessionStop::ApplyFirst => {}
                 SessionStop::Drop(reason) => {
-                    self.drop_event(events, at, reason, context);
-                    *cursor += 1;
+                    self.drop_event(events, cursor, reason, context);
                 }
                 SessionStop::End => break,
             }
@@ -220,10 +201,11 @@ impl Stage for SessionStage {
     }
 
     fn stats(&self, keys: &Keys) -> StageStats {
-        let variable_bytes = |slot| self.accumulators.variable_bytes(slot);
+        let of_slot = |slot| self.accumulators.variable_bytes(slot);
+        let variable_bytes = || self.table.slots().map(of_slot).sum();
         StageStats {
-            keys: u64::from(self.table.open_keys),
-            state_bytes: self.table.state_bytes(keys, variable_bytes),
+            keys: u64::from(self.table.keyed.open_keys()),
+            state_bytes: self.table.keyed.bytes(keys, variable_bytes),
             open_windows: self.table.len() as u64,
             watermark: Some(self.input_watermark)
                 .filter(|watermark| *watermark != NO_WATERMARK && *watermark != END_OF_TIME),

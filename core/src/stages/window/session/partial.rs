@@ -3,11 +3,10 @@
 
 use super::assign::Gap;
 use super::fire::RowTrigger;
-use super::table::{Bounds, Neighbours, SessionStatus};
-use super::{Context, Keys, NONE, SessionStage};
+use super::table::Bounds;
+use super::{Context, Keys, SessionStage};
 use crate::data::frame::Frame;
-use crate::plan::Limit;
-use crate::spec::LimitPolicy;
+use crate::stages::keyed::limits::Limited;
 use crate::stages::window::partial::{
     DropCause, MergeableWindows, NotAdded, Placement, WindowParts, merge_staged,
 };
@@ -64,19 +63,25 @@ impl MergeableWindows for SessionStage {
         out: &mut Frame,
     ) -> Placement {
         let (key, bounds) = (entry.key, Bounds { start, end: entry.end });
-        let overlapping = self.table.overlapping(key, bounds);
+        let touched = self.table.overlapping(key, bounds);
         let trigger = self.trigger_of(entry);
-        if !self.retract_all(&overlapping, bounds, trigger, context.keys, out) {
-            return Placement::OutputFull;
+        while let Some(slot) = self.first_to_retract(&touched, bounds) {
+            if !self.retract(slot, trigger, context.keys, out) {
+                return Placement::OutputFull;
+            }
         }
-        let why = match overlapping.first() {
+        let why = match touched.split_first() {
             None if self.plan.expires_at(bounds.end) <= self.input_watermark => NotAdded::Late,
-            None => match self.open_for_partial(key, bounds, context.keys) {
-                Ok(slot) => return Placement::In(slot),
-                Err(limit) => NotAdded::Limit(limit),
-            },
-            Some(first) => {
-                self.merge_overlapping(&overlapping, bounds, context.keys);
+            None => {
+                let open = |stage: &mut Self, keys: &mut Keys| stage.open(key, bounds, keys);
+                match self.open_or_evict(key, start, context.keys, open) {
+                    Ok(slot) => return Placement::In(slot),
+                    Err(limit) => NotAdded::Limit(limit),
+                }
+            }
+            Some((first, later)) => {
+                self.unite(&touched, bounds);
+                later.iter().for_each(|slot| self.merge_sessions(*first, *slot, context.keys));
                 return Placement::In(*first);
             }
         };
@@ -88,7 +93,7 @@ impl MergeableWindows for SessionStage {
         if self.tracks_value_bytes() {
             self.measure_slot(slot);
         }
-        self.table.touch(&[entry.key]);
+        self.table.keyed.touch(entry.key);
         if self.plan.kept_us > 0 && self.fires_at(slot) <= self.input_watermark {
             self.make_late(slot, self.trigger_of(entry));
         } else {
@@ -126,59 +131,5 @@ impl SessionStage {
     ) -> bool {
         let watermark = watermark.max(self.input_watermark);
         merge_staged(self, |stage| stage.needs_partial(watermark), context, out)
-    }
-
-    /// Retracts the rows of those of `overlapping` that have fired and whose bounds will change.
-    /// Returns false if `out` is full.
-    fn retract_all(
-        &mut self,
-        overlapping: &[u32],
-        bounds: Bounds,
-        trigger: RowTrigger,
-        keys: &mut Keys,
-        out: &mut Frame,
-    ) -> bool {
-        let keeps_bounds = |known: Bounds| {
-            overlapping.len() == 1 && known.start <= bounds.start && bounds.end <= known.end
-        };
-        overlapping.iter().all(|slot| {
-            let has_fired = self.table.info(*slot).status == SessionStatus::Fired;
-            let stays = !has_fired || keeps_bounds(self.table.bounds(*slot));
-            stays || self.retract(*slot, trigger, keys, out)
-        })
-    }
-
-    /// Opens a session that touches no other, evicting if the policy says so.
-    fn open_for_partial(
-        &mut self,
-        key: u32,
-        bounds: Bounds,
-        keys: &mut Keys,
-    ) -> Result<u32, Limit> {
-        loop {
-            match self.table.open(key, bounds, &self.plan.caps, keys) {
-                Err(limit)
-                    if self.plan.caps.policy(limit) == LimitPolicy::Evict
-                        && self.make_room(limit, key, bounds.start, keys) => {}
-                opened => {
-                    let slot = opened?;
-                    self.accumulators.reset(slot);
-                    return Ok(slot);
-                }
-            }
-        }
-    }
-
-    /// Merges all sessions of `overlapping` into the first one, and extends it to `bounds`.
-    fn merge_overlapping(&mut self, overlapping: &[u32], bounds: Bounds, keys: &mut Keys) {
-        let Some((&slot, later)) = overlapping.split_first() else { return };
-        let (start, end) = (bounds.start, bounds.end);
-        let alone = Neighbours { left: slot, right: NONE };
-        self.extend(slot, alone, start, end);
-        for next in later {
-            let key = self.table.info(*next).key;
-            self.extend(slot, Neighbours { left: slot, right: *next }, start, end);
-            self.merge_sessions(slot, *next, key, keys);
-        }
     }
 }

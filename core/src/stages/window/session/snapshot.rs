@@ -73,7 +73,7 @@ impl SessionStage {
             &mut stats.folded_values,
         ])?;
         stats.limit_fields(&self.plan.caps, codec)?;
-        self.table.lru.as_mut().map_or(Ok(()), |lru| lru.fields(codec))?;
+        self.table.keyed.fields(codec)?;
         let none = RowTrigger { watermark: 0, rank: 0 };
         let mut trigger = self.late.map_or(none, |(_, trigger)| trigger);
         codec.number(&mut trigger.watermark)?;
@@ -130,8 +130,7 @@ impl SessionStage {
         let status = STATUSES.get(status as usize).copied();
         let status = status.ok_or(SnapshotError::Damaged("a session of an unknown status"))?;
         let bounds = Bounds { start, end };
-        let neighbours = self.table.neighbours(key, bounds.start, bounds.end);
-        if bounds.end < bounds.start || neighbours.left != NONE || neighbours.right != NONE {
+        if end < start || !self.table.neighbours(key, bounds).slots().is_empty() {
             return Err(SnapshotError::Damaged("two sessions of one key at one time"));
         }
         keys.retain(key);

@@ -3,8 +3,8 @@
 use super::sorted_lists::SortedLists;
 use crate::keys::{Keys, NONE};
 use crate::plan::{Caps, Limit};
-use crate::stages::memory_budget::{MemoryBudget, key_bytes};
-use crate::util::lru::LruList;
+use crate::stages::keyed::slots::Slots;
+use crate::stages::keyed::state::KeyedState;
 use crate::util::timer_queue::Timers;
 
 /// Bytes counted for a session in addition to its accumulators: its entries in the tables.
@@ -40,32 +40,41 @@ pub(super) enum SessionStatus {
     Late,
 }
 
-/// The sessions that an event extends: one that starts at its time or before, and one that starts
-/// later. [`NONE`] if absent.
+/// The sessions that an event touches, in their order: at most two, because each is at least as
+/// long as the gap.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Neighbours {
-    pub(super) left: u32,
-    pub(super) right: u32,
+    slots: [u32; 2],
+    count: usize,
+}
+
+impl Neighbours {
+    /// Lists the session that starts at the event's time or before, and the one that starts later;
+    /// [`NONE`] if absent.
+    fn new(left: u32, right: u32) -> Self {
+        match (left, right) {
+            (NONE, NONE) => Self { slots: [NONE; 2], count: 0 },
+            (NONE, slot) | (slot, NONE) => Self { slots: [slot, NONE], count: 1 },
+            (left, right) => Self { slots: [left, right], count: 2 },
+        }
+    }
+
+    /// Returns their slots.
+    pub(super) fn slots(&self) -> &[u32] {
+        self.slots.get(..self.count).unwrap_or_default()
+    }
 }
 
 /// All sessions, by slot.
-#[derive(Default)]
 pub(super) struct SessionTable {
     pub(super) bounds: Vec<Bounds>,
-    info: Vec<SessionInfo>,
-    free: Vec<u32>,
+    info: Slots<SessionInfo>,
     /// For each key its last session, unless that has fired: nearly all events belong there.
     pub(super) latest: Vec<u32>,
     /// All sessions that are not in `latest`.
     others: SortedLists,
-    open_by_key: Vec<u32>,
-    pub(super) open_keys: u32,
-    /// Present if keys may be evicted.
-    pub(super) lru: Option<LruList>,
-    /// Present if bytes are limited.
-    pub(super) budget: Option<MemoryBudget>,
-    /// The bytes counted for a session, without those of its values.
-    session_bytes: u64,
+    /// The number of sessions of each key.
+    pub(super) keyed: KeyedState,
     pub(super) timers: Timers,
 }
 
@@ -73,37 +82,19 @@ impl SessionTable {
     /// Creates a table for sessions whose accumulators take `slot_bytes` each, without values of
     /// variable size.
     pub(super) fn new(caps: &Caps, slot_bytes: u64) -> Self {
-        let mut table = Self {
-            lru: caps.evicts_keys().then(LruList::default),
-            budget: caps.limits_bytes().then(MemoryBudget::default),
-            ..Self::default()
-        };
-        table.set_slot_bytes(slot_bytes);
-        table
+        Self {
+            bounds: Vec::new(),
+            info: Slots::default(),
+            latest: Vec::new(),
+            others: SortedLists::default(),
+            keyed: KeyedState::new(caps, SESSION_BYTES + slot_bytes, true),
+            timers: Timers::default(),
+        }
     }
 
     /// Sets the bytes of the accumulators of a session; the table must be empty.
     pub(super) fn set_slot_bytes(&mut self, slot_bytes: u64) {
-        self.session_bytes = SESSION_BYTES + slot_bytes;
-    }
-
-    /// Returns the bytes of all sessions; `variable_bytes` gives those of the values in a slot.
-    pub(super) fn state_bytes(&self, keys: &Keys, variable_bytes: impl Fn(u32) -> u64) -> u64 {
-        if let Some(budget) = &self.budget {
-            return budget.bytes();
-        }
-        let open = (0..).zip(&self.open_by_key).filter(|(_, open)| **open > 0);
-        let of_keys: u64 = open.map(|(key, _)| key_bytes(key, keys)).sum();
-        let variable_bytes: u64 = self.slots().map(variable_bytes).sum();
-        of_keys + self.len() as u64 * self.session_bytes + variable_bytes
-    }
-
-    /// Returns true if the byte limit leaves room for one more session of `key`, which has `open`
-    /// of them.
-    fn has_room(&self, key: u32, open: u32, caps: &Caps, keys: &Keys) -> bool {
-        let Some(budget) = &self.budget else { return true };
-        let of_key = if open == 0 { key_bytes(key, keys) } else { 0 };
-        budget.bytes().saturating_add(of_key + self.session_bytes) <= caps.max_bytes
+        self.keyed.set_entry_bytes(SESSION_BYTES + slot_bytes);
     }
 
     /// Returns the first session of `key` if it starts before `time`.
@@ -115,7 +106,7 @@ impl SessionTable {
 
     /// Returns the number of sessions that have not expired.
     pub(super) fn len(&self) -> usize {
-        self.info.len() - self.free.len()
+        self.info.used()
     }
 
     /// Returns the bounds of the session in `slot`.
@@ -126,12 +117,12 @@ impl SessionTable {
     /// Returns the key and the status of the session in `slot`.
     pub(super) fn info(&self, slot: u32) -> SessionInfo {
         let none = SessionInfo { key: NONE, status: SessionStatus::Open, revision: 0 };
-        self.info.get(slot as usize).copied().unwrap_or(none)
+        self.info.get(slot).copied().unwrap_or(none)
     }
 
     /// Sets the status and the revision of the session in `slot`.
     pub(super) fn set_status(&mut self, slot: u32, status: SessionStatus, revision: u32) {
-        if let Some(info) = self.info.get_mut(slot as usize) {
+        if let Some(info) = self.info.get_mut(slot) {
             info.status = status;
             info.revision = revision;
         }
@@ -139,36 +130,33 @@ impl SessionTable {
 
     /// Returns the slots in use.
     pub(super) fn slots(&self) -> impl Iterator<Item = u32> {
-        let used = (0..).zip(&self.info).filter(|(_, info)| info.key != NONE);
+        let used = (0..).zip(self.info.items()).filter(|(_, info)| info.key != NONE);
         used.map(|(slot, _)| slot)
     }
 
-    /// Returns the sessions of `key` that an event at `time` extends. The event alone would be a
-    /// session until `end`.
-    pub(super) fn neighbours(&self, key: u32, time: i64, end: i64) -> Neighbours {
+    /// Returns the sessions of `key` that an event touches; alone it would be a session of `bounds`.
+    pub(super) fn neighbours(&self, key: u32, bounds: Bounds) -> Neighbours {
+        let Bounds { start: time, end } = bounds;
         let latest = self.latest.get(key as usize).copied().unwrap_or(NONE);
         let reaches = |slot: u32| if time <= self.bounds(slot).end { slot } else { NONE };
         let starts_within = |slot: u32| {
             if slot != NONE && self.bounds(slot).start <= end { slot } else { NONE }
         };
         if latest != NONE && self.bounds(latest).start <= time {
-            return Neighbours { left: reaches(latest), right: NONE };
+            return Neighbours::new(reaches(latest), NONE);
         }
         if !self.has_others(key, latest) {
-            return Neighbours { left: NONE, right: starts_within(latest) };
+            return Neighbours::new(NONE, starts_within(latest));
         }
         let before = self.others.last_starting_by(key, time);
         let next = self.others.starting_between(key, time, end).next();
-        Neighbours {
-            left: before.map_or(NONE, reaches),
-            right: next.unwrap_or_else(|| starts_within(latest)),
-        }
+        let right = next.unwrap_or_else(|| starts_within(latest));
+        Neighbours::new(before.map_or(NONE, reaches), right)
     }
 
     /// Returns true if `key` has sessions other than `latest`.
     fn has_others(&self, key: u32, latest: u32) -> bool {
-        let open = self.open_by_key.get(key as usize).copied().unwrap_or(0);
-        open > u32::from(latest != NONE)
+        self.keyed.entries_of(key) > u32::from(latest != NONE)
     }
 
     /// Returns the sessions of `key` that touch `bounds`, in their order.
@@ -186,22 +174,9 @@ impl SessionTable {
     }
 
     /// Opens a session of `key`, which it retains, if there is room.
-    pub(super) fn open(
-        &mut self,
-        key: u32,
-        bounds: Bounds,
-        caps: &Caps,
-        keys: &mut Keys,
-    ) -> Result<u32, Limit> {
-        let open = self.open_by_key.get(key as usize).copied().unwrap_or(0);
-        if open == 0 && self.open_keys >= caps.max_keys {
-            return Err(Limit::Keys);
-        }
-        if open >= caps.max_windows_per_key {
-            return Err(Limit::Windows);
-        }
-        if !self.has_room(key, open, caps, keys) {
-            return Err(Limit::Bytes);
+    pub(super) fn open(&mut self, key: u32, bounds: Bounds, keys: &mut Keys) -> Result<u32, Limit> {
+        if let Some(limit) = self.keyed.limit(key, keys) {
+            return Err(limit);
         }
         keys.retain(key);
         Ok(self.insert(key, bounds, keys))
@@ -210,32 +185,15 @@ impl SessionTable {
     /// Stores a session of `key` in a slot.
     pub(super) fn insert(&mut self, key: u32, bounds: Bounds, keys: &Keys) -> u32 {
         let index = key as usize;
-        if self.open_by_key.len() <= index {
-            let ids = keys.id_bound().max(index + 1);
-            self.open_by_key.resize(ids, 0);
-            self.latest.resize(ids, NONE);
+        if self.latest.len() <= index {
+            self.latest.resize(keys.id_bound().max(index + 1), NONE);
         }
-        let info = SessionInfo { key, status: SessionStatus::Open, revision: 0 };
-        let slot = self.free.pop().unwrap_or_else(|| {
-            self.info.push(info);
-            self.bounds.push(bounds);
-            u32::try_from(self.info.len() - 1).unwrap_or(NONE)
-        });
-        if let (Some(known_info), Some(known_bounds)) =
-            (self.info.get_mut(slot as usize), self.bounds.get_mut(slot as usize))
-        {
-            (*known_info, *known_bounds) = (info, bounds);
+        let slot = self.info.take(SessionInfo { key, status: SessionStatus::Open, revision: 0 });
+        match self.bounds.get_mut(slot as usize) {
+            Some(known) => *known = bounds,
+            None => self.bounds.push(bounds),
         }
-        if let Some(open) = self.open_by_key.get_mut(key as usize) {
-            self.open_keys += u32::from(*open == 0);
-            if let Some(budget) = &mut self.budget {
-                if *open == 0 {
-                    budget.open_key(key, keys);
-                }
-                budget.add(self.session_bytes);
-            }
-            *open += 1;
-        }
+        self.keyed.open(key, keys);
         self.link(slot, key, bounds.start);
         slot
     }
@@ -245,7 +203,7 @@ impl SessionTable {
         let latest = self.latest.get(key as usize).copied().unwrap_or(NONE);
         let is_last = if latest == NONE {
             // The new session is counted already.
-            let only = self.open_by_key.get(key as usize) == Some(&1);
+            let only = self.keyed.entries_of(key) == 1;
             only || !self.others.any_after(key, start)
         } else {
             self.bounds(latest).start < start
@@ -265,31 +223,11 @@ impl SessionTable {
         self.timers.clear(slot);
         let key = self.info(slot).key;
         self.unlink(slot);
-        if let Some(info) = self.info.get_mut(slot as usize) {
+        if let Some(info) = self.info.get_mut(slot) {
             info.key = NONE;
         }
-        self.free.push(slot);
-        if let Some(open) = self.open_by_key.get_mut(key as usize) {
-            *open = open.saturating_sub(1);
-            self.open_keys -= u32::from(*open == 0);
-            if let Some(budget) = &mut self.budget {
-                budget.set_variable_bytes(slot, 0);
-                budget.subtract(self.session_bytes);
-                if *open == 0 {
-                    budget.close_key(key);
-                }
-            }
-            if let (0, Some(lru)) = (*open, &mut self.lru) {
-                lru.remove(key);
-            }
-        }
-    }
-
-    /// Marks those of `keys` that have sessions as recently used.
-    pub(super) fn touch(&mut self, keys: &[u32]) {
-        let Some(lru) = &mut self.lru else { return };
-        let open = |key: &&u32| self.open_by_key.get(**key as usize).is_some_and(|open| *open > 0);
-        keys.iter().filter(open).for_each(|key| lru.touch(*key));
+        self.info.free(slot);
+        self.keyed.close(key, slot);
     }
 
     /// Returns the sessions of `key`.
