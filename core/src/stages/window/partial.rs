@@ -23,12 +23,14 @@ use crate::keys::Keys;
 use crate::plan::{Caps, Limit};
 use crate::snapshot::{Codec, StateReader, StateWriter};
 use crate::stages::Context;
+use crate::stages::keyed::state::KeyedState;
 use crate::stages::partial::{COUNTER_COUNT, PartialOrigin, PartialState, add_counters};
 
 /// The state that all kinds of windows have.
 pub(super) struct WindowParts<'a> {
     pub(super) index: u32,
     pub(super) caps: &'a Caps,
+    pub(super) keyed: &'a mut KeyedState,
     pub(super) accumulators: &'a mut Accumulators,
     pub(super) staging: &'a mut Staging,
     pub(super) stats: &'a mut StageStats,
@@ -65,6 +67,8 @@ pub(super) trait MergeableWindows: Sized {
     const HAVE_STARTS: bool;
     /// True if an end is exported for each window.
     const HAVE_ENDS: bool;
+    /// Bytes counted for a window in addition to its accumulators.
+    const WINDOW_BYTES: u64;
 
     /// Returns the state that all kinds of windows have.
     fn parts(&mut self) -> WindowParts<'_>;
@@ -83,7 +87,9 @@ pub(super) trait MergeableWindows: Sized {
 
     /// Counts the events of every window, even if no output needs the count.
     fn count_events(&mut self) {
-        self.parts().accumulators.count_events();
+        let parts = self.parts();
+        parts.accumulators.count_events();
+        parts.keyed.set_entry_bytes(Self::WINDOW_BYTES + parts.accumulators.slot_bytes());
     }
 
     /// Emits the rows that are due before the next key is merged. Returns false if `out` is full.

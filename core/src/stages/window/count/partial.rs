@@ -1,6 +1,6 @@
 //! Partial state of global windows, which hold all events of a key.
 
-use super::{Context, CountStage, CountWindow, NONE};
+use super::{Context, CountStage, CountWindow, NONE, WINDOW_BYTES};
 use crate::data::frame::Frame;
 use crate::event_time::watermark::END_OF_TIME;
 use crate::stages::keyed::limits::Limited;
@@ -14,11 +14,13 @@ use crate::time::{MAX_TIME, MIN_TIME};
 impl MergeableWindows for CountStage {
     const HAVE_STARTS: bool = false;
     const HAVE_ENDS: bool = true;
+    const WINDOW_BYTES: u64 = WINDOW_BYTES;
 
     fn parts(&mut self) -> WindowParts<'_> {
         WindowParts {
             index: self.index,
             caps: &self.plan.caps,
+            keyed: &mut self.keyed,
             accumulators: &mut self.accumulators,
             staging: &mut self.staging,
             stats: &mut self.stats,

@@ -1,9 +1,9 @@
 //! Assignment: finds the session of each event, which the event extends, opens, or merges with
 //! another.
 
+use super::SessionStage;
 use super::fire::RowTrigger;
 use super::table::{Bounds, SessionStatus};
-use super::SessionStage;
 use crate::data::frame::Events;
 use crate::data::reject::RejectReason;
 use crate::event_time::watermark::NO_WATERMARK;

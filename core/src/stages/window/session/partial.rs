@@ -3,7 +3,7 @@
 
 use super::assign::Gap;
 use super::fire::RowTrigger;
-use super::table::Bounds;
+use super::table::{Bounds, SESSION_BYTES};
 use super::{Context, Keys, SessionStage};
 use crate::data::frame::Frame;
 use crate::stages::keyed::limits::Limited;
@@ -16,11 +16,13 @@ use crate::time::{MAX_TIME, MIN_TIME};
 impl MergeableWindows for SessionStage {
     const HAVE_STARTS: bool = true;
     const HAVE_ENDS: bool = true;
+    const WINDOW_BYTES: u64 = SESSION_BYTES;
 
     fn parts(&mut self) -> WindowParts<'_> {
         WindowParts {
             index: self.index,
             caps: &self.plan.caps,
+            keyed: &mut self.table.keyed,
             accumulators: &mut self.accumulators,
             staging: &mut self.staging,
             stats: &mut self.stats,
@@ -44,11 +46,6 @@ impl MergeableWindows for SessionStage {
         let gap = Gap::new(self.plan.gap_us);
         let ends = gap.end_after(start)..=gap.end_after(MAX_TIME);
         (MIN_TIME..=MAX_TIME).contains(&start) && ends.contains(&end)
-    }
-
-    fn count_events(&mut self) {
-        self.accumulators.count_events();
-        self.table.set_slot_bytes(self.accumulators.slot_bytes());
     }
 
     fn emit_due(&mut self, context: &mut Context<'_>, out: &mut Frame) -> bool {

@@ -8,7 +8,7 @@ use crate::stages::keyed::state::KeyedState;
 use crate::util::timer_queue::Timers;
 
 /// Bytes counted for a session in addition to its accumulators: its entries in the tables.
-const SESSION_BYTES: u64 = 96;
+pub(super) const SESSION_BYTES: u64 = 96;
 
 /// The bounds of a session: the time of its first event, and the time of its last event plus the
 /// gap.
@@ -90,11 +90,6 @@ impl SessionTable {
             keyed: KeyedState::new(caps, SESSION_BYTES + slot_bytes, true),
             timers: Timers::default(),
         }
-    }
-
-    /// Sets the bytes of the accumulators of a session; the table must be empty.
-    pub(super) fn set_slot_bytes(&mut self, slot_bytes: u64) {
-        self.keyed.set_entry_bytes(SESSION_BYTES + slot_bytes);
     }
 
     /// Returns the first session of `key` if it starts before `time`.

@@ -19,8 +19,9 @@ use core::ops::Range;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Slice;
 use super::cached_interior::CachedInterior;
+use super::slice::Slice;
+use super::slice_table::SliceTable;
 use crate::aggregates::Accumulators;
 use crate::keys::NONE;
 use crate::plan::Grid;
@@ -28,7 +29,7 @@ use crate::plan::Grid;
 /// The slices with events and their accumulators.
 pub(super) struct SliceView<'a> {
     pub(super) grid: &'a Grid,
-    pub(super) by_start: &'a BTreeMap<i64, Slice>,
+    pub(super) table: &'a SliceTable,
     pub(super) accumulators: &'a Accumulators,
     /// The keys to combine, in ascending order of their ids; all keys if `None`.
     pub(super) only: Option<&'a [u32]>,
@@ -222,24 +223,24 @@ fn bounds(index: i64, level: u32) -> (i64, Option<i64>) {
 impl SliceView<'_> {
     /// Returns the number of the first slice with events in `range`.
     fn first(&self, range: Range<i64>) -> Option<i64> {
-        self.starts(range).next().map(|start| self.grid.index_of(*start))
+        self.starts(range).next().map(|start| self.grid.index_of(start))
     }
 
     /// Returns the number of the last slice with events in `range`.
     fn last(&self, range: Range<i64>) -> Option<i64> {
-        self.starts(range).next_back().map(|start| self.grid.index_of(*start))
+        self.starts(range).next_back().map(|start| self.grid.index_of(start))
     }
 
     /// Returns the starts of the slices with events in `range`.
-    fn starts(&self, range: Range<i64>) -> impl DoubleEndedIterator<Item = &i64> {
+    fn starts(&self, range: Range<i64>) -> impl DoubleEndedIterator<Item = i64> {
         let start = self.grid.start_of(range.start);
-        let end = self.grid.start_of(range.end).max(start);
-        self.by_start.range(start..end).map(|(start, _)| start)
+        let end = self.grid.start_of(range.end);
+        self.table.range(start..end).map(|(start, _)| start)
     }
 
     /// Returns slice `index` as a node.
     fn node(&self, index: i64) -> Node {
-        let slice = self.by_start.get(&self.grid.start_of(index));
+        let slice = self.table.slice(self.grid.start_of(index));
         let (keys, slots) = match (slice, self.only) {
             (Some(slice), Some(keys)) => {
                 let pairs = keys.iter().map(|key| (*key, slice.slot(*key)));

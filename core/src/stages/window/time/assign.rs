@@ -1,7 +1,9 @@
 //! Assignment: finds the slot of each event's key in the event's slice.
 
+use super::combine::Slices;
+use super::slice::Slice;
 use super::slot_lookup::{SliceSlots, SlotLookup};
-use super::{NONE, Slice, WindowStage};
+use super::{NONE, WindowStage};
 use crate::data::frame::Events;
 use crate::data::reject::RejectReason;
 use crate::event_time::watermark::NO_WATERMARK;
@@ -37,7 +39,7 @@ impl WindowStage {
         keys: &mut Keys,
     ) -> (usize, AssignStop) {
         let mut at = from;
-        let mut next_due = self.next_due;
+        let mut next_due = self.progress.next_due();
         let mut first_due = self.first_due(events, at);
         let first = events.timestamps.get(at);
         let mut start = first.map_or(0, |timestamp| self.plan.grid.slice_of(*timestamp));
@@ -51,11 +53,11 @@ impl WindowStage {
                 return (at, AssignStop::Advance(watermark));
             }
             start = self.plan.grid.slice_near(timestamp, start);
-            if self.tree.may_contain(start) && !self.has_expired(start, watermark) {
+            if self.combiner.may_contain(start) && !self.has_expired(start, watermark) {
                 self.invalidate_slice(start);
             }
-            let known = match self.slices.get(&start) {
-                Some(slice) if start >= self.late_before => {
+            let known = match self.table.slice(start) {
+                Some(slice) if !self.progress.is_late(start) => {
                     let assigned = self.slot_lookup(start, slice).assign(
                         events.timestamps.get(at..first_due).unwrap_or_default(),
                         events.keys.get(at..first_due).unwrap_or_default(),
@@ -72,7 +74,7 @@ impl WindowStage {
                         at += assigned + opened;
                         continue;
                     }
-                    self.slices.get(&start).map_or(NONE, |slice| slice.slot(key))
+                    self.table.slot(start, key)
                 }
                 None if self.plan.grid.has_gaps() && !self.plan.grid.covers(start) => {
                     // No window covers its time: it is counted and gets no slot.
@@ -98,8 +100,8 @@ impl WindowStage {
                 },
                 slot => slot,
             };
-            if self.next_due != next_due {
-                next_due = self.next_due;
+            if self.progress.next_due() != next_due {
+                next_due = self.progress.next_due();
                 first_due = self.first_due(events, at);
             }
             if let Some(entry) = run.get_mut(at) {
@@ -116,7 +118,14 @@ impl WindowStage {
     /// Watermarks never decrease.
     fn first_due(&self, events: &Events<'_>, from: usize) -> usize {
         let rest = events.watermarks.get(from..).unwrap_or_default();
-        from + rest.partition_point(|watermark| *watermark < self.next_due)
+        from + rest.partition_point(|watermark| *watermark < self.progress.next_due())
+    }
+
+    /// Invalidates the combinations that contain the slice at `start`, which is about to change.
+    pub(super) fn invalidate_slice(&mut self, start: i64) {
+        let Self { plan, table, accumulators, combiner, emitter, .. } = self;
+        let mut slices = Slices { grid: plan.grid, table, accumulators };
+        combiner.slice_changes(start, emitter.slots(), &mut slices);
     }
 
     /// Returns true if at `watermark` the last window that covers the slice at `start` has expired.
@@ -140,8 +149,8 @@ impl WindowStage {
         let size_us = self.plan.grid.slice_us;
         let adjacent = [start.saturating_sub(size_us), start.saturating_add(size_us)]
             .into_iter()
-            .filter(|start| *start >= self.late_before && !self.tree.may_contain(*start))
-            .find_map(|start| Some(SliceSlots { start, slots: self.slices.get(&start)?.dense() }));
+            .filter(|start| !self.progress.is_late(*start) && !self.combiner.may_contain(*start))
+            .find_map(|start| Some(SliceSlots { start, slots: self.table.slice(start)?.dense() }));
         SlotLookup::new(
             size_us.unsigned_abs(),
             SliceSlots { start, slots: slice.dense() },

@@ -2,7 +2,10 @@
 //! their bytes.
 
 use super::aggregate_tree::AggregateTree;
-use super::{Context, Slice, WindowStage};
+use super::combine::{Combiner, Slices};
+use super::emitted_rows::EmittedRows;
+use super::revise::LateEvent;
+use super::{Context, WindowStage};
 use crate::data::frame::{Frame, FrameColumn};
 use crate::data::schema::ColumnRole;
 use crate::keys::Keys;
@@ -57,6 +60,54 @@ impl Firing {
     }
 }
 
+/// Work that a full output interrupts, and the rows that windows have emitted so far.
+#[derive(Default)]
+pub(super) struct RowEmitter {
+    /// A window that is being emitted.
+    firing: Option<Firing>,
+    /// A late event whose windows are being emitted again.
+    late_event: Option<LateEvent>,
+    /// The rows emitted of each window, where a window may emit several.
+    pub(super) emitted: EmittedRows,
+}
+
+impl RowEmitter {
+    /// Interrupts the emission of `firing`.
+    pub(super) fn interrupt(&mut self, firing: Firing) {
+        self.firing = Some(firing);
+    }
+
+    /// Returns the window whose emission was interrupted, to continue with it.
+    pub(super) fn resume(&mut self) -> Option<Firing> {
+        self.firing.take()
+    }
+
+    /// Returns true if the emission of a window is interrupted.
+    pub(super) fn is_interrupted(&self) -> bool {
+        self.firing.is_some()
+    }
+
+    /// Returns the slots of the window whose emission is interrupted.
+    pub(super) fn slots(&self) -> &[u32] {
+        self.firing.as_ref().map_or(&[], |firing| &firing.slots)
+    }
+
+    /// Returns the late event whose windows are being emitted again.
+    pub(super) fn late_event(&self) -> Option<LateEvent> {
+        self.late_event
+    }
+
+    /// Begins or continues to emit the windows of `late` again.
+    pub(super) fn late_event_arrived(&mut self, late: LateEvent) {
+        self.late_event = Some(late);
+    }
+
+    /// Records that all windows of the late event were emitted again.
+    pub(super) fn late_event_done(&mut self) {
+        self.late_event = None;
+    }
+}
+
 impl WindowStage {
     /// Fires everything that is due at `watermark`. Returns false if `out` is full; the next call
     /// continues.
@@ -66,11 +117,11 @@ impl WindowStage {
         context: &mut Context<'_>,
         out: &mut Frame,
     ) -> bool {
-        if self.next_due <= watermark {
+        if self.progress.next_due() <= watermark {
             let mut changed = EarlyCache::default();
             while let Some(firing) = self.next_firing(watermark, &mut changed, context.keys) {
                 if let Some(rest) = self.emit(firing, out) {
-                    self.firing = Some(rest);
+                    self.emitter.interrupt(rest);
                     if out.room() == 0 {
                         return false;
                     }
@@ -78,14 +129,14 @@ impl WindowStage {
             }
         }
         let grid = self.plan.grid;
-        self.set_open_from(self.open_from.max(grid.first_open(watermark)));
-        if self.next_due <= watermark {
+        self.progress.passed(watermark, &self.plan);
+        if self.progress.next_due() <= watermark {
             if self.plan.emission.revises {
-                self.emitted.remove_expired(&grid, watermark);
+                self.emitter.emitted.remove_expired(&grid, watermark);
                 let kept = grid.first_kept(watermark);
                 self.remove_slices_until(kept.saturating_sub(1), context.keys);
             }
-            self.next_due = self.next_due_after(watermark);
+            self.progress.reschedule(watermark, &self.table, &self.plan);
         }
         true
     }
@@ -98,12 +149,14 @@ impl WindowStage {
         changed: &mut EarlyCache,
         keys: &mut Keys,
     ) -> Option<Firing> {
-        if let Some(firing) = self.firing.take() {
+        if let Some(firing) = self.emitter.resume() {
             return Some(firing);
         }
-        let next = self.next_window().map(|start| (self.plan.grid.fires_at(start), start));
+        let grid = &self.plan.grid;
+        let next = self.progress.next_window(&self.table, grid);
+        let next = next.map(|start| (grid.fires_at(start), start));
         let next = next.filter(|(fires_at, _)| *fires_at <= watermark);
-        let early = self.emitted.first_due().filter(|(due, _)| *due <= watermark);
+        let early = self.emitter.emitted.first_due().filter(|(due, _)| *due <= watermark);
         match (next, early) {
             (next, Some(early)) if next.is_none_or(|next| early < next) => {
                 Some(self.begin_early(early, changed, keys))
@@ -117,19 +170,17 @@ impl WindowStage {
     fn begin(&mut self, start: i64, keys: &mut Keys) -> Firing {
         let grid = self.plan.grid;
         let mut slots = if self.plan.emission.revises {
-            self.combine_whole(start, keys)
+            let (combiner, mut slices) = self.combining();
+            combiner.combine_whole(start, &mut slices, keys)
         } else if grid.slices_per_window() == 1 {
-            let slots = self.slices.remove(&start).map(Slice::into_slots).unwrap_or_default();
-            for slot in &slots {
-                self.count_closed(*slot);
-            }
-            slots
+            self.table.remove_slice(start)
         } else {
-            let slots = self.combine_whole(start, keys);
+            let (combiner, mut slices) = self.combining();
+            let slots = combiner.combine_whole(start, &mut slices, keys);
             self.remove_slices_until(start, keys);
             slots
         };
-        self.set_open_from(start.saturating_add(grid.slide_us));
+        self.progress.fired_before(start.saturating_add(grid.slide_us), &self.plan);
         self.sort(&mut slots, keys);
         Firing { start, slots, trigger: Trigger::OnTime }
     }
@@ -141,14 +192,35 @@ impl WindowStage {
         changed: &mut EarlyCache,
         keys: &mut Keys,
     ) -> Firing {
-        let now = self.emitted.take_first_due();
+        let now = self.emitter.emitted.take_first_due();
         if changed.keys != now {
             *changed = EarlyCache { keys: now, tree: AggregateTree::default() };
         }
         let EarlyCache { keys: only, tree } = changed;
-        let mut slots = self.combine(start, Some(only), tree, keys);
+        let (combiner, mut slices) = self.combining();
+        let mut slots = combiner.combine_keys(start, only, tree, &mut slices, keys);
         self.sort(&mut slots, keys);
         Firing { start, slots, trigger: Trigger::Early(watermark) }
+    }
+
+    /// Removes the slices whose last window starts at `window` or before.
+    fn remove_slices_until(&mut self, window: i64, keys: &mut Keys) {
+        while let Some(start) = self.table.first_from(i64::MIN) {
+            if self.plan.grid.last_window(start) > window {
+                return;
+            }
+            let slots = self.table.remove_slice(start);
+            let (combiner, mut slices) = self.combining();
+            combiner.slice_removed(start, &slots, &mut slices);
+            self.accumulators.release(&slots);
+            self.table.release_slots(&slots, keys);
+        }
+    }
+
+    /// Returns the combiner, and the slices that it works on.
+    pub(super) fn combining(&mut self) -> (&mut Combiner, Slices<'_>) {
+        let Self { plan, table, accumulators, combiner, .. } = self;
+        (combiner, Slices { grid: plan.grid, table, accumulators })
     }
 
     /// Sorts slots in descending order of their keys, so that they can be taken from the end.
@@ -158,8 +230,7 @@ impl WindowStage {
         }
         let ranks = keys.ranks();
         let bound = ranks.len();
-        let key_of = |slot: u32| self.slot_keys.get(slot as usize).copied().unwrap_or(0);
-        let rank_of = |slot: u32| ranks.get(key_of(slot) as usize).copied().unwrap_or(0);
+        let rank_of = |slot: u32| ranks.get(self.table.key_in(slot) as usize).copied().unwrap_or(0);
         crate::util::sort::descending_by_place(slots, rank_of, bound);
     }
 
@@ -171,10 +242,9 @@ impl WindowStage {
         let grid = self.plan.grid;
         let first = out.keys.len();
         for slot in rows.iter().rev() {
-            let key = self.slot_keys.get(*slot as usize).copied().unwrap_or(0);
             // The row takes over the slot's reference to the key.
-            out.keys.push(key);
-            self.free_slots.push(*slot);
+            out.keys.push(self.table.key_in(*slot));
+            self.table.free_slot(*slot);
         }
         extend(&mut out.timestamps, grid.last_us(firing.start), taken);
         let fires_at = firing.watermark(&grid);
@@ -200,7 +270,7 @@ impl WindowStage {
                 (ColumnRole::Revision, FrameColumn::Number(revisions)) => {
                     let keys = out.keys.get(first..).unwrap_or_default();
                     let kept = !matches!(firing.trigger, Trigger::OnTime) || grid.keeps_fired();
-                    self.emitted.number(firing.start, keys, kept, revisions);
+                    self.emitter.emitted.number(firing.start, keys, kept, revisions);
                 }
                 (ColumnRole::Early, FrameColumn::Bool(early)) => {
                     extend(early, u8::from(matches!(firing.trigger, Trigger::Early(_))), taken);

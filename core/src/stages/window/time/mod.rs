@@ -13,18 +13,15 @@
 //! A tumbling window is one slice. Each key has a slot in every slice with events of it, and the
 //! accumulators are columns indexed by slot.
 //!
-//! [`WindowStage`] owns:
+//! [`WindowStage`] owns, besides the plan, the accumulators and the counters:
 //!
-//! - [`Slice`] (`slice.rs`): the slots of one slice by key; `open.rs` opens and counts them,
-//!   `evict.rs` and `memory.rs` enforce limits;
-//! - [`AggregateTree`] (`aggregate_tree.rs`, `cached_interior.rs`): combinations of slices, cached
-//!   between windows; `combine.rs` builds a window from them;
-//! - [`RunningWindow`] (`running.rs`): the values that move along with the window, by adding new
-//!   slices and subtracting old ones;
-//! - [`EmittedRows`] (`emitted_rows.rs`): the number of rows emitted of each window and key, and
-//!   the early rows due;
-//! - [`Firing`] (`fire.rs`), [`LateEvent`] (`revise.rs`), [`Staging`]: work that a full output
-//!   interrupted, and partial state not merged yet.
+//! | part | state | told about |
+//! |---|---|---|
+//! | [`SliceTable`] | the slices (`slice.rs`), the slots of keys in them, limits | new keys, removed slices, evictions |
+//! | [`Combiner`] (`combine.rs`) | the aggregate tree (`aggregate_tree.rs`, `cached_interior.rs`) and the running window (`running.rs`): combinations that the next window needs again | slices that change or are removed |
+//! | [`Progress`] | which windows have fired, what is due next | events, watermarks, fired windows |
+//! | [`RowEmitter`] (`fire.rs`) | work that a full output interrupted, rows emitted so far (`emitted_rows.rs`) | late events (`revise.rs`), changed windows |
+//! | [`Staging`] | partial state not merged yet | partial state (`partial.rs`) |
 //!
 //! A call passes through these steps, in this order:
 //!
@@ -41,40 +38,36 @@ mod assign;
 mod cached_interior;
 mod combine;
 mod emitted_rows;
-mod evict;
 mod fire;
-mod memory;
+mod limits;
 mod open;
 mod partial;
 mod prefetch;
+mod progress;
 mod revise;
 mod running;
 mod slice;
+mod slice_table;
 mod slot_lookup;
 mod snapshot;
 
 use core::ops::Range;
-use std::collections::BTreeMap;
 
-use self::aggregate_tree::AggregateTree;
 use self::assign::AssignStop;
-use self::emitted_rows::EmittedRows;
-use self::evict::EvictionState;
-use self::fire::Firing;
-use self::revise::LateEvent;
-use self::running::RunningWindow;
-use self::slice::Slice;
+use self::combine::Combiner;
+use self::fire::RowEmitter;
+use self::progress::Progress;
+use self::slice_table::SliceTable;
 use super::staging::Staging;
 use crate::aggregates::Accumulators;
 use crate::data::frame::{Events, Frame};
-use crate::data::reject::RejectReason;
 use crate::data::stats::StageStats;
 use crate::error::SnapshotError;
 use crate::event_time::watermark::{END_OF_TIME, NO_WATERMARK};
 use crate::keys::{Keys, NONE};
 use crate::plan::WindowPlan;
 use crate::snapshot::{StateReader, StateWriter};
-use crate::stages::memory_budget::MemoryBudget;
+use crate::stages::keyed::limits::Limited;
 use crate::stages::partial::PartialState;
 use crate::stages::{Context, Stage};
 
@@ -86,40 +79,16 @@ pub(crate) struct WindowStage {
     index: u32,
     plan: WindowPlan,
     accumulators: Accumulators,
-    /// The open slices, by start.
-    slices: BTreeMap<i64, Slice>,
-    /// Combinations of slices, from which sliding windows are built.
-    tree: AggregateTree,
-    /// The part of a sliding window that is updated incrementally.
-    running: RunningWindow,
-    /// The slot of each key in the window under combination; all [`NONE`] between firings.
-    slot_of_key: Vec<u32>,
-    /// Windows that start before this have fired.
-    open_from: i64,
-    /// Slices that start before this belong to windows that have fired and may fire again.
-    late_before: i64,
-    /// The watermark at which something is due before the next event is taken.
-    next_due: i64,
-    /// A window that is being emitted.
-    firing: Option<Firing>,
-    /// A late event whose windows are being emitted again.
-    late_event: Option<LateEvent>,
-    /// The rows emitted of each window, where a window may emit several.
-    emitted: EmittedRows,
+    /// The open slices, and the slots of the keys in them.
+    table: SliceTable,
+    /// Builds sliding windows from slices.
+    combiner: Combiner,
+    /// The windows that have fired, and what is due next.
+    progress: Progress,
+    /// Windows that are being emitted, and the rows that were.
+    emitter: RowEmitter,
     /// Partial state from other engines, not merged yet.
     staging: Staging,
-    /// The key of each slot.
-    slot_keys: Vec<u32>,
-    free_slots: Vec<u32>,
-    /// The number of slices of each key.
-    open_by_key: Vec<u32>,
-    open_keys: u32,
-    /// Present if keys or windows may be evicted.
-    evictions: Option<EvictionState>,
-    /// Present if bytes are limited.
-    budget: Option<MemoryBudget>,
-    /// The watermark under which the last event arrived.
-    input_watermark: i64,
     /// The slot of each event of the frame, as far as assigned.
     run: Vec<u32>,
     /// Keys of the frame that may be new.
@@ -142,68 +111,27 @@ fn accumulators_of(plan: &WindowPlan) -> Accumulators {
 
 impl WindowStage {
     pub(crate) fn new(index: u32, plan: WindowPlan) -> Self {
+        let accumulators = accumulators_of(&plan);
         Self {
             index,
-            evictions: plan.caps.evicts().then(EvictionState::default),
-            budget: plan.caps.limits_bytes().then(MemoryBudget::default),
-            accumulators: accumulators_of(&plan),
+            table: SliceTable::new(&plan.caps, limits::WINDOW_BYTES + accumulators.slot_bytes()),
+            accumulators,
             plan,
-            slices: BTreeMap::new(),
-            tree: AggregateTree::default(),
-            running: RunningWindow::default(),
-            slot_of_key: Vec::new(),
-            open_from: i64::MIN,
-            late_before: i64::MIN,
-            next_due: i64::MAX,
-            firing: None,
-            late_event: None,
-            emitted: EmittedRows::default(),
+            combiner: Combiner::default(),
+            progress: Progress::new(),
+            emitter: RowEmitter::default(),
             staging: Staging::default(),
-            slot_keys: Vec::new(),
-            free_slots: Vec::new(),
-            open_by_key: Vec::new(),
-            open_keys: 0,
-            input_watermark: NO_WATERMARK,
             run: Vec::new(),
             new_keys: Vec::new(),
             stats: StageStats { r#type: "window", ..StageStats::default() },
         }
     }
 
-    /// Returns the start of the earliest window with events that has not fired.
-    fn next_window(&self) -> Option<i64> {
-        let first = self.plan.grid.window_start(self.open_from);
-        let (slice, _) = self.slices.range(first..).next()?;
-        Some(self.open_from.max(self.plan.grid.first_window(*slice)))
-    }
-
     /// Returns the watermark at which the next window with events fires.
     fn next_fire(&self) -> Option<i64> {
-        let window = self.next_window().map(|window| self.plan.grid.fires_at(window));
-        window.into_iter().chain(self.partials_due()).min()
-    }
-
-    /// Returns the watermark after `watermark` at which something fires or expires.
-    fn next_due_after(&self, watermark: i64) -> i64 {
-        let grid = &self.plan.grid;
-        let fires = self.next_window().map_or(i64::MAX, |window| grid.fires_at(window));
-        let Some((slice, _)) = self.slices.first_key_value() else { return fires };
-        if !self.plan.emission.revises {
-            return fires;
-        }
-        let next = fires.min(grid.expires_at(grid.last_window(*slice)));
-        match self.plan.emission.early {
-            Some(early) => next.min(grid.multiple_from(watermark.saturating_add(1), early.step_us)),
-            None => next,
-        }
-    }
-
-    /// Sets the start of the first window that has not fired.
-    fn set_open_from(&mut self, window: i64) {
-        self.open_from = window;
-        if self.plan.emission.revises {
-            self.late_before = self.plan.grid.end_before(window);
-        }
+        let window = self.progress.next_window(&self.table, &self.plan.grid);
+        let fires = window.map(|window| self.plan.grid.fires_at(window));
+        fires.into_iter().chain(self.partials_due()).min()
     }
 
     /// Returns the watermark of the next stage while this one is at `watermark`.
@@ -226,28 +154,9 @@ impl WindowStage {
             self.accumulators.add(field, slots, values, events.order(range.clone()));
         }
         self.stats.events += range.len() as u64;
-        self.input_watermark =
-            events.watermarks.get(range.end - 1).copied().unwrap_or(self.input_watermark);
-    }
-
-    /// Counts and reports the event at `cursor` as dropped, and advances `cursor`.
-    #[cold]
-    fn drop_event(
-        &mut self,
-        events: &Events<'_>,
-        cursor: &mut usize,
-        reason: RejectReason,
-        context: &mut Context<'_>,
-    ) {
-        self.stats.count_dropped(reason, 1);
-        let at = *cursor;
-        let grid = &self.plan.grid;
-        let slice = events.timestamps.get(at).map(|timestamp| grid.slice_of(*timestamp));
-        let end = slice.map(|slice| grid.end_of(grid.last_window(slice)));
-        context.report_drop(self.index, events, at, reason, end);
-        self.stats.events += 1;
-        self.input_watermark = events.watermarks.get(at).copied().unwrap_or(self.input_watermark);
-        *cursor += 1;
+        if let Some(watermark) = events.watermarks.get(range.end - 1) {
+            self.progress.event_arrived(*watermark);
+        }
     }
 }
 
@@ -306,18 +215,18 @@ impl Stage for WindowStage {
         }
         let done = self.advance(events.watermark, context, out);
         if done {
-            self.input_watermark = self.input_watermark.max(events.watermark);
-            out.watermark = self.output_watermark(self.input_watermark);
+            self.progress.watermark_reached(events.watermark);
+            out.watermark = self.output_watermark(self.progress.input_watermark());
         }
         done
     }
 
     fn stats(&self, keys: &Keys) -> StageStats {
         StageStats {
-            keys: u64::from(self.open_keys),
+            keys: self.table.keyed().open_keys().into(),
             state_bytes: self.state_bytes(keys),
-            open_windows: (self.slot_keys.len() - self.free_slots.len()) as u64,
-            watermark: Some(self.input_watermark)
+            open_windows: self.table.slots_in_use() as u64,
+            watermark: Some(self.progress.input_watermark())
                 .filter(|watermark| *watermark != NO_WATERMARK && *watermark != END_OF_TIME),
             next_fire: self.next_fire(),
             ..self.stats.clone()

@@ -1,12 +1,12 @@
 //! Partial state of windows on a grid: their slices are exported, and merged into those of another
 //! engine.
 
+use super::limits::WINDOW_BYTES;
 use super::revise::LateEvent;
 use super::{Context, NONE, WindowStage};
 use crate::data::frame::Frame;
 use crate::keys::Keys;
-use crate::plan::Limit;
-use crate::spec::LimitPolicy;
+use crate::stages::keyed::limits::Limited;
 use crate::stages::window::partial::{
     DropCause, MergeableWindows, NotAdded, Placement, WindowParts, merge_staged,
 };
@@ -15,11 +15,13 @@ use crate::stages::window::staging::{PartialKey, StagedKey};
 impl MergeableWindows for WindowStage {
     const HAVE_STARTS: bool = true;
     const HAVE_ENDS: bool = false;
+    const WINDOW_BYTES: u64 = WINDOW_BYTES;
 
     fn parts(&mut self) -> WindowParts<'_> {
         WindowParts {
             index: self.index,
             caps: &self.plan.caps,
+            keyed: self.table.keyed_mut(),
             accumulators: &mut self.accumulators,
             staging: &mut self.staging,
             stats: &mut self.stats,
@@ -27,18 +29,19 @@ impl MergeableWindows for WindowStage {
     }
 
     fn emptied(&self) -> Self {
-        let input_watermark = self.input_watermark;
-        Self { input_watermark, ..Self::new(self.index, self.plan.clone()) }
+        let mut empty = Self::new(self.index, self.plan.clone());
+        empty.progress.event_arrived(self.progress.input_watermark());
+        empty
     }
 
     fn for_each_window(&self, visit: &mut dyn FnMut(i64, u32)) {
-        for (start, slice) in &self.slices {
-            slice.slots().iter().for_each(|slot| visit(*start, *slot));
+        for (start, slice) in self.table.slices() {
+            slice.slots().iter().for_each(|slot| visit(start, *slot));
         }
     }
 
     fn key_of(&self, slot: u32) -> PartialKey {
-        PartialKey { key: self.key_in(slot), end: 0 }
+        PartialKey { key: self.table.key_in(slot), end: 0 }
     }
 
     fn can_have(&self, start: i64, _: i64) -> bool {
@@ -56,11 +59,12 @@ impl MergeableWindows for WindowStage {
         context: &mut Context<'_>,
         _: &mut Frame,
     ) -> Placement {
-        let (grid, watermark) = (self.plan.grid, self.input_watermark);
-        let known = self.slices.get(&slice).map_or(NONE, |slice| slice.slot(entry.key));
-        let slot = match known {
+        let (grid, watermark) = (self.plan.grid, self.progress.input_watermark());
+        let StagedKey { key, .. } = entry;
+        let open = |stage: &mut Self, keys: &mut Keys| stage.open(slice, key, watermark, keys);
+        let slot = match self.table.slot(slice, key) {
             _ if grid.expires_at(grid.last_window(slice)) <= watermark => Err(NotAdded::Late),
-            NONE => self.open_for_partial(slice, entry.key, context.keys).map_err(NotAdded::Limit),
+            NONE => self.open_or_evict(key, slice, context.keys, open).map_err(NotAdded::Limit),
             slot => Ok(slot),
         };
         match slot {
@@ -77,16 +81,15 @@ impl MergeableWindows for WindowStage {
 
     fn merged(&mut self, slice: i64, entry: StagedKey, slot: u32) {
         let StagedKey { key, ordinal, .. } = entry;
-        let (grid, watermark) = (self.plan.grid, self.input_watermark);
-        if let Some(evictions) = &mut self.evictions {
-            evictions.lru.touch(key);
-        }
+        let (grid, watermark) = (self.plan.grid, self.progress.input_watermark());
+        self.table.keyed_mut().touch(key);
         if self.tracks_value_bytes() {
             self.measure_slot(slot);
         }
         if self.plan.emission.revises && grid.fires_at(grid.first_window(slice)) <= watermark {
             let next = grid.first_window(slice).max(grid.first_kept(watermark));
-            self.late_event = Some(LateEvent { slice, key, watermark, ordinal, next });
+            let late = LateEvent { slice, key, watermark, ordinal, next };
+            self.emitter.late_event_arrived(late);
         }
         self.mark_changed(slot, key, slice, watermark);
     }
@@ -110,20 +113,8 @@ impl WindowStage {
         context: &mut Context<'_>,
         out: &mut Frame,
     ) -> bool {
-        let watermark = watermark.max(self.input_watermark);
+        let watermark = watermark.max(self.progress.input_watermark());
         let is_due = |stage: &Self| stage.partials_due().is_some_and(|due| due <= watermark);
         merge_staged(self, is_due, context, out)
-    }
-
-    /// Opens a slot for `key` in the slice at `slice`, evicting if the policy says so.
-    fn open_for_partial(&mut self, slice: i64, key: u32, keys: &mut Keys) -> Result<u32, Limit> {
-        loop {
-            match self.open(slice, key, self.input_watermark, keys) {
-                Err(limit)
-                    if self.plan.caps.policy(limit) == LimitPolicy::Evict
-                        && self.make_room(limit, slice, key, keys) => {}
-                opened => return opened,
-            }
-        }
     }
 }

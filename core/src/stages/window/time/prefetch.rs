@@ -3,7 +3,8 @@
 //!
 //! Loops that only read let the processor load many entries at once.
 
-use super::{Slice, WindowStage};
+use super::WindowStage;
+use super::slice::Slice;
 use crate::data::frame::Events;
 use crate::keys::{Keys, NONE};
 
@@ -14,10 +15,11 @@ impl WindowStage {
     /// Prefetches the table entries of the events from `from` on.
     pub(super) fn prefetch(&mut self, events: &Events<'_>, from: usize, keys: &Keys) {
         let Some(timestamp) = events.timestamps.get(from) else { return };
-        if self.open_by_key.len() < MIN_KEYS {
+        let open_by_key = self.table.keyed().entries_by_key();
+        if open_by_key.len() < MIN_KEYS {
             return;
         }
-        let slice = self.slices.get(&self.plan.grid.slice_of(*timestamp));
+        let slice = self.table.slice(self.plan.grid.slice_of(*timestamp));
         let slots = slice.map_or(&[][..], Slice::dense);
         if let Some(slice) = slice {
             slice.prefetch(events.keys.get(from..).unwrap_or_default());
@@ -28,7 +30,7 @@ impl WindowStage {
         let count = find_new(slots, ids, new);
         self.accumulators.prefetch(slots, ids);
         let new = new.get(..count).unwrap_or_default();
-        core::hint::black_box(sum(&self.open_by_key, new));
+        core::hint::black_box(sum(open_by_key, new));
         keys.prefetch(new);
     }
 }

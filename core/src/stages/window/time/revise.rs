@@ -39,31 +39,30 @@ impl WindowStage {
         let watermark = events.watermarks.get(at).copied().unwrap_or(NO_WATERMARK);
         let grid = &self.plan.grid;
         let slice = grid.slice_of(*timestamp);
-        self.late_event = Some(LateEvent {
-            slice,
-            key: *key,
-            watermark,
-            ordinal: events.ordinals.at(at),
-            next: grid.first_window(slice).max(grid.first_kept(watermark)),
-        });
+        let next = grid.first_window(slice).max(grid.first_kept(watermark));
+        let ordinal = events.ordinals.at(at);
+        let late = LateEvent { slice, key: *key, watermark, ordinal, next };
+        self.emitter.late_event_arrived(late);
     }
 
     /// Fires the windows of a late event again. Returns false if `out` is full; the next call
     /// continues.
     pub(super) fn revise(&mut self, context: &mut Context<'_>, out: &mut Frame) -> bool {
-        let Some(late) = self.late_event else { return true };
+        let Some(late) = self.emitter.late_event() else { return true };
         let grid = self.plan.grid;
         let mut tree = AggregateTree::default();
         for window in late.windows(&grid) {
             if out.room() == 0 {
-                self.late_event = Some(LateEvent { next: window, ..late });
+                self.emitter.late_event_arrived(LateEvent { next: window, ..late });
                 return false;
             }
-            let slots = self.combine_key(window, late.key, &mut tree, context.keys);
+            let (combiner, mut slices) = self.combining();
+            let slots =
+                combiner.combine_key(window, late.key, &mut tree, &mut slices, context.keys);
             let trigger = Trigger::Late { watermark: late.watermark, ordinal: late.ordinal };
             self.emit(Firing { start: window, slots, trigger }, out);
         }
-        self.late_event = None;
+        self.emitter.late_event_done();
         true
     }
 
@@ -72,10 +71,10 @@ impl WindowStage {
     pub(super) fn mark_changed(&mut self, slot: u32, key: u32, slice: i64, watermark: i64) {
         let Some(early) = self.plan.emission.early else { return };
         let grid = self.plan.grid;
-        if !self.emitted.is_marked(slot) {
+        if !self.emitter.emitted.is_marked(slot) {
             let first = grid.first_window(slice).max(grid.first_open(watermark));
             let due = |window| early.due(&grid, window, watermark);
-            self.emitted.mark(slot, key, grid.windows(first, slice), due);
+            self.emitter.emitted.mark(slot, key, grid.windows(first, slice), due);
         }
     }
 
@@ -85,7 +84,7 @@ impl WindowStage {
         let grid = self.plan.grid;
         let slots = self.run.get(range.clone()).unwrap_or_default();
         for (at, slot) in range.zip(slots) {
-            if *slot == super::NONE || self.emitted.is_marked(*slot) {
+            if *slot == super::NONE || self.emitter.emitted.is_marked(*slot) {
                 continue;
             }
             let next = events.timestamps.get(at).zip(events.keys.get(at));
@@ -94,7 +93,7 @@ impl WindowStage {
             let slice = grid.slice_of(*timestamp);
             let first = grid.first_window(slice).max(grid.first_open(watermark));
             let due = |window| early.due(&grid, window, watermark);
-            self.emitted.mark(*slot, *key, grid.windows(first, slice), due);
+            self.emitter.emitted.mark(*slot, *key, grid.windows(first, slice), due);
         }
     }
 }

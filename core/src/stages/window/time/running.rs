@@ -4,7 +4,8 @@
 use core::ops::Range;
 use std::collections::BTreeSet;
 
-use super::{NONE, WindowStage};
+use super::NONE;
+use super::combine::Slices;
 use crate::plan::Grid;
 
 /// Number of windows per event from which this pays: with fewer, more slices enter and leave than
@@ -30,96 +31,82 @@ impl RunningWindow {
     fn contains(&self, index: i64) -> bool {
         self.range.contains(&index) && !self.excluded.contains(&index)
     }
-}
 
-impl WindowStage {
-    /// Returns true if windows of this stage are updated incrementally.
-    pub(super) fn is_incremental(&self) -> bool {
-        use_incremental(&self.plan.grid) && self.accumulators.have_sketches()
-    }
-
-    /// Invalidates the combinations that contain the slice at `start`, which is about to change.
-    pub(super) fn invalidate_slice(&mut self, start: i64) {
-        if !self.tree.may_contain(start) {
-            return;
-        }
-        self.tree.mark_dirty(start);
-        let index = self.plan.grid.index_of(start);
-        if self.running.contains(index) {
-            self.running.excluded.insert(index);
-            self.materialize_firing();
-            if let Some(slice) = self.slices.get(&start) {
+    /// Subtracts the slice at `start`, which is about to change. `emitting` are the slots of a
+    /// window in emission: they get copies of the values that they share with the running window.
+    pub(super) fn slice_changes(&mut self, start: i64, emitting: &[u32], slices: &mut Slices<'_>) {
+        let index = slices.grid.index_of(start);
+        if self.contains(index) {
+            self.excluded.insert(index);
+            slices.accumulators.materialize(emitting);
+            if let Some(slice) = slices.table.slice(start) {
                 let (keys, slots) = slice.by_key();
-                self.accumulators.leave(&keys, &slots);
+                slices.accumulators.leave(&keys, &slots);
             }
         }
     }
 
-    /// Copies the values that a window in emission shares with the running window, which is about
-    /// to change.
-    pub(super) fn materialize_firing(&mut self) {
-        if let Some(firing) = &self.firing {
-            self.accumulators.materialize(&firing.slots);
-        }
-    }
-
-    /// Takes the slice at `start`, which is being removed and has these `slots`, out of the running
-    /// window.
-    pub(super) fn retire_slice(&mut self, start: i64, slots: &[u32]) {
-        let index = self.plan.grid.index_of(start);
-        if self.running.contains(index) {
-            self.running.excluded.insert(index);
+    /// Takes out the slice at `start`, which is being removed and has these `slots`.
+    pub(super) fn slice_removed(&mut self, start: i64, slots: &[u32], slices: &mut Slices<'_>) {
+        let index = slices.grid.index_of(start);
+        if self.contains(index) {
+            self.excluded.insert(index);
             for slot in slots {
-                let key = self.slot_keys.get(*slot as usize).copied().unwrap_or(NONE);
-                self.accumulators.defer_leave(key, *slot);
+                slices.accumulators.defer_leave(slices.table.key_in(*slot), *slot);
             }
         }
     }
 
-    /// Moves the running window to the slices `range`, given by number; `slots` are those of the
-    /// keys of the window.
-    pub(super) fn advance_running(&mut self, range: Range<i64>, slots: &[u32]) {
-        let running = core::mem::take(&mut self.running);
-        let continues = running.range.start <= range.start && range.start < running.range.end;
+    /// Moves to the slices `range`, given by number; `slots` are those of the keys of the window.
+    pub(super) fn advance(&mut self, range: Range<i64>, slots: &[u32], slices: &mut Slices<'_>) {
+        let Self { range: before, excluded } = core::mem::take(self);
+        let continues = before.start <= range.start && range.start < before.end;
         let mut new = range.clone();
         if continues {
-            new.start = running.range.end;
-            self.accumulators.apply_deferred_leaves();
-            self.change_slices(running.range.start..range.start, &running.excluded, false);
-            for index in running.excluded.range(range.start..) {
-                self.change_slices(*index..*index + 1, &BTreeSet::new(), true);
+            new.start = before.end;
+            slices.accumulators.apply_deferred_leaves();
+            slices.change(before.start..range.start, &excluded, Change::Subtract);
+            for index in excluded.range(range.start..) {
+                slices.change(*index..*index + 1, &BTreeSet::new(), Change::Add);
             }
         } else {
-            self.accumulators.forget_all();
+            slices.accumulators.forget_all();
         }
-        self.change_slices(new, &BTreeSet::new(), true);
-        let keys: Vec<u32> = self.slot_keys_of(slots).collect();
+        slices.change(new, &BTreeSet::new(), Change::Add);
+        let keys: Vec<u32> = slices.table.keys_in(slots).collect();
         for key in &keys {
-            if self.accumulators.needs_recount(*key) {
-                self.recount(*key, &range);
+            if slices.accumulators.needs_recount(*key) {
+                slices.recount(*key, &range);
             }
         }
-        self.accumulators.alias(&keys, slots);
-        self.running = RunningWindow { range, excluded: BTreeSet::new() };
+        slices.accumulators.alias(&keys, slots);
+        *self = Self { range, excluded: BTreeSet::new() };
     }
+}
 
-    /// Adds the slices of `range`, given by number, or subtracts them, except those in `except`.
-    fn change_slices(&mut self, range: Range<i64>, except: &BTreeSet<i64>, enter: bool) {
-        let grid = self.plan.grid;
+/// A change of the running values by slices.
+#[derive(Clone, Copy, PartialEq)]
+enum Change {
+    Add,
+    Subtract,
+}
+
+impl Slices<'_> {
+    /// Adds the slices of `range`, given by number, to the running values, or subtracts them,
+    /// except those in `except`.
+    fn change(&mut self, range: Range<i64>, except: &BTreeSet<i64>, change: Change) {
         if range.start >= range.end {
             return;
         }
-        for (start, slice) in
-            self.slices.range(grid.start_of(range.start)..grid.start_of(range.end))
-        {
-            if except.contains(&grid.index_of(*start)) {
+        let range = self.grid.start_of(range.start)..self.grid.start_of(range.end);
+        for (start, slice) in self.table.range(range) {
+            if except.contains(&self.grid.index_of(start)) {
                 continue;
             }
             let (keys, slots) = slice.by_key();
-            if enter {
-                self.accumulators.enter(&keys, &slots);
-            } else {
-                self.accumulators.leave(&keys, &slots);
+            match change {
+                Change::Add => self.accumulators.enter(&keys, &slots),
+                Change::Subtract => self.accumulators.leave(&keys, &slots),
             }
         }
     }
@@ -127,10 +114,9 @@ impl WindowStage {
     /// Recounts the values of `key` from the slices `range`.
     #[cold]
     fn recount(&mut self, key: u32, range: &Range<i64>) {
-        let grid = self.plan.grid;
-        let slices = self.slices.range(grid.start_of(range.start)..grid.start_of(range.end));
-        let slots: Vec<u32> =
-            slices.map(|(_, slice)| slice.slot(key)).filter(|slot| *slot != NONE).collect();
+        let range = self.grid.start_of(range.start)..self.grid.start_of(range.end);
+        let in_slices = self.table.range(range).map(|(_, slice)| slice.slot(key));
+        let slots: Vec<u32> = in_slices.filter(|slot| *slot != NONE).collect();
         self.accumulators.recount(key, &slots);
     }
 }

@@ -3,7 +3,8 @@
 
 use super::emitted_rows::KeyRows;
 use super::fire::{Firing, Trigger};
-use super::{Keys, NONE, Slice, SnapshotError, WindowStage};
+use super::slice::Slice;
+use super::{Keys, NONE, SnapshotError, WindowStage};
 use crate::snapshot::{Codec, StateReader, StateWriter};
 use crate::stages::window::partial::empty_accumulators;
 use crate::time::{MAX_TIME, MIN_TIME};
@@ -34,19 +35,23 @@ impl WindowStage {
             writer.section.u32(COMMON);
             self.common(writer)?;
             let first = self.first_start(BEFORE);
-            return Ok(if self.firing.is_some() { Some(BEFORE) } else { first });
+            return Ok(if self.emitter.is_interrupted() { Some(BEFORE) } else { first });
         };
-        if let (BEFORE, Some(mut firing)) = (from, self.firing.take()) {
+        if from == BEFORE
+            && let Some(mut firing) = self.emitter.resume()
+        {
             writer.section.u32(FIRING);
             self.firing_fields(&mut firing, writer)?;
-            self.firing = Some(firing);
+            self.emitter.interrupt(firing);
             return Ok(self.first_start(BEFORE));
         }
-        let mut slots = self.slices.get(&from).map_or(&[][..], Slice::slots).to_vec();
-        crate::util::sort::descending_by(&mut slots, |slot| writer.position(self.key_in(slot)));
+        let mut slots = self.table.slice(from).map_or(&[][..], Slice::slots).to_vec();
+        crate::util::sort::descending_by(&mut slots, |slot| {
+            writer.position(self.table.key_in(slot))
+        });
         slots.reverse();
         writer.section.u32(self.kind_of_slices());
-        let mut emitted: Vec<KeyRows> = self.emitted.rows_of_window(from).collect();
+        let mut emitted: Vec<KeyRows> = self.emitter.emitted.rows_of_window(from).collect();
         emitted.sort_unstable_by_key(|key_rows| writer.position(key_rows.key));
         self.slice(from, slots, emitted, writer)?;
         Ok(self.first_start(from.saturating_add(1)))
@@ -54,8 +59,8 @@ impl WindowStage {
 
     /// Returns the first start at `from` or later of a slice or of a window with emitted rows.
     fn first_start(&self, from: i64) -> Option<i64> {
-        let slice = self.slices.range(from..).next().map(|(start, _)| *start);
-        let emitted = self.emitted.first_window_from(from);
+        let slice = self.table.first_from(from);
+        let emitted = self.emitter.emitted.first_window_from(from);
         slice.into_iter().chain(emitted).min()
     }
 
@@ -67,26 +72,32 @@ impl WindowStage {
         match reader.section.u32()? {
             COMMON => {
                 self.common(reader)?;
-                self.set_open_from(self.plan.grid.first_open(self.input_watermark));
+                self.fired_by(self.progress.input_watermark());
             }
             FIRING => {
                 let trigger = Trigger::OnTime;
                 let mut firing = Firing { start: 0, slots: Vec::new(), trigger };
                 self.firing_fields(&mut firing, reader)?;
                 let watermark = firing.watermark(&self.plan.grid);
-                self.set_open_from(self.plan.grid.first_open(watermark));
-                self.next_due = watermark;
-                self.firing = Some(firing);
+                self.fired_by(watermark);
+                self.progress.due_at(watermark);
+                self.emitter.interrupt(firing);
             }
             kind if kind == self.kind_of_slices() => {
                 self.slice(0, Vec::new(), Vec::new(), reader)?;
-                if self.firing.is_none() {
-                    self.next_due = self.next_due_after(self.input_watermark);
+                if !self.emitter.is_interrupted() {
+                    let watermark = self.progress.input_watermark();
+                    self.progress.reschedule(watermark, &self.table, &self.plan);
                 }
             }
             _ => return Err(SnapshotError::Damaged("an unknown part of a window stage")),
         }
         Ok(())
+    }
+
+    /// Sets the windows that have fired to those that are due at `watermark`.
+    fn fired_by(&mut self, watermark: i64) {
+        self.progress.fired_before(self.plan.grid.first_open(watermark), &self.plan);
     }
 
     fn kind_of_slices(&self) -> u32 {
@@ -102,7 +113,7 @@ impl WindowStage {
     }
 
     fn common<C: Codec>(&mut self, codec: &mut C) -> Result<(), SnapshotError> {
-        codec.number(&mut self.input_watermark)?;
+        codec.number(self.progress.input_watermark_mut())?;
         let stats = &mut self.stats;
         codec.numbers([
             &mut stats.events,
@@ -115,7 +126,7 @@ impl WindowStage {
             codec.numbers([&mut stats.value_limit, &mut stats.folded_values])?;
         }
         stats.limit_fields(&self.plan.caps, codec)?;
-        self.evictions.as_mut().map_or(Ok(()), |evictions| evictions.lru.fields(codec))?;
+        self.table.fields(codec)?;
         if self.plan.grid.has_gaps() {
             codec.number(&mut stats.unassigned)?;
         }
@@ -130,19 +141,19 @@ impl WindowStage {
     }
 
     fn late_event_fields<C: Codec>(&mut self, codec: &mut C) -> Result<(), SnapshotError> {
-        let mut is_present = self.late_event.is_some();
+        let mut is_present = self.emitter.late_event().is_some();
         codec.number(&mut is_present)?;
         if !is_present {
             return Ok(());
         }
-        let mut late = self.late_event.unwrap_or_default();
+        let mut late = self.emitter.late_event().unwrap_or_default();
         codec.key(&mut late.key)?;
         codec.number(&mut late.ordinal)?;
         codec.numbers([&mut late.slice, &mut late.watermark, &mut late.next])?;
         if C::READS && late.next < self.plan.grid.first_window(late.slice) {
             return Err(SnapshotError::Damaged("a window of an event that is not in it"));
         }
-        self.late_event = Some(late);
+        self.emitter.late_event_arrived(late);
         Ok(())
     }
 
@@ -200,14 +211,13 @@ impl WindowStage {
         codec: &mut C,
     ) -> Result<(), SnapshotError> {
         codec.number(start)?;
-        let mut keys_in_slots: Vec<u32> = self.slot_keys_of(slots).collect();
+        let mut keys_in_slots: Vec<u32> = self.table.keys_in(slots).collect();
         codec.rows(&mut keys_in_slots)?.key(|key| key)?;
         if let Some(keys) = codec.keys() {
             if !self.can_start(*start, is_slice && !keys_in_slots.is_empty()) {
                 return Err(SnapshotError::Damaged("a window that starts where none does"));
             }
-            self.open_by_key.resize(keys.id_bound(), 0);
-            *slots = keys_in_slots.into_iter().map(|key| self.take_slot(key, keys)).collect();
+            *slots = keys_in_slots.into_iter().map(|key| self.table.take_slot(key, keys)).collect();
         }
         codec.part(
             &mut self.accumulators,
@@ -218,12 +228,11 @@ impl WindowStage {
 
     /// Adds a slot that was read to the slice at `start`.
     fn restore(&mut self, start: i64, slot: u32, keys: &mut Keys) -> Result<(), SnapshotError> {
-        let key = self.key_in(slot);
-        if self.slices.get(&start).is_some_and(|slice| slice.slot(key) != NONE) {
+        let key = self.table.key_in(slot);
+        if self.table.slot(start, key) != NONE {
             return Err(SnapshotError::Damaged("two windows of one key at one time"));
         }
-        self.count_open(key, keys);
-        self.insert(start, key, slot, keys);
+        self.table.insert(start, key, slot, keys);
         self.measure_slot(slot);
         Ok(())
     }
@@ -242,17 +251,13 @@ impl WindowStage {
             return Ok(());
         }
         let early = self.plan.emission.early;
-        let due = early.and_then(|early| early.due(&self.plan.grid, start, self.input_watermark));
+        let due = early
+            .and_then(|early| early.due(&self.plan.grid, start, self.progress.input_watermark()));
         for key_rows in emitted {
-            if !self.emitted.insert(start, due, key_rows) {
+            if !self.emitter.emitted.insert(start, due, key_rows) {
                 return Err(SnapshotError::Damaged("a key has a window twice"));
             }
         }
         Ok(())
-    }
-
-    /// Returns the key of `slot`.
-    pub(super) fn key_in(&self, slot: u32) -> u32 {
-        self.slot_keys.get(slot as usize).copied().unwrap_or(NONE)
     }
 }

@@ -1,0 +1,134 @@
+//! Limits: makes room for a window, and counts the bytes of values.
+
+use core::ops::Range;
+
+use super::{NONE, WindowStage};
+use crate::data::stats::StageStats;
+use crate::keys::Keys;
+use crate::plan::{Caps, Limit};
+use crate::stages::keyed::limits::Limited;
+
+/// Bytes counted for a slice of one key in addition to its accumulators: its entries in the tables.
+pub(super) const WINDOW_BYTES: u64 = 48;
+
+impl Limited for WindowStage {
+    fn index(&self) -> u32 {
+        self.index
+    }
+
+    fn caps(&self) -> &Caps {
+        &self.plan.caps
+    }
+
+    fn counters(&mut self) -> &mut StageStats {
+        &mut self.stats
+    }
+
+    fn window_end(&self, time: i64) -> Option<i64> {
+        let grid = &self.plan.grid;
+        Some(grid.end_of(grid.last_window(grid.slice_of(time))))
+    }
+
+    fn set_input_watermark(&mut self, watermark: i64) {
+        self.progress.event_arrived(watermark);
+    }
+
+    /// Evicts the first slice of `key` if it starts before that of `time`, or the least recently
+    /// used key.
+    #[cold]
+    fn make_room(&mut self, limit: Limit, key: u32, time: i64, keys: &mut Keys) -> bool {
+        match limit {
+            Limit::Windows => self.evict_first_window(self.plan.grid.slice_of(time), key, keys),
+            Limit::Keys | Limit::Bytes => self.evict_oldest_key(limit, keys),
+        }
+    }
+}
+
+impl WindowStage {
+    /// Marks `keys`, the events of `run`, as recently used; events without a slot do not count.
+    pub(super) fn touch_keys(&mut self, keys: &[u32], run: Range<usize>) {
+        let keyed = self.table.keyed_mut();
+        if !keyed.orders_keys() {
+            return;
+        }
+        let slots = self.run.get(run).unwrap_or_default();
+        for (key, _) in keys.iter().zip(slots).filter(|(_, slot)| **slot != NONE) {
+            keyed.touch(*key);
+        }
+    }
+
+    /// Evicts the first slice of `key` if it starts before `start`.
+    fn evict_first_window(&mut self, start: i64, key: u32, keys: &mut Keys) -> bool {
+        let mut earlier = self.table.range(i64::MIN..start);
+        let Some((first, _)) = earlier.find(|(_, slice)| slice.slot(key) != NONE) else {
+            return false;
+        };
+        drop(earlier);
+        self.invalidate_slice(first);
+        let events = self.evict_slice(first, key, keys);
+        self.stats.count_evicted(Limit::Windows, 1, events);
+        true
+    }
+
+    /// Evicts the least recently used key from all slices.
+    fn evict_oldest_key(&mut self, limit: Limit, keys: &mut Keys) -> bool {
+        let Some(key) = self.table.keyed().oldest() else { return false };
+        let open = self.table.keyed().entries_of(key) as usize;
+        let with_key = self.table.slices().filter(|(_, slice)| slice.slot(key) != NONE);
+        let slices: Vec<i64> = with_key.map(|(start, _)| start).take(open).collect();
+        self.table.keyed_mut().forget_use(key);
+        self.emitter.emitted.remove_key(key);
+        let windows = slices.len() as u64;
+        let mut events: u64 = 0;
+        for start in slices {
+            events = events.saturating_add(self.evict_slice(start, key, keys));
+        }
+        self.accumulators.materialize(self.emitter.slots());
+        self.accumulators.forget_key(key);
+        self.stats.count_evicted_key();
+        self.stats.count_evicted(limit, windows, events);
+        true
+    }
+
+    /// Removes `key` from the slice at `start`. Returns the number of its events that are lost:
+    /// those of which some window has not emitted a row.
+    fn evict_slice(&mut self, start: i64, key: u32, keys: &mut Keys) -> u64 {
+        let Some(slot) = self.table.remove_key(start, key, keys) else { return 0 };
+        let is_lost = self.plan.grid.last_window(start) >= self.progress.open_from();
+        let events = if is_lost { self.accumulators.events_in(slot) } else { 0 };
+        self.combiner.mark_dirty(start);
+        self.accumulators.release(&[slot]);
+        events
+    }
+
+    /// Returns true if added values change the bytes counted.
+    pub(super) fn tracks_value_bytes(&self) -> bool {
+        self.table.keyed().limits_bytes() && self.accumulators.have_variable_bytes()
+    }
+
+    /// Updates the bytes counted for the slots of `run` after their events were added.
+    pub(super) fn measure(&mut self, run: Range<usize>) {
+        if !self.tracks_value_bytes() {
+            return;
+        }
+        let slots = self.run.get(run).unwrap_or_default().to_vec();
+        slots.into_iter().filter(|slot| *slot != NONE).for_each(|slot| self.measure_slot(slot));
+    }
+
+    /// Updates the bytes counted for `slot`.
+    pub(super) fn measure_slot(&mut self, slot: u32) {
+        let keyed = self.table.keyed_mut();
+        keyed.measure(slot, || self.accumulators.variable_bytes(slot));
+    }
+
+    /// Returns the bytes of all open windows.
+    pub(super) fn state_bytes(&self, keys: &Keys) -> u64 {
+        self.table.keyed().bytes(keys, || {
+            if !self.accumulators.have_variable_bytes() {
+                return 0;
+            }
+            let slots = self.table.slices().flat_map(|(_, slice)| slice.slots());
+            slots.map(|slot| self.accumulators.variable_bytes(*slot)).sum()
+        })
+    }
+}
