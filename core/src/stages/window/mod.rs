@@ -8,9 +8,9 @@
 //! | [`CountStage`] | a number of events of a key, or all of them | `count/` |
 //!
 //! Shared by all: `core/src/aggregates/` holds the values of all open windows in columns indexed
-//! by slot, `partial.rs` exports and merges open windows, `staging.rs` holds partial state of other
-//! engines until it is merged. A slot is a dense number for the state of one key in one slice,
-//! session or count window.
+//! by slot, `windows.rs` adds events to them and counts bytes, `partial.rs` exports and merges open
+//! windows, `staging.rs` holds partial state of other engines until it is merged. A slot is a dense
+//! number for the state of one key in one slice, session or count window.
 //!
 //! Every stage cuts a batch into runs and handles each run in two passes:
 //!
@@ -27,6 +27,7 @@ mod partial;
 mod session;
 mod staging;
 mod time;
+mod windows;
 
 pub(crate) use calendar::CalendarStage;
 pub(crate) use count::CountStage;

@@ -12,29 +12,19 @@
 
 use std::collections::BTreeMap;
 
-use super::staging::{PartialKey, StagedKey, StagedPartial, Staging, StagingKey, keys_and_values};
+use super::staging::{PartialKey, StagedKey, StagedPartial, StagingKey, keys_and_values};
+use super::windows::Windows;
 use crate::aggregates::Accumulators;
 use crate::data::dropped::Dropped;
 use crate::data::frame::Frame;
 use crate::data::reject::RejectReason;
-use crate::data::stats::StageStats;
 use crate::error::SnapshotError;
 use crate::keys::Keys;
-use crate::plan::{Caps, Limit};
+use crate::plan::Limit;
 use crate::snapshot::{Codec, StateReader, StateWriter};
 use crate::stages::Context;
-use crate::stages::keyed::state::KeyedState;
+use crate::stages::keyed::limits::Limited;
 use crate::stages::partial::{COUNTER_COUNT, PartialOrigin, PartialState, add_counters};
-
-/// The state that all kinds of windows have.
-pub(super) struct WindowParts<'a> {
-    pub(super) index: u32,
-    pub(super) caps: &'a Caps,
-    pub(super) keyed: &'a mut KeyedState,
-    pub(super) accumulators: &'a mut Accumulators,
-    pub(super) staging: &'a mut Staging,
-    pub(super) stats: &'a mut StageStats,
-}
 
 /// The outcome of looking for the window that the state of a key belongs to.
 pub(super) enum Placement {
@@ -62,16 +52,11 @@ pub(super) enum NotAdded {
 }
 
 /// Windows of one kind that can be exported and merged.
-pub(super) trait MergeableWindows: Sized {
+pub(super) trait MergeableWindows: Windows + Sized {
     /// True if exported windows are grouped by their starts. Otherwise all are in one group.
     const HAVE_STARTS: bool;
     /// True if an end is exported for each window.
     const HAVE_ENDS: bool;
-    /// Bytes counted for a window in addition to its accumulators.
-    const WINDOW_BYTES: u64;
-
-    /// Returns the state that all kinds of windows have.
-    fn parts(&mut self) -> WindowParts<'_>;
 
     /// Returns a stage of the same plan without any windows or counters, at the same watermark.
     fn emptied(&self) -> Self;
@@ -79,18 +64,11 @@ pub(super) trait MergeableWindows: Sized {
     /// Calls `visit` with the start and the slot of each open window.
     fn for_each_window(&self, visit: &mut dyn FnMut(i64, u32));
 
-    /// Returns the key of the window in `slot`, and its end.
-    fn key_of(&self, slot: u32) -> PartialKey;
+    /// Returns the end of the window in `slot`, if ends are exported.
+    fn end_of(&self, slot: u32) -> i64;
 
     /// Returns true if a window of this stage can have such a start and end.
     fn can_have(&self, start: i64, end: i64) -> bool;
-
-    /// Counts the events of every window, even if no output needs the count.
-    fn count_events(&mut self) {
-        let parts = self.parts();
-        parts.accumulators.count_events();
-        parts.keyed.set_entry_bytes(Self::WINDOW_BYTES + parts.accumulators.slot_bytes());
-    }
 
     /// Emits the rows that are due before the next key is merged. Returns false if `out` is full.
     fn emit_due(&mut self, _context: &mut Context<'_>, _out: &mut Frame) -> bool {
@@ -159,7 +137,7 @@ fn merge_next<W: MergeableWindows>(
             windows.merged(start, entry, slot);
             true
         }
-        Placement::Dropped(cause) => drop_entry(windows.parts(), entry, cause, context),
+        Placement::Dropped(cause) => drop_entry(windows, entry, cause, context),
     };
     partial.added += 1;
     context.keys.release(entry.key);
@@ -168,22 +146,21 @@ fn merge_next<W: MergeableWindows>(
 
 /// Counts and reports `entry` as dropped: its events were taken by another engine and cannot be
 /// given back. Returns false if the limit's policy ends the call.
-fn drop_entry(
-    parts: WindowParts<'_>,
+fn drop_entry<W: Limited>(
+    windows: &mut W,
     entry: StagedKey,
     DropCause { why, watermark, window_end }: DropCause,
     context: &mut Context<'_>,
 ) -> bool {
-    let WindowParts { index, caps, stats, .. } = parts;
-    let ordinal = entry.ordinal;
+    let (index, ordinal) = (windows.index(), entry.ordinal);
     let (reason, continues) = match why {
         NotAdded::Late => (RejectReason::Late, true),
         NotAdded::Limit(limit) => {
-            let outcome = context.apply_limit(limit, caps.policy(limit), index, ordinal);
+            let outcome = context.apply_limit(limit, windows.caps().policy(limit), index, ordinal);
             (limit.reason(), outcome.continues())
         }
     };
-    stats.count_dropped(reason, entry.events);
+    windows.counters().count_dropped(reason, entry.events);
     let stage = Some(index);
     context.drops.push(Dropped { ordinal, reason, stage, watermark, window_end });
     continues
@@ -225,13 +202,15 @@ fn groups<W: MergeableWindows>(windows: &W, writer: &StateWriter<'_>) -> Vec<Gro
         by_start.insert(0, Vec::new());
     }
     windows.for_each_window(&mut |start, slot| {
-        let position = writer.position(windows.key_of(slot).key);
+        let position = writer.position(windows.key_in(slot));
         by_start.entry(start).or_default().push((position, slot));
     });
     let group = |(start, mut sorted): (i64, Vec<(u32, u32)>)| {
         crate::util::sort::pairs(&mut sorted);
         let slots: Vec<u32> = sorted.into_iter().map(|(_, slot)| slot).collect();
-        let keys = slots.iter().map(|slot| windows.key_of(*slot)).collect();
+        let key =
+            |slot: &u32| PartialKey { key: windows.key_in(*slot), end: windows.end_of(*slot) };
+        let keys = slots.iter().map(key).collect();
         Group { start, keys, slots }
     };
     by_start.into_iter().map(group).collect()
@@ -239,11 +218,11 @@ fn groups<W: MergeableWindows>(windows: &W, writer: &StateWriter<'_>) -> Vec<Gro
 
 impl<W: MergeableWindows> PartialState for W {
     fn count_events(&mut self) {
-        MergeableWindows::count_events(self);
+        Windows::count_events(self);
     }
 
     fn for_each_key(&self, name: &mut dyn FnMut(u32)) {
-        self.for_each_window(&mut |_, slot| name(self.key_of(slot).key));
+        self.for_each_window(&mut |_, slot| name(self.key_in(slot)));
     }
 
     fn write_partial(&mut self, writer: &mut StateWriter<'_>) -> Result<(), SnapshotError> {
@@ -258,8 +237,8 @@ impl<W: MergeableWindows> PartialState for W {
     fn clear_windows(&mut self, keys: &mut Keys) {
         self.for_each_key(&mut |key| keys.release(key));
         let mut empty = self.emptied();
-        MergeableWindows::count_events(&mut empty);
-        *empty.parts().stats = core::mem::take(self.parts().stats);
+        Windows::count_events(&mut empty);
+        *empty.counters() = core::mem::take(self.counters());
         *self = empty;
     }
 
@@ -296,6 +275,6 @@ impl<W: MergeableWindows> PartialState for W {
     }
 
     fn add_counters(&mut self, counters: [u64; COUNTER_COUNT]) {
-        add_counters(self.parts().stats, counters);
+        add_counters(self.counters(), counters);
     }
 }

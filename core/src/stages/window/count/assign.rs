@@ -5,6 +5,7 @@ use crate::data::frame::Events;
 use crate::event_time::watermark::NO_WATERMARK;
 use crate::keys::Keys;
 use crate::plan::Limit;
+use crate::stages::window::windows::Windows;
 
 impl CountStage {
     /// Writes the slot of each event from `from` on into `run`, until `room` windows are full.

@@ -29,6 +29,7 @@ use crate::stages::keyed::slots::Slots;
 use crate::stages::keyed::state::KeyedState;
 use crate::stages::partial::PartialState;
 use crate::stages::window::staging::Staging;
+use crate::stages::window::windows::{Run, WindowParts, Windows};
 use crate::stages::{Context, Stage};
 use crate::util::timer_queue::Timers;
 
@@ -64,8 +65,7 @@ pub(crate) struct CountStage {
     staging: Staging,
     /// The watermark of the next stage.
     output_watermark: i64,
-    /// The slot of each event of the frame, as far as assigned.
-    run: Vec<u32>,
+    run: Run,
     stats: StageStats,
 }
 
@@ -100,7 +100,7 @@ impl CountStage {
             watermark_holds: Timers::default(),
             staging: Staging::default(),
             output_watermark: NO_WATERMARK,
-            run: Vec::new(),
+            run: Run::default(),
             stats: StageStats { r#type: "window", ..StageStats::default() },
         }
     }
@@ -135,43 +135,36 @@ impl CountStage {
 
     /// Adds the events of `range` to their assigned slots.
     fn apply(&mut self, events: &Events<'_>, range: Range<usize>) {
-        let slots = self.run.get(range.clone()).unwrap_or_default();
-        if slots.is_empty() {
-            return;
-        }
-        self.accumulators.count(slots);
-        for (field, column) in self.plan.aggregates.fields.iter().enumerate() {
-            let values = events.numbers(*column).get(range.clone()).unwrap_or_default();
-            self.accumulators.add(field, slots, values, events.order(range.clone()));
-        }
-        self.stats.events += range.len() as u64;
-    }
-
-    /// Returns true if added values change the bytes counted.
-    fn tracks_value_bytes(&self) -> bool {
-        self.keyed.limits_bytes() && self.accumulators.have_variable_bytes()
-    }
-
-    /// Updates the bytes counted for the open windows of `run` after their events were added.
-    fn measure(&mut self, run: Range<usize>) {
-        if !self.tracks_value_bytes() {
-            return;
-        }
-        let slots = self.run.get(run).unwrap_or_default().to_vec();
-        slots.into_iter().for_each(|slot| self.measure_slot(slot));
-    }
-
-    /// Updates the bytes counted for `slot` if its window is open.
-    fn measure_slot(&mut self, slot: u32) {
-        if self.window(slot).key != NONE {
-            self.keyed.measure(slot, || self.accumulators.variable_bytes(slot));
-        }
+        let Self { run, plan, accumulators, stats, .. } = self;
+        let fields = &plan.aggregates.fields;
+        stats.events += range.len() as u64;
+        run.apply(events, range, fields, accumulators);
     }
 
     /// Returns the bytes of all open windows.
     fn state_bytes(&self, keys: &Keys) -> u64 {
         let variable_bytes = |slot| self.accumulators.variable_bytes(slot);
         self.keyed.bytes(keys, || self.open_slots().map(variable_bytes).sum())
+    }
+}
+
+impl Windows for CountStage {
+    const WINDOW_BYTES: u64 = WINDOW_BYTES;
+
+    fn parts(&mut self) -> WindowParts<'_> {
+        WindowParts {
+            keyed: &mut self.keyed,
+            accumulators: &mut self.accumulators,
+            staging: &mut self.staging,
+        }
+    }
+
+    fn run(&self) -> &Run {
+        &self.run
+    }
+
+    fn key_in(&self, slot: u32) -> u32 {
+        self.window(slot).key
     }
 }
 
@@ -215,9 +208,6 @@ impl Stage for CountStage {
         out: &mut Frame,
     ) -> bool {
         let end = events.timestamps.len();
-        if self.run.len() < end {
-            self.run.resize(end, NONE);
-        }
         if !self.staging.is_empty() && !self.add_partials(events.watermark, context, out) {
             return false;
         }
@@ -226,9 +216,9 @@ impl Stage for CountStage {
             if room == 0 {
                 return false;
             }
-            let mut run = core::mem::take(&mut self.run);
+            let mut run = self.run.take(events.timestamps.len());
             let (at, limit) = self.assign(events, *cursor, &mut run, room, context.keys);
-            self.run = run;
+            self.run.put_back(run);
             self.apply(events, *cursor..at);
             self.emit_full(out);
             self.measure(*cursor..at);

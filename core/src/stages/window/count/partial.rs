@@ -1,31 +1,20 @@
 //! Partial state of global windows, which hold all events of a key.
 
-use super::{Context, CountStage, CountWindow, NONE, WINDOW_BYTES};
+use super::{Context, CountStage, NONE};
 use crate::data::frame::Frame;
 use crate::event_time::watermark::END_OF_TIME;
 use crate::stages::keyed::limits::Limited;
 use crate::stages::window::partial::{
-    DropCause, MergeableWindows, NotAdded, Placement, WindowParts, merge_staged,
+    DropCause, MergeableWindows, NotAdded, Placement, merge_staged,
 };
-use crate::stages::window::staging::{PartialKey, StagedKey};
+use crate::stages::window::staging::StagedKey;
+use crate::stages::window::windows::Windows;
 use crate::time::{MAX_TIME, MIN_TIME};
 
 /// The end of a window is the time of its last event.
 impl MergeableWindows for CountStage {
     const HAVE_STARTS: bool = false;
     const HAVE_ENDS: bool = true;
-    const WINDOW_BYTES: u64 = WINDOW_BYTES;
-
-    fn parts(&mut self) -> WindowParts<'_> {
-        WindowParts {
-            index: self.index,
-            caps: &self.plan.caps,
-            keyed: &mut self.keyed,
-            accumulators: &mut self.accumulators,
-            staging: &mut self.staging,
-            stats: &mut self.stats,
-        }
-    }
 
     fn emptied(&self) -> Self {
         let output_watermark = self.output_watermark;
@@ -36,9 +25,8 @@ impl MergeableWindows for CountStage {
         self.open_slots().for_each(|slot| visit(0, slot));
     }
 
-    fn key_of(&self, slot: u32) -> PartialKey {
-        let CountWindow { key, last, .. } = self.window(slot);
-        PartialKey { key, end: last }
+    fn end_of(&self, slot: u32) -> i64 {
+        self.window(slot).last
     }
 
     fn can_have(&self, _: i64, last: i64) -> bool {
@@ -74,9 +62,7 @@ impl MergeableWindows for CountStage {
             window.first = window.first.min(entry.end);
             window.last = window.last.max(entry.end);
         }
-        if self.tracks_value_bytes() {
-            self.measure_slot(slot);
-        }
+        self.measure_slot(slot);
         self.keyed.touch(entry.key);
     }
 }

@@ -3,6 +3,7 @@
 use super::{CountStage, CountWindow, Keys, NONE, SnapshotError};
 use crate::snapshot::{Codec, StateReader, StateWriter};
 use crate::stages::window::partial::empty_accumulators;
+use crate::stages::window::windows::Windows;
 
 /// The kind of a section.
 const COMMON: u32 = 0;

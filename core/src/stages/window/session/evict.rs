@@ -1,13 +1,12 @@
 //! Eviction: makes room for a session at a limit, and counts bytes.
 
-use core::ops::Range;
-
 use super::assign::Gap;
-use super::table::SessionStatus;
-use super::{Keys, NONE, SessionStage};
+use super::table::{SESSION_BYTES, SessionStatus};
+use super::{Keys, SessionStage};
 use crate::data::stats::StageStats;
 use crate::plan::{Caps, Limit};
 use crate::stages::keyed::limits::Limited;
+use crate::stages::window::windows::{Run, WindowParts, Windows};
 
 impl Limited for SessionStage {
     fn index(&self) -> u32 {
@@ -65,26 +64,22 @@ impl Limited for SessionStage {
     }
 }
 
-impl SessionStage {
-    /// Returns true if added values change the bytes counted.
-    pub(super) fn tracks_value_bytes(&self) -> bool {
-        self.table.keyed.limits_bytes() && self.accumulators.have_variable_bytes()
+impl Windows for SessionStage {
+    const WINDOW_BYTES: u64 = SESSION_BYTES;
+
+    fn parts(&mut self) -> WindowParts<'_> {
+        WindowParts {
+            keyed: &mut self.table.keyed,
+            accumulators: &mut self.accumulators,
+            staging: &mut self.staging,
+        }
     }
 
-    /// Updates the bytes counted for the slots of `run` after their events were added.
-    pub(super) fn measure(&mut self, run: Range<usize>) {
-        if !self.tracks_value_bytes() {
-            return;
-        }
-        let slots = self.run.get(run).unwrap_or_default().to_vec();
-        slots.into_iter().for_each(|slot| self.measure_slot(slot));
+    fn run(&self) -> &Run {
+        &self.run
     }
 
-    /// Updates the bytes counted for `slot`, unless its session is about to be merged into another.
-    pub(super) fn measure_slot(&mut self, slot: u32) {
-        if self.table.info(slot).key == NONE {
-            return;
-        }
-        self.table.keyed.measure(slot, || self.accumulators.variable_bytes(slot));
+    fn key_in(&self, slot: u32) -> u32 {
+        self.table.info(slot).key
     }
 }

@@ -46,6 +46,7 @@ use crate::snapshot::{StateReader, StateWriter};
 use crate::stages::keyed::limits::Limited;
 use crate::stages::partial::PartialState;
 use crate::stages::window::staging::Staging;
+use crate::stages::window::windows::{Run, Windows, held_back};
 use crate::stages::{Context, Stage};
 
 /// A keyed session aggregation.
@@ -67,8 +68,7 @@ pub(crate) struct SessionStage {
     staging: Staging,
     /// The watermark under which the last event arrived.
     input_watermark: i64,
-    /// The slot of each event of the frame, as far as assigned.
-    run: Vec<u32>,
+    run: Run,
     stats: StageStats,
 }
 
@@ -89,7 +89,7 @@ impl SessionStage {
             late: None,
             staging: Staging::default(),
             input_watermark: NO_WATERMARK,
-            run: Vec::new(),
+            run: Run::default(),
             stats: StageStats { r#type: "window", ..StageStats::default() },
         }
     }
@@ -109,18 +109,12 @@ impl SessionStage {
 
     /// Adds the events of `range` to their assigned slots.
     fn apply(&mut self, events: &Events<'_>, range: Range<usize>) {
-        let slots = self.run.get(range.clone()).unwrap_or_default();
-        if slots.is_empty() {
-            return;
+        let Self { run, plan, accumulators, stats, .. } = self;
+        let fields = &plan.aggregates.fields;
+        stats.events += range.len() as u64;
+        if let Some(watermark) = run.apply(events, range, fields, accumulators) {
+            self.input_watermark = watermark;
         }
-        self.accumulators.count(slots);
-        for (field, column) in self.plan.aggregates.fields.iter().enumerate() {
-            let values = events.numbers(*column).get(range.clone()).unwrap_or_default();
-            self.accumulators.add(field, slots, values, events.order(range.clone()));
-        }
-        self.stats.events += range.len() as u64;
-        self.input_watermark =
-            events.watermarks.get(range.end - 1).copied().unwrap_or(self.input_watermark);
     }
 
     /// Merges the values of `later`, which is already removed from the table, into the session in
@@ -133,10 +127,7 @@ impl SessionStage {
 
     /// Returns the watermark of the next stage while this one is at `watermark`.
     fn output_watermark(&self, watermark: i64) -> i64 {
-        match watermark {
-            NO_WATERMARK | END_OF_TIME => watermark,
-            watermark => watermark.saturating_sub(self.plan.lag_us()),
-        }
+        held_back(watermark, self.plan.lag_us())
     }
 }
 
@@ -148,9 +139,6 @@ impl Stage for SessionStage {
         context: &mut Context<'_>,
         out: &mut Frame,
     ) -> bool {
-        if self.run.len() < events.timestamps.len() {
-            self.run.resize(events.timestamps.len(), NONE);
-        }
         if !self.staging.is_empty() && !self.add_partials(events.watermark, context, out) {
             return false;
         }
@@ -158,9 +146,9 @@ impl Stage for SessionStage {
             if !self.revise(context.keys, out) || !self.emit(context.keys, out) {
                 return false;
             }
-            let mut run = core::mem::take(&mut self.run);
+            let mut run = self.run.take(events.timestamps.len());
             let (at, stop) = self.assign(events, *cursor, &mut run, context.keys);
-            self.run = run;
+            self.run.put_back(run);
             self.apply(events, *cursor..at);
             self.measure(*cursor..at);
             self.table.keyed.touch_all(events.keys.get(*cursor..at).unwrap_or_default());

@@ -3,31 +3,20 @@
 
 use super::assign::Gap;
 use super::fire::RowTrigger;
-use super::table::{Bounds, SESSION_BYTES};
+use super::table::Bounds;
 use super::{Context, Keys, SessionStage};
 use crate::data::frame::Frame;
 use crate::stages::keyed::limits::Limited;
 use crate::stages::window::partial::{
-    DropCause, MergeableWindows, NotAdded, Placement, WindowParts, merge_staged,
+    DropCause, MergeableWindows, NotAdded, Placement, merge_staged,
 };
-use crate::stages::window::staging::{PartialKey, StagedKey};
+use crate::stages::window::staging::StagedKey;
+use crate::stages::window::windows::Windows;
 use crate::time::{MAX_TIME, MIN_TIME};
 
 impl MergeableWindows for SessionStage {
     const HAVE_STARTS: bool = true;
     const HAVE_ENDS: bool = true;
-    const WINDOW_BYTES: u64 = SESSION_BYTES;
-
-    fn parts(&mut self) -> WindowParts<'_> {
-        WindowParts {
-            index: self.index,
-            caps: &self.plan.caps,
-            keyed: &mut self.table.keyed,
-            accumulators: &mut self.accumulators,
-            staging: &mut self.staging,
-            stats: &mut self.stats,
-        }
-    }
 
     fn emptied(&self) -> Self {
         let input_watermark = self.input_watermark;
@@ -38,8 +27,8 @@ impl MergeableWindows for SessionStage {
         self.table.slots().for_each(|slot| visit(self.table.bounds(slot).start, slot));
     }
 
-    fn key_of(&self, slot: u32) -> PartialKey {
-        PartialKey { key: self.table.info(slot).key, end: self.table.bounds(slot).end }
+    fn end_of(&self, slot: u32) -> i64 {
+        self.table.bounds(slot).end
     }
 
     fn can_have(&self, start: i64, end: i64) -> bool {
@@ -87,9 +76,7 @@ impl MergeableWindows for SessionStage {
     }
 
     fn merged(&mut self, _: i64, entry: StagedKey, slot: u32) {
-        if self.tracks_value_bytes() {
-            self.measure_slot(slot);
-        }
+        self.measure_slot(slot);
         self.table.keyed.touch(entry.key);
         if self.plan.kept_us > 0 && self.fires_at(slot) <= self.input_watermark {
             self.make_late(slot, self.trigger_of(entry));

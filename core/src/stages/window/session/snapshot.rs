@@ -5,6 +5,7 @@ use super::table::{Bounds, SessionInfo, SessionStatus};
 use super::{Keys, NONE, SessionStage, SnapshotError};
 use crate::snapshot::{Codec, StateReader, StateWriter};
 use crate::stages::window::partial::empty_accumulators;
+use crate::stages::window::windows::Windows;
 
 /// The kind of a section.
 const COMMON: u32 = 0;

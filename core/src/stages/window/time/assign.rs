@@ -9,6 +9,7 @@ use crate::data::reject::RejectReason;
 use crate::event_time::watermark::NO_WATERMARK;
 use crate::keys::Keys;
 use crate::plan::Limit;
+use crate::stages::window::windows::Windows;
 
 /// The reason why a run of events ends.
 pub(super) enum AssignStop {

@@ -7,6 +7,7 @@ use crate::data::stats::StageStats;
 use crate::keys::Keys;
 use crate::plan::{Caps, Limit};
 use crate::stages::keyed::limits::Limited;
+use crate::stages::window::windows::{Run, WindowParts, Windows};
 
 /// Bytes counted for a slice of one key in addition to its accumulators: its entries in the tables.
 pub(super) const WINDOW_BYTES: u64 = 48;
@@ -44,6 +45,26 @@ impl Limited for WindowStage {
     }
 }
 
+impl Windows for WindowStage {
+    const WINDOW_BYTES: u64 = WINDOW_BYTES;
+
+    fn parts(&mut self) -> WindowParts<'_> {
+        WindowParts {
+            keyed: self.table.keyed_mut(),
+            accumulators: &mut self.accumulators,
+            staging: &mut self.staging,
+        }
+    }
+
+    fn run(&self) -> &Run {
+        &self.run
+    }
+
+    fn key_in(&self, slot: u32) -> u32 {
+        self.table.key_in(slot)
+    }
+}
+
 impl WindowStage {
     /// Marks `keys`, the events of `run`, as recently used; events without a slot do not count.
     pub(super) fn touch_keys(&mut self, keys: &[u32], run: Range<usize>) {
@@ -51,7 +72,7 @@ impl WindowStage {
         if !keyed.orders_keys() {
             return;
         }
-        let slots = self.run.get(run).unwrap_or_default();
+        let slots = self.run.slots(run);
         for (key, _) in keys.iter().zip(slots).filter(|(_, slot)| **slot != NONE) {
             keyed.touch(*key);
         }
@@ -99,26 +120,6 @@ impl WindowStage {
         self.combiner.mark_dirty(start);
         self.accumulators.release(&[slot]);
         events
-    }
-
-    /// Returns true if added values change the bytes counted.
-    pub(super) fn tracks_value_bytes(&self) -> bool {
-        self.table.keyed().limits_bytes() && self.accumulators.have_variable_bytes()
-    }
-
-    /// Updates the bytes counted for the slots of `run` after their events were added.
-    pub(super) fn measure(&mut self, run: Range<usize>) {
-        if !self.tracks_value_bytes() {
-            return;
-        }
-        let slots = self.run.get(run).unwrap_or_default().to_vec();
-        slots.into_iter().filter(|slot| *slot != NONE).for_each(|slot| self.measure_slot(slot));
-    }
-
-    /// Updates the bytes counted for `slot`.
-    pub(super) fn measure_slot(&mut self, slot: u32) {
-        let keyed = self.table.keyed_mut();
-        keyed.measure(slot, || self.accumulators.variable_bytes(slot));
     }
 
     /// Returns the bytes of all open windows.

@@ -59,6 +59,7 @@ use self::fire::RowEmitter;
 use self::progress::Progress;
 use self::slice_table::SliceTable;
 use super::staging::Staging;
+use super::windows::{Run, Windows, held_back};
 use crate::aggregates::Accumulators;
 use crate::data::frame::{Events, Frame};
 use crate::data::stats::StageStats;
@@ -89,8 +90,7 @@ pub(crate) struct WindowStage {
     emitter: RowEmitter,
     /// Partial state from other engines, not merged yet.
     staging: Staging,
-    /// The slot of each event of the frame, as far as assigned.
-    run: Vec<u32>,
+    run: Run,
     /// Keys of the frame that may be new.
     new_keys: Vec<u32>,
     stats: StageStats,
@@ -121,7 +121,7 @@ impl WindowStage {
             progress: Progress::new(),
             emitter: RowEmitter::default(),
             staging: Staging::default(),
-            run: Vec::new(),
+            run: Run::default(),
             new_keys: Vec::new(),
             stats: StageStats { r#type: "window", ..StageStats::default() },
         }
@@ -136,26 +136,16 @@ impl WindowStage {
 
     /// Returns the watermark of the next stage while this one is at `watermark`.
     fn output_watermark(&self, watermark: i64) -> i64 {
-        match watermark {
-            NO_WATERMARK | END_OF_TIME => watermark,
-            watermark => watermark.saturating_sub(self.plan.emission.lag_us),
-        }
+        held_back(watermark, self.plan.emission.lag_us)
     }
 
     /// Adds the events of `range` to their assigned slots.
     fn apply(&mut self, events: &Events<'_>, range: Range<usize>) {
-        let slots = self.run.get(range.clone()).unwrap_or_default();
-        if slots.is_empty() {
-            return;
-        }
-        self.accumulators.count(slots);
-        for (field, column) in self.plan.fields.iter().enumerate() {
-            let values = events.numbers(*column).get(range.clone()).unwrap_or_default();
-            self.accumulators.add(field, slots, values, events.order(range.clone()));
-        }
-        self.stats.events += range.len() as u64;
-        if let Some(watermark) = events.watermarks.get(range.end - 1) {
-            self.progress.event_arrived(*watermark);
+        let Self { run, plan, accumulators, stats, .. } = self;
+        let fields = &plan.fields;
+        stats.events += range.len() as u64;
+        if let Some(watermark) = run.apply(events, range, fields, accumulators) {
+            self.progress.event_arrived(watermark);
         }
     }
 }
@@ -168,9 +158,6 @@ impl Stage for WindowStage {
         context: &mut Context<'_>,
         out: &mut Frame,
     ) -> bool {
-        if self.run.len() < events.timestamps.len() {
-            self.run.resize(events.timestamps.len(), NONE);
-        }
         if !self.staging.is_empty() && !self.add_partials(events.watermark, context, out) {
             return false;
         }
@@ -179,9 +166,9 @@ impl Stage for WindowStage {
             if !self.revise(context, out) {
                 return false;
             }
-            let mut run = core::mem::take(&mut self.run);
+            let mut run = self.run.take(events.timestamps.len());
             let (at, stop) = self.assign(events, *cursor, &mut run, context.keys);
-            self.run = run;
+            self.run.put_back(run);
             self.mark_changes(events, *cursor..at);
             let keys = events.keys.get(*cursor..at).unwrap_or_default();
             self.touch_keys(keys, *cursor..at);

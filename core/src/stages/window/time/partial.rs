@@ -1,32 +1,20 @@
 //! Partial state of windows on a grid: their slices are exported, and merged into those of another
 //! engine.
 
-use super::limits::WINDOW_BYTES;
 use super::revise::LateEvent;
 use super::{Context, NONE, WindowStage};
 use crate::data::frame::Frame;
 use crate::keys::Keys;
 use crate::stages::keyed::limits::Limited;
 use crate::stages::window::partial::{
-    DropCause, MergeableWindows, NotAdded, Placement, WindowParts, merge_staged,
+    DropCause, MergeableWindows, NotAdded, Placement, merge_staged,
 };
-use crate::stages::window::staging::{PartialKey, StagedKey};
+use crate::stages::window::staging::StagedKey;
+use crate::stages::window::windows::Windows;
 
 impl MergeableWindows for WindowStage {
     const HAVE_STARTS: bool = true;
     const HAVE_ENDS: bool = false;
-    const WINDOW_BYTES: u64 = WINDOW_BYTES;
-
-    fn parts(&mut self) -> WindowParts<'_> {
-        WindowParts {
-            index: self.index,
-            caps: &self.plan.caps,
-            keyed: self.table.keyed_mut(),
-            accumulators: &mut self.accumulators,
-            staging: &mut self.staging,
-            stats: &mut self.stats,
-        }
-    }
 
     fn emptied(&self) -> Self {
         let mut empty = Self::new(self.index, self.plan.clone());
@@ -40,8 +28,8 @@ impl MergeableWindows for WindowStage {
         }
     }
 
-    fn key_of(&self, slot: u32) -> PartialKey {
-        PartialKey { key: self.table.key_in(slot), end: 0 }
+    fn end_of(&self, _: u32) -> i64 {
+        0
     }
 
     fn can_have(&self, start: i64, _: i64) -> bool {
@@ -83,9 +71,7 @@ impl MergeableWindows for WindowStage {
         let StagedKey { key, ordinal, .. } = entry;
         let (grid, watermark) = (self.plan.grid, self.progress.input_watermark());
         self.table.keyed_mut().touch(key);
-        if self.tracks_value_bytes() {
-            self.measure_slot(slot);
-        }
+        self.measure_slot(slot);
         if self.plan.emission.revises && grid.fires_at(grid.first_window(slice)) <= watermark {
             let next = grid.first_window(slice).max(grid.first_kept(watermark));
             let late = LateEvent { slice, key, watermark, ordinal, next };

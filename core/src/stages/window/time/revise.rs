@@ -82,7 +82,7 @@ impl WindowStage {
     pub(super) fn mark_changes(&mut self, events: &Events<'_>, range: core::ops::Range<usize>) {
         let Some(early) = self.plan.emission.early else { return };
         let grid = self.plan.grid;
-        let slots = self.run.get(range.clone()).unwrap_or_default();
+        let slots = self.run.slots(range.clone());
         for (at, slot) in range.zip(slots) {
             if *slot == super::NONE || self.emitter.emitted.is_marked(*slot) {
                 continue;

@@ -7,6 +7,7 @@ use super::slice::Slice;
 use super::{Keys, NONE, SnapshotError, WindowStage};
 use crate::snapshot::{Codec, StateReader, StateWriter};
 use crate::stages::window::partial::empty_accumulators;
+use crate::stages::window::windows::Windows;
 use crate::time::{MAX_TIME, MIN_TIME};
 
 /// The kind of a section.

@@ -1,0 +1,124 @@
+//! What all kinds of windows have in common: slots with values, and the bytes counted for them.
+
+use core::ops::Range;
+
+use super::staging::Staging;
+use crate::aggregates::Accumulators;
+use crate::data::frame::Events;
+use crate::event_time::watermark::{END_OF_TIME, NO_WATERMARK};
+use crate::keys::NONE;
+use crate::stages::keyed::limits::Limited;
+use crate::stages::keyed::state::KeyedState;
+
+/// The state that all kinds of windows have.
+pub(super) struct WindowParts<'a> {
+    pub(super) keyed: &'a mut KeyedState,
+    /// The values of all open windows, by slot.
+    pub(super) accumulators: &'a mut Accumulators,
+    /// Partial state from other engines, not merged yet.
+    pub(super) staging: &'a mut Staging,
+}
+
+/// Windows of one kind.
+pub(super) trait Windows: Limited {
+    /// Bytes counted for a window in addition to its accumulators: its entries in the tables.
+    const WINDOW_BYTES: u64;
+
+    /// Returns the state that all kinds of windows have.
+    fn parts(&mut self) -> WindowParts<'_>;
+
+    /// Returns the slots of the events of the frame.
+    fn run(&self) -> &Run;
+
+    /// Returns the key of the window in `slot`, [`NONE`] if the slot is free.
+    fn key_in(&self, slot: u32) -> u32;
+
+    /// Counts the events of every window, even if no output needs the count; there must be no
+    /// windows yet.
+    fn count_events(&mut self) {
+        let WindowParts { keyed, accumulators, .. } = self.parts();
+        accumulators.count_events();
+        keyed.set_entry_bytes(Self::WINDOW_BYTES + accumulators.slot_bytes());
+    }
+
+    /// Returns true if added values change the bytes counted.
+    fn tracks_value_bytes(&mut self) -> bool {
+        let WindowParts { keyed, accumulators, .. } = self.parts();
+        keyed.limits_bytes() && accumulators.have_variable_bytes()
+    }
+
+    /// Updates the bytes counted for the slots of the events of `range`, if added values change
+    /// them.
+    fn measure(&mut self, range: Range<usize>) {
+        if !self.tracks_value_bytes() {
+            return;
+        }
+        let slots = self.run().slots(range).to_vec();
+        slots.into_iter().for_each(|slot| self.measure_slot(slot));
+    }
+
+    /// Updates the bytes counted for `slot`, if it has an open window.
+    fn measure_slot(&mut self, slot: u32) {
+        if self.key_in(slot) != NONE {
+            let WindowParts { keyed, accumulators, .. } = self.parts();
+            keyed.measure(slot, || accumulators.variable_bytes(slot));
+        }
+    }
+}
+
+/// The slots of the events of a frame, as far as they are assigned.
+#[derive(Default)]
+pub(super) struct Run {
+    slots: Vec<u32>,
+}
+
+impl Run {
+    /// Removes the slots of a frame of `events` events, to be assigned and put back.
+    pub(super) fn take(&mut self, events: usize) -> Vec<u32> {
+        let mut slots = core::mem::take(&mut self.slots);
+        if slots.len() < events {
+            slots.resize(events, NONE);
+        }
+        slots
+    }
+
+    /// Puts back the assigned slots.
+    pub(super) fn put_back(&mut self, slots: Vec<u32>) {
+        self.slots = slots;
+    }
+
+    /// Returns the slots of the events of `range`.
+    pub(super) fn slots(&self, range: Range<usize>) -> &[u32] {
+        self.slots.get(range).unwrap_or_default()
+    }
+
+    /// Adds the values of the events of `range` to their slots: `fields` are the columns of the
+    /// accumulators' fields. Returns the watermark under which the last of the events arrived.
+    pub(super) fn apply(
+        &self,
+        events: &Events<'_>,
+        range: Range<usize>,
+        fields: &[usize],
+        accumulators: &mut Accumulators,
+    ) -> Option<i64> {
+        let slots = self.slots(range.clone());
+        if slots.is_empty() {
+            return None;
+        }
+        accumulators.count(slots);
+        for (field, column) in fields.iter().enumerate() {
+            let values = events.numbers(*column).get(range.clone()).unwrap_or_default();
+            accumulators.add(field, slots, values, events.order(range.clone()));
+        }
+        events.watermarks.get(range.end - 1).copied()
+    }
+}
+
+/// Returns the watermark of the stage after one that is at `watermark` and holds it back by
+/// `lag_us`.
+pub(super) fn held_back(watermark: i64, lag_us: i64) -> i64 {
+    match watermark {
+        NO_WATERMARK | END_OF_TIME => watermark,
+        watermark => watermark.saturating_sub(lag_us),
+    }
+}
