@@ -23,7 +23,7 @@ mod engine;
 mod error;
 mod event_time;
 mod expression;
-#[cfg(feature = "text")]
+#[cfg(all(feature = "host", feature = "text"))]
 pub mod javascript;
 pub mod key;
 mod keys;

@@ -7,6 +7,7 @@ use crate::data::reject::RejectReason;
 use crate::error::SnapshotError;
 use crate::plan::{Caps, Limit};
 use crate::snapshot::Codec;
+use crate::spec::Stage;
 
 /// The names in [`Stats::limits_struck`].
 const LIMIT_NAMES: [&str; 8] = [
@@ -19,10 +20,6 @@ const LIMIT_NAMES: [&str; 8] = [
     "fill_limit",
     "buffer_limit",
 ];
-
-/// The names in [`StageStats::type`].
-const STAGE_TYPES: [&str; 9] =
-    ["window", "normalize", "dedup", "filter", "map", "key_by", "ema", "rolling", "zscore"];
 
 /// The type of a stage. An alias, because serde takes a field `&'static str` for borrowed data.
 type StageType = &'static str;
@@ -235,10 +232,10 @@ fn earlier(one: Option<i64>, other: Option<i64>) -> Option<i64> {
     one.into_iter().chain(other).min()
 }
 
-/// Reads one of [`STAGE_TYPES`], or the empty name of [`StageStats::default`].
+/// Reads one of [`Stage::NAMES`], or the empty name of [`StageStats::default`].
 fn stage_type<'de, D: Deserializer<'de>>(deserializer: D) -> Result<StageType, D::Error> {
     let name = String::deserialize(deserializer)?;
-    let known = STAGE_TYPES.iter().chain(&[""]).find(|known| **known == name);
+    let known = Stage::NAMES.iter().chain(&[""]).find(|known| **known == name);
     known.copied().ok_or_else(|| D::Error::custom(format!("{name:?} is no type of a stage")))
 }
 
@@ -399,10 +396,11 @@ mod tests {
 
     #[test]
     fn written_counters_are_read_again() {
-        let stages = STAGE_TYPES.map(|r#type| StageStats { r#type, ..StageStats::default() });
+        let stages =
+            Stage::NAMES.iter().map(|r#type| StageStats { r#type, ..StageStats::default() });
         let stats = Stats {
             limits_struck: LIMIT_NAMES.to_vec(),
-            stages: stages.to_vec(),
+            stages: stages.collect(),
             ..Stats::default()
         };
         let json = serde_json::to_string(&stats).unwrap();

@@ -28,10 +28,10 @@ macro_rules! stages {
             $($(#[$doc])* #[serde(rename = $name)] $kind($kind),)*
         }
 
-        /// The names of all kinds.
-        const NAMES: &[&str] = &[$($name),*];
-
         impl Stage {
+            /// The names of all kinds.
+            pub(crate) const NAMES: &[&'static str] = &[$($name),*];
+
             /// Returns the options of the stage.
             pub(crate) fn options(&self) -> &dyn StageOptions {
                 match self {
@@ -44,7 +44,7 @@ macro_rules! stages {
                 match name {
                     $($name => table(path, options).map(Self::$kind),)*
                     _ => {
-                        let message = format!("unknown stage type `{name}`, {}", expected(name, NAMES));
+                        let message = format!("unknown stage type `{name}`, {}", expected(name, Self::NAMES));
                         Err(SpecError::new(format!("{path}.type"), message))
                     }
                 }
@@ -86,7 +86,7 @@ impl Stage {
                 return Err(SpecError::new(format!("{path}.type"), "expected the type's name"));
             }
             None => {
-                let message = format!("missing: {}", expected("", NAMES));
+                let message = format!("missing: {}", expected("", Self::NAMES));
                 return Err(SpecError::new(format!("{path}.type"), message));
             }
         };
