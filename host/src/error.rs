@@ -164,6 +164,14 @@ impl Error {
         Self::Read { name: name.into(), source }
     }
 
+    /// Creates an error of a stored position whose input does not exist.
+    pub(crate) fn no_such_input(name: impl Into<String>, input: usize, inputs: usize) -> Self {
+        let message = format!(
+            "the stored position is in input {input} (from 0), but there are {inputs} inputs"
+        );
+        Self::read(name, io::Error::new(io::ErrorKind::InvalidInput, message))
+    }
+
     /// Creates an error of an output.
     pub(crate) fn write(name: impl Into<String>, source: io::Error) -> Self {
         Self::Write { name: name.into(), source }

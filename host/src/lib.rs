@@ -9,7 +9,7 @@
 //! |---|---|
 //! | `pipeline` | [`Pipeline`], [`Settings`], [`Io`]: the public API of a run |
 //! | `run` | the threads of a run, from input bytes to output bytes |
-//! | `io` | inputs and outputs: standard streams, files, compression |
+//! | `io` | sources and sinks: standard streams, files, compression; public in [`connectors`] |
 //! | `module` | the embedded module and its instances in wasmtime |
 //! | `time_zones` | time zone rules for calendar windows |
 //! | `error` | [`Error`] and its codes |
@@ -28,6 +28,13 @@ pub use run::{Observer, PartitionSummary, RefusedLine, Summary, Tally};
 pub use stream_processor_core::{
     LimitReached, OneShard, PartitionStats, Plan, ReasonCount, RejectReason, StageStats, Stats,
 };
+
+/// Sources and sinks: the traits that connect a run to other systems, and their implementations.
+pub mod connectors {
+    pub use crate::io::{
+        EventTexts, FileSource, Position, Sink, SinkRows, Source, SourceRead, StreamSource,
+    };
+}
 
 /// Instances of the module, and the native engine, for programs that push events themselves.
 pub mod runtime {

@@ -4,7 +4,7 @@
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use stream_processor::spec::{PipelineSpec, SinkType, SourceType};
+use stream_processor::spec::PipelineSpec;
 use stream_processor::{EngineKind, Input, Io, Output, Pipeline, Settings, Summary};
 
 use super::Exit;
@@ -23,7 +23,7 @@ pub(crate) fn run(pipeline: Pipeline, file: Option<&Path>, arguments: &IoArgs) -
         ),
         late: side_output(&arguments.late, spec.late.as_ref().map(|late| &*late.path)),
     };
-    let summary_output = arguments.summary_json.as_deref().map(output_of_path);
+    let summary_output = arguments.summary_json.as_deref().map(Output::of_path);
     io.check_files(file, summary_output.as_ref())
         .map_err(|error| Exit::Failed(error.to_string()))?;
     let settings = settings(arguments);
@@ -73,45 +73,22 @@ fn settings(arguments: &IoArgs) -> Settings {
 }
 
 fn input(spec: &PipelineSpec, arguments: &IoArgs) -> Result<Input, Exit> {
-    if !arguments.input.is_empty() {
-        return inputs(&arguments.input);
-    }
-    match spec.source.r#type {
-        SourceType::Stdin => Ok(Input::Stdin),
-        SourceType::File => {
-            inputs(&spec.source.path.0.iter().map(PathBuf::from).collect::<Vec<_>>())
-        }
-        _ => Err(Exit::Invalid("source.type: this program cannot read from there".into())),
-    }
-}
-
-fn inputs(paths: &[PathBuf]) -> Result<Input, Exit> {
-    let stdin = Path::new("-");
-    match paths {
-        [path] if path == stdin => Ok(Input::Stdin),
-        paths if paths.iter().any(|path| path == stdin) => {
-            Err(Exit::Invalid("--input: - (stdin) cannot be one of several inputs".into()))
-        }
-        paths => Ok(Input::Files(paths.to_vec())),
+    match arguments.input.as_slice() {
+        [] => Input::of(spec).map_err(|error| Exit::Invalid(error.to_string())),
+        paths => Input::of_paths(paths.to_vec())
+            .map_err(|error| Exit::Invalid(format!("--input: {}", error.message()))),
     }
 }
 
 fn output(spec: &PipelineSpec, arguments: &IoArgs) -> Result<Output, Exit> {
-    match (&arguments.output, spec.sink.r#type, &spec.sink.path) {
-        (Some(path), ..) => Ok(output_of_path(path)),
-        (None, SinkType::Stdout, _) => Ok(Output::Stdout),
-        (None, SinkType::File, Some(path)) => Ok(output_of_path(Path::new(path))),
-        _ => Err(Exit::Invalid("sink: this program cannot write there".into())),
+    match &arguments.output {
+        Some(path) => Ok(Output::of_path(path)),
+        None => Output::of(spec).map_err(|error| Exit::Invalid(error.to_string())),
     }
 }
 
 fn side_output(flag: &Option<PathBuf>, in_file: Option<&str>) -> Option<Output> {
-    flag.as_deref().or(in_file.map(Path::new)).map(output_of_path)
-}
-
-/// Returns the output of a path; `-` is stdout.
-fn output_of_path(path: &Path) -> Output {
-    if path == Path::new("-") { Output::Stdout } else { Output::File(path.to_owned()) }
+    flag.as_deref().or(in_file.map(Path::new)).map(Output::of_path)
 }
 
 /// Returns whether an output is a terminal, where a progress bar would mix with its lines.

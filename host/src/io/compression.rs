@@ -10,17 +10,35 @@ use flate2::bufread::GzDecoder;
 /// Bytes read ahead of a decompressor.
 const COMPRESSED_BUFFER_BYTES: usize = 128 << 10;
 
-/// Returns a reader of the decompressed bytes of `file`, whose path is `path`: names that end in
-/// `.gz` are gzip, names that end in `.zst` are zstd.
+/// The compression of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Compression {
+    None,
+    Gzip,
+    Zstd,
+}
+
+impl Compression {
+    /// Returns the compression by the name of a file: `.gz` is gzip, `.zst` is zstd.
+    pub(super) fn of_path(path: &Path) -> Self {
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("gz") => Self::Gzip,
+            Some("zst") => Self::Zstd,
+            _ => Self::None,
+        }
+    }
+}
+
+/// Returns a reader of the decompressed bytes of `file`.
 pub(super) fn decompressed<R: Read + Send + 'static>(
-    path: &Path,
+    compression: Compression,
     file: R,
 ) -> io::Result<Box<dyn Read + Send>> {
     let buffered = |file| BufReader::with_capacity(COMPRESSED_BUFFER_BYTES, file);
-    Ok(match path.extension().and_then(|extension| extension.to_str()) {
-        Some("gz") => Box::new(Gzip::new(buffered(file))),
-        Some("zst") => Box::new(zstd::stream::read::Decoder::with_buffer(buffered(file))?),
-        _ => Box::new(file),
+    Ok(match compression {
+        Compression::Gzip => Box::new(Gzip::new(buffered(file))),
+        Compression::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(buffered(file))?),
+        Compression::None => Box::new(file),
     })
 }
 
@@ -69,7 +87,7 @@ fn next_member<R: BufRead>(mut reader: R) -> io::Result<Option<GzDecoder<R>>> {
             (true, _) => {}
             (false, false) => return Ok(Some(GzDecoder::new(reader))),
             (false, true) => {
-                let message = "other data follows the zero bytes behind a gzip member";
+                let message = "other data follows the zero bytes after a gzip member";
                 return Err(io::Error::new(ErrorKind::InvalidData, message));
             }
         }
@@ -79,11 +97,11 @@ fn next_member<R: BufRead>(mut reader: R) -> io::Result<Option<GzDecoder<R>>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use flate2::{Compression, write::GzEncoder};
+    use flate2::write::GzEncoder;
     use std::io::{BufReader, Write};
 
     fn gzip(text: &[u8]) -> Vec<u8> {
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::fast());
         encoder.write_all(text).unwrap();
         encoder.finish().unwrap()
     }

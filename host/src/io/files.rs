@@ -102,7 +102,7 @@ impl Named {
         match output {
             Output::Stdout => Self::stream("stdout", StandardStream::Stdout),
             Output::File(path) => Self::path(path),
-            Output::Writer(name, _) => Self { name: name.clone(), id: None },
+            Output::Writer(..) | Output::Sink(_) => Self { name: output.name(), id: None },
         }
     }
 
@@ -133,7 +133,7 @@ impl Io {
         let mut others = match &self.input {
             Input::Stdin => vec![Named::stream("stdin", StandardStream::Stdin)],
             Input::Files(paths) => paths.iter().map(PathBuf::as_path).map(Named::path).collect(),
-            Input::Reader(..) => Vec::new(),
+            Input::Reader(..) | Input::Source(_) => Vec::new(),
         };
         others.extend(pipeline.map(Named::path));
         let stderr = Named::stream("stderr", StandardStream::Stderr);

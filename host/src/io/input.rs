@@ -1,13 +1,15 @@
-//! Inputs of events: standard input, files (compressed or not) or any reader.
+//! Inputs of a run by name, and the source of each.
 
-use std::fs::{self, File};
-use std::io::{self, Read};
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
-use super::compression::decompressed;
-use super::stdio;
+use stream_processor_core::spec::SourceType;
+use stream_processor_core::{PipelineSpec, SpecError};
+
+use super::file_source::FileSource;
+use super::source::Source;
+use super::stream_source::StreamSource;
 use crate::error::Error;
 
 /// An input of events.
@@ -18,9 +20,45 @@ pub enum Input {
     Files(Vec<PathBuf>),
     /// Any reader, with its name for messages.
     Reader(String, Box<dyn Read + Send>),
+    /// Any other source.
+    Source(Box<dyn Source>),
 }
 
 impl Input {
+    /// Returns the input that `[source]` of a pipeline names. The path `-` is standard input.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] if `-` is one of several paths, or this library has no source of this type.
+    pub fn of(spec: &PipelineSpec) -> Result<Self, Error> {
+        match spec.source.r#type {
+            SourceType::Stdin => Ok(Self::Stdin),
+            SourceType::File => {
+                let paths = spec.source.path.0.iter().map(PathBuf::from).collect();
+                Ok(Self::of_paths(paths)?)
+            }
+            _ => {
+                let message = "this program reads only from \"stdin\" and \"file\"";
+                Err(SpecError::new("source.type", message).into())
+            }
+        }
+    }
+
+    /// Returns the input of paths, of which `-` is standard input.
+    ///
+    /// # Errors
+    /// The field `source.path`, if `-` is one of several paths.
+    pub fn of_paths(paths: Vec<PathBuf>) -> Result<Self, SpecError> {
+        let stdin = Path::new("-");
+        match paths.as_slice() {
+            [path] if path == stdin => Ok(Self::Stdin),
+            paths if paths.iter().any(|path| path == stdin) => {
+                let message = "- (stdin) cannot be one of several inputs: give it alone";
+                Err(SpecError::new("source.path", message))
+            }
+            _ => Ok(Self::Files(paths)),
+        }
+    }
+
     /// Returns the total size of the input in bytes, before decompression. Returns `None` unless
     /// all inputs are regular files.
     #[must_use]
@@ -32,92 +70,16 @@ impl Input {
             .try_fold(0, |total, metadata| Some(total + metadata?.len()))
     }
 
-    /// Returns the sources of the input in order.
+    /// Returns the source of the input.
     ///
     /// # Errors
     /// [`Error::Read`] if a file does not exist or is a folder, before any file is opened.
-    pub(crate) fn into_sources(self) -> Result<Vec<InputSource>, Error> {
-        match self {
-            Self::Stdin => Ok(vec![InputSource { name: "stdin".into(), kind: SourceKind::Stdin }]),
-            Self::Reader(name, reader) => {
-                Ok(vec![InputSource { name, kind: SourceKind::Reader(reader) }])
-            }
-            Self::Files(paths) => paths.into_iter().map(InputSource::file).collect(),
-        }
-    }
-}
-
-/// One file or stream of the input, not open yet.
-pub(crate) struct InputSource {
-    name: String,
-    kind: SourceKind,
-}
-
-enum SourceKind {
-    Stdin,
-    File(PathBuf),
-    Reader(Box<dyn Read + Send>),
-}
-
-impl InputSource {
-    fn file(path: PathBuf) -> Result<Self, Error> {
-        let name = path.display().to_string();
-        match fs::metadata(&path) {
-            Ok(metadata) if metadata.is_dir() => {
-                Err(Error::read(name, io::ErrorKind::IsADirectory.into()))
-            }
-            Ok(_) => Ok(Self { name, kind: SourceKind::File(path) }),
-            Err(error) => Err(Error::read(name, error)),
-        }
-    }
-
-    /// Opens the source. Its reads add to `bytes_read`.
-    pub(crate) fn open(self, bytes_read: &Arc<AtomicU64>) -> Result<OpenInput, Error> {
-        let bytes_read = Arc::clone(bytes_read);
-        let reader: Box<dyn Read + Send> = match self.kind {
-            SourceKind::Stdin => match stdio::reader() {
-                Ok(reader) => Box::new(CountingReader { reader, bytes_read }),
-                Err(error) => return Err(Error::read(self.name, error)),
-            },
-            SourceKind::Reader(reader) => Box::new(CountingReader { reader, bytes_read }),
-            SourceKind::File(path) => {
-                let opened = File::open(&path).and_then(|file| {
-                    let fills_blocks = file.metadata()?.is_file();
-                    let file = CountingReader { reader: file, bytes_read };
-                    Ok((decompressed(&path, file)?, fills_blocks))
-                });
-                return match opened {
-                    Ok((reader, fills_blocks)) => {
-                        Ok(OpenInput { name: self.name, reader, fills_blocks })
-                    }
-                    Err(error) => Err(Error::read(self.name, error)),
-                };
-            }
-        };
-        Ok(OpenInput { name: self.name, reader, fills_blocks: false })
-    }
-}
-
-/// An open source.
-pub(crate) struct OpenInput {
-    /// The path, or `stdin`.
-    pub(crate) name: String,
-    pub(crate) reader: Box<dyn Read + Send>,
-    /// True if to read until a block is full: for regular files. The bytes of a pipe or a terminal
-    /// are parsed as they arrive.
-    pub(crate) fills_blocks: bool,
-}
-
-/// Counts the bytes that a reader returns.
-struct CountingReader<R> {
-    reader: R,
-    bytes_read: Arc<AtomicU64>,
-}
-
-impl<R: Read> Read for CountingReader<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let bytes = self.reader.read(buffer)?;
-        self.bytes_read.fetch_add(bytes as u64, Ordering::Relaxed);
-        Ok(bytes)
+    pub(crate) fn into_source(self) -> Result<Box<dyn Source>, Error> {
+        Ok(match self {
+            Self::Stdin => Box::new(StreamSource::stdin()),
+            Self::Reader(name, reader) => Box::new(StreamSource::new(name, reader)),
+            Self::Files(paths) => Box::new(FileSource::new(paths)?),
+            Self::Source(source) => source,
+        })
     }
 }

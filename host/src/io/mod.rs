@@ -1,19 +1,40 @@
 //! Inputs and outputs of a run: opening, decompressing, buffering, and checks against using one
 //! file twice.
 //!
-//! - [`Input`] (`input.rs`) names what a run reads. It resolves into [`input::InputSource`]s, which
-//!   the reader thread opens one after another; `compression.rs` decompresses gzip and zstd.
-//! - [`Output`] (`output.rs`) names where text goes. It opens into an [`output::TextSink`], a
-//!   buffered writer of rows, dead letters or late events.
+//! ```text
+//! Input --into_source()--> dyn Source <--+-- FileSource    files, decompressed
+//!                                        +-- StreamSource  standard input, any reader
+//!
+//! Output --into_sink()--> dyn Sink <------- TextSink       rows as NDJSON or CSV
+//!        --open()-------> TextOutput        lines of dead letters and late events, and TextSink's
+//! ```
+//!
+//! - [`Input`] (`input.rs`) and [`Output`] (`output.rs`) name what a run reads and writes. Their
+//!   `of` makes them from a pipeline; every kind of source and sink is registered there.
+//! - [`Source`] (`source.rs`) is what the reader thread reads; `text_reader.rs` is shared by both
+//!   sources, `compression.rs` decompresses gzip and zstd.
+//! - [`Sink`] (`sink.rs`) is what the writer thread writes rows to.
 //! - `files.rs` identifies files by device and inode and rejects a run that reads and writes one
 //!   file, or writes one file twice.
 //! - `stdio.rs` opens the standard streams so that a closed stream is an error.
 
 mod compression;
+mod file_source;
 pub(crate) mod files;
-pub(crate) mod input;
-pub(crate) mod output;
+mod input;
+mod output;
+mod sink;
+mod source;
 mod stdio;
+mod stream_source;
+mod text_output;
+mod text_reader;
+mod text_sink;
 
+pub use file_source::FileSource;
 pub use input::Input;
 pub use output::Output;
+pub use sink::{EventTexts, Sink, SinkRows};
+pub use source::{Position, Source, SourceRead};
+pub use stream_source::StreamSource;
+pub(crate) use text_output::TextOutput;

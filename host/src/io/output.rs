@@ -1,16 +1,20 @@
-//! Outputs of text: standard output, files or any writer, each with one buffer.
+//! Outputs of a run by name, and the open output of each.
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use stream_processor_core::spec::SinkType;
+use stream_processor_core::text::Format;
+use stream_processor_core::{PipelineSpec, SpecError};
+
+use super::sink::Sink;
 use super::stdio;
+use super::text_output::TextOutput;
+use super::text_sink::TextSink;
 use crate::error::Error;
 
-/// Buffered bytes from which on the buffer is written.
-const BUFFER_BYTES: usize = 64 << 10;
-
-/// An output of lines of text.
+/// An output of rows, dead letters or late events.
 pub enum Output {
     /// Standard output.
     Stdout,
@@ -18,31 +22,68 @@ pub enum Output {
     File(PathBuf),
     /// Any writer, with its name for messages.
     Writer(String, Box<dyn Write + Send>),
+    /// Any other sink of rows. Dead letters and late events are text and need another output.
+    Sink(Box<dyn Sink>),
 }
 
 impl Output {
+    /// Returns the output that `[sink]` of a pipeline names.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] if this library has no sink of this type, or the path is missing.
+    pub fn of(spec: &PipelineSpec) -> Result<Self, Error> {
+        match (spec.sink.r#type, &spec.sink.path) {
+            (SinkType::Stdout, _) => Ok(Self::Stdout),
+            (SinkType::File, Some(path)) => Ok(Self::of_path(Path::new(path))),
+            (SinkType::File, None) => {
+                Err(SpecError::new("sink.path", "missing: type = \"file\" needs a path").into())
+            }
+            _ => {
+                let message = "this program writes only to \"stdout\" and \"file\"";
+                Err(SpecError::new("sink.type", message).into())
+            }
+        }
+    }
+
+    /// Returns the output of a path; `-` is standard output.
+    #[must_use]
+    pub fn of_path(path: &Path) -> Self {
+        if path == Path::new("-") { Self::Stdout } else { Self::File(path.to_owned()) }
+    }
+
     /// Returns the name of the output in messages.
-    fn name(&self) -> String {
+    pub(super) fn name(&self) -> String {
         match self {
             Self::Stdout => "stdout".into(),
             Self::File(path) => path.display().to_string(),
             Self::Writer(name, _) => name.clone(),
+            Self::Sink(sink) => sink.name().to_owned(),
         }
     }
 
-    /// Opens the output; a file is created or truncated.
-    pub(crate) fn open(self) -> Result<TextSink, Error> {
+    /// Opens the output of text; a file is created or truncated.
+    pub(crate) fn open(self) -> Result<TextOutput, Error> {
         let name = self.name();
         let writer: io::Result<Box<dyn Write + Send>> = match self {
             Self::Stdout => stdio::writer(),
             Self::Writer(_, writer) => Ok(writer),
             Self::File(path) => File::create(path).map(|file| Box::new(file) as _),
+            Self::Sink(_) => {
+                let message = "this sink takes rows, but dead letters, late events and summaries are text: use a file";
+                Err(io::Error::new(io::ErrorKind::Unsupported, message))
+            }
         };
         match writer {
-            Ok(writer) => {
-                Ok(TextSink { name, writer, buffer: Vec::with_capacity(2 * BUFFER_BYTES) })
-            }
+            Ok(writer) => Ok(TextOutput::new(name, writer)),
             Err(error) => Err(Error::write(name, error)),
+        }
+    }
+
+    /// Opens the output of rows in the format `to`. Events that pass come in the format `from`.
+    pub(crate) fn into_sink(self, from: Format, to: Format) -> Result<Box<dyn Sink>, Error> {
+        match self {
+            Self::Sink(sink) => Ok(sink),
+            text => Ok(Box::new(TextSink::new(text.open()?, from, to))),
         }
     }
 
@@ -51,43 +92,8 @@ impl Output {
     /// # Errors
     /// [`Error::Write`], also if standard output was closed when the program started.
     pub fn write_text(self, text: &str) -> Result<(), Error> {
-        let mut sink = self.open()?;
-        sink.append(|out| out.extend_from_slice(text.as_bytes()))?;
-        sink.flush()
-    }
-}
-
-/// An open output with a buffer.
-pub(crate) struct TextSink {
-    name: String,
-    writer: Box<dyn Write + Send>,
-    buffer: Vec<u8>,
-}
-
-impl TextSink {
-    /// Returns the name of the output in messages.
-    pub(crate) fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Calls `append` to add text to the buffer, and writes the buffer if it is full.
-    pub(crate) fn append(&mut self, append: impl FnOnce(&mut Vec<u8>)) -> Result<(), Error> {
-        append(&mut self.buffer);
-        if self.buffer.len() >= BUFFER_BYTES { self.write() } else { Ok(()) }
-    }
-
-    /// Writes the buffer and flushes the writer.
-    pub(crate) fn flush(&mut self) -> Result<(), Error> {
-        if self.buffer.is_empty() {
-            return Ok(());
-        }
-        self.write()?;
-        self.writer.flush().map_err(|error| Error::write(&*self.name, error))
-    }
-
-    fn write(&mut self) -> Result<(), Error> {
-        let written = self.writer.write_all(&self.buffer);
-        self.buffer.clear();
-        written.map_err(|error| Error::write(&*self.name, error))
+        let mut output = self.open()?;
+        output.append(|out| out.extend_from_slice(text.as_bytes()))?;
+        output.flush()
     }
 }

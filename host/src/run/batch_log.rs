@@ -13,11 +13,18 @@ pub(super) struct BatchLog {
     pub(super) inputs: Vec<(u64, String)>,
     /// The header of the CSV input that begins in this batch, if events pass as text.
     pub(super) header: Option<Vec<u8>>,
+    /// The accepted events whose text an output needs.
+    pub(super) events: LoggedEvents,
     refused: Vec<RefusedEntry>,
-    /// The line of each logged event, ascending, and the end of its text in `event_text`.
-    events: Vec<(u64, usize)>,
-    event_text: Vec<u8>,
     refused_text: Vec<u8>,
+}
+
+/// The texts of accepted events, by line.
+#[derive(Debug, Default)]
+pub(crate) struct LoggedEvents {
+    /// The line of each event, ascending, and the end of its text in `text`.
+    ends: Vec<(u64, usize)>,
+    text: Vec<u8>,
 }
 
 /// A refused line, or one piece of a line that is longer than the limit.
@@ -45,12 +52,6 @@ impl BatchLog {
         self.refused.push(RefusedEntry { line, reason, continues, text });
     }
 
-    /// Adds the text of an accepted event. Lines must ascend.
-    pub(super) fn add_event(&mut self, line: u64, text: &[u8]) {
-        self.event_text.extend_from_slice(text);
-        self.events.push((line, self.event_text.len()));
-    }
-
     /// Returns the refused lines.
     pub(super) fn refused(&self) -> &[RefusedEntry] {
         &self.refused
@@ -60,13 +61,21 @@ impl BatchLog {
     pub(super) fn refused_text(&self, refused: &RefusedEntry) -> &[u8] {
         self.refused_text.get(refused.text.clone()).unwrap_or_default()
     }
+}
+
+impl LoggedEvents {
+    /// Adds the text of an event. Lines must ascend.
+    pub(super) fn add(&mut self, line: u64, text: &[u8]) {
+        self.text.extend_from_slice(text);
+        self.ends.push((line, self.text.len()));
+    }
 
     /// Returns the text of the event on line `line`, if it was logged.
-    pub(super) fn event_text(&self, line: u64) -> Option<&[u8]> {
-        let index = self.events.binary_search_by_key(&line, |(line, _)| *line).ok()?;
-        let previous = index.checked_sub(1).and_then(|previous| self.events.get(previous));
-        let (_, end) = self.events.get(index)?;
-        self.event_text.get(previous.map_or(0, |(_, end)| *end)..*end)
+    pub(crate) fn text(&self, line: u64) -> Option<&[u8]> {
+        let index = self.ends.binary_search_by_key(&line, |(line, _)| *line).ok()?;
+        let previous = index.checked_sub(1).and_then(|previous| self.ends.get(previous));
+        let (_, end) = self.ends.get(index)?;
+        self.text.get(previous.map_or(0, |(_, end)| *end)..*end)
     }
 }
 
@@ -77,12 +86,12 @@ mod tests {
     #[test]
     fn event_text_is_found_by_line() {
         let mut log = BatchLog::default();
-        log.add_event(1, b"one");
+        log.events.add(1, b"one");
         log.add_refused(2, RejectReason::InvalidJson, false, b"bad");
-        log.add_event(3, b"three");
-        assert_eq!(log.event_text(1), Some(&b"one"[..]));
-        assert_eq!(log.event_text(3), Some(&b"three"[..]));
-        assert_eq!(log.event_text(2), None);
+        log.events.add(3, b"three");
+        assert_eq!(log.events.text(1), Some(&b"one"[..]));
+        assert_eq!(log.events.text(3), Some(&b"three"[..]));
+        assert_eq!(log.events.text(2), None);
         assert_eq!(log.refused_text(&log.refused()[0]), b"bad");
     }
 }

@@ -8,12 +8,12 @@ use stream_processor_core::{Dropped, PipelineSpec, RejectReason};
 
 use super::batch_log::{BatchLog, RefusedEntry};
 use crate::error::Error;
-use crate::io::output::TextSink;
+use crate::io::TextOutput;
 
 /// Writes dead letters and late events to their outputs.
 pub(super) struct DeadLetterWriter {
-    dead: Option<TextSink>,
-    late: Option<TextSink>,
+    dead: Option<TextOutput>,
+    late: Option<TextOutput>,
     /// The inputs so far: the number of lines in all inputs before, and the name.
     inputs: Vec<(u64, String)>,
     /// The first stage that makes rows. Later stages drop rows, which belong to no input line.
@@ -26,8 +26,8 @@ pub(super) struct DeadLetterWriter {
 impl DeadLetterWriter {
     /// Creates a writer; without an output, its lines are skipped.
     pub(super) fn new(
-        dead: Option<TextSink>,
-        late: Option<TextSink>,
+        dead: Option<TextOutput>,
+        late: Option<TextOutput>,
         pipeline: &PipelineSpec,
     ) -> Self {
         let row_stage = pipeline.stages.iter().position(Stage::emits_rows);
@@ -63,7 +63,7 @@ impl DeadLetterWriter {
 
     /// Flushes both outputs.
     pub(super) fn flush(&mut self) -> Result<(), Error> {
-        self.dead.iter_mut().chain(&mut self.late).try_for_each(TextSink::flush)
+        self.dead.iter_mut().chain(&mut self.late).try_for_each(TextOutput::flush)
     }
 
     /// Writes a dropped event: a late one to the output for late events if there is one, all others
@@ -84,7 +84,7 @@ impl DeadLetterWriter {
                 line.and_then(|line| find_line(inputs, line)),
             );
             write_times(out, Some(dropped.watermark), dropped.window_end);
-            match line.and_then(|line| log.event_text(line)) {
+            match line.and_then(|line| log.events.text(line)) {
                 Some(text) => write_string_lossy(text, out),
                 None => out.extend_from_slice(b"null"),
             }

@@ -19,13 +19,14 @@
 //! The parser works on the thread that calls [`crate::Pipeline::run`].
 //!
 //! Who owns what:
-//! - The reader ([`reader::InputReader`]) owns the inputs and fills [`input_block::InputBlock`]s
-//!   ahead of the parser. It reads one input after another.
+//! - The reader ([`reader::InputReader`]) owns the [`Source`](crate::io::Source), which fills
+//!   [`input_block::InputBlock`]s ahead of the parser.
 //! - The parser ([`parser::Parser`]) owns the text reader, the key dictionary and, with several
 //!   shards, the watermark of the whole stream. It cuts the stream into batches:
 //!   one [`shard::ShardBatch`] for each shard, and one [`batch_log::BatchLog`] for the writer.
 //! - Each shard ([`shard::Shard`]) owns one engine and the state of its keys.
-//! - The writer ([`writer::Writer`]) owns the outputs. For each `BatchLog` it takes the rows of
+//! - The writer ([`writer::Writer`]) owns the [`Sink`](crate::io::Sink) of rows and the other
+//!   outputs. For each `BatchLog` it takes the rows of
 //!   that batch from all shards, merges them into the defined order, and writes them. Then it
 //!   writes the batch's dead letters and late events in the order of the lines.
 //! - [`tick_timer::TickTimer`] exists for pipelines that depend on the time of day. The shard sets
@@ -51,5 +52,6 @@ pub(crate) mod threads;
 mod tick_timer;
 mod writer;
 
+pub(crate) use batch_log::LoggedEvents;
 pub use progress::{Observer, RefusedLine, Tally};
 pub use summary::{PartitionSummary, Summary};

@@ -222,7 +222,7 @@ impl Parser<'_> {
         if self.kept_text.events {
             let spans = state.events.spans();
             for (line, span) in state.events.lines().iter().zip(spans).take(count) {
-                state.log.add_event(state.line_base + line, span.of(bytes));
+                state.log.events.add(state.line_base + line, span.of(bytes));
             }
         }
         self.tally.accepted += count as u64;

@@ -1,9 +1,8 @@
 //! The reader thread: reads the input in blocks, ahead of the parser.
 
-use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 use std::time::Duration;
@@ -11,7 +10,7 @@ use std::time::Duration;
 use super::input_block::InputBlock;
 use super::tick_timer::TickTimer;
 use crate::error::Error;
-use crate::io::input::{InputSource, OpenInput};
+use crate::io::{Source, SourceRead};
 
 /// Blocks that may wait for the parser.
 const BLOCKS_AHEAD: usize = 4;
@@ -40,12 +39,6 @@ pub(super) struct InputReader {
     to_parser: SyncSender<ParserMessage>,
 }
 
-/// True if an input has more bytes after a read.
-enum ReadState {
-    MayContinue,
-    Ended,
-}
-
 /// Why the reader thread ends before the end of input.
 enum ReadStop {
     /// The parser no longer receives.
@@ -60,33 +53,33 @@ impl From<Error> for ReadStop {
 }
 
 impl InputReader {
-    /// Starts a thread that reads `sources` in order and adds the bytes read to `bytes_read`.
+    /// Starts a thread that reads `source` and stores the bytes read in `bytes_read`.
     ///
     /// The thread ends with its input, or when this handle is dropped. It is never joined, because
     /// a read from a terminal or a pipe can block for any time.
     pub(super) fn start(
-        sources: Vec<InputSource>,
+        mut source: Box<dyn Source>,
         bytes_read: Arc<AtomicU64>,
     ) -> Result<Self, Error> {
         let (send, messages) = sync_channel(BLOCKS_AHEAD);
         let (recycled, reusable) = channel();
         let to_parser = send.clone();
         let thread = move || {
-            let reading = || read_all(sources, &bytes_read, &send, &reusable);
+            let reading = || read_all(&mut *source, &bytes_read, &send, &reusable);
             let last = match catch_unwind(AssertUnwindSafe(reading)) {
                 Ok(Ok(())) => ParserMessage::EndOfInput,
                 Ok(Err(ReadStop::Failed(error))) => ParserMessage::Failed(error),
                 Ok(Err(ReadStop::ParserGone)) => return,
                 // The parser waits for a message, so a panic must be one.
-                Err(_) => ParserMessage::Failed(Error::Thread("source")),
+                Err(_) => ParserMessage::Failed(Error::Thread("reader")),
             };
             // The parser may have ended already.
             let _ = send.send(last);
         };
         thread::Builder::new()
-            .name("source".into())
+            .name("reader".into())
             .spawn(thread)
-            .map_err(|error| Error::read("the input", error))?;
+            .map_err(|source| Error::ThreadStart { name: "reader", source })?;
         Ok(Self { messages, recycled, to_parser })
     }
 
@@ -132,44 +125,26 @@ impl InputReader {
     }
 }
 
-/// Reads all sources and sends their blocks to the parser.
+/// Reads the whole source and sends its blocks to the parser.
 fn read_all(
-    sources: Vec<InputSource>,
-    bytes_read: &Arc<AtomicU64>,
+    source: &mut dyn Source,
+    bytes_read: &AtomicU64,
     send: &SyncSender<ParserMessage>,
     reusable: &Receiver<InputBlock>,
 ) -> Result<(), ReadStop> {
     let deliver = |message| send.send(message).map_err(|_| ReadStop::ParserGone);
-    for source in sources {
-        let mut input = source.open(bytes_read)?;
-        deliver(ParserMessage::InputStart(input.name.clone()))?;
-        loop {
-            let mut block = reusable.try_recv().unwrap_or_default();
-            block.reset();
-            let filled = fill(&mut input, &mut block);
-            if !block.is_empty() {
+    loop {
+        let mut block = reusable.try_recv().unwrap_or_default();
+        block.reset();
+        let read = source.read(block.room());
+        bytes_read.store(source.bytes_read(), Ordering::Relaxed);
+        match read? {
+            SourceRead::InputStart(name) => deliver(ParserMessage::InputStart(name))?,
+            SourceRead::Text(bytes) => {
+                block.add_filled(bytes);
                 deliver(ParserMessage::Block(block))?;
             }
-            match filled.map_err(|error| Error::read(input.name.clone(), error))? {
-                ReadState::MayContinue => {}
-                ReadState::Ended => break,
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Fills `block`: completely from a regular file, otherwise with the bytes that one read returns.
-fn fill(input: &mut OpenInput, block: &mut InputBlock) -> io::Result<ReadState> {
-    loop {
-        match input.reader.read(block.room()) {
-            Ok(0) => return Ok(ReadState::Ended),
-            Ok(bytes) => block.add_filled(bytes),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error),
-        }
-        if !input.fills_blocks || block.room().is_empty() {
-            return Ok(ReadState::MayContinue);
+            SourceRead::End => return Ok(()),
         }
     }
 }

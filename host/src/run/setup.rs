@@ -1,37 +1,36 @@
-//! Setup of a run: checks inputs, opens outputs, and opens an engine for each shard.
+//! Setup of a run: checks the input, opens outputs, and opens an engine for each shard.
 
 use stream_processor_core::Options;
 
 use crate::error::Error;
-use crate::io::files;
-use crate::io::input::InputSource;
-use crate::io::output::{Output, TextSink};
+use crate::io::{Output, Sink, Source, TextOutput, files};
 use crate::pipeline::{EngineKind, Io, Pipeline, Settings};
 use crate::runtime::{Instance, NativeEngine, Runtime, Worker};
 
 /// The open outputs of a run.
-pub(super) struct Sinks {
-    pub(super) rows: TextSink,
-    pub(super) dead_letter: Option<TextSink>,
-    pub(super) late: Option<TextSink>,
+pub(super) struct Outputs {
+    pub(super) rows: Box<dyn Sink>,
+    pub(super) dead_letter: Option<TextOutput>,
+    pub(super) late: Option<TextOutput>,
 }
 
-/// Opens the outputs of a run after it has checked that every input exists, so that a missing input
+/// Returns the source of a run and opens its outputs, after it has checked that every input exists, so that a missing input
 /// leaves existing output files untouched.
-pub(super) fn open_outputs(io: Io) -> Result<(Vec<InputSource>, Sinks), Error> {
+pub(super) fn open_io(io: Io, pipeline: &Pipeline) -> Result<(Box<dyn Source>, Outputs), Error> {
     io.check_files(None, None)?;
-    let inputs = io.input.into_sources()?;
+    let source = io.input.into_source()?;
+    let (from, to) = (pipeline.spec().source.format, pipeline.spec().sink.format);
     // If both go to one file, late events are written as dead letters.
     let dead_letter = io.dead_letter.as_ref();
     let late = io.late.filter(|late| {
         dead_letter.is_none_or(|dead_letter| !files::is_same_output(late, dead_letter))
     });
-    let sinks = Sinks {
-        rows: io.output.open()?,
+    let outputs = Outputs {
+        rows: io.output.into_sink(from, to)?,
         dead_letter: io.dead_letter.map(Output::open).transpose()?,
         late: late.map(Output::open).transpose()?,
     };
-    Ok((inputs, sinks))
+    Ok((source, outputs))
 }
 
 /// The engines of a run.

@@ -17,7 +17,7 @@ use super::setup;
 use super::shard::{Shard, ShardResult};
 use super::split::Splitter;
 use super::tick_timer::TickTimer;
-use super::writer::{RowWriter, Writer, WriterEnd};
+use super::writer::{Writer, WriterEnd};
 use crate::error::Error;
 use crate::module::runtime::Runtime;
 use crate::pipeline::{Io, Pipeline, Settings};
@@ -85,9 +85,9 @@ fn start(
         events_are_rows: passes_events,
     };
     let report_drops = io.dead_letter.is_some() || io.late.is_some();
-    let (sources, sinks) = setup::open_outputs(io)?;
+    let (source, outputs) = setup::open_io(io, pipeline)?;
     let engines = setup::open_engines(pipeline, settings, shards, report_drops)?;
-    let input = InputReader::start(sources, Arc::clone(&tally.bytes))?;
+    let input = InputReader::start(source, Arc::clone(&tally.bytes))?;
     // A pipeline that depends on the time of day has one shard.
     let tick_timer = pipeline.plan().goes_by_host_time.then(|| input.tick_timer());
     let (to_writer, logs) = sync_channel(BATCHES_AHEAD);
@@ -108,8 +108,10 @@ fn start(
     let writer = Writer {
         logs,
         merger: Merger::new(shard_outputs, &pipeline.plan().output),
-        rows: RowWriter::new(sinks.rows, pipeline),
-        dead_letters: DeadLetterWriter::new(sinks.dead_letter, sinks.late, pipeline.spec()),
+        schema: pipeline.plan().output.clone(),
+        sink: outputs.rows,
+        batches: 0,
+        dead_letters: DeadLetterWriter::new(outputs.dead_letter, outputs.late, pipeline.spec()),
     };
     let wake_parser = input.writer_ended_waker();
     let writer = spawn("writer", move || {

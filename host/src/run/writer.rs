@@ -3,21 +3,22 @@
 use std::io;
 use std::sync::mpsc::{Receiver, TryRecvError};
 
-use stream_processor_core::text::{EventWriter, Format, write_csv_header, write_rows};
-use stream_processor_core::{OutputSchema, Rows};
+use stream_processor_core::OutputSchema;
 
 use super::batch_log::BatchLog;
 use super::dead_letter::DeadLetterWriter;
 use super::merge::{MergeStop, Merger};
 use crate::error::Error;
-use crate::io::output::TextSink;
-use crate::pipeline::Pipeline;
+use crate::io::{EventTexts, Sink, SinkRows};
 
 /// The writer of a run: all outputs, and the channels that feed them.
 pub(super) struct Writer {
     pub(super) logs: Receiver<BatchLog>,
     pub(super) merger: Merger,
-    pub(super) rows: RowWriter,
+    pub(super) schema: OutputSchema,
+    pub(super) sink: Box<dyn Sink>,
+    /// The batches whose rows the sink has.
+    pub(super) batches: u64,
     pub(super) dead_letters: DeadLetterWriter,
 }
 
@@ -36,7 +37,7 @@ impl Writer {
     /// Writes batch after batch until the parser's channel closes.
     pub(super) fn run(mut self) -> Result<WriterEnd, Error> {
         let end = match self.write_batches() {
-            Err(Error::Write { name, source }) if self.rows.is_closed(&name, &source) => {
+            Err(Error::Write { name, source }) if self.is_closed(&name, &source) => {
                 Ok(WriterEnd::OutputClosed)
             }
             other => other,
@@ -45,26 +46,42 @@ impl Writer {
         let dead_letters =
             self.dead_letters.end_unfinished_line().and_then(|()| self.dead_letters.flush());
         if end.is_err() {
-            let _ = self.rows.sink.flush();
+            let _ = self.sink.flush();
         }
         let end = end?;
         dead_letters.map(|()| end)
     }
 
     fn write_batches(&mut self) -> Result<WriterEnd, Error> {
-        self.rows.write_schema_header()?;
+        let Self { schema, sink, .. } = self;
+        sink.begin(schema)?;
+        sink.flush()?;
         while let Some(log) = self.next_log()? {
-            self.rows.write_input_header(&log)?;
-            match self.merger.merge_batch(|rows| self.rows.write(rows, &log)) {
-                Ok(dropped) => self.dead_letters.write(&log, &dropped)?,
+            let Self { merger, schema, sink, .. } = self;
+            if let Some(header) = &log.header {
+                sink.begin_input(header)?;
+            }
+            let merged = merger.merge_batch(|rows| {
+                sink.write(if schema.passes_events {
+                    SinkRows::Events(EventTexts { events: &log.events, lines: rows.ranks })
+                } else {
+                    SinkRows::Rows { schema, rows }
+                })
+            });
+            match merged {
+                Ok(dropped) => {
+                    self.sink.end_batch()?;
+                    self.batches += 1;
+                    self.dead_letters.write(&log, &dropped)?;
+                }
                 Err(MergeStop::Failed(error)) => return Err(error),
                 Err(MergeStop::ShardGone) => {
-                    self.rows.sink.flush()?;
+                    self.sink.flush()?;
                     return Ok(WriterEnd::ShardGone);
                 }
             }
         }
-        self.rows.sink.flush()?;
+        self.sink.flush()?;
         Ok(WriterEnd::Complete)
     }
 
@@ -81,57 +98,10 @@ impl Writer {
     }
 
     fn flush(&mut self) -> Result<(), Error> {
-        self.rows.sink.flush()?;
+        if self.sink.durable_batches() < self.batches {
+            self.sink.flush()?;
+        }
         self.dead_letters.flush()
-    }
-}
-
-/// Writes rows to an output, in its format.
-pub(super) struct RowWriter {
-    pub(super) sink: TextSink,
-    pub(super) format: Format,
-    pub(super) schema: OutputSchema,
-    /// Writes events that pass, and keeps the CSV header they are read by.
-    events: EventWriter,
-    /// The last CSV header of an input.
-    header: Option<Vec<u8>>,
-}
-
-impl RowWriter {
-    pub(super) fn new(sink: TextSink, pipeline: &Pipeline) -> Self {
-        let (from, to) = (pipeline.spec().source.format, pipeline.spec().sink.format);
-        let schema = pipeline.plan().output.clone();
-        Self { sink, format: to, schema, events: EventWriter::new(from, to), header: None }
-    }
-
-    /// Writes the CSV header of the output schema. Events that pass have the header of their input.
-    fn write_schema_header(&mut self) -> Result<(), Error> {
-        match self.format {
-            Format::Csv if self.schema.passes_events => Ok(()),
-            Format::Csv => self.sink.append(|out| write_csv_header(&self.schema, out)),
-            Format::Ndjson => Ok(()),
-        }
-    }
-
-    /// Applies the CSV header of an input that begins with this batch.
-    ///
-    /// # Errors
-    /// [`Error::Headers`] if the output is CSV and an input before had another header.
-    fn write_input_header(&mut self, log: &BatchLog) -> Result<(), Error> {
-        let Some(header) = &log.header else { return Ok(()) };
-        let before = self.header.replace(header.clone());
-        if self.format == Format::Csv && before.is_some_and(|before| before != *header) {
-            return Err(Error::Headers);
-        }
-        self.sink.append(|out| self.events.begin(header, out))
-    }
-
-    fn write(&mut self, rows: &Rows<'_>, log: &BatchLog) -> Result<(), Error> {
-        if self.schema.passes_events {
-            let texts = rows.ranks.iter().filter_map(|line| log.event_text(*line));
-            return self.sink.append(|out| texts.for_each(|text| self.events.write(text, out)));
-        }
-        self.sink.append(|out| write_rows(self.format, &self.schema, rows, out))
     }
 
     /// Returns whether `error` says that the reader of the rows closed its end.

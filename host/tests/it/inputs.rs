@@ -44,7 +44,7 @@ fn zero_bytes_after_a_gzip_member_are_padding() {
     }
     fs::write(&path, [&members[..], &[0; 512], b"x"].concat()).unwrap();
     let ran = run(&window(&["-i", text(&path)]), "");
-    let error = "error: cannot read {}: other data follows the zero bytes behind a gzip member\n";
+    let error = "error: cannot read {}: other data follows the zero bytes after a gzip member\n";
     assert_eq!((ran.code, ran.stderr), (1, error.replace("{}", text(&path))));
 }
 
