@@ -20,7 +20,7 @@ mod map;
 mod normalize;
 mod percentile;
 mod sections;
-mod stages;
+pub(crate) mod stages;
 mod statistics;
 mod strategy;
 #[cfg(feature = "toml")]

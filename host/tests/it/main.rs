@@ -6,6 +6,7 @@ mod calendar;
 #[allow(dead_code, unreachable_pub, unused_imports, reason = "the engine's tests use the rest")]
 mod cases;
 mod common;
+mod connectors;
 mod host_time;
 mod inputs;
 mod instances;
@@ -17,3 +18,4 @@ mod random_pipelines;
 mod shards;
 mod standard_streams;
 mod usage;
+mod worker;
