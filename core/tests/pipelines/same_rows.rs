@@ -2,8 +2,9 @@
 //! or the order of arrival. Each example states its expected rows and checks them for every way to
 //! run the stream.
 
-use crate::cases::{Case, Run, WHOLE, runs, same_rows};
 use serde_json::{Value, json};
+
+use crate::cases::{Case, Run, WHOLE, runs, same_rows};
 
 /// Checks that `events`, as seconds and keys, give `rows` through `stages` in every run.
 #[track_caller]

@@ -1,8 +1,9 @@
 //! Bad lines are skipped, counted by reason, reported on stderr, and written unchanged as dead
 //! letters.
 
-use crate::common::{json, json_lines, run, text, window};
 use tempfile::tempdir;
+
+use crate::common::{json, json_lines, run, text, window};
 
 const GOOD: &str = "{\"ts\":1,\"service\":\"a\",\"latency\":1}\n";
 

@@ -2,8 +2,9 @@
 
 use std::fs;
 
-use crate::common::{run, text};
 use tempfile::tempdir;
+
+use crate::common::{run, text};
 
 #[test]
 fn zone_rules_apply_in_every_year() {

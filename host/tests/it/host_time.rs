@@ -4,8 +4,9 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::time::{Duration, SystemTime};
 
-use crate::common::{json, json_lines, program, run, text};
 use tempfile::tempdir;
+
+use crate::common::{json, json_lines, program, run, text};
 
 fn pipeline(source: &str, time: &str) -> String {
     format!(

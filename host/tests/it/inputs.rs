@@ -3,8 +3,9 @@
 use std::fs;
 use std::io::Write;
 
-use crate::common::{events, json, json_lines, run, text, window};
 use tempfile::tempdir;
+
+use crate::common::{events, json, json_lines, run, text, window};
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());

@@ -3,9 +3,10 @@
 use std::fmt::Write as _;
 use std::fs;
 
-use crate::common::{Ran, json, json_lines, run, text};
 use serde_json::Value;
 use tempfile::tempdir;
+
+use crate::common::{Ran, json, json_lines, run, text};
 
 /// Runs windows of a minute over `input` with these `limits`. Returns the output and the summary.
 fn limited(limits: &str, flags: &[&str], input: &str) -> (Ran, Value) {

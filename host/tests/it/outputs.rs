@@ -3,8 +3,9 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 
-use crate::common::{events, json, json_lines, program, run, run_redirected, text, window};
 use tempfile::tempdir;
+
+use crate::common::{events, json, json_lines, program, run, run_redirected, text, window};
 
 /// Events of minute 0 and minute 2, an event that is late for minute 0, a bad line, and another
 /// event of minute 2.

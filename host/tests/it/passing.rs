@@ -2,8 +2,9 @@
 
 use std::fs;
 
-use crate::common::{events, json_lines, run, text};
 use tempfile::tempdir;
+
+use crate::common::{events, json_lines, run, text};
 
 fn pipeline(source: &str, sink: &str) -> String {
     format!(

@@ -5,9 +5,10 @@
 
 use std::fs;
 
+use tempfile::tempdir;
+
 use crate::cases::{self, Case, Choice, WHOLE, generate};
 use crate::common::{run, text};
-use tempfile::tempdir;
 
 /// The number of seeds to test.
 const PIPELINES: u64 = 60;

@@ -1,7 +1,8 @@
 //! Rows do not depend on the batch size, the number of shards, or the engine.
 
-use crate::common::{events, json, run, text, window};
 use tempfile::tempdir;
+
+use crate::common::{events, json, run, text, window};
 
 #[test]
 fn rows_are_identical_for_any_shards_batches_and_engine() {

@@ -2,8 +2,9 @@
 
 use std::fs;
 
-use crate::common::{events, program, run_redirected, text, window};
 use tempfile::tempdir;
+
+use crate::common::{events, program, run_redirected, text, window};
 
 const PIPELINE: &str = "[[stages]]\ntype = \"window\"\nwindow = \"tumbling\"\nsize = \"1m\"\n\
                         aggregations = [\"count\"]\n";

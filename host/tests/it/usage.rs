@@ -2,8 +2,9 @@
 
 use std::fs;
 
-use crate::common::{run, text, window};
 use tempfile::tempdir;
+
+use crate::common::{run, text, window};
 
 const PIPELINE: &str = r#"[source]
 key = ["service", "host"]

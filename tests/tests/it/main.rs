@@ -6,3 +6,4 @@ mod identities;
 mod module_imports;
 mod module_state;
 mod one_module;
+mod test_files;

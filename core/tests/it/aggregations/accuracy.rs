@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use crate::common::distributions::{DISTRIBUTIONS, values_of};
-use crate::common::{Event, KeysAs, Run, linear, spec};
+use crate::common::pipeline::list;
+use crate::common::{Event, KeysAs, Pipeline, Run, linear};
 
 const DOCUMENT: &str = include_str!("../../../../docs/accuracy.md");
 const PERCENTS: [&str; 6] = ["1", "25", "50", "95", "99", "99.9"];
@@ -11,15 +12,12 @@ const COUNTS: [usize; 3] = [512, 10_000, 200_000];
 
 /// Returns the aggregations of one window with `values`.
 fn results(values: &[f64], aggregations: &str) -> Vec<f64> {
-    let mut run = Run::new(spec(&format!(
-        r#"{{"source": {{"key": "k", "value": "v"}}, "stages":
-            [{{"type": "window", "window": "tumbling", "size": "1s", "aggregations": [{aggregations}]}}]}}"#
-    )));
+    let window = r#""window": "tumbling", "size": "1s""#;
+    let mut run = Run::new(Pipeline::keyed().window(window, list(aggregations)).spec());
     let events: Vec<Event> =
         values.iter().map(|value| Event { ts: 0, key: 1, value: *value }).collect();
     events.chunks(10_000).for_each(|events| run.push(events, KeysAs::Ids));
-    let row = run.finish().0.remove(0);
-    row.values.into_iter().map(f64::from_bits).collect()
+    run.finish().0.remove(0).numbers()
 }
 
 fn percentiles(values: &[f64], engine: &str) -> Vec<f64> {

@@ -1,24 +1,24 @@
 //! Numbers at the limits of doubles: merged parts of some values give the results of the whole, in
 //! every kind of window.
 
+use serde_json::json;
+use stream_processor_core::PipelineSpec;
+
 use crate::common::events::{Cell, Run as EventRun, collect};
 use crate::common::partials::{at, edge, merge};
-use crate::common::{Event, KeysAs, Run, spec};
-use stream_processor_core::PipelineSpec;
+use crate::common::pipeline::list;
+use crate::common::{Event, KeysAs, Pipeline, Row, Run, bits};
 
 const FAR: [f64; 2] = [1e154, -5e153];
 const VARIANCE: f64 = 1.125e308;
 
 fn windows(window: &str, aggregations: &str) -> PipelineSpec {
-    spec(&format!(
-        r#"{{"source": {{"key": "k", "value": "v"}}, "time": {{"max_out_of_orderness": "1h"}}, "stages":
-            [{{"type": "window", {window}, "aggregations": [{aggregations}]}}]}}"#
-    ))
+    Pipeline::keyed().bound("1h").window(window, list(aggregations)).spec()
 }
 
 /// Returns the results of each row, which are the same with and without a snapshot after every
 /// event.
-fn rows(spec: &PipelineSpec, events: &[Event]) -> Vec<Vec<f64>> {
+fn rows(spec: &PipelineSpec, events: &[Event]) -> Vec<Row> {
     let run = |restores: bool| {
         let mut run = Run::new(spec.clone());
         for event in events {
@@ -31,13 +31,13 @@ fn rows(spec: &PipelineSpec, events: &[Event]) -> Vec<Vec<f64>> {
     };
     let found = run(false);
     assert_eq!(found, run(true));
-    found.iter().map(|row| row.values.iter().map(|bits| f64::from_bits(*bits)).collect()).collect()
+    found
 }
 
 /// Returns the columns that `stage` adds to the last of `values`, with and without a snapshot after
 /// every event.
 fn added(stage: &str, values: &[f64]) -> Vec<Cell> {
-    let spec = spec(&format!(r#"{{"source": {{"key": "k", "value": "v"}}, "stages": [{stage}]}}"#));
+    let spec = Pipeline::keyed().stages(stage).spec();
     let events: Vec<_> = (0..)
         .zip(values)
         .map(|(at, v)| crate::common::events::Event::new(at, "a", &[*v]))
@@ -59,12 +59,11 @@ fn merged_variance_overflows_only_if_the_variance_of_all_values_does() {
         (r#""window": "cumulate", "size": "20s", "step": "10s""#, vec![f64::NAN, VARIANCE]),
         (r#""window": "session", "gap": "10s""#, vec![VARIANCE]),
     ] {
-        let bits =
-            |values: Vec<f64>| values.into_iter().map(crate::common::bits).collect::<Vec<u64>>();
         let found = rows(&windows(window, r#""variance""#), &events);
-        assert_eq!(bits(found.concat()), bits(expected), "{window}");
+        let found: Vec<u64> = found.iter().map(|row| row.bits("variance")).collect();
+        assert_eq!(found, expected.into_iter().map(bits).collect::<Vec<u64>>(), "{window}");
         let deviations = rows(&windows(window, r#""stddev", "sum""#), &events);
-        assert!(deviations.iter().any(|row| row[0] == VARIANCE.sqrt()), "{window}");
+        assert!(deviations.iter().any(|row| row.number("stddev") == VARIANCE.sqrt()), "{window}");
     }
 }
 
@@ -73,7 +72,7 @@ fn variance_of_merged_sessions_and_partials_does_not_overflow_early() {
     let session = windows(r#""window": "session", "gap": "10s""#, r#""variance", "sum""#);
     let found = rows(&session, &[at(0, FAR[0]), at(20, FAR[1]), at(10, 2.5e153)]);
     let expected = 1.125e308 / 2.0;
-    assert!((found[0][0] / expected - 1.0).abs() < 1e-15, "{found:?}");
+    assert!((found[0].number("variance") / expected - 1.0).abs() < 1e-15, "{found:?}");
 
     let tumbling = windows(r#""window": "tumbling", "size": "20s""#, r#""variance""#);
     let mut receiver = Run::new(tumbling.clone());
@@ -110,7 +109,7 @@ fn variance_is_within_its_bound_at_a_large_mean() {
         r#""window": "sliding", "size": "4s", "slide": "1s""#,
     ] {
         let found = rows(&windows(window, r#""variance", "count""#), &events);
-        let whole = found.iter().find(|row| row[1] == 3.0).unwrap()[0];
+        let whole = found.iter().find(|row| row.number("count") == 3.0).unwrap().number("variance");
         let exact = 7.0 / 3.0;
         assert!((whole - exact).abs() <= bound * exact, "{window}: {whole}");
     }
@@ -119,16 +118,12 @@ fn variance_is_within_its_bound_at_a_large_mean() {
 #[test]
 fn equal_samples_are_never_outliers() {
     for value in [0.1, -1.0 / 3.0, 1e-300, 1e300] {
-        let stage = |action| {
-            format!(
-                r#"{{"type": "normalize", "interval": "1s", "outliers": {{"zscore": 0.5, "window": 100, "action": "{action}"}}}}"#
-            )
+        let stage = |action: &str| {
+            let outliers = json!({"zscore": 0.5, "window": 100, "action": action});
+            json!({"type": "normalize", "interval": "1s", "outliers": outliers})
         };
         for action in ["flag", "drop", "clip"] {
-            let spec = spec(&format!(
-                r#"{{"source": {{"key": "k", "value": "v"}}, "stages": [{}]}}"#,
-                stage(action)
-            ));
+            let spec = Pipeline::keyed().stage(stage(action)).spec();
             let events: Vec<_> = (0..300)
                 .map(|second| crate::common::events::Event::new(second * 1_000, "a", &[value]))
                 .collect();
@@ -184,8 +179,8 @@ fn p0_and_p100_equal_min_and_max_in_every_engine_and_window() {
             }
             let (rows, _) = run.finish();
             for row in &rows {
-                let [min, max, p0, p100] = row.values[..4] else { panic!("{row:?}") };
-                assert_eq!((p0, p100), (min, max), "{engine} {window}");
+                assert_eq!(row.bits("p0"), row.bits("min"), "{engine} {window}");
+                assert_eq!(row.bits("p100"), row.bits("max"), "{engine} {window}");
             }
             assert!(!rows.is_empty());
         }

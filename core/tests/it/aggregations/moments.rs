@@ -1,18 +1,19 @@
 //! Moments, range, first and last of windows compared with simple formulas, for all batches and
 //! snapshots.
 
-use crate::common::{Event, KeysAs, Run, cuts, events, oracle_of, run_cut, spec};
 use proptest::prelude::*;
+use serde_json::{Value, json};
 use stream_processor_core::{PipelineSpec, Plan};
 
+use crate::common::{Event, KeysAs, Pipeline, Run, cuts, events, oracle_of, run_cut, spec};
+
 /// Returns a pipeline with windows of one second and `aggregations` of a field that may be missing.
-fn pipeline(aggregations: &str) -> PipelineSpec {
-    spec(&format!(
-        r#"{{"source": {{"key": "k"}}, "time": {{"max_out_of_orderness": "1s"}},
-            "limits": {{"max_result_rows": 3}},
-            "stages": [{{"type": "window", "window": "tumbling", "size": "1s", "field": "v",
-            "aggregations": {aggregations}}}]}}"#
-    ))
+fn pipeline(aggregations: Value) -> PipelineSpec {
+    let window = json!({
+        "type": "window", "window": "tumbling", "size": "1s", "field": "v",
+        "aggregations": aggregations,
+    });
+    Pipeline::of(json!({"key": "k"})).bound("1s").result_rows(3).stage(window).spec()
 }
 
 /// Generates events, some of which have no value.
@@ -59,10 +60,8 @@ proptest! {
 
     #[test]
     fn moments_equal_those_of_welfords_update(events in with_gaps(), cuts in cuts()) {
-        let pipeline = pipeline(
-            r#"["variance", "stddev", {"op": "variance", "population": true, "name": "all"},
-                {"op": "stddev", "population": true, "name": "root"}, "count"]"#,
-        );
+        let pipeline = pipeline(json!(["variance", "stddev", {"op": "variance", "population": true, "name": "all"},
+                {"op": "stddev", "population": true, "name": "root"}, "count"]));
         let expected = oracle_of(&events, 1_000_000, 0, Some(1_000_000), |events| {
             let values = values(events);
             let (sample, all) = (welford(&values, false), welford(&values, true));
@@ -78,9 +77,9 @@ proptest! {
     ) {
         let events: Vec<Event> =
             values.iter().map(|value| Event { ts: 0, key: 1, value: value + mean }).collect();
-        let mut run = Run::new(pipeline(r#"["variance"]"#));
+        let mut run = Run::new(pipeline(json!(["variance"])));
         run.push(&events, KeysAs::Ids);
-        let found = f64::from_bits(run.finish().0[0].values[0]);
+        let found = run.finish().0[0].number("variance");
         let expected = two_pass(&events.iter().map(|event| event.value).collect::<Vec<_>>());
         // The bound of Welford's update is about n ulps times the condition number sqrt(1 + mean^2
         // / variance).
@@ -92,7 +91,7 @@ proptest! {
 
     #[test]
     fn range_first_and_last_equal_those_of_a_sorted_list(events in with_gaps(), cuts in cuts()) {
-        let pipeline = pipeline(r#"["first", "last", "range", "max"]"#);
+        let pipeline = pipeline(json!(["first", "last", "range", "max"]));
         let expected = oracle_of(&events, 1_000_000, 0, Some(1_000_000), |events| {
             let mut there: Vec<&Event> = events.iter().filter(|event| !event.value.is_nan()).collect();
             let values = values(events);
@@ -108,32 +107,30 @@ proptest! {
 
 #[test]
 fn rate_is_the_count_per_second_of_the_window() {
-    let spec = |source: &str, aggregations: &str| {
-        spec(&format!(
-            r#"{{"source": {source}, "stages": [{{"type": "window", "window": "sliding", "size": "1m", "slide": "30s",
-            "aggregations": {aggregations}}}]}}"#
-        ))
+    let pipeline = |aggregations: Value| {
+        let window = json!({
+            "type": "window", "window": "sliding", "size": "1m", "slide": "30s",
+            "aggregations": aggregations,
+        });
+        Pipeline::of(json!({"key": "k"})).stage(window)
     };
     let event = |second: i64, value| Event { ts: second * 1_000_000, key: 1, value };
     let events = [event(0, 1.0), event(1, f64::NAN), event(29, 2.0)];
-    let of = |source: &str, aggregations: &str| {
-        let mut run = Run::new(spec(source, aggregations));
+    let of = |aggregations: Value| {
+        let mut run = Run::new(pipeline(aggregations).spec());
         run.push(&events, KeysAs::Ids);
-        let row = run.finish().0.remove(1);
-        row.values.into_iter().map(f64::from_bits).collect::<Vec<_>>()
+        run.finish().0.remove(1).numbers()
     };
-    assert_eq!(
-        of(r#"{"key": "k"}"#, r#"["rate", "count", {"op": "rate", "field": "v"}]"#),
-        [0.05, 3.0, 2.0 / 60.0]
-    );
-    let error = Plan::new(&spec(r#"{"key": "k"}"#, r#"["distinct"]"#)).unwrap_err();
+    let aggregations = json!(["rate", "count", {"op": "rate", "field": "v"}]);
+    assert_eq!(of(aggregations), [0.05, 3.0, 2.0 / 60.0]);
+    let error = pipeline(json!(["distinct"])).plan().map(drop).unwrap_err();
     assert!(error.message().starts_with("distinct of which field?"), "{error}");
 }
 
 #[test]
 fn distinct_is_exact_up_to_512_values_and_an_estimate_beyond() {
     let count = |values: u32| {
-        let mut run = Run::new(pipeline(r#"["distinct", "count"]"#));
+        let mut run = Run::new(pipeline(json!(["distinct", "count"])));
         let event = |at: u32| Event { ts: 0, key: 1, value: f64::from(at % values) / 8.0 };
         let events: Vec<Event> = (0..3 * values).map(event).collect();
         events.chunks(700).for_each(|events| {
@@ -141,8 +138,8 @@ fn distinct_is_exact_up_to_512_values_and_an_estimate_beyond() {
             run.restore();
         });
         let row = run.finish().0.remove(0);
-        assert_eq!(f64::from_bits(row.values[1]), f64::from(3 * values));
-        f64::from_bits(row.values[0])
+        assert_eq!(row.number("count"), f64::from(3 * values));
+        row.number("distinct")
     };
     assert_eq!((count(1), count(512)), (1.0, 512.0));
     for values in [513, 2000, 9000] {
@@ -152,14 +149,14 @@ fn distinct_is_exact_up_to_512_values_and_an_estimate_beyond() {
 
 #[test]
 fn first_and_last_of_one_time_follow_the_ordinals() {
-    let mut run = Run::new(pipeline(r#"["first", "last"]"#));
+    let mut run = Run::new(pipeline(json!(["first", "last"])));
     let event = |value| Event { ts: 5, key: 1, value };
     let events = [event(1.0), event(2.0), event(3.0)];
     run.push_with_watermarks(&events, Some(&[30, 10, 20]), None, KeysAs::Ids);
     run.restore();
     run.push_with_watermarks(&[event(4.0)], Some(&[15]), None, KeysAs::Ids);
     let row = run.finish().0.remove(0);
-    assert_eq!(row.values, [2.0_f64.to_bits(), 1.0_f64.to_bits()]);
+    assert_eq!((row.number("first"), row.number("last")), (2.0, 1.0));
 }
 
 #[test]
@@ -179,10 +176,10 @@ fn roll_up_takes_first_and_last_of_its_input_rows() {
 
 #[test]
 fn options_without_effect_and_duplicate_columns_are_refused() {
-    let error = |aggregations: &str| Plan::new(&pipeline(aggregations)).unwrap_err();
-    let found = error(r#"["count", {"op": "avg", "population": true}]"#);
+    let error = |aggregations: Value| Plan::new(&pipeline(aggregations)).unwrap_err();
+    let found = error(json!(["count", {"op": "avg", "population": true}]));
     assert_eq!(found.path(), "stages[0].aggregations[1].population");
     assert_eq!(found.message(), "`avg` has no population: only `variance` and `stddev` have");
-    let found = error(r#"["stddev", {"op": "stddev", "population": true}]"#);
+    let found = error(json!(["stddev", {"op": "stddev", "population": true}]));
     assert!(found.message().starts_with("a second column `stddev`"), "{found}");
 }

@@ -1,22 +1,28 @@
 //! Percentiles equal those of a sorted list, or stay within the sketch's bound, for all batches and
 //! snapshots.
 
-use crate::common::distributions::{DISTRIBUTIONS, values_of};
-use crate::common::{Cut, Event, KeysAs, Run, cuts, events, linear, oracle_of, run_cut, spec};
 use proptest::prelude::*;
-use stream_processor_core::{PipelineSpec, Plan};
+use serde_json::json;
+use stream_processor_core::PipelineSpec;
+
+use crate::common::distributions::{DISTRIBUTIONS, values_of};
+use crate::common::pipeline::list;
+use crate::common::{
+    Cut, Event, KeysAs, Pipeline, Row, Run, cuts, events, linear, oracle_of, run_cut,
+};
 
 const PERCENTS: [&str; 8] = ["0", "1", "25", "50", "95", "99", "99.9", "100"];
 
 /// Returns a pipeline with windows of one second, each of [`PERCENTS`], and the count.
 fn pipeline(engine: &str) -> PipelineSpec {
-    let each = PERCENTS.map(|p| format!(r#"{{"op": "p{p}", "engine": "{engine}"}}"#)).join(", ");
-    spec(&format!(
-        r#"{{"source": {{"key": "k"}}, "time": {{"max_out_of_orderness": "1s"}},
-            "limits": {{"max_result_rows": 3, "max_values": 600}},
-            "stages": [{{"type": "window", "window": "tumbling", "size": "1s", "field": "v",
-            "aggregations": ["count", {each}]}}]}}"#
-    ))
+    let each = PERCENTS.map(|percent| json!({"op": format!("p{percent}"), "engine": engine}));
+    let aggregations = [&[json!("count")], &each[..]].concat();
+    let window = json!({
+        "type": "window", "window": "tumbling", "size": "1s", "field": "v",
+        "aggregations": aggregations,
+    });
+    let pipeline = Pipeline::of(json!({"key": "k"})).bound("1s").result_rows(3);
+    pipeline.limit("max_values", 600).stage(window).spec()
 }
 
 fn at_one_time(values: &[f64]) -> Vec<Event> {
@@ -27,8 +33,12 @@ fn at_one_time(values: &[f64]) -> Vec<Event> {
 fn found(engine: &str, values: &[f64]) -> Vec<f64> {
     let mut run = Run::new(pipeline(engine));
     run.push(&at_one_time(values), KeysAs::Ids);
-    let (rows, _) = run.finish();
-    rows[0].values[1..].iter().map(|bits| f64::from_bits(*bits)).collect()
+    percentiles(&run.finish().0[0])
+}
+
+/// Returns each of [`PERCENTS`] of a row.
+fn percentiles(row: &Row) -> Vec<f64> {
+    PERCENTS.iter().map(|percent| row.number(&format!("p{percent}"))).collect()
 }
 
 fn exactly(values: &[f64]) -> Vec<f64> {
@@ -165,8 +175,7 @@ fn exact_window_beyond_its_value_limit_becomes_a_sketch_and_is_counted() {
         run_cut(Run::new(pipeline("exact")), &events, &[cut])
     };
     let (rows, stats) = run(&values);
-    let of_row: Vec<f64> = rows[0].values[1..].iter().map(|bits| f64::from_bits(*bits)).collect();
-    assert_eq!(of_row, found("sketch", &values));
+    assert_eq!(percentiles(&rows[0]), found("sketch", &values));
     assert_eq!((stats.stages[0].value_limit, stats.limits_struck), (1, vec!["value_limit"]));
     let (_, stats) = run(&values[..600]);
     assert_eq!((stats.stages[0].value_limit, stats.limits_struck), (0, vec![]));
@@ -180,9 +189,8 @@ fn values_64_octaves_below_the_greatest_count_as_zero_and_are_counted() {
     run.restore();
     let (rows, stats) = run.finish();
     assert_eq!(stats.stages[0].folded_values, 1000 - 64);
-    let median = f64::from_bits(rows[0].values[4]);
-    assert_eq!(median, values[0], "0, but not below the least value");
-    assert_eq!(f64::from_bits(rows[0].values[8]), values[999]);
+    assert_eq!(rows[0].number("p50"), values[0], "0, but not below the least value");
+    assert_eq!(rows[0].number("p100"), values[999]);
 }
 
 #[test]
@@ -197,11 +205,8 @@ fn zeros_of_both_signs_are_the_same_value() {
 #[test]
 fn unknown_engines_and_percentiles_are_refused_by_name() {
     let error = |aggregation: &str| {
-        let text = format!(
-            r#"{{"source": {{"value": "v"}}, "stages": [{{"type": "window", "window": "tumbling", "size": "1s",
-                "aggregations": [{aggregation}]}}]}}"#
-        );
-        PipelineSpec::from_json(&text).and_then(|spec| Plan::new(&spec)).unwrap_err().to_string()
+        let window = r#""window": "tumbling", "size": "1s""#;
+        Pipeline::of(json!({"value": "v"})).window(window, list(aggregation)).refusal()
     };
     assert_eq!(
         error(r#""p101""#),

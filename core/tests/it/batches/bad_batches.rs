@@ -1,11 +1,12 @@
 //! Malformed batches, keys and snapshots are refused with an error that names the fault, and change
 //! no state.
 
-use crate::common::{Event, KeysAs, Run, concat, encoded, tumbling};
 use proptest::prelude::*;
 use stream_processor_core::{
     Batch, Column, Engine, Error, KeyColumn, KeyDefinitions, Options, RejectReason, wire,
 };
+
+use crate::common::{Event, KeysAs, Run, concat, encoded, tumbling};
 
 fn engine() -> Engine {
     let options = Options { report_drops: true, ..Options::default() };

@@ -1,11 +1,12 @@
 //! Key columns: batches with ids, encoded keys or texts give the same rows.
 
-use crate::common::concat;
 use proptest::prelude::*;
 use stream_processor_core::{
     Batch, Column, Engine, Error, KeyColumn, KeyDefinitions, Options, PipelineSpec, Progress,
     RowColumn, key, wire,
 };
+
+use crate::common::concat;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum KeyForm {

@@ -46,6 +46,8 @@ pub struct Collected {
     /// Encoded keys.
     pub keys: Vec<Vec<u8>>,
     pub rows: Vec<Vec<Cell>>,
+    /// The names of the columns of `rows`.
+    pub columns: Vec<String>,
 }
 
 impl Collected {
@@ -66,9 +68,50 @@ impl Collected {
 
     /// Polls until no row waits, and appends the rows.
     pub fn poll(&mut self, engine: &mut Engine) {
+        let columns = engine.plan().output.columns.iter();
+        self.columns = columns.map(|column| column.name.clone()).collect();
         while let Some(rows) = engine.poll(7) {
             self.take(&rows);
         }
+    }
+}
+
+impl Collected {
+    /// Returns the cells of the column `name`.
+    #[track_caller]
+    pub fn column(&self, name: &str) -> Vec<Cell> {
+        let place = self.columns.iter().position(|known| known == name);
+        let place = place.unwrap_or_else(|| panic!("no column {name}: {:?}", self.columns));
+        self.rows.iter().map(|row| row[place]).collect()
+    }
+
+    /// Returns the times in the column `name`, in microseconds.
+    #[track_caller]
+    pub fn times(&self, name: &str) -> Vec<i64> {
+        let time = |cell| match cell {
+            Cell::Time(time) => time,
+            other => panic!("{name} is no time: {other:?}"),
+        };
+        self.column(name).into_iter().map(time).collect()
+    }
+
+    /// Returns the numbers in the column `name`.
+    #[track_caller]
+    pub fn numbers(&self, name: &str) -> Vec<f64> {
+        let number = |cell| match cell {
+            Cell::Number(bits) => f64::from_bits(bits),
+            other => panic!("{name} is no number: {other:?}"),
+        };
+        self.column(name).into_iter().map(number).collect()
+    }
+
+    /// Returns the rows without the columns `names`.
+    pub fn without(&self, names: &[&str]) -> Vec<Vec<Cell>> {
+        let is_kept = |(name, _): &(&String, &Cell)| !names.contains(&name.as_str());
+        let cells = |row: &Vec<Cell>| {
+            self.columns.iter().zip(row).filter(is_kept).map(|(_, cell)| *cell).collect()
+        };
+        self.rows.iter().map(cells).collect()
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::{Value, json};
 use stream_processor_core::PipelineSpec;
 
-use super::{Event, Row, bits, encoded, spec};
+use super::{Event, Pipeline, Row, bits, encoded};
 
 /// A window stage. All times are in microseconds.
 #[derive(Debug, Clone, Copy)]
@@ -39,29 +40,30 @@ impl Setup {
         Self { is_final: true, ..self }
     }
 
-    /// Returns the stage as JSON, with the standard aggregations of `field`.
-    pub fn stage(self, field: &str) -> String {
-        self.stage_of(field, r#""count", "sum", "avg", "min", "max""#)
+    /// Returns the stage with the standard aggregations of `field`.
+    pub fn stage(self, field: &str) -> Value {
+        self.stage_of(field, json!(["count", "sum", "avg", "min", "max"]))
     }
 
-    /// Returns the stage as JSON, with `aggregations` of `field`.
-    pub fn stage_of(self, field: &str, aggregations: &str) -> String {
+    /// Returns the stage with `aggregations` of `field`.
+    pub fn stage_of(self, field: &str, aggregations: Value) -> Value {
         let Self { size, slide, offset, lateness, early, is_final } = self;
-        let mut text = format!(
-            r#"{{"type": "window", "size": "{size}us", "offset": "{offset}us", "allowed_lateness": "{lateness}us",
-                "field": "{field}", "aggregations": [{aggregations}]"#
-        );
-        match slide == size {
-            true => text.push_str(r#", "window": "tumbling""#),
-            false => text.push_str(&format!(r#", "window": "sliding", "slide": "{slide}us""#)),
+        let us = |time: i64| format!("{time}us");
+        let mut stage = json!({
+            "type": "window", "window": "tumbling", "size": us(size), "offset": us(offset),
+            "allowed_lateness": us(lateness), "field": field, "aggregations": aggregations,
+        });
+        if slide != size {
+            stage["window"] = "sliding".into();
+            stage["slide"] = us(slide).into();
         }
         if let Some(early) = early {
-            text.push_str(&format!(r#", "early": "{early}us""#));
+            stage["early"] = us(early).into();
         }
         if is_final {
-            text.push_str(r#", "emit": "final""#);
+            stage["emit"] = "final".into();
         }
-        text + "}"
+        stage
     }
 
     /// Returns true if a window may emit more than one row.
@@ -108,13 +110,9 @@ impl Setup {
 
 /// Returns a keyed pipeline of `stages` whose result buffer holds `result_rows` rows. `bound` is
 /// the out-of-orderness in microseconds; `None` is unbounded.
-pub fn pipeline(stages: &[String], bound: Option<i64>, result_rows: u32) -> PipelineSpec {
-    let bound = bound.map_or("unbounded".to_owned(), |bound| format!("{bound}us"));
-    spec(&format!(
-        r#"{{"source": {{"key": "k", "value": "v"}}, "time": {{"max_out_of_orderness": "{bound}"}},
-            "limits": {{"max_result_rows": {result_rows}}}, "stages": [{}]}}"#,
-        stages.join(", ")
-    ))
+pub fn pipeline(stages: &[Value], bound: Option<i64>, result_rows: u32) -> PipelineSpec {
+    let pipeline = Pipeline::keyed().bound_us(bound).result_rows(result_rows);
+    stages.iter().cloned().fold(pipeline, Pipeline::stage).spec()
 }
 
 /// Events, each with the watermark in effect when it arrives, and the watermark after the last
@@ -233,7 +231,7 @@ impl Oracle {
         window.rows += 1;
         window.changed = false;
         let values = values.into_iter().map(bits).collect();
-        let row = Row { firing, end: start + setup.size, start, key, values };
+        let row = Row { firing, end: start + setup.size, start, key, values, ..Row::default() };
         self.rows.push((rank, row));
     }
 

@@ -10,13 +10,18 @@ pub mod distributions;
 pub mod events;
 pub mod late;
 pub mod partials;
+pub mod pipeline;
+pub mod row;
 pub mod text;
 
 use proptest::prelude::*;
+use serde_json::json;
 use stream_processor_core::{
-    Batch, Column, Engine, KeyColumn, KeyDefinitions, Options, PipelineSpec, Plan, Progress,
-    RowColumn, Rows, key,
+    Batch, Column, Engine, KeyColumn, KeyDefinitions, Options, PipelineSpec, Progress, key,
 };
+
+pub use pipeline::Pipeline;
+pub use row::{Row, bits};
 
 /// An event with the key `k<key>`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -24,22 +29,6 @@ pub struct Event {
     pub ts: i64,
     pub key: u32,
     pub value: f64,
-}
-
-/// A row with all its columns, compared bit by bit.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Row {
-    pub firing: i64,
-    pub end: i64,
-    pub start: i64,
-    pub key: Vec<u8>,
-    /// The bits of each number, with one canonical NaN. `true` is 1.
-    pub values: Vec<u64>,
-}
-
-/// Returns the bits of `value`, with one canonical NaN.
-pub fn bits(value: f64) -> u64 {
-    if value.is_nan() { f64::NAN.to_bits() } else { value.to_bits() }
 }
 
 /// Returns the encoded key `k<id>`.
@@ -57,9 +46,7 @@ pub fn spec(json: &str) -> PipelineSpec {
 /// Asserts that a pipeline with `stage` is refused, with an error at `path` whose message contains
 /// `message`.
 pub fn assert_refused(stage: &str, path: &str, message: &str) {
-    let json = format!(r#"{{"source": {{"key": "k", "value": "v"}}, "stages": [{stage}]}}"#);
-    let error =
-        PipelineSpec::from_json(&json).and_then(|spec| Plan::new(&spec).map(drop)).unwrap_err();
+    let error = Pipeline::keyed().stages(stage).plan().map(drop).unwrap_err();
     assert_eq!(error.path(), path, "{error}");
     assert!(error.message().contains(message), "{error}");
 }
@@ -67,12 +54,11 @@ pub fn assert_refused(stage: &str, path: &str, message: &str) {
 /// Returns a pipeline with one keyed tumbling window and all its aggregations. Small result buffers
 /// fill up often.
 pub fn tumbling(size: &str, offset: &str, bound: &str, result_rows: u32) -> PipelineSpec {
-    spec(&format!(
-        r#"{{"source": {{"key": "k", "value": "v"}}, "time": {{"max_out_of_orderness": "{bound}"}},
-            "limits": {{"max_result_rows": {result_rows}}},
-            "stages": [{{"type": "window", "window": "tumbling", "size": "{size}", "offset": "{offset}",
-            "aggregations": ["count", "sum", "avg", "min", "max"]}}]}}"#
-    ))
+    let window = json!({
+        "type": "window", "window": "tumbling", "size": size, "offset": offset,
+        "aggregations": ["count", "sum", "avg", "min", "max"],
+    });
+    Pipeline::keyed().bound(bound).result_rows(result_rows).stage(window).spec()
 }
 
 /// The expected rows, computed event by event.
@@ -123,6 +109,7 @@ pub fn oracle_of(
         start,
         key,
         values: results(&events).into_iter().map(bits).collect(),
+        ..Row::default()
     });
     Oracle { rows: rows.collect(), late }
 }
@@ -172,6 +159,7 @@ pub struct Run {
     pub spec: PipelineSpec,
     pub engine: Engine,
     pub rows: Vec<Row>,
+    pub names: row::Names,
     /// The rank of each of `rows`: the order among rows with the same firing watermark.
     pub ranks: Vec<u64>,
     /// Whether the engine is restored from a snapshot whenever it is full, so in the middle of a
@@ -200,7 +188,9 @@ impl Run {
     pub fn new(spec: PipelineSpec) -> Self {
         let options = Options { report_drops: true, ..Options::default() };
         let engine = Engine::open(&spec, options).unwrap();
-        Self { spec, engine, rows: Vec::new(), ranks: Vec::new(), restores_when_full: false }
+        let names = row::names(&engine.plan().output.columns);
+        let (rows, ranks) = (Vec::new(), Vec::new());
+        Self { spec, engine, rows, names, ranks, restores_when_full: false }
     }
 
     /// Pushes `events` as one batch, and polls whenever the engine is full.
@@ -291,7 +281,7 @@ impl Run {
     pub fn poll(&mut self, max: usize) -> usize {
         let Some(rows) = self.engine.poll(max) else { return 0 };
         let taken = rows.len();
-        self.rows.extend((0..taken).map(|at| row(&rows, at)));
+        self.rows.extend((0..taken).map(|at| Row::of(&rows, at, &self.names)));
         self.ranks.extend_from_slice(rows.ranks);
         taken
     }
@@ -324,29 +314,6 @@ impl Run {
         assert_eq!(restored.snapshot().unwrap(), snapshot, "equal state, equal bytes");
         assert_eq!(restored.stats(), self.engine.stats());
         self.engine = restored;
-    }
-}
-
-fn row(rows: &Rows<'_>, at: usize) -> Row {
-    let times: Vec<i64> = rows
-        .columns
-        .iter()
-        .filter_map(|column| match column {
-            RowColumn::Time(times) => Some(times[at]),
-            _ => None,
-        })
-        .collect();
-    let values = rows.columns.iter().filter_map(|column| match column {
-        RowColumn::Number(numbers) => Some(bits(numbers[at])),
-        RowColumn::Bool(bools) => Some(bits(f64::from(bools[at]))),
-        _ => None,
-    });
-    Row {
-        firing: rows.firing[at],
-        end: times[1],
-        start: times[0],
-        key: rows.key(at).to_vec(),
-        values: values.collect(),
     }
 }
 

@@ -3,20 +3,20 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
+use serde_json::json;
 use stream_processor_core::{Engine, Options, PipelineSpec};
 
-use super::{Event, KeysAs, Run, events, spec};
+use super::pipeline::{list, stage};
+use super::{Event, KeysAs, Pipeline, Run, events};
 
 pub const AGGREGATIONS: &str = r#""count", "sum", "avg", "min", "max", "range", "distinct", "p50", "p95",
     {"op": "p90", "engine": "exact"}"#;
 
 /// Returns a pipeline with one window stage and all aggregations.
 pub fn pipeline(window: &str, lateness: &str, bound: &str, rows: u32) -> PipelineSpec {
-    spec(&format!(
-        r#"{{"source": {{"key": "k", "value": "v"}}, "time": {{"max_out_of_orderness": "{bound}"}},
-            "limits": {{"max_result_rows": {rows}}}, "stages": [{{"type": "window", {window},
-            "allowed_lateness": "{lateness}", "aggregations": [{AGGREGATIONS}]}}]}}"#
-    ))
+    let more = json!({"allowed_lateness": lateness, "aggregations": list(AGGREGATIONS)});
+    let window = stage("window", window, more);
+    Pipeline::keyed().bound(bound).result_rows(rows).stage(window).spec()
 }
 
 /// Returns an edge: an engine that emits partial state, not rows.

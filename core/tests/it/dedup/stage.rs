@@ -3,9 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
+use serde_json::json;
 use stream_processor_core::{
     Batch, Engine, Identity, KeyColumn, Options, PipelineSpec, Plan, Progress, RejectReason,
 };
+
+use crate::common::Pipeline;
 
 fn spec(options: &str, bound_us: i64, result_rows: usize) -> PipelineSpec {
     PipelineSpec::from_json(&format!(
@@ -356,10 +359,9 @@ fn dedup_is_partitioned_by_key_if_every_identity_contains_the_key() {
         (r#"[["k", "id"], "@content"]"#, true),
         (r#"[["k", "id"], "id"]"#, false),
     ] {
-        let json = format!(
-            r#"{{"source": {{"key": "k"}}, "stages": [{{"type": "dedup", "strategies": {strategies}}}]}}"#
-        );
-        let plan = Plan::new(&PipelineSpec::from_json(&json).unwrap()).unwrap();
+        let stage = format!(r#"{{"type": "dedup", "strategies": {strategies}}}"#);
+        let pipeline = Pipeline::of(json!({"key": "k"})).stages(&stage);
+        let plan = Plan::new(&pipeline.spec()).unwrap();
         assert_eq!(plan.partitioned_by_key, apart, "{strategies}");
     }
 }

@@ -323,6 +323,7 @@ impl Oracle {
             start: *start,
             key: encoded(*key),
             values: vec![bits(*count as f64), bits(*count as f64 * 1.5)],
+            ..Row::default()
         });
         let mut rows: Vec<Row> = rows.collect();
         rows.sort_by(|a, b| (a.end, &a.key).cmp(&(b.end, &b.key)));

@@ -1,10 +1,11 @@
 //! Partitions, kinds of watermark and host time, compared with an oracle that computes everything
 //! from all events at each step.
 
-use super::oracle::{self, Kind, Oracle, Rules, Step, steps};
-use crate::common::{BatchExtras, Event, KeysAs, Row, Run, concat, encoded, spec};
 use proptest::prelude::*;
 use stream_processor_core::{KeyDefinitions, PipelineSpec, RejectReason, Stats};
+
+use super::oracle::{self, Kind, Oracle, Rules, Step, steps};
+use crate::common::{BatchExtras, Event, KeysAs, Row, Run, concat, encoded, spec};
 
 const SIZE: i64 = 1_000_000;
 

@@ -3,19 +3,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::common::events::{Cell, Event, Run, collect, number, push};
-use crate::common::spec;
 use proptest::prelude::*;
+use serde_json::json;
 use stream_processor_core::{Engine, Options, PipelineSpec, key};
+
+use crate::common::Pipeline;
+use crate::common::events::{Cell, Event, Run, collect, number, push};
 
 const SIZE: i64 = 10;
 const BOUND: i64 = 5;
 
 fn pipeline(stage: &str, max_keys: usize, result_rows: usize) -> PipelineSpec {
-    spec(&format!(
-        r#"{{"source": {{"key": "k"}}, "time": {{"max_out_of_orderness": "{BOUND}ms"}},
-            "limits": {{"max_keys": {max_keys}, "on_max_keys": "evict", "max_result_rows": {result_rows}}}, "stages": [{stage}]}}"#
-    ))
+    Pipeline::of(json!({"key": "k"}))
+        .bound(&format!("{BOUND}ms"))
+        .limit("max_keys", max_keys)
+        .limit("on_max_keys", "evict")
+        .result_rows(result_rows)
+        .stages(stage)
+        .spec()
 }
 
 fn encoded(name: &str) -> Vec<u8> {

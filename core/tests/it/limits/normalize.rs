@@ -3,12 +3,13 @@
 
 use std::collections::BTreeMap;
 
+use proptest::prelude::*;
+use stream_processor_core::PipelineSpec;
+
 use super::oracle::setup::{events, limits, pipeline, runs};
 use super::oracle::{BOUND, Limits, Policy, encoded};
 use crate::common::events::{Cell, Event, Run, collect_refusing};
 use crate::normalize::oracle::{Field, Options, Samples};
-use proptest::prelude::*;
-use stream_processor_core::PipelineSpec;
 
 /// A row with the watermark at which it is emitted.
 #[derive(Debug, Clone, PartialEq)]

@@ -3,14 +3,15 @@
 
 use std::collections::BTreeMap;
 
-use super::oracle::parts::{SourceBatch, run};
-use super::oracle::setup::{bytes, events, limits, pipeline, window};
-use super::oracle::{Kind, Limits, Outcome, Policy, encoded};
-use crate::common::events::{Collected, Event, restored, try_push};
 use proptest::prelude::*;
 use stream_processor_core::{
     Engine, Error, LimitReached, Merged, Options, PipelineSpec, Progress, RejectReason,
 };
+
+use super::oracle::parts::{SourceBatch, run};
+use super::oracle::setup::{bytes, events, limits, pipeline, window};
+use super::oracle::{Kind, Limits, Outcome, Policy, encoded};
+use crate::common::events::{Collected, Event, restored, try_push};
 
 fn edge(spec: &PipelineSpec) -> Engine {
     Engine::open(spec, Options { emits_partials: true, ..Options::default() }).unwrap()

@@ -1,11 +1,12 @@
 //! `limits.max_keys`, `limits.max_windows_per_key` and `limits.max_state_bytes` under each policy,
 //! compared with a simple model.
 
+use proptest::prelude::*;
+use stream_processor_core::{Engine, Error, Options, PipelineSpec, Progress, StageStats};
+
 use super::oracle::setup::{bytes, events, limits, pipeline, runs, window};
 use super::oracle::{BOUND, Kind, Limits, Outcome, Policy, run};
 use crate::common::events::{Event, Run, collect_refusing, push, restored, try_push};
-use proptest::prelude::*;
-use stream_processor_core::{Engine, Error, Options, PipelineSpec, Progress, StageStats};
 
 /// Returns the engine's result for `events`, in the form of the model.
 fn found(spec: &PipelineSpec, events: &[Event], run: Run) -> Outcome {

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::common::events::Event;
+use serde_json::json;
 use stream_processor_core::{PipelineSpec, key};
+
+use crate::common::Pipeline;
+use crate::common::events::Event;
 
 #[derive(Debug, Clone)]
 pub struct Field {
@@ -43,40 +46,36 @@ const WINDOW: usize = 5;
 /// Returns a pipeline with `options`. Its fields are `v0` and `v1`.
 pub fn spec(options: &Options, result_rows: u32) -> PipelineSpec {
     let Options { interval, offset, align, samples, fields, max_fill_points, bound } = options;
-    let fields: Vec<String> = fields
-        .iter()
-        .enumerate()
-        .map(|(place, field)| {
-            let mut text = format!(r#"{{"name": "v{place}", "fill": "{}""#, field.fill);
-            if !samples {
-                text += &format!(r#", "reduce": "{}""#, field.reduce);
-            }
-            if field.fill == "polynomial" {
-                text += &format!(r#", "degree": {}"#, field.degree);
-            }
-            if let Some(gap) = field.max_gap {
-                text += &format!(r#", "max_gap": "{gap}ms""#);
-            }
-            if let Some(action) = field.outliers {
-                text += &format!(
-                    r#", "outliers": {{"zscore": {Z}, "window": {WINDOW}, "action": "{action}"}}"#
-                );
-            }
-            text + "}"
-        })
-        .collect();
-    let basis = if *samples {
-        r#""basis": "samples""#.to_owned()
-    } else {
-        format!(r#""align": "{align}""#)
+    let field = |(place, field): (usize, &Field)| {
+        let mut options = json!({"name": format!("v{place}"), "fill": field.fill});
+        if !samples {
+            options["reduce"] = field.reduce.into();
+        }
+        if field.fill == "polynomial" {
+            options["degree"] = field.degree.into();
+        }
+        if let Some(gap) = field.max_gap {
+            options["max_gap"] = format!("{gap}ms").into();
+        }
+        if let Some(action) = field.outliers {
+            options["outliers"] = json!({"zscore": Z, "window": WINDOW, "action": action});
+        }
+        options
     };
-    crate::common::spec(&format!(
-        r#"{{"source": {{"key": "k"}}, "time": {{"max_out_of_orderness": "{bound}ms"}},
-            "limits": {{"max_result_rows": {result_rows}, "max_fill_points": {max_fill_points}}},
-            "stages": [{{"type": "normalize", "interval": "{interval}ms", "offset": "{offset}ms",
-            {basis}, "fields": [{}]}}]}}"#,
-        fields.join(", ")
-    ))
+    let mut stage = json!({
+        "type": "normalize", "interval": format!("{interval}ms"), "offset": format!("{offset}ms"),
+        "fields": fields.iter().enumerate().map(field).collect::<Vec<_>>(),
+    });
+    match samples {
+        true => stage["basis"] = "samples".into(),
+        false => stage["align"] = (*align).into(),
+    }
+    Pipeline::of(json!({"key": "k"}))
+        .bound(&format!("{bound}ms"))
+        .result_rows(result_rows)
+        .limit("max_fill_points", *max_fill_points)
+        .stage(stage)
+        .spec()
 }
 
 /// The samples of a grid point, each with its time.

@@ -1,10 +1,13 @@
 //! Normalization compared with a slow batch version, for all batches, orders of arrival and
 //! snapshots.
 
-use super::oracle::{Field, Options, Row, oracle, spec};
-use crate::common::events::{Cell, Collected, Event, Run, collect};
 use proptest::prelude::*;
-use stream_processor_core::PipelineSpec;
+use serde_json::json;
+
+use super::oracle::{Field, Options, Row, oracle, spec};
+use crate::common::Pipeline;
+use crate::common::events::{Cell, Collected, Event, Run, collect};
+use crate::common::pipeline::stage;
 
 const WHOLE: Run = Run { cut: 10_000, restore: false };
 
@@ -157,11 +160,9 @@ proptest! {
         let whole = collect(&spec(&options, 100_000), &events, WHOLE);
         assert_same_rows(&sorted_by_key(rows(&whole, fields)), &expected, 300.0)?;
         // Rows are in their defined order.
-        let order: Vec<_> = (0..whole.rows.len())
-            .map(|at| {
-                let Cell::Time(time) = whole.rows[at][0] else { panic!() };
-                (whole.firing[at], whole.ranks[at], time, whole.keys[at].clone())
-            })
+        let times = whole.times("ts").into_iter().enumerate();
+        let order: Vec<_> = times
+            .map(|(row, time)| (whole.firing[row], whole.ranks[row], time, whole.keys[row].clone()))
             .collect();
         prop_assert!(order.is_sorted());
         // The rows do not depend on the batches, bit by bit.
@@ -196,11 +197,8 @@ proptest! {
 
 /// Returns the rows of one field for samples of the key `k`.
 fn run(options: &str, samples: &[(i64, f64)]) -> Vec<(i64, f64, bool)> {
-    let spec = PipelineSpec::from_json(&format!(
-        r#"{{"source": {{"value": "v"}}, "time": {{"max_out_of_orderness": "1h"}},
-            "stages": [{{"type": "normalize", {options}}}]}}"#
-    ))
-    .unwrap();
+    let normalize = stage("normalize", options, json!({}));
+    let spec = Pipeline::of(json!({"value": "v"})).bound("1h").stage(normalize).spec();
     let events: Vec<Event> = samples.iter().map(|(ts, v)| Event::new(*ts, "k", &[*v])).collect();
     let all = collect(&spec, &events, WHOLE);
     rows(&all, 1).into_iter().map(|row| (row.time / 1000, row.values[0], row.filled[0])).collect()

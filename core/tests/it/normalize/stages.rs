@@ -1,22 +1,24 @@
 //! Normalize stages before other stages, and at their limits.
 
-use super::oracle::{Field, Options, oracle, spec};
-use crate::common::events::{Cell, Collected, Event, Run, collect, push, restored};
 use proptest::prelude::*;
+use serde_json::json;
 use stream_processor_core::{Engine, PipelineSpec, Progress, RejectReason, RowColumn, Stats};
+
+use super::oracle::{Field, Options, oracle, spec};
+use crate::common::Pipeline;
+use crate::common::events::{Cell, Collected, Event, Run, collect, push, restored};
+use crate::common::pipeline::stage;
 
 const WHOLE: Run = Run { cut: 10_000, restore: false };
 
 /// Returns a pipeline of the field `v` by the key `k`: a normalize stage and `later` stages.
 fn pipeline(bound: &str, normalize: &str, later: &str) -> PipelineSpec {
-    crate::common::spec(&format!(
-        r#"{{"source": {{"key": "k", "value": "v"}}, "time": {{"max_out_of_orderness": "{bound}"}},
-            "stages": [{{"type": "normalize", {normalize}}}{later}]}}"#
-    ))
+    let normalize = stage("normalize", normalize, json!({}));
+    Pipeline::keyed().bound(bound).stage(normalize).stages(later).spec()
 }
 
 const SUMS: &str =
-    r#", {"type": "window", "window": "tumbling", "size": "5s", "aggregations": ["count", "sum"]}"#;
+    r#"{"type": "window", "window": "tumbling", "size": "5s", "aggregations": ["count", "sum"]}"#;
 
 /// Returns the key, the first time in seconds and the numbers of each row.
 fn rows(all: &Collected) -> Vec<(String, i64, Vec<f64>)> {
@@ -98,11 +100,10 @@ proptest! {
             }
         }
         prop_assert_eq!(found.rows.len(), expected.len());
-        for ((cells, key), ((end, of), (count, sum))) in found.rows.iter().zip(&found.keys).zip(expected) {
-            prop_assert_eq!((cells[1], key), (Cell::Time(end), &of));
-            let [Cell::Number(a), Cell::Number(b)] = cells[2..4] else { panic!() };
-            prop_assert_eq!(f64::from_bits(a), count);
-            prop_assert!((f64::from_bits(b) - sum).abs() < 1e-6);
+        let (ends, counts, sums) = (found.times("window_end"), found.numbers("count"), found.numbers("sum"));
+        for (row, ((end, key), (count, sum))) in expected.into_iter().enumerate() {
+            prop_assert_eq!((ends[row], &found.keys[row], counts[row]), (end, &key, count));
+            prop_assert!((sums[row] - sum).abs() < 1e-6);
         }
         prop_assert_eq!(collect(&pipeline, &events, WHOLE), found);
     }
@@ -329,12 +330,9 @@ fn rows_of_many_keys_are_in_the_defined_order() {
         })
         .collect();
     let whole = collect(&spec, &events, WHOLE);
-    let order: Vec<_> = (0..whole.rows.len())
-        .map(|row| {
-            let Cell::Time(time) = whole.rows[row][0] else { panic!() };
-            (whole.firing[row], time, whole.keys[row].clone())
-        })
-        .collect();
+    let times = whole.times("ts").into_iter().enumerate();
+    let order: Vec<_> =
+        times.map(|(row, time)| (whole.firing[row], time, whole.keys[row].clone())).collect();
     assert!(order.is_sorted() && order.len() > 3000);
     let mut small = spec.clone();
     small.limits.max_result_rows = 11;

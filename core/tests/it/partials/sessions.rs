@@ -2,20 +2,23 @@
 
 use std::collections::BTreeMap;
 
+use proptest::prelude::*;
+use serde_json::json;
+use stream_processor_core::{PipelineSpec, RejectReason};
+
 use crate::common::partials::{
     SECOND, at, edge, merge, pipeline, raw_and_merged, steps, whole_events,
 };
-use crate::common::{Event, KeysAs, Row, Run, encoded, spec};
-use proptest::prelude::*;
-use stream_processor_core::{PipelineSpec, RejectReason};
+use crate::common::{Event, KeysAs, Pipeline, Row, Run, encoded, spec};
 
 /// Returns the rows of sessions that are not retracted, without their revisions. Each retraction
 /// follows its unchanged row.
 fn standing(rows: &[Row]) -> BTreeMap<(i64, i64, Vec<u8>), Vec<u64>> {
     let mut standing = BTreeMap::new();
     for row in rows {
-        let (place, values) = ((row.start, row.end, row.key.clone()), row.values[..10].to_vec());
-        if row.values[11] == crate::common::bits(1.0) {
+        let place = (row.start, row.end, row.key.clone());
+        let values = row.without(&["revision", "retracted"]);
+        if row.flag("retracted") {
             assert_eq!(standing.remove(&place), Some(values));
         } else {
             standing.insert(place, values);
@@ -47,25 +50,26 @@ proptest! {
     }
 }
 
-fn sessions(gap: &str, more: &str) -> PipelineSpec {
-    spec(&format!(
-        r#"{{"source": {{"key": "k", "value": "v"}}, "stages": [{{"type": "window", "window": "session",
-            "gap": "{gap}", {more} "aggregations": ["first", "last", "sum", "count"]}}]}}"#
-    ))
+fn sessions(gap: &str, lateness: &str) -> PipelineSpec {
+    let window = json!({
+        "type": "window", "window": "session", "gap": gap, "allowed_lateness": lateness,
+        "aggregations": ["first", "last", "sum", "count"],
+    });
+    Pipeline::keyed().stage(window).spec()
 }
 
 /// Returns the start and end in seconds, the count, and whether the row is retracted.
 fn spans(rows: &[Row]) -> Vec<(i64, i64, f64, bool)> {
     let of = |row: &Row| {
-        let taken_back = row.values.get(5).is_some_and(|bits| *bits != 0);
-        (row.start / SECOND, row.end / SECOND, f64::from_bits(row.values[3]), taken_back)
+        let retracted = row.has("retracted") && row.flag("retracted");
+        (row.start / SECOND, row.end / SECOND, row.number("count"), retracted)
     };
     rows.iter().map(of).collect()
 }
 
 #[test]
 fn session_of_a_partial_merges_all_sessions_it_overlaps() {
-    let spec = sessions("10s", "");
+    let spec = sessions("10s", "0s");
     let (mut a, mut b) = (edge(&spec), edge(&spec));
     let mut run = Run::new(spec.clone());
     for (run_of, name) in [(&mut a, "a"), (&mut b, "b")] {
@@ -79,13 +83,13 @@ fn session_of_a_partial_merges_all_sessions_it_overlaps() {
     merge(&mut run, &b.engine.partial("b").unwrap());
     let (rows, stats) = run.finish();
     assert_eq!(spans(&rows), [(0, 50, 6.0, false), (100, 110, 2.0, false)]);
-    assert_eq!((rows[0].values[0], rows[0].values[1]), (1_f64.to_bits(), 3_f64.to_bits()));
+    assert_eq!((rows[0].number("first"), rows[0].number("last")), (1.0, 3.0));
     assert_eq!((stats.late_dropped, stats.events), (0, 8));
 }
 
 #[test]
 fn late_partial_retracts_all_sessions_that_it_merges() {
-    let spec = sessions("10s", r#""allowed_lateness": "100s","#);
+    let spec = sessions("10s", "100s");
     let (mut a, mut b) = (edge(&spec), edge(&spec));
     let mut run = Run::new(spec.clone());
     a.push(&[at(0, 1.0), at(20, 2.0), at(80, 3.0)], KeysAs::Ids);
@@ -104,7 +108,7 @@ fn late_partial_retracts_all_sessions_that_it_merges() {
 fn sources_and_sequences_order_sessions_and_global_windows() {
     let global = r#"{"source": {"key": "k", "value": "v"}, "stages": [{"type": "window", "window": "global",
         "aggregations": ["first", "last", "sum", "count"]}]}"#;
-    for spec in [sessions("10s", ""), spec(global)] {
+    for spec in [sessions("10s", "0s"), spec(global)] {
         let mut parts = Vec::new();
         for (source, values) in [("a", [1e16, 1.0]), ("b", [-1e16, 0.3])] {
             let mut run = edge(&spec);
@@ -124,7 +128,7 @@ fn sources_and_sequences_order_sessions_and_global_windows() {
         };
         let expected = rows([0, 1, 2, 3]);
         assert_eq!(expected.len(), 1);
-        assert_eq!(expected[0].values[..2], [1e16_f64.to_bits(), 0.3_f64.to_bits()]);
+        assert_eq!((expected[0].number("first"), expected[0].number("last")), (1e16, 0.3));
         for order in [[2, 3, 0, 1], [0, 2, 1, 3], [2, 0, 3, 1]] {
             assert_eq!(rows(order), expected);
         }
@@ -133,7 +137,7 @@ fn sources_and_sequences_order_sessions_and_global_windows() {
 
 #[test]
 fn session_of_a_partial_is_late_only_as_a_whole() {
-    let spec = sessions("10s", "");
+    let spec = sessions("10s", "0s");
     let (mut fast, mut slow) = (edge(&spec), edge(&spec));
     let mut run = Run::new(spec.clone());
     let other = Event { key: 2, ..at(25, 1.0) };
@@ -154,15 +158,11 @@ fn session_of_a_partial_is_late_only_as_a_whole() {
 
 #[test]
 fn key_limit_holds_for_merged_partials() {
-    let window = |kind: &str, limits: &str| {
-        spec(&format!(
-            r#"{{"source": {{"key": "k", "value": "v"}}, "limits": {{"max_keys": 1 {limits}}},
-                "stages": [{{"type": "window", {kind}, "aggregations": ["count"]}}]}}"#
-        ))
-    };
+    let one_key = Pipeline::keyed().limit("max_keys", 1);
     for kind in [r#""window": "session", "gap": "10s""#, r#""window": "global""#] {
-        let rows = |limits: &str| {
-            let spec = window(kind, limits);
+        let rows = |policy: &str| {
+            let limited = one_key.clone().limit("on_max_keys", policy);
+            let spec = limited.window(kind, json!(["count"])).spec();
             let mut run = Run::new(spec.clone());
             for (source, key) in [("a", 1), ("b", 2)] {
                 let mut edge = edge(&spec);
@@ -174,8 +174,8 @@ fn key_limit_holds_for_merged_partials() {
             let keys: Vec<Vec<u8>> = rows.into_iter().map(|row| row.key).collect();
             (keys, stats.stages[0].key_limit, stats.stages[0].evicted_keys)
         };
-        assert_eq!(rows(""), (vec![encoded(1)], 2, 0), "{kind}");
-        assert_eq!(rows(r#", "on_max_keys": "evict""#), (vec![encoded(2)], 0, 1), "{kind}");
+        assert_eq!(rows("drop"), (vec![encoded(1)], 2, 0), "{kind}");
+        assert_eq!(rows("evict"), (vec![encoded(2)], 0, 1), "{kind}");
     }
 }
 
@@ -193,12 +193,12 @@ proptest! {
         buffer in prop::sample::select(vec![1_u32, 1000]),
         restores in any::<bool>(),
     ) {
-        let spec = spec(&format!(
-            r#"{{"source": {{"key": "k", "value": "v"}}, "limits": {{"max_result_rows": {buffer}}},
-                "stages": [{{"type": "window", {first}, "aggregations": ["count", "max"]}},
-                    {{"type": "window", "window": "tumbling", "size": "4s",
-                      "aggregations": [{{"op": "sum", "field": "count"}}, {{"op": "max", "field": "max"}}]}}]}}"#
-        ));
+        let second = json!([{"op": "sum", "field": "count"}, {"op": "max", "field": "max"}]);
+        let spec = Pipeline::keyed()
+            .result_rows(buffer)
+            .window(first, json!(["count", "max"]))
+            .window(r#""window": "tumbling", "size": "4s""#, second)
+            .spec();
         let (whole, receiver) = raw_and_merged(&spec, &events, &steps, restores);
         prop_assert_eq!(&receiver.rows, &whole.rows);
         prop_assert_eq!(receiver.engine.stats().late_dropped, whole.engine.stats().late_dropped);

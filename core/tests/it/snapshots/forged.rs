@@ -1,10 +1,12 @@
 //! Snapshots of windows that were changed, with valid checksums, are refused or read. They never
 //! cause a panic or an endless loop.
 
-use crate::common::late::{Setup, pipeline};
-use crate::common::{Event, KeysAs, Run, events};
 use proptest::prelude::*;
+use serde_json::{Value, json};
 use stream_processor_core::{Batch, Column, Engine, KeyColumn, Options, Progress};
+
+use crate::common::late::{Setup, pipeline};
+use crate::common::{Event, KeysAs, Pipeline, Run, events};
 
 const HEADER_BYTES: usize = 24;
 const STAGE: u32 = 4;
@@ -135,13 +137,11 @@ proptest! {
             r#""window": "global""#,
             r#""window": "calendar", "unit": "day""#,
         ]),
-        limits in prop::sample::select(vec!["", EVICTING]),
+        limits in prop::sample::select(vec![json!({}), evicting()]),
         buffer in prop::sample::select(vec![1_u32, 1000]),
     ) {
-        let spec = crate::common::spec(&format!(
-            r#"{{"source": {{"key": "k", "value": "v"}}, "limits": {{{limits} "max_result_rows": {buffer}}},
-                "stages": [{{"type": "window", {window}, "aggregations": ["count", "sum", "last"]}}]}}"#
-        ));
+        let pipeline = Pipeline::keyed().limits(&limits).result_rows(buffer);
+        let spec = pipeline.window(window, json!(["count", "sum", "last"])).spec();
         let mut run = Run::new(spec.clone());
         let (taken, rest) = events.split_at(cut.min(events.len()));
         run.push(taken, KeysAs::Encoded);
@@ -154,8 +154,14 @@ proptest! {
     }
 }
 
-const EVICTING: &str = r#""max_keys": 3, "on_max_keys": "evict", "max_windows_per_key": 15, "on_max_windows_per_key": "evict",
-    "max_state_bytes": 4500, "on_max_state_bytes": "evict","#;
+/// Returns small limits that evict.
+fn evicting() -> Value {
+    json!({
+        "max_keys": 3, "on_max_keys": "evict",
+        "max_windows_per_key": 15, "on_max_windows_per_key": "evict",
+        "max_state_bytes": 4500, "on_max_state_bytes": "evict",
+    })
+}
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
@@ -172,9 +178,8 @@ proptest! {
             r#"{"type": "ema", "span": 3}"#,
         ]),
     ) {
-        let spec = crate::common::spec(&format!(
-            r#"{{"source": {{"key": "k", "value": "v"}}, "limits": {{{EVICTING} "max_result_rows": 1000}}, "stages": [{stage}]}}"#
-        ));
+        let pipeline = Pipeline::keyed().limits(&evicting()).result_rows(1000);
+        let spec = pipeline.stages(stage).spec();
         let mut run = Run::new(spec.clone());
         let (taken, rest) = events.split_at(cut.min(events.len()));
         run.push(taken, KeysAs::Encoded);
@@ -210,10 +215,8 @@ proptest! {
         ]),
         forgeries in prop::collection::vec((any::<prop::sample::Index>(), any::<u32>(), any::<bool>()), 1..4),
     ) {
-        let spec = crate::common::spec(&format!(
-            r#"{{"source": {{"key": "k", "value": "v"}}, "stages": [{{"type": "window", {window},
-                "aggregations": ["count", "sum", "last", "distinct", "p50"]}}]}}"#
-        ));
+        let aggregations = json!(["count", "sum", "last", "distinct", "p50"]);
+        let spec = Pipeline::keyed().window(window, aggregations).spec();
         let options = Options { emits_partials: true, ..Options::default() };
         let mut edge = Run { engine: Engine::open(&spec, options).unwrap(), ..Run::new(spec.clone()) };
         edge.push(&events, KeysAs::Encoded);

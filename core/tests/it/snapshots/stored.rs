@@ -1,7 +1,8 @@
 //! Snapshots written by earlier versions still load, and their streams continue.
 
-use crate::common::{Event, KeysAs, Run, tumbling};
 use stream_processor_core::Engine;
+
+use crate::common::{Event, KeysAs, Run, tumbling};
 
 /// Written by version 0.1.0: sections of version 1, open windows, an interrupted firing, waiting
 /// rows and dropped events.

@@ -1,9 +1,13 @@
 //! Filters compared with one comparison at a time, for all batches, result buffers and snapshots.
 
-use crate::common::events::{Event, Run, collect};
 use proptest::prelude::*;
+use serde_json::json;
 use stream_processor_core::text::Feed;
 use stream_processor_core::{Engine, Options, PipelineSpec};
+
+use crate::common::Pipeline;
+use crate::common::events::{Event, Run, collect};
+use crate::common::pipeline::list;
 
 /// A condition in JSON, and the same condition as a closure on the key and the values.
 type Case = (&'static str, fn(&str, f64, f64) -> bool);
@@ -28,11 +32,8 @@ const CASES: [Case; 12] = [
 ];
 
 fn spec(condition: &str, result_rows: usize) -> PipelineSpec {
-    let json = format!(
-        r#"{{"source": {{"key": "k", "value": "v"}}, "limits": {{"max_result_rows": {result_rows}}},
-            "stages": [{{"type": "filter", "where": [{condition}]}}]}}"#
-    );
-    PipelineSpec::from_json(&json).unwrap()
+    let filter = json!({"type": "filter", "where": list(condition)});
+    Pipeline::keyed().result_rows(result_rows).stage(filter).spec()
 }
 
 fn events() -> impl Strategy<Value = Vec<Event>> {

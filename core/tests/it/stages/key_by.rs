@@ -1,17 +1,21 @@
 //! A key set by `key_by` gives the rows of a source with that key.
 
-use crate::common::text::rows;
 use proptest::prelude::*;
+use serde_json::{Value, json};
 use stream_processor_core::{PipelineSpec, Plan};
 
+use crate::common::Pipeline;
+use crate::common::text::rows;
+
 fn spec(key: &str, first: &str, rows: usize) -> PipelineSpec {
-    let json = format!(
-        r#"{{"source": {{"key": {key}, "value": "v"}}, "time": {{"max_out_of_orderness": "5ms"}},
-            "limits": {{"max_result_rows": {rows}}}, "stages": [{first}
-            {{"type": "window", "window": "tumbling", "size": "10ms", "aggregations": ["count", "sum", "first"]}},
-            {{"type": "map", "set": [{{"name": "half", "expression": "sum / 2"}}]}}]}}"#
-    );
-    PipelineSpec::from_json(&json).unwrap()
+    let key: Value = serde_json::from_str(key).unwrap();
+    Pipeline::of(json!({"key": key, "value": "v"}))
+        .bound("5ms")
+        .result_rows(rows)
+        .stages(first)
+        .window(r#""window": "tumbling", "size": "10ms""#, json!(["count", "sum", "first"]))
+        .stage(json!({"type": "map", "set": [{"name": "half", "expression": "sum / 2"}]}))
+        .spec()
 }
 
 fn lines() -> impl Strategy<Value = String> {
@@ -41,7 +45,7 @@ proptest! {
             for by in [r#"["b"]"#, r#""a""#, r#"["b", "a"]"#, "[]"] {
                 let first = format!(
                     r#"{{"type": "map", "set": [{{"name": "w", "expression": "v + 1"}}]}},
-                       {{"type": "key_by", "fields": {by}}},"#
+                       {{"type": "key_by", "fields": {by}}}"#
                 );
                 let found = rows(&spec(source, &first, most), &text, piece, restore);
                 let expected = rows(&spec(by, "", 1_000), &text, 1_000, false);
@@ -57,7 +61,7 @@ fn invalid_fields_of_key_by_are_refused() {
         (r#"["a", "b"]"#, r#"["a", "a"]"#, "`a` is named twice"),
         (r#"["a", "b"]"#, r#"["zone", "zone"]"#, "`zone` is named twice"),
     ] {
-        let spec = spec(key, &format!(r#"{{"type": "key_by", "fields": {fields}}},"#), 9);
+        let spec = spec(key, &format!(r#"{{"type": "key_by", "fields": {fields}}}"#), 9);
         let error = Plan::new(&spec).unwrap_err();
         assert_eq!((error.path(), error.message()), ("stages[0].fields", message));
     }
@@ -73,24 +77,24 @@ fn invalid_fields_of_key_by_are_refused() {
             "`zone` is no field of the key",
         ),
     ] {
-        let first = format!(r#"{before}, {{"type": "key_by", "fields": "zone"}},"#);
+        let first = format!(r#"{before}, {{"type": "key_by", "fields": "zone"}}"#);
         let error = Plan::new(&spec(r#""a""#, &first, 9)).unwrap_err();
         assert_eq!(error.path(), "stages[1].fields", "{error}");
         assert!(error.message().contains(message), "{error}");
     }
     let plan =
-        Plan::new(&spec(r#""a""#, r#"{"type": "key_by", "fields": ["zone", "a"]},"#, 9)).unwrap();
+        Plan::new(&spec(r#""a""#, r#"{"type": "key_by", "fields": ["zone", "a"]}"#, 9)).unwrap();
     assert_eq!(plan.input.key, ["a", "zone"]);
     assert_eq!(plan.output.key, ["zone", "a"]);
     let sharded = spec(r#"["a", "b"]"#, "", 9);
     assert!(Plan::new(&sharded).unwrap().partitioned_by_key);
-    let one = spec(r#"["a", "b"]"#, r#"{"type": "key_by", "fields": "b"},"#, 9);
+    let one = spec(r#"["a", "b"]"#, r#"{"type": "key_by", "fields": "b"}"#, 9);
     assert!(!Plan::new(&one).unwrap().partitioned_by_key);
 }
 
 #[test]
 fn event_without_a_field_of_the_new_key_is_rejected() {
-    let spec = spec(r#""a""#, r#"{"type": "key_by", "fields": "b"},"#, 9);
+    let spec = spec(r#""a""#, r#"{"type": "key_by", "fields": "b"}"#, 9);
     let text = "{\"ts\":1,\"a\":1,\"v\":1}\n{\"ts\":1,\"a\":1,\"b\":null,\"v\":1}\n{\"ts\":1,\"a\":1,\"b\":\"x\",\"v\":2}\n";
     let found = rows(&spec, text, 1, true);
     assert!(found.contains(r#""b":"x""#) && found.contains(r#""count":1"#), "{found}");

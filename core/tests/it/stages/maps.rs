@@ -1,9 +1,11 @@
 //! Maps compared with arithmetic on one event at a time, for all batches, result buffers and
 //! snapshots.
 
-use crate::common::events::{Cell, Event, Run, collect, number};
 use proptest::prelude::*;
 use stream_processor_core::{PipelineSpec, Plan};
+
+use crate::common::assert_refused;
+use crate::common::events::{Cell, Event, Run, collect, number};
 
 const SPEC: &str = r#"{"source": {"key": "k", "value": "v"}, "limits": {"max_result_rows": 5}, "stages": [
     {"type": "map", "set": [{"name": "sum", "expression": "v + w"}, {"name": "v", "expression": "coalesce(w, 0) * 2"},
@@ -65,13 +67,7 @@ fn invalid_maps_are_refused_with_path_and_remedy() {
             "did you mean `expression`?",
         ),
     ] {
-        let json = format!(
-            r#"{{"source": {{"key": "k", "value": "v"}}, "stages": [{{"type": "map", "set": [{set}]}}]}}"#
-        );
-        let error =
-            PipelineSpec::from_json(&json).and_then(|spec| Plan::new(&spec).map(drop)).unwrap_err();
-        assert_eq!(error.path(), path, "{error}");
-        assert!(error.message().contains(message), "{error}");
+        assert_refused(&format!(r#"{{"type": "map", "set": [{set}]}}"#), path, message);
     }
     let after_a_window = r#"{"source": {"value": "v"}, "stages": [
         {"type": "window", "window": "tumbling", "size": "1s", "aggregations": ["sum", "count"]},

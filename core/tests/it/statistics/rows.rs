@@ -3,19 +3,22 @@
 
 use std::collections::BTreeMap;
 
-use crate::common::events::{Cell, Event, Run, collect, number};
 use proptest::prelude::*;
 use stream_processor_core::PipelineSpec;
+
+use crate::common::Pipeline;
+use crate::common::events::{Cell, Event, Run, collect, number};
 
 /// Out-of-orderness in milliseconds.
 const BOUND: i64 = 5;
 
 fn spec(stages: &str, result_rows: usize, max_keys: usize) -> PipelineSpec {
-    let json = format!(
-        r#"{{"source": {{"key": "k", "value": "v"}}, "time": {{"max_out_of_orderness": "{BOUND}ms"}},
-            "limits": {{"max_result_rows": {result_rows}, "max_keys": {max_keys}}}, "stages": [{stages}]}}"#
-    );
-    PipelineSpec::from_json(&json).unwrap()
+    Pipeline::keyed()
+        .bound(&format!("{BOUND}ms"))
+        .result_rows(result_rows)
+        .limit("max_keys", max_keys)
+        .stages(stages)
+        .spec()
 }
 
 /// Generates streams with disorder, ties and negative times. All sums of these values are exact;
@@ -287,22 +290,22 @@ proptest! {
             r#"{{"type": "rolling", {of_size}"aggregations": ["variance", "stddev", {{"op": "variance", "population": true, "name": "all"}}]}}"#
         );
         let found = collect(&spec(&stage, 5, 9), &events, run);
-        for (row, history) in found.rows.iter().zip(histories(&events, 0, None, 9, |_| true)) {
+        let column = |name| found.numbers(name);
+        let (samples, deviations, whole) = (column("variance"), column("stddev"), column("all"));
+        for (row, history) in histories(&events, 0, None, 9, |_| true).into_iter().enumerate() {
             let all = values(&history.unwrap());
             let last = &all[all.len().saturating_sub(size.unwrap_or(usize::MAX))..];
             let n = last.len() as f64;
             let mean = last.iter().sum::<f64>() / n;
             let squares = last.iter().map(|value| (value - mean) * (value - mean)).sum::<f64>();
-            let near = |cell: &Cell, expected: f64| match cell {
-                Cell::Number(bits) if n < 2.0 && expected.is_nan() => f64::from_bits(*bits).is_nan(),
-                Cell::Number(bits) => (f64::from_bits(*bits) - expected).abs() <= 1e-13 * (1.0 + squares),
-                _ => false,
+            let near = |found: f64, expected: f64| match n < 2.0 && expected.is_nan() {
+                true => found.is_nan(),
+                false => (found - expected).abs() <= 1e-13 * (1.0 + squares),
             };
             let sample = if n < 2.0 { f64::NAN } else { squares / (n - 1.0) };
-            prop_assert!(near(&row[2], sample), "{row:?} {last:?}");
-            prop_assert!(near(&row[4], squares / n), "{row:?} {last:?}");
-            let (Cell::Number(variance), Cell::Number(deviation)) = (row[2], row[3]) else { panic!() };
-            prop_assert_eq!(number(f64::from_bits(variance).sqrt()), Cell::Number(crate::common::bits(f64::from_bits(deviation))));
+            prop_assert!(near(samples[row], sample), "{:?} {last:?}", found.rows[row]);
+            prop_assert!(near(whole[row], squares / n), "{:?} {last:?}", found.rows[row]);
+            prop_assert_eq!(number(samples[row].sqrt()), number(deviations[row]));
         }
     }
 

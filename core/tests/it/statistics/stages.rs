@@ -1,19 +1,23 @@
 //! Stages that add statistics: column names, invalid options, limits, and their order among other
 //! stages.
 
-use crate::common::events::{Cell, Event, Run, collect, number, push};
 use proptest::prelude::*;
+use serde_json::json;
 use stream_processor_core::{Engine, Options, PipelineSpec, Plan, RejectReason};
+
+use crate::common::Pipeline;
+use crate::common::events::{Cell, Event, Run, collect, push};
 
 /// Out-of-orderness in milliseconds.
 const BOUND: i64 = 5;
 
 fn spec(stages: &str, result_rows: usize, max_keys: usize) -> PipelineSpec {
-    let json = format!(
-        r#"{{"source": {{"key": "k", "value": "v"}}, "time": {{"max_out_of_orderness": "{BOUND}ms"}},
-            "limits": {{"max_result_rows": {result_rows}, "max_keys": {max_keys}}}, "stages": [{stages}]}}"#
-    );
-    PipelineSpec::from_json(&json).unwrap()
+    Pipeline::keyed()
+        .bound(&format!("{BOUND}ms"))
+        .result_rows(result_rows)
+        .limit("max_keys", max_keys)
+        .stages(stages)
+        .spec()
 }
 
 fn columns(stages: &str) -> Vec<String> {
@@ -171,10 +175,8 @@ fn invalid_options_are_refused_with_path_and_remedy() {
             "a field of its own",
         ),
     ] {
-        let json =
-            format!(r#"{{"source": {{"key": "k", "value": ["v", "w"]}}, "stages": [{stages}]}}"#);
-        let error =
-            PipelineSpec::from_json(&json).and_then(|spec| Plan::new(&spec).map(drop)).unwrap_err();
+        let pipeline = Pipeline::of(json!({"key": "k", "value": ["v", "w"]})).stages(stages);
+        let error = pipeline.plan().map(drop).unwrap_err();
         assert_eq!(error.path(), path, "{error}");
         assert!(error.message().contains(message), "{error}");
     }
@@ -248,17 +250,17 @@ fn statistics_stages_work_before_and_after_windows() {
     let window =
         r#"{"type": "window", "window": "tumbling", "size": "100ms", "aggregations": ["avg"]}"#;
     let after = spec(&format!(r#"{window}, {{"type": "zscore", "threshold": 3}}"#), 99, 9);
-    let rows = collect(&after, &events, Run { cut: 7, restore: true });
-    let anomalies: Vec<bool> = rows.rows.iter().map(|row| row[4] == Cell::Bool(true)).collect();
-    assert_eq!(anomalies, [false, false, false, false, true, false]);
+    let found = collect(&after, &events, Run { cut: 7, restore: true });
+    let anomalies = [false, false, false, false, true, false];
+    assert_eq!(found.column("anomaly"), anomalies.map(Cell::Bool));
     let before = spec(
         r#"{"type": "ema", "span": 1}, {"type": "filter", "where": [{"field": "ema", "op": ">", "value": 100}]},
             {"type": "window", "window": "tumbling", "size": "1s", "aggregations": [{"op": "count", "field": "ema"}, "max"]}"#,
         99,
         9,
     );
-    let rows = collect(&before, &events, Run { cut: 7, restore: true }).rows;
-    assert_eq!(rows[0][2..], [number(10.0), number(900.0)]);
+    let found = collect(&before, &events, Run { cut: 7, restore: true });
+    assert_eq!((found.numbers("count_ema")[0], found.numbers("max")[0]), (10.0, 900.0));
 }
 
 /// Returns a pipeline with all statistics stages, and a snapshot with the state of three keys.

@@ -1,9 +1,10 @@
 //! The CSV reader splits records like a simple implementation of RFC 4180.
 
-use crate::common::text::{read, read_whole, schema};
 use proptest::prelude::*;
 use stream_processor_core::key::push_str;
 use stream_processor_core::text::{EventBuffer, Format, Reader, ReaderOptions};
+
+use crate::common::text::{read, read_whole, schema};
 
 /// The fields of a record, without quotes.
 type Fields = Vec<Vec<u8>>;

@@ -1,8 +1,9 @@
 //! The boundaries of reads never change the events, and no bytes cause a panic.
 
-use crate::common::text::{read, read_whole, schema};
 use proptest::prelude::*;
 use stream_processor_core::text::{Format, ReaderOptions};
+
+use crate::common::text::{read, read_whole, schema};
 
 /// Generates bytes with a meaning in one of the formats more often than others.
 fn byte() -> impl Strategy<Value = u8> {

@@ -3,22 +3,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::common::text::rows;
 use proptest::prelude::*;
-use serde_json::Value;
+use serde_json::{Value, json};
 use stream_processor_core::{Engine, InputKind, Options, PipelineSpec, Plan, key};
+
+use crate::common::Pipeline;
+use crate::common::text::rows;
 
 /// Size of the window: 10 ms.
 const SIZE: i64 = 10;
 
 fn spec(stages: &str, result_rows: usize) -> PipelineSpec {
-    let json = format!(
-        r#"{{"source": {{"key": "k", "value": "v"}}, "time": {{"max_out_of_orderness": "unbounded"}},
-            "limits": {{"max_result_rows": {result_rows}}}, "stages": [{stages}
-            {{"type": "window", "window": "tumbling", "size": "{SIZE}ms", "aggregations":
-                ["count", {{"op": "distinct", "field": "user"}}, {{"op": "count", "field": "user"}}]}}]}}"#
-    );
-    PipelineSpec::from_json(&json).unwrap()
+    let window = json!({
+        "type": "window", "window": "tumbling", "size": format!("{SIZE}ms"),
+        "aggregations": [
+            "count", {"op": "distinct", "field": "user"}, {"op": "count", "field": "user"},
+        ],
+    });
+    let pipeline = Pipeline::keyed().bound("unbounded").result_rows(result_rows);
+    pipeline.stages(stages).stage(window).spec()
 }
 
 #[derive(Debug, Clone)]
@@ -127,7 +130,7 @@ proptest! {
         let all = rows(&spec("", most), &text, piece, restore);
         prop_assert_eq!(all, expected(&events, |_| true));
         let (condition, passes) = case;
-        let stage = format!(r#"{{"type": "filter", "where": [{condition}]}},"#);
+        let stage = format!(r#"{{"type": "filter", "where": [{condition}]}}"#);
         let found = rows(&spec(&stage, most), &text, piece, restore);
         let kept: Vec<Event> = match condition.contains("nobody") {
             true => events.iter().filter(|event| !event.user.is_null()).cloned().collect(),
@@ -156,8 +159,7 @@ fn distinct_of_many_texts_is_an_estimate() {
 #[test]
 fn type_of_a_field_follows_from_all_stages() {
     let kind = |stages: &str| {
-        let json = format!(r#"{{"source": {{"value": "v", "key": "k"}}, "stages": [{stages}]}}"#);
-        let plan = Plan::new(&PipelineSpec::from_json(&json).unwrap()).unwrap();
+        let plan = Plan::new(&Pipeline::keyed().stages(stages).spec()).unwrap();
         let column = plan.input.columns.iter().find(|column| column.name == "x");
         (
             column.map(|column| column.kind),

@@ -2,6 +2,7 @@
 //! same values.
 
 use core::cmp::Ordering;
+
 use proptest::prelude::*;
 use stream_processor_core::key::{
     KeyField, fields, push_bool, push_f64, push_number_text, push_str, validate,

@@ -1,12 +1,13 @@
 //! The NDJSON reader accepts and rejects the same lines as `serde_json`, and reads the same values.
 
-use crate::common::text::{read_whole, schema};
 use proptest::prelude::*;
 use serde_json::Value;
 use serde_json::de::from_slice;
 use stream_processor_core::key::{KeyField, fields};
 use stream_processor_core::text::ReaderOptions;
 use stream_processor_core::time::{MAX_TIME, parse_rfc3339};
+
+use crate::common::text::{read_whole, schema};
 
 /// Generates scalars and small structures as text.
 fn value() -> impl Strategy<Value = String> {

@@ -3,9 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::common::{Event, KeysAs, Row, Run, bits, cuts, encoded, events, run_cut, spec};
 use proptest::prelude::*;
-use stream_processor_core::{Engine, Options, PipelineSpec};
+use serde_json::json;
+use stream_processor_core::PipelineSpec;
+
+use crate::common::{
+    Event, KeysAs, Pipeline, Row, Run, bits, cuts, encoded, events, run_cut, spec,
+};
 
 const SECOND: i64 = 1_000_000;
 const HOUR: i64 = 3_600 * SECOND;
@@ -32,16 +36,12 @@ const ODD: &[(i64, i64)] = &[
 ];
 
 fn pipeline(unit: &str, zone: &[(i64, i64)], lateness: &str, result_rows: u32) -> PipelineSpec {
-    let zone: Vec<String> =
-        zone.iter().map(|(since, offset)| format!("[{since}, {offset}]")).collect();
-    let zone = zone.join(", ");
-    spec(&format!(
-        r#"{{"source": {{"key": "k", "value": "v"}}, "time": {{"max_out_of_orderness": "2h"}},
-            "limits": {{"max_result_rows": {result_rows}}},
-            "stages": [{{"type": "window", "window": "calendar", "unit": "{unit}", "zone": "here",
-            "zone_offsets": [{zone}], "allowed_lateness": "{lateness}", "emit": "final",
-            "aggregations": ["count", "min", "last", "rate"]}}]}}"#
-    ))
+    let window = json!({
+        "type": "window", "window": "calendar", "unit": unit, "zone": "here", "zone_offsets": zone,
+        "allowed_lateness": lateness, "emit": "final",
+        "aggregations": ["count", "min", "last", "rate"],
+    });
+    Pipeline::keyed().bound("2h").result_rows(result_rows).stage(window).spec()
 }
 
 /// Returns the greatest local date up to `time`, in days.
@@ -123,7 +123,14 @@ fn oracle(events: &[Event], unit: &str, zone: &[(i64, i64)], lateness: i64) -> (
             newest.value,
             count * 1e6 / (end - start) as f64,
         ];
-        Row { firing: end - 1 + lateness, end, start, key, values: values.map(bits).to_vec() }
+        Row {
+            firing: end - 1 + lateness,
+            end,
+            start,
+            key,
+            values: values.map(bits).to_vec(),
+            ..Row::default()
+        }
     };
     (windows.into_iter().map(row).collect(), late)
 }
@@ -170,7 +177,7 @@ proptest! {
         prop_assert_eq!(run_cut(Run::new(pipeline), &events, &cuts), expected.clone());
         let (rows, stats) = expected;
         prop_assert_eq!(stats.stages[1].late_dropped, 0);
-        let counted: f64 = rows.iter().map(|row| f64::from_bits(row.values[0])).sum();
+        let counted: f64 = rows.iter().map(|row| row.number("sum")).sum();
         prop_assert_eq!(counted, (events.len() as u64 - stats.late_dropped) as f64);
     }
 }
@@ -219,16 +226,8 @@ fn times_at_the_ends_of_the_range_are_accepted() {
 #[test]
 fn invalid_options_are_refused_with_path_and_reason() {
     let error = |fields: &str| {
-        let text = format!(
-            r#"{{"stages": [{{"type": "window", "aggregations": ["count"], "window": "calendar", {fields}}}]}}"#
-        );
-        match PipelineSpec::from_json(&text) {
-            Ok(spec) => match Engine::open(&spec, Options::default()) {
-                Ok(_) => String::new(),
-                Err(error) => error.to_string(),
-            },
-            Err(error) => error.to_string(),
-        }
+        let options = format!(r#""window": "calendar", {fields}"#);
+        Pipeline::of(json!({})).window(&options, json!(["count"])).refusal()
     };
     assert_eq!(error(r#""unit": "day""#), "");
     assert_eq!(error(r#""unit": "week", "zone": "-03:30""#), "");

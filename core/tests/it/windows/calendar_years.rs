@@ -1,10 +1,12 @@
 //! Calendar windows in years after the given rules: the rules of 400 years repeat.
 
-use crate::common::partials::{edge, merge};
-use crate::common::{Event, KeysAs, Row, Run, assert_refused, spec};
 use proptest::prelude::*;
+use serde_json::json;
 use stream_processor_core::spec::{Stage, Window};
 use stream_processor_core::{Engine, Options, PipelineSpec};
+
+use crate::common::partials::{edge, merge};
+use crate::common::{Event, KeysAs, Pipeline, Row, Run, assert_refused};
 
 const SECOND: i64 = 1_000_000;
 const DAY_S: i64 = 86_400;
@@ -37,13 +39,14 @@ fn european(from: i64, until: i64) -> Vec<(i64, i64)> {
 }
 
 fn pipeline(unit: &str, rules: &[(i64, i64)], until: Option<i64>) -> PipelineSpec {
-    let until = until.map_or(String::new(), |until| format!(r#""zone_offsets_until": {until},"#));
-    spec(&format!(
-        r#"{{"source": {{"key": "k", "value": "v"}}, "time": {{"max_out_of_orderness": "unbounded"}},
-            "stages": [{{"type": "window", "window": "calendar", "unit": "{unit}", "zone": "Europe/Berlin",
-            "zone_offsets": {}, {until} "aggregations": ["count", "rate"]}}]}}"#,
-        serde_json::to_string(rules).unwrap()
-    ))
+    let mut window = json!({
+        "type": "window", "window": "calendar", "unit": unit, "zone": "Europe/Berlin",
+        "zone_offsets": rules, "aggregations": ["count", "rate"],
+    });
+    if let Some(until) = until {
+        window["zone_offsets_until"] = until.into();
+    }
+    Pipeline::keyed().bound("unbounded").stage(window).spec()
 }
 
 fn rows(spec: &PipelineSpec, seconds: &[i64]) -> Vec<Row> {

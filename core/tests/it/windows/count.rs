@@ -2,23 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use crate::common::{Event, KeysAs, Row, Run, bits, cuts, encoded, events, run_cut, spec};
 use proptest::prelude::*;
-use stream_processor_core::{
-    Engine, Options, PipelineSpec, RejectReason, time::NULL_TIME, watermark::Generator,
-};
+use serde_json::json;
+use stream_processor_core::{PipelineSpec, RejectReason, time::NULL_TIME, watermark::Generator};
+
+use crate::common::{Event, KeysAs, Pipeline, Row, Run, bits, cuts, encoded, events, run_cut};
 
 /// Returns a pipeline with windows of `count` events, or with one global window if `None`.
 fn pipeline(count: Option<usize>, result_rows: u32) -> PipelineSpec {
+    let aggregations = json!(["count", "min", "max", "last"]);
     let window = match count {
         Some(count) => format!(r#""window": "count", "count": {count}"#),
         None => r#""window": "global""#.to_owned(),
     };
-    spec(&format!(
-        r#"{{"source": {{"key": "k", "value": "v"}}, "time": {{"max_out_of_orderness": "1s"}},
-            "limits": {{"max_result_rows": {result_rows}}},
-            "stages": [{{"type": "window", {window}, "aggregations": ["count", "min", "max", "last"]}}]}}"#
-    ))
+    Pipeline::keyed().bound("1s").result_rows(result_rows).window(&window, aggregations).spec()
 }
 
 fn oracle(events: &[Event], count: Option<usize>) -> Vec<Row> {
@@ -60,6 +57,7 @@ fn row(firing: i64, key: &[u8], group: &[Event], has_bounds: bool) -> Row {
         start: if has_bounds { first } else { NULL_TIME },
         key: key.to_vec(),
         values: values.map(bits).to_vec(),
+        ..Row::default()
     }
 }
 
@@ -94,19 +92,15 @@ proptest! {
             r#""window": "global""#,
         ]),
     ) {
-        let pipeline = spec(&format!(
-            r#"{{"source": {{"key": "k", "value": "v"}}, "time": {{"max_out_of_orderness": "1s"}},
-                "limits": {{"max_result_rows": 2}},
-                "stages": [
-                  {{"type": "window", {first}, "aggregations": ["count"]}},
-                  {{"type": "window", "window": "tumbling", "size": "3s", "aggregations": ["sum"]}}]}}"#,
-        ));
+        let second = r#""window": "tumbling", "size": "3s""#;
+        let pipeline = Pipeline::keyed().bound("1s").result_rows(2).window(first, json!(["count"]));
+        let pipeline = pipeline.window(second, json!(["sum"])).spec();
         let mut whole = Run::new(pipeline.clone());
         whole.push(&events, KeysAs::Encoded);
         let expected = whole.finish();
         prop_assert_eq!(run_cut(Run::new(pipeline), &events, &cuts), expected.clone());
         let (rows, stats) = expected;
-        let counted: f64 = rows.iter().map(|row| f64::from_bits(row.values[0])).sum();
+        let counted: f64 = rows.iter().map(|row| row.number("sum")).sum();
         let late = late(&events, 3_000_000);
         if first.ends_with('1') {
             // Rows of one event each are late under the same condition as the events.
@@ -196,22 +190,13 @@ fn global_window_fires_at_the_end_of_input_with_null_times() {
     assert_eq!(run.poll(10), 0);
     let (rows, _) = run.finish();
     let found: Vec<_> =
-        rows.iter().map(|row| (row.start, row.key.clone(), row.values[0])).collect();
-    assert_eq!(found, [(NULL_TIME, encoded(1), bits(2.0)), (NULL_TIME, encoded(2), bits(1.0))]);
+        rows.iter().map(|row| (row.start, row.key.clone(), row.number("count"))).collect();
+    assert_eq!(found, [(NULL_TIME, encoded(1), 2.0), (NULL_TIME, encoded(2), 1.0)]);
 }
 
 #[test]
 fn invalid_options_are_refused_with_path_and_reason() {
-    let error = |fields: &str| {
-        let text =
-            format!(r#"{{"stages": [{{"type": "window", "aggregations": ["count"], {fields}}}]}}"#);
-        match PipelineSpec::from_json(&text) {
-            Ok(spec) => {
-                Engine::open(&spec, Options::default()).map(|_| ()).unwrap_err().to_string()
-            }
-            Err(error) => error.to_string(),
-        }
-    };
+    let error = |fields: &str| Pipeline::of(json!({})).window(fields, json!(["count"])).refusal();
     assert_eq!(
         error(r#""window": "count""#),
         "stages[0].count: missing: the events of a window, such as 100"

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::common::{Event, KeysAs, Row, Run, bits, cuts, encoded, events, run_cut, spec};
 use proptest::prelude::*;
-use stream_processor_core::{Engine, Options, PipelineSpec};
+use serde_json::json;
+use stream_processor_core::PipelineSpec;
+
+use crate::common::{Event, KeysAs, Pipeline, Row, Run, bits, cuts, encoded, events, run_cut};
 
 /// The options of a cumulating window, in microseconds.
 #[derive(Debug, Clone, Copy)]
@@ -20,14 +22,14 @@ struct Cumulating {
 impl Cumulating {
     fn pipeline(self, result_rows: u32) -> PipelineSpec {
         let Self { size, step, offset, bound, lateness, is_final } = self;
-        let emit = if is_final { "final" } else { "close" };
-        spec(&format!(
-            r#"{{"source": {{"key": "k", "value": "v"}}, "time": {{"max_out_of_orderness": "{bound}us"}},
-                "limits": {{"max_result_rows": {result_rows}}},
-                "stages": [{{"type": "window", "window": "cumulate", "size": "{size}us", "step": "{step}us",
-                "offset": "{offset}us", "allowed_lateness": "{lateness}us", "emit": "{emit}",
-                "aggregations": ["count", "sum", "min", "p50"]}}]}}"#
-        ))
+        let us = |time: i64| format!("{time}us");
+        let window = json!({
+            "type": "window", "window": "cumulate", "size": us(size), "step": us(step),
+            "offset": us(offset), "allowed_lateness": us(lateness),
+            "emit": if is_final { "final" } else { "close" },
+            "aggregations": ["count", "sum", "min", "p50"],
+        });
+        Pipeline::keyed().bound_us(Some(bound)).result_rows(result_rows).stage(window).spec()
     }
 
     fn start(self, time: i64) -> i64 {
@@ -95,7 +97,7 @@ fn row(with: Cumulating, firing: i64, end: i64, key: &[u8], values: &[f64], rows
         cells.push(f64::from(rows));
     }
     let values = cells.into_iter().map(bits).collect();
-    Row { firing, end, start: with.start(end - 1), key: key.to_vec(), values }
+    Row { firing, end, start: with.start(end - 1), key: key.to_vec(), values, ..Row::default() }
 }
 
 fn windows() -> impl Strategy<Value = Cumulating> {
@@ -161,10 +163,8 @@ fn windows_of_one_start_grow_by_one_step_each() {
     // The event at 1 arrives after the window up to 2 has fired. It counts from the next window on.
     run.push(&[at(0, 1.0), at(3, 2.0), at(1, 4.0), at(7, 8.0), at(2, 16.0)], KeysAs::Ids);
     let (rows, stats) = run.finish();
-    let found: Vec<_> = rows
-        .iter()
-        .map(|row| (row.start / SECOND, row.end / SECOND, f64::from_bits(row.values[1])))
-        .collect();
+    let found: Vec<_> =
+        rows.iter().map(|row| (row.start / SECOND, row.end / SECOND, row.number("sum"))).collect();
     assert_eq!(
         found,
         [(0, 2, 1.0), (0, 4, 7.0), (0, 6, 7.0), (6, 8, 8.0), (6, 10, 8.0), (6, 12, 8.0)]
@@ -175,15 +175,8 @@ fn windows_of_one_start_grow_by_one_step_each() {
 #[test]
 fn invalid_options_are_refused_with_path_and_reason() {
     let error = |fields: &str| {
-        let text = format!(
-            r#"{{"stages": [{{"type": "window", "aggregations": ["count"], "window": "cumulate", {fields}}}]}}"#
-        );
-        match PipelineSpec::from_json(&text) {
-            Ok(spec) => {
-                Engine::open(&spec, Options::default()).map(|_| ()).unwrap_err().to_string()
-            }
-            Err(error) => error.to_string(),
-        }
+        let options = format!(r#""window": "cumulate", {fields}"#);
+        Pipeline::of(json!({})).window(&options, json!(["count"])).refusal()
     };
     assert!(error(r#""size": "1h""#).starts_with("stages[0].step: missing: how much longer"));
     assert_eq!(

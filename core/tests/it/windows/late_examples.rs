@@ -1,8 +1,10 @@
 //! Late events, early rows and final rows: one example for each rule.
 
+use serde_json::json;
+use stream_processor_core::{Engine, Options, RejectReason};
+
 use crate::common::late::{Setup, pipeline};
-use crate::common::{Event, KeysAs, Row, Run, bits};
-use stream_processor_core::{Engine, Options, PipelineSpec, RejectReason};
+use crate::common::{Event, KeysAs, Pipeline, Row, Run};
 
 const SECOND: i64 = 1_000_000;
 
@@ -17,8 +19,8 @@ fn run_of(setup: Setup) -> Run {
 /// Polls all rows and returns the start in seconds, the count and the revision of each.
 fn polled(run: &mut Run) -> Vec<(i64, u32, u32)> {
     while run.poll(100) > 0 {}
-    let number = |bits: u64| f64::from_bits(bits) as u32;
-    let row = |row: Row| (row.start / SECOND, number(row.values[0]), number(row.values[5]));
+    let number = |row: &Row, name: &str| row.number(name) as u32;
+    let row = |row: Row| (row.start / SECOND, number(&row, "count"), number(&row, "revision"));
     core::mem::take(&mut run.rows).into_iter().map(row).collect()
 }
 
@@ -78,7 +80,7 @@ fn early_row_is_emitted_only_for_a_window_that_changed() {
     run.push(&[at(11, 1)], KeysAs::Ids);
     assert_eq!(polled(&mut run), [(0, 3, 0), (0, 1, 0)]);
     run.push(&[at(12, 1), at(55, 1)], KeysAs::Ids);
-    let early = |run: &Run| run.rows.iter().map(|row| row.values[6] == bits(1.0)).collect();
+    let early = |run: &Run| run.rows.iter().map(|row| row.flag("early")).collect();
     run.poll(10);
     let (firing, marks): (Vec<i64>, Vec<bool>) =
         (run.rows.iter().map(|row| row.firing).collect(), early(&run));
@@ -92,10 +94,13 @@ fn early_row_is_emitted_only_for_a_window_that_changed() {
 
 #[test]
 fn last_revision_of_a_large_window_equals_its_final_row() {
-    let aggregations = r#""p50", {"op": "p95", "engine": "tdigest"}, {"op": "p99", "engine": "exact"}, "variance",
-        "distinct", "rate", "first", "last""#;
+    let aggregations = json!([
+        "p50", {"op": "p95", "engine": "tdigest"}, {"op": "p99", "engine": "exact"}, "variance",
+        "distinct", "rate", "first", "last",
+    ]);
     let rows = |setup: Setup| {
-        let mut run = Run::new(pipeline(&[setup.stage_of("v", aggregations)], Some(0), 1000));
+        let stage = setup.stage_of("v", aggregations.clone());
+        let mut run = Run::new(pipeline(&[stage], Some(0), 1000));
         let event = |nth: i64, ts| Event { ts, key: 1, value: (nth * 7919 % 5003) as f64 / 7.0 };
         let on_time = (0..3000).map(|nth| event(nth, nth * 3000)).collect::<Vec<_>>();
         let late = (0..300).map(|nth| event(nth + 50, nth * 20_000)).collect::<Vec<_>>();
@@ -112,7 +117,7 @@ fn last_revision_of_a_large_window_equals_its_final_row() {
         assert!(revised.len() > 300);
         revised.retain(|row| row.start == 0 && row.key == once[0].key);
         let expected = once.into_iter().find(|row| row.start == 0).unwrap();
-        assert_eq!(revised.last().unwrap().values[..8], expected.values);
+        assert_eq!(revised.last().unwrap().without(&["revision"]), expected.values);
     }
 }
 
@@ -155,20 +160,11 @@ fn slices_kept_for_late_events_count_for_the_window_limit() {
 #[test]
 fn invalid_options_are_refused_with_path_and_reason() {
     let error = |fields: &str, more: &str| {
-        let text = format!(
-            r#"{{"source": {{"value": "v"}}, "stages": [{{"type": "window", "window": "tumbling", "size": "10s",
-                "aggregations": ["count"], {fields}}}{more}]}}"#
-        );
-        match PipelineSpec::from_json(&text) {
-            Ok(spec) => match Engine::open(&spec, Options::default()) {
-                Ok(_) => String::new(),
-                Err(error) => error.to_string(),
-            },
-            Err(error) => error.to_string(),
-        }
+        let options = format!(r#""window": "tumbling", "size": "10s", {fields}"#);
+        let pipeline = Pipeline::of(json!({"value": "v"})).window(&options, json!(["count"]));
+        pipeline.stages(more).refusal()
     };
-    let next =
-        r#", {"type": "window", "window": "tumbling", "size": "1m", "aggregations": ["sum"]}"#;
+    let next = r#"{"type": "window", "window": "tumbling", "size": "1m", "aggregations": ["sum"]}"#;
     let cases = [
         (
             r#""allowed_lateness": "-1s""#,
@@ -197,7 +193,7 @@ fn invalid_options_are_refused_with_path_and_reason() {
         let found = error(fields, more);
         assert!(found.contains(start), "{found}");
     }
-    let taken = r#", {"type": "window", "window": "tumbling", "size": "1m", "early": "1s",
+    let taken = r#"{"type": "window", "window": "tumbling", "size": "1m", "early": "1s",
         "aggregations": [{"op": "sum", "name": "revision"}]}"#;
     assert!(error(r#""emit": "close""#, taken).contains("a second column `revision`"));
     assert_eq!(error(r#""allowed_lateness": "1s", "emit": "final""#, next), "");

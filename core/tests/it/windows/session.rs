@@ -1,11 +1,11 @@
 //! Session windows compared with the oracle, for all batches, polls, shards, key forms and
 //! snapshots.
 
-use crate::common::{Event, KeysAs, Row, Run, bits, cuts, encoded, events, run_cut, spec};
 use proptest::prelude::*;
-use stream_processor_core::{
-    Engine, Options, PipelineSpec, RejectReason, Stats, watermark::Generator,
-};
+use serde_json::json;
+use stream_processor_core::{PipelineSpec, RejectReason, Stats, watermark::Generator};
+
+use crate::common::{Event, KeysAs, Pipeline, Row, Run, bits, cuts, encoded, events, run_cut};
 
 /// The options of a session window, in microseconds.
 #[derive(Debug, Clone, Copy)]
@@ -25,15 +25,13 @@ impl Sessions {
     /// Returns a keyed pipeline with all aggregations of the oracle.
     fn pipeline(self, result_rows: u32) -> PipelineSpec {
         let Self { gap, bound, lateness, is_final } = self;
-        let bound = bound.map_or("unbounded".to_owned(), |bound| format!("{bound}us"));
-        let emit = if is_final { "final" } else { "close" };
-        spec(&format!(
-            r#"{{"source": {{"key": "k", "value": "v"}}, "time": {{"max_out_of_orderness": "{bound}"}},
-                "limits": {{"max_result_rows": {result_rows}}},
-                "stages": [{{"type": "window", "window": "session", "gap": "{gap}us",
-                "allowed_lateness": "{lateness}us", "emit": "{emit}",
-                "aggregations": ["count", "sum", "avg", "min", "max"]}}]}}"#
-        ))
+        let window = json!({
+            "type": "window", "window": "session", "gap": format!("{gap}us"),
+            "allowed_lateness": format!("{lateness}us"),
+            "emit": if is_final { "final" } else { "close" },
+            "aggregations": ["count", "sum", "avg", "min", "max"],
+        });
+        Pipeline::keyed().bound_us(bound).result_rows(result_rows).stage(window).spec()
     }
 
     /// Returns true if a session may emit more than one row.
@@ -150,7 +148,7 @@ impl Oracle {
             values.push(bits(f64::from(u8::from(retracted))));
         }
         let (start, end, key) = (session.start, self.end(session), session.key.clone());
-        self.rows.push(Row { firing, end, start, key, values });
+        self.rows.push(Row { firing, end, start, key, values, ..Row::default() });
     }
 
     /// Processes one event: merges it with the sessions within the gap, or drops it as late.
@@ -245,21 +243,20 @@ proptest! {
         cuts in cuts(),
         lateness in prop::sample::select(vec!["0s", "2s"]),
     ) {
-        let pipeline = spec(&format!(
-            r#"{{"source": {{"key": "k", "value": "v"}}, "time": {{"max_out_of_orderness": "1s"}},
-                "limits": {{"max_result_rows": 2}},
-                "stages": [
-                  {{"type": "window", "window": "session", "gap": "500ms", "allowed_lateness": "{lateness}",
-                   "aggregations": ["count"]}},
-                  {{"type": "window", "window": "session", "gap": "5s", "aggregations": ["count", "sum"]}}]}}"#,
-        ));
+        let first = json!({
+            "type": "window", "window": "session", "gap": "500ms", "allowed_lateness": lateness,
+            "aggregations": ["count"],
+        });
+        let pipeline = Pipeline::keyed().bound("1s").result_rows(2).stage(first);
+        let second = r#""window": "session", "gap": "5s""#;
+        let pipeline = pipeline.window(second, json!(["count", "sum"])).spec();
         let mut whole = Run::new(pipeline.clone());
         whole.push(&events, KeysAs::Encoded);
         let expected = whole.finish();
         prop_assert_eq!(run_cut(Run::new(pipeline), &events, &cuts), expected.clone());
         let (rows, stats): (Vec<Row>, Stats) = expected;
         prop_assert_eq!(stats.stages[1].late_dropped, 0);
-        let counted: f64 = rows.iter().map(|row| f64::from_bits(row.values[1])).sum();
+        let counted: f64 = rows.iter().map(|row| row.number("sum")).sum();
         prop_assert_eq!(counted, (events.len() as u64 - stats.late_dropped) as f64);
     }
 
@@ -312,21 +309,21 @@ proptest! {
         cuts in cuts(),
         lateness in prop::sample::select(vec!["0s", "10s", "60s"]),
     ) {
-        let pipeline = spec(&format!(
-            r#"{{"source": {{"key": "k", "value": "v"}}, "time": {{"max_out_of_orderness": "4s"}},
-                "limits": {{"max_result_rows": 3}},
-                "stages": [{{"type": "window", "window": "session", "gap": "2s", "allowed_lateness": "{lateness}",
-                "aggregations": ["count", "sum", "range", "variance", "stddev", "first", "last", "p50", "p95",
-                {{"op": "p99", "engine": "exact"}}]}}]}}"#
-        ));
-        let mut run = Run::new(pipeline);
+        let window = json!({
+            "type": "window", "window": "session", "gap": "2s", "allowed_lateness": lateness,
+            "aggregations": [
+                "count", "sum", "range", "variance", "stddev", "first", "last", "p50", "p95",
+                {"op": "p99", "engine": "exact"},
+            ],
+        });
+        let mut run = Run::new(Pipeline::keyed().bound("4s").result_rows(3).stage(window).spec());
         run.restores_when_full = true;
         let (rows, stats) = run_cut(run, &events, &cuts);
         let mut truth: Vec<Row> = Vec::new();
         for row in rows {
             // The last row of a session is the valid one, unless it is retracted.
             truth.retain(|known| (known.start, known.end, &known.key) != (row.start, row.end, &row.key));
-            if lateness == "0s" || row.values.last() == Some(&bits(0.0)) {
+            if lateness == "0s" || !row.flag("retracted") {
                 truth.push(row);
             }
         }
@@ -339,7 +336,7 @@ proptest! {
             counted += group.len();
             if stats.late_dropped == 0 {
                 group.sort_by_key(|event| event.ts);
-                let found: Vec<f64> = row.values.iter().map(|bits| f64::from_bits(*bits)).collect();
+                let found = row.numbers();
                 let expected = aggregations(&group);
                 for (found, expected) in found.iter().zip(&expected) {
                     let same = (found - expected).abs() <= 1e-9 * expected.abs().max(1.0);
@@ -386,15 +383,16 @@ fn at(seconds: i64, key: u32) -> Event {
 
 /// Returns the start and end in seconds, and the count, of each row.
 fn bounds(rows: &[Row]) -> Vec<(i64, i64, f64)> {
-    let bounds = |row: &Row| (row.start / SECOND, row.end / SECOND, f64::from_bits(row.values[0]));
+    let bounds = |row: &Row| (row.start / SECOND, row.end / SECOND, row.number("count"));
     rows.iter().map(bounds).collect()
 }
 
 /// Returns the same as [`bounds`], and the revision and whether the row is retracted.
 fn revisions(rows: &[Row]) -> Vec<(i64, i64, f64, f64, bool)> {
-    let number = |row: &Row, at: usize| f64::from_bits(row.values[row.values.len() - at]);
     let bounds = bounds(rows).into_iter().zip(rows);
-    bounds.map(|((s, e, n), row)| (s, e, n, number(row, 2), number(row, 1) == 1.0)).collect()
+    bounds
+        .map(|((s, e, n), row)| (s, e, n, row.number("revision"), row.flag("retracted")))
+        .collect()
 }
 
 fn run(gap: i64, bound: i64, lateness: i64, events: &[Event]) -> (Vec<Row>, Stats) {
@@ -492,9 +490,7 @@ fn sessions_equal_those_of_flink() {
     let (rows, _) = run.finish();
     let sums: Vec<_> = rows
         .iter()
-        .map(|row| {
-            (row.key.clone(), f64::from_bits(row.values[1]), row.start / 1_000, row.end / 1_000)
-        })
+        .map(|row| (row.key.clone(), row.number("sum"), row.start / 1_000, row.end / 1_000))
         .collect();
     let expected = [
         (encoded(1), 6.0, 10, 5_500),
@@ -520,8 +516,9 @@ fn sessions_equal_those_of_kafka_streams() {
     run.push(&[event(gap / 2)], KeysAs::Ids);
     assert_eq!(run.engine.stats().stages[0].open_windows, 1);
     let (rows, _) = run.finish();
-    let found: Vec<_> = rows.iter().map(|row| (row.start, row.end - gap, row.values[0])).collect();
-    assert_eq!(found, [(0, gap + 1_000, bits(3.0))]);
+    let found: Vec<_> =
+        rows.iter().map(|row| (row.start, row.end - gap, row.number("count"))).collect();
+    assert_eq!(found, [(0, gap + 1_000, 3.0)]);
 }
 
 #[test]
@@ -638,31 +635,22 @@ fn times_at_the_ends_of_the_range_form_sessions() {
     let end = 8_640_000_000_000_000_000;
     let events = [-end, -end + 1, end, end - 1].map(|ts| Event { ts, key: 1, value: 1.0 });
     for lateness in ["0s", "520000w"] {
-        let mut run = Run::new(spec(&format!(
-            r#"{{"source": {{"key": "k", "value": "v"}}, "time": {{"max_out_of_orderness": "520000w"}},
-                "stages": [{{"type": "window", "window": "session", "gap": "520000w",
-                "allowed_lateness": "{lateness}", "aggregations": ["count"]}}]}}"#
-        )));
+        let window = json!({
+            "type": "window", "window": "session", "gap": "520000w", "allowed_lateness": lateness,
+            "aggregations": ["count"],
+        });
+        let mut run = Run::new(Pipeline::keyed().bound("520000w").stage(window).spec());
         run.push(&events, KeysAs::Ids);
         run.restore();
         let (rows, stats) = run.finish();
-        assert_eq!(rows.iter().map(|row| f64::from_bits(row.values[0])).sum::<f64>(), 4.0);
+        assert_eq!(rows.iter().map(|row| row.number("count")).sum::<f64>(), 4.0);
         assert_eq!((rows.len(), stats.rejected), (2, 0));
     }
 }
 
 #[test]
 fn invalid_options_are_refused_with_path_and_reason() {
-    let error = |fields: &str| {
-        let text =
-            format!(r#"{{"stages": [{{"type": "window", "aggregations": ["count"], {fields}}}]}}"#);
-        match PipelineSpec::from_json(&text) {
-            Ok(spec) => {
-                Engine::open(&spec, Options::default()).map(|_| ()).unwrap_err().to_string()
-            }
-            Err(error) => error.to_string(),
-        }
-    };
+    let error = |fields: &str| Pipeline::of(json!({})).window(fields, json!(["count"])).refusal();
     let session = |fields: &str| error(&format!(r#""window": "session", {fields}"#));
     assert_eq!(
         error(r#""window": "session""#),

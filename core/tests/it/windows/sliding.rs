@@ -3,9 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::common::{Event, KeysAs, Row, Run, bits, cuts, encoded, events, linear, run_cut, spec};
 use proptest::prelude::*;
-use stream_processor_core::{Engine, Options, PipelineSpec, RejectReason, watermark::Generator};
+use serde_json::json;
+use stream_processor_core::{PipelineSpec, RejectReason, watermark::Generator};
+
+use crate::common::{
+    Event, KeysAs, Pipeline, Row, Run, bits, cuts, encoded, events, linear, run_cut, spec,
+};
 
 /// Windows of `size` that start every `slide`, in microseconds.
 #[derive(Debug, Clone, Copy)]
@@ -23,15 +27,17 @@ impl Sliding {
     /// Returns a keyed pipeline with all aggregations.
     fn pipeline(self, bound: Option<i64>, result_rows: u32) -> PipelineSpec {
         let Self { size, slide, offset } = self;
-        let bound = bound.map_or("unbounded".to_owned(), |bound| format!("{bound}us"));
-        spec(&format!(
-            r#"{{"source": {{"key": "k", "value": "v"}}, "time": {{"max_out_of_orderness": "{bound}"}},
-                "limits": {{"max_result_rows": {result_rows}}},
-                "stages": [{{"type": "window", "window": "sliding", "size": "{size}us", "slide": "{slide}us",
-                "offset": "{offset}us", "aggregations": ["count", "sum", "avg", "min", "max", "range", "variance",
-                {{"op": "stddev", "population": true}}, "first", "last", "distinct", "rate", "p10", "p50",
-                {{"op": "p75", "engine": "tdigest"}}, {{"op": "p95", "engine": "exact"}}]}}]}}"#
-        ))
+        let us = |time: i64| format!("{time}us");
+        let window = json!({
+            "type": "window", "window": "sliding", "size": us(size), "slide": us(slide),
+            "offset": us(offset),
+            "aggregations": [
+                "count", "sum", "avg", "min", "max", "range", "variance",
+                {"op": "stddev", "population": true}, "first", "last", "distinct", "rate", "p10",
+                "p50", {"op": "p75", "engine": "tdigest"}, {"op": "p95", "engine": "exact"},
+            ],
+        });
+        Pipeline::keyed().bound_us(bound).result_rows(result_rows).stage(window).spec()
     }
 
     /// Returns the starts of the windows that cover `time`.
@@ -94,6 +100,7 @@ fn oracle(events: &[Event], windows: Sliding, bound: Option<i64>) -> Oracle {
         )
         .map(bits)
         .to_vec(),
+        ..Row::default()
     });
     Oracle { rows: rows.collect(), late, unassigned }
 }
@@ -288,7 +295,7 @@ fn at(seconds: i64, key: u32) -> Event {
 
 /// Returns the start in seconds and the count of each row.
 fn counts(rows: &[Row]) -> Vec<(i64, f64)> {
-    rows.iter().map(|row| (row.start / SECOND, f64::from_bits(row.values[0]))).collect()
+    rows.iter().map(|row| (row.start / SECOND, row.number("count"))).collect()
 }
 
 #[test]
@@ -384,14 +391,8 @@ fn one_hour_window_every_second_emits_3600_rows_per_event() {
 #[test]
 fn invalid_options_are_refused_with_path_and_reason() {
     let error = |fields: &str| {
-        let text = format!(
-            r#"{{"stages": [{{"type": "window", "size": "10s", "aggregations": ["count"], {fields}}}]}}"#
-        );
-        let open = |spec: PipelineSpec| Engine::open(&spec, Options::default()).map(|_| ());
-        match PipelineSpec::from_json(&text) {
-            Ok(spec) => open(spec).unwrap_err().to_string(),
-            Err(error) => error.to_string(),
-        }
+        let options = format!(r#""size": "10s", {fields}"#);
+        Pipeline::of(json!({})).window(&options, json!(["count"])).refusal()
     };
     assert_eq!(
         error(r#""window": "tumbling", "slide": "5s""#),

@@ -3,9 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use crate::common::distributions::{DISTRIBUTIONS, values_of};
-use crate::common::{Event, KeysAs, Run, cuts, run_cut, spec};
 use proptest::prelude::*;
+use serde_json::json;
+
+use crate::common::distributions::{DISTRIBUTIONS, values_of};
+use crate::common::pipeline::stage;
+use crate::common::{Event, KeysAs, Pipeline, Run, cuts, run_cut};
+
+const PERCENTILES: [&str; 6] = ["count", "p0", "p1", "p50", "p99.9", "p100"];
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
@@ -19,12 +24,12 @@ proptest! {
         slide in prop::sample::select(vec!["2s", "400ms", "10ms"]),
         cuts in cuts(),
     ) {
-        let pipeline = |window: &str| spec(&format!(
-            r#"{{"source": {{"key": "k", "value": "v"}}, "time": {{"max_out_of_orderness": "1s"}},
-                "limits": {{"max_values": 700}},
-                "stages": [{{"type": "window", {window}, "aggregations": ["count", "min", "max", "range", "first", "last", "distinct", "rate",
-                "p0", "p1", "p25", "p50", "p99.9", {{"op": "p95", "engine": "exact"}}]}}]}}"#
-        ));
+        let aggregations = json!([
+            "count", "min", "max", "range", "first", "last", "distinct", "rate", "p0", "p1", "p25",
+            "p50", "p99.9", {"op": "p95", "engine": "exact"},
+        ]);
+        let limited = Pipeline::keyed().bound("1s").limit("max_values", 700);
+        let pipeline = |window: &str| limited.clone().window(window, aggregations.clone()).spec();
         let values = values_of(DISTRIBUTIONS[distribution], count, seed);
         let events: Vec<Event> = (0_i64..).zip(values).map(|(at, value)| Event {
             ts: at * 7_919_333 % 16_000_000 + at * 200,
@@ -35,11 +40,9 @@ proptest! {
             Run::new(pipeline(r#""window": "tumbling", "size": "8s""#)), &events, &cuts);
         let (mut rows, stats) = run_cut(
             Run::new(pipeline(&format!(r#""window": "sliding", "size": "8s", "slide": "{slide}""#))), &events, &cuts);
-        let digests = || Run::new(spec(
-            r#"{"source": {"key": "k", "value": "v"}, "time": {"max_out_of_orderness": "1s"},
-                "stages": [{"type": "window", "window": "sliding", "size": "8s", "slide": "1s",
-                "aggregations": ["sum", {"op": "p95", "engine": "tdigest"}]}]}"#
-        ));
+        let digest = json!(["sum", {"op": "p95", "engine": "tdigest"}]);
+        let digest = Pipeline::keyed().bound("1s").window(r#""window": "sliding", "size": "8s", "slide": "1s""#, digest);
+        let digests = || Run::new(digest.spec());
         let whole = run_cut(digests(), &events, &[]);
         prop_assert_eq!(run_cut(digests(), &events, &cuts), whole);
         rows.retain(|row| row.start % 8_000_000 == 0);
@@ -78,20 +81,16 @@ proptest! {
             r#""window": "cumulate", "size": "20s", "step": "1s""#,
         ]),
         (lateness, limits) in prop::sample::select(vec![
-            ("0s", r#""max_keys": 3, "on_max_keys": "evict""#),
-            ("0s", r#""max_keys": 100"#),
-            ("2s", r#""max_keys": 3"#),
-            ("30s", r#""max_keys": 100"#),
+            ("0s", json!({"max_keys": 3, "on_max_keys": "evict"})),
+            ("0s", json!({"max_keys": 100})),
+            ("2s", json!({"max_keys": 3})),
+            ("30s", json!({"max_keys": 100})),
         ]),
         buffer in prop::sample::select(vec![2_u32, 1000]),
         mut cuts in cuts(),
     ) {
-        let pipeline = spec(&format!(
-            r#"{{"source": {{"key": "k", "value": "v"}}, "time": {{"max_out_of_orderness": "1s"}},
-                "limits": {{{limits}, "max_result_rows": {buffer}}},
-                "stages": [{{"type": "window", {window}, "allowed_lateness": "{lateness}",
-                "aggregations": ["count", "p0", "p1", "p50", "p99.9", "p100"]}}]}}"#
-        ));
+        let window = stage("window", window, json!({"allowed_lateness": lateness, "aggregations": PERCENTILES}));
+        let pipeline = Pipeline::keyed().bound("1s").limits(&limits).result_rows(buffer).stage(window).spec();
         let events = large_stream(distribution, count, seed, coarse);
         cuts.iter_mut().for_each(|cut| cut.length *= 8);
         let mut whole = Run::new(pipeline.clone());
@@ -109,16 +108,13 @@ proptest! {
         coarse in any::<bool>(),
     ) {
         let last_rows = |window: &str| {
-            let pipeline = spec(&format!(
-                r#"{{"source": {{"key": "k", "value": "v"}}, "time": {{"max_out_of_orderness": "1s"}},
-                    "stages": [{{"type": "window", {window}, "allowed_lateness": "30s",
-                    "aggregations": ["count", "p0", "p1", "p50", "p99.9", "p100"]}}]}}"#
-            ));
+            let window = stage("window", window, json!({"allowed_lateness": "30s", "aggregations": PERCENTILES}));
+            let pipeline = Pipeline::keyed().bound("1s").stage(window).spec();
             let events = large_stream(distribution, count, seed, coarse);
             let (rows, stats) = run_cut(Run::new(pipeline), &events, &[]);
             assert_eq!(stats.late_dropped, 0);
             let of_both = rows.into_iter().filter(|row| row.start % 20_000_000 == 0);
-            of_both.map(|row| ((row.start, row.key), row.values[..6].to_vec())).collect::<BTreeMap<_, _>>()
+            of_both.map(|row| ((row.start, row.key.clone()), row.without(&["revision"]))).collect::<BTreeMap<_, _>>()
         };
         prop_assert_eq!(
             last_rows(r#""window": "sliding", "size": "20s", "slide": "1s""#),

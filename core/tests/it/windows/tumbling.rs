@@ -1,9 +1,10 @@
 //! Tumbling windows compared with the oracle, for all batches, polls, key forms and snapshots.
 
-use crate::common::{Event, KeysAs, Row, Run, cuts, events, oracle, run_cut, spec, tumbling};
 use proptest::prelude::*;
 use stream_processor_core::watermark::Generator;
 use stream_processor_core::{Batch, Column, KeyColumn, Pushed, RejectReason};
+
+use crate::common::{Event, KeysAs, Row, Run, cuts, events, oracle, run_cut, spec, tumbling};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(192))]
@@ -48,7 +49,7 @@ proptest! {
         prop_assert_eq!(stats, expected_stats);
         // The roll-up counts every event of the first stage that is not late.
         let first = oracle(&events, 1_000_000, 0, Some(1_000_000));
-        let counted: f64 = rows.iter().map(|row| f64::from_bits(row.values[2])).sum();
+        let counted: f64 = rows.iter().map(|row| row.number("events")).sum();
         prop_assert_eq!(counted as usize, events.len() - first.late);
     }
 
@@ -94,7 +95,7 @@ fn window_fires_when_the_watermark_reaches_its_last_microsecond() {
     run.push(&[at(10_000_000)], KeysAs::Ids);
     assert_eq!(run.poll(10), 1, "the watermark is 9.999999 s");
     assert_eq!((run.rows[0].start, run.rows[0].end), (0, 10_000_000));
-    assert_eq!(f64::from_bits(run.rows[0].values[0]), 3.0);
+    assert_eq!(run.rows[0].number("count"), 3.0);
 }
 
 #[test]

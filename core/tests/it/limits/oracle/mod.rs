@@ -10,8 +10,9 @@ pub mod setup;
 
 use std::collections::BTreeMap;
 
-use crate::common::events::{Cell, Event, number};
 use stream_processor_core::key;
+
+use crate::common::events::{Cell, Event, number};
 
 pub const SIZE: i64 = 10;
 pub const BOUND: i64 = 5;

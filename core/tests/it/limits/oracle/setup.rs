@@ -1,25 +1,25 @@
 //! Pipelines with limits, and streams that reach them.
 
 use proptest::prelude::*;
+use serde_json::json;
 use stream_processor_core::PipelineSpec;
 
 use super::{BOUND, Limits, Policy};
+use crate::common::Pipeline;
 use crate::common::events::{Event, Run};
-use crate::common::spec;
 
 pub fn pipeline(stages: &str, limits: Limits, result_rows: usize) -> PipelineSpec {
-    let bytes = limits.bytes.0.map(|bytes| format!(r#""max_state_bytes": {bytes}, "#));
-    spec(&format!(
-        r#"{{"source": {{"key": "k", "value": "v"}}, "time": {{"max_out_of_orderness": "{BOUND}ms"}},
-            "limits": {{"max_keys": {}, "on_max_keys": "{}", "max_windows_per_key": {}, "on_max_windows_per_key": "{}",
-            {}"on_max_state_bytes": "{}", "max_result_rows": {result_rows}}}, "stages": [{stages}]}}"#,
-        limits.keys.0,
-        limits.keys.1.name(),
-        limits.windows.0,
-        limits.windows.1.name(),
-        bytes.unwrap_or_default(),
-        limits.bytes.1.name()
-    ))
+    let Limits { keys, windows, bytes } = limits;
+    let mut options = json!({
+        "max_keys": keys.0, "on_max_keys": keys.1.name(),
+        "max_windows_per_key": windows.0, "on_max_windows_per_key": windows.1.name(),
+        "on_max_state_bytes": bytes.1.name(), "max_result_rows": result_rows,
+    });
+    if let Some(bytes) = bytes.0 {
+        options["max_state_bytes"] = bytes.into();
+    }
+    let bound = format!("{BOUND}ms");
+    Pipeline::keyed().bound(&bound).limits(&options).stages(stages).spec()
 }
 
 pub fn window(options: &str, aggregations: &str) -> String {
