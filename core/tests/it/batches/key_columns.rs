@@ -1,12 +1,13 @@
 //! Key columns: batches with ids, encoded keys or texts give the same rows.
 
 use proptest::prelude::*;
+use serde_json::{Value, json};
 use stream_processor_core::{
-    Batch, Column, Engine, Error, KeyColumn, KeyDefinitions, Options, PipelineSpec, Progress,
-    RowColumn, key, wire,
+    Batch, Column, Engine, Error, KeyColumn, KeyDefinitions, Options, Progress, RowColumn, key,
+    wire,
 };
 
-use crate::common::concat;
+use crate::common::{Pipeline, concat};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum KeyForm {
@@ -16,11 +17,11 @@ enum KeyForm {
 }
 
 fn open(key: &str, seed: u64) -> Engine {
-    let spec = PipelineSpec::from_json(&format!(
-        r#"{{"source": {{"key": {key}, "value": "v"}}, "stages":
-            [{{"type": "window", "window": "tumbling", "size": "10us", "aggregations": ["count", "sum"]}}]}}"#
-    ));
-    Engine::open(&spec.unwrap(), Options { table_seed: seed, ..Options::default() }).unwrap()
+    let key: Value = serde_json::from_str(key).unwrap();
+    let pipeline = Pipeline::of(json!({"key": key, "value": "v"}));
+    let window = r#""window": "tumbling", "size": "10us""#;
+    let spec = pipeline.window(window, json!(["count", "sum"])).spec();
+    Engine::open(&spec, Options { table_seed: seed, ..Options::default() }).unwrap()
 }
 
 fn encoded(text: &str) -> Vec<u8> {

@@ -2,36 +2,52 @@
 //! from all events at each step.
 
 use proptest::prelude::*;
+use serde_json::json;
 use stream_processor_core::{KeyDefinitions, PipelineSpec, RejectReason, Stats};
 
 use super::oracle::{self, Kind, Oracle, Rules, Step, steps};
-use crate::common::{BatchExtras, Event, KeysAs, Row, Run, concat, encoded, spec};
+use crate::common::{BatchExtras, Event, KeysAs, Pipeline, Row, Run, concat, encoded, spec};
 
 const SIZE: i64 = 1_000_000;
 
 fn pipeline(rules: &Rules, result_rows: u32) -> PipelineSpec {
-    let us = |name: &str, value: Option<i64>| {
-        value.map_or(String::new(), |value| format!(r#","{name}": "{value}us""#))
+    let mut source = json!({"key": "k", "value": "v"});
+    if rules.partitioned {
+        source["partition"] = "p".into();
+    }
+    let us = |time: i64| format!("{time}us");
+    let pipeline = match rules.kind {
+        Kind::Bounded => Pipeline::of(source).time("watermark", "bounded"),
+        Kind::Periodic(step) => {
+            let pipeline = Pipeline::of(source).time("watermark", "periodic");
+            pipeline.time("watermark_interval", us(step))
+        }
+        Kind::Punctuated => {
+            let pipeline = Pipeline::of(source).time("watermark", "punctuated");
+            pipeline.time("watermark_field", "mark")
+        }
+        Kind::Manual => Pipeline::of(source).time("watermark", "manual"),
     };
-    let (kind, more) = match rules.kind {
-        Kind::Bounded => ("bounded", String::new()),
-        Kind::Periodic(step) => ("periodic", us("watermark_interval", Some(step))),
-        Kind::Punctuated => ("punctuated", r#","watermark_field": "mark""#.to_owned()),
-        Kind::Manual => ("manual", String::new()),
+    let durations = [
+        ("max_out_of_orderness", (rules.kind != Kind::Manual).then_some(rules.bound)),
+        ("idle_timeout", rules.idle_timeout),
+        ("close_after_idle", rules.close_after_idle),
+        ("max_future_skew", rules.skew),
+    ];
+    let with = |pipeline: Pipeline, (name, time): (&str, Option<i64>)| match time {
+        Some(time) => pipeline.time(name, us(time)),
+        None => pipeline,
     };
-    let partition = if rules.partitioned { r#","partition": "p""# } else { "" };
-    let keep = if rules.keeps_future { r#","future": "keep""# } else { "" };
-    spec(&format!(
-        r#"{{"source": {{"key": "k", "value": "v"{partition}}},
-            "time": {{"watermark": "{kind}"{more}{}{}{}{}{keep}}},
-            "limits": {{"max_result_rows": {result_rows}, "max_partitions": {}}},
-            "stages": [{{"type": "window", "window": "tumbling", "size": "{SIZE}us", "aggregations": ["count", "sum"]}}]}}"#,
-        us("max_out_of_orderness", (rules.kind != Kind::Manual).then_some(rules.bound)),
-        us("idle_timeout", rules.idle_timeout),
-        us("close_after_idle", rules.close_after_idle),
-        us("max_future_skew", rules.skew),
-        rules.max_partitions,
-    ))
+    let pipeline = durations.into_iter().fold(pipeline, with);
+    let pipeline = if rules.keeps_future { pipeline.time("future", "keep") } else { pipeline };
+    let window = json!({
+        "type": "window", "window": "tumbling", "size": us(SIZE), "aggregations": ["count", "sum"],
+    });
+    pipeline
+        .limit("max_partitions", rules.max_partitions)
+        .result_rows(result_rows)
+        .stage(window)
+        .spec()
 }
 
 /// Defines partitions. Partition `p` has the id `10 − p` and the name `k<p>`.

@@ -22,9 +22,8 @@ const SUMS: &str =
 
 /// Returns the key, the first time in seconds and the numbers of each row.
 fn rows(all: &Collected) -> Vec<(String, i64, Vec<f64>)> {
-    let keys = all.keys.iter().zip(&all.rows);
-    keys.map(|(key, cells)| {
-        let Cell::Time(time) = cells[0] else { panic!() };
+    let keys = all.keys.iter().zip(&all.rows).zip(all.times(&all.columns[0]));
+    keys.map(|((key, cells), time)| {
         let numbers = cells.iter().filter_map(|cell| match cell {
             Cell::Number(bits) => Some(f64::from_bits(*bits)),
             _ => None,

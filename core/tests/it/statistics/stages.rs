@@ -249,8 +249,8 @@ fn statistics_stages_work_before_and_after_windows() {
         .collect();
     let window =
         r#"{"type": "window", "window": "tumbling", "size": "100ms", "aggregations": ["avg"]}"#;
-    let after = spec(&format!(r#"{window}, {{"type": "zscore", "threshold": 3}}"#), 99, 9);
-    let found = collect(&after, &events, Run { cut: 7, restore: true });
+    let after = Pipeline::keyed().stages(window).stage(json!({"type": "zscore", "threshold": 3}));
+    let found = collect(&after.spec(), &events, Run { cut: 7, restore: true });
     let anomalies = [false, false, false, false, true, false];
     assert_eq!(found.column("anomaly"), anomalies.map(Cell::Bool));
     let before = spec(
