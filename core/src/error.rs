@@ -40,7 +40,7 @@ pub enum Error {
     },
     /// The number of identity columns of a batch is not the number that the pipeline needs.
     #[error(
-        "the batch has {found} lists of identities, but the pipeline needs {expected}: one for each way to tell them"
+        "the batch has {found} identity columns, but the pipeline needs {expected}: one for each different list of `strategies`"
     )]
     IdentityCount {
         /// The number that the pipeline needs.
@@ -103,7 +103,7 @@ pub enum Error {
     /// A key is not a valid encoding of the pipeline's key fields, or contains a number that keys
     /// may not contain.
     #[error(
-        "key {index} is not a valid encoding of {fields} key field(s), whose numbers are integers within ±1.8e308 or the \
+        "key {index} is not a valid encoding of {fields} key field(s): numbers must be integers within ±1.8e308 or the \
          shortest decimals of doubles"
     )]
     InvalidKey {
@@ -117,7 +117,7 @@ pub enum Error {
     PartialsMismatch(&'static str),
     /// Partial state arrived before an earlier one of its source.
     #[error(
-        "partial state {found} came, but {expected} is the next of its source: merge them in their order"
+        "partial state {found} arrived, but {expected} is the next of its source: merge them in order"
     )]
     PartialGap {
         /// The expected sequence number.
@@ -130,7 +130,7 @@ pub enum Error {
     #[error("{0}")]
     LimitReached(LimitReached),
     /// Events were pushed after `finish`.
-    #[error("the stream is finished: restore a snapshot or open a new engine to go on")]
+    #[error("the stream is finished: restore a snapshot or open a new engine to continue")]
     Finished,
     /// A snapshot cannot be written or read.
     #[error("snapshot: {0}")]
@@ -192,7 +192,7 @@ impl core::fmt::Display for LimitReached {
         };
         write!(
             f,
-            "stages[{stage}]: event {ordinal} needs {needs} limits.{limit} = {value}: raise it, or have on_{limit} say \
+            "stages[{stage}]: event {ordinal} needs {needs} limits.{limit} = {value}: raise it, or set on_{limit} to \
              \"evict\" or \"drop\""
         )
     }
@@ -219,7 +219,7 @@ pub enum SnapshotError {
         known: u32,
     },
     /// The snapshot belongs to another pipeline.
-    #[error("it was taken of another pipeline (keys, fields, time, stages or limits differ)")]
+    #[error("it belongs to another pipeline (keys, fields, time, stages or limits differ)")]
     OtherPipeline,
     /// Bytes are missing, changed or inconsistent.
     #[error("it is damaged: {0}")]
@@ -231,7 +231,7 @@ pub enum SnapshotError {
         limit: u64,
     },
     /// The engine changed while the snapshot was being read.
-    #[error("the engine has moved on since it was begun: begin again")]
+    #[error("the engine has changed since the snapshot was begun: begin again")]
     Outdated,
 }
 

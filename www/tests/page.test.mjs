@@ -169,7 +169,7 @@ test("a file that the pipeline cannot read shows an error", () =>
     });
     await apply(page);
     await state(page, "failed");
-    assert.match(await page.locator("#pipeline-message").textContent(), /no column "w"; its columns are ts, v/);
+    assert.match(await page.locator("#pipeline-message").textContent(), /no column "w"; its columns are "ts", "v"/);
   }));
 
 test("a narrow page in dark mode scrolls only vertically", () =>

@@ -154,7 +154,7 @@ impl Parser<'_> {
 
     fn value(&mut self) -> Parsed {
         if self.depth == MAX_DEPTH {
-            return self.fail(format!("more than {MAX_DEPTH} levels within each other"));
+            return self.fail(format!("more than {MAX_DEPTH} levels of nesting"));
         }
         self.depth += 1;
         let parsed = match self.peek() {
@@ -193,14 +193,14 @@ impl Parser<'_> {
                 self.steps.push(Step::Constant(value));
                 Ok(())
             }
-            None => self.fail(format!("`{text}` is no number")),
+            None => self.fail(format!("`{text}` is not a number")),
         }
     }
 
     fn quoted(&mut self) -> Parsed {
         let name = self.rest().get(1..).and_then(|rest| rest.split_once('`')).map(|(name, _)| name);
         let Some(name) = name.map(ToOwned::to_owned) else {
-            return self.fail("the name ends nowhere: expected another backquote");
+            return self.fail("the name is not closed: expected another backquote");
         };
         self.field(&name)?;
         self.at += name.len() + 2;
@@ -306,10 +306,10 @@ mod tests {
             ("a +", "at byte 4: expected a number, a field, a function or `(`"),
             ("a b", "at byte 3: expected an operator or the end"),
             ("(a", "at byte 3: expected `)`"),
-            ("1x", "at byte 1: `1x` is no number"),
+            ("1x", "at byte 1: `1x` is not a number"),
             ("sqr(a)", "at byte 1: unknown function `sqr`, did you mean `sqrt`?"),
             ("max(a)", "at byte 6: expected `,`"),
-            ("`a", "at byte 1: the name ends nowhere"),
+            ("`a", "at byte 1: the name is not closed"),
             ("c", "at byte 1: no `c`"),
             (&deep, "at byte 65: more than 64 levels"),
         ] {

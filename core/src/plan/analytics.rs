@@ -83,7 +83,7 @@ pub(super) fn fields_read<T: Named>(
     input: &Columns,
 ) -> Result<Vec<Option<usize>>, SpecError> {
     if field.is_some() && !fields.is_empty() {
-        let message = "there is a `field` too: name all of them here, or one there";
+        let message = "`field` is set as well: set one of the two";
         return Err(SpecError::new(format!("{path}.fields"), message));
     }
     if fields.is_empty() {
@@ -91,11 +91,14 @@ pub(super) fn fields_read<T: Named>(
         let column = input.resolve(&path, field)?;
         return column.map(|column| vec![Some(column)]).ok_or_else(|| {
             let message = if input.is_of_source() {
-                "missing: which field? name it here, or set source.value".to_owned()
+                "missing: name a field, or set source.value".to_owned()
             } else {
                 let numbers = input.list().iter().filter(|one| one.kind == OutputKind::Number);
                 let names: Vec<&str> = numbers.map(|one| one.name.as_str()).collect();
-                format!("missing: the stage before gives several, name one of {}", names.join(", "))
+                format!(
+                    "missing: the stage before has several fields, name one of {}",
+                    names.join(", ")
+                )
             };
             SpecError::new(path, message)
         });
@@ -118,7 +121,9 @@ pub(super) fn check_size(path: &str, size: u32, spec: &PipelineSpec) -> Result<(
     let message = match size {
         0 => "0: must be at least 1".to_owned(),
         size if size > limit => {
-            format!("{size} is more than limits.max_values = {limit}: raise that, or ask for fewer")
+            format!(
+                "{size} is more than limits.max_values = {limit}: raise the limit, or set a smaller number"
+            )
         }
         _ => return Ok(()),
     };

@@ -73,8 +73,7 @@ impl CalendarPlan {
             return Err(SpecError::new(late, message));
         }
         if lag_us > 0 && is_last && window.emit != Emit::Final {
-            let message =
-                "rows of calendar windows are not corrected: say emit = \"final\" as well";
+            let message = "calendar windows give no corrected rows: set emit = \"final\" as well";
             return Err(SpecError::new(late, message));
         }
         let (aggregates, columns) = aggregates(path, window, core::iter::empty(), input, spec)?;
@@ -128,7 +127,7 @@ fn rules(path: &str, window: &Window) -> Result<Vec<(i64, i64)>, SpecError> {
         let offset = fixed_offset(zone).ok_or_else(|| {
             let message = format!(
                 "`{zone}` needs its rules in zone_offsets, a list of [seconds since the epoch, seconds ahead of UTC]; \
-                 without them there are \"UTC\" and offsets such as \"+05:30\""
+                 \"UTC\" and offsets such as \"+05:30\" need none"
             );
             SpecError::new(format!("{path}.zone"), message)
         })?;
@@ -141,13 +140,13 @@ fn rules(path: &str, window: &Window) -> Result<Vec<(i64, i64)>, SpecError> {
     if !rules.is_sorted_by(|a, b| a.0 < b.0) {
         return Err(SpecError::new(
             path,
-            "out of order: each offset begins later than the one before",
+            "out of order: each time must be later than the one before",
         ));
     }
     if let Some((_, offset)) = rules.iter().find(|(_, offset)| offset.abs() > 86_400) {
         return Err(SpecError::new(
             path,
-            format!("{offset} seconds: no zone is a day away from UTC"),
+            format!("{offset} seconds ahead of UTC: must be within a day, -86400 to 86400"),
         ));
     }
     let micros = |seconds: i64| seconds.saturating_mul(SECOND_US);
@@ -164,24 +163,22 @@ fn rules_until(
     let error =
         |message: String| Err(SpecError::new(format!("{path}.zone_offsets_until"), message));
     if window.zone_offsets.is_none() {
-        return error(
-            "it says how far `zone_offsets` reaches: give those too, or drop it".to_owned(),
-        );
+        return error("it needs `zone_offsets`: set that too, or remove it".to_owned());
     }
     let until_us = until.saturating_mul(SECOND_US);
     if !(-Calendar::MAX_TIME..=Calendar::MAX_TIME).contains(&until_us) {
-        return error(format!("{until}: the calendar reaches 80,000 years both ways"));
+        return error(format!("{until}: must be within 80,000 years of the epoch"));
     }
     let from_us = until_us - CYCLE_US;
     if rules.first().is_none_or(|(since, _)| *since > from_us) {
         let from = from_us / SECOND_US;
         return error(format!(
-            "{until}: from then on the 400 years before repeat, but zone_offsets does not reach back to {from}"
+            "{until}: from then on the 400 years before repeat, so zone_offsets must begin at {from} or earlier"
         ));
     }
     if offset_in(rules, from_us) != offset_in(rules, until_us) {
         return error(format!(
-            "{until}: from then on the 400 years before repeat, but they begin and end with different offsets"
+            "{until}: from then on the 400 years before repeat, so zone_offsets must have the same offset at their begin and end"
         ));
     }
     Ok(Some(until_us))

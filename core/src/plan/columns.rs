@@ -177,7 +177,7 @@ impl Columns {
                 let numbers = self.list().iter().filter(|one| one.kind == OutputKind::Number);
                 let known: Vec<&str> = numbers.map(|column| column.name.as_str()).collect();
                 let expected = crate::spec::expected(field, &known);
-                format!("no earlier stage gives a field `{field}`, {expected}")
+                format!("no earlier stage has a field `{field}`, {expected}")
             }
         };
         Err(SpecError::new(path, message))
@@ -205,7 +205,7 @@ impl Columns {
         role: ColumnRole,
     ) -> Result<usize, SpecError> {
         if self.list().iter().any(|known| known.name == name) || self.key_field(name).is_some() {
-            let message = format!("a second column `{name}`: give one of them another `name`");
+            let message = format!("a second column `{name}`: set another `name` for one of them");
             return Err(SpecError::new(path, message));
         }
         if self.timestamp.as_deref() == Some(name) {
@@ -251,11 +251,15 @@ impl Columns {
         let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
         let taken = |(place, name): &(usize, &&str)| names.iter().take(*place).any(|n| n == *name);
         if let Some((_, name)) = names.iter().enumerate().find(taken) {
-            let message = format!("rows would have two columns `{name}`: the time and a value");
+            let message = format!(
+                "rows would have two columns `{name}`, the time and a value: rename the value"
+            );
             return Err(SpecError::new("source.timestamp", message));
         }
         if let Some(name) = self.key.iter().find(|name| names.contains(&name.as_str())) {
-            let message = format!("the key field `{name}` has the name of an output column");
+            let message = format!(
+                "the key field `{name}` has the name of an output column: rename that column"
+            );
             return Err(SpecError::new("source.key", message));
         }
         let position = |role: &ColumnRole| columns.iter().position(|column| column.role == *role);

@@ -64,16 +64,21 @@ impl DedupPlan {
         if let Some(place) = (1..dedup.strategies.len()).find(|place| {
             dedup.strategies.iter().take(*place).any(|s| Some(s) == dedup.strategies.get(*place))
         }) {
-            return error(&format!("strategies[{place}]"), "it is there already".to_owned());
+            return error(
+                &format!("strategies[{place}]"),
+                "the same strategy is listed twice: remove one".to_owned(),
+            );
         }
         if dedup.ttl.is_some_and(|ttl| ttl.as_micros() <= 0) {
             return error(
                 "ttl",
-                "must be longer than 0s; leave it out to remember for good".to_owned(),
+                "must be longer than 0s; leave it out to remember identities without limit"
+                    .to_owned(),
             );
         }
         if dedup.on_unjudged.is_some() && (dedup.ttl.is_none() || dedup.clock == Clock::Arrival) {
-            let message = "every event can be judged: this is for a `ttl` by event time only";
+            let message =
+                "is for a `ttl` by event time only: without one every event can be judged";
             return error("on_unjudged", message.to_owned());
         }
         let Some(identity_column) =
@@ -131,7 +136,7 @@ fn memory(path: &str, dedup: &Dedup) -> Result<MemoryPlan, SpecError> {
             if dedup.max_entries.is_some() {
                 return error(
                     "max_entries",
-                    "is for `mode = \"exact\"` only: here it is `capacity`",
+                    "is for `mode = \"exact\"` only: set `capacity` instead",
                 );
             }
             let capacity = dedup.capacity.unwrap_or(DEFAULT_CAPACITY);
@@ -160,7 +165,7 @@ fn fit_to_budget(path: &str, memory: MemoryPlan, max_bytes: u64) -> Result<Memor
         }
         MemoryPlan::Bloom(sizes) if sizes.most_bytes() > max_bytes => {
             let message = format!(
-                "the filters of {path} may take {} bytes, but its share is {max_bytes}: raise it, or ask for less `capacity`",
+                "the filters of {path} may take {} bytes, but its share is {max_bytes}: raise the limit, or lower `capacity`",
                 sizes.most_bytes()
             );
             Err(SpecError::new("limits.max_state_bytes", message))

@@ -54,9 +54,10 @@ fn weight(path: &str, weights: Weights) -> Result<OperatorPlan, SpecError> {
             Ok(OperatorPlan::TimedEma { half_life_us: average.half_life_us() })
         }
         (None, None, None) => {
-            let message = "missing: how fast it moves, as one of span, alpha and half_life";
+            let message =
+                "missing: set one of span, alpha and half_life, the weight of a new value";
             Err(SpecError::new(format!("{path}.span"), message))
         }
-        _ => Err(SpecError::new(path, "give one of span, alpha and half_life, not several")),
+        _ => Err(SpecError::new(path, "set one of span, alpha and half_life, not several")),
     }
 }

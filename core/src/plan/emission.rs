@@ -69,7 +69,7 @@ fn lateness(path: &str, window: &Window, grid: &Grid, limits: &Limits) -> Result
     let (slices, limit) = (grid.slices_per_window() + more, limits.max_windows_per_key);
     if slices > i64::from(limit) {
         let message = format!(
-            "{} after windows of {}, {slices} pieces of {} us would be kept for each key, more than \
+            "{} after windows of {}, {slices} slices of {} us would be kept for each key, more than \
              limits.max_windows_per_key = {limit}",
             window.allowed_lateness,
             window.size.unwrap_or_default(),
@@ -94,10 +94,10 @@ fn early(
             window.size.unwrap_or_default()
         )
     } else if !is_last {
-        "a window before another stage gives each row once, when it is final: drop `early`, or make it the last stage"
+        "a window before another stage gives each row once, when it is final: remove `early`, or make it the last stage"
             .to_owned()
     } else if window.emit == Emit::Final {
-        "emit = \"final\" gives each row once, when it is final: drop one of the two".to_owned()
+        "emit = \"final\" gives each row once, when it is final: remove one of the two".to_owned()
     } else {
         let step_us = common_divisor(grid.slide_us, every_us);
         return Ok(Some(Early { every_us, step_us }));

@@ -101,9 +101,10 @@ fn check_names(spec: &PipelineSpec) -> Result<(), SpecError> {
 fn check_together(time: &Time, partitioned: bool) -> Result<(), SpecError> {
     let kind = time.watermark;
     let only = |name: &str, wanted: &str, given: bool, of: Watermark| match (given, kind == of) {
-        (true, false) => {
-            Err(error(name, format!("only `time.watermark = \"{wanted}\"` reads it: set that too")))
-        }
+        (true, false) => Err(error(
+            name,
+            format!("has an effect only with `time.watermark = \"{wanted}\"`: set that too"),
+        )),
         (false, true) => Err(error(name, format!("missing: `watermark = \"{wanted}\"` needs it"))),
         _ => Ok(()),
     };
@@ -116,23 +117,26 @@ fn check_together(time: &Time, partitioned: bool) -> Result<(), SpecError> {
     let problem = match kind {
         Watermark::Ascending | Watermark::Manual if bound != OutOfOrderness::default() => Some((
             "max_out_of_orderness",
-            "an ascending or manual watermark keeps no distance: leave it out, or set `watermark = \"bounded\"`",
+            "is not for an ascending or manual watermark: leave it out, or set `watermark = \"bounded\"`",
         )),
-        Watermark::Periodic | Watermark::Punctuated if unbounded => {
-            Some(("max_out_of_orderness", "`unbounded` never moves the watermark: name a duration"))
-        }
+        Watermark::Periodic | Watermark::Punctuated if unbounded => Some((
+            "max_out_of_orderness",
+            "with `unbounded` the watermark never moves: set a duration",
+        )),
         Watermark::Manual if partitioned => Some((
             "watermark",
             "a manual watermark is that of the whole stream: leave out `source.partition`",
         )),
-        Watermark::Manual if time.idle_timeout.is_some() => {
-            Some(("idle_timeout", "nothing waits for a silent source where the host moves time"))
-        }
-        _ if unbounded && time.idle_timeout.is_some() => {
-            Some(("idle_timeout", "nothing waits for a silent source without a bound: name one"))
-        }
+        Watermark::Manual if time.idle_timeout.is_some() => Some((
+            "idle_timeout",
+            "has no effect where only the host moves the watermark: leave it out",
+        )),
+        _ if unbounded && time.idle_timeout.is_some() => Some((
+            "idle_timeout",
+            "has no effect with `max_out_of_orderness = \"unbounded\"`: leave it out, or set a duration there",
+        )),
         _ if time.future.is_some() && time.max_future_skew.is_none() => {
-            Some(("max_future_skew", "missing: `future` says what becomes of events beyond it"))
+            Some(("max_future_skew", "missing: `future` needs it"))
         }
         _ => None,
     };

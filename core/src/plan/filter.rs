@@ -81,7 +81,7 @@ fn condition(
     match (field, all, any, not) {
         (Some(field), None, None, None) => comparison(path, field, *op, value.as_ref(), input),
         (None, ..) if op.is_some() || value.is_some() => {
-            Err(SpecError::new(format!("{path}.field"), "missing: which field is compared?"))
+            Err(SpecError::new(format!("{path}.field"), "missing: name the field to compare"))
         }
         (None, Some(all), None, None) => {
             Ok(Condition::All(list(&format!("{path}.all"), all, input)?))
@@ -115,9 +115,9 @@ fn comparison(
     let values: &[Value] = match (op, value) {
         (Comparison::Missing, None) => &[],
         (Comparison::Missing, Some(_)) => {
-            return Err(SpecError::new(value_path, "`missing` has no value"));
+            return Err(SpecError::new(value_path, "is not for `op = \"missing\"`: remove it"));
         }
-        (_, None) => return Err(SpecError::new(value_path, "missing: what to compare with")),
+        (_, None) => return Err(SpecError::new(value_path, "missing: the value to compare with")),
         (Comparison::In, Some(Value::Array(list))) => list,
         (Comparison::In, Some(_)) => {
             return Err(SpecError::new(value_path, "`in` needs a list of values"));
@@ -133,7 +133,7 @@ fn comparison(
         let same = [Comparison::Equal, Comparison::NotEqual, Comparison::In, Comparison::Missing];
         if !same.contains(&op) {
             let message = format!(
-                "`{field}` is a text, of which only fields of the key have an order: name it in source.key, or use one of ==, !=, in, missing"
+                "`{field}` is a text, and only texts in the key have an order: name it in source.key, or use one of ==, !=, in, missing"
             );
             return Err(SpecError::new(format!("{path}.op"), message));
         }
@@ -147,7 +147,7 @@ fn comparison(
     let number = |value: &Value| {
         value.as_f64().ok_or_else(|| {
             let message = format!(
-                "`{field}` is read as a number, by source.value or another stage, so this must be one"
+                "expected a number: source.value or another stage reads `{field}` as a number"
             );
             SpecError::new(&value_path, message)
         })

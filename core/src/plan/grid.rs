@@ -271,9 +271,7 @@ fn slide_of(path: &str, slide: Duration) -> Result<i64, SpecError> {
 /// Checks the `step` of cumulating windows of `size` and returns it in microseconds.
 fn step_of(path: &str, step: Duration, size: Duration) -> Result<i64, SpecError> {
     if step.as_micros() <= 0 || size.as_micros() % step.as_micros() != 0 {
-        let message = format!(
-            "{step}: windows grow by a part of their size: {size} must be a multiple of it"
-        );
+        let message = format!("{step}: the size {size} must be a multiple of it");
         return Err(SpecError::new(format!("{path}.step"), message));
     }
     Ok(step.as_micros())

@@ -28,11 +28,11 @@ impl PlanStage for KeyBy {
                 let known: Vec<&str> = columns.key().iter().map(String::as_str).collect();
                 let message = match known.as_slice() {
                     [] => format!(
-                        "the events have no key any more: name `{name}` in source.key, or in the first key_by"
+                        "an earlier key_by has removed the key: name `{name}` in source.key, or in the first key_by"
                     ),
                     known => format!(
-                        "`{name}` is no field of the key, {}; only a first key_by, before all stages that go by key, takes \
-                         other fields of the events: put it there, or name `{name}` in source.key as well",
+                        "`{name}` is not a field of the key, {}; only the first key_by, before all stages that use the key, may name \
+                         other fields of the events: name `{name}` there, or in source.key as well",
                         crate::spec::expected(name, known)
                     ),
                 };

@@ -192,7 +192,7 @@ fn interval(path: &str, stage: &Normalize, is_last: bool) -> Result<Option<i64>,
         }
         Interval::Auto if is_last => Ok(None),
         Interval::Auto => {
-            let message = "auto is for the last stage: later ones would wait for every key's interval to be known; name one, such as \"1s\"";
+            let message = "auto is for the last stage only: set an interval, such as \"1s\"";
             Err(SpecError::new(path, message))
         }
     }
@@ -204,7 +204,7 @@ fn check_basis(path: &str, stage: &Normalize) -> Result<(), SpecError> {
         return Ok(());
     }
     let error = |field: String| {
-        let message = "samples stay where they are with basis = \"samples\": drop it, or say basis = \"aligned\"";
+        let message = "is not for basis = \"samples\", where samples keep their times: remove it, or set basis = \"aligned\"";
         Err(SpecError::new(field, message))
     };
     if stage.align.is_some() {
@@ -227,7 +227,7 @@ fn fields(
 ) -> Result<(Vec<FieldPlan>, Vec<String>), SpecError> {
     if stage.fields.is_empty() {
         let Some(column) = input.resolve(path, None)? else {
-            let message = "of which field? set source.value, or fields = [{ name = \"cpu\" }]";
+            let message = "missing: set source.value, or fields = [{ name = \"cpu\" }]";
             return Err(SpecError::new(format!("{path}.fields"), message));
         };
         return Ok((
@@ -280,7 +280,7 @@ fn field(
         }
         // An option of the stage may be meant for other fields.
         (_, Some((at, _))) if at == own_path => {
-            let message = "only fill = \"polynomial\" has a degree";
+            let message = "is for fill = \"polynomial\" only";
             return Err(SpecError::new(format!("{own_path}.degree"), message));
         }
         _ => 1,

@@ -125,23 +125,18 @@ fn check_rolling(
     let op = aggregation.op;
     let message = match definition(op).rolling {
         _ if aggregation.field.is_some() && has_fields => {
-            "it has a field of its own beside the stage's `fields`: leave one of them out"
-                .to_owned()
+            "has a field of its own, but the stage has `fields`: remove one of the two".to_owned()
         }
-        RollingSupport::ByEventTime => format!(
-            "`{op}` goes by event time, rolling aggregations by arrival: they have {}",
-            rolling_names()
-        ),
-        RollingSupport::WindowsOnly => {
-            format!("`{op}` is one of windows: rolling aggregations are {}", rolling_names())
+        RollingSupport::ByEventTime | RollingSupport::WindowsOnly => {
+            format!("`{op}` is for windows only, expected one of: {}", rolling_names())
         }
         RollingSupport::TracksLast(_) if size.is_none() => {
-            format!("`{op}` of all values so far would need all of them: give the stage a `size`")
+            format!("`{op}` needs a `size`: percentiles are computed from that many stored values")
         }
         RollingSupport::TracksLast(_)
             if aggregation.engine.is_some_and(|engine| engine != PercentileEngine::Exact) =>
         {
-            "the percentiles of a rolling stage are exact: leave `engine` out".to_owned()
+            "percentiles of a rolling stage are always exact: remove `engine`".to_owned()
         }
         _ => return Ok(()),
     };

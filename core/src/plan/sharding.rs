@@ -55,24 +55,24 @@ impl fmt::Display for OneShard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoKey => f.write_str("the events have no key"),
-            Self::Time => f.write_str(
-                "partitions, marked events or the time of day move the watermark, which no part of the stream can follow alone",
-            ),
+            Self::Time => {
+                f.write_str("the watermark depends on partitions, marked events or host time")
+            }
             Self::Dedup { stage } => write!(
                 f,
-                "stage {} looks for duplicates among the events of all keys",
+                "stage {} compares events of different keys to find duplicates",
                 stage + 1
             ),
             Self::KeyBy { stage } => write!(f, "stage {} gives events another key", stage + 1),
             Self::Hold { stage, seen_by } => write!(
                 f,
-                "stage {} holds the watermark back until every key has come far enough, and stage {} sees that watermark",
+                "stage {} holds the watermark back by the state of all keys, and stage {} uses that watermark",
                 stage + 1,
                 seen_by + 1
             ),
             Self::Order { stage } => write!(
                 f,
-                "stage {} orders its rows by the order of its input, in which the rows of all keys alternate",
+                "stage {} orders its rows by the order of its input, in which rows of different keys alternate",
                 stage + 1
             ),
         }

@@ -210,7 +210,7 @@ pub(super) fn aggregated_column(
     };
     if column.is_none() && reads != Input::ValuesOrEvents {
         let message = format!(
-            "{} of which field? name it: {{ op = \"{}\", field = ... }}, or set {}",
+            "`{}` needs a field: name it in {{ op = \"{}\", field = ... }}, or set {}",
             aggregation.op,
             aggregation.op,
             if input.is_of_source() { "source.value" } else { "the stage's `field`" }

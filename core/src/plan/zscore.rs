@@ -55,7 +55,8 @@ fn zscore_operator(
 ) -> Result<OperatorPlan, SpecError> {
     let threshold = own.threshold.or(stage.threshold).unwrap_or_default();
     if !threshold.is_finite() || threshold < 0.0 {
-        let message = "must be 0 or more: how many deviations away a value becomes an anomaly";
+        let message =
+            "must be 0 or more: the number of deviations beyond which a value is an anomaly";
         return Err(SpecError::new(format!("{path}.threshold"), message));
     }
     let warmup = own.warmup.or(stage.warmup).unwrap_or_default();

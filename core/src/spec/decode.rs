@@ -6,6 +6,7 @@ use core::fmt;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use super::explain::explain;
 use super::{PipelineSpec, Stage};
 
 /// An error in a pipeline description, with its location.
@@ -20,7 +21,7 @@ impl SpecError {
     /// Creates an error about the field at `path`, for hosts that check their own fields.
     #[must_use]
     pub fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { path: path.into(), line: None, message: message.into() }
+        Self { path: escaped(path.into()), line: None, message: escaped(message.into()) }
     }
 
     pub(crate) fn at_line(mut self, line: usize) -> Self {
@@ -61,12 +62,21 @@ impl fmt::Display for SpecError {
 
 impl core::error::Error for SpecError {}
 
+/// Escapes control characters, which only names from the description can contain.
+fn escaped(text: String) -> String {
+    if !text.contains(char::is_control) {
+        return text;
+    }
+    let escape = |c: char| if c.is_control() { c.escape_debug().collect() } else { c.to_string() };
+    text.chars().map(escape).collect::<Vec<String>>().concat()
+}
+
 const SECTIONS: [&str; 7] = ["source", "time", "stages", "sink", "late", "dead_letter", "limits"];
 
 /// Decodes the sections separately, so that each error knows its path.
 pub(super) fn pipeline(value: Value) -> Result<PipelineSpec, SpecError> {
     let Value::Object(mut sections) = value else {
-        return Err(SpecError::new("", "a pipeline is a table of sections, such as [source]"));
+        return Err(SpecError::new("", "expected a table of sections, such as [source]"));
     };
     if let Some(name) = sections.keys().find(|name| !SECTIONS.contains(&name.as_str())) {
         let message = format!("unknown section `{name}`, {}", expected(name, &SECTIONS));
@@ -87,7 +97,11 @@ fn section<T: DeserializeOwned>(
     sections: &mut Map<String, Value>,
     name: &str,
 ) -> Result<Option<T>, SpecError> {
-    sections.remove(name).map(|value| table(name, value)).transpose()
+    match sections.remove(name) {
+        None => Ok(None),
+        Some(Value::Array(_)) => Err(SpecError::new(name, "expected a table, found a list")),
+        Some(value) => table(name, value).map(Some),
+    }
 }
 
 fn stages(value: Option<Value>) -> Result<Vec<Stage>, SpecError> {
@@ -111,34 +125,6 @@ pub(super) fn table<T: DeserializeOwned>(path: &str, value: Value) -> Result<T, 
         };
         explain(&full, &error.into_inner().to_string())
     })
-}
-
-/// Rewords an error of serde: the path ends in the field concerned, and the most similar valid name
-/// is suggested.
-fn explain(path: &str, message: &str) -> SpecError {
-    let quoted = || message.split('`').skip(1).step_by(2);
-    let ending_in = |field: &str| match path.strip_suffix(field) {
-        Some(rest) if rest.ends_with('.') => path.to_owned(),
-        _ => format!("{path}.{field}"),
-    };
-    let mut names = quoted();
-    let Some(first) = names.next() else { return SpecError::new(path, message) };
-    if message.starts_with("unknown field ") {
-        let known: Vec<&str> = names.collect();
-        let text = format!("unknown field `{first}`, {}", expected(first, &known));
-        return SpecError::new(ending_in(first), text);
-    }
-    if message.starts_with("unknown variant ") {
-        let known: Vec<&str> = names.collect();
-        return SpecError::new(
-            path,
-            format!("unknown name `{first}`, {}", expected(first, &known)),
-        );
-    }
-    if message.starts_with("missing field ") {
-        return SpecError::new(ending_in(first), "missing");
-    }
-    SpecError::new(path, message)
 }
 
 /// Returns `did you mean ...?` if one of `known` is similar, followed by all of them.

@@ -34,7 +34,7 @@ pub(crate) fn check_options(path: &str, window: &Window) -> Result<(), SpecError
         return Err(SpecError::new(format!("{path}.{name}"), message));
     }
     if window.emit == Emit::Final && matches!(window.window, Count | Global) {
-        let message = "rows of these windows always come once: drop it";
+        let message = "count and global windows always give one row: remove it";
         return Err(SpecError::new(format!("{path}.emit"), message));
     }
     Ok(())
@@ -61,11 +61,11 @@ fn is_given(window: &Window, name: &str) -> (bool, bool) {
 fn missing(name: &str) -> String {
     let what = match name {
         "size" => "the length of a window, such as \"1m\"",
-        "slide" => "how far it is from one sliding window's start to the next, such as \"30s\"",
+        "slide" => "the time from one window's start to the next, such as \"30s\"",
         "gap" => "the longest time between two events of a session, such as \"30s\"",
         "step" => "how much longer each window is than the one before, such as \"1h\"",
         "unit" => "\"day\", \"week\" or \"month\"",
-        _ => "the events of a window, such as 100",
+        _ => "the number of events of a window, such as 100",
     };
     format!("missing: {what}")
 }
@@ -73,7 +73,7 @@ fn missing(name: &str) -> String {
 fn not_one_of_these(kind: WindowKind, option: &str, kinds: &[WindowKind]) -> String {
     let why = match (kind, option) {
         (Tumbling, "slide") => "tumbling windows come one after another",
-        (Session, "size") => "sessions are as long as their events go on",
+        (Session, "size") => "sessions end a gap after their last event",
         (Session, "slide" | "offset") => "sessions begin with an event",
         (Session, "early") => "a session may still become part of another",
         (Count | Global, "allowed_lateness") => "no event is late for these windows",
@@ -81,7 +81,7 @@ fn not_one_of_these(kind: WindowKind, option: &str, kinds: &[WindowKind]) -> Str
     };
     let others: Vec<String> =
         kinds.iter().map(|kind| format!("window = \"{}\"", name(*kind))).collect();
-    format!("{why}, so they have none: drop it, or say {}", others.join(" or "))
+    format!("{why}, so they have none: remove it, or set {}", others.join(" or "))
 }
 
 fn name(kind: WindowKind) -> &'static str {

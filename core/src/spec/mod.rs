@@ -3,14 +3,16 @@
 //!
 //! [`PipelineSpec`] has a section for each TOML table: `sections` defines `[source]` and `[sink]`,
 //! `event_time` `[time]`, `limits` `[limits]`. `stages` lists the kinds of `[[stages]]`, each of
-//! which has a file with its options. `decode` and `toml_text` read and write the two text forms. Names are not
-//! resolved here: [`crate::Plan::new`] checks a description as a whole.
+//! which has a file with its options. `decode` and `toml_text` read and write the two text
+//! forms, `explain` rewords the errors of serde. Names are not resolved here: [`crate::Plan::new`]
+//! checks a description as a whole.
 
 mod aggregation;
 mod decode;
 mod dedup;
 mod duration;
 mod event_time;
+mod explain;
 mod fields;
 mod filter;
 mod key_by;
@@ -99,8 +101,13 @@ impl PipelineSpec {
     /// assert!(error.to_string().contains("did you mean `size`"));
     /// ```
     pub fn from_json(text: &str) -> Result<Self, SpecError> {
-        let value: Value = serde_json::from_str(text)
-            .map_err(|error| SpecError::new("", error.to_string()).at_line(error.line()))?;
+        let value: Value = serde_json::from_str(text).map_err(|error| {
+            let (line, column) = (error.line(), error.column());
+            let message = error.to_string();
+            let problem = message.split(" at line ").next().unwrap_or_default();
+            let message = format!("invalid JSON at column {column}: {problem}");
+            SpecError::new("", message).at_line(line)
+        })?;
         Self::from_value(value)
     }
 

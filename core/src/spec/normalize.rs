@@ -93,7 +93,7 @@ impl StageOptions for Normalize {
     fn warning(&self, is_last: bool) -> Option<(&'static str, String)> {
         let holds = if is_last { "" } else { ", and later stages wait for it" };
         let message = format!(
-            "missing: what follows a key's last sample waits for its next one, or the end of input{holds}"
+            "missing: gaps of any length are filled, so rows after a key's last sample wait for its next one or the end of input{holds}"
         );
         self.fills_gaps_of_any_length().then_some(("max_gap", message))
     }

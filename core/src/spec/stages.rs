@@ -78,12 +78,12 @@ impl Stage {
     /// Decodes the stage at `path` from its table.
     pub(super) fn decode(path: &str, value: Value) -> Result<Self, SpecError> {
         let Value::Object(mut options) = value else {
-            return Err(SpecError::new(path, "expected a table: a stage with its `type`"));
+            return Err(SpecError::new(path, "expected a table with the `type` of the stage"));
         };
         let name = match options.remove("type") {
             Some(Value::String(name)) => name,
             Some(_) => {
-                return Err(SpecError::new(format!("{path}.type"), "expected the type's name"));
+                return Err(SpecError::new(format!("{path}.type"), "expected a name in quotes"));
             }
             None => {
                 let message = format!("missing: {}", expected("", Self::NAMES));

@@ -290,7 +290,7 @@ impl<'de> Deserialize<'de> for HalfLife {
             }
 
             fn visit_i64<E: serde::de::Error>(self, _: i64) -> Result<HalfLife, E> {
-                Err(E::custom("must be above 0"))
+                Err(E::custom("must be more than 0"))
             }
 
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<HalfLife, E> {

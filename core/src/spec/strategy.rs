@@ -75,7 +75,9 @@ impl<'de> Visitor<'de> for StrategyVisitor {
             names.push(Strategy::field(&name)?);
         }
         if names.is_empty() {
-            return Err(A::Error::custom("an empty list: name the fields that are taken together"));
+            return Err(A::Error::custom(
+                "an empty list: name the fields that identify an event together",
+            ));
         }
         Ok(Strategy::Fields(names))
     }

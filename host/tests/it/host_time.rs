@@ -153,7 +153,7 @@ fn one_line_pipelines_have_flags_for_all_time_options() {
         ),
         (&["--close-after-idle", "0s"], "--close-after-idle: "),
         (&["--future", "keep"], "--max-future-skew: missing"),
-        (&["--watermark", "manual", "--idle-timeout", "1h"], "--idle-timeout: nothing waits"),
+        (&["--watermark", "manual", "--idle-timeout", "1h"], "--idle-timeout: has no effect"),
     ] {
         let ran = run(&[&window[..], flags].concat(), &input);
         assert_eq!(ran.code, 2);

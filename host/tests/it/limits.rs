@@ -36,7 +36,7 @@ fn limit_with_refuse_ends_the_run_and_earlier_rows_are_written() {
     for flags in [&["--engine", "module"][..], &["--engine", "native"], &["--batch-events", "1"]] {
         let (ran, summary) = limited("max_keys = 2\non_max_keys = \"refuse\"", flags, &input());
         assert_eq!(ran.code, 1, "{}", ran.stderr);
-        let says = "stages[0]: event 7 needs one key more than limits.max_keys = 2: raise it, or have on_max_keys say \"evict\" or \"drop\"";
+        let says = "stages[0]: event 7 needs one key more than limits.max_keys = 2: raise it, or set on_max_keys to \"evict\" or \"drop\"";
         assert!(ran.stderr.contains(says), "{}", ran.stderr);
         assert_eq!(ran.stdout.lines().count(), 4, "{}", ran.stdout);
         assert_eq!((&summary["complete"], &summary["events"]), (&false.into(), &6.into()));

@@ -1,6 +1,7 @@
 //! Tests across crates, in one program: the built program, the module and the npm package.
 
 mod conformance;
+mod documents;
 mod examples;
 mod identities;
 mod module_imports;

@@ -16,7 +16,7 @@ use memchr::memrchr;
 #[non_exhaustive]
 pub enum HeaderError {
     /// A column that the pipeline needs is missing.
-    #[error("the CSV header has no column {name:?}; its columns are {}", columns.join(", "))]
+    #[error("the CSV header has no column {name:?}; its columns are {}", quoted(columns))]
     MissingColumn {
         /// The column.
         name: String,
@@ -46,6 +46,11 @@ pub enum HeaderError {
         /// The defect, and the byte of the line where the quote opens.
         problem: String,
     },
+}
+
+/// Returns the names in quotes, escaped, separated by commas.
+fn quoted(names: &[String]) -> String {
+    names.iter().map(|name| format!("{name:?}")).collect::<Vec<String>>().join(", ")
 }
 
 /// The columns that a reader needs from a header.

@@ -4,8 +4,8 @@ use super::scan::{MAX_DEPTH, Scanner};
 use super::value::Value;
 use crate::Error;
 
-const NOT_AN_ARRAY: Error = Error::MalformedBlock("the keys are no JSON array");
-const TOO_LONG: Error = Error::MalformedBlock("the keys are too many or too long");
+const NOT_AN_ARRAY: Error = Error::MalformedBlock("the keys are not a JSON array");
+const TOO_LONG: Error = Error::MalformedBlock("there are too many keys, or they are too long");
 
 /// Reads a JSON array of keys: appends their encodings to `bytes`, and the end of each to
 /// `offsets`.

@@ -80,7 +80,7 @@ impl Default for ReaderOptions {
 /// assert_eq!(rejection.line, 2);
 /// assert_eq!(
 ///     rejection.detail(&schema, bytes).to_string(),
-///     r#"field "v": expected a number, found no such field"#
+///     r#"field "v": expected a number, found no field of this name"#
 /// );
 /// # Ok::<(), stream_processor_core::text::HeaderError>(())
 /// ```

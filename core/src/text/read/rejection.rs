@@ -170,7 +170,7 @@ fn write_problem(
 
 fn write_value(kind: Kind, text: Option<&[u8]>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let name = match kind {
-        Kind::Missing => return f.write_str("no such field"),
+        Kind::Missing => return f.write_str("no field of this name"),
         Kind::Null => return f.write_str("null"),
         Kind::True => return f.write_str("true"),
         Kind::False => return f.write_str("false"),
@@ -226,7 +226,7 @@ mod tests {
             ("[1]", "not_an_object: the line is JSON, but not an object"),
             (
                 "{}",
-                "missing_field: field \"ts\": expected a time: RFC 3339 text or a number, found no such field",
+                "missing_field: field \"ts\": expected a time: RFC 3339 text or a number, found no field of this name",
             ),
             (
                 "{\"ts\":\"soon\"}",

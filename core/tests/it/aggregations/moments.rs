@@ -124,7 +124,7 @@ fn rate_is_the_count_per_second_of_the_window() {
     let aggregations = json!(["rate", "count", {"op": "rate", "field": "v"}]);
     assert_eq!(of(aggregations), [0.05, 3.0, 2.0 / 60.0]);
     let error = pipeline(json!(["distinct"])).plan().map(drop).unwrap_err();
-    assert!(error.message().starts_with("distinct of which field?"), "{error}");
+    assert!(error.message().starts_with("`distinct` needs a field"), "{error}");
 }
 
 #[test]

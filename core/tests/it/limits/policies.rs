@@ -138,7 +138,7 @@ fn refusing_call_stops_before_the_event_and_reports_its_ordinal() {
         assert_eq!(error.code(), "limit_reached");
         assert_eq!(
             error.to_string(),
-            "stages[0]: event 3 needs one key more than limits.max_keys = 2: raise it, or have on_max_keys say \"evict\" or \"drop\""
+            "stages[0]: event 3 needs one key more than limits.max_keys = 2: raise it, or set on_max_keys to \"evict\" or \"drop\""
         );
         // The refused events leave no trace: they are neither counted nor do they move the
         // watermark.

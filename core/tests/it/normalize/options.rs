@@ -44,9 +44,9 @@ fn invalid_options_are_refused_with_path_and_reason() {
     let of = |stage: &str| error(value, stage, "");
     assert_eq!(
         error("", r#""interval": "1s""#, ""),
-        "stages[0].fields: of which field? set source.value, or fields = [{ name = \"cpu\" }]"
+        "stages[0].fields: missing: set source.value, or fields = [{ name = \"cpu\" }]"
     );
-    assert_eq!(of(r#""fill": "linear""#), "stages[0].interval: missing");
+    assert_eq!(of(r#""fill": "linear""#), "stages[0].interval: missing: it must be set");
     assert!(of(r#""interval": "0s""#).starts_with("stages[0].interval: 0s: grid points"));
     assert!(of(r#""interval": "1x""#).contains("neither a duration with its unit"));
     assert!(error(value, r#""interval": "auto""#, SUMS).contains("auto is for the last stage"));
@@ -54,11 +54,11 @@ fn invalid_options_are_refused_with_path_and_reason() {
     assert!(of(r#""interval": "1s", "fil": "linear""#).contains("did you mean `fill`?"));
     assert!(
         of(r#""interval": "1s", "basis": "samples", "reduce": "mean""#)
-            .starts_with("stages[0].reduce: samples")
+            .starts_with("stages[0].reduce: is not for basis")
     );
     assert!(
         of(r#""interval": "1s", "basis": "samples", "align": "ceil""#)
-            .starts_with("stages[0].align: samples")
+            .starts_with("stages[0].align: is not for basis")
     );
     assert!(
         of(r#""interval": "1s", "fill": "polynomial""#).starts_with("stages[0].degree: missing")
@@ -67,7 +67,7 @@ fn invalid_options_are_refused_with_path_and_reason() {
         of(r#""interval": "1s", "fill": "polynomial", "degree": 10"#)
             .contains("must be from 1 to 9")
     );
-    assert!(of(r#""interval": "1s", "degree": 2"#).contains("only fill = \"polynomial\""));
+    assert!(of(r#""interval": "1s", "degree": 2"#).contains("is for fill = \"polynomial\" only"));
     assert!(
         of(r#""interval": "1s", "max_gap": "0s""#)
             .starts_with("stages[0].max_gap: 0s: must be longer")
@@ -87,6 +87,6 @@ fn invalid_options_are_refused_with_path_and_reason() {
     let unknown_field = r#", {"type": "window", "window": "tumbling", "size": "5s", "field": "w", "aggregations": ["sum"]}"#;
     assert!(
         error(r#""value": ["v", "w"]"#, r#""interval": "1s""#, unknown_field)
-            .contains("no earlier stage gives a field `w`")
+            .contains("no earlier stage has a field `w`")
     );
 }

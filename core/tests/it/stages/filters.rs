@@ -76,13 +76,13 @@ fn invalid_conditions_are_refused_with_path_and_remedy() {
         (
             r#"{"type": "filter", "where": [{"op": "<"}]}"#,
             "stages[0].where[0].field",
-            "which field",
+            "name the field to compare",
         ),
         (r#"{"type": "filter", "where": [{"field": "v"}]}"#, "stages[0].where[0].op", "one of =="),
         (
             r#"{"type": "filter", "where": [{"field": "v", "op": "<"}]}"#,
             "stages[0].where[0].value",
-            "what to compare with",
+            "the value to compare with",
         ),
         (
             r#"{"type": "filter", "where": [{"field": "v", "op": "=<", "value": 1}]}"#,
@@ -97,12 +97,12 @@ fn invalid_conditions_are_refused_with_path_and_remedy() {
         (
             r#"{"type": "filter", "where": [{"field": "v", "op": "<", "value": "x"}]}"#,
             "stages[0].where[0].value",
-            "is read as a number, by source.value or another stage",
+            "source.value or another stage reads `v` as a number",
         ),
         (
             r#"{"type": "filter", "where": [{"field": "k", "op": "<", "value": null}]}"#,
             "stages[0].where[0].value",
-            "what to compare with",
+            "the value to compare with",
         ),
         (
             r#"{"type": "filter", "where": [{"field": "k", "op": "<", "value": [1]}]}"#,

@@ -66,15 +66,18 @@ fn invalid_fields_of_key_by_are_refused() {
         assert_eq!((error.path(), error.message()), ("stages[0].fields", message));
     }
     for (before, message) in [
-        (r#"{"type": "ema", "span": 2}"#, "only a first key_by, before all stages that go by key"),
+        (
+            r#"{"type": "ema", "span": 2}"#,
+            "only the first key_by, before all stages that use the key",
+        ),
         (
             r#"{"type": "key_by", "fields": "a"}"#,
-            "`zone` is no field of the key, expected one of: a;",
+            "`zone` is not a field of the key, expected one of: a;",
         ),
-        (r#"{"type": "key_by", "fields": []}"#, "no key any more"),
+        (r#"{"type": "key_by", "fields": []}"#, "an earlier key_by has removed the key"),
         (
             r#"{"type": "map", "set": [{"name": "zone", "expression": "v"}]}"#,
-            "`zone` is no field of the key",
+            "`zone` is not a field of the key",
         ),
     ] {
         let first = format!(r#"{before}, {{"type": "key_by", "fields": "zone"}}"#);

@@ -72,7 +72,7 @@ fn invalid_options_are_refused_with_path_and_remedy() {
         (
             r#"{"type": "ema", "span": 2, "field": "v", "fields": ["w"]}"#,
             "stages[0].fields",
-            "a `field` too",
+            "`field` is set as well",
         ),
         (r#"{"type": "ema", "span": 2, "fields": ["v", "v"]}"#, "stages[0].fields[1]", "twice"),
         (
@@ -167,7 +167,7 @@ fn invalid_options_are_refused_with_path_and_remedy() {
         (
             r#"{"type": "rolling", "size": 5, "aggregations": ["avg", "first"]}"#,
             "stages[0].aggregations[1]",
-            "by arrival",
+            "is for windows only",
         ),
         (
             r#"{"type": "rolling", "fields": ["v", "w"], "aggregations": [{"op": "avg", "field": "v"}]}"#,
@@ -184,10 +184,10 @@ fn invalid_options_are_refused_with_path_and_remedy() {
     let error = behind(r#"{"type": "zscore"}"#);
     assert_eq!(
         error.to_string(),
-        "stages[1].field: missing: the stage before gives several, name one of avg, max"
+        "stages[1].field: missing: the stage before has several fields, name one of avg, max"
     );
     let error = behind(r#"{"type": "ema", "span": 2, "field": "v"}"#);
-    assert!(error.to_string().starts_with("stages[1].field: no earlier stage gives a field `v`"));
+    assert!(error.to_string().starts_with("stages[1].field: no earlier stage has a field `v`"));
     let error = behind(r#"{"type": "ema", "span": 2, "field": "window_end"}"#);
     assert!(error.message().contains("is a time, not a number"), "{error}");
     let json = r#"{"stages": [{"type": "zscore"}]}"#;

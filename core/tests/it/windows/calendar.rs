@@ -243,7 +243,7 @@ fn invalid_options_are_refused_with_path_and_reason() {
     assert!(rules("[[1, 86401]]").starts_with("stages[0].zone_offsets: 86401 seconds"));
     assert!(
         error(r#""unit": "day", "allowed_lateness": "1h""#)
-            .starts_with("stages[0].allowed_lateness: rows of calendar windows are not corrected")
+            .starts_with("stages[0].allowed_lateness: calendar windows give no corrected rows")
     );
     assert!(error(r#""unit": "day", "size": "1d""#).starts_with("stages[0].size: "));
 }

@@ -199,7 +199,7 @@ fn invalid_options_are_refused_with_path_and_reason() {
     let error = |fields: &str| Pipeline::of(json!({})).window(fields, json!(["count"])).refusal();
     assert_eq!(
         error(r#""window": "count""#),
-        "stages[0].count: missing: the events of a window, such as 100"
+        "stages[0].count: missing: the number of events of a window, such as 100"
     );
     assert_eq!(
         error(r#""window": "count", "count": 0"#),
@@ -214,6 +214,6 @@ fn invalid_options_are_refused_with_path_and_reason() {
     assert!(error(r#""window": "global", "emit": "final""#).starts_with("stages[0].emit: "));
     assert!(
         error(r#""window": "tumbling", "size": "1s", "count": 5"#)
-            .ends_with("drop it, or say window = \"count\"")
+            .ends_with("remove it, or set window = \"count\"")
     );
 }

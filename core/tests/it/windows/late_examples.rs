@@ -152,7 +152,7 @@ fn slices_kept_for_late_events_count_for_the_window_limit() {
     let error = Engine::open(&pipeline, Options::default()).map(|_| ()).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "stages[0].allowed_lateness: 2s after windows of 1s, 3 pieces of 1000000 us would be kept for each key, \
+        "stages[0].allowed_lateness: 2s after windows of 1s, 3 slices of 1000000 us would be kept for each key, \
          more than limits.max_windows_per_key = 2"
     );
 }

@@ -668,6 +668,6 @@ fn invalid_options_are_refused_with_path_and_reason() {
     assert!(error(r#""window": "tumbling""#).starts_with("stages[0].size: missing: the length of"));
     assert!(
         error(r#""window": "tumbling", "size": "1m", "gap": "1s""#)
-            .ends_with("so they have none: drop it, or say window = \"session\"")
+            .ends_with("so they have none: remove it, or set window = \"session\"")
     );
 }

@@ -396,11 +396,11 @@ fn invalid_options_are_refused_with_path_and_reason() {
     };
     assert_eq!(
         error(r#""window": "tumbling", "slide": "5s""#),
-        "stages[0].slide: tumbling windows come one after another, so they have none: drop it, or say window = \"sliding\""
+        "stages[0].slide: tumbling windows come one after another, so they have none: remove it, or set window = \"sliding\""
     );
     assert!(
         error(r#""window": "sliding""#)
-            .starts_with("stages[0].slide: missing: how far it is from one")
+            .starts_with("stages[0].slide: missing: the time from one window")
     );
     assert!(
         error(r#""window": "sliding", "slide": "-1s""#)
