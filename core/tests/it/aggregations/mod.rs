@@ -2,5 +2,6 @@
 
 mod accuracy;
 mod extreme_numbers;
+mod group;
 mod moments;
 mod percentiles;

@@ -1,9 +1,12 @@
 //! A group of values gives bit by bit what a window gives for the same values.
 
 use proptest::prelude::*;
+use serde_json::json;
 use stream_processor_core::aggregation::Group;
 use stream_processor_core::spec::Aggregation;
 use stream_processor_core::{BatchBuilder, Engine, Options, PipelineSpec};
+
+use crate::common::Pipeline;
 
 const AGGREGATIONS: &str = r#"["count", "sum", "avg", "min", "max", "range", "variance", "stddev",
     {"op": "variance", "population": true, "name": "whole"}, "first", "last", "distinct",
@@ -15,11 +18,9 @@ fn aggregations() -> Vec<Aggregation> {
 }
 
 fn spec() -> PipelineSpec {
-    let json = format!(
-        r#"{{"source": {{"value": "v"}}, "stages": [{{"type": "window", "window": "tumbling",
-            "size": "1h", "aggregations": {AGGREGATIONS}}}]}}"#
-    );
-    PipelineSpec::from_json(&json).unwrap()
+    let aggregations = serde_json::from_str(AGGREGATIONS).unwrap();
+    let window = r#""window": "tumbling", "size": "1h""#;
+    Pipeline::of(json!({"value": "v"})).window(window, aggregations).spec()
 }
 
 fn group_of(values: &[f64]) -> Group {
