@@ -28,7 +28,7 @@ pub(crate) fn resolve(spec: &mut PipelineSpec) -> Result<(), SpecError> {
         }
         let zone = tz::db().get(name).map_err(|_| {
             let message = format!(
-                "unknown time zone {name:?}: expected UTC, an offset such as \"+05:30\", or a name such as \"Europe/Berlin\""
+                "no time zone {name:?}: expected UTC, an offset such as \"+05:30\", or a name such as \"Europe/Berlin\""
             );
             SpecError::new(format!("stages[{index}].zone"), message)
         })?;

@@ -74,7 +74,7 @@ fn rows(schema: &OutputSchema, text: &mut String) {
 fn source(spec: &PipelineSpec) -> String {
     let from = match spec.source.r#type {
         SourceType::File => spec.source.path.0.join(", "),
-        _ => "stdin".into(),
+        other => name(&other),
     };
     format!("{from} as {}", name(&spec.source.format))
 }
@@ -213,8 +213,8 @@ fn describe_aggregation(aggregation: &Aggregation, field: Option<&String>) -> St
 
 fn sink(spec: &PipelineSpec) -> String {
     let to = match (spec.sink.r#type, &spec.sink.path) {
-        (SinkType::File, Some(path)) => path,
-        _ => "stdout",
+        (SinkType::File, Some(path)) => path.clone(),
+        (other, _) => name(&other),
     };
     format!("{to} as {}", name(&spec.sink.format))
 }

@@ -10,8 +10,10 @@ use super::Exit;
 
 /// Loads and checks the pipeline at `path`: JSON if its name ends in `.json`, otherwise TOML.
 pub(crate) fn load(path: &Path) -> Result<Pipeline, Exit> {
-    let text = fs::read_to_string(path)
-        .map_err(|error| Exit::Invalid(format!("cannot read {}: {error}", path.display())))?;
+    let text = fs::read_to_string(path).map_err(|source| {
+        let name = path.display().to_string();
+        Exit::Invalid(Error::Read { name, source }.to_string())
+    })?;
     let invalid = |error: SpecError| Exit::Invalid(located(path, &error));
     let is_json = path.extension().is_some_and(|extension| extension == "json");
     let spec =

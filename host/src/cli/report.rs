@@ -50,7 +50,7 @@ impl Observer for Report {
         if self.quiet || self.bad_lines > BAD_LINES_SHOWN {
             return;
         }
-        let text = format!("{}:{}: {}: {}", line.input, line.line, line.reason, line.detail);
+        let text = line.to_string();
         match &self.bar {
             Some(bar) => bar.suspend(|| print_message(&text)),
             None => print_message(&text),

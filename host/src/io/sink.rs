@@ -117,7 +117,8 @@ pub trait Sink: Send {
     fn end_batch(&mut self) -> Result<(), Error>;
 
     /// Makes all batches that have ended durable. The run calls it at its end and before it waits
-    /// for events.
+    /// for events. Rows behind the last end of a batch belong to a run that failed: text has them,
+    /// a sink with transactions drops them.
     ///
     /// # Errors
     /// [`Error::Write`].

@@ -33,7 +33,7 @@ pub(super) enum ShardOutput {
 /// Why a merge stops before the end of a batch.
 pub(super) enum MergeStop {
     /// A shard ended early; its own result gives the reason.
-    ShardGone,
+    ShardEnded,
     /// `emit` failed.
     Failed(Error),
 }
@@ -142,7 +142,7 @@ impl ShardRows {
                     dropped.extend(of_shard);
                     self.batch_done = true;
                 }
-                Err(_) => return Err(MergeStop::ShardGone),
+                Err(_) => return Err(MergeStop::ShardEnded),
             }
         }
         Ok(())

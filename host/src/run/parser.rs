@@ -51,7 +51,7 @@ pub(super) struct Receivers {
 /// Why the parser stops before the end of input.
 pub(super) enum ParserStop {
     /// The writer or a shard has ended; its own result gives the reason.
-    ReceiverGone,
+    ReceiverEnded,
     Failed(Error),
 }
 
@@ -98,7 +98,7 @@ impl Parser<'_> {
                 self.send_pending(&mut state)?;
                 Err(ParserStop::Failed(error))
             }
-            Err(ParserStop::ReceiverGone) => Err(ParserStop::ReceiverGone),
+            Err(ParserStop::ReceiverEnded) => Err(ParserStop::ReceiverEnded),
         }
     }
 
@@ -122,7 +122,7 @@ impl Parser<'_> {
                 ParserMessage::TickChanged => {}
                 ParserMessage::EndOfInput => return self.end_input(state),
                 ParserMessage::Failed(error) => return Err(ParserStop::Failed(error)),
-                ParserMessage::WriterEnded => return Err(ParserStop::ReceiverGone),
+                ParserMessage::WriterEnded => return Err(ParserStop::ReceiverEnded),
             }
         }
     }
@@ -291,9 +291,9 @@ impl Receivers {
         log: BatchLog,
         batches: impl Iterator<Item = ShardBatch>,
     ) -> Result<(), ParserStop> {
-        self.writer.send(log).map_err(|_| ParserStop::ReceiverGone)?;
+        self.writer.send(log).map_err(|_| ParserStop::ReceiverEnded)?;
         for (shard, batch) in self.shards.iter().zip(batches) {
-            shard.send(batch).map_err(|_| ParserStop::ReceiverGone)?;
+            shard.send(batch).map_err(|_| ParserStop::ReceiverEnded)?;
         }
         Ok(())
     }

@@ -1,10 +1,12 @@
 //! Progress of a run: counts of the lines read, and the observer that receives them.
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use stream_processor_core::RejectReason;
+
+use crate::error::Escaped;
 
 /// Counts of the input that was read so far.
 #[derive(Debug, Clone, Default)]
@@ -31,7 +33,7 @@ pub trait Observer {
 /// An observer that ignores all reports.
 impl Observer for () {}
 
-/// A line that gave no event.
+/// A line that gave no event. Its text is a message: `input:line: reason: detail`.
 pub struct RefusedLine<'a> {
     /// The path of the file, or `stdin`.
     pub input: &'a str,
@@ -41,6 +43,13 @@ pub struct RefusedLine<'a> {
     pub reason: RejectReason,
     /// A message: the field, what was found there, and what was expected.
     pub detail: &'a dyn Display,
+}
+
+impl Display for RefusedLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { input, line, reason, detail } = self;
+        write!(f, "{}:{line}: {reason}: {detail}", Escaped(input))
+    }
 }
 
 impl Tally {

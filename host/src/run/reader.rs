@@ -42,7 +42,7 @@ pub(super) struct InputReader {
 /// Why the reader thread ends before the end of input.
 enum ReadStop {
     /// The parser no longer receives.
-    ParserGone,
+    ParserEnded,
     Failed(Error),
 }
 
@@ -69,7 +69,7 @@ impl InputReader {
             let last = match catch_unwind(AssertUnwindSafe(reading)) {
                 Ok(Ok(())) => ParserMessage::EndOfInput,
                 Ok(Err(ReadStop::Failed(error))) => ParserMessage::Failed(error),
-                Ok(Err(ReadStop::ParserGone)) => return,
+                Ok(Err(ReadStop::ParserEnded)) => return,
                 // The parser waits for a message, so a panic must be one.
                 Err(_) => ParserMessage::Failed(Error::Thread("reader")),
             };
@@ -132,7 +132,7 @@ fn read_all(
     send: &SyncSender<ParserMessage>,
     reusable: &Receiver<InputBlock>,
 ) -> Result<(), ReadStop> {
-    let deliver = |message| send.send(message).map_err(|_| ReadStop::ParserGone);
+    let deliver = |message| send.send(message).map_err(|_| ReadStop::ParserEnded);
     loop {
         let mut block = reusable.try_recv().unwrap_or_default();
         block.reset();

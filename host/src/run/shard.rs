@@ -76,7 +76,7 @@ pub(super) struct ShardResult {
 /// Why a shard stops before the end of the stream.
 enum ShardStop {
     /// The writer no longer receives.
-    WriterGone,
+    WriterEnded,
     Failed(Error),
 }
 
@@ -95,7 +95,7 @@ impl Shard {
             match self.process(&batch) {
                 // If the parser has ended, the batch is dropped.
                 Ok(()) => drop(self.recycled.send(batch)),
-                Err(ShardStop::WriterGone) => break,
+                Err(ShardStop::WriterEnded) => break,
                 Err(ShardStop::Failed(error)) if error.is_limit() => {
                     limit_reached = Some(error);
                     if let Err(ShardStop::Failed(error)) = self.end_batch() {
@@ -156,14 +156,14 @@ impl Shard {
         self.send_rows()?;
         self.collect_dropped()?;
         let dropped = std::mem::take(&mut self.dropped);
-        self.send.send(ShardOutput::BatchDone(dropped)).map_err(|_| ShardStop::WriterGone)
+        self.send.send(ShardOutput::BatchDone(dropped)).map_err(|_| ShardStop::WriterEnded)
     }
 
     /// Polls all rows that wait in the engine and sends them to the writer.
     fn send_rows(&mut self) -> Result<(), ShardStop> {
         while let Some(rows) = self.worker.poll(POLL_ROWS)? {
             let chunk = ShardOutput::Rows(RowChunk::copy_of(&rows));
-            self.send.send(chunk).map_err(|_| ShardStop::WriterGone)?;
+            self.send.send(chunk).map_err(|_| ShardStop::WriterEnded)?;
         }
         Ok(())
     }

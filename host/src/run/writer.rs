@@ -30,7 +30,7 @@ pub(super) enum WriterEnd {
     /// The reader of the rows closed its end of the pipe, as `head` does.
     OutputClosed,
     /// A shard ended early; its own result gives the reason.
-    ShardGone,
+    ShardEnded,
 }
 
 impl Writer {
@@ -75,9 +75,9 @@ impl Writer {
                     self.dead_letters.write(&log, &dropped)?;
                 }
                 Err(MergeStop::Failed(error)) => return Err(error),
-                Err(MergeStop::ShardGone) => {
+                Err(MergeStop::ShardEnded) => {
                     self.sink.flush()?;
-                    return Ok(WriterEnd::ShardGone);
+                    return Ok(WriterEnd::ShardEnded);
                 }
             }
         }

@@ -6,7 +6,7 @@ use stream_processor::runtime::{
 };
 use stream_processor::spec::PipelineSpec;
 use stream_processor_core::wire::BatchShape;
-use stream_processor_core::{Batch, Column, KeyColumn, KeyDefinitions, Options, Progress};
+use stream_processor_core::{Batch, Column, KeyColumn, KeyDefinitions, Options, Progress, Rows};
 
 const SPEC: &str = r#"{"source": {"key": "k", "value": "v"}, "stages":
     [{"type": "window", "window": "tumbling", "size": "1s", "aggregations": ["count", "sum"]}]}"#;
@@ -36,6 +36,8 @@ fn batch<'a>(timestamps: &'a [i64], ids: &'a [u32], columns: &'a [Column<'a>]) -
 fn rows(worker: &mut dyn Worker) -> String {
     let mut text = String::new();
     while let Some(rows) = worker.poll(1).unwrap() {
+        // Rows of the module come without the schema.
+        let rows = Rows { schema: None, ..rows };
         text += &format!("{rows:?}\n");
     }
     text

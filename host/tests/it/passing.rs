@@ -92,7 +92,7 @@ fn passing_ndjson_to_a_csv_sink_is_refused() {
     let ran = run(&["check", text(&file)], "");
     assert_eq!(ran.code, 2);
     assert!(
-        ran.stderr.contains("pipeline.toml:6: sink.format: csv: these stages pass events"),
+        ran.stderr.contains("pipeline.toml:6: sink.format: \"csv\" is not possible, because these stages pass events"),
         "{}",
         ran.stderr
     );
