@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::Caps;
 use super::columns::Columns;
+use super::ema::EmaPlan;
 use super::rolling::RollingPlan;
 use super::stage::{Planned, PlannedStage, StageSite};
 use super::zscore::ZScorePlan;
@@ -19,25 +20,22 @@ pub(crate) struct AnalyticsPlan {
     pub(crate) operators: Vec<OperatorPlan>,
     /// The input columns that the stage reads; `None` counts events.
     pub(crate) fields: Vec<Option<usize>>,
-    /// Number of added columns.
-    pub(crate) added: usize,
     pub(crate) caps: Caps,
     /// Event time in microseconds after which the state of a key without events is discarded.
     pub(crate) state_ttl: Option<i64>,
 }
 
-/// The operator of an analytics stage for one field.
+/// The operator of an analytics stage for one field. It knows the columns that it writes.
 #[derive(Debug, Clone)]
 pub(crate) enum OperatorPlan {
-    Ema { alpha: f64 },
-    TimedEma { half_life_us: f64 },
+    Ema(EmaPlan),
     Rolling(RollingPlan),
     ZScore(ZScorePlan),
 }
 
 impl AnalyticsPlan {
     /// Plans the stage at `site`, which runs `operators` over `fields`, and adds the columns `added`
-    /// to its input.
+    /// behind those of its input.
     pub(super) fn planned(
         site: &StageSite<'_>,
         mut columns: Columns,
@@ -49,14 +47,12 @@ impl AnalyticsPlan {
         if state_ttl.is_some_and(|ttl| ttl.as_micros() <= 0) {
             return Err(SpecError::new(format!("{path}.state_ttl"), "must be longer than 0s"));
         }
-        let before = columns.list().len();
         for (name, role) in added {
             columns.add(path, &name, role)?;
         }
         let plan = Self {
             operators,
             fields,
-            added: columns.list().len() - before,
             caps: Caps::of(spec),
             state_ttl: state_ttl.map(Duration::as_micros),
         };

@@ -52,6 +52,7 @@ pub(crate) use columns::OutputSource;
 pub(crate) use count::CountPlan;
 pub(crate) use dedup::{DedupPlan, ENTRY_BYTES, MemoryPlan};
 use dedup::{IdentityColumn, identity_columns};
+pub(crate) use ema::{EmaPlan, EmaWeight};
 pub(crate) use emission::{Early, Emission};
 pub(crate) use event_time::{AdvanceOn, TimePlan, WatermarkRule};
 pub(crate) use filter::{Condition, FilterPlan, Operand};

@@ -24,8 +24,8 @@ pub(crate) struct RollingPlan {
 /// One aggregation and its column.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RollingOutput {
-    /// Index among the added columns.
-    pub(crate) place: usize,
+    /// The column of the results.
+    pub(crate) column: usize,
     pub(crate) op: Operation,
     pub(crate) population: bool,
 }
@@ -39,7 +39,7 @@ impl PlanStage for Rolling {
         };
         let mut plans: Vec<(Option<usize>, RollingPlan)> = Vec::new();
         let mut kept = TrackedStatistics::default();
-        let mut place = 0;
+        let mut output_column = input.list().len();
         for (index, field) in columns.into_iter().enumerate() {
             let options = EffectiveOptions::new(path, self, index);
             let size = options.size(spec)?;
@@ -60,9 +60,9 @@ impl PlanStage for Rolling {
                 kept = kept.and(definition(aggregation.op).rolling.tracked());
                 if let Some((_, plan)) = plans.get_mut(known) {
                     let (op, population) = (aggregation.op, aggregation.population);
-                    plan.outputs.push(RollingOutput { place, op, population });
+                    plan.outputs.push(RollingOutput { column: output_column, op, population });
                 }
-                place += 1;
+                output_column += 1;
             }
         }
         let (columns, plans): (Vec<_>, Vec<_>) = plans.into_iter().unzip();

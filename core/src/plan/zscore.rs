@@ -14,6 +14,8 @@ pub(crate) struct ZScorePlan {
     pub(crate) method: ZScoreMethod,
     /// Number of values in the window; `None`: all values so far.
     pub(crate) window: Option<usize>,
+    /// The columns of scores and of anomalies.
+    pub(crate) columns: [usize; 2],
 }
 
 /// Default number of values that `mad` compares with.
@@ -31,15 +33,19 @@ impl PlanStage for ZScore {
             method: Some(self.method),
             window: self.window,
         };
-        let of_stage = zscore_operator(path, &ZScoreField::default(), &stage, spec)?;
+        let of_stage = zscore_plan(path, &ZScoreField::default(), &stage, spec)?;
         let of_field = |(index, field): (usize, &Field<ZScoreField>)| match field.options() {
-            Some(own) => zscore_operator(&format!("{path}.fields[{index}]"), own, &stage, spec),
-            None => Ok(of_stage.clone()),
+            Some(own) => zscore_plan(&format!("{path}.fields[{index}]"), own, &stage, spec),
+            None => Ok(of_stage),
         };
-        let operators = match self.fields.as_slice() {
-            [] => vec![of_stage.clone()],
+        let plans: Vec<ZScorePlan> = match self.fields.as_slice() {
+            [] => vec![of_stage],
             fields => fields.iter().enumerate().map(of_field).collect::<Result<_, _>>()?,
         };
+        let operator = |(score, plan)| {
+            OperatorPlan::ZScore(ZScorePlan { columns: [score, score + 1], ..plan })
+        };
+        let operators = (input.list().len()..).step_by(2).zip(plans).map(operator).collect();
         let roles = [ColumnRole::Value, ColumnRole::Anomaly].into_iter().cycle();
         let added = self.columns().into_iter().zip(roles);
         AnalyticsPlan::planned(site, input, (operators, fields), added, self.state_ttl)
@@ -47,12 +53,12 @@ impl PlanStage for ZScore {
 }
 
 /// Plans the scoring of a field: its own options, else those of the stage.
-fn zscore_operator(
+fn zscore_plan(
     path: &str,
     own: &ZScoreField,
     stage: &ZScoreField,
     spec: &PipelineSpec,
-) -> Result<OperatorPlan, SpecError> {
+) -> Result<ZScorePlan, SpecError> {
     let threshold = own.threshold.or(stage.threshold).unwrap_or_default();
     if !threshold.is_finite() || threshold < 0.0 {
         let message =
@@ -76,7 +82,7 @@ fn zscore_operator(
         }
         check_size(&path, window, spec)?;
     }
-    Ok(OperatorPlan::ZScore(ZScorePlan {
+    Ok(ZScorePlan {
         rule: ZScoreRule {
             threshold,
             warmup: warmup.into(),
@@ -84,5 +90,6 @@ fn zscore_operator(
         },
         method,
         window: window.map(|window| window as usize),
-    }))
+        columns: [0, 0],
+    })
 }

@@ -6,30 +6,37 @@ use crate::error::SnapshotError;
 use crate::snapshot::Codec;
 use crate::statistics::{elapsed, step, time_gain};
 
+/// Options of a moving average.
+#[derive(Clone, Copy)]
+pub(super) struct AverageOptions {
+    /// Weight of a new value; for [`TimedAverage`], the half-life in microseconds.
+    pub(super) weight: f64,
+    /// The column of the averages.
+    pub(super) column: usize,
+}
+
 /// Moving average of a key; NaN before its first value.
 pub(super) struct Average(f64);
 
 impl KeyState for Average {
-    /// Weight of a new value.
-    type Options = f64;
+    type Options = AverageOptions;
 
     const BYTES: u64 = 8;
 
-    fn empty(_: &f64) -> Self {
+    fn empty(_: &AverageOptions) -> Self {
         Self(f64::NAN)
     }
 
     fn take(
         states: &mut [Self],
-        alpha: &f64,
-        field: usize,
+        options: &AverageOptions,
         input: &Input<'_>,
-        added: &mut [FrameColumn],
+        columns: &mut [FrameColumn],
     ) {
-        if let Some(FrameColumn::Number(averages)) = added.get_mut(field) {
+        if let Some(FrameColumn::Number(averages)) = columns.get_mut(options.column) {
             move_all(
                 states,
-                *alpha,
+                options.weight,
                 input.keys,
                 input.values,
                 append_missing(averages, input.keys.len()),
@@ -75,23 +82,22 @@ pub(super) struct TimedAverage {
 }
 
 impl KeyState for TimedAverage {
-    /// Half-life, microseconds.
-    type Options = f64;
+    type Options = AverageOptions;
 
     const BYTES: u64 = 16;
 
-    fn empty(_: &f64) -> Self {
+    fn empty(_: &AverageOptions) -> Self {
         Self { average: f64::NAN, latest: i64::MIN }
     }
 
     fn take(
         states: &mut [Self],
-        half_life_us: &f64,
-        field: usize,
+        options: &AverageOptions,
         input: &Input<'_>,
-        added: &mut [FrameColumn],
+        columns: &mut [FrameColumn],
     ) {
-        let Some(FrameColumn::Number(averages)) = added.get_mut(field) else { return };
+        let AverageOptions { weight: half_life_us, column } = *options;
+        let Some(FrameColumn::Number(averages)) = columns.get_mut(column) else { return };
         let out = append_missing(averages, input.keys.len());
         // Many series are regular, so the previous gain is often the next one.
         let mut last_gain = (0, 0.0);
@@ -103,7 +109,7 @@ impl KeyState for TimedAverage {
             let Some(state) = states.get_mut(*key as usize) else { continue };
             let elapsed_us = elapsed(state.latest, *timestamp);
             if elapsed_us != last_gain.0 {
-                last_gain = (elapsed_us, time_gain(elapsed_us, *half_life_us));
+                last_gain = (elapsed_us, time_gain(elapsed_us, half_life_us));
             }
             state.average = step(state.average, *value, last_gain.1);
             state.latest = state.latest.max(*timestamp);

@@ -1,11 +1,11 @@
 //! The states of one field, behind a trait object: one dynamic call per batch, not per event.
 
-use super::average::{Average, TimedAverage};
+use super::average::{Average, AverageOptions, TimedAverage};
 use super::rolling::{AllValues, LastNValues};
 use super::{Input, KeyState};
 use crate::data::frame::FrameColumn;
 use crate::error::SnapshotError;
-use crate::plan::OperatorPlan;
+use crate::plan::{EmaPlan, EmaWeight, OperatorPlan};
 use crate::snapshot::{Codec, StateReader, StateWriter};
 use crate::spec::ZScoreMethod;
 use crate::statistics::{LastMedian, LastMoments, OnlineVariance};
@@ -16,7 +16,7 @@ pub(super) trait FieldStates: Send {
     fn reset(&mut self, key: u32, bound: usize);
 
     /// Calls [`KeyState::take`].
-    fn take(&mut self, field: usize, input: &Input<'_>, added: &mut [FrameColumn]);
+    fn take(&mut self, input: &Input<'_>, columns: &mut [FrameColumn]);
 
     /// Returns the bytes that a state counts for, without the values it keeps.
     fn bytes(&self) -> u64;
@@ -37,8 +37,14 @@ pub(super) trait FieldStates: Send {
 /// Returns the states of a field that `plan` describes.
 pub(super) fn of(plan: &OperatorPlan) -> Box<dyn FieldStates> {
     match plan.clone() {
-        OperatorPlan::Ema { alpha } => States::<Average>::boxed(alpha),
-        OperatorPlan::TimedEma { half_life_us } => States::<TimedAverage>::boxed(half_life_us),
+        OperatorPlan::Ema(EmaPlan { weight, column }) => match weight {
+            EmaWeight::Constant(weight) => {
+                States::<Average>::boxed(AverageOptions { weight, column })
+            }
+            EmaWeight::HalfLife(weight) => {
+                States::<TimedAverage>::boxed(AverageOptions { weight, column })
+            }
+        },
         OperatorPlan::Rolling(rolling) => match rolling.size {
             Some(_) => States::<LastNValues>::boxed(rolling),
             None => States::<AllValues>::boxed(rolling),
@@ -81,8 +87,8 @@ impl<S: KeyState> FieldStates for States<S> {
         }
     }
 
-    fn take(&mut self, field: usize, input: &Input<'_>, added: &mut [FrameColumn]) {
-        S::take(&mut self.states, &self.options, field, input, added);
+    fn take(&mut self, input: &Input<'_>, columns: &mut [FrameColumn]) {
+        S::take(&mut self.states, &self.options, input, columns);
     }
 
     fn bytes(&self) -> u64 {

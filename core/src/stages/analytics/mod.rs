@@ -56,15 +56,13 @@ trait KeyState: Send + Sized + 'static {
     /// Returns the state before the first value.
     fn empty(options: &Self::Options) -> Self;
 
-    /// Adds the values of `input` to the states of their keys, and appends the results to `added`.
-    ///
-    /// `field` is the index of the field among those of the stage.
+    /// Adds the values of `input` to the states of their keys, and appends the results to those of
+    /// `columns` that the options name.
     fn take(
         states: &mut [Self],
         options: &Self::Options,
-        field: usize,
         input: &Input<'_>,
-        added: &mut [FrameColumn],
+        columns: &mut [FrameColumn],
     );
 
     /// Writes the state, or reads it into an empty one.
@@ -189,12 +187,10 @@ impl AnalyticsStage {
         out: &mut Frame,
     ) {
         out.push_run(events, range.clone(), context.keys);
-        let inputs = out.columns.len().saturating_sub(self.plan.added);
-        let added = out.columns.get_mut(inputs..).unwrap_or_default();
         if self.ones.len() < range.len() {
             self.ones.resize(range.len(), 1.0);
         }
-        for (field, column) in self.plan.fields.iter().enumerate() {
+        for (states, column) in self.fields.iter_mut().zip(&self.plan.fields) {
             let values = match column {
                 Some(column) => events.numbers(*column).get(range.clone()),
                 None => self.ones.get(..range.len()),
@@ -204,9 +200,7 @@ impl AnalyticsStage {
                 keys: events.keys.get(range.clone()).unwrap_or_default(),
                 values: values.unwrap_or_default(),
             };
-            if let Some(states) = self.fields.get_mut(field) {
-                states.take(field, &input, added);
-            }
+            states.take(&input, &mut out.columns);
         }
         self.stats.events += range.len() as u64;
         self.stats.rows += range.len() as u64;

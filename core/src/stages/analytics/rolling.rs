@@ -65,11 +65,10 @@ impl KeyState for LastNValues {
     fn take(
         states: &mut [Self],
         plan: &RollingPlan,
-        _: usize,
         input: &Input<'_>,
-        added: &mut [FrameColumn],
+        columns: &mut [FrameColumn],
     ) {
-        update_all(states, &plan.outputs, input, added);
+        update_all(states, &plan.outputs, input, columns);
     }
 
     fn fields<C: Codec>(&mut self, codec: &mut C) -> Result<(), SnapshotError> {
@@ -127,11 +126,10 @@ impl KeyState for AllValues {
     fn take(
         states: &mut [Self],
         plan: &RollingPlan,
-        _: usize,
         input: &Input<'_>,
-        added: &mut [FrameColumn],
+        columns: &mut [FrameColumn],
     ) {
-        update_all(states, &plan.outputs, input, added);
+        update_all(states, &plan.outputs, input, columns);
     }
 
     fn fields<C: Codec>(&mut self, codec: &mut C) -> Result<(), SnapshotError> {
@@ -149,15 +147,15 @@ fn update_all<V: RollingValues>(
     states: &mut [V],
     outputs: &[RollingOutput],
     input: &Input<'_>,
-    added: &mut [FrameColumn],
+    columns: &mut [FrameColumn],
 ) {
-    let before = outputs.first().and_then(|output| match added.get(output.place) {
+    let before = outputs.first().and_then(|output| match columns.get(output.column) {
         Some(FrameColumn::Number(column)) => Some(column.len()),
         _ => None,
     });
     let Some(before) = before else { return };
     for output in outputs {
-        if let Some(FrameColumn::Number(column)) = added.get_mut(output.place) {
+        if let Some(FrameColumn::Number(column)) = columns.get_mut(output.column) {
             append_missing(column, input.keys.len());
         }
     }
@@ -168,7 +166,7 @@ fn update_all<V: RollingValues>(
         let Some(state) = states.get_mut(*key as usize) else { continue };
         state.push(*value);
         for output in outputs {
-            let column = match added.get_mut(output.place) {
+            let column = match columns.get_mut(output.column) {
                 Some(FrameColumn::Number(column)) => column.get_mut(at),
                 _ => None,
             };

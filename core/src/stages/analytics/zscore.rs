@@ -21,11 +21,10 @@ impl KeyState for OnlineVariance {
     fn take(
         states: &mut [Self],
         plan: &ZScorePlan,
-        field: usize,
         input: &Input<'_>,
-        added: &mut [FrameColumn],
+        columns: &mut [FrameColumn],
     ) {
-        score(states, plan, field, input, added);
+        score(states, plan, input, columns);
     }
 
     fn fields<C: Codec>(&mut self, codec: &mut C) -> Result<(), SnapshotError> {
@@ -56,11 +55,10 @@ macro_rules! state_of_last_values {
             fn take(
                 states: &mut [Self],
                 plan: &ZScorePlan,
-                field: usize,
                 input: &Input<'_>,
-                added: &mut [FrameColumn],
+                columns: &mut [FrameColumn],
             ) {
-                score(states, plan, field, input, added);
+                score(states, plan, input, columns);
             }
 
             fn fields<C: Codec>(&mut self, codec: &mut C) -> Result<(), SnapshotError> {
@@ -73,16 +71,15 @@ macro_rules! state_of_last_values {
 state_of_last_values!(LastMoments, TrackedStatistics::MOMENTS);
 state_of_last_values!(LastMedian, TrackedStatistics::ORDER);
 
-/// Appends scores and anomaly flags to the columns of `field`.
+/// Appends scores and anomaly flags to the columns of `plan`.
 fn score<R: Baseline>(
     states: &mut [R],
     plan: &ZScorePlan,
-    field: usize,
     input: &Input<'_>,
-    added: &mut [FrameColumn],
+    columns: &mut [FrameColumn],
 ) {
-    let columns = added.get_mut(field * 2..field * 2 + 2);
-    if let Some([FrameColumn::Number(scores), FrameColumn::Bool(anomalies)]) = columns {
+    let columns = columns.get_disjoint_mut(plan.columns);
+    if let Ok([FrameColumn::Number(scores), FrameColumn::Bool(anomalies)]) = columns {
         let count = input.keys.len();
         let before = anomalies.len();
         anomalies.resize(before + count, 0);
