@@ -20,13 +20,15 @@ pub struct ReportedError {
 #[must_use]
 pub fn encode_error(error: &Error) -> Vec<u8> {
     let mut json = serde_json::json!({ "code": error.code(), "message": error.to_string() });
-    if let Error::LimitReached(stop) = error {
-        json["limit"] = stop.limit.into();
-        json["value"] = stop.value.into();
-        json["stage"] = stop.stage.into();
-        json["ordinal"] = stop.ordinal.into();
-        json["consumed"] = stop.consumed.into();
-        json["dropped"] = stop.dropped.into();
+    if let (Error::LimitReached(stop), Some(fields)) = (error, json.as_object_mut()) {
+        let mut insert =
+            |name: &str, value: serde_json::Value| fields.insert(name.to_owned(), value);
+        insert("limit", stop.limit.into());
+        insert("value", stop.value.into());
+        insert("stage", stop.stage.into());
+        insert("ordinal", stop.ordinal.into());
+        insert("consumed", stop.consumed.into());
+        insert("dropped", stop.dropped.into());
     }
     json.to_string().into_bytes()
 }
