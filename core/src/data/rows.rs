@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::data::schema::{OutputColumn, OutputSchema};
+use crate::data::schema::{ColumnRole, OutputColumn, OutputSchema};
 use crate::data::value::Value;
 use crate::key;
 use crate::time::NULL_TIME;
@@ -130,6 +130,12 @@ impl<'a> Rows<'a> {
         self.columns.get(index).copied()
     }
 
+    /// Returns the first column with `role`; `None` if there is none.
+    #[must_use]
+    pub fn column_of(&self, role: ColumnRole) -> Option<RowColumn<'a>> {
+        self.columns.get(self.schema?.position(role)?).copied()
+    }
+
     /// Returns the value of the column or key field `name` in row `row`. Returns `None` if there is
     /// no such field or row, [`Value::Null`] if it has no value.
     #[must_use]
@@ -168,13 +174,13 @@ impl<'a> Rows<'a> {
     /// Returns the start of the window of row `row`, microseconds; `None` if the row has none.
     #[must_use]
     pub fn start(&self, row: usize) -> Option<i64> {
-        self.time(row, "window_start")
+        self.column_of(ColumnRole::WindowStart)?.get(row)?.as_time()
     }
 
     /// Returns the end of the window of row `row`, microseconds; `None` if the row has none.
     #[must_use]
     pub fn end(&self, row: usize) -> Option<i64> {
-        self.time(row, "window_end")
+        self.column_of(ColumnRole::WindowEnd)?.get(row)?.as_time()
     }
 
     fn column_names(&self) -> impl Iterator<Item = &'a str> + use<'a> {

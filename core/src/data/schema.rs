@@ -57,6 +57,14 @@ pub struct OutputSchema {
     pub passes_events: bool,
 }
 
+impl OutputSchema {
+    /// Returns the position of the first column with `role`.
+    #[must_use]
+    pub fn position(&self, role: ColumnRole) -> Option<usize> {
+        self.columns.iter().position(|column| column.role == role)
+    }
+}
+
 /// One column of the output.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutputColumn {

@@ -262,9 +262,9 @@ impl Columns {
             );
             return Err(SpecError::new("source.key", message));
         }
-        let position = |role: &ColumnRole| columns.iter().position(|column| column.role == *role);
-        let order = order_roles.iter().filter_map(position).collect();
-        Ok((OutputSchema { key: self.key, columns, order, passes_events: false }, shown))
+        let mut schema = OutputSchema { key: self.key, columns, ..OutputSchema::default() };
+        schema.order = order_roles.iter().filter_map(|role| schema.position(*role)).collect();
+        Ok((schema, shown))
     }
 
     /// Returns the roles of the time columns that order rows, the most significant first.

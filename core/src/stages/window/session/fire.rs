@@ -217,7 +217,8 @@ impl SessionStage {
                     times.extend(bounds().map(|bounds| bounds.end));
                 }
                 (ColumnRole::Aggregation(output), FrameColumn::Number(numbers)) => {
-                    if !accumulators.results(output, value_slots.iter(), numbers) {
+                    let is_written = accumulators.results(output, value_slots.iter(), numbers);
+                    if !is_written {
                         let lengths =
                             bounds().map(|bounds| bounds.end.saturating_sub(bounds.start));
                         let value_slots = value_slots.iter().zip(lengths);

@@ -262,7 +262,8 @@ impl WindowStage {
                 (ColumnRole::WindowStart, FrameColumn::Time(times)) => extend(times, start, taken),
                 (ColumnRole::WindowEnd, FrameColumn::Time(times)) => extend(times, end, taken),
                 (ColumnRole::Aggregation(output), FrameColumn::Number(numbers)) => {
-                    if !self.accumulators.results(output, rows.iter().rev(), numbers) {
+                    let is_written = self.accumulators.results(output, rows.iter().rev(), numbers);
+                    if !is_written {
                         let result = |slot: &u32| self.accumulators.result(output, *slot, length);
                         numbers.extend(rows.iter().rev().map(result));
                     }
