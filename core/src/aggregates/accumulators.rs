@@ -23,6 +23,7 @@ pub(crate) struct Accumulators {
 #[derive(Clone, Copy)]
 pub(super) struct ColumnOutput {
     output: WindowOutput,
+    unit: Unit,
     column: Option<usize>,
 }
 
@@ -47,7 +48,8 @@ impl Accumulators {
         let with_column = |output: &WindowOutput| {
             let computes =
                 |of: &OfField| output.field == Some(of.field) && of.column.computes(output);
-            ColumnOutput { output: *output, column: columns.iter().position(computes) }
+            let unit = definition(output.op).unit;
+            ColumnOutput { output: *output, unit, column: columns.iter().position(computes) }
         };
         Self {
             events: outputs.iter().any(|output| output.field.is_none()).then(BySlot::default),
@@ -198,44 +200,47 @@ impl Accumulators {
     /// Appends the result of output `output` for each of the sealed `slots`. Returns false, and
     /// appends nothing, if the result depends on the length of the window: the caller must use
     /// [`Accumulators::result`] for each slot.
+    // Inlined: sessions call it for each row.
+    #[inline]
     pub(crate) fn results<'a>(
         &self,
         output: usize,
         slots: impl Iterator<Item = &'a u32>,
         numbers: &mut Vec<f64>,
     ) -> bool {
-        let Some((output, column)) = self.output(output) else { return false };
-        if definition(output.op).unit == Unit::PerSecond {
-            return false;
+        match self.outputs.get(output) {
+            Some(ColumnOutput { output, unit: Unit::Value, column }) => {
+                match (self.column(*column), &self.events) {
+                    (Some(column), _) => column.results(output, slots, numbers),
+                    (None, Some(events)) => events.append_results(slots, numbers, event_count),
+                    (None, None) => return false,
+                }
+                true
+            }
+            _ => false,
         }
-        match (column, &self.events) {
-            (Some(column), _) => column.results(output, slots, numbers),
-            (None, Some(events)) => events.append_results(slots, numbers, event_count),
-            (None, None) => return false,
-        }
-        true
     }
 
     /// Returns the result of output `output` for the sealed `slot` of a window of `length_us`
     /// microseconds. NaN stands for null.
     #[expect(clippy::cast_precision_loss, reason = "windows are far shorter than 2^53 us")]
     pub(crate) fn result(&self, output: usize, slot: u32, length_us: i64) -> f64 {
-        let Some((output, column)) = self.output(output) else { return f64::NAN };
-        let found = match column {
+        let Some(ColumnOutput { output, unit, column }) = self.outputs.get(output) else {
+            return f64::NAN;
+        };
+        let found = match self.column(*column) {
             Some(column) => column.result(output, slot as usize),
             None => event_count(&self.events_in(slot)),
         };
-        match definition(output.op).unit {
+        match unit {
             Unit::PerSecond => found * 1e6 / length_us as f64,
             Unit::Value => found,
         }
     }
 
-    /// Returns output `output`, and the column that computes it; `None` counts events.
-    fn output(&self, output: usize) -> Option<(&WindowOutput, Option<&Column>)> {
-        let ColumnOutput { output, column } = self.outputs.get(output)?;
-        let column = column.and_then(|column| self.columns.get(column));
-        Some((output, column.map(|of| &of.column)))
+    #[inline]
+    fn column(&self, index: Option<usize>) -> Option<&Column> {
+        index.and_then(|index| self.columns.get(index)).map(|of| &of.column)
     }
 
     /// Writes `slots`, one accumulator kind after the other.

@@ -122,6 +122,7 @@ macro_rules! columns {
                 match self { $(Self::$variant(column) => column.seal(slots, stats)),* }
             }
 
+            #[inline]
             fn results<'a>(
                 &self,
                 output: &WindowOutput,
@@ -291,6 +292,7 @@ impl<A: FieldAccumulator> FieldColumn for BySlot<A> {
         A::forget_ordinals(&mut self.0);
     }
 
+    #[inline(always)]
     fn results<'a>(
         &self,
         output: &WindowOutput,

@@ -55,20 +55,16 @@ pub(crate) trait SummaryValues {
     fn extremes(&self) -> Extremes;
 }
 
-/// Returns the result of `op`; NaN if it is undefined or not finite. A rate is still a count.
+/// Returns the result of `op` over at least one value; not finite if it is too large. A rate is still
+/// a count.
 #[inline(always)]
-pub(crate) fn result(op: Operation, values: &impl SummaryValues) -> f64 {
+pub(crate) fn result_of_values(op: Operation, values: &impl SummaryValues) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "counts beyond 2^53 are out of reach")]
-    let count = values.count() as f64;
-    if matches!(op, Operation::Count | Operation::Rate) {
-        return count;
-    }
-    if values.count() == 0 {
-        return f64::NAN;
-    }
-    let result = match op {
+    let count = || values.count() as f64;
+    match op {
+        Operation::Count | Operation::Rate => count(),
         Operation::Sum => values.sum(),
-        Operation::Avg => values.sum() / count,
+        Operation::Avg => values.sum() / count(),
         Operation::Min => values.extremes().min,
         Operation::Max => values.extremes().max,
         Operation::Range => {
@@ -76,7 +72,16 @@ pub(crate) fn result(op: Operation, values: &impl SummaryValues) -> f64 {
             max - min
         }
         _ => f64::NAN,
-    };
+    }
+}
+
+/// Returns the result of `op`; NaN if it is undefined or not finite.
+#[inline(always)]
+fn result(op: Operation, summary: &Summary) -> f64 {
+    if summary.count == 0 && !matches!(op, Operation::Count | Operation::Rate) {
+        return f64::NAN;
+    }
+    let result = result_of_values(op, summary);
     if result.is_finite() { result } else { f64::NAN }
 }
 

@@ -4,7 +4,7 @@ use super::analytics::{AnalyticsPlan, OperatorPlan, check_size, fields_read};
 use super::columns::Columns;
 use super::stage::{PlanStage, Planned, StageSite};
 use super::window::{aggregated_column, check_options};
-use crate::aggregates::{self, RollingSupport, definition};
+use crate::aggregates::{self, RollingSupport, State, definition};
 use crate::data::schema::ColumnRole;
 use crate::spec::{Aggregation, Field, Operation, PercentileEngine, PipelineSpec};
 use crate::spec::{Rolling, RollingField, SpecError};
@@ -27,6 +27,8 @@ pub(crate) struct RollingOutput {
     /// The column of the results.
     pub(crate) column: usize,
     pub(crate) op: Operation,
+    /// The state that `op` is computed from.
+    pub(crate) state: State,
     pub(crate) population: bool,
 }
 
@@ -57,10 +59,12 @@ impl PlanStage for Rolling {
                     plans.push((column, RollingPlan { size, kept, outputs: Vec::new() }));
                     plans.len() - 1
                 });
-                kept = kept.and(definition(aggregation.op).rolling.tracked());
+                let definition = definition(aggregation.op);
+                kept = kept.and(definition.rolling.tracked());
                 if let Some((_, plan)) = plans.get_mut(known) {
                     let (op, population) = (aggregation.op, aggregation.population);
-                    plan.outputs.push(RollingOutput { column: output_column, op, population });
+                    let (state, column) = (definition.state, output_column);
+                    plan.outputs.push(RollingOutput { column, op, state, population });
                 }
                 output_column += 1;
             }

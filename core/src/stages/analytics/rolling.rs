@@ -2,7 +2,7 @@
 
 use super::{Input, KeyState, append_missing};
 use crate::aggregates::summary::SummaryValues;
-use crate::aggregates::{State, definition, moments, summary};
+use crate::aggregates::{State, moments, summary};
 use crate::data::frame::FrameColumn;
 use crate::error::SnapshotError;
 use crate::plan::{RollingOutput, RollingPlan};
@@ -180,8 +180,8 @@ fn update_all<V: RollingValues>(
 
 /// Returns the result of `output` over at least one value; not finite if undefined or too large.
 fn result(values: &impl RollingValues, output: &RollingOutput) -> f64 {
-    match (definition(output.op).state, output.op) {
-        (State::Summary, op) => summary::result(op, values),
+    match (output.state, output.op) {
+        (State::Summary, op) => summary::result_of_values(op, values),
         (State::Moments, op) => moments::result(op, output.population, &values.moments()),
         (_, Operation::Percentile(percentile)) => {
             values.percentile(percentile.percent()).unwrap_or(f64::NAN)
