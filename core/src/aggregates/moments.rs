@@ -62,6 +62,7 @@ impl FieldAccumulator for OnlineVariance {
         result(output.op, output.population, self)
     }
 
+    #[inline(always)]
     fn results<'a>(
         column: &BySlot<Self>,
         output: &WindowOutput,
@@ -74,6 +75,9 @@ impl FieldAccumulator for OnlineVariance {
 
 /// Appends the result of `output` for each of `slots`; `moments_of` selects the moments in an
 /// accumulator.
+// A separate function: only few instructions are left in its callers, which sessions run for each
+// row.
+#[inline(never)]
 pub(super) fn append_results<'a, A: Accumulator>(
     column: &BySlot<A>,
     output: &WindowOutput,

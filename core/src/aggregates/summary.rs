@@ -165,6 +165,7 @@ impl FieldAccumulator for Summary {
         result(output.op, self)
     }
 
+    #[inline(always)]
     fn results<'a>(
         column: &BySlot<Self>,
         output: &WindowOutput,
@@ -177,6 +178,9 @@ impl FieldAccumulator for Summary {
 
 /// Appends the result of `op` for each of `slots`; `summary_of` selects the summary in an
 /// accumulator.
+// A separate function: only few instructions are left in its callers, which sessions run for each
+// row.
+#[inline(never)]
 pub(super) fn append_results<'a, A: Accumulator>(
     column: &BySlot<A>,
     op: Operation,
