@@ -312,3 +312,29 @@ impl<A: FieldAccumulator> FieldColumn for BySlot<A> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aggregates::NAMED;
+
+    fn output(op: Operation, engine: PercentileEngine) -> WindowOutput {
+        WindowOutput { op, field: Some(0), population: false, engine }
+    }
+
+    #[test]
+    fn every_aggregation_is_computed_by_one_column() {
+        let named = NAMED.iter().map(|(op, _)| output(*op, PercentileEngine::default()));
+        let engines =
+            [PercentileEngine::Sketch, PercentileEngine::Tdigest, PercentileEngine::Exact];
+        let percentiles = engines.map(|engine| output("p95".parse().unwrap(), engine));
+        let outputs: Vec<WindowOutput> = named.chain(percentiles).collect();
+        let all = Column::of_outputs(&outputs, 0);
+        for output in &outputs {
+            for columns in [&Column::of_outputs(&[*output], 0), &all] {
+                let computing = columns.iter().filter(|column| column.computes(output));
+                assert_eq!(computing.count(), 1, "{output:?}");
+            }
+        }
+    }
+}

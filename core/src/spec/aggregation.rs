@@ -225,6 +225,9 @@ mod tests {
         for name in Operation::NAMES.split_last().unwrap().1 {
             assert_eq!(name.parse::<Operation>().unwrap().to_string(), *name);
         }
+        for (operation, definition) in aggregates::NAMED {
+            assert_eq!(definition.name.parse(), Ok(*operation));
+        }
         assert_eq!("p99.90".parse::<Operation>().unwrap().to_string(), "p99.9");
     }
 
