@@ -129,6 +129,9 @@ pub enum Error {
     /// the engine can continue.
     #[error("{0}")]
     LimitReached(LimitReached),
+    /// The windows run aggregators of the program, whose state the engine cannot write or read.
+    #[error("the engine runs aggregators of the program, whose state cannot be written or merged")]
+    CustomState,
     /// Events were pushed after `finish`.
     #[error("the stream is finished: restore a snapshot or open a new engine to continue")]
     Finished,
@@ -261,6 +264,7 @@ impl Error {
             Self::PartialsMismatch(_) => "partials_mismatch",
             Self::PartialGap { .. } => "partial_gap",
             Self::LimitReached(_) => "limit_reached",
+            Self::CustomState => "custom_state",
             Self::Finished => "finished",
             Self::Snapshot(error) => match error {
                 SnapshotError::NotASnapshot => "snapshot_not_a_snapshot",

@@ -6,6 +6,8 @@ use super::{Unit, definition};
 use crate::data::frame::Order;
 use crate::data::stats::StageStats;
 use crate::error::SnapshotError;
+#[cfg(not(feature = "custom-aggregators"))]
+use crate::keys::Keys;
 use crate::plan::WindowOutput;
 use crate::snapshot::{SectionReader, SectionWriter};
 
@@ -123,6 +125,11 @@ impl Accumulators {
         }
     }
 
+    /// Does nothing: without the feature, programs bring no aggregators.
+    #[cfg(not(feature = "custom-aggregators"))]
+    #[inline(always)]
+    pub(crate) fn open_own(&mut self, _slots: &[u32], _key_ids: &[u32], _keys: &Keys) {}
+
     /// Returns `slots` empty slots for the same outputs.
     pub(crate) fn empty(&self, slots: usize) -> Self {
         Self {
@@ -225,6 +232,10 @@ impl Accumulators {
     /// microseconds. NaN stands for null.
     #[expect(clippy::cast_precision_loss, reason = "windows are far shorter than 2^53 us")]
     pub(crate) fn result(&self, output: usize, slot: u32, length_us: i64) -> f64 {
+        #[cfg(feature = "custom-aggregators")]
+        if let Some(own) = output.checked_sub(self.outputs.len()) {
+            return self.own_result(own, slot);
+        }
         let Some(ColumnOutput { output, unit, column }) = self.outputs.get(output) else {
             return f64::NAN;
         };

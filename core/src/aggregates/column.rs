@@ -3,6 +3,8 @@
 use super::definition;
 use super::distinct::Distinct;
 use super::first_last::FirstOrLast;
+#[cfg(feature = "custom-aggregators")]
+use super::own::OwnBySlot;
 use super::percentile::{Digest, Percentiles, Sketches, ValueRange, ValueSet};
 use super::slots::{BySlot, FieldAccumulator, SlotColumn};
 use super::summary::Summary;
@@ -34,29 +36,29 @@ pub(crate) enum State {
 
 /// Declares [`Column`] and passes each call to the column of the variant.
 macro_rules! columns {
-    ($($variant:ident($column:ty)),* $(,)?) => {
+    ($($(#[$attribute:meta])* $variant:ident($column:ty)),* $(,)?) => {
         /// A column of one field.
         #[derive(Clone)]
         pub(super) enum Column {
-            $($variant($column)),*
+            $($(#[$attribute])* $variant($column)),*
         }
 
         impl SlotColumn for Column {
             fn reset(&mut self, slot: usize) {
-                match self { $(Self::$variant(column) => column.reset(slot)),* }
+                match self { $($(#[$attribute])* Self::$variant(column) => column.reset(slot)),* }
             }
 
             fn empty(&self, slots: usize) -> Self {
-                match self { $(Self::$variant(column) => Self::$variant(column.empty(slots))),* }
+                match self { $($(#[$attribute])* Self::$variant(column) => Self::$variant(column.empty(slots))),* }
             }
 
             fn pick(&self, slots: &[u32]) -> Self {
-                match self { $(Self::$variant(column) => Self::$variant(column.pick(slots))),* }
+                match self { $($(#[$attribute])* Self::$variant(column) => Self::$variant(column.pick(slots))),* }
             }
 
             fn merge(&mut self, slots: &[u32], later: &Self) {
                 match (self, later) {
-                    $((Self::$variant(column), Self::$variant(later)) => column.merge(slots, later),)*
+                    $($(#[$attribute])* (Self::$variant(column), Self::$variant(later)) => column.merge(slots, later),)*
                     (Self::Sketch(sketches), Self::SketchRange(later)) => {
                         sketches.merge_ranges(slots, later);
                     }
@@ -65,11 +67,11 @@ macro_rules! columns {
             }
 
             fn join(&mut self, slot: usize, later: usize) {
-                match self { $(Self::$variant(column) => column.join(slot, later)),* }
+                match self { $($(#[$attribute])* Self::$variant(column) => column.join(slot, later)),* }
             }
 
             fn save(&self, slots: &[u32], writer: &mut SectionWriter<'_>) {
-                match self { $(Self::$variant(column) => column.save(slots, writer)),* }
+                match self { $($(#[$attribute])* Self::$variant(column) => column.save(slots, writer)),* }
             }
 
             fn load(
@@ -77,49 +79,49 @@ macro_rules! columns {
                 slots: &[u32],
                 reader: &mut SectionReader<'_>,
             ) -> Result<(), SnapshotError> {
-                match self { $(Self::$variant(column) => column.load(slots, reader)),* }
+                match self { $($(#[$attribute])* Self::$variant(column) => column.load(slots, reader)),* }
             }
         }
 
         impl FieldColumn for Column {
             fn computes(&self, output: &WindowOutput) -> bool {
-                match self { $(Self::$variant(column) => column.computes(output)),* }
+                match self { $($(#[$attribute])* Self::$variant(column) => column.computes(output)),* }
             }
 
             fn slot_bytes(&self) -> u64 {
-                match self { $(Self::$variant(column) => column.slot_bytes()),* }
+                match self { $($(#[$attribute])* Self::$variant(column) => column.slot_bytes()),* }
             }
 
             fn has_variable_bytes(&self) -> bool {
-                match self { $(Self::$variant(column) => column.has_variable_bytes()),* }
+                match self { $($(#[$attribute])* Self::$variant(column) => column.has_variable_bytes()),* }
             }
 
             fn variable_bytes(&self, slot: usize) -> u64 {
-                match self { $(Self::$variant(column) => column.variable_bytes(slot)),* }
+                match self { $($(#[$attribute])* Self::$variant(column) => column.variable_bytes(slot)),* }
             }
 
             fn merges_in_any_order(&self) -> bool {
-                match self { $(Self::$variant(column) => column.merges_in_any_order()),* }
+                match self { $($(#[$attribute])* Self::$variant(column) => column.merges_in_any_order()),* }
             }
 
             fn limits_values(&self) -> bool {
-                match self { $(Self::$variant(column) => column.limits_values()),* }
+                match self { $($(#[$attribute])* Self::$variant(column) => column.limits_values()),* }
             }
 
             fn add(&mut self, slots: &[u32], values: &[f64], order: Order<'_>) {
-                match self { $(Self::$variant(column) => column.add(slots, values, order)),* }
+                match self { $($(#[$attribute])* Self::$variant(column) => column.add(slots, values, order)),* }
             }
 
             fn prefetch(&self, slots: &[u32], keys: &[u32]) {
-                match self { $(Self::$variant(column) => column.prefetch(slots, keys)),* }
+                match self { $($(#[$attribute])* Self::$variant(column) => column.prefetch(slots, keys)),* }
             }
 
             fn forget_ordinals(&mut self) {
-                match self { $(Self::$variant(column) => column.forget_ordinals()),* }
+                match self { $($(#[$attribute])* Self::$variant(column) => column.forget_ordinals()),* }
             }
 
             fn seal(&mut self, slots: &[u32], stats: &mut StageStats) {
-                match self { $(Self::$variant(column) => column.seal(slots, stats)),* }
+                match self { $($(#[$attribute])* Self::$variant(column) => column.seal(slots, stats)),* }
             }
 
             #[inline]
@@ -130,16 +132,16 @@ macro_rules! columns {
                 numbers: &mut Vec<f64>,
             ) {
                 match self {
-                    $(Self::$variant(column) => column.results(output, slots, numbers)),*
+                    $($(#[$attribute])* Self::$variant(column) => column.results(output, slots, numbers)),*
                 }
             }
 
             fn result(&self, output: &WindowOutput, slot: usize) -> f64 {
-                match self { $(Self::$variant(column) => column.result(output, slot)),* }
+                match self { $($(#[$attribute])* Self::$variant(column) => column.result(output, slot)),* }
             }
 
             fn release(&mut self, slot: usize) {
-                match self { $(Self::$variant(column) => column.release(slot)),* }
+                match self { $($(#[$attribute])* Self::$variant(column) => column.release(slot)),* }
             }
         }
     };
@@ -156,6 +158,8 @@ columns! {
     SketchRange(BySlot<ValueRange>),
     Digest(Percentiles<Digest>),
     Exact(Percentiles<ValueSet>),
+    #[cfg(feature = "custom-aggregators")]
+    Own(OwnBySlot),
 }
 
 impl Column {

@@ -19,6 +19,7 @@
 //!      SketchRange        BySlot<ValueRange>         the same in nodes that need no sketches
 //!      Digest             Percentiles<Digest>        percentiles, engine "tdigest"
 //!      Exact              Percentiles<ValueSet>      percentiles, engine "exact"
+//!      Own                OwnBySlot                  aggregators of the program, if it has any
 //!                  slot 0 │ slot 1 │ slot 2 │ …       every column has this shape
 //! ```
 //!
@@ -46,6 +47,7 @@
 //! | `first`, `last` | `first_last.rs` |
 //! | `distinct` | `distinct.rs` |
 //! | percentiles | `percentile/` |
+//! | aggregators of the program | `own.rs`, `crate::aggregation` |
 //! | incremental sliding windows | `sliding.rs`, `percentile/sketches.rs` |
 
 mod accumulators;
@@ -54,6 +56,8 @@ mod column;
 mod distinct;
 mod first_last;
 pub(crate) mod moments;
+#[cfg(feature = "custom-aggregators")]
+mod own;
 mod percentile;
 mod registry;
 mod sliding;

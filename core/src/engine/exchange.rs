@@ -248,6 +248,10 @@ impl Engine {
         if self.finished {
             return Err(Error::Finished);
         }
+        #[cfg(feature = "custom-aggregators")]
+        if self.has_own_state {
+            return Err(Error::CustomState);
+        }
         let stage_index = window_stage(&self.plan)?;
         if self.options.emits_partials
             || (self.exchange.sources.is_empty() && self.source.accepted() > 0)

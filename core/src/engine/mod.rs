@@ -40,6 +40,8 @@ mod definitions;
 mod exchange;
 mod flow;
 mod frames;
+#[cfg(feature = "custom-aggregators")]
+mod own;
 mod polled;
 mod push;
 mod rewind;
@@ -154,6 +156,9 @@ pub struct Engine {
     revision: u64,
     /// The encoded keys of the rows that were polled last.
     polled: PolledKeys,
+    /// True if windows run aggregators of the program, whose state cannot be written.
+    #[cfg(feature = "custom-aggregators")]
+    has_own_state: bool,
 }
 
 impl Engine {
@@ -162,7 +167,10 @@ impl Engine {
     /// # Errors
     /// [`Error::Spec`] if the pipeline is inconsistent; see [`Plan::new`].
     pub fn open(spec: &PipelineSpec, options: Options) -> Result<Self, Error> {
-        let plan = Plan::new(spec)?;
+        Self::of_plan(Plan::new(spec)?, options)
+    }
+
+    fn of_plan(plan: Plan, options: Options) -> Result<Self, Error> {
         let mut keys = Keys::new(options.table_seed);
         let source = Source::new(&plan, &mut keys, options.table_seed);
         let mut stages: Vec<_> = (0..)
@@ -198,6 +206,8 @@ impl Engine {
             refusals: [0; 3],
             revision: 0,
             polled: PolledKeys::default(),
+            #[cfg(feature = "custom-aggregators")]
+            has_own_state: false,
         })
     }
 

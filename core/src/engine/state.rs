@@ -64,12 +64,16 @@ impl Engine {
     ///
     /// # Errors
     /// [`SnapshotError::Outdated`] if the engine has changed, [`SnapshotError::TooLarge`] beyond
-    /// the limit.
+    /// the limit. [`Error::CustomState`] for an engine with aggregators of the program.
     pub fn write_section(
         &mut self,
         cursor: &mut SnapshotCursor,
         bytes: &mut Vec<u8>,
     ) -> Result<bool, Error> {
+        #[cfg(feature = "custom-aggregators")]
+        if self.has_own_state {
+            return Err(Error::CustomState);
+        }
         if cursor.revision != self.revision {
             return Err(SnapshotError::Outdated.into());
         }
@@ -90,7 +94,8 @@ impl Engine {
     /// Returns the whole snapshot.
     ///
     /// # Errors
-    /// [`SnapshotError::TooLarge`] beyond `limits.max_snapshot_bytes`.
+    /// [`SnapshotError::TooLarge`] beyond `limits.max_snapshot_bytes`. [`Error::CustomState`] for an
+    /// engine with aggregators of the program.
     pub fn snapshot(&mut self) -> Result<Vec<u8>, Error> {
         let mut cursor = self.begin_snapshot();
         let mut bytes = Vec::new();

@@ -125,6 +125,31 @@ pub fn fields(key: &[u8]) -> Fields<'_> {
     Fields { rest: key }
 }
 
+/// Returns an encoded key as text: strings without quotes, numbers and booleans as in JSON, several
+/// fields separated by commas.
+/// ```
+/// use stream_processor_core::key;
+/// let mut api = Vec::new();
+/// key::push_str(&mut api, "api");
+/// assert_eq!(key::text(&api), "api");
+/// ```
+#[must_use]
+pub fn text(key: &[u8]) -> Cow<'_, str> {
+    let mut all = fields(key);
+    let first = all.next();
+    if let (Some(KeyField::String(text)), true) = (&first, all.rest.is_empty()) {
+        return text.clone();
+    }
+    let mut text = Vec::new();
+    for (index, field) in first.into_iter().chain(all).enumerate() {
+        if index > 0 {
+            text.push(b',');
+        }
+        field.write_text(&mut text);
+    }
+    String::from_utf8(text).unwrap_or_default().into()
+}
+
 /// Returns the bytes of field number `field` of a key; empty if there is none.
 pub(crate) fn field_bytes(key: &[u8], field: usize) -> &[u8] {
     let mut all = fields(key);

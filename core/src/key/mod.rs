@@ -38,7 +38,7 @@ pub use encode::push_number;
 pub use encode::{push_bool, push_f64, push_number_text, push_str};
 #[cfg(feature = "text")]
 pub(crate) use encode::{push_plain_str, push_scaled};
-pub use fields::{Fields, KeyField, KeyNumber, fields, validate};
+pub use fields::{Fields, KeyField, KeyNumber, fields, text, validate};
 pub(crate) use fields::{field_bytes, is_encoded, is_same_type};
 pub use fingerprint::fingerprint;
 #[cfg(feature = "text")]

@@ -22,6 +22,8 @@ pub(crate) struct Columns {
     /// The column of `time.watermark_field`, unless it is also a value, and whether no stage reads
     /// it.
     marker: Option<(usize, bool)>,
+    /// The outputs of the program's own aggregators, for the first stage with windows.
+    pub(super) own_outputs: Vec<String>,
 }
 
 /// The source of an output column.
@@ -89,6 +91,7 @@ impl Columns {
             of_source: true,
             timestamp: Some(spec.source.timestamp.clone()),
             key,
+            own_outputs: Vec::new(),
         }
     }
 
@@ -103,6 +106,7 @@ impl Columns {
             key,
             texts: Vec::new(),
             marker: None,
+            own_outputs: self.own_outputs.clone(),
         }
     }
 

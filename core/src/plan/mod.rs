@@ -113,6 +113,24 @@ impl Plan {
     /// # Ok::<(), stream_processor_core::spec::SpecError>(())
     /// ```
     pub fn new(spec: &PipelineSpec) -> Result<Self, SpecError> {
+        Self::resolve(spec, Vec::new())
+    }
+
+    /// Does the same for a pipeline whose first stage with windows also has `own_outputs`, the
+    /// outputs of the program's own aggregators.
+    #[cfg(feature = "custom-aggregators")]
+    pub(crate) fn with_own_outputs(
+        spec: &PipelineSpec,
+        own_outputs: Vec<String>,
+    ) -> Result<Self, SpecError> {
+        if own_outputs.is_empty() {
+            let message = "the aggregator has no results: name at least one";
+            return Err(SpecError::new("stages", message));
+        }
+        Self::resolve(spec, own_outputs)
+    }
+
+    fn resolve(spec: &PipelineSpec, own_outputs: Vec<String>) -> Result<Self, SpecError> {
         check::source(spec)?;
         check::limits(&spec.limits)?;
         caps::check_state_bytes(spec)?;
@@ -126,6 +144,7 @@ impl Plan {
         let source = Columns::of_source(spec);
         let time = TimePlan::of(spec, &source)?;
         let mut columns = source.clone();
+        columns.own_outputs = own_outputs;
         let mut stages = Vec::with_capacity(spec.stages.len());
         for (index, options) in spec.stages.iter().map(Stage::options).enumerate() {
             let path = format!("stages[{index}]");

@@ -130,7 +130,8 @@ pub(super) fn aggregates(
     input: &Columns,
     spec: &PipelineSpec,
 ) -> Result<(Aggregates, Columns), SpecError> {
-    if window.aggregations.is_empty() {
+    let own_outputs = &input.own_outputs;
+    if window.aggregations.is_empty() && own_outputs.is_empty() {
         let names = Operation::NAMES.join(", ");
         let message = format!("empty: name at least one of {names}");
         return Err(SpecError::new(format!("{path}.aggregations"), message));
@@ -138,6 +139,10 @@ pub(super) fn aggregates(
     let mut fields = Vec::new();
     let mut outputs = Vec::with_capacity(window.aggregations.len());
     let mut columns = input.of_rows();
+    columns.own_outputs.clear();
+    if !own_outputs.is_empty() {
+        fields.push(own_column(path, window, input)?);
+    }
     for role in [ColumnRole::WindowStart, ColumnRole::WindowEnd] {
         columns.add(path, role.fixed_name(), role)?;
     }
@@ -167,14 +172,27 @@ pub(super) fn aggregates(
         );
         columns.add(&path, &name, ColumnRole::Aggregation(index))?;
     }
+    for (output, name) in (outputs.len()..).zip(own_outputs) {
+        let path = format!("{path}.aggregations");
+        columns.add(&path, name, ColumnRole::Aggregation(output))?;
+    }
     let first = columns.layout().position(ColumnRole::Aggregation(0));
-    columns.set_default(first.filter(|_| outputs.len() == 1));
+    columns.set_default(first.filter(|_| outputs.len() + own_outputs.len() == 1));
     for role in status_columns {
         columns.add(&format!("{path}.aggregations"), role.fixed_name(), role)?;
     }
     let layout = columns.layout().clone();
     let max_values = spec.limits.max_values;
     Ok((Aggregates { fields, layout, outputs, max_values }, columns))
+}
+
+/// Returns the column that the program's own aggregators read: the first of the plan's fields.
+fn own_column(path: &str, window: &Window, input: &Columns) -> Result<usize, SpecError> {
+    let path = format!("{path}.field");
+    input.resolve(&path, window.field.as_deref())?.ok_or_else(|| {
+        let message = "missing: name the field that the aggregators read, or set source.value";
+        SpecError::new(path, message)
+    })
 }
 
 /// Checks that the options of `aggregation` apply to its operation.

@@ -83,7 +83,10 @@ impl StageOptions for Window {
             let field = one.field.clone().or(self.field.clone())?;
             Some((field, ReadAs::of_operation(one.op)))
         };
-        self.aggregations.iter().filter_map(own).collect()
+        // Without aggregations, the program's own aggregators read the field.
+        let field = self.field.iter().filter(|_| self.aggregations.is_empty());
+        let field = field.map(|field| (field.clone(), ReadAs::Number));
+        self.aggregations.iter().filter_map(own).chain(field).collect()
     }
 
     fn check(&self, path: &str) -> Result<(), SpecError> {

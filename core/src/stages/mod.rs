@@ -24,6 +24,8 @@ mod normalize;
 pub(crate) mod partial;
 mod window;
 
+#[cfg(feature = "custom-aggregators")]
+use crate::aggregation::AggregatorFactory;
 use crate::data::dropped::{Dropped, Drops};
 use crate::data::frame::{Events, Frame};
 use crate::data::reject::RejectReason;
@@ -162,6 +164,10 @@ pub(crate) trait Stage: Send {
 
     /// Reads one section, in the order in which they were written.
     fn load(&mut self, reader: &mut StateReader<'_>) -> Result<(), SnapshotError>;
+
+    /// Makes a stage with windows run the aggregators of `factory`. Call before the first event.
+    #[cfg(feature = "custom-aggregators")]
+    fn use_own(&mut self, _factory: AggregatorFactory) {}
 
     /// Returns its open windows as partial state, if the stage can exchange it with other engines.
     fn partial_state(&mut self) -> Option<&mut dyn PartialState> {

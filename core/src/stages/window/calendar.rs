@@ -187,6 +187,11 @@ impl Stage for CalendarStage {
         self.windows.load(reader)
     }
 
+    #[cfg(feature = "custom-aggregators")]
+    fn use_own(&mut self, factory: crate::aggregation::AggregatorFactory) {
+        self.windows.use_own(factory);
+    }
+
     fn partial_state(&mut self) -> Option<&mut dyn PartialState> {
         self.windows.partial_state()
     }

@@ -4,9 +4,11 @@ use core::ops::Range;
 
 use super::staging::Staging;
 use crate::aggregates::Accumulators;
+#[cfg(feature = "custom-aggregators")]
+use crate::aggregation::AggregatorFactory;
 use crate::data::frame::Events;
 use crate::event_time::watermark::{END_OF_TIME, NO_WATERMARK};
-use crate::keys::NONE;
+use crate::keys::{Keys, NONE};
 use crate::stages::keyed::limits::Limited;
 use crate::stages::keyed::state::KeyedState;
 
@@ -38,6 +40,14 @@ pub(super) trait Windows: Limited {
     fn count_events(&mut self) {
         let WindowParts { keyed, accumulators, .. } = self.parts();
         accumulators.count_events();
+        keyed.set_entry_bytes(Self::WINDOW_BYTES + accumulators.slot_bytes());
+    }
+
+    /// Makes the windows run the aggregators of `factory`; there must be no windows yet.
+    #[cfg(feature = "custom-aggregators")]
+    fn add_own(&mut self, factory: AggregatorFactory) {
+        let WindowParts { keyed, accumulators, .. } = self.parts();
+        accumulators.add_own(factory);
         keyed.set_entry_bytes(Self::WINDOW_BYTES + accumulators.slot_bytes());
     }
 
@@ -100,11 +110,13 @@ impl Run {
         range: Range<usize>,
         fields: &[usize],
         accumulators: &mut Accumulators,
+        keys: &Keys,
     ) -> Option<i64> {
         let slots = self.slots(range.clone());
         if slots.is_empty() {
             return None;
         }
+        accumulators.open_own(slots, events.keys.get(range.clone()).unwrap_or_default(), keys);
         accumulators.count(slots);
         for (field, column) in fields.iter().enumerate() {
             let values = events.numbers(*column).get(range.clone()).unwrap_or_default();

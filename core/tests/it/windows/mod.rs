@@ -6,6 +6,7 @@ mod count;
 mod cumulating;
 mod late;
 mod late_examples;
+mod own_aggregators;
 mod session;
 mod sliding;
 mod sliding_groups;

@@ -17,6 +17,8 @@ use core::ops::Range;
 
 use self::fire::DueRow;
 use crate::aggregates::Accumulators;
+#[cfg(feature = "custom-aggregators")]
+use crate::aggregation::AggregatorFactory;
 use crate::data::frame::{Events, Frame};
 use crate::data::stats::StageStats;
 use crate::error::SnapshotError;
@@ -134,11 +136,11 @@ impl CountStage {
     }
 
     /// Adds the events of `range` to their assigned slots.
-    fn apply(&mut self, events: &Events<'_>, range: Range<usize>) {
+    fn apply(&mut self, events: &Events<'_>, range: Range<usize>, keys: &Keys) {
         let Self { run, plan, accumulators, stats, .. } = self;
         let fields = &plan.aggregates.fields;
         stats.events += range.len() as u64;
-        run.apply(events, range, fields, accumulators);
+        run.apply(events, range, fields, accumulators, keys);
     }
 
     /// Returns the bytes of all open windows.
@@ -219,7 +221,7 @@ impl Stage for CountStage {
             let mut run = self.run.take(events.timestamps.len());
             let (at, limit) = self.assign(events, *cursor, &mut run, room, context.keys);
             self.run.put_back(run);
-            self.apply(events, *cursor..at);
+            self.apply(events, *cursor..at, context.keys);
             self.emit_full(out);
             self.measure(*cursor..at);
             self.keyed.touch_all(events.keys.get(*cursor..at).unwrap_or_default());
@@ -261,6 +263,11 @@ impl Stage for CountStage {
 
     fn load(&mut self, reader: &mut StateReader<'_>) -> Result<(), SnapshotError> {
         self.load_section(reader)
+    }
+
+    #[cfg(feature = "custom-aggregators")]
+    fn use_own(&mut self, factory: AggregatorFactory) {
+        self.add_own(factory);
     }
 
     fn partial_state(&mut self) -> Option<&mut dyn PartialState> {

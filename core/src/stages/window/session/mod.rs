@@ -36,6 +36,8 @@ use self::assign::SessionStop;
 use self::fire::RowTrigger;
 use self::table::{SessionStatus, SessionTable};
 use crate::aggregates::Accumulators;
+#[cfg(feature = "custom-aggregators")]
+use crate::aggregation::AggregatorFactory;
 use crate::data::frame::{Events, Frame};
 use crate::data::stats::StageStats;
 use crate::error::SnapshotError;
@@ -108,11 +110,11 @@ impl SessionStage {
     }
 
     /// Adds the events of `range` to their assigned slots.
-    fn apply(&mut self, events: &Events<'_>, range: Range<usize>) {
+    fn apply(&mut self, events: &Events<'_>, range: Range<usize>, keys: &Keys) {
         let Self { run, plan, accumulators, stats, .. } = self;
         let fields = &plan.aggregates.fields;
         stats.events += range.len() as u64;
-        if let Some(watermark) = run.apply(events, range, fields, accumulators) {
+        if let Some(watermark) = run.apply(events, range, fields, accumulators, keys) {
             self.input_watermark = watermark;
         }
     }
@@ -149,7 +151,7 @@ impl Stage for SessionStage {
             let mut run = self.run.take(events.timestamps.len());
             let (at, stop) = self.assign(events, *cursor, &mut run, context.keys);
             self.run.put_back(run);
-            self.apply(events, *cursor..at);
+            self.apply(events, *cursor..at, context.keys);
             self.measure(*cursor..at);
             self.table.keyed.touch_all(events.keys.get(*cursor..at).unwrap_or_default());
             *cursor = at;
@@ -212,6 +214,11 @@ impl Stage for SessionStage {
 
     fn load(&mut self, reader: &mut StateReader<'_>) -> Result<(), SnapshotError> {
         self.load_section(reader)
+    }
+
+    #[cfg(feature = "custom-aggregators")]
+    fn use_own(&mut self, factory: AggregatorFactory) {
+        self.add_own(factory);
     }
 
     fn partial_state(&mut self) -> Option<&mut dyn PartialState> {

@@ -61,6 +61,8 @@ use self::slice_table::SliceTable;
 use super::staging::Staging;
 use super::windows::{Run, Windows, held_back};
 use crate::aggregates::Accumulators;
+#[cfg(feature = "custom-aggregators")]
+use crate::aggregation::AggregatorFactory;
 use crate::data::frame::{Events, Frame};
 use crate::data::stats::StageStats;
 use crate::error::SnapshotError;
@@ -140,11 +142,11 @@ impl WindowStage {
     }
 
     /// Adds the events of `range` to their assigned slots.
-    fn apply(&mut self, events: &Events<'_>, range: Range<usize>) {
+    fn apply(&mut self, events: &Events<'_>, range: Range<usize>, keys: &Keys) {
         let Self { run, plan, accumulators, stats, .. } = self;
         let fields = &plan.fields;
         stats.events += range.len() as u64;
-        if let Some(watermark) = run.apply(events, range, fields, accumulators) {
+        if let Some(watermark) = run.apply(events, range, fields, accumulators, keys) {
             self.progress.event_arrived(watermark);
         }
     }
@@ -172,7 +174,7 @@ impl Stage for WindowStage {
             self.mark_changes(events, *cursor..at);
             let keys = events.keys.get(*cursor..at).unwrap_or_default();
             self.touch_keys(keys, *cursor..at);
-            self.apply(events, *cursor..at);
+            self.apply(events, *cursor..at, context.keys);
             self.measure(*cursor..at);
             *cursor = at;
             match stop {
@@ -192,7 +194,7 @@ impl Stage for WindowStage {
                     self.mark_changes(events, at..at + 1);
                     let key = events.keys.get(at..at + 1).unwrap_or_default();
                     self.touch_keys(key, at..at + 1);
-                    self.apply(events, at..at + 1);
+                    self.apply(events, at..at + 1, context.keys);
                     self.measure(at..at + 1);
                     self.begin_revision(events, at);
                     *cursor += 1;
@@ -230,6 +232,11 @@ impl Stage for WindowStage {
 
     fn load(&mut self, reader: &mut StateReader<'_>) -> Result<(), SnapshotError> {
         self.load_section(reader)
+    }
+
+    #[cfg(feature = "custom-aggregators")]
+    fn use_own(&mut self, factory: AggregatorFactory) {
+        self.add_own(factory);
     }
 
     fn partial_state(&mut self) -> Option<&mut dyn PartialState> {
