@@ -194,17 +194,17 @@ fn invalid_conditions_on_text_fields_are_refused_with_the_reason() {
         (
             r#"{"type": "filter", "where": [{"field": "x", "op": "<", "value": "a"}]}"#,
             "stages[0].where[0].op",
-            "only fields of the key have an order",
+            "only texts in the key have an order",
         ),
         (
             r#"{"type": "filter", "where": [{"field": "x", "op": "==", "value": "a"}, {"field": "x", "op": ">", "value": 1}]}"#,
             "stages[0].where[0].value",
-            "is read as a number",
+            "as a number",
         ),
         (
             r#"{"type": "filter", "where": [{"field": "v", "op": "==", "value": "a"}]}"#,
             "stages[0].where[0].value",
-            "is read as a number",
+            "as a number",
         ),
     ] {
         crate::common::assert_refused(stage, path, message);

@@ -110,9 +110,13 @@ fn rules_that_cannot_repeat_are_refused_with_the_reason() {
         assert_refused(&stage, "stages[0].zone_offsets_until", message);
     };
     let changing = r#""zone_offsets": [[0, 3600], [9999999999, 7200]],"#;
-    refused("", until, "give those too");
-    refused(r#""zone_offsets": [[4102444801, 3600]],"#, until, "does not reach back to 4102444800");
-    refused(changing, until, "begin and end with different offsets");
+    refused("", until, "it needs `zone_offsets`");
+    refused(
+        r#""zone_offsets": [[4102444801, 3600]],"#,
+        until,
+        "must begin at 4102444800 or earlier",
+    );
+    refused(changing, until, "the same offset at their begin and end");
     refused(changing, 9_000_000_000_000, "80,000 years");
     refused(changing, i64::MAX, "80,000 years");
     let tumbling = r#"{"type": "window", "window": "tumbling", "size": "1s", "aggregations": ["count"], "zone_offsets_until": 0}"#;
