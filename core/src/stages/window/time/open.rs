@@ -46,6 +46,6 @@ impl WindowStage {
             accumulators.reset(slot);
             emitter.emitted.reset(slot);
         };
-        table.insert_many(start, (timestamps, ids), run, &plan.grid, is_plain, reset, keys)
+        table.insert_many(start, (timestamps, ids, run), &plan.grid, is_plain, reset, keys)
     }
 }

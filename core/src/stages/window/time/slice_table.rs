@@ -154,8 +154,7 @@ impl SliceTable {
     pub(super) fn insert_many(
         &mut self,
         mut start: i64,
-        (timestamps, ids): (&[i64], &[u32]),
-        run: &mut [u32],
+        (timestamps, ids, run): (&[i64], &[u32], &mut [u32]),
         grid: &Grid,
         is_plain: impl Fn(i64) -> bool,
         mut reset: impl FnMut(u32),
