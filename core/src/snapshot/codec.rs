@@ -1,8 +1,9 @@
 //! One description of a section's fields for both directions.
 //!
 //! A part of a stage lists its fields once, in a function that is generic over [`Codec`]. With a
-//! [`StateWriter`] the function writes the fields; with a [`StateReader`] it replaces them by those
-//! that it reads. So the two directions cannot differ:
+//! [`StateWriter`](super::StateWriter) the function writes the fields; with a
+//! [`StateReader`](super::StateReader) it replaces them by those that it reads. So the two
+//! directions cannot differ:
 //!
 //! ```text
 //! fn windows<C: Codec>(&mut self, codec: &mut C)     StateWriter: numbers, columns -> bytes
@@ -14,7 +15,7 @@
 
 use super::{SectionReader, SectionWriter};
 use crate::error::SnapshotError;
-use crate::keys::{Keys, NONE};
+use crate::keys::Keys;
 
 /// Writes fields to a section, or reads them from one.
 ///
@@ -199,160 +200,83 @@ impl Number for f64 {
     }
 }
 
-/// Writes the state of a stage to a section.
-pub(crate) struct StateWriter<'a> {
-    pub(crate) section: SectionWriter<'a>,
-    /// The position of each key by id.
-    positions: &'a [u32],
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::NONE;
+    use crate::snapshot::{StateReader, StateWriter};
 
-impl<'a> StateWriter<'a> {
-    /// Creates a writer that appends to `section`; keys are written as `positions[id]`.
-    pub(crate) fn new(section: &'a mut SectionWriter<'_>, positions: &'a [u32]) -> Self {
-        Self { section: section.reborrow(), positions }
+    /// A part of a stage with a number, rows and optional fields.
+    #[derive(Debug, Default, PartialEq)]
+    struct Part {
+        watermark: i64,
+        rows: Vec<(u32, f64)>,
+        more: Option<bool>,
     }
 
-    /// Returns the position of `key`, [`NONE`] if the snapshot does not contain it.
-    pub(crate) fn position(&self, key: u32) -> u32 {
-        self.positions.get(key as usize).copied().unwrap_or(NONE)
-    }
-
-    /// Returns the position of the first of `keys`.
-    pub(crate) fn first_position(&self, keys: impl Iterator<Item = u32>) -> Option<i64> {
-        keys.map(|key| self.position(key)).filter(|at| *at != NONE).min().map(i64::from)
-    }
-
-    /// Selects the entries of one section from `entries`, each a key and a slot: those of the
-    /// positions from `from` on, less than `size` behind it.
-    ///
-    /// Returns them as position and slot, sorted, and the `from` of the next section.
-    pub(crate) fn page(
-        &self,
-        entries: impl Iterator<Item = (u32, u32)>,
-        from: i64,
-        size: u32,
-    ) -> (Vec<(u32, u32)>, Option<i64>) {
-        let from = u32::try_from(from).unwrap_or(NONE);
-        let end = from.saturating_add(size);
-        let (mut page, mut next) = (Vec::new(), NONE);
-        for (position, slot) in entries.map(|(key, slot)| (self.position(key), slot)) {
-            if position >= end {
-                next = next.min(position);
-            } else if position >= from {
-                page.push((position, slot));
+    impl Part {
+        fn fields<C: Codec>(&mut self, codec: &mut C) -> Result<(), SnapshotError> {
+            codec.number(&mut self.watermark)?;
+            let mut columns = codec.rows(&mut self.rows)?;
+            columns.ascending_key(|row| &mut row.0)?;
+            columns.number(|row| &mut row.1)?;
+            if codec.has_more(self.more.is_some()) {
+                codec.number(self.more.get_or_insert_default())?;
             }
+            Ok(())
         }
-        crate::util::sort::pairs(&mut page);
-        (page, Some(next).filter(|next| *next != NONE).map(i64::from))
-    }
-}
-
-impl Codec for StateWriter<'_> {
-    const READS: bool = false;
-
-    fn number<T: Number>(&mut self, value: &mut T) -> Result<(), SnapshotError> {
-        value.write(&mut self.section);
-        Ok(())
     }
 
-    fn key(&mut self, id: &mut u32) -> Result<u32, SnapshotError> {
-        let position = self.position(*id);
-        self.section.u32(position);
-        Ok(position)
+    fn written(part: &mut Part, positions: &[u32]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut section = SectionWriter::new(&mut bytes);
+        part.fields(&mut StateWriter::new(&mut section, positions)).unwrap();
+        bytes
     }
 
-    fn length(&mut self, length: usize) -> Result<usize, SnapshotError> {
-        self.section.length(length);
-        Ok(length)
+    fn read(bytes: &[u8], ids: &[u32]) -> Result<Part, SnapshotError> {
+        let mut keys = Keys::new(0);
+        let mut reader = StateReader::new(SectionReader::new(bytes), ids, &mut keys);
+        let mut part = Part::default();
+        part.fields(&mut reader)?;
+        reader.section.end()?;
+        Ok(part)
     }
 
-    fn expect(&self, _: usize, _: usize) -> Result<(), SnapshotError> {
-        Ok(())
+    #[test]
+    fn fields_that_were_written_are_read() {
+        for more in [None, Some(true)] {
+            let rows = vec![(5, 1.5), (3, -0.0), (9, f64::MAX)];
+            let mut part = Part { watermark: -7, rows, more };
+            let mut positions = [NONE; 10];
+            (positions[5], positions[3], positions[9]) = (0, 1, 2);
+            let bytes = written(&mut part, &positions);
+            assert_eq!(read(&bytes, &[5, 3, 9]), Ok(part));
+            assert!((0..bytes.len()).all(|cut| {
+                let is_complete = more.is_some() && cut + bool::BYTES == bytes.len();
+                read(&bytes[..cut], &[5, 3, 9]).is_ok() == is_complete
+            }));
+        }
     }
 
-    fn has_more(&self, present: bool) -> bool {
-        present
+    #[test]
+    fn keys_out_of_order_or_out_of_range_are_refused() {
+        let mut part = Part { watermark: 0, rows: vec![(0, 1.0), (1, 2.0)], more: None };
+        assert!(read(&written(&mut part, &[0, 1]), &[4, 6]).is_ok());
+        for positions in [[1, 0], [1, 1], [0, 2]] {
+            assert!(read(&written(&mut part, &positions), &[4, 6]).is_err(), "{positions:?}");
+        }
     }
 
-    fn bytes(&mut self, bytes: &mut Box<[u8]>) -> Result<(), SnapshotError> {
-        self.section.length(bytes.len());
-        self.section.raw(bytes);
-        Ok(())
-    }
-
-    fn part<P>(
-        &mut self,
-        part: &mut P,
-        save: impl FnOnce(&P, &mut SectionWriter<'_>),
-        _: impl FnOnce(&mut P, &mut SectionReader<'_>) -> Result<(), SnapshotError>,
-    ) -> Result<(), SnapshotError> {
-        save(part, &mut self.section);
-        Ok(())
-    }
-
-    fn keys(&mut self) -> Option<&mut Keys> {
-        None
-    }
-}
-
-/// Reads the state of a stage from a section.
-pub(crate) struct StateReader<'a> {
-    pub(crate) section: SectionReader<'a>,
-    /// The id of the key at each position.
-    ids: &'a [u32],
-    keys: &'a mut Keys,
-}
-
-impl<'a> StateReader<'a> {
-    /// Creates a reader of `section`; `ids` gives the key at each position.
-    pub(crate) fn new(section: SectionReader<'a>, ids: &'a [u32], keys: &'a mut Keys) -> Self {
-        Self { section, ids, keys }
-    }
-}
-
-impl Codec for StateReader<'_> {
-    const READS: bool = true;
-
-    fn number<T: Number>(&mut self, value: &mut T) -> Result<(), SnapshotError> {
-        *value = T::read(&mut self.section)?;
-        Ok(())
-    }
-
-    fn key(&mut self, id: &mut u32) -> Result<u32, SnapshotError> {
-        let position = self.section.u32()?;
-        let found = self.ids.get(position as usize).copied();
-        *id = found.ok_or(SnapshotError::Damaged("the state of a key that is not there"))?;
-        Ok(position)
-    }
-
-    fn length(&mut self, _: usize) -> Result<usize, SnapshotError> {
-        self.section.length()
-    }
-
-    fn expect(&self, count: usize, size: usize) -> Result<(), SnapshotError> {
-        self.section.expect(count, size)
-    }
-
-    fn has_more(&self, _: bool) -> bool {
-        !self.section.is_at_end()
-    }
-
-    fn bytes(&mut self, bytes: &mut Box<[u8]>) -> Result<(), SnapshotError> {
-        let length = self.section.length()?;
-        *bytes = self.section.raw(length)?.into();
-        Ok(())
-    }
-
-    fn part<P>(
-        &mut self,
-        part: &mut P,
-        _: impl FnOnce(&P, &mut SectionWriter<'_>),
-        load: impl FnOnce(&mut P, &mut SectionReader<'_>) -> Result<(), SnapshotError>,
-    ) -> Result<(), SnapshotError> {
-        load(part, &mut self.section)
-    }
-
-    fn keys(&mut self) -> Option<&mut Keys> {
-        Some(self.keys)
+    #[test]
+    fn number_of_rows_beyond_the_section_allocates_nothing() {
+        let mut bytes = vec![0; 16];
+        bytes[8] = 60;
+        bytes.extend([0; 64]);
+        let mut keys = Keys::new(0);
+        let mut reader = StateReader::new(SectionReader::new(&bytes[8..]), &[], &mut keys);
+        let mut rows: Vec<u64> = Vec::new();
+        assert!(reader.rows(&mut rows).unwrap().number(|row| row).is_err());
+        assert_eq!(rows.capacity(), 0);
     }
 }

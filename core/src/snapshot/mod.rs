@@ -15,10 +15,12 @@
 
 mod codec;
 mod read;
+mod state;
 mod write;
 
-pub(crate) use codec::{Codec, StateReader, StateWriter};
+pub(crate) use codec::Codec;
 pub(crate) use read::{SectionReader, Sections};
+pub(crate) use state::{StateReader, StateWriter};
 pub(crate) use write::{SectionWriter, write_section};
 
 /// The first bytes of a snapshot after the header of its first section.

@@ -19,7 +19,6 @@ mod filter;
 mod key_by;
 mod keyed;
 mod map;
-mod memory_budget;
 mod normalize;
 pub(crate) mod partial;
 mod window;
@@ -155,7 +154,8 @@ pub(crate) trait Stage: Send {
     /// Writes one section of its snapshot, the first one for `from` = `None`, and returns the
     /// `from` of the next section, if any.
     ///
-    /// Sections are written one at a time, so that memory never has to hold two.
+    /// Sections are written one at a time, so that memory never has to hold two. Writing leaves the
+    /// state unchanged; it borrows it mutably because reading shares the list of fields.
     fn save(
         &mut self,
         from: Option<i64>,

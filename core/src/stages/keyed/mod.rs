@@ -3,6 +3,7 @@
 //! | type | what it owns | used by |
 //! |---|---|---|
 //! | [`KeyedState`](state::KeyedState) | the number of entries of each key, the order of use, the bytes, the limits | windows, sessions, count windows, analytics |
+//! | [`MemoryBudget`](memory_budget::MemoryBudget) | the bytes counted for keys and slots | `KeyedState`, `normalize` |
 //! | [`Slots`](slots::Slots) | the items of a stage by slot, and the free slots | windows, sessions, count windows |
 //! | [`Lifetimes`](lifetime::Lifetimes) | a `KeyedState` whose keys expire after a ttl | analytics |
 //! | [`Limited`](limits::Limited) | nothing: a trait that applies the policy of a limit | all of them |
@@ -18,5 +19,6 @@
 
 pub(super) mod lifetime;
 pub(super) mod limits;
+pub(super) mod memory_budget;
 pub(super) mod slots;
 pub(super) mod state;

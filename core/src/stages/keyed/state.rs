@@ -1,10 +1,10 @@
 //! Which keys have state in a stage, how much of it, and which key would be evicted next.
 
+use super::memory_budget::{MemoryBudget, key_bytes};
 use crate::error::SnapshotError;
 use crate::keys::Keys;
 use crate::plan::{Caps, Limit};
 use crate::snapshot::Codec;
-use crate::stages::memory_budget::{MemoryBudget, key_bytes};
 use crate::util::lru::LruList;
 
 /// The number of entries of each key, and the limits on them.

@@ -6,7 +6,7 @@ use super::{Context, Keys, NONE, NormalizeStage};
 use crate::data::frame::Events;
 use crate::plan::Limit;
 use crate::spec::LimitPolicy;
-use crate::stages::memory_budget::key_bytes;
+use crate::stages::keyed::memory_budget::key_bytes;
 use crate::util::lru::LruList;
 
 /// Bytes of a series, and of each of its fields. A field includes the few known points before its

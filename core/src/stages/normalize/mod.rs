@@ -60,7 +60,7 @@ use self::layout::{RowRun, RowRunSorter};
 use self::schedule::Schedule;
 use self::series::{FieldSeries, Series};
 use self::watermark_hold::WatermarkHolds;
-use super::memory_budget::MemoryBudget;
+use super::keyed::memory_budget::MemoryBudget;
 use super::{Context, Stage};
 use crate::data::frame::{Events, Frame};
 use crate::data::reject::RejectReason;

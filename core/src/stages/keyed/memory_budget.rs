@@ -9,7 +9,7 @@ const KEY_BYTES: u64 = 96;
 
 /// The bytes that a stage with a byte limit holds.
 #[derive(Default)]
-pub(super) struct MemoryBudget {
+pub(in crate::stages) struct MemoryBudget {
     bytes: u64,
     /// The bytes counted for each key, by id.
     key_bytes: Vec<u64>,
@@ -18,41 +18,41 @@ pub(super) struct MemoryBudget {
 }
 
 /// Returns the bytes that `key` counts for.
-pub(super) fn key_bytes(key: u32, keys: &Keys) -> u64 {
+pub(in crate::stages) fn key_bytes(key: u32, keys: &Keys) -> u64 {
     KEY_BYTES + keys.bytes(key).len() as u64
 }
 
 impl MemoryBudget {
     /// Returns the total.
-    pub(super) fn bytes(&self) -> u64 {
+    pub(in crate::stages) fn bytes(&self) -> u64 {
         self.bytes
     }
 
     /// Adds `bytes` to the total.
-    pub(super) fn add(&mut self, bytes: u64) {
+    pub(in crate::stages) fn add(&mut self, bytes: u64) {
         self.bytes = self.bytes.saturating_add(bytes);
     }
 
     /// Subtracts `bytes` from the total.
-    pub(super) fn subtract(&mut self, bytes: u64) {
+    pub(in crate::stages) fn subtract(&mut self, bytes: u64) {
         self.bytes = self.bytes.saturating_sub(bytes);
     }
 
     /// Adds `key`, which must not be counted yet.
-    pub(super) fn open_key(&mut self, key: u32, keys: &Keys) {
+    pub(in crate::stages) fn open_key(&mut self, key: u32, keys: &Keys) {
         let bytes = key_bytes(key, keys);
         replace(&mut self.key_bytes, key, bytes);
         self.add(bytes);
     }
 
     /// Removes `key` from the total.
-    pub(super) fn close_key(&mut self, key: u32) {
+    pub(in crate::stages) fn close_key(&mut self, key: u32) {
         let bytes = replace(&mut self.key_bytes, key, 0);
         self.subtract(bytes);
     }
 
     /// Replaces the variable bytes counted for `slot` by `bytes`.
-    pub(super) fn set_variable_bytes(&mut self, slot: u32, bytes: u64) {
+    pub(in crate::stages) fn set_variable_bytes(&mut self, slot: u32, bytes: u64) {
         let before = replace(&mut self.variable_bytes, slot, bytes);
         self.bytes = self.bytes.saturating_add(bytes).saturating_sub(before);
     }

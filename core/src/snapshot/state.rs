@@ -1,0 +1,164 @@
+//! The two directions of a [`Codec`]: writing the state of a stage to a section, and reading it.
+
+use super::codec::{Codec, Number};
+use super::{SectionReader, SectionWriter};
+use crate::error::SnapshotError;
+use crate::keys::{Keys, NONE};
+
+/// Writes the state of a stage to a section.
+pub(crate) struct StateWriter<'a> {
+    pub(crate) section: SectionWriter<'a>,
+    /// The position of each key by id.
+    positions: &'a [u32],
+}
+
+impl<'a> StateWriter<'a> {
+    /// Creates a writer that appends to `section`; keys are written as `positions[id]`.
+    pub(crate) fn new(section: &'a mut SectionWriter<'_>, positions: &'a [u32]) -> Self {
+        Self { section: section.reborrow(), positions }
+    }
+
+    /// Returns the position of `key`, [`NONE`] if the snapshot does not contain it.
+    pub(crate) fn position(&self, key: u32) -> u32 {
+        self.positions.get(key as usize).copied().unwrap_or(NONE)
+    }
+
+    /// Returns the position of the first of `keys`.
+    pub(crate) fn first_position(&self, keys: impl Iterator<Item = u32>) -> Option<i64> {
+        keys.map(|key| self.position(key)).filter(|at| *at != NONE).min().map(i64::from)
+    }
+
+    /// Selects the entries of one section from `entries`, each a key and a slot: those of the
+    /// positions from `from` on, less than `size` behind it.
+    ///
+    /// Returns them as position and slot, sorted, and the `from` of the next section.
+    pub(crate) fn page(
+        &self,
+        entries: impl Iterator<Item = (u32, u32)>,
+        from: i64,
+        size: u32,
+    ) -> (Vec<(u32, u32)>, Option<i64>) {
+        let from = u32::try_from(from).unwrap_or(NONE);
+        let end = from.saturating_add(size);
+        let (mut page, mut next) = (Vec::new(), NONE);
+        for (position, slot) in entries.map(|(key, slot)| (self.position(key), slot)) {
+            if position >= end {
+                next = next.min(position);
+            } else if position >= from {
+                page.push((position, slot));
+            }
+        }
+        crate::util::sort::pairs(&mut page);
+        (page, Some(next).filter(|next| *next != NONE).map(i64::from))
+    }
+}
+
+impl Codec for StateWriter<'_> {
+    const READS: bool = false;
+
+    fn number<T: Number>(&mut self, value: &mut T) -> Result<(), SnapshotError> {
+        value.write(&mut self.section);
+        Ok(())
+    }
+
+    fn key(&mut self, id: &mut u32) -> Result<u32, SnapshotError> {
+        let position = self.position(*id);
+        self.section.u32(position);
+        Ok(position)
+    }
+
+    fn length(&mut self, length: usize) -> Result<usize, SnapshotError> {
+        self.section.length(length);
+        Ok(length)
+    }
+
+    fn expect(&self, _: usize, _: usize) -> Result<(), SnapshotError> {
+        Ok(())
+    }
+
+    fn has_more(&self, present: bool) -> bool {
+        present
+    }
+
+    fn bytes(&mut self, bytes: &mut Box<[u8]>) -> Result<(), SnapshotError> {
+        self.section.length(bytes.len());
+        self.section.raw(bytes);
+        Ok(())
+    }
+
+    fn part<P>(
+        &mut self,
+        part: &mut P,
+        save: impl FnOnce(&P, &mut SectionWriter<'_>),
+        _: impl FnOnce(&mut P, &mut SectionReader<'_>) -> Result<(), SnapshotError>,
+    ) -> Result<(), SnapshotError> {
+        save(part, &mut self.section);
+        Ok(())
+    }
+
+    fn keys(&mut self) -> Option<&mut Keys> {
+        None
+    }
+}
+
+/// Reads the state of a stage from a section.
+pub(crate) struct StateReader<'a> {
+    pub(crate) section: SectionReader<'a>,
+    /// The id of the key at each position.
+    ids: &'a [u32],
+    keys: &'a mut Keys,
+}
+
+impl<'a> StateReader<'a> {
+    /// Creates a reader of `section`; `ids` gives the key at each position.
+    pub(crate) fn new(section: SectionReader<'a>, ids: &'a [u32], keys: &'a mut Keys) -> Self {
+        Self { section, ids, keys }
+    }
+}
+
+impl Codec for StateReader<'_> {
+    const READS: bool = true;
+
+    fn number<T: Number>(&mut self, value: &mut T) -> Result<(), SnapshotError> {
+        *value = T::read(&mut self.section)?;
+        Ok(())
+    }
+
+    fn key(&mut self, id: &mut u32) -> Result<u32, SnapshotError> {
+        let position = self.section.u32()?;
+        let found = self.ids.get(position as usize).copied();
+        *id = found.ok_or(SnapshotError::Damaged("the state of a key that is not there"))?;
+        Ok(position)
+    }
+
+    fn length(&mut self, _: usize) -> Result<usize, SnapshotError> {
+        self.section.length()
+    }
+
+    fn expect(&self, count: usize, size: usize) -> Result<(), SnapshotError> {
+        self.section.expect(count, size)
+    }
+
+    fn has_more(&self, _: bool) -> bool {
+        !self.section.is_at_end()
+    }
+
+    fn bytes(&mut self, bytes: &mut Box<[u8]>) -> Result<(), SnapshotError> {
+        let length = self.section.length()?;
+        *bytes = self.section.raw(length)?.into();
+        Ok(())
+    }
+
+    fn part<P>(
+        &mut self,
+        part: &mut P,
+        _: impl FnOnce(&P, &mut SectionWriter<'_>),
+        load: impl FnOnce(&mut P, &mut SectionReader<'_>) -> Result<(), SnapshotError>,
+    ) -> Result<(), SnapshotError> {
+        load(part, &mut self.section)
+    }
+
+    fn keys(&mut self) -> Option<&mut Keys> {
+        Some(self.keys)
+    }
+}
