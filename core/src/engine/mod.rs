@@ -63,6 +63,7 @@ use crate::keys::Keys;
 use crate::plan::{Limit, OutputSource, Plan};
 use crate::spec::PipelineSpec;
 use crate::stages::{self, Stage};
+use crate::time::{MAX_TIME, MIN_TIME};
 use polled::PolledKeys;
 use source::Source;
 
@@ -371,6 +372,21 @@ impl Engine {
         source.time.tick(now, |greatest| plan.closed_at(greatest));
         let moved = self.watermark();
         if moved == before { Ok(Progress::Done) } else { self.flow(&Events::none(moved)) }
+    }
+
+    /// Moves the stream's watermark as an event at `time`, microseconds, that another engine
+    /// processes. Returns the reason if the event is rejected for its time.
+    ///
+    /// For engines that each process some keys of one stream under one watermark: one engine has
+    /// the times of all events, and the others get its watermark ([`Batch::watermarks`]). `marked`
+    /// says that `time.watermark_field` marks the event. Windows fire with the next call of
+    /// [`Engine::advance_watermark`].
+    pub fn observe(&mut self, time: i64, marked: bool) -> Option<RejectReason> {
+        if !(MIN_TIME..=MAX_TIME).contains(&time) {
+            return Some(RejectReason::TimestampOutOfRange);
+        }
+        self.revision += 1;
+        self.source.time.observe_unpartitioned(time, marked)
     }
 
     /// Ends the stream and fires all open windows. If the result buffer is full, poll and call

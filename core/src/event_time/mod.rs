@@ -128,6 +128,11 @@ impl EventTime {
         }
     }
 
+    /// Takes one event of a source without partitions. Returns the reason if it is rejected.
+    pub(crate) fn observe_unpartitioned(&mut self, time: i64, marked: bool) -> Option<RejectReason> {
+        self.observe(time, UNNAMED, marked)
+    }
+
     /// Takes one event. Returns the reason if it is rejected.
     #[inline]
     fn observe(&mut self, time: i64, partition: u32, marked: bool) -> Option<RejectReason> {

@@ -1,0 +1,58 @@
+//! Shapes: the outputs of aggregators, and which one a key has.
+
+use std::collections::HashMap;
+
+use foldhash::fast::RandomState;
+
+use crate::aggregation::Aggregator;
+use crate::engine::SpecError;
+use crate::engine::spec::Aggregation;
+
+/// The aggregations of the engine that an aggregator stands for, with their names.
+pub(crate) type Shape = Vec<Aggregation>;
+
+/// The aggregators of a processor, whatever their type.
+pub(crate) struct Aggregators {
+    shape_of: Box<dyn Fn(&str) -> Option<Result<Shape, SpecError>> + Send + Sync>,
+}
+
+impl Aggregators {
+    pub(crate) fn new<A, F>(factory: F) -> Self
+    where
+        A: Aggregator,
+        F: Fn(&str) -> A + Send + Sync + 'static,
+    {
+        Self { shape_of: Box::new(move |key| factory(key).operations()) }
+    }
+
+    /// Returns the shape of the aggregator of `key`; `None` for a program's own aggregators.
+    pub(super) fn shape_of(&self, key: &str) -> Option<Result<Shape, SpecError>> {
+        (self.shape_of)(key)
+    }
+}
+
+/// The engine of each key, by the shape of its aggregator. At `max_keys` keys, all are forgotten:
+/// the factory is then asked again.
+pub(super) struct KeyShapes {
+    engines: HashMap<Box<str>, u32, RandomState>,
+    max_keys: usize,
+}
+
+impl KeyShapes {
+    pub(super) fn new(max_keys: u32) -> Self {
+        Self { engines: HashMap::default(), max_keys: max_keys as usize }
+    }
+
+    /// Returns the index of the engine of `key`, if the key is known.
+    #[inline]
+    pub(super) fn get(&self, key: &str) -> Option<usize> {
+        self.engines.get(key).map(|index| *index as usize)
+    }
+
+    pub(super) fn insert(&mut self, key: &str, engine: usize) {
+        if self.engines.len() >= self.max_keys {
+            self.engines.clear();
+        }
+        self.engines.insert(key.into(), u32::try_from(engine).unwrap_or(u32::MAX));
+    }
+}
