@@ -1,6 +1,6 @@
 //! Errors of the module as JSON: what `sp_error` returns.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, LimitReached};
 
@@ -16,21 +16,38 @@ pub struct ReportedError {
     pub limit_reached: Option<LimitReached>,
 }
 
+/// The JSON of an error.
+#[derive(Serialize, Deserialize)]
+struct ErrorJson {
+    code: String,
+    message: String,
+    #[serde(flatten)]
+    stop: Option<LimitJson>,
+}
+
+/// The members of a limit that ended a call.
+#[derive(Serialize, Deserialize)]
+struct LimitJson {
+    limit: String,
+    value: u64,
+    stage: u32,
+    ordinal: u64,
+    consumed: usize,
+    dropped: bool,
+}
+
 /// Returns an error as JSON.
 #[must_use]
 pub fn encode_error(error: &Error) -> Vec<u8> {
-    let mut json = serde_json::json!({ "code": error.code(), "message": error.to_string() });
-    if let (Error::LimitReached(stop), Some(fields)) = (error, json.as_object_mut()) {
-        let mut insert =
-            |name: &str, value: serde_json::Value| fields.insert(name.to_owned(), value);
-        insert("limit", stop.limit.into());
-        insert("value", stop.value.into());
-        insert("stage", stop.stage.into());
-        insert("ordinal", stop.ordinal.into());
-        insert("consumed", stop.consumed.into());
-        insert("dropped", stop.dropped.into());
-    }
-    json.to_string().into_bytes()
+    let stop = match *error {
+        Error::LimitReached(stop) => {
+            let LimitReached { limit, value, stage, ordinal, consumed, dropped } = stop;
+            Some(LimitJson { limit: limit.to_owned(), value, stage, ordinal, consumed, dropped })
+        }
+        _ => None,
+    };
+    let json = ErrorJson { code: error.code().to_owned(), message: error.to_string(), stop };
+    serde_json::to_vec(&json).unwrap_or_default()
 }
 
 /// Reads what [`encode_error`] wrote.
@@ -38,26 +55,10 @@ pub fn encode_error(error: &Error) -> Vec<u8> {
 /// # Errors
 /// [`Error::MalformedBlock`].
 pub fn decode_error(json: &[u8]) -> Result<ReportedError, Error> {
-    #[derive(Deserialize)]
-    struct Reported {
-        code: String,
-        message: String,
-        #[serde(flatten)]
-        stop: Option<ReportedLimit>,
-    }
-    #[derive(Deserialize)]
-    struct ReportedLimit {
-        limit: String,
-        value: u64,
-        stage: u32,
-        ordinal: u64,
-        consumed: usize,
-        dropped: bool,
-    }
-    let Reported { code, message, stop } = serde_json::from_slice(json)
+    let ErrorJson { code, message, stop } = serde_json::from_slice(json)
         .map_err(|_| Error::MalformedBlock("the error is not the JSON that sp_error returns"))?;
     let limit_reached = stop.and_then(|stop| {
-        let ReportedLimit { limit, value, stage, ordinal, consumed, dropped } = stop;
+        let LimitJson { limit, value, stage, ordinal, consumed, dropped } = stop;
         let limit = LimitReached::known_limit(&limit)?;
         Some(LimitReached { limit, value, stage, ordinal, consumed, dropped })
     });

@@ -130,7 +130,8 @@ fn partial_needs_its_option_and_merge_needs_partial_state() {
     let runtime = Runtime::new().unwrap();
     for mut worker in both(&runtime, Options::default()) {
         assert_eq!(worker.partial("one").unwrap_err().code(), "partials_mismatch");
-        let error = worker.merge(b"no partial state of an engine").unwrap_err();
+        let snapshot = worker.snapshot().unwrap();
+        let error = worker.merge(&snapshot).unwrap_err();
         assert_eq!(error.code(), "snapshot_not_a_partial");
     }
 }
