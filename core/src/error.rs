@@ -6,6 +6,16 @@ use crate::spec::SpecError;
 
 /// An error of the engine. Except after [`Error::LimitReached`], the engine is in the state before
 /// the call.
+/// ```
+/// use stream_processor_core::{BatchBuilder, PipelineSpec, Plan};
+/// let spec = PipelineSpec::from_json(r#"{"source": {"key": "service", "value": "latency"}, "stages":
+///     [{"type": "window", "window": "tumbling", "size": "10s", "aggregations": ["count", "avg"]}]}"#)?;
+/// let mut events = BatchBuilder::new(&Plan::new(&spec)?);
+/// let error = events.push(1_000_000, "api", &[31.0, 45.0]).unwrap_err();
+/// assert_eq!(error.code(), "column_count");
+/// assert_eq!(error.to_string(), "the batch has 2 columns, but the pipeline reads 1");
+/// # Ok::<(), stream_processor_core::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -151,6 +161,19 @@ pub enum Error {
 const LIMITS: [Limit; 3] = [Limit::Keys, Limit::Windows, Limit::Bytes];
 
 /// The limit that ended a call, and the event that reached it.
+/// ```
+/// use stream_processor_core::{BatchBuilder, Engine, Error, Options, PipelineSpec};
+/// let spec = PipelineSpec::from_json(r#"{"source": {"key": "service", "value": "latency"},
+///     "limits": {"max_keys": 1, "on_max_keys": "refuse"}, "stages":
+///     [{"type": "window", "window": "tumbling", "size": "10s", "aggregations": ["count"]}]}"#)?;
+/// let mut engine = Engine::open(&spec, Options::default())?;
+/// let mut events = BatchBuilder::new(engine.plan());
+/// events.push(1_000_000, "api", &[31.0])?;
+/// events.push(2_000_000, "web", &[12.0])?;
+/// let Err(Error::LimitReached(reached)) = events.push_to(&mut engine) else { panic!("two keys") };
+/// assert_eq!((reached.limit, reached.consumed), ("max_keys", 1));
+/// # Ok::<(), stream_processor_core::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LimitReached {
@@ -202,6 +225,14 @@ impl core::fmt::Display for LimitReached {
 }
 
 /// An error of writing or reading a snapshot.
+/// ```
+/// use stream_processor_core::{Engine, Error, Options, PipelineSpec, SnapshotError};
+/// let spec = PipelineSpec::from_json(r#"{"source": {"key": "service", "value": "latency"}, "stages":
+///     [{"type": "window", "window": "tumbling", "size": "10s", "aggregations": ["count", "avg"]}]}"#)?;
+/// let error = Engine::restore(&spec, Options::default(), &[0; 64]).err();
+/// assert_eq!(error, Some(Error::Snapshot(SnapshotError::NotASnapshot)));
+/// # Ok::<(), stream_processor_core::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SnapshotError {

@@ -59,6 +59,27 @@ pub trait Aggregator: Clone + Send + 'static {
 
 /// Makes the aggregators of a window, one for each key in each slice, window or session. See
 /// [`Aggregator`] for an example.
+/// ```
+/// use stream_processor_core::aggregation::{Aggregator, AggregatorFactory};
+///
+/// #[derive(Clone, Default)]
+/// struct Product(f64);
+///
+/// impl Aggregator for Product {
+///     fn update(&mut self, value: f64) {
+///         self.0 *= value;
+///     }
+///     fn merge(&mut self, later: &Self) {
+///         self.0 *= later.0;
+///     }
+///     fn results(&self, add: &mut dyn FnMut(&str, Option<f64>)) {
+///         add("product", Some(self.0));
+///     }
+/// }
+///
+/// let factory = AggregatorFactory::new(&Product(1.0), |_key| Product(1.0));
+/// assert_eq!(factory.names().collect::<Vec<_>>(), ["product"]);
+/// ```
 pub struct AggregatorFactory(Box<dyn OwnColumn>);
 
 impl AggregatorFactory {

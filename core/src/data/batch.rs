@@ -42,6 +42,12 @@ pub struct Batch<'a> {
 }
 
 /// The keys of the events of a batch.
+/// ```
+/// use stream_processor_core::KeyColumn;
+/// // The keys "api", "web" and "api" of a pipeline with one key field.
+/// let keys = KeyColumn::Text { offsets: &[0, 3, 6, 9], bytes: b"apiwebapi" };
+/// # assert!(matches!(keys, KeyColumn::Text { .. }));
+/// ```
 #[derive(Debug, Clone, Copy, Default)]
 pub enum KeyColumn<'a> {
     /// The pipeline has no key fields: one stream.
@@ -74,6 +80,11 @@ pub type Identity = [u64; 2];
 pub const NO_IDENTITY: Identity = [0; 2];
 
 /// One column of a batch.
+/// ```
+/// use stream_processor_core::Column;
+/// let column = Column::F64(&[31.0, f64::NAN, 45.0]);
+/// assert_eq!(column.len(), 3);
+/// ```
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub enum Column<'a> {

@@ -4,6 +4,20 @@ use crate::data::reject::RejectReason;
 use crate::plan::Plan;
 
 /// An event that a stage or the engine itself dropped. [`crate::Stats`] counts it as well.
+/// ```
+/// use stream_processor_core::{BatchBuilder, Engine, Options, PipelineSpec, RejectReason};
+/// let spec = PipelineSpec::from_json(r#"{"source": {"key": "service", "value": "latency"}, "stages":
+///     [{"type": "window", "window": "tumbling", "size": "10s", "aggregations": ["count", "avg"]}]}"#)?;
+/// let mut engine = Engine::open(&spec, Options { report_drops: true, ..Options::default() })?;
+/// let mut events = BatchBuilder::new(engine.plan());
+/// events.push(12_000_000, "api", &[31.0])?;
+/// events.push(9_000_000, "api", &[45.0])?; // its window has ended
+/// events.push_to(&mut engine)?;
+/// let dropped = &engine.drops(10)[0];
+/// assert_eq!((dropped.ordinal, dropped.reason), (1, RejectReason::Late));
+/// assert_eq!(dropped.late_by(engine.plan()), Some(2_000_000));
+/// # Ok::<(), stream_processor_core::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Dropped {
     /// The ordinal of the event in the stream.

@@ -3,6 +3,10 @@
 /// The reason why an event was rejected or dropped.
 ///
 /// The names are stable: they appear in dead letters, summaries, metrics and `err.code`.
+/// ```
+/// use stream_processor_core::RejectReason;
+/// assert_eq!(RejectReason::Late.name(), "late");
+/// ```
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
 )]

@@ -52,6 +52,12 @@ pub struct Rows<'a> {
 }
 
 /// One column of output rows.
+/// ```
+/// use stream_processor_core::{RowColumn, Value};
+/// let column = RowColumn::Number(&[38.0, f64::NAN]);
+/// assert_eq!(column.get(0), Some(Value::Number(38.0)));
+/// assert_eq!(column.get(1), Some(Value::Null));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum RowColumn<'a> {

@@ -3,6 +3,15 @@
 use crate::spec::Strategy;
 
 /// The columns that a batch for a pipeline must contain. Created by [`crate::Plan::new`].
+/// ```
+/// use stream_processor_core::{PipelineSpec, Plan};
+/// let spec = PipelineSpec::from_json(r#"{"source": {"key": "service", "value": "latency"}, "stages":
+///     [{"type": "window", "window": "tumbling", "size": "10s", "aggregations": ["count", "avg"]}]}"#)?;
+/// let plan = Plan::new(&spec)?;
+/// assert_eq!(plan.input.key, ["service"]);
+/// assert_eq!(plan.input.columns[0].name, "latency");
+/// # Ok::<(), stream_processor_core::SpecError>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct InputSchema {
     /// The field that holds the event time.
@@ -20,6 +29,15 @@ pub struct InputSchema {
 }
 
 /// One field that events carry into the pipeline.
+/// ```
+/// use stream_processor_core::{PipelineSpec, Plan, InputKind};
+/// let spec = PipelineSpec::from_json(r#"{"source": {"key": "service", "value": "latency"}, "stages":
+///     [{"type": "window", "window": "tumbling", "size": "10s", "aggregations": ["count", "avg"]}]}"#)?;
+/// let plan = Plan::new(&spec)?;
+/// let column = &plan.input.columns[0];
+/// assert_eq!((column.kind, column.required), (InputKind::F64, true));
+/// # Ok::<(), stream_processor_core::SpecError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InputColumn {
     /// The field's name in the events.
@@ -32,6 +50,13 @@ pub struct InputColumn {
 }
 
 /// The kind of an input column.
+/// ```
+/// use stream_processor_core::{InputKind, PipelineSpec, Plan};
+/// let spec = PipelineSpec::from_json(r#"{"stages":
+///     [{"type": "filter", "where": [{"field": "method", "op": "==", "value": "GET"}]}]}"#)?;
+/// assert_eq!(Plan::new(&spec)?.input.columns[0].kind, InputKind::Text);
+/// # Ok::<(), stream_processor_core::SpecError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InputKind {
@@ -44,6 +69,15 @@ pub enum InputKind {
 }
 
 /// The columns of a pipeline's rows. Created by [`crate::Plan::new`].
+/// ```
+/// use stream_processor_core::{PipelineSpec, Plan};
+/// let spec = PipelineSpec::from_json(r#"{"source": {"key": "service", "value": "latency"}, "stages":
+///     [{"type": "window", "window": "tumbling", "size": "10s", "aggregations": ["count", "avg"]}]}"#)?;
+/// let plan = Plan::new(&spec)?;
+/// let names: Vec<&str> = plan.output.columns.iter().map(|column| column.name.as_str()).collect();
+/// assert_eq!(names, ["window_start", "window_end", "count", "avg"]);
+/// # Ok::<(), stream_processor_core::SpecError>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OutputSchema {
     /// The key fields, printed first.
@@ -66,6 +100,11 @@ impl OutputSchema {
 }
 
 /// One column of the output.
+/// ```
+/// use stream_processor_core::{ColumnRole, OutputColumn, OutputKind};
+/// let column = OutputColumn::new("avg", ColumnRole::Aggregation(0));
+/// assert_eq!(column.kind, OutputKind::Number);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutputColumn {
     /// The name that it is printed under.
@@ -86,6 +125,10 @@ impl OutputColumn {
 
 /// What the values of an output column mean. No two columns of a row have one role, except
 /// [`ColumnRole::Value`] and [`ColumnRole::Anomaly`].
+/// ```
+/// use stream_processor_core::{ColumnRole, OutputKind};
+/// assert_eq!(ColumnRole::WindowStart.kind(), OutputKind::Time);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ColumnRole {
@@ -144,6 +187,14 @@ impl ColumnRole {
 }
 
 /// The kind of an output column.
+/// ```
+/// use stream_processor_core::{PipelineSpec, Plan, OutputKind};
+/// let spec = PipelineSpec::from_json(r#"{"source": {"key": "service", "value": "latency"}, "stages":
+///     [{"type": "window", "window": "tumbling", "size": "10s", "aggregations": ["count", "avg"]}]}"#)?;
+/// let plan = Plan::new(&spec)?;
+/// assert_eq!(plan.output.columns[0].kind, OutputKind::Time);
+/// # Ok::<(), stream_processor_core::SpecError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OutputKind {

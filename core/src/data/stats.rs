@@ -26,6 +26,19 @@ type StageType = &'static str;
 
 /// Counters of one engine since it was opened, kept across snapshot and restore. All count events
 /// or rows.
+/// ```
+/// use stream_processor_core::{BatchBuilder, Engine, Options, PipelineSpec};
+/// let spec = PipelineSpec::from_json(r#"{"source": {"key": "service", "value": "latency"}, "stages":
+///     [{"type": "window", "window": "tumbling", "size": "10s", "aggregations": ["count", "avg"]}]}"#)?;
+/// let mut engine = Engine::open(&spec, Options { report_drops: true, ..Options::default() })?;
+/// let mut events = BatchBuilder::new(engine.plan());
+/// events.push(12_000_000, "api", &[31.0])?;
+/// events.push(9_000_000, "api", &[45.0])?; // its window has ended
+/// events.push_to(&mut engine)?;
+/// let stats = engine.stats();
+/// assert_eq!((stats.events, stats.late_dropped), (2, 1));
+/// # Ok::<(), stream_processor_core::Error>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
@@ -71,6 +84,16 @@ pub struct Stats {
 }
 
 /// The progress of one partition of the source.
+/// ```
+/// use stream_processor_core::{Engine, Options, PipelineSpec};
+/// let spec = PipelineSpec::from_json(r#"{"source": {"partition": "shard"}, "stages":
+///     [{"type": "window", "window": "tumbling", "size": "10s", "aggregations": ["count"]}]}"#)?;
+/// let engine = Engine::open(&spec, Options::default())?;
+/// for partition in engine.stats().partitions {
+///     println!("{:?} is idle: {}", partition.partition, partition.idle);
+/// }
+/// # Ok::<(), stream_processor_core::Error>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
@@ -89,6 +112,15 @@ pub struct PartitionStats {
 }
 
 /// A rejection reason and its number of events.
+/// ```
+/// use stream_processor_core::{Engine, Options, PipelineSpec, RejectReason};
+/// let spec = PipelineSpec::from_json(r#"{"source": {"key": "service", "value": "latency"}, "stages":
+///     [{"type": "window", "window": "tumbling", "size": "10s", "aggregations": ["count", "avg"]}]}"#)?;
+/// let mut engine = Engine::open(&spec, Options::default())?;
+/// engine.count_rejected(RejectReason::InvalidJson);
+/// assert_eq!(engine.stats().rejected_by_reason[0].count, 1);
+/// # Ok::<(), stream_processor_core::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReasonCount {
     /// The reason.
@@ -98,6 +130,19 @@ pub struct ReasonCount {
 }
 
 /// Counters of one stage.
+/// ```
+/// use stream_processor_core::{BatchBuilder, Engine, Options, PipelineSpec};
+/// let spec = PipelineSpec::from_json(r#"{"source": {"key": "service", "value": "latency"}, "stages":
+///     [{"type": "window", "window": "tumbling", "size": "10s", "aggregations": ["count", "avg"]}]}"#)?;
+/// let mut engine = Engine::open(&spec, Options { report_drops: true, ..Options::default() })?;
+/// let mut events = BatchBuilder::new(engine.plan());
+/// events.push(12_000_000, "api", &[31.0])?;
+/// events.push(9_000_000, "api", &[45.0])?; // its window has ended
+/// events.push_to(&mut engine)?;
+/// let stage = &engine.stats().stages[0];
+/// assert_eq!((stage.events, stage.late_dropped, stage.keys), (2, 1, 1));
+/// # Ok::<(), stream_processor_core::Error>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]

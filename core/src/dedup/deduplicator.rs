@@ -9,6 +9,11 @@ use crate::spec::SpecError;
 const MAX_ENTRIES: u32 = 1 << 31;
 
 /// Options of a [`Deduplicator`].
+/// ```
+/// use stream_processor_core::dedup::DeduplicatorOptions;
+/// let options = DeduplicatorOptions { ttl_us: Some(3_600_000_000), ..DeduplicatorOptions::default() };
+/// # assert_eq!(options.ttl_us, Some(3_600_000_000));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeduplicatorOptions {
     /// Time after the first check during which an identity is a duplicate, microseconds. `None`
@@ -33,6 +38,13 @@ impl Default for DeduplicatorOptions {
 }
 
 /// Result of [`Deduplicator::check`].
+/// ```
+/// use stream_processor_core::dedup::{Check, Deduplicator, DeduplicatorOptions};
+/// let mut seen = Deduplicator::new(DeduplicatorOptions::default())?;
+/// assert!(matches!(seen.check([17, 4], 0), Check::New(_)));
+/// assert_eq!(seen.check([17, 4], 1), Check::Pending);
+/// # Ok::<(), stream_processor_core::SpecError>(())
+/// ```
 #[derive(Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Check {
@@ -50,6 +62,13 @@ pub enum Check {
 }
 
 /// The right to confirm or release an identity, once.
+/// ```
+/// use stream_processor_core::dedup::{Check, Deduplicator, DeduplicatorOptions};
+/// let mut seen = Deduplicator::new(DeduplicatorOptions::default())?;
+/// let Check::New(token) = seen.check([17, 4], 0) else { panic!("nothing came before") };
+/// assert_eq!(token.identity(), [17, 4]);
+/// # Ok::<(), stream_processor_core::SpecError>(())
+/// ```
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "an identity is pending until its token is given back, or its time is over"]
 pub struct Token {
@@ -69,6 +88,13 @@ impl Token {
 }
 
 /// Counters of a [`Deduplicator`].
+/// ```
+/// use stream_processor_core::dedup::{Check, Deduplicator, DeduplicatorOptions};
+/// let mut seen = Deduplicator::new(DeduplicatorOptions::default())?;
+/// let _ = seen.check([17, 4], 0);
+/// assert_eq!(seen.stats().pending, 1);
+/// # Ok::<(), stream_processor_core::SpecError>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct DeduplicatorStats {
     /// Number of confirmed identities.

@@ -34,6 +34,20 @@ const LEADING_STAGE_COUNTERS: usize = 4;
 const LEADING_REASONS: usize = 17;
 
 /// The result of [`Engine::merge`].
+/// ```
+/// use stream_processor_core::{BatchBuilder, Engine, Options, PipelineSpec};
+/// let spec = PipelineSpec::from_json(r#"{"source": {"key": "service", "value": "latency"}, "stages":
+///     [{"type": "window", "window": "tumbling", "size": "10s", "aggregations": ["count", "avg"]}]}"#)?;
+/// let mut edge = Engine::open(&spec, Options { emits_partials: true, ..Options::default() })?;
+/// let mut center = Engine::open(&spec, Options::default())?;
+/// let mut events = BatchBuilder::new(edge.plan());
+/// events.push(1_000_000, "api", &[31.0])?;
+/// events.push_to(&mut edge)?;
+/// let partial = edge.partial("edge-1")?;
+/// assert!(center.merge(&partial)?.is_new);
+/// assert!(!center.merge(&partial)?.is_new); // a repetition changes nothing
+/// # Ok::<(), stream_processor_core::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Merged {
     /// True if this call merged the partial state. `false` if it was merged before, or not merged

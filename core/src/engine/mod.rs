@@ -72,6 +72,11 @@ use source::Source;
 const STAGE_OUTPUT_ROWS: usize = 4096;
 
 /// The caller's settings at open. They change where results come out, never what they are.
+/// ```
+/// use stream_processor_core::Options;
+/// let options = Options { report_drops: true, ..Options::default() };
+/// # assert!(options.report_drops);
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
@@ -86,6 +91,17 @@ pub struct Options {
 }
 
 /// Key ids chosen by the caller, for [`Engine::define_keys`].
+/// ```
+/// use stream_processor_core::{Engine, KeyDefinitions, Options, PipelineSpec, key};
+/// let spec = PipelineSpec::from_json(r#"{"source": {"key": "service", "value": "latency"}, "stages":
+///     [{"type": "window", "window": "tumbling", "size": "10s", "aggregations": ["count", "avg"]}]}"#)?;
+/// let mut engine = Engine::open(&spec, Options::default())?;
+/// let mut bytes = Vec::new();
+/// key::push_str(&mut bytes, "api");
+/// let end = u32::try_from(bytes.len()).expect("a short key");
+/// engine.define_keys(&KeyDefinitions { reset: false, ids: &[0], offsets: &[0, end], bytes: &bytes })?;
+/// # Ok::<(), stream_processor_core::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct KeyDefinitions<'a> {
     /// True if all earlier definitions are removed first.
@@ -100,6 +116,16 @@ pub struct KeyDefinitions<'a> {
 }
 
 /// The result of [`Engine::push`].
+/// ```
+/// use stream_processor_core::{BatchBuilder, Engine, Options, PipelineSpec, Pushed};
+/// let spec = PipelineSpec::from_json(r#"{"source": {"key": "service", "value": "latency"}, "stages":
+///     [{"type": "window", "window": "tumbling", "size": "10s", "aggregations": ["count", "avg"]}]}"#)?;
+/// let mut engine = Engine::open(&spec, Options::default())?;
+/// let mut events = BatchBuilder::new(engine.plan());
+/// events.push(1_000_000, "api", &[31.0])?;
+/// assert_eq!(events.push_to(&mut engine)?, Pushed { consumed: 1, full: false });
+/// # Ok::<(), stream_processor_core::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pushed {
     /// The number of events that were taken, from the front of the batch.
@@ -110,6 +136,16 @@ pub struct Pushed {
 }
 
 /// The result of a call that may pause at a full result buffer.
+/// ```
+/// use stream_processor_core::{Engine, Options, PipelineSpec, Progress};
+/// let spec = PipelineSpec::from_json(r#"{"source": {"key": "service", "value": "latency"}, "stages":
+///     [{"type": "window", "window": "tumbling", "size": "10s", "aggregations": ["count", "avg"]}]}"#)?;
+/// let mut engine = Engine::open(&spec, Options::default())?;
+/// while engine.finish()? == Progress::Full {
+///     while engine.poll(1_000).is_some() {}
+/// }
+/// # Ok::<(), stream_processor_core::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
     /// The call is complete.

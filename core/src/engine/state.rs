@@ -21,6 +21,19 @@ const VERSION_1_REASONS: usize = 13;
 const NONE: u32 = u32::MAX;
 
 /// The position of a snapshot in progress. It is valid as long as the engine does not change.
+/// ```
+/// use stream_processor_core::{Engine, Options, PipelineSpec};
+/// let spec = PipelineSpec::from_json(r#"{"source": {"key": "service", "value": "latency"}, "stages":
+///     [{"type": "window", "window": "tumbling", "size": "10s", "aggregations": ["count", "avg"]}]}"#)?;
+/// let mut engine = Engine::open(&spec, Options::default())?;
+/// let mut cursor = engine.begin_snapshot();
+/// let mut section = Vec::new();
+/// while engine.write_section(&mut cursor, &mut section)? {
+///     // Store the section.
+///     section.clear();
+/// }
+/// # Ok::<(), stream_processor_core::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct SnapshotCursor {
     next: Step,
@@ -246,6 +259,21 @@ impl Engine {
 }
 
 /// Restores an engine from a snapshot that arrives in pieces.
+/// ```
+/// use stream_processor_core::{Engine, Options, PipelineSpec, Restore};
+/// let spec = PipelineSpec::from_json(r#"{"source": {"key": "service", "value": "latency"}, "stages":
+///     [{"type": "window", "window": "tumbling", "size": "10s", "aggregations": ["count", "avg"]}]}"#)?;
+/// let mut engine = Engine::open(&spec, Options::default())?;
+/// let mut cursor = engine.begin_snapshot();
+/// let mut section = Vec::new();
+/// let mut restore = Restore::new(&spec, Options::default())?;
+/// while engine.write_section(&mut cursor, &mut section)? {
+///     restore.push(&section)?;
+///     section.clear();
+/// }
+/// let restored: Engine = restore.finish()?;
+/// # Ok::<(), stream_processor_core::Error>(())
+/// ```
 pub struct Restore {
     engine: Engine,
     sections: Sections,

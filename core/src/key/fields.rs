@@ -16,6 +16,12 @@ const EXACT_DIGITS: usize = 16;
 const MAX_WHOLE_DIGITS: usize = 309;
 
 /// One field of a key.
+/// ```
+/// use stream_processor_core::key::{self, KeyField};
+/// let mut key = Vec::new();
+/// key::push_str(&mut key, "eu");
+/// assert_eq!(key::fields(&key).next(), Some(KeyField::String("eu".into())));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyField<'a> {
     /// A boolean.
@@ -46,6 +52,13 @@ impl KeyField<'_> {
 }
 
 /// A number in a key: exact, borrowed from the encoded bytes.
+/// ```
+/// use stream_processor_core::key::{self, KeyField};
+/// let mut key = Vec::new();
+/// key::push_f64(&mut key, 7.5);
+/// let Some(KeyField::Number(number)) = key::fields(&key).next() else { panic!("a number") };
+/// assert_eq!(number.to_f64(), 7.5);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyNumber<'a> {
     negative: bool,
@@ -201,6 +214,13 @@ fn is_plain_string(key: &[u8]) -> bool {
 }
 
 /// The iterator of [`fields()`].
+/// ```
+/// use stream_processor_core::key::{self};
+/// let mut key = Vec::new();
+/// key::push_str(&mut key, "eu");
+/// key::push_bool(&mut key, true);
+/// assert_eq!(key::fields(&key).count(), 2);
+/// ```
 #[derive(Debug, Clone)]
 pub struct Fields<'a> {
     rest: &'a [u8],

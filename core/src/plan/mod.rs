@@ -70,6 +70,14 @@ pub(crate) use window::{Aggregates, WindowOutput, WindowPlan};
 pub(crate) use zscore::ZScorePlan;
 
 /// A checked pipeline, ready for execution.
+/// ```
+/// use stream_processor_core::{PipelineSpec, Plan};
+/// let spec = PipelineSpec::from_json(r#"{"source": {"key": "service", "value": "latency"}, "stages":
+///     [{"type": "window", "window": "tumbling", "size": "10s", "aggregations": ["count", "avg"]}]}"#)?;
+/// let plan = Plan::new(&spec)?;
+/// assert!(plan.partitioned_by_key && !plan.goes_by_host_time);
+/// # Ok::<(), stream_processor_core::SpecError>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Plan {
     /// The columns that batches must have.

@@ -11,6 +11,13 @@ use crate::aggregates;
 /// An aggregation: an operation (`"avg"`), or `{ op = "max", field = "bytes", name = "peak" }`.
 ///
 /// Create one from an [`Operation`] and set the options that differ; more options may be added.
+/// ```
+/// use stream_processor_core::spec::{Operation, Aggregation};
+/// let options: Aggregation = serde_json::from_str(r#"{"op": "max", "field": "bytes", "name": "peak"}"#)?;
+/// assert_eq!((options.op, options.name.as_deref()), (Operation::Max, Some("peak")));
+/// assert_eq!(Aggregation::from(Operation::Avg).field, None);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Aggregation {
@@ -29,6 +36,10 @@ pub struct Aggregation {
 }
 
 /// The operation of an aggregation. Missing values are skipped.
+/// ```
+/// use stream_processor_core::spec::Operation;
+/// assert_eq!("p99.9".parse::<Operation>().map(|op| op.to_string()).as_deref(), Ok("p99.9"));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Operation {
@@ -76,6 +87,11 @@ impl fmt::Display for Operation {
 }
 
 /// Error: the name is not an operation.
+/// ```
+/// use stream_processor_core::spec::Operation;
+/// let error = "median".parse::<Operation>().unwrap_err();
+/// assert!(error.to_string().starts_with("unknown aggregation `median`"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct UnknownOperation {
     found: String,

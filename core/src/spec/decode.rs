@@ -10,6 +10,11 @@ use super::explain::explain;
 use super::{PipelineSpec, Stage};
 
 /// An error in a pipeline description, with its location.
+/// ```
+/// use stream_processor_core::PipelineSpec;
+/// let error = PipelineSpec::from_json(r#"{"stages": [{"type": "windows"}]}"#).unwrap_err();
+/// assert!(error.path().starts_with("stages[0]"), "{error}");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SpecError {
     path: String,

@@ -7,6 +7,12 @@ use super::stages::{StageOptions, StageOutput, StageState};
 use super::strategy::Strategy;
 
 /// `type = "dedup"`: drops events whose identity has been seen before.
+/// ```
+/// use stream_processor_core::spec::{Dedup, DedupMode};
+/// let options: Dedup = serde_json::from_str(r#"{"strategies": ["event_id"], "ttl": "1h"}"#)?;
+/// assert_eq!((options.mode, options.strategies.len()), (DedupMode::Exact, 1));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -70,6 +76,11 @@ impl StageOptions for Dedup {
 }
 
 /// The clock by which identities expire.
+/// ```
+/// use stream_processor_core::spec::Clock;
+/// assert_eq!(serde_json::from_str::<Clock>(r#""arrival""#)?, Clock::Arrival);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
@@ -83,6 +94,11 @@ pub enum Clock {
 }
 
 /// Treatment of events that arrive too late to be judged.
+/// ```
+/// use stream_processor_core::spec::OnUnjudged;
+/// assert_eq!(serde_json::from_str::<OnUnjudged>(r#""drop""#)?, OnUnjudged::Drop);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
@@ -96,6 +112,11 @@ pub enum OnUnjudged {
 }
 
 /// Storage of identities.
+/// ```
+/// use stream_processor_core::spec::DedupMode;
+/// assert_eq!(serde_json::from_str::<DedupMode>(r#""bloom""#)?, DedupMode::Bloom);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]

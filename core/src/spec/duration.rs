@@ -52,6 +52,10 @@ impl Duration {
 }
 
 /// Error: the text is not a duration.
+/// ```
+/// use stream_processor_core::spec::Duration;
+/// assert!("10".parse::<Duration>().is_err()); // without a unit
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{0:?} is not a duration: write a number and its unit, such as \"500ms\", \"10s\", \"1m\" or \"1h30m\" (units: us, ms, s, m, h, d, w; at most 10000 years)"
@@ -167,6 +171,11 @@ impl schemars::JsonSchema for Duration {
 }
 
 /// Maximum distance behind the greatest event time at which an event is still on time.
+/// ```
+/// use stream_processor_core::spec::OutOfOrderness;
+/// assert_eq!("5s".parse(), Ok(OutOfOrderness::Bounded("5s".parse()?)));
+/// # Ok::<(), stream_processor_core::spec::DurationError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OutOfOrderness {
     /// At most this long.

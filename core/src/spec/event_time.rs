@@ -5,6 +5,12 @@ use serde::{Deserialize, Serialize};
 use super::duration::{Duration, OutOfOrderness};
 
 /// `[time]`: progress of event time.
+/// ```
+/// use stream_processor_core::spec::{Time, Watermark};
+/// let options: Time = serde_json::from_str(r#"{"max_out_of_orderness": "5s", "idle_timeout": "1m"}"#)?;
+/// assert_eq!(options.watermark, Watermark::Bounded);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
@@ -40,6 +46,11 @@ pub struct Time {
 }
 
 /// The rule by which the watermark advances.
+/// ```
+/// use stream_processor_core::spec::Watermark;
+/// assert_eq!(serde_json::from_str::<Watermark>(r#""manual""#)?, Watermark::Manual);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
@@ -60,6 +71,11 @@ pub enum Watermark {
 }
 
 /// Treatment of events that are too far ahead of the host's time.
+/// ```
+/// use stream_processor_core::spec::Future;
+/// assert_eq!(serde_json::from_str::<Future>(r#""keep""#)?, Future::Keep);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]

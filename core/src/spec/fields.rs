@@ -11,6 +11,12 @@ use super::aggregation::Aggregation;
 use super::statistics::{HalfLife, ZScoreMethod};
 
 /// A field: its name, as in `"cpu"`, or a table, as in `{ name = "cpu", span = 20 }`.
+/// ```
+/// use stream_processor_core::spec::{EmaField, Field};
+/// let fields: Vec<Field<EmaField>> = serde_json::from_str(r#"["cpu", {"name": "load", "span": 60}]"#)?;
+/// assert_eq!((fields[0].name(), fields[1].name()), ("cpu", "load"));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(untagged)]
@@ -22,6 +28,12 @@ pub enum Field<T> {
 }
 
 /// A field with options.
+/// ```
+/// use stream_processor_core::spec::{EmaField, Field};
+/// let field: Field<EmaField> = serde_json::from_str(r#"{"name": "load", "span": 60}"#)?;
+/// assert_eq!(field.name(), "load");
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 pub trait Named {
     /// Returns the name of the field.
     fn name(&self) -> &str;
@@ -68,6 +80,12 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Field<T> {
 }
 
 /// A field of [`super::Ema`].
+/// ```
+/// use stream_processor_core::spec::{EmaField};
+/// let options: EmaField = serde_json::from_str(r#"{"name": "load", "span": 60}"#)?;
+/// assert_eq!(options.span, Some(60.0));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -87,6 +105,12 @@ pub struct EmaField {
 }
 
 /// A field of [`super::Rolling`].
+/// ```
+/// use stream_processor_core::spec::{RollingField};
+/// let options: RollingField = serde_json::from_str(r#"{"name": "load", "size": 100}"#)?;
+/// assert_eq!(options.size, Some(100));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -102,6 +126,12 @@ pub struct RollingField {
 }
 
 /// A field of [`super::ZScore`].
+/// ```
+/// use stream_processor_core::spec::{ZScoreField};
+/// let options: ZScoreField = serde_json::from_str(r#"{"name": "load", "threshold": 4}"#)?;
+/// assert_eq!(options.threshold, Some(4.0));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]

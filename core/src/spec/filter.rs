@@ -6,6 +6,12 @@ use serde_json::Value;
 use super::stages::{ReadAs, StageOptions, StageOutput, StageState};
 
 /// `type = "filter"`: passes events that satisfy all conditions of `where`.
+/// ```
+/// use stream_processor_core::spec::Filter;
+/// let filter: Filter = serde_json::from_str(r#"{"where": [{"field": "status", "op": ">=", "value": 500}]}"#)?;
+/// # assert_eq!(serde_json::to_string(&filter)?, r#"{"where":[{"field":"status","op":">=","value":500}]}"#);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -16,6 +22,12 @@ pub struct Filter {
 
 /// A comparison, `{ field = "latency", op = ">", value = 100 }`, or a combination of conditions by
 /// `all`, `any` or `not`.
+/// ```
+/// use stream_processor_core::spec::{Comparison, Condition};
+/// let options: Condition = serde_json::from_str(r#"{"not": {"field": "status", "op": "missing"}}"#)?;
+/// assert_eq!(options.not.and_then(|not| not.op), Some(Comparison::Missing));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
@@ -41,6 +53,11 @@ pub struct Condition {
 }
 
 /// A comparison operator. A missing value satisfies only `missing`.
+/// ```
+/// use stream_processor_core::spec::Comparison;
+/// assert_eq!(serde_json::from_str::<Comparison>(r#""<=""#)?, Comparison::LessOrEqual);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Comparison {

@@ -6,6 +6,12 @@ use super::sections::Names;
 use super::stages::{StageOptions, StageOutput, StageState};
 
 /// `type = "key_by"`: later stages group events by these fields.
+/// ```
+/// use stream_processor_core::spec::{KeyBy};
+/// let options: KeyBy = serde_json::from_str(r#"{"fields": ["zone", "shelf"]}"#)?;
+/// assert_eq!(options.fields.0, ["zone", "shelf"]);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]

@@ -3,6 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 /// Treatment of an event that would take a stage beyond one of its limits.
+/// ```
+/// use stream_processor_core::spec::LimitPolicy;
+/// assert_eq!(serde_json::from_str::<LimitPolicy>(r#""evict""#)?, LimitPolicy::Evict);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
@@ -19,6 +24,11 @@ pub enum LimitPolicy {
 
 /// `[limits]`: the limits of one engine. Events and values that reach one are counted in
 /// [`crate::Stats`].
+/// ```
+/// use stream_processor_core::spec::{LimitPolicy, Limits};
+/// let limits = Limits { max_keys: 1_000, on_max_keys: LimitPolicy::Evict, ..Limits::default() };
+/// # assert_eq!(limits.max_keys, 1_000);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]

@@ -6,6 +6,12 @@ use super::stages::{ReadAs, StageOptions, StageOutput, StageState};
 use crate::expression;
 
 /// `type = "map"`: computes columns from other columns, for each event.
+/// ```
+/// use stream_processor_core::spec::{Map};
+/// let options: Map = serde_json::from_str(r#"{"set": [{"name": "total", "expression": "price * count"}]}"#)?;
+/// assert_eq!(options.set[0].name, "total");
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -46,6 +52,12 @@ impl StageOptions for Map {
 }
 
 /// A column and the expression that computes it.
+/// ```
+/// use stream_processor_core::spec::{Assignment};
+/// let options: Assignment = serde_json::from_str(r#"{"name": "total", "expression": "price * count"}"#)?;
+/// assert_eq!(options.expression, "price * count");
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]

@@ -145,7 +145,31 @@ impl PipelineSpec {
     #[cfg(feature = "schema")]
     #[must_use]
     pub fn json_schema() -> Value {
-        schemars::schema_for!(Self).to_value()
+        let mut schema = schemars::schema_for!(Self).to_value();
+        remove_examples(&mut schema);
+        schema
+    }
+}
+
+/// Cuts the examples in Rust off the descriptions of `schema`, which are doc comments.
+#[cfg(feature = "schema")]
+fn remove_examples(schema: &mut Value) {
+    match schema {
+        Value::Object(members) => {
+            for (name, value) in members {
+                match value {
+                    Value::String(text) if name == "description" => {
+                        if let Some(example) = text.find("```") {
+                            text.truncate(example);
+                            text.truncate(text.trim_end().len());
+                        }
+                    }
+                    value => remove_examples(value),
+                }
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(remove_examples),
+        _ => {}
     }
 }
 

@@ -13,6 +13,12 @@ use super::stages::{ReadAs, StageOptions, StageOutput, StageState};
 pub const MAX_DEGREE: usize = 9;
 
 /// `type = "normalize"`: turns irregular samples into values at regular times.
+/// ```
+/// use stream_processor_core::spec::{Fill, Normalize};
+/// let options: Normalize = serde_json::from_str(r#"{"interval": "1s", "fill": "linear", "max_gap": "10s"}"#)?;
+/// assert_eq!(options.fill, Some(Fill::Linear));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -100,6 +106,12 @@ impl StageOptions for Normalize {
 }
 
 /// A field of a [`Normalize`] stage.
+/// ```
+/// use stream_processor_core::spec::{NormalizeField, Reduce};
+/// let options: NormalizeField = serde_json::from_str(r#"{"name": "cpu", "reduce": "mean"}"#)?;
+/// assert_eq!(options.reduce, Some(Reduce::Mean));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -124,6 +136,11 @@ pub struct NormalizeField {
 }
 
 /// The distance between grid points.
+/// ```
+/// use stream_processor_core::spec::Interval;
+/// assert_eq!(serde_json::from_str::<Interval>(r#""auto""#)?, Interval::Auto);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Interval {
     /// A fixed duration.
@@ -190,6 +207,11 @@ impl schemars::JsonSchema for Interval {
 }
 
 /// The grid point that a sample belongs to.
+/// ```
+/// use stream_processor_core::spec::Align;
+/// assert_eq!(serde_json::from_str::<Align>(r#""round""#)?, Align::Round);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
@@ -204,6 +226,11 @@ pub enum Align {
 }
 
 /// The samples that values are computed from.
+/// ```
+/// use stream_processor_core::spec::Basis;
+/// assert_eq!(serde_json::from_str::<Basis>(r#""samples""#)?, Basis::Samples);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
@@ -217,6 +244,11 @@ pub enum Basis {
 }
 
 /// The method that combines several samples on one grid point.
+/// ```
+/// use stream_processor_core::spec::Reduce;
+/// assert_eq!(serde_json::from_str::<Reduce>(r#""median""#)?, Reduce::Median);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
@@ -239,6 +271,11 @@ pub enum Reduce {
 }
 
 /// The method that fills points between two known points.
+/// ```
+/// use stream_processor_core::spec::Fill;
+/// assert_eq!(serde_json::from_str::<Fill>(r#""forward""#)?, Fill::Forward);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
@@ -293,6 +330,12 @@ impl Fill {
 }
 
 /// Which values are outliers, and what happens to them.
+/// ```
+/// use stream_processor_core::spec::{Outliers};
+/// let options: Outliers = serde_json::from_str(r#"{"zscore": 3, "window": 100}"#)?;
+/// assert_eq!(options.zscore, 3.0);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -313,6 +356,11 @@ fn window() -> u32 {
 }
 
 /// Treatment of an outlier.
+/// ```
+/// use stream_processor_core::spec::OutlierAction;
+/// assert_eq!(serde_json::from_str::<OutlierAction>(r#""clip""#)?, OutlierAction::Clip);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]

@@ -6,6 +6,10 @@ use core::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 /// A percentile from 0 to 100 with up to six decimal places: the number after `p` in `p99.9`.
+/// ```
+/// use stream_processor_core::spec::Percentile;
+/// assert_eq!("99.9".parse::<Percentile>().map(Percentile::percent), Ok(99.9));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Percentile {
     millionths: u32,
@@ -26,6 +30,10 @@ impl Percentile {
 }
 
 /// Error: the text is not a percentile.
+/// ```
+/// use stream_processor_core::spec::Percentile;
+/// assert!("101".parse::<Percentile>().is_err());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a percentile is a number from 0 to 100 with at most six decimals, such as 99.9")]
 pub struct PercentileError;
@@ -61,6 +69,11 @@ impl fmt::Display for Percentile {
 }
 
 /// The method that computes a percentile.
+/// ```
+/// use stream_processor_core::spec::PercentileEngine;
+/// assert_eq!(serde_json::from_str::<PercentileEngine>(r#""exact""#)?, PercentileEngine::Exact);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]

@@ -5,6 +5,12 @@ use serde::{Deserialize, Serialize};
 use crate::time::TimeUnit;
 
 /// `[source]`: where events come from, and which of their fields are used.
+/// ```
+/// use stream_processor_core::spec::{Source};
+/// let options: Source = serde_json::from_str(r#"{"key": "service", "value": ["latency", "bytes"]}"#)?;
+/// assert_eq!((options.timestamp.as_str(), options.value.0.len()), ("ts", 2));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
@@ -49,6 +55,11 @@ impl Default for Source {
 }
 
 /// The kind of a source.
+/// ```
+/// use stream_processor_core::spec::SourceType;
+/// assert_eq!(serde_json::from_str::<SourceType>(r#""stdin""#)?, SourceType::Stdin);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
@@ -62,6 +73,11 @@ pub enum SourceType {
 }
 
 /// The text format of events and rows.
+/// ```
+/// use stream_processor_core::spec::Format;
+/// assert_eq!(serde_json::from_str::<Format>(r#""csv""#)?, Format::Csv);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
@@ -74,6 +90,12 @@ pub enum Format {
 }
 
 /// `[sink]`: where rows go.
+/// ```
+/// use stream_processor_core::spec::{Sink};
+/// let options: Sink = serde_json::from_str(r#"{"type": "file", "path": "rows.ndjson"}"#)?;
+/// assert_eq!(options.path.as_deref(), Some("rows.ndjson"));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
@@ -88,6 +110,11 @@ pub struct Sink {
 }
 
 /// The kind of a sink.
+/// ```
+/// use stream_processor_core::spec::SinkType;
+/// assert_eq!(serde_json::from_str::<SinkType>(r#""file""#)?, SinkType::File);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
@@ -101,6 +128,12 @@ pub enum SinkType {
 }
 
 /// `[late]` and `[dead_letter]`: an NDJSON file.
+/// ```
+/// use stream_processor_core::spec::{OutputPath};
+/// let options: OutputPath = serde_json::from_str(r#"{"path": "dead.ndjson"}"#)?;
+/// assert_eq!(options.path, "dead.ndjson");
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -110,6 +143,11 @@ pub struct OutputPath {
 }
 
 /// Zero or more names: a text or a list of texts in a pipeline file.
+/// ```
+/// use stream_processor_core::spec::Names;
+/// assert_eq!(serde_json::from_str::<Names>(r#""zone""#)?, Names(vec!["zone".into()]));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Names(pub Vec<String>);
 

@@ -10,6 +10,12 @@ use super::fields::{EmaField, Field, Named, RollingField, ZScoreField};
 use super::stages::{ReadAs, StageOptions, StageOutput, StageState};
 
 /// `type = "ema"`: adds an exponential moving average.
+/// ```
+/// use stream_processor_core::spec::{Ema};
+/// let options: Ema = serde_json::from_str(r#"{"span": 20, "field": "cpu"}"#)?;
+/// assert_eq!(options.span, Some(20.0));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -39,6 +45,12 @@ pub struct Ema {
 }
 
 /// `type = "rolling"`: adds aggregations of the last values.
+/// ```
+/// use stream_processor_core::spec::{Rolling};
+/// let options: Rolling = serde_json::from_str(r#"{"size": 100, "field": "cpu", "aggregations": ["avg"]}"#)?;
+/// assert_eq!(options.size, Some(100));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -63,6 +75,12 @@ pub struct Rolling {
 
 /// `type = "zscore"`: adds the distance of each value from the preceding ones, and whether it is an
 /// anomaly.
+/// ```
+/// use stream_processor_core::spec::{ZScore};
+/// let options: ZScore = serde_json::from_str(r#"{"threshold": 3, "field": "cpu"}"#)?;
+/// assert_eq!(options.threshold, 3.0);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -98,6 +116,11 @@ pub struct ZScore {
 }
 
 /// The center and the unit of a z-score.
+/// ```
+/// use stream_processor_core::spec::ZScoreMethod;
+/// assert_eq!(serde_json::from_str::<ZScoreMethod>(r#""mad""#)?, ZScoreMethod::Mad);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
@@ -112,6 +135,11 @@ pub enum ZScoreMethod {
 }
 
 /// The half-life of a value in a moving average.
+/// ```
+/// use stream_processor_core::spec::HalfLife;
+/// assert_eq!(serde_json::from_str::<HalfLife>(r#"20"#)?, HalfLife::Values(20.0));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(untagged)]

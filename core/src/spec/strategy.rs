@@ -10,6 +10,11 @@ const CONTENT: &str = "@content";
 
 /// A strategy to identify an event. If an event lacks one of its fields, or has null there, the
 /// next strategy is tried.
+/// ```
+/// use stream_processor_core::spec::Strategy;
+/// assert_eq!(serde_json::from_str::<Strategy>(r#""@content""#)?, Strategy::Content);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Strategy {
     /// By the combined values of these fields, of any type.

@@ -11,6 +11,12 @@ use super::{SpecError, check_options};
 use crate::aggregates::{Input, definition};
 
 /// `type = "window"`: aggregates the events of each key and window into one row.
+/// ```
+/// use stream_processor_core::spec::{Window, WindowKind};
+/// let options: Window = serde_json::from_str(r#"{"window": "sliding", "size": "10m", "slide": "30s", "aggregations": ["avg"]}"#)?;
+/// assert_eq!(options.window, WindowKind::Sliding);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -111,6 +117,11 @@ impl ReadAs {
 }
 
 /// When a window emits its rows.
+/// ```
+/// use stream_processor_core::spec::Emit;
+/// assert_eq!(serde_json::from_str::<Emit>(r#""final""#)?, Emit::Final);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
@@ -131,6 +142,11 @@ impl Emit {
 }
 
 /// The rule that assigns events to windows.
+/// ```
+/// use stream_processor_core::spec::WindowKind;
+/// assert_eq!(serde_json::from_str::<WindowKind>(r#""session""#)?, WindowKind::Session);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
@@ -155,6 +171,11 @@ pub enum WindowKind {
 }
 
 /// The unit of calendar windows.
+/// ```
+/// use stream_processor_core::spec::CalendarUnit;
+/// assert_eq!(serde_json::from_str::<CalendarUnit>(r#""month""#)?, CalendarUnit::Month);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]

@@ -20,6 +20,15 @@ pub(crate) trait Baseline {
 }
 
 /// Z-scores: the distance of a value from the values before it, in deviations.
+/// ```
+/// use stream_processor_core::statistics::ZScoreAnomalyDetector;
+/// let mut detector = ZScoreAnomalyDetector::new(3.0).with_warmup(2);
+/// for value in [10.0, 11.0, 10.0, 11.0] {
+///     detector.update(value);
+/// }
+/// let score = detector.score(99.0);
+/// assert!(score.anomaly && score.zscore.is_some_and(|zscore| zscore > 3.0));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Score {
     /// The distance in deviations, negative for values below the centre. `None` during the warm-up,

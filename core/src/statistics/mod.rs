@@ -52,6 +52,10 @@ pub(crate) use last::{LastMedian, LastMoments, LastValues, TrackedStatistics};
 pub(crate) use sum::Sum;
 
 /// An option out of its range, or a result that is not defined yet.
+/// ```
+/// use stream_processor_core::statistics::RobustZScore;
+/// assert!(RobustZScore::new(3.0, 0).is_err()); // a window of no values
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StatisticsError {

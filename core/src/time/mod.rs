@@ -21,6 +21,10 @@ pub const MAX_TIME: i64 = 8_640_000_000_000_000_000;
 const MICROS_PER_SECOND: i64 = 1_000_000;
 
 /// The unit of a numeric time.
+/// ```
+/// use stream_processor_core::time::{TimeUnit, parse_decimal_time};
+/// assert_eq!(parse_decimal_time(b"1.5", TimeUnit::S), Ok(1_500_000));
+/// ```
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize,
 )]
@@ -51,6 +55,10 @@ impl TimeUnit {
 }
 
 /// Error: a value is not an event time.
+/// ```
+/// use stream_processor_core::time::{TimeError, TimeUnit, parse_decimal_time};
+/// assert_eq!(parse_decimal_time(b"1e30", TimeUnit::S), Err(TimeError::OutOfRange));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TimeError {
     /// The text is not a time.

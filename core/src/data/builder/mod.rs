@@ -76,6 +76,16 @@ struct Field {
 }
 
 /// A batch of the events of a [`BatchBuilder`]; see [`BatchBuilder::batch`].
+/// ```
+/// use stream_processor_core::{BatchBuilder, PipelineSpec, Plan};
+/// let spec = PipelineSpec::from_json(r#"{"source": {"key": "service", "value": "latency"}, "stages":
+///     [{"type": "window", "window": "tumbling", "size": "10s", "aggregations": ["count", "avg"]}]}"#)?;
+/// let mut events = BatchBuilder::new(&Plan::new(&spec)?);
+/// events.push(1_000_000, "api", &[31.0])?;
+/// let batch = events.batch();
+/// assert_eq!(batch.view().timestamps, [1_000_000]);
+/// # Ok::<(), stream_processor_core::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct BuiltBatch<'a> {
     builder: &'a BatchBuilder,

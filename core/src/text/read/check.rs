@@ -6,6 +6,11 @@ use super::ndjson::{Line, scan_line};
 use crate::RejectReason;
 
 /// A line that is not a JSON object.
+/// ```
+/// use stream_processor_core::text::faulty_lines;
+/// let faulty = &faulty_lines("{\"ts\":1}\noops\n")[0];
+/// assert_eq!((faulty.index, faulty.reason.name()), (1, "invalid_json"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FaultyLine {
     /// The index of the line; 0 for the first.

@@ -12,6 +12,14 @@ use super::value::{Kind, Value};
 use memchr::memrchr;
 
 /// Error: the header of a CSV input cannot be used.
+/// ```
+/// use stream_processor_core::{InputSchema, text::{EventBuffer, Format, Reader, ReaderOptions}};
+/// let schema = InputSchema { timestamp: "ts".into(), ..InputSchema::default() };
+/// let options = ReaderOptions { format: Format::Csv, ..ReaderOptions::default() };
+/// let mut reader = Reader::new(&schema, options);
+/// let error = reader.read(b"time,value\n", true, 4096, &mut EventBuffer::new()).unwrap_err();
+/// println!("{error}");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HeaderError {

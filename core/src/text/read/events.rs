@@ -6,6 +6,16 @@ use crate::keys::interner::Interner;
 
 /// The events of one [`super::reader::Reader::read`] by column, with the new keys and partitions
 /// and the rejected lines. Each read clears the buffer and reuses its memory.
+/// ```
+/// use stream_processor_core::{InputSchema, text::{EventBuffer, Reader, ReaderOptions}};
+/// let schema = InputSchema { timestamp: "ts".into(), key: vec!["k".into()], ..InputSchema::default() };
+/// let mut reader = Reader::new(&schema, ReaderOptions::default());
+/// let mut events = EventBuffer::new();
+/// let bytes = b"{\"ts\":5,\"k\":\"a\"}\n{\"k\":\"a\"}\n";
+/// reader.read(bytes, true, 4096, &mut events)?;
+/// assert_eq!((events.len(), events.timestamps()), (1, &[5_000][..]));
+/// # Ok::<(), stream_processor_core::text::HeaderError>(())
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct EventBuffer {
     pub(super) timestamps: Vec<i64>,
@@ -64,6 +74,16 @@ impl NewIds {
 }
 
 /// The position of a line or CSV record in the bytes that were read, without its line end.
+/// ```
+/// use stream_processor_core::{InputSchema, text::{EventBuffer, Reader, ReaderOptions}};
+/// let schema = InputSchema { timestamp: "ts".into(), key: vec!["k".into()], ..InputSchema::default() };
+/// let mut reader = Reader::new(&schema, ReaderOptions::default());
+/// let mut events = EventBuffer::new();
+/// let bytes = b"{\"ts\":5,\"k\":\"a\"}\n{\"k\":\"a\"}\n";
+/// reader.read(bytes, true, 4096, &mut events)?;
+/// assert_eq!(events.spans()[0].of(bytes), b"{\"ts\":5,\"k\":\"a\"}");
+/// # Ok::<(), stream_processor_core::text::HeaderError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
     /// The position of the first byte.
@@ -87,6 +107,16 @@ impl Span {
 }
 
 /// Keys that a reader has assigned ids to.
+/// ```
+/// use stream_processor_core::{InputSchema, text::{EventBuffer, Reader, ReaderOptions}};
+/// let schema = InputSchema { timestamp: "ts".into(), key: vec!["k".into()], ..InputSchema::default() };
+/// let mut reader = Reader::new(&schema, ReaderOptions::default());
+/// let mut events = EventBuffer::new();
+/// let bytes = b"{\"ts\":5,\"k\":\"a\"}\n{\"k\":\"a\"}\n";
+/// reader.read(bytes, true, 4096, &mut events)?;
+/// assert_eq!(events.new_keys().ids, [0]);
+/// # Ok::<(), stream_processor_core::text::HeaderError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NewKeys<'a> {
     /// The id of each key; ids are consecutive.

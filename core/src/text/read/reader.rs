@@ -19,6 +19,11 @@ const MAX_READ_BYTES: usize = 1 << 30;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Options of a reader.
+/// ```
+/// use stream_processor_core::text::{Format, ReaderOptions};
+/// let options = ReaderOptions { format: Format::Csv, ..ReaderOptions::default() };
+/// # assert_eq!(options.format, Format::Csv);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReaderOptions {
     /// The format of the lines.

@@ -10,6 +10,16 @@ use core::fmt;
 const SHOWN_CHARACTERS: usize = 40;
 
 /// A rejected line, or one part of a line that was too long to be read at once.
+/// ```
+/// use stream_processor_core::{InputSchema, text::{EventBuffer, Reader, ReaderOptions}};
+/// let schema = InputSchema { timestamp: "ts".into(), key: vec!["k".into()], ..InputSchema::default() };
+/// let mut reader = Reader::new(&schema, ReaderOptions::default());
+/// let mut events = EventBuffer::new();
+/// let bytes = b"{\"ts\":5,\"k\":\"a\"}\n{\"k\":\"a\"}\n";
+/// reader.read(bytes, true, 4096, &mut events)?;
+/// assert_eq!(events.rejections()[0].line, 2);
+/// # Ok::<(), stream_processor_core::text::HeaderError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rejection {
     /// The line; 1 for the first of the input. A CSV record has the line of its first byte or, for
@@ -30,6 +40,17 @@ pub struct Rejection {
 }
 
 /// The role of a field.
+/// ```
+/// use stream_processor_core::{InputSchema, text::{EventBuffer, Reader, ReaderOptions}};
+/// let schema = InputSchema { timestamp: "ts".into(), key: vec!["k".into()], ..InputSchema::default() };
+/// let mut reader = Reader::new(&schema, ReaderOptions::default());
+/// let mut events = EventBuffer::new();
+/// let bytes = b"{\"ts\":5,\"k\":\"a\"}\n{\"k\":\"a\"}\n";
+/// reader.read(bytes, true, 4096, &mut events)?;
+/// let role = events.rejections()[0].field.expect("a field is missing");
+/// assert_eq!(role.name(&schema), "ts");
+/// # Ok::<(), stream_processor_core::text::HeaderError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FieldRole {
     /// The event time.
