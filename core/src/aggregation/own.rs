@@ -45,7 +45,7 @@ use std::sync::Arc;
 /// assert_eq!(rows.number(1, "geometric_mean"), Some(4.0));
 /// # Ok::<(), stream_processor_core::Error>(())
 /// ```
-pub trait Aggregator: Clone + Send + 'static {
+pub trait Aggregator: Clone + Send + Sync + 'static {
     /// Adds a value, which is finite.
     fn update(&mut self, value: f64);
 
@@ -120,7 +120,7 @@ impl fmt::Debug for AggregatorFactory {
 
 /// The aggregators of all slots of a stage. A call covers a whole batch, so that the loops inside
 /// know the type of the aggregators.
-pub(crate) trait OwnColumn: Send {
+pub(crate) trait OwnColumn: Send + Sync {
     fn names(&self) -> &[String];
 
     /// Returns the number of slots.

@@ -80,6 +80,7 @@ impl From<engine::Error> for Error {
     fn from(error: engine::Error) -> Self {
         match error {
             engine::Error::Spec(error) => Self::Spec(error),
+            engine::Error::CustomState => Self::CustomState,
             error => Self::Engine(error),
         }
     }

@@ -50,11 +50,15 @@ impl Setup {
     }
 
     fn pipeline_of(&self, shape: Vec<Aggregation>) -> ShapePipeline {
-        ShapePipeline::new(&self.pipeline, &self.window, shape, self.buffer)
+        let own = self.aggregators.own();
+        ShapePipeline::new(&self.pipeline, &self.window, shape, own, self.buffer)
     }
 
     fn open(&self, shape: Vec<Aggregation>) -> Result<ShapeEngine, engine::Error> {
-        self.pipeline_of(shape).open(|spec| Engine::open(spec, options()))
+        self.pipeline_of(shape).open(|spec| match self.aggregators.own() {
+            Some(own) => Engine::open_with(spec, options(), own.clone()),
+            None => Engine::open(spec, options()),
+        })
     }
 }
 
@@ -76,10 +80,9 @@ impl Engines {
     /// Opens the leader. Returns the pipeline for other runtimes too.
     pub(crate) fn open(setup: Setup) -> Result<(Self, Option<PipelineSpec>), Error> {
         let shape = setup.aggregators.shape_of("").transpose()?;
-        let Some(shape) = shape else { return Err(Error::CustomState) };
-        let leader = setup.open(shape.clone())?;
-        let spec = setup.spec(&shape);
-        Ok((Self::of(setup, vec![leader]), Some(spec)))
+        let leader = setup.open(shape.clone().unwrap_or_default())?;
+        let spec = shape.map(|shape| setup.spec(&shape));
+        Ok((Self::of(setup, vec![leader]), spec))
     }
 
     fn of(setup: Setup, list: Vec<ShapeEngine>) -> Self {

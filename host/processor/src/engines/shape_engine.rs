@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use super::row::{ResultColumns, Row, output_name, with_count};
 use super::shapes::Shape;
+use crate::engine::aggregation::AggregatorFactory;
 use crate::engine::spec::{Stage, Window};
 use crate::engine::{
     Batch, Column, Engine, Error, KeyColumn, Options, PipelineSpec, Progress, watermark,
@@ -47,9 +48,17 @@ pub(super) struct ShapePipeline {
 }
 
 impl ShapePipeline {
-    /// Completes `pipeline` with `window` and the aggregations of `shape`. `buffer` rows may wait.
-    pub(super) fn new(pipeline: &PipelineSpec, window: &Window, shape: Shape, buffer: u32) -> Self {
-        let names: Vec<String> = shape.iter().map(output_name).collect();
+    /// Completes `pipeline` with `window` and the aggregations of `shape`. `own` has the outputs of
+    /// the program's own aggregators. `buffer` rows may wait.
+    pub(super) fn new(
+        pipeline: &PipelineSpec,
+        window: &Window,
+        shape: Shape,
+        own: Option<&AggregatorFactory>,
+        buffer: u32,
+    ) -> Self {
+        let own = own.into_iter().flat_map(|own| own.names().map(str::to_owned));
+        let names: Vec<String> = shape.iter().map(output_name).chain(own).collect();
         let (aggregations, count_name) = with_count(&shape, &names);
         let mut spec = pipeline.clone();
         spec.stages = vec![Stage::Window(Window { aggregations, ..window.clone() })];

@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use foldhash::fast::RandomState;
 
 use crate::aggregation::Aggregator;
-use crate::engine::SpecError;
+use crate::engine::aggregation::AggregatorFactory;
 use crate::engine::spec::Aggregation;
+use crate::engine::{self, SpecError, key};
 
 /// The aggregations of the engine that an aggregator stands for, with their names.
 pub(crate) type Shape = Vec<Aggregation>;
@@ -14,6 +15,8 @@ pub(crate) type Shape = Vec<Aggregation>;
 /// The aggregators of a processor, whatever their type.
 pub(crate) struct Aggregators {
     shape_of: Box<dyn Fn(&str) -> Option<Result<Shape, SpecError>> + Send + Sync>,
+    /// Makes a program's own aggregators; `None` for those of the engine.
+    own: Option<AggregatorFactory>,
 }
 
 impl Aggregators {
@@ -22,12 +25,42 @@ impl Aggregators {
         A: Aggregator,
         F: Fn(&str) -> A + Send + Sync + 'static,
     {
-        Self { shape_of: Box::new(move |key| factory(key).operations()) }
+        let first = factory("");
+        if first.operations().is_none() {
+            let make = move |key: &[u8]| Own(factory(&key::text(key)));
+            let own = AggregatorFactory::new(&Own(first), make);
+            return Self { shape_of: Box::new(|_| None), own: Some(own) };
+        }
+        Self { shape_of: Box::new(move |key| factory(key).operations()), own: None }
     }
 
     /// Returns the shape of the aggregator of `key`; `None` for a program's own aggregators.
     pub(super) fn shape_of(&self, key: &str) -> Option<Result<Shape, SpecError>> {
         (self.shape_of)(key)
+    }
+
+    /// Returns the factory of a program's own aggregators.
+    pub(super) fn own(&self) -> Option<&AggregatorFactory> {
+        self.own.as_ref()
+    }
+}
+
+/// An aggregator of the program, for the engine.
+#[derive(Clone)]
+struct Own<A>(A);
+
+impl<A: Aggregator> engine::aggregation::Aggregator for Own<A> {
+    fn update(&mut self, value: f64) {
+        self.0.update(value);
+    }
+
+    fn merge(&mut self, later: &Self) {
+        self.0.merge(&later.0);
+    }
+
+    fn results(&self, add: &mut dyn FnMut(&str, Option<f64>)) {
+        let results = self.0.results();
+        results.iter().for_each(|(name, value)| add(name, value));
     }
 }
 
