@@ -129,7 +129,11 @@ impl EventTime {
     }
 
     /// Takes one event of a source without partitions. Returns the reason if it is rejected.
-    pub(crate) fn observe_unpartitioned(&mut self, time: i64, marked: bool) -> Option<RejectReason> {
+    pub(crate) fn observe_unpartitioned(
+        &mut self,
+        time: i64,
+        marked: bool,
+    ) -> Option<RejectReason> {
         self.observe(time, UNNAMED, marked)
     }
 

@@ -188,10 +188,11 @@ impl Engines {
                 self.deferred = Some(error.into());
             }
         }
-        let order = |a: &&mut ShapeEngine, b: &&mut ShapeEngine| match (a.rows.front(), b.rows.front()) {
-            (Some(a), Some(b)) => a.order(b),
-            (a, b) => b.is_some().cmp(&a.is_some()),
-        };
+        let order =
+            |a: &&mut ShapeEngine, b: &&mut ShapeEngine| match (a.rows.front(), b.rows.front()) {
+                (Some(a), Some(b)) => a.order(b),
+                (a, b) => b.is_some().cmp(&a.is_some()),
+            };
         let engine = match self.list.as_mut_slice() {
             [only] => only,
             several => several.iter_mut().min_by(order)?,

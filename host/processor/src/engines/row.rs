@@ -81,9 +81,10 @@ impl ResultColumns {
                 values: self.values.iter().map(|column| number(*column)).collect(),
             },
             event_count: number(self.count).map_or(0, whole),
-            revision: self.revision.and_then(number).map_or(0, |number| {
-                u32::try_from(whole(number)).unwrap_or(u32::MAX)
-            }),
+            revision: self
+                .revision
+                .and_then(number)
+                .map_or(0, |number| u32::try_from(whole(number)).unwrap_or(u32::MAX)),
             early: flag(self.early),
             retracted: flag(self.retracted),
         };

@@ -136,8 +136,7 @@ impl ShapeEngine {
         let progress = match step {
             Step::Resume => {
                 let columns = [Column::F64(&[])];
-                let pushed =
-                    self.engine.push(&Batch { columns: &columns, ..Batch::default() })?;
+                let pushed = self.engine.push(&Batch { columns: &columns, ..Batch::default() })?;
                 if pushed.full { Progress::Full } else { Progress::Done }
             }
             Step::Advance(watermark) => self.engine.advance_watermark(watermark)?,

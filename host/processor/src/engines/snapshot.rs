@@ -178,8 +178,7 @@ impl<'a> Reader<'a> {
         }
         let results = AggregationResult { names, values };
         let (early, retracted) = (flags & 1 != 0, flags & 2 != 0);
-        let result =
-            WindowResult { window, key, results, event_count, revision, early, retracted };
+        let result = WindowResult { window, key, results, event_count, revision, early, retracted };
         Ok(Row { result, firing, rank })
     }
 }

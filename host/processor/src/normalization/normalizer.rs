@@ -216,9 +216,7 @@ fn read(engine: &mut Engine, points: &mut Vec<NormalizedPoint>) {
         let column = |name: &str| rows.column(name);
         let (times, values) = (column("ts"), column("value"));
         let (filled, outliers) = (column("filled"), column("outlier"));
-        let flag = |column: Option<RowColumn<'_>>, row: usize| {
-            matches!(column, Some(RowColumn::Bool(flags)) if flags.get(row) == Some(&1))
-        };
+        let flag = |column: Option<RowColumn<'_>>, row: usize| matches!(column, Some(RowColumn::Bool(flags)) if flags.get(row) == Some(&1));
         points.extend((0..rows.len()).filter_map(|row| {
             Some(NormalizedPoint {
                 timestamp: date_time(times?.get(row)?.as_time()?),

@@ -59,10 +59,22 @@ async fn sizes_that_no_window_has_are_invalid() {
 async fn configurations_out_of_range_are_invalid() {
     let second = Duration::seconds(-1);
     for (config, path) in [
-        (StreamProcessorConfig { late_event_threshold: second, ..Default::default() }, "config.late_event_threshold"),
-        (StreamProcessorConfig { window_retention: second, ..Default::default() }, "config.window_retention"),
-        (StreamProcessorConfig { watermark_interval: second, ..strict() }, "config.watermark_interval"),
-        (StreamProcessorConfig { max_windows_per_key: 0, ..strict() }, "config.max_windows_per_key"),
+        (
+            StreamProcessorConfig { late_event_threshold: second, ..Default::default() },
+            "config.late_event_threshold",
+        ),
+        (
+            StreamProcessorConfig { window_retention: second, ..Default::default() },
+            "config.window_retention",
+        ),
+        (
+            StreamProcessorConfig { watermark_interval: second, ..strict() },
+            "config.watermark_interval",
+        ),
+        (
+            StreamProcessorConfig { max_windows_per_key: 0, ..strict() },
+            "config.max_windows_per_key",
+        ),
         (StreamProcessorConfig { result_buffer_size: 0, ..strict() }, "config.result_buffer_size"),
     ] {
         expect_invalid(sums(config), path).await;
@@ -96,8 +108,7 @@ async fn aggregators_that_cannot_be_are_invalid() {
     expect_invalid(with(equal), "stages[0].aggregations[1]").await;
     for percent in [101.0, -0.5, f64::NAN, f64::INFINITY, 99.999_999_9] {
         let factory = move |_key: &str| PercentileAggregator::new(percent);
-        let processor =
-            StreamProcessorBuilder::new().build_tumbling(Duration::seconds(1), factory);
+        let processor = StreamProcessorBuilder::new().build_tumbling(Duration::seconds(1), factory);
         expect_invalid(processor, "stages[0].aggregations[0]").await;
         assert!(PercentileAggregator::try_new(percent).is_err());
         let mut by_hand = PercentileAggregator::new(percent);
@@ -108,10 +119,10 @@ async fn aggregators_that_cannot_be_are_invalid() {
 
 #[tokio::test]
 async fn wrong_aggregator_of_one_key_is_an_error_of_its_events() {
-    let processor = StreamProcessorBuilder::new().build_tumbling(
-        Duration::seconds(10),
-        |key: &str| PercentileAggregator::new(if key == "bad" { 101 } else { 50 }),
-    );
+    let processor = StreamProcessorBuilder::new()
+        .build_tumbling(Duration::seconds(10), |key: &str| {
+            PercentileAggregator::new(if key == "bad" { 101 } else { 50 })
+        });
     processor.check().unwrap();
     let events = [("good", time(0), 1.0), ("bad", time(1), 2.0)];
     for _ in 0..2 {
@@ -130,7 +141,10 @@ async fn values_that_are_not_finite_are_rejected() {
         assert_eq!(error.code(), "non_finite");
         let events = [("a", time(0), 1.0), ("a", time(1), value)];
         let error = processor.process_events(&events).await.unwrap_err();
-        assert_eq!(error.to_string(), "the event is rejected: non_finite: a value is a finite number");
+        assert_eq!(
+            error.to_string(),
+            "the event is rejected: non_finite: a value is a finite number"
+        );
     }
     assert_eq!(processor.stats().await.events_processed, 0);
 }

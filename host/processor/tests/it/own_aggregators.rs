@@ -2,7 +2,9 @@
 
 use chrono::Duration;
 use processor::aggregation::{Aggregator, CompositeAggregator};
-use processor::{AggregationResult, StreamProcessor, StreamProcessorBuilder, StreamProcessorConfig};
+use processor::{
+    AggregationResult, StreamProcessor, StreamProcessorBuilder, StreamProcessorConfig,
+};
 
 use crate::common::{Event, run, shorts, strict, time, window};
 

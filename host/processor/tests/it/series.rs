@@ -73,11 +73,9 @@ async fn each_strategy_fills_its_way() {
 
 #[tokio::test]
 async fn alignment_chooses_the_grid_point() {
-    for (alignment, second) in [
-        (AlignmentStrategy::Floor, 1),
-        (AlignmentStrategy::Ceil, 2),
-        (AlignmentStrategy::Round, 1),
-    ] {
+    for (alignment, second) in
+        [(AlignmentStrategy::Floor, 1), (AlignmentStrategy::Ceil, 2), (AlignmentStrategy::Round, 1)]
+    {
         let config = NormalizationConfig { alignment, ..config(FillStrategy::Linear) };
         let found = points(TimeSeriesNormalizer::new(config), &[(1_400, 5.0)]).await;
         assert_eq!(found[0].timestamp, time(second), "{alignment:?}");

@@ -16,11 +16,8 @@ fn factory(key: &str) -> CompositeAggregator {
 }
 
 fn builder() -> StreamProcessorBuilder {
-    let config = StreamProcessorConfig {
-        allow_late_events: true,
-        result_buffer_size: 4,
-        ..strict()
-    };
+    let config =
+        StreamProcessorConfig { allow_late_events: true, result_buffer_size: 4, ..strict() };
     StreamProcessorBuilder::new().with_config(config)
 }
 

@@ -89,7 +89,11 @@ fn check(vector: &Vector, result: &WindowResult, row: &Value) {
     }
     for (output, value) in result.results.iter() {
         let expected = row[output].as_f64();
-        assert_eq!(value.map(f64::to_bits), expected.map(f64::to_bits), "{name}: {output} of {row}");
+        assert_eq!(
+            value.map(f64::to_bits),
+            expected.map(f64::to_bits),
+            "{name}: {output} of {row}"
+        );
     }
     if let Some(count) = row["count"].as_u64() {
         assert_eq!(result.event_count, count, "{name}");
@@ -145,7 +149,9 @@ async fn vectors_give_the_rows_of_every_runtime() {
         }
     }
     names.sort();
-    for expected in ["calendar_weeks", "cumulate", "late_early_sliding", "percentiles", "session_late"] {
+    for expected in
+        ["calendar_weeks", "cumulate", "late_early_sliding", "percentiles", "session_late"]
+    {
         assert!(names.iter().any(|name| name == expected), "{expected} did not run: {names:?}");
     }
     assert!(names.len() >= 15, "{names:?}");

@@ -47,9 +47,8 @@ async fn punctuated_generator_follows_the_engine() {
         watermark_field: Some("value".to_owned()),
         ..Time::default()
     };
-    let processor = builder(Duration::zero())
-        .with_time(options)
-        .build_tumbling(Duration::seconds(10), sum);
+    let processor =
+        builder(Duration::zero()).with_time(options).build_tumbling(Duration::seconds(10), sum);
     compare(Punctuated::new(Duration::seconds(3)), processor).await;
 }
 

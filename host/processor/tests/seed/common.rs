@@ -31,8 +31,8 @@ pub async fn rows(
     processor.finish().await?;
     let mut rows = Vec::new();
     while let Some(result) = results.next().await {
-        let [start, end] = [result.window.start(), result.window.end()]
-            .map(|bound| bound.unwrap().timestamp());
+        let [start, end] =
+            [result.window.start(), result.window.end()].map(|bound| bound.unwrap().timestamp());
         assert_eq!(result.results.get("count"), Some(result.event_count as f64));
         rows.push((start, end, result.event_count, result.results.get("avg")));
     }

@@ -47,7 +47,10 @@ const SNIPPETS: [(&str, &str); 14] = [
     ("### Sliding Window Statistics", include_str!("sliding_statistics.rs")),
     ("### Anomaly Detection", include_str!("anomaly.rs")),
     ("## Time-Series Normalization", include_str!("normalization.rs")),
-    ("## Time-Series Normalization ### Configuration Options", include_str!("normalization_config.rs")),
+    (
+        "## Time-Series Normalization ### Configuration Options",
+        include_str!("normalization_config.rs"),
+    ),
     ("## Monitoring", include_str!("monitoring.rs")),
 ];
 
