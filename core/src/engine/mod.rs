@@ -411,18 +411,24 @@ impl Engine {
     }
 
     /// Moves the stream's watermark as an event at `time`, microseconds, that another engine
-    /// processes. Returns the reason if the event is rejected for its time.
+    /// processes. Returns the reason if the event is rejected for its time: it is counted here, and
+    /// the other engine must not take it.
     ///
     /// For engines that each process some keys of one stream under one watermark: one engine has
     /// the times of all events, and the others get its watermark ([`Batch::watermarks`]). `marked`
     /// says that `time.watermark_field` marks the event. Windows fire with the next call of
     /// [`Engine::advance_watermark`].
     pub fn observe(&mut self, time: i64, marked: bool) -> Option<RejectReason> {
+        self.revision += 1;
         if !(MIN_TIME..=MAX_TIME).contains(&time) {
+            self.source.count(Some(RejectReason::TimestampOutOfRange));
             return Some(RejectReason::TimestampOutOfRange);
         }
-        self.revision += 1;
-        self.source.time.observe_unpartitioned(time, marked)
+        let reason = self.source.time.observe_unpartitioned(time, marked);
+        if reason.is_some() {
+            self.source.count(reason);
+        }
+        reason
     }
 
     /// Ends the stream and fires all open windows. If the result buffer is full, poll and call

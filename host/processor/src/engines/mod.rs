@@ -24,7 +24,7 @@ mod totals;
 pub(crate) use shapes::Aggregators;
 
 use crate::engine::spec::{Aggregation, Stage, Time, Watermark, Window};
-use crate::engine::{self, Engine, PipelineSpec, RejectReason};
+use crate::engine::{self, Engine, PipelineSpec, Plan, RejectReason};
 use crate::error::Error;
 use crate::result::WindowResult;
 use batch::EventColumns;
@@ -55,7 +55,12 @@ impl Setup {
     }
 
     fn open(&self, shape: Vec<Aggregation>) -> Result<ShapeEngine, engine::Error> {
-        self.pipeline_of(shape).open(|spec| match self.aggregators.own() {
+        let own = self.aggregators.own();
+        if own.is_none() {
+            // Without the count that may be added: a shape without aggregations is an error.
+            Plan::new(&self.spec(&shape))?;
+        }
+        self.pipeline_of(shape).open(|spec| match own {
             Some(own) => Engine::open_with(spec, options(), own.clone()),
             None => Engine::open(spec, options()),
         })
@@ -79,15 +84,17 @@ pub(crate) struct Engines {
 impl Engines {
     /// Opens the leader. Returns the pipeline for other runtimes too.
     pub(crate) fn open(setup: Setup) -> Result<(Self, Option<PipelineSpec>), Error> {
-        let shape = setup.aggregators.shape_of("").transpose()?;
+        let shape = setup.aggregators.first().transpose()?;
         let leader = setup.open(shape.clone().unwrap_or_default())?;
         let spec = shape.map(|shape| setup.spec(&shape));
         Ok((Self::of(setup, vec![leader]), spec))
     }
 
     fn of(setup: Setup, list: Vec<ShapeEngine>) -> Self {
+        let mut keys = KeyShapes::new(setup.pipeline.limits.max_keys);
+        keys.insert("", 0);
         Self {
-            keys: KeyShapes::new(setup.pipeline.limits.max_keys),
+            keys,
             setup,
             list,
             ordinal: 0,

@@ -12,9 +12,14 @@ use crate::engine::{self, SpecError, key};
 /// The aggregations of the engine that an aggregator stands for, with their names.
 pub(crate) type Shape = Vec<Aggregation>;
 
+/// Returns the shape of the aggregator of a key; `None` for a program's own aggregators.
+type ShapeOf = dyn Fn(&str) -> Option<Result<Shape, SpecError>> + Send + Sync;
+
 /// The aggregators of a processor, whatever their type.
 pub(crate) struct Aggregators {
-    shape_of: Box<dyn Fn(&str) -> Option<Result<Shape, SpecError>> + Send + Sync>,
+    shape_of: Box<ShapeOf>,
+    /// The shape of the key `""`.
+    first: Option<Result<Shape, SpecError>>,
     /// Makes a program's own aggregators; `None` for those of the engine.
     own: Option<AggregatorFactory>,
 }
@@ -25,13 +30,19 @@ impl Aggregators {
         A: Aggregator,
         F: Fn(&str) -> A + Send + Sync + 'static,
     {
-        let first = factory("");
-        if first.operations().is_none() {
+        let aggregator = factory("");
+        let first = aggregator.operations();
+        if first.is_none() {
             let make = move |key: &[u8]| Own(factory(&key::text(key)));
-            let own = AggregatorFactory::new(&Own(first), make);
-            return Self { shape_of: Box::new(|_| None), own: Some(own) };
+            let own = Some(AggregatorFactory::new(&Own(aggregator), make));
+            return Self { shape_of: Box::new(|_| None), first, own };
         }
-        Self { shape_of: Box::new(move |key| factory(key).operations()), own: None }
+        Self { shape_of: Box::new(move |key| factory(key).operations()), first, own: None }
+    }
+
+    /// Returns the shape of the key `""`; `None` for a program's own aggregators.
+    pub(super) fn first(&self) -> Option<Result<Shape, SpecError>> {
+        self.first.clone()
     }
 
     /// Returns the shape of the aggregator of `key`; `None` for a program's own aggregators.

@@ -42,7 +42,7 @@ impl Engines {
 
     /// Opens the engines of a snapshot. Returns the pipeline for other runtimes too.
     pub(crate) fn restore(setup: Setup, bytes: &[u8]) -> Result<(Self, PipelineSpec), Error> {
-        let first = setup.aggregators.shape_of("").ok_or(Error::CustomState)??;
+        let first = setup.aggregators.first().ok_or(Error::CustomState)??;
         let bytes = bytes.strip_prefix(MAGIC).ok_or(damage(SnapshotError::NotASnapshot))?;
         let mut reader = Reader(bytes);
         let is_finished = reader.take(1)? == [1];

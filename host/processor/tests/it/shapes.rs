@@ -51,7 +51,7 @@ async fn run(mut processor: StreamProcessor) -> Vec<String> {
     let mut results = processor.results().unwrap();
     let mut all = Vec::new();
     for number in 0..2_000_i64 {
-        let key = format!("key {}", number * number % 12);
+        let key = format!("key {}", number * 5 % 12);
         let at = time(number / 10 + number * 7 % 13);
         while processor.process_event(&*key, at, (number % 17) as f64).await.is_err() {
             all.extend(results.try_next().map(common));
@@ -128,7 +128,7 @@ async fn host_time_of_several_shapes_is_that_of_one() {
         let found = processor.stats().await;
         stats.push((found.events_processed, found.windows_fired, found.engine.future));
     }
-    assert_eq!(stats, [(3, 3, 1), (3, 3, 1)]);
+    assert_eq!(stats, [(4, 3, 1), (4, 3, 1)]);
 }
 
 #[tokio::test]
