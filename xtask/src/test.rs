@@ -17,9 +17,10 @@ struct TestPart {
     run: fn() -> Result<Outcome>,
 }
 
-const PARTS: [TestPart; 12] = [
+const PARTS: [TestPart; 13] = [
     TestPart { name: "format", run: format },
     TestPart { name: "core", run: core },
+    TestPart { name: "processor", run: processor },
     TestPart { name: "core-imports", run: core_imports },
     TestPart { name: "bindings", run: bindings },
     TestPart { name: "build", run: whole_build },
@@ -103,6 +104,19 @@ fn core() -> Result<Outcome> {
     Ok(outcome)
 }
 
+/// Tests the crate `processor`, without its features too, and builds the documentation of both
+/// libraries. The examples run among its tests.
+fn processor() -> Result<Outcome> {
+    let package = ["--package", "processor"];
+    let mut outcome = count(cargo(&["test", "--quiet", "--no-fail-fast"]).args(package))?;
+    outcome.add(check(cargo(&["check", "--quiet", "--no-default-features"]).args(package))?);
+    let mut examples = cargo(&["run", "--quiet", "--example", "stream_processor_demo"]);
+    outcome.add(check(&mut examples)?);
+    let mut doc = cargo(&["doc", "--quiet", "--no-deps", "--package", "stream-processor-core"]);
+    outcome.add(check(doc.args(package).env("RUSTDOCFLAGS", "-D warnings"))?);
+    Ok(outcome)
+}
+
 /// Checks that the engine alone, compiled to wasm, imports nothing: no clock, no randomness, no
 /// files.
 fn core_imports() -> Result<Outcome> {
@@ -149,7 +163,7 @@ fn lint() -> Result<Outcome> {
 fn host() -> Result<Outcome> {
     build::build()?;
     let mut command = cargo(&["test", "--quiet", "--no-fail-fast", "--release", "--workspace"]);
-    for package in ["stream-processor-core", "stream-processor-wasm", "xtask"] {
+    for package in ["stream-processor-core", "stream-processor-wasm", "processor", "xtask"] {
         command.args(["--exclude", package]);
     }
     count(&mut command)

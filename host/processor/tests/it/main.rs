@@ -4,6 +4,7 @@
 mod bad_input;
 mod common;
 mod config_fields;
+mod documents;
 mod own_aggregators;
 mod results;
 mod series;
