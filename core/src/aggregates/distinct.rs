@@ -169,7 +169,8 @@ impl Accumulator for Distinct {
 }
 
 fn load(reader: &mut SectionReader<'_>) -> Result<Distinct, SnapshotError> {
-    const DAMAGED: SnapshotError = SnapshotError::Damaged("the state of a distinct count is wrong");
+    const DAMAGED: SnapshotError =
+        SnapshotError::Damaged("the state of a distinct count is inconsistent");
     match reader.u32()? {
         0 => {
             let length = reader.length()?;

@@ -168,10 +168,14 @@ impl Group {
         let payload = match sections.next()? {
             Some((Kind::Group, payload)) => payload,
             Some(_) => return Err(SnapshotError::NotASnapshot.into()),
-            None => return Err(SnapshotError::Damaged("it ends early").into()),
+            None => {
+                return Err(
+                    SnapshotError::Damaged("it ends before its last section is complete").into()
+                );
+            }
         };
         if !sections.is_empty() {
-            return Err(SnapshotError::Damaged("there is more than a group").into());
+            return Err(SnapshotError::Damaged("bytes follow the section of the group").into());
         }
         let mut reader = SectionReader::new(&payload);
         let length = reader.length()?;

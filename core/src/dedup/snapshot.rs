@@ -10,7 +10,8 @@ use crate::snapshot::{Kind, SectionReader, SectionWriter, Sections, write_sectio
 const ENTRY_BYTES: u64 = 24;
 const OTHER_BYTES: u64 = 128;
 
-const DAMAGED: SnapshotError = SnapshotError::Damaged("identities that cannot be remembered");
+const DAMAGED: SnapshotError =
+    SnapshotError::Damaged("identities or Bloom filters do not match the options");
 
 impl Deduplicator {
     /// Returns the state as bytes. Equal state gives equal bytes, whatever the seed.
@@ -44,10 +45,16 @@ impl Deduplicator {
         match sections.next()? {
             Some((Kind::Deduplicator, payload)) => restored.load(SectionReader::new(&payload))?,
             Some(_) => return Err(SnapshotError::NotASnapshot.into()),
-            None => return Err(SnapshotError::Damaged("it ends early").into()),
+            None => {
+                return Err(
+                    SnapshotError::Damaged("it ends before its last section is complete").into()
+                );
+            }
         }
         if !sections.is_empty() {
-            return Err(SnapshotError::Damaged("there is more than a snapshot").into());
+            return Err(
+                SnapshotError::Damaged("bytes follow the section of the deduplicator").into()
+            );
         }
         Ok(restored)
     }

@@ -133,7 +133,9 @@ impl Exchange {
         self.sent = reader.u64s(counters)?.collect();
         let sources = reader.length()?;
         if sources > max_sources as usize {
-            return Err(SnapshotError::Damaged("more sources than limits.max_partitions"));
+            return Err(SnapshotError::Damaged(
+                "sources of partial state exceed limits.max_partitions",
+            ));
         }
         for _ in 0..sources {
             let length = reader.length()?;
@@ -352,7 +354,7 @@ impl Engine {
             Some((kind, payload)) if kind == wanted => Ok(payload),
             Some(_) if wanted == Kind::Pipeline => Err(SnapshotError::NotAPartial),
             Some(_) => Err(SnapshotError::Damaged("sections are out of order")),
-            None => Err(SnapshotError::Damaged("it ends early")),
+            None => Err(SnapshotError::Damaged("it ends before its last section is complete")),
         };
         let pipeline = next(Kind::Pipeline)?;
         let Some(identity) = pipeline.strip_prefix(&PARTIAL_MAGIC) else {
@@ -366,7 +368,7 @@ impl Engine {
         let end = next(Kind::End)?;
         let mut reader = SectionReader::new(&end);
         if reader.u64()? != 4 || !sections.is_empty() {
-            return Err(SnapshotError::Damaged("sections are missing"));
+            return Err(SnapshotError::Damaged("a section is missing"));
         }
         reader.end()?;
         Ok(ParsedPartial { header, keys, windows })

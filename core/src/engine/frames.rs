@@ -75,8 +75,8 @@ pub(super) fn load_frame(
     reader: &mut SectionReader<'_>,
     ids: &[u32],
 ) -> Result<(), SnapshotError> {
-    const NOT_THERE: SnapshotError =
-        SnapshotError::Damaged("rows between stages that are not there");
+    const UNEXPECTED_ROWS: SnapshotError =
+        SnapshotError::Damaged("buffered rows have other columns than their stage, or no stage");
     let frame_number = reader.u32()?;
     if frame_number == PENDING && reader.u32()? == 0 {
         return Ok(());
@@ -87,7 +87,9 @@ pub(super) fn load_frame(
     frame.timestamps = reader.i64s(rows)?.collect();
     for position in reader.u32s(rows)? {
         let id = ids.get(position as usize).copied();
-        let id = id.ok_or(SnapshotError::Damaged("a row of a key that is not there"))?;
+        let id = id.ok_or(SnapshotError::Damaged(
+            "a buffered row refers to a key that is not in the section of keys",
+        ))?;
         engine.keys.retain(id);
         frame.keys.push(id);
     }
@@ -100,7 +102,9 @@ pub(super) fn load_frame(
             0 => FrameColumn::Time(reader.i64s(rows)?.collect()),
             1 => FrameColumn::Number(reader.f64s(rows)?.collect()),
             2 => FrameColumn::Bool(reader.raw(rows)?.to_vec()),
-            _ => return Err(SnapshotError::Damaged("a column of an unknown kind")),
+            _ => {
+                return Err(SnapshotError::Damaged("a column of buffered rows has an unknown kind"));
+            }
         });
     }
     frame.ranks = match reader.is_at_end() {
@@ -112,18 +116,18 @@ pub(super) fn load_frame(
         frame.identities = load_identities(reader, identity_columns, rows)?;
         let columns = engine.plan.input.columns.len();
         if firing != 0 || (rows > 0 && frame.columns.len() != columns) {
-            return Err(NOT_THERE);
+            return Err(UNEXPECTED_ROWS);
         }
         engine.pending = Some(frame);
         return Ok(());
     }
-    let output = engine.stage_outputs.get_mut(frame_number as usize).ok_or(NOT_THERE)?;
+    let output = engine.stage_outputs.get_mut(frame_number as usize).ok_or(UNEXPECTED_ROWS)?;
     let identity_columns = output.identities.len();
     frame.identities = load_identities(reader, identity_columns, rows)?;
     let kinds =
         |frame: &Frame| frame.columns.iter().map(core::mem::discriminant).collect::<Vec<_>>();
     if firing != rows || kinds(&frame) != kinds(output) {
-        return Err(NOT_THERE);
+        return Err(UNEXPECTED_ROWS);
     }
     frame.capacity = output.capacity;
     *output = frame;
@@ -149,7 +153,7 @@ pub(super) fn load_drops(reader: &mut SectionReader<'_>) -> Result<Vec<Dropped>,
         let reason = usize::try_from(reader.u64()?).ok();
         let reason = reason.and_then(|number| RejectReason::ALL.get(number)).copied();
         let reason =
-            reason.ok_or(SnapshotError::Damaged("an event dropped for an unknown reason"))?;
+            reason.ok_or(SnapshotError::Damaged("the reason of a dropped event is unknown"))?;
         let stage = Some(reader.u32()?).filter(|stage| *stage != NONE);
         let watermark = reader.i64()?;
         let window_end = Some(reader.i64()?).filter(|end| *end != NO_WATERMARK);

@@ -321,7 +321,9 @@ impl Restore {
             return Err(SnapshotError::NotASnapshot.into());
         }
         if !self.ended || !self.sections.is_empty() {
-            return Err(SnapshotError::Damaged("it ends early").into());
+            return Err(
+                SnapshotError::Damaged("it ends before its last section is complete").into()
+            );
         }
         Ok(self.engine)
     }
@@ -341,7 +343,7 @@ impl Restore {
             }
             Kind::Source => load_source(engine, reader),
             Kind::Time if engine.source.time.is_simple() => {
-                Err(SnapshotError::Damaged("partitions that are not there"))
+                Err(SnapshotError::Damaged("it has partitions, but the pipeline has none"))
             }
             Kind::Time => engine.source.time.load(reader),
             Kind::Exchange => engine.exchange.load(reader, engine.plan.limits.max_partitions),
@@ -350,7 +352,9 @@ impl Restore {
             Kind::Stage => {
                 let index = reader.u32()? as usize;
                 let stage = engine.stages.get_mut(index);
-                let stage = stage.ok_or(SnapshotError::Damaged("a stage that is not there"))?;
+                let stage = stage.ok_or(SnapshotError::Damaged(
+                    "a section belongs to a stage that the pipeline does not have",
+                ))?;
                 let section = SectionReader::new(reader.rest());
                 let mut state = StateReader::new(section, &self.ids, &mut engine.keys);
                 stage.load(&mut state)?;
@@ -366,7 +370,7 @@ impl Restore {
                 if self.ended {
                     Ok(())
                 } else {
-                    Err(SnapshotError::Damaged("sections are missing"))
+                    Err(SnapshotError::Damaged("a section is missing"))
                 }
             }
         }
@@ -406,7 +410,9 @@ pub(super) fn load_keys(
             return Err(SnapshotError::Damaged("keys are out of order"));
         }
         if !engine.plan.is_key(key) {
-            return Err(SnapshotError::Damaged("a key is no key of this pipeline"));
+            return Err(SnapshotError::Damaged(
+                "a key does not have the fields of the pipeline's key",
+            ));
         }
         ids.push(engine.keys.intern(key));
         before = Some(key);

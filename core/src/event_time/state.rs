@@ -82,7 +82,8 @@ impl EventTime {
 
     /// Reads what [`EventTime::save`] wrote. Idle timers restart at the next tick.
     pub(crate) fn load(&mut self, reader: &mut SectionReader<'_>) -> Result<(), SnapshotError> {
-        const DAMAGED: SnapshotError = SnapshotError::Damaged("the partitions are wrong");
+        const DAMAGED: SnapshotError =
+            SnapshotError::Damaged("the state of the partitions is inconsistent");
         let flag = |number: u32| if number < 2 { Ok(number == 1) } else { Err(DAMAGED) };
         self.future = reader.u64()?;
         self.is_open = flag(reader.u32()?)?;

@@ -113,7 +113,7 @@ impl<R: Default, C: Codec> Columns<'_, R, C> {
         for row in self.rows.iter_mut() {
             let position = Some(self.codec.key(field(row))?);
             if C::READS && before >= position {
-                return Err(SnapshotError::Damaged("the keys of a part are out of order"));
+                return Err(SnapshotError::Damaged("the keys of a section are out of order"));
             }
             before = position;
         }

@@ -40,7 +40,7 @@ impl Sections {
         let known = Kind::ALL.iter().find(|(_, known, _)| *known == number);
         let Some((kind, _, newest)) = known else { return Err(SnapshotError::NotASnapshot) };
         if version == 0 || reserved != 0 {
-            return Err(SnapshotError::Damaged("the header of a section is wrong"));
+            return Err(SnapshotError::Damaged("the header of a section is invalid"));
         }
         if version > *newest {
             return Err(SnapshotError::NewerVersion {
@@ -65,7 +65,9 @@ impl Sections {
         }
         self.done += padded;
         if crc32fast::hash(&payload) != checksum {
-            return Err(SnapshotError::Damaged("the checksum of a section does not fit"));
+            return Err(SnapshotError::Damaged(
+                "the checksum of a section does not match its bytes",
+            ));
         }
         Ok(Some((*kind, payload)))
     }
@@ -153,7 +155,7 @@ impl<'a> SectionReader<'a> {
         if self.bytes.is_empty() {
             Ok(())
         } else {
-            Err(SnapshotError::Damaged("a section is longer than what is in it"))
+            Err(SnapshotError::Damaged("a section has bytes after its last field"))
         }
     }
 

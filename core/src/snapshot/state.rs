@@ -127,7 +127,9 @@ impl Codec for StateReader<'_> {
     fn key(&mut self, id: &mut u32) -> Result<u32, SnapshotError> {
         let position = self.section.u32()?;
         let found = self.ids.get(position as usize).copied();
-        *id = found.ok_or(SnapshotError::Damaged("the state of a key that is not there"))?;
+        *id = found.ok_or(SnapshotError::Damaged(
+            "a section refers to a key that is not in the section of keys",
+        ))?;
         Ok(position)
     }
 

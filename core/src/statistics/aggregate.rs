@@ -29,7 +29,8 @@ impl OnlineVariance {
         let (count, mean, m2) = (reader.u64()?, reader.u64()?, reader.u64()?);
         // Far beyond any real count, and small enough that counting on cannot overflow.
         let count = Some(count).filter(|count| *count < 1 << 62);
-        let count = count.ok_or(SnapshotError::Damaged("too many values to be counted"))?;
+        let count =
+            count.ok_or(SnapshotError::Damaged("the count of a variance is not below 2^62"))?;
         Ok(Self { count, mean: f64::from_bits(mean), m2: f64::from_bits(m2) })
     }
 }

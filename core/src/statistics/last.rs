@@ -192,7 +192,8 @@ impl LastValues {
     }
 }
 
-const DAMAGED: SnapshotError = SnapshotError::Damaged("values that are no window");
+const DAMAGED: SnapshotError =
+    SnapshotError::Damaged("the last values of a series are inconsistent");
 
 #[inline(always)]
 fn add<P: Aggregate<Item = f64>>(aggregate: &mut Option<TwoBlockAggregate<P>>, value: f64) {

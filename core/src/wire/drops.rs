@@ -51,7 +51,7 @@ pub fn decode_drops(block: &[u8]) -> Result<Vec<Dropped>, Error> {
             Ok(Dropped {
                 ordinal: *ordinal,
                 reason: reason
-                    .ok_or(Error::MalformedBlock("an event dropped for an unknown reason"))?,
+                    .ok_or(Error::MalformedBlock("the reason of a dropped event is unknown"))?,
                 stage: Some(*stage).filter(|stage| *stage != NO_STAGE),
                 watermark: *watermark,
                 window_end: Some(*end).filter(|end| *end != NULL_TIME),

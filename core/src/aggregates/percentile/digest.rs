@@ -149,7 +149,8 @@ impl PercentileState for Digest {
     }
 
     fn load(reader: &mut SectionReader<'_>, _exact: usize) -> Result<Self, SnapshotError> {
-        const DAMAGED: SnapshotError = SnapshotError::Damaged("the values of a t-digest are wrong");
+        const DAMAGED: SnapshotError =
+            SnapshotError::Damaged("the values or centroids of a t-digest are inconsistent");
         let length = reader.length()?;
         let recent: Vec<f64> = reader.f64s(length)?.collect();
         let count = reader.length()?;

@@ -212,7 +212,8 @@ impl HalfHistogram {
     }
 
     pub(super) fn load(reader: &mut SectionReader<'_>) -> Result<Self, SnapshotError> {
-        const DAMAGED: SnapshotError = SnapshotError::Damaged("octaves of a sketch are wrong");
+        const DAMAGED: SnapshotError =
+            SnapshotError::Damaged("the buckets of a histogram are inconsistent");
         let mut half = Self { folded: reader.u64()?, ..Self::default() };
         let octaves = reader.length()?;
         if octaves > MAX_OCTAVES {

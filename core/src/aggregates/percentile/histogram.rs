@@ -151,7 +151,9 @@ impl Histogram {
         let [min, max] = [(); 2].map(|()| reader.u64().map(f64::from_bits));
         let (min, max) = (min?, max?);
         if !(min.is_finite() && max.is_finite() && min <= max) {
-            return Err(SnapshotError::Damaged("a sketch without extremes"));
+            return Err(SnapshotError::Damaged(
+                "a histogram has values, but no minimum and maximum",
+            ));
         }
         let (negative, positive) = (HalfHistogram::load(reader)?, HalfHistogram::load(reader)?);
         Ok(Self { count, zeros, min, max, negative: boxed(negative), positive })

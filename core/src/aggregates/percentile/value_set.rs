@@ -216,7 +216,7 @@ impl PercentileState for ValueSet {
     /// Reads what [`ValueSet::save`] wrote.
     fn load(reader: &mut SectionReader<'_>, exact: usize) -> Result<Self, SnapshotError> {
         const DAMAGED: SnapshotError =
-            SnapshotError::Damaged("the values of a percentile are wrong");
+            SnapshotError::Damaged("the values of a percentile are inconsistent");
         let set = match reader.u32()? {
             0 => {
                 let length = reader.length()?;

@@ -69,7 +69,7 @@ fn move_all(states: &mut [Average], alpha: f64, keys: &[u32], values: &[f64], ou
 fn average_fields<C: Codec>(average: &mut f64, codec: &mut C) -> Result<(), SnapshotError> {
     codec.number(average)?;
     if C::READS && average.is_infinite() {
-        return Err(SnapshotError::Damaged("an average that is infinite"));
+        return Err(SnapshotError::Damaged("a moving average is infinite"));
     }
     Ok(())
 }

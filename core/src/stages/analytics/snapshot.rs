@@ -59,7 +59,7 @@ impl AnalyticsStage {
                 self.update_bytes(&keys);
                 Ok(())
             }
-            _ => Err(SnapshotError::Damaged("an unknown part of a stage")),
+            _ => Err(SnapshotError::Damaged("a section of an analytics stage has an unknown kind")),
         }
     }
 
@@ -89,7 +89,7 @@ impl AnalyticsStage {
 
     fn restore(&mut self, row: &KeyRow, keys: &mut Keys) -> Result<(), SnapshotError> {
         if self.lifetimes.is_alive(row.key) {
-            return Err(SnapshotError::Damaged("two states of one key"));
+            return Err(SnapshotError::Damaged("a key has state twice in one stage"));
         }
         self.lifetimes.begin(row.key, row.latest, keys);
         self.reset(row.key, keys);

@@ -16,7 +16,8 @@ const FILTER: u32 = 3;
 const ENTRIES_PER_PART: usize = 1 << 16;
 const BLOCKS_PER_PART: usize = 1 << 14;
 
-const DAMAGED: SnapshotError = SnapshotError::Damaged("identities that cannot be remembered");
+const DAMAGED: SnapshotError =
+    SnapshotError::Damaged("identities or Bloom filters do not match the options");
 
 impl DedupStage {
     /// Writes the section at cursor `from`, or the common section for `None`. Returns the next
@@ -73,7 +74,7 @@ impl DedupStage {
                 filter_fields(&mut part, reader)?;
                 if memory.restore(&part) { Ok(()) } else { Err(DAMAGED) }
             }
-            _ => Err(SnapshotError::Damaged("an unknown part of a dedup stage")),
+            _ => Err(SnapshotError::Damaged("a section of a dedup stage has an unknown kind")),
         }
     }
 

@@ -25,7 +25,8 @@ const PENDING_FROM: i64 = 1 << 32;
 const JOINED: u32 = 1;
 const OUTLIER: u32 = 2;
 
-const NO_ROWS: SnapshotError = SnapshotError::Damaged("rows of no series");
+const INVALID_PENDING: SnapshotError =
+    SnapshotError::Damaged("pending rows are empty, or of no series with an interval");
 
 /// The fields of a [`Point`].
 #[derive(Default)]
@@ -133,7 +134,7 @@ impl NormalizeStage {
                     let mut key = NONE;
                     reader.key(&mut key)?;
                     if self.series_of(key).is_some() {
-                        return Err(SnapshotError::Damaged("two series of one key"));
+                        return Err(SnapshotError::Damaged("a key has two series"));
                     }
                     let series_id = reader.keys().map_or(NONE, |keys| self.open_series(key, keys));
                     self.series_fields(series_id, reader)?;
@@ -144,7 +145,7 @@ impl NormalizeStage {
                 Ok(())
             }
             PENDING => self.load_pending(reader),
-            _ => Err(SnapshotError::Damaged("an unknown part of a normalize stage")),
+            _ => Err(SnapshotError::Damaged("a section of a normalize stage has an unknown kind")),
         }
     }
 
@@ -157,12 +158,12 @@ impl NormalizeStage {
         let mut rows = Vec::new();
         pending_fields(&mut rows, reader)?;
         for PendingRow { watermark, rank, key, from, count } in rows {
-            let series_id = self.series_of(key).ok_or(NO_ROWS)?;
-            let series = self.series.get(series_id as usize).ok_or(NO_ROWS)?;
-            let interval = series.grid.ok_or(NO_ROWS)?.interval;
-            let count = usize::try_from(count).map_err(|_| NO_ROWS)?;
+            let series_id = self.series_of(key).ok_or(INVALID_PENDING)?;
+            let series = self.series.get(series_id as usize).ok_or(INVALID_PENDING)?;
+            let interval = series.grid.ok_or(INVALID_PENDING)?.interval;
+            let count = usize::try_from(count).map_err(|_| INVALID_PENDING)?;
             if count == 0 {
-                return Err(NO_ROWS);
+                return Err(INVALID_PENDING);
             }
             let firing = (watermark, rank);
             self.pending.push(RowRun { firing, series: series_id, key, from, interval, count });
@@ -186,7 +187,9 @@ impl NormalizeStage {
         let mut interval = series.grid.map_or(0, |grid| grid.interval);
         codec.number(&mut interval)?;
         if interval < 0 || plan.interval_us.is_some_and(|known| known != interval) {
-            return Err(SnapshotError::Damaged("an interval that is none"));
+            return Err(SnapshotError::Damaged(
+                "the interval of a series is negative, or not the one of the pipeline",
+            ));
         }
         if series.grid.is_none() && interval > 0 {
             series.grid = Some(Grid::new(interval, plan.offset_us, plan.align, plan.basis));
@@ -263,7 +266,7 @@ fn field_series_fields<C: Codec>(
         return Err(SnapshotError::Damaged("known points are out of order"));
     }
     if recent.len() > field.outliers.map_or(0, |rule| rule.window as usize) {
-        return Err(SnapshotError::Damaged("more values than decide about outliers"));
+        return Err(SnapshotError::Damaged("a series has more values than its outlier window"));
     }
     state.buffer.samples = samples.into_iter().collect();
     state.known = points.into_iter().map(PointRow::point).collect();

@@ -258,7 +258,9 @@ impl<W: MergeableWindows> PartialState for W {
             group_fields::<W, _>(&mut start, keys, Vec::new(), values, reader)?;
             let ascends = partials.last().is_none_or(|(before, _)| *before < start);
             if !ascends || !partial.keys.iter().all(|row| self.can_have(start, row.end)) {
-                return Err(SnapshotError::Damaged("a part of a time that no window has"));
+                return Err(SnapshotError::Damaged(
+                    "partial state is out of order, or has impossible window times",
+                ));
             }
             partial.values.forget_ordinals();
             taken = taken.saturating_add(partial.keys.len() as u64);

@@ -40,7 +40,7 @@ impl CountStage {
         match reader.section.u32()? {
             COMMON => self.common(reader),
             WINDOWS => self.windows(Vec::new(), reader),
-            _ => Err(SnapshotError::Damaged("an unknown part of a window stage")),
+            _ => Err(SnapshotError::Damaged("a section of a window stage has an unknown kind")),
         }
     }
 
@@ -96,7 +96,7 @@ impl CountStage {
     /// Adds a window that was read, and returns its slot.
     fn restore(&mut self, window: CountWindow, keys: &mut Keys) -> Result<u32, SnapshotError> {
         if self.slots.get(window.key as usize).is_some_and(|slot| *slot != NONE) {
-            return Err(SnapshotError::Damaged("two windows of one key at one time"));
+            return Err(SnapshotError::Damaged("a key has the same window twice"));
         }
         keys.retain(window.key);
         Ok(self.insert(window, keys))

@@ -57,7 +57,7 @@ impl SessionStage {
         match reader.section.u32()? {
             COMMON => self.common(reader),
             SESSIONS => self.sessions(Vec::new(), reader),
-            _ => Err(SnapshotError::Damaged("an unknown part of a session stage")),
+            _ => Err(SnapshotError::Damaged("a section of a session stage has an unknown kind")),
         }
     }
 
@@ -129,10 +129,12 @@ impl SessionStage {
     fn restore(&mut self, row: &SessionRow, keys: &mut Keys) -> Result<u32, SnapshotError> {
         let SessionRow { key, start, end, status, revision } = *row;
         let status = STATUSES.get(status as usize).copied();
-        let status = status.ok_or(SnapshotError::Damaged("a session of an unknown status"))?;
+        let status = status.ok_or(SnapshotError::Damaged("a session has an unknown status"))?;
         let bounds = Bounds { start, end };
         if end < start || !self.table.neighbours(key, bounds).slots().is_empty() {
-            return Err(SnapshotError::Damaged("two sessions of one key at one time"));
+            return Err(SnapshotError::Damaged(
+                "a session ends before it starts, or touches another one of its key",
+            ));
         }
         keys.retain(key);
         let slot = self.table.insert(key, bounds, keys);
@@ -145,7 +147,9 @@ impl SessionStage {
             SessionStatus::Retracted => {}
             SessionStatus::Late => {
                 let late = self.late.as_mut().filter(|(slot, _)| *slot == NONE);
-                let late = late.ok_or(SnapshotError::Damaged("a late session without a cause"))?;
+                let late = late.ok_or(SnapshotError::Damaged(
+                    "a session waits for a late row, but has no late event",
+                ))?;
                 late.0 = slot;
             }
         }

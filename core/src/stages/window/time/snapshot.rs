@@ -91,7 +91,11 @@ impl WindowStage {
                     self.progress.reschedule(watermark, &self.table, &self.plan);
                 }
             }
-            _ => return Err(SnapshotError::Damaged("an unknown part of a window stage")),
+            _ => {
+                return Err(SnapshotError::Damaged(
+                    "a section of a window stage has an unknown kind",
+                ));
+            }
         }
         Ok(())
     }
@@ -152,7 +156,9 @@ impl WindowStage {
         codec.number(&mut late.ordinal)?;
         codec.numbers([&mut late.slice, &mut late.watermark, &mut late.next])?;
         if C::READS && late.next < self.plan.grid.first_window(late.slice) {
-            return Err(SnapshotError::Damaged("a window of an event that is not in it"));
+            return Err(SnapshotError::Damaged(
+                "a late event is in none of the windows that remain for it",
+            ));
         }
         self.emitter.late_event_arrived(late);
         Ok(())
@@ -177,7 +183,11 @@ impl WindowStage {
             firing.trigger = match trigger {
                 ON_TIME => Trigger::OnTime,
                 EARLY => Trigger::Early(watermark),
-                _ => return Err(SnapshotError::Damaged("a window fires for no reason")),
+                _ => {
+                    return Err(SnapshotError::Damaged(
+                        "the trigger of a window in emission is unknown",
+                    ));
+                }
             };
         }
         Ok(())
@@ -216,7 +226,9 @@ impl WindowStage {
         codec.rows(&mut keys_in_slots)?.key(|key| key)?;
         if let Some(keys) = codec.keys() {
             if !self.can_start(*start, is_slice && !keys_in_slots.is_empty()) {
-                return Err(SnapshotError::Damaged("a window that starts where none does"));
+                return Err(SnapshotError::Damaged(
+                    "the start of a slice or window is not on the grid",
+                ));
             }
             *slots = keys_in_slots.into_iter().map(|key| self.table.take_slot(key, keys)).collect();
         }
@@ -231,7 +243,7 @@ impl WindowStage {
     fn restore(&mut self, start: i64, slot: u32, keys: &mut Keys) -> Result<(), SnapshotError> {
         let key = self.table.key_in(slot);
         if self.table.slot(start, key) != NONE {
-            return Err(SnapshotError::Damaged("two windows of one key at one time"));
+            return Err(SnapshotError::Damaged("a key has the same window twice"));
         }
         self.table.insert(start, key, slot, keys);
         self.measure_slot(slot);
@@ -256,7 +268,9 @@ impl WindowStage {
             .and_then(|early| early.due(&self.plan.grid, start, self.progress.input_watermark()));
         for key_rows in emitted {
             if !self.emitter.emitted.insert(start, due, key_rows) {
-                return Err(SnapshotError::Damaged("a key has a window twice"));
+                return Err(SnapshotError::Damaged(
+                    "the emitted rows of a key and window are listed twice",
+                ));
             }
         }
         Ok(())
