@@ -59,10 +59,12 @@
 pub mod aggregation;
 mod builder;
 mod config;
+pub mod deduplication;
 mod engines;
 mod error;
 pub mod normalization;
 mod result;
+pub mod state;
 mod stats;
 mod stream_processor;
 mod time;

@@ -1,0 +1,231 @@
+//! Options of the Redis backend.
+
+use std::fmt;
+use std::time::Duration;
+
+use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, TlsCertificates};
+
+use super::error::state_error;
+use crate::state::StateError;
+use crate::state::contract::ttl_ms;
+
+/// Checked options of a [`RedisStateBackend`](super::RedisStateBackend).
+///
+/// Its debug form shows the address, never the user or the password.
+#[derive(Clone)]
+pub struct RedisConfig {
+    pub(super) connection: ConnectionInfo,
+    pub(super) key_prefix: String,
+    pub(super) default_ttl: Option<Duration>,
+    pub(super) min_connections: u32,
+    pub(super) max_connections: u32,
+    pub(super) connect_timeout: Duration,
+    pub(super) command_timeout: Duration,
+    root_certificate: Option<Vec<u8>>,
+}
+
+/// Options of a [`RedisStateBackend`](super::RedisStateBackend).
+///
+/// ```
+/// use processor::state::RedisConfig;
+///
+/// let config = RedisConfig::builder().url("redis://:secret@cache.internal:6379/2").build()?;
+/// assert!(format!("{config:?}").contains("cache.internal:6379"));
+/// assert!(!format!("{config:?}").contains("secret"));
+///
+/// let error = RedisConfig::builder().url("http://:secret@cache").build().unwrap_err();
+/// assert_eq!(error.code(), "invalid_option");
+/// assert!(!error.to_string().contains("secret"));
+/// # Ok::<(), processor::state::StateError>(())
+/// ```
+#[derive(Clone)]
+#[must_use]
+pub struct RedisConfigBuilder {
+    url: Option<String>,
+    key_prefix: String,
+    default_ttl: Option<Duration>,
+    pool_size: (u32, u32),
+    connect_timeout: Duration,
+    command_timeout: Duration,
+    root_certificate: Option<Vec<u8>>,
+}
+
+impl RedisConfig {
+    /// Returns a builder with the defaults.
+    pub fn builder() -> RedisConfigBuilder {
+        RedisConfigBuilder {
+            url: None,
+            key_prefix: String::new(),
+            default_ttl: None,
+            pool_size: (1, 16),
+            connect_timeout: Duration::from_secs(2),
+            command_timeout: Duration::from_secs(5),
+            root_certificate: None,
+        }
+    }
+
+    pub(super) fn client(&self) -> Result<Client, StateError> {
+        let connection = self.connection.clone();
+        let client = if matches!(connection.addr(), ConnectionAddr::TcpTls { .. }) {
+            // Fails if the program has installed a provider already, which is then used.
+            let _ = rustls::crypto::ring::default_provider().install_default();
+            let root_cert = self.root_certificate.clone();
+            Client::build_with_tls(connection, TlsCertificates { client_tls: None, root_cert })
+        } else {
+            Client::open(connection)
+        };
+        client.map_err(|error| state_error(self, error))
+    }
+
+    /// Replaces the password in a text of the server or of a library.
+    pub(super) fn redact(&self, text: &str) -> String {
+        let password = self.connection.redis_settings().password().unwrap_or_default();
+        if password.is_empty() { text.to_string() } else { text.replace(password, "***") }
+    }
+}
+
+impl fmt::Debug for RedisConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisConfig")
+            .field("address", &format_args!("{}", self.connection.addr()))
+            .field("tls", &matches!(self.connection.addr(), ConnectionAddr::TcpTls { .. }))
+            .field("database", &self.connection.redis_settings().db())
+            .field("key_prefix", &self.key_prefix)
+            .field("default_ttl", &self.default_ttl)
+            .field("pool_size", &(self.min_connections, self.max_connections))
+            .field("connect_timeout", &self.connect_timeout)
+            .field("command_timeout", &self.command_timeout)
+            .finish()
+    }
+}
+
+impl RedisConfigBuilder {
+    /// Sets the address: `redis://[user[:password]@]host[:port][/database]`, or `rediss://` for
+    /// TLS. Required.
+    pub fn url(mut self, url: impl Into<String>) -> Self {
+        self.url = Some(url.into());
+        self
+    }
+
+    /// Sets a text that stands before every key on the server. Default: none.
+    pub fn key_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.key_prefix = prefix.into();
+        self
+    }
+
+    /// Sets the ttl of `put`, and of `put_if_absent` without a ttl. Unset, such entries never
+    /// expire.
+    pub fn default_ttl(mut self, ttl: Duration) -> Self {
+        self.default_ttl = Some(ttl);
+        self
+    }
+
+    /// Sets how many connections are opened at the start, and the maximum. A call has a connection
+    /// for itself; further calls wait for one. Default: 1 and 16.
+    pub fn pool_size(mut self, min: u32, max: u32) -> Self {
+        self.pool_size = (min, max);
+        self
+    }
+
+    /// Sets the maximum time for one attempt to connect. Default: 2 s.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// Sets the maximum time of a call, with waiting for a connection and reconnecting. Default:
+    /// 5 s.
+    pub fn command_timeout(mut self, timeout: Duration) -> Self {
+        self.command_timeout = timeout;
+        self
+    }
+
+    /// Sets the certificate of the authority that signed the server's, in PEM. Default: those of
+    /// the operating system.
+    pub fn root_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.root_certificate = Some(pem.into());
+        self
+    }
+
+    /// Checks the options.
+    ///
+    /// # Errors
+    /// Returns an error that names the option that is wrong.
+    pub fn build(self) -> Result<RedisConfig, StateError> {
+        const FORM: &str = "must be redis://[user[:password]@]host[:port][/database], or rediss://";
+        let url = self.url.ok_or_else(|| StateError::option("url", FORM))?;
+        let connection = url.into_connection_info().map_err(|_| StateError::option("url", FORM))?;
+        let (min_connections, max_connections) = self.pool_size;
+        if max_connections == 0 || min_connections > max_connections {
+            return Err(StateError::option(
+                "pool_size",
+                "max must be at least 1, and at least min",
+            ));
+        }
+        for (option, timeout) in
+            [("connect_timeout", self.connect_timeout), ("command_timeout", self.command_timeout)]
+        {
+            if timeout.is_zero() {
+                return Err(StateError::option(option, "must be longer than 0"));
+            }
+        }
+        if let Some(ttl) = self.default_ttl {
+            ttl_ms(ttl).map_err(|_| StateError::option("default_ttl", "must be longer than 0"))?;
+        }
+        Ok(RedisConfig {
+            connection,
+            key_prefix: self.key_prefix,
+            default_ttl: self.default_ttl,
+            min_connections,
+            max_connections,
+            connect_timeout: self.connect_timeout,
+            command_timeout: self.command_timeout,
+            root_certificate: self.root_certificate,
+        })
+    }
+}
+
+impl fmt::Debug for RedisConfigBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisConfigBuilder")
+            .field("key_prefix", &self.key_prefix)
+            .field("default_ttl", &self.default_ttl)
+            .field("pool_size", &self.pool_size)
+            .field("connect_timeout", &self.connect_timeout)
+            .field("command_timeout", &self.command_timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_in_no_debug_form() {
+        let builder = RedisConfig::builder().url("rediss://me:hunter2@host:1/0");
+        assert!(!format!("{builder:?}").contains("hunter2"));
+        let config = builder.build().unwrap();
+        assert!(!format!("{config:?}").contains("hunter2"));
+        assert_eq!(config.redact("AUTH hunter2 failed"), "AUTH *** failed");
+    }
+
+    #[test]
+    fn wrong_options_are_named() {
+        let valid = || RedisConfig::builder().url("redis://localhost");
+        let wrong = [
+            ("url", RedisConfig::builder()),
+            ("url", RedisConfig::builder().url("localhost:6379:secret")),
+            ("pool_size", valid().pool_size(0, 0)),
+            ("pool_size", valid().pool_size(3, 2)),
+            ("connect_timeout", valid().connect_timeout(Duration::ZERO)),
+            ("command_timeout", valid().command_timeout(Duration::ZERO)),
+            ("default_ttl", valid().default_ttl(Duration::ZERO)),
+        ];
+        for (name, builder) in wrong {
+            let error = builder.build().unwrap_err();
+            assert!(matches!(&error, StateError::InvalidOption { option, .. } if *option == name));
+            assert!(!error.to_string().contains("secret"));
+        }
+    }
+}
