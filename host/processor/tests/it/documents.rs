@@ -146,7 +146,7 @@ const DOCUMENTS: [(&str, &str); 3] = [
 fn commands_of_documents_are_tested() {
     let mut found = 0;
     for (path, text) in DOCUMENTS {
-        for command in text.lines().filter_map(|line| line.strip_prefix("    cargo ")) {
+        for command in text.lines().filter_map(|line| line.strip_prefix("cargo ")) {
             match command.strip_prefix("run --example ") {
                 Some(name) => assert!(EXAMPLES.contains(&name), "{path}: {name} is not tested"),
                 None => assert_eq!(command, "bench -p processor", "{path}"),
