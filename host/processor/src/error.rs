@@ -53,6 +53,9 @@ pub enum Error {
     /// A statistic has an option out of its range.
     #[error(transparent)]
     Statistics(#[from] StatisticsError),
+    /// A state backend returned an error.
+    #[error(transparent)]
+    State(#[from] crate::state::StateError),
 }
 
 impl Error {
@@ -66,6 +69,7 @@ impl Error {
             Self::CustomState => "custom_state",
             Self::Engine(error) => error.code(),
             Self::Statistics(_) => "invalid_option",
+            Self::State(error) => error.code(),
         }
     }
 }
