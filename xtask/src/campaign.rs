@@ -5,13 +5,15 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 
 use crate::run::cargo;
+use crate::setup;
 
-const CAMPAIGNS: &str = "there is one campaign: pipelines [--count N] [--seed S]";
+const CAMPAIGNS: &str = "there are: pipelines [--count N] [--seed S], state [--count N]";
 
 /// Runs the campaign that `arguments` name, with its options.
 pub(crate) fn campaign(arguments: &[String]) -> Result<ExitCode> {
     match arguments.split_first() {
         Some((name, options)) if name == "pipelines" => pipelines(options),
+        Some((name, options)) if name == "state" => state(options),
         _ => bail!("{CAMPAIGNS}"),
     }
 }
@@ -32,6 +34,25 @@ fn pipelines(options: &[String]) -> Result<ExitCode> {
         command.env(variable, number.to_string());
     }
     command.args(["--test", "pipelines", "long_campaign", "--", "--ignored", "--nocapture"]);
+    let status = command.status().context("cannot start cargo")?;
+    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Runs the tests of the state backends with N kills of each local store, on real servers:
+/// `host/processor/tests/state`.
+fn state(options: &[String]) -> Result<ExitCode> {
+    let count: u32 = match options {
+        [] => 50,
+        [name, value] if name == "--count" => {
+            value.parse().with_context(|| format!("--count {value}: a number"))?
+        }
+        _ => bail!("no such option: {}; {CAMPAIGNS}", options.join(" ")),
+    };
+    setup::servers()?;
+    let mut command = cargo(&["test", "--quiet", "--release", "--package", "processor"]);
+    command.args(["--all-features", "--test", "state", "--", "--nocapture"]);
+    command.env("STREAM_PROCESSOR_SERVERS", "required");
+    command.env("STREAM_PROCESSOR_CRASHES", count.to_string());
     let status = command.status().context("cannot start cargo")?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -29,7 +29,9 @@ cargo xtask test [FILTER…]   runs all tests, or the parts whose names contain 
 cargo xtask demo             builds, then runs real data through the program and the npm package
 cargo xtask bench            builds, then measures every way to run the engine, and other systems
 cargo xtask campaign pipelines [--count N] [--seed S]
-                             runs random pipelines with every cut that must not change a row";
+                             runs random pipelines with every cut that must not change a row
+cargo xtask campaign state [--count N]
+                             tests the state backends on real servers, with N kills of each local store";
 
 fn main() -> ExitCode {
     match command() {

@@ -65,13 +65,40 @@ pub(crate) fn chromium() -> Result<PathBuf> {
     }
     if !Path::new(CHROMIUM).exists() {
         eprintln!("  setup   apt-get install chromium (some 100 MB)");
-        apt_get(&["update"])?;
-        apt_get(&["install", "--yes", "--no-install-recommends", "chromium"])?;
+        apt_get_install(&["chromium"]).context("or name its program in CHROMIUM")?;
     }
     if !Path::new(CHROMIUM).exists() {
         bail!("there is no {CHROMIUM}: install Chromium and name its program in CHROMIUM");
     }
     Ok(PathBuf::from(CHROMIUM))
+}
+
+/// Installs Redis and PostgreSQL from Debian's packages unless they exist. The tests start servers
+/// of their own.
+pub(crate) fn servers() -> Result<()> {
+    let redis = ["/usr/bin/redis-server", "/usr/local/bin/redis-server"];
+    let has_redis = redis.iter().any(|path| Path::new(path).exists());
+    let has_postgres = (13..=18)
+        .any(|version| Path::new(&format!("/usr/lib/postgresql/{version}/bin/initdb")).exists());
+    let mut missing = Vec::new();
+    if !has_redis {
+        missing.push("redis-server");
+    }
+    if !has_postgres {
+        missing.push("postgresql");
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    eprintln!("  setup   apt-get install {}", missing.join(" "));
+    apt_get_install(&missing)
+}
+
+/// Installs packages of Debian.
+fn apt_get_install(packages: &[&str]) -> Result<()> {
+    apt_get(&["update"])?;
+    apt_get(&[&["install", "--yes", "--no-install-recommends"], packages].concat())
+        .with_context(|| format!("install by hand: {}", packages.join(" ")))
 }
 
 /// Runs apt-get as root.
@@ -82,9 +109,7 @@ fn apt_get(arguments: &[&str]) -> Result<()> {
         command.args(["--non-interactive", "apt-get"]);
     }
     command.arg("--quiet").args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
-    run_quietly(&mut command)
-        .context("Chromium is missing and apt-get cannot install it: install it by hand and name its program in CHROMIUM")
-        .map(drop)
+    run_quietly(&mut command).context("apt-get fails").map(drop)
 }
 
 /// Checks that Node.js 20 or later is installed.

@@ -3,6 +3,7 @@
 use crate::engine;
 use crate::engine::statistics::StatisticsError;
 use crate::engine::{RejectReason, SpecError};
+use crate::state::StateError;
 
 /// An error of a processor, a normalizer or an aggregator.
 ///
@@ -55,7 +56,7 @@ pub enum Error {
     Statistics(#[from] StatisticsError),
     /// A state backend returned an error.
     #[error(transparent)]
-    State(#[from] crate::state::StateError),
+    State(#[from] StateError),
 }
 
 impl Error {

@@ -24,3 +24,8 @@ pub use crate::engine::spec::Strategy;
 pub use crate::engine::text::Identifier;
 pub use options::{OnUnavailable, SharedDeduplicatorBuilder};
 pub use shared::{Seen, SharedDeduplicator, SharedStats};
+
+/// The snippets of the manual are tests.
+#[cfg(doctest)]
+#[doc = include_str!("README.md")]
+struct Manual;
