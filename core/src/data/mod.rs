@@ -6,21 +6,20 @@
 //!                      └──────────────────┴──> Dropped, with a RejectReason
 //! ```
 //!
-//! ```text
-//!  Batch ──> Frame ──> Frame ──> Rows        events in, from stage to stage, rows out
-//!     │         │
-//!     └─────────┴──> Dropped, RejectReason    what was refused or dropped, and why
-//! ```
-//!
-//! A [`batch::Batch`] is what a caller pushes; a [`builder::BatchBuilder`] makes one, event by event. [`schema`] lists the columns that it needs and the
-//! columns of a row. A stage reads [`frame::Events`], borrowed from the batch or from a
-//! [`frame::Frame`], and appends its output to its own frame. The last frame is handed out as
-//! [`rows::Rows`]. [`stats`] has the counters.
+//! - A caller pushes a [`batch::Batch`]; a [`builder::BatchBuilder`] makes one, event by event.
+//! - A stage reads [`frame::Events`], borrowed from the batch or from a [`frame::Frame`], and
+//!   appends its output to its own frame. The last frame is handed out as [`rows::Rows`].
+//! - [`schema`] lists the columns that a pipeline reads and writes. [`row_layout`] says where in a
+//!   frame they are.
+//! - [`dropped`] and [`reject`] describe events that give no row, and the reasons.
+//! - [`stats`] has the counters, and [`limits_struck`] names the limits that were reached.
+//! - [`value`] has single values, for callers that do not work with columns.
 
 pub(crate) mod batch;
 pub(crate) mod builder;
 pub(crate) mod dropped;
 pub(crate) mod frame;
+pub(crate) mod limits_struck;
 pub(crate) mod reject;
 pub(crate) mod row_layout;
 pub(crate) mod rows;

@@ -3,23 +3,12 @@
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::data::limits_struck;
 use crate::data::reject::RejectReason;
 use crate::error::SnapshotError;
 use crate::plan::{Caps, Limit};
 use crate::snapshot::Codec;
 use crate::spec::Stage;
-
-/// The names in [`Stats::limits_struck`].
-const LIMIT_NAMES: [&str; 8] = [
-    "key_limit",
-    "window_limit",
-    "state_limit",
-    "partition_limit",
-    "value_limit",
-    "entry_limit",
-    "fill_limit",
-    "buffer_limit",
-];
 
 /// The type of a stage. An alias, because serde takes a field `&'static str` for borrowed data.
 type StageType = &'static str;
@@ -284,12 +273,12 @@ fn stage_type<'de, D: Deserializer<'de>>(deserializer: D) -> Result<StageType, D
     known.copied().ok_or_else(|| D::Error::custom(format!("{name:?} is no type of a stage")))
 }
 
-/// Reads names of [`LIMIT_NAMES`].
+/// Reads names of limits.
 fn limit_names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<&'static str>, D::Error> {
     let names = Vec::<String>::deserialize(deserializer)?;
     let known = names.iter().map(|name| {
-        let known = LIMIT_NAMES.iter().find(|known| *known == name);
-        known.copied().ok_or_else(|| D::Error::custom(format!("{name:?} is no name of a limit")))
+        let known = limits_struck::names().find(|known| known == name);
+        known.ok_or_else(|| D::Error::custom(format!("{name:?} is no name of a limit")))
     });
     known.collect()
 }
@@ -444,7 +433,7 @@ mod tests {
         let stages =
             Stage::NAMES.iter().map(|r#type| StageStats { r#type, ..StageStats::default() });
         let stats = Stats {
-            limits_struck: LIMIT_NAMES.to_vec(),
+            limits_struck: limits_struck::names().collect(),
             stages: stages.collect(),
             ..Stats::default()
         };

@@ -34,7 +34,8 @@
 //! (`flow.rs`), so results do not depend on when the caller polls.
 //!
 //! `state.rs` writes and reads snapshots section by section, with `frames.rs` for buffered rows.
-//! `exchange.rs` sends and merges partial state.
+//! `exchange.rs` sends and merges partial state. `own.rs` opens engines whose windows run
+//! aggregators of the program.
 
 mod definitions;
 mod exchange;
@@ -54,13 +55,14 @@ pub use state::{Restore, SnapshotCursor};
 use crate::data::batch::Batch;
 use crate::data::dropped::{Dropped, Drops};
 use crate::data::frame::{Events, Frame};
+use crate::data::limits_struck::LimitCounters;
 use crate::data::reject::RejectReason;
 use crate::data::rows::{RowColumn, Rows};
 use crate::data::stats::{ReasonCount, Stats};
 use crate::error::Error;
 use crate::event_time::watermark::{END_OF_TIME, NO_WATERMARK};
 use crate::keys::Keys;
-use crate::plan::{Limit, OutputSource, Plan};
+use crate::plan::{OutputSource, Plan};
 use crate::spec::PipelineSpec;
 use crate::stages::{self, Stage};
 use crate::time::{MAX_TIME, MIN_TIME};
@@ -187,7 +189,7 @@ pub struct Engine {
     drops: Drops,
     exchange: exchange::Exchange,
     finished: bool,
-    /// The number of calls that each [`Limit`] has ended.
+    /// The number of calls that each [`Limit`](crate::plan::Limit) has ended.
     refusals: [u64; 3],
     /// Incremented by every change, so that a snapshot in progress detects it.
     revision: u64,
@@ -292,20 +294,11 @@ impl Engine {
     pub fn stats(&self) -> Stats {
         let stages: Vec<_> = self.stages.iter().map(|stage| stage.stats(&self.keys)).collect();
         let sum = |count: fn(&crate::StageStats) -> u64| stages.iter().map(count).sum();
-        let has_struck = |limit: Limit| {
-            stages.iter().any(|stage| stage.has_struck(limit))
-                || self.refusals.get(limit as usize).is_some_and(|times| *times > 0)
+        let limits = LimitCounters {
+            stages: &stages,
+            refusals: self.refusals,
+            rejects_partitions: self.source.has_rejected(RejectReason::PartitionLimit),
         };
-        let struck = [
-            ("key_limit", has_struck(Limit::Keys)),
-            ("window_limit", has_struck(Limit::Windows)),
-            ("state_limit", has_struck(Limit::Bytes)),
-            ("partition_limit", self.source.has_rejected(RejectReason::PartitionLimit)),
-            ("value_limit", stages.iter().any(|stage| stage.value_limit > 0)),
-            ("entry_limit", stages.iter().any(|stage| stage.evicted > 0)),
-            ("fill_limit", stages.iter().any(|stage| stage.fill_limit > 0)),
-            ("buffer_limit", stages.iter().any(|stage| stage.buffer_limit > 0)),
-        ];
         let reasons = self.source.rejected();
         Stats {
             events: self.source.accepted(),
@@ -321,11 +314,7 @@ impl Engine {
             future: self.source.time.future,
             rows: stages.last().map_or(0, |stage| stage.rows),
             rejected_by_reason: reasons,
-            limits_struck: struck
-                .into_iter()
-                .filter(|(_, yes)| *yes)
-                .map(|(name, _)| name)
-                .collect(),
+            limits_struck: limits.struck(),
             watermark: Some(self.watermark())
                 .filter(|watermark| *watermark != NO_WATERMARK && *watermark != END_OF_TIME),
             partitions: self.source.time.partition_stats(),
