@@ -9,7 +9,7 @@ use crate::error::SnapshotError;
 #[cfg(not(feature = "custom-aggregators"))]
 use crate::keys::Keys;
 use crate::plan::WindowOutput;
-use crate::snapshot::{SectionReader, SectionWriter};
+use crate::snapshot::{Codec, SectionReader, SectionWriter};
 
 /// The accumulators of all open windows or slices of a stage, indexed by slot.
 #[derive(Clone)]
@@ -268,6 +268,19 @@ impl Accumulators {
     ) -> Result<(), SnapshotError> {
         self.events.load(slots, reader)?;
         self.columns_mut().try_for_each(|column| column.load(slots, reader))
+    }
+
+    /// Writes or reads `slots` in a section of a snapshot or of partial state.
+    pub(crate) fn fields<C: Codec>(
+        &mut self,
+        slots: &[u32],
+        codec: &mut C,
+    ) -> Result<(), SnapshotError> {
+        codec.part(
+            self,
+            |accumulators, writer| accumulators.save(slots, writer),
+            |accumulators, reader| accumulators.load(slots, reader),
+        )
     }
 
     fn columns(&self) -> impl Iterator<Item = &Column> {

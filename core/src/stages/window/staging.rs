@@ -87,11 +87,7 @@ pub(super) fn keys_and_values<C: Codec>(
         columns.number(|row| &mut row.end)?;
     }
     let slots = if C::READS { (0..).zip(keys).map(|(slot, _)| slot).collect() } else { slots };
-    codec.part(
-        values,
-        |values, writer| values.save(&slots, writer),
-        |values, reader| values.load(&slots, reader),
-    )
+    values.fields(&slots, codec)
 }
 
 /// The place of a partial in the order of merging: the start of its slice or sessions, then its

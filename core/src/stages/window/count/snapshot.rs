@@ -82,11 +82,7 @@ impl CountStage {
             let restored = windows.into_iter().map(|window| self.restore(window, keys));
             slots = restored.collect::<Result<_, _>>()?;
         }
-        codec.part(
-            &mut self.accumulators,
-            |values, writer| values.save(&slots, writer),
-            |values, reader| values.load(&slots, reader),
-        )?;
+        self.accumulators.fields(&slots, codec)?;
         if C::READS {
             slots.into_iter().for_each(|slot| self.measure_slot(slot));
         }

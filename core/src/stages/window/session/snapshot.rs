@@ -108,11 +108,7 @@ impl SessionStage {
             let restored = rows.iter().map(|row| self.restore(row, keys));
             slots = restored.collect::<Result<_, _>>()?;
         }
-        codec.part(
-            &mut self.accumulators,
-            |values, writer| values.save(&slots, writer),
-            |values, reader| values.load(&slots, reader),
-        )?;
+        self.accumulators.fields(&slots, codec)?;
         if C::READS {
             slots.into_iter().for_each(|slot| self.measure_slot(slot));
         }

@@ -232,11 +232,7 @@ impl WindowStage {
             }
             *slots = keys_in_slots.into_iter().map(|key| self.table.take_slot(key, keys)).collect();
         }
-        codec.part(
-            &mut self.accumulators,
-            |values, writer| values.save(slots, writer),
-            |values, reader| values.load(slots, reader),
-        )
+        self.accumulators.fields(slots, codec)
     }
 
     /// Adds a slot that was read to the slice at `start`.
