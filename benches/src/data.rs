@@ -143,7 +143,7 @@ impl Events {
     /// The error of the file system.
     ///
     /// # Errors
-    /// What writing a file can fail with.
+    /// Returns an error if the file cannot be written.
     pub fn write_ndjson(&self, path: &Path) -> io::Result<()> {
         self.write_lines(path, "", |line, ms, key, value| {
             write!(line, "{{\"ts\":{ms},\"service\":\"{key}\",\"latency\":{value}}}")
@@ -156,7 +156,7 @@ impl Events {
     /// The error of the file system.
     ///
     /// # Errors
-    /// What writing a file can fail with.
+    /// Returns an error if the file cannot be written.
     pub fn write_csv(&self, path: &Path) -> io::Result<()> {
         self.write_lines(path, "ts,service,latency\n", |line, ms, key, value| {
             write!(line, "{ms},{key},{value}")
@@ -170,7 +170,7 @@ impl Events {
     /// The error of the file system.
     ///
     /// # Errors
-    /// What writing a file can fail with.
+    /// Returns an error if the file cannot be written.
     pub fn write_columns(&self, path: &Path) -> io::Result<()> {
         let mut file = BufWriter::new(std::fs::File::create(path)?);
         for time in &self.timestamps {

@@ -45,7 +45,7 @@ pub enum Error {
     InvalidField {
         /// The field.
         field: String,
-        /// What is wrong, and what would be right.
+        /// The problem, and what would be right.
         problem: String,
     },
     /// The number of identity columns of a batch is not the number that the pipeline needs.

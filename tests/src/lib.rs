@@ -26,7 +26,7 @@ pub struct Vector {
 /// If a vector cannot be read: there would be nothing to test.
 ///
 /// # Panics
-/// Where a vector cannot be read: the tests have nothing to test then.
+/// Panics if a vector cannot be read: the tests have nothing to test then.
 #[must_use]
 pub fn vectors() -> Vec<Vector> {
     let folder = root().join("tests/vectors");
@@ -66,7 +66,7 @@ pub fn root() -> PathBuf {
 /// If the module is not built.
 ///
 /// # Panics
-/// Where it is not built.
+/// Panics if it is not built.
 #[must_use]
 pub fn module() -> Vec<u8> {
     let path = root().join("target/module/stream_processor.wasm");
@@ -80,7 +80,7 @@ pub fn module() -> Vec<u8> {
 /// If the program is not built.
 ///
 /// # Panics
-/// Where it is not built.
+/// Panics if it is not built.
 #[must_use]
 pub fn program() -> PathBuf {
     let path = root().join("target/release/stream-processor");

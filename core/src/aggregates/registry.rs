@@ -1,4 +1,4 @@
-//! What the engine knows about an aggregation: its [`Definition`], declared once, next to its state.
+//! The properties of an aggregation: its [`Definition`], declared once, next to its state.
 //!
 //! The plan checks pipelines by it. Windows and `rolling` choose their state by it. Messages, the
 //! JSON Schema and the help of the command line list its names. The list of all definitions is in
@@ -34,7 +34,7 @@ impl Definition {
     }
 }
 
-/// What an aggregation reads.
+/// The input of an aggregation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Input {
     /// The numbers of a field.
@@ -64,7 +64,7 @@ pub(crate) enum Unit {
     PerSecond,
 }
 
-/// How the stage `rolling` computes an aggregation.
+/// The way in which the stage `rolling` computes an aggregation, if it does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RollingSupport {
     /// From these statistics, over the last n values or all values so far.

@@ -43,7 +43,7 @@ pub(super) const RANGE: Definition = Definition {
     ..Definition::new("range", State::Summary)
 };
 
-/// What the aggregations of this file are computed from, in windows and in `rolling`.
+/// The values that the aggregations of this file are computed from, in windows and in `rolling`.
 pub(crate) trait SummaryValues {
     /// Returns the number of values.
     fn count(&self) -> u64;

@@ -111,7 +111,7 @@ pub struct OutputColumn {
     pub name: String,
     /// The kind of its values.
     pub kind: OutputKind,
-    /// What its values mean.
+    /// The meaning of its values.
     pub role: ColumnRole,
 }
 
@@ -123,7 +123,7 @@ impl OutputColumn {
     }
 }
 
-/// What the values of an output column mean. No two columns of a row have one role, except
+/// The meaning of the values of an output column. No two columns of a row have one role, except
 /// [`ColumnRole::Value`] and [`ColumnRole::Anomaly`].
 /// ```
 /// use stream_processor_core::{ColumnRole, OutputKind};

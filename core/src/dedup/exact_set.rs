@@ -15,7 +15,7 @@ const PREFETCH_BATCH: usize = 64;
 pub(crate) struct ExactSet {
     index: IdentityIndex,
     log: EntryLog,
-    /// How long an identity is remembered, microseconds; `None` never expires.
+    /// The time for which an identity is remembered, microseconds; `None` never expires.
     ttl_us: Option<i64>,
     refresh: bool,
     max_entries: usize,

@@ -103,7 +103,9 @@ pub(super) fn load_frame(
             1 => FrameColumn::Number(reader.f64s(rows)?.collect()),
             2 => FrameColumn::Bool(reader.raw(rows)?.to_vec()),
             _ => {
-                return Err(SnapshotError::Damaged("a column of buffered rows has an unknown kind"));
+                return Err(SnapshotError::Damaged(
+                    "a column of buffered rows has an unknown kind",
+                ));
             }
         });
     }

@@ -1,4 +1,4 @@
-//! What the interface for JavaScript needs besides the engine: batches in memory that JavaScript
+//! Conversions for JavaScript, on both sides of the engine: batches in memory that JavaScript
 //! writes, and rows as arrays of doubles.
 //!
 //! ```text

@@ -1,4 +1,4 @@
-//! A batch in memory that JavaScript writes directly, converted where it lies.
+//! A batch in memory that JavaScript writes directly, converted in place.
 
 use super::{CallIdentities, InputIds};
 use crate::data::batch::{Batch, Column, KeyColumn};

@@ -1,4 +1,4 @@
-//! When a window emits rows, and until when it accepts events.
+//! Emission of windows: the times of rows, and the time until which events are accepted.
 
 use super::grid::{Grid, common_divisor};
 use crate::data::schema::ColumnRole;

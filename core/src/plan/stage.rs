@@ -1,4 +1,4 @@
-//! What a planned stage answers for itself, and how its options are planned.
+//! The traits of stages in a plan: planning of options, and what the engine asks a planned stage.
 
 use core::fmt;
 use std::sync::Arc;
@@ -95,7 +95,7 @@ pub(crate) trait PlannedStage: fmt::Debug + Send + Sync {
     }
 }
 
-/// Whether a stage exports its open windows as partial state.
+/// The support of a stage for exporting its open windows as partial state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PartialSupport {
     /// The stage has no windows.

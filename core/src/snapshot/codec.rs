@@ -81,7 +81,7 @@ pub(crate) trait Codec: Sized {
 
 /// Rows that are written column by column, or added by reading.
 pub(crate) struct Columns<'a, R, C> {
-    /// When reading, empty before the first column.
+    /// Empty before the first column is read.
     rows: &'a mut Vec<R>,
     count: usize,
     codec: &'a mut C,

@@ -66,7 +66,7 @@ pub use window::{CalendarUnit, Emit, Window, WindowKind};
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(deny_unknown_fields))]
 pub struct PipelineSpec {
-    /// Where events come from, and which of their fields are used.
+    /// The source of events, and the fields that are used.
     #[cfg_attr(feature = "schema", schemars(default))]
     pub source: Source,
     /// Progress of event time.
@@ -74,13 +74,13 @@ pub struct PipelineSpec {
     pub time: Time,
     /// The processing steps, in order.
     pub stages: Vec<Stage>,
-    /// Where rows go.
+    /// The sink of rows.
     #[cfg_attr(feature = "schema", schemars(default))]
     pub sink: Sink,
-    /// Where late events go; default: to the dead letters.
+    /// The file of late events; default: they are dead letters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub late: Option<OutputPath>,
-    /// Where rejected events go.
+    /// The file of rejected events.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dead_letter: Option<OutputPath>,
     /// The limits of the engine.

@@ -50,7 +50,7 @@ pub struct Normalize {
     /// is completed early.
     #[serde(default = "max_buffered")]
     pub max_buffered: u32,
-    /// Which values are outliers, and what happens to them.
+    /// The rule for outliers, and their treatment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outliers: Option<Outliers>,
     /// The fields, if they are not just the default value of the pipeline. Options that a field
@@ -130,7 +130,7 @@ pub struct NormalizeField {
     /// The longest time between two known points that is filled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_gap: Option<Duration>,
-    /// Which values are outliers, and what happens to them.
+    /// The rule for outliers, and their treatment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outliers: Option<Outliers>,
 }
@@ -329,7 +329,7 @@ impl Fill {
     }
 }
 
-/// Which values are outliers, and what happens to them.
+/// The rule for outliers, and their treatment.
 /// ```
 /// use stream_processor_core::spec::{Outliers};
 /// let options: Outliers = serde_json::from_str(r#"{"zscore": 3, "window": 100}"#)?;

@@ -102,7 +102,7 @@ impl Stage {
     }
 }
 
-/// What a kind of stage says about its options, before names are resolved.
+/// Properties of a stage that follow from its options, before names are resolved.
 pub(crate) trait StageOptions: PlanStage {
     /// Returns what the stage emits.
     fn output(&self) -> StageOutput;
@@ -160,7 +160,7 @@ pub(crate) trait StageOptions: PlanStage {
     }
 }
 
-/// What a stage emits.
+/// The output of a stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StageOutput {
     /// Events of its input, unchanged.
@@ -171,7 +171,7 @@ pub(crate) enum StageOutput {
     Rows,
 }
 
-/// What a stage keeps between events.
+/// The state that a stage keeps between events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StageState {
     /// Nothing.

@@ -116,7 +116,7 @@ impl ReadAs {
     }
 }
 
-/// When a window emits its rows.
+/// The times at which a window emits its rows.
 /// ```
 /// use stream_processor_core::spec::Emit;
 /// assert_eq!(serde_json::from_str::<Emit>(r#""final""#)?, Emit::Final);

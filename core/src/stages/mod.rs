@@ -1,4 +1,4 @@
-//! The stages of a pipeline: one folder for each stage type, all behind the trait [`Stage`].
+//! The stages of a pipeline, all behind the trait [`Stage`].
 //!
 //! The engine calls each stage with a run of [`Events`] and collects what it emits in a [`Frame`],
 //! which is the next stage's input:
@@ -12,6 +12,17 @@
 //!
 //! [`crate::plan::PlannedStage::build`] makes the stage of a plan. A stage judges every event by the
 //! watermark in effect when it arrived, which is stored in a parallel column of [`Events`].
+//!
+//! | stage | where |
+//! |---|---|
+//! | `filter`, `map`, `key_by`, without state | `filter.rs`, `map.rs`, `key_by.rs` |
+//! | `dedup` | `dedup/`, over the stores of `crate::dedup` |
+//! | `normalize` | `normalize/` |
+//! | `window` | `window/`, over the columns of `crate::aggregates` |
+//! | `ema`, `rolling`, `zscore` | `analytics/`, over the statistics of `crate::statistics` |
+//! | a window stage that exports its windows | [`PartialStage`] in `partial.rs` |
+//!
+//! Stages with state by key share `keyed/`: slots, limits, eviction and expiry.
 
 mod analytics;
 mod dedup;
@@ -44,7 +55,7 @@ pub(crate) use normalize::NormalizeStage;
 use partial::{PartialStage, PartialState};
 pub(crate) use window::{CalendarStage, CountStage, SessionStage, WindowStage};
 
-/// What a stage may use in a call in addition to its own state.
+/// Shared parts of the engine that a stage uses in a call, in addition to its own state.
 pub(crate) struct Context<'a> {
     pub(crate) keys: &'a mut Keys,
     pub(crate) drops: &'a mut Drops,

@@ -18,7 +18,7 @@ pub struct StreamSource {
     state: StreamState,
 }
 
-/// What the next read does.
+/// The effect of the next read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum StreamState {
     /// It starts the input at this offset.

@@ -9,17 +9,17 @@ const SKIPPED_BYTES: usize = 64 << 10;
 pub(super) struct TextReader {
     reader: Box<dyn Read + Send>,
     fill: Fill,
-    /// The end or the failure that a read met behind the bytes that it returned.
+    /// The end or the failure that a read found after the bytes that it returned.
     end: Option<io::Result<()>>,
     offset_bytes: u64,
 }
 
-/// When a read returns.
+/// The amount of text after which a read returns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fill {
-    /// When the room is full: for regular files.
+    /// A full room: for regular files.
     WholeRoom,
-    /// With the first bytes: those of a pipe or a terminal are parsed as they arrive.
+    /// The first bytes: those of a pipe or a terminal are parsed as they arrive.
     FirstBytes,
 }
 

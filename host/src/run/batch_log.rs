@@ -1,4 +1,4 @@
-//! The log of one batch: what the writer needs to know about its lines besides the rows.
+//! The log of one batch: what the writer needs about its lines in addition to the rows.
 
 use std::ops::Range;
 

@@ -30,7 +30,7 @@ pub(super) enum ShardOutput {
     BatchDone(Vec<Dropped>),
 }
 
-/// Why a merge stops before the end of a batch.
+/// The reason why a merge stops before the end of a batch.
 pub(super) enum MergeStop {
     /// A shard ended early; its own result gives the reason.
     ShardEnded,

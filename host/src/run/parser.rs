@@ -31,7 +31,7 @@ pub(super) struct Parser<'a> {
     pub(super) tally: &'a mut Tally,
 }
 
-/// Which lines the batch log keeps as text, because an output needs them.
+/// The lines that the batch log keeps as text, because an output needs them.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct KeptText {
     pub(super) refused: bool,
@@ -48,7 +48,7 @@ pub(super) struct Receivers {
     pub(super) recycled: Receiver<ShardBatch>,
 }
 
-/// Why the parser stops before the end of input.
+/// The reason why the parser stops before the end of input.
 pub(super) enum ParserStop {
     /// The writer or a shard has ended; its own result gives the reason.
     ReceiverEnded,

@@ -39,7 +39,7 @@ pub(super) struct InputReader {
     to_parser: SyncSender<ParserMessage>,
 }
 
-/// Why the reader thread ends before the end of input.
+/// The reason why the reader thread ends before the end of input.
 enum ReadStop {
     /// The parser no longer receives.
     ParserEnded,

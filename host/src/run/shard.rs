@@ -73,7 +73,7 @@ pub(super) struct ShardResult {
     pub(super) limit_reached: Option<Error>,
 }
 
-/// Why a shard stops before the end of the stream.
+/// The reason why a shard stops before the end of the stream.
 enum ShardStop {
     /// The writer no longer receives.
     WriterEnded,

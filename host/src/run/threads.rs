@@ -34,7 +34,7 @@ pub(crate) struct RunEnd {
     pub(crate) result: Result<Completion, Error>,
 }
 
-/// How far a run without an error came.
+/// The end of a run without an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Completion {
     /// All input was read and all rows were written.

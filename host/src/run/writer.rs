@@ -22,7 +22,7 @@ pub(super) struct Writer {
     pub(super) dead_letters: DeadLetterWriter,
 }
 
-/// How the writer ended without an error of its own.
+/// The end of the writer without an error of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum WriterEnd {
     /// Everything was written.

@@ -164,7 +164,7 @@ impl Source for Pieces {
 
 const EVENTS: [&str; 3] = ["{\"ts\": 0, \"v\"", ": 1}\n{\"ts\": 1000, ", "\"v\": 2}\n"];
 
-/// What [`Collected`] receives.
+/// A call that [`Collected`] receives.
 #[derive(Debug, PartialEq)]
 enum Received {
     Begin(usize),

@@ -8,7 +8,7 @@
 //!   +- fields: FieldStates  one entry a field: a Vec<KeyState> by key id
 //!        average   Average, TimedAverage               (ema)
 //!        rolling   LastNValues, AllValues              (rolling)
-//!        zscore    OnlineVariance, LastMoments, LastOrdered
+//!        zscore    OnlineVariance, LastMoments, LastMedian
 //! ```
 //!
 //! A call of [`Stage::process`] repeats these steps until the batch is used up:

@@ -1,4 +1,4 @@
-//! Which keys have state in a stage, how much of it, and which key would be evicted next.
+//! The keys with state in a stage: their entries and bytes, and the key to evict next.
 
 use super::memory_budget::{MemoryBudget, key_bytes};
 use crate::error::SnapshotError;

@@ -22,7 +22,7 @@ pub(super) struct LateFiring {
     pub(super) rank: Option<u64>,
 }
 
-/// How far the schedule is followed.
+/// The bounds up to which the schedule is followed.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct AdvanceBound {
     pub(super) watermark: i64,

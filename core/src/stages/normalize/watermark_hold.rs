@@ -1,5 +1,5 @@
-//! How far series hold back the output watermark: before the earliest row with values that may
-//! still come.
+//! Watermark holds: a series keeps the output watermark before its earliest row that may still be
+//! emitted.
 
 use core::cmp::Reverse;
 use std::collections::BinaryHeap;

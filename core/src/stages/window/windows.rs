@@ -1,4 +1,4 @@
-//! What all kinds of windows have in common: slots with values, and the bytes counted for them.
+//! The common part of all kinds of windows: slots with values, and the bytes counted for them.
 
 use core::ops::Range;
 

@@ -26,7 +26,7 @@ impl Event {
 pub struct Run {
     /// Number of events in a batch.
     pub cut: usize,
-    /// Whether the engine is restored from a snapshot after every batch and whenever it is full.
+    /// True if the engine is restored from a snapshot after every batch and whenever it is full.
     pub restore: bool,
 }
 

@@ -162,7 +162,7 @@ pub struct Run {
     pub names: row::Names,
     /// The rank of each of `rows`: the order among rows with the same firing watermark.
     pub ranks: Vec<u64>,
-    /// Whether the engine is restored from a snapshot whenever it is full, so in the middle of a
+    /// True if the engine is restored from a snapshot whenever it is full, so in the middle of a
     /// firing.
     pub restores_when_full: bool,
 }

@@ -92,7 +92,7 @@ pub fn same_rows(case: &Opened, runs: &[Run]) -> Result<Output, Failure> {
             output.copy_silence_counts_from(&whole);
         }
         if let Some((what, detail)) = difference(&whole, &output) {
-            let detail = format!("{one}, beside the whole stream as one batch\n{detail}");
+            let detail = format!("{one}, compared with the whole stream as one batch\n{detail}");
             return Err(Failure { what, detail });
         }
     }

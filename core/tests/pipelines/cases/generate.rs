@@ -24,11 +24,11 @@ pub struct Builder<'a> {
     pub key: Vec<String>,
     /// The numeric columns.
     pub columns: Vec<String>,
-    /// Whether a stage may omit its field. The default is the first column.
+    /// True if a stage may omit its field. The default is the first column.
     pub has_default: bool,
-    /// Whether the events are still those of the source, with all their fields.
+    /// True if the events are still those of the source, with all their fields.
     pub of_source: bool,
-    /// Whether an earlier stage has kept state by key or has set another key.
+    /// True if an earlier stage has kept state by key or has set another key.
     pub has_used_key: bool,
     names: usize,
 }

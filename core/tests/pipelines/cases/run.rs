@@ -19,7 +19,7 @@ pub struct Run {
     /// Limit of the rows, and of the dropped events, that wait in an engine. `None` is the default
     /// limit.
     pub max_waiting: Option<u32>,
-    /// Whether each engine is restored from a snapshot after every call.
+    /// True if each engine is restored from a snapshot after every call.
     pub restores: bool,
 }
 
@@ -216,7 +216,7 @@ impl Output {
 /// The error of the engine.
 ///
 /// # Errors
-/// What the engine refuses to do.
+/// Returns the error of a call that the engine refuses.
 pub fn run(case: &Opened, run: Run) -> Result<Output, String> {
     let mut spec = case.spec.clone();
     if let Some(max_waiting) = run.max_waiting {

@@ -15,7 +15,7 @@ const STARTS_MS: [i64; 4] = [0, 0, -9_000, 1_711_584_000_000];
 /// The distribution of the times of one stream.
 struct Times {
     unit_ms: i64,
-    /// Whether all times are multiples of the unit. If not, a few are slightly above or below one.
+    /// True if all times are multiples of the unit. If not, a few are slightly above or below one.
     is_aligned: bool,
     /// Maximum number of units that an event may be behind the greatest earlier time.
     max_units_behind: i64,

@@ -1,4 +1,5 @@
-//! The larger nodes of a window in one, cached while the window moves by less than their length.
+//! The combination of the larger nodes of a window, cached while the window moves by less than
+//! their length.
 //!
 //! Only values that do not depend on the order of combination are taken from it. All others are
 //! combined from left to right each time.

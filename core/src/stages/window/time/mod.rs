@@ -13,9 +13,9 @@
 //! A tumbling window is one slice. Each key has a slot in every slice with events of it, and the
 //! accumulators are columns indexed by slot.
 //!
-//! [`WindowStage`] owns, besides the plan, the accumulators and the counters:
+//! [`WindowStage`] owns the plan, the accumulators, the counters, and these parts:
 //!
-//! | part | state | told about |
+//! | part | state | updated on |
 //! |---|---|---|
 //! | [`SliceTable`] | the slices (`slice.rs`), the slots of keys in them, limits | new keys, removed slices, evictions |
 //! | [`Combiner`] (`combine.rs`) | the aggregate tree (`aggregate_tree.rs`, `cached_interior.rs`) and the running window (`running.rs`): combinations that the next window needs again | slices that change or are removed |

@@ -4,7 +4,7 @@ use super::slice_table::SliceTable;
 use crate::event_time::watermark::NO_WATERMARK;
 use crate::plan::{Grid, WindowPlan};
 
-/// How far the watermark has moved over the windows of a stage.
+/// The progress of the watermark over the windows of a stage.
 pub(super) struct Progress {
     /// Windows that start before this have fired.
     open_from: i64,

@@ -76,7 +76,7 @@ struct Window {
     count: u64,
     /// The number of emitted rows of a tumbling window, or the next revision of a session.
     rows: u32,
-    /// Whether the row of the session is emitted.
+    /// True if the row of the session is emitted.
     is_emitted: bool,
 }
 
