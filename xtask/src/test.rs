@@ -105,15 +105,18 @@ fn core() -> Result<Outcome> {
 }
 
 /// Tests the crate `processor`, without its features too, and builds the documentation of both
-/// libraries. The examples run among its tests.
+/// libraries. Its tests start Redis and PostgreSQL servers, and run the examples.
 fn processor() -> Result<Outcome> {
+    setup::servers()?;
     let package = ["--package", "processor"];
-    let mut outcome = count(cargo(&["test", "--quiet", "--no-fail-fast"]).args(package))?;
+    let mut test = cargo(&["test", "--quiet", "--no-fail-fast", "--all-features"]);
+    let mut outcome = count(test.args(package).env("STREAM_PROCESSOR_SERVERS", "required"))?;
     outcome.add(check(cargo(&["check", "--quiet", "--no-default-features"]).args(package))?);
-    let mut examples = cargo(&["run", "--quiet", "--example", "stream_processor_demo"]);
-    outcome.add(check(&mut examples)?);
-    let mut doc = cargo(&["doc", "--quiet", "--no-deps", "--package", "stream-processor-core"]);
-    outcome.add(check(doc.args(package).env("RUSTDOCFLAGS", "-D warnings"))?);
+    let mut example = cargo(&["run", "--quiet", "--example", "stream_processor_demo"]);
+    outcome.add(check(&mut example)?);
+    let mut doc = cargo(&["doc", "--quiet", "--no-deps", "--all-features"]);
+    doc.args(["--package", "stream-processor-core"]).args(package);
+    outcome.add(check(doc.env("RUSTDOCFLAGS", "-D warnings"))?);
     Ok(outcome)
 }
 

@@ -12,9 +12,12 @@ pub(crate) struct LimitCounters<'a> {
     pub(crate) rejects_partitions: bool,
 }
 
+/// Returns true if a limit was reached.
+type IsStruck = fn(&LimitCounters<'_>) -> bool;
+
 /// Each name in [`Stats::limits_struck`](super::stats::Stats::limits_struck), in the order of that
 /// list, and the test whether the limit was reached.
-const LIMITS: [(&str, fn(&LimitCounters<'_>) -> bool); 8] = [
+const LIMITS: [(&str, IsStruck); 8] = [
     ("key_limit", |counters| counters.has_struck(Limit::Keys)),
     ("window_limit", |counters| counters.has_struck(Limit::Windows)),
     ("state_limit", |counters| counters.has_struck(Limit::Bytes)),

@@ -50,8 +50,13 @@ async fn redis() {
     let url = format!("redis://127.0.0.1:{}", server.port);
     let config = RedisConfig::builder().url(url).command_timeout(Duration::from_secs(60));
     let backend = RedisStateBackend::new(config.build().unwrap()).await.unwrap();
-    let (ours, theirs) = (measure("redis", Arc::new(backend), 2, 300_000).await, server.benchmark());
-    println!("redis-benchmark, pipelined SET NX: {:>9.0} ids/s; ratio {:.2}", theirs, ours / theirs);
+    let (ours, theirs) =
+        (measure("redis", Arc::new(backend), 2, 300_000).await, server.benchmark());
+    println!(
+        "redis-benchmark, pipelined SET NX: {:>9.0} ids/s; ratio {:.2}",
+        theirs,
+        ours / theirs
+    );
 }
 
 /// Checks new identities in batches, on as many tasks as `tasks`, and prints the best round.

@@ -58,7 +58,11 @@ async fn get_then_put(backend: Arc<dyn StateBackend>, events: usize) -> anyhow::
 }
 
 /// The right way: one atomic step for each event, one round trip for each batch.
-async fn check(seen: Arc<SharedDeduplicator>, worker: usize, events: usize) -> anyhow::Result<usize> {
+async fn check(
+    seen: Arc<SharedDeduplicator>,
+    worker: usize,
+    events: usize,
+) -> anyhow::Result<usize> {
     let events: Vec<(String, String)> = (0..events)
         .map(|id| (format!(r#"{{"id": {id}}}"#), format!("topic/{worker}/{id}")))
         .collect();
@@ -91,8 +95,7 @@ pub(crate) async fn run(
 
     // Each put waits for the disk, so fewer ids are enough to show the race.
     let few = events / 10;
-    let racing =
-        (0..WORKERS).map(|_| tokio::spawn(get_then_put(backend.clone(), few))).collect();
+    let racing = (0..WORKERS).map(|_| tokio::spawn(get_then_put(backend.clone(), few))).collect();
     let racing = total(racing).await?;
     writeln!(out, "get-then-put: {racing} of {few} events passed, {} too many", racing - few)?;
 

@@ -1,4 +1,6 @@
 //! The snippets of SEED.md as printed, completed outside of their lines, and what they do.
+
+#![allow(clippy::let_and_return, reason = "the printed lines are kept as they are")]
 #![allow(unreachable_pub, reason = "a program has no public interface")]
 
 #[rustfmt::skip]
@@ -53,10 +55,7 @@ const SNIPPETS: [(&str, &str); 16] = [
     ("### Sliding Window Statistics", include_str!("sliding_statistics.rs")),
     ("### Anomaly Detection", include_str!("anomaly.rs")),
     ("## Event Deduplication", include_str!("deduplication.rs")),
-    (
-        "## Event Deduplication ### Configuration Options",
-        include_str!("deduplication_config.rs"),
-    ),
+    ("## Event Deduplication ### Configuration Options", include_str!("deduplication_config.rs")),
     ("## Time-Series Normalization", include_str!("normalization.rs")),
     (
         "## Time-Series Normalization ### Configuration Options",

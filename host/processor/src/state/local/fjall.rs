@@ -11,7 +11,7 @@ use fjall::compaction::filter::{CompactionFilter, Context, Factory, ItemAccessor
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Slice};
 
 use super::entry::{Stored, now_us};
-use super::{Change, LocalBackend, Step, Store, delegate_state_backend};
+use super::{Change, LocalBackend, Step, Store, Visit, delegate_state_backend};
 use crate::state::StateError;
 
 const BACKEND: &str = "the embedded store";
@@ -109,7 +109,7 @@ impl Store for FjallStore {
         &self,
         start: &[u8],
         exclusive: bool,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<Step, StateError>,
+        visit: &mut Visit<'_>,
     ) -> Result<(), StateError> {
         let start = if exclusive { Bound::Excluded(start) } else { Bound::Included(start) };
         for entry in self.keyspace.range::<&[u8], _>((start, Bound::Unbounded)) {

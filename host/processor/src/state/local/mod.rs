@@ -28,7 +28,10 @@ pub use self::fjall::EmbeddedStateBackend;
 #[cfg(feature = "sled")]
 pub use self::sled::SledStateBackend;
 
-/// Whether an iteration continues.
+/// Takes the key and the value of an entry, and decides whether the iteration continues.
+type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> Result<Step, StateError> + 'a;
+
+/// The decision of a [`Visit`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
     Continue,
@@ -49,12 +52,8 @@ trait Store: Send + Sync + 'static {
     /// Applies all changes or none of them.
     fn write(&self, changes: Vec<Change>) -> Result<(), StateError>;
     /// Calls `visit` with entries from `start` on, without it if `exclusive`, until it stops.
-    fn range(
-        &self,
-        start: &[u8],
-        exclusive: bool,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<Step, StateError>,
-    ) -> Result<(), StateError>;
+    fn range(&self, start: &[u8], exclusive: bool, visit: &mut Visit<'_>)
+    -> Result<(), StateError>;
     /// Makes all writes durable against a power failure.
     fn sync(&self) -> Result<(), StateError>;
     /// Returns true if expired entries have to be removed by writes. False: the store removes them.

@@ -6,7 +6,7 @@ use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{Change, LocalBackend, Step, Store, delegate_state_backend};
+use super::{Change, LocalBackend, Step, Store, Visit, delegate_state_backend};
 use crate::state::StateError;
 
 const BACKEND: &str = "sled";
@@ -96,7 +96,7 @@ impl Store for SledStore {
         &self,
         start: &[u8],
         exclusive: bool,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<Step, StateError>,
+        visit: &mut Visit<'_>,
     ) -> Result<(), StateError> {
         let start = if exclusive { Bound::Excluded(start) } else { Bound::Included(start) };
         for entry in self.tree.range::<&[u8], _>((start, Bound::Unbounded)) {
