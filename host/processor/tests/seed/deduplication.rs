@@ -4,10 +4,6 @@ use std::process::{Child, Command, Stdio};
 
 use tracing::info;
 
-use processor::state::{RedisStateBackend, RedisConfig, StateBackend};
-use std::sync::Arc;
-use std::time::Duration;
-
 thread_local! {
     /// The number of events that `process_event` was called with.
     static PROCESSED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
@@ -19,6 +15,10 @@ async fn process_event(_event: &str) -> anyhow::Result<()> {
 }
 
 async fn deduplicate(event: &str) -> anyhow::Result<()> {
+    use processor::state::{RedisStateBackend, RedisConfig, StateBackend};
+    use std::sync::Arc;
+    use std::time::Duration;
+
     // Create Redis backend for deduplication
     let redis_config = RedisConfig::builder()
         .url("redis://localhost:6379")
@@ -75,13 +75,15 @@ fn redis_on_its_usual_port() -> Option<Redis> {
         if std::net::TcpStream::connect(address).is_ok() {
             return Some(redis);
         }
-        std::thread::sleep(Duration::from_millis(20));
+        std::thread::sleep(std::time::Duration::from_millis(20));
     }
     panic!("redis-server does not start");
 }
 
 #[tokio::test]
 async fn second_event_with_the_id_is_skipped() -> anyhow::Result<()> {
+    use processor::state::{RedisConfig, RedisStateBackend, StateBackend};
+
     let Some(_redis) = redis_on_its_usual_port() else { return Ok(()) };
     for _ in 0..3 {
         deduplicate("an event").await?;

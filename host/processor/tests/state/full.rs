@@ -42,7 +42,7 @@ async fn full_redis_is_an_error_and_keeps_what_it_has() {
     assert_eq!(error.code(), "state_full", "{error}");
     assert!(error.is_temporary());
     assert!(written > 20, "{written}");
-    let put = backend.put_if_absent(b"new", b"1", Some(Duration::from_secs(1))).await;
+    let put = backend.put_if_absent(b"new", &[1; 50_000], Some(Duration::from_secs(1))).await;
     assert_eq!(put.unwrap_err().code(), "state_full");
     assert_present(backend.as_ref(), written, 50_000).await;
     for key in 0..10_u32 {
@@ -52,7 +52,7 @@ async fn full_redis_is_an_error_and_keeps_what_it_has() {
 }
 
 /// A file system in memory, unmounted at the end.
-struct SmallDisk(PathBuf, tempfile::TempDir);
+struct SmallDisk(PathBuf, #[expect(dead_code, reason = "removed when it is dropped")] tempfile::TempDir);
 
 impl SmallDisk {
     fn mount(size: &str) -> Option<Self> {
@@ -98,9 +98,38 @@ async fn full_disk<B: StateBackend>(open: impl Fn(&Path) -> Result<B, StateError
     assert_eq!(backend.get(b"again").await.unwrap().unwrap(), b"1");
 }
 
+/// Fills a disk as a process of its own: sled keeps its folder locked after a failed write.
+#[tokio::test]
+#[ignore = "the writer of the test below"]
+async fn sled_writer() {
+    let path = std::env::var("FULL_PATH").unwrap();
+    let backend = SledStateBackend::new(path).unwrap();
+    let (written, error) = fill(&backend, 50_000).await;
+    assert_eq!(error.code(), "state_full", "{error}");
+    let later = backend.put(b"later", &[1; 200_000]).await.unwrap_err();
+    assert!(later.is_temporary(), "{later}");
+    println!("written={written}");
+}
+
 #[tokio::test]
 async fn full_disk_under_sled_loses_nothing_acknowledged() {
-    full_disk(|path| SledStateBackend::new(path.join("store"))).await;
+    let Some(disk) = SmallDisk::mount("24m") else { return };
+    let path = disk.0.join("store");
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", "full::sled_writer", "--nocapture"])
+        .env("FULL_PATH", &path)
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    let written = text.lines().find_map(|line| line.split("written=").nth(1)).unwrap();
+    let written: u32 = written.trim().parse().unwrap();
+    assert!(written > 20, "{written}");
+    disk.grow("200m");
+    let backend = SledStateBackend::new(&path).unwrap();
+    assert_present(&backend, written, 50_000).await;
+    backend.put(b"again", b"1").await.unwrap();
+    assert_eq!(backend.get(b"again").await.unwrap().unwrap(), b"1");
 }
 
 #[tokio::test]

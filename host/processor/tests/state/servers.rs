@@ -88,7 +88,18 @@ pub(crate) fn postgres(further: &[&str]) -> Option<Server> {
             .map(String::from)
             .collect();
     arguments.extend(further.iter().map(|it| (*it).to_string()));
-    Some(start(program, arguments, user, port, folder))
+    let is_ready = program.with_file_name("pg_isready");
+    let server = start(program, arguments, user, port, folder);
+    // The port is open before the server accepts logins.
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let port = port.to_string();
+    let mut command = Command::new(is_ready);
+    command.args(["--quiet", "--host", "127.0.0.1", "--port", &port]);
+    while !command.status().unwrap().success() {
+        assert!(Instant::now() < deadline, "PostgreSQL accepts no logins after a minute");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Some(server)
 }
 
 fn start(

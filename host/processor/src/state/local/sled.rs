@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::ErrorKind;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::{Change, LocalBackend, Step, Store, Visit, delegate_state_backend};
@@ -15,6 +16,9 @@ const BACKEND: &str = "sled";
 ///
 /// A write is on disk before it is acknowledged: it survives a crash and a power failure. One
 /// process can open the folder at a time. Calls need a tokio runtime.
+///
+/// After a write that failed, as on a full disk, further calls return an error until the program is
+/// started again: sled cannot continue, and keeps the folder locked.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
@@ -39,6 +43,31 @@ pub struct SledStateBackend {
 
 struct SledStore {
     tree: sled::Db,
+    /// Set by the first write that failed. sled waits forever in later ones.
+    has_failed: AtomicBool,
+}
+
+impl SledStore {
+    /// Runs a write, unless an earlier one failed.
+    fn try_write<T>(&self, write: impl FnOnce() -> sled::Result<T>) -> Result<T, StateError> {
+        if self.has_failed.load(Ordering::Acquire) {
+            let reason = "an earlier write failed: start the program again".into();
+            return Err(StateError::Unavailable { backend: BACKEND, reason });
+        }
+        write().map_err(|error| {
+            self.has_failed.store(true, Ordering::Release);
+            state_error(error)
+        })
+    }
+}
+
+impl Drop for SledStore {
+    fn drop(&mut self) {
+        if self.has_failed.load(Ordering::Acquire) {
+            // sled flushes when its last handle is dropped, and would wait forever there too.
+            std::mem::forget(self.tree.clone());
+        }
+    }
 }
 
 impl SledStateBackend {
@@ -51,7 +80,7 @@ impl SledStateBackend {
         // Without sled's own timer: each batch is flushed before it is acknowledged.
         let tree = sled::Config::new().path(&path).flush_every_ms(None).open();
         let tree = tree.map_err(|error| open_error(&path, error))?;
-        Ok(Self { inner: LocalBackend::new(SledStore { tree }), path })
+        Ok(Self { inner: LocalBackend::new(SledStore { tree, has_failed: AtomicBool::new(false) }), path })
     }
 
     /// Sets the ttl of [`put`](crate::state::StateBackend::put), and of `put_if_absent` without a ttl. Unset, such
@@ -89,7 +118,7 @@ impl Store for SledStore {
                 None => batch.remove(key),
             }
         }
-        self.tree.apply_batch(batch).map_err(state_error)
+        self.try_write(|| self.tree.apply_batch(batch))
     }
 
     fn range(
@@ -109,7 +138,7 @@ impl Store for SledStore {
     }
 
     fn sync(&self) -> Result<(), StateError> {
-        self.tree.flush().map(drop).map_err(state_error)
+        self.try_write(|| self.tree.flush()).map(drop)
     }
 
     fn needs_sweep(&self) -> bool {

@@ -62,6 +62,8 @@ impl RedisStateBackend {
     pub async fn new(config: RedisConfig) -> Result<Self, StateError> {
         let pool = Pool::open(&config).await?;
         let backend = Self { config, pool };
+        // Fails if the server asks for a login, or denies keys with the prefix.
+        backend.get(b"login").await?;
         backend.check_version().await?;
         for warning in backend.warnings().await? {
             tracing::warn!(backend = BACKEND, "{warning}");
