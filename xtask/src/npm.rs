@@ -38,6 +38,7 @@ pub(crate) fn build() -> Result<()> {
     pipeline_types()?;
     let inputs = [
         sources().join("src"),
+        sources().join("bundle.mjs"),
         sources().join("package.json"),
         sources().join("package-lock.json"),
         sources().join("tsconfig.json"),
@@ -117,6 +118,7 @@ fn assemble() -> Result<()> {
     copy(&glue_types, &dist.join("glue.d.ts"))?;
     copy(&generated().join("pipeline.d.ts"), &dist.join("pipeline.d.ts"))?;
     copy(&module::wasm(), &dist.join("stream_processor.wasm"))?;
+    run_quietly(Command::new("node").arg(sources().join("bundle.mjs")).arg(&dist))?;
     copy(&sources().join("README.md"), &package.join("README.md"))?;
     copy(&root().join("LICENSE"), &package.join("LICENSE"))?;
     write_manifest(&package.join("package.json"))

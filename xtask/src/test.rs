@@ -30,6 +30,7 @@ const PARTS: [TestPart; 13] = [
     TestPart { name: "node", run: node },
     TestPart { name: "workerd", run: workerd },
     TestPart { name: "browser", run: browser },
+    TestPart { name: "packaging", run: packaging },
     TestPart { name: "page", run: page },
 ];
 
@@ -176,7 +177,7 @@ fn host() -> Result<Outcome> {
 fn types() -> Result<Outcome> {
     let project = consumer()?;
     let mut outcome = Outcome::default();
-    for name in ["web", "node", "bundler"] {
+    for name in ["web", "node", "node16", "commonjs", "bundler"] {
         let config = project.join(format!("types/tsconfig.{name}.json"));
         outcome.add(check(npm::tool("tsc").arg("--project").arg(config))?);
     }
@@ -205,6 +206,17 @@ fn browser() -> Result<Outcome> {
     let mut command = Command::new("node");
     command.arg(npm::sources().join("tests/browser/run.mjs")).arg(project);
     count(command.env("CHROMIUM", chromium).env("VECTORS", vectors()))
+}
+
+/// Builds small programs with bundlers and runs them, in Node.js and in Chromium.
+fn packaging() -> Result<Outcome> {
+    let chromium = setup::chromium()?;
+    let project = consumer()?;
+    let matrix = npm::sources().join("tests/matrix");
+    setup::npm_packages(&matrix)?;
+    let mut command = Command::new("node");
+    command.arg(matrix.join("run.mjs")).arg(project).arg(npm::tarball());
+    count(command.env("CHROMIUM", chromium))
 }
 
 /// Builds the page of `www/` and tests it in Chromium.

@@ -1,14 +1,7 @@
 /** Loads the module once for all processors and re-instantiates it after a trap. */
-import { describe, type ErrorDetails, StreamProcessorError } from "./error.js";
+import { type ErrorDetails, StreamProcessorError } from "./error.js";
 import * as glue from "./glue.js";
-
-/**
- * `WebAssembly.Module` if the program's type libraries declare it; those of Node.js alone do not.
- */
-export type CompiledModule = typeof globalThis extends { WebAssembly: { Module: { prototype: infer M } } } ? M : object;
-
-/** The source of the module: its URL, a response, its bytes, or a compiled module. */
-export type ModuleSource = string | URL | Response | ArrayBuffer | ArrayBufferView | CompiledModule;
+import { cannotLoad, compiled, type CompiledModule, type Location, type ModuleSource } from "./source.js";
 
 /** Loads the module unless it is already loaded. The default source is the package's own file. */
 export type Init = (source?: ModuleSource | Promise<ModuleSource>) => Promise<void>;
@@ -18,11 +11,11 @@ let loading: Promise<void> | undefined;
 /** The number of traps so far; each one invalidates all processors of its generation. */
 let generation = 0;
 
-/** Returns an `init` function whose default source is the result of `locate`. */
-export function initWith(locate: () => ModuleSource | Promise<ModuleSource>): Init {
+/** Returns an `init` function that finds the module at `location`. */
+export function initWith(location: Location): Init {
   return (source) => {
     if (!loaded && loading === undefined) {
-      loading = load(source === undefined ? locate : () => source).finally(() => {
+      loading = load(location, source).finally(() => {
         loading = undefined;
       });
       return loading;
@@ -44,34 +37,8 @@ export function initSync(source: CompiledModule | ArrayBuffer | ArrayBufferView)
   loaded = true;
 }
 
-async function load(locate: () => ModuleSource | Promise<ModuleSource>): Promise<void> {
-  let module: WebAssembly.Module;
-  try {
-    module = await compile(await locate());
-  } catch (cause) {
-    throw cannotLoad(cause);
-  }
-  initSync(module);
-}
-
-async function compile(source: ModuleSource): Promise<WebAssembly.Module> {
-  if (typeof source === "string" || source instanceof URL) return compile(await fetch(source));
-  if (source instanceof WebAssembly.Module) return source;
-  if (source instanceof ArrayBuffer || ArrayBuffer.isView(source)) {
-    return WebAssembly.compile(source as BufferSource);
-  }
-  if (typeof (source as Partial<Response> | null)?.arrayBuffer !== "function") {
-    throw new TypeError(`expected an address, a Response, bytes or a WebAssembly.Module, but got ${describe(source)}`);
-  }
-  if (!source.ok) throw new Error(`${source.url || "the response"}: HTTP status ${source.status}`);
-  // compileStreaming requires this type; some servers send another one.
-  if (source.headers.get("content-type") === "application/wasm") return WebAssembly.compileStreaming(source);
-  return WebAssembly.compile(await source.arrayBuffer());
-}
-
-function cannotLoad(cause: unknown): StreamProcessorError {
-  const why = cause instanceof Error ? cause.message : String(cause);
-  return new StreamProcessorError("module_not_loaded", `cannot load stream_processor.wasm: ${why}`, { cause });
+async function load(location: Location, source?: ModuleSource | Promise<ModuleSource>): Promise<void> {
+  initSync(await compiled(location, source));
 }
 
 /** Returns the module's current generation, which each new processor stores. */

@@ -1,5 +1,5 @@
 /** The type of a `.wasm` import in bundlers and edge worker runtimes. */
 declare module "*.wasm" {
-  const module: import("./load.js").CompiledModule;
+  const module: import("./source.js").CompiledModule;
   export default module;
 }

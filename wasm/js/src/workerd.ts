@@ -6,4 +6,4 @@ import { initWith } from "./load.js";
 export * from "./api.js";
 
 /** Loads the module once; later calls wait for the same module. */
-export const init = /* @__PURE__ */ initWith(() => module);
+export const init = /* @__PURE__ */ initWith({ locate: () => module });

@@ -22,6 +22,14 @@ test("an invalid module throws module_not_loaded, and init can be retried", asyn
   assert.throws(() => initSync(new Uint8Array(8)), { code: "module_not_loaded" });
 });
 
+test("a module that is not there names the address and what came instead", async () => {
+  await assert.rejects(init("file:///nowhere.wasm"), { code: "module_not_loaded", message: /open '.*nowhere\.wasm'/ });
+  const html = new Response("<!doctype html><title>404</title>", { headers: { "content-type": "text/html" } });
+  await assert.rejects(init(html), { code: "module_not_loaded", message: /the response: an HTML page instead of a module; import from "stream-processor\/inline"/ });
+  await assert.rejects(init(new Response("", { status: 404 })), { message: /HTTP status 404/ });
+  await assert.rejects(init("http://127.0.0.1:9/x.wasm"), { message: /http:\/\/127\.0\.0\.1:9\/x\.wasm: / });
+});
+
 test("init is idempotent for concurrent and later calls", async () => {
   const pending = init();
   initSync(new WebAssembly.Module(wasm));

@@ -1,0 +1,206 @@
+/** The package's names, for processors that run in a worker thread: every method is asynchronous. */
+import { checkedBytes, isObject, wrongArgument } from "./arguments.js";
+import { Connection, type Platform } from "./connection.js";
+import { StreamProcessorError } from "./error.js";
+import type { Init } from "./load.js";
+import type { PipelineSpec, Strategy } from "./pipeline.js";
+import { messageOf } from "./source.js";
+import type { EventColumns, ProcessorOptions, Row, RowColumns, Stats } from "./types.js";
+import { buffersOf, type Operation } from "./worker_protocol.js";
+
+let current: Connection | undefined;
+let starting: Promise<void> | undefined;
+
+/** Returns an `init` function that starts the worker of `platform`. */
+export function initWorkerWith(platform: Platform): Init {
+  return (source) => {
+    const isRunning = current !== undefined && !current.isClosed;
+    if (isRunning || starting !== undefined) {
+      // The worker runs or starts, so this source is unused: ignore its failure.
+      Promise.resolve(source).catch(() => {});
+      return isRunning ? Promise.resolve() : (starting as Promise<void>);
+    }
+    starting = Connection.start(platform, source)
+      .then((connection) => {
+        current = connection;
+      })
+      .finally(() => {
+        starting = undefined;
+      });
+    return starting;
+  };
+}
+
+/** Ends the worker. Its processors are lost; `init` starts a new worker. */
+export function terminate(): void {
+  current?.terminate();
+  current = undefined;
+}
+
+function connected(): Connection {
+  if (current !== undefined) return current;
+  throw new StreamProcessorError("not_initialized", "the worker is not started yet: `await init()` first");
+}
+
+/**
+ * Returns the identity of an event, as the function of the same name in `stream-processor`.
+ */
+export async function identify(strategies: readonly Strategy[], event: object | string): Promise<string | null> {
+  return (await connected().request({ task: "identify", args: [strategies, event] })) as string | null;
+}
+
+/** How arguments go to the worker. */
+export interface SendOptions {
+  /**
+   * If true, the buffers of typed arrays move to the worker without a copy, and the caller's arrays
+   * become empty. Default false.
+   */
+  readonly transfer?: boolean;
+}
+
+/**
+ * Runs one pipeline in the worker. Methods are those of `StreamProcessor` in `stream-processor`, and
+ * return promises. Calls are processed in their order, so that not each has to be awaited; a program
+ * that awaits `push` never sends more than the worker can take.
+ */
+export class StreamProcessor {
+  readonly #connection: Connection;
+  readonly #id: number;
+  readonly #onReject: ProcessorOptions["onReject"];
+  /** Fulfilled when the pipeline is open; rejected, as all other calls are, if it is invalid. */
+  readonly ready: Promise<void>;
+
+  /**
+   * Opens a pipeline, or restores `snapshot` of it. Errors of the pipeline reject {@link ready} and
+   * the calls of all methods.
+   */
+  constructor(pipeline: PipelineSpec, options: ProcessorOptions = {}, snapshot?: Uint8Array | ArrayBuffer) {
+    if (!isObject(options)) throw wrongArgument("StreamProcessor", "options", "an object of options, or none", options);
+    this.#connection = connected();
+    this.#id = this.#connection.nextProcessor();
+    this.#onReject = options.onReject;
+    this.ready = this.#open(pipeline, options, snapshot);
+    // Methods reject with the same error.
+    this.ready.catch(() => {});
+  }
+
+  /** Restores a processor from a snapshot of the same pipeline, taken in any runtime. */
+  static async restore(pipeline: PipelineSpec, snapshot: Uint8Array | ArrayBuffer, options: ProcessorOptions = {}): Promise<StreamProcessor> {
+    const bytes = checkedBytes(snapshot, "restore", "snapshot", "a Uint8Array or an ArrayBuffer");
+    const processor = new StreamProcessor(pipeline, options, bytes);
+    await processor.ready;
+    return processor;
+  }
+
+  /** Processes one event object, or several in order. The worker receives copies. */
+  async push(events: object | Iterable<object>): Promise<void> {
+    await this.#call("push", [listOf(events)]);
+  }
+
+  /** Processes events given as columns. */
+  async pushColumns(batch: EventColumns, options?: SendOptions): Promise<void> {
+    await this.#call("pushColumns", [batch], options);
+  }
+
+  /** Processes text with one JSON object a line. */
+  async pushNdjson(text: string | Uint8Array | ArrayBuffer, options?: SendOptions): Promise<void> {
+    await this.#call("pushNdjson", [text], options);
+  }
+
+  /** Processes CSV text. */
+  async pushCsv(text: string | Uint8Array | ArrayBuffer, options?: SendOptions): Promise<void> {
+    await this.#call("pushCsv", [text], options);
+  }
+
+  /** Advances the watermark to `time`. */
+  async advanceWatermark(time: number | Date): Promise<void> {
+    await this.#call("advanceWatermark", [time]);
+  }
+
+  /** Passes the time of day to pipelines that use it. */
+  async tick(now: number | Date): Promise<void> {
+    await this.#call("tick", [now]);
+  }
+
+  /** Ends the stream and emits the rows of all open windows. */
+  async finish(): Promise<void> {
+    await this.#call("finish", []);
+  }
+
+  /** Removes and returns all finished rows as objects. */
+  async drain<R extends object = Row>(): Promise<R[]> {
+    return (await this.#call("drain", [])) as R[];
+  }
+
+  /** Removes and returns the next finished rows as columns; undefined if there are none. */
+  async drainColumns(): Promise<RowColumns | undefined> {
+    return (await this.#call("drainColumns", [])) as RowColumns | undefined;
+  }
+
+  /** Removes and returns all finished rows as NDJSON. */
+  async drainNdjson(): Promise<Uint8Array> {
+    return (await this.#call("drainNdjson", [])) as Uint8Array;
+  }
+
+  /** The stream's watermark in milliseconds; null before the first event and after the end. */
+  get watermark(): Promise<number | null> {
+    return this.#call("watermark", []) as Promise<number | null>;
+  }
+
+  /** The earliest time in milliseconds at which {@link tick} has an effect; null if there is none. */
+  get nextDeadline(): Promise<number | null> {
+    return this.#call("nextDeadline", []) as Promise<number | null>;
+  }
+
+  /** Returns the processor's counters and watermarks. */
+  async stats(): Promise<Stats> {
+    return (await this.#call("stats", [])) as Stats;
+  }
+
+  /** Returns the whole state, for {@link restore}. */
+  async snapshot(): Promise<Uint8Array> {
+    return (await this.#call("snapshot", [])) as Uint8Array;
+  }
+
+  /** Removes and returns the state of all windows, for {@link merge} of another processor. */
+  async partial(source: string): Promise<Uint8Array> {
+    return (await this.#call("partial", [source])) as Uint8Array;
+  }
+
+  /** Merges the {@link partial} state of another processor. Returns false if it was merged before. */
+  async merge(partial: Uint8Array | ArrayBuffer, options?: SendOptions): Promise<boolean> {
+    return (await this.#call("merge", [partial], options)) as boolean;
+  }
+
+  /** Frees the processor's memory; the processor cannot be used afterwards. */
+  async dispose(): Promise<void> {
+    await this.#call("dispose", []);
+  }
+
+  async #open(pipeline: PipelineSpec, options: ProcessorOptions, snapshot: Uint8Array | ArrayBuffer | undefined): Promise<void> {
+    const { onReject, ...others } = options;
+    await this.#connection.request({
+      task: "open",
+      processor: this.#id,
+      pipeline,
+      options: others,
+      reportsRejections: onReject !== undefined,
+      ...(snapshot !== undefined && { snapshot }),
+    });
+  }
+
+  #call(operation: Operation, args: unknown[], options?: SendOptions): Promise<unknown> {
+    const transfer = options?.transfer === true ? args.flatMap((value) => buffersOf(value)) : [];
+    return this.#connection.request({ task: "call", processor: this.#id, operation, args }, transfer, this.#onReject);
+  }
+}
+
+/** Returns the elements of an iterable, which cannot be sent to the worker. */
+function listOf(events: object | Iterable<object>): object {
+  if (Array.isArray(events) || !isObject(events) || !(Symbol.iterator in events)) return events;
+  try {
+    return [...events];
+  } catch (cause) {
+    throw new StreamProcessorError("invalid_event", `the events cannot be read: ${messageOf(cause)}`, { cause });
+  }
+}

@@ -1,0 +1,2 @@
+/** The script of the worker thread in browsers. The build writes it. */
+export const source: string;
