@@ -17,7 +17,7 @@ struct TestPart {
     run: fn() -> Result<Outcome>,
 }
 
-const PARTS: [TestPart; 13] = [
+const PARTS: &[TestPart] = &[
     TestPart { name: "format", run: format },
     TestPart { name: "core", run: core },
     TestPart { name: "processor", run: processor },
@@ -58,7 +58,7 @@ pub(crate) fn test(filters: &[String]) -> Result<ExitCode> {
     };
     let parts: Vec<&TestPart> = PARTS.iter().filter(is_wanted).collect();
     if parts.is_empty() {
-        let names = PARTS.map(|part| part.name).join(", ");
+        let names = PARTS.iter().map(|part| part.name).collect::<Vec<_>>().join(", ");
         anyhow::bail!("no part is called {}; there are: {names}", filters.join(" or "));
     }
     let (mut passed, mut failed) = (0, 0);
