@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::io::{Input, Output};
 use crate::module::limits::DEFAULT_MEMORY_LIMIT_BYTES;
 use crate::run::threads::{self, Completion};
-use crate::run::{Observer, Summary, Tally};
+use crate::run::{Observer, StopHandle, Summary, Tally};
 use crate::time_zones;
 
 /// The default number of events in one batch for the engine.
@@ -39,6 +39,8 @@ pub struct Settings {
     pub engine: EngineKind,
     /// True if the first bad line ends the run.
     pub strict: bool,
+    /// True if a run that is stopped fires its open windows.
+    pub finish_on_stop: bool,
     /// The seed of hash tables. Random by default, because a known seed allows attacks with
     /// colliding keys.
     pub table_seed: u64,
@@ -85,6 +87,7 @@ impl Default for Settings {
             memory_limit_bytes: DEFAULT_MEMORY_LIMIT_BYTES,
             engine: EngineKind::default(),
             strict: false,
+            finish_on_stop: false,
             table_seed: RandomState::new().hash_one(0),
         }
     }
@@ -192,11 +195,27 @@ impl Pipeline {
         settings: &Settings,
         observer: &mut dyn Observer,
     ) -> Result<Summary, Box<Failure>> {
+        self.run_until_stopped(io, settings, observer, &StopHandle::default())
+    }
+
+    /// Runs the pipeline as [`Pipeline::run`] does, until `stop` stops it. A stopped run writes the
+    /// rows of all events that it has read. Open windows fire only with
+    /// [`Settings::finish_on_stop`].
+    ///
+    /// # Errors
+    /// [`Failure`], with the counters until then.
+    pub fn run_until_stopped(
+        &self,
+        io: Io,
+        settings: &Settings,
+        observer: &mut dyn Observer,
+        stop: &StopHandle,
+    ) -> Result<Summary, Box<Failure>> {
         let start = Instant::now();
         let mut tally = Tally::default();
         let shards = self.shards(settings).get();
-        let end = threads::run(self, io, settings, shards, observer, &mut tally);
-        let mut summary = Summary::new(&tally, end.stats);
+        let end = threads::run(self, io, settings, shards, observer, &mut tally, stop);
+        let mut summary = Summary::new(&self.spec, &tally, end.stats);
         summary.shards = shards;
         summary.elapsed_seconds = start.elapsed().as_secs_f64();
         summary.complete = matches!(end.result, Ok(Completion::Complete));

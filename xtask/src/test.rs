@@ -303,7 +303,7 @@ mod tests {
 
     #[test]
     fn names_of_parts_are_unique() {
-        let mut names = PARTS.map(|part| part.name);
+        let mut names: Vec<&str> = PARTS.iter().map(|part| part.name).collect();
         names.sort_unstable();
         assert!(names.windows(2).all(|pair| pair[0] != pair[1]));
     }

@@ -5,14 +5,27 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use stream_processor::spec::{Duration, Operation, OutOfOrderness};
+use stream_processor::spec::{Duration, Operation, OutOfOrderness, PercentileEngine};
+
+use super::aggregation_arg::AggregationArg;
+use super::condition::WhereArg;
+use super::loss::MaxLost;
+use super::strategy_arg::StrategiesArg;
 
 /// Maximum number of shards. More shards than cores gain nothing.
 const MAX_SHARDS: i64 = 1024;
 
+/// The end of `--help`, and of the help of each command that runs a pipeline.
+const EXIT_CODES: &str = "Exit codes:
+  0    the run is complete, or the reader of the rows closed the pipe
+  1    the run failed: an input, an output, a limit, or a bad line with --strict
+  2    the command line or the pipeline is invalid
+  3    the run is complete, but lost more events than --max-lost allows
+  130  SIGINT stopped the run (143: SIGTERM); what was read is written";
+
 /// Deduplicate, normalize and aggregate live event streams.
 #[derive(Debug, Parser)]
-#[command(name = "stream-processor", version, arg_required_else_help = true)]
+#[command(name = "stream-processor", version, arg_required_else_help = true, after_help = EXIT_CODES)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -21,12 +34,16 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run a pipeline file
+    #[command(after_help = EXIT_CODES)]
     Run(RunArgs),
     /// Aggregate events in event-time windows, without a pipeline file
+    #[command(after_help = EXIT_CODES)]
     Window(WindowArgs),
     /// Put samples on a regular grid, without a pipeline file
+    #[command(after_help = EXIT_CODES)]
     Normalize(NormalizeArgs),
     /// Drop duplicate events, without a pipeline file
+    #[command(after_help = EXIT_CODES)]
     Dedup(DedupArgs),
     /// Check a pipeline file and print a summary of it, or its errors
     Check(PipelineFile),
@@ -82,6 +99,12 @@ pub(crate) struct WindowArgs {
     /// One window of all events
     #[arg(long, group = "kind")]
     pub(crate) global: bool,
+    /// Windows of whole days, weeks or months
+    #[arg(long, value_name = "UNIT", group = "kind")]
+    pub(crate) calendar: Option<CalendarUnit>,
+    /// The time zone of calendar windows: UTC, +05:30, Europe/Berlin [default: UTC]
+    #[arg(long, value_name = "ZONE", allow_hyphen_values = true)]
+    pub(crate) zone: Option<String>,
     /// The offset of window starts from the epoch
     #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
     pub(crate) offset: Option<Duration>,
@@ -90,11 +113,18 @@ pub(crate) struct WindowArgs {
         value_name = "LIST",
         value_delimiter = ',',
         default_value = "count",
-        help = format!("What to compute, separated by commas: {}", Operation::NAMES.join(", "))
+        help = format!(
+            "What to compute, separated by commas: {}; of another field as in max:bytes. Also mean, median and std. \
+             Percentiles of many values are approximate, see --percentiles",
+            Operation::NAMES.join(", ")
+        )
     )]
-    pub(crate) agg: Vec<Operation>,
+    pub(crate) agg: Vec<AggregationArg>,
+    /// How percentiles are computed [default: sketch]
+    #[arg(long, value_name = "ENGINE")]
+    pub(crate) percentiles: Option<Percentiles>,
     /// How long a window accepts late events after its end; each one emits a corrected row
-    #[arg(long, value_name = "DURATION")]
+    #[arg(long, visible_alias = "lateness", value_name = "DURATION")]
     pub(crate) allowed_lateness: Option<Duration>,
     /// Emit early rows of open windows at this interval
     #[arg(long, value_name = "DURATION")]
@@ -140,15 +170,12 @@ pub(crate) struct NormalizeArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct DedupArgs {
-    /// What identifies an event, tried in order: a field (event_id), several fields
-    /// (tenant+order_id), or the whole event (@content)
-    #[arg(
-        long,
-        visible_alias = "by",
-        value_name = "LIST",
-        value_delimiter = ',',
-        default_value = "@content"
-    )]
+    /// What identifies an event: a field (event_id), several fields together (tenant+order_id), the
+    /// first of several that it has ('event_id|tenant+order_id'), or the whole event (@content)
+    #[arg(long, value_name = "FIELDS", default_value = "@content")]
+    pub(crate) by: StrategiesArg,
+    /// As --by, as a list that is separated by commas and tried in order
+    #[arg(long, value_name = "LIST", value_delimiter = ',', conflicts_with = "by")]
     pub(crate) strategies: Vec<String>,
     /// How long an identity is stored, from its first event on [default: for ever]
     #[arg(long, value_name = "DURATION")]
@@ -182,8 +209,12 @@ pub(crate) struct DedupArgs {
 /// The fields and the format of events.
 #[derive(Debug, Args)]
 pub(crate) struct EventArgs {
+    /// Pass only events that meet this condition: 'status >= 500', "host == web and not (code in (404,
+    /// 410) or user missing)" (repeat it for conditions that must all be met)
+    #[arg(long, value_name = "CONDITION")]
+    pub(crate) r#where: Vec<WhereArg>,
     /// The field or fields of the key (a,b); without it, all events are one stream
-    #[arg(long, value_name = "FIELD", value_delimiter = ',')]
+    #[arg(long, visible_alias = "group-by", value_name = "FIELD", value_delimiter = ',')]
     pub(crate) key: Vec<String>,
     /// The numeric field or fields (a,b) that every event must have; the first is aggregated
     #[arg(long, value_name = "FIELD", value_delimiter = ',')]
@@ -204,6 +235,13 @@ pub(crate) struct EventArgs {
     /// in any order
     #[arg(long, value_name = "DURATION", default_value = "0s")]
     pub(crate) max_out_of_orderness: OutOfOrderness,
+    /// Read a file in any order: windows fire at the end of input, and only memory limits how many
+    /// are open. Short for --max-out-of-orderness unbounded
+    #[arg(long, conflicts_with = "max_out_of_orderness")]
+    pub(crate) unordered: bool,
+    /// Print this command as a pipeline file, which has all options, and do not run it
+    #[arg(long)]
+    pub(crate) print_pipeline: bool,
     #[command(flatten)]
     pub(crate) time: TimeArgs,
     #[command(flatten)]
@@ -248,6 +286,38 @@ pub(crate) struct TwoDurations {
     pub(crate) each: Duration,
 }
 
+/// The unit of calendar windows.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum CalendarUnit {
+    /// From midnight to midnight
+    Day,
+    /// From Monday to Monday
+    Week,
+    /// From the first to the first
+    Month,
+}
+
+/// How percentiles are computed.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Percentiles {
+    /// Within 1 %, in little memory; exact for up to 512 values
+    Sketch,
+    /// By a t-digest, precise at both ends
+    Tdigest,
+    /// From all values
+    Exact,
+}
+
+impl From<Percentiles> for PercentileEngine {
+    fn from(percentiles: Percentiles) -> Self {
+        match percentiles {
+            Percentiles::Sketch => Self::Sketch,
+            Percentiles::Tdigest => Self::Tdigest,
+            Percentiles::Exact => Self::Exact,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum Format {
     /// One JSON object a line
@@ -290,6 +360,13 @@ pub(crate) struct IoArgs {
     /// Stop at the first bad line
     #[arg(long, help_heading = "Running")]
     pub(crate) strict: bool,
+    /// Fail with exit code 3 if more events than this are lost: rejected, late, or dropped at a limit
+    /// (a number, or a share such as 5%)
+    #[arg(long, value_name = "N|N%", default_value = "50%", help_heading = "Running")]
+    pub(crate) max_lost: MaxLost,
+    /// When SIGINT or SIGTERM stops the run, also fire what is open
+    #[arg(long, help_heading = "Running")]
+    pub(crate) finish_on_signal: bool,
     /// Print only errors on stderr
     #[arg(short, long, help_heading = "Running")]
     pub(crate) quiet: bool,
@@ -302,17 +379,17 @@ pub(crate) struct IoArgs {
     #[arg(long, value_name = "SIZE", default_value = "1GiB", help_heading = "Running",
         value_parser = parse_bytes)]
     pub(crate) memory_limit: usize,
-    /// The engine to run: the module, or for comparison the one compiled into this program
-    #[arg(long, value_enum, default_value = "module", help_heading = "Running")]
-    pub(crate) engine: Engine,
+    /// What runs the engine: the module, or for comparison this program itself
+    #[arg(long, alias = "engine", value_enum, default_value = "module", help_heading = "Running")]
+    pub(crate) runtime: Runtime,
     /// The number of events in one batch for the module
     #[arg(long, value_name = "N", hide = true, default_value_t = stream_processor::DEFAULT_BATCH_EVENTS)]
     pub(crate) batch_events: NonZeroUsize,
 }
 
-/// The engine that runs the pipeline.
+/// What runs the engine.
 #[derive(Debug, Clone, Copy, ValueEnum)]
-pub(crate) enum Engine {
+pub(crate) enum Runtime {
     /// The WebAssembly module
     Module,
     /// The engine compiled into this program
@@ -364,13 +441,14 @@ mod tests {
         let parse = |flags: &[&str]| {
             Cli::try_parse_from(["stream-processor", "window"].iter().chain(flags).copied())
         };
-        let kinds: [&[&str]; 6] = [
+        let kinds: [&[&str]; 7] = [
             &["--tumbling", "1m"],
             &["--sliding", "10m/30s"],
             &["--session", "30s"],
             &["--cumulate", "1h/1m"],
             &["--count", "5"],
             &["--global"],
+            &["--calendar", "day"],
         ];
         assert!(parse(&[]).is_err());
         for (place, kind) in kinds.iter().enumerate() {

@@ -3,10 +3,10 @@
 use std::fmt::Write;
 
 use stream_processor::schema::{OutputKind, OutputSchema};
-use stream_processor::spec::{
-    Aggregation, Future, PipelineSpec, SinkType, SourceType, Stage, Watermark, Window,
-};
+use stream_processor::spec::{Future, PipelineSpec, SinkType, SourceType, Watermark};
 use stream_processor::{OneShard, Pipeline};
+
+use super::describe_stage;
 
 /// Describes a pipeline with a line for each part.
 pub(crate) fn short(pipeline: &Pipeline) -> String {
@@ -15,8 +15,9 @@ pub(crate) fn short(pipeline: &Pipeline) -> String {
         ("source".to_owned(), format!("{}, {}", source(spec), columns_read(pipeline))),
         ("time".to_owned(), time(spec)),
     ];
-    for (index, stage) in spec.stages.iter().enumerate() {
-        lines.push((format!("stage {}", index + 1), describe_stage(stage, spec)));
+    for (index, sentence) in describe_stage::sentences(spec).into_iter().enumerate() {
+        // Numbered as in error messages and dead letters.
+        lines.push((format!("stages[{index}]"), sentence));
     }
     lines.push(("sink".to_owned(), sink(spec)));
     lines.extend(side_outputs(spec));
@@ -137,80 +138,6 @@ fn time(spec: &PipelineSpec) -> String {
     parts.join("; ")
 }
 
-fn describe_stage(stage: &Stage, spec: &PipelineSpec) -> String {
-    match stage {
-        Stage::Window(window) => describe_window(window, spec),
-        other => describe_fields(other),
-    }
-}
-
-/// Describes a stage by its type and its fields in JSON.
-fn describe_fields(stage: &Stage) -> String {
-    let Ok(serde_json::Value::Object(mut fields)) = serde_json::to_value(stage) else {
-        return String::new();
-    };
-    let kind = fields.remove("type").unwrap_or_default();
-    let fields = fields.iter().map(|(field, value)| match value {
-        serde_json::Value::String(text) => format!("{field} {text}"),
-        value => format!("{field} {value}"),
-    });
-    format!("{}: {}", kind.as_str().unwrap_or_default(), fields.collect::<Vec<_>>().join(", "))
-}
-
-fn describe_window(window: &Window, spec: &PipelineSpec) -> String {
-    let mut text = format!("{} windows", name(&window.window));
-    if let Some(size) = window.size {
-        let _ = write!(text, " of {size}");
-    }
-    if let Some(slide) = window.slide {
-        let _ = write!(text, " every {slide}");
-    }
-    if let Some(gap) = window.gap {
-        let _ = write!(text, " with gaps of up to {gap}");
-    }
-    if let Some(unit) = window.unit {
-        let _ =
-            write!(text, " of a {} in {}", name(&unit), window.zone.as_deref().unwrap_or("UTC"));
-    }
-    if let Some(step) = window.step {
-        let _ = write!(text, " in steps of {step}");
-    }
-    if let Some(count) = window.count {
-        let _ = write!(text, " of {count} events");
-    }
-    if window.offset.as_micros() != 0 {
-        let _ = write!(text, " from {} after the epoch", window.offset);
-    }
-    if !spec.source.key.0.is_empty() {
-        let _ = write!(text, " for each {}", quoted(&spec.source.key.0));
-    }
-    if window.allowed_lateness.as_micros() > 0 {
-        let _ = write!(text, ", which take events up to {} late", window.allowed_lateness);
-    }
-    if let Some(early) = window.early {
-        let _ = write!(text, ", with early rows every {early}");
-    }
-    let field = window.field.as_ref().or(spec.source.value.0.first());
-    let aggregations: Vec<_> = window
-        .aggregations
-        .iter()
-        .map(|aggregation| describe_aggregation(aggregation, field))
-        .collect();
-    let _ = write!(text, ": {}", aggregations.join(", "));
-    text
-}
-
-fn describe_aggregation(aggregation: &Aggregation, field: Option<&String>) -> String {
-    let mut text = aggregation.op.to_string();
-    if let Some(field) = aggregation.field.as_ref().or(field) {
-        let _ = write!(text, "({field})");
-    }
-    if let Some(name) = &aggregation.name {
-        let _ = write!(text, " as {name}");
-    }
-    text
-}
-
 fn sink(spec: &PipelineSpec) -> String {
     let to = match (spec.sink.r#type, &spec.sink.path) {
         (SinkType::File, Some(path)) => path.clone(),
@@ -227,12 +154,13 @@ fn side_outputs(spec: &PipelineSpec) -> Vec<(String, String)> {
         .collect()
 }
 
-fn quoted(names: &[String]) -> String {
+/// Returns the names in backticks, separated by commas.
+pub(crate) fn quoted(names: &[String]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
 /// Returns the name of a value in pipeline files.
-fn name(value: &impl serde::Serialize) -> String {
+pub(crate) fn name(value: &impl serde::Serialize) -> String {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(name)) => name,
         _ => String::new(),

@@ -1,16 +1,27 @@
 //! The command line: parses arguments, calls the library, and reports to the user.
 //!
 //! `args.rs` declares commands and flags. `pipeline_file.rs` loads a pipeline from a file,
-//! `one_line.rs` builds one from flags. `run.rs` runs it, and `report.rs` writes progress and the
-//! summary to stderr. `describe.rs` and `init.rs` implement `check`, `explain` and `init`.
+//! `one_line.rs` builds one from flags, of which
+//! `aggregation_arg.rs`, `strategy_arg.rs` and `condition.rs` parse the longer ones, and
+//! `toml_text.rs` prints it. `run.rs` runs it, and `report.rs` writes progress and the
+//! summary to stderr. `loss.rs` judges what the run lost,
+//! and `signals.rs` stops it. `describe.rs`, `describe_stage.rs` and `init.rs` implement `check`,
+//! `explain` and `init`.
 
+mod aggregation_arg;
 mod args;
+mod condition;
 mod describe;
+mod describe_stage;
 mod init;
+mod loss;
 mod one_line;
 mod pipeline_file;
 mod report;
 mod run;
+mod signals;
+mod strategy_arg;
+mod toml_text;
 
 use std::io::{self, ErrorKind, IsTerminal};
 use std::process::ExitCode;
@@ -19,7 +30,9 @@ use clap::{CommandFactory, FromArgMatches};
 use stream_processor::spec::PipelineSpec;
 use stream_processor::{Error, Output, module};
 
-use args::{Cli, Command};
+use args::{Cli, Command, EventArgs};
+use one_line::OneLine;
+use signals::Signal;
 
 /// A failure of a command, with its exit code.
 pub(crate) enum Exit {
@@ -27,23 +40,30 @@ pub(crate) enum Exit {
     Failed(String),
     /// The pipeline or the command line is invalid: exit code 2.
     Invalid(String),
+    /// The run lost more of its input than it may: exit code 3. All rows are written.
+    Lost(String),
+    /// A signal stopped the run: exit code 130 or 143. What was read is written.
+    Stopped(Signal),
 }
 
 /// Runs the command of the arguments.
 pub(crate) fn main() -> ExitCode {
     let cli = command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
     let code = match cli.map_or_else(usage, |cli| dispatch(cli.command)) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => 0,
         Err(Exit::Failed(message)) => failure(1, &message),
         Err(Exit::Invalid(message)) => failure(2, &message),
+        Err(Exit::Lost(message)) => failure(3, &message),
+        Err(Exit::Stopped(signal)) => signal.exit_code(),
     };
-    // A message that could not be written must not look like success.
-    if report::message_was_lost() && code == ExitCode::SUCCESS { ExitCode::FAILURE } else { code }
+    // A message that could not be written must not look like a complete run.
+    ExitCode::from(if report::message_was_lost() && matches!(code, 0 | 3) { 1 } else { code })
 }
 
-fn failure(code: u8, message: &str) -> ExitCode {
+/// Prints the message of an error and returns its exit code.
+fn failure(code: u8, message: &str) -> u8 {
     report::print_message(&format!("error: {message}"));
-    ExitCode::from(code)
+    code
 }
 
 /// Prints help or the version to stdout. For an invalid command line, prints its errors to stderr
@@ -63,14 +83,12 @@ fn dispatch(command: Command) -> Result<(), Exit> {
             run::run(pipeline, Some(&arguments.file.pipeline), &arguments.io)
         }
         Command::Window(arguments) => {
-            run::run(one_line::window(&arguments)?, None, &arguments.events.io)
+            run_one_line(one_line::window(&arguments)?, &arguments.events)
         }
         Command::Normalize(arguments) => {
-            run::run(one_line::normalize(&arguments)?, None, &arguments.events.io)
+            run_one_line(one_line::normalize(&arguments)?, &arguments.events)
         }
-        Command::Dedup(arguments) => {
-            run::run(one_line::dedup(&arguments)?, None, &arguments.events.io)
-        }
+        Command::Dedup(arguments) => run_one_line(one_line::dedup(&arguments)?, &arguments.events),
         Command::Check(file) => {
             let pipeline = pipeline_file::load(&file.pipeline)?;
             for warning in pipeline.spec().warnings() {
@@ -87,6 +105,14 @@ fn dispatch(command: Command) -> Result<(), Exit> {
             print(&String::from_utf8_lossy(&script))
         }
     }
+}
+
+/// Runs a one-line pipeline, or prints it as a pipeline file.
+fn run_one_line(one_line: OneLine, events: &EventArgs) -> Result<(), Exit> {
+    if events.print_pipeline {
+        return print(&toml_text::pipeline(&one_line.spec));
+    }
+    run::run(one_line.pipeline, None, &events.io)
 }
 
 /// Returns the definition of the command line. `--version` also prints the module's digest and ABI.

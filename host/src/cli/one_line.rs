@@ -1,13 +1,16 @@
 //! Builds pipelines of one stage from flags: `stream-processor window`, `normalize`, `dedup`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
-use stream_processor::spec::{PipelineSpec, SpecError};
+use stream_processor::spec::{OutOfOrderness, PipelineSpec, SpecError};
 use stream_processor::{Error, Pipeline};
 
 use super::Exit;
-use super::args::{DedupArgs, EventArgs, Format, NormalizeArgs, Unit, WindowArgs};
+use super::args::{
+    CalendarUnit, DedupArgs, EventArgs, Format, IoArgs, NormalizeArgs, Unit, WindowArgs,
+};
+use super::strategy_arg;
 
 /// A field of a pipeline and the flag that sets it.
 type Flag = (&'static str, &'static str);
@@ -28,19 +31,33 @@ const EVENT_FLAGS: [Flag; 13] = [
     ("sink.format", "--output-format"),
 ];
 
+/// A pipeline of one stage, and of a filter in front of it if there are conditions.
+pub(crate) struct OneLine {
+    /// The description, with the options that the flags set.
+    pub(crate) spec: Value,
+    pub(crate) pipeline: Pipeline,
+}
+
 /// Builds the pipeline of `window`.
-pub(crate) fn window(arguments: &WindowArgs) -> Result<Pipeline, Exit> {
-    let WindowArgs { tumbling, sliding, session, cumulate, count, .. } = arguments;
+pub(crate) fn window(arguments: &WindowArgs) -> Result<OneLine, Exit> {
+    let WindowArgs { tumbling, sliding, session, cumulate, count, calendar, .. } = arguments;
+    if arguments.zone.is_some() && calendar.is_none() {
+        let message = "--zone: only windows of --calendar day, week or month have a time zone";
+        return Err(Exit::Invalid(message.to_owned()));
+    }
     // Clap requires exactly one of them.
-    let (kind, size) = match (tumbling, sliding, session, cumulate, count) {
+    let (kind, size) = match (tumbling, sliding, session, cumulate, count, calendar) {
         (_, Some(_), ..) => ("sliding", "--sliding"),
         (_, _, Some(_), ..) => ("session", "--session"),
-        (_, _, _, Some(_), _) => ("cumulate", "--cumulate"),
-        (_, _, _, _, Some(_)) => ("count", "--count"),
+        (_, _, _, Some(_), ..) => ("cumulate", "--cumulate"),
+        (_, _, _, _, Some(_), _) => ("count", "--count"),
+        (.., Some(_)) => ("calendar", "--calendar"),
         (Some(_), ..) => ("tumbling", "--tumbling"),
         _ => ("global", "--global"),
     };
     let sizes = tumbling.or(sliding.map(|of| of.size)).or(cumulate.map(|of| of.size));
+    let percentiles = arguments.percentiles.map(Into::into);
+    let aggregations = arguments.agg.iter().map(|agg| agg.to_value(percentiles)).collect();
     let stage = table([
         ("type", text("window")),
         ("window", text(kind)),
@@ -49,11 +66,13 @@ pub(crate) fn window(arguments: &WindowArgs) -> Result<Pipeline, Exit> {
         ("step", duration(cumulate.map(|of| of.each))),
         ("gap", duration(*session)),
         ("count", count.map(Value::from)),
+        ("unit", calendar.map(|unit| unit_name(unit).into())),
+        ("zone", arguments.zone.as_deref().and_then(text)),
         ("offset", duration(arguments.offset)),
         ("allowed_lateness", duration(arguments.allowed_lateness)),
         ("early", duration(arguments.early)),
         ("emit", arguments.r#final.then(|| "final".into())),
-        ("aggregations", Some(arguments.agg.iter().map(ToString::to_string).collect())),
+        ("aggregations", Some(aggregations)),
     ]);
     let flags = [
         ("size", size),
@@ -61,6 +80,8 @@ pub(crate) fn window(arguments: &WindowArgs) -> Result<Pipeline, Exit> {
         ("step", "--cumulate"),
         ("gap", "--session"),
         ("count", "--count"),
+        ("unit", "--calendar"),
+        ("zone", "--zone"),
         ("offset", "--offset"),
         ("allowed_lateness", "--allowed-lateness"),
         ("early", "--early"),
@@ -71,7 +92,7 @@ pub(crate) fn window(arguments: &WindowArgs) -> Result<Pipeline, Exit> {
 }
 
 /// Builds the pipeline of `normalize`.
-pub(crate) fn normalize(arguments: &NormalizeArgs) -> Result<Pipeline, Exit> {
+pub(crate) fn normalize(arguments: &NormalizeArgs) -> Result<OneLine, Exit> {
     let stage = table([
         ("type", text("normalize")),
         ("interval", text(&arguments.interval)),
@@ -99,14 +120,14 @@ pub(crate) fn normalize(arguments: &NormalizeArgs) -> Result<Pipeline, Exit> {
 }
 
 /// Builds the pipeline of `dedup`.
-pub(crate) fn dedup(arguments: &DedupArgs) -> Result<Pipeline, Exit> {
-    let strategy = |text: &String| match text.split('+').collect::<Vec<_>>().as_slice() {
-        [_] => json!(text),
-        fields => json!(fields),
+pub(crate) fn dedup(arguments: &DedupArgs) -> Result<OneLine, Exit> {
+    let (strategies, flag) = match arguments.strategies.as_slice() {
+        [] => (arguments.by.0.clone(), "--by"),
+        list => (list.iter().map(|text| strategy_arg::strategy(text)).collect(), "--strategies"),
     };
     let stage = table([
         ("type", text("dedup")),
-        ("strategies", Some(arguments.strategies.iter().map(strategy).collect())),
+        ("strategies", Some(strategies.into())),
         ("ttl", duration(arguments.ttl)),
         ("clock", arguments.clock.as_deref().and_then(text)),
         ("refresh", Some(arguments.refresh.into())),
@@ -117,7 +138,7 @@ pub(crate) fn dedup(arguments: &DedupArgs) -> Result<Pipeline, Exit> {
         ("false_positive_rate", arguments.false_positive_rate.map(Value::from)),
     ]);
     let flags = [
-        ("strategies", "--strategies"),
+        ("strategies", flag),
         ("ttl", "--ttl"),
         ("clock", "--clock"),
         ("refresh", "--refresh"),
@@ -157,18 +178,52 @@ fn pipeline(
     stage: Value,
     flags: &[Flag],
     output: Format,
-) -> Result<Pipeline, Exit> {
-    let spec = json!({
+) -> Result<OneLine, Exit> {
+    let limits = match events.order() {
+        OutOfOrderness::Bounded(_) => json!({}),
+        // Every window stays open until the end of input, so only memory limits their number.
+        OutOfOrderness::Unbounded => json!({ "max_windows_per_key": u32::MAX }),
+    };
+    let conditions: Vec<&Value> = events.r#where.iter().map(|condition| &condition.0).collect();
+    let stages = match conditions.as_slice() {
+        [] => vec![stage],
+        conditions => vec![json!({ "type": "filter", "where": conditions }), stage],
+    };
+    let mut spec = json!({
         "source": source(events),
         "time": time(events),
-        "stages": [stage],
+        "stages": stages,
         "sink": { "format": format_name(events.output_format.unwrap_or(output)) },
+        "limits": limits,
     });
-    let pipeline = PipelineSpec::from_value(spec).map_err(Error::Spec).and_then(Pipeline::new);
-    pipeline.map_err(|error| match error {
-        Error::Spec(error) => Exit::Invalid(in_flags(&error, flags)),
+    let in_flags = |error: SpecError| Exit::Invalid(in_flags(&error, flags, stages.len() - 1));
+    let pipeline = PipelineSpec::from_value(spec.clone()).map_err(in_flags)?;
+    let pipeline = Pipeline::new(pipeline).map_err(|error| match error {
+        Error::Spec(error) => in_flags(error),
         error => Exit::Invalid(error.to_string()),
-    })
+    })?;
+    add_files(&mut spec, &events.io);
+    Ok(OneLine { spec, pipeline })
+}
+
+/// Adds the files that flags name, as a pipeline file names them.
+fn add_files(spec: &mut Value, io: &IoArgs) {
+    let path = |path: &PathBuf| path.display().to_string();
+    let is_file = |path: &&PathBuf| path.as_path() != Path::new("-");
+    let inputs: Vec<String> = io.input.iter().filter(is_file).map(path).collect();
+    if !inputs.is_empty() {
+        spec["source"]["type"] = json!("file");
+        spec["source"]["path"] = json!(inputs);
+    }
+    if let Some(output) = io.output.as_ref().filter(is_file) {
+        spec["sink"]["type"] = json!("file");
+        spec["sink"]["path"] = json!(path(output));
+    }
+    for (section, output) in [("late", &io.late), ("dead_letter", &io.dead_letter)] {
+        if let Some(output) = output {
+            spec[section] = json!({ "path": path(output) });
+        }
+    }
 }
 
 fn source(events: &EventArgs) -> Value {
@@ -191,7 +246,7 @@ fn source(events: &EventArgs) -> Value {
 fn time(events: &EventArgs) -> Value {
     let time = &events.time;
     table([
-        ("max_out_of_orderness", Some(events.max_out_of_orderness.to_string().into())),
+        ("max_out_of_orderness", Some(events.order().to_string().into())),
         ("watermark", time.watermark.as_deref().and_then(text)),
         ("watermark_interval", duration(time.watermark_interval)),
         ("watermark_field", time.watermark_field.as_deref().and_then(text)),
@@ -202,6 +257,14 @@ fn time(events: &EventArgs) -> Value {
     ])
 }
 
+fn unit_name(unit: CalendarUnit) -> &'static str {
+    match unit {
+        CalendarUnit::Day => "day",
+        CalendarUnit::Week => "week",
+        CalendarUnit::Month => "month",
+    }
+}
+
 fn format_name(format: Format) -> &'static str {
     match format {
         Format::Ndjson => "ndjson",
@@ -210,6 +273,11 @@ fn format_name(format: Format) -> &'static str {
 }
 
 impl EventArgs {
+    /// Returns how far behind the greatest event time an event may be.
+    fn order(&self) -> OutOfOrderness {
+        if self.unordered { OutOfOrderness::Unbounded } else { self.max_out_of_orderness }
+    }
+
     /// Returns the format of events: that of the flag, otherwise that of the first input's name,
     /// without its extension for compression.
     fn input_format(&self) -> Format {
@@ -222,10 +290,14 @@ impl EventArgs {
     }
 }
 
-/// Returns the message of an error with the flag instead of the field of a pipeline file.
-fn in_flags(error: &SpecError, flags: &[Flag]) -> String {
+/// Returns the message of an error with the flag instead of the field of a pipeline file. `stage`
+/// is the index of the stage that `flags` describe; a stage before it is the filter.
+fn in_flags(error: &SpecError, flags: &[Flag], stage: usize) -> String {
     let path = error.path();
-    let in_stage = path.strip_prefix("stages[0].");
+    if stage > 0 && path.starts_with("stages[0]") {
+        return format!("--where: {}", error.message());
+    }
+    let in_stage = path.strip_prefix(&format!("stages[{stage}]."));
     let of_stage =
         in_stage.and_then(|path| flags.iter().find(|(field, _)| path.starts_with(field)));
     let flag = of_stage.or_else(|| EVENT_FLAGS.iter().find(|(field, _)| path.starts_with(field)));

@@ -94,7 +94,7 @@ pub(crate) fn sentence(summary: &Summary) -> String {
     }
     let others = [
         (summary.late_dropped, "late"),
-        (summary.duplicates, "duplicates"),
+        (summary.duplicates, if summary.duplicates == 1 { "duplicate" } else { "duplicates" }),
         (summary.unjudged, "unjudged"),
         (summary.future, "in the future"),
         (summary.unassigned, "in no window"),

@@ -5,11 +5,13 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use stream_processor::spec::PipelineSpec;
-use stream_processor::{EngineKind, Input, Io, Output, Pipeline, Settings, Summary};
+use stream_processor::{EngineKind, Input, Io, Output, Pipeline, Settings, StopHandle, Summary};
 
 use super::Exit;
-use super::args::{Engine, IoArgs};
+use super::args::{IoArgs, Runtime};
+use super::loss::{self, Options};
 use super::report::{self, Report};
+use super::signals::Signals;
 
 /// Runs `pipeline`, which was read from `file`, with the inputs, outputs and settings of the flags.
 pub(crate) fn run(pipeline: Pipeline, file: Option<&Path>, arguments: &IoArgs) -> Result<(), Exit> {
@@ -34,7 +36,10 @@ pub(crate) fn run(pipeline: Pipeline, file: Option<&Path>, arguments: &IoArgs) -
         report::print_message(&format!("note: --shards has no effect: {reason}"));
     }
     let mut report = Report::new(arguments.quiet, io.input.len_bytes(), writes_to_terminal(&io));
-    let result = pipeline.run(io, &settings, &mut report);
+    let stop = StopHandle::default();
+    let signals = Signals::stopping(stop.clone())
+        .map_err(|error| Exit::Failed(format!("cannot wait for signals: {error}")))?;
+    let result = pipeline.run_until_stopped(io, &settings, &mut report, &stop);
     report.finish();
     let (summary, error) = match result {
         Ok(summary) => (summary, None),
@@ -43,19 +48,53 @@ pub(crate) fn run(pipeline: Pipeline, file: Option<&Path>, arguments: &IoArgs) -
     let written = summary_output.map_or(Ok(()), |output| write_summary(output, &summary));
     match error {
         Some(error) => {
-            if let Err(Exit::Failed(message) | Exit::Invalid(message)) = written {
+            if let Err(Exit::Failed(message)) = written {
                 report::print_message(&format!("error: {message}"));
             }
             Err(Exit::Failed(error.to_string()))
         }
         None => {
             written?;
-            if !arguments.quiet && summary.complete {
-                report::print_message(&report::sentence(&summary));
-                report::partitions(&summary).iter().for_each(|line| report::print_message(line));
-            }
+            let options = if file.is_some() { Options::File } else { Options::Flags };
+            end(&summary, &signals, options, arguments)
+        }
+    }
+}
+
+/// Prints the counters of a run without an error, and returns its result: what it lost, and whether
+/// a signal stopped it.
+fn end(
+    summary: &Summary,
+    signals: &Signals,
+    options: Options,
+    arguments: &IoArgs,
+) -> Result<(), Exit> {
+    let signal = signals.received().filter(|_| !summary.complete);
+    let prints = !arguments.quiet && (summary.complete || signal.is_some());
+    if prints {
+        report::print_message(&report::sentence(summary));
+        report::partitions(summary).iter().for_each(|line| report::print_message(line));
+    }
+    let loss = loss::message(summary, options);
+    if let Some(signal) = signal {
+        if prints {
+            loss.iter().for_each(|loss| report::print_message(&format!("warning: {loss}")));
+            let open = if arguments.finish_on_signal {
+                "open windows were fired"
+            } else {
+                "open windows gave no rows, --finish-on-signal fires them"
+            };
+            report::print_message(&format!("stopped by {}: {open}", signal.name()));
+        }
+        return Err(Exit::Stopped(signal));
+    }
+    match loss.filter(|_| summary.complete) {
+        Some(loss) if loss::exceeds(summary, arguments.max_lost) => Err(Exit::Lost(loss)),
+        Some(loss) if prints => {
+            report::print_message(&format!("warning: {loss}"));
             Ok(())
         }
+        _ => Ok(()),
     }
 }
 
@@ -65,9 +104,10 @@ fn settings(arguments: &IoArgs) -> Settings {
     settings.batch_events = arguments.batch_events;
     settings.memory_limit_bytes = arguments.memory_limit;
     settings.strict = arguments.strict;
-    settings.engine = match arguments.engine {
-        Engine::Module => EngineKind::Module,
-        Engine::Native => EngineKind::Native,
+    settings.finish_on_stop = arguments.finish_on_signal;
+    settings.engine = match arguments.runtime {
+        Runtime::Module => EngineKind::Module,
+        Runtime::Native => EngineKind::Native,
     };
     settings
 }

@@ -38,6 +38,7 @@
 
 mod batch_log;
 mod dead_letter;
+mod disorder;
 mod input_block;
 mod merge;
 mod parser;
@@ -47,6 +48,7 @@ mod row_chunk;
 mod setup;
 mod shard;
 mod split;
+mod stop;
 mod summary;
 pub(crate) mod threads;
 mod tick_timer;
@@ -54,4 +56,5 @@ mod writer;
 
 pub(crate) use batch_log::LoggedEvents;
 pub use progress::{Observer, RefusedLine, Tally};
+pub use stop::StopHandle;
 pub use summary::{PartitionSummary, Summary};

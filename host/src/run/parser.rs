@@ -12,6 +12,7 @@ use super::progress::{Observer, RefusedLine, Tally};
 use super::reader::{InputReader, ParserMessage};
 use super::shard::ShardBatch;
 use super::split::Splitter;
+use super::stop::StopHandle;
 use super::tick_timer::{self, TickTimer};
 use crate::error::Error;
 
@@ -21,6 +22,9 @@ pub(super) struct Parser<'a> {
     pub(super) text_reader: Reader,
     pub(super) batch_events: usize,
     pub(super) strict: bool,
+    pub(super) stop: &'a StopHandle,
+    /// True if a stopped run ends the stream.
+    pub(super) finish_on_stop: bool,
     pub(super) kept_text: KeptText,
     pub(super) input: InputReader,
     pub(super) splitter: Splitter,
@@ -46,6 +50,14 @@ pub(super) struct Receivers {
     pub(super) writer: SyncSender<BatchLog>,
     /// Processed batches, whose memory is used again.
     pub(super) recycled: Receiver<ShardBatch>,
+}
+
+/// The reason why the parser reads no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ReadEnd {
+    EndOfInput,
+    /// The run was stopped.
+    Stopped,
 }
 
 /// The reason why the parser stops before the end of input.
@@ -85,14 +97,18 @@ impl Parser<'_> {
     /// Reads all input and then ends the stream, so that all windows fire.
     ///
     /// A line that ends a strict run, or an input that cannot be read further, does not end the
-    /// stream: the events before are processed, and windows stay open.
-    pub(super) fn run(mut self) -> Result<(), ParserStop> {
+    /// stream: the events before are processed, and windows stay open. Neither does a stop, unless
+    /// `finish_on_stop` is set.
+    pub(super) fn run(mut self) -> Result<ReadEnd, ParserStop> {
         let mut state = ParserState::default();
         let read = self.read_all(&mut state);
         match read {
-            Ok(()) => {
+            Ok(end) => {
                 self.send_pending(&mut state)?;
-                self.receivers.send_end_of_stream()
+                if end == ReadEnd::EndOfInput || self.finish_on_stop {
+                    self.receivers.send_end_of_stream()?;
+                }
+                Ok(end)
             }
             Err(ParserStop::Failed(error)) => {
                 self.send_pending(&mut state)?;
@@ -102,7 +118,7 @@ impl Parser<'_> {
         }
     }
 
-    fn read_all(&mut self, state: &mut ParserState) -> Result<(), ParserStop> {
+    fn read_all(&mut self, state: &mut ParserState) -> Result<ReadEnd, ParserStop> {
         loop {
             match self.next_message(state)? {
                 ParserMessage::Block(mut block) => {
@@ -120,7 +136,12 @@ impl Parser<'_> {
                     state.input = name;
                 }
                 ParserMessage::TickChanged => {}
-                ParserMessage::EndOfInput => return self.end_input(state),
+                ParserMessage::EndOfInput => {
+                    self.end_input(state)?;
+                    return Ok(ReadEnd::EndOfInput);
+                }
+                // The bytes of an unfinished line are no event yet.
+                ParserMessage::Stop => return Ok(ReadEnd::Stopped),
                 ParserMessage::Failed(error) => return Err(ParserStop::Failed(error)),
                 ParserMessage::WriterEnded => return Err(ParserStop::ReceiverEnded),
             }
@@ -130,6 +151,9 @@ impl Parser<'_> {
     /// Returns the next message. Before it waits, it sends everything parsed so far, so that a
     /// pause of the input delays no rows. While it waits, it sends the ticks that become due.
     fn next_message(&mut self, state: &mut ParserState) -> Result<ParserMessage, ParserStop> {
+        if self.stop.is_requested() {
+            return Ok(ParserMessage::Stop);
+        }
         if let Some(message) = self.input.try_next() {
             return Ok(message);
         }
@@ -226,6 +250,7 @@ impl Parser<'_> {
             }
         }
         self.tally.accepted += count as u64;
+        self.tally.disorder.observe(state.events.timestamps().get(..count).unwrap_or_default());
         let reported = self.report_refused(bytes, state);
         state.pending += count + state.events.rejections().len();
         let last_event = state.events.lines().last();

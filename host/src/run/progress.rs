@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use stream_processor_core::RejectReason;
 
+use super::disorder::Disorder;
 use crate::error::Escaped;
 
 /// Counts of the input that was read so far.
@@ -15,6 +16,8 @@ pub struct Tally {
     /// Refused lines, in the order of [`RejectReason::ALL`].
     refused: Vec<u64>,
     pub(super) bytes: Arc<AtomicU64>,
+    /// The order of the accepted events.
+    pub(super) disorder: Disorder,
 }
 
 /// Receives reports during a run. Both methods do nothing by default.

@@ -27,6 +27,8 @@ pub(super) enum ParserMessage {
     Failed(Error),
     /// From a shard: the time of the next tick has changed.
     TickChanged,
+    /// From a [`StopHandle`](super::stop::StopHandle): no more input is needed.
+    Stop,
     /// From the writer: it has ended, so no more input is needed.
     WriterEnded,
 }
@@ -107,6 +109,13 @@ impl InputReader {
         let to_parser = self.to_parser.clone();
         // If the channel is full, the parser is not waiting and will read the time by itself.
         TickTimer::new(move || drop(to_parser.try_send(ParserMessage::TickChanged)))
+    }
+
+    /// Returns a function that wakes the parser when the run is stopped.
+    pub(super) fn stop_waker(&self) -> impl Fn() + Send + use<> {
+        let to_parser = self.to_parser.clone();
+        // If the channel is full, the parser is not waiting and will see the request by itself.
+        move || drop(to_parser.try_send(ParserMessage::Stop))
     }
 
     /// Returns a block to the reader thread, to be filled again.

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use stream_processor_core::spec::Duration;
 use stream_processor_core::time::write_rfc3339;
-use stream_processor_core::{PartitionStats, StageStats, Stats};
+use stream_processor_core::{PartitionStats, PipelineSpec, StageStats, Stats};
 
 use super::progress::Tally;
 use crate::module;
@@ -21,6 +22,10 @@ pub struct Summary {
     pub rejected: u64,
     /// Events that were late for every window they belong to.
     pub late_dropped: u64,
+    /// The furthest that an event came behind the greatest event time before it, over all keys, as
+    /// text such as `1m30s`: with `time.max_out_of_orderness` of this size, no event of the source
+    /// is late. `None` with `source.partition` or `time.max_future_skew`.
+    pub max_behind: Option<Duration>,
     /// Events that were dropped at a limit.
     pub limit_dropped: u64,
     /// Calls that a limit with the policy `refuse` ended. The run stops at the first.
@@ -103,7 +108,7 @@ fn without_times(mut stage: StageStats) -> StageStats {
 
 impl Summary {
     /// Combines the parser's counts with the counters of the engines.
-    pub(crate) fn new(tally: &Tally, stats: Stats) -> Self {
+    pub(crate) fn new(spec: &PipelineSpec, tally: &Tally, stats: Stats) -> Self {
         let mut rejected_by_reason: BTreeMap<String, u64> = tally
             .refused_by_reason()
             .map(|(reason, count)| (reason.name().into(), count))
@@ -120,6 +125,7 @@ impl Summary {
             },
             rejected: tally.refused() + stats.rejected,
             late_dropped: stats.late_dropped,
+            max_behind: tally.disorder.max_behind(spec),
             limit_dropped: stats.limit_dropped,
             limit_refused: stats.limit_refused,
             evicted_events: stats.evicted_events,

@@ -10,12 +10,13 @@ use stream_processor_core::watermark::Generator;
 
 use super::dead_letter::DeadLetterWriter;
 use super::merge::Merger;
-use super::parser::{KeptText, Parser, ParserStop, Receivers};
+use super::parser::{KeptText, Parser, ParserStop, ReadEnd, Receivers};
 use super::progress::{Observer, Tally};
 use super::reader::InputReader;
 use super::setup;
 use super::shard::{Shard, ShardResult};
 use super::split::Splitter;
+use super::stop::StopHandle;
 use super::tick_timer::TickTimer;
 use super::writer::{Writer, WriterEnd};
 use crate::error::Error;
@@ -39,6 +40,8 @@ pub(crate) struct RunEnd {
 pub(crate) enum Completion {
     /// All input was read and all rows were written.
     Complete,
+    /// The run was stopped. What it had read is written.
+    Stopped,
     /// The run ended early, because the reader of its rows closed its end of the pipe.
     OutputClosed,
 }
@@ -52,9 +55,13 @@ pub(crate) fn run(
     shards: usize,
     observer: &mut dyn Observer,
     tally: &mut Tally,
+    stop: &StopHandle,
 ) -> RunEnd {
     match start(pipeline, io, settings, shards, tally) {
-        Ok(threads) => threads.parse_and_join(pipeline, settings, observer, tally),
+        Ok(threads) => {
+            stop.set_waker(threads.input.stop_waker());
+            threads.parse_and_join(pipeline, settings, observer, tally, stop)
+        }
         Err(error) => RunEnd { stats: Stats::default(), result: Err(error) },
     }
 }
@@ -138,6 +145,7 @@ impl RunningThreads {
         settings: &Settings,
         observer: &mut dyn Observer,
         tally: &mut Tally,
+        stop: &StopHandle,
     ) -> RunEnd {
         let spec = pipeline.spec();
         let reader_options =
@@ -148,6 +156,8 @@ impl RunningThreads {
             text_reader: Reader::new(schema, reader_options),
             batch_events: settings.batch_events.get().min(spec.limits.max_batch_events as usize),
             strict: settings.strict,
+            stop,
+            finish_on_stop: settings.finish_on_stop,
             kept_text: self.kept_text,
             input: self.input,
             splitter: Splitter::new(schema, Generator::new(spec)),
@@ -165,7 +175,7 @@ impl RunningThreads {
 /// Joins all threads. If several have failed, the result is the error of a shard, else of the
 /// writer, else of the parser, because a failed thread makes those before it fail to send.
 fn join(
-    parsed: Result<(), ParserStop>,
+    parsed: Result<ReadEnd, ParserStop>,
     shards: Vec<JoinHandle<Result<ShardResult, Error>>>,
     writer: JoinHandle<Result<WriterEnd, Error>>,
 ) -> RunEnd {
@@ -185,7 +195,8 @@ fn join(
         (Some(error), ..)
         | (None, Err(error), _)
         | (None, Ok(_), Err(ParserStop::Failed(error))) => Err(error),
-        (None, Ok(WriterEnd::Complete), Ok(())) => Ok(Completion::Complete),
+        (None, Ok(WriterEnd::Complete), Ok(ReadEnd::EndOfInput)) => Ok(Completion::Complete),
+        (None, Ok(WriterEnd::Complete), Ok(ReadEnd::Stopped)) => Ok(Completion::Stopped),
         (None, Ok(_), _) => Ok(Completion::OutputClosed),
     };
     RunEnd { stats, result }

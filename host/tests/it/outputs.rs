@@ -222,7 +222,7 @@ fn devices_pipes_and_shared_side_outputs_may_be_used_several_times() {
         ("-i in -o other", "> all 2>&1"),
         (null, "< /dev/null > /dev/null 2>&1"),
         ("-i /dev/null", "> /dev/null"),
-        ("-i in -i in -i hard", ""),
+        ("-i in -i in -i hard --max-lost 100%", ""),
         ("-i in --late dead --dead-letter ./dead", ""),
         ("-i in --summary-json -", ""),
         ("-i in --summary-json -", "> all"),
@@ -281,7 +281,7 @@ fn dead_letters_name_the_file_and_the_line_in_it() {
     for (inputs, expected) in [(&inputs[..], ndjson), (&csv_inputs[..], of_csv)] {
         for more in ["--batch-events 1", "--batch-events 2", "--shards 3", "--late dead2"] {
             let mut flags: Vec<&str> = inputs.iter().map(String::as_str).collect();
-            flags.extend(["--dead-letter", text(&dead)]);
+            flags.extend(["--dead-letter", text(&dead), "--max-lost", "100%"]);
             let late = at("dead2");
             flags.extend(
                 more.split(' ').map(|word| if word == "dead2" { text(&late) } else { word }),

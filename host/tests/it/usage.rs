@@ -99,11 +99,72 @@ fn check_prints_a_summary_of_the_pipeline() {
             "{path} is valid
   source       stdin as ndjson, time in `ts` (RFC 3339, or a number of ms), key `service`, `host`, numbers `latency`, `bytes`
   time         events come up to 2s out of order
-  stage 1      tumbling windows of 1m for each `service`, `host`: count(latency), max(bytes) as peak
+  stages[0]    tumbling windows of 1m for each `service`, `host`: count(latency), max(bytes) as peak
   sink         stdout as ndjson
 "
         )
     );
+}
+
+#[test]
+fn check_describes_every_kind_of_stage_in_a_sentence() {
+    let stages = r#"
+[source]
+key = "host"
+value = "cpu"
+[[stages]]
+type = "dedup"
+strategies = ["id", ["a", "b"], "@content"]
+ttl = "1h"
+[[stages]]
+type = "filter"
+where = [{ field = "cpu", op = ">", value = 1 }, { any = [{ field = "s", op = "in", value = ["x"] }, { not = { field = "t", op = "missing" } }] }]
+[[stages]]
+type = "map"
+set = [{ name = "w", expression = "cpu + 1" }]
+[[stages]]
+type = "normalize"
+interval = "1s"
+max_gap = "1m"
+fields = [{ name = "cpu" }, { name = "w", fill = "forward" }]
+[[stages]]
+type = "ema"
+span = 9
+field = "cpu"
+[[stages]]
+type = "rolling"
+size = 5
+field = "w"
+aggregations = ["avg"]
+[[stages]]
+type = "zscore"
+field = "cpu"
+[[stages]]
+type = "window"
+window = "tumbling"
+size = "1m"
+field = "cpu"
+aggregations = ["p95", { op = "p50", engine = "exact" }]
+"#;
+    let (ran, _) = with_file("check", stages);
+    for line in [
+        "stages[0]    drops events that repeat `id`, or else `a` and `b`, or else all of their content within 1h",
+        "stages[1]    passes events with `cpu` > 1 and (`s` in [\"x\"] or not `t` missing)",
+        "stages[2]    computes `w` = cpu + 1",
+        "stages[3]    gives `cpu`, `w` (fill forward) every 1s for each `host`, fill linear, max_gap 1m",
+        "stages[4]    adds the moving average of `cpu` for each `host` with a span of 9 values",
+        "stages[5]    adds aggregations of the last 5 values for each `host`: avg(w)",
+        "stages[6]    marks values of `cpu` more than 3 standard deviations from the mean of all values before \
+         for each `host`, after 2 values",
+        "stages[7]    tumbling windows of 1m for each `host`: p95(cpu) (approximate, within 1 %), p50(cpu) (exact)",
+    ] {
+        assert!(
+            ran.stdout.contains(&format!("  {line}\n")),
+            "{line}\n{}{}",
+            ran.stdout,
+            ran.stderr
+        );
+    }
 }
 
 #[test]
