@@ -1,15 +1,12 @@
-//! Logarithmic buckets for the magnitudes of one sign: 64 for each octave, found by the bits of the
-//! number.
+//! Counts of the magnitudes of one sign by logarithmic bucket.
 
 use super::MAX_OCTAVES;
+use super::buckets::{
+    BUCKETS_PER_OCTAVE, HIGHEST_OCTAVE, LOWEST_OCTAVE, bucket_middle, octave_and_bucket,
+};
 use crate::error::SnapshotError;
 use crate::snapshot::{SectionReader, SectionWriter};
 
-/// Buckets of an octave. The widest is 1/64 of its lower bound, so its middle is at most 1/128 away
-/// from any value in it.
-pub(super) const BUCKETS_PER_OCTAVE: usize = 64;
-/// Bits of a double below those that select the bucket.
-const REST_BITS: u32 = 46;
 /// Marks an octave without values.
 const NO_BLOCK: u8 = u8::MAX;
 
@@ -33,20 +30,6 @@ pub(super) struct HalfHistogram {
 }
 
 impl HalfHistogram {
-    /// Creates a histogram of `octaves`, in ascending order, and of `folded` values below them.
-    pub(super) fn of(
-        folded: u64,
-        octaves: impl Iterator<Item = (i32, [u32; BUCKETS_PER_OCTAVE])>,
-    ) -> Self {
-        let mut half = Self { folded, ..Self::default() };
-        for (octave, counts) in octaves {
-            if let Some(known) = half.allocate_block(octave) {
-                *known = counts;
-            }
-        }
-        half
-    }
-
     /// Returns the number of values in octaves below those that are kept.
     pub(super) fn folded(&self) -> u64 {
         self.folded
@@ -99,6 +82,65 @@ impl HalfHistogram {
         }
     }
 
+    /// Removes a magnitude, given by its bits, `times`. It was added before, and none is folded.
+    #[inline]
+    pub(super) fn remove(&mut self, magnitude: u64, times: u64) {
+        let (octave, bucket) = octave_and_bucket(magnitude);
+        let Some(count) = self.bucket(octave, bucket) else { return };
+        *count = count.saturating_sub(u32::try_from(times).unwrap_or(u32::MAX));
+        if *count == 0 {
+            self.release_if_empty(octave);
+        }
+    }
+
+    /// Removes the counts of `other`, which was merged before, without folded values.
+    pub(super) fn subtract(&mut self, other: &Self) {
+        for (octave, counts) in other.octaves() {
+            let Some(known) = self.block(octave) else { continue };
+            for (count, less) in known.iter_mut().zip(counts) {
+                *count = count.saturating_sub(*less);
+            }
+            self.release_if_empty(octave);
+        }
+    }
+
+    /// Returns the number of buckets with values.
+    pub(super) fn nonzero_buckets(&self) -> usize {
+        self.blocks.as_flattened().iter().filter(|count| **count > 0).count()
+    }
+
+    /// Removes the block of `octave` if it has no values.
+    fn release_if_empty(&mut self, octave: i32) {
+        if self.block(octave).is_some_and(|counts| counts.iter().all(|count| *count == 0)) {
+            self.release(octave);
+        }
+    }
+
+    /// Removes the block of `octave`, which has one.
+    #[cold]
+    fn release(&mut self, octave: i32) {
+        let index = octave.wrapping_sub(self.lowest_octave).cast_unsigned() as usize;
+        let Some(entry) = self.block_of_octave.get_mut(index) else { return };
+        let block = core::mem::replace(entry, NO_BLOCK);
+        // The last block takes the place of the removed one.
+        self.blocks.swap_remove(block as usize);
+        let moved = self.blocks.len();
+        for known in self.block_of_octave.iter_mut().filter(|known| **known as usize == moved) {
+            *known = block;
+        }
+        self.trim();
+    }
+
+    /// Shortens the index of octaves to those from the lowest to the highest one with a block.
+    fn trim(&mut self) {
+        let has_block = |block: &u8| *block != NO_BLOCK;
+        let highest = self.block_of_octave.iter().rposition(has_block);
+        self.block_of_octave.truncate(highest.map_or(0, |highest| highest + 1));
+        let below = self.block_of_octave.iter().position(has_block).unwrap_or(0);
+        self.block_of_octave.drain(..below);
+        self.lowest_octave += i32::try_from(below).unwrap_or(0);
+    }
+
     /// Returns the block of `octave`, if it has one.
     fn block(&mut self, octave: i32) -> Option<&mut [u32; BUCKETS_PER_OCTAVE]> {
         let index = octave.wrapping_sub(self.lowest_octave).cast_unsigned() as usize;
@@ -134,16 +176,13 @@ impl HalfHistogram {
 
     /// Folds the values of the lowest octave, and returns the index of its emptied block.
     fn fold_lowest(&mut self) -> u8 {
-        let block = self.block_of_octave.first().copied().unwrap_or(NO_BLOCK);
+        let Some(lowest) = self.block_of_octave.first_mut() else { return NO_BLOCK };
+        let block = core::mem::replace(lowest, NO_BLOCK);
         if let Some(counts) = self.blocks.get_mut(block as usize) {
             self.folded = self.folded.saturating_add(total(counts));
             *counts = [0; BUCKETS_PER_OCTAVE];
         }
-        let others =
-            self.block_of_octave.iter().skip(1).take_while(|index| **index == NO_BLOCK).count();
-        let dropped = (1 + others).min(self.block_of_octave.len());
-        self.block_of_octave.drain(..dropped);
-        self.lowest_octave += i32::try_from(dropped).unwrap_or(0);
+        self.trim();
         block
     }
 
@@ -162,9 +201,7 @@ impl HalfHistogram {
     }
 
     /// Iterates over the octaves with values, in ascending order.
-    pub(super) fn octaves(
-        &self,
-    ) -> impl DoubleEndedIterator<Item = (i32, &[u32; BUCKETS_PER_OCTAVE])> {
+    fn octaves(&self) -> impl DoubleEndedIterator<Item = (i32, &[u32; BUCKETS_PER_OCTAVE])> {
         self.block_of_octave.iter().enumerate().filter_map(|(index, block)| {
             let octave = self.lowest_octave.saturating_add(i32::try_from(index).unwrap_or(0));
             Some((octave, self.blocks.get(*block as usize)?))
@@ -242,52 +279,6 @@ impl HalfHistogram {
     }
 }
 
-/// The octave of the smallest subnormal number.
-const LOWEST_OCTAVE: i32 = -51;
-/// The octave of the greatest finite number.
-const HIGHEST_OCTAVE: i32 = 2046;
-
-/// Returns the octave and the bucket of a positive number, given by its bits.
-#[inline]
-pub(super) fn octave_and_bucket(magnitude: u64) -> (i32, usize) {
-    let bucket = |bits: u64| usize::try_from(bits % BUCKETS_PER_OCTAVE as u64).unwrap_or(0);
-    match i32::try_from(magnitude >> 52).unwrap_or(HIGHEST_OCTAVE) {
-        0 => {
-            // A subnormal: the leading bit of the mantissa gives the octave.
-            let leading = magnitude.checked_ilog2().unwrap_or(0);
-            let shifted = (magnitude << (51 - leading)) >> (51 - 6);
-            (leading.cast_signed() - 51, bucket(shifted))
-        }
-        octave => (octave, bucket(magnitude >> REST_BITS)),
-    }
-}
-
-/// Returns the octave of a number that is not 0.
-pub(super) fn octave_of(value: f64) -> i32 {
-    octave_and_bucket(value.abs().to_bits()).0
-}
-
-/// Returns the middle of the bucket of `value`, with its sign; 0 for 0.
-pub(super) fn bucket_middle_of(value: f64) -> f64 {
-    if value == 0.0 {
-        return 0.0;
-    }
-    let (octave, bucket) = octave_and_bucket(value.abs().to_bits());
-    bucket_middle(octave, bucket).copysign(value)
-}
-
-/// Returns the middle of a bucket.
-pub(super) fn bucket_middle(octave: i32, bucket: usize) -> f64 {
-    if let Ok(exponent @ 1..) = u64::try_from(octave) {
-        let bits = (exponent << 52) | ((bucket as u64) << REST_BITS) | (1 << (REST_BITS - 1));
-        return f64::from_bits(bits);
-    }
-    let leading = (octave + 51).clamp(0, 51).cast_unsigned();
-    let least = ((BUCKETS_PER_OCTAVE as u64 | bucket as u64) << 45) >> (51 - leading);
-    let half = (1_u64 << 44) >> (51 - leading);
-    f64::from_bits(least + half)
-}
-
 fn add_counts(known: &mut [u32; BUCKETS_PER_OCTAVE], more: &[u32; BUCKETS_PER_OCTAVE]) {
     for (count, more) in known.iter_mut().zip(more) {
         *count = count.saturating_add(*more);
@@ -317,24 +308,4 @@ fn remaining_from(count: u32, rank: &mut u64) -> Option<u64> {
     }
     *rank -= count;
     None
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bucket_middle_is_within_1_128_of_every_number() {
-        let mut bits: u64 = 1;
-        while bits < f64::MAX.to_bits() {
-            for magnitude in [bits, bits + bits / 7, bits + bits / 3] {
-                let magnitude = magnitude.min(f64::MAX.to_bits());
-                let value = f64::from_bits(magnitude);
-                let (octave, bucket) = octave_and_bucket(magnitude);
-                let error = (bucket_middle(octave, bucket) - value).abs();
-                assert!(error <= value / 128.0, "{value:e} {octave} {bucket}");
-            }
-            bits += bits / 50 + 1;
-        }
-    }
 }

@@ -1,11 +1,12 @@
-//! A histogram of both signs with logarithmic buckets: 64 for each octave.
+//! A histogram of both signs with logarithmic buckets: 64 for each octave. Values can be removed.
 
 use super::half_histogram::HalfHistogram;
 use super::value_range::ValueRange;
 use crate::error::SnapshotError;
 use crate::snapshot::{SectionReader, SectionWriter};
 
-/// Counts of values by logarithmic bucket, with exact minimum, maximum and count.
+/// Counts of values by logarithmic bucket, with exact count, minimum and maximum. After removals,
+/// minimum and maximum are too wide until [`Histogram::set_range`].
 #[derive(Debug, Clone, PartialEq)]
 pub(in super::super) struct Histogram {
     count: u64,
@@ -29,33 +30,17 @@ impl Histogram {
         }
     }
 
-    /// Creates a histogram of `count` values, some of them zeros, within `range`; the halves hold
-    /// the others by sign.
-    pub(super) fn from_halves(
-        (count, zeros): (u64, u64),
-        range: ValueRange,
-        negative: HalfHistogram,
-        positive: HalfHistogram,
-    ) -> Self {
-        let (min, max) = (range.min(), range.max());
-        Self { count, zeros, min, max, negative: boxed(negative), positive }
-    }
-
     pub(super) fn count(&self) -> u64 {
         self.count
     }
 
-    pub(super) fn zeros(&self) -> u64 {
-        self.zeros
-    }
-
-    /// Returns the histograms of the negative and of the positive values.
-    pub(super) fn halves(&self) -> (Option<&HalfHistogram>, &HalfHistogram) {
-        (self.negative.as_deref(), &self.positive)
-    }
-
     pub(super) fn range(&self) -> ValueRange {
         ValueRange::of(self.min, self.max)
+    }
+
+    /// Sets minimum and maximum to those of `range`.
+    pub(super) fn set_range(&mut self, range: ValueRange) {
+        (self.min, self.max) = (range.min(), range.max());
     }
 
     /// Returns the number of values below the octaves that are kept.
@@ -102,6 +87,43 @@ impl Histogram {
         self.positive.merge(&other.positive);
     }
 
+    /// Returns true if removals are exact. The octave of a folded value is unknown, and a bucket may
+    /// have reached its greatest count.
+    pub(super) fn can_remove(&self) -> bool {
+        self.count < u64::from(u32::MAX) && self.folded() == 0
+    }
+
+    /// Removes `value`, which was added before, `times`.
+    #[inline]
+    pub(super) fn remove(&mut self, value: f64, times: u64) {
+        self.count = self.count.saturating_sub(times);
+        if value > 0.0 {
+            self.positive.remove(value.to_bits(), times);
+        } else if value < 0.0 {
+            if let Some(negative) = &mut self.negative {
+                negative.remove((-value).to_bits(), times);
+            }
+        } else {
+            self.zeros = self.zeros.saturating_sub(times);
+        }
+    }
+
+    /// Removes the values of `other`, which was merged before.
+    pub(super) fn subtract(&mut self, other: &Self) {
+        self.count = self.count.saturating_sub(other.count);
+        self.zeros = self.zeros.saturating_sub(other.zeros);
+        if let (Some(negative), Some(other)) = (&mut self.negative, &other.negative) {
+            negative.subtract(other);
+        }
+        self.positive.subtract(&other.positive);
+    }
+
+    /// Returns the number of buckets of both signs that have values.
+    pub(super) fn nonzero_buckets(&self) -> usize {
+        let negative = self.negative.as_ref().map_or(0, |half| half.nonzero_buckets());
+        negative + self.positive.nonzero_buckets()
+    }
+
     /// Returns the estimate at `rank`, and the number of values from that rank on with the same
     /// estimate.
     pub(super) fn at(&self, mut rank: u64) -> (f64, u64) {
@@ -122,7 +144,7 @@ impl Histogram {
             })
             .or_else(|| self.positive.at_from_below(&mut rank))
             .unwrap_or((self.max, 1));
-        (value.clamp(self.min, self.max), remaining)
+        (self.range().clamp(value), remaining)
     }
 
     /// Returns the bytes for the memory budget.
@@ -156,13 +178,9 @@ impl Histogram {
             ));
         }
         let (negative, positive) = (HalfHistogram::load(reader)?, HalfHistogram::load(reader)?);
-        Ok(Self { count, zeros, min, max, negative: boxed(negative), positive })
+        let negative = (negative != HalfHistogram::default()).then(|| Box::new(negative));
+        Ok(Self { count, zeros, min, max, negative, positive })
     }
-}
-
-/// Boxes a half, unless it is empty.
-fn boxed(half: HalfHistogram) -> Option<Box<HalfHistogram>> {
-    (half != HalfHistogram::default()).then(|| Box::new(half))
 }
 
 #[cfg(test)]
@@ -204,5 +222,44 @@ mod tests {
             assert_eq!(found.positive.kept(), due.positive.kept());
         }
         assert_eq!(due.at(100).0, 0.0);
+    }
+
+    /// Asserts equal counts; minimum and maximum of `found` need not be set.
+    fn assert_same(mut found: Histogram, due: &Histogram) {
+        found.set_range(due.range());
+        assert_eq!((found.count, found.zeros), (due.count, due.zeros));
+        assert_eq!(found.counted_bytes(), due.counted_bytes());
+        assert_eq!(found.nonzero_buckets(), due.nonzero_buckets());
+        assert!((0..due.count).all(|rank| found.at(rank) == due.at(rank)));
+    }
+
+    #[test]
+    fn removal_leaves_the_histogram_of_the_other_values() {
+        // Both lists have octaves of their own: lowest, highest and between those of the other.
+        let stay = [-3.0, -3.1, 0.0, 0.01, 5.0, 5.0, 70.0, 1e6, 3e6];
+        let leave = [-1e9, -3.0, 0.0, 0.0, 1e-7, 0.3, 5.0, 5.1, 700.0, 800.0, 1e9];
+        let mut all = of(&stay);
+        all.merge(&of(&leave));
+        assert!(all.can_remove());
+        let mut subtracted = all.clone();
+        subtracted.subtract(&of(&leave));
+        assert_same(subtracted, &of(&stay));
+        leave.iter().for_each(|value| all.remove(*value, 1));
+        assert_same(all.clone(), &of(&stay));
+        stay.iter().for_each(|value| all.remove(*value, 1));
+        assert_same(all.clone(), &Histogram::new());
+        leave.iter().for_each(|value| all.add(*value, 1));
+        assert_same(all, &of(&leave));
+    }
+
+    #[test]
+    fn folded_values_and_full_buckets_cannot_be_removed() {
+        let octaves: Vec<f64> =
+            (0..65_u64).map(|octave| f64::from_bits((octave + 100) << 52)).collect();
+        assert!(of(&octaves[..64]).can_remove());
+        assert!(!of(&octaves).can_remove());
+        let mut full = of(&[7.0]);
+        full.add(7.0, u64::from(u32::MAX));
+        assert!(!full.can_remove());
     }
 }

@@ -5,24 +5,23 @@
 //! ├─ S = ValueSet    engines "exact" and "sketch"
 //! │     Values       all values, up to 512 or the limit of values
 //! │     Pairs        value/count pairs, up to 256 different values
-//! │     Histogram    = HalfHistogram of each sign + zeros, min, max, count
+//! │     Histogram    more: HalfHistogram of each sign + zeros, min, max, count
 //! └─ S = Digest      engine "tdigest": 512 recent values + a t-digest of the values before
 //!
 //! Sketches           Percentiles<ValueSet> for engine "sketch", and by key, for sliding windows:
 //! └─ RunningValues   values of the current window, with removal
-//!       SortedCounts         value/count pairs, up to 1024 different values
-//!       RemovableHistogram   = RemovableHalfHistogram of each sign + a bound for different values
+//!       pairs            value/count pairs, up to 512 different values
+//!       RunningHistogram more: Histogram + a bound for the number of different values
 //! ```
 //!
 //! `add` and `merge` fill a state, `seal` prepares it once for all percentiles of the outputs, and
 //! `percentile` reads one of them. Ranks and interpolation are in `statistics/rank.rs`.
 
+mod buckets;
 mod digest;
 mod half_histogram;
 mod histogram;
 mod pairs;
-mod removable_half_histogram;
-mod removable_histogram;
 mod running_values;
 mod sketches;
 #[cfg(test)]
@@ -45,6 +44,7 @@ use crate::plan::WindowOutput;
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::spec::{Operation, Percentile, PercentileEngine};
 use crate::statistics::TrackedStatistics;
+use crate::statistics::rank::RankPosition;
 
 pub(super) const DEFINITION: Definition = Definition {
     option: OwnOption::Engine,
@@ -246,6 +246,26 @@ fn percentile_of(output: &WindowOutput) -> Option<Percentile> {
         Operation::Percentile(percentile) => Some(percentile),
         _ => None,
     }
+}
+
+/// Returns `percentile` of `count` values within `range`, at least one. `at` returns the value at a
+/// rank, and the number of equal values from that rank on.
+fn percentile_by_rank(
+    percentile: Percentile,
+    count: u64,
+    range: ValueRange,
+    at: impl Fn(u64) -> (f64, u64),
+) -> f64 {
+    let position = RankPosition::of(percentile, count);
+    if let Some(extreme) = position.extreme(count) {
+        return range.at(extreme);
+    }
+    let (low, remaining) = at(position.rank);
+    if !position.is_fractional() || remaining > 1 {
+        return low;
+    }
+    let (high, _) = at(position.rank.saturating_add(1));
+    position.interpolate(low, high)
 }
 
 /// Appends `value` to fewer than `most` values. Triples the capacity of short lists, which are the

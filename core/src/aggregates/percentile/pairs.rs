@@ -56,8 +56,53 @@ pub(super) fn count(pairs: &[(f64, u64)]) -> u64 {
     pairs.iter().fold(0, |all, (_, times)| all.saturating_add(*times))
 }
 
-/// Returns the value at `rank`, and the number of equal values from that rank on.
-pub(super) fn at(pairs: &[(f64, u64)], mut rank: u64) -> (f64, u64) {
+/// Adds `value` to ascending pairs `more` times.
+pub(super) fn add(pairs: &mut Vec<(f64, u64)>, value: f64, more: u64) {
+    match position(pairs, value) {
+        Ok(position) => {
+            if let Some((_, times)) = pairs.get_mut(position) {
+                *times = times.saturating_add(more);
+            }
+        }
+        Err(position) => pairs.insert(position, (value, more)),
+    }
+}
+
+/// Removes `value`, which was added before, from ascending pairs `less` times.
+pub(super) fn remove(pairs: &mut Vec<(f64, u64)>, value: f64, less: u64) {
+    let Ok(position) = position(pairs, value) else { return };
+    let Some((_, times)) = pairs.get_mut(position) else { return };
+    *times = times.saturating_sub(less);
+    if *times == 0 {
+        pairs.remove(position);
+    }
+}
+
+/// Returns the index of `value`, or the index at which to insert it.
+fn position(pairs: &[(f64, u64)], value: f64) -> Result<usize, usize> {
+    pairs.binary_search_by(|(known, _)| known.total_cmp(&value))
+}
+
+/// Sorts pairs, and merges those of the same value.
+pub(super) fn from_unsorted(mut pairs: Vec<(f64, u64)>) -> Vec<(f64, u64)> {
+    pairs.sort_unstable_by(|(a, _), (b, _)| a.total_cmp(b));
+    pairs.dedup_by(|(value, more), (kept, times)| {
+        let same = value == kept;
+        if same {
+            *times = times.saturating_add(*more);
+        }
+        same
+    });
+    pairs
+}
+
+/// Returns the value at `rank` of all `count`, and the number of equal values from that rank on.
+pub(super) fn at(pairs: &[(f64, u64)], mut rank: u64, count: u64) -> (f64, u64) {
+    if count == pairs.len() as u64 {
+        // All values are different.
+        let value = usize::try_from(rank).ok().and_then(|rank| pairs.get(rank));
+        return (value.map_or(f64::NAN, |(value, _)| *value), 1);
+    }
     for (value, times) in pairs {
         if rank < *times {
             return (*value, times - rank);

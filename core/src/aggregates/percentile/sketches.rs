@@ -293,8 +293,7 @@ impl FieldColumn for Sketches {
                 let asked = self.sets.percentiles.as_slice();
                 let range = range_of(self.ranges.as_ref(), *slot);
                 running.results.resize(asked.len(), f64::NAN);
-                running.values.percentiles(asked, range, &mut running.results);
-                running.folded = running.values.folded();
+                running.folded = running.values.percentiles(asked, range, &mut running.results);
                 running.is_sealed = true;
             }
             stats.folded_values += running.folded;

@@ -3,12 +3,12 @@
 use super::histogram::Histogram;
 use super::pairs::{self, MAX_DISTINCT, has_many_distinct, merge_pairs};
 use super::value_range::ValueRange;
-use super::{PercentileState, push};
+use super::{PercentileState, percentile_by_rank, push};
 use crate::data::stats::StageStats;
 use crate::error::SnapshotError;
 use crate::snapshot::{SectionReader, SectionWriter};
 use crate::spec::Percentile;
-use crate::statistics::rank::{RankPosition, percentile_of_selected, select_ranks};
+use crate::statistics::rank::{percentile_of_selected, select_ranks};
 
 /// A multiset of values in one of three forms. The form depends only on the values, not on their
 /// order.
@@ -42,20 +42,9 @@ impl ValueSet {
                 *self = Self::from_many(values);
             }
             Self::Pairs(pairs) => {
-                match pairs.binary_search_by(|(known, _)| known.total_cmp(&value)) {
-                    Ok(position) => {
-                        if let Some((_, times)) = pairs.get_mut(position) {
-                            *times = times.saturating_add(1);
-                        }
-                    }
-                    Err(position) if pairs.len() < MAX_DISTINCT => {
-                        pairs.insert(position, (value, 1))
-                    }
-                    Err(_) => {
-                        let mut histogram = Histogram::from_pairs(pairs);
-                        histogram.add(value, 1);
-                        *self = Self::Histogram(Box::new(histogram));
-                    }
+                pairs::add(pairs, value, 1);
+                if pairs.len() > MAX_DISTINCT {
+                    *self = Self::Histogram(Box::new(Histogram::from_pairs(pairs)));
                 }
             }
             Self::Histogram(histogram) => histogram.add(value, 1),
@@ -93,14 +82,15 @@ impl ValueSet {
         }
     }
 
-    /// Returns the value at `rank`, and the number of equal values from that rank on.
-    fn at(&self, rank: u64) -> (f64, u64) {
+    /// Returns the value at `rank` of all `count`, and the number of equal values from that rank
+    /// on.
+    fn at(&self, rank: u64, count: u64) -> (f64, u64) {
         match self {
             Self::Values(values) => {
                 let value = usize::try_from(rank).ok().and_then(|rank| values.get(rank));
                 (value.copied().unwrap_or(f64::NAN), 1)
             }
-            Self::Pairs(pairs) => pairs::at(pairs, rank),
+            Self::Pairs(pairs) => pairs::at(pairs, rank, count),
             Self::Histogram(histogram) => histogram.at(rank),
         }
     }
@@ -169,16 +159,8 @@ impl PercentileState for ValueSet {
         if count == 0 {
             return f64::NAN;
         }
-        let position = RankPosition::of(percentile, count);
-        if let Some(extreme) = position.extreme(count) {
-            return ValueRange::of_set(self).at(extreme);
-        }
-        let (low, remaining) = self.at(position.rank);
-        if !position.is_fractional() || remaining > 1 {
-            return low;
-        }
-        let (high, _) = self.at(position.rank + 1);
-        position.interpolate(low, high)
+        let range = ValueRange::of_set(self);
+        percentile_by_rank(percentile, count, range, |rank| self.at(rank, count))
     }
 
     fn variable_bytes(&self) -> u64 {
@@ -320,7 +302,8 @@ mod tests {
             let mut bytes = bytes_of(&saved);
             let payload = &mut bytes[HEADER_BYTES..];
             let loaded = ValueSet::load(&mut SectionReader::new(payload), 512).unwrap();
-            assert!((0..saved.count()).all(|rank| loaded.at(rank) == sorted(&saved).at(rank)));
+            let (count, sorted) = (saved.count(), sorted(&saved));
+            assert!((0..count).all(|rank| loaded.at(rank, count) == sorted.at(rank, count)));
             for at in (0..payload.len()).step_by(3) {
                 let before = payload[at];
                 for changed in [before ^ 1, before ^ 0x80, 0, 0xff] {
