@@ -4,5 +4,6 @@ export { identify } from "./identity.js";
 export { initSync, type Init } from "./load.js";
 export { StreamProcessor } from "./processor.js";
 export type { CompiledModule, ModuleSource } from "./source.js";
+export type { PipelineInput, RowOf } from "./inference.js";
 export type * from "./pipeline.js";
 export type * from "./types.js";

@@ -17,6 +17,7 @@ import { currentGeneration, DISPOSED, guarded } from "./load.js";
 import { fromObjects } from "./objects.js";
 import { specOf, tableSeed } from "./opening.js";
 import { PassedEvents } from "./passed.js";
+import type { CheckedPipeline, PipelineInput, RowOf } from "./inference.js";
 import type { PipelineSpec } from "./pipeline.js";
 import { nextRows, POLL_ROWS, RowReader } from "./rows.js";
 import { checkedCommit, checkReservable, columnAt, isInMicroseconds, rangeOf, Reservation } from "./reserved.js";
@@ -37,7 +38,7 @@ const BYTES = "a Uint8Array or an ArrayBuffer";
  * only on the pipeline and on the events in their order. A processor holds memory of the module
  * until {@link dispose}.
  */
-export class StreamProcessor {
+export class StreamProcessor<const P extends PipelineInput = PipelineSpec> {
   readonly #raw: Processor;
   #generation: number;
   readonly #memory: WebAssembly.Memory;
@@ -60,10 +61,10 @@ export class StreamProcessor {
    * Throws `no_randomness` at the top level of a Cloudflare Worker's module: create processors in a
    * handler instead.
    */
-  constructor(pipeline: PipelineSpec, options: ProcessorOptions = {}) {
+  constructor(pipeline: P & CheckedPipeline<P>, options: ProcessorOptions = {}) {
     const { maxPendingRows, emitsPartials, onReject } = checkedOptions(options);
     this.#generation = currentGeneration();
-    const spec = specOf(pipeline);
+    const spec = specOf(pipeline as PipelineInput as PipelineSpec);
     const seed = tableSeed();
     this.#raw = this.#call(() => new Processor(spec, seed, emitsPartials));
     this.#memory = this.#call(() => this.#raw.memory()) as WebAssembly.Memory;
@@ -78,9 +79,13 @@ export class StreamProcessor {
   }
 
   /** Restores a processor from a snapshot of the same pipeline, taken in any runtime. */
-  static restore(pipeline: PipelineSpec, snapshot: Uint8Array | ArrayBuffer, options: ProcessorOptions = {}): StreamProcessor {
+  static restore<const P extends PipelineInput>(
+    pipeline: P & CheckedPipeline<P>,
+    snapshot: Uint8Array | ArrayBuffer,
+    options: ProcessorOptions = {},
+  ): StreamProcessor<P> {
     const bytes = checkedBytes(snapshot, "restore", "snapshot", BYTES);
-    const processor = new StreamProcessor(pipeline, options);
+    const processor = new StreamProcessor<P>(pipeline, options);
     try {
       processor.#call(() => processor.#raw.restore(bytes));
     } catch (error) {
@@ -231,13 +236,14 @@ export class StreamProcessor {
 
   /**
    * Removes and returns all finished rows as objects. Times are milliseconds; integer keys beyond
-   * ±2^53 are BigInts.
+   * ±2^53 are BigInts. If the pipeline is a literal whose last stage is a window, the types of the
+   * fields follow from it.
    *
    * If a pipeline only passes or drops events, its rows are the input events: the pushed objects,
    * or all fields of a text line. Text lines are read by JSON.parse, which rounds integers beyond
    * ±2^53 and decimals with many digits; {@link drainNdjson} returns them exactly.
    */
-  drain<R extends object = Row>(): R[] {
+  drain<R extends object = RowOf<P>>(): R[] {
     this.#checkUsable();
     if (this.#passed !== undefined) return this.#passed.takeObjects() as R[];
     const rows: Row[] = [];
@@ -552,7 +558,7 @@ export class StreamProcessor {
   }
 }
 
-export interface StreamProcessor {
+export interface StreamProcessor<P extends PipelineInput = PipelineSpec> {
   /** Calls {@link StreamProcessor.dispose} at the end of a `using` block. */
   [Symbol.dispose](): void;
 }

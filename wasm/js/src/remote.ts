@@ -2,10 +2,11 @@
 import { checkedBytes, isObject, wrongArgument } from "./arguments.js";
 import { Connection, type Platform } from "./connection.js";
 import { StreamProcessorError } from "./error.js";
+import type { CheckedPipeline, PipelineInput, RowOf } from "./inference.js";
 import type { Init } from "./load.js";
 import type { PipelineSpec, Strategy } from "./pipeline.js";
 import { messageOf } from "./source.js";
-import type { EventColumns, ProcessorOptions, Row, RowColumns, Stats } from "./types.js";
+import type { EventColumns, ProcessorOptions, RowColumns, Stats } from "./types.js";
 import { buffersOf, type Operation } from "./worker_protocol.js";
 
 let current: Connection | undefined;
@@ -63,7 +64,7 @@ export interface SendOptions {
  * return promises. Calls are processed in their order, so that not each has to be awaited; a program
  * that awaits `push` never sends more than the worker can take.
  */
-export class StreamProcessor {
+export class StreamProcessor<const P extends PipelineInput = PipelineSpec> {
   readonly #connection: Connection;
   readonly #id: number;
   readonly #onReject: ProcessorOptions["onReject"];
@@ -74,20 +75,24 @@ export class StreamProcessor {
    * Opens a pipeline, or restores `snapshot` of it. Errors of the pipeline reject {@link ready} and
    * the calls of all methods.
    */
-  constructor(pipeline: PipelineSpec, options: ProcessorOptions = {}, snapshot?: Uint8Array | ArrayBuffer) {
+  constructor(pipeline: P & CheckedPipeline<P>, options: ProcessorOptions = {}, snapshot?: Uint8Array | ArrayBuffer) {
     if (!isObject(options)) throw wrongArgument("StreamProcessor", "options", "an object of options, or none", options);
     this.#connection = connected();
     this.#id = this.#connection.nextProcessor();
     this.#onReject = options.onReject;
-    this.ready = this.#open(pipeline, options, snapshot);
+    this.ready = this.#open(pipeline as PipelineInput as PipelineSpec, options, snapshot);
     // Methods reject with the same error.
     this.ready.catch(() => {});
   }
 
   /** Restores a processor from a snapshot of the same pipeline, taken in any runtime. */
-  static async restore(pipeline: PipelineSpec, snapshot: Uint8Array | ArrayBuffer, options: ProcessorOptions = {}): Promise<StreamProcessor> {
+  static async restore<const P extends PipelineInput>(
+    pipeline: P & CheckedPipeline<P>,
+    snapshot: Uint8Array | ArrayBuffer,
+    options: ProcessorOptions = {},
+  ): Promise<StreamProcessor<P>> {
     const bytes = checkedBytes(snapshot, "restore", "snapshot", "a Uint8Array or an ArrayBuffer");
-    const processor = new StreamProcessor(pipeline, options, bytes);
+    const processor = new StreamProcessor<P>(pipeline, options, bytes);
     await processor.ready;
     return processor;
   }
@@ -128,7 +133,7 @@ export class StreamProcessor {
   }
 
   /** Removes and returns all finished rows as objects. */
-  async drain<R extends object = Row>(): Promise<R[]> {
+  async drain<R extends object = RowOf<P>>(): Promise<R[]> {
     return (await this.#call("drain", [])) as R[];
   }
 

@@ -3,5 +3,6 @@ export { StreamProcessorError } from "./error.js";
 export { type Init } from "./load.js";
 export { identify, StreamProcessor, terminate, type SendOptions } from "./remote.js";
 export type { CompiledModule, ModuleSource } from "./source.js";
+export type { PipelineInput, RowOf } from "./inference.js";
 export type * from "./pipeline.js";
 export type * from "./types.js";
