@@ -7,7 +7,7 @@ use crate::data::frame::{Order, Ordinals};
 use crate::data::stats::StageStats;
 use crate::error::{Error, SnapshotError};
 use crate::plan::group_outputs;
-use crate::snapshot::{Kind, SectionReader, Sections, write_section};
+use crate::snapshot::{Kind, SectionReader, read_section, write_section};
 use crate::spec::{Aggregation, Limits, SpecError};
 
 /// The number of values that are collected before the accumulators take them: their loops cost
@@ -163,20 +163,7 @@ impl Group {
     /// As for [`Group::new`], and [`Error::Snapshot`] for other bytes.
     pub fn load(aggregations: &[Aggregation], bytes: &[u8]) -> Result<Self, Error> {
         let mut group = Self::new(aggregations)?;
-        let mut sections = Sections::new(bytes.len() as u64);
-        sections.push(bytes);
-        let payload = match sections.next()? {
-            Some((Kind::Group, payload)) => payload,
-            Some(_) => return Err(SnapshotError::NotASnapshot.into()),
-            None => {
-                return Err(
-                    SnapshotError::Damaged("it ends before its last section is complete").into()
-                );
-            }
-        };
-        if !sections.is_empty() {
-            return Err(SnapshotError::Damaged("bytes follow the section of the group").into());
-        }
+        let payload = read_section(bytes, Kind::Group, bytes.len() as u64)?;
         let mut reader = SectionReader::new(&payload);
         let length = reader.length()?;
         if reader.raw(length)? != group.identity() {

@@ -4,7 +4,7 @@ use super::deduplicator::{Deduplicator, DeduplicatorOptions};
 use super::exact_set::ExactSet;
 use crate::data::batch::Identity;
 use crate::error::{Error, SnapshotError};
-use crate::snapshot::{Kind, SectionReader, SectionWriter, Sections, write_section};
+use crate::snapshot::{Kind, SectionReader, SectionWriter, read_section, write_section};
 
 /// Bytes per identity, and maximum bytes of everything else.
 const ENTRY_BYTES: u64 = 24;
@@ -40,22 +40,8 @@ impl Deduplicator {
     pub fn restore(options: DeduplicatorOptions, bytes: &[u8]) -> Result<Self, Error> {
         let mut restored = Self::new(options)?;
         let limit = OTHER_BYTES + ENTRY_BYTES * u64::from(options.max_entries);
-        let mut sections = Sections::new(limit);
-        sections.push(bytes);
-        match sections.next()? {
-            Some((Kind::Deduplicator, payload)) => restored.load(SectionReader::new(&payload))?,
-            Some(_) => return Err(SnapshotError::NotASnapshot.into()),
-            None => {
-                return Err(
-                    SnapshotError::Damaged("it ends before its last section is complete").into()
-                );
-            }
-        }
-        if !sections.is_empty() {
-            return Err(
-                SnapshotError::Damaged("bytes follow the section of the deduplicator").into()
-            );
-        }
+        let payload = read_section(bytes, Kind::Deduplicator, limit)?;
+        restored.load(SectionReader::new(&payload))?;
         Ok(restored)
     }
 

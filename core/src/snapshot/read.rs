@@ -5,6 +5,25 @@ use crate::error::SnapshotError;
 
 const CUT_SHORT: SnapshotError = SnapshotError::Damaged("a section ends early");
 
+/// Returns the payload of `bytes`, which are one section of the kind `wanted`, of at most `limit`
+/// bytes.
+pub(crate) fn read_section(
+    bytes: &[u8],
+    wanted: Kind,
+    limit: u64,
+) -> Result<Vec<u8>, SnapshotError> {
+    let mut sections = Sections::new(limit);
+    sections.push(bytes);
+    match sections.next()? {
+        Some((kind, payload)) if kind == wanted => match sections.is_empty() {
+            true => Ok(payload),
+            false => Err(SnapshotError::Damaged("bytes follow its last section")),
+        },
+        Some(_) => Err(SnapshotError::NotASnapshot),
+        None => Err(SnapshotError::Damaged("it ends before its last section is complete")),
+    }
+}
+
 /// Splits a stream of bytes, in pieces of any size, into checked sections.
 pub(crate) struct Sections {
     bytes: Vec<u8>,
