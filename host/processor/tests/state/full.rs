@@ -52,7 +52,10 @@ async fn full_redis_is_an_error_and_keeps_what_it_has() {
 }
 
 /// A file system in memory, unmounted at the end.
-struct SmallDisk(PathBuf, #[expect(dead_code, reason = "removed when it is dropped")] tempfile::TempDir);
+struct SmallDisk(
+    PathBuf,
+    #[expect(dead_code, reason = "removed when it is dropped")] tempfile::TempDir,
+);
 
 impl SmallDisk {
     fn mount(size: &str) -> Option<Self> {

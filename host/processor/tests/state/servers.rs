@@ -22,10 +22,26 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Stops the server at once, as `kill -9` does.
+    /// Stops the server and its processes at once, as `kill -9` does. A process of PostgreSQL that
+    /// serves a connection would answer for a while without its parent.
     pub(crate) fn kill(&mut self) {
+        let id = self.child.id();
+        let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children"));
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+        let children = children.unwrap_or_default();
+        let children: Vec<&str> = children.split_whitespace().collect();
+        // Some of them may have ended already.
+        let _ = Command::new("kill").arg("-9").args(&children).stderr(Stdio::null()).status();
+        let has_ended = |child: &&str| {
+            let stat = std::fs::read_to_string(format!("/proc/{child}/stat"));
+            stat.map_or(true, |stat| stat.contains(") Z"))
+        };
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !children.iter().all(has_ended) {
+            assert!(Instant::now() < deadline, "{} does not end", self.program.display());
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Starts the server again, with the same port and folder.

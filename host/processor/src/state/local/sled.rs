@@ -80,7 +80,10 @@ impl SledStateBackend {
         // Without sled's own timer: each batch is flushed before it is acknowledged.
         let tree = sled::Config::new().path(&path).flush_every_ms(None).open();
         let tree = tree.map_err(|error| open_error(&path, error))?;
-        Ok(Self { inner: LocalBackend::new(SledStore { tree, has_failed: AtomicBool::new(false) }), path })
+        Ok(Self {
+            inner: LocalBackend::new(SledStore { tree, has_failed: AtomicBool::new(false) }),
+            path,
+        })
     }
 
     /// Sets the ttl of [`put`](crate::state::StateBackend::put), and of `put_if_absent` without a ttl. Unset, such
