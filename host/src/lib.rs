@@ -22,7 +22,7 @@ mod run;
 mod time_zones;
 
 pub use error::Error;
-pub use io::{Input, Output};
+pub use io::{Input, InputKind, Output};
 pub use pipeline::{DEFAULT_BATCH_EVENTS, EngineKind, Failure, Io, Pipeline, Settings};
 pub use run::{Observer, PartitionSummary, RefusedLine, StopHandle, Summary, Tally};
 pub use stream_processor_core::{

@@ -225,10 +225,12 @@ pub(crate) struct EventArgs {
     /// The unit of event times that are numbers
     #[arg(long, value_name = "UNIT", default_value = "ms")]
     pub(crate) timestamp_unit: Unit,
-    /// The format of events [default: csv if the name of the input ends in .csv, otherwise ndjson]
+    /// The format of events [default: by the name of the input (.csv, .ndjson), else by its first
+    /// bytes]
     #[arg(long)]
     pub(crate) format: Option<Format>,
-    /// The format of rows [default: ndjson; for dedup, the format of events]
+    /// The format of rows [default: by the name of the output, else ndjson; for dedup, the format of
+    /// events]
     #[arg(long, value_name = "FORMAT")]
     pub(crate) output_format: Option<Format>,
     /// How far behind the greatest event time an event may be: a duration, or `unbounded` for files
@@ -341,11 +343,11 @@ pub(crate) enum Unit {
 /// Inputs, outputs and settings of a run. Each flag overrides the pipeline file.
 #[derive(Debug, Args)]
 pub(crate) struct IoArgs {
-    /// Read events from this file (.gz and .zst are decompressed; repeat it for more files; - for
+    /// Read events from this file (gzip and zstd are decompressed; repeat it for more files; - for
     /// stdin)
     #[arg(short, long, value_name = "FILE", help_heading = "Input and output")]
     pub(crate) input: Vec<PathBuf>,
-    /// Write rows to this file (- for stdout)
+    /// Write rows to this file (.gz and .zst are compressed; - for stdout)
     #[arg(short, long, value_name = "FILE", help_heading = "Input and output")]
     pub(crate) output: Option<PathBuf>,
     /// Write dead letters to this file: refused lines and dropped events, as NDJSON with the reason

@@ -82,13 +82,24 @@ fn dispatch(command: Command) -> Result<(), Exit> {
             let pipeline = pipeline_file::load(&arguments.file.pipeline)?;
             run::run(pipeline, Some(&arguments.file.pipeline), &arguments.io)
         }
-        Command::Window(arguments) => {
+        Command::Window(mut arguments) => {
+            // Errors of the command line come before the wait for input.
+            one_line::window(&arguments)?;
+            arguments.events.detect_format();
             run_one_line(one_line::window(&arguments)?, &arguments.events)
         }
-        Command::Normalize(arguments) => {
+        Command::Normalize(mut arguments) => {
+            // Errors of the command line come before the wait for input.
+            one_line::normalize(&arguments)?;
+            arguments.events.detect_format();
             run_one_line(one_line::normalize(&arguments)?, &arguments.events)
         }
-        Command::Dedup(arguments) => run_one_line(one_line::dedup(&arguments)?, &arguments.events),
+        Command::Dedup(mut arguments) => {
+            // Errors of the command line come before the wait for input.
+            one_line::dedup(&arguments)?;
+            arguments.events.detect_format();
+            run_one_line(one_line::dedup(&arguments)?, &arguments.events)
+        }
         Command::Check(file) => {
             let pipeline = pipeline_file::load(&file.pipeline)?;
             for warning in pipeline.spec().warnings() {

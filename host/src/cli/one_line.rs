@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 use stream_processor::spec::{OutOfOrderness, PipelineSpec, SpecError};
-use stream_processor::{Error, Pipeline};
+use stream_processor::{Error, Input, InputKind, Pipeline};
 
 use super::Exit;
 use super::args::{
     CalendarUnit, DedupArgs, EventArgs, Format, IoArgs, NormalizeArgs, Unit, WindowArgs,
 };
-use super::strategy_arg;
+use super::{report, strategy_arg};
 
 /// A field of a pipeline and the flag that sets it.
 type Flag = (&'static str, &'static str);
@@ -193,7 +193,7 @@ fn pipeline(
         "source": source(events),
         "time": time(events),
         "stages": stages,
-        "sink": { "format": format_name(events.output_format.unwrap_or(output)) },
+        "sink": { "format": format_name(events.row_format(output)) },
         "limits": limits,
     });
     let in_flags = |error: SpecError| Exit::Invalid(in_flags(&error, flags, stages.len() - 1));
@@ -278,15 +278,57 @@ impl EventArgs {
         if self.unordered { OutOfOrderness::Unbounded } else { self.max_out_of_orderness }
     }
 
-    /// Returns the format of events: that of the flag, otherwise that of the first input's name,
-    /// without its extension for compression.
+    /// Returns the format of events: that of the flag, otherwise that of the first input's name.
     fn input_format(&self) -> Format {
-        let first = self.io.input.first().map(PathBuf::as_path);
-        let name = first.and_then(|path| path.file_name()).map(|name| name.to_string_lossy());
-        let name = name.unwrap_or_default();
+        let named = self.io.input.first().and_then(|path| Format::of_path(path));
+        self.format.or(named).unwrap_or(Format::Ndjson)
+    }
+
+    /// Returns the format of rows: that of the flag, otherwise that of the output's name.
+    fn row_format(&self, default: Format) -> Format {
+        let named = self.io.output.as_ref().and_then(|path| Format::of_path(path));
+        self.output_format.or(named).unwrap_or(default)
+    }
+
+    /// Sets the format of events by the first bytes of the input, if neither a flag nor the name
+    /// of the input gives it. Prints a warning if the input seems to be in no format that can be
+    /// read.
+    pub(crate) fn detect_format(&mut self) {
+        let first = self.io.input.first().filter(|path| path.as_path() != Path::new("-"));
+        let is_named = first.is_some_and(|path| Format::of_path(path).is_some());
+        if self.format.is_some() || is_named || (self.print_pipeline && first.is_none()) {
+            return;
+        }
+        let input = first.map_or(Input::Stdin, |path| Input::Files(vec![path.clone()]));
+        let name = first.map_or("stdin".to_owned(), |path| path.display().to_string());
+        // If the input cannot be read, the run says so.
+        let problem = match input.detect() {
+            Ok(InputKind::Csv) => {
+                self.format = Some(Format::Csv);
+                return;
+            }
+            Ok(InputKind::JsonArray) => {
+                "a JSON array: jq -c '.[]' writes its objects one a line, as they are read here"
+            }
+            Ok(InputKind::Utf16) => "UTF-16: iconv -f UTF-16 -t UTF-8 writes it as it is read here",
+            _ => return,
+        };
+        if !self.io.quiet {
+            report::print_message(&format!("warning: {name} seems to be {problem}"));
+        }
+    }
+}
+
+impl Format {
+    /// Returns the format by the name of a file, without its extension for compression.
+    fn of_path(path: &Path) -> Option<Self> {
+        let name = path.file_name()?.to_string_lossy();
         let name = name.strip_suffix(".gz").or(name.strip_suffix(".zst")).unwrap_or(&name);
-        let named = if name.ends_with(".csv") { Format::Csv } else { Format::Ndjson };
-        self.format.unwrap_or(named)
+        match Path::new(name).extension()?.to_str()? {
+            "csv" => Some(Self::Csv),
+            "ndjson" | "jsonl" => Some(Self::Ndjson),
+            _ => None,
+        }
     }
 }
 

@@ -1,11 +1,16 @@
-//! Decompression of gzip and zstd files, chosen by the name of the file.
+//! Gzip and zstd: decompression by the name or the first bytes of an input, and compression by the
+//! name of an output.
 //!
 //! Gzip files are read as `gzip -d` reads them: all members, and zero bytes after the last one.
 
-use std::io::{self, BufRead, BufReader, ErrorKind, Read};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Cursor, ErrorKind, Read, Write};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use flate2::bufread::GzDecoder;
+use flate2::write::GzEncoder;
 
 /// Bytes read ahead of a decompressor.
 const COMPRESSED_BUFFER_BYTES: usize = 128 << 10;
@@ -27,6 +32,113 @@ impl Compression {
             _ => Self::None,
         }
     }
+
+    /// Returns the compression that begins with `bytes`; `None` if more bytes decide.
+    fn of_start(bytes: &[u8]) -> Option<Self> {
+        let magics = [(GZIP_MAGIC, Self::Gzip), (ZSTD_MAGIC, Self::Zstd)];
+        for (magic, compression) in magics {
+            match bytes.len().cmp(&magic.len()) {
+                _ if bytes.starts_with(magic) => return Some(compression),
+                std::cmp::Ordering::Less if magic.starts_with(bytes) => return None,
+                _ => {}
+            }
+        }
+        Some(Self::None)
+    }
+}
+
+/// The first bytes of a gzip file with deflate, the only method there is.
+const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b, 0x08];
+
+/// The first bytes of a zstd frame.
+const ZSTD_MAGIC: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
+
+/// Bytes of one read for [`detected`].
+const FIRST_BYTES: usize = 8 << 10;
+
+/// Reads as many bytes from `reader` as decide about its compression. Returns the compression, and a
+/// reader of all bytes. Blocks until the first byte is there.
+pub(super) fn detected<R: Read>(
+    mut reader: R,
+) -> io::Result<(Compression, io::Chain<Cursor<Vec<u8>>, R>)> {
+    let mut start = Vec::new();
+    let mut room = [0; FIRST_BYTES];
+    let compression = loop {
+        match reader.read(&mut room) {
+            Ok(0) => break Compression::None,
+            Ok(bytes) => start.extend_from_slice(room.get(..bytes).unwrap_or_default()),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+        if let Some(compression) = Compression::of_start(&start) {
+            break compression;
+        }
+    };
+    Ok((compression, Cursor::new(start).chain(reader)))
+}
+
+/// Counts the bytes that a reader returns.
+pub(super) struct CountingReader<R> {
+    pub(super) reader: R,
+    pub(super) bytes_read: Arc<AtomicU64>,
+}
+
+impl<R: Read> Read for CountingReader<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let bytes = self.reader.read(buffer)?;
+        self.bytes_read.fetch_add(bytes as u64, Ordering::Relaxed);
+        Ok(bytes)
+    }
+}
+
+/// A writer to a file, compressed as the name of the file says.
+pub(super) enum CompressedFile {
+    Plain(File),
+    Gzip(GzEncoder<File>),
+    Zstd(zstd::stream::write::Encoder<'static, File>),
+}
+
+impl CompressedFile {
+    /// Creates or truncates the file at `path`.
+    pub(super) fn create(path: &Path) -> io::Result<Self> {
+        let file = File::create(path)?;
+        Ok(match Compression::of_path(path) {
+            Compression::None => Self::Plain(file),
+            Compression::Gzip => Self::Gzip(GzEncoder::new(file, flate2::Compression::default())),
+            Compression::Zstd => Self::Zstd(zstd::stream::write::Encoder::new(
+                file,
+                zstd::DEFAULT_COMPRESSION_LEVEL,
+            )?),
+        })
+    }
+
+    /// Writes the end of the compressed data, without which the file is truncated.
+    pub(super) fn finish(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(_) => Ok(()),
+            Self::Gzip(encoder) => encoder.try_finish(),
+            Self::Zstd(encoder) => encoder.do_finish(),
+        }
+    }
+}
+
+impl Write for CompressedFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(file) => file.write(bytes),
+            Self::Gzip(encoder) => encoder.write(bytes),
+            Self::Zstd(encoder) => encoder.write(bytes),
+        }
+    }
+
+    /// Passes everything that was written to the operating system.
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(file) => file.flush(),
+            Self::Gzip(encoder) => encoder.flush(),
+            Self::Zstd(encoder) => encoder.flush(),
+        }
+    }
 }
 
 /// Returns a reader of the decompressed bytes of `file`.
@@ -40,6 +152,14 @@ pub(super) fn decompressed<R: Read + Send + 'static>(
         Compression::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(buffered(file))?),
         Compression::None => Box::new(file),
     })
+}
+
+/// Returns a reader of the bytes of `reader`, decompressed if the first ones say so.
+pub(super) fn decompressed_if_needed<R: Read + Send + 'static>(
+    reader: R,
+) -> io::Result<Box<dyn Read + Send>> {
+    let (compression, reader) = detected(reader)?;
+    decompressed(compression, reader)
 }
 
 /// Reads all members of a gzip file as one stream. Skips the zero bytes that tapes and block

@@ -1,17 +1,18 @@
 //! A source that reads files one after another, decompressed.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::compression::{self, Compression};
+use super::compression::{self, Compression, CountingReader};
 use super::source::{Position, Source, SourceRead};
 use super::text_reader::{Fill, TextReader, too_short};
 use crate::error::Error;
 
-/// Reads files in order. Names that end in `.gz` and `.zst` are decompressed.
+/// Reads files in order. Files that are compressed with gzip or zstd, by their name or their first
+/// bytes, are decompressed.
 ///
 /// [`Source::resume`] seeks in files that are not compressed. Compressed ones are decompressed up
 /// to the position.
@@ -116,7 +117,15 @@ fn name(path: &Path) -> String {
 fn open(path: &Path, start_bytes: u64, bytes_read: &Arc<AtomicU64>) -> io::Result<TextReader> {
     let mut file = File::open(path)?;
     let metadata = file.metadata()?;
-    let compression = Compression::of_path(path);
+    let named = Compression::of_path(path);
+    let compression = match named {
+        Compression::None if metadata.is_file() => {
+            let (compression, _) = compression::detected(&file)?;
+            file.seek(SeekFrom::Start(0))?;
+            compression
+        }
+        named => named,
+    };
     let fill = if metadata.is_file() { Fill::WholeRoom } else { Fill::FirstBytes };
     let seeks = metadata.is_file() && compression == Compression::None && start_bytes > 0;
     if seeks {
@@ -127,22 +136,11 @@ fn open(path: &Path, start_bytes: u64, bytes_read: &Arc<AtomicU64>) -> io::Resul
         bytes_read.fetch_add(start_bytes, Ordering::Relaxed);
     }
     let file = CountingReader { reader: file, bytes_read: Arc::clone(bytes_read) };
-    let text = compression::decompressed(compression, file)?;
+    let text = match compression {
+        Compression::None if !metadata.is_file() => compression::decompressed_if_needed(file)?,
+        compression => compression::decompressed(compression, file)?,
+    };
     let mut reader = TextReader::new(text, fill, if seeks { start_bytes } else { 0 });
     reader.skip_to(start_bytes)?;
     Ok(reader)
-}
-
-/// Counts the bytes that a reader returns.
-struct CountingReader<R> {
-    reader: R,
-    bytes_read: Arc<AtomicU64>,
-}
-
-impl<R: Read> Read for CountingReader<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let bytes = self.reader.read(buffer)?;
-        self.bytes_read.fetch_add(bytes as u64, Ordering::Relaxed);
-        Ok(bytes)
-    }
 }

@@ -12,13 +12,15 @@
 //! - [`Input`] (`input.rs`) and [`Output`] (`output.rs`) name what a run reads and writes. Their
 //!   `of` makes them from a pipeline; every kind of source and sink is registered there.
 //! - [`Source`] (`source.rs`) is what the reader thread reads; `text_reader.rs` is shared by both
-//!   sources, `compression.rs` decompresses gzip and zstd.
+//!   sources, `compression.rs` decompresses and compresses gzip and zstd.
 //! - [`Sink`] (`sink.rs`) is what the writer thread writes rows to.
+//! - `detect.rs` says what the first bytes of an input seem to be ([`InputKind`]).
 //! - `files.rs` identifies files by device and inode and rejects a run that reads and writes one
 //!   file, or writes one file twice.
 //! - `stdio.rs` opens the standard streams so that a closed stream is an error.
 
 mod compression;
+mod detect;
 mod file_source;
 pub(crate) mod files;
 mod input;
@@ -31,6 +33,7 @@ mod text_output;
 mod text_reader;
 mod text_sink;
 
+pub use detect::InputKind;
 pub use file_source::FileSource;
 pub use input::Input;
 pub use output::Output;

@@ -1,6 +1,5 @@
 //! Outputs of a run by name, and the open output of each.
 
-use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -8,9 +7,10 @@ use stream_processor_core::spec::SinkType;
 use stream_processor_core::text::Format;
 use stream_processor_core::{PipelineSpec, SpecError};
 
+use super::compression::CompressedFile;
 use super::sink::Sink;
 use super::stdio;
-use super::text_output::TextOutput;
+use super::text_output::{TextOutput, TextWriter};
 use super::text_sink::TextSink;
 use crate::error::Error;
 
@@ -18,7 +18,7 @@ use crate::error::Error;
 pub enum Output {
     /// Standard output.
     Stdout,
-    /// A file, which is created or truncated.
+    /// A file, which is created or truncated. Names that end in `.gz` and `.zst` are compressed.
     File(PathBuf),
     /// Any writer, with its name for messages.
     Writer(String, Box<dyn Write + Send>),
@@ -64,10 +64,10 @@ impl Output {
     /// Opens the output of text; a file is created or truncated.
     pub(crate) fn open(self) -> Result<TextOutput, Error> {
         let name = self.name();
-        let writer: io::Result<Box<dyn Write + Send>> = match self {
-            Self::Stdout => stdio::writer(),
-            Self::Writer(_, writer) => Ok(writer),
-            Self::File(path) => File::create(path).map(|file| Box::new(file) as _),
+        let writer: io::Result<TextWriter> = match self {
+            Self::Stdout => stdio::writer().map(TextWriter::Other),
+            Self::Writer(_, writer) => Ok(TextWriter::Other(writer)),
+            Self::File(path) => CompressedFile::create(&path).map(TextWriter::File),
             Self::Sink(_) => {
                 let message = "this sink takes rows, but dead letters, late events and summaries are text: use a file";
                 Err(io::Error::new(io::ErrorKind::Unsupported, message))
@@ -94,6 +94,6 @@ impl Output {
     pub fn write_text(self, text: &str) -> Result<(), Error> {
         let mut output = self.open()?;
         output.append(|out| out.extend_from_slice(text.as_bytes()))?;
-        output.flush()
+        output.finish()
     }
 }

@@ -124,6 +124,15 @@ pub trait Sink: Send {
     /// [`Error::Write`].
     fn flush(&mut self) -> Result<(), Error>;
 
+    /// Ends the output, also after a failure. It is called once, after all other methods, and only
+    /// flushes by default.
+    ///
+    /// # Errors
+    /// [`Error::Write`].
+    fn finish(&mut self) -> Result<(), Error> {
+        self.flush()
+    }
+
     /// Returns the number of batches, from the first one on, whose rows outlive this process.
     fn durable_batches(&self) -> u64;
 }

@@ -4,7 +4,38 @@
 //! it ignores reads and writes on a stream that is not open in that direction. Both would lose rows
 //! without an error.
 
-pub(crate) use platform::{StandardStream, reader, writer};
+use std::io::{self, Cursor, ErrorKind, Read};
+use std::sync::{Mutex, PoisonError};
+
+pub(crate) use platform::{StandardStream, writer};
+
+/// Bytes of standard input that were read before it was opened by a run.
+static AHEAD: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+
+/// Reads the first bytes of standard input, at most `max`, and keeps them for [`reader`]. Blocks
+/// until there are some. Returns none at the end of input.
+pub(crate) fn read_ahead(max: u64) -> io::Result<Vec<u8>> {
+    let mut ahead = AHEAD.lock().unwrap_or_else(PoisonError::into_inner);
+    if ahead.is_empty() {
+        let mut stdin = platform::reader()?;
+        let mut room = vec![0; usize::try_from(max).unwrap_or(usize::MAX)];
+        let bytes = loop {
+            match stdin.read(&mut room) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                read => break read?,
+            }
+        };
+        room.truncate(bytes);
+        *ahead = room;
+    }
+    Ok(ahead.clone())
+}
+
+/// Returns a reader of standard input, from its first byte on.
+pub(crate) fn reader() -> io::Result<Box<dyn Read + Send>> {
+    let ahead = std::mem::take(&mut *AHEAD.lock().unwrap_or_else(PoisonError::into_inner));
+    Ok(Box::new(Cursor::new(ahead).chain(platform::reader()?)))
+}
 
 #[cfg(unix)]
 mod platform {
@@ -76,7 +107,7 @@ mod platform {
     }
 
     /// Returns a reader of standard input.
-    pub(crate) fn reader() -> io::Result<Box<dyn Read + Send>> {
+    pub(super) fn reader() -> io::Result<Box<dyn Read + Send>> {
         Ok(Box::new(StandardStream::Stdin.file()?))
     }
 
@@ -99,7 +130,7 @@ mod platform {
     }
 
     /// Returns a reader of standard input.
-    pub(crate) fn reader() -> io::Result<Box<dyn Read + Send>> {
+    pub(super) fn reader() -> io::Result<Box<dyn Read + Send>> {
         Ok(Box::new(io::stdin()))
     }
 

@@ -1,20 +1,25 @@
 //! A source that reads one stream: standard input, or any reader.
 
-use std::io::Read;
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::compression::{CountingReader, decompressed_if_needed};
 use super::source::{Position, Source, SourceRead};
 use super::stdio;
 use super::text_reader::{Fill, TextReader};
 use crate::error::Error;
 
-/// Reads one stream as it arrives.
+/// Reads one stream as it arrives. A stream that begins as gzip or zstd does is decompressed.
 ///
 /// [`Source::resume`] drops the text before the position, so the stream must start as it did when
 /// the position was stored.
 pub struct StreamSource {
     name: String,
-    /// `None` until standard input is opened, which the first read does.
+    /// The reader that the first read opens; `None` is standard input.
+    unopened: Option<Box<dyn Read + Send>>,
     reader: Option<TextReader>,
+    bytes_read: Arc<AtomicU64>,
     state: StreamState,
 }
 
@@ -33,21 +38,30 @@ impl StreamSource {
     /// Creates a source that reads standard input.
     #[must_use]
     pub fn stdin() -> Self {
-        Self { name: "stdin".into(), reader: None, state: StreamState::Start(0) }
+        Self::of("stdin".into(), None)
     }
 
     /// Creates a source that reads `reader`, with its name for messages.
     #[must_use]
     pub fn new(name: impl Into<String>, reader: Box<dyn Read + Send>) -> Self {
-        let reader = TextReader::new(reader, Fill::FirstBytes, 0);
-        Self { name: name.into(), reader: Some(reader), state: StreamState::Start(0) }
+        Self::of(name.into(), Some(reader))
+    }
+
+    fn of(name: String, unopened: Option<Box<dyn Read + Send>>) -> Self {
+        let state = StreamState::Start(0);
+        Self { name, unopened, reader: None, bytes_read: Arc::default(), state }
     }
 
     /// Opens the stream and drops the text before `offset_bytes`.
-    fn start(&mut self, offset_bytes: u64) -> std::io::Result<()> {
+    fn start(&mut self, offset_bytes: u64) -> io::Result<()> {
         let reader = match &mut self.reader {
             Some(reader) => reader,
-            reader => reader.insert(TextReader::new(stdio::reader()?, Fill::FirstBytes, 0)),
+            reader => {
+                let unopened = self.unopened.take().map_or_else(stdio::reader, Ok)?;
+                let bytes_read = Arc::clone(&self.bytes_read);
+                let text = decompressed_if_needed(CountingReader { reader: unopened, bytes_read })?;
+                reader.insert(TextReader::new(text, Fill::FirstBytes, 0))
+            }
         };
         reader.skip_to(offset_bytes)
     }
@@ -94,6 +108,6 @@ impl Source for StreamSource {
     }
 
     fn bytes_read(&self) -> u64 {
-        self.offset_bytes()
+        self.bytes_read.load(Ordering::Relaxed)
     }
 }

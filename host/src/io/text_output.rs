@@ -1,7 +1,8 @@
 //! An open output of text with one buffer.
 
-use std::io::Write;
+use std::io::{self, Write};
 
+use super::compression::CompressedFile;
 use crate::error::Error;
 
 /// Buffered bytes from which on the buffer is written.
@@ -10,15 +11,37 @@ const BUFFER_BYTES: usize = 64 << 10;
 /// An open output with a buffer.
 pub(crate) struct TextOutput {
     name: String,
-    writer: Box<dyn Write + Send>,
+    writer: TextWriter,
     buffer: Vec<u8>,
     /// True if the writer has bytes that it may not have passed on.
     needs_flush: bool,
 }
 
+/// What an output writes to.
+pub(super) enum TextWriter {
+    File(CompressedFile),
+    Other(Box<dyn Write + Send>),
+}
+
+impl TextWriter {
+    fn as_write(&mut self) -> &mut dyn Write {
+        match self {
+            Self::File(file) => file,
+            Self::Other(writer) => writer,
+        }
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        match self {
+            Self::File(file) => file.finish(),
+            Self::Other(_) => Ok(()),
+        }
+    }
+}
+
 impl TextOutput {
     /// Creates an output that writes to `writer`, with its name for messages.
-    pub(super) fn new(name: String, writer: Box<dyn Write + Send>) -> Self {
+    pub(super) fn new(name: String, writer: TextWriter) -> Self {
         Self { name, writer, buffer: Vec::with_capacity(2 * BUFFER_BYTES), needs_flush: false }
     }
 
@@ -39,14 +62,20 @@ impl TextOutput {
             self.write()?;
         }
         if self.needs_flush {
-            self.writer.flush().map_err(|error| Error::write(&*self.name, error))?;
+            self.writer.as_write().flush().map_err(|error| Error::write(&*self.name, error))?;
             self.needs_flush = false;
         }
         Ok(())
     }
 
+    /// Writes the buffer and ends the output. Nothing can be written afterwards.
+    pub(crate) fn finish(&mut self) -> Result<(), Error> {
+        self.flush()?;
+        self.writer.finish().map_err(|error| Error::write(&*self.name, error))
+    }
+
     fn write(&mut self) -> Result<(), Error> {
-        let written = self.writer.write_all(&self.buffer);
+        let written = self.writer.as_write().write_all(&self.buffer);
         self.buffer.clear();
         self.needs_flush = true;
         written.map_err(|error| Error::write(&*self.name, error))

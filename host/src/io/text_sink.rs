@@ -83,6 +83,11 @@ impl Sink for TextSink {
         Ok(())
     }
 
+    fn finish(&mut self) -> Result<(), Error> {
+        self.flush()?;
+        self.output.finish()
+    }
+
     fn durable_batches(&self) -> u64 {
         self.durable_batches
     }

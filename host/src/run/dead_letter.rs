@@ -66,6 +66,11 @@ impl DeadLetterWriter {
         self.dead.iter_mut().chain(&mut self.late).try_for_each(TextOutput::flush)
     }
 
+    /// Ends both outputs.
+    pub(super) fn finish(&mut self) -> Result<(), Error> {
+        self.dead.iter_mut().chain(&mut self.late).try_for_each(TextOutput::finish)
+    }
+
     /// Writes a dropped event: a late one to the output for late events if there is one, all others
     /// to the dead letters.
     fn write_dropped(&mut self, log: &BatchLog, dropped: &Dropped) -> Result<(), Error> {

@@ -44,9 +44,9 @@ impl Writer {
         };
         // If one output fails, the others still get everything that was made for them.
         let dead_letters =
-            self.dead_letters.end_unfinished_line().and_then(|()| self.dead_letters.flush());
+            self.dead_letters.end_unfinished_line().and_then(|()| self.dead_letters.finish());
         if end.is_err() {
-            let _ = self.sink.flush();
+            let _ = self.sink.finish();
         }
         let end = end?;
         dead_letters.map(|()| end)
@@ -76,12 +76,12 @@ impl Writer {
                 }
                 Err(MergeStop::Failed(error)) => return Err(error),
                 Err(MergeStop::ShardEnded) => {
-                    self.sink.flush()?;
+                    self.sink.finish()?;
                     return Ok(WriterEnd::ShardEnded);
                 }
             }
         }
-        self.sink.flush()?;
+        self.sink.finish()?;
         Ok(WriterEnd::Complete)
     }
 

@@ -7,6 +7,7 @@ mod calendar;
 mod cases;
 mod common;
 mod connectors;
+mod formats;
 mod host_time;
 mod inputs;
 mod instances;
