@@ -24,7 +24,7 @@ mod time_zones;
 pub use error::Error;
 pub use io::{Input, InputKind, Output};
 pub use pipeline::{DEFAULT_BATCH_EVENTS, EngineKind, Failure, Io, Pipeline, Settings};
-pub use run::{Observer, PartitionSummary, RefusedLine, StopHandle, Summary, Tally};
+pub use run::{Observer, PartitionSummary, RefusedLine, RunProgress, StopHandle, Summary};
 pub use stream_processor_core::{
     LimitReached, OneShard, PartitionStats, Plan, ReasonCount, RejectReason, StageStats, Stats,
 };

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::io::{Input, Output};
 use crate::module::limits::DEFAULT_MEMORY_LIMIT_BYTES;
 use crate::run::threads::{self, Completion};
-use crate::run::{Observer, StopHandle, Summary, Tally};
+use crate::run::{Observer, RunProgress, StopHandle, Summary};
 use crate::time_zones;
 
 /// The default number of events in one batch for the engine.
@@ -212,10 +212,10 @@ impl Pipeline {
         stop: &StopHandle,
     ) -> Result<Summary, Box<Failure>> {
         let start = Instant::now();
-        let mut tally = Tally::default();
+        let mut progress = RunProgress::default();
         let shards = self.shards(settings).get();
-        let end = threads::run(self, io, settings, shards, observer, &mut tally, stop);
-        let mut summary = Summary::new(&self.spec, &tally, end.stats);
+        let end = threads::run(self, io, settings, shards, observer, &mut progress, stop);
+        let mut summary = Summary::new(&self.spec, &progress, end.stats);
         summary.shards = shards;
         summary.elapsed_seconds = start.elapsed().as_secs_f64();
         summary.complete = matches!(end.result, Ok(Completion::Complete));

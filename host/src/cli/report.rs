@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
-use stream_processor::{Observer, PartitionSummary, RefusedLine, Summary, Tally};
+use stream_processor::{Observer, PartitionSummary, RefusedLine, RunProgress, Summary};
 
 /// Maximum number of bad lines to print. All are counted.
 const BAD_LINES_SHOWN: u64 = 5;
@@ -57,10 +57,10 @@ impl Observer for Report {
         }
     }
 
-    fn progress(&mut self, tally: &Tally) {
+    fn progress(&mut self, progress: &RunProgress) {
         if let Some(bar) = &self.bar {
-            bar.set_position(tally.bytes());
-            let events = tally.accepted();
+            bar.set_position(progress.bytes());
+            let events = progress.accepted();
             let rate = events as f64 / bar.elapsed().as_secs_f64().max(f64::MIN_POSITIVE);
             bar.set_message(format!("{} events, {}", HumanCount(events), per_second(rate)));
         }

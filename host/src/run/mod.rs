@@ -55,6 +55,6 @@ mod tick_timer;
 mod writer;
 
 pub(crate) use batch_log::LoggedEvents;
-pub use progress::{Observer, RefusedLine, Tally};
+pub use progress::{Observer, RefusedLine, RunProgress};
 pub use stop::StopHandle;
 pub use summary::{PartitionSummary, Summary};

@@ -8,7 +8,7 @@ use stream_processor_core::text::{EventBuffer, Reader};
 
 use super::batch_log::BatchLog;
 use super::input_block::InputBlock;
-use super::progress::{Observer, RefusedLine, Tally};
+use super::progress::{Observer, RefusedLine, RunProgress};
 use super::reader::{InputReader, ParserMessage};
 use super::shard::ShardBatch;
 use super::split::Splitter;
@@ -32,7 +32,7 @@ pub(super) struct Parser<'a> {
     /// The time of the next tick, if the pipeline depends on the time of day.
     pub(super) tick_timer: Option<TickTimer>,
     pub(super) observer: &'a mut dyn Observer,
-    pub(super) tally: &'a mut Tally,
+    pub(super) progress: &'a mut RunProgress,
 }
 
 /// The lines that the batch log keeps as text, because an output needs them.
@@ -249,8 +249,8 @@ impl Parser<'_> {
                 state.log.events.add(state.line_base + line, span.of(bytes));
             }
         }
-        self.tally.accepted += count as u64;
-        self.tally.disorder.observe(state.events.timestamps().get(..count).unwrap_or_default());
+        self.progress.accepted += count as u64;
+        self.progress.disorder.observe(state.events.timestamps().get(..count).unwrap_or_default());
         let reported = self.report_refused(bytes, state);
         state.pending += count + state.events.rejections().len();
         let last_event = state.events.lines().last();
@@ -273,7 +273,7 @@ impl Parser<'_> {
             if rejection.continuation {
                 continue;
             }
-            self.tally.count_refused(rejection.reason);
+            self.progress.count_refused(rejection.reason);
             let detail = rejection.detail(self.schema, bytes);
             if self.strict {
                 return Err(ParserStop::Failed(Error::BadLine {
@@ -296,7 +296,7 @@ impl Parser<'_> {
             self.send_batches(log, mem::take(&mut state.batches))?;
             state.pending = 0;
         }
-        self.observer.progress(self.tally);
+        self.observer.progress(self.progress);
         Ok(())
     }
 }

@@ -11,7 +11,7 @@ use crate::error::Escaped;
 
 /// Counts of the input that was read so far.
 #[derive(Debug, Clone, Default)]
-pub struct Tally {
+pub struct RunProgress {
     pub(super) accepted: u64,
     /// Refused lines, in the order of [`RejectReason::ALL`].
     refused: Vec<u64>,
@@ -28,8 +28,8 @@ pub trait Observer {
     }
 
     /// Receives the counts after each batch that was sent to the shards, and when the input pauses.
-    fn progress(&mut self, tally: &Tally) {
-        let _ = tally;
+    fn progress(&mut self, progress: &RunProgress) {
+        let _ = progress;
     }
 }
 
@@ -55,7 +55,7 @@ impl Display for RefusedLine<'_> {
     }
 }
 
-impl Tally {
+impl RunProgress {
     /// Counts a refused line.
     pub(super) fn count_refused(&mut self, reason: RejectReason) {
         self.refused.resize(RejectReason::ALL.len(), 0);

@@ -7,7 +7,7 @@ use stream_processor_core::spec::Duration;
 use stream_processor_core::time::write_rfc3339;
 use stream_processor_core::{PartitionStats, PipelineSpec, StageStats, Stats};
 
-use super::progress::Tally;
+use super::progress::RunProgress;
 use crate::module;
 
 /// Counters of a whole run, summed over its shards.
@@ -108,8 +108,8 @@ fn without_times(mut stage: StageStats) -> StageStats {
 
 impl Summary {
     /// Combines the parser's counts with the counters of the engines.
-    pub(crate) fn new(spec: &PipelineSpec, tally: &Tally, stats: Stats) -> Self {
-        let mut rejected_by_reason: BTreeMap<String, u64> = tally
+    pub(crate) fn new(spec: &PipelineSpec, progress: &RunProgress, stats: Stats) -> Self {
+        let mut rejected_by_reason: BTreeMap<String, u64> = progress
             .refused_by_reason()
             .map(|(reason, count)| (reason.name().into(), count))
             .collect();
@@ -117,15 +117,15 @@ impl Summary {
             *rejected_by_reason.entry(counted.reason.name().into()).or_default() += counted.count;
         }
         Self {
-            lines: tally.accepted() + tally.refused(),
+            lines: progress.accepted() + progress.refused(),
             events: match stats.limit_refused {
-                0 => tally.accepted().saturating_sub(stats.rejected),
+                0 => progress.accepted().saturating_sub(stats.rejected),
                 // The parser reads ahead; events behind the refused one were not processed.
                 _ => stats.events,
             },
-            rejected: tally.refused() + stats.rejected,
+            rejected: progress.refused() + stats.rejected,
             late_dropped: stats.late_dropped,
-            max_behind: tally.disorder.max_behind(spec),
+            max_behind: progress.disorder.max_behind(spec),
             limit_dropped: stats.limit_dropped,
             limit_refused: stats.limit_refused,
             evicted_events: stats.evicted_events,
@@ -138,7 +138,7 @@ impl Summary {
             limits_struck: stats.limits_struck.into_iter().map(str::to_owned).collect(),
             stages: stats.stages.into_iter().map(without_times).collect(),
             partitions: stats.partitions.into_iter().map(PartitionSummary::new).collect(),
-            input_bytes: tally.bytes(),
+            input_bytes: progress.bytes(),
             module_sha256: module::SHA256,
             ..Self::default()
         }

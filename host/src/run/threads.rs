@@ -11,7 +11,7 @@ use stream_processor_core::watermark::Generator;
 use super::dead_letter::DeadLetterWriter;
 use super::merge::Merger;
 use super::parser::{KeptText, Parser, ParserStop, ReadEnd, Receivers};
-use super::progress::{Observer, Tally};
+use super::progress::{Observer, RunProgress};
 use super::reader::InputReader;
 use super::setup;
 use super::shard::{Shard, ShardResult};
@@ -54,13 +54,13 @@ pub(crate) fn run(
     settings: &Settings,
     shards: usize,
     observer: &mut dyn Observer,
-    tally: &mut Tally,
+    progress: &mut RunProgress,
     stop: &StopHandle,
 ) -> RunEnd {
-    match start(pipeline, io, settings, shards, tally) {
+    match start(pipeline, io, settings, shards, progress) {
         Ok(threads) => {
             stop.set_waker(threads.input.stop_waker());
-            threads.parse_and_join(pipeline, settings, observer, tally, stop)
+            threads.parse_and_join(pipeline, settings, observer, progress, stop)
         }
         Err(error) => RunEnd { stats: Stats::default(), result: Err(error) },
     }
@@ -83,7 +83,7 @@ fn start(
     io: Io,
     settings: &Settings,
     shards: usize,
-    tally: &Tally,
+    progress: &RunProgress,
 ) -> Result<RunningThreads, Error> {
     let passes_events = pipeline.plan().output.passes_events;
     let kept_text = KeptText {
@@ -94,7 +94,7 @@ fn start(
     let report_drops = io.dead_letter.is_some() || io.late.is_some();
     let (source, outputs) = setup::open_io(io, pipeline)?;
     let engines = setup::open_engines(pipeline, settings, shards, report_drops)?;
-    let input = InputReader::start(source, Arc::clone(&tally.bytes))?;
+    let input = InputReader::start(source, Arc::clone(&progress.bytes))?;
     // A pipeline that depends on the time of day has one shard.
     let tick_timer = pipeline.plan().goes_by_host_time.then(|| input.tick_timer());
     let (to_writer, logs) = sync_channel(BATCHES_AHEAD);
@@ -144,7 +144,7 @@ impl RunningThreads {
         pipeline: &Pipeline,
         settings: &Settings,
         observer: &mut dyn Observer,
-        tally: &mut Tally,
+        progress: &mut RunProgress,
         stop: &StopHandle,
     ) -> RunEnd {
         let spec = pipeline.spec();
@@ -164,7 +164,7 @@ impl RunningThreads {
             receivers: self.receivers,
             tick_timer: self.tick_timer,
             observer,
-            tally,
+            progress,
         };
         // When the parser ends, its channels to the shards close; then theirs to the writer.
         let parsed = parser.run();
