@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! strategy           fast path                             slow path
-//! one string field   hash::hash_of_string (no copy)        form::Form
+//! one string field   hash::hash_of_string (on stack)       form::Form
 //! several fields     form::Form (fixed-length copies)      canonical::Canonical, per value
 //! @content           layout::Layout (predicted members)    canonical::Canonical (sorts members)
 //! ```
