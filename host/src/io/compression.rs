@@ -58,9 +58,7 @@ const FIRST_BYTES: usize = 8 << 10;
 
 /// Reads as many bytes from `reader` as decide about its compression. Returns the compression, and a
 /// reader of all bytes. Blocks until the first byte is there.
-pub(super) fn detected<R: Read>(
-    mut reader: R,
-) -> io::Result<(Compression, io::Chain<Cursor<Vec<u8>>, R>)> {
+pub(super) fn detected<R: Read>(mut reader: R) -> io::Result<(Compression, impl Read + use<R>)> {
     let mut start = Vec::new();
     let mut room = [0; FIRST_BYTES];
     let compression = loop {
