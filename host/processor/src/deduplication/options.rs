@@ -98,11 +98,8 @@ impl SharedDeduplicatorBuilder {
         if self.strategies.is_empty() {
             return wrong("strategies", "must have at least one");
         }
-        for strategy in &self.strategies {
-            if matches!(strategy, Strategy::Fields(names) if names.is_empty() || names.iter().any(String::is_empty))
-            {
-                return wrong("strategies", "a strategy must name its fields, none of them empty");
-            }
+        if self.strategies.iter().any(lacks_names) {
+            return wrong("strategies", "a strategy must name its fields, none of them empty");
         }
         if self.ttl.is_some_and(|ttl| ttl.is_zero()) {
             return wrong("ttl", "must be longer than 0");
@@ -123,6 +120,14 @@ impl SharedDeduplicatorBuilder {
             self.bloom.map(|(capacity, rate)| FrontFilter::new(capacity, rate, self.ttl)),
             self.on_unavailable,
         ))
+    }
+}
+
+/// Returns true if a strategy names no field, or one with an empty name.
+fn lacks_names(strategy: &Strategy) -> bool {
+    match strategy {
+        Strategy::Content => false,
+        Strategy::Fields(names) => names.is_empty() || names.iter().any(String::is_empty),
     }
 }
 

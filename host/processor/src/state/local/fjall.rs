@@ -67,8 +67,8 @@ impl EmbeddedStateBackend {
         Ok(Self { inner: LocalBackend::new(store), path })
     }
 
-    /// Sets the ttl of [`put`](crate::state::StateBackend::put), and of `put_if_absent` without a ttl. Unset, such
-    /// entries never expire.
+    /// Sets the ttl of [`put`](crate::state::StateBackend::put), and of `put_if_absent` without a
+    /// ttl. Unset, such entries never expire.
     #[must_use]
     pub fn with_default_ttl(mut self, ttl: Duration) -> Self {
         self.inner.default_ttl = Some(ttl);

@@ -86,8 +86,8 @@ impl SledStateBackend {
         })
     }
 
-    /// Sets the ttl of [`put`](crate::state::StateBackend::put), and of `put_if_absent` without a ttl. Unset, such
-    /// entries never expire.
+    /// Sets the ttl of [`put`](crate::state::StateBackend::put), and of `put_if_absent` without a
+    /// ttl. Unset, such entries never expire.
     #[must_use]
     pub fn with_default_ttl(mut self, ttl: Duration) -> Self {
         self.inner.default_ttl = Some(ttl);
