@@ -19,6 +19,8 @@ fn run(vector: &Vector, folder: &Path, flags: &[&str]) -> (String, Value) {
         .arg(&input)
         .arg("--summary-json")
         .arg(&summary)
+        // Vectors of late events lose most of them.
+        .args(["--max-lost", "100%"])
         .args(flags)
         .output()
         .unwrap();
