@@ -112,10 +112,12 @@ fn processor() -> Result<Outcome> {
     let package = ["--package", "processor"];
     let mut test = cargo(&["test", "--quiet", "--no-fail-fast", "--all-features"]);
     let mut outcome = count(test.args(package).env("STREAM_PROCESSOR_SERVERS", "required"))?;
-    outcome.add(check(cargo(&["check", "--quiet", "--no-default-features"]).args(package))?);
+    // In release mode, dependencies are checked once for these two and for clippy.
+    let mut bare = cargo(&["check", "--quiet", "--release", "--no-default-features"]);
+    outcome.add(check(bare.args(package))?);
     let mut example = cargo(&["run", "--quiet", "--example", "stream_processor_demo"]);
     outcome.add(check(&mut example)?);
-    let mut doc = cargo(&["doc", "--quiet", "--no-deps", "--all-features"]);
+    let mut doc = cargo(&["doc", "--quiet", "--release", "--no-deps", "--all-features"]);
     doc.args(["--package", "stream-processor-core"]).args(package);
     outcome.add(check(doc.env("RUSTDOCFLAGS", "-D warnings"))?);
     Ok(outcome)
