@@ -76,7 +76,7 @@ pub use redis::{RedisConfig, RedisConfigBuilder, RedisStateBackend};
 ///
 /// # Errors
 /// All methods return a [`StateError`] if the store fails or does not answer in time. A write that
-/// returned an error may have taken effect.
+/// returned an error may have taken effect, or take effect later if it timed out.
 #[async_trait]
 pub trait StateBackend: Send + Sync + 'static {
     /// Returns the value of `key`.
