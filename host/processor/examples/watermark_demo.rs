@@ -1,4 +1,4 @@
-//! How the watermark decides when a window fires, and which events are late.
+//! Shows when the watermark fires a window, and which events are late.
 
 use std::io::{self, Write};
 

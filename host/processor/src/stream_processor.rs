@@ -48,7 +48,7 @@ use crate::time::{date_time, micros};
 /// # Ok(()) }
 /// ```
 ///
-/// If nobody reads, `process_event` does not wait: at `result_buffer_size` results it returns
+/// Without a reader, `process_event` does not wait: at `result_buffer_size` results it returns
 /// [`Error::ResultsFull`], and the event is not taken. Results are discarded once their stream was
 /// dropped. Dropping the processor ends the stream of results without firing open windows.
 pub struct StreamProcessor {

@@ -1,4 +1,4 @@
-//! What the first bytes of an input seem to be, for command lines that name no format.
+//! Detects the format of an input from its first bytes, for command lines that name no format.
 
 use std::fs::{self, File};
 use std::io::{self, Cursor, ErrorKind, Read};
@@ -10,7 +10,7 @@ use super::stdio;
 /// Bytes that are looked at.
 const FIRST_BYTES: u64 = 64 << 10;
 
-/// What the first bytes of an input seem to be.
+/// The format that the first bytes of an input indicate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InputKind {

@@ -35,7 +35,7 @@ pub struct NormalizationConfig {
     /// The number of grid points, or samples, that may be buffered. Beyond it, the oldest point is
     /// completed early.
     pub out_of_order_buffer_size: usize,
-    /// How far a sample may be behind the latest one and still count.
+    /// The longest time by which a sample may be behind the latest one and still count.
     pub out_of_order_threshold: Duration,
 }
 

@@ -64,7 +64,7 @@ pub enum StateError {
     Full {
         /// The kind of backend.
         backend: &'static str,
-        /// What the store said.
+        /// The message of the store.
         reason: String,
     },
     /// Stored bytes are not those that this library writes.
@@ -81,7 +81,7 @@ pub enum StateError {
     Refused {
         /// The kind of backend.
         backend: &'static str,
-        /// What the store said.
+        /// The message of the store.
         reason: String,
     },
 }

@@ -15,7 +15,7 @@ use crate::state::backoff::Backoff;
 
 pub(super) type Parameters<'a> = &'a [(&'a (dyn ToSql + Sync), Type)];
 
-/// Whether a statement may be sent a second time when the connection broke before its answer.
+/// Says if a statement may be sent a second time when the connection broke before its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Repeat {
     Safe,
