@@ -94,6 +94,17 @@ pub(crate) fn servers() -> Result<()> {
     apt_get_install(&missing)
 }
 
+/// Installs the shells whose completions are tested from Debian's packages, unless they exist.
+pub(crate) fn shells() -> Result<()> {
+    let is_missing = |shell: &&str| run_quietly(Command::new(shell).args(["-c", "true"])).is_err();
+    let missing: Vec<&str> = ["bash", "zsh", "fish"].into_iter().filter(is_missing).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    eprintln!("  setup   apt-get install {}", missing.join(" "));
+    apt_get_install(&missing)
+}
+
 /// Installs packages of Debian.
 fn apt_get_install(packages: &[&str]) -> Result<()> {
     apt_get(&["update"])?;

@@ -10,10 +10,23 @@ use stream_processor::spec::{Duration, Operation, OutOfOrderness, PercentileEngi
 use super::aggregation_arg::AggregationArg;
 use super::condition::WhereArg;
 use super::loss::MaxLost;
+use super::names::Names;
 use super::strategy_arg::StrategiesArg;
 
 /// Maximum number of shards. More shards than cores gain nothing.
 const MAX_SHARDS: i64 = 1024;
+
+// The names that options of a pipeline have; a test compares them with the JSON Schema.
+const ALIGN: &[&str] = &["floor", "ceil", "round"];
+const BASIS: &[&str] = &["aligned", "samples"];
+const REDUCE: &[&str] = &["last", "first", "mean", "min", "max", "sum", "median"];
+const FILL: &[&str] =
+    &["linear", "forward", "backward", "zero", "mean", "polynomial", "spline", "none"];
+const CLOCK: &[&str] = &["event", "arrival"];
+const ON_UNJUDGED: &[&str] = &["pass", "drop"];
+const MODE: &[&str] = &["exact", "bloom"];
+const WATERMARK: &[&str] = &["bounded", "ascending", "periodic", "punctuated", "manual"];
+const FUTURE: &[&str] = &["drop", "keep"];
 
 /// The end of `--help`, and of the help of each command that runs a pipeline.
 const EXIT_CODES: &str = "Exit codes:
@@ -22,6 +35,17 @@ const EXIT_CODES: &str = "Exit codes:
   2    the command line or the pipeline is invalid
   3    the run is complete, but lost more events than --max-lost allows
   130  SIGINT stopped the run (143: SIGTERM); what was read is written";
+
+/// The start of the help of `window`, `normalize` and `dedup`.
+const WINDOW_EXAMPLES: &str = "Examples:
+  stream-processor window --tumbling 1m --key service --value ms --agg count,p95 -i web.csv
+  stream-processor window --session 30m --key user --agg count,sum:price -i clicks.ndjson";
+const NORMALIZE_EXAMPLES: &str = "Examples:
+  stream-processor normalize --interval 10s --key sensor --value celsius -i samples.csv
+  stream-processor normalize --interval 1h --key meter --value kwh --reduce sum -i use.ndjson";
+const DEDUP_EXAMPLES: &str = "Examples:
+  stream-processor dedup --by event_id --ttl 24h -i events.ndjson -o unique.ndjson.gz
+  tail -F app.ndjson | stream-processor dedup --ttl 5m --clock arrival";
 
 /// Deduplicate, normalize and aggregate live event streams.
 #[derive(Debug, Parser)]
@@ -37,13 +61,13 @@ pub(crate) enum Command {
     #[command(after_help = EXIT_CODES)]
     Run(RunArgs),
     /// Aggregate events in event-time windows, without a pipeline file
-    #[command(after_help = EXIT_CODES)]
+    #[command(before_help = WINDOW_EXAMPLES, after_help = EXIT_CODES)]
     Window(WindowArgs),
     /// Put samples on a regular grid, without a pipeline file
-    #[command(after_help = EXIT_CODES)]
+    #[command(before_help = NORMALIZE_EXAMPLES, after_help = EXIT_CODES)]
     Normalize(NormalizeArgs),
     /// Drop duplicate events, without a pipeline file
-    #[command(after_help = EXIT_CODES)]
+    #[command(before_help = DEDUP_EXAMPLES, after_help = EXIT_CODES)]
     Dedup(DedupArgs),
     /// Check a pipeline file and print a summary of it, or its errors
     Check(PipelineFile),
@@ -113,6 +137,8 @@ pub(crate) struct WindowArgs {
         value_name = "LIST",
         value_delimiter = ',',
         default_value = "count",
+        value_parser = Names::<AggregationArg>::of(Operation::NAMES),
+        hide_possible_values = true,
         help = format!(
             "What to compute, separated by commas: {}; of another field as in max:bytes. Also mean, median and std. \
              Percentiles of many values are approximate, see --percentiles",
@@ -144,19 +170,17 @@ pub(crate) struct NormalizeArgs {
     /// The offset of grid points from the epoch
     #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
     pub(crate) offset: Option<Duration>,
-    /// The grid point of a sample: floor, ceil, round [default: floor]
-    #[arg(long, value_name = "NAME")]
+    /// The grid point of a sample [default: floor]
+    #[arg(long, value_name = "NAME", value_parser = Names::<String>::of(ALIGN))]
     pub(crate) align: Option<String>,
-    /// Compute values from aligned values or from samples: aligned, samples [default: aligned]
-    #[arg(long, value_name = "NAME")]
+    /// Compute values from aligned values or from samples [default: aligned]
+    #[arg(long, value_name = "NAME", value_parser = Names::<String>::of(BASIS))]
     pub(crate) basis: Option<String>,
-    /// How several samples on one grid point are reduced to one: last, first, mean, min, max, sum,
-    /// median [default: last]
-    #[arg(long, value_name = "NAME")]
+    /// How several samples on one grid point are reduced to one [default: last]
+    #[arg(long, value_name = "NAME", value_parser = Names::<String>::of(REDUCE))]
     pub(crate) reduce: Option<String>,
-    /// How grid points without samples are filled: linear, forward, backward, zero, mean,
-    /// polynomial, spline, none [default: linear]
-    #[arg(long, value_name = "NAME")]
+    /// How grid points without samples are filled [default: linear]
+    #[arg(long, value_name = "NAME", value_parser = Names::<String>::of(FILL))]
     pub(crate) fill: Option<String>,
     /// The degree of a polynomial fill
     #[arg(long, value_name = "N")]
@@ -180,18 +204,18 @@ pub(crate) struct DedupArgs {
     /// How long an identity is stored, from its first event on [default: for ever]
     #[arg(long, value_name = "DURATION")]
     pub(crate) ttl: Option<Duration>,
-    /// The time that expires identities: event, arrival [default: event]
-    #[arg(long, value_name = "NAME")]
+    /// The time that expires identities [default: event]
+    #[arg(long, value_name = "NAME", value_parser = Names::<String>::of(CLOCK))]
     pub(crate) clock: Option<String>,
     /// Restart the time to live at each duplicate
     #[arg(long)]
     pub(crate) refresh: bool,
     /// What to do with events that are a ttl behind the watermark, whose duplicates cannot be
-    /// found: pass, drop [default: pass]
-    #[arg(long, value_name = "NAME")]
+    /// found [default: pass]
+    #[arg(long, value_name = "NAME", value_parser = Names::<String>::of(ON_UNJUDGED))]
     pub(crate) on_unjudged: Option<String>,
-    /// How identities are stored: exact, bloom [default: exact]
-    #[arg(long, value_name = "NAME")]
+    /// How identities are stored [default: exact]
+    #[arg(long, value_name = "NAME", value_parser = Names::<String>::of(MODE))]
     pub(crate) mode: Option<String>,
     /// exact: maximum number of stored identities [default: 10000000]
     #[arg(long, value_name = "N")]
@@ -257,9 +281,8 @@ pub(crate) struct TimeArgs {
     /// The field with the source partition of an event; each partition has its own watermark
     #[arg(long, value_name = "FIELD")]
     pub(crate) partition: Option<String>,
-    /// What advances the watermark: bounded, ascending, periodic, punctuated, manual [default:
-    /// bounded]
-    #[arg(long, value_name = "NAME")]
+    /// What advances the watermark [default: bounded]
+    #[arg(long, value_name = "NAME", value_parser = Names::<String>::of(WATERMARK))]
     pub(crate) watermark: Option<String>,
     /// periodic: how far event time must advance before the watermark advances again
     #[arg(long, value_name = "DURATION")]
@@ -276,8 +299,8 @@ pub(crate) struct TimeArgs {
     /// How far ahead of the time of day an event may be; later ones do not advance the watermark
     #[arg(long, value_name = "DURATION")]
     pub(crate) max_future_skew: Option<Duration>,
-    /// What to do with events further ahead: drop, keep [default: drop]
-    #[arg(long, value_name = "NAME")]
+    /// What to do with events further ahead [default: drop]
+    #[arg(long, value_name = "NAME", value_parser = Names::<String>::of(FUTURE))]
     pub(crate) future: Option<String>,
 }
 
@@ -418,6 +441,8 @@ fn parse_bytes(text: &str) -> Result<usize, String> {
 
 #[cfg(test)]
 mod tests {
+    use stream_processor::spec::PipelineSpec;
+
     use super::*;
 
     #[test]
@@ -458,6 +483,31 @@ mod tests {
             for other in kinds.iter().skip(place + 1) {
                 assert!(parse(&[*kind, *other].concat()).is_err(), "{kind:?} {other:?}");
             }
+        }
+    }
+
+    #[test]
+    fn names_are_those_of_the_schema() {
+        let schema = PipelineSpec::json_schema();
+        let in_schema = |name: &str| -> Vec<String> {
+            let definition = &schema["$defs"][name];
+            let constants =
+                definition["oneOf"].as_array().into_iter().flatten().map(|of| &of["const"]);
+            let listed = definition["enum"].as_array().into_iter().flatten();
+            constants.chain(listed).map(|name| name.as_str().unwrap().to_owned()).collect()
+        };
+        for (name, names) in [
+            ("Align", ALIGN),
+            ("Basis", BASIS),
+            ("Reduce", REDUCE),
+            ("Fill", FILL),
+            ("Clock", CLOCK),
+            ("OnUnjudged", ON_UNJUDGED),
+            ("DedupMode", MODE),
+            ("Watermark", WATERMARK),
+            ("Future", FUTURE),
+        ] {
+            assert_eq!(in_schema(name), names, "{name}");
         }
     }
 

@@ -6,15 +6,18 @@
 //! `toml_text.rs` prints it. `run.rs` runs it, and `report.rs` writes progress and the
 //! summary to stderr. `loss.rs` judges what the run lost,
 //! and `signals.rs` stops it. `describe.rs`, `describe_stage.rs` and `init.rs` implement `check`,
-//! `explain` and `init`.
+//! `explain` and `init`, and `completions.rs` implements `completions`. `names.rs` lists the values
+//! of options that have names.
 
 mod aggregation_arg;
 mod args;
+mod completions;
 mod condition;
 mod describe;
 mod describe_stage;
 mod init;
 mod loss;
+mod names;
 mod one_line;
 mod pipeline_file;
 mod report;
@@ -110,11 +113,7 @@ fn dispatch(command: Command) -> Result<(), Exit> {
         Command::Explain(file) => print(&describe::long(&pipeline_file::load(&file.pipeline)?)),
         Command::Schema => print(&format!("{:#}\n", PipelineSpec::json_schema())),
         Command::Init { path } => init::write(&path),
-        Command::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut self::command(), "stream-processor", &mut script);
-            print(&String::from_utf8_lossy(&script))
-        }
+        Command::Completions { shell } => print(&completions::script(shell, &self::command())),
     }
 }
 
@@ -134,8 +133,7 @@ fn command() -> clap::Command {
         module::SHA256,
         module::ABI_VERSION
     );
-    // Clap needs a `'static` text.
-    Cli::command().long_version(&*version.leak())
+    Cli::command().long_version(version)
 }
 
 /// Writes text to stdout. A closed pipe is not a failure.

@@ -6,6 +6,7 @@ mod calendar;
 #[allow(dead_code, unreachable_pub, unused_imports, reason = "the engine's tests use the rest")]
 mod cases;
 mod common;
+mod completions;
 mod connectors;
 mod formats;
 mod host_time;

@@ -218,8 +218,23 @@ fn init_writes_a_pipeline_that_runs_and_overwrites_nothing() {
 }
 
 #[test]
-fn completions_are_printed_for_a_shell() {
-    assert!(run(&["completions", "bash"], "").stdout.contains("complete -F"));
+fn help_of_one_liners_begins_with_two_examples() {
+    for command in ["window", "normalize", "dedup"] {
+        for flag in ["-h", "--help"] {
+            let help = run(&[command, flag], "").stdout;
+            let mut lines = help.lines();
+            assert_eq!(lines.next(), Some("Examples:"));
+            let examples: Vec<&str> = lines.take_while(|line| !line.is_empty()).collect();
+            assert_eq!(examples.len(), 2, "{examples:?}");
+            for example in examples {
+                let (_, arguments) = example.split_once("stream-processor ").unwrap();
+                let words = arguments.split_whitespace().chain(["--print-pipeline"]);
+                let ran = run(&words.collect::<Vec<_>>(), "");
+                assert_eq!(ran.code, 0, "{example}: {}", ran.stderr);
+                assert!(ran.stdout.contains(&format!("type = \"{command}\"")), "{}", ran.stdout);
+            }
+        }
+    }
 }
 
 #[test]
