@@ -94,10 +94,12 @@ pub(crate) fn servers() -> Result<()> {
     apt_get_install(&missing)
 }
 
-/// Installs the shells whose completions are tested from Debian's packages, unless they exist.
-pub(crate) fn shells() -> Result<()> {
-    let is_missing = |shell: &&str| run_quietly(Command::new(shell).args(["-c", "true"])).is_err();
-    let missing: Vec<&str> = ["bash", "zsh", "fish"].into_iter().filter(is_missing).collect();
+/// Installs the shells whose completions are tested and the tools of the recipes from Debian's
+/// packages, unless they exist.
+pub(crate) fn shell_tools() -> Result<()> {
+    let is_missing = |tool: &&str| run_quietly(Command::new("which").arg(tool)).is_err();
+    let missing: Vec<&str> =
+        ["bash", "zsh", "fish", "jq", "zstd"].into_iter().filter(is_missing).collect();
     if missing.is_empty() {
         return Ok(());
     }

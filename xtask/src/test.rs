@@ -171,7 +171,7 @@ fn lint() -> Result<Outcome> {
 
 /// Tests everything that uses wasmtime, in the release profile, in which the build compiles it.
 fn host() -> Result<Outcome> {
-    setup::shells()?;
+    setup::shell_tools()?;
     build::build()?;
     let mut command = cargo(&["test", "--quiet", "--no-fail-fast", "--release", "--workspace"]);
     for package in ["stream-processor-core", "stream-processor-wasm", "processor", "xtask"] {

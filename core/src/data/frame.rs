@@ -56,6 +56,14 @@ impl<'a> Events<'a> {
         }
     }
 
+    /// Returns the entries of column `column`, 0 or 1 each; empty if it has another kind.
+    pub(crate) fn bools(&self, column: usize) -> &'a [u8] {
+        match self.columns.get(column) {
+            Some(ColumnView::Bool(values)) => values,
+            _ => &[],
+        }
+    }
+
     /// Returns the timestamps and ordinals of the events of `range`.
     pub(crate) fn order(&self, range: Range<usize>) -> Order<'a> {
         Order {

@@ -160,6 +160,12 @@ impl Columns {
         self.texts.iter().copied().find(named)
     }
 
+    /// Returns the column of true and false named `field`.
+    pub(super) fn bool(&self, field: &str) -> Option<usize> {
+        let is_it = |column: &OutputColumn| column.name == field && column.kind == OutputKind::Bool;
+        self.list().iter().position(is_it)
+    }
+
     /// Returns the number column named `field`, or the default column. Returns `Ok(None)` if there
     /// is no default.
     pub(super) fn resolve(

@@ -29,6 +29,11 @@ pub(crate) enum Condition {
         op: Comparison,
         values: Vec<f64>,
     },
+    /// A comparison of a column of true and false; it holds where the column has one of `values`.
+    Bool {
+        column: usize,
+        values: Vec<bool>,
+    },
     /// A comparison of a field of the key.
     Key {
         field: usize,
@@ -143,6 +148,10 @@ fn comparison(
         let values = values.iter().map(number).collect::<Result<_, _>>()?;
         return Ok(Condition::Number { column, op, values });
     }
+    if let Some(column) = input.bool(field) {
+        let values = bools(&format!("{path}.op"), field, op, &value_path, values)?;
+        return Ok(Condition::Bool { column, values });
+    }
     let column = input.resolve(&format!("{path}.field"), Some(field))?.unwrap_or_default();
     let number = |value: &Value| {
         value.as_f64().ok_or_else(|| {
@@ -154,6 +163,31 @@ fn comparison(
     };
     let values = values.iter().map(number).collect::<Result<_, _>>()?;
     Ok(Condition::Number { column, op, values })
+}
+
+/// Returns the values of a column of true and false for which a comparison holds. Such a column
+/// has a value everywhere.
+fn bools(
+    op_path: &str,
+    field: &str,
+    op: Comparison,
+    value_path: &str,
+    values: &[Value],
+) -> Result<Vec<bool>, SpecError> {
+    let expected = |value: &Value| {
+        let message = format!("expected true or false, which `{field}` is");
+        value.as_bool().ok_or_else(|| SpecError::new(value_path, message))
+    };
+    let values = values.iter().map(expected).collect::<Result<Vec<bool>, _>>()?;
+    match op {
+        Comparison::Equal | Comparison::In => Ok(values),
+        Comparison::NotEqual => Ok(values.iter().map(|value| !value).collect()),
+        Comparison::Missing => Ok(Vec::new()),
+        _ => {
+            let message = format!("`{field}` is true or false: use one of ==, !=, in");
+            Err(SpecError::new(op_path, message))
+        }
+    }
 }
 
 /// Encodes `value` as a field of a key.

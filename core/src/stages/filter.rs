@@ -134,6 +134,13 @@ fn clear_failing(
             let numbers = events.numbers(*column).get(first..).unwrap_or_default();
             compare_numbers(*op, numbers, values, passes);
         }
+        Condition::Bool { column, values } => {
+            let bools = events.bools(*column).get(first..).unwrap_or_default();
+            let (if_false, if_true) = (values.contains(&false), values.contains(&true));
+            for (passes, bool) in passes.iter_mut().zip(bools) {
+                *passes &= if *bool == 0 { if_false } else { if_true };
+            }
+        }
         Condition::Key { field, op, values } => {
             let event_keys = events.keys.get(first..).unwrap_or_default();
             key_comparisons.start(keys);

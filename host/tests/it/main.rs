@@ -19,6 +19,7 @@ mod one_line;
 mod outputs;
 mod passing;
 mod random_pipelines;
+mod recipes;
 mod shards;
 mod signals;
 mod standard_streams;

@@ -6,7 +6,7 @@ use stream_processor_core::text::Feed;
 use stream_processor_core::{Engine, Options, PipelineSpec};
 
 use crate::common::Pipeline;
-use crate::common::events::{Event, Run, collect};
+use crate::common::events::{Cell, Event, Run, collect};
 use crate::common::pipeline::list;
 
 /// A condition in JSON, and the same condition as a closure on the key and the values.
@@ -61,6 +61,45 @@ proptest! {
         let expected = events.iter().enumerate().filter(|(_, event)| meets(&event.key, event.values[0], event.values[1]));
         let expected: Vec<u64> = expected.map(|(place, _)| place as u64).collect();
         prop_assert_eq!(rows.ranks, expected);
+    }
+}
+
+#[test]
+fn columns_of_true_and_false_are_compared() {
+    let zscore = json!({"type": "zscore", "field": "v", "threshold": 1.0, "warmup": 2});
+    let pipeline = || Pipeline::keyed().result_rows(3).stage(zscore.clone());
+    let values = [1.0, 2.0, 9.0, 2.0, 1.0, -7.0, 1.0, 1.5, 30.0];
+    let events: Vec<Event> =
+        (0..9).zip(values).map(|(ts, value)| Event::new(ts, "a", &[value, 0.0])).collect();
+    let run = Run { cut: 2, restore: true };
+    let all = collect(&pipeline().spec(), &events, run);
+    let flags = all.column("anomaly");
+    let is_anomaly = |cell: &Cell| *cell == Cell::Bool(true);
+    assert!(flags.iter().any(is_anomaly) && !flags.iter().all(is_anomaly));
+    for (op, value, passes_if) in [
+        ("==", json!(true), [false, true]),
+        ("==", json!(false), [true, false]),
+        ("!=", json!(true), [true, false]),
+        ("in", json!([false, true]), [true, true]),
+        ("in", json!([]), [false, false]),
+    ] {
+        let condition = json!({"field": "anomaly", "op": op, "value": value});
+        let filter = json!({"type": "filter", "where": [condition]});
+        let found = collect(&pipeline().stage(filter).spec(), &events, run);
+        let rows = all.rows.iter().zip(&flags);
+        let expected = rows.filter(|(_, flag)| passes_if[usize::from(is_anomaly(flag))]);
+        assert_eq!(found.rows, expected.map(|(row, _)| row.clone()).collect::<Vec<_>>(), "{op}");
+    }
+    let filter = r#"{"type": "zscore", "field": "v"}, {"type": "filter", "where": [{"field": "anomaly", "op": OP}]}"#;
+    for (op, path, message) in [
+        (
+            r#""<", "value": true"#,
+            "stages[1].where[0].op",
+            "is true or false: use one of ==, !=, in",
+        ),
+        (r#""==", "value": 1"#, "stages[1].where[0].value", "expected true or false"),
+    ] {
+        crate::common::assert_refused(&filter.replace("OP", op), path, message);
     }
 }
 
