@@ -35,8 +35,6 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-#[cfg(any(feature = "redis", feature = "postgres"))]
-mod backoff;
 mod contract;
 mod error;
 #[cfg(any(feature = "sled", feature = "embedded"))]
@@ -46,6 +44,8 @@ mod memory;
 mod postgres;
 #[cfg(feature = "redis")]
 mod redis;
+#[cfg(any(feature = "redis", feature = "postgres"))]
+mod remote;
 
 use std::time::Duration;
 

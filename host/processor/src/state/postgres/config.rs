@@ -12,7 +12,7 @@ use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::state::StateError;
-use crate::state::contract::ttl_ms;
+use crate::state::remote::{RemoteOptions, check_duration};
 
 /// Checked options of a [`PostgresStateBackend`](super::PostgresStateBackend).
 ///
@@ -21,12 +21,8 @@ use crate::state::contract::ttl_ms;
 pub struct PostgresConfig {
     pub(super) connection: Config,
     pub(super) schema: String,
-    pub(super) default_ttl: Option<Duration>,
     pub(super) sweep_interval: Duration,
-    pub(super) min_connections: u32,
-    pub(super) max_connections: u32,
-    pub(super) connect_timeout: Duration,
-    pub(super) command_timeout: Duration,
+    pub(super) remote: RemoteOptions,
     roots: Option<RootCertStore>,
 }
 
@@ -43,28 +39,18 @@ pub struct PostgresConfig {
 #[derive(Clone)]
 #[must_use]
 pub struct PostgresConfigBuilder {
-    url: Option<String>,
     schema: String,
-    default_ttl: Option<Duration>,
     sweep_interval: Duration,
-    pool_size: (u32, u32),
-    connect_timeout: Duration,
-    command_timeout: Duration,
-    root_certificate: Option<Vec<u8>>,
+    remote: RemoteOptions,
 }
 
 impl PostgresConfig {
     /// Returns a builder with the defaults.
     pub fn builder() -> PostgresConfigBuilder {
         PostgresConfigBuilder {
-            url: None,
             schema: "stream_processor".into(),
-            default_ttl: None,
             sweep_interval: Duration::from_secs(60),
-            pool_size: (1, 16),
-            connect_timeout: Duration::from_secs(2),
-            command_timeout: Duration::from_secs(5),
-            root_certificate: None,
+            remote: RemoteOptions::default(),
         }
     }
 
@@ -109,17 +95,15 @@ impl PostgresConfig {
 
 impl fmt::Debug for PostgresConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PostgresConfig")
+        let mut debug = f.debug_struct("PostgresConfig");
+        debug
             .field("address", &self.address())
             .field("database", &self.connection.get_dbname())
             .field("ssl_mode", &self.connection.get_ssl_mode())
             .field("schema", &self.schema)
-            .field("default_ttl", &self.default_ttl)
-            .field("sweep_interval", &self.sweep_interval)
-            .field("pool_size", &(self.min_connections, self.max_connections))
-            .field("connect_timeout", &self.connect_timeout)
-            .field("command_timeout", &self.command_timeout)
-            .finish()
+            .field("sweep_interval", &self.sweep_interval);
+        self.remote.add_fields(&mut debug);
+        debug.finish()
     }
 }
 
@@ -130,7 +114,7 @@ impl PostgresConfigBuilder {
     /// With `sslmode=prefer`, the default, TLS is used if the server offers it; its certificate is
     /// then checked. `sslmode=disable` never uses it.
     pub fn url(mut self, url: impl Into<String>) -> Self {
-        self.url = Some(url.into());
+        self.remote.url = Some(url.into());
         self
     }
 
@@ -144,7 +128,7 @@ impl PostgresConfigBuilder {
     /// Sets the ttl of `put`, and of `put_if_absent` without a ttl. Unset, such entries never
     /// expire.
     pub fn default_ttl(mut self, ttl: Duration) -> Self {
-        self.default_ttl = Some(ttl);
+        self.remote.default_ttl = Some(ttl);
         self
     }
 
@@ -157,27 +141,27 @@ impl PostgresConfigBuilder {
     /// Sets how many connections are opened at the start, and the maximum. A call has a connection
     /// for itself; further calls wait for one. Default: 1 and 16.
     pub fn pool_size(mut self, min: u32, max: u32) -> Self {
-        self.pool_size = (min, max);
+        self.remote.pool_size = (min, max);
         self
     }
 
     /// Sets the maximum time for one attempt to connect. Default: 2 s.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
-        self.connect_timeout = timeout;
+        self.remote.connect_timeout = timeout;
         self
     }
 
     /// Sets the maximum time of a call, with waiting for a connection and reconnecting. Default:
     /// 5 s.
     pub fn command_timeout(mut self, timeout: Duration) -> Self {
-        self.command_timeout = timeout;
+        self.remote.command_timeout = timeout;
         self
     }
 
     /// Sets the certificate of the authority that signed the server's, in PEM. Default: those of
     /// the operating system.
     pub fn root_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.root_certificate = Some(pem.into());
+        self.remote.root_certificate = Some(pem.into());
         self
     }
 
@@ -188,9 +172,10 @@ impl PostgresConfigBuilder {
     pub fn build(self) -> Result<PostgresConfig, StateError> {
         const FORM: &str =
             "must be postgres://user[:password]@host[:port]/database[?sslmode=require]";
-        let url = self.url.ok_or_else(|| StateError::option("url", FORM))?;
-        let mut connection: Config = url.parse().map_err(|_| StateError::option("url", FORM))?;
-        connection.connect_timeout(self.connect_timeout);
+        let wrong_url = || StateError::option("url", FORM);
+        let url = self.remote.url.as_deref().ok_or_else(wrong_url)?;
+        let mut connection: Config = url.parse().map_err(|_| wrong_url())?;
+        connection.connect_timeout(self.remote.connect_timeout);
         if connection.get_application_name().is_none() {
             connection.application_name("stream-processor");
         }
@@ -199,36 +184,11 @@ impl PostgresConfigBuilder {
             let reason = "must be 1 to 63 letters, digits and underscores";
             return Err(StateError::option("schema", reason));
         }
-        let (min_connections, max_connections) = self.pool_size;
-        if max_connections == 0 || min_connections > max_connections {
-            return Err(StateError::option(
-                "pool_size",
-                "max must be at least 1, and at least min",
-            ));
-        }
-        for (option, time) in [
-            ("connect_timeout", self.connect_timeout),
-            ("command_timeout", self.command_timeout),
-            ("sweep_interval", self.sweep_interval),
-        ] {
-            if time.is_zero() {
-                return Err(StateError::option(option, "must be longer than 0"));
-            }
-        }
-        if let Some(ttl) = self.default_ttl {
-            ttl_ms(ttl).map_err(|_| StateError::option("default_ttl", "must be longer than 0"))?;
-        }
-        Ok(PostgresConfig {
-            connection,
-            schema: self.schema,
-            default_ttl: self.default_ttl,
-            sweep_interval: self.sweep_interval,
-            min_connections,
-            max_connections,
-            connect_timeout: self.connect_timeout,
-            command_timeout: self.command_timeout,
-            roots: self.root_certificate.as_deref().map(roots_of).transpose()?,
-        })
+        check_duration("sweep_interval", self.sweep_interval)?;
+        self.remote.check()?;
+        let roots = self.remote.root_certificate.as_deref().map(roots_of).transpose()?;
+        let Self { schema, sweep_interval, remote } = self;
+        Ok(PostgresConfig { connection, schema, sweep_interval, remote, roots })
     }
 }
 
@@ -244,14 +204,10 @@ fn roots_of(pem: &[u8]) -> Result<RootCertStore, StateError> {
 
 impl fmt::Debug for PostgresConfigBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PostgresConfigBuilder")
-            .field("schema", &self.schema)
-            .field("default_ttl", &self.default_ttl)
-            .field("sweep_interval", &self.sweep_interval)
-            .field("pool_size", &self.pool_size)
-            .field("connect_timeout", &self.connect_timeout)
-            .field("command_timeout", &self.command_timeout)
-            .finish_non_exhaustive()
+        let mut debug = f.debug_struct("PostgresConfigBuilder");
+        debug.field("schema", &self.schema).field("sweep_interval", &self.sweep_interval);
+        self.remote.add_fields(&mut debug);
+        debug.finish_non_exhaustive()
     }
 }
 
@@ -277,7 +233,6 @@ mod tests {
             ("schema", valid().schema("a\"; DROP")),
             ("schema", valid().schema("")),
             ("pool_size", valid().pool_size(3, 2)),
-            ("command_timeout", valid().command_timeout(Duration::ZERO)),
             ("sweep_interval", valid().sweep_interval(Duration::ZERO)),
             ("default_ttl", valid().default_ttl(Duration::ZERO)),
             ("root_certificate", valid().root_certificate("nonsense")),

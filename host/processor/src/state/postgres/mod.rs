@@ -24,9 +24,10 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use self::error::state_error;
-use self::session::{Repeat, Session};
+use self::session::Session;
 use self::sql::Statements;
 use super::contract::{check_entries, check_entry, check_key, end_of_prefix, ttl_ms};
+use super::remote::Repeat;
 use super::{StateBackend, StateError};
 
 pub use self::config::{PostgresConfig, PostgresConfigBuilder};
@@ -150,7 +151,7 @@ impl StateBackend for PostgresStateBackend {
     }
 
     async fn put(&self, key: &[u8], value: &[u8]) -> Result<(), StateError> {
-        self.store(key, value, self.config.default_ttl).await
+        self.store(key, value, self.config.remote.default_ttl).await
     }
 
     async fn put_with_ttl(
@@ -168,7 +169,7 @@ impl StateBackend for PostgresStateBackend {
         ttl: Option<Duration>,
     ) -> Result<Vec<Option<Vec<u8>>>, StateError> {
         check_entries(entries)?;
-        let ttl_us = ttl_us(ttl.or(self.config.default_ttl))?;
+        let ttl_us = ttl_us(ttl.or(self.config.remote.default_ttl))?;
         // One row per key: a statement cannot change a row twice.
         let mut first_of: HashMap<&[u8], usize> = HashMap::with_capacity(entries.len());
         let mut open = Vec::with_capacity(entries.len());

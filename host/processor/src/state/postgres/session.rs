@@ -4,36 +4,20 @@ use deadpool_postgres::{
     Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType,
 };
 use tokio::time::timeout;
-use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Error, Row};
 
 use super::PostgresConfig;
 use super::error::{BACKEND, is_conflict, state_error};
 use super::sql::Statements;
 use crate::state::StateError;
-use crate::state::backoff::Backoff;
+use crate::state::remote::{Attempt, Repeat, retry};
 
 pub(super) type Parameters<'a> = &'a [(&'a (dyn ToSql + Sync), Type)];
-
-/// Says if a statement may be sent a second time when the connection broke before its answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Repeat {
-    Safe,
-    Unsafe,
-}
 
 pub(super) struct Session {
     pool: Pool,
     config: PostgresConfig,
-}
-
-/// What an error of a statement means for the next attempt.
-enum Outcome {
-    /// Nothing was changed.
-    Repeat(StateError),
-    /// The connection broke: the statement may have taken effect.
-    Broken(StateError),
-    Failed(StateError),
 }
 
 impl Session {
@@ -43,14 +27,14 @@ impl Session {
         let tls = config.tls()?;
         let manager = Manager::from_config(config.connection.clone(), tls, manager);
         let pool = Pool::builder(manager)
-            .max_size(config.max_connections as usize)
-            .create_timeout(Some(config.connect_timeout))
+            .max_size(config.remote.max_connections())
+            .create_timeout(Some(config.remote.connect_timeout))
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|error| StateError::option("pool_size", error.to_string()))?;
         let session = Self { pool, config: config.clone() };
         let mut opened = Vec::new();
-        for _ in 0..config.min_connections.max(1) {
+        for _ in 0..config.remote.first_connections() {
             opened.push(session.connection().await?);
         }
         drop(opened);
@@ -59,7 +43,7 @@ impl Session {
 
     /// Creates the schema and the table.
     pub(super) async fn create_table(&self, sql: &Statements) -> Result<(), StateError> {
-        let limit = self.config.command_timeout;
+        let limit = self.config.remote.command_timeout;
         let create = async {
             let connection = self.connection().await?;
             let created = connection.batch_execute(&sql.create).await;
@@ -80,62 +64,48 @@ impl Session {
         parameters: Parameters<'_>,
         repeat: Repeat,
     ) -> Result<Vec<Row>, StateError> {
-        let limit = self.config.command_timeout;
-        let mut last = None;
-        let run = async {
-            let mut backoff = Backoff::new();
-            loop {
-                let error = match self.attempt(statement, parameters).await {
-                    Ok(rows) => return Ok(rows),
-                    Err(Outcome::Failed(error)) => return Err(error),
-                    Err(Outcome::Repeat(error)) => error,
-                    Err(Outcome::Broken(error)) if repeat == Repeat::Safe => error,
-                    Err(Outcome::Broken(error)) => return Err(error),
-                };
-                last = Some(error);
-                backoff.wait().await;
-            }
-        };
-        let result = timeout(limit, run).await;
-        result.unwrap_or_else(|_| {
-            Err(last.unwrap_or(StateError::Timeout { backend: BACKEND, after: limit }))
-        })
+        let limit = self.config.remote.command_timeout;
+        retry(BACKEND, limit, repeat, || self.attempt(statement, parameters)).await
     }
 
-    async fn attempt(
-        &self,
-        statement: &str,
-        parameters: Parameters<'_>,
-    ) -> Result<Vec<Row>, Outcome> {
-        let connection = self.connection().await.map_err(|error| match error {
-            StateError::Unavailable { .. } => Outcome::Repeat(error),
-            error => Outcome::Failed(error),
-        })?;
+    async fn attempt(&self, statement: &str, parameters: Parameters<'_>) -> Attempt<Vec<Row>> {
+        let connection = match self.connection().await {
+            Ok(connection) => connection,
+            Err(error @ StateError::Unavailable { .. }) => return Attempt::NoEffect(error),
+            Err(error) => return Attempt::Failed(error),
+        };
         // Unless the answer arrives, the connection is not used again: its next answer would be
         // that of this statement.
         let connection = Unanswered(Some(connection));
-        let Some(client) = &connection.0 else { return Ok(Vec::new()) };
-        let result = client.query_typed(statement, parameters).await;
-        result.map(|rows| (rows, connection.answered()).0).map_err(|error| {
-            let converted = state_error(&self.config, &error);
-            if is_conflict(&error) {
-                Outcome::Repeat(converted)
-            } else if error.as_db_error().is_none() || error.is_closed() {
-                Outcome::Broken(converted)
-            } else if matches!(converted, StateError::Unavailable { .. }) {
-                // The server said that it stops: it has rolled the statement back.
-                Outcome::Repeat(converted)
-            } else {
-                Outcome::Failed(converted)
+        let Some(client) = &connection.0 else { return Attempt::Done(Vec::new()) };
+        match client.query_typed(statement, parameters).await {
+            Ok(rows) => {
+                connection.answered();
+                Attempt::Done(rows)
             }
-        })
+            Err(error) => self.failed(&error),
+        }
+    }
+
+    fn failed(&self, error: &Error) -> Attempt<Vec<Row>> {
+        let converted = state_error(&self.config, error);
+        if is_conflict(error) {
+            Attempt::NoEffect(converted)
+        } else if error.as_db_error().is_none() || error.is_closed() {
+            Attempt::Broken(converted)
+        } else if matches!(converted, StateError::Unavailable { .. }) {
+            // The server said that it stops: it has rolled the statement back.
+            Attempt::NoEffect(converted)
+        } else {
+            Attempt::Failed(converted)
+        }
     }
 
     async fn connection(&self) -> Result<Object, StateError> {
         self.pool.get().await.map_err(|error| match error {
             PoolError::Backend(error) => state_error(&self.config, &error),
             PoolError::Timeout(TimeoutType::Create | TimeoutType::Recycle) => {
-                let after = self.config.connect_timeout;
+                let after = self.config.remote.connect_timeout;
                 let reason = format!("{}: no connection within {after:?}", self.config.address());
                 StateError::Unavailable { backend: BACKEND, reason }
             }

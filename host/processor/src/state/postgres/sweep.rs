@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use tokio_postgres::types::Type;
 
-use super::session::{Repeat, Session};
+use super::session::Session;
 use super::sql::Statements;
 use crate::state::StateError;
+use crate::state::remote::Repeat;
 
 /// Rows that one statement removes. A statement takes some milliseconds then, and its locks do not
 /// hold up writers.

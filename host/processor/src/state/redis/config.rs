@@ -7,7 +7,7 @@ use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, TlsCerti
 
 use super::error::state_error;
 use crate::state::StateError;
-use crate::state::contract::ttl_ms;
+use crate::state::remote::RemoteOptions;
 
 /// Checked options of a [`RedisStateBackend`](super::RedisStateBackend).
 ///
@@ -16,12 +16,7 @@ use crate::state::contract::ttl_ms;
 pub struct RedisConfig {
     pub(super) connection: ConnectionInfo,
     pub(super) key_prefix: String,
-    pub(super) default_ttl: Option<Duration>,
-    pub(super) min_connections: u32,
-    pub(super) max_connections: u32,
-    pub(super) connect_timeout: Duration,
-    pub(super) command_timeout: Duration,
-    root_certificate: Option<Vec<u8>>,
+    pub(super) remote: RemoteOptions,
 }
 
 /// Options of a [`RedisStateBackend`](super::RedisStateBackend).
@@ -41,27 +36,14 @@ pub struct RedisConfig {
 #[derive(Clone)]
 #[must_use]
 pub struct RedisConfigBuilder {
-    url: Option<String>,
     key_prefix: String,
-    default_ttl: Option<Duration>,
-    pool_size: (u32, u32),
-    connect_timeout: Duration,
-    command_timeout: Duration,
-    root_certificate: Option<Vec<u8>>,
+    remote: RemoteOptions,
 }
 
 impl RedisConfig {
     /// Returns a builder with the defaults.
     pub fn builder() -> RedisConfigBuilder {
-        RedisConfigBuilder {
-            url: None,
-            key_prefix: String::new(),
-            default_ttl: None,
-            pool_size: (1, 16),
-            connect_timeout: Duration::from_secs(2),
-            command_timeout: Duration::from_secs(5),
-            root_certificate: None,
-        }
+        RedisConfigBuilder { key_prefix: String::new(), remote: RemoteOptions::default() }
     }
 
     pub(super) fn client(&self) -> Result<Client, StateError> {
@@ -69,7 +51,7 @@ impl RedisConfig {
         let client = if matches!(connection.addr(), ConnectionAddr::TcpTls { .. }) {
             // Fails if the program has installed a provider already, which is then used.
             let _ = rustls::crypto::ring::default_provider().install_default();
-            let root_cert = self.root_certificate.clone();
+            let root_cert = self.remote.root_certificate.clone();
             Client::build_with_tls(connection, TlsCertificates { client_tls: None, root_cert })
         } else {
             Client::open(connection)
@@ -86,16 +68,14 @@ impl RedisConfig {
 
 impl fmt::Debug for RedisConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RedisConfig")
+        let mut debug = f.debug_struct("RedisConfig");
+        debug
             .field("address", &format_args!("{}", self.connection.addr()))
             .field("tls", &matches!(self.connection.addr(), ConnectionAddr::TcpTls { .. }))
             .field("database", &self.connection.redis_settings().db())
-            .field("key_prefix", &self.key_prefix)
-            .field("default_ttl", &self.default_ttl)
-            .field("pool_size", &(self.min_connections, self.max_connections))
-            .field("connect_timeout", &self.connect_timeout)
-            .field("command_timeout", &self.command_timeout)
-            .finish()
+            .field("key_prefix", &self.key_prefix);
+        self.remote.add_fields(&mut debug);
+        debug.finish()
     }
 }
 
@@ -103,7 +83,7 @@ impl RedisConfigBuilder {
     /// Sets the address: `redis://[user[:password]@]host[:port][/database]`, or `rediss://` for
     /// TLS. Required.
     pub fn url(mut self, url: impl Into<String>) -> Self {
-        self.url = Some(url.into());
+        self.remote.url = Some(url.into());
         self
     }
 
@@ -116,34 +96,34 @@ impl RedisConfigBuilder {
     /// Sets the ttl of `put`, and of `put_if_absent` without a ttl. Unset, such entries never
     /// expire.
     pub fn default_ttl(mut self, ttl: Duration) -> Self {
-        self.default_ttl = Some(ttl);
+        self.remote.default_ttl = Some(ttl);
         self
     }
 
     /// Sets how many connections are opened at the start, and the maximum. A call has a connection
     /// for itself; further calls wait for one. Default: 1 and 16.
     pub fn pool_size(mut self, min: u32, max: u32) -> Self {
-        self.pool_size = (min, max);
+        self.remote.pool_size = (min, max);
         self
     }
 
     /// Sets the maximum time for one attempt to connect. Default: 2 s.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
-        self.connect_timeout = timeout;
+        self.remote.connect_timeout = timeout;
         self
     }
 
     /// Sets the maximum time of a call, with waiting for a connection and reconnecting. Default:
     /// 5 s.
     pub fn command_timeout(mut self, timeout: Duration) -> Self {
-        self.command_timeout = timeout;
+        self.remote.command_timeout = timeout;
         self
     }
 
     /// Sets the certificate of the authority that signed the server's, in PEM. Default: those of
     /// the operating system.
     pub fn root_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.root_certificate = Some(pem.into());
+        self.remote.root_certificate = Some(pem.into());
         self
     }
 
@@ -153,47 +133,20 @@ impl RedisConfigBuilder {
     /// Returns an error that names the option that is wrong.
     pub fn build(self) -> Result<RedisConfig, StateError> {
         const FORM: &str = "must be redis://[user[:password]@]host[:port][/database], or rediss://";
-        let url = self.url.ok_or_else(|| StateError::option("url", FORM))?;
-        let connection = url.into_connection_info().map_err(|_| StateError::option("url", FORM))?;
-        let (min_connections, max_connections) = self.pool_size;
-        if max_connections == 0 || min_connections > max_connections {
-            return Err(StateError::option(
-                "pool_size",
-                "max must be at least 1, and at least min",
-            ));
-        }
-        for (option, timeout) in
-            [("connect_timeout", self.connect_timeout), ("command_timeout", self.command_timeout)]
-        {
-            if timeout.is_zero() {
-                return Err(StateError::option(option, "must be longer than 0"));
-            }
-        }
-        if let Some(ttl) = self.default_ttl {
-            ttl_ms(ttl).map_err(|_| StateError::option("default_ttl", "must be longer than 0"))?;
-        }
-        Ok(RedisConfig {
-            connection,
-            key_prefix: self.key_prefix,
-            default_ttl: self.default_ttl,
-            min_connections,
-            max_connections,
-            connect_timeout: self.connect_timeout,
-            command_timeout: self.command_timeout,
-            root_certificate: self.root_certificate,
-        })
+        let wrong_url = || StateError::option("url", FORM);
+        let url = self.remote.url.as_deref().ok_or_else(wrong_url)?;
+        let connection = url.into_connection_info().map_err(|_| wrong_url())?;
+        self.remote.check()?;
+        Ok(RedisConfig { connection, key_prefix: self.key_prefix, remote: self.remote })
     }
 }
 
 impl fmt::Debug for RedisConfigBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RedisConfigBuilder")
-            .field("key_prefix", &self.key_prefix)
-            .field("default_ttl", &self.default_ttl)
-            .field("pool_size", &self.pool_size)
-            .field("connect_timeout", &self.connect_timeout)
-            .field("command_timeout", &self.command_timeout)
-            .finish_non_exhaustive()
+        let mut debug = f.debug_struct("RedisConfigBuilder");
+        debug.field("key_prefix", &self.key_prefix);
+        self.remote.add_fields(&mut debug);
+        debug.finish_non_exhaustive()
     }
 }
 
@@ -217,9 +170,6 @@ mod tests {
             ("url", RedisConfig::builder()),
             ("url", RedisConfig::builder().url("localhost:6379:secret")),
             ("pool_size", valid().pool_size(0, 0)),
-            ("pool_size", valid().pool_size(3, 2)),
-            ("connect_timeout", valid().connect_timeout(Duration::ZERO)),
-            ("command_timeout", valid().command_timeout(Duration::ZERO)),
             ("default_ttl", valid().default_ttl(Duration::ZERO)),
         ];
         for (name, builder) in wrong {

@@ -15,8 +15,9 @@ use async_trait::async_trait;
 use redis::{Cmd, FromRedisValue, Pipeline, Value};
 
 use self::error::BACKEND;
-use self::pool::{Pool, Repeat};
+use self::pool::Pool;
 use super::contract::{check_entries, check_entry, check_key, ttl_ms};
+use super::remote::Repeat;
 use super::{StateBackend, StateError};
 
 pub use self::config::{RedisConfig, RedisConfigBuilder};
@@ -216,7 +217,7 @@ impl StateBackend for RedisStateBackend {
     }
 
     async fn put(&self, key: &[u8], value: &[u8]) -> Result<(), StateError> {
-        self.store(key, value, self.config.default_ttl).await
+        self.store(key, value, self.config.remote.default_ttl).await
     }
 
     async fn put_with_ttl(
@@ -234,7 +235,7 @@ impl StateBackend for RedisStateBackend {
         ttl: Option<Duration>,
     ) -> Result<Vec<Option<Vec<u8>>>, StateError> {
         check_entries(entries)?;
-        let ttl = ttl.or(self.config.default_ttl).map(ttl_ms).transpose()?;
+        let ttl = ttl.or(self.config.remote.default_ttl).map(ttl_ms).transpose()?;
         if entries.is_empty() {
             return Ok(Vec::new());
         }

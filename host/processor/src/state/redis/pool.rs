@@ -11,17 +11,10 @@ use tokio::time::timeout;
 use super::RedisConfig;
 use super::error::{BACKEND, state_error};
 use crate::state::StateError;
-use crate::state::backoff::Backoff;
+use crate::state::remote::{Attempt, Repeat, retry};
 
 /// An idle connection is tested before use after this time: the server may have restarted.
 const TEST_AFTER: Duration = Duration::from_secs(1);
-
-/// Whether a call may be sent a second time when the connection broke before its answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Repeat {
-    Safe,
-    Unsafe,
-}
 
 pub(super) struct Pool {
     client: Client,
@@ -35,23 +28,13 @@ struct Idle {
     since: Instant,
 }
 
-/// The result of one attempt to run a call.
-enum Attempt<T> {
-    Done(T),
-    /// The call was not sent: it can be repeated.
-    NotSent(StateError),
-    /// The connection broke after the call was sent.
-    Broken(StateError),
-    Failed(StateError),
-}
-
 impl Pool {
     /// Opens the minimum of connections, at least one.
     pub(super) async fn open(config: &RedisConfig) -> Result<Self, StateError> {
-        let permits = Semaphore::new(config.max_connections as usize);
+        let permits = Semaphore::new(config.remote.max_connections());
         let client = config.client()?;
         let pool = Self { client, config: config.clone(), idle: Mutex::default(), permits };
-        for _ in 0..config.min_connections.max(1) {
+        for _ in 0..config.remote.first_connections() {
             let connection = pool.connect().await?;
             pool.put_back(connection);
         }
@@ -64,34 +47,16 @@ impl Pool {
         pipeline: &Pipeline,
         repeat: Repeat,
     ) -> Result<T, StateError> {
-        let limit = self.config.command_timeout;
-        let mut last = None;
-        let run = async {
-            let Ok(_permit) = self.permits.acquire().await else { return Err(closed()) };
-            let mut backoff = Backoff::new();
-            loop {
-                let error = match self.attempt(pipeline).await {
-                    Attempt::Done(answer) => return Ok(answer),
-                    Attempt::Failed(error) => return Err(error),
-                    Attempt::NotSent(error) => error,
-                    Attempt::Broken(error) if repeat == Repeat::Safe => error,
-                    Attempt::Broken(error) => return Err(error),
-                };
-                last = Some(error);
-                backoff.wait().await;
-            }
-        };
-        let result = timeout(limit, run).await;
-        result.unwrap_or_else(|_| {
-            Err(last.unwrap_or(StateError::Timeout { backend: BACKEND, after: limit }))
-        })
+        let limit = self.config.remote.command_timeout;
+        retry(BACKEND, limit, repeat, || self.attempt(pipeline)).await
     }
 
     async fn attempt<T: FromRedisValue>(&self, pipeline: &Pipeline) -> Attempt<T> {
+        let Ok(_permit) = self.permits.acquire().await else { return Attempt::Failed(closed()) };
         let mut connection = match self.connection().await {
             Ok(connection) => connection,
             Err(error @ StateError::Refused { .. }) => return Attempt::Failed(error),
-            Err(error) => return Attempt::NotSent(error),
+            Err(error) => return Attempt::NoEffect(error),
         };
         // Dropped in the middle by a time-out, the connection closes: its next answer would be that
         // of this call.
@@ -123,7 +88,7 @@ impl Pool {
             }
             let ping = redis::cmd("PING");
             let test = ping.query_async::<()>(&mut connection);
-            if let Ok(Ok(())) = timeout(self.config.connect_timeout, test).await {
+            if let Ok(Ok(())) = timeout(self.config.remote.connect_timeout, test).await {
                 return Ok(connection);
             }
             self.idle().clear();
@@ -131,7 +96,7 @@ impl Pool {
     }
 
     async fn connect(&self) -> Result<MultiplexedConnection, StateError> {
-        let limit = self.config.connect_timeout;
+        let limit = self.config.remote.connect_timeout;
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(limit))
             .set_response_timeout(None);
