@@ -12,6 +12,7 @@ use super::zscore::ZScorePlan;
 use crate::data::schema::{ColumnRole, OutputKind};
 use crate::spec::{Duration, Field, Named, PipelineSpec, SpecError};
 use crate::stages::{Stage, analytics_stage};
+use crate::util::names::first_repeated;
 
 /// A stage that adds columns to the events of each key.
 #[derive(Debug, Clone)]
@@ -100,10 +101,11 @@ pub(super) fn fields_read<T: Named>(
         });
     }
     let mut columns = Vec::with_capacity(fields.len());
+    let repeated = first_repeated(fields.iter().map(Field::name));
     for (index, field) in fields.iter().enumerate() {
         let name = field.name();
         let path = format!("{path}.fields[{index}]");
-        if fields.iter().take(index).any(|earlier| earlier.name() == name) {
+        if repeated == Some(index) {
             return Err(SpecError::new(path, format!("`{name}` is named twice")));
         }
         columns.push(input.resolve(&path, Some(name))?);

@@ -1,6 +1,7 @@
-//! Checks of the sections `[source]` and `[limits]`, before stages are planned.
+//! Checks of the sections `[source]` and `[limits]`, and of sizes, before stages are planned.
 
-use crate::spec::{Limits, PipelineSpec, SpecError};
+use crate::spec::{Limits, MAX_DESCRIPTION_BYTES, MAX_STAGES, PipelineSpec, SpecError};
+use crate::util::names::first_repeated;
 
 /// Checks that fields have names, each once.
 pub(super) fn source(spec: &PipelineSpec) -> Result<(), SpecError> {
@@ -12,14 +13,36 @@ pub(super) fn source(spec: &PipelineSpec) -> Result<(), SpecError> {
         ));
     }
     for (path, names) in [("source.key", &source.key.0), ("source.value", &source.value.0)] {
+        let repeated = first_repeated(names.iter().map(String::as_str));
         for (index, name) in names.iter().enumerate() {
             if name.is_empty() {
                 return Err(SpecError::new(path, "empty: name a field of the events"));
             }
-            if names.iter().take(index).any(|earlier| earlier == name) {
+            if repeated == Some(index) {
                 return Err(SpecError::new(path, format!("`{name}` is named twice")));
             }
         }
+    }
+    Ok(())
+}
+
+/// Checks the size of the pipeline: the number of its stages, and the bytes of its `description`.
+pub(super) fn size(spec: &PipelineSpec, description: &str) -> Result<(), SpecError> {
+    let stages = spec.stages.len();
+    if stages == 0 {
+        let message = "missing: a pipeline needs at least one [[stages]]";
+        return Err(SpecError::new("stages", message));
+    }
+    if stages > MAX_STAGES {
+        let message = format!("{stages} stages: a pipeline has at most {MAX_STAGES}");
+        return Err(SpecError::new("stages", message));
+    }
+    let bytes = description.len();
+    if bytes > MAX_DESCRIPTION_BYTES {
+        let message = format!(
+            "a description of {bytes} bytes: a pipeline has at most {MAX_DESCRIPTION_BYTES}"
+        );
+        return Err(SpecError::new("", message));
     }
     Ok(())
 }

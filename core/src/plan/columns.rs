@@ -3,12 +3,15 @@
 use crate::data::row_layout::RowLayout;
 use crate::data::schema::{ColumnRole, InputColumn, InputKind, OutputColumn};
 use crate::data::schema::{OutputKind, OutputSchema};
-use crate::spec::{PipelineSpec, ReadAs, SpecError, Stage, StageState};
+use crate::spec::{MAX_COLUMNS, PipelineSpec, ReadAs, SpecError, Stage, StageState, Strategy};
+use crate::util::names::{NameTable, first_repeated};
 
 /// The columns of the frames that the source or a stage emits.
 #[derive(Clone)]
 pub(crate) struct Columns {
     layout: RowLayout,
+    /// The names of the columns of `layout`.
+    names: NameTable,
     /// The column that a stage uses if it names none.
     default: Option<usize>,
     /// True for the columns of the source, possibly extended by stages. Stages may then read any
@@ -17,7 +20,8 @@ pub(crate) struct Columns {
     /// Name of the event time field. `None` for window rows, whose columns contain their times.
     timestamp: Option<String>,
     key: Vec<String>,
-    /// The text columns, which hold fingerprints of the texts.
+    key_names: NameTable,
+    /// The text columns, which hold fingerprints of the texts, in ascending order.
     texts: Vec<usize>,
     /// The column of `time.watermark_field`, unless it is also a value, and whether no stage reads
     /// it.
@@ -38,72 +42,70 @@ pub(crate) enum OutputSource {
 impl Columns {
     /// Returns the columns of the source: the configured values, then every field that a stage
     /// reads from the events.
-    pub(super) fn of_source(spec: &PipelineSpec) -> Self {
+    pub(super) fn of_source(spec: &PipelineSpec) -> Result<Self, SpecError> {
         let values = &spec.source.value.0;
         let key = key_of_source(spec);
-        let mut names = values.clone();
-        let mut added: Vec<String> = Vec::new();
-        let mut reads: Vec<(String, ReadAs)> = Vec::new();
+        let mut names: NameTable = values.iter().map(String::as_str).collect();
+        let mut uses = vec![FieldUse::default(); names.len()];
+        let mut added = NameTable::default();
         for stage in &spec.stages {
             for (name, read_as) in stage.options().fields(&key) {
                 if added.contains(&name) {
                     continue;
                 }
-                if !names.contains(&name) {
-                    names.push(name.clone());
+                let place = names.add(&name);
+                uses.resize(names.len(), FieldUse::default());
+                if let Some(field) = uses.get_mut(place) {
+                    field.number |= read_as == ReadAs::Number;
+                    field.text |= read_as == ReadAs::Text;
                 }
-                reads.push((name, read_as));
             }
             if stage.emits_rows() {
                 break;
             }
-            added.extend(stage.options().added_columns(values.first().map(String::as_str)));
+            for name in stage.options().added_columns(values.first().map(String::as_str)) {
+                added.add(&name);
+            }
         }
-        let is_text = |name: &String| {
-            let is_read =
-                |kind| reads.iter().any(|(read, read_as)| read == name && *read_as == kind);
-            let is_marker = spec.time.watermark_field.as_ref() == Some(name);
-            !values.contains(name)
-                && !is_marker
-                && !is_read(ReadAs::Number)
-                && is_read(ReadAs::Text)
-        };
-        let texts = names.iter().enumerate().filter(|(_, name)| is_text(name));
-        let texts = texts.map(|(place, _)| place).collect();
         let marker = spec.time.watermark_field.as_deref();
-        let marker =
-            marker.filter(|marker| !values.iter().any(|value| value == marker)).map(|marker| {
-                let place = names.iter().position(|name| *name == marker);
-                if place.is_none() {
-                    names.push(marker.to_owned());
-                }
-                (place.unwrap_or(names.len() - 1), place.is_none())
-            });
+        let is_text = |(place, field): (usize, &FieldUse)| {
+            let is_marker = names.names().get(place).map(AsRef::as_ref) == marker;
+            place >= values.len() && !is_marker && field.text && !field.number
+        };
+        let texts = (0..).zip(&uses).filter(|field| is_text(*field));
+        let texts = texts.map(|(place, _)| place).collect();
+        let is_new = marker.is_some_and(|marker| !names.contains(marker));
+        let marker = marker.map(|marker| (names.add(marker), is_new));
+        let marker = marker.filter(|(place, _)| *place >= values.len());
+        check_fields_read(spec, &names, key.len())?;
         let mut layout = RowLayout::default();
-        for name in names {
-            layout.push(OutputColumn::new(name, ColumnRole::Value));
+        for name in names.names() {
+            layout.push(OutputColumn::new(&**name, ColumnRole::Value));
         }
-        Self {
+        Ok(Self {
             marker,
             texts,
             layout,
+            names,
             default: (!values.is_empty()).then_some(0),
             of_source: true,
             timestamp: Some(spec.source.timestamp.clone()),
+            key_names: key.iter().map(String::as_str).collect(),
             key,
             own_outputs: Vec::new(),
-        }
+        })
     }
 
     /// Returns empty columns for rows that contain the times of their windows.
     pub(super) fn of_rows(&self) -> Self {
-        let key = self.key.clone();
         Self {
             layout: RowLayout::default(),
+            names: NameTable::default(),
             default: None,
             of_source: false,
             timestamp: None,
-            key,
+            key: self.key.clone(),
+            key_names: self.key_names.clone(),
             texts: Vec::new(),
             marker: None,
             own_outputs: self.own_outputs.clone(),
@@ -146,18 +148,19 @@ impl Columns {
     }
 
     pub(super) fn set_key(&mut self, key: Vec<String>) {
+        self.key_names = key.iter().map(String::as_str).collect();
         self.key = key;
     }
 
     /// Returns the index of the key field `name`.
     pub(super) fn key_field(&self, name: &str) -> Option<usize> {
-        self.key.iter().position(|key| key == name)
+        self.key_names.find(name)
     }
 
     /// Returns the text column named `field`.
     pub(super) fn text(&self, field: Option<&str>) -> Option<usize> {
-        let named = |place: &usize| Some(self.name(*place)) == field;
-        self.texts.iter().copied().find(named)
+        let column = self.names.find(field?)?;
+        self.texts.binary_search(&column).is_ok().then_some(column)
     }
 
     /// Returns the column of true and false named `field`.
@@ -174,7 +177,7 @@ impl Columns {
         field: Option<&str>,
     ) -> Result<Option<usize>, SpecError> {
         let Some(field) = field else { return Ok(self.default) };
-        let place = self.list().iter().position(|column| column.name == field);
+        let place = self.names.find(field);
         let kind = place.and_then(|place| self.list().get(place)).map(|column| column.kind);
         let message = match kind {
             Some(OutputKind::Number) if self.text(Some(field)).is_some() => {
@@ -196,7 +199,7 @@ impl Columns {
     /// Returns the index of the number column that a stage writes as `name`, and adds it if it is
     /// new. `path` locates the option in errors.
     pub(super) fn set(&mut self, path: &str, name: &str) -> Result<usize, SpecError> {
-        if !self.list().iter().any(|column| column.name == name) {
+        if !self.names.contains(name) {
             return self.add(path, name, ColumnRole::Value);
         }
         let place = self.resolve(path, Some(name))?.unwrap_or_default();
@@ -214,7 +217,7 @@ impl Columns {
         name: &str,
         role: ColumnRole,
     ) -> Result<usize, SpecError> {
-        if self.list().iter().any(|known| known.name == name) || self.key_field(name).is_some() {
+        if self.names.contains(name) || self.key_field(name).is_some() {
             let message = format!("a second column `{name}`: set another `name` for one of them");
             return Err(SpecError::new(path, message));
         }
@@ -222,6 +225,12 @@ impl Columns {
             let message = format!("`{name}` is the field of the event time: choose another `name`");
             return Err(SpecError::new(path, message));
         }
+        if self.list().len() + self.key.len() >= MAX_COLUMNS {
+            let message =
+                format!("more than {MAX_COLUMNS} columns: a stage emits at most that many");
+            return Err(SpecError::new(path, message));
+        }
+        self.names.add(name);
         Ok(self.layout.push(OutputColumn::new(name, role)))
     }
 
@@ -259,14 +268,15 @@ impl Columns {
         let columns = columns.filter(|(place, _)| is_shown(place)).map(|(_, column)| column);
         let columns: Vec<OutputColumn> = time.into_iter().chain(columns).collect();
         let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
-        let taken = |(place, name): &(usize, &&str)| names.iter().take(*place).any(|n| n == *name);
-        if let Some((_, name)) = names.iter().enumerate().find(taken) {
+        let repeated = first_repeated(names.iter().copied());
+        if let Some(name) = repeated.and_then(|place| names.get(place)) {
             let message = format!(
                 "rows would have two columns `{name}`, the time and a value: rename the value"
             );
             return Err(SpecError::new("source.timestamp", message));
         }
-        if let Some(name) = self.key.iter().find(|name| names.contains(&name.as_str())) {
+        let names: NameTable = names.into_iter().collect();
+        if let Some(name) = self.key.iter().find(|name| names.contains(name)) {
             let message = format!(
                 "the key field `{name}` has the name of an output column: rename that column"
             );
@@ -290,20 +300,51 @@ impl Columns {
 
 /// Returns the key fields of the source, followed by those that `key_by` reads from its events.
 fn key_of_source(spec: &PipelineSpec) -> Vec<String> {
-    let mut key = spec.source.key.0.clone();
-    let mut added: Vec<String> = Vec::new();
+    let mut key: NameTable = spec.source.key.0.iter().map(String::as_str).collect();
+    let mut added = NameTable::default();
     let keeps_no_keys = |stage: &&Stage| stage.options().state() != StageState::ByKey;
     for stage in spec.stages.iter().take_while(keeps_no_keys) {
         let Some(fields) = stage.options().new_key() else {
-            added.extend(stage.options().added_columns(None));
+            for name in stage.options().added_columns(None) {
+                added.add(&name);
+            }
             continue;
         };
-        for field in fields {
-            if !key.contains(field) && !added.contains(field) {
-                key.push(field.clone());
-            }
+        for field in fields.iter().filter(|field| !added.contains(field)) {
+            key.add(field);
         }
         break;
     }
-    key
+    key.names().iter().map(|name| name.to_string()).collect()
+}
+
+/// The types that stages read a field as.
+#[derive(Clone, Copy, Default)]
+struct FieldUse {
+    number: bool,
+    text: bool,
+}
+
+/// Checks the number of fields that the pipeline reads from an event: `columns`, `key_fields`, and
+/// those of identities.
+fn check_fields_read(
+    spec: &PipelineSpec,
+    columns: &NameTable,
+    key_fields: usize,
+) -> Result<(), SpecError> {
+    let mut fields = columns.clone();
+    for strategy in spec.stages.iter().filter_map(|stage| stage.options().strategies()).flatten() {
+        if let Strategy::Fields(names) = strategy {
+            names.iter().for_each(|name| {
+                fields.add(name);
+            });
+        }
+    }
+    let fields = fields.len() + key_fields;
+    if fields <= MAX_COLUMNS {
+        return Ok(());
+    }
+    let message =
+        format!("stages read {fields} fields of an event: a pipeline may read {MAX_COLUMNS}");
+    Err(SpecError::new("stages", message))
 }

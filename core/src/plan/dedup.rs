@@ -7,8 +7,11 @@ use super::columns::Columns;
 use super::sharding::OneShard;
 use super::stage::{PlanStage, Planned, PlannedStage, StageSite};
 use crate::dedup::BloomSizes;
+use crate::key;
+use crate::keys::interner::Interner;
 use crate::spec::{Clock, Dedup, DedupMode, OnUnjudged, PipelineSpec, SpecError, Strategy};
 use crate::stages::{DedupStage, Stage};
+use crate::util::names::NameTable;
 
 /// Limits and defaults of the options.
 const MAX_ENTRIES: u32 = 1 << 31;
@@ -61,9 +64,7 @@ impl DedupPlan {
             let message = "empty: name a field, a list of fields, or \"@content\"".to_owned();
             return error("strategies", message);
         }
-        if let Some(place) = (1..dedup.strategies.len()).find(|place| {
-            dedup.strategies.iter().take(*place).any(|s| Some(s) == dedup.strategies.get(*place))
-        }) {
+        if let Some(place) = first_repeated(&dedup.strategies) {
             return error(
                 &format!("strategies[{place}]"),
                 "the same strategy is listed twice: remove one".to_owned(),
@@ -207,6 +208,25 @@ pub(super) fn identity_columns(spec: &PipelineSpec) -> Vec<IdentityColumn> {
 fn identities_include_key(strategies: &[Strategy], key: &[String]) -> bool {
     strategies.iter().all(|strategy| match strategy {
         Strategy::Content => true,
-        Strategy::Fields(names) => key.iter().all(|field| names.contains(field)),
+        Strategy::Fields(names) if names.len() < key.len() => false,
+        Strategy::Fields(names) => {
+            let names: NameTable = names.iter().map(String::as_str).collect();
+            key.iter().all(|field| names.contains(field))
+        }
     })
+}
+
+/// Returns the position of the first strategy that is listed earlier too.
+fn first_repeated(strategies: &[Strategy]) -> Option<usize> {
+    let mut known = Interner::new(0);
+    let mut is_known = |strategy: &Strategy| {
+        let mut encoded = Vec::new();
+        if let Strategy::Fields(names) = strategy {
+            names.iter().for_each(|name| key::push_str(&mut encoded, name));
+        }
+        let count = known.len();
+        known.intern(&encoded);
+        known.len() == count
+    };
+    strategies.iter().position(|strategy| is_known(strategy))
 }

@@ -3,12 +3,14 @@
 use super::WindowOutput;
 use super::window::check_options;
 use crate::spec::{Aggregation, Operation, SpecError};
+use crate::util::names::NameTable;
 
 /// Resolves `aggregations` of one field: returns their outputs and their names.
 pub(crate) fn group_outputs(
     aggregations: &[Aggregation],
 ) -> Result<(Vec<WindowOutput>, Vec<String>), SpecError> {
     let mut names: Vec<String> = Vec::with_capacity(aggregations.len());
+    let mut known = NameTable::default();
     let mut outputs = Vec::with_capacity(aggregations.len());
     for (index, aggregation) in aggregations.iter().enumerate() {
         let path = format!("aggregations[{index}]");
@@ -22,7 +24,7 @@ pub(crate) fn group_outputs(
             return Err(SpecError::new(path, message));
         }
         let name = aggregation.name.clone().unwrap_or_else(|| aggregation.op.to_string());
-        if names.contains(&name) {
+        if known.add(&name) < index {
             let message = format!("a second `{name}`: give one of them another `name`");
             return Err(SpecError::new(path, message));
         }

@@ -7,6 +7,7 @@ use super::sharding::OneShard;
 use super::stage::{PlanStage, Planned, PlannedStage, StageSite};
 use crate::spec::{KeyBy, SpecError};
 use crate::stages::{KeyByStage, Stage};
+use crate::util::names::first_repeated;
 
 /// The plan of a `key_by` stage.
 #[derive(Debug, Clone)]
@@ -20,8 +21,9 @@ impl PlanStage for KeyBy {
         let path = format!("{}.fields", site.path);
         let names = &self.fields.0;
         let mut places = Vec::with_capacity(names.len());
+        let repeated = first_repeated(names.iter().map(String::as_str));
         for (index, name) in names.iter().enumerate() {
-            if names.iter().take(index).any(|earlier| earlier == name) {
+            if repeated == Some(index) {
                 return Err(SpecError::new(path, format!("`{name}` is named twice")));
             }
             let Some(place) = columns.key_field(name) else {

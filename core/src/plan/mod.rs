@@ -142,21 +142,19 @@ impl Plan {
         check::source(spec)?;
         check::limits(&spec.limits)?;
         caps::check_state_bytes(spec)?;
-        if spec.stages.is_empty() {
-            return Err(SpecError::new(
-                "stages",
-                "missing: a pipeline needs at least one [[stages]]",
-            ));
+        let identity = identity::of(spec);
+        check::size(spec, &identity)?;
+        for (index, stage) in spec.stages.iter().enumerate() {
+            stage.options().check(&format!("stages[{index}]"))?;
         }
         let identity_columns = identity_columns(spec);
-        let source = Columns::of_source(spec);
+        let source = Columns::of_source(spec)?;
         let time = TimePlan::of(spec, &source)?;
         let mut columns = source.clone();
         columns.own_outputs = own_outputs;
         let mut stages = Vec::with_capacity(spec.stages.len());
         for (index, options) in spec.stages.iter().map(Stage::options).enumerate() {
             let path = format!("stages[{index}]");
-            options.check(&path)?;
             let is_last = index + 1 == spec.stages.len();
             let identity_columns = &identity_columns;
             let site = StageSite { path: &path, spec, is_last, identity_columns };
@@ -199,7 +197,7 @@ impl Plan {
             stages,
             identity_columns,
             output_sources,
-            identity: identity::of(spec),
+            identity,
         })
     }
 }

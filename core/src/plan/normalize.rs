@@ -13,6 +13,7 @@ use crate::spec::{
     Outliers, Reduce, SpecError,
 };
 use crate::stages::{NormalizeStage, Stage};
+use crate::util::names::first_repeated;
 
 /// The plan of a `normalize` stage.
 #[derive(Debug, Clone)]
@@ -237,9 +238,10 @@ fn fields(
     }
     let mut plans = Vec::with_capacity(stage.fields.len());
     let mut names: Vec<String> = Vec::with_capacity(stage.fields.len());
+    let repeated = first_repeated(stage.fields.iter().map(|field| field.name.as_str()));
     for (place, own) in stage.fields.iter().enumerate() {
         let at = format!("{path}.fields[{place}]");
-        if names.contains(&own.name) {
+        if repeated == Some(place) {
             let message = format!("`{}` is named twice", own.name);
             return Err(SpecError::new(format!("{at}.name"), message));
         }

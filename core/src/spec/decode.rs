@@ -132,10 +132,16 @@ pub(super) fn table<T: DeserializeOwned>(path: &str, value: Value) -> Result<T, 
     })
 }
 
+/// Maximum length of names that are compared for similarity, which takes the product of their
+/// lengths.
+const MAX_COMPARED_BYTES: usize = 64;
+
 /// Returns `did you mean ...?` if one of `known` is similar, followed by all of them.
 pub(crate) fn expected(found: &str, known: &[&str]) -> String {
+    let is_short = |name: &str| name.len() <= MAX_COMPARED_BYTES;
     let near = known
         .iter()
+        .filter(|name| is_short(found) && is_short(name))
         .map(|name| (strsim::osa_distance(found, name), *name))
         .min()
         .filter(|(distance, name)| *distance <= 1 + name.len().min(found.len()) / 3);

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::stages::{ReadAs, StageOptions, StageOutput, StageState};
+use crate::util::names::NameTable;
 
 /// `type = "filter"`: passes events that satisfy all conditions of `where`.
 /// ```
@@ -99,6 +100,7 @@ impl StageOptions for Filter {
     fn fields(&self, key: &[String]) -> Vec<(String, ReadAs)> {
         let mut fields = Vec::new();
         self.r#where.iter().for_each(|condition| condition.collect_fields(&mut fields));
+        let key: NameTable = key.iter().map(String::as_str).collect();
         fields.retain(|(field, _)| !key.contains(field));
         fields
     }

@@ -2,6 +2,17 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Maximum number of stages of a pipeline.
+pub const MAX_STAGES: usize = 64;
+
+/// Maximum number of columns of the rows of one stage, key fields included, and of fields that a
+/// pipeline reads from an event.
+pub const MAX_COLUMNS: usize = 1_024;
+
+/// Maximum size of a pipeline description in bytes: its sections `time` and `stages`, and the keys
+/// and values of its source, as JSON without white space.
+pub const MAX_DESCRIPTION_BYTES: usize = 256 << 10;
+
 /// Treatment of an event that would take a stage beyond one of its limits.
 /// ```
 /// use stream_processor_core::spec::LimitPolicy;

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::stages::{ReadAs, StageOptions, StageOutput, StageState};
 use crate::expression;
+use crate::util::names::NameTable;
 
 /// `type = "map"`: computes columns from other columns, for each event.
 /// ```
@@ -24,10 +25,12 @@ impl Map {
     /// Returns the input fields that the stage reads or overwrites.
     fn read_fields(&self) -> Vec<String> {
         let mut fields: Vec<String> = Vec::new();
-        for (index, assignment) in self.set.iter().enumerate() {
-            let before = self.set.get(..index).unwrap_or_default();
-            let is_new = |name: &String| !before.iter().any(|earlier| earlier.name == *name);
-            fields.extend(expression::fields(&assignment.expression).into_iter().filter(is_new));
+        let mut assigned = NameTable::default();
+        for assignment in &self.set {
+            let is_of_input = |name: &String| !assigned.contains(name);
+            let read = expression::fields(&assignment.expression);
+            fields.extend(read.into_iter().filter(is_of_input));
+            assigned.add(&assignment.name);
         }
         fields
     }

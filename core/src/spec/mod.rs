@@ -43,7 +43,7 @@ pub use fields::{EmaField, Field, Named, RollingField, ZScoreField};
 pub use filter::{Comparison, Condition, Filter};
 pub use key_by::KeyBy;
 pub(crate) use kinds::check_options;
-pub use limits::{LimitPolicy, Limits};
+pub use limits::{LimitPolicy, Limits, MAX_COLUMNS, MAX_DESCRIPTION_BYTES, MAX_STAGES};
 pub use map::{Assignment, Map};
 pub(crate) use normalize::FillNeeds;
 pub use normalize::{

@@ -5,6 +5,8 @@ use core::fmt;
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::util::names::first_repeated;
+
 /// The name of [`Strategy::Content`].
 const CONTENT: &str = "@content";
 
@@ -74,10 +76,11 @@ impl<'de> Visitor<'de> for StrategyVisitor {
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Strategy, A::Error> {
         let mut names: Vec<String> = Vec::new();
         while let Some(name) = seq.next_element::<String>()? {
-            if names.contains(&name) {
-                return Err(A::Error::custom(format_args!("the field {name:?} is named twice")));
-            }
             names.push(Strategy::field(&name)?);
+        }
+        let repeated = first_repeated(names.iter().map(String::as_str));
+        if let Some(name) = repeated.and_then(|place| names.get(place)) {
+            return Err(A::Error::custom(format_args!("the field {name:?} is named twice")));
         }
         if names.is_empty() {
             return Err(A::Error::custom(

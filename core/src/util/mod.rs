@@ -8,6 +8,7 @@ pub(crate) mod id_table;
 )]
 pub mod json;
 pub(crate) mod lru;
+pub(crate) mod names;
 pub(crate) mod select;
 pub(crate) mod short_bytes;
 pub(crate) mod simd;

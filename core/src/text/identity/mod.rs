@@ -37,6 +37,7 @@ use super::read::value::{Kind, Value};
 use crate::data::batch::{Identity, NO_IDENTITY};
 use crate::key::{needs_escape, push_str};
 use crate::spec::{SpecError, Strategy};
+use crate::util::names::NameTable;
 
 const FIELDS: u8 = 0x10;
 const CONTENT: u8 = 0x11;
@@ -256,8 +257,6 @@ fn of_content(
 /// ```
 pub struct Identifier {
     identities: Identities,
-    /// The names of the fields, by slot.
-    fields: Vec<Box<str>>,
     names: Names,
     slots: Vec<Value>,
 }
@@ -266,10 +265,10 @@ impl Identifier {
     /// Compiles `strategies`, which are tried in order.
     #[must_use]
     pub fn new(strategies: &[Strategy]) -> Self {
-        let mut needed: Vec<Box<str>> = Vec::new();
-        let identities = Identities::new(strategies, |name| slot_of(&mut needed, name));
-        let (names, slots) = (Names::new(&needed), vec![Value::MISSING; needed.len()]);
-        Self { identities, fields: needed, names, slots }
+        let mut needed = NameTable::default();
+        let identities = Identities::new(strategies, |name| needed.add(name));
+        let slots = vec![Value::MISSING; needed.len()];
+        Self { identities, names: Names::new(needed), slots }
     }
 
     /// Compiles strategies in JSON, as a `dedup` stage lists them.
@@ -313,7 +312,7 @@ impl Identifier {
         ids: impl IntoIterator<Item = &'a str>,
         found: &mut Vec<Identity>,
     ) {
-        let slot = self.fields.iter().position(|known| **known == *field);
+        let slot = self.names.slot_of(field.as_bytes());
         let quick = slot.filter(|slot| self.identities.first_slot() == Some(*slot));
         let head = self.identities.head_of_string();
         self.slots.fill(Value::MISSING);
@@ -367,13 +366,4 @@ impl Identifier {
 #[cold]
 fn event_of(field: &str, value: &str) -> Vec<u8> {
     serde_json::to_vec(&BTreeMap::from([(field, value)])).unwrap_or_default()
-}
-
-/// Returns the index of `name` in `needed`, and adds it if it is new.
-pub(super) fn slot_of(needed: &mut Vec<Box<str>>, name: &str) -> usize {
-    let place = needed.iter().position(|needed| **needed == *name);
-    place.unwrap_or_else(|| {
-        needed.push(name.into());
-        needed.len() - 1
-    })
 }

@@ -4,6 +4,7 @@ use super::lines::next_feed;
 use super::names::Names;
 use super::ndjson::{Line, scan_line};
 use crate::RejectReason;
+use crate::util::names::NameTable;
 
 /// A line that is not a JSON object.
 /// ```
@@ -32,7 +33,7 @@ pub struct FaultyLine {
 #[must_use]
 pub fn faulty_lines(lines: &str) -> Vec<FaultyLine> {
     let bytes = lines.as_bytes();
-    let mut names = Names::new(&[]);
+    let mut names = Names::new(NameTable::default());
     let mut faults = Vec::new();
     let (mut next, mut index) = (Some(0), 0);
     while let Some(start) = next {

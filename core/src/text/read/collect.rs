@@ -7,8 +7,9 @@ use super::rejection::{FieldRole, Found, Rejection};
 use super::value::Value;
 use crate::keys::interner::Interner;
 use crate::spec::Format;
-use crate::text::identity::{Content, Identities, NamedSlot, slot_of};
+use crate::text::identity::{Content, Identities, NamedSlot};
 use crate::time::TimeUnit;
+use crate::util::names::NameTable;
 use crate::{InputKind, InputSchema, RejectReason};
 
 /// Maximum number of key bytes in the dictionary before it is emptied.
@@ -17,7 +18,7 @@ const MAX_DICTIONARY_BYTES: usize = 64 << 20;
 /// Turns values into events and rejections.
 pub(super) struct Collector {
     /// The distinct names of the needed fields; their indices are the slots.
-    needed: Vec<Box<str>>,
+    needed: NameTable,
     /// Slots from this one on are used for identities only; CSV may lack such columns.
     required: usize,
     /// The values of the current line.
@@ -75,22 +76,22 @@ struct Column {
 
 impl Collector {
     pub(super) fn new(schema: &InputSchema, options: &ReaderOptions) -> Self {
-        let mut needed: Vec<Box<str>> = Vec::new();
-        let timestamp_slot = slot_of(&mut needed, &schema.timestamp);
-        let key_slots = schema.key.iter().map(|name| slot_of(&mut needed, name)).collect();
+        let mut needed = NameTable::default();
+        let timestamp_slot = needed.add(&schema.timestamp);
+        let key_slots = schema.key.iter().map(|name| needed.add(name)).collect();
         let columns = schema.columns.iter();
         let columns = columns
             .map(|column| Column {
-                slot: slot_of(&mut needed, &column.name),
+                slot: needed.add(&column.name),
                 required: column.required,
                 kind: column.kind,
             })
             .collect();
-        let partition_slot = schema.partition.as_deref().map(|name| slot_of(&mut needed, name));
+        let partition_slot = schema.partition.as_deref().map(|name| needed.add(name));
         let required = needed.len();
         let identities = schema.identities.iter();
         let identities: Vec<_> = identities
-            .map(|strategies| Identities::new(strategies, |name| slot_of(&mut needed, name)))
+            .map(|strategies| Identities::new(strategies, |name| needed.add(name)))
             .collect();
         let needs_content = identities.iter().any(Identities::need_content);
         Self {
@@ -112,7 +113,7 @@ impl Collector {
     }
 
     /// Returns the names of the needed fields, in the order of their slots.
-    pub(super) fn needed(&self) -> &[Box<str>] {
+    pub(super) fn needed(&self) -> &NameTable {
         &self.needed
     }
 

@@ -11,6 +11,8 @@ use super::quotes::{BadQuote, Extent, Fields, HIGH_BITS, QuoteFault, skip_plain}
 use super::value::{Kind, Value};
 use memchr::memrchr;
 
+use crate::util::names::NameTable;
+
 /// Error: the header of a CSV input cannot be used.
 /// ```
 /// use stream_processor_core::{InputSchema, text::{EventBuffer, Format, Reader, ReaderOptions}};
@@ -65,7 +67,7 @@ fn quoted(names: &[String]) -> String {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Wanted<'a> {
     /// The columns of the slots. Those from index `required` on are optional.
-    pub(super) names: &'a [Box<str>],
+    pub(super) names: &'a NameTable,
     pub(super) required: usize,
     /// If true, every other column has a slot, too, after those.
     pub(super) all: bool,
@@ -178,21 +180,22 @@ impl Csv {
         let columns = self.names();
         let Wanted { names, required, all } = wanted;
         let unneeded = |column| if all { names.len() + column } else { UNNEEDED };
-        let mut slots: Vec<usize> = (0..columns.len()).map(unneeded).collect();
-        for (slot, name) in names.iter().enumerate() {
-            let mut places =
-                columns.iter().zip(&mut slots).filter(|(column, _)| **column == **name);
-            let Some((_, place)) = places.next() else {
-                if slot >= required {
-                    continue;
-                }
-                let name = name.to_string();
-                return Err(HeaderError::MissingColumn { name, columns });
-            };
-            if places.next().is_some() {
-                return Err(HeaderError::RepeatedColumn { name: name.to_string() });
+        let slots = columns.iter().enumerate();
+        let slots = slots.map(|(column, name)| names.find(name).unwrap_or(unneeded(column)));
+        let slots: Vec<usize> = slots.collect();
+        let mut counts = vec![0_usize; names.len()];
+        for slot in &slots {
+            if let Some(count) = counts.get_mut(*slot) {
+                *count += 1;
             }
-            *place = slot;
+        }
+        for (slot, (name, count)) in names.names().iter().zip(counts).enumerate() {
+            let name = name.to_string();
+            match count {
+                0 if slot < required => return Err(HeaderError::MissingColumn { name, columns }),
+                0 | 1 => {}
+                _ => return Err(HeaderError::RepeatedColumn { name }),
+            }
         }
         Ok(slots)
     }

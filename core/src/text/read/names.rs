@@ -5,6 +5,7 @@ use super::scan::Scanner;
 use super::unescape::unescape;
 use super::value::Kind;
 use super::words::last_word;
+use crate::util::names::NameTable;
 
 /// The slot of fields that are not needed.
 pub(in crate::text) const UNNEEDED: usize = usize::MAX;
@@ -15,13 +16,18 @@ const MAX_GUESSES: usize = 64;
 /// The names of the needed fields, and the layout of the preceding line.
 pub(in crate::text) struct Names {
     /// The index of a name is its slot.
-    needed: Box<[Box<str>]>,
+    needed: NameTable,
     guesses: Vec<Guess>,
 }
 
 impl Names {
-    pub(in crate::text) fn new(needed: &[Box<str>]) -> Self {
-        Self { needed: needed.into(), guesses: Vec::new() }
+    pub(in crate::text) fn new(needed: NameTable) -> Self {
+        Self { needed, guesses: Vec::new() }
+    }
+
+    /// Returns the slot of the needed field `name`.
+    pub(in crate::text) fn slot_of(&self, name: &[u8]) -> Option<usize> {
+        self.needed.find_bytes(name)
     }
 
     /// Skips the name of the line's member number `member`, its colon and white space. Returns the
@@ -66,7 +72,7 @@ impl Names {
     }
 
     fn slot(&self, name: &[u8]) -> usize {
-        self.needed.iter().position(|needed| needed.as_bytes() == name).unwrap_or(UNNEEDED)
+        self.slot_of(name).unwrap_or(UNNEEDED)
     }
 }
 
@@ -156,7 +162,7 @@ mod tests {
     #[test]
     fn names_are_found_in_any_order_and_spelling() {
         let long = "a_name_of_more_than_thirty_two_bytes";
-        let mut names = Names::new(&["ts", "svc", long].map(Box::from));
+        let mut names = Names::new(["ts", "svc", long].into_iter().collect());
         let long = format!("\"{long}\":");
         let orders: [[&str; 4]; 4] = [
             ["\"ts\":", "\"svc\":", &long, "\"other\":"],
@@ -178,7 +184,7 @@ mod tests {
 
     #[test]
     fn guesses_are_bounded() {
-        let mut names = Names::new(&["ts".into()]);
+        let mut names = Names::new(["ts"].into_iter().collect());
         assert_eq!(slots(&mut names, &["\"ts\":"; 1000]), [0; 1000]);
         assert_eq!(names.guesses.len(), MAX_GUESSES);
     }

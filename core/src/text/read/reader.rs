@@ -113,7 +113,7 @@ impl Reader {
         let max_line_bytes = options.max_line_bytes.min(MAX_READ_BYTES / 2);
         let collector = Collector::new(schema, &options);
         let syntax = match options.format {
-            Format::Ndjson => Syntax::Ndjson(Names::new(collector.needed())),
+            Format::Ndjson => Syntax::Ndjson(Names::new(collector.needed().clone())),
             Format::Csv => Syntax::Csv(Box::new(Csv::new(max_line_bytes))),
         };
         Self { syntax, collector, max_line_bytes, at_start: true, long_line_feeds: None }

@@ -4,4 +4,5 @@ mod eviction;
 mod normalize;
 mod oracle;
 mod partials;
+mod pipeline_size;
 mod policies;
