@@ -122,6 +122,15 @@ pub enum Error {
         /// The number of key fields of the pipeline.
         fields: usize,
     },
+    /// A key or the source of partial state, or the name of a partition that is known from now on,
+    /// is too long.
+    #[error("a key or name has {found} bytes, more than limits.max_key_bytes = {limit}")]
+    KeyTooLong {
+        /// The length of the encoded key, bytes.
+        found: usize,
+        /// The limit.
+        limit: u32,
+    },
     /// The engine neither emits nor merges partial state.
     #[error("{0}")]
     PartialsMismatch(&'static str),
@@ -292,6 +301,7 @@ impl Error {
             Self::UnknownPartitionId { .. } => "unknown_partition_id",
             Self::TooManyPartitions { .. } => "too_many_partitions",
             Self::InvalidKey { .. } => "invalid_key",
+            Self::KeyTooLong { .. } => "key_too_long",
             Self::PartialsMismatch(_) => "partials_mismatch",
             Self::PartialGap { .. } => "partial_gap",
             Self::LimitReached(_) => "limit_reached",

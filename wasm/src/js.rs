@@ -110,23 +110,25 @@ impl Processor {
                 "columns": output.collect::<Vec<_>>(),
                 "passes_events": plan.output.passes_events,
             },
-            "max_dictionary_keys": plan.limits.max_dictionary_keys,
+            "max_dictionary_keys": plan.limits.dictionary_keys(),
+            "max_key_bytes": plan.limits.max_key_bytes,
         })
         .to_string()
     }
 
-    /// Defines the keys of a JSON array, with ids from `first_id` on.
+    /// Defines the keys of a JSON array, with ids from `first_id` on; 0 removes all earlier ones.
     pub fn define_keys(&mut self, keys: &str, first_id: u32) -> Result<(), JsValue> {
         let fields = self.engine.plan().input.key.len();
-        let first_id = self.ids.first_of_columns().saturating_add(first_id);
+        let first_id = self.ids.first_key(first_id, &mut self.engine);
         OwnedKeyDefinitions::from_json(keys, first_id.., fields)
             .and_then(|keys| self.engine.define_keys(&keys.as_definitions(false)))
             .map_err(|error| thrown(&error))
     }
 
-    /// Defines the partitions of a JSON array, with ids from `first_id` on.
+    /// Defines the partitions of a JSON array, with ids from `first_id` on; 0 removes all earlier
+    /// ones.
     pub fn define_partitions(&mut self, names: &str, first_id: u32) -> Result<(), JsValue> {
-        let first_id = self.reserved.first_partition_id().saturating_add(first_id);
+        let first_id = self.ids.first_partition(first_id, &mut self.engine);
         OwnedKeyDefinitions::from_json(names, first_id.., 1)
             .and_then(|names| self.engine.define_partitions(&names.as_definitions(false), false))
             .map_err(|error| thrown(&error))
@@ -226,9 +228,7 @@ impl Processor {
 
     /// Pushes a piece of text in the format of the pipeline's source; the whole piece is consumed.
     pub fn push_text(&mut self, piece: &[u8]) -> Result<(), JsValue> {
-        if let Some(first_id) = self.ids.begin_text() {
-            self.feed.begin_ids_at(first_id);
-        }
+        self.ids.begin_text(&mut self.engine);
         let progress = self.feed.push(&mut self.engine, piece);
         self.record(progress).map(drop)
     }

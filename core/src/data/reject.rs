@@ -55,6 +55,8 @@ pub enum RejectReason {
     /// A number in the key is neither an integer within the range of doubles nor the shortest
     /// decimal of a double.
     InvalidKeyNumber,
+    /// The event's key, or its partition, is longer than `limits.max_key_bytes`.
+    KeyTooLong,
 }
 
 impl RejectReason {
@@ -80,6 +82,7 @@ impl RejectReason {
         Self::InvalidCsv,
         Self::Unjudged,
         Self::InvalidKeyNumber,
+        Self::KeyTooLong,
     ];
 
     /// Returns the index in [`RejectReason::ALL`], as stored in blocks and snapshots.
@@ -112,6 +115,7 @@ impl RejectReason {
             Self::InvalidCsv => "invalid_csv",
             Self::Unjudged => "unjudged",
             Self::InvalidKeyNumber => "invalid_key_number",
+            Self::KeyTooLong => "key_too_long",
         }
     }
 }

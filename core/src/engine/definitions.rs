@@ -1,19 +1,22 @@
 //! Ids chosen by the caller: definitions of keys and partitions, and the mapping of a batch's ids.
 
-use super::source::{Source, map_ids};
+use core::ops::Range;
+
+use super::source::{Source, UndefinedId, map_ids};
 use super::{Engine, KeyDefinitions};
 use crate::data::batch::Batch;
 use crate::error::Error;
-use crate::keys::NONE;
+use crate::keys::{KeyLengths, Keys};
 use crate::plan::Plan;
+use crate::spec::Limits;
 
 impl Engine {
     /// Assigns ids chosen by the caller to partitions, for [`Batch::partitions`]. The watermark
     /// waits for a partition from its first event on, or from now on if `known` is set.
     ///
     /// # Errors
-    /// As for [`Engine::define_keys`], with each name as one key field, and
-    /// [`Error::TooManyPartitions`]. On error nothing is defined.
+    /// As for [`Engine::define_keys`], with each name as one key field, and, if `known` is set,
+    /// [`Error::TooManyPartitions`] and [`Error::KeyTooLong`]. On error nothing is defined.
     pub fn define_partitions(
         &mut self,
         definitions: &KeyDefinitions<'_>,
@@ -22,15 +25,45 @@ impl Engine {
         if self.plan.input.partition.is_none() {
             return Err(Error::PartitionsMismatch("the pipeline has no source.partition"));
         }
-        let names = checked(definitions, 1)?;
+        let names = self.source.time.partition_names();
+        let id_bound = id_bound(definitions, names, &self.plan.limits);
+        let is_too_long = |name: &[u8]| names.is_too_long(name.len());
+        let names = checked(definitions, 1, id_bound)?;
+        if known && let Some(name) = names.clone().find(|name| is_too_long(name)) {
+            let limit = self.plan.limits.max_key_bytes;
+            return Err(Error::KeyTooLong { found: name.len(), limit });
+        }
         self.revision += 1;
         self.source.time.define_partitions(definitions, names, known)
+    }
+}
+
+impl Engine {
+    /// Removes the definitions of the key ids in `ids`, so that the engine need not keep their keys.
+    pub fn undefine_keys(&mut self, ids: Range<u32>) {
+        self.revision += 1;
+        self.keys.undefine(ids);
+        self.keys.reclaim();
+    }
+
+    /// Removes the definitions of the partition ids in `ids`.
+    pub fn undefine_partitions(&mut self, ids: Range<u32>) {
+        self.revision += 1;
+        self.source.time.undefine_partitions(ids);
+    }
+
+    /// Adds `offset` to each key id that is defined.
+    #[cfg(all(feature = "host", feature = "text"))]
+    pub(crate) fn shift_key_ids(&mut self, offset: u32) {
+        self.revision += 1;
+        self.keys.shift_definitions(offset);
     }
 }
 
 impl Source {
     /// Stores the engine's id of each partition of the batch.
     pub(super) fn map_partitions(&mut self, plan: &Plan, batch: &Batch<'_>) -> Result<(), Error> {
+        self.scratch.partition_lengths = KeyLengths::AllFit;
         let mapped = &mut self.scratch.partitions;
         mapped.clear();
         match (batch.partitions, &plan.input.partition) {
@@ -40,30 +73,38 @@ impl Source {
             (Some(_), None) => Err(Error::PartitionsMismatch(
                 "the batch has partitions, but the pipeline has no source.partition",
             )),
-            (Some(ids), Some(_))
-                if !map_ids(ids, self.time.partition_names().defined(), mapped) =>
-            {
-                let event = mapped.iter().position(|id| *id == NONE).unwrap_or(0);
-                let id = ids.get(event).copied().unwrap_or(NONE);
-                Err(Error::UnknownPartitionId { id, event })
+            (Some(ids), Some(_)) => {
+                let lengths = map_ids(ids, self.time.partition_names().defined(), mapped);
+                self.scratch.partition_lengths = lengths
+                    .map_err(|UndefinedId { id, event }| Error::UnknownPartitionId { id, event })?;
+                Ok(())
             }
             _ => Ok(()),
         }
     }
 }
 
-/// The greatest id that a caller may choose.
-const MAX_ID: u32 = 1 << 28;
+/// Returns the bound of the ids that a caller may choose for `definitions`, in addition to those of
+/// `known`: the table that ids index stays in proportion to what is defined.
+pub(super) fn id_bound(definitions: &KeyDefinitions<'_>, known: &Keys, limits: &Limits) -> u64 {
+    let defined = if definitions.reset { 0 } else { known.definitions() };
+    let defined = defined as u64 + definitions.ids.len() as u64;
+    2 * u64::from(limits.dictionary_keys()) + 4 * defined
+}
 
-/// Checks `definitions` and returns its keys, each of `fields` fields.
+/// Checks `definitions` and returns its keys, each of `fields` fields. Ids must be less than
+/// `id_bound`.
 pub(super) fn checked<'a>(
     definitions: &KeyDefinitions<'a>,
     fields: usize,
+    id_bound: u64,
 ) -> Result<impl Iterator<Item = &'a [u8]> + Clone + use<'a>, Error> {
     let KeyDefinitions { ids, offsets, bytes, .. } = *definitions;
     check_keys(offsets, bytes, ids.len(), |key| crate::key::validate(key, fields), fields)?;
-    if ids.iter().any(|id| *id > MAX_ID) {
-        return Err(Error::MalformedBlock("an id is beyond 2^28: ids index a table"));
+    if ids.iter().any(|id| u64::from(*id) >= id_bound) {
+        return Err(Error::MalformedBlock(
+            "an id is too great for the number of defined ids: ids index a table, so count them from 0",
+        ));
     }
     Ok(encoded_keys(offsets, bytes))
 }

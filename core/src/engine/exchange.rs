@@ -33,6 +33,9 @@ const LEADING_STAGE_COUNTERS: usize = 4;
 /// counters.
 const LEADING_REASONS: usize = 17;
 
+/// The number of rejection counters that are written even if they are 0.
+const REASONS_ALWAYS_WRITTEN: usize = 20;
+
 /// The result of [`Engine::merge`].
 /// ```
 /// use stream_processor_core::{BatchBuilder, Engine, Options, PipelineSpec};
@@ -179,7 +182,8 @@ impl Engine {
     /// # Errors
     /// [`Error::PartialsMismatch`] if the engine was not opened with
     /// [`super::Options::emits_partials`]. [`SnapshotError::TooLarge`] beyond
-    /// `limits.max_snapshot_bytes`; then nothing is removed.
+    /// `limits.max_snapshot_bytes`, and [`Error::KeyTooLong`] for a longer `source` than
+    /// `limits.max_key_bytes`; then nothing is removed.
     pub fn partial(&mut self, source: &str) -> Result<Vec<u8>, Error> {
         if !self.options.emits_partials {
             return Err(Error::PartialsMismatch(
@@ -187,6 +191,7 @@ impl Engine {
             ));
         }
         let stage_index = window_stage(&self.plan)?;
+        self.check_length(source.len())?;
         self.revision += 1;
         if self.resume()? == Progress::Full {
             return Err(Error::PartialsMismatch("dropped events wait: take them, then call again"));
@@ -256,7 +261,8 @@ impl Engine {
     /// # Errors
     /// [`Error::Snapshot`] for bytes that are not partial state of this pipeline.
     /// [`Error::PartialGap`] if an earlier partial state of the source is missing.
-    /// [`Error::TooManyPartitions`] for more sources than `limits.max_partitions`.
+    /// [`Error::TooManyPartitions`] for more sources than `limits.max_partitions`, and
+    /// [`Error::KeyTooLong`] for a key or source longer than `limits.max_key_bytes`.
     /// [`Error::PartialsMismatch`] if the engine takes events itself. [`Error::LimitReached`] if a
     /// limit dropped a window of this or an earlier partial state: call again with the same bytes
     /// to continue after it.
@@ -278,6 +284,9 @@ impl Engine {
         }
         let ParsedPartial { header, keys, windows } = self.parse(partial)?;
         let known = self.exchange.sources.get(&header.source).copied();
+        if known.is_none() {
+            self.check_length(header.source.len())?;
+        }
         let expected = known.map_or(0, |source| source.next);
         let limit = self.plan.limits.max_partitions;
         if header.sequence > expected {
@@ -292,6 +301,7 @@ impl Engine {
         if is_full || header.sequence < expected {
             return Ok(Merged { is_new: false, full: is_full });
         }
+        self.check_key_lengths(&keys)?;
         let mut ids = Vec::new();
         let mut reader = SectionReader::new(&keys);
         super::state::load_keys(self, &mut reader, &mut ids)?;
@@ -322,7 +332,31 @@ impl Engine {
         counters.extend(self.source.rejected.iter().take(LEADING_REASONS));
         counters.extend(stage.iter().skip(LEADING_STAGE_COUNTERS));
         counters.extend(self.source.rejected.iter().skip(LEADING_REASONS));
+        // Newer reasons are written only if counted, so that equal state keeps giving the same bytes.
+        let always = 1 + COUNTER_COUNT + REASONS_ALWAYS_WRITTEN;
+        let counted = counters.iter().rposition(|count| *count > 0).map_or(0, |last| last + 1);
+        counters.truncate(counted.max(always));
         counters
+    }
+
+    /// Checks the lengths of the keys in the section `keys` of partial state.
+    fn check_key_lengths(&self, keys: &[u8]) -> Result<(), Error> {
+        let mut reader = SectionReader::new(keys);
+        for _ in 0..reader.length()? {
+            let length = reader.length()?;
+            self.check_length(length)?;
+            reader.raw(length)?;
+        }
+        Ok(())
+    }
+
+    /// Checks the length of a key or of the name of a source.
+    fn check_length(&self, found: usize) -> Result<(), Error> {
+        let limit = self.plan.limits.max_key_bytes;
+        match found > limit as usize {
+            true => Err(Error::KeyTooLong { found, limit }),
+            false => Ok(()),
+        }
     }
 
     fn count_merged(&mut self, header: PartialHeader) {

@@ -210,7 +210,7 @@ impl Engine {
     }
 
     fn of_plan(plan: Plan, options: Options) -> Result<Self, Error> {
-        let mut keys = Keys::new(options.table_seed);
+        let mut keys = Keys::new(options.table_seed, plan.limits.max_key_bytes);
         let source = Source::new(&plan, &mut keys, options.table_seed);
         let mut stages: Vec<_> = (0..)
             .zip(&plan.stages)
@@ -322,7 +322,11 @@ impl Engine {
         }
     }
 
-    /// Assigns ids chosen by the caller to keys, for [`crate::KeyColumn::Ids`].
+    /// Assigns ids chosen by the caller to keys, for [`crate::KeyColumn::Ids`]. Events whose key is
+    /// longer than `limits.max_key_bytes` are rejected.
+    ///
+    /// Ids index a table: each must be less than 2 × `limits.max_dictionary_keys` + 4 × the number
+    /// of defined ids, those of `definitions` included.
     ///
     /// # Errors
     /// [`Error::MalformedBlock`] and [`Error::InvalidKey`]; in both cases nothing is defined.
@@ -331,10 +335,11 @@ impl Engine {
         if fields == 0 {
             return Err(Error::KeysMismatch("the pipeline has no key: there is nothing to define"));
         }
-        let keys = definitions::checked(definitions, fields)?;
+        let id_bound = definitions::id_bound(definitions, &self.keys, &self.plan.limits);
+        let keys = definitions::checked(definitions, fields, id_bound)?;
         self.revision += 1;
         if definitions.reset {
-            self.keys.undefine_all();
+            self.keys.undefine(0..u32::MAX);
         }
         self.keys.define_all(definitions.ids, keys);
         Ok(())

@@ -10,6 +10,7 @@ use crate::data::dropped::Dropped;
 use crate::data::frame::{ColumnView, Events, Identities, Ordinals, RowOrder};
 use crate::data::reject::RejectReason;
 use crate::error::Error;
+use crate::keys::{KeyLengths, TOO_LONG};
 
 /// The number of events in a chunk. Its columns stay in the second-level cache: 1,024 to 4,096
 /// measured alike in the module.
@@ -21,8 +22,10 @@ pub(super) struct Scratch {
     /// batch.
     pub(super) keys: Vec<u32>,
     pub(super) same_ids: bool,
+    pub(super) key_lengths: KeyLengths,
     /// The engine's ids of the batch's partitions.
     pub(super) partitions: Vec<u32>,
+    pub(super) partition_lengths: KeyLengths,
     pub(super) watermarks: Vec<i64>,
     /// The events of a chunk that are rejected, or too far in the future, by their index in the
     /// chunk.
@@ -204,6 +207,19 @@ impl Source {
 }
 
 impl Scratch {
+    /// Returns true if events of the batch are rejected for their key or partition.
+    pub(super) fn has_long_keys(&self) -> bool {
+        [self.key_lengths, self.partition_lengths].contains(&KeyLengths::SomeTooLong)
+    }
+
+    /// Returns the reason to reject the event at `event` of the batch for its key or partition.
+    pub(super) fn key_rejection(&self, event: usize) -> Option<RejectReason> {
+        let is_too_long = |ids: &Vec<u32>| ids.get(event) == Some(&TOO_LONG);
+        let is_rejected =
+            (!self.same_ids && is_too_long(&self.keys)) || is_too_long(&self.partitions);
+        is_rejected.then_some(RejectReason::KeyTooLong)
+    }
+
     /// Returns the engine's ids of the keys of the events of `range`.
     fn keys_of<'a>(&'a self, batch: &Batch<'a>, range: Range<usize>) -> &'a [u32] {
         match batch.keys {

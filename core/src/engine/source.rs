@@ -11,7 +11,7 @@ use crate::data::stats::ReasonCount;
 use crate::error::Error;
 use crate::event_time::watermark::END_OF_TIME;
 use crate::event_time::{Chunk, EventTime};
-use crate::keys::{Keys, NONE};
+use crate::keys::{KeyLengths, Keys, NONE};
 use crate::plan::Plan;
 use crate::time::{MAX_TIME, MIN_TIME};
 use crate::util::simd::{are_finite, greatest};
@@ -127,6 +127,7 @@ impl Source {
     fn map_keys(&mut self, plan: &Plan, batch: &Batch<'_>, keys: &mut Keys) -> Result<(), Error> {
         let expected = batch.timestamps.len();
         self.scratch.same_ids = false;
+        self.scratch.key_lengths = KeyLengths::AllFit;
         let mapped = &mut self.scratch.keys;
         match (batch.keys, self.unkeyed) {
             (KeyColumn::Unkeyed, Some(id)) => {
@@ -146,17 +147,17 @@ impl Source {
                     return Err(Error::ColumnLength { column, expected, found: ids.len() });
                 }
                 self.scratch.same_ids = keys.has_same_ids() && all_below(ids, keys.defined().len());
-                if !self.scratch.same_ids && !map_ids(ids, keys.defined(), mapped) {
-                    let event = mapped.iter().position(|id| *id == NONE).unwrap_or(0);
-                    let id = ids.get(event).copied().unwrap_or(NONE);
-                    return Err(Error::UnknownKeyId { id, event });
+                if !self.scratch.same_ids {
+                    self.scratch.key_lengths = map_ids(ids, keys.defined(), mapped)
+                        .map_err(|UndefinedId { id, event }| Error::UnknownKeyId { id, event })?;
                 }
             }
             (KeyColumn::Encoded { offsets, bytes }, None) => {
                 let fields = plan.input.key.len();
                 let valid = |key: &[u8]| crate::key::validate(key, fields);
                 check_offsets(offsets, bytes, expected)?;
-                keys.intern_column(offsets, bytes, valid, mapped)
+                self.scratch.key_lengths = keys
+                    .intern_column(offsets, bytes, valid, mapped)
                     .map_err(|index| Error::InvalidKey { index, fields })?;
             }
             (KeyColumn::Text { .. }, None) if plan.input.key.len() != 1 => {
@@ -166,7 +167,8 @@ impl Source {
             }
             (KeyColumn::Text { offsets, bytes }, None) => {
                 check_offsets(offsets, bytes, expected)?;
-                keys.intern_texts(offsets, bytes, mapped)
+                self.scratch.key_lengths = keys
+                    .intern_texts(offsets, bytes, mapped)
                     .map_err(|index| Error::InvalidKey { index, fields: 1 })?;
             }
         }
@@ -179,7 +181,7 @@ impl Source {
         batch: &Batch<'_>,
         range: Range<usize>,
     ) -> ChunkCheck {
-        if self.time.is_simple() {
+        if self.time.is_simple() && !self.scratch.has_long_keys() {
             let before = self.time.stream.clone();
             if self.assign_watermarks_if_all_valid(batch, range.clone()) {
                 return ChunkCheck::AllAccepted;
@@ -239,11 +241,17 @@ impl Source {
             are_finite(values.get(range.clone()).unwrap_or_default())
         };
         let in_range = |time: &i64| (MIN_TIME..=MAX_TIME).contains(time);
-        if chunk.timestamps.iter().all(in_range) && batch.columns.iter().all(finite) {
+        if chunk.timestamps.iter().all(in_range)
+            && batch.columns.iter().all(finite)
+            && !self.scratch.has_long_keys()
+        {
             self.time.observe_chunk(&chunk, |_| None, &mut in_effect, &mut rejected);
         } else {
-            let required = &self.required;
-            let rejection = |event: usize| rejection(batch, required, range.start + event);
+            let (required, scratch) = (&self.required, &self.scratch);
+            let rejection = |event: usize| {
+                let event = range.start + event;
+                rejection(batch, required, event).or_else(|| scratch.key_rejection(event))
+            };
             self.time.observe_chunk(&chunk, rejection, &mut in_effect, &mut rejected);
         }
         let check = match rejected.is_empty() {
@@ -280,12 +288,30 @@ fn all_below(ids: &[u32], bound: usize) -> bool {
     ids.is_empty() || (greatest(ids) as usize) < bound
 }
 
-/// Stores the engine's id for each of the caller's `ids`. Returns `false` if one is not defined;
-/// its entry is [`NONE`].
-pub(super) fn map_ids(ids: &[u32], defined: &[u32], mapped: &mut Vec<u32>) -> bool {
-    mapped.resize(ids.len(), NONE);
-    map_all(ids, defined, mapped)
+/// The first id of a batch that is not defined, and its event.
+pub(super) struct UndefinedId {
+    pub(super) id: u32,
+    pub(super) event: usize,
 }
+
+/// Stores the engine's id for each of the caller's `ids`.
+pub(super) fn map_ids(
+    ids: &[u32],
+    defined: &[u32],
+    mapped: &mut Vec<u32>,
+) -> Result<KeyLengths, UndefinedId> {
+    mapped.resize(ids.len(), NONE);
+    if map_all(ids, defined, mapped) {
+        return Ok(KeyLengths::AllFit);
+    }
+    match mapped.iter().position(|id| *id == NONE) {
+        Some(event) => Err(UndefinedId { id: ids.get(event).copied().unwrap_or(NONE), event }),
+        None => Ok(KeyLengths::SomeTooLong),
+    }
+}
+
+/// Stores the engine's id for each of the caller's `ids`. Returns false if one is not defined, or
+/// stands for a key that is too long.
 
 // A separate function: wasmtime's compiler keeps a loop's variables in registers only in small
 // functions.
@@ -294,7 +320,7 @@ fn map_all(ids: &[u32], defined: &[u32], mapped: &mut [u32]) -> bool {
     let of = |id: u32| defined.get(id as usize).copied().unwrap_or(NONE);
     let (ids, ids_rest) = ids.as_chunks::<8>();
     let (mapped, mapped_rest) = mapped.as_chunks_mut::<8>();
-    // The sign bit stays set if an id is NONE.
+    // The sign bit stays set if an id is NONE or TOO_LONG.
     let mut all = 0;
     for (ids, mapped) in ids.iter().zip(mapped) {
         *mapped = ids.map(of);

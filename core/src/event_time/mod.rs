@@ -61,7 +61,7 @@ pub(crate) struct Chunk<'a> {
 
 impl EventTime {
     pub(crate) fn new(plan: &TimePlan, seed: u64) -> Self {
-        let mut partitions = Partitions::new(seed, plan.max_partitions);
+        let mut partitions = Partitions::new(seed, plan.max_partitions, plan.max_key_bytes);
         if !plan.partitioned {
             partitions.names.define(UNNAMED, &[]);
         }

@@ -23,9 +23,9 @@ pub(super) struct Partitions {
 }
 
 impl Partitions {
-    pub(super) fn new(seed: u64, max_partitions: u32) -> Self {
+    pub(super) fn new(seed: u64, max_partitions: u32, max_key_bytes: u32) -> Self {
         Self {
-            names: Keys::new(seed),
+            names: Keys::new(seed, max_key_bytes),
             index_by_name: Vec::new(),
             list: Vec::new(),
             active_watermarks: MinTracker::default(),

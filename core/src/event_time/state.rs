@@ -1,5 +1,7 @@
 //! Definitions, statistics and snapshots of partitions.
 
+use core::ops::Range;
+
 use super::EventTime;
 use super::partition::Partition;
 use crate::data::stats::PartitionStats;
@@ -40,13 +42,19 @@ impl EventTime {
             }
         }
         if definitions.reset {
-            self.partitions.names.undefine_all();
+            self.partitions.names.undefine(0..u32::MAX);
         }
         for (id, name) in definitions.ids.iter().zip(names) {
             self.partitions.names.define(*id, name);
         }
         self.partitions.names.reclaim();
         Ok(())
+    }
+
+    /// Removes the caller's ids in `ids`.
+    pub(crate) fn undefine_partitions(&mut self, ids: Range<u32>) {
+        self.partitions.names.undefine(ids);
+        self.partitions.names.reclaim();
     }
 
     /// Returns the statistics of the partitions, sorted by name.

@@ -30,6 +30,8 @@ pub struct ReservedBatch {
     first_partition_id: u32,
     /// The number of leading events already converted to microseconds and engine ids.
     converted: usize,
+    /// What was added to the key ids of the converted events.
+    key_offset: u32,
 }
 
 /// Events of a reserved batch.
@@ -57,8 +59,9 @@ impl ReservedBatch {
             columns: plan.input.columns.len(),
             is_keyed: !plan.input.key.is_empty(),
             is_partitioned: plan.input.partition.is_some(),
-            first_partition_id: plan.limits.max_dictionary_keys,
+            first_partition_id: plan.limits.dictionary_keys(),
             converted: 0,
+            key_offset: 0,
         }
     }
 
@@ -66,12 +69,6 @@ impl ReservedBatch {
     pub fn begin(&mut self, events: usize) -> usize {
         self.converted = 0;
         stride(events).saturating_mul(3 + self.columns).saturating_mul(size_of::<u64>())
-    }
-
-    /// Returns the first partition id of columns.
-    #[must_use]
-    pub fn first_partition_id(&self) -> u32 {
-        self.first_partition_id
     }
 
     /// Pushes the events `range` of the batch in `words` to `engine`. An event that an earlier call
@@ -122,12 +119,17 @@ impl ReservedBatch {
         ids: &InputIds,
     ) -> Result<(), Error> {
         let fresh = self.converted.max(range.from)..range.to;
+        let offset = ids.offset_of_columns();
+        // Ids of columns have moved since these events were converted.
+        let moved = offset.saturating_sub(core::mem::replace(&mut self.key_offset, offset));
+        if let Some(keys) = keys.get_mut(range.from..fresh.start).filter(|_| moved > 0) {
+            keys.iter_mut().for_each(|id| *id = id.saturating_add(moved));
+        }
         if let Some(keys) = keys.get_mut(fresh.clone()).filter(|_| self.is_keyed) {
             if keys.iter().fold(0, |all, id| all | u32::from(*id >= range.keys)) != 0 {
                 let first = range.first.saturating_add(fresh.start.saturating_sub(range.from));
                 return Err(beyond_dictionary(keys, range.keys, first));
             }
-            let offset = ids.offset_of_columns();
             if offset > 0 {
                 keys.iter_mut().for_each(|id| *id = id.saturating_add(offset));
             }

@@ -1,13 +1,22 @@
 //! Interning of whole columns of keys.
 
-use super::{Keys, NONE};
+use super::{Keys, NONE, TOO_LONG};
 use crate::key;
 use crate::util::byte_table::ByteTable;
 use crate::util::short_bytes::head_at;
 
+/// Whether the keys of a column fit `limits.max_key_bytes`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum KeyLengths {
+    #[default]
+    AllFit,
+    /// The events with the id [`TOO_LONG`] are rejected.
+    SomeTooLong,
+}
+
 impl Keys {
-    /// Stores the ids of the keys that `offsets` cut out of `bytes`. Unknown keys are added if
-    /// `valid` accepts them.
+    /// Stores the ids of the keys that `offsets` cut out of `bytes`; [`TOO_LONG`] for keys that are
+    /// too long. Unknown keys are added if `valid` accepts them.
     ///
     /// # Errors
     /// The index of the first key that is neither known nor valid.
@@ -17,10 +26,10 @@ impl Keys {
         bytes: &[u8],
         valid: impl Fn(&[u8]) -> bool,
         ids: &mut Vec<u32>,
-    ) -> Result<(), usize> {
+    ) -> Result<KeyLengths, usize> {
         self.intern_each(offsets, bytes, ids, find_keys, |keys, bytes| {
             // Known keys were validated when they were added.
-            valid(bytes).then(|| keys.intern(bytes))
+            valid(bytes).then(|| keys.intern_given(bytes))
         })
     }
 
@@ -33,13 +42,13 @@ impl Keys {
         offsets: &[u32],
         bytes: &[u8],
         ids: &mut Vec<u32>,
-    ) -> Result<(), usize> {
+    ) -> Result<KeyLengths, usize> {
         let find = if key::needs_escape(bytes) { find_nothing } else { find_texts };
         let mut key = Vec::new();
         self.intern_each(offsets, bytes, ids, find, |keys, text| {
             key.clear();
             key::push_str(&mut key, core::str::from_utf8(text).ok()?);
-            Some(keys.intern(&key))
+            Some(keys.intern_given(&key))
         })
     }
 
@@ -51,7 +60,8 @@ impl Keys {
         ids: &mut Vec<u32>,
         find: fn(&ByteTable, &[u32], &[u8], &mut [u32]) -> usize,
         mut add: impl FnMut(&mut Self, &[u8]) -> Option<u32>,
-    ) -> Result<(), usize> {
+    ) -> Result<KeyLengths, usize> {
+        let mut lengths = KeyLengths::AllFit;
         // Entries of the previous batch are overwritten.
         ids.resize(offsets.len().saturating_sub(1), NONE);
         let (mut at, mut offsets, mut ids) = (0, offsets, ids.as_mut_slice());
@@ -60,10 +70,13 @@ impl Keys {
             let (Some([start, end]), Some(id)) =
                 (offsets.get(found..).and_then(<[u32]>::first_chunk), ids.get_mut(found))
             else {
-                return Ok(());
+                return Ok(lengths);
             };
             let key = bytes.get(*start as usize..*end as usize).unwrap_or_default();
             *id = add(self, key).ok_or(at + found)?;
+            if *id == TOO_LONG {
+                lengths = KeyLengths::SomeTooLong;
+            }
             at += found + 1;
             offsets = offsets.get(found + 1..).unwrap_or_default();
             ids = ids.get_mut(found + 1..).unwrap_or_default();

@@ -24,14 +24,21 @@ pub mod interner;
 pub mod key_json;
 mod order;
 
+use core::ops::Range;
 use std::collections::VecDeque;
 
+pub(crate) use self::column::KeyLengths;
 use self::order::KeyOrder;
 use crate::util::byte_table::ByteTable;
 pub(crate) use crate::util::id_table::NONE;
 
-/// The number of idle keys that are kept, so that a key that returns keeps its id.
+/// The number of idle keys that are kept, so that a key that returns keeps its id, and their bytes.
 const MAX_IDLE_KEYS: usize = 65_536;
+const MAX_IDLE_BYTES: usize = 8 << 20;
+
+/// Stands for a key that is longer than [`Keys::max_key_bytes`]: it is not in the dictionary, and
+/// events with it are rejected. Like [`NONE`], it has its highest bit set.
+pub(crate) const TOO_LONG: u32 = NONE - 1;
 
 /// The number of keys whose table slots are prefetched at once, before each is processed.
 const PREFETCH_BATCH: usize = 256;
@@ -40,13 +47,19 @@ const PREFETCH_BATCH: usize = 256;
 #[derive(Clone)]
 pub(crate) struct Keys {
     table: ByteTable,
+    /// The maximum length of a key that the caller gives.
+    max_key_bytes: usize,
     /// The counts of each id.
     entries: Vec<Entry>,
     free: Vec<u32>,
     /// Idle ids, the longest idle first. Some may be referenced again since.
     idle: VecDeque<u32>,
-    /// The engine's id for each id of the caller.
+    /// The bytes of the keys in `idle`.
+    idle_bytes: usize,
+    /// The engine's id for each id of the caller; [`TOO_LONG`] for a key that is too long.
     defined: Vec<u32>,
+    /// The number of ids of the caller that are defined.
+    definitions: usize,
     /// True if all ids of the caller are equal to the engine's ids, without gaps.
     same_ids: bool,
     order: KeyOrder,
@@ -63,13 +76,17 @@ struct Entry {
 }
 
 impl Keys {
-    pub(crate) fn new(seed: u64) -> Self {
+    /// Creates an empty dictionary; a key that the caller gives has at most `max_key_bytes` bytes.
+    pub(crate) fn new(seed: u64, max_key_bytes: u32) -> Self {
         Self {
             table: ByteTable::new(seed),
+            max_key_bytes: max_key_bytes as usize,
             entries: Vec::new(),
             free: Vec::new(),
             idle: VecDeque::new(),
+            idle_bytes: 0,
             defined: Vec::new(),
+            definitions: 0,
             same_ids: true,
             order: KeyOrder::default(),
         }
@@ -84,9 +101,20 @@ impl Keys {
         self.table.bytes(id)
     }
 
-    /// Returns the engine's id for each of the caller's ids; [`NONE`] for an undefined id.
+    /// Returns the engine's id for each of the caller's ids; [`NONE`] for an undefined id and
+    /// [`TOO_LONG`] for a key that is too long.
     pub(crate) fn defined(&self) -> &[u32] {
         &self.defined
+    }
+
+    /// Returns the number of the caller's ids that are defined.
+    pub(crate) fn definitions(&self) -> usize {
+        self.definitions
+    }
+
+    /// Returns true if a key of `bytes` bytes is too long for a caller to give.
+    pub(crate) fn is_too_long(&self, bytes: usize) -> bool {
+        bytes > self.max_key_bytes
     }
 
     /// Returns whether the caller's ids equal the engine's, for all ids below the length of
@@ -108,6 +136,11 @@ impl Keys {
         }
     }
 
+    /// Returns the id of `key`, which a caller gives; [`TOO_LONG`] for a key that is too long.
+    fn intern_given(&mut self, key: &[u8]) -> u32 {
+        if self.is_too_long(key.len()) { TOO_LONG } else { self.intern(key) }
+    }
+
     /// Adds `key`, which is not in the dictionary, and returns its id.
     fn insert(&mut self, key: &[u8]) -> u32 {
         let id = self.free.pop().unwrap_or_else(|| {
@@ -119,7 +152,7 @@ impl Keys {
         id
     }
 
-    /// Defines the caller's `ids` as `keys`, until [`Keys::undefine_all`].
+    /// Defines the caller's `ids` as `keys`, until [`Keys::undefine`].
     pub(crate) fn define_all<'a>(
         &mut self,
         ids: &[u32],
@@ -133,9 +166,10 @@ impl Keys {
         }
     }
 
-    /// Defines the caller's id `caller` as `key`, until [`Keys::undefine_all`].
+    /// Defines the caller's id `caller` as `key`, until [`Keys::undefine`].
     pub(crate) fn define(&mut self, caller: u32, key: &[u8]) {
         let id = match self.table.find(key) {
+            _ if self.is_too_long(key.len()) => TOO_LONG,
             NONE => self.insert(key),
             id => id,
         };
@@ -149,15 +183,32 @@ impl Keys {
         }
         if let Some(slot) = self.defined.get_mut(index) {
             let before = core::mem::replace(slot, id);
-            self.undefine(before);
+            self.definitions += usize::from(before == NONE);
+            self.remove_definition(before);
         }
     }
 
-    pub(crate) fn undefine_all(&mut self) {
-        for id in core::mem::take(&mut self.defined) {
-            self.undefine(id);
+    /// Removes the definitions of the caller's ids in `ids`.
+    pub(crate) fn undefine(&mut self, ids: Range<u32>) {
+        let end = self.defined.len().min(ids.end as usize);
+        for index in ids.start as usize..end {
+            let slot = self.defined.get_mut(index);
+            let before = slot.map_or(NONE, |slot| core::mem::replace(slot, NONE));
+            self.definitions -= usize::from(before != NONE);
+            self.remove_definition(before);
         }
-        self.same_ids = true;
+        let leaves_gap = (ids.start as usize) < end && end < self.defined.len();
+        if end == self.defined.len() {
+            self.defined.truncate(ids.start as usize);
+        }
+        self.same_ids = self.defined.is_empty() || (self.same_ids && !leaves_gap);
+    }
+
+    /// Adds `offset` to each of the caller's ids that are defined.
+    #[cfg(all(feature = "host", feature = "text"))]
+    pub(crate) fn shift_definitions(&mut self, offset: u32) {
+        self.defined.splice(..0, core::iter::repeat_n(NONE, offset as usize));
+        self.same_ids = offset == 0 && self.same_ids;
     }
 
     pub(crate) fn retain(&mut self, id: u32) {
@@ -200,11 +251,12 @@ impl Keys {
         self.entries.get(id as usize).is_some_and(|entry| entry.references > 0)
     }
 
-    /// Removes the keys idle the longest, beyond the number kept. The caller must hold no id that
-    /// is not retained.
+    /// Removes the keys idle the longest, beyond the number and the bytes kept. The caller must hold
+    /// no id that is not retained.
     pub(crate) fn reclaim(&mut self) {
-        while self.idle.len() > MAX_IDLE_KEYS {
+        while self.idle.len() > MAX_IDLE_KEYS || self.idle_bytes > MAX_IDLE_BYTES {
             let Some(id) = self.idle.pop_front() else { return };
+            self.idle_bytes -= self.table.bytes(id).len();
             let Some(entry) = self.entries.get_mut(id as usize) else { continue };
             entry.idle = false;
             if entry.references == 0 && entry.definitions == 0 {
@@ -235,7 +287,8 @@ impl Keys {
         (positions, order)
     }
 
-    fn undefine(&mut self, id: u32) {
+    /// Counts one definition less of the key `id`, if it is one.
+    fn remove_definition(&mut self, id: u32) {
         if let Some(entry) = self.entries.get_mut(id as usize) {
             entry.definitions = entry.definitions.saturating_sub(1);
             self.mark_idle_if_unreferenced(id);
@@ -248,6 +301,7 @@ impl Keys {
         if entry.references == 0 && entry.definitions == 0 && !entry.idle {
             entry.idle = true;
             self.idle.push_back(id);
+            self.idle_bytes += self.table.bytes(id).len();
         }
     }
 }

@@ -59,6 +59,7 @@ pub(super) fn limits(limits: &Limits) -> Result<(), SpecError> {
         ("max_result_rows", limits.max_result_rows),
         ("max_dropped_events", limits.max_dropped_events),
         ("max_line_bytes", limits.max_line_bytes),
+        ("max_key_bytes", limits.max_key_bytes),
         ("max_dictionary_keys", limits.max_dictionary_keys),
         ("max_batch_events", limits.max_batch_events),
     ];

@@ -235,7 +235,7 @@ mod tests {
     }
 
     fn read(bytes: &[u8], ids: &[u32]) -> Result<Part, SnapshotError> {
-        let mut keys = Keys::new(0);
+        let mut keys = Keys::new(0, u32::MAX);
         let mut reader = StateReader::new(SectionReader::new(bytes), ids, &mut keys);
         let mut part = Part::default();
         part.fields(&mut reader)?;
@@ -273,7 +273,7 @@ mod tests {
         let mut bytes = vec![0; 16];
         bytes[8] = 60;
         bytes.extend([0; 64]);
-        let mut keys = Keys::new(0);
+        let mut keys = Keys::new(0, u32::MAX);
         let mut reader = StateReader::new(SectionReader::new(&bytes[8..]), &[], &mut keys);
         let mut rows: Vec<u64> = Vec::new();
         assert!(reader.rows(&mut rows).unwrap().number(|row| row).is_err());

@@ -87,11 +87,26 @@ pub struct Limits {
     /// Maximum length of an input line, in bytes. A longer one is rejected with the reason
     /// `line_too_long`.
     pub max_line_bytes: u32,
-    /// Maximum number of keys in the dictionary of a text reader, which is then emptied. Results do
-    /// not depend on it.
+    /// Maximum length of a key, or of the name of a partition, in bytes as encoded: a text of n
+    /// bytes counts n + 2. Events with a longer one are rejected with the reason `key_too_long`.
+    pub max_key_bytes: u32,
+    /// Maximum number of keys in the dictionary of a text reader, which is then emptied. It is also
+    /// emptied at 16 MiB of keys. Results do not depend on it.
     pub max_dictionary_keys: u32,
     /// Maximum number of events in one batch. A larger batch is an error.
     pub max_batch_events: u32,
+}
+
+/// The greatest number of keys in a dictionary, whatever `max_dictionary_keys` says: the table that
+/// their ids index then has at most 16 MiB.
+const MAX_DICTIONARY_KEYS: u32 = 1 << 22;
+
+impl Limits {
+    /// Returns the number of keys at which a reader empties its dictionary; ids are below it.
+    #[must_use]
+    pub fn dictionary_keys(&self) -> u32 {
+        self.max_dictionary_keys.clamp(1, MAX_DICTIONARY_KEYS)
+    }
 }
 
 impl Default for Limits {
@@ -111,6 +126,7 @@ impl Default for Limits {
             max_dropped_events: 65_536,
             max_snapshot_bytes: 4 << 30,
             max_line_bytes: 1 << 20,
+            max_key_bytes: 1 << 16,
             max_dictionary_keys: 65_536,
             max_batch_events: 1 << 24,
         }

@@ -13,8 +13,8 @@ const BATCH_EVENTS: usize = 8_192;
 /// lines, and events for which the engine had no room. Rejected lines are counted in the engine's
 /// [`crate::Stats`].
 ///
-/// The feed assigns the ids of partitions itself. The key ids of the engine are shared: a caller
-/// that also defines keys must reserve the ids before its own by [`Feed::begin_ids_at`].
+/// The feed uses the ids of keys and partitions below
+/// [`Limits::dictionary_keys`](crate::spec::Limits::dictionary_keys). A caller that also defines some must use others.
 /// ```
 /// use stream_processor_core::{Engine, Options, PipelineSpec, Progress, text::Feed};
 ///
@@ -37,10 +37,8 @@ pub struct Feed {
     events: EventBuffer,
     /// Index of the first event that is not yet pushed.
     next: usize,
-    /// The id of the first key.
-    first_id: u32,
-    /// The key ids of the events.
-    ids: Vec<u32>,
+    /// The bound of the ids of keys and partitions.
+    id_bound: u32,
     /// Events that have passed, if the pipeline passes events.
     passed: Option<PassedEvents>,
 }
@@ -67,8 +65,7 @@ impl Feed {
             text: Vec::new(),
             events: EventBuffer::new(),
             next: 0,
-            first_id: 0,
-            ids: Vec::new(),
+            id_bound: plan.limits.dictionary_keys(),
             passed: plan.output.passes_events.then(|| PassedEvents {
                 writer: EventWriter::new(spec.source.format, Format::Ndjson),
                 has_begun: false,
@@ -87,11 +84,6 @@ impl Feed {
             (core::mem::take(&mut passed.text), core::mem::take(&mut passed.events))
         };
         self.passed.as_mut().map(taken).unwrap_or_default()
-    }
-
-    /// Assigns key ids from `first_id` on. Must be called before any text is pushed.
-    pub fn begin_ids_at(&mut self, first_id: u32) {
-        self.first_id = first_id;
     }
 
     /// Returns true if all text was read and all events were pushed, so that a snapshot of the
@@ -212,23 +204,20 @@ impl Feed {
         for rejection in self.events.rejections().iter().filter(|part| !part.continuation) {
             engine.count_rejected(rejection.reason);
         }
-        let first_id = self.first_id;
-        self.ids.clear();
-        self.ids.extend(self.events.keys().iter().map(|id| first_id + id));
+        if self.events.reset() {
+            engine.undefine_keys(0..self.id_bound);
+            engine.undefine_partitions(0..self.id_bound);
+        }
         let NewKeys { ids, offsets, bytes } = self.events.new_partitions();
         if !ids.is_empty() {
             let definitions = KeyDefinitions { reset: false, ids, offsets, bytes };
             engine.define_partitions(&definitions, false)?;
         }
-        let keys = self.events.new_keys();
-        if keys.ids.is_empty() {
+        let NewKeys { ids, offsets, bytes } = self.events.new_keys();
+        if ids.is_empty() {
             return Ok(());
         }
-        // A dictionary that was reset redefines its ids one by one, so the old ones need not be
-        // removed.
-        let ids: Vec<u32> = keys.ids.iter().map(|id| first_id + id).collect();
-        let (offsets, bytes) = (keys.offsets, keys.bytes);
-        engine.define_keys(&KeyDefinitions { reset: false, ids: &ids, offsets, bytes })
+        engine.define_keys(&KeyDefinitions { reset: false, ids, offsets, bytes })
     }
 
     fn push_events(&mut self, engine: &mut Engine) -> Result<Progress, Error> {
@@ -237,7 +226,7 @@ impl Feed {
             let columns: Vec<_> = columns
                 .map(|column| Column::F64(column.get(self.next..).unwrap_or_default()))
                 .collect();
-            let ids = self.ids.get(self.next..).unwrap_or_default();
+            let ids = self.events.keys().get(self.next..).unwrap_or_default();
             let identities = self.events.identities().iter();
             let identities: Vec<_> =
                 identities.map(|way| way.get(self.next..).unwrap_or_default()).collect();

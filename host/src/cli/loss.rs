@@ -145,6 +145,7 @@ fn advice_if_rejected(reason: &str) -> &'static str {
         "future" => "raise max_future_skew, or keep such events with future = keep",
         "partition_limit" => "raise limits.max_partitions in a pipeline file",
         "line_too_long" => "raise limits.max_line_bytes in a pipeline file",
+        "key_too_long" => "raise limits.max_key_bytes in a pipeline file",
         _ => "--dead-letter FILE writes each of them with its reason",
     }
 }

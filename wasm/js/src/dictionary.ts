@@ -16,14 +16,27 @@ export interface KeysOfBatch {
   bound: number;
 }
 
+/** The limits of a dictionary and of its keys. */
+export interface KeyLimits {
+  /** The number of keys at which the dictionary starts over. */
+  keys: number;
+  /** The maximum length of an encoded key. Events with a longer one are rejected. */
+  keyBytes: number;
+}
+
+/** The characters of texts at which a dictionary starts over. */
+const MAX_CHARACTERS = 1 << 24;
+
 /**
- * A dictionary from keys to ids. It starts over with an empty dictionary once it holds `max` keys;
- * results do not depend on ids.
+ * A dictionary from keys to ids. It starts over with an empty dictionary once it is full; results
+ * do not depend on ids.
  */
 export class KeyDictionary {
   readonly #fields: readonly string[];
   readonly #several: boolean;
-  readonly #max: number;
+  readonly #limits: KeyLimits;
+  /** The length of the texts of all keys. */
+  #characters = 0;
   readonly #ids = new Map<unknown, number>();
   /** Keys, as JSON, that are not yet defined in the module. */
   #fresh: string[] = [];
@@ -33,16 +46,25 @@ export class KeyDictionary {
    */
   #mapped: { dictionary: readonly Key[]; ids: number[]; same: boolean } | undefined;
 
-  constructor(fields: readonly string[], max: number) {
+  constructor(fields: readonly string[], limits: KeyLimits) {
     this.#fields = fields;
     this.#several = fields.length > 1;
-    this.#max = max;
+    this.#limits = limits;
+  }
+
+  /** Returns true if the key of `event` is longer than the limit; its fields must be valid. */
+  isTooLong(event: Readonly<Record<string, unknown>>): boolean {
+    let most = 0;
+    for (const name of this.#fields) most += mostBytesOf(event[name]);
+    if (most <= this.#limits.keyBytes) return false;
+    return this.#fields.reduce((sum, name) => sum + bytesOf(event[name]), 0) > this.#limits.keyBytes;
   }
 
   /** Clears a full dictionary. Must be called between batches, when no id is in use. */
   makeRoom(): void {
-    if (this.#ids.size < this.#max) return;
+    if (this.#ids.size < this.#limits.keys && this.#characters < MAX_CHARACTERS) return;
     this.#ids.clear();
+    this.#characters = 0;
     this.#fresh = [];
     this.#mapped = undefined;
   }
@@ -63,6 +85,7 @@ export class KeyDictionary {
     if (!several) this.#check(key, this.#fields[0] as string, index);
     const id = this.#ids.size;
     this.#ids.set(identity, id);
+    this.#characters += typeof identity === "string" ? identity.length : 0;
     this.#fresh.push(several ? (identity as string) : jsonOfScalar(key));
     return id;
   }
@@ -111,6 +134,28 @@ export class KeyDictionary {
     const code = reason === "invalid_key_number" ? reason : "invalid_event";
     throw new StreamProcessorError(code, message, { field, index });
   }
+}
+
+/** The bytes of a text that the encoding of a key adds: its type and its end. */
+const TEXT_BYTES = 2;
+
+/** A bound for the length of an encoded number or boolean: an integer has up to 309 digits. */
+const MAX_NUMBER_BYTES = 162;
+
+/** Returns a bound for the length of a key field, which costs little to compute. */
+function mostBytesOf(value: unknown): number {
+  return typeof value === "string" ? TEXT_BYTES + 3 * value.length : MAX_NUMBER_BYTES;
+}
+
+/** Returns the length of an encoded text; 0 for other values, whose length the module checks. */
+function bytesOf(value: unknown): number {
+  if (typeof value !== "string") return 0;
+  let bytes = TEXT_BYTES;
+  for (const character of value) {
+    const code = character.codePointAt(0) as number;
+    bytes += code < 2 || (code >= 0x80 && code < 0x800) ? 2 : code < 0x80 ? 1 : code < 0x10000 ? 3 : 4;
+  }
+  return bytes;
 }
 
 /** The values allowed in a key field, for messages. */

@@ -63,7 +63,7 @@ export function fromObjects(
   const places = new Uint32Array(events.length);
   let taken = 0;
   (events as readonly Event[]).forEach((event, index) => {
-    const fault = faults.get(index) ?? faultOfFields(event, schema);
+    const fault = faults.get(index) ?? faultOfFields(event, schema) ?? faultOfLength(event, schema, keys, partitions);
     if (fault !== undefined) {
       faults.set(index, fault);
       return;
@@ -157,6 +157,20 @@ function faultOfFields(event: Event, schema: InputSchema): Fault | undefined {
     return fieldFault(reason, name, EXPECTED[kind], value);
   }
   return undefined;
+}
+
+/** Returns the fault of an event whose key or partition is too long. */
+function faultOfLength(
+  event: Event,
+  schema: InputSchema,
+  keys: KeyDictionary,
+  partitions: KeyDictionary,
+): Fault | undefined {
+  const keyField = keys.isTooLong(event) ? schema.key[0] : undefined;
+  const field = keyField ?? (partitions.isTooLong(event) ? (schema.partition ?? undefined) : undefined);
+  if (field === undefined) return undefined;
+  const what = keyField === undefined ? "partition" : "key";
+  return { reason: "key_too_long", field, message: `the ${what} "${field}" is longer than limits.max_key_bytes` };
 }
 
 function columnFault(value: unknown, required: boolean): RejectReason | undefined {

@@ -69,9 +69,9 @@ export class StreamProcessor<const P extends PipelineInput = PipelineSpec> {
     this.#raw = this.#call(() => new Processor(spec, seed, emitsPartials));
     this.#memory = this.#call(() => this.#raw.memory()) as WebAssembly.Memory;
     this.#schema = JSON.parse(this.#call(() => this.#raw.schema())) as Schema;
-    const { input, max_dictionary_keys: maxKeys } = this.#schema;
-    this.#keys = new KeyDictionary(input.key, maxKeys);
-    this.#partitions = new KeyDictionary(input.partition === null ? [] : [input.partition], maxKeys);
+    const { input, max_dictionary_keys: keys, max_key_bytes: keyBytes } = this.#schema;
+    this.#keys = new KeyDictionary(input.key, { keys, keyBytes });
+    this.#partitions = new KeyDictionary(input.partition === null ? [] : [input.partition], { keys, keyBytes });
     this.#passed = this.#schema.output.passes_events ? new PassedEvents() : undefined;
     this.#rows = new RowReader(this.#schema.output);
     this.#maxPendingRows = maxPendingRows;

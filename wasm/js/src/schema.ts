@@ -37,4 +37,5 @@ export interface Schema {
   input: InputSchema;
   output: OutputSchema;
   max_dictionary_keys: number;
+  max_key_bytes: number;
 }

@@ -127,6 +127,7 @@ export type RejectReason =
   | "timestamp_out_of_range"
   | "non_finite"
   | "invalid_key_number"
+  | "key_too_long"
   | "invalid_json"
   | "not_an_object";
 

@@ -93,6 +93,13 @@ impl KeyedState {
         (bytes > self.caps.max_bytes).then_some(Limit::Bytes)
     }
 
+    /// Returns true if the bytes of all entries and `more` exceed the limit.
+    pub(in crate::stages) fn exceeds_bytes(&self, more: u64) -> bool {
+        let exceeds =
+            |budget: &MemoryBudget| budget.bytes().saturating_add(more) > self.caps.max_bytes;
+        self.budget.as_ref().is_some_and(exceeds)
+    }
+
     /// Counts one more entry of `key`.
     pub(in crate::stages) fn open(&mut self, key: u32, keys: &Keys) {
         let index = key as usize;

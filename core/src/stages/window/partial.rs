@@ -113,7 +113,7 @@ pub(super) fn merge_staged<W: MergeableWindows>(
         let Some((key, mut partial)) = windows.parts().staging.take_first() else { return true };
         let from = partial.added;
         let continues = merge_next(windows, key.start, &mut partial, context, out);
-        windows.parts().staging.put_back(key, partial, from);
+        windows.parts().staging.put_back(key, partial, from, context.keys);
         if !continues {
             return false;
         }
@@ -267,11 +267,10 @@ impl<W: MergeableWindows> PartialState for W {
             partials.push((start, partial));
         }
         for (start, partial) in partials.into_iter().filter(|(_, part)| !part.keys.is_empty()) {
-            if let Some(keys) = reader.keys() {
-                partial.keys.iter().for_each(|row| keys.retain(row.key));
-            }
+            let Some(keys) = reader.keys() else { continue };
+            partial.keys.iter().for_each(|row| keys.retain(row.key));
             let (source, sequence) = (origin.source.into(), origin.sequence);
-            self.parts().staging.push(StagingKey { start, source, sequence }, partial);
+            self.parts().staging.push(StagingKey { start, source, sequence }, partial, keys);
         }
         Ok(taken)
     }

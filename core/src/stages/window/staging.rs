@@ -3,12 +3,14 @@
 //! Partials wait for the first window that needs them. They are then merged in the order of their
 //! sources, independent of the order of arrival.
 
+use core::ops::Range;
 use std::collections::{BTreeMap, btree_map};
 
 use crate::aggregates::Accumulators;
 use crate::error::SnapshotError;
-use crate::keys::NONE;
+use crate::keys::{Keys, NONE};
 use crate::snapshot::Codec;
+use crate::stages::keyed::memory_budget::key_bytes;
 
 /// A key in a partial, and the end of its session or the time of its last event, where the kind of
 /// windows has either.
@@ -59,6 +61,17 @@ impl StagedPartial {
         Some(StagedKey { key, slot, end, ordinal, events })
     }
 
+    /// Returns the bytes counted for the entries `range`, whose keys are in `keys`.
+    fn bytes_of(&self, range: Range<usize>, keys: &Keys) -> u64 {
+        let slots = range.clone().map(|slot| u32::try_from(slot).unwrap_or(NONE));
+        let entries = self.keys.get(range).unwrap_or_default().iter().zip(slots);
+        let bytes = entries.map(|(row, slot)| {
+            let values = self.values.slot_bytes() + self.values.variable_bytes(slot);
+            STAGED_KEY_BYTES + key_bytes(row.key, keys) + values
+        });
+        bytes.fold(0, u64::saturating_add)
+    }
+
     /// Writes the keys that are not merged yet, or reads keys into an empty partial.
     fn fields<C: Codec>(&mut self, have_ends: bool, codec: &mut C) -> Result<(), SnapshotError> {
         let mut ordinal = self.ordinal.saturating_add(self.added as u64);
@@ -99,6 +112,13 @@ pub(super) struct StagingKey {
     pub(super) sequence: u64,
 }
 
+impl StagingKey {
+    /// Returns the bytes counted for a partial, without those of its keys.
+    fn bytes(&self) -> u64 {
+        PARTIAL_BYTES + self.source.len() as u64
+    }
+}
+
 /// All staged partials.
 #[derive(Default)]
 pub(super) struct Staging {
@@ -107,7 +127,14 @@ pub(super) struct Staging {
     waiting_keys: usize,
     /// Number of staged keys for each end.
     ends: BTreeMap<i64, usize>,
+    /// The bytes counted for all staged partials.
+    bytes: u64,
 }
+
+/// Bytes counted for a staged partial in addition to its source and its keys.
+const PARTIAL_BYTES: u64 = 160;
+/// Bytes counted for a staged key in addition to those of a key and of its values.
+const STAGED_KEY_BYTES: u64 = 32;
 
 impl Staging {
     /// Returns true if no partial is staged.
@@ -120,9 +147,16 @@ impl Staging {
         self.waiting_keys
     }
 
-    /// Stages `partial`.
-    pub(super) fn push(&mut self, key: StagingKey, partial: StagedPartial) {
+    /// Returns the bytes counted for the staged partials.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Stages `partial`, whose keys are in `keys`.
+    pub(super) fn push(&mut self, key: StagingKey, partial: StagedPartial, keys: &Keys) {
         self.waiting_keys += partial.keys.len() - partial.added;
+        let of_keys: u64 = partial.bytes_of(partial.added..partial.keys.len(), keys);
+        self.bytes = self.bytes.saturating_add(key.bytes()).saturating_add(of_keys);
         for row in partial.keys.iter().skip(partial.added) {
             *self.ends.entry(row.end).or_default() += 1;
         }
@@ -145,9 +179,16 @@ impl Staging {
     }
 
     /// Returns the remainder of a partial to the queue, after its keys from `from` to `added` were
-    /// merged.
-    pub(super) fn put_back(&mut self, key: StagingKey, partial: StagedPartial, from: usize) {
+    /// merged. They are in `keys`.
+    pub(super) fn put_back(
+        &mut self,
+        key: StagingKey,
+        partial: StagedPartial,
+        from: usize,
+        keys: &Keys,
+    ) {
         let added = partial.added - from;
+        self.bytes = self.bytes.saturating_sub(partial.bytes_of(from..partial.added, keys));
         self.waiting_keys -= added;
         for row in partial.keys.iter().skip(from).take(added) {
             if let btree_map::Entry::Occupied(mut count) = self.ends.entry(row.end) {
@@ -159,6 +200,8 @@ impl Staging {
         }
         if partial.added < partial.keys.len() {
             self.partials.insert(key, partial);
+        } else {
+            self.bytes = self.bytes.saturating_sub(key.bytes());
         }
     }
 
@@ -181,8 +224,8 @@ impl Staging {
             staged_fields(&mut key, &mut partial, have_ends, codec)?;
             if let Some(keys) = codec.keys() {
                 partial.keys.iter().for_each(|row| keys.retain(row.key));
+                self.push(key, partial, keys);
             }
-            self.push(key, partial);
         }
         Ok(())
     }

@@ -29,6 +29,12 @@ pub(super) trait Windows: Limited {
     /// Returns the state that all kinds of windows have.
     fn parts(&mut self) -> WindowParts<'_>;
 
+    /// Returns the keys that have windows.
+    fn keyed(&self) -> &KeyedState;
+
+    /// Returns the partial state that is not merged yet.
+    fn staging(&self) -> &Staging;
+
     /// Returns the slots of the events of the frame.
     fn run(&self) -> &Run;
 
@@ -41,6 +47,13 @@ pub(super) trait Windows: Limited {
         let WindowParts { keyed, accumulators, .. } = self.parts();
         accumulators.count_events();
         keyed.set_entry_bytes(Self::WINDOW_BYTES + accumulators.slot_bytes());
+    }
+
+    /// Returns true if the staged partial state exceeds a limit, so that it is merged at once.
+    fn staging_is_full(&self) -> bool {
+        let (keyed, staging) = (self.keyed(), self.staging());
+        staging.waiting_keys() > self.caps().max_keys as usize
+            || keyed.exceeds_bytes(staging.bytes())
     }
 
     /// Makes the windows run the aggregators of `factory`; there must be no windows yet.

@@ -13,7 +13,7 @@ use crate::util::names::NameTable;
 use crate::{InputKind, InputSchema, RejectReason};
 
 /// Maximum number of key bytes in the dictionary before it is emptied.
-const MAX_DICTIONARY_BYTES: usize = 64 << 20;
+const MAX_DICTIONARY_BYTES: usize = 16 << 20;
 
 /// Turns values into events and rejections.
 pub(super) struct Collector {
@@ -43,28 +43,49 @@ pub(super) struct Collector {
 struct Dictionary {
     interner: Interner,
     max_entries: usize,
+    max_key_bytes: usize,
     /// The key or partition of the current line.
     current: Vec<u8>,
 }
 
 impl Dictionary {
     fn new(options: &ReaderOptions) -> Self {
-        let max_entries = options.max_dictionary_keys.max(1);
-        Self { interner: Interner::new(options.table_seed), max_entries, current: Vec::new() }
-    }
-
-    /// Returns the id of the current key or partition; `None` if it has no id and there is no room
-    /// for one.
-    #[inline]
-    fn id(&mut self) -> Option<u32> {
-        let has_room = self.interner.len() < self.max_entries
-            && self.interner.total_bytes() < MAX_DICTIONARY_BYTES;
-        if has_room {
-            Some(self.interner.intern(&self.current))
-        } else {
-            self.interner.find(&self.current)
+        Self {
+            interner: Interner::new(options.table_seed),
+            max_entries: options.max_dictionary_keys.max(1),
+            max_key_bytes: options.max_key_bytes,
+            current: Vec::new(),
         }
     }
+
+    /// Returns the id of the current key or partition, adding it if needed.
+    #[inline]
+    fn id(&mut self) -> Result<u32, NoId> {
+        match self.interner.find(&self.current) {
+            Some(id) => Ok(id),
+            None => self.add(),
+        }
+    }
+
+    /// Adds the current key or partition, which has no id yet.
+    #[cold]
+    fn add(&mut self) -> Result<u32, NoId> {
+        if self.current.len() > self.max_key_bytes {
+            return Err(NoId::TooLong);
+        }
+        let has_room = self.interner.len() < self.max_entries
+            && self.interner.total_bytes() < MAX_DICTIONARY_BYTES;
+        if has_room { Ok(self.interner.intern(&self.current)) } else { Err(NoId::Full) }
+    }
+}
+
+/// The reason why a key or partition has no id.
+#[derive(Debug, Clone, Copy)]
+enum NoId {
+    /// The dictionary has no room for another entry.
+    Full,
+    /// It is longer than [`ReaderOptions::max_key_bytes`].
+    TooLong,
 }
 
 /// A column to fill, and the slot of its values.
@@ -225,9 +246,12 @@ impl Collector {
             }
         }
 
-        if !self.append_ids(events) {
-            cut_columns(events, row);
-            return Ok(false);
+        match self.append_ids(events) {
+            Ok(true) => {}
+            stopped => {
+                cut_columns(events, row);
+                return stopped;
+            }
         }
         events.timestamps.push(timestamp);
         Ok(true)
@@ -245,27 +269,38 @@ impl Collector {
     /// Appends the ids of the current line. Returns false, and appends nothing, if its dictionary
     /// has no room for one.
     #[inline]
-    fn append_ids(&mut self, events: &mut EventBuffer) -> bool {
+    fn append_ids(&mut self, events: &mut EventBuffer) -> Result<bool, (RejectReason, FieldRole)> {
         if !self.key_slots.is_empty() {
-            let Some(id) = self.keys.id() else { return self.append_ids_after_reset(events) };
-            events.keys.push(id);
+            match self.keys.id() {
+                Ok(id) => events.keys.push(id),
+                Err(no_id) => return self.append_other_ids(no_id, FieldRole::Key(0), events),
+            }
         }
         if self.partition_slot.is_some() {
-            let Some(id) = self.partitions.id() else {
-                events.keys.truncate(events.timestamps.len());
-                return self.append_ids_after_reset(events);
-            };
-            events.partitions.push(id);
+            match self.partitions.id() {
+                Ok(id) => events.partitions.push(id),
+                Err(no_id) => return self.append_other_ids(no_id, FieldRole::Partition, events),
+            }
         }
-        true
+        Ok(true)
     }
 
-    /// Empties the dictionaries and appends the ids. Returns false if an event of the buffer uses
-    /// an id of theirs.
+    /// Rejects the line if its key or partition is too long. Otherwise empties the full
+    /// dictionaries and appends the ids; returns false if an event of the buffer uses an id of
+    /// theirs.
     #[cold]
-    fn append_ids_after_reset(&mut self, events: &mut EventBuffer) -> bool {
+    fn append_other_ids(
+        &mut self,
+        no_id: NoId,
+        role: FieldRole,
+        events: &mut EventBuffer,
+    ) -> Result<bool, (RejectReason, FieldRole)> {
+        events.keys.truncate(events.timestamps.len());
+        if let NoId::TooLong = no_id {
+            return Err((RejectReason::KeyTooLong, role));
+        }
         if !events.timestamps.is_empty() {
-            return false;
+            return Ok(false);
         }
         self.keys.interner.clear();
         self.partitions.interner.clear();

@@ -33,6 +33,9 @@ pub struct ReaderOptions {
     /// Maximum length of a line in bytes, without its line end; a longer one is rejected. Default:
     /// 1 MiB; at most 512 MiB.
     pub max_line_bytes: usize,
+    /// Maximum length of an encoded key, or of a partition, in bytes; an event with a longer one is
+    /// rejected. Default: 65,536.
+    pub max_key_bytes: usize,
     /// Maximum number of keys in the dictionary before it is emptied; default: 65,536.
     pub max_dictionary_keys: usize,
     /// Seed of the dictionary's hash table; must be unpredictable if input is not trusted. Results
@@ -48,7 +51,8 @@ impl ReaderOptions {
             format: spec.source.format,
             timestamp_unit: spec.source.timestamp_unit,
             max_line_bytes: spec.limits.max_line_bytes as usize,
-            max_dictionary_keys: spec.limits.max_dictionary_keys as usize,
+            max_key_bytes: spec.limits.max_key_bytes as usize,
+            max_dictionary_keys: spec.limits.dictionary_keys() as usize,
             table_seed: 0,
         }
     }
@@ -60,6 +64,7 @@ impl Default for ReaderOptions {
             format: Format::Ndjson,
             timestamp_unit: TimeUnit::Ms,
             max_line_bytes: 1 << 20,
+            max_key_bytes: 65_536,
             max_dictionary_keys: 65_536,
             table_seed: 0,
         }

@@ -176,6 +176,12 @@ fn write_problem(
             "expected a time in the years -271821 to 275760 (is timestamp_unit right?)"
         }
         (RejectReason::NonFinite, _) => "expected a finite number",
+        (RejectReason::KeyTooLong, FieldRole::Partition) => {
+            "expected a partition of at most limits.max_key_bytes"
+        }
+        (RejectReason::KeyTooLong, _) => {
+            "expected a key of at most limits.max_key_bytes, all its fields together"
+        }
         (RejectReason::InvalidKeyNumber, _) => {
             "expected a number that is an integer within ±1.8e308 or the shortest decimal of a double"
         }

@@ -1,6 +1,7 @@
 //! Limits of state under each policy.
 
 mod eviction;
+mod key_bytes;
 mod normalize;
 mod oracle;
 mod partials;

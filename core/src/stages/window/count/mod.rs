@@ -143,10 +143,11 @@ impl CountStage {
         run.apply(events, range, fields, accumulators, keys);
     }
 
-    /// Returns the bytes of all open windows.
+    /// Returns the bytes of all open windows and of the partial state that is not merged yet.
     fn state_bytes(&self, keys: &Keys) -> u64 {
         let variable_bytes = |slot| self.accumulators.variable_bytes(slot);
-        self.keyed.bytes(keys, || self.open_slots().map(variable_bytes).sum())
+        let of_windows = self.keyed.bytes(keys, || self.open_slots().map(variable_bytes).sum());
+        of_windows + self.staging.bytes()
     }
 }
 
@@ -159,6 +160,14 @@ impl Windows for CountStage {
             accumulators: &mut self.accumulators,
             staging: &mut self.staging,
         }
+    }
+
+    fn keyed(&self) -> &KeyedState {
+        &self.keyed
+    }
+
+    fn staging(&self) -> &Staging {
+        &self.staging
     }
 
     fn run(&self) -> &Run {

@@ -76,9 +76,8 @@ impl CountStage {
         context: &mut Context<'_>,
         out: &mut Frame,
     ) -> bool {
-        let are_due = watermark == END_OF_TIME
-            || self.plan.passes_watermarks
-            || self.staging.waiting_keys() > self.plan.caps.max_keys as usize;
+        let are_due =
+            watermark == END_OF_TIME || self.plan.passes_watermarks || self.staging_is_full();
         merge_staged(self, |_| are_due, context, out)
     }
 }

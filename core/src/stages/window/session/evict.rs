@@ -6,6 +6,8 @@ use super::{Keys, SessionStage};
 use crate::data::stats::StageStats;
 use crate::plan::{Caps, Limit};
 use crate::stages::keyed::limits::Limited;
+use crate::stages::keyed::state::KeyedState;
+use crate::stages::window::staging::Staging;
 use crate::stages::window::windows::{Run, WindowParts, Windows};
 
 impl Limited for SessionStage {
@@ -73,6 +75,14 @@ impl Windows for SessionStage {
             accumulators: &mut self.accumulators,
             staging: &mut self.staging,
         }
+    }
+
+    fn keyed(&self) -> &KeyedState {
+        &self.table.keyed
+    }
+
+    fn staging(&self) -> &Staging {
+        &self.staging
     }
 
     fn run(&self) -> &Run {

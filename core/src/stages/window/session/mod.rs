@@ -195,7 +195,7 @@ impl Stage for SessionStage {
         let variable_bytes = || self.table.slots().map(of_slot).sum();
         StageStats {
             keys: u64::from(self.table.keyed.open_keys()),
-            state_bytes: self.table.keyed.bytes(keys, variable_bytes),
+            state_bytes: self.table.keyed.bytes(keys, variable_bytes) + self.staging.bytes(),
             open_windows: self.table.len() as u64,
             watermark: Some(self.input_watermark)
                 .filter(|watermark| *watermark != NO_WATERMARK && *watermark != END_OF_TIME),

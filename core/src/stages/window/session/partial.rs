@@ -100,7 +100,7 @@ impl SessionStage {
     /// Returns true if the first partial must be merged before `watermark`: from then on, sessions
     /// that it may touch fire or expire.
     fn needs_partial(&self, watermark: i64) -> bool {
-        let at_once = self.staging.waiting_keys() > self.plan.caps.max_keys as usize;
+        let at_once = self.staging_is_full();
         let is_near = |start: i64| at_once || start.saturating_sub(1) <= watermark;
         self.staging.first().is_some_and(is_near)
     }

@@ -7,6 +7,8 @@ use crate::data::stats::StageStats;
 use crate::keys::Keys;
 use crate::plan::{Caps, Limit};
 use crate::stages::keyed::limits::Limited;
+use crate::stages::keyed::state::KeyedState;
+use crate::stages::window::staging::Staging;
 use crate::stages::window::windows::{Run, WindowParts, Windows};
 
 /// Bytes counted for a slice of one key in addition to its accumulators: its entries in the tables.
@@ -54,6 +56,14 @@ impl Windows for WindowStage {
             accumulators: &mut self.accumulators,
             staging: &mut self.staging,
         }
+    }
+
+    fn keyed(&self) -> &KeyedState {
+        self.table.keyed()
+    }
+
+    fn staging(&self) -> &Staging {
+        &self.staging
     }
 
     fn run(&self) -> &Run {
@@ -122,14 +132,15 @@ impl WindowStage {
         events
     }
 
-    /// Returns the bytes of all open windows.
+    /// Returns the bytes of all open windows and of the partial state that is not merged yet.
     pub(super) fn state_bytes(&self, keys: &Keys) -> u64 {
-        self.table.keyed().bytes(keys, || {
+        let of_windows = self.table.keyed().bytes(keys, || {
             if !self.accumulators.have_variable_bytes() {
                 return 0;
             }
             let slots = self.table.slices().flat_map(|(_, slice)| slice.slots());
             slots.map(|slot| self.accumulators.variable_bytes(*slot)).sum()
-        })
+        });
+        of_windows + self.staging.bytes()
     }
 }

@@ -85,8 +85,7 @@ impl WindowStage {
     /// Returns the watermark at which the partials of the first staged slice must be merged.
     pub(super) fn partials_due(&self) -> Option<i64> {
         let slice = self.staging.first()?;
-        let at_once = self.plan.emission.early.is_some()
-            || self.staging.waiting_keys() > self.plan.caps.max_keys as usize;
+        let at_once = self.plan.emission.early.is_some() || self.staging_is_full();
         let grid = &self.plan.grid;
         Some(if at_once { i64::MIN } else { grid.fires_at(grid.first_window(slice)) })
     }
