@@ -37,7 +37,7 @@ pub(super) fn agree(own: &str, stored: &[u8]) -> bool {
         return true;
     }
     // Both are parsed, so that numbers are rounded alike.
-    match (serde_json::from_str::<Value>(own), serde_json::from_slice(stored)) {
+    match (serde_json::from_slice::<Value>(own.as_bytes()), serde_json::from_slice(stored)) {
         (Ok(own), Ok(stored)) => own == without_zone_rules(stored),
         _ => false,
     }

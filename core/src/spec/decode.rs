@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::explain::explain;
+use super::value_reader::{ReadError, read};
 use super::{PipelineSpec, Stage};
 
 /// An error in a pipeline description, with its location.
@@ -105,7 +106,7 @@ fn section<T: DeserializeOwned>(
     match sections.remove(name) {
         None => Ok(None),
         Some(Value::Array(_)) => Err(SpecError::new(name, "expected a table, found a list")),
-        Some(value) => table(name, value).map(Some),
+        Some(value) => table(name, &value).map(Some),
     }
 }
 
@@ -121,15 +122,17 @@ fn stages(value: Option<Value>) -> Result<Vec<Stage>, SpecError> {
 }
 
 /// Decodes a table at `path`.
-pub(super) fn table<T: DeserializeOwned>(path: &str, value: Value) -> Result<T, SpecError> {
-    serde_path_to_error::deserialize(value).map_err(|error| {
-        let inner = error.path().to_string();
-        let full = match inner.as_str() {
-            "." => path.to_owned(),
-            inner => format!("{path}.{inner}"),
-        };
-        explain(&full, &error.into_inner().to_string())
-    })
+pub(super) fn table<T: DeserializeOwned>(path: &str, value: &Value) -> Result<T, SpecError> {
+    read(value).map_err(|error| explained(path, &error))
+}
+
+/// Returns `error`, which occurred in the table at `path`, in terms of a pipeline description.
+#[cold]
+fn explained(path: &str, error: &ReadError) -> SpecError {
+    match error.path.as_str() {
+        "" => explain(path, &error.message),
+        inner => explain(&format!("{path}.{inner}"), &error.message),
+    }
 }
 
 /// Maximum length of names that are compared for similarity, which takes the product of their

@@ -4,8 +4,8 @@
 //! [`PipelineSpec`] has a section for each TOML table: `sections` defines `[source]` and `[sink]`,
 //! `event_time` `[time]`, `limits` `[limits]`. `stages` lists the kinds of `[[stages]]`, each of
 //! which has a file with its options. `decode` and `toml_text` read and write the two text
-//! forms, `explain` rewords the errors of serde. Names are not resolved here: [`crate::Plan::new`]
-//! checks a description as a whole.
+//! forms, `value_reader` reads parsed JSON, and `explain` rewords the errors of serde. Names are
+//! not resolved here: [`crate::Plan::new`] checks a description as a whole.
 
 mod aggregation;
 mod decode;
@@ -27,6 +27,7 @@ mod statistics;
 mod strategy;
 #[cfg(feature = "toml")]
 mod toml_text;
+mod value_reader;
 mod warnings;
 mod window;
 
@@ -101,7 +102,7 @@ impl PipelineSpec {
     /// assert!(error.to_string().contains("did you mean `size`"));
     /// ```
     pub fn from_json(text: &str) -> Result<Self, SpecError> {
-        let value: Value = serde_json::from_str(text).map_err(|error| {
+        let value: Value = serde_json::from_slice(text.as_bytes()).map_err(|error| {
             let (line, column) = (error.line(), error.column());
             let message = error.to_string();
             let problem = message.split(" at line ").next().unwrap_or_default();

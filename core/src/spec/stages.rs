@@ -40,7 +40,7 @@ macro_rules! stages {
             }
 
             /// Decodes the options of the stage at `path`, of the kind `name`.
-            fn decode_kind(name: &str, path: &str, options: Value) -> Result<Self, SpecError> {
+            fn decode_kind(name: &str, path: &str, options: &Value) -> Result<Self, SpecError> {
                 match name {
                     $($name => table(path, options).map(Self::$kind),)*
                     _ => {
@@ -90,7 +90,7 @@ impl Stage {
                 return Err(SpecError::new(format!("{path}.type"), message));
             }
         };
-        let stage = Self::decode_kind(&name, path, Value::Object(options))?;
+        let stage = Self::decode_kind(&name, path, &Value::Object(options))?;
         stage.options().check(path)?;
         Ok(stage)
     }

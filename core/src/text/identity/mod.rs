@@ -276,7 +276,7 @@ impl Identifier {
     /// # Errors
     /// Returns an error if the text is not such a list.
     pub fn from_json(strategies: &str) -> Result<Self, SpecError> {
-        let strategies: Vec<Strategy> = serde_json::from_str(strategies)
+        let strategies: Vec<Strategy> = serde_json::from_slice(strategies.as_bytes())
             .map_err(|error| SpecError::new("strategies", error.to_string()))?;
         Ok(Self::new(&strategies))
     }
