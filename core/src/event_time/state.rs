@@ -30,7 +30,7 @@ impl EventTime {
         if known {
             let mut fresh: Vec<u32> =
                 names.clone().map(|name| self.partitions.names.intern(name)).collect();
-            fresh.sort_unstable();
+            crate::util::sort::by(&mut fresh, u32::cmp);
             fresh.dedup();
             fresh.retain(|name| !self.partitions.is_known(*name));
             let limit = self.plan.max_partitions;
@@ -127,7 +127,7 @@ impl EventTime {
     fn sorted(&self) -> Vec<&Partition> {
         let names = &self.partitions.names;
         let mut list: Vec<&Partition> = self.partitions.list().iter().collect();
-        list.sort_unstable_by_key(|partition| names.bytes(partition.name));
+        crate::util::sort::by(&mut list, |a, b| names.bytes(a.name).cmp(names.bytes(b.name)));
         list
     }
 }

@@ -133,7 +133,7 @@ fn prefix_len(ids: &[u32], before: impl Fn(u32) -> bool) -> usize {
 /// sorts these.
 fn sort(ids: &mut [u32], table: &ByteTable, rounds: u32) {
     let Some(first) = ids.first().filter(|_| ids.len() > MAX_COMPARED && rounds > 0) else {
-        ids.sort_unstable_by(|a, b| table.bytes(*a).cmp(table.bytes(*b)));
+        crate::util::sort::by(ids, |a, b| table.bytes(*a).cmp(table.bytes(*b)));
         return;
     };
     let shared = ids.iter().fold(table.bytes(*first), |shared, id| {

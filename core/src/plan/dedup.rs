@@ -199,7 +199,7 @@ pub(super) fn identity_columns(spec: &PipelineSpec) -> Vec<IdentityColumn> {
             break;
         }
     }
-    identity_columns.sort_by_key(|identity_column| core::cmp::Reverse(identity_column.last_use));
+    crate::util::sort::by(&mut identity_columns, |a, b| b.last_use.cmp(&a.last_use));
     identity_columns
 }
 

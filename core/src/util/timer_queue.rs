@@ -84,11 +84,12 @@ impl Timers {
     /// Removes stale entries, and duplicates left by reused slots.
     #[cold]
     fn compact(&mut self) {
-        let mut entries = core::mem::take(&mut self.heap).into_vec();
-        entries.retain(|Reverse((time, slot))| self.get(*slot) == Some(*time));
-        entries.sort_unstable();
+        let entries = core::mem::take(&mut self.heap).into_iter().map(|Reverse(entry)| entry);
+        let is_current = |(time, slot): &(i64, u32)| self.get(*slot) == Some(*time);
+        let mut entries: Vec<(i64, u32)> = entries.filter(is_current).collect();
+        super::sort::timed(&mut entries);
         entries.dedup();
-        self.heap = BinaryHeap::from(entries);
+        self.heap = entries.into_iter().map(Reverse).collect();
     }
 }
 

@@ -112,7 +112,7 @@ impl<S: PercentileState> Percentiles<S> {
         engine: PercentileEngine,
         max_values: u32,
     ) -> Self {
-        percentiles.sort_unstable();
+        crate::util::sort::by(&mut percentiles, Percentile::cmp);
         percentiles.dedup();
         let exact = match engine {
             PercentileEngine::Exact => ALWAYS_EXACT.max(max_values as usize),

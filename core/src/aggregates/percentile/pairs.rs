@@ -84,8 +84,8 @@ fn position(pairs: &[(f64, u64)], value: f64) -> Result<usize, usize> {
 }
 
 /// Sorts pairs, and merges those of the same value.
-pub(super) fn from_unsorted(mut pairs: Vec<(f64, u64)>) -> Vec<(f64, u64)> {
-    pairs.sort_unstable_by(|(a, _), (b, _)| a.total_cmp(b));
+pub(super) fn from_unsorted(pairs: &[(f64, u64)]) -> Vec<(f64, u64)> {
+    let mut pairs = crate::util::sort::by_float(pairs, |(value, _)| *value);
     pairs.dedup_by(|(value, more), (kept, times)| {
         let same = value == kept;
         if same {

@@ -119,7 +119,7 @@ impl RunningValues {
             }
         }
         let mut running = Self { count: pairs::count(&all), ..Self::default() };
-        running.pairs = pairs::from_unsorted(all);
+        running.pairs = pairs::from_unsorted(&all);
         if running.pairs.len() > MAX_PAIRS {
             running.histogram();
         }

@@ -56,7 +56,9 @@ impl SampleBuffer {
         samples.extend_from_slice(self.samples.get(..others).unwrap_or_default());
         self.samples.drop_front(others);
         // A fixed order makes floating-point sums independent of the order of arrival.
-        samples.sort_unstable_by(|a, b| a.time.cmp(&b.time).then(a.value.total_cmp(&b.value)));
+        crate::util::sort::by(&mut samples, |a, b| {
+            a.time.cmp(&b.time).then(a.value.total_cmp(&b.value))
+        });
         let values = samples.iter().map(|sample| sample.value);
         let result = match reduce {
             Reduce::Sum => compensated_sum(values),

@@ -60,7 +60,7 @@ impl RowRunSorter {
             (row_run.firing.0, row_run.firing.1, rank_of(row_run.key), at)
         };
         self.keys.extend(row_runs.iter().zip(0..).map(key));
-        self.keys.sort_unstable();
+        crate::util::sort::ranked(&mut self.keys);
         self.sorted.clear();
         let sorted = self.keys.iter().filter_map(|(_, _, _, at)| row_runs.get(*at as usize));
         self.sorted.extend(sorted.copied());
@@ -163,7 +163,7 @@ impl RowPositions {
         self.order.clear();
         let times = row_runs.iter().flat_map(RowRun::times);
         self.order.extend(times.zip(0..));
-        self.order.sort_unstable();
+        crate::util::sort::timed(&mut self.order);
         self.positions.resize(self.order.len(), 0);
         for (position, (_, row)) in (start..).zip(&self.order) {
             if let Some(entry) = self.positions.get_mut(*row as usize) {

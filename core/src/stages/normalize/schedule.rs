@@ -59,12 +59,13 @@ impl Schedule {
         if self.due.len() <= 2 * live_series + MIN_STALE {
             return;
         }
-        let mut entries = core::mem::take(&mut self.due).into_vec();
+        let entries = core::mem::take(&mut self.due).into_iter().map(|Reverse(entry)| entry);
         let due = |series_id: u32| series.get(series_id as usize).map(|one| one.due);
-        entries.retain(|Reverse((time, series_id))| due(*series_id) == Some(*time));
-        entries.sort_unstable();
+        let is_current = |(time, series_id): &(i64, u32)| due(*series_id) == Some(*time);
+        let mut entries: Vec<(i64, u32)> = entries.filter(is_current).collect();
+        crate::util::sort::timed(&mut entries);
         entries.dedup();
-        self.due = BinaryHeap::from(entries);
+        self.due = entries.into_iter().map(Reverse).collect();
     }
 
     /// Removes and returns a series that is due at or before `watermark`.

@@ -255,7 +255,7 @@ impl Canonical {
             return;
         }
         // The last member of a repeated name is sorted first and kept.
-        members.sort_by(|a, b| name(a).cmp(name(b)).then(b.start.cmp(&a.start)));
+        crate::util::sort::by(members, |a, b| name(a).cmp(name(b)).then(b.start.cmp(&a.start)));
         let (Some(start), end) = (members.iter().map(|member| member.start).min(), bytes.len())
         else {
             return;

@@ -139,7 +139,7 @@ impl Object {
         scanner.at += 1;
         let form = |place: &usize| object.members.get(*place).map(|member| member.form.bytes());
         let mut order: Vec<usize> = (0..object.members.len()).collect();
-        order.sort_by(|a, b| form(a).cmp(&form(b)));
+        crate::util::sort::by(&mut order, |a, b| form(a).cmp(&form(b)));
         // For a repeated name, the slow path uses the last value.
         let distinct = order.is_sorted_by(|a, b| form(a) < form(b));
         object.order = order;

@@ -149,7 +149,7 @@ impl Collector {
         self.slots.fill(Value::MISSING);
         if let Some(all) = &mut self.all_columns {
             *all = columns.map(|(name, slot)| NamedSlot::new(&name, slot)).collect();
-            all.sort_by(|a, b| a.order().cmp(&b.order()));
+            crate::util::sort::by(all, |a, b| a.order().cmp(&b.order()));
             self.slots.resize(self.needed.len() + all.len(), Value::MISSING);
         }
     }

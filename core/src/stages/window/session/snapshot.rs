@@ -43,7 +43,8 @@ impl SessionStage {
             return Ok(first);
         };
         let (mut page, next) = writer.page(all, from, KEYS_PER_PART);
-        page.sort_unstable_by_key(|(position, slot)| (*position, self.table.bounds(*slot).start));
+        let order = |(position, slot): &(u32, u32)| (*position, self.table.bounds(*slot).start);
+        crate::util::sort::by(&mut page, |a, b| order(a).cmp(&order(b)));
         writer.section.u32(SESSIONS);
         self.sessions(page.into_iter().map(|(_, slot)| slot).collect(), writer)?;
         Ok(next)

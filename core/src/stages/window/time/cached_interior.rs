@@ -34,7 +34,7 @@ impl CachedInterior {
         let mut node = Node { keys: Vec::new(), values: slices.empty() };
         // The largest node first, so that the smaller ones are added to it.
         let mut by_level = ranges.clone();
-        by_level.sort_by_key(|range| core::cmp::Reverse(range.level()));
+        crate::util::sort::by(&mut by_level, |a, b| b.level().cmp(&a.level()));
         for range in by_level {
             node = match tree.get(range, slices) {
                 first if node.keys.is_empty() => Cow::into_owned(first),

@@ -53,7 +53,9 @@ impl WindowStage {
         slots.reverse();
         writer.section.u32(self.kind_of_slices());
         let mut emitted: Vec<KeyRows> = self.emitter.emitted.rows_of_window(from).collect();
-        emitted.sort_unstable_by_key(|key_rows| writer.position(key_rows.key));
+        crate::util::sort::by(&mut emitted, |a, b| {
+            writer.position(a.key).cmp(&writer.position(b.key))
+        });
         self.slice(from, slots, emitted, writer)?;
         Ok(self.first_start(from.saturating_add(1)))
     }
