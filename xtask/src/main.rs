@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `build.rs`, `module.rs`, `npm.rs` | the program, the module, the npm package |
 //! | `test.rs`, `campaign.rs`, `bench.rs`, `demo.rs` | the commands of those names |
+//! | `size.rs` | where the bytes of the module are, and size limits |
 //! | `setup.rs` | installs missing tools |
 //! | `run.rs` | child processes, files, and stamps that skip steps without changes |
 //! | `table.rs` | tables of the demo |
@@ -16,6 +17,7 @@ mod module;
 mod npm;
 mod run;
 mod setup;
+mod size;
 mod table;
 mod test;
 
@@ -28,6 +30,7 @@ cargo xtask build            builds the module, the npm package and the program
 cargo xtask test [FILTER…]   runs all tests, or the parts whose names contain a filter
 cargo xtask demo             builds, then runs real data through the program and the npm package
 cargo xtask bench            builds, then measures every way to run the engine, and other systems
+cargo xtask size             prints where the bytes of the module are
 cargo xtask campaign pipelines [--count N] [--seed S]
                              runs random pipelines with every cut that must not change a row
 cargo xtask campaign state [--count N]
@@ -55,6 +58,7 @@ fn command() -> Result<ExitCode> {
         ("test", filters) => test::test(filters),
         ("demo", []) => demo::demo().map(|()| ExitCode::SUCCESS),
         ("bench", []) => bench::bench().map(|()| ExitCode::SUCCESS),
+        ("size", []) => size::size().map(|()| ExitCode::SUCCESS),
         ("campaign", options) => campaign::campaign(options),
         ("help" | "--help" | "-h", _) => {
             println!("{USAGE}");

@@ -20,6 +20,11 @@ pub(crate) fn wasm() -> PathBuf {
     target().join("module/stream_processor.wasm")
 }
 
+/// Returns the path of the module as cargo builds it: with the names of its functions.
+pub(crate) fn compiled() -> PathBuf {
+    target().join(WASM_TARGET).join("module/stream_processor_wasm.wasm")
+}
+
 /// Returns the path of the module's code, compiled ahead of time by wasmtime for this processor.
 pub(crate) fn precompiled() -> PathBuf {
     target().join("module/stream_processor.cwasm")
@@ -36,14 +41,13 @@ pub(crate) fn build() -> Result<()> {
     let package = "stream-processor-wasm";
     let build = ["build", "--quiet", "--package", package, "--profile", "module"];
     run(cargo(&build).args(["--target", WASM_TARGET]))?;
-    let compiled = target().join(WASM_TARGET).join("module/stream_processor_wasm.wasm");
-    let stamp = Stamp::new("glue", include_str!("module.rs"), std::slice::from_ref(&compiled))?;
+    let stamp = Stamp::new("glue", include_str!("module.rs"), &[compiled()])?;
     let [js, types] = glue();
     if stamp.is_fresh(&[wasm(), js.clone(), types.clone()])? {
         return Ok(());
     }
     let scratch = target().join("module/scratch");
-    bindgen(compiled)?.generate(&scratch)?;
+    bindgen(compiled())?.generate(&scratch)?;
     write_if_changed(&wasm(), &read(&scratch.join("stream_processor_bg.wasm"))?)?;
     write_if_changed(&js, &read(&scratch.join("stream_processor.js"))?)?;
     write_if_changed(&types, &read(&scratch.join("stream_processor.d.ts"))?)?;

@@ -20,7 +20,7 @@ pub(crate) fn tarball() -> PathBuf {
 }
 
 /// Returns the folder of the unpacked package.
-fn package() -> PathBuf {
+pub(crate) fn package() -> PathBuf {
     target().join("npm/package")
 }
 

@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 
 use crate::run::{cargo, root, run_quietly, target, text};
 use crate::setup::{self, WASM_TARGET};
+use crate::size::Sizes;
 use crate::{build, module, npm};
 
 /// The variable that holds the seed of property tests.
@@ -152,10 +153,15 @@ fn bindings() -> Result<Outcome> {
     Ok(outcome)
 }
 
-/// Builds everything.
+/// Builds everything, and checks the sizes of what a web page loads.
 fn whole_build() -> Result<Outcome> {
     build::build()?;
-    Ok(Outcome { passed: 1, ..Outcome::default() })
+    let mut outcome = Outcome { passed: 1, ..Outcome::default() };
+    outcome.add(match Sizes::measure()?.check() {
+        Ok(()) => Outcome { passed: 1, ..Outcome::default() },
+        Err(error) => Outcome { failed: 1, output: error.to_string(), ..Outcome::default() },
+    });
+    Ok(outcome)
 }
 
 /// Runs clippy. It needs the build, because the host embeds the module.
