@@ -157,8 +157,9 @@ impl StreamProcessorBuilder {
     /// returns them.
     ///
     /// # Errors
-    /// [`Error::Spec`] for wrong options, [`Error::Engine`] for bytes that are not a snapshot of
-    /// this processor, [`Error::CustomState`] for aggregators of your own.
+    /// [`Error::Spec`] for wrong options, [`Error::OtherSnapshot`] for the snapshot of another
+    /// processor, with the option that differs, [`Error::Engine`] for other bytes,
+    /// [`Error::CustomState`] for aggregators of your own.
     pub fn restore<A, F>(
         self,
         window: spec::Window,

@@ -42,6 +42,28 @@ pub enum Error {
         /// The reason.
         reason: RejectReason,
     },
+    /// The key of an event is too long, or its aggregator is wrong. The event was not taken.
+    #[error("key {key:?}: {source} ({consumed} events of the call were taken)")]
+    Key {
+        /// The key, at most its first 64 characters.
+        key: String,
+        /// The number of events of the call that were taken, from the front.
+        consumed: usize,
+        /// The reason.
+        source: Box<Error>,
+    },
+    /// A snapshot was written by a processor of another configuration, window or factory.
+    #[error(
+        "the snapshot belongs to another processor: {option} is {found} there, but {expected} here"
+    )]
+    OtherSnapshot {
+        /// The path of the option that differs, as in `stages[0].size`.
+        option: String,
+        /// Its value here, as JSON.
+        expected: String,
+        /// Its value in the snapshot, as JSON.
+        found: String,
+    },
     /// The state of a program's own aggregators cannot be written to a snapshot.
     #[error(
         "a snapshot cannot contain a program's own aggregators: use those of processor::aggregation, or rebuild the \
@@ -67,6 +89,8 @@ impl Error {
             Self::Spec(_) => "invalid_pipeline",
             Self::ResultsFull { .. } => "results_full",
             Self::Rejected { reason } => reason.name(),
+            Self::Key { source, .. } => source.code(),
+            Self::OtherSnapshot { .. } => "snapshot_other_pipeline",
             Self::CustomState => "custom_state",
             Self::Engine(error) => error.code(),
             Self::Statistics(_) => "invalid_option",

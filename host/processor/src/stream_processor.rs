@@ -135,8 +135,8 @@ impl StreamProcessor {
     /// rounded down.
     ///
     /// # Errors
-    /// [`Error::Spec`] if [`StreamProcessor::check`] does, or the aggregator of this key is wrong.
-    /// [`Error::ResultsFull`] if the event is not taken because results wait, [`Error::Rejected`]
+    /// [`Error::Spec`] if [`StreamProcessor::check`] does. [`Error::Key`] if the key has more than
+    /// 16 MiB or its aggregator is wrong. [`Error::ResultsFull`] if the event is not taken because results wait, [`Error::Rejected`]
     /// for a value that is not finite, [`Error::Engine`] after [`StreamProcessor::finish`].
     pub async fn process_event(
         &self,
@@ -157,8 +157,8 @@ impl StreamProcessor {
     /// Processes events in order, faster than one by one.
     ///
     /// # Errors
-    /// As for [`StreamProcessor::process_event`]. [`Error::ResultsFull`] says how many events were
-    /// taken: continue with the rest. If a value is not finite, no event is taken.
+    /// As for [`StreamProcessor::process_event`]. [`Error::ResultsFull`] and [`Error::Key`] say how
+    /// many events were taken: continue with the rest. If a value is not finite, no event is taken.
     pub async fn process_events<K: AsRef<str>>(
         &self,
         events: &[(K, DateTime<Utc>, f64)],

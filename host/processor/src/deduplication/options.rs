@@ -8,7 +8,10 @@ use super::front_filter::FrontFilter;
 use super::shared::SharedDeduplicator;
 use crate::engine::spec::Strategy;
 use crate::engine::text::Identifier;
-use crate::state::{StateBackend, StateError};
+use crate::state::{MAX_KEY_BYTES, StateBackend, StateError};
+
+/// Maximum length of a prefix: a key is the prefix and an identity of 16 bytes.
+const MAX_PREFIX_BYTES: usize = MAX_KEY_BYTES - 16;
 
 /// What a check does while the backend is unavailable, slow or full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -100,6 +103,10 @@ impl SharedDeduplicatorBuilder {
         }
         if self.strategies.iter().any(lacks_names) {
             return wrong("strategies", "a strategy must name its fields, none of them empty");
+        }
+        if self.key_prefix.len() > MAX_PREFIX_BYTES {
+            let reason = format!("must have at most {MAX_PREFIX_BYTES} bytes");
+            return wrong("key_prefix", &reason);
         }
         if self.ttl.is_some_and(|ttl| ttl.is_zero()) {
             return wrong("ttl", "must be longer than 0");

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::shapes::MAX_KEY_BYTES;
 use super::{Engines, check};
 use crate::engine::{Batch, Column, KeyColumn};
 use crate::error::Error;
@@ -9,6 +10,10 @@ use crate::time::micros;
 
 /// The number of events that are collected before the engine takes them.
 const EVENTS: usize = 4096;
+/// The bytes of keys from which on the engine takes what is collected. With one more key, the
+/// offsets still have 32 bits.
+const KEY_BYTES: usize = 16 << 20;
+const _: () = assert!(KEY_BYTES + MAX_KEY_BYTES <= u32::MAX as usize);
 
 /// Columns of events, reused by every call.
 #[derive(Default)]
@@ -80,7 +85,8 @@ impl Engines {
         self.columns.clear();
         for (index, (key, time, value)) in events.iter().take(EVENTS).enumerate() {
             let key = key.as_ref();
-            if self.keys.get(key).is_none() && !self.is_of_leader(key) {
+            let is_next = self.keys.get(key).is_some() || self.is_of_leader(key);
+            if !is_next || self.columns.keys.len() >= KEY_BYTES {
                 return Ok(index);
             }
             self.columns.add(key, micros(*time), *value);
@@ -88,10 +94,13 @@ impl Engines {
         Ok(events.len().min(EVENTS))
     }
 
-    /// Returns whether the new key `key` belongs to the leader, and remembers it if so. An error of
-    /// its aggregator is reported when its event is processed.
+    /// Returns true if the new key `key` belongs to the leader, and remembers it if so. An error of
+    /// the key or its aggregator is reported when its event is processed.
     #[cold]
     fn is_of_leader(&mut self, key: &str) -> bool {
+        if key.len() > MAX_KEY_BYTES {
+            return false;
+        }
         let shape = self.setup.aggregators.shape_of(key);
         let leader = self.list.first().map(|leader| &leader.shape);
         let is_same = match &shape {
@@ -123,6 +132,9 @@ fn counted(error: Error, earlier: usize) -> Error {
     match error {
         Error::ResultsFull { consumed, waiting } => {
             Error::ResultsFull { consumed: consumed + earlier, waiting }
+        }
+        Error::Key { key, consumed, source } => {
+            Error::Key { key, consumed: consumed + earlier, source }
         }
         Error::Engine(crate::engine::Error::LimitReached(mut reached)) => {
             reached.consumed += earlier;

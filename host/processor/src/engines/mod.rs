@@ -15,6 +15,7 @@
 //! many events at once, `totals.rs` sums counters, and `snapshot.rs` writes and reads everything.
 
 mod batch;
+mod difference;
 mod row;
 mod shape_engine;
 mod shapes;
@@ -23,13 +24,14 @@ mod totals;
 
 pub(crate) use shapes::Aggregators;
 
+use crate::builder::KEY;
 use crate::engine::spec::{Aggregation, Stage, Time, Watermark, Window};
 use crate::engine::{self, Engine, PipelineSpec, Plan, RejectReason};
 use crate::error::Error;
 use crate::result::WindowResult;
 use batch::EventColumns;
 use shape_engine::{ShapeEngine, ShapePipeline, Step, options};
-use shapes::KeyShapes;
+use shapes::{KeyShapes, MAX_KEY_BYTES};
 
 /// What a processor is built from.
 pub(crate) struct Setup {
@@ -252,12 +254,16 @@ impl Engines {
     fn engine_of(&mut self, key: &str) -> Result<usize, Error> {
         match self.keys.get(key) {
             Some(index) => Ok(index),
-            None => self.add_key(key),
+            None => self.add_key(key).map_err(|error| of_key(key, error)),
         }
     }
 
     #[cold]
     fn add_key(&mut self, key: &str) -> Result<usize, Error> {
+        if key.len() > MAX_KEY_BYTES {
+            let problem = format!("{} bytes: a key has at most {MAX_KEY_BYTES}", key.len());
+            return Err(engine::Error::InvalidField { field: KEY.to_owned(), problem }.into());
+        }
         let index = match self.setup.aggregators.shape_of(key).transpose()? {
             None => 0,
             Some(shape) => match self.list.iter().position(|engine| engine.shape == shape) {
@@ -281,6 +287,15 @@ impl Engines {
         self.list.push(engine);
         Ok(self.list.len() - 1)
     }
+}
+
+/// Returns the error of the key of an event that was not taken. A long key is shortened.
+#[cold]
+fn of_key(key: &str, error: Error) -> Error {
+    const SHOWN: usize = 64;
+    let shown = key.char_indices().nth(SHOWN).map_or(key, |(end, _)| key.split_at(end).0);
+    let more = if shown.len() < key.len() { "…" } else { "" };
+    Error::Key { key: format!("{shown}{more}"), consumed: 0, source: Box::new(error) }
 }
 
 /// Checks a value of an event.

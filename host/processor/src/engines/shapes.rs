@@ -9,6 +9,9 @@ use crate::engine::aggregation::AggregatorFactory;
 use crate::engine::spec::Aggregation;
 use crate::engine::{self, SpecError, key};
 
+/// Maximum length of a key, bytes.
+pub(super) const MAX_KEY_BYTES: usize = 16 << 20;
+
 /// The aggregations of the engine that an aggregator stands for, with their names.
 pub(crate) type Shape = Vec<Aggregation>;
 

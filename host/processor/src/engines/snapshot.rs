@@ -11,6 +11,7 @@
 
 use std::sync::Arc;
 
+use super::difference::first_difference;
 use super::row::{ResultColumns, Row};
 use super::shape_engine::{ShapeEngine, Step, options};
 use super::{Engines, Setup};
@@ -50,11 +51,15 @@ impl Engines {
         for _ in 0..reader.length()? {
             list.push(read_engine(&setup, &mut reader)?);
         }
-        let leader: Option<&ShapeEngine> = list.first();
-        if !reader.0.is_empty() || leader.is_none_or(|leader| leader.shape != first) {
-            return Err(damage(SnapshotError::OtherPipeline));
-        }
         let spec = setup.spec(&first);
+        let leader: Option<&ShapeEngine> = list.first();
+        let Some(leader) = leader else { return Err(damaged("it has no engine")) };
+        if leader.shape != first {
+            return Err(other(&spec, &setup.spec(&leader.shape)));
+        }
+        if !reader.0.is_empty() {
+            return Err(damaged("bytes follow its end"));
+        }
         let mut engines = Self::of(setup, list);
         engines.ordinal =
             engines.list.iter().map(|one| one.engine.next_ordinal()).max().unwrap_or_default();
@@ -76,8 +81,9 @@ fn read_engine(setup: &Setup, reader: &mut Reader<'_>) -> Result<ShapeEngine, Er
     let spec = std::str::from_utf8(reader.block()?).map_err(|_| damaged("a pipeline"))?;
     let spec = PipelineSpec::from_json(spec).map_err(|_| damaged("a pipeline"))?;
     let shape = shape(&spec).ok_or_else(|| damaged("a pipeline without windows"))?;
-    if setup.spec(&shape) != spec {
-        return Err(damage(SnapshotError::OtherPipeline));
+    let expected = setup.spec(&shape);
+    if expected != spec {
+        return Err(other(&expected, &spec));
     }
     let state = reader.block()?;
     let pipeline = setup.pipeline_of(shape);
@@ -95,6 +101,18 @@ fn shape(spec: &PipelineSpec) -> Option<Vec<Aggregation>> {
     match spec.stages.as_slice() {
         [Stage::Window(window)] => Some(window.aggregations.clone()),
         _ => None,
+    }
+}
+
+/// Returns the error of a snapshot of the pipeline `found` instead of `expected`.
+fn other(expected: &PipelineSpec, found: &PipelineSpec) -> Error {
+    match first_difference(expected, found) {
+        Some(difference) => Error::OtherSnapshot {
+            option: difference.path,
+            expected: difference.first,
+            found: difference.second,
+        },
+        None => damage(SnapshotError::OtherPipeline),
     }
 }
 

@@ -5,6 +5,8 @@ mod bad_input;
 mod common;
 mod config_fields;
 mod documents;
+mod extremes;
+mod first_programs;
 mod own_aggregators;
 mod results;
 mod series;

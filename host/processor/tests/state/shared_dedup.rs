@@ -162,6 +162,7 @@ async fn wrong_options_are_named() {
     assert_eq!(name(SharedDeduplicator::builder(memory())), "strategies");
     let empty = SharedDeduplicator::builder(memory());
     assert_eq!(name(empty.strategies([Strategy::Fields(vec![])])), "strategies");
+    assert_eq!(name(by_id(memory()).key_prefix("x".repeat(2033))), "key_prefix");
     assert_eq!(name(by_id(memory()).ttl(Duration::ZERO)), "ttl");
     assert_eq!(name(by_id(memory()).bloom(0, 0.01)), "bloom");
     assert_eq!(name(by_id(memory()).bloom(10, 0.5)), "bloom");

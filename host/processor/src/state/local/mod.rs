@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::runtime::Handle;
 
 use self::batch::Batch;
 use self::entry::{Stored, expiry_us, now_us};
@@ -83,11 +84,17 @@ impl<S: Store> LocalBackend<S> {
         &self,
         call: impl FnOnce(&Shared<S>) -> Result<T, StateError> + Send + 'static,
     ) -> Result<T, StateError> {
-        let shared = self.shared.clone();
-        let done = tokio::task::spawn_blocking(move || call(&shared)).await;
-        done.unwrap_or_else(|error| {
-            let reason = if error.is_panic() { "the store panicked" } else { "the runtime ended" };
+        let unavailable = |reason: &str| {
             Err(StateError::Unavailable { backend: S::BACKEND, reason: reason.into() })
+        };
+        let Ok(runtime) = Handle::try_current() else {
+            return unavailable("the call needs a tokio runtime");
+        };
+        let shared = self.shared.clone();
+        let done = runtime.spawn_blocking(move || call(&shared)).await;
+        done.unwrap_or_else(|error| match error.is_panic() {
+            true => unavailable("the store panicked"),
+            false => unavailable("the runtime ended"),
         })
     }
 
