@@ -10,6 +10,11 @@ use crate::data::batch::{Identity, NO_IDENTITY};
 
 /// Identities looked up together, so that their cache misses overlap.
 const PREFETCH_BATCH: usize = 64;
+/// A filter lists its identities up to one for this many blocks, which takes at most half a byte a
+/// block.
+const BLOCKS_PER_LOGGED: u32 = 32;
+/// A filter lists at least this many identities.
+const MIN_LOGGED: u32 = 64;
 
 /// A filter of one generation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +25,9 @@ struct Filter {
     count: u32,
     /// Its column, counted over all groups.
     column: usize,
+    /// Its first identities, at most as many as [`BloomSet::max_logged`]. While they are all that
+    /// it has, it is cleared by them.
+    first: Vec<BlockProbe>,
 }
 
 /// Remembers identities by generation. A generation is a span of event time with one filter, or
@@ -40,6 +48,9 @@ pub(crate) struct BloomSet {
     /// The earliest `expires_at` of all filters.
     next_expiry: i64,
     evicted: u64,
+    /// The number of identities up to which a filter keeps a list of them. Clearing the bits of a
+    /// filter with more takes less time than inserting its identities took.
+    max_logged: u32,
 }
 
 /// Filters whose bits are interleaved.
@@ -101,7 +112,6 @@ impl BloomSet {
     pub(crate) fn new(sizes: BloomSizes, ttl_us: Option<i64>, refresh: bool) -> Self {
         let span_us = ttl_us.map_or(i64::MAX, |ttl| (ttl / i64::from(sizes.generations)).max(1));
         Self {
-            sizes,
             ttl_us,
             span_us,
             refresh,
@@ -110,6 +120,8 @@ impl BloomSet {
             current: (0..0, 0),
             next_expiry: i64::MAX,
             evicted: 0,
+            max_logged: (sizes.blocks / BLOCKS_PER_LOGGED).max(MIN_LOGGED),
+            sizes,
         }
     }
 
@@ -234,6 +246,9 @@ impl BloomSet {
                 return self.insert_into_new(probe, time, watermark);
             }
         }
+        if filter.count < self.max_logged {
+            filter.first.push(probe);
+        }
         filter.count += 1;
         group.bits.insert(probe, self.sizes.bits, column);
     }
@@ -246,13 +261,17 @@ impl BloomSet {
         if self.len() >= most || self.filters.len() >= self.sizes.max_filters() {
             let oldest = self.filters.remove(0);
             self.evicted += u64::from(oldest.count);
-            self.release_column(oldest.column);
+            self.release_column(&oldest);
             self.update_next_expiry();
         }
         self.start_filter(self.generation(time), 1);
         self.select_generation(time);
-        if let Some((group, column)) =
-            self.filters.last().map(|filter| self.group_and_column(filter.column))
+        let newest = self.filters.last_mut();
+        let column = newest.map(|filter| {
+            filter.first.push(probe);
+            filter.column
+        });
+        if let Some((group, column)) = column.map(|column| self.group_and_column(column))
             && let Some(group) = self.groups.get_mut(group)
         {
             group.bits.insert(probe, self.sizes.bits, column);
@@ -294,17 +313,24 @@ impl BloomSet {
             self.groups.push(group);
             (self.groups.len() - 1) * columns + column
         });
-        self.filters.push(Filter { generation, expires_at, count, column });
+        self.filters.push(Filter { generation, expires_at, count, column, first: Vec::new() });
         self.next_expiry = self.next_expiry.min(expires_at);
         column
     }
 
-    /// Marks the column of a removed filter as free.
-    fn release_column(&mut self, column: usize) {
-        let (group, column) = self.group_and_column(column);
+    /// Marks the column of the removed `filter` as free. Clears it if all its identities are
+    /// listed: if few events fall into each of many generations, clearing all bits for each filter
+    /// would take a thousand times longer.
+    fn release_column(&mut self, filter: &Filter) {
+        let (group, column) = self.group_and_column(filter.column);
         if let Some(group) = self.groups.get_mut(group) {
             group.free |= 1 << column;
-            group.dirty |= 1 << column;
+            if filter.first.len() == filter.count as usize {
+                let bits = self.sizes.bits;
+                filter.first.iter().for_each(|probe| group.bits.remove(*probe, bits, column));
+            } else {
+                group.dirty |= 1 << column;
+            }
         }
         self.current = (0..0, 0);
     }
@@ -317,8 +343,8 @@ impl BloomSet {
         while let Some(expired) =
             self.filters.iter().position(|filter| watermark >= filter.expires_at)
         {
-            let column = self.filters.remove(expired).column;
-            self.release_column(column);
+            let filter = self.filters.remove(expired);
+            self.release_column(&filter);
         }
         self.update_next_expiry();
     }

@@ -44,7 +44,7 @@ pub(super) struct InterleavedBits {
 }
 
 /// Block and positions of an identity: the first line of its block, and the hash of its positions.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct BlockProbe {
     line: usize,
     positions: u64,
@@ -163,6 +163,15 @@ impl InterleavedBits {
         let (byte, shift) = self.byte_of(position);
         let Line(bytes) = self.lines.get_mut(line + byte / LINE_BYTES)?;
         Some((bytes.get_mut(byte % LINE_BYTES)?, shift))
+    }
+
+    /// Clears all `count` positions of `probe` in `column`.
+    pub(super) fn remove(&mut self, probe: BlockProbe, count: u32, column: usize) {
+        probe.each_position(count, |position| {
+            if let Some((byte, shift)) = self.byte_mut(probe.line, position) {
+                *byte &= !(1 << column << shift);
+            }
+        });
     }
 
     /// Clears the columns of `set`.

@@ -267,10 +267,10 @@ impl Keys {
         }
     }
 
-    /// Returns the rank of each id in the order of the keys' bytes. Comparing two ranks compares
-    /// two keys.
-    pub(crate) fn ranks(&mut self) -> &[u32] {
-        self.order.ranks(&self.table)
+    /// Returns ranks by id, in the order of the keys' bytes: comparing the ranks of two of the
+    /// `count` keys that `ids` returns compares these keys. Ids may repeat.
+    pub(crate) fn ranks_of(&mut self, count: usize, ids: impl FnOnce() -> Vec<u32>) -> &[u32] {
+        self.order.ranks_of(count, ids, &self.table)
     }
 
     /// Returns the retained keys sorted by their bytes, for a snapshot: the position of each id,

@@ -9,6 +9,10 @@ const UNRANKED: u32 = NONE - 1;
 const MAX_COMPARED: usize = 64;
 /// The number of rounds that compare further bytes as numbers before sorting by comparisons.
 const MAX_ROUNDS: u32 = 4;
+/// Sorting a key by its bytes takes as long as ranking this many keys.
+const KEYS_PER_RANKED_APART: usize = 16;
+/// Number of stale ids that the list of added ids may always contain.
+const MIN_STALE: usize = 1024;
 
 /// All keys, sorted by their bytes.
 #[derive(Clone, Default)]
@@ -21,6 +25,10 @@ pub(super) struct KeyOrder {
     added: Vec<u32>,
     /// The number of entries of `ids` that were removed, or reassigned to another key.
     removed: usize,
+    /// The ranks of the last few keys that were ranked among themselves, by id.
+    partial_ranks: Vec<u32>,
+    /// The number of keys ranked among themselves since the last ranking.
+    ranked_apart: usize,
 }
 
 impl KeyOrder {
@@ -31,6 +39,23 @@ impl KeyOrder {
             None => self.ranks.push(UNRANKED),
         }
         self.added.push(id);
+        if self.added.len() > 2 * self.ranks.len() + MIN_STALE {
+            self.drop_stale();
+        }
+    }
+
+    /// Removes ids from `added` that were removed, or are listed twice.
+    #[cold]
+    fn drop_stale(&mut self) {
+        let Self { ranks, added, .. } = self;
+        let mut take = |id: &u32, from: u32, to: u32| {
+            let rank = ranks.get_mut(*id as usize).filter(|rank| **rank == from);
+            rank.map(|rank| *rank = to).is_some()
+        };
+        added.retain(|id| take(id, UNRANKED, NONE));
+        added.iter().for_each(|id| {
+            take(id, NONE, UNRANKED);
+        });
     }
 
     /// Removes `id`, which no key has any more.
@@ -41,10 +66,33 @@ impl KeyOrder {
         }
     }
 
-    /// Returns the rank of each id, by the bytes in `table`.
-    pub(super) fn ranks(&mut self, table: &ByteTable) -> &[u32] {
-        self.update(table);
-        &self.ranks
+    /// Returns ranks by id, by the bytes in `table`, in which the `count` keys that `ids` returns
+    /// have the order of their bytes. Ids may repeat.
+    ///
+    /// A ranking of all keys takes time in proportion to their number. So while keys were added
+    /// since the last one, few keys are ranked among themselves, until that has cost as much.
+    pub(super) fn ranks_of(
+        &mut self,
+        count: usize,
+        ids: impl FnOnce() -> Vec<u32>,
+        table: &ByteTable,
+    ) -> &[u32] {
+        let ranked_apart = self.ranked_apart + count;
+        let all = self.ids.len() + self.added.len();
+        if self.added.is_empty() || ranked_apart.saturating_mul(KEYS_PER_RANKED_APART) >= all {
+            self.update(table);
+            return &self.ranks;
+        }
+        self.ranked_apart = ranked_apart;
+        let mut ids = ids();
+        sort(&mut ids, table, MAX_ROUNDS);
+        self.partial_ranks.resize(self.ranks.len(), NONE);
+        for (rank, id) in (0..).zip(ids) {
+            if let Some(entry) = self.partial_ranks.get_mut(id as usize) {
+                *entry = rank;
+            }
+        }
+        &self.partial_ranks
     }
 
     /// Returns all ids in order.
@@ -62,6 +110,7 @@ impl KeyOrder {
     /// Sorts the keys added since the last ranking and merges them into the order.
     #[cold]
     fn rank(&mut self, table: &ByteTable) {
+        self.ranked_apart = 0;
         let mut added = core::mem::take(&mut self.added);
         added.retain(|id| {
             let rank = self.ranks.get_mut(*id as usize);
@@ -243,13 +292,52 @@ mod tests {
                 }
                 let mut sorted = live.clone();
                 sorted.sort_by_key(|id| table.bytes(*id).to_vec());
-                let ranks = order.ranks(&table).to_vec();
+                let few: Vec<u32> = sorted.iter().copied().step_by(9).take(3).collect();
+                let mut listed = few.clone();
+                listed.extend(few.iter().rev());
+                let ranks = order.ranks_of(listed.len(), || listed.clone(), &table).to_vec();
+                prop_assert!(few.is_sorted_by(|a, b| ranks[*a as usize] < ranks[*b as usize]));
+                let ranks = order.ranks_of(usize::MAX, Vec::new, &table).to_vec();
                 prop_assert!(sorted.is_sorted_by_key(|id| ranks[*id as usize]));
                 prop_assert!(sorted.iter().all(|id| ranks[*id as usize] < UNRANKED));
                 let ids: Vec<u32> = order.ids(&table).iter().copied().filter(|id| live.contains(id)).collect();
                 prop_assert_eq!(ids, sorted);
             }
         }
+    }
+
+    #[test]
+    fn firing_with_a_new_key_does_not_rank_all_keys() {
+        let (mut table, mut order) = (ByteTable::new(0), KeyOrder::default());
+        let mut add = |order: &mut KeyOrder, id: u32| {
+            table.insert(&id.to_le_bytes(), id);
+            order.insert(id);
+            let ids = [id, id / 2];
+            let ranks = order.ranks_of(2, || ids.to_vec(), &table).to_vec();
+            let bytes = ids.map(|id| table.bytes(id));
+            assert_eq!(ids.map(|id| ranks[id as usize]).is_sorted(), bytes.is_sorted());
+            order.ids.len()
+        };
+        let ranked: Vec<usize> = (0..20_000).map(|id| add(&mut order, id)).collect();
+        let rankings = ranked.windows(2).filter(|pair| pair[0] != pair[1]);
+        let copied: usize = rankings.map(|pair| pair[1]).sum();
+        assert!(copied < 20_000 * 2 * KEYS_PER_RANKED_APART * 2, "{copied}");
+    }
+
+    #[test]
+    fn list_of_added_keys_is_bounded_by_the_ids() {
+        let (mut table, mut order) = (ByteTable::new(0), KeyOrder::default());
+        for round in 0..100_000_u32 {
+            let id = round % 10;
+            if round >= 10 {
+                table.remove(id);
+                order.remove(id);
+            }
+            table.insert(&round.to_be_bytes(), id);
+            order.insert(id);
+            assert!(order.added.len() <= 2 * 10 + MIN_STALE);
+        }
+        assert_eq!(order.ids(&table), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
     }
 
     #[test]

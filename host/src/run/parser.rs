@@ -122,10 +122,9 @@ impl Parser<'_> {
         loop {
             match self.next_message(state)? {
                 ParserMessage::Block(mut block) => {
-                    block.prepend(&state.unfinished);
-                    state.unfinished.clear();
+                    block.prepend(&mut state.unfinished);
                     self.parse(&mut block, false, state)?;
-                    state.unfinished.extend_from_slice(block.data());
+                    block.take_rest(&mut state.unfinished);
                     self.input.recycle(block);
                 }
                 ParserMessage::InputStart(name) => {

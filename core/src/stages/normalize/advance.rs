@@ -106,9 +106,10 @@ impl NormalizeStage {
             self.update_bytes(series_id, keys);
         }
         if self.touched.len() > 1 {
-            let ranks = keys.ranks();
-            let rank_of = |key: u32| ranks.get(key as usize).copied().unwrap_or(0);
             let row_runs = self.pending.get_mut(before..).unwrap_or_default();
+            let keys_of = || row_runs.iter().map(|row_run| row_run.key).collect();
+            let ranks = keys.ranks_of(row_runs.len(), keys_of);
+            let rank_of = |key: u32| ranks.get(key as usize).copied().unwrap_or(0);
             self.sorter.sort(row_runs, rank_of);
         }
     }

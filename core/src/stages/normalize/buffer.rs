@@ -1,9 +1,9 @@
 //! Samples that wait for their slot to close, and the reduction of several samples to one value.
 
 use super::fill::mean;
-use super::front_queue::FrontQueue;
 use crate::spec::Reduce;
 use crate::statistics::Sum;
+use crate::util::front_queue::FrontQueue;
 
 /// A sample, or what is kept of all samples of one slot.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -24,23 +24,10 @@ pub(super) struct SampleBuffer {
 impl SampleBuffer {
     /// Adds a sample. Merges it with the slot's earlier sample where `reduce` needs only one.
     pub(super) fn add(&mut self, reduce: Reduce, sample: BufferedSample) {
-        let insert_at = match self.samples.last() {
-            Some(last) if last.slot > sample.slot => {
-                self.samples.partition_point(|kept| kept.slot <= sample.slot)
-            }
-            _ => self.samples.len(),
-        };
-        if let Some(kept) = insert_at.checked_sub(1).and_then(|at| self.samples.get_mut(at))
-            && kept.slot == sample.slot
-            && merge(reduce, kept, sample)
-        {
-            return;
-        }
-        if insert_at == self.samples.len() {
-            self.samples.push(sample);
-        } else {
-            self.samples.insert(insert_at, sample);
-        }
+        let is_before = |kept: &BufferedSample| kept.slot <= sample.slot;
+        self.samples.insert(sample, is_before, |kept| {
+            kept.slot == sample.slot && merge(reduce, kept, sample)
+        });
     }
 
     /// Removes the samples of `slot`, which must be the first slot, and reduces them to one value.
@@ -51,10 +38,10 @@ impl SampleBuffer {
         if self.samples.first().is_none_or(|second| second.slot != slot) {
             return Some(first.value);
         }
-        let others = self.samples.partition_point(|kept| kept.slot <= slot);
         let mut samples = vec![first];
-        samples.extend_from_slice(self.samples.get(..others).unwrap_or_default());
-        self.samples.drop_front(others);
+        while self.samples.first().is_some_and(|next| next.slot == slot) {
+            samples.extend(self.samples.pop());
+        }
         // A fixed order makes floating-point sums independent of the order of arrival.
         crate::util::sort::by(&mut samples, |a, b| {
             a.time.cmp(&b.time).then(a.value.total_cmp(&b.value))

@@ -93,7 +93,7 @@ impl NormalizeStage {
         };
         let last_due = grid.last_of(last.time);
         let from = series.next_row;
-        let slots = series.slots.get(..closed).unwrap_or_default();
+        let slots = series.slots.front().get(..closed).unwrap_or_default();
         count_rows(slots, from.wrapping_sub(grid.interval), divider, row_ends);
         series.slots.drop_front(closed);
         series.last_closed = last.time;
@@ -208,8 +208,9 @@ fn close_slots(
 ) -> usize {
     let reach = series.reach(plan, field);
     let Some(last) = state.known.last().map(|last| last.time) else { return 0 };
-    let most = series.slots.partition_point(|slot| *slot <= last_closable_slot);
-    let slots = series.slots.get(..most).unwrap_or_default();
+    let slots = series.slots.front();
+    let most = slots.partition_point(|slot| *slot <= last_closable_slot);
+    let slots = slots.get(..most).unwrap_or_default();
     let joined = |time, value| Point { time, value, joined: true, outlier: false };
     if keeps_all_samples(field.reduce) {
         let (mut closed, mut last) = (0, last);
@@ -224,13 +225,13 @@ fn close_slots(
         closed
     } else {
         let (mut closed, mut last) = (0, last);
-        for (slot, sample) in slots.iter().zip(state.buffer.samples.iter()) {
+        for (slot, sample) in slots.iter().zip(state.buffer.samples.front()) {
             if sample.slot != *slot || slot - last > reach {
                 break;
             }
             (closed, last) = (closed + 1, *slot);
         }
-        let samples = state.buffer.samples.get(..closed).unwrap_or_default();
+        let samples = state.buffer.samples.front().get(..closed).unwrap_or_default();
         state.known.extend(samples.iter().map(|sample| joined(sample.slot, sample.value)));
         state.buffer.samples.drop_front(closed);
         closed

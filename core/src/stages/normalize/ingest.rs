@@ -12,6 +12,7 @@ use crate::data::frame::Events;
 use crate::data::reject::RejectReason;
 use crate::event_time::watermark::NO_WATERMARK;
 use crate::plan::{FieldPlan, NormalizePlan};
+use crate::util::front_queue::FrontQueue;
 
 use super::super::Context;
 
@@ -292,12 +293,12 @@ fn most_buffered(field_series: &[FieldSeries]) -> usize {
 
 /// Returns true if a sample in `slot` makes the buffer grow.
 fn needs_room(
-    slots: &[i64],
+    slots: &FrontQueue<i64>,
     fields: &[FieldPlan],
     field_series: &[FieldSeries],
     slot: i64,
 ) -> bool {
-    slots.binary_search(&slot).is_err()
+    slots.last_before(|open| *open <= slot) != Some(&slot)
         || (fields.iter().any(|field| keeps_all_samples(field.reduce))
             && most_buffered(field_series) >= slots.len())
 }

@@ -40,7 +40,6 @@ mod buffer;
 mod emit;
 mod emit_fast;
 mod fill;
-mod front_queue;
 mod grid;
 mod ingest;
 mod ingest_run;

@@ -3,10 +3,10 @@
 use super::advance::closing_watermark;
 use super::buffer::{BufferedSample, SampleBuffer};
 use super::fill::Point;
-use super::front_queue::FrontQueue;
 use super::grid::Grid;
 use super::outliers::RecentValues;
 use crate::plan::{FieldPlan, NormalizePlan};
+use crate::util::front_queue::FrontQueue;
 
 /// A time that never comes: no deadline, no timer.
 pub(super) const NEVER: i64 = i64::MAX;
@@ -218,18 +218,5 @@ impl FieldSeries {
 
 /// Opens `slot` and returns true if it was not open.
 pub(super) fn open_slot(slots: &mut FrontQueue<i64>, slot: i64) -> bool {
-    match slots.last() {
-        Some(last) if *last == slot => false,
-        Some(last) if *last > slot => match slots.binary_search(&slot) {
-            Ok(_) => false,
-            Err(at) => {
-                slots.insert(at, slot);
-                true
-            }
-        },
-        _ => {
-            slots.push(slot);
-            true
-        }
-    }
+    slots.insert(slot, |open| *open <= slot, |open| *open == slot)
 }

@@ -197,7 +197,7 @@ impl NormalizeStage {
         }
         codec.number(&mut series.in_run)?;
         codec.numbers([&mut series.last_closed, &mut series.next_row, &mut series.ready_until])?;
-        let mut slots = series.slots.to_vec();
+        let mut slots = series.slots.iter().copied().collect::<Vec<i64>>();
         codec.list(&mut slots)?;
         if C::READS {
             if series.grid.is_some() && !slots.is_sorted_by(|a, b| a < b) {
@@ -246,7 +246,7 @@ fn field_series_fields<C: Codec>(
     state: &mut FieldSeries,
     codec: &mut C,
 ) -> Result<(), SnapshotError> {
-    let mut samples = state.buffer.samples.to_vec();
+    let mut samples: Vec<_> = state.buffer.samples.iter().copied().collect();
     let mut columns = codec.rows(&mut samples)?;
     columns.number(|sample| &mut sample.slot)?;
     columns.number(|sample| &mut sample.time)?;

@@ -18,6 +18,9 @@ const MAX_READ_BYTES: usize = 1 << 30;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
+/// An unfinished line of this length or more is not scanned again until its end has arrived.
+const MIN_SEEN_BYTES: usize = 4 << 10;
+
 /// Options of a reader.
 /// ```
 /// use stream_processor_core::text::{Format, ReaderOptions};
@@ -103,6 +106,9 @@ pub struct Reader {
     /// Within a line that is too long, of which a part was consumed: the number of line feeds in
     /// that part.
     long_line_feeds: Option<u64>,
+    /// The number of bytes at the front of the next read that were seen before and contain no end
+    /// of a line: they are not scanned again.
+    seen_bytes: usize,
 }
 
 /// The syntax of the lines, with its state.
@@ -121,7 +127,14 @@ impl Reader {
             Format::Ndjson => Syntax::Ndjson(Names::new(collector.needed().clone())),
             Format::Csv => Syntax::Csv(Box::new(Csv::new(max_line_bytes))),
         };
-        Self { syntax, collector, max_line_bytes, at_start: true, long_line_feeds: None }
+        Self {
+            syntax,
+            collector,
+            max_line_bytes,
+            at_start: true,
+            long_line_feeds: None,
+            seen_bytes: 0,
+        }
     }
 
     /// Starts a new input, such as the next file: line numbers restart at 1, and it may have a byte
@@ -130,6 +143,7 @@ impl Reader {
         self.collector.lines_before = 0;
         self.at_start = true;
         self.long_line_feeds = None;
+        self.seen_bytes = 0;
         if let Syntax::Csv(csv) = &mut self.syntax {
             csv.restart();
         }
@@ -173,6 +187,12 @@ impl Reader {
         };
         self.collector.start(events);
         let mut at = 0;
+        let seen = core::mem::take(&mut self.seen_bytes);
+        if seen > 0 && !end && next_feed(bytes, seen).is_none() && self.may_grow(bytes, 0) {
+            self.seen_bytes = bytes.len();
+            self.collector.finish(events);
+            return Ok(0);
+        }
         if self.at_start {
             if bytes.starts_with(BYTE_ORDER_MARK) {
                 at = BYTE_ORDER_MARK.len();
@@ -192,11 +212,23 @@ impl Reader {
                     Syntax::Csv(_) => self.csv_record(bytes, at, end, events)?,
                 }
             };
-            let Some(next) = next else { break };
+            let Some(next) = next else {
+                self.keep_seen(bytes, at);
+                break;
+            };
             at = next;
         }
         self.collector.finish(events);
         Ok(at)
+    }
+
+    /// Records that the line at `start`, at which a read stopped, has no end in `bytes`.
+    #[cold]
+    fn keep_seen(&mut self, bytes: &[u8], start: usize) {
+        let rest = bytes.get(start..).unwrap_or_default();
+        if rest.len() >= MIN_SEEN_BYTES && next_feed(rest, 0).is_none() {
+            self.seen_bytes = rest.len();
+        }
     }
 
     /// Reads the line at `start`, and returns the start of the next one; `None` if the line must

@@ -132,3 +132,26 @@ fn utf_8_of_names_is_checked_on_every_line() {
     let reasons: Vec<_> = outcome.rejections.iter().map(|rejection| rejection.1).collect();
     assert_eq!(reasons, ["invalid_utf8"; 3]);
 }
+
+#[test]
+fn long_lines_do_not_depend_on_the_boundaries_of_reads() {
+    let pad = |length: usize| " ".repeat(length);
+    let line = |ts: u64, length| format!("{{\"ts\":{ts},{}\"k\":\"a\",\"v\":1}}\n", pad(length));
+    let long = [line(1, 20_000), line(2, 9), line(3, 90_000), line(4, 30_000), line(5, 9)].concat();
+    let record = |ts: u64, length| format!("{ts},\"{}\n{}\",1,2\n", pad(length), pad(length));
+    let header = format!("ts,k,v,w,{}\n", pad(20_000));
+    let csv = [record(1, 20_000), record(2, 9), record(3, 90_000), record(4, 9)].concat();
+    let csv = header + &csv.replace(",2\n", ",2,3\n");
+    for (format, text) in [(Format::Ndjson, long), (Format::Csv, csv)] {
+        for max_line_bytes in [1 << 20, 60_000, 25_000] {
+            let options = ReaderOptions { format, max_line_bytes, ..ReaderOptions::default() };
+            let schema = schema(&["k"]);
+            let whole = read_whole(text.as_bytes(), &schema, options);
+            for pieces in [[1_000, 1], [4_095, 4_097], [50_000, 7]] {
+                let found =
+                    read(text.as_bytes(), &schema, options, 100, pieces.into_iter().cycle());
+                assert_eq!(found, whole, "{format:?} {max_line_bytes} {pieces:?}");
+            }
+        }
+    }
+}

@@ -55,8 +55,10 @@ impl CountStage {
         if self.due.len() < 2 {
             return;
         }
-        let (ranks, has_bounds) = (keys.ranks(), self.plan.count.is_some());
-        let windows = &self.windows;
+        let (windows, has_bounds) = (&self.windows, self.plan.count.is_some());
+        let key_of = |slot: &u32| windows.get(*slot).map_or(NONE, |window| window.key);
+        let due = &self.due;
+        let ranks = keys.ranks_of(due.len(), || due.iter().map(key_of).collect());
         crate::util::sort::descending_by_times(&mut self.due, |slot| {
             let Some(window) = windows.get(slot) else { return (0, 0, NONE) };
             let rank = ranks.get(window.key as usize).copied().unwrap_or(NONE);

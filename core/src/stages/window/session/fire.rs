@@ -99,7 +99,9 @@ impl SessionStage {
             }
         }
         if self.due.len() > 1 {
-            let (table, ranks) = (&self.table, keys.ranks());
+            let (table, due) = (&self.table, &self.due);
+            let key_of = |slot: &u32| table.info(*slot).key;
+            let ranks = keys.ranks_of(due.len(), || due.iter().map(key_of).collect());
             let rank = |slot: u32| ranks.get(table.info(slot).key as usize).copied().unwrap_or(0);
             crate::util::sort::descending_by_times(&mut self.due, |slot| {
                 (table.bounds(slot).end, table.bounds(slot).start, rank(slot))

@@ -110,12 +110,21 @@ impl EmittedRows {
         }
     }
 
-    /// Removes `key` from all windows.
-    pub(super) fn remove_key(&mut self, key: u32) {
-        for window in self.windows.values_mut() {
-            window.remove_key(key);
+    /// Removes `key` from the windows that start from `first` to `last`.
+    pub(super) fn remove_key(&mut self, key: u32, first: i64, last: i64) {
+        if first > last {
+            return;
         }
-        self.windows.retain(|_, window| !window.keys.is_empty());
+        let mut empty = Vec::new();
+        for (start, window) in self.windows.range_mut(first..=last) {
+            window.remove_key(key);
+            if window.keys.is_empty() {
+                empty.push(*start);
+            }
+        }
+        for start in empty {
+            self.windows.remove(&start);
+        }
     }
 
     /// Resets the mark of `slot`, which is used for another key or slice from now on.

@@ -228,7 +228,7 @@ impl WindowStage {
         if slots.len() < 2 {
             return;
         }
-        let ranks = keys.ranks();
+        let ranks = keys.ranks_of(slots.len(), || self.table.keys_in(slots).collect());
         let bound = ranks.len();
         let rank_of = |slot: u32| ranks.get(self.table.key_in(slot) as usize).copied().unwrap_or(0);
         crate::util::sort::descending_by_place(slots, rank_of, bound);

@@ -6,6 +6,7 @@ use super::{NONE, WindowStage};
 use crate::data::stats::StageStats;
 use crate::keys::Keys;
 use crate::plan::{Caps, Limit};
+use crate::spec::LimitPolicy;
 use crate::stages::keyed::limits::Limited;
 use crate::stages::keyed::state::KeyedState;
 use crate::stages::window::staging::Staging;
@@ -90,11 +91,7 @@ impl WindowStage {
 
     /// Evicts the first slice of `key` if it starts before `start`.
     fn evict_first_window(&mut self, start: i64, key: u32, keys: &mut Keys) -> bool {
-        let mut earlier = self.table.range(i64::MIN..start);
-        let Some((first, _)) = earlier.find(|(_, slice)| slice.slot(key) != NONE) else {
-            return false;
-        };
-        drop(earlier);
+        let Some(first) = self.table.slices_of(key, i64::MIN..start).next() else { return false };
         self.invalidate_slice(first);
         let events = self.evict_slice(first, key, keys);
         self.stats.count_evicted(Limit::Windows, 1, events);
@@ -104,11 +101,9 @@ impl WindowStage {
     /// Evicts the least recently used key from all slices.
     fn evict_oldest_key(&mut self, limit: Limit, keys: &mut Keys) -> bool {
         let Some(key) = self.table.keyed().oldest() else { return false };
-        let open = self.table.keyed().entries_of(key) as usize;
-        let with_key = self.table.slices().filter(|(_, slice)| slice.slot(key) != NONE);
-        let slices: Vec<i64> = with_key.map(|(start, _)| start).take(open).collect();
+        let slices: Vec<i64> = self.table.slices_of(key, i64::MIN..i64::MAX).collect();
         self.table.keyed_mut().forget_use(key);
-        self.emitter.emitted.remove_key(key);
+        self.forget_rows(key, &slices);
         let windows = slices.len() as u64;
         let mut events: u64 = 0;
         for start in slices {
@@ -119,6 +114,22 @@ impl WindowStage {
         self.stats.count_evicted_key();
         self.stats.count_evicted(limit, windows, events);
         true
+    }
+
+    /// Forgets the rows emitted of `key`, whose slices are `slices`.
+    fn forget_rows(&mut self, key: u32, slices: &[i64]) {
+        let Self { plan, emitter, .. } = self;
+        if plan.caps.policy(Limit::Windows) == LimitPolicy::Evict {
+            // Windows of slices that were evicted alone may have rows of the key, too.
+            emitter.emitted.remove_key(key, i64::MIN, i64::MAX);
+            return;
+        }
+        let mut next = i64::MIN;
+        for slice in slices {
+            let last = plan.grid.last_window(*slice);
+            emitter.emitted.remove_key(key, next.max(plan.grid.first_window(*slice)), last);
+            next = last.saturating_add(1);
+        }
     }
 
     /// Removes `key` from the slice at `start`. Returns the number of its events that are lost:

@@ -1,7 +1,7 @@
 //! The slice table: the open slices, and the slots of all keys in them.
 
 use core::ops::Range;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::slice::Slice;
 use crate::error::SnapshotError;
@@ -24,8 +24,32 @@ pub(super) struct SliceTable {
     slot_keys: Slots<u32>,
     /// The number of slices of each key.
     keyed: KeyedState,
-    /// The index of each slot in its slice's list of slots. Kept if slices may be evicted.
-    positions: Option<Vec<u32>>,
+    /// Kept if slices may be evicted.
+    eviction: Option<EvictionIndex>,
+}
+
+/// Finds the slices of a key, and the slot of a key in its slice's list, without a search through
+/// other slices.
+#[derive(Default)]
+struct EvictionIndex {
+    /// The index of each slot in its slice's list of slots.
+    positions: Vec<u32>,
+    /// The key and the start of each of its slices.
+    starts: BTreeSet<(i64, i64)>,
+}
+
+impl EvictionIndex {
+    /// Adds `slot` of `key` at `position` in the list of the slice at `start`.
+    fn insert(&mut self, start: i64, key: u32, slot: u32, position: usize) {
+        self.starts.insert((key.into(), start));
+        let at = slot as usize;
+        if self.positions.len() <= at {
+            self.positions.resize(at + 1, NONE);
+        }
+        if let Some(entry) = self.positions.get_mut(at) {
+            *entry = u32::try_from(position).unwrap_or(NONE);
+        }
+    }
 }
 
 impl SliceTable {
@@ -36,7 +60,7 @@ impl SliceTable {
             by_start: BTreeMap::new(),
             slot_keys: Slots::default(),
             keyed: KeyedState::new(caps, entry_bytes, true).order_keys_if_windows_evict(),
-            positions: caps.evicts().then(Vec::new),
+            eviction: caps.evicts().then(EvictionIndex::default),
         }
     }
 
@@ -73,6 +97,16 @@ impl SliceTable {
     /// Returns all slices.
     pub(super) fn slices(&self) -> impl Iterator<Item = (i64, &Slice)> {
         self.by_start.iter().map(|(start, slice)| (*start, slice))
+    }
+
+    /// Returns the starts of the slices of `key` that start in `range`, if slices may be evicted.
+    pub(super) fn slices_of(&self, key: u32, range: Range<i64>) -> impl Iterator<Item = i64> {
+        let key = i64::from(key);
+        let starts = self
+            .eviction
+            .iter()
+            .flat_map(move |eviction| eviction.starts.range((key, range.start)..(key, range.end)));
+        starts.map(|(_, start)| *start)
     }
 
     /// Returns the start of the first slice at `from` or later.
@@ -133,14 +167,8 @@ impl SliceTable {
         let Some(slice) = self.by_start.get_mut(&start) else { return false };
         let position = slice.slots().len();
         slice.insert(key, slot, keys.id_bound());
-        if let Some(positions) = &mut self.positions {
-            let at = slot as usize;
-            if positions.len() <= at {
-                positions.resize(at + 1, NONE);
-            }
-            if let Some(entry) = positions.get_mut(at) {
-                *entry = u32::try_from(position).unwrap_or(NONE);
-            }
+        if let Some(eviction) = &mut self.eviction {
+            eviction.insert(start, key, slot, position);
         }
         position == 0
     }
@@ -202,7 +230,11 @@ impl SliceTable {
     pub(super) fn remove_slice(&mut self, start: i64) -> Vec<u32> {
         let slots = self.by_start.remove(&start).map(Slice::into_slots).unwrap_or_default();
         for slot in &slots {
-            self.keyed.close(self.key_in(*slot), *slot);
+            let key = self.key_in(*slot);
+            self.keyed.close(key, *slot);
+            if let Some(eviction) = &mut self.eviction {
+                eviction.starts.remove(&(key.into(), start));
+            }
         }
         slots
     }
@@ -210,7 +242,9 @@ impl SliceTable {
     /// Removes `key` from the slice at `start`, releases it and frees its slot. Returns the slot.
     pub(super) fn remove_key(&mut self, start: i64, key: u32, keys: &mut Keys) -> Option<u32> {
         let slice = self.by_start.get_mut(&start)?;
-        let slot = slice.remove(key, self.positions.as_mut()?)?;
+        let eviction = self.eviction.as_mut()?;
+        let slot = slice.remove(key, &mut eviction.positions)?;
+        eviction.starts.remove(&(key.into(), start));
         if slice.slots().is_empty() {
             self.by_start.remove(&start);
         }
