@@ -88,6 +88,24 @@ impl Accumulators {
         self.columns().map(|column| column.variable_bytes(slot as usize)).sum()
     }
 
+    /// Returns the most that one event adds to the variable bytes of its slot.
+    pub(crate) fn max_growth(&self) -> u64 {
+        self.columns().map(FieldColumn::max_growth).sum()
+    }
+
+    /// Returns true if an event, of which `value_of` returns the value of a field, adds to the
+    /// variable bytes of `slot`.
+    pub(crate) fn grow(&self, slot: u32, value_of: impl Fn(usize) -> f64) -> bool {
+        self.columns.iter().any(|of| of.column.grows(slot as usize, value_of(of.field)))
+    }
+
+    /// Replaces the exact values in `slot` by approximations that hardly grow. Returns false if
+    /// there are none, or they are in use already.
+    pub(crate) fn shrink(&mut self, slot: u32) -> bool {
+        let columns = self.columns_mut().map(|column| column.shrink(slot as usize));
+        columns.fold(false, |any, shrunk| any | shrunk)
+    }
+
     /// Clears the stream ordinals of `first` and `last`, so that at equal timestamps the order of
     /// merging decides.
     pub(crate) fn forget_ordinals(&mut self) {

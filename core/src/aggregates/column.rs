@@ -100,6 +100,18 @@ macro_rules! columns {
                 match self { $($(#[$attribute])* Self::$variant(column) => column.variable_bytes(slot)),* }
             }
 
+            fn max_growth(&self) -> u64 {
+                match self { $($(#[$attribute])* Self::$variant(column) => column.max_growth()),* }
+            }
+
+            fn grows(&self, slot: usize, value: f64) -> bool {
+                match self { $($(#[$attribute])* Self::$variant(column) => column.grows(slot, value)),* }
+            }
+
+            fn shrink(&mut self, slot: usize) -> bool {
+                match self { $($(#[$attribute])* Self::$variant(column) => column.shrink(slot)),* }
+            }
+
             fn merges_in_any_order(&self) -> bool {
                 match self { $($(#[$attribute])* Self::$variant(column) => column.merges_in_any_order()),* }
             }
@@ -228,6 +240,22 @@ pub(super) trait FieldColumn: SlotColumn {
     /// Returns the bytes of `slot` on top of [`FieldColumn::slot_bytes`].
     fn variable_bytes(&self, slot: usize) -> u64;
 
+    /// Returns the most that one value adds to the variable bytes.
+    fn max_growth(&self) -> u64 {
+        0
+    }
+
+    /// Returns true if adding `value` to `slot` adds to its variable bytes.
+    fn grows(&self, _slot: usize, _value: f64) -> bool {
+        false
+    }
+
+    /// Replaces the exact values in `slot` by an approximation that hardly grows. Returns false if
+    /// there is none, or it is in use already.
+    fn shrink(&mut self, _slot: usize) -> bool {
+        false
+    }
+
     /// Returns true if results are the same in any order of merging.
     fn merges_in_any_order(&self) -> bool;
 
@@ -278,6 +306,14 @@ impl<A: FieldAccumulator> FieldColumn for BySlot<A> {
 
     fn variable_bytes(&self, slot: usize) -> u64 {
         self.0.get(slot).map_or(0, A::variable_bytes)
+    }
+
+    fn max_growth(&self) -> u64 {
+        A::MAX_GROWTH
+    }
+
+    fn grows(&self, slot: usize, value: f64) -> bool {
+        !value.is_nan() && self.0.get(slot).is_some_and(|accumulator| accumulator.grows(value))
     }
 
     fn merges_in_any_order(&self) -> bool {

@@ -16,6 +16,8 @@ pub(super) const DISTINCT: Definition =
 
 /// Maximum number of different values that are counted exactly.
 const MAX_EXACT: usize = 512;
+/// Bytes counted for a value that is counted exactly.
+const HASH_BYTES: u64 = 16;
 /// Base-2 logarithm of the number of registers: a standard error of 1.04 / sqrt(4096), 1.6 %.
 const PRECISION: u8 = 12;
 const REGISTERS: usize = 1 << PRECISION;
@@ -47,6 +49,18 @@ impl HashTable {
 
     fn iter(&self) -> impl Iterator<Item = u64> + '_ {
         self.table.iter().copied().filter(|hash| *hash != EMPTY_ENTRY)
+    }
+
+    fn contains(&self, hash: u64) -> bool {
+        let last = self.table.len().wrapping_sub(1);
+        let mut index = usize::try_from(hash & last as u64).unwrap_or(0);
+        while let Some(known) = self.table.get(index).filter(|known| **known != EMPTY_ENTRY) {
+            if *known == hash {
+                return true;
+            }
+            index = (index + 1) & last;
+        }
+        false
     }
 
     #[inline]
@@ -199,6 +213,7 @@ impl FieldAccumulator for Distinct {
     const SLOT_BYTES: u64 = 32;
     const MERGES_IN_ANY_ORDER: bool = true;
     const OWNS_HEAP: bool = true;
+    const MAX_GROWTH: u64 = HASH_BYTES;
 
     fn add(accumulators: &mut [Self], slots: &[u32], values: &[f64], _: Order<'_>) {
         for (slot, value) in slots.iter().zip(values) {
@@ -217,8 +232,15 @@ impl FieldAccumulator for Distinct {
 
     fn variable_bytes(&self) -> u64 {
         match self {
-            Self::Exact(hashes) => 16 * hashes.count as u64,
+            Self::Exact(hashes) => HASH_BYTES * hashes.count as u64,
             Self::Estimated(_) => REGISTERS as u64,
+        }
+    }
+
+    fn grows(&self, value: f64) -> bool {
+        match self {
+            Self::Exact(hashes) => hashes.count < MAX_EXACT && !hashes.contains(hash(value)),
+            Self::Estimated(_) => false,
         }
     }
 }

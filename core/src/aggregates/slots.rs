@@ -98,6 +98,8 @@ pub(super) trait FieldAccumulator: Accumulator {
     const MERGES_IN_ANY_ORDER: bool = false;
     /// True if the accumulator owns heap memory.
     const OWNS_HEAP: bool = false;
+    /// The most that one value adds to the variable bytes.
+    const MAX_GROWTH: u64 = 0;
 
     /// Adds each of `values` that is not missing (NaN) to its slot; `order` gives their timestamps
     /// and ordinals.
@@ -120,6 +122,11 @@ pub(super) trait FieldAccumulator: Accumulator {
     /// Returns the bytes for the memory budget on top of [`FieldAccumulator::SLOT_BYTES`].
     fn variable_bytes(&self) -> u64 {
         0
+    }
+
+    /// Returns true if adding `value`, which is not NaN, adds to the variable bytes.
+    fn grows(&self, _value: f64) -> bool {
+        false
     }
 
     /// Prefetches the accumulators of `keys`; `slots` maps a key to its slot.

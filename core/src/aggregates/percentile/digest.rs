@@ -73,6 +73,8 @@ impl PercentileState for Digest {
     const EMPTY: Self = Self { recent: Vec::new(), digested: None };
     const MERGES_IN_ANY_ORDER: bool = false;
     const LIMITS_VALUES: bool = false;
+    // The buffered values may all become centroids.
+    const MAX_GROWTH: u64 = 16 * (ALWAYS_EXACT as u64 + 1);
 
     #[inline]
     fn add(&mut self, value: f64, _exact: usize) {
@@ -131,6 +133,10 @@ impl PercentileState for Digest {
         let centroids =
             self.digested.as_ref().map_or(0, |digested| digested.digest.centroids().len());
         8 * self.recent.len() as u64 + 16 * centroids as u64
+    }
+
+    fn grows(&self, _value: f64) -> bool {
+        true
     }
 
     fn save(&self, writer: &mut SectionWriter<'_>) {

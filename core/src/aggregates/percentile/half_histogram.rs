@@ -46,6 +46,18 @@ impl HalfHistogram {
         size_of_val(self.blocks.as_slice()) as u64
     }
 
+    /// The greatest value of [`HalfHistogram::counted_bytes`].
+    pub(super) const MAX_BYTES: u64 =
+        MAX_OCTAVES as u64 * size_of::<[u32; BUCKETS_PER_OCTAVE]>() as u64;
+
+    /// Returns true if adding a magnitude, given by its bits, needs another block.
+    pub(super) fn grows(&self, magnitude: u64) -> bool {
+        let (octave, _) = octave_and_bucket(magnitude);
+        let index = octave.wrapping_sub(self.lowest_octave).cast_unsigned() as usize;
+        self.blocks.len() < MAX_OCTAVES
+            && self.block_of_octave.get(index).is_none_or(|block| *block == NO_BLOCK)
+    }
+
     #[cfg(test)]
     pub(super) fn bytes(&self) -> usize {
         self.block_of_octave.capacity() + size_of_val(self.blocks.as_slice())

@@ -5,6 +5,9 @@ use super::value_range::ValueRange;
 use crate::error::SnapshotError;
 use crate::snapshot::{SectionReader, SectionWriter};
 
+/// Bytes counted for a histogram without octaves.
+const FIXED_BYTES: u64 = 160;
+
 /// Counts of values by logarithmic bucket, with exact count, minimum and maximum. After removals,
 /// minimum and maximum are too wide until [`Histogram::set_range`].
 #[derive(Debug, Clone, PartialEq)]
@@ -147,10 +150,19 @@ impl Histogram {
         (self.range().clamp(value), remaining)
     }
 
+    /// The greatest value of [`Histogram::counted_bytes`].
+    pub(super) const MAX_BYTES: u64 = FIXED_BYTES + 2 * HalfHistogram::MAX_BYTES;
+
     /// Returns the bytes for the memory budget.
     pub(super) fn counted_bytes(&self) -> u64 {
         let negative = self.negative.as_ref().map_or(0, |half| half.counted_bytes());
-        160 + negative + self.positive.counted_bytes()
+        FIXED_BYTES + negative + self.positive.counted_bytes()
+    }
+
+    /// Returns true if adding `value` adds to the counted bytes.
+    pub(super) fn grows(&self, value: f64) -> bool {
+        let half = if value < 0.0 { self.negative.as_deref() } else { Some(&self.positive) };
+        value != 0.0 && half.is_none_or(|half| half.grows(value.abs().to_bits()))
     }
 
     #[cfg(test)]

@@ -66,6 +66,8 @@ pub(super) trait PercentileState: Clone {
     const MERGES_IN_ANY_ORDER: bool;
     /// True if there are limits on values that are counted in the statistics.
     const LIMITS_VALUES: bool;
+    /// The most that one value adds to the variable bytes.
+    const MAX_GROWTH: u64;
 
     /// Adds `value`, which is finite and not −0.
     fn add(&mut self, value: f64, exact: usize);
@@ -85,6 +87,15 @@ pub(super) trait PercentileState: Clone {
 
     /// Returns the bytes of the values for the memory budget, without the fixed bytes of a slot.
     fn variable_bytes(&self) -> u64;
+
+    /// Returns true if adding `value` adds to the variable bytes.
+    fn grows(&self, value: f64) -> bool;
+
+    /// Replaces many exact values by an approximation that hardly grows. Returns false if there are
+    /// few, or none.
+    fn shrink(&mut self) -> bool {
+        false
+    }
 
     /// Writes the state; equal states give equal bytes.
     fn save(&self, writer: &mut SectionWriter<'_>);
@@ -197,6 +208,18 @@ impl<S: PercentileState> FieldColumn for Percentiles<S> {
 
     fn variable_bytes(&self, slot: usize) -> u64 {
         self.states.get(slot).map_or(0, S::variable_bytes)
+    }
+
+    fn max_growth(&self) -> u64 {
+        S::MAX_GROWTH
+    }
+
+    fn grows(&self, slot: usize, value: f64) -> bool {
+        !value.is_nan() && self.states.get(slot).is_some_and(|state| state.grows(value + 0.0))
+    }
+
+    fn shrink(&mut self, slot: usize) -> bool {
+        self.states.get_mut(slot).is_some_and(S::shrink)
     }
 
     fn merges_in_any_order(&self) -> bool {

@@ -268,6 +268,14 @@ impl FieldColumn for Sketches {
         self.sets.variable_bytes(slot)
     }
 
+    fn max_growth(&self) -> u64 {
+        self.sets.max_growth()
+    }
+
+    fn grows(&self, slot: usize, value: f64) -> bool {
+        self.sets.grows(slot, value)
+    }
+
     fn merges_in_any_order(&self) -> bool {
         self.sets.merges_in_any_order()
     }

@@ -3,7 +3,7 @@
 use super::histogram::Histogram;
 use super::pairs::{self, MAX_DISTINCT, has_many_distinct, merge_pairs};
 use super::value_range::ValueRange;
-use super::{PercentileState, percentile_by_rank, push};
+use super::{ALWAYS_EXACT, PercentileState, percentile_by_rank, push};
 use crate::data::stats::StageStats;
 use crate::error::SnapshotError;
 use crate::snapshot::{SectionReader, SectionWriter};
@@ -11,7 +11,7 @@ use crate::spec::Percentile;
 use crate::statistics::rank::{percentile_of_selected, select_ranks};
 
 /// A multiset of values in one of three forms. The form depends only on the values, not on their
-/// order.
+/// order, unless the limit of bytes makes values pairs or a histogram ([`ValueSet::shrink`]).
 ///
 /// Up to `exact` values are kept one by one. More values become pairs, up to [`MAX_DISTINCT`]
 /// different ones, and then a histogram.
@@ -100,6 +100,7 @@ impl PercentileState for ValueSet {
     const EMPTY: Self = Self::Values(Vec::new());
     const MERGES_IN_ANY_ORDER: bool = true;
     const LIMITS_VALUES: bool = true;
+    const MAX_GROWTH: u64 = Histogram::MAX_BYTES;
 
     #[inline]
     fn add(&mut self, value: f64, exact: usize) {
@@ -168,6 +169,26 @@ impl PercentileState for ValueSet {
             Self::Values(values) => 8 * values.len() as u64,
             Self::Pairs(pairs) => 16 * pairs.len() as u64,
             Self::Histogram(histogram) => histogram.counted_bytes(),
+        }
+    }
+
+    fn grows(&self, value: f64) -> bool {
+        match self {
+            Self::Values(_) => true,
+            Self::Pairs(pairs) => {
+                pairs.binary_search_by(|(known, _)| known.total_cmp(&value)).is_err()
+            }
+            Self::Histogram(histogram) => histogram.grows(value),
+        }
+    }
+
+    fn shrink(&mut self) -> bool {
+        match self {
+            Self::Values(values) if values.len() > ALWAYS_EXACT => {
+                *self = Self::from_many(core::mem::take(values));
+                true
+            }
+            _ => false,
         }
     }
 

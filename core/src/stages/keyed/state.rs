@@ -100,6 +100,12 @@ impl KeyedState {
         self.budget.as_ref().is_some_and(exceeds)
     }
 
+    /// Returns the bytes that the limit leaves for values.
+    pub(in crate::stages) fn bytes_left(&self) -> u64 {
+        let left = |budget: &MemoryBudget| self.caps.max_bytes.saturating_sub(budget.bytes());
+        self.budget.as_ref().map_or(u64::MAX, left)
+    }
+
     /// Counts one more entry of `key`.
     pub(in crate::stages) fn open(&mut self, key: u32, keys: &Keys) {
         let index = key as usize;

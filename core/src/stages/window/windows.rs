@@ -9,6 +9,8 @@ use crate::aggregation::AggregatorFactory;
 use crate::data::frame::Events;
 use crate::event_time::watermark::{END_OF_TIME, NO_WATERMARK};
 use crate::keys::{Keys, NONE};
+use crate::plan::Limit;
+use crate::stages::Context;
 use crate::stages::keyed::limits::Limited;
 use crate::stages::keyed::state::KeyedState;
 
@@ -34,6 +36,12 @@ pub(super) trait Windows: Limited {
 
     /// Returns the partial state that is not merged yet.
     fn staging(&self) -> &Staging;
+
+    /// Returns the values of all open windows, by slot.
+    fn accumulators(&self) -> &Accumulators;
+
+    /// Returns the columns of the accumulators' fields.
+    fn fields(&self) -> &[usize];
 
     /// Returns the slots of the events of the frame.
     fn run(&self) -> &Run;
@@ -65,9 +73,50 @@ pub(super) trait Windows: Limited {
     }
 
     /// Returns true if added values change the bytes counted.
-    fn tracks_value_bytes(&mut self) -> bool {
-        let WindowParts { keyed, accumulators, .. } = self.parts();
-        keyed.limits_bytes() && accumulators.have_variable_bytes()
+    fn tracks_value_bytes(&self) -> bool {
+        self.keyed().limits_bytes() && self.accumulators().have_variable_bytes()
+    }
+
+    /// Returns the end of the longest run of events from `from` on that certainly keeps within the
+    /// byte limit up to its last event. The values of a run are counted after it.
+    fn run_end(&self, from: usize) -> usize {
+        if !self.tracks_value_bytes() {
+            return usize::MAX;
+        }
+        let events = self.keyed().bytes_left() / self.accumulators().max_growth().max(1);
+        from.saturating_add(usize::try_from(events).unwrap_or(usize::MAX).max(1))
+    }
+
+    /// Returns true if values have taken the bytes beyond the limit.
+    fn values_exceed_limit(&self) -> bool {
+        self.keyed().exceeds_bytes(0) && self.accumulators().have_variable_bytes()
+    }
+
+    /// Returns true if the bytes exceed the limit and the event at `at`, which falls into the window
+    /// in `slot`, would add to them. All events before it must be counted.
+    fn is_full(&self, events: &Events<'_>, at: usize, slot: u32) -> bool {
+        self.values_exceed_limit()
+            && self.accumulators().grow(slot, |field| {
+                let column = self.fields().get(field).copied().unwrap_or_default();
+                events.numbers(column).get(at).copied().unwrap_or(f64::NAN)
+            })
+    }
+
+    /// Makes room for the values of the event at `cursor` in the window in `slot`, or applies the
+    /// policy of the byte limit to the event. Returns false if the call must end.
+    #[cold]
+    fn at_full_window(
+        &mut self,
+        slot: u32,
+        events: &Events<'_>,
+        cursor: &mut usize,
+        context: &mut Context<'_>,
+    ) -> bool {
+        if self.parts().accumulators.shrink(slot) {
+            self.measure_slot(slot);
+            return true;
+        }
+        self.at_limit(Limit::Bytes, events, cursor, context)
     }
 
     /// Updates the bytes counted for the slots of the events of `range`, if added values change

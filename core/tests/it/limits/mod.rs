@@ -7,3 +7,4 @@ mod oracle;
 mod partials;
 mod pipeline_size;
 mod policies;
+mod values;

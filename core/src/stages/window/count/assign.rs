@@ -7,11 +7,20 @@ use crate::keys::Keys;
 use crate::plan::Limit;
 use crate::stages::window::windows::Windows;
 
+/// The reason why a run of events ends.
+pub(super) enum CountStop {
+    /// Rows are due, or the events so far must be applied first, or there is no next event.
+    ApplyFirst,
+    /// The next event needs more room than this limit leaves.
+    Limit(Limit),
+    /// The next event falls into the window in this slot, which has no room for its values.
+    Full(u32),
+}
+
 impl CountStage {
     /// Writes the slot of each event from `from` on into `run`, until `room` windows are full.
     ///
-    /// Returns the index of the event before which it stopped, and the limit that leaves no room
-    /// for that event, if any.
+    /// Returns the index of the event before which it stopped, and the reason.
     pub(super) fn assign(
         &mut self,
         events: &Events<'_>,
@@ -19,16 +28,21 @@ impl CountStage {
         run: &mut [u32],
         room: usize,
         keys: &mut Keys,
-    ) -> (usize, Option<Limit>) {
+    ) -> (usize, CountStop) {
         let mut at = from;
+        let mut run_end = self.run_end(at);
         while let Some((&time, &key)) = events.timestamps.get(at).zip(events.keys.get(at)) {
-            if !self.plan.passes_watermarks {
+            if at >= run_end {
+                break;
+            }
+            if !self.plan.passes_watermarks && !self.values_exceed_limit() {
+                let fast_end = events.timestamps.len().min(run_end);
                 let assigned = assign_fast(
                     self.plan.count.unwrap_or(u64::MAX),
                     &self.slots,
                     self.windows.items_mut(),
-                    events.timestamps.get(at..).unwrap_or_default(),
-                    events.keys.get(at..).unwrap_or_default(),
+                    events.timestamps.get(at..fast_end).unwrap_or_default(),
+                    events.keys.get(at..fast_end).unwrap_or_default(),
                     run.get_mut(at..).unwrap_or_default(),
                 );
                 if assigned > 0 {
@@ -40,11 +54,17 @@ impl CountStage {
             self.advance_output_watermark(watermark);
             let slot = match self.slots.get(key as usize).copied().unwrap_or(NONE) {
                 // The values of the events so far are not counted toward the byte limit yet.
-                NONE if at > from && self.tracks_value_bytes() => return (at, None),
+                NONE if at > from && self.tracks_value_bytes() => {
+                    return (at, CountStop::ApplyFirst);
+                }
                 NONE => match self.open(key, time, keys) {
-                    Ok(slot) => slot,
-                    Err(limit) => return (at, Some(limit)),
+                    Ok(slot) => {
+                        run_end = self.run_end(at);
+                        slot
+                    }
+                    Err(limit) => return (at, CountStop::Limit(limit)),
                 },
+                slot if self.is_full(events, at, slot) => return (at, CountStop::Full(slot)),
                 slot => slot,
             };
             if let Some(entry) = run.get_mut(at) {
@@ -65,7 +85,7 @@ impl CountStage {
                 break;
             }
         }
-        (at, None)
+        (at, CountStop::ApplyFirst)
     }
 
     /// Counts an event at `time` in the window in `slot`. Returns true if the window is full.

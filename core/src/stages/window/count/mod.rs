@@ -15,6 +15,7 @@ mod snapshot;
 
 use core::ops::Range;
 
+use self::assign::CountStop;
 use self::fire::DueRow;
 use crate::aggregates::Accumulators;
 #[cfg(feature = "custom-aggregators")]
@@ -170,6 +171,14 @@ impl Windows for CountStage {
         &self.staging
     }
 
+    fn accumulators(&self) -> &Accumulators {
+        &self.accumulators
+    }
+
+    fn fields(&self) -> &[usize] {
+        &self.plan.aggregates.fields
+    }
+
     fn run(&self) -> &Run {
         &self.run
     }
@@ -228,16 +237,19 @@ impl Stage for CountStage {
                 return false;
             }
             let mut run = self.run.take(events.timestamps.len());
-            let (at, limit) = self.assign(events, *cursor, &mut run, room, context.keys);
+            let (at, stop) = self.assign(events, *cursor, &mut run, room, context.keys);
             self.run.put_back(run);
             self.apply(events, *cursor..at, context.keys);
             self.emit_full(out);
             self.measure(*cursor..at);
             self.keyed.touch_all(events.keys.get(*cursor..at).unwrap_or_default());
             *cursor = at;
-            if let Some(limit) = limit
-                && !self.at_limit(limit, events, cursor, context)
-            {
+            let continues = match stop {
+                CountStop::ApplyFirst => true,
+                CountStop::Limit(limit) => self.at_limit(limit, events, cursor, context),
+                CountStop::Full(slot) => self.at_full_window(slot, events, cursor, context),
+            };
+            if !continues {
                 return false;
             }
         }

@@ -26,6 +26,8 @@ pub(super) enum SessionStop {
     Limit(Limit),
     /// The events so far must be applied first, because their values count toward the byte limit.
     ApplyFirst,
+    /// The next event falls into the session in this slot, which has no room for its values.
+    Full(u32),
     /// The next event is dropped.
     Drop(RejectReason),
     /// There is no next event.
@@ -56,6 +58,7 @@ impl SessionStage {
     ) -> (usize, SessionStop) {
         let mut at = from;
         let mut quiet_until = at;
+        let mut run_end = self.run_end(at);
         loop {
             if at >= quiet_until {
                 let Some(&watermark) = events.watermarks.get(at) else {
@@ -66,14 +69,21 @@ impl SessionStage {
                 }
                 quiet_until = self.first_due(events, at);
             }
-            at += self.assign_fast(
-                events.timestamps.get(at..quiet_until).unwrap_or_default(),
-                events.keys.get(at..quiet_until).unwrap_or_default(),
-                run.get_mut(at..quiet_until).unwrap_or_default(),
-            );
-            if at >= quiet_until {
-                continue;
+            if at >= run_end {
+                return (at, SessionStop::ApplyFirst);
             }
+            if !self.values_exceed_limit() {
+                let fast_end = quiet_until.min(run_end);
+                at += self.assign_fast(
+                    events.timestamps.get(at..fast_end).unwrap_or_default(),
+                    events.keys.get(at..fast_end).unwrap_or_default(),
+                    run.get_mut(at..fast_end).unwrap_or_default(),
+                );
+                if at >= fast_end {
+                    continue;
+                }
+            }
+            let opened_before = self.table.len();
             let (slot, stop) = match self.place_event(events, at, at == from, keys) {
                 Placement::In(slot) => (slot, None),
                 Placement::InAndStop(slot, stop) => (slot, Some(stop)),
@@ -81,6 +91,9 @@ impl SessionStage {
             };
             if let Some(entry) = run.get_mut(at) {
                 *entry = slot;
+            }
+            if self.table.len() > opened_before {
+                run_end = self.run_end(at);
             }
             at += 1;
             if let Some(stop) = stop {
@@ -137,6 +150,9 @@ impl SessionStage {
                 }
             }
             Some(first) => {
+                if self.is_full(events, at, *first) {
+                    return Placement::StopBefore(SessionStop::Full(*first));
+                }
                 if let Some(slot) = self.first_to_retract(neighbours.slots(), bounds) {
                     return Placement::StopBefore(SessionStop::Retract(slot));
                 }

@@ -3,6 +3,7 @@
 use super::assign::Gap;
 use super::table::{SESSION_BYTES, SessionStatus};
 use super::{Keys, SessionStage};
+use crate::aggregates::Accumulators;
 use crate::data::stats::StageStats;
 use crate::plan::{Caps, Limit};
 use crate::stages::keyed::limits::Limited;
@@ -83,6 +84,14 @@ impl Windows for SessionStage {
 
     fn staging(&self) -> &Staging {
         &self.staging
+    }
+
+    fn accumulators(&self) -> &Accumulators {
+        &self.accumulators
+    }
+
+    fn fields(&self) -> &[usize] {
+        &self.plan.aggregates.fields
     }
 
     fn run(&self) -> &Run {

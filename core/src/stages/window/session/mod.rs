@@ -176,6 +176,11 @@ impl Stage for SessionStage {
                     }
                 }
                 SessionStop::Revise | SessionStop::ApplyFirst => {}
+                SessionStop::Full(slot) => {
+                    if !self.at_full_window(slot, events, cursor, context) {
+                        return false;
+                    }
+                }
                 SessionStop::Drop(reason) => {
                     self.drop_event(events, cursor, reason, context);
                 }

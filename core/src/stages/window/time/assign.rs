@@ -21,6 +21,8 @@ pub(super) enum AssignStop {
     Limit(Limit),
     /// The events so far must be applied first, because their values count toward the byte limit.
     ApplyFirst,
+    /// The next event falls into the window in this slot, which has no room for its values.
+    Full(u32),
     /// The next event has its slot, and at least one of its windows has fired already.
     Revise,
     /// There is no next event.
@@ -42,6 +44,7 @@ impl WindowStage {
         let mut at = from;
         let mut next_due = self.progress.next_due();
         let mut first_due = self.first_due(events, at);
+        let mut run_end = self.run_end(at);
         let first = events.timestamps.get(at);
         let mut start = first.map_or(0, |timestamp| self.plan.grid.slice_of(*timestamp));
         loop {
@@ -53,21 +56,25 @@ impl WindowStage {
             if at >= first_due {
                 return (at, AssignStop::Advance(watermark));
             }
+            if at >= run_end {
+                return (at, AssignStop::ApplyFirst);
+            }
+            let fast_end = first_due.min(run_end);
             start = self.plan.grid.slice_near(timestamp, start);
             if self.combiner.may_contain(start) && !self.has_expired(start, watermark) {
                 self.invalidate_slice(start);
             }
             let known = match self.table.slice(start) {
-                Some(slice) if !self.progress.is_late(start) => {
+                Some(slice) if !self.progress.is_late(start) && !self.values_exceed_limit() => {
                     let assigned = self.slot_lookup(start, slice).assign(
-                        events.timestamps.get(at..first_due).unwrap_or_default(),
-                        events.keys.get(at..first_due).unwrap_or_default(),
+                        events.timestamps.get(at..fast_end).unwrap_or_default(),
+                        events.keys.get(at..fast_end).unwrap_or_default(),
                         run.get_mut(at..).unwrap_or_default(),
                     );
                     let opened = self.open_many(
                         start,
-                        events.timestamps.get(at + assigned..first_due).unwrap_or_default(),
-                        events.keys.get(at + assigned..first_due).unwrap_or_default(),
+                        events.timestamps.get(at + assigned..fast_end).unwrap_or_default(),
+                        events.keys.get(at + assigned..fast_end).unwrap_or_default(),
                         run.get_mut(at + assigned..).unwrap_or_default(),
                         keys,
                     );
@@ -96,9 +103,13 @@ impl WindowStage {
                     return (at, AssignStop::ApplyFirst);
                 }
                 NONE => match self.open(start, key, watermark, keys) {
-                    Ok(slot) => slot,
+                    Ok(slot) => {
+                        run_end = self.run_end(at);
+                        slot
+                    }
                     Err(limit) => return (at, AssignStop::Limit(limit)),
                 },
+                slot if self.is_full(events, at, slot) => return (at, AssignStop::Full(slot)),
                 slot => slot,
             };
             if self.progress.next_due() != next_due {

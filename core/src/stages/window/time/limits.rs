@@ -3,6 +3,7 @@
 use core::ops::Range;
 
 use super::{NONE, WindowStage};
+use crate::aggregates::Accumulators;
 use crate::data::stats::StageStats;
 use crate::keys::Keys;
 use crate::plan::{Caps, Limit};
@@ -65,6 +66,14 @@ impl Windows for WindowStage {
 
     fn staging(&self) -> &Staging {
         &self.staging
+    }
+
+    fn accumulators(&self) -> &Accumulators {
+        &self.accumulators
+    }
+
+    fn fields(&self) -> &[usize] {
+        &self.plan.fields
     }
 
     fn run(&self) -> &Run {

@@ -185,6 +185,11 @@ impl Stage for WindowStage {
                 }
                 AssignStop::Drop(reason) => self.drop_event(events, cursor, reason, context),
                 AssignStop::ApplyFirst => {}
+                AssignStop::Full(slot) => {
+                    if !self.at_full_window(slot, events, cursor, context) {
+                        return false;
+                    }
+                }
                 AssignStop::Limit(limit) => {
                     if !self.at_limit(limit, events, cursor, context) {
                         return false;

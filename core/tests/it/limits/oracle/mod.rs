@@ -86,6 +86,7 @@ struct WindowUpdate {
     start: i64,
     end: i64,
     count: u64,
+    is_event: bool,
 }
 
 struct Model {
@@ -141,7 +142,13 @@ impl Kind {
             Self::Grid { slide, .. } => event.ts.div_euclid(slide) * slide,
             Self::Session { .. } => event.ts,
         };
-        WindowUpdate { key: event.key.clone(), start, end: event.ts + SIZE, count: 1 }
+        WindowUpdate {
+            key: event.key.clone(),
+            start,
+            end: event.ts + SIZE,
+            count: 1,
+            is_event: true,
+        }
     }
 }
 
@@ -264,18 +271,19 @@ impl Model {
     /// Processes or drops `update`. Returns false if it is refused.
     fn process(&mut self, update: &WindowUpdate) -> bool {
         let WindowUpdate { start, end, .. } = *update;
-        let overlapping = self.overlapping(update);
+        let mut overlapping = self.overlapping(update);
         let whole = Window { count: update.count, end, ..Window::default() };
         if overlapping.is_empty() && self.is_expired(start, &whole) {
             self.out.late += update.count;
             return true;
         }
-        while overlapping.is_empty() {
-            let Some(limit) = self.limit(&update.key) else { break };
+        while let Some(limit) = self.limit(update, &overlapping) {
             let policy =
                 [self.limits.keys.1, self.limits.windows.1, self.limits.bytes.1][limit as usize];
             match policy {
-                Policy::Evict if self.evict(limit, &update.key, start) => {}
+                Policy::Evict if self.evict(limit, &update.key, start) => {
+                    overlapping = self.overlapping(update);
+                }
                 Policy::Refuse => {
                     self.refused_by = limit as usize;
                     return false;
@@ -337,7 +345,15 @@ impl Model {
         windows.into_iter().flatten().filter(belongs).map(|(start, _)| *start).collect()
     }
 
-    fn limit(&self, key: &str) -> Option<Limit> {
+    /// Returns the limit that leaves no room for `update`: for another window or, if the windows
+    /// `overlapping` take an event, for its value.
+    fn limit(&self, update: &WindowUpdate, overlapping: &[i64]) -> Option<Limit> {
+        let exceeds = |bytes| self.limits.bytes.0.is_some_and(|most| bytes > most / 9 * 4);
+        if !overlapping.is_empty() {
+            let grows = update.is_event && self.value_bytes > 0;
+            return (grows && exceeds(self.bytes())).then_some(Limit::Bytes);
+        }
+        let key = &update.key;
         let known = self.keys.iter().find(|(known, _)| known == key);
         if known.is_none() && self.keys.len() >= self.limits.keys.0 {
             return Some(Limit::Keys);
@@ -347,7 +363,7 @@ impl Model {
         }
         let of_key = if known.is_none() { 96 + encoded(key).len() as u64 } else { 0 };
         let needed = self.bytes() + of_key + self.window_bytes;
-        self.limits.bytes.0.is_some_and(|most| needed > most / 9 * 4).then_some(Limit::Bytes)
+        exceeds(needed).then_some(Limit::Bytes)
     }
 
     /// Evicts the oldest key or window. Returns false if there is none.

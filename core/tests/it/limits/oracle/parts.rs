@@ -1,6 +1,6 @@
 //! The model of limits if edge engines send partial state to a receiver.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{BOUND, Kind, Limits, Model, Outcome, WindowUpdate, encoded};
 use crate::common::events::Event;
@@ -28,6 +28,8 @@ struct Receiver {
     /// The updates that are not merged yet, each with its ordinal.
     waiting: BTreeMap<MergeOrder, (usize, WindowUpdate)>,
     ordinal: usize,
+    /// The bytes that the values of a waiting update count for, without those that vary.
+    slot_bytes: u64,
 }
 
 /// Returns the result of `batches` under limits that hold for all engines. `bytes` are those of the
@@ -41,7 +43,12 @@ pub fn run(
 ) -> (Outcome, Vec<(u8, usize)>) {
     let mut edges = BTreeMap::<u8, Edge>::new();
     let model = Model::new(kind, limits, bytes[1]);
-    let mut receiver = Receiver { model, waiting: BTreeMap::new(), ordinal: 0 };
+    let window_bytes = match kind {
+        Kind::Grid { .. } => 48,
+        Kind::Session { .. } => 96,
+    };
+    let slot_bytes = bytes[0].0 - window_bytes;
+    let mut receiver = Receiver { model, waiting: BTreeMap::new(), ordinal: 0, slot_bytes };
     let mut refused = Vec::new();
     for SourceBatch { source, events } in batches {
         let edge = edges.entry(*source).or_insert_with(|| Edge {
@@ -61,7 +68,7 @@ pub fn run(
         let reached = edges.values().map(|edge| edge.watermark).min();
         receiver.advance(reached.unwrap());
     }
-    receiver.model.out.bytes = receiver.model.bytes();
+    receiver.model.out.bytes = receiver.bytes();
     receiver.advance(i64::MAX);
     let mut out = receiver.model.out;
     for Edge { model, .. } in edges.values() {
@@ -83,6 +90,7 @@ impl Receiver {
                 start: *start,
                 end: window.end,
                 count: window.count,
+                is_event: false,
             }));
         }
         sent.sort_by_key(|update| (update.start, encoded(&update.key)));
@@ -94,16 +102,29 @@ impl Receiver {
         edge.sequence += 1;
     }
 
+    /// Returns the bytes of all windows and of the updates that wait.
+    fn bytes(&self) -> u64 {
+        let value_bytes = self.model.value_bytes;
+        let of_updates = self.waiting.iter().map(|((_, _, _, key), (_, update))| {
+            32 + 96 + key.len() as u64 + self.slot_bytes + update.count * value_bytes
+        });
+        let partials: BTreeSet<_> =
+            self.waiting.keys().map(|(at, from, nth, _)| (at, from, nth)).collect();
+        // The source has a name of one byte.
+        self.model.bytes() + of_updates.sum::<u64>() + 161 * partials.len() as u64
+    }
+
     /// Merges the updates of all windows that fire up to `watermark`, and fires these.
     fn advance(&mut self, watermark: i64) {
         let watermark = watermark.max(self.model.watermark);
-        while let Some(first) = self.waiting.first_entry() {
-            let start = first.key().0;
+        while let Some((first, _)) = self.waiting.first_key_value() {
+            let start = first.0;
             let needed_at = match self.model.kind {
                 Kind::Grid { slide, .. } => (start + slide) * 1_000 - 1,
                 Kind::Session { .. } => start * 1_000 - 1,
             };
-            let are_many = self.waiting.len() > self.model.limits.keys.0;
+            let most = self.model.limits.bytes.0.map_or(u64::MAX, |most| most / 9 * 4);
+            let are_many = self.waiting.len() > self.model.limits.keys.0 || self.bytes() > most;
             if needed_at > watermark && !are_many {
                 break;
             }
