@@ -205,11 +205,19 @@ fn node() -> Result<Outcome> {
     count(command.env("VECTORS", vectors()).env("MODULE", module::wasm()))
 }
 
-/// Tests the package in workerd, the runtime of Cloudflare Workers.
+/// Tests the package in workerd, the runtime of Cloudflare Workers, and the edge worker of the
+/// examples in workerd with the storage of Durable Objects.
 fn workerd() -> Result<Outcome> {
     let project = consumer()?;
     let mut command = Command::new("node");
-    count(command.arg(npm::sources().join("tests/workerd/run.mjs")).arg(project))
+    let script = npm::sources().join("tests/workerd/run.mjs");
+    let mut outcome = count(command.arg(script).arg(&project))?;
+    let edge = npm::sources().join("tests/edge");
+    setup::npm_packages(&edge)?;
+    let mut command = Command::new("node");
+    command.args(["--test", "--test-reporter=tap"]).current_dir(edge);
+    outcome.add(count(command.env("PROJECT", project))?);
+    Ok(outcome)
 }
 
 /// Tests the package in Chromium.
@@ -252,9 +260,15 @@ fn vectors() -> PathBuf {
 fn consumer() -> Result<PathBuf> {
     module::build()?;
     npm::build()?;
-    let tests = ["node", "workerd", "browser", "types", "vectors.mjs"]
-        .map(|name| npm::sources().join("tests").join(name));
-    npm::install(&target().join("npm/consumer"), &tests)
+    let files = [
+        "tests/node",
+        "tests/workerd",
+        "tests/browser",
+        "tests/types",
+        "tests/vectors.mjs",
+        "examples/edge-worker",
+    ];
+    npm::install(&target().join("npm/consumer"), &files.map(|name| npm::sources().join(name)))
 }
 
 /// Runs a command that counts as one test: it succeeds or fails.
