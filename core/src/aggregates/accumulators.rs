@@ -289,10 +289,10 @@ impl Accumulators {
     }
 
     /// Writes or reads `slots` in a section of a snapshot or of partial state.
-    pub(crate) fn fields<C: Codec>(
+    pub(crate) fn fields(
         &mut self,
         slots: &[u32],
-        codec: &mut C,
+        codec: &mut dyn Codec,
     ) -> Result<(), SnapshotError> {
         codec.part(
             self,

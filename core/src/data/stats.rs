@@ -389,10 +389,10 @@ impl StageStats {
     }
 
     /// Writes or reads the counters of limits that the pipeline's policies use.
-    pub(crate) fn limit_fields<C: Codec>(
+    pub(crate) fn limit_fields(
         &mut self,
         caps: &Caps,
-        codec: &mut C,
+        codec: &mut dyn Codec,
     ) -> Result<(), SnapshotError> {
         if caps.evicts() {
             codec.numbers([

@@ -1,12 +1,13 @@
 //! One description of a section's fields for both directions.
 //!
-//! A part of a stage lists its fields once, in a function that is generic over [`Codec`]. With a
+//! A part of a stage lists its fields once, in a function that takes a `dyn` [`Codec`]: it is
+//! compiled once, not for each direction. With a
 //! [`StateWriter`](super::StateWriter) the function writes the fields; with a
 //! [`StateReader`](super::StateReader) it replaces them by those that it reads. So the two
 //! directions cannot differ:
 //!
 //! ```text
-//! fn windows<C: Codec>(&mut self, codec: &mut C)     StateWriter: numbers, columns -> bytes
+//! fn windows(&mut self, codec: &mut dyn Codec)       StateWriter: numbers, columns -> bytes
 //!     codec.number(&mut self.watermark)?             StateReader: bytes -> numbers, columns
 //!     let mut columns = codec.rows(&mut windows)?
 //!     columns.key(|window| &mut window.key)?         key id <-> position in the section of keys
@@ -20,12 +21,15 @@ use crate::keys::Keys;
 /// Writes fields to a section, or reads them from one.
 ///
 /// Only reading fails.
-pub(crate) trait Codec: Sized {
-    /// True if fields are read.
-    const READS: bool;
+pub(crate) trait Codec {
+    /// Returns true if fields are read.
+    fn reads(&self) -> bool;
 
-    /// Writes `value`, or replaces it by the next number.
-    fn number<T: Number>(&mut self, value: &mut T) -> Result<(), SnapshotError>;
+    /// Writes a number of 4 bytes, or replaces it by the next one.
+    fn word(&mut self, value: &mut u32) -> Result<(), SnapshotError>;
+
+    /// Writes a number of 8 bytes, or replaces it by the next one.
+    fn double_word(&mut self, value: &mut u64) -> Result<(), SnapshotError>;
 
     /// Writes the key `id` as its position, or replaces it by the id of the next position. Returns
     /// the position.
@@ -45,19 +49,25 @@ pub(crate) trait Codec: Sized {
     /// Writes bytes after their length, or replaces them.
     fn bytes(&mut self, bytes: &mut Box<[u8]>) -> Result<(), SnapshotError>;
 
-    /// Writes or reads `part`, which has its own pair of functions.
-    fn part<P>(
+    /// Calls `save` with the section that is written, or `load` with the one that is read.
+    fn section(
         &mut self,
-        part: &mut P,
-        save: impl FnOnce(&P, &mut SectionWriter<'_>),
-        load: impl FnOnce(&mut P, &mut SectionReader<'_>) -> Result<(), SnapshotError>,
+        save: &mut dyn FnMut(&mut SectionWriter<'_>),
+        load: &mut dyn FnMut(&mut SectionReader<'_>) -> Result<(), SnapshotError>,
     ) -> Result<(), SnapshotError>;
 
     /// Returns the key dictionary if fields are read: what was read is then put in its place.
     fn keys(&mut self) -> Option<&mut Keys>;
+}
+
+impl dyn Codec + '_ {
+    /// Writes `value`, or replaces it by the next number.
+    pub(crate) fn number<T: Number>(&mut self, value: &mut T) -> Result<(), SnapshotError> {
+        value.field(self)
+    }
 
     /// Writes or reads each of `numbers`.
-    fn numbers<'a, T: Number + 'a>(
+    pub(crate) fn numbers<'a, T: Number + 'a>(
         &mut self,
         numbers: impl IntoIterator<Item = &'a mut T>,
     ) -> Result<(), SnapshotError> {
@@ -65,29 +75,46 @@ pub(crate) trait Codec: Sized {
     }
 
     /// Writes the number of `rows`, or reads it. The columns follow.
-    fn rows<'a, R: Default>(
+    pub(crate) fn rows<'a, R: Default>(
         &'a mut self,
         rows: &'a mut Vec<R>,
-    ) -> Result<Columns<'a, R, Self>, SnapshotError> {
+    ) -> Result<Columns<'a, R>, SnapshotError> {
         let count = self.length(rows.len())?;
         Ok(Columns { rows, count, codec: self })
     }
 
     /// Writes the list `numbers` after its length, or replaces it.
-    fn list<T: Number + Default>(&mut self, numbers: &mut Vec<T>) -> Result<(), SnapshotError> {
+    pub(crate) fn list<T: Number + Default>(
+        &mut self,
+        numbers: &mut Vec<T>,
+    ) -> Result<(), SnapshotError> {
         self.rows(numbers)?.number(|number| number)
+    }
+
+    /// Writes or reads `part`, which has its own pair of functions.
+    pub(crate) fn part<P>(
+        &mut self,
+        part: &mut P,
+        save: impl Fn(&P, &mut SectionWriter<'_>),
+        load: impl Fn(&mut P, &mut SectionReader<'_>) -> Result<(), SnapshotError>,
+    ) -> Result<(), SnapshotError> {
+        if self.reads() {
+            self.section(&mut |_| (), &mut |section| load(part, section))
+        } else {
+            self.section(&mut |section| save(part, section), &mut |_| Ok(()))
+        }
     }
 }
 
 /// Rows that are written column by column, or added by reading.
-pub(crate) struct Columns<'a, R, C> {
+pub(crate) struct Columns<'a, R> {
     /// Empty before the first column is read.
     rows: &'a mut Vec<R>,
     count: usize,
-    codec: &'a mut C,
+    codec: &'a mut (dyn Codec + 'a),
 }
 
-impl<R: Default, C: Codec> Columns<'_, R, C> {
+impl<R: Default> Columns<'_, R> {
     /// Writes or reads the number `field` of each row.
     pub(crate) fn number<T: Number>(
         &mut self,
@@ -112,7 +139,7 @@ impl<R: Default, C: Codec> Columns<'_, R, C> {
         let mut before = None;
         for row in self.rows.iter_mut() {
             let position = Some(self.codec.key(field(row))?);
-            if C::READS && before >= position {
+            if self.codec.reads() && before >= position {
                 return Err(SnapshotError::Damaged("the keys of a section are out of order"));
             }
             before = position;
@@ -133,44 +160,34 @@ pub(crate) trait Number: Copy {
     /// Its size in a section.
     const BYTES: usize;
 
-    fn write(self, writer: &mut SectionWriter<'_>);
-
-    fn read(reader: &mut SectionReader<'_>) -> Result<Self, SnapshotError>;
+    /// Writes the number, or replaces it by the next one.
+    fn field(&mut self, codec: &mut dyn Codec) -> Result<(), SnapshotError>;
 }
 
 impl Number for u32 {
     const BYTES: usize = 4;
 
-    fn write(self, writer: &mut SectionWriter<'_>) {
-        writer.u32(self);
-    }
-
-    fn read(reader: &mut SectionReader<'_>) -> Result<Self, SnapshotError> {
-        reader.u32()
+    fn field(&mut self, codec: &mut dyn Codec) -> Result<(), SnapshotError> {
+        codec.word(self)
     }
 }
 
 impl Number for u64 {
     const BYTES: usize = 8;
 
-    fn write(self, writer: &mut SectionWriter<'_>) {
-        writer.u64(self);
-    }
-
-    fn read(reader: &mut SectionReader<'_>) -> Result<Self, SnapshotError> {
-        reader.u64()
+    fn field(&mut self, codec: &mut dyn Codec) -> Result<(), SnapshotError> {
+        codec.double_word(self)
     }
 }
 
 impl Number for i64 {
     const BYTES: usize = 8;
 
-    fn write(self, writer: &mut SectionWriter<'_>) {
-        writer.i64(self);
-    }
-
-    fn read(reader: &mut SectionReader<'_>) -> Result<Self, SnapshotError> {
-        reader.i64()
+    fn field(&mut self, codec: &mut dyn Codec) -> Result<(), SnapshotError> {
+        let mut bits = self.cast_unsigned();
+        codec.double_word(&mut bits)?;
+        *self = bits.cast_signed();
+        Ok(())
     }
 }
 
@@ -178,12 +195,11 @@ impl Number for i64 {
 impl Number for bool {
     const BYTES: usize = 4;
 
-    fn write(self, writer: &mut SectionWriter<'_>) {
-        writer.u32(u32::from(self));
-    }
-
-    fn read(reader: &mut SectionReader<'_>) -> Result<Self, SnapshotError> {
-        Ok(reader.u32()? != 0)
+    fn field(&mut self, codec: &mut dyn Codec) -> Result<(), SnapshotError> {
+        let mut word = u32::from(*self);
+        codec.word(&mut word)?;
+        *self = word != 0;
+        Ok(())
     }
 }
 
@@ -191,12 +207,11 @@ impl Number for bool {
 impl Number for f64 {
     const BYTES: usize = 8;
 
-    fn write(self, writer: &mut SectionWriter<'_>) {
-        writer.f64s(core::iter::once(self));
-    }
-
-    fn read(reader: &mut SectionReader<'_>) -> Result<Self, SnapshotError> {
-        reader.u64().map(f64::from_bits)
+    fn field(&mut self, codec: &mut dyn Codec) -> Result<(), SnapshotError> {
+        let mut bits = if self.is_nan() { f64::NAN } else { *self }.to_bits();
+        codec.double_word(&mut bits)?;
+        *self = Self::from_bits(bits);
+        Ok(())
     }
 }
 
@@ -215,7 +230,7 @@ mod tests {
     }
 
     impl Part {
-        fn fields<C: Codec>(&mut self, codec: &mut C) -> Result<(), SnapshotError> {
+        fn fields(&mut self, codec: &mut dyn Codec) -> Result<(), SnapshotError> {
             codec.number(&mut self.watermark)?;
             let mut columns = codec.rows(&mut self.rows)?;
             columns.ascending_key(|row| &mut row.0)?;
@@ -276,7 +291,9 @@ mod tests {
         let mut keys = Keys::new(0, u32::MAX);
         let mut reader = StateReader::new(SectionReader::new(&bytes[8..]), &[], &mut keys);
         let mut rows: Vec<u64> = Vec::new();
-        assert!(reader.rows(&mut rows).unwrap().number(|row| row).is_err());
+        assert!(
+            (&mut reader as &mut dyn Codec).rows(&mut rows).unwrap().number(|row| row).is_err()
+        );
         assert_eq!(rows.capacity(), 0);
     }
 }

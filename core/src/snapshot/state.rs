@@ -1,6 +1,6 @@
 //! The two directions of a [`Codec`]: writing the state of a stage to a section, and reading it.
 
-use super::codec::{Codec, Number};
+use super::codec::Codec;
 use super::{SectionReader, SectionWriter};
 use crate::error::SnapshotError;
 use crate::keys::{Keys, NONE};
@@ -54,10 +54,17 @@ impl<'a> StateWriter<'a> {
 }
 
 impl Codec for StateWriter<'_> {
-    const READS: bool = false;
+    fn reads(&self) -> bool {
+        false
+    }
 
-    fn number<T: Number>(&mut self, value: &mut T) -> Result<(), SnapshotError> {
-        value.write(&mut self.section);
+    fn word(&mut self, value: &mut u32) -> Result<(), SnapshotError> {
+        self.section.u32(*value);
+        Ok(())
+    }
+
+    fn double_word(&mut self, value: &mut u64) -> Result<(), SnapshotError> {
+        self.section.u64(*value);
         Ok(())
     }
 
@@ -86,13 +93,12 @@ impl Codec for StateWriter<'_> {
         Ok(())
     }
 
-    fn part<P>(
+    fn section(
         &mut self,
-        part: &mut P,
-        save: impl FnOnce(&P, &mut SectionWriter<'_>),
-        _: impl FnOnce(&mut P, &mut SectionReader<'_>) -> Result<(), SnapshotError>,
+        save: &mut dyn FnMut(&mut SectionWriter<'_>),
+        _: &mut dyn FnMut(&mut SectionReader<'_>) -> Result<(), SnapshotError>,
     ) -> Result<(), SnapshotError> {
-        save(part, &mut self.section);
+        save(&mut self.section);
         Ok(())
     }
 
@@ -117,10 +123,17 @@ impl<'a> StateReader<'a> {
 }
 
 impl Codec for StateReader<'_> {
-    const READS: bool = true;
+    fn reads(&self) -> bool {
+        true
+    }
 
-    fn number<T: Number>(&mut self, value: &mut T) -> Result<(), SnapshotError> {
-        *value = T::read(&mut self.section)?;
+    fn word(&mut self, value: &mut u32) -> Result<(), SnapshotError> {
+        *value = self.section.u32()?;
+        Ok(())
+    }
+
+    fn double_word(&mut self, value: &mut u64) -> Result<(), SnapshotError> {
+        *value = self.section.u64()?;
         Ok(())
     }
 
@@ -151,13 +164,12 @@ impl Codec for StateReader<'_> {
         Ok(())
     }
 
-    fn part<P>(
+    fn section(
         &mut self,
-        part: &mut P,
-        _: impl FnOnce(&P, &mut SectionWriter<'_>),
-        load: impl FnOnce(&mut P, &mut SectionReader<'_>) -> Result<(), SnapshotError>,
+        _: &mut dyn FnMut(&mut SectionWriter<'_>),
+        load: &mut dyn FnMut(&mut SectionReader<'_>) -> Result<(), SnapshotError>,
     ) -> Result<(), SnapshotError> {
-        load(part, &mut self.section)
+        load(&mut self.section)
     }
 
     fn keys(&mut self) -> Option<&mut Keys> {

@@ -43,7 +43,7 @@ impl FilterStage {
     }
 
     /// Writes or reads the fields of its section.
-    fn fields<C: Codec>(&mut self, codec: &mut C) -> Result<(), SnapshotError> {
+    fn fields(&mut self, codec: &mut dyn Codec) -> Result<(), SnapshotError> {
         codec.numbers([&mut self.stats.events, &mut self.stats.rows])
     }
 }

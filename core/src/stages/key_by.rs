@@ -54,7 +54,7 @@ impl KeyByStage {
     }
 
     /// Writes or reads the fields of its section.
-    fn fields<C: Codec>(&mut self, codec: &mut C) -> Result<(), SnapshotError> {
+    fn fields(&mut self, codec: &mut dyn Codec) -> Result<(), SnapshotError> {
         codec.number(&mut self.stats.events)?;
         self.stats.rows = self.stats.events;
         Ok(())

@@ -108,7 +108,7 @@ impl PartialStage {
     }
 
     /// Writes or reads the fields at the start of every section: a section does not know its index.
-    fn head<C: Codec>(&mut self, codec: &mut C) -> Result<(), SnapshotError> {
+    fn head(&mut self, codec: &mut dyn Codec) -> Result<(), SnapshotError> {
         codec.number(&mut self.watermark)
     }
 }

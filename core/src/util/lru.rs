@@ -69,10 +69,10 @@ impl LruList {
     }
 
     /// Writes or reads all keys, the least recently used first.
-    pub(crate) fn fields<C: Codec>(&mut self, codec: &mut C) -> Result<(), SnapshotError> {
+    pub(crate) fn fields(&mut self, codec: &mut dyn Codec) -> Result<(), SnapshotError> {
         let mut keys: Vec<u32> = self.keys().collect();
         codec.rows(&mut keys)?.key(|key| key)?;
-        if C::READS {
+        if codec.reads() {
             *self = Self::default();
             keys.into_iter().for_each(|key| self.touch(key));
         }

@@ -44,7 +44,7 @@ impl KeyState for Average {
         }
     }
 
-    fn fields<C: Codec>(&mut self, codec: &mut C) -> Result<(), SnapshotError> {
+    fn fields(&mut self, codec: &mut dyn Codec) -> Result<(), SnapshotError> {
         average_fields(&mut self.0, codec)
     }
 }
@@ -66,9 +66,9 @@ fn move_all(states: &mut [Average], alpha: f64, keys: &[u32], values: &[f64], ou
 }
 
 /// Writes or reads an average; it is NaN or finite.
-fn average_fields<C: Codec>(average: &mut f64, codec: &mut C) -> Result<(), SnapshotError> {
+fn average_fields(average: &mut f64, codec: &mut dyn Codec) -> Result<(), SnapshotError> {
     codec.number(average)?;
-    if C::READS && average.is_infinite() {
+    if codec.reads() && average.is_infinite() {
         return Err(SnapshotError::Damaged("a moving average is infinite"));
     }
     Ok(())
@@ -117,7 +117,7 @@ impl KeyState for TimedAverage {
         }
     }
 
-    fn fields<C: Codec>(&mut self, codec: &mut C) -> Result<(), SnapshotError> {
+    fn fields(&mut self, codec: &mut dyn Codec) -> Result<(), SnapshotError> {
         average_fields(&mut self.average, codec)?;
         codec.number(&mut self.latest)
     }

@@ -68,7 +68,7 @@ impl<S: KeyState> States<S> {
         Box::new(Self { options, states: Vec::new() })
     }
 
-    fn fields<C: Codec>(&mut self, keys: &[u32], codec: &mut C) -> Result<(), SnapshotError> {
+    fn fields(&mut self, keys: &[u32], codec: &mut dyn Codec) -> Result<(), SnapshotError> {
         keys.iter().try_for_each(|key| match self.states.get_mut(*key as usize) {
             Some(state) => state.fields(codec),
             None => Ok(()),

@@ -66,7 +66,7 @@ trait KeyState: Send + Sized + 'static {
     );
 
     /// Writes the state, or reads it into an empty one.
-    fn fields<C: Codec>(&mut self, codec: &mut C) -> Result<(), SnapshotError>;
+    fn fields(&mut self, codec: &mut dyn Codec) -> Result<(), SnapshotError>;
 }
 
 /// Consecutive events of one field, in parallel columns.

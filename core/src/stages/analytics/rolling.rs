@@ -71,7 +71,7 @@ impl KeyState for LastNValues {
         update_all(states, &plan.outputs, input, columns);
     }
 
-    fn fields<C: Codec>(&mut self, codec: &mut C) -> Result<(), SnapshotError> {
+    fn fields(&mut self, codec: &mut dyn Codec) -> Result<(), SnapshotError> {
         codec.part(&mut self.0, LastValues::save, LastValues::load)
     }
 }
@@ -132,7 +132,7 @@ impl KeyState for AllValues {
         update_all(states, &plan.outputs, input, columns);
     }
 
-    fn fields<C: Codec>(&mut self, codec: &mut C) -> Result<(), SnapshotError> {
+    fn fields(&mut self, codec: &mut dyn Codec) -> Result<(), SnapshotError> {
         codec.part(&mut self.sum, Sum::save, |sum, reader| {
             *sum = Sum::load(reader)?;
             Ok(())

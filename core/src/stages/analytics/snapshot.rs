@@ -63,7 +63,7 @@ impl AnalyticsStage {
         }
     }
 
-    fn common<C: Codec>(&mut self, codec: &mut C) -> Result<(), SnapshotError> {
+    fn common(&mut self, codec: &mut dyn Codec) -> Result<(), SnapshotError> {
         let stats = &mut self.stats;
         codec.numbers([&mut stats.events, &mut stats.rows, &mut stats.key_limit])?;
         stats.limit_fields(&self.plan.caps, codec)?;
@@ -71,10 +71,10 @@ impl AnalyticsStage {
     }
 
     /// Writes `rows`, or reads them and begins the lifetimes of their keys. Returns the keys.
-    fn rows<C: Codec>(
+    fn rows(
         &mut self,
         mut rows: Vec<KeyRow>,
-        codec: &mut C,
+        codec: &mut dyn Codec,
     ) -> Result<Vec<u32>, SnapshotError> {
         let mut columns = codec.rows(&mut rows)?;
         columns.key(|row| &mut row.key)?;

@@ -27,7 +27,7 @@ impl KeyState for OnlineVariance {
         score(states, plan, input, columns);
     }
 
-    fn fields<C: Codec>(&mut self, codec: &mut C) -> Result<(), SnapshotError> {
+    fn fields(&mut self, codec: &mut dyn Codec) -> Result<(), SnapshotError> {
         codec.part(self, Self::save, |moments, reader| {
             *moments = Self::load(reader)?;
             Ok(())
@@ -61,7 +61,7 @@ macro_rules! state_of_last_values {
                 score(states, plan, input, columns);
             }
 
-            fn fields<C: Codec>(&mut self, codec: &mut C) -> Result<(), SnapshotError> {
+            fn fields(&mut self, codec: &mut dyn Codec) -> Result<(), SnapshotError> {
                 codec.part(&mut self.0, LastValues::save, LastValues::load)
             }
         }

@@ -78,7 +78,7 @@ impl DedupStage {
         }
     }
 
-    fn common<C: Codec>(&mut self, codec: &mut C) -> Result<(), SnapshotError> {
+    fn common(&mut self, codec: &mut dyn Codec) -> Result<(), SnapshotError> {
         let stats = &mut self.stats;
         codec.numbers([
             &mut stats.events,
@@ -88,7 +88,7 @@ impl DedupStage {
         ])?;
         let (_, mut evicted) = self.memory.counts();
         codec.number(&mut evicted)?;
-        if C::READS {
+        if codec.reads() {
             self.memory.restore_evicted(evicted);
         }
         codec.number(&mut self.time)?;
@@ -102,16 +102,16 @@ impl DedupStage {
 }
 
 /// Writes or reads an identity and its time.
-fn entry_fields<C: Codec>(
+fn entry_fields(
     ([low, high], since): &mut (Identity, i64),
-    codec: &mut C,
+    codec: &mut dyn Codec,
 ) -> Result<(), SnapshotError> {
     codec.numbers([low, high])?;
     codec.number(since)
 }
 
 /// Writes or reads blocks of a filter.
-fn filter_fields<C: Codec>(part: &mut FilterPart, codec: &mut C) -> Result<(), SnapshotError> {
+fn filter_fields(part: &mut FilterPart, codec: &mut dyn Codec) -> Result<(), SnapshotError> {
     codec.number(&mut part.generation)?;
     codec.number(&mut part.count)?;
     let mut first = part.first as u64;

@@ -213,10 +213,7 @@ impl KeyedState {
     }
 
     /// Writes or reads the order of use, if it is kept. Entries are counted as they are read.
-    pub(in crate::stages) fn fields<C: Codec>(
-        &mut self,
-        codec: &mut C,
-    ) -> Result<(), SnapshotError> {
+    pub(in crate::stages) fn fields(&mut self, codec: &mut dyn Codec) -> Result<(), SnapshotError> {
         self.lru.as_mut().map_or(Ok(()), |lru| lru.fields(codec))
     }
 }

@@ -84,7 +84,7 @@ impl NormalizeStage {
         (self.emitted < self.pending.len()).then_some(PENDING_FROM)
     }
 
-    fn common<C: Codec>(&mut self, codec: &mut C) -> Result<(), SnapshotError> {
+    fn common(&mut self, codec: &mut dyn Codec) -> Result<(), SnapshotError> {
         let stats = &mut self.stats;
         codec.numbers([
             &mut stats.events,
@@ -176,10 +176,10 @@ impl NormalizeStage {
     }
 
     /// Writes a series, or reads it into the empty series `series_id`.
-    fn series_fields<C: Codec>(
+    fn series_fields(
         &mut self,
         series_id: u32,
-        codec: &mut C,
+        codec: &mut dyn Codec,
     ) -> Result<(), SnapshotError> {
         let field_range = self.field_range(series_id);
         let Self { plan, series, field_series, without_interval, .. } = self;
@@ -199,7 +199,7 @@ impl NormalizeStage {
         codec.numbers([&mut series.last_closed, &mut series.next_row, &mut series.ready_until])?;
         let mut slots = series.slots.iter().copied().collect::<Vec<i64>>();
         codec.list(&mut slots)?;
-        if C::READS {
+        if codec.reads() {
             if series.grid.is_some() && !slots.is_sorted_by(|a, b| a < b) {
                 return Err(SnapshotError::Damaged("grid points are out of order"));
             }
@@ -229,10 +229,7 @@ impl NormalizeStage {
     }
 }
 
-fn pending_fields<C: Codec>(
-    rows: &mut Vec<PendingRow>,
-    codec: &mut C,
-) -> Result<(), SnapshotError> {
+fn pending_fields(rows: &mut Vec<PendingRow>, codec: &mut dyn Codec) -> Result<(), SnapshotError> {
     let mut columns = codec.rows(rows)?;
     columns.number(|row| &mut row.watermark)?;
     columns.number(|row| &mut row.rank)?;
@@ -241,10 +238,10 @@ fn pending_fields<C: Codec>(
     columns.number(|row| &mut row.count)
 }
 
-fn field_series_fields<C: Codec>(
+fn field_series_fields(
     field: &FieldPlan,
     state: &mut FieldSeries,
-    codec: &mut C,
+    codec: &mut dyn Codec,
 ) -> Result<(), SnapshotError> {
     let mut samples: Vec<_> = state.buffer.samples.iter().copied().collect();
     let mut columns = codec.rows(&mut samples)?;
@@ -259,7 +256,7 @@ fn field_series_fields<C: Codec>(
     columns.number(|point| &mut point.flags)?;
     let mut recent = state.recent.values.iter().copied().collect::<Vec<f64>>();
     codec.list(&mut recent)?;
-    if !C::READS {
+    if !codec.reads() {
         return Ok(());
     }
     if !points.is_sorted_by(|a, b| a.time < b.time) {

@@ -174,12 +174,12 @@ struct Group {
 }
 
 /// Writes or reads a group, whose values are in `values`.
-fn group_fields<W: MergeableWindows, C: Codec>(
+fn group_fields<W: MergeableWindows>(
     start: &mut i64,
     keys: &mut Vec<PartialKey>,
     slots: Vec<u32>,
     values: &mut Accumulators,
-    codec: &mut C,
+    codec: &mut dyn Codec,
 ) -> Result<(), SnapshotError> {
     if W::HAVE_STARTS {
         codec.number(start)?;
@@ -188,9 +188,9 @@ fn group_fields<W: MergeableWindows, C: Codec>(
 }
 
 /// Writes the number of groups, or reads it.
-fn group_count<W: MergeableWindows, C: Codec>(
+fn group_count<W: MergeableWindows>(
     groups: usize,
-    codec: &mut C,
+    codec: &mut dyn Codec,
 ) -> Result<usize, SnapshotError> {
     if W::HAVE_STARTS { codec.length(groups) } else { Ok(1) }
 }
@@ -227,10 +227,10 @@ impl<W: MergeableWindows> PartialState for W {
 
     fn write_partial(&mut self, writer: &mut StateWriter<'_>) -> Result<(), SnapshotError> {
         let groups = groups(self, writer);
-        group_count::<W, _>(groups.len(), writer)?;
+        group_count::<W>(groups.len(), writer)?;
         let values = self.parts().accumulators;
         groups.into_iter().try_for_each(|Group { mut start, mut keys, slots }| {
-            group_fields::<W, _>(&mut start, &mut keys, slots, values, writer)
+            group_fields::<W>(&mut start, &mut keys, slots, values, writer)
         })
     }
 
@@ -250,12 +250,12 @@ impl<W: MergeableWindows> PartialState for W {
         let empty = empty_accumulators(self.parts().accumulators);
         let mut partials: Vec<(i64, StagedPartial)> = Vec::new();
         let mut taken = 0_u64;
-        for _ in 0..group_count::<W, _>(0, reader)? {
+        for _ in 0..group_count::<W>(0, reader)? {
             let mut start = 0;
             let ordinal = origin.ordinal.saturating_add(taken);
             let mut partial = StagedPartial::new(ordinal, empty.clone());
             let StagedPartial { keys, values, .. } = &mut partial;
-            group_fields::<W, _>(&mut start, keys, Vec::new(), values, reader)?;
+            group_fields::<W>(&mut start, keys, Vec::new(), values, reader)?;
             let ascends = partials.last().is_none_or(|(before, _)| *before < start);
             if !ascends || !partial.keys.iter().all(|row| self.can_have(start, row.end)) {
                 return Err(SnapshotError::Damaged(

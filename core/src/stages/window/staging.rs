@@ -73,13 +73,13 @@ impl StagedPartial {
     }
 
     /// Writes the keys that are not merged yet, or reads keys into an empty partial.
-    fn fields<C: Codec>(&mut self, have_ends: bool, codec: &mut C) -> Result<(), SnapshotError> {
+    fn fields(&mut self, have_ends: bool, codec: &mut dyn Codec) -> Result<(), SnapshotError> {
         let mut ordinal = self.ordinal.saturating_add(self.added as u64);
         codec.number(&mut ordinal)?;
         let mut keys = self.keys.get(self.added..).unwrap_or_default().to_vec();
         let slots = (0..).zip(&self.keys).skip(self.added).map(|(slot, _)| slot).collect();
         keys_and_values(&mut keys, slots, &mut self.values, have_ends, codec)?;
-        if C::READS {
+        if codec.reads() {
             (self.ordinal, self.keys) = (ordinal, keys);
         }
         Ok(())
@@ -87,19 +87,19 @@ impl StagedPartial {
 }
 
 /// Writes `keys`, whose values are in `slots` of `values`, or reads them into the first slots.
-pub(super) fn keys_and_values<C: Codec>(
+pub(super) fn keys_and_values(
     keys: &mut Vec<PartialKey>,
     slots: Vec<u32>,
     values: &mut Accumulators,
     have_ends: bool,
-    codec: &mut C,
+    codec: &mut dyn Codec,
 ) -> Result<(), SnapshotError> {
     let mut columns = codec.rows(keys)?;
     columns.ascending_key(|row| &mut row.key)?;
     if have_ends {
         columns.number(|row| &mut row.end)?;
     }
-    let slots = if C::READS { (0..).zip(keys).map(|(slot, _)| slot).collect() } else { slots };
+    let slots = if codec.reads() { (0..).zip(keys).map(|(slot, _)| slot).collect() } else { slots };
     values.fields(&slots, codec)
 }
 
@@ -206,14 +206,14 @@ impl Staging {
     }
 
     /// Writes the staged partials, or reads them; `empty` is an empty accumulator of the stage.
-    pub(super) fn fields<C: Codec>(
+    pub(super) fn fields(
         &mut self,
         empty: &Accumulators,
         have_ends: bool,
-        codec: &mut C,
+        codec: &mut dyn Codec,
     ) -> Result<(), SnapshotError> {
         let count = codec.length(self.partials.len())?;
-        if !C::READS {
+        if !codec.reads() {
             return self.partials.iter_mut().try_for_each(|(key, partial)| {
                 staged_fields(&mut key.clone(), partial, have_ends, codec)
             });
@@ -231,11 +231,11 @@ impl Staging {
     }
 }
 
-fn staged_fields<C: Codec>(
+fn staged_fields(
     key: &mut StagingKey,
     partial: &mut StagedPartial,
     have_ends: bool,
-    codec: &mut C,
+    codec: &mut dyn Codec,
 ) -> Result<(), SnapshotError> {
     codec.number(&mut key.start)?;
     codec.bytes(&mut key.source)?;

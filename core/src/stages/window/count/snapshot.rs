@@ -44,7 +44,7 @@ impl CountStage {
         }
     }
 
-    fn common<C: Codec>(&mut self, codec: &mut C) -> Result<(), SnapshotError> {
+    fn common(&mut self, codec: &mut dyn Codec) -> Result<(), SnapshotError> {
         codec.number(&mut self.output_watermark)?;
         let stats = &mut self.stats;
         codec.numbers([
@@ -67,11 +67,7 @@ impl CountStage {
     }
 
     /// Writes the windows in `slots`, or reads windows into new slots.
-    fn windows<C: Codec>(
-        &mut self,
-        mut slots: Vec<u32>,
-        codec: &mut C,
-    ) -> Result<(), SnapshotError> {
+    fn windows(&mut self, mut slots: Vec<u32>, codec: &mut dyn Codec) -> Result<(), SnapshotError> {
         let mut windows: Vec<_> = slots.iter().map(|slot| self.window(*slot)).collect();
         let mut columns = codec.rows(&mut windows)?;
         columns.key(|window| &mut window.key)?;
@@ -83,7 +79,7 @@ impl CountStage {
             slots = restored.collect::<Result<_, _>>()?;
         }
         self.accumulators.fields(&slots, codec)?;
-        if C::READS {
+        if codec.reads() {
             slots.into_iter().for_each(|slot| self.measure_slot(slot));
         }
         Ok(())

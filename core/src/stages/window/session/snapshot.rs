@@ -62,7 +62,7 @@ impl SessionStage {
         }
     }
 
-    fn common<C: Codec>(&mut self, codec: &mut C) -> Result<(), SnapshotError> {
+    fn common(&mut self, codec: &mut dyn Codec) -> Result<(), SnapshotError> {
         codec.number(&mut self.input_watermark)?;
         let stats = &mut self.stats;
         codec.numbers([
@@ -80,7 +80,7 @@ impl SessionStage {
         let mut trigger = self.late.map_or(none, |(_, trigger)| trigger);
         codec.number(&mut trigger.watermark)?;
         codec.number(&mut trigger.rank)?;
-        if C::READS {
+        if codec.reads() {
             self.late = (trigger.rank > 0).then_some((NONE, trigger));
         }
         if codec.has_more(!self.staging.is_empty()) {
@@ -91,10 +91,10 @@ impl SessionStage {
     }
 
     /// Writes the sessions in `slots`, or reads sessions into new slots.
-    fn sessions<C: Codec>(
+    fn sessions(
         &mut self,
         mut slots: Vec<u32>,
-        codec: &mut C,
+        codec: &mut dyn Codec,
     ) -> Result<(), SnapshotError> {
         let mut rows: Vec<SessionRow> = slots.iter().map(|slot| self.row(*slot)).collect();
         let mut columns = codec.rows(&mut rows)?;
@@ -110,7 +110,7 @@ impl SessionStage {
             slots = restored.collect::<Result<_, _>>()?;
         }
         self.accumulators.fields(&slots, codec)?;
-        if C::READS {
+        if codec.reads() {
             slots.into_iter().for_each(|slot| self.measure_slot(slot));
         }
         Ok(())

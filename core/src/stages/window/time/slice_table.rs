@@ -254,7 +254,7 @@ impl SliceTable {
     }
 
     /// Writes or reads the order in which keys were used. Slots are inserted as they are read.
-    pub(super) fn fields<C: Codec>(&mut self, codec: &mut C) -> Result<(), SnapshotError> {
+    pub(super) fn fields(&mut self, codec: &mut dyn Codec) -> Result<(), SnapshotError> {
         self.keyed.fields(codec)
     }
 }

@@ -119,7 +119,7 @@ impl WindowStage {
         (first..=MAX_TIME).contains(&start) && (!is_slice || grid.slice_of(start) == start)
     }
 
-    fn common<C: Codec>(&mut self, codec: &mut C) -> Result<(), SnapshotError> {
+    fn common(&mut self, codec: &mut dyn Codec) -> Result<(), SnapshotError> {
         codec.number(self.progress.input_watermark_mut())?;
         let stats = &mut self.stats;
         codec.numbers([
@@ -147,7 +147,7 @@ impl WindowStage {
         Ok(())
     }
 
-    fn late_event_fields<C: Codec>(&mut self, codec: &mut C) -> Result<(), SnapshotError> {
+    fn late_event_fields(&mut self, codec: &mut dyn Codec) -> Result<(), SnapshotError> {
         let mut is_present = self.emitter.late_event().is_some();
         codec.number(&mut is_present)?;
         if !is_present {
@@ -157,7 +157,7 @@ impl WindowStage {
         codec.key(&mut late.key)?;
         codec.number(&mut late.ordinal)?;
         codec.numbers([&mut late.slice, &mut late.watermark, &mut late.next])?;
-        if C::READS && late.next < self.plan.grid.first_window(late.slice) {
+        if codec.reads() && late.next < self.plan.grid.first_window(late.slice) {
             return Err(SnapshotError::Damaged(
                 "a late event is in none of the windows that remain for it",
             ));
@@ -166,10 +166,10 @@ impl WindowStage {
         Ok(())
     }
 
-    fn firing_fields<C: Codec>(
+    fn firing_fields(
         &mut self,
         firing: &mut Firing,
-        codec: &mut C,
+        codec: &mut dyn Codec,
     ) -> Result<(), SnapshotError> {
         firing.slots.reverse();
         self.slots(&mut firing.start, &mut firing.slots, false, codec)?;
@@ -181,7 +181,7 @@ impl WindowStage {
         let mut watermark = firing.watermark(&self.plan.grid);
         codec.number(&mut trigger)?;
         codec.number(&mut watermark)?;
-        if C::READS {
+        if codec.reads() {
             firing.trigger = match trigger {
                 ON_TIME => Trigger::OnTime,
                 EARLY => Trigger::Early(watermark),
@@ -197,12 +197,12 @@ impl WindowStage {
 
     /// Writes the slice at `start`, whose keys are in `slots`, and the rows `emitted` of the window
     /// that starts with it, or reads both.
-    fn slice<C: Codec>(
+    fn slice(
         &mut self,
         mut start: i64,
         mut slots: Vec<u32>,
         emitted: Vec<KeyRows>,
-        codec: &mut C,
+        codec: &mut dyn Codec,
     ) -> Result<(), SnapshotError> {
         self.slots(&mut start, &mut slots, true, codec)?;
         if let Some(keys) = codec.keys() {
@@ -216,12 +216,12 @@ impl WindowStage {
 
     /// Writes the keys and values of `slots`, which belong to the slice or window at `start`, or
     /// reads them into new slots.
-    fn slots<C: Codec>(
+    fn slots(
         &mut self,
         start: &mut i64,
         slots: &mut Vec<u32>,
         is_slice: bool,
-        codec: &mut C,
+        codec: &mut dyn Codec,
     ) -> Result<(), SnapshotError> {
         codec.number(start)?;
         let mut keys_in_slots: Vec<u32> = self.table.keys_in(slots).collect();
@@ -248,17 +248,17 @@ impl WindowStage {
         Ok(())
     }
 
-    fn emitted_fields<C: Codec>(
+    fn emitted_fields(
         &mut self,
         start: i64,
         mut emitted: Vec<KeyRows>,
-        codec: &mut C,
+        codec: &mut dyn Codec,
     ) -> Result<(), SnapshotError> {
         let mut columns = codec.rows(&mut emitted)?;
         columns.key(|key_rows| &mut key_rows.key)?;
         columns.number(|key_rows| &mut key_rows.rows)?;
         columns.number(|key_rows| &mut key_rows.changed)?;
-        if !C::READS {
+        if !codec.reads() {
             return Ok(());
         }
         let early = self.plan.emission.early;
