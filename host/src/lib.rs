@@ -11,6 +11,7 @@
 //! | `run` | the threads of a run, from input bytes to output bytes |
 //! | `io` | sources and sinks: standard streams, files, compression; public in [`connectors`] |
 //! | `module` | the embedded module and its instances in wasmtime |
+//! | `time_form` | event times in a format or a zone of the user's |
 //! | `time_zones` | time zone rules for calendar windows |
 //! | `error` | [`Error`] and its codes |
 
@@ -19,12 +20,15 @@ mod io;
 pub mod module;
 mod pipeline;
 mod run;
+mod time_form;
 mod time_zones;
 
 pub use error::Error;
 pub use io::{Input, InputKind, Output};
 pub use pipeline::{DEFAULT_BATCH_EVENTS, EngineKind, Failure, Io, Pipeline, Settings};
-pub use run::{Observer, PartitionSummary, RefusedLine, RunProgress, StopHandle, Summary};
+pub use run::{
+    Observer, PartitionSummary, RefusedLine, RunProgress, StopHandle, Summary, UnlikelyTimes,
+};
 pub use stream_processor_core::{
     LimitReached, OneShard, PartitionStats, Plan, ReasonCount, RejectReason, StageStats, Stats,
 };

@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::time::Instant;
 
 use stream_processor_core::spec::{Format, SinkType, SourceType};
+use stream_processor_core::text::{Reader, ReaderOptions};
 use stream_processor_core::{PipelineSpec, Plan, SpecError};
 
 use crate::error::Error;
@@ -12,6 +13,7 @@ use crate::io::{Input, Output};
 use crate::module::limits::DEFAULT_MEMORY_LIMIT_BYTES;
 use crate::run::threads::{self, Completion};
 use crate::run::{Observer, RunProgress, StopHandle, Summary};
+use crate::time_form::TimeForm;
 use crate::time_zones;
 
 /// The default number of events in one batch for the engine.
@@ -22,6 +24,8 @@ pub const DEFAULT_BATCH_EVENTS: NonZeroUsize = NonZeroUsize::new(8192).unwrap();
 pub struct Pipeline {
     spec: PipelineSpec,
     plan: Plan,
+    /// The form of event times that only the host reads.
+    time_form: Option<TimeForm>,
 }
 
 /// Settings of a run. They do not change the rows.
@@ -135,17 +139,34 @@ impl Pipeline {
     /// # Errors
     /// [`Error::Spec`] if options contradict each other, or a path is missing or would not be used.
     pub fn new(mut spec: PipelineSpec) -> Result<Self, Error> {
+        let time_form = TimeForm::take(&mut spec.source)?;
         time_zones::resolve(&mut spec)?;
         let plan = Plan::new(&spec)?;
         check_paths(&spec)?;
         check_passing(&spec, &plan)?;
-        Ok(Self { spec, plan })
+        Ok(Self { spec, plan, time_form })
     }
 
-    /// Returns the description.
+    /// Returns the description, without the options of event times that only the host reads.
     #[must_use]
     pub fn spec(&self) -> &PipelineSpec {
         &self.spec
+    }
+
+    /// Returns a reader of the pipeline's input.
+    pub(crate) fn reader(&self, table_seed: u64) -> Reader {
+        let options = ReaderOptions { table_seed, ..ReaderOptions::of(&self.spec) };
+        let mut reader = Reader::new(&self.plan.input, options);
+        reader.read_as_null(self.spec.source.null.0.iter().map(String::as_str));
+        if let Some(form) = &self.time_form {
+            reader.read_times_by(Box::new(form.clone()));
+        }
+        reader
+    }
+
+    /// Returns whether event times that are numbers count in `source.timestamp_unit`.
+    pub(crate) fn reads_time_unit(&self) -> bool {
+        self.time_form.as_ref().is_none_or(|form| !form.has_format())
     }
 
     /// Returns the plan: the columns that the engine reads and writes, and its stages.

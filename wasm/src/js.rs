@@ -7,7 +7,7 @@ use stream_processor_core::javascript::{
 };
 use stream_processor_core::key_json::{OwnedKeyDefinitions, fingerprints_from_json};
 use stream_processor_core::text::{FaultyLine, Feed, Format, Identifier, faulty_lines, write_rows};
-use stream_processor_core::time::{from_ms_f64, parse_rfc3339, to_ms_f64};
+use stream_processor_core::time::{from_ms_f64, parse_time_text, to_ms_f64};
 use stream_processor_core::watermark::{END_OF_TIME, NO_WATERMARK};
 use stream_processor_core::{
     Engine, Error, InputKind, Options, OutputKind, PipelineSpec, Progress, RejectReason,
@@ -220,10 +220,11 @@ impl Processor {
         }
     }
 
-    /// Parses `lines` of RFC 3339 times to milliseconds; NaN for a line that is not a time.
+    /// Parses `lines` of times to milliseconds; NaN for a line that is not a time.
     pub fn parse_times(&self, lines: &str) -> Vec<f64> {
-        let times = lines.split('\n').map(|line| parse_rfc3339(line.as_bytes()));
-        times.map(|time| time.map_or(f64::NAN, to_ms_f64)).collect()
+        let unit = self.spec.source.timestamp_unit;
+        let times = lines.split('\n').map(|line| parse_time_text(line.as_bytes(), unit));
+        times.map(|time| time.map_or(f64::NAN, |time| to_ms_f64(time.micros))).collect()
     }
 
     /// Pushes a piece of text in the format of the pipeline's source; the whole piece is consumed.

@@ -23,6 +23,8 @@ pub struct InputSchema {
     pub partition: Option<String>,
     /// The other fields, in the order of [`crate::Batch::columns`].
     pub columns: Vec<InputColumn>,
+    /// The number of leading columns of which an event must have at least one; 0 if it need not.
+    pub require_any_of: usize,
     /// The identity columns, each with its strategies, in the order of
     /// [`crate::Batch::identities`].
     pub identities: Vec<Vec<Strategy>>,

@@ -25,8 +25,16 @@ pub(super) struct Source {
     pub(super) rejected: Vec<u64>,
     /// The id of the only key, if the pipeline has no key fields.
     unkeyed: Option<u32>,
-    required: Vec<bool>,
+    required: Required,
     pub(super) scratch: Scratch,
+}
+
+/// The values that an event must have.
+struct Required {
+    /// For each column: true if an event must have its value.
+    columns: Vec<bool>,
+    /// The number of leading columns of which an event must have at least one value.
+    any_of: usize,
 }
 
 /// Says whether all events of a chunk were accepted.
@@ -50,7 +58,10 @@ impl Source {
             accepted: 0,
             rejected: vec![0; RejectReason::ALL.len()],
             unkeyed,
-            required: plan.input.columns.iter().map(|column| column.required).collect(),
+            required: Required {
+                columns: plan.input.columns.iter().map(|column| column.required).collect(),
+                any_of: plan.input.require_any_of,
+            },
             scratch: Scratch::default(),
         }
     }
@@ -269,18 +280,21 @@ impl Source {
 }
 
 /// Returns the reason to reject an event, if there is one.
-fn rejection(batch: &Batch<'_>, required: &[bool], event: usize) -> Option<RejectReason> {
+fn rejection(batch: &Batch<'_>, required: &Required, event: usize) -> Option<RejectReason> {
     let timestamp = batch.timestamps.get(event).copied().unwrap_or(i64::MIN);
     if !(MIN_TIME..=MAX_TIME).contains(&timestamp) {
         return Some(RejectReason::TimestampOutOfRange);
     }
-    batch.columns.iter().zip(required).find_map(|(Column::F64(values), required)| {
-        match values.get(event).copied().unwrap_or(f64::NAN) {
-            value if value.is_nan() => required.then_some(RejectReason::MissingField),
-            value if value.is_infinite() => Some(RejectReason::NonFinite),
-            _ => None,
-        }
-    })
+    let value = |Column::F64(values): &Column<'_>| values.get(event).copied().unwrap_or(f64::NAN);
+    let columns = batch.columns.iter().zip(&required.columns);
+    let reason = columns.into_iter().find_map(|(column, required)| match value(column) {
+        value if value.is_nan() => required.then_some(RejectReason::MissingField),
+        value if value.is_infinite() => Some(RejectReason::NonFinite),
+        _ => None,
+    });
+    let mut any_of = batch.columns.iter().take(required.any_of);
+    let lacks_all = required.any_of > 0 && any_of.all(|column| value(column).is_nan());
+    reason.or(lacks_all.then_some(RejectReason::MissingField))
 }
 
 /// Returns whether all of `ids` are below `bound`.

@@ -210,7 +210,17 @@ impl Parser<'_> {
     fn word(&mut self) -> Parsed {
         let is_part = |character: char| character == '_' || character.is_alphanumeric();
         let rest = self.rest();
-        let end = rest.find(|character| !is_part(character)).unwrap_or(rest.len());
+        let end_from = |at: usize| {
+            let after = rest.get(at..).unwrap_or_default();
+            after.find(|character| !is_part(character)).map_or(rest.len(), |length| at + length)
+        };
+        let mut end = end_from(0);
+        // A path, such as `payload.ms`.
+        while let Some(name) = rest.get(end..).and_then(|after| after.strip_prefix('.'))
+            && name.starts_with(|first: char| first == '_' || first.is_alphabetic())
+        {
+            end = end_from(end + 1);
+        }
         let word = rest.get(..end).unwrap_or_default().to_owned();
         if !rest.get(end..).unwrap_or_default().trim_start().starts_with('(') {
             self.field(&word)?;

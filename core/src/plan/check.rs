@@ -12,6 +12,15 @@ pub(super) fn source(spec: &PipelineSpec) -> Result<(), SpecError> {
             "empty: name the field that holds the event time",
         ));
     }
+    for (option, value) in
+        [("timestamp_format", &source.timestamp_format), ("timestamp_zone", &source.timestamp_zone)]
+    {
+        if value.is_some() {
+            let message = "only the program stream-processor reads it: convert the times to RFC \
+                           3339 or to numbers, and remove it";
+            return Err(SpecError::new(format!("source.{option}"), message));
+        }
+    }
     for (path, names) in [("source.key", &source.key.0), ("source.value", &source.value.0)] {
         let repeated = first_repeated(names.iter().map(String::as_str));
         for (index, name) in names.iter().enumerate() {

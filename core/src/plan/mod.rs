@@ -43,7 +43,7 @@ mod zscore;
 
 use crate::data::row_layout::RowLayout;
 use crate::data::schema::{InputSchema, OutputSchema};
-use crate::spec::{Limits, PipelineSpec, SpecError, Stage, StageOutput};
+use crate::spec::{Limits, PipelineSpec, Require, SpecError, Stage, StageOutput};
 pub(crate) use analytics::{AnalyticsPlan, OperatorPlan};
 pub(crate) use calendar::{Calendar, CalendarPlan, Period};
 pub(crate) use caps::{Caps, Limit};
@@ -169,6 +169,10 @@ impl Plan {
             last.layout = RowLayout::default();
         }
         let key = spec.source.key.0.clone();
+        let (values, require) = (&spec.source.value.0, spec.source.require);
+        let requires_any = require == Require::Any && values.len() > 1;
+        let required: &[String] =
+            if requires_any || require == Require::None { &[] } else { values };
         let one_shard = OneShard::of(spec, &time, &stages);
         let (output, output_sources) = if passes_events {
             (OutputSchema { key: key.clone(), passes_events, ..OutputSchema::default() }, vec![])
@@ -180,7 +184,8 @@ impl Plan {
                 timestamp: spec.source.timestamp.clone(),
                 key: source.key().to_vec(),
                 partition: spec.source.partition.clone(),
-                columns: source.into_input(&spec.source.value.0),
+                columns: source.into_input(required),
+                require_any_of: if requires_any { values.len() } else { 0 },
                 identities: identity_columns
                     .iter()
                     .map(|column| column.strategies.clone())

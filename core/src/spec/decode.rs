@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::explain::explain;
 use super::value_reader::{ReadError, read};
-use super::{PipelineSpec, Stage};
+use super::{Format, PipelineSpec, Stage};
 
 /// An error in a pipeline description, with its location.
 /// ```
@@ -88,6 +88,9 @@ pub(super) fn pipeline(value: Value) -> Result<PipelineSpec, SpecError> {
         let message = format!("unknown section `{name}`, {}", expected(name, &SECTIONS));
         return Err(SpecError::new(name, message));
     }
+    for name in ["source", "sink"] {
+        add_format(sections.get_mut(name));
+    }
     Ok(PipelineSpec {
         source: section(&mut sections, "source")?.unwrap_or_default(),
         time: section(&mut sections, "time")?.unwrap_or_default(),
@@ -97,6 +100,21 @@ pub(super) fn pipeline(value: Value) -> Result<PipelineSpec, SpecError> {
         dead_letter: section(&mut sections, "dead_letter")?,
         limits: section(&mut sections, "limits")?.unwrap_or_default(),
     })
+}
+
+/// Adds the format that the first path of a section tells, if the section names no format.
+fn add_format(section: Option<&mut Value>) {
+    let Some(Value::Object(options)) = section else { return };
+    let path = match options.get("path") {
+        Some(Value::Array(paths)) => paths.first(),
+        path => path,
+    };
+    let format = path.and_then(Value::as_str).and_then(Format::of_path);
+    if let (Some(format), false) = (format, options.contains_key("format"))
+        && let Ok(format) = serde_json::to_value(format)
+    {
+        options.insert("format".to_owned(), format);
+    }
 }
 
 fn section<T: DeserializeOwned>(

@@ -52,7 +52,9 @@ pub use normalize::{
     Reduce,
 };
 pub use percentile::{Percentile, PercentileEngine, PercentileError};
-pub use sections::{Format, Names, OutputPath, Sink, SinkType, Source, SourceType};
+pub use sections::{
+    Delimiter, Format, Names, OutputPath, Require, Sink, SinkType, Source, SourceType,
+};
 pub use stages::Stage;
 pub(crate) use stages::{ReadAs, StageOutput, StageState};
 pub use statistics::{Ema, HalfLife, Rolling, ZScore, ZScoreMethod};
@@ -102,14 +104,21 @@ impl PipelineSpec {
     /// assert!(error.to_string().contains("did you mean `size`"));
     /// ```
     pub fn from_json(text: &str) -> Result<Self, SpecError> {
-        let value: Value = serde_json::from_slice(text.as_bytes()).map_err(|error| {
+        Self::from_value(Self::value_of_json(text)?)
+    }
+
+    /// Parses JSON to a value, for [`PipelineSpec::from_value`].
+    ///
+    /// # Errors
+    /// Returns an error for invalid JSON.
+    pub fn value_of_json(text: &str) -> Result<Value, SpecError> {
+        serde_json::from_slice(text.as_bytes()).map_err(|error| {
             let (line, column) = (error.line(), error.column());
             let message = error.to_string();
             let problem = message.split(" at line ").next().unwrap_or_default();
             let message = format!("invalid JSON at column {column}: {problem}");
             SpecError::new("", message).at_line(line)
-        })?;
-        Self::from_value(value)
+        })
     }
 
     /// Decodes a pipeline from a JSON value.
@@ -127,6 +136,15 @@ impl PipelineSpec {
     #[cfg(feature = "toml")]
     pub fn from_toml(text: &str) -> Result<Self, SpecError> {
         toml_text::pipeline(text)
+    }
+
+    /// Parses TOML to a JSON value, for [`PipelineSpec::from_value`].
+    ///
+    /// # Errors
+    /// Returns an error for invalid TOML.
+    #[cfg(feature = "toml")]
+    pub fn value_of_toml(text: &str) -> Result<Value, SpecError> {
+        toml_text::value(text)
     }
 
     /// Returns the pipeline as TOML. Parsing it gives an equal pipeline.

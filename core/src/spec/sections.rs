@@ -23,17 +23,34 @@ pub struct Source {
     pub path: Names,
     /// The text format of events.
     pub format: Format,
+    /// The character between the fields of CSV; default: that which separates most names of the
+    /// header.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delimiter: Option<Delimiter>,
     /// The field that contains the event time: RFC 3339 text, or a number in `timestamp_unit`.
     pub timestamp: String,
     /// The unit of numeric event times.
     pub timestamp_unit: TimeUnit,
+    /// The form of event times, as of strftime, such as `%d/%m/%Y %H:%M:%S`. For the program only:
+    /// the engine does not read it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timestamp_format: Option<String>,
+    /// The zone of event times that name none: `UTC`, an offset, or a name; default: UTC. For the
+    /// program only: the engine does not read it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timestamp_zone: Option<String>,
     /// The field or fields that form the key; none: all events form one stream.
     #[serde(skip_serializing_if = "Names::is_empty")]
     pub key: Names,
-    /// The numeric field or fields that every event must have. The first is the default field of
-    /// the stages.
+    /// The numeric field or fields of events. The first is the default field of the stages.
     #[serde(skip_serializing_if = "Names::is_empty")]
     pub value: Names,
+    /// The fields of `value` that an event must have.
+    #[serde(skip_serializing_if = "Require::is_default")]
+    pub require: Require,
+    /// Texts that stand for a missing value, such as `NA`.
+    #[serde(skip_serializing_if = "Names::is_empty")]
+    pub null: Names,
     /// The field that contains the partition of an event. Each partition has its own watermark.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub partition: Option<String>,
@@ -45,10 +62,15 @@ impl Default for Source {
             r#type: SourceType::default(),
             path: Names::default(),
             format: Format::default(),
+            delimiter: None,
             timestamp: "ts".to_owned(),
             timestamp_unit: TimeUnit::default(),
+            timestamp_format: None,
+            timestamp_zone: None,
             key: Names::default(),
             value: Names::default(),
+            require: Require::default(),
+            null: Names::default(),
             partition: None,
         }
     }
@@ -87,6 +109,93 @@ pub enum Format {
     Ndjson,
     /// CSV by RFC 4180, with a header line.
     Csv,
+}
+
+/// The character between the fields of CSV.
+/// ```
+/// use stream_processor_core::spec::Delimiter;
+/// assert_eq!(serde_json::from_str::<Delimiter>(r#""tab""#)?, Delimiter::Tab);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum Delimiter {
+    /// A comma.
+    #[serde(rename = ",")]
+    Comma,
+    /// A semicolon.
+    #[serde(rename = ";")]
+    Semicolon,
+    /// A tab.
+    #[serde(rename = "tab", alias = "\t")]
+    Tab,
+    /// A vertical bar.
+    #[serde(rename = "|")]
+    Bar,
+}
+
+impl Delimiter {
+    /// All delimiters. If several separate equally many names of a header, the first one counts.
+    pub(crate) const ALL: [Self; 4] = [Self::Comma, Self::Semicolon, Self::Tab, Self::Bar];
+
+    /// Returns the character.
+    #[must_use]
+    pub fn byte(self) -> u8 {
+        match self {
+            Self::Comma => b',',
+            Self::Semicolon => b';',
+            Self::Tab => b'\t',
+            Self::Bar => b'|',
+        }
+    }
+}
+
+/// The fields of `source.value` that an event must have. An event without them is rejected.
+/// ```
+/// use stream_processor_core::spec::Require;
+/// assert_eq!(serde_json::from_str::<Require>(r#""all""#)?, Require::All);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Require {
+    /// All of them.
+    All,
+    /// At least one of them.
+    #[default]
+    Any,
+    /// None of them.
+    None,
+}
+
+impl Require {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl Format {
+    /// Returns the format by the name of a file, without its extension for compression; `None` if
+    /// the name does not tell.
+    /// ```
+    /// use stream_processor_core::spec::Format;
+    /// assert_eq!(Format::of_path("rows.csv.gz"), Some(Format::Csv));
+    /// assert_eq!(Format::of_path("rows.txt"), None);
+    /// ```
+    #[must_use]
+    pub fn of_path(path: &str) -> Option<Self> {
+        let name = path.strip_suffix(".gz").or(path.strip_suffix(".zst")).unwrap_or(path);
+        let ends = |extension: &str| {
+            let stem = name.strip_suffix(extension).and_then(|stem| stem.strip_suffix('.'));
+            stem.is_some_and(|stem| !stem.is_empty() && !stem.ends_with(['/', '\\']))
+        };
+        match () {
+            () if ends("csv") => Some(Self::Csv),
+            () if ends("ndjson") || ends("jsonl") => Some(Self::Ndjson),
+            () => None,
+        }
+    }
 }
 
 /// `[sink]`: where rows go.

@@ -8,12 +8,16 @@ use super::{PipelineSpec, SpecError};
 
 /// Parses a pipeline from TOML.
 pub(super) fn pipeline(text: &str) -> Result<PipelineSpec, SpecError> {
+    PipelineSpec::from_value(value(text)?).map_err(|error| locate(text, error))
+}
+
+/// Parses TOML to a JSON value.
+pub(super) fn value(text: &str) -> Result<Value, SpecError> {
     let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
         let at = error.span().map_or(0, |span| span.start);
         SpecError::new("", error.message().trim()).at_line(line_of(text, at))
     })?;
-    let value = serde_json::to_value(table).unwrap_or(Value::Null);
-    PipelineSpec::from_value(value).map_err(|error| locate(text, error))
+    Ok(serde_json::to_value(table).unwrap_or(Value::Null))
 }
 
 /// Formats a pipeline as TOML.
@@ -84,7 +88,8 @@ mod tests {
         assert_eq!(
             error(text),
             "line 3: source.valu: unknown field `valu`, did you mean `value`? \
-             (expected one of: type, path, format, timestamp, timestamp_unit, key, value, partition)"
+             (expected one of: type, path, format, delimiter, timestamp, \
+             timestamp_unit, timestamp_format, timestamp_zone, key, value, require, null, partition)"
         );
         let text = "[[stages]]\ntype = \"window\"\nwindow = \"tumbling\"\nsize = \"10\"\naggregations = [\"count\"]\n";
         assert!(

@@ -58,8 +58,10 @@ impl Feed {
     #[must_use]
     pub fn new(spec: &PipelineSpec, plan: &Plan, table_seed: u64) -> Self {
         let options = ReaderOptions { table_seed, ..ReaderOptions::of(spec) };
+        let mut reader = Reader::new(&plan.input, options);
+        reader.read_as_null(spec.source.null.0.iter().map(String::as_str));
         Self {
-            reader: Reader::new(&plan.input, options),
+            reader,
             keyed: !plan.input.key.is_empty(),
             partitioned: plan.input.partition.is_some(),
             text: Vec::new(),
@@ -67,7 +69,8 @@ impl Feed {
             next: 0,
             id_bound: plan.limits.dictionary_keys(),
             passed: plan.output.passes_events.then(|| PassedEvents {
-                writer: EventWriter::new(spec.source.format, Format::Ndjson),
+                writer: EventWriter::new(spec.source.format, Format::Ndjson)
+                    .delimited_by(spec.source.delimiter),
                 has_begun: false,
                 text: Vec::new(),
                 events: 0,

@@ -31,7 +31,7 @@
 //!
 //! | field | JSON | CSV |
 //! |---|---|---|
-//! | timestamp | a string is RFC 3339 ([`crate::time::parse_rfc3339`]), a number is in the reader's unit | likewise, decided by whether it is a number |
+//! | timestamp | a string is read by [`crate::time::parse_time_text`], a number is in the reader's unit | a text as a string of JSON |
 //! | key | a string, number or boolean; null is missing | text as it stands; empty is missing |
 //! | partition | as a key | as a key |
 //! | column | a number; null is missing | a number, spaces around it allowed; empty is missing |
@@ -65,6 +65,7 @@ pub use read::csv::HeaderError;
 pub use read::events::{EventBuffer, NewKeys, Span};
 pub use read::reader::{Reader, ReaderOptions};
 pub use read::rejection::{FieldRole, Rejection};
+pub use read::value::ReadTime;
 pub use write::event_writer::EventWriter;
 pub use write::row_writer::{write_csv_header, write_rows};
 

@@ -4,8 +4,8 @@ mod in_place;
 mod rfc3339;
 
 pub use in_place::from_ms_in_place;
+pub use rfc3339::{TimeText, parse_rfc3339, write_rfc3339};
 pub(crate) use rfc3339::{date_of, days_of};
-pub use rfc3339::{parse_rfc3339, write_rfc3339};
 
 use crate::number::{Decimal, ScannedNumber, scan_json_number};
 
@@ -90,6 +90,35 @@ pub fn parse_decimal_time(text: &[u8], unit: TimeUnit) -> Result<i64, TimeError>
         scanned_time(&number, text, unit)
     } else {
         exact_time(text, unit)
+    }
+}
+
+/// Parses a time from text: a date with a time of day as [`parse_rfc3339`] does, or a decimal number
+/// of `unit` since the epoch.
+///
+/// Eight digits that are a date of the years 1900 to 2199 are that date, `YYYYMMDD`.
+///
+/// ```
+/// # use stream_processor_core::time::{TimeUnit, parse_time_text};
+/// let day = parse_time_text(b"20240131", TimeUnit::S)?;
+/// assert_eq!(day.micros, parse_time_text(b"1706659200", TimeUnit::S)?.micros);
+/// # Ok::<(), stream_processor_core::time::TimeError>(())
+/// ```
+///
+/// # Errors
+///
+/// As [`parse_rfc3339`].
+#[inline]
+pub fn parse_time_text(text: &[u8], unit: TimeUnit) -> Result<TimeText, TimeError> {
+    if let Some(date) = text.first_chunk::<8>()
+        && text.len() == 8
+        && rfc3339::compact_days(*date).is_some()
+    {
+        return rfc3339::parse(text);
+    }
+    match parse_decimal_time(text, unit) {
+        Err(TimeError::Invalid) => rfc3339::parse(text),
+        time => time.map(|micros| TimeText { micros, is_local: false }),
     }
 }
 

@@ -4,12 +4,34 @@ use super::{MICROS_PER_SECOND, TimeError, in_range};
 
 const SECONDS_PER_DAY: i64 = 86_400;
 
+/// The number of a leap second in its minute.
+const LEAP_SECOND: i64 = 60;
+
+/// A time that was read from text.
+/// ```
+/// use stream_processor_core::time::{TimeUnit, parse_time_text};
+/// assert!(parse_time_text(b"2024-05-01 12:00:00", TimeUnit::Ms)?.is_local);
+/// assert!(!parse_time_text(b"2024-05-01 12:00:00Z", TimeUnit::Ms)?.is_local);
+/// # Ok::<(), stream_processor_core::time::TimeError>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimeText {
+    /// Microseconds since the epoch; a local time is taken as UTC.
+    pub micros: i64,
+    /// True if the text has a date, but neither an offset nor a zone.
+    pub is_local: bool,
+}
+
 /// Parses an RFC 3339 time to microseconds since the epoch. Further digits are cut off, which
 /// rounds down.
 ///
-/// It accepts more than RFC 3339: a space or a lower-case `t` before the time of day, `z`, no
-/// offset (UTC is assumed) and no seconds. A date alone (midnight) and years beyond 9999 or before
-/// 0 as `±YYYYYY` are valid, too.
+/// It accepts more than RFC 3339:
+/// - a space or a lower-case `t` before the time of day, no seconds, and a decimal comma;
+/// - no offset (UTC is assumed), `z`, ` UTC`, ` GMT`, the offsets `+00` and `+0200`, and a space
+///   before an offset;
+/// - the leap second 23:59:60 of UTC, which is the first instant of the next minute;
+/// - a date alone (midnight), also as `YYYYMMDD` in the years 1900 to 2199;
+/// - years beyond 9999 or before 0 as `±YYYYYY`.
 ///
 /// ```
 /// # use stream_processor_core::time::{TimeError, parse_rfc3339};
@@ -19,11 +41,17 @@ const SECONDS_PER_DAY: i64 = 86_400;
 ///
 /// # Errors
 ///
-/// [`TimeError::Invalid`] for text of another form and for dates and times of day that do not exist
-/// (including leap seconds), [`TimeError::OutOfRange`] for times beyond [`MIN_TIME`](crate::time::MIN_TIME) and
+/// [`TimeError::Invalid`] for text of another form and for dates and times of day that do not
+/// exist, [`TimeError::OutOfRange`] for times beyond [`MIN_TIME`](crate::time::MIN_TIME) and
 /// [`MAX_TIME`](crate::time::MAX_TIME).
 #[inline]
 pub fn parse_rfc3339(text: &[u8]) -> Result<i64, TimeError> {
+    parse(text).map(|time| time.micros)
+}
+
+/// Parses a time as [`parse_rfc3339`] does, and tells local times.
+#[inline]
+pub(super) fn parse(text: &[u8]) -> Result<TimeText, TimeError> {
     if let Some((date, rest)) = text.split_first_chunk::<10>()
         && let [y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1] = *date
         && let Some((high, low)) = two_digits(y0, y1).zip(two_digits(y2, y3))
@@ -31,12 +59,17 @@ pub fn parse_rfc3339(text: &[u8]) -> Result<i64, TimeError> {
         let days = days_of(high * 100 + low, two_digits(m0, m1), two_digits(d0, d1))?;
         return in_day(days, rest);
     }
-    parse_expanded(text)
+    parse_unusual_date(text)
 }
 
-/// Parses a time whose year has a sign and six digits.
+/// Parses a time whose date is `YYYYMMDD`, or whose year has a sign and six digits.
 #[cold]
-fn parse_expanded(text: &[u8]) -> Result<i64, TimeError> {
+fn parse_unusual_date(text: &[u8]) -> Result<TimeText, TimeError> {
+    if let Some((date, rest)) = text.split_first_chunk::<8>()
+        && let Some(days) = compact_days(*date)
+    {
+        return in_day(days, rest);
+    }
     let (date, rest) = text.split_first_chunk::<13>().ok_or(TimeError::Invalid)?;
     let [sign, y0, y1, y2, y3, y4, y5, b'-', m0, m1, b'-', d0, d1] = *date else {
         return Err(TimeError::Invalid);
@@ -53,22 +86,37 @@ fn parse_expanded(text: &[u8]) -> Result<i64, TimeError> {
     in_day(days_of(year, two_digits(m0, m1), two_digits(d0, d1))?, rest)
 }
 
+/// Returns the days from the epoch to a date of the form `YYYYMMDD`. `None` unless it is a date of
+/// the years 1900 to 2199: any other eight digits are a number.
+pub(super) fn compact_days(date: [u8; 8]) -> Option<i64> {
+    let [y0, y1, y2, y3, m0, m1, d0, d1] = date;
+    let year = two_digits(y0, y1)? * 100 + two_digits(y2, y3)?;
+    let days = days_of(year, two_digits(m0, m1), two_digits(d0, d1)).ok()?;
+    (1900..=2199).contains(&year).then_some(days)
+}
+
 /// Parses the time of day and the offset after a date, which is `days` after the epoch.
 #[inline]
-fn in_day(days: i64, text: &[u8]) -> Result<i64, TimeError> {
+fn in_day(days: i64, text: &[u8]) -> Result<TimeText, TimeError> {
     let (second, micros, offset) = match *text {
-        [] => (0, 0, 0),
+        [] => (0, 0, None),
         [b'T' | b't' | b' ', h0, h1, b':', m0, m1, ref rest @ ..] => {
             let minute = minute_of(two_digits(h0, h1), two_digits(m0, m1))?;
             let (second, micros, rest) = seconds(rest)?;
-            (minute * 60 + second, micros, offset_seconds(rest)?)
+            let offset = offset_seconds(rest)?;
+            let is_leap = second == LEAP_SECOND;
+            if is_leap && (minute * 60 + second - offset.unwrap_or(0)) % SECONDS_PER_DAY != 0 {
+                return Err(TimeError::Invalid);
+            }
+            (minute * 60 + second, micros, offset)
         }
         _ => return Err(TimeError::Invalid),
     };
-    let seconds = days * SECONDS_PER_DAY + second - offset;
+    let seconds = days * SECONDS_PER_DAY + second - offset.unwrap_or(0);
     // Years have six digits at most, so only the conversion to microseconds can overflow.
     let time = seconds.checked_mul(MICROS_PER_SECOND).and_then(|time| time.checked_add(micros));
-    time.ok_or(TimeError::OutOfRange).and_then(in_range)
+    let micros = time.ok_or(TimeError::OutOfRange).and_then(in_range)?;
+    Ok(TimeText { micros, is_local: offset.is_none() })
 }
 
 /// Parses an optional `:ss` with a fraction. Returns seconds, microseconds, and the rest of the
@@ -76,8 +124,9 @@ fn in_day(days: i64, text: &[u8]) -> Result<i64, TimeError> {
 #[inline]
 fn seconds(text: &[u8]) -> Result<(i64, i64, &[u8]), TimeError> {
     let [b':', s0, s1, rest @ ..] = text else { return Ok((0, 0, text)) };
-    let second = two_digits(*s0, *s1).filter(|&second| second < 60).ok_or(TimeError::Invalid)?;
-    let [b'.', fraction @ ..] = rest else { return Ok((second, 0, rest)) };
+    let second = two_digits(*s0, *s1).filter(|&second| second <= LEAP_SECOND);
+    let second = second.ok_or(TimeError::Invalid)?;
+    let [b'.' | b',', fraction @ ..] = rest else { return Ok((second, 0, rest)) };
     let mut rest = fraction;
     let mut micros = 0;
     let mut scale = MICROS_PER_SECOND;
@@ -92,17 +141,36 @@ fn seconds(text: &[u8]) -> Result<(i64, i64, &[u8]), TimeError> {
     if any { Ok((second, micros, rest)) } else { Err(TimeError::Invalid) }
 }
 
-/// Parses an offset up to the end of the text, and returns seconds east of UTC.
+/// Parses an offset up to the end of the text, and returns seconds east of UTC; `None` if there is
+/// no text.
 #[inline]
-fn offset_seconds(text: &[u8]) -> Result<i64, TimeError> {
+fn offset_seconds(text: &[u8]) -> Result<Option<i64>, TimeError> {
     match *text {
-        [] | [b'Z' | b'z'] => Ok(0),
-        [sign @ (b'+' | b'-'), h0, h1, b':', m0, m1] => {
-            let minutes = minute_of(two_digits(h0, h1), two_digits(m0, m1))?;
-            Ok(if sign == b'-' { -minutes * 60 } else { minutes * 60 })
+        [] => Ok(None),
+        [b'Z' | b'z'] => Ok(Some(0)),
+        [sign @ (b'+' | b'-'), h0, h1, b':', m0, m1] => signed_offset(sign, [h0, h1, m0, m1]),
+        _ => unusual_offset(text),
+    }
+}
+
+/// Parses the offsets that RFC 3339 does not have: `+02`, `+0200`, ` UTC`, ` GMT` and those after a
+/// space.
+#[cold]
+fn unusual_offset(text: &[u8]) -> Result<Option<i64>, TimeError> {
+    match *text.strip_prefix(b" ").unwrap_or(text) {
+        [b'U', b'T', b'C'] | [b'G', b'M', b'T'] if text.len() == 4 => Ok(Some(0)),
+        [sign @ (b'+' | b'-'), h0, h1] => signed_offset(sign, [h0, h1, b'0', b'0']),
+        [sign @ (b'+' | b'-'), h0, h1, m0, m1] | [sign @ (b'+' | b'-'), h0, h1, b':', m0, m1] => {
+            signed_offset(sign, [h0, h1, m0, m1])
         }
         _ => Err(TimeError::Invalid),
     }
+}
+
+#[inline]
+fn signed_offset(sign: u8, [h0, h1, m0, m1]: [u8; 4]) -> Result<Option<i64>, TimeError> {
+    let minutes = minute_of(two_digits(h0, h1), two_digits(m0, m1))?;
+    Ok(Some(if sign == b'-' { -minutes * 60 } else { minutes * 60 }))
 }
 
 #[inline]
@@ -228,6 +296,21 @@ mod tests {
             ("2023-11-14T16:43:20-05:30", T),
             ("2023-11-14T22:13Z", T - 20_000_000),
             ("2023-11-14", 1_699_920_000_000_000),
+            ("20231114", 1_699_920_000_000_000),
+            ("20231114T22:13:20Z", T),
+            ("2023-11-14T22:13:20,5Z", T + 500_000),
+            ("2023-11-14 22:13:20 UTC", T),
+            ("2023-11-14 22:13:20.5 GMT", T + 500_000),
+            ("2023-11-14 22:13:20+00", T),
+            ("2023-11-15 00:13:20+02", T),
+            ("2023-11-15T00:13:20+0200", T),
+            ("2023-11-15 00:13:20 +0200", T),
+            ("2023-11-15 00:13:20 +02:00", T),
+            ("2016-12-31T23:59:60Z", 1_483_228_800_000_000),
+            ("2016-12-31T23:59:60", 1_483_228_800_000_000),
+            ("2016-12-31T23:59:60.25Z", 1_483_228_800_250_000),
+            ("2017-01-01T01:59:60+02:00", 1_483_228_800_000_000),
+            ("2016-12-31T15:59:60-0800", 1_483_228_800_000_000),
             ("1969-12-31T23:59:59.9999999Z", -1),
             ("1969-12-31T23:59:59Z", -1_000_000),
             ("2000-02-29T00:00:00Z", 951_782_400_000_000),
@@ -256,16 +339,26 @@ mod tests {
             "2023-11-14T",
             "2023-11-14T24:00:00Z",
             "2023-11-14T22:60:00Z",
-            "2016-12-31T23:59:60Z",
             "2023-11-14T22:13:20.Z",
-            "2023-11-14T22:13:20,5Z",
             "2023-11-14T22:13:2Z",
             "2023-11-14T22:13:20+2:00",
             "2023-11-14T22:13:20+24:00",
-            "2023-11-14T22:13:20+0200",
             "2023-11-14T22:13:20Zx",
             "2023-11-14T22Z",
             "2023/11/14",
+            "2023-11-14T22:59:60Z",
+            "2016-12-31T23:59:60+01:00",
+            "2016-12-31T23:59:61Z",
+            "2023-11-14T22:13:20UTC",
+            "2023-11-14T22:13:20  UTC",
+            "2023-11-14T22:13:20 CET",
+            "2023-11-14T22:13:20 Z",
+            "2023-11-14T22:13:20+020",
+            "2023-11-14T22:13:20+2400",
+            "20231301",
+            "18991231",
+            "22000101",
+            "202311140",
             "-000000-01-01",
             "+02023-11-14",
             "２０２３-11-14",

@@ -27,6 +27,8 @@ const ON_UNJUDGED: &[&str] = &["pass", "drop"];
 const MODE: &[&str] = &["exact", "bloom"];
 const WATERMARK: &[&str] = &["bounded", "ascending", "periodic", "punctuated", "manual"];
 const FUTURE: &[&str] = &["drop", "keep"];
+const REQUIRE: &[&str] = &["all", "any", "none"];
+const DELIMITER: &[&str] = &[",", ";", "tab", "|"];
 
 /// The end of `--help`, and of the help of each command that runs a pipeline.
 const EXIT_CODES: &str = "Exit codes:
@@ -243,16 +245,31 @@ pub(crate) struct EventArgs {
     /// The numeric field or fields (a,b) that every event must have; the first is aggregated
     #[arg(long, value_name = "FIELD", value_delimiter = ',')]
     pub(crate) value: Vec<String>,
+    /// Which of several fields of --value an event must have [default: any]
+    #[arg(long, value_name = "NAME", value_parser = Names::<String>::of(REQUIRE))]
+    pub(crate) require: Option<String>,
+    /// A text that stands for a missing value, such as NA (repeat it for more)
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) null: Vec<String>,
     /// The field with the event time: RFC 3339 text, or a number
     #[arg(long, value_name = "FIELD", default_value = "ts")]
     pub(crate) timestamp: String,
     /// The unit of event times that are numbers
     #[arg(long, value_name = "UNIT", default_value = "ms")]
     pub(crate) timestamp_unit: Unit,
+    /// The form of event times, as of strftime: '%d/%m/%Y %H:%M:%S'
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) timestamp_format: Option<String>,
+    /// The zone of event times that name none: UTC, +05:30, Europe/Berlin [default: UTC]
+    #[arg(long, value_name = "ZONE", allow_hyphen_values = true)]
+    pub(crate) timestamp_zone: Option<String>,
     /// The format of events [default: by the name of the input (.csv, .ndjson), else by its first
     /// bytes]
     #[arg(long)]
     pub(crate) format: Option<Format>,
+    /// The character between the fields of CSV: , ; | or tab [default: found in the header]
+    #[arg(long, value_name = "CHARACTER", value_parser = Names::<String>::of(DELIMITER))]
+    pub(crate) delimiter: Option<String>,
     /// The format of rows [default: by the name of the output, else ndjson; for dedup, the format of
     /// events]
     #[arg(long, value_name = "FORMAT")]
@@ -366,8 +383,11 @@ pub(crate) enum Unit {
 /// Inputs, outputs and settings of a run. Each flag overrides the pipeline file.
 #[derive(Debug, Args)]
 pub(crate) struct IoArgs {
-    /// Read events from this file (gzip and zstd are decompressed; repeat it for more files; - for
-    /// stdin)
+    /// Read events from these files, one after another, as --input does
+    #[arg(value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Read events from this file (gzip and zstd are decompressed; repeat it for more files, or give
+    /// a pattern in quotes: 'logs/*.csv'; - for stdin)
     #[arg(short, long, value_name = "FILE", help_heading = "Input and output")]
     pub(crate) input: Vec<PathBuf>,
     /// Write rows to this file (.gz and .zst are compressed; - for stdout)
@@ -410,6 +430,13 @@ pub(crate) struct IoArgs {
     /// The number of events in one batch for the module
     #[arg(long, value_name = "N", hide = true, default_value_t = stream_processor::DEFAULT_BATCH_EVENTS)]
     pub(crate) batch_events: NonZeroUsize,
+}
+
+impl IoArgs {
+    /// Returns the files to read: those of `--input`, then the others.
+    pub(crate) fn inputs(&self) -> Vec<PathBuf> {
+        self.input.iter().chain(&self.files).cloned().collect()
+    }
 }
 
 /// What runs the engine.
@@ -506,6 +533,8 @@ mod tests {
             ("DedupMode", MODE),
             ("Watermark", WATERMARK),
             ("Future", FUTURE),
+            ("Require", REQUIRE),
+            ("Delimiter", DELIMITER),
         ] {
             assert_eq!(in_schema(name), names, "{name}");
         }

@@ -93,7 +93,7 @@ pub(crate) fn message(summary: &Summary, options: Options) -> Option<String> {
             let by_reason = summary.rejected_by_reason.iter();
             let (reason, count) = by_reason.max_by_key(|(_, count)| **count)?;
             let most = if *count == rejected { "" } else { "most " };
-            let advice = advice_if_rejected(reason);
+            let advice = advice_if_rejected(reason, options);
             Some(format!("{}, {most}for {reason}: {advice}", of(rejected, "rejected")))
         }
         _ => Some(format!(
@@ -127,7 +127,7 @@ fn advice_if_late(behind: Option<Duration>, options: Options) -> String {
 }
 
 /// Returns what to do about lines that were rejected for `reason`.
-fn advice_if_rejected(reason: &str) -> &'static str {
+fn advice_if_rejected(reason: &str, options: Options) -> &'static str {
     match reason {
         "invalid_json" | "not_an_object" => {
             "each line must be one JSON object; for CSV set the format to csv"
@@ -136,9 +136,17 @@ fn advice_if_rejected(reason: &str) -> &'static str {
             "check the names of timestamp, key and value; every event needs a number in each value \
              field"
         }
-        "invalid_timestamp" | "timestamp_out_of_range" => {
-            "check the timestamp field and its unit (s, ms, us, ns)"
-        }
+        "invalid_timestamp" => match options {
+            Options::Flags => {
+                "--timestamp names the field, --timestamp-format '%d/%m/%Y %H:%M:%S' says how its \
+                 times are written, --timestamp-zone where they are local"
+            }
+            Options::File => {
+                "under [source], timestamp names the field, timestamp_format says how its times are \
+                 written, timestamp_zone where they are local"
+            }
+        },
+        "timestamp_out_of_range" => "check the timestamp field and its unit (s, ms, us, ns)",
         "wrong_column_count" | "invalid_csv" => {
             "check the quotes and the columns of the lines above"
         }

@@ -15,6 +15,7 @@ mod completions;
 mod condition;
 mod describe;
 mod describe_stage;
+mod formats;
 mod init;
 mod loss;
 mod names;
@@ -82,7 +83,7 @@ fn usage(error: clap::Error) -> Result<(), Exit> {
 fn dispatch(command: Command) -> Result<(), Exit> {
     match command {
         Command::Run(arguments) => {
-            let pipeline = pipeline_file::load(&arguments.file.pipeline)?;
+            let pipeline = pipeline_file::load_for_run(&arguments.file.pipeline, &arguments.io)?;
             run::run(pipeline, Some(&arguments.file.pipeline), &arguments.io)
         }
         Command::Window(mut arguments) => {

@@ -3,22 +3,27 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
-use stream_processor::spec::{OutOfOrderness, PipelineSpec, SpecError};
-use stream_processor::{Error, Input, InputKind, Pipeline};
+use stream_processor::spec::{self, OutOfOrderness, PipelineSpec, SpecError};
+use stream_processor::{Error, Pipeline};
 
 use super::Exit;
 use super::args::{
     CalendarUnit, DedupArgs, EventArgs, Format, IoArgs, NormalizeArgs, Unit, WindowArgs,
 };
-use super::{report, strategy_arg};
+use super::{formats, strategy_arg};
 
 /// A field of a pipeline and the flag that sets it.
 type Flag = (&'static str, &'static str);
 
-const EVENT_FLAGS: [Flag; 13] = [
+const EVENT_FLAGS: [Flag; 18] = [
     ("source.key", "--key"),
     ("source.value", "--value"),
+    ("source.timestamp_format", "--timestamp-format"),
+    ("source.timestamp_zone", "--timestamp-zone"),
     ("source.timestamp", "--timestamp"),
+    ("source.require", "--require"),
+    ("source.null", "--null"),
+    ("source.delimiter", "--delimiter"),
     ("source.partition", "--partition"),
     ("time.max_out_of_orderness", "--max-out-of-orderness"),
     ("time.watermark_interval", "--watermark-interval"),
@@ -210,7 +215,7 @@ fn pipeline(
 fn add_files(spec: &mut Value, io: &IoArgs) {
     let path = |path: &PathBuf| path.display().to_string();
     let is_file = |path: &&PathBuf| path.as_path() != Path::new("-");
-    let inputs: Vec<String> = io.input.iter().filter(is_file).map(path).collect();
+    let inputs: Vec<String> = io.inputs().iter().filter(is_file).map(path).collect();
     if !inputs.is_empty() {
         spec["source"]["type"] = json!("file");
         spec["source"]["path"] = json!(inputs);
@@ -237,6 +242,11 @@ fn source(events: &EventArgs) -> Value {
         ("format", text(format_name(events.input_format()))),
         ("timestamp", text(&events.timestamp)),
         ("timestamp_unit", text(unit)),
+        ("timestamp_format", events.timestamp_format.as_deref().and_then(text)),
+        ("timestamp_zone", events.timestamp_zone.as_deref().and_then(text)),
+        ("delimiter", events.delimiter.as_deref().and_then(text)),
+        ("require", events.require.as_deref().and_then(text)),
+        ("null", (!events.null.is_empty()).then(|| json!(events.null))),
         ("key", Some(json!(events.key))),
         ("value", Some(json!(events.value))),
         ("partition", events.time.partition.as_deref().and_then(text)),
@@ -280,54 +290,35 @@ impl EventArgs {
 
     /// Returns the format of events: that of the flag, otherwise that of the first input's name.
     fn input_format(&self) -> Format {
-        let named = self.io.input.first().and_then(|path| Format::of_path(path));
-        self.format.or(named).unwrap_or(Format::Ndjson)
+        let named = self.io.inputs().first().and_then(|path| formats::of_path(path));
+        self.format.or(named.map(Into::into)).unwrap_or(Format::Ndjson)
     }
 
     /// Returns the format of rows: that of the flag, otherwise that of the output's name.
     fn row_format(&self, default: Format) -> Format {
-        let named = self.io.output.as_ref().and_then(|path| Format::of_path(path));
-        self.output_format.or(named).unwrap_or(default)
+        let named = self.io.output.as_ref().and_then(|path| formats::of_path(path));
+        self.output_format.or(named.map(Into::into)).unwrap_or(default)
     }
 
     /// Sets the format of events by the first bytes of the input, if neither a flag nor the name
-    /// of the input gives it. Prints a warning if the input seems to be in no format that can be
-    /// read.
+    /// of the input gives it.
     pub(crate) fn detect_format(&mut self) {
-        let first = self.io.input.first().filter(|path| path.as_path() != Path::new("-"));
-        let is_named = first.is_some_and(|path| Format::of_path(path).is_some());
-        if self.format.is_some() || is_named || (self.print_pipeline && first.is_none()) {
+        let inputs = self.io.inputs();
+        let named = inputs.first().and_then(|path| formats::of_path(path));
+        let is_known = self.format.is_some() || named.is_some();
+        if self.print_pipeline && inputs.is_empty() {
             return;
         }
-        let input = first.map_or(Input::Stdin, |path| Input::Files(vec![path.clone()]));
-        let name = first.map_or("stdin".to_owned(), |path| path.display().to_string());
-        // If the input cannot be read, the run says so.
-        let problem = match input.detect() {
-            Ok(InputKind::Csv) => {
-                self.format = Some(Format::Csv);
-                return;
-            }
-            Ok(InputKind::JsonArray) => {
-                "a JSON array: jq -c '.[]' writes its objects one a line, as they are read here"
-            }
-            Ok(InputKind::Utf16) => "UTF-16: iconv -f UTF-16 -t UTF-8 writes it as it is read here",
-            _ => return,
-        };
-        if !self.io.quiet {
-            report::print_message(&format!("warning: {name} seems to be {problem}"));
-        }
+        let detected = formats::detect(&inputs, is_known, self.io.quiet);
+        self.format = self.format.or(detected.map(Into::into));
     }
 }
 
-impl Format {
-    /// Returns the format by the name of a file, without its extension for compression.
-    fn of_path(path: &Path) -> Option<Self> {
-        let name = path.file_name()?.to_string_lossy();
-        let name = name.strip_suffix(".gz").or(name.strip_suffix(".zst")).unwrap_or(&name);
-        match Path::new(name).extension()?.to_str()? {
-            "csv" => Some(Self::Csv),
-            "ndjson" | "jsonl" => Some(Self::Ndjson),
-            _ => None,
+impl From<spec::Format> for Format {
+    fn from(format: spec::Format) -> Self {
+        match format {
+            spec::Format::Ndjson => Self::Ndjson,
+            spec::Format::Csv => Self::Csv,
         }
     }
 }

@@ -1,26 +1,84 @@
 //! Loads pipeline files. Errors name the file, the line and the field.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use stream_processor::spec::{PipelineSpec, SpecError};
+use serde_json::{Value, json};
+use stream_processor::spec::{Format, PipelineSpec, SpecError};
 use stream_processor::{Error, Pipeline};
 
-use super::Exit;
+use super::args::IoArgs;
+use super::{Exit, formats};
 
 /// Loads and checks the pipeline at `path`: JSON if its name ends in `.json`, otherwise TOML.
 pub(crate) fn load(path: &Path) -> Result<Pipeline, Exit> {
+    load_with(path, |_| {})
+}
+
+/// Loads the pipeline at `path` for a run. Formats that it does not name follow from the names of
+/// the files of `arguments`, and from the first bytes of the input.
+pub(crate) fn load_for_run(path: &Path, arguments: &IoArgs) -> Result<Pipeline, Exit> {
+    let inputs = arguments.inputs();
+    let (mut is_known, mut own_inputs) = (false, Vec::new());
+    let mut by_names = |spec: &mut Value| {
+        set_format(spec, "source", inputs.first().and_then(|path| formats::of_path(path)));
+        set_format(spec, "sink", arguments.output.as_deref().and_then(formats::of_path));
+        own_inputs = own_paths(spec);
+        let named = own_inputs.first().and_then(|path| formats::of_path(path));
+        let is_named = inputs.is_empty() && named.is_some();
+        is_known = spec["source"]["format"].is_string() || is_named;
+    };
+    // Errors of the pipeline come before the wait for input.
+    let pipeline = load_with(path, &mut by_names)?;
+    let inputs = if inputs.is_empty() { own_inputs } else { inputs };
+    match formats::detect(&inputs, is_known, arguments.quiet) {
+        None => Ok(pipeline),
+        detected => load_with(path, |spec| {
+            set_format(spec, "source", detected);
+            set_format(spec, "sink", arguments.output.as_deref().and_then(formats::of_path));
+        }),
+    }
+}
+
+/// Sets the format of a section that has none.
+fn set_format(spec: &mut Value, section: &str, format: Option<Format>) {
+    let Some(format) = format else { return };
+    let Some(sections) = spec.as_object_mut() else { return };
+    let options = sections.entry(section).or_insert_with(|| json!({}));
+    if let Some(options) = options.as_object_mut() {
+        options.entry("format").or_insert_with(|| json!(format));
+    }
+}
+
+/// Returns the paths of `[source]`.
+fn own_paths(spec: &Value) -> Vec<PathBuf> {
+    let path = &spec["source"]["path"];
+    let paths = path.as_array().map_or(std::slice::from_ref(path), Vec::as_slice);
+    paths.iter().filter_map(Value::as_str).map(PathBuf::from).collect()
+}
+
+/// Loads the pipeline at `path` with the changes of `change`.
+fn load_with(path: &Path, change: impl FnOnce(&mut Value)) -> Result<Pipeline, Exit> {
     let text = fs::read_to_string(path).map_err(|source| {
         let name = path.display().to_string();
         Exit::Invalid(Error::Read { name, source }.to_string())
     })?;
-    let invalid = |error: SpecError| Exit::Invalid(located(path, &error));
     let is_json = path.extension().is_some_and(|extension| extension == "json");
-    let spec =
-        if is_json { PipelineSpec::from_json(&text) } else { PipelineSpec::from_toml(&text) };
-    Pipeline::new(spec.map_err(invalid)?).map_err(|error| match error {
-        Error::Spec(error) if is_json => invalid(error),
-        Error::Spec(error) => invalid(error.located_in(&text)),
+    let invalid = |error: SpecError| Exit::Invalid(located(path, &error));
+    let in_text = |error: SpecError| match is_json {
+        true => invalid(error),
+        false => invalid(error.located_in(&text)),
+    };
+    let value = if is_json {
+        PipelineSpec::value_of_json(&text)
+    } else {
+        PipelineSpec::value_of_toml(&text)
+    };
+    let mut value = value.map_err(invalid)?;
+    change(&mut value);
+    let spec = PipelineSpec::from_value(value).map_err(in_text)?;
+    Pipeline::new(spec).map_err(|error| match error {
+        Error::Spec(error) => in_text(error),
         error => Exit::Invalid(error.to_string()),
     })
 }

@@ -5,7 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
-use stream_processor::{Observer, PartitionSummary, RefusedLine, RunProgress, Summary};
+use stream_processor::{
+    Observer, PartitionSummary, RefusedLine, RunProgress, Summary, UnlikelyTimes,
+};
+use stream_processor_core::time::write_rfc3339;
+
+use super::describe;
+use super::loss::Options;
 
 /// Maximum number of bad lines to print. All are counted.
 const BAD_LINES_SHOWN: u64 = 5;
@@ -13,12 +19,16 @@ const BAD_LINES_SHOWN: u64 = 5;
 /// Maximum number of partitions to print. `--summary-json` lists all.
 const PARTITIONS_SHOWN: usize = 10;
 
+/// 1980 in microseconds since the epoch.
+const YEAR_1980: i64 = 315_532_800_000_000;
+
 /// The period of the spinner while no input arrives.
 const SPINNER_PERIOD: Duration = Duration::from_millis(250);
 
 /// Prints the messages of a run.
 pub(crate) struct Report {
     quiet: bool,
+    options: Options,
     bar: Option<ProgressBar>,
     bad_lines: u64,
 }
@@ -26,9 +36,22 @@ pub(crate) struct Report {
 impl Report {
     /// Creates a report. `len_bytes` is the length of the input, if it is known. There is no
     /// progress bar if rows are printed on the terminal.
-    pub(crate) fn new(quiet: bool, len_bytes: Option<u64>, rows_on_terminal: bool) -> Self {
+    pub(crate) fn new(
+        quiet: bool,
+        options: Options,
+        len_bytes: Option<u64>,
+        rows_on_terminal: bool,
+    ) -> Self {
         let wanted = !quiet && !rows_on_terminal && io::stderr().is_terminal();
-        Self { quiet, bar: wanted.then(|| bar(len_bytes)), bad_lines: 0 }
+        Self { quiet, options, bar: wanted.then(|| bar(len_bytes)), bad_lines: 0 }
+    }
+
+    /// Prints a line above the progress bar.
+    fn print(&self, line: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| print_message(line)),
+            None => print_message(line),
+        }
     }
 
     /// Removes the progress bar and prints the number of bad lines that were not printed.
@@ -50,10 +73,12 @@ impl Observer for Report {
         if self.quiet || self.bad_lines > BAD_LINES_SHOWN {
             return;
         }
-        let text = line.to_string();
-        match &self.bar {
-            Some(bar) => bar.suspend(|| print_message(&text)),
-            None => print_message(&text),
+        self.print(&line.to_string());
+    }
+
+    fn unlikely_times(&mut self, times: &UnlikelyTimes) {
+        if !self.quiet {
+            self.print(&format!("warning: {}", unlikely(times, self.options)));
         }
     }
 
@@ -65,6 +90,35 @@ impl Observer for Report {
             bar.set_message(format!("{} events, {}", HumanCount(events), per_second(rate)));
         }
     }
+}
+
+/// Returns a line about event times that can hardly be meant, and what to do.
+fn unlikely(times: &UnlikelyTimes, options: Options) -> String {
+    let set = |flag: &str, value: &str| match options {
+        Options::Flags => format!("--{} {value}", flag.replace('_', "-")),
+        Options::File => format!("{flag} = \"{value}\""),
+    };
+    let advice = match times.fitting_unit {
+        Some((unit, time)) => {
+            let name = describe::name(&unit);
+            format!("with {} this is {}", set("timestamp_unit", &name), rfc3339(time))
+        }
+        None if times.are_dates => {
+            format!("with {} they are dates", set("timestamp_format", "%Y%m%d"))
+        }
+        None => {
+            let unit = set("timestamp_unit", "UNIT");
+            format!("if they are not meant, check the field of the time, and its unit ({unit})")
+        }
+    };
+    let side = if times.example < YEAR_1980 { "before 1980" } else { "after 2200" };
+    format!("most event times are {side}, such as {}: {advice}", rfc3339(times.example))
+}
+
+fn rfc3339(time: i64) -> String {
+    let mut text = Vec::new();
+    write_rfc3339(time, &mut text);
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 /// Returns a progress bar if the length of the input is known, otherwise a spinner.
@@ -123,7 +177,7 @@ pub(crate) fn partitions(summary: &Summary) -> Vec<String> {
         return Vec::new();
     }
     let line = |of: &PartitionSummary| {
-        let name = of.partition.as_deref().unwrap_or("unnamed");
+        let name = shown(of.partition.as_deref().unwrap_or("unnamed"));
         let reached = of.greatest_time.as_deref().unwrap_or("no event");
         let marks = [(of.idle, ", idle"), (of.holds_back, ", holds back the watermark")];
         let marks: String = marks.iter().filter(|(is, _)| *is).map(|(_, mark)| *mark).collect();
@@ -136,6 +190,15 @@ pub(crate) fn partitions(summary: &Summary) -> Vec<String> {
             .push(format!("... and {}", counted(more as u64, "more partition", "more partitions")));
     }
     lines
+}
+
+/// Returns a name from data on one line, with its control characters escaped.
+pub(crate) fn shown(name: &str) -> String {
+    let escaped = |c: char| match c.is_control() {
+        true => c.escape_default().collect::<String>(),
+        false => c.to_string(),
+    };
+    name.chars().map(escaped).collect()
 }
 
 /// Returns a count with its noun in the singular or plural.

@@ -29,13 +29,15 @@ pub(crate) fn run(pipeline: Pipeline, file: Option<&Path>, arguments: &IoArgs) -
     io.check_files(file, summary_output.as_ref())
         .map_err(|error| Exit::Failed(error.to_string()))?;
     let settings = settings(arguments);
+    let options = if file.is_some() { Options::File } else { Options::Flags };
     if let Some(reason) = pipeline.plan().one_shard
         && settings.shards.get() > 1
         && !arguments.quiet
     {
         report::print_message(&format!("note: --shards has no effect: {reason}"));
     }
-    let mut report = Report::new(arguments.quiet, io.input.len_bytes(), writes_to_terminal(&io));
+    let mut report =
+        Report::new(arguments.quiet, options, io.input.len_bytes(), writes_to_terminal(&io));
     let stop = StopHandle::default();
     let signals = Signals::stopping(stop.clone())
         .map_err(|error| Exit::Failed(format!("cannot wait for signals: {error}")))?;
@@ -55,7 +57,6 @@ pub(crate) fn run(pipeline: Pipeline, file: Option<&Path>, arguments: &IoArgs) -
         }
         None => {
             written?;
-            let options = if file.is_some() { Options::File } else { Options::Flags };
             end(&summary, &signals, options, arguments)
         }
     }
@@ -113,9 +114,11 @@ fn settings(arguments: &IoArgs) -> Settings {
 }
 
 fn input(spec: &PipelineSpec, arguments: &IoArgs) -> Result<Input, Exit> {
-    match arguments.input.as_slice() {
-        [] => Input::of(spec).map_err(|error| Exit::Invalid(error.to_string())),
-        paths => Input::of_paths(paths.to_vec())
+    match arguments.inputs() {
+        paths if paths.is_empty() => {
+            Input::of(spec).map_err(|error| Exit::Invalid(error.to_string()))
+        }
+        paths => Input::of_paths(paths)
             .map_err(|error| Exit::Invalid(format!("--input: {}", error.message()))),
     }
 }

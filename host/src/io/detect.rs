@@ -22,6 +22,8 @@ pub enum InputKind {
     JsonArray,
     /// Text in UTF-16.
     Utf16,
+    /// Text whose lines end in carriage returns alone.
+    LoneReturns,
     /// Nothing of these, or nothing yet.
     Unknown,
 }
@@ -68,8 +70,11 @@ fn decompressed_start(start: Vec<u8>) -> io::Result<Vec<u8>> {
 
 /// Returns what a text that begins with `start` seems to be.
 fn kind(start: &[u8]) -> InputKind {
-    if start.starts_with(b"\xff\xfe") || start.starts_with(b"\xfe\xff") {
+    if is_utf16(start) {
         return InputKind::Utf16;
+    }
+    if has_lone_returns(start) {
+        return InputKind::LoneReturns;
     }
     let text = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start).trim_ascii_start();
     match text {
@@ -80,17 +85,34 @@ fn kind(start: &[u8]) -> InputKind {
     }
 }
 
-/// Returns whether the first line is complete and has several names that are separated by commas,
-/// none of them empty or a number.
+/// Returns whether the text has a byte order mark of UTF-16, or starts with ASCII in UTF-16.
+fn is_utf16(start: &[u8]) -> bool {
+    let is_ascii = |byte: u8| byte.is_ascii() && byte != 0;
+    match *start {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => true,
+        [a, 0, b, 0, ..] | [0, a, 0, b, ..] => is_ascii(a) && is_ascii(b),
+        _ => false,
+    }
+}
+
+/// Returns whether a carriage return is followed by another character, and no line feed occurs.
+fn has_lone_returns(start: &[u8]) -> bool {
+    let followed = start.split_last().is_some_and(|(_, front)| front.contains(&b'\r'));
+    followed && !start.contains(&b'\n')
+}
+
+/// Returns whether the first line is complete and has several names that are separated by a
+/// delimiter, some of them not empty and none of them a number.
 fn is_header(text: &[u8]) -> bool {
     let Some(end) = text.iter().position(|byte| *byte == b'\n') else { return false };
     let line = text.get(..end).unwrap_or_default().trim_ascii_end();
     let Ok(line) = str::from_utf8(line) else { return false };
-    let is_name = |field: &str| {
-        let name = field.trim().trim_matches('"');
-        !name.is_empty() && name.parse::<f64>().is_err() && !name.contains(['{', '}'])
-    };
-    line.contains(',') && line.split(',').all(is_name)
+    let name = |field: &str| field.trim().trim_matches('"').to_owned();
+    let is_name = |name: &String| name.parse::<f64>().is_err() && !name.contains(['{', '}']);
+    [',', ';', '\t', '|'].into_iter().any(|delimiter| {
+        let names: Vec<String> = line.split(delimiter).map(name).collect();
+        names.len() > 1 && names.iter().all(is_name) && names.iter().any(|name| !name.is_empty())
+    })
 }
 
 #[cfg(test)]
@@ -99,7 +121,7 @@ mod tests {
 
     #[test]
     fn first_bytes_say_what_an_input_is() {
-        let cases: [(&[u8], InputKind); 13] = [
+        let cases: &[(&[u8], InputKind)] = &[
             (b"{\"ts\":1}\n", InputKind::Ndjson),
             (b"\xef\xbb\xbf \r\n{", InputKind::Ndjson),
             (b"ts,service\n1,a\n", InputKind::Csv),
@@ -111,11 +133,21 @@ mod tests {
             (b"bad\nbad\n", InputKind::Unknown),
             (b"ts,serv", InputKind::Unknown),
             (b"1,2\n3,4\n", InputKind::Unknown),
-            (b"a,,b\n", InputKind::Unknown),
+            (b"a,,b\n", InputKind::Csv),
+            (b",ts,v\n", InputKind::Csv),
+            (b"ts;v\n1;2\n", InputKind::Csv),
+            (b"ts\tv\n", InputKind::Csv),
+            (b"ts|v\r\n", InputKind::Csv),
+            (b",,\n", InputKind::Unknown),
+            (b"t\0s\0", InputKind::Utf16),
+            (b"\0{\0\"", InputKind::Utf16),
+            (b"ts,v\r1,2\r3,4", InputKind::LoneReturns),
+            (b"{\"ts\":1}\r{", InputKind::LoneReturns),
+            (b"{\"ts\":1}\r", InputKind::Ndjson),
             (b"[1]\n", InputKind::Unknown),
         ];
         for (start, expected) in cases {
-            assert_eq!(kind(start), expected, "{:?}", String::from_utf8_lossy(start));
+            assert_eq!(kind(start), *expected, "{:?}", String::from_utf8_lossy(start));
         }
     }
 }

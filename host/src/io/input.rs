@@ -43,12 +43,15 @@ impl Input {
         }
     }
 
-    /// Returns the input of paths, of which `-` is standard input.
+    /// Returns the input of paths, of which `-` is standard input. A path that does not exist may
+    /// be a pattern, such as `logs/*.csv`: it stands for the files that match, in order of their
+    /// names.
     ///
     /// # Errors
-    /// The field `source.path`, if `-` is one of several paths.
+    /// The field `source.path`, if `-` is one of several paths, or nothing matches a pattern.
     pub fn of_paths(paths: Vec<PathBuf>) -> Result<Self, SpecError> {
         let stdin = Path::new("-");
+        let paths = paths.into_iter().map(matching).collect::<Result<Vec<_>, _>>()?.concat();
         match paths.as_slice() {
             [path] if path == stdin => Ok(Self::Stdin),
             paths if paths.iter().any(|path| path == stdin) => {
@@ -81,5 +84,49 @@ impl Input {
             Self::Files(paths) => Box::new(FileSource::new(paths)?),
             Self::Source(source) => source,
         })
+    }
+}
+
+/// Returns the files that match `path` if it is a pattern, otherwise `path` itself.
+fn matching(path: PathBuf) -> Result<Vec<PathBuf>, SpecError> {
+    let text = path.to_string_lossy();
+    if !text.contains(['*', '?', '[']) || path.exists() {
+        return Ok(vec![path]);
+    }
+    let failed = |problem: String| SpecError::new("source.path", format!("{text:?}: {problem}"));
+    let found = glob::glob(&text).map_err(|error| failed(error.to_string()))?;
+    let paths: Result<Vec<PathBuf>, _> = found.collect();
+    let mut paths = paths.map_err(|error| failed(error.to_string()))?;
+    paths.retain(|path| !path.is_dir());
+    if paths.is_empty() {
+        return Err(failed("no file matches this pattern".to_owned()));
+    }
+    Ok(paths)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pattern_stands_for_the_files_that_match() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["b.csv", "a.csv", "[x].csv", "c.txt"] {
+            fs::write(folder.path().join(name), "").unwrap();
+        }
+        fs::create_dir(folder.path().join("d.csv")).unwrap();
+        let names = |pattern: &str| match Input::of_paths(vec![folder.path().join(pattern)]) {
+            Ok(Input::Files(paths)) => paths
+                .iter()
+                .map(|path| path.file_name().unwrap().to_string_lossy().into_owned())
+                .collect(),
+            Ok(_) => Vec::new(),
+            Err(error) => vec![error.message().to_owned()],
+        };
+        assert_eq!(names("*.csv"), ["[x].csv", "a.csv", "b.csv"]);
+        assert_eq!(names("?.csv"), ["a.csv", "b.csv"]);
+        assert_eq!(names("[x].csv"), ["[x].csv"]);
+        assert_eq!(names("missing.csv"), ["missing.csv"]);
+        assert!(names("*.ndjson")[0].ends_with("no file matches this pattern"));
     }
 }

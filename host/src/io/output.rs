@@ -79,11 +79,13 @@ impl Output {
         }
     }
 
-    /// Opens the output of rows in the format `to`. Events that pass come in the format `from`.
-    pub(crate) fn into_sink(self, from: Format, to: Format) -> Result<Box<dyn Sink>, Error> {
+    /// Opens the output of rows in the format of the sink. Events that pass come in the format of
+    /// the source.
+    pub(crate) fn into_sink(self, spec: &PipelineSpec) -> Result<Box<dyn Sink>, Error> {
+        let (source, to) = (&spec.source, spec.sink.format);
         match self {
             Self::Sink(sink) => Ok(sink),
-            text => Ok(Box::new(TextSink::new(text.open()?, from, to))),
+            text => Ok(Box::new(TextSink::new(text.open()?, source.format, to, source.delimiter))),
         }
     }
 

@@ -1,6 +1,7 @@
 //! The sink of text: rows as NDJSON or CSV.
 
 use stream_processor_core::OutputSchema;
+use stream_processor_core::spec::Delimiter;
 use stream_processor_core::text::{EventWriter, Format, write_csv_header, write_rows};
 
 use super::sink::{Sink, SinkRows};
@@ -24,12 +25,17 @@ pub(crate) struct TextSink {
 
 impl TextSink {
     /// Creates a sink that writes rows in the format `to`. Events that pass come in the format
-    /// `from`.
-    pub(crate) fn new(output: TextOutput, from: Format, to: Format) -> Self {
+    /// `from`, with `delimiter` if they are CSV.
+    pub(crate) fn new(
+        output: TextOutput,
+        from: Format,
+        to: Format,
+        delimiter: Option<Delimiter>,
+    ) -> Self {
         Self {
             output,
             format: to,
-            events: EventWriter::new(from, to),
+            events: EventWriter::new(from, to).delimited_by(delimiter),
             header: None,
             ended_batches: 0,
             durable_batches: 0,
@@ -115,7 +121,7 @@ mod tests {
 
     fn sink(writer: Box<dyn Write + Send>) -> TextSink {
         let output = Output::Writer("rows".into(), writer).open().unwrap();
-        TextSink::new(output, Format::Csv, Format::Ndjson)
+        TextSink::new(output, Format::Csv, Format::Ndjson, None)
     }
 
     #[test]

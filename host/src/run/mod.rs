@@ -39,6 +39,7 @@
 mod batch_log;
 mod dead_letter;
 mod disorder;
+mod first_times;
 mod input_block;
 mod merge;
 mod parser;
@@ -55,6 +56,7 @@ mod tick_timer;
 mod writer;
 
 pub(crate) use batch_log::LoggedEvents;
+pub use first_times::UnlikelyTimes;
 pub use progress::{Observer, RefusedLine, RunProgress};
 pub use stop::StopHandle;
 pub use summary::{PartitionSummary, Summary};

@@ -7,6 +7,7 @@ use stream_processor_core::InputSchema;
 use stream_processor_core::text::{EventBuffer, Reader};
 
 use super::batch_log::BatchLog;
+use super::first_times::FirstTimes;
 use super::input_block::InputBlock;
 use super::progress::{Observer, RefusedLine, RunProgress};
 use super::reader::{InputReader, ParserMessage};
@@ -20,6 +21,7 @@ use crate::error::Error;
 pub(super) struct Parser<'a> {
     pub(super) schema: &'a InputSchema,
     pub(super) text_reader: Reader,
+    pub(super) first_times: FirstTimes,
     pub(super) batch_events: usize,
     pub(super) strict: bool,
     pub(super) stop: &'a StopHandle,
@@ -137,6 +139,9 @@ impl Parser<'_> {
                 ParserMessage::TickChanged => {}
                 ParserMessage::EndOfInput => {
                     self.end_input(state)?;
+                    if let Some(times) = self.first_times.finish() {
+                        self.observer.unlikely_times(&times);
+                    }
                     return Ok(ReadEnd::EndOfInput);
                 }
                 // The bytes of an unfinished line are no event yet.
@@ -249,7 +254,11 @@ impl Parser<'_> {
             }
         }
         self.progress.accepted += count as u64;
-        self.progress.disorder.observe(state.events.timestamps().get(..count).unwrap_or_default());
+        let timestamps = state.events.timestamps().get(..count).unwrap_or_default();
+        self.progress.disorder.observe(timestamps);
+        if let Some(times) = self.first_times.observe(timestamps) {
+            self.observer.unlikely_times(&times);
+        }
         let reported = self.report_refused(bytes, state);
         state.pending += count + state.events.rejections().len();
         let last_event = state.events.lines().last();

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use stream_processor_core::RejectReason;
 
 use super::disorder::Disorder;
+use super::first_times::UnlikelyTimes;
 use crate::error::Escaped;
 
 /// Counts of the input that was read so far.
@@ -20,11 +21,16 @@ pub struct RunProgress {
     pub(super) disorder: Disorder,
 }
 
-/// Receives reports during a run. Both methods do nothing by default.
+/// Receives reports during a run. All methods do nothing by default.
 pub trait Observer {
     /// Receives a refused line.
     fn refused(&mut self, line: &RefusedLine<'_>) {
         let _ = line;
+    }
+
+    /// Receives the first event times, at most once, if most of them can hardly be meant.
+    fn unlikely_times(&mut self, times: &UnlikelyTimes) {
+        let _ = times;
     }
 
     /// Receives the counts after each batch that was sent to the shards, and when the input pauses.

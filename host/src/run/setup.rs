@@ -19,14 +19,13 @@ pub(super) struct Outputs {
 pub(super) fn open_io(io: Io, pipeline: &Pipeline) -> Result<(Box<dyn Source>, Outputs), Error> {
     io.check_files(None, None)?;
     let source = io.input.into_source()?;
-    let (from, to) = (pipeline.spec().source.format, pipeline.spec().sink.format);
     // If both go to one file, late events are written as dead letters.
     let dead_letter = io.dead_letter.as_ref();
     let late = io.late.filter(|late| {
         dead_letter.is_none_or(|dead_letter| !files::is_same_output(late, dead_letter))
     });
     let outputs = Outputs {
-        rows: io.output.into_sink(from, to)?,
+        rows: io.output.into_sink(pipeline.spec())?,
         dead_letter: io.dead_letter.map(Output::open).transpose()?,
         late: late.map(Output::open).transpose()?,
     };

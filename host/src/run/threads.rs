@@ -5,10 +5,10 @@ use std::sync::mpsc::{channel, sync_channel};
 use std::thread::{self, JoinHandle};
 
 use stream_processor_core::Stats;
-use stream_processor_core::text::{Reader, ReaderOptions};
 use stream_processor_core::watermark::Generator;
 
 use super::dead_letter::DeadLetterWriter;
+use super::first_times::FirstTimes;
 use super::merge::Merger;
 use super::parser::{KeptText, Parser, ParserStop, ReadEnd, Receivers};
 use super::progress::{Observer, RunProgress};
@@ -148,12 +148,11 @@ impl RunningThreads {
         stop: &StopHandle,
     ) -> RunEnd {
         let spec = pipeline.spec();
-        let reader_options =
-            ReaderOptions { table_seed: settings.table_seed, ..ReaderOptions::of(spec) };
         let schema = &pipeline.plan().input;
         let parser = Parser {
             schema,
-            text_reader: Reader::new(schema, reader_options),
+            text_reader: pipeline.reader(settings.table_seed),
+            first_times: FirstTimes::new(pipeline),
             batch_events: settings.batch_events.get().min(spec.limits.max_batch_events as usize),
             strict: settings.strict,
             stop,

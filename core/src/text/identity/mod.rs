@@ -33,6 +33,7 @@ use layout::Layout;
 use super::read::lines::next_feed;
 use super::read::names::Names;
 use super::read::ndjson::{Line, scan_line};
+use super::read::paths::Paths;
 use super::read::value::{Kind, Value};
 use crate::data::batch::{Identity, NO_IDENTITY};
 use crate::key::{needs_escape, push_str};
@@ -258,6 +259,7 @@ fn of_content(
 pub struct Identifier {
     identities: Identities,
     names: Names,
+    paths: Paths,
     slots: Vec<Value>,
 }
 
@@ -267,8 +269,9 @@ impl Identifier {
     pub fn new(strategies: &[Strategy]) -> Self {
         let mut needed = NameTable::default();
         let identities = Identities::new(strategies, |name| needed.add(name));
+        let paths = Paths::of(&mut needed);
         let slots = vec![Value::MISSING; needed.len()];
-        Self { identities, names: Names::new(needed), slots }
+        Self { identities, names: Names::new(needed), paths, slots }
     }
 
     /// Compiles strategies in JSON, as a `dedup` stage lists them.
@@ -357,6 +360,7 @@ impl Identifier {
             if !matches!(line, Line::Object { end: found, .. } if found == end) {
                 return NO_IDENTITY;
             }
+            self.paths.resolve(text, &mut self.slots);
         }
         self.identities.identify(&self.slots, text, content)
     }

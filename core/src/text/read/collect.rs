@@ -2,9 +2,10 @@
 
 use super::csv::Wanted;
 use super::events::{EventBuffer, Span};
+use super::paths::Paths;
 use super::reader::ReaderOptions;
 use super::rejection::{FieldRole, Found, Rejection};
-use super::value::Value;
+use super::value::{Kind, ReadTime, Value};
 use crate::keys::interner::Interner;
 use crate::spec::Format;
 use crate::text::identity::{Content, Identities, NamedSlot};
@@ -27,8 +28,18 @@ pub(super) struct Collector {
     pub(super) lines_before: u64,
     timestamp_slot: usize,
     timestamp_unit: TimeUnit,
+    /// Reads event times in place of the rules of [`Value::timestamp`].
+    times: Option<Box<dyn ReadTime>>,
     key_slots: Vec<usize>,
     columns: Vec<Column>,
+    /// The number of leading columns of which an event must have at least one.
+    require_any_of: usize,
+    /// The needed fields inside of objects.
+    paths: Paths,
+    /// Texts that stand for a missing value.
+    nulls: Vec<Box<[u8]>>,
+    /// True if the values of a line need [`Collector::prepare`].
+    prepares: bool,
     identities: Vec<Identities>,
     /// All columns of CSV, sorted by name, if an identity needs them.
     all_columns: Option<Vec<NamedSlot>>,
@@ -114,6 +125,10 @@ impl Collector {
         let identities: Vec<_> = identities
             .map(|strategies| Identities::new(strategies, |name| needed.add(name)))
             .collect();
+        let paths = match options.format {
+            Format::Ndjson => Paths::of(&mut needed),
+            Format::Csv => Paths::default(),
+        };
         let needs_content = identities.iter().any(Identities::need_content);
         Self {
             slots: vec![Value::MISSING; needed.len()],
@@ -122,8 +137,13 @@ impl Collector {
             lines_before: 0,
             timestamp_slot,
             timestamp_unit: options.timestamp_unit,
+            times: None,
             key_slots,
             columns,
+            require_any_of: schema.require_any_of,
+            prepares: !paths.is_empty(),
+            paths,
+            nulls: Vec::new(),
             identities,
             all_columns: (options.format == Format::Csv && needs_content).then(Vec::new),
             partition_slot,
@@ -131,6 +151,17 @@ impl Collector {
             partitions: Dictionary::new(options),
             scratch: Vec::new(),
         }
+    }
+
+    /// Sets what reads event times.
+    pub(super) fn read_times_by(&mut self, times: Box<dyn ReadTime>) {
+        self.times = Some(times);
+    }
+
+    /// Sets the texts that stand for a missing value.
+    pub(super) fn read_as_null<'a>(&mut self, texts: impl Iterator<Item = &'a str>) {
+        self.nulls = texts.map(|text| text.as_bytes().into()).collect();
+        self.prepares = !self.paths.is_empty() || !self.nulls.is_empty();
     }
 
     /// Returns the names of the needed fields, in the order of their slots.
@@ -182,6 +213,9 @@ impl Collector {
         lines: u64,
         events: &mut EventBuffer,
     ) -> bool {
+        if self.prepares {
+            self.prepare(text);
+        }
         let accepted = self.append(text, events);
         match accepted {
             Ok(true) => {
@@ -201,6 +235,21 @@ impl Collector {
         }
     }
 
+    /// Finds the fields inside of objects, and makes texts that stand for a missing value null.
+    #[inline(never)]
+    fn prepare(&mut self, text: &[u8]) {
+        self.paths.resolve(text, &mut self.slots);
+        if self.nulls.is_empty() {
+            return;
+        }
+        for value in &mut self.slots {
+            let is_text = matches!(value.kind, Kind::Text | Kind::String);
+            if is_text && self.nulls.iter().any(|null| **null == *value.text(text)) {
+                value.kind = Kind::Null;
+            }
+        }
+    }
+
     /// Appends the values to the columns.
     #[inline]
     fn append(
@@ -208,10 +257,12 @@ impl Collector {
         text: &[u8],
         events: &mut EventBuffer,
     ) -> Result<bool, (RejectReason, FieldRole)> {
-        let timestamp = self
-            .slot(self.timestamp_slot)
-            .timestamp(text, self.timestamp_unit)
-            .map_err(|reason| (reason, FieldRole::Timestamp))?;
+        let timestamp = self.slot(self.timestamp_slot);
+        let timestamp = match &self.times {
+            None => timestamp.timestamp(text, self.timestamp_unit),
+            Some(times) => timestamp.timestamp_by(text, &**times),
+        };
+        let timestamp = timestamp.map_err(|reason| (reason, FieldRole::Timestamp))?;
 
         self.keys.current.clear();
         for (index, &slot) in self.key_slots.iter().enumerate() {
@@ -246,6 +297,13 @@ impl Collector {
             }
         }
 
+        if self.require_any_of > 0 {
+            let mut any_of = events.columns.iter().take(self.require_any_of);
+            if any_of.all(|numbers| numbers.last().is_none_or(|number| number.is_nan())) {
+                cut_columns(events, row);
+                return Err((RejectReason::MissingField, FieldRole::Column(0)));
+            }
+        }
         match self.append_ids(events) {
             Ok(true) => {}
             stopped => {

@@ -9,9 +9,9 @@ use super::lines::{before_return, count_feeds, next_feed};
 use super::names::UNNEEDED;
 use super::quotes::{BadQuote, Extent, Fields, HIGH_BITS, QuoteFault, skip_plain};
 use super::value::{Kind, Value};
+use crate::spec::Delimiter;
+use crate::util::names::{NameTable, first_repeated};
 use memchr::memrchr;
-
-use crate::util::names::NameTable;
 
 /// Error: the header of a CSV input cannot be used.
 /// ```
@@ -33,8 +33,8 @@ pub enum HeaderError {
         /// The columns of the header.
         columns: Vec<String>,
     },
-    /// A column that the pipeline needs occurs more than once.
-    #[error("the CSV header has the column {name:?} more than once")]
+    /// A name occurs more than once.
+    #[error("the CSV header has the column {name:?} more than once: rename one of them")]
     RepeatedColumn {
         /// The column.
         name: String,
@@ -115,12 +115,17 @@ pub(super) struct Csv {
     /// The fields of a quoted record, without their quotes.
     unquoted: Fields,
     max_line_bytes: usize,
+    /// The delimiter that the options set.
+    given: Option<Delimiter>,
+    /// The delimiter of the current input.
+    delimiter: u8,
 }
 
 impl Csv {
-    pub(super) fn new(max_line_bytes: usize) -> Self {
+    pub(super) fn new(max_line_bytes: usize, given: Option<Delimiter>) -> Self {
         let (header_text, unquoted) = (Vec::new(), Fields::default());
-        Self { header: None, header_text, unquoted, max_line_bytes }
+        let delimiter = given.unwrap_or(Delimiter::Comma).byte();
+        Self { header: None, header_text, unquoted, max_line_bytes, given, delimiter }
     }
 
     /// Returns the number of columns; `None` before the header is read.
@@ -155,6 +160,10 @@ impl Csv {
         let rest = bytes.get(start..).unwrap_or(&[]);
         let skipped = rest.iter().take_while(|byte| **byte == b'\n').count();
         let start = start + skipped;
+        if self.given.is_none() {
+            let header = bytes.get(start..).unwrap_or(&[]);
+            self.delimiter = find_delimiter(header.get(..self.max_line_bytes).unwrap_or(header));
+        }
         let record = match self.parse(bytes, start, end, &mut []) {
             Parsed::Incomplete => return None,
             Parsed::Record(record) => record,
@@ -178,24 +187,24 @@ impl Csv {
     /// Returns the slot of each column of the header that was parsed.
     fn slots_of(&self, wanted: Wanted<'_>) -> Result<Vec<usize>, HeaderError> {
         let columns = self.names();
+        let repeated = first_repeated(columns.iter().map(String::as_str));
+        if let Some(name) = repeated.and_then(|column| columns.get(column)) {
+            return Err(HeaderError::RepeatedColumn { name: name.clone() });
+        }
         let Wanted { names, required, all } = wanted;
         let unneeded = |column| if all { names.len() + column } else { UNNEEDED };
         let slots = columns.iter().enumerate();
         let slots = slots.map(|(column, name)| names.find(name).unwrap_or(unneeded(column)));
         let slots: Vec<usize> = slots.collect();
-        let mut counts = vec![0_usize; names.len()];
+        let mut is_found = vec![false; names.len()];
         for slot in &slots {
-            if let Some(count) = counts.get_mut(*slot) {
-                *count += 1;
+            if let Some(is_found) = is_found.get_mut(*slot) {
+                *is_found = true;
             }
         }
-        for (slot, (name, count)) in names.names().iter().zip(counts).enumerate() {
-            let name = name.to_string();
-            match count {
-                0 if slot < required => return Err(HeaderError::MissingColumn { name, columns }),
-                0 | 1 => {}
-                _ => return Err(HeaderError::RepeatedColumn { name }),
-            }
+        let missing = is_found.iter().take(required).position(|is_found| !is_found);
+        if let Some(name) = missing.and_then(|slot| names.names().get(slot)) {
+            return Err(HeaderError::MissingColumn { name: name.to_string(), columns });
         }
         Ok(slots)
     }
@@ -206,11 +215,13 @@ impl Csv {
         self.names().into_iter().zip(slots.iter().copied())
     }
 
-    /// Returns the fields of the record that was parsed last.
+    /// Returns the names in the record that was parsed last.
     fn names(&self) -> Vec<String> {
         let text = self.unquoted.text();
-        let name = |(from, to)| String::from_utf8_lossy(text.get(from..to).unwrap_or(&[]));
-        self.unquoted.bounds().map(|bounds| name(bounds).into_owned()).collect()
+        let bounds = self.unquoted.bounds().enumerate();
+        bounds
+            .map(|(index, (from, to))| column_name(index, text.get(from..to).unwrap_or(&[])))
+            .collect()
     }
 
     /// Reads the record at `start`, and stores the needed fields in `slots`.
@@ -223,13 +234,15 @@ impl Csv {
         slots: &mut [Value],
     ) -> Parsed {
         let header = self.header.as_deref().unwrap_or(&[]);
+        let separator = self.delimiter;
         let mut fields = 0;
         let mut at = start;
         let mut seen = 0;
         loop {
             let quoted = bytes.get(at) == Some(&b'"');
             let field_start = at + usize::from(quoted);
-            let mut field_end = skip_plain(bytes, field_start, quoted, &mut seen);
+            let mut field_end =
+                skip_plain(bytes, field_start, if quoted { b'"' } else { separator }, &mut seen);
             at = field_end;
             if quoted {
                 // The parser handles a quote that is not the field's last byte, and a line feed
@@ -244,19 +257,19 @@ impl Csv {
             }
             let delimiter = bytes.get(at).copied();
             match delimiter {
-                Some(b',' | b'\n') => {}
+                Some(byte) if byte == separator || byte == b'\n' => {}
                 None if end => {}
                 None => return Parsed::Incomplete,
                 Some(_) => return self.parse(bytes, start, end, slots),
             }
-            if !quoted && delimiter != Some(b',') {
+            if !quoted && delimiter != Some(separator) {
                 field_end = before_return(bytes, field_start, at);
             }
             if let Some(slot) = header.get(fields).and_then(|&slot| slots.get_mut(slot)) {
                 slot.set(Kind::Text, field_start, field_end);
             }
             fields += 1;
-            if delimiter != Some(b',') {
+            if delimiter != Some(separator) {
                 let record_end = before_return(bytes, start, at);
                 let next = (at + 1).min(bytes.len());
                 let check_utf8 = seen & HIGH_BITS != 0;
@@ -275,7 +288,7 @@ impl Csv {
         let window = bytes.get(..bytes.len().min(start + longest)).unwrap_or(&[]);
         let end = end && window.len() == bytes.len();
         let max_line_bytes = self.max_line_bytes;
-        let (line_end, next) = match self.unquoted.read(window, start) {
+        let (line_end, next) = match self.unquoted.read(window, start, self.delimiter) {
             Extent::LineFeed(feed) => (feed, feed + 1),
             Extent::Incomplete if end => (window.len(), window.len()),
             Extent::OpenQuote(opened) if end => {
@@ -301,6 +314,28 @@ impl Csv {
         let end = before_return(window, start, line_end);
         Parsed::Record(Record { end, next, fields, in_place: false, check_utf8: true })
     }
+}
+
+/// Returns the name of the column `index` of a header; columns without a name are `#1`, `#2`.
+pub(in crate::text) fn column_name(index: usize, text: &[u8]) -> String {
+    match text {
+        [] => format!("#{}", index + 1),
+        text => String::from_utf8_lossy(text).into_owned(),
+    }
+}
+
+/// Returns the delimiter of the header at the start of `text`: the one that separates most names.
+pub(in crate::text) fn find_delimiter(text: &[u8]) -> u8 {
+    let mut fields = Fields::default();
+    let mut best = (Delimiter::Comma.byte(), 0);
+    for delimiter in Delimiter::ALL.map(Delimiter::byte) {
+        let _ = fields.read(text, 0, delimiter);
+        let count = fields.bounds().count();
+        if count > best.1 {
+            best = (delimiter, count);
+        }
+    }
+    best.0
 }
 
 /// Rejects the record at `start` for the quote at `opened`, once the line of the quote is complete.

@@ -20,6 +20,7 @@ pub(super) mod keys;
 pub(super) mod lines;
 pub(super) mod names;
 pub(super) mod ndjson;
+pub(super) mod paths;
 mod quotes;
 pub(super) mod reader;
 pub(super) mod rejection;

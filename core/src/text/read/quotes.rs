@@ -44,7 +44,7 @@ impl fmt::Display for BadQuote {
         match self.fault {
             QuoteFault::TextAfter => write!(
                 f,
-                "text follows the quoted field at byte {column}: expected ',' or the end of the line"
+                "text follows the quoted field at byte {column}: expected a delimiter or the end of the line"
             ),
             QuoteFault::OpenAtEnd => {
                 write!(f, "the quote at byte {column} is not closed before the input ends")
@@ -79,7 +79,7 @@ impl Fields {
 
     /// Reads the record at `start`, and returns its end. If that is not a line feed, the fields are
     /// complete only if the input ends with `bytes`.
-    pub(super) fn read(&mut self, bytes: &[u8], start: usize) -> Extent {
+    pub(super) fn read(&mut self, bytes: &[u8], start: usize, delimiter: u8) -> Extent {
         self.text.clear();
         self.ends.clear();
         let mut at = start;
@@ -91,14 +91,14 @@ impl Fields {
                 };
                 at = closed + 1;
             } else {
-                at = plain_end(bytes, opened);
-                let is_last = bytes.get(at) != Some(&b',');
+                at = plain_end(bytes, opened, delimiter);
+                let is_last = bytes.get(at) != Some(&delimiter);
                 let end = if is_last { before_return(bytes, opened, at) } else { at };
                 self.text.extend_from_slice(bytes.get(opened..end).unwrap_or(&[]));
             }
             self.ends.push(self.text.len());
             match bytes.get(at..).unwrap_or(&[]) {
-                [b',', ..] => at += 1,
+                [byte, ..] if *byte == delimiter => at += 1,
                 [b'\n', ..] => return Extent::LineFeed(at),
                 [b'\r', b'\n', ..] => return Extent::LineFeed(at + 1),
                 [] | [b'\r'] => return Extent::Incomplete,
@@ -112,7 +112,7 @@ impl Fields {
     fn push_quoted(&mut self, bytes: &[u8], opened: usize) -> Option<usize> {
         let (mut from, mut at) = (opened + 1, opened + 1);
         loop {
-            at = skip_plain(bytes, at, true, &mut 0);
+            at = skip_plain(bytes, at, b'"', &mut 0);
             if bytes.get(at)? == &b'\n' {
                 at += 1;
                 continue;
@@ -127,12 +127,12 @@ impl Fields {
     }
 }
 
-/// Returns the end of the unquoted field at `start`: the position of the next comma or line feed,
-/// or the end of `bytes`.
-fn plain_end(bytes: &[u8], start: usize) -> usize {
+/// Returns the end of the unquoted field at `start`: the position of the next delimiter or line
+/// feed, or the end of `bytes`.
+fn plain_end(bytes: &[u8], start: usize, delimiter: u8) -> usize {
     let mut at = start;
     loop {
-        at = skip_plain(bytes, at, false, &mut 0);
+        at = skip_plain(bytes, at, delimiter, &mut 0);
         if bytes.get(at) != Some(&b'"') {
             return at;
         }
@@ -140,12 +140,10 @@ fn plain_end(bytes: &[u8], start: usize) -> usize {
     }
 }
 
-/// Returns the position of the next quote or line feed from `at` on, or comma outside `quoted`
-/// text; else the end of `bytes`.
+/// Returns the position of the next quote, line feed or delimiter from `at` on; else the end of
+/// `bytes`. In quotes, the delimiter is a quote.
 #[inline]
-pub(super) fn skip_plain(bytes: &[u8], mut at: usize, quoted: bool, seen: &mut u64) -> usize {
-    // In quotes, the search for commas looks for quotes again instead.
-    let delimiter = if quoted { b'"' } else { b',' };
+pub(super) fn skip_plain(bytes: &[u8], mut at: usize, delimiter: u8, seen: &mut u64) -> usize {
     let delimiters = ONES * u64::from(delimiter);
     while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
         let word = u64::from_le_bytes(*chunk);
@@ -192,7 +190,7 @@ mod tests {
             ("\"a\",\"b\"\rc\n", Extent::TextAfterQuote(4)),
             ("\"a\" ,\n", Extent::TextAfterQuote(0)),
         ] {
-            assert_eq!(fields.read(text.as_bytes(), 0), extent, "{text:?}");
+            assert_eq!(fields.read(text.as_bytes(), 0, b','), extent, "{text:?}");
         }
     }
 }

@@ -8,7 +8,8 @@ use super::names::Names;
 use super::ndjson::{Line, scan_line};
 use super::rejection::Found;
 use super::scan::SyntaxError;
-use crate::spec::Format;
+use super::value::ReadTime;
+use crate::spec::{Delimiter, Format};
 use crate::time::TimeUnit;
 use crate::{InputSchema, PipelineSpec, RejectReason};
 
@@ -31,6 +32,9 @@ const MIN_SEEN_BYTES: usize = 4 << 10;
 pub struct ReaderOptions {
     /// The format of the lines.
     pub format: Format,
+    /// The character between the fields of CSV; `None`: that which separates most names of the
+    /// header.
+    pub delimiter: Option<Delimiter>,
     /// The unit of numeric timestamps.
     pub timestamp_unit: TimeUnit,
     /// Maximum length of a line in bytes, without its line end; a longer one is rejected. Default:
@@ -52,6 +56,7 @@ impl ReaderOptions {
     pub fn of(spec: &PipelineSpec) -> Self {
         Self {
             format: spec.source.format,
+            delimiter: spec.source.delimiter,
             timestamp_unit: spec.source.timestamp_unit,
             max_line_bytes: spec.limits.max_line_bytes as usize,
             max_key_bytes: spec.limits.max_key_bytes as usize,
@@ -65,6 +70,7 @@ impl Default for ReaderOptions {
     fn default() -> Self {
         Self {
             format: Format::Ndjson,
+            delimiter: None,
             timestamp_unit: TimeUnit::Ms,
             max_line_bytes: 1 << 20,
             max_key_bytes: 65_536,
@@ -125,7 +131,7 @@ impl Reader {
         let collector = Collector::new(schema, &options);
         let syntax = match options.format {
             Format::Ndjson => Syntax::Ndjson(Names::new(collector.needed().clone())),
-            Format::Csv => Syntax::Csv(Box::new(Csv::new(max_line_bytes))),
+            Format::Csv => Syntax::Csv(Box::new(Csv::new(max_line_bytes, options.delimiter))),
         };
         Self {
             syntax,
@@ -135,6 +141,16 @@ impl Reader {
             long_line_feeds: None,
             seen_bytes: 0,
         }
+    }
+
+    /// Has `times` read all event times from now on.
+    pub fn read_times_by(&mut self, times: Box<dyn ReadTime>) {
+        self.collector.read_times_by(times);
+    }
+
+    /// Reads `texts` as missing values from now on, in all needed fields.
+    pub fn read_as_null<'a>(&mut self, texts: impl Iterator<Item = &'a str>) {
+        self.collector.read_as_null(texts);
     }
 
     /// Starts a new input, such as the next file: line numbers restart at 1, and it may have a byte
@@ -171,8 +187,8 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// Only for a CSV header that is too long or not UTF-8, repeats a column, or lacks one that the
-    /// schema names. Even an optional column must be present, so that misspelt names are found. The
+    /// Only for a CSV header that is too long or not UTF-8, repeats a name, or lacks a column that
+    /// the schema names. Even an optional column must be present, so that misspelt names are found. The
     /// reader is unusable afterwards.
     pub fn read(
         &mut self,

@@ -124,8 +124,18 @@ impl Rejection {
             }
             Found::Value { kind, text } => {
                 let role = self.field.unwrap_or(FieldRole::Timestamp);
+                let is_missing = self.reason == RejectReason::MissingField;
+                if let FieldRole::Column(column) = role
+                    && is_missing
+                    && column < schema.require_any_of
+                {
+                    return write_all_missing(schema, f);
+                }
                 write!(f, "field {:?}: ", role.name(schema))?;
                 write_problem(self.reason, role, schema, f)?;
+                if is_missing && kind == Kind::Text {
+                    return f.write_str(", but it is empty");
+                }
                 f.write_str(", found ")?;
                 write_value(kind, text.map(|span| span.of(bytes)), f)
             }
@@ -158,6 +168,15 @@ impl Rejection {
     }
 }
 
+/// Writes that none of the values is there of which an event must have one.
+fn write_all_missing(schema: &InputSchema, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    f.write_str("expected a number in at least one of the fields ")?;
+    for (index, column) in schema.columns.iter().take(schema.require_any_of).enumerate() {
+        write!(f, "{}{:?}", if index == 0 { "" } else { ", " }, column.name)?;
+    }
+    f.write_str(", found none of them")
+}
+
 /// Writes what the pipeline requires of the field.
 fn write_problem(
     reason: RejectReason,
@@ -170,7 +189,8 @@ fn write_problem(
     };
     f.write_str(match (reason, role) {
         (RejectReason::InvalidTimestamp, _) => {
-            "expected an RFC 3339 time such as 2024-01-31T12:00:00Z"
+            "expected an RFC 3339 time such as 2024-01-31T12:00:00Z (timestamp_format reads other \
+             forms, timestamp_zone local times)"
         }
         (RejectReason::TimestampOutOfRange, _) => {
             "expected a time in the years -271821 to 275760 (is timestamp_unit right?)"
@@ -257,7 +277,7 @@ mod tests {
             ),
             (
                 "{\"ts\":\"soon\"}",
-                "invalid_timestamp: field \"ts\": expected an RFC 3339 time such as 2024-01-31T12:00:00Z, found the string \"soon\"",
+                "invalid_timestamp: field \"ts\": expected an RFC 3339 time such as 2024-01-31T12:00:00Z (timestamp_format reads other forms, timestamp_zone local times), found the string \"soon\"",
             ),
             (
                 "{\"ts\":1e30}",
@@ -291,7 +311,7 @@ mod tests {
         for (record, expected) in [
             (
                 "1,\"a\"b,3,4",
-                "invalid_csv: text follows the quoted field at byte 3: expected ',' or the end of the line",
+                "invalid_csv: text follows the quoted field at byte 3: expected a delimiter or the end of the line",
             ),
             (
                 "\"1\n\",\"a\n,3,4",
@@ -300,7 +320,7 @@ mod tests {
             ("1,2", "wrong_column_count: the record has 2 fields, the header has 4"),
             (
                 "1,,3,4",
-                "missing_field: field \"svc\": expected a key: a string, a number or a boolean, found the text \"\"",
+                "missing_field: field \"svc\": expected a key: a string, a number or a boolean, but it is empty",
             ),
             (
                 "1,a,nan,4",

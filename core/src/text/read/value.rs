@@ -7,7 +7,47 @@ use crate::key::{
     push_scaled, push_str,
 };
 use crate::number::{Decimal, ScannedNumber, parse_f64};
-use crate::time::{TimeError, TimeUnit, parse_decimal_time, parse_rfc3339, scanned_time};
+use crate::time::{TimeError, TimeUnit, parse_rfc3339, parse_time_text, scanned_time};
+
+/// Reads event times in forms that the reader does not know, such as those of a host's format.
+/// ```
+/// use stream_processor_core::{InputSchema, time::{TimeError, parse_decimal_time, TimeUnit}};
+/// use stream_processor_core::text::{EventBuffer, ReadTime, Reader, ReaderOptions};
+///
+/// /// Reads the days since the epoch.
+/// struct Days;
+///
+/// impl ReadTime for Days {
+///     fn read_text(&self, text: &[u8]) -> Result<i64, TimeError> {
+///         self.read_number(text.strip_prefix(b"day ").ok_or(TimeError::Invalid)?)
+///     }
+///
+///     fn read_number(&self, text: &[u8]) -> Result<i64, TimeError> {
+///         parse_decimal_time(text, TimeUnit::S).map(|seconds| seconds * 86_400)
+///     }
+/// }
+///
+/// let schema = InputSchema { timestamp: "ts".into(), ..InputSchema::default() };
+/// let mut reader = Reader::new(&schema, ReaderOptions::default());
+/// reader.read_times_by(Box::new(Days));
+/// let mut events = EventBuffer::new();
+/// reader.read(b"{\"ts\":\"day 2\"}\n", true, 1, &mut events)?;
+/// assert_eq!(events.timestamps(), [172_800_000_000]);
+/// # Ok::<(), stream_processor_core::text::HeaderError>(())
+/// ```
+pub trait ReadTime: Send {
+    /// Returns the time of a text in microseconds since the epoch.
+    ///
+    /// # Errors
+    /// [`TimeError::Invalid`] for another text, [`TimeError::OutOfRange`] for a time out of range.
+    fn read_text(&self, text: &[u8]) -> Result<i64, TimeError>;
+
+    /// Returns the time of a JSON number in microseconds since the epoch.
+    ///
+    /// # Errors
+    /// As [`ReadTime::read_text`].
+    fn read_number(&self, text: &[u8]) -> Result<i64, TimeError>;
+}
 
 /// The kind of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,27 +109,53 @@ impl Value {
         let text = self.text(bytes);
         let time = match self.kind {
             Kind::Number => scanned_time(&self.number, text, unit),
-            Kind::String => parse_rfc3339(text),
+            Kind::String => match parse_rfc3339(text) {
+                Err(TimeError::Invalid) => number_in_quotes(text, unit),
+                time => time,
+            },
             Kind::Text => match trim(text) {
                 [] => return Err(RejectReason::MissingField),
-                text => match parse_decimal_time(text, unit) {
-                    Err(TimeError::Invalid) => parse_rfc3339(text),
-                    time => time,
-                },
+                text => parse_time_text(text, unit).map(|time| time.micros),
             },
-            _ => return self.unusual_timestamp(text),
+            _ => return self.unusual_timestamp(text, unit),
         };
         time.map_err(timestamp_reason)
     }
 
-    fn unusual_timestamp(&self, text: &[u8]) -> Result<i64, RejectReason> {
+    fn unusual_timestamp(&self, text: &[u8], unit: TimeUnit) -> Result<i64, RejectReason> {
         let time = match self.kind {
             Kind::Missing | Kind::Null => return Err(RejectReason::MissingField),
             Kind::EscapedString => {
                 let mut unescaped = Vec::with_capacity(text.len());
                 unescape(text, &mut unescaped);
-                parse_rfc3339(&unescaped)
+                parse_time_text(&unescaped, unit).map(|time| time.micros)
             }
+            _ => return Err(RejectReason::WrongType),
+        };
+        time.map_err(timestamp_reason)
+    }
+
+    /// Returns the value as an event time that `times` reads.
+    #[cold]
+    pub(in crate::text) fn timestamp_by(
+        &self,
+        bytes: &[u8],
+        times: &dyn ReadTime,
+    ) -> Result<i64, RejectReason> {
+        let text = self.text(bytes);
+        let time = match self.kind {
+            Kind::Number => times.read_number(text),
+            Kind::String => times.read_text(text),
+            Kind::Text => match trim(text) {
+                [] => return Err(RejectReason::MissingField),
+                text => times.read_text(text),
+            },
+            Kind::EscapedString => {
+                let mut unescaped = Vec::with_capacity(text.len());
+                unescape(text, &mut unescaped);
+                times.read_text(&unescaped)
+            }
+            Kind::Missing | Kind::Null => return Err(RejectReason::MissingField),
             _ => return Err(RejectReason::WrongType),
         };
         time.map_err(timestamp_reason)
@@ -197,6 +263,12 @@ impl Value {
     }
 }
 
+/// Parses a string that is no date as a number.
+#[cold]
+fn number_in_quotes(text: &[u8], unit: TimeUnit) -> Result<i64, TimeError> {
+    parse_time_text(text, unit).map(|time| time.micros)
+}
+
 fn push_text(text: &[u8], key: &mut Vec<u8>) -> Result<(), RejectReason> {
     let text = core::str::from_utf8(text).map_err(|_| RejectReason::InvalidUtf8)?;
     push_str(key, text);
@@ -262,10 +334,24 @@ mod tests {
     }
 
     #[test]
+    fn strings_of_digits_are_numbers_or_dates() {
+        let time = |text: &str| {
+            let value = Value { kind: Kind::String, ..csv(text) };
+            value.timestamp(text.as_bytes(), TimeUnit::S)
+        };
+        assert_eq!(time("1700000000.5"), Ok(1_700_000_000_500_000));
+        assert_eq!(time("20231114"), Ok(1_699_920_000_000_000));
+        assert_eq!(time("20231314"), Ok(20_231_314_000_000));
+        assert_eq!(time(""), Err(RejectReason::InvalidTimestamp));
+        assert_eq!(time("1e40"), Err(RejectReason::TimestampOutOfRange));
+    }
+
+    #[test]
     fn csv_timestamps_are_numbers_or_rfc_3339() {
         let time = |text: &str| csv(text).timestamp(text.as_bytes(), TimeUnit::S);
         assert_eq!(time("1.5"), Ok(1_500_000));
         assert_eq!(time(" 1970-01-01T00:00:01Z "), Ok(1_000_000));
+        assert_eq!(time("20231114"), Ok(1_699_920_000_000_000));
         assert_eq!(time(""), Err(RejectReason::MissingField));
         assert_eq!(time("soon"), Err(RejectReason::InvalidTimestamp));
         assert_eq!(time("1e40"), Err(RejectReason::TimestampOutOfRange));

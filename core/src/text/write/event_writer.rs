@@ -1,9 +1,10 @@
 //! Writes events that pass a pipeline unchanged.
 
-use csv_core::{ReadRecordResult, Reader};
+use csv_core::{ReadRecordResult, ReaderBuilder};
 
 use crate::number::{ScannedNumber, scan_json_number};
-use crate::spec::Format;
+use crate::spec::{Delimiter, Format};
+use crate::text::read::csv::{column_name, find_delimiter};
 use crate::util::json::write_string;
 
 /// Writes unchanged events of the source ([`crate::OutputSchema::passes_events`]). It copies their
@@ -22,6 +23,10 @@ use crate::util::json::write_string;
 pub struct EventWriter {
     from: Format,
     to: Format,
+    /// The delimiter that the options set.
+    given: Option<Delimiter>,
+    /// The delimiter of the current input.
+    delimiter: u8,
     /// The text before each value: `{"ts":`, `,"host":`.
     members: Vec<Vec<u8>>,
     has_header: bool,
@@ -32,7 +37,14 @@ impl EventWriter {
     /// CSV, and stays NDJSON.
     #[must_use]
     pub fn new(from: Format, to: Format) -> Self {
-        Self { from, to, members: Vec::new(), has_header: false }
+        let delimiter = Delimiter::Comma.byte();
+        Self { from, to, given: None, delimiter, members: Vec::new(), has_header: false }
+    }
+
+    /// Sets the delimiter of CSV; without one it is found in each header, as readers do.
+    #[must_use]
+    pub fn delimited_by(self, given: Option<Delimiter>) -> Self {
+        Self { given, ..self }
     }
 
     /// Starts a CSV input with its header. CSV output keeps the first header only.
@@ -46,10 +58,11 @@ impl EventWriter {
             return;
         }
         self.members.clear();
+        self.delimiter = self.given.map_or_else(|| find_delimiter(header), Delimiter::byte);
         let members = &mut self.members;
-        for_each_field(header, |name| {
+        for_each_field(header, self.delimiter, |name| {
             let mut member = vec![if members.is_empty() { b'{' } else { b',' }];
-            write_string(&String::from_utf8_lossy(name), &mut member);
+            write_string(&column_name(members.len(), name), &mut member);
             member.push(b':');
             members.push(member);
         });
@@ -63,7 +76,7 @@ impl EventWriter {
             return;
         }
         let mut members = self.members.iter();
-        for_each_field(text, |value| {
+        for_each_field(text, self.delimiter, |value| {
             let Some(member) = members.next() else { return };
             out.extend_from_slice(member);
             if value.is_empty() {
@@ -83,10 +96,10 @@ fn is_number(text: &[u8]) -> bool {
 }
 
 /// Calls `see` with each field of a CSV record, without its quotes.
-fn for_each_field(record: &[u8], mut see: impl FnMut(&[u8])) {
+fn for_each_field(record: &[u8], delimiter: u8, mut see: impl FnMut(&[u8])) {
     let mut fields = vec![0; record.len()];
-    let mut ends = vec![0; record.iter().filter(|byte| **byte == b',').count() + 1];
-    let mut reader = Reader::new();
+    let mut ends = vec![0; record.iter().filter(|byte| **byte == delimiter).count() + 1];
+    let mut reader = ReaderBuilder::new().delimiter(delimiter).build();
     let (mut read, mut written, mut count) = (0, 0, 0);
     loop {
         let (result, took, wrote, ended) = reader.read_record(
