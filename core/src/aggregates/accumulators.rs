@@ -143,6 +143,19 @@ impl Accumulators {
         }
     }
 
+    /// Does the same as [`Accumulators::add`] for finite values where all of `slots` are equal.
+    pub(crate) fn add_to_one_slot(
+        &mut self,
+        field: usize,
+        slots: &[u32],
+        values: &[f64],
+        order: Order<'_>,
+    ) {
+        for of in self.columns.iter_mut().filter(|of| of.field == field) {
+            of.column.add_to_one_slot(slots, values, order);
+        }
+    }
+
     /// Does nothing: without the feature, programs bring no aggregators.
     #[cfg(not(feature = "custom-aggregators"))]
     #[inline(always)]

@@ -124,6 +124,10 @@ macro_rules! columns {
                 match self { $($(#[$attribute])* Self::$variant(column) => column.add(slots, values, order)),* }
             }
 
+            fn add_to_one_slot(&mut self, slots: &[u32], values: &[f64], order: Order<'_>) {
+                match self { $($(#[$attribute])* Self::$variant(column) => column.add_to_one_slot(slots, values, order)),* }
+            }
+
             fn prefetch(&self, slots: &[u32], keys: &[u32]) {
                 match self { $($(#[$attribute])* Self::$variant(column) => column.prefetch(slots, keys)),* }
             }
@@ -266,6 +270,11 @@ pub(super) trait FieldColumn: SlotColumn {
 
     /// Adds each of `values` to its slot; `order` gives their timestamps and ordinals.
     fn add(&mut self, slots: &[u32], values: &[f64], order: Order<'_>);
+
+    /// Does the same as [`FieldColumn::add`] for finite values where all of `slots` are equal.
+    fn add_to_one_slot(&mut self, slots: &[u32], values: &[f64], order: Order<'_>) {
+        self.add(slots, values, order);
+    }
 
     /// Prefetches the accumulators of `keys`; `slots` maps a key to its slot.
     fn prefetch(&self, _slots: &[u32], _keys: &[u32]) {}

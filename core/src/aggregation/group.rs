@@ -71,10 +71,10 @@ impl Group {
     #[inline]
     pub fn update(&mut self, value: f64) {
         if value.is_finite() {
-            self.pending.push(value);
-            if self.pending.len() >= MAX_PENDING {
-                self.flush();
+            if self.pending.len() == self.pending.capacity() {
+                self.make_room();
             }
+            self.pending.push(value);
         }
     }
 
@@ -179,6 +179,17 @@ impl Group {
         serde_json::to_vec(&self.aggregations).unwrap_or_default()
     }
 
+    /// Makes room for one more pending value: grows the list up to [`MAX_PENDING`], then flushes it.
+    #[cold]
+    fn make_room(&mut self) {
+        let capacity = self.pending.capacity();
+        if capacity < MAX_PENDING {
+            self.pending.reserve_exact((2 * capacity).clamp(8, MAX_PENDING) - capacity);
+        } else {
+            self.flush();
+        }
+    }
+
     fn flush(&mut self) {
         add(&mut self.accumulators, &self.pending);
         self.pending.clear();
@@ -205,12 +216,14 @@ impl fmt::Debug for Group {
     }
 }
 
-/// Adds `values`, at most [`MAX_PENDING`].
+/// Adds `values` to the only slot.
 fn add(accumulators: &mut Accumulators, values: &[f64]) {
-    let slots = SLOT.get(..values.len()).unwrap_or_default();
-    let timestamps = TIMES.get(..values.len()).unwrap_or_default();
-    let ordinals = Ordinals::Listed(ORDINALS.get(..values.len()).unwrap_or_default());
-    accumulators.add(0, slots, values, Order { timestamps, ordinals });
+    for values in values.chunks(MAX_PENDING) {
+        let slots = SLOT.get(..values.len()).unwrap_or_default();
+        let timestamps = TIMES.get(..values.len()).unwrap_or_default();
+        let ordinals = Ordinals::Listed(ORDINALS.get(..values.len()).unwrap_or_default());
+        accumulators.add_to_one_slot(0, slots, values, Order { timestamps, ordinals });
+    }
 }
 
 fn result(sealed: &Accumulators, index: usize) -> Option<f64> {

@@ -27,8 +27,8 @@ pub enum Error {
     /// `result_buffer_size` results wait for the reader. Read some, or wait with
     /// [`crate::StreamProcessor::ready`], then call again with the rest.
     #[error(
-        "{waiting} results wait for the reader, and {consumed} events of the call were taken: read results, or wait \
-         until there is room with ready(), then continue with the next event"
+        "{waiting} results wait for the reader, and {consumed} events of the call were taken: \
+         read results, or wait until there is room with ready(), then continue with the next event"
     )]
     ResultsFull {
         /// The number of events of the call that were taken, from the front.
@@ -66,8 +66,8 @@ pub enum Error {
     },
     /// The state of a program's own aggregators cannot be written to a snapshot.
     #[error(
-        "a snapshot cannot contain a program's own aggregators: use those of processor::aggregation, or rebuild the \
-         state from the events"
+        "a snapshot cannot contain a program's own aggregators: use those of \
+         processor::aggregation, or rebuild the state from the events"
     )]
     CustomState,
     /// The engine returned an error.

@@ -130,7 +130,7 @@ impl AggregationResult {
         self.values.len()
     }
 
-    /// Returns whether there are no outputs.
+    /// Returns true if there are no outputs.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()

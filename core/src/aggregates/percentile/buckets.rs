@@ -25,6 +25,16 @@ pub(super) fn octave_and_bucket(magnitude: u64) -> (i32, usize) {
     }
 }
 
+/// Returns the octave and the bucket of a number, given by its bits. `None` for negative numbers,
+/// zero, subnormals, infinity and NaN.
+#[inline(always)]
+pub(super) fn normal_octave_and_bucket(bits: u64) -> Option<(i32, usize)> {
+    // The sign is the highest bit, so negative numbers are above the highest octave.
+    let octave = i32::try_from(bits >> 52).ok()?;
+    let bucket = usize::try_from((bits >> REST_BITS) % BUCKETS_PER_OCTAVE as u64).ok()?;
+    (1..=HIGHEST_OCTAVE).contains(&octave).then_some((octave, bucket))
+}
+
 /// Returns the middle of a bucket.
 pub(super) fn bucket_middle(octave: i32, bucket: usize) -> f64 {
     if let Ok(exponent @ 1..) = u64::try_from(octave) {
@@ -49,6 +59,9 @@ mod tests {
                 let magnitude = magnitude.min(f64::MAX.to_bits());
                 let value = f64::from_bits(magnitude);
                 let (octave, bucket) = octave_and_bucket(magnitude);
+                let normal = value.is_normal().then_some((octave, bucket));
+                assert_eq!(normal_octave_and_bucket(magnitude), normal, "{value:e}");
+                assert_eq!(normal_octave_and_bucket((-value).to_bits()), None);
                 let error = (bucket_middle(octave, bucket) - value).abs();
                 assert!(error <= value / 128.0, "{value:e} {octave} {bucket}");
             }

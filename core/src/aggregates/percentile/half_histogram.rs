@@ -2,7 +2,8 @@
 
 use super::MAX_OCTAVES;
 use super::buckets::{
-    BUCKETS_PER_OCTAVE, HIGHEST_OCTAVE, LOWEST_OCTAVE, bucket_middle, octave_and_bucket,
+    BUCKETS_PER_OCTAVE, HIGHEST_OCTAVE, LOWEST_OCTAVE, bucket_middle, normal_octave_and_bucket,
+    octave_and_bucket,
 };
 use crate::error::SnapshotError;
 use crate::snapshot::{SectionReader, SectionWriter};
@@ -72,6 +73,16 @@ impl HalfHistogram {
         } else {
             self.add_beyond(octave, bucket, times);
         }
+    }
+
+    /// Adds a number once, given by its bits. Returns false, and adds nothing, if it is negative,
+    /// zero or subnormal, or if its octave has no block.
+    #[inline(always)]
+    pub(super) fn add_normal(&mut self, bits: u64) -> bool {
+        let Some((octave, bucket)) = normal_octave_and_bucket(bits) else { return false };
+        let Some(count) = self.bucket(octave, bucket) else { return false };
+        *count = count.saturating_add(1);
+        true
     }
 
     #[inline]

@@ -72,6 +72,11 @@ pub(super) trait PercentileState: Clone {
     /// Adds `value`, which is finite and not −0.
     fn add(&mut self, value: f64, exact: usize);
 
+    /// Adds `values` in order, which are finite and not −0.
+    fn add_all(&mut self, values: &[f64], exact: usize) {
+        values.iter().for_each(|value| self.add(*value, exact));
+    }
+
     /// Merges `later`, whose values count as the later ones.
     fn merge(&mut self, later: &Self, exact: usize);
 
@@ -232,6 +237,17 @@ impl<S: PercentileState> FieldColumn for Percentiles<S> {
 
     fn add(&mut self, slots: &[u32], values: &[f64], _: Order<'_>) {
         add_present(&mut self.states, slots, values, self.exact);
+    }
+
+    fn add_to_one_slot(&mut self, slots: &[u32], values: &[f64], _: Order<'_>) {
+        let state = slots.first().and_then(|slot| self.states.get_mut(*slot as usize));
+        let Some(state) = state else { return };
+        for values in values.chunks(64) {
+            let mut normalized = [0.0; 64];
+            // Adding 0 turns −0 into 0: they are one value.
+            normalized.iter_mut().zip(values).for_each(|(to, value)| *to = value + 0.0);
+            state.add_all(normalized.get(..values.len()).unwrap_or_default(), self.exact);
+        }
     }
 
     /// Prepares `slots` for results; counts folded values and limits reached in `stats`.

@@ -288,6 +288,10 @@ impl FieldColumn for Sketches {
         self.sets.add(slots, values, order);
     }
 
+    fn add_to_one_slot(&mut self, slots: &[u32], values: &[f64], order: Order<'_>) {
+        self.sets.add_to_one_slot(slots, values, order);
+    }
+
     fn seal(&mut self, slots: &[u32], stats: &mut StageStats) {
         for slot in slots {
             let Some(key) = self.aliased_key(*slot as usize) else {

@@ -51,16 +51,6 @@ impl ValueSet {
         }
     }
 
-    fn add_values(&mut self, more: &[f64], exact: usize) {
-        match self {
-            Self::Values(values) if values.len() + more.len() <= exact => {
-                values.reserve_exact(more.len());
-                values.extend_from_slice(more);
-            }
-            _ => more.iter().for_each(|value| self.add(*value, exact)),
-        }
-    }
-
     /// Returns the form for more values than are kept one by one.
     fn from_many(mut values: Vec<f64>) -> Self {
         if has_many_distinct(&values) {
@@ -113,14 +103,25 @@ impl PercentileState for ValueSet {
         }
     }
 
+    fn add_all(&mut self, more: &[f64], exact: usize) {
+        match self {
+            Self::Histogram(histogram) => histogram.add_all(more),
+            Self::Values(values) if values.len() + more.len() <= exact => {
+                values.reserve_exact(more.len());
+                values.extend_from_slice(more);
+            }
+            _ => more.iter().for_each(|value| self.add(*value, exact)),
+        }
+    }
+
     /// Merges `later`. The result is a function of all values, whichever side they come from.
     fn merge(&mut self, later: &Self, exact: usize) {
         match (&mut *self, later) {
-            (_, Self::Values(more)) => self.add_values(more, exact),
+            (_, Self::Values(more)) => self.add_all(more, exact),
             (Self::Values(values), _) => {
                 let values = core::mem::take(values);
                 *self = later.clone();
-                self.add_values(&values, exact);
+                self.add_all(&values, exact);
             }
             (Self::Pairs(pairs), Self::Pairs(more)) => {
                 let merged = merge_pairs(pairs, more);

@@ -145,7 +145,7 @@ impl CompositeAggregator {
         self.outputs.len()
     }
 
-    /// Returns whether there are no aggregations.
+    /// Returns true if there are no aggregations.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.outputs.is_empty()

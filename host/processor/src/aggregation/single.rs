@@ -52,7 +52,7 @@ macro_rules! methods {
                 self.0.update(value);
             }
 
-            /// Returns the result; `None` if it is undefined, as that of no values mostly is.
+            /// Returns the result; `None` if it is undefined, as the mean of no values is.
             #[must_use]
             pub fn result(&self) -> Option<f64> {
                 self.0.results().values.first().copied().flatten()
@@ -94,9 +94,9 @@ aggregator! {
     VarianceAggregator, add_variance, "variance", "4.0";
     /// Computes the standard deviation of a sample (n − 1): the output `stddev`.
     StandardDeviationAggregator, add_stddev, "stddev", "2.0";
-    /// Keeps the earliest value: the output `first`. By hand, it goes by the order of calls.
+    /// Keeps the earliest value: the output `first`. By hand, that is the value of the first call.
     FirstAggregator, add_first, "first", "3.0";
-    /// Keeps the latest value: the output `last`. By hand, it goes by the order of calls.
+    /// Keeps the latest value: the output `last`. By hand, that is the value of the last call.
     LastAggregator, add_last, "last", "1.0";
 }
 

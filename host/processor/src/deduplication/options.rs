@@ -13,7 +13,7 @@ use crate::state::{MAX_KEY_BYTES, StateBackend, StateError};
 /// Maximum length of a prefix: a key is the prefix and an identity of 16 bytes.
 const MAX_PREFIX_BYTES: usize = MAX_KEY_BYTES - 16;
 
-/// What a check does while the backend is unavailable, slow or full.
+/// The behavior of a check while the backend is unavailable, slow or full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OnUnavailable {
     /// The check fails, so the caller can wait and repeat it. No duplicate passes, no event is
@@ -85,7 +85,7 @@ impl SharedDeduplicatorBuilder {
         self
     }
 
-    /// Sets what a check does while the backend is away. Default: [`OnUnavailable::Strict`].
+    /// Sets the behavior of a check while the backend is unavailable, slow or full. Default: [`OnUnavailable::Strict`].
     pub fn on_unavailable(mut self, policy: OnUnavailable) -> Self {
         self.on_unavailable = policy;
         self

@@ -33,7 +33,7 @@ use batch::EventColumns;
 use shape_engine::{ShapeEngine, ShapePipeline, Step, options};
 use shapes::{KeyShapes, MAX_KEY_BYTES};
 
-/// What a processor is built from.
+/// The parts that a processor is built from.
 pub(crate) struct Setup {
     /// The pipeline without stages.
     pub(crate) pipeline: PipelineSpec,
@@ -209,17 +209,17 @@ impl Engines {
         engine.rows.pop_front().map(|row| row.result)
     }
 
-    /// Returns whether the stream has ended and all results were taken.
+    /// Returns true if the stream has ended and all results were taken.
     pub(crate) fn is_ended(&self) -> bool {
         self.is_finished && self.waiting() == 0 && !self.is_paused()
     }
 
-    /// Returns whether an event would be taken, as far as the result buffer is concerned.
+    /// Returns true if an event would be taken, as far as the result buffer is concerned.
     pub(crate) fn has_room(&self) -> bool {
         self.waiting() < self.setup.buffer as usize && !self.is_paused()
     }
 
-    /// Returns whether a reader would get a result.
+    /// Returns true if a reader would get a result.
     pub(crate) fn has_results(&self) -> bool {
         self.waiting() > 0 || self.is_paused()
     }
@@ -307,7 +307,7 @@ fn check(value: f64) -> Result<(), Error> {
     }
 }
 
-/// Returns whether `value` marks an event that moves the watermark.
+/// Returns true if `value` marks an event that moves the watermark.
 fn is_marked(time: &Time, value: f64) -> bool {
     time.watermark == Watermark::Punctuated && value != 0.0
 }

@@ -18,7 +18,7 @@ pub(super) struct Row {
 }
 
 impl Row {
-    /// Returns whether the row is the one at the end of its window, on time.
+    /// Returns true if the row is the one at the end of its window, on time.
     pub(super) fn is_on_time(&self) -> bool {
         self.rank == 0 && !self.result.early
     }

@@ -23,7 +23,7 @@ pub enum StateError {
     InvalidOption {
         /// The name of the option.
         option: &'static str,
-        /// What is wrong with it, and what would be right.
+        /// The mistake, and what would be right.
         reason: String,
     },
     /// A key is empty or too long.
@@ -47,7 +47,7 @@ pub enum StateError {
     Unavailable {
         /// The kind of backend.
         backend: &'static str,
-        /// What failed.
+        /// The failure.
         reason: String,
     },
     /// The store did not answer in time. A write may have taken effect.
@@ -72,7 +72,7 @@ pub enum StateError {
     Corrupt {
         /// The kind of backend.
         backend: &'static str,
-        /// What was found.
+        /// The damage.
         reason: String,
     },
     /// The store refused the call: rights, configuration, or another error that a repetition does

@@ -1,4 +1,4 @@
-//! What several subjects use.
+//! Functions that several test modules use.
 
 use chrono::{DateTime, Duration, Utc};
 use processor::aggregation::CompositeAggregator;
@@ -65,7 +65,7 @@ pub fn short(result: &WindowResult) -> (i64, i64, Option<f64>) {
     (bound(result.window.start()), bound(result.window.end()), first)
 }
 
-/// Does so for several.
+/// Returns the short form of several results.
 pub fn shorts(results: &[WindowResult]) -> Vec<(i64, i64, Option<f64>)> {
     results.iter().map(short).collect()
 }

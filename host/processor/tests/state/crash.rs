@@ -73,7 +73,7 @@ fn write_and_kill(kind: &str, path: &Path, first: u64, after: Duration) -> u64 {
     std::thread::sleep(after);
     writer.kill().unwrap();
     writer.wait().unwrap();
-    // What the writer printed before its end, also an acknowledgement that nobody has read yet.
+    // The lines that the writer printed before its end, also those not read yet.
     for line in lines.map_while(Result::ok) {
         take(line);
     }

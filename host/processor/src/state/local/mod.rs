@@ -133,7 +133,7 @@ impl<S: Store> Shared<S> {
         now: i64,
         collect: impl FnOnce(&Self, &mut Vec<Change>) -> Result<T, StateError>,
     ) -> Result<T, StateError> {
-        // Poisoned: a call panicked before its write, which leaves nothing half done.
+        // Poisoned: a call panicked before its write, which leaves the store unchanged.
         let mut swept_to = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let mut changes = Vec::new();
         let result = collect(self, &mut changes)?;

@@ -35,8 +35,8 @@ pub use self::config::{PostgresConfig, PostgresConfigBuilder};
 /// A backend that processes and machines share: a table of a PostgreSQL database.
 ///
 /// An acknowledged write is committed. It survives what a commit survives: with the server's default
-/// settings, a crash and a power failure. Expiry goes by the server's clock. Expired rows are
-/// invisible at once; a task of the backend removes them once in a while.
+/// settings, a crash and a power failure. Expiry uses the server's clock. Expired rows are invisible
+/// at once; a task of the backend removes them at each `sweep_interval`.
 ///
 /// ```no_run
 /// # async fn run() -> Result<(), processor::state::StateError> {
