@@ -73,7 +73,7 @@ pub enum Error {
     /// A call into the module exceeded its deadline.
     #[error(
         "the module was stopped, because its function `{call}` ran longer than {seconds} s; the state of this instance \
-         is lost: use more --shards, or bound the state under [limits]"
+         is lost: use more --shards, bound the state under [limits], or raise --call-deadline"
     )]
     Deadline {
         /// The function that was called.

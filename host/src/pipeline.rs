@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::num::NonZeroUsize;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use stream_processor_core::spec::{Format, SinkType, SourceType};
 use stream_processor_core::text::{Reader, ReaderOptions};
@@ -10,7 +10,7 @@ use stream_processor_core::{PipelineSpec, Plan, SpecError};
 
 use crate::error::Error;
 use crate::io::{Input, Output};
-use crate::module::limits::DEFAULT_MEMORY_LIMIT_BYTES;
+use crate::module::limits::{CALL_DEADLINE, DEFAULT_MEMORY_LIMIT_BYTES};
 use crate::run::threads::{self, Completion};
 use crate::run::{Observer, RunProgress, StopHandle, Summary};
 use crate::time_form::TimeForm;
@@ -39,6 +39,8 @@ pub struct Settings {
     pub batch_events: NonZeroUsize,
     /// Maximum bytes of memory of each instance.
     pub memory_limit_bytes: usize,
+    /// Maximum time of one call into the module. Calls do about 10 ms of work each.
+    pub call_deadline: Duration,
     /// The engine that runs the pipeline.
     pub engine: EngineKind,
     /// True if the first bad line ends the run.
@@ -89,6 +91,7 @@ impl Default for Settings {
             shards: NonZeroUsize::MIN,
             batch_events: DEFAULT_BATCH_EVENTS,
             memory_limit_bytes: DEFAULT_MEMORY_LIMIT_BYTES,
+            call_deadline: CALL_DEADLINE,
             engine: EngineKind::default(),
             strict: false,
             finish_on_stop: false,

@@ -106,6 +106,12 @@ impl Accumulators {
         columns.fold(false, |any, shrunk| any | shrunk)
     }
 
+    /// Returns the work of merging `slot`, or of its results, in units of
+    /// [`crate::stages::WorkBudget`].
+    pub(crate) fn work_of(&self, slot: u32) -> u64 {
+        1 + self.variable_bytes(slot) / 8
+    }
+
     /// Clears the stream ordinals of `first` and `last`, so that at equal timestamps the order of
     /// merging decides.
     pub(crate) fn forget_ordinals(&mut self) {

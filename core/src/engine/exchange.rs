@@ -24,6 +24,7 @@ use crate::snapshot::{
     write_section,
 };
 use crate::spec::SpecError;
+use crate::stages::WorkBudget;
 use crate::stages::partial::{COUNTER_COUNT, PartialOrigin, counters_of};
 
 /// The number of stage counters that stand before the rejection counters; the others follow them.
@@ -56,7 +57,8 @@ pub struct Merged {
     /// True if this call merged the partial state. `false` if it was merged before, or not merged
     /// yet.
     pub is_new: bool,
-    /// True if the result buffer is full: poll, then call again with the same bytes.
+    /// True if the call paused, as [`super::Pushed::full`] says: poll, then call again with the
+    /// same bytes.
     pub full: bool,
 }
 
@@ -193,6 +195,8 @@ impl Engine {
         let stage_index = window_stage(&self.plan)?;
         self.check_length(source.len())?;
         self.revision += 1;
+        // A call that returns all state cannot pause.
+        self.work = WorkBudget::unlimited();
         if self.resume()? == Progress::Full {
             return Err(Error::PartialsMismatch("dropped events wait: take them, then call again"));
         }
@@ -295,7 +299,7 @@ impl Engine {
         if known.is_none() && self.exchange.sources.len() >= limit as usize {
             return Err(Error::TooManyPartitions { limit });
         }
-        self.revision += 1;
+        self.begin_call();
         let is_full = self.resume()? == Progress::Full
             || self.drops.waiting().len() >= self.plan.limits.max_dropped_events as usize;
         if is_full || header.sequence < expected {

@@ -10,7 +10,8 @@ use crate::stages::{Context, Refusal, Stage};
 /// The result of processing events where a call may end before each of them.
 pub(super) enum ChunkOutcome {
     Done,
-    /// The number of events taken, and the refusal; without one, the result buffer is full.
+    /// The number of events taken, and the refusal; without one, the result buffer is full or the
+    /// work of the call is spent.
     Stopped(usize, Option<Refusal>),
 }
 
@@ -46,8 +47,8 @@ impl Engine {
         may_stop: bool,
     ) -> (Flow, Option<Refusal>) {
         let now = self.source.time.now();
-        let Self { stages, stage_outputs, keys, drops, .. } = self;
-        let mut context = Context { keys, drops, now, may_stop, refusal: None };
+        let Self { stages, stage_outputs, keys, drops, work, .. } = self;
+        let mut context = Context { keys, drops, now, work, may_stop, refusal: None };
         let flow = drive(stages, stage_outputs, events, cursor, &mut context);
         (flow, context.refusal)
     }
@@ -96,6 +97,7 @@ impl Engine {
                 keys: &mut self.keys,
                 drops: &mut self.drops,
                 now: self.source.time.now(),
+                work: &mut self.work,
                 may_stop: false,
                 refusal: None,
             };
@@ -133,7 +135,7 @@ impl Engine {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Flow {
     Complete,
-    /// The result buffer is full, or the call ends here.
+    /// The result buffer is full, the work of the call is spent, or the call ends here.
     Paused,
 }
 
@@ -151,7 +153,11 @@ fn drive(
         return Flow::Complete;
     };
     loop {
+        let (from, rows) = (*cursor, output.len());
         let done = stage.process(events, cursor, context, output);
+        let taken = cursor.saturating_sub(from) as u64;
+        let emitted = output.len().saturating_sub(rows) as u64;
+        context.work.spend(taken.saturating_mul(stage.event_work()).saturating_add(emitted));
         let is_refused = context.refusal.is_some();
         if !later.is_empty() && drain(later, stage_outputs, output, context) == Flow::Paused {
             return Flow::Paused;
@@ -159,7 +165,7 @@ fn drive(
         if done {
             return Flow::Complete;
         }
-        if later.is_empty() || is_refused {
+        if later.is_empty() || is_refused || context.work.is_spent() {
             return Flow::Paused;
         }
     }

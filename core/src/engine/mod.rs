@@ -30,8 +30,9 @@
 //! ```
 //!
 //! `tick`, `advance_watermark` and `finish` move the watermark and call `flow.rs` without events.
-//! If the result buffer is full, every stage pauses at its cursor. The next call resumes there
-//! (`flow.rs`), so results do not depend on when the caller polls.
+//! If the result buffer is full, or the call has done its share of work (`stages/work.rs`), every
+//! stage pauses at its cursor. The next call resumes there (`flow.rs`), so results do not depend on
+//! when the caller polls.
 //!
 //! `state.rs` writes and reads snapshots section by section, with `frames.rs` for buffered rows.
 //! `exchange.rs` sends and merges partial state. `own.rs` opens engines whose windows run
@@ -64,7 +65,7 @@ use crate::event_time::watermark::{END_OF_TIME, NO_WATERMARK};
 use crate::keys::Keys;
 use crate::plan::{OutputSource, Plan};
 use crate::spec::PipelineSpec;
-use crate::stages::{self, Stage};
+use crate::stages::{self, Stage, WorkBudget};
 use crate::time::{MAX_TIME, MIN_TIME};
 use polled::PolledKeys;
 use source::Source;
@@ -132,12 +133,14 @@ pub struct KeyDefinitions<'a> {
 pub struct Pushed {
     /// The number of events that were taken, from the front of the batch.
     pub consumed: usize,
-    /// True if the result buffer is full. Poll, and take the dropped events if they are reported.
-    /// Then push the remaining events (or an empty batch, if none remain).
+    /// True if the call paused: the result buffer is full, or the call has done as much as
+    /// `limits.max_call_work` allows. Poll, and take the dropped events if they are reported. Then
+    /// push the remaining events (or an empty batch, if none remain).
     pub full: bool,
 }
 
-/// The result of a call that may pause at a full result buffer.
+/// The result of a call that may pause: at a full result buffer, or when it has done as much as
+/// `limits.max_call_work` allows.
 /// ```
 /// use stream_processor_core::{Engine, Options, PipelineSpec, Progress};
 /// let spec = PipelineSpec::from_json(r#"{"source": {"key": "service", "value": "latency"}, "stages":
@@ -152,7 +155,7 @@ pub struct Pushed {
 pub enum Progress {
     /// The call is complete.
     Done,
-    /// The result buffer is full: poll, then call again.
+    /// The call is not complete: poll, then call again.
     Full,
 }
 
@@ -191,6 +194,10 @@ pub struct Engine {
     finished: bool,
     /// The number of calls that each [`Limit`](crate::plan::Limit) has ended.
     refusals: [u64; 3],
+    /// The work that the current call may still do.
+    work: WorkBudget,
+    /// The number of events that pass the stages at once.
+    chunk_events: usize,
     /// Incremented by every change, so that a snapshot in progress detects it.
     revision: u64,
     /// The encoded keys of the rows that were polled last.
@@ -223,7 +230,12 @@ impl Engine {
         }
         let result_rows = plan.limits.max_result_rows as usize;
         let last = plan.stages.len().saturating_sub(1);
-        let capacity = |index| if index == last { result_rows } else { STAGE_OUTPUT_ROWS };
+        let event_work = stages.iter().map(|stage| stage.event_work()).fold(1, u64::saturating_add);
+        let chunk_events = u64::from(plan.limits.max_call_work) / event_work;
+        let chunk_events = usize::try_from(chunk_events).unwrap_or(usize::MAX);
+        let chunk_events = chunk_events.clamp(1, push::CHUNK_EVENTS);
+        let stage_rows = chunk_events.min(STAGE_OUTPUT_ROWS);
+        let capacity = |index| if index == last { result_rows } else { stage_rows };
         let stage_plans = plan.stages.iter().enumerate();
         let stage_outputs = stage_plans
             .map(|(index, stage)| {
@@ -243,6 +255,8 @@ impl Engine {
             exchange: exchange::Exchange::default(),
             finished: false,
             refusals: [0; 3],
+            work: WorkBudget::unlimited(),
+            chunk_events,
             revision: 0,
             polled: PolledKeys::default(),
             #[cfg(feature = "custom-aggregators")]
@@ -287,6 +301,22 @@ impl Engine {
     #[must_use]
     pub fn waiting_rows(&self) -> usize {
         self.stage_outputs.last().map_or(0, |rows| rows.len() - rows.cursor)
+    }
+
+    /// Returns true if rows or dropped events must be taken before the engine can continue. Where a
+    /// call returned that the buffer is full and this is false, the call ended because of
+    /// `limits.max_call_work`.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        let max_drops = self.plan.limits.max_dropped_events as usize;
+        self.stage_outputs.last().is_some_and(|rows| rows.room() == 0)
+            || self.drops.waiting().len() >= max_drops
+    }
+
+    /// Grants a call its work.
+    fn begin_call(&mut self) {
+        self.revision += 1;
+        self.work = WorkBudget::new(self.plan.limits.max_call_work);
     }
 
     /// Returns the counters of the engine and its stages.
@@ -369,7 +399,7 @@ impl Engine {
             self.keys.reclaim();
         }
         admitted?;
-        self.revision += 1;
+        self.begin_call();
         let pushed = self.push_admitted(batch);
         self.keys.reclaim();
         pushed
@@ -381,7 +411,7 @@ impl Engine {
     /// # Errors
     /// [`Error::LimitReached`]: a later stage refused a row. Call again to continue.
     pub fn advance_watermark(&mut self, watermark: i64) -> Result<Progress, Error> {
-        self.revision += 1;
+        self.begin_call();
         let watermark = watermark.min(END_OF_TIME - 1);
         self.move_to(watermark)
     }
@@ -393,7 +423,7 @@ impl Engine {
     /// # Errors
     /// [`Error::LimitReached`]: a later stage refused a row. Call again to continue.
     pub fn tick(&mut self, now: i64) -> Result<Progress, Error> {
-        self.revision += 1;
+        self.begin_call();
         if self.resume()? == Progress::Full {
             return Ok(Progress::Full);
         }
@@ -431,7 +461,7 @@ impl Engine {
     /// # Errors
     /// [`Error::LimitReached`]: a later stage refused a row. Call again to continue.
     pub fn finish(&mut self) -> Result<Progress, Error> {
-        self.revision += 1;
+        self.begin_call();
         self.finished = true;
         self.move_to(END_OF_TIME)
     }

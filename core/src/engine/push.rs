@@ -14,7 +14,7 @@ use crate::keys::{KeyLengths, TOO_LONG};
 
 /// The number of events in a chunk. Its columns stay in the second-level cache: 1,024 to 4,096
 /// measured alike in the module.
-const CHUNK_EVENTS: usize = 4096;
+pub(super) const CHUNK_EVENTS: usize = 4096;
 
 #[derive(Default)]
 pub(super) struct Scratch {
@@ -56,10 +56,10 @@ impl Engine {
         let max_drops = self.plan.limits.max_dropped_events as usize;
         let mut at = 0;
         while at < events {
-            if self.drops.waiting().len() >= max_drops {
+            if self.drops.waiting().len() >= max_drops || self.work.is_spent() {
                 return Ok(Pushed { consumed: at, full: true });
             }
-            let end = events.min(at + CHUNK_EVENTS);
+            let end = events.min(at + self.chunk_events);
             let before = self.plan.refuses.then(|| self.source_checkpoint());
             let outcome = match self.source.assign_watermarks(batch, at..end) {
                 ChunkCheck::AllAccepted => self.push_in_place(batch, at..end)?,

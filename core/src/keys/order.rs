@@ -77,7 +77,7 @@ impl KeyOrder {
         ids: impl FnOnce() -> Vec<u32>,
         table: &ByteTable,
     ) -> &[u32] {
-        let ranked_apart = self.ranked_apart + count;
+        let ranked_apart = self.ranked_apart.saturating_add(count);
         let all = self.ids.len() + self.added.len();
         if self.added.is_empty() || ranked_apart.saturating_mul(KEYS_PER_RANKED_APART) >= all {
             self.update(table);

@@ -66,6 +66,7 @@ pub(super) fn limits(limits: &Limits) -> Result<(), SpecError> {
         ("max_windows_per_event", limits.max_windows_per_event),
         ("max_fill_points", limits.max_fill_points),
         ("max_result_rows", limits.max_result_rows),
+        ("max_call_work", limits.max_call_work),
         ("max_dropped_events", limits.max_dropped_events),
         ("max_line_bytes", limits.max_line_bytes),
         ("max_key_bytes", limits.max_key_bytes),

@@ -46,6 +46,18 @@ pub(crate) enum Condition {
 #[derive(Debug, Clone)]
 pub(crate) struct Operand(pub(crate) Vec<u8>);
 
+impl Condition {
+    /// Returns the number of comparisons for one event, at most.
+    pub(crate) fn comparisons(&self) -> u64 {
+        match self {
+            Self::All(parts) | Self::Any(parts) => parts.iter().map(Self::comparisons).sum(),
+            Self::Not(part) => part.comparisons(),
+            Self::Number { values, .. } => values.len() as u64,
+            Self::Key { values, .. } => values.len() as u64,
+        }
+    }
+}
+
 impl PlanStage for Filter {
     fn plan(&self, site: &StageSite<'_>, input: Columns) -> Planned {
         let path = format!("{}.where", site.path);

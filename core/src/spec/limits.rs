@@ -78,6 +78,10 @@ pub struct Limits {
     /// Maximum number of rows that wait to be polled. The engine then returns `full` and accepts no
     /// events until it is polled.
     pub max_result_rows: u32,
+    /// Maximum work of one call, in units of about 10 ns: an event that passes a stage, a row, a key
+    /// of a slice that is merged, a value that is sorted. The engine then returns `full`, and
+    /// continues with the next call. Results do not depend on it.
+    pub max_call_work: u32,
     /// Maximum number of dropped events that wait to be reported, if they are reported at all. The
     /// engine then returns `full` as well.
     pub max_dropped_events: u32,
@@ -123,6 +127,7 @@ impl Default for Limits {
             max_windows_per_event: 10_000,
             max_fill_points: 100_000,
             max_result_rows: 65_536,
+            max_call_work: 1_000_000,
             max_dropped_events: 65_536,
             max_snapshot_bytes: 4 << 30,
             max_line_bytes: 1 << 20,

@@ -10,6 +10,9 @@ use crate::plan::{Condition, FilterPlan, Operand};
 use crate::snapshot::{Codec, StateReader, StateWriter};
 use crate::spec::Comparison;
 
+/// The comparisons that take one unit of work.
+const COMPARISONS_PER_UNIT: u64 = 8;
+
 /// State of one `filter` stage.
 pub(crate) struct FilterStage {
     plan: FilterPlan,
@@ -83,6 +86,10 @@ impl Stage for FilterStage {
             out.watermark = events.watermark;
         }
         done
+    }
+
+    fn event_work(&self) -> u64 {
+        1 + self.plan.condition.comparisons() / COMPARISONS_PER_UNIT
     }
 
     fn stats(&self, _keys: &Keys) -> StageStats {

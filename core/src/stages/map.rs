@@ -9,6 +9,9 @@ use crate::keys::Keys;
 use crate::plan::MapPlan;
 use crate::snapshot::{Codec, StateReader, StateWriter};
 
+/// The steps of an expression that take one unit of work.
+const STEPS_PER_UNIT: u64 = 8;
+
 /// State of one `map` stage.
 pub(crate) struct MapStage {
     plan: MapPlan,
@@ -61,6 +64,11 @@ impl Stage for MapStage {
             out.watermark = events.watermark;
         }
         done
+    }
+
+    fn event_work(&self) -> u64 {
+        let steps = self.plan.set.iter().map(|(_, steps)| steps.len() as u64);
+        1 + steps.sum::<u64>() / STEPS_PER_UNIT
     }
 
     fn stats(&self, _keys: &Keys) -> StageStats {

@@ -33,6 +33,7 @@ mod map;
 mod normalize;
 pub(crate) mod partial;
 mod window;
+mod work;
 
 #[cfg(feature = "custom-aggregators")]
 use crate::aggregation::AggregatorFactory;
@@ -54,6 +55,7 @@ pub(crate) use map::MapStage;
 pub(crate) use normalize::NormalizeStage;
 use partial::{PartialStage, PartialState};
 pub(crate) use window::{CalendarStage, CountStage, SessionStage, WindowStage};
+pub(crate) use work::WorkBudget;
 
 /// Shared parts of the engine that a stage uses in a call, in addition to its own state.
 pub(crate) struct Context<'a> {
@@ -61,6 +63,8 @@ pub(crate) struct Context<'a> {
     pub(crate) drops: &'a mut Drops,
     /// The host's time as of the last tick, microseconds.
     pub(crate) now: i64,
+    /// The work that the call may still do.
+    pub(crate) work: &'a mut WorkBudget,
     /// True if the events are the caller's own, so that the call may stop before any of them.
     pub(crate) may_stop: bool,
     /// The limit that ends the call, set by the stage that reached it.
@@ -149,8 +153,8 @@ pub(crate) trait Stage: Send {
     /// rows it emits to `out`.
     ///
     /// Returns true once all events are taken and their last watermark is applied. Returns false
-    /// when `out` is full or a limit refuses the next event; the next call with the same events
-    /// continues there.
+    /// when `out` is full, the work of the call is spent, or a limit refuses the next event; the
+    /// next call with the same events continues there.
     fn process(
         &mut self,
         events: &Events<'_>,
@@ -158,6 +162,11 @@ pub(crate) trait Stage: Send {
         context: &mut Context<'_>,
         out: &mut Frame,
     ) -> bool;
+
+    /// Returns the work of one event, in units of [`WorkBudget`].
+    fn event_work(&self) -> u64 {
+        1
+    }
 
     /// Returns the counters of the stage and the size of its state.
     fn stats(&self, keys: &Keys) -> StageStats;

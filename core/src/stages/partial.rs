@@ -136,6 +136,10 @@ impl Stage for PartialStage {
         done
     }
 
+    fn event_work(&self) -> u64 {
+        self.windows.event_work()
+    }
+
     fn stats(&self, keys: &Keys) -> StageStats {
         let watermark = Some(self.watermark).filter(|watermark| *watermark != NO_WATERMARK);
         StageStats { watermark, next_fire: None, ..self.windows.stats(keys) }

@@ -424,6 +424,10 @@ pub(crate) struct IoArgs {
     #[arg(long, value_name = "SIZE", default_value = "1GiB", help_heading = "Running",
         value_parser = parse_bytes)]
     pub(crate) memory_limit: usize,
+    /// Maximum time of one call into the module; calls do about 10 ms of work each
+    #[arg(long, value_name = "DURATION", default_value = "10s", help_heading = "Running",
+        value_parser = parse_deadline)]
+    pub(crate) call_deadline: Duration,
     /// What runs the engine: the module, or for comparison this program itself
     #[arg(long, alias = "engine", value_enum, default_value = "module", help_heading = "Running")]
     pub(crate) runtime: Runtime,
@@ -464,6 +468,15 @@ fn parse_bytes(text: &str) -> Result<usize, String> {
     let bytes =
         found.and_then(|(number, scale)| number.trim().parse::<usize>().ok()?.checked_mul(*scale));
     bytes.ok_or_else(|| "expected a number of bytes, such as 1073741824, 512MiB or 2GiB".into())
+}
+
+/// Parses the deadline of a call, which is longer than zero.
+fn parse_deadline(text: &str) -> Result<Duration, String> {
+    match text.parse::<Duration>() {
+        Ok(deadline) if deadline.as_micros() <= 0 => Err("must be longer than 0s".to_owned()),
+        Ok(deadline) => Ok(deadline),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use stream_processor::spec::PipelineSpec;
 use stream_processor::{EngineKind, Input, Io, Output, Pipeline, Settings, StopHandle, Summary};
@@ -104,6 +105,8 @@ fn settings(arguments: &IoArgs) -> Settings {
     settings.shards = NonZeroUsize::new(usize::from(arguments.shards)).unwrap_or(NonZeroUsize::MIN);
     settings.batch_events = arguments.batch_events;
     settings.memory_limit_bytes = arguments.memory_limit;
+    settings.call_deadline =
+        Duration::from_micros(arguments.call_deadline.as_micros().unsigned_abs());
     settings.strict = arguments.strict;
     settings.finish_on_stop = arguments.finish_on_signal;
     settings.engine = match arguments.runtime {

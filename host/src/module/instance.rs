@@ -1,5 +1,7 @@
 //! An instance of the module: its own memory and limits, and one open pipeline.
 
+use std::time::Duration;
+
 use stream_processor_core::wire::{self, BatchColumns, BatchShape, ReportedError};
 use stream_processor_core::{
     Batch, Dropped, Identity, KeyDefinitions, Merged, Options, PipelineSpec, Progress, Pushed,
@@ -8,7 +10,7 @@ use stream_processor_core::{
 use wasmtime::{Store, Trap, WasmParams, WasmResults};
 
 use super::exports::{Exports, Function};
-use super::limits::{CALL_DEADLINE, DEADLINE_EPOCHS, MemoryLimit};
+use super::limits::{CALL_DEADLINE, MemoryLimit, epochs_of};
 use super::runtime::Runtime;
 use super::worker::Worker;
 use crate::error::Error;
@@ -21,8 +23,8 @@ const MIN_TRANSFER_BYTES: u32 = 256 << 10;
 
 /// An instance of the module with an open pipeline.
 ///
-/// A call that traps, runs out of memory or exceeds [`CALL_DEADLINE`] ends the instance. Every
-/// later call returns [`Error::Poisoned`].
+/// A call that traps, runs out of memory or exceeds its deadline ends the instance. Every later
+/// call returns [`Error::Poisoned`].
 pub struct Instance {
     store: Store<MemoryLimit>,
     exports: Exports,
@@ -31,6 +33,7 @@ pub struct Instance {
     /// arguments. It is kept between calls and grows.
     transfer: u32,
     transfer_bytes: u32,
+    call_deadline: Duration,
     poisoned: bool,
 }
 
@@ -49,7 +52,7 @@ impl Instance {
         let limit = MemoryLimit { limit_bytes: memory_limit_bytes, was_reached: false };
         let mut store = Store::new(engine, limit);
         store.limiter(|limit| limit);
-        store.set_epoch_deadline(DEADLINE_EPOCHS);
+        store.set_epoch_deadline(epochs_of(CALL_DEADLINE));
         let instance = runtime.instances.instantiate(&mut store);
         let instance = match instance {
             Ok(instance) => instance,
@@ -59,13 +62,26 @@ impl Instance {
             Err(error) => return Err(Error::module(error)),
         };
         let exports = Exports::new(&mut store, &instance)?;
-        let mut opened =
-            Self { store, exports, handle: 0, transfer: 0, transfer_bytes: 0, poisoned: false };
+        let mut opened = Self {
+            store,
+            exports,
+            handle: 0,
+            transfer: 0,
+            transfer_bytes: 0,
+            call_deadline: CALL_DEADLINE,
+            poisoned: false,
+        };
         let options = serde_json::to_string(&options).unwrap_or_default();
         let arguments = opened.write_two(spec.to_json().as_bytes(), options.as_bytes())?;
         opened.handle = opened.checked(|exports| &exports.open, arguments)?;
         opened.call(|exports| &exports.free, arguments.2)?;
         Ok(opened)
+    }
+
+    /// Sets the maximum time of each later call; [`CALL_DEADLINE`] before. Deadlines are rounded up
+    /// to 200 ms.
+    pub fn set_call_deadline(&mut self, deadline: Duration) {
+        self.call_deadline = deadline;
     }
 
     /// Returns the identity of each of `lines`, which are JSON objects, by the `strategies` of a
@@ -178,11 +194,11 @@ impl Instance {
         if self.poisoned {
             return Err(Error::Poisoned);
         }
-        self.store.set_epoch_deadline(DEADLINE_EPOCHS);
+        self.store.set_epoch_deadline(epochs_of(self.call_deadline));
         let function = function(&self.exports);
         function.function.call(&mut self.store, arguments).map_err(|error| {
             self.poisoned = true;
-            failure(function.name, &error, self.store.data())
+            failure(function.name, &error, self.call_deadline, self.store.data())
         })
     }
 
@@ -349,9 +365,17 @@ fn progress(result: i32) -> Progress {
 }
 
 /// Returns the error of a call that ended in a trap.
-fn failure(call: &'static str, error: &wasmtime::Error, limit: &MemoryLimit) -> Error {
+fn failure(
+    call: &'static str,
+    error: &wasmtime::Error,
+    deadline: Duration,
+    limit: &MemoryLimit,
+) -> Error {
     match error.downcast_ref::<Trap>() {
-        Some(Trap::Interrupt) => Error::Deadline { call, seconds: CALL_DEADLINE.as_secs() },
+        Some(Trap::Interrupt) => {
+            let seconds = deadline.as_secs() + u64::from(deadline.subsec_nanos() > 0);
+            Error::Deadline { call, seconds }
+        }
         _ if limit.was_reached => Error::MemoryLimit { limit_bytes: limit.limit_bytes },
         Some(trap) => Error::Trap { call, reason: trap.to_string() },
         None => Error::Trap { call, reason: format!("{error:#}") },

@@ -12,15 +12,21 @@ pub const DEFAULT_MEMORY_LIMIT_BYTES: usize = 1 << 30;
 /// Maximum number of elements of a table of the module. Tables grow only for JavaScript.
 const MAX_TABLE_ELEMENTS: usize = 1 << 16;
 
-/// The maximum time of one call into the module.
+/// The default maximum time of one call into the module. A call does about 10 ms of work
+/// (`limits.max_call_work`), so one that takes this long is broken.
 pub const CALL_DEADLINE: Duration = Duration::from_secs(10);
 
 /// The period of the engine's epoch, which is the precision of deadlines.
 const EPOCH_PERIOD: Duration = Duration::from_millis(200);
 
-/// [`CALL_DEADLINE`] in epochs, plus one because a call begins in the middle of an epoch.
-pub(super) const DEADLINE_EPOCHS: u64 =
-    (CALL_DEADLINE.as_millis() / EPOCH_PERIOD.as_millis()) as u64 + 1;
+/// Returns `deadline` in epochs, plus one because a call begins in the middle of an epoch.
+pub(super) fn epochs_of(deadline: Duration) -> u64 {
+    let epochs = deadline.as_millis().div_ceil(EPOCH_PERIOD.as_millis());
+    u64::try_from(epochs).unwrap_or(u64::MAX).saturating_add(1).min(MAX_EPOCHS)
+}
+
+/// The longest deadline. wasmtime adds it to the current epoch.
+const MAX_EPOCHS: u64 = u64::MAX / 2;
 
 /// The memory limit of one instance.
 #[derive(Debug)]
@@ -96,6 +102,13 @@ mod tests {
     const ENDLESS: &[u8] =
         b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x03\x02\x01\0\x07\x05\x01\x01f\0\0\
         \x0a\x09\x01\x07\0\x03\x40\x0c\0\x0b\x0b";
+
+    #[test]
+    fn deadlines_are_rounded_up_to_epochs() {
+        let epochs = |millis| epochs_of(Duration::from_millis(millis));
+        assert_eq!([epochs(1), epochs(200), epochs(201), epochs(10_000)], [2, 2, 3, 51]);
+        assert_eq!(epochs_of(Duration::MAX), MAX_EPOCHS);
+    }
 
     #[test]
     fn endless_call_is_interrupted_at_its_deadline() {

@@ -57,7 +57,10 @@ pub(super) fn open_engines(
     for _ in 0..shards {
         workers.push(match &runtime {
             Some(runtime) => {
-                Box::new(Instance::open(runtime, spec, options, settings.memory_limit_bytes)?)
+                let limit_bytes = settings.memory_limit_bytes;
+                let mut instance = Instance::open(runtime, spec, options, limit_bytes)?;
+                instance.set_call_deadline(settings.call_deadline);
+                Box::new(instance)
             }
             None => Box::new(NativeEngine::open(spec, options)?),
         });

@@ -291,6 +291,12 @@ impl Stage for NormalizeStage {
         done
     }
 
+    /// Each value is compared with those before it, where outliers are looked for.
+    fn event_work(&self) -> u64 {
+        let windows = self.plan.fields.iter().filter_map(|field| field.outliers);
+        1 + windows.map(|rule| u64::from(rule.window) / 4).sum::<u64>()
+    }
+
     fn stats(&self, keys: &Keys) -> StageStats {
         let state_bytes = self.state_bytes(keys);
         StageStats { keys: self.live_series() as u64, state_bytes, ..self.stats.clone() }

@@ -165,6 +165,10 @@ impl Stage for CalendarStage {
         done
     }
 
+    fn event_work(&self) -> u64 {
+        self.windows.event_work()
+    }
+
     fn stats(&self, keys: &Keys) -> StageStats {
         let stats = self.windows.stats(keys);
         let back = |time: i64| self.plan.calendar.unscaled(time).saturating_add(self.plan.lag_us);

@@ -95,8 +95,8 @@ pub(super) fn empty_accumulators(accumulators: &Accumulators) -> Accumulators {
     empty
 }
 
-/// Merges staged partials as long as `is_due`. Returns false if `out` is full, or a limit ends the
-/// call; the next call continues.
+/// Merges staged partials as long as `is_due`. Returns false if `out` is full, the work of the call
+/// is spent, or a limit ends the call; the next call continues.
 pub(super) fn merge_staged<W: MergeableWindows>(
     windows: &mut W,
     is_due: impl Fn(&W) -> bool,
@@ -114,7 +114,8 @@ pub(super) fn merge_staged<W: MergeableWindows>(
         let from = partial.added;
         let continues = merge_next(windows, key.start, &mut partial, context, out);
         windows.parts().staging.put_back(key, partial, from, context.keys);
-        if !continues {
+        context.work.spend(1);
+        if !continues || context.work.is_spent() {
             return false;
         }
     }
@@ -133,6 +134,7 @@ fn merge_next<W: MergeableWindows>(
         Placement::OutputFull => return false,
         Placement::In(slot) => {
             let values = partial.values.pick(&[entry.slot]);
+            context.work.spend(values.work_of(0));
             windows.parts().accumulators.merge(&[slot], &values);
             windows.merged(start, entry, slot);
             true

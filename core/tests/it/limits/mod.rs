@@ -1,5 +1,6 @@
 //! Limits of state under each policy.
 
+mod call_work;
 mod eviction;
 mod key_bytes;
 mod normalize;

@@ -51,6 +51,8 @@ pub fn runs(plan: &Plan, cut: usize) -> Vec<Run> {
         Run { batch: 2, ..WHOLE },
         Run { batch: 7, ..WHOLE },
         Run { max_waiting: Some(2), ..WHOLE },
+        Run { max_work: Some(1), ..WHOLE },
+        Run { batch: 5, max_work: Some(7), restores: true, ..WHOLE },
         Run { batch: 2, max_waiting: Some(1), ..WHOLE },
         Run { batch: cut, restores: true, ..WHOLE },
         Run { batch: 3, max_waiting: Some(3), restores: true, ..WHOLE },

@@ -19,12 +19,15 @@ pub struct Run {
     /// Limit of the rows, and of the dropped events, that wait in an engine. `None` is the default
     /// limit.
     pub max_waiting: Option<u32>,
+    /// Limit of the work of a call. `None` is the default limit.
+    pub max_work: Option<u32>,
     /// True if each engine is restored from a snapshot after every call.
     pub restores: bool,
 }
 
 /// The reference run: the whole stream as one batch.
-pub const WHOLE: Run = Run { batch: usize::MAX, shards: 1, max_waiting: None, restores: false };
+pub const WHOLE: Run =
+    Run { batch: usize::MAX, shards: 1, max_waiting: None, max_work: None, restores: false };
 
 impl fmt::Display for Run {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -35,6 +38,9 @@ impl fmt::Display for Run {
         write!(f, ", {} shards", self.shards)?;
         if let Some(max_waiting) = self.max_waiting {
             write!(f, ", at most {max_waiting} rows wait")?;
+        }
+        if let Some(max_work) = self.max_work {
+            write!(f, ", at most {max_work} units of work a call")?;
         }
         f.write_str(if self.restores { ", restored after every call" } else { "" })
     }
@@ -222,6 +228,9 @@ pub fn run(case: &Opened, run: Run) -> Result<Output, String> {
     if let Some(max_waiting) = run.max_waiting {
         spec.limits.max_result_rows = max_waiting;
         spec.limits.max_dropped_events = max_waiting;
+    }
+    if let Some(max_work) = run.max_work {
+        spec.limits.max_call_work = max_work;
     }
     // The host uses several shards under the same condition.
     let shards = if case.plan.partitioned_by_key { run.shards } else { 1 };

@@ -84,7 +84,8 @@ impl<'a> Shard<'a> {
             self.restores -= 1;
             self.restore()?;
         }
-        if is_full && self.poll(1) == 0 && self.collect_dropped() == 0 {
+        let waits = self.engine.is_full();
+        if is_full && self.poll(1) == 0 && self.collect_dropped() == 0 && waits {
             return Err("stuck: the engine is full, but nothing waits".to_owned());
         }
         if is_full {

@@ -110,30 +110,43 @@ impl ShapeEngine {
         let end = u32::try_from(key.len()).unwrap_or(u32::MAX);
         let ordinal = ordinal.map(|ordinal| [ordinal]);
         let watermark = watermark.map(|watermark| [watermark]);
-        self.push_batch(&Batch {
+        let event = Batch {
             timestamps: &[time],
             keys: KeyColumn::Text { offsets: &[0, end], bytes: key.as_bytes() },
             columns: &[Column::F64(&[value])],
             ordinals: ordinal.as_ref().map(<[u64; 1]>::as_slice),
             watermarks: watermark.as_ref().map(<[i64; 1]>::as_slice),
             ..Batch::default()
-        })?;
+        };
+        while self.push_batch(&event)? == 0 && self.paused.is_none() {}
         Ok(())
     }
 
-    /// Processes a batch until the result buffer is full. Returns the number of events taken.
+    /// Processes a batch until the result buffer is full, or for one call of the engine. Returns the
+    /// number of events taken.
     #[inline]
     pub(super) fn push_batch(&mut self, batch: &Batch<'_>) -> Result<usize, Error> {
         let pushed = self.engine.push(batch)?;
         if pushed.full {
-            self.paused = Some(Step::Resume);
+            self.step(Step::Resume)?;
         }
         Ok(pushed.consumed)
     }
 
     /// Makes a step, as far as the result buffer has room.
     pub(super) fn step(&mut self, step: Step) -> Result<(), Error> {
-        let progress = match step {
+        // A call may also pause because it has done its share of work.
+        let mut progress = self.call(step)?;
+        while progress == Progress::Full && !self.engine.is_full() {
+            progress = self.call(step)?;
+        }
+        self.paused = (progress == Progress::Full).then_some(step);
+        Ok(())
+    }
+
+    /// Calls the engine once.
+    fn call(&mut self, step: Step) -> Result<Progress, Error> {
+        Ok(match step {
             Step::Resume => {
                 let columns = [Column::F64(&[])];
                 let pushed = self.engine.push(&Batch { columns: &columns, ..Batch::default() })?;
@@ -142,9 +155,7 @@ impl ShapeEngine {
             Step::Advance(watermark) => self.engine.advance_watermark(watermark)?,
             Step::Tick(now) => self.engine.tick(now)?,
             Step::Finish => self.engine.finish()?,
-        };
-        self.paused = (progress == Progress::Full).then_some(step);
-        Ok(())
+        })
     }
 
     /// Advances the watermark to `to`, if there is one.

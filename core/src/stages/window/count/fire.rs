@@ -5,6 +5,8 @@ use crate::data::frame::{Frame, FrameColumn};
 use crate::data::schema::ColumnRole;
 use crate::event_time::watermark::END_OF_TIME;
 use crate::keys::Keys;
+use crate::stages::Context;
+use crate::stages::work::take_last;
 use crate::time::NULL_TIME;
 
 /// A window whose row is due.
@@ -30,13 +32,19 @@ impl CountStage {
         self.full.clear();
     }
 
-    /// Emits rows of the windows still open at the end of input. Returns false if `out` is full.
-    pub(super) fn emit_open(&mut self, keys: &mut Keys, out: &mut Frame) -> bool {
+    /// Emits rows of the windows still open at the end of input. Returns false if `out` is full or
+    /// the work of the call is spent before all are emitted.
+    pub(super) fn emit_open(&mut self, context: &mut Context<'_>, out: &mut Frame) -> bool {
         if self.due.is_empty() {
             self.due = self.open_slots().collect();
-            self.sort_due(keys);
+            self.sort_due(context.keys);
         }
-        let left = self.due.len() - self.due.len().min(out.room());
+        let mut taken = self.due.len().min(out.room());
+        if self.accumulators.have_variable_bytes() {
+            let last = self.due.get(self.due.len() - taken..).unwrap_or_default();
+            taken = take_last(last, context.work, |slot| self.accumulators.work_of(slot));
+        }
+        let left = self.due.len() - taken;
         let (firing, output_watermark) = (END_OF_TIME, self.output_watermark);
         let row = |slot: u32| DueRow { slot, firing, rank: 0, output_watermark };
         let rows: Vec<DueRow> = self.due.drain(left..).rev().map(row).collect();

@@ -258,7 +258,7 @@ impl Stage for CountStage {
                 self.advance_output_watermark(END_OF_TIME - 1);
                 self.is_ending = true;
             }
-            if !self.emit_open(context.keys, out) {
+            if !self.emit_open(context, out) {
                 return false;
             }
             self.output_watermark = END_OF_TIME;

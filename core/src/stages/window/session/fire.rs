@@ -9,6 +9,8 @@ use crate::data::schema::ColumnRole;
 use crate::data::stats::StageStats;
 use crate::event_time::watermark::{END_OF_TIME, NO_WATERMARK};
 use crate::keys::Keys;
+use crate::stages::Context;
+use crate::stages::work::take_last;
 
 /// The trigger of a row, by which rows are ordered: first the watermark, then the rank.
 #[derive(Debug, Clone, Copy)]
@@ -29,14 +31,22 @@ impl RowTrigger {
 }
 
 impl SessionStage {
-    /// Fires everything that is due at `watermark`. Returns false if `out` is full; the next call
-    /// continues.
-    pub(super) fn advance(&mut self, watermark: i64, keys: &mut Keys, out: &mut Frame) -> bool {
-        while self.emit(keys, out) {
+    /// Fires everything that is due at `watermark`. Returns false if `out` is full or the work of
+    /// the call is spent; the next call continues.
+    pub(super) fn advance(
+        &mut self,
+        watermark: i64,
+        context: &mut Context<'_>,
+        out: &mut Frame,
+    ) -> bool {
+        while self.emit(context, out) {
             if !self.is_due(watermark) {
                 return true;
             }
-            self.collect(keys);
+            if context.work.is_spent() {
+                return false;
+            }
+            self.collect(context);
         }
         false
     }
@@ -82,7 +92,8 @@ impl SessionStage {
 
     /// Collects the sessions that fire next, in the order of their rows, and removes those that
     /// have expired.
-    fn collect(&mut self, keys: &mut Keys) {
+    fn collect(&mut self, context: &mut Context<'_>) {
+        let keys = &mut *context.keys;
         let next = self.next_due();
         while let Some((time, slot)) = self.table.timers.first().filter(|(time, _)| *time == next) {
             let due = self.due_at(slot);
@@ -98,6 +109,7 @@ impl SessionStage {
                 self.due.push(slot);
             }
         }
+        context.work.spend(1 + self.due.len() as u64);
         if self.due.len() > 1 {
             let (table, due) = (&self.table, &self.due);
             let key_of = |slot: &u32| table.info(*slot).key;
@@ -109,17 +121,23 @@ impl SessionStage {
         }
     }
 
-    /// Emits rows of the collected sessions. Returns false if `out` is full.
-    pub(super) fn emit(&mut self, keys: &mut Keys, out: &mut Frame) -> bool {
+    /// Emits rows of the collected sessions. Returns false if `out` is full or the work of the call
+    /// is spent before all are emitted.
+    pub(super) fn emit(&mut self, context: &mut Context<'_>, out: &mut Frame) -> bool {
         if self.due.is_empty() {
             return true;
         }
         let mut due = core::mem::take(&mut self.due);
-        let left = due.len() - due.len().min(out.room());
+        let mut taken = due.len().min(out.room());
+        if self.accumulators.have_variable_bytes() {
+            let last = due.get(due.len() - taken..).unwrap_or_default();
+            taken = take_last(last, context.work, |slot| self.accumulators.work_of(slot));
+        }
+        let left = due.len() - taken;
         if let Some(rows) = due.get_mut(left..).filter(|rows| !rows.is_empty()) {
             rows.reverse();
             let watermark = rows.first().map_or(NO_WATERMARK, |slot| self.fires_at(*slot));
-            self.fire(rows, RowTrigger { watermark, rank: 0 }, keys, out);
+            self.fire(rows, RowTrigger { watermark, rank: 0 }, context.keys, out);
         }
         due.truncate(left);
         self.due = due;

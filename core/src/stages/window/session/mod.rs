@@ -145,7 +145,7 @@ impl Stage for SessionStage {
             return false;
         }
         loop {
-            if !self.revise(context.keys, out) || !self.emit(context.keys, out) {
+            if !self.revise(context.keys, out) || !self.emit(context, out) {
                 return false;
             }
             let mut run = self.run.take(events.timestamps.len());
@@ -157,7 +157,7 @@ impl Stage for SessionStage {
             *cursor = at;
             match stop {
                 SessionStop::Advance(watermark) => {
-                    if !self.advance(watermark, context.keys, out) {
+                    if !self.advance(watermark, context, out) {
                         return false;
                     }
                 }
@@ -187,7 +187,7 @@ impl Stage for SessionStage {
                 SessionStop::End => break,
             }
         }
-        let done = self.advance(events.watermark, context.keys, out);
+        let done = self.advance(events.watermark, context, out);
         if done {
             self.input_watermark = self.input_watermark.max(events.watermark);
             out.watermark = self.output_watermark(self.input_watermark);

@@ -38,7 +38,7 @@ impl MergeableWindows for SessionStage {
     }
 
     fn emit_due(&mut self, context: &mut Context<'_>, out: &mut Frame) -> bool {
-        self.revise(context.keys, out) && self.emit(context.keys, out)
+        self.revise(context.keys, out) && self.emit(context, out)
     }
 
     fn place(

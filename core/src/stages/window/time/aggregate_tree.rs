@@ -66,9 +66,16 @@ pub(super) struct AggregateTree {
     pub(super) interior: Option<CachedInterior>,
     /// The tree contains no slice that starts at this time or later.
     end: Option<i64>,
+    /// The number of keys of the halves that were combined since it was last taken.
+    merged: u64,
 }
 
 impl AggregateTree {
+    /// Returns the number of keys that were combined since the last call.
+    pub(super) fn take_merged(&mut self) -> u64 {
+        core::mem::take(&mut self.merged)
+    }
+
     /// Returns true if the slice at `start` may be in a node.
     pub(super) fn may_contain(&self, start: i64) -> bool {
         self.end.is_some_and(|end| start < end)
@@ -126,7 +133,10 @@ impl AggregateTree {
         let (left, right) = range.halves(slices);
         self.prepare(left, slices);
         self.prepare(right, slices);
-        let node = self.look_up(left, slices).combined_with(&self.look_up(right, slices));
+        let (left, right) = (self.look_up(left, slices), self.look_up(right, slices));
+        let merged = (left.keys.len() + right.keys.len()) as u64;
+        let node = left.combined_with(&right);
+        self.merged += merged;
         self.nodes.insert(range.id(), node);
     }
 

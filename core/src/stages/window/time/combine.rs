@@ -28,6 +28,8 @@ pub(super) struct Combiner {
     running: RunningWindow,
     /// The slot of each key in the window under combination; all [`NONE`] between firings.
     slot_of_key: Vec<u32>,
+    /// The work of merging, in units of [`crate::stages::WorkBudget`], since it was last taken.
+    merged: u64,
 }
 
 /// The keys of a window under combination.
@@ -66,6 +68,11 @@ impl Combiner {
     /// window.
     pub(super) fn slice_removed(&mut self, start: i64, slots: &[u32], slices: &mut Slices<'_>) {
         self.running.slice_removed(start, slots, slices);
+    }
+
+    /// Returns the work of the combinations since the last call.
+    pub(super) fn take_merged(&mut self) -> u64 {
+        core::mem::take(&mut self.merged)
     }
 
     /// Combines the window that starts at `window` when it fires, reusing the nodes of the previous
@@ -127,6 +134,7 @@ impl Combiner {
             }
         }
         let window = grid.slices_of(window);
+        self.merged += slots.iter().map(|slot| slices.accumulators.work_of(*slot)).sum::<u64>();
         let mut values = slices.accumulators.pick(&slots);
         let index = |entry: usize| u32::try_from(entry).unwrap_or(NONE);
         merge_in_tree_order(&numbers, &window, &mut |to, from| {
@@ -164,6 +172,7 @@ impl Combiner {
         }
         for range in ranges {
             let node = tree.get(range, &slices.view(only));
+            self.merged += node.keys.len() as u64;
             combined.take_slots(&node.keys, slices, keys);
             slices.accumulators.merge_ordered(&combined.into, &node.values);
             if interior.as_ref().is_some_and(|interior| !interior.has(range)) {
@@ -177,6 +186,11 @@ impl Combiner {
             }
         }
         self.slot_of_key = combined.slot_of_key;
+        self.merged += tree.take_merged();
+        if slices.accumulators.have_variable_bytes() {
+            let work = combined.slots.iter().map(|slot| slices.accumulators.work_of(*slot));
+            self.merged += work.sum::<u64>();
+        }
         combined.slots
     }
 }

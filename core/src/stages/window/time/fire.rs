@@ -10,6 +10,8 @@ use crate::data::frame::{Frame, FrameColumn};
 use crate::data::schema::ColumnRole;
 use crate::keys::Keys;
 use crate::plan::Grid;
+use crate::stages::WorkBudget;
+use crate::stages::work::take_last;
 
 /// Rows written column by column at a time: few enough that their accumulators stay in the cache.
 const ROWS_AT_ONCE: usize = 512;
@@ -109,8 +111,8 @@ impl RowEmitter {
 }
 
 impl WindowStage {
-    /// Fires everything that is due at `watermark`. Returns false if `out` is full; the next call
-    /// continues.
+    /// Fires everything that is due at `watermark`. Returns false if `out` is full or the work of
+    /// the call is spent; the next call continues.
     pub(super) fn advance(
         &mut self,
         watermark: i64,
@@ -119,10 +121,15 @@ impl WindowStage {
     ) -> bool {
         if self.progress.next_due() <= watermark {
             let mut changed = EarlyCache::default();
-            while let Some(firing) = self.next_firing(watermark, &mut changed, context.keys) {
-                if let Some(rest) = self.emit(firing, out) {
+            while let Some(firing) = self.next_firing(watermark, &mut changed, context) {
+                // A window is combined before the call pauses, and emitted by the next one.
+                if context.work.is_spent() {
+                    self.emitter.interrupt(firing);
+                    return false;
+                }
+                if let Some(rest) = self.emit(firing, context.work, out) {
                     self.emitter.interrupt(rest);
-                    if out.room() == 0 {
+                    if out.room() == 0 || context.work.is_spent() {
                         return false;
                     }
                 }
@@ -147,7 +154,7 @@ impl WindowStage {
         &mut self,
         watermark: i64,
         changed: &mut EarlyCache,
-        keys: &mut Keys,
+        context: &mut Context<'_>,
     ) -> Option<Firing> {
         if let Some(firing) = self.emitter.resume() {
             return Some(firing);
@@ -159,16 +166,16 @@ impl WindowStage {
         let early = self.emitter.emitted.first_due().filter(|(due, _)| *due <= watermark);
         match (next, early) {
             (next, Some(early)) if next.is_none_or(|next| early < next) => {
-                Some(self.begin_early(early, changed, keys))
+                Some(self.begin_early(early, changed, context))
             }
-            (Some((_, start)), _) => Some(self.begin(start, keys)),
+            (Some((_, start)), _) => Some(self.begin(start, context)),
             (None, _) => None,
         }
     }
 
     /// Combines the window that starts at `start` and removes the state that no later window needs.
-    fn begin(&mut self, start: i64, keys: &mut Keys) -> Firing {
-        let grid = self.plan.grid;
+    fn begin(&mut self, start: i64, context: &mut Context<'_>) -> Firing {
+        let (grid, keys) = (self.plan.grid, &mut *context.keys);
         let mut slots = if self.plan.emission.revises {
             let (combiner, mut slices) = self.combining();
             combiner.combine_whole(start, &mut slices, keys)
@@ -181,7 +188,8 @@ impl WindowStage {
             slots
         };
         self.progress.fired_before(start.saturating_add(grid.slide_us), &self.plan);
-        self.sort(&mut slots, keys);
+        context.work.spend(slots.len() as u64 + self.combiner.take_merged());
+        self.sort(&mut slots, context.keys);
         Firing { start, slots, trigger: Trigger::OnTime }
     }
 
@@ -190,8 +198,9 @@ impl WindowStage {
         &mut self,
         (watermark, start): (i64, i64),
         changed: &mut EarlyCache,
-        keys: &mut Keys,
+        context: &mut Context<'_>,
     ) -> Firing {
+        let keys = &mut *context.keys;
         let now = self.emitter.emitted.take_first_due();
         if changed.keys != now {
             *changed = EarlyCache { keys: now, tree: AggregateTree::default() };
@@ -199,7 +208,8 @@ impl WindowStage {
         let EarlyCache { keys: only, tree } = changed;
         let (combiner, mut slices) = self.combining();
         let mut slots = combiner.combine_keys(start, only, tree, &mut slices, keys);
-        self.sort(&mut slots, keys);
+        context.work.spend(slots.len() as u64 + self.combiner.take_merged());
+        self.sort(&mut slots, context.keys);
         Firing { start, slots, trigger: Trigger::Early(watermark) }
     }
 
@@ -234,10 +244,19 @@ impl WindowStage {
         crate::util::sort::descending_by_place(slots, rank_of, bound);
     }
 
-    /// Writes the next rows of a window, at most [`ROWS_AT_ONCE`] and as many as `out` has room
-    /// for. Returns the window if slots remain.
-    pub(super) fn emit(&mut self, mut firing: Firing, out: &mut Frame) -> Option<Firing> {
-        let taken = firing.slots.len().min(out.room()).min(ROWS_AT_ONCE);
+    /// Writes the next rows of a window, at most [`ROWS_AT_ONCE`], as many as `out` has room for,
+    /// and as many as `work` allows. Returns the window if slots remain.
+    pub(super) fn emit(
+        &mut self,
+        mut firing: Firing,
+        work: &mut WorkBudget,
+        out: &mut Frame,
+    ) -> Option<Firing> {
+        let mut taken = firing.slots.len().min(out.room()).min(ROWS_AT_ONCE);
+        if self.accumulators.have_variable_bytes() {
+            let last = firing.slots.get(firing.slots.len() - taken..).unwrap_or_default();
+            taken = take_last(last, work, |slot| self.accumulators.work_of(slot));
+        }
         let rows = firing.slots.split_off(firing.slots.len() - taken);
         let grid = self.plan.grid;
         let first = out.keys.len();

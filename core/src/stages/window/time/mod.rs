@@ -215,6 +215,13 @@ impl Stage for WindowStage {
         done
     }
 
+    /// A new slice of a key marks each of its windows if these emit early rows.
+    fn event_work(&self) -> u64 {
+        let grid = &self.plan.grid;
+        let windows = grid.size_us / grid.slide_us.max(1);
+        if self.plan.emission.early.is_some() { windows.unsigned_abs().max(1) } else { 1 }
+    }
+
     fn stats(&self, keys: &Keys) -> StageStats {
         StageStats {
             keys: self.table.keyed().open_keys().into(),

@@ -45,14 +45,14 @@ impl WindowStage {
         self.emitter.late_event_arrived(late);
     }
 
-    /// Fires the windows of a late event again. Returns false if `out` is full; the next call
-    /// continues.
+    /// Fires the windows of a late event again. Returns false if `out` is full or the work of the
+    /// call is spent; the next call continues.
     pub(super) fn revise(&mut self, context: &mut Context<'_>, out: &mut Frame) -> bool {
         let Some(late) = self.emitter.late_event() else { return true };
         let grid = self.plan.grid;
         let mut tree = AggregateTree::default();
         for window in late.windows(&grid) {
-            if out.room() == 0 {
+            if out.room() == 0 || context.work.is_spent() && window != late.next {
                 self.emitter.late_event_arrived(LateEvent { next: window, ..late });
                 return false;
             }
@@ -60,7 +60,8 @@ impl WindowStage {
             let slots =
                 combiner.combine_key(window, late.key, &mut tree, &mut slices, context.keys);
             let trigger = Trigger::Late { watermark: late.watermark, ordinal: late.ordinal };
-            self.emit(Firing { start: window, slots, trigger }, out);
+            context.work.spend(1 + self.combiner.take_merged());
+            self.emit(Firing { start: window, slots, trigger }, context.work, out);
         }
         self.emitter.late_event_done();
         true
