@@ -17,12 +17,13 @@ type IsStruck = fn(&LimitCounters<'_>) -> bool;
 
 /// Each name in [`Stats::limits_struck`](super::stats::Stats::limits_struck), in the order of that
 /// list, and the test whether the limit was reached.
-const LIMITS: [(&str, IsStruck); 8] = [
+const LIMITS: [(&str, IsStruck); 9] = [
     ("key_limit", |counters| counters.has_struck(Limit::Keys)),
     ("window_limit", |counters| counters.has_struck(Limit::Windows)),
     ("state_limit", |counters| counters.has_struck(Limit::Bytes)),
     ("partition_limit", |counters| counters.rejects_partitions),
     ("value_limit", |counters| counters.any(|stage| stage.value_limit)),
+    ("revision_limit", |counters| counters.any(|stage| stage.revision_limit)),
     ("entry_limit", |counters| counters.any(|stage| stage.evicted)),
     ("fill_limit", |counters| counters.any(|stage| stage.fill_limit)),
     ("buffer_limit", |counters| counters.any(|stage| stage.buffer_limit)),

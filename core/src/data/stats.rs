@@ -166,6 +166,9 @@ pub struct StageStats {
     /// Windows that fired with more than `limits.max_values` values of an exact percentile: the
     /// sketch answered them.
     pub value_limit: u64,
+    /// Rows whose number was not remembered because `limits.max_state_bytes` was reached: a later row
+    /// of their key and window has `revision` 0 again.
+    pub revision_limit: u64,
     /// Values in fired windows below the 64 octaves that a sketch keeps: they count as 0.
     pub folded_values: u64,
     /// Events that repeat an earlier identity.
@@ -300,6 +303,7 @@ impl StageStats {
             window_limit,
             state_limit,
             value_limit,
+            revision_limit,
             folded_values,
             duplicates,
             unidentified,
@@ -331,6 +335,7 @@ impl StageStats {
         self.window_limit += window_limit;
         self.state_limit += state_limit;
         self.value_limit += value_limit;
+        self.revision_limit += revision_limit;
         self.folded_values += folded_values;
         self.duplicates += duplicates;
         self.unidentified += unidentified;

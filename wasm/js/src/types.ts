@@ -215,6 +215,8 @@ export interface StageStats {
   window_limit: number;
   state_limit: number;
   value_limit: number;
+  /** Rows whose number was not remembered at `limits.max_state_bytes`; a later `revision` is 0 again. */
+  revision_limit: number;
   folded_values: number;
   /** Duplicate events. */
   duplicates: number;

@@ -25,6 +25,8 @@ pub(in crate::stages) struct KeyedState {
     lru: Option<LruList>,
     /// Present if bytes are limited.
     budget: Option<MemoryBudget>,
+    /// Bytes of state that belongs to no entry. They are part of the budget.
+    other_bytes: u64,
 }
 
 impl KeyedState {
@@ -38,6 +40,7 @@ impl KeyedState {
             open_keys: 0,
             lru: caps.evicts_keys().then(LruList::default),
             budget: caps.limits_bytes().then(MemoryBudget::default),
+            other_bytes: 0,
         }
     }
 
@@ -98,6 +101,15 @@ impl KeyedState {
         let exceeds =
             |budget: &MemoryBudget| budget.bytes().saturating_add(more) > self.caps.max_bytes;
         self.budget.as_ref().is_some_and(exceeds)
+    }
+
+    /// Replaces the bytes counted for state that belongs to no entry.
+    pub(in crate::stages) fn set_other_bytes(&mut self, bytes: u64) {
+        let before = core::mem::replace(&mut self.other_bytes, bytes);
+        if let Some(budget) = &mut self.budget {
+            budget.add(bytes);
+            budget.subtract(before);
+        }
     }
 
     /// Returns the bytes that the limit leaves for values.
@@ -198,7 +210,8 @@ impl KeyedState {
         }
     }
 
-    /// Returns the bytes of all entries; `variable_bytes` returns those of their values.
+    /// Returns the bytes of all entries and of other state; `variable_bytes` returns those of their
+    /// values.
     pub(in crate::stages) fn bytes(
         &self,
         keys: &Keys,
@@ -209,7 +222,7 @@ impl KeyedState {
         }
         let of_keys: u64 = self.keys().map(|key| key_bytes(key, keys)).sum();
         let entries: u64 = self.entries.iter().map(|entries| u64::from(*entries)).sum();
-        of_keys + entries * self.entry_bytes + variable_bytes()
+        of_keys + entries * self.entry_bytes + variable_bytes() + self.other_bytes
     }
 
     /// Writes or reads the order of use, if it is kept. Entries are counted as they are read.

@@ -8,4 +8,5 @@ mod oracle;
 mod partials;
 mod pipeline_size;
 mod policies;
+mod revisions;
 mod values;

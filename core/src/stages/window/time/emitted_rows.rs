@@ -1,47 +1,41 @@
 //! The rows that each window has emitted for each key, for windows that may emit more than one.
 //!
-//! Numbers the rows (`revision`) and schedules early rows of the windows that have changed.
+//! Numbers the rows (`revision`). `changes.rs` schedules the early ones.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use hashbrown::HashTable;
 
 use super::slice::hash;
-use crate::plan::{Early, Grid};
+use crate::plan::Grid;
 
-/// Number of stale keys that a list of changed keys may always contain.
-const MIN_STALE_KEYS: usize = 64;
+/// Bytes counted for a key and window with emitted rows.
+const EMITTED_BYTES: u64 = 32;
 
-/// The rows emitted of windows that have not expired, and the early rows that are due.
+/// The number of rows emitted of each key in each window that may emit another one.
 #[derive(Default)]
 pub(super) struct EmittedRows {
-    /// By window start.
-    windows: BTreeMap<i64, WindowRows>,
-    /// The next early rows of each changed window: the watermark at which they are due, then the
-    /// window.
-    due: BTreeSet<(i64, i64)>,
-    /// Incremented whenever early rows are taken.
-    pass: u64,
-    /// For each slot the pass in which its windows were last marked as changed.
-    marked: Vec<u64>,
-}
-
-/// The emitted rows of one window.
-#[derive(Default)]
-struct WindowRows {
-    keys: HashTable<KeyRows>,
-    /// The keys that have changed since their last row, in any order.
-    changed: Vec<u32>,
+    /// By window start; no window is empty.
+    windows: BTreeMap<i64, HashTable<KeyRows>>,
+    /// The number of keys in all windows.
+    len: u64,
 }
 
 /// The emitted rows of one key in one window. The slices of the window retain the key.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct KeyRows {
     pub(super) key: u32,
-    /// Number of rows emitted.
+    /// Number of rows emitted, at least 1.
     pub(super) rows: u32,
-    /// True if the key has changed since its last row and an early row is due.
-    pub(super) changed: bool,
+}
+
+/// The numbers of the rows of a window.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Numbering {
+    /// No other row of the window can follow.
+    Last,
+    /// Another row may follow. At most this number of keys find room to be remembered.
+    Counted { room: u64 },
 }
 
 impl EmittedRows {
@@ -52,52 +46,74 @@ impl EmittedRows {
 
     /// Returns the entries of the window at `start`, in any order.
     pub(super) fn rows_of_window(&self, start: i64) -> impl Iterator<Item = KeyRows> {
-        self.windows.get(&start).into_iter().flat_map(|window| window.keys.iter().copied())
+        self.windows.get(&start).into_iter().flat_map(|window| window.iter().copied())
     }
 
-    /// Adds an entry of a snapshot to the window at `start`, whose next early rows are `due`.
-    /// Returns false if the key has an entry already.
-    pub(super) fn insert(&mut self, start: i64, due: Option<i64>, entry: KeyRows) -> bool {
+    /// Returns the bytes counted for all entries.
+    pub(super) fn bytes(&self) -> u64 {
+        EMITTED_BYTES * self.len
+    }
+
+    /// Returns the number of entries that `bytes` have room for.
+    pub(super) fn room_in(bytes: u64) -> u64 {
+        bytes / EMITTED_BYTES
+    }
+
+    /// Adds an entry of a snapshot to the window at `start`. Returns false if the key has an entry
+    /// already.
+    pub(super) fn insert(&mut self, start: i64, entry: KeyRows) -> bool {
         let window = self.windows.entry(start).or_default();
-        if window.key_rows(entry.key).is_some() {
+        if find(window, entry.key).is_some() {
             return false;
         }
-        if let (true, Some(due)) = (entry.changed, due) {
-            window.changed.push(entry.key);
-            self.due.insert((due, start));
-        }
-        *window.key_rows_mut(entry.key) = entry;
+        window.insert_unique(hash(entry.key), entry, |entry| hash(entry.key));
+        self.len += 1;
         true
     }
 
-    /// Appends the number of rows that the window at `start` has emitted of each of `keys`. If
-    /// `count_rows`, each count is then incremented.
+    /// Appends the number of rows that the window at `start` has emitted of each of `keys`, and
+    /// counts these rows as `numbering` says. Returns the number of rows that were not counted for
+    /// lack of room.
     pub(super) fn number(
         &mut self,
         start: i64,
         keys: &[u32],
-        count_rows: bool,
+        numbering: Numbering,
         numbers: &mut Vec<f64>,
-    ) {
-        if keys.is_empty() {
-            return;
-        }
-        if !count_rows {
+    ) -> u64 {
+        let Numbering::Counted { mut room } = numbering else {
             let window = self.windows.get(&start);
-            let entry = |key: &u32| window.and_then(|window| window.key_rows(*key));
-            numbers
-                .extend(keys.iter().map(|key| entry(key).map_or(0.0, |entry| entry.rows.into())));
-            return;
-        }
+            let rows = |key: &u32| window.and_then(|window| find(window, *key));
+            numbers.extend(keys.iter().map(|key| rows(key).map_or(0.0, |entry| entry.rows.into())));
+            return 0;
+        };
+        let (mut uncounted, before) = (0, room);
         let window = self.windows.entry(start).or_default();
-        if window.keys.is_empty() {
-            window.keys.reserve(keys.len(), |entry| hash(entry.key));
+        if window.is_empty() {
+            let expected = usize::try_from(room).unwrap_or(usize::MAX).min(keys.len());
+            window.reserve(expected, |entry| hash(entry.key));
         }
         numbers.extend(keys.iter().map(|key| {
-            let entry = window.key_rows_mut(*key);
-            entry.rows = entry.rows.saturating_add(1);
-            f64::from(entry.rows - 1)
+            let hashed = hash(*key);
+            if let Some(entry) = window.find_mut(hashed, |entry| entry.key == *key) {
+                let rows = entry.rows;
+                entry.rows = rows.saturating_add(1);
+                return f64::from(rows);
+            }
+            if room == 0 {
+                uncounted += 1;
+            } else {
+                room -= 1;
+                let entry = KeyRows { key: *key, rows: 1 };
+                window.insert_unique(hashed, entry, |entry| hash(entry.key));
+            }
+            0.0
         }));
+        if window.is_empty() {
+            self.windows.remove(&start);
+        }
+        self.len += before - room;
+        uncounted
     }
 
     /// Removes the windows that have expired at `watermark`.
@@ -106,7 +122,7 @@ impl EmittedRows {
             if grid.expires_at(*window.key()) > watermark {
                 return;
             }
-            window.remove();
+            self.len -= window.remove().len() as u64;
         }
     }
 
@@ -117,8 +133,11 @@ impl EmittedRows {
         }
         let mut empty = Vec::new();
         for (start, window) in self.windows.range_mut(first..=last) {
-            window.remove_key(key);
-            if window.keys.is_empty() {
+            if let Ok(entry) = window.find_entry(hash(key), |entry| entry.key == key) {
+                entry.remove();
+                self.len -= 1;
+            }
+            if window.is_empty() {
                 empty.push(*start);
             }
         }
@@ -126,104 +145,9 @@ impl EmittedRows {
             self.windows.remove(&start);
         }
     }
-
-    /// Resets the mark of `slot`, which is used for another key or slice from now on.
-    pub(super) fn reset(&mut self, slot: u32) {
-        if let Some(marked) = self.marked.get_mut(slot as usize) {
-            *marked = 0;
-        }
-    }
-
-    /// Returns true if the windows of `slot` are already marked as changed in this pass.
-    pub(super) fn is_marked(&self, slot: u32) -> bool {
-        self.marked.get(slot as usize).is_some_and(|marked| *marked == self.pass + 1)
-    }
-
-    /// Marks `slot`, which belongs to `key`, and those of `windows` that have early rows due
-    /// according to `due`.
-    #[cold]
-    pub(super) fn mark(
-        &mut self,
-        slot: u32,
-        key: u32,
-        windows: impl Iterator<Item = i64>,
-        due: impl Fn(i64) -> Option<i64>,
-    ) {
-        let index = slot as usize;
-        if self.marked.len() <= index {
-            self.marked.resize(index + 1, 0);
-        }
-        if let Some(marked) = self.marked.get_mut(index) {
-            *marked = self.pass + 1;
-        }
-        for start in windows {
-            let Some(due) = due(start) else { continue };
-            let window = self.windows.entry(start).or_default();
-            let entry = window.key_rows_mut(key);
-            if !core::mem::replace(&mut entry.changed, true) {
-                window.changed.push(key);
-                self.due.insert((due, start));
-            }
-        }
-    }
-
-    /// Returns the first early rows that are due: the watermark, then the window.
-    pub(super) fn first_due(&self) -> Option<(i64, i64)> {
-        self.due.first().copied()
-    }
-
-    /// Takes the changed keys of the window that is due first, in the order of their ids.
-    pub(super) fn take_first_due(&mut self) -> Vec<u32> {
-        self.pass += 1;
-        let Some((_, start)) = self.due.pop_first() else { return Vec::new() };
-        let Some(window) = self.windows.get_mut(&start) else { return Vec::new() };
-        let mut changed = core::mem::take(&mut window.changed);
-        changed.retain(|key| window.take_change(*key));
-        crate::util::sort::descending_by(&mut changed, |key| key);
-        changed.reverse();
-        changed
-    }
 }
 
-impl WindowRows {
-    /// Returns true if `key` has changed since its last row, and resets the flag.
-    fn take_change(&mut self, key: u32) -> bool {
-        let entry = self.keys.find_mut(hash(key), |entry| entry.key == key);
-        entry.is_some_and(|entry| core::mem::take(&mut entry.changed))
-    }
-
-    /// Removes `key`. Its id may stay in the list of changed keys, which is rebuilt once most of
-    /// its entries are stale.
-    fn remove_key(&mut self, key: u32) {
-        if let Ok(entry) = self.keys.find_entry(hash(key), |entry| entry.key == key) {
-            entry.remove();
-        }
-        if self.changed.len() > 2 * self.keys.len() + MIN_STALE_KEYS {
-            let changed = self.keys.iter().filter(|entry| entry.changed).map(|entry| entry.key);
-            self.changed = changed.collect();
-        }
-    }
-
-    /// Returns the entry of `key`.
-    fn key_rows(&self, key: u32) -> Option<&KeyRows> {
-        self.keys.find(hash(key), |entry| entry.key == key)
-    }
-
-    /// Returns the entry of `key`, adding an empty one if absent.
-    fn key_rows_mut(&mut self, key: u32) -> &mut KeyRows {
-        let new = || KeyRows { key, rows: 0, changed: false };
-        let entry = self.keys.entry(hash(key), |entry| entry.key == key, |entry| hash(entry.key));
-        entry.or_insert_with(new).into_mut()
-    }
-}
-
-impl Early {
-    /// Returns the watermark after `watermark` at which the next early row of the window at `start`
-    /// is due, if that is before it fires.
-    pub(super) fn due(&self, grid: &Grid, start: i64, watermark: i64) -> Option<i64> {
-        let since = if watermark < start { 0 } else { watermark.saturating_sub(start) };
-        let nth = since / self.every_us + 1;
-        let due = start.saturating_add(nth.saturating_mul(self.every_us));
-        (due < grid.fires_at(start)).then_some(due)
-    }
+/// Returns the entry of `key`.
+fn find(window: &HashTable<KeyRows>, key: u32) -> Option<&KeyRows> {
+    window.find(hash(key), |entry| entry.key == key)
 }

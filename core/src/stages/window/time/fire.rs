@@ -2,8 +2,9 @@
 //! their bytes.
 
 use super::aggregate_tree::AggregateTree;
+use super::changes::Changes;
 use super::combine::{Combiner, Slices};
-use super::emitted_rows::EmittedRows;
+use super::emitted_rows::{EmittedRows, Numbering};
 use super::revise::LateEvent;
 use super::{Context, WindowStage};
 use crate::data::frame::{Frame, FrameColumn};
@@ -71,6 +72,8 @@ pub(super) struct RowEmitter {
     late_event: Option<LateEvent>,
     /// The rows emitted of each window, where a window may emit several.
     pub(super) emitted: EmittedRows,
+    /// The changes of windows since their last row, if they emit early rows.
+    pub(super) changes: Changes,
 }
 
 impl RowEmitter {
@@ -140,8 +143,11 @@ impl WindowStage {
         if self.progress.next_due() <= watermark {
             if self.plan.emission.revises {
                 self.emitter.emitted.remove_expired(&grid, watermark);
+                self.count_emitted();
                 let kept = grid.first_kept(watermark);
                 self.remove_slices_until(kept.saturating_sub(1), context.keys);
+                let first = self.table.first_from(i64::MIN);
+                self.emitter.changes.remove_before(first.unwrap_or(i64::MAX));
             }
             self.progress.reschedule(watermark, &self.table, &self.plan);
         }
@@ -163,10 +169,10 @@ impl WindowStage {
         let next = self.progress.next_window(&self.table, grid);
         let next = next.map(|start| (grid.fires_at(start), start));
         let next = next.filter(|(fires_at, _)| *fires_at <= watermark);
-        let early = self.emitter.emitted.first_due().filter(|(due, _)| *due <= watermark);
+        let early = self.emitter.changes.first_due().filter(|(due, _)| *due <= watermark);
         match (next, early) {
             (next, Some(early)) if next.is_none_or(|next| early < next) => {
-                Some(self.begin_early(early, changed, context))
+                self.begin_early(early, changed, context)
             }
             (Some((_, start)), _) => Some(self.begin(start, context)),
             (None, _) => None,
@@ -199,9 +205,10 @@ impl WindowStage {
         (watermark, start): (i64, i64),
         changed: &mut EarlyCache,
         context: &mut Context<'_>,
-    ) -> Firing {
+    ) -> Option<Firing> {
+        let early = self.plan.emission.early?;
         let keys = &mut *context.keys;
-        let now = self.emitter.emitted.take_first_due();
+        let now = self.emitter.changes.take_first_due(&self.plan.grid, early, &self.table);
         if changed.keys != now {
             *changed = EarlyCache { keys: now, tree: AggregateTree::default() };
         }
@@ -210,7 +217,7 @@ impl WindowStage {
         let mut slots = combiner.combine_keys(start, only, tree, &mut slices, keys);
         context.work.spend(slots.len() as u64 + self.combiner.take_merged());
         self.sort(&mut slots, context.keys);
-        Firing { start, slots, trigger: Trigger::Early(watermark) }
+        Some(Firing { start, slots, trigger: Trigger::Early(watermark) })
     }
 
     /// Removes the slices whose last window starts at `window` or before.
@@ -290,7 +297,12 @@ impl WindowStage {
                 (ColumnRole::Revision, FrameColumn::Number(revisions)) => {
                     let keys = out.keys.get(first..).unwrap_or_default();
                     let kept = !matches!(firing.trigger, Trigger::OnTime) || grid.keeps_fired();
-                    self.emitter.emitted.number(firing.start, keys, kept, revisions);
+                    let room = EmittedRows::room_in(self.table.keyed().bytes_left());
+                    let numbering =
+                        if kept { Numbering::Counted { room } } else { Numbering::Last };
+                    let emitted = &mut self.emitter.emitted;
+                    self.stats.revision_limit +=
+                        emitted.number(firing.start, keys, numbering, revisions);
                 }
                 (ColumnRole::Early, FrameColumn::Bool(early)) => {
                     extend(early, u8::from(matches!(firing.trigger, Trigger::Early(_))), taken);
@@ -298,6 +310,7 @@ impl WindowStage {
                 _ => {}
             }
         }
+        self.count_emitted();
         self.accumulators.release(&rows);
         (!firing.slots.is_empty()).then_some(firing)
     }

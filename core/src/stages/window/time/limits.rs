@@ -113,6 +113,7 @@ impl WindowStage {
         let slices: Vec<i64> = self.table.slices_of(key, i64::MIN..i64::MAX).collect();
         self.table.keyed_mut().forget_use(key);
         self.forget_rows(key, &slices);
+        self.count_emitted();
         let windows = slices.len() as u64;
         let mut events: u64 = 0;
         for start in slices {
@@ -139,6 +140,11 @@ impl WindowStage {
             emitter.emitted.remove_key(key, next.max(plan.grid.first_window(*slice)), last);
             next = last.saturating_add(1);
         }
+    }
+
+    /// Updates the bytes counted for emitted rows.
+    pub(super) fn count_emitted(&mut self) {
+        self.table.keyed_mut().set_other_bytes(self.emitter.emitted.bytes());
     }
 
     /// Removes `key` from the slice at `start`. Returns the number of its events that are lost:

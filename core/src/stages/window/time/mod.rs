@@ -20,7 +20,7 @@
 //! | [`SliceTable`] | the slices (`slice.rs`), the slots of keys in them, limits | new keys, removed slices, evictions |
 //! | [`Combiner`] (`combine.rs`) | the aggregate tree (`aggregate_tree.rs`, `cached_interior.rs`) and the running window (`running.rs`): combinations that the next window needs again | slices that change or are removed |
 //! | [`Progress`] | which windows have fired, what is due next | events, watermarks, fired windows |
-//! | [`RowEmitter`] (`fire.rs`) | work that a full output interrupted, rows emitted so far (`emitted_rows.rs`) | late events (`revise.rs`), changed windows |
+//! | [`RowEmitter`] (`fire.rs`) | work that a full output interrupted, rows emitted so far (`emitted_rows.rs`), changes since then (`changes.rs`) | late events (`revise.rs`), changed windows |
 //! | [`Staging`] | partial state not merged yet | partial state (`partial.rs`) |
 //!
 //! A call passes through these steps, in this order:
@@ -36,6 +36,7 @@
 mod aggregate_tree;
 mod assign;
 mod cached_interior;
+mod changes;
 mod combine;
 mod emitted_rows;
 mod fire;

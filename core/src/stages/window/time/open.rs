@@ -19,7 +19,7 @@ impl WindowStage {
         }
         let slot = self.table.take_slot(key, keys);
         self.accumulators.reset(slot);
-        self.emitter.emitted.reset(slot);
+        self.emitter.changes.reset(slot);
         self.invalidate_slice(start);
         if self.table.insert(start, key, slot, keys) {
             self.progress.passed(watermark, &self.plan);
@@ -44,7 +44,7 @@ impl WindowStage {
         let is_plain = |start| !progress.is_late(start) && !combiner.may_contain(start);
         let reset = |slot| {
             accumulators.reset(slot);
-            emitter.emitted.reset(slot);
+            emitter.changes.reset(slot);
         };
         table.insert_many(start, (timestamps, ids, run), &plan.grid, is_plain, reset, keys)
     }

@@ -77,7 +77,7 @@ impl MergeableWindows for WindowStage {
             let late = LateEvent { slice, key, watermark, ordinal, next };
             self.emitter.late_event_arrived(late);
         }
-        self.mark_changed(slot, key, slice, watermark);
+        self.mark_changed(slot, slice, watermark);
     }
 }
 

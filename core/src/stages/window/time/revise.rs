@@ -2,6 +2,7 @@
 //! only.
 
 use super::aggregate_tree::AggregateTree;
+use super::changes::EarlyWindows;
 use super::fire::{Firing, Trigger};
 use super::{Context, WindowStage};
 use crate::data::frame::{Events, Frame};
@@ -69,32 +70,27 @@ impl WindowStage {
 
     /// Marks the windows of `slice` as changed, after partial state was merged into `slot`, if they
     /// emit early rows.
-    pub(super) fn mark_changed(&mut self, slot: u32, key: u32, slice: i64, watermark: i64) {
+    pub(super) fn mark_changed(&mut self, slot: u32, slice: i64, watermark: i64) {
         let Some(early) = self.plan.emission.early else { return };
-        let grid = self.plan.grid;
-        if !self.emitter.emitted.is_marked(slot) {
-            let first = grid.first_window(slice).max(grid.first_open(watermark));
-            let due = |window| early.due(&grid, window, watermark);
-            self.emitter.emitted.mark(slot, key, grid.windows(first, slice), due);
+        let changes = &mut self.emitter.changes;
+        if !changes.is_marked(slot) {
+            changes.mark(slot, slice, EarlyWindows { grid: &self.plan.grid, early, watermark });
         }
     }
 
     /// Marks the windows of the events of `range` as changed, if they emit early rows.
     pub(super) fn mark_changes(&mut self, events: &Events<'_>, range: core::ops::Range<usize>) {
         let Some(early) = self.plan.emission.early else { return };
-        let grid = self.plan.grid;
-        let slots = self.run.slots(range.clone());
-        for (at, slot) in range.zip(slots) {
-            if *slot == super::NONE || self.emitter.emitted.is_marked(*slot) {
+        let Self { plan, run, emitter, .. } = self;
+        let grid = &plan.grid;
+        for (at, slot) in range.clone().zip(run.slots(range)) {
+            if *slot == super::NONE || emitter.changes.is_marked(*slot) {
                 continue;
             }
-            let next = events.timestamps.get(at).zip(events.keys.get(at));
-            let Some((timestamp, key)) = next else { return };
+            let Some(timestamp) = events.timestamps.get(at) else { return };
             let watermark = events.watermarks.get(at).copied().unwrap_or(NO_WATERMARK);
-            let slice = grid.slice_of(*timestamp);
-            let first = grid.first_window(slice).max(grid.first_open(watermark));
-            let due = |window| early.due(&grid, window, watermark);
-            self.emitter.emitted.mark(*slot, *key, grid.windows(first, slice), due);
+            let windows = EarlyWindows { grid, early, watermark };
+            emitter.changes.mark(*slot, grid.slice_of(*timestamp), windows);
         }
     }
 }

@@ -1,6 +1,9 @@
 //! Snapshots of window stages: a common section, then the window in emission, then one section for
 //! each slice start and each window with emitted rows.
 
+use core::iter::repeat;
+
+use super::changes::EarlyWindows;
 use super::emitted_rows::KeyRows;
 use super::fire::{Firing, Trigger};
 use super::slice::Slice;
@@ -14,8 +17,11 @@ use crate::time::{MAX_TIME, MIN_TIME};
 const COMMON: u32 = 0;
 const FIRING: u32 = 1;
 const OPEN: u32 = 2;
-/// A slice, followed by the emitted rows of the window that starts with it.
+/// A slice, followed by the emitted rows of the window that starts with it. In earlier versions,
+/// slices of windows with early rows were written so too.
 const OPEN_WITH_ROWS: u32 = 3;
+/// A slice with its changes, followed by the emitted rows of the window that starts with it.
+const OPEN_WITH_CHANGES: u32 = 4;
 
 /// The position of the window in emission: before all slices.
 const BEFORE: i64 = i64::MIN;
@@ -51,12 +57,13 @@ impl WindowStage {
             writer.position(self.table.key_in(slot))
         });
         slots.reverse();
-        writer.section.u32(self.kind_of_slices());
+        let kind = self.kind_of_slices();
+        writer.section.u32(kind);
         let mut emitted: Vec<KeyRows> = self.emitter.emitted.rows_of_window(from).collect();
         crate::util::sort::by(&mut emitted, |a, b| {
             writer.position(a.key).cmp(&writer.position(b.key))
         });
-        self.slice(from, slots, emitted, writer)?;
+        self.slice(kind, from, slots, emitted, writer)?;
         Ok(self.first_start(from.saturating_add(1)))
     }
 
@@ -86,8 +93,8 @@ impl WindowStage {
                 self.progress.due_at(watermark);
                 self.emitter.interrupt(firing);
             }
-            kind if kind == self.kind_of_slices() => {
-                self.slice(0, Vec::new(), Vec::new(), reader)?;
+            kind if self.has_sections_of(kind) => {
+                self.slice(kind, 0, Vec::new(), Vec::new(), reader)?;
                 if !self.emitter.is_interrupted() {
                     let watermark = self.progress.input_watermark();
                     self.progress.reschedule(watermark, &self.table, &self.plan);
@@ -107,8 +114,19 @@ impl WindowStage {
         self.progress.fired_before(self.plan.grid.first_open(watermark), &self.plan);
     }
 
+    /// Returns the kind of the sections of slices.
     fn kind_of_slices(&self) -> u32 {
-        if self.plan.emission.revises { OPEN_WITH_ROWS } else { OPEN }
+        match (self.plan.emission.early, self.plan.emission.revises) {
+            (Some(_), _) => OPEN_WITH_CHANGES,
+            (None, true) => OPEN_WITH_ROWS,
+            (None, false) => OPEN,
+        }
+    }
+
+    /// Returns true if slices may be read from sections of this kind.
+    fn has_sections_of(&self, kind: u32) -> bool {
+        kind == self.kind_of_slices()
+            || (kind == OPEN_WITH_ROWS && self.plan.emission.early.is_some())
     }
 
     /// Returns true if event times can reach a window, or a slice, that starts at `start`.
@@ -140,9 +158,13 @@ impl WindowStage {
         if self.plan.emission.revises {
             self.late_event_fields(codec)?;
         }
-        if codec.has_more(!self.staging.is_empty()) {
+        let is_limited = self.stats.revision_limit > 0;
+        if codec.has_more(is_limited || !self.staging.is_empty()) {
             let empty = empty_accumulators(&self.accumulators);
             self.staging.fields(&empty, false, codec)?;
+        }
+        if codec.has_more(is_limited) {
+            codec.number(&mut self.stats.revision_limit)?;
         }
         Ok(())
     }
@@ -199,6 +221,7 @@ impl WindowStage {
     /// that starts with it, or reads both.
     fn slice(
         &mut self,
+        kind: u32,
         mut start: i64,
         mut slots: Vec<u32>,
         emitted: Vec<KeyRows>,
@@ -206,10 +229,16 @@ impl WindowStage {
     ) -> Result<(), SnapshotError> {
         self.slots(&mut start, &mut slots, true, codec)?;
         if let Some(keys) = codec.keys() {
-            slots.into_iter().try_for_each(|slot| self.restore(start, slot, keys))?;
+            slots.iter().try_for_each(|slot| self.restore(start, *slot, keys))?;
         }
-        if self.plan.emission.revises {
-            self.emitted_fields(start, emitted, codec)?;
+        if kind == OPEN_WITH_CHANGES {
+            self.change_fields(start, &slots, codec)?;
+        }
+        if kind != OPEN {
+            self.emitted_fields(kind, start, emitted, codec)?;
+        }
+        if codec.reads() && kind == OPEN_WITH_ROWS {
+            self.restore_changes(start, &slots);
         }
         Ok(())
     }
@@ -248,29 +277,79 @@ impl WindowStage {
         Ok(())
     }
 
+    /// Writes or reads when `slots`, of the slice at `start`, have changed.
+    fn change_fields(
+        &mut self,
+        start: i64,
+        slots: &[u32],
+        codec: &mut dyn Codec,
+    ) -> Result<(), SnapshotError> {
+        let watermark = self.progress.input_watermark();
+        let Self { plan, emitter, .. } = self;
+        let Some(early) = plan.emission.early else { return Ok(()) };
+        let windows = EarlyWindows { grid: &plan.grid, early, watermark };
+        let mut taken = emitter.changes.taken();
+        codec.numbers([&mut taken.0, &mut taken.1])?;
+        if codec.reads() {
+            emitter.changes.set_taken(taken);
+        }
+        let mut changed_at = match codec.reads() {
+            true => Vec::new(),
+            false => emitter.changes.of_slots(slots, start, windows),
+        };
+        codec.list(&mut changed_at)?;
+        if codec.reads() {
+            emitter.changes.restore(slots, &changed_at, start, windows);
+            if emitter.changes.of_slots(slots, start, windows) != changed_at {
+                return Err(SnapshotError::Damaged("the changes of a slice are inconsistent"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Restores when `slots`, of the slice at `start`, have changed, from the changed keys of
+    /// windows.
+    fn restore_changes(&mut self, start: i64, slots: &[u32]) {
+        let watermark = self.progress.input_watermark();
+        let Self { plan, emitter, table, .. } = self;
+        let Some(early) = plan.emission.early else { return };
+        let windows = EarlyWindows { grid: &plan.grid, early, watermark };
+        let keys: Vec<u32> = table.keys_in(slots).collect();
+        emitter.changes.restore_from_keys(slots, &keys, start, windows);
+    }
+
+    /// Writes or reads the emitted rows of the window at `start`. Sections of slices without changes
+    /// also say which keys have changed in the window.
     fn emitted_fields(
         &mut self,
+        kind: u32,
         start: i64,
         mut emitted: Vec<KeyRows>,
         codec: &mut dyn Codec,
     ) -> Result<(), SnapshotError> {
+        let mut changed = vec![false; emitted.len()];
         let mut columns = codec.rows(&mut emitted)?;
         columns.key(|key_rows| &mut key_rows.key)?;
         columns.number(|key_rows| &mut key_rows.rows)?;
-        columns.number(|key_rows| &mut key_rows.changed)?;
+        if kind == OPEN_WITH_ROWS {
+            changed.resize(emitted.len(), false);
+            codec.numbers(&mut changed)?;
+        }
         if !codec.reads() {
             return Ok(());
         }
-        let early = self.plan.emission.early;
-        let due = early
-            .and_then(|early| early.due(&self.plan.grid, start, self.progress.input_watermark()));
-        for key_rows in emitted {
-            if !self.emitter.emitted.insert(start, due, key_rows) {
+        for (key_rows, changed) in emitted.into_iter().zip(changed.into_iter().chain(repeat(false)))
+        {
+            if changed {
+                self.emitter.changes.restore_changed_key(start, key_rows.key);
+            }
+            if key_rows.rows > 0 && !self.emitter.emitted.insert(start, key_rows) {
                 return Err(SnapshotError::Damaged(
                     "the emitted rows of a key and window are listed twice",
                 ));
             }
         }
+        self.count_emitted();
         Ok(())
     }
 }

@@ -16,6 +16,8 @@ use crate::common::events::{Cell, Event, number};
 
 pub const SIZE: i64 = 10;
 pub const BOUND: i64 = 5;
+/// The bytes of a key in a window that has emitted a row and may emit another.
+const EMITTED_BYTES: u64 = 32;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Policy {
@@ -167,10 +169,23 @@ impl Model {
         }
     }
 
+    /// Returns true if the windows may have several rows, which are counted.
+    fn numbers_rows(&self) -> bool {
+        matches!(self.kind, Kind::Grid { lateness: 1.., .. })
+    }
+
+    fn exceeds(&self, bytes: u64) -> bool {
+        self.limits.bytes.0.is_some_and(|most| bytes > most / 9 * 4)
+    }
+
     fn bytes(&self) -> u64 {
         let of_key = |(key, windows): &(String, BTreeMap<i64, Window>)| {
-            let values: u64 = windows.values().map(|window| window.count * self.value_bytes).sum();
-            96 + encoded(key).len() as u64 + windows.len() as u64 * self.window_bytes + values
+            let of_window = |window: &Window| {
+                let emitted =
+                    if self.numbers_rows() && window.rows > 0 { EMITTED_BYTES } else { 0 };
+                self.window_bytes + window.count * self.value_bytes + emitted
+            };
+            96 + encoded(key).len() as u64 + windows.values().map(of_window).sum::<u64>()
         };
         self.keys.iter().map(of_key).sum()
     }
@@ -261,11 +276,17 @@ impl Model {
 
     /// Returns the next revision of a tumbling window that may have several rows.
     fn next_row(&mut self, key: &str, start: i64) -> Option<u32> {
-        let Kind::Grid { lateness: 1.., .. } = self.kind else { return None };
+        if !self.numbers_rows() {
+            return None;
+        }
+        let has_room = !self.exceeds(self.bytes() + EMITTED_BYTES);
         let (_, windows) = self.keys.iter_mut().find(|(known, _)| known == key)?;
         let window = windows.get_mut(&start)?;
-        window.rows += 1;
-        Some(window.rows - 1)
+        let revision = window.rows;
+        if revision > 0 || has_room {
+            window.rows += 1;
+        }
+        Some(revision)
     }
 
     /// Processes or drops `update`. Returns false if it is refused.
@@ -348,10 +369,9 @@ impl Model {
     /// Returns the limit that leaves no room for `update`: for another window or, if the windows
     /// `overlapping` take an event, for its value.
     fn limit(&self, update: &WindowUpdate, overlapping: &[i64]) -> Option<Limit> {
-        let exceeds = |bytes| self.limits.bytes.0.is_some_and(|most| bytes > most / 9 * 4);
         if !overlapping.is_empty() {
             let grows = update.is_event && self.value_bytes > 0;
-            return (grows && exceeds(self.bytes())).then_some(Limit::Bytes);
+            return (grows && self.exceeds(self.bytes())).then_some(Limit::Bytes);
         }
         let key = &update.key;
         let known = self.keys.iter().find(|(known, _)| known == key);
@@ -363,7 +383,7 @@ impl Model {
         }
         let of_key = if known.is_none() { 96 + encoded(key).len() as u64 } else { 0 };
         let needed = self.bytes() + of_key + self.window_bytes;
-        exceeds(needed).then_some(Limit::Bytes)
+        self.exceeds(needed).then_some(Limit::Bytes)
     }
 
     /// Evicts the oldest key or window. Returns false if there is none.
