@@ -10,6 +10,7 @@ use crate::error::SnapshotError;
 use crate::keys::Keys;
 use crate::plan::WindowOutput;
 use crate::snapshot::{Codec, SectionReader, SectionWriter};
+use crate::util::siphash::{self, SipKey};
 
 /// The accumulators of all open windows or slices of a stage, indexed by slot.
 #[derive(Clone)]
@@ -34,6 +35,32 @@ pub(super) struct ColumnOutput {
 pub(super) struct OfField {
     pub(super) field: usize,
     pub(super) column: Column,
+    /// The key by which values are replaced by their hashes before they are added, if there is one.
+    hash_key: Option<SipKey>,
+}
+
+impl OfField {
+    pub(super) fn new(field: usize, column: Column) -> Self {
+        Self { field, column, hash_key: None }
+    }
+
+    /// Sets the key of the hash of the different values that `outputs` count.
+    fn with_hash_key(self, outputs: &[WindowOutput]) -> Self {
+        let is_keyed = matches!(self.column, Column::Distinct(_));
+        let hash_key = outputs.iter().find_map(|output| output.hash_key.filter(|_| is_keyed));
+        Self { hash_key, ..self }
+    }
+}
+
+/// Returns a number that stands for `value` and depends on a secret key; NaN for NaN.
+fn keyed(key: SipKey, value: f64) -> f64 {
+    // Without this bit of the exponent, it is no NaN.
+    const FINITE: u64 = !(1 << 62);
+    match value.is_nan() {
+        true => value,
+        // Turns −0 into 0: they are one value.
+        false => f64::from_bits(siphash::hash(key, &(value + 0.0).to_le_bytes()) & FINITE),
+    }
 }
 
 impl Accumulators {
@@ -44,7 +71,7 @@ impl Accumulators {
             let outputs = outputs.iter().filter(|output| output.field == Some(field));
             let outputs: Vec<WindowOutput> = outputs.copied().collect();
             let columns = Column::of_outputs(&outputs, max_values).into_iter();
-            columns.map(move |column| OfField { field, column })
+            columns.map(move |column| OfField::new(field, column).with_hash_key(&outputs))
         });
         let columns: Vec<OfField> = columns.collect();
         let with_column = |output: &WindowOutput| {
@@ -96,7 +123,11 @@ impl Accumulators {
     /// Returns true if an event, of which `value_of` returns the value of a field, adds to the
     /// variable bytes of `slot`.
     pub(crate) fn grow(&self, slot: u32, value_of: impl Fn(usize) -> f64) -> bool {
-        self.columns.iter().any(|of| of.column.grows(slot as usize, value_of(of.field)))
+        self.columns.iter().any(|of| {
+            let value = value_of(of.field);
+            let value = of.hash_key.map_or(value, |key| keyed(key, value));
+            of.column.grows(slot as usize, value)
+        })
     }
 
     /// Replaces the exact values in `slot` by approximations that hardly grow. Returns false if
@@ -145,7 +176,13 @@ impl Accumulators {
     /// ordinals.
     pub(crate) fn add(&mut self, field: usize, slots: &[u32], values: &[f64], order: Order<'_>) {
         for of in self.columns.iter_mut().filter(|of| of.field == field) {
-            of.column.add(slots, values, order);
+            match of.hash_key {
+                None => of.column.add(slots, values, order),
+                Some(key) => {
+                    let hashes: Vec<f64> = values.iter().map(|value| keyed(key, *value)).collect();
+                    of.column.add(slots, &hashes, order);
+                }
+            }
         }
     }
 
@@ -330,7 +367,7 @@ impl Accumulators {
 
     /// Returns the columns that `map` makes of the columns here.
     pub(super) fn map_columns(&self, map: impl Fn(&Column) -> Column) -> Vec<OfField> {
-        let with_field = |of: &OfField| OfField { field: of.field, column: map(&of.column) };
+        let with_field = |of: &OfField| OfField { column: map(&of.column), ..*of };
         self.columns.iter().map(with_field).collect()
     }
 }

@@ -368,7 +368,7 @@ mod tests {
     use crate::aggregates::NAMED;
 
     fn output(op: Operation, engine: PercentileEngine) -> WindowOutput {
-        WindowOutput { op, field: Some(0), population: false, engine }
+        WindowOutput { op, field: Some(0), population: false, engine, hash_key: None }
     }
 
     #[test]

@@ -23,7 +23,7 @@ impl Accumulators {
     /// slot exists.
     pub(crate) fn add_own(&mut self, factory: AggregatorFactory) {
         let column = Column::Own(OwnBySlot(factory.into_column()));
-        self.columns.push(OfField { field: 0, column });
+        self.columns.push(OfField::new(0, column));
     }
 
     /// Makes the aggregators of those of `slots` that are empty; `key_ids` has the key of each.

@@ -34,6 +34,7 @@ pub(crate) fn group_outputs(
             field: Some(0),
             population: aggregation.population,
             engine: aggregation.engine.unwrap_or_default(),
+            hash_key: None,
         });
     }
     Ok((outputs, names))

@@ -12,6 +12,7 @@ use crate::data::schema::ColumnRole;
 use crate::spec::{Aggregation, Operation, PercentileEngine, PipelineSpec, SpecError};
 use crate::spec::{Window, WindowKind};
 use crate::stages::{Stage, WindowStage};
+use crate::util::siphash::{self, SipKey};
 
 /// The plan of tumbling, sliding or cumulating windows.
 #[derive(Debug, Clone)]
@@ -37,6 +38,8 @@ pub(crate) struct WindowOutput {
     pub(crate) population: bool,
     /// For percentiles: how they are computed.
     pub(crate) engine: PercentileEngine,
+    /// For `distinct`: the key of the hash, if it has one.
+    pub(crate) hash_key: Option<SipKey>,
 }
 
 /// The aggregations of a window, and the layout of its rows.
@@ -138,6 +141,7 @@ pub(super) fn aggregates(
     }
     let mut fields = Vec::new();
     let mut outputs = Vec::with_capacity(window.aggregations.len());
+    let hash_key = window.distinct_seed.as_deref().map(siphash::key_of);
     let mut columns = input.of_rows();
     columns.own_outputs.clear();
     if !own_outputs.is_empty() {
@@ -162,6 +166,7 @@ pub(super) fn aggregates(
             field,
             population: aggregation.population,
             engine: aggregation.engine.unwrap_or_default(),
+            hash_key,
         });
         let name = column_name(
             aggregation,

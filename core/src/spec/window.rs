@@ -73,6 +73,10 @@ pub struct Window {
     /// counted from its start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub early: Option<Duration>,
+    /// A secret text that the hash of `distinct` depends on, so that its estimates cannot be
+    /// steered by the choice of values. Engines that exchange state need the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distinct_seed: Option<String>,
 }
 
 impl StageOptions for Window {
@@ -96,7 +100,15 @@ impl StageOptions for Window {
     }
 
     fn check(&self, path: &str) -> Result<(), SpecError> {
-        check_options(path, self)
+        check_options(path, self)?;
+        let Some(seed) = &self.distinct_seed else { return Ok(()) };
+        let has_distinct = self.aggregations.iter().any(|one| one.op == Operation::Distinct);
+        let message = match (seed.is_empty(), has_distinct) {
+            (true, _) => "empty: choose a random text, such as 32 hexadecimal digits",
+            (false, false) => "no aggregation is `distinct`: remove it",
+            (false, true) => return Ok(()),
+        };
+        Err(SpecError::new(format!("{path}.distinct_seed"), message))
     }
 
     fn identity_limit(&self, limits: &Limits) -> Option<(&'static str, u32)> {

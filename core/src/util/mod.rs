@@ -13,5 +13,6 @@ pub(crate) mod names;
 pub(crate) mod select;
 pub(crate) mod short_bytes;
 pub(crate) mod simd;
+pub(crate) mod siphash;
 pub(crate) mod sort;
 pub(crate) mod timer_queue;

@@ -1,6 +1,7 @@
 //! Aggregations of windows.
 
 mod accuracy;
+mod distinct_seed;
 mod extreme_numbers;
 mod group;
 mod moments;
