@@ -3,6 +3,7 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::fmt::Write as _;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use stream_processor_core::{
@@ -108,8 +109,12 @@ fn measured(stage: &str, max_state_bytes: u64, feed: impl FnOnce(&PipelineSpec, 
     assert!(most <= allowed, "{most} bytes in use where {max_state_bytes} are allowed");
 }
 
+/// Held by the test that measures: tests run at the same time.
+static MEASURING: Mutex<()> = Mutex::new(());
+
 #[test]
 fn memory_stays_within_its_limit() {
+    let _alone = MEASURING.lock().unwrap();
     for stage in STAGES {
         for events in [1, 6] {
             measured(stage, 36 << 20, |_, engine| push(engine, 200_000, events));
@@ -120,6 +125,7 @@ fn memory_stays_within_its_limit() {
 #[test]
 #[ignore = "takes minutes unless it is optimized: `cargo xtask test core` runs it so"]
 fn memory_of_ten_million_keys_stays_within_its_limit() {
+    let _alone = MEASURING.lock().unwrap();
     for stage in [WINDOWS, STAGES[3], STAGES[5], STAGES[7]] {
         measured(stage, 256 << 20, |_, engine| push(engine, 10_000_000, 1));
     }
@@ -136,4 +142,52 @@ fn memory_of_ten_million_keys_stays_within_its_limit() {
         }
         feed.end(engine).unwrap();
     });
+}
+
+/// Returns the most memory in use while `keys` keys of `key_bytes` bytes are fed as text to an
+/// engine that has room for ten keys.
+fn most_with_long_keys(source: &str, keys: usize, key_bytes: usize) -> usize {
+    let json = format!(
+        r#"{{"source": {source}, "limits": {{"max_keys": 10, "max_partitions": 4, "max_state_bytes": 100000}},
+            "stages": [{WINDOWS}]}}"#
+    );
+    let spec = PipelineSpec::from_json(&json).unwrap();
+    let before = IN_USE.load(Ordering::Relaxed);
+    MOST.store(before, Ordering::Relaxed);
+    let mut engine = Engine::open(&spec, Options::default()).unwrap();
+    let mut feed = Feed::new(&spec, engine.plan(), 0);
+    for key in 0..keys {
+        let line = format!(
+            "{{\"ts\":0,\"v\":1,\"k\":\"{key:0key_bytes$}\",\"p\":\"{key:0key_bytes$}\"}}\n"
+        );
+        feed.push(&mut engine, line.as_bytes()).unwrap();
+    }
+    let stats = engine.stats();
+    assert_eq!(stats.events + stats.rejected, keys as u64);
+    MOST.load(Ordering::Relaxed) - before
+}
+
+const BY_KEY: &str = r#"{"key": "k", "value": "v"}"#;
+const BY_PARTITION: &str = r#"{"partition": "p", "value": "v"}"#;
+
+#[test]
+fn keys_beyond_max_key_bytes_take_no_memory() {
+    let _alone = MEASURING.lock().unwrap();
+    for source in [BY_KEY, BY_PARTITION] {
+        let most = most_with_long_keys(source, 50, 500_000);
+        assert!(most < 16 << 20, "{most}");
+    }
+}
+
+#[test]
+#[ignore = "takes minutes unless it is optimized: `cargo xtask test core` runs it so"]
+fn memory_of_long_keys_that_no_state_refers_to_is_bounded() {
+    let _alone = MEASURING.lock().unwrap();
+    for source in [BY_KEY, BY_PARTITION] {
+        for (keys, key_bytes) in [(20_000, 60_000), (65_000, 16_000)] {
+            let most = most_with_long_keys(source, keys, key_bytes);
+            println!("{source} {keys} {key_bytes}: {most}");
+            assert!(most < 192 << 20, "{most}");
+        }
+    }
 }

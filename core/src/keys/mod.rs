@@ -305,3 +305,36 @@ impl Keys {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn idle_keys_are_bounded_by_bytes() {
+        let mut keys = Keys::new(0, 100_000);
+        let key = |number: u64| [&number.to_be_bytes()[..], &[0; 50_000]].concat();
+        for number in 0..400 {
+            keys.intern(&key(number));
+        }
+        keys.reclaim();
+        let kept = (0..400).filter(|number| keys.table.find(&key(*number)) != NONE).count();
+        assert_eq!(kept, MAX_IDLE_BYTES / 50_008);
+        assert_ne!(keys.table.find(&key(399)), NONE);
+    }
+
+    #[test]
+    fn definitions_are_counted_and_removed_in_ranges() {
+        let mut keys = Keys::new(0, 3);
+        for (id, key) in [(0, &b"a"[..]), (1, b"b"), (2, b"long"), (3, b"a")] {
+            keys.define(id, key);
+        }
+        assert_eq!((keys.definitions(), keys.defined()), (4, &[0, 1, TOO_LONG, 0][..]));
+        keys.undefine(1..2);
+        assert_eq!((keys.definitions(), keys.defined()[1], keys.has_same_ids()), (3, NONE, false));
+        keys.undefine(2..u32::MAX);
+        assert_eq!((keys.definitions(), keys.defined()), (1, &[0, NONE][..]));
+        keys.undefine(0..u32::MAX);
+        assert!(keys.defined().is_empty() && keys.has_same_ids());
+    }
+}

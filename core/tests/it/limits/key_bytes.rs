@@ -1,10 +1,10 @@
 //! `limits.max_key_bytes`: long keys, partitions and sources of partial state.
 
 use serde_json::json;
-use stream_processor_core::text::Feed;
+use stream_processor_core::text::{EventBuffer, Feed, Reader, ReaderOptions};
 use stream_processor_core::{
     Batch, BatchBuilder, Column, Engine, Error, KeyColumn, KeyDefinitions, Options, PipelineSpec,
-    Pushed, RejectReason, key,
+    Plan, Pushed, RejectReason, key,
 };
 
 use crate::common::{Pipeline, concat};
@@ -162,4 +162,43 @@ fn ids_are_bounded_by_what_is_defined() {
     assert_eq!(define(&[24]), Err("malformed_block"));
     assert_eq!(define(&[27, 0]), Ok(()));
     assert_eq!(define(&[1 << 28]), Err("malformed_block"));
+}
+
+#[test]
+fn dictionary_of_reader_that_starts_over_removes_its_definitions() {
+    let mut spec = spec(r#"{"key": "k", "value": "v"}"#);
+    spec.limits.max_dictionary_keys = 3;
+    let mut engine = open(&spec);
+    let mut feed = Feed::new(&spec, engine.plan(), 0);
+    let mut push = |engine: &mut Engine, keys: &str| {
+        let line = |key| format!("{{\"ts\":0,\"k\":\"{key}\",\"v\":1}}\n");
+        feed.push(engine, keys.chars().map(line).collect::<String>().as_bytes()).unwrap();
+    };
+    let is_defined = |engine: &mut Engine, id: u32| {
+        let columns = [Column::F64(&[1.0])];
+        let keys = KeyColumn::Ids(&[id]);
+        let batch = Batch { timestamps: &[0], keys, columns: &columns, ..Batch::default() };
+        engine.push(&batch).is_ok()
+    };
+    push(&mut engine, "abc");
+    assert_eq!([0, 1, 2].map(|id| is_defined(&mut engine, id)), [true; 3]);
+    push(&mut engine, "d");
+    assert_eq!([0, 1, 2].map(|id| is_defined(&mut engine, id)), [true, false, false]);
+}
+
+#[test]
+fn dictionary_of_reader_starts_over_at_16_mib_of_keys() {
+    let options = ReaderOptions::of(&spec(r#"{"key": "k", "value": "v"}"#));
+    let options = ReaderOptions { max_key_bytes: 65_536, ..options };
+    let plan = Plan::new(&spec(r#"{"key": "k", "value": "v"}"#)).unwrap();
+    let mut reader = Reader::new(&plan.input, options);
+    let line = |key: u32| format!("{{\"ts\":0,\"k\":\"{key:060000}\",\"v\":1}}\n");
+    let text: String = (0..300).map(line).collect();
+    let (mut rest, mut events, mut keys) = (text.as_bytes(), EventBuffer::new(), Vec::new());
+    while !rest.is_empty() {
+        let taken = reader.read(rest, true, 1_000, &mut events).unwrap();
+        rest = &rest[taken..];
+        keys.push((events.new_keys().ids.len(), events.reset()));
+    }
+    assert_eq!(keys, [(280, false), (20, true)]);
 }
