@@ -73,20 +73,22 @@ pub(crate) fn chromium() -> Result<PathBuf> {
     Ok(PathBuf::from(CHROMIUM))
 }
 
-/// Installs Redis and PostgreSQL from Debian's packages unless they exist. The tests start servers
-/// of their own.
+/// Installs Redis, PostgreSQL, pgbouncer and openssl from Debian's packages unless they exist. The
+/// tests start servers of their own.
 pub(crate) fn servers() -> Result<()> {
-    let redis = ["/usr/bin/redis-server", "/usr/local/bin/redis-server"];
-    let has_redis = redis.iter().any(|path| Path::new(path).exists());
-    let has_postgres = (13..=18)
-        .any(|version| Path::new(&format!("/usr/lib/postgresql/{version}/bin/initdb")).exists());
-    let mut missing = Vec::new();
-    if !has_redis {
-        missing.push("redis-server");
-    }
-    if !has_postgres {
-        missing.push("postgresql");
-    }
+    let postgres = (13..=18).map(|version| format!("/usr/lib/postgresql/{version}/bin/initdb"));
+    let in_folders = |folders: &[&str], program: &str| {
+        folders.iter().map(|folder| format!("{folder}/{program}")).collect::<Vec<_>>()
+    };
+    let packages = [
+        ("redis-server", in_folders(&["/usr/bin", "/usr/local/bin"], "redis-server")),
+        ("postgresql", postgres.collect()),
+        ("pgbouncer", in_folders(&["/usr/sbin", "/usr/bin", "/usr/local/bin"], "pgbouncer")),
+        ("openssl", in_folders(&["/usr/bin", "/usr/local/bin"], "openssl")),
+    ];
+    let is_missing =
+        |(_, paths): &&(_, Vec<String>)| !paths.iter().any(|it| Path::new(it).exists());
+    let missing: Vec<&str> = packages.iter().filter(is_missing).map(|(name, _)| *name).collect();
     if missing.is_empty() {
         return Ok(());
     }

@@ -175,11 +175,14 @@ fn lint() -> Result<Outcome> {
     Ok(outcome)
 }
 
-/// Tests everything that uses wasmtime, in the release profile, in which the build compiles it.
+/// Tests everything that uses wasmtime, in the release profile, in which the build compiles it. Its
+/// tests start Redis and PostgreSQL servers.
 fn host() -> Result<Outcome> {
     setup::shell_tools()?;
+    setup::servers()?;
     build::build()?;
     let mut command = cargo(&["test", "--quiet", "--no-fail-fast", "--release", "--workspace"]);
+    command.env("STREAM_PROCESSOR_SERVERS", "required");
     for package in ["stream-processor-core", "stream-processor-wasm", "processor", "xtask"] {
         command.args(["--exclude", package]);
     }

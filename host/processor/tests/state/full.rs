@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use processor::state::{EmbeddedStateBackend, SledStateBackend, StateBackend, StateError};
 
-use crate::backends::redis_backend;
+use crate::backends::{postgres_backend, redis_backend};
 use crate::servers;
 
 /// Writes until the store is full. Returns the number of acknowledged writes and the error.
@@ -138,4 +138,24 @@ async fn full_disk_under_sled_loses_nothing_acknowledged() {
 #[tokio::test]
 async fn full_disk_under_embedded_loses_nothing_acknowledged() {
     full_disk(|path| EmbeddedStateBackend::new(path.join("store"))).await;
+}
+
+/// Fills the disk under PostgreSQL's data. The server ends when it has no room for its log, and the
+/// caller gets an error either way.
+#[tokio::test]
+async fn full_disk_under_postgres_loses_nothing_acknowledged() {
+    let Some(disk) = SmallDisk::mount("120m") else { return };
+    let Some(mut server) = servers::postgres_in(&disk.0, &["-c", "max_wal_size=32MB"]) else {
+        return;
+    };
+    let backend = postgres_backend(&server).await;
+    let (written, error) = fill(backend.as_ref(), 50_000).await;
+    assert!(error.is_temporary(), "{error}");
+    assert!(written > 20, "{written}");
+    disk.grow("400m");
+    server.kill();
+    server.restart();
+    assert_present(backend.as_ref(), written, 50_000).await;
+    backend.put(b"again", b"1").await.unwrap();
+    assert_eq!(backend.get(b"again").await.unwrap().unwrap(), b"1");
 }

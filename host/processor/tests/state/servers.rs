@@ -81,13 +81,17 @@ pub(crate) fn redis(further: &[&str]) -> Option<Server> {
 
 /// Starts PostgreSQL with a new database.
 pub(crate) fn postgres(further: &[&str]) -> Option<Server> {
+    postgres_in(&std::env::temp_dir(), further)
+}
+
+/// Starts PostgreSQL with a new database in a folder of its own under `place`.
+pub(crate) fn postgres_in(place: &Path, further: &[&str]) -> Option<Server> {
     let folders: Vec<String> =
         (13..=18).rev().map(|version| format!("/usr/lib/postgresql/{version}/bin")).collect();
     let folders: Vec<&str> = folders.iter().map(String::as_str).collect();
     let program = find("postgres", &folders)?;
-    let folder = tempfile::tempdir().unwrap();
-    // PostgreSQL refuses to run as root.
-    let user = is_root().then(|| user("postgres").or_else(|| user("nobody")).unwrap());
+    let folder = tempfile::tempdir_in(place).unwrap();
+    let user = postgres_user();
     if let Some((uid, gid)) = user {
         std::os::unix::fs::chown(folder.path(), Some(uid), Some(gid)).unwrap();
     }
@@ -116,6 +120,33 @@ pub(crate) fn postgres(further: &[&str]) -> Option<Server> {
         std::thread::sleep(Duration::from_millis(20));
     }
     Some(server)
+}
+
+/// Starts pgbouncer in front of a PostgreSQL server, with at most `connections` to it, each of which
+/// serves one transaction after another.
+pub(crate) fn pgbouncer(server: &Server, connections: u32) -> Option<Server> {
+    let program = find("pgbouncer", &["/usr/sbin", "/usr/bin", "/usr/local/bin"])?;
+    let folder = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let settings = folder.path().join("pgbouncer.ini");
+    let text = format!(
+        "[databases]\npostgres = host=127.0.0.1 port={} user=tester\n[pgbouncer]\n\
+         listen_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = any\n\
+         pool_mode = transaction\ndefault_pool_size = {connections}\nmax_client_conn = 100\n",
+        server.port
+    );
+    std::fs::write(&settings, text).unwrap();
+    let user = postgres_user();
+    if let Some((uid, gid)) = user {
+        std::os::unix::fs::chown(folder.path(), Some(uid), Some(gid)).unwrap();
+    }
+    Some(start(program, vec![settings.display().to_string()], user, port, folder))
+}
+
+/// Returns the ids of a user to run PostgreSQL as, which refuses to run as root. `None`: this user
+/// is not root.
+pub(crate) fn postgres_user() -> Option<(u32, u32)> {
+    is_root().then(|| user("postgres").or_else(|| user("nobody")).unwrap())
 }
 
 fn start(
