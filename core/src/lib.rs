@@ -45,7 +45,9 @@ mod util;
 #[cfg(feature = "host")]
 pub mod wire;
 
-pub use data::batch::{Batch, Column, Identity, KeyColumn, NO_IDENTITY};
+pub use data::batch::{
+    Batch, Column, FOUND_DUPLICATE, FOUND_NEW, Identity, KeyColumn, NO_IDENTITY,
+};
 pub use data::builder::{BatchBuilder, BuiltBatch, EventKey};
 pub use data::dropped::Dropped;
 pub use data::reject::RejectReason;

@@ -79,6 +79,14 @@ pub type Identity = [u64; 2];
 /// The identity of an event without one.
 pub const NO_IDENTITY: Identity = [0; 2];
 
+/// Stands in a batch for the identity of an event that the host has found to be new, such as by a
+/// store that several processes share. The `dedup` stage passes the event and remembers nothing.
+pub const FOUND_NEW: Identity = [0, 1];
+
+/// Stands in a batch for the identity of an event that the host has found to be a duplicate. The
+/// `dedup` stage drops and counts the event.
+pub const FOUND_DUPLICATE: Identity = [0, 2];
+
 /// One column of a batch.
 /// ```
 /// use stream_processor_core::Column;

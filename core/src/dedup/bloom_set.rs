@@ -5,8 +5,8 @@ use core::ops::Range;
 
 use super::bloom_sizes::BloomSizes;
 use super::interleaved_bits::{BlockProbe, ColumnSet, InterleavedBits, MAX_COLUMNS, mix};
-use super::{Verdict, is_expired};
-use crate::data::batch::{Identity, NO_IDENTITY};
+use super::{Verdict, is_expired, verdict_without_lookup};
+use crate::data::batch::Identity;
 
 /// Identities looked up together, so that their cache misses overlap.
 const PREFETCH_BATCH: usize = 64;
@@ -159,8 +159,8 @@ impl BloomSet {
             for (at, (probe, identity)) in
                 (chunk * PREFETCH_BATCH..).zip(all.iter().zip(identities))
             {
-                if *identity == NO_IDENTITY {
-                    report(at, Verdict::Unidentified);
+                if let Some(verdict) = verdict_without_lookup(*identity) {
+                    report(at, verdict);
                     continue;
                 }
                 let (time, watermark) = times_of(at);

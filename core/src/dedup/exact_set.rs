@@ -2,7 +2,7 @@
 
 use super::entry_log::{Entry, EntryLog};
 use super::identity_index::{IdentityIndex, LineAddress, Tag};
-use super::{Verdict, is_expired};
+use super::{Verdict, is_expired, verdict_without_lookup};
 use crate::data::batch::{Identity, NO_IDENTITY};
 
 /// Identities looked up together, so that their cache misses overlap.
@@ -75,8 +75,8 @@ impl ExactSet {
             self.prefetch(identities, &mut tags);
             for (at, (tag, identity)) in (group * PREFETCH_BATCH..).zip(tags.iter().zip(identities))
             {
-                if *identity == NO_IDENTITY {
-                    report(at, Verdict::Unidentified);
+                if let Some(verdict) = verdict_without_lookup(*identity) {
+                    report(at, verdict);
                     continue;
                 }
                 let (time, watermark) = times_of(at);

@@ -29,6 +29,8 @@ pub(crate) use bloom_set::{BloomSet, FilterPart};
 pub(crate) use bloom_sizes::BloomSizes;
 pub(crate) use exact_set::ExactSet;
 
+use crate::data::batch::{FOUND_DUPLICATE, FOUND_NEW, Identity, NO_IDENTITY};
+
 /// Verdict on an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -41,6 +43,21 @@ pub(crate) enum Verdict {
     /// Not in the set, and the watermark is at least a ttl past its time: an earlier event with
     /// this identity would have expired.
     Unjudged,
+}
+
+/// Returns the verdict on an event whose identity is not to be looked up: it has none, or the host
+/// has found it to be new or a duplicate.
+#[inline]
+fn verdict_without_lookup(identity: Identity) -> Option<Verdict> {
+    if identity[0] != NO_IDENTITY[0] {
+        return None;
+    }
+    match identity {
+        NO_IDENTITY => Some(Verdict::Unidentified),
+        FOUND_NEW => Some(Verdict::New),
+        FOUND_DUPLICATE => Some(Verdict::Duplicate),
+        _ => None,
+    }
 }
 
 /// Returns true if an identity first seen at `time` has expired at `watermark`.

@@ -9,7 +9,9 @@ use super::stage::{PlanStage, Planned, PlannedStage, StageSite};
 use crate::dedup::BloomSizes;
 use crate::key;
 use crate::keys::interner::Interner;
-use crate::spec::{Clock, Dedup, DedupMode, OnUnjudged, PipelineSpec, SpecError, Strategy};
+use crate::spec::{
+    Clock, Dedup, DedupMode, ONLY_THE_PROGRAM, OnUnjudged, PipelineSpec, SpecError, Strategy,
+};
 use crate::stages::{DedupStage, Stage};
 use crate::util::names::NameTable;
 
@@ -60,6 +62,9 @@ impl DedupPlan {
         let identity_columns = if input.is_of_source() { identity_columns } else { &[] };
         let error =
             |field: &str, message: String| Err(SpecError::new(format!("{path}.{field}"), message));
+        if dedup.shared.is_some() {
+            return error("shared", ONLY_THE_PROGRAM.to_owned());
+        }
         if dedup.strategies.is_empty() {
             let message = "empty: name a field, a list of fields, or \"@content\"".to_owned();
             return error("strategies", message);

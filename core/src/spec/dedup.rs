@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "shared-dedup")]
+use super::SpecError;
 use super::duration::Duration;
+use super::shared::SharedStore;
 use super::stages::{StageOptions, StageOutput, StageState};
 use super::strategy::Strategy;
 
@@ -51,6 +54,11 @@ pub struct Dedup {
     /// remembered for up to one part longer than the `ttl`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generations: Option<u32>,
+    /// A store of identities that several processes share, for the first stage of the program
+    /// `stream-processor`, with `clock = "arrival"`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(all(feature = "schema", not(feature = "shared-dedup")), schemars(skip))]
+    pub shared: Option<SharedStore>,
 }
 
 impl StageOptions for Dedup {
@@ -72,6 +80,49 @@ impl StageOptions for Dedup {
 
     fn sizes_state_by_bytes(&self) -> bool {
         true
+    }
+
+    #[cfg(feature = "shared-dedup")]
+    fn check(&self, path: &str) -> Result<(), SpecError> {
+        match &self.shared {
+            Some(shared) => self.check_shared(shared, path),
+            None => Ok(()),
+        }
+    }
+
+    #[cfg(feature = "shared-dedup")]
+    fn warning(&self, _is_last: bool) -> Option<(&'static str, String)> {
+        let keeps_all = self.shared.is_some() && self.ttl.is_none();
+        let message =
+            "unset: identities stay in the shared store for ever, which grows without limit";
+        keeps_all.then(|| ("ttl", message.to_owned()))
+    }
+}
+
+#[cfg(feature = "shared-dedup")]
+impl Dedup {
+    /// Checks that the options fit a shared store.
+    fn check_shared(&self, shared: &SharedStore, path: &str) -> Result<(), SpecError> {
+        let error =
+            |field: &str, message: &str| Err(SpecError::new(format!("{path}.{field}"), message));
+        if self.clock == Clock::Event {
+            let message = "a shared store forgets identities by the clock of the host, as processes \
+                           have no watermark in common: set clock = \"arrival\"";
+            return error("clock", message);
+        }
+        if self.mode != DedupMode::Exact {
+            return error("mode", "a shared store is exact: remove `mode`");
+        }
+        let unsupported = [
+            ("refresh", self.refresh, "a shared store keeps the first time of an identity"),
+            ("max_entries", self.max_entries.is_some(), "the shared store has its own limits"),
+        ];
+        for (field, is_set, reason) in unsupported {
+            if is_set {
+                return error(field, &format!("{reason}: remove `{field}`"));
+            }
+        }
+        shared.check(&format!("{path}.shared"))
     }
 }
 

@@ -22,6 +22,7 @@ mod map;
 mod normalize;
 mod percentile;
 mod sections;
+mod shared;
 pub(crate) mod stages;
 mod statistics;
 mod strategy;
@@ -55,6 +56,10 @@ pub use percentile::{Percentile, PercentileEngine, PercentileError};
 pub use sections::{
     Delimiter, Format, Names, OutputPath, Require, Sink, SinkType, Source, SourceType,
 };
+pub(crate) use shared::ONLY_THE_PROGRAM;
+pub use shared::SharedStore;
+#[cfg(feature = "shared-dedup")]
+pub use shared::{OnUnavailable, StoreType};
 pub use stages::Stage;
 pub(crate) use stages::{ReadAs, StageOutput, StageState};
 pub use statistics::{Ema, HalfLife, Rolling, ZScore, ZScoreMethod};

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 use serde_json::json;
 use stream_processor_core::{
-    Batch, Engine, Identity, KeyColumn, Options, PipelineSpec, Plan, Progress, RejectReason,
+    Batch, Engine, FOUND_DUPLICATE, FOUND_NEW, Identity, KeyColumn, NO_IDENTITY, Options,
+    PipelineSpec, Plan, Progress, RejectReason,
 };
 
 use crate::common::Pipeline;
@@ -415,4 +416,40 @@ fn recompute_checksums(snapshot: &mut [u8]) {
         snapshot[at + 16..at + 20].copy_from_slice(&checksum.to_le_bytes());
         at = (start + length).next_multiple_of(8);
     }
+}
+
+#[test]
+fn verdicts_of_the_host_are_counted_and_not_remembered() {
+    for mode in ["exact", "bloom"] {
+        let spec = spec(&format!(r#", "mode": "{mode}""#), 0, 100);
+        let options = Options { report_drops: true, ..Options::default() };
+        let mut engine = Engine::open(&spec, options).unwrap();
+        let known = identity(7);
+        let identities =
+            [FOUND_NEW, FOUND_NEW, FOUND_DUPLICATE, NO_IDENTITY, known, FOUND_DUPLICATE, known];
+        let batch = Batch {
+            timestamps: &[1, 2, 3, 4, 5, 6, 7],
+            keys: KeyColumn::Unkeyed,
+            columns: &[],
+            identities: &[&identities],
+            ordinals: None,
+            watermarks: None,
+            partitions: None,
+        };
+        assert_eq!(engine.push(&batch).unwrap().consumed, 7);
+        assert_eq!(engine.poll(100).unwrap().ranks, [0, 1, 3, 4]);
+        let stage = &engine.stats().stages[0];
+        assert_eq!((stage.duplicates, stage.unidentified, stage.entries), (3, 1, 1), "{mode}");
+        let drops = engine.drops(100);
+        assert!(drops.iter().all(|drop| drop.reason == RejectReason::Duplicate));
+        assert_eq!(drops.iter().map(|drop| drop.ordinal).collect::<Vec<_>>(), [2, 5, 6]);
+    }
+}
+
+#[test]
+fn engine_refuses_a_shared_store() {
+    let shared = r#", "clock": "arrival", "shared": {"type": "redis", "url": "redis://cache"}"#;
+    let error = Plan::new(&spec(shared, 0, 100)).unwrap_err();
+    assert_eq!(error.path(), "stages[0].shared");
+    assert!(error.message().contains("with the program stream-processor"), "{error}");
 }
