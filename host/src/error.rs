@@ -3,6 +3,7 @@
 use std::fmt::{self, Write as _};
 use std::io;
 
+use processor::state::StateError;
 use stream_processor_core::spec::SpecError;
 use stream_processor_core::text::HeaderError;
 use stream_processor_core::{LimitReached, RejectReason};
@@ -120,6 +121,19 @@ pub enum Error {
          header, or format = \"ndjson\""
     )]
     Headers,
+    /// The store of a shared `dedup` stage failed. Neither text nor debug form contains a password.
+    #[error("stages[0].shared: {0}{}", advice(.0))]
+    SharedStore(#[from] StateError),
+}
+
+/// Returns what to do about the failure of a shared store.
+fn advice(error: &StateError) -> &'static str {
+    if error.is_temporary() {
+        "; start the run again when the store works, or let events pass unchecked meanwhile with \
+         on_unavailable = \"best_effort\""
+    } else {
+        ""
+    }
 }
 
 impl Error {
@@ -141,6 +155,7 @@ impl Error {
             Self::Module(_) => "module_unusable",
             Self::Thread(_) | Self::ThreadStart { .. } => "thread_failed",
             Self::Headers => "different_headers",
+            Self::SharedStore(error) => error.code(),
         }
     }
 

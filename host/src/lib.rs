@@ -11,6 +11,7 @@
 //! | `run` | the threads of a run, from input bytes to output bytes |
 //! | `io` | sources and sinks: standard streams, files, compression; public in [`connectors`] |
 //! | `module` | the embedded module and its instances in wasmtime |
+//! | `shared_dedup` | deduplication by a store that several processes share |
 //! | `time_form` | event times in a format or a zone of the user's |
 //! | `time_zones` | time zone rules for calendar windows |
 //! | `error` | [`Error`] and its codes |
@@ -20,6 +21,7 @@ mod io;
 pub mod module;
 mod pipeline;
 mod run;
+mod shared_dedup;
 mod time_form;
 mod time_zones;
 

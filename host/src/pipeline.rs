@@ -13,6 +13,7 @@ use crate::io::{Input, Output};
 use crate::module::limits::{CALL_DEADLINE, DEFAULT_MEMORY_LIMIT_BYTES};
 use crate::run::threads::{self, Completion};
 use crate::run::{Observer, RunProgress, StopHandle, Summary};
+use crate::shared_dedup::SharedStage;
 use crate::time_form::TimeForm;
 use crate::time_zones;
 
@@ -26,6 +27,8 @@ pub struct Pipeline {
     plan: Plan,
     /// The form of event times that only the host reads.
     time_form: Option<TimeForm>,
+    /// The first stage, if its identities are in a shared store.
+    shared: Option<SharedStage>,
 }
 
 /// Settings of a run. They do not change the rows.
@@ -144,10 +147,10 @@ impl Pipeline {
     pub fn new(mut spec: PipelineSpec) -> Result<Self, Error> {
         let time_form = TimeForm::take(&mut spec.source)?;
         time_zones::resolve(&mut spec)?;
-        let plan = Plan::new(&spec)?;
+        let (shared, plan) = SharedStage::plan(&spec)?;
         check_paths(&spec)?;
         check_passing(&spec, &plan)?;
-        Ok(Self { spec, plan, time_form })
+        Ok(Self { spec, plan, time_form, shared })
     }
 
     /// Returns the description, without the options of event times that only the host reads.
@@ -170,6 +173,23 @@ impl Pipeline {
     /// Returns whether event times that are numbers count in `source.timestamp_unit`.
     pub(crate) fn reads_time_unit(&self) -> bool {
         self.time_form.as_ref().is_none_or(|form| !form.has_format())
+    }
+
+    /// Returns the description of the pipeline that the engine runs, which knows no shared store.
+    pub(crate) fn engine_spec(&self) -> &PipelineSpec {
+        self.shared.as_ref().map_or(&self.spec, SharedStage::engine_spec)
+    }
+
+    /// Returns the first stage, if its identities are in a shared store.
+    pub(crate) fn shared_stage(&self) -> Option<&SharedStage> {
+        self.shared.as_ref()
+    }
+
+    /// Returns the name of the shared store of the first stage, if it has one: the kind, and the
+    /// address or path. It contains no user or password.
+    #[must_use]
+    pub fn shared_store(&self) -> Option<String> {
+        self.shared.as_ref().map(SharedStage::store_name)
     }
 
     /// Returns the plan: the columns that the engine reads and writes, and its stages.

@@ -15,7 +15,10 @@ pub(crate) fn short(pipeline: &Pipeline) -> String {
         ("source".to_owned(), format!("{}, {}", source(spec), columns_read(pipeline))),
         ("time".to_owned(), time(spec)),
     ];
-    for (index, sentence) in describe_stage::sentences(spec).into_iter().enumerate() {
+    for (index, mut sentence) in describe_stage::sentences(spec).into_iter().enumerate() {
+        if let (0, Some(store)) = (index, pipeline.shared_store()) {
+            sentence.push_str(&describe_stage::shared(spec, &store));
+        }
         // Numbered as in error messages and dead letters.
         lines.push((format!("stages[{index}]"), sentence));
     }

@@ -5,8 +5,8 @@ use std::fmt::Write;
 use serde_json::{Map, Value};
 use stream_processor::spec::{
     Aggregation, Comparison, Condition, Dedup, Ema, Filter, HalfLife, Interval, Normalize,
-    Operation, PercentileEngine, PipelineSpec, Rolling, Stage, Strategy, Window, ZScore,
-    ZScoreMethod,
+    OnUnavailable, Operation, PercentileEngine, PipelineSpec, Rolling, Stage, Strategy, Window,
+    ZScore, ZScoreMethod,
 };
 
 use super::describe::{name, quoted};
@@ -262,6 +262,21 @@ fn dedup(dedup: &Dedup) -> String {
         let _ = write!(text, "; events too late to be judged: {}", name(on_unjudged));
     }
     text
+}
+
+/// Returns the part of the sentence about the first stage that describes its shared store, `store`.
+pub(crate) fn shared(spec: &PipelineSpec, store: &str) -> String {
+    let Some(Stage::Dedup(Dedup { shared: Some(shared), .. })) = spec.stages.first() else {
+        return String::new();
+    };
+    let fate = match shared.on_unavailable {
+        OnUnavailable::Strict => "the run ends with an error",
+        OnUnavailable::BestEffort => "events pass unchecked",
+    };
+    format!(
+        ", in all processes that share {store} with the prefix `{}`; while it is unavailable, {fate}",
+        shared.key_prefix
+    )
 }
 
 /// Returns ` for each` with the key, or nothing without a key.

@@ -1,6 +1,7 @@
 //! The command line: parses arguments, calls the library, and reports to the user.
 //!
-//! `args.rs` declares commands and flags. `pipeline_file.rs` loads a pipeline from a file,
+//! `args.rs` declares commands and flags. `pipeline_file.rs` loads a pipeline from a file
+//! with the environment variables of `variables.rs`,
 //! `one_line.rs` builds one from flags, of which
 //! `aggregation_arg.rs`, `strategy_arg.rs` and `condition.rs` parse the longer ones, and
 //! `toml_text.rs` prints it. `run.rs` runs it, and `report.rs` writes progress and the
@@ -26,6 +27,7 @@ mod run;
 mod signals;
 mod strategy_arg;
 mod toml_text;
+mod variables;
 
 use std::io::{self, ErrorKind, IsTerminal};
 use std::process::ExitCode;

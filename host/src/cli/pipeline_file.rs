@@ -8,9 +8,11 @@ use stream_processor::spec::{Format, PipelineSpec, SpecError};
 use stream_processor::{Error, Pipeline};
 
 use super::args::IoArgs;
+use super::variables::Variables;
 use super::{Exit, formats};
 
-/// Loads and checks the pipeline at `path`: JSON if its name ends in `.json`, otherwise TOML.
+/// Loads and checks the pipeline at `path`: JSON if its name ends in `.json`, otherwise TOML. Its
+/// texts may contain environment variables.
 pub(crate) fn load(path: &Path) -> Result<Pipeline, Exit> {
     load_with(path, |_| {})
 }
@@ -64,17 +66,19 @@ fn load_with(path: &Path, change: impl FnOnce(&mut Value)) -> Result<Pipeline, E
         Exit::Invalid(Error::Read { name, source }.to_string())
     })?;
     let is_json = path.extension().is_some_and(|extension| extension == "json");
-    let invalid = |error: SpecError| Exit::Invalid(located(path, &error));
-    let in_text = |error: SpecError| match is_json {
-        true => invalid(error),
-        false => invalid(error.located_in(&text)),
-    };
     let value = if is_json {
         PipelineSpec::value_of_json(&text)
     } else {
         PipelineSpec::value_of_toml(&text)
     };
-    let mut value = value.map_err(invalid)?;
+    let mut variables = Variables::default();
+    let expanded = value.and_then(|mut value| variables.expand_all(&mut value).map(|()| value));
+    let invalid = |error: SpecError| Exit::Invalid(located(path, &error, &variables));
+    let in_text = |error: SpecError| match is_json {
+        true => invalid(error),
+        false => invalid(error.located_in(&text)),
+    };
+    let mut value = expanded.map_err(in_text)?;
     change(&mut value);
     let spec = PipelineSpec::from_value(value).map_err(in_text)?;
     Pipeline::new(spec).map_err(|error| match error {
@@ -84,13 +88,14 @@ fn load_with(path: &Path, change: impl FnOnce(&mut Value)) -> Result<Pipeline, E
 }
 
 /// Returns the message of an error with its position: `pipeline.toml:7: stages[0].size: ...`.
-fn located(path: &Path, error: &SpecError) -> String {
+fn located(path: &Path, error: &SpecError, variables: &Variables) -> String {
     let mut position = path.display().to_string();
     if let Some(line) = error.line() {
         position.push_str(&format!(":{line}"));
     }
+    let message = variables.hide(error.message());
     match error.path() {
-        "" => format!("{position}: {}", error.message()),
-        field => format!("{position}: {field}: {}", error.message()),
+        "" => format!("{position}: {message}"),
+        field => format!("{position}: {field}: {message}"),
     }
 }

@@ -82,6 +82,17 @@ impl Observer for Report {
         }
     }
 
+    fn warning(&mut self, message: &str) {
+        if self.quiet {
+            return;
+        }
+        let text = format!("warning: {message}");
+        match &self.bar {
+            Some(bar) => bar.suspend(|| print_message(&text)),
+            None => print_message(&text),
+        }
+    }
+
     fn progress(&mut self, progress: &RunProgress) {
         if let Some(bar) = &self.bar {
             bar.set_position(progress.bytes());
@@ -150,6 +161,7 @@ pub(crate) fn sentence(summary: &Summary) -> String {
         (summary.late_dropped, "late"),
         (summary.duplicates, if summary.duplicates == 1 { "duplicate" } else { "duplicates" }),
         (summary.unjudged, "unjudged"),
+        (summary.unchecked, "unchecked"),
         (summary.future, "in the future"),
         (summary.unassigned, "in no window"),
         (summary.limit_dropped, "dropped at a limit"),

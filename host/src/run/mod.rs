@@ -24,6 +24,8 @@
 //! - The parser ([`parser::Parser`]) owns the text reader, the key dictionary and, with several
 //!   shards, the watermark of the whole stream. It cuts the stream into batches:
 //!   one [`shard::ShardBatch`] for each shard, and one [`batch_log::BatchLog`] for the writer.
+//!   If the first stage is shared, the parser checks the identities of each batch before it sends
+//!   it ([`shared_check`]), and waits for the store meanwhile.
 //! - Each shard ([`shard::Shard`]) owns one engine and the state of its keys.
 //! - The writer ([`writer::Writer`]) owns the [`Sink`](crate::io::Sink) of rows and the other
 //!   outputs. For each `BatchLog` it takes the rows of
@@ -48,6 +50,7 @@ mod reader;
 mod row_chunk;
 mod setup;
 mod shard;
+mod shared_check;
 mod split;
 mod stop;
 mod summary;

@@ -12,10 +12,12 @@ use super::input_block::InputBlock;
 use super::progress::{Observer, RefusedLine, RunProgress};
 use super::reader::{InputReader, ParserMessage};
 use super::shard::ShardBatch;
+use super::shared_check;
 use super::split::Splitter;
 use super::stop::StopHandle;
 use super::tick_timer::{self, TickTimer};
 use crate::error::Error;
+use crate::shared_dedup::SharedDedup;
 
 /// The parser of a run, which works on the thread that called [`crate::Pipeline::run`].
 pub(super) struct Parser<'a> {
@@ -33,6 +35,8 @@ pub(super) struct Parser<'a> {
     pub(super) receivers: Receivers,
     /// The time of the next tick, if the pipeline depends on the time of day.
     pub(super) tick_timer: Option<TickTimer>,
+    /// The store of the first stage, if it is shared.
+    pub(super) shared: Option<&'a mut SharedDedup>,
     pub(super) observer: &'a mut dyn Observer,
     pub(super) progress: &'a mut RunProgress,
 }
@@ -103,6 +107,7 @@ impl Parser<'_> {
     /// `finish_on_stop` is set.
     pub(super) fn run(mut self) -> Result<ReadEnd, ParserStop> {
         let mut state = ParserState::default();
+        self.report_store();
         let read = self.read_all(&mut state);
         match read {
             Ok(end) => {
@@ -299,13 +304,40 @@ impl Parser<'_> {
 
     /// Sends the current batch unless it is empty, and reports the progress.
     fn send_pending(&mut self, state: &mut ParserState) -> Result<(), ParserStop> {
-        if state.pending > 0 {
+        if mem::take(&mut state.pending) > 0 {
             let log = mem::take(&mut state.log);
-            self.send_batches(log, mem::take(&mut state.batches))?;
-            state.pending = 0;
+            let mut batches = mem::take(&mut state.batches);
+            self.check_shared(&mut batches)?;
+            self.send_batches(log, batches)?;
         }
         self.observer.progress(self.progress);
         Ok(())
+    }
+
+    /// Checks the events of a batch against the shared store, if there is one. If that fails, they
+    /// are not sent.
+    fn check_shared(&mut self, batches: &mut [ShardBatch]) -> Result<(), ParserStop> {
+        let Some(shared) = &mut self.shared else { return Ok(()) };
+        let checked = shared_check::check(shared, batches);
+        self.report_store();
+        match checked {
+            Ok(unchecked) => {
+                self.progress.unchecked += unchecked;
+                Ok(())
+            }
+            Err(error) => {
+                let unsent: usize = batches.iter().map(|batch| batch.timestamps.len()).sum();
+                self.progress.accepted -= unsent as u64;
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Reports what has happened to the shared store.
+    fn report_store(&mut self) {
+        for warning in self.shared.iter_mut().flat_map(|shared| shared.take_warnings()) {
+            self.observer.warning(&warning);
+        }
     }
 }
 

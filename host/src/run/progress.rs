@@ -16,6 +16,8 @@ pub struct RunProgress {
     pub(super) accepted: u64,
     /// Refused lines, in the order of [`RejectReason::ALL`].
     refused: Vec<u64>,
+    /// Events that passed unchecked.
+    pub(super) unchecked: u64,
     pub(super) bytes: Arc<AtomicU64>,
     /// The order of the accepted events.
     pub(super) disorder: Disorder,
@@ -31,6 +33,12 @@ pub trait Observer {
     /// Receives the first event times, at most once, if most of them can hardly be meant.
     fn unlikely_times(&mut self, times: &UnlikelyTimes) {
         let _ = times;
+    }
+
+    /// Receives a message about something outside of the input that endangers the results, such as
+    /// the settings of a shared store.
+    fn warning(&mut self, message: &str) {
+        let _ = message;
     }
 
     /// Receives the counts after each batch that was sent to the shards, and when the input pauses.
@@ -85,6 +93,13 @@ impl RunProgress {
     /// Returns the number of refused lines for each reason that occurred.
     pub fn refused_by_reason(&self) -> impl Iterator<Item = (RejectReason, u64)> {
         RejectReason::ALL.iter().copied().zip(self.refused.iter().copied()).filter(|(_, n)| *n > 0)
+    }
+
+    /// Returns the number of events that passed unchecked, because the shared store of a `dedup`
+    /// stage was unavailable.
+    #[must_use]
+    pub fn unchecked(&self) -> u64 {
+        self.unchecked
     }
 
     /// Returns the bytes of input read, before decompression.

@@ -1,4 +1,5 @@
-//! Setup of a run: checks the input, opens outputs, and opens an engine for each shard.
+//! Setup of a run: checks the input, opens the shared store and outputs, and opens an engine for
+//! each shard.
 
 use stream_processor_core::Options;
 
@@ -6,6 +7,7 @@ use crate::error::Error;
 use crate::io::{Output, Sink, Source, TextOutput, files};
 use crate::pipeline::{EngineKind, Io, Pipeline, Settings};
 use crate::runtime::{Instance, NativeEngine, Runtime, Worker};
+use crate::shared_dedup::{ReplayableInput, SharedDedup};
 
 /// The open outputs of a run.
 pub(super) struct Outputs {
@@ -14,11 +16,23 @@ pub(super) struct Outputs {
     pub(super) late: Option<TextOutput>,
 }
 
-/// Returns the source of a run and opens its outputs, after it has checked that every input exists, so that a missing input
-/// leaves existing output files untouched.
-pub(super) fn open_io(io: Io, pipeline: &Pipeline) -> Result<(Box<dyn Source>, Outputs), Error> {
+/// Everything outside of the program that a run is connected to.
+pub(super) struct Connections {
+    pub(super) source: Box<dyn Source>,
+    /// The store of the first stage, if it is shared.
+    pub(super) shared: Option<SharedDedup>,
+    pub(super) outputs: Outputs,
+}
+
+/// Opens the source, the shared store and the outputs of a run, in this order: a missing input and
+/// a store that is away leave existing output files untouched.
+pub(super) fn connect(io: Io, pipeline: &Pipeline) -> Result<Connections, Error> {
     io.check_files(None, None)?;
+    let replayable = pipeline
+        .shared_stage()
+        .map(|stage| (stage, ReplayableInput::of(&io.input, stage.reader())));
     let source = io.input.into_source()?;
+    let shared = replayable.map(|(stage, input)| SharedDedup::open(stage, input)).transpose()?;
     // If both go to one file, late events are written as dead letters.
     let dead_letter = io.dead_letter.as_ref();
     let late = io.late.filter(|late| {
@@ -29,7 +43,7 @@ pub(super) fn open_io(io: Io, pipeline: &Pipeline) -> Result<(Box<dyn Source>, O
         dead_letter: io.dead_letter.map(Output::open).transpose()?,
         late: late.map(Output::open).transpose()?,
     };
-    Ok((source, outputs))
+    Ok(Connections { source, shared, outputs })
 }
 
 /// The engines of a run.
@@ -48,7 +62,7 @@ pub(super) fn open_engines(
     report_drops: bool,
 ) -> Result<Engines, Error> {
     let options = Options { table_seed: settings.table_seed, report_drops, ..Options::default() };
-    let spec = pipeline.spec();
+    let spec = pipeline.engine_spec();
     let runtime = match settings.engine {
         EngineKind::Module => Some(Runtime::new()?),
         EngineKind::Native => None,

@@ -37,6 +37,8 @@ pub struct Summary {
     /// Events that are too late for `dedup` to find their duplicates. `on_unjudged` passes or drops
     /// them.
     pub unjudged: u64,
+    /// Events that passed unchecked, because the shared store of `dedup` was unavailable.
+    pub unchecked: u64,
     /// Events further ahead of the time of day than `time.max_future_skew`.
     pub future: u64,
     /// Events that belong to no window.
@@ -131,6 +133,7 @@ impl Summary {
             evicted_events: stats.evicted_events,
             duplicates: stats.duplicates,
             unjudged: stats.unjudged,
+            unchecked: progress.unchecked(),
             future: stats.future,
             unassigned: stats.unassigned,
             rows: stats.rows,

@@ -13,7 +13,7 @@ use super::merge::Merger;
 use super::parser::{KeptText, Parser, ParserStop, ReadEnd, Receivers};
 use super::progress::{Observer, RunProgress};
 use super::reader::InputReader;
-use super::setup;
+use super::setup::{self, Connections};
 use super::shard::{Shard, ShardResult};
 use super::split::Splitter;
 use super::stop::StopHandle;
@@ -22,6 +22,7 @@ use super::writer::{Writer, WriterEnd};
 use crate::error::Error;
 use crate::module::runtime::Runtime;
 use crate::pipeline::{Io, Pipeline, Settings};
+use crate::shared_dedup::SharedDedup;
 
 /// Batches that may wait for a shard.
 const BATCHES_AHEAD: usize = 3;
@@ -72,6 +73,7 @@ struct RunningThreads {
     input: InputReader,
     receivers: Receivers,
     tick_timer: Option<TickTimer>,
+    shared: Option<SharedDedup>,
     shards: Vec<JoinHandle<Result<ShardResult, Error>>>,
     writer: JoinHandle<Result<WriterEnd, Error>>,
     /// Advances the clock of the module's call deadlines while it lives.
@@ -92,7 +94,7 @@ fn start(
         events_are_rows: passes_events,
     };
     let report_drops = io.dead_letter.is_some() || io.late.is_some();
-    let (source, outputs) = setup::open_io(io, pipeline)?;
+    let Connections { source, shared, outputs } = setup::connect(io, pipeline)?;
     let engines = setup::open_engines(pipeline, settings, shards, report_drops)?;
     let input = InputReader::start(source, Arc::clone(&progress.bytes))?;
     // A pipeline that depends on the time of day has one shard.
@@ -131,6 +133,7 @@ fn start(
         input,
         receivers,
         tick_timer,
+        shared,
         shards: shard_threads,
         writer,
         _runtime: engines.runtime,
@@ -140,7 +143,7 @@ fn start(
 impl RunningThreads {
     /// Runs the parser to its end, then joins the other threads.
     fn parse_and_join(
-        self,
+        mut self,
         pipeline: &Pipeline,
         settings: &Settings,
         observer: &mut dyn Observer,
@@ -162,12 +165,19 @@ impl RunningThreads {
             splitter: Splitter::new(schema, Generator::new(spec)),
             receivers: self.receivers,
             tick_timer: self.tick_timer,
+            shared: self.shared.as_mut(),
             observer,
             progress,
         };
         // When the parser ends, its channels to the shards close; then theirs to the writer.
         let parsed = parser.run();
-        join(parsed, self.shards, self.writer)
+        let end = join(parsed, self.shards, self.writer);
+        match (&self.shared, &end.result) {
+            (Some(shared), Ok(Completion::Complete)) => {
+                RunEnd { result: shared.complete().map(|()| Completion::Complete), ..end }
+            }
+            _ => end,
+        }
     }
 }
 

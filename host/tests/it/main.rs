@@ -20,7 +20,11 @@ mod outputs;
 mod passing;
 mod random_pipelines;
 mod recipes;
+#[path = "../../processor/tests/state/servers.rs"]
+#[allow(dead_code, reason = "the tests of the state backends use the rest")]
+mod servers;
 mod shards;
+mod shared_dedup;
 mod signals;
 mod standard_streams;
 mod usage;

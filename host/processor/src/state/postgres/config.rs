@@ -73,7 +73,8 @@ impl PostgresConfig {
     }
 
     /// Returns host and port.
-    pub(super) fn address(&self) -> String {
+    #[must_use]
+    pub fn address(&self) -> String {
         let host = match self.connection.get_hosts().first() {
             Some(Host::Tcp(host)) => host.clone(),
             #[cfg(unix)]

@@ -46,6 +46,12 @@ impl RedisConfig {
         RedisConfigBuilder { key_prefix: String::new(), remote: RemoteOptions::default() }
     }
 
+    /// Returns host and port.
+    #[must_use]
+    pub fn address(&self) -> String {
+        self.connection.addr().to_string()
+    }
+
     pub(super) fn client(&self) -> Result<Client, StateError> {
         let connection = self.connection.clone();
         let client = if matches!(connection.addr(), ConnectionAddr::TcpTls { .. }) {
