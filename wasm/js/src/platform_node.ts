@@ -6,7 +6,8 @@ import { here, location } from "./location_node.js";
 import type { Reply } from "./worker_protocol.js";
 
 function start(): Thread {
-  const script = new URL("./worker_thread.cjs", here());
+  // Bundlers copy the script because of the second expression, if its base is `import.meta.url`.
+  const script = import.meta.url === undefined ? new URL("./worker_thread.cjs", here()) : new URL("./worker_thread.cjs", import.meta.url);
   const worker = new Worker(script);
   return {
     script: script.href,

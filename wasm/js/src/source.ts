@@ -32,6 +32,7 @@ export async function compiled(location: Location, source?: ModuleSource | Promi
 
 async function compile(source: ModuleSource, readFile: Location["readFile"]): Promise<CompiledModule> {
   if (typeof source === "string" || source instanceof URL) return compile(await read(source, readFile), readFile);
+  adopt(source);
   if (source instanceof WebAssembly.Module) return source;
   if (source instanceof ArrayBuffer || ArrayBuffer.isView(source)) {
     return WebAssembly.compile(source as BufferSource);
@@ -46,6 +47,15 @@ async function compile(source: ModuleSource, readFile: Location["readFile"]): Pr
   const bytes = await source.arrayBuffer();
   checkMagic(bytes, from);
   return WebAssembly.compile(bytes);
+}
+
+/**
+ * Makes a compiled module of another realm an instance of this realm's `WebAssembly.Module`. The edge
+ * runtime of Next.js compiles modules outside of the realm of its handlers.
+ */
+function adopt(source: object): void {
+  const isModule = Object.prototype.toString.call(source) === "[object WebAssembly.Module]";
+  if (isModule && !(source instanceof WebAssembly.Module)) Object.setPrototypeOf(source, WebAssembly.Module.prototype);
 }
 
 /** Fetches an address, or reads it if it is a file. */

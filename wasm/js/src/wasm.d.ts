@@ -1,5 +1,10 @@
-/** The type of a `.wasm` import in bundlers and edge worker runtimes. */
+/** The types of `.wasm` imports in bundlers and edge runtimes. */
 declare module "*.wasm" {
+  const module: import("./source.js").CompiledModule;
+  export default module;
+}
+
+declare module "*.wasm?module" {
   const module: import("./source.js").CompiledModule;
   export default module;
 }

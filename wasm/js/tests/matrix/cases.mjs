@@ -8,50 +8,20 @@ import { rollup } from "rollup";
 import * as vite from "vite";
 import webpack from "webpack";
 
-import { page, program } from "./program.mjs";
+import { program } from "./program.mjs";
+import { each, ENTRIES, INLINE, project, withPage } from "./projects.mjs";
+import { SERVICE_WORKER_CASES } from "./service_worker.mjs";
 import { checkContains, checkRows, folder, run, visit, visitFolder } from "./tools.mjs";
+import { viteBuild, viteCases } from "./vite.mjs";
 
 const CSP = { "content-security-policy": "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'" };
 const BIN = join(import.meta.dirname, "node_modules/.bin");
-
-/** Entries that run in this thread and in a worker. */
-const ENTRIES = ["stream-processor", "stream-processor/worker"];
-const INLINE = ["stream-processor/inline", "stream-processor/worker/inline"];
-
-/** Returns the folder of a project with one program in `main.js`. */
-function project(root, name, entry, options) {
-  return folder(root, `${name}-${entry.replaceAll("/", "-")}`, { "main.js": program(entry, options), "index.html": page("./main.js") });
-}
 
 async function bundleWithEsbuild(root, entry, settings, options) {
   const path = await project(root, `esbuild-${settings.format}`, entry, options);
   const result = await esbuild({ entryPoints: [join(path, "main.js")], outdir: join(path, "out"), bundle: true, logLevel: "silent", ...settings });
   if (result.warnings.length > 0) throw new Error(JSON.stringify(result.warnings));
   return join(path, "out");
-}
-
-/** Copies a page next to a bundle. */
-async function withPage(path, type) {
-  await folder(path, "page", { "index.html": page("./main.js", type) });
-  await copyFile(join(path, "page/index.html"), join(path, "index.html"));
-  return path;
-}
-
-async function bundleWithVite(root, entry) {
-  const path = await project(root, "vite", entry);
-  await vite.build({ root: path, logLevel: "error", configFile: false });
-  return join(path, "dist");
-}
-
-async function viteServer(root, entry) {
-  const path = await project(root, "vite-dev", entry);
-  const server = await vite.createServer({ root: path, logLevel: "error", configFile: false, server: { host: "127.0.0.1", port: 0 } });
-  await server.listen();
-  try {
-    return await visit(server.resolvedUrls.local[0]);
-  } finally {
-    await server.close();
-  }
 }
 
 async function bundleWithWebpack(root, entry, mode) {
@@ -81,7 +51,6 @@ async function runAlone(file) {
   return run(process.execPath, ["main.cjs"], { cwd: path });
 }
 
-const each = (entries, name, check) => entries.map((entry) => [`${name}: ${entry}`, (root) => check(root, entry)]);
 const tarball = process.argv[3];
 
 /** Pairs of a name and a function of the folder where the package is installed. */
@@ -151,8 +120,7 @@ export const CASES = [
       checkContains(await visitFolder(out), ["worker_thread.js", "stream-processor/worker/inline"]);
     },
   ],
-  ...each(ENTRIES, "Vite, build", async (root, entry) => checkRows(await visitFolder(await bundleWithVite(root, entry)))),
-  ...each(ENTRIES, "Vite, dev", async (root, entry) => checkRows(await viteServer(root, entry))),
+  ...viteCases(vite),
   ...each(ENTRIES, "webpack, production, under a Content-Security-Policy", async (root, entry) => {
     checkRows(await visitFolder(await bundleWithWebpack(root, entry, "production"), { headers: CSP }));
   }),
@@ -161,7 +129,8 @@ export const CASES = [
     "a page whose Content-Security-Policy forbids WebAssembly names the word that helps",
     async (root) => {
       const headers = { "content-security-policy": "script-src 'self'" };
-      checkContains(await visitFolder(await bundleWithVite(root, "stream-processor"), { headers }), ["'wasm-unsafe-eval'"]);
+      checkContains(await visitFolder(await viteBuild(vite, await project(root, "vite-csp", "stream-processor")), { headers }), ["'wasm-unsafe-eval'"]);
     },
   ],
+  ...SERVICE_WORKER_CASES,
 ];

@@ -20,15 +20,36 @@ async function rows(source) {
 }
 `;
 
+/** Prints a text, or stores it in `finished` of a page. */
+const FINISH = `(text) => (typeof document === "undefined" ? console.log(text) : (globalThis.finished = text))`;
+
 /**
- * Returns a program that imports `entry`. It prints its rows or its error, or stores them in
- * `finished` of a page. `source` is the expression that it passes to `init`.
+ * Returns a program that imports `entry`. It passes its rows or its error to the function `finish`.
+ * `source` is the expression that it passes to `init`.
  */
-export function program(entry, { source = "", imports = "", commonjs = false } = {}) {
+export function program(entry, { source = "", imports = "", commonjs = false, finish = FINISH } = {}) {
   const names = "{ init, StreamProcessor }";
   const load = commonjs ? `const ${names} = require("${entry}");` : `import ${names} from "${entry}";`;
-  const finish = `const finish = (text) => (typeof document === "undefined" ? console.log(text) : (globalThis.finished = text));`;
-  return `${load}\n${imports}\n${BODY}\n${finish}\nrows(${source}).then(finish, (error) => finish(String(error.message ?? error)));\n`;
+  const run = `rows(${source}).then(finish, (error) => finish(String(error.message ?? error)));`;
+  return `${load}\n${imports}\n${BODY}\nconst finish = ${finish};\n${run}\n`;
+}
+
+/** Returns a program of a page that runs `worker.js` as a web worker and stores what it sends. */
+export function workerPage() {
+  return `
+const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
+worker.onmessage = ({ data }) => (globalThis.finished = data);
+worker.onerror = ({ message }) => (globalThis.finished = "the worker failed: " + message);
+`;
+}
+
+/** Returns a program of a page that asks the service worker `worker.js` and stores its answer. */
+export function serviceWorkerPage(type) {
+  return `
+const store = (text) => (globalThis.finished = text);
+navigator.serviceWorker.onmessage = ({ data }) => store(data);
+navigator.serviceWorker.register("./worker.js", { type: "${type}" }).then(() => navigator.serviceWorker.ready).then(({ active }) => active.postMessage("rows"), store);
+`;
 }
 
 /** A page that runs a script. */
