@@ -69,6 +69,7 @@ pub use keys::key_json;
 pub use plan::{OneShard, Plan};
 pub use spec::{PipelineSpec, SpecError};
 #[cfg(feature = "host")]
+pub use util::escaped::Escaped;
 pub use util::json;
 
 /// Compiles the Rust example of the project's README as a documentation test.

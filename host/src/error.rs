@@ -1,12 +1,11 @@
 //! Errors of the host, each with a stable code.
 
-use std::fmt::{self, Write as _};
 use std::io;
 
 use processor::state::StateError;
 use stream_processor_core::spec::SpecError;
 use stream_processor_core::text::HeaderError;
-use stream_processor_core::{LimitReached, RejectReason};
+use stream_processor_core::{Escaped, LimitReached, RejectReason};
 
 /// An error of a run.
 #[derive(Debug, thiserror::Error)]
@@ -199,22 +198,6 @@ impl From<stream_processor_core::Error> for Error {
             stream_processor_core::Error::LimitReached(limit) => Self::LimitReached(limit),
             error => Self::Engine { code: error.code().to_owned(), message: error.to_string() },
         }
-    }
-}
-
-/// A name in a message, with its control characters escaped, so that it stays on one line.
-pub(crate) struct Escaped<'a>(pub(crate) &'a str);
-
-impl fmt::Display for Escaped<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for character in self.0.chars() {
-            if character.is_control() {
-                write!(f, "{}", character.escape_default())?;
-            } else {
-                f.write_char(character)?;
-            }
-        }
-        Ok(())
     }
 }
 

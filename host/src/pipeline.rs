@@ -164,6 +164,7 @@ impl Pipeline {
         let options = ReaderOptions { table_seed, ..ReaderOptions::of(&self.spec) };
         let mut reader = Reader::new(&self.plan.input, options);
         reader.read_as_null(self.spec.source.null.0.iter().map(String::as_str));
+        reader.filter_first(&self.plan);
         if let Some(form) = &self.time_form {
             reader.read_times_by(Box::new(form.clone()));
         }

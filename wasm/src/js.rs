@@ -99,11 +99,13 @@ impl Processor {
             "input": {
                 "format": self.spec.source.format,
                 "timestamp": plan.input.timestamp,
+                "time_is_optional": plan.input.time_is_optional,
                 "timestamp_unit": self.spec.source.timestamp_unit,
                 "key": plan.input.key,
                 "partition": plan.input.partition,
                 "has_identities": !plan.input.identities.is_empty(),
                 "columns": input.collect::<Vec<_>>(),
+                "require_any_of": plan.input.require_any_of,
             },
             "output": {
                 "key": plan.output.key,

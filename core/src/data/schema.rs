@@ -16,6 +16,8 @@ use crate::spec::Strategy;
 pub struct InputSchema {
     /// The field that holds the event time.
     pub timestamp: String,
+    /// True if events may lack the event time, since no stage uses it. They have the time 0.
+    pub time_is_optional: bool,
     /// The key fields, in order; empty for one stream. Fields added by `key_by` follow those of the
     /// source.
     pub key: Vec<String>,

@@ -78,6 +78,10 @@ impl PlannedStage for FilterPlan {
     fn sees_watermark(&self) -> bool {
         false
     }
+
+    fn condition(&self) -> Option<&Condition> {
+        Some(&self.condition)
+    }
 }
 
 fn list(

@@ -173,6 +173,11 @@ impl Plan {
         let requires_any = require == Require::Any && values.len() > 1;
         let required: &[String] =
             if requires_any || require == Require::None { &[] } else { values };
+        let deduplicates = spec.stages.iter().any(|stage| stage.options().strategies().is_some());
+        let time_is_optional = passes_events
+            && deduplicates
+            && time.is_simple()
+            && !spec.stages.iter().any(|stage| stage.options().uses_event_time());
         let one_shard = OneShard::of(spec, &time, &stages);
         let (output, output_sources) = if passes_events {
             (OutputSchema { key: key.clone(), passes_events, ..OutputSchema::default() }, vec![])
@@ -182,6 +187,7 @@ impl Plan {
         Ok(Self {
             input: InputSchema {
                 timestamp: spec.source.timestamp.clone(),
+                time_is_optional,
                 key: source.key().to_vec(),
                 partition: spec.source.partition.clone(),
                 columns: source.into_input(required),
@@ -222,6 +228,11 @@ impl Plan {
     /// this one.
     pub(crate) fn agrees_with(&self, identity: &[u8]) -> bool {
         identity::agree(&self.identity, identity)
+    }
+
+    /// Returns the conditions of the filters before all other stages.
+    pub(crate) fn front_conditions(&self) -> impl Iterator<Item = &Condition> {
+        self.stages.iter().map_while(|plan| plan.stage.condition())
     }
 
     /// Returns the number of identity columns that are read after stage number `stage`.

@@ -3,6 +3,7 @@
 use core::fmt;
 use std::sync::Arc;
 
+use super::Condition;
 use super::columns::Columns;
 use super::dedup::IdentityColumn;
 use super::sharding::{Hold, OneShard};
@@ -45,6 +46,11 @@ pub(crate) trait PlannedStage: fmt::Debug + Send + Sync {
 
     /// Returns true if rows, or their order, depend on the watermark that the stage sees.
     fn sees_watermark(&self) -> bool;
+
+    /// Returns the condition of a filter; `None` for other stages.
+    fn condition(&self) -> Option<&Condition> {
+        None
+    }
 
     /// Returns the watermark, apart from [`PlannedStage::delay_us`], at which the stage has emitted
     /// all results of events up to `time`.

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use super::explain::explain;
 use super::value_reader::{ReadError, read};
 use super::{Format, PipelineSpec, Stage};
+use crate::util::escaped::Escaped;
 
 /// An error in a pipeline description, with its location.
 /// ```
@@ -70,11 +71,7 @@ impl core::error::Error for SpecError {}
 
 /// Escapes control characters, which only names from the description can contain.
 fn escaped(text: String) -> String {
-    if !text.contains(char::is_control) {
-        return text;
-    }
-    let escape = |c: char| if c.is_control() { c.escape_debug().collect() } else { c.to_string() };
-    text.chars().map(escape).collect::<Vec<String>>().concat()
+    if text.contains(char::is_control) { Escaped(&text).to_string() } else { text }
 }
 
 const SECTIONS: [&str; 7] = ["source", "time", "stages", "sink", "late", "dead_letter", "limits"];

@@ -21,7 +21,9 @@ use super::strategy::Strategy;
 #[serde(deny_unknown_fields)]
 pub struct Dedup {
     /// Identification of an event: by the first strategy whose fields the event has. Events without
-    /// an identity pass.
+    /// an identity pass. A list, or a text in which `|` separates strategies.
+    #[serde(deserialize_with = "super::strategy::list")]
+    #[cfg_attr(feature = "schema", schemars(schema_with = "super::strategy::list_schema"))]
     pub strategies: Vec<Strategy>,
     /// Time for which an identity is remembered after it was first seen; default: forever.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -76,6 +78,10 @@ impl StageOptions for Dedup {
 
     fn uses_host_clock(&self) -> bool {
         self.clock == Clock::Arrival
+    }
+
+    fn uses_event_time(&self) -> bool {
+        self.ttl.is_some() && self.clock == Clock::Event
     }
 
     fn sizes_state_by_bytes(&self) -> bool {

@@ -89,6 +89,10 @@ pub enum Comparison {
 }
 
 impl StageOptions for Filter {
+    fn uses_event_time(&self) -> bool {
+        false
+    }
+
     fn output(&self) -> StageOutput {
         StageOutput::SameEvents
     }

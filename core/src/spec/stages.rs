@@ -132,6 +132,11 @@ pub(crate) trait StageOptions: PlanStage {
         None
     }
 
+    /// Returns true if the results of the stage depend on event time.
+    fn uses_event_time(&self) -> bool {
+        true
+    }
+
     /// Returns true if results depend on the host's time.
     fn uses_host_clock(&self) -> bool {
         false

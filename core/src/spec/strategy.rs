@@ -35,12 +35,69 @@ impl Strategy {
     }
 }
 
+/// Checks that the fields of a strategy are distinct.
+fn check_names<E: Error>(names: &[String]) -> Result<(), E> {
+    let repeated = first_repeated(names.iter().map(String::as_str));
+    match repeated.and_then(|place| names.get(place)) {
+        Some(name) => Err(E::custom(format_args!("the field {name:?} is named twice"))),
+        None => Ok(()),
+    }
+}
+
+/// Returns the fields that `+` joins in `text`. A text such as `c++` is one name.
+fn joined<E: Error>(text: &str) -> Result<Vec<String>, E> {
+    let parts = || text.split('+').map(str::trim);
+    if parts().any(str::is_empty) {
+        return Ok(vec![Strategy::field(text)?]);
+    }
+    let names = parts().map(Strategy::field).collect::<Result<Vec<String>, E>>()?;
+    check_names(&names)?;
+    Ok(names)
+}
+
+/// Decodes strategies: a list, or a text in which `|` separates them.
+pub(super) fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Strategy>, D::Error> {
+    deserializer.deserialize_any(ListVisitor)
+}
+
+struct ListVisitor;
+
+impl<'de> Visitor<'de> for ListVisitor {
+    type Value = Vec<Strategy>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of strategies, or a text such as \"event_id|tenant+order_id\"")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+        text.split('|').map(|text| StrategyVisitor.visit_str(text.trim())).collect()
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let mut strategies = Vec::new();
+        while let Some(strategy) = seq.next_element()? {
+            strategies.push(strategy);
+        }
+        Ok(strategies)
+    }
+}
+
+#[cfg(feature = "schema")]
+pub(super) fn list_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    let strategy = generator.subschema_for::<Strategy>();
+    schemars::json_schema!({
+        "anyOf": [{ "type": "array", "items": strategy }, { "type": "string", "minLength": 1 }],
+    })
+}
+
 impl Serialize for Strategy {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Content => CONTENT.serialize(serializer),
             Self::Fields(names) => match names.as_slice() {
-                [name] if !name.starts_with('@') => name.serialize(serializer),
+                [name] if !name.starts_with('@') && !name.contains('+') => {
+                    name.serialize(serializer)
+                }
                 names => names.serialize(serializer),
             },
         }
@@ -59,7 +116,7 @@ impl<'de> Visitor<'de> for StrategyVisitor {
     type Value = Strategy;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a field, a list of fields, or \"@content\"")
+        f.write_str("a field, fields joined by `+`, a list of fields, or \"@content\"")
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Strategy, E> {
@@ -69,7 +126,7 @@ impl<'de> Visitor<'de> for StrategyVisitor {
                 "unknown strategy {text:?}: expected a field, a list of fields, or \"@content\" \
                  (a field of this name: [{text:?}])"
             ))),
-            name => Ok(Strategy::Fields(vec![Strategy::field(name)?])),
+            name => Ok(Strategy::Fields(joined(name)?)),
         }
     }
 
@@ -78,10 +135,7 @@ impl<'de> Visitor<'de> for StrategyVisitor {
         while let Some(name) = seq.next_element::<String>()? {
             names.push(Strategy::field(&name)?);
         }
-        let repeated = first_repeated(names.iter().map(String::as_str));
-        if let Some(name) = repeated.and_then(|place| names.get(place)) {
-            return Err(A::Error::custom(format_args!("the field {name:?} is named twice")));
-        }
+        check_names(&names)?;
         if names.is_empty() {
             return Err(A::Error::custom(
                 "an empty list: name the fields that identify an event together",
@@ -99,7 +153,7 @@ impl schemars::JsonSchema for Strategy {
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({
-            "description": "A field, several fields together, or \"@content\": the whole event.",
+            "description": "A field, several fields together (`a+b`, or a list), or \"@content\": the whole event.",
             "anyOf": [
                 { "type": "string", "minLength": 1 },
                 { "type": "array", "items": { "type": "string", "minLength": 1 }, "minItems": 1, "uniqueItems": true },
@@ -111,6 +165,22 @@ impl schemars::JsonSchema for Strategy {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn plus_joins_fields_and_bar_separates_strategies() {
+        let strategies = |text: &str| {
+            let json = format!(r#"{{"strategies": {text}}}"#);
+            let dedup: Result<crate::spec::Dedup, _> = serde_json::from_str(&json);
+            dedup.map(|dedup| serde_json::to_string(&dedup.strategies).unwrap())
+        };
+        let several = r#"["id",["tenant","order"],"@content"]"#;
+        assert_eq!(strategies(r#""id | tenant+order|@content""#).unwrap(), several);
+        assert_eq!(strategies(r#"["id", "tenant + order", "@content"]"#).unwrap(), several);
+        assert_eq!(strategies(r#"["c++", ["a+b"], "a|b"]"#).unwrap(), r#"[["c++"],["a+b"],"a|b"]"#);
+        for text in [r#""""#, r#""a||b""#, r#"["a+a"]"#, "1", r#""@all""#] {
+            assert!(strategies(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn displayed_strategy_parses_back() {

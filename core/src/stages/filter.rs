@@ -160,6 +160,35 @@ fn clear_failing(
     }
 }
 
+/// The values of one event, for a condition that is not evaluated by a stage.
+pub(crate) trait ConditionValues {
+    /// Returns the number of a column; NaN if it is missing.
+    fn number(&mut self, column: usize) -> f64;
+
+    /// Returns a field of the key in key encoding; nothing if it is missing.
+    fn key_field(&mut self, field: usize) -> Vec<u8>;
+}
+
+/// Returns whether an event of the source satisfies `condition`.
+pub(crate) fn holds(condition: &Condition, values: &mut dyn ConditionValues) -> bool {
+    match condition {
+        Condition::All(all) => all.iter().all(|one| holds(one, values)),
+        Condition::Any(any) => any.iter().any(|one| holds(one, values)),
+        Condition::Not(not) => !holds(not, values),
+        Condition::Number { column, op, values: with } => {
+            let mut passes = [true];
+            compare_numbers(*op, &[values.number(*column)], with, &mut passes);
+            passes == [true]
+        }
+        // Events of the source have no columns of true and false.
+        Condition::Bool { .. } => true,
+        Condition::Key { field, op, values: with } => match values.key_field(*field).as_slice() {
+            [] => *op == Comparison::Missing,
+            bytes => compare_key(*op, bytes, with),
+        },
+    }
+}
+
 /// One loop per operator, so that no loop has a branch per event.
 fn compare_numbers(op: Comparison, numbers: &[f64], values: &[f64], passes: &mut [bool]) {
     let value = values.first().copied().unwrap_or(f64::NAN);

@@ -49,7 +49,7 @@ use crate::snapshot::{StateReader, StateWriter};
 use crate::spec::LimitPolicy;
 pub(crate) use analytics::build as analytics_stage;
 pub(crate) use dedup::DedupStage;
-pub(crate) use filter::FilterStage;
+pub(crate) use filter::{ConditionValues, FilterStage, holds};
 pub(crate) use key_by::KeyByStage;
 pub(crate) use map::MapStage;
 pub(crate) use normalize::NormalizeStage;

@@ -60,6 +60,7 @@ impl Feed {
         let options = ReaderOptions { table_seed, ..ReaderOptions::of(spec) };
         let mut reader = Reader::new(&plan.input, options);
         reader.read_as_null(spec.source.null.0.iter().map(String::as_str));
+        reader.filter_first(plan);
         Self {
             reader,
             keyed: !plan.input.key.is_empty(),

@@ -1,6 +1,7 @@
 //! Data structures and loops without knowledge of events: tables, queues, sorting, SIMD.
 
 pub(crate) mod byte_table;
+pub(crate) mod escaped;
 pub(crate) mod front_queue;
 pub(crate) mod id_table;
 #[cfg_attr(

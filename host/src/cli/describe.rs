@@ -6,6 +6,8 @@ use stream_processor::schema::{OutputKind, OutputSchema};
 use stream_processor::spec::{Future, PipelineSpec, SinkType, SourceType, Watermark};
 use stream_processor::{OneShard, Pipeline};
 
+use stream_processor_core::Escaped;
+
 use super::describe_stage;
 
 /// Describes a pipeline with a line for each part.
@@ -159,7 +161,7 @@ fn side_outputs(spec: &PipelineSpec) -> Vec<(String, String)> {
 
 /// Returns the names in backticks, separated by commas.
 pub(crate) fn quoted(names: &[String]) -> String {
-    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+    names.iter().map(|name| format!("`{}`", Escaped(name))).collect::<Vec<_>>().join(", ")
 }
 
 /// Returns the name of a value in pipeline files.

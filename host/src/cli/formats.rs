@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use stream_processor::spec::Format;
 use stream_processor::{Input, InputKind};
+use stream_processor_core::Escaped;
 
 use super::report;
 
@@ -45,7 +46,7 @@ pub(crate) fn detect(inputs: &[PathBuf], is_known: bool, quiet: bool) -> Option<
         _ => return None,
     };
     if !quiet {
-        report::print_message(&format!("warning: {} seems to be {problem}", report::shown(&name)));
+        report::print_message(&format!("warning: {} seems to be {problem}", Escaped(&name)));
     }
     None
 }

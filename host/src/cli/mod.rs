@@ -6,12 +6,15 @@
 //! `aggregation_arg.rs`, `strategy_arg.rs` and `condition.rs` parse the longer ones, and
 //! `toml_text.rs` prints it. `run.rs` runs it, and `report.rs` writes progress and the
 //! summary to stderr. `loss.rs` judges what the run lost,
-//! and `signals.rs` stops it. `describe.rs`, `describe_stage.rs` and `init.rs` implement `check`,
+//! and `signals.rs` stops it. `formats.rs` finds the formats that no option names, and
+//! `beyond_one_line.rs` the pipeline file for what one-line pipelines cannot do.
+//! `describe.rs`, `describe_stage.rs` and `init.rs` implement `check`,
 //! `explain` and `init`, and `completions.rs` implements `completions`. `names.rs` lists the values
 //! of options that have names.
 
 mod aggregation_arg;
 mod args;
+mod beyond_one_line;
 mod completions;
 mod condition;
 mod describe;
@@ -29,6 +32,7 @@ mod strategy_arg;
 mod toml_text;
 mod variables;
 
+use std::ffi::OsString;
 use std::io::{self, ErrorKind, IsTerminal};
 use std::process::ExitCode;
 
@@ -76,6 +80,17 @@ fn failure(code: u8, message: &str) -> u8 {
 /// and exits.
 fn usage(error: clap::Error) -> Result<(), Exit> {
     // On a terminal, clap prints in colors.
+    if error.use_stderr() {
+        let arguments: Vec<OsString> = std::env::args_os().collect();
+        if let Some(file) = beyond_one_line::file(&error, &arguments) {
+            let problem = error.render().to_string();
+            let problem = problem.trim_start_matches("error: ").lines().next().unwrap_or_default();
+            return Err(Exit::Invalid(format!(
+                "{problem} on this command line; a pipeline file can do it, which \
+                 `stream-processor run pipeline.toml` runs:\n\n{file}"
+            )));
+        }
+    }
     if error.use_stderr() || io::stdout().is_terminal() {
         error.exit()
     }

@@ -18,28 +18,17 @@ pub(crate) fn load(path: &Path) -> Result<Pipeline, Exit> {
 }
 
 /// Loads the pipeline at `path` for a run. Formats that it does not name follow from the names of
-/// the files of `arguments`, and from the first bytes of the input.
+/// the files of `arguments`.
 pub(crate) fn load_for_run(path: &Path, arguments: &IoArgs) -> Result<Pipeline, Exit> {
     let inputs = arguments.inputs();
-    let (mut is_known, mut own_inputs) = (false, Vec::new());
-    let mut by_names = |spec: &mut Value| {
+    let pipeline = load_with(path, |spec| {
         set_format(spec, "source", inputs.first().and_then(|path| formats::of_path(path)));
         set_format(spec, "sink", arguments.output.as_deref().and_then(formats::of_path));
-        own_inputs = own_paths(spec);
-        let named = own_inputs.first().and_then(|path| formats::of_path(path));
-        let is_named = inputs.is_empty() && named.is_some();
-        is_known = spec["source"]["format"].is_string() || is_named;
-    };
-    // Errors of the pipeline come before the wait for input.
-    let pipeline = load_with(path, &mut by_names)?;
-    let inputs = if inputs.is_empty() { own_inputs } else { inputs };
-    match formats::detect(&inputs, is_known, arguments.quiet) {
-        None => Ok(pipeline),
-        detected => load_with(path, |spec| {
-            set_format(spec, "source", detected);
-            set_format(spec, "sink", arguments.output.as_deref().and_then(formats::of_path));
-        }),
-    }
+    })?;
+    let own_inputs = || pipeline.spec().source.path.0.iter().map(PathBuf::from).collect();
+    let inputs = if inputs.is_empty() { own_inputs() } else { inputs };
+    formats::detect(&inputs, true, arguments.quiet);
+    Ok(pipeline)
 }
 
 /// Sets the format of a section that has none.
@@ -50,13 +39,6 @@ fn set_format(spec: &mut Value, section: &str, format: Option<Format>) {
     if let Some(options) = options.as_object_mut() {
         options.entry("format").or_insert_with(|| json!(format));
     }
-}
-
-/// Returns the paths of `[source]`.
-fn own_paths(spec: &Value) -> Vec<PathBuf> {
-    let path = &spec["source"]["path"];
-    let paths = path.as_array().map_or(std::slice::from_ref(path), Vec::as_slice);
-    paths.iter().filter_map(Value::as_str).map(PathBuf::from).collect()
 }
 
 /// Loads the pipeline at `path` with the changes of `change`.

@@ -8,6 +8,7 @@ use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
 use stream_processor::{
     Observer, PartitionSummary, RefusedLine, RunProgress, Summary, UnlikelyTimes,
 };
+use stream_processor_core::Escaped;
 use stream_processor_core::time::write_rfc3339;
 
 use super::describe;
@@ -158,6 +159,7 @@ pub(crate) fn sentence(summary: &Summary) -> String {
         parts.push(format!("{} rejected ({})", HumanCount(summary.rejected), reasons.join(", ")));
     }
     let others = [
+        (summary.skipped, "skipped by a filter"),
         (summary.late_dropped, "late"),
         (summary.duplicates, if summary.duplicates == 1 { "duplicate" } else { "duplicates" }),
         (summary.unjudged, "unjudged"),
@@ -189,7 +191,7 @@ pub(crate) fn partitions(summary: &Summary) -> Vec<String> {
         return Vec::new();
     }
     let line = |of: &PartitionSummary| {
-        let name = shown(of.partition.as_deref().unwrap_or("unnamed"));
+        let name = Escaped(of.partition.as_deref().unwrap_or("unnamed"));
         let reached = of.greatest_time.as_deref().unwrap_or("no event");
         let marks = [(of.idle, ", idle"), (of.holds_back, ", holds back the watermark")];
         let marks: String = marks.iter().filter(|(is, _)| *is).map(|(_, mark)| *mark).collect();
@@ -202,15 +204,6 @@ pub(crate) fn partitions(summary: &Summary) -> Vec<String> {
             .push(format!("... and {}", counted(more as u64, "more partition", "more partitions")));
     }
     lines
-}
-
-/// Returns a name from data on one line, with its control characters escaped.
-pub(crate) fn shown(name: &str) -> String {
-    let escaped = |c: char| match c.is_control() {
-        true => c.escape_default().collect::<String>(),
-        false => c.to_string(),
-    };
-    name.chars().map(escaped).collect()
 }
 
 /// Returns a count with its noun in the singular or plural.

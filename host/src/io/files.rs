@@ -8,10 +8,12 @@ use std::fs::{self, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use stream_processor_core::Escaped;
+
 use super::input::Input;
 use super::output::Output;
 use super::stdio::StandardStream;
-use crate::error::{Error, Escaped};
+use crate::error::Error;
 use crate::pipeline::Io;
 
 /// Maximum number of links to follow to a file that does not exist yet.

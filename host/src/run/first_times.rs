@@ -37,7 +37,7 @@ impl FirstTimes {
     pub(super) fn new(pipeline: &Pipeline) -> Self {
         let unit = pipeline.spec().source.timestamp_unit;
         let unit = Some(unit).filter(|_| pipeline.reads_time_unit());
-        Self { times: Vec::new(), is_judged: false, unit }
+        Self { times: Vec::new(), is_judged: pipeline.plan().input.time_is_optional, unit }
     }
 
     /// Takes the times of the next events. Returns the judgement once there are enough of them.

@@ -260,17 +260,16 @@ impl Parser<'_> {
         }
         self.progress.accepted += count as u64;
         let timestamps = state.events.timestamps().get(..count).unwrap_or_default();
-        self.progress.disorder.observe(timestamps);
+        if !self.schema.time_is_optional {
+            self.progress.disorder.observe(timestamps);
+        }
         if let Some(times) = self.first_times.observe(timestamps) {
             self.observer.unlikely_times(&times);
         }
         let reported = self.report_refused(bytes, state);
         state.pending += count + state.events.rejections().len();
-        let last_event = state.events.lines().last();
-        let last_refused = state.events.rejections().last().map(|rejection| &rejection.line);
-        if let Some(last) = last_event.max(last_refused) {
-            state.last_line = *last;
-        }
+        state.last_line = self.text_reader.lines_read();
+        self.progress.skipped += state.events.skipped();
         reported
     }
 

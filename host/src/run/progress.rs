@@ -4,16 +4,17 @@ use std::fmt::{self, Display};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use stream_processor_core::RejectReason;
+use stream_processor_core::{Escaped, RejectReason};
 
 use super::disorder::Disorder;
 use super::first_times::UnlikelyTimes;
-use crate::error::Escaped;
 
 /// Counts of the input that was read so far.
 #[derive(Debug, Clone, Default)]
 pub struct RunProgress {
     pub(super) accepted: u64,
+    /// Lines without a key or a value that the filters in front removed.
+    pub(super) skipped: u64,
     /// Refused lines, in the order of [`RejectReason::ALL`].
     refused: Vec<u64>,
     /// Events that passed unchecked.

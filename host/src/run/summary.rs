@@ -14,12 +14,15 @@ use crate::module;
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Summary {
-    /// Input lines that should be events: the sum of `events` and `rejected`.
+    /// Input lines that should be events: the sum of `events`, `rejected` and `skipped`.
     pub lines: u64,
     /// Events that the source accepted.
     pub events: u64,
     /// Lines and events that were refused before any stage.
     pub rejected: u64,
+    /// Lines that lack a key or a value, and that the filters in front removed.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub skipped: u64,
     /// Events that were late for every window they belong to.
     pub late_dropped: u64,
     /// The furthest that an event came behind the greatest event time before it, over all keys, as
@@ -101,6 +104,10 @@ impl PartitionSummary {
     }
 }
 
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
 /// Returns the counters of a stage at the end of a run, where its watermark has no meaning.
 fn without_times(mut stage: StageStats) -> StageStats {
     stage.watermark = None;
@@ -119,7 +126,8 @@ impl Summary {
             *rejected_by_reason.entry(counted.reason.name().into()).or_default() += counted.count;
         }
         Self {
-            lines: progress.accepted() + progress.refused(),
+            lines: progress.accepted() + progress.refused() + progress.skipped,
+            skipped: progress.skipped,
             events: match stats.limit_refused {
                 0 => progress.accepted().saturating_sub(stats.rejected),
                 // The parser reads ahead; events behind the refused one were not processed.

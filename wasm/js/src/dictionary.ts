@@ -4,6 +4,7 @@
  */
 import { hasLoneSurrogate } from "./arguments.js";
 import { describe, StreamProcessorError } from "./error.js";
+import { fieldOf } from "./fields.js";
 import { jsonOfScalar, jsonOfScalars } from "./json.js";
 import type { Key, KeyIds, RejectReason } from "./types.js";
 
@@ -55,9 +56,9 @@ export class KeyDictionary {
   /** Returns true if the key of `event` is longer than the limit; its fields must be valid. */
   isTooLong(event: Readonly<Record<string, unknown>>): boolean {
     let most = 0;
-    for (const name of this.#fields) most += mostBytesOf(event[name]);
+    for (const name of this.#fields) most += mostBytesOf(fieldOf(event, name));
     if (most <= this.#limits.keyBytes) return false;
-    return this.#fields.reduce((sum, name) => sum + bytesOf(event[name]), 0) > this.#limits.keyBytes;
+    return this.#fields.reduce((sum, name) => sum + bytesOf(fieldOf(event, name)), 0) > this.#limits.keyBytes;
   }
 
   /** Clears a full dictionary. Must be called between batches, when no id is in use. */
@@ -71,8 +72,8 @@ export class KeyDictionary {
 
   /** Returns the id of the key of event `index`, reading the key from the event's fields. */
   idOfFields(event: Readonly<Record<string, unknown>>, index: number): number {
-    if (this.#several) return this.idOf(this.#fields.map((name) => event[name]), index);
-    return this.idOf(event[this.#fields[0] as string], index);
+    if (this.#several) return this.idOf(this.#fields.map((name) => fieldOf(event, name)), index);
+    return this.idOf(fieldOf(event, this.#fields[0] as string), index);
   }
 
   /** Returns the id of `key`, the key of event `index`; a new key gets the next id. */

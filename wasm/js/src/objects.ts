@@ -4,6 +4,7 @@
 import { EXPECTED_KEY, keyFault, type KeyDictionary } from "./dictionary.js";
 import { describe } from "./error.js";
 import { type Batch, NO_KEYS, numbered } from "./events.js";
+import { fieldOf } from "./fields.js";
 import { columnOfTexts, type Fingerprints, isTextValue } from "./fingerprints.js";
 import type { InputSchema } from "./schema.js";
 import type { Rejection, RejectReason } from "./types.js";
@@ -73,8 +74,9 @@ export function fromObjects(
     if (partitioned) partitionIds[taken] = partitions.idOfFields(event, index);
     schema.columns.forEach(({ name }, place) => {
       const list = texts[place];
-      if (list !== undefined) list.push(event[name]);
-      else (columns[place] as Float64Array)[taken] = Number(event[name] ?? Number.NaN);
+      const value = fieldOf(event, name);
+      if (list !== undefined) list.push(value);
+      else (columns[place] as Float64Array)[taken] = Number(value ?? Number.NaN);
     });
     places[taken] = index;
     taken += 1;
@@ -111,13 +113,13 @@ function timesOf(
   const places: number[] = [];
   const faults = new Map<number, Fault>();
   const times = Float64Array.from(events, (event, index) => {
-    const time = event[schema.timestamp];
+    const time = fieldOf(event, schema.timestamp);
     if (typeof time === "number") return toMs(time);
     if (time instanceof Date) return time.getTime();
     if (typeof time === "string") {
       texts.push(time.includes("\n") ? "" : time);
       places.push(index);
-    } else {
+    } else if (!schema.time_is_optional || !missing(time)) {
       faults.set(index, timeFault(schema, time, missing(time) ? "missing_field" : "wrong_type"));
     }
     return 0;
@@ -131,7 +133,7 @@ function timesOf(
   times.forEach((ms, index) => {
     if (Math.abs(ms) <= MAX_MS) return;
     const reason = Number.isNaN(ms) ? "invalid_timestamp" : "timestamp_out_of_range";
-    faults.set(index, timeFault(schema, events[index]?.[schema.timestamp], reason));
+    faults.set(index, timeFault(schema, fieldOf(events[index] as Event, schema.timestamp), reason));
   });
   return { times, faults };
 }
@@ -144,19 +146,27 @@ function timeFault(schema: InputSchema, value: unknown, reason: RejectReason): F
 /** Returns the first fault in an event's key, partition or columns; undefined if there is none. */
 function faultOfFields(event: Event, schema: InputSchema): Fault | undefined {
   for (const field of schema.partition === null ? schema.key : [...schema.key, schema.partition]) {
-    const reason = keyFault(event[field]);
+    const value = fieldOf(event, field);
+    const reason = keyFault(value);
     if (reason === undefined) continue;
-    return fieldFault(reason, field, EXPECTED_KEY, event[field]);
+    return fieldFault(reason, field, EXPECTED_KEY, value);
   }
   for (const { name, required, kind } of schema.columns) {
-    const value = event[name];
+    const value = fieldOf(event, name);
     if (kind === "flag" && typeof value === "boolean") continue;
     if (kind === "text" && isTextValue(value)) continue;
     const reason = kind === "text" && typeof value === "string" ? "wrong_type" : columnFault(value, required);
     if (reason === undefined) continue;
     return fieldFault(reason, name, EXPECTED[kind], value);
   }
-  return undefined;
+  const anyOf = schema.columns.slice(0, schema.require_any_of).map(({ name }) => name);
+  if (anyOf.length === 0 || anyOf.some((name) => !absent(fieldOf(event, name)))) return undefined;
+  const message = `one of the fields ${anyOf.map((name) => JSON.stringify(name)).join(", ")} must be ${EXPECTED.number}`;
+  return { reason: "missing_field", field: anyOf[0], message };
+}
+
+function absent(value: unknown): boolean {
+  return missing(value) || Number.isNaN(value);
 }
 
 /** Returns the fault of an event whose key or partition is too long. */
@@ -175,7 +185,7 @@ function faultOfLength(
 
 function columnFault(value: unknown, required: boolean): RejectReason | undefined {
   if (typeof value === "number" && !Number.isNaN(value)) return Number.isFinite(value) ? undefined : "non_finite";
-  if (missing(value) || Number.isNaN(value)) return required ? "missing_field" : undefined;
+  if (absent(value)) return required ? "missing_field" : undefined;
   return "wrong_type";
 }
 

@@ -4,6 +4,8 @@
 export interface InputSchema {
   format: "ndjson" | "csv";
   timestamp: string;
+  /** True if events may lack the time. */
+  time_is_optional: boolean;
   timestamp_unit: "s" | "ms" | "us" | "ns";
   /** The key fields of `source.key`, followed by further fields of `key_by`. */
   key: string[];
@@ -12,6 +14,8 @@ export interface InputSchema {
   /** True if the module needs whole events, to compute the identities for deduplication. */
   has_identities: boolean;
   columns: InputColumn[];
+  /** The number of leading columns of which an event must have at least one; 0 if it need not. */
+  require_any_of: number;
 }
 
 /** A column that a pipeline reads. */

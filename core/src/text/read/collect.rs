@@ -2,6 +2,7 @@
 
 use super::csv::Wanted;
 use super::events::{EventBuffer, Span};
+use super::front_filter::{FrontFilter, LineValues};
 use super::paths::Paths;
 use super::reader::ReaderOptions;
 use super::rejection::{FieldRole, Found, Rejection};
@@ -11,7 +12,7 @@ use crate::spec::Format;
 use crate::text::identity::{Content, Identities, NamedSlot};
 use crate::time::TimeUnit;
 use crate::util::names::NameTable;
-use crate::{InputKind, InputSchema, RejectReason};
+use crate::{InputKind, InputSchema, Plan, RejectReason};
 
 /// Maximum number of key bytes in the dictionary before it is emptied.
 const MAX_DICTIONARY_BYTES: usize = 16 << 20;
@@ -27,6 +28,8 @@ pub(super) struct Collector {
     /// Number of lines of the input before the current one.
     pub(super) lines_before: u64,
     timestamp_slot: usize,
+    /// True if events without an event time have the time 0.
+    time_is_optional: bool,
     timestamp_unit: TimeUnit,
     /// Reads event times in place of the rules of [`Value::timestamp`].
     times: Option<Box<dyn ReadTime>>,
@@ -38,6 +41,8 @@ pub(super) struct Collector {
     paths: Paths,
     /// Texts that stand for a missing value.
     nulls: Vec<Box<[u8]>>,
+    /// Decides about lines that would be rejected.
+    front_filter: FrontFilter,
     /// True if the values of a line need [`Collector::prepare`].
     prepares: bool,
     identities: Vec<Identities>,
@@ -109,7 +114,8 @@ struct Column {
 impl Collector {
     pub(super) fn new(schema: &InputSchema, options: &ReaderOptions) -> Self {
         let mut needed = NameTable::default();
-        let timestamp_slot = needed.add(&schema.timestamp);
+        let optional_time = schema.time_is_optional;
+        let timestamp_slot = (!optional_time).then(|| needed.add(&schema.timestamp));
         let key_slots = schema.key.iter().map(|name| needed.add(name)).collect();
         let columns = schema.columns.iter();
         let columns = columns
@@ -121,6 +127,7 @@ impl Collector {
             .collect();
         let partition_slot = schema.partition.as_deref().map(|name| needed.add(name));
         let required = needed.len();
+        let timestamp_slot = timestamp_slot.unwrap_or_else(|| needed.add(&schema.timestamp));
         let identities = schema.identities.iter();
         let identities: Vec<_> = identities
             .map(|strategies| Identities::new(strategies, |name| needed.add(name)))
@@ -136,6 +143,7 @@ impl Collector {
             required,
             lines_before: 0,
             timestamp_slot,
+            time_is_optional: optional_time,
             timestamp_unit: options.timestamp_unit,
             times: None,
             key_slots,
@@ -144,6 +152,7 @@ impl Collector {
             prepares: !paths.is_empty(),
             paths,
             nulls: Vec::new(),
+            front_filter: FrontFilter::default(),
             identities,
             all_columns: (options.format == Format::Csv && needs_content).then(Vec::new),
             partition_slot,
@@ -156,6 +165,11 @@ impl Collector {
     /// Sets what reads event times.
     pub(super) fn read_times_by(&mut self, times: Box<dyn ReadTime>) {
         self.times = Some(times);
+    }
+
+    /// Skips lines that would be rejected if the filters in front of `plan` remove them.
+    pub(super) fn filter_first(&mut self, plan: &Plan) {
+        self.front_filter = FrontFilter::of(plan);
     }
 
     /// Sets the texts that stand for a missing value.
@@ -228,6 +242,11 @@ impl Collector {
                 true
             }
             Ok(false) => false,
+            Err((_, role)) if role != FieldRole::Timestamp && self.is_filtered(text) => {
+                events.skipped += 1;
+                self.lines_before += lines;
+                true
+            }
             Err((reason, role)) => {
                 self.reject_field(reason, role, in_place, span, lines, events);
                 true
@@ -262,7 +281,10 @@ impl Collector {
             None => timestamp.timestamp(text, self.timestamp_unit),
             Some(times) => timestamp.timestamp_by(text, &**times),
         };
-        let timestamp = timestamp.map_err(|reason| (reason, FieldRole::Timestamp))?;
+        let timestamp = match timestamp {
+            Err(RejectReason::MissingField) if self.time_is_optional => 0,
+            timestamp => timestamp.map_err(|reason| (reason, FieldRole::Timestamp))?,
+        };
 
         self.keys.current.clear();
         for (index, &slot) in self.key_slots.iter().enumerate() {
@@ -313,6 +335,18 @@ impl Collector {
         }
         events.timestamps.push(timestamp);
         Ok(true)
+    }
+
+    /// Returns true if a filter in front of the pipeline removes the line in the slots.
+    #[cold]
+    fn is_filtered(&self, text: &[u8]) -> bool {
+        let Self { slots, key_slots, columns, .. } = self;
+        let column = |column: usize| {
+            let column = columns.get(column);
+            let value = column.and_then(|column| slots.get(column.slot));
+            (value.unwrap_or(&Value::MISSING), column.map_or(InputKind::F64, |column| column.kind))
+        };
+        self.front_filter.removes(&mut LineValues { text, slots, key_slots, column })
     }
 
     /// Appends the identities of the event in the slots, which starts at `start` of `text`.

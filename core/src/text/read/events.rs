@@ -29,6 +29,7 @@ pub struct EventBuffer {
     pub(super) new_partitions: NewIds,
     pub(super) reset: bool,
     pub(super) rejections: Vec<Rejection>,
+    pub(super) skipped: u64,
 }
 
 /// The entries of a dictionary that are new in a buffer.
@@ -214,6 +215,13 @@ impl EventBuffer {
         &self.rejections
     }
 
+    /// Returns the number of lines that lack a key or a value, and that filters in front of the
+    /// pipeline remove. They are neither events nor rejections.
+    #[must_use]
+    pub fn skipped(&self) -> u64 {
+        self.skipped
+    }
+
     /// Clears the buffer, but keeps its memory.
     pub fn clear(&mut self) {
         self.timestamps.clear();
@@ -227,6 +235,7 @@ impl EventBuffer {
         self.new_partitions.clear();
         self.reset = false;
         self.rejections.clear();
+        self.skipped = 0;
     }
 
     /// Clears the buffer for events with this number of numeric columns and identity columns.

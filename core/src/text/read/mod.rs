@@ -15,6 +15,7 @@ pub(super) mod check;
 mod collect;
 pub(super) mod csv;
 pub(super) mod events;
+mod front_filter;
 #[cfg(feature = "host")]
 pub(super) mod keys;
 pub(super) mod lines;

@@ -11,7 +11,7 @@ use super::scan::SyntaxError;
 use super::value::ReadTime;
 use crate::spec::{Delimiter, Format};
 use crate::time::TimeUnit;
-use crate::{InputSchema, PipelineSpec, RejectReason};
+use crate::{InputSchema, PipelineSpec, Plan, RejectReason};
 
 /// Maximum number of bytes that one call looks at. Positions in them, and in the keys that they
 /// contain, then fit a `u32`.
@@ -146,6 +146,18 @@ impl Reader {
     /// Has `times` read all event times from now on.
     pub fn read_times_by(&mut self, times: Box<dyn ReadTime>) {
         self.collector.read_times_by(times);
+    }
+
+    /// Skips lines that lack a key or a value if the filters in front of `plan` remove them. Without
+    /// this they are rejected.
+    pub fn filter_first(&mut self, plan: &Plan) {
+        self.collector.filter_first(plan);
+    }
+
+    /// Returns the number of lines of the current input that were read.
+    #[must_use]
+    pub fn lines_read(&self) -> u64 {
+        self.collector.lines_before
     }
 
     /// Reads `texts` as missing values from now on, in all needed fields.

@@ -4,5 +4,6 @@ mod csv;
 mod cuts;
 mod fields;
 mod keys;
+mod missing;
 mod ndjson;
 mod values;
