@@ -53,6 +53,7 @@ impl Condition {
             Self::All(parts) | Self::Any(parts) => parts.iter().map(Self::comparisons).sum(),
             Self::Not(part) => part.comparisons(),
             Self::Number { values, .. } => values.len() as u64,
+            Self::Bool { values, .. } => values.len() as u64,
             Self::Key { values, .. } => values.len() as u64,
         }
     }

@@ -1,6 +1,10 @@
 //! Data structures and loops without knowledge of events: tables, queues, sorting, SIMD.
 
 pub(crate) mod byte_table;
+#[cfg_attr(
+    not(feature = "host"),
+    allow(unreachable_pub, reason = "the feature `host` makes it public")
+)]
 pub(crate) mod escaped;
 pub(crate) mod front_queue;
 pub(crate) mod id_table;

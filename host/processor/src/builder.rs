@@ -252,6 +252,7 @@ impl StreamProcessorBuilder {
             allowed_lateness: config.allowed_lateness()?,
             emit: spec::Emit::Close,
             early: None,
+            distinct_seed: None,
         };
         for (name, size) in sizes {
             let size = Some(duration(&format!("stages[0].{name}"), size)?);
