@@ -110,6 +110,16 @@ impl CompositeAggregator {
     /// Adds a value to all aggregations. Skips NaN and the infinities.
     #[inline]
     pub fn update(&mut self, value: f64) {
+        match self.parts.as_mut_slice() {
+            // Nearly always: all outputs were added before the first value.
+            [part] if part.end == self.outputs.len() => part.group.update(value),
+            _ => self.update_parts(value),
+        }
+    }
+
+    /// Adds a value to all parts, with a new part for outputs that have none.
+    #[cold]
+    fn update_parts(&mut self, value: f64) {
         if self.grouped() < self.outputs.len() {
             self.parts.push(self.new_part(self.grouped()));
         }
