@@ -132,7 +132,6 @@ impl Changes {
     ) -> Vec<u32> {
         self.pass += 1;
         let Some((due, window)) = self.due.pop_first() else { return Vec::new() };
-        self.taken = Some((due, window));
         let since = early.since(window, due);
         let mut changed = Vec::new();
         let slices = self.slices.range(grid.window_start(window)..grid.end_of(window));
@@ -144,6 +143,9 @@ impl Changes {
         crate::util::sort::descending_by(&mut changed, |key| key);
         changed.dedup();
         changed.reverse();
+        if !changed.is_empty() {
+            self.taken = Some((due, window));
+        }
         changed
     }
 
@@ -155,9 +157,10 @@ impl Changes {
         self.restored.clear();
     }
 
-    /// Returns the early rows that were taken last, to be written or read.
-    pub(super) fn taken(&self) -> (i64, i64) {
-        self.taken.unwrap_or((NO_WATERMARK, NO_WATERMARK))
+    /// Returns the early rows that were taken last, if they were due after `watermark`.
+    pub(super) fn taken_after(&self, watermark: i64) -> (i64, i64) {
+        let taken = self.taken.filter(|(due, _)| *due > watermark);
+        taken.unwrap_or((NO_WATERMARK, NO_WATERMARK))
     }
 
     /// Sets the early rows that were taken last.
@@ -174,7 +177,7 @@ impl Changes {
         windows: EarlyWindows<'_>,
     ) -> impl Iterator<Item = (i64, i64, i64)> {
         let EarlyWindows { grid, early, watermark } = windows;
-        let (grid, (due, last)) = (*grid, self.taken());
+        let (grid, (due, last)) = (*grid, self.taken_after(watermark));
         let first = grid.first_window(slice).max(grid.first_open(watermark));
         grid.windows(first, slice).filter_map(move |start| {
             // Of several windows that are due at once, the earliest is taken first.

@@ -288,7 +288,7 @@ impl WindowStage {
         let Self { plan, emitter, .. } = self;
         let Some(early) = plan.emission.early else { return Ok(()) };
         let windows = EarlyWindows { grid: &plan.grid, early, watermark };
-        let mut taken = emitter.changes.taken();
+        let mut taken = emitter.changes.taken_after(watermark);
         codec.numbers([&mut taken.0, &mut taken.1])?;
         if codec.reads() {
             emitter.changes.set_taken(taken);
