@@ -1,16 +1,19 @@
 //! Advancing: follows the schedule, closes slots that the watermark has passed, and ends runs.
 
-use super::NormalizeStage;
 use super::fill::Point;
 use super::grid::Grid;
 use super::layout::RowRun;
 use super::series::{FieldSeries, NEVER, Series};
+use super::{Context, NormalizeStage};
 use crate::data::frame::Frame;
 use crate::data::stats::StageStats;
 use crate::event_time::watermark::END_OF_TIME;
 use crate::keys::Keys;
 use crate::plan::NormalizePlan;
 use crate::spec::MAX_DEGREE;
+
+/// The number of slots that close before rows are emitted.
+const MAX_SLOTS_AT_ONCE: usize = 1 << 16;
 
 /// Firing of rows that became certain too late, as for a key whose interval was just determined.
 #[derive(Debug, Clone, Copy)]
@@ -47,16 +50,28 @@ pub(super) struct SeriesWork<'a> {
 }
 
 impl NormalizeStage {
-    /// Follows the schedule up to `watermark`. Returns false if `out` is full; call it again then.
-    pub(super) fn advance(&mut self, watermark: i64, keys: &mut Keys, out: &mut Frame) -> bool {
+    /// Follows the schedule up to `watermark`. Returns false if `out` is full or the work of the
+    /// call is spent; call it again then.
+    pub(super) fn advance(
+        &mut self,
+        watermark: i64,
+        context: &mut Context<'_>,
+        out: &mut Frame,
+    ) -> bool {
         if !self.plan.is_last {
-            return self.advance_by_due_time(watermark, keys, out);
+            return self.advance_by_due_time(watermark, context, out);
         }
         let bound = AdvanceBound::until(watermark);
-        if watermark > self.advanced {
-            self.emit_fast(bound, keys, out);
-            self.run_due(bound, None, keys);
-            self.advanced = watermark;
+        let keys = &mut *context.keys;
+        while watermark > self.advanced {
+            let step = AdvanceBound { watermark: self.next_step(watermark), ..bound };
+            self.emit_fast(step, keys, out);
+            self.run_due(step, None, keys);
+            self.advanced = step.watermark;
+            context.work.spend(self.touched.len() as u64);
+            if self.advanced < watermark && (!self.emit(keys, out) || context.work.is_spent()) {
+                return false;
+            }
         }
         if !self.emit(keys, out) {
             return false;
@@ -73,10 +88,19 @@ impl NormalizeStage {
     ///
     /// Rows of one due time are emitted under the watermark just below it. A later stage must see
     /// the watermark rise through every due time, even if one event moves it over many.
-    fn advance_by_due_time(&mut self, watermark: i64, keys: &mut Keys, out: &mut Frame) -> bool {
+    fn advance_by_due_time(
+        &mut self,
+        watermark: i64,
+        context: &mut Context<'_>,
+        out: &mut Frame,
+    ) -> bool {
         let bound = AdvanceBound::until(watermark);
+        let keys = &mut *context.keys;
         loop {
             if !self.emit(keys, out) {
+                return false;
+            }
+            if context.work.is_spent() && self.next_due_by(watermark) {
                 return false;
             }
             self.emit_fast(bound, keys, out);
@@ -87,10 +111,27 @@ impl NormalizeStage {
             let Some(instant) = next.filter(|instant| *instant <= watermark) else { break };
             self.raise_output_watermark(instant.saturating_sub(1));
             self.run_due(AdvanceBound { watermark: instant, ..bound }, None, keys);
+            context.work.spend(self.touched.len() as u64);
         }
         self.advanced = self.advanced.max(watermark);
         self.raise_output_watermark(watermark);
         true
+    }
+
+    /// Returns true if a series is due at or before `watermark`.
+    fn next_due_by(&mut self, watermark: i64) -> bool {
+        self.schedule.next_due(&self.series).is_some_and(|due| due <= watermark)
+    }
+
+    /// Returns the watermark, at most `watermark`, up to which the schedule is followed at once:
+    /// with one grid for all, at most about [`MAX_SLOTS_AT_ONCE`] slots close until then.
+    fn next_step(&mut self, watermark: i64) -> i64 {
+        let (Some(grid), Some(due)) = (self.grid, self.schedule.next_due(&self.series)) else {
+            return watermark;
+        };
+        let slots = (MAX_SLOTS_AT_ONCE / self.live_series().max(1)).max(1);
+        let length = i64::try_from(slots).unwrap_or(i64::MAX).saturating_mul(grid.interval);
+        watermark.min(due.saturating_add(length))
     }
 
     /// Runs everything due within `bound` and queues the rows that become certain.

@@ -275,7 +275,7 @@ impl Stage for NormalizeStage {
             match self.ingest(events, cursor, context) {
                 IngestStop::EndOfBatch => break,
                 IngestStop::Advance(watermark) => {
-                    if !self.advance(watermark, context.keys, out) {
+                    if !self.advance(watermark, context, out) {
                         return false;
                     }
                 }
@@ -283,7 +283,7 @@ impl Stage for NormalizeStage {
                 IngestStop::AtLimit => return false,
             }
         }
-        let done = self.advance(events.watermark, context.keys, out);
+        let done = self.advance(events.watermark, context, out);
         if done {
             self.raise_output_watermark(events.watermark);
             out.watermark = self.output_watermark;
