@@ -52,7 +52,7 @@ impl TimeForm {
 
     /// Checks that a time in `format` can be read back.
     fn check(&self, format: &str) -> Result<(), SpecError> {
-        let sample = SAMPLE.to_zoned(self.zone.clone());
+        let sample = SAMPLE.to_zoned_datetime(self.zone.clone());
         let parsed = strtime::format(format, &sample)
             .and_then(|text| BrokenDownTime::parse(format, text))
             .and_then(|time| {

@@ -28,18 +28,18 @@ pub(crate) fn file(error: &clap::Error, arguments: &[OsString]) -> Option<String
         return None;
     }
     let parse = |command: &str, flags: &[&str]| {
-        super::command().try_get_matches_from([&[*program, command], flags].concat())
+        super::command().try_get_matches_from([&[*program, command][..], flags].concat())
     };
     let mut flags = flags.to_vec();
     let mut options = Vec::new();
     let mut others: Vec<(&str, Vec<&str>)> = Vec::new();
     let matches = loop {
-        let error = match parse(command, &flags) {
+        let error = match parse(*command, &flags) {
             Ok(matches) => break matches,
             Err(error) => error,
         };
         let flag = unknown_flag(&error)?;
-        let place = flags.iter().position(|text| text.split('=').next() == Some(&flag))?;
+        let place = flags.iter().position(|text| text.split('=').next() == Some(flag.as_str()))?;
         match stage_of_flag(&flag, command) {
             Some((other, takes_value)) => {
                 let has_next = takes_value && !flags.get(place)?.contains('=');

@@ -89,7 +89,7 @@ impl Input {
 
 /// Returns the files that match `path` if it is a pattern, otherwise `path` itself.
 fn matching(path: PathBuf) -> Result<Vec<PathBuf>, SpecError> {
-    let text = path.to_string_lossy();
+    let text = path.to_string_lossy().into_owned();
     if !text.contains(['*', '?', '[']) || path.exists() {
         return Ok(vec![path]);
     }

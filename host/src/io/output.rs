@@ -4,7 +4,6 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use stream_processor_core::spec::SinkType;
-use stream_processor_core::text::Format;
 use stream_processor_core::{PipelineSpec, SpecError};
 
 use super::compression::CompressedFile;

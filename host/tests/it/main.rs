@@ -8,6 +8,7 @@ mod cases;
 mod common;
 mod completions;
 mod connectors;
+mod first_tries;
 mod formats;
 mod host_time;
 mod inputs;
