@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use wasm_bindgen_cli_support::Bindgen;
 
 use crate::run::{Stamp, cargo, read, run, run_quietly, target, write_if_changed};
@@ -49,8 +49,10 @@ pub(crate) fn build() -> Result<()> {
     let scratch = target().join("module/scratch");
     bindgen(compiled())?.generate(&scratch)?;
     write_if_changed(&wasm(), &read(&scratch.join("stream_processor_bg.wasm"))?)?;
-    write_if_changed(&js, &read(&scratch.join("stream_processor.js"))?)?;
-    write_if_changed(&types, &read(&scratch.join("stream_processor.d.ts"))?)?;
+    let glue = fs::read_to_string(scratch.join("stream_processor.js"))?;
+    write_if_changed(&js, glue_factory(&glue)?.as_bytes())?;
+    let glue_types = fs::read_to_string(scratch.join("stream_processor.d.ts"))?;
+    write_if_changed(&types, glue_factory_types(&glue_types)?.as_bytes())?;
     fs::remove_dir_all(&scratch)?;
     stamp.set()
 }
@@ -69,6 +71,41 @@ fn bindgen(compiled: PathBuf) -> Result<Bindgen> {
     bindgen.reset_state_function(true);
     bindgen.remove_name_section(true).remove_producers_section(true);
     Ok(bindgen)
+}
+
+/// Wraps generated glue, which has one instance of the module, in a function that returns new glue
+/// with each call. Leaves out the asynchronous loading, which the wrapper does itself.
+fn glue_factory(glue: &str) -> Result<String> {
+    let (before, rest) = part(glue, "async function __wbg_load(")?;
+    let (_, rest) = part(rest, "function initSync(")?;
+    let (init_sync, _) = part(rest, "let __wbg_init_promise")?;
+    let body = before.replace("export class", "class").replace("export function", "function");
+    let names = "return { Processor, initSync, reset: __wbg_reset_state };";
+    Ok(format!("export function createGlue() {{\n{body}function initSync({init_sync}{names}\n}}\n"))
+}
+
+/// Returns the types of [`glue_factory`] from those of the generated glue.
+fn glue_factory_types(types: &str) -> Result<String> {
+    let (class, _) = part(types, "export function __wbg_reset_state")?;
+    let class = class.replace("export class Processor", "declare class Processor");
+    Ok(class
+        + "/** The functions of one instance of the module. */
+export interface Glue {
+    Processor: typeof Processor;
+    initSync(options: { module: unknown }): unknown;
+    /** Replaces the instance by a new one. */
+    reset(): void;
+}
+
+/** Returns glue without an instance: call `initSync` once. */
+export function createGlue(): Glue;
+export type { Processor };
+")
+}
+
+/// Returns the text before and after the first `mark`.
+fn part<'a>(text: &'a str, mark: &str) -> Result<(&'a str, &'a str)> {
+    text.split_once(mark).with_context(|| format!("the generated glue has no `{mark}`"))
 }
 
 /// Compiles the module ahead of time, with the compiler and the settings of the host.

@@ -93,7 +93,7 @@ pub struct Plan {
     /// The limits of one engine.
     pub limits: Limits,
     /// True if a call may end with [`crate::Error::LimitReached`].
-    pub(crate) refuses: bool,
+    pub refuses: bool,
     /// True if results depend on the host's time, which the host then passes to
     /// [`crate::Engine::tick`].
     pub goes_by_host_time: bool,

@@ -1,6 +1,9 @@
 //! Feeds text to an engine, in pieces of any size.
 
-use super::{EventBuffer, EventWriter, Format, NewKeys, Reader, ReaderOptions};
+use super::report::Report;
+use super::{
+    DroppedEvent, EventBuffer, EventWriter, Format, NewKeys, Reader, ReaderOptions, RejectedLine,
+};
 use crate::{
     Batch, Column, Engine, Error, KeyColumn, KeyDefinitions, LimitReached, PipelineSpec, Plan,
     Progress,
@@ -41,6 +44,8 @@ pub struct Feed {
     id_bound: u32,
     /// Events that have passed, if the pipeline passes events.
     passed: Option<PassedEvents>,
+    /// Reports of rejected and dropped lines, if [`Feed::report_lines`] was called.
+    report: Option<Report>,
 }
 
 /// PassedEvents events, as NDJSON.
@@ -77,6 +82,32 @@ impl Feed {
                 events: 0,
                 max_events: plan.limits.max_result_rows as usize,
             }),
+            report: None,
+        }
+    }
+
+    /// Starts to report rejected lines and dropped events, with their text. Must be called before
+    /// any text is pushed. Dropped events are those of an engine opened with
+    /// [`crate::Options::report_drops`].
+    pub fn report_lines(&mut self, spec: &PipelineSpec, plan: &Plan) {
+        self.report = Some(Report::new(spec, &plan.input));
+    }
+
+    /// Removes and returns the lines that were rejected, if they are reported.
+    pub fn take_rejected(&mut self) -> Vec<RejectedLine> {
+        self.report.as_mut().map(Report::take_rejected).unwrap_or_default()
+    }
+
+    /// Removes and returns the events that `engine` dropped, if they are reported.
+    pub fn take_dropped(&mut self, engine: &mut Engine) -> Vec<DroppedEvent> {
+        self.report_dropped(engine);
+        self.report.as_mut().map(Report::take_dropped).unwrap_or_default()
+    }
+
+    /// Moves the dropped events of `engine` to the report.
+    fn report_dropped(&mut self, engine: &mut Engine) {
+        if let Some(report) = &mut self.report {
+            report.add_dropped(&engine.drops(usize::MAX), &self.events);
         }
     }
 
@@ -149,6 +180,10 @@ impl Feed {
             let taken = self.reader.read(rest, end, BATCH_EVENTS, &mut self.events)?;
             *read += taken;
             self.next = 0;
+            if let Some(report) = &mut self.report {
+                let text = self.text.get(start..start + taken).unwrap_or_default();
+                report.begin_batch(text, &self.events, engine.next_ordinal());
+            }
             self.report_new_ids_and_rejections(engine)?;
             self.push_passing(engine, start)?;
             if taken == 0 && self.events.is_empty() {
@@ -163,8 +198,11 @@ impl Feed {
         let Error::LimitReached(stop) = error else { return error };
         self.next += stop.consumed;
         if !stop.dropped {
-            self.next += 1;
             engine.count_rejected(stop.reason());
+            if let Some(report) = &mut self.report {
+                report.add_refused(&stop, engine.watermark(), self.next, &self.events);
+            }
+            self.next += 1;
         }
         Error::LimitReached(LimitReached { consumed: 0, dropped: true, ..stop })
     }
@@ -245,6 +283,7 @@ impl Feed {
                     .partitioned
                     .then(|| self.events.partitions().get(self.next..).unwrap_or_default()),
             });
+            self.report_dropped(engine);
             let pushed = match pushed {
                 Ok(pushed) => pushed,
                 Err(error) => return Err(self.skip_refused(engine, error)),

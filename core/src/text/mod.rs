@@ -12,7 +12,8 @@
 //!
 //! [`Reader`] and [`EventBuffer`] (folder `read/`) turn bytes into batches, and `identity/`
 //! computes the identities of events. [`write_rows`] and [`EventWriter`] (folder `write/`) turn
-//! rows and unchanged events into text. [`Feed`] connects a reader to an engine.
+//! rows and unchanged events into text. [`Feed`] connects a reader to an engine, and reports the lines
+//! that gave no row, if asked to.
 //!
 //! # Input
 //!
@@ -56,6 +57,7 @@
 mod feed;
 mod identity;
 mod read;
+mod report;
 mod write;
 
 pub use feed::Feed;
@@ -66,6 +68,7 @@ pub use read::events::{EventBuffer, NewKeys, Span};
 pub use read::reader::{Reader, ReaderOptions};
 pub use read::rejection::{FieldRole, Rejection};
 pub use read::value::ReadTime;
+pub use report::{DroppedEvent, RejectedLine};
 pub use write::event_writer::EventWriter;
 pub use write::row_writer::{write_csv_header, write_rows};
 

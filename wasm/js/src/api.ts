@@ -4,6 +4,8 @@ export { identify } from "./identity.js";
 export { initSync, type Init } from "./load.js";
 export { StreamProcessor } from "./processor.js";
 export type { CompiledModule, ModuleSource } from "./source.js";
+export type { Explanation, WaitingStage } from "./explain.js";
 export type { PipelineInput, RowOf } from "./inference.js";
 export type * from "./pipeline.js";
+export type { Source, StreamOptions, TransformOptions } from "./streams.js";
 export type * from "./types.js";

@@ -1,5 +1,5 @@
 /** Checks of arguments: each error names the argument and the values that are allowed. */
-import { describe, StreamProcessorError } from "./error.js";
+import { describe, messageOf, StreamProcessorError } from "./error.js";
 import type { ProcessorOptions } from "./types.js";
 
 /**
@@ -66,13 +66,23 @@ export function checkedTime(time: unknown, call: string): number {
   throw wrongArgument(call, "time", needs, ms ?? time, "invalid_time");
 }
 
+/** Returns true if `events` is one event object: neither an array nor an iterable. */
+export function isSingle(events: unknown): events is object {
+  try {
+    return isObject(events) && !Array.isArray(events) && !(Symbol.iterator in events);
+  } catch {
+    // An object that cannot be looked at, such as a revoked proxy, is rejected as an event.
+    return true;
+  }
+}
+
 /** Returns the events of a call to `push` as an array; throws if one is not an object. */
 export function checkedEvents(events: unknown): readonly object[] {
   if (!isObject(events)) {
     const hint = typeof events === "string" ? " (pushNdjson and pushCsv take text)" : "";
     throw wrongArgument("push", "events", `an event object or an iterable of them${hint}`, events, "invalid_event");
   }
-  const list = Array.isArray(events) ? events : Symbol.iterator in events ? [...(events as Iterable<unknown>)] : [events];
+  const list = listOf(events as Iterable<unknown>, "events");
   // A value that is not an object is a programming error, not a rejected event. A loop, because
   // `every` skips the holes of a sparse array.
   for (let index = 0; index < list.length; index += 1) {
@@ -83,30 +93,65 @@ export function checkedEvents(events: unknown): readonly object[] {
   return list as object[];
 }
 
+/** Returns the elements of an iterable, the argument `field`, as an array. */
+export function listOf<T>(elements: Iterable<T>, field: "events" | "snapshot"): readonly T[] {
+  if (Array.isArray(elements)) return elements;
+  try {
+    return [...elements];
+  } catch (cause) {
+    const code = field === "events" ? "invalid_event" : "invalid_argument";
+    throw new StreamProcessorError(code, `the ${field} cannot be read: ${messageOf(cause)}`, { field, cause });
+  }
+}
+
+/** Returns the pieces of a snapshot, which is one array of bytes or an iterable of them. */
+export function checkedPieces(value: unknown, call: string): readonly Uint8Array[] {
+  const field = "snapshot";
+  const needs = "a Uint8Array, an ArrayBuffer, or an iterable of them that is not empty";
+  const isList = isObject(value) && !ArrayBuffer.isView(value) && Symbol.iterator in value;
+  const pieces = isList ? listOf(value as Iterable<unknown>, field) : [value];
+  if (pieces.length === 0) throw wrongArgument(call, field, needs, value);
+  return Array.from(pieces, (piece) => checkedBytes(piece, call, field, needs));
+}
+
+/** Returns `value`, a number of bytes; throws if it is not a positive integer. */
+export function checkedSize(value: unknown, call: string, field: string): number {
+  if (typeof value === "number" && Number.isInteger(value) && value >= 1) return Math.min(value, MAX_SIZE);
+  throw wrongArgument(call, field, "a number of bytes, at least 1,", value, "invalid_range");
+}
+
+/** The greatest size that the module can express. */
+const MAX_SIZE = 2 ** 32 - 1;
+
 interface CheckedOptions {
   maxPendingRows: number;
   emitsPartials: boolean;
+  isolated: boolean;
   onReject: ProcessorOptions["onReject"] | undefined;
+  onDrop: ProcessorOptions["onDrop"] | undefined;
 }
 
 /** Checks the options of a processor and fills in the defaults. */
 export function checkedOptions(options: unknown): CheckedOptions {
   const call = "new StreamProcessor";
   if (!isObject(options)) throw wrongArgument(call, "options", "an object of options, or none", options);
-  const { maxPendingRows, emitsPartials, onReject } = options as { [name in keyof ProcessorOptions]: unknown };
-  const most = maxPendingRows ?? DEFAULT_MAX_PENDING_ROWS;
-  if (typeof most !== "number" || !(most >= 0)) {
-    throw wrongArgument(call, "options.maxPendingRows", "a number of rows as options.maxPendingRows", most);
-  }
-  const partials = emitsPartials ?? false;
-  if (typeof partials !== "boolean") {
-    throw wrongArgument(call, "options.emitsPartials", "true or false as options.emitsPartials", partials);
-  }
-  const callback = onReject ?? undefined;
-  if (callback !== undefined && typeof callback !== "function") {
-    throw wrongArgument(call, "options.onReject", "a function as options.onReject", callback);
-  }
-  return { maxPendingRows: most, emitsPartials: partials, onReject: callback as ProcessorOptions["onReject"] };
+  const given = options as Readonly<Record<string, unknown>>;
+  /** Returns an option; throws unless it is absent or `isValid`. */
+  const option = <T>(name: string, needs: string, isValid: (value: unknown) => boolean): T | undefined => {
+    const value = given[name] ?? undefined;
+    if (value === undefined || isValid(value)) return value as T | undefined;
+    throw wrongArgument(call, `options.${name}`, `${needs} as options.${name}`, value);
+  };
+  const flag = (name: string) => option<boolean>(name, "true or false", (value) => typeof value === "boolean") ?? false;
+  const isFunction = (value: unknown) => typeof value === "function";
+  const isRows = (value: unknown) => typeof value === "number" && value >= 0;
+  return {
+    maxPendingRows: option<number>("maxPendingRows", "a number of rows", isRows) ?? DEFAULT_MAX_PENDING_ROWS,
+    emitsPartials: flag("emitsPartials"),
+    isolated: flag("isolated"),
+    onReject: option("onReject", "a function", isFunction),
+    onDrop: option("onDrop", "a function", isFunction),
+  };
 }
 
 const DEFAULT_MAX_PENDING_ROWS = 1_000_000;

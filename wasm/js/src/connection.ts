@@ -1,7 +1,7 @@
 /** A worker thread and the requests that wait for its replies. */
-import { StreamProcessorError } from "./error.js";
-import { compiled, messageOf, type Location, type ModuleSource } from "./source.js";
-import type { Rejection } from "./types.js";
+import { messageOf, StreamProcessorError } from "./error.js";
+import { compiled, type Location, type ModuleSource } from "./source.js";
+import type { ProcessorOptions } from "./types.js";
 import type { Reply, Task } from "./worker_protocol.js";
 
 /** A worker of the platform. */
@@ -25,10 +25,11 @@ export interface Platform extends Location {
 interface Waiting {
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: unknown) => void;
-  readonly onReject: OnReject | undefined;
+  readonly callbacks: Callbacks;
 }
 
-type OnReject = ((rejection: Rejection) => void) | undefined;
+/** The callbacks of a processor. */
+export type Callbacks = Pick<ProcessorOptions, "onReject" | "onDrop">;
 
 /** A worker thread with the module loaded. */
 export class Connection {
@@ -75,7 +76,7 @@ export class Connection {
   }
 
   /** Sends a request and returns the value of its reply. */
-  request(task: Task, transfer: ArrayBuffer[] = [], onReject?: OnReject): Promise<unknown> {
+  request(task: Task, transfer: ArrayBuffer[] = [], callbacks: Callbacks = {}): Promise<unknown> {
     return new Promise((resolve, reject) => {
       if (this.#failure !== undefined) throw this.#failure;
       this.#requests += 1;
@@ -87,7 +88,7 @@ export class Connection {
         const message = `an argument cannot be sent to the worker: ${messageOf(cause)}`;
         throw new StreamProcessorError("invalid_argument", message, { cause });
       }
-      this.#waiting.set(id, { resolve, reject, onReject });
+      this.#waiting.set(id, { resolve, reject, callbacks });
       this.#thread.hold(true);
     });
   }
@@ -98,13 +99,14 @@ export class Connection {
     this.#thread.terminate();
   }
 
-  #answer({ id, value, error, rejections = [] }: Reply): void {
+  #answer({ id, value, error, rejections = [], drops = [] }: Reply): void {
     const waiting = this.#waiting.get(id);
     if (waiting === undefined) return;
     this.#waiting.delete(id);
     if (this.#waiting.size === 0) this.#thread.hold(false);
     try {
-      for (const rejection of rejections) waiting.onReject?.(rejection);
+      for (const rejection of rejections) waiting.callbacks.onReject?.(rejection);
+      for (const drop of drops) waiting.callbacks.onDrop?.(drop);
     } catch (thrown) {
       waiting.reject(thrown);
       return;

@@ -17,6 +17,7 @@ export interface KeysOfBatch {
   bound: number;
 }
 
+<<<<<<< HEAD
 /** The limits of a dictionary and of its keys. */
 export interface KeyLimits {
   /** The number of keys at which the dictionary starts over. */
@@ -27,6 +28,10 @@ export interface KeyLimits {
 
 /** The characters of texts at which a dictionary starts over. */
 const MAX_CHARACTERS = 1 << 24;
+=======
+/** The ids of keys by the value of one field; with more fields, a map by the next field. */
+type Node = Map<unknown, Node | number>;
+>>>>>>> 13e8b3d (JavaScript: events pushed one by one cross in batches; dropped events and rejected lines are reported; snapshots in chunks, streams, isolated processors)
 
 /**
  * A dictionary from keys to ids. It starts over with an empty dictionary once it is full; results
@@ -34,11 +39,17 @@ const MAX_CHARACTERS = 1 << 24;
  */
 export class KeyDictionary {
   readonly #fields: readonly string[];
+<<<<<<< HEAD
   readonly #several: boolean;
   readonly #limits: KeyLimits;
   /** The length of the texts of all keys. */
   #characters = 0;
   readonly #ids = new Map<unknown, number>();
+=======
+  readonly #max: number;
+  readonly #root: Node = new Map();
+  #size = 0;
+>>>>>>> 13e8b3d (JavaScript: events pushed one by one cross in batches; dropped events and rejected lines are reported; snapshots in chunks, streams, isolated processors)
   /** Keys, as JSON, that are not yet defined in the module. */
   #fresh: string[] = [];
   /**
@@ -49,6 +60,7 @@ export class KeyDictionary {
 
   constructor(fields: readonly string[], limits: KeyLimits) {
     this.#fields = fields;
+<<<<<<< HEAD
     this.#several = fields.length > 1;
     this.#limits = limits;
   }
@@ -59,25 +71,52 @@ export class KeyDictionary {
     for (const name of this.#fields) most += mostBytesOf(fieldOf(event, name));
     if (most <= this.#limits.keyBytes) return false;
     return this.#fields.reduce((sum, name) => sum + bytesOf(fieldOf(event, name)), 0) > this.#limits.keyBytes;
+=======
+    this.#max = max;
+>>>>>>> 13e8b3d (JavaScript: events pushed one by one cross in batches; dropped events and rejected lines are reported; snapshots in chunks, streams, isolated processors)
   }
 
   /** Clears a full dictionary. Must be called between batches, when no id is in use. */
   makeRoom(): void {
+<<<<<<< HEAD
     if (this.#ids.size < this.#limits.keys && this.#characters < MAX_CHARACTERS) return;
     this.#ids.clear();
     this.#characters = 0;
+=======
+    if (this.#size < this.#max) return;
+    this.#root.clear();
+    this.#size = 0;
+>>>>>>> 13e8b3d (JavaScript: events pushed one by one cross in batches; dropped events and rejected lines are reported; snapshots in chunks, streams, isolated processors)
     this.#fresh = [];
     this.#mapped = undefined;
   }
 
+<<<<<<< HEAD
   /** Returns the id of the key of event `index`, reading the key from the event's fields. */
   idOfFields(event: Readonly<Record<string, unknown>>, index: number): number {
     if (this.#several) return this.idOf(this.#fields.map((name) => fieldOf(event, name)), index);
     return this.idOf(fieldOf(event, this.#fields[0] as string), index);
+=======
+  /**
+   * Returns the id of the key in an event's fields; a new key gets the next id. Returns -1 if a
+   * field is not a valid part of a key.
+   */
+  idOfFields(event: Readonly<Record<string, unknown>>): number {
+    let found: Node | number | undefined = this.#root;
+    for (const field of this.#fields) {
+      found = (found as Node).get(event[field]);
+      if (found === undefined) {
+        const values = this.#fields.map((name) => event[name]);
+        return values.some((value) => keyFault(value) !== undefined) ? -1 : this.#learn(values);
+      }
+    }
+    return found as number;
+>>>>>>> 13e8b3d (JavaScript: events pushed one by one cross in batches; dropped events and rejected lines are reported; snapshots in chunks, streams, isolated processors)
   }
 
   /** Returns the id of `key`, the key of event `index`; a new key gets the next id. */
   idOf(key: unknown, index: number): number {
+<<<<<<< HEAD
     const several = this.#several;
     if (several) this.#checkSeveral(key, index);
     const identity = several ? jsonOfScalars(key as readonly unknown[]) : key;
@@ -89,11 +128,23 @@ export class KeyDictionary {
     this.#characters += typeof identity === "string" ? identity.length : 0;
     this.#fresh.push(several ? (identity as string) : jsonOfScalar(key));
     return id;
+=======
+    const values = this.#valuesOf(key, index);
+    let found: Node | number | undefined = this.#root;
+    for (const value of values) {
+      found = (found as Node).get(value);
+      if (found === undefined) {
+        this.#fields.forEach((field, place) => check(values[place], field, index));
+        return this.#learn(values);
+      }
+    }
+    return found as number;
+>>>>>>> 13e8b3d (JavaScript: events pushed one by one cross in batches; dropped events and rejected lines are reported; snapshots in chunks, streams, isolated processors)
   }
 
   /** The number of keys that have an id; all ids are less than it. */
   get size(): number {
-    return this.#ids.size;
+    return this.#size;
   }
 
   /** Translates ids of the caller's dictionary into ids of this dictionary. */
@@ -114,29 +165,36 @@ export class KeyDictionary {
   /** Defines all new keys in the module. */
   flush(define: Define): void {
     if (this.#fresh.length === 0) return;
-    define(`[${this.#fresh.join()}]`, this.#ids.size - this.#fresh.length);
+    define(`[${this.#fresh.join()}]`, this.#size - this.#fresh.length);
     this.#fresh = [];
   }
 
-  #checkSeveral(key: unknown, index: number): void {
-    if (!Array.isArray(key) || key.length !== this.#fields.length) {
-      const fields = this.#fields.join(", ");
-      const message = `the key of event ${index} must be an array of ${fields}, but is ${describe(key)}`;
-      throw new StreamProcessorError("invalid_event", message, { index });
+  /** Gives a new key the next id. */
+  #learn(values: readonly unknown[]): number {
+    let node = this.#root;
+    for (const value of values.slice(0, -1)) {
+      let next = node.get(value) as Node | undefined;
+      if (next === undefined) node.set(value, (next = new Map()));
+      node = next;
     }
-    this.#fields.forEach((field, place) => this.#check(key[place], field, index));
+    const id = this.#size;
+    node.set(values.at(-1), id);
+    this.#size += 1;
+    this.#fresh.push(values.length > 1 ? jsonOfScalars(values) : jsonOfScalar(values[0]));
+    return id;
   }
 
-  #check(value: unknown, field: string, index: number): void {
-    const reason = keyFault(value);
-    if (reason === undefined) return;
-    const found = reason === "wrong_type" && typeof value === "string" ? "text with half a surrogate pair" : describe(value);
-    const message = `event ${index}: the key field "${field}" must be ${EXPECTED_KEY}, but is ${found}`;
-    const code = reason === "invalid_key_number" ? reason : "invalid_event";
-    throw new StreamProcessorError(code, message, { field, index });
+  /** Returns the fields of a key; throws if it has another number of them. */
+  #valuesOf(key: unknown, index: number): readonly unknown[] {
+    const fields = this.#fields;
+    if (fields.length === 1) return [key];
+    if (Array.isArray(key) && key.length === fields.length) return key;
+    const message = `the key of event ${index} must be an array of ${fields.join(", ")}, but is ${describe(key)}`;
+    throw new StreamProcessorError("invalid_event", message, { index });
   }
 }
 
+<<<<<<< HEAD
 /** The bytes of a text that the encoding of a key adds: its type and its end. */
 const TEXT_BYTES = 2;
 
@@ -157,6 +215,15 @@ function bytesOf(value: unknown): number {
     bytes += code < 2 || (code >= 0x80 && code < 0x800) ? 2 : code < 0x80 ? 1 : code < 0x10000 ? 3 : 4;
   }
   return bytes;
+=======
+function check(value: unknown, field: string, index: number): void {
+  const reason = keyFault(value);
+  if (reason === undefined) return;
+  const found = reason === "wrong_type" && typeof value === "string" ? "text with half a surrogate pair" : describe(value);
+  const message = `event ${index}: the key field "${field}" must be ${EXPECTED_KEY}, but is ${found}`;
+  const code = reason === "invalid_key_number" ? reason : "invalid_event";
+  throw new StreamProcessorError(code, message, { field, index });
+>>>>>>> 13e8b3d (JavaScript: events pushed one by one cross in batches; dropped events and rejected lines are reported; snapshots in chunks, streams, isolated processors)
 }
 
 /** The values allowed in a key field, for messages. */

@@ -1,9 +1,8 @@
 /** Event identities, for programs that deduplicate events themselves. */
 import { hasLoneSurrogate, isObject, wrongArgument } from "./arguments.js";
 import { StreamProcessorError } from "./error.js";
-import { Processor } from "./glue.js";
 import { jsonOf } from "./json.js";
-import { currentGeneration, guarded } from "./load.js";
+import { sharedInstance } from "./load.js";
 import type { Strategy } from "./pipeline.js";
 
 const BYTES = 16;
@@ -20,12 +19,13 @@ export function identify(strategies: readonly Strategy[], event: object | string
   if (!Array.isArray(strategies)) throw wrongArgument("identify", "strategies", "an array of strategies", strategies);
   const line = lineOf(event);
   const strategiesJson = textOf(strategies, "strategies", "invalid_argument");
-  const generation = currentGeneration();
-  const bytes = guarded(generation, () => Processor.identify_by(strategiesJson, line));
+  const instance = sharedInstance();
+  const call = <T>(run: () => T) => instance.guarded(instance.generation, run);
+  const bytes = call(() => instance.Processor.identify_by(strategiesJson, line));
   const digits = Array.from(bytes.subarray(0, BYTES).reverse(), (byte) => byte.toString(16).padStart(2, "0")).join("");
   if (!/^0*$/.test(digits)) return digits;
   // All zero: no strategy applies, or the line is not an event.
-  const faults = guarded(generation, () => Processor.faulty_lines(line));
+  const faults = call(() => instance.Processor.faulty_lines(line));
   if (faults === "") return null;
   const [{ message }] = JSON.parse(faults) as [{ message: string }];
   throw invalidEvent(message);

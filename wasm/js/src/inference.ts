@@ -5,17 +5,43 @@ import type { KeyValue, Row } from "./types.js";
 type Primitive = string | number | bigint | boolean | null | undefined;
 type DeepReadonly<T> = unknown extends T ? T : T extends Primitive ? T : { readonly [K in keyof T]: DeepReadonly<T[K]> };
 
-/** A pipeline description whose lists may be readonly, as those of `as const` are. */
-export type PipelineInput = DeepReadonly<PipelineSpec>;
+/**
+ * A pipeline description: a literal, a variable of the type {@link PipelineSpec}, or a variable
+ * whose type TypeScript has inferred, with `string` in place of the names of stages.
+ */
+export type PipelineInput = DeepReadonly<PipelineSpec> | Widened<DeepReadonly<PipelineSpec>>;
 
-/** Rejects fields that a pipeline description does not have; TypeScript alone accepts them in `P`. */
-export type CheckedPipeline<P> = PipelineSpec extends P ? P : Exact<P, PipelineInput>;
+/** `T` with texts in place of names. The names stay proposals of editors. */
+type Widened<T> = T extends string
+  ? T | (string & {})
+  : unknown extends T
+    ? T
+    : T extends Primitive
+      ? T
+      : T extends readonly (infer E)[]
+        ? readonly Widened<E>[]
+        : { readonly [K in keyof T]: Widened<T[K]> | (object extends Pick<T, K> ? undefined : never) };
 
-type Exact<T, Shape> = T extends readonly unknown[]
-  ? { readonly [I in keyof T]: Exact<T[I], ElementOf<Shape>> }
-  : T extends object
-    ? { readonly [K in keyof T]: K extends KeysOf<Variant<T, Shape>> ? Exact<T[K], FieldOf<Variant<T, Shape>, K>> : never }
-    : T;
+/**
+ * Rejects names and fields that a pipeline description does not have; for `P` alone, TypeScript
+ * accepts them.
+ */
+export type CheckedPipeline<P> = PipelineSpec extends P ? P : Checked<P, DeepReadonly<PipelineSpec>>;
+
+/** `T`, or what `T` should be in its place. */
+type Checked<T, Shape> = string extends T
+  ? T
+  : unknown extends Shape
+    ? T
+    : T extends readonly unknown[]
+      ? { readonly [I in keyof T]: Checked<T[I], ElementOf<Shape>> }
+      : T extends object
+        ? T extends Widened<Variant<T, Shape>>
+          ? { readonly [K in keyof T]: K extends KeysOf<Variant<T, Shape>> ? Checked<T[K], FieldOf<Variant<T, Shape>, K>> : undefined }
+          : Variant<T, Shape>
+        : T extends Shape | undefined
+          ? T
+          : Shape;
 type ElementOf<Shape> = Shape extends readonly (infer E)[] ? E : never;
 type KeysOf<Shape> = Shape extends object ? keyof Shape : never;
 type FieldOf<Shape, K> = Shape extends object ? (K extends keyof Shape ? Shape[K] : never) : never;

@@ -3,7 +3,8 @@ import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
 
-import { messageOf, type Location } from "./source.js";
+import { messageOf } from "./error.js";
+import type { Location } from "./source.js";
 
 const HELP =
   'copy node_modules/stream-processor/dist/stream_processor.wasm to that place, keep the package out of the bundle ("external"), or import from "stream-processor/inline"';

@@ -1,35 +1,47 @@
 /**
  * The processor: one pipeline over one stream of events.
  *
- * A call checks its arguments, converts events to columns (`objects.ts`, `events.ts`) with ids
- * instead of keys (`dictionary.ts`), and copies them into the module's memory in batches. Text goes
- * to the module as bytes (`text.ts`). Rows wait in the module until they are drained (`rows.ts`);
- * unchanged events wait here (`passed.ts`).
+ * ```text
+ * push(event)     ──> EventCollector ──┐ 1,024 events, or any other call
+ * push(events)    ──> EventCollector ──┤
+ * pushColumns     ──> fromColumns ─────┼──> Engine ──> the module ──> RowReader ──> drain
+ * commitColumns   ──> Reservation ─────┤      │
+ * pushNdjson      ──> pieces ──────────┘      └──> Reports ──> onReject, onDrop
+ * ```
+ *
+ * Keys become ids (`dictionary.ts`). Rows wait in the module until they are drained; unchanged
+ * events wait here (`passed.ts`).
  */
 /// <reference lib="esnext.disposable" preserve="true" />
-import { checkedBytes, checkedEvents, checkedName, checkedOptions, checkedTime } from "./arguments.js";
+import { checkedBytes, checkedEvents, checkedName, checkedOptions, checkedPieces, checkedSize, checkedTime, isSingle } from "./arguments.js";
 import { KeyDictionary } from "./dictionary.js";
-import { StreamProcessorError, withConsumed } from "./error.js";
-import { type Batch, checkedBatch, eventOfColumns, fromColumns, type Times } from "./events.js";
-import { Processor } from "./glue.js";
-import { identifyEvents, type Lines } from "./lines.js";
-import { currentGeneration, DISPOSED, guarded } from "./load.js";
-import { fromObjects } from "./objects.js";
-import { specOf, tableSeed } from "./opening.js";
-import { PassedEvents } from "./passed.js";
+import { Engine, type Progress } from "./engine.js";
+import { StreamProcessorError } from "./error.js";
+import { type Batch, checkedBatch, eventOfColumns, fromColumns } from "./events.js";
+import { type Explanation, explain } from "./explain.js";
 import type { CheckedPipeline, PipelineInput, RowOf } from "./inference.js";
+import { identifyEvents } from "./lines.js";
+import { newInstance, sharedInstance } from "./load.js";
+import { EventCollector } from "./objects.js";
+import { specOf, tableSeed } from "./opening.js";
 import type { PipelineSpec } from "./pipeline.js";
+import { Reports } from "./reports.js";
+import { checkedCommit, checkReservable, isInMicroseconds, rangeOf, Reservation } from "./reserved.js";
 import { nextRows, POLL_ROWS, RowReader } from "./rows.js";
-import { checkedCommit, checkReservable, columnAt, isInMicroseconds, rangeOf, Reservation } from "./reserved.js";
-import type { Schema } from "./schema.js";
 import { statsOf } from "./stats.js";
+import { type Source, type StreamOptions, type TransformOptions, rowsOf, transformStream } from "./streams.js";
 import { concatenated, pieces, surrogateBytes } from "./text.js";
-import type { CommitOptions, EventColumns, ProcessorOptions, Rejection, ReservedColumns, Row, RowColumns, Stats } from "./types.js";
+import type { CommitOptions, EventColumns, ProcessorOptions, RejectedEvent, ReservedColumns, Row, RowColumns, Stats } from "./types.js";
 
-/** The number of events of one call into the module: a batch fits into the CPU's caches. */
-const BATCH_EVENTS = 16_384;
 /** The types of a snapshot and of partial state, for messages. */
 const BYTES = "a Uint8Array or an ArrayBuffer";
+
+/** A batch of collected events, and how many of them the module has taken. */
+interface CollectedEvents {
+  readonly batch: Batch;
+  readonly events: readonly object[];
+  readonly progress: Progress;
+}
 
 /**
  * Runs one pipeline over one stream of events.
@@ -39,20 +51,22 @@ const BYTES = "a Uint8Array or an ArrayBuffer";
  * until {@link dispose}.
  */
 export class StreamProcessor<const P extends PipelineInput = PipelineSpec> {
-  readonly #raw: Processor;
-  #generation: number;
-  readonly #memory: WebAssembly.Memory;
-  readonly #schema: Schema;
+  readonly #engine: Engine;
+  readonly #reports: Reports;
   readonly #keys: KeyDictionary;
   readonly #partitions: KeyDictionary;
-  /** The passed events that wait to be drained, if the pipeline outputs events unchanged. */
-  readonly #passed: PassedEvents | undefined;
+  /** Events that were pushed one by one, and how many of them the module has taken. */
+  readonly #collector: EventCollector;
+  #waiting: CollectedEvents | undefined;
+  /**
+   * True if events that are pushed one by one may be collected: the stream is open, and no limit
+   * refuses an event with an error, which must be that of its own call.
+   */
+  #collects = false;
   /** The last batch of {@link reserveColumns}, and whether it may be committed. */
   #reservation: Reservation | undefined;
   #isReserved = false;
   readonly #rows: RowReader;
-  readonly #maxPendingRows: number;
-  readonly #onReject: ProcessorOptions["onReject"] | undefined;
   /** The high surrogate at the end of the text so far; the next text may begin with the low one. */
   #pendingSurrogate = "";
 
@@ -62,9 +76,10 @@ export class StreamProcessor<const P extends PipelineInput = PipelineSpec> {
    * handler instead.
    */
   constructor(pipeline: P & CheckedPipeline<P>, options: ProcessorOptions = {}) {
-    const { maxPendingRows, emitsPartials, onReject } = checkedOptions(options);
-    this.#generation = currentGeneration();
+    const { maxPendingRows, emitsPartials, isolated, onReject, onDrop } = checkedOptions(options);
+    const instance = isolated ? newInstance() : sharedInstance();
     const spec = specOf(pipeline as PipelineInput as PipelineSpec);
+<<<<<<< HEAD
     const seed = tableSeed();
     this.#raw = this.#call(() => new Processor(spec, seed, emitsPartials));
     this.#memory = this.#call(() => this.#raw.memory()) as WebAssembly.Memory;
@@ -76,18 +91,31 @@ export class StreamProcessor<const P extends PipelineInput = PipelineSpec> {
     this.#rows = new RowReader(this.#schema.output);
     this.#maxPendingRows = maxPendingRows;
     this.#onReject = onReject;
+=======
+    this.#reports = new Reports(onReject, onDrop);
+    this.#engine = new Engine(instance, { spec, seed: tableSeed(), emitsPartials, maxPendingRows }, this.#reports);
+    const { input, output, max_dictionary_keys: maxKeys } = this.#engine.schema;
+    this.#keys = new KeyDictionary(input.key, maxKeys);
+    this.#partitions = new KeyDictionary(input.partition === null ? [] : [input.partition], maxKeys);
+    this.#collector = new EventCollector(input, this.#keys, this.#partitions, output.passes_events || onDrop !== undefined);
+    this.#rows = new RowReader(output);
+>>>>>>> 13e8b3d (JavaScript: events pushed one by one cross in batches; dropped events and rejected lines are reported; snapshots in chunks, streams, isolated processors)
   }
 
-  /** Restores a processor from a snapshot of the same pipeline, taken in any runtime. */
+  /**
+   * Restores a processor from a snapshot of the same pipeline, taken in any runtime. The snapshot is
+   * one array of bytes, or its {@link snapshotChunks} in their order.
+   */
   static restore<const P extends PipelineInput>(
     pipeline: P & CheckedPipeline<P>,
-    snapshot: Uint8Array | ArrayBuffer,
+    snapshot: Uint8Array | ArrayBuffer | Iterable<Uint8Array | ArrayBuffer>,
     options: ProcessorOptions = {},
   ): StreamProcessor<P> {
-    const bytes = checkedBytes(snapshot, "restore", "snapshot", BYTES);
+    const pieces = checkedPieces(snapshot, "restore");
     const processor = new StreamProcessor<P>(pipeline, options);
+    const { raw } = processor.#engine;
     try {
-      processor.#call(() => processor.#raw.restore(bytes));
+      pieces.forEach((bytes, index) => processor.#engine.call(() => raw.restore(bytes, index === pieces.length - 1)));
     } catch (error) {
       processor.dispose();
       throw error;
@@ -100,28 +128,22 @@ export class StreamProcessor<const P extends PipelineInput = PipelineSpec> {
    * `source`; the time is a Number in `timestamp_unit`, RFC 3339 text or a Date.
    *
    * An event that does not fit is rejected: it is counted in {@link stats} by its reason and passed
-   * to `onReject`. The other events are processed. One call with many events is much cheaper than
-   * one call per event.
+   * to `onReject`. The other events are processed.
+   *
+   * The values of a single event are copied and processed together with others: with the 1,025th,
+   * or at the next call of another method. `onReject` and `onDrop` are called then, too. Rows and
+   * counters do not depend on that. An error of such a call that was caused by earlier events has
+   * `consumed: 0`: the call itself has done nothing.
    */
   push(events: object | Iterable<object>): void {
-    this.#checkUsable();
-    let list: readonly object[] = [];
-    let rejections: Rejection[] = [];
-    let consumed: number | undefined;
-    try {
-      const collect = (keys: KeyDictionary) => {
-        list = checkedEvents(events);
-        const read = this.#read(list, keys);
-        rejections = read.rejections;
-        return read.batch;
-      };
-      this.#pushBatch(collect, (index) => list[index] as object);
-    } catch (error) {
-      // The caller pushes the remaining events again; their rejections are reported then.
-      consumed = (error instanceof StreamProcessorError && error.consumed) || 0;
-      throw asEventError(error);
-    } finally {
-      this.#reject(rejections.filter(({ index }) => index < (consumed ?? list.length)));
+    this.#engine.checkUsable();
+    if (!isSingle(events)) this.#pushAll(checkedEvents(events));
+    else if (!this.#collects) this.#pushAll([events]);
+    else {
+      const collector = this.#collector;
+      if (collector.isFull || collector.isReading || this.#waiting !== undefined) this.#flush();
+      this.#isReserved = false;
+      collector.add(events, 0);
     }
   }
 
@@ -130,17 +152,16 @@ export class StreamProcessor<const P extends PipelineInput = PipelineSpec> {
    * {@link stats}.
    */
   pushColumns(batch: EventColumns): void {
-    this.#checkUsable();
+    const engine = this.#engine;
+    engine.checkUsable();
     const columns = checkedBatch(batch);
-    const { input } = this.#schema;
-    const fingerprints = (values: string) => this.#fingerprints(values);
+    this.#begin();
+    const { input } = engine.schema;
     const eventAt = (index: number) => eventOfColumns(columns, input, index);
-    const collect = (keys: KeyDictionary) => {
-      const read = fromColumns(columns, input, keys, this.#partitions, fingerprints);
-      if (input.has_identities) identifyEvents(read.events, eventAt, this.#lines);
-      return read;
-    };
-    this.#pushBatch(collect, eventAt);
+    const read = fromColumns(columns, input, this.#keys, this.#partitions, engine.conversions.fingerprints);
+    if (input.has_identities) identifyEvents(read.events, eventAt, engine.conversions);
+    this.#define();
+    this.#reporting(() => engine.push(read, { taken: 0 }, (at) => at, eventAt));
   }
 
   /**
@@ -149,12 +170,14 @@ export class StreamProcessor<const P extends PipelineInput = PipelineSpec> {
    * for each batch; the call is cheap.
    */
   reserveColumns(events: number): ReservedColumns {
-    this.#checkUsable();
-    const { input, output } = this.#schema;
+    const engine = this.#engine;
+    engine.checkUsable();
+    const { input, output } = engine.schema;
     checkReservable(input, output.passes_events, events);
+    this.#flush();
     this.#isReserved = false;
-    const address = this.#call(() => this.#raw.reserve(events));
-    const { buffer } = this.#memory;
+    const address = engine.call(() => engine.raw.reserve(events));
+    const { buffer } = engine.memory;
     if (!this.#reservation?.fits(buffer, address, events)) {
       this.#reservation = new Reservation(input, buffer, address, events);
     }
@@ -168,7 +191,7 @@ export class StreamProcessor<const P extends PipelineInput = PipelineSpec> {
    * write to the columns in between.
    */
   commitColumns(options: CommitOptions = {}): void {
-    this.#checkUsable();
+    this.#engine.checkUsable();
     checkedCommit(options);
     const reservation = this.#reservation;
     if (reservation === undefined || !this.#isReserved) {
@@ -177,7 +200,7 @@ export class StreamProcessor<const P extends PipelineInput = PipelineSpec> {
     }
     const [from, to] = rangeOf(options, reservation.events);
     try {
-      this.#commit(reservation, from, to, options);
+      this.#reporting(() => this.#commit(reservation, from, to, options));
       this.#isReserved = false;
     } catch (error) {
       // Only an error with `consumed` can be continued.
@@ -209,7 +232,7 @@ export class StreamProcessor<const P extends PipelineInput = PipelineSpec> {
    */
   advanceWatermark(time: number | Date): void {
     const ms = checkedTime(time, "advanceWatermark");
-    this.#untilDone(() => this.#raw.advance_watermark(ms));
+    this.#untilDone(() => this.#engine.raw.advance_watermark(ms));
   }
 
   /**
@@ -218,20 +241,22 @@ export class StreamProcessor<const P extends PipelineInput = PipelineSpec> {
    */
   tick(now: number | Date): void {
     const ms = checkedTime(now, "tick");
-    this.#untilDone(() => this.#raw.tick(ms));
+    this.#untilDone(() => this.#engine.raw.tick(ms));
   }
 
   /** Ends the stream and emits the rows of all open windows. */
   finish(): void {
-    this.#checkUsable();
+    this.#engine.checkUsable();
+    this.#flush();
+    this.#collects = false;
     if (this.#pendingSurrogate !== "") {
       // The low surrogate never arrived.
-      this.#checkRoom(0);
+      this.#engine.checkRoom(0);
       const bytes = surrogateBytes(this.#pendingSurrogate);
       this.#pendingSurrogate = "";
-      this.#takeText(bytes, 0);
+      this.#reporting(() => this.#engine.pushText(bytes, 0));
     }
-    this.#untilDone(() => this.#raw.finish());
+    this.#untilDone(() => this.#engine.raw.finish());
   }
 
   /**
@@ -244,11 +269,12 @@ export class StreamProcessor<const P extends PipelineInput = PipelineSpec> {
    * ±2^53 and decimals with many digits; {@link drainNdjson} returns them exactly.
    */
   drain<R extends object = RowOf<P>>(): R[] {
-    this.#checkUsable();
-    if (this.#passed !== undefined) return this.#passed.takeObjects() as R[];
     const rows: Row[] = [];
-    const next = () => nextRows(this.#raw, this.#memory, this.#schema.output);
-    for (const chunk of this.#polled(next)) this.#rows.append(chunk, rows);
+    const { raw, memory, schema, passed } = this.#engine;
+    this.#draining(() => {
+      if (passed !== undefined) for (const event of passed.takeObjects()) rows.push(event as Row);
+      else for (const chunk of this.#polled(() => nextRows(raw, memory, schema.output))) this.#rows.append(chunk, rows);
+    });
     return rows as R[];
   }
 
@@ -257,11 +283,13 @@ export class StreamProcessor<const P extends PipelineInput = PipelineSpec> {
    * there are none. Pipelines that pass events unchanged have no columns: use {@link drain}.
    */
   drainColumns(): RowColumns | undefined {
-    this.#checkUsable();
-    if (this.#passed !== undefined) {
+    const { raw, memory, schema, passed } = this.#engine;
+    if (passed !== undefined) {
+      this.#engine.checkUsable();
       throw new StreamProcessorError("no_columns", "the pipeline passes events as they came: use drain or drainNdjson");
     }
-    const chunk = this.#call(() => nextRows(this.#raw, this.#memory, this.#schema.output));
+    this.#tryFlush();
+    const chunk = this.#engine.call(() => nextRows(raw, memory, schema.output));
     return chunk && this.#rows.columns(chunk);
   }
 
@@ -270,16 +298,42 @@ export class StreamProcessor<const P extends PipelineInput = PipelineSpec> {
    * that the command line prints.
    */
   drainNdjson(): Uint8Array {
-    this.#checkUsable();
-    if (this.#passed !== undefined) return this.#passed.takeNdjson();
-    return concatenated([...this.#polled(() => this.#raw.poll_ndjson(POLL_ROWS))]);
+    const parts: Uint8Array[] = [];
+    const { raw, passed } = this.#engine;
+    this.#draining(() => {
+      if (passed !== undefined) parts.push(passed.takeNdjson());
+      else parts.push(...this.#polled(() => raw.poll_ndjson(POLL_ROWS)));
+    });
+    return concatenated(parts);
+  }
+
+  /**
+   * Yields the rows of all events of `source`, as they finish. An element of the source is an event,
+   * an array of events, or text or bytes in the format of the pipeline's source. The source is read
+   * no faster than rows are taken. At its end, {@link finish} is called.
+   */
+  rows<R extends object = RowOf<P>>(source: Source, options: StreamOptions = {}): AsyncGenerator<R, void, undefined> {
+    return rowsOf(this, this.#engine.schema.input.format, source, options) as AsyncGenerator<R, void, undefined>;
+  }
+
+  /**
+   * Returns a transform stream from events to rows, for `pipeThrough`. A chunk that is written is
+   * an event, an array of events, or text or bytes in the format of the pipeline's source. A chunk
+   * that is read is a row, or the bytes of rows as NDJSON. When the writable side is closed,
+   * {@link finish} is called.
+   */
+  toTransformStream(options: TransformOptions & { readonly output: "ndjson" }): TransformStream<unknown, Uint8Array>;
+  toTransformStream<R extends object = RowOf<P>>(options?: TransformOptions): TransformStream<unknown, R>;
+  toTransformStream(options: TransformOptions = {}): TransformStream<unknown, unknown> {
+    return transformStream(this, this.#engine.schema.input.format, options);
   }
 
   /**
    * Returns the stream's watermark in milliseconds; null before the first event and after the end.
    */
   get watermark(): number | null {
-    return this.#call(() => this.#raw.watermark()) ?? null;
+    this.#tryFlush();
+    return this.#engine.call(() => this.#engine.raw.watermark()) ?? null;
   }
 
   /**
@@ -287,29 +341,55 @@ export class StreamProcessor<const P extends PipelineInput = PipelineSpec> {
    * none.
    */
   get nextDeadline(): number | null {
-    return this.#call(() => this.#raw.next_deadline()) ?? null;
+    this.#tryFlush();
+    return this.#engine.call(() => this.#engine.raw.next_deadline()) ?? null;
   }
 
   /** Returns the processor's counters and watermarks. */
   stats(): Stats {
-    return statsOf(this.#call(() => this.#raw.stats()), this.watermark);
+    const watermark = this.watermark;
+    return statsOf(this.#engine.call(() => this.#engine.raw.stats()), watermark);
+  }
+
+  /**
+   * Explains why no further rows have come: which window fires next, at which watermark, and what
+   * holds the watermark back.
+   */
+  explain(): Explanation {
+    return explain(this.stats(), this.nextDeadline);
   }
 
   /**
    * Returns the whole state, for {@link restore}. It includes finished rows that are not drained.
    */
   snapshot(): Uint8Array {
-    this.#checkUsable();
-    const spilled = this.#passed?.count ?? this.#call(() => this.#raw.spilled_rows());
+    return concatenated([...this.snapshotChunks(2 ** 32 - 1)]);
+  }
+
+  /**
+   * Yields the whole state in chunks of `maxBytes`, the last one shorter, for storage that limits
+   * the size of a value. The state is written while it is read: any other call of the processor
+   * before the last chunk ends it with the error `snapshot_outdated`.
+   */
+  snapshotChunks(maxBytes: number): Generator<Uint8Array, void, undefined> {
+    const size = checkedSize(maxBytes, "snapshotChunks", "maxBytes");
+    const engine = this.#engine;
+    engine.checkUsable();
+    this.#flush();
+    const spilled = engine.spilledRows;
     if (spilled > 0) {
       const message = `drain() first: ${spilled} rows have left the result buffer and would not be in the snapshot`;
       throw new StreamProcessorError("rows_pending", message);
     }
-    if (this.#pendingSurrogate !== "" || this.#call(() => this.#raw.has_partial_line())) {
+    if (this.#pendingSurrogate !== "" || engine.call(() => engine.raw.has_partial_line())) {
       const message = "push the rest of the last line first: a part of a line would not be in the snapshot";
       throw new StreamProcessorError("line_pending", message);
     }
-    return this.#call(() => this.#raw.snapshot());
+    engine.call(() => engine.raw.begin_snapshot());
+    return this.#polled(() => {
+      const chunk = engine.raw.read_snapshot(size);
+      return chunk.length > 0 ? chunk : undefined;
+    });
   }
 
   /**
@@ -321,7 +401,8 @@ export class StreamProcessor<const P extends PipelineInput = PipelineSpec> {
    */
   partial(source: string): Uint8Array {
     const name = checkedName(source, "partial", "source");
-    return this.#call(() => this.#raw.partial(name));
+    this.#flush();
+    return this.#engine.call(() => this.#engine.raw.partial(name));
   }
 
   /**
@@ -335,226 +416,195 @@ export class StreamProcessor<const P extends PipelineInput = PipelineSpec> {
     const bytes = checkedBytes(partial, "merge", "partial", BYTES);
     let isNew = false;
     this.#untilDone(() => {
-      isNew = this.#raw.merge(bytes) || isNew;
+      isNew = this.#engine.raw.merge(bytes) || isNew;
     });
     return isNew;
   }
 
-  /** Frees the processor's memory; the processor cannot be used afterwards. */
+  /**
+   * Frees the processor's memory; the processor cannot be used afterwards. Without this call, the
+   * memory is freed when the processor is garbage-collected.
+   */
   dispose(): void {
-    if (this.#generation === currentGeneration()) this.#raw.free();
-    this.#generation = DISPOSED;
+    this.#engine.dispose();
   }
 
-  #fingerprints(values: string): Float64Array {
-    return this.#call(() => this.#raw.fingerprints(values));
+  /** Begins a call that pushes: processes waiting events first. */
+  #begin(): void {
+    this.#engine.checkUsable();
+    this.#flush();
+    this.#engine.checkRoom(0);
+    this.#isReserved = false;
+    this.#makeRoom();
   }
 
-  readonly #lines: Lines = {
-    identify: (lines, begins) => this.#call(() => this.#raw.identify(lines, begins)),
-    faultsOf: (lines) => this.#call(() => Processor.faulty_lines(lines)),
-  };
+  /** Clears full dictionaries of keys. No event may be waiting. */
+  #makeRoom(): void {
+    this.#keys.makeRoom();
+    this.#partitions.makeRoom();
+  }
 
-  /** Converts `events` to the columns that the pipeline reads. */
-  #read(events: readonly object[], keys: KeyDictionary): { batch: Batch; rejections: Rejection[] } {
-    const { input } = this.#schema;
-    const parseTimes = (lines: string) => this.#call(() => this.#raw.parse_times(lines));
-    const fingerprints = (values: string) => this.#fingerprints(values);
-    const at = (index: number) => events[index] as object;
-    const unwritable = input.has_identities ? identifyEvents(events.length, at, this.#lines) : new Map();
-    const read = fromObjects(events, unwritable, input, keys, this.#partitions, parseTimes, fingerprints);
-    const { places } = read.batch;
-    if (input.has_identities && read.rejections.length > 0 && places !== undefined) {
-      this.#call(() => this.#raw.keep_identities(places));
+  /** Processes the events of one call. */
+  #pushAll(list: readonly object[]): void {
+    this.#begin();
+    const rejections: RejectedEvent[] = [];
+    let next = 0;
+    let consumed = list.length;
+    try {
+      do {
+        this.#engine.checkRoom(next);
+        while (next < list.length && !this.#collector.isFull) {
+          this.#collector.add(list[next] as object, next);
+          next += 1;
+        }
+        const collected = this.#takeCollected(rejections);
+        const { places } = collected.batch;
+        this.#push(collected, (at) => places?.[at] ?? next);
+      } while (next < list.length);
+      this.#collects = !this.#engine.schema.refuses_events;
+    } catch (error) {
+      // The caller pushes the remaining events again; their rejections are reported then.
+      consumed = (error instanceof StreamProcessorError && error.consumed) || 0;
+      this.#collector.clear();
+      throw error;
+    } finally {
+      this.#reporting(() => this.#reject(rejections.filter(({ index }) => index < consumed)));
     }
-    return read;
   }
 
-  #call<T>(run: () => T): T {
-    return guarded(this.#generation, run);
-  }
-
-  /** Throws if the processor was disposed or the module has trapped. */
-  #checkUsable(): void {
-    this.#call(() => {});
-  }
-
-  /** Counts rejections and passes them to `onReject`. */
-  #reject(rejections: readonly Rejection[]): void {
-    for (const { reason } of rejections) this.#call(() => this.#raw.count_rejected(reason));
-    for (const rejection of rejections) this.#onReject?.(rejection);
+  /** Processes the events that were pushed one by one. */
+  #flush(): void {
+    this.#reporting(() => this.#flushEvents());
   }
 
   /**
-   * Processes the batch that `collect` returns; `eventAt` returns an event by its index in the
-   * call.
+   * Processes the events that were pushed one by one, except if too many rows wait: returns false
+   * then.
    */
-  #pushBatch(collect: (keys: KeyDictionary) => Batch, eventAt: (index: number) => object): void {
-    this.#checkRoom(0);
-    this.#keys.makeRoom();
-    this.#partitions.makeRoom();
-    const { timestamps, keys, partitions, columns, places, events } = collect(this.#keys);
-    const inUs = timestamps instanceof BigInt64Array;
+  #tryFlush(): boolean {
+    try {
+      this.#flush();
+      return true;
+    } catch (error) {
+      if (error instanceof StreamProcessorError && error.code === "results_full") return false;
+      throw error;
+    }
+  }
+
+  #flushEvents(): void {
+    if (this.#collector.isReading) {
+      throw new StreamProcessorError("reentrant_call", "a getter or toJSON of an event must not call the processor");
+    }
+    if (this.#waiting === undefined) {
+      if (this.#collector.count === 0) return;
+      this.#engine.checkUsable();
+      const rejections: RejectedEvent[] = [];
+      this.#waiting = this.#takeCollected(rejections);
+      this.#reject(rejections);
+    }
+    this.#engine.checkRoom(0);
+    this.#push(this.#waiting, () => 0);
+    this.#waiting = undefined;
+  }
+
+  /** Makes a batch of the collected events. Adds the others to `rejections`. */
+  #takeCollected(rejections: RejectedEvent[]): CollectedEvents {
+    const { conversions } = this.#engine;
+    const taken = this.#collector.take(conversions);
+    rejections.push(...taken.rejections);
     this.#define();
-    const first = this.#passed && this.#call(() => this.#raw.next_ordinal());
-    const placeOf = (at: number) => (at < timestamps.length ? (places?.[at] ?? at) : events);
-    const push = (from: number, to: number) => {
-      this.#write(from, to, timestamps, [keys.ids, partitions.ids], columns);
-      return this.#call(() => this.#raw.push_reserved(to - from, 0, to - from, keys.bound, from, inUs));
-    };
-    this.#take(timestamps.length, push, placeOf, () => {
-      if (first === undefined) return;
-      for (const ordinal of this.#call(() => this.#raw.poll_ordinals())) {
-        const place = ordinal - first;
-        this.#passed?.addObject(eventAt(places?.[place] ?? place));
-      }
-    });
+    return { batch: taken.batch, events: taken.events, progress: { taken: 0 } };
+  }
+
+  /** Processes a batch of collected events from where it stopped. `slotOf` is for errors. */
+  #push({ batch, events, progress }: CollectedEvents, slotOf: (at: number) => number): void {
+    this.#engine.push(batch, progress, slotOf, (at) => events[at] as object);
+    this.#collector.clear();
+    this.#makeRoom();
   }
 
   /**
    * Processes the events of a reservation from `from` to `to`, translating ids first if necessary.
    */
   #commit(reservation: Reservation, from: number, to: number, options: CommitOptions): void {
+    const { raw, memory } = this.#engine;
     if (reservation.bound === undefined) {
-      this.#keys.makeRoom();
-      this.#partitions.makeRoom();
-      reservation.translate(this.#memory.buffer, to, options, this.#keys, this.#partitions);
+      this.#makeRoom();
+      reservation.translate(memory.buffer, to, options, this.#keys, this.#partitions);
       this.#define();
     }
     const bound = reservation.bound ?? 0;
     const inUs = isInMicroseconds(options);
     const push = (at: number, end: number) => {
-      return this.#call(() => this.#raw.push_reserved(reservation.events, from + at, from + end, bound, from + at, inUs));
+      return this.#engine.call(() => raw.push_reserved(reservation.events, from + at, from + end, bound, from + at, inUs));
     };
-    this.#take(to - from, push, (place) => place);
+    this.#engine.take(to - from, { taken: 0 }, push, (at) => at, () => undefined);
   }
 
   /** Defines new keys and partitions in the module. */
   #define(): void {
-    this.#keys.flush((fresh, first) => this.#call(() => this.#raw.define_keys(fresh, first)));
-    this.#partitions.flush((fresh, first) => this.#call(() => this.#raw.define_partitions(fresh, first)));
-  }
-
-  /**
-   * Processes `events` in batches. `push` returns how many events of a range the module consumed;
-   * `placeOf` converts a position in the batch to an index in the caller's events.
-   */
-  #take(
-    events: number,
-    push: (from: number, to: number) => number,
-    placeOf: (at: number) => number,
-    takePassed: () => void = () => {},
-  ): void {
-    let from = 0;
-    do {
-      const to = Math.min(from + BATCH_EVENTS, events);
-      try {
-        from += push(from, to);
-      } catch (error) {
-        throw withConsumed(error, placeOf(from + ((error instanceof StreamProcessorError && error.consumed) || 0)));
-      }
-      takePassed();
-      if (this.#passed === undefined && this.#raw.is_full()) this.#spill(placeOf(from));
-    } while (from < events || this.#raw.is_full());
-  }
-
-  /** Writes events into the reserved columns in the module's memory. */
-  #write(from: number, to: number, timestamps: Times, ids: Uint32Array[], columns: Float64Array[]): void {
-    const events = to - from;
-    this.#isReserved = false;
-    const address = this.#call(() => this.#raw.reserve(events));
-    // Read the buffer after the call: it is replaced when the memory grows.
-    const { buffer } = this.#memory;
-    const at = (column: number) => columnAt(address, events, column);
-    if (timestamps instanceof BigInt64Array) {
-      new BigInt64Array(buffer, at(0), events).set(timestamps.subarray(from, to));
-    } else {
-      new Float64Array(buffer, at(0), events).set(timestamps.subarray(from, to));
-    }
-    columns.forEach((column, place) => {
-      new Float64Array(buffer, at(1 + place), events).set(column.subarray(from, to));
-    });
-    ids.forEach((list, index) => {
-      if (list.length > 0) new Uint32Array(buffer, at(1 + columns.length + index), events).set(list.subarray(from, to));
-    });
+    const { raw } = this.#engine;
+    this.#keys.flush((fresh, first) => this.#engine.call(() => raw.define_keys(fresh, first)));
+    this.#partitions.flush((fresh, first) => this.#engine.call(() => raw.define_partitions(fresh, first)));
   }
 
   #pushText(text: string | Uint8Array | ArrayBuffer, format: "ndjson" | "csv", call: string): void {
-    this.#checkUsable();
-    const expected = this.#schema.input.format;
+    this.#engine.checkUsable();
+    const expected = this.#engine.schema.input.format;
     if (format !== expected) {
       const message = `the pipeline's source.format is "${expected}", so its text cannot be ${format}`;
       throw new StreamProcessorError("wrong_format", message, { field: "source.format" });
     }
+    this.#flush();
     let before = 0;
-    for (const { bytes, consumed, surrogate } of pieces(text, this.#pendingSurrogate, call)) {
-      this.#checkRoom(before);
-      before = consumed;
-      this.#pendingSurrogate = surrogate;
-      this.#takeText(bytes, consumed);
-    }
+    this.#reporting(() => {
+      for (const { bytes, consumed, surrogate } of pieces(text, this.#pendingSurrogate, call)) {
+        this.#engine.checkRoom(before);
+        before = consumed;
+        this.#pendingSurrogate = surrogate;
+        this.#engine.pushText(bytes, consumed);
+      }
+    });
   }
 
-  /** Processes a piece of text; `consumed` is the number of bytes of the call up to its end. */
-  #takeText(bytes: Uint8Array, consumed: number): void {
-    this.#callConsuming(consumed, () => this.#raw.push_text(bytes));
-    this.#takePassed();
-    while (this.#raw.is_full()) {
-      this.#spill(consumed);
-      this.#callConsuming(consumed, () => this.#raw.resume_text());
-      this.#takePassed();
-    }
-  }
-
-  /** Calls into the module; an error of a limit gets `consumed`. */
-  #callConsuming(consumed: number, run: () => void): void {
-    try {
-      this.#call(run);
-    } catch (error) {
-      throw withConsumed(error, consumed);
-    }
+  /** Repeats a call into the module until it completes. */
+  #untilDone(step: () => void): void {
+    this.#engine.checkUsable();
+    this.#flush();
+    this.#reporting(() => this.#engine.untilDone(step));
   }
 
   /**
-   * Repeats `step`, which stops whenever the module's result buffer is full, until it completes.
+   * Calls `poll`, which removes all rows, until the events that were pushed one by one are processed.
    */
-  #untilDone(step: () => void): void {
-    this.#call(step);
-    this.#takePassed();
-    while (this.#raw.is_full()) {
-      this.#spill(0);
-      this.#call(step);
-      this.#takePassed();
+  #draining(poll: () => void): void {
+    this.#engine.checkUsable();
+    let isDone = this.#tryFlush();
+    poll();
+    while (!isDone) {
+      isDone = this.#tryFlush();
+      poll();
     }
   }
 
-  /** Moves rows out of the full result buffer, so that the module can continue. */
-  #spill(consumed: number): void {
-    this.#checkPending(this.#passed?.count ?? this.#call(() => this.#raw.spilled_rows()), consumed);
-    this.#call(() => this.#raw.spill());
+  /** Counts rejections, and reports them. */
+  #reject(rejections: readonly RejectedEvent[]): void {
+    for (const { reason } of rejections) this.#engine.call(() => this.#engine.raw.count_rejected(reason));
+    this.#reports.addRejections(rejections);
   }
 
-  /** Throws `results_full` if the maximum number of passed events waits to be drained. */
-  #checkRoom(consumed: number): void {
-    if (this.#passed !== undefined) this.#checkPending(this.#passed.count, consumed);
-  }
-
-  #checkPending(pending: number, consumed: number): void {
-    if (pending < this.#maxPendingRows) return;
-    const message = `${pending} rows wait: drain() them, then push what was not taken, or call again`;
-    throw new StreamProcessorError("results_full", message, { consumed });
-  }
-
-  /** Moves the text of passed events into the queue, if the pipeline passes events unchanged. */
-  #takePassed(): void {
-    if (this.#passed === undefined) return;
-    const text = this.#call(() => this.#raw.take_passed());
-    this.#passed.addText(text, this.#raw.passed_events());
+  /** Calls `run`, then the callbacks for what it has reported. */
+  #reporting(run: () => void): void {
+    try {
+      run();
+    } finally {
+      this.#reports.deliver();
+    }
   }
 
   /** Yields the results of `poll` until it returns undefined. */
-  *#polled<T>(poll: () => T | undefined): Generator<T> {
-    for (let chunk = this.#call(poll); chunk !== undefined; chunk = this.#call(poll)) yield chunk;
+  *#polled<T>(poll: () => T | undefined): Generator<T, void, undefined> {
+    for (let chunk = this.#engine.call(poll); chunk !== undefined; chunk = this.#engine.call(poll)) yield chunk;
   }
 }
 
@@ -565,10 +615,3 @@ export interface StreamProcessor<P extends PipelineInput = PipelineSpec> {
 
 // Older browsers lack Symbol.dispose.
 if (Symbol.dispose !== undefined) StreamProcessor.prototype[Symbol.dispose] = StreamProcessor.prototype.dispose;
-
-/** Converts an exception of a getter or an iterator of the events to an error of the package. */
-function asEventError(error: unknown): StreamProcessorError {
-  if (error instanceof StreamProcessorError) return error;
-  const why = error instanceof Error ? error.message : String(error);
-  return new StreamProcessorError("invalid_event", `the events cannot be read: ${why}`, { cause: error });
-}

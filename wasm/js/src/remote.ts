@@ -1,11 +1,12 @@
 /** The package's names, for processors that run in a worker thread: every method is asynchronous. */
-import { checkedBytes, isObject, wrongArgument } from "./arguments.js";
-import { Connection, type Platform } from "./connection.js";
+import { checkedPieces, isObject, isSingle, listOf, wrongArgument } from "./arguments.js";
+import { type Callbacks, Connection, type Platform } from "./connection.js";
 import { StreamProcessorError } from "./error.js";
+import type { Explanation } from "./explain.js";
 import type { CheckedPipeline, PipelineInput, RowOf } from "./inference.js";
 import type { Init } from "./load.js";
 import type { PipelineSpec, Strategy } from "./pipeline.js";
-import { messageOf } from "./source.js";
+import { rowsOf, type Source, type StreamOptions, type TextFormat, type TransformOptions, transformStream } from "./streams.js";
 import type { EventColumns, ProcessorOptions, RowColumns, Stats } from "./types.js";
 import { buffersOf, type Operation } from "./worker_protocol.js";
 
@@ -50,6 +51,9 @@ export async function identify(strategies: readonly Strategy[], event: object | 
   return (await connected().request({ task: "identify", args: [strategies, event] })) as string | null;
 }
 
+/** A snapshot: one array of bytes, or its chunks in their order. */
+type Snapshot = Uint8Array | ArrayBuffer | Iterable<Uint8Array | ArrayBuffer>;
+
 /** How arguments go to the worker. */
 export interface SendOptions {
   /**
@@ -67,7 +71,8 @@ export interface SendOptions {
 export class StreamProcessor<const P extends PipelineInput = PipelineSpec> {
   readonly #connection: Connection;
   readonly #id: number;
-  readonly #onReject: ProcessorOptions["onReject"];
+  readonly #callbacks: Callbacks;
+  readonly #format: TextFormat;
   /** Fulfilled when the pipeline is open; rejected, as all other calls are, if it is invalid. */
   readonly ready: Promise<void>;
 
@@ -75,31 +80,32 @@ export class StreamProcessor<const P extends PipelineInput = PipelineSpec> {
    * Opens a pipeline, or restores `snapshot` of it. Errors of the pipeline reject {@link ready} and
    * the calls of all methods.
    */
-  constructor(pipeline: P & CheckedPipeline<P>, options: ProcessorOptions = {}, snapshot?: Uint8Array | ArrayBuffer) {
+  constructor(pipeline: P & CheckedPipeline<P>, options: ProcessorOptions = {}, snapshot?: Snapshot) {
     if (!isObject(options)) throw wrongArgument("StreamProcessor", "options", "an object of options, or none", options);
     this.#connection = connected();
     this.#id = this.#connection.nextProcessor();
-    this.#onReject = options.onReject;
-    this.ready = this.#open(pipeline as PipelineInput as PipelineSpec, options, snapshot);
+    const spec = pipeline as PipelineInput as PipelineSpec;
+    this.#callbacks = options;
+    this.#format = (spec as PipelineSpec | null)?.source?.format === "csv" ? "csv" : "ndjson";
+    this.ready = this.#open(spec, options, snapshot === undefined ? undefined : checkedPieces(snapshot, "restore"));
     // Methods reject with the same error.
     this.ready.catch(() => {});
   }
 
-  /** Restores a processor from a snapshot of the same pipeline, taken in any runtime. */
+  /** Restores a processor from a snapshot of the same pipeline, or from its chunks. */
   static async restore<const P extends PipelineInput>(
     pipeline: P & CheckedPipeline<P>,
-    snapshot: Uint8Array | ArrayBuffer,
+    snapshot: Snapshot,
     options: ProcessorOptions = {},
   ): Promise<StreamProcessor<P>> {
-    const bytes = checkedBytes(snapshot, "restore", "snapshot", "a Uint8Array or an ArrayBuffer");
-    const processor = new StreamProcessor<P>(pipeline, options, bytes);
+    const processor = new StreamProcessor<P>(pipeline, options, checkedPieces(snapshot, "restore"));
     await processor.ready;
     return processor;
   }
 
   /** Processes one event object, or several in order. The worker receives copies. */
   async push(events: object | Iterable<object>): Promise<void> {
-    await this.#call("push", [listOf(events)]);
+    await this.#call("push", [isObject(events) && !isSingle(events) ? listOf(events as Iterable<object>, "events") : events]);
   }
 
   /** Processes events given as columns. */
@@ -147,6 +153,18 @@ export class StreamProcessor<const P extends PipelineInput = PipelineSpec> {
     return (await this.#call("drainNdjson", [])) as Uint8Array;
   }
 
+  /** Yields the rows of all events of `source`, then ends the stream. */
+  rows<R extends object = RowOf<P>>(source: Source, options: StreamOptions = {}): AsyncGenerator<R, void, undefined> {
+    return rowsOf(this, this.#format, source, options) as AsyncGenerator<R, void, undefined>;
+  }
+
+  /** Returns a transform stream from events to rows, or to NDJSON. */
+  toTransformStream(options: TransformOptions & { readonly output: "ndjson" }): TransformStream<unknown, Uint8Array>;
+  toTransformStream<R extends object = RowOf<P>>(options?: TransformOptions): TransformStream<unknown, R>;
+  toTransformStream(options: TransformOptions = {}): TransformStream<unknown, unknown> {
+    return transformStream(this, this.#format, options);
+  }
+
   /** The stream's watermark in milliseconds; null before the first event and after the end. */
   get watermark(): Promise<number | null> {
     return this.#call("watermark", []) as Promise<number | null>;
@@ -162,9 +180,19 @@ export class StreamProcessor<const P extends PipelineInput = PipelineSpec> {
     return (await this.#call("stats", [])) as Stats;
   }
 
+  /** Explains why no further rows have come. */
+  async explain(): Promise<Explanation> {
+    return (await this.#call("explain", [])) as Explanation;
+  }
+
   /** Returns the whole state, for {@link restore}. */
   async snapshot(): Promise<Uint8Array> {
     return (await this.#call("snapshot", [])) as Uint8Array;
+  }
+
+  /** Returns the whole state in chunks of `maxBytes`, the last one shorter. */
+  async snapshotChunks(maxBytes: number): Promise<Uint8Array[]> {
+    return (await this.#call("snapshotChunks", [maxBytes])) as Uint8Array[];
   }
 
   /** Removes and returns the state of all windows, for {@link merge} of another processor. */
@@ -182,30 +210,21 @@ export class StreamProcessor<const P extends PipelineInput = PipelineSpec> {
     await this.#call("dispose", []);
   }
 
-  async #open(pipeline: PipelineSpec, options: ProcessorOptions, snapshot: Uint8Array | ArrayBuffer | undefined): Promise<void> {
-    const { onReject, ...others } = options;
+  async #open(pipeline: PipelineSpec, options: ProcessorOptions, snapshot: readonly Uint8Array[] | undefined): Promise<void> {
+    const { onReject, onDrop, ...others } = options;
     await this.#connection.request({
       task: "open",
       processor: this.#id,
       pipeline,
       options: others,
       reportsRejections: onReject !== undefined,
+      reportsDrops: onDrop !== undefined,
       ...(snapshot !== undefined && { snapshot }),
     });
   }
 
   #call(operation: Operation, args: unknown[], options?: SendOptions): Promise<unknown> {
     const transfer = options?.transfer === true ? args.flatMap((value) => buffersOf(value)) : [];
-    return this.#connection.request({ task: "call", processor: this.#id, operation, args }, transfer, this.#onReject);
-  }
-}
-
-/** Returns the elements of an iterable, which cannot be sent to the worker. */
-function listOf(events: object | Iterable<object>): object {
-  if (Array.isArray(events) || !isObject(events) || !(Symbol.iterator in events)) return events;
-  try {
-    return [...events];
-  } catch (cause) {
-    throw new StreamProcessorError("invalid_event", `the events cannot be read: ${messageOf(cause)}`, { cause });
+    return this.#connection.request({ task: "call", processor: this.#id, operation, args }, transfer, this.#callbacks);
   }
 }

@@ -1,5 +1,5 @@
 /** Compiles the module from its source: an address, a response, bytes or a compiled module. */
-import { describe, StreamProcessorError } from "./error.js";
+import { describe, messageOf, StreamProcessorError } from "./error.js";
 
 /**
  * `WebAssembly.Module` if the program's type libraries declare it; those of Node.js alone do not.
@@ -86,9 +86,4 @@ export function cannotLoad(cause: unknown): StreamProcessorError {
   const why = messageOf(cause);
   const help = why.includes("unsafe-eval") ? "; add 'wasm-unsafe-eval' to script-src of the Content-Security-Policy" : "";
   return new StreamProcessorError("module_not_loaded", `cannot load stream_processor.wasm: ${why}${help}`, { cause });
-}
-
-/** Returns the message of anything that was thrown. */
-export function messageOf(thrown: unknown): string {
-  return thrown instanceof Error ? thrown.message : String(thrown);
 }

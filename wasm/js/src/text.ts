@@ -81,6 +81,7 @@ function* runs(text: string): Generator<{ bytes: Uint8Array; read: number }> {
 
 /** Returns the concatenation of all `parts`. */
 export function concatenated(parts: readonly Uint8Array[]): Uint8Array {
+  if (parts.length === 1) return parts[0] as Uint8Array;
   const whole = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
   let end = 0;
   for (const part of parts) {

@@ -115,8 +115,22 @@ export interface ProcessorOptions {
    * in a browser or edge worker that sends state to another processor. Default false.
    */
   readonly emitsPartials?: boolean;
-  /** Called for each event that `push` rejects. Rejected events are counted in any case. */
+  /**
+   * If true, the processor has an instance of the module for itself: a trap costs no other
+   * processor, and its memory is released with it. An instance takes about 2 MB. Default false.
+   */
+  readonly isolated?: boolean;
+  /**
+   * Called for each event or line that is rejected, at the end of the call that processes it. Events
+   * that are pushed one by one are processed together: see `push`. Rejected events are counted in
+   * any case.
+   */
   readonly onReject?: (rejection: Rejection) => void;
+  /**
+   * Called for each event that a stage dropped, because it was late, a duplicate or beyond a limit,
+   * at the end of the call that processes it. Dropped events are counted in any case.
+   */
+  readonly onDrop?: (drop: Drop) => void;
 }
 
 /** The reason for a rejection, by the name that the command line and dead letters use. */
@@ -129,18 +143,75 @@ export type RejectReason =
   | "invalid_key_number"
   | "key_too_long"
   | "invalid_json"
-  | "not_an_object";
+  | "not_an_object"
+  | "line_too_long"
+  | "invalid_utf8"
+  | "invalid_csv"
+  | "wrong_column_count";
 
-/** A rejected event: it does not fit the pipeline. */
-export interface Rejection {
+/** A rejected event or line: it does not fit the pipeline. */
+export type Rejection = RejectedEvent | RejectedLine;
+
+/** An event object that was rejected. */
+export interface RejectedEvent {
   readonly event: object;
   /** The event's index in the call. */
   readonly index: number;
+  readonly line?: undefined;
+  readonly text?: undefined;
   readonly reason: RejectReason;
   /** The field that is wrong; undefined if the whole event is wrong. */
   readonly field: string | undefined;
   /** The error and the allowed values. */
   readonly message: string;
+}
+
+/** A line of text that was rejected. */
+export interface RejectedLine {
+  readonly event?: undefined;
+  readonly index?: undefined;
+  /** The number of the line in all text of the processor; 1 for the first. */
+  readonly line: number;
+  /** The line without its end; of a line that is too long, its first part. */
+  readonly text: string;
+  readonly reason: RejectReason;
+  /** The field that is wrong; undefined if the whole line is wrong. */
+  readonly field: string | undefined;
+  /** The error and what is expected, as the command line prints it. */
+  readonly message: string;
+}
+
+/** The reason why a stage dropped an event, by the name that the command line and dead letters use. */
+export type DropReason =
+  | "late"
+  | "duplicate"
+  | "future"
+  | "unjudged"
+  | "key_limit"
+  | "window_limit"
+  | "partition_limit"
+  | "state_limit"
+  | RejectReason;
+
+/** An event that was dropped. Times are milliseconds. */
+export interface Drop {
+  readonly reason: DropReason;
+  /** The index of the stage in `stages`; null if the event reached no stage. */
+  readonly stage: number | null;
+  /**
+   * The number of events accepted before it, text and objects counted together. Null for a row that
+   * an earlier stage made, and for an event that a limit refused.
+   */
+  readonly ordinal: number | null;
+  /** The watermark in effect when the event arrived; null if there was none. */
+  readonly watermark: number | null;
+  /** The end of the window that it was too late for; null if there is none. */
+  readonly windowEnd: number | null;
+  /** The event, if the call that dropped it pushed it as an object or as columns. */
+  readonly event?: object;
+  /** The event's line and its number, if the call that dropped it pushed it as text. */
+  readonly line?: number;
+  readonly text?: string;
 }
 
 /** Counters of a processor. */

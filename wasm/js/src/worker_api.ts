@@ -3,6 +3,8 @@ export { StreamProcessorError } from "./error.js";
 export { type Init } from "./load.js";
 export { identify, StreamProcessor, terminate, type SendOptions } from "./remote.js";
 export type { CompiledModule, ModuleSource } from "./source.js";
+export type { Explanation, WaitingStage } from "./explain.js";
 export type { PipelineInput, RowOf } from "./inference.js";
 export type * from "./pipeline.js";
+export type { Source, StreamOptions, TransformOptions } from "./streams.js";
 export type * from "./types.js";

@@ -2,7 +2,7 @@
 import type { StreamProcessorError } from "./error.js";
 import type { PipelineSpec } from "./pipeline.js";
 import type { CompiledModule } from "./source.js";
-import type { ProcessorOptions, Rejection } from "./types.js";
+import type { Drop, ProcessorOptions, Rejection } from "./types.js";
 
 /** The methods and properties of a processor that a message can name. */
 export type Operation =
@@ -19,7 +19,9 @@ export type Operation =
   | "watermark"
   | "nextDeadline"
   | "stats"
+  | "explain"
   | "snapshot"
+  | "snapshotChunks"
   | "partial"
   | "merge"
   | "dispose";
@@ -31,9 +33,10 @@ export type Task =
       readonly task: "open";
       readonly processor: number;
       readonly pipeline: PipelineSpec;
-      readonly options: Omit<ProcessorOptions, "onReject">;
+      readonly options: Omit<ProcessorOptions, "onReject" | "onDrop">;
       readonly reportsRejections: boolean;
-      readonly snapshot?: Uint8Array | ArrayBuffer;
+      readonly reportsDrops: boolean;
+      readonly snapshot?: readonly Uint8Array[];
     }
   | { readonly task: "call"; readonly processor: number; readonly operation: Operation; readonly args: readonly unknown[] }
   | { readonly task: "identify"; readonly args: readonly unknown[] };
@@ -50,12 +53,13 @@ export interface ErrorFields {
   readonly limit?: string;
 }
 
-/** The answer to a request, with the events that it rejected if the program wants them. */
+/** The answer to a request, with the events that it rejected or dropped if the program wants them. */
 export interface Reply {
   readonly id: number;
   readonly value?: unknown;
   readonly error?: ErrorFields;
   readonly rejections?: readonly Rejection[];
+  readonly drops?: readonly Drop[];
 }
 
 /** Returns the fields of an error that are set. */
@@ -76,7 +80,7 @@ export function buffersOf(value: unknown, found = new Set<ArrayBuffer>()): Array
   if (value instanceof ArrayBuffer) found.add(value);
   else if (ArrayBuffer.isView(value)) {
     if (value.buffer instanceof ArrayBuffer) found.add(value.buffer);
-  } else if (typeof value === "object" && value !== null && !Array.isArray(value)) {
+  } else if (typeof value === "object" && value !== null && (!Array.isArray(value) || value[0] instanceof Uint8Array)) {
     for (const field of Object.values(value)) buffersOf(field, found);
   }
   return [...found];

@@ -65,16 +65,19 @@ const CALLS = {
     call: (_, x) => new StreamProcessor(PIPELINE, x),
     fits: /^(undefined|object|array.*|circle|Date|detached.*|DataView|BigUint.*|object with.*|iterable.*|null proto.*)$/,
   },
+  isolated: { call: (_, x) => new StreamProcessor(PIPELINE, { isolated: x }), fits: /^(undefined|null|boolean)$/ },
+  onDrop: { call: (_, x) => new StreamProcessor(PIPELINE, { onDrop: x }), fits: /^(undefined|null|function)$/ },
+  snapshotChunks: { call: (p, x) => p.snapshotChunks(x), fits: /^number$/ },
   maxPendingRows: { call: (_, x) => new StreamProcessor(PIPELINE, { maxPendingRows: x }), fits: /^(undefined|null|number)$/ },
   emitsPartials: { call: (_, x) => new StreamProcessor(PIPELINE, { emitsPartials: x }), fits: /^(undefined|null|boolean)$/ },
   onReject: { call: (_, x) => new StreamProcessor(PIPELINE, { onReject: x }), fits: /^(undefined|null|function)$/ },
   "restore(pipeline)": { call: (_, x) => StreamProcessor.restore(x, new StreamProcessor(PIPELINE).snapshot()) },
   "restore(, snapshot)": { call: (_, x) => StreamProcessor.restore(PIPELINE, x) },
   // Objects without the fields are rejected events, not errors.
-  push: { call: (p, x) => p.push(x), fits: /^(object|array|circle|Date|detached ArrayBuffer|DataView|null proto.*)$/ },
+  push: { call: (p, x) => p.push(x), fits: /^(object|object with.*|array|circle|Date|detached ArrayBuffer|DataView|null proto.*)$/ },
   "push([event])": {
     call: (p, x) => p.push([EVENT, x]),
-    fits: /^(object|array.*|circle|Date|detached.*|DataView|BigUint.*|iterable.*|null proto.*)$/,
+    fits: /^(object|object with.*|array.*|circle|Date|detached.*|DataView|BigUint.*|iterable.*|null proto.*)$/,
   },
   pushColumns: { call: (p, x) => p.pushColumns(x) },
   timestamps: { call: (p, x) => p.pushColumns({ ...COLUMNS, timestamps: x }) },
@@ -156,7 +159,7 @@ test("an argument error names the method, the allowed values and the actual valu
     [() => processor.pushColumns({ ...COLUMNS, timestamps: ANYTHING["detached Float64Array"] }), "invalid_argument", "detached"],
     [() => processor.pushNdjson(ANYTHING["detached ArrayBuffer"]), "invalid_text", "pushNdjson needs text, a Uint8Array or an ArrayBuffer, but got one whose memory is detached"],
     [() => processor.tick("now"), "invalid_time", "tick needs a time in milliseconds or a Date"],
-    [() => StreamProcessor.restore(PIPELINE, "text"), "invalid_argument", "restore needs a Uint8Array or an ArrayBuffer"],
+    [() => StreamProcessor.restore(PIPELINE, "text"), "invalid_argument", "restore needs a Uint8Array, an ArrayBuffer, or an iterable of them"],
     [() => new StreamProcessor(circle()), "invalid_pipeline", "cannot be written as JSON"],
     [() => new StreamProcessor(PIPELINE, { onReject: 5 }), "invalid_argument", "options.onReject, but got 5"],
     [() => identify(["id"], null), "invalid_event", "identify needs an event object"],
@@ -196,7 +199,9 @@ test("every method of a disposed processor throws the same error", () => {
       (p) => p.watermark,
       (p) => p.nextDeadline,
       (p) => p.stats(),
+      (p) => p.explain(),
       (p) => p.snapshot(),
+      (p) => p.snapshotChunks(1),
       (p) => p.partial("a"),
       (p) => p.merge(snapshot),
     ];
@@ -219,7 +224,7 @@ test("any typed array of Numbers is accepted, and plain arrays may lack numbers"
   assert.deepEqual(processor.stats().rejected_by_reason, [{ reason: "missing_field", count: 1 }]);
 });
 
-test("an exception of onReject is rethrown unchanged; one of the events becomes a cause", () => {
+test("an exception of onReject is rethrown unchanged", () => {
   const own = new Error("my own");
   const processor = new StreamProcessor(PIPELINE, {
     onReject: () => {
@@ -228,12 +233,6 @@ test("an exception of onReject is rethrown unchanged; one of the events becomes 
   });
   assert.throws(() => processor.push([{}, EVENT]), (error) => error === own);
   assert.deepEqual([processor.stats().events, processor.stats().rejected], [1, 1]);
-  const broken = Object.defineProperty({}, "ts", {
-    get() {
-      throw own;
-    },
-  });
-  assert.throws(() => processor.push([EVENT, broken]), { name: "StreamProcessorError", code: "invalid_event", cause: own });
 });
 
 test("the constructor throws no_randomness without a random source", () => {

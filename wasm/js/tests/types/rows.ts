@@ -63,3 +63,25 @@ export const wrong = [
   // @ts-expect-error: unknown field of the source
   () => new StreamProcessor({ source: { keys: "a" }, stages: [] }),
 ];
+
+/** A pipeline that TypeScript has inferred: its names are of the type `string`. */
+const declared = {
+  source: { key: "service", value: "latency" },
+  time: { max_out_of_orderness: "2s" },
+  stages: [
+    { type: "dedup", strategies: ["id"], ttl: "1h" },
+    { type: "window", window: "tumbling", size: "10s", aggregations: ["count", { op: "p95", name: "tail" }] },
+  ],
+};
+const misspelt = { stages: [{ type: "window", window: "tumbling", sise: "10s", aggregations: ["count"] }] };
+
+export function variable(snapshot: Uint8Array): Row[] {
+  const processor = new StreamProcessor(declared);
+  const restored = StreamProcessor.restore(declared, [snapshot, snapshot], { isolated: true });
+  void new worker.StreamProcessor(declared);
+  // @ts-expect-error: unknown field of a stage
+  void new StreamProcessor(misspelt);
+  const rows: Row[] = processor.drain();
+  const value: KeyValue | null | undefined = restored.drain()[0]?.["any_name"];
+  return value === null ? [] : rows;
+}

@@ -1,5 +1,10 @@
 //! The class exported to JavaScript: a low-level interface of the engine, used by the TypeScript
 //! wrapper.
+//!
+//! `reports` has the events and lines that gave no row, `state` has snapshots and partial state.
+
+mod reports;
+mod state;
 
 use serde_json::json;
 use stream_processor_core::javascript::{
@@ -10,10 +15,11 @@ use stream_processor_core::text::{FaultyLine, Feed, Format, Identifier, faulty_l
 use stream_processor_core::time::{from_ms_f64, parse_time_text, to_ms_f64};
 use stream_processor_core::watermark::{END_OF_TIME, NO_WATERMARK};
 use stream_processor_core::{
-    Engine, Error, InputKind, Options, OutputKind, PipelineSpec, Progress, RejectReason,
+    Engine, Error, InputKind, Options, OutputKind, PipelineSpec, Progress, RejectReason, Restore,
 };
 use wasm_bindgen::prelude::*;
 
+use self::state::SnapshotRead;
 use crate::block::{AlignedBlock, address};
 
 #[wasm_bindgen]
@@ -53,20 +59,34 @@ pub struct Processor {
     passed_events: usize,
     identities: CallIdentities,
     polled: PolledRows,
+    /// The snapshot that JavaScript is reading, and the one that it is restoring.
+    snapshot: Option<SnapshotRead>,
+    restore: Option<Restore>,
 }
 
 #[wasm_bindgen]
 impl Processor {
     /// Opens the pipeline of the JSON `spec`; `table_seed` is any number. If `emits_partials` is
-    /// true, [`Processor::partial`] returns the windows.
+    /// true, [`Processor::partial`] returns the windows. If `reports_lines` is true, rejected lines
+    /// and dropped events are kept for [`Processor::take_rejected`] and [`Processor::take_dropped`].
     #[wasm_bindgen(constructor)]
-    pub fn new(spec: &str, table_seed: f64, emits_partials: bool) -> Result<Processor, JsValue> {
+    pub fn new(
+        spec: &str,
+        table_seed: f64,
+        emits_partials: bool,
+        reports_lines: bool,
+        reports_drops: bool,
+    ) -> Result<Processor, JsValue> {
         let spec = PipelineSpec::from_json(spec).map_err(|error| thrown(&error.into()))?;
         let table_seed = table_seed.to_bits();
-        let options = Options { table_seed, emits_partials, ..Options::default() };
+        let options = Options { table_seed, emits_partials, report_drops: reports_drops };
         let engine = Engine::open(&spec, options).map_err(|error| thrown(&error))?;
+        let mut feed = Feed::new(&spec, engine.plan(), table_seed);
+        if reports_lines || reports_drops {
+            feed.report_lines(&spec, engine.plan());
+        }
         Ok(Self {
-            feed: Feed::new(&spec, engine.plan(), table_seed),
+            feed,
             spec,
             full: false,
             spilled: SpilledRows::default(),
@@ -76,6 +96,8 @@ impl Processor {
             passed_events: 0,
             identities: CallIdentities::new(engine.plan()),
             polled: PolledRows::new(engine.plan().output.key.len(), table_seed),
+            snapshot: None,
+            restore: None,
             engine,
         })
     }
@@ -112,8 +134,13 @@ impl Processor {
                 "columns": output.collect::<Vec<_>>(),
                 "passes_events": plan.output.passes_events,
             },
+<<<<<<< HEAD:wasm/src/js.rs
             "max_dictionary_keys": plan.limits.dictionary_keys(),
             "max_key_bytes": plan.limits.max_key_bytes,
+=======
+            "max_dictionary_keys": plan.limits.max_dictionary_keys,
+            "refuses_events": plan.refuses,
+>>>>>>> 13e8b3d (JavaScript: events pushed one by one cross in batches; dropped events and rejected lines are reported; snapshots in chunks, streams, isolated processors):wasm/src/js/mod.rs
         })
         .to_string()
     }
@@ -364,30 +391,6 @@ impl Processor {
     /// Returns the engine's counters as JSON.
     pub fn stats(&self) -> String {
         serde_json::to_string(&self.engine.stats()).unwrap_or_default()
-    }
-
-    /// Returns the whole state, except spilled rows and a partial line.
-    pub fn snapshot(&mut self) -> Result<Vec<u8>, JsValue> {
-        self.engine.snapshot().map_err(|error| thrown(&error))
-    }
-
-    /// Removes and returns the state of the windows; `source` names this engine among all senders.
-    pub fn partial(&mut self, source: &str) -> Result<Vec<u8>, JsValue> {
-        self.engine.partial(source).map_err(|error| thrown(&error))
-    }
-
-    /// Merges the result of [`Processor::partial`] of another engine; returns true if it is new.
-    pub fn merge(&mut self, partial: &[u8]) -> Result<bool, JsValue> {
-        let merged = self.engine.merge(partial).map_err(|error| thrown(&error))?;
-        self.full = merged.full;
-        Ok(merged.is_new)
-    }
-
-    /// Restores a snapshot of the same pipeline; a failure leaves the processor unchanged.
-    pub fn restore(&mut self, snapshot: &[u8]) -> Result<(), JsValue> {
-        let restored = Engine::restore(&self.spec, self.engine.options(), snapshot);
-        self.engine = restored.map_err(|error| thrown(&error))?;
-        Ok(())
     }
 }
 

@@ -1,0 +1,70 @@
+//! Snapshots in pieces, and partial state.
+
+use stream_processor_core::{Restore, SnapshotCursor};
+use wasm_bindgen::prelude::*;
+
+use super::{Processor, thrown};
+
+/// A snapshot that JavaScript is reading.
+pub(super) struct SnapshotRead {
+    cursor: SnapshotCursor,
+    /// The sections that were written, and the number of their bytes that were read.
+    bytes: Vec<u8>,
+    read: usize,
+}
+
+#[wasm_bindgen]
+impl Processor {
+    /// Begins a snapshot of the whole state, except spilled rows and a partial line.
+    pub fn begin_snapshot(&mut self) {
+        let cursor = self.engine.begin_snapshot();
+        self.snapshot = Some(SnapshotRead { cursor, bytes: Vec::new(), read: 0 });
+    }
+
+    /// Returns the next `max_bytes` of the snapshot; fewer at its end, and then none.
+    pub fn read_snapshot(&mut self, max_bytes: usize) -> Result<Vec<u8>, JsValue> {
+        let Some(SnapshotRead { cursor, bytes, read }) = &mut self.snapshot else {
+            return Ok(Vec::new());
+        };
+        while bytes.len() - *read < max_bytes {
+            bytes.drain(..core::mem::take(read));
+            if !self.engine.write_section(cursor, bytes).map_err(|error| thrown(&error))? {
+                break;
+            }
+        }
+        if *read == 0 && bytes.len() <= max_bytes {
+            return Ok(core::mem::take(bytes));
+        }
+        let rest = bytes.get(*read..).unwrap_or_default();
+        let piece = rest.get(..max_bytes).unwrap_or(rest).to_vec();
+        *read += piece.len();
+        Ok(piece)
+    }
+
+    /// Restores a snapshot of the same pipeline, piece by piece. A failure leaves the processor
+    /// unchanged.
+    pub fn restore(&mut self, piece: &[u8], is_last: bool) -> Result<(), JsValue> {
+        let restore =
+            self.restore.take().map_or_else(|| Restore::new(&self.spec, self.engine.options()), Ok);
+        let mut restore = restore.map_err(|error| thrown(&error))?;
+        restore.push(piece).map_err(|error| thrown(&error))?;
+        if is_last {
+            self.engine = restore.finish().map_err(|error| thrown(&error))?;
+        } else {
+            self.restore = Some(restore);
+        }
+        Ok(())
+    }
+
+    /// Removes and returns the state of the windows; `source` names this engine among all senders.
+    pub fn partial(&mut self, source: &str) -> Result<Vec<u8>, JsValue> {
+        self.engine.partial(source).map_err(|error| thrown(&error))
+    }
+
+    /// Merges the result of [`Processor::partial`] of another engine; returns true if it is new.
+    pub fn merge(&mut self, partial: &[u8]) -> Result<bool, JsValue> {
+        let merged = self.engine.merge(partial).map_err(|error| thrown(&error))?;
+        self.full = merged.full;
+        Ok(merged.is_new)
+    }
+}
