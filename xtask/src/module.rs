@@ -67,38 +67,41 @@ fn bindgen(compiled: PathBuf) -> Result<Bindgen> {
     bindgen.input_path(compiled).out_name("stream_processor").web(true)?.typescript(true);
     // The entry points of the wrapper locate the module, because its path differs by platform.
     bindgen.omit_default_module_path(true);
-    // The wrapper starts a new instance after a trap.
-    bindgen.reset_state_function(true);
     bindgen.remove_name_section(true).remove_producers_section(true);
     Ok(bindgen)
 }
 
 /// Wraps generated glue, which has one instance of the module, in a function that returns new glue
-/// with each call. Leaves out the asynchronous loading, which the wrapper does itself.
+/// with each call. Leaves out the loading, which the wrapper does itself.
 fn glue_factory(glue: &str) -> Result<String> {
-    let (before, rest) = part(glue, "async function __wbg_load(")?;
-    let (_, rest) = part(rest, "function initSync(")?;
-    let (init_sync, _) = part(rest, "let __wbg_init_promise")?;
-    let body = before.replace("export class", "class").replace("export function", "function");
-    let names = "return { Processor, initSync, reset: __wbg_reset_state };";
-    Ok(format!("export function createGlue() {{\n{body}function initSync({init_sync}{names}\n}}\n"))
+    let (body, _) = part(glue, "async function __wbg_load(")?;
+    let body = body.replace("export class", "class");
+    Ok(format!(
+        "export function createGlue(module) {{
+{body}
+__wbg_finalize_init(new WebAssembly.Instance(module, __wbg_get_imports()), module);
+/** Lets go of the instance after a trap: its processors are not freed in it. */
+const stop = () => {{ wasm = {{ __wbg_processor_free() {{}} }}; }};
+return {{ Processor, stop }};
+}}
+"
+    ))
 }
 
 /// Returns the types of [`glue_factory`] from those of the generated glue.
 fn glue_factory_types(types: &str) -> Result<String> {
-    let (class, _) = part(types, "export function __wbg_reset_state")?;
+    let (class, _) = part(types, "export type InitInput")?;
     let class = class.replace("export class Processor", "declare class Processor");
     Ok(class
         + "/** The functions of one instance of the module. */
 export interface Glue {
     Processor: typeof Processor;
-    initSync(options: { module: unknown }): unknown;
-    /** Replaces the instance by a new one. */
-    reset(): void;
+    /** Lets go of the instance after a trap: its processors are not freed in it. */
+    stop(): void;
 }
 
-/** Returns glue without an instance: call `initSync` once. */
-export function createGlue(): Glue;
+/** Instantiates a `WebAssembly.Module`. */
+export function createGlue(module: unknown): Glue;
 export type { Processor };
 ")
 }

@@ -18,6 +18,9 @@ import type { Schema } from "./schema.js";
 /** The number of events of one call into the module: a batch fits into the CPU's caches. */
 const BATCH_EVENTS = 16_384;
 
+/** The names of the methods of the module's processor. */
+type Method = { [K in keyof Processor]: Processor[K] extends (...values: never[]) => unknown ? K : never }[keyof Processor];
+
 /** The arguments with which the module opens an engine. */
 export interface EngineOptions {
   readonly spec: string;
@@ -51,20 +54,20 @@ export class Engine {
     this.#reports = reports;
     const { wantsRejections, wantsDrops } = reports;
     this.raw = this.call(() => new instance.Processor(spec, seed, emitsPartials, wantsRejections, wantsDrops));
-    this.memory = this.call(() => this.raw.memory()) as WebAssembly.Memory;
-    this.schema = JSON.parse(this.call(() => this.raw.schema())) as Schema;
+    this.memory = this.run("memory") as WebAssembly.Memory;
+    this.schema = JSON.parse(this.run("schema")) as Schema;
     this.passed = this.schema.output.passes_events ? new PassedEvents() : undefined;
     this.conversions = {
       ...this.lines,
-      parseTimes: (lines) => this.call(() => this.raw.parse_times(lines)),
-      fingerprints: (values) => this.call(() => this.raw.fingerprints(values)),
-      keepIdentities: (slots) => this.call(() => this.raw.keep_identities(slots)),
+      parseTimes: (lines) => this.run("parse_times", lines),
+      fingerprints: (values) => this.run("fingerprints", values),
+      keepIdentities: (slots) => this.run("keep_identities", slots),
     };
   }
 
   get lines(): Lines {
     return {
-      identify: (lines, begins) => this.call(() => this.raw.identify(lines, begins)),
+      identify: (lines, begins) => this.run("identify", lines, begins),
       faultsOf: (lines) => this.call(() => this.#instance.Processor.faulty_lines(lines)),
     };
   }
@@ -72,6 +75,11 @@ export class Engine {
   /** Calls into the module. */
   call<T>(run: () => T): T {
     return this.#instance.guarded(this.#generation, run);
+  }
+
+  /** Calls a method of the module's processor. */
+  run<K extends Method>(name: K, ...values: Parameters<Processor[K]>): ReturnType<Processor[K]> {
+    return this.call(() => (this.raw[name] as (...values: unknown[]) => ReturnType<Processor[K]>)(...values));
   }
 
   /** Throws if the processor was disposed or the module has trapped. */
@@ -86,7 +94,7 @@ export class Engine {
 
   /** The number of rows that wait outside of the module's result buffer. */
   get spilledRows(): number {
-    return this.passed?.count ?? this.call(() => this.raw.spilled_rows());
+    return this.passed?.count ?? this.run("spilled_rows");
   }
 
   /**
@@ -99,7 +107,7 @@ export class Engine {
     const [start, first] = [progress.taken, this.#firstOrdinal()];
     const push = (from: number, to: number) => {
       this.#write(from, to, batch);
-      return this.call(() => this.raw.push_reserved(to - from, 0, to - from, keys.bound, from, inUs));
+      return this.run("push_reserved", to - from, 0, to - from, keys.bound, from, inUs);
     };
     const eventOf = (ordinal: number) => {
       const at = ordinal - first + start;
@@ -171,13 +179,13 @@ export class Engine {
 
   /** Returns the ordinal of the next event, if events are looked up by ordinals. */
   #firstOrdinal(): number {
-    return this.passed !== undefined || this.#reports.wantsDrops ? this.call(() => this.raw.next_ordinal()) : 0;
+    return this.passed !== undefined || this.#reports.wantsDrops ? this.run("next_ordinal") : 0;
   }
 
   /** Writes events of a batch into the reserved columns in the module's memory. */
   #write(from: number, to: number, { timestamps, keys, partitions, columns }: Batch): void {
     const events = to - from;
-    const address = this.call(() => this.raw.reserve(events));
+    const address = this.run("reserve", events);
     // Read the buffer after the call: it is replaced when the memory grows.
     const { buffer } = this.memory;
     const at = (column: number) => columnAt(address, events, column);
@@ -197,7 +205,7 @@ export class Engine {
   /** Moves rows out of the full result buffer, so that the module can continue. */
   #spill(consumed: number): void {
     this.#checkPending(this.spilledRows, consumed);
-    this.call(() => this.raw.spill());
+    this.run("spill");
   }
 
   #checkPending(pending: number, consumed: number): void {
@@ -210,21 +218,21 @@ export class Engine {
   #collectLines(): void {
     if (this.#generation !== this.#instance.generation) return;
     if (this.passed !== undefined) {
-      const text = this.call(() => this.raw.take_passed());
+      const text = this.run("take_passed");
       this.passed.addText(text, this.raw.passed_events());
     }
-    if (this.#reports.wantsRejections) this.#reports.addLines(this.call(() => this.raw.take_rejected()));
+    if (this.#reports.wantsRejections) this.#reports.addLines(this.run("take_rejected"));
     this.#collectDrops(() => undefined);
   }
 
   #collectDrops(eventOf: (ordinal: number) => object | undefined): void {
     if (!this.#reports.wantsDrops || this.#generation !== this.#instance.generation) return;
-    this.#reports.addDrops(this.call(() => this.raw.take_dropped()), eventOf);
+    this.#reports.addDrops(this.run("take_dropped"), eventOf);
   }
 
   #takePassedObjects(eventOf: (ordinal: number) => object | undefined): void {
     if (this.passed === undefined) return;
-    for (const ordinal of this.call(() => this.raw.poll_ordinals())) {
+    for (const ordinal of this.run("poll_ordinals")) {
       const event = eventOf(ordinal);
       if (event !== undefined) this.passed.addObject(event);
     }

@@ -8,12 +8,14 @@ export const DISPOSED = -1;
 
 /** An instance of the module. After a trap it starts again, with an empty memory. */
 export class ModuleInstance {
-  readonly #glue: Glue = createGlue();
+  readonly #module: CompiledModule;
+  #glue: Glue;
   /** The number of traps so far; each one invalidates all processors of its generation. */
   #generation = 0;
 
   constructor(module: CompiledModule) {
-    this.#glue.initSync({ module });
+    this.#module = module;
+    this.#glue = createGlue(module);
   }
 
   /** The class of low-level processors. */
@@ -51,7 +53,8 @@ export class ModuleInstance {
     // JavaScript engines throw a RangeError when the module's stack overflows.
     if (error instanceof WebAssembly.RuntimeError || error instanceof RangeError) {
       this.#generation += 1;
-      this.#glue.reset();
+      this.#glue.stop();
+      this.#glue = createGlue(this.#module);
       return trapped(error);
     }
     if (!(error instanceof Error)) return new StreamProcessorError("internal", String(error), { cause: error });

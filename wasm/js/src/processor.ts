@@ -18,7 +18,6 @@ import { KeyDictionary } from "./dictionary.js";
 import { Engine, type Progress } from "./engine.js";
 import { StreamProcessorError } from "./error.js";
 import { type Batch, checkedBatch, eventOfColumns, fromColumns } from "./events.js";
-import { type Explanation, explain } from "./explain.js";
 import type { CheckedPipeline, PipelineInput, RowOf } from "./inference.js";
 import { identifyEvents } from "./lines.js";
 import { newInstance, sharedInstance } from "./load.js";
@@ -29,7 +28,7 @@ import { Reports } from "./reports.js";
 import { checkedCommit, checkReservable, isInMicroseconds, rangeOf, Reservation } from "./reserved.js";
 import { nextRows, POLL_ROWS, RowReader } from "./rows.js";
 import { statsOf } from "./stats.js";
-import { type Source, type StreamOptions, type TransformOptions, rowsOf, transformStream } from "./streams.js";
+import { rowsOf, type RowStream, type Source, type StreamOptions, type TransformOptions, transformStream } from "./streams.js";
 import { concatenated, pieces, surrogateBytes } from "./text.js";
 import type { CommitOptions, EventColumns, ProcessorOptions, RejectedEvent, ReservedColumns, Row, RowColumns, Stats } from "./types.js";
 
@@ -176,7 +175,7 @@ export class StreamProcessor<const P extends PipelineInput = PipelineSpec> {
     checkReservable(input, output.passes_events, events);
     this.#flush();
     this.#isReserved = false;
-    const address = engine.call(() => engine.raw.reserve(events));
+    const address = engine.run("reserve", events);
     const { buffer } = engine.memory;
     if (!this.#reservation?.fits(buffer, address, events)) {
       this.#reservation = new Reservation(input, buffer, address, events);
@@ -322,9 +321,9 @@ export class StreamProcessor<const P extends PipelineInput = PipelineSpec> {
    * that is read is a row, or the bytes of rows as NDJSON. When the writable side is closed,
    * {@link finish} is called.
    */
-  toTransformStream(options: TransformOptions & { readonly output: "ndjson" }): TransformStream<unknown, Uint8Array>;
-  toTransformStream<R extends object = RowOf<P>>(options?: TransformOptions): TransformStream<unknown, R>;
-  toTransformStream(options: TransformOptions = {}): TransformStream<unknown, unknown> {
+  toTransformStream(options: TransformOptions & { readonly output: "ndjson" }): RowStream<Uint8Array>;
+  toTransformStream<R extends object = RowOf<P>>(options?: TransformOptions): RowStream<R>;
+  toTransformStream(options: TransformOptions = {}): RowStream<unknown> {
     return transformStream(this, this.#engine.schema.input.format, options);
   }
 
@@ -333,7 +332,7 @@ export class StreamProcessor<const P extends PipelineInput = PipelineSpec> {
    */
   get watermark(): number | null {
     this.#tryFlush();
-    return this.#engine.call(() => this.#engine.raw.watermark()) ?? null;
+    return this.#engine.run("watermark") ?? null;
   }
 
   /**
@@ -342,21 +341,13 @@ export class StreamProcessor<const P extends PipelineInput = PipelineSpec> {
    */
   get nextDeadline(): number | null {
     this.#tryFlush();
-    return this.#engine.call(() => this.#engine.raw.next_deadline()) ?? null;
+    return this.#engine.run("next_deadline") ?? null;
   }
 
   /** Returns the processor's counters and watermarks. */
   stats(): Stats {
     const watermark = this.watermark;
-    return statsOf(this.#engine.call(() => this.#engine.raw.stats()), watermark);
-  }
-
-  /**
-   * Explains why no further rows have come: which window fires next, at which watermark, and what
-   * holds the watermark back.
-   */
-  explain(): Explanation {
-    return explain(this.stats(), this.nextDeadline);
+    return statsOf(this.#engine.run("stats"), watermark);
   }
 
   /**
@@ -381,11 +372,11 @@ export class StreamProcessor<const P extends PipelineInput = PipelineSpec> {
       const message = `drain() first: ${spilled} rows have left the result buffer and would not be in the snapshot`;
       throw new StreamProcessorError("rows_pending", message);
     }
-    if (this.#pendingSurrogate !== "" || engine.call(() => engine.raw.has_partial_line())) {
+    if (this.#pendingSurrogate !== "" || engine.run("has_partial_line")) {
       const message = "push the rest of the last line first: a part of a line would not be in the snapshot";
       throw new StreamProcessorError("line_pending", message);
     }
-    engine.call(() => engine.raw.begin_snapshot());
+    engine.run("begin_snapshot");
     return this.#polled(() => {
       const chunk = engine.raw.read_snapshot(size);
       return chunk.length > 0 ? chunk : undefined;
@@ -402,7 +393,7 @@ export class StreamProcessor<const P extends PipelineInput = PipelineSpec> {
   partial(source: string): Uint8Array {
     const name = checkedName(source, "partial", "source");
     this.#flush();
-    return this.#engine.call(() => this.#engine.raw.partial(name));
+    return this.#engine.run("partial", name);
   }
 
   /**
@@ -527,25 +518,23 @@ export class StreamProcessor<const P extends PipelineInput = PipelineSpec> {
    * Processes the events of a reservation from `from` to `to`, translating ids first if necessary.
    */
   #commit(reservation: Reservation, from: number, to: number, options: CommitOptions): void {
-    const { raw, memory } = this.#engine;
     if (reservation.bound === undefined) {
       this.#makeRoom();
-      reservation.translate(memory.buffer, to, options, this.#keys, this.#partitions);
+      reservation.translate(this.#engine.memory.buffer, to, options, this.#keys, this.#partitions);
       this.#define();
     }
     const bound = reservation.bound ?? 0;
     const inUs = isInMicroseconds(options);
     const push = (at: number, end: number) => {
-      return this.#engine.call(() => raw.push_reserved(reservation.events, from + at, from + end, bound, from + at, inUs));
+      return this.#engine.run("push_reserved", reservation.events, from + at, from + end, bound, from + at, inUs);
     };
     this.#engine.take(to - from, { taken: 0 }, push, (at) => at, () => undefined);
   }
 
   /** Defines new keys and partitions in the module. */
   #define(): void {
-    const { raw } = this.#engine;
-    this.#keys.flush((fresh, first) => this.#engine.call(() => raw.define_keys(fresh, first)));
-    this.#partitions.flush((fresh, first) => this.#engine.call(() => raw.define_partitions(fresh, first)));
+    this.#keys.flush((fresh, first) => this.#engine.run("define_keys", fresh, first));
+    this.#partitions.flush((fresh, first) => this.#engine.run("define_partitions", fresh, first));
   }
 
   #pushText(text: string | Uint8Array | ArrayBuffer, format: "ndjson" | "csv", call: string): void {
@@ -589,7 +578,7 @@ export class StreamProcessor<const P extends PipelineInput = PipelineSpec> {
 
   /** Counts rejections, and reports them. */
   #reject(rejections: readonly RejectedEvent[]): void {
-    for (const { reason } of rejections) this.#engine.call(() => this.#engine.raw.count_rejected(reason));
+    for (const { reason } of rejections) this.#engine.run("count_rejected", reason);
     this.#reports.addRejections(rejections);
   }
 

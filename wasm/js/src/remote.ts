@@ -2,11 +2,10 @@
 import { checkedPieces, isObject, isSingle, listOf, wrongArgument } from "./arguments.js";
 import { type Callbacks, Connection, type Platform } from "./connection.js";
 import { StreamProcessorError } from "./error.js";
-import type { Explanation } from "./explain.js";
 import type { CheckedPipeline, PipelineInput, RowOf } from "./inference.js";
 import type { Init } from "./load.js";
 import type { PipelineSpec, Strategy } from "./pipeline.js";
-import { rowsOf, type Source, type StreamOptions, type TextFormat, type TransformOptions, transformStream } from "./streams.js";
+import { rowsOf, type RowStream, type Source, type StreamOptions, type TextFormat, type TransformOptions, transformStream } from "./streams.js";
 import type { EventColumns, ProcessorOptions, RowColumns, Stats } from "./types.js";
 import { buffersOf, type Operation } from "./worker_protocol.js";
 
@@ -159,9 +158,9 @@ export class StreamProcessor<const P extends PipelineInput = PipelineSpec> {
   }
 
   /** Returns a transform stream from events to rows, or to NDJSON. */
-  toTransformStream(options: TransformOptions & { readonly output: "ndjson" }): TransformStream<unknown, Uint8Array>;
-  toTransformStream<R extends object = RowOf<P>>(options?: TransformOptions): TransformStream<unknown, R>;
-  toTransformStream(options: TransformOptions = {}): TransformStream<unknown, unknown> {
+  toTransformStream(options: TransformOptions & { readonly output: "ndjson" }): RowStream<Uint8Array>;
+  toTransformStream<R extends object = RowOf<P>>(options?: TransformOptions): RowStream<R>;
+  toTransformStream(options: TransformOptions = {}): RowStream<unknown> {
     return transformStream(this, this.#format, options);
   }
 
@@ -178,11 +177,6 @@ export class StreamProcessor<const P extends PipelineInput = PipelineSpec> {
   /** Returns the processor's counters and watermarks. */
   async stats(): Promise<Stats> {
     return (await this.#call("stats", [])) as Stats;
-  }
-
-  /** Explains why no further rows have come. */
-  async explain(): Promise<Explanation> {
-    return (await this.#call("explain", [])) as Explanation;
   }
 
   /** Returns the whole state, for {@link restore}. */

@@ -19,7 +19,6 @@ export type Operation =
   | "watermark"
   | "nextDeadline"
   | "stats"
-  | "explain"
   | "snapshot"
   | "snapshotChunks"
   | "partial"

@@ -199,7 +199,6 @@ test("every method of a disposed processor throws the same error", () => {
       (p) => p.watermark,
       (p) => p.nextDeadline,
       (p) => p.stats(),
-      (p) => p.explain(),
       (p) => p.snapshot(),
       (p) => p.snapshotChunks(1),
       (p) => p.partial("a"),

@@ -63,7 +63,6 @@ test("any other call processes the events first", () => {
     watermark: (p) => p.watermark,
     nextDeadline: (p) => p.nextDeadline,
     stats: (p) => p.stats(),
-    explain: (p) => p.explain(),
     snapshot: (p) => p.snapshot(),
     finish: (p) => p.finish(),
   };
