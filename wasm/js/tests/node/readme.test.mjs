@@ -7,7 +7,7 @@ import { test } from "node:test";
 const readme = readFileSync(new URL("../README.md", import.meta.resolve("stream-processor")), "utf8");
 const examples = [...readme.matchAll(/```js\n(.*?)```/gs)].map(([, code]) => code);
 
-test("the README has eight examples", () => assert.equal(examples.length, 8));
+test("the README has ten examples", () => assert.equal(examples.length, 10));
 
 for (const [index, code] of examples.entries()) {
   test(`example ${index + 1}`, () => {
