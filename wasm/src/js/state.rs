@@ -5,6 +5,9 @@ use wasm_bindgen::prelude::*;
 
 use super::{Processor, thrown};
 
+/// The sections of a snapshot are padded to a multiple of this many bytes.
+const SECTION_ALIGNMENT: usize = 8;
+
 /// A snapshot that JavaScript is reading.
 pub(super) struct SnapshotRead {
     cursor: SnapshotCursor,
@@ -27,7 +30,10 @@ impl Processor {
             return Ok(Vec::new());
         };
         while bytes.len() - *read < max_bytes {
-            bytes.drain(..core::mem::take(read));
+            // Sections are padded by the length of `bytes`, which must stay a multiple of the padding.
+            let whole = *read - *read % SECTION_ALIGNMENT;
+            bytes.drain(..whole);
+            *read -= whole;
             if !self.engine.write_section(cursor, bytes).map_err(|error| thrown(&error))? {
                 break;
             }

@@ -29,12 +29,20 @@ test("chunks are the snapshot, in pieces of the given size", () => {
   const whole = Buffer.from(processor.snapshot());
   assert.ok(whole.length > 100_000);
   const due = rest(StreamProcessor.restore(PIPELINE, whole));
-  for (const size of [1_000, 4_096, 65_536, whole.length - 1, whole.length, whole.length + 1, 2 ** 31]) {
+  for (const size of [1_000, 1_001, 4_096, 9_999, 65_536, whole.length - 1, whole.length, whole.length + 1, 2 ** 31]) {
     const chunks = [...processor.snapshotChunks(size)];
     assert.ok(chunks.slice(0, -1).every((chunk) => chunk.length === size), String(size));
     assert.equal(chunks.length, Math.ceil(whole.length / size));
     assert.ok(Buffer.concat(chunks).equals(whole));
     assert.equal(rest(StreamProcessor.restore(PIPELINE, chunks)), due);
+  }
+  const small = new StreamProcessor(PIPELINE);
+  small.push(EVENTS.slice(0, 3));
+  const due3 = Buffer.from(small.snapshot());
+  for (let size = 1; size < 40; size += 1) {
+    const chunks = [...small.snapshotChunks(size)];
+    assert.ok(Buffer.concat(chunks).equals(due3), String(size));
+    StreamProcessor.restore(PIPELINE, chunks).dispose();
   }
   // Chunks may be buffers, and come from any iterable.
   const stored = new Map([...processor.snapshotChunks(50_000)].map((chunk, n) => [n, chunk.slice().buffer]));

@@ -91,6 +91,31 @@ test("rejected events are reported before the call ends, and errors of onReject 
   await assert.rejects(throwing.push({ ts: "x" }), (error) => error === own);
 });
 
+test("dropped events and rejected lines are reported, and options reach the thread", async () => {
+  const [drops, rejections] = [[], []];
+  const options = { onDrop: (drop) => drops.push(drop), onReject: (rejection) => rejections.push(rejection), isolated: true };
+  const processor = new StreamProcessor(PIPELINE, options);
+  const late = { ts: 1, key: "late", value: 1 };
+  for (const event of [...EVENTS, late]) await processor.push(event);
+  await processor.pushNdjson('{"ts": 1, "key": "later", "value": 1}\nno\n');
+  const found = drops.map(({ reason, event, line, text }) => [reason, event, line, text]);
+  assert.deepEqual(found, [["late", late, undefined, undefined], ["late", undefined, 1, '{"ts": 1, "key": "later", "value": 1}']]);
+  assert.deepEqual(rejections.map(({ line, text, reason }) => [line, text, reason]), [[2, "no", "invalid_json"]]);
+});
+
+test("a snapshot in chunks is restored in the worker and in this thread", async () => {
+  const processor = new StreamProcessor(PIPELINE);
+  await processor.push(EVENTS);
+  await processor.drain();
+  const chunks = await processor.snapshotChunks(100);
+  assert.ok(chunks.length > 2 && chunks.every((chunk) => chunk.length <= 100));
+  const here = local.StreamProcessor.restore(PIPELINE, chunks);
+  const there = await StreamProcessor.restore(PIPELINE, chunks.values());
+  here.finish();
+  await there.finish();
+  assert.deepEqual(await there.drain(), here.drain());
+});
+
 test("identities are those of this thread", async () => {
   assert.equal(await identify(["id"], { id: 7 }), local.identify(["id"], { id: 7 }));
 });
