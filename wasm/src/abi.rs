@@ -6,9 +6,9 @@
 
 use std::cell::RefCell;
 
-use stream_processor_core::text::Identifier;
+use stream_processor_control as control;
 use stream_processor_core::{
-    Engine, Error, Options, PipelineSpec, Progress, Restore, SnapshotCursor, SnapshotError, wire,
+    Engine, Error, PipelineSpec, Progress, Restore, SnapshotCursor, SnapshotError, wire,
 };
 
 use crate::block::{AlignedBlock, address};
@@ -97,7 +97,7 @@ impl State {
 
     /// Stores `error` as JSON for `sp_error`.
     fn store_error(&mut self, error: &Error) {
-        self.error = wire::encode_error(error);
+        self.error = control::encode_error(error);
     }
 }
 
@@ -176,9 +176,9 @@ pub extern "C" fn sp_free(ptr: u32) {
 #[unsafe(no_mangle)]
 pub extern "C" fn sp_open(spec_ptr: u32, spec_len: u32, options_ptr: u32, options_len: u32) -> i32 {
     run_or_status(|state| {
-        let spec = PipelineSpec::from_json(text(state.block(spec_ptr, spec_len)?)?)?;
-        let options = options(state.block(options_ptr, options_len)?)?;
-        let engine = Engine::open(&spec, options)?;
+        let spec = control::parse_pipeline(text(state.block(spec_ptr, spec_len)?)?)?;
+        let options = control::parse_options(state.block(options_ptr, options_len)?)?;
+        let engine = control::open(&spec, options)?;
         let instance = Instance {
             spec,
             engine,
@@ -201,15 +201,6 @@ pub extern "C" fn sp_open(spec_ptr: u32, spec_len: u32, options_ptr: u32, option
 
 fn text(bytes: &[u8]) -> Result<&str, Error> {
     std::str::from_utf8(bytes).map_err(|_| Error::MalformedBlock("the text is not UTF-8"))
-}
-
-fn options(bytes: &[u8]) -> Result<Options, Error> {
-    if bytes.is_empty() {
-        return Ok(Options::default());
-    }
-    serde_json::from_slice(bytes).map_err(|_| {
-        Error::MalformedBlock("options are {\"table_seed\": number, \"report_drops\": bool, \"emits_partials\": bool}")
-    })
 }
 
 /// Closes an engine.
@@ -326,7 +317,7 @@ pub extern "C" fn sp_next_deadline(handle: i32) -> i64 {
 pub extern "C" fn sp_stats(handle: i32) -> u64 {
     run_or(0, |state| {
         let Instance { engine, bytes, .. } = state.instance(handle)?;
-        *bytes = serde_json::to_vec(&engine.stats()).unwrap_or_default();
+        *bytes = control::stats(engine).into_bytes();
         Ok(packed(bytes))
     })
 }
@@ -336,7 +327,7 @@ pub extern "C" fn sp_stats(handle: i32) -> u64 {
 pub extern "C" fn sp_snapshot(handle: i32) -> i32 {
     run_or_status(|state| {
         let instance = state.instance(handle)?;
-        let cursor = instance.engine.begin_snapshot();
+        let cursor = control::begin_snapshot(&mut instance.engine);
         instance.snapshot = Some(SnapshotRead { cursor, section: Vec::new(), read: 0 });
         Ok(0)
     })
@@ -355,7 +346,7 @@ pub extern "C" fn sp_snapshot_read(handle: i32, max_len: u32) -> u64 {
         if *read == section.len() {
             section.clear();
             *read = 0;
-            if !engine.write_section(cursor, section)? {
+            if !control::write_section(engine, cursor, section)? {
                 return Ok(0);
             }
         }
@@ -371,15 +362,12 @@ pub extern "C" fn sp_snapshot_read(handle: i32, max_len: u32) -> u64 {
 pub extern "C" fn sp_restore(handle: i32, ptr: u32, len: u32, last: u32) -> i32 {
     run_or_status(|state| {
         state.with_block(handle, (ptr, len), |instance, block| {
-            let mut restore = match instance.restore.take() {
-                Some(restore) => restore,
-                None => Restore::new(&instance.spec, instance.engine.options())?,
-            };
-            restore.push(block)?;
+            let (started, options) = (instance.restore.take(), instance.engine.options());
+            let restore = control::restore_piece(started, &instance.spec, options, block)?;
             if last == 0 {
                 instance.restore = Some(restore);
             } else {
-                instance.engine = restore.finish()?;
+                instance.engine = control::finish_restore(restore)?;
                 instance.snapshot = None;
             }
             Ok(0)
@@ -394,7 +382,7 @@ pub extern "C" fn sp_partial(handle: i32, source_ptr: u32, source_len: u32) -> u
     run_or(0, |state| {
         state.with_block(handle, (source_ptr, source_len), |instance, source| {
             let Instance { engine, bytes, .. } = instance;
-            *bytes = engine.partial(text(source)?)?;
+            *bytes = control::partial(engine, text(source)?)?;
             Ok(packed(bytes))
         })
     })
@@ -406,7 +394,7 @@ pub extern "C" fn sp_partial(handle: i32, source_ptr: u32, source_len: u32) -> u
 pub extern "C" fn sp_merge(handle: i32, ptr: u32, len: u32) -> i32 {
     run_or_status(|state| {
         state.with_block(handle, (ptr, len), |instance, block| {
-            let merged = instance.engine.merge(block)?;
+            let merged = control::merge(&mut instance.engine, block)?;
             Ok(i32::from(merged.is_new) | i32::from(merged.full) << 1)
         })
     })
@@ -425,7 +413,7 @@ pub extern "C" fn sp_identify(
         let strategies = text(state.block(strategies_ptr, strategies_len)?)?;
         let mut identities = Vec::new();
         let lines = state.block(lines_ptr, lines_len)?;
-        Identifier::from_json(strategies)?.write(lines, &mut identities);
+        control::parse_strategies(strategies)?.write(lines, &mut identities);
         state.identities = identities;
         Ok(packed(&state.identities))
     })

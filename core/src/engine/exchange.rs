@@ -103,6 +103,7 @@ struct ParsedPartial {
 impl Exchange {
     /// Returns the least watermark of the sources that have not ended. If all have ended, returns
     /// the greatest watermark of any.
+    #[inline]
     fn watermark(&self) -> i64 {
         let active = self.sources.values().filter(|source| !source.ended);
         let least = active.map(|source| source.watermark).min();
@@ -110,10 +111,12 @@ impl Exchange {
         least.or_else(most).unwrap_or(NO_WATERMARK)
     }
 
+    #[inline]
     pub(super) fn is_used(&self) -> bool {
         *self != Self::default()
     }
 
+    #[inline]
     pub(super) fn save(&self, writer: &mut SectionWriter<'_>) {
         writer.u64(self.sequence);
         writer.length(self.sent.len());
@@ -128,6 +131,7 @@ impl Exchange {
         }
     }
 
+    #[inline]
     pub(super) fn load(
         &mut self,
         reader: &mut SectionReader<'_>,
@@ -156,6 +160,7 @@ impl Exchange {
 ///
 /// # Errors
 /// The pipeline has no such stage, or its windows cannot be merged.
+#[inline]
 pub(super) fn window_stage(plan: &Plan) -> Result<usize, SpecError> {
     let support = |plan: &StagePlan| plan.stage.partial_support();
     let found = plan.stages.iter().position(|plan| support(plan) != PartialSupport::NoWindows);
@@ -270,6 +275,7 @@ impl Engine {
     /// [`Error::PartialsMismatch`] if the engine takes events itself. [`Error::LimitReached`] if a
     /// limit dropped a window of this or an earlier partial state: call again with the same bytes
     /// to continue after it.
+    #[inline]
     pub fn merge(&mut self, partial: &[u8]) -> Result<Merged, Error> {
         if self.finished {
             return Err(Error::Finished);
@@ -328,6 +334,7 @@ impl Engine {
     }
 
     /// Returns the counters of the stream before its windows and in them.
+    #[inline]
     fn counters(&self, stage_index: usize) -> Vec<u64> {
         let stage = self.stages.get(stage_index).map(|stage| counters_of(&stage.stats(&self.keys)));
         let stage = stage.unwrap_or_default();
@@ -378,6 +385,7 @@ impl Engine {
     }
 
     /// Moves the watermark. Lateness of merged windows was decided by the watermark before.
+    #[inline]
     fn flow_merged(&mut self) -> Result<Progress, Error> {
         self.source.advance(self.exchange.watermark());
         self.flow(&Events::none(self.source.watermark()))
@@ -385,6 +393,7 @@ impl Engine {
 
     /// Cuts partial state into its sections and checks everything that does not depend on this
     /// engine's state.
+    #[inline]
     fn parse(&self, partial: &[u8]) -> Result<ParsedPartial, SnapshotError> {
         let mut sections = Sections::new(self.plan.limits.max_snapshot_bytes);
         sections.push(partial);
@@ -414,6 +423,7 @@ impl Engine {
 }
 
 /// Reads the header of partial state; `reasons` is the number of rejection reasons.
+#[inline]
 fn read_header(payload: &[u8], reasons: usize) -> Result<PartialHeader, SnapshotError> {
     let mut reader = SectionReader::new(payload);
     let length = reader.length()?;

@@ -212,10 +212,12 @@ impl Engine {
     ///
     /// # Errors
     /// [`Error::Spec`] if the pipeline is inconsistent; see [`Plan::new`].
+    #[inline]
     pub fn open(spec: &PipelineSpec, options: Options) -> Result<Self, Error> {
         Self::of_plan(Plan::new(spec)?, options)
     }
 
+    #[inline]
     fn of_plan(plan: Plan, options: Options) -> Result<Self, Error> {
         let mut keys = Keys::new(options.table_seed, plan.limits.max_key_bytes);
         let source = Source::new(&plan, &mut keys, options.table_seed);
@@ -321,6 +323,7 @@ impl Engine {
 
     /// Returns the counters of the engine and its stages.
     #[must_use]
+    #[inline]
     pub fn stats(&self) -> Stats {
         let stages: Vec<_> = self.stages.iter().map(|stage| stage.stats(&self.keys)).collect();
         let sum = |count: fn(&crate::StageStats) -> u64| stages.iter().map(count).sum();

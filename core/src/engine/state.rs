@@ -62,6 +62,7 @@ enum Step {
 
 impl Engine {
     /// Begins a snapshot. Read it with [`Engine::write_section`] before the engine is used again.
+    #[inline]
     pub fn begin_snapshot(&mut self) -> SnapshotCursor {
         self.discard_polled();
         // Consumed rows must not retain keys that the snapshot would then contain.
@@ -78,6 +79,7 @@ impl Engine {
     /// # Errors
     /// [`SnapshotError::Outdated`] if the engine has changed, [`SnapshotError::TooLarge`] beyond
     /// the limit. [`Error::CustomState`] for an engine with aggregators of the program.
+    #[inline]
     pub fn write_section(
         &mut self,
         cursor: &mut SnapshotCursor,
@@ -109,6 +111,7 @@ impl Engine {
     /// # Errors
     /// [`SnapshotError::TooLarge`] beyond `limits.max_snapshot_bytes`. [`Error::CustomState`] for an
     /// engine with aggregators of the program.
+    #[inline]
     pub fn snapshot(&mut self) -> Result<Vec<u8>, Error> {
         let mut cursor = self.begin_snapshot();
         let mut bytes = Vec::new();
@@ -122,6 +125,7 @@ impl Engine {
     /// # Errors
     /// [`Error::Spec`] for an inconsistent pipeline, [`Error::Snapshot`] for bytes that are not a
     /// snapshot of it.
+    #[inline]
     pub fn restore(spec: &PipelineSpec, options: Options, snapshot: &[u8]) -> Result<Self, Error> {
         let mut restore = Restore::new(spec, options)?;
         restore.push(snapshot)?;
@@ -129,6 +133,7 @@ impl Engine {
     }
 
     /// Writes one section and returns the next step.
+    #[inline]
     fn write_step(
         &mut self,
         cursor: &SnapshotCursor,
@@ -195,20 +200,24 @@ impl Engine {
         })
     }
 
+    #[inline]
     fn after_time(&self) -> Step {
         if self.exchange.is_used() { Step::Exchange } else { Step::Keys }
     }
 
     /// Returns the identity that a snapshot must match: the pipeline, and whether the engine emits
     /// partial state.
+    #[inline]
     fn identity(&self) -> Vec<u8> {
         [self.plan.identity.as_bytes(), self.role()].concat()
     }
 
+    #[inline]
     fn role(&self) -> &'static [u8] {
         if self.options.emits_partials { b" emits partials" } else { b"" }
     }
 
+    #[inline]
     fn save_source(&self, writer: &mut SectionWriter<'_>) {
         writer.i64(self.source.watermark());
         writer.u64(self.source.next_ordinal);
@@ -227,6 +236,7 @@ impl Engine {
         }
     }
 
+    #[inline]
     fn save_keys(&self, order: &[u32], writer: &mut SectionWriter<'_>) {
         writer.length(order.len());
         for id in order {
@@ -236,6 +246,7 @@ impl Engine {
         }
     }
 
+    #[inline]
     fn save_stage(
         &mut self,
         index: usize,
@@ -288,6 +299,7 @@ impl Restore {
     ///
     /// # Errors
     /// [`Error::Spec`] if the pipeline is inconsistent.
+    #[inline]
     pub fn new(spec: &PipelineSpec, options: Options) -> Result<Self, Error> {
         let engine = Engine::open(spec, options)?;
         let sections = Sections::new(engine.plan.limits.max_snapshot_bytes);
@@ -298,6 +310,7 @@ impl Restore {
     ///
     /// # Errors
     /// [`Error::Snapshot`]; after it, this value cannot be used further.
+    #[inline]
     pub fn push(&mut self, bytes: &[u8]) -> Result<(), Error> {
         self.sections.push(bytes);
         while let Some((kind, payload)) = self.sections.next()? {
@@ -316,6 +329,7 @@ impl Restore {
     ///
     /// # Errors
     /// [`Error::Snapshot`] if part of it is missing.
+    #[inline]
     pub fn finish(self) -> Result<Engine, Error> {
         if self.read == 0 && !self.sections.is_empty() {
             return Err(SnapshotError::NotASnapshot.into());
@@ -328,6 +342,7 @@ impl Restore {
         Ok(self.engine)
     }
 
+    #[inline]
     fn load(&mut self, kind: Kind, reader: &mut SectionReader<'_>) -> Result<(), SnapshotError> {
         let engine = &mut self.engine;
         match kind {
@@ -377,6 +392,7 @@ impl Restore {
     }
 }
 
+#[inline]
 fn load_source(engine: &mut Engine, reader: &mut SectionReader<'_>) -> Result<(), SnapshotError> {
     engine.source.advance(reader.i64()?);
     engine.source.next_ordinal = reader.u64()?;
@@ -396,6 +412,7 @@ fn load_source(engine: &mut Engine, reader: &mut SectionReader<'_>) -> Result<()
     Ok(())
 }
 
+#[inline]
 pub(super) fn load_keys(
     engine: &mut Engine,
     reader: &mut SectionReader<'_>,

@@ -37,6 +37,7 @@ pub(crate) enum OperatorPlan {
 impl AnalyticsPlan {
     /// Plans the stage at `site`, which runs `operators` over `fields`, and adds the columns `added`
     /// behind those of its input.
+    #[inline]
     pub(super) fn planned(
         site: &StageSite<'_>,
         mut columns: Columns,
@@ -62,10 +63,12 @@ impl AnalyticsPlan {
 }
 
 impl PlannedStage for AnalyticsPlan {
+    #[inline]
     fn build(&self, index: u32, _: u64) -> Box<dyn Stage> {
         analytics_stage(index, self.clone())
     }
 
+    #[inline]
     fn sees_watermark(&self) -> bool {
         self.state_ttl.is_some()
     }
@@ -73,6 +76,7 @@ impl PlannedStage for AnalyticsPlan {
 
 /// Returns the columns that a stage reads: those of `fields`, that of `field`, or the default
 /// column.
+#[inline]
 pub(super) fn fields_read<T: Named>(
     path: &str,
     field: Option<&str>,
@@ -114,6 +118,7 @@ pub(super) fn fields_read<T: Named>(
 }
 
 /// Checks that `size`, a number of values, is positive and within `limits.max_values`.
+#[inline]
 pub(super) fn check_size(path: &str, size: u32, spec: &PipelineSpec) -> Result<(), SpecError> {
     let limit = spec.limits.max_values;
     let message = match size {

@@ -57,6 +57,7 @@ pub(crate) struct Period {
 impl CalendarPlan {
     /// Plans the calendar windows of `window`, the stage at `site`, and returns their output
     /// columns.
+    #[inline]
     pub(super) fn new(
         window: &Window,
         site: &StageSite<'_>,
@@ -91,10 +92,12 @@ impl CalendarPlan {
 }
 
 impl PlannedStage for CalendarPlan {
+    #[inline]
     fn build(&self, index: u32, _: u64) -> Box<dyn Stage> {
         Box::new(CalendarStage::new(index, self.clone()))
     }
 
+    #[inline]
     fn sees_watermark(&self) -> bool {
         true
     }
@@ -107,10 +110,12 @@ impl PlannedStage for CalendarPlan {
         self.lag_us
     }
 
+    #[inline]
     fn emits_rows(&self) -> bool {
         true
     }
 
+    #[inline]
     fn partial_support(&self) -> PartialSupport {
         PartialSupport::Mergeable
     }
@@ -121,6 +126,7 @@ impl PlannedStage for CalendarPlan {
 }
 
 /// Returns the offset changes of the zone of `window`, in microseconds.
+#[inline]
 fn rules(path: &str, window: &Window) -> Result<Vec<(i64, i64)>, SpecError> {
     let zone = window.zone.as_deref().unwrap_or("UTC");
     let Some(rules) = &window.zone_offsets else {
@@ -154,6 +160,7 @@ fn rules(path: &str, window: &Window) -> Result<Vec<(i64, i64)>, SpecError> {
 }
 
 /// Returns the time up to which `rules`, those of `window`, are listed, in microseconds.
+#[inline]
 fn rules_until(
     path: &str,
     window: &Window,
@@ -191,6 +198,7 @@ fn offset_in(rules: &[(i64, i64)], time: i64) -> i64 {
 }
 
 /// Parses a fixed offset (`UTC`, `Z`, `+05:30`, `-03:00`) into seconds ahead of UTC.
+#[inline]
 fn fixed_offset(zone: &str) -> Option<i64> {
     if matches!(zone, "UTC" | "Z") {
         return Some(0);

@@ -48,6 +48,7 @@ pub(crate) struct Caps {
 
 impl Caps {
     /// Returns the limits of each stage of `spec` that keeps state; all stages get equal shares.
+    #[inline]
     pub(super) fn of(spec: &PipelineSpec) -> Self {
         let limits = &spec.limits;
         let stateful_stages = spec.stages.iter().filter(|stage| keeps_state(stage)).count().max(1);
@@ -98,6 +99,7 @@ impl Caps {
     /// Adds to `identity` the limits that two engines must share to exchange state. A limit with
     /// policy `refuse` is left out: it only decides where a call ends, so a snapshot may continue
     /// under a greater one.
+    #[inline]
     pub(super) fn identify(
         spec: &PipelineSpec,
         identity: &mut serde_json::Map<String, serde_json::Value>,
@@ -129,11 +131,13 @@ impl Caps {
     }
 }
 
+#[inline]
 fn keeps_state(stage: &Stage) -> bool {
     stage.options().state() != StageState::None
 }
 
 /// Checks that `limits.max_state_bytes` can be enforced.
+#[inline]
 pub(super) fn check_state_bytes(spec: &PipelineSpec) -> Result<(), SpecError> {
     match spec.limits.max_state_bytes {
         Some(0) => Err(SpecError::new(

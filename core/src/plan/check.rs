@@ -4,6 +4,7 @@ use crate::spec::{Limits, MAX_DESCRIPTION_BYTES, MAX_STAGES, PipelineSpec, SpecE
 use crate::util::names::first_repeated;
 
 /// Checks that fields have names, each once.
+#[inline]
 pub(super) fn source(spec: &PipelineSpec) -> Result<(), SpecError> {
     let source = &spec.source;
     if source.timestamp.is_empty() {
@@ -57,6 +58,7 @@ pub(super) fn size(spec: &PipelineSpec, description: &str) -> Result<(), SpecErr
 }
 
 /// Checks that no limit is zero.
+#[inline]
 pub(super) fn limits(limits: &Limits) -> Result<(), SpecError> {
     let positive = [
         ("max_keys", limits.max_keys),

@@ -97,6 +97,7 @@ impl Columns {
     }
 
     /// Returns empty columns for rows that contain the times of their windows.
+    #[inline]
     pub(super) fn of_rows(&self) -> Self {
         Self {
             layout: RowLayout::default(),
@@ -113,51 +114,62 @@ impl Columns {
     }
 
     /// Returns empty columns for rows that have an event time of their own and are ordered by it.
+    #[inline]
     pub(super) fn of_events(&self) -> Self {
         let timestamp = self.timestamp.clone().or_else(|| Some("ts".to_owned()));
         Self { timestamp, ..self.of_rows() }
     }
 
+    #[inline]
     pub(super) fn list(&self) -> &[OutputColumn] {
         self.layout.columns()
     }
 
+    #[inline]
     pub(super) fn layout(&self) -> &RowLayout {
         &self.layout
     }
 
+    #[inline]
     pub(super) fn is_of_source(&self) -> bool {
         self.of_source
     }
 
+    #[inline]
     pub(super) fn default(&self) -> Option<usize> {
         self.default
     }
 
+    #[inline]
     pub(super) fn set_default(&mut self, default: Option<usize>) {
         self.default = default;
     }
 
+    #[inline]
     pub(super) fn name(&self, column: usize) -> &str {
         self.list().get(column).map_or("", |column| column.name.as_str())
     }
 
     /// Returns the names of the key fields.
+    #[inline]
     pub(super) fn key(&self) -> &[String] {
         &self.key
     }
 
+    #[inline]
     pub(super) fn set_key(&mut self, key: Vec<String>) {
         self.key_names = key.iter().map(String::as_str).collect();
         self.key = key;
     }
 
     /// Returns the index of the key field `name`.
+    #[inline]
     pub(super) fn key_field(&self, name: &str) -> Option<usize> {
         self.key_names.find(name)
     }
 
     /// Returns the text column named `field`.
+    #[inline]
     pub(super) fn text(&self, field: Option<&str>) -> Option<usize> {
         let column = self.names.find(field?)?;
         self.texts.binary_search(&column).is_ok().then_some(column)
@@ -171,6 +183,7 @@ impl Columns {
 
     /// Returns the number column named `field`, or the default column. Returns `Ok(None)` if there
     /// is no default.
+    #[inline]
     pub(super) fn resolve(
         &self,
         path: &str,
@@ -198,6 +211,7 @@ impl Columns {
 
     /// Returns the index of the number column that a stage writes as `name`, and adds it if it is
     /// new. `path` locates the option in errors.
+    #[inline]
     pub(super) fn set(&mut self, path: &str, name: &str) -> Result<usize, SpecError> {
         if !self.names.contains(name) {
             return self.add(path, name, ColumnRole::Value);
@@ -211,6 +225,7 @@ impl Columns {
     }
 
     /// Adds a column and returns its index. `path` locates the option in errors.
+    #[inline]
     pub(super) fn add(
         &mut self,
         path: &str,
@@ -234,6 +249,7 @@ impl Columns {
         Ok(self.layout.push(OutputColumn::new(name, role)))
     }
 
+    #[inline]
     pub(super) fn into_input(self, required: &[String]) -> Vec<InputColumn> {
         let marker = self.marker.map(|(place, _)| place);
         let texts = self.texts;
@@ -252,6 +268,7 @@ impl Columns {
     }
 
     /// Returns the output schema and the source of each of its columns.
+    #[inline]
     pub(super) fn into_output(self) -> Result<(OutputSchema, Vec<OutputSource>), SpecError> {
         let order_roles = self.order_roles();
         let time = self.timestamp.map(|name| OutputColumn::new(name, ColumnRole::EventTime));
@@ -288,6 +305,7 @@ impl Columns {
     }
 
     /// Returns the roles of the time columns that order rows, the most significant first.
+    #[inline]
     fn order_roles(&self) -> &'static [ColumnRole] {
         match self.timestamp {
             // Events of the source are ordered by their positions in the stream.
@@ -299,6 +317,7 @@ impl Columns {
 }
 
 /// Returns the key fields of the source, followed by those that `key_by` reads from its events.
+#[inline]
 fn key_of_source(spec: &PipelineSpec) -> Vec<String> {
     let mut key: NameTable = spec.source.key.0.iter().map(String::as_str).collect();
     let mut added = NameTable::default();

@@ -22,6 +22,7 @@ pub(crate) struct CountPlan {
 
 impl CountPlan {
     /// Plans the windows of `window`, the stage at `site`, and returns their output columns.
+    #[inline]
     pub(super) fn new(
         window: &Window,
         site: &StageSite<'_>,
@@ -40,14 +41,17 @@ impl CountPlan {
 }
 
 impl PlannedStage for CountPlan {
+    #[inline]
     fn build(&self, index: u32, _: u64) -> Box<dyn Stage> {
         Box::new(CountStage::new(index, self.clone()))
     }
 
+    #[inline]
     fn sees_watermark(&self) -> bool {
         self.count.is_some()
     }
 
+    #[inline]
     fn hold(&self) -> Hold {
         match self.count {
             Some(_) => Hold::UntilEveryKey,
@@ -55,14 +59,17 @@ impl PlannedStage for CountPlan {
         }
     }
 
+    #[inline]
     fn emits_rows(&self) -> bool {
         true
     }
 
+    #[inline]
     fn orders_by_input_position(&self) -> bool {
         self.count.is_some()
     }
 
+    #[inline]
     fn partial_support(&self) -> PartialSupport {
         match self.count {
             Some(_) => PartialSupport::NotMergeable,

@@ -51,12 +51,14 @@ pub(crate) enum MemoryPlan {
 }
 
 impl PlanStage for Dedup {
+    #[inline]
     fn plan(&self, site: &StageSite<'_>, input: Columns) -> Planned {
         Ok((Arc::new(DedupPlan::new(self, site, &input)?), input))
     }
 }
 
 impl DedupPlan {
+    #[inline]
     fn new(dedup: &Dedup, site: &StageSite<'_>, input: &Columns) -> Result<Self, SpecError> {
         let StageSite { path, spec, identity_columns, .. } = *site;
         let identity_columns = if input.is_of_source() { identity_columns } else { &[] };
@@ -107,19 +109,23 @@ impl DedupPlan {
 }
 
 impl PlannedStage for DedupPlan {
+    #[inline]
     fn build(&self, index: u32, seed: u64) -> Box<dyn Stage> {
         Box::new(DedupStage::new(index, self.clone(), seed))
     }
 
+    #[inline]
     fn sees_watermark(&self) -> bool {
         self.ttl_us.is_some()
     }
 
+    #[inline]
     fn across_keys(&self, index: usize) -> Option<OneShard> {
         self.across_keys.then_some(OneShard::Dedup { stage: index })
     }
 }
 
+#[inline]
 fn memory(path: &str, dedup: &Dedup) -> Result<MemoryPlan, SpecError> {
     let error =
         |field: &str, message: &str| Err(SpecError::new(format!("{path}.{field}"), message));
@@ -163,6 +169,7 @@ fn memory(path: &str, dedup: &Dedup) -> Result<MemoryPlan, SpecError> {
 }
 
 /// Shrinks `memory` to `max_bytes`, or returns an error if that is not possible.
+#[inline]
 fn fit_to_budget(path: &str, memory: MemoryPlan, max_bytes: u64) -> Result<MemoryPlan, SpecError> {
     match memory {
         MemoryPlan::Exact { max_entries } => {
@@ -190,6 +197,7 @@ pub(crate) struct IdentityColumn {
 
 /// Returns the identity columns of `spec`, ordered by last use, latest first. After any stage, the
 /// columns still needed are therefore a prefix of the list.
+#[inline]
 pub(super) fn identity_columns(spec: &PipelineSpec) -> Vec<IdentityColumn> {
     let mut identity_columns: Vec<IdentityColumn> = Vec::new();
     for (stage, spec) in spec.stages.iter().enumerate() {
@@ -210,6 +218,7 @@ pub(super) fn identity_columns(spec: &PipelineSpec) -> Vec<IdentityColumn> {
 
 /// Returns true if events of different keys never share an identity by `strategies`: each strategy
 /// then includes all fields of `key`.
+#[inline]
 fn identities_include_key(strategies: &[Strategy], key: &[String]) -> bool {
     strategies.iter().all(|strategy| match strategy {
         Strategy::Content => true,

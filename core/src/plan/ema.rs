@@ -25,6 +25,7 @@ pub(crate) enum EmaWeight {
 }
 
 impl PlanStage for Ema {
+    #[inline]
     fn plan(&self, site: &StageSite<'_>, input: Columns) -> Planned {
         let path = site.path;
         let fields = fields_read(path, self.field.as_deref(), &self.fields, &input)?;
@@ -54,6 +55,7 @@ impl PlanStage for Ema {
 /// The options span, alpha and half-life, of which one must be set.
 type Weights = (Option<f64>, Option<f64>, Option<HalfLife>);
 
+#[inline]
 fn weight(path: &str, weights: Weights) -> Result<EmaWeight, SpecError> {
     let plain = |name: &str, average: Result<ExponentialMovingAverage, _>| match average {
         Ok(average) => Ok(EmaWeight::Constant(average.alpha())),

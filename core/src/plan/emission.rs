@@ -28,6 +28,7 @@ pub(crate) struct Early {
 impl Emission {
     /// Plans the emission of `window`, the stage at `path`. Sets in `grid` when windows fire and
     /// expire.
+    #[inline]
     pub(super) fn of(
         path: &str,
         window: &Window,
@@ -51,6 +52,7 @@ impl Emission {
     }
 
     /// Returns the columns that distinguish several rows of one window.
+    #[inline]
     pub(super) fn columns(&self) -> impl Iterator<Item = ColumnRole> {
         let revision = self.revises.then_some(ColumnRole::Revision);
         let early = self.early.map(|_| ColumnRole::Early);
@@ -58,6 +60,7 @@ impl Emission {
     }
 }
 
+#[inline]
 fn lateness(path: &str, window: &Window, grid: &Grid, limits: &Limits) -> Result<i64, SpecError> {
     let lateness_us = window.allowed_lateness.as_micros();
     let path = format!("{path}.allowed_lateness");
@@ -80,6 +83,7 @@ fn lateness(path: &str, window: &Window, grid: &Grid, limits: &Limits) -> Result
     Ok(lateness_us)
 }
 
+#[inline]
 fn early(
     path: &str,
     window: &Window,

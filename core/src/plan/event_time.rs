@@ -53,6 +53,7 @@ impl TimePlan {
         !self.is_simple() && options.iter().any(Option::is_some)
     }
 
+    #[inline]
     pub(super) fn of(spec: &PipelineSpec, columns: &Columns) -> Result<Self, SpecError> {
         let time = &spec.time;
         check_names(spec)?;
@@ -90,6 +91,7 @@ impl TimePlan {
     }
 }
 
+#[inline]
 fn check_names(spec: &PipelineSpec) -> Result<(), SpecError> {
     const EMPTY: &str = "empty: name a field of the events";
     match (&spec.source.partition, &spec.time.watermark_field) {
@@ -100,6 +102,7 @@ fn check_names(spec: &PipelineSpec) -> Result<(), SpecError> {
 }
 
 /// Checks that no option is set that would have no effect.
+#[inline]
 fn check_together(time: &Time, partitioned: bool) -> Result<(), SpecError> {
     let kind = time.watermark;
     let only = |name: &str, wanted: &str, given: bool, of: Watermark| match (given, kind == of) {
@@ -145,6 +148,7 @@ fn check_together(time: &Time, partitioned: bool) -> Result<(), SpecError> {
     problem.map_or(Ok(()), |(name, message)| Err(error(name, message.to_owned())))
 }
 
+#[inline]
 fn error(name: &str, message: String) -> SpecError {
     SpecError::new(format!("time.{name}"), message)
 }

@@ -60,6 +60,7 @@ impl Condition {
 }
 
 impl PlanStage for Filter {
+    #[inline]
     fn plan(&self, site: &StageSite<'_>, input: Columns) -> Planned {
         let path = format!("{}.where", site.path);
         if self.r#where.is_empty() {
@@ -72,10 +73,12 @@ impl PlanStage for Filter {
 }
 
 impl PlannedStage for FilterPlan {
+    #[inline]
     fn build(&self, _: u32, _: u64) -> Box<dyn Stage> {
         Box::new(FilterStage::new(self.clone()))
     }
 
+    #[inline]
     fn sees_watermark(&self) -> bool {
         false
     }
@@ -85,6 +88,7 @@ impl PlannedStage for FilterPlan {
     }
 }
 
+#[inline]
 fn list(
     path: &str,
     conditions: &[spec::Condition],
@@ -94,6 +98,7 @@ fn list(
     numbered.map(|(place, one)| condition(&format!("{path}[{place}]"), one, input)).collect()
 }
 
+#[inline]
 fn condition(
     path: &str,
     condition: &spec::Condition,
@@ -122,6 +127,7 @@ fn condition(
     }
 }
 
+#[inline]
 fn comparison(
     path: &str,
     field: &str,
@@ -208,6 +214,7 @@ fn bools(
 }
 
 /// Encodes `value` as a field of a key.
+#[inline]
 fn operand(path: &str, value: &Value) -> Result<Operand, SpecError> {
     let mut bytes = Vec::new();
     let is_scalar = match value {

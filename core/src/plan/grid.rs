@@ -41,6 +41,7 @@ pub(crate) struct Grid {
 
 impl Grid {
     /// Plans the grid of `window`, the stage at `path`. Windows fire and expire at their ends.
+    #[inline]
     pub(super) fn of(path: &str, window: &Window, limits: &Limits) -> Result<Self, SpecError> {
         let size = window.size.unwrap_or_default();
         let size_us = size.as_micros();
@@ -81,6 +82,7 @@ impl Grid {
     }
 
     /// Returns the grid of tumbling or sliding windows; `size_us` and `slide_us` are positive.
+    #[inline]
     fn new(size_us: i64, slide_us: i64, offset_us: i64) -> Self {
         let slice_us = common_divisor(size_us, slide_us);
         let offset_us = offset_us.rem_euclid(slide_us);
@@ -89,11 +91,13 @@ impl Grid {
     }
 
     /// Returns the grid of tumbling windows without an offset.
+    #[inline]
     pub(super) fn tumbling(size_us: i64) -> Self {
         Self::new(size_us, size_us, 0)
     }
 
     /// Returns the grid of windows that grow up to `size_us` by `step_us`, a divisor of it.
+    #[inline]
     fn cumulating(size_us: i64, step_us: i64, offset_us: i64) -> Self {
         let offset_us = offset_us.rem_euclid(size_us);
         Self { period_us: Some(size_us), offset_us, ..Self::new(step_us, step_us, 0) }
@@ -260,6 +264,7 @@ impl Grid {
 }
 
 /// Checks the `slide` of sliding windows and returns it in microseconds.
+#[inline]
 fn slide_of(path: &str, slide: Duration) -> Result<i64, SpecError> {
     if slide.as_micros() <= 0 {
         let message = format!("{slide}: windows must start more than 0s apart, such as \"30s\"");
@@ -269,6 +274,7 @@ fn slide_of(path: &str, slide: Duration) -> Result<i64, SpecError> {
 }
 
 /// Checks the `step` of cumulating windows of `size` and returns it in microseconds.
+#[inline]
 fn step_of(path: &str, step: Duration, size: Duration) -> Result<i64, SpecError> {
     if step.as_micros() <= 0 || size.as_micros() % step.as_micros() != 0 {
         let message = format!("{step}: the size {size} must be a multiple of it");
@@ -284,6 +290,7 @@ pub(crate) fn within(timestamp: i64, start: i64, size_us: u64) -> bool {
 }
 
 /// Returns the greatest common divisor of two positive numbers.
+#[inline]
 pub(super) fn common_divisor(mut a: i64, mut b: i64) -> i64 {
     while b != 0 {
         (a, b) = (b, a % b);

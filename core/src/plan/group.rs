@@ -6,6 +6,7 @@ use crate::spec::{Aggregation, Operation, SpecError};
 use crate::util::names::NameTable;
 
 /// Resolves `aggregations` of one field: returns their outputs and their names.
+#[inline]
 pub(crate) fn group_outputs(
     aggregations: &[Aggregation],
 ) -> Result<(Vec<WindowOutput>, Vec<String>), SpecError> {

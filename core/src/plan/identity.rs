@@ -6,6 +6,7 @@ use super::Caps;
 use crate::spec::PipelineSpec;
 
 /// Returns what two engines must agree on to exchange state, as canonical JSON.
+#[inline]
 pub(super) fn of(spec: &PipelineSpec) -> String {
     let mut identity = serde_json::json!({
         "key": spec.source.key,
@@ -32,6 +33,7 @@ pub(super) fn of(spec: &PipelineSpec) -> String {
 /// Returns true if `stored`, the identity that a piece of state was saved with, agrees with `own`.
 ///
 /// Earlier versions stored the zone rules as well; they are ignored.
+#[inline]
 pub(super) fn agree(own: &str, stored: &[u8]) -> bool {
     if stored == own.as_bytes() {
         return true;
@@ -45,6 +47,7 @@ pub(super) fn agree(own: &str, stored: &[u8]) -> bool {
 
 /// Returns `identity` without the rules of named zones: they differ between releases of the time
 /// zone database.
+#[inline]
 fn without_zone_rules(mut identity: Value) -> Value {
     let stages = identity.get_mut("stages").and_then(Value::as_array_mut);
     let stages = stages.into_iter().flatten().filter_map(Value::as_object_mut);

@@ -17,6 +17,7 @@ pub(crate) struct KeyByPlan {
 }
 
 impl PlanStage for KeyBy {
+    #[inline]
     fn plan(&self, site: &StageSite<'_>, mut columns: Columns) -> Planned {
         let path = format!("{}.fields", site.path);
         let names = &self.fields.0;
@@ -48,18 +49,22 @@ impl PlanStage for KeyBy {
 }
 
 impl PlannedStage for KeyByPlan {
+    #[inline]
     fn build(&self, _: u32, _: u64) -> Box<dyn Stage> {
         Box::new(KeyByStage::new(self.clone()))
     }
 
+    #[inline]
     fn sees_watermark(&self) -> bool {
         false
     }
 
+    #[inline]
     fn across_keys(&self, index: usize) -> Option<OneShard> {
         Some(OneShard::KeyBy { stage: index })
     }
 
+    #[inline]
     fn new_key_fields(&self) -> Option<usize> {
         Some(self.places.len())
     }

@@ -16,6 +16,7 @@ pub(crate) struct MapPlan {
 }
 
 impl PlanStage for Map {
+    #[inline]
     fn plan(&self, site: &StageSite<'_>, mut columns: Columns) -> Planned {
         let path = site.path;
         if self.set.is_empty() {
@@ -40,10 +41,12 @@ impl PlanStage for Map {
 }
 
 impl PlannedStage for MapPlan {
+    #[inline]
     fn build(&self, _: u32, _: u64) -> Box<dyn Stage> {
         Box::new(MapStage::new(self.clone()))
     }
 
+    #[inline]
     fn sees_watermark(&self) -> bool {
         false
     }

@@ -120,6 +120,7 @@ impl Plan {
     /// assert_eq!(Plan::new(&spec).unwrap_err().path(), "stages[0].aggregations[0]");
     /// # Ok::<(), stream_processor_core::spec::SpecError>(())
     /// ```
+    #[inline]
     pub fn new(spec: &PipelineSpec) -> Result<Self, SpecError> {
         Self::resolve(spec, Vec::new())
     }
@@ -127,6 +128,7 @@ impl Plan {
     /// Does the same for a pipeline whose first stage with windows also has `own_outputs`, the
     /// outputs of the program's own aggregators.
     #[cfg(feature = "custom-aggregators")]
+    #[inline]
     pub(crate) fn with_own_outputs(
         spec: &PipelineSpec,
         own_outputs: Vec<String>,
@@ -138,6 +140,7 @@ impl Plan {
         Self::resolve(spec, own_outputs)
     }
 
+    #[inline]
     fn resolve(spec: &PipelineSpec, own_outputs: Vec<String>) -> Result<Self, SpecError> {
         check::source(spec)?;
         check::limits(&spec.limits)?;
@@ -226,6 +229,7 @@ impl Plan {
 
     /// Returns true if state of the pipeline with this `identity` may be loaded into an engine of
     /// this one.
+    #[inline]
     pub(crate) fn agrees_with(&self, identity: &[u8]) -> bool {
         identity::agree(&self.identity, identity)
     }

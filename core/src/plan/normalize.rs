@@ -68,21 +68,25 @@ pub(crate) struct FillRule {
 
 impl FillRule {
     /// Returns true if gaps are filled at all.
+    #[inline]
     pub(crate) fn fills_gaps(self) -> bool {
         self.needs != FillNeeds::Nothing
     }
 
     /// Returns true if the rows between two points depend on these points alone.
+    #[inline]
     pub(crate) fn is_local(self) -> bool {
         matches!(self.needs, FillNeeds::Nothing | FillNeeds::GapEnds)
     }
 
     /// Returns true if the rows of a gap depend on at most one point after it.
+    #[inline]
     pub(crate) fn needs_at_most_one_point_after(self) -> bool {
         self.is_local() || self.needs == FillNeeds::OneMorePoint
     }
 
     /// Returns how many emitted known points the following values may still depend on.
+    #[inline]
     pub(crate) fn lookback_points(self) -> usize {
         match self.needs {
             FillNeeds::Nothing | FillNeeds::GapEnds => 1,
@@ -93,6 +97,7 @@ impl FillRule {
 }
 
 impl PlanStage for Normalize {
+    #[inline]
     fn plan(&self, site: &StageSite<'_>, input: Columns) -> Planned {
         let (plan, columns) = NormalizePlan::new(self, site, &input)?;
         Ok((Arc::new(plan), columns))
@@ -101,6 +106,7 @@ impl PlanStage for Normalize {
 
 impl NormalizePlan {
     /// Plans the stage at `site` and returns its output columns.
+    #[inline]
     fn new(
         stage: &Normalize,
         site: &StageSite<'_>,
@@ -151,37 +157,45 @@ impl NormalizePlan {
 }
 
 impl PlannedStage for NormalizePlan {
+    #[inline]
     fn build(&self, index: u32, _: u64) -> Box<dyn Stage> {
         Box::new(NormalizeStage::new(index, self.clone()))
     }
 
+    #[inline]
     fn sees_watermark(&self) -> bool {
         true
     }
 
+    #[inline]
     fn closed_at(&self, time: i64) -> i64 {
         let gaps = self.fields.iter().map(|field| field.max_gap_us);
         let gap = gaps.filter(|gap| *gap < i64::MAX).max().unwrap_or(0);
         time.saturating_add(self.interval_us.unwrap_or(0)).saturating_add(gap)
     }
 
+    #[inline]
     fn hold(&self) -> Hold {
         Hold::UntilEveryKey
     }
 
+    #[inline]
     fn emits_rows(&self) -> bool {
         true
     }
 
+    #[inline]
     fn orders_by_input_position(&self) -> bool {
         self.interval_us.is_none()
     }
 
+    #[inline]
     fn accepts_until(&self, end: i64) -> Option<i64> {
         Some(end.saturating_sub(1))
     }
 }
 
+#[inline]
 fn interval(path: &str, stage: &Normalize, is_last: bool) -> Result<Option<i64>, SpecError> {
     let path = format!("{path}.interval");
     match stage.interval {
@@ -200,6 +214,7 @@ fn interval(path: &str, stage: &Normalize, is_last: bool) -> Result<Option<i64>,
 }
 
 /// Checks that no option for aligned samples is set if raw samples are emitted.
+#[inline]
 fn check_basis(path: &str, stage: &Normalize) -> Result<(), SpecError> {
     if stage.basis != Basis::Samples {
         return Ok(());
@@ -221,6 +236,7 @@ fn check_basis(path: &str, stage: &Normalize) -> Result<(), SpecError> {
 }
 
 /// Returns the plan of each field with its name.
+#[inline]
 fn fields(
     path: &str,
     stage: &Normalize,
@@ -254,6 +270,7 @@ fn fields(
 }
 
 /// Merges the options of a field, `own`, with those of the `stage`, which apply to all others.
+#[inline]
 fn field(
     path: &str,
     own_path: &str,

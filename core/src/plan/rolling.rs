@@ -33,6 +33,7 @@ pub(crate) struct RollingOutput {
 }
 
 impl PlanStage for Rolling {
+    #[inline]
     fn plan(&self, site: &StageSite<'_>, input: Columns) -> Planned {
         let StageSite { path, spec, .. } = *site;
         let columns = match self.fields.as_slice() {
@@ -88,6 +89,7 @@ struct EffectiveOptions<'a> {
 }
 
 impl<'a> EffectiveOptions<'a> {
+    #[inline]
     fn new(path: &str, stage: &'a Rolling, index: usize) -> Self {
         let own = stage.fields.get(index).and_then(Field::options);
         let at = |is_own: bool| match is_own {
@@ -99,6 +101,7 @@ impl<'a> EffectiveOptions<'a> {
         Self { stage, own, size_path, aggregations_path }
     }
 
+    #[inline]
     fn size(&self, spec: &PipelineSpec) -> Result<Option<u32>, SpecError> {
         let size = self.own.and_then(|own| own.size).or(self.stage.size);
         if let Some(size) = size {
@@ -107,6 +110,7 @@ impl<'a> EffectiveOptions<'a> {
         Ok(size)
     }
 
+    #[inline]
     fn aggregations(&self) -> Result<&'a [Aggregation], SpecError> {
         let own = self.own.and_then(|own| own.aggregations.as_deref());
         match own.unwrap_or(&self.stage.aggregations) {
@@ -120,6 +124,7 @@ impl<'a> EffectiveOptions<'a> {
 }
 
 /// Checks that a rolling aggregation can be computed.
+#[inline]
 fn check_rolling(
     path: &str,
     aggregation: &Aggregation,
@@ -148,6 +153,7 @@ fn check_rolling(
 }
 
 /// Returns the names of the aggregations that a rolling stage computes, for messages.
+#[inline]
 fn rolling_names() -> String {
     let named = aggregates::NAMED.iter();
     let rolling = named.filter(|(_, known)| matches!(known.rolling, RollingSupport::Tracks(_)));

@@ -23,6 +23,7 @@ pub(crate) struct SessionPlan {
 
 impl SessionPlan {
     /// Plans the sessions of `window`, the stage at `site`, and returns their output columns.
+    #[inline]
     pub(super) fn new(
         window: &Window,
         site: &StageSite<'_>,
@@ -62,10 +63,12 @@ impl SessionPlan {
 }
 
 impl PlannedStage for SessionPlan {
+    #[inline]
     fn build(&self, index: u32, _: u64) -> Box<dyn Stage> {
         Box::new(SessionStage::new(index, self.clone()))
     }
 
+    #[inline]
     fn sees_watermark(&self) -> bool {
         true
     }
@@ -78,14 +81,17 @@ impl PlannedStage for SessionPlan {
         self.lag_us()
     }
 
+    #[inline]
     fn emits_rows(&self) -> bool {
         true
     }
 
+    #[inline]
     fn partial_support(&self) -> PartialSupport {
         PartialSupport::Mergeable
     }
 
+    #[inline]
     fn accepts_until(&self, end: i64) -> Option<i64> {
         Some(self.expires_at(end))
     }
@@ -94,6 +100,7 @@ impl PlannedStage for SessionPlan {
 /// The columns that distinguish several rows of one session.
 const STATUS_COLUMNS: [ColumnRole; 2] = [ColumnRole::Revision, ColumnRole::Retracted];
 
+#[inline]
 fn gap(path: &str, window: &Window) -> Result<i64, SpecError> {
     let gap = window.gap.unwrap_or_default();
     if gap.as_micros() <= 0 {
@@ -103,6 +110,7 @@ fn gap(path: &str, window: &Window) -> Result<i64, SpecError> {
     Ok(gap.as_micros())
 }
 
+#[inline]
 fn lateness(path: &str, window: &Window) -> Result<i64, SpecError> {
     let lateness_us = window.allowed_lateness.as_micros();
     if lateness_us < 0 {

@@ -82,6 +82,7 @@ impl fmt::Display for OneShard {
 impl OneShard {
     /// Returns the reason why `spec`, whose stages are planned as `stages`, must run in one engine.
     /// Returns `None` if any number of engines, each with some of the keys, gives the same rows.
+    #[inline]
     pub(super) fn of(spec: &PipelineSpec, time: &TimePlan, stages: &[StagePlan]) -> Option<Self> {
         if spec.source.key.0.is_empty() {
             return Some(Self::NoKey);
@@ -97,6 +98,7 @@ impl OneShard {
 
 /// Returns the first stage that depends on events of other keys, through the watermark or the order
 /// of rows.
+#[inline]
 fn through_watermark_or_order(stages: &[StagePlan]) -> Option<OneShard> {
     let mut holder = None;
     let mut has_rows = false;

@@ -54,6 +54,7 @@ pub(crate) struct Aggregates {
 }
 
 impl PlanStage for Window {
+    #[inline]
     fn plan(&self, site: &StageSite<'_>, input: Columns) -> Planned {
         match self.window {
             WindowKind::Session => planned(SessionPlan::new(self, site, &input)?),
@@ -66,12 +67,14 @@ impl PlanStage for Window {
     }
 }
 
+#[inline]
 fn planned<P: PlannedStage + 'static>((plan, columns): (P, Columns)) -> Planned {
     Ok((Arc::new(plan), columns))
 }
 
 impl WindowPlan {
     /// Plans the windows of `window`, the stage at `site`, and returns their output columns.
+    #[inline]
     fn new(
         window: &Window,
         site: &StageSite<'_>,
@@ -95,37 +98,45 @@ impl WindowPlan {
 }
 
 impl PlannedStage for WindowPlan {
+    #[inline]
     fn build(&self, index: u32, _: u64) -> Box<dyn Stage> {
         Box::new(WindowStage::new(index, self.clone()))
     }
 
+    #[inline]
     fn sees_watermark(&self) -> bool {
         true
     }
 
+    #[inline]
     fn closed_at(&self, time: i64) -> i64 {
         let end = self.grid.end_of(self.grid.last_window(self.grid.slice_of(time)));
         time.max(end.saturating_sub(1))
     }
 
+    #[inline]
     fn delay_us(&self) -> i64 {
         self.grid.delay_us
     }
 
+    #[inline]
     fn emits_rows(&self) -> bool {
         true
     }
 
+    #[inline]
     fn partial_support(&self) -> PartialSupport {
         PartialSupport::Mergeable
     }
 
+    #[inline]
     fn accepts_until(&self, end: i64) -> Option<i64> {
         Some(self.grid.expires_at(end.saturating_sub(self.grid.size_us)))
     }
 }
 
 /// Plans the aggregations of `window`; `status_columns` are the last columns of its rows.
+#[inline]
 pub(super) fn aggregates(
     path: &str,
     window: &Window,
@@ -192,6 +203,7 @@ pub(super) fn aggregates(
 }
 
 /// Returns the column that the program's own aggregators read: the first of the plan's fields.
+#[inline]
 fn own_column(path: &str, window: &Window, input: &Columns) -> Result<usize, SpecError> {
     let path = format!("{path}.field");
     input.resolve(&path, window.field.as_deref())?.ok_or_else(|| {
@@ -201,6 +213,7 @@ fn own_column(path: &str, window: &Window, input: &Columns) -> Result<usize, Spe
 }
 
 /// Checks that the options of `aggregation` apply to its operation.
+#[inline]
 pub(super) fn check_options(path: &str, aggregation: &Aggregation) -> Result<(), SpecError> {
     let op = aggregation.op;
     let option = definition(op).option;
@@ -219,6 +232,7 @@ pub(super) fn check_options(path: &str, aggregation: &Aggregation) -> Result<(),
 }
 
 /// Returns the column that `aggregation` reads; `None`: it counts events.
+#[inline]
 pub(super) fn aggregated_column(
     path: &str,
     aggregation: &Aggregation,
@@ -245,6 +259,7 @@ pub(super) fn aggregated_column(
 
 /// Returns the column name: `avg` for the default field, `avg_bytes` for another, or the given
 /// name.
+#[inline]
 fn column_name(
     aggregation: &Aggregation,
     stage_field: Option<&str>,

@@ -22,6 +22,7 @@ pub(crate) struct ZScorePlan {
 const MAD_WINDOW: u32 = 100;
 
 impl PlanStage for ZScore {
+    #[inline]
     fn plan(&self, site: &StageSite<'_>, input: Columns) -> Planned {
         let StageSite { path, spec, .. } = *site;
         let fields = fields_read(path, self.field.as_deref(), &self.fields, &input)?;
@@ -53,6 +54,7 @@ impl PlanStage for ZScore {
 }
 
 /// Plans the scoring of a field: its own options, else those of the stage.
+#[inline]
 fn zscore_plan(
     path: &str,
     own: &ZScoreField,

@@ -77,6 +77,7 @@ fn escaped(text: String) -> String {
 const SECTIONS: [&str; 7] = ["source", "time", "stages", "sink", "late", "dead_letter", "limits"];
 
 /// Decodes the sections separately, so that each error knows its path.
+#[inline]
 pub(super) fn pipeline(value: Value) -> Result<PipelineSpec, SpecError> {
     let Value::Object(mut sections) = value else {
         return Err(SpecError::new("", "expected a table of sections, such as [source]"));
@@ -125,6 +126,7 @@ fn section<T: DeserializeOwned>(
     }
 }
 
+#[inline]
 fn stages(value: Option<Value>) -> Result<Vec<Stage>, SpecError> {
     match value {
         None => Ok(Vec::new()),
@@ -137,12 +139,14 @@ fn stages(value: Option<Value>) -> Result<Vec<Stage>, SpecError> {
 }
 
 /// Decodes a table at `path`.
+#[inline]
 pub(super) fn table<T: DeserializeOwned>(path: &str, value: &Value) -> Result<T, SpecError> {
     read(value).map_err(|error| explained(path, &error))
 }
 
 /// Returns `error`, which occurred in the table at `path`, in terms of a pipeline description.
 #[cold]
+#[inline]
 fn explained(path: &str, error: &ReadError) -> SpecError {
     match error.path.as_str() {
         "" => explain(path, &error.message),

@@ -64,18 +64,22 @@ pub struct Dedup {
 }
 
 impl StageOptions for Dedup {
+    #[inline]
     fn output(&self) -> StageOutput {
         StageOutput::SameEvents
     }
 
+    #[inline]
     fn state(&self) -> StageState {
         StageState::OfStream
     }
 
+    #[inline]
     fn strategies(&self) -> Option<&[Strategy]> {
         Some(&self.strategies)
     }
 
+    #[inline]
     fn uses_host_clock(&self) -> bool {
         self.clock == Clock::Arrival
     }

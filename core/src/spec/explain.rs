@@ -4,6 +4,7 @@ use super::{SpecError, expected};
 
 /// Returns the error for `message`, which serde reports at `path`. The path ends in the field
 /// concerned, and the most similar valid name is suggested.
+#[inline]
 pub(super) fn explain(path: &str, message: &str) -> SpecError {
     if let Some((name, known)) = unknown(message, "unknown field ") {
         let text = format!("unknown field `{name}`, {}", expected(name, &known));
@@ -21,6 +22,7 @@ pub(super) fn explain(path: &str, message: &str) -> SpecError {
 }
 
 /// Returns `path` with `field` as its last part.
+#[inline]
 fn ending_in(path: &str, field: &str) -> String {
     match path.strip_suffix(field) {
         Some(rest) if rest.ends_with('.') => path.to_owned(),
@@ -29,6 +31,7 @@ fn ending_in(path: &str, field: &str) -> String {
 }
 
 /// Returns the unknown name of `message`, which begins with `prefix`, and the known names.
+#[inline]
 fn unknown<'a>(message: &'a str, prefix: &str) -> Option<(&'a str, Vec<&'a str>)> {
     let (name, known) = message.strip_prefix(prefix)?.rsplit_once("`, expected ")?;
     Some((name.strip_prefix('`')?, known.split('`').skip(1).step_by(2).collect()))
@@ -36,6 +39,7 @@ fn unknown<'a>(message: &'a str, prefix: &str) -> Option<(&'a str, Vec<&'a str>)
 
 /// Rewords `invalid type: integer `5`, expected a sequence` and the like as `expected a list, found
 /// 5`.
+#[inline]
 fn mismatch(message: &str) -> Option<String> {
     let kinds = ["invalid type: ", "invalid value: ", "invalid length "];
     let rest = kinds.iter().find_map(|kind| message.strip_prefix(kind))?;

@@ -97,10 +97,12 @@ impl StageOptions for Filter {
         StageOutput::SameEvents
     }
 
+    #[inline]
     fn state(&self) -> StageState {
         StageState::None
     }
 
+    #[inline]
     fn fields(&self, key: &[String]) -> Vec<(String, ReadAs)> {
         let mut fields = Vec::new();
         self.r#where.iter().for_each(|condition| condition.collect_fields(&mut fields));
@@ -111,6 +113,7 @@ impl StageOptions for Filter {
 }
 
 impl Condition {
+    #[inline]
     fn collect_fields(&self, fields: &mut Vec<(String, ReadAs)>) {
         fields.extend(self.field.clone().map(|field| (field, self.read_as())));
         let parts = self.all.iter().chain(&self.any).flatten().chain(self.not.as_deref());
@@ -118,6 +121,7 @@ impl Condition {
     }
 
     /// Returns the type that the field is read as: a text if it is compared with one.
+    #[inline]
     fn read_as(&self) -> ReadAs {
         let is_text = |value: &Value| value.is_string() || value.is_boolean();
         let compares_text = match &self.value {

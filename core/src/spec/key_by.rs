@@ -23,14 +23,17 @@ pub struct KeyBy {
 }
 
 impl StageOptions for KeyBy {
+    #[inline]
     fn output(&self) -> StageOutput {
         StageOutput::ChangedEvents
     }
 
+    #[inline]
     fn state(&self) -> StageState {
         StageState::None
     }
 
+    #[inline]
     fn new_key(&self) -> Option<&[String]> {
         Some(&self.fields.0)
     }

@@ -21,6 +21,7 @@ const OPTIONS: [(&str, &[WindowKind]); 12] = [
 ];
 
 /// Checks that `window`, the stage at `path`, has exactly the options of its kind.
+#[inline]
 pub(crate) fn check_options(path: &str, window: &Window) -> Result<(), SpecError> {
     for (name, kinds) in OPTIONS {
         let (given, needed) = is_given(window, name);
@@ -41,6 +42,7 @@ pub(crate) fn check_options(path: &str, window: &Window) -> Result<(), SpecError
 }
 
 /// Returns whether `window` sets the option `name`, and whether its kind requires it.
+#[inline]
 fn is_given(window: &Window, name: &str) -> (bool, bool) {
     match name {
         "size" => (window.size.is_some(), true),
@@ -58,6 +60,7 @@ fn is_given(window: &Window, name: &str) -> (bool, bool) {
     }
 }
 
+#[inline]
 fn missing(name: &str) -> String {
     let what = match name {
         "size" => "the length of a window, such as \"1m\"",
@@ -70,6 +73,7 @@ fn missing(name: &str) -> String {
     format!("missing: {what}")
 }
 
+#[inline]
 fn not_one_of_these(kind: WindowKind, option: &str, kinds: &[WindowKind]) -> String {
     let why = match (kind, option) {
         (Tumbling, "slide") => "tumbling windows come one after another",
@@ -84,6 +88,7 @@ fn not_one_of_these(kind: WindowKind, option: &str, kinds: &[WindowKind]) -> Str
     format!("{why}, so they have none: remove it, or set {}", others.join(" or "))
 }
 
+#[inline]
 fn name(kind: WindowKind) -> &'static str {
     match kind {
         Tumbling => "tumbling",

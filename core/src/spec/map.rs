@@ -23,6 +23,7 @@ pub struct Map {
 
 impl Map {
     /// Returns the input fields that the stage reads or overwrites.
+    #[inline]
     fn read_fields(&self) -> Vec<String> {
         let mut fields: Vec<String> = Vec::new();
         let mut assigned = NameTable::default();
@@ -37,18 +38,22 @@ impl Map {
 }
 
 impl StageOptions for Map {
+    #[inline]
     fn output(&self) -> StageOutput {
         StageOutput::ChangedEvents
     }
 
+    #[inline]
     fn state(&self) -> StageState {
         StageState::None
     }
 
+    #[inline]
     fn fields(&self, _: &[String]) -> Vec<(String, ReadAs)> {
         ReadAs::numbers(self.read_fields())
     }
 
+    #[inline]
     fn added_columns(&self, _: Option<&str>) -> Vec<String> {
         self.set.iter().map(|assignment| assignment.name.clone()).collect()
     }

@@ -108,6 +108,7 @@ impl PipelineSpec {
     /// assert_eq!(error.path(), "stages[0].sise");
     /// assert!(error.to_string().contains("did you mean `size`"));
     /// ```
+    #[inline]
     pub fn from_json(text: &str) -> Result<Self, SpecError> {
         Self::from_value(Self::value_of_json(text)?)
     }
@@ -130,6 +131,7 @@ impl PipelineSpec {
     ///
     /// # Errors
     /// As [`PipelineSpec::from_json`].
+    #[inline]
     pub fn from_value(value: Value) -> Result<Self, SpecError> {
         decode::pipeline(value)
     }

@@ -59,12 +59,14 @@ pub struct Normalize {
     pub fields: Vec<NormalizeField>,
 }
 
+#[inline]
 fn max_buffered() -> u32 {
     100_000
 }
 
 impl Normalize {
     /// Returns true if a field is filled across gaps of any length.
+    #[inline]
     fn fills_gaps_of_any_length(&self) -> bool {
         if self.max_gap.is_some() {
             return false;
@@ -80,22 +82,27 @@ impl Normalize {
 }
 
 impl StageOptions for Normalize {
+    #[inline]
     fn output(&self) -> StageOutput {
         StageOutput::Rows
     }
 
+    #[inline]
     fn state(&self) -> StageState {
         StageState::ByKey
     }
 
+    #[inline]
     fn fields(&self, _: &[String]) -> Vec<(String, ReadAs)> {
         ReadAs::numbers(self.fields.iter().map(|field| field.name.clone()))
     }
 
+    #[inline]
     fn identity_limit(&self, limits: &Limits) -> Option<(&'static str, u32)> {
         Some(("max_fill_points", limits.max_fill_points))
     }
 
+    #[inline]
     fn warning(&self, is_last: bool) -> Option<(&'static str, String)> {
         let holds = if is_last { "" } else { ", and later stages wait for it" };
         let message = format!(
@@ -152,12 +159,14 @@ pub enum Interval {
 impl FromStr for Interval {
     type Err = super::DurationError;
 
+    #[inline]
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text == "auto" { Ok(Self::Auto) } else { text.parse().map(Self::Every) }
     }
 }
 
 impl fmt::Display for Interval {
+    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Every(interval) => interval.fmt(f),
@@ -167,21 +176,25 @@ impl fmt::Display for Interval {
 }
 
 impl Serialize for Interval {
+    #[inline]
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
 
 impl<'de> Deserialize<'de> for Interval {
+    #[inline]
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Visitor;
         impl serde::de::Visitor<'_> for Visitor {
             type Value = Interval;
 
+            #[inline]
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a duration with its unit, such as \"1s\", or \"auto\"")
             }
 
+            #[inline]
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Interval, E> {
                 text.parse().map_err(|_| {
                     E::custom(format_args!(
@@ -196,10 +209,12 @@ impl<'de> Deserialize<'de> for Interval {
 
 #[cfg(feature = "schema")]
 impl schemars::JsonSchema for Interval {
+    #[inline]
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "Interval".into()
     }
 
+    #[inline]
     fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
         let duration = generator.subschema_for::<Duration>();
         schemars::json_schema!({ "anyOf": [duration, { "const": "auto" }] })
@@ -317,6 +332,7 @@ pub(crate) enum FillNeeds {
 impl Fill {
     /// Returns what the fill depends on. Everything else that the stage does for a fill, apart from
     /// computing its values, follows from it.
+    #[inline]
     pub(crate) fn needs(self) -> FillNeeds {
         match self {
             Self::None => FillNeeds::Nothing,
@@ -351,6 +367,7 @@ pub struct Outliers {
     pub action: OutlierAction,
 }
 
+#[inline]
 fn window() -> u32 {
     100
 }

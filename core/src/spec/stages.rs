@@ -33,6 +33,7 @@ macro_rules! stages {
             pub(crate) const NAMES: &[&'static str] = &[$($name),*];
 
             /// Returns the options of the stage.
+            #[inline]
             pub(crate) fn options(&self) -> &dyn StageOptions {
                 match self {
                     $(Self::$kind(options) => options,)*
@@ -40,6 +41,7 @@ macro_rules! stages {
             }
 
             /// Decodes the options of the stage at `path`, of the kind `name`.
+            #[inline]
             fn decode_kind(name: &str, path: &str, options: &Value) -> Result<Self, SpecError> {
                 match name {
                     $($name => table(path, options).map(Self::$kind),)*
@@ -76,6 +78,7 @@ stages! {
 
 impl Stage {
     /// Decodes the stage at `path` from its table.
+    #[inline]
     pub(super) fn decode(path: &str, value: Value) -> Result<Self, SpecError> {
         let Value::Object(mut options) = value else {
             return Err(SpecError::new(path, "expected a table with the `type` of the stage"));
@@ -97,6 +100,7 @@ impl Stage {
 
     /// Returns true if the stage emits rows of its own, with none of the columns of its input.
     #[must_use]
+    #[inline]
     pub fn emits_rows(&self) -> bool {
         self.options().output() == StageOutput::Rows
     }
@@ -112,22 +116,26 @@ pub(crate) trait StageOptions: PlanStage {
 
     /// Returns the input fields that the stage reads by name, and their types. Fields of `key` that
     /// it reads as part of the key are left out.
+    #[inline]
     fn fields(&self, _key: &[String]) -> Vec<(String, ReadAs)> {
         Vec::new()
     }
 
     /// Returns the columns that the stage adds to those of its input. `default` is the field that
     /// is used if none is named.
+    #[inline]
     fn added_columns(&self, _default: Option<&str>) -> Vec<String> {
         Vec::new()
     }
 
     /// Returns the fields of the new key, for a stage that changes the key.
+    #[inline]
     fn new_key(&self) -> Option<&[String]> {
         None
     }
 
     /// Returns the strategies of the identities that the stage reads, if any.
+    #[inline]
     fn strategies(&self) -> Option<&[Strategy]> {
         None
     }
@@ -138,28 +146,33 @@ pub(crate) trait StageOptions: PlanStage {
     }
 
     /// Returns true if results depend on the host's time.
+    #[inline]
     fn uses_host_clock(&self) -> bool {
         false
     }
 
     /// Checks, before names are resolved, that the options fit together.
+    #[inline]
     fn check(&self, _path: &str) -> Result<(), SpecError> {
         Ok(())
     }
 
     /// Returns the name and value of a limit that results depend on: engines that exchange state
     /// must agree on it.
+    #[inline]
     fn identity_limit(&self, _limits: &Limits) -> Option<(&'static str, u32)> {
         None
     }
 
     /// Returns true if the size of the state, and therefore results, follow from
     /// `limits.max_state_bytes` under every policy.
+    #[inline]
     fn sizes_state_by_bytes(&self) -> bool {
         false
     }
 
     /// Returns an option whose value is valid but may have an unintended effect, and that effect.
+    #[inline]
     fn warning(&self, _is_last: bool) -> Option<(&'static str, String)> {
         None
     }
@@ -200,6 +213,7 @@ pub(crate) enum ReadAs {
 
 impl ReadAs {
     /// Returns `names`, each read as a number.
+    #[inline]
     pub(super) fn numbers(names: impl IntoIterator<Item = String>) -> Vec<(String, Self)> {
         names.into_iter().map(|name| (name, Self::Number)).collect()
     }

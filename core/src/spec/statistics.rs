@@ -152,10 +152,12 @@ pub enum HalfLife {
 
 impl Ema {
     /// Returns the name of the column for a single field.
+    #[inline]
     pub(crate) fn column(&self) -> &str {
         self.name.as_deref().unwrap_or("ema")
     }
 
+    #[inline]
     pub(crate) fn columns(&self) -> Vec<String> {
         named(&self.fields, &[self.column()])
     }
@@ -164,6 +166,7 @@ impl Ema {
 impl Rolling {
     /// Returns the columns that the stage adds. `default` is the field that is used if none is
     /// named.
+    #[inline]
     pub(crate) fn columns(&self, default: Option<&str>) -> Vec<String> {
         let meant = self.field.as_deref().or(default);
         let name = |one: &Aggregation| match (&one.name, one.field.as_deref()) {
@@ -188,12 +191,14 @@ impl Rolling {
     }
 
     /// Returns the aggregations of `field`.
+    #[inline]
     pub(crate) fn of_field<'a>(&'a self, field: &'a Field<RollingField>) -> &'a [Aggregation] {
         let own = field.options().and_then(|options| options.aggregations.as_deref());
         own.unwrap_or(&self.aggregations)
     }
 
     /// Returns the fields that the stage reads by name.
+    #[inline]
     pub(crate) fn reads(&self) -> impl Iterator<Item = &str> {
         let own = |one: &'_ Aggregation| one.field.is_some();
         let stage = self.field.as_deref().filter(|_| !self.aggregations.iter().all(own));
@@ -203,6 +208,7 @@ impl Rolling {
 }
 
 /// Returns `names` for a single field; for several, the names prefixed with each field.
+#[inline]
 fn named<T: Named>(fields: &[Field<T>], names: &[&str]) -> Vec<String> {
     if fields.len() < 2 {
         return names.iter().map(|name| (*name).to_owned()).collect();
@@ -213,6 +219,7 @@ fn named<T: Named>(fields: &[Field<T>], names: &[&str]) -> Vec<String> {
 }
 
 impl ZScore {
+    #[inline]
     pub(crate) fn columns(&self) -> Vec<String> {
         let name = self.name.as_deref().unwrap_or("zscore");
         let anomaly = match &self.name {
@@ -222,74 +229,90 @@ impl ZScore {
         named(&self.fields, &[name, &anomaly])
     }
 
+    #[inline]
     fn default_threshold() -> f64 {
         3.0
     }
 
+    #[inline]
     fn default_warmup() -> u32 {
         2
     }
 
+    #[inline]
     fn default_learn_anomalies() -> bool {
         true
     }
 }
 
 impl StageOptions for Ema {
+    #[inline]
     fn output(&self) -> StageOutput {
         StageOutput::ChangedEvents
     }
 
+    #[inline]
     fn state(&self) -> StageState {
         StageState::ByKey
     }
 
+    #[inline]
     fn fields(&self, _: &[String]) -> Vec<(String, ReadAs)> {
         ReadAs::numbers(named_fields(self.field.as_ref(), &self.fields))
     }
 
+    #[inline]
     fn added_columns(&self, _: Option<&str>) -> Vec<String> {
         self.columns()
     }
 }
 
 impl StageOptions for Rolling {
+    #[inline]
     fn output(&self) -> StageOutput {
         StageOutput::ChangedEvents
     }
 
+    #[inline]
     fn state(&self) -> StageState {
         StageState::ByKey
     }
 
+    #[inline]
     fn fields(&self, _: &[String]) -> Vec<(String, ReadAs)> {
         ReadAs::numbers(self.reads().map(String::from))
     }
 
+    #[inline]
     fn added_columns(&self, default: Option<&str>) -> Vec<String> {
         self.columns(default)
     }
 }
 
 impl StageOptions for ZScore {
+    #[inline]
     fn output(&self) -> StageOutput {
         StageOutput::ChangedEvents
     }
 
+    #[inline]
     fn state(&self) -> StageState {
         StageState::ByKey
     }
 
+    #[inline]
     fn fields(&self, _: &[String]) -> Vec<(String, ReadAs)> {
         ReadAs::numbers(named_fields(self.field.as_ref(), &self.fields))
     }
 
+    #[inline]
     fn added_columns(&self, _: Option<&str>) -> Vec<String> {
         self.columns()
     }
 }
 
 /// Returns the fields of a stage that names one or several.
+#[inline]
 fn named_fields<T: Named>(
     field: Option<&String>,
     fields: &[Field<T>],
@@ -298,29 +321,35 @@ fn named_fields<T: Named>(
 }
 
 impl<'de> Deserialize<'de> for HalfLife {
+    #[inline]
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Visitor;
         impl serde::de::Visitor<'_> for Visitor {
             type Value = HalfLife;
 
+            #[inline]
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a number of values, or a duration with its unit, such as \"10s\"")
             }
 
+            #[inline]
             fn visit_f64<E: serde::de::Error>(self, values: f64) -> Result<HalfLife, E> {
                 Ok(HalfLife::Values(values))
             }
 
+            #[inline]
             fn visit_u64<E: serde::de::Error>(self, values: u64) -> Result<HalfLife, E> {
                 u32::try_from(values)
                     .map(|values| HalfLife::Values(values.into()))
                     .map_err(|_| E::custom("at most 4294967295 values"))
             }
 
+            #[inline]
             fn visit_i64<E: serde::de::Error>(self, _: i64) -> Result<HalfLife, E> {
                 Err(E::custom("must be more than 0"))
             }
 
+            #[inline]
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<HalfLife, E> {
                 text.parse().map(HalfLife::Time).map_err(E::custom)
             }

@@ -14,6 +14,7 @@ use serde::forward_to_deserialize_any;
 use serde_json::{Value, map};
 
 /// Reads a `T` from `value`.
+#[inline]
 pub(super) fn read<T: DeserializeOwned>(value: &Value) -> Result<T, ReadError> {
     T::deserialize(ValueReader(value))
 }

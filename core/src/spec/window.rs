@@ -80,14 +80,17 @@ pub struct Window {
 }
 
 impl StageOptions for Window {
+    #[inline]
     fn output(&self) -> StageOutput {
         StageOutput::Rows
     }
 
+    #[inline]
     fn state(&self) -> StageState {
         StageState::ByKey
     }
 
+    #[inline]
     fn fields(&self, _: &[String]) -> Vec<(String, ReadAs)> {
         let own = |one: &Aggregation| {
             let field = one.field.clone().or(self.field.clone())?;
@@ -99,6 +102,7 @@ impl StageOptions for Window {
         self.aggregations.iter().filter_map(own).chain(field).collect()
     }
 
+    #[inline]
     fn check(&self, path: &str) -> Result<(), SpecError> {
         check_options(path, self)?;
         let Some(seed) = &self.distinct_seed else { return Ok(()) };
@@ -111,6 +115,7 @@ impl StageOptions for Window {
         Err(SpecError::new(format!("{path}.distinct_seed"), message))
     }
 
+    #[inline]
     fn identity_limit(&self, limits: &Limits) -> Option<(&'static str, u32)> {
         let is_exact = |one: &Aggregation| one.engine == Some(PercentileEngine::Exact);
         let keeps_values = self.aggregations.iter().any(is_exact);
@@ -119,6 +124,7 @@ impl StageOptions for Window {
 }
 
 impl ReadAs {
+    #[inline]
     fn of_operation(op: Operation) -> Self {
         match definition(op).input {
             Input::Numbers => Self::Number,
@@ -148,6 +154,7 @@ pub enum Emit {
 }
 
 impl Emit {
+    #[inline]
     fn is_default(&self) -> bool {
         *self == Self::Close
     }

@@ -96,6 +96,7 @@ impl Stage for FilterStage {
         self.stats.clone()
     }
 
+    #[inline]
     fn save(
         &mut self,
         _: Option<i64>,
@@ -105,6 +106,7 @@ impl Stage for FilterStage {
         Ok(None)
     }
 
+    #[inline]
     fn load(&mut self, reader: &mut StateReader<'_>) -> Result<(), SnapshotError> {
         self.fields(reader)
     }

@@ -85,10 +85,12 @@ impl Stage for KeyByStage {
         done
     }
 
+    #[inline]
     fn stats(&self, _keys: &Keys) -> StageStats {
         self.stats.clone()
     }
 
+    #[inline]
     fn save(
         &mut self,
         _: Option<i64>,
@@ -98,6 +100,7 @@ impl Stage for KeyByStage {
         Ok(None)
     }
 
+    #[inline]
     fn load(&mut self, reader: &mut StateReader<'_>) -> Result<(), SnapshotError> {
         self.fields(reader)
     }

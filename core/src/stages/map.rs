@@ -75,6 +75,7 @@ impl Stage for MapStage {
         self.stats.clone()
     }
 
+    #[inline]
     fn save(
         &mut self,
         _: Option<i64>,
@@ -84,6 +85,7 @@ impl Stage for MapStage {
         Ok(None)
     }
 
+    #[inline]
     fn load(&mut self, reader: &mut StateReader<'_>) -> Result<(), SnapshotError> {
         self.fields(reader)
     }

@@ -145,6 +145,7 @@ impl Stage for PartialStage {
         StageStats { watermark, next_fire: None, ..self.windows.stats(keys) }
     }
 
+    #[inline]
     fn save(
         &mut self,
         from: Option<i64>,
@@ -154,6 +155,7 @@ impl Stage for PartialStage {
         self.windows.save(from, writer)
     }
 
+    #[inline]
     fn load(&mut self, reader: &mut StateReader<'_>) -> Result<(), SnapshotError> {
         self.head(reader)?;
         self.windows.load(reader)

@@ -7,6 +7,7 @@ mod reports;
 mod state;
 
 use serde_json::json;
+use stream_processor_control as control;
 use stream_processor_core::javascript::{
     CallIdentities, InputIds, PolledRows, ReservedBatch, ReservedRange, SpilledRows,
 };
@@ -193,7 +194,7 @@ impl Processor {
     /// Returns the identities of events, one JSON object a line, by the strategies of a `dedup`
     /// stage in JSON: 16 bytes each, little-endian; all bytes are 0 if there is no identity.
     pub fn identify_by(strategies: &str, lines: &str) -> Result<Vec<u8>, JsValue> {
-        let identifier = Identifier::from_json(strategies);
+        let identifier = control::parse_strategies(strategies);
         let mut identities = Vec::new();
         identifier.map_err(|error| thrown(&error.into()))?.write(lines.as_bytes(), &mut identities);
         Ok(identities)
@@ -390,7 +391,7 @@ impl Processor {
 
     /// Returns the engine's counters as JSON.
     pub fn stats(&self) -> String {
-        serde_json::to_string(&self.engine.stats()).unwrap_or_default()
+        control::stats(&self.engine)
     }
 }
 

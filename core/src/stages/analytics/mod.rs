@@ -239,6 +239,7 @@ impl Stage for AnalyticsStage {
         true
     }
 
+    #[inline]
     fn stats(&self, keys: &Keys) -> StageStats {
         let state_bytes = self.state_bytes(keys);
         StageStats {
@@ -248,6 +249,7 @@ impl Stage for AnalyticsStage {
         }
     }
 
+    #[inline]
     fn save(
         &mut self,
         from: Option<i64>,
@@ -256,6 +258,7 @@ impl Stage for AnalyticsStage {
         self.save_section(from, writer)
     }
 
+    #[inline]
     fn load(&mut self, reader: &mut StateReader<'_>) -> Result<(), SnapshotError> {
         self.load_section(reader)
     }

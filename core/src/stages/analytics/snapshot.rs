@@ -22,6 +22,7 @@ struct KeyRow {
 
 impl AnalyticsStage {
     /// Writes the states of the keys at positions from `from` on, or the common section for `None`.
+    #[inline]
     pub(super) fn save_section(
         &mut self,
         from: Option<i64>,
@@ -45,6 +46,7 @@ impl AnalyticsStage {
     }
 
     /// Reads one section.
+    #[inline]
     pub(super) fn load_section(
         &mut self,
         reader: &mut StateReader<'_>,
@@ -63,6 +65,7 @@ impl AnalyticsStage {
         }
     }
 
+    #[inline]
     fn common(&mut self, codec: &mut dyn Codec) -> Result<(), SnapshotError> {
         let stats = &mut self.stats;
         codec.numbers([&mut stats.events, &mut stats.rows, &mut stats.key_limit])?;
@@ -71,6 +74,7 @@ impl AnalyticsStage {
     }
 
     /// Writes `rows`, or reads them and begins the lifetimes of their keys. Returns the keys.
+    #[inline]
     fn rows(
         &mut self,
         mut rows: Vec<KeyRow>,
@@ -87,6 +91,7 @@ impl AnalyticsStage {
         Ok(rows.into_iter().map(|row| row.key).collect())
     }
 
+    #[inline]
     fn restore(&mut self, row: &KeyRow, keys: &mut Keys) -> Result<(), SnapshotError> {
         if self.lifetimes.is_alive(row.key) {
             return Err(SnapshotError::Damaged("a key has state twice in one stage"));

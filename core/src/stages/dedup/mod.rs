@@ -211,6 +211,7 @@ impl Stage for DedupStage {
         done
     }
 
+    #[inline]
     fn stats(&self, _keys: &Keys) -> StageStats {
         let (entries, evicted) = self.memory.counts();
         let state_bytes = match &self.memory {
@@ -220,6 +221,7 @@ impl Stage for DedupStage {
         StageStats { entries, evicted, state_bytes, ..self.stats.clone() }
     }
 
+    #[inline]
     fn save(
         &mut self,
         from: Option<i64>,
@@ -228,6 +230,7 @@ impl Stage for DedupStage {
         self.save_section(from, writer)
     }
 
+    #[inline]
     fn load(&mut self, reader: &mut StateReader<'_>) -> Result<(), SnapshotError> {
         self.load_section(reader)
     }

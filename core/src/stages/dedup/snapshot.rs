@@ -22,6 +22,7 @@ const DAMAGED: SnapshotError =
 impl DedupStage {
     /// Writes the section at cursor `from`, or the common section for `None`. Returns the next
     /// cursor.
+    #[inline]
     pub(super) fn save_section(
         &mut self,
         from: Option<i64>,
@@ -53,6 +54,7 @@ impl DedupStage {
     }
 
     /// Reads one section.
+    #[inline]
     pub(super) fn load_section(
         &mut self,
         reader: &mut StateReader<'_>,
@@ -78,6 +80,7 @@ impl DedupStage {
         }
     }
 
+    #[inline]
     fn common(&mut self, codec: &mut dyn Codec) -> Result<(), SnapshotError> {
         let stats = &mut self.stats;
         codec.numbers([
@@ -102,6 +105,7 @@ impl DedupStage {
 }
 
 /// Writes or reads an identity and its time.
+#[inline]
 fn entry_fields(
     ([low, high], since): &mut (Identity, i64),
     codec: &mut dyn Codec,
@@ -111,6 +115,7 @@ fn entry_fields(
 }
 
 /// Writes or reads blocks of a filter.
+#[inline]
 fn filter_fields(part: &mut FilterPart, codec: &mut dyn Codec) -> Result<(), SnapshotError> {
     codec.number(&mut part.generation)?;
     codec.number(&mut part.count)?;

@@ -302,6 +302,7 @@ impl Stage for NormalizeStage {
         StageStats { keys: self.live_series() as u64, state_bytes, ..self.stats.clone() }
     }
 
+    #[inline]
     fn save(
         &mut self,
         from: Option<i64>,
@@ -310,6 +311,7 @@ impl Stage for NormalizeStage {
         self.save_section(from, writer)
     }
 
+    #[inline]
     fn load(&mut self, reader: &mut StateReader<'_>) -> Result<(), SnapshotError> {
         self.load_section(reader)
     }

@@ -49,6 +49,7 @@ struct PendingRow {
 impl NormalizeStage {
     /// Writes the section that begins at cursor `from`, or the common section for `None`. Returns
     /// the cursor of the next section.
+    #[inline]
     pub(super) fn save_section(
         &mut self,
         from: Option<i64>,
@@ -80,10 +81,12 @@ impl NormalizeStage {
     }
 
     /// Returns the cursor of the first section of pending rows, if rows are pending.
+    #[inline]
     fn first_pending(&self) -> Option<i64> {
         (self.emitted < self.pending.len()).then_some(PENDING_FROM)
     }
 
+    #[inline]
     fn common(&mut self, codec: &mut dyn Codec) -> Result<(), SnapshotError> {
         let stats = &mut self.stats;
         codec.numbers([
@@ -103,6 +106,7 @@ impl NormalizeStage {
 
     /// Writes pending rows from the `first` on. Returns the index of the first row of the next
     /// section.
+    #[inline]
     fn save_pending(
         &self,
         first: usize,
@@ -123,6 +127,7 @@ impl NormalizeStage {
     }
 
     /// Reads one section.
+    #[inline]
     pub(super) fn load_section(
         &mut self,
         reader: &mut StateReader<'_>,
@@ -150,10 +155,12 @@ impl NormalizeStage {
     }
 
     /// Returns the series of `key`.
+    #[inline]
     fn series_of(&self, key: u32) -> Option<u32> {
         self.series_of_key.get(key as usize).copied().filter(|series_id| *series_id != NONE)
     }
 
+    #[inline]
     fn load_pending(&mut self, reader: &mut StateReader<'_>) -> Result<(), SnapshotError> {
         let mut rows = Vec::new();
         pending_fields(&mut rows, reader)?;
@@ -176,6 +183,7 @@ impl NormalizeStage {
     }
 
     /// Writes a series, or reads it into the empty series `series_id`.
+    #[inline]
     fn series_fields(
         &mut self,
         series_id: u32,
@@ -211,6 +219,7 @@ impl NormalizeStage {
     }
 
     /// Schedules the series `series_id`, which was read.
+    #[inline]
     fn resume(&mut self, series_id: u32, keys: &Keys) {
         let field_range = self.field_range(series_id);
         let Self { plan, series, field_series, schedule, stats, .. } = self;
@@ -229,6 +238,7 @@ impl NormalizeStage {
     }
 }
 
+#[inline]
 fn pending_fields(rows: &mut Vec<PendingRow>, codec: &mut dyn Codec) -> Result<(), SnapshotError> {
     let mut columns = codec.rows(rows)?;
     columns.number(|row| &mut row.watermark)?;
@@ -238,6 +248,7 @@ fn pending_fields(rows: &mut Vec<PendingRow>, codec: &mut dyn Codec) -> Result<(
     columns.number(|row| &mut row.count)
 }
 
+#[inline]
 fn field_series_fields(
     field: &FieldPlan,
     state: &mut FieldSeries,
@@ -272,12 +283,14 @@ fn field_series_fields(
 }
 
 impl PointRow {
+    #[inline]
     fn of(point: &Point) -> Self {
         let flags =
             (if point.joined { JOINED } else { 0 }) | (if point.outlier { OUTLIER } else { 0 });
         Self { time: point.time, value: point.value, flags }
     }
 
+    #[inline]
     fn point(self) -> Point {
         let Self { time, value, flags } = self;
         Point { time, value, joined: flags & JOINED != 0, outlier: flags & OUTLIER != 0 }

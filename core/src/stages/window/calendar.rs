@@ -179,6 +179,7 @@ impl Stage for CalendarStage {
         }
     }
 
+    #[inline]
     fn save(
         &mut self,
         from: Option<i64>,
@@ -187,6 +188,7 @@ impl Stage for CalendarStage {
         self.windows.save(from, writer)
     }
 
+    #[inline]
     fn load(&mut self, reader: &mut StateReader<'_>) -> Result<(), SnapshotError> {
         self.windows.load(reader)
     }

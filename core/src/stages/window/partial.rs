@@ -71,6 +71,7 @@ pub(super) trait MergeableWindows: Windows + Sized {
     fn can_have(&self, start: i64, end: i64) -> bool;
 
     /// Emits the rows that are due before the next key is merged. Returns false if `out` is full.
+    #[inline]
     fn emit_due(&mut self, _context: &mut Context<'_>, _out: &mut Frame) -> bool {
         true
     }
@@ -89,6 +90,7 @@ pub(super) trait MergeableWindows: Windows + Sized {
 }
 
 /// Returns empty accumulators to read partials into.
+#[inline]
 pub(super) fn empty_accumulators(accumulators: &Accumulators) -> Accumulators {
     let mut empty = accumulators.empty(0);
     empty.count_events();
@@ -122,6 +124,7 @@ pub(super) fn merge_staged<W: MergeableWindows>(
 }
 
 /// Merges the next key of `partial`. Returns false if the call must end.
+#[inline]
 fn merge_next<W: MergeableWindows>(
     windows: &mut W,
     start: i64,
@@ -148,6 +151,7 @@ fn merge_next<W: MergeableWindows>(
 
 /// Counts and reports `entry` as dropped: its events were taken by another engine and cannot be
 /// given back. Returns false if the limit's policy ends the call.
+#[inline]
 fn drop_entry<W: Limited>(
     windows: &mut W,
     entry: StagedKey,
@@ -176,6 +180,7 @@ struct Group {
 }
 
 /// Writes or reads a group, whose values are in `values`.
+#[inline]
 fn group_fields<W: MergeableWindows>(
     start: &mut i64,
     keys: &mut Vec<PartialKey>,
@@ -190,6 +195,7 @@ fn group_fields<W: MergeableWindows>(
 }
 
 /// Writes the number of groups, or reads it.
+#[inline]
 fn group_count<W: MergeableWindows>(
     groups: usize,
     codec: &mut dyn Codec,
@@ -198,6 +204,7 @@ fn group_count<W: MergeableWindows>(
 }
 
 /// Returns the open windows grouped by start; keys are sorted by their positions.
+#[inline]
 fn groups<W: MergeableWindows>(windows: &W, writer: &StateWriter<'_>) -> Vec<Group> {
     let mut by_start: BTreeMap<i64, Vec<(u32, u32)>> = BTreeMap::new();
     if !W::HAVE_STARTS {
@@ -219,14 +226,17 @@ fn groups<W: MergeableWindows>(windows: &W, writer: &StateWriter<'_>) -> Vec<Gro
 }
 
 impl<W: MergeableWindows> PartialState for W {
+    #[inline]
     fn count_events(&mut self) {
         Windows::count_events(self);
     }
 
+    #[inline]
     fn for_each_key(&self, name: &mut dyn FnMut(u32)) {
         self.for_each_window(&mut |_, slot| name(self.key_in(slot)));
     }
 
+    #[inline]
     fn write_partial(&mut self, writer: &mut StateWriter<'_>) -> Result<(), SnapshotError> {
         let groups = groups(self, writer);
         group_count::<W>(groups.len(), writer)?;
@@ -236,6 +246,7 @@ impl<W: MergeableWindows> PartialState for W {
         })
     }
 
+    #[inline]
     fn clear_windows(&mut self, keys: &mut Keys) {
         self.for_each_key(&mut |key| keys.release(key));
         let mut empty = self.emptied();
@@ -244,6 +255,7 @@ impl<W: MergeableWindows> PartialState for W {
         *self = empty;
     }
 
+    #[inline]
     fn stage_partial(
         &mut self,
         origin: PartialOrigin<'_>,
@@ -277,6 +289,7 @@ impl<W: MergeableWindows> PartialState for W {
         Ok(taken)
     }
 
+    #[inline]
     fn add_counters(&mut self, counters: [u64; COUNTER_COUNT]) {
         add_counters(self.counters(), counters);
     }

@@ -47,11 +47,13 @@ pub(super) struct StagedKey {
 
 impl StagedPartial {
     /// Creates a partial without keys; `empty` is an empty accumulator of the stage.
+    #[inline]
     pub(super) fn new(ordinal: u64, empty: Accumulators) -> Self {
         Self { ordinal, keys: Vec::new(), values: empty, added: 0 }
     }
 
     /// Returns the state of the next key.
+    #[inline]
     pub(super) fn next(&self) -> Option<StagedKey> {
         let at = self.added;
         let PartialKey { key, end } = *self.keys.get(at)?;
@@ -73,6 +75,7 @@ impl StagedPartial {
     }
 
     /// Writes the keys that are not merged yet, or reads keys into an empty partial.
+    #[inline]
     fn fields(&mut self, have_ends: bool, codec: &mut dyn Codec) -> Result<(), SnapshotError> {
         let mut ordinal = self.ordinal.saturating_add(self.added as u64);
         codec.number(&mut ordinal)?;
@@ -87,6 +90,7 @@ impl StagedPartial {
 }
 
 /// Writes `keys`, whose values are in `slots` of `values`, or reads them into the first slots.
+#[inline]
 pub(super) fn keys_and_values(
     keys: &mut Vec<PartialKey>,
     slots: Vec<u32>,
@@ -138,11 +142,13 @@ const STAGED_KEY_BYTES: u64 = 32;
 
 impl Staging {
     /// Returns true if no partial is staged.
+    #[inline]
     pub(super) fn is_empty(&self) -> bool {
         self.partials.is_empty()
     }
 
     /// Returns the number of staged keys, counted once for each partial.
+    #[inline]
     pub(super) fn waiting_keys(&self) -> usize {
         self.waiting_keys
     }
@@ -164,11 +170,13 @@ impl Staging {
     }
 
     /// Returns the start of the first staged slice or session.
+    #[inline]
     pub(super) fn first(&self) -> Option<i64> {
         self.partials.first_key_value().map(|(key, _)| key.start)
     }
 
     /// Returns the earliest end of a staged session.
+    #[inline]
     pub(super) fn first_end(&self) -> Option<i64> {
         self.ends.first_key_value().map(|(end, _)| *end)
     }
@@ -206,6 +214,7 @@ impl Staging {
     }
 
     /// Writes the staged partials, or reads them; `empty` is an empty accumulator of the stage.
+    #[inline]
     pub(super) fn fields(
         &mut self,
         empty: &Accumulators,
@@ -231,6 +240,7 @@ impl Staging {
     }
 }
 
+#[inline]
 fn staged_fields(
     key: &mut StagingKey,
     partial: &mut StagedPartial,

@@ -268,12 +268,14 @@ impl Stage for CountStage {
         true
     }
 
+    #[inline]
     fn stats(&self, keys: &Keys) -> StageStats {
         let open = u64::from(self.keyed.open_keys());
         let state_bytes = self.state_bytes(keys);
         StageStats { keys: open, open_windows: open, state_bytes, ..self.stats.clone() }
     }
 
+    #[inline]
     fn save(
         &mut self,
         from: Option<i64>,
@@ -282,6 +284,7 @@ impl Stage for CountStage {
         self.save_section(from, writer)
     }
 
+    #[inline]
     fn load(&mut self, reader: &mut StateReader<'_>) -> Result<(), SnapshotError> {
         self.load_section(reader)
     }

@@ -14,6 +14,7 @@ const KEYS_PER_PART: u32 = 65_536;
 
 impl CountStage {
     /// Writes the windows of the keys from position `from` on, or the common section for `None`.
+    #[inline]
     pub(super) fn save_section(
         &mut self,
         from: Option<i64>,
@@ -33,6 +34,7 @@ impl CountStage {
     }
 
     /// Reads a section of a snapshot.
+    #[inline]
     pub(super) fn load_section(
         &mut self,
         reader: &mut StateReader<'_>,
@@ -44,6 +46,7 @@ impl CountStage {
         }
     }
 
+    #[inline]
     fn common(&mut self, codec: &mut dyn Codec) -> Result<(), SnapshotError> {
         codec.number(&mut self.output_watermark)?;
         let stats = &mut self.stats;
@@ -67,6 +70,7 @@ impl CountStage {
     }
 
     /// Writes the windows in `slots`, or reads windows into new slots.
+    #[inline]
     fn windows(&mut self, mut slots: Vec<u32>, codec: &mut dyn Codec) -> Result<(), SnapshotError> {
         let mut windows: Vec<_> = slots.iter().map(|slot| self.window(*slot)).collect();
         let mut columns = codec.rows(&mut windows)?;
@@ -86,6 +90,7 @@ impl CountStage {
     }
 
     /// Adds a window that was read, and returns its slot.
+    #[inline]
     fn restore(&mut self, window: CountWindow, keys: &mut Keys) -> Result<u32, SnapshotError> {
         if self.slots.get(window.key as usize).is_some_and(|slot| *slot != NONE) {
             return Err(SnapshotError::Damaged("a key has the same window twice"));

@@ -195,6 +195,7 @@ impl Stage for SessionStage {
         done
     }
 
+    #[inline]
     fn stats(&self, keys: &Keys) -> StageStats {
         let of_slot = |slot| self.accumulators.variable_bytes(slot);
         let variable_bytes = || self.table.slots().map(of_slot).sum();
@@ -209,6 +210,7 @@ impl Stage for SessionStage {
         }
     }
 
+    #[inline]
     fn save(
         &mut self,
         from: Option<i64>,
@@ -217,6 +219,7 @@ impl Stage for SessionStage {
         self.save_section(from, writer)
     }
 
+    #[inline]
     fn load(&mut self, reader: &mut StateReader<'_>) -> Result<(), SnapshotError> {
         self.load_section(reader)
     }

@@ -30,6 +30,7 @@ struct SessionRow {
 
 impl SessionStage {
     /// Writes the sessions of the keys from position `from` on, or the common section for `None`.
+    #[inline]
     pub(super) fn save_section(
         &mut self,
         from: Option<i64>,
@@ -51,6 +52,7 @@ impl SessionStage {
     }
 
     /// Reads a section of a snapshot.
+    #[inline]
     pub(super) fn load_section(
         &mut self,
         reader: &mut StateReader<'_>,
@@ -62,6 +64,7 @@ impl SessionStage {
         }
     }
 
+    #[inline]
     fn common(&mut self, codec: &mut dyn Codec) -> Result<(), SnapshotError> {
         codec.number(&mut self.input_watermark)?;
         let stats = &mut self.stats;
@@ -91,6 +94,7 @@ impl SessionStage {
     }
 
     /// Writes the sessions in `slots`, or reads sessions into new slots.
+    #[inline]
     fn sessions(
         &mut self,
         mut slots: Vec<u32>,
@@ -116,6 +120,7 @@ impl SessionStage {
         Ok(())
     }
 
+    #[inline]
     fn row(&self, slot: u32) -> SessionRow {
         let SessionInfo { key, status, revision } = self.table.info(slot);
         let Bounds { start, end } = self.table.bounds(slot);
@@ -123,6 +128,7 @@ impl SessionStage {
     }
 
     /// Adds a session that was read to the table, and returns its slot.
+    #[inline]
     fn restore(&mut self, row: &SessionRow, keys: &mut Keys) -> Result<u32, SnapshotError> {
         let SessionRow { key, start, end, status, revision } = *row;
         let status = STATUSES.get(status as usize).copied();

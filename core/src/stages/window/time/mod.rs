@@ -235,6 +235,7 @@ impl Stage for WindowStage {
         }
     }
 
+    #[inline]
     fn save(
         &mut self,
         from: Option<i64>,
@@ -243,6 +244,7 @@ impl Stage for WindowStage {
         self.save_section(from, writer)
     }
 
+    #[inline]
     fn load(&mut self, reader: &mut StateReader<'_>) -> Result<(), SnapshotError> {
         self.load_section(reader)
     }

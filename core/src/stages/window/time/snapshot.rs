@@ -33,6 +33,7 @@ const EARLY: u32 = 1;
 impl WindowStage {
     /// Writes the section of the first slice that starts at `from` or later, or the common section
     /// for `None`.
+    #[inline]
     pub(super) fn save_section(
         &mut self,
         from: Option<i64>,
@@ -68,6 +69,7 @@ impl WindowStage {
     }
 
     /// Returns the first start at `from` or later of a slice or of a window with emitted rows.
+    #[inline]
     fn first_start(&self, from: i64) -> Option<i64> {
         let slice = self.table.first_from(from);
         let emitted = self.emitter.emitted.first_window_from(from);
@@ -75,6 +77,7 @@ impl WindowStage {
     }
 
     /// Reads a section of a snapshot.
+    #[inline]
     pub(super) fn load_section(
         &mut self,
         reader: &mut StateReader<'_>,
@@ -110,6 +113,7 @@ impl WindowStage {
     }
 
     /// Sets the windows that have fired to those that are due at `watermark`.
+    #[inline]
     fn fired_by(&mut self, watermark: i64) {
         self.progress.fired_before(self.plan.grid.first_open(watermark), &self.plan);
     }
@@ -130,6 +134,7 @@ impl WindowStage {
     }
 
     /// Returns true if event times can reach a window, or a slice, that starts at `start`.
+    #[inline]
     pub(super) fn can_start(&self, start: i64, is_slice: bool) -> bool {
         let grid = &self.plan.grid;
         let first = grid.slice_of(MIN_TIME);
@@ -137,6 +142,7 @@ impl WindowStage {
         (first..=MAX_TIME).contains(&start) && (!is_slice || grid.slice_of(start) == start)
     }
 
+    #[inline]
     fn common(&mut self, codec: &mut dyn Codec) -> Result<(), SnapshotError> {
         codec.number(self.progress.input_watermark_mut())?;
         let stats = &mut self.stats;
@@ -169,6 +175,7 @@ impl WindowStage {
         Ok(())
     }
 
+    #[inline]
     fn late_event_fields(&mut self, codec: &mut dyn Codec) -> Result<(), SnapshotError> {
         let mut is_present = self.emitter.late_event().is_some();
         codec.number(&mut is_present)?;
@@ -188,6 +195,7 @@ impl WindowStage {
         Ok(())
     }
 
+    #[inline]
     fn firing_fields(
         &mut self,
         firing: &mut Firing,
@@ -219,6 +227,7 @@ impl WindowStage {
 
     /// Writes the slice at `start`, whose keys are in `slots`, and the rows `emitted` of the window
     /// that starts with it, or reads both.
+    #[inline]
     fn slice(
         &mut self,
         kind: u32,
@@ -245,6 +254,7 @@ impl WindowStage {
 
     /// Writes the keys and values of `slots`, which belong to the slice or window at `start`, or
     /// reads them into new slots.
+    #[inline]
     fn slots(
         &mut self,
         start: &mut i64,
@@ -267,6 +277,7 @@ impl WindowStage {
     }
 
     /// Adds a slot that was read to the slice at `start`.
+    #[inline]
     fn restore(&mut self, start: i64, slot: u32, keys: &mut Keys) -> Result<(), SnapshotError> {
         let key = self.table.key_in(slot);
         if self.table.slot(start, key) != NONE {
