@@ -329,12 +329,14 @@ impl Accumulators {
     }
 
     /// Writes `slots`, one accumulator kind after the other.
+    #[inline]
     pub(crate) fn save(&self, slots: &[u32], writer: &mut SectionWriter<'_>) {
         self.events.save(slots, writer);
         self.columns().for_each(|column| column.save(slots, writer));
     }
 
     /// Reads `slots` as [`Accumulators::save`] wrote them.
+    #[inline]
     pub(crate) fn load(
         &mut self,
         slots: &[u32],
@@ -345,6 +347,7 @@ impl Accumulators {
     }
 
     /// Writes or reads `slots` in a section of a snapshot or of partial state.
+    #[inline]
     pub(crate) fn fields(
         &mut self,
         slots: &[u32],

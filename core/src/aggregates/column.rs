@@ -70,10 +70,12 @@ macro_rules! columns {
                 match self { $($(#[$attribute])* Self::$variant(column) => column.join(slot, later)),* }
             }
 
+            #[inline]
             fn save(&self, slots: &[u32], writer: &mut SectionWriter<'_>) {
                 match self { $($(#[$attribute])* Self::$variant(column) => column.save(slots, writer)),* }
             }
 
+            #[inline]
             fn load(
                 &mut self,
                 slots: &[u32],

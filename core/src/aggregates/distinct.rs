@@ -159,6 +159,7 @@ impl Accumulator for Distinct {
         }
     }
 
+    #[inline]
     fn save(states: impl Iterator<Item = Self> + Clone, writer: &mut SectionWriter<'_>) {
         for state in states {
             match state {
@@ -177,11 +178,13 @@ impl Accumulator for Distinct {
         }
     }
 
+    #[inline]
     fn load(count: usize, reader: &mut SectionReader<'_>) -> Result<Vec<Self>, SnapshotError> {
         (0..count).map(|_| load(reader)).collect()
     }
 }
 
+#[inline]
 fn load(reader: &mut SectionReader<'_>) -> Result<Distinct, SnapshotError> {
     const DAMAGED: SnapshotError =
         SnapshotError::Damaged("the state of a distinct count is inconsistent");

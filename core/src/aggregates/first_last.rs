@@ -39,12 +39,14 @@ impl<const LAST: bool> Accumulator for FirstOrLast<LAST> {
         }
     }
 
+    #[inline]
     fn save(states: impl Iterator<Item = Self> + Clone, writer: &mut SectionWriter<'_>) {
         writer.i64s(states.clone().map(|state| state.timestamp));
         writer.u64s(states.clone().map(|state| state.ordinal));
         writer.f64s(states.map(|state| state.value));
     }
 
+    #[inline]
     fn load(count: usize, reader: &mut SectionReader<'_>) -> Result<Vec<Self>, SnapshotError> {
         let (timestamps, ordinals) = (reader.i64s(count)?, reader.u64s(count)?);
         let states = timestamps.zip(ordinals).zip(reader.f64s(count)?);

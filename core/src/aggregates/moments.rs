@@ -37,12 +37,14 @@ impl Accumulator for OnlineVariance {
         Self::merge(self, later);
     }
 
+    #[inline]
     fn save(states: impl Iterator<Item = Self> + Clone, writer: &mut SectionWriter<'_>) {
         writer.u64s(states.clone().map(|moments| moments.count));
         writer.f64s(states.clone().map(|moments| moments.mean));
         writer.f64s(states.map(|moments| moments.m2));
     }
 
+    #[inline]
     fn load(count: usize, reader: &mut SectionReader<'_>) -> Result<Vec<Self>, SnapshotError> {
         let (counts, means) = (reader.u64s(count)?, reader.f64s(count)?);
         let moments = counts.zip(means).zip(reader.f64s(count)?);

@@ -72,8 +72,10 @@ impl SlotColumn for OwnBySlot {
     }
 
     /// Writes nothing: an engine with such aggregators has no snapshots.
+    #[inline]
     fn save(&self, _: &[u32], _: &mut SectionWriter<'_>) {}
 
+    #[inline]
     fn load(&mut self, _: &[u32], _: &mut SectionReader<'_>) -> Result<(), SnapshotError> {
         Ok(())
     }

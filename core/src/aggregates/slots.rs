@@ -62,12 +62,14 @@ impl<T: SlotColumn> SlotColumn for Option<T> {
         }
     }
 
+    #[inline]
     fn save(&self, slots: &[u32], writer: &mut SectionWriter<'_>) {
         if let Some(list) = self {
             list.save(slots, writer);
         }
     }
 
+    #[inline]
     fn load(&mut self, slots: &[u32], reader: &mut SectionReader<'_>) -> Result<(), SnapshotError> {
         self.as_mut().map_or(Ok(()), |list| list.load(slots, reader))
     }
@@ -178,10 +180,12 @@ impl<A: Accumulator> SlotColumn for BySlot<A> {
         }
     }
 
+    #[inline]
     fn save(&self, slots: &[u32], writer: &mut SectionWriter<'_>) {
         A::save(self.copies(slots), writer);
     }
 
+    #[inline]
     fn load(&mut self, slots: &[u32], reader: &mut SectionReader<'_>) -> Result<(), SnapshotError> {
         for (slot, accumulator) in slots.iter().zip(A::load(slots.len(), reader)?) {
             set_or_push(&mut self.0, *slot as usize, accumulator);
@@ -216,10 +220,12 @@ impl Accumulator for u64 {
         *self = self.saturating_add(*later);
     }
 
+    #[inline]
     fn save(accumulators: impl Iterator<Item = Self> + Clone, writer: &mut SectionWriter<'_>) {
         writer.u64s(accumulators);
     }
 
+    #[inline]
     fn load(count: usize, reader: &mut SectionReader<'_>) -> Result<Vec<Self>, SnapshotError> {
         Ok(reader.u64s(count)?.collect())
     }

@@ -131,6 +131,7 @@ impl Accumulator for Summary {
         self.min_and_neg_max = least(self.min_and_neg_max, later.min_and_neg_max);
     }
 
+    #[inline]
     fn save(states: impl Iterator<Item = Self> + Clone, writer: &mut SectionWriter<'_>) {
         writer.u64s(states.clone().map(|summary| summary.count));
         writer.f64s(states.clone().map(|summary| summary.sum.sum));
@@ -139,6 +140,7 @@ impl Accumulator for Summary {
         writer.f64s(states.map(|summary| summary.extremes().max));
     }
 
+    #[inline]
     fn load(count: usize, reader: &mut SectionReader<'_>) -> Result<Vec<Self>, SnapshotError> {
         let (counts, sums) = (reader.u64s(count)?, reader.f64s(count)?);
         let compensations = reader.f64s(count)?;

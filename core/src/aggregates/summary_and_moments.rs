@@ -37,11 +37,13 @@ impl Accumulator for SummaryAndMoments {
     }
 
     /// Writes all summaries, then all moments, as for two separate columns.
+    #[inline]
     fn save(states: impl Iterator<Item = Self> + Clone, writer: &mut SectionWriter<'_>) {
         Summary::save(states.clone().map(|state| state.summary), writer);
         <OnlineVariance as Accumulator>::save(states.map(|state| state.moments), writer);
     }
 
+    #[inline]
     fn load(count: usize, reader: &mut SectionReader<'_>) -> Result<Vec<Self>, SnapshotError> {
         let summaries = Summary::load(count, reader)?;
         let moments = <OnlineVariance as Accumulator>::load(count, reader)?;

@@ -353,6 +353,7 @@ impl Frame {
         }
     }
 
+    #[inline]
     pub(crate) fn views(&self) -> Vec<ColumnView<'_>> {
         self.columns.iter().map(FrameColumn::view).collect()
     }

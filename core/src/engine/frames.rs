@@ -16,6 +16,7 @@ pub(super) const PENDING: u32 = u32::MAX;
 const NONE: u32 = u32::MAX;
 
 /// Writes the rows from the cursor on.
+#[inline]
 pub(super) fn save_frame(frame: &Frame, positions: &[u32], writer: &mut SectionWriter<'_>) {
     let from = frame.cursor;
     writer.i64(frame.watermark);
@@ -70,6 +71,7 @@ fn load_identities(
     Ok(all)
 }
 
+#[inline]
 pub(super) fn load_frame(
     engine: &mut Engine,
     reader: &mut SectionReader<'_>,

@@ -46,6 +46,7 @@ pub(super) enum ChunkCheck {
 }
 
 impl Source {
+    #[inline]
     pub(super) fn new(plan: &Plan, keys: &mut Keys, seed: u64) -> Self {
         let unkeyed = plan.input.key.is_empty().then(|| keys.intern(&[]));
         if let Some(id) = unkeyed {

@@ -20,6 +20,7 @@ impl EventTime {
 
     /// Assigns ids chosen by the caller to partitions; all ids are valid. If `known` is set, the
     /// watermark waits for them from now on.
+    #[inline]
     pub(crate) fn define_partitions<'a>(
         &mut self,
         definitions: &KeyDefinitions<'_>,
@@ -58,6 +59,7 @@ impl EventTime {
     }
 
     /// Returns the statistics of the partitions, sorted by name.
+    #[inline]
     pub(crate) fn partition_stats(&self) -> Vec<PartitionStats> {
         let names = &self.partitions.names;
         let least = self.partitions.watermark();
@@ -72,6 +74,7 @@ impl EventTime {
         stats.collect()
     }
 
+    #[inline]
     pub(crate) fn save(&self, writer: &mut SectionWriter<'_>) {
         writer.u64(self.future);
         writer.u32(u32::from(self.is_open));
@@ -89,6 +92,7 @@ impl EventTime {
     }
 
     /// Reads what [`EventTime::save`] wrote. Idle timers restart at the next tick.
+    #[inline]
     pub(crate) fn load(&mut self, reader: &mut SectionReader<'_>) -> Result<(), SnapshotError> {
         const DAMAGED: SnapshotError =
             SnapshotError::Damaged("the state of the partitions is inconsistent");
@@ -119,11 +123,13 @@ impl EventTime {
     }
 
     /// Restores the host's time of a snapshot; it does not move back behind that.
+    #[inline]
     pub(crate) fn load_now(&mut self, now: i64) {
         self.now = now;
     }
 
     /// Returns the partitions sorted by name.
+    #[inline]
     fn sorted(&self) -> Vec<&Partition> {
         let names = &self.partitions.names;
         let mut list: Vec<&Partition> = self.partitions.list().iter().collect();

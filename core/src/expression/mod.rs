@@ -67,6 +67,7 @@ impl fmt::Display for ExpressionError {
 }
 
 /// Parses `text` into steps. `column` returns the index of a field, or what is wrong with its name.
+#[inline]
 pub(crate) fn parse(
     text: &str,
     column: &mut dyn FnMut(&str) -> Result<usize, String>,
@@ -80,6 +81,7 @@ pub(crate) fn parse(
 }
 
 /// Returns every field that `text` names, up to the first syntax error.
+#[inline]
 pub(crate) fn fields(text: &str) -> Vec<String> {
     let mut fields = Vec::new();
     let mut collect = |name: &str| {
@@ -124,6 +126,7 @@ impl Parser<'_> {
         found
     }
 
+    #[inline]
     fn sum(&mut self) -> Parsed {
         self.product()?;
         loop {
@@ -138,6 +141,7 @@ impl Parser<'_> {
         }
     }
 
+    #[inline]
     fn product(&mut self) -> Parsed {
         self.value()?;
         loop {
@@ -152,6 +156,7 @@ impl Parser<'_> {
         }
     }
 
+    #[inline]
     fn value(&mut self) -> Parsed {
         if self.depth == MAX_DEPTH {
             return self.fail(format!("more than {MAX_DEPTH} levels of nesting"));
@@ -179,6 +184,7 @@ impl Parser<'_> {
         if self.take(wanted) { Ok(()) } else { self.fail(format!("expected `{wanted}`")) }
     }
 
+    #[inline]
     fn number(&mut self) -> Parsed {
         let mut before = ' ';
         let end = self.rest().find(|character: char| {

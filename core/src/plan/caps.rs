@@ -126,7 +126,12 @@ impl Caps {
             let affects_results = spec.stages.iter().any(sizes_state);
             let policy = if affects_results { LimitPolicy::Drop } else { caps.on_max_bytes };
             insert("max_state_bytes", value(policy, bytes));
-            insert("on_max_state_bytes", serde_json::json!(caps.on_max_bytes));
+            let policy = match caps.on_max_bytes {
+                LimitPolicy::Drop => "drop",
+                LimitPolicy::Evict => "evict",
+                LimitPolicy::Refuse => "refuse",
+            };
+            insert("on_max_state_bytes", policy.into());
         }
     }
 }

@@ -116,6 +116,7 @@ impl fmt::Display for UnknownOperation {
 impl FromStr for Operation {
     type Err = UnknownOperation;
 
+    #[inline]
     fn from_str(name: &str) -> Result<Self, UnknownOperation> {
         let mut named = aggregates::NAMED.iter();
         if let Some((operation, _)) = named.find(|(_, definition)| definition.name == name) {

@@ -65,6 +65,7 @@ pub struct DurationError(String);
 impl FromStr for Duration {
     type Err = DurationError;
 
+    #[inline]
     fn from_str(text: &str) -> Result<Self, DurationError> {
         let error = || DurationError(text.to_owned());
         let (negative, mut rest) = match text.strip_prefix('-') {
@@ -193,6 +194,7 @@ impl Default for OutOfOrderness {
 impl FromStr for OutOfOrderness {
     type Err = DurationError;
 
+    #[inline]
     fn from_str(text: &str) -> Result<Self, DurationError> {
         if text == "unbounded" {
             return Ok(Self::Unbounded);

@@ -41,6 +41,7 @@ pub struct PercentileError;
 impl FromStr for Percentile {
     type Err = PercentileError;
 
+    #[inline]
     fn from_str(text: &str) -> Result<Self, PercentileError> {
         let digits = |text: &str, max_digits| {
             (1..=max_digits).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())

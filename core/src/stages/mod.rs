@@ -202,6 +202,7 @@ pub(crate) trait Stage: Send {
 }
 
 /// Wraps a window stage so that its windows are exported as partial state and never fire.
+#[inline]
 pub(crate) fn collecting_partials(stage: Box<dyn Stage>) -> Box<dyn Stage> {
     Box::new(PartialStage::new(stage))
 }

@@ -116,6 +116,7 @@ impl LastValues {
 
     /// Returns the sum, which may be infinite. This and the following methods give NaN or nothing
     /// if the result is undefined or not maintained.
+    #[inline]
     pub(crate) fn sum(&self) -> f64 {
         match &self.sums {
             Some(sums) if !self.values.is_empty() => sums.get(self.next).total(),
@@ -127,10 +128,12 @@ impl LastValues {
         self.sum() / number(self.len() as u64)
     }
 
+    #[inline]
     pub(crate) fn moments(&self) -> OnlineVariance {
         self.moments.as_ref().map_or(OnlineVariance::EMPTY, |moments| moments.get(self.next))
     }
 
+    #[inline]
     pub(crate) fn extremes(&self) -> Extremes {
         self.extremes.as_ref().map_or(Extremes::EMPTY, |extremes| extremes.get(self.next))
     }
@@ -161,6 +164,7 @@ impl LastValues {
         Some(position.interpolate(low, distance(ordered, centre, below, rank + 1)?))
     }
 
+    #[inline]
     pub(crate) fn save(&self, writer: &mut SectionWriter<'_>) {
         writer.length(self.values.len());
         writer.length(self.next);
@@ -168,6 +172,7 @@ impl LastValues {
     }
 
     /// Reads what [`LastValues::save`] wrote; the window must be empty.
+    #[inline]
     pub(crate) fn load(&mut self, reader: &mut SectionReader<'_>) -> Result<(), SnapshotError> {
         let (length, next) = (reader.u64()?, reader.u64()?);
         let length = usize::try_from(length).ok().filter(|length| *length <= self.size);

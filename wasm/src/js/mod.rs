@@ -12,7 +12,7 @@ use stream_processor_core::javascript::{
     CallIdentities, InputIds, PolledRows, ReservedBatch, ReservedRange, SpilledRows,
 };
 use stream_processor_core::key_json::{OwnedKeyDefinitions, fingerprints_from_json};
-use stream_processor_core::text::{FaultyLine, Feed, Format, Identifier, faulty_lines, write_rows};
+use stream_processor_core::text::{FaultyLine, Feed, Format, faulty_lines, write_rows};
 use stream_processor_core::time::{from_ms_f64, parse_time_text, to_ms_f64};
 use stream_processor_core::watermark::{END_OF_TIME, NO_WATERMARK};
 use stream_processor_core::{
@@ -135,13 +135,9 @@ impl Processor {
                 "columns": output.collect::<Vec<_>>(),
                 "passes_events": plan.output.passes_events,
             },
-<<<<<<< HEAD:wasm/src/js.rs
             "max_dictionary_keys": plan.limits.dictionary_keys(),
             "max_key_bytes": plan.limits.max_key_bytes,
-=======
-            "max_dictionary_keys": plan.limits.max_dictionary_keys,
             "refuses_events": plan.refuses,
->>>>>>> 13e8b3d (JavaScript: events pushed one by one cross in batches; dropped events and rejected lines are reported; snapshots in chunks, streams, isolated processors):wasm/src/js/mod.rs
         })
         .to_string()
     }

@@ -154,6 +154,7 @@ impl PercentileState for Digest {
         }
     }
 
+    #[inline]
     fn load(reader: &mut SectionReader<'_>, _exact: usize) -> Result<Self, SnapshotError> {
         const DAMAGED: SnapshotError =
             SnapshotError::Damaged("the values or centroids of a t-digest are inconsistent");

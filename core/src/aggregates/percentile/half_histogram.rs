@@ -262,6 +262,7 @@ impl HalfHistogram {
         None
     }
 
+    #[inline]
     pub(super) fn save(&self, writer: &mut SectionWriter<'_>) {
         writer.u64(self.folded);
         writer.length(self.octaves().count());
@@ -271,6 +272,7 @@ impl HalfHistogram {
         }
     }
 
+    #[inline]
     pub(super) fn load(reader: &mut SectionReader<'_>) -> Result<Self, SnapshotError> {
         const DAMAGED: SnapshotError =
             SnapshotError::Damaged("the buckets of a histogram are inconsistent");

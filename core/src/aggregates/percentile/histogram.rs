@@ -200,6 +200,7 @@ impl Histogram {
         size_of::<Self>() + negative + self.positive.bytes()
     }
 
+    #[inline]
     pub(super) fn save(&self, writer: &mut SectionWriter<'_>) {
         writer.u64(self.zeros);
         writer.f64s([self.min, self.max].into_iter());
@@ -208,6 +209,7 @@ impl Histogram {
     }
 
     /// Reads what [`Histogram::save`] wrote of `count` values.
+    #[inline]
     pub(super) fn load(count: u64, reader: &mut SectionReader<'_>) -> Result<Self, SnapshotError> {
         let zeros = reader.u64()?;
         let [min, max] = [(); 2].map(|()| reader.u64().map(f64::from_bits));

@@ -113,6 +113,7 @@ pub(super) fn at(pairs: &[(f64, u64)], mut rank: u64, count: u64) -> (f64, u64) 
 }
 
 /// Reads pairs from a snapshot; `None` if they are not valid.
+#[inline]
 pub(super) fn load(
     reader: &mut SectionReader<'_>,
 ) -> Result<Option<Vec<(f64, u64)>>, SnapshotError> {

@@ -236,6 +236,7 @@ impl SlotColumn for Sketches {
     }
 
     /// Writes the running values for aliases.
+    #[inline]
     fn save(&self, slots: &[u32], writer: &mut SectionWriter<'_>) {
         for slot in slots {
             match self.aliased_set(*slot) {
@@ -245,6 +246,7 @@ impl SlotColumn for Sketches {
         }
     }
 
+    #[inline]
     fn load(&mut self, slots: &[u32], reader: &mut SectionReader<'_>) -> Result<(), SnapshotError> {
         self.sets.load(slots, reader)?;
         self.ranges.load(slots, reader)

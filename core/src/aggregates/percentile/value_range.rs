@@ -72,8 +72,10 @@ impl Accumulator for ValueRange {
     }
 
     // Ranges exist only while windows fire, and are derived from values that are saved themselves.
+    #[inline]
     fn save(_: impl Iterator<Item = Self> + Clone, _: &mut SectionWriter<'_>) {}
 
+    #[inline]
     fn load(count: usize, _: &mut SectionReader<'_>) -> Result<Vec<Self>, SnapshotError> {
         Ok(vec![Self::NONE; count])
     }

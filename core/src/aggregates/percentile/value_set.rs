@@ -194,6 +194,7 @@ impl PercentileState for ValueSet {
     }
 
     /// Writes the form, the count and the values; equal multisets give equal bytes.
+    #[inline]
     fn save(&self, writer: &mut SectionWriter<'_>) {
         match self {
             Self::Values(values) => {
@@ -218,6 +219,7 @@ impl PercentileState for ValueSet {
     }
 
     /// Reads what [`ValueSet::save`] wrote.
+    #[inline]
     fn load(reader: &mut SectionReader<'_>, exact: usize) -> Result<Self, SnapshotError> {
         const DAMAGED: SnapshotError =
             SnapshotError::Damaged("the values of a percentile are inconsistent");

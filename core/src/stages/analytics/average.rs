@@ -44,6 +44,7 @@ impl KeyState for Average {
         }
     }
 
+    #[inline]
     fn fields(&mut self, codec: &mut dyn Codec) -> Result<(), SnapshotError> {
         average_fields(&mut self.0, codec)
     }
@@ -66,6 +67,7 @@ fn move_all(states: &mut [Average], alpha: f64, keys: &[u32], values: &[f64], ou
 }
 
 /// Writes or reads an average; it is NaN or finite.
+#[inline]
 fn average_fields(average: &mut f64, codec: &mut dyn Codec) -> Result<(), SnapshotError> {
     codec.number(average)?;
     if codec.reads() && average.is_infinite() {
@@ -117,6 +119,7 @@ impl KeyState for TimedAverage {
         }
     }
 
+    #[inline]
     fn fields(&mut self, codec: &mut dyn Codec) -> Result<(), SnapshotError> {
         average_fields(&mut self.average, codec)?;
         codec.number(&mut self.latest)

@@ -35,6 +35,7 @@ pub(super) trait FieldStates: Send {
 }
 
 /// Returns the states of a field that `plan` describes.
+#[inline]
 pub(super) fn of(plan: &OperatorPlan) -> Box<dyn FieldStates> {
     match plan.clone() {
         OperatorPlan::Ema(EmaPlan { weight, column }) => match weight {
@@ -64,10 +65,12 @@ struct States<S: KeyState> {
 }
 
 impl<S: KeyState> States<S> {
+    #[inline]
     fn boxed(options: S::Options) -> Box<dyn FieldStates> {
         Box::new(Self { options, states: Vec::new() })
     }
 
+    #[inline]
     fn fields(&mut self, keys: &[u32], codec: &mut dyn Codec) -> Result<(), SnapshotError> {
         keys.iter().try_for_each(|key| match self.states.get_mut(*key as usize) {
             Some(state) => state.fields(codec),
@@ -103,10 +106,12 @@ impl<S: KeyState> FieldStates for States<S> {
         self.states.get(key as usize).map_or(0, S::variable_bytes)
     }
 
+    #[inline]
     fn save(&mut self, keys: &[u32], writer: &mut StateWriter<'_>) -> Result<(), SnapshotError> {
         self.fields(keys, writer)
     }
 
+    #[inline]
     fn load(&mut self, keys: &[u32], reader: &mut StateReader<'_>) -> Result<(), SnapshotError> {
         self.fields(keys, reader)
     }

@@ -89,6 +89,7 @@ struct AnalyticsStage {
 }
 
 /// Builds the stage that `plan` describes.
+#[inline]
 pub(crate) fn build(index: u32, plan: AnalyticsPlan) -> Box<dyn Stage> {
     let name = match plan.operators.first() {
         Some(OperatorPlan::Rolling(_)) => "rolling",

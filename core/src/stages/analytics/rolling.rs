@@ -71,6 +71,7 @@ impl KeyState for LastNValues {
         update_all(states, &plan.outputs, input, columns);
     }
 
+    #[inline]
     fn fields(&mut self, codec: &mut dyn Codec) -> Result<(), SnapshotError> {
         codec.part(&mut self.0, LastValues::save, LastValues::load)
     }
@@ -132,6 +133,7 @@ impl KeyState for AllValues {
         update_all(states, &plan.outputs, input, columns);
     }
 
+    #[inline]
     fn fields(&mut self, codec: &mut dyn Codec) -> Result<(), SnapshotError> {
         codec.part(&mut self.sum, Sum::save, |sum, reader| {
             *sum = Sum::load(reader)?;

@@ -27,6 +27,7 @@ impl KeyState for OnlineVariance {
         score(states, plan, input, columns);
     }
 
+    #[inline]
     fn fields(&mut self, codec: &mut dyn Codec) -> Result<(), SnapshotError> {
         codec.part(self, Self::save, |moments, reader| {
             *moments = Self::load(reader)?;
@@ -61,6 +62,7 @@ macro_rules! state_of_last_values {
                 score(states, plan, input, columns);
             }
 
+            #[inline]
             fn fields(&mut self, codec: &mut dyn Codec) -> Result<(), SnapshotError> {
                 codec.part(&mut self.0, LastValues::save, LastValues::load)
             }

@@ -81,6 +81,7 @@ impl Memory {
 }
 
 impl DedupStage {
+    #[inline]
     pub(crate) fn new(index: u32, plan: DedupPlan, seed: u64) -> Self {
         let memory = match plan.memory {
             MemoryPlan::Exact { max_entries } => {

@@ -111,6 +111,7 @@ pub(crate) struct NormalizeStage {
 }
 
 impl NormalizeStage {
+    #[inline]
     pub(crate) fn new(index: u32, plan: NormalizePlan) -> Self {
         let grid = plan
             .interval_us

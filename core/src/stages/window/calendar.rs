@@ -24,6 +24,7 @@ pub(crate) struct CalendarStage {
 }
 
 impl CalendarStage {
+    #[inline]
     pub(crate) fn new(index: u32, plan: CalendarPlan) -> Self {
         Self {
             windows: WindowStage::new(index, plan.windows.clone()),
@@ -198,6 +199,7 @@ impl Stage for CalendarStage {
         self.windows.use_own(factory);
     }
 
+    #[inline]
     fn partial_state(&mut self) -> Option<&mut dyn PartialState> {
         self.windows.partial_state()
     }

@@ -83,6 +83,7 @@ struct CountWindow {
 }
 
 impl CountStage {
+    #[inline]
     pub(crate) fn new(index: u32, plan: CountPlan) -> Self {
         let aggregates = &plan.aggregates;
         let mut accumulators =
@@ -294,6 +295,7 @@ impl Stage for CountStage {
         self.add_own(factory);
     }
 
+    #[inline]
     fn partial_state(&mut self) -> Option<&mut dyn PartialState> {
         Some(self)
     }

@@ -75,6 +75,7 @@ pub(crate) struct SessionStage {
 }
 
 impl SessionStage {
+    #[inline]
     pub(crate) fn new(index: u32, plan: SessionPlan) -> Self {
         let aggregates = &plan.aggregates;
         let mut accumulators =
@@ -229,6 +230,7 @@ impl Stage for SessionStage {
         self.add_own(factory);
     }
 
+    #[inline]
     fn partial_state(&mut self) -> Option<&mut dyn PartialState> {
         Some(self)
     }

@@ -113,6 +113,7 @@ fn accumulators_of(plan: &WindowPlan) -> Accumulators {
 }
 
 impl WindowStage {
+    #[inline]
     pub(crate) fn new(index: u32, plan: WindowPlan) -> Self {
         let accumulators = accumulators_of(&plan);
         Self {
@@ -254,6 +255,7 @@ impl Stage for WindowStage {
         self.add_own(factory);
     }
 
+    #[inline]
     fn partial_state(&mut self) -> Option<&mut dyn PartialState> {
         Some(self)
     }
