@@ -1,5 +1,7 @@
 //! All accumulators of a stage.
 
+use std::borrow::Cow;
+
 use super::column::{Column, FieldColumn};
 use super::slots::{BySlot, SlotColumn};
 use super::{Unit, definition};
@@ -49,6 +51,14 @@ impl OfField {
         let is_keyed = matches!(self.column, Column::Distinct(_));
         let hash_key = outputs.iter().find_map(|output| output.hash_key.filter(|_| is_keyed));
         Self { hash_key, ..self }
+    }
+
+    /// Returns what is added for `values`: their hashes if there is a key.
+    fn hashed<'a>(&self, values: &'a [f64]) -> Cow<'a, [f64]> {
+        match self.hash_key {
+            None => Cow::Borrowed(values),
+            Some(key) => values.iter().map(|value| keyed(key, *value)).collect(),
+        }
     }
 }
 
@@ -176,13 +186,8 @@ impl Accumulators {
     /// ordinals.
     pub(crate) fn add(&mut self, field: usize, slots: &[u32], values: &[f64], order: Order<'_>) {
         for of in self.columns.iter_mut().filter(|of| of.field == field) {
-            match of.hash_key {
-                None => of.column.add(slots, values, order),
-                Some(key) => {
-                    let hashes: Vec<f64> = values.iter().map(|value| keyed(key, *value)).collect();
-                    of.column.add(slots, &hashes, order);
-                }
-            }
+            let values = of.hashed(values);
+            of.column.add(slots, &values, order);
         }
     }
 
@@ -195,7 +200,8 @@ impl Accumulators {
         order: Order<'_>,
     ) {
         for of in self.columns.iter_mut().filter(|of| of.field == field) {
-            of.column.add_to_one_slot(slots, values, order);
+            let values = of.hashed(values);
+            of.column.add_to_one_slot(slots, &values, order);
         }
     }
 

@@ -1,7 +1,7 @@
 //! `limits.max_state_bytes` and the values of windows that are open: they do not grow beyond it.
 
 use serde_json::json;
-use stream_processor_core::{BatchBuilder, Engine, Error, Options, StageStats};
+use stream_processor_core::{BatchBuilder, Engine, Error, Options, Progress, StageStats};
 
 use crate::common::Pipeline;
 
@@ -54,7 +54,9 @@ fn pushed(
         is_struck,
         refused > 0 || stats.stages[0].state_limit + stats.stages[0].evicted_keys > 0
     );
-    engine.finish().unwrap();
+    while engine.finish().unwrap() == Progress::Full {
+        engine.poll(1_000);
+    }
     (engine.stats().stages[0].clone(), refused)
 }
 
