@@ -25,7 +25,7 @@
 //! 1. length (`line_too_long`) and UTF-8 (`invalid_utf8`);
 //! 2. NDJSON: strict JSON of RFC 8259, one value, at most 128 levels of nesting, escaped surrogates
 //!    in pairs (`invalid_json`), that is an object (`not_an_object`). CSV: every quote is closed and
-//!    followed by a comma or the end of the line (`invalid_csv`), and there are as many fields as in
+//!    followed by a delimiter or the end of the line (`invalid_csv`), and there are as many fields as in
 //!    the header (`wrong_column_count`);
 //! 3. the timestamp, the fields of the key, the partition, and the columns, each in the order of
 //!    the [`crate::InputSchema`].

@@ -324,13 +324,15 @@ pub(in crate::text) fn column_name(index: usize, text: &[u8]) -> String {
     }
 }
 
-/// Returns the delimiter of the header at the start of `text`: the one that separates most names.
+/// Returns the delimiter of the header at the start of `text`: the one that separates most names. A
+/// quote within a name shows that a delimiter within quotes was taken for one.
 pub(in crate::text) fn find_delimiter(text: &[u8]) -> u8 {
     let mut fields = Fields::default();
     let mut best = (Delimiter::Comma.byte(), 0);
     for delimiter in Delimiter::ALL.map(Delimiter::byte) {
         let _ = fields.read(text, 0, delimiter);
-        let count = fields.bounds().count();
+        let names = fields.bounds().map(|(from, to)| fields.text().get(from..to).unwrap_or(&[]));
+        let count = names.filter(|name| !name.contains(&b'"')).count();
         if count > best.1 {
             best = (delimiter, count);
         }

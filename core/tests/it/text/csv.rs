@@ -276,7 +276,7 @@ fn bad_quote_in_the_header_fails() {
         ),
         (
             "ts,\"x\ny\",\"v\"v,w\n1,2,3\n",
-            "line 2, in the CSV header: text follows the quoted field at byte 4: expected ',' or the end of the line",
+            "line 2, in the CSV header: text follows the quoted field at byte 4: expected a delimiter or the end of the line",
         ),
     ] {
         for piece in [1, 2, 100] {
