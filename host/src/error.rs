@@ -121,8 +121,12 @@ pub enum Error {
     )]
     Headers,
     /// The store of a shared `dedup` stage failed. Neither text nor debug form contains a password.
-    #[error("stages[0].shared: {0}{}", advice(.0))]
-    SharedStore(#[from] StateError),
+    #[error("stages[0].shared: {source}{}", advice(source))]
+    SharedStore {
+        /// The error of the store.
+        #[from]
+        source: StateError,
+    },
 }
 
 /// Returns what to do about the failure of a shared store.
@@ -154,7 +158,7 @@ impl Error {
             Self::Module(_) => "module_unusable",
             Self::Thread(_) | Self::ThreadStart { .. } => "thread_failed",
             Self::Headers => "different_headers",
-            Self::SharedStore(error) => error.code(),
+            Self::SharedStore { source } => source.code(),
         }
     }
 
