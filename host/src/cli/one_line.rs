@@ -166,7 +166,7 @@ fn text(text: &str) -> Option<Value> {
     Some(text.into())
 }
 
-fn duration(value: impl Into<Option<stream_processor::spec::Duration>>) -> Option<Value> {
+fn duration(value: impl Into<Option<spec::Duration>>) -> Option<Value> {
     value.into().map(|value| value.to_string().into())
 }
 

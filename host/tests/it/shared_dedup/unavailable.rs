@@ -1,6 +1,6 @@
 //! A server that is away, restarts in the middle of a run, or endangers what it stores.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead, BufReader, Write as _};
 use std::time::{Duration, Instant};
 
 use super::{durable_redis, events, pipeline, redis_options, rows, run_over};
