@@ -17,7 +17,6 @@ export interface KeysOfBatch {
   bound: number;
 }
 
-<<<<<<< HEAD
 /** The limits of a dictionary and of its keys. */
 export interface KeyLimits {
   /** The number of keys at which the dictionary starts over. */
@@ -28,10 +27,9 @@ export interface KeyLimits {
 
 /** The characters of texts at which a dictionary starts over. */
 const MAX_CHARACTERS = 1 << 24;
-=======
+
 /** The ids of keys by the value of one field; with more fields, a map by the next field. */
 type Node = Map<unknown, Node | number>;
->>>>>>> 13e8b3d (JavaScript: events pushed one by one cross in batches; dropped events and rejected lines are reported; snapshots in chunks, streams, isolated processors)
 
 /**
  * A dictionary from keys to ids. It starts over with an empty dictionary once it is full; results
@@ -39,17 +37,11 @@ type Node = Map<unknown, Node | number>;
  */
 export class KeyDictionary {
   readonly #fields: readonly string[];
-<<<<<<< HEAD
-  readonly #several: boolean;
   readonly #limits: KeyLimits;
-  /** The length of the texts of all keys. */
-  #characters = 0;
-  readonly #ids = new Map<unknown, number>();
-=======
-  readonly #max: number;
   readonly #root: Node = new Map();
   #size = 0;
->>>>>>> 13e8b3d (JavaScript: events pushed one by one cross in batches; dropped events and rejected lines are reported; snapshots in chunks, streams, isolated processors)
+  /** The length of the texts of all keys. */
+  #characters = 0;
   /** Keys, as JSON, that are not yet defined in the module. */
   #fresh: string[] = [];
   /**
@@ -60,75 +52,38 @@ export class KeyDictionary {
 
   constructor(fields: readonly string[], limits: KeyLimits) {
     this.#fields = fields;
-<<<<<<< HEAD
-    this.#several = fields.length > 1;
     this.#limits = limits;
-  }
-
-  /** Returns true if the key of `event` is longer than the limit; its fields must be valid. */
-  isTooLong(event: Readonly<Record<string, unknown>>): boolean {
-    let most = 0;
-    for (const name of this.#fields) most += mostBytesOf(fieldOf(event, name));
-    if (most <= this.#limits.keyBytes) return false;
-    return this.#fields.reduce((sum, name) => sum + bytesOf(fieldOf(event, name)), 0) > this.#limits.keyBytes;
-=======
-    this.#max = max;
->>>>>>> 13e8b3d (JavaScript: events pushed one by one cross in batches; dropped events and rejected lines are reported; snapshots in chunks, streams, isolated processors)
   }
 
   /** Clears a full dictionary. Must be called between batches, when no id is in use. */
   makeRoom(): void {
-<<<<<<< HEAD
-    if (this.#ids.size < this.#limits.keys && this.#characters < MAX_CHARACTERS) return;
-    this.#ids.clear();
-    this.#characters = 0;
-=======
-    if (this.#size < this.#max) return;
+    if (this.#size < this.#limits.keys && this.#characters < MAX_CHARACTERS) return;
     this.#root.clear();
     this.#size = 0;
->>>>>>> 13e8b3d (JavaScript: events pushed one by one cross in batches; dropped events and rejected lines are reported; snapshots in chunks, streams, isolated processors)
+    this.#characters = 0;
     this.#fresh = [];
     this.#mapped = undefined;
   }
 
-<<<<<<< HEAD
-  /** Returns the id of the key of event `index`, reading the key from the event's fields. */
-  idOfFields(event: Readonly<Record<string, unknown>>, index: number): number {
-    if (this.#several) return this.idOf(this.#fields.map((name) => fieldOf(event, name)), index);
-    return this.idOf(fieldOf(event, this.#fields[0] as string), index);
-=======
   /**
    * Returns the id of the key in an event's fields; a new key gets the next id. Returns -1 if a
-   * field is not a valid part of a key.
+   * field is not a valid part of a key, or if the key is too long.
    */
   idOfFields(event: Readonly<Record<string, unknown>>): number {
     let found: Node | number | undefined = this.#root;
     for (const field of this.#fields) {
-      found = (found as Node).get(event[field]);
+      found = (found as Node).get(fieldOf(event, field));
       if (found === undefined) {
-        const values = this.#fields.map((name) => event[name]);
-        return values.some((value) => keyFault(value) !== undefined) ? -1 : this.#learn(values);
+        const values = this.#fields.map((name) => fieldOf(event, name));
+        const isInvalid = values.some((value) => keyFault(value) !== undefined) || this.#isTooLong(values);
+        return isInvalid ? -1 : this.#learn(values);
       }
     }
     return found as number;
->>>>>>> 13e8b3d (JavaScript: events pushed one by one cross in batches; dropped events and rejected lines are reported; snapshots in chunks, streams, isolated processors)
   }
 
   /** Returns the id of `key`, the key of event `index`; a new key gets the next id. */
   idOf(key: unknown, index: number): number {
-<<<<<<< HEAD
-    const several = this.#several;
-    if (several) this.#checkSeveral(key, index);
-    const identity = several ? jsonOfScalars(key as readonly unknown[]) : key;
-    const known = this.#ids.get(identity);
-    if (known !== undefined) return known;
-    if (!several) this.#check(key, this.#fields[0] as string, index);
-    const id = this.#ids.size;
-    this.#ids.set(identity, id);
-    this.#characters += typeof identity === "string" ? identity.length : 0;
-    this.#fresh.push(several ? (identity as string) : jsonOfScalar(key));
-    return id;
-=======
     const values = this.#valuesOf(key, index);
     let found: Node | number | undefined = this.#root;
     for (const value of values) {
@@ -139,7 +94,6 @@ export class KeyDictionary {
       }
     }
     return found as number;
->>>>>>> 13e8b3d (JavaScript: events pushed one by one cross in batches; dropped events and rejected lines are reported; snapshots in chunks, streams, isolated processors)
   }
 
   /** The number of keys that have an id; all ids are less than it. */
@@ -169,6 +123,17 @@ export class KeyDictionary {
     this.#fresh = [];
   }
 
+  /** Returns true if the key of `event` is longer than the limit; its fields must be valid. */
+  isTooLong(event: Readonly<Record<string, unknown>>): boolean {
+    return this.#isTooLong(this.#fields.map((name) => fieldOf(event, name)));
+  }
+
+  #isTooLong(values: readonly unknown[]): boolean {
+    const { keyBytes } = this.#limits;
+    if (values.reduce<number>((most, value) => most + mostBytesOf(value), 0) <= keyBytes) return false;
+    return values.reduce<number>((sum, value) => sum + bytesOf(value), 0) > keyBytes;
+  }
+
   /** Gives a new key the next id. */
   #learn(values: readonly unknown[]): number {
     let node = this.#root;
@@ -180,6 +145,7 @@ export class KeyDictionary {
     const id = this.#size;
     node.set(values.at(-1), id);
     this.#size += 1;
+    for (const value of values) this.#characters += typeof value === "string" ? value.length : 0;
     this.#fresh.push(values.length > 1 ? jsonOfScalars(values) : jsonOfScalar(values[0]));
     return id;
   }
@@ -194,7 +160,15 @@ export class KeyDictionary {
   }
 }
 
-<<<<<<< HEAD
+function check(value: unknown, field: string, index: number): void {
+  const reason = keyFault(value);
+  if (reason === undefined) return;
+  const found = reason === "wrong_type" && typeof value === "string" ? "text with half a surrogate pair" : describe(value);
+  const message = `event ${index}: the key field "${field}" must be ${EXPECTED_KEY}, but is ${found}`;
+  const code = reason === "invalid_key_number" ? reason : "invalid_event";
+  throw new StreamProcessorError(code, message, { field, index });
+}
+
 /** The bytes of a text that the encoding of a key adds: its type and its end. */
 const TEXT_BYTES = 2;
 
@@ -215,15 +189,6 @@ function bytesOf(value: unknown): number {
     bytes += code < 2 || (code >= 0x80 && code < 0x800) ? 2 : code < 0x80 ? 1 : code < 0x10000 ? 3 : 4;
   }
   return bytes;
-=======
-function check(value: unknown, field: string, index: number): void {
-  const reason = keyFault(value);
-  if (reason === undefined) return;
-  const found = reason === "wrong_type" && typeof value === "string" ? "text with half a surrogate pair" : describe(value);
-  const message = `event ${index}: the key field "${field}" must be ${EXPECTED_KEY}, but is ${found}`;
-  const code = reason === "invalid_key_number" ? reason : "invalid_event";
-  throw new StreamProcessorError(code, message, { field, index });
->>>>>>> 13e8b3d (JavaScript: events pushed one by one cross in batches; dropped events and rejected lines are reported; snapshots in chunks, streams, isolated processors)
 }
 
 /** The values allowed in a key field, for messages. */

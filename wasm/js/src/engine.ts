@@ -8,7 +8,6 @@ import { StreamProcessorError, withConsumed } from "./error.js";
 import type { Batch } from "./events.js";
 import type { Processor } from "./glue.js";
 import { DISPOSED, type ModuleInstance } from "./instance.js";
-import type { Lines } from "./lines.js";
 import type { Conversions } from "./objects.js";
 import { PassedEvents } from "./passed.js";
 import type { Reports } from "./reports.js";
@@ -58,17 +57,11 @@ export class Engine {
     this.schema = JSON.parse(this.run("schema")) as Schema;
     this.passed = this.schema.output.passes_events ? new PassedEvents() : undefined;
     this.conversions = {
-      ...this.lines,
+      identify: (lines, begins) => this.run("identify", lines, begins),
+      faultsOf: (lines) => this.call(() => instance.Processor.faulty_lines(lines)),
       parseTimes: (lines) => this.run("parse_times", lines),
       fingerprints: (values) => this.run("fingerprints", values),
       keepIdentities: (slots) => this.run("keep_identities", slots),
-    };
-  }
-
-  get lines(): Lines {
-    return {
-      identify: (lines, begins) => this.run("identify", lines, begins),
-      faultsOf: (lines) => this.call(() => this.#instance.Processor.faulty_lines(lines)),
     };
   }
 

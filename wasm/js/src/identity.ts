@@ -1,6 +1,6 @@
 /** Event identities, for programs that deduplicate events themselves. */
 import { hasLoneSurrogate, isObject, wrongArgument } from "./arguments.js";
-import { StreamProcessorError } from "./error.js";
+import { messageOf, StreamProcessorError } from "./error.js";
 import { jsonOf } from "./json.js";
 import { sharedInstance } from "./load.js";
 import type { Strategy } from "./pipeline.js";
@@ -46,8 +46,7 @@ function textOf(value: object, field: string, code: string): string {
   try {
     return jsonOf(value) ?? "";
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new StreamProcessorError(code, `identify: the ${field} cannot be written as JSON: ${why}`, { field, cause });
+    throw new StreamProcessorError(code, `identify: the ${field} cannot be written as JSON: ${messageOf(cause)}`, { field, cause });
   }
 }
 

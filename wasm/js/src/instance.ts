@@ -68,6 +68,6 @@ export class ModuleInstance {
 }
 
 function trapped(cause?: unknown): StreamProcessorError {
-  const message = "the module has trapped and lost its memory: go on with StreamProcessor.restore and the last snapshot";
-  return new StreamProcessorError("trapped", message, cause === undefined ? {} : { cause });
+  const message = "the module has trapped and lost its memory: restore the last snapshot";
+  return new StreamProcessorError("trapped", message, { cause });
 }

@@ -4,11 +4,8 @@
  */
 import type { KeyDictionary } from "./dictionary.js";
 import { type Batch, NO_KEYS, numbered } from "./events.js";
-<<<<<<< HEAD
+import { type Event, type Fault, faultOfFields, faultOfLength, isMissing, MAX_MS, timeFault, unreadable } from "./faults.js";
 import { fieldOf } from "./fields.js";
-=======
-import { type Event, type Fault, faultOfFields, MAX_MS, timeFault, unreadable } from "./faults.js";
->>>>>>> 13e8b3d (JavaScript: events pushed one by one cross in batches; dropped events and rejected lines are reported; snapshots in chunks, streams, isolated processors)
 import { columnOfTexts, type Fingerprints, isTextValue } from "./fingerprints.js";
 import { identifyLines, lineOf, type Lines, MAX_UNITS } from "./lines.js";
 import type { InputSchema } from "./schema.js";
@@ -43,30 +40,6 @@ interface Column {
  * The events of one batch, in slots. Values are copied when an event is added, so that the caller
  * may change it afterwards. A faulty event has a slot, too, until {@link take} removes it.
  */
-<<<<<<< HEAD
-export function fromObjects(
-  events: readonly object[],
-  unwritable: ReadonlyMap<number, Fault>,
-  schema: InputSchema,
-  keys: KeyDictionary,
-  partitions: KeyDictionary,
-  parseTimes: ParseTimes,
-  fingerprints: Fingerprints,
-): { batch: Batch; rejections: Rejection[] } {
-  const { times, faults } = timesOf(events as readonly Event[], schema, parseTimes);
-  for (const [index, fault] of unwritable) faults.set(index, fault);
-  const timestamps = new Float64Array(events.length);
-  const keyed = schema.key.length > 0;
-  const ids = new Uint32Array(keyed ? events.length : 0);
-  const partitioned = schema.partition !== null;
-  const partitionIds = new Uint32Array(partitioned ? events.length : 0);
-  const columns = schema.columns.map(() => new Float64Array(events.length));
-  const texts = schema.columns.map(({ kind }) => (kind === "text" ? ([] as unknown[]) : undefined));
-  const places = new Uint32Array(events.length);
-  let taken = 0;
-  (events as readonly Event[]).forEach((event, index) => {
-    const fault = faults.get(index) ?? faultOfFields(event, schema) ?? faultOfLength(event, schema, keys, partitions);
-=======
 export class EventCollector {
   readonly #schema: InputSchema;
   readonly #keys: KeyDictionary;
@@ -140,65 +113,10 @@ export class EventCollector {
     this.#isReading = false;
     this.#places[slot] = index;
     if (this.#keepsEvents) this.#events.push(event);
->>>>>>> 13e8b3d (JavaScript: events pushed one by one cross in batches; dropped events and rejected lines are reported; snapshots in chunks, streams, isolated processors)
     if (fault !== undefined) {
       this.#faults.set(slot, fault);
       this.#faulty.set(slot, event);
     }
-<<<<<<< HEAD
-    timestamps[taken] = times[index] as number;
-    if (keyed) ids[taken] = keys.idOfFields(event, index);
-    if (partitioned) partitionIds[taken] = partitions.idOfFields(event, index);
-    schema.columns.forEach(({ name }, place) => {
-      const list = texts[place];
-      const value = fieldOf(event, name);
-      if (list !== undefined) list.push(value);
-      else (columns[place] as Float64Array)[taken] = Number(value ?? Number.NaN);
-    });
-    places[taken] = index;
-    taken += 1;
-  });
-  const batch = {
-    events: events.length,
-    timestamps: timestamps.subarray(0, taken),
-    keys: keyed ? numbered(ids.subarray(0, taken), keys) : NO_KEYS,
-    partitions: partitioned ? numbered(partitionIds.subarray(0, taken), partitions) : NO_KEYS,
-    columns: columns.map((column, place) => {
-      const list = texts[place];
-      return list === undefined ? column.subarray(0, taken) : columnOfTexts(list, fingerprints);
-    }),
-    places: places.subarray(0, taken),
-  };
-  const inOrder = [...faults].sort(([a], [b]) => a - b);
-  return { batch, rejections: inOrder.map(([index, fault]) => rejection(events[index] as object, index, fault)) };
-}
-
-function rejection(event: object, index: number, { reason, field, message }: Fault): Rejection {
-  return { event, index, reason, field, message: `event ${index}: ${message}` };
-}
-
-/**
- * Returns the time of each event in milliseconds, and the faults of events without a valid time.
- */
-function timesOf(
-  events: readonly Event[],
-  schema: InputSchema,
-  parseTimes: ParseTimes,
-): { times: Float64Array; faults: Map<number, Fault> } {
-  const toMs = TO_MS[schema.timestamp_unit];
-  const texts: string[] = [];
-  const places: number[] = [];
-  const faults = new Map<number, Fault>();
-  const times = Float64Array.from(events, (event, index) => {
-    const time = fieldOf(event, schema.timestamp);
-    if (typeof time === "number") return toMs(time);
-    if (time instanceof Date) return time.getTime();
-    if (typeof time === "string") {
-      texts.push(time.includes("\n") ? "" : time);
-      places.push(index);
-    } else if (!schema.time_is_optional || !missing(time)) {
-      faults.set(index, timeFault(schema, time, missing(time) ? "missing_field" : "wrong_type"));
-=======
     this.#count = slot + 1;
   }
 
@@ -211,7 +129,6 @@ function timesOf(
     if (texts.length > 0) this.#setTimes(module.parseTimes(texts.join("\n")));
     if (this.#schema.has_identities && this.#count > 0) {
       identifyLines(this.#lines, 0, (slot) => this.#events[slot] as object, module, this.#faults);
->>>>>>> 13e8b3d (JavaScript: events pushed one by one cross in batches; dropped events and rejected lines are reported; snapshots in chunks, streams, isolated processors)
     }
     const rejections = this.#faults.size === 0 ? [] : this.#rejections();
     const slots = this.#faults.size === 0 ? undefined : this.#removeFaulty();
@@ -255,12 +172,13 @@ function timesOf(
 
   /** Copies the values of an event to `slot`; returns the first fault. */
   #read(event: Event, slot: number): Fault | undefined {
-    const { timestamp, partition, key } = this.#schema;
-    const time = event[timestamp];
+    const { timestamp, time_is_optional: timeIsOptional, partition, key, require_any_of: leading } = this.#schema;
+    const time = fieldOf(event, timestamp);
     let ms: number | undefined;
     if (typeof time === "number") ms = this.#toMs(time);
     else if (typeof time === "string") ms = this.#addTimeText(time, event, slot);
     else if (time instanceof Date) ms = time.getTime();
+    else if (timeIsOptional && (time === undefined || time === null)) ms = 0;
     if (ms === undefined || !(Math.abs(ms) <= MAX_MS)) {
       this.#fillTexts(slot);
       return timeFault(this.#schema, time, ms);
@@ -277,8 +195,11 @@ function timesOf(
       if (id < 0) isValid = false;
       else this.#partitionIds[slot] = id;
     }
+    let [place, present] = [0, 0];
     for (const column of this.#columns) {
-      const value = event[column.name];
+      const value = fieldOf(event, column.name);
+      if (place < leading && !isMissing(value)) present += 1;
+      place += 1;
       if (column.texts !== undefined) {
         column.texts[slot] = value;
         isValid &&= isMissing(value) ? !column.required : isTextValue(value);
@@ -292,7 +213,9 @@ function timesOf(
         isValid = false;
       }
     }
-    return isValid ? undefined : (faultOfFields(event, this.#schema) ?? unreadable("its fields change while they are read"));
+    if (isValid && (present > 0 || leading === 0)) return undefined;
+    const fault = faultOfFields(event, this.#schema) ?? faultOfLength(event, this.#schema, this.#keys, this.#partitions);
+    return fault ?? unreadable("its fields change while they are read");
   }
 
   /** Stores a time that is text, to be parsed later. */
@@ -320,69 +243,6 @@ function timesOf(
       this.#faulty.set(slot, this.#timeEvents[nth] as object);
     });
   }
-<<<<<<< HEAD
-  times.forEach((ms, index) => {
-    if (Math.abs(ms) <= MAX_MS) return;
-    const reason = Number.isNaN(ms) ? "invalid_timestamp" : "timestamp_out_of_range";
-    faults.set(index, timeFault(schema, fieldOf(events[index] as Event, schema.timestamp), reason));
-  });
-  return { times, faults };
-}
-
-function timeFault(schema: InputSchema, value: unknown, reason: RejectReason): Fault {
-  const expected = "an RFC 3339 text, a Date or a Number between the years -271821 and 275760";
-  return fieldFault(reason, schema.timestamp, expected, value);
-}
-
-/** Returns the first fault in an event's key, partition or columns; undefined if there is none. */
-function faultOfFields(event: Event, schema: InputSchema): Fault | undefined {
-  for (const field of schema.partition === null ? schema.key : [...schema.key, schema.partition]) {
-    const value = fieldOf(event, field);
-    const reason = keyFault(value);
-    if (reason === undefined) continue;
-    return fieldFault(reason, field, EXPECTED_KEY, value);
-  }
-  for (const { name, required, kind } of schema.columns) {
-    const value = fieldOf(event, name);
-    if (kind === "flag" && typeof value === "boolean") continue;
-    if (kind === "text" && isTextValue(value)) continue;
-    const reason = kind === "text" && typeof value === "string" ? "wrong_type" : columnFault(value, required);
-    if (reason === undefined) continue;
-    return fieldFault(reason, name, EXPECTED[kind], value);
-  }
-  const anyOf = schema.columns.slice(0, schema.require_any_of).map(({ name }) => name);
-  if (anyOf.length === 0 || anyOf.some((name) => !absent(fieldOf(event, name)))) return undefined;
-  const message = `one of the fields ${anyOf.map((name) => JSON.stringify(name)).join(", ")} must be ${EXPECTED.number}`;
-  return { reason: "missing_field", field: anyOf[0], message };
-}
-
-function absent(value: unknown): boolean {
-  return missing(value) || Number.isNaN(value);
-}
-
-/** Returns the fault of an event whose key or partition is too long. */
-function faultOfLength(
-  event: Event,
-  schema: InputSchema,
-  keys: KeyDictionary,
-  partitions: KeyDictionary,
-): Fault | undefined {
-  const keyField = keys.isTooLong(event) ? schema.key[0] : undefined;
-  const field = keyField ?? (partitions.isTooLong(event) ? (schema.partition ?? undefined) : undefined);
-  if (field === undefined) return undefined;
-  const what = keyField === undefined ? "partition" : "key";
-  return { reason: "key_too_long", field, message: `the ${what} "${field}" is longer than limits.max_key_bytes` };
-}
-
-function columnFault(value: unknown, required: boolean): RejectReason | undefined {
-  if (typeof value === "number" && !Number.isNaN(value)) return Number.isFinite(value) ? undefined : "non_finite";
-  if (absent(value)) return required ? "missing_field" : undefined;
-  return "wrong_type";
-}
-
-function missing(value: unknown): boolean {
-  return value === undefined || value === null;
-=======
 
   #rejections(): RejectedEvent[] {
     const inOrder = [...this.#faults].sort(([a], [b]) => a - b);
@@ -414,10 +274,4 @@ function missing(value: unknown): boolean {
     for (const { texts } of this.#columns) if (texts !== undefined) texts.length = to;
     return slots;
   }
-}
-
-/** Returns true if the value is missing. */
-function isMissing(value: unknown): boolean {
-  return value === undefined || value === null || Number.isNaN(value);
->>>>>>> 13e8b3d (JavaScript: events pushed one by one cross in batches; dropped events and rejected lines are reported; snapshots in chunks, streams, isolated processors)
 }

@@ -1,5 +1,5 @@
 /** The arguments with which the module opens a pipeline. */
-import { StreamProcessorError } from "./error.js";
+import { messageOf, StreamProcessorError } from "./error.js";
 import { jsonOf } from "./json.js";
 import type { PipelineSpec } from "./pipeline.js";
 import { withZoneRules } from "./zones.js";
@@ -10,8 +10,7 @@ export function specOf(pipeline: PipelineSpec): string {
   try {
     return jsonOf(resolved) ?? "null";
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new StreamProcessorError("invalid_pipeline", `the pipeline cannot be written as JSON: ${why}`, { cause });
+    throw new StreamProcessorError("invalid_pipeline", `the pipeline cannot be written as JSON: ${messageOf(cause)}`, { cause });
   }
 }
 
@@ -24,8 +23,7 @@ export function tableSeed(): number {
   try {
     words = crypto.getRandomValues(new Uint32Array(2));
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    const message = `a processor needs random numbers, which are not to be had here: make it in a handler, not at the top level of a module (${why})`;
+    const message = `a processor needs random numbers: create it in a handler, not at the top level of a module (${messageOf(cause)})`;
     throw new StreamProcessorError("no_randomness", message, { cause });
   }
   const [high, low] = words as unknown as [number, number];

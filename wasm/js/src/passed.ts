@@ -1,5 +1,5 @@
 /** The queue of unchanged events that passed a pipeline and wait to be drained. */
-import { StreamProcessorError } from "./error.js";
+import { messageOf, StreamProcessorError } from "./error.js";
 import { jsonOf } from "./json.js";
 import { concatenated } from "./text.js";
 
@@ -57,14 +57,13 @@ export class PassedEvents {
 }
 
 function lineOf(event: object): string {
-  let cause: unknown;
+  let why = "";
   try {
     const line = jsonOf(event);
     if (line !== undefined) return line;
   } catch (error) {
-    cause = error;
+    why = `: ${messageOf(error)}`;
   }
-  const why = cause instanceof Error ? `: ${cause.message}` : "";
   const message = `an event that has passed cannot be written as JSON${why}. Nothing is lost: drain() hands out the objects`;
-  throw new StreamProcessorError("invalid_event", message, { cause });
+  throw new StreamProcessorError("invalid_event", message);
 }

@@ -78,27 +78,13 @@ export class StreamProcessor<const P extends PipelineInput = PipelineSpec> {
     const { maxPendingRows, emitsPartials, isolated, onReject, onDrop } = checkedOptions(options);
     const instance = isolated ? newInstance() : sharedInstance();
     const spec = specOf(pipeline as PipelineInput as PipelineSpec);
-<<<<<<< HEAD
-    const seed = tableSeed();
-    this.#raw = this.#call(() => new Processor(spec, seed, emitsPartials));
-    this.#memory = this.#call(() => this.#raw.memory()) as WebAssembly.Memory;
-    this.#schema = JSON.parse(this.#call(() => this.#raw.schema())) as Schema;
-    const { input, max_dictionary_keys: keys, max_key_bytes: keyBytes } = this.#schema;
-    this.#keys = new KeyDictionary(input.key, { keys, keyBytes });
-    this.#partitions = new KeyDictionary(input.partition === null ? [] : [input.partition], { keys, keyBytes });
-    this.#passed = this.#schema.output.passes_events ? new PassedEvents() : undefined;
-    this.#rows = new RowReader(this.#schema.output);
-    this.#maxPendingRows = maxPendingRows;
-    this.#onReject = onReject;
-=======
     this.#reports = new Reports(onReject, onDrop);
     this.#engine = new Engine(instance, { spec, seed: tableSeed(), emitsPartials, maxPendingRows }, this.#reports);
-    const { input, output, max_dictionary_keys: maxKeys } = this.#engine.schema;
-    this.#keys = new KeyDictionary(input.key, maxKeys);
-    this.#partitions = new KeyDictionary(input.partition === null ? [] : [input.partition], maxKeys);
+    const { input, output, max_dictionary_keys: keys, max_key_bytes: keyBytes } = this.#engine.schema;
+    this.#keys = new KeyDictionary(input.key, { keys, keyBytes });
+    this.#partitions = new KeyDictionary(input.partition === null ? [] : [input.partition], { keys, keyBytes });
     this.#collector = new EventCollector(input, this.#keys, this.#partitions, output.passes_events || onDrop !== undefined);
     this.#rows = new RowReader(output);
->>>>>>> 13e8b3d (JavaScript: events pushed one by one cross in batches; dropped events and rejected lines are reported; snapshots in chunks, streams, isolated processors)
   }
 
   /**
@@ -194,7 +180,7 @@ export class StreamProcessor<const P extends PipelineInput = PipelineSpec> {
     checkedCommit(options);
     const reservation = this.#reservation;
     if (reservation === undefined || !this.#isReserved) {
-      const message = "there is nothing to commit: call reserveColumns for each batch, and nothing that pushes before the commit";
+      const message = "nothing is reserved: call reserveColumns before each commit, and nothing in between";
       throw new StreamProcessorError("columns_not_reserved", message);
     }
     const [from, to] = rangeOf(options, reservation.events);

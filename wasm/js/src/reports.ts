@@ -56,16 +56,11 @@ export class Reports {
    */
   addDrops(json: string, eventAt: (ordinal: number) => object | undefined): void {
     if (json === "") return;
-    for (const { ordinal, watermark, window_end, line, text, ...drop } of JSON.parse(json) as RawDrop[]) {
+    for (const { reason, stage, ordinal, watermark, window_end, line, text } of JSON.parse(json) as RawDrop[]) {
       const event = ordinal === null || text !== null ? undefined : eventAt(ordinal);
-      this.#drops.push({
-        ...drop,
-        ordinal,
-        watermark: watermark === NO_TIME ? null : watermark / 1000,
-        windowEnd: window_end === null ? null : window_end / 1000,
-        ...(event !== undefined && { event }),
-        ...(line !== null && text !== null && { line, text }),
-      });
+      const windowEnd = window_end === null ? null : window_end / 1000;
+      const where = text !== null && line !== null ? { line, text } : event && { event };
+      this.#drops.push({ reason, stage, ordinal, watermark: watermark === NO_TIME ? null : watermark / 1000, windowEnd, ...where });
     }
   }
 

@@ -57,7 +57,7 @@ export class Reservation {
   /** Translates the ids that the caller wrote, in place, into ids that the module knows. */
   translate(buffer: ArrayBuffer, to: number, dictionaries: CommitOptions, keys: KeyDictionary, partitions: KeyDictionary): void {
     if (buffer !== this.#buffer) {
-      const message = "the module's memory has grown since reserveColumns, so what was written is lost: reserve and write again";
+      const message = "the module's memory has grown since reserveColumns: reserve and write again";
       throw new StreamProcessorError("columns_detached", message);
     }
     const { key, partition } = this.#schema;
@@ -101,7 +101,7 @@ export function checkReservable(schema: InputSchema, passesEvents: boolean, even
     text !== undefined
       ? `the pipeline reads texts in the column "${text.name}"`
       : schema.has_identities || passesEvents
-        ? "the pipeline needs whole events, to tell them apart or to hand them out"
+        ? "the pipeline needs whole events"
         : undefined;
   if (why !== undefined) {
     throw new StreamProcessorError("columns_not_reservable", `${why}: use pushColumns`, { field: text?.name ?? "stages" });
@@ -133,6 +133,5 @@ export function rangeOf(options: CommitOptions, reserved: number): [from: number
 /** Returns true if the written times are microseconds. */
 export function isInMicroseconds({ unit = "ms" }: CommitOptions): boolean {
   if (unit === "ms" || unit === "us") return unit === "us";
-  const message = `commitColumns knows the units "ms" and "us", but got ${typeof unit === "string" ? JSON.stringify(unit) : describe(unit)}`;
-  throw new StreamProcessorError("invalid_unit", message, { field: "unit" });
+  throw wrongArgument("commitColumns", "unit", '"ms" or "us" as unit', unit, "invalid_unit");
 }

@@ -41,10 +41,7 @@ export interface Schema {
   input: InputSchema;
   output: OutputSchema;
   max_dictionary_keys: number;
-<<<<<<< HEAD
   max_key_bytes: number;
-=======
   /** True if a limit ends a call with the error `limit_reached` instead of dropping the event. */
   refuses_events: boolean;
->>>>>>> 13e8b3d (JavaScript: events pushed one by one cross in batches; dropped events and rejected lines are reported; snapshots in chunks, streams, isolated processors)
 }
