@@ -85,3 +85,32 @@ export function variable(snapshot: Uint8Array): Row[] {
   const value: KeyValue | null | undefined = restored.drain()[0]?.["any_name"];
   return value === null ? [] : rows;
 }
+
+export async function streams(source: ReadableStream<Uint8Array>): Promise<number> {
+  const stages = [{ type: "window", window: "tumbling", size: "1s", aggregations: ["count", "avg"] }] as const;
+  let sum = 0;
+  for await (const row of new StreamProcessor({ stages }).rows(source, { signal: AbortSignal.timeout(1) })) {
+    sum += row.count + (row.avg ?? 0);
+    // @ts-expect-error: a typo
+    row.cuont;
+  }
+  const objects = source.pipeThrough(new worker.StreamProcessor({ stages }).toTransformStream());
+  const { value } = await objects.getReader().read();
+  const bytes: ReadableStream<Uint8Array> = source.pipeThrough(new StreamProcessor({ stages }).toTransformStream({ output: "ndjson" }));
+  await bytes.cancel();
+  return sum + (value?.count ?? 0);
+}
+
+export const reports = new StreamProcessor(
+  { stages: [] },
+  {
+    onReject: (rejection) => {
+      const where: number = rejection.text === undefined ? rejection.index : rejection.line;
+      if (where > 0) throw new Error(rejection.message);
+    },
+    onDrop: ({ reason, stage, ordinal, watermark, windowEnd, event, line, text }) => {
+      const known: (number | null | undefined)[] = [stage, ordinal, watermark, windowEnd, line];
+      if (reason === "late" && known.length > 9) throw new Error(text ?? String(event));
+    },
+  },
+);
