@@ -96,11 +96,9 @@ impl KeyedState {
         (bytes > self.caps.max_bytes).then_some(Limit::Bytes)
     }
 
-    /// Returns true if the bytes of all entries and `more` exceed the limit.
-    pub(in crate::stages) fn exceeds_bytes(&self, more: u64) -> bool {
-        let exceeds =
-            |budget: &MemoryBudget| budget.bytes().saturating_add(more) > self.caps.max_bytes;
-        self.budget.as_ref().is_some_and(exceeds)
+    /// Returns true if the bytes exceed the limit.
+    pub(in crate::stages) fn exceeds_bytes(&self) -> bool {
+        self.budget.as_ref().is_some_and(|budget| budget.bytes() > self.caps.max_bytes)
     }
 
     /// Replaces the bytes counted for state that belongs to no entry.

@@ -57,11 +57,12 @@ pub(super) trait Windows: Limited {
         keyed.set_entry_bytes(Self::WINDOW_BYTES + accumulators.slot_bytes());
     }
 
-    /// Returns true if the staged partial state exceeds a limit, so that it is merged at once.
+    /// Returns true if the staged partial state exceeds a limit, so that it is merged at once: more
+    /// keys than the stage may have, or half of its bytes. Open windows do not count, as they change
+    /// while a call that has paused fires them.
     fn staging_is_full(&self) -> bool {
-        let (keyed, staging) = (self.keyed(), self.staging());
-        staging.waiting_keys() > self.caps().max_keys as usize
-            || keyed.exceeds_bytes(staging.bytes())
+        let (caps, staging) = (self.caps(), self.staging());
+        staging.waiting_keys() > caps.max_keys as usize || staging.bytes() > caps.max_bytes / 2
     }
 
     /// Makes the windows run the aggregators of `factory`; there must be no windows yet.
@@ -89,7 +90,7 @@ pub(super) trait Windows: Limited {
 
     /// Returns true if values have taken the bytes beyond the limit.
     fn values_exceed_limit(&self) -> bool {
-        self.keyed().exceeds_bytes(0) && self.accumulators().have_variable_bytes()
+        self.keyed().exceeds_bytes() && self.accumulators().have_variable_bytes()
     }
 
     /// Returns true if the bytes exceed the limit and the event at `at`, which falls into the window

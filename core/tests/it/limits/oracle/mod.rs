@@ -294,11 +294,12 @@ impl Model {
         let WindowUpdate { start, end, .. } = *update;
         let mut overlapping = self.overlapping(update);
         let whole = Window { count: update.count, end, ..Window::default() };
-        if overlapping.is_empty() && self.is_expired(start, &whole) {
-            self.out.late += update.count;
-            return true;
-        }
-        while let Some(limit) = self.limit(update, &overlapping) {
+        loop {
+            if overlapping.is_empty() && self.is_expired(start, &whole) {
+                self.out.late += update.count;
+                return true;
+            }
+            let Some(limit) = self.limit(update, &overlapping) else { break };
             let policy =
                 [self.limits.keys.1, self.limits.windows.1, self.limits.bytes.1][limit as usize];
             match policy {

@@ -68,7 +68,7 @@ pub fn run(
         let reached = edges.values().map(|edge| edge.watermark).min();
         receiver.advance(reached.unwrap());
     }
-    receiver.model.out.bytes = receiver.bytes();
+    receiver.model.out.bytes = receiver.model.bytes() + receiver.waiting_bytes();
     receiver.advance(i64::MAX);
     let mut out = receiver.model.out;
     for Edge { model, .. } in edges.values() {
@@ -102,8 +102,8 @@ impl Receiver {
         edge.sequence += 1;
     }
 
-    /// Returns the bytes of all windows and of the updates that wait.
-    fn bytes(&self) -> u64 {
+    /// Returns the bytes of the updates that wait.
+    fn waiting_bytes(&self) -> u64 {
         let value_bytes = self.model.value_bytes;
         let of_updates = self.waiting.iter().map(|((_, _, _, key), (_, update))| {
             32 + 96 + key.len() as u64 + self.slot_bytes + update.count * value_bytes
@@ -111,7 +111,7 @@ impl Receiver {
         let partials: BTreeSet<_> =
             self.waiting.keys().map(|(at, from, nth, _)| (at, from, nth)).collect();
         // The source has a name of one byte.
-        self.model.bytes() + of_updates.sum::<u64>() + 161 * partials.len() as u64
+        of_updates.sum::<u64>() + 161 * partials.len() as u64
     }
 
     /// Merges the updates of all windows that fire up to `watermark`, and fires these.
@@ -124,7 +124,8 @@ impl Receiver {
                 Kind::Session { .. } => start * 1_000 - 1,
             };
             let most = self.model.limits.bytes.0.map_or(u64::MAX, |most| most / 9 * 4);
-            let are_many = self.waiting.len() > self.model.limits.keys.0 || self.bytes() > most;
+            let are_many =
+                self.waiting.len() > self.model.limits.keys.0 || self.waiting_bytes() > most / 2;
             if needed_at > watermark && !are_many {
                 break;
             }
