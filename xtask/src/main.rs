@@ -27,7 +27,8 @@ use anyhow::{Result, bail};
 
 const USAGE: &str = "\
 cargo xtask build            builds the module, the npm package and the program
-cargo xtask test [FILTER…]   runs all tests, or the parts whose names contain a filter
+cargo xtask test [FILTER…]   runs all tests, or the parts whose names contain a filter; `matrix`
+                             and `wasm-bindgen` run only when they are named
 cargo xtask demo             builds, then runs real data through the program and the npm package
 cargo xtask bench            builds, then measures every way to run the engine, and other systems
 cargo xtask size             prints where the bytes of the module are

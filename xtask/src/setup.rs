@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::run::{Stamp, read, root, run_quietly};
+use crate::run::{Stamp, cargo, read, root, run_quietly, target};
 
 /// The Rust target of the module.
 pub(crate) const WASM_TARGET: &str = "wasm32-unknown-unknown";
@@ -71,6 +71,35 @@ pub(crate) fn chromium() -> Result<PathBuf> {
         bail!("there is no {CHROMIUM}: install Chromium and name its program in CHROMIUM");
     }
     Ok(PathBuf::from(CHROMIUM))
+}
+
+/// Installs the driver of Debian's Chromium unless it exists. Returns its path.
+pub(crate) fn chromium_driver() -> Result<PathBuf> {
+    let driver = Path::new("/usr/bin/chromedriver");
+    if !driver.exists() {
+        eprintln!("  setup   apt-get install chromium-driver");
+        apt_get_install(&["chromium-driver"])?;
+    }
+    Ok(driver.to_path_buf())
+}
+
+/// Builds wasm-bindgen's test runner in `target/tools` unless it has the version of the workspace's
+/// wasm-bindgen. Returns its path.
+pub(crate) fn wasm_bindgen_test_runner() -> Result<PathBuf> {
+    let tools = target().join("tools");
+    let runner = tools.join("bin/wasm-bindgen-test-runner");
+    let version = version_of("wasm-bindgen")?;
+    let installed = run_quietly(Command::new(&runner).arg("--version")).unwrap_or_default();
+    if installed.split_whitespace().any(|word| word == version) {
+        return Ok(runner);
+    }
+    eprintln!("  setup   cargo install wasm-bindgen-cli {version} (some minutes, once)");
+    let build = tools.join("build");
+    let mut command = cargo(&["install", "--quiet", "--force", "wasm-bindgen-cli", "--version"]);
+    command.arg(format!("={version}")).arg("--root").arg(&tools);
+    run_quietly(command.arg("--target-dir").arg(&build))?;
+    std::fs::remove_dir_all(build)?;
+    Ok(runner)
 }
 
 /// Installs Redis, PostgreSQL, pgbouncer and openssl from Debian's packages unless they exist. The
@@ -140,7 +169,14 @@ fn require_node() -> Result<()> {
 
 /// Returns the version of the workspace.
 pub(crate) fn version() -> Result<String> {
+    version_of("version")
+}
+
+/// Returns the version in the line of Cargo.toml that begins with `name`.
+fn version_of(name: &str) -> Result<String> {
     let manifest = String::from_utf8(read(&root().join("Cargo.toml"))?)?;
-    let line = manifest.lines().find_map(|line| line.strip_prefix("version = "));
-    Ok(line.context("Cargo.toml names no version")?.trim_matches('"').to_string())
+    let start = format!("{name} = ");
+    let line = manifest.lines().find_map(|line| line.strip_prefix(&start));
+    let line = line.with_context(|| format!("Cargo.toml has no version of {name}"))?;
+    Ok(line.trim_matches('"').trim_start_matches('=').to_string())
 }

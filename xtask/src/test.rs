@@ -39,6 +39,12 @@ const PARTS: &[TestPart] = &[
     TestPart { name: "page", run: page },
 ];
 
+/// Parts that run only if a filter is their whole name, because they install large tools.
+const PARTS_ON_REQUEST: &[TestPart] = &[
+    TestPart { name: "matrix", run: matrix },
+    TestPart { name: "wasm-bindgen", run: wasm_bindgen },
+];
+
 /// The result of a part.
 #[derive(Default)]
 struct Outcome {
@@ -56,14 +62,17 @@ impl Outcome {
     }
 }
 
-/// Runs the parts whose names contain one of `filters`, or all parts if there are no filters.
+/// Runs the parts whose names contain one of `filters`, or all of [`PARTS`] if there are no filters.
 pub(crate) fn test(filters: &[String]) -> Result<ExitCode> {
     let is_wanted = |part: &&TestPart| {
         filters.is_empty() || filters.iter().any(|word| part.name.contains(word))
     };
-    let parts: Vec<&TestPart> = PARTS.iter().filter(is_wanted).collect();
+    let is_named = |part: &&TestPart| filters.iter().any(|word| part.name == word);
+    let on_request = PARTS_ON_REQUEST.iter().filter(is_named);
+    let parts: Vec<&TestPart> = PARTS.iter().filter(is_wanted).chain(on_request).collect();
     if parts.is_empty() {
-        let names = PARTS.iter().map(|part| part.name).collect::<Vec<_>>().join(", ");
+        let all = PARTS.iter().chain(PARTS_ON_REQUEST);
+        let names = all.map(|part| part.name).collect::<Vec<_>>().join(", ");
         anyhow::bail!("no part is called {}; there are: {names}", filters.join(" or "));
     }
     let (mut passed, mut failed) = (0, 0);
@@ -223,6 +232,24 @@ fn workerd() -> Result<Outcome> {
     Ok(outcome)
 }
 
+/// Tests the module's own functions in Node.js and in Chromium.
+fn wasm_bindgen() -> Result<Outcome> {
+    setup::wasm_target()?;
+    let runner = setup::wasm_bindgen_test_runner()?;
+    setup::chromium()?;
+    let driver = setup::chromium_driver()?;
+    let package = ["test", "--quiet", "--package", "stream-processor-wasm", "--test", "it"];
+    let tests = || {
+        let mut command = cargo(&package);
+        command.args(["--target", WASM_TARGET]);
+        command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", &runner);
+        command
+    };
+    let mut outcome = count(&mut tests())?;
+    outcome.add(count(tests().env("WASM_BINDGEN_USE_BROWSER", "1").env("CHROMEDRIVER", driver))?);
+    Ok(outcome)
+}
+
 /// Tests the package in Chromium.
 fn browser() -> Result<Outcome> {
     let chromium = setup::chromium()?;
@@ -234,12 +261,25 @@ fn browser() -> Result<Outcome> {
 
 /// Builds small programs with bundlers and runs them, in Node.js and in Chromium.
 fn packaging() -> Result<Outcome> {
+    packaged_programs(&[], &[])
+}
+
+/// Does the same with all bundlers, frameworks, test runners and runtimes.
+fn matrix() -> Result<Outcome> {
+    packaged_programs(&["wide", "next15", "next16"], &["--all"])
+}
+
+/// Runs the cases of `tests/matrix`, which need the npm packages of these folders in it.
+fn packaged_programs(folders: &[&str], options: &[&str]) -> Result<Outcome> {
     let chromium = setup::chromium()?;
     let project = consumer()?;
     let matrix = npm::sources().join("tests/matrix");
     setup::npm_packages(&matrix)?;
+    for folder in folders {
+        setup::npm_packages(&matrix.join(folder))?;
+    }
     let mut command = Command::new("node");
-    command.arg(matrix.join("run.mjs")).arg(project).arg(npm::tarball());
+    command.arg(matrix.join("run.mjs")).arg(project).arg(npm::tarball()).args(options);
     count(command.env("CHROMIUM", chromium))
 }
 

@@ -11,7 +11,7 @@ import { ROWS } from "./program.mjs";
 
 const TYPES = { ".html": "text/html", ".js": "text/javascript", ".mjs": "text/javascript", ".wasm": "application/wasm" };
 const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"];
-const PAGE_TIMEOUT_MS = 60_000;
+const PAGE_TIMEOUT_MS = 120_000;
 
 /** Creates the folder `name` of `project` with files given by name. Returns its path. */
 export async function folder(project, name, files) {
@@ -70,7 +70,7 @@ export async function visit(url) {
   page.on("pageerror", (error) => problems.push(String(error)));
   page.on("console", (message) => ["error", "warning"].includes(message.type()) && problems.push(message.text()));
   try {
-    await page.goto(url);
+    await page.goto(url, { timeout: PAGE_TIMEOUT_MS });
     await page.waitForFunction(() => globalThis.finished !== undefined, undefined, { timeout: PAGE_TIMEOUT_MS });
     return await page.evaluate(() => globalThis.finished);
   } catch (error) {

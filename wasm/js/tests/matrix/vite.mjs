@@ -10,12 +10,15 @@ function settings(path) {
 
 /** Builds a project. Returns the folder of the result. */
 export async function viteBuild(vite, path) {
+  process.env.NODE_ENV = "production";
   await vite.build(settings(path));
   return join(path, "dist");
 }
 
 /** Runs a project on the development server. Returns what its page stores. */
 async function viteDev(vite, path) {
+  // A build of the same process leaves "production" here.
+  process.env.NODE_ENV = "development";
   const server = await vite.createServer({ ...settings(path), server: { host: "127.0.0.1", port: 0 } });
   await server.listen();
   try {
