@@ -8,4 +8,4 @@
 #[allow(unsafe_code, reason = "exporting a function under its own name is an unsafe attribute")]
 pub mod abi;
 mod block;
-mod js;
+pub mod js;
