@@ -171,6 +171,12 @@ impl Pipeline {
         reader
     }
 
+    /// Returns the form of event times in words, if only the host reads them.
+    #[must_use]
+    pub fn time_form(&self) -> Option<String> {
+        self.time_form.as_ref().map(TimeForm::to_string)
+    }
+
     /// Returns whether event times that are numbers count in `source.timestamp_unit`.
     pub(crate) fn reads_time_unit(&self) -> bool {
         self.time_form.as_ref().is_none_or(|form| !form.has_format())

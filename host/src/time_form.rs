@@ -2,16 +2,18 @@
 //!
 //! The engine reads neither option: the host reads such times, and the module gets their columns.
 
+use std::fmt;
+
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::fmt::strtime::{self, BrokenDownTime};
 use jiff::tz::{self, Offset, TimeZone};
-use stream_processor_core::SpecError;
 use stream_processor_core::spec::Source;
 use stream_processor_core::text::ReadTime;
 use stream_processor_core::time::{
     MAX_TIME, MIN_TIME, TimeError, TimeUnit, parse_decimal_time, parse_time_text,
 };
+use stream_processor_core::{Escaped, SpecError};
 
 /// The time by which formats are checked.
 const SAMPLE: Timestamp = Timestamp::UNIX_EPOCH;
@@ -23,7 +25,22 @@ pub(crate) struct TimeForm {
     format: Option<String>,
     /// The zone of times that name neither a zone nor an offset.
     zone: TimeZone,
+    /// The name of the zone as the pipeline has it.
+    zone_name: Option<String>,
     unit: TimeUnit,
+}
+
+impl fmt::Display for TimeForm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.format {
+            Some(format) => write!(f, "as {format:?}")?,
+            None => f.write_str("RFC 3339, or a number")?,
+        }
+        match &self.zone_name {
+            Some(zone) => write!(f, ", local times of {}", Escaped(zone)),
+            None => Ok(()),
+        }
+    }
 }
 
 impl TimeForm {
@@ -32,15 +49,14 @@ impl TimeForm {
     /// # Errors
     /// The zone is unknown, the format has an unknown directive, or lacks the date.
     pub(crate) fn take(source: &mut Source) -> Result<Option<Self>, SpecError> {
-        let (format, zone) = (source.timestamp_format.take(), source.timestamp_zone.take());
-        if format.is_none() && zone.is_none() {
+        let (format, zone_name) = (source.timestamp_format.take(), source.timestamp_zone.take());
+        if format.is_none() && zone_name.is_none() {
             return Ok(None);
         }
-        let zone = zone.as_deref().map_or(Ok(TimeZone::UTC), zone_of)?;
-        let form = Self { format, zone, unit: source.timestamp_unit };
-        match &form.format {
-            Some(format) => form.check(format)?,
-            None => {}
+        let zone = zone_name.as_deref().map_or(Ok(TimeZone::UTC), zone_of)?;
+        let form = Self { format, zone, zone_name, unit: source.timestamp_unit };
+        if let Some(format) = &form.format {
+            form.check(format)?;
         }
         Ok(Some(form))
     }
@@ -152,6 +168,16 @@ mod tests {
         let form = TimeForm::take(&mut source);
         assert_eq!((source.timestamp_format, source.timestamp_zone), (None, None));
         form
+    }
+
+    #[test]
+    fn form_is_described() {
+        let described = |format, zone| form(format, zone).unwrap().unwrap().to_string();
+        assert_eq!(described(Some("%Y%m%d"), None), "as \"%Y%m%d\"");
+        assert_eq!(
+            described(None, Some("Asia/Tokyo")),
+            "RFC 3339, or a number, local times of Asia/Tokyo"
+        );
     }
 
     fn read(format: Option<&str>, zone: Option<&str>, text: &str) -> Result<i64, TimeError> {

@@ -87,11 +87,9 @@ fn source(spec: &PipelineSpec) -> String {
 
 fn columns_read(pipeline: &Pipeline) -> String {
     let source = &pipeline.spec().source;
-    let mut text = format!(
-        "time in `{}` (RFC 3339, or a number of {})",
-        source.timestamp,
-        name(&source.timestamp_unit)
-    );
+    let unit = name(&source.timestamp_unit);
+    let form = pipeline.time_form().unwrap_or_else(|| format!("RFC 3339, or a number of {unit}"));
+    let mut text = format!("time in `{}` ({form})", Escaped(&source.timestamp));
     match source.key.0.as_slice() {
         [] => text.push_str(", no key"),
         keys => {

@@ -133,8 +133,8 @@ fn advice_if_rejected(reason: &str, options: Options) -> &'static str {
             "each line must be one JSON object; for CSV set the format to csv"
         }
         "missing_field" | "wrong_type" | "non_finite" => {
-            "check the names of timestamp, key and value; every event needs a number in each value \
-             field"
+            "check the names of timestamp, key and value; require says which values an event needs, \
+             null which texts are missing values"
         }
         "invalid_timestamp" => match options {
             Options::Flags => {

@@ -57,7 +57,7 @@ fn missing_values_unnamed_columns_and_delimiters_are_read() {
     assert_eq!(code, 0, "{messages}");
     assert_eq!(
         rows,
-        "{\"#1\":\"x\",\"sum\":null,\"sum_b\":2}\n{\"#1\":\"y\",\"sum\":3,\"sum_b\":null}\n"
+        "{\"#1\":\"x\",\"window_start\":null,\"window_end\":null,\"sum\":null,\"sum_b\":2}\n{\"#1\":\"y\",\"window_start\":null,\"window_end\":null,\"sum\":3,\"sum_b\":null}\n"
     );
     assert!(messages.contains("at least one of the fields \"a\", \"b\""), "{messages}");
     let (code, _, messages) = count(&["--value", "v"], "ts,v\n1,\n2,1\n");
@@ -84,7 +84,11 @@ fn several_files_are_given_by_flags_arguments_and_patterns() {
         (vec!["-i", all.as_str()], 3),
     ] {
         let (code, rows, messages) = count(&arguments, "");
-        assert_eq!((code, rows), (0, format!("{{\"count\":{expected}}}\n")), "{messages}");
+        assert_eq!(
+            (code, rows),
+            (0, format!("{{\"window_start\":null,\"window_end\":null,\"count\":{expected}}}\n")),
+            "{messages}"
+        );
     }
     let (code, _, messages) = count(&[&path("*.json")], "");
     assert_eq!(code, 2);
@@ -105,12 +109,15 @@ fn pipeline_file_takes_formats_from_the_names_of_its_files() {
     fs::write(path("p.toml"), pipeline).unwrap();
     let (code, _, messages) = try_out(&["run", text(&path("p.toml"))], "");
     assert_eq!(code, 0, "{messages}");
-    assert_eq!(fs::read_to_string(path("out.csv")).unwrap(), "sum\n2\n");
+    assert_eq!(fs::read_to_string(path("out.csv")).unwrap(), "window_start,window_end,sum\n,,2\n");
     fs::write(path("more.ndjson"), "{\"ts\":1,\"v\":5}\n").unwrap();
     let more = [text(&path("more.ndjson")).to_owned(), text(&path("rows.ndjson")).to_owned()];
     let arguments = ["run", text(&path("p.toml")), "-i", &more[0], "-o", &more[1]];
     assert_eq!(try_out(&arguments, "").0, 0);
-    assert_eq!(fs::read_to_string(&more[1]).unwrap(), "{\"sum\":5}\n");
+    assert_eq!(
+        fs::read_to_string(&more[1]).unwrap(),
+        "{\"window_start\":null,\"window_end\":null,\"sum\":5}\n"
+    );
 }
 
 #[test]
@@ -133,7 +140,11 @@ fn filter_in_front_removes_rows_before_they_are_judged() {
     let text = "{\"ts\":1,\"kind\":\"note\"}\n{\"ts\":2,\"kind\":\"sample\",\"v\":3}\n{\"ts\":3,\"kind\":\"note\"}\n";
     let flags = ["window", "--global", "--agg", "sum", "--value", "v", "--where", "kind == sample"];
     let (code, rows, messages) = try_out(&flags, text);
-    assert_eq!((code, rows.as_str()), (0, "{\"sum\":3}\n"), "{messages}");
+    assert_eq!(
+        (code, rows.as_str()),
+        (0, "{\"window_start\":null,\"window_end\":null,\"sum\":3}\n"),
+        "{messages}"
+    );
     assert!(
         !messages.contains("rejected") && messages.contains("2 skipped by a filter"),
         "{messages}"
