@@ -353,7 +353,6 @@ impl Frame {
         }
     }
 
-    #[inline]
     pub(crate) fn views(&self) -> Vec<ColumnView<'_>> {
         self.columns.iter().map(FrameColumn::view).collect()
     }

@@ -66,7 +66,6 @@ impl Interner {
 
     /// Returns the bytes with the id `id`; empty if there are none.
     #[must_use]
-    #[inline]
     pub fn bytes(&self, id: u32) -> &[u8] {
         self.table.bytes(id)
     }

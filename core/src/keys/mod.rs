@@ -97,7 +97,6 @@ impl Keys {
         self.entries.len()
     }
 
-    #[inline]
     pub(crate) fn bytes(&self, id: u32) -> &[u8] {
         self.table.bytes(id)
     }
@@ -126,7 +125,6 @@ impl Keys {
 
     /// Returns the id of `key`, adding it if needed. The id stays valid until [`Keys::reclaim`],
     /// and beyond while it is retained.
-    #[inline]
     pub(crate) fn intern(&mut self, key: &[u8]) -> u32 {
         match self.table.find(key) {
             NONE => {
@@ -298,7 +296,6 @@ impl Keys {
     }
 
     /// Adds the key to the idle queue if nothing refers to it.
-    #[inline]
     fn mark_idle_if_unreferenced(&mut self, id: u32) {
         let Some(entry) = self.entries.get_mut(id as usize) else { return };
         if entry.references == 0 && entry.definitions == 0 && !entry.idle {

@@ -116,7 +116,6 @@ impl LastValues {
 
     /// Returns the sum, which may be infinite. This and the following methods give NaN or nothing
     /// if the result is undefined or not maintained.
-    #[inline]
     pub(crate) fn sum(&self) -> f64 {
         match &self.sums {
             Some(sums) if !self.values.is_empty() => sums.get(self.next).total(),
@@ -128,12 +127,10 @@ impl LastValues {
         self.sum() / number(self.len() as u64)
     }
 
-    #[inline]
     pub(crate) fn moments(&self) -> OnlineVariance {
         self.moments.as_ref().map_or(OnlineVariance::EMPTY, |moments| moments.get(self.next))
     }
 
-    #[inline]
     pub(crate) fn extremes(&self) -> Extremes {
         self.extremes.as_ref().map_or(Extremes::EMPTY, |extremes| extremes.get(self.next))
     }

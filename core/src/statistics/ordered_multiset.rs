@@ -83,7 +83,6 @@ impl OrderedMultiset {
     }
 
     /// Returns the value at `rank` in ascending order, from 0.
-    #[inline]
     pub(crate) fn get(&self, rank: usize) -> Option<f64> {
         let (chunk, index) = self.find(rank);
         self.chunks.get(chunk)?.get(index).copied()
@@ -107,7 +106,6 @@ impl OrderedMultiset {
     }
 
     /// Returns the first chunk whose last value is `value` or more, or else the last chunk.
-    #[inline]
     fn chunk_of(&self, value: f64) -> usize {
         if self.chunks.len() <= 1 {
             return 0;
@@ -137,7 +135,6 @@ impl OrderedMultiset {
     }
 
     /// Adds `change` to the length of chunk `at` in the Fenwick tree.
-    #[inline]
     fn change_count(&mut self, at: usize, change: isize) {
         if self.chunks.len() <= 1 {
             return;

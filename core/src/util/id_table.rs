@@ -82,7 +82,6 @@ impl IdTable {
     }
 
     /// Adds an id that is not in the table.
-    #[inline]
     pub(crate) fn insert(&mut self, hash: u32, id: u32) {
         let slots = self.slots.len();
         let quarters = if self.is_roomy && slots < MAX_ROOMY_SLOTS { 1 } else { 3 };

@@ -41,7 +41,6 @@ impl Timers {
     }
 
     /// Removes the time of `slot`.
-    #[inline]
     pub(crate) fn clear(&mut self, slot: u32) {
         if let Some(time) = self.times.get_mut(slot as usize).filter(|time| **time != NEVER) {
             *time = NEVER;
@@ -62,7 +61,6 @@ impl Timers {
     }
 
     /// Returns the earliest time and a slot that has it.
-    #[inline]
     pub(crate) fn first(&mut self) -> Option<(i64, u32)> {
         while let Some(Reverse((time, slot))) = self.heap.peek().copied() {
             if self.get(slot) == Some(time) {

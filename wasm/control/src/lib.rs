@@ -64,15 +64,6 @@ pub fn encode_error(error: &Error) -> Vec<u8> {
     wire::encode_error(error)
 }
 
-/// Returns the whole snapshot of an engine.
-///
-/// # Errors
-/// See [`Engine::snapshot`].
-#[inline(never)]
-pub fn snapshot(engine: &mut Engine) -> Result<Vec<u8>, Error> {
-    engine.snapshot()
-}
-
 /// Begins a snapshot of an engine.
 #[inline(never)]
 pub fn begin_snapshot(engine: &mut Engine) -> SnapshotCursor {
@@ -90,15 +81,6 @@ pub fn write_section(
     section: &mut Vec<u8>,
 ) -> Result<bool, Error> {
     engine.write_section(cursor, section)
-}
-
-/// Creates an engine that continues from a snapshot.
-///
-/// # Errors
-/// See [`Engine::restore`].
-#[inline(never)]
-pub fn restore(spec: &PipelineSpec, options: Options, snapshot: &[u8]) -> Result<Engine, Error> {
-    Engine::restore(spec, options, snapshot)
 }
 
 /// Reads the next piece of a snapshot of the pipeline `spec`. `started` is what the earlier pieces

@@ -78,10 +78,10 @@ impl Processor {
         reports_lines: bool,
         reports_drops: bool,
     ) -> Result<Processor, JsValue> {
-        let spec = PipelineSpec::from_json(spec).map_err(|error| thrown(&error.into()))?;
+        let spec = control::parse_pipeline(spec).map_err(|error| thrown(&error.into()))?;
         let table_seed = table_seed.to_bits();
         let options = Options { table_seed, emits_partials, report_drops: reports_drops };
-        let engine = Engine::open(&spec, options).map_err(|error| thrown(&error))?;
+        let engine = control::open(&spec, options).map_err(|error| thrown(&error))?;
         let mut feed = Feed::new(&spec, engine.plan(), table_seed);
         if reports_lines || reports_drops {
             feed.report_lines(&spec, engine.plan());

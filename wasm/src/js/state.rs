@@ -1,6 +1,7 @@
 //! Snapshots in pieces, and partial state.
 
-use stream_processor_core::{Restore, SnapshotCursor};
+use stream_processor_control as control;
+use stream_processor_core::SnapshotCursor;
 use wasm_bindgen::prelude::*;
 
 use super::{Processor, thrown};
@@ -20,7 +21,7 @@ pub(super) struct SnapshotRead {
 impl Processor {
     /// Begins a snapshot of the whole state, except spilled rows and a partial line.
     pub fn begin_snapshot(&mut self) {
-        let cursor = self.engine.begin_snapshot();
+        let cursor = control::begin_snapshot(&mut self.engine);
         self.snapshot = Some(SnapshotRead { cursor, bytes: Vec::new(), read: 0 });
     }
 
@@ -34,7 +35,8 @@ impl Processor {
             let whole = *read - *read % SECTION_ALIGNMENT;
             bytes.drain(..whole);
             *read -= whole;
-            if !self.engine.write_section(cursor, bytes).map_err(|error| thrown(&error))? {
+            let more = control::write_section(&mut self.engine, cursor, bytes);
+            if !more.map_err(|error| thrown(&error))? {
                 break;
             }
         }
@@ -50,12 +52,11 @@ impl Processor {
     /// Restores a snapshot of the same pipeline, piece by piece. A failure leaves the processor
     /// unchanged.
     pub fn restore(&mut self, piece: &[u8], is_last: bool) -> Result<(), JsValue> {
-        let restore =
-            self.restore.take().map_or_else(|| Restore::new(&self.spec, self.engine.options()), Ok);
-        let mut restore = restore.map_err(|error| thrown(&error))?;
-        restore.push(piece).map_err(|error| thrown(&error))?;
+        let (started, options) = (self.restore.take(), self.engine.options());
+        let restore = control::restore_piece(started, &self.spec, options, piece)
+            .map_err(|error| thrown(&error))?;
         if is_last {
-            self.engine = restore.finish().map_err(|error| thrown(&error))?;
+            self.engine = control::finish_restore(restore).map_err(|error| thrown(&error))?;
         } else {
             self.restore = Some(restore);
         }
@@ -64,12 +65,12 @@ impl Processor {
 
     /// Removes and returns the state of the windows; `source` names this engine among all senders.
     pub fn partial(&mut self, source: &str) -> Result<Vec<u8>, JsValue> {
-        self.engine.partial(source).map_err(|error| thrown(&error))
+        control::partial(&mut self.engine, source).map_err(|error| thrown(&error))
     }
 
     /// Merges the result of [`Processor::partial`] of another engine; returns true if it is new.
     pub fn merge(&mut self, partial: &[u8]) -> Result<bool, JsValue> {
-        let merged = self.engine.merge(partial).map_err(|error| thrown(&error))?;
+        let merged = control::merge(&mut self.engine, partial).map_err(|error| thrown(&error))?;
         self.full = merged.full;
         Ok(merged.is_new)
     }

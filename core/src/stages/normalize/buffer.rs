@@ -62,7 +62,6 @@ pub(super) fn keeps_all_samples(reduce: Reduce) -> bool {
 }
 
 /// Merges a sample into the kept sample of its slot. Returns false if both must be kept.
-#[inline]
 pub(super) fn merge(reduce: Reduce, kept: &mut BufferedSample, sample: BufferedSample) -> bool {
     let replaces = match reduce {
         // Among samples of one time, the one that arrived last wins.

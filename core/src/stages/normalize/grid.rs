@@ -89,14 +89,12 @@ impl Grid {
     }
 
     /// Returns the last grid point at or before `time`.
-    #[inline]
     pub(super) fn floor(&self, time: i64) -> i64 {
         let since = time.saturating_sub(self.offset).rem_euclid(self.interval);
         time.saturating_sub(since)
     }
 
     /// Returns the first grid point at or after `time`.
-    #[inline]
     pub(super) fn ceil(&self, time: i64) -> i64 {
         let since = time.saturating_sub(self.offset).rem_euclid(self.interval);
         if since == 0 { time } else { time.saturating_add(self.interval - since) }

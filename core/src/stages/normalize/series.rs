@@ -117,7 +117,6 @@ impl Series {
     }
 
     /// Updates `ready_until`, the time up to which rows are certain.
-    #[inline]
     pub(super) fn update_ready_until(
         &mut self,
         plan: &NormalizePlan,
@@ -134,7 +133,6 @@ impl Series {
 
     /// Returns the time before the earliest row with values that may still come, apart from open
     /// slots. Returns `None` if the series does not hold the watermark back.
-    #[inline]
     pub(super) fn watermark_hold(
         &self,
         plan: &NormalizePlan,
@@ -188,13 +186,11 @@ impl FieldSeries {
     }
 
     /// Returns the number of points at or after `next`, the next row.
-    #[inline]
     pub(super) fn waiting_points(&self, next: i64) -> usize {
         self.known.len() - self.known.partition_point(|point| point.time < next)
     }
 
     /// Returns the number of known points before `from`. `from` must not decrease between calls.
-    #[inline]
     pub(super) fn count_before(&mut self, from: i64) -> usize {
         let ahead = self.known.get(self.emitted_points..).unwrap_or_default();
         self.emitted_points += ahead.partition_point(|point| point.time < from);

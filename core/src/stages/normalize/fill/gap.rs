@@ -40,7 +40,6 @@ impl<'a> Gap<'a> {
     }
 
     /// Returns the position of `time` relative to the left point, in units.
-    #[inline]
     pub(super) fn position(&self, time: i64) -> f64 {
         let since = time.saturating_sub(self.left.time);
         float(if self.unit == 1 { since } else { since / self.unit })
@@ -52,7 +51,6 @@ impl<'a> Gap<'a> {
     }
 
     /// Returns the points of the run up to the left one, and at most `most` from the right one on.
-    #[inline]
     pub(super) fn sides(&self, most: usize) -> (&'a [Point], &'a [Point]) {
         let (left, right) = self.near.split_at(self.at);
         let start = left.iter().rposition(|point| !point.joined).unwrap_or(0);

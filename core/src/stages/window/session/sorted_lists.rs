@@ -24,7 +24,6 @@ impl SortedLists {
 
     /// Splits the sessions of `key` into those that start at `time` or before, and those that start
     /// later.
-    #[inline]
     fn split(&self, key: u32, time: i64) -> (&[Entry], &[Entry]) {
         let list = self.list(key);
         list.split_at(list.partition_point(|entry| entry.start <= time))
@@ -36,7 +35,6 @@ impl SortedLists {
     }
 
     /// Returns the last session of `key` that starts at `time` or before.
-    #[inline]
     pub(super) fn last_starting_by(&self, key: u32, time: i64) -> Option<u32> {
         self.split(key, time).0.last().map(|entry| entry.slot)
     }

@@ -253,7 +253,6 @@ impl SessionTable {
     }
 
     /// Removes the session in `slot` from `latest`, so that the fast path does not extend it.
-    #[inline]
     pub(super) fn clear_latest(&mut self, slot: u32) {
         let key = self.info(slot).key;
         if self.latest.get(key as usize) == Some(&slot) {

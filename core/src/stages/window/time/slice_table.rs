@@ -131,7 +131,6 @@ impl SliceTable {
     }
 
     /// Returns a free slot for `key` and retains the key.
-    #[inline]
     pub(super) fn take_slot(&mut self, key: u32, keys: &mut Keys) -> u32 {
         keys.retain(key);
         self.slot_keys.take(key)
