@@ -74,7 +74,7 @@ pub(crate) fn unpack(packed: u64) -> Vec<u8> {
 
 /// Opens a processor as JavaScript does.
 pub(crate) fn processor(spec: &str) -> Result<Processor, JsValue> {
-    Processor::new(spec, 7.0, false)
+    Processor::new(spec, 7.0, false, false, false)
 }
 
 /// Returns the error of a call that must fail.

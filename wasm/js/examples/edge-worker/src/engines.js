@@ -9,23 +9,27 @@
  */
 import { StreamProcessor, StreamProcessorError } from "stream-processor";
 import { PIPELINE } from "./pipeline.js";
+import { PIECE_BYTES } from "./store.js";
 
-const EMITS_PARTIALS = { emitsPartials: true };
+/** The number of rejected lines of a call that are described; the counters have all. */
+const MAX_REPORTED = 20;
+const NEWLINE = 10;
 
 export class Engines {
   #edge;
   #current;
-
-  constructor(edge, current) {
-    this.#edge = edge;
-    this.#current = current;
-  }
+  /** The number of lines that `edge` has read since it was opened. */
+  #lines = 0;
+  #rejections = [];
 
   /** Restores the processors from a checkpoint and the lines after it. */
-  static load({ edge, current, journal }) {
-    const engines = new Engines(restored(edge, EMITS_PARTIALS), restored(current));
-    if (journal !== undefined) engines.#edge.pushNdjson(journal);
-    return engines;
+  constructor({ edge, current, journal }) {
+    const onReject = ({ line, reason, field, message }) => {
+      if (this.#rejections.length < MAX_REPORTED) this.#rejections.push({ line: line - this.#lines, reason, field, message });
+    };
+    this.#edge = restored(edge, { emitsPartials: true, onReject });
+    this.#current = restored(current);
+    for (const piece of journal) this.push(piece);
   }
 
   /** Returns true if the processors can be used; a trap of the module makes them unusable. */
@@ -39,9 +43,16 @@ export class Engines {
     }
   }
 
-  /** Processes whole lines. */
-  push(lines) {
-    this.#edge.pushNdjson(lines);
+  /**
+   * Processes text, which may end within a line. Returns the number of its lines, and the first of
+   * them that were rejected: number, reason, field and message.
+   */
+  push(text) {
+    this.#rejections = [];
+    this.#edge.pushNdjson(text);
+    const lines = countOf(text);
+    this.#lines += lines;
+    return { lines, rejections: this.#rejections };
   }
 
   /** Returns the counters of the lines. */
@@ -56,15 +67,16 @@ export class Engines {
     return block;
   }
 
-  /** Returns snapshots of both processors. */
+  /** Returns snapshots of both processors, in pieces. */
   checkpoint() {
-    return { edge: this.#edge.snapshot(), current: this.#current.snapshot() };
+    const [edge, current] = [this.#edge, this.#current].map((processor) => [...processor.snapshotChunks(PIECE_BYTES)]);
+    return { edge, current };
   }
 
   /** Returns the rows of all open windows as lines of NDJSON, and the watermark; changes nothing. */
   windows(source) {
     const { edge, current } = this.checkpoint();
-    const copies = [restored(edge, EMITS_PARTIALS), restored(current)];
+    const copies = [restored(edge, { emitsPartials: true }), restored(current)];
     const [sender, receiver] = copies;
     try {
       merge(receiver, sender.partial(source));
@@ -82,8 +94,15 @@ export class Engines {
   }
 }
 
-function restored(snapshot, options) {
-  return snapshot === undefined ? new StreamProcessor(PIPELINE, options) : StreamProcessor.restore(PIPELINE, snapshot, options);
+function restored(pieces, options) {
+  return pieces.length === 0 ? new StreamProcessor(PIPELINE, options) : StreamProcessor.restore(PIPELINE, pieces, options);
+}
+
+/** Returns the number of lines that end in a text. */
+function countOf(text) {
+  let count = 0;
+  for (const byte of text) if (byte === NEWLINE) count += 1;
+  return count;
 }
 
 /** Merges a block and discards the rows of windows that fire: the receiver has them. */

@@ -11,7 +11,7 @@
  */
 
 /** The largest piece. */
-const PIECE_BYTES = 1 << 20;
+export const PIECE_BYTES = 1 << 20;
 /** The size of the journal at which a checkpoint replaces it. */
 const MAX_JOURNAL_BYTES = 4 << 20;
 
@@ -51,7 +51,7 @@ export class Store {
     if (this.source === undefined) this.#setValue("source", source);
   }
 
-  /** Returns the snapshots and the journal; the snapshots are undefined before the first. */
+  /** Returns the snapshots and the journal in pieces; there are none before the first. */
   load() {
     return { edge: this.#read("edge"), current: this.#read("current"), journal: this.#read("journal") };
   }
@@ -59,7 +59,7 @@ export class Store {
   /** Appends lines that the processor has taken. */
   appendLines(bytes, lines) {
     this.#storage.transactionSync(() => {
-      this.#append("journal", bytes);
+      this.#append("journal", piecesOf(bytes));
       this.#setValue("journal_bytes", (this.#value("journal_bytes") ?? 0) + bytes.length);
       this.#setValue("pending_lines", this.pendingLines + lines);
     });
@@ -74,7 +74,7 @@ export class Store {
   addBlock(block, { edge, current }) {
     return this.#storage.transactionSync(() => {
       this.#setCheckpoint(edge, current);
-      this.#append("block", block);
+      this.#append("block", piecesOf(block));
       this.#setValue("pending_lines", 0);
       this.#setValue("sequence", this.sequence + 1);
       return this.sequence;
@@ -83,7 +83,8 @@ export class Store {
 
   /** Returns the block that waits for its acknowledgement; undefined if there is none. */
   block() {
-    return this.#read("block");
+    const pieces = this.#read("block");
+    return pieces.length === 0 ? undefined : joined(pieces);
   }
 
   /** Removes the block with this number, if it waits. */
@@ -98,26 +99,17 @@ export class Store {
     this.#setValue("journal_bytes", 0);
   }
 
-  #append(part, bytes) {
-    const last = this.#sql.exec("SELECT max(number) AS number FROM pieces WHERE part = ?", part).one().number;
-    let number = last ?? 0;
-    for (let at = 0; at < bytes.length; at += PIECE_BYTES) {
+  #append(part, pieces) {
+    let { number } = this.#sql.exec("SELECT coalesce(max(number), 0) AS number FROM pieces WHERE part = ?", part).one();
+    for (const piece of pieces) {
       number += 1;
-      this.#sql.exec("INSERT INTO pieces VALUES (?, ?, ?)", part, number, bytes.slice(at, at + PIECE_BYTES));
+      this.#sql.exec("INSERT INTO pieces VALUES (?, ?, ?)", part, number, piece);
     }
   }
 
-  /** Returns the pieces of a part as one array; undefined if there are none. */
   #read(part) {
-    const pieces = this.#sql.exec("SELECT bytes FROM pieces WHERE part = ? ORDER BY number", part).toArray();
-    if (pieces.length === 0) return undefined;
-    const joined = new Uint8Array(pieces.reduce((sum, { bytes }) => sum + bytes.byteLength, 0));
-    let at = 0;
-    for (const { bytes } of pieces) {
-      joined.set(new Uint8Array(bytes), at);
-      at += bytes.byteLength;
-    }
-    return joined;
+    const rows = this.#sql.exec("SELECT bytes FROM pieces WHERE part = ? ORDER BY number", part).toArray();
+    return rows.map(({ bytes }) => new Uint8Array(bytes));
   }
 
   #remove(part) {
@@ -131,4 +123,19 @@ export class Store {
   #setValue(name, value) {
     this.#sql.exec('INSERT OR REPLACE INTO "values" VALUES (?, ?)', name, value);
   }
+}
+
+/** Cuts bytes into pieces. */
+function* piecesOf(bytes) {
+  for (let at = 0; at < bytes.length; at += PIECE_BYTES) yield bytes.slice(at, at + PIECE_BYTES);
+}
+
+function joined(pieces) {
+  const bytes = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    bytes.set(piece, at);
+    at += piece.length;
+  }
+  return bytes;
 }

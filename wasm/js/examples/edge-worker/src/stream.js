@@ -5,10 +5,8 @@ import { failure, json, Refusal } from "./answers.js";
 import { linesOf } from "./body.js";
 import { Engines } from "./engines.js";
 import { settingsOf } from "./pipeline.js";
-import { rejectionsOf } from "./rejections.js";
 import { Store } from "./store.js";
 
-const NEWLINE = 10;
 const RETRY_AFTER_SECONDS = "10";
 
 export class Stream extends DurableObject {
@@ -81,7 +79,7 @@ export class Stream extends DurableObject {
     const engines = this.#open();
     const before = engines.stats();
     this.#checkRoom(before);
-    engines.push(lines);
+    const { lines: count, rejections } = engines.push(lines);
     const after = engines.stats();
     const since = (counter) => after[counter] - before[counter];
     const taken = {
@@ -91,12 +89,11 @@ export class Stream extends DurableObject {
       late: since("late_dropped"),
       dropped_by_limit: since("limit_dropped"),
     };
-    const rejections = taken.rejected > 0 ? rejectionsOf(lines) : [];
     if (taken.accepted === 0 && taken.rejected > 0) {
       const [{ message, ...details }] = rejections;
       throw new Refusal(422, "no_valid_event", `no line is an event: ${message}`, { details: { ...details, rejections } });
     }
-    this.#store.appendLines(lines, countOf(lines));
+    this.#store.appendLines(lines, count);
     if (this.#store.isJournalLong) this.#store.checkpoint(engines.checkpoint());
     await this.#planForward();
     return json({ ...taken, rejections });
@@ -185,7 +182,7 @@ export class Stream extends DurableObject {
   #open() {
     // A trap in another stream of this isolate makes the processors of all streams unusable.
     if (this.#engines !== undefined && !this.#engines.isUsable) this.#close();
-    this.#engines ??= Engines.load(this.#store.load());
+    this.#engines ??= new Engines(this.#store.load());
     return this.#engines;
   }
 
@@ -203,11 +200,4 @@ export class Stream extends DurableObject {
   #schedule(delayMs) {
     return this.ctx.storage.setAlarm(Date.now() + delayMs);
   }
-}
-
-/** Returns the number of lines. */
-function countOf(lines) {
-  let count = 0;
-  for (const byte of lines) if (byte === NEWLINE) count += 1;
-  return count;
 }
