@@ -8,6 +8,9 @@ use crate::plan::{Caps, Limit};
 use crate::spec::LimitPolicy;
 use crate::stages::Context;
 
+/// The work of an eviction, about 1 us, in units of [`crate::stages::WorkBudget`].
+pub(in crate::stages) const EVICTION_WORK: u64 = 100;
+
 /// A stage whose state has limits.
 pub(in crate::stages) trait Limited {
     /// Returns the index of the stage in the pipeline.
@@ -67,6 +70,7 @@ pub(in crate::stages) trait Limited {
             (policy, events.keys.get(*cursor).zip(events.timestamps.get(*cursor)))
             && self.make_room(limit, *key, *time, context.keys)
         {
+            context.work.spend(EVICTION_WORK);
             return true;
         }
         let ordinal = events.ordinals.at(*cursor);

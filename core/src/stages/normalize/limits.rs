@@ -6,6 +6,7 @@ use super::{Context, Keys, NONE, NormalizeStage};
 use crate::data::frame::Events;
 use crate::plan::Limit;
 use crate::spec::LimitPolicy;
+use crate::stages::keyed::limits::EVICTION_WORK;
 use crate::stages::keyed::memory_budget::key_bytes;
 use crate::util::lru::LruList;
 
@@ -45,6 +46,7 @@ impl NormalizeStage {
     ) -> Option<IngestStop> {
         let policy = self.plan.caps.policy(limit);
         if policy == LimitPolicy::Evict && self.evict(limit, context.keys) {
+            context.work.spend(EVICTION_WORK);
             return None;
         }
         let ordinal = events.ordinals.at(*cursor);

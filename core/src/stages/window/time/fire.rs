@@ -14,6 +14,9 @@ use crate::plan::Grid;
 use crate::stages::WorkBudget;
 use crate::stages::work::take_last;
 
+/// The work of a window apart from its keys, in units of [`WorkBudget`].
+const WINDOW_WORK: u64 = 16;
+
 /// Rows written column by column at a time: few enough that their accumulators stay in the cache.
 const ROWS_AT_ONCE: usize = 512;
 
@@ -194,7 +197,7 @@ impl WindowStage {
             slots
         };
         self.progress.fired_before(start.saturating_add(grid.slide_us), &self.plan);
-        context.work.spend(slots.len() as u64 + self.combiner.take_merged());
+        context.work.spend(WINDOW_WORK + slots.len() as u64 + self.combiner.take_merged());
         self.sort(&mut slots, context.keys);
         Firing { start, slots, trigger: Trigger::OnTime }
     }
@@ -215,7 +218,7 @@ impl WindowStage {
         let EarlyCache { keys: only, tree } = changed;
         let (combiner, mut slices) = self.combining();
         let mut slots = combiner.combine_keys(start, only, tree, &mut slices, keys);
-        context.work.spend(slots.len() as u64 + self.combiner.take_merged());
+        context.work.spend(WINDOW_WORK + slots.len() as u64 + self.combiner.take_merged());
         self.sort(&mut slots, context.keys);
         Some(Firing { start, slots, trigger: Trigger::Early(watermark) })
     }
