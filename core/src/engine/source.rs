@@ -327,7 +327,6 @@ pub(super) fn map_ids(
 
 /// Stores the engine's id for each of the caller's `ids`. Returns false if one is not defined, or
 /// stands for a key that is too long.
-
 // A separate function: wasmtime's compiler keeps a loop's variables in registers only in small
 // functions.
 #[inline(never)]

@@ -233,7 +233,7 @@ fn identities_include_key(strategies: &[Strategy], key: &[String]) -> bool {
 /// Returns the position of the first strategy that is listed earlier too.
 fn first_repeated(strategies: &[Strategy]) -> Option<usize> {
     let mut known = Interner::new(0);
-    let mut is_known = |strategy: &Strategy| {
+    let is_known = |strategy: &Strategy| {
         let mut encoded = Vec::new();
         if let Strategy::Fields(names) = strategy {
             names.iter().for_each(|name| key::push_str(&mut encoded, name));
@@ -242,5 +242,5 @@ fn first_repeated(strategies: &[Strategy]) -> Option<usize> {
         known.intern(&encoded);
         known.len() == count
     };
-    strategies.iter().position(|strategy| is_known(strategy))
+    strategies.iter().position(is_known)
 }
