@@ -65,7 +65,7 @@ test("a body that is too large is 413, also if it is small before decompression"
 
 test("a body without any valid line is 422 with line, reason and field", async () => {
   const bad = '{"id":1,"ts":"soon","service":"api","latency":3}';
-  await refused(await post(`\n${bad}\n`), 422, { code: "no_valid_event", line: 2, reason: "invalid_timestamp", field: "ts" });
+  await refused(await post(`${bad}\n{\n`), 422, { code: "no_valid_event", line: 1, reason: "invalid_timestamp", field: "ts" });
   await refused(await post("{\n"), 422, { code: "no_valid_event", line: 1, reason: "invalid_json" });
 });
 
