@@ -156,10 +156,9 @@ fn most_with_long_keys(source: &str, keys: usize, key_bytes: usize) -> usize {
     MOST.store(before, Ordering::Relaxed);
     let mut engine = Engine::open(&spec, Options::default()).unwrap();
     let mut feed = Feed::new(&spec, engine.plan(), 0);
+    let long = "-".repeat(key_bytes);
     for key in 0..keys {
-        let line = format!(
-            "{{\"ts\":0,\"v\":1,\"k\":\"{key:0key_bytes$}\",\"p\":\"{key:0key_bytes$}\"}}\n"
-        );
+        let line = format!("{{\"ts\":0,\"v\":1,\"k\":\"{key}{long}\",\"p\":\"{key}{long}\"}}\n");
         feed.push(&mut engine, line.as_bytes()).unwrap();
     }
     let stats = engine.stats();
