@@ -34,7 +34,7 @@ pub(crate) fn file(error: &clap::Error, arguments: &[OsString]) -> Option<String
     let mut options = Vec::new();
     let mut others: Vec<(&str, Vec<&str>)> = Vec::new();
     let matches = loop {
-        let error = match parse(*command, &flags) {
+        let error = match parse(command, &flags) {
             Ok(matches) => break matches,
             Err(error) => error,
         };

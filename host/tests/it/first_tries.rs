@@ -112,7 +112,8 @@ fn pipeline_file_takes_formats_from_the_names_of_its_files() {
     assert_eq!(fs::read_to_string(path("out.csv")).unwrap(), "window_start,window_end,sum\n,,2\n");
     fs::write(path("more.ndjson"), "{\"ts\":1,\"v\":5}\n").unwrap();
     let more = [text(&path("more.ndjson")).to_owned(), text(&path("rows.ndjson")).to_owned()];
-    let arguments = ["run", text(&path("p.toml")), "-i", &more[0], "-o", &more[1]];
+    let pipeline = path("p.toml");
+    let arguments = ["run", text(&pipeline), "-i", &more[0], "-o", &more[1]];
     assert_eq!(try_out(&arguments, "").0, 0);
     assert_eq!(
         fs::read_to_string(&more[1]).unwrap(),

@@ -268,7 +268,7 @@ mod tests {
 
     #[test]
     fn values_added_together_give_the_histogram_of_values_added_one_by_one() {
-        let normal = |at: u64| f64::from_bits((at * 13 % 90 + 980) << 52 | at * 7_919 << 38);
+        let normal = |at: u64| f64::from_bits((at * 13 % 90 + 980) << 52 | (at * 7_919) << 38);
         let mut values: Vec<f64> = (0..400).map(normal).collect();
         values.extend([0.0, -1.5, 5e-324, -5e-324, f64::MAX, f64::MIN, f64::MIN_POSITIVE, 0.0]);
         values.extend((0..100).map(|at| -normal(at)));

@@ -51,7 +51,7 @@ fn snapshot_with_early_rows_loads_and_its_stream_continues() {
     let pipeline = Pipeline::keyed().bound("2s").window(window, json!(["count", "sum"]));
     let event = |at: u32| Event {
         ts: 1_000 * (i64::from(at) * 700 - i64::from(at % 4) * 900),
-        key: if at < 25 || at % 3 > 0 { at % 3 } else { 1 },
+        key: if at < 25 || !at.is_multiple_of(3) { at % 3 } else { 1 },
         value: f64::from(at),
     };
     let begin = || {

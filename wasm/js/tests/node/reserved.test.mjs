@@ -223,7 +223,7 @@ test("wrong use of reserved columns throws an error with the allowed values", ()
   fails(() => processor.commitColumns({ events: 3, from: 4, keys: DICTIONARY }), "invalid_range", "from 4");
   fails(() => processor.commitColumns({}), "keys_mismatch", "dictionary");
   processor.reserveColumns(8).keys.fill(0);
-  fails(() => processor.commitColumns({ keys: DICTIONARY, unit: "s" }), "invalid_unit", '"ms" and "us", but got "s"');
+  fails(() => processor.commitColumns({ keys: DICTIONARY, unit: "s" }), "invalid_unit", '"ms" or "us" as unit, but got the text "s"');
   processor.reserveColumns(8).keys.fill(0);
   fails(() => processor.commitColumns({ keys: DICTIONARY, partitions: ["p"] }), "partitions_mismatch", "names none");
   processor.reserveColumns(8).keys.fill(40);
