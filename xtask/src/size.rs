@@ -12,10 +12,10 @@ use crate::run::{read, run_quietly};
 use crate::{module, npm};
 
 /// The size of the module when it was last recorded, compressed by gzip.
-const MODULE_GZIP_BYTES: usize = 660_000;
+const MODULE_GZIP_BYTES: usize = 758_000;
 /// The size of the JavaScript of the package when it was last recorded: the wrapper and the glue,
 /// minified by esbuild and compressed by gzip.
-const JAVASCRIPT_GZIP_BYTES: usize = 14_200;
+const JAVASCRIPT_GZIP_BYTES: usize = 17_400;
 /// The largest share of a recorded size that a build may have, in percent.
 const HEADROOM_PERCENT: usize = 102;
 /// Parts below this share of the code, in percent, are summed.

@@ -191,6 +191,7 @@ impl Engine {
     /// [`super::Options::emits_partials`]. [`SnapshotError::TooLarge`] beyond
     /// `limits.max_snapshot_bytes`, and [`Error::KeyTooLong`] for a longer `source` than
     /// `limits.max_key_bytes`; then nothing is removed.
+    #[inline]
     pub fn partial(&mut self, source: &str) -> Result<Vec<u8>, Error> {
         if !self.options.emits_partials {
             return Err(Error::PartialsMismatch(
@@ -370,6 +371,7 @@ impl Engine {
         }
     }
 
+    #[inline]
     fn count_merged(&mut self, header: PartialHeader) {
         self.source.accepted = self.source.accepted.saturating_add(header.accepted);
         for (known, more) in self.source.rejected.iter_mut().zip(header.rejected) {

@@ -42,6 +42,7 @@ pub(crate) enum OutputSource {
 impl Columns {
     /// Returns the columns of the source: the configured values, then every field that a stage
     /// reads from the events.
+    #[inline]
     pub(super) fn of_source(spec: &PipelineSpec) -> Result<Self, SpecError> {
         let values = &spec.source.value.0;
         let key = key_of_source(spec);

@@ -115,6 +115,7 @@ fn add_format(section: Option<&mut Value>) {
     }
 }
 
+#[inline]
 fn section<T: DeserializeOwned>(
     sections: &mut Map<String, Value>,
     name: &str,

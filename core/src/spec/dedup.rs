@@ -88,6 +88,7 @@ impl StageOptions for Dedup {
         self.ttl.is_some() && self.clock == Clock::Event
     }
 
+    #[inline]
     fn sizes_state_by_bytes(&self) -> bool {
         true
     }

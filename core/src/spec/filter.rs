@@ -93,6 +93,7 @@ impl StageOptions for Filter {
         false
     }
 
+    #[inline]
     fn output(&self) -> StageOutput {
         StageOutput::SameEvents
     }

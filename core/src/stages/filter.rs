@@ -92,6 +92,7 @@ impl Stage for FilterStage {
         1 + self.plan.condition.comparisons() / COMPARISONS_PER_UNIT
     }
 
+    #[inline]
     fn stats(&self, _keys: &Keys) -> StageStats {
         self.stats.clone()
     }

@@ -71,6 +71,7 @@ impl Stage for MapStage {
         1 + steps.sum::<u64>() / STEPS_PER_UNIT
     }
 
+    #[inline]
     fn stats(&self, _keys: &Keys) -> StageStats {
         self.stats.clone()
     }

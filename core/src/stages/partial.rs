@@ -140,6 +140,7 @@ impl Stage for PartialStage {
         self.windows.event_work()
     }
 
+    #[inline]
     fn stats(&self, keys: &Keys) -> StageStats {
         let watermark = Some(self.watermark).filter(|watermark| *watermark != NO_WATERMARK);
         StageStats { watermark, next_fire: None, ..self.windows.stats(keys) }

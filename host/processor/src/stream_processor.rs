@@ -135,8 +135,9 @@ impl StreamProcessor {
     /// rounded down.
     ///
     /// # Errors
-    /// [`Error::Spec`] if [`StreamProcessor::check`] does. [`Error::Key`] if the key has more than
-    /// 16 MiB or its aggregator is wrong. [`Error::ResultsFull`] if the event is not taken because results wait, [`Error::Rejected`]
+    /// [`Error::Spec`] if [`StreamProcessor::check`] does. [`Error::Key`] if the key is longer than
+    /// `limits.max_key_bytes` or its aggregator is wrong. [`Error::ResultsFull`] if the event is not
+    /// taken because results wait, [`Error::Rejected`]
     /// for a value that is not finite, [`Error::Engine`] after [`StreamProcessor::finish`].
     pub async fn process_event(
         &self,

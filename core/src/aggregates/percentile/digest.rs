@@ -139,6 +139,7 @@ impl PercentileState for Digest {
         true
     }
 
+    #[inline]
     fn save(&self, writer: &mut SectionWriter<'_>) {
         let mut sorted = self.recent.clone();
         crate::util::sort::floats(&mut sorted);

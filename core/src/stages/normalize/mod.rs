@@ -298,6 +298,7 @@ impl Stage for NormalizeStage {
         1 + windows.map(|rule| u64::from(rule.window) / 4).sum::<u64>()
     }
 
+    #[inline]
     fn stats(&self, keys: &Keys) -> StageStats {
         let state_bytes = self.state_bytes(keys);
         StageStats { keys: self.live_series() as u64, state_bytes, ..self.stats.clone() }

@@ -170,6 +170,7 @@ impl Stage for CalendarStage {
         self.windows.event_work()
     }
 
+    #[inline]
     fn stats(&self, keys: &Keys) -> StageStats {
         let stats = self.windows.stats(keys);
         let back = |time: i64| self.plan.calendar.unscaled(time).saturating_add(self.plan.lag_us);

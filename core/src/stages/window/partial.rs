@@ -99,6 +99,7 @@ pub(super) fn empty_accumulators(accumulators: &Accumulators) -> Accumulators {
 
 /// Merges staged partials as long as `is_due`. Returns false if `out` is full, the work of the call
 /// is spent, or a limit ends the call; the next call continues.
+#[inline]
 pub(super) fn merge_staged<W: MergeableWindows>(
     windows: &mut W,
     is_due: impl Fn(&W) -> bool,

@@ -188,6 +188,7 @@ impl Staging {
 
     /// Returns the remainder of a partial to the queue, after its keys from `from` to `added` were
     /// merged. They are in `keys`.
+    #[inline]
     pub(super) fn put_back(
         &mut self,
         key: StagingKey,

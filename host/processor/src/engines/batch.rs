@@ -98,7 +98,7 @@ impl Engines {
     /// the key or its aggregator is reported when its event is processed.
     #[cold]
     fn is_of_leader(&mut self, key: &str) -> bool {
-        if key.len() > MAX_KEY_BYTES {
+        if self.is_too_long(key) {
             return false;
         }
         let shape = self.setup.aggregators.shape_of(key);

@@ -258,10 +258,27 @@ impl Engines {
         }
     }
 
+    /// Returns the maximum length of an encoded key, which the engine would reject beyond it.
+    fn max_key_bytes(&self) -> usize {
+        MAX_KEY_BYTES.min(self.setup.pipeline.limits.max_key_bytes as usize)
+    }
+
+    /// Returns true if `key` is longer than the limit.
+    fn is_too_long(&self, key: &str) -> bool {
+        let max = self.max_key_bytes();
+        // An encoded text has at least as many bytes.
+        key.len() > max || {
+            let mut encoded = Vec::new();
+            engine::key::push_str(&mut encoded, key);
+            encoded.len() > max
+        }
+    }
+
     #[cold]
     fn add_key(&mut self, key: &str) -> Result<usize, Error> {
-        if key.len() > MAX_KEY_BYTES {
-            let problem = format!("{} bytes: a key has at most {MAX_KEY_BYTES}", key.len());
+        if self.is_too_long(key) {
+            let max = self.max_key_bytes();
+            let problem = format!("{} bytes: limits.max_key_bytes is {max}", key.len());
             return Err(engine::Error::InvalidField { field: KEY.to_owned(), problem }.into());
         }
         let index = match self.setup.aggregators.shape_of(key).transpose()? {

@@ -9,7 +9,7 @@ use crate::engine::aggregation::AggregatorFactory;
 use crate::engine::spec::Aggregation;
 use crate::engine::{self, SpecError, key};
 
-/// Maximum length of a key, bytes.
+/// Maximum length of a key in bytes, whatever `limits.max_key_bytes` is.
 pub(super) const MAX_KEY_BYTES: usize = 16 << 20;
 
 /// The aggregations of the engine that an aggregator stands for, with their names.

@@ -231,7 +231,7 @@ test("wrong use of reserved columns throws an error with the allowed values", ()
   fails(() => processor.commitColumns({ keys: DICTIONARY }), "columns_not_reserved", "reserveColumns");
   processor.reserveColumns(8);
   processor.pushColumns({ timestamps: [1], keys: ["a"], columns: { v: [1] } });
-  fails(() => processor.commitColumns({ keys: DICTIONARY }), "columns_not_reserved", "nothing that pushes");
+  fails(() => processor.commitColumns({ keys: DICTIONARY }), "columns_not_reserved", "nothing in between");
   assert.equal(processor.stats().events, 1);
 
   const window = PIPELINE.stages[0];

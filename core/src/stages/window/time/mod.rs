@@ -224,6 +224,7 @@ impl Stage for WindowStage {
         if self.plan.emission.early.is_some() { windows.unsigned_abs().max(1) } else { 1 }
     }
 
+    #[inline]
     fn stats(&self, keys: &Keys) -> StageStats {
         StageStats {
             keys: self.table.keyed().open_keys().into(),

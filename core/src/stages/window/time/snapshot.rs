@@ -119,6 +119,7 @@ impl WindowStage {
     }
 
     /// Returns the kind of the sections of slices.
+    #[inline]
     fn kind_of_slices(&self) -> u32 {
         match (self.plan.emission.early, self.plan.emission.revises) {
             (Some(_), _) => OPEN_WITH_CHANGES,
@@ -331,6 +332,7 @@ impl WindowStage {
 
     /// Writes or reads the emitted rows of the window at `start`. Sections of slices without changes
     /// also say which keys have changed in the window.
+    #[inline]
     fn emitted_fields(
         &mut self,
         kind: u32,
