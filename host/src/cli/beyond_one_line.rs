@@ -185,8 +185,8 @@ mod tests {
         let text = file_of("x window --tumbling 1m --max-keys 5 --key k -i a.csv").unwrap();
         assert!(text.contains("[limits]\nmax_keys = 5\n"), "{text}");
         assert!(text.contains("key = [\"k\"]"), "{text}");
-        let text = file_of("x dedup --by id --generations=8 --mode bloom").unwrap();
-        assert!(text.contains("generations = 8"), "{text}");
+        let text = file_of("x dedup --by id --max-partitions=8 --mode bloom").unwrap();
+        assert!(text.contains("max_partitions = 8"), "{text}");
         assert_eq!(file_of("x window --tumbling 1m --max-key 5"), None);
         assert_eq!(file_of("x check --max-keys 5"), None);
     }
