@@ -7,13 +7,15 @@ use std::fmt;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::fmt::strtime::{self, BrokenDownTime};
-use jiff::tz::{self, Offset, TimeZone};
+use jiff::tz::{Offset, TimeZone};
 use stream_processor_core::spec::Source;
 use stream_processor_core::text::ReadTime;
 use stream_processor_core::time::{
     MAX_TIME, MIN_TIME, TimeError, TimeUnit, parse_decimal_time, parse_time_text,
 };
 use stream_processor_core::{Escaped, SpecError};
+
+use crate::time_zones;
 
 /// The time by which formats are checked.
 const SAMPLE: Timestamp = Timestamp::UNIX_EPOCH;
@@ -144,15 +146,9 @@ fn zone_of(name: &str) -> Result<TimeZone, SpecError> {
     let zone = match name {
         "UTC" => Some(TimeZone::UTC),
         name if name.starts_with(['+', '-']) => offset(),
-        name => tz::db().get(name).ok(),
+        name => time_zones::named(name),
     };
-    zone.ok_or_else(|| {
-        let message = format!(
-            "no time zone {name:?}: expected UTC, an offset such as \"+05:30\", or a name such as \
-             \"Europe/Berlin\""
-        );
-        SpecError::new("source.timestamp_zone", message)
-    })
+    zone.ok_or_else(|| time_zones::unknown("source.timestamp_zone", name))
 }
 
 #[cfg(test)]

@@ -26,16 +26,25 @@ pub(crate) fn resolve(spec: &mut PipelineSpec) -> Result<(), SpecError> {
         if name == "UTC" || name.starts_with(['+', '-']) {
             continue;
         }
-        let zone = tz::db().get(name).map_err(|_| {
-            let message = format!(
-                "no time zone {name:?}: expected UTC, an offset such as \"+05:30\", or a name such as \"Europe/Berlin\""
-            );
-            SpecError::new(format!("stages[{index}].zone"), message)
-        })?;
+        let zone = named(name);
+        let zone = zone.ok_or_else(|| unknown(&format!("stages[{index}].zone"), name))?;
         window.zone_offsets = Some(rules(&zone));
         window.zone_offsets_until = Some(time(UNTIL).as_second());
     }
     Ok(())
+}
+
+/// Returns the zone of the database that is called `name`.
+pub(crate) fn named(name: &str) -> Option<TimeZone> {
+    tz::db().get(name).ok()
+}
+
+/// Returns the error for the field at `path`, which names no time zone.
+pub(crate) fn unknown(path: &str, name: &str) -> SpecError {
+    let message = format!(
+        "no time zone {name:?}: expected UTC, an offset such as \"+05:30\", or a name such as \"Europe/Berlin\""
+    );
+    SpecError::new(path, message)
 }
 
 fn time(text: &str) -> Timestamp {

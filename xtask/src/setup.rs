@@ -77,8 +77,7 @@ pub(crate) fn chromium() -> Result<PathBuf> {
 pub(crate) fn chromium_driver() -> Result<PathBuf> {
     let driver = Path::new("/usr/bin/chromedriver");
     if !driver.exists() {
-        eprintln!("  setup   apt-get install chromium-driver");
-        apt_get_install(&["chromium-driver"])?;
+        install(&["chromium-driver"])?;
     }
     Ok(driver.to_path_buf())
 }
@@ -118,11 +117,7 @@ pub(crate) fn servers() -> Result<()> {
     let is_missing =
         |(_, paths): &&(_, Vec<String>)| !paths.iter().any(|it| Path::new(it).exists());
     let missing: Vec<&str> = packages.iter().filter(is_missing).map(|(name, _)| *name).collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    eprintln!("  setup   apt-get install {}", missing.join(" "));
-    apt_get_install(&missing)
+    install(&missing)
 }
 
 /// Installs the shells whose completions are tested and the tools of the recipes from Debian's
@@ -131,11 +126,16 @@ pub(crate) fn shell_tools() -> Result<()> {
     let is_missing = |tool: &&str| run_quietly(Command::new("which").arg(tool)).is_err();
     let missing: Vec<&str> =
         ["bash", "zsh", "fish", "jq", "zstd"].into_iter().filter(is_missing).collect();
+    install(&missing)
+}
+
+/// Installs the packages of Debian that are missing, if any, and says so.
+fn install(missing: &[&str]) -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
     eprintln!("  setup   apt-get install {}", missing.join(" "));
-    apt_get_install(&missing)
+    apt_get_install(missing)
 }
 
 /// Installs packages of Debian.

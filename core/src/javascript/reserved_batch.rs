@@ -30,7 +30,7 @@ pub struct ReservedBatch {
     first_partition_id: u32,
     /// The number of leading events already converted to microseconds and engine ids.
     converted: usize,
-    /// What was added to the key ids of the converted events.
+    /// Offset that the key ids of the converted events include.
     key_offset: u32,
 }
 

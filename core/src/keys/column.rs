@@ -5,7 +5,7 @@ use crate::key;
 use crate::util::byte_table::ByteTable;
 use crate::util::short_bytes::head_at;
 
-/// Whether the keys of a column fit `limits.max_key_bytes`.
+/// Says if all keys of a column fit `limits.max_key_bytes`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum KeyLengths {
     #[default]

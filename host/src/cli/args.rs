@@ -178,10 +178,10 @@ pub(crate) struct NormalizeArgs {
     /// Compute values from aligned values or from samples [default: aligned]
     #[arg(long, value_name = "NAME", value_parser = Names::<String>::of(BASIS))]
     pub(crate) basis: Option<String>,
-    /// How several samples on one grid point are reduced to one [default: last]
+    /// Reduction of several samples on one grid point to one [default: last]
     #[arg(long, value_name = "NAME", value_parser = Names::<String>::of(REDUCE))]
     pub(crate) reduce: Option<String>,
-    /// How grid points without samples are filled [default: linear]
+    /// Fill of grid points without samples [default: linear]
     #[arg(long, value_name = "NAME", value_parser = Names::<String>::of(FILL))]
     pub(crate) fill: Option<String>,
     /// The degree of a polynomial fill
@@ -212,11 +212,11 @@ pub(crate) struct DedupArgs {
     /// Restart the time to live at each duplicate
     #[arg(long)]
     pub(crate) refresh: bool,
-    /// What to do with events that are a ttl behind the watermark, whose duplicates cannot be
+    /// Action on events that are a ttl behind the watermark, whose duplicates cannot be
     /// found [default: pass]
     #[arg(long, value_name = "NAME", value_parser = Names::<String>::of(ON_UNJUDGED))]
     pub(crate) on_unjudged: Option<String>,
-    /// How identities are stored [default: exact]
+    /// Storage of identities [default: exact]
     #[arg(long, value_name = "NAME", value_parser = Names::<String>::of(MODE))]
     pub(crate) mode: Option<String>,
     /// exact: maximum number of stored identities [default: 10000000]
@@ -245,7 +245,7 @@ pub(crate) struct EventArgs {
     /// The numeric field or fields (a,b) that every event must have; the first is aggregated
     #[arg(long, value_name = "FIELD", value_delimiter = ',')]
     pub(crate) value: Vec<String>,
-    /// Which of several fields of --value an event must have [default: any]
+    /// Fields of --value that an event must have, if there are several [default: any]
     #[arg(long, value_name = "NAME", value_parser = Names::<String>::of(REQUIRE))]
     pub(crate) require: Option<String>,
     /// A text that stands for a missing value, such as NA (repeat it for more)
@@ -298,7 +298,7 @@ pub(crate) struct TimeArgs {
     /// The field with the source partition of an event; each partition has its own watermark
     #[arg(long, value_name = "FIELD")]
     pub(crate) partition: Option<String>,
-    /// What advances the watermark [default: bounded]
+    /// Strategy that advances the watermark [default: bounded]
     #[arg(long, value_name = "NAME", value_parser = Names::<String>::of(WATERMARK))]
     pub(crate) watermark: Option<String>,
     /// periodic: how far event time must advance before the watermark advances again
@@ -316,7 +316,7 @@ pub(crate) struct TimeArgs {
     /// How far ahead of the time of day an event may be; later ones do not advance the watermark
     #[arg(long, value_name = "DURATION")]
     pub(crate) max_future_skew: Option<Duration>,
-    /// What to do with events further ahead [default: drop]
+    /// Action on events further ahead [default: drop]
     #[arg(long, value_name = "NAME", value_parser = Names::<String>::of(FUTURE))]
     pub(crate) future: Option<String>,
 }

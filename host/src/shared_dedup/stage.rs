@@ -6,6 +6,7 @@ use stream_processor_core::spec::{Clock, Dedup, OnUnavailable, SharedStore, Stag
 use stream_processor_core::{PipelineSpec, Plan, SpecError};
 
 use super::StoreConfig;
+use super::store::std_duration;
 
 /// A strategy by this field gives the identities of the shared stage a column of their own, which
 /// holds verdicts. No event has the field.
@@ -54,7 +55,7 @@ impl SharedStage {
         if let Some(strategies) = columns.get_mut(column) {
             strategies.clone_from(&written.strategies);
         }
-        let ttl = written.ttl.map(|ttl| Duration::from_micros(ttl.as_micros().unsigned_abs()));
+        let ttl = written.ttl.map(std_duration);
         let stage = Self {
             store,
             strategies: written.strategies.clone(),

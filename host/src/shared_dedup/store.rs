@@ -36,45 +36,41 @@ pub(super) struct OpenStore {
     pub(super) warnings: Vec<String>,
 }
 
+/// Sets the options that all servers have. The builders are different types with the same methods.
+#[cfg(any(feature = "redis", feature = "postgres"))]
+macro_rules! with_server_options {
+    ($builder:expr, $shared:expr) => {{
+        let mut builder = $builder.url($shared.url.clone().unwrap_or_default());
+        if let Some(timeout) = $shared.connect_timeout {
+            builder = builder.connect_timeout(std_duration(timeout));
+        }
+        if let Some(timeout) = $shared.command_timeout {
+            builder = builder.command_timeout(std_duration(timeout));
+        }
+        if let Some(pem) = root_certificate($shared)? {
+            builder = builder.root_certificate(pem);
+        }
+        builder
+    }};
+}
+
 impl StoreConfig {
     /// Checks the options of a store. Connects to no server and opens no folder.
     pub(super) fn new(shared: &SharedStore) -> Result<Self, SpecError> {
         match shared.r#type {
             #[cfg(feature = "redis")]
             StoreType::Redis => {
-                let mut builder = RedisConfig::builder()
-                    .url(shared.url.clone().unwrap_or_default())
-                    .pool_size(1, 1);
-                if let Some(timeout) = shared.connect_timeout {
-                    builder = builder.connect_timeout(std_duration(timeout));
-                }
-                if let Some(timeout) = shared.command_timeout {
-                    builder = builder.command_timeout(std_duration(timeout));
-                }
-                if let Some(pem) = root_certificate(shared)? {
-                    builder = builder.root_certificate(pem);
-                }
-                builder.build().map(Self::Redis).map_err(invalid)
+                let builder = RedisConfig::builder().pool_size(1, 1);
+                with_server_options!(builder, shared).build().map(Self::Redis).map_err(invalid)
             }
             #[cfg(feature = "postgres")]
             StoreType::Postgres => {
                 // One connection for the marks, one for the removal of expired rows.
-                let mut builder = PostgresConfig::builder()
-                    .url(shared.url.clone().unwrap_or_default())
-                    .pool_size(1, 2);
+                let mut builder = PostgresConfig::builder().pool_size(1, 2);
                 if let Some(schema) = &shared.schema {
                     builder = builder.schema(schema);
                 }
-                if let Some(timeout) = shared.connect_timeout {
-                    builder = builder.connect_timeout(std_duration(timeout));
-                }
-                if let Some(timeout) = shared.command_timeout {
-                    builder = builder.command_timeout(std_duration(timeout));
-                }
-                if let Some(pem) = root_certificate(shared)? {
-                    builder = builder.root_certificate(pem);
-                }
-                builder.build().map(Self::Postgres).map_err(invalid)
+                with_server_options!(builder, shared).build().map(Self::Postgres).map_err(invalid)
             }
             #[cfg(feature = "embedded")]
             StoreType::Embedded => Ok(Self::Embedded(path(shared))),
@@ -149,6 +145,7 @@ fn path(shared: &SharedStore) -> PathBuf {
     PathBuf::from(shared.path.as_deref().unwrap_or_default())
 }
 
-fn std_duration(duration: stream_processor_core::spec::Duration) -> Duration {
+/// Returns a duration of the pipeline as the standard library has it; zero for a negative one.
+pub(super) fn std_duration(duration: stream_processor_core::spec::Duration) -> Duration {
     Duration::from_micros(u64::try_from(duration.as_micros()).unwrap_or_default())
 }

@@ -40,7 +40,7 @@ fn output_of(command: &str, folder: &Path) -> String {
 /// Returns the page with the output of each command that starts with `$ `.
 fn with_outputs(page: &str, folder: &Path) -> String {
     let mut written = String::new();
-    // Whether the lines are the output of a command.
+    // True while the lines are the output of a command.
     let mut is_output = false;
     for line in page.lines() {
         let command = line.strip_prefix("$ ");

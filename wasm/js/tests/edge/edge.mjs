@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { build } from "esbuild";
 import { Miniflare } from "miniflare";
+import { BUNDLE } from "../workerd/bundle.mjs";
 
 /** The folder where the package and the worker are. */
 const PROJECT = process.env.PROJECT;
@@ -17,15 +18,9 @@ export const { PIPELINE } = await import(join(PROJECT, "edge-worker/src/pipeline
 async function bundled() {
   const { outputFiles } = await build({
     entryPoints: [WORKER],
-    bundle: true,
+    ...BUNDLE,
     write: false,
-    format: "esm",
-    platform: "neutral",
-    mainFields: ["module", "main"],
-    conditions: ["workerd", "worker", "browser"],
-    target: "es2022",
     external: ["cloudflare:*", "*.wasm"],
-    logLevel: "warning",
   });
   return outputFiles[0].text;
 }

@@ -6,6 +6,7 @@ import { copyFile, mkdir } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { build } from "esbuild";
+import { BUNDLE } from "./bundle.mjs";
 
 const TIMEOUT_MS = 60_000;
 const WORKERS = ["worker", "first_use"];
@@ -17,15 +18,9 @@ await mkdir(join(folder, "bundle"), { recursive: true });
 await build({
   entryPoints: WORKERS.map((name) => join(folder, `${name}.js`)),
   outdir: join(folder, "bundle"),
-  bundle: true,
-  format: "esm",
-  platform: "neutral",
-  mainFields: ["module", "main"],
-  conditions: ["workerd", "worker", "browser"],
-  target: "es2022",
+  ...BUNDLE,
   // The runtime compiles modules before a worker starts and looks them up by name.
   external: ["*.wasm"],
-  logLevel: "warning",
 });
 const module = join(folder, "../node_modules/stream-processor/dist/stream_processor.wasm");
 await copyFile(module, join(folder, "bundle/stream_processor.wasm"));
