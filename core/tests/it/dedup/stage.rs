@@ -369,10 +369,11 @@ fn dedup_is_partitioned_by_key_if_every_identity_contains_the_key() {
 
 #[test]
 fn damaged_snapshot_is_refused_or_gives_a_valid_state() {
-    for options in [
-        r#", "ttl": "50us""#,
-        r#", "ttl": "50us", "mode": "bloom", "capacity": 20, "generations": 2"#,
-        r#", "mode": "bloom", "capacity": 20, "generations": 1"#,
+    // Every restore chooses the sizes of Bloom filters again: 4 ms without optimization.
+    for (options, step) in [
+        (r#", "ttl": "50us""#, 1),
+        (r#", "ttl": "50us", "mode": "bloom", "capacity": 20, "generations": 2"#, 16),
+        (r#", "mode": "bloom", "capacity": 20, "generations": 1"#, 16),
     ] {
         let spec = spec(options, 5, 1000);
         let mut engine = Engine::open(&spec, Options::default()).unwrap();
@@ -382,7 +383,7 @@ fn damaged_snapshot_is_refused_or_gives_a_valid_state() {
             Batch { timestamps: &timestamps, identities: &[&identities], ..Batch::default() };
         engine.push(&batch).unwrap();
         let snapshot = engine.snapshot().unwrap();
-        for at in 0..snapshot.len() {
+        for at in (0..snapshot.len()).step_by(step) {
             let mut damaged = snapshot.clone();
             damaged[at] ^= 0x55;
             assert!(Engine::restore(&spec, Options::default(), &damaged).is_err(), "{at}");
