@@ -87,7 +87,12 @@ pub(crate) fn message(summary: &Summary, options: Options) -> Option<String> {
             let behind_text =
                 behind.map(|of| format!(", up to {} behind", two_units(of))).unwrap_or_default();
             let late = of(late_dropped, "late and dropped");
-            Some(format!("{late}{behind_text}: {}", advice_if_late(behind, options)))
+            let advice = if summary.limits_struck.iter().any(|limit| limit == "buffer_limit") {
+                ADVICE_IF_COMPLETED_EARLY.into()
+            } else {
+                advice_if_late(behind, options)
+            };
+            Some(format!("{late}{behind_text}: {advice}"))
         }
         most if most == rejected => {
             let by_reason = summary.rejected_by_reason.iter();
@@ -103,6 +108,10 @@ pub(crate) fn message(summary: &Summary, options: Options) -> Option<String> {
         )),
     }
 }
+
+/// What makes the events count that are late because a limit completed grid points early.
+const ADVICE_IF_COMPLETED_EARLY: &str = "grid points were completed early (buffer_limit), raise \
+     max_buffered of the normalize stage in a pipeline file";
 
 /// Returns what makes late events count: a greater bound, or none.
 fn advice_if_late(behind: Option<Duration>, options: Options) -> String {

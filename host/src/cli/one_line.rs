@@ -98,6 +98,11 @@ pub(crate) fn window(arguments: &WindowArgs) -> Result<OneLine, Exit> {
 
 /// Builds the pipeline of `normalize`.
 pub(crate) fn normalize(arguments: &NormalizeArgs) -> Result<OneLine, Exit> {
+    let max_buffered = match arguments.events.order() {
+        OutOfOrderness::Bounded(_) => None,
+        // Every grid point waits until the end of input, so only memory limits their number.
+        OutOfOrderness::Unbounded => Some(u32::MAX.into()),
+    };
     let stage = table([
         ("type", text("normalize")),
         ("interval", text(&arguments.interval)),
@@ -108,6 +113,7 @@ pub(crate) fn normalize(arguments: &NormalizeArgs) -> Result<OneLine, Exit> {
         ("fill", arguments.fill.as_deref().and_then(text)),
         ("degree", arguments.degree.map(Value::from)),
         ("max_gap", duration(arguments.max_gap)),
+        ("max_buffered", max_buffered),
         ("fields", fields(&arguments.events.value)),
     ]);
     let flags = [

@@ -57,6 +57,22 @@ fn unordered_input_opens_more_windows_than_the_default_limit() {
 }
 
 #[test]
+fn unordered_samples_wait_in_any_number_until_the_end_of_input() {
+    let flags = ["normalize", "--interval", "1h", "--value", "v"];
+    let ran = run(&[&flags[..], &["--unordered"]].concat(), reversed(100_002));
+    assert_eq!((ran.code, ran.stdout.lines().count()), (0, 100_002), "{}", ran.stderr);
+    // A stage with a limit of its own names it.
+    let pipeline = run(&[&flags[..], &["--unordered", "--print-pipeline"]].concat(), "");
+    let limited = pipeline.stdout.replace("max_buffered = 4294967295", "max_buffered = 10");
+    let folder = tempdir().unwrap();
+    let file = folder.path().join("limited.toml");
+    fs::write(&file, limited).unwrap();
+    let ran = run(&["run", text(&file)], reversed(100));
+    assert_eq!(ran.code, 3, "{}", ran.stderr);
+    assert!(ran.stderr.contains("raise max_buffered of the normalize stage"), "{}", ran.stderr);
+}
+
+#[test]
 fn bound_of_losses_is_a_number_or_a_share() {
     // Of these 4 lines one is late and one is rejected.
     let input = "{\"ts\":60000,\"v\":1}\n{\"ts\":1,\"v\":1}\nbad\n{\"ts\":60001,\"v\":1}\n";
