@@ -80,7 +80,7 @@ fn glue_factory(glue: &str) -> Result<String> {
         "export function createGlue(module) {{
 {body}
 __wbg_finalize_init(new WebAssembly.Instance(module, __wbg_get_imports()), module);
-/** Lets go of the instance after a trap: its processors are not freed in it. */
+/** Drops the instance after a trap, without freeing its processors. */
 const stop = () => {{ wasm = {{ __wbg_processor_free() {{}} }}; }};
 return {{ Processor, stop }};
 }}
@@ -96,7 +96,7 @@ fn glue_factory_types(types: &str) -> Result<String> {
         + "/** The functions of one instance of the module. */
 export interface Glue {
     Processor: typeof Processor;
-    /** Lets go of the instance after a trap: its processors are not freed in it. */
+    /** Drops the instance after a trap, without freeing its processors. */
     stop(): void;
 }
 

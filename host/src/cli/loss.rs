@@ -40,7 +40,7 @@ impl fmt::Display for MaxLost {
     }
 }
 
-/// How the user set the options of time, which decides how a message names them.
+/// The way in which the user set the options of time: messages name them by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Options {
     /// By flags of a one-line pipeline.
@@ -109,7 +109,7 @@ pub(crate) fn message(summary: &Summary, options: Options) -> Option<String> {
     }
 }
 
-/// What makes the events count that are late because a limit completed grid points early.
+/// The advice if events were late because a limit completed grid points early.
 const ADVICE_IF_COMPLETED_EARLY: &str = "grid points were completed early (buffer_limit), raise \
      max_buffered of the normalize stage in a pipeline file";
 
