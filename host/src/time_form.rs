@@ -17,6 +17,9 @@ use stream_processor_core::{Escaped, SpecError};
 
 use crate::time_zones;
 
+/// The microseconds of a second.
+const MICROS: i64 = 1_000_000;
+
 /// The time by which formats are checked.
 const SAMPLE: Timestamp = Timestamp::UNIX_EPOCH;
 
@@ -91,10 +94,14 @@ impl TimeForm {
 
     fn in_format(&self, format: &str, text: &[u8]) -> Result<i64, TimeError> {
         let time = BrokenDownTime::parse(format, text).map_err(|_| TimeError::Invalid)?;
-        if has_instant(&time) {
-            return time.to_timestamp().map(micros).map_err(|_| TimeError::Invalid);
-        }
-        self.instant(time.to_datetime().map_err(|_| TimeError::Invalid)?)
+        let read = if has_instant(&time) {
+            time.to_timestamp().map(micros).map_err(|_| TimeError::Invalid)?
+        } else {
+            self.instant(time.to_datetime().map_err(|_| TimeError::Invalid)?)?
+        };
+        // The parser reads a leap second as second 59.
+        let is_leap_second = time.second() == Some(59) && has_second_60(format, text);
+        Ok(if is_leap_second { (read.div_euclid(MICROS) + 1) * MICROS } else { read })
     }
 
     /// Returns the instant of a local time. A time in a gap moves forward by the length of the gap,
@@ -124,6 +131,17 @@ impl ReadTime for TimeForm {
             None => parse_decimal_time(text, self.unit),
         }
     }
+}
+
+/// Returns true if the seconds of `text` are 60: another number in their place is read as such.
+#[cold]
+fn has_second_60(format: &str, text: &[u8]) -> bool {
+    let mut places = text.windows(2).enumerate().filter(|(_, digits)| *digits == b"60");
+    places.any(|(place, _)| {
+        let mut other = text.to_vec();
+        other.splice(place..place + 2, *b"58");
+        BrokenDownTime::parse(format, other).is_ok_and(|time| time.second() == Some(58))
+    })
 }
 
 /// Returns whether the text has an offset, or counts from the epoch.
@@ -189,6 +207,11 @@ mod tests {
             ("%d/%b/%Y:%H:%M:%S %z", "15/Nov/2023:00:13:20 +0200", 1_700_000_000),
             ("%s", "1700000000", 1_700_000_000),
             ("%m/%d/%y %I:%M %p", "11/14/23 10:13 PM", 1_699_999_980),
+            // A leap second is the first instant of the next minute, at whatever place it stands.
+            ("%Y-%m-%d %H:%M:%S", "2016-12-31 23:59:60", 1_483_228_800),
+            ("%S:%M:%H %d.%m.%Y", "60:59:23 31.12.2016", 1_483_228_800),
+            ("%Y-%m-%dT%H:%M:%S%.f%z", "2017-01-01T00:59:60.5+0100", 1_483_228_800),
+            ("id60 %Y-%m-%d %H:%M:%S", "id60 2016-12-31 23:59:59", 1_483_228_799),
         ] {
             assert_eq!(read(Some(format), None, text), Ok(seconds), "{format}");
         }

@@ -1,6 +1,6 @@
 //! The columns that a pipeline reads and those that it writes, derived from its description.
 
-use crate::spec::Strategy;
+use crate::spec::{OnNullKey, Strategy};
 
 /// The columns that a batch for a pipeline must contain. Created by [`crate::Plan::new`].
 /// ```
@@ -21,6 +21,8 @@ pub struct InputSchema {
     /// The key fields, in order; empty for one stream. Fields added by `key_by` follow those of the
     /// source.
     pub key: Vec<String>,
+    /// The treatment of events that lack a field of their key.
+    pub on_null_key: OnNullKey,
     /// The field that names the partition of the source; `None` if the source has no partitions.
     pub partition: Option<String>,
     /// The other fields, in the order of [`crate::Batch::columns`].

@@ -95,6 +95,7 @@ impl<'a> From<KeyField<'a>> for Value<'a> {
         match field {
             KeyField::Bool(value) => Self::Bool(value),
             KeyField::String(text) => Self::Text(text),
+            KeyField::Null => Self::Null,
             KeyField::Number(number) => {
                 let mut digits = Vec::new();
                 let is_big = number.write_big_integer(&mut digits);

@@ -8,7 +8,7 @@ use crate::data::batch::Batch;
 use crate::error::Error;
 use crate::keys::{KeyLengths, Keys};
 use crate::plan::Plan;
-use crate::spec::Limits;
+use crate::spec::{Limits, OnNullKey};
 
 impl Engine {
     /// Assigns ids chosen by the caller to partitions, for [`Batch::partitions`]. The watermark
@@ -28,7 +28,7 @@ impl Engine {
         let names = self.source.time.partition_names();
         let id_bound = id_bound(definitions, names, &self.plan.limits);
         let is_too_long = |name: &[u8]| names.is_too_long(name.len());
-        let names = checked(definitions, 1, id_bound)?;
+        let names = checked(definitions, (1, OnNullKey::Reject), id_bound)?;
         if known && let Some(name) = names.clone().find(|name| is_too_long(name)) {
             let limit = self.plan.limits.max_key_bytes;
             return Err(Error::KeyTooLong { found: name.len(), limit });
@@ -92,15 +92,16 @@ pub(super) fn id_bound(definitions: &KeyDefinitions<'_>, known: &Keys, limits: &
     2 * u64::from(limits.dictionary_keys()) + 4 * defined
 }
 
-/// Checks `definitions` and returns its keys, each of `fields` fields. Ids must be less than
-/// `id_bound`.
+/// Checks `definitions` and returns its keys, each of `fields` fields, which may be null if those
+/// are kept. Ids must be less than `id_bound`.
 pub(super) fn checked<'a>(
     definitions: &KeyDefinitions<'a>,
-    fields: usize,
+    (fields, on_null_key): (usize, OnNullKey),
     id_bound: u64,
 ) -> Result<impl Iterator<Item = &'a [u8]> + Clone + use<'a>, Error> {
     let KeyDefinitions { ids, offsets, bytes, .. } = *definitions;
-    check_keys(offsets, bytes, ids.len(), |key| crate::key::validate(key, fields), fields)?;
+    let valid = |key: &[u8]| crate::key::validate_with(key, fields, on_null_key);
+    check_keys(offsets, bytes, ids.len(), valid, fields)?;
     if ids.iter().any(|id| u64::from(*id) >= id_bound) {
         return Err(Error::MalformedBlock(
             "an id is too great for the number of defined ids: ids index a table, so count them from 0",

@@ -369,7 +369,8 @@ impl Engine {
             return Err(Error::KeysMismatch("the pipeline has no key: there is nothing to define"));
         }
         let id_bound = definitions::id_bound(definitions, &self.keys, &self.plan.limits);
-        let keys = definitions::checked(definitions, fields, id_bound)?;
+        let form = (fields, self.plan.input.on_null_key);
+        let keys = definitions::checked(definitions, form, id_bound)?;
         self.revision += 1;
         if definitions.reset {
             self.keys.undefine(0..u32::MAX);

@@ -166,7 +166,8 @@ impl Source {
             }
             (KeyColumn::Encoded { offsets, bytes }, None) => {
                 let fields = plan.input.key.len();
-                let valid = |key: &[u8]| crate::key::validate(key, fields);
+                let nulls = plan.input.on_null_key;
+                let valid = |key: &[u8]| crate::key::validate_with(key, fields, nulls);
                 check_offsets(offsets, bytes, expected)?;
                 self.scratch.key_lengths = keys
                     .intern_column(offsets, bytes, valid, mapped)

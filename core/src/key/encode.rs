@@ -2,8 +2,8 @@
 
 use super::text::needs_escape;
 use super::{
-    END, ESCAPE, FALSE, LARGE_POINT, NEGATIVE, NUMBER, POINT_BIAS, POSITIVE, SMALL_POINT, STRING,
-    TRUE, ZERO, flip_of,
+    END, ESCAPE, FALSE, LARGE_POINT, NEGATIVE, NULL, NUMBER, POINT_BIAS, POSITIVE, SMALL_POINT,
+    STRING, TRUE, ZERO, flip_of,
 };
 use crate::number::Decimal;
 
@@ -48,6 +48,11 @@ pub(crate) fn push_plain_str(key: &mut Vec<u8>, text: &[u8], start: usize, end: 
 #[inline]
 pub fn push_bool(key: &mut Vec<u8>, value: bool) {
     key.push(if value { TRUE } else { FALSE });
+}
+
+/// Appends a null field, for pipelines with [`crate::spec::OnNullKey::Keep`].
+pub fn push_null(key: &mut Vec<u8>) {
+    key.push(NULL);
 }
 
 /// Appends a number field: its exact value.

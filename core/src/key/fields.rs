@@ -4,10 +4,11 @@ use core::iter::FusedIterator;
 use std::borrow::Cow;
 
 use super::{
-    END, ESCAPE, FALSE, LARGE_POINT, NEGATIVE, NUMBER, POINT_BIAS, POSITIVE, STRING, TRUE, ZERO,
-    flip_of, is_certain_key_number, is_integer, is_key_number,
+    END, ESCAPE, FALSE, LARGE_POINT, NEGATIVE, NULL, NUMBER, POINT_BIAS, POSITIVE, STRING, TRUE,
+    ZERO, flip_of, is_certain_key_number, is_integer, is_key_number,
 };
 use crate::number::{Decimal, parse_f64, write_layout};
+use crate::spec::OnNullKey;
 
 /// 2^53: all integers up to it are exact as doubles. It has 16 digits.
 const MAX_EXACT: u64 = 1 << 53;
@@ -30,23 +31,28 @@ pub enum KeyField<'a> {
     Number(KeyNumber<'a>),
     /// A string; borrowed unless it contains U+0000 or U+0001.
     String(Cow<'a, str>),
+    /// A missing value, in pipelines with [`crate::spec::OnNullKey::Keep`].
+    Null,
 }
 
 impl KeyField<'_> {
-    /// Appends the field as JSON: `true`, `3`, `"svc-1"`.
+    /// Appends the field as JSON: `true`, `3`, `"svc-1"`, `null`.
     pub fn write_json(&self, out: &mut Vec<u8>) {
         match self {
             Self::String(text) => crate::util::json::write_string(text, out),
+            Self::Null => out.extend_from_slice(b"null"),
             _ => self.write_text(out),
         }
     }
 
-    /// Appends the field as plain text, strings without quotes: `true`, `3`, `svc-1`.
+    /// Appends the field as plain text, strings without quotes: `true`, `3`, `svc-1`. Appends
+    /// nothing for null.
     pub fn write_text(&self, out: &mut Vec<u8>) {
         match self {
             Self::Bool(value) => out.extend_from_slice(if *value { b"true" } else { b"false" }),
             Self::Number(number) => number.write(out),
             Self::String(text) => out.extend_from_slice(text.as_bytes()),
+            Self::Null => {}
         }
     }
 }
@@ -138,8 +144,8 @@ pub fn fields(key: &[u8]) -> Fields<'_> {
     Fields { rest: key }
 }
 
-/// Returns an encoded key as text: strings without quotes, numbers and booleans as in JSON, several
-/// fields separated by commas.
+/// Returns an encoded key as text: strings without quotes, numbers and booleans as in JSON, nothing
+/// for null, several fields separated by commas.
 /// ```
 /// use stream_processor_core::key;
 /// let mut api = Vec::new();
@@ -173,6 +179,11 @@ pub(crate) fn field_bytes(key: &[u8], field: usize) -> &[u8] {
     rest.get(..len).unwrap_or_default()
 }
 
+/// Returns true if `field` encodes null.
+pub(crate) fn is_null(field: &[u8]) -> bool {
+    field == [NULL]
+}
+
 /// Returns whether two fields are both booleans, both numbers or both strings.
 pub(crate) fn is_same_type(a: &[u8], b: &[u8]) -> bool {
     let kind = |field: &[u8]| field.first().map(|tag| if *tag == TRUE { FALSE } else { *tag });
@@ -180,12 +191,18 @@ pub(crate) fn is_same_type(a: &[u8], b: &[u8]) -> bool {
 }
 
 /// Returns whether `key` encodes a key of `field_count` fields that events may have. Numbers must
-/// be integers within the range of doubles, or the shortest decimals of doubles. For bytes from
-/// outside.
+/// be integers within the range of doubles, or the shortest decimals of doubles. Null is no value.
+/// For bytes from outside.
 #[must_use]
 pub fn validate(key: &[u8], field_count: usize) -> bool {
+    validate_with(key, field_count, OnNullKey::Reject)
+}
+
+/// Does the same for keys that may have null fields if these are kept.
+pub(crate) fn validate_with(key: &[u8], field_count: usize, on_null_key: OnNullKey) -> bool {
     let allowed = |field: &KeyField<'_>| match field {
         KeyField::Number(number) => number.is_allowed(),
+        KeyField::Null => on_null_key == OnNullKey::Keep,
         KeyField::Bool(_) | KeyField::String(_) => true,
     };
     all_fields(key, field_count, allowed)
@@ -244,6 +261,7 @@ impl<'a> Iterator for Fields<'a> {
                 let (text, rest) = read_string(rest)?;
                 (KeyField::String(text), rest)
             }
+            [NULL, ref rest @ ..] => (KeyField::Null, rest),
             _ => return None,
         };
         self.rest = rest;

@@ -2,7 +2,7 @@
 //! field.
 //!
 //! A key is the concatenation of its fields. Comparing the bytes of two keys compares them field by
-//! field: false < true < numbers (by exact decimal value) < strings (by their UTF-8 bytes). No
+//! field: false < true < numbers (by exact decimal value) < strings (by their UTF-8 bytes) < null. No
 //! encoded field is a prefix of another one, so keys of several fields are unambiguous. Each value
 //! has exactly one encoding.
 //!
@@ -14,6 +14,7 @@
 //! | 0 | `03 01` |
 //! | a number above 0 | `03 02`, then magnitude |
 //! | a string | `04`, its UTF-8 with `00` written as `01 01` and `01` as `01 02`, then `00` |
+//! | null, with `source.on_null_key = "keep"` | `05` |
 //!
 //! A magnitude is 0.DIGITS · 10^point. The point is `point + 128` as one byte if that is 1 to 254.
 //! Otherwise it is `FF` (large) or `00` (small), and `point + 2^31` as four bytes, big-endian. Then
@@ -35,11 +36,11 @@ mod text;
 
 #[cfg(feature = "host")]
 pub use encode::push_number;
-pub use encode::{push_bool, push_f64, push_number_text, push_str};
+pub use encode::{push_bool, push_f64, push_null, push_number_text, push_str};
 #[cfg(feature = "text")]
 pub(crate) use encode::{push_plain_str, push_scaled};
 pub use fields::{Fields, KeyField, KeyNumber, fields, text, validate};
-pub(crate) use fields::{field_bytes, is_encoded, is_same_type};
+pub(crate) use fields::{field_bytes, is_encoded, is_null, is_same_type, validate_with};
 pub use fingerprint::fingerprint;
 #[cfg(feature = "text")]
 pub(crate) use number::is_small_key_number;
@@ -50,6 +51,7 @@ const FALSE: u8 = 0x01;
 const TRUE: u8 = 0x02;
 const NUMBER: u8 = 0x03;
 const STRING: u8 = 0x04;
+const NULL: u8 = 0x05;
 
 const NEGATIVE: u8 = 0x00;
 const ZERO: u8 = 0x01;

@@ -1,4 +1,5 @@
 use super::*;
+use crate::spec::OnNullKey;
 
 fn number(text: &str) -> Vec<u8> {
     let mut key = Vec::new();
@@ -61,6 +62,7 @@ fn byte_order_is_value_order() {
         ["", "\0", "\0a", "\u{1}", "\u{2}", "a", "a\0", "a\0b", "aa", "b", "é", "\u{10ffff}"]
             .map(string),
     );
+    keys.push(vec![5]);
     assert!(keys.is_sorted_by(|a, b| a < b));
     for (a, b) in keys.iter().flat_map(|a| keys.iter().map(move |b| (a, b))) {
         assert!(a == b || !b.starts_with(a), "{a:?} is a prefix of {b:?}");
@@ -92,6 +94,17 @@ fn fields_round_trip() {
 }
 
 #[test]
+fn null_is_a_value_only_of_keys_that_keep_it() {
+    let mut key = Vec::new();
+    push_str(&mut key, "a");
+    push_null(&mut key);
+    assert!(validate_with(&key, 2, OnNullKey::Keep) && is_encoded(&key, 2));
+    assert!(!validate_with(&key, 2, OnNullKey::Drop) && !validate(&key, 2));
+    assert_eq!(text(&key), "a,");
+    assert_eq!(fields(&key).last(), Some(KeyField::Null));
+}
+
+#[test]
 fn non_numbers_are_not_appended() {
     let mut key = Vec::new();
     assert!(!push_f64(&mut key, f64::NAN));
@@ -112,6 +125,7 @@ fn is_encoded_allows_numbers_that_validate_rejects() {
 fn validate_rejects_malformed_bytes() {
     for bytes in [
         &[0][..],
+        &[6],
         &[5],
         &[3],
         &[3, 3],

@@ -20,13 +20,13 @@ pub struct OwnedKeyDefinitions {
 }
 
 impl OwnedKeyDefinitions {
-    /// Reads a JSON array of keys and assigns `ids` to them in turn. A key is a string, a number or
-    /// a boolean, or an array of these if the pipeline has several key fields. Numbers keep all
-    /// their digits.
+    /// Reads a JSON array of keys and assigns `ids` to them in turn. A key is a string, a number,
+    /// a boolean or null, or an array of these if the pipeline has several key fields. Numbers keep
+    /// all their digits.
     /// ```
     /// use stream_processor_core::key_json::OwnedKeyDefinitions;
     /// assert!(OwnedKeyDefinitions::from_json(r#"[["eu", 7], ["us", 7]]"#, 0.., 2).is_ok());
-    /// assert!(OwnedKeyDefinitions::from_json(r#"["eu", null]"#, 0.., 1).is_err());
+    /// assert!(OwnedKeyDefinitions::from_json(r#"["eu", {}]"#, 0.., 1).is_err());
     /// ```
     ///
     /// # Errors
@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn keys_round_trip() {
-        let text = r#"["a","","é\n",7,-0.5,1e-7,true,false]"#;
+        let text = r#"["a","","é\n",7,-0.5,1e-7,true,false,null]"#;
         assert_eq!(written_keys(&mut RowKeys::new(1, 0), text).2, text);
         let text = r#"[["a",1],["a","1"]]"#;
         assert_eq!(written_keys(&mut RowKeys::new(2, 0), text).2, text);
@@ -215,7 +215,7 @@ mod tests {
     #[test]
     fn malformed_keys_are_refused() {
         for (text, fields) in
-            [("[null]", 1), ("[[1]]", 1), ("[1]", 2), ("[[1,2,3]]", 2), ("[1]", 0), ("[1e400]", 1)]
+            [("[{}]", 1), ("[[1]]", 1), ("[1]", 2), ("[[1,2,3]]", 2), ("[1]", 0), ("[1e400]", 1)]
         {
             let error = OwnedKeyDefinitions::from_json(text, 0.., fields).unwrap_err();
             assert_eq!(error, Error::InvalidKey { index: 0, fields }, "{text}");

@@ -192,6 +192,7 @@ impl Plan {
                 timestamp: spec.source.timestamp.clone(),
                 time_is_optional,
                 key: source.key().to_vec(),
+                on_null_key: spec.source.on_null_key,
                 partition: spec.source.partition.clone(),
                 columns: source.into_input(required),
                 require_any_of: if requires_any { values.len() } else { 0 },

@@ -54,7 +54,7 @@ pub use normalize::{
 };
 pub use percentile::{Percentile, PercentileEngine, PercentileError};
 pub use sections::{
-    Delimiter, Format, Names, OutputPath, Require, Sink, SinkType, Source, SourceType,
+    Delimiter, Format, Names, OnNullKey, OutputPath, Require, Sink, SinkType, Source, SourceType,
 };
 pub(crate) use shared::ONLY_THE_PROGRAM;
 pub use shared::SharedStore;

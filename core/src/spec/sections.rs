@@ -42,6 +42,9 @@ pub struct Source {
     /// The field or fields that form the key; none: all events form one stream.
     #[serde(skip_serializing_if = "Names::is_empty")]
     pub key: Names,
+    /// The treatment of events that lack a field of their key.
+    #[serde(skip_serializing_if = "OnNullKey::is_default")]
+    pub on_null_key: OnNullKey,
     /// The numeric field or fields of events. The first is the default field of the stages.
     #[serde(skip_serializing_if = "Names::is_empty")]
     pub value: Names,
@@ -68,6 +71,7 @@ impl Default for Source {
             timestamp_format: None,
             timestamp_zone: None,
             key: Names::default(),
+            on_null_key: OnNullKey::default(),
             value: Names::default(),
             require: Require::default(),
             null: Names::default(),
@@ -167,6 +171,31 @@ pub enum Require {
     Any,
     /// None of them.
     None,
+}
+
+/// The treatment of an event that lacks a field of its key, or has null there.
+/// ```
+/// use stream_processor_core::spec::OnNullKey;
+/// assert_eq!(serde_json::from_str::<OnNullKey>(r#""keep""#)?, OnNullKey::Keep);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum OnNullKey {
+    /// The event is rejected as `missing_field`.
+    #[default]
+    Reject,
+    /// The event is skipped, as by a filter.
+    Drop,
+    /// Null is a value of the key, and rows have it.
+    Keep,
+}
+
+impl OnNullKey {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl Require {

@@ -89,7 +89,7 @@ mod tests {
             error(text),
             "line 3: source.valu: unknown field `valu`, did you mean `value`? \
              (expected one of: type, path, format, delimiter, timestamp, \
-             timestamp_unit, timestamp_format, timestamp_zone, key, value, require, null, partition)"
+             timestamp_unit, timestamp_format, timestamp_zone, key, on_null_key, value, require, null, partition)"
         );
         let text = "[[stages]]\ntype = \"window\"\nwindow = \"tumbling\"\nsize = \"10\"\naggregations = [\"count\"]\n";
         assert!(

@@ -234,13 +234,17 @@ impl KeyComparisons {
     }
 }
 
-/// Compares a key field. Values of different types are not equal and have no order.
+/// Compares a key field. Values of different types are not equal and have no order. Null satisfies
+/// only [`Comparison::Missing`].
 fn compare_key(op: Comparison, field: &[u8], values: &[Operand]) -> bool {
     let any_value = |accepts: fn(core::cmp::Ordering) -> bool| {
         values.iter().any(|Operand(value)| {
             key::is_same_type(field, value) && accepts(field.cmp(value.as_slice()))
         })
     };
+    if key::is_null(field) {
+        return op == Comparison::Missing;
+    }
     match op {
         Comparison::Equal | Comparison::In => any_value(|order| order.is_eq()),
         Comparison::NotEqual => !any_value(|order| order.is_eq()),
@@ -248,7 +252,6 @@ fn compare_key(op: Comparison, field: &[u8], values: &[Operand]) -> bool {
         Comparison::LessOrEqual => any_value(|order| order.is_le()),
         Comparison::Greater => any_value(|order| order.is_gt()),
         Comparison::GreaterOrEqual => any_value(|order| order.is_ge()),
-        // Events without a field of their key are rejected before any stage.
         Comparison::Missing => false,
     }
 }

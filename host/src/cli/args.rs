@@ -28,6 +28,7 @@ const MODE: &[&str] = &["exact", "bloom"];
 const WATERMARK: &[&str] = &["bounded", "ascending", "periodic", "punctuated", "manual"];
 const FUTURE: &[&str] = &["drop", "keep"];
 const REQUIRE: &[&str] = &["all", "any", "none"];
+const ON_NULL_KEY: &[&str] = &["reject", "drop", "keep"];
 const DELIMITER: &[&str] = &[",", ";", "tab", "|"];
 
 /// The end of `--help`, and of the help of each command that runs a pipeline.
@@ -248,6 +249,10 @@ pub(crate) struct EventArgs {
     /// Fields of --value that an event must have, if there are several [default: any]
     #[arg(long, value_name = "NAME", value_parser = Names::<String>::of(REQUIRE))]
     pub(crate) require: Option<String>,
+    /// Events without a key: reject or drop them, or keep them as a group of their own [default:
+    /// reject]
+    #[arg(long, value_name = "NAME", value_parser = Names::<String>::of(ON_NULL_KEY))]
+    pub(crate) on_null_key: Option<String>,
     /// A text that stands for a missing value, such as NA (repeat it for more)
     #[arg(long, value_name = "TEXT")]
     pub(crate) null: Vec<String>,
@@ -547,6 +552,7 @@ mod tests {
             ("Watermark", WATERMARK),
             ("Future", FUTURE),
             ("Require", REQUIRE),
+            ("OnNullKey", ON_NULL_KEY),
             ("Delimiter", DELIMITER),
         ] {
             assert_eq!(in_schema(name), names, "{name}");

@@ -143,7 +143,7 @@ fn advice_if_rejected(reason: &str, options: Options) -> &'static str {
         }
         "missing_field" | "wrong_type" | "non_finite" => {
             "check the names of timestamp, key and value; require says which values an event needs, \
-             null which texts are missing values"
+             null which texts are missing values, on_null_key what an event without a key is"
         }
         "invalid_timestamp" => match options {
             Options::Flags => {

@@ -15,13 +15,14 @@ use super::{formats, strategy_arg};
 /// A field of a pipeline and the flag that sets it.
 type Flag = (&'static str, &'static str);
 
-const EVENT_FLAGS: [Flag; 18] = [
+const EVENT_FLAGS: [Flag; 19] = [
     ("source.key", "--key"),
     ("source.value", "--value"),
     ("source.timestamp_format", "--timestamp-format"),
     ("source.timestamp_zone", "--timestamp-zone"),
     ("source.timestamp", "--timestamp"),
     ("source.require", "--require"),
+    ("source.on_null_key", "--on-null-key"),
     ("source.null", "--null"),
     ("source.delimiter", "--delimiter"),
     ("source.partition", "--partition"),
@@ -252,6 +253,7 @@ fn source(events: &EventArgs) -> Value {
         ("timestamp_zone", events.timestamp_zone.as_deref().and_then(text)),
         ("delimiter", events.delimiter.as_deref().and_then(text)),
         ("require", events.require.as_deref().and_then(text)),
+        ("on_null_key", events.on_null_key.as_deref().and_then(text)),
         ("null", (!events.null.is_empty()).then(|| json!(events.null))),
         ("key", Some(json!(events.key))),
         ("value", Some(json!(events.value))),

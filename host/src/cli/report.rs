@@ -159,7 +159,7 @@ pub(crate) fn sentence(summary: &Summary) -> String {
         parts.push(format!("{} rejected ({})", HumanCount(summary.rejected), reasons.join(", ")));
     }
     let others = [
-        (summary.skipped, "skipped by a filter"),
+        (summary.skipped, "skipped"),
         (summary.late_dropped, "late"),
         (summary.duplicates, if summary.duplicates == 1 { "duplicate" } else { "duplicates" }),
         (summary.unjudged, "unjudged"),

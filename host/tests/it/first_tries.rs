@@ -146,10 +146,26 @@ fn filter_in_front_removes_rows_before_they_are_judged() {
         (0, "{\"window_start\":null,\"window_end\":null,\"sum\":3}\n"),
         "{messages}"
     );
-    assert!(
-        !messages.contains("rejected") && messages.contains("2 skipped by a filter"),
-        "{messages}"
-    );
+    assert!(!messages.contains("rejected") && messages.contains("2 skipped"), "{messages}");
+}
+
+#[test]
+fn events_without_a_key_are_rejected_dropped_or_kept() {
+    let text = "ts,host,v\n1,a,1\n2,,2\n3,NA,4\n";
+    let row = |host: &str, sum: u32| format!("{host},,,{sum}\n");
+    for (treatment, rows, lost) in [
+        ("reject", row("a", 1), "2 rejected"),
+        ("drop", row("a", 1), "2 skipped"),
+        ("keep", row("a", 1) + &row("", 6), ""),
+    ] {
+        let flags = ["window", "--global", "--agg", "sum", "--value", "v", "--key", "host"];
+        let more = ["--null", "NA", "--max-lost", "100%", "--output-format", "csv"];
+        let (code, found, messages) =
+            try_out(&[&flags[..], &more, &["--on-null-key", treatment]].concat(), text);
+        let expected = format!("host,window_start,window_end,sum\n{rows}");
+        assert_eq!((code, found), (0, expected), "{messages}");
+        assert!(messages.contains(lost), "{messages}");
+    }
 }
 
 #[test]

@@ -23,6 +23,8 @@ export interface KeyLimits {
   keys: number;
   /** The maximum length of an encoded key. Events with a longer one are rejected. */
   keyBytes: number;
+  /** True if null is a value of the key; undefined counts as null. */
+  nulls: boolean;
 }
 
 /** The characters of texts at which a dictionary starts over. */
@@ -74,8 +76,9 @@ export class KeyDictionary {
     for (const field of this.#fields) {
       found = (found as Node).get(fieldOf(event, field));
       if (found === undefined) {
+        const { nulls } = this.#limits;
         const values = this.#fields.map((name) => fieldOf(event, name));
-        const isInvalid = values.some((value) => keyFault(value) !== undefined) || this.#isTooLong(values);
+        const isInvalid = values.some((value) => keyFault(value, nulls) !== undefined) || this.#isTooLong(values);
         return isInvalid ? -1 : this.#learn(values);
       }
     }
@@ -89,7 +92,7 @@ export class KeyDictionary {
     for (const value of values) {
       found = (found as Node).get(value);
       if (found === undefined) {
-        this.#fields.forEach((field, place) => check(values[place], field, index));
+        this.#fields.forEach((field, place) => check(values[place], field, index, this.#limits.nulls));
         return this.#learn(values);
       }
     }
@@ -160,8 +163,8 @@ export class KeyDictionary {
   }
 }
 
-function check(value: unknown, field: string, index: number): void {
-  const reason = keyFault(value);
+function check(value: unknown, field: string, index: number, nulls: boolean): void {
+  const reason = keyFault(value, nulls);
   if (reason === undefined) return;
   const found = reason === "wrong_type" && typeof value === "string" ? "text with half a surrogate pair" : describe(value);
   const message = `event ${index}: the key field "${field}" must be ${EXPECTED_KEY}, but is ${found}`;
@@ -195,10 +198,10 @@ function bytesOf(value: unknown): number {
 export const EXPECTED_KEY = "a text, a finite number, an integer within ±1.8e308 as a BigInt, or a boolean";
 
 /**
- * Returns the reason why `value` is not a valid key field, or undefined if it is valid. The rules
- * are those of the text parser.
+ * Returns the reason why `value` is not a valid key field, or undefined if it is valid; with
+ * `nulls`, null and undefined are valid. The rules are those of the text parser.
  */
-export function keyFault(value: unknown): RejectReason | undefined {
+export function keyFault(value: unknown, nulls: boolean): RejectReason | undefined {
   switch (typeof value) {
     case "string":
       return hasLoneSurrogate(value) ? "wrong_type" : undefined;
@@ -210,7 +213,8 @@ export function keyFault(value: unknown): RejectReason | undefined {
     case "boolean":
       return undefined;
     default:
-      return value === undefined || value === null ? "missing_field" : "wrong_type";
+      if (value !== undefined && value !== null) return "wrong_type";
+      return nulls ? undefined : "missing_field";
   }
 }
 

@@ -4,7 +4,7 @@ import type { KeyDictionary, KeysOfBatch } from "./dictionary.js";
 import { describe, StreamProcessorError } from "./error.js";
 import { checkedTexts, type Fingerprints } from "./fingerprints.js";
 import type { InputColumn, InputSchema } from "./schema.js";
-import type { EventColumns, Key, KeyColumn, KeyValue } from "./types.js";
+import type { EventColumns, Key, KeyColumn, KeyField } from "./types.js";
 
 /** Timestamps: milliseconds in a Float64Array, microseconds in a BigInt64Array. */
 export type Times = Float64Array | BigInt64Array;
@@ -71,7 +71,7 @@ export function eventOfColumns(batch: EventColumns, schema: InputSchema, index: 
   const key = keyAt(batch.keys, index);
   const time = batch.timestamps[index];
   const fields: [string, unknown][] = [[schema.timestamp, typeof time === "bigint" ? Number(time) / 1000 : time]];
-  schema.key.forEach((name, field) => fields.push([name, schema.key.length > 1 ? (key as KeyValue[])[field] : key]));
+  schema.key.forEach((name, field) => fields.push([name, schema.key.length > 1 ? (key as KeyField[])[field] : key]));
   if (schema.partition !== null) fields.push([schema.partition, keyAt(batch.partitions, index)]);
   for (const { name } of schema.columns) {
     const value = batch.columns?.[name]?.[index] ?? Number.NaN;

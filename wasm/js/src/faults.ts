@@ -16,6 +16,8 @@ export interface Fault {
   field: string | undefined;
   /** The text that follows the event's index in the message. */
   message: string;
+  /** True if the event is dropped without a rejection. */
+  isDropped?: true;
 }
 
 /** The values allowed in each kind of column, for messages. */
@@ -38,10 +40,18 @@ export function timeFault(schema: InputSchema, value: unknown, ms: number | unde
 
 /** Returns the first fault in an event's key, partition or columns; undefined if there is none. */
 export function faultOfFields(event: Event, schema: InputSchema): Fault | undefined {
-  for (const field of schema.partition === null ? schema.key : [...schema.key, schema.partition]) {
+  const { key, partition, keeps_null_keys: keepsNulls, drops_null_keys: dropsNulls } = schema;
+  for (const field of key) {
     const value = fieldOf(event, field);
-    const reason = keyFault(value);
-    if (reason !== undefined) return fieldFault(reason, field, EXPECTED_KEY, value);
+    const reason = keyFault(value, keepsNulls);
+    if (reason === undefined) continue;
+    const fault = fieldFault(reason, field, EXPECTED_KEY, value);
+    return reason === "missing_field" && dropsNulls ? { ...fault, isDropped: true } : fault;
+  }
+  if (partition !== null) {
+    const value = fieldOf(event, partition);
+    const reason = keyFault(value, false);
+    if (reason !== undefined) return fieldFault(reason, partition, EXPECTED_KEY, value);
   }
   for (const { name, required, kind } of schema.columns) {
     const value = fieldOf(event, name);

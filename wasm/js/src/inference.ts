@@ -1,6 +1,6 @@
 /** Types of rows, inferred from the literal of a pipeline. */
 import type { PipelineSpec } from "./pipeline.js";
-import type { KeyValue, Row } from "./types.js";
+import type { KeyField, KeyValue, Row } from "./types.js";
 
 type Primitive = string | number | bigint | boolean | null | undefined;
 type DeepReadonly<T> = unknown extends T ? T : T extends Primitive ? T : { readonly [K in keyof T]: DeepReadonly<T[K]> };
@@ -57,13 +57,16 @@ export type RowOf<P> = P extends { readonly stages: readonly [...infer Before, i
     ? string extends NameOf<A, P, Last>
       ? Row
       : Flat<
-          { [K in KeyOf<P, Before>]: KeyValue } & WindowTimes<Last> & { [N in NameOf<A, P, Last>]: N extends "count" ? number : number | null } & Revisions<Last>
+          { [K in KeyOf<P, Before>]: KeyFieldOf<P> } & WindowTimes<Last> & { [N in NameOf<A, P, Last>]: N extends "count" ? number : number | null } & Revisions<Last>
         >
     : Row
   : Row;
 
 type Flat<T> = { [K in keyof T]: T[K] };
 type Names<T> = T extends string ? T : T extends readonly (infer E extends string)[] ? E : never;
+
+/** The type of key fields: with `on_null_key = "keep"` they may be null. */
+type KeyFieldOf<P> = P extends { readonly source: { readonly on_null_key: infer O } } ? (O extends "reject" | "drop" ? KeyValue : KeyField) : KeyValue;
 
 /** The key fields: those of the last `key_by`, or of the source. */
 type KeyOf<P, Before> = Before extends readonly [...infer Earlier, infer Last]

@@ -14,15 +14,15 @@ export function jsonOf(value: unknown): string | undefined {
   }
 }
 
-/** Returns a JSON array of texts, numbers, BigInts and booleans. */
+/** Returns a JSON array of texts, numbers, BigInts, booleans and nulls. */
 export function jsonOfScalars(values: readonly unknown[]): string {
   if (!values.some((value) => typeof value === "bigint")) return JSON.stringify(values);
   return `[${values.map(jsonOfScalar).join()}]`;
 }
 
-/** Returns a text, a number, a BigInt or a boolean as JSON. */
+/** Returns a text, a number, a BigInt, a boolean or null (also for undefined) as JSON. */
 export function jsonOfScalar(value: unknown): string {
-  return typeof value === "bigint" ? String(value) : JSON.stringify(value);
+  return typeof value === "bigint" ? String(value) : JSON.stringify(value ?? null);
 }
 
 /** Returns the JSON of `value`, the field `name`; `path` has the objects that enclose it. */

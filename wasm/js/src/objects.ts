@@ -245,7 +245,8 @@ export class EventCollector {
   }
 
   #rejections(): RejectedEvent[] {
-    const inOrder = [...this.#faults].sort(([a], [b]) => a - b);
+    const rejected = [...this.#faults].filter(([, { isDropped }]) => isDropped === undefined);
+    const inOrder = rejected.sort(([a], [b]) => a - b);
     return inOrder.map(([slot, { reason, field, message }]) => {
       const index = this.#places[slot] as number;
       const event = this.#faulty.get(slot) ?? (this.#events[slot] as object);

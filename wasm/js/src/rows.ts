@@ -4,7 +4,7 @@
  */
 import type { Processor } from "./glue.js";
 import type { OutputSchema } from "./schema.js";
-import type { Key, KeyValue, Row, RowColumns } from "./types.js";
+import type { Key, KeyField, Row, RowColumns } from "./types.js";
 
 /** The maximum number of rows of one poll. */
 export const POLL_ROWS = 16_384;
@@ -42,7 +42,7 @@ export function nextRows(raw: Processor, memory: WebAssembly.Memory, { key, colu
 const UNROLLED = { fields: 2, columns: 8 };
 
 /** The values of one key field, indexed by key id. */
-type KeyField = KeyValue[];
+type FieldValues = KeyField[];
 
 /** Reads the rows of one processor, as objects or as columns. */
 export class RowReader {
@@ -55,7 +55,7 @@ export class RowReader {
   readonly #blank: Row;
   /** All keys by id, and the same keys split into fields. */
   #dictionary: Key[] = [];
-  readonly #keys: KeyField[];
+  readonly #keys: FieldValues[];
 
   constructor(schema: OutputSchema) {
     this.#schema = schema;
@@ -72,9 +72,9 @@ export class RowReader {
     const first = all.length;
     this.#appendFirst(rows, keyIds, numbers, all);
     for (let field = UNROLLED.fields; field < this.#fields.length; field += 1) {
-      const [name, values] = [this.#fields[field] as string, this.#keys[field] as KeyField];
+      const [name, values] = [this.#fields[field] as string, this.#keys[field] as FieldValues];
       for (let place = 0; place < rows; place += 1) {
-        (all[first + place] as Row)[name] = values[keyIds[place] as number] as KeyValue;
+        (all[first + place] as Row)[name] = values[keyIds[place] as number] as KeyField;
       }
     }
     for (let column = UNROLLED.columns; column < this.#names.length; column += 1) {
@@ -106,7 +106,7 @@ export class RowReader {
     if (firstNewKey < this.#dictionary.length) this.#dictionary = [];
     this.#keys.forEach((values, field) => {
       values.length = firstNewKey;
-      for (const key of keys) values.push(Array.isArray(key) ? (key[field] as KeyValue) : key);
+      for (const key of keys) values.push(Array.isArray(key) ? (key[field] as KeyField) : key);
     });
     for (const key of keys) this.#dictionary.push(key);
   }
@@ -118,14 +118,14 @@ export class RowReader {
   #appendFirst(rows: number, ids: Uint32Array, numbers: Float64Array, all: Row[]): void {
     const [i, j] = this.#fields as [string, string];
     const [a, b, c, d, e, f, g, h] = this.#names as [string, string, string, string, string, string, string, string];
-    const [is, js] = this.#keys as [KeyField, KeyField];
+    const [is, js] = this.#keys as [FieldValues, FieldValues];
     const fields = this.#fields.length;
     const columns = this.#names.length;
     const blank = this.#blank;
     for (let place = 0; place < rows; place += 1) {
       const row = { ...blank };
-      if (fields > 0) row[i] = is[ids[place] as number] as KeyValue;
-      if (fields > 1) row[j] = js[ids[place] as number] as KeyValue;
+      if (fields > 0) row[i] = is[ids[place] as number] as KeyField;
+      if (fields > 1) row[j] = js[ids[place] as number] as KeyField;
       if (columns > 0) row[a] = cell(numbers[place] as number);
       if (columns > 1) row[b] = cell(numbers[rows + place] as number);
       if (columns > 2) row[c] = cell(numbers[2 * rows + place] as number);
@@ -140,13 +140,13 @@ export class RowReader {
 }
 
 /** A key field in the module's JSON; an integer that JSON.parse would round is a text of digits. */
-type WrittenField = Exclude<KeyValue, bigint> | { int: string };
+type WrittenField = Exclude<KeyField, bigint> | { int: string };
 
 /** Parses a JSON array of keys from the module. */
-function keysOf(json: string): (KeyValue | KeyValue[])[] {
+function keysOf(json: string): (KeyField | KeyField[])[] {
   const keys = JSON.parse(json) as (WrittenField | WrittenField[])[];
-  if (!json.includes('{"int":"')) return keys as (KeyValue | KeyValue[])[];
-  const valueOf = (field: WrittenField) => (typeof field === "object" ? BigInt(field.int) : field);
+  if (!json.includes('{"int":"')) return keys as (KeyField | KeyField[])[];
+  const valueOf = (field: WrittenField) => (typeof field === "object" && field !== null ? BigInt(field.int) : field);
   return keys.map((key) => (Array.isArray(key) ? key.map(valueOf) : valueOf(key)));
 }
 

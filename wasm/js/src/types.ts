@@ -6,8 +6,11 @@
  */
 export type KeyValue = string | number | bigint | boolean;
 
+/** A key field; null with `source.on_null_key = "keep"`. */
+export type KeyField = KeyValue | null;
+
 /** A key: one value, or an array of values if the pipeline has several key fields. */
-export type Key = KeyValue | readonly KeyValue[];
+export type Key = KeyField | readonly KeyField[];
 
 /** The keys of a batch of events: one key per event, or ids of a dictionary. */
 export type KeyColumn = readonly Key[] | KeyIds;

@@ -7,8 +7,9 @@ use super::paths::Paths;
 use super::reader::ReaderOptions;
 use super::rejection::{FieldRole, Found, Rejection};
 use super::value::{Kind, ReadTime, Value};
+use crate::key::push_null;
 use crate::keys::interner::Interner;
-use crate::spec::Format;
+use crate::spec::{Format, OnNullKey};
 use crate::text::identity::{Content, Identities, NamedSlot};
 use crate::time::TimeUnit;
 use crate::util::names::NameTable;
@@ -34,6 +35,7 @@ pub(super) struct Collector {
     /// Reads event times in place of the rules of [`Value::timestamp`].
     times: Option<Box<dyn ReadTime>>,
     key_slots: Vec<usize>,
+    on_null_key: OnNullKey,
     columns: Vec<Column>,
     /// The number of leading columns of which an event must have at least one.
     require_any_of: usize,
@@ -147,6 +149,7 @@ impl Collector {
             timestamp_unit: options.timestamp_unit,
             times: None,
             key_slots,
+            on_null_key: schema.on_null_key,
             columns,
             require_any_of: schema.require_any_of,
             prepares: !paths.is_empty(),
@@ -242,7 +245,7 @@ impl Collector {
                 true
             }
             Ok(false) => false,
-            Err((_, role)) if role != FieldRole::Timestamp && self.is_filtered(text) => {
+            Err((reason, role)) if self.is_skipped(reason, role, text) => {
                 events.skipped += 1;
                 self.lines_before += lines;
                 true
@@ -289,9 +292,13 @@ impl Collector {
         self.keys.current.clear();
         for (index, &slot) in self.key_slots.iter().enumerate() {
             let value = self.slots.get(slot).unwrap_or(&Value::MISSING);
-            value
-                .push_key(text, &mut self.keys.current)
-                .map_err(|reason| (reason, FieldRole::Key(index)))?;
+            match value.push_key(text, &mut self.keys.current) {
+                Ok(()) => {}
+                Err(RejectReason::MissingField) if self.on_null_key == OnNullKey::Keep => {
+                    push_null(&mut self.keys.current);
+                }
+                Err(reason) => return Err((reason, FieldRole::Key(index))),
+            }
         }
 
         if let Some(slot) = self.partition_slot {
@@ -337,9 +344,17 @@ impl Collector {
         Ok(true)
     }
 
-    /// Returns true if a filter in front of the pipeline removes the line in the slots.
+    /// Returns true if the line in the slots, which would be rejected, is skipped: because it lacks
+    /// a field of its key, or because a filter in front of the pipeline removes it.
     #[cold]
-    fn is_filtered(&self, text: &[u8]) -> bool {
+    fn is_skipped(&self, reason: RejectReason, role: FieldRole, text: &[u8]) -> bool {
+        let lacks_key = reason == RejectReason::MissingField && matches!(role, FieldRole::Key(_));
+        if role == FieldRole::Timestamp {
+            return false;
+        }
+        if lacks_key && self.on_null_key == OnNullKey::Drop {
+            return true;
+        }
         let Self { slots, key_slots, columns, .. } = self;
         let column = |column: usize| {
             let column = columns.get(column);

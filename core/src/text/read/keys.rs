@@ -1,8 +1,9 @@
 //! JSON arrays of keys and of single values, read by the same rules as the fields of events.
 
 use super::scan::{MAX_DEPTH, Scanner};
-use super::value::Value;
+use super::value::{Kind, Value};
 use crate::Error;
+use crate::key::push_null;
 
 const NOT_AN_ARRAY: Error = Error::MalformedBlock("the keys are not a JSON array");
 const TOO_LONG: Error = Error::MalformedBlock("there are too many keys, or they are too long");
@@ -10,7 +11,8 @@ const TOO_LONG: Error = Error::MalformedBlock("there are too many keys, or they 
 /// Reads a JSON array of keys: appends their encodings to `bytes`, and the end of each to
 /// `offsets`.
 ///
-/// A key is a string, a number or a boolean, or an array of these if there are several `fields`.
+/// A key is a string, a number, a boolean or null, or an array of these if there are several
+/// `fields`.
 ///
 /// # Errors
 /// [`Error::InvalidKey`] for a key of another form, [`Error::MalformedBlock`] if the text is not an
@@ -73,7 +75,11 @@ fn push_key(scanner: &mut Scanner<'_>, fields: usize, bytes: &mut Vec<u8>) -> Op
         let mut value = Value::MISSING;
         scanner.value(MAX_DEPTH, &mut value)?;
         count += 1;
-        valid &= value.push_key(scanner.bytes, bytes).is_ok();
+        if value.kind == Kind::Null {
+            push_null(bytes);
+        } else {
+            valid &= value.push_key(scanner.bytes, bytes).is_ok();
+        }
         Some(())
     };
     if fields != 1 && scanner.peek() == Some(b'[') {

@@ -189,8 +189,8 @@ fn write_problem(
     };
     f.write_str(match (reason, role) {
         (RejectReason::InvalidTimestamp, _) => {
-            "expected an RFC 3339 time such as 2024-01-31T12:00:00Z (timestamp_format reads other \
-             forms, timestamp_zone local times)"
+            "expected an RFC 3339 time such as 2024-01-31T12:00:00Z (in the program, \
+             timestamp_format reads other forms, timestamp_zone local times)"
         }
         (RejectReason::TimestampOutOfRange, _) => {
             "expected a time in the years -271821 to 275760 (is timestamp_unit right?)"
@@ -277,7 +277,7 @@ mod tests {
             ),
             (
                 "{\"ts\":\"soon\"}",
-                "invalid_timestamp: field \"ts\": expected an RFC 3339 time such as 2024-01-31T12:00:00Z (timestamp_format reads other forms, timestamp_zone local times), found the string \"soon\"",
+                "invalid_timestamp: field \"ts\": expected an RFC 3339 time such as 2024-01-31T12:00:00Z (in the program, timestamp_format reads other forms, timestamp_zone local times), found the string \"soon\"",
             ),
             (
                 "{\"ts\":1e30}",

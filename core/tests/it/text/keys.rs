@@ -5,7 +5,7 @@ use core::cmp::Ordering;
 
 use proptest::prelude::*;
 use stream_processor_core::key::{
-    KeyField, fields, push_bool, push_f64, push_number_text, push_str, validate,
+    KeyField, fields, push_bool, push_f64, push_null, push_number_text, push_str, validate,
 };
 
 #[derive(Debug, Clone, PartialEq)]
@@ -73,7 +73,11 @@ fn is_key_number(text: &str) -> bool {
 fn is_allowed(field: &KeyField<'_>) -> bool {
     let mut text = Vec::new();
     field.write_text(&mut text);
-    !matches!(field, KeyField::Number(_)) || is_key_number(std::str::from_utf8(&text).unwrap())
+    match field {
+        KeyField::Number(_) => is_key_number(std::str::from_utf8(&text).unwrap()),
+        KeyField::Null => false,
+        KeyField::Bool(_) | KeyField::String(_) => true,
+    }
 }
 
 fn encoded(key: &[Field]) -> Vec<u8> {
@@ -124,6 +128,7 @@ proptest! {
                 KeyField::Bool(value) => push_bool(&mut again, value),
                 KeyField::Number(_) => prop_assert!(push_number_text(&mut again, &text)),
                 KeyField::String(_) => push_str(&mut again, std::str::from_utf8(&text).unwrap()),
+                KeyField::Null => push_null(&mut again),
             }
         }
         prop_assert_eq!(again, bytes);
@@ -142,6 +147,7 @@ proptest! {
                 KeyField::Bool(value) => push_bool(&mut again, value),
                 KeyField::Number(_) => prop_assert!(push_number_text(&mut again, &text)),
                 KeyField::String(_) => push_str(&mut again, std::str::from_utf8(&text).unwrap()),
+                KeyField::Null => push_null(&mut again),
             }
         }
         prop_assert!(bytes.starts_with(&again));

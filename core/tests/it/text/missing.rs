@@ -78,6 +78,31 @@ fn texts_for_missing_values_are_missing() {
 }
 
 #[test]
+fn event_without_key_is_rejected_dropped_or_kept() {
+    let ndjson = "{\"ts\":1,\"a\":\"x\",\"b\":1,\"v\":1}\n{\"ts\":1,\"a\":null,\"b\":1,\"v\":2}\n\
+                  {\"ts\":1,\"a\":\"NA\",\"v\":3}\n{\"ts\":1,\"a\":[],\"b\":1,\"v\":4}\n{\"a\":null,\"b\":1,\"v\":5}\n";
+    let csv = "ts,a,b,v\n1,x,1,1\n1,,1,2\n1,NA,,3\n1,y,1,\n,,1,5\n";
+    for (format, text) in [("ndjson", ndjson), ("csv", csv)] {
+        for (treatment, values, rejected, dropped) in [
+            ("reject", vec![1.0], vec![3, 4, 5, 6], 0),
+            ("drop", vec![1.0], vec![5, 6], 2),
+            ("keep", vec![1.0, 2.0, 3.0], vec![5, 6], 0),
+        ] {
+            let pipeline = format!(
+                r#"{{"source": {{"format": "{format}", "key": ["a", "b"], "value": "v", "null": "NA",
+                    "on_null_key": "{treatment}"}}, "stages": [{WINDOW}]}}"#
+            );
+            let (columns, rejections, skipped) = read(&pipeline, text);
+            let header = u32::from(format == "ndjson");
+            let line = |text: &String| text[..1].parse::<u32>().unwrap() + header;
+            let lines: Vec<u32> = rejections.iter().map(line).collect();
+            assert_eq!(columns, [values], "{format}, {treatment}");
+            assert_eq!((lines, skipped), (rejected, dropped), "{format}, {treatment}");
+        }
+    }
+}
+
+#[test]
 fn filter_in_front_removes_lines_that_lack_a_key_or_a_value() {
     let pipeline = format!(
         r#"{{"source": {{"key": "k", "value": "v"}}, "stages": [

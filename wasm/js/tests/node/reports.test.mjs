@@ -86,7 +86,7 @@ test("rejected lines are reported with number, text and the message of the progr
     [
       [2, lines[1], "invalid_json", undefined, "the line is blank"],
       [3, lines[2], "not_an_object", undefined, "the line is JSON, but not an object"],
-      [4, lines[3], "invalid_timestamp", "ts", 'field "ts": expected an RFC 3339 time such as 2024-01-31T12:00:00Z (timestamp_format reads other forms, timestamp_zone local times), found the string "soon"'],
+      [4, lines[3], "invalid_timestamp", "ts", 'field "ts": expected an RFC 3339 time such as 2024-01-31T12:00:00Z (in the program, timestamp_format reads other forms, timestamp_zone local times), found the string "soon"'],
       [5, lines[4], "wrong_type", "v", 'field "v": expected a number, found the string "x"'],
       [6, lines[5], "invalid_json", undefined, "byte 2: expected a field name in quotes, found the end of the line"],
     ],
