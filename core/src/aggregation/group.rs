@@ -12,7 +12,7 @@ use crate::spec::{Aggregation, Limits, SpecError};
 
 /// The number of values that are collected before the accumulators take them: their loops cost
 /// less per value than a call.
-const MAX_PENDING: usize = 64;
+const MAX_PENDING: usize = 128;
 
 /// The slot of the accumulators that a group uses.
 const SLOT: [u32; MAX_PENDING] = [0; MAX_PENDING];
@@ -46,8 +46,10 @@ pub struct Group {
     aggregations: Vec<Aggregation>,
     names: Vec<String>,
     accumulators: Accumulators,
-    /// Values that the accumulators have not taken yet.
+    /// Values that the accumulators have not taken yet, and room for more.
     pending: Vec<f64>,
+    /// The number of values in `pending`.
+    waiting: usize,
 }
 
 impl Group {
@@ -64,17 +66,21 @@ impl Group {
         let (outputs, names) = group_outputs(aggregations)?;
         let mut accumulators = Accumulators::new(&outputs, 1, Limits::default().max_values);
         accumulators.reset(0);
-        Ok(Self { aggregations: aggregations.to_vec(), names, accumulators, pending: Vec::new() })
+        let aggregations = aggregations.to_vec();
+        Ok(Self { aggregations, names, accumulators, pending: Vec::new(), waiting: 0 })
     }
 
     /// Adds a value. Skips NaN and the infinities, which the engine rejects.
     #[inline]
     pub fn update(&mut self, value: f64) {
         if value.is_finite() {
-            if self.pending.len() == self.pending.capacity() {
-                self.make_room();
+            match self.pending.get_mut(self.waiting) {
+                Some(place) => {
+                    *place = value;
+                    self.waiting += 1;
+                }
+                None => self.update_slowly(value),
             }
-            self.pending.push(value);
         }
     }
 
@@ -88,7 +94,7 @@ impl Group {
             return Err(SpecError::new("aggregations", message));
         }
         self.flush();
-        if later.pending.is_empty() {
+        if later.waiting == 0 {
             self.accumulators.merge(&[0], &later.accumulators);
         } else {
             self.accumulators.merge(&[0], &later.flushed());
@@ -98,7 +104,7 @@ impl Group {
 
     /// Removes all values.
     pub fn reset(&mut self) {
-        self.pending.clear();
+        self.waiting = 0;
         self.accumulators.reset(0);
     }
 
@@ -179,26 +185,32 @@ impl Group {
         serde_json::to_vec(&self.aggregations).unwrap_or_default()
     }
 
-    /// Makes room for one more pending value: grows the list up to [`MAX_PENDING`], then flushes it.
+    /// Adds a value that finds no room: makes room for more, up to [`MAX_PENDING`], or flushes.
     #[cold]
-    fn make_room(&mut self) {
-        let capacity = self.pending.capacity();
-        if capacity < MAX_PENDING {
-            self.pending.reserve_exact((2 * capacity).clamp(8, MAX_PENDING) - capacity);
+    fn update_slowly(&mut self, value: f64) {
+        let room = self.pending.len();
+        if room < MAX_PENDING {
+            let more = (2 * room).clamp(8, MAX_PENDING);
+            self.pending.reserve_exact(more - room);
+            self.pending.resize(more, 0.0);
         } else {
             self.flush();
+        }
+        if let Some(place) = self.pending.get_mut(self.waiting) {
+            *place = value;
+            self.waiting += 1;
         }
     }
 
     fn flush(&mut self) {
-        add(&mut self.accumulators, &self.pending);
-        self.pending.clear();
+        add(&mut self.accumulators, self.pending.get(..self.waiting).unwrap_or_default());
+        self.waiting = 0;
     }
 
     /// Returns the accumulators with all values.
     fn flushed(&self) -> Accumulators {
         let mut accumulators = self.accumulators.clone();
-        add(&mut accumulators, &self.pending);
+        add(&mut accumulators, self.pending.get(..self.waiting).unwrap_or_default());
         accumulators
     }
 

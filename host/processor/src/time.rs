@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 
 /// Returns microseconds since the epoch, rounded down.
+#[inline]
 pub(crate) fn micros(time: DateTime<Utc>) -> i64 {
     time.timestamp_micros()
 }

@@ -35,11 +35,15 @@ impl EventColumns {
     }
 
     #[inline]
-    fn add(&mut self, key: &str, time: i64, value: f64) {
-        self.timestamps.push(time);
-        self.values.push(value);
+    fn add_key(&mut self, key: &str) {
         self.keys.extend_from_slice(key.as_bytes());
         self.offsets.push(u32::try_from(self.keys.len()).unwrap_or(u32::MAX));
+    }
+
+    /// Adds the times and values of the events whose keys were added.
+    fn add_values<K>(&mut self, events: &[(K, DateTime<Utc>, f64)]) {
+        self.timestamps.extend(events.iter().map(|(_, time, _)| micros(*time)));
+        self.values.extend(events.iter().map(|(_, _, value)| *value));
     }
 }
 
@@ -67,7 +71,7 @@ impl Engines {
         events: &[(K, DateTime<Utc>, f64)],
     ) -> Result<usize, Error> {
         if self.list.len() == 1 {
-            let collected = self.collect(events)?;
+            let collected = self.collect(events);
             if collected > 0 {
                 return self.push_collected();
             }
@@ -77,21 +81,24 @@ impl Engines {
         Ok(1)
     }
 
-    /// Collects events from the front, as long as their keys belong to the only engine.
-    fn collect<K: AsRef<str>>(
-        &mut self,
-        events: &[(K, DateTime<Utc>, f64)],
-    ) -> Result<usize, Error> {
+    /// Collects events from the front, as long as their keys belong to the only engine. Returns how
+    /// many.
+    fn collect<K: AsRef<str>>(&mut self, events: &[(K, DateTime<Utc>, f64)]) -> usize {
         self.columns.clear();
-        for (index, (key, time, value)) in events.iter().take(EVENTS).enumerate() {
+        self.columns.offsets.reserve(EVENTS);
+        let events = events.get(..EVENTS).unwrap_or(events);
+        let belongs = |(key, ..): &(K, DateTime<Utc>, f64)| {
             let key = key.as_ref();
             let is_next = self.keys.get(key).is_some() || self.is_of_leader(key);
-            if !is_next || self.columns.keys.len() >= KEY_BYTES {
-                return Ok(index);
+            let takes = is_next && self.columns.keys.len() < KEY_BYTES;
+            if takes {
+                self.columns.add_key(key);
             }
-            self.columns.add(key, micros(*time), *value);
-        }
-        Ok(events.len().min(EVENTS))
+            takes
+        };
+        let count = events.iter().map(belongs).take_while(|belongs| *belongs).count();
+        self.columns.add_values(events.get(..count).unwrap_or_default());
+        count
     }
 
     /// Returns true if the new key `key` belongs to the leader, and remembers it if so. An error of
