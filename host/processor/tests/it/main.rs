@@ -7,6 +7,7 @@ mod config_fields;
 mod documents;
 mod extremes;
 mod first_programs;
+mod limits;
 mod own_aggregators;
 mod results;
 mod series;
