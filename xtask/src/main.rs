@@ -5,6 +5,7 @@
 //! | `build.rs`, `module.rs`, `npm.rs` | the program, the module, the npm package |
 //! | `test.rs`, `campaign.rs`, `bench.rs`, `demo.rs` | the commands of those names |
 //! | `size.rs` | where the bytes of the module are, and size limits |
+//! | `notices.rs` | third-party notices, and the licences that are allowed |
 //! | `setup.rs` | installs missing tools |
 //! | `run.rs` | child processes, files, and stamps that skip steps without changes |
 //! | `table.rs` | tables of the demo |
@@ -14,6 +15,7 @@ mod build;
 mod campaign;
 mod demo;
 mod module;
+mod notices;
 mod npm;
 mod run;
 mod setup;
@@ -32,6 +34,7 @@ cargo xtask test [FILTER…]   runs all tests, or the parts whose names contain 
 cargo xtask demo             builds, then runs real data through the program and the npm package
 cargo xtask bench            builds, then measures every way to run the engine, and other systems
 cargo xtask size             prints where the bytes of the module are
+cargo xtask notices          writes the third-party notices of the program and the npm package
 cargo xtask campaign pipelines [--count N] [--seed S]
                              runs random pipelines with every cut that must not change a row
 cargo xtask campaign state [--count N]
@@ -60,6 +63,7 @@ fn command() -> Result<ExitCode> {
         ("demo", []) => demo::demo().map(|()| ExitCode::SUCCESS),
         ("bench", []) => bench::bench().map(|()| ExitCode::SUCCESS),
         ("size", []) => size::size().map(|()| ExitCode::SUCCESS),
+        ("notices", []) => notices::write().map(|()| ExitCode::SUCCESS),
         ("campaign", options) => campaign::campaign(options),
         ("help" | "--help" | "-h", _) => {
             println!("{USAGE}");

@@ -4,10 +4,10 @@
 use std::fs;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use wasm_bindgen_cli_support::Bindgen;
 
-use crate::run::{Stamp, cargo, read, run, run_quietly, target, write_if_changed};
+use crate::run::{Stamp, cargo, read, root, run, run_quietly, target, write_if_changed};
 use crate::setup::{self, WASM_TARGET};
 
 /// The packages that use wasmtime. They are always built together, because cargo compiles wasmtime
@@ -40,7 +40,7 @@ pub(crate) fn build() -> Result<()> {
     setup::wasm_target()?;
     let package = "stream-processor-wasm";
     let build = ["build", "--quiet", "--package", package, "--profile", "module"];
-    run(cargo(&build).args(["--target", WASM_TARGET]))?;
+    run(cargo(&build).args(["--target", WASM_TARGET, "--config", &without_paths()]))?;
     let stamp = Stamp::new("glue", include_str!("module.rs"), &[compiled()])?;
     let [js, types] = glue();
     if stamp.is_fresh(&[wasm(), js.clone(), types.clone()])? {
@@ -55,6 +55,36 @@ pub(crate) fn build() -> Result<()> {
     write_if_changed(&types, glue_factory_types(&glue_types)?.as_bytes())?;
     fs::remove_dir_all(&scratch)?;
     stamp.set()
+}
+
+/// Returns the option of cargo by which no path of this machine gets into the messages of the
+/// module.
+fn without_paths() -> String {
+    let home = cargo_home();
+    let sources = home.join("registry/src");
+    let index = fs::read_dir(&sources).ok().and_then(|mut entries| entries.next()?.ok());
+    let crates = index.map_or(sources, |index| index.path());
+    let flags = [(crates, "crates"), (home, "cargo"), (root(), "stream-processor")]
+        .map(|(from, to)| format!("\"--remap-path-prefix={}={to}\"", from.display()));
+    format!("target.{WASM_TARGET}.rustflags=[{}]", flags.join(","))
+}
+
+/// Returns the home folder of cargo, where the sources of crates are.
+fn cargo_home() -> PathBuf {
+    let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo"));
+    std::env::var_os("CARGO_HOME").map(PathBuf::from).or_else(home).unwrap_or_default()
+}
+
+/// Fails if the module contains a path of this machine.
+pub(crate) fn check_paths() -> Result<()> {
+    let bytes = read(&wasm())?;
+    for path in [cargo_home(), root()] {
+        let path = path.display().to_string();
+        if !path.is_empty() && bytes.windows(path.len()).any(|part| part == path.as_bytes()) {
+            bail!("the module contains a path of this machine: {path}");
+        }
+    }
+    Ok(())
 }
 
 /// Returns the generator of the glue and the final module.

@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use crate::run::{Stamp, cargo, read, root, run_quietly, sha256, target, write_if_changed};
-use crate::{module, setup};
+use crate::{module, notices, setup};
 
 /// Returns the folder of the wrapper's sources.
 pub(crate) fn sources() -> PathBuf {
@@ -44,6 +44,7 @@ pub(crate) fn build() -> Result<()> {
         sources().join("tsconfig.json"),
         sources().join("README.md"),
         root().join("LICENSE"),
+        notices::of_npm(),
         root().join("Cargo.toml"),
         generated(),
         module::wasm(),
@@ -121,6 +122,7 @@ fn assemble() -> Result<()> {
     run_quietly(Command::new("node").arg(sources().join("bundle.mjs")).arg(&dist))?;
     copy(&sources().join("README.md"), &package.join("README.md"))?;
     copy(&root().join("LICENSE"), &package.join("LICENSE"))?;
+    copy(&notices::of_npm(), &package.join("THIRD_PARTY_NOTICES.txt"))?;
     write_manifest(&package.join("package.json"))
 }
 

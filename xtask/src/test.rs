@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use crate::run::{cargo, root, run_quietly, target, text};
 use crate::setup::{self, WASM_TARGET};
 use crate::size::Sizes;
-use crate::{build, module, npm};
+use crate::{build, module, notices, npm};
 
 /// The variable that holds the seed of property tests.
 const PROPTEST_SEED: &str = "PROPTEST_RNG_SEED";
@@ -97,6 +97,14 @@ fn report(name: &str, outcome: &Outcome, took: Duration) {
     println!("  {name:<13} {passed:>5} passed  {:>6.1} s  {verdict}", took.as_secs_f64());
 }
 
+/// Returns the result of one check.
+fn outcome_of(checked: Result<()>) -> Outcome {
+    match checked {
+        Ok(()) => Outcome { passed: 1, ..Outcome::default() },
+        Err(error) => Outcome { failed: 1, output: format!("{error:#}\n"), ..Outcome::default() },
+    }
+}
+
 /// Returns the result of a part that could not run.
 fn could_not_run(why: &str) -> Outcome {
     Outcome { passed: 0, failed: 1, output: format!("could not run: {why}\n") }
@@ -162,18 +170,18 @@ fn bindings() -> Result<Outcome> {
     Ok(outcome)
 }
 
-/// Builds everything, and checks the sizes of what a web page loads.
+/// Builds everything. Checks the sizes of what a web page loads, and that the module contains no
+/// path of this machine.
 fn whole_build() -> Result<Outcome> {
     build::build()?;
     let mut outcome = Outcome { passed: 1, ..Outcome::default() };
-    outcome.add(match Sizes::measure()?.check() {
-        Ok(()) => Outcome { passed: 1, ..Outcome::default() },
-        Err(error) => Outcome { failed: 1, output: error.to_string(), ..Outcome::default() },
-    });
+    outcome.add(outcome_of(Sizes::measure()?.check()));
+    outcome.add(outcome_of(module::check_paths()));
     Ok(outcome)
 }
 
-/// Runs clippy. It needs the build, because the host embeds the module.
+/// Checks the third-party notices and the licences of dependencies, and runs clippy. It needs the
+/// build, because the host embeds the module.
 fn lint() -> Result<Outcome> {
     setup::rust_components()?;
     let clippy = ["clippy", "--quiet", "--workspace", "--all-targets"];
@@ -181,6 +189,7 @@ fn lint() -> Result<Outcome> {
     // The classes of the bindings exist only for this target.
     let wasm = ["clippy", "--quiet", "--package", "stream-processor-wasm", "--target", WASM_TARGET];
     outcome.add(check(cargo(&wasm).args(["--", "-D", "warnings"]))?);
+    outcome.add(outcome_of(notices::check()));
     Ok(outcome)
 }
 

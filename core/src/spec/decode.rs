@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::explain::explain;
 use super::value_reader::{ReadError, read};
 use super::{Format, PipelineSpec, Stage};
-use crate::util::escaped::Escaped;
+use crate::util::escaped::{Escaped, is_escaped};
 
 /// An error in a pipeline description, with its location.
 /// ```
@@ -69,9 +69,9 @@ impl fmt::Display for SpecError {
 
 impl core::error::Error for SpecError {}
 
-/// Escapes control characters, which only names from the description can contain.
+/// Escapes the text as [`Escaped`] does: only names from the description need it.
 fn escaped(text: String) -> String {
-    if text.contains(char::is_control) { Escaped(&text).to_string() } else { text }
+    if text.contains(is_escaped) { Escaped(&text).to_string() } else { text }
 }
 
 const SECTIONS: [&str; 7] = ["source", "time", "stages", "sink", "late", "dead_letter", "limits"];

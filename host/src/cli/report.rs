@@ -223,9 +223,10 @@ fn per_second(rate: f64) -> String {
 /// True if a line could not be written to stderr.
 static MESSAGE_WAS_LOST: AtomicBool = AtomicBool::new(false);
 
-/// Writes a line to stderr. A closed pipe is not a failure.
-pub(crate) fn print_message(line: &str) {
-    let written = writeln!(io::stderr(), "{line}");
+/// Writes a message of one or more lines to stderr, with [`Escaped`] names. A closed pipe is not a
+/// failure.
+pub(crate) fn print_message(message: &str) {
+    let written = message.lines().try_for_each(|line| writeln!(io::stderr(), "{}", Escaped(line)));
     if written.is_err_and(|error| error.kind() != ErrorKind::BrokenPipe) {
         MESSAGE_WAS_LOST.store(true, Ordering::Relaxed);
     }

@@ -199,5 +199,31 @@ fn command_line_beyond_one_line_pipelines_shows_the_pipeline_file() {
 fn control_characters_of_names_do_not_reach_the_terminal() {
     let (code, _, messages) = count(&[], "ts\u{1b}[2J,a\nb\u{7},\n");
     assert_eq!(code, 1, "{messages}");
-    assert!(!messages.contains('\u{1b}') && !messages.contains('\u{7}'), "{messages}");
+    let is_clean = |messages: &str| {
+        !messages.contains(|c: char| {
+            c != '\n' && c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c)
+        })
+    };
+    assert!(is_clean(&messages), "{messages}");
+    // Partitions, keys, values and names of files.
+    let hostile = "a\u{1b}[2J\u{7}\u{9b}\u{202e}b";
+    let json = serde_json::to_string(hostile).unwrap();
+    let text_of = |value: &str| {
+        format!(
+            "{{\"ts\":1,\"p\":{json},\"k\":{json},\"v\":{value}}}\n{{\"ts\":2,\"p\":\"q\",\"k\":1,\"v\":1}}\n"
+        )
+    };
+    let flags = ["--partition", "p", "--key", "k", "--value", "v", "--max-lost", "100%"];
+    for value in ["1", &json, "[]"] {
+        let (code, _, messages) = count(&flags, &text_of(value));
+        assert!(code == 0 && is_clean(&messages), "{messages}");
+        assert!(messages.contains("a\\u{1b}[2J"), "{messages}");
+    }
+    let folder = tempdir().unwrap();
+    let path = folder.path().join(hostile);
+    fs::write(&path, "{\"ts\":\"x\"}\n").unwrap();
+    for path in [text(&path), text(&folder.path().join("absent").join(hostile))] {
+        let (_, _, messages) = count(&["-i", path], "");
+        assert!(is_clean(&messages) && messages.contains("a\\u{1b}[2J"), "{messages}");
+    }
 }

@@ -26,13 +26,24 @@ export class StreamProcessorError extends Error {
   readonly limit: string | undefined;
 
   constructor(code: string, message: string, details: ErrorDetails = {}) {
-    super(message, "cause" in details ? { cause: details.cause } : undefined);
+    super(escaped(message), "cause" in details ? { cause: details.cause } : undefined);
     this.code = code;
     this.field = details.field;
     this.index = details.index;
     this.consumed = details.consumed;
     this.limit = details.limit;
   }
+}
+
+/** Control characters, ends of lines, and marks of text direction. */
+const ESCAPED = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+
+/**
+ * Escapes characters of names and values from data that would end the line of a message, move the
+ * cursor of a terminal, or change the order of its text.
+ */
+export function escaped(message: string): string {
+  return message.replace(ESCAPED, (character) => `\\u{${character.charCodeAt(0).toString(16)}}`);
 }
 
 /**

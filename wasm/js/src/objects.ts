@@ -3,6 +3,7 @@
  * valid events are those of the text parser.
  */
 import type { KeyDictionary } from "./dictionary.js";
+import { escaped } from "./error.js";
 import { type Batch, NO_KEYS, numbered } from "./events.js";
 import { type Event, type Fault, faultOfFields, faultOfLength, isMissing, MAX_MS, timeFault, unreadable } from "./faults.js";
 import { fieldOf } from "./fields.js";
@@ -250,7 +251,7 @@ export class EventCollector {
     return inOrder.map(([slot, { reason, field, message }]) => {
       const index = this.#places[slot] as number;
       const event = this.#faulty.get(slot) ?? (this.#events[slot] as object);
-      return { event, index, reason, field, message: `event ${index}: ${message}` };
+      return { event, index, reason, field, message: escaped(`event ${index}: ${message}`) };
     });
   }
 

@@ -89,3 +89,22 @@ for (const [name, event] of Object.entries(UNREADABLE)) {
     }
   });
 }
+
+test("names and values from data are escaped in messages", () => {
+  const hostile = "a\u001b[2J\u0007\n\u009b\u202e\u2028b";
+  const isClean = (message) => assert.match(message, /^[^\u0000-\u001f\u007f-\u009f\u2028-\u202e]*$/);
+  const source = { key: hostile, value: `v${hostile}`, partition: `p${hostile}` };
+  const rejected = [];
+  const processor = new StreamProcessor({ source, stages: [WINDOW] }, { onReject: (event) => rejected.push(event) });
+  const events = [{ ts: hostile }, { ts: 1 }, { ts: 1, [hostile]: "k" }, { ts: 1, [hostile]: "k", [source.partition]: 1, [source.value]: hostile }];
+  processor.push(events);
+  processor.flush();
+  processor.pushNdjson(events.map((event) => `${JSON.stringify(event)}\n`).join(""));
+  assert.equal(rejected.length, 8);
+  for (const { message } of rejected) isClean(message);
+  for (const wrong of [() => processor.pushColumns({ timestamps: [1], keys: [null] }), () => processor.pushColumns({ timestamps: [1], columns: { [hostile]: [1] } })]) {
+    assert.throws(wrong, (error) => (isClean(error.message), true));
+  }
+  assert.throws(() => new StreamProcessor({ source: { [hostile]: 1 }, stages: [WINDOW] }), (error) => (isClean(error.message), true));
+  processor.dispose();
+});
