@@ -65,16 +65,26 @@ impl ReservedBatch {
         }
     }
 
-    /// Begins a batch of `events` events, and returns the bytes that it needs.
-    pub fn begin(&mut self, events: usize) -> usize {
+    /// Begins a batch of `events` events, and returns the bytes that it needs; `None` if no memory
+    /// has that many.
+    pub fn begin(&mut self, events: usize) -> Option<usize> {
+        let (_, words) = self.layout(events)?;
+        let bytes = words.checked_mul(size_of::<u64>())?;
         self.converted = 0;
-        stride(events).saturating_mul(3 + self.columns).saturating_mul(size_of::<u64>())
+        Some(bytes)
+    }
+
+    /// Returns the words of one column and of all columns of a batch; `None` if they overflow.
+    fn layout(&self, events: usize) -> Option<(usize, usize)> {
+        let stride = events.checked_next_multiple_of(LINE_WORDS)?;
+        Some((stride, stride.checked_mul(self.columns.checked_add(3)?)?))
     }
 
     /// Pushes the events `range` of the batch in `words` to `engine`. An event that an earlier call
     /// converted but did not consume is not converted again.
     ///
     /// # Errors
+    /// [`Error::MalformedBlock`] if the batch exceeds `words` or the range exceeds the batch,
     /// [`Error::KeyBeyondDictionary`], and as [`Engine::push`].
     pub fn push(
         &mut self,
@@ -85,10 +95,13 @@ impl ReservedBatch {
         engine: &mut Engine,
     ) -> Result<Pushed, Error> {
         let ReservedRange { events, from, to, first, .. } = *range;
-        let stride = stride(events);
-        let (times, rest) = words.split_at_mut(stride.min(words.len()));
-        let (values, rest) = rest.split_at_mut((stride * self.columns).min(rest.len()));
-        let (keys, partitions) = rest.split_at_mut(stride.min(rest.len()));
+        let reserved = self.layout(events).filter(|(_, needed)| *needed <= words.len());
+        let Some((stride, _)) = reserved.filter(|_| from <= to && to <= events) else {
+            return Err(Error::MalformedBlock("the range of events exceeds the reserved batch"));
+        };
+        let (times, rest) = words.split_at_mut(stride);
+        let (values, rest) = rest.split_at_mut(stride * self.columns);
+        let (keys, partitions) = rest.split_at_mut(stride);
         let keys: &mut [u32] = bytemuck::cast_slice_mut(keys);
         let partitions: &mut [u32] = bytemuck::cast_slice_mut(partitions);
         self.convert(times, keys, partitions, range, ids)?;
@@ -147,11 +160,6 @@ impl ReservedBatch {
     }
 }
 
-/// Returns the number of words of a column of `events`.
-fn stride(events: usize) -> usize {
-    events.next_multiple_of(LINE_WORDS)
-}
-
 fn beyond_dictionary(ids: &[u32], keys: u32, first: usize) -> Error {
     let event = ids.iter().position(|id| *id >= keys).unwrap_or(0);
     let id = ids.get(event).copied().unwrap_or(keys);
@@ -194,7 +202,7 @@ mod tests {
     #[test]
     fn reserved_batch_is_pushed_in_microseconds() {
         let (mut engine, mut batch, identities) = opened();
-        assert_eq!(batch.begin(3), 8 * 4 * 8);
+        assert_eq!(batch.begin(3), Some(8 * 4 * 8));
         let mut words = words([0.0, 500.0, 1000.0], [1.0, 2.0, 3.0], [0, 0, 1]);
         let ids = InputIds::default();
         let pushed = batch.push(&mut words, &ALL, &ids, &identities, &mut engine).unwrap();
@@ -208,7 +216,7 @@ mod tests {
     #[test]
     fn events_are_converted_once() {
         let (mut engine, mut batch, identities) = opened();
-        batch.begin(3);
+        batch.begin(3).unwrap();
         let mut words = words([1.0, 2.0, 3.0], [1.0; 3], [0; 3]);
         let ids = InputIds::default();
         batch.push(&mut words, &ALL, &ids, &identities, &mut engine).unwrap();
@@ -221,10 +229,44 @@ mod tests {
     #[test]
     fn key_id_beyond_the_dictionary_is_an_error_that_names_the_event_of_the_call() {
         let (mut engine, mut batch, identities) = opened();
-        batch.begin(3);
+        batch.begin(3).unwrap();
         let mut words = words([1.0, 2.0, 3.0], [1.0; 3], [0, 1, 2]);
         let range = ReservedRange { first: 100, ..ALL };
         let pushed = batch.push(&mut words, &range, &InputIds::default(), &identities, &mut engine);
         assert_eq!(pushed, Err(Error::KeyBeyondDictionary { id: 2, event: 102, keys: 2 }));
+    }
+
+    #[test]
+    fn batch_beyond_all_memory_has_no_size() {
+        let (_, mut batch, _) = opened();
+        for events in [usize::MAX, usize::MAX - 7, usize::MAX / 4, usize::MAX / 32 + 1] {
+            assert_eq!(batch.begin(events), None, "{events}");
+        }
+        assert_eq!(batch.begin(1 << 20), Some((1 << 20) * 4 * 8));
+    }
+
+    #[test]
+    fn range_beyond_the_reserved_batch_is_an_error_and_converts_nothing() {
+        let (mut engine, mut batch, identities) = opened();
+        batch.begin(3).unwrap();
+        let mut words = words([1.0, 2.0, 3.0], [1.0; 3], [0; 3]);
+        let before = words.clone();
+        let ids = InputIds::default();
+        let ranges = [
+            (3, 0, 4),
+            (3, 2, 1),
+            (9, 0, 9),
+            (usize::MAX, 0, 3),
+            (usize::MAX / 4, 0, 3),
+            (3, usize::MAX, usize::MAX),
+        ];
+        for (events, from, to) in ranges {
+            let range = ReservedRange { events, from, to, ..ALL };
+            let pushed = batch.push(&mut words, &range, &ids, &identities, &mut engine);
+            assert!(matches!(pushed, Err(Error::MalformedBlock(_))), "{events} {from} {to}");
+            assert_eq!(words, before);
+        }
+        let pushed = batch.push(&mut words, &ALL, &ids, &identities, &mut engine).unwrap();
+        assert_eq!(pushed.consumed, 3);
     }
 }

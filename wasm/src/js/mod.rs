@@ -212,9 +212,9 @@ impl Processor {
     /// Returns the address for a batch of `events` in that memory: times, each column, key ids and
     /// partition ids, each starting at the next multiple of 64 bytes.
     pub fn reserve(&mut self, events: usize) -> Result<u32, JsValue> {
-        let len = self.reserved.begin(events);
+        let no_room = || coded("out_of_memory", "the module has no room for the batch");
+        let len = self.reserved.begin(events).ok_or_else(no_room)?;
         if self.batch.bytes().len() < len {
-            let no_room = || coded("out_of_memory", "the module has no room for the batch");
             self.batch = AlignedBlock::new(len).ok_or_else(no_room)?;
         }
         Ok(self.batch.address())

@@ -53,29 +53,44 @@ fn written_events_are_pushed_from_any_position() {
 }
 
 #[wasm_bindgen_test]
-fn range_outside_of_the_batch_pushes_nothing_or_is_an_error() {
-    let ranges =
-        [(4, 3, 1), (4, 4, 5), (4, 5, 9), (4, 0, 5), (400, 0, 400), (4_000_000, 9, 4_000_000)];
+fn count_beyond_the_memory_is_out_of_memory() {
+    let mut processor = opened();
+    for events in [usize::MAX, usize::MAX - 7, usize::MAX / 8, usize::MAX / 32, 1 << 27] {
+        let error = refused(processor.reserve(events));
+        assert_eq!(text_of(&error, "code"), "out_of_memory", "{events}");
+    }
+    written(&mut processor, &[0.0], &[0]);
+    assert_eq!(processor.push_reserved(1, 0, 1, 2, 0, false).unwrap(), 1);
+}
+
+#[wasm_bindgen_test]
+fn range_beyond_the_batch_is_refused() {
+    let ranges = [
+        (4, 3, 1),
+        (4, 4, 5),
+        (4, 5, 9),
+        (400, 0, 400),
+        (4_000_000, 9, 4_000_000),
+        (usize::MAX, 0, 4),
+        (usize::MAX / 8, 0, 4),
+        (4, usize::MAX, usize::MAX),
+    ];
+    let mut processor = opened();
     for (events, from, to) in ranges {
-        let mut processor = opened();
         written(&mut processor, &[0.0; 4], &[0; 4]);
-        match processor.push_reserved(events, from, to, 2, from, false) {
-            // Memory behind the written events is zeroed: an event at time 0.
-            Ok(consumed) => assert!(consumed <= 8, "{events} {from} {to}: {consumed}"),
-            Err(error) => assert_ne!(text_of(&error, "code"), ""),
-        }
-        written(&mut processor, &[1_000.0; 4], &[0; 4]);
+        let error = refused(processor.push_reserved(events, from, to, 2, from, false));
+        assert_eq!(text_of(&error, "code"), "malformed_block", "{events} {from} {to}");
         assert_eq!(processor.push_reserved(4, 0, 4, 2, 0, false).unwrap(), 4);
     }
 }
 
 #[wasm_bindgen_test]
-fn batch_without_a_reservation_pushes_nothing_or_is_an_error() {
+fn batch_without_a_reservation_is_refused() {
     let mut processor = opened();
-    if let Ok(consumed) = processor.push_reserved(4, 0, 4, 2, 0, false) {
-        assert_eq!(consumed, 0);
-    }
-    assert_eq!(processor.finish().and_then(|()| processor.poll(100)).unwrap(), 0);
+    let error = refused(processor.push_reserved(4, 0, 4, 2, 0, false));
+    assert_eq!(text_of(&error, "code"), "malformed_block");
+    processor.finish().unwrap();
+    assert_eq!(processor.poll(100).unwrap(), 0);
 }
 
 #[wasm_bindgen_test]
