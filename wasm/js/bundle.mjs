@@ -2,7 +2,8 @@
  * Completes the compiled package in the folder of the first argument: the module as text, the
  * scripts of worker threads, and everything again for CommonJS.
  */
-import { readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
@@ -34,14 +35,24 @@ async function texts() {
   const compressed = gzipSync(await readFile(join(dist, "stream_processor.wasm")), { level: 9 });
   // The tenth byte is the operating system, which must not change the package.
   compressed[9] = 255;
-  const values = {
-    bytes: ["bytes", compressed.toString("base64")],
-    thread_source: ["source", await readFile(join(dist, "worker_thread.js"), "utf8")],
-  };
-  for (const [file, [name, text]] of Object.entries(values)) {
-    await writeFile(join(dist, `${file}.js`), `export const ${name} = ${JSON.stringify(text)};\n`);
-    await writeFile(join(dist, `${file}.cjs`), `exports.${name} = ${JSON.stringify(text)};\n`);
-  }
+  await sharedBytes(compressed.toString("base64"));
+  const source = JSON.stringify(await readFile(join(dist, "worker_thread.js"), "utf8"));
+  await writeFile(join(dist, "thread_source.js"), `export const source = ${source};\n`);
+  await writeFile(join(dist, "thread_source.cjs"), `exports.source = ${source};\n`);
+}
+
+/**
+ * Writes the module's text once, for ES modules and CommonJS. Its script has no exports, so that
+ * both load it: it sets a global property, whose name includes a hash of the text.
+ */
+async function sharedBytes(text) {
+  const hash = createHash("sha256").update(text).digest("hex").slice(0, 16);
+  const property = `globalThis[Symbol.for("stream-processor:${hash}")]`;
+  await mkdir(join(dist, "shared"), { recursive: true });
+  await writeFile(join(dist, "shared/package.json"), '{ "type": "commonjs" }\n');
+  await writeFile(join(dist, "shared/bytes.js"), `${property} = ${JSON.stringify(text)};\n`);
+  await writeFile(join(dist, "bytes.js"), `import "./shared/bytes.js";\nexport const bytes = ${property};\n`);
+  await writeFile(join(dist, "bytes.cjs"), `require("./shared/bytes.js");\nexports.bytes = ${property};\n`);
 }
 
 /** Writes the type of an import of the module's file, as Workers and Node.js give it. */

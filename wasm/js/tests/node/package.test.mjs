@@ -1,7 +1,8 @@
 /** The contents of the package, and loading of the module. */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { test } from "node:test";
 import { init, initSync, StreamProcessor, StreamProcessorError } from "stream-processor";
 
@@ -51,4 +52,21 @@ test("the package has a license and types, and hides files outside its exports",
   assert.equal(manifest.license, "Apache-2.0");
   assert.ok(readFileSync(new URL(import.meta.resolve("stream-processor")).pathname.replace(/\.js$/, ".d.ts")));
   await assert.rejects(import("stream-processor/dist/glue.js"), { code: "ERR_PACKAGE_PATH_NOT_EXPORTED" });
+});
+
+test("the package has the module once as a file and once as text, for ES modules and CommonJS", async () => {
+  const dist = new URL(".", import.meta.resolve("stream-processor"));
+  const files = readdirSync(dist, { recursive: true }).filter((name) => /\.[cm]?js$|\.wasm$/.test(name));
+  // The module's text begins with the first bytes of gzip in base64.
+  const copies = files.filter((name) => name.endsWith(".wasm") || readFileSync(new URL(name, dist), "latin1").includes('"H4sI'));
+  assert.deepEqual(copies.sort(), ["shared/bytes.js", "stream_processor.wasm"]);
+  const { StreamProcessor: Inline, init: initInline } = await import("stream-processor/inline");
+  const commonjs = createRequire(import.meta.url)("stream-processor/inline");
+  await Promise.all([initInline(), commonjs.init()]);
+  for (const Processor of [Inline, commonjs.StreamProcessor]) {
+    const processor = new Processor(PIPELINE);
+    processor.push({ ts: 1 });
+    processor.finish();
+    assert.equal(processor.drain()[0].count, 1);
+  }
 });
