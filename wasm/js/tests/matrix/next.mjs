@@ -72,7 +72,8 @@ async function application(root, version) {
 async function started(root, version, use) {
   const path = await application(root, version);
   const next = join(path, "node_modules/next/dist/bin/next");
-  const env = { ...process.env, NEXT_TELEMETRY_DISABLED: "1" };
+  // The cases of Vite leave another mode in this process.
+  const env = { ...process.env, NODE_ENV: "production", NEXT_TELEMETRY_DISABLED: "1" };
   await promisify(execFile)(process.execPath, [next, "build"], { cwd: path, env, maxBuffer: 1 << 26 });
   const port = await freePort();
   const server = spawn(process.execPath, [next, "start", "--hostname", "127.0.0.1", "--port", String(port)], { cwd: path, env, stdio: "pipe" });
