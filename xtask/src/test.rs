@@ -247,7 +247,8 @@ fn wasm_bindgen() -> Result<Outcome> {
     let runner = setup::wasm_bindgen_test_runner()?;
     setup::chromium()?;
     let driver = setup::chromium_driver()?;
-    let package = ["test", "--quiet", "--package", "stream-processor-wasm", "--test", "it"];
+    // Without --quiet, which cargo passes on and the runner does not know.
+    let package = ["test", "--package", "stream-processor-wasm", "--test", "it"];
     let tests = || {
         let mut command = cargo(&package);
         command.args(["--target", WASM_TARGET]);
