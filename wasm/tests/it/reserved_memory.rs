@@ -99,7 +99,7 @@ fn key_id_beyond_the_dictionary_takes_nothing_of_the_batch() {
         let mut processor = opened();
         written(&mut processor, &[0.0, 1.0, 2.0], &[0, 1, wrong]);
         let error = refused(processor.push_reserved(3, 0, 3, 2, 0, false));
-        assert_eq!(text_of(&error, "code"), "key_beyond_dictionary");
+        assert_eq!(text_of(&error, "code"), "unknown_key_id");
         processor.finish().unwrap();
         assert_eq!(processor.poll(100).unwrap(), 0);
     }
