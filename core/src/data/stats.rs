@@ -400,15 +400,15 @@ impl StageStats {
         codec: &mut dyn Codec,
     ) -> Result<(), SnapshotError> {
         if caps.evicts() {
-            codec.numbers([
+            codec.counters([
                 &mut self.evicted_keys,
                 &mut self.evicted_windows,
                 &mut self.evicted_events,
             ])?;
-            codec.numbers(&mut self.made_room)?;
+            codec.counters(&mut self.made_room)?;
         }
         if caps.limits_bytes() {
-            codec.number(&mut self.state_limit)?;
+            codec.counters([&mut self.state_limit])?;
         }
         Ok(())
     }

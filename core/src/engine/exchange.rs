@@ -20,8 +20,8 @@ use crate::event_time::watermark::{END_OF_TIME, NO_WATERMARK};
 use crate::keys::NONE;
 use crate::plan::{PartialSupport, Plan, StagePlan};
 use crate::snapshot::{
-    Kind, PARTIAL_MAGIC, SectionReader, SectionWriter, Sections, StateReader, StateWriter,
-    write_section,
+    Kind, MAX_COUNT, PARTIAL_MAGIC, SectionReader, SectionWriter, Sections, StateReader,
+    StateWriter, write_section,
 };
 use crate::spec::SpecError;
 use crate::stages::WorkBudget;
@@ -139,7 +139,7 @@ impl Exchange {
     ) -> Result<(), SnapshotError> {
         self.sequence = reader.u64()?;
         let counters = reader.length()?;
-        self.sent = reader.u64s(counters)?.collect();
+        self.sent = reader.counts(counters)?.collect();
         let sources = reader.length()?;
         if sources > max_sources as usize {
             return Err(SnapshotError::Damaged(
@@ -148,8 +148,14 @@ impl Exchange {
         }
         for _ in 0..sources {
             let length = reader.length()?;
-            let name = reader.raw(length)?.into();
-            let (next, watermark, ended) = (reader.u64()?, reader.i64()?, reader.u32()? != 0);
+            let name: Box<[u8]> = reader.raw(length)?.into();
+            let (next, watermark, ended) = (reader.u64()?, reader.i64()?, reader.flag()?);
+            let is_sorted = self.sources.last_key_value().is_none_or(|(last, _)| *last < name);
+            if !is_sorted || watermark == END_OF_TIME {
+                return Err(SnapshotError::Damaged(
+                    "sources of partial state are out of order, or one has no valid watermark",
+                ));
+            }
             self.sources.insert(name, PartialSource { next, watermark, ended });
         }
         Ok(())
@@ -373,9 +379,9 @@ impl Engine {
 
     #[inline]
     fn count_merged(&mut self, header: PartialHeader) {
-        self.source.accepted = self.source.accepted.saturating_add(header.accepted);
+        self.source.accepted = self.source.accepted.saturating_add(header.accepted).min(MAX_COUNT);
         for (known, more) in self.source.rejected.iter_mut().zip(header.rejected) {
-            *known = known.saturating_add(more);
+            *known = known.saturating_add(more).min(MAX_COUNT);
         }
         let new = PartialSource { next: 0, watermark: NO_WATERMARK, ended: false };
         let source = self.exchange.sources.entry(header.source).or_insert(new);
@@ -432,7 +438,7 @@ fn read_header(payload: &[u8], reasons: usize) -> Result<PartialHeader, Snapshot
     let source = reader.raw(length)?.into();
     let (sequence, watermark) = (reader.u64()?, reader.i64()?);
     let count = reader.length()?;
-    let mut counters = reader.u64s(count)?;
+    let mut counters = reader.counts(count)?;
     let accepted = counters.next().unwrap_or(0);
     let mut stage: Vec<u64> = counters.by_ref().take(LEADING_STAGE_COUNTERS).collect();
     let mut rejected: Vec<u64> = counters.by_ref().take(LEADING_REASONS).collect();

@@ -71,6 +71,14 @@ fn load_identities(
     Ok(all)
 }
 
+/// Returns the flags `bytes`, each 0 or 1.
+fn load_bools(bytes: &[u8]) -> Result<Vec<u8>, SnapshotError> {
+    match bytes.iter().all(|byte| *byte < 2) {
+        true => Ok(bytes.to_vec()),
+        false => Err(SnapshotError::Damaged("a flag is neither 0 nor 1")),
+    }
+}
+
 #[inline]
 pub(super) fn load_frame(
     engine: &mut Engine,
@@ -80,7 +88,7 @@ pub(super) fn load_frame(
     const UNEXPECTED_ROWS: SnapshotError =
         SnapshotError::Damaged("buffered rows have other columns than their stage, or no stage");
     let frame_number = reader.u32()?;
-    if frame_number == PENDING && reader.u32()? == 0 {
+    if frame_number == PENDING && !reader.flag()? {
         return Ok(());
     }
     let mut frame = Frame::new(&RowLayout::default(), 0, 0);
@@ -103,7 +111,7 @@ pub(super) fn load_frame(
         frame.columns.push(match reader.u32()? {
             0 => FrameColumn::Time(reader.i64s(rows)?.collect()),
             1 => FrameColumn::Number(reader.f64s(rows)?.collect()),
-            2 => FrameColumn::Bool(reader.raw(rows)?.to_vec()),
+            2 => FrameColumn::Bool(load_bools(reader.raw(rows)?)?),
             _ => {
                 return Err(SnapshotError::Damaged(
                     "a column of buffered rows has an unknown kind",
@@ -111,12 +119,18 @@ pub(super) fn load_frame(
             }
         });
     }
-    frame.ranks = match reader.is_at_end() {
-        true => vec![0; firing],
-        false => reader.u64s(firing)?.collect(),
+    // Ranks of 0 are not written; identities may follow them.
+    let identity_columns = match (frame_number, engine.stage_outputs.get(frame_number as usize)) {
+        (PENDING, _) if rows > 0 => engine.plan.input.identities.len(),
+        (_, Some(output)) => output.identities.len(),
+        _ => 0,
+    };
+    let identity_bytes = rows.saturating_mul(identity_columns).saturating_mul(16);
+    frame.ranks = match reader.len() > identity_bytes {
+        true => reader.u64s(firing)?.collect(),
+        false => vec![0; firing],
     };
     if frame_number == PENDING {
-        let identity_columns = if rows > 0 { engine.plan.input.identities.len() } else { 0 };
         frame.identities = load_identities(reader, identity_columns, rows)?;
         let columns = engine.plan.input.columns.len();
         if firing != 0 || (rows > 0 && frame.columns.len() != columns) {
@@ -126,7 +140,6 @@ pub(super) fn load_frame(
         return Ok(());
     }
     let output = engine.stage_outputs.get_mut(frame_number as usize).ok_or(UNEXPECTED_ROWS)?;
-    let identity_columns = output.identities.len();
     frame.identities = load_identities(reader, identity_columns, rows)?;
     let kinds =
         |frame: &Frame| frame.columns.iter().map(core::mem::discriminant).collect::<Vec<_>>();

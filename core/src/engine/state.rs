@@ -10,6 +10,7 @@
 use super::frames::{PENDING, load_drops, load_frame, save_drops, save_frame};
 use super::{Engine, Options};
 use crate::error::{Error, SnapshotError};
+use crate::event_time::watermark::END_OF_TIME;
 use crate::snapshot::{
     Kind, MAGIC, SectionReader, SectionWriter, Sections, StateReader, StateWriter, write_section,
 };
@@ -291,7 +292,24 @@ pub struct Restore {
     /// The engine's id of each key of the snapshot.
     ids: Vec<u32>,
     read: u64,
-    ended: bool,
+    /// The place of the last section in the order of a snapshot.
+    last: Place,
+}
+
+/// The place of a section in the order of a snapshot; stages may have several sections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    Begin,
+    Pipeline,
+    Source,
+    Time,
+    Exchange,
+    Keys,
+    Stage(usize),
+    StageOutput(usize),
+    Pending,
+    Drops,
+    End,
 }
 
 impl Restore {
@@ -303,7 +321,7 @@ impl Restore {
     pub fn new(spec: &PipelineSpec, options: Options) -> Result<Self, Error> {
         let engine = Engine::open(spec, options)?;
         let sections = Sections::new(engine.plan.limits.max_snapshot_bytes);
-        Ok(Self { engine, sections, ids: Vec::new(), read: 0, ended: false })
+        Ok(Self { engine, sections, ids: Vec::new(), read: 0, last: Place::Begin })
     }
 
     /// Reads the next piece, of any length.
@@ -314,10 +332,8 @@ impl Restore {
     pub fn push(&mut self, bytes: &[u8]) -> Result<(), Error> {
         self.sections.push(bytes);
         while let Some((kind, payload)) = self.sections.next()? {
-            if self.ended || (self.read == 0) != (kind == Kind::Pipeline) {
-                return Err(SnapshotError::Damaged("sections are out of order").into());
-            }
             let mut reader = SectionReader::new(&payload);
+            self.enter(kind, SectionReader::new(&payload))?;
             self.load(kind, &mut reader)?;
             reader.end()?;
             self.read += 1;
@@ -334,12 +350,80 @@ impl Restore {
         if self.read == 0 && !self.sections.is_empty() {
             return Err(SnapshotError::NotASnapshot.into());
         }
-        if !self.ended || !self.sections.is_empty() {
+        if self.last != Place::End || !self.sections.is_empty() {
             return Err(
                 SnapshotError::Damaged("it ends before its last section is complete").into()
             );
         }
+        self.check()?;
         Ok(self.engine)
+    }
+
+    /// Checks that a section of `kind`, read by `reader`, follows the sections before it.
+    #[inline]
+    fn enter(&mut self, kind: Kind, mut reader: SectionReader<'_>) -> Result<(), SnapshotError> {
+        let stages = self.engine.stages.len();
+        let place = match kind {
+            Kind::Pipeline => Place::Pipeline,
+            Kind::Source => Place::Source,
+            Kind::Time => Place::Time,
+            Kind::Exchange => Place::Exchange,
+            Kind::Keys => Place::Keys,
+            Kind::Stage => Place::Stage(reader.u32()? as usize),
+            Kind::Frame => match reader.u32()? {
+                PENDING => Place::Pending,
+                index => Place::StageOutput(index as usize),
+            },
+            Kind::Drops => Place::Drops,
+            Kind::End => Place::End,
+            Kind::Partial | Kind::Deduplicator | Kind::Group => {
+                return Err(SnapshotError::NotASnapshot);
+            }
+        };
+        let has_time = !self.engine.source.time.is_simple();
+        let follows = match (self.last, place) {
+            (Place::Begin, Place::Pipeline) | (Place::Pipeline, Place::Source) => true,
+            (Place::Source, Place::Time) => has_time,
+            (Place::Source, Place::Exchange | Place::Keys) => !has_time,
+            (Place::Time, Place::Exchange | Place::Keys) | (Place::Exchange, Place::Keys) => true,
+            (Place::Keys, Place::Stage(0)) => true,
+            (Place::Stage(before), Place::Stage(stage)) => {
+                (stage == before || stage == before + 1) && stage < stages
+            }
+            (Place::Stage(before), Place::StageOutput(0)) => before + 1 == stages,
+            (Place::StageOutput(before), Place::StageOutput(output)) => {
+                output == before + 1 && output < self.engine.stage_outputs.len()
+            }
+            (Place::StageOutput(before), Place::Pending) => {
+                before + 1 == self.engine.stage_outputs.len()
+            }
+            (Place::Pending, Place::Drops) | (Place::Drops, Place::End) => true,
+            _ => false,
+        };
+        self.last = place;
+        match follows {
+            true => Ok(()),
+            false => Err(SnapshotError::Damaged("sections are out of order, or one is missing")),
+        }
+    }
+
+    /// Checks what depends on several sections.
+    #[inline]
+    fn check(&self) -> Result<(), SnapshotError> {
+        let Engine { source, stages, stage_outputs, pending, keys, .. } = &self.engine;
+        let frames = stage_outputs.iter().chain(pending);
+        let at_end = |watermark: i64| watermark == END_OF_TIME;
+        let is_at_end =
+            at_end(source.watermark()) || frames.into_iter().any(|frame| at_end(frame.watermark));
+        if is_at_end && !self.engine.finished {
+            return Err(SnapshotError::Damaged(
+                "a watermark is at the end of a stream that goes on",
+            ));
+        }
+        if self.ids.iter().any(|id| !keys.is_retained(*id)) {
+            return Err(SnapshotError::Damaged("a key belongs to no state"));
+        }
+        stages.iter().try_for_each(|stage| stage.check_restored(keys))
     }
 
     #[inline]
@@ -380,14 +464,10 @@ impl Restore {
                 engine.drops.restore(load_drops(reader)?);
                 Ok(())
             }
-            Kind::End => {
-                self.ended = reader.u64()? == self.read;
-                if self.ended {
-                    Ok(())
-                } else {
-                    Err(SnapshotError::Damaged("a section is missing"))
-                }
-            }
+            Kind::End => match reader.u64()? == self.read {
+                true => Ok(()),
+                false => Err(SnapshotError::Damaged("a section is missing")),
+            },
         }
     }
 }
@@ -397,16 +477,21 @@ fn load_source(engine: &mut Engine, reader: &mut SectionReader<'_>) -> Result<()
     engine.source.advance(reader.i64()?);
     engine.source.next_ordinal = reader.u64()?;
     engine.source.time.load_now(reader.i64()?);
-    engine.source.accepted = reader.u64()?;
-    engine.finished = reader.u32()? != 0;
+    engine.source.accepted = reader.count()?;
+    engine.finished = reader.flag()?;
+    // Reasons added after version 1 are there if they were counted.
     let reasons = reader.length()?;
-    // Snapshots of older versions have fewer reasons.
-    for (count, saved) in engine.source.rejected.iter_mut().zip(reader.u64s(reasons)?) {
-        *count = saved;
+    let rejected = &mut engine.source.rejected;
+    let known = VERSION_1_REASONS.min(rejected.len())..=rejected.len();
+    let counts: Vec<u64> = reader.counts(reasons)?.collect();
+    let is_needed = reasons == VERSION_1_REASONS || counts.last().is_some_and(|last| *last > 0);
+    if !known.contains(&reasons) || !is_needed {
+        return Err(SnapshotError::Damaged("the number of rejection reasons is invalid"));
     }
+    rejected.iter_mut().zip(counts).for_each(|(count, saved)| *count = saved);
     if engine.plan.refuses {
         for times in &mut engine.refusals {
-            *times = reader.u64()?;
+            *times = reader.count()?;
         }
     }
     Ok(())

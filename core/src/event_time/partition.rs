@@ -3,6 +3,7 @@
 use crate::event_time::watermark::NO_WATERMARK;
 use crate::plan::{AdvanceOn, WatermarkRule};
 use crate::spec::OutOfOrderness;
+use crate::time::{MAX_TIME, MIN_TIME};
 
 /// A known partition: an event arrived by it, or the host has declared it.
 #[derive(Clone)]
@@ -30,6 +31,15 @@ impl Partition {
             seen_at: now,
             idle: false,
         }
+    }
+
+    /// Returns true if events of valid times can have given its times.
+    pub(super) fn is_consistent(&self) -> bool {
+        let is_time = |time: i64| time == NO_WATERMARK || (MIN_TIME..=MAX_TIME).contains(&time);
+        is_time(self.greatest)
+            && is_time(self.moved_at)
+            && self.moved_at <= self.greatest
+            && self.watermark <= self.greatest
     }
 
     /// Takes an event at `time`. `marked` says whether the pipeline's `watermark_field` marks it.

@@ -96,9 +96,8 @@ impl EventTime {
     pub(crate) fn load(&mut self, reader: &mut SectionReader<'_>) -> Result<(), SnapshotError> {
         const DAMAGED: SnapshotError =
             SnapshotError::Damaged("the state of the partitions is inconsistent");
-        let flag = |number: u32| if number < 2 { Ok(number == 1) } else { Err(DAMAGED) };
-        self.future = reader.u64()?;
-        self.is_open = flag(reader.u32()?)?;
+        self.future = reader.count()?;
+        self.is_open = reader.flag()?;
         let mut before: Option<&[u8]> = None;
         for _ in 0..reader.length()? {
             let length = reader.length()?;
@@ -114,7 +113,10 @@ impl EventTime {
             partition.greatest = reader.i64()?;
             partition.watermark = reader.i64()?;
             partition.moved_at = reader.i64()?;
-            partition.idle = flag(reader.u32()?)?;
+            partition.idle = reader.flag()?;
+            if !partition.is_consistent() {
+                return Err(DAMAGED);
+            }
             if self.partitions.is_known(id) || self.partitions.add(partition).is_none() {
                 return Err(DAMAGED);
             }

@@ -14,6 +14,7 @@
 //!     columns.number(|window| &mut window.count)?
 //! ```
 
+use super::read::{check_count, double, flag};
 use super::{SectionReader, SectionWriter};
 use crate::error::SnapshotError;
 use crate::keys::Keys;
@@ -72,6 +73,17 @@ impl dyn Codec + '_ {
         numbers: impl IntoIterator<Item = &'a mut T>,
     ) -> Result<(), SnapshotError> {
         numbers.into_iter().try_for_each(|number| self.number(number))
+    }
+
+    /// Writes or reads each of `counters`. A counter that is read is at most [`MAX_COUNT`].
+    pub(crate) fn counters<'a>(
+        &mut self,
+        counters: impl IntoIterator<Item = &'a mut u64>,
+    ) -> Result<(), SnapshotError> {
+        counters.into_iter().try_for_each(|counter| {
+            self.number(counter)?;
+            if self.reads() { check_count(*counter).map(drop) } else { Ok(()) }
+        })
     }
 
     /// Writes the number of `rows`, or reads it. The columns follow.
@@ -191,14 +203,14 @@ impl Number for i64 {
     }
 }
 
-/// Written as 0 or 1, true if it is not 0.
+/// Written as 0 or 1.
 impl Number for bool {
     const BYTES: usize = 4;
 
     fn field(&mut self, codec: &mut dyn Codec) -> Result<(), SnapshotError> {
         let mut word = u32::from(*self);
         codec.word(&mut word)?;
-        *self = word != 0;
+        *self = flag(word)?;
         Ok(())
     }
 }
@@ -210,7 +222,7 @@ impl Number for f64 {
     fn field(&mut self, codec: &mut dyn Codec) -> Result<(), SnapshotError> {
         let mut bits = if self.is_nan() { f64::NAN } else { *self }.to_bits();
         codec.double_word(&mut bits)?;
-        *self = Self::from_bits(bits);
+        *self = double(bits)?;
         Ok(())
     }
 }

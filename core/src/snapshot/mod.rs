@@ -19,7 +19,7 @@ mod state;
 mod write;
 
 pub(crate) use codec::Codec;
-pub(crate) use read::{SectionReader, Sections, read_section};
+pub(crate) use read::{MAX_COUNT, SectionReader, Sections, read_section};
 pub(crate) use state::{StateReader, StateWriter};
 pub(crate) use write::{SectionWriter, write_section};
 

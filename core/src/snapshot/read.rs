@@ -5,6 +5,39 @@ use crate::error::SnapshotError;
 
 const CUT_SHORT: SnapshotError = SnapshotError::Damaged("a section ends early");
 
+/// The greatest number that a counter or an ordinal of a snapshot may have: far beyond any real
+/// one, and small enough that counting on cannot overflow.
+pub(crate) const MAX_COUNT: u64 = 1 << 62;
+
+/// Returns `count`.
+///
+/// # Errors
+/// `count` exceeds [`MAX_COUNT`].
+pub(crate) fn check_count(count: u64) -> Result<u64, SnapshotError> {
+    match count {
+        0..=MAX_COUNT => Ok(count),
+        _ => Err(SnapshotError::Damaged("a counter is greater than 2^62")),
+    }
+}
+
+/// Returns the flag that was written as `word`.
+pub(super) fn flag(word: u32) -> Result<bool, SnapshotError> {
+    match word {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(SnapshotError::Damaged("a flag is neither 0 nor 1")),
+    }
+}
+
+/// Returns the double with the bits `bits`; there is one NaN.
+pub(super) fn double(bits: u64) -> Result<f64, SnapshotError> {
+    let value = f64::from_bits(bits);
+    match value.is_nan() && bits != f64::NAN.to_bits() {
+        true => Err(SnapshotError::Damaged("a number is not the canonical NaN")),
+        false => Ok(value),
+    }
+}
+
 /// Returns the payload of `bytes`, which are one section of the kind `wanted`, of at most `limit`
 /// bytes.
 pub(crate) fn read_section(
@@ -108,6 +141,11 @@ impl<'a> SectionReader<'a> {
         Ok(taken)
     }
 
+    /// Returns the number of bytes that are left.
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
     pub(crate) fn is_at_end(&self) -> bool {
         self.bytes.is_empty()
     }
@@ -166,7 +204,32 @@ impl<'a> SectionReader<'a> {
         &mut self,
         count: usize,
     ) -> Result<impl Iterator<Item = f64> + 'a, SnapshotError> {
+        let bits = Self { bytes: self.bytes }.u64s(count)?;
+        let is_canonical = |bits: u64| double(bits).is_ok();
+        if !bits.fold(true, |all, bits| all & is_canonical(bits)) {
+            return Err(SnapshotError::Damaged("a number is not the canonical NaN"));
+        }
         Ok(self.arrays(count)?.map(f64::from_le_bytes))
+    }
+
+    /// Reads counters or ordinals, each at most [`MAX_COUNT`].
+    pub(crate) fn counts(
+        &mut self,
+        count: usize,
+    ) -> Result<impl Iterator<Item = u64> + 'a, SnapshotError> {
+        let counts = Self { bytes: self.bytes }.u64s(count)?;
+        counts.max().map_or(Ok(0), check_count)?;
+        self.u64s(count)
+    }
+
+    /// Reads a counter or an ordinal, at most [`MAX_COUNT`].
+    pub(crate) fn count(&mut self) -> Result<u64, SnapshotError> {
+        self.u64().and_then(check_count)
+    }
+
+    /// Reads a flag: 0 or 1.
+    pub(crate) fn flag(&mut self) -> Result<bool, SnapshotError> {
+        self.u32().and_then(flag)
     }
 
     /// Checks that no bytes remain.

@@ -47,7 +47,7 @@ impl FilterStage {
 
     /// Writes or reads the fields of its section.
     fn fields(&mut self, codec: &mut dyn Codec) -> Result<(), SnapshotError> {
-        codec.numbers([&mut self.stats.events, &mut self.stats.rows])
+        codec.counters([&mut self.stats.events, &mut self.stats.rows])
     }
 }
 

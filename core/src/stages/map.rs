@@ -25,7 +25,7 @@ impl MapStage {
 
     /// Writes or reads the fields of its section.
     fn fields(&mut self, codec: &mut dyn Codec) -> Result<(), SnapshotError> {
-        codec.number(&mut self.stats.events)?;
+        codec.counters([&mut self.stats.events])?;
         self.stats.rows = self.stats.events;
         Ok(())
     }

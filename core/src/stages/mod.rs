@@ -185,6 +185,11 @@ pub(crate) trait Stage: Send {
     /// Reads one section, in the order in which they were written.
     fn load(&mut self, reader: &mut StateReader<'_>) -> Result<(), SnapshotError>;
 
+    /// Checks, after its last section was read, what depends on several sections.
+    fn check_restored(&self, _keys: &Keys) -> Result<(), SnapshotError> {
+        Ok(())
+    }
+
     /// Makes a stage with windows run the aggregators of `factory`. Call before the first event.
     #[cfg(feature = "custom-aggregators")]
     fn use_own(&mut self, _factory: AggregatorFactory) {}

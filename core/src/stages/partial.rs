@@ -9,7 +9,7 @@ use crate::data::stats::StageStats;
 use crate::error::SnapshotError;
 use crate::event_time::watermark::NO_WATERMARK;
 use crate::keys::Keys;
-use crate::snapshot::{Codec, StateReader, StateWriter};
+use crate::snapshot::{Codec, MAX_COUNT, StateReader, StateWriter};
 
 /// The source of a partial, which decides its place in the order of merging.
 #[derive(Debug, Clone, Copy)]
@@ -66,7 +66,7 @@ pub(crate) fn counters_of(stats: &StageStats) -> [u64; COUNTER_COUNT] {
 /// Adds the counters `more` of another engine to `stats`.
 pub(crate) fn add_counters(stats: &mut StageStats, more: [u64; COUNTER_COUNT]) {
     for (known, more) in counters(stats).into_iter().zip(more) {
-        *known = known.saturating_add(more);
+        *known = known.saturating_add(more).min(MAX_COUNT);
     }
 }
 
@@ -160,6 +160,10 @@ impl Stage for PartialStage {
     fn load(&mut self, reader: &mut StateReader<'_>) -> Result<(), SnapshotError> {
         self.head(reader)?;
         self.windows.load(reader)
+    }
+
+    fn check_restored(&self, keys: &Keys) -> Result<(), SnapshotError> {
+        self.windows.check_restored(keys)
     }
 
     fn partial_state(&mut self) -> Option<&mut dyn PartialState> {

@@ -40,6 +40,8 @@ pub struct Feed {
     events: EventBuffer,
     /// Index of the first event that is not yet pushed.
     next: usize,
+    /// True if the engine was full after the last push: events that it took may wait in it.
+    is_paused: bool,
     /// The bound of the ids of keys and partitions.
     id_bound: u32,
     /// Events that have passed, if the pipeline passes events.
@@ -48,7 +50,7 @@ pub struct Feed {
     report: Option<Report>,
 }
 
-/// PassedEvents events, as NDJSON.
+/// Events that have passed, as NDJSON.
 struct PassedEvents {
     writer: EventWriter,
     has_begun: bool,
@@ -73,6 +75,7 @@ impl Feed {
             text: Vec::new(),
             events: EventBuffer::new(),
             next: 0,
+            is_paused: false,
             id_bound: plan.limits.dictionary_keys(),
             passed: plan.output.passes_events.then(|| PassedEvents {
                 writer: EventWriter::new(spec.source.format, Format::Ndjson)
@@ -262,8 +265,9 @@ impl Feed {
         engine.define_keys(&KeyDefinitions { reset: false, ids, offsets, bytes })
     }
 
+    /// Pushes the events that were read, and continues with those that wait in the engine.
     fn push_events(&mut self, engine: &mut Engine) -> Result<Progress, Error> {
-        while self.next < self.events.len() {
+        while self.next < self.events.len() || self.is_paused {
             let columns = self.events.columns().iter();
             let columns: Vec<_> = columns
                 .map(|column| Column::F64(column.get(self.next..).unwrap_or_default()))
@@ -289,6 +293,7 @@ impl Feed {
                 Err(error) => return Err(self.skip_refused(engine, error)),
             };
             self.next += pushed.consumed;
+            self.is_paused = pushed.full;
             if pushed.full {
                 return Ok(Progress::Full);
             }
@@ -380,6 +385,10 @@ mod tests {
                 (due.to_owned(), 2),
                 "{rows} {piece}"
             );
+        }
+        let many: String = (0..9).map(|ts| format!("{{\"ts\":{ts},\"v\":2}}\n")).collect();
+        for (rows, piece) in [(1, 1_000), (2, 1_000), (2, 30)] {
+            assert_eq!(feed_in_pieces("ndjson", rows, &many, piece), (many.clone(), 9), "{rows}");
         }
         let csv = "ts,v,w\n1,2,x\n2,1,y\n3,10,\n";
         let due = "{\"ts\":1,\"v\":2,\"w\":\"x\"}\n{\"ts\":3,\"v\":10,\"w\":null}\n";

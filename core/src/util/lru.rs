@@ -74,7 +74,12 @@ impl LruList {
         codec.rows(&mut keys)?.key(|key| key)?;
         if codec.reads() {
             *self = Self::default();
-            keys.into_iter().for_each(|key| self.touch(key));
+            for key in keys {
+                if self.link(key).listed {
+                    return Err(SnapshotError::Damaged("the order of use lists a key twice"));
+                }
+                self.touch(key);
+            }
         }
         Ok(())
     }

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use stream_processor_core::wire::{batch_len, encode_batch};
 use stream_processor_core::text::{EventBuffer, Reader, ReaderOptions};
+use stream_processor_core::wire::{batch_len, encode_batch};
 use stream_processor_core::{Batch, Column, Engine, Identity, KeyColumn, Options};
 use stream_processor_fuzz::drive::{self, Output};
 use stream_processor_fuzz::pipelines::{self, Pipeline};
@@ -56,7 +56,10 @@ fn lines(text: &[u8], length: usize) -> &[u8] {
 fn roles(pipeline: &Pipeline) -> Vec<(Options, &'static str)> {
     let edge = Options { emits_partials: true, ..Options::default() };
     let roles = [(Options::default(), "whole"), (edge, "edge")];
-    roles.into_iter().filter(|(options, _)| Engine::open(&pipeline.spec, *options).is_ok()).collect()
+    roles
+        .into_iter()
+        .filter(|(options, _)| Engine::open(&pipeline.spec, *options).is_ok())
+        .collect()
 }
 
 fn snapshot(pipeline: &Pipeline, options: Options, text: &[u8]) -> Option<Vec<u8>> {
@@ -79,7 +82,8 @@ fn block(pipeline: &Pipeline, text: &[u8]) -> Option<Vec<u8>> {
     let mut reader = Reader::new(&plan.input, ReaderOptions::of(&pipeline.spec));
     let mut events = EventBuffer::new();
     reader.read(text, true, 10_000, &mut events).ok()?;
-    let columns: Vec<Column<'_>> = events.columns().iter().map(|values| Column::F64(values)).collect();
+    let columns: Vec<Column<'_>> =
+        events.columns().iter().map(|values| Column::F64(values)).collect();
     let identities: Vec<&[Identity]> = events.identities().iter().map(Vec::as_slice).collect();
     let keys = events.new_keys();
     let of_key = |id: &u32| {

@@ -116,9 +116,7 @@ fn complete(
     for calls in 0.. {
         assert!(calls < MAX_CALLS, "the stream never ends");
         let progress = call(engine);
-        if !engine.plan().output.passes_events {
-            output.poll(engine);
-        }
+        output.poll(engine);
         match progress {
             Ok(Progress::Full) | Err(Error::LimitReached(_)) => {}
             _ => break,
@@ -146,21 +144,11 @@ pub fn restored(spec: &PipelineSpec, options: Options, snapshot: &[u8]) -> Optio
 /// # Panics
 /// Panics if the restored engine has another snapshot, if a later snapshot of it cannot be
 /// restored, or if it does not end.
-pub fn check_snapshot(
-    spec: &PipelineSpec,
-    options: Options,
-    snapshot: &[u8],
-    text: &[u8],
-) -> bool {
+pub fn check_snapshot(spec: &PipelineSpec, options: Options, snapshot: &[u8], text: &[u8]) -> bool {
     let Some(mut engine) = restored(spec, options, snapshot) else { return false };
     let again = engine.snapshot().expect("a restored engine has a snapshot");
     if again != snapshot && !is_older_layout(spec, options, &again) {
-        let at = again.iter().zip(snapshot).position(|(a, b)| a != b);
-        panic!(
-            "a restored engine has another snapshot: {} and {} bytes, first difference at {at:?}",
-            snapshot.len(),
-            again.len(),
-        );
+        panic!("a restored engine has another snapshot: {}", first_difference(snapshot, &again));
     }
     let mut output = Output::default();
     let _ = feed(&mut engine, spec, text, 2000, &mut output);
@@ -170,6 +158,25 @@ pub fn check_snapshot(
     finish(&mut engine, &mut output);
     check_own_snapshot(spec, &mut engine);
     true
+}
+
+/// Describes the first difference of two snapshots: its section and the place in that.
+fn first_difference(snapshot: &[u8], again: &[u8]) -> String {
+    let length = snapshot.len().min(again.len());
+    let at = (0..length).find(|at| snapshot[*at] != again[*at]).unwrap_or(length);
+    let sections = sections(again);
+    let found = sections.iter().enumerate().rfind(|(_, section)| section.start <= at);
+    let number = |bytes: &[u8]| bytes.get(at / 4 * 4..at / 4 * 4 + 8).map(<[u8]>::to_vec);
+    let (section, start) = found.map_or((0, 0), |(index, section)| (index, section.start));
+    let kind = again.get(start.saturating_sub(HEADER_BYTES)).copied();
+    format!(
+        "lengths {} and {}, section {section} of kind {kind:?}, byte {}: {:?} and {:?}",
+        snapshot.len(),
+        again.len(),
+        at - start,
+        number(snapshot),
+        number(again),
+    )
 }
 
 /// Returns true if `snapshot` may have slices in the layout of an earlier version, which only windows
@@ -184,7 +191,10 @@ pub fn check_own_snapshot(spec: &PipelineSpec, engine: &mut Engine) {
     let options = engine.options();
     let own = engine.snapshot().expect("an engine has a snapshot");
     let mut restored = Engine::restore(spec, options, &own).expect("its own snapshot is restored");
-    assert!(restored.snapshot().expect("a snapshot") == own, "a restored engine has another snapshot");
+    assert!(
+        restored.snapshot().expect("a snapshot") == own,
+        "a restored engine has another snapshot"
+    );
 }
 
 /// Merges `partial`, which may be forged, into an engine and runs that to its end. Returns true if
@@ -242,9 +252,15 @@ pub fn check_text(spec: &PipelineSpec, text: &[u8], piece: usize) {
         let mut output = Output::text();
         let fed = feed(&mut engine, spec, text, piece, &mut output).map_err(|error| error.code());
         finish(&mut engine, &mut output);
-        Some((fed, output.text, engine.stats()))
+        let text = String::from_utf8_lossy(&output.text.unwrap_or_default()).into_owned();
+        Some((fed, text, engine.stats()))
     };
     let whole = run(usize::MAX);
     let pieces = run(piece);
-    assert!(whole == pieces, "text in pieces gives other rows or counters");
+    if whole != pieces {
+        let whole = format!("{whole:#?}");
+        let pieces = format!("{pieces:#?}");
+        let differ = whole.lines().zip(pieces.lines()).find(|(whole, pieces)| whole != pieces);
+        panic!("text in pieces of {piece} bytes gives another output: {differ:?}");
+    }
 }

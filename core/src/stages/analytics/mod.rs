@@ -263,6 +263,13 @@ impl Stage for AnalyticsStage {
     fn load(&mut self, reader: &mut StateReader<'_>) -> Result<(), SnapshotError> {
         self.load_section(reader)
     }
+
+    fn check_restored(&self, _: &Keys) -> Result<(), SnapshotError> {
+        match self.lifetimes.state.orders_open_keys() {
+            true => Ok(()),
+            false => Err(SnapshotError::Damaged("the order of use lists a key without state")),
+        }
+    }
 }
 
 /// Appends `count` missing values to a column and returns them as a slice.

@@ -68,7 +68,7 @@ impl AnalyticsStage {
     #[inline]
     fn common(&mut self, codec: &mut dyn Codec) -> Result<(), SnapshotError> {
         let stats = &mut self.stats;
-        codec.numbers([&mut stats.events, &mut stats.rows, &mut stats.key_limit])?;
+        codec.counters([&mut stats.events, &mut stats.rows, &mut stats.key_limit])?;
         stats.limit_fields(&self.plan.caps, codec)?;
         self.lifetimes.state.fields(codec)
     }
@@ -81,7 +81,7 @@ impl AnalyticsStage {
         codec: &mut dyn Codec,
     ) -> Result<Vec<u32>, SnapshotError> {
         let mut columns = codec.rows(&mut rows)?;
-        columns.key(|row| &mut row.key)?;
+        columns.ascending_key(|row| &mut row.key)?;
         if self.lifetimes.ttl().is_some() {
             columns.number(|row| &mut row.latest)?;
         }

@@ -83,7 +83,7 @@ impl DedupStage {
     #[inline]
     fn common(&mut self, codec: &mut dyn Codec) -> Result<(), SnapshotError> {
         let stats = &mut self.stats;
-        codec.numbers([
+        codec.counters([
             &mut stats.events,
             &mut stats.rows,
             &mut stats.duplicates,
@@ -98,7 +98,7 @@ impl DedupStage {
         // Written only if not zero, so that all other snapshots are equal to those of earlier
         // versions.
         if codec.has_more(stats.unjudged > 0) {
-            codec.number(&mut stats.unjudged)?;
+            codec.counters([&mut stats.unjudged])?;
         }
         Ok(())
     }

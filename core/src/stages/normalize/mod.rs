@@ -37,6 +37,7 @@
 mod advance;
 mod auto;
 mod buffer;
+mod check;
 mod emit;
 mod emit_fast;
 mod fill;
@@ -316,5 +317,9 @@ impl Stage for NormalizeStage {
     #[inline]
     fn load(&mut self, reader: &mut StateReader<'_>) -> Result<(), SnapshotError> {
         self.load_section(reader)
+    }
+
+    fn check_restored(&self, _: &Keys) -> Result<(), SnapshotError> {
+        self.check_all()
     }
 }

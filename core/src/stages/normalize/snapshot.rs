@@ -89,7 +89,7 @@ impl NormalizeStage {
     #[inline]
     fn common(&mut self, codec: &mut dyn Codec) -> Result<(), SnapshotError> {
         let stats = &mut self.stats;
-        codec.numbers([
+        codec.counters([
             &mut stats.events,
             &mut stats.rows,
             &mut stats.late_dropped,
@@ -156,7 +156,7 @@ impl NormalizeStage {
 
     /// Returns the series of `key`.
     #[inline]
-    fn series_of(&self, key: u32) -> Option<u32> {
+    pub(super) fn series_of(&self, key: u32) -> Option<u32> {
         self.series_of_key.get(key as usize).copied().filter(|series_id| *series_id != NONE)
     }
 

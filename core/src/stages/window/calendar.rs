@@ -195,6 +195,10 @@ impl Stage for CalendarStage {
         self.windows.load(reader)
     }
 
+    fn check_restored(&self, keys: &Keys) -> Result<(), SnapshotError> {
+        self.windows.check_restored(keys)
+    }
+
     #[cfg(feature = "custom-aggregators")]
     fn use_own(&mut self, factory: crate::aggregation::AggregatorFactory) {
         self.windows.use_own(factory);

@@ -50,7 +50,7 @@ impl CountStage {
     fn common(&mut self, codec: &mut dyn Codec) -> Result<(), SnapshotError> {
         codec.number(&mut self.output_watermark)?;
         let stats = &mut self.stats;
-        codec.numbers([
+        codec.counters([
             &mut stats.events,
             &mut stats.rows,
             &mut stats.key_limit,
@@ -74,7 +74,7 @@ impl CountStage {
     fn windows(&mut self, mut slots: Vec<u32>, codec: &mut dyn Codec) -> Result<(), SnapshotError> {
         let mut windows: Vec<_> = slots.iter().map(|slot| self.window(*slot)).collect();
         let mut columns = codec.rows(&mut windows)?;
-        columns.key(|window| &mut window.key)?;
+        columns.ascending_key(|window| &mut window.key)?;
         columns.number(|window| &mut window.count)?;
         columns.number(|window| &mut window.first)?;
         columns.number(|window| &mut window.last)?;

@@ -68,7 +68,7 @@ impl SessionStage {
     fn common(&mut self, codec: &mut dyn Codec) -> Result<(), SnapshotError> {
         codec.number(&mut self.input_watermark)?;
         let stats = &mut self.stats;
-        codec.numbers([
+        codec.counters([
             &mut stats.events,
             &mut stats.rows,
             &mut stats.late_dropped,

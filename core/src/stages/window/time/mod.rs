@@ -251,6 +251,13 @@ impl Stage for WindowStage {
         self.load_section(reader)
     }
 
+    fn check_restored(&self, _: &Keys) -> Result<(), SnapshotError> {
+        match self.table.orders_open_keys() {
+            true => Ok(()),
+            false => Err(SnapshotError::Damaged("the order of use lists a key without state")),
+        }
+    }
+
     #[cfg(feature = "custom-aggregators")]
     fn use_own(&mut self, factory: AggregatorFactory) {
         self.add_own(factory);

@@ -253,6 +253,11 @@ impl SliceTable {
         Some(slot)
     }
 
+    /// Returns true if each key in the order of use has slices.
+    pub(super) fn orders_open_keys(&self) -> bool {
+        self.keyed.orders_open_keys()
+    }
+
     /// Writes or reads the order in which keys were used. Slots are inserted as they are read.
     pub(super) fn fields(&mut self, codec: &mut dyn Codec) -> Result<(), SnapshotError> {
         self.keyed.fields(codec)

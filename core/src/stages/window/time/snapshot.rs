@@ -147,7 +147,7 @@ impl WindowStage {
     fn common(&mut self, codec: &mut dyn Codec) -> Result<(), SnapshotError> {
         codec.number(self.progress.input_watermark_mut())?;
         let stats = &mut self.stats;
-        codec.numbers([
+        codec.counters([
             &mut stats.events,
             &mut stats.rows,
             &mut stats.late_dropped,
@@ -155,12 +155,12 @@ impl WindowStage {
             &mut stats.window_limit,
         ])?;
         if self.accumulators.keeps_values() {
-            codec.numbers([&mut stats.value_limit, &mut stats.folded_values])?;
+            codec.counters([&mut stats.value_limit, &mut stats.folded_values])?;
         }
         stats.limit_fields(&self.plan.caps, codec)?;
         self.table.fields(codec)?;
         if self.plan.grid.has_gaps() {
-            codec.number(&mut stats.unassigned)?;
+            codec.counters([&mut stats.unassigned])?;
         }
         if self.plan.emission.revises {
             self.late_event_fields(codec)?;
@@ -171,7 +171,7 @@ impl WindowStage {
             self.staging.fields(&empty, false, codec)?;
         }
         if codec.has_more(is_limited) {
-            codec.number(&mut self.stats.revision_limit)?;
+            codec.counters([&mut self.stats.revision_limit])?;
         }
         Ok(())
     }
@@ -265,7 +265,7 @@ impl WindowStage {
     ) -> Result<(), SnapshotError> {
         codec.number(start)?;
         let mut keys_in_slots: Vec<u32> = self.table.keys_in(slots).collect();
-        codec.rows(&mut keys_in_slots)?.key(|key| key)?;
+        codec.rows(&mut keys_in_slots)?.ascending_key(|key| key)?;
         if let Some(keys) = codec.keys() {
             if !self.can_start(*start, is_slice && !keys_in_slots.is_empty()) {
                 return Err(SnapshotError::Damaged(
@@ -342,7 +342,7 @@ impl WindowStage {
     ) -> Result<(), SnapshotError> {
         let mut changed = vec![false; emitted.len()];
         let mut columns = codec.rows(&mut emitted)?;
-        columns.key(|key_rows| &mut key_rows.key)?;
+        columns.ascending_key(|key_rows| &mut key_rows.key)?;
         columns.number(|key_rows| &mut key_rows.rows)?;
         if kind == OPEN_WITH_ROWS {
             changed.resize(emitted.len(), false);
