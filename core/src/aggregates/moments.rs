@@ -46,7 +46,7 @@ impl Accumulator for OnlineVariance {
 
     #[inline]
     fn load(count: usize, reader: &mut SectionReader<'_>) -> Result<Vec<Self>, SnapshotError> {
-        let (counts, means) = (reader.u64s(count)?, reader.f64s(count)?);
+        let (counts, means) = (reader.counts(count)?, reader.f64s(count)?);
         let moments = counts.zip(means).zip(reader.f64s(count)?);
         Ok(moments.map(|((count, mean), m2)| Self { count, mean, m2 }).collect())
     }

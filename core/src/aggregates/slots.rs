@@ -227,7 +227,7 @@ impl Accumulator for u64 {
 
     #[inline]
     fn load(count: usize, reader: &mut SectionReader<'_>) -> Result<Vec<Self>, SnapshotError> {
-        Ok(reader.u64s(count)?.collect())
+        Ok(reader.counts(count)?.collect())
     }
 }
 

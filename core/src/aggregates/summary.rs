@@ -142,7 +142,7 @@ impl Accumulator for Summary {
 
     #[inline]
     fn load(count: usize, reader: &mut SectionReader<'_>) -> Result<Vec<Self>, SnapshotError> {
-        let (counts, sums) = (reader.u64s(count)?, reader.f64s(count)?);
+        let (counts, sums) = (reader.counts(count)?, reader.f64s(count)?);
         let compensations = reader.f64s(count)?;
         let extremes = reader.f64s(count)?.zip(reader.f64s(count)?);
         let sums = counts.zip(sums).zip(compensations);

@@ -147,14 +147,32 @@ impl<R: Default> Columns<'_, R> {
         &mut self,
         field: impl Fn(&mut R) -> &mut u32,
     ) -> Result<(), SnapshotError> {
+        self.ordered_key(field, |before, position| before < position)
+    }
+
+    /// Does the same for keys in the order of their positions.
+    pub(crate) fn grouped_key(
+        &mut self,
+        field: impl Fn(&mut R) -> &mut u32,
+    ) -> Result<(), SnapshotError> {
+        self.ordered_key(field, |before, position| before <= position)
+    }
+
+    /// Does the same for keys of which each two neighbours are in order.
+    fn ordered_key(
+        &mut self,
+        field: impl Fn(&mut R) -> &mut u32,
+        in_order: fn(u32, u32) -> bool,
+    ) -> Result<(), SnapshotError> {
         self.add_rows(u32::BYTES)?;
         let mut before = None;
         for row in self.rows.iter_mut() {
-            let position = Some(self.codec.key(field(row))?);
-            if self.codec.reads() && before >= position {
+            let position = self.codec.key(field(row))?;
+            let follows = before.is_none_or(|before| in_order(before, position));
+            if self.codec.reads() && !follows {
                 return Err(SnapshotError::Damaged("the keys of a section are out of order"));
             }
-            before = position;
+            before = Some(position);
         }
         Ok(())
     }

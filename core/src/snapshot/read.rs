@@ -227,6 +227,11 @@ impl<'a> SectionReader<'a> {
         self.u64().and_then(check_count)
     }
 
+    /// Reads a double.
+    pub(crate) fn f64(&mut self) -> Result<f64, SnapshotError> {
+        self.u64().and_then(double)
+    }
+
     /// Reads a flag: 0 or 1.
     pub(crate) fn flag(&mut self) -> Result<bool, SnapshotError> {
         self.u32().and_then(flag)

@@ -96,6 +96,8 @@ pub(crate) struct PartialStage {
     watermark: i64,
     /// [`NO_WATERMARK`] for each event of the frame.
     no_watermarks: Vec<i64>,
+    /// True if the head of a section was read.
+    is_restored: bool,
 }
 
 impl PartialStage {
@@ -104,7 +106,7 @@ impl PartialStage {
         if let Some(parts) = windows.partial_state() {
             parts.count_events();
         }
-        Self { windows, watermark: NO_WATERMARK, no_watermarks: Vec::new() }
+        Self { windows, watermark: NO_WATERMARK, no_watermarks: Vec::new(), is_restored: false }
     }
 
     /// Writes or reads the fields at the start of every section: a section does not know its index.
@@ -158,7 +160,11 @@ impl Stage for PartialStage {
 
     #[inline]
     fn load(&mut self, reader: &mut StateReader<'_>) -> Result<(), SnapshotError> {
+        let before = self.watermark;
         self.head(reader)?;
+        if core::mem::replace(&mut self.is_restored, true) && self.watermark != before {
+            return Err(SnapshotError::Damaged("sections of a stage have different watermarks"));
+        }
         self.windows.load(reader)
     }
 

@@ -26,12 +26,7 @@ impl OnlineVariance {
     }
 
     pub(crate) fn load(reader: &mut SectionReader<'_>) -> Result<Self, SnapshotError> {
-        let (count, mean, m2) = (reader.u64()?, reader.u64()?, reader.u64()?);
-        // Far beyond any real count, and small enough that counting on cannot overflow.
-        let count = Some(count).filter(|count| *count < 1 << 62);
-        let count =
-            count.ok_or(SnapshotError::Damaged("the count of a variance is not below 2^62"))?;
-        Ok(Self { count, mean: f64::from_bits(mean), m2: f64::from_bits(m2) })
+        Ok(Self { count: reader.count()?, mean: reader.f64()?, m2: reader.f64()? })
     }
 }
 

@@ -34,8 +34,7 @@ impl Sum {
     }
 
     pub(crate) fn load(reader: &mut SectionReader<'_>) -> Result<Self, SnapshotError> {
-        let (sum, compensation) = (reader.u64()?, reader.u64()?);
-        Ok(Self { sum: f64::from_bits(sum), compensation: f64::from_bits(compensation) })
+        Ok(Self { sum: reader.f64()?, compensation: reader.f64()? })
     }
 }
 

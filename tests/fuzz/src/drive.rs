@@ -160,23 +160,25 @@ pub fn check_snapshot(spec: &PipelineSpec, options: Options, snapshot: &[u8], te
     true
 }
 
-/// Describes the first difference of two snapshots: its section and the place in that.
+/// Describes the first difference of two snapshots: its section, its place in that, and the bytes
+/// around it.
 fn first_difference(snapshot: &[u8], again: &[u8]) -> String {
-    let length = snapshot.len().min(again.len());
-    let at = (0..length).find(|at| snapshot[*at] != again[*at]).unwrap_or(length);
-    let sections = sections(again);
-    let found = sections.iter().enumerate().rfind(|(_, section)| section.start <= at);
-    let number = |bytes: &[u8]| bytes.get(at / 4 * 4..at / 4 * 4 + 8).map(<[u8]>::to_vec);
-    let (section, start) = found.map_or((0, 0), |(index, section)| (index, section.start));
-    let kind = again.get(start.saturating_sub(HEADER_BYTES)).copied();
-    format!(
-        "lengths {} and {}, section {section} of kind {kind:?}, byte {}: {:?} and {:?}",
-        snapshot.len(),
-        again.len(),
-        at - start,
-        number(snapshot),
-        number(again),
-    )
+    let pairs = sections(snapshot).into_iter().zip(sections(again)).enumerate();
+    for (section, (left, right)) in pairs {
+        let kind = snapshot[left.start - HEADER_BYTES];
+        let (left, right) = (&snapshot[left], &again[right]);
+        let length = left.len().min(right.len());
+        let different = (0..length).find(|at| left[*at] != right[*at]);
+        if let Some(at) = different.or((left.len() != right.len()).then_some(length)) {
+            let around = |payload: &[u8]| {
+                let start = at / 4 * 4;
+                payload.get(start..payload.len().min(start + 8)).map(<[u8]>::to_vec)
+            };
+            let (before, after) = (around(left), around(right));
+            return format!("section {section} of kind {kind}, byte {at}: {before:?}, {after:?}");
+        }
+    }
+    format!("lengths {} and {}", snapshot.len(), again.len())
 }
 
 /// Returns true if `snapshot` may have slices in the layout of an earlier version, which only windows

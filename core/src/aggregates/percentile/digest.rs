@@ -162,7 +162,9 @@ impl PercentileState for Digest {
         let length = reader.length()?;
         let recent: Vec<f64> = reader.f64s(length)?.collect();
         let count = reader.length()?;
-        if length > ALWAYS_EXACT || count > MAX_CENTROIDS || !recent.iter().all(|v| v.is_finite()) {
+        let is_sorted = recent.is_sorted_by(|a, b| a.total_cmp(b).is_le());
+        let is_valid = is_sorted && recent.iter().all(|value| value.is_finite());
+        if length > ALWAYS_EXACT || count > MAX_CENTROIDS || !is_valid {
             return Err(DAMAGED);
         }
         if count == 0 {

@@ -276,7 +276,7 @@ impl HalfHistogram {
     pub(super) fn load(reader: &mut SectionReader<'_>) -> Result<Self, SnapshotError> {
         const DAMAGED: SnapshotError =
             SnapshotError::Damaged("the buckets of a histogram are inconsistent");
-        let mut half = Self { folded: reader.u64()?, ..Self::default() };
+        let mut half = Self { folded: reader.count()?, ..Self::default() };
         let octaves = reader.length()?;
         if octaves > MAX_OCTAVES {
             return Err(DAMAGED);

@@ -211,9 +211,8 @@ impl Histogram {
     /// Reads what [`Histogram::save`] wrote of `count` values.
     #[inline]
     pub(super) fn load(count: u64, reader: &mut SectionReader<'_>) -> Result<Self, SnapshotError> {
-        let zeros = reader.u64()?;
-        let [min, max] = [(); 2].map(|()| reader.u64().map(f64::from_bits));
-        let (min, max) = (min?, max?);
+        let zeros = reader.count()?;
+        let (min, max) = (reader.f64()?, reader.f64()?);
         if !(min.is_finite() && max.is_finite() && min <= max) {
             return Err(SnapshotError::Damaged(
                 "a histogram has values, but no minimum and maximum",

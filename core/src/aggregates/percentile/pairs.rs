@@ -1,7 +1,7 @@
 //! Value/count pairs: the different values in ascending order, each with its count.
 
 use crate::error::SnapshotError;
-use crate::snapshot::SectionReader;
+use crate::snapshot::{MAX_COUNT, SectionReader};
 
 /// Maximum number of different values that are kept exactly, if there are more values than are kept
 /// one by one.
@@ -119,8 +119,10 @@ pub(super) fn load(
 ) -> Result<Option<Vec<(f64, u64)>>, SnapshotError> {
     let length = reader.length()?;
     let values: Vec<f64> = reader.f64s(length)?.collect();
-    let pairs: Vec<_> = values.into_iter().zip(reader.u64s(length)?).collect();
+    let pairs: Vec<_> = values.into_iter().zip(reader.counts(length)?).collect();
     let ascend = pairs.is_sorted_by(|(a, _), (b, _)| a < b);
     let finite = pairs.iter().all(|(value, _)| value.is_finite());
-    Ok((ascend && finite && length <= MAX_DISTINCT).then_some(pairs))
+    let total = pairs.iter().map(|(_, times)| *times).fold(0, u64::saturating_add);
+    let counted = pairs.iter().all(|(_, times)| *times > 0) && total <= MAX_COUNT;
+    Ok((ascend && finite && counted && length <= MAX_DISTINCT).then_some(pairs))
 }

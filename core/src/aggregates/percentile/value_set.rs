@@ -228,11 +228,12 @@ impl PercentileState for ValueSet {
                 let length = reader.length()?;
                 let values: Vec<f64> = reader.f64s(length)?.collect();
                 let fits = length <= exact && values.iter().all(|value| value.is_finite());
+                let fits = fits && values.is_sorted_by(|a, b| a.total_cmp(b).is_le());
                 Self::Values(if fits { values } else { return Err(DAMAGED) })
             }
             1 => Self::Pairs(pairs::load(reader)?.ok_or(DAMAGED)?),
             2 => {
-                let count = reader.u64()?;
+                let count = reader.count()?;
                 Self::Histogram(Box::new(Histogram::load(count, reader)?))
             }
             _ => return Err(DAMAGED),

@@ -270,6 +270,9 @@ fn field_series_fields(
     if !codec.reads() {
         return Ok(());
     }
+    if points.iter().any(|point| point.flags & !(JOINED | OUTLIER) != 0) {
+        return Err(SnapshotError::Damaged("a known point has unknown flags"));
+    }
     if !points.is_sorted_by(|a, b| a.time < b.time) {
         return Err(SnapshotError::Damaged("known points are out of order"));
     }

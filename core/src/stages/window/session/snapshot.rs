@@ -6,6 +6,7 @@ use super::{Keys, NONE, SessionStage, SnapshotError};
 use crate::snapshot::{Codec, StateReader, StateWriter};
 use crate::stages::window::partial::empty_accumulators;
 use crate::stages::window::windows::Windows;
+use crate::time::{MAX_TIME, MIN_TIME};
 
 /// The kind of a section.
 const COMMON: u32 = 0;
@@ -102,7 +103,7 @@ impl SessionStage {
     ) -> Result<(), SnapshotError> {
         let mut rows: Vec<SessionRow> = slots.iter().map(|slot| self.row(*slot)).collect();
         let mut columns = codec.rows(&mut rows)?;
-        columns.key(|row| &mut row.key)?;
+        columns.grouped_key(|row| &mut row.key)?;
         columns.number(|row| &mut row.start)?;
         columns.number(|row| &mut row.end)?;
         if self.plan.kept_us > 0 {
@@ -110,6 +111,9 @@ impl SessionStage {
             columns.number(|row| &mut row.revision)?;
         }
         if let Some(keys) = codec.keys() {
+            if !rows.is_sorted_by(|a, b| a.key != b.key || a.start < b.start) {
+                return Err(SnapshotError::Damaged("the sessions of a key are out of order"));
+            }
             let restored = rows.iter().map(|row| self.restore(row, keys));
             slots = restored.collect::<Result<_, _>>()?;
         }
@@ -134,10 +138,13 @@ impl SessionStage {
         let status = STATUSES.get(status as usize).copied();
         let status = status.ok_or(SnapshotError::Damaged("a session has an unknown status"))?;
         let bounds = Bounds { start, end };
-        if end < start || !self.table.neighbours(key, bounds).slots().is_empty() {
-            return Err(SnapshotError::Damaged(
-                "a session ends before it starts, or touches another one of its key",
-            ));
+        let times = MIN_TIME..=MAX_TIME;
+        let last = end.saturating_sub(self.plan.gap_us);
+        if !times.contains(&start) || !times.contains(&last) || last < start {
+            return Err(SnapshotError::Damaged("a session has bounds that no events can give"));
+        }
+        if !self.table.neighbours(key, bounds).slots().is_empty() {
+            return Err(SnapshotError::Damaged("a session touches another one of its key"));
         }
         keys.retain(key);
         let slot = self.table.insert(key, bounds, keys);

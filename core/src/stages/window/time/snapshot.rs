@@ -239,6 +239,9 @@ impl WindowStage {
     ) -> Result<(), SnapshotError> {
         self.slots(&mut start, &mut slots, true, codec)?;
         if let Some(keys) = codec.keys() {
+            if self.first_start(start).is_some() {
+                return Err(SnapshotError::Damaged("slices or windows are out of order"));
+            }
             slots.iter().try_for_each(|slot| self.restore(start, *slot, keys))?;
         }
         if kind == OPEN_WITH_CHANGES {
@@ -249,6 +252,9 @@ impl WindowStage {
         }
         if codec.reads() && kind == OPEN_WITH_ROWS {
             self.restore_changes(start, &slots);
+        }
+        if codec.reads() && self.first_start(start).is_none() {
+            return Err(SnapshotError::Damaged("a section of a window stage is empty"));
         }
         Ok(())
     }
