@@ -333,8 +333,10 @@ impl Restore {
         self.sections.push(bytes);
         while let Some((kind, payload)) = self.sections.next()? {
             let mut reader = SectionReader::new(&payload);
-            self.enter(kind, SectionReader::new(&payload))?;
-            self.load(kind, &mut reader)?;
+            let place = self.place(kind, &payload)?;
+            let before = core::mem::replace(&mut self.last, place);
+            self.check_order(before)?;
+            self.load(kind, before != self.last, &mut reader)?;
             reader.end()?;
             self.read += 1;
         }
@@ -359,11 +361,11 @@ impl Restore {
         Ok(self.engine)
     }
 
-    /// Checks that a section of `kind`, read by `reader`, follows the sections before it.
+    /// Returns the place of a section.
     #[inline]
-    fn enter(&mut self, kind: Kind, mut reader: SectionReader<'_>) -> Result<(), SnapshotError> {
-        let stages = self.engine.stages.len();
-        let place = match kind {
+    fn place(&self, kind: Kind, payload: &[u8]) -> Result<Place, SnapshotError> {
+        let mut reader = SectionReader::new(payload);
+        Ok(match kind {
             Kind::Pipeline => Place::Pipeline,
             Kind::Source => Place::Source,
             Kind::Time => Place::Time,
@@ -379,9 +381,15 @@ impl Restore {
             Kind::Partial | Kind::Deduplicator | Kind::Group => {
                 return Err(SnapshotError::NotASnapshot);
             }
-        };
+        })
+    }
+
+    /// Checks that the last section follows the one before it.
+    #[inline]
+    fn check_order(&self, before: Place) -> Result<(), SnapshotError> {
+        let (stages, outputs) = (self.engine.stages.len(), self.engine.stage_outputs.len());
         let has_time = !self.engine.source.time.is_simple();
-        let follows = match (self.last, place) {
+        let follows = match (before, self.last) {
             (Place::Begin, Place::Pipeline) | (Place::Pipeline, Place::Source) => true,
             (Place::Source, Place::Time) => has_time,
             (Place::Source, Place::Exchange | Place::Keys) => !has_time,
@@ -392,15 +400,12 @@ impl Restore {
             }
             (Place::Stage(before), Place::StageOutput(0)) => before + 1 == stages,
             (Place::StageOutput(before), Place::StageOutput(output)) => {
-                output == before + 1 && output < self.engine.stage_outputs.len()
+                output == before + 1 && output < outputs
             }
-            (Place::StageOutput(before), Place::Pending) => {
-                before + 1 == self.engine.stage_outputs.len()
-            }
+            (Place::StageOutput(before), Place::Pending) => before + 1 == outputs,
             (Place::Pending, Place::Drops) | (Place::Drops, Place::End) => true,
             _ => false,
         };
-        self.last = place;
         match follows {
             true => Ok(()),
             false => Err(SnapshotError::Damaged("sections are out of order, or one is missing")),
@@ -427,7 +432,12 @@ impl Restore {
     }
 
     #[inline]
-    fn load(&mut self, kind: Kind, reader: &mut SectionReader<'_>) -> Result<(), SnapshotError> {
+    fn load(
+        &mut self,
+        kind: Kind,
+        is_first: bool,
+        reader: &mut SectionReader<'_>,
+    ) -> Result<(), SnapshotError> {
         let engine = &mut self.engine;
         match kind {
             Kind::Pipeline => {
@@ -455,7 +465,8 @@ impl Restore {
                     "a section belongs to a stage that the pipeline does not have",
                 ))?;
                 let section = SectionReader::new(reader.rest());
-                let mut state = StateReader::new(section, &self.ids, &mut engine.keys);
+                let state = StateReader::new(section, &self.ids, &mut engine.keys);
+                let mut state = state.for_section(is_first);
                 stage.load(&mut state)?;
                 state.section.end()
             }

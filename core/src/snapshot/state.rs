@@ -113,12 +113,33 @@ pub(crate) struct StateReader<'a> {
     /// The id of the key at each position.
     ids: &'a [u32],
     keys: &'a mut Keys,
+    /// True if the section is the first one of its stage.
+    is_first: bool,
 }
 
 impl<'a> StateReader<'a> {
     /// Creates a reader of `section`; `ids` gives the key at each position.
     pub(crate) fn new(section: SectionReader<'a>, ids: &'a [u32], keys: &'a mut Keys) -> Self {
-        Self { section, ids, keys }
+        Self { section, ids, keys, is_first: true }
+    }
+
+    /// Returns the reader for a section that is the first one of its stage, or a later one.
+    pub(crate) fn for_section(self, is_first: bool) -> Self {
+        Self { is_first, ..self }
+    }
+
+    /// Reads the kind of a section. Kind 0 is that of the first section of a stage, and of no other.
+    pub(crate) fn kind(&mut self) -> Result<u32, SnapshotError> {
+        let kind = self.section.u32()?;
+        match (kind == 0) == self.is_first {
+            true => Ok(kind),
+            false => Err(OUT_OF_ORDER),
+        }
+    }
+
+    /// Checks that the section is the first one, for a stage that has only one.
+    pub(crate) fn expect_first(&self) -> Result<(), SnapshotError> {
+        if self.is_first { Ok(()) } else { Err(OUT_OF_ORDER) }
     }
 }
 
@@ -176,3 +197,6 @@ impl Codec for StateReader<'_> {
         Some(self.keys)
     }
 }
+
+const OUT_OF_ORDER: SnapshotError =
+    SnapshotError::Damaged("the sections of a stage are out of order");

@@ -109,6 +109,7 @@ impl Stage for FilterStage {
 
     #[inline]
     fn load(&mut self, reader: &mut StateReader<'_>) -> Result<(), SnapshotError> {
+        reader.expect_first()?;
         self.fields(reader)
     }
 }

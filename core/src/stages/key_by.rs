@@ -102,6 +102,7 @@ impl Stage for KeyByStage {
 
     #[inline]
     fn load(&mut self, reader: &mut StateReader<'_>) -> Result<(), SnapshotError> {
+        reader.expect_first()?;
         self.fields(reader)
     }
 }

@@ -88,6 +88,7 @@ impl Stage for MapStage {
 
     #[inline]
     fn load(&mut self, reader: &mut StateReader<'_>) -> Result<(), SnapshotError> {
+        reader.expect_first()?;
         self.fields(reader)
     }
 }

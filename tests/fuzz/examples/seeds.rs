@@ -5,7 +5,7 @@ use std::path::Path;
 use stream_processor_core::text::{EventBuffer, Reader, ReaderOptions};
 use stream_processor_core::wire::{batch_len, encode_batch};
 use stream_processor_core::{Batch, Column, Engine, Identity, KeyColumn, Options};
-use stream_processor_fuzz::drive::{self, Output};
+use stream_processor_fuzz::drive;
 use stream_processor_fuzz::pipelines::{self, Pipeline};
 
 /// Bytes of the largest seed: mutations of longer ones find little.
@@ -27,15 +27,16 @@ fn main() -> std::io::Result<()> {
         write("pipeline", "toml", format!("t{}", pipeline.spec.to_toml()).as_bytes())?;
         let text_target = if pipeline.is_csv { "csv" } else { "ndjson" };
         for (part, length) in [("short", 300), ("long", 3_000)] {
-            let text = lines(&pipeline.input, length);
+            let text = pipelines::lines(&pipeline.input, length);
             write(text_target, part, &[&[number, 50], text].concat())?;
-            for (options, role) in roles(&pipeline) {
-                if let Some(state) = snapshot(&pipeline, options, text) {
+            for options in pipeline.roles() {
+                if let Some(state) = drive::snapshot(&pipeline.spec, options, text) {
                     let role_of = [number, u8::from(options.emits_partials)];
-                    write("snapshot", &format!("{part}_{role}"), &[&role_of, &*state].concat())?;
+                    let name = format!("{part}_{}", role_of[1]);
+                    write("snapshot", &name, &[&role_of, &*state].concat())?;
                 }
             }
-            if let Some(state) = partial(&pipeline, text) {
+            if let Some(state) = drive::partial(&pipeline.spec, text) {
                 write("partial", part, &numbered(&state))?;
             }
             if let Some(block) = block(&pipeline, text) {
@@ -46,37 +47,7 @@ fn main() -> std::io::Result<()> {
     Ok(())
 }
 
-/// Returns the first lines of `text`, of at most about `length` bytes.
-fn lines(text: &[u8], length: usize) -> &[u8] {
-    let end = text.iter().skip(length).position(|byte| *byte == b'\n');
-    &text[..end.map_or(text.len(), |end| length + end + 1)]
-}
-
-/// Returns the options of engines that can run the pipeline.
-fn roles(pipeline: &Pipeline) -> Vec<(Options, &'static str)> {
-    let edge = Options { emits_partials: true, ..Options::default() };
-    let roles = [(Options::default(), "whole"), (edge, "edge")];
-    roles
-        .into_iter()
-        .filter(|(options, _)| Engine::open(&pipeline.spec, *options).is_ok())
-        .collect()
-}
-
-fn snapshot(pipeline: &Pipeline, options: Options, text: &[u8]) -> Option<Vec<u8>> {
-    let mut engine = Engine::open(&pipeline.spec, options).ok()?;
-    drive::feed(&mut engine, &pipeline.spec, text, 2000, &mut Output::default()).ok()?;
-    // One more watermark: its rows wait in the snapshot.
-    let _ = engine.advance_watermark(engine.watermark().saturating_add(1_500_000));
-    engine.snapshot().ok()
-}
-
-fn partial(pipeline: &Pipeline, text: &[u8]) -> Option<Vec<u8>> {
-    let options = Options { emits_partials: true, ..Options::default() };
-    let mut engine = Engine::open(&pipeline.spec, options).ok()?;
-    drive::feed(&mut engine, &pipeline.spec, text, 2000, &mut Output::default()).ok()?;
-    engine.partial("edge").ok()
-}
-
+/// Returns the block of the events of `text`.
 fn block(pipeline: &Pipeline, text: &[u8]) -> Option<Vec<u8>> {
     let plan = Engine::open(&pipeline.spec, Options::default()).ok()?.plan().clone();
     let mut reader = Reader::new(&plan.input, ReaderOptions::of(&pipeline.spec));

@@ -129,6 +129,23 @@ pub fn finish(engine: &mut Engine, output: &mut Output) {
     complete(engine, output, Engine::finish);
 }
 
+/// Returns a snapshot of an engine that has taken `text`, with rows that wait. `None` if the engine
+/// cannot be opened or its text is invalid.
+pub fn snapshot(spec: &PipelineSpec, options: Options, text: &[u8]) -> Option<Vec<u8>> {
+    let mut engine = Engine::open(spec, options).ok()?;
+    feed(&mut engine, spec, text, 2000, &mut Output::default()).ok()?;
+    let _ = engine.advance_watermark(engine.watermark().saturating_add(1_500_000));
+    engine.snapshot().ok()
+}
+
+/// Returns the partial state of an engine that has taken `text`; `None` as for [`snapshot`].
+pub fn partial(spec: &PipelineSpec, text: &[u8]) -> Option<Vec<u8>> {
+    let options = Options { emits_partials: true, ..Options::default() };
+    let mut engine = Engine::open(spec, options).ok()?;
+    feed(&mut engine, spec, text, 2000, &mut Output::default()).ok()?;
+    engine.partial("edge").ok()
+}
+
 /// Restores `snapshot` in pieces; `None` if it is refused.
 pub fn restored(spec: &PipelineSpec, options: Options, snapshot: &[u8]) -> Option<Engine> {
     let mut restore = Restore::new(spec, options).ok()?;

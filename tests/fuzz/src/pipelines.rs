@@ -1,9 +1,9 @@
 //! The pipelines of `tests/vectors`, with their input.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use stream_processor_core::PipelineSpec;
+use stream_processor_core::{Engine, Options, PipelineSpec};
 
 /// Maximum bytes of input that a seed or a check uses: a few hundred events.
 const INPUT_BYTES: usize = 8_000;
@@ -15,6 +15,21 @@ pub struct Pipeline {
     pub is_csv: bool,
     /// Whole lines of the vector's input.
     pub input: Vec<u8>,
+}
+
+impl Pipeline {
+    /// Returns the options of the engines that can run the pipeline.
+    pub fn roles(&self) -> Vec<Options> {
+        let edge = Options { emits_partials: true, ..Options::default() };
+        let roles = [Options::default(), edge].into_iter();
+        roles.filter(|options| Engine::open(&self.spec, *options).is_ok()).collect()
+    }
+}
+
+/// Returns the first lines of `text`, of about `length` bytes.
+pub fn lines(text: &[u8], length: usize) -> &[u8] {
+    let end = text.iter().skip(length).position(|byte| *byte == b'\n');
+    &text[..end.map_or(text.len(), |end| length + end + 1)]
 }
 
 /// Returns the pipelines of all vectors: first as they are, then with small limits that evict.
@@ -38,7 +53,7 @@ fn vectors() -> Vec<(String, Value)> {
     let mut files: Vec<_> = files.map(|file| file.path()).collect();
     files.retain(|path| path.extension().is_some_and(|end| end == "json"));
     files.sort();
-    let read = |path: &std::path::PathBuf| {
+    let read = |path: &PathBuf| {
         let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
         let text = std::fs::read(path).expect("a vector");
         (name, serde_json::from_slice(&text).expect("a vector is JSON"))
@@ -64,6 +79,8 @@ fn pipeline(name: &str, vector: &Value, limits: &Value) -> Option<Pipeline> {
 }
 
 /// Returns the folder `tests` of the repository.
-fn tests() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests")
+fn tests() -> PathBuf {
+    let above =
+        Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().map(|folder| folder.join("tests"));
+    above.into_iter().find(|tests| tests.join("vectors").is_dir()).expect("tests/vectors")
 }

@@ -51,7 +51,7 @@ impl AnalyticsStage {
         &mut self,
         reader: &mut StateReader<'_>,
     ) -> Result<(), SnapshotError> {
-        match reader.section.u32()? {
+        match reader.kind()? {
             COMMON => self.common(reader),
             KEYS => {
                 let keys = self.rows(Vec::new(), reader)?;

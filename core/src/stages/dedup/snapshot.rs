@@ -59,7 +59,7 @@ impl DedupStage {
         &mut self,
         reader: &mut StateReader<'_>,
     ) -> Result<(), SnapshotError> {
-        match (reader.section.u32()?, &mut self.memory) {
+        match (reader.kind()?, &mut self.memory) {
             (COMMON, _) => self.common(reader),
             (ENTRIES, Memory::Exact(memory)) => {
                 for _ in 0..reader.section.length()? {

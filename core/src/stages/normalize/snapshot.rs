@@ -132,7 +132,7 @@ impl NormalizeStage {
         &mut self,
         reader: &mut StateReader<'_>,
     ) -> Result<(), SnapshotError> {
-        match reader.section.u32()? {
+        match reader.kind()? {
             COMMON => self.common(reader),
             SERIES => {
                 for _ in 0..reader.section.length()? {

@@ -39,7 +39,7 @@ impl CountStage {
         &mut self,
         reader: &mut StateReader<'_>,
     ) -> Result<(), SnapshotError> {
-        match reader.section.u32()? {
+        match reader.kind()? {
             COMMON => self.common(reader),
             WINDOWS => self.windows(Vec::new(), reader),
             _ => Err(SnapshotError::Damaged("a section of a window stage has an unknown kind")),

@@ -58,7 +58,7 @@ impl SessionStage {
         &mut self,
         reader: &mut StateReader<'_>,
     ) -> Result<(), SnapshotError> {
-        match reader.section.u32()? {
+        match reader.kind()? {
             COMMON => self.common(reader),
             SESSIONS => self.sessions(Vec::new(), reader),
             _ => Err(SnapshotError::Damaged("a section of a session stage has an unknown kind")),

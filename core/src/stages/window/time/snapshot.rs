@@ -82,10 +82,13 @@ impl WindowStage {
         &mut self,
         reader: &mut StateReader<'_>,
     ) -> Result<(), SnapshotError> {
-        match reader.section.u32()? {
+        match reader.kind()? {
             COMMON => {
                 self.common(reader)?;
                 self.fired_by(self.progress.input_watermark());
+            }
+            FIRING if self.emitter.is_interrupted() || self.first_start(BEFORE).is_some() => {
+                return Err(SnapshotError::Damaged("the window in emission is out of order"));
             }
             FIRING => {
                 let trigger = Trigger::OnTime;
