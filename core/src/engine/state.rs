@@ -415,11 +415,9 @@ impl Restore {
     /// Checks what depends on several sections.
     #[inline]
     fn check(&self) -> Result<(), SnapshotError> {
-        let Engine { source, stages, stage_outputs, pending, keys, .. } = &self.engine;
-        let frames = stage_outputs.iter().chain(pending);
-        let at_end = |watermark: i64| watermark == END_OF_TIME;
-        let is_at_end =
-            at_end(source.watermark()) || frames.into_iter().any(|frame| at_end(frame.watermark));
+        let Engine { source, stages, pending, keys, .. } = &self.engine;
+        let waiting = pending.as_ref().map(|frame| frame.watermark);
+        let is_at_end = [Some(source.watermark()), waiting].contains(&Some(END_OF_TIME));
         if is_at_end && !self.engine.finished {
             return Err(SnapshotError::Damaged(
                 "a watermark is at the end of a stream that goes on",

@@ -40,7 +40,7 @@ pub fn all() -> Vec<Pipeline> {
         "max_keys": 3, "on_max_keys": "evict",
         "max_windows_per_key": 6, "on_max_windows_per_key": "evict",
         "max_state_bytes": 20_000, "on_max_state_bytes": "evict",
-        "max_result_rows": 2,
+        "max_result_rows": 2, "max_fill_points": 100,
     });
     let limited = vectors.iter().map(|(name, vector)| pipeline(name, vector, &limits));
     as_they_are.chain(limited).flatten().collect()

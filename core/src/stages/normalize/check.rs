@@ -57,10 +57,10 @@ impl NormalizeStage {
     }
 }
 
-/// Returns the greatest number of rows of one series that wait for a later point.
+/// Returns a bound of the number of rows of one series that wait for a later point. A row waits for
+/// at most [`MAX_DEGREE`] points, between which at most `limits.max_fill_points` rows are.
 fn most_waiting_rows(plan: &NormalizePlan) -> i64 {
-    let points = plan.max_buffered.saturating_add(2 * MAX_DEGREE).saturating_add(2);
-    let points = i64::try_from(points).unwrap_or(i64::MAX);
+    let points = i64::try_from(2 * MAX_DEGREE + 2).unwrap_or(i64::MAX);
     points.saturating_mul(i64::from(plan.max_fill_points).saturating_add(2))
 }
 

@@ -226,6 +226,9 @@ impl Stage for SessionStage {
     }
 
     fn check_restored(&self, _: &Keys) -> Result<(), SnapshotError> {
+        if self.late.is_some_and(|(slot, _)| slot == NONE) {
+            return Err(SnapshotError::Damaged("a late row has no session"));
+        }
         match self.table.keyed.orders_open_keys() {
             true => Ok(()),
             false => Err(SnapshotError::Damaged("the order of use lists a key without state")),

@@ -85,6 +85,9 @@ impl SessionStage {
         codec.number(&mut trigger.watermark)?;
         codec.number(&mut trigger.rank)?;
         if codec.reads() {
+            if trigger.rank == 0 && trigger.watermark != 0 {
+                return Err(SnapshotError::Damaged("a late row has a watermark, but no event"));
+            }
             self.late = (trigger.rank > 0).then_some((NONE, trigger));
         }
         if codec.has_more(!self.staging.is_empty()) {

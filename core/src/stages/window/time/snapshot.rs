@@ -365,9 +365,13 @@ impl WindowStage {
             if changed {
                 self.emitter.changes.restore_changed_key(start, key_rows.key);
             }
-            if key_rows.rows > 0 && !self.emitter.emitted.insert(start, key_rows) {
+            let is_valid = match key_rows.rows {
+                0 => changed,
+                _ => self.emitter.emitted.insert(start, key_rows),
+            };
+            if !is_valid {
                 return Err(SnapshotError::Damaged(
-                    "the emitted rows of a key and window are listed twice",
+                    "the emitted rows of a key and window are none, or listed twice",
                 ));
             }
         }
