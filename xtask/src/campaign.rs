@@ -5,15 +5,18 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 
 use crate::run::cargo;
-use crate::setup;
+use crate::{fuzz, setup};
 
-const CAMPAIGNS: &str = "there are: pipelines [--count N] [--seed S], state [--count N]";
+const CAMPAIGNS: &str = "there are: pipelines [--count N] [--seed S], state [--count N], \
+                         snapshots [--every N], fuzz [--seconds N] [--target NAME]";
 
 /// Runs the campaign that `arguments` name, with its options.
 pub(crate) fn campaign(arguments: &[String]) -> Result<ExitCode> {
     match arguments.split_first() {
         Some((name, options)) if name == "pipelines" => pipelines(options),
         Some((name, options)) if name == "state" => state(options),
+        Some((name, options)) if name == "snapshots" => snapshots(options),
+        Some((name, options)) if name == "fuzz" => fuzz(options),
         _ => bail!("{CAMPAIGNS}"),
     }
 }
@@ -55,4 +58,36 @@ fn state(options: &[String]) -> Result<ExitCode> {
     command.env("STREAM_PROCESSOR_CRASHES", count.to_string());
     let status = command.status().context("cannot start cargo")?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Runs every forgery of the state of all vectors, or every N-th: `core/tests/it/snapshots`. Built
+/// with the checks of the dev profile, such as those of overflows.
+fn snapshots(options: &[String]) -> Result<ExitCode> {
+    let every: u64 = match options {
+        [] => 1,
+        [name, value] if name == "--every" => {
+            value.parse().with_context(|| format!("--every {value}: a number"))?
+        }
+        _ => bail!("no such option: {}; {CAMPAIGNS}", options.join(" ")),
+    };
+    let mut command = cargo(&["test", "--quiet", "--package", "stream-processor-core"]);
+    command.args(["--test", "it", "snapshot_campaign", "--", "--ignored", "--nocapture"]);
+    command.env("CAMPAIGN_EVERY", every.max(1).to_string());
+    let status = command.status().context("cannot start cargo")?;
+    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Runs the fuzz targets for N seconds each: `tests/fuzz`.
+fn fuzz(options: &[String]) -> Result<ExitCode> {
+    let (mut seconds, mut target) = (120, None);
+    for option in options.chunks(2) {
+        match option {
+            [name, value] if name == "--seconds" => {
+                seconds = value.parse().with_context(|| format!("--seconds {value}: a number"))?;
+            }
+            [name, value] if name == "--target" => target = Some(value.as_str()),
+            _ => bail!("no such option: {}; {CAMPAIGNS}", option.join(" ")),
+        }
+    }
+    fuzz::fuzz(seconds, target)
 }

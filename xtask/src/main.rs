@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `build.rs`, `module.rs`, `npm.rs` | the program, the module, the npm package |
 //! | `test.rs`, `campaign.rs`, `bench.rs`, `demo.rs` | the commands of those names |
+//! | `fuzz.rs` | `campaign fuzz` |
 //! | `size.rs` | where the bytes of the module are, and size limits |
 //! | `notices.rs` | third-party notices, and the licences that are allowed |
 //! | `setup.rs` | installs missing tools |
@@ -14,6 +15,7 @@ mod bench;
 mod build;
 mod campaign;
 mod demo;
+mod fuzz;
 mod module;
 mod notices;
 mod npm;
@@ -38,7 +40,11 @@ cargo xtask notices          writes the third-party notices of the program and t
 cargo xtask campaign pipelines [--count N] [--seed S]
                              runs random pipelines with every cut that must not change a row
 cargo xtask campaign state [--count N]
-                             tests the state backends on real servers, with N kills of each local store";
+                             tests the state backends on real servers, with N kills of each local store
+cargo xtask campaign snapshots [--every N]
+                             forges every number of snapshots and partial state, or every N-th
+cargo xtask campaign fuzz [--seconds N] [--target NAME]
+                             runs the fuzz targets of tests/fuzz, two minutes each, with nightly Rust";
 
 fn main() -> ExitCode {
     match command() {
