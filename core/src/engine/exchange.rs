@@ -13,6 +13,7 @@
 
 use std::collections::BTreeMap;
 
+use super::source::ordinal_after;
 use super::{Engine, Progress};
 use crate::data::frame::Events;
 use crate::error::{Error, SnapshotError};
@@ -333,7 +334,7 @@ impl Engine {
         let windows = SectionReader::new(&windows);
         let taken = parts.stage_partial(origin, &mut StateReader::new(windows, &ids, keys))?;
         parts.add_counters(header.stage);
-        self.source.next_ordinal = ordinal.saturating_add(taken);
+        self.source.next_ordinal = ordinal_after(ordinal, taken);
         self.count_merged(header);
         let flowed = self.flow_merged();
         self.keys.reclaim();

@@ -3,7 +3,7 @@
 use core::ops::Range;
 
 use super::flow::ChunkOutcome;
-use super::source::{ChunkCheck, Source};
+use super::source::{ChunkCheck, Source, ordinal_after};
 use super::{Engine, Progress, Pushed};
 use crate::data::batch::{Batch, Column, Identity, KeyColumn};
 use crate::data::dropped::Dropped;
@@ -137,7 +137,7 @@ impl Engine {
         for (index, ((event, key), watermark)) in events {
             let ordinal = batch.ordinals.and_then(|ordinals| ordinals.get(event)).copied();
             let ordinal = ordinal.unwrap_or(self.source.next_ordinal);
-            self.source.next_ordinal = ordinal.saturating_add(1);
+            self.source.next_ordinal = ordinal_after(ordinal, 1);
             let reason = rejected.next_if(|(rejected, _)| *rejected == index);
             let reason = reason.map(|(_, reason)| reason);
             self.source.count(reason);
@@ -200,8 +200,8 @@ impl Source {
     fn count_accepted(&mut self, listed: Option<&[u64]>, events: usize) {
         self.accepted += events as u64;
         self.next_ordinal = match listed.and_then(<[u64]>::last) {
-            Some(last) => last.saturating_add(1),
-            None => self.next_ordinal.saturating_add(events as u64),
+            Some(last) => ordinal_after(*last, 1),
+            None => ordinal_after(self.next_ordinal, events as u64),
         };
     }
 }

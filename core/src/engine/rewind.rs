@@ -3,7 +3,7 @@
 
 use core::ops::Range;
 
-use super::source::ChunkCheck;
+use super::source::{ChunkCheck, ordinal_after};
 use super::{Engine, Progress, Pushed};
 use crate::data::batch::Batch;
 use crate::data::frame::{Events, Frame};
@@ -91,7 +91,7 @@ impl Engine {
         for (index, event) in taken.enumerate() {
             let ordinal = batch.ordinals.and_then(|ordinals| ordinals.get(event)).copied();
             let ordinal = ordinal.unwrap_or(self.source.next_ordinal);
-            self.source.next_ordinal = ordinal.saturating_add(1);
+            self.source.next_ordinal = ordinal_after(ordinal, 1);
             let reason = rejected.iter().find(|(rejected, _)| *rejected == index);
             self.source.count(reason.map(|(_, reason)| *reason));
         }

@@ -37,6 +37,15 @@ struct Required {
     any_of: usize,
 }
 
+/// The greatest ordinal that an event gets by counting: counting on from it cannot overflow.
+pub(super) const MAX_NEXT_ORDINAL: u64 = 1 << 63;
+
+/// Returns the ordinal of the event `events` after the one with `ordinal`, at most
+/// [`MAX_NEXT_ORDINAL`].
+pub(super) fn ordinal_after(ordinal: u64, events: u64) -> u64 {
+    ordinal.saturating_add(events).min(MAX_NEXT_ORDINAL)
+}
+
 /// Says whether all events of a chunk were accepted.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum ChunkCheck {

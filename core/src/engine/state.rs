@@ -8,6 +8,7 @@
 //! ```
 
 use super::frames::{PENDING, load_drops, load_frame, save_drops, save_frame};
+use super::source::MAX_NEXT_ORDINAL;
 use super::{Engine, Options};
 use crate::error::{Error, SnapshotError};
 use crate::event_time::watermark::END_OF_TIME;
@@ -485,6 +486,9 @@ impl Restore {
 fn load_source(engine: &mut Engine, reader: &mut SectionReader<'_>) -> Result<(), SnapshotError> {
     engine.source.advance(reader.i64()?);
     engine.source.next_ordinal = reader.u64()?;
+    if engine.source.next_ordinal > MAX_NEXT_ORDINAL {
+        return Err(SnapshotError::Damaged("the number of the next event is greater than 2^63"));
+    }
     engine.source.time.load_now(reader.i64()?);
     engine.source.accepted = reader.count()?;
     engine.finished = reader.flag()?;

@@ -365,9 +365,11 @@ impl WindowStage {
             if changed {
                 self.emitter.changes.restore_changed_key(start, key_rows.key);
             }
+            // Only early rows are emitted later than their change.
+            let may_change = self.plan.emission.early.is_some();
             let is_valid = match key_rows.rows {
-                0 => changed,
-                _ => self.emitter.emitted.insert(start, key_rows),
+                0 => changed && may_change,
+                _ => self.emitter.emitted.insert(start, key_rows) && (may_change || !changed),
             };
             if !is_valid {
                 return Err(SnapshotError::Damaged(
