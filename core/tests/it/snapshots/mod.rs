@@ -8,4 +8,5 @@ mod mutated;
 #[path = "../../../../tests/fuzz/src/pipelines.rs"]
 #[allow(dead_code, clippy::disallowed_methods, reason = "shared with the fuzz targets")]
 mod pipelines;
+mod refused;
 mod stored;
