@@ -9,6 +9,7 @@ use crate::data::row_layout::RowLayout;
 use crate::error::SnapshotError;
 use crate::event_time::watermark::NO_WATERMARK;
 use crate::snapshot::{SectionReader, SectionWriter};
+use crate::time::{MAX_TIME, MIN_TIME};
 
 /// The frame number of [`Engine::pending`].
 pub(super) const PENDING: u32 = u32::MAX;
@@ -95,6 +96,12 @@ pub(super) fn load_frame(
     frame.watermark = reader.i64()?;
     let rows = reader.length()?;
     frame.timestamps = reader.i64s(rows)?.collect();
+    // Rows of the last stage may be at the end of a window that begins at the greatest event time.
+    let is_last = (frame_number as usize).checked_add(1) == Some(engine.stage_outputs.len());
+    let is_event_time = |time: &i64| (MIN_TIME..=MAX_TIME).contains(time);
+    if !is_last && !frame.timestamps.iter().all(is_event_time) {
+        return Err(SnapshotError::Damaged("the time of a buffered row is out of range"));
+    }
     for position in reader.u32s(rows)? {
         let id = ids.get(position as usize).copied();
         let id = id.ok_or(SnapshotError::Damaged(
