@@ -133,10 +133,14 @@ pub(super) fn load_frame(
         _ => 0,
     };
     let identity_bytes = rows.saturating_mul(identity_columns).saturating_mul(16);
-    frame.ranks = match reader.len() > identity_bytes {
+    let has_ranks = reader.len() > identity_bytes;
+    frame.ranks = match has_ranks {
         true => reader.u64s(firing)?.collect(),
         false => vec![0; firing],
     };
+    if has_ranks && frame.ranks.iter().all(|rank| *rank == 0) {
+        return Err(SnapshotError::Damaged("ranks of buffered rows are written, but all are 0"));
+    }
     if frame_number == PENDING {
         frame.identities = load_identities(reader, identity_columns, rows)?;
         let columns = engine.plan.input.columns.len();
