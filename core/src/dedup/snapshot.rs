@@ -52,10 +52,10 @@ impl Deduplicator {
             return Err(SnapshotError::OtherPipeline);
         }
         self.now = reader.i64()?;
-        self.duplicates = reader.u64()?;
-        self.timed_out = reader.u64()?;
-        self.full = reader.u64()?;
-        self.confirmed.restore_evicted(reader.u64()?);
+        self.duplicates = reader.count()?;
+        self.timed_out = reader.count()?;
+        self.full = reader.count()?;
+        self.confirmed.restore_evicted(reader.count()?);
         let now = self.now;
         load_entries(&mut reader, |identity, since| {
             since <= now && self.confirmed.restore(identity, since)

@@ -90,7 +90,7 @@ impl DedupStage {
             &mut stats.unidentified,
         ])?;
         let (_, mut evicted) = self.memory.counts();
-        codec.number(&mut evicted)?;
+        codec.counters([&mut evicted])?;
         if codec.reads() {
             self.memory.restore_evicted(evicted);
         }
