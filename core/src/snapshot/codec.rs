@@ -14,7 +14,7 @@
 //!     columns.number(|window| &mut window.count)?
 //! ```
 
-use super::read::{check_count, double, flag};
+use super::read::{MAX_COUNT, check_count, double, flag};
 use super::{SectionReader, SectionWriter};
 use crate::error::SnapshotError;
 use crate::keys::Keys;
@@ -81,6 +81,9 @@ impl dyn Codec + '_ {
         counters: impl IntoIterator<Item = &'a mut u64>,
     ) -> Result<(), SnapshotError> {
         counters.into_iter().try_for_each(|counter| {
+            if !self.reads() {
+                *counter = (*counter).min(MAX_COUNT);
+            }
             self.number(counter)?;
             if self.reads() { check_count(*counter).map(drop) } else { Ok(()) }
         })
