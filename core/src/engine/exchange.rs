@@ -355,6 +355,7 @@ impl Engine {
         let always = 1 + COUNTER_COUNT + REASONS_ALWAYS_WRITTEN;
         let counted = counters.iter().rposition(|count| *count > 0).map_or(0, |last| last + 1);
         counters.truncate(counted.max(always));
+        counters.iter_mut().for_each(|count| *count = (*count).min(MAX_COUNT));
         counters
     }
 
