@@ -1,7 +1,5 @@
 //! A batch of entries that can be handed to another thread.
 
-use std::collections::HashMap;
-
 use crate::state::StateError;
 
 /// Keys and values in one allocation.
@@ -40,24 +38,31 @@ impl Batch {
     }
 
     /// Looks up each key and puts those that are absent. Returns the values of the others.
+    ///
+    /// Goes by the order of keys, in which sorted stores find and insert them faster. Of entries
+    /// with one key, the first is put.
     pub(super) fn put_if_absent(
         &self,
         get: impl Fn(&[u8]) -> Result<Option<Vec<u8>>, StateError>,
         mut put: impl FnMut(Vec<u8>, &[u8]),
     ) -> Result<Vec<Option<Vec<u8>>>, StateError> {
-        let mut new: HashMap<&[u8], &[u8], foldhash::fast::RandomState> = HashMap::default();
-        let mut found = Vec::with_capacity(self.len());
-        for (key, value) in self.entries() {
-            if let Some(earlier) = new.get(key) {
-                found.push(Some(earlier.to_vec()));
-                continue;
-            }
-            let stored = get(key)?;
+        let mut entries: Vec<_> = self.entries().enumerate().collect();
+        entries.sort_by_key(|(_, (key, _))| *key);
+        let mut found = vec![None; self.len()];
+        // The entry that was put last.
+        let mut new = None;
+        for (index, (key, value)) in entries {
+            let stored = match new {
+                Some((new_key, new_value)) if new_key == key => Some(<[u8]>::to_vec(new_value)),
+                _ => get(key)?,
+            };
             if stored.is_none() {
                 put(key.to_vec(), value);
-                new.insert(key, value);
+                new = Some((key, value));
             }
-            found.push(stored);
+            if let Some(place) = found.get_mut(index) {
+                *place = stored;
+            }
         }
         Ok(found)
     }
