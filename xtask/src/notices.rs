@@ -27,7 +27,7 @@ const ALLOWED: &[&str] = &[
     "Zlib",
 ];
 
-/// What a file of notices is about.
+/// A product, and the file of its notices.
 struct Product {
     /// The file, from the root of the project.
     path: &'static str,

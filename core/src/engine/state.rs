@@ -422,7 +422,7 @@ impl Restore {
         let is_at_end = [Some(source.watermark()), waiting].contains(&Some(END_OF_TIME));
         if is_at_end && !self.engine.finished {
             return Err(SnapshotError::Damaged(
-                "a watermark is at the end of a stream that goes on",
+                "a watermark is at the end of time, but the stream has not ended",
             ));
         }
         if self.ids.iter().any(|id| !keys.is_retained(*id)) {

@@ -1,4 +1,4 @@
-//! What the fuzz targets share: pipelines, seeds, and the checks that an input must pass.
+//! Common code of the fuzz targets: pipelines, seeds, and the checks that an input must pass.
 //!
 //! | file | contents |
 //! |---|---|
