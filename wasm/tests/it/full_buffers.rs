@@ -24,23 +24,25 @@ fn polled(handle: i32) -> usize {
 fn push_stops_at_the_full_buffer_and_continues_after_a_poll() {
     let handle = open(SMALL);
     let times: Vec<i64> = (0..50).map(|n| n * SECOND).collect();
-    let (mut from, mut rows, mut stops) = (0, 0, 0);
+    let (mut from, mut rows, mut stops) = (0, 0, 0_usize);
     while from < times.len() {
         let (address, len) = block(&batch(&times[from..]));
         let pushed = abi::sp_push(handle, address, len);
         assert!(pushed >= 0);
         from += usize::try_from(pushed & (FULL_BIT - 1)).unwrap();
-        stops += i32::from(pushed & FULL_BIT != 0);
+        stops += usize::from(pushed & FULL_BIT != 0);
         let taken = polled(handle);
         assert!(taken <= 2);
         rows += taken;
         abi::sp_free(address);
     }
+    // An engine may take events whose rows have no room yet: they are emitted by later calls.
     while abi::sp_finish(handle) == 1 {
+        stops += 1;
         rows += polled(handle);
     }
     rows += polled(handle);
-    assert!(stops > 10);
+    assert!(stops >= times.len() / 2 - 1, "{stops}");
     assert_eq!(rows, times.len());
     abi::sp_close(handle);
 }
