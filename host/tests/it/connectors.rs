@@ -251,7 +251,11 @@ fn run_reads_any_source_and_passes_rows_and_batches_to_any_sink() {
     assert_eq!(received[..2], [Received::Begin(3), Received::Flush]);
     let rows = received.iter().map(|what| if let Received::Rows(rows) = what { *rows } else { 0 });
     assert_eq!(rows.sum::<usize>(), 2);
-    assert_eq!(received[received.len() - 2..], [Received::EndBatch, Received::Flush]);
+    // A tick may flush at any time.
+    let is_flush = |what: &&Received| **what == Received::Flush;
+    let steps: Vec<&Received> = received.iter().filter(|what| !is_flush(what)).collect();
+    assert_eq!(steps.last(), Some(&&Received::EndBatch));
+    assert!(received.last().as_ref().is_some_and(is_flush));
 }
 
 #[test]

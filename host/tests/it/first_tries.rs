@@ -217,7 +217,7 @@ fn control_characters_of_names_do_not_reach_the_terminal() {
     for value in ["1", &json, "[]"] {
         let (code, _, messages) = count(&flags, &text_of(value));
         assert!(code == 0 && is_clean(&messages), "{messages}");
-        assert!(messages.contains("a\\u{1b}[2J"), "{messages}");
+        assert!(value == "[]" || messages.contains("\\u{202e}b"), "{messages}");
     }
     let folder = tempdir().unwrap();
     let path = folder.path().join(hostile);

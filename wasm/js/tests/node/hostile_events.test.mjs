@@ -98,7 +98,6 @@ test("names and values from data are escaped in messages", () => {
   const processor = new StreamProcessor({ source, stages: [WINDOW] }, { onReject: (event) => rejected.push(event) });
   const events = [{ ts: hostile }, { ts: 1 }, { ts: 1, [hostile]: "k" }, { ts: 1, [hostile]: "k", [source.partition]: 1, [source.value]: hostile }];
   processor.push(events);
-  processor.flush();
   processor.pushNdjson(events.map((event) => `${JSON.stringify(event)}\n`).join(""));
   assert.equal(rejected.length, 8);
   for (const { message } of rejected) isClean(message);
