@@ -39,7 +39,7 @@ impl Accumulator for OnlineVariance {
 
     #[inline]
     fn save(states: impl Iterator<Item = Self> + Clone, writer: &mut SectionWriter<'_>) {
-        writer.u64s(states.clone().map(|moments| moments.count));
+        writer.counts(states.clone().map(|moments| moments.count));
         writer.f64s(states.clone().map(|moments| moments.mean));
         writer.f64s(states.map(|moments| moments.m2));
     }

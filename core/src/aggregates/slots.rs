@@ -222,7 +222,7 @@ impl Accumulator for u64 {
 
     #[inline]
     fn save(accumulators: impl Iterator<Item = Self> + Clone, writer: &mut SectionWriter<'_>) {
-        writer.u64s(accumulators);
+        writer.counts(accumulators);
     }
 
     #[inline]

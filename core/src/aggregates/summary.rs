@@ -133,7 +133,7 @@ impl Accumulator for Summary {
 
     #[inline]
     fn save(states: impl Iterator<Item = Self> + Clone, writer: &mut SectionWriter<'_>) {
-        writer.u64s(states.clone().map(|summary| summary.count));
+        writer.counts(states.clone().map(|summary| summary.count));
         writer.f64s(states.clone().map(|summary| summary.sum.sum));
         writer.f64s(states.clone().map(|summary| summary.sum.compensation));
         writer.f64s(states.clone().map(|summary| summary.extremes().min));

@@ -25,7 +25,7 @@ impl Deduplicator {
             save_options(&self.options, writer);
             writer.i64(self.now);
             let evicted = self.confirmed.evicted();
-            writer.u64s([self.duplicates, self.timed_out, self.full, evicted].into_iter());
+            writer.counts([self.duplicates, self.timed_out, self.full, evicted].into_iter());
             save_entries(&self.confirmed, writer);
             save_entries(&self.pending, writer);
         });

@@ -121,7 +121,7 @@ impl Exchange {
     pub(super) fn save(&self, writer: &mut SectionWriter<'_>) {
         writer.u64(self.sequence);
         writer.length(self.sent.len());
-        writer.u64s(self.sent.iter().copied());
+        writer.counts(self.sent.iter().copied());
         writer.length(self.sources.len());
         for (name, source) in &self.sources {
             writer.length(name.len());
@@ -232,7 +232,7 @@ impl Engine {
             writer.u64(exchange.sequence);
             writer.i64(watermark);
             writer.length(new.len());
-            writer.u64s(new.into_iter());
+            writer.counts(new.into_iter());
         });
         let Some(parts) = stage.partial_state() else { return Ok(Vec::new()) };
         let mut used = vec![false; keys.id_bound()];
@@ -355,7 +355,6 @@ impl Engine {
         let always = 1 + COUNTER_COUNT + REASONS_ALWAYS_WRITTEN;
         let counted = counters.iter().rposition(|count| *count > 0).map_or(0, |last| last + 1);
         counters.truncate(counted.max(always));
-        counters.iter_mut().for_each(|count| *count = (*count).min(MAX_COUNT));
         counters
     }
 

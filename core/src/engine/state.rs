@@ -13,8 +13,7 @@ use super::{Engine, Options};
 use crate::error::{Error, SnapshotError};
 use crate::event_time::watermark::END_OF_TIME;
 use crate::snapshot::{
-    Kind, MAGIC, MAX_COUNT, SectionReader, SectionWriter, Sections, StateReader, StateWriter,
-    write_section,
+    Kind, MAGIC, SectionReader, SectionWriter, Sections, StateReader, StateWriter, write_section,
 };
 use crate::spec::PipelineSpec;
 
@@ -225,7 +224,7 @@ impl Engine {
         writer.i64(self.source.watermark());
         writer.u64(self.source.next_ordinal);
         writer.i64(self.source.time.now());
-        writer.u64(self.source.accepted.min(MAX_COUNT));
+        writer.count(self.source.accepted);
         writer.u32(u32::from(self.finished));
         // Reasons added after version 1 are written only if counted, so that equal state keeps
         // giving the same bytes.
@@ -233,9 +232,9 @@ impl Engine {
         let last = counts.iter().rposition(|count| *count > 0).map_or(0, |last| last + 1);
         let written = last.max(VERSION_1_REASONS.min(counts.len()));
         writer.length(written);
-        writer.u64s(counts.iter().take(written).map(|count| *count.min(&MAX_COUNT)));
+        writer.counts(counts.iter().take(written).copied());
         if self.plan.refuses {
-            writer.u64s(self.refusals.into_iter().map(|count| count.min(MAX_COUNT)));
+            writer.counts(self.refusals.into_iter());
         }
     }
 

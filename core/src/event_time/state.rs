@@ -76,7 +76,7 @@ impl EventTime {
 
     #[inline]
     pub(crate) fn save(&self, writer: &mut SectionWriter<'_>) {
-        writer.u64(self.future);
+        writer.count(self.future);
         writer.u32(u32::from(self.is_open));
         let list = self.sorted();
         writer.length(list.len());

@@ -1,6 +1,6 @@
 //! Writes sections.
 
-use super::{HEADER_BYTES, Kind};
+use super::{HEADER_BYTES, Kind, MAX_COUNT};
 
 /// Writes the payload of a section.
 pub(crate) struct SectionWriter<'a> {
@@ -70,6 +70,16 @@ impl<'a> SectionWriter<'a> {
 
     pub(crate) fn u64s(&mut self, values: impl Iterator<Item = u64>) {
         values.for_each(|value| self.u64(value));
+    }
+
+    /// Writes a counter: at most [`MAX_COUNT`], which is what a reader takes.
+    pub(crate) fn count(&mut self, value: u64) {
+        self.u64(value.min(MAX_COUNT));
+    }
+
+    /// Writes counters as [`SectionWriter::count`] does.
+    pub(crate) fn counts(&mut self, values: impl Iterator<Item = u64>) {
+        values.for_each(|value| self.count(value));
     }
 
     pub(crate) fn i64s(&mut self, values: impl Iterator<Item = i64>) {

@@ -21,7 +21,7 @@ pub(crate) trait Aggregate: Copy {
 
 impl OnlineVariance {
     pub(crate) fn save(&self, writer: &mut SectionWriter<'_>) {
-        writer.u64(self.count);
+        writer.count(self.count);
         writer.f64s([self.mean, self.m2].into_iter());
     }
 

@@ -84,6 +84,14 @@ impl LruList {
         Ok(())
     }
 
+    /// Checks that each key in the list has state.
+    pub(crate) fn check_keys(&self, has_state: impl Fn(u32) -> bool) -> Result<(), SnapshotError> {
+        match self.keys().all(has_state) {
+            true => Ok(()),
+            false => Err(SnapshotError::Damaged("the order of use lists a key without state")),
+        }
+    }
+
     fn link(&self, key: u32) -> Link {
         self.links.get(key as usize).copied().unwrap_or(UNLISTED)
     }

@@ -265,10 +265,7 @@ impl Stage for AnalyticsStage {
     }
 
     fn check_restored(&self, _: &Keys) -> Result<(), SnapshotError> {
-        match self.lifetimes.state.orders_open_keys() {
-            true => Ok(()),
-            false => Err(SnapshotError::Damaged("the order of use lists a key without state")),
-        }
+        self.lifetimes.state.check_order()
     }
 }
 

@@ -223,11 +223,11 @@ impl KeyedState {
         of_keys + entries * self.entry_bytes + variable_bytes() + self.other_bytes
     }
 
-    /// Returns true if each key in the order of use has entries. Otherwise the key to evict next
-    /// would have nothing to evict.
-    pub(in crate::stages) fn orders_open_keys(&self) -> bool {
+    /// Checks that each key in the order of use has entries. Otherwise the key to evict next would
+    /// have nothing to evict.
+    pub(in crate::stages) fn check_order(&self) -> Result<(), SnapshotError> {
         let is_open = |key: u32| self.entries_of(key) > 0;
-        self.lru.as_ref().is_none_or(|lru| lru.keys().all(is_open))
+        self.lru.as_ref().map_or(Ok(()), |lru| lru.check_keys(is_open))
     }
 
     /// Writes or reads the order of use, if it is kept. Entries are counted as they are read.

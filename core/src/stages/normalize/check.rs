@@ -6,7 +6,6 @@ use super::{NormalizeStage, SnapshotError};
 use crate::plan::NormalizePlan;
 use crate::spec::MAX_DEGREE;
 use crate::time::{MAX_TIME, MIN_TIME};
-use crate::util::lru::LruList;
 
 impl NormalizeStage {
     /// Checks all series, the order of use and the pending rows.
@@ -24,9 +23,7 @@ impl NormalizeStage {
             }
         }
         let has_series = |key: u32| self.series_of(key).is_some();
-        if !self.lru.iter().flat_map(LruList::keys).all(has_series) {
-            return Err(SnapshotError::Damaged("the order of use lists a key without state"));
-        }
+        self.lru.as_ref().map_or(Ok(()), |lru| lru.check_keys(has_series))?;
         match self.has_valid_pending_rows() {
             true => Ok(()),
             false => Err(SnapshotError::Damaged("pending rows are not rows of their series")),

@@ -10,6 +10,7 @@ use stream_processor_core::{
 };
 
 use crate::common::Pipeline;
+use crate::snapshots::drive::seal;
 
 fn spec(options: &str, bound_us: i64, result_rows: usize) -> PipelineSpec {
     PipelineSpec::from_json(&format!(
@@ -394,28 +395,13 @@ fn damaged_snapshot_is_refused_or_gives_a_valid_state() {
             // With valid checksums, the change is refused or gives another state.
             let mut forged = snapshot.clone();
             forged[at] = [0, 1, 0x7f, 0x80, 0xff][at % 5];
-            recompute_checksums(&mut forged);
+            seal(&mut forged);
             if let Ok(mut engine) = Engine::restore(&spec, Options::default(), &forged) {
                 let _ = engine.push(&batch);
                 let _ = engine.snapshot();
                 let _ = engine.finish();
             }
         }
-    }
-}
-
-/// Recomputes the checksums of all complete sections of `snapshot`.
-fn recompute_checksums(snapshot: &mut [u8]) {
-    let word = |snapshot: &[u8], at: usize| {
-        u32::from_le_bytes(snapshot[at..at + 4].try_into().unwrap()) as usize
-    };
-    let mut at = 0;
-    while at + 24 <= snapshot.len() {
-        let (start, length) = (at + 24, word(snapshot, at + 8));
-        let Some(payload) = snapshot.get(start..start + length) else { return };
-        let checksum = crc32fast::hash(payload);
-        snapshot[at + 16..at + 20].copy_from_slice(&checksum.to_le_bytes());
-        at = (start + length).next_multiple_of(8);
     }
 }
 

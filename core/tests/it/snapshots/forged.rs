@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use stream_processor_core::{Batch, Column, Engine, KeyColumn, Options, Progress};
 
+use super::drive::seal;
 use crate::common::late::{Setup, pipeline};
 use crate::common::{Event, KeysAs, Pipeline, Run, events};
 
@@ -42,22 +43,14 @@ fn forge_in(
     place: prop::sample::Index,
     value: &[u8],
 ) {
-    let places: Vec<(usize, usize)> = sections
-        .iter()
-        .flat_map(|&(start, end)| (start..=end - 8).step_by(4).map(move |at| (at, end)))
-        .collect();
+    let places: Vec<usize> =
+        sections.iter().flat_map(|&(start, end)| (start..=end - 8).step_by(4)).collect();
     if places.is_empty() {
         return;
     }
-    let (at, end) = *place.get(&places);
+    let at = *place.get(&places);
     snapshot[at..at + value.len()].copy_from_slice(value);
-    let mut start = 0;
-    let word = |at: usize| u32::from_le_bytes(snapshot[at..at + 4].try_into().unwrap());
-    while start + HEADER_BYTES + (word(start + 8) as usize) < end {
-        start = (start + HEADER_BYTES + word(start + 8) as usize).next_multiple_of(8);
-    }
-    let checksum = crc32fast::hash(&snapshot[start + HEADER_BYTES..end]);
-    snapshot[start + 16..start + 20].copy_from_slice(&checksum.to_le_bytes());
+    seal(snapshot);
 }
 
 /// Runs the engine for a while and ignores its rows.

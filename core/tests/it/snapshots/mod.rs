@@ -2,7 +2,7 @@
 
 #[path = "../../../../tests/fuzz/src/drive.rs"]
 #[allow(dead_code, reason = "shared with the fuzz targets")]
-mod drive;
+pub(crate) mod drive;
 mod forged;
 mod mutated;
 #[path = "../../../../tests/fuzz/src/pipelines.rs"]

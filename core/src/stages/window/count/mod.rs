@@ -291,10 +291,7 @@ impl Stage for CountStage {
     }
 
     fn check_restored(&self, _: &Keys) -> Result<(), SnapshotError> {
-        match self.keyed.orders_open_keys() {
-            true => Ok(()),
-            false => Err(SnapshotError::Damaged("the order of use lists a key without state")),
-        }
+        self.keyed.check_order()
     }
 
     #[cfg(feature = "custom-aggregators")]

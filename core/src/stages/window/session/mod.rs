@@ -229,10 +229,7 @@ impl Stage for SessionStage {
         if self.late.is_some_and(|(slot, _)| slot == NONE) {
             return Err(SnapshotError::Damaged("a late row has no session"));
         }
-        match self.table.keyed.orders_open_keys() {
-            true => Ok(()),
-            false => Err(SnapshotError::Damaged("the order of use lists a key without state")),
-        }
+        self.table.keyed.check_order()
     }
 
     #[cfg(feature = "custom-aggregators")]

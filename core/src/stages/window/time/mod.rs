@@ -252,10 +252,7 @@ impl Stage for WindowStage {
     }
 
     fn check_restored(&self, _: &Keys) -> Result<(), SnapshotError> {
-        match self.table.orders_open_keys() {
-            true => Ok(()),
-            false => Err(SnapshotError::Damaged("the order of use lists a key without state")),
-        }
+        self.table.check_order()
     }
 
     #[cfg(feature = "custom-aggregators")]

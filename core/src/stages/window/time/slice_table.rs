@@ -253,9 +253,9 @@ impl SliceTable {
         Some(slot)
     }
 
-    /// Returns true if each key in the order of use has slices.
-    pub(super) fn orders_open_keys(&self) -> bool {
-        self.keyed.orders_open_keys()
+    /// Checks that each key in the order of use has slices.
+    pub(super) fn check_order(&self) -> Result<(), SnapshotError> {
+        self.keyed.check_order()
     }
 
     /// Writes or reads the order in which keys were used. Slots are inserted as they are read.
