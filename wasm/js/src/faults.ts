@@ -40,13 +40,13 @@ export function timeFault(schema: InputSchema, value: unknown, ms: number | unde
 
 /** Returns the first fault in an event's key, partition or columns; undefined if there is none. */
 export function faultOfFields(event: Event, schema: InputSchema): Fault | undefined {
-  const { key, partition, keeps_null_keys: keepsNulls, drops_null_keys: dropsNulls } = schema;
+  const { key, partition, on_null_key: onNullKey } = schema;
   for (const field of key) {
     const value = fieldOf(event, field);
-    const reason = keyFault(value, keepsNulls);
+    const reason = keyFault(value, onNullKey === "keep");
     if (reason === undefined) continue;
     const fault = fieldFault(reason, field, EXPECTED_KEY, value);
-    return reason === "missing_field" && dropsNulls ? { ...fault, isDropped: true } : fault;
+    return reason === "missing_field" && onNullKey === "drop" ? { ...fault, isDropped: true } : fault;
   }
   if (partition !== null) {
     const value = fieldOf(event, partition);

@@ -81,7 +81,7 @@ export class StreamProcessor<const P extends PipelineInput = PipelineSpec> {
     this.#reports = new Reports(onReject, onDrop);
     this.#engine = new Engine(instance, { spec, seed: tableSeed(), emitsPartials, maxPendingRows }, this.#reports);
     const { input, output, max_dictionary_keys: keys, max_key_bytes: keyBytes } = this.#engine.schema;
-    this.#keys = new KeyDictionary(input.key, { keys, keyBytes, nulls: input.keeps_null_keys });
+    this.#keys = new KeyDictionary(input.key, { keys, keyBytes, nulls: input.on_null_key === "keep" });
     this.#partitions = new KeyDictionary(input.partition === null ? [] : [input.partition], { keys, keyBytes, nulls: false });
     this.#collector = new EventCollector(input, this.#keys, this.#partitions, output.passes_events || onDrop !== undefined);
     this.#rows = new RowReader(output);

@@ -9,10 +9,8 @@ export interface InputSchema {
   timestamp_unit: "s" | "ms" | "us" | "ns";
   /** The key fields of `source.key`, followed by further fields of `key_by`. */
   key: string[];
-  /** True if null is a value of the key. */
-  keeps_null_keys: boolean;
-  /** True if events without a field of their key are dropped, not rejected. */
-  drops_null_keys: boolean;
+  /** The treatment of events that lack a field of their key. */
+  on_null_key: "reject" | "drop" | "keep";
   /** The partition field; null if there is none. */
   partition: string | null;
   /** True if the module needs whole events, to compute the identities for deduplication. */

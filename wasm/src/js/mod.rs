@@ -12,7 +12,6 @@ use stream_processor_core::javascript::{
     CallIdentities, InputIds, PolledRows, ReservedBatch, ReservedRange, SpilledRows,
 };
 use stream_processor_core::key_json::{OwnedKeyDefinitions, fingerprints_from_json};
-use stream_processor_core::spec::OnNullKey;
 use stream_processor_core::text::{FaultyLine, Feed, Format, faulty_lines, write_rows};
 use stream_processor_core::time::{from_ms_f64, parse_time_text, to_ms_f64};
 use stream_processor_core::watermark::{END_OF_TIME, NO_WATERMARK};
@@ -126,8 +125,7 @@ impl Processor {
                 "time_is_optional": plan.input.time_is_optional,
                 "timestamp_unit": self.spec.source.timestamp_unit,
                 "key": plan.input.key,
-                "keeps_null_keys": plan.input.on_null_key == OnNullKey::Keep,
-                "drops_null_keys": plan.input.on_null_key == OnNullKey::Drop,
+                "on_null_key": plan.input.on_null_key,
                 "partition": plan.input.partition,
                 "has_identities": !plan.input.identities.is_empty(),
                 "columns": input.collect::<Vec<_>>(),
