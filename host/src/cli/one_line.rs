@@ -99,11 +99,6 @@ pub(crate) fn window(arguments: &WindowArgs) -> Result<OneLine, Exit> {
 
 /// Builds the pipeline of `normalize`.
 pub(crate) fn normalize(arguments: &NormalizeArgs) -> Result<OneLine, Exit> {
-    let max_buffered = match arguments.events.order() {
-        OutOfOrderness::Bounded(_) => None,
-        // Every grid point waits until the end of input, so only memory limits their number.
-        OutOfOrderness::Unbounded => Some(u32::MAX.into()),
-    };
     let stage = table([
         ("type", text("normalize")),
         ("interval", text(&arguments.interval)),
@@ -114,7 +109,7 @@ pub(crate) fn normalize(arguments: &NormalizeArgs) -> Result<OneLine, Exit> {
         ("fill", arguments.fill.as_deref().and_then(text)),
         ("degree", arguments.degree.map(Value::from)),
         ("max_gap", duration(arguments.max_gap)),
-        ("max_buffered", max_buffered),
+        ("max_buffered", no_limit_if_unordered(&arguments.events)),
         ("fields", fields(&arguments.events.value)),
     ]);
     let flags = [
@@ -164,6 +159,12 @@ pub(crate) fn dedup(arguments: &DedupArgs) -> Result<OneLine, Exit> {
     pipeline(&arguments.events, stage, &flags, format)
 }
 
+/// Returns the greatest limit for a file in any order: every window and grid point waits until the
+/// end of input, so only memory limits their number.
+fn no_limit_if_unordered(events: &EventArgs) -> Option<Value> {
+    (events.order() == OutOfOrderness::Unbounded).then(|| u32::MAX.into())
+}
+
 /// Returns the `fields` of a stage if there are several.
 fn fields(names: &[String]) -> Option<Value> {
     (names.len() > 1).then(|| names.iter().map(|name| json!({ "name": name })).collect())
@@ -191,11 +192,7 @@ fn pipeline(
     flags: &[Flag],
     output: Format,
 ) -> Result<OneLine, Exit> {
-    let limits = match events.order() {
-        OutOfOrderness::Bounded(_) => json!({}),
-        // Every window stays open until the end of input, so only memory limits their number.
-        OutOfOrderness::Unbounded => json!({ "max_windows_per_key": u32::MAX }),
-    };
+    let limits = table([("max_windows_per_key", no_limit_if_unordered(events))]);
     let conditions: Vec<&Value> = events.r#where.iter().map(|condition| &condition.0).collect();
     let stages = match conditions.as_slice() {
         [] => vec![stage],

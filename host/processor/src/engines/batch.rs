@@ -87,16 +87,16 @@ impl Engines {
         self.columns.clear();
         self.columns.offsets.reserve(EVENTS);
         let events = events.get(..EVENTS).unwrap_or(events);
-        let belongs = |(key, ..): &(K, DateTime<Utc>, f64)| {
+        let mut count = 0;
+        for (key, ..) in events {
             let key = key.as_ref();
             let is_next = self.keys.get(key).is_some() || self.is_of_leader(key);
-            let takes = is_next && self.columns.keys.len() < KEY_BYTES;
-            if takes {
-                self.columns.add_key(key);
+            if !is_next || self.columns.keys.len() >= KEY_BYTES {
+                break;
             }
-            takes
-        };
-        let count = events.iter().map(belongs).take_while(|belongs| *belongs).count();
+            self.columns.add_key(key);
+            count += 1;
+        }
         self.columns.add_values(events.get(..count).unwrap_or_default());
         count
     }

@@ -1,8 +1,8 @@
-//! Limits with the policy `refuse`, beside a full result buffer: no event is lost or taken twice.
+//! Limits with the policy `refuse` together with a full result buffer: each event is taken once.
 
 use chrono::Duration;
+use processor::engine;
 use processor::engine::spec::{LimitPolicy, Limits};
-use processor::engine::{self};
 use processor::{Error, StreamProcessor, StreamProcessorBuilder, StreamProcessorConfig};
 
 use crate::common::{strict, sum, time};
