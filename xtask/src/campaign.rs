@@ -1,10 +1,10 @@
 //! `cargo xtask campaign`: long random tests of a chosen size.
 
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail};
 
-use crate::run::cargo;
+use crate::run::{cargo, text};
 use crate::{fuzz, setup};
 
 const CAMPAIGNS: &str = "there are: pipelines [--count N] [--seed S], state [--count N], \
@@ -37,44 +37,29 @@ fn pipelines(options: &[String]) -> Result<ExitCode> {
         command.env(variable, number.to_string());
     }
     command.args(["--test", "pipelines", "long_campaign", "--", "--ignored", "--nocapture"]);
-    let status = command.status().context("cannot start cargo")?;
-    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    exit_code(&mut command)
 }
 
 /// Runs the tests of the state backends with N kills of each local store, on real servers:
 /// `host/processor/tests/state`.
 fn state(options: &[String]) -> Result<ExitCode> {
-    let count: u32 = match options {
-        [] => 50,
-        [name, value] if name == "--count" => {
-            value.parse().with_context(|| format!("--count {value}: a number"))?
-        }
-        _ => bail!("no such option: {}; {CAMPAIGNS}", options.join(" ")),
-    };
+    let count = number(options, "--count", 50)?;
     setup::servers()?;
     let mut command = cargo(&["test", "--quiet", "--release", "--package", "processor"]);
     command.args(["--all-features", "--test", "state", "--", "--nocapture"]);
     command.env("STREAM_PROCESSOR_SERVERS", "required");
     command.env("STREAM_PROCESSOR_CRASHES", count.to_string());
-    let status = command.status().context("cannot start cargo")?;
-    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    exit_code(&mut command)
 }
 
 /// Runs every forgery of the state of all vectors, or every N-th: `core/tests/it/snapshots`. Built
 /// with the checks of the dev profile, such as those of overflows.
 fn snapshots(options: &[String]) -> Result<ExitCode> {
-    let every: u64 = match options {
-        [] => 1,
-        [name, value] if name == "--every" => {
-            value.parse().with_context(|| format!("--every {value}: a number"))?
-        }
-        _ => bail!("no such option: {}; {CAMPAIGNS}", options.join(" ")),
-    };
+    let every = number(options, "--every", 1)?;
     let mut command = cargo(&["test", "--quiet", "--package", "stream-processor-core"]);
     command.args(["--test", "it", "snapshot_campaign", "--", "--ignored", "--nocapture"]);
     command.env("CAMPAIGN_EVERY", every.max(1).to_string());
-    let status = command.status().context("cannot start cargo")?;
-    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    exit_code(&mut command)
 }
 
 /// Runs the fuzz targets for N seconds each: `tests/fuzz`.
@@ -90,4 +75,21 @@ fn fuzz(options: &[String]) -> Result<ExitCode> {
         }
     }
     fuzz::fuzz(seconds, target)
+}
+
+/// Returns the number of the only option, `name`, or `default` if there are no options.
+fn number(options: &[String], name: &str, default: u32) -> Result<u32> {
+    match options {
+        [] => Ok(default),
+        [found, value] if found == name => {
+            value.parse().with_context(|| format!("{name} {value}: a number"))
+        }
+        _ => bail!("no such option: {}; {CAMPAIGNS}", options.join(" ")),
+    }
+}
+
+/// Runs a command to its end, with its output, and returns its result.
+fn exit_code(command: &mut Command) -> Result<ExitCode> {
+    let status = command.status().with_context(|| format!("cannot start {}", text(command)))?;
+    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

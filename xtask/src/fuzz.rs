@@ -5,7 +5,8 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Result, bail};
 
-use crate::run::{root, run, run_quietly, target};
+use crate::run::{cargo, root, run, target};
+use crate::setup;
 
 /// The targets, in the order in which they run.
 const TARGETS: [&str; 6] = ["snapshot", "partial", "events", "pipeline", "ndjson", "csv"];
@@ -20,15 +21,14 @@ pub(crate) fn fuzz(seconds: u64, only: Option<&str>) -> Result<ExitCode> {
     if let Some(name) = only.filter(|name| !TARGETS.contains(name)) {
         bail!("no fuzz target {name:?}; there are: {}", TARGETS.join(", "));
     }
-    install()?;
+    setup::cargo_fuzz()?;
     let folder = target().join("fuzz");
     let corpora = folder.join("corpus");
     eprintln!("  fuzz    seeds in {}", corpora.display());
-    let mut seeds = Command::new("cargo");
-    seeds.args(["run", "--quiet", "--example", "seeds", "--manifest-path"]);
+    let mut seeds = cargo(&["run", "--quiet", "--example", "seeds", "--manifest-path"]);
     seeds.arg(root().join("tests/fuzz/Cargo.toml"));
     seeds.arg("--target-dir").arg(folder.join("build")).arg("--").arg(&corpora);
-    run(seeds.current_dir(root()))?;
+    run(&mut seeds)?;
     let mut failed = Vec::new();
     for name in TARGETS.into_iter().filter(|name| only.is_none_or(|only| only == *name)) {
         eprintln!("  fuzz    {name}, {seconds} s");
@@ -48,8 +48,7 @@ pub(crate) fn fuzz(seconds: u64, only: Option<&str>) -> Result<ExitCode> {
 fn command(name: &str, seconds: u64, folder: &Path) -> Result<Command> {
     let (corpus, failures) = (folder.join("corpus").join(name), folder.join("failures"));
     std::fs::create_dir_all(&failures)?;
-    let mut command = Command::new("rustup");
-    command.args(["run", "nightly", "cargo", "fuzz", "run", "--sanitizer", "none"]);
+    let mut command = setup::nightly_cargo(&["fuzz", "run", "--sanitizer", "none"]);
     command.arg("--fuzz-dir").arg(root().join("tests/fuzz"));
     command.arg("--target-dir").arg(folder.join("build"));
     command.arg(name).arg(corpus).args(["--", MAX_MEMORY, MAX_ALLOCATION, MAX_SECONDS]);
@@ -57,17 +56,4 @@ fn command(name: &str, seconds: u64, folder: &Path) -> Result<Command> {
     command.arg(format!("-artifact_prefix={}/{name}-", failures.display()));
     command.current_dir(root());
     Ok(command)
-}
-
-/// Installs cargo-fuzz if it is missing.
-fn install() -> Result<()> {
-    let mut probe = Command::new("rustup");
-    probe.args(["run", "nightly", "cargo", "fuzz", "--version"]);
-    if run_quietly(&mut probe).is_ok() {
-        return Ok(());
-    }
-    eprintln!("  setup   cargo install cargo-fuzz");
-    let mut command = Command::new("rustup");
-    run_quietly(command.args(["run", "nightly", "cargo", "install", "cargo-fuzz", "--locked"]))
-        .map(drop)
 }

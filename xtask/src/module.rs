@@ -58,14 +58,17 @@ pub(crate) fn build() -> Result<()> {
 }
 
 /// Returns the option of cargo by which no path of this machine gets into the messages of the
-/// module.
+/// module. Crates have the same path whichever registry they come from.
 fn without_paths() -> String {
     let home = cargo_home();
-    let sources = home.join("registry/src");
-    let index = fs::read_dir(&sources).ok().and_then(|mut entries| entries.next()?.ok());
-    let crates = index.map_or(sources, |index| index.path());
-    let flags = [(crates, "crates"), (home, "cargo"), (root(), "stream-processor")]
-        .map(|(from, to)| format!("\"--remap-path-prefix={}={to}\"", from.display()));
+    let registries = fs::read_dir(home.join("registry/src")).into_iter().flatten().flatten();
+    let crates = registries.map(|registry| (registry.path(), "crates"));
+    // The last one that matches is applied.
+    let prefixes =
+        [(root(), "stream-processor"), (home.clone(), "cargo")].into_iter().chain(crates);
+    let flag =
+        |(from, to): (PathBuf, &str)| format!("\"--remap-path-prefix={}={to}\"", from.display());
+    let flags: Vec<String> = prefixes.map(flag).collect();
     format!("target.{WASM_TARGET}.rustflags=[{}]", flags.join(","))
 }
 

@@ -11,22 +11,6 @@ use serde_json::Value;
 use crate::run::{cargo, root, run_quietly, write_if_changed};
 use crate::setup::WASM_TARGET;
 
-/// Licences that may be distributed together with the project's own. A crate needs one of them
-/// wherever its expression has a choice.
-const ALLOWED: &[&str] = &[
-    "0BSD",
-    "Apache-2.0",
-    "Apache-2.0 WITH LLVM-exception",
-    "BSD-2-Clause",
-    "BSD-3-Clause",
-    "BSL-1.0",
-    "ISC",
-    "MIT",
-    "Unicode-3.0",
-    "Unlicense",
-    "Zlib",
-];
-
 /// A product, and the file of its notices.
 struct Product {
     /// The file, from the root of the project.
@@ -36,20 +20,19 @@ struct Product {
     target: &'static str,
 }
 
-const PRODUCTS: [Product; 2] = [
-    Product {
-        path: "host/THIRD_PARTY_NOTICES.txt",
-        package: "stream-processor",
-        what: "the program stream-processor",
-        target: "x86_64-unknown-linux-gnu",
-    },
-    Product {
-        path: "wasm/THIRD_PARTY_NOTICES.txt",
-        package: "stream-processor-wasm",
-        what: "the npm package stream-processor",
-        target: WASM_TARGET,
-    },
-];
+const PROGRAM: Product = Product {
+    path: "host/THIRD_PARTY_NOTICES.txt",
+    package: "stream-processor",
+    what: "the program stream-processor",
+    target: "x86_64-unknown-linux-gnu",
+};
+const NPM_PACKAGE: Product = Product {
+    path: "wasm/THIRD_PARTY_NOTICES.txt",
+    package: "stream-processor-wasm",
+    what: "the npm package stream-processor",
+    target: WASM_TARGET,
+};
+const PRODUCTS: [Product; 2] = [PROGRAM, NPM_PACKAGE];
 
 /// A crate that a product contains.
 struct Crate {
@@ -81,20 +64,17 @@ pub(crate) fn check() -> Result<()> {
 
 /// Returns the path of the notices of the npm package.
 pub(crate) fn of_npm() -> PathBuf {
-    root().join(PRODUCTS[1].path)
+    root().join(NPM_PACKAGE.path)
 }
 
 fn notices(product: &Product) -> Result<String> {
     let crates = crates(product)?;
+    let allowed = allowed_licenses()?;
     let mut texts: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     let mut list = String::new();
     for one in &crates {
-        if !is_allowed(&one.license) {
-            bail!(
-                "{}: the licence {} is not in the list of xtask/src/notices.rs",
-                one.name,
-                one.license
-            );
+        if !is_allowed(&one.license, &allowed) {
+            bail!("{}: the licence {} is not allowed by deny.toml", one.name, one.license);
         }
         writeln!(list, "{}: {}", one.name, one.license)?;
         for text in license_texts(&one.folder)? {
@@ -103,7 +83,7 @@ fn notices(product: &Product) -> Result<String> {
     }
     let mut file = format!(
         "Third-party notices of {}\n\n`cargo xtask notices` writes this file. It contains the standard library of Rust (MIT OR \
-         Apache-2.0, The Rust Project contributors) and of these crates at most:\n\n{list}",
+         Apache-2.0, The Rust Project contributors) and at most these crates:\n\n{list}",
         product.what
     );
     let mut texts: Vec<_> = texts.into_iter().collect();
@@ -162,10 +142,21 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-/// Returns true if one licence of each choice is allowed.
-fn is_allowed(expression: &str) -> bool {
+/// Returns the licences that deny.toml allows. They may be distributed together with the project's
+/// own.
+fn allowed_licenses() -> Result<Vec<String>> {
+    let settings = fs::read_to_string(root().join("deny.toml")).context("no deny.toml")?;
+    let (_, list) = settings.split_once("\nallow = [").context("deny.toml has no licences")?;
+    let (list, _) = list.split_once(']').context("the licences of deny.toml have no end")?;
+    Ok(list.split('"').skip(1).step_by(2).map(str::to_owned).collect())
+}
+
+/// Returns true if one licence of each choice in `expression` is allowed.
+fn is_allowed(expression: &str, allowed: &[String]) -> bool {
     let plain = expression.replace(['(', ')'], "");
-    plain.split(" AND ").all(|part| part.split(" OR ").any(|name| ALLOWED.contains(&name.trim())))
+    plain
+        .split(" AND ")
+        .all(|part| part.split(" OR ").any(|name| allowed.iter().any(|it| it == name.trim())))
 }
 
 /// Returns the texts of the licences and notices in the folder of a crate. Where MIT is one of

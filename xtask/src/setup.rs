@@ -101,6 +101,22 @@ pub(crate) fn wasm_bindgen_test_runner() -> Result<PathBuf> {
     Ok(runner)
 }
 
+/// Returns a call of nightly's cargo.
+pub(crate) fn nightly_cargo(arguments: &[&str]) -> Command {
+    let mut command = Command::new("rustup");
+    command.args(["run", "nightly", "cargo"]).args(arguments);
+    command
+}
+
+/// Installs cargo-fuzz if it is missing.
+pub(crate) fn cargo_fuzz() -> Result<()> {
+    if run_quietly(&mut nightly_cargo(&["fuzz", "--version"])).is_ok() {
+        return Ok(());
+    }
+    eprintln!("  setup   cargo install cargo-fuzz");
+    run_quietly(&mut nightly_cargo(&["install", "cargo-fuzz", "--locked"])).map(drop)
+}
+
 /// Installs Redis, PostgreSQL, pgbouncer and openssl from Debian's packages unless they exist. The
 /// tests start servers of their own.
 pub(crate) fn servers() -> Result<()> {
