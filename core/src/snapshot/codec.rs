@@ -106,6 +106,25 @@ impl dyn Codec + '_ {
         self.rows(numbers)?.number(|number| number)
     }
 
+    /// Writes or reads the optional `fields` at the end of a section, which are there if `state`
+    /// `has_them`.
+    pub(crate) fn optional<S>(
+        &mut self,
+        state: &mut S,
+        has_them: impl Fn(&S) -> bool,
+        fields: impl FnOnce(&mut S, &mut Self) -> Result<(), SnapshotError>,
+    ) -> Result<(), SnapshotError> {
+        if !self.has_more(has_them(state)) {
+            return Ok(());
+        }
+        fields(state, self)?;
+        if has_them(state) {
+            Ok(())
+        } else {
+            Err(SnapshotError::Damaged("a section ends with fields that it would not have"))
+        }
+    }
+
     /// Writes or reads `part`, which has its own pair of functions.
     pub(crate) fn part<P>(
         &mut self,
@@ -268,10 +287,11 @@ mod tests {
             let mut columns = codec.rows(&mut self.rows)?;
             columns.ascending_key(|row| &mut row.0)?;
             columns.number(|row| &mut row.1)?;
-            if codec.has_more(self.more.is_some()) {
-                codec.number(self.more.get_or_insert_default())?;
-            }
-            Ok(())
+            codec.optional(
+                &mut self.more,
+                |more| *more == Some(true),
+                |more, codec| codec.number(more.get_or_insert_default()),
+            )
         }
     }
 
@@ -314,6 +334,15 @@ mod tests {
         for positions in [[1, 0], [1, 1], [0, 2]] {
             assert!(read(&written(&mut part, &positions), &[4, 6]).is_err(), "{positions:?}");
         }
+    }
+
+    #[test]
+    fn optional_fields_that_would_not_be_written_are_refused() {
+        let mut bytes = written(&mut Part { more: Some(true), ..Part::default() }, &[]);
+        assert!(read(&bytes, &[]).is_ok());
+        let without = written(&mut Part::default(), &[]).len();
+        bytes[without..].fill(0);
+        assert!(read(&bytes, &[]).is_err());
     }
 
     #[test]

@@ -97,10 +97,11 @@ impl DedupStage {
         codec.number(&mut self.time)?;
         // Written only if not zero, so that all other snapshots are equal to those of earlier
         // versions.
-        if codec.has_more(stats.unjudged > 0) {
-            codec.counters([&mut stats.unjudged])?;
-        }
-        Ok(())
+        codec.optional(
+            &mut stats.unjudged,
+            |unjudged| *unjudged > 0,
+            |unjudged, codec| codec.counters([unjudged]),
+        )
     }
 }
 

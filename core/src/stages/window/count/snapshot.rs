@@ -59,14 +59,16 @@ impl CountStage {
         ])?;
         stats.limit_fields(&self.plan.caps, codec)?;
         self.keyed.fields(codec)?;
-        if codec.has_more(self.is_ending || !self.staging.is_empty()) {
-            let empty = empty_accumulators(&self.accumulators);
-            self.staging.fields(&empty, true, codec)?;
-        }
-        if codec.has_more(self.is_ending) {
-            codec.number(&mut self.is_ending)?;
-        }
-        Ok(())
+        let is_ending = |stage: &Self| stage.is_ending;
+        codec.optional(
+            self,
+            |stage| is_ending(stage) || !stage.staging.is_empty(),
+            |stage, codec| {
+                let empty = empty_accumulators(&stage.accumulators);
+                stage.staging.fields(&empty, true, codec)?;
+                codec.optional(stage, is_ending, |stage, codec| codec.number(&mut stage.is_ending))
+            },
+        )
     }
 
     /// Writes the windows in `slots`, or reads windows into new slots.

@@ -90,11 +90,14 @@ impl SessionStage {
             }
             self.late = (trigger.rank > 0).then_some((NONE, trigger));
         }
-        if codec.has_more(!self.staging.is_empty()) {
-            let empty = empty_accumulators(&self.accumulators);
-            self.staging.fields(&empty, true, codec)?;
-        }
-        Ok(())
+        codec.optional(
+            self,
+            |stage| !stage.staging.is_empty(),
+            |stage, codec| {
+                let empty = empty_accumulators(&stage.accumulators);
+                stage.staging.fields(&empty, true, codec)
+            },
+        )
     }
 
     /// Writes the sessions in `slots`, or reads sessions into new slots.

@@ -168,15 +168,18 @@ impl WindowStage {
         if self.plan.emission.revises {
             self.late_event_fields(codec)?;
         }
-        let is_limited = self.stats.revision_limit > 0;
-        if codec.has_more(is_limited || !self.staging.is_empty()) {
-            let empty = empty_accumulators(&self.accumulators);
-            self.staging.fields(&empty, false, codec)?;
-        }
-        if codec.has_more(is_limited) {
-            codec.counters([&mut self.stats.revision_limit])?;
-        }
-        Ok(())
+        let is_limited = |stage: &Self| stage.stats.revision_limit > 0;
+        codec.optional(
+            self,
+            |stage| is_limited(stage) || !stage.staging.is_empty(),
+            |stage, codec| {
+                let empty = empty_accumulators(&stage.accumulators);
+                stage.staging.fields(&empty, false, codec)?;
+                codec.optional(stage, is_limited, |stage, codec| {
+                    codec.counters([&mut stage.stats.revision_limit])
+                })
+            },
+        )
     }
 
     #[inline]
