@@ -5,6 +5,7 @@
 //! | `build.rs`, `module.rs`, `npm.rs` | the program, the module, the npm package |
 //! | `test.rs`, `campaign.rs`, `bench.rs`, `demo.rs` | the commands of those names |
 //! | `fuzz.rs` | `campaign fuzz` |
+//! | `order.rs` | the order of the functions of the module |
 //! | `size.rs` | where the bytes of the module are, and size limits |
 //! | `notices.rs` | third-party notices, and the licences that are allowed |
 //! | `setup.rs` | installs missing tools |
@@ -19,6 +20,7 @@ mod fuzz;
 mod module;
 mod notices;
 mod npm;
+mod order;
 mod run;
 mod setup;
 mod size;

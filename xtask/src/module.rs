@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use wasm_bindgen_cli_support::Bindgen;
 
 use crate::run::{Stamp, cargo, read, root, run, run_quietly, target, write_if_changed};
+use crate::order::order_functions;
 use crate::setup::{self, WASM_TARGET};
 
 /// The packages that use wasmtime. They are always built together, because cargo compiles wasmtime
@@ -41,14 +42,16 @@ pub(crate) fn build() -> Result<()> {
     let package = "stream-processor-wasm";
     let build = ["build", "--quiet", "--package", package, "--profile", "module"];
     run(cargo(&build).args(["--target", WASM_TARGET, "--config", &without_paths()]))?;
-    let stamp = Stamp::new("glue", include_str!("module.rs"), &[compiled()])?;
+    let version = concat!(include_str!("module.rs"), include_str!("order.rs"));
+    let stamp = Stamp::new("glue", version, &[compiled()])?;
     let [js, types] = glue();
     if stamp.is_fresh(&[wasm(), js.clone(), types.clone()])? {
         return Ok(());
     }
     let scratch = target().join("module/scratch");
     bindgen(compiled())?.generate(&scratch)?;
-    write_if_changed(&wasm(), &read(&scratch.join("stream_processor_bg.wasm"))?)?;
+    let module = order_functions(&read(&scratch.join("stream_processor_bg.wasm"))?)?;
+    write_if_changed(&wasm(), &module)?;
     let glue = fs::read_to_string(scratch.join("stream_processor.js"))?;
     write_if_changed(&js, glue_factory(&glue)?.as_bytes())?;
     let glue_types = fs::read_to_string(scratch.join("stream_processor.d.ts"))?;
