@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use wasm_bindgen_cli_support::Bindgen;
 
-use crate::run::{Stamp, cargo, read, root, run, run_quietly, target, write_if_changed};
 use crate::order::order_functions;
+use crate::run::{Stamp, cargo, read, root, run, run_quietly, target, write_if_changed};
 use crate::setup::{self, WASM_TARGET};
 
 /// The packages that use wasmtime. They are always built together, because cargo compiles wasmtime

@@ -13,6 +13,7 @@
 //! with checks. [`Sections`] splits a stream of bytes into sections. A [`Codec`] does both from one
 //! list of fields.
 
+mod checksum;
 mod codec;
 mod read;
 mod state;

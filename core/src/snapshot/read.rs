@@ -116,7 +116,7 @@ impl Sections {
             return Err(SnapshotError::Damaged("the padding of a section is not zero"));
         }
         self.done += padded;
-        if crc32fast::hash(&payload) != checksum {
+        if super::checksum::checksum(&payload) != checksum {
             return Err(SnapshotError::Damaged(
                 "the checksum of a section does not match its bytes",
             ));

@@ -1,5 +1,6 @@
 //! Writes sections.
 
+use super::checksum::checksum;
 use super::{HEADER_BYTES, Kind, MAX_COUNT};
 
 /// Writes the payload of a section.
@@ -19,7 +20,7 @@ pub(crate) fn write_section<T>(
     let body = bytes.get(start + HEADER_BYTES..).unwrap_or_default();
     let (number, version) = kind.number_and_version();
     let length = body.len() as u64;
-    let checksum = crc32fast::hash(body);
+    let checksum = checksum(body);
     let mut header = Vec::with_capacity(HEADER_BYTES);
     header.extend_from_slice(&number.to_le_bytes());
     header.extend_from_slice(&version.to_le_bytes());
