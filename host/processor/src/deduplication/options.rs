@@ -41,7 +41,7 @@ impl SharedDeduplicatorBuilder {
         Self {
             backend,
             strategies: Vec::new(),
-            key_prefix: "seen:".into(),
+            key_prefix: "ids:".into(),
             ttl: None,
             bloom: None,
             on_unavailable: OnUnavailable::default(),
@@ -56,7 +56,7 @@ impl SharedDeduplicatorBuilder {
     }
 
     /// Sets a text that stands before every key in the backend. Deduplicators with the same prefix
-    /// and backend share their marks. Default: `seen:`.
+    /// and backend share their marks. Default: `ids:`.
     pub fn key_prefix(mut self, prefix: impl Into<String>) -> Self {
         self.key_prefix = prefix.into();
         self

@@ -1,8 +1,9 @@
 //! Backends in a folder of the own machine: expiry, locking and durability over a sorted store.
 //!
-//! [`LocalBackend`] does everything that sled and fjall have in common. A write holds the lock from
-//! the look-up to the write, and makes the write durable after it has released the lock. So callers
-//! that write at the same time share the work of the disk.
+//! [`LocalBackend`] does everything that sled and fjall have in common. A write holds a lock, and
+//! becomes durable after the lock is released: callers that write at the same time share the work
+//! of the disk. A batch looks up its keys before it takes the lock. If another call has written one
+//! of them meanwhile, it looks them up again, under the lock ([`RecentWrites`]).
 //!
 //! The store's calls block, so they run on tokio's threads for blocking work.
 
@@ -10,10 +11,12 @@ mod batch;
 mod entry;
 #[cfg(feature = "embedded")]
 mod fjall;
+mod recent;
 #[cfg(feature = "sled")]
 mod sled;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -21,6 +24,7 @@ use tokio::runtime::Handle;
 
 use self::batch::Batch;
 use self::entry::{Stored, expiry_us, now_us};
+use self::recent::RecentWrites;
 use super::contract::{check_entries, check_entry, check_key, ttl_ms};
 use super::{StateBackend, StateError};
 
@@ -69,13 +73,22 @@ struct LocalBackend<S> {
 
 struct Shared<S> {
     store: S,
-    /// Held from the look-up of keys to their write: the last key that was swept.
-    writer: Mutex<Vec<u8>>,
+    writer: Mutex<Writer>,
+    /// The number of writes that look-ups see.
+    writes: AtomicU64,
+}
+
+/// What a call that writes holds.
+#[derive(Default)]
+struct Writer {
+    /// The last key that was swept.
+    swept_to: Vec<u8>,
+    recent: RecentWrites,
 }
 
 impl<S: Store> LocalBackend<S> {
     fn new(store: S) -> Self {
-        let shared = Shared { store, writer: Mutex::default() };
+        let shared = Shared { store, writer: Mutex::default(), writes: AtomicU64::new(0) };
         Self { shared: Arc::new(shared), default_ttl: None }
     }
 
@@ -109,7 +122,7 @@ impl<S: Store> LocalBackend<S> {
         let (key, value) = (key.to_vec(), value.to_vec());
         self.run(move |shared| {
             let now = now_us();
-            shared.change(1, now, |_, changes| {
+            shared.change(now, |_, changes| {
                 changes.push((key, Some(Stored::encode(&value, expiry_us(now, ttl)))));
                 Ok(())
             })
@@ -126,27 +139,74 @@ impl<S: Store> Shared<S> {
         Ok(stored.value_at(now).map(<[u8]>::to_vec))
     }
 
-    /// Collects changes under the lock, writes them, and then makes them durable.
+    fn lock(&self) -> MutexGuard<'_, Writer> {
+        // Poisoned: a call panicked before its write, which leaves the store unchanged.
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Collects the change of one entry under the lock, writes it, and then makes it durable.
     fn change<T>(
         &self,
-        written: usize,
         now: i64,
         collect: impl FnOnce(&Self, &mut Vec<Change>) -> Result<T, StateError>,
     ) -> Result<T, StateError> {
-        // Poisoned: a call panicked before its write, which leaves the store unchanged.
-        let mut swept_to = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let writer = self.lock();
         let mut changes = Vec::new();
         let result = collect(self, &mut changes)?;
+        self.write(writer, 1, now, changes)?;
+        Ok(result)
+    }
+
+    /// Puts the entries of `batch` whose keys are absent, and returns the values of the others.
+    fn put_if_absent(
+        &self,
+        batch: &Batch,
+        now: i64,
+        expires_at: Option<i64>,
+    ) -> Result<Vec<Option<Vec<u8>>>, StateError> {
+        let look_up = |changes: &mut Vec<Change>| {
+            batch.put_if_absent(
+                |key| self.value(key, now),
+                |key, value| changes.push((key, Some(Stored::encode(value, expires_at)))),
+            )
+        };
+        let writes = self.writes.load(Ordering::Acquire);
+        let mut changes = Vec::with_capacity(batch.len());
+        let mut found = look_up(&mut changes)?;
         if changes.is_empty() {
-            return Ok(result);
+            return Ok(found);
+        }
+        let writer = self.lock();
+        if writer.recent.may_overlap(writes, &changes) {
+            changes.clear();
+            found = look_up(&mut changes)?;
+        }
+        self.write(writer, batch.len(), now, changes)?;
+        Ok(found)
+    }
+
+    /// Writes changes, releases the lock, and then makes them durable. Sweeps as a writer of
+    /// `entries` does.
+    fn write(
+        &self,
+        mut writer: MutexGuard<'_, Writer>,
+        entries: usize,
+        now: i64,
+        mut changes: Vec<Change>,
+    ) -> Result<(), StateError> {
+        if changes.is_empty() {
+            return Ok(());
         }
         if self.store.needs_sweep() {
-            self.sweep(&mut swept_to, 2 * written, now, &mut changes)?;
+            self.sweep(&mut writer.swept_to, 2 * entries, now, &mut changes)?;
         }
-        self.store.write(changes)?;
-        drop(swept_to);
-        self.store.sync()?;
-        Ok(result)
+        let hashes = writer.recent.hashes(&changes);
+        let written = self.store.write(changes);
+        // After the write: before it, a look-up could miss the keys and still count the write.
+        self.writes.store(writer.recent.add(hashes), Ordering::Release);
+        drop(writer);
+        written?;
+        self.store.sync()
     }
 
     /// Looks at the next `count` entries after `position` and removes those that have expired.
@@ -216,13 +276,7 @@ impl<S: Store> StateBackend for LocalBackend<S> {
         let batch = Batch::copy_of(entries);
         self.run(move |shared| {
             let now = now_us();
-            let expires_at = expiry_us(now, ttl);
-            shared.change(batch.len(), now, |shared, changes| {
-                batch.put_if_absent(
-                    |key| shared.value(key, now),
-                    |key, value| changes.push((key, Some(Stored::encode(value, expires_at)))),
-                )
-            })
+            shared.put_if_absent(&batch, now, expiry_us(now, ttl))
         })
         .await
     }
@@ -232,7 +286,7 @@ impl<S: Store> StateBackend for LocalBackend<S> {
         let key = key.to_vec();
         self.run(move |shared| {
             let now = now_us();
-            shared.change(1, now, |shared, changes| {
+            shared.change(now, |shared, changes| {
                 let Some(found) = shared.store.get(&key)? else { return Ok(false) };
                 let stored =
                     Stored::decode(found.as_ref()).map_err(|error| error.of(S::BACKEND))?;
