@@ -90,14 +90,17 @@ pub(super) fn list_schema(generator: &mut schemars::SchemaGenerator) -> schemars
     })
 }
 
+/// Returns true if the field `name` is read back from a text, and needs no list.
+fn is_read_alone(name: &str) -> bool {
+    !name.starts_with('@') && !name.contains('+') && name.trim() == name
+}
+
 impl Serialize for Strategy {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Content => CONTENT.serialize(serializer),
             Self::Fields(names) => match names.as_slice() {
-                [name] if !name.starts_with('@') && !name.contains('+') => {
-                    name.serialize(serializer)
-                }
+                [name] if is_read_alone(name) => name.serialize(serializer),
                 names => names.serialize(serializer),
             },
         }
@@ -192,6 +195,7 @@ mod tests {
                 Strategy::Fields(vec!["tenant".into(), "order_id".into()]),
             ),
             ("[\"@content\"]", Strategy::Fields(vec!["@content".into()])),
+            ("[\" id\"]", Strategy::Fields(vec![" id".into()])),
         ] {
             assert_eq!(serde_json::from_str::<Strategy>(text).unwrap(), strategy);
             assert_eq!(serde_json::to_string(&strategy).unwrap(), text);
