@@ -7,8 +7,10 @@ use foldhash::fast::RandomState;
 
 use super::Change;
 
-/// Writes whose keys are kept.
+/// Writes whose keys are kept, at most.
 const KEPT_WRITES: usize = 16;
+/// Keys that are kept, at most.
+const KEPT_KEYS: usize = 1 << 17;
 
 /// The keys of the latest writes: they tell a call that has looked up its keys without the lock
 /// whether another one has written them since.
@@ -32,12 +34,16 @@ impl RecentWrites {
 
     /// Adds a write of keys with these hashes. Returns the number of writes so far.
     pub(super) fn add(&mut self, hashes: Hashes) -> u64 {
-        if self.latest.len() == KEPT_WRITES {
+        self.latest.push_back(hashes);
+        while self.latest.len() > KEPT_WRITES || self.keys() > KEPT_KEYS {
             self.latest.pop_front();
         }
-        self.latest.push_back(hashes);
         self.count += 1;
         self.count
+    }
+
+    fn keys(&self) -> usize {
+        self.latest.iter().map(HashSet::len).sum()
     }
 
     /// Returns true if a key of `changes` may have been written after the first `count` writes.
@@ -86,5 +92,8 @@ mod tests {
         }
         assert!(recent.may_overlap(0, &change("b")));
         assert!(!recent.may_overlap(1, &change("b")));
+        recent.add((0..=KEPT_KEYS as u64).collect());
+        assert_eq!(recent.keys(), 0);
+        assert!(recent.may_overlap(KEPT_WRITES as u64 + 1, &change("b")));
     }
 }
