@@ -30,40 +30,41 @@ mod computed {
 
     /// Returns the tables.
     pub(super) fn tables() -> Box<Tables> {
-        let by_byte = (0..=255).map(|byte| {
-            (0..8).fold(byte, |rest: u32, _| rest >> 1 ^ (POLYNOMIAL & (rest & 1).wrapping_neg()))
-        });
         let mut tables = Box::new([[0; 256]; STEP]);
-        for (byte, rest) in by_byte.enumerate() {
-            tables[0][byte] = rest;
+        let [first, others @ ..] = &mut *tables;
+        for (byte, rest) in (0_u32..).zip(first.iter_mut()) {
+            *rest =
+                (0..8).fold(byte, |rest, _| rest >> 1 ^ (POLYNOMIAL & (rest & 1).wrapping_neg()));
         }
-        for zeros in 1..STEP {
-            for byte in 0..256 {
-                tables[zeros][byte] = after_zero(&tables[0], tables[zeros - 1][byte]);
+        let (first, mut before) = (&*first, &*first);
+        for table in others {
+            for (rest, before) in table.iter_mut().zip(before) {
+                *rest = after_zero(first, *before);
             }
+            before = table;
         }
         tables
     }
 
     /// Returns the checksum of `bytes`.
     pub(super) fn checksum(tables: &Tables, bytes: &[u8]) -> u32 {
+        let [first, ..] = tables;
         let (steps, rest) = bytes.as_chunks::<STEP>();
-        let mut sum = steps.iter().fold(!0_u32, |sum, step| {
+        let sum = steps.iter().fold(!0_u32, |sum, step| {
             let word = u64::from_le_bytes(*step) ^ u64::from(sum);
             let bytes = word.to_le_bytes().into_iter();
-            let remainders =
-                bytes.zip(tables.iter().rev()).map(|(byte, table)| table[usize::from(byte)]);
-            remainders.fold(0, |sum, remainder| sum ^ remainder)
+            bytes.zip(tables.iter().rev()).fold(0, |sum, (byte, table)| sum ^ entry(table, byte))
         });
-        for byte in rest {
-            sum = after_zero(&tables[0], sum ^ u32::from(*byte));
-        }
-        !sum
+        !rest.iter().fold(sum, |sum, byte| after_zero(first, sum ^ u32::from(*byte)))
     }
 
     /// Returns the remainder of `rest` and a zero byte after it.
-    fn after_zero(by_byte: &[u32; 256], rest: u32) -> u32 {
-        rest >> 8 ^ by_byte[(rest & 0xFF) as usize]
+    fn after_zero(first: &[u32; 256], rest: u32) -> u32 {
+        rest >> 8 ^ entry(first, (rest & 0xFF) as u8)
+    }
+
+    fn entry(table: &[u32; 256], byte: u8) -> u32 {
+        table.get(usize::from(byte)).copied().unwrap_or_default()
     }
 }
 
