@@ -78,7 +78,7 @@ struct Shared<S> {
     writes: AtomicU64,
 }
 
-/// What a call that writes holds.
+/// State that a call locks while it writes.
 #[derive(Default)]
 struct Writer {
     /// The last key that was swept.
